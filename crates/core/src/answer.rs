@@ -1,0 +1,94 @@
+//! What was typed at a code prompt, read once.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::backup::BackupCode;
+
+/// What a person typed at a code prompt.
+///
+/// A login password that ends up here (sshd's `password` method answers every hidden prompt with it)
+/// reads as [`Answer::NotACode`] and is dropped on the spot: never counted, compared or kept.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing at all: the end of input, or a client that has nothing to say.
+    Empty,
+    /// Six to eight digits.
+    Code(Zeroizing<String>),
+    /// Sixteen letters and digits of the backup codes' alphabet.
+    Backup(BackupCode),
+    /// `?`: the person wants to know what to do.
+    Help,
+    /// Nothing that could be a code.
+    NotACode,
+}
+
+impl Answer {
+    /// Reads what was typed. Spaces and dashes are for people and count for nothing; so does case.
+    pub fn read(typed: &str) -> Self {
+        match typed.trim() {
+            "" => return Self::Empty,
+            "?" => return Self::Help,
+            _ => {}
+        }
+        let bare: Zeroizing<String> =
+            Zeroizing::new(typed.chars().filter(|c| !c.is_whitespace() && *c != '-').collect());
+        if (6..=8).contains(&bare.len()) && bare.bytes().all(|b| b.is_ascii_digit()) {
+            return Self::Code(bare);
+        }
+        BackupCode::read(&bare).map_or(Self::NotACode, Self::Backup)
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "Empty",
+            Self::Code(_) => "Code(…)",
+            Self::Backup(_) => "Backup(…)",
+            Self::Help => "Help",
+            Self::NotACode => "NotACode",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_a_code_however_they_are_spaced() {
+        for typed in ["123456", " 123 456 ", "123-456", "12345678", "123\u{a0}4567"] {
+            assert!(matches!(Answer::read(typed), Answer::Code(_)), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn a_backup_code_is_read_with_or_without_its_dashes_and_in_capitals() {
+        let plain = Answer::read("abcd-efgh-ijkm-npqr");
+        assert!(matches!(plain, Answer::Backup(_)));
+        assert_eq!(Answer::read("ABCDEFGHIJKMNPQR"), plain);
+        assert_eq!(Answer::read("abcd efgh ijkm npqr"), plain);
+    }
+
+    #[test]
+    fn nothing_is_empty() {
+        for typed in ["", " ", "\t", "\r"] {
+            assert_eq!(Answer::read(typed), Answer::Empty);
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_a_code() {
+        for typed in ["correct horse battery", "hunter2", "12345", "123456789", "１２３４５６", "-", "0xABCDEF", "?x"] {
+            assert_eq!(Answer::read(typed), Answer::NotACode, "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_never_printed() {
+        assert_eq!(format!("{:?}", Answer::read("123456")), "Code(…)");
+        assert_eq!(format!("{:?}", Answer::read("abcd-efgh-ijkm-npqr")), "Backup(…)");
+    }
+}

@@ -1,0 +1,94 @@
+//! How an administrator writes a length of time: `30d`, `12h`, `90m`, `45s`, `0`.
+
+use std::fmt;
+
+/// A length of time as it stands in the policy, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Duration {
+    seconds: u32,
+}
+
+const UNITS: [(char, u32); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+
+impl Duration {
+    /// A length of `seconds`.
+    pub const fn from_seconds(seconds: u32) -> Self {
+        Self { seconds }
+    }
+
+    /// A length of `minutes`.
+    pub const fn from_minutes(minutes: u32) -> Self {
+        Self { seconds: minutes * 60 }
+    }
+
+    /// The length in seconds.
+    pub const fn seconds(self) -> u32 {
+        self.seconds
+    }
+}
+
+/// The text is not a length of time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a length of time is a whole number and a unit, such as 90m, 12h or 30d")]
+pub struct NotADuration;
+
+impl std::str::FromStr for Duration {
+    type Err = NotADuration;
+
+    fn from_str(text: &str) -> Result<Self, NotADuration> {
+        if text == "0" {
+            return Ok(Self { seconds: 0 });
+        }
+        let unit = text.chars().next_back().ok_or(NotADuration)?;
+        let (_, seconds) = *UNITS.iter().find(|(letter, _)| *letter == unit).ok_or(NotADuration)?;
+        let number = &text[..text.len() - unit.len_utf8()];
+        // `u32::from_str` would take a leading plus sign.
+        if !number.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(NotADuration);
+        }
+        let number: u32 = number.parse().map_err(|_| NotADuration)?;
+        number.checked_mul(seconds).map(|seconds| Self { seconds }).ok_or(NotADuration)
+    }
+}
+
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.seconds == 0 {
+            return f.write_str("0");
+        }
+        for (letter, seconds) in UNITS {
+            if self.seconds.is_multiple_of(seconds) {
+                return write!(f, "{}{letter}", self.seconds / seconds);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_length_is_a_number_and_a_unit() {
+        for (text, seconds) in [("0", 0), ("45s", 45), ("90m", 5400), ("12h", 43_200), ("30d", 2_592_000)] {
+            assert_eq!(text.parse(), Ok(Duration { seconds }));
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in ["", "15", "m", "-5m", "+5m", "1.5h", "5 m", "5w", "99999999d", "٣m", "5m "] {
+            assert_eq!(text.parse::<Duration>(), Err(NotADuration), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_reads_back(seconds: u32) {
+            let duration = Duration { seconds };
+            prop_assert_eq!(duration.to_string().parse(), Ok(duration));
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What a second factor means, and nothing else.
+//!
+//! Everything here is pure: no files, no clock, no randomness. The time and random bytes are
+//! parameters, so that every rule can be tested by a table. Where it is kept is `twofa-store`,
+//! who asks for it is `twofa-broker`.
+//!
+//! A login reads top to bottom:
+//! 1. [`decide`] says whether this person must show a second factor now ([`decision`]);
+//! 2. what was typed is read as an [`Answer`], or as nothing a code could be ([`answer`]);
+//! 3. an attempt is counted before it is verified ([`lockout`]);
+//! 4. the code is verified against an authenticator app ([`app`]) or the backup codes ([`backup`]).
+//!
+//! Codes by e-mail and SMS will stand beside [`app`] and [`backup`]; trusted devices and classes
+//! beside [`policy`], as further arms of [`Decision`].
+#![forbid(unsafe_code)]
+
+pub mod answer;
+pub mod app;
+pub mod backup;
+pub mod decision;
+pub mod duration;
+pub mod key;
+pub mod lockout;
+pub mod policy;
+pub mod time;
+pub mod user;
+
+pub use answer::Answer;
+pub use app::{Algorithm, App, Movement, Parameters, Verification};
+pub use backup::{BackupCode, BackupSet};
+pub use decision::{Decision, Denial, decide};
+pub use key::Key;
+pub use lockout::{Lock, Throttle};
+pub use policy::{Method, Mode, Policy};
+pub use time::Timestamp;
+pub use user::{Account, Status, User};

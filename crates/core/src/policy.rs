@@ -1,0 +1,282 @@
+//! What the administrator decided for the whole machine.
+//!
+//! [`KEYS`] is the one table: parsing, `twofa policy`, its help, completions and the manual follow from
+//! it. A key that is not in it, or a value that does not read, is an error everywhere: a broken policy
+//! denies, it never disables.
+
+use std::fmt;
+
+use crate::duration::Duration;
+use crate::lockout::{self, Rules};
+
+/// Whom a login asks for a second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Nobody.
+    Disabled,
+    /// Those who enrolled, and those an administrator requires.
+    Optional,
+    /// Everybody.
+    Mandatory,
+}
+
+/// A way to prove a second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// An authenticator app or a hardware token.
+    App,
+    /// Backup codes, for whoever has another method.
+    Backup,
+}
+
+/// The methods a policy allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Methods {
+    /// Authenticator apps.
+    pub app: bool,
+    /// Backup codes.
+    pub backup: bool,
+}
+
+/// The policy in force. It is made by [`Policy::from_settings`] alone, so one that exists is valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Whom a login asks.
+    pub mode: Mode,
+    /// Stands in every prompt and in the app's list; `None`: the host name.
+    pub application_name: Option<String>,
+    /// What may be used.
+    pub methods: Methods,
+    /// When wrong codes lock an account.
+    pub lockout: Rules,
+}
+
+/// One row of [`KEYS`].
+pub struct Setting {
+    /// What an administrator writes before the `=`.
+    pub name: &'static str,
+    /// What may stand behind it.
+    pub values: &'static str,
+    /// What holds when nothing is set.
+    pub default: &'static str,
+    /// One line of explanation, imperative, no full stop.
+    pub help: &'static str,
+    read: fn(&mut Policy, &str) -> Result<(), &'static str>,
+    write: fn(&Policy) -> String,
+}
+
+impl Setting {
+    /// The setting's value in `policy`, as an administrator would write it.
+    pub fn value(&self, policy: &Policy) -> String {
+        (self.write)(policy)
+    }
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setting").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Every setting there is.
+pub static KEYS: [Setting; 5] = [
+    Setting {
+        name: "mode",
+        values: "disabled, optional or mandatory",
+        default: "disabled",
+        help: "Ask nobody, those who enrolled, or everybody",
+        read: |policy, text| {
+            policy.mode = match text {
+                "disabled" => Mode::Disabled,
+                "optional" => Mode::Optional,
+                "mandatory" => Mode::Mandatory,
+                _ => return Err("it must be disabled, optional or mandatory"),
+            };
+            Ok(())
+        },
+        write: |policy| policy.mode.name().to_owned(),
+    },
+    Setting {
+        name: "application-name",
+        values: "up to 40 characters, or empty for the host name",
+        default: "",
+        help: "Name this machine or company in every prompt and in people's apps",
+        read: |policy, text| {
+            if text.chars().count() > 40 {
+                return Err("it must have at most 40 characters");
+            }
+            // It is shown on terminals and stands before the colon in `otpauth://` labels.
+            if text.chars().any(|c| c.is_control() || c == ':') {
+                return Err("it must not contain a colon or a control character");
+            }
+            let name = text.trim();
+            policy.application_name = (!name.is_empty()).then(|| name.to_owned());
+            Ok(())
+        },
+        write: |policy| policy.application_name.clone().unwrap_or_default(),
+    },
+    Setting {
+        name: "methods",
+        values: "app, or app,backup",
+        default: "app,backup",
+        help: "Allow these methods and no others",
+        read: |policy, text| {
+            let mut methods = Methods { app: false, backup: false };
+            for name in text.split(',') {
+                match name.trim() {
+                    "app" => methods.app = true,
+                    "backup" => methods.backup = true,
+                    _ => return Err("it must be app, or app,backup"),
+                }
+            }
+            if !methods.app {
+                return Err("backup codes only stand in for another method: allow app as well");
+            }
+            policy.methods = methods;
+            Ok(())
+        },
+        write: |policy| match policy.methods {
+            Methods { backup: true, .. } => "app,backup".to_owned(),
+            Methods { backup: false, .. } => "app".to_owned(),
+        },
+    },
+    Setting {
+        name: "lockout.after",
+        values: "3 to 100",
+        default: "10",
+        help: "Lock an account after this many wrong codes in a row",
+        read: |policy, text| {
+            policy.lockout.after = text
+                .parse()
+                .ok()
+                .filter(|n| (3..=lockout::MOST_FAILURES).contains(n))
+                .ok_or("it must be a whole number from 3 to 100")?;
+            Ok(())
+        },
+        write: |policy| policy.lockout.after.to_string(),
+    },
+    Setting {
+        name: "lockout.for",
+        values: "1m to 24h",
+        default: "15m",
+        help: "Keep the first lock this long, each further one twice as long, at most 24h",
+        read: |policy, text| {
+            let range = Duration::from_minutes(1)..=lockout::LONGEST_LOCK;
+            policy.lockout.for_ =
+                text.parse().ok().filter(|d| range.contains(d)).ok_or("it must be from 1m to 24h, such as 15m")?;
+            Ok(())
+        },
+        write: |policy| policy.lockout.for_.to_string(),
+    },
+];
+
+/// A setting that cannot be taken, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadSetting {
+    /// There is no such key.
+    #[error("there is no setting called '{0}'")]
+    Unknown(String),
+    /// The value is not one the key takes.
+    #[error("{key} cannot be '{value}': {why}")]
+    Value {
+        /// The key's name.
+        key: &'static str,
+        /// What was given for it.
+        value: String,
+        /// What it must be.
+        why: &'static str,
+    },
+}
+
+impl Default for Policy {
+    /// What holds when nothing is set.
+    fn default() -> Self {
+        Self {
+            mode: Mode::Disabled,
+            application_name: None,
+            methods: Methods { app: true, backup: true },
+            lockout: Rules { after: 10, for_: Duration::from_minutes(15) },
+        }
+    }
+}
+
+impl Policy {
+    /// The default policy with `settings` applied, all or none.
+    pub fn from_settings<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, BadSetting> {
+        let mut policy = Self::default();
+        for (name, value) in settings {
+            policy.set(name, value)?;
+        }
+        Ok(policy)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), BadSetting> {
+        let key = find(name).ok_or_else(|| BadSetting::Unknown(name.to_owned()))?;
+        (key.read)(self, value).map_err(|why| BadSetting::Value { key: key.name, value: value.to_owned(), why })
+    }
+}
+
+/// The row of [`KEYS`] that is called `name`.
+pub fn find(name: &str) -> Option<&'static Setting> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+impl Mode {
+    /// The mode as an administrator writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Optional => "optional",
+            Self::Mandatory => "mandatory",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_says_what_the_default_policy_is() {
+        let from_table = Policy::from_settings(KEYS.iter().map(|key| (key.name, key.default)));
+        assert_eq!(from_table, Ok(Policy::default()));
+    }
+
+    #[test]
+    fn every_value_shown_reads_back() {
+        let settings = [
+            ("mode", "mandatory"),
+            ("application-name", "Büro 7"),
+            ("methods", "app"),
+            ("lockout.after", "5"),
+            ("lockout.for", "2h"),
+        ];
+        let policy = Policy::from_settings(settings).unwrap();
+        for ((name, value), key) in settings.iter().zip(&KEYS) {
+            assert_eq!((*name, *value), (key.name, key.value(&policy).as_str()));
+        }
+    }
+
+    #[test]
+    fn a_broken_setting_is_an_error_and_never_a_default() {
+        for (name, value) in [
+            ("mode", "off"),
+            ("mode", "Mandatory"),
+            ("mode", ""),
+            ("application-name", "a\u{1b}[2J"),
+            ("application-name", "a:b"),
+            ("methods", ""),
+            ("methods", "backup"),
+            ("methods", "app,fax"),
+            ("lockout.after", "0"),
+            ("lockout.after", "101"),
+            ("lockout.after", "-3"),
+            ("lockout.for", "0"),
+            ("lockout.for", "30d"),
+        ] {
+            let result = Policy::from_settings([(name, value)]);
+            assert!(matches!(result, Err(BadSetting::Value { .. })), "{name}={value}");
+        }
+        assert_eq!(Policy::from_settings([("moed", "optional")]), Err(BadSetting::Unknown("moed".into())));
+    }
+}

@@ -1,0 +1,137 @@
+//! A message on the wire: four bytes of length, then the message in postcard's format.
+//!
+//! The length is capped before anything is read, so that no peer makes us keep more than one frame.
+
+use std::io::{self, ErrorKind, Read, Write};
+
+use serde::{Serialize, de::DeserializeOwned};
+use zeroize::Zeroizing;
+
+/// The longest frame either side takes, in bytes.
+pub const FRAME_CAP: usize = 64 * 1024;
+
+const LENGTH_BYTES: usize = 4;
+
+/// Why no message could be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    /// The peer closed the connection between two messages.
+    #[error("the other side closed the connection")]
+    Closed,
+    /// The peer sent nothing, or took nothing, in the time it had.
+    #[error("the other side did not answer in time")]
+    TimedOut,
+    /// A frame over [`FRAME_CAP`].
+    #[error("a message of {0} bytes is over the limit of 65536")]
+    TooLong(usize),
+    /// The bytes are no message.
+    #[error("the other side sent something that is no message")]
+    Malformed,
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Io(io::Error),
+}
+
+impl From<io::Error> for CodecError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => Self::Closed,
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => Self::TimedOut,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// Reads one message. Blocks as long as `stream` does.
+pub fn read<T: DeserializeOwned>(stream: &mut impl Read) -> Result<T, CodecError> {
+    let mut length = [0; LENGTH_BYTES];
+    stream.read_exact(&mut length)?;
+    let length = u32::from_be_bytes(length) as usize;
+    if length > FRAME_CAP {
+        return Err(CodecError::TooLong(length));
+    }
+    let mut frame = Zeroizing::new(vec![0; length]);
+    stream.read_exact(&mut frame)?;
+    match postcard::take_from_bytes(&frame) {
+        Ok((message, [])) => Ok(message),
+        Ok(_) | Err(_) => Err(CodecError::Malformed),
+    }
+}
+
+/// Writes one message, in one write where the stream allows.
+pub fn write<T: Serialize>(stream: &mut impl Write, message: &T) -> Result<(), CodecError> {
+    // Room from the start: a growing vector would leave copies of a secret behind.
+    let frame = Zeroizing::new(Vec::with_capacity(4096));
+    let frame = postcard::to_extend(message, Frame(frame)).map_err(|_| CodecError::Malformed)?.0;
+    let mut wire = Zeroizing::new(Vec::with_capacity(LENGTH_BYTES + frame.len()));
+    let length = u32::try_from(frame.len()).ok().filter(|_| frame.len() <= FRAME_CAP);
+    wire.extend_from_slice(&length.ok_or(CodecError::TooLong(frame.len()))?.to_be_bytes());
+    wire.extend_from_slice(&frame);
+    stream.write_all(&wire)?;
+    Ok(stream.flush()?)
+}
+
+/// Lets postcard write into a buffer that wipes itself.
+struct Frame(Zeroizing<Vec<u8>>);
+
+impl Extend<u8> for Frame {
+    fn extend<I: IntoIterator<Item = u8>>(&mut self, bytes: I) {
+        self.0.extend(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{FromClient, Login, Request};
+    use proptest::prelude::*;
+
+    fn wire(message: &FromClient) -> Vec<u8> {
+        let mut wire = Vec::new();
+        write(&mut wire, message).unwrap();
+        wire
+    }
+
+    #[test]
+    fn a_message_over_the_cap_is_refused_before_it_is_read() {
+        let mut wire: &[u8] = &[0, 1, 0, 1];
+        assert!(matches!(read::<FromClient>(&mut wire), Err(CodecError::TooLong(65_537))));
+        let long = FromClient::Answer(Some("x".repeat(FRAME_CAP).into()));
+        assert!(matches!(write(&mut Vec::new(), &long), Err(CodecError::TooLong(_))));
+    }
+
+    #[test]
+    fn the_end_of_the_stream_is_an_answer_wherever_it_comes() {
+        let whole = wire(&FromClient::Answer(Some("123456".into())));
+        for cut in 0..whole.len() {
+            assert!(matches!(read::<FromClient>(&mut &whole[..cut]), Err(CodecError::Closed)), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn bytes_behind_a_message_are_refused() {
+        let mut frame = wire(&FromClient::Answer(None));
+        frame[3] += 1;
+        frame.push(0);
+        assert!(matches!(read::<FromClient>(&mut frame.as_slice()), Err(CodecError::Malformed)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(user in ".{0,200}", service in ".*", remote_host in proptest::option::of(".*")) {
+            let login = Login { user, service, remote_host, terminal: None, behind_password: true };
+            let message = FromClient::Open { version: 7, request: Request::Login(login) };
+            let read: FromClient = read(&mut wire(&message).as_slice()).unwrap();
+            prop_assert_eq!(read, message);
+        }
+
+        #[test]
+        fn whatever_comes_in_nothing_breaks(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut framed = u32::try_from(bytes.len()).unwrap().to_be_bytes().to_vec();
+            framed.extend(&bytes);
+            let _ = read::<FromClient>(&mut framed.as_slice());
+            let _ = read::<crate::FromBroker>(&mut framed.as_slice());
+            let _ = read::<FromClient>(&mut bytes.as_slice());
+        }
+    }
+}

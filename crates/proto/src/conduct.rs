@@ -1,0 +1,123 @@
+//! Which message is permitted when.
+//!
+//! After OpenSSH's `monitor.c`: every message has a row, and a message without one for the present
+//! phase is the end. There is no other state a conversation could be confused by.
+
+use crate::message::{FromBroker, FromClient};
+
+/// Where a conversation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Connected; the client has not said what it wants.
+    Opening,
+    /// The broker has read the request and not said that it serves it.
+    Opened,
+    /// The broker is at work.
+    Working,
+    /// A prompt waits for its answer.
+    Asking,
+    /// It is over.
+    Over,
+}
+
+/// A message without its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// [`FromClient::Open`]
+    Open,
+    /// [`FromClient::Answer`]
+    Answer,
+    /// [`FromBroker::Accepted`]
+    Accepted,
+    /// [`FromBroker::Prompt`]
+    Prompt,
+    /// [`FromBroker::Info`]
+    Info,
+    /// [`FromBroker::Error`]
+    Error,
+    /// [`FromBroker::Done`]
+    Done,
+}
+
+/// In this phase, this message is permitted and leads to that phase.
+pub type Row = (Phase, Kind, Phase);
+
+/// All that is ever permitted.
+pub static TABLE: [Row; 8] = [
+    (Phase::Opening, Kind::Open, Phase::Opened),
+    (Phase::Opened, Kind::Accepted, Phase::Working),
+    (Phase::Opened, Kind::Done, Phase::Over),
+    (Phase::Working, Kind::Info, Phase::Working),
+    (Phase::Working, Kind::Error, Phase::Working),
+    (Phase::Working, Kind::Prompt, Phase::Asking),
+    (Phase::Working, Kind::Done, Phase::Over),
+    (Phase::Asking, Kind::Answer, Phase::Working),
+];
+
+/// A message came out of turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{kind:?} is not permitted while {phase:?}")]
+pub struct OutOfTurn {
+    /// The message.
+    pub kind: Kind,
+    /// The phase it came in.
+    pub phase: Phase,
+}
+
+impl Phase {
+    /// The phase after a message of `kind`, whoever sent it.
+    pub fn after(self, kind: Kind) -> Result<Self, OutOfTurn> {
+        TABLE
+            .iter()
+            .find(|(phase, permitted, _)| *phase == self && *permitted == kind)
+            .map(|(_, _, next)| *next)
+            .ok_or(OutOfTurn { kind, phase: self })
+    }
+}
+
+impl FromClient {
+    /// The message without its content.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Open { .. } => Kind::Open,
+            Self::Answer(_) => Kind::Answer,
+        }
+    }
+}
+
+impl FromBroker {
+    /// The message without its content.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Accepted => Kind::Accepted,
+            Self::Prompt(_) => Kind::Prompt,
+            Self::Info(_) => Kind::Info,
+            Self::Error(_) => Kind::Error,
+            Self::Done(_) => Kind::Done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_without_a_prompt_is_out_of_turn() {
+        for phase in [Phase::Opening, Phase::Opened, Phase::Working, Phase::Over] {
+            assert_eq!(phase.after(Kind::Answer), Err(OutOfTurn { kind: Kind::Answer, phase }));
+        }
+    }
+
+    #[test]
+    fn a_conversation_opens_once() {
+        for phase in [Phase::Opened, Phase::Working, Phase::Asking, Phase::Over] {
+            assert!(phase.after(Kind::Open).is_err(), "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_permitted_when_it_is_over() {
+        assert!(TABLE.iter().all(|(phase, _, _)| *phase != Phase::Over));
+    }
+}

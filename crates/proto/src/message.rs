@@ -1,0 +1,233 @@
+//! The messages. Claims about who is asking are not among them: that is the socket's peer.
+
+use serde::{Deserialize, Serialize};
+
+use crate::secret::Secret;
+
+/// What a client sends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromClient {
+    /// Opens the conversation.
+    Open {
+        /// [`crate::VERSION`] of the client.
+        version: u16,
+        /// What the client wants.
+        request: Request,
+    },
+    /// What was typed at a prompt; `None` when the terminal gave nothing back.
+    Answer(Option<Secret>),
+}
+
+/// What a client wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Authenticate a login.
+    Login(Login),
+    /// Say whether a login needs a second factor, without asking anything.
+    Account(Login),
+    /// Report how a user stands.
+    Status {
+        /// Login name.
+        user: String,
+    },
+    /// Enrol an authenticator app.
+    EnrolApp {
+        /// Login name.
+        user: String,
+        /// How the app is to work.
+        app: AppRequest,
+    },
+    /// Remove an app by its label, or the backup codes by `backup`.
+    Remove {
+        /// Login name.
+        user: String,
+        /// The label, or `backup`.
+        method: String,
+    },
+    /// Make new backup codes; the old ones die.
+    NewBackupCodes {
+        /// Login name.
+        user: String,
+    },
+}
+
+/// A login as the PAM module found it. The text fields are what the application claims, for people and
+/// logs; nothing is decided by them but whose record is looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Login {
+    /// `PAM_USER`.
+    pub user: String,
+    /// `PAM_SERVICE`, such as `sshd`.
+    pub service: String,
+    /// `PAM_RHOST`, where the login comes from.
+    pub remote_host: Option<String>,
+    /// `PAM_TTY`.
+    pub terminal: Option<String>,
+    /// The code comes behind the password in one answer, so the prompt asks for both.
+    pub behind_password: bool,
+}
+
+/// An app that is to be enrolled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppRequest {
+    /// What its owner calls it; `None`: the broker finds a name.
+    pub label: Option<String>,
+    /// HOTP instead of TOTP.
+    pub counter: bool,
+    /// `SHA1`, `SHA256` or `SHA512`.
+    pub algorithm: String,
+    /// Digits of a code.
+    pub digits: u8,
+    /// Seconds a code lasts.
+    pub period: u32,
+}
+
+/// What the broker sends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromBroker {
+    /// The request is being served. A client that waits in vain for this has lost nothing yet.
+    Accepted,
+    /// Show this and send back what is typed.
+    Prompt(Prompt),
+    /// Show this.
+    Info(Secret),
+    /// Show this as an error.
+    Error(String),
+    /// The end.
+    Done(Done),
+}
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// All that must be read before answering, in the prompt's own text. May hold a key (enrolment).
+    pub text: Secret,
+    /// Whether what is typed may be seen.
+    pub echo: bool,
+    /// Set when password and code are asked for in one: how many digits the code at the end has.
+    pub digits_behind_password: Option<u8>,
+}
+
+/// How a conversation ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Done {
+    /// The end of [`Request::Login`] and [`Request::Account`].
+    Login {
+        /// What the application is told.
+        verdict: Verdict,
+        /// Why, in words for the administrator's log. Never a secret.
+        why: String,
+    },
+    /// The end of [`Request::Status`].
+    Status(Report),
+    /// A change was made.
+    Changed,
+    /// Nothing was changed.
+    Failed {
+        /// Which kind of failure.
+        failure: Failure,
+        /// What failed and why.
+        message: String,
+        /// What to do next.
+        hint: Option<String>,
+    },
+}
+
+/// What becomes of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// A right code, and its use is on disk.
+    Passed,
+    /// Policy asks nothing of this person.
+    NotRequired,
+    /// Refused.
+    Denied,
+    /// All tries are used up, or the account is locked.
+    TriesUsedUp,
+    /// The second factor cannot be checked now.
+    Unavailable,
+    /// The terminal gave no answer.
+    NoAnswer,
+}
+
+/// Why a request was not carried out; each kind is an exit code of the CLI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Failure {
+    /// It could not be done.
+    Failed,
+    /// What was asked for makes no sense.
+    Usage,
+    /// Not for this peer.
+    NotPermitted,
+    /// There is no such user or method.
+    NotFound,
+    /// A code was wrong, or the account is locked.
+    Denied,
+    /// The store is out of reach.
+    Unavailable,
+}
+
+/// How a user stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Login name.
+    pub user: String,
+    /// User id.
+    pub uid: u32,
+    /// Where the user stands.
+    pub standing: Standing,
+    /// An administrator requires a second factor.
+    pub required: bool,
+    /// Wrong codes in a row.
+    pub failures: u32,
+    /// The enrolled apps.
+    pub apps: Vec<AppReport>,
+    /// Backup codes not used yet.
+    pub backup_codes_left: u32,
+}
+
+/// Where a user stands, for people and scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Not asked.
+    Off,
+    /// Must enrol.
+    Pending,
+    /// Asked at each login.
+    Enabled,
+    /// Locked until this many seconds after the Unix epoch.
+    LockedUntil(i64),
+    /// Locked until an administrator unlocks it.
+    Locked,
+}
+
+/// An enrolled app without its key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppReport {
+    /// What its owner calls it.
+    pub label: String,
+    /// How its codes are made, for people.
+    pub parameters: String,
+    /// When it was enrolled, in seconds after the Unix epoch.
+    pub enrolled_at: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_message_prints_what_was_typed_or_shown() {
+        let secret = || Secret::from("943287");
+        let prompt = Prompt { text: secret(), echo: true, digits_behind_password: None };
+        let messages = [
+            format!("{:?}", FromClient::Answer(Some(secret()))),
+            format!("{:?}", FromBroker::Prompt(prompt)),
+            format!("{:?}", FromBroker::Info(secret())),
+        ];
+        for message in messages {
+            assert!(message.contains("Secret(…)") && !message.contains("943287"), "{message}");
+        }
+    }
+}
