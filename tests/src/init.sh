@@ -1,6 +1,7 @@
 # The first process of a machine: puts the file system together, reports, and lives until its standard input ends.
-# That is a pipe held by the test process alone, so the machine ends with it however it ends; and as this is process 1
-# of the machine's PID namespace, everything that runs in the machine ends with this process.
+# That is where the shell reads these lines from, a pipe held by the test process alone, so the machine ends with it
+# however it ends; and as this is process 1 of the machine's PID namespace, everything that runs in the machine ends
+# with this process. Meanwhile the shell collects the processes whose parents have gone, as an init does.
 #
 # Everything is mounted below /sys, the one folder that exists everywhere and of which nothing is needed here: so no
 # temporary folder is made on the host, and no path of the host is hidden before the artefacts are copied.
@@ -91,5 +92,3 @@ ip link set lo up
 echo vm >/proc/sys/kernel/hostname
 
 echo ready
-# The shell collects the processes whose parents have gone, as an init does.
-while read -r _; do :; done

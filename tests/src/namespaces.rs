@@ -1,7 +1,7 @@
 //! The namespaces and the overlay a machine is made of; `init.sh` puts the file system together.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -10,8 +10,13 @@ use tempfile::TempDir;
 
 const INIT: &str = include_str!("init.sh");
 
-/// What runs first in the machine, and how it sees itself.
-const UNSHARE: &str = "unshare --mount --net --pid --uts --ipc --fork --kill-child -- bash -c";
+/// Starts the machine's first process and clears its disk away at the end, as this process may be killed before that.
+const START: &str = r#"
+unshare --mount --net --pid --uts --ipc --fork --kill-child -- bash -s -- "$@"
+status=$?
+rm -rf -- ${1:+"$1"}
+exit $status
+"#;
 
 /// File systems whose content belongs to the machine's `/` when the host keeps them apart from its own.
 const DISK_FILE_SYSTEMS: [&str; 7] = ["btrfs", "ext3", "ext4", "f2fs", "overlay", "xfs", "zfs"];
@@ -49,15 +54,19 @@ pub(crate) struct Namespaces {
 
 impl Namespaces {
     pub(crate) fn new(plan: &Plan) -> Self {
-        assert!(rustix::process::geteuid().is_root(), "a throwaway machine needs root: run these tests as root");
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "a throwaway machine needs root: run these tests as root"
+        );
         let disk = plan.on_disk.as_ref().map(|folder| {
-            tempfile::Builder::new().prefix("twofa-vm-").tempdir_in(folder).expect("the folder for the machine's disk")
+            tempfile::Builder::new()
+                .prefix("twofa-vm-")
+                .tempdir_in(folder)
+                .expect("the folder for the machine's disk")
         });
 
         let mut command = Command::new("sh");
-        // The shell clears the disk away itself, as this process may be killed.
-        let program = format!(r#"{UNSHARE} "$0" init "$@" && status=0 || status=$?; rm -rf -- ${{1:+"$1"}}; exit $status"#);
-        command.args(["-c", &program, INIT]);
+        command.args(["-c", START, "machine"]);
         command.arg(disk.as_ref().map_or(Path::new(""), TempDir::path));
         for folder in separate_file_systems() {
             command.args(["overlay", &folder]);
@@ -73,7 +82,9 @@ impl Namespaces {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut unshare = command.spawn().expect("sh starts");
 
-        let life = unshare.stdin.take();
+        let mut life = unshare.stdin.take().unwrap();
+        // When the shell has failed and gone, what it said is worth more than this.
+        let _ = life.write_all(INIT.as_bytes());
         let mut said = BufReader::new(unshare.stdout.take().unwrap()).lines().map_while(Result::ok);
         let init = said.next().and_then(|line| line.strip_prefix("pid ")?.parse().ok());
         let (Some(init), Some("ready")) = (init, said.next().as_deref()) else {
@@ -81,9 +92,11 @@ impl Namespaces {
             drop(life);
             let _ = unshare.stderr.take().unwrap().read_to_string(&mut trouble);
             let _ = unshare.wait();
-            panic!("no throwaway machine could be made here (it needs to mount and to unshare namespaces):\n{trouble}");
+            panic!(
+                "no throwaway machine could be made here (it needs to mount and to unshare namespaces):\n{trouble}"
+            );
         };
-        Self { unshare, life, init, _disk: disk }
+        Self { unshare, life: Some(life), init, _disk: disk }
     }
 
     /// A command that runs `program` in the machine, as root, with an environment of its own.
@@ -108,8 +121,23 @@ impl Namespaces {
         PathBuf::from(format!("/proc/{}/root{path}", self.init))
     }
 
-    /// The machine's network tables, `/proc/net` in it.
-    pub(crate) fn network(&self, table: &str) -> String {
+    /// Whether somebody accepts connections on this TCP port: proc(5), `/proc/net/tcp`, state 0A.
+    pub(crate) fn listens_on_port(&self, port: u16) -> bool {
+        let port = format!(":{port:04X}");
+        (self.network("tcp") + &self.network("tcp6")).lines().any(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            fields.next().is_some_and(|local| local.ends_with(&port)) && fields.nth(1) == Some("0A")
+        })
+    }
+
+    /// Whether somebody accepts connections on this Unix socket: `/proc/net/unix`, flag `__SO_ACCEPTCON`.
+    pub(crate) fn listens_at(&self, path: &str) -> bool {
+        let accepts = |line: &str| line.split_whitespace().nth(3) == Some("00010000");
+        self.network("unix").lines().any(|line| line.ends_with(&format!(" {path}")) && accepts(line))
+    }
+
+    /// A table of the machine's `/proc/net`.
+    fn network(&self, table: &str) -> String {
         fs::read_to_string(format!("/proc/{}/net/{table}", self.init)).unwrap_or_default()
     }
 }

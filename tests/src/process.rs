@@ -15,7 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a command ended and what it wrote.
 #[derive(Clone, Debug)]
-#[must_use = "a command that failed is only noticed by ok()"]
 pub struct Output {
     /// The command as the test gave it.
     pub command: String,
@@ -27,6 +26,7 @@ pub struct Output {
     pub stderr: String,
 }
 
+#[expect(clippy::return_self_not_must_use, reason = "that it went well is often all a test asks")]
 impl Output {
     /// The output of a command that has to succeed.
     ///
@@ -98,17 +98,20 @@ impl Process {
     /// # Panics
     ///
     /// When it has not ended after a minute.
+    #[must_use = "a command that failed is only noticed by ok()"]
     pub fn wait(mut self) -> Output {
         let status = wait::within(PATIENCE, || self.ended());
         if status.is_none() {
             self.kill();
         }
-        let mut text = |stream: &mut Option<JoinHandle<String>>| stream.take().map(|it| it.join().unwrap());
+        let text = |stream: &mut Option<JoinHandle<String>>| stream.take().map(|it| it.join().unwrap());
         let stdout = text(&mut self.stdout).unwrap_or_default();
         let stderr = text(&mut self.stderr).unwrap_or_default();
         let command = self.command.clone();
         let Some(status) = status else {
-            panic!("{command}\nhas not ended after {PATIENCE:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---");
+            panic!(
+                "{command}\nhas not ended after {PATIENCE:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---"
+            );
         };
         Output { command, status, stdout, stderr }
     }
@@ -137,7 +140,8 @@ impl Process {
     /// The processes nsenter has started, as the host numbers them.
     fn inside(&self) -> Vec<Pid> {
         let nsenter = self.child.id();
-        let children = fs::read_to_string(format!("/proc/{nsenter}/task/{nsenter}/children")).unwrap_or_default();
+        let children =
+            fs::read_to_string(format!("/proc/{nsenter}/task/{nsenter}/children")).unwrap_or_default();
         children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
     }
 }

@@ -49,7 +49,9 @@ fn all_of(bytes: &[u8], length: usize) -> Option<usize> {
 
 /// ECMA-48 §5.4 (control sequences), §5.6 (control strings).
 fn escape(bytes: &[u8]) -> Option<usize> {
-    let end = |from: usize, is_end: fn(u8) -> bool| Some(from + bytes[from..].iter().position(|&byte| is_end(byte))? + 1);
+    let end = |from: usize, is_end: fn(u8) -> bool| {
+        Some(from + bytes[from..].iter().position(|&byte| is_end(byte))? + 1)
+    };
     match bytes.get(1)? {
         b'[' => end(2, |byte| (0x40..=0x7e).contains(&byte)),
         b']' | b'P' | b'^' | b'_' => {

@@ -49,13 +49,17 @@ impl Terminal {
         let ours = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let keyboard = open(machine.path("/dev/pts/ptmx"), ours, Mode::empty()).expect("a new terminal");
         unlockpt(&keyboard).unwrap();
-        let theirs = ioctl_tiocgptpeer(&keyboard, OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC);
+        let theirs =
+            ioctl_tiocgptpeer(&keyboard, OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC);
         let theirs = theirs.expect("the other end of the terminal");
         // As sshd and login do for the one who logs in.
         fchown(&theirs, Some(Uid::from_raw(account.uid)), Some(Gid::from_raw(TTY))).unwrap();
         tcsetwinsize(&theirs, SIZE).unwrap();
 
-        program.stdin(theirs.try_clone().unwrap()).stdout(theirs.try_clone().unwrap()).stderr(Stdio::from(theirs));
+        program
+            .stdin(theirs.try_clone().unwrap())
+            .stdout(theirs.try_clone().unwrap())
+            .stderr(Stdio::from(theirs));
         let process = Process::start(command, program);
         Self {
             command: command.to_owned(),

@@ -221,22 +221,33 @@ impl App {
     }
 
     /// The `otpauth://` URL of this key for a QR code, as in the Key URI Format: the issuer is the
-    /// relying application's name, the account the login name.
+    /// relying application's name, the account the login name. What has its default is left out, which
+    /// makes a code that is easier to scan.
     pub fn url(&self, issuer: &str, account: &str) -> Zeroizing<String> {
         // RFC 3986 §2.3: these need no escape.
         const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
         let issuer = utf8_percent_encode(issuer, ESCAPED);
         let account = utf8_percent_encode(account, ESCAPED);
         let Parameters { movement, algorithm, digits } = self.parameters;
-        let (kind, moving) = match movement {
-            Movement::Time { period } => ("totp", format!("period={period}")),
-            Movement::Counter => ("hotp", format!("counter={}", self.used.map_or(0, |used| used.saturating_add(1)))),
-        };
-        Zeroizing::new(format!(
-            "otpauth://{kind}/{issuer}:{account}?secret={}&issuer={issuer}&algorithm={}&digits={digits}&{moving}",
-            *self.key.base32(),
-            algorithm.name(),
-        ))
+        let kind = if movement == Movement::Counter { "hotp" } else { "totp" };
+        let key = self.key.base32();
+        let mut url = Zeroizing::new(format!("otpauth://{kind}/{issuer}:{account}?secret={}&issuer={issuer}", *key));
+        if algorithm != Algorithm::Sha1 {
+            url.push_str("&algorithm=");
+            url.push_str(algorithm.name());
+        }
+        if digits != 6 {
+            url.push_str(&format!("&digits={digits}"));
+        }
+        match movement {
+            Movement::Time { period: 30 } => {}
+            Movement::Time { period } => url.push_str(&format!("&period={period}")),
+            Movement::Counter => {
+                let next = self.used.map_or(0, |used| used.saturating_add(1));
+                url.push_str(&format!("&counter={next}"));
+            }
+        }
+        url
     }
 
     fn is_new(&self, count: u64) -> bool {
@@ -346,8 +357,18 @@ mod tests {
         assert_eq!(
             &**app.url("Büro & Co", "alice"),
             "otpauth://totp/B%C3%BCro%20%26%20Co:alice?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\
-             &issuer=B%C3%BCro%20%26%20Co&algorithm=SHA1&digits=6&period=30"
+             &issuer=B%C3%BCro%20%26%20Co"
         );
+    }
+
+    #[test]
+    fn the_url_says_what_differs_from_the_defaults() {
+        let ending = |movement, algorithm| {
+            let url = app(movement, algorithm, 8).url("vm", "alice");
+            url.split_once("issuer=vm").unwrap().1.to_owned()
+        };
+        assert_eq!(ending(Movement::Time { period: 60 }, Algorithm::Sha256), "&algorithm=SHA256&digits=8&period=60");
+        assert_eq!(ending(Movement::Counter, Algorithm::Sha1), "&digits=8&counter=0");
     }
 
     fn any_totp() -> impl Strategy<Value = App> {

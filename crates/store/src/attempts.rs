@@ -1,0 +1,268 @@
+//! The order that keeps codes single and failures counted.
+//!
+//! 1. [`Store::count_attempt`] checks the lock and counts the attempt as a failure, committed;
+//! 2. the code is verified, outside of any transaction;
+//! 3. [`Store::use_app_code`] or [`Store::use_backup_code`] marks it used, only if it was not, takes back
+//!    the count, committed;
+//! 4. only then somebody is let in.
+//!
+//! Whatever dies in between, the attempt stays counted and the code stays unused or used up; of any number
+//! of logins that race with one code, one finds it unused.
+
+use rusqlite::Transaction;
+use twofa_core::backup::DIGEST_BYTES;
+use twofa_core::lockout::{Lock, Throttle};
+use twofa_core::user::EnrolledApp;
+use twofa_core::{Account, Timestamp};
+
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::events::{self, Event, EventKind, Origin};
+use crate::policy;
+use crate::users::{self, Situation, StoredUser, count_to_sql};
+
+/// An attempt that was counted and may now be verified.
+#[derive(Debug)]
+#[must_use = "an attempt whose code is not marked used stays a failure"]
+pub struct Attempt {
+    account: Account,
+    origin: Origin,
+    user: i64,
+    /// Which failure in a row this is, unless it turns out right.
+    counted: u32,
+}
+
+/// What counting an attempt came to.
+#[derive(Debug)]
+pub enum Counted {
+    /// It was counted. Verify it against this, which is of the same moment.
+    Attempt(Attempt, Box<Situation>),
+    /// The account is locked; nothing was counted and nothing may be verified.
+    Locked(Lock),
+    /// Nothing is known of the account, so no code can be right.
+    Unknown,
+}
+
+/// What marking a code used came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// It was unused, and is used now: let them in.
+    First,
+    /// Somebody was quicker, or it was removed meanwhile. The attempt stays a failure.
+    Already,
+}
+
+impl Store {
+    /// Checks the lock of `account` and counts an attempt, before anything is verified.
+    pub fn count_attempt(&self, account: &Account, origin: &Origin, now: Timestamp) -> Result<Counted, StoreError> {
+        self.write(|db| {
+            let policy = policy::load(db)?;
+            let Some(stored) = users::find(db, account)? else { return Ok(Counted::Unknown) };
+            if let Some(lock) = stored.throttle.lock(now) {
+                return Ok(Counted::Locked(lock));
+            }
+            let throttle = stored.throttle.count(now, policy.lockout);
+            save(db, &stored, throttle)?;
+            if throttle.lock(now).is_some() {
+                let detail = Some(format!("after {} wrong codes in a row", throttle.failures));
+                events::record(db, &Event { kind: EventKind::Locked, user: Some(account), detail }, origin, now)?;
+            }
+            let attempt = Attempt {
+                account: account.clone(),
+                origin: origin.clone(),
+                user: stored.id,
+                counted: throttle.failures,
+            };
+            let user = stored.load(db, self.key(), account)?;
+            Ok(Counted::Attempt(attempt, Box::new(Situation { policy, user })))
+        })
+    }
+
+    /// Marks the step or counter `count` of the app `app` used, if it is higher than any before it.
+    pub fn use_app_code(&self, attempt: Attempt, app: &EnrolledApp, count: u64, now: Timestamp) -> Result<Use, StoreError> {
+        let count = count_to_sql(count)?;
+        self.write(|db| {
+            let sql = "UPDATE app SET used = ?3 WHERE id = ?1 AND user = ?2 AND (used IS NULL OR used < ?3)";
+            let marked = db.prepare_cached(sql)?.execute((app.id, attempt.user, count))?;
+            attempt.finish(db, marked, EventKind::Passed, Some(format!("app '{}'", app.label)), now)
+        })
+    }
+
+    /// Uses up the backup code with this `digest`.
+    pub fn use_backup_code(
+        &self,
+        attempt: Attempt,
+        digest: &[u8; DIGEST_BYTES],
+        now: Timestamp,
+    ) -> Result<Use, StoreError> {
+        self.write(|db| {
+            let sql = "DELETE FROM backup_code WHERE user = ?1 AND digest = ?2";
+            let marked = db.prepare_cached(sql)?.execute((attempt.user, digest))?;
+            attempt.finish(db, marked, EventKind::BackupCodeUsed, None, now)
+        })
+    }
+}
+
+impl Attempt {
+    fn finish(
+        &self,
+        db: &Transaction<'_>,
+        marked: usize,
+        kind: EventKind,
+        detail: Option<String>,
+        now: Timestamp,
+    ) -> Result<Use, StoreError> {
+        let stored = users::find(db, &self.account)?.filter(|stored| stored.id == self.user);
+        let (Some(stored), 1) = (stored, marked) else { return Ok(Use::Already) };
+        save(db, &stored, stored.throttle.forgive(self.counted))?;
+        events::record(db, &Event { kind, user: Some(&self.account), detail }, &self.origin, now)?;
+        Ok(Use::First)
+    }
+}
+
+fn save(db: &Transaction<'_>, user: &StoredUser, throttle: Throttle) -> Result<(), StoreError> {
+    let until = throttle.locked_until.map(Timestamp::unix);
+    db.prepare_cached("UPDATE user SET failures = ?2, locked_until = ?3 WHERE id = ?1")?
+        .execute((user.id, throttle.failures, until))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Bench, alice, app, origin};
+    use std::sync::Barrier;
+    use twofa_core::{BackupCode, BackupSet};
+
+    fn attempt(store: &Store, bench: &Bench) -> Attempt {
+        match store.count_attempt(&alice(), &origin(), bench.now).unwrap() {
+            Counted::Attempt(attempt, _) => attempt,
+            refused => panic!("{refused:?}"),
+        }
+    }
+
+    fn enrolled(bench: &Bench) -> (Store, EnrolledApp) {
+        let store = bench.create();
+        store.enrol_app(&alice(), &app("phone"), &origin(), bench.now).unwrap();
+        let app = store.situation(&alice()).unwrap().user.apps.remove(0);
+        (store, app)
+    }
+
+    fn failures(store: &Store) -> u32 {
+        store.situation(&alice()).unwrap().user.throttle.failures
+    }
+
+    #[test]
+    fn an_attempt_counts_until_its_code_is_marked_used() {
+        let bench = Bench::new();
+        let (store, app) = enrolled(&bench);
+        let _wrong = attempt(&store, &bench);
+        let right = attempt(&store, &bench);
+        assert_eq!(failures(&store), 2);
+        let used = store.use_app_code(right, &app, 100, bench.now);
+        assert_eq!((used.unwrap(), failures(&store)), (Use::First, 0));
+    }
+
+    #[test]
+    fn the_same_or_an_older_step_is_used_already_and_stays_a_failure() {
+        let bench = Bench::new();
+        let (store, app) = enrolled(&bench);
+        let use_step = |step| store.use_app_code(attempt(&store, &bench), &app, step, bench.now).unwrap();
+        assert_eq!([use_step(100), use_step(100), use_step(99)], [Use::First, Use::Already, Use::Already]);
+        assert_eq!(failures(&store), 2);
+    }
+
+    /// All 64 count an attempt, then all try at once; how many were first, and how many failures stayed.
+    fn race(store: &Store, bench: &Bench, try_it: impl Fn(Attempt) -> Use + Sync) -> (usize, u32) {
+        store.unlock(&alice(), &origin(), bench.now).unwrap();
+        let start = Barrier::new(64);
+        let racer = || {
+            let attempt = attempt(store, bench);
+            start.wait();
+            (attempt.counted, try_it(attempt))
+        };
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let racers: Vec<_> = (0..64).map(|_| scope.spawn(racer)).collect();
+            racers.into_iter().map(|racer| racer.join().unwrap()).collect()
+        });
+        let winners: Vec<_> = results.iter().filter(|(_, used)| *used == Use::First).collect();
+        let [(counted, _)] = winners.as_slice() else { panic!("{} were first", winners.len()) };
+        (winners.len(), counted + failures(store))
+    }
+
+    #[test]
+    fn of_64_that_race_with_one_step_one_is_first() {
+        let bench = Bench::new();
+        let (store, app) = enrolled(&bench);
+        store.change_policy([("lockout.after", "100")], 0, bench.now).unwrap();
+        let result = race(&store, &bench, |attempt| store.use_app_code(attempt, &app, 7, bench.now).unwrap());
+        assert_eq!(result, (1, 64), "one first, and all that began after it still counted");
+    }
+
+    #[test]
+    fn of_64_that_race_with_one_backup_code_one_is_first() {
+        let bench = Bench::new();
+        let (store, _) = enrolled(&bench);
+        store.change_policy([("lockout.after", "100")], 0, bench.now).unwrap();
+        let set = BackupSet::seal(&[BackupCode::from_random([1; 10])], [3; 16]).unwrap();
+        store.replace_backup_codes(&alice(), &set, &origin(), bench.now).unwrap();
+        let result = race(&store, &bench, |a| store.use_backup_code(a, &set.unused[0], bench.now).unwrap());
+        assert_eq!(result, (1, 64));
+    }
+
+    #[test]
+    fn none_of_64_failures_at_once_is_lost() {
+        let bench = Bench::new();
+        let (store, _) = enrolled(&bench);
+        store.change_policy([("lockout.after", "100")], 0, bench.now).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..64 {
+                scope.spawn(|| {
+                    let _ = attempt(&store, &bench);
+                });
+            }
+        });
+        assert_eq!(failures(&store), 64);
+    }
+
+    #[test]
+    fn a_locked_account_counts_nothing_further() {
+        let bench = Bench::new();
+        let (store, _) = enrolled(&bench);
+        for _ in 0..10 {
+            let _ = attempt(&store, &bench);
+        }
+        let counted = store.count_attempt(&alice(), &origin(), bench.now).unwrap();
+        assert!(matches!(counted, Counted::Locked(Lock::Until(until)) if until == bench.now.after(900)));
+        assert_eq!(failures(&store), 10);
+    }
+
+    #[test]
+    fn the_tenth_attempt_may_be_the_right_one() {
+        let bench = Bench::new();
+        let (store, app) = enrolled(&bench);
+        for _ in 0..9 {
+            let _ = attempt(&store, &bench);
+        }
+        let tenth = attempt(&store, &bench);
+        assert_eq!(store.use_app_code(tenth, &app, 7, bench.now).unwrap(), Use::First);
+        assert_eq!(store.situation(&alice()).unwrap().user.throttle, Throttle::default());
+    }
+
+    #[test]
+    fn an_attempt_whose_user_was_removed_meanwhile_does_not_pass() {
+        let bench = Bench::new();
+        let (store, app) = enrolled(&bench);
+        let begun = attempt(&store, &bench);
+        store.remove_user(&alice(), &origin(), bench.now).unwrap();
+        assert_eq!(store.use_app_code(begun, &app, 7, bench.now).unwrap(), Use::Already);
+    }
+
+    #[test]
+    fn a_code_tried_for_somebody_unknown_counts_for_nobody() {
+        let bench = Bench::new();
+        let store = bench.create();
+        assert!(matches!(store.count_attempt(&alice(), &origin(), bench.now).unwrap(), Counted::Unknown));
+        assert!(!store.knows(&alice()).unwrap());
+    }
+}

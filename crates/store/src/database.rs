@@ -1,0 +1,271 @@
+//! The database itself: opening, making, migrating, and transactions.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use crate::error::StoreError;
+use crate::location::{FileId, Location, Owner};
+use crate::seal::SealingKey;
+
+/// Marks a database as ours (`PRAGMA application_id`): "2FA" and a version of the mark.
+const APPLICATION_ID: i64 = 0x3246_4101;
+
+/// Each runs once, in order; the number of those that ran is the schema version (`PRAGMA user_version`).
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_first.sql")];
+
+/// How long a write waits for another process, in the module's patience.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// An open store. Shared between threads: one writes at a time, reading goes on beside it.
+#[derive(Debug)]
+pub struct Store {
+    location: Location,
+    file: FileId,
+    key: SealingKey,
+    reader: Mutex<Connection>,
+    writer: Mutex<Connection>,
+}
+
+impl Store {
+    /// Opens the store at `location`, and brings its schema up to date.
+    ///
+    /// Nothing is made where nothing is: a missing, unreadable, exposed or foreign file is an error.
+    pub fn open(location: Location) -> Result<Self, StoreError> {
+        if location.is_vacant()? {
+            return Err(StoreError::Missing(location.database));
+        }
+        let key = location.read_key()?;
+        let file = location.inspect_database()?;
+        let mut writer = connect(&location)?;
+        migrate(&mut writer)?;
+        let reader = connect(&location)?;
+        Ok(Self { location, file, key, reader: Mutex::new(reader), writer: Mutex::new(writer) })
+    }
+
+    /// Makes a new store at `location`, where there must be none.
+    ///
+    /// `owner` gets the database and may read the sealing key; giving files away takes root, so that
+    /// anybody else can only make a store of their own.
+    pub fn create(location: Location, owner: Owner) -> Result<Self, StoreError> {
+        if !location.is_vacant()? {
+            return Err(StoreError::Exists(location.database));
+        }
+        location.make_database(owner)?;
+        location.make_key(owner)?;
+        Self::open(location)
+    }
+
+    /// Whether there is nothing at `location`, so that this is a first start.
+    pub fn is_vacant(location: &Location) -> Result<bool, StoreError> {
+        location.is_vacant()
+    }
+
+    pub(crate) const fn key(&self) -> &SealingKey {
+        &self.key
+    }
+
+    /// Runs `work` on one consistent view.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut connection = self.connection(&self.reader)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+        work(&transaction)
+    }
+
+    /// Runs `work` as one write transaction. It is on disk when this returns `Ok`; on any error nothing
+    /// of it happened.
+    pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut connection = self.connection(&self.writer)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let value = work(&transaction)?;
+        transaction.commit()?;
+        Ok(value)
+    }
+
+    /// The connection, as long as the file it has open is the one at its path: a database that was
+    /// deleted or replaced under a running broker must not go on answering.
+    fn connection<'a>(&self, connection: &'a Mutex<Connection>) -> Result<MutexGuard<'a, Connection>, StoreError> {
+        if self.location.inspect_database()? != self.file {
+            return Err(StoreError::Replaced(self.location.database.clone()));
+        }
+        // A panic in a transaction rolled it back; the connection is sound.
+        Ok(connection.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn connect(location: &Location) -> Result<Connection, StoreError> {
+    let path = &location.database;
+    // NOFOLLOW is about the whole path for SQLite; a link further up is the administrator's own.
+    let path = path
+        .parent()
+        .zip(path.file_name())
+        .and_then(|(directory, name)| Some(directory.canonicalize().ok()?.join(name)))
+        .ok_or_else(|| StoreError::Missing(path.clone()))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let connection = Connection::open_with_flags(&path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    let journal: String = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if journal != "wal" {
+        return Err(StoreError::Other(format!("its journal cannot be a write-ahead log (it is '{journal}')")));
+    }
+    // A few hundred users' pages, in KiB; the system caches the rest.
+    connection.pragma_update(None, "cache_size", -1024)?;
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: i64 = transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 = transaction.query_one("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION_ID && (application, found, tables) != (0, 0, 0) {
+        return Err(StoreError::Damaged("it is a database of another program".to_owned()));
+    }
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    let Some(outstanding) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..)) else {
+        return Err(StoreError::Damaged("its schema has no number we ever gave".to_owned()));
+    };
+    if outstanding.is_empty() {
+        return Ok(());
+    }
+    for migration in outstanding {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", known)?;
+    Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Bench;
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    #[test]
+    fn a_new_store_is_private_and_opens_again() {
+        let bench = Bench::new();
+        drop(bench.create());
+        for (path, mode) in [(&bench.location.database, 0o600), (&bench.location.key, 0o640)] {
+            assert_eq!(fs::metadata(path).unwrap().mode() & 0o7777, mode, "{}", path.display());
+        }
+        Store::open(bench.location.clone()).unwrap();
+    }
+
+    #[test]
+    fn what_is_written_is_on_disk_before_it_returns() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let durable = store.write(|db| Ok(db.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?));
+        assert_eq!(durable.unwrap(), 2, "2 is FULL");
+    }
+
+    #[test]
+    fn a_missing_database_is_an_error_and_never_an_empty_store() {
+        let bench = Bench::new();
+        assert!(matches!(Store::open(bench.location.clone()), Err(StoreError::Missing(_))));
+        drop(bench.create());
+        fs::remove_file(&bench.location.database).unwrap();
+        assert!(matches!(Store::open(bench.location.clone()), Err(StoreError::Halved { .. })));
+        assert!(matches!(Store::create(bench.location.clone(), bench.owner), Err(StoreError::Halved { .. })));
+    }
+
+    #[test]
+    fn a_missing_key_is_not_made_anew() {
+        let bench = Bench::new();
+        drop(bench.create());
+        fs::remove_file(&bench.location.key).unwrap();
+        assert!(matches!(Store::create(bench.location.clone(), bench.owner), Err(StoreError::Halved { .. })));
+        assert!(!bench.location.key.exists());
+    }
+
+    #[test]
+    fn a_key_or_database_that_others_can_read_is_refused() {
+        let bench = Bench::new();
+        drop(bench.create());
+        for path in [&bench.location.key, &bench.location.database] {
+            let right = fs::metadata(path).unwrap().permissions();
+            for mode in [0o644, 0o641, 0o660] {
+                fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+                let error = Store::open(bench.location.clone()).unwrap_err();
+                assert!(error.to_string().contains(&format!("has mode {mode:04o}")), "{error}");
+            }
+            fs::set_permissions(path, right).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_linked_key_or_database_is_refused() {
+        for pick in [|l: &Location| l.key.clone(), |l: &Location| l.database.clone()] {
+            let bench = Bench::new();
+            drop(bench.create());
+            let path = pick(&bench.location);
+            let moved = path.with_extension("moved");
+            fs::rename(&path, &moved).unwrap();
+            std::os::unix::fs::symlink(&moved, &path).unwrap();
+            assert!(Store::open(bench.location.clone()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_database_from_a_newer_version_is_refused_and_left_alone() {
+        let bench = Bench::new();
+        let store = bench.create();
+        store.write(|db| Ok(db.pragma_update(None, "user_version", 99)?)).unwrap();
+        drop(store);
+        let error = Store::open(bench.location.clone()).unwrap_err();
+        assert!(matches!(error, StoreError::Newer { found: 99, known: 1 }), "{error}");
+        assert!(error.to_string().contains("newer twofa"));
+    }
+
+    #[test]
+    fn a_database_of_another_program_is_refused() {
+        let bench = Bench::new();
+        drop(bench.create());
+        fs::remove_file(&bench.location.database).unwrap();
+        let other = Connection::open(&bench.location.database).unwrap();
+        other.execute_batch("CREATE TABLE theirs (x)").unwrap();
+        drop(other);
+        fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(matches!(Store::open(bench.location.clone()), Err(StoreError::Damaged(_))));
+    }
+
+    #[test]
+    fn garbage_is_refused() {
+        let bench = Bench::new();
+        drop(bench.create());
+        fs::write(&bench.location.database, vec![0x5a; 8192]).unwrap();
+        assert!(matches!(Store::open(bench.location.clone()), Err(StoreError::Damaged(_))));
+    }
+
+    #[test]
+    fn a_store_deleted_under_a_running_broker_stops_answering() {
+        let bench = Bench::new();
+        let store = bench.create();
+        assert!(store.policy().is_ok());
+        fs::remove_file(&bench.location.database).unwrap();
+        assert!(matches!(store.policy(), Err(StoreError::Missing(_))));
+    }
+
+    #[test]
+    fn a_store_replaced_under_a_running_broker_stops_answering() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let other = Bench::new();
+        drop(other.create());
+        fs::rename(&other.location.database, &bench.location.database).unwrap();
+        assert!(matches!(store.policy(), Err(StoreError::Replaced(_))));
+    }
+}

@@ -1,0 +1,135 @@
+//! What can go wrong with the store, in words for an administrator.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+use twofa_core::policy::BadSetting;
+
+/// Why the store could not do what it was asked. Never holds a stored value.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database is gone or was never made.
+    #[error("the store {} is missing", .0.display())]
+    Missing(PathBuf),
+    /// The sealing key is gone or was never made.
+    #[error("the sealing key {} is missing", .0.display())]
+    KeyMissing(PathBuf),
+    /// One of database and key exists without the other, so this is no first start.
+    #[error("{} exists without {}: not making a new store over it", .present.display(), .absent.display())]
+    Halved {
+        /// The file that is there.
+        present: PathBuf,
+        /// The file that is not.
+        absent: PathBuf,
+    },
+    /// There is a store already.
+    #[error("there is a store at {} already", .0.display())]
+    Exists(PathBuf),
+    /// A file has an owner or mode that lets the wrong people at it.
+    #[error("{} {why}", .path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it and what it should be.
+        why: String,
+    },
+    /// The key file is not a key.
+    #[error("{} is no sealing key: it must have exactly 32 bytes", .0.display())]
+    BadKey(PathBuf),
+    /// A file could not be opened, read or made.
+    #[error("cannot {action} {}: {source}", .path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's word on it.
+        source: io::Error,
+    },
+    /// Another database stands where the one that is open stood.
+    #[error("the store {} was replaced while this program had it open", .0.display())]
+    Replaced(PathBuf),
+    /// A newer twofa has used this database.
+    #[error("the store was written by a newer twofa (schema {found}, this one knows {known}): upgrade twofa")]
+    Newer {
+        /// The schema of the database.
+        found: i64,
+        /// The newest schema this program knows.
+        known: i64,
+    },
+    /// The database is damaged, or something in it is not what we ever write.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// A sealed key does not open: another sealing key, or somebody moved or changed it.
+    #[error("a sealed key does not open: the store and the sealing key do not belong together, or it was tampered with")]
+    Seal,
+    /// No space left.
+    #[error("the disk with the store is full")]
+    Full,
+    /// The file system or the file is read-only.
+    #[error("the store is read-only")]
+    ReadOnly,
+    /// Another process held the store too long.
+    #[error("the store was locked by another process for too long")]
+    Busy,
+    /// A stored setting is not one we know or does not read.
+    #[error("the stored policy is broken: {0}")]
+    BrokenPolicy(BadSetting),
+    /// A setting that was to be stored is not one we know or does not read.
+    #[error(transparent)]
+    BadSetting(#[from] BadSetting),
+    /// The user has an app with this label.
+    #[error("there is an app called '{0}' already")]
+    LabelTaken(String),
+    /// The operating system gave no randomness.
+    #[error("the operating system gave no random bytes: {0}")]
+    NoRandomness(#[from] getrandom::Error),
+    /// Anything else.
+    #[error("the store failed: {0}")]
+    Other(String),
+}
+
+impl StoreError {
+    /// What to do next, where there is something to do.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Missing(_) | Self::KeyMissing(_) | Self::Halved { .. } => {
+                "restore it from a backup; on a machine that never had one, run 'twofad --prepare' as root"
+            }
+            Self::Replaced(_) => "restart twofad",
+            Self::Damaged(_) => "restore it from a backup",
+            Self::Seal => "restore store and sealing key from the same backup",
+            Self::Full => "make space on the disk",
+            Self::ReadOnly => "look whether its file system was mounted read-only after an error",
+            Self::BrokenPolicy(_) => "look at it with 'twofa policy show' and set it right with 'twofa policy set'",
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { action, path, source }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::Error;
+        if matches!(
+            error,
+            Error::FromSqlConversionFailure(..) | Error::InvalidColumnType(..) | Error::IntegralValueOutOfRange(..)
+        ) {
+            return Self::Damaged("a value in it is not of its kind".to_owned());
+        }
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged("SQLite finds it malformed".to_owned()),
+            Some(ErrorCode::NotADatabase) => Self::Damaged("it is no SQLite database".to_owned()),
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            // rusqlite's own text may quote SQL, which is ours and holds no value.
+            _ => Self::Other(error.to_string()),
+        }
+    }
+}

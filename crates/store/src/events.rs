@@ -1,0 +1,203 @@
+//! The audit log: what happened, to whom, from where, by whose hand.
+
+use rusqlite::Transaction;
+use twofa_core::{Account, Timestamp};
+
+use crate::database::Store;
+use crate::error::StoreError;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventKind {
+    /// A right code of an app opened a door, or allowed a change.
+    Passed,
+    /// A backup code did.
+    BackupCodeUsed,
+    /// A login was refused, or a code for a change.
+    Refused,
+    /// Wrong codes locked an account.
+    Locked,
+    /// An app was enrolled.
+    AppEnrolled,
+    /// An app was removed.
+    AppRemoved,
+    /// New backup codes were made.
+    BackupCodesMade,
+    /// The backup codes were removed.
+    BackupCodesRemoved,
+    /// An administrator requires a second factor.
+    Required,
+    /// An administrator no longer requires it.
+    Released,
+    /// An administrator opened a lock.
+    Unlocked,
+    /// An administrator removed all of a user's methods.
+    Reset,
+    /// An administrator removed a user's record.
+    UserRemoved,
+    /// An administrator changed the policy.
+    PolicyChanged,
+}
+
+const NAMES: [(EventKind, &str); 14] = [
+    (EventKind::Passed, "passed"),
+    (EventKind::BackupCodeUsed, "backup-code-used"),
+    (EventKind::Refused, "refused"),
+    (EventKind::Locked, "locked"),
+    (EventKind::AppEnrolled, "app-enrolled"),
+    (EventKind::AppRemoved, "app-removed"),
+    (EventKind::BackupCodesMade, "backup-codes-made"),
+    (EventKind::BackupCodesRemoved, "backup-codes-removed"),
+    (EventKind::Required, "required"),
+    (EventKind::Released, "released"),
+    (EventKind::Unlocked, "unlocked"),
+    (EventKind::Reset, "reset"),
+    (EventKind::UserRemoved, "user-removed"),
+    (EventKind::PolicyChanged, "policy-changed"),
+];
+
+impl EventKind {
+    fn name(self) -> &'static str {
+        NAMES.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
+}
+
+/// Where something was asked for, and by whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The uid of the process that asked.
+    pub actor: u32,
+    /// PAM service.
+    pub service: Option<String>,
+    /// Where a login came from.
+    pub remote_host: Option<String>,
+    /// Terminal.
+    pub terminal: Option<String>,
+}
+
+/// An event that is to be logged.
+#[derive(Debug, Clone)]
+pub struct Event<'a> {
+    /// What happened.
+    pub kind: EventKind,
+    /// To whom, where it happened to somebody.
+    pub user: Option<&'a Account>,
+    /// More, in words. Never a secret.
+    pub detail: Option<String>,
+}
+
+/// An event as it was logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedEvent {
+    /// Rises with each event.
+    pub id: i64,
+    /// When.
+    pub at: Timestamp,
+    /// What, such as `passed`.
+    pub kind: String,
+    /// To whom: the login name.
+    pub user: Option<String>,
+    /// From where and by whom.
+    pub origin: Origin,
+    /// More, in words.
+    pub detail: Option<String>,
+}
+
+/// Which events [`Store::events`] gives.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Only those of this user.
+    pub user: Option<String>,
+    /// Only the last so many.
+    pub last: Option<u32>,
+}
+
+impl Store {
+    /// Logs an event by itself.
+    pub fn record(&self, event: &Event<'_>, origin: &Origin, now: Timestamp) -> Result<(), StoreError> {
+        self.write(|db| record(db, event, origin, now))
+    }
+
+    /// Gives the events that `filter` lets through to `each`, oldest first, until it answers `false`.
+    pub fn events(&self, filter: &EventFilter, mut each: impl FnMut(LoggedEvent) -> bool) -> Result<(), StoreError> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT * FROM (
+                     SELECT id, at, kind, name, actor, service, remote_host, terminal, detail FROM event
+                     WHERE ?1 IS NULL OR name = ?1 ORDER BY id DESC LIMIT ?2
+                 ) ORDER BY id",
+            )?;
+            let last = filter.last.map_or(-1, i64::from);
+            let mut rows = statement.query((&filter.user, last))?;
+            while let Some(row) = rows.next()? {
+                let event = LoggedEvent {
+                    id: row.get(0)?,
+                    at: Timestamp::from_unix(row.get(1)?),
+                    kind: row.get(2)?,
+                    user: row.get(3)?,
+                    origin: Origin {
+                        actor: row.get(4)?,
+                        service: row.get(5)?,
+                        remote_host: row.get(6)?,
+                        terminal: row.get(7)?,
+                    },
+                    detail: row.get(8)?,
+                };
+                if !each(event) {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+pub(crate) fn record(db: &Transaction<'_>, event: &Event<'_>, origin: &Origin, now: Timestamp) -> Result<(), StoreError> {
+    let mut statement = db.prepare_cached(
+        "INSERT INTO event (at, kind, name, uid, actor, service, remote_host, terminal, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?;
+    statement.execute((
+        now.unix(),
+        event.kind.name(),
+        event.user.map(|user| &user.name),
+        event.user.map(|user| user.uid),
+        origin.actor,
+        &origin.service,
+        &origin.remote_host,
+        &origin.terminal,
+        &event.detail,
+    ))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Bench, alice, origin};
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own() {
+        let names: std::collections::HashSet<_> = NAMES.iter().map(|(kind, _)| kind.name()).collect();
+        assert_eq!(names.len(), NAMES.len());
+    }
+
+    #[test]
+    fn events_come_back_in_order_and_for_one_user() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let alice = alice();
+        for (i, user) in [None, Some(&alice), Some(&alice), None].into_iter().enumerate() {
+            let event = Event { kind: EventKind::Refused, user, detail: Some(i.to_string()) };
+            store.record(&event, &origin(), bench.now).unwrap();
+        }
+        let details = |filter: EventFilter| {
+            let mut details = String::new();
+            store.events(&filter, |event| { details.push_str(&event.detail.unwrap()); true }).unwrap();
+            details
+        };
+        assert_eq!(details(EventFilter::default()), "0123");
+        assert_eq!(details(EventFilter { user: Some("alice".into()), last: None }), "12");
+        assert_eq!(details(EventFilter { user: None, last: Some(2) }), "23");
+    }
+}

@@ -1,0 +1,184 @@
+//! Where the files are, and who may see them.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use nix::unistd::geteuid;
+use zeroize::Zeroizing;
+
+use crate::error::StoreError;
+use crate::seal::{KEY_BYTES, SealingKey};
+
+/// The files of a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// The SQLite database.
+    pub database: PathBuf,
+    /// The key that seals what is secret in it.
+    pub key: PathBuf,
+}
+
+/// The system user and group that the broker runs as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// Owns the database.
+    pub uid: u32,
+    /// May read the sealing key.
+    pub gid: u32,
+}
+
+impl Default for Location {
+    fn default() -> Self {
+        Self { database: "/var/lib/twofa/twofa.db".into(), key: "/etc/twofa/secret.key".into() }
+    }
+}
+
+const OTHERS: u32 = 0o007;
+const GROUP_WRITES: u32 = 0o020;
+
+impl Location {
+    /// Whether this is a first start: neither file is there. One without the other is an error.
+    pub(crate) fn is_vacant(&self) -> Result<bool, StoreError> {
+        match (exists(&self.database)?, exists(&self.key)?) {
+            (false, false) => Ok(true),
+            (true, true) => Ok(false),
+            (true, false) => Err(StoreError::Halved { present: self.database.clone(), absent: self.key.clone() }),
+            (false, true) => Err(StoreError::Halved { present: self.key.clone(), absent: self.database.clone() }),
+        }
+    }
+
+    /// Reads the sealing key, if only its owner and group can.
+    pub(crate) fn read_key(&self) -> Result<SealingKey, StoreError> {
+        let path = &self.key;
+        let mut file = open_nofollow(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => StoreError::KeyMissing(path.clone()),
+            _ => StoreError::file("open", path)(error),
+        })?;
+        check_private(path, &file.metadata().map_err(StoreError::file("look at", path))?)?;
+        let mut bytes = Zeroizing::new([0; KEY_BYTES + 1]);
+        let length = read_up_to(&mut file, &mut *bytes).map_err(StoreError::file("read", path))?;
+        match <&[u8; KEY_BYTES]>::try_from(&bytes[..length]) {
+            Ok(key) => Ok(SealingKey::new(key)),
+            Err(_) => Err(StoreError::BadKey(path.clone())),
+        }
+    }
+
+    /// Makes a fresh sealing key, readable by root (or whoever runs this) and the service's group.
+    pub(crate) fn make_key(&self, owner: Owner) -> Result<SealingKey, StoreError> {
+        let path = &self.key;
+        make_directory(path, 0o755)?;
+        let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+        getrandom::fill(&mut *bytes)?;
+        let mut file = create_new(path, 0o640)?;
+        fchown(&file, None, Some(owner.gid)).map_err(StoreError::file("set the group of", path))?;
+        file.write_all(&*bytes).and_then(|()| file.sync_all()).map_err(StoreError::file("write", path))?;
+        sync_directory(path)?;
+        Ok(SealingKey::new(&bytes))
+    }
+
+    /// Makes an empty database file that belongs to the service alone. SQLite gives its companions the
+    /// same owner and mode.
+    pub(crate) fn make_database(&self, owner: Owner) -> Result<(), StoreError> {
+        let path = &self.database;
+        make_directory(path, 0o700)?;
+        let directory = parent(path);
+        let handle = File::open(directory).map_err(StoreError::file("open", directory))?;
+        fchown(&handle, Some(owner.uid), Some(owner.gid)).map_err(StoreError::file("give away", directory))?;
+        let file = create_new(path, 0o600)?;
+        fchown(&file, Some(owner.uid), Some(owner.gid)).map_err(StoreError::file("give away", path))?;
+        sync_directory(path)
+    }
+
+    /// Checks that the database is a file that only its owner can see, and says which file it is.
+    pub(crate) fn inspect_database(&self) -> Result<FileId, StoreError> {
+        let path = &self.database;
+        let metadata = fs::symlink_metadata(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => StoreError::Missing(path.clone()),
+            _ => StoreError::file("look at", path)(error),
+        })?;
+        check_private(path, &metadata)?;
+        Ok(FileId { device: metadata.dev(), inode: metadata.ino() })
+    }
+}
+
+/// Tells one file from another of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+fn check_private(path: &Path, metadata: &fs::Metadata) -> Result<(), StoreError> {
+    let exposed = |why: String| Err(StoreError::Exposed { path: path.to_owned(), why });
+    if !metadata.is_file() {
+        return exposed("is not a regular file".to_owned());
+    }
+    let mode = metadata.mode() & 0o7777;
+    if mode & (OTHERS | GROUP_WRITES) != 0 {
+        return exposed(format!(
+            "has mode {mode:04o}, so that others can read or change it; remove that with 'chmod o=,g-w', and if others \
+             may have read it, make new secrets"
+        ));
+    }
+    let trusted = metadata.uid() == 0 || metadata.uid() == geteuid().as_raw() || parent_owner(path) == Some(metadata.uid());
+    if trusted { Ok(()) } else { exposed(format!("belongs to uid {}, who has no business with it", metadata.uid())) }
+}
+
+/// The database belongs to the owner of its directory, whoever opens it.
+fn parent_owner(path: &Path) -> Option<u32> {
+    fs::metadata(parent(path)).ok().map(|metadata| metadata.uid())
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+fn exists(path: &Path) -> Result<bool, StoreError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(StoreError::file("look for", path)(error)),
+    }
+}
+
+fn open_nofollow(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path)
+}
+
+fn create_new(path: &Path, mode: u32) -> Result<File, StoreError> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let file = file.map_err(StoreError::file("make", path))?;
+    // Whatever the umask was.
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
+        .map_err(StoreError::file("set the mode of", path))?;
+    Ok(file)
+}
+
+fn make_directory(file: &Path, mode: u32) -> Result<(), StoreError> {
+    let directory = parent(file);
+    match fs::DirBuilder::new().mode(mode).create(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(StoreError::file("make", directory)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn sync_directory(file: &Path) -> Result<(), StoreError> {
+    let directory = parent(file);
+    File::open(directory).and_then(|handle| handle.sync_all()).map_err(StoreError::file("write", directory))
+}
+
+fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match file.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(n) => length += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}

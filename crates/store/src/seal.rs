@@ -1,0 +1,121 @@
+//! Sealing: what is secret leaves the program only encrypted and bound to its place.
+//!
+//! XChaCha20-Poly1305 with a random nonce. The table, column, row and owner are authenticated with it, so
+//! that a sealed key copied to another row, or a row given to another user, does not open.
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use twofa_core::Account;
+use zeroize::Zeroizing;
+
+use crate::error::StoreError;
+
+/// Bytes of a sealing key.
+pub const KEY_BYTES: usize = 32;
+const NONCE_BYTES: usize = 24;
+
+/// The key that seals. The cipher wipes itself when dropped.
+#[derive(Clone)]
+pub struct SealingKey(XChaCha20Poly1305);
+
+/// Where a sealed value stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub table: &'static str,
+    pub column: &'static str,
+    pub row: i64,
+    pub owner: &'a Account,
+}
+
+impl SealingKey {
+    pub(crate) fn new(bytes: &[u8; KEY_BYTES]) -> Self {
+        Self(XChaCha20Poly1305::new(&Key::from(*bytes)))
+    }
+
+    /// Seals `secret` for `place`: nonce, ciphertext, tag.
+    pub(crate) fn seal(&self, place: Place<'_>, secret: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let mut nonce = [0; NONCE_BYTES];
+        getrandom::fill(&mut nonce)?;
+        let payload = Payload { msg: secret, aad: &place.bytes() };
+        let sealed = self.0.encrypt(&XNonce::from(nonce), payload).map_err(|_| StoreError::Seal)?;
+        Ok([nonce.as_slice(), &sealed].concat())
+    }
+
+    /// Opens what was sealed for `place`, and nothing else.
+    pub(crate) fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(StoreError::Seal)?;
+        let payload = Payload { msg: sealed, aad: &place.bytes() };
+        self.0.decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| StoreError::Seal)
+    }
+}
+
+impl std::fmt::Debug for SealingKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SealingKey(…)")
+    }
+}
+
+impl Place<'_> {
+    /// One spelling for one place: numbers have a fixed width and the name, the only part of free
+    /// length that is not ours, stands last.
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = format!("{}.{}\0", self.table, self.column).into_bytes();
+        bytes.extend_from_slice(&self.row.to_be_bytes());
+        bytes.extend_from_slice(&self.owner.uid.to_be_bytes());
+        bytes.extend_from_slice(self.owner.name.as_bytes());
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alice() -> Account {
+        Account { name: "alice".into(), uid: 1000 }
+    }
+
+    #[test]
+    fn what_is_sealed_opens_in_its_place_and_nowhere_else() {
+        let key = SealingKey::new(&[7; KEY_BYTES]);
+        let alice = alice();
+        let place = Place { table: "app", column: "key", row: 1, owner: &alice };
+        let sealed = key.seal(place, b"shared key").unwrap();
+        assert_eq!(&**key.open(place, &sealed).unwrap(), b"shared key");
+
+        let bob = Account { name: "bob".into(), uid: 1001 };
+        let alice_again = Account { uid: 1002, ..alice.clone() };
+        for elsewhere in [
+            Place { table: "provider", ..place },
+            Place { column: "label", ..place },
+            Place { row: 2, ..place },
+            Place { owner: &bob, ..place },
+            Place { owner: &alice_again, ..place },
+        ] {
+            assert!(matches!(key.open(elsewhere, &sealed), Err(StoreError::Seal)), "{elsewhere:?}");
+        }
+        assert!(matches!(SealingKey::new(&[8; KEY_BYTES]).open(place, &sealed), Err(StoreError::Seal)));
+    }
+
+    #[test]
+    fn a_changed_byte_anywhere_is_noticed() {
+        let key = SealingKey::new(&[7; KEY_BYTES]);
+        let alice = alice();
+        let place = Place { table: "app", column: "key", row: 1, owner: &alice };
+        let sealed = key.seal(place, b"shared key").unwrap();
+        for i in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[i] ^= 1;
+            assert!(key.open(place, &changed).is_err(), "byte {i}");
+            assert!(key.open(place, &sealed[..i]).is_err(), "cut at {i}");
+        }
+    }
+
+    #[test]
+    fn the_same_secret_never_looks_the_same() {
+        let key = SealingKey::new(&[7; KEY_BYTES]);
+        let alice = alice();
+        let place = Place { table: "app", column: "key", row: 1, owner: &alice };
+        assert_ne!(key.seal(place, b"shared key").unwrap(), key.seal(place, b"shared key").unwrap());
+    }
+}

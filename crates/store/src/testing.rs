@@ -1,0 +1,46 @@
+//! A place for a store in a temporary folder.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use nix::unistd::{getegid, geteuid};
+use tempfile::TempDir;
+use twofa_core::{Account, App, Key, Parameters, Timestamp};
+
+use crate::{Location, NewApp, Origin, Owner, Store};
+
+pub(crate) struct Bench {
+    pub location: Location,
+    pub owner: Owner,
+    pub now: Timestamp,
+    _folder: TempDir,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location {
+            database: folder.path().join("state/twofa.db"),
+            key: folder.path().join("etc/secret.key"),
+        };
+        let owner = Owner { uid: geteuid().as_raw(), gid: getegid().as_raw() };
+        Self { location, owner, now: Timestamp::from_unix(1_800_000_000), _folder: folder }
+    }
+
+    pub(crate) fn create(&self) -> Store {
+        Store::create(self.location.clone(), self.owner).unwrap()
+    }
+}
+
+pub(crate) fn alice() -> Account {
+    Account { name: "alice".into(), uid: 1000 }
+}
+
+pub(crate) fn app(label: &str) -> NewApp {
+    static SEED: AtomicU8 = AtomicU8::new(1);
+    let key = Key::new(vec![SEED.fetch_add(1, Ordering::Relaxed); 20]).unwrap();
+    NewApp { label: label.into(), app: App { parameters: Parameters::default(), key, used: None } }
+}
+
+pub(crate) fn origin() -> Origin {
+    Origin { actor: 0, service: Some("sshd".into()), remote_host: Some("192.0.2.7".into()), terminal: None }
+}

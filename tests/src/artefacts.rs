@@ -1,0 +1,88 @@
+//! Our programs, built once and made ready for the machines.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::namespaces::Installed;
+
+/// The files of ours that a package puts into a system.
+pub(crate) fn installed() -> Vec<Installed> {
+    static FILES: OnceLock<Vec<Installed>> = OnceLock::new();
+    FILES.get_or_init(prepare).clone()
+}
+
+fn prepare() -> Vec<Installed> {
+    let built = profile_folder();
+    build(&built);
+    let file = |mode, name: &str, to: PathBuf| Installed { mode, from: slim(&built, name), to };
+    vec![
+        file(0o755, "twofa", "/usr/bin/twofa".into()),
+        file(0o755, "twofad", "/usr/sbin/twofad".into()),
+        file(0o644, "libpam_twofa.so", pam_folder().join("pam_twofa.so")),
+    ]
+}
+
+/// Where cargo put the programs of the profile these tests run in: two folders up from the test itself.
+fn profile_folder() -> PathBuf {
+    let test = env::current_exe().expect("a test is a file");
+    test.ancestors().nth(2).expect("tests are built into PROFILE/deps").to_owned()
+}
+
+/// Builds what cargo does not build for a test: the programs of other packages.
+fn build(profile_folder: &Path) {
+    let profile = match profile_folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(cargo);
+    command.args([
+        "build",
+        "--quiet",
+        "--workspace",
+        "--exclude",
+        env!("CARGO_PKG_NAME"),
+        "--profile",
+        profile,
+    ]);
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.arg("--target-dir").arg(profile_folder.parent().expect("a profile is in the target folder"));
+    let output = command.output().expect("cargo starts");
+    assert!(
+        output.status.success(),
+        "our programs do not build:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// A copy without debug information, kept beside the original: every machine holds the programs in memory.
+fn slim(built: &Path, name: &str) -> PathBuf {
+    let original = built.join(name);
+    let folder = built.join("e2e");
+    let copy = folder.join(name);
+    let changed = |path: &Path| fs::metadata(path).and_then(|file| file.modified());
+    let time = changed(&original).unwrap_or_else(|error| panic!("{}: {error}", original.display()));
+    if changed(&copy).is_ok_and(|copied| copied > time) {
+        return copy;
+    }
+    fs::create_dir_all(&folder).unwrap();
+    // Put in place in one step, as other tests may do the same.
+    let fresh = tempfile::NamedTempFile::new_in(&folder).unwrap();
+    let status =
+        Command::new("strip").arg("--strip-debug").arg("-o").arg(fresh.path()).arg(&original).status();
+    assert!(status.expect("strip is installed").success(), "strip fails");
+    fresh.persist(&copy).unwrap();
+    copy
+}
+
+/// The folder of the PAM modules: where `pam_unix.so` is.
+fn pam_folder() -> PathBuf {
+    let ours = format!("/usr/lib/{}-linux-gnu/security", env::consts::ARCH);
+    let usual = [&ours, "/usr/lib64/security", "/usr/lib/security", "/lib64/security", "/lib/security"];
+    let found = usual.iter().map(Path::new).find(|folder| folder.join("pam_unix.so").exists());
+    found.expect("pam_unix.so is installed").to_owned()
+}

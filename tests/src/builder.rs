@@ -1,0 +1,191 @@
+//! What a machine is to be like.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::artefacts;
+use crate::machine::{Machine, quote};
+use crate::namespaces::Plan;
+use crate::sshd;
+
+/// The folder the store is in.
+const STATE: &str = "/var/lib/twofa";
+
+/// Describes a machine; [`build`](Self::build) makes it.
+///
+/// Unless told otherwise it has our programs installed, our module in `common-auth` as a package's profile puts it
+/// there, a fresh key and store, a running broker, no users of its own and no sshd.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Builder {
+    bare: bool,
+    without_broker: bool,
+    on_disk: Option<PathBuf>,
+    tiny_disks: Vec<(String, String)>,
+    groups: Vec<String>,
+    users: Vec<User>,
+    files: Vec<(String, String)>,
+    commands: Vec<String>,
+    sshd: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+struct User {
+    name: String,
+    groups: Vec<String>,
+}
+
+impl Builder {
+    /// A Unix user with a home, a shell and [a known password](password_of).
+    pub fn user(self, name: &str) -> Self {
+        self.user_in(name, &[])
+    }
+
+    /// A user who may use sudo.
+    pub fn administrator(self, name: &str) -> Self {
+        self.user_in(name, &["sudo"])
+    }
+
+    /// A user in these groups as well, which are made where they do not exist.
+    pub fn user_in(mut self, name: &str, groups: &[&str]) -> Self {
+        let groups: Vec<String> = groups.iter().map(ToString::to_string).collect();
+        self.groups.extend(groups.iter().cloned());
+        self.users.push(User { name: name.to_owned(), groups });
+        self
+    }
+
+    /// The machine's policy mode: `disabled`, `optional` or `mandatory`.
+    pub fn policy(self, mode: &str) -> Self {
+        self.command(&format!("twofa policy set mode={}", quote(mode)))
+    }
+
+    /// A command that root runs once everything is installed and before the broker starts; these run in order.
+    pub fn command(mut self, command: &str) -> Self {
+        self.commands.push(command.to_owned());
+        self
+    }
+
+    /// The whole of `/etc/pam.d/SERVICE`, instead of Debian's.
+    pub fn pam(self, service: &str, stack: &str) -> Self {
+        self.file(&format!("/etc/pam.d/{service}"), stack)
+    }
+
+    /// A file that is there before anything of ours runs, owned by root, mode 0644.
+    pub fn file(mut self, path: &str, content: &str) -> Self {
+        self.files.push((path.to_owned(), content.to_owned()));
+        self
+    }
+
+    /// A running sshd that asks by keyboard-interactive only, as an administrator sets it up for a second factor.
+    pub fn with_sshd(self) -> Self {
+        self.sshd("")
+    }
+
+    /// A running sshd with more lines of `sshd_config`, which win over ours.
+    pub fn sshd(mut self, lines: &str) -> Self {
+        self.sshd = Some(lines.to_owned());
+        self
+    }
+
+    /// No sshd, which is how a machine begins.
+    pub fn without_sshd(mut self) -> Self {
+        self.sshd = None;
+        self
+    }
+
+    /// Everything installed, but the broker does not run.
+    pub fn without_broker(mut self) -> Self {
+        self.without_broker = true;
+        self
+    }
+
+    /// A machine with nothing of ours: the programs, modules and stacks of the host as they are.
+    pub fn bare(mut self) -> Self {
+        self.bare = true;
+        self
+    }
+
+    /// What the machine writes goes to a real disk below `folder`, for benchmarks; it is cleared away at the end.
+    pub fn on_disk(mut self, folder: impl AsRef<Path>) -> Self {
+        self.on_disk = Some(folder.as_ref().to_owned());
+        self
+    }
+
+    /// A file system of its own of `size` at `folder`, for instance `2M`, to be filled up.
+    pub fn tiny_disk(mut self, folder: &str, size: &str) -> Self {
+        self.tiny_disks.push((folder.to_owned(), size.to_owned()));
+        self
+    }
+
+    /// Makes the machine and waits until all of it runs.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be made: without root, or when a command fails.
+    pub fn build(self) -> Machine {
+        let installed = if self.bare { Vec::new() } else { artefacts::installed() };
+        let plan = Plan { on_disk: self.on_disk.clone(), tiny_disks: self.tiny_disks.clone(), installed };
+        let machine = Machine::start(&plan);
+        machine.run_with_input("bash -eux", &self.script()).ok();
+        if !self.bare && !self.without_broker {
+            machine.start_broker();
+        }
+        if let Some(lines) = &self.sshd {
+            sshd::start(&machine, lines);
+        }
+        machine
+    }
+
+    /// Everything that root does to set the machine up, in one go.
+    fn script(&self) -> String {
+        let mut script = String::new();
+        let mut line = |text: String| script.push_str(&(text + "\n"));
+
+        if !self.bare {
+            line(
+                "useradd --system --user-group --home-dir /var/lib/twofa --shell /usr/sbin/nologin twofa"
+                    .into(),
+            );
+            line(format!("mkdir -p {STATE} /run/twofa /etc/twofa"));
+            line(format!("chown twofa:twofa {STATE} /run/twofa"));
+            line(format!("chmod 0700 {STATE}"));
+            line(COMMON_AUTH.into());
+        }
+        for (path, content) in &self.files {
+            let path = quote(path);
+            line(format!("mkdir -p \"$(dirname {path})\""));
+            line(format!("printf %s {} >{path}", quote(content)));
+        }
+        for group in &self.groups {
+            line(format!("groupadd --force {group}"));
+        }
+        let mut passwords = String::new();
+        for User { name, groups } in &self.users {
+            line(format!("useradd --create-home --shell /bin/bash --groups '{}' {name}", groups.join(",")));
+            let _ = writeln!(passwords, "{name}:{}", password_of(name));
+        }
+        if !passwords.is_empty() {
+            // Few rounds: what is tested is not how slow a password is.
+            line(format!(
+                "printf %s {} | chpasswd --crypt-method SHA512 --sha-rounds 1000",
+                quote(&passwords)
+            ));
+        }
+        if !self.bare {
+            line("/usr/sbin/twofad --prepare".into());
+        }
+        for command in &self.commands {
+            line(command.clone());
+        }
+        script
+    }
+}
+
+/// Debian's own stacks with our line at the end of `common-auth`, where pam-auth-update puts it.
+const COMMON_AUTH: &str = "grep -q pam_twofa /etc/pam.d/common-auth || \
+     echo 'auth required pam_twofa.so' >>/etc/pam.d/common-auth";
+
+/// The password of a user that [`Builder::user`] makes; every user has another.
+pub fn password_of(user: &str) -> String {
+    format!("the password of {user}")
+}
