@@ -1,1 +1,31 @@
-//! Being written.
+//! The broker: it decides, verifies and records. The PAM module and the CLI are its terminals.
+//!
+//! One connection is one conversation ([`conversation`]): what is asked for, by which peer, is checked
+//! against a table ([`authority`]), then served by [`login`] or [`manage`] over a [`Dialogue`], which is
+//! the socket for the module and users, and the terminal itself for root's CLI. Both verify codes in
+//! [`challenge`], the one place where somebody is believed.
+//!
+//! [`program`] is `twofad` itself: [`server`] listens, [`privileges`] gives root up, [`clock`] is where
+//! the time comes from.
+//!
+//! Codes by e-mail and SMS will be sent from [`challenge`] through `twofa-delivery`; enrolment at login
+//! will be [`manage`]'s enrolment, called from [`login`].
+
+pub mod accounts;
+pub mod authority;
+pub mod challenge;
+pub mod clock;
+pub mod conversation;
+pub mod dialogue;
+mod inherited;
+pub mod login;
+pub mod manage;
+pub mod privileges;
+pub mod program;
+mod qr;
+pub mod server;
+pub mod words;
+
+pub use authority::Peer;
+pub use conversation::Broker;
+pub use dialogue::{Dialogue, Gone};

@@ -1,2 +1,6 @@
-//! Being written.
-fn main() {}
+//! `twofad`, the broker.
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    twofa_broker::program::main()
+}

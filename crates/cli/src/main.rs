@@ -1,2 +1,6 @@
-//! Being written.
-fn main() {}
+//! `twofa`, the command line.
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    twofa_cli::main()
+}

@@ -68,12 +68,19 @@ impl User {
 
     /// Where the person stands at `now`.
     pub fn status(&self, policy: &Policy, now: Timestamp) -> Status {
-        let enrolled = self.is_enrolled(policy.methods);
+        Status::of(policy, self.required, self.is_enrolled(policy.methods), self.throttle, now)
+    }
+}
+
+impl Status {
+    /// Where somebody stands at `now` who is `required` or not, and has `enrolled` a method the policy
+    /// allows or not.
+    pub fn of(policy: &Policy, required: bool, enrolled: bool, throttle: Throttle, now: Timestamp) -> Self {
         match policy.mode {
-            Mode::Disabled => Status::Off,
-            Mode::Optional if !self.required && !enrolled => Status::Off,
-            Mode::Optional | Mode::Mandatory if !enrolled => Status::Pending,
-            Mode::Optional | Mode::Mandatory => self.throttle.lock(now).map_or(Status::Enabled, Status::Locked),
+            Mode::Disabled => Self::Off,
+            Mode::Optional if !required && !enrolled => Self::Off,
+            Mode::Optional | Mode::Mandatory if !enrolled => Self::Pending,
+            Mode::Optional | Mode::Mandatory => throttle.lock(now).map_or(Self::Enabled, Self::Locked),
         }
     }
 }

@@ -5,7 +5,7 @@ use twofa_core::app::{Algorithm, App, Movement, Parameters};
 use twofa_core::backup::{BackupSet, Cost};
 use twofa_core::lockout::Throttle;
 use twofa_core::user::EnrolledApp;
-use twofa_core::{Account, Key, Policy, Timestamp, User};
+use twofa_core::{Account, Key, Policy, Status, Timestamp, User};
 
 use crate::database::Store;
 use crate::error::StoreError;
@@ -44,6 +44,14 @@ pub struct UserRow {
     pub apps: u32,
     /// Backup codes not used yet.
     pub backup_codes: u32,
+}
+
+impl UserRow {
+    /// Where the user stands at `now`.
+    pub fn status(&self, policy: &Policy, now: Timestamp) -> Status {
+        let enrolled = policy.methods.app && self.apps > 0;
+        Status::of(policy, self.required, enrolled, self.throttle, now)
+    }
 }
 
 impl Store {

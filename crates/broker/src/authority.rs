@@ -1,0 +1,122 @@
+//! Who may ask the broker for what.
+//!
+//! Authority comes from the kernel's word on who is at the other end (`SO_PEERCRED`), never from the
+//! message (GHSA-6gp8-pp9v-gx45, himmelblau: any local user could enrol for anyone over the socket).
+
+use twofa_core::Account;
+use twofa_proto::Request;
+
+/// Who is at the other end of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Its effective uid when it connected.
+    pub uid: u32,
+}
+
+/// What the peer is to the account it asks about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Relation {
+    Root,
+    Owner,
+    Stranger,
+}
+
+/// What is asked for, without for whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    /// Authenticate a login, or say whether one needs a second factor.
+    Login,
+    /// Look at a record.
+    Look,
+    /// Change a record.
+    Change,
+}
+
+/// How far a request is permitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permission {
+    /// As it is.
+    Granted,
+    /// After a fresh code from a method that is enrolled, if one is.
+    AfterCode,
+    /// Not at all.
+    Refused,
+}
+
+/// What is not here is refused.
+const TABLE: [(Act, Relation, Permission); 6] = [
+    (Act::Login, Relation::Root, Permission::Granted),
+    (Act::Login, Relation::Owner, Permission::Granted),
+    (Act::Look, Relation::Root, Permission::Granted),
+    (Act::Look, Relation::Owner, Permission::Granted),
+    (Act::Change, Relation::Root, Permission::Granted),
+    (Act::Change, Relation::Owner, Permission::AfterCode),
+];
+
+impl Peer {
+    /// Root's own hand, as on the CLI that opened the store itself.
+    pub const ROOT: Self = Self { uid: 0 };
+
+    /// Whether this is root.
+    pub const fn is_root(self) -> bool {
+        self.uid == 0
+    }
+
+    /// How far `request` about `account` is permitted to this peer.
+    pub fn may(self, request: &Request, account: &Account) -> Permission {
+        let relation = match self.uid {
+            0 => Relation::Root,
+            uid if uid == account.uid => Relation::Owner,
+            _ => Relation::Stranger,
+        };
+        let act = match request {
+            Request::Login(_) | Request::Account(_) => Act::Login,
+            Request::Status { .. } => Act::Look,
+            Request::EnrolApp { .. } | Request::Remove { .. } | Request::NewBackupCodes { .. } => Act::Change,
+        };
+        let row = TABLE.iter().find(|(a, r, _)| (*a, *r) == (act, relation));
+        row.map_or(Permission::Refused, |(_, _, permission)| *permission)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twofa_proto::{AppRequest, Login};
+
+    fn requests() -> Vec<Request> {
+        let user = || "alice".to_owned();
+        let app =
+            AppRequest { label: None, counter: false, algorithm: "SHA1".into(), digits: 6, period: 30 };
+        vec![
+            Request::Login(Login { user: user(), ..Login::default() }),
+            Request::Account(Login { user: user(), ..Login::default() }),
+            Request::Status { user: user() },
+            Request::EnrolApp { user: user(), app },
+            Request::Remove { user: user(), method: "phone".into() },
+            Request::NewBackupCodes { user: user() },
+        ]
+    }
+
+    #[test]
+    fn a_stranger_is_refused_everything() {
+        let alice = Account { name: "alice".into(), uid: 1000 };
+        for request in requests() {
+            assert_eq!(Peer { uid: 1001 }.may(&request, &alice), Permission::Refused, "{request:?}");
+        }
+    }
+
+    #[test]
+    fn owners_change_nothing_without_a_code() {
+        let alice = Account { name: "alice".into(), uid: 1000 };
+        let permissions: Vec<_> = requests().iter().map(|r| Peer { uid: 1000 }.may(r, &alice)).collect();
+        use Permission::{AfterCode, Granted};
+        assert_eq!(permissions, [Granted, Granted, Granted, AfterCode, AfterCode, AfterCode]);
+    }
+
+    #[test]
+    fn root_may_do_everything() {
+        let alice = Account { name: "alice".into(), uid: 1000 };
+        assert!(requests().iter().all(|r| Peer::ROOT.may(r, &alice) == Permission::Granted));
+    }
+}

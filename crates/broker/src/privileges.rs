@@ -1,0 +1,69 @@
+//! Giving up root, and keeping what is in memory in memory.
+
+use std::ffi::CString;
+
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setresgid, setresuid};
+use twofa_proto::SERVICE_USER;
+use twofa_store::Owner;
+
+/// Why privileges are not what they must be.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivilegeError {
+    /// The system user does not exist.
+    #[error("there is no system user '{SERVICE_USER}': the package or 'make install' makes it, see sysusers.d(5)")]
+    NoServiceUser,
+    /// The system user is root, by uid or group.
+    #[error("the system user '{SERVICE_USER}' is root: it must be a user of its own")]
+    ServiceUserIsRoot,
+    /// Started by somebody who is neither root nor the service.
+    #[error("only root and '{SERVICE_USER}' can do this")]
+    NotPermitted,
+    /// The kernel refused.
+    #[error("cannot give up root: {0}")]
+    Refused(#[from] nix::Error),
+}
+
+/// The service's user, from the name service.
+pub fn service_user() -> Result<User, PrivilegeError> {
+    let user = User::from_name(SERVICE_USER)?.ok_or(PrivilegeError::NoServiceUser)?;
+    if user.uid.is_root() || user.gid == Gid::from_raw(0) {
+        return Err(PrivilegeError::ServiceUserIsRoot);
+    }
+    Ok(user)
+}
+
+/// The service's user as the owner of a store.
+pub fn service_owner() -> Result<Owner, PrivilegeError> {
+    let user = service_user()?;
+    Ok(Owner { uid: user.uid.as_raw(), gid: user.gid.as_raw() })
+}
+
+/// Becomes the service's user for good: all three uids and gids, its groups, and no way back.
+pub fn become_service_user() -> Result<(), PrivilegeError> {
+    let user = service_user()?;
+    if geteuid() == user.uid {
+        return Ok(());
+    }
+    if !geteuid().is_root() {
+        return Err(PrivilegeError::NotPermitted);
+    }
+    let name = CString::new(user.name).map_err(|_| PrivilegeError::NoServiceUser)?;
+    initgroups(&name, user.gid)?;
+    setresgid(user.gid, user.gid, user.gid)?;
+    setresuid(user.uid, user.uid, user.uid)?;
+    // The kernel said yes three times; make sure that it is so.
+    match setresuid(Uid::from_raw(u32::MAX), Uid::from_raw(0), Uid::from_raw(u32::MAX)) {
+        Err(_) => Ok(()),
+        Ok(()) => Err(PrivilegeError::NotPermitted),
+    }
+}
+
+/// No core dumps, no debugger of the same user, nothing gained by exec: secrets stay in this process.
+pub fn harden() -> Result<(), PrivilegeError> {
+    prctl::set_dumpable(false)?;
+    prctl::set_no_new_privs()?;
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! `twofa completions`.
+
+use std::io::{self, Write};
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use crate::arguments::Arguments;
+use crate::failure::Failure;
+
+pub(crate) fn run(shell: Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "twofa", &mut script);
+    Ok(io::stdout().write_all(&script)?)
+}

@@ -1,0 +1,53 @@
+//! The commands, a file for each noun.
+
+pub(crate) mod completions;
+pub(crate) mod log;
+pub(crate) mod own;
+pub(crate) mod policy;
+pub(crate) mod user;
+
+use jiff::tz::TimeZone;
+use twofa_core::Timestamp;
+use twofa_proto::Standing;
+
+use crate::output::Value;
+
+/// A moment in local time.
+fn moment(at: Timestamp) -> String {
+    let at = jiff::Timestamp::from_second(at.unix()).unwrap_or_default();
+    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// A moment as JSON has it (RFC 3339).
+fn rfc3339(at: Timestamp) -> String {
+    jiff::Timestamp::from_second(at.unix()).unwrap_or_default().to_string()
+}
+
+/// Where somebody stands, in the words of the manual.
+fn standing(standing: Standing) -> Value {
+    match standing {
+        Standing::Off => Value::Text("off".to_owned()),
+        Standing::Pending => Value::Warning("pending: must enrol".to_owned()),
+        Standing::Enabled => Value::Good("enabled".to_owned()),
+        Standing::LockedUntil(until) => Value::Bad(format!("locked until {}", moment(Timestamp::from_unix(until)))),
+        Standing::Locked => Value::Bad("locked until unlocked".to_owned()),
+    }
+}
+
+/// The same for scripts.
+fn standing_word(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Off => "off",
+        Standing::Pending => "pending",
+        Standing::Enabled => "enabled",
+        Standing::LockedUntil(_) | Standing::Locked => "locked",
+    }
+}
+
+/// When a lock ends by itself, for scripts.
+fn locked_until(standing: Standing) -> Option<String> {
+    match standing {
+        Standing::LockedUntil(until) => Some(rfc3339(Timestamp::from_unix(until))),
+        _ => None,
+    }
+}

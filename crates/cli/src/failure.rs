@@ -1,0 +1,86 @@
+//! What failed, why, what to do next, and the exit status that says which kind it was.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use twofa_broker::privileges::PrivilegeError;
+use twofa_proto::{ChannelError, Failure as Kind};
+use twofa_store::StoreError;
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None }
+    }
+
+    pub(crate) fn hinted(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Only root may do `what`.
+    pub(crate) fn only_root(what: &str) -> Self {
+        Self::new(Kind::NotPermitted, format!("only root can {what}")).hinted("run it with sudo")
+    }
+
+    /// Tells it on standard error.
+    pub(crate) fn report(self) -> ExitCode {
+        const RED: Style = AnsiColor::Red.on_default().bold();
+        const CYAN: Style = AnsiColor::Cyan.on_default().bold();
+        let mut stderr = anstream::stderr().lock();
+        let _ = writeln!(stderr, "{RED}error:{RED:#} {}", self.message);
+        if let Some(hint) = self.hint {
+            let _ = writeln!(stderr, "{CYAN}hint:{CYAN:#} {hint}");
+        }
+        ExitCode::from(match self.kind {
+            Kind::Failed => 1,
+            Kind::Usage => 2,
+            Kind::NotPermitted => 3,
+            Kind::NotFound => 4,
+            Kind::Denied => 5,
+            Kind::Unavailable => 6,
+        })
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let (kind, hint) = match &error {
+            StoreError::BadSetting(_) => (Kind::Usage, Some("see 'twofa policy show' for every setting")),
+            error => (Kind::Unavailable, error.hint()),
+        };
+        Self { kind, message: error.to_string(), hint: hint.map(str::to_owned) }
+    }
+}
+
+impl From<PrivilegeError> for Failure {
+    fn from(error: PrivilegeError) -> Self {
+        Self::new(Kind::Unavailable, error.to_string())
+    }
+}
+
+impl From<ChannelError> for Failure {
+    fn from(error: ChannelError) -> Self {
+        Self::new(Kind::Unavailable, format!("the broker went away: {error}"))
+            .hinted("an administrator finds the reason with 'systemctl status twofad'")
+    }
+}
+
+/// What cannot be written. A reader that has seen enough (`twofa log | head`) is no failure, but there is
+/// nobody left to tell either way.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        Self::new(Kind::Failed, format!("cannot write: {error}"))
+    }
+}

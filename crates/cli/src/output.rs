@@ -1,0 +1,136 @@
+//! Tables and colour on a terminal, tab-separated lines in a pipe, JSON when asked for.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    json: bool,
+    terminal: bool,
+}
+
+/// A value in a table.
+#[derive(Debug)]
+pub(crate) enum Value {
+    Text(String),
+    Number(u64),
+    Good(String),
+    Warning(String),
+    Bad(String),
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json, terminal: io::stdout().is_terminal() }
+    }
+
+    /// Prints one object: JSON, or the lines `people` writes.
+    pub(crate) fn object(
+        self,
+        object: &impl Serialize,
+        people: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let mut out = anstream::stdout().lock();
+        if self.json {
+            serde_json::to_writer_pretty(&mut out, object).map_err(io::Error::from)?;
+            writeln!(out)?;
+        } else {
+            people(&mut out)?;
+        }
+        Ok(out.flush()?)
+    }
+
+    /// A listing that is printed as its rows come, except on a terminal, where columns must line up.
+    pub(crate) fn listing(self, headings: &'static [&'static str]) -> Listing {
+        let out = BufWriter::new(io::stdout());
+        let form = if self.json {
+            Form::Json { first: true }
+        } else if self.terminal {
+            Form::Table(Box::new(table(headings)))
+        } else {
+            Form::Plain
+        };
+        Listing { out, form }
+    }
+}
+
+/// A listing under way.
+pub(crate) struct Listing {
+    out: BufWriter<io::Stdout>,
+    form: Form,
+}
+
+enum Form {
+    Json { first: bool },
+    Plain,
+    Table(Box<Table>),
+}
+
+impl Listing {
+    /// Adds a row: `object` for JSON, `values` for people.
+    pub(crate) fn row(&mut self, object: &impl Serialize, values: impl FnOnce() -> Vec<Value>) -> io::Result<()> {
+        match &mut self.form {
+            Form::Json { first } => {
+                self.out.write_all(if *first { b"[\n  " } else { b",\n  " })?;
+                *first = false;
+                serde_json::to_writer(&mut self.out, object)?;
+                Ok(())
+            }
+            Form::Plain => {
+                let values: Vec<_> = values().into_iter().map(Value::into_text).collect();
+                writeln!(self.out, "{}", values.join("\t"))
+            }
+            Form::Table(table) => {
+                table.add_row(values().into_iter().map(Value::into_cell));
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the listing; says `nothing` on a terminal when it had no row.
+    pub(crate) fn end(mut self, nothing: &str) -> Result<(), Failure> {
+        match self.form {
+            Form::Json { first: true } => writeln!(self.out, "[]")?,
+            Form::Json { first: false } => writeln!(self.out, "\n]")?,
+            Form::Plain => {}
+            Form::Table(table) if table.row_count() == 0 => writeln!(self.out, "{nothing}")?,
+            Form::Table(table) => writeln!(self.out, "{}", table.trim_fmt())?,
+        }
+        Ok(self.out.flush()?)
+    }
+}
+
+/// A table of words and space, without lines.
+pub(crate) fn table(headings: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(headings.iter().map(|heading| Cell::new(heading).add_attribute(Attribute::Bold)));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+impl Value {
+    pub(crate) fn into_text(self) -> String {
+        match self {
+            Self::Text(text) | Self::Good(text) | Self::Warning(text) | Self::Bad(text) => text,
+            Self::Number(number) => number.to_string(),
+        }
+    }
+
+    pub(crate) fn into_cell(self) -> Cell {
+        match self {
+            Self::Text(text) => Cell::new(text),
+            Self::Number(number) => Cell::new(number).set_alignment(CellAlignment::Right),
+            Self::Good(text) => Cell::new(text).fg(Color::Green),
+            Self::Warning(text) => Cell::new(text).fg(Color::Yellow),
+            Self::Bad(text) => Cell::new(text).fg(Color::Red),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! How a request reaches the broker's code: over the socket for users, in this process for root.
+
+use std::path::Path;
+use std::time::Duration;
+
+use nix::unistd::{User, getuid};
+use twofa_broker::{Broker, Dialogue, Peer, privileges};
+use twofa_proto::codec::CodecError;
+use twofa_proto::{
+    ChannelError, ClientEnd, Done, Failure as Kind, FromBroker, FromClient, Request, SOCKET, Stream,
+};
+use twofa_store::Location;
+
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+
+/// How long the broker may take to take notice of us.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whether this is root's session.
+pub(crate) fn is_root() -> bool {
+    getuid().is_root()
+}
+
+/// The user a command is about: the one named, or oneself.
+pub(crate) fn user(named: Option<String>) -> Result<String, Failure> {
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    let uid = getuid();
+    match User::from_uid(uid) {
+        Ok(Some(user)) => Ok(user.name),
+        Ok(None) => Err(Failure::new(Kind::NotFound, format!("uid {uid} has no account"))),
+        Err(error) => Err(Failure::new(Kind::Unavailable, format!("the name service does not answer: {error}"))),
+    }
+}
+
+/// Opens the store for root, as the service's user: nothing in it is read with more rights than the
+/// broker has, and no file in it can come to belong to root.
+pub(crate) fn open() -> Result<Broker, Failure> {
+    privileges::become_service_user()?;
+    privileges::harden()?;
+    Ok(Broker::open(Location::default())?)
+}
+
+/// Carries out `request` and shows what it says on the way.
+pub(crate) fn carry_out(request: Request) -> Result<Done, Failure> {
+    let done = if is_root() {
+        open()?.serve(Peer::ROOT, &request, &mut Terminal)
+    } else {
+        over_the_socket(request)?
+    };
+    match done {
+        Done::Failed { failure, message, hint } => {
+            let failure = Failure::new(failure, message);
+            Err(match hint {
+                Some(hint) => failure.hinted(hint),
+                None => failure,
+            })
+        }
+        done => Ok(done),
+    }
+}
+
+fn over_the_socket(request: Request) -> Result<Done, Failure> {
+    let stream = Stream::connect(Path::new(SOCKET), PATIENCE).map_err(|error| {
+        Failure::new(Kind::Unavailable, format!("the broker does not answer at {SOCKET}: {error}"))
+            .hinted("ask an administrator to start it: systemctl start twofad.socket")
+    })?;
+    let limit = |patience| stream.set_read_timeout(patience).map_err(CodecError::from).map_err(ChannelError::from);
+    limit(PATIENCE)?;
+    let mut broker = ClientEnd::open(stream, request)?;
+    let mut terminal = Terminal;
+    loop {
+        match broker.receive()? {
+            FromBroker::Accepted => {}
+            FromBroker::Prompt(prompt) => {
+                let answer = terminal.prompt(prompt).map_err(|gone| gone.0)?;
+                broker.send(&FromClient::Answer(answer))?;
+            }
+            FromBroker::Info(text) => terminal.info(text).map_err(|gone| gone.0)?,
+            FromBroker::Error(text) => terminal.error(&text).map_err(|gone| gone.0)?,
+            FromBroker::Done(done) => return Ok(done),
+        }
+    }
+}

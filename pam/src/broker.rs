@@ -1,0 +1,403 @@
+//! The way to the broker: its socket, and where that is dead and the caller is root, a broker of our own.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::{User, geteuid};
+use twofa_proto::codec::CodecError;
+use twofa_proto::{ChannelError, ClientEnd, FromBroker, FromClient, Request, SERVICE_USER, Secret, Stream};
+
+use crate::host::{Host, Level};
+use crate::sys;
+
+/// The broker's program, fixed when the module is built.
+pub const PROGRAM: &str = match option_env!("TWOFA_BROKER") {
+    Some(program) => program,
+    None => "/usr/sbin/twofad",
+};
+const _: () = assert!(matches!(PROGRAM.as_bytes(), [b'/', ..]), "TWOFA_BROKER must be an absolute path");
+
+/// How long a socket may take to let us in, and then to say that we are served.
+pub const SOCKET_PATIENCE: Duration = Duration::from_secs(2);
+/// How long any other message may take: more than the 15 s in which the broker sends a code or gives up.
+const MESSAGE_PATIENCE: Duration = Duration::from_secs(20);
+/// How long a broker may take to end a conversation that we have broken off.
+const END_PATIENCE: Duration = Duration::from_secs(2);
+const REAP_INTERVAL: Duration = Duration::from_millis(1);
+
+/// A conversation with a broker that serves it.
+pub struct Broker {
+    end: ClientEnd<Timed>,
+    /// What it said at once, if that was more than that it serves us.
+    first: Option<FromBroker>,
+    // Behind `end`: a field is dropped after those above it, and it ends because the stream has ended.
+    #[expect(dead_code, reason = "held until the conversation is over")]
+    session: Option<Session>,
+}
+
+impl Broker {
+    /// Opens a conversation at the socket, or else, for root, with a broker started for it. Fails with the
+    /// reason for the log.
+    pub fn reach(host: &mut impl Host, socket: &Path, request: Request) -> Result<Self, String> {
+        let dead = match Self::at_socket(socket, request.clone()) {
+            Ok(broker) => return Ok(broker),
+            Err(dead) => dead,
+        };
+        let dead_socket = format!("no broker at {}: {dead}", socket.display());
+        if !geteuid().is_root() {
+            return Err(dead_socket);
+        }
+        host.log(dead.level(), &format!("{dead_socket}; starting {PROGRAM}"));
+        Self::of_our_own(Path::new(PROGRAM), request)
+            .map_err(|error| format!("{dead_socket}; {PROGRAM} did not serve either: {error}"))
+    }
+
+    fn at_socket(path: &Path, request: Request) -> Result<Self, Dead> {
+        let stream = Stream::connect(path, SOCKET_PATIENCE)?;
+        let uid = stream.peer_uid()?;
+        if !may_be_the_broker(uid) {
+            return Err(Dead::Impostor(uid));
+        }
+        Ok(Self::open(stream, request, SOCKET_PATIENCE)?)
+    }
+
+    fn of_our_own(program: &Path, request: Request) -> Result<Self, ChannelError> {
+        let (stream, session) = Session::start(program).map_err(CodecError::Io)?;
+        // Nothing is left to turn to if it is slow to start, so it has the longer time.
+        let broker = Self::open(stream, request, MESSAGE_PATIENCE)?;
+        Ok(Self { session: Some(session), ..broker })
+    }
+
+    /// Opens a conversation on a fresh connection and waits until the broker says that it is served.
+    pub fn open(stream: Stream, request: Request, patience: Duration) -> Result<Self, ChannelError> {
+        let mut end = ClientEnd::open(Timed { stream, until: Cell::new(Instant::now() + patience) }, request)?;
+        let first = match end.receive()? {
+            FromBroker::Accepted => None,
+            other => Some(other),
+        };
+        Ok(Self { end, first, session: None })
+    }
+
+    /// What the broker says next.
+    pub fn receive(&mut self) -> Result<FromBroker, ChannelError> {
+        self.first.take().map_or_else(|| self.receive_until(Instant::now() + MESSAGE_PATIENCE), Ok)
+    }
+
+    /// Answers its prompt.
+    pub fn answer(&mut self, answer: Option<Secret>) -> Result<(), ChannelError> {
+        self.end.send(&FromClient::Answer(answer))
+    }
+
+    /// Answers its prompt, and any that follow, with nothing, and lets it come to its end in its own way.
+    pub fn break_off(&mut self) {
+        let until = Instant::now() + END_PATIENCE;
+        let mut asked = true;
+        loop {
+            if asked && self.answer(None).is_err() {
+                return;
+            }
+            match self.receive_until(until) {
+                Ok(FromBroker::Done(_)) | Err(_) => return,
+                Ok(message) => asked = matches!(message, FromBroker::Prompt(_)),
+            }
+        }
+    }
+
+    fn receive_until(&mut self, until: Instant) -> Result<FromBroker, ChannelError> {
+        self.end.stream().until.set(until);
+        self.end.receive()
+    }
+}
+
+/// Why nobody serves us at the socket. In each case nothing has happened yet.
+enum Dead {
+    NoConnection(io::Error),
+    Impostor(u32),
+    NotServed(ChannelError),
+}
+
+impl Dead {
+    fn level(&self) -> Level {
+        match self {
+            // Without a daemon there is no socket, and that is one way to run.
+            Self::NoConnection(error) if error.kind() == ErrorKind::NotFound => Level::Debug,
+            Self::NoConnection(_) | Self::NotServed(_) => Level::Warning,
+            Self::Impostor(_) => Level::Error,
+        }
+    }
+}
+
+impl From<io::Error> for Dead {
+    fn from(error: io::Error) -> Self {
+        Self::NoConnection(error)
+    }
+}
+
+impl From<ChannelError> for Dead {
+    fn from(error: ChannelError) -> Self {
+        Self::NotServed(error)
+    }
+}
+
+impl fmt::Display for Dead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoConnection(error) => error.fmt(f),
+            Self::Impostor(uid) => write!(f, "uid {uid} listens there, which is neither root nor {SERVICE_USER}"),
+            Self::NotServed(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Root is there when systemd holds the socket for the broker.
+fn may_be_the_broker(uid: u32) -> bool {
+    uid == 0 || matches!(User::from_name(SERVICE_USER), Ok(Some(user)) if user.uid.as_raw() == uid)
+}
+
+/// A stream that gives up at a point in time, however little comes at once and however often a signal
+/// interrupts.
+struct Timed {
+    stream: Stream,
+    until: Cell<Instant>,
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let left = self.until.get().saturating_duration_since(Instant::now());
+            // Rounded up, lest the last millisecond be spent spinning.
+            let left = PollTimeout::try_from(left.as_millis() + u128::from(!left.is_zero()))
+                .map_err(|_| ErrorKind::InvalidInput)?;
+            match poll(&mut [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)], left) {
+                Ok(0) => return Err(ErrorKind::TimedOut.into()),
+                Ok(_) => return self.stream.read(buffer),
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.stream.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+/// A broker that serves one conversation, started here. When dropped it is waited for, so drop the stream
+/// to it first: that is its sign to end.
+struct Session {
+    child: Child,
+    // Behind `child`, and `drop` has reaped that before.
+    _sigchld: sys::DefaultSigchld,
+}
+
+impl Session {
+    fn start(program: &Path) -> io::Result<(Stream, Self)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let sigchld = sys::DefaultSigchld::hold()?;
+        let stream = Stream::from(ours);
+        stream.set_write_timeout(SOCKET_PATIENCE)?;
+        let mut command = Command::new(program);
+        // From su the real uid is the user's still, who could send it signals.
+        command.arg("--session").env_clear().current_dir("/").uid(0).gid(0);
+        command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
+        sys::isolate(&mut command);
+        // The command holds their end; both must be gone before the child's end can be noticed.
+        Ok((stream, Self { child: command.spawn()?, _sigchld: sigchld }))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let until = Instant::now() + END_PATIENCE;
+        while let Ok(None) = self.child.try_wait() {
+            if Instant::now() >= until {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                return;
+            }
+            thread::sleep(REAP_INTERVAL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+    use twofa_proto::{BrokerEnd, Done, Login, Verdict};
+
+    fn request() -> Request {
+        Request::Login(Login::default())
+    }
+
+    fn open(patience: u64) -> (Result<Broker, ChannelError>, Duration) {
+        let (client, _broker) = UnixStream::pair().unwrap();
+        let start = Instant::now();
+        let broker = Broker::open(client.into(), request(), Duration::from_millis(patience));
+        (broker, start.elapsed())
+    }
+
+    #[test]
+    fn a_broker_that_says_nothing_is_given_up() {
+        let (broker, took) = open(50);
+        assert!(matches!(broker, Err(ChannelError::Codec(CodecError::TimedOut))));
+        assert!(took >= Duration::from_millis(50) && took < Duration::from_secs(1), "{took:?}");
+    }
+
+    #[test]
+    fn a_broker_that_speaks_a_byte_at_a_time_is_given_up_all_the_same() {
+        let (client, mut broker) = UnixStream::pair().unwrap();
+        let drip = thread::spawn(move || {
+            broker.write_all(&[0, 0, 0, 99])?;
+            (0..99).try_for_each(|_| {
+                thread::sleep(Duration::from_millis(20));
+                broker.write_all(&[0])
+            })
+        });
+        let start = Instant::now();
+        assert!(Broker::open(client.into(), request(), Duration::from_millis(100)).is_err());
+        assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+        assert!(drip.join().unwrap().is_err());
+    }
+
+    #[test]
+    fn a_broker_that_is_done_at_once_need_not_accept() {
+        let (client, broker) = UnixStream::pair().unwrap();
+        let done = FromBroker::Done(Done::Login { verdict: Verdict::Denied, why: "no".into() });
+        let mut broker = BrokerEnd::new(broker);
+        let said = done.clone();
+        let broker = thread::spawn(move || {
+            broker.request().unwrap();
+            broker.send(&said).unwrap();
+        });
+        let mut client = Broker::open(client.into(), request(), Duration::from_secs(5)).unwrap();
+        assert_eq!(client.receive().unwrap(), done);
+        broker.join().unwrap();
+    }
+
+    #[test]
+    fn there_is_no_broker_at_a_path_where_nothing_is() {
+        let dead = Broker::at_socket(Path::new("/nonexistent/twofad.sock"), request()).err().unwrap();
+        assert_eq!(dead.level(), Level::Debug);
+    }
+
+    #[test]
+    fn only_root_and_the_service_user_may_be_the_broker() {
+        assert!(may_be_the_broker(0));
+        assert!(!may_be_the_broker(65_534));
+    }
+
+    /// An executable that stands in for the broker.
+    struct StandIn(PathBuf);
+
+    impl StandIn {
+        fn new(name: &str, script: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("pam_twofa-{}-{name}", std::process::id()));
+            fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for StandIn {
+        fn drop(&mut self) {
+            fs::remove_file(&self.0).unwrap();
+        }
+    }
+
+    fn is_root() -> bool {
+        geteuid().is_root()
+    }
+
+    #[test]
+    fn a_started_broker_has_nothing_of_the_application() {
+        if !is_root() {
+            return;
+        }
+        let report = std::env::temp_dir().join(format!("pam_twofa-{}-report", std::process::id()));
+        let leaked = fs::File::open("/dev/zero").unwrap();
+        nix::sys::signal::sigprocmask(
+            nix::sys::signal::SigmaskHow::SIG_BLOCK,
+            Some(&nix::sys::signal::Signal::SIGINT.into()),
+            None,
+        )
+        .unwrap();
+        // What the shell was started with is read from /proc: a shell adds variables of its own.
+        let script = format!(
+            "{{ echo \"$@\"; tr '\\0' '\\n' </proc/$$/environ; echo end; pwd; umask; ls -l /proc/$$/fd; \
+             grep -E '^(Uid|Gid|Groups|SigBlk|SigIgn|NSsid)' /proc/$$/status; }} >{0}.tmp; mv {0}.tmp {0}; cat >/dev/null",
+            report.display()
+        );
+        // No `..leaked`: an inheritable descriptor, as other libraries leave them behind.
+        // (the standard library opens all of its own close-on-exec)
+        let inheritable = nix::unistd::dup(&leaked).unwrap();
+        let program = StandIn::new("report", &script);
+        let (stream, session) = Session::start(&program.0).unwrap();
+        while !report.exists() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        drop((stream, session, inheritable));
+        let report_text = fs::read_to_string(&report).unwrap();
+        fs::remove_file(report).unwrap();
+        assert!(report_text.starts_with("--session\nend\n/\n0077\n"), "{report_text}");
+        assert!(!report_text.contains("/dev/zero"), "{report_text}");
+        assert!(report_text.contains("1 -> /dev/null") || report_text.contains(".tmp"), "{report_text}");
+        for line in ["SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000", "Uid:\t0\t0\t0\t0"] {
+            assert!(report_text.contains(line), "{report_text}");
+        }
+    }
+
+    #[test]
+    fn a_started_broker_that_ends_at_once_is_noticed_and_reaped() {
+        if !is_root() {
+            return;
+        }
+        let program = StandIn::new("ends", "exit 3");
+        let start = Instant::now();
+        assert!(matches!(
+            Broker::of_our_own(&program.0, request()),
+            Err(ChannelError::Codec(CodecError::Closed))
+        ));
+        assert!(start.elapsed() < Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_started_broker_that_does_not_end_is_killed() {
+        if !is_root() {
+            return;
+        }
+        let program = StandIn::new("stays", "exec sleep 1000");
+        let (stream, session) = Session::start(&program.0).unwrap();
+        let pid = session.child.id();
+        let start = Instant::now();
+        drop((stream, session));
+        assert!(start.elapsed() >= END_PATIENCE && start.elapsed() < END_PATIENCE * 2);
+        assert!(!Path::new(&format!("/proc/{pid}")).exists());
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_an_error() {
+        assert!(matches!(
+            Broker::of_our_own(Path::new("/nonexistent/twofad"), request()),
+            Err(ChannelError::Codec(CodecError::Io(_)))
+        ));
+    }
+}
