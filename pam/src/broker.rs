@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{User, geteuid};
-use twofa_proto::codec::CodecError;
 use twofa_proto::{ChannelError, ClientEnd, FromBroker, FromClient, Request, SERVICE_USER, Secret, Stream};
 
 use crate::host::{Host, Level};
@@ -40,9 +39,8 @@ pub struct Broker {
     end: ClientEnd<Timed>,
     /// What it said at once, if that was more than that it serves us.
     first: Option<FromBroker>,
-    // Behind `end`: a field is dropped after those above it, and it ends because the stream has ended.
-    #[expect(dead_code, reason = "held until the conversation is over")]
-    session: Option<Session>,
+    // Behind `end`: fields are dropped in this order, and it ends because the stream has ended.
+    _session: Option<Session>,
 }
 
 impl Broker {
@@ -50,7 +48,10 @@ impl Broker {
     /// reason for the log.
     pub fn reach(host: &mut impl Host, socket: &Path, request: Request) -> Result<Self, String> {
         let dead = match Self::at_socket(socket, request.clone()) {
-            Ok(broker) => return Ok(broker),
+            Ok(broker) => {
+                host.log(Level::Debug, &format!("served by the broker at {}", socket.display()));
+                return Ok(broker);
+            }
             Err(dead) => dead,
         };
         let dead_socket = format!("no broker at {}: {dead}", socket.display());
@@ -59,7 +60,7 @@ impl Broker {
         }
         host.log(dead.level(), &format!("{dead_socket}; starting {PROGRAM}"));
         Self::of_our_own(Path::new(PROGRAM), request)
-            .map_err(|error| format!("{dead_socket}; {PROGRAM} did not serve either: {error}"))
+            .map_err(|error| format!("{dead_socket}; nor is one to be had from {PROGRAM}: {error}"))
     }
 
     fn at_socket(path: &Path, request: Request) -> Result<Self, Dead> {
@@ -71,21 +72,22 @@ impl Broker {
         Ok(Self::open(stream, request, SOCKET_PATIENCE)?)
     }
 
-    fn of_our_own(program: &Path, request: Request) -> Result<Self, ChannelError> {
-        let (stream, session) = Session::start(program).map_err(CodecError::Io)?;
+    fn of_our_own(program: &Path, request: Request) -> Result<Self, Dead> {
+        let (stream, session) = Session::start(program)?;
         // Nothing is left to turn to if it is slow to start, so it has the longer time.
         let broker = Self::open(stream, request, MESSAGE_PATIENCE)?;
-        Ok(Self { session: Some(session), ..broker })
+        Ok(Self { _session: Some(session), ..broker })
     }
 
     /// Opens a conversation on a fresh connection and waits until the broker says that it is served.
     pub fn open(stream: Stream, request: Request, patience: Duration) -> Result<Self, ChannelError> {
-        let mut end = ClientEnd::open(Timed { stream, until: Cell::new(Instant::now() + patience) }, request)?;
+        let mut end =
+            ClientEnd::open(Timed { stream, until: Cell::new(Instant::now() + patience) }, request)?;
         let first = match end.receive()? {
             FromBroker::Accepted => None,
             other => Some(other),
         };
-        Ok(Self { end, first, session: None })
+        Ok(Self { end, first, _session: None })
     }
 
     /// What the broker says next.
@@ -119,7 +121,7 @@ impl Broker {
     }
 }
 
-/// Why nobody serves us at the socket. In each case nothing has happened yet.
+/// Why nobody serves us, at the socket or started. In each case nothing has happened yet.
 enum Dead {
     NoConnection(io::Error),
     Impostor(u32),
@@ -153,7 +155,9 @@ impl fmt::Display for Dead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoConnection(error) => error.fmt(f),
-            Self::Impostor(uid) => write!(f, "uid {uid} listens there, which is neither root nor {SERVICE_USER}"),
+            Self::Impostor(uid) => {
+                write!(f, "uid {uid} listens there, which is neither root nor {SERVICE_USER}")
+            }
             Self::NotServed(error) => error.fmt(f),
         }
     }
@@ -202,7 +206,7 @@ impl Write for Timed {
 /// to it first: that is its sign to end.
 struct Session {
     child: Child,
-    // Behind `child`, and `drop` has reaped that before.
+    // Until `drop` has reaped the child.
     _sigchld: sys::DefaultSigchld,
 }
 
@@ -239,9 +243,14 @@ impl Drop for Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::signal::{SigmaskHow, Signal, sigprocmask};
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
     use std::fs;
+    use std::os::fd::AsRawFd;
     use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+    use twofa_proto::codec::CodecError;
     use twofa_proto::{BrokerEnd, Done, Login, Verdict};
 
     fn request() -> Request {
@@ -305,15 +314,23 @@ mod tests {
         assert!(!may_be_the_broker(65_534));
     }
 
+    /// One at a time: a child just forked holds the next script open for writing, which then cannot start.
+    static SPAWNS: Mutex<()> = Mutex::new(());
+
+    fn alone() -> MutexGuard<'static, ()> {
+        SPAWNS.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// An executable that stands in for the broker.
-    struct StandIn(PathBuf);
+    struct StandIn(PathBuf, #[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
 
     impl StandIn {
         fn new(name: &str, script: &str) -> Self {
+            let alone = alone();
             let path = std::env::temp_dir().join(format!("pam_twofa-{}-{name}", std::process::id()));
             fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-            Self(path)
+            Self(path, alone)
         }
     }
 
@@ -332,36 +349,51 @@ mod tests {
         if !is_root() {
             return;
         }
-        let report = std::env::temp_dir().join(format!("pam_twofa-{}-report", std::process::id()));
-        let leaked = fs::File::open("/dev/zero").unwrap();
-        nix::sys::signal::sigprocmask(
-            nix::sys::signal::SigmaskHow::SIG_BLOCK,
-            Some(&nix::sys::signal::Signal::SIGINT.into()),
-            None,
-        )
-        .unwrap();
+        let report = std::env::temp_dir().join(format!("pam_twofa-{}-said", std::process::id()));
+        // As other people's libraries leave them behind; all that std opens is closed on exec.
+        let (leaked, _peer) =
+            socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::empty()).unwrap();
+        let name = fs::read_link(format!("/proc/self/fd/{}", leaked.as_raw_fd())).unwrap();
         // What the shell was started with is read from /proc: a shell adds variables of its own.
         let script = format!(
             "{{ echo \"$@\"; tr '\\0' '\\n' </proc/$$/environ; echo end; pwd; umask; ls -l /proc/$$/fd; \
-             grep -E '^(Uid|Gid|Groups|SigBlk|SigIgn|NSsid)' /proc/$$/status; }} >{0}.tmp; mv {0}.tmp {0}; cat >/dev/null",
+             grep -E '^(Uid|Gid|Groups)' /proc/$$/status; }} >{0}.tmp; mv {0}.tmp {0}; cat >/dev/null",
             report.display()
         );
-        // No `..leaked`: an inheritable descriptor, as other libraries leave them behind.
-        // (the standard library opens all of its own close-on-exec)
-        let inheritable = nix::unistd::dup(&leaked).unwrap();
         let program = StandIn::new("report", &script);
         let (stream, session) = Session::start(&program.0).unwrap();
         while !report.exists() {
             thread::sleep(Duration::from_millis(5));
         }
-        drop((stream, session, inheritable));
+        drop((stream, session));
         let report_text = fs::read_to_string(&report).unwrap();
         fs::remove_file(report).unwrap();
         assert!(report_text.starts_with("--session\nend\n/\n0077\n"), "{report_text}");
-        assert!(!report_text.contains("/dev/zero"), "{report_text}");
-        assert!(report_text.contains("1 -> /dev/null") || report_text.contains(".tmp"), "{report_text}");
-        for line in ["SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000", "Uid:\t0\t0\t0\t0"] {
-            assert!(report_text.contains(line), "{report_text}");
+        assert!(!report_text.contains(name.to_str().unwrap()), "{report_text}");
+        assert!(report_text.contains(" 2 -> /dev/null"), "{report_text}");
+        assert!(report_text.contains("Uid:\t0\t0\t0\t0"), "{report_text}");
+    }
+
+    #[test]
+    fn a_started_broker_has_no_signal_blocked_or_ignored() {
+        if !is_root() {
+            return;
+        }
+        let _alone = alone();
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&Signal::SIGINT.into()), None).unwrap();
+        // Not a shell, which changes its mask itself. Once dead and not reaped it changes nothing any more.
+        let (_stream, session) = Session::start(Path::new("/bin/true")).unwrap();
+        let status = loop {
+            let status = fs::read_to_string(format!("/proc/{}/status", session.child.id())).unwrap();
+            if status.contains("State:\tZ") {
+                break status;
+            }
+            thread::sleep(Duration::from_millis(1));
+        };
+        for set in ["SigBlk:\t", "SigIgn:\t"] {
+            let set = status.lines().find_map(|line| line.strip_prefix(set)).unwrap();
+            // Signals above 31 are glibc's own business.
+            assert_eq!(u64::from_str_radix(set, 16).unwrap() & 0x7fff_ffff, 0, "{status}");
         }
     }
 
@@ -374,7 +406,7 @@ mod tests {
         let start = Instant::now();
         assert!(matches!(
             Broker::of_our_own(&program.0, request()),
-            Err(ChannelError::Codec(CodecError::Closed))
+            Err(Dead::NotServed(ChannelError::Codec(CodecError::Closed)))
         ));
         assert!(start.elapsed() < Duration::from_secs(1));
     }
@@ -395,9 +427,10 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_an_error() {
+        let _alone = alone();
         assert!(matches!(
             Broker::of_our_own(Path::new("/nonexistent/twofad"), request()),
-            Err(ChannelError::Codec(CodecError::Io(_)))
+            Err(Dead::NoConnection(_))
         ));
     }
 }

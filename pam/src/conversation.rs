@@ -1,59 +1,780 @@
-//! The conversation: the broker leads, the user answers, and its verdict becomes a PAM code.
+//! The conversation: the broker leads, the user answers, and the verdict becomes a PAM code.
 
 use pam::constants::PamResultCode;
 use twofa_proto::{Done, FromBroker, Login, Prompt, Request, Secret, Verdict};
-use zeroize::Zeroizing;
 
 use crate::broker::Broker;
 use crate::host::{Host, Level, Tone, Typed};
-use crate::options::{CodeComes, Options};
+use crate::options::CodeComes;
 use crate::split::{may_end_in_code, split};
 
 /// What the user reads when the broker has not said it better.
 const UNAVAILABLE: &str = "The second factor cannot be checked now, so this login is refused. \
                            An administrator finds the reason in the system log.";
 
-/// What the broker is told instead of something that can be no code, or that may hold a password: it
-/// reads this as no code, says so and asks again, without counting it as a try (`twofa_core::Answer`).
+/// Sent in place of what can be no code, or may hold a password. The broker takes it for what it is, says
+/// so, and does not count it as a guess against the account; whether it asks again stays its decision.
 const NOT_A_CODE: &str = "-";
 
-/// `PAM_MAX_RESP_SIZE`: no longer answer is a code.
+/// `PAM_MAX_RESP_SIZE`; no code is that long.
 const LONGEST_ANSWER: usize = 512;
 
 /// Authenticates a login.
 pub fn login<H: Host>(
     host: &mut H,
-    options: &Options,
-    reach: impl FnOnce(&mut H, Request) -> Result<Broker, String>,
+    code_comes: CodeComes,
+    mut reach: impl FnMut(&mut H, Request) -> Result<Broker, String>,
 ) -> PamResultCode {
-    // A handle may be used again, for another try or another user.
+    // The handle may be used again, for another try or another user.
     if host.passed().is_some() {
         host.set_passed("");
     }
-    let source = Source::new(host, options.code);
-    let code = run(host, |host, user| {
-        let login = Login { behind_password: source.is_behind_password(), ..described(host, user) };
-        match reach(host, Request::Login(login)) {
-            Ok(broker) => Conversation { host, broker, source, told: false }.run(),
-            Err(why) => Ending::unavailable(why),
-        }
-    });
-    code
+    let Some(user) = host.user() else { return nobody(host) };
+    let mut ask = |host: &mut H, source: Source| {
+        let login = Login { behind_password: source.behind_password, ..describe(host, &user) };
+        converse(host, source, Request::Login(login), &mut reach)
+    };
+    let source = Source::new(host, code_comes);
+    let guess = source.first_pass.clone().filter(|_| source.may_ask);
+    let mut ending = ask(host, source);
+    if let (Some(password), Verdict::Denied) = (guess, ending.verdict) {
+        // What the password ends in was the password's own, or a wrong code.
+        host.log(Level::Notice, &line("denied, asking", host, &user, &ending.why));
+        host.set_password(&password);
+        ending = ask(host, Source::new(host, CodeComes::Alone));
+    }
+    let verdict = conclude(host, &user, ending);
+    if verdict == Verdict::Passed {
+        host.set_passed(&user);
+    }
+    code(verdict)
 }
 
-/// Asks whether a login that did not come through [`login`] needed a second factor.
+/// The second check, for applications that let people in without [`login`].
 pub fn account<H: Host>(
     host: &mut H,
     reach: impl FnOnce(&mut H, Request) -> Result<Broker, String>,
 ) -> PamResultCode {
-    run(host, |host, user| {
-        if host.passed() == Some(user) {
-            return Ending { verdict: Verdict::Passed, why: "it was checked before".to_owned(), told: true };
+    let Some(user) = host.user() else { return nobody(host) };
+    if host.passed() == Some(&user) {
+        return code(Verdict::Passed);
+    }
+    let request = Request::Account(describe(host, &user));
+    let ending = converse(host, Source::NOTHING, request, reach);
+    code(conclude(host, &user, ending))
+}
+
+/// What the application is told. Nothing else in a login or account check says success or ignore.
+fn code(verdict: Verdict) -> PamResultCode {
+    match verdict {
+        Verdict::Passed => PamResultCode::PAM_SUCCESS,
+        // Not success: a `sufficient` in the wrong place would let people in without a password.
+        Verdict::NotRequired => PamResultCode::PAM_IGNORE,
+        Verdict::Denied => PamResultCode::PAM_AUTH_ERR,
+        Verdict::TriesUsedUp => PamResultCode::PAM_MAXTRIES,
+        Verdict::Unavailable => PamResultCode::PAM_AUTHINFO_UNAVAIL,
+        Verdict::NoAnswer => PamResultCode::PAM_CONV_ERR,
+    }
+}
+
+fn nobody(host: &mut impl Host) -> PamResultCode {
+    host.log(Level::Notice, "second factor denied: the application names no user");
+    code(Verdict::Denied)
+}
+
+fn describe(host: &impl Host, user: &str) -> Login {
+    Login {
+        user: user.to_owned(),
+        service: host.service(),
+        remote_host: host.remote_host(),
+        terminal: host.terminal(),
+        behind_password: false,
+    }
+}
+
+/// How it ended.
+struct Ending {
+    verdict: Verdict,
+    /// For the log.
+    why: String,
+    /// The broker has shown an error.
+    told: bool,
+}
+
+impl Ending {
+    fn new(verdict: Verdict, why: impl Into<String>) -> Self {
+        Self { verdict, why: why.into(), told: false }
+    }
+}
+
+/// Tells the user and the log how it ended.
+fn conclude(host: &mut impl Host, user: &str, ending: Ending) -> Verdict {
+    // Who passed must be who is let in (CVE-2024-9313).
+    let Ending { verdict, why, told } = if host.user_is_still(user) {
+        ending
+    } else {
+        Ending::new(Verdict::Denied, "the application changed the user during the conversation")
+    };
+    let (level, outcome) = match verdict {
+        Verdict::Passed => (Level::Info, "passed"),
+        // Said at each login, as long as nobody needs one.
+        Verdict::NotRequired => (Level::Debug, "not required"),
+        Verdict::Denied => (Level::Notice, "denied"),
+        Verdict::TriesUsedUp => (Level::Notice, "denied, no more tries"),
+        Verdict::NoAnswer => (Level::Notice, "denied, no answer"),
+        Verdict::Unavailable => (Level::Error, "unavailable"),
+    };
+    if verdict == Verdict::Unavailable && !told {
+        host.show(Tone::Error, UNAVAILABLE);
+    }
+    host.log(level, &line(outcome, host, user, &why));
+    verdict
+}
+
+/// A line for the log. The address stands before the name, which a stranger chooses.
+fn line(outcome: &str, host: &impl Host, user: &str, why: &str) -> String {
+    let remote_host = host.remote_host().unwrap_or_default();
+    format!("second factor {outcome}: rhost={remote_host:?} user={user:?}: {why}")
+}
+
+fn converse<H: Host>(
+    host: &mut H,
+    mut source: Source,
+    request: Request,
+    reach: impl FnOnce(&mut H, Request) -> Result<Broker, String>,
+) -> Ending {
+    let mut broker = match reach(host, request) {
+        Ok(broker) => broker,
+        Err(why) => return Ending::new(Verdict::Unavailable, why),
+    };
+    let mut told = false;
+    loop {
+        let message = match broker.receive() {
+            Ok(message) => message,
+            Err(error) => return Ending { told, ..Ending::new(Verdict::Unavailable, error.to_string()) },
+        };
+        match message {
+            FromBroker::Accepted => {}
+            FromBroker::Info(text) => host.show(Tone::Info, text.expose()),
+            FromBroker::Error(text) => {
+                host.show(Tone::Error, &text);
+                told = true;
+            }
+            FromBroker::Prompt(prompt) => match source.answer(host, &prompt) {
+                Ok(answer) => {
+                    // If the broker is gone, it may have said why.
+                    let _ = broker.answer(Some(answer));
+                }
+                Err(ending) => {
+                    broker.break_off();
+                    return Ending { told, ..ending };
+                }
+            },
+            FromBroker::Done(Done::Login { verdict, why }) => return Ending { verdict, why, told },
+            FromBroker::Done(_) => {
+                let why = "the broker answered what was not asked";
+                return Ending { told, ..Ending::new(Verdict::Unavailable, why) };
+            }
         }
-        let login = described(host, user);
-        match reach(host, Request::Account(login)) {
-            Ok(broker) => Conversation { host, broker, source: Source::Nothing, told: false }.run(),
-            Err(why) => Ending::unavailable(why),
+    }
+}
+
+/// Where answers come from.
+struct Source {
+    /// The password that an earlier module got, as long as it has not been looked at.
+    first_pass: Option<Typed>,
+    /// The user may be asked.
+    may_ask: bool,
+    /// The broker is to ask for password and code in one.
+    behind_password: bool,
+}
+
+impl Source {
+    /// Of no answers.
+    const NOTHING: Self = Self { first_pass: None, may_ask: false, behind_password: false };
+
+    fn new(host: &impl Host, code_comes: CodeComes) -> Self {
+        match code_comes {
+            CodeComes::Alone => Self { may_ask: true, ..Self::NOTHING },
+            CodeComes::BehindPassword => Self { may_ask: true, behind_password: true, ..Self::NOTHING },
+            CodeComes::BehindFirstPass => {
+                Self { first_pass: host.password(), behind_password: true, ..Self::NOTHING }
+            }
+            CodeComes::PerhapsBehindFirstPass => {
+                let first_pass = host.password().filter(|password| may_end_in_code(password));
+                Self { behind_password: first_pass.is_some(), may_ask: true, first_pass }
+            }
         }
-    })
+    }
+
+    fn answer(&mut self, host: &mut impl Host, prompt: &Prompt) -> Result<Secret, Ending> {
+        let digits = prompt.digits_behind_password;
+        if let (Some(digits), Some(password)) = (digits, self.first_pass.take())
+            && let Some(code) = split_off(host, &password, digits)?
+        {
+            return Ok(code);
+        }
+        if !self.may_ask {
+            let why = if self.behind_password {
+                "there is no code, or no other one, behind the password that an earlier module asked for"
+            } else {
+                "the broker asks where nobody can be asked"
+            };
+            return Err(Ending::new(Verdict::Denied, why));
+        }
+        let typed = host
+            .prompt(prompt.text.expose(), prompt.echo)
+            .ok_or_else(|| Ending::new(Verdict::NoAnswer, no_answer(host)))?;
+        let code = match digits {
+            // Nothing but an empty answer is known to hold no password.
+            Some(digits) if !typed.is_empty() => split_off(host, &typed, digits)?,
+            _ => {
+                std::str::from_utf8(&typed).ok().filter(|text| text.len() <= LONGEST_ANSWER).map(Secret::from)
+            }
+        };
+        Ok(code.unwrap_or_else(|| Secret::from(NOT_A_CODE)))
+    }
+}
+
+/// The code behind a password. The password goes to the modules that follow and nowhere else.
+fn split_off(host: &mut impl Host, typed: &[u8], digits: u8) -> Result<Option<Secret>, Ending> {
+    let Some((password, code)) = split(typed, digits) else { return Ok(None) };
+    if !host.set_password(password) {
+        return Err(Ending::new(Verdict::Unavailable, "PAM_AUTHTOK cannot be set"));
+    }
+    Ok(Some(Secret::from(code)))
+}
+
+fn no_answer(host: &impl Host) -> &'static str {
+    // What sshd sets in place of a terminal's name. Its method `password` cannot ask anything.
+    if host.terminal().as_deref() == Some("ssh") {
+        "sshd got no answer; if nothing was asked, set KbdInteractiveAuthentication yes in sshd_config"
+    } else {
+        "the terminal gave no answer"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+    use std::os::unix::net::UnixStream;
+    use std::thread::{self, JoinHandle};
+    use std::time::Duration;
+
+    use twofa_proto::{BrokerEnd, FromClient};
+
+    /// What the module is expected to do to its host, in this order.
+    #[derive(Debug, PartialEq)]
+    enum Step {
+        Prompt(&'static str, bool),
+        Show(Tone, &'static str),
+        SetPassword(&'static str),
+        SetPassed(&'static str),
+    }
+    use Step::{Prompt as Asks, SetPassed, SetPassword, Show};
+
+    /// A host that does as scripted and insists that all of the script is played.
+    struct Scripted {
+        user: Option<&'static str>,
+        user_later: &'static str,
+        terminal: Option<&'static str>,
+        password: Option<&'static [u8]>,
+        may_set_password: bool,
+        steps: VecDeque<Step>,
+        answers: VecDeque<Option<&'static [u8]>>,
+        passed: Option<String>,
+        log: Vec<(Level, String)>,
+    }
+
+    fn host(steps: impl IntoIterator<Item = Step>) -> Scripted {
+        Scripted {
+            user: Some("alice"),
+            user_later: "alice",
+            terminal: None,
+            password: None,
+            may_set_password: true,
+            steps: steps.into_iter().collect(),
+            answers: VecDeque::new(),
+            passed: None,
+            log: Vec::new(),
+        }
+    }
+
+    impl Scripted {
+        fn typing(mut self, answers: &[&'static str]) -> Self {
+            self.answers = answers.iter().map(|answer| Some(answer.as_bytes())).collect();
+            self
+        }
+
+        fn step(&mut self, step: &Step) {
+            assert_eq!(self.steps.pop_front().as_ref(), Some(step));
+        }
+
+        fn log_of(&self, level: Level) -> &str {
+            self.log.iter().find(|(of, _)| *of == level).map_or("", |(_, text)| text)
+        }
+    }
+
+    impl Drop for Scripted {
+        fn drop(&mut self) {
+            if !thread::panicking() {
+                assert!(self.steps.is_empty(), "not done: {:?}", self.steps);
+                assert!(self.answers.is_empty(), "not typed: {}", self.answers.len());
+            }
+        }
+    }
+
+    /// Texts compare by content; the scripts have static ones.
+    fn leak(text: &str) -> &'static str {
+        Box::leak(text.to_owned().into_boxed_str())
+    }
+
+    impl Host for Scripted {
+        fn user(&mut self) -> Option<String> {
+            self.user.map(str::to_owned)
+        }
+        fn user_is_still(&self, user: &str) -> bool {
+            self.user_later == user
+        }
+        fn service(&self) -> String {
+            "sshd".into()
+        }
+        fn remote_host(&self) -> Option<String> {
+            Some("192.0.2.1".into())
+        }
+        fn terminal(&self) -> Option<String> {
+            self.terminal.map(str::to_owned)
+        }
+        fn password(&self) -> Option<Typed> {
+            self.password.map(|password| Typed::new(password.to_vec()))
+        }
+        fn set_password(&mut self, password: &[u8]) -> bool {
+            self.step(&SetPassword(leak(&String::from_utf8_lossy(password))));
+            self.may_set_password
+        }
+        fn prompt(&mut self, text: &str, echo: bool) -> Option<Typed> {
+            self.step(&Asks(leak(text), echo));
+            self.answers.pop_front().flatten().map(|answer| Typed::new(answer.to_vec()))
+        }
+        fn show(&mut self, tone: Tone, text: &str) {
+            self.step(&Show(tone, leak(text)));
+        }
+        fn set_passed(&mut self, user: &str) {
+            self.step(&SetPassed(leak(user)));
+            self.passed = Some(user.to_owned());
+        }
+        fn passed(&self) -> Option<&str> {
+            self.passed.as_deref()
+        }
+        fn log(&mut self, level: Level, text: &str) {
+            self.log.push((level, text.to_owned()));
+        }
+    }
+
+    type End = BrokerEnd<UnixStream>;
+
+    /// A broker that plays `script` after it has accepted; joined, it gives what it was asked.
+    struct Played(JoinHandle<Request>, Option<UnixStream>);
+
+    fn broker(script: impl FnOnce(&mut End) + Send + 'static) -> Played {
+        let (client, broker) = UnixStream::pair().unwrap();
+        let play = move || {
+            let mut end = BrokerEnd::new(broker);
+            let request = end.request().unwrap();
+            end.send(&FromBroker::Accepted).unwrap();
+            script(&mut end);
+            request
+        };
+        Played(thread::spawn(play), Some(client))
+    }
+
+    impl Played {
+        fn reach(&mut self) -> impl FnMut(&mut Scripted, Request) -> Result<Broker, String> + use<> {
+            let mut client = self.1.take();
+            move |_, request| {
+                let client = client.take().unwrap();
+                Broker::open(client.into(), request, Duration::from_secs(5))
+                    .map_err(|error| error.to_string())
+            }
+        }
+
+        fn asked(self) -> Request {
+            drop(self.1);
+            self.0.join().unwrap()
+        }
+    }
+
+    fn asks(end: &mut End, digits: Option<u8>) -> Option<String> {
+        let prompt = Prompt { text: "Code: ".into(), echo: digits.is_none(), digits_behind_password: digits };
+        end.send(&FromBroker::Prompt(prompt)).unwrap();
+        match end.receive().unwrap() {
+            FromClient::Answer(answer) => answer.map(|answer| answer.expose().to_owned()),
+            FromClient::Open { .. } => None,
+        }
+    }
+
+    fn done(end: &mut End, verdict: Verdict) {
+        end.send(&FromBroker::Done(Done::Login { verdict, why: "the reason".into() })).unwrap();
+    }
+
+    fn nobody_there(_: &mut Scripted, _: Request) -> Result<Broker, String> {
+        Err("no broker".into())
+    }
+
+    const CODE: Step = Asks("Code: ", true);
+    const BOTH: Step = Asks("Code: ", false);
+    const ALICE_PASSED: Step = SetPassed("alice");
+
+    #[test]
+    fn a_right_code_lets_alice_in() {
+        let mut host = host([Show(Tone::Info, "Hello"), CODE, ALICE_PASSED]).typing(&["123456"]);
+        let mut broker = broker(|end| {
+            end.send(&FromBroker::Info("Hello".into())).unwrap();
+            assert_eq!(asks(end, None).as_deref(), Some("123456"));
+            done(end, Verdict::Passed);
+        });
+        assert_eq!(login(&mut host, CodeComes::Alone, broker.reach()), PamResultCode::PAM_SUCCESS);
+        assert_eq!(
+            host.log,
+            [(Level::Info, r#"second factor passed: rhost="192.0.2.1" user="alice": the reason"#.to_owned())]
+        );
+        let expected = Login {
+            user: "alice".into(),
+            service: "sshd".into(),
+            remote_host: Some("192.0.2.1".into()),
+            terminal: None,
+            behind_password: false,
+        };
+        assert_eq!(broker.asked(), Request::Login(expected));
+    }
+
+    #[test]
+    fn each_verdict_has_its_code() {
+        for (verdict, expected, level) in [
+            (Verdict::NotRequired, PamResultCode::PAM_IGNORE, Level::Debug),
+            (Verdict::Denied, PamResultCode::PAM_AUTH_ERR, Level::Notice),
+            (Verdict::TriesUsedUp, PamResultCode::PAM_MAXTRIES, Level::Notice),
+            (Verdict::NoAnswer, PamResultCode::PAM_CONV_ERR, Level::Notice),
+            (Verdict::Unavailable, PamResultCode::PAM_AUTHINFO_UNAVAIL, Level::Error),
+        ] {
+            let mut host = host([Show(Tone::Error, "So it is.")]);
+            let mut broker = broker(move |end| {
+                end.send(&FromBroker::Error("So it is.".into())).unwrap();
+                done(end, verdict);
+            });
+            assert_eq!(login(&mut host, CodeComes::Alone, broker.reach()), expected);
+            assert!(host.log_of(level).ends_with(": the reason"), "{:?}", host.log);
+        }
+    }
+
+    #[test]
+    fn when_it_cannot_be_checked_the_user_is_told_and_the_log_says_why() {
+        let mut host = host([Show(Tone::Error, UNAVAILABLE)]);
+        let code = login(&mut host, CodeComes::Alone, nobody_there);
+        assert_eq!(code, PamResultCode::PAM_AUTHINFO_UNAVAIL);
+        assert!(host.log_of(Level::Error).ends_with("user=\"alice\": no broker"));
+    }
+
+    #[test]
+    fn a_broker_that_goes_away_after_it_accepted_is_unavailable() {
+        let mut host = host([CODE, Show(Tone::Error, UNAVAILABLE)]).typing(&["123456"]);
+        let mut broker = broker(|end| drop(asks(end, None)));
+        let code = login(&mut host, CodeComes::Alone, broker.reach());
+        assert_eq!(code, PamResultCode::PAM_AUTHINFO_UNAVAIL);
+        assert!(host.log_of(Level::Error).contains("the other side closed the connection"));
+    }
+
+    #[test]
+    fn the_end_of_another_request_lets_nobody_in() {
+        let mut host = host([Show(Tone::Error, UNAVAILABLE)]);
+        let mut broker = broker(|end| end.send(&FromBroker::Done(Done::Changed)).unwrap());
+        let code = login(&mut host, CodeComes::Alone, broker.reach());
+        assert_eq!(code, PamResultCode::PAM_AUTHINFO_UNAVAIL);
+    }
+
+    #[test]
+    fn no_answer_stays_no_answer_whatever_the_broker_says_then() {
+        for last in [Some(Verdict::NoAnswer), Some(Verdict::Passed), Some(Verdict::NotRequired), None] {
+            let mut host = host([CODE]);
+            host.answers.push_back(None);
+            let mut broker = broker(move |end| {
+                assert_eq!(asks(end, None), None);
+                if let Some(verdict) = last {
+                    done(end, verdict);
+                }
+            });
+            assert_eq!(login(&mut host, CodeComes::Alone, broker.reach()), PamResultCode::PAM_CONV_ERR);
+        }
+    }
+
+    #[test]
+    fn a_broker_that_asks_on_without_answers_is_left() {
+        let mut host = host([CODE]);
+        host.answers.push_back(None);
+        let mut broker = broker(|end| {
+            for _ in 0..3 {
+                assert_eq!(asks(end, None), None);
+            }
+            done(end, Verdict::NoAnswer);
+        });
+        assert_eq!(login(&mut host, CodeComes::Alone, broker.reach()), PamResultCode::PAM_CONV_ERR);
+    }
+
+    #[test]
+    fn sshd_that_cannot_ask_is_explained_in_the_log() {
+        let mut host = host([CODE]);
+        host.answers.push_back(None);
+        host.terminal = Some("ssh");
+        let mut broker = broker(|end| drop(asks(end, None)));
+        login(&mut host, CodeComes::Alone, broker.reach());
+        assert!(host.log_of(Level::Notice).contains("KbdInteractiveAuthentication yes"));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_and_endless_text_are_no_code() {
+        let endless = leak(&"1".repeat(LONGEST_ANSWER + 1));
+        for typed in [&b"123\xff456"[..], endless.as_bytes()] {
+            let mut host = host([CODE]);
+            host.answers.push_back(Some(typed));
+            let mut broker = broker(|end| {
+                assert_eq!(asks(end, None).as_deref(), Some(NOT_A_CODE));
+                done(end, Verdict::Denied);
+            });
+            assert_eq!(login(&mut host, CodeComes::Alone, broker.reach()), PamResultCode::PAM_AUTH_ERR);
+        }
+    }
+
+    #[test]
+    fn an_empty_answer_is_sent_as_it_is() {
+        for digits in [None, Some(6)] {
+            let mut host = host([Asks("Code: ", digits.is_none())]).typing(&[""]);
+            let mut broker = broker(move |end| {
+                assert_eq!(asks(end, digits).as_deref(), Some(""));
+                done(end, Verdict::NoAnswer);
+            });
+            assert_eq!(login(&mut host, CodeComes::Alone, broker.reach()), PamResultCode::PAM_CONV_ERR);
+        }
+    }
+
+    #[test]
+    fn a_user_changed_in_between_is_denied() {
+        for verdict in [Verdict::Passed, Verdict::NotRequired] {
+            let mut host = host([]);
+            host.user_later = "root";
+            let mut broker = broker(move |end| done(end, verdict));
+            assert_eq!(login(&mut host, CodeComes::Alone, broker.reach()), PamResultCode::PAM_AUTH_ERR);
+            assert!(host.log_of(Level::Notice).contains("changed the user"));
+        }
+    }
+
+    #[test]
+    fn without_a_user_nobody_is_asked() {
+        let mut host = host([]);
+        host.user = None;
+        assert_eq!(login(&mut host, CodeComes::Alone, nobody_there), PamResultCode::PAM_AUTH_ERR);
+        assert_eq!(account(&mut host, nobody_there), PamResultCode::PAM_AUTH_ERR);
+    }
+
+    #[test]
+    fn a_name_cannot_forge_the_log() {
+        let mut host = host([Show(Tone::Error, UNAVAILABLE)]);
+        host.user = Some("x\" rhost=\"9.9.9.9\n");
+        host.user_later = "x\" rhost=\"9.9.9.9\n";
+        login(&mut host, CodeComes::Alone, nobody_there);
+        assert!(host.log_of(Level::Error).contains(r#"rhost="192.0.2.1" user="x\" rhost=\"9.9.9.9\n": "#));
+    }
+
+    #[test]
+    fn forward_pass_sends_the_code_and_keeps_the_password() {
+        let mut host = host([BOTH, SetPassword("hunter2"), ALICE_PASSED]).typing(&["hunter2123456"]);
+        let mut broker = broker(|end| {
+            assert_eq!(asks(end, Some(6)).as_deref(), Some("123456"));
+            done(end, Verdict::Passed);
+        });
+        let code = login(&mut host, CodeComes::BehindPassword, broker.reach());
+        assert_eq!(code, PamResultCode::PAM_SUCCESS);
+        assert!(matches!(broker.asked(), Request::Login(Login { behind_password: true, .. })));
+    }
+
+    #[test]
+    fn forward_pass_never_sends_a_password_that_has_no_code() {
+        let steps = [BOTH, BOTH, SetPassword("hunter2"), ALICE_PASSED];
+        let mut host = host(steps).typing(&["hunter2", "hunter2abcd-efgh-ijkm-npqr"]);
+        let mut broker = broker(|end| {
+            assert_eq!(asks(end, Some(6)).as_deref(), Some("-"));
+            assert_eq!(asks(end, Some(6)).as_deref(), Some("abcd-efgh-ijkm-npqr"));
+            done(end, Verdict::Passed);
+        });
+        let code = login(&mut host, CodeComes::BehindPassword, broker.reach());
+        assert_eq!(code, PamResultCode::PAM_SUCCESS);
+    }
+
+    #[test]
+    fn a_password_that_cannot_be_passed_on_refuses() {
+        let steps = [BOTH, SetPassword("hunter2"), Show(Tone::Error, UNAVAILABLE)];
+        let mut host = host(steps).typing(&["hunter2123456"]);
+        host.may_set_password = false;
+        let mut broker = broker(|end| {
+            assert_eq!(asks(end, Some(6)), None);
+            done(end, Verdict::NoAnswer);
+        });
+        let code = login(&mut host, CodeComes::BehindPassword, broker.reach());
+        assert_eq!(code, PamResultCode::PAM_AUTHINFO_UNAVAIL);
+    }
+
+    #[test]
+    fn use_first_pass_takes_the_code_from_the_password_and_asks_nobody() {
+        let mut host = host([SetPassword("hunter"), ALICE_PASSED]);
+        host.password = Some(b"hunter2123456");
+        let mut broker = broker(|end| {
+            assert_eq!(asks(end, Some(7)).as_deref(), Some("2123456"));
+            done(end, Verdict::Passed);
+        });
+        let code = login(&mut host, CodeComes::BehindFirstPass, broker.reach());
+        assert_eq!(code, PamResultCode::PAM_SUCCESS);
+        assert!(matches!(broker.asked(), Request::Login(Login { behind_password: true, .. })));
+    }
+
+    #[test]
+    fn use_first_pass_without_a_code_denies_and_asks_nobody() {
+        for (password, digits) in
+            [(None, Some(6)), (Some(&b"hunter2"[..]), Some(6)), (Some(b"x123456"), None)]
+        {
+            let mut host = host([]);
+            host.password = password;
+            let mut broker = broker(move |end| {
+                assert_eq!(asks(end, digits), None);
+                done(end, Verdict::NoAnswer);
+            });
+            let code = login(&mut host, CodeComes::BehindFirstPass, broker.reach());
+            assert_eq!(code, PamResultCode::PAM_AUTH_ERR);
+            assert!(host.log_of(Level::Notice).contains("behind the password"));
+        }
+    }
+
+    #[test]
+    fn use_first_pass_has_one_code_only() {
+        let mut host = host([SetPassword("hunter2")]);
+        host.password = Some(b"hunter2123456");
+        let mut broker = broker(|end| {
+            assert_eq!(asks(end, Some(6)).as_deref(), Some("123456"));
+            assert_eq!(asks(end, Some(6)), None);
+            done(end, Verdict::NoAnswer);
+        });
+        let code = login(&mut host, CodeComes::BehindFirstPass, broker.reach());
+        assert_eq!(code, PamResultCode::PAM_AUTH_ERR);
+    }
+
+    #[test]
+    fn use_first_pass_asks_nothing_of_who_needs_nothing() {
+        let mut host = host([]);
+        let mut broker = broker(|end| done(end, Verdict::NotRequired));
+        let code = login(&mut host, CodeComes::BehindFirstPass, broker.reach());
+        assert_eq!(code, PamResultCode::PAM_IGNORE);
+    }
+
+    #[test]
+    fn try_first_pass_takes_the_code_from_the_password() {
+        let mut host = host([SetPassword("hunter2"), ALICE_PASSED]);
+        host.password = Some(b"hunter2123456");
+        let mut broker = broker(|end| {
+            assert_eq!(asks(end, Some(6)).as_deref(), Some("123456"));
+            done(end, Verdict::Passed);
+        });
+        let code = login(&mut host, CodeComes::PerhapsBehindFirstPass, broker.reach());
+        assert_eq!(code, PamResultCode::PAM_SUCCESS);
+    }
+
+    #[test]
+    fn try_first_pass_asks_for_the_code_alone_after_a_wrong_one_and_leaves_the_password_whole() {
+        let steps = [SetPassword("hunter2"), SetPassword("hunter2123456"), CODE, ALICE_PASSED];
+        let mut host = host(steps).typing(&["654321"]);
+        host.password = Some(b"hunter2123456");
+        let mut first = broker(|end| {
+            assert_eq!(asks(end, Some(6)).as_deref(), Some("123456"));
+            done(end, Verdict::Denied);
+        });
+        let mut second = broker(|end| {
+            assert_eq!(asks(end, None).as_deref(), Some("654321"));
+            done(end, Verdict::Passed);
+        });
+        let (mut reach_first, mut reach_second) = (first.reach(), second.reach());
+        let mut reached = 0;
+        let code = login(&mut host, CodeComes::PerhapsBehindFirstPass, |host, request| {
+            reached += 1;
+            if reached == 1 { reach_first(host, request) } else { reach_second(host, request) }
+        });
+        assert_eq!(code, PamResultCode::PAM_SUCCESS);
+        assert!(matches!(first.asked(), Request::Login(Login { behind_password: true, .. })));
+        assert!(matches!(second.asked(), Request::Login(Login { behind_password: false, .. })));
+    }
+
+    #[test]
+    fn try_first_pass_does_not_ask_when_the_tries_are_used_up() {
+        let mut host = host([SetPassword("hunter2")]);
+        host.password = Some(b"hunter2123456");
+        let mut broker = broker(|end| {
+            asks(end, Some(6));
+            done(end, Verdict::TriesUsedUp);
+        });
+        let code = login(&mut host, CodeComes::PerhapsBehindFirstPass, broker.reach());
+        assert_eq!(code, PamResultCode::PAM_MAXTRIES);
+    }
+
+    #[test]
+    fn try_first_pass_asks_for_the_code_alone_when_the_password_has_none() {
+        for password in [None, Some(&b"hunter2"[..])] {
+            let mut host = host([CODE, ALICE_PASSED]).typing(&["123456"]);
+            host.password = password;
+            let mut broker = broker(|end| {
+                assert_eq!(asks(end, None).as_deref(), Some("123456"));
+                done(end, Verdict::Passed);
+            });
+            let code = login(&mut host, CodeComes::PerhapsBehindFirstPass, broker.reach());
+            assert_eq!(code, PamResultCode::PAM_SUCCESS);
+            assert!(matches!(broker.asked(), Request::Login(Login { behind_password: false, .. })));
+        }
+    }
+
+    #[test]
+    fn who_has_passed_on_this_handle_is_not_checked_again() {
+        let mut host = host([]);
+        host.passed = Some("alice".into());
+        assert_eq!(account(&mut host, nobody_there), PamResultCode::PAM_SUCCESS);
+    }
+
+    #[test]
+    fn who_has_not_passed_on_this_handle_is_checked() {
+        for (verdict, expected) in [
+            (Verdict::Passed, PamResultCode::PAM_SUCCESS),
+            (Verdict::NotRequired, PamResultCode::PAM_IGNORE),
+            (Verdict::Denied, PamResultCode::PAM_AUTH_ERR),
+        ] {
+            let mut host = host([]);
+            host.passed = Some("bob".into());
+            let mut broker = broker(move |end| done(end, verdict));
+            assert_eq!(account(&mut host, broker.reach()), expected);
+            assert!(matches!(broker.asked(), Request::Account(_)));
+        }
+    }
+
+    #[test]
+    fn an_account_check_asks_nobody() {
+        let mut host = host([]);
+        let mut broker = broker(|end| {
+            assert_eq!(asks(end, None), None);
+            done(end, Verdict::Passed);
+        });
+        assert_eq!(account(&mut host, broker.reach()), PamResultCode::PAM_AUTH_ERR);
+    }
+
+    #[test]
+    fn a_second_login_on_a_handle_starts_from_nothing() {
+        let mut host = host([SetPassed("")]);
+        host.passed = Some("alice".into());
+        let mut broker = broker(|end| done(end, Verdict::Denied));
+        assert_eq!(login(&mut host, CodeComes::Alone, broker.reach()), PamResultCode::PAM_AUTH_ERR);
+        assert_eq!(host.passed(), Some(""));
+    }
 }

@@ -17,8 +17,8 @@ pub type Typed = Zeroizing<Vec<u8>>;
 
 /// Who calls the module, and the terminal behind it.
 pub trait Host {
-    /// Who wants to log in; the application may ask for it. Fails with what the application is told.
-    fn user(&mut self) -> Result<String, PamResultCode>;
+    /// Who wants to log in; the application may ask for it. `None` when there is no such name.
+    fn user(&mut self) -> Option<String>;
     /// Whether `PAM_USER` is this name still.
     fn user_is_still(&self, user: &str) -> bool;
     /// `PAM_SERVICE`
@@ -95,8 +95,8 @@ impl<'a> PamHost<'a> {
 }
 
 impl Host for PamHost<'_> {
-    fn user(&mut self) -> Result<String, PamResultCode> {
-        self.handle.get_user(None)
+    fn user(&mut self) -> Option<String> {
+        self.handle.get_user(None).ok().filter(|user| !user.is_empty())
     }
 
     fn user_is_still(&self, user: &str) -> bool {

@@ -93,7 +93,10 @@ mod tests {
     #[test]
     fn without_options_the_code_has_a_prompt_of_its_own() {
         let options = parse("").unwrap();
-        assert_eq!(options, Options { debug: false, socket: twofa_proto::SOCKET.into(), code: CodeComes::Alone });
+        assert_eq!(
+            options,
+            Options { debug: false, socket: twofa_proto::SOCKET.into(), code: CodeComes::Alone }
+        );
     }
 
     #[test]

@@ -17,8 +17,9 @@ const FEWEST_DIGITS: u8 = 6;
 ///
 /// Without its dashes a backup code is not looked for: sixteen letters may well be the password's own.
 pub fn split(typed: &[u8], digits: u8) -> Option<(&[u8], &str)> {
-    ending(typed, BACKUP_LENGTH, is_backup_code)
-        .or_else(|| ending(typed, digits.into(), |code| !code.is_empty() && code.iter().all(u8::is_ascii_digit)))
+    ending(typed, BACKUP_LENGTH, is_backup_code).or_else(|| {
+        ending(typed, digits.into(), |code| !code.is_empty() && code.iter().all(u8::is_ascii_digit))
+    })
 }
 
 /// Whether a code may be behind this password, before the broker has said how many digits one has.
@@ -68,7 +69,8 @@ mod tests {
 
     #[test]
     fn a_password_alone_has_no_code() {
-        for password in ["", "hunter2", "12345", "correct horse", "123456 ", "pass１２３４５６", "12345x"] {
+        for password in ["", "hunter2", "12345", "correct horse", "123456 ", "pass１２３４５６", "12345x"]
+        {
             assert_eq!(split(password.as_bytes(), 6), None, "{password:?}");
         }
     }

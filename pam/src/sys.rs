@@ -133,7 +133,8 @@ fn close_on_exec() {
     const MOST_FILES: libc::c_long = 65_536;
 
     // SAFETY: close_range(2) takes three numbers and with this flag closes nothing before exec.
-    let done = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    let done =
+        unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     if done != 0 {
         // A kernel before 5.11.
         // SAFETY: sysconf(3) takes a number.

@@ -26,10 +26,11 @@ fn prepare() -> Vec<Installed> {
     ]
 }
 
-/// Where cargo put the programs of the profile these tests run in: two folders up from the test itself.
+/// Where cargo put the programs of the profile this runs in: a program is there itself, a test in `deps` below.
 fn profile_folder() -> PathBuf {
-    let test = env::current_exe().expect("a test is a file");
-    test.ancestors().nth(2).expect("tests are built into PROFILE/deps").to_owned()
+    let program = env::current_exe().expect("a test is a file");
+    let folder = program.parent().expect("a test is in a folder");
+    if folder.ends_with("deps") { folder.parent().expect("deps is in PROFILE") } else { folder }.to_owned()
 }
 
 /// Builds what cargo does not build for a test: the programs of other packages.

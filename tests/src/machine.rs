@@ -78,6 +78,12 @@ impl Machine {
         Process::piped(command, self.shell(user, command, &[]), "")
     }
 
+    /// A program of the machine that root is to start, for dialogues over pipes. Killing it only kills what leads
+    /// to it: it has to end by itself, as when its input ends.
+    pub fn program(&self, program: &str) -> Command {
+        self.namespaces.command(program)
+    }
+
     /// Starts a shell command as root on a terminal of the machine.
     pub fn terminal(&self, command: &str) -> Terminal {
         self.terminal_as("root", command)
@@ -127,6 +133,16 @@ impl Machine {
     pub fn wait_for_port(&self, port: u16) {
         let listens = || self.namespaces.listens_on_port(port).then_some(());
         wait::until(&format!("port {port} of the machine"), DEADLINE, listens);
+    }
+
+    /// Waits until the shell command `condition` succeeds.
+    ///
+    /// # Panics
+    ///
+    /// When it has not after 20 seconds.
+    pub fn wait_until(&self, condition: &str) {
+        let holds = || self.run(condition).status.success().then_some(());
+        wait::until(condition, DEADLINE, holds);
     }
 
     /// What the broker has written to its standard error, all its runs together.

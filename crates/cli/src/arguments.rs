@@ -45,15 +45,8 @@ pub enum Command {
         user: Whose,
     },
     /// Set up a second factor
-    #[command(visible_alias = "enroll")]
-    Enrol {
-        /// What to set up.
-        #[command(subcommand)]
-        what: Enrol,
-        /// Whose.
-        #[command(flatten)]
-        user: Whose,
-    },
+    #[command(subcommand, visible_alias = "enroll")]
+    Enrol(Enrol),
     /// Remove a method: an app by its label, or 'backup' for the backup codes
     #[command(after_help = "Examples:\n  twofa remove phone\n  twofa remove backup")]
     Remove {
@@ -127,6 +120,9 @@ pub struct App {
     /// Seconds a code lasts: 30 or 60
     #[arg(long, default_value_t = 30)]
     pub period: u32,
+    /// Whose.
+    #[command(flatten)]
+    pub user: Whose,
 }
 
 /// What makes a code change.

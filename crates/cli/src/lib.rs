@@ -34,7 +34,7 @@ fn run(Arguments { json, command }: Arguments) -> Result<(), Failure> {
     let output = output::Output::new(json);
     match command {
         Command::Status { user } => commands::own::status(user.user, &output),
-        Command::Enrol { what, user } => commands::own::enrol(what, user.user),
+        Command::Enrol(what) => commands::own::enrol(what),
         Command::Remove { method, user } => commands::own::remove(method, user.user),
         Command::Codes { new, user } => commands::own::codes(new, user.user, &output),
         Command::Policy(command) => commands::policy::run(&command, &output),

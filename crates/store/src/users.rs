@@ -110,15 +110,18 @@ impl Store {
     /// Enrols an app whose first code was right. Nothing may be missing from it: from this commit on, the
     /// user needs it.
     pub fn enrol_app(&self, account: &Account, new: &NewApp, origin: &Origin, now: Timestamp) -> Result<(), StoreError> {
+        self.write(|db| enrol(db, self.key(), account, new, origin, now))
+    }
+
+    /// Enrols the apps of many users in one transaction, for imports: all of them, or on an error none.
+    pub fn enrol_many(
+        &self,
+        apps: impl IntoIterator<Item = (Account, NewApp)>,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         self.write(|db| {
-            let user = find_or_add(db, account)?;
-            let taken = "SELECT EXISTS (SELECT 1 FROM app WHERE user = ?1 AND label = ?2)";
-            if db.query_one(taken, (user, &new.label), |row| row.get(0))? {
-                return Err(StoreError::LabelTaken(new.label.clone()));
-            }
-            insert_app(db, self.key(), user, account, new, now)?;
-            let detail = Some(format!("'{}', {}", new.label, new.app.parameters));
-            events::record(db, &Event { kind: EventKind::AppEnrolled, user: Some(account), detail }, origin, now)
+            apps.into_iter().try_for_each(|(account, new)| enrol(db, self.key(), &account, &new, origin, now))
         })
     }
 
@@ -259,8 +262,26 @@ fn find_or_add(db: &Transaction<'_>, account: &Account) -> Result<i64, StoreErro
     if let Some(user) = find(db, account)? {
         return Ok(user.id);
     }
-    db.execute("INSERT INTO user (name, uid) VALUES (?1, ?2)", (&account.name, account.uid))?;
-    Ok(db.last_insert_rowid())
+    let mut statement = db.prepare_cached("INSERT INTO user (name, uid) VALUES (?1, ?2)")?;
+    Ok(statement.insert((&account.name, account.uid))?)
+}
+
+fn enrol(
+    db: &Transaction<'_>,
+    key: &SealingKey,
+    account: &Account,
+    new: &NewApp,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let user = find_or_add(db, account)?;
+    let taken = "SELECT EXISTS (SELECT 1 FROM app WHERE user = ?1 AND label = ?2)";
+    if db.prepare_cached(taken)?.query_one((user, &new.label), |row| row.get(0))? {
+        return Err(StoreError::LabelTaken(new.label.clone()));
+    }
+    insert_app(db, key, user, account, new, now)?;
+    let detail = Some(format!("'{}', {}", new.label, new.app.parameters));
+    events::record(db, &Event { kind: EventKind::AppEnrolled, user: Some(account), detail }, origin, now)
 }
 
 fn insert_app(
@@ -442,6 +463,25 @@ mod tests {
         assert!(matches!(again, Err(StoreError::LabelTaken(_))));
         store.enrol_app(&alice(), &app("tablet"), &origin(), bench.now).unwrap();
         assert_eq!(store.situation(&alice()).unwrap().user.apps.len(), 2);
+    }
+
+    #[test]
+    fn many_users_are_enrolled_in_one_go_or_none_is() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let accounts: Vec<_> = (0..3).map(|i| Account { name: format!("user{i}"), uid: 1000 + i }).collect();
+        let enrol = |accounts: &[Account]| {
+            let apps = accounts.iter().map(|account| (account.clone(), app("phone")));
+            store.enrol_many(apps, &origin(), bench.now)
+        };
+        let twice = [accounts.as_slice(), &accounts[..1]].concat();
+        assert!(matches!(enrol(&twice), Err(StoreError::LabelTaken(_))));
+        assert!(!store.knows(&accounts[1]).unwrap());
+
+        enrol(&accounts).unwrap();
+        for account in &accounts {
+            assert_eq!(store.situation(account).unwrap().user.apps.len(), 1);
+        }
     }
 
     #[test]

@@ -68,10 +68,10 @@ fn show(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\nBackup codes left: {}", report.backup_codes_left)
 }
 
-pub(crate) fn enrol(what: Enrol, user: Option<String>) -> Result<(), Failure> {
-    let Enrol::App(App { label, kind, algorithm, digits, period }) = what;
+pub(crate) fn enrol(what: Enrol) -> Result<(), Failure> {
+    let Enrol::App(App { label, kind, algorithm, digits, period, user }) = what;
     let app = AppRequest { label, counter: kind == Movement::Hotp, algorithm, digits, period };
-    session::carry_out(Request::EnrolApp { user: session::user(user)?, app })?;
+    session::carry_out(Request::EnrolApp { user: session::user(user.user)?, app })?;
     Ok(())
 }
 

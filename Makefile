@@ -1,0 +1,98 @@
+# twofa: build, try, test, measure, install. `make` alone says what there is.
+
+CARGO   ?= cargo
+PREFIX  ?= /usr
+DESTDIR ?=
+# Where the system's PAM modules are: Debian has a folder for each architecture, Fedora lib64.
+PAMDIR  ?= $(shell dirname "$$(ls /usr/lib/*/security/pam_unix.so /usr/lib64/security/pam_unix.so \
+                  /lib/*/security/pam_unix.so /lib/security/pam_unix.so 2>/dev/null | head -n 1)")
+STRIP   ?= --strip
+
+BINDIR  = $(PREFIX)/bin
+# The module has this path of the broker built in.
+SBINDIR = $(PREFIX)/sbin
+SHARE   = $(PREFIX)/share
+UNITS   = $(PREFIX)/lib/systemd/system
+RELEASE = target/release
+
+ROOT := $(filter 0,$(shell id -u))
+
+.PHONY: help
+help:
+	@echo 'make demo      see it work: a throwaway machine, a real ssh login, nothing left behind (root)'
+	@echo 'make test      run every test (end-to-end tests need root)'
+	@echo 'make lint      check formatting, lints and manuals'
+	@echo 'make bench     measure against pam_google_authenticator and pam_oath (root)'
+	@echo 'make build     build everything for release'
+	@echo 'make install   install it [DESTDIR= PREFIX=/usr PAMDIR=] (root)'
+
+.PHONY: dependencies
+dependencies:
+ifneq ($(ROOT),)
+	@tests/install-dependencies
+endif
+
+.PHONY: build
+build: dependencies
+	TWOFA_BROKER=$(SBINDIR)/twofad $(CARGO) build --locked --release --workspace --exclude twofa-e2e
+	@mkdir -p $(RELEASE)/man $(RELEASE)/completions
+	$(CARGO) run --quiet --locked --release -p twofa-cli --example manual -- $(RELEASE)/man
+	@for shell in bash zsh fish; do $(RELEASE)/twofa completions $$shell > $(RELEASE)/completions/$$shell || exit 1; done
+
+.PHONY: demo
+demo: dependencies
+	@$(if $(ROOT),,echo 'make demo starts a throwaway machine, which needs root: run it with sudo.'; exit 1)
+	@$(CARGO) run --quiet --locked -p twofa-e2e --bin demo
+
+.PHONY: test
+test: dependencies
+ifneq ($(ROOT),)
+	$(CARGO) test --locked --workspace
+else
+	$(CARGO) test --locked --workspace --exclude twofa-e2e
+	@echo
+	@echo 'Left out: the end-to-end tests (real sshd, login, su and sudo in a throwaway machine). They need'
+	@echo 'root: run "sudo make test".'
+endif
+
+.PHONY: lint
+lint: dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --quiet --locked --workspace --no-deps --document-private-items
+	@if command -v mandoc >/dev/null; then mandoc -Tlint -Wwarning man/*.[158]; \
+	 else echo 'Left out: the manuals, because mandoc is not installed.'; fi
+
+.PHONY: bench
+bench: dependencies
+	@$(if $(ROOT),,echo 'make bench starts throwaway machines, which needs root: run it with sudo.'; exit 1)
+	@$(CARGO) run --quiet --locked --release -p twofa-e2e --bin bench
+
+# Installs what `make build` built. On the running system (no DESTDIR) it also makes the system user, the
+# store and its key; it enables nothing.
+.PHONY: install
+install:
+	@test -x $(RELEASE)/twofad || { echo 'Nothing is built yet: run "make build" first.'; exit 1; }
+	@test -n '$(PAMDIR)' || { echo 'Cannot find the PAM modules of this system: say where, with PAMDIR='; exit 1; }
+	install -D -m 755 $(STRIP) $(RELEASE)/twofa $(DESTDIR)$(BINDIR)/twofa
+	install -D -m 755 $(STRIP) $(RELEASE)/twofad $(DESTDIR)$(SBINDIR)/twofad
+	install -D -m 644 $(STRIP) $(RELEASE)/libpam_twofa.so $(DESTDIR)$(PAMDIR)/pam_twofa.so
+	install -D -m 644 -t $(DESTDIR)$(UNITS) packaging/systemd/twofad.service packaging/systemd/twofad.socket
+	install -D -m 644 packaging/sysusers.d/twofa.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/twofa.conf
+	install -D -m 644 packaging/tmpfiles.d/twofa.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twofa.conf
+	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man1 $(RELEASE)/man/*.1
+	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man8 man/*.8
+	install -D -m 644 $(RELEASE)/completions/bash $(DESTDIR)$(SHARE)/bash-completion/completions/twofa
+	install -D -m 644 $(RELEASE)/completions/zsh $(DESTDIR)$(SHARE)/zsh/site-functions/_twofa
+	install -D -m 644 $(RELEASE)/completions/fish $(DESTDIR)$(SHARE)/fish/vendor_completions.d/twofa.fish
+ifeq ($(DESTDIR),)
+	@id -u twofa >/dev/null 2>&1 || systemd-sysusers $(PREFIX)/lib/sysusers.d/twofa.conf 2>/dev/null || \
+	  useradd --system --user-group --home-dir /var/lib/twofa --no-create-home --shell /usr/sbin/nologin twofa
+	$(SBINDIR)/twofad --prepare
+	@echo
+	@echo 'Installed. Nothing asks for a code yet. Next:'
+	@echo '  systemctl enable --now twofad.socket    start the broker (optional: without it, root logins start one)'
+	@echo '  twofa policy set mode=optional          ask those who enrolled'
+	@echo '  twofa enrol app --user NAME             enrol somebody'
+	@echo '  man pam_twofa                           where to put the module, and how to test it before you log out'
+endif

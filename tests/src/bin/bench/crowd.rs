@@ -1,0 +1,74 @@
+//! How many can log in at once through one broker.
+
+use std::time::Duration;
+
+use twofa_e2e::Machine;
+
+use crate::figures::milliseconds;
+use crate::people::Person;
+use crate::timing::put_into;
+
+/// So many at once, each of them with so many codes.
+const CROWDS: [(usize, usize); 3] = [(1, 2), (8, 4), (64, 12)];
+
+/// What was measured of so many at once.
+#[derive(Debug)]
+pub struct Row {
+    /// How many at once.
+    pub at_once: usize,
+    /// What made the codes, in words.
+    pub codes: &'static str,
+    /// Verified logins in a second, one number for each attempt.
+    pub rates: Vec<f64>,
+    /// The time of each login in milliseconds.
+    pub times: Vec<f64>,
+}
+
+/// What was measured of all.
+#[derive(Debug)]
+pub struct Crowd {
+    /// One row for each number at once.
+    pub rows: Vec<Row>,
+    /// How many have logged in altogether.
+    pub logins: usize,
+}
+
+/// Lets `people` log in through the broker of `machine` by one, by 8 and by 64, and that `rounds` times.
+///
+/// The first half have tokens that count: no code of theirs has to wait for the clock, so that these few hundred
+/// people can log in ten thousand times. The others have apps as everybody has, and show what difference that makes.
+pub fn measure(machine: &Machine, people: &[Person], rounds: usize, progress: &dyn Fn(&str)) -> Crowd {
+    let (tokens, apps) = people.split_at(people.len() / 2);
+    let turns: usize = CROWDS.iter().map(|(_, turns)| turns).sum();
+    let mut codes: Vec<_> = tokens.iter().map(|person| person.codes(Some(0), turns * rounds).into_iter()).collect();
+    let row = |codes| move |at_once| Row { at_once, codes, rates: Vec::new(), times: Vec::new() };
+    let mut rows: Vec<Row> = CROWDS.iter().map(|(at_once, _)| *at_once).map(row("HOTP")).collect();
+    for round in 1..=rounds {
+        progress(&format!("logging in {turns} times {} users at once, {round} of {rounds}", tokens.len()));
+        for (row, (_, turns)) in rows.iter_mut().zip(CROWDS) {
+            let codes = codes.iter_mut().map(|codes| codes.take(turns).collect());
+            row.attempt(machine, tokens.iter().zip(codes));
+        }
+    }
+    // This step's code and the next one's are good for half a minute at least.
+    let mut by_time = row("TOTP")(CROWDS[CROWDS.len() - 1].0);
+    let codes: Vec<_> = apps.iter().map(|person| person.codes(None, 2)).collect();
+    by_time.attempt(machine, apps.iter().zip(codes));
+    rows.push(by_time);
+    let logins = rows.iter().map(|row| row.times.len()).sum();
+    Crowd { rows, logins }
+}
+
+impl Row {
+    fn attempt<'a>(&mut self, machine: &Machine, people: impl Iterator<Item = (&'a Person, Vec<String>)>) {
+        let lines: Vec<_> =
+            people.map(|(person, codes)| format!("{} {}", person.account.name, codes.join(" "))).collect();
+        let command = format!("{} --inside crowd {}", put_into(machine), self.at_once);
+        let output = machine.run_with_input(&command, &lines.join("\n")).ok();
+        let mut times = output.stdout.lines().map(|line| Duration::from_nanos(line.parse().expect("nanoseconds")));
+        let whole = times.next().expect("the time of all");
+        let times: Vec<f64> = times.map(milliseconds).collect();
+        self.rates.push(times.len() as f64 / whole.as_secs_f64());
+        self.times.extend(times);
+    }
+}

@@ -1,0 +1,90 @@
+//! `make bench`: what a second factor of ours adds to a login, beside pam_google_authenticator and pam_oath.
+//!
+//! Everything runs in throwaway machines whose disks are real, so that a sync is one. A stopwatch inside each machine
+//! ([`inside`]) starts `pamtester SERVICE USER authenticate` and takes the time until it has ended; the rounds
+//! ([`timing`]) go through all stacks one after the other, in an order that changes, so that noise hits all alike.
+//! [`crowd`] lets many log in at once through one broker, [`scene`] makes the machines and [`people`] who is in them,
+//! [`stores`] fills the stores, [`footprint`] looks at size and memory, [`report`] puts it on paper.
+//!
+//! `--quick` measures fewer rounds and leaves out the million.
+
+#![forbid(unsafe_code)]
+// A benchmark talks to the terminal, and what breaks ends it.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
+
+mod crowd;
+mod figures;
+mod footprint;
+mod inside;
+mod people;
+mod report;
+mod scene;
+mod stores;
+mod timing;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+use std::{env, fs, panic};
+
+use crate::people::People;
+use crate::report::{Facts, Report};
+use crate::scene::Scene;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Users enrolled in our stores.
+    sizes: &'static [usize],
+    /// How often each stack is timed.
+    rounds: usize,
+    /// How often each number of logins at once is tried.
+    crowds: usize,
+}
+
+const FULL: Plan = Plan { sizes: &[60, 100_000, 1_000_000], rounds: 110, crowds: 3 };
+const QUICK: Plan = Plan { sizes: &[60, 100_000], rounds: 20, crowds: 1 };
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let plan = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => FULL,
+        ["--quick"] => QUICK,
+        ["--inside", "stopwatch"] => return inside::stopwatch(),
+        ["--inside", "crowd", at_once] => return inside::crowd(at_once),
+        _ => {
+            eprintln!("usage: bench [--quick]");
+            return ExitCode::from(2);
+        }
+    };
+    // What broke has been said by then, and the machines are cleared away.
+    panic::catch_unwind(|| measure(plan)).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+}
+
+fn measure(plan: Plan) {
+    let folder = folder();
+    fs::create_dir_all(&folder).expect("the folder of the report");
+    let disk = tempfile::tempdir_in(&folder).expect("a folder for the disks of the machines");
+    let start = Instant::now();
+    let progress = |what: &str| eprintln!("[{:3} s] {what}", start.elapsed().as_secs());
+
+    let facts = Facts::gather(disk.path());
+    let people = People::make();
+    let scene = Scene::make(plan.sizes, disk.path(), &people, &progress);
+    let timings = timing::measure(&scene, &people, plan.rounds, disk.path(), &progress);
+    let crowd = crowd::measure(&scene.crowd, &people.crowd, plan.crowds, &progress);
+    let footprint = footprint::measure(&scene.crowd);
+    progress("done");
+
+    let report = Report { facts, timings, crowd, footprint, took: start.elapsed() }.to_string();
+    let path = folder.join("report.md");
+    fs::write(&path, &report).expect("the report can be written");
+    println!("{report}");
+    eprintln!("This is in {} too.", path.display());
+}
+
+/// `target/bench`, beside the folder of the profile this was built with.
+fn folder() -> PathBuf {
+    let program = env::current_exe().expect("a program is a file");
+    program.ancestors().nth(2).map_or_else(|| Path::new("bench").to_owned(), |target| target.join("bench"))
+}

@@ -1,0 +1,91 @@
+//! Who logs in.
+
+use std::fmt::Write as _;
+use std::process::Command;
+
+use twofa_core::{Account, Key};
+
+/// How many log in under the stopwatch, in turns. Also how many are enrolled in the smallest store.
+pub const TIMED: usize = 60;
+
+/// How many log in at once, half with a token that counts and half with an app that goes by the time.
+pub const CROWD: usize = 512;
+
+const FIRST_UID: usize = 20_000;
+
+/// The group "users".
+const GID: u32 = 100;
+
+/// All that are in the machines' `/etc/passwd` beside the system's own.
+#[derive(Debug)]
+pub struct People {
+    /// Those whose logins are timed, [`TIMED`] of them.
+    pub timed: Vec<Person>,
+    /// Those who log in at once, [`CROWD`] of them.
+    pub crowd: Vec<Person>,
+}
+
+/// Somebody with an account and an authenticator.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// The account.
+    pub account: Account,
+    /// What the authenticator shares with whoever checks its codes.
+    pub key: Key,
+}
+
+impl People {
+    /// With fresh keys.
+    pub fn make() -> Self {
+        let person = |letter, number, uid| {
+            let name = format!("{letter}{number:03}");
+            Person { account: Account { name, uid: u32::try_from(uid).unwrap() }, key: random_key() }
+        };
+        Self {
+            timed: (0..TIMED).map(|i| person('m', i, FIRST_UID + i)).collect(),
+            crowd: (0..CROWD).map(|i| person('t', i, FIRST_UID + TIMED + i)).collect(),
+        }
+    }
+
+    /// Their lines of `/etc/passwd`.
+    pub fn passwd(&self) -> String {
+        let mut lines = String::new();
+        for person in self.timed.iter().chain(&self.crowd) {
+            let Account { name, uid } = &person.account;
+            let _ = writeln!(lines, "{name}:x:{uid}:{GID}::{}:/bin/sh", person.home());
+        }
+        lines
+    }
+}
+
+impl Person {
+    /// On the machine's disk; `/home` is in memory.
+    pub fn home(&self) -> String {
+        format!("/srv/bench/{}", self.account.name)
+    }
+
+    /// The key in hexadecimal digits.
+    pub fn hex(&self) -> String {
+        self.key.expose().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    }
+
+    /// `count` codes in a row, from oathtool: of a token from counter `from` on, or of an app from the present step on.
+    pub fn codes(&self, from: Option<usize>, count: usize) -> Vec<String> {
+        let mut command = Command::new("oathtool");
+        match from {
+            Some(counter) => command.args(["--hotp", "--counter", &counter.to_string()]),
+            None => command.arg("--totp"),
+        };
+        let output = command.args(["--window", &(count - 1).to_string(), &self.hex()]).output();
+        let output = output.expect("oathtool is installed");
+        assert!(output.status.success(), "oathtool: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+    }
+}
+
+/// 160 random bits.
+pub fn random_key() -> Key {
+    let mut bytes = vec![0; twofa_core::key::KEY_BYTES];
+    getrandom::fill(&mut bytes).expect("random bytes");
+    Key::new(bytes).expect("20 bytes make a key")
+}

@@ -1,0 +1,82 @@
+//! Stores with many people enrolled: ours, and the file of pam_oath.
+//!
+//! The people whose logins are timed stand at even distances between the others, by row and by name alike, as their
+//! neighbours of tomorrow would; side by side they would all be on one page.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use twofa_core::app::{Algorithm, Movement};
+use twofa_core::{Account, App, Key, Parameters, Timestamp};
+use twofa_e2e::unix_now;
+use twofa_store::{Location, NewApp, Origin, Owner, Store};
+
+use crate::people::{Person, random_key};
+
+/// How many are enrolled in one transaction.
+const BATCH: usize = 10_000;
+
+/// People who exist in the store alone have uids from here on.
+const FIRST_UID: usize = 1_000_000;
+
+/// Makes a store of ours in `folder` with `size` people, those in `timed` among them.
+pub fn fill(folder: &Path, size: usize, timed: &[Person]) -> Location {
+    let (store, location) = create(folder);
+    let mut people = enrolled(size, timed).map(|(account, key)| (account, app(key, Parameters::default()))).peekable();
+    while people.peek().is_some() {
+        store.enrol_many(people.by_ref().take(BATCH), &Origin::default(), now()).expect("they can be enrolled");
+    }
+    location
+}
+
+/// Makes a store of ours in `folder` with these people: the first half have tokens that count, the others apps.
+pub fn fill_with_crowd(folder: &Path, crowd: &[Person]) -> Location {
+    let (store, location) = create(folder);
+    let (tokens, apps) = crowd.split_at(crowd.len() / 2);
+    let counting = Parameters::new(Movement::Counter, Algorithm::Sha1, 6).expect("RFC 4226");
+    for (people, parameters) in [(tokens, counting), (apps, Parameters::default())] {
+        let enrolled = people.iter().map(|it| (it.account.clone(), app(it.key.clone(), parameters)));
+        store.enrol_many(enrolled, &Origin::default(), now()).expect("they can be enrolled");
+    }
+    location
+}
+
+/// A `usersfile` of pam_oath with `size` people, those in `timed` among them.
+pub fn oath_file(size: usize, timed: &[Person]) -> String {
+    enrolled(size, timed).fold(String::new(), |mut lines, (account, key)| {
+        let hex = Person { account: account.clone(), key }.hex();
+        let _ = writeln!(lines, "HOTP/T30 {} - {hex}", account.name);
+        lines
+    })
+}
+
+fn create(folder: &Path) -> (Store, Location) {
+    let location = Location { database: folder.join("twofa.db"), key: folder.join("secret.key") };
+    let store = Store::create(location.clone(), Owner { uid: 0, gid: 0 }).expect("a new store");
+    store.change_policy([("mode", "optional")], 0, now()).expect("the policy can be set");
+    (store, location)
+}
+
+/// `size` people with their keys, those in `timed` at even distances.
+fn enrolled(size: usize, timed: &[Person]) -> impl Iterator<Item = (Account, Key)> {
+    let mut last = 0;
+    (0..size).map(move |position| {
+        // Every person of `timed` has a position of their own as long as there are no more of them than positions.
+        let index = position * timed.len() / size;
+        let person = &timed[index];
+        if position == 0 || index != last {
+            last = index;
+            return (person.account.clone(), person.key.clone());
+        }
+        let name = format!("{}x{position:07}", person.account.name);
+        (Account { name, uid: u32::try_from(FIRST_UID + position).unwrap() }, random_key())
+    })
+}
+
+fn app(key: Key, parameters: Parameters) -> NewApp {
+    NewApp { label: "phone".into(), app: App { parameters, key, used: None } }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_unix(unix_now().cast_signed())
+}

@@ -1,0 +1,179 @@
+//! What happens to logins when the broker is dead, hung or dies under them.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
+
+use twofa_e2e::{Authenticator, Machine, Terminal};
+
+const STACK: &str = "auth required pam_twofa.so\n";
+const LOGIN: &str = "pamtester door alice authenticate";
+const CODE_PROMPT: &str = "Verification code for vm";
+
+fn machine() -> (Machine, Authenticator) {
+    let machine = Machine::new().policy("mandatory").user("alice").pam("door", STACK).build();
+    let phone = machine.enrol("alice");
+    (machine, phone)
+}
+
+fn at_the_prompt<'a>(machine: &'a Machine) -> Terminal {
+    let mut terminal = machine.terminal(LOGIN);
+    terminal.expect(CODE_PROMPT);
+    terminal.expect(": ");
+    terminal
+}
+
+#[test]
+fn with_a_dead_broker_root_starts_one_for_the_login_that_is_gone_afterwards() {
+    let (machine, phone) = machine();
+    machine.broker().kill();
+
+    let mut terminal = at_the_prompt(&machine);
+    assert_eq!(machine.run("ps -o user= -C twofad").ok().stdout.trim(), "twofa");
+    terminal.type_line(&phone.next_code());
+    terminal.expect("successfully authenticated");
+    terminal.expect_end();
+
+    machine.run("pgrep -x twofad").fails();
+    // And the code it took is used up for whoever comes next.
+    let mut terminal = at_the_prompt(&machine);
+    terminal.type_line(&phone.code());
+    terminal.expect("used already");
+}
+
+#[test]
+fn a_hung_broker_is_passed_by_for_root() {
+    let (machine, phone) = machine();
+    machine.broker().stop();
+
+    let mut terminal = at_the_prompt(&machine);
+    terminal.type_line(&phone.next_code());
+    terminal.expect("successfully authenticated");
+    machine.broker().cont();
+}
+
+#[test]
+fn a_broker_that_hangs_after_the_prompt_ends_in_a_refusal() {
+    let (machine, phone) = machine();
+    let mut terminal = at_the_prompt(&machine);
+
+    machine.broker().stop();
+    terminal.type_line(&phone.next_code());
+
+    let mut terminal = terminal.patience(std::time::Duration::from_secs(40));
+    terminal.expect("The second factor cannot be checked now");
+    assert!(!terminal.expect_end().success());
+    machine.wait_for_log("did not answer in time");
+    machine.broker().cont();
+}
+
+#[test]
+fn a_broker_that_dies_at_the_prompt_ends_in_a_refusal_and_costs_nothing() {
+    let (machine, phone) = machine();
+    let mut terminal = at_the_prompt(&machine);
+
+    let code = phone.next_code();
+    machine.broker().kill();
+    terminal.type_line(&code);
+
+    terminal.expect("The second factor cannot be checked now");
+    assert!(!terminal.expect_end().success());
+    machine.wait_for_log("pam_twofa(door:auth)");
+    machine.start_broker();
+    let mut terminal = at_the_prompt(&machine);
+    terminal.type_line(&code);
+    terminal.expect("successfully authenticated");
+}
+
+#[test]
+fn a_broker_killed_between_verifying_and_committing_lets_nobody_in_and_keeps_the_count() {
+    let (machine, phone) = machine();
+    let mut terminal = at_the_prompt(&machine);
+    // The first fdatasync commits the count, the second would commit the use.
+    let fault = machine.broker().inject("fdatasync:signal=KILL:when=2");
+
+    terminal.type_line(&phone.next_code());
+
+    terminal.expect("The second factor cannot be checked now");
+    assert!(!terminal.expect_end().success());
+    drop(fault);
+    machine.wait_until("! pgrep -x twofad");
+    machine.start_broker();
+    let status = machine.run("twofa status --user alice --json").ok().stdout;
+    assert!(status.contains("\"failures\": 1"), "{status}");
+    assert!(status.contains("\"label\": \"app\""), "{status}");
+    let mut terminal = at_the_prompt(&machine);
+    terminal.type_line(&phone.next_code());
+    terminal.expect("successfully authenticated");
+}
+
+#[test]
+fn a_commit_that_fails_on_the_disk_refuses() {
+    let (machine, phone) = machine();
+    for commit in ["when=1", "when=2"] {
+        let mut terminal = at_the_prompt(&machine);
+        let fault = machine.broker().inject(&format!("fdatasync:error=EIO:{commit}"));
+        terminal.type_line(&phone.next_code());
+        terminal.expect("The second factor cannot be checked now");
+        assert!(!terminal.expect_end().success());
+        drop(fault);
+    }
+    machine.wait_for_log("the store failed");
+}
+
+#[test]
+fn sigterm_ends_the_broker_cleanly_after_what_is_under_way() {
+    let (machine, phone) = machine();
+    let mut terminal = at_the_prompt(&machine);
+    let pid = machine.broker().pid();
+
+    machine.run(&format!("kill -TERM {pid}")).ok();
+    terminal.type_line(&phone.next_code());
+
+    terminal.expect("successfully authenticated");
+    machine.wait_until(&format!("! kill -0 {pid} 2>/dev/null"));
+    // A clean end leaves no write-ahead log to be replayed.
+    machine.run("test ! -s /var/lib/twofa/twofa.db-wal").ok();
+}
+
+#[test]
+fn the_broker_refuses_to_serve_as_root() {
+    let (machine, _) = machine();
+    machine.broker().kill();
+    let refused = machine.run("/usr/sbin/twofad").fails();
+    assert!(refused.stderr.contains("refusing to serve as root"), "{refused}");
+}
+
+#[test]
+fn a_session_is_not_for_ordinary_users() {
+    let (machine, _) = machine();
+    let refused = machine.run_as("alice", "/usr/sbin/twofad --session </dev/null").fails();
+    assert!(refused.stderr.contains("only root and 'twofa'"), "{refused}");
+}
+
+#[test]
+fn the_broker_dumps_no_core_and_cannot_be_traced_by_its_own_user() {
+    let (machine, _) = machine();
+    let pid = machine.broker().pid();
+    let limits = machine.file(&format!("/proc/{pid}/limits"));
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap().to_owned();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    assert!(machine.file(&format!("/proc/{pid}/status")).contains("NoNewPrivs:\t1"));
+    // A process that is not dumpable belongs to root in /proc.
+    assert_eq!(machine.run(&format!("stat -c %U /proc/{pid}/mem")).ok().stdout.trim(), "root");
+}
+
+#[test]
+fn the_service_manager_may_pass_the_socket() {
+    let (machine, phone) = machine();
+    machine.broker().kill();
+    machine.run("rm -f /run/twofa/twofad.sock").ok();
+    let _manager = machine.spawn(
+        "exec systemd-socket-activate -l /run/twofa/twofad.sock setpriv --reuid twofa --regid twofa --init-groups /usr/sbin/twofad",
+    );
+    machine.wait_until("[ -S /run/twofa/twofad.sock ]");
+    machine.run("chmod 666 /run/twofa/twofad.sock").ok();
+
+    let mut terminal = at_the_prompt(&machine);
+    terminal.type_line(&phone.next_code());
+    terminal.expect("successfully authenticated");
+    machine.run("pgrep -x twofad").ok();
+}

@@ -1,0 +1,88 @@
+//! Many logins at once, through real programs.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
+
+use std::thread;
+
+use twofa_e2e::{Authenticator, Machine, password_of};
+
+const LOGINS: usize = 64;
+
+fn machine() -> (Machine, Authenticator) {
+    let machine = Machine::new()
+        .policy("mandatory")
+        .command("twofa policy set lockout.after=100")
+        .user("alice")
+        .pam("door", "auth required pam_twofa.so\n")
+        .with_sshd()
+        .build();
+    let phone = machine.enrol("alice");
+    (machine, phone)
+}
+
+/// How many of [`LOGINS`] `pamtester`s, all at the prompt before the first answers, get in with `code`.
+fn let_in(machine: &Machine, code: &str) -> usize {
+    let each = format!("(read go <&3; echo {code}) | pamtester door alice authenticate && echo in >>/tmp/in");
+    let all = format!(
+        "mkfifo /tmp/go && : >/tmp/in && exec 4<>/tmp/go && for i in $(seq {LOGINS}); do ({each}) 3</tmp/go & done; \
+         while [ $(ss -Hx state established src /run/twofa/twofad.sock | wc -l) -lt {LOGINS} ]; do :; done; \
+         yes | head -n {LOGINS} >&4; wait; rm /tmp/go"
+    );
+    machine.write_file("/root/all", &all);
+    machine.run("bash /root/all");
+    machine.run("grep -c in /tmp/in").stdout.trim().parse().unwrap()
+}
+
+fn failures(machine: &Machine) -> String {
+    let status = machine.run("twofa status --user alice --json").ok().stdout;
+    status.lines().find(|line| line.contains("\"failures\"")).unwrap().trim().to_owned()
+}
+
+#[test]
+fn of_64_logins_at_once_with_the_same_code_exactly_one_gets_in() {
+    let (machine, phone) = machine();
+    assert_eq!(let_in(&machine, &phone.next_code()), 1);
+}
+
+#[test]
+fn of_64_logins_at_once_with_the_same_backup_code_exactly_one_gets_in() {
+    let (machine, phone) = machine();
+    assert_eq!(let_in(&machine, &phone.backup_codes[2]), 1);
+    assert!(machine.run("twofa codes --user alice").ok().stdout.contains("left: 4"));
+}
+
+#[test]
+fn of_64_logins_at_once_without_a_running_broker_exactly_one_gets_in() {
+    let (machine, phone) = machine();
+    machine.broker().terminate();
+    let code = phone.next_code();
+    let each = format!("(echo {code} | pamtester door alice authenticate && echo in >>/tmp/in) &");
+    machine.run(&format!(": >/tmp/in; for i in $(seq {LOGINS}); do {each} done; wait"));
+    assert_eq!(machine.run("grep -c in /tmp/in").stdout.trim(), "1");
+}
+
+#[test]
+fn of_64_ssh_logins_at_once_with_the_same_code_exactly_one_gets_in() {
+    let (machine, phone) = machine();
+    let code = phone.next_code();
+    // A client that answers its two prompts from a file, as a script does.
+    machine.write_file(
+        "/root/answer",
+        &format!("#!/bin/sh\ncase \"$1\" in *assword*) echo '{}';; *) echo {code};; esac\n", password_of("alice")),
+    );
+    machine.run("chmod +x /root/answer").ok();
+    let ssh = "DISPLAY=: SSH_ASKPASS=/root/answer SSH_ASKPASS_REQUIRE=force setsid -w \
+               ssh -o NumberOfPasswordPrompts=1 alice@vm true";
+    let won = thread::scope(|scope| {
+        let logins: Vec<_> = (0..LOGINS).map(|_| scope.spawn(|| machine.run(ssh).status.success())).collect();
+        logins.into_iter().map(|login| login.join().unwrap()).filter(|won| *won).count()
+    });
+    assert_eq!(won, 1, "{}", machine.log());
+}
+
+#[test]
+fn of_64_logins_at_once_with_wrong_codes_no_failure_is_lost() {
+    let (machine, _) = machine();
+    assert_eq!(let_in(&machine, "00000000"), 0);
+    assert_eq!(failures(&machine), format!("\"failures\": {LOGINS},"));
+}

@@ -1,0 +1,183 @@
+//! The store missing, unreadable, exposed, read-only, corrupt, on a full disk: always a refusal with a
+//! clear line in the log and to the person, never a login, and never a lost enrolment.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
+
+use twofa_e2e::{Authenticator, Builder, Machine};
+
+const STACK: &str = "auth required pam_twofa.so\n";
+const LOGIN: &str = "pamtester door alice authenticate";
+const STORE: &str = "/var/lib/twofa/twofa.db";
+
+/// Who answers the login: the broker that was running when things went wrong, or one started after.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Broker {
+    Running,
+    Restarted,
+    Spawned,
+}
+
+const ALL: [Broker; 3] = [Broker::Running, Broker::Restarted, Broker::Spawned];
+const FRESH: [Broker; 2] = [Broker::Restarted, Broker::Spawned];
+
+fn builder() -> Builder {
+    Machine::new().policy("optional").user("alice").pam("door", STACK)
+}
+
+/// Breaks the store, has a login with a right code refused by each of `brokers` with `why` in the log,
+/// mends it, and logs in.
+fn breaks_and_mends(machine: &Machine, phone: &Authenticator, brokers: &[Broker], harm: &str, why: &str, mend: &str) {
+    for broker in brokers {
+        if *broker == Broker::Running {
+            machine.run(harm).ok();
+        } else {
+            machine.broker().terminate();
+            machine.run(harm).ok();
+            if *broker == Broker::Restarted {
+                machine.start_broker();
+            }
+        }
+
+        let mut terminal = machine.terminal(&format!("echo {} | {LOGIN}", phone.code()));
+        let status = terminal.expect_end();
+        assert!(!status.success(), "{broker:?}: {}", terminal.screen());
+        assert!(
+            terminal.screen().contains("The second factor cannot be checked now"),
+            "{broker:?}: {}",
+            terminal.screen()
+        );
+        let line = machine.wait_for_log(why);
+        assert!(line.contains("pam_twofa(door:auth)"), "{broker:?}: {line}");
+
+        machine.run(mend).ok();
+        if *broker != Broker::Spawned {
+            machine.broker().restart();
+        }
+        let mut terminal = machine.terminal(LOGIN);
+        terminal.expect("Verification code");
+        terminal.type_line(&phone.next_code());
+        terminal.expect("successfully authenticated");
+        terminal.expect_end();
+        if *broker == Broker::Spawned {
+            machine.start_broker();
+        }
+    }
+}
+
+fn enrolled() -> (Machine, Authenticator) {
+    let machine = builder().build();
+    let phone = machine.enrol("alice");
+    (machine, phone)
+}
+
+#[test]
+fn a_missing_store_refuses() {
+    let (machine, phone) = enrolled();
+    let (away, back) = ("mv /var/lib/twofa /var/lib/away", "mv /var/lib/away /var/lib/twofa");
+    breaks_and_mends(&machine, &phone, &ALL, away, "twofa.db is missing", back);
+}
+
+#[test]
+fn a_missing_database_beside_its_key_refuses_and_is_not_made_anew() {
+    let (machine, phone) = enrolled();
+    machine.broker().terminate();
+    let (away, back) = (format!("mv {STORE} /root/away"), format!("mv /root/away {STORE}"));
+    machine.start_broker();
+    breaks_and_mends(&machine, &phone, &FRESH, &away, "exists without /var/lib/twofa/twofa.db", &back);
+    machine.broker().terminate();
+    machine.run(&away).ok();
+    let refused = machine.run("/usr/sbin/twofad --prepare").fails();
+    assert!(refused.stderr.contains("not making a new store over it"), "{refused}");
+}
+
+#[test]
+fn a_missing_key_refuses() {
+    let (machine, phone) = enrolled();
+    let (away, back) = ("mv /etc/twofa/secret.key /root/key", "mv /root/key /etc/twofa/secret.key");
+    breaks_and_mends(&machine, &phone, &FRESH, away, "exists without /etc/twofa/secret.key", back);
+}
+
+#[test]
+fn another_key_refuses() {
+    let (machine, phone) = enrolled();
+    let swap = "cp -p /etc/twofa/secret.key /root/key && head -c 32 /dev/urandom >/etc/twofa/secret.key";
+    let back = "cp -p /root/key /etc/twofa/secret.key";
+    breaks_and_mends(&machine, &phone, &FRESH, swap, "a sealed key does not open", back);
+}
+
+#[test]
+fn a_key_that_others_can_read_refuses() {
+    let (machine, phone) = enrolled();
+    let (harm, mend) = ("chmod o+r /etc/twofa/secret.key", "chmod o= /etc/twofa/secret.key");
+    breaks_and_mends(&machine, &phone, &FRESH, harm, "others can read", mend);
+}
+
+#[test]
+fn an_unreadable_store_refuses() {
+    let (machine, phone) = enrolled();
+    let harm = format!("chown root:root {STORE} && chmod 600 {STORE}");
+    let mend = format!("chown twofa:twofa {STORE}");
+    breaks_and_mends(&machine, &phone, &FRESH, &harm, "pam_twofa(door:auth)", &mend);
+}
+
+#[test]
+fn a_store_that_others_can_read_refuses() {
+    let (machine, phone) = enrolled();
+    let (harm, mend) = (format!("chmod o+r {STORE}"), format!("chmod o= {STORE}"));
+    breaks_and_mends(&machine, &phone, &ALL, &harm, "others can read", &mend);
+}
+
+#[test]
+fn a_corrupt_store_refuses() {
+    let (machine, phone) = enrolled();
+    let harm = format!(
+        "cp -p {STORE} /root/good && cp -p {STORE}-wal /root/good-wal 2>/dev/null; \
+         dd if=/dev/urandom of={STORE} bs=1024 count=44 conv=notrunc status=none"
+    );
+    let mend = format!("cp -p /root/good {STORE}");
+    breaks_and_mends(&machine, &phone, &FRESH, &harm, "the store is damaged", &mend);
+}
+
+#[test]
+fn a_truncated_store_refuses() {
+    let (machine, phone) = enrolled();
+    let harm = format!("cp -p {STORE} /root/good && truncate -s 8192 {STORE}");
+    let mend = format!("cp -p /root/good {STORE}");
+    breaks_and_mends(&machine, &phone, &FRESH, &harm, "the store is damaged", &mend);
+}
+
+#[test]
+fn an_emptied_store_refuses() {
+    let (machine, phone) = enrolled();
+    let harm = format!("cp -p {STORE} /root/good && truncate -s 0 {STORE}");
+    let mend = format!("cp -p /root/good {STORE}");
+    breaks_and_mends(&machine, &phone, &FRESH, &harm, "pam_twofa(door:auth)", &mend);
+}
+
+#[test]
+fn a_read_only_store_refuses() {
+    let machine = builder().tiny_disk("/var/lib/twofa", "4M").build();
+    let phone = machine.enrol("alice");
+    let (harm, mend) = ("mount -o remount,ro /var/lib/twofa", "mount -o remount,rw /var/lib/twofa");
+    breaks_and_mends(&machine, &phone, &FRESH, harm, "pam_twofa(door:auth)", mend);
+}
+
+#[test]
+fn a_full_disk_refuses() {
+    let machine = builder().tiny_disk("/var/lib/twofa", "1M").build();
+    let phone = machine.enrol("alice");
+    let fill = "dd if=/dev/zero of=/var/lib/twofa/ballast bs=4k status=none || true";
+    breaks_and_mends(&machine, &phone, &ALL, fill, "pam_twofa(door:auth)", "rm -f /var/lib/twofa/ballast");
+    let line = machine.log();
+    assert!(line.contains("the disk with the store is full"), "{line}");
+}
+
+#[test]
+fn a_broken_policy_refuses_until_it_is_set_right() {
+    let (machine, phone) = enrolled();
+    let sql = |value: &str| {
+        format!("python3 -c \"import sqlite3; d=sqlite3.connect('{STORE}'); d.execute(\\\"update setting set value='{value}' where key='mode'\\\"); d.commit()\"")
+    };
+    let harm = sql("of course");
+    breaks_and_mends(&machine, &phone, &ALL, &harm, "the stored policy is broken", "twofa policy set mode=mandatory");
+}
