@@ -68,8 +68,9 @@ bench: dependencies
 	@$(if $(ROOT),,echo 'make bench starts throwaway machines, which needs root: run it with sudo.'; exit 1)
 	@$(CARGO) run --quiet --locked --release -p twofa-e2e --bin bench
 
-# Installs what `make build` built. On the running system (no DESTDIR) it also makes the system user, the
-# store and its key; it enables nothing.
+# Installs what `make build` built. On the running system (no DESTDIR) the first time also makes the system
+# user, the store and its key; never again, because a store that went missing must not be replaced by an
+# empty one. It enables nothing.
 .PHONY: install
 install:
 	@test -x $(RELEASE)/twofad || { echo 'Nothing is built yet: run "make build" first.'; exit 1; }
@@ -86,9 +87,11 @@ install:
 	install -D -m 644 $(RELEASE)/completions/zsh $(DESTDIR)$(SHARE)/zsh/site-functions/_twofa
 	install -D -m 644 $(RELEASE)/completions/fish $(DESTDIR)$(SHARE)/fish/vendor_completions.d/twofa.fish
 ifeq ($(DESTDIR),)
-	@id -u twofa >/dev/null 2>&1 || systemd-sysusers $(PREFIX)/lib/sysusers.d/twofa.conf 2>/dev/null || \
-	  useradd --system --user-group --home-dir /var/lib/twofa --no-create-home --shell /usr/sbin/nologin twofa
-	$(SBINDIR)/twofad --prepare
+	@id -u twofa >/dev/null 2>&1 || { \
+	  { systemd-sysusers $(PREFIX)/lib/sysusers.d/twofa.conf 2>/dev/null || \
+	    useradd --system --user-group --home-dir /var/lib/twofa --no-create-home --shell /usr/sbin/nologin twofa; } && \
+	  { systemd-tmpfiles --create $(PREFIX)/lib/tmpfiles.d/twofa.conf 2>/dev/null || true; } && \
+	  $(SBINDIR)/twofad --prepare; }
 	@echo
 	@echo 'Installed. Nothing asks for a code yet. Next:'
 	@echo '  systemctl enable --now twofad.socket    start the broker (optional: without it, root logins start one)'

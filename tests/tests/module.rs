@@ -49,7 +49,8 @@ fn a_client_with_one_prompt_types_the_code_behind_the_password() {
     let stack = "auth required pam_twofa.so forward_pass\nauth required pam_unix.so use_first_pass\n";
     let machine = Machine::new().policy("mandatory").user("alice").pam("door", stack).build();
     let phone = machine.enrol("alice");
-    let answers = |answer: &str| machine.run_with_input("pamtester door alice authenticate", &format!("{answer}\n"));
+    let answers =
+        |answer: &str| machine.run_with_input("pamtester door alice authenticate", &format!("{answer}\n"));
 
     answers(&format!("{}{}", password_of("alice"), phone.next_code())).ok();
     answers(&format!("{}{}", password_of("alice"), phone.backup_codes[0])).ok();
@@ -71,7 +72,8 @@ auth required pam_unix.so use_first_pass
 ";
     let machine = Machine::new().policy("mandatory").user("alice").pam("door", stack).build();
     let phone = machine.enrol("alice");
-    let answers = |answer: &str| machine.run_with_input("pamtester door alice authenticate", &format!("{answer}\n"));
+    let answers =
+        |answer: &str| machine.run_with_input("pamtester door alice authenticate", &format!("{answer}\n"));
 
     answers(&format!("{}{}", password_of("alice"), phone.next_code())).ok();
     answers(&password_of("alice")).fails();

@@ -154,7 +154,9 @@ fn a_backup_code_lets_in_once() {
 #[test]
 fn an_empty_answer_or_the_end_of_input_is_refused_and_counts_for_nothing() {
     let (machine, _) = machine();
-    for leave in [|terminal: &mut Terminal| terminal.type_line(""), |terminal: &mut Terminal| terminal.press_ctrl('d')] {
+    for leave in
+        [|terminal: &mut Terminal| terminal.type_line(""), |terminal: &mut Terminal| terminal.press_ctrl('d')]
+    {
         let mut terminal = at_the_code_prompt(&machine);
         leave(&mut terminal);
         let screen = assert_refused(terminal);

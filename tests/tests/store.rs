@@ -26,8 +26,15 @@ fn builder() -> Builder {
 
 /// Breaks the store, has a login with a right code refused by each of `brokers` with `why` in the log,
 /// mends it, and logs in.
-fn breaks_and_mends(machine: &Machine, phone: &Authenticator, brokers: &[Broker], harm: &str, why: &str, mend: &str) {
-    for broker in brokers {
+fn breaks_and_mends(
+    machine: &Machine,
+    phone: &Authenticator,
+    brokers: &[Broker],
+    harm: &str,
+    why: &str,
+    mend: &str,
+) {
+    for (broker, backup_code) in brokers.iter().zip(&phone.backup_codes) {
         if *broker == Broker::Running {
             machine.run(harm).ok();
         } else {
@@ -55,7 +62,7 @@ fn breaks_and_mends(machine: &Machine, phone: &Authenticator, brokers: &[Broker]
         }
         let mut terminal = machine.terminal(LOGIN);
         terminal.expect("Verification code");
-        terminal.type_line(&phone.next_code());
+        terminal.type_line(backup_code);
         terminal.expect("successfully authenticated");
         terminal.expect_end();
         if *broker == Broker::Spawned {
@@ -176,8 +183,17 @@ fn a_full_disk_refuses() {
 fn a_broken_policy_refuses_until_it_is_set_right() {
     let (machine, phone) = enrolled();
     let sql = |value: &str| {
-        format!("python3 -c \"import sqlite3; d=sqlite3.connect('{STORE}'); d.execute(\\\"update setting set value='{value}' where key='mode'\\\"); d.commit()\"")
+        format!(
+            "python3 -c \"import sqlite3; d=sqlite3.connect('{STORE}'); d.execute(\\\"update setting set value='{value}' where key='mode'\\\"); d.commit()\""
+        )
     };
     let harm = sql("of course");
-    breaks_and_mends(&machine, &phone, &ALL, &harm, "the stored policy is broken", "twofa policy set mode=mandatory");
+    breaks_and_mends(
+        &machine,
+        &phone,
+        &ALL,
+        &harm,
+        "the stored policy is broken",
+        "twofa policy set mode=mandatory",
+    );
 }

@@ -86,8 +86,7 @@ mod tests {
 
     fn requests() -> Vec<Request> {
         let user = || "alice".to_owned();
-        let app =
-            AppRequest { label: None, counter: false, algorithm: "SHA1".into(), digits: 6, period: 30 };
+        let app = AppRequest { label: None, counter: false, algorithm: "SHA1".into(), digits: 6, period: 30 };
         vec![
             Request::Login(Login { user: user(), ..Login::default() }),
             Request::Account(Login { user: user(), ..Login::default() }),

@@ -83,7 +83,12 @@ struct Ahead {
 
 impl Challenge<'_> {
     /// Asks with `first`, up to [`TRIES`] times.
-    pub fn ask(&self, application: &str, first: String, dialogue: &mut dyn Dialogue) -> Result<Outcome, ChallengeError> {
+    pub fn ask(
+        &self,
+        application: &str,
+        first: String,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Outcome, ChallengeError> {
         let mut text = first;
         let mut tries = TRIES;
         let mut ahead = None;
@@ -114,7 +119,11 @@ impl Challenge<'_> {
 
     /// Asks once for password and code together, as clients with a single prompt need it. The code has
     /// `digits`.
-    pub fn ask_behind_password(&self, digits: u8, dialogue: &mut dyn Dialogue) -> Result<Outcome, ChallengeError> {
+    pub fn ask_behind_password(
+        &self,
+        digits: u8,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Outcome, ChallengeError> {
         let prompt = Prompt {
             text: "Password and verification code, one behind the other: ".into(),
             echo: false,
@@ -129,7 +138,9 @@ impl Challenge<'_> {
                 Ok(Outcome::Wrong { why: "there was no code behind the password".to_owned() })
             }
             Answer::Code(_) | Answer::Backup(_) => Ok(match self.judge(&answer, &mut None)? {
-                Judgement::Right { method, backup_codes_left } => Outcome::Passed { method, backup_codes_left },
+                Judgement::Right { method, backup_codes_left } => {
+                    Outcome::Passed { method, backup_codes_left }
+                }
                 Judgement::Locked(lock) => Outcome::Locked(lock),
                 Judgement::Wrong { why, .. } => Outcome::Wrong { why },
             }),
@@ -142,7 +153,9 @@ impl Challenge<'_> {
         let (attempt, situation) = match self.store.count_attempt(self.account, self.origin, now)? {
             Counted::Attempt(attempt, situation) => (attempt, situation),
             Counted::Locked(lock) => return Ok(Judgement::Locked(lock)),
-            Counted::Unknown => return self.wrong("the user was removed meanwhile".to_owned(), WRONG_CODE, now),
+            Counted::Unknown => {
+                return self.wrong("the user was removed meanwhile".to_owned(), WRONG_CODE, now);
+            }
         };
         match answer {
             Answer::Code(code) => self.judge_app_code(attempt, &situation, code, ahead, now),
@@ -150,17 +163,25 @@ impl Challenge<'_> {
                 let Situation { policy, user } = *situation;
                 let set = user.backup.as_ref().filter(|_| policy.methods.backup);
                 let Some(digest) = set.map(|set| set.find(code)).transpose()?.flatten() else {
-                    return self.wrong("no backup code, or one that was used".to_owned(), WRONG_BACKUP_CODE, now);
+                    return self.wrong(
+                        "no backup code, or one that was used".to_owned(),
+                        WRONG_BACKUP_CODE,
+                        now,
+                    );
                 };
                 match self.store.use_backup_code(attempt, &digest, now)? {
                     Use::First => {
                         let backup_codes_left = user.backup_codes_left().saturating_sub(1);
                         Ok(Judgement::Right { method: Method::Backup, backup_codes_left })
                     }
-                    Use::Already => self.wrong("a backup code that was just used".to_owned(), WRONG_BACKUP_CODE, now),
+                    Use::Already => {
+                        self.wrong("a backup code that was just used".to_owned(), WRONG_BACKUP_CODE, now)
+                    }
                 }
             }
-            Answer::Empty | Answer::Help | Answer::NotACode => self.wrong("nothing to verify".to_owned(), WRONG_CODE, now),
+            Answer::Empty | Answer::Help | Answer::NotACode => {
+                self.wrong("nothing to verify".to_owned(), WRONG_CODE, now)
+            }
         }
     }
 
@@ -203,14 +224,25 @@ impl Challenge<'_> {
         self.wrong_app_code(verdict, now)
     }
 
-    fn wrong_app_code(&self, verification: Verification, now: Timestamp) -> Result<Judgement, ChallengeError> {
+    fn wrong_app_code(
+        &self,
+        verification: Verification,
+        now: Timestamp,
+    ) -> Result<Judgement, ChallengeError> {
         let (why, hint) = match verification {
             Verification::Replayed => ("a code that was used already".to_owned(), USED_CODE),
-            Verification::Ahead { .. } => ("the token ran ahead, its next code is needed".to_owned(), NEXT_CODE),
+            Verification::Ahead { .. } => {
+                ("the token ran ahead, its next code is needed".to_owned(), NEXT_CODE)
+            }
             Verification::Drifted { seconds } => {
                 let direction = if seconds < 0 { "behind" } else { "ahead" };
                 let off = seconds.unsigned_abs();
-                (format!("a code from {off} s {direction}: the clock of the phone or of this machine is wrong"), WRONG_CODE)
+                (
+                    format!(
+                        "a code from {off} s {direction}: the clock of the phone or of this machine is wrong"
+                    ),
+                    WRONG_CODE,
+                )
             }
             Verification::Wrong | Verification::Accepted { .. } => ("a wrong code".to_owned(), WRONG_CODE),
         };

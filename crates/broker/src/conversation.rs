@@ -37,7 +37,9 @@ impl Broker {
             Request::Status { .. }
             | Request::EnrolApp { .. }
             | Request::Remove { .. }
-            | Request::NewBackupCodes { .. } => manage::serve(&self.store, self.clock, peer, request, dialogue),
+            | Request::NewBackupCodes { .. } => {
+                manage::serve(&self.store, self.clock, peer, request, dialogue)
+            }
         }
     }
 }

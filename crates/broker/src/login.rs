@@ -33,7 +33,9 @@ pub fn serve(
 ) -> Done {
     match rule(store, clock, peer, request, login, dialogue) {
         Ok(ruling) => ruling.into(),
-        Err(ChallengeError::Gone(gone)) => Ruling { verdict: Verdict::NoAnswer, why: gone.to_string() }.into(),
+        Err(ChallengeError::Gone(gone)) => {
+            Ruling { verdict: Verdict::NoAnswer, why: gone.to_string() }.into()
+        }
         Err(error) => {
             let _ = dialogue.error(words::UNAVAILABLE);
             unavailable(&error.to_string())
@@ -67,10 +69,13 @@ fn rule(
     let situation = store.situation(&account)?;
     let application = words::application_name(&situation.policy);
     match decide(&situation.policy, &situation.user, clock()) {
-        Decision::NotRequired => {
-            Ok(Ruling { verdict: Verdict::NotRequired, why: "policy asks no second factor of this user".to_owned() })
+        Decision::NotRequired => Ok(Ruling {
+            verdict: Verdict::NotRequired,
+            why: "policy asks no second factor of this user".to_owned(),
+        }),
+        Decision::Deny(denial) => {
+            Ok(deny(store, &account, &origin, denial, &application, clock(), dialogue)?)
         }
-        Decision::Deny(denial) => Ok(deny(store, &account, &origin, denial, &application, clock(), dialogue)?),
         Decision::Challenge if matches!(request, Request::Account(_)) => {
             dialogue.error("This login needs a second factor and was not asked for one.")?;
             let why = "a second factor is needed and was not asked for: for sshd with keys, set \
@@ -83,7 +88,8 @@ fn rule(
             let outcome = if login.behind_password {
                 challenge.ask_behind_password(challenge::digits(user), dialogue)?
             } else {
-                let first = words::code_prompt(&application, situation.policy.methods, user.backup_codes_left() > 0);
+                let first =
+                    words::code_prompt(&application, situation.policy.methods, user.backup_codes_left() > 0);
                 challenge.ask(&application, first, dialogue)?
             };
             conclude(outcome, clock(), dialogue)
@@ -134,7 +140,9 @@ fn record_refusal(
 
 fn conclude(outcome: Outcome, now: Timestamp, dialogue: &mut dyn Dialogue) -> Result<Ruling, ChallengeError> {
     let (verdict, why) = match outcome {
-        Outcome::Passed { method: Method::App, .. } => (Verdict::Passed, "by an authenticator app".to_owned()),
+        Outcome::Passed { method: Method::App, .. } => {
+            (Verdict::Passed, "by an authenticator app".to_owned())
+        }
         Outcome::Passed { method: Method::Backup, backup_codes_left: left } => {
             // The login stands: a client that does not show this has still logged in.
             let _ = dialogue.info(words::backup_codes_left(left).into());

@@ -73,7 +73,9 @@ pub fn serve(
 ) -> Done {
     match carry_out(store, clock, peer, request, dialogue) {
         Ok(done) => done,
-        Err(Refusal { failure, message, hint }) => Done::Failed { failure, message: words::printable(&message), hint },
+        Err(Refusal { failure, message, hint }) => {
+            Done::Failed { failure, message: words::printable(&message), hint }
+        }
     }
 }
 
@@ -142,14 +144,21 @@ impl Desk<'_> {
         match challenge.ask(&application, first, dialogue)? {
             Outcome::Passed { .. } => Ok(()),
             Outcome::Locked(lock) => Err(Refusal::new(Failure::Denied, words::locked(lock, (self.clock)()))),
-            Outcome::NoAnswer => Err(Refusal::new(Failure::Denied, "no code was entered, so nothing was changed")),
+            Outcome::NoAnswer => {
+                Err(Refusal::new(Failure::Denied, "no code was entered, so nothing was changed"))
+            }
             Outcome::Wrong { .. } | Outcome::TriesUsedUp { .. } => {
                 Err(Refusal::new(Failure::Denied, "too many wrong answers, so nothing was changed"))
             }
         }
     }
 
-    fn enrol(&self, situation: &Situation, asked: &AppRequest, dialogue: &mut dyn Dialogue) -> Result<Done, Refusal> {
+    fn enrol(
+        &self,
+        situation: &Situation,
+        asked: &AppRequest,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Done, Refusal> {
         let Situation { policy, user } = situation;
         let (parameters, key_bytes) = parameters(asked)?;
         let label = label(asked.label.as_deref(), &user.apps)?;
@@ -160,7 +169,12 @@ impl Desk<'_> {
         let mut app = App { parameters, key, used: None };
         let used = self.first_code(&app, &application, dialogue)?;
         app.used = Some(used);
-        self.store.enrol_app(&self.account, &NewApp { label: label.clone(), app }, &self.origin, (self.clock)())?;
+        self.store.enrol_app(
+            &self.account,
+            &NewApp { label: label.clone(), app },
+            &self.origin,
+            (self.clock)(),
+        )?;
         dialogue.info(format!("Your authenticator app is enrolled as '{label}'.").into())?;
         if policy.mode == Mode::Disabled {
             dialogue.info("Logins do not ask for it yet: the policy is disabled.".into())?;
@@ -195,7 +209,9 @@ impl Desk<'_> {
             };
             let wrong = match verification {
                 Verification::Accepted { count } => return Ok(count),
-                Verification::Drifted { .. } => "That code is for another time: set the clock of your phone right.",
+                Verification::Drifted { .. } => {
+                    "That code is for another time: set the clock of your phone right."
+                }
                 _ => "That is not the code for this key.",
             };
             text = format!("{wrong} ({})\nThe code your app shows now: ", words::tries_left(left.max(1)));
@@ -208,10 +224,9 @@ impl Desk<'_> {
         let Situation { policy, user } = situation;
         let now = (self.clock)();
         if method == BACKUP {
-            return match self.store.remove_backup_codes(&self.account, &self.origin, now)? {
-                true => Ok(Done::Changed),
-                false => Err(Refusal::new(Failure::NotFound, "there are no backup codes to remove")),
-            };
+            let removed = self.store.remove_backup_codes(&self.account, &self.origin, now)?;
+            let nothing = Refusal::new(Failure::NotFound, "there are no backup codes to remove");
+            return if removed { Ok(Done::Changed) } else { Err(nothing) };
         }
         if !user.apps.iter().any(|app| app.label == method) {
             let labels: Vec<_> = user.apps.iter().map(|app| app.label.as_str()).collect();
@@ -219,7 +234,9 @@ impl Desk<'_> {
                 [] => "nothing is enrolled".to_owned(),
                 labels => format!("enrolled: {}", labels.join(", ")),
             };
-            return Err(Refusal::new(Failure::NotFound, format!("there is no method called '{method}'")).hinted(hint));
+            return Err(
+                Refusal::new(Failure::NotFound, format!("there is no method called '{method}'")).hinted(hint)
+            );
         }
         let needed = policy.mode == Mode::Mandatory || (policy.mode == Mode::Optional && user.required);
         if needed && user.apps.len() == 1 && !self.peer.is_root() {
@@ -236,7 +253,8 @@ impl Desk<'_> {
             return Err(Refusal::new(Failure::NotPermitted, "the policy allows no backup codes"));
         }
         if !user.is_enrolled(policy.methods) {
-            let refusal = Refusal::new(Failure::Failed, "backup codes stand in for another method, and there is none");
+            let refusal =
+                Refusal::new(Failure::Failed, "backup codes stand in for another method, and there is none");
             return Err(refusal.hinted("enrol an authenticator app first: twofa enrol app"));
         }
         self.make_backup_codes(dialogue)?;

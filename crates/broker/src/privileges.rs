@@ -3,7 +3,7 @@
 use std::ffi::CString;
 
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setresgid, setresuid};
 use twofa_proto::SERVICE_USER;
 use twofa_store::Owner;
@@ -12,7 +12,9 @@ use twofa_store::Owner;
 #[derive(Debug, thiserror::Error)]
 pub enum PrivilegeError {
     /// The system user does not exist.
-    #[error("there is no system user '{SERVICE_USER}': the package or 'make install' makes it, see sysusers.d(5)")]
+    #[error(
+        "there is no system user '{SERVICE_USER}': the package or 'make install' makes it, see sysusers.d(5)"
+    )]
     NoServiceUser,
     /// The system user is root, by uid or group.
     #[error("the system user '{SERVICE_USER}' is root: it must be a user of its own")]
@@ -20,14 +22,16 @@ pub enum PrivilegeError {
     /// Started by somebody who is neither root nor the service.
     #[error("only root and '{SERVICE_USER}' can do this")]
     NotPermitted,
-    /// The kernel refused.
-    #[error("cannot give up root: {0}")]
-    Refused(#[from] nix::Error),
+    /// The kernel, or the name service, refused.
+    #[error("cannot {0}: {1}")]
+    Refused(&'static str, nix::Error),
 }
 
 /// The service's user, from the name service.
 pub fn service_user() -> Result<User, PrivilegeError> {
-    let user = User::from_name(SERVICE_USER)?.ok_or(PrivilegeError::NoServiceUser)?;
+    let user = User::from_name(SERVICE_USER)
+        .map_err(refused("look up the system user"))?
+        .ok_or(PrivilegeError::NoServiceUser)?;
     if user.uid.is_root() || user.gid == Gid::from_raw(0) {
         return Err(PrivilegeError::ServiceUserIsRoot);
     }
@@ -50,9 +54,9 @@ pub fn become_service_user() -> Result<(), PrivilegeError> {
         return Err(PrivilegeError::NotPermitted);
     }
     let name = CString::new(user.name).map_err(|_| PrivilegeError::NoServiceUser)?;
-    initgroups(&name, user.gid)?;
-    setresgid(user.gid, user.gid, user.gid)?;
-    setresuid(user.uid, user.uid, user.uid)?;
+    initgroups(&name, user.gid).map_err(refused("give up root's groups"))?;
+    setresgid(user.gid, user.gid, user.gid).map_err(refused("give up root's group"))?;
+    setresuid(user.uid, user.uid, user.uid).map_err(refused("give up root"))?;
     // The kernel said yes three times; make sure that it is so.
     match setresuid(Uid::from_raw(u32::MAX), Uid::from_raw(0), Uid::from_raw(u32::MAX)) {
         Err(_) => Ok(()),
@@ -62,8 +66,19 @@ pub fn become_service_user() -> Result<(), PrivilegeError> {
 
 /// No core dumps, no debugger of the same user, nothing gained by exec: secrets stay in this process.
 pub fn harden() -> Result<(), PrivilegeError> {
-    prctl::set_dumpable(false)?;
-    prctl::set_no_new_privs()?;
-    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-    Ok(())
+    prctl::set_dumpable(false).map_err(refused("forbid core dumps"))?;
+    prctl::set_no_new_privs().map_err(refused("forbid new privileges"))?;
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(refused("forbid core dumps"))
+}
+
+/// Lifts the limits of whoever started the program that started us: a user's `ulimit` before su(1) must
+/// not make our writes fail. Only root can lift them all, and one that stays ends in a refusal.
+pub fn lift_limits() {
+    for limit in [Resource::RLIMIT_FSIZE, Resource::RLIMIT_AS, Resource::RLIMIT_DATA, Resource::RLIMIT_CPU] {
+        let _ = setrlimit(limit, RLIM_INFINITY, RLIM_INFINITY);
+    }
+}
+
+fn refused(what: &'static str) -> impl FnOnce(nix::Error) -> PrivilegeError {
+    move |error| PrivilegeError::Refused(what, error)
 }

@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::ExitCode;
-use std::{env, fs, os};
+use std::{env, fs};
 
 use clap::Parser;
 use nix::unistd::geteuid;
@@ -75,7 +76,11 @@ fn prepare() -> Result<(), Failure> {
 fn make_runtime_directory(owner: twofa_store::Owner) -> Result<(), Failure> {
     let directory = Path::new(SOCKET).parent().ok_or("the socket has no directory")?;
     match fs::create_dir(directory) {
-        Ok(()) => Ok(os::unix::fs::chown(directory, Some(owner.uid), Some(owner.gid))?),
+        Ok(()) => {
+            // Whatever the umask was: everybody may connect.
+            fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
+            Ok(chown(directory, Some(owner.uid), Some(owner.gid))?)
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(format!("cannot make {}: {error}", directory.display()).into()),
     }
@@ -91,7 +96,9 @@ fn serve() -> Result<(), Failure> {
     privileges::harden()?;
     let listener = match passed {
         Some(listener) => listener,
-        None => server::bind(Path::new(SOCKET)).map_err(|error| format!("cannot listen at {SOCKET}: {error}"))?,
+        None => {
+            server::bind(Path::new(SOCKET)).map_err(|error| format!("cannot listen at {SOCKET}: {error}"))?
+        }
     };
     env::set_current_dir("/")?;
     Ok(server::serve(&listener, Location::default())?)
@@ -99,6 +106,7 @@ fn serve() -> Result<(), Failure> {
 
 fn serve_session() -> Result<(), Failure> {
     let stream = Stream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    privileges::lift_limits();
     privileges::become_service_user()?;
     privileges::harden()?;
     Ok(server::serve_session(stream, Location::default())?)

@@ -85,8 +85,10 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     }
     let crowd = Arc::new(Crowd::default());
     loop {
-        let mut events =
-            [PollFd::new(listener.as_fd(), PollFlags::POLLIN), PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        let mut events = [
+            PollFd::new(listener.as_fd(), PollFlags::POLLIN),
+            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+        ];
         match poll(&mut events, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
@@ -155,7 +157,9 @@ fn set_patience(stream: &Stream) -> io::Result<()> {
 /// log, where the login's own lines are.
 fn report(ended: &Result<Done, ChannelError>) {
     match ended {
-        Ok(Done::Login { verdict: Verdict::Unavailable, why }) => say(&format!("a login could not be checked: {why}")),
+        Ok(Done::Login { verdict: Verdict::Unavailable, why }) => {
+            say(&format!("a login could not be checked: {why}"));
+        }
         Err(error @ (ChannelError::OutOfTurn(_) | ChannelError::Version(_))) => say(&error.to_string()),
         Ok(_) | Err(ChannelError::Codec(_)) => {}
     }

@@ -42,14 +42,16 @@ pub const HELP: &str = "Open the authenticator app that you set up for this mach
                         now. Without it, type one of your backup codes (abcd-efgh-ijkm-npqr).";
 
 /// What was typed cannot be a code.
-pub const NOT_A_CODE: &str =
-    "That cannot be a code: it is 6 or 8 digits from your authenticator app, or a backup code. Never your password.";
+pub const NOT_A_CODE: &str = "That cannot be a code: it is 6 or 8 digits from your authenticator app, or a backup code. Never your password.";
 
 /// Why a locked account is refused, to its owner.
 pub fn locked(lock: Lock, now: Timestamp) -> String {
     match lock {
         Lock::Until(until) => {
-            format!("Too many wrong codes: locked until {}. An administrator can unlock it sooner.", moment(until, now))
+            format!(
+                "Too many wrong codes: locked until {}. An administrator can unlock it sooner.",
+                moment(until, now)
+            )
         }
         Lock::Administrator => "Too many wrong codes: locked until an administrator unlocks it.".to_owned(),
     }

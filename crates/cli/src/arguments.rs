@@ -1,5 +1,9 @@
 //! Every command and option, once.
 
+use std::error::Error;
+use std::str::FromStr;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A second factor for Linux logins
@@ -57,7 +61,9 @@ pub enum Command {
         user: Whose,
     },
     /// Show how many backup codes are left, or make new ones
-    #[command(after_help = "Examples:\n  twofa codes          how many are left\n  twofa codes --new    make new ones; the old ones die")]
+    #[command(
+        after_help = "Examples:\n  twofa codes          how many are left\n  twofa codes --new    make new ones; the old ones die"
+    )]
     Codes {
         /// Make new codes and show them once; the old ones die
         #[arg(long)]
@@ -83,7 +89,9 @@ pub enum Command {
         last: Option<u32>,
     },
     /// Print a completion script for a shell
-    #[command(after_help = "Example:\n  twofa completions bash > /usr/share/bash-completion/completions/twofa")]
+    #[command(
+        after_help = "Example:\n  twofa completions bash > /usr/share/bash-completion/completions/twofa"
+    )]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -114,11 +122,11 @@ pub struct App {
     /// Hash of the code; many apps only know SHA1 and do not say so
     #[arg(long, default_value = "SHA1", value_parser = ["SHA1", "SHA256", "SHA512"], ignore_case = true)]
     pub algorithm: String,
-    /// Digits of a code: 6 or 8
-    #[arg(long, default_value_t = 6)]
+    /// Digits of a code
+    #[arg(long, default_value = "6", value_parser = one_of::<u8>(["6", "8"]))]
     pub digits: u8,
-    /// Seconds a code lasts: 30 or 60
-    #[arg(long, default_value_t = 30)]
+    /// Seconds a code lasts
+    #[arg(long, default_value = "30", value_parser = one_of::<u32>(["30", "60"]))]
     pub period: u32,
     /// Whose.
     #[command(flatten)]
@@ -158,7 +166,7 @@ pub enum User {
         /// Login name
         name: String,
     },
-    /// Require a second factor of a user, whatever the mode
+    /// Require a second factor of a user, unless the mode is disabled
     Require {
         /// Login name
         name: String,
@@ -185,6 +193,14 @@ pub enum User {
     },
 }
 
+/// Takes these numbers and no others, and offers them to completions.
+fn one_of<T>(numbers: [&'static str; 2]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: Into<Box<dyn Error + Send + Sync>>> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(numbers).try_map(|number| number.parse())
+}
+
 fn setting(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("a setting is KEY=VALUE, such as mode=mandatory")?;
     Ok((key.trim().to_owned(), value.to_owned()))
@@ -193,9 +209,14 @@ fn setting(text: &str) -> Result<(String, String), String> {
 fn policy_help() -> String {
     let mut help = String::from("Settings:\n");
     for key in &twofa_core::policy::KEYS {
-        help.push_str(&format!("  {:<18}{} ({})\n", key.name, key.help, key.values));
+        help.push_str(&format!(
+            "  {:<18}{} ({}) [default: {}]\n",
+            key.name, key.help, key.values, key.default
+        ));
     }
-    help.push_str("\nExamples:\n  twofa policy set mode=optional\n  twofa policy set lockout.after=5 lockout.for=30m");
+    help.push_str(
+        "\nExamples:\n  twofa policy set mode=optional\n  twofa policy set lockout.after=5 lockout.for=30m",
+    );
     help
 }
 

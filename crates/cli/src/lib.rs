@@ -33,13 +33,13 @@ pub fn main() -> ExitCode {
 fn run(Arguments { json, command }: Arguments) -> Result<(), Failure> {
     let output = output::Output::new(json);
     match command {
-        Command::Status { user } => commands::own::status(user.user, &output),
+        Command::Status { user } => commands::own::status(user.user, output),
         Command::Enrol(what) => commands::own::enrol(what),
         Command::Remove { method, user } => commands::own::remove(method, user.user),
-        Command::Codes { new, user } => commands::own::codes(new, user.user, &output),
-        Command::Policy(command) => commands::policy::run(&command, &output),
-        Command::User(command) => commands::user::run(&command, &output),
-        Command::Log { user, last } => commands::log::run(user, last, &output),
+        Command::Codes { new, user } => commands::own::codes(new, user.user, output),
+        Command::Policy(command) => commands::policy::run(&command, output),
+        Command::User(command) => commands::user::run(&command, output),
+        Command::Log { user, last } => commands::log::run(user, last, output),
         Command::Completions { shell } => commands::completions::run(shell),
     }
 }

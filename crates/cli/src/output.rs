@@ -45,6 +45,11 @@ impl Output {
         Ok(out.flush()?)
     }
 
+    /// Whether a person looks at it.
+    pub(crate) const fn is_terminal(self) -> bool {
+        self.terminal
+    }
+
     /// A listing that is printed as its rows come, except on a terminal, where columns must line up.
     pub(crate) fn listing(self, headings: &'static [&'static str]) -> Listing {
         let out = BufWriter::new(io::stdout());
@@ -73,7 +78,11 @@ enum Form {
 
 impl Listing {
     /// Adds a row: `object` for JSON, `values` for people.
-    pub(crate) fn row(&mut self, object: &impl Serialize, values: impl FnOnce() -> Vec<Value>) -> io::Result<()> {
+    pub(crate) fn row(
+        &mut self,
+        object: &impl Serialize,
+        values: impl FnOnce() -> Vec<Value>,
+    ) -> io::Result<()> {
         match &mut self.form {
             Form::Json { first } => {
                 self.out.write_all(if *first { b"[\n  " } else { b",\n  " })?;

@@ -31,7 +31,9 @@ pub(crate) fn user(named: Option<String>) -> Result<String, Failure> {
     match User::from_uid(uid) {
         Ok(Some(user)) => Ok(user.name),
         Ok(None) => Err(Failure::new(Kind::NotFound, format!("uid {uid} has no account"))),
-        Err(error) => Err(Failure::new(Kind::Unavailable, format!("the name service does not answer: {error}"))),
+        Err(error) => {
+            Err(Failure::new(Kind::Unavailable, format!("the name service does not answer: {error}")))
+        }
     }
 }
 
@@ -67,7 +69,8 @@ fn over_the_socket(request: Request) -> Result<Done, Failure> {
         Failure::new(Kind::Unavailable, format!("the broker does not answer at {SOCKET}: {error}"))
             .hinted("ask an administrator to start it: systemctl start twofad.socket")
     })?;
-    let limit = |patience| stream.set_read_timeout(patience).map_err(CodecError::from).map_err(ChannelError::from);
+    let limit =
+        |patience| stream.set_read_timeout(patience).map_err(CodecError::from).map_err(ChannelError::from);
     limit(PATIENCE)?;
     let mut broker = ClientEnd::open(stream, request)?;
     let mut terminal = Terminal;

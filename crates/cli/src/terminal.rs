@@ -13,7 +13,10 @@ pub(crate) struct Terminal;
 impl Dialogue for Terminal {
     fn prompt(&mut self, Prompt { text, echo, .. }: Prompt) -> Result<Option<Secret>, Gone> {
         if !echo && io::stdin().is_terminal() {
-            return Ok(rpassword::prompt_password(text.expose()).map(Secret::from).map(Some).map_err(gone)?);
+            return Ok(rpassword::prompt_password(text.expose())
+                .map(Secret::from)
+                .map(Some)
+                .map_err(gone)?);
         }
         let mut out = io::stdout().lock();
         write!(out, "{}", text.expose()).and_then(|()| out.flush()).map_err(gone)?;

@@ -81,7 +81,9 @@ mod tests {
 
     #[test]
     fn a_password_is_not_a_code() {
-        for typed in ["correct horse battery", "hunter2", "12345", "123456789", "１２３４５６", "-", "0xABCDEF", "?x"] {
+        for typed in
+            ["correct horse battery", "hunter2", "12345", "123456789", "１２３４５６", "-", "0xABCDEF", "?x"]
+        {
             assert_eq!(Answer::read(typed), Answer::NotACode, "{typed:?}");
         }
     }

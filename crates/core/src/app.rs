@@ -183,7 +183,11 @@ impl App {
 
     fn verify_time(&self, code: &str, now: u64, period: u64) -> Verification {
         if let Some(step) = self.totp(period, WINDOW_STEPS).check(code, now) {
-            return if self.is_new(step) { Verification::Accepted { count: step } } else { Verification::Replayed };
+            return if self.is_new(step) {
+                Verification::Accepted { count: step }
+            } else {
+                Verification::Replayed
+            };
         }
         match self.totp(period, DRIFT_STEPS).check(code, now) {
             Some(step) if !self.is_new(step) => Verification::Replayed,
@@ -198,7 +202,8 @@ impl App {
     fn verify_counter(&self, code: &str) -> Verification {
         let hotp = self.totp(1, 0);
         let next = self.used.map_or(0, |used| used.saturating_add(1));
-        let found = |from: u64, many: u64| (from..from.saturating_add(many)).find(|c| hotp.check(code, *c).is_some());
+        let found =
+            |from: u64, many: u64| (from..from.saturating_add(many)).find(|c| hotp.check(code, *c).is_some());
         if let Some(count) = found(next, LOOK_AHEAD) {
             Verification::Accepted { count }
         } else if let Some(count) = found(next.saturating_add(LOOK_AHEAD), RESYNC_AHEAD - LOOK_AHEAD) {
@@ -231,7 +236,8 @@ impl App {
         let Parameters { movement, algorithm, digits } = self.parameters;
         let kind = if movement == Movement::Counter { "hotp" } else { "totp" };
         let key = self.key.base32();
-        let mut url = Zeroizing::new(format!("otpauth://{kind}/{issuer}:{account}?secret={}&issuer={issuer}", *key));
+        let mut url =
+            Zeroizing::new(format!("otpauth://{kind}/{issuer}:{account}?secret={}&issuer={issuer}", *key));
         if algorithm != Algorithm::Sha1 {
             url.push_str("&algorithm=");
             url.push_str(algorithm.name());
@@ -302,7 +308,10 @@ mod tests {
 
     #[test]
     fn the_codes_of_rfc_4226_appendix_d_are_accepted() {
-        let codes = ["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"];
+        let codes = [
+            "755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871",
+            "520489",
+        ];
         let mut token = app(Movement::Counter, Algorithm::Sha1, 6);
         for (count, code) in (0..).zip(codes) {
             assert_eq!(token.verify(code, at(0)), Verification::Accepted { count });
@@ -321,7 +330,11 @@ mod tests {
         for (algorithm, codes) in rows {
             let app = app(Movement::Time { period: 30 }, algorithm, 8);
             for (time, code) in times.into_iter().zip(codes) {
-                assert_eq!(app.verify(code, at(time)), Verification::Accepted { count: time / 30 }, "{algorithm:?} {time}");
+                assert_eq!(
+                    app.verify(code, at(time)),
+                    Verification::Accepted { count: time / 30 },
+                    "{algorithm:?} {time}"
+                );
             }
         }
     }
@@ -367,7 +380,10 @@ mod tests {
             let url = app(movement, algorithm, 8).url("vm", "alice");
             url.split_once("issuer=vm").unwrap().1.to_owned()
         };
-        assert_eq!(ending(Movement::Time { period: 60 }, Algorithm::Sha256), "&algorithm=SHA256&digits=8&period=60");
+        assert_eq!(
+            ending(Movement::Time { period: 60 }, Algorithm::Sha256),
+            "&algorithm=SHA256&digits=8&period=60"
+        );
         assert_eq!(ending(Movement::Counter, Algorithm::Sha1), "&digits=8&counter=0");
     }
 

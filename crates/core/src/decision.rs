@@ -78,7 +78,11 @@ mod tests {
             let policy = Policy { mode, ..Policy::default() };
             let apps = if has_app { enrolled() } else { Vec::new() };
             let user = User { required, apps, ..User::default() };
-            assert_eq!(decide(&policy, &user, NOW), decision, "{mode:?} required={required} enrolled={has_app}");
+            assert_eq!(
+                decide(&policy, &user, NOW),
+                decision,
+                "{mode:?} required={required} enrolled={has_app}"
+            );
         }
     }
 

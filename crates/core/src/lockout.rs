@@ -57,7 +57,8 @@ impl Throttle {
             return Self { failures, ..self };
         }
         let doublings = failures / rules.after.max(1) - 1;
-        let seconds = rules.for_.seconds().checked_shl(doublings).filter(|s| s >> doublings == rules.for_.seconds());
+        let seconds =
+            rules.for_.seconds().checked_shl(doublings).filter(|s| s >> doublings == rules.for_.seconds());
         let seconds = seconds.map_or(LONGEST_LOCK.seconds(), |s| s.min(LONGEST_LOCK.seconds()));
         Self { failures, locked_until: Some(now.after(seconds)) }
     }

@@ -162,8 +162,11 @@ pub static KEYS: [Setting; 5] = [
         help: "Keep the first lock this long, each further one twice as long, at most 24h",
         read: |policy, text| {
             let range = Duration::from_minutes(1)..=lockout::LONGEST_LOCK;
-            policy.lockout.for_ =
-                text.parse().ok().filter(|d| range.contains(d)).ok_or("it must be from 1m to 24h, such as 15m")?;
+            policy.lockout.for_ = text
+                .parse()
+                .ok()
+                .filter(|d| range.contains(d))
+                .ok_or("it must be from 1m to 24h, such as 15m")?;
             Ok(())
         },
         write: |policy| policy.lockout.for_.to_string(),
@@ -202,7 +205,9 @@ impl Default for Policy {
 
 impl Policy {
     /// The default policy with `settings` applied, all or none.
-    pub fn from_settings<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, BadSetting> {
+    pub fn from_settings<'a>(
+        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, BadSetting> {
         let mut policy = Self::default();
         for (name, value) in settings {
             policy.set(name, value)?;
@@ -212,7 +217,11 @@ impl Policy {
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), BadSetting> {
         let key = find(name).ok_or_else(|| BadSetting::Unknown(name.to_owned()))?;
-        (key.read)(self, value).map_err(|why| BadSetting::Value { key: key.name, value: value.to_owned(), why })
+        (key.read)(self, value).map_err(|why| BadSetting::Value {
+            key: key.name,
+            value: value.to_owned(),
+            why,
+        })
     }
 }
 

@@ -44,7 +44,9 @@ impl<S: Read + Write> BrokerEnd<S> {
         match self.receive()? {
             FromClient::Open { version: VERSION, request } => Ok(request),
             FromClient::Open { version, .. } => Err(ChannelError::Version(version)),
-            message @ FromClient::Answer(_) => Err(OutOfTurn { kind: message.kind(), phase: self.phase }.into()),
+            message @ FromClient::Answer(_) => {
+                Err(OutOfTurn { kind: message.kind(), phase: self.phase }.into())
+            }
         }
     }
 
@@ -113,7 +115,13 @@ mod tests {
         let (mut client, mut broker) = pair();
         assert_eq!(broker.request().unwrap(), Request::Login(Login::default()));
         broker.send(&FromBroker::Accepted).unwrap();
-        broker.send(&FromBroker::Prompt(Prompt { text: "Code: ".into(), echo: true, digits_behind_password: None })).unwrap();
+        broker
+            .send(&FromBroker::Prompt(Prompt {
+                text: "Code: ".into(),
+                echo: true,
+                digits_behind_password: None,
+            }))
+            .unwrap();
         assert_eq!(client.receive().unwrap(), FromBroker::Accepted);
         assert!(matches!(client.receive().unwrap(), FromBroker::Prompt(_)));
         client.send(&FromClient::Answer(Some("123456".into()))).unwrap();

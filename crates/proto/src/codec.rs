@@ -104,7 +104,10 @@ mod tests {
     fn the_end_of_the_stream_is_an_answer_wherever_it_comes() {
         let whole = wire(&FromClient::Answer(Some("123456".into())));
         for cut in 0..whole.len() {
-            assert!(matches!(read::<FromClient>(&mut &whole[..cut]), Err(CodecError::Closed)), "cut at {cut}");
+            assert!(
+                matches!(read::<FromClient>(&mut &whole[..cut]), Err(CodecError::Closed)),
+                "cut at {cut}"
+            );
         }
     }
 

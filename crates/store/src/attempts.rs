@@ -54,7 +54,12 @@ pub enum Use {
 
 impl Store {
     /// Checks the lock of `account` and counts an attempt, before anything is verified.
-    pub fn count_attempt(&self, account: &Account, origin: &Origin, now: Timestamp) -> Result<Counted, StoreError> {
+    pub fn count_attempt(
+        &self,
+        account: &Account,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Counted, StoreError> {
         self.write(|db| {
             let policy = policy::load(db)?;
             let Some(stored) = users::find(db, account)? else { return Ok(Counted::Unknown) };
@@ -65,7 +70,12 @@ impl Store {
             save(db, &stored, throttle)?;
             if throttle.lock(now).is_some() {
                 let detail = Some(format!("after {} wrong codes in a row", throttle.failures));
-                events::record(db, &Event { kind: EventKind::Locked, user: Some(account), detail }, origin, now)?;
+                events::record(
+                    db,
+                    &Event { kind: EventKind::Locked, user: Some(account), detail },
+                    origin,
+                    now,
+                )?;
             }
             let attempt = Attempt {
                 account: account.clone(),
@@ -78,8 +88,15 @@ impl Store {
         })
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "an attempt is used up")]
     /// Marks the step or counter `count` of the app `app` used, if it is higher than any before it.
-    pub fn use_app_code(&self, attempt: Attempt, app: &EnrolledApp, count: u64, now: Timestamp) -> Result<Use, StoreError> {
+    pub fn use_app_code(
+        &self,
+        attempt: Attempt,
+        app: &EnrolledApp,
+        count: u64,
+        now: Timestamp,
+    ) -> Result<Use, StoreError> {
         let count = count_to_sql(count)?;
         self.write(|db| {
             let sql = "UPDATE app SET used = ?3 WHERE id = ?1 AND user = ?2 AND (used IS NULL OR used < ?3)";
@@ -88,6 +105,7 @@ impl Store {
         })
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "an attempt is used up")]
     /// Uses up the backup code with this `digest`.
     pub fn use_backup_code(
         &self,
@@ -122,8 +140,11 @@ impl Attempt {
 
 fn save(db: &Transaction<'_>, user: &StoredUser, throttle: Throttle) -> Result<(), StoreError> {
     let until = throttle.locked_until.map(Timestamp::unix);
-    db.prepare_cached("UPDATE user SET failures = ?2, locked_until = ?3 WHERE id = ?1")?
-        .execute((user.id, throttle.failures, until))?;
+    db.prepare_cached("UPDATE user SET failures = ?2, locked_until = ?3 WHERE id = ?1")?.execute((
+        user.id,
+        throttle.failures,
+        until,
+    ))?;
     Ok(())
 }
 

@@ -36,10 +36,14 @@ impl Store {
         if location.is_vacant()? {
             return Err(StoreError::Missing(location.database));
         }
+        Self::open_schema(location, Schema::Existing)
+    }
+
+    fn open_schema(location: Location, schema: Schema) -> Result<Self, StoreError> {
         let key = location.read_key()?;
         let file = location.inspect_database()?;
         let mut writer = connect(&location)?;
-        migrate(&mut writer)?;
+        migrate(&mut writer, schema)?;
         let reader = connect(&location)?;
         Ok(Self { location, file, key, reader: Mutex::new(reader), writer: Mutex::new(writer) })
     }
@@ -52,9 +56,15 @@ impl Store {
         if !location.is_vacant()? {
             return Err(StoreError::Exists(location.database));
         }
-        location.make_database(owner)?;
-        location.make_key(owner)?;
-        Self::open(location)
+        let made = location
+            .make_database(owner)
+            .and_then(|()| location.make_key(owner))
+            .and_then(|()| Self::open_schema(location.clone(), Schema::New));
+        if made.is_err() {
+            // Half a store would be in the way of the next try.
+            location.remove();
+        }
+        made
     }
 
     /// Whether there is nothing at `location`, so that this is a first start.
@@ -67,7 +77,10 @@ impl Store {
     }
 
     /// Runs `work` on one consistent view.
-    pub(crate) fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let mut connection = self.connection(&self.reader)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
         work(&transaction)
@@ -75,7 +88,10 @@ impl Store {
 
     /// Runs `work` as one write transaction. It is on disk when this returns `Ok`; on any error nothing
     /// of it happened.
-    pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(crate) fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let mut connection = self.connection(&self.writer)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let value = work(&transaction)?;
@@ -85,7 +101,10 @@ impl Store {
 
     /// The connection, as long as the file it has open is the one at its path: a database that was
     /// deleted or replaced under a running broker must not go on answering.
-    fn connection<'a>(&self, connection: &'a Mutex<Connection>) -> Result<MutexGuard<'a, Connection>, StoreError> {
+    fn connection<'a>(
+        &self,
+        connection: &'a Mutex<Connection>,
+    ) -> Result<MutexGuard<'a, Connection>, StoreError> {
         if self.location.inspect_database()? != self.file {
             return Err(StoreError::Replaced(self.location.database.clone()));
         }
@@ -112,23 +131,37 @@ fn connect(location: &Location) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "synchronous", "full")?;
-    let journal: String = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    let journal: String =
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if journal != "wal" {
-        return Err(StoreError::Other(format!("its journal cannot be a write-ahead log (it is '{journal}')")));
+        return Err(StoreError::Other(format!(
+            "its journal cannot be a write-ahead log (it is '{journal}')"
+        )));
     }
     // A few hundred users' pages, in KiB; the system caches the rest.
     connection.pragma_update(None, "cache_size", -1024)?;
     Ok(connection)
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+/// What the database is expected to hold already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Schema {
+    /// Nothing: it was made just now.
+    New,
+    /// At least the first schema. An emptied file is not a new store.
+    Existing,
+}
+
+fn migrate(connection: &mut Connection, schema: Schema) -> Result<(), StoreError> {
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let application: i64 = transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 = transaction.query_one("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if application != APPLICATION_ID && (application, found, tables) != (0, 0, 0) {
-        return Err(StoreError::Damaged("it is a database of another program".to_owned()));
+    match (application, found, tables, schema) {
+        (APPLICATION_ID, 1.., 1.., Schema::Existing) | (0, 0, 0, Schema::New) => {}
+        (0, 0, 0, Schema::Existing) => return Err(StoreError::Damaged("it was emptied".to_owned())),
+        _ => return Err(StoreError::Damaged("it is a database of another program".to_owned())),
     }
     if found > known {
         return Err(StoreError::Newer { found, known });
@@ -168,7 +201,8 @@ mod tests {
     fn what_is_written_is_on_disk_before_it_returns() {
         let bench = Bench::new();
         let store = bench.create();
-        let durable = store.write(|db| Ok(db.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?));
+        let durable =
+            store.write(|db| Ok(db.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?));
         assert_eq!(durable.unwrap(), 2, "2 is FULL");
     }
 
@@ -240,6 +274,25 @@ mod tests {
         drop(other);
         fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
         assert!(matches!(Store::open(bench.location.clone()), Err(StoreError::Damaged(_))));
+    }
+
+    #[test]
+    fn an_emptied_database_is_no_new_store() {
+        let bench = Bench::new();
+        drop(bench.create());
+        fs::write(&bench.location.database, "").unwrap();
+        let error = Store::open(bench.location.clone()).unwrap_err();
+        assert_eq!(error.to_string(), "the store is damaged: it was emptied");
+    }
+
+    #[test]
+    fn a_store_that_could_not_be_made_leaves_nothing_in_the_way() {
+        let bench = Bench::new();
+        // The key cannot be made where its folder should be a file.
+        fs::write(bench.location.key.parent().unwrap(), "").unwrap();
+        assert!(Store::create(bench.location.clone(), bench.owner).is_err());
+        fs::remove_file(bench.location.key.parent().unwrap()).unwrap();
+        bench.create();
     }
 
     #[test]

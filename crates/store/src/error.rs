@@ -62,7 +62,9 @@ pub enum StoreError {
     #[error("the store is damaged: {0}")]
     Damaged(String),
     /// A sealed key does not open: another sealing key, or somebody moved or changed it.
-    #[error("a sealed key does not open: the store and the sealing key do not belong together, or it was tampered with")]
+    #[error(
+        "a sealed key does not open: the store and the sealing key do not belong together, or it was tampered with"
+    )]
     Seal,
     /// No space left.
     #[error("the disk with the store is full")]
@@ -102,7 +104,9 @@ impl StoreError {
             Self::Seal => "restore store and sealing key from the same backup",
             Self::Full => "make space on the disk",
             Self::ReadOnly => "look whether its file system was mounted read-only after an error",
-            Self::BrokenPolicy(_) => "look at it with 'twofa policy show' and set it right with 'twofa policy set'",
+            Self::BrokenPolicy(_) => {
+                "look at it with 'twofa policy show' and set it right with 'twofa policy set'"
+            }
             _ => return None,
         })
     }
@@ -118,7 +122,9 @@ impl From<rusqlite::Error> for StoreError {
         use rusqlite::Error;
         if matches!(
             error,
-            Error::FromSqlConversionFailure(..) | Error::InvalidColumnType(..) | Error::IntegralValueOutOfRange(..)
+            Error::FromSqlConversionFailure(..)
+                | Error::InvalidColumnType(..)
+                | Error::IntegralValueOutOfRange(..)
         ) {
             return Self::Damaged("a value in it is not of its kind".to_owned());
         }

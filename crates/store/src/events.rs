@@ -119,7 +119,11 @@ impl Store {
     }
 
     /// Gives the events that `filter` lets through to `each`, oldest first, until it answers `false`.
-    pub fn events(&self, filter: &EventFilter, mut each: impl FnMut(LoggedEvent) -> bool) -> Result<(), StoreError> {
+    pub fn events(
+        &self,
+        filter: &EventFilter,
+        mut each: impl FnMut(LoggedEvent) -> bool,
+    ) -> Result<(), StoreError> {
         self.read(|db| {
             let mut statement = db.prepare_cached(
                 "SELECT * FROM (
@@ -152,7 +156,12 @@ impl Store {
     }
 }
 
-pub(crate) fn record(db: &Transaction<'_>, event: &Event<'_>, origin: &Origin, now: Timestamp) -> Result<(), StoreError> {
+pub(crate) fn record(
+    db: &Transaction<'_>,
+    event: &Event<'_>,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let mut statement = db.prepare_cached(
         "INSERT INTO event (at, kind, name, uid, actor, service, remote_host, terminal, detail)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -193,7 +202,12 @@ mod tests {
         }
         let details = |filter: EventFilter| {
             let mut details = String::new();
-            store.events(&filter, |event| { details.push_str(&event.detail.unwrap()); true }).unwrap();
+            store
+                .events(&filter, |event| {
+                    details.push_str(&event.detail.unwrap());
+                    true
+                })
+                .unwrap();
             details
         };
         assert_eq!(details(EventFilter::default()), "0123");

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
@@ -45,8 +45,12 @@ impl Location {
         match (exists(&self.database)?, exists(&self.key)?) {
             (false, false) => Ok(true),
             (true, true) => Ok(false),
-            (true, false) => Err(StoreError::Halved { present: self.database.clone(), absent: self.key.clone() }),
-            (false, true) => Err(StoreError::Halved { present: self.key.clone(), absent: self.database.clone() }),
+            (true, false) => {
+                Err(StoreError::Halved { present: self.database.clone(), absent: self.key.clone() })
+            }
+            (false, true) => {
+                Err(StoreError::Halved { present: self.key.clone(), absent: self.database.clone() })
+            }
         }
     }
 
@@ -67,7 +71,7 @@ impl Location {
     }
 
     /// Makes a fresh sealing key, readable by root (or whoever runs this) and the service's group.
-    pub(crate) fn make_key(&self, owner: Owner) -> Result<SealingKey, StoreError> {
+    pub(crate) fn make_key(&self, owner: Owner) -> Result<(), StoreError> {
         let path = &self.key;
         make_directory(path, 0o755)?;
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
@@ -75,8 +79,7 @@ impl Location {
         let mut file = create_new(path, 0o640)?;
         fchown(&file, None, Some(owner.gid)).map_err(StoreError::file("set the group of", path))?;
         file.write_all(&*bytes).and_then(|()| file.sync_all()).map_err(StoreError::file("write", path))?;
-        sync_directory(path)?;
-        Ok(SealingKey::new(&bytes))
+        sync_directory(path)
     }
 
     /// Makes an empty database file that belongs to the service alone. SQLite gives its companions the
@@ -86,10 +89,19 @@ impl Location {
         make_directory(path, 0o700)?;
         let directory = parent(path);
         let handle = File::open(directory).map_err(StoreError::file("open", directory))?;
-        fchown(&handle, Some(owner.uid), Some(owner.gid)).map_err(StoreError::file("give away", directory))?;
+        fchown(&handle, Some(owner.uid), Some(owner.gid))
+            .map_err(StoreError::file("give away", directory))?;
         let file = create_new(path, 0o600)?;
         fchown(&file, Some(owner.uid), Some(owner.gid)).map_err(StoreError::file("give away", path))?;
         sync_directory(path)
+    }
+
+    /// Removes the files of a store that could not be made whole.
+    pub(crate) fn remove(&self) {
+        for path in [&self.database, &self.key] {
+            // What was not made cannot be removed, and a failure has been reported already.
+            let _ = fs::remove_file(path);
+        }
     }
 
     /// Checks that the database is a file that only its owner can see, and says which file it is.
@@ -123,8 +135,14 @@ fn check_private(path: &Path, metadata: &fs::Metadata) -> Result<(), StoreError>
              may have read it, make new secrets"
         ));
     }
-    let trusted = metadata.uid() == 0 || metadata.uid() == geteuid().as_raw() || parent_owner(path) == Some(metadata.uid());
-    if trusted { Ok(()) } else { exposed(format!("belongs to uid {}, who has no business with it", metadata.uid())) }
+    let trusted = metadata.uid() == 0
+        || metadata.uid() == geteuid().as_raw()
+        || parent_owner(path) == Some(metadata.uid());
+    if trusted {
+        Ok(())
+    } else {
+        exposed(format!("belongs to uid {}, who has no business with it", metadata.uid()))
+    }
 }
 
 /// The database belongs to the owner of its directory, whoever opens it.
@@ -152,7 +170,7 @@ fn create_new(path: &Path, mode: u32) -> Result<File, StoreError> {
     let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     let file = file.map_err(StoreError::file("make", path))?;
     // Whatever the umask was.
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
+    file.set_permissions(fs::Permissions::from_mode(mode))
         .map_err(StoreError::file("set the mode of", path))?;
     Ok(file)
 }
@@ -160,8 +178,11 @@ fn create_new(path: &Path, mode: u32) -> Result<File, StoreError> {
 fn make_directory(file: &Path, mode: u32) -> Result<(), StoreError> {
     let directory = parent(file);
     match fs::DirBuilder::new().mode(mode).create(directory) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(StoreError::file("make", directory)(error)),
-        _ => Ok(()),
+        // Whatever the umask was.
+        Ok(()) => fs::set_permissions(directory, fs::Permissions::from_mode(mode))
+            .map_err(StoreError::file("set the mode of", directory)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StoreError::file("make", directory)(error)),
     }
 }
 

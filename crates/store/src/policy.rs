@@ -1,8 +1,8 @@
 //! The policy as it is kept: only what differs from the defaults.
 
 use rusqlite::Transaction;
-use twofa_core::policy::{self, KEYS, Policy};
 use twofa_core::Timestamp;
+use twofa_core::policy::{self, KEYS, Policy};
 
 use crate::database::Store;
 use crate::error::StoreError;
@@ -37,7 +37,8 @@ impl Store {
         Policy::from_settings(settings.iter().copied())?;
         self.write(|db| {
             let before = rows(db)?;
-            let changed: Vec<_> = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            let changed: Vec<_> =
+                settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
             // A stored setting that is broken can be set right, so only the new whole must read.
             let kept = before.iter().filter(|(key, _)| !changed.iter().any(|(new, _)| new == key));
             let after = parse(kept.chain(&changed))?;
@@ -53,7 +54,12 @@ impl Store {
             for change in &changes {
                 let detail = format!("{} from '{}' to '{}'", change.key, change.from, change.to);
                 let origin = Origin { actor, ..Origin::default() };
-                events::record(db, &Event { kind: EventKind::PolicyChanged, user: None, detail: Some(detail) }, &origin, now)?;
+                events::record(
+                    db,
+                    &Event { kind: EventKind::PolicyChanged, user: None, detail: Some(detail) },
+                    &origin,
+                    now,
+                )?;
             }
             Ok(changes)
         })
@@ -81,7 +87,6 @@ fn stored(rows: &[(String, String)], name: &str) -> String {
     row.unwrap_or_else(|| policy::find(name).map_or_else(String::new, |key| key.default.to_owned()))
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,7 +97,8 @@ mod tests {
     fn a_policy_changes_wholly_and_says_what_changed() {
         let bench = Bench::new();
         let store = bench.create();
-        let changes = store.change_policy([("mode", "mandatory"), ("lockout.after", "5")], 0, bench.now).unwrap();
+        let changes =
+            store.change_policy([("mode", "mandatory"), ("lockout.after", "5")], 0, bench.now).unwrap();
         let change = |key, from: &str, to: &str| Change { key, from: from.into(), to: to.into() };
         assert_eq!(changes, [change("mode", "disabled", "mandatory"), change("lockout.after", "10", "5")]);
         assert_eq!(store.policy().unwrap().mode, Mode::Mandatory);

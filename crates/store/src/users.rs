@@ -109,7 +109,13 @@ impl Store {
 
     /// Enrols an app whose first code was right. Nothing may be missing from it: from this commit on, the
     /// user needs it.
-    pub fn enrol_app(&self, account: &Account, new: &NewApp, origin: &Origin, now: Timestamp) -> Result<(), StoreError> {
+    pub fn enrol_app(
+        &self,
+        account: &Account,
+        new: &NewApp,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         self.write(|db| enrol(db, self.key(), account, new, origin, now))
     }
 
@@ -127,16 +133,29 @@ impl Store {
 
     /// Removes the app called `label`, and with the last app the backup codes, which cannot stand alone.
     /// Answers whether there was such an app.
-    pub fn remove_app(&self, account: &Account, label: &str, origin: &Origin, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn remove_app(
+        &self,
+        account: &Account,
+        label: &str,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         self.write(|db| {
             let Some(user) = find(db, account)? else { return Ok(false) };
             if db.execute("DELETE FROM app WHERE user = ?1 AND label = ?2", (user.id, label))? == 0 {
                 return Ok(false);
             }
             let detail = Some(format!("'{label}'"));
-            events::record(db, &Event { kind: EventKind::AppRemoved, user: Some(account), detail }, origin, now)?;
+            events::record(
+                db,
+                &Event { kind: EventKind::AppRemoved, user: Some(account), detail },
+                origin,
+                now,
+            )?;
             let left: bool =
-                db.query_one("SELECT EXISTS (SELECT 1 FROM app WHERE user = ?1)", [user.id], |row| row.get(0))?;
+                db.query_one("SELECT EXISTS (SELECT 1 FROM app WHERE user = ?1)", [user.id], |row| {
+                    row.get(0)
+                })?;
             if !left {
                 delete_backup_codes(db, &user, account, origin, now)?;
             }
@@ -169,7 +188,12 @@ impl Store {
     }
 
     /// Removes the backup codes. Answers whether there were any.
-    pub fn remove_backup_codes(&self, account: &Account, origin: &Origin, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn remove_backup_codes(
+        &self,
+        account: &Account,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         self.write(|db| match find(db, account)? {
             Some(user) => delete_backup_codes(db, &user, account, origin, now),
             None => Ok(false),
@@ -208,7 +232,12 @@ impl Store {
             };
             db.execute("UPDATE user SET failures = 0, locked_until = NULL WHERE id = ?1", [user.id])?;
             let detail = Some(format!("after {} wrong codes in a row", user.throttle.failures));
-            events::record(db, &Event { kind: EventKind::Unlocked, user: Some(account), detail }, origin, now)?;
+            events::record(
+                db,
+                &Event { kind: EventKind::Unlocked, user: Some(account), detail },
+                origin,
+                now,
+            )?;
             Ok(true)
         })
     }
@@ -221,18 +250,34 @@ impl Store {
             db.execute("DELETE FROM app WHERE user = ?1", [user.id])?;
             db.execute("DELETE FROM backup_set WHERE user = ?1", [user.id])?;
             db.execute("UPDATE user SET failures = 0, locked_until = NULL WHERE id = ?1", [user.id])?;
-            events::record(db, &Event { kind: EventKind::Reset, user: Some(account), detail: None }, origin, now)?;
+            events::record(
+                db,
+                &Event { kind: EventKind::Reset, user: Some(account), detail: None },
+                origin,
+                now,
+            )?;
             Ok(true)
         })
     }
 
     /// Removes everything known of `account` but what was logged. Answers whether there was anything.
-    pub fn remove_user(&self, account: &Account, origin: &Origin, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn remove_user(
+        &self,
+        account: &Account,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         self.write(|db| {
-            if db.execute("DELETE FROM user WHERE name = ?1 AND uid = ?2", (&account.name, account.uid))? == 0 {
+            if db.execute("DELETE FROM user WHERE name = ?1 AND uid = ?2", (&account.name, account.uid))? == 0
+            {
                 return Ok(false);
             }
-            events::record(db, &Event { kind: EventKind::UserRemoved, user: Some(account), detail: None }, origin, now)?;
+            events::record(
+                db,
+                &Event { kind: EventKind::UserRemoved, user: Some(account), detail: None },
+                origin,
+                now,
+            )?;
             Ok(true)
         })
     }
@@ -246,10 +291,15 @@ pub(crate) struct StoredUser {
 }
 
 pub(crate) fn find(db: &Transaction<'_>, account: &Account) -> Result<Option<StoredUser>, StoreError> {
-    let mut statement =
-        db.prepare_cached("SELECT id, required, failures, locked_until FROM user WHERE name = ?1 AND uid = ?2")?;
+    let mut statement = db.prepare_cached(
+        "SELECT id, required, failures, locked_until FROM user WHERE name = ?1 AND uid = ?2",
+    )?;
     let stored = statement.query_row((&account.name, account.uid), |row| {
-        Ok(StoredUser { id: row.get(0)?, required: row.get(1)?, throttle: throttle(row.get(2)?, row.get(3)?) })
+        Ok(StoredUser {
+            id: row.get(0)?,
+            required: row.get(1)?,
+            throttle: throttle(row.get(2)?, row.get(3)?),
+        })
     });
     Ok(stored.optional()?)
 }
@@ -334,7 +384,12 @@ fn delete_backup_codes(
 }
 
 impl StoredUser {
-    pub(crate) fn load(&self, db: &Transaction<'_>, key: &SealingKey, account: &Account) -> Result<User, StoreError> {
+    pub(crate) fn load(
+        &self,
+        db: &Transaction<'_>,
+        key: &SealingKey,
+        account: &Account,
+    ) -> Result<User, StoreError> {
         Ok(User {
             required: self.required,
             throttle: self.throttle,
@@ -343,7 +398,12 @@ impl StoredUser {
         })
     }
 
-    fn apps(&self, db: &Transaction<'_>, key: &SealingKey, account: &Account) -> Result<Vec<EnrolledApp>, StoreError> {
+    fn apps(
+        &self,
+        db: &Transaction<'_>,
+        key: &SealingKey,
+        account: &Account,
+    ) -> Result<Vec<EnrolledApp>, StoreError> {
         let mut statement = db.prepare_cached(
             "SELECT id, label, period, algorithm, digits, key, used, enrolled_at FROM app WHERE user = ?1 ORDER BY id",
         )?;
@@ -356,7 +416,8 @@ impl StoredUser {
     }
 
     fn backup(&self, db: &Transaction<'_>) -> Result<Option<BackupSet>, StoreError> {
-        let mut statement = db.prepare_cached("SELECT salt, memory_kib, passes FROM backup_set WHERE user = ?1")?;
+        let mut statement =
+            db.prepare_cached("SELECT salt, memory_kib, passes FROM backup_set WHERE user = ?1")?;
         let set = statement.query_row([self.id], |row| {
             let cost = Cost { memory_kib: row.get(1)?, passes: row.get(2)? };
             Ok(BackupSet { salt: row.get(0)?, cost, unused: Vec::new() })
@@ -371,10 +432,16 @@ impl StoredUser {
 fn enrolled_app(row: &Row<'_>, key: &SealingKey, account: &Account) -> Result<EnrolledApp, StoreError> {
     let damaged = |what: String| StoreError::Damaged(format!("an app of {} {what}", account.name));
     let id = row.get(0)?;
-    let movement = row.get::<_, Option<u32>>(2)?.map_or(Movement::Counter, |period| Movement::Time { period });
-    let algorithm: Algorithm = row.get_ref(3)?.as_str().ok().and_then(|name| name.parse().ok()).ok_or_else(|| damaged("has an unknown algorithm".to_owned()))?;
-    let parameters =
-        Parameters::new(movement, algorithm, row.get(4)?).map_err(|bad| damaged(format!("is impossible: {bad}")))?;
+    let movement =
+        row.get::<_, Option<u32>>(2)?.map_or(Movement::Counter, |period| Movement::Time { period });
+    let algorithm: Algorithm = row
+        .get_ref(3)?
+        .as_str()
+        .ok()
+        .and_then(|name| name.parse().ok())
+        .ok_or_else(|| damaged("has an unknown algorithm".to_owned()))?;
+    let parameters = Parameters::new(movement, algorithm, row.get(4)?)
+        .map_err(|bad| damaged(format!("is impossible: {bad}")))?;
     let sealed = row.get_ref(5)?.as_blob().map_err(|_| damaged("has no key".to_owned()))?;
     let bytes = key.open(place(id, account), sealed)?;
     let key = Key::new(bytes.to_vec()).map_err(|bad| damaged(format!("has a bad key: {bad}")))?;
@@ -539,7 +606,12 @@ mod tests {
             store.enrol_app(&account, &app("phone"), &origin(), bench.now).unwrap();
         }
         let mut names = Vec::new();
-        store.users(|user| { names.push(user.account.name); names.len() < 2 }).unwrap();
+        store
+            .users(|user| {
+                names.push(user.account.name);
+                names.len() < 2
+            })
+            .unwrap();
         assert_eq!(names, ["alice", "bob"]);
     }
 }

@@ -24,7 +24,7 @@ struct Row<'a> {
     detail: Option<&'a str>,
 }
 
-pub(crate) fn run(user: Option<String>, last: Option<u32>, output: &Output) -> Result<(), Failure> {
+pub(crate) fn run(user: Option<String>, last: Option<u32>, output: Output) -> Result<(), Failure> {
     if !session::is_root() {
         return Err(Failure::only_root("see the log"));
     }

@@ -29,7 +29,9 @@ fn standing(standing: Standing) -> Value {
         Standing::Off => Value::Text("off".to_owned()),
         Standing::Pending => Value::Warning("pending: must enrol".to_owned()),
         Standing::Enabled => Value::Good("enabled".to_owned()),
-        Standing::LockedUntil(until) => Value::Bad(format!("locked until {}", moment(Timestamp::from_unix(until)))),
+        Standing::LockedUntil(until) => {
+            Value::Bad(format!("locked until {}", moment(Timestamp::from_unix(until))))
+        }
         Standing::Locked => Value::Bad("locked until unlocked".to_owned()),
     }
 }

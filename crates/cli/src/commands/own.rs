@@ -32,7 +32,7 @@ struct AppRecord {
     enrolled_at: String,
 }
 
-pub(crate) fn status(user: Option<String>, output: &Output) -> Result<(), Failure> {
+pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Failure> {
     let report = report(user)?;
     let record = Record {
         user: report.user.clone(),
@@ -41,11 +41,15 @@ pub(crate) fn status(user: Option<String>, output: &Output) -> Result<(), Failur
         locked_until: locked_until(report.standing),
         required: report.required,
         failures: report.failures,
-        apps: report.apps.iter().map(|app| AppRecord {
-            label: app.label.clone(),
-            parameters: app.parameters.clone(),
-            enrolled_at: rfc3339(Timestamp::from_unix(app.enrolled_at)),
-        }).collect(),
+        apps: report
+            .apps
+            .iter()
+            .map(|app| AppRecord {
+                label: app.label.clone(),
+                parameters: app.parameters.clone(),
+                enrolled_at: rfc3339(Timestamp::from_unix(app.enrolled_at)),
+            })
+            .collect(),
         backup_codes_left: report.backup_codes_left,
     };
     output.object(&record, |out| show(&report, out))
@@ -81,7 +85,7 @@ pub(crate) fn remove(method: String, user: Option<String>) -> Result<(), Failure
     Ok(writeln!(io::stdout(), "{removed}")?)
 }
 
-pub(crate) fn codes(new: bool, user: Option<String>, output: &Output) -> Result<(), Failure> {
+pub(crate) fn codes(new: bool, user: Option<String>, output: Output) -> Result<(), Failure> {
     if new {
         session::carry_out(Request::NewBackupCodes { user: session::user(user)? })?;
         return Ok(());

@@ -11,20 +11,24 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::{output, session};
 
-pub(crate) fn run(command: &Policy, output: &Output) -> Result<(), Failure> {
+pub(crate) fn run(command: &Policy, output: Output) -> Result<(), Failure> {
     match command {
         Policy::Show => show(output),
         Policy::Set { settings } => set(settings),
     }
 }
 
-fn show(output: &Output) -> Result<(), Failure> {
+fn show(output: Output) -> Result<(), Failure> {
     if !session::is_root() {
         return Err(Failure::only_root("see the policy"));
     }
     let policy = session::open()?.store().policy()?;
     let object: BTreeMap<_, _> = KEYS.iter().map(|key| (key.name, key.value(&policy))).collect();
     output.object(&object, |out| {
+        if !output.is_terminal() {
+            // What 'policy set' takes.
+            return KEYS.iter().try_for_each(|key| writeln!(out, "{}={}", key.name, key.value(&policy)));
+        }
         let mut table = output::table(&["SETTING", "VALUE", "MEANING"]);
         for key in &KEYS {
             let value = key.value(&policy);

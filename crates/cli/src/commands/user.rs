@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::output::{Output, Value};
 use crate::session;
 
-pub(crate) fn run(command: &User, output: &Output) -> Result<(), Failure> {
+pub(crate) fn run(command: &User, output: Output) -> Result<(), Failure> {
     if !session::is_root() {
         return Err(Failure::only_root("administer users"));
     }
@@ -22,15 +22,21 @@ pub(crate) fn run(command: &User, output: &Output) -> Result<(), Failure> {
         User::List => list(output),
         User::Show { name } => own::status(Some(name.clone()), output),
         User::Require { name } => require(name),
-        User::Release { name } => change(name, "No second factor was required of", "No longer required of", |broker, account| {
-            broker.store().set_required(account, false, &origin(), clock::now())
-        }),
-        User::Unlock { name } => change(name, "There was nothing to unlock for", "Unlocked", |broker, account| {
-            broker.store().unlock(account, &origin(), clock::now())
-        }),
-        User::Reset { name } => change(name, "Nothing was enrolled for", "Removed every method of", |broker, account| {
-            broker.store().reset(account, &origin(), clock::now())
-        }),
+        User::Release { name } => {
+            change(name, "No second factor was required of", "No longer required of", |broker, account| {
+                broker.store().set_required(account, false, &origin(), clock::now())
+            })
+        }
+        User::Unlock { name } => {
+            change(name, "There was nothing to unlock for", "Unlocked", |broker, account| {
+                broker.store().unlock(account, &origin(), clock::now())
+            })
+        }
+        User::Reset { name } => {
+            change(name, "Nothing was enrolled for", "Removed every method of", |broker, account| {
+                broker.store().reset(account, &origin(), clock::now())
+            })
+        }
         User::Remove { name } => remove(name),
     }
 }
@@ -48,11 +54,12 @@ struct Row<'a> {
     backup_codes_left: u32,
 }
 
-fn list(output: &Output) -> Result<(), Failure> {
+fn list(output: Output) -> Result<(), Failure> {
     let broker = session::open()?;
     let policy = broker.store().policy()?;
     let now = clock::now();
-    let mut listing = output.listing(&["USER", "UID", "STATUS", "REQUIRED", "APPS", "BACKUP CODES", "FAILURES"]);
+    let mut listing =
+        output.listing(&["USER", "UID", "STATUS", "REQUIRED", "APPS", "BACKUP CODES", "FAILURES"]);
     let mut written = Ok(());
     broker.store().users(|user| {
         written = list_one(&user, &policy, now, &mut listing);
@@ -62,7 +69,12 @@ fn list(output: &Output) -> Result<(), Failure> {
     listing.end("No users yet. They come with 'twofa enrol app' or 'twofa user require'.")
 }
 
-fn list_one(user: &UserRow, policy: &Policy, now: Timestamp, listing: &mut crate::output::Listing) -> io::Result<()> {
+fn list_one(
+    user: &UserRow,
+    policy: &Policy,
+    now: Timestamp,
+    listing: &mut crate::output::Listing,
+) -> io::Result<()> {
     let stands = manage::standing(user.status(policy, now));
     let row = Row {
         user: &user.account.name,
@@ -88,11 +100,17 @@ fn list_one(user: &UserRow, policy: &Policy, now: Timestamp, listing: &mut crate
 }
 
 fn require(name: &str) -> Result<(), Failure> {
-    change(name, "A second factor was required already of", "A second factor is now required of", |broker, account| {
-        broker.store().set_required(account, true, &origin(), clock::now())
-    })?;
+    change(
+        name,
+        "A second factor was required already of",
+        "A second factor is now required of",
+        |broker, account| broker.store().set_required(account, true, &origin(), clock::now()),
+    )?;
     if session::open()?.store().policy()?.mode == twofa_core::Mode::Disabled {
-        writeln!(io::stderr(), "warning: the policy is disabled, so nobody is asked; see 'twofa policy set mode=optional'")?;
+        writeln!(
+            io::stderr(),
+            "warning: the policy is disabled, so nobody is asked; see 'twofa policy set mode=optional'"
+        )?;
     }
     Ok(())
 }

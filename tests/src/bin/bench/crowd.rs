@@ -11,6 +11,10 @@ use crate::timing::put_into;
 /// So many at once, each of them with so many codes.
 const CROWDS: [(usize, usize); 3] = [(1, 2), (8, 4), (64, 12)];
 
+/// How often somebody logs in before a broker is called warm: SQLite's log of writes (WAL) has grown to its full size by
+/// then, a thousand pages of which a login takes six, and is written from its beginning again.
+const WARM_UP: usize = 300;
+
 /// What was measured of so many at once.
 #[derive(Debug)]
 pub struct Row {
@@ -40,9 +44,10 @@ pub struct Crowd {
 pub fn measure(machine: &Machine, people: &[Person], rounds: usize, progress: &dyn Fn(&str)) -> Crowd {
     let (tokens, apps) = people.split_at(people.len() / 2);
     let turns: usize = CROWDS.iter().map(|(_, turns)| turns).sum();
-    let mut codes: Vec<_> = tokens.iter().map(|person| person.codes(Some(0), turns * rounds).into_iter()).collect();
-    let row = |codes| move |at_once| Row { at_once, codes, rates: Vec::new(), times: Vec::new() };
-    let mut rows: Vec<Row> = CROWDS.iter().map(|(at_once, _)| *at_once).map(row("HOTP")).collect();
+    let mut codes: Vec<_> =
+        tokens.iter().map(|person| person.codes(Some(0), turns * rounds).into_iter()).collect();
+    let row = |at_once, codes| Row { at_once, codes, rates: Vec::new(), times: Vec::new() };
+    let mut rows: Vec<Row> = CROWDS.iter().map(|(at_once, _)| row(*at_once, "HOTP")).collect();
     for round in 1..=rounds {
         progress(&format!("logging in {turns} times {} users at once, {round} of {rounds}", tokens.len()));
         for (row, (_, turns)) in rows.iter_mut().zip(CROWDS) {
@@ -51,7 +56,7 @@ pub fn measure(machine: &Machine, people: &[Person], rounds: usize, progress: &d
         }
     }
     // This step's code and the next one's are good for half a minute at least.
-    let mut by_time = row("TOTP")(CROWDS[CROWDS.len() - 1].0);
+    let mut by_time = row(CROWDS[CROWDS.len() - 1].0, "TOTP");
     let codes: Vec<_> = apps.iter().map(|person| person.codes(None, 2)).collect();
     by_time.attempt(machine, apps.iter().zip(codes));
     rows.push(by_time);
@@ -59,16 +64,31 @@ pub fn measure(machine: &Machine, people: &[Person], rounds: usize, progress: &d
     Crowd { rows, logins }
 }
 
+/// Lets `forerunner`, who has a token that counts, log in until the broker of `machine` is warm.
+pub fn warm_up(machine: &Machine, forerunner: &Person) {
+    log_in(machine, 1, [(forerunner, forerunner.codes(Some(0), WARM_UP))].into_iter());
+}
+
 impl Row {
     fn attempt<'a>(&mut self, machine: &Machine, people: impl Iterator<Item = (&'a Person, Vec<String>)>) {
-        let lines: Vec<_> =
-            people.map(|(person, codes)| format!("{} {}", person.account.name, codes.join(" "))).collect();
-        let command = format!("{} --inside crowd {}", put_into(machine), self.at_once);
-        let output = machine.run_with_input(&command, &lines.join("\n")).ok();
-        let mut times = output.stdout.lines().map(|line| Duration::from_nanos(line.parse().expect("nanoseconds")));
-        let whole = times.next().expect("the time of all");
-        let times: Vec<f64> = times.map(milliseconds).collect();
-        self.rates.push(times.len() as f64 / whole.as_secs_f64());
-        self.times.extend(times);
+        let (whole, times) = log_in(machine, self.at_once, people);
+        let logins = u32::try_from(times.len()).expect("thousands");
+        self.rates.push(f64::from(logins) / whole.as_secs_f64());
+        self.times.extend(times.into_iter().map(milliseconds));
     }
+}
+
+/// Lets everybody log in with each of their codes, and says how long it took altogether and each time.
+fn log_in<'a>(
+    machine: &Machine,
+    at_once: usize,
+    people: impl Iterator<Item = (&'a Person, Vec<String>)>,
+) -> (Duration, Vec<Duration>) {
+    let lines: Vec<_> =
+        people.map(|(person, codes)| format!("{} {}", person.account.name, codes.join(" "))).collect();
+    let command = format!("{} --inside crowd {at_once}", put_into(machine));
+    let output = machine.run_with_input(&command, &lines.join("\n")).ok();
+    let mut times =
+        output.stdout.lines().map(|line| Duration::from_nanos(line.parse().expect("nanoseconds")));
+    (times.next().expect("the time of all"), times.collect())
 }

@@ -26,7 +26,10 @@ mod tests {
 
     #[test]
     fn half_of_the_values_do_not_exceed_the_median() {
-        assert_eq!([median(&[]), median(&[7.0]), median(&[9.0, 1.0, 5.0])].map(f64::to_bits), [0.0, 7.0, 5.0].map(f64::to_bits));
+        assert_eq!(
+            [median(&[]), median(&[7.0]), median(&[9.0, 1.0, 5.0])].map(f64::to_bits),
+            [0.0, 7.0, 5.0].map(f64::to_bits)
+        );
     }
 
     #[test]

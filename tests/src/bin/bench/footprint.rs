@@ -24,7 +24,8 @@ pub struct Footprint {
 
 /// Looks at the module installed in `machine` and at its broker.
 pub fn measure(machine: &Machine) -> Footprint {
-    let module = machine.run("find /usr/lib /usr/lib64 /lib64 -name pam_twofa.so -print -quit 2>/dev/null").stdout;
+    let module =
+        machine.run("find /usr/lib /usr/lib64 /lib64 -name pam_twofa.so -print -quit 2>/dev/null").stdout;
     let module = module.trim();
     let dynamic = machine.run(&format!("readelf -d {module}")).ok().stdout;
     let needed = dynamic.lines().filter(|line| line.contains("(NEEDED)"));
@@ -35,7 +36,9 @@ pub fn measure(machine: &Machine) -> Footprint {
     };
     Footprint {
         module: stripped(machine, module),
-        needed: needed.filter_map(|line| Some(line.split_once('[')?.1.split_once(']')?.0.to_owned())).collect(),
+        needed: needed
+            .filter_map(|line| Some(line.split_once('[')?.1.split_once(']')?.0.to_owned()))
+            .collect(),
         program: stripped(machine, "/usr/sbin/twofad"),
         resident: kibibytes("VmRSS"),
         peak: kibibytes("VmHWM"),

@@ -42,7 +42,11 @@ fn time(service: &str, user: &str, code: &str) -> io::Result<Duration> {
     drop(pamtester);
     let mut text = String::new();
     shown.read_to_string(&mut text)?;
-    if status.success() { Ok(time) } else { Err(io::Error::other(format!("{service} {user}: {status}: {text}"))) }
+    if status.success() {
+        Ok(time)
+    } else {
+        Err(io::Error::other(format!("{service} {user}: {status}: {text}")))
+    }
 }
 
 /// Reads lines `USER CODE…`, lets all of them log in through the broker with each of their codes, `at_once` of them at a
@@ -65,7 +69,8 @@ pub fn crowd(at_once: &str) -> ExitCode {
             .collect();
         start.wait();
         let begun = Instant::now();
-        let logins: Vec<_> = clients.into_iter().map(|client| client.join().expect("a login failed")).collect();
+        let logins: Vec<_> =
+            clients.into_iter().map(|client| client.join().expect("a login failed")).collect();
         (begun.elapsed(), logins)
     });
     println!("{}", time.as_nanos());

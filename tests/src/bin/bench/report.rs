@@ -49,15 +49,29 @@ impl Facts {
             ("processor", format!("{}, {cores} cores", processor.unwrap_or_else(|| "unknown".into()))),
             ("load before", others),
             ("kernel", read("/proc/sys/kernel/osrelease").trim().to_owned()),
-            ("disk", format!("{}, overlayfs on it; 4 KiB appended and synced in {:.3} ms", said("findmnt", &findmnt), sync_time(disk))),
-            ("peers", said("dpkg-query", &[&["--show", "--showformat=${Package} ${Version}  "], versions.as_slice()].concat())),
+            (
+                "disk",
+                format!(
+                    "{}, overlayfs on it; 4 KiB appended and synced in {:.3} ms",
+                    said("findmnt", &findmnt),
+                    sync_time(disk)
+                ),
+            ),
+            (
+                "peers",
+                said(
+                    "dpkg-query",
+                    &[&["--show", "--showformat=${Package} ${Version}  "], versions.as_slice()].concat(),
+                ),
+            ),
         ])
     }
 }
 
 /// What a program says, with single spaces.
 fn said(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().map(|output| output.stdout).unwrap_or_default();
+    let output =
+        Command::new(program).args(arguments).output().map(|output| output.stdout).unwrap_or_default();
     String::from_utf8_lossy(&output).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -103,9 +117,15 @@ impl Report {
         ratio("added, warm, to pam_oath's at 100 000 users", Stack::Warm(large), Stack::Oath(large), 0.05);
         ratio("added, warm, at 1 000 000 users to at 60", Stack::Warm(huge), Stack::Warm(small), 1.2);
 
-        let synced = self.timings.0.iter().filter(|it| matches!(it.stack, Stack::Warm(_) | Stack::Spawned(_)));
+        let synced =
+            self.timings.0.iter().filter(|it| matches!(it.stack, Stack::Warm(_) | Stack::Spawned(_)));
         let syncs = synced.map(|timing| timing.syncs).min().unwrap_or_default();
-        table.target("writes made durable before a login passes", syncs.to_string(), "≥ 1".into(), syncs >= 1);
+        table.target(
+            "writes made durable before a login passes",
+            syncs.to_string(),
+            "≥ 1".into(),
+            syncs >= 1,
+        );
         for row in self.crowd.rows.iter().filter(|row| row.at_once == 64) {
             let rate = median(&row.rates);
             let what = format!("verified logins a second, 64 at once, {}", row.codes);
@@ -136,7 +156,8 @@ impl Report {
     }
 
     fn many_logins(&self) -> Table {
-        let mut table = Table::new(&["at once", "codes", "logins", "a second", "median ms", "90 % ms", "longest ms"]);
+        let mut table =
+            Table::new(&["at once", "codes", "logins", "a second", "median ms", "90 % ms", "longest ms"]);
         for row in &self.crowd.rows {
             table.row(vec![
                 row.at_once.to_string(),
@@ -179,6 +200,7 @@ const METHOD: &str = "\
   RATE_LIMIT 3 30, WINDOW_SIZE 3), pam_oath a `usersfile` with TOTP lines (`window=5 digits=6`), ours one store.
 - `syncs` are the fsync, fdatasync and similar calls of one login, counted with strace in a login of its own. What a
   module without any has written, a power cut takes back: the code can then be used again.
+- A broker is warm when 300 logins have gone through it. What a spawned one costs is a whole process for each login.
 - Everybody in the stores has a key of their own; the users who log in stand at even distances between the others.
 - Many at once are threads of one process that speak to the broker as the module does, on the same cores as the
   broker; {CROWD} users, each login verified and its use durable, one that is refused ends the benchmark. Those with HOTP
@@ -205,18 +227,27 @@ impl Table {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.0.first().map_or(0, Vec::len);
-        let width = |column: usize| self.0.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+        let width =
+            |column: usize| self.0.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
         let widths: Vec<usize> = (0..columns).map(width).collect();
         for (i, row) in self.0.iter().enumerate() {
             let mut line = String::from("|");
             for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
                 // Words to the left, numbers to the right.
-                let _ = if column == 0 { write!(line, " {cell:<width$} |") } else { write!(line, " {cell:>width$} |") };
+                let _ = if column == 0 {
+                    write!(line, " {cell:<width$} |")
+                } else {
+                    write!(line, " {cell:>width$} |")
+                };
             }
             writeln!(f, "{line}")?;
             if i == 0 {
                 let rule = |(column, width): (usize, &usize)| {
-                    if column == 0 { format!(" {} |", "-".repeat(*width)) } else { format!(" {}: |", "-".repeat(width.saturating_sub(1))) }
+                    if column == 0 {
+                        format!(" {} |", "-".repeat(*width))
+                    } else {
+                        format!(" {}: |", "-".repeat(width.saturating_sub(1)))
+                    }
                 };
                 writeln!(f, "|{}", widths.iter().enumerate().map(rule).collect::<String>())?;
             }

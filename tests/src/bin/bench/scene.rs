@@ -9,7 +9,7 @@ use twofa_e2e::Machine;
 use twofa_store::Location;
 
 use crate::people::People;
-use crate::stores;
+use crate::{crowd, stores};
 
 /// A stack that is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,9 @@ impl Stack {
         match self {
             Self::Empty => String::new(),
             Self::Google => "auth required pam_google_authenticator.so\n".into(),
-            Self::Oath(size) => format!("auth required pam_oath.so usersfile={} window=5 digits=6\n", oath_path(size)),
+            Self::Oath(size) => {
+                format!("auth required pam_oath.so usersfile={} window=5 digits=6\n", oath_path(size))
+            }
             Self::Warm(_) | Self::Spawned(_) => "auth required pam_twofa.so\n".into(),
         }
     }
@@ -90,10 +92,12 @@ impl Scene {
         for &size in sizes {
             progress(&format!("enrolling {} users", grouped(size)));
             let folder = tempfile::tempdir_in(disk).expect("a folder for a store");
-            let store = stores::fill(folder.path(), size, &people.timed);
+            let forerunner = &people.crowd[0];
+            let store = stores::fill(folder.path(), size, &people.timed, forerunner);
             spawned.push((size, with_store(machine(disk, people), &store)));
             let running = with_store(machine(disk, people), &store);
             running.start_broker();
+            crowd::warm_up(&running, forerunner);
             warm.push((size, running));
         }
         let folder = tempfile::tempdir_in(disk).expect("a folder for a store");
@@ -142,8 +146,9 @@ fn with_store(machine: Machine, store: &Location) -> Machine {
     let Location { database, key } = Location::default();
     for (from, to) in [(&store.database, database), (&store.key, key)] {
         let to = machine.host_path(to.to_str().expect("a path of ASCII"));
-        let copied = fs::File::open(from)
-            .and_then(|mut from| io::copy(&mut from, &mut fs::OpenOptions::new().write(true).truncate(true).open(&to)?));
+        let copied = fs::File::open(from).and_then(|mut from| {
+            io::copy(&mut from, &mut fs::OpenOptions::new().write(true).truncate(true).open(&to)?)
+        });
         copied.expect("a store can be copied");
     }
     machine

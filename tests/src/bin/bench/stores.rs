@@ -19,12 +19,18 @@ const BATCH: usize = 10_000;
 /// People who exist in the store alone have uids from here on.
 const FIRST_UID: usize = 1_000_000;
 
-/// Makes a store of ours in `folder` with `size` people, those in `timed` among them.
-pub fn fill(folder: &Path, size: usize, timed: &[Person]) -> Location {
+/// Makes a store of ours in `folder` with `size` people, those in `timed` among them, and with `forerunner` besides, who
+/// has a token that counts.
+pub fn fill(folder: &Path, size: usize, timed: &[Person], forerunner: &Person) -> Location {
     let (store, location) = create(folder);
-    let mut people = enrolled(size, timed).map(|(account, key)| (account, app(key, Parameters::default()))).peekable();
+    let first = (forerunner.account.clone(), app(forerunner.key.clone(), counting()));
+    store.enrol_many([first], &Origin::default(), now()).expect("they can be enrolled");
+    let mut people =
+        enrolled(size, timed).map(|(account, key)| (account, app(key, Parameters::default()))).peekable();
     while people.peek().is_some() {
-        store.enrol_many(people.by_ref().take(BATCH), &Origin::default(), now()).expect("they can be enrolled");
+        store
+            .enrol_many(people.by_ref().take(BATCH), &Origin::default(), now())
+            .expect("they can be enrolled");
     }
     location
 }
@@ -33,8 +39,7 @@ pub fn fill(folder: &Path, size: usize, timed: &[Person]) -> Location {
 pub fn fill_with_crowd(folder: &Path, crowd: &[Person]) -> Location {
     let (store, location) = create(folder);
     let (tokens, apps) = crowd.split_at(crowd.len() / 2);
-    let counting = Parameters::new(Movement::Counter, Algorithm::Sha1, 6).expect("RFC 4226");
-    for (people, parameters) in [(tokens, counting), (apps, Parameters::default())] {
+    for (people, parameters) in [(tokens, counting()), (apps, Parameters::default())] {
         let enrolled = people.iter().map(|it| (it.account.clone(), app(it.key.clone(), parameters)));
         store.enrol_many(enrolled, &Origin::default(), now()).expect("they can be enrolled");
     }
@@ -71,6 +76,11 @@ fn enrolled(size: usize, timed: &[Person]) -> impl Iterator<Item = (Account, Key
         let name = format!("{}x{position:07}", person.account.name);
         (Account { name, uid: u32::try_from(FIRST_UID + position).unwrap() }, random_key())
     })
+}
+
+/// How a token counts (RFC 4226).
+fn counting() -> Parameters {
+    Parameters::new(Movement::Counter, Algorithm::Sha1, 6).expect("RFC 4226 allows that")
 }
 
 fn app(key: Key, parameters: Parameters) -> NewApp {

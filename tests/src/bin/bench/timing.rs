@@ -42,13 +42,20 @@ impl Timings {
     /// What `stack` adds to the empty stack in milliseconds: the median of the differences in each round.
     pub fn added(&self, stack: Stack) -> Option<f64> {
         let (empty, whole) = (self.of(Stack::Empty)?, self.of(stack)?);
-        let differences: Vec<f64> = whole.times.iter().zip(&empty.times).map(|(it, empty)| it - empty).collect();
+        let differences: Vec<f64> =
+            whole.times.iter().zip(&empty.times).map(|(it, empty)| it - empty).collect();
         Some(median(&differences))
     }
 }
 
 /// Times all stacks, `rounds` times, each round with one code of one person for all of them.
-pub fn measure(scene: &Scene, people: &People, rounds: usize, disk: &Path, progress: &dyn Fn(&str)) -> Timings {
+pub fn measure(
+    scene: &Scene,
+    people: &People,
+    rounds: usize,
+    disk: &Path,
+    progress: &dyn Fn(&str),
+) -> Timings {
     let stacks = scene.stacks();
     let mut stopwatches: Vec<_> = stacks.iter().map(|(_, machine)| Stopwatch::start(machine)).collect();
     let mut timings: Vec<_> =
