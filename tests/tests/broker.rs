@@ -14,7 +14,7 @@ fn machine() -> (Machine, Authenticator) {
     (machine, phone)
 }
 
-fn at_the_prompt<'a>(machine: &'a Machine) -> Terminal {
+fn at_the_prompt(machine: &Machine) -> Terminal {
     let mut terminal = machine.terminal(LOGIN);
     terminal.expect(CODE_PROMPT);
     terminal.expect(": ");

@@ -107,9 +107,9 @@ mod tests {
 
     #[test]
     fn owners_change_nothing_without_a_code() {
+        use Permission::{AfterCode, Granted};
         let alice = Account { name: "alice".into(), uid: 1000 };
         let permissions: Vec<_> = requests().iter().map(|r| Peer { uid: 1000 }.may(r, &alice)).collect();
-        use Permission::{AfterCode, Granted};
         assert_eq!(permissions, [Granted, Granted, Granted, AfterCode, AfterCode, AfterCode]);
     }
 

@@ -54,16 +54,16 @@ fn time(service: &str, user: &str, code: &str) -> io::Result<Duration> {
 pub fn crowd(at_once: &str) -> ExitCode {
     let lines: Vec<String> = io::stdin().lines().map_while(Result::ok).collect();
     let at_once: usize = at_once.parse().expect("a number");
-    let start = Barrier::new(at_once + 1);
+    let start = &Barrier::new(at_once + 1);
     let (time, logins) = thread::scope(|scope| {
         let clients: Vec<_> = (0..at_once)
             .map(|first| {
                 // Nobody is in two places at once: codes of one person must come in their order.
                 let people: Vec<Vec<&str>> =
                     lines.iter().skip(first).step_by(at_once).map(|line| line.split(' ').collect()).collect();
-                scope.spawn(|| {
+                scope.spawn(move || {
                     start.wait();
-                    log_in_by_turns(people)
+                    log_in_by_turns(&people)
                 })
             })
             .collect();
@@ -81,11 +81,11 @@ pub fn crowd(at_once: &str) -> ExitCode {
 }
 
 /// Everybody with the first code, then everybody with the second, and so on.
-fn log_in_by_turns(people: Vec<Vec<&str>>) -> Vec<Duration> {
+fn log_in_by_turns(people: &[Vec<&str>]) -> Vec<Duration> {
     let turns = people.iter().map(Vec::len).max().unwrap_or_default();
     let mut times = Vec::new();
     for turn in 1..turns {
-        for person in &people {
+        for person in people {
             let start = Instant::now();
             log_in(person[0], person[turn]).unwrap_or_else(|error| panic!("{}: {error}", person[0]));
             times.push(start.elapsed());
