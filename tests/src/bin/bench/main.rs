@@ -68,10 +68,11 @@ fn measure(plan: Plan) {
     let start = Instant::now();
     let progress = |what: &str| eprintln!("[{:3} s] {what}", start.elapsed().as_secs());
 
-    let facts = Facts::gather(disk.path());
+    let load = report::load();
     let people = People::make();
     let scene = Scene::make(plan.sizes, disk.path(), &people, &progress);
     let timings = timing::measure(&scene, &people, plan.rounds, disk.path(), &progress);
+    let facts = Facts::gather(disk.path(), &load);
     let crowd = crowd::measure(&scene.crowd, &people.crowd, plan.crowds, &progress);
     let footprint = footprint::measure(&scene.crowd);
     progress("done");
