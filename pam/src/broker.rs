@@ -1,20 +1,25 @@
 //! The way to the broker: its socket, and where that is dead and the caller is root, a broker of our own.
 
 use std::cell::Cell;
-use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fmt, fs};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{User, geteuid};
-use twofa_proto::{ChannelError, ClientEnd, FromBroker, FromClient, Request, SERVICE_USER, Secret, Stream};
+use twofa_proto::{
+    ChannelError, ClientEnd, FromBroker, FromClient, Request, SERVICE_USER, SOCKET, Secret, Stream,
+};
+use zeroize::Zeroizing;
 
 use crate::host::{Host, Level};
 use crate::sys;
@@ -32,14 +37,14 @@ pub const SOCKET_PATIENCE: Duration = Duration::from_secs(2);
 const MESSAGE_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a broker may take to end a conversation that we have broken off.
 const END_PATIENCE: Duration = Duration::from_secs(2);
-const REAP_INTERVAL: Duration = Duration::from_millis(1);
+/// Bytes read at once. Most messages fit, and those that come together come in one.
+const READ_AHEAD: usize = 512;
 
 /// A conversation with a broker that serves it.
 pub struct Broker {
     end: ClientEnd<Timed>,
     /// What it said at once, if that was more than that it serves us.
     first: Option<FromBroker>,
-    // Behind `end`: fields are dropped in this order, and it ends because the stream has ended.
     _session: Option<Session>,
 }
 
@@ -66,7 +71,7 @@ impl Broker {
     fn at_socket(path: &Path, request: Request) -> Result<Self, Dead> {
         let stream = Stream::connect(path, SOCKET_PATIENCE)?;
         let uid = stream.peer_uid()?;
-        if !may_be_the_broker(uid) {
+        if !may_be_the_broker(uid, path) {
             return Err(Dead::Impostor(uid));
         }
         Ok(Self::open(stream, request, SOCKET_PATIENCE)?)
@@ -81,8 +86,7 @@ impl Broker {
 
     /// Opens a conversation on a fresh connection and waits until the broker says that it is served.
     pub fn open(stream: Stream, request: Request, patience: Duration) -> Result<Self, ChannelError> {
-        let mut end =
-            ClientEnd::open(Timed { stream, until: Cell::new(Instant::now() + patience) }, request)?;
+        let mut end = ClientEnd::open(Timed::new(stream, Instant::now() + patience), request)?;
         let first = match end.receive()? {
             FromBroker::Accepted => None,
             other => Some(other),
@@ -163,9 +167,30 @@ impl fmt::Display for Dead {
     }
 }
 
-/// Root is there when systemd holds the socket for the broker.
-fn may_be_the_broker(uid: u32) -> bool {
-    uid == 0 || matches!(User::from_name(SERVICE_USER), Ok(Some(user)) if user.uid.as_raw() == uid)
+/// Whether a broker may run as `uid`: as root, who is there when systemd holds the socket, as the owner whom
+/// root gave the socket's directory, or as the service user.
+///
+/// The directory says so in two system calls where the name service may take longer than all the rest. It is
+/// asked at the built-in place only, because a directory made for something else says nothing about brokers:
+/// with `socket=` below somebody's home, its owner is not believed.
+fn may_be_the_broker(uid: u32, socket: &Path) -> bool {
+    uid == 0
+        || (socket == Path::new(SOCKET) && appointed(socket) == Some(uid))
+        || matches!(User::from_name(SERVICE_USER), Ok(Some(user)) if user.uid.as_raw() == uid)
+}
+
+/// The owner of the socket's directory, if only root can have made that theirs: what is above it belongs to
+/// root, and nobody else can write there. Not even with a sticky bit: anybody can make a directory in /tmp.
+fn appointed(socket: &Path) -> Option<u32> {
+    let directory = socket.parent()?;
+    let above = fs::symlink_metadata(directory.parent()?).ok().filter(is_kept_by_owner)?;
+    let directory = fs::symlink_metadata(directory).ok().filter(is_kept_by_owner)?;
+    (above.uid() == 0).then(|| directory.uid())
+}
+
+/// A real directory that nobody but its owner can write to (the group's bits also bound all ACL entries).
+fn is_kept_by_owner(found: &fs::Metadata) -> bool {
+    found.is_dir() && found.mode() & 0o022 == 0
 }
 
 /// A stream that gives up at a point in time, however little comes at once and however often a signal
@@ -173,21 +198,42 @@ fn may_be_the_broker(uid: u32) -> bool {
 struct Timed {
     stream: Stream,
     until: Cell<Instant>,
+    /// What was read last; a prompt may hold a key.
+    ahead: Zeroizing<[u8; READ_AHEAD]>,
+    /// The part of `ahead` that nobody has taken.
+    unread: Range<usize>,
+}
+
+impl Timed {
+    fn new(stream: Stream, until: Instant) -> Self {
+        Self { stream, until: Cell::new(until), ahead: Zeroizing::new([0; READ_AHEAD]), unread: 0..0 }
+    }
 }
 
 impl Read for Timed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let left = self.until.get().saturating_duration_since(Instant::now());
-            // Rounded up, lest the last millisecond be spent spinning.
-            let left = PollTimeout::try_from(left.as_millis() + u128::from(!left.is_zero()))
-                .map_err(|_| ErrorKind::InvalidInput)?;
-            match poll(&mut [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)], left) {
-                Ok(0) => return Err(ErrorKind::TimedOut.into()),
-                Ok(_) => return self.stream.read(buffer),
-                Err(Errno::EINTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+        if self.unread.is_empty() {
+            wait_for(&self.stream, PollFlags::POLLIN, self.until.get())?;
+            self.unread = 0..self.stream.read(&mut *self.ahead)?;
+        }
+        let taken = self.ahead.get(self.unread.clone()).unwrap_or_default().read(buffer)?;
+        self.unread.start += taken;
+        Ok(taken)
+    }
+}
+
+/// Waits for one of `events`, or a hang-up, on `file`.
+fn wait_for(file: &impl AsFd, events: PollFlags, until: Instant) -> io::Result<()> {
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        // Rounded up, lest the last millisecond be spent spinning.
+        let left = PollTimeout::try_from(left.as_millis() + u128::from(!left.is_zero()))
+            .map_err(|_| ErrorKind::InvalidInput)?;
+        match poll(&mut [PollFd::new(file.as_fd(), events)], left) {
+            Ok(0) => return Err(ErrorKind::TimedOut.into()),
+            Ok(_) => return Ok(()),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }
@@ -202,10 +248,12 @@ impl Write for Timed {
     }
 }
 
-/// A broker that serves one conversation, started here. When dropped it is waited for, so drop the stream
-/// to it first: that is its sign to end.
+/// A broker that serves one conversation, started here. When dropped it is told that the conversation is
+/// over, and waited for.
 struct Session {
     child: Child,
+    /// Our end of the stream.
+    stream: UnixStream,
     // Until `drop` has reaped the child.
     _sigchld: sys::DefaultSigchld,
 }
@@ -214,7 +262,7 @@ impl Session {
     fn start(program: &Path) -> io::Result<(Stream, Self)> {
         let (ours, theirs) = UnixStream::pair()?;
         let sigchld = sys::DefaultSigchld::hold()?;
-        let stream = Stream::from(ours);
+        let stream = Stream::from(ours.try_clone()?);
         stream.set_write_timeout(SOCKET_PATIENCE)?;
         let mut command = Command::new(program);
         // From su the real uid is the user's still, who could send it signals.
@@ -222,21 +270,19 @@ impl Session {
         command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
         sys::isolate(&mut command);
         // The command holds their end; both must be gone before the child's end can be noticed.
-        Ok((stream, Self { child: command.spawn()?, _sigchld: sigchld }))
+        Ok((stream, Self { child: command.spawn()?, stream: ours, _sigchld: sigchld }))
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let until = Instant::now() + END_PATIENCE;
-        while let Ok(None) = self.child.try_wait() {
-            if Instant::now() >= until {
-                let _ = self.child.kill();
-                let _ = self.child.wait();
-                return;
-            }
-            thread::sleep(REAP_INTERVAL);
-        }
+        // No more than an end of file to the broker, which may have something to write yet.
+        let _ = self.stream.shutdown(Shutdown::Write);
+        // The broker's end is its standard input, which closes when it has exited.
+        let _ = wait_for(&self.stream, PollFlags::empty(), Instant::now() + END_PATIENCE);
+        // Reaches only one that has not exited: it is late, or it has closed its standard input.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -245,12 +291,12 @@ mod tests {
     use super::*;
     use nix::sys::signal::{SigmaskHow, Signal, sigprocmask};
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-    use std::fs;
     use std::os::fd::AsRawFd;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
     use std::path::PathBuf;
     use std::sync::{Mutex, MutexGuard, PoisonError};
-    use twofa_proto::codec::CodecError;
+    use std::thread;
+    use twofa_proto::codec::{self, CodecError};
     use twofa_proto::{BrokerEnd, Done, Login, Verdict};
 
     fn request() -> Request {
@@ -309,9 +355,59 @@ mod tests {
     }
 
     #[test]
-    fn only_root_and_the_service_user_may_be_the_broker() {
-        assert!(may_be_the_broker(0));
-        assert!(!may_be_the_broker(65_534));
+    fn a_stranger_may_not_be_the_broker() {
+        for socket in [SOCKET, "/run/elsewhere.sock", "/tmp/twofad.sock", "/nonexistent/twofad.sock", "/"] {
+            assert!(may_be_the_broker(0, Path::new(socket)));
+            assert!(!may_be_the_broker(65_534, Path::new(socket)), "{socket}");
+        }
+    }
+
+    #[test]
+    fn a_directory_has_an_owner_appointed_by_root_only_if_nobody_else_could_have_made_or_changed_it() {
+        const SOMEBODY: u32 = 65_534;
+        if !is_root() {
+            return;
+        }
+        let above = tempfile::tempdir().unwrap();
+        let directory = above.path().join("twofa");
+        fs::create_dir(&directory).unwrap();
+        let socket = directory.join("twofad.sock");
+        let appointed_with = |modes: [u32; 2], owners: [u32; 2]| {
+            for (path, (mode, owner)) in
+                [above.path(), &directory].into_iter().zip(modes.into_iter().zip(owners))
+            {
+                chown(path, Some(owner), None).unwrap();
+                fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+            }
+            appointed(&socket)
+        };
+        assert_eq!(appointed_with([0o755, 0o755], [0, SOMEBODY]), Some(SOMEBODY));
+        assert_eq!(appointed_with([0o755, 0o755], [0, 0]), Some(0));
+        for modes in [[0o755, 0o775], [0o755, 0o757], [0o775, 0o755], [0o757, 0o755], [0o1777, 0o755]] {
+            assert_eq!(appointed_with(modes, [0, SOMEBODY]), None, "{modes:?}");
+        }
+        assert_eq!(appointed_with([0o755, 0o755], [SOMEBODY, SOMEBODY]), None);
+
+        assert!(appointed_with([0o755, 0o755], [0, SOMEBODY]).is_some());
+        symlink("twofa", above.path().join("link")).unwrap();
+        assert_eq!(appointed(&above.path().join("link/twofad.sock")), None);
+        assert_eq!(appointed(&above.path().join("nothing/twofad.sock")), None);
+    }
+
+    #[test]
+    fn messages_that_come_together_or_in_pieces_are_told_apart() {
+        let (client, mut broker) = UnixStream::pair().unwrap();
+        let texts = ["a", &"b".repeat(READ_AHEAD), &"c".repeat(3 * READ_AHEAD), "d"].map(str::to_owned);
+        let mut wire = Vec::new();
+        codec::write(&mut wire, &FromBroker::Accepted).unwrap();
+        for text in &texts {
+            codec::write(&mut wire, &FromBroker::Error(text.clone())).unwrap();
+        }
+        broker.write_all(&wire).unwrap();
+        let mut client = Broker::open(client.into(), request(), Duration::from_secs(5)).unwrap();
+        for text in texts {
+            assert_eq!(client.receive().unwrap(), FromBroker::Error(text));
+        }
     }
 
     /// One at a time: a child just forked holds the next script open for writing, which then cannot start.
@@ -423,6 +519,34 @@ mod tests {
         drop((stream, session));
         assert!(start.elapsed() >= END_PATIENCE && start.elapsed() < END_PATIENCE * 2);
         assert!(!Path::new(&format!("/proc/{pid}")).exists());
+    }
+
+    #[test]
+    fn a_started_broker_that_closes_its_input_and_stays_is_not_waited_for() {
+        if !is_root() {
+            return;
+        }
+        let program = StandIn::new("lingers", "exec sleep 1000 <&-");
+        let (stream, session) = Session::start(&program.0).unwrap();
+        let pid = session.child.id();
+        let start = Instant::now();
+        drop((stream, session));
+        assert!(start.elapsed() < END_PATIENCE, "{:?}", start.elapsed());
+        assert!(!Path::new(&format!("/proc/{pid}")).exists());
+    }
+
+    #[test]
+    fn a_started_broker_comes_to_its_own_end_and_can_say_so() {
+        if !is_root() {
+            return;
+        }
+        let done = std::env::temp_dir().join(format!("pam_twofa-{}-done", std::process::id()));
+        let script = format!("cat >/dev/null; sleep 0.1; echo written >&0; echo $? >{}", done.display());
+        let program = StandIn::new("writes", &script);
+        drop(Session::start(&program.0).unwrap());
+        let status = fs::read_to_string(&done).unwrap();
+        fs::remove_file(done).unwrap();
+        assert_eq!(status.trim(), "0");
     }
 
     #[test]

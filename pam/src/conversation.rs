@@ -131,10 +131,11 @@ fn conclude(host: &mut impl Host, user: &str, ending: Ending) -> Verdict {
     verdict
 }
 
-/// A line for the log. The address stands before the name, which a stranger chooses.
+/// A line for the log. The address stands before the name, which a stranger chooses. What is in quotes stays
+/// there: `Debug` escapes quotes, and whatever cannot be seen or turns the order of what can.
 fn line(outcome: &str, host: &impl Host, user: &str, why: &str) -> String {
     let remote_host = host.remote_host().unwrap_or_default();
-    format!("second factor {outcome}: rhost={remote_host:?} user={user:?}: {why}")
+    format!("second factor {outcome}: rhost={remote_host:?} user={user:?} why={why:?}")
 }
 
 fn converse<H: Host>(
@@ -437,7 +438,10 @@ mod tests {
         assert_eq!(login(&mut host, CodeComes::Alone, broker.reach()), PamResultCode::PAM_SUCCESS);
         assert_eq!(
             host.log,
-            [(Level::Info, r#"second factor passed: rhost="192.0.2.1" user="alice": the reason"#.to_owned())]
+            [(
+                Level::Info,
+                r#"second factor passed: rhost="192.0.2.1" user="alice" why="the reason""#.to_owned()
+            )]
         );
         let expected = Login {
             user: "alice".into(),
@@ -464,7 +468,7 @@ mod tests {
                 done(end, verdict);
             });
             assert_eq!(login(&mut host, CodeComes::Alone, broker.reach()), expected);
-            assert!(host.log_of(level).ends_with(": the reason"), "{:?}", host.log);
+            assert!(host.log_of(level).ends_with(r#" why="the reason""#), "{:?}", host.log);
         }
     }
 
@@ -473,7 +477,7 @@ mod tests {
         let mut host = host([Show(Tone::Error, UNAVAILABLE)]);
         let code = login(&mut host, CodeComes::Alone, nobody_there);
         assert_eq!(code, PamResultCode::PAM_AUTHINFO_UNAVAIL);
-        assert!(host.log_of(Level::Error).ends_with("user=\"alice\": no broker"));
+        assert!(host.log_of(Level::Error).ends_with(r#"user="alice" why="no broker""#));
     }
 
     #[test]
@@ -578,11 +582,22 @@ mod tests {
 
     #[test]
     fn a_name_cannot_forge_the_log() {
-        let mut host = host([Show(Tone::Error, UNAVAILABLE)]);
+        let mut host = host([]);
         host.user = Some("x\" rhost=\"9.9.9.9\n");
         host.user_later = "x\" rhost=\"9.9.9.9\n";
-        login(&mut host, CodeComes::Alone, nobody_there);
-        assert!(host.log_of(Level::Error).contains(r#"rhost="192.0.2.1" user="x\" rhost=\"9.9.9.9\n": "#));
+        let mut broker = broker(|end| {
+            // The broker names whom it does not know.
+            let why = "there is no account called 'x\" rhost=\"9.9.9.9\n\u{202e}\u{200b}\u{2028}'".to_owned();
+            end.send(&FromBroker::Done(Done::Login { verdict: Verdict::Denied, why })).unwrap();
+        });
+        login(&mut host, CodeComes::Alone, broker.reach());
+        assert_eq!(
+            host.log_of(Level::Notice),
+            concat!(
+                r#"second factor denied: rhost="192.0.2.1" user="x\" rhost=\"9.9.9.9\n" "#,
+                r#"why="there is no account called 'x\" rhost=\"9.9.9.9\n\u{202e}\u{200b}\u{2028}'""#
+            )
+        );
     }
 
     #[test]

@@ -33,7 +33,8 @@ pub trait Host {
     fn set_password(&mut self, password: &[u8]) -> bool;
     /// Asks; `None` when no answer comes back.
     fn prompt(&mut self, text: &str, echo: bool) -> Option<Typed>;
-    /// Shows a text. That it may not be seen is no failure.
+    /// Shows a text, or does not: an application that wants silence is spared [`Tone::Info`]. That it may not
+    /// be seen is no failure.
     fn show(&mut self, tone: Tone, text: &str);
     /// Notes on this PAM handle who has passed; nobody (`""`) at first.
     fn set_passed(&mut self, user: &str);
@@ -87,9 +88,7 @@ impl<'a> PamHost<'a> {
 
     fn send(&self, style: PamMessageStyle, text: &str) -> PamResult<Option<Typed>> {
         let conversation: Conv<'_> = self.handle.get_item()?.ok_or(PamResultCode::PAM_CONV_ERR)?;
-        // C text ends at a NUL. The text may hold a key.
-        let text: Zeroizing<String> = Zeroizing::new(text.chars().filter(|c| *c != '\0').collect());
-        let answer = conversation.send(style, &text)?;
+        let answer = conversation.send(style, &harmless(text))?;
         Ok(answer.map(|answer| Typed::new(answer.as_bytes().to_vec())))
     }
 }
@@ -129,13 +128,14 @@ impl Host for PamHost<'_> {
     }
 
     fn show(&mut self, tone: Tone, text: &str) {
-        if !self.silent {
-            let style = match tone {
-                Tone::Info => PAM_TEXT_INFO,
-                Tone::Error => PAM_ERROR_MSG,
-            };
-            let _ = self.send(style, text);
-        }
+        let style = match tone {
+            Tone::Info if self.silent => return,
+            Tone::Info => PAM_TEXT_INFO,
+            // PAM_SILENT or not. sudo sets it, and a refusal without its reason (locked, not enrolled, no broker)
+            // looks like a wrong password. pam_unix and pam_faillock obey it, and leave sudo's users to guess.
+            Tone::Error => PAM_ERROR_MSG,
+        };
+        let _ = self.send(style, text);
     }
 
     fn set_passed(&mut self, user: &str) {
@@ -158,22 +158,61 @@ fn text(item: &CStr) -> Option<String> {
     (!item.is_empty()).then(|| item.to_string_lossy().into_owned())
 }
 
-/// The text without a character that could end a line of the log, or forge one.
+/// The text without a character that could end a line of the log, or make it read as another.
 fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+        if steers(c) { line.extend(c.escape_default()) } else { line.push(c) }
     }
     line
+}
+
+/// The text without a character that could steer a terminal or end a C string. It may hold names that
+/// strangers chose, and a key.
+fn harmless(text: &str) -> Zeroizing<String> {
+    // No character gets longer, so none of it is left behind in a smaller buffer.
+    let mut harmless = Zeroizing::new(String::with_capacity(text.len()));
+    harmless.extend(text.chars().map(|c| if steers(c) && !matches!(c, '\n' | '\t') { '?' } else { c }));
+    harmless
+}
+
+/// Controls, line separators, and what is not seen but turns or hides what is.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::tests::Application;
 
     #[test]
     fn nothing_that_is_logged_can_start_a_line_of_its_own() {
         assert_eq!(one_line("a\nb\r\0\x1b[2J\u{85}ü"), r"a\nb\r\u{0}\u{1b}[2J\u{85}ü");
+        assert_eq!(one_line("a\u{2028}b\u{202e}c\u{feff}"), r"a\u{2028}b\u{202e}c\u{feff}");
+    }
+
+    #[test]
+    fn nothing_that_is_shown_can_steer_a_terminal_and_a_qr_code_is_left_whole() {
+        assert_eq!(*harmless("a\0b\x1b[2J\u{9b}1m\r\u{202e}c\u{2066}\u{200b}"), "a?b?[2J?1m??c??");
+        let qr = "Scan this:\n█▀▄ ü\t•••• 4567\n";
+        assert_eq!(*harmless(qr), qr);
+    }
+
+    #[test]
+    fn an_application_that_wants_silence_is_told_why_it_is_refused_and_nothing_else() {
+        for (flags, heard) in [
+            (0, vec![(PAM_TEXT_INFO, "Hello."), (PAM_ERROR_MSG, "Locked.")]),
+            (PAM_SILENT, vec![(PAM_ERROR_MSG, "Locked.")]),
+        ] {
+            let mut application = Application::new();
+            let mut host = PamHost::new(application.handle(), flags);
+            host.show(Tone::Info, "Hello.");
+            host.show(Tone::Error, "Locked.");
+            let heard: Vec<_> = heard.into_iter().map(|(style, text)| (style, text.to_owned())).collect();
+            assert_eq!(application.heard(), heard);
+        }
     }
 
     #[test]

@@ -129,14 +129,16 @@ fn become_clean() -> io::Result<()> {
 /// Marks all files above 2, rather than closing them: the standard library reports through one of them that
 /// exec failed.
 fn close_on_exec() {
-    /// No application has more open, and without a bound an unlimited `RLIMIT_NOFILE` would take minutes.
+    /// Files above this number stay open in the broker. Only a program that has raised its limit can have some,
+    /// and trying every number below an unlimited `RLIMIT_NOFILE` would take minutes; listing /proc/self/fd
+    /// would allocate.
     const MOST_FILES: libc::c_long = 65_536;
 
     // SAFETY: close_range(2) takes three numbers and with this flag closes nothing before exec.
     let done =
         unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     if done != 0 {
-        // A kernel before 5.11.
+        // A kernel before 5.11, or a sandbox that knows none later.
         // SAFETY: sysconf(3) takes a number.
         let open_max = unsafe { libc::sysconf(libc::_SC_OPEN_MAX) };
         let most = c_int::try_from(open_max.clamp(256, MOST_FILES)).unwrap_or(256);
@@ -144,5 +146,133 @@ fn close_on_exec() {
             // SAFETY: F_SETFD takes a number; a file that is not open is an error without effect.
             unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
         }
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use pam::constants::{PamFlag, PamMessageStyle, PamResultCode};
+    use std::process::Stdio;
+    use std::{env, fs, ptr};
+
+    #[link(name = "pam")]
+    unsafe extern "C" {
+        fn pam_start_confdir(
+            service: *const c_char,
+            user: *const c_char,
+            conversation: *const Conversation,
+            directory: *const c_char,
+            handle: *mut *mut PamHandle,
+        ) -> c_int;
+        fn pam_end(handle: *mut PamHandle, status: c_int) -> c_int;
+    }
+
+    /// `struct pam_message`
+    #[repr(C)]
+    struct Message {
+        style: c_int,
+        text: *const c_char,
+    }
+
+    /// `struct pam_conv`
+    #[repr(C)]
+    struct Conversation {
+        converse: unsafe extern "C" fn(c_int, *const *const Message, *mut *mut c_void, *mut c_void) -> c_int,
+        /// A `Mutex<Heard>`.
+        heard: *const c_void,
+    }
+
+    type Heard = Vec<(PamMessageStyle, String)>;
+
+    /// An application of the real libpam, which notes what it is to show.
+    pub struct Application {
+        handle: *mut PamHandle,
+        heard: Box<Mutex<Heard>>,
+    }
+
+    impl Application {
+        pub fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            fs::write(directory.path().join("door"), "auth required pam_permit.so\n").unwrap();
+            let path = CString::new(directory.path().to_str().unwrap()).unwrap();
+            let heard = Box::new(Mutex::new(Vec::new()));
+            let conversation = Conversation { converse, heard: (&raw const *heard).cast() };
+            let mut handle = ptr::null_mut();
+            // SAFETY: all are C strings and places that outlive the call, and libpam copies the conversation. What
+            // that points to is in a box that goes after the handle.
+            let code = unsafe {
+                let (door, alice) = (c"door".as_ptr(), c"alice".as_ptr());
+                pam_start_confdir(door, alice, &raw const conversation, path.as_ptr(), &raw mut handle)
+            };
+            assert_eq!(code, PAM_SUCCESS);
+            Self { handle, heard }
+        }
+
+        pub fn handle(&mut self) -> &mut PamHandle {
+            // SAFETY: pam_start has made it, it lives until `drop`, and nothing else has it.
+            unsafe { &mut *self.handle }
+        }
+
+        pub fn heard(&self) -> Heard {
+            self.heard.lock().unwrap().clone()
+        }
+    }
+
+    impl Drop for Application {
+        fn drop(&mut self) {
+            // SAFETY: pam_start has made it, and this is its end.
+            unsafe { pam_end(self.handle, PAM_SUCCESS) };
+        }
+    }
+
+    unsafe extern "C" fn converse(
+        count: c_int,
+        messages: *const *const Message,
+        responses: *mut *mut c_void,
+        heard: *mut c_void,
+    ) -> c_int {
+        assert_eq!(count, 1);
+        // SAFETY: libpam hands over one message, a place for the responses, and what `new` put beside us.
+        unsafe {
+            let message = &**messages;
+            let text = CStr::from_ptr(message.text).to_str().unwrap().to_owned();
+            (*heard.cast::<Mutex<Heard>>()).lock().unwrap().push((message.style, text));
+            *responses = ptr::null_mut();
+        }
+        PAM_SUCCESS
+    }
+
+    /// In a process of its own, because it silences panics.
+    const PANICKING: &str = "sys::tests::panicking_on_request";
+    const REQUEST: &str = "PAM_TWOFA_TEST_PANICS";
+
+    #[test]
+    fn panicking_on_request() {
+        if env::var_os(REQUEST).is_none() {
+            return;
+        }
+        let mut application = Application::new();
+        let handle: *mut PamHandle = application.handle();
+        // SAFETY: the handle is libpam's own and there are no arguments.
+        let code = unsafe {
+            pam::macros::invoke_hook(handle, 0, ptr::null(), |handle, arguments| {
+                crate::enter(handle, &arguments, PamFlag::default(), |_, _| panic!("this must not be seen"))
+            })
+        };
+        assert_eq!(code, PamResultCode::PAM_ABORT);
+    }
+
+    #[test]
+    fn a_panic_refuses_and_prints_nothing() {
+        let run = Command::new(env::current_exe().unwrap())
+            .args(["--exact", PANICKING, "--nocapture"])
+            .env(REQUEST, "1")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.success() && said.contains("1 passed"), "{said}");
+        assert!(!said.contains("this must not be seen") && run.stderr.is_empty(), "{said}");
     }
 }

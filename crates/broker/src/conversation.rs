@@ -3,11 +3,12 @@
 use std::io::{Read, Write};
 
 use twofa_core::Timestamp;
-use twofa_proto::{BrokerEnd, ChannelError, Done, Failure, FromBroker, Request};
+use twofa_proto::codec::CodecError;
+use twofa_proto::{BrokerEnd, ChannelError, Done, Failure, FromBroker, Prompt, Request, Secret};
 use twofa_store::{Location, Store, StoreError};
 
 use crate::authority::Peer;
-use crate::dialogue::Dialogue;
+use crate::dialogue::{Dialogue, Gone};
 use crate::{clock, login, manage, words};
 
 /// What every conversation needs.
@@ -53,15 +54,59 @@ pub fn hold<S: Read + Write>(
     let mut end = BrokerEnd::new(stream);
     let request = end.request()?;
     end.send(&FromBroker::Accepted)?;
+    let mut line = Line { end, lost: None };
     let done = match broker {
-        Ok(broker) => broker.serve(peer, &request, &mut end),
+        Ok(broker) => broker.serve(peer, &request, &mut line),
         Err(error) => {
-            let _ = end.error(words::UNAVAILABLE);
+            let _ = line.error(words::UNAVAILABLE);
             without_store(&request, error)
         }
     };
-    end.send(&FromBroker::Done(done.clone()))?;
-    Ok(done)
+    line.finish(done)
+}
+
+/// The terminal, for as long as it is there. Nothing is sent to one that went away, not even the end:
+/// that would be out of turn while a prompt stands, and look like the client's fault.
+struct Line<S> {
+    end: BrokerEnd<S>,
+    lost: Option<ChannelError>,
+}
+
+impl<S: Read + Write> Line<S> {
+    fn finish(mut self, done: Done) -> Result<Done, ChannelError> {
+        if let Some(error) = self.lost {
+            return Err(error);
+        }
+        self.end.send(&FromBroker::Done(done.clone()))?;
+        Ok(done)
+    }
+
+    fn talk<T>(&mut self, say: impl FnOnce(&mut BrokerEnd<S>) -> Result<T, Gone>) -> Result<T, Gone> {
+        let closed = || ChannelError::from(CodecError::Closed);
+        if self.lost.is_some() {
+            return Err(closed().into());
+        }
+        say(&mut self.end).inspect_err(|Gone(error)| {
+            self.lost = Some(match error {
+                ChannelError::OutOfTurn(error) => (*error).into(),
+                ChannelError::Codec(_) | ChannelError::Version(_) => closed(),
+            });
+        })
+    }
+}
+
+impl<S: Read + Write> Dialogue for Line<S> {
+    fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, Gone> {
+        self.talk(|end| end.prompt(prompt))
+    }
+
+    fn info(&mut self, text: Secret) -> Result<(), Gone> {
+        self.talk(|end| end.info(text))
+    }
+
+    fn error(&mut self, text: &str) -> Result<(), Gone> {
+        self.talk(|end| end.error(text))
+    }
 }
 
 fn without_store(request: &Request, error: &StoreError) -> Done {
@@ -72,5 +117,49 @@ fn without_store(request: &Request, error: &StoreError) -> Done {
             message: error.to_string(),
             hint: error.hint().map(str::to_owned),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+    use twofa_proto::{ClientEnd, FromClient, Login, codec};
+
+    fn line() -> (UnixStream, Line<UnixStream>) {
+        let (client, broker) = UnixStream::pair().unwrap();
+        let kept = client.try_clone().unwrap();
+        ClientEnd::open(client, Request::Login(Login::default())).unwrap();
+        let mut end = BrokerEnd::new(broker);
+        end.request().unwrap();
+        end.send(&FromBroker::Accepted).unwrap();
+        (kept, Line { end, lost: None })
+    }
+
+    #[test]
+    fn a_client_that_hangs_up_at_a_prompt_broke_no_protocol() {
+        let (client, mut line) = line();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        assert!(line.ask("Code: ".into()).is_err());
+        assert!(line.error("Nobody sees this.").is_err());
+        assert!(matches!(line.finish(Done::Changed), Err(ChannelError::Codec(CodecError::Closed))));
+        let mut sent = client;
+        let mut next = || codec::read::<FromBroker>(&mut sent);
+        assert!(matches!(next(), Ok(FromBroker::Accepted)));
+        assert!(matches!(next(), Ok(FromBroker::Prompt(_))));
+        assert!(matches!(next(), Err(CodecError::Closed)), "no end for one that went away");
+    }
+
+    #[test]
+    fn a_client_that_speaks_out_of_turn_at_a_prompt_is_told_of() {
+        let (mut client, mut line) = line();
+        let request = Request::Status { user: "alice".into() };
+        codec::write(&mut client, &FromClient::Open { version: twofa_proto::VERSION, request }).unwrap();
+        assert!(line.ask("Code: ".into()).is_err());
+        let error = line.finish(Done::Changed).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the other side broke the protocol: Open is not permitted while Asking"
+        );
     }
 }
