@@ -14,6 +14,8 @@ const SOCKET: &str = "/run/twofa/twofad.sock";
 /// Read by libfaketime whenever the broker asks for the time.
 const CLOCK: &str = "/run/twofad.clock";
 
+const TRACE: &str = "/var/log/strace.log";
+
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// How the broker was last started.
@@ -125,17 +127,24 @@ impl<'a> Broker<'a> {
 
     /// Lets its system calls fail from now on, in the words of strace(1): `fdatasync:error=EIO:when=2+` or
     /// `sendto:signal=KILL`. A count begins now, for each thread of the broker apart.
-    pub fn inject(self, fault: &str) -> Fault<'a> {
+    pub fn inject(self, fault: &str) -> Trace<'a> {
         let calls = fault.split(':').next().unwrap_or(fault);
+        self.trace(&format!("-e trace={} -e inject={}", quote(calls), quote(fault)))
+    }
+
+    /// Looks at these system calls of it from now on, `pwrite64` or `%network`, and leaves them alone.
+    pub fn watch(self, calls: &str) -> Trace<'a> {
+        self.trace(&format!("-e trace={}", quote(calls)))
+    }
+
+    fn trace(self, options: &str) -> Trace<'a> {
         let pid = self.pid();
         let started = self.machine.run(&format!(
-            "setsid strace -f -q -p {pid} -e trace={} -e inject={} -o /var/log/strace.log </dev/null >/dev/null 2>&1 & echo $!",
-            quote(calls),
-            quote(fault)
+            "setsid strace -f -q -xx -p {pid} {options} -o {TRACE} </dev/null >/dev/null 2>&1 & echo $!"
         ));
-        let fault = Fault { machine: self.machine, strace: started.ok().stdout.trim().parse().unwrap() };
+        let trace = Trace { machine: self.machine, strace: started.ok().stdout.trim().parse().unwrap() };
         wait::until("strace to attach", DEADLINE, || traced(self.machine, pid).then_some(()));
-        fault
+        trace
     }
 
     fn signal(self, signal: &str) {
@@ -148,21 +157,21 @@ impl<'a> Broker<'a> {
     }
 }
 
-/// A fault of the broker's system calls; they are well again when this is dropped.
+/// A look at the broker's system calls, and perhaps a fault in them; they are well again when this is dropped.
 #[derive(Debug)]
-pub struct Fault<'a> {
+pub struct Trace<'a> {
     machine: &'a Machine,
     strace: u32,
 }
 
-impl Fault<'_> {
-    /// The calls that were looked at so far, as strace writes them.
+impl Trace<'_> {
+    /// The calls that were looked at so far, as strace writes them, with data in hexadecimal.
     pub fn calls(&self) -> String {
-        self.machine.file("/var/log/strace.log")
+        self.machine.file(TRACE)
     }
 }
 
-impl Drop for Fault<'_> {
+impl Drop for Trace<'_> {
     fn drop(&mut self) {
         // strace lets go of the broker on SIGINT; it has ended by itself when the broker has.
         let _ = self.machine.run(&format!("kill -INT {}", self.strace));

@@ -14,7 +14,7 @@ const STATE: &str = "/var/lib/twofa";
 /// Describes a machine; [`build`](Self::build) makes it.
 ///
 /// Unless told otherwise it has our programs installed, our module in `common-auth` as a package's profile puts it
-/// there, a fresh key and store, a running broker, no users of its own and no sshd.
+/// there and in sshd's account lines, a fresh key and store, a running broker, no users of its own and no sshd.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Builder {
@@ -150,6 +150,7 @@ impl Builder {
             line(format!("chown twofa:twofa {STATE} /run/twofa"));
             line(format!("chmod 0700 {STATE}"));
             line(COMMON_AUTH.into());
+            line(SSHD_ACCOUNT.into());
         }
         for (path, content) in &self.files {
             let path = quote(path);
@@ -184,6 +185,12 @@ impl Builder {
 /// Debian's own stacks with our line at the end of `common-auth`, where pam-auth-update puts it.
 const COMMON_AUTH: &str = "grep -q pam_twofa /etc/pam.d/common-auth || \
      echo 'auth required pam_twofa.so' >>/etc/pam.d/common-auth";
+
+/// sshd lets somebody in by a key without authenticating through PAM, but not without asking about the account. Ahead
+/// of the other account lines, because Debian's `common-account` ends the stack when a password has expired; and for
+/// sshd alone, because cron, su from root and sudo within its timestamp never authenticate either.
+const SSHD_ACCOUNT: &str = "[ ! -e /etc/pam.d/sshd ] || grep -q pam_twofa /etc/pam.d/sshd || \
+     sed -i '0,/^account/s//account required pam_twofa.so\\n&/' /etc/pam.d/sshd";
 
 /// The password of a user that [`Builder::user`] makes; every user has another.
 pub fn password_of(user: &str) -> String {

@@ -9,6 +9,7 @@
 //! - [`Machine`] runs commands in it, and [`Terminal`] is a terminal on it, used as a person would.
 //! - [`Authenticator`] is the app on the user's phone; its codes come from oathtool, never from our own code.
 //! - [`Broker`] makes the broker fail from outside: killed, stopped, out of time, with failing system calls.
+//! - [`Client`] is one of other people's ssh clients, used on a terminal as well.
 //! - [`decode_qr`] is the phone's camera.
 //!
 //! It needs root, because namespaces, users and device nodes do.
@@ -20,6 +21,7 @@
 mod artefacts;
 mod broker;
 mod builder;
+mod clients;
 mod codes;
 mod enrol;
 mod log;
@@ -32,8 +34,9 @@ mod sshd;
 mod terminal;
 mod wait;
 
-pub use broker::{Broker, Fault};
+pub use broker::{Broker, Trace};
 pub use builder::{Builder, password_of};
+pub use clients::Client;
 pub use codes::{Authenticator, oathtool, unix_now};
 pub use machine::Machine;
 pub use process::{Output, Process};

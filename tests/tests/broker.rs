@@ -84,43 +84,95 @@ fn a_broker_that_dies_at_the_prompt_ends_in_a_refusal_and_costs_nothing() {
 }
 
 #[test]
-fn a_broker_killed_between_verifying_and_committing_lets_nobody_in_and_keeps_the_count() {
+fn a_broker_killed_between_verifying_and_committing_lets_nobody_in_and_loses_nothing() {
     let (machine, phone) = machine();
-    let mut terminal = at_the_prompt(&machine);
-    // The first sync commits the count; the use would be committed with a later one.
-    let fault = machine.broker().inject("fdatasync:signal=KILL:when=2");
+    let [counted, _] = calls_of_a_login(&machine, &phone).writes_at_commits;
 
-    terminal.type_line(&phone.next_code());
+    let code = &phone.backup_codes[2];
+    let mut terminal = at_the_prompt(&machine);
+    let fault = machine.broker().inject(&format!("pwrite64:signal=KILL:when={}", counted + 1));
+    terminal.type_line(code);
 
     terminal.expect("The second factor cannot be checked now");
     assert!(!terminal.expect_end().success());
     drop(fault);
-    machine.wait_until("! pgrep -x twofad");
+    assert!(!machine.broker().is_running());
     machine.start_broker();
     let status = machine.run("twofa status --user alice --json").ok().stdout;
     assert!(status.contains("\"failures\": 1"), "{status}");
     assert!(status.contains("\"label\": \"app\""), "{status}");
-    let mut terminal = at_the_prompt(&machine);
-    terminal.type_line(&phone.next_code());
-    terminal.expect("successfully authenticated");
+    assert!(machine.run("twofa codes --user alice").ok().stdout.contains("left: 3"));
+    log_in(&machine, code);
+    log_in(&machine, &phone.next_code());
+    assert!(machine.run("twofa status --user alice --json").ok().stdout.contains("\"failures\": 0"));
 }
 
 #[test]
 fn a_commit_that_fails_on_the_disk_refuses() {
     let (machine, phone) = machine();
-    // The first commit after an open also syncs the folder, which is not what is meant here.
-    let mut terminal = at_the_prompt(&machine);
-    terminal.type_line(&phone.backup_codes[0]);
-    terminal.expect("successfully authenticated");
-    for commit in ["when=1", "when=2"] {
+    let calls = calls_of_a_login(&machine, &phone);
+    let [counted, _] = calls.writes_at_commits;
+
+    let code = &phone.backup_codes[2];
+    let faults = [
+        "pwrite64:error=EIO:when=1".to_owned(),
+        format!("pwrite64:error=EIO:when={}", counted + 1),
+        "fdatasync:error=EIO".to_owned(),
+        // The last is the one that the login waits for.
+        format!("fdatasync:error=EIO:when={}", calls.syncs),
+    ];
+    for fault in faults {
         let mut terminal = at_the_prompt(&machine);
-        let fault = machine.broker().inject(&format!("fdatasync:error=EIO:{commit}"));
-        terminal.type_line(&phone.next_code());
+        let failing = machine.broker().inject(&fault);
+        terminal.type_line(code);
         terminal.expect("The second factor cannot be checked now");
-        assert!(!terminal.expect_end().success());
-        drop(fault);
+        assert!(!terminal.expect_end().success(), "{fault}");
+        assert!(failing.calls().contains("(INJECTED)"), "{fault}: {}", failing.calls());
     }
     machine.wait_for_log("the store failed");
+    log_in(&machine, code);
+}
+
+fn log_in(machine: &Machine, code: &str) {
+    let mut terminal = at_the_prompt(machine);
+    terminal.type_line(code);
+    terminal.expect("successfully authenticated");
+    assert!(terminal.expect_end().success());
+}
+
+/// What the broker calls on the way from a right answer to the end of the login.
+struct Calls {
+    /// How many pwrite64 there have been when the attempt has been counted, and when the code has been used up.
+    writes_at_commits: [usize; 2],
+    syncs: usize,
+}
+
+/// Watches a login with alice's second backup code, after one with the first: the first commit after an open does
+/// more than those that follow.
+fn calls_of_a_login(machine: &Machine, phone: &Authenticator) -> Calls {
+    log_in(machine, &phone.backup_codes[0]);
+    let mut terminal = at_the_prompt(machine);
+    let watched = machine.broker().watch("pwrite64,fdatasync");
+    terminal.type_line(&phone.backup_codes[1]);
+    terminal.expect("successfully authenticated");
+    let calls = watched.calls();
+    let commits = commits(&calls);
+    let writes_at_commits = commits.try_into().unwrap_or_else(|_| panic!("not two commits:\n{calls}"));
+    Calls { writes_at_commits, syncs: calls.matches("fdatasync(").count() }
+}
+
+/// How many calls of pwrite64 there have been at the end of each commit in this trace. SQLite's write-ahead log is
+/// made of frames: 24 bytes, of which the second four are not zero in the last frame of a commit, then a page
+/// (sqlite.org/fileformat2.html §4.1).
+fn commits(trace: &str) -> Vec<usize> {
+    let calls: Vec<&str> = trace.lines().filter(|line| line.contains("pwrite64(")).collect();
+    let is_commit = |call: &str| {
+        let header = call.contains(", 24, ").then(|| call.split('"').nth(1)).flatten();
+        header.is_some_and(|data| data.get(16..32) != Some(r"\x00\x00\x00\x00"))
+    };
+    let commits = calls.iter().enumerate().filter(|(_, call)| is_commit(call));
+    // And the page behind it.
+    commits.map(|(before, _)| before + 2).collect()
 }
 
 #[test]

@@ -205,7 +205,7 @@ fn nobody_sees_or_touches_another_users_record() {
 fn messages_out_of_turn_and_oversized_ones_end_the_conversation() {
     let (machine, _) = enrolled();
     // Not our client: frames made by hand, a length in four bytes and postcard behind it.
-    let forger = r#"
+    let forger = r"
 import socket, struct, sys
 def talk(*frames):
     s = socket.socket(socket.AF_UNIX); s.settimeout(10); s.connect('/run/twofa/twofad.sock')
@@ -225,7 +225,7 @@ print(talk(frame(b'\xff' * 40)))
 print(talk(frame(b'\x00\x63\x02\x05alice')))
 print(b'only alice and root' in talk(status))
 print(talk(b'\x00'*3) if len(sys.argv) > 1 else b'')
-"#;
+";
     machine.write_file("/tmp/forger.py", forger);
     let said = machine.run_as("mallory", "python3 /tmp/forger.py").ok().stdout;
     assert_eq!(said, "b''\nb''\nb''\nb''\nb''\nTrue\nb''\n");

@@ -8,10 +8,15 @@ use twofa_e2e::{Authenticator, Machine, password_of};
 
 const LOGINS: usize = 64;
 
+/// Where it takes more than [`LOGINS`] wrong codes to lock.
 fn machine() -> (Machine, Authenticator) {
+    machine_that("twofa policy set lockout.after=100")
+}
+
+fn machine_that(command: &str) -> (Machine, Authenticator) {
     let machine = Machine::new()
         .policy("mandatory")
-        .command("twofa policy set lockout.after=100")
+        .command(command)
         .user("alice")
         .pam("door", "auth required pam_twofa.so\n")
         .with_sshd()
@@ -22,6 +27,11 @@ fn machine() -> (Machine, Authenticator) {
 
 /// How many of [`LOGINS`] `pamtester`s, all at the prompt before the first answers, get in with `code`.
 fn let_in(machine: &Machine, code: &str) -> usize {
+    all_at_once(machine, code).0
+}
+
+/// Like [`let_in`], and what they were told, all of them mixed.
+fn all_at_once(machine: &Machine, code: &str) -> (usize, String) {
     let each = format!("(read go <&3; echo {code}) | pamtester door alice authenticate && echo in >>/tmp/in");
     let all = format!(
         "mkfifo /tmp/go && : >/tmp/in && exec 4<>/tmp/go && for i in $(seq {LOGINS}); do ({each}) 3</tmp/go & done; \
@@ -29,8 +39,8 @@ fn let_in(machine: &Machine, code: &str) -> usize {
          yes | head -n {LOGINS} >&4; wait; rm /tmp/go"
     );
     machine.write_file("/root/all", &all);
-    let output = machine.run("bash /root/all; echo; wc -l </tmp/in").ok().stdout;
-    output.lines().last().unwrap().parse().unwrap()
+    let output = machine.run("bash /root/all 2>&1; echo; wc -l </tmp/in").ok().stdout;
+    (output.lines().last().unwrap().parse().unwrap(), output)
 }
 
 fn failures(machine: &Machine) -> String {
@@ -88,4 +98,21 @@ fn of_64_logins_at_once_with_wrong_codes_no_failure_is_lost() {
     let (machine, _) = machine();
     assert_eq!(let_in(&machine, "00000000"), 0);
     assert_eq!(failures(&machine), format!("\"failures\": {LOGINS},"));
+}
+
+#[test]
+fn of_64_logins_at_once_with_wrong_codes_only_as_many_are_verified_as_it_takes_to_lock() {
+    let (machine, phone) = machine_that("twofa policy show | grep -x lockout.after=10");
+
+    let (won, told) = all_at_once(&machine, "00000000");
+
+    assert_eq!(won, 0, "{told}");
+    assert_eq!(told.matches("Wrong code.").count(), 10, "{told}");
+    assert_eq!(told.matches("Too many wrong codes: locked until ").count(), LOGINS - 10, "{told}");
+    assert_eq!(failures(&machine), "\"failures\": 10,");
+    for right in [phone.next_code(), phone.backup_codes[0].clone()] {
+        let refused = machine.run(&format!("echo {right} | pamtester door alice authenticate")).fails();
+        assert!(refused.to_string().contains("Too many wrong codes: locked until "), "{refused}");
+    }
+    assert!(machine.run("twofa codes --user alice").ok().stdout.contains("left: 5"));
 }

@@ -27,6 +27,17 @@ fn machine() -> (Machine, Authenticator) {
     (machine, phone)
 }
 
+/// Gives root a key with which alice lets root in.
+fn authorize_a_key(machine: &Machine) {
+    machine
+        .run(
+            "ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519 && \
+             install -d -o alice -m 700 ~alice/.ssh && \
+             install -o alice -m 600 /root/.ssh/id_ed25519.pub ~alice/.ssh/authorized_keys",
+        )
+        .ok();
+}
+
 /// Up to the code prompt, as a person gets there.
 fn at_the_code_prompt(machine: &Machine) -> Terminal {
     let mut terminal = machine.terminal("ssh -o NumberOfPasswordPrompts=1 alice@vm");
@@ -234,10 +245,7 @@ fn a_key_then_a_code_lets_in_and_a_key_alone_does_not() {
         .sshd(KEY_THEN_CODE)
         .build();
     let phone = machine.enrol("alice");
-    machine.run(
-        "ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519 && install -d -o alice -m 700 ~alice/.ssh && \
-         install -o alice -m 600 /root/.ssh/id_ed25519.pub ~alice/.ssh/authorized_keys",
-    ).ok();
+    authorize_a_key(&machine);
 
     let mut terminal = machine.terminal("ssh alice@vm");
     terminal.expect(CODE_PROMPT);
@@ -264,13 +272,52 @@ fn a_key_alone_is_refused_in_the_account_phase_with_words_for_the_administrator(
         .sshd("AuthenticationMethods publickey\n")
         .build();
     machine.enrol("alice");
-    machine.run(
-        "ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519 && install -d -o alice -m 700 ~alice/.ssh && \
-         install -o alice -m 600 /root/.ssh/id_ed25519.pub ~alice/.ssh/authorized_keys",
-    ).ok();
+    authorize_a_key(&machine);
 
     assert_refused(machine.terminal("ssh alice@vm"));
     machine.wait_for_log("AuthenticationMethods publickey,keyboard-interactive");
+}
+
+#[test]
+fn a_key_does_not_get_round_the_code() {
+    let (machine, phone) = machine();
+    authorize_a_key(&machine);
+
+    assert!(!assert_refused(machine.terminal("ssh alice@vm")).contains(CODE_PROMPT));
+    let line = machine.wait_for_log("AuthenticationMethods publickey,keyboard-interactive");
+    assert!(line.contains("pam_twofa(sshd:account)"), "{line}");
+
+    // Without the key she logs in as ever.
+    let mut terminal =
+        machine.terminal("ssh -o PubkeyAuthentication=no -o NumberOfPasswordPrompts=1 alice@vm");
+    terminal.expect("Password:");
+    terminal.type_line(&password_of("alice"));
+    terminal.expect(CODE_PROMPT);
+    terminal.type_line(&phone.next_code());
+    terminal.expect("alice@vm:~$ ");
+}
+
+#[test]
+fn a_key_does_not_get_round_the_code_when_the_password_has_expired() {
+    let (machine, _) = machine();
+    authorize_a_key(&machine);
+    // pam_unix's answer to that is not a refusal: sshd lets in and has the password changed.
+    machine.run("chage --lastday 0 alice").ok();
+
+    let screen = assert_refused(machine.terminal("ssh alice@vm"));
+
+    assert!(!screen.contains("You must change your password"), "{screen}");
+    machine.wait_for_log("AuthenticationMethods publickey,keyboard-interactive");
+}
+
+#[test]
+fn a_key_lets_in_who_needs_no_code() {
+    let machine = Machine::new().policy("optional").user("alice").with_sshd().build();
+    authorize_a_key(&machine);
+
+    let mut terminal = machine.terminal("ssh alice@vm");
+    terminal.expect("alice@vm:~$ ");
+    assert!(!terminal.screen().contains(CODE_PROMPT));
 }
 
 #[test]
@@ -282,12 +329,12 @@ fn scp_sftp_and_rsync_ask_and_then_carry_files() {
         "sftp -o BatchMode=no -b /root/batch alice@vm",
         "rsync /root/cargo alice@vm:rsync-cargo",
     ];
-    for command in commands {
+    for (command, code) in commands.iter().zip(&phone.backup_codes) {
         let mut terminal = machine.terminal(command).patience(Duration::from_secs(60));
         terminal.expect("Password:");
         terminal.type_line(&password_of("alice"));
         terminal.expect(CODE_PROMPT);
-        terminal.type_line(&phone.next_code());
+        terminal.type_line(code);
         assert!(terminal.expect_end().success(), "{command}: {}", terminal.screen());
     }
     assert_eq!(machine.run("cat ~alice/*-cargo").ok().stdout, "cargo\n".repeat(3));
