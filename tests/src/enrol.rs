@@ -1,21 +1,40 @@
-//! Enrolling an app as an administrator does. The one place that knows the words of that dialogue.
+//! Enrolling an app, as an administrator does, or whoever is led through it. The one place that knows the words of
+//! that dialogue.
 
 use crate::codes::Authenticator;
 use crate::machine::{Machine, quote};
+use crate::terminal::Terminal;
 
 pub(crate) fn app(machine: &Machine, user: &str) -> Authenticator {
     let mut terminal = machine.terminal(&format!("twofa enrol app --user {}", quote(user)));
-    terminal.expect("Key:");
-    let key = terminal.expect("\n");
-    let mut app = Authenticator::new(&key);
-    terminal.expect("code");
-    terminal.type_line(&app.next_code());
+    let app = enrol_on(&mut terminal);
     terminal.expect("enrolled");
     let status = terminal.expect_end();
     assert!(status.success(), "the enrolment fails at its end ({status}):\n{}", terminal.screen());
-    app.backup_codes =
-        terminal.screen().split_whitespace().filter(|word| is_backup_code(word)).map(str::to_owned).collect();
     app
+}
+
+/// Takes the key from the enrolment that `terminal` shows, types the first code, and shows that the backup codes were
+/// saved.
+pub fn enrol_on(terminal: &mut Terminal) -> Authenticator {
+    terminal.expect("Key:");
+    let key = terminal.expect("\n");
+    let mut app = Authenticator::new(&key);
+    terminal.expect("code it shows: ");
+    terminal.type_line(&app.next_code());
+    app.backup_codes = save_backup_codes(terminal);
+    app
+}
+
+/// Takes the backup codes that `terminal` shows next and answers the question whether they were saved.
+pub fn save_backup_codes(terminal: &mut Terminal) -> Vec<String> {
+    let shown = terminal.expect("type the last four characters of number ");
+    let codes: Vec<String> =
+        shown.split_whitespace().filter(|word| is_backup_code(word)).map(str::to_owned).collect();
+    let number: usize = terminal.expect(": ").trim_end_matches(": ").parse().unwrap();
+    let asked = &codes[number - 1];
+    terminal.type_line(&asked[asked.len() - 4..]);
+    codes
 }
 
 /// Whether this is of the form `abcd-efgh-ijkm-npqr`.

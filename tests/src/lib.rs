@@ -38,6 +38,7 @@ pub use broker::{Broker, Trace};
 pub use builder::{Builder, password_of};
 pub use clients::Client;
 pub use codes::{Authenticator, oathtool, unix_now};
+pub use enrol::{enrol_on, save_backup_codes};
 pub use machine::Machine;
 pub use process::{Output, Process};
 pub use qr::decode_qr;

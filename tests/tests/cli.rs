@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
-use twofa_e2e::{Authenticator, Machine, Terminal, decode_qr, oathtool};
+use twofa_e2e::{Authenticator, Machine, Terminal, decode_qr, oathtool, save_backup_codes};
 
 fn machine() -> Machine {
     Machine::new().policy("optional").user("alice").user("mallory").build()
@@ -26,6 +26,7 @@ fn the_qr_code_the_key_and_the_link_are_the_same_key_and_its_codes_enrol() {
     assert_eq!(decode_qr(&terminal.screen()), link);
     assert!(terminal.screen().contains(&link));
     terminal.type_line(&oathtool(&key, None, &[]));
+    save_backup_codes(&mut terminal);
     terminal.expect("enrolled as 'phone'");
 
     assert!(terminal.expect_end().success());
@@ -57,6 +58,7 @@ fn every_kind_of_app_can_be_enrolled_and_logs_in() {
             machine.run(&format!("oathtool {oath} {at} --base32 {key}")).ok().stdout.trim().to_owned()
         };
         terminal.type_line(&code(None, oath));
+        save_backup_codes(&mut terminal);
         terminal.expect("is enrolled as");
         assert!(terminal.expect_end().success(), "{options}");
 
@@ -86,13 +88,14 @@ fn a_token_that_ran_far_ahead_is_found_again_by_two_codes_in_a_row() {
             .to_owned()
     };
     terminal.type_line(&code(0));
+    save_backup_codes(&mut terminal);
     terminal.expect("is enrolled");
     terminal.expect_end();
 
     let mut door = machine.terminal("pamtester door alice authenticate");
     door.expect("Verification code");
     door.type_line(&code(40));
-    door.expect("Your token ran ahead: press its button and type the next code.");
+    door.expect("With a hardware token, press its button and type the next one.");
     door.type_line(&code(41));
     door.expect("successfully authenticated");
 }
@@ -124,7 +127,7 @@ fn an_enrolment_cut_off_by_a_closed_terminal_enrols_nothing() {
     let (mut terminal, _) = enrolling(&machine, "");
     terminal.hang_up();
     terminal.expect_end();
-    assert!(machine.run("twofa user list").ok().stdout.is_empty());
+    assert!(machine.run("twofa user list --method app").ok().stdout.is_empty());
 }
 
 /// An enrolled alice who must show a code before a change.
@@ -149,7 +152,8 @@ fn a_change_takes_a_fresh_code_once_something_is_enrolled() {
     let mut terminal = machine.terminal_as("alice", "twofa codes --new");
     terminal.expect("first prove it is you");
     terminal.type_line(&phone.next_code());
-    terminal.expect("Each works once.");
+    save_backup_codes(&mut terminal);
+    terminal.expect("those from before are void");
     assert!(terminal.expect_end().success());
     let mut terminal = machine.terminal_as("alice", "twofa remove app");
     terminal.expect("first prove it is you");
@@ -254,8 +258,8 @@ fn administrators_see_require_release_reset_and_remove() {
     assert_eq!(said("twofa user require mallory"), "A second factor was required already of mallory.\n");
     let list = said("twofa user list");
     let rows: Vec<Vec<&str>> = list.lines().map(|line| line.split('\t').collect()).collect();
-    assert_eq!(rows[0][2..], ["enabled", "no", "1", "5", "0"]);
-    assert_eq!(rows[1][2..], ["pending: must enrol", "yes", "0", "0", "0"]);
+    assert_eq!(rows[0][2..], ["enabled", "everyone", "no", "1", "5", "0", "never"]);
+    assert_eq!(rows[1][2..], ["pending setup at next login", "everyone", "yes", "0", "0", "0", "never"]);
     assert!(said("twofa user show alice").contains("TOTP SHA1, 6 digits, 30 s"));
     assert_eq!(said("twofa user release mallory"), "No longer required of mallory.\n");
     assert_eq!(said("twofa user reset alice"), "Removed every method of alice.\n");

@@ -72,7 +72,10 @@ impl Peer {
         let act = match request {
             Request::Login(_) | Request::Account(_) => Act::Login,
             Request::Status { .. } => Act::Look,
-            Request::EnrolApp { .. } | Request::Remove { .. } | Request::NewBackupCodes { .. } => Act::Change,
+            Request::EnrolApp { .. }
+            | Request::Remove { .. }
+            | Request::Set { .. }
+            | Request::NewBackupCodes { .. } => Act::Change,
         };
         let row = TABLE.iter().find(|(a, r, _)| (*a, *r) == (act, relation));
         row.map_or(Permission::Refused, |(_, _, permission)| *permission)
@@ -93,6 +96,7 @@ mod tests {
             Request::Status { user: user() },
             Request::EnrolApp { user: user(), app },
             Request::Remove { user: user(), method: "phone".into() },
+            Request::Set { user: user(), verify: Some("never".into()), email: None, phone: None },
             Request::NewBackupCodes { user: user() },
         ]
     }
@@ -110,7 +114,7 @@ mod tests {
         use Permission::{AfterCode, Granted};
         let alice = Account { name: "alice".into(), uid: 1000 };
         let permissions: Vec<_> = requests().iter().map(|r| Peer { uid: 1000 }.may(r, &alice)).collect();
-        assert_eq!(permissions, [Granted, Granted, Granted, AfterCode, AfterCode, AfterCode]);
+        assert_eq!(permissions, [Granted, Granted, Granted, AfterCode, AfterCode, AfterCode, AfterCode]);
     }
 
     #[test]

@@ -4,11 +4,13 @@
 //! locked while the person types.
 
 use twofa_core::backup::HashError;
-use twofa_core::{Account, Answer, Lock, Method, Timestamp, User, Verification};
+use twofa_core::user::EnrolledApp;
+use twofa_core::{Account, Answer, BackupCode, Lock, Method, Movement, Timestamp, User, Verification};
 use twofa_proto::Prompt;
-use twofa_store::{Attempt, Counted, Event, EventKind, Origin, Situation, Store, StoreError, Use};
+use twofa_store::{Attempt, Counted, Event, EventKind, Origin, Store, StoreError, Use};
 
 use crate::dialogue::{Dialogue, Gone};
+use crate::person::{Person, PersonError};
 use crate::words;
 
 /// How many wrong answers a conversation takes.
@@ -56,15 +58,21 @@ pub enum Outcome {
 /// Why a challenge could not be carried through.
 #[derive(Debug, thiserror::Error)]
 pub enum ChallengeError {
-    /// The store failed; nobody was believed.
+    /// The store or the name service failed; nobody was believed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Person(#[from] PersonError),
     /// A backup code could not be hashed.
     #[error(transparent)]
     Hash(#[from] HashError),
     /// The terminal went away.
     #[error(transparent)]
     Gone(#[from] Gone),
+}
+
+impl From<StoreError> for ChallengeError {
+    fn from(error: StoreError) -> Self {
+        Self::Person(error.into())
+    }
 }
 
 /// One answer, judged.
@@ -157,44 +165,47 @@ impl Challenge<'_> {
                 return self.wrong("the user was removed meanwhile".to_owned(), WRONG_CODE, now);
             }
         };
+        let person = Person::in_situation(*situation, self.account)?;
         match answer {
-            Answer::Code(code) => self.judge_app_code(attempt, &situation, code, ahead, now),
-            Answer::Backup(code) => {
-                let Situation { policy, user } = *situation;
-                let set = user.backup.as_ref().filter(|_| policy.methods.backup);
-                let Some(digest) = set.map(|set| set.find(code)).transpose()?.flatten() else {
-                    return self.wrong(
-                        "no backup code, or one that was used".to_owned(),
-                        WRONG_BACKUP_CODE,
-                        now,
-                    );
-                };
-                match self.store.use_backup_code(attempt, &digest, now)? {
-                    Use::First => {
-                        let backup_codes_left = user.backup_codes_left().saturating_sub(1);
-                        Ok(Judgement::Right { method: Method::Backup, backup_codes_left })
-                    }
-                    Use::Already => {
-                        self.wrong("a backup code that was just used".to_owned(), WRONG_BACKUP_CODE, now)
-                    }
-                }
-            }
+            Answer::Code(code) => self.judge_app_code(attempt, &person, code, ahead, now),
+            Answer::Backup(code) => self.judge_backup_code(attempt, &person, code, now),
             Answer::Empty | Answer::Help | Answer::NotACode => {
                 self.wrong("nothing to verify".to_owned(), WRONG_CODE, now)
             }
         }
     }
 
+    fn judge_backup_code(
+        &self,
+        attempt: Attempt,
+        person: &Person,
+        code: &BackupCode,
+        now: Timestamp,
+    ) -> Result<Judgement, ChallengeError> {
+        let user = &person.situation.user;
+        let set = user.backup.as_ref().filter(|_| person.policy.methods.backup);
+        let Some(digest) = set.map(|set| set.find(code)).transpose()?.flatten() else {
+            return self.wrong("no backup code, or one that was used".to_owned(), WRONG_BACKUP_CODE, now);
+        };
+        match self.store.use_backup_code(attempt, &digest, now)? {
+            Use::First => {
+                let backup_codes_left = user.backup_codes_left().saturating_sub(1);
+                Ok(Judgement::Right { method: Method::Backup, backup_codes_left })
+            }
+            Use::Already => self.wrong("a backup code that was just used".to_owned(), WRONG_BACKUP_CODE, now),
+        }
+    }
+
     fn judge_app_code(
         &self,
         attempt: Attempt,
-        situation: &Situation,
+        person: &Person,
         code: &str,
         ahead: &mut Option<Ahead>,
         now: Timestamp,
     ) -> Result<Judgement, ChallengeError> {
-        let Situation { policy, user } = situation;
-        let apps = if policy.methods.app { user.apps.as_slice() } else { &[] };
+        let user = &person.situation.user;
+        let apps = if person.policy.methods.app { user.apps.as_slice() } else { &[] };
         // Of several apps the best news counts: a right code, else the most helpful reason.
         let mut verdict = Verification::Wrong;
         for enrolled in apps {
@@ -210,7 +221,7 @@ impl Challenge<'_> {
                             method: Method::App,
                             backup_codes_left: user.backup_codes_left(),
                         }),
-                        Use::Already => self.wrong_app_code(Verification::Replayed, now),
+                        Use::Already => self.wrong_app_code(Verification::Replayed, apps, now),
                     };
                 }
                 Verification::Ahead { count } => {
@@ -218,33 +229,39 @@ impl Challenge<'_> {
                     verdict = verification;
                 }
                 Verification::Wrong => {}
-                Verification::Replayed | Verification::Drifted { .. } => verdict = verification,
+                Verification::Replayed | Verification::ClockWentBack | Verification::Drifted { .. } => {
+                    verdict = verification;
+                }
             }
         }
-        self.wrong_app_code(verdict, now)
+        self.wrong_app_code(verdict, apps, now)
     }
 
     fn wrong_app_code(
         &self,
         verification: Verification,
+        apps: &[EnrolledApp],
         now: Timestamp,
     ) -> Result<Judgement, ChallengeError> {
+        let counts = |app: &EnrolledApp| app.app.parameters.movement() == Movement::Counter;
+        // The same words whether a token ran ahead or a code was guessed: they say nothing about the code.
+        let wrong = if apps.iter().any(counts) { WRONG_CODE_OF_A_TOKEN } else { WRONG_CODE };
         let (why, hint) = match verification {
             Verification::Replayed => ("a code that was used already".to_owned(), USED_CODE),
-            Verification::Ahead { .. } => {
-                ("the token ran ahead, its next code is needed".to_owned(), NEXT_CODE)
-            }
+            Verification::ClockWentBack => (
+                "a code of now after one of the future: the clock of this machine went back".to_owned(),
+                CLOCK_WENT_BACK,
+            ),
+            Verification::Ahead { .. } => ("the token ran ahead, its next code is needed".to_owned(), wrong),
             Verification::Drifted { seconds } => {
                 let direction = if seconds < 0 { "behind" } else { "ahead" };
                 let off = seconds.unsigned_abs();
-                (
-                    format!(
-                        "a code from {off} s {direction}: the clock of the phone or of this machine is wrong"
-                    ),
-                    WRONG_CODE,
-                )
+                let why = format!(
+                    "a code from {off} s {direction}: the clock of the phone or of this machine is wrong"
+                );
+                (why, wrong)
             }
-            Verification::Wrong | Verification::Accepted { .. } => ("a wrong code".to_owned(), WRONG_CODE),
+            Verification::Wrong | Verification::Accepted { .. } => ("a wrong code".to_owned(), wrong),
         };
         self.wrong(why, hint, now)
     }
@@ -259,7 +276,10 @@ impl Challenge<'_> {
 const WRONG_CODE: &str = "Wrong code.";
 const WRONG_BACKUP_CODE: &str = "That is none of your unused backup codes.";
 const USED_CODE: &str = "That code was used already: wait for the next one.";
-const NEXT_CODE: &str = "Your token ran ahead: press its button and type the next code.";
+const WRONG_CODE_OF_A_TOKEN: &str =
+    "Wrong code. With a hardware token, press its button and type the next one.";
+const CLOCK_WENT_BACK: &str =
+    "The clock of this machine is wrong, so no code can be checked. Tell an administrator.";
 
 /// The most digits a code of `user`'s apps has.
 pub fn digits(user: &User) -> u8 {

@@ -38,6 +38,7 @@ impl Broker {
             Request::Status { .. }
             | Request::EnrolApp { .. }
             | Request::Remove { .. }
+            | Request::Set { .. }
             | Request::NewBackupCodes { .. } => {
                 manage::serve(&self.store, self.clock, peer, request, dialogue)
             }

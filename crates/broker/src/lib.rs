@@ -8,8 +8,8 @@
 //! [`program`] is `twofad` itself: [`server`] listens, [`privileges`] gives root up, [`clock`] is where
 //! the time comes from.
 //!
-//! Codes by e-mail and SMS will be sent from [`challenge`] through `twofa-delivery`; enrolment at login
-//! will be [`manage`]'s enrolment, called from [`login`].
+//! [`person`] finds out which policy holds for somebody; [`enrolment`] sets up methods, for both. Codes by e-mail
+//! and SMS will be sent from [`challenge`] and [`manage`] through `twofa-delivery`.
 
 pub mod accounts;
 pub mod authority;
@@ -17,9 +17,11 @@ pub mod challenge;
 pub mod clock;
 pub mod conversation;
 pub mod dialogue;
+pub mod enrolment;
 mod inherited;
 pub mod login;
 pub mod manage;
+pub mod person;
 pub mod privileges;
 pub mod program;
 mod qr;

@@ -1,14 +1,26 @@
 //! A login, as the PAM module asks about it.
 
-use twofa_core::{Account, Decision, Denial, Method, Policy, Timestamp, decide};
+use std::net::IpAddr;
+
+use twofa_core::decision::{Device, Facts, Reason};
+use twofa_core::exemption::{Exemption, Source};
+use twofa_core::text::printable;
+use twofa_core::{Account, Decision, Denial, Method, Timestamp, decide};
 use twofa_proto::{Done, Login, Request, Verdict};
-use twofa_store::{Event, EventKind, Origin, Store, StoreError};
+use twofa_store::{Event, EventKind, Origin, Store};
 
 use crate::accounts;
 use crate::authority::{Peer, Permission};
 use crate::challenge::{self, Challenge, ChallengeError, Outcome};
 use crate::dialogue::Dialogue;
+use crate::enrolment::{Enrolment, EnrolmentError};
+use crate::person::{Person, PersonError};
 use crate::words;
+
+/// The longest that what an application says of a login is kept, in characters.
+const LONGEST_CLAIM: usize = 128;
+/// From so few backup codes on, every login says how many are left.
+const FEW_BACKUP_CODES: usize = 2;
 
 /// What a login came to, and why, for the log.
 struct Ruling {
@@ -16,9 +28,30 @@ struct Ruling {
     why: String,
 }
 
+impl Ruling {
+    fn new(verdict: Verdict, why: impl Into<String>) -> Self {
+        Self { verdict, why: why.into() }
+    }
+}
+
 impl From<Ruling> for Done {
     fn from(Ruling { verdict, why }: Ruling) -> Self {
-        Self::Login { verdict, why: words::printable(&why) }
+        Self::Login { verdict, why: printable(&why) }
+    }
+}
+
+/// Why there is no ruling; whatever it is, it ends in a refusal.
+#[derive(Debug, thiserror::Error)]
+enum LoginError {
+    #[error(transparent)]
+    Challenge(#[from] ChallengeError),
+    #[error(transparent)]
+    Enrolment(#[from] EnrolmentError),
+}
+
+impl<E: Into<PersonError>> From<E> for LoginError {
+    fn from(error: E) -> Self {
+        Self::Challenge(ChallengeError::Person(error.into()))
     }
 }
 
@@ -33,9 +66,10 @@ pub fn serve(
 ) -> Done {
     match rule(store, clock, peer, request, login, dialogue) {
         Ok(ruling) => ruling.into(),
-        Err(ChallengeError::Gone(gone)) => {
-            Ruling { verdict: Verdict::NoAnswer, why: gone.to_string() }.into()
-        }
+        Err(
+            LoginError::Challenge(ChallengeError::Gone(gone))
+            | LoginError::Enrolment(EnrolmentError::Gone(gone)),
+        ) => Ruling::new(Verdict::NoAnswer, gone.to_string()).into(),
         Err(error) => {
             let _ = dialogue.error(words::UNAVAILABLE);
             unavailable(&error.to_string())
@@ -45,7 +79,7 @@ pub fn serve(
 
 /// The end of a login that cannot be checked.
 pub fn unavailable(why: &str) -> Done {
-    Ruling { verdict: Verdict::Unavailable, why: why.to_owned() }.into()
+    Ruling::new(Verdict::Unavailable, why).into()
 }
 
 fn rule(
@@ -55,125 +89,220 @@ fn rule(
     request: &Request,
     login: &Login,
     dialogue: &mut dyn Dialogue,
-) -> Result<Ruling, ChallengeError> {
-    let account = match accounts::find(&login.user) {
-        Ok(Some(account)) => account,
-        Ok(None) => return Ok(refuse_unknown(&store.policy()?, login)),
-        Err(error) => return Ok(Ruling { verdict: Verdict::Unavailable, why: error.to_string() }),
-    };
+) -> Result<Ruling, LoginError> {
+    let Some(account) = accounts::find(&login.user)? else { return Ok(refuse_unknown(store)?) };
     if peer.may(request, &account) != Permission::Granted {
         let why = format!("uid {} may not ask about {}", peer.uid, account.name);
-        return Ok(Ruling { verdict: Verdict::Denied, why });
+        return Ok(Ruling::new(Verdict::Denied, why));
     }
-    let origin = origin(peer, login);
-    let situation = store.situation(&account)?;
-    let application = words::application_name(&situation.policy);
-    match decide(&situation.policy, &situation.user, clock()) {
-        Decision::NotRequired => Ok(Ruling {
-            verdict: Verdict::NotRequired,
-            why: "policy asks no second factor of this user".to_owned(),
-        }),
-        Decision::Deny(denial) => {
-            Ok(deny(store, &account, &origin, denial, &application, clock(), dialogue)?)
-        }
-        Decision::Challenge if matches!(request, Request::Account(_)) => {
-            dialogue.error("This login needs a second factor and was not asked for one.")?;
+    let person = Person::of(store, &account)?;
+    let now = clock();
+    let exemption = person.exemption(&account, source(peer, login), now)?;
+    let facts = Facts {
+        policy: &person.policy,
+        user: &person.situation.user,
+        exemption: exemption.as_ref(),
+        // Devices will be known here.
+        device: Device::Unknown,
+        has_namesake: person.situation.has_namesake,
+        now,
+    };
+    let door =
+        Door { store, clock, peer, login, account: &account, person: &person, origin: origin(peer, login) };
+    match decide(facts) {
+        Decision::NotRequired(reason) => Ok(not_required(reason, exemption.as_ref(), &person)),
+        Decision::Trusted => Ok(Ruling::new(Verdict::Passed, "by a trusted device")),
+        Decision::Deny(denial) => door.deny(denial, now, dialogue),
+        Decision::Enrol | Decision::Challenge if matches!(request, Request::Account(_)) => {
+            dialogue
+                .error("This login needs a second factor and was not asked for one.")
+                .map_err(ChallengeError::from)?;
             let why = "a second factor is needed and was not asked for: for sshd with keys, set \
                        'AuthenticationMethods publickey,keyboard-interactive'";
-            Ok(Ruling { verdict: Verdict::Denied, why: why.to_owned() })
+            Ok(Ruling::new(Verdict::Denied, why))
         }
-        Decision::Challenge => {
-            let challenge = Challenge { store, account: &account, origin: &origin, clock };
-            let user = &situation.user;
-            let outcome = if login.behind_password {
-                challenge.ask_behind_password(challenge::digits(user), dialogue)?
-            } else {
-                let first =
-                    words::code_prompt(&application, situation.policy.methods, user.backup_codes_left() > 0);
-                challenge.ask(&application, first, dialogue)?
-            };
-            conclude(outcome, clock(), dialogue)
-        }
+        Decision::Enrol => door.enrol(dialogue),
+        Decision::Challenge => door.challenge(dialogue),
     }
 }
 
-fn refuse_unknown(policy: &Policy, login: &Login) -> Ruling {
+fn not_required(reason: Reason, exemption: Option<&Exemption>, person: &Person) -> Ruling {
+    let why = match reason {
+        Reason::Disabled => format!("the policy of class '{}' is disabled", person.class),
+        Reason::NotEnrolled => "it is optional and nothing is enrolled".to_owned(),
+        Reason::OptedOut => "it is optional and the user chose not to be asked".to_owned(),
+        Reason::Exempt => format!("exempt: {}", exemption.map_or("", |exemption| &exemption.reason)),
+    };
+    Ruling::new(Verdict::NotRequired, why)
+}
+
+fn refuse_unknown(store: &Store) -> Result<Ruling, PersonError> {
+    let rulebook = store.rulebook()?;
     // Where nobody is asked for anything, an account we cannot see is no business of ours.
-    if policy.mode == twofa_core::Mode::Disabled {
-        return Ruling { verdict: Verdict::NotRequired, why: "the policy is disabled".to_owned() };
+    if rulebook.machine().mode == twofa_core::Mode::Disabled && rulebook.classes().is_empty() {
+        return Ok(Ruling::new(Verdict::NotRequired, "the policy is disabled"));
     }
-    Ruling { verdict: Verdict::Denied, why: format!("there is no account called '{}'", login.user) }
+    Ok(Ruling::new(Verdict::Denied, "there is no such account"))
 }
 
-fn deny(
-    store: &Store,
-    account: &Account,
-    origin: &Origin,
-    denial: Denial,
-    application: &str,
-    now: Timestamp,
-    dialogue: &mut dyn Dialogue,
-) -> Result<Ruling, ChallengeError> {
-    let (verdict, why, text) = match denial {
-        Denial::NotEnrolled => (
-            Verdict::Denied,
-            "a second factor is required and none is enrolled".to_owned(),
-            words::not_enrolled(application, &account.name),
-        ),
-        Denial::Locked(lock) => (Verdict::TriesUsedUp, words::locked(lock, now), words::locked(lock, now)),
-    };
-    record_refusal(store, account, origin, &why, now)?;
-    dialogue.error(&text)?;
-    Ok(Ruling { verdict, why })
+/// A login of somebody who is known and may be asked.
+struct Door<'a> {
+    store: &'a Store,
+    clock: fn() -> Timestamp,
+    peer: Peer,
+    login: &'a Login,
+    account: &'a Account,
+    person: &'a Person,
+    origin: Origin,
 }
 
-fn record_refusal(
-    store: &Store,
-    account: &Account,
-    origin: &Origin,
-    why: &str,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let event = Event { kind: EventKind::Refused, user: Some(account), detail: Some(why.to_owned()) };
-    store.record(&event, origin, now)
+impl Door<'_> {
+    fn application(&self) -> String {
+        words::application_name(&self.person.policy)
+    }
+
+    fn challenge(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
+        let Self { store, clock, account, person, origin, .. } = self;
+        let challenge = Challenge { store, account, origin, clock: *clock };
+        let user = &person.situation.user;
+        let outcome = if self.login.behind_password {
+            challenge.ask_behind_password(challenge::digits(user), dialogue)?
+        } else {
+            let application = self.application();
+            let first = words::code_prompt(&application, person.policy.methods, user.backup_codes_left() > 0);
+            challenge.ask(&application, first, dialogue)?
+        };
+        self.conclude(outcome, dialogue)
+    }
+
+    /// Leads somebody who must have a second factor and has none through setting one up. Their first code
+    /// is the one that lets them in.
+    fn enrol(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
+        let Self { store, clock, account, person, origin, .. } = self;
+        if self.login.behind_password {
+            dialogue.error(words::NO_ROOM_TO_ENROL).map_err(ChallengeError::from)?;
+            return Ok(Ruling::new(
+                Verdict::Denied,
+                "nothing is enrolled, and this client has one prompt only",
+            ));
+        }
+        let enrolment = Enrolment { store, clock: *clock, account, origin, policy: &person.policy };
+        let intro = words::must_enrol(&self.application());
+        match enrolment.of_a_first_method(&person.situation, &intro, dialogue) {
+            Ok(label) => {
+                let event = Event {
+                    kind: EventKind::Passed,
+                    user: Some(account),
+                    detail: Some(format!("by enrolling '{label}'")),
+                };
+                store.record(&event, origin, clock())?;
+                Ok(Ruling::new(Verdict::Passed, "by enrolling an authenticator app"))
+            }
+            Err(EnrolmentError::NotConfirmed) => {
+                dialogue
+                    .error("No second factor was set up, so this login is refused.")
+                    .map_err(ChallengeError::from)?;
+                Ok(Ruling::new(Verdict::Denied, "the user was asked to enrol and did not"))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn deny(
+        &self,
+        denial: Denial,
+        now: Timestamp,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Ruling, LoginError> {
+        let (verdict, why, text) = match denial {
+            Denial::NotEnrolled => (
+                Verdict::Denied,
+                "a second factor is required and none is enrolled".to_owned(),
+                words::not_enrolled(&self.application(), &self.account.name),
+            ),
+            Denial::Locked(lock) => {
+                (Verdict::TriesUsedUp, words::locked(lock, now), words::locked(lock, now))
+            }
+            Denial::Namesake => (
+                Verdict::Denied,
+                "there is a record under the same name or uid of another account: see 'twofa user list', and \
+                 'twofa user remove' what is old, or 'twofa user add' what is new"
+                    .to_owned(),
+                words::NAMESAKE.to_owned(),
+            ),
+        };
+        // A user can ask about themselves as often as they like, and must not fill the disk with it.
+        if self.peer.is_root() {
+            let event =
+                Event { kind: EventKind::Refused, user: Some(self.account), detail: Some(why.clone()) };
+            self.store.record(&event, &self.origin, now)?;
+        }
+        dialogue.error(&text).map_err(ChallengeError::from)?;
+        Ok(Ruling::new(verdict, why))
+    }
+
+    fn conclude(&self, outcome: Outcome, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
+        let now = (self.clock)();
+        let (ruling, text) = match outcome {
+            Outcome::Passed { method, backup_codes_left } => {
+                self.welcome(method, backup_codes_left, dialogue);
+                let why = match method {
+                    Method::App => "by an authenticator app".to_owned(),
+                    Method::Backup => format!("by a backup code, {backup_codes_left} left"),
+                };
+                return Ok(Ruling::new(Verdict::Passed, why));
+            }
+            Outcome::Wrong { why } => (Ruling::new(Verdict::Denied, why), "Wrong code.".to_owned()),
+            Outcome::TriesUsedUp { why } => {
+                let why = format!("all tries are used up, the last was {why}");
+                (Ruling::new(Verdict::TriesUsedUp, why), "Too many wrong answers.".to_owned())
+            }
+            Outcome::Locked(lock) => {
+                (Ruling::new(Verdict::TriesUsedUp, words::locked(lock, now)), words::locked(lock, now))
+            }
+            Outcome::NoAnswer => {
+                (Ruling::new(Verdict::NoAnswer, "no code was entered"), "No code was entered.".to_owned())
+            }
+        };
+        dialogue.error(&text).map_err(ChallengeError::from)?;
+        Ok(ruling)
+    }
+
+    /// What somebody who is in should know. A client that does not show it has still logged in.
+    fn welcome(&self, method: Method, backup_codes_left: usize, dialogue: &mut dyn Dialogue) {
+        if let Some(missed) = &self.person.situation.missed {
+            let _ = dialogue.info(words::missed(missed, (self.clock)()).into());
+        }
+        let few = self.person.policy.methods.backup && backup_codes_left <= FEW_BACKUP_CODES;
+        if few || method == Method::Backup {
+            let _ = dialogue.info(words::backup_codes_left(backup_codes_left).into());
+        }
+    }
 }
 
-fn conclude(outcome: Outcome, now: Timestamp, dialogue: &mut dyn Dialogue) -> Result<Ruling, ChallengeError> {
-    let (verdict, why) = match outcome {
-        Outcome::Passed { method: Method::App, .. } => {
-            (Verdict::Passed, "by an authenticator app".to_owned())
-        }
-        Outcome::Passed { method: Method::Backup, backup_codes_left: left } => {
-            // The login stands: a client that does not show this has still logged in.
-            let _ = dialogue.info(words::backup_codes_left(left).into());
-            (Verdict::Passed, format!("by a backup code, {left} left"))
-        }
-        Outcome::Wrong { why } => {
-            dialogue.error("Wrong code.")?;
-            (Verdict::Denied, why)
-        }
-        Outcome::TriesUsedUp { why } => {
-            dialogue.error("Too many wrong answers.")?;
-            (Verdict::TriesUsedUp, format!("all tries are used up, the last was {why}"))
-        }
-        Outcome::Locked(lock) => {
-            dialogue.error(&words::locked(lock, now))?;
-            (Verdict::TriesUsedUp, words::locked(lock, now))
-        }
-        Outcome::NoAnswer => {
-            dialogue.error("No code was entered.")?;
-            (Verdict::NoAnswer, "no code was entered".to_owned())
-        }
-    };
-    Ok(Ruling { verdict, why })
+/// Where the login comes from, as far as it can be believed: root's module repeats what sshd and login say,
+/// anybody else's can say anything.
+fn source(peer: Peer, login: &Login) -> Source<'_> {
+    if !peer.is_root() {
+        return Source::default();
+    }
+    let address = login.remote_host.as_deref().and_then(|host| host.parse::<IpAddr>().ok());
+    Source { service: Some(&login.service), address }
 }
 
+/// The same for the audit log.
 fn origin(peer: Peer, login: &Login) -> Origin {
-    let clean = |text: &Option<String>| text.as_deref().filter(|text| !text.is_empty()).map(words::printable);
+    if !peer.is_root() {
+        return Origin { actor: peer.uid, ..Origin::default() };
+    }
+    let claim = |text: &str| {
+        let text: String = printable(text).chars().take(LONGEST_CLAIM).collect();
+        Some(text).filter(|text| !text.is_empty())
+    };
     Origin {
         actor: peer.uid,
-        service: clean(&Some(login.service.clone())),
-        remote_host: clean(&login.remote_host),
-        terminal: clean(&login.terminal),
+        service: claim(&login.service),
+        remote_host: login.remote_host.as_deref().and_then(claim),
+        terminal: login.terminal.as_deref().and_then(claim),
     }
 }

@@ -1,20 +1,21 @@
-//! What people and administrators do with a record: look, enrol, remove, make backup codes.
+//! What people and administrators do with a record: look, enrol, set, remove, make backup codes.
 
-use twofa_core::app::{Algorithm, App, Movement, Parameters};
-use twofa_core::backup::{self, BackupCode, BackupSet};
-use twofa_core::user::EnrolledApp;
-use twofa_core::{Account, Key, Lock, Mode, Status, Timestamp, Verification};
-use twofa_proto::{AppReport, AppRequest, Done, Failure, Report, Request, Standing};
-use twofa_store::{NewApp, Origin, Situation, Store, StoreError};
-use zeroize::Zeroizing;
+use twofa_core::exemption::Exemption;
+use twofa_core::text::{is_unprintable, printable};
+use twofa_core::user::{self, Contact, EnrolledApp};
+use twofa_core::{Account, Lock, Mode, Status, Timestamp, Verify};
+use twofa_proto::{
+    AppReport, AppRequest, ContactReport, Done, ExemptionReport, Failure, Report, Request, Standing,
+};
+use twofa_store::{Origin, Settings, Store, StoreError, StoredExemption};
 
 use crate::authority::{Peer, Permission};
 use crate::challenge::{Challenge, ChallengeError, Outcome};
 use crate::dialogue::{Dialogue, Gone};
-use crate::{accounts, qr, words};
+use crate::enrolment::{self, Enrolment, EnrolmentError};
+use crate::person::{Person, PersonError};
+use crate::{accounts, words};
 
-/// How often the first code of a new app may be mistyped.
-const CONFIRMATIONS: u32 = 5;
 const LONGEST_LABEL: usize = 32;
 /// What the backup codes are called where an app's label could stand.
 const BACKUP: &str = "backup";
@@ -40,10 +41,21 @@ impl Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         let failure = match error {
-            StoreError::LabelTaken(_) => Failure::Failed,
+            StoreError::LabelTaken(_) | StoreError::TooManyApps(_) | StoreError::ChangedMeanwhile => {
+                Failure::Failed
+            }
             _ => Failure::Unavailable,
         };
         Self { failure, hint: error.hint().map(str::to_owned), message: error.to_string() }
+    }
+}
+
+impl From<PersonError> for Refusal {
+    fn from(error: PersonError) -> Self {
+        match error {
+            PersonError::Store(error) => error.into(),
+            error => Self::new(Failure::Unavailable, error.to_string()),
+        }
     }
 }
 
@@ -56,9 +68,22 @@ impl From<Gone> for Refusal {
 impl From<ChallengeError> for Refusal {
     fn from(error: ChallengeError) -> Self {
         match error {
-            ChallengeError::Store(error) => error.into(),
+            ChallengeError::Person(error) => error.into(),
             ChallengeError::Gone(gone) => gone.into(),
             ChallengeError::Hash(error) => Self::new(Failure::Failed, error.to_string()),
+        }
+    }
+}
+
+impl From<EnrolmentError> for Refusal {
+    fn from(error: EnrolmentError) -> Self {
+        match error {
+            EnrolmentError::Store(error) => error.into(),
+            EnrolmentError::Gone(gone) => gone.into(),
+            EnrolmentError::NotConfirmed => Self::new(Failure::Denied, error.to_string()).hinted(
+                "the same key comes back within a day: run it again, or delete the key from your app",
+            ),
+            EnrolmentError::Hash(_) | EnrolmentError::Key(_) => Self::new(Failure::Failed, error.to_string()),
         }
     }
 }
@@ -74,7 +99,7 @@ pub fn serve(
     match carry_out(store, clock, peer, request, dialogue) {
         Ok(done) => done,
         Err(Refusal { failure, message, hint }) => {
-            Done::Failed { failure, message: words::printable(&message), hint }
+            Done::Failed { failure, message: printable(&message), hint }
         }
     }
 }
@@ -89,12 +114,13 @@ fn carry_out(
     let (Request::Status { user }
     | Request::EnrolApp { user, .. }
     | Request::Remove { user, .. }
+    | Request::Set { user, .. }
     | Request::NewBackupCodes { user }) = request
     else {
         return Err(Refusal::new(Failure::Failed, "a login is no change"));
     };
     let account = accounts::find(user)
-        .map_err(|error| Refusal::new(Failure::Unavailable, error.to_string()))?
+        .map_err(PersonError::from)?
         .ok_or_else(|| Refusal::new(Failure::NotFound, format!("there is no account called '{user}'")))?;
     let permission = peer.may(request, &account);
     if permission == Permission::Refused {
@@ -102,16 +128,19 @@ fn carry_out(
         return Err(Refusal::new(Failure::NotPermitted, message));
     }
     let origin = Origin { actor: peer.uid, service: Some("twofa".to_owned()), ..Origin::default() };
+    let person = Person::of(store, &account)?;
     let desk = Desk { store, clock, peer, account, origin };
-    let situation = store.situation(&desk.account)?;
     if permission == Permission::AfterCode {
-        desk.confirm(&situation, dialogue)?;
+        desk.confirm(&person, dialogue)?;
     }
     match request {
-        Request::EnrolApp { app, .. } => desk.enrol(&situation, app, dialogue),
-        Request::Remove { method, .. } => desk.remove(&situation, method),
-        Request::NewBackupCodes { .. } => desk.new_backup_codes(&situation, dialogue),
-        _ => Ok(Done::Status(report(&desk.account, &situation, clock()))),
+        Request::EnrolApp { app, .. } => desk.enrol(&person, app, dialogue),
+        Request::Remove { method, .. } => desk.remove(&person, method),
+        Request::Set { verify, email, phone, .. } => {
+            desk.set(&person, verify.as_deref(), email.as_deref(), phone.as_deref(), dialogue)
+        }
+        Request::NewBackupCodes { .. } => desk.new_backup_codes(&person, dialogue),
+        _ => Ok(Done::Status(report(&desk.account, &person, clock())?)),
     }
 }
 
@@ -126,19 +155,19 @@ struct Desk<'a> {
 
 impl Desk<'_> {
     /// A fresh code before any change, once there is something to ask for.
-    fn confirm(&self, situation: &Situation, dialogue: &mut dyn Dialogue) -> Result<(), Refusal> {
-        let Situation { policy, user } = situation;
-        if !user.is_enrolled(policy.methods) {
+    fn confirm(&self, person: &Person, dialogue: &mut dyn Dialogue) -> Result<(), Refusal> {
+        let Person { policy, situation, .. } = person;
+        if situation.user.apps.is_empty() {
             return Ok(());
         }
         let now = (self.clock)();
-        if let Some(lock) = user.throttle.lock(now) {
+        if let Some(lock) = situation.user.throttle.lock(now) {
             return Err(Refusal::new(Failure::Denied, words::locked(lock, now)));
         }
         let application = words::application_name(policy);
-        let first = format!("To change this, first prove it is you.\n{}", {
-            words::code_prompt(&application, policy.methods, user.backup_codes_left() > 0)
-        });
+        let has_backup = situation.user.backup_codes_left() > 0;
+        let prompt = words::code_prompt(&application, policy.methods, has_backup);
+        let first = format!("To change this, first prove it is you.\n{prompt}");
         let challenge =
             Challenge { store: self.store, account: &self.account, origin: &self.origin, clock: self.clock };
         match challenge.ask(&application, first, dialogue)? {
@@ -153,142 +182,142 @@ impl Desk<'_> {
         }
     }
 
+    fn enrolment<'a>(&'a self, person: &'a Person) -> Enrolment<'a> {
+        Enrolment {
+            store: self.store,
+            clock: self.clock,
+            account: &self.account,
+            origin: &self.origin,
+            policy: &person.policy,
+        }
+    }
+
     fn enrol(
         &self,
-        situation: &Situation,
+        person: &Person,
         asked: &AppRequest,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Done, Refusal> {
-        let Situation { policy, user } = situation;
-        let (parameters, key_bytes) = parameters(asked)?;
-        let label = label(asked.label.as_deref(), &user.apps)?;
-        let mut bytes = Zeroizing::new(vec![0; key_bytes]);
-        getrandom::fill(&mut bytes).map_err(StoreError::from)?;
-        let key = Key::new(bytes.to_vec()).map_err(|bad| Refusal::new(Failure::Failed, bad.to_string()))?;
-        let application = words::application_name(policy);
-        let mut app = App { parameters, key, used: None };
-        let used = self.first_code(&app, &application, dialogue)?;
-        app.used = Some(used);
-        self.store.enrol_app(
-            &self.account,
-            &NewApp { label: label.clone(), app },
-            &self.origin,
-            (self.clock)(),
-        )?;
+        let AppRequest { label, counter, algorithm, digits, period } = asked;
+        let parameters = enrolment::parameters(*counter, algorithm, *digits, *period)
+            .map_err(|bad| Refusal::new(Failure::Usage, bad.to_string()))?;
+        let label = self::label(label.as_deref(), &person.situation.user.apps)?;
+        let intro = format!("A new authenticator app for {}, called '{label}'.", self.account.name);
+        self.enrolment(person).of_an_app(&person.situation, parameters, &label, &intro, dialogue)?;
         dialogue.info(format!("Your authenticator app is enrolled as '{label}'.").into())?;
-        if policy.mode == Mode::Disabled {
+        if person.policy.mode == Mode::Disabled {
             dialogue.info("Logins do not ask for it yet: the policy is disabled.".into())?;
-        }
-        if policy.methods.backup && user.backup_codes_left() == 0 {
-            self.make_backup_codes(dialogue)?;
         }
         Ok(Done::Changed)
     }
 
-    /// Shows the key until its first right code comes back, and says which step or counter that was.
-    fn first_code(&self, app: &App, application: &str, dialogue: &mut dyn Dialogue) -> Result<u64, Refusal> {
-        let url = app.url(application, &self.account.name);
-        // All in one prompt: whatever is sent apart from it, some client shows late or not at all.
-        let mut text = Zeroizing::new(String::from("Scan this with your authenticator app:\n\n"));
-        if let Some(code) = qr::half_blocks(&url) {
-            text.push_str(&code);
-            text.push_str("\n\n");
-        }
-        text.push_str("Or type this key into it.\n  Key:  ");
-        text.push_str(&app.key.grouped());
-        text.push_str("\n  Link: ");
-        text.push_str(&url);
-        text.push_str(&format!("\n\nThen type the {}-digit code it shows: ", app.parameters.digits()));
-        let mut text = text.to_string();
-        for left in (0..CONFIRMATIONS).rev() {
-            let typed = dialogue.ask(text)?;
-            let Some(typed) = typed.filter(|typed| !typed.expose().trim().is_empty()) else { break };
-            let verification = match twofa_core::Answer::read(typed.expose()) {
-                twofa_core::Answer::Code(code) => app.verify(&code, (self.clock)()),
-                _ => Verification::Wrong,
-            };
-            let wrong = match verification {
-                Verification::Accepted { count } => return Ok(count),
-                Verification::Drifted { .. } => {
-                    "That code is for another time: set the clock of your phone right."
-                }
-                _ => "That is not the code for this key.",
-            };
-            text = format!("{wrong} ({})\nThe code your app shows now: ", words::tries_left(left.max(1)));
-        }
-        let hint = "the key just shown is void: delete it from your app, then enrol again";
-        Err(Refusal::new(Failure::Denied, "no right code came back, so nothing was enrolled").hinted(hint))
-    }
-
-    fn remove(&self, situation: &Situation, method: &str) -> Result<Done, Refusal> {
-        let Situation { policy, user } = situation;
+    fn remove(&self, person: &Person, method: &str) -> Result<Done, Refusal> {
+        let situation = &person.situation;
         let now = (self.clock)();
         if method == BACKUP {
-            let removed = self.store.remove_backup_codes(&self.account, &self.origin, now)?;
+            let removed =
+                self.store.remove_backup_codes(&self.account, situation.generation, &self.origin, now)?;
             let nothing = Refusal::new(Failure::NotFound, "there are no backup codes to remove");
             return if removed { Ok(Done::Changed) } else { Err(nothing) };
         }
-        if !user.apps.iter().any(|app| app.label == method) {
-            let labels: Vec<_> = user.apps.iter().map(|app| app.label.as_str()).collect();
+        let apps = &situation.user.apps;
+        if !apps.iter().any(|app| app.label == method) {
+            let labels: Vec<_> = apps.iter().map(|app| app.label.as_str()).collect();
             let hint = match labels.as_slice() {
                 [] => "nothing is enrolled".to_owned(),
                 labels => format!("enrolled: {}", labels.join(", ")),
             };
-            return Err(
-                Refusal::new(Failure::NotFound, format!("there is no method called '{method}'")).hinted(hint)
-            );
+            let message = format!("there is no method called '{method}'");
+            return Err(Refusal::new(Failure::NotFound, message).hinted(hint));
         }
-        let needed = policy.mode == Mode::Mandatory || (policy.mode == Mode::Optional && user.required);
-        if needed && user.apps.len() == 1 && !self.peer.is_root() {
+        let obliged = situation.user.summary().is_obliged(&person.policy);
+        if obliged && apps.len() == 1 && !self.peer.is_root() {
             let message = "a second factor is required of you, and this is your last method";
             return Err(Refusal::new(Failure::NotPermitted, message).hinted("enrol another one first"));
         }
-        self.store.remove_app(&self.account, method, &self.origin, now)?;
+        self.store.remove_app(&self.account, situation.generation, method, &self.origin, now)?;
         Ok(Done::Changed)
     }
 
-    fn new_backup_codes(&self, situation: &Situation, dialogue: &mut dyn Dialogue) -> Result<Done, Refusal> {
-        let Situation { policy, user } = situation;
-        if !policy.methods.backup {
+    fn set(
+        &self,
+        person: &Person,
+        verify: Option<&str>,
+        email: Option<&str>,
+        phone: Option<&str>,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Done, Refusal> {
+        let usage = |key: &str, error: &dyn std::fmt::Display| {
+            Refusal::new(Failure::Usage, format!("{key}: {error}"))
+        };
+        let verify = verify.map(str::parse).transpose().map_err(|bad| usage("verify", &bad))?;
+        if verify == Some(Verify::Never)
+            && person.situation.user.summary().is_obliged(&person.policy)
+            && !self.peer.is_root()
+        {
+            return Err(Refusal::new(
+                Failure::NotPermitted,
+                "a second factor is required of you, so it cannot be 'never'",
+            ));
+        }
+        // An empty address is one that is removed.
+        let address = |text: Option<&str>, read: fn(&str) -> Result<String, user::BadAddress>| {
+            let given = text.map(|text| if text.trim().is_empty() { Ok(None) } else { read(text).map(Some) });
+            given.transpose()
+        };
+        let settings = Settings {
+            verify,
+            email: address(email, user::email).map_err(|bad| usage("email", &bad))?,
+            phone: address(phone, user::phone).map_err(|bad| usage("phone", &bad))?,
+        };
+        let changes = self.store.set_user(&self.account, &settings, &self.origin, (self.clock)())?;
+        if changes.is_empty() {
+            dialogue.info("Nothing to change: it is that already.".into())?;
+        }
+        for change in &changes {
+            dialogue.info(format!("{}: {change}.", self.account.name).into())?;
+        }
+        // A courier of `twofa-delivery` will send a code there, which is typed back here.
+        if changes.iter().any(|change| change.ends_with("not verified yet")) {
+            dialogue.info("Addresses are verified once this machine can send codes.".into())?;
+        }
+        Ok(Done::Changed)
+    }
+
+    fn new_backup_codes(&self, person: &Person, dialogue: &mut dyn Dialogue) -> Result<Done, Refusal> {
+        if !person.policy.methods.backup {
             return Err(Refusal::new(Failure::NotPermitted, "the policy allows no backup codes"));
         }
-        if !user.is_enrolled(policy.methods) {
+        if !person.situation.user.is_enrolled(person.policy.methods) {
             let refusal =
                 Refusal::new(Failure::Failed, "backup codes stand in for another method, and there is none");
             return Err(refusal.hinted("enrol an authenticator app first: twofa enrol app"));
         }
-        self.make_backup_codes(dialogue)?;
-        Ok(Done::Changed)
-    }
-
-    fn make_backup_codes(&self, dialogue: &mut dyn Dialogue) -> Result<(), Refusal> {
-        let mut codes = Vec::with_capacity(backup::CODES);
-        for _ in 0..backup::CODES {
-            let mut random = Zeroizing::new([0; backup::CODE_BYTES]);
-            getrandom::fill(&mut *random).map_err(StoreError::from)?;
-            codes.push(BackupCode::from_random(*random));
+        if self.enrolment(person).backup_codes(person.situation.generation, dialogue)? {
+            dialogue.info("These are your backup codes now; those from before are void.".into())?;
+            return Ok(Done::Changed);
         }
-        let mut salt = [0; backup::SALT_BYTES];
-        getrandom::fill(&mut salt).map_err(StoreError::from)?;
-        let set = BackupSet::seal(&codes, salt).map_err(ChallengeError::from)?;
-        self.store.replace_backup_codes(&self.account, &set, &self.origin, (self.clock)())?;
-        dialogue.info(words::backup_codes(&codes).into())?;
-        Ok(())
+        Err(Refusal::new(Failure::Denied, "nothing was changed: the codes from before still hold"))
     }
 }
 
-/// How `user` stands, without a secret.
-pub fn report(account: &Account, situation: &Situation, now: Timestamp) -> Report {
-    let Situation { policy, user } = situation;
-    Report {
+/// How a person stands, without a secret.
+fn report(account: &Account, person: &Person, now: Timestamp) -> Result<Report, PersonError> {
+    let user = &person.situation.user;
+    Ok(Report {
         user: account.name.clone(),
         uid: account.uid,
-        standing: standing(user.status(policy, now)),
+        standing: standing(person.status(account, now)?),
+        class: person.class.clone(),
+        verify: user.verify.to_string(),
+        email: user.email.as_ref().map(contact),
+        phone: user.phone.as_ref().map(contact),
+        exemptions: person.exemptions(account, now)?.into_iter().map(exemption).collect(),
         required: user.required,
-        failures: user.throttle.failures,
+        failures: user.throttle.failures(),
         apps: user.apps.iter().map(app_report).collect(),
         backup_codes_left: u32::try_from(user.backup_codes_left()).unwrap_or(u32::MAX),
-    }
+    })
 }
 
 /// A status as the protocol has it.
@@ -299,6 +328,22 @@ pub const fn standing(status: Status) -> Standing {
         Status::Enabled => Standing::Enabled,
         Status::Locked(Lock::Until(until)) => Standing::LockedUntil(until.unix()),
         Status::Locked(Lock::Administrator) => Standing::Locked,
+        Status::Exempt(None) => Standing::Exempt(None),
+        Status::Exempt(Some(until)) => Standing::Exempt(Some(until.unix())),
+    }
+}
+
+fn contact(contact: &Contact) -> ContactReport {
+    ContactReport { address: contact.address.clone(), verified: contact.verified }
+}
+
+fn exemption(stored: &StoredExemption) -> ExemptionReport {
+    let Exemption { reason, until, .. } = &stored.exemption;
+    ExemptionReport {
+        id: stored.id,
+        reason: reason.clone(),
+        until: until.map(Timestamp::unix),
+        only: words::exemption_scope(&stored.exemption),
     }
 }
 
@@ -310,20 +355,6 @@ fn app_report(enrolled: &EnrolledApp) -> AppReport {
     }
 }
 
-/// The parameters asked for, and how many bytes their key needs (RFC 6238 §5.1: as long as the hash).
-fn parameters(asked: &AppRequest) -> Result<(Parameters, usize), Refusal> {
-    let usage = |error: &dyn std::fmt::Display| Refusal::new(Failure::Usage, error.to_string());
-    let algorithm: Algorithm = asked.algorithm.parse().map_err(|bad| usage(&bad))?;
-    let movement = if asked.counter { Movement::Counter } else { Movement::Time { period: asked.period } };
-    let parameters = Parameters::new(movement, algorithm, asked.digits).map_err(|bad| usage(&bad))?;
-    let bytes = match algorithm {
-        Algorithm::Sha1 => 20,
-        Algorithm::Sha256 => 32,
-        Algorithm::Sha512 => 64,
-    };
-    Ok((parameters, bytes))
-}
-
 /// The label asked for if it can be one, or the next free of `app`, `app-2`, …
 fn label(asked: Option<&str>, apps: &[EnrolledApp]) -> Result<String, Refusal> {
     let taken = |label: &str| apps.iter().any(|app| app.label == label);
@@ -333,8 +364,8 @@ fn label(asked: Option<&str>, apps: &[EnrolledApp]) -> Result<String, Refusal> {
         return free.ok_or_else(|| Refusal::new(Failure::Failed, "there is no free label"));
     };
     let fits = !asked.is_empty() && asked.chars().count() <= LONGEST_LABEL;
-    if !fits || asked.chars().any(char::is_control) || asked == BACKUP {
-        let message = "a label has 1 to 32 characters, no control characters, and is not 'backup'";
+    if !fits || asked.chars().any(is_unprintable) || asked == BACKUP {
+        let message = "a label has 1 to 32 characters, none of them invisible, and is not 'backup'";
         return Err(Refusal::new(Failure::Usage, message));
     }
     if taken(asked) {

@@ -64,11 +64,17 @@ fn prepare() -> Result<(), Failure> {
     let owner = privileges::service_owner()?;
     make_runtime_directory(owner)?;
     let location = Location::default();
-    if Store::is_vacant(&location)? {
-        Store::create(location, owner)?;
-    } else {
-        Store::open(location)?;
+    let vacant = Store::is_vacant(&location)?;
+    if vacant {
+        Store::make_files(&location, owner)?;
     }
+    // What is in the database is nobody's business but the service's.
+    privileges::become_service_user()?;
+    if vacant {
+        Store::open_new(location)?
+    } else {
+        Store::open(location)?
+    };
     Ok(())
 }
 

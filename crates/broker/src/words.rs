@@ -1,8 +1,12 @@
 //! What people read: short, plain, and the same wherever it is said.
 
 use jiff::tz::TimeZone;
+use twofa_core::exemption::Exemption;
 use twofa_core::policy::Methods;
+use twofa_core::text::printable;
 use twofa_core::{BackupCode, Lock, Policy, Timestamp};
+use twofa_store::Missed;
+use zeroize::Zeroizing;
 
 /// The name this machine goes by in prompts and apps: the policy's, or the host's.
 pub fn application_name(policy: &Policy) -> String {
@@ -11,11 +15,6 @@ pub fn application_name(policy: &Policy) -> String {
         None => nix::unistd::gethostname()
             .map_or_else(|_| "this machine".to_owned(), |name| printable(&name.to_string_lossy())),
     }
-}
-
-/// `text` with everything that could steer a terminal or a log replaced.
-pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// The first question of a login.
@@ -80,37 +79,78 @@ pub fn moment(at: Timestamp, now: Timestamp) -> String {
     at.strftime(format).to_string()
 }
 
-/// After a login with a backup code.
+/// The account has the name or the uid of somebody else's record.
+pub const NAMESAKE: &str = "This account is not the one that a second factor was set up for under its name or number. Ask \
+                            an administrator.";
+
+/// Enrolment needs more than one prompt.
+pub const NO_ROOM_TO_ENROL: &str = "A second factor must be set up first, which takes several questions, and this program can \
+                                    ask one. Log in with ssh or on the console once.";
+
+/// What comes before the first enrolment at a login.
+pub fn must_enrol(application: &str) -> String {
+    format!(
+        "{application} asks for a second factor, and you have none yet. Set one up now: it takes a minute."
+    )
+}
+
+/// When few backup codes are left.
 pub fn backup_codes_left(left: usize) -> String {
     match left {
-        0 => "That was your last backup code. Make new ones with 'twofa codes --new'.".to_owned(),
+        0 => "No backup code is left. Make new ones with 'twofa codes --new'.".to_owned(),
         1 => "One backup code is left. Make new ones with 'twofa codes --new'.".to_owned(),
+        2 => "2 backup codes are left. Make new ones with 'twofa codes --new'.".to_owned(),
         n => format!("{n} backup codes are left."),
     }
 }
 
-/// The backup codes, shown once.
-pub fn backup_codes(codes: &[BackupCode]) -> String {
-    let mut text = String::from(
+/// Where an exemption holds, when not everywhere.
+pub fn exemption_scope(exemption: &Exemption) -> Option<String> {
+    let network = exemption.network.map(|network| format!("from {network}"));
+    let service = exemption.service.as_ref().map(|service| format!("at {service}"));
+    match (network, service) {
+        (None, None) => None,
+        (Some(one), None) | (None, Some(one)) => Some(one),
+        (Some(network), Some(service)) => Some(format!("{network} {service}")),
+    }
+}
+
+/// What was refused since the last login.
+pub fn missed(missed: &Missed, now: Timestamp) -> String {
+    let Missed { count, last_at, last_from } = missed;
+    let attempts = if *count == 1 {
+        "was one failed attempt".to_owned()
+    } else {
+        format!("were {count} failed attempts")
+    };
+    let from = last_from.as_deref().map_or(String::new(), |from| format!(" from {}", printable(from)));
+    let last = if *count == 1 { "at" } else { "the last at" };
+    format!("There {attempts} to log in as you since the last time, {last} {}{from}.", moment(*last_at, now))
+}
+
+/// The backup codes, and the question that shows that they were saved: the last group of the one at `asked`,
+/// counted from zero.
+pub fn backup_codes(codes: &[BackupCode], asked: usize) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::from(
         "Backup codes, for when you are without your app. Each works once.\n\
-         Keep them in a safe place: they are not shown again.\n",
-    );
-    for code in codes {
-        text.push_str("\n    ");
+         Write them down or save them now: they are not shown again.\n",
+    ));
+    for (number, code) in (1..).zip(codes) {
+        text.push_str(&format!("\n    {number}.  "));
         text.push_str(&code.grouped());
     }
-    text.push('\n');
+    text.push_str(&format!("\n\n{}", saved_question(asked)));
     text
+}
+
+/// The question whether the backup codes were saved.
+pub fn saved_question(asked: usize) -> String {
+    format!("When you have saved them, type the last four characters of number {}: ", asked + 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_with_control_characters_cannot_steer_a_terminal() {
-        assert_eq!(printable("al\u{1b}[2Jice\n"), "al?[2Jice?");
-    }
 
     #[test]
     fn a_lock_that_ends_another_day_says_the_day() {

@@ -1,10 +1,13 @@
 //! Every command and option, once.
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
+use twofa_core::duration::Duration;
 
 /// A second factor for Linux logins
 ///
@@ -60,6 +63,16 @@ pub enum Command {
         #[command(flatten)]
         user: Whose,
     },
+    /// Set when you are asked, and where codes could be sent
+    #[command(after_help = SET_HELP)]
+    Set {
+        /// What to set
+        #[arg(required = true, value_name = "KEY=VALUE", value_parser = setting)]
+        settings: Vec<(String, String)>,
+        /// Whose.
+        #[command(flatten)]
+        user: Whose,
+    },
     /// Show how many backup codes are left, or make new ones
     #[command(
         after_help = "Examples:\n  twofa codes          how many are left\n  twofa codes --new    make new ones; the old ones die"
@@ -75,9 +88,17 @@ pub enum Command {
     /// See or change the policy of this machine (root)
     #[command(subcommand)]
     Policy(Policy),
+    /// See or change rules for the members of a Unix group (root)
+    #[command(subcommand)]
+    Class(Class),
     /// Administer users (root)
     #[command(subcommand)]
     User(User),
+    /// See or end exemptions (root)
+    #[command(subcommand)]
+    Exemption(Exemption),
+    /// Look for what is wrong, or soon will be (root)
+    Doctor,
     /// Show what happened: logins, refusals, changes (root)
     #[command(after_help = "Examples:\n  twofa log --last 20\n  twofa log --user alice --json")]
     Log {
@@ -153,6 +174,86 @@ pub enum Policy {
         /// What to change
         #[arg(required = true, value_name = "KEY=VALUE", value_parser = setting)]
         settings: Vec<(String, String)>,
+        /// Whether to ask.
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Write policy and classes as TOML
+    #[command(after_help = "Example:\n  twofa policy export > policy.toml")]
+    Export,
+    /// Make policy and classes what a TOML file says, all or nothing
+    #[command(
+        after_help = "Examples:\n  twofa policy apply policy.toml --dry-run\n  twofa policy apply - < policy.toml"
+    )]
+    Apply {
+        /// The file, as 'policy export' writes it; '-' for standard input
+        file: PathBuf,
+        /// Show what would change and change nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Whether to ask.
+        #[command(flatten)]
+        consent: Consent,
+    },
+}
+
+/// What to do about a change that could leave people outside.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Consent {
+    /// Make the change although it could leave people unable to log in
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Classes.
+#[derive(Debug, Subcommand)]
+pub enum Class {
+    /// List the classes in the order in which they are tried
+    List,
+    /// Make a class or change its settings; KEY= takes a setting away
+    #[command(after_help = "\
+Examples:
+  twofa class set admins --group sudo mode=mandatory
+  twofa class set robots --group svc --before admins mode=disabled
+  twofa class set admins trust.remote=       as everyone has it")]
+    Set {
+        /// The class
+        name: String,
+        /// The Unix group whose members it holds for; a new class has its own name's
+        #[arg(long)]
+        group: Option<String>,
+        /// Try it before this class; a new class comes last, before everyone
+        #[arg(long, value_name = "CLASS")]
+        before: Option<String>,
+        /// What it has of its own
+        #[arg(value_name = "KEY=VALUE", value_parser = setting)]
+        settings: Vec<(String, String)>,
+        /// Whether to ask.
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Remove a class
+    Remove {
+        /// The class
+        name: String,
+    },
+    /// Say which class holds for a user and what a login would be asked now, and why
+    #[command(after_help = "Example:\n  twofa class test alice")]
+    Test {
+        /// Login name
+        user: String,
+    },
+}
+
+/// Exemptions.
+#[derive(Debug, Subcommand)]
+pub enum Exemption {
+    /// List them all, those that have ended too
+    List,
+    /// End one
+    Remove {
+        /// Its number
+        id: i64,
     },
 }
 
@@ -160,38 +261,132 @@ pub enum Policy {
 #[derive(Debug, Subcommand)]
 pub enum User {
     /// List everybody something is known of
-    List,
+    #[command(
+        after_help = "Examples:\n  twofa user list --status pending\n  twofa user list --stale 90d --json"
+    )]
+    List {
+        /// Only those who stand so
+        #[arg(long, value_enum)]
+        status: Option<StatusFilter>,
+        /// Only those of this class
+        #[arg(long)]
+        class: Option<String>,
+        /// Only those who have this method
+        #[arg(long, value_enum)]
+        method: Option<MethodFilter>,
+        /// Only those who have not passed for this long, or never
+        #[arg(long, value_name = "DURATION")]
+        stale: Option<Duration>,
+    },
     /// Show how a user stands
     Show {
         /// Login name
         name: String,
     },
-    /// Require a second factor of a user, unless the mode is disabled
-    Require {
+    /// Make records of users, so that they are listed
+    Add(Users),
+    /// Set when a user is asked, and where codes could be sent
+    #[command(after_help = SET_HELP)]
+    Set {
         /// Login name
         name: String,
+        /// What to set
+        #[arg(required = true, value_name = "KEY=VALUE", value_parser = setting)]
+        settings: Vec<(String, String)>,
     },
+    /// Require a second factor of users, unless the mode is disabled
+    #[command(after_help = MANY_HELP)]
+    Require(Users),
     /// No longer require it
-    Release {
-        /// Login name
-        name: String,
-    },
+    Release(Users),
     /// Open a lock and forget the wrong codes
-    Unlock {
+    Unlock(Users),
+    /// Remove all methods of users who lost them; what is required of them stays
+    Reset(Users),
+    /// Exempt users for a time, with a reason; shown in status, log and doctor
+    #[command(after_help = "\
+Examples:
+  twofa user exempt backup --reason 'nightly copies' --until 2027-06-30 --from 192.0.2.0/24
+  twofa user exempt --group robots --reason 'no hands' --until never --service sshd")]
+    Exempt {
         /// Login name
-        name: String,
+        #[arg(required_unless_present = "group", conflicts_with = "group")]
+        name: Option<String>,
+        /// The members of this Unix group, whoever they are at the time
+        #[arg(long)]
+        group: Option<String>,
+        /// Why
+        #[arg(long)]
+        reason: String,
+        /// Until when: a day (2027-06-30), a length of time (30d), or 'never'
+        #[arg(long, value_name = "WHEN")]
+        until: String,
+        /// Only from addresses in this network
+        #[arg(long, value_name = "CIDR")]
+        from: Option<IpNet>,
+        /// Only at this PAM service, such as sshd
+        #[arg(long)]
+        service: Option<String>,
     },
-    /// Remove all methods of a user who lost them; what is required of the user stays
-    Reset {
-        /// Login name
-        name: String,
-    },
-    /// Forget a user, also one whose account is gone
-    Remove {
-        /// Login name
-        name: String,
-    },
+    /// Forget users, also those whose account is gone
+    Remove(Users),
 }
+
+/// One user, or many at once.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct Users {
+    /// Login names
+    pub names: Vec<String>,
+    /// And the members of this Unix group
+    #[arg(long)]
+    pub group: Option<String>,
+    /// And those named in this file, one on a line; '-' for standard input
+    #[arg(long, value_name = "FILE")]
+    pub from_file: Option<PathBuf>,
+}
+
+/// Where somebody stands, as a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusFilter {
+    /// Not asked
+    Off,
+    /// Must enrol
+    Pending,
+    /// Asked
+    Enabled,
+    /// Refused for wrong codes
+    Locked,
+    /// Exempt
+    Exempt,
+}
+
+/// A method, as a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MethodFilter {
+    /// An authenticator app
+    App,
+    /// Backup codes
+    Backup,
+    /// None at all
+    None,
+}
+
+const SET_HELP: &str = "\
+Keys:
+  verify  never, new-device or always: when you are asked, as far as policy leaves it to you
+  email   an e-mail address; empty to remove it
+  phone   a phone number with its country; empty to remove it
+
+Examples:
+  twofa set verify=always
+  twofa set email=alice@example.org phone='+49 30 123456'";
+
+const MANY_HELP: &str = "\
+Examples:
+  twofa user require alice bob
+  twofa user require --group staff
+  twofa user require --from-file names.txt";
 
 /// Takes these numbers and no others, and offers them to completions.
 fn one_of<T>(numbers: [&'static str; 2]) -> impl TypedValueParser<Value = T>

@@ -54,7 +54,7 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let (kind, hint) = match &error {
-            StoreError::BadSetting(_) => (Kind::Usage, Some("see 'twofa policy show' for every setting")),
+            StoreError::BadRulebook(_) => (Kind::Usage, Some("see 'twofa policy show' for every setting")),
             error => (Kind::Unavailable, error.hint()),
         };
         Self { kind, message: error.to_string(), hint: hint.map(str::to_owned) }

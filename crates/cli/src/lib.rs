@@ -10,6 +10,7 @@
 pub mod arguments;
 mod commands;
 mod failure;
+mod many;
 mod output;
 mod session;
 mod terminal;
@@ -37,8 +38,12 @@ fn run(Arguments { json, command }: Arguments) -> Result<(), Failure> {
         Command::Enrol(what) => commands::own::enrol(what),
         Command::Remove { method, user } => commands::own::remove(method, user.user),
         Command::Codes { new, user } => commands::own::codes(new, user.user, output),
+        Command::Set { settings, user } => commands::own::set(settings, user.user),
         Command::Policy(command) => commands::policy::run(&command, output),
+        Command::Class(command) => commands::class::run(&command, output),
         Command::User(command) => commands::user::run(&command, output),
+        Command::Exemption(command) => commands::exemption::run(&command, output),
+        Command::Doctor => commands::doctor::run(output),
         Command::Log { user, last } => commands::log::run(user, last, output),
         Command::Completions { shell } => commands::completions::run(shell),
     }

@@ -8,8 +8,8 @@ use crate::backup::BackupCode;
 
 /// What a person typed at a code prompt.
 ///
-/// A login password that ends up here (sshd's `password` method answers every hidden prompt with it)
-/// reads as [`Answer::NotACode`] and is dropped on the spot: never counted, compared or kept.
+/// A login password that ends up here reads as [`Answer::NotACode`], unless it looks like a code itself, and is
+/// dropped on the spot: never counted, compared or kept.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Nothing at all: the end of input, or a client that has nothing to say.

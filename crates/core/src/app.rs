@@ -168,6 +168,8 @@ pub enum Verification {
         /// Seconds by which the phone is ahead of this machine (negative: behind).
         seconds: i64,
     },
+    /// It is the code of now, but one from the future was used: the clock of this machine went back.
+    ClockWentBack,
     /// Nothing this app would show.
     Wrong,
 }
@@ -183,10 +185,11 @@ impl App {
 
     fn verify_time(&self, code: &str, now: u64, period: u64) -> Verification {
         if let Some(step) = self.totp(period, WINDOW_STEPS).check(code, now) {
-            return if self.is_new(step) {
-                Verification::Accepted { count: step }
-            } else {
-                Verification::Replayed
+            let newest = now / period + u64::from(WINDOW_STEPS);
+            return match self.used {
+                Some(used) if used > newest => Verification::ClockWentBack,
+                Some(used) if used >= step => Verification::Replayed,
+                _ => Verification::Accepted { count: step },
             };
         }
         match self.totp(period, DRIFT_STEPS).check(code, now) {
@@ -350,6 +353,14 @@ mod tests {
     fn a_phone_five_minutes_behind_is_named_as_such_and_refused() {
         let app = app(Movement::Time { period: 30 }, Algorithm::Sha1, 6);
         assert_eq!(app.verify(&code_of(&app, 990), at(30_000)), Verification::Drifted { seconds: -300 });
+    }
+
+    #[test]
+    fn a_clock_that_went_back_is_named_and_accepts_nothing() {
+        let mut app = app(Movement::Time { period: 30 }, Algorithm::Sha1, 6);
+        app.used = Some(1_002);
+        assert_eq!(app.verify(&code_of(&app, 1_000), at(30_000)), Verification::ClockWentBack);
+        assert_eq!(app.verify(&code_of(&app, 1_001), at(30_030)), Verification::Replayed);
     }
 
     #[test]

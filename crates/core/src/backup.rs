@@ -49,6 +49,11 @@ impl BackupCode {
         right.then(|| Self(text.to_string()))
     }
 
+    /// The last group, which somebody types back to show that the code was written down.
+    pub fn last_group(&self) -> &str {
+        self.0.get(LENGTH - GROUP..).unwrap_or_default()
+    }
+
     /// The code as it is shown, once: `abcd-efgh-ijkm-npqr`.
     pub fn grouped(&self) -> Zeroizing<String> {
         let mut grouped = Zeroizing::new(String::with_capacity(LENGTH + LENGTH / GROUP));

@@ -1,22 +1,64 @@
 //! The one decision: must this person show a second factor now?
 
+use crate::exemption::Exemption;
 use crate::lockout::Lock;
-use crate::policy::Policy;
+use crate::policy::{Enrolment, Mode, Policy};
 use crate::time::Timestamp;
-use crate::user::{Status, User};
+use crate::user::{Status, User, Verify};
+
+/// All that a decision rests on.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The policy that holds for the person: the machine's with the class's own settings.
+    pub policy: &'a Policy,
+    /// What is known of the person.
+    pub user: &'a User,
+    /// The exemption that covers this login.
+    pub exemption: Option<&'a Exemption>,
+    /// What is known of the device.
+    pub device: Device,
+    /// Nothing is known of this very account, but there is a record with its name or its uid.
+    pub has_namesake: bool,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What a login can prove about where it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {
+    /// Nothing, or nothing we know.
+    Unknown,
+    /// A device verified before, and trusted until then.
+    TrustedUntil(Timestamp),
+}
 
 /// What a login does about the second factor.
-///
-/// A trusted device will be a further arm here, and so will enrolment at login, which takes over
-/// what [`Denial::NotEnrolled`] refuses today.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Policy asks nothing of this person. The only way to a login without a code.
-    NotRequired,
+    /// Policy asks nothing of this person. Together with [`Decision::Trusted`] the only way to a login without
+    /// a code.
+    NotRequired(Reason),
+    /// The device was verified before and is still trusted.
+    Trusted,
     /// Ask for a code.
     Challenge,
+    /// Lead the person through setting one up, then let them in.
+    Enrol,
     /// Refuse.
     Deny(Denial),
+}
+
+/// Why nothing is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The mode is disabled.
+    Disabled,
+    /// It is optional, and nothing is enrolled.
+    NotEnrolled,
+    /// It is optional, and the person chose never to be asked.
+    OptedOut,
+    /// An exemption covers the login.
+    Exempt,
 }
 
 /// Why a login is refused before anything is asked.
@@ -26,15 +68,31 @@ pub enum Denial {
     NotEnrolled,
     /// Too many wrong codes.
     Locked(Lock),
+    /// The account is not the one that has a record under its name or its uid, and nobody has said which it is.
+    /// A changed uid must not read as "not enrolled".
+    Namesake,
 }
 
-/// Decides for `user` under `policy` at `now`.
-pub fn decide(policy: &Policy, user: &User, now: Timestamp) -> Decision {
-    match user.status(policy, now) {
-        Status::Off => Decision::NotRequired,
-        Status::Pending => Decision::Deny(Denial::NotEnrolled),
-        Status::Enabled => Decision::Challenge,
+/// Decides.
+pub fn decide(facts: Facts<'_>) -> Decision {
+    let Facts { policy, user, exemption, device, has_namesake, now } = facts;
+    match user.summary().status(policy, exemption, now) {
+        Status::Off | Status::Pending if has_namesake && policy.mode != Mode::Disabled => {
+            Decision::Deny(Denial::Namesake)
+        }
+        Status::Off if policy.mode == Mode::Disabled => Decision::NotRequired(Reason::Disabled),
+        Status::Off if user.is_enrolled(policy.methods) => Decision::NotRequired(Reason::OptedOut),
+        Status::Off => Decision::NotRequired(Reason::NotEnrolled),
+        Status::Exempt(_) => Decision::NotRequired(Reason::Exempt),
         Status::Locked(lock) => Decision::Deny(Denial::Locked(lock)),
+        Status::Pending => match policy.enrolment {
+            Enrolment::AtLogin => Decision::Enrol,
+            Enrolment::Beforehand => Decision::Deny(Denial::NotEnrolled),
+        },
+        Status::Enabled => match device {
+            Device::TrustedUntil(end) if now < end && user.verify != Verify::Always => Decision::Trusted,
+            Device::TrustedUntil(_) | Device::Unknown => Decision::Challenge,
+        },
     }
 }
 
@@ -42,10 +100,11 @@ pub fn decide(policy: &Policy, user: &User, now: Timestamp) -> Decision {
 mod tests {
     use super::*;
     use crate::app::{App, Parameters};
+    use crate::exemption::Subject;
     use crate::key::Key;
     use crate::lockout::{MOST_FAILURES, Throttle};
-    use crate::policy::{Methods, Mode};
-    use crate::user::EnrolledApp;
+    use crate::policy::Methods;
+    use crate::user::{Account, EnrolledApp};
 
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
@@ -55,63 +114,158 @@ mod tests {
         vec![EnrolledApp { id: 1, label: "phone".into(), enrolled_at: NOW, app }]
     }
 
+    fn decided(policy: &Policy, user: &User, device: Device) -> Decision {
+        decide(Facts { policy, user, exemption: None, device, has_namesake: false, now: NOW })
+    }
+
+    /// Every mode, whether an administrator requires it, what the person set, whether the device is trusted,
+    /// whether an app is enrolled. A class is in it through the mode, which is all a class can say here.
     #[test]
-    fn mode_requirement_and_enrolment_decide() {
-        use Decision::{Challenge, Deny, NotRequired};
-        const REFUSED: Decision = Deny(Denial::NotEnrolled);
+    #[rustfmt::skip]
+    fn mode_requirement_setting_device_and_enrolment_decide() {
+        use Decision::{Challenge as Ask, Enrol, NotRequired, Trusted as Pass};
+        use Mode::{Disabled, Mandatory, Optional};
+        use Verify::{Always, Never, NewDevice};
+        const OFF: Decision = NotRequired(Reason::Disabled);
+        const BARE: Decision = NotRequired(Reason::NotEnrolled);
+        const OUT: Decision = NotRequired(Reason::OptedOut);
+        // mode, required, setting: nothing enrolled; enrolled: on an unknown device, on a trusted one
         let rows = [
-            // mode, required, enrolled
-            (Mode::Disabled, false, false, NotRequired),
-            (Mode::Disabled, false, true, NotRequired),
-            (Mode::Disabled, true, false, NotRequired),
-            (Mode::Disabled, true, true, NotRequired),
-            (Mode::Optional, false, false, NotRequired),
-            (Mode::Optional, false, true, Challenge),
-            (Mode::Optional, true, false, REFUSED),
-            (Mode::Optional, true, true, Challenge),
-            (Mode::Mandatory, false, false, REFUSED),
-            (Mode::Mandatory, false, true, Challenge),
-            (Mode::Mandatory, true, false, REFUSED),
-            (Mode::Mandatory, true, true, Challenge),
+            (Disabled,  false, Never,     [OFF,   OFF, OFF]),
+            (Disabled,  false, NewDevice, [OFF,   OFF, OFF]),
+            (Disabled,  false, Always,    [OFF,   OFF, OFF]),
+            (Disabled,  true,  Never,     [OFF,   OFF, OFF]),
+            (Disabled,  true,  NewDevice, [OFF,   OFF, OFF]),
+            (Disabled,  true,  Always,    [OFF,   OFF, OFF]),
+            (Optional,  false, Never,     [BARE,  OUT, OUT]),
+            (Optional,  false, NewDevice, [BARE,  Ask, Pass]),
+            (Optional,  false, Always,    [BARE,  Ask, Ask]),
+            (Optional,  true,  Never,     [Enrol, Ask, Pass]),
+            (Optional,  true,  NewDevice, [Enrol, Ask, Pass]),
+            (Optional,  true,  Always,    [Enrol, Ask, Ask]),
+            (Mandatory, false, Never,     [Enrol, Ask, Pass]),
+            (Mandatory, false, NewDevice, [Enrol, Ask, Pass]),
+            (Mandatory, false, Always,    [Enrol, Ask, Ask]),
+            (Mandatory, true,  Never,     [Enrol, Ask, Pass]),
+            (Mandatory, true,  NewDevice, [Enrol, Ask, Pass]),
+            (Mandatory, true,  Always,    [Enrol, Ask, Ask]),
         ];
-        for (mode, required, has_app, decision) in rows {
+        let trusted = Device::TrustedUntil(NOW.after(1));
+        for (mode, required, verify, [bare, unknown, known]) in rows {
             let policy = Policy { mode, ..Policy::default() };
-            let apps = if has_app { enrolled() } else { Vec::new() };
-            let user = User { required, apps, ..User::default() };
-            assert_eq!(
-                decide(&policy, &user, NOW),
-                decision,
-                "{mode:?} required={required} enrolled={has_app}"
-            );
+            let user = |apps| User { required, verify, apps, ..User::default() };
+            let row = format!("{mode:?} required={required} {verify}");
+            assert_eq!(decided(&policy, &user(Vec::new()), Device::Unknown), bare, "{row}, not enrolled");
+            assert_eq!(decided(&policy, &user(Vec::new()), trusted), bare, "{row}, not enrolled on a trusted device");
+            assert_eq!(decided(&policy, &user(enrolled()), Device::Unknown), unknown, "{row}, unknown device");
+            assert_eq!(decided(&policy, &user(enrolled()), trusted), known, "{row}, trusted device");
         }
     }
 
     #[test]
-    fn a_lock_refuses_until_its_end() {
+    fn an_exemption_spares_everybody_and_needs_no_enrolment() {
+        let exemption = Exemption {
+            subject: Subject::User(Account { name: "backup".into(), uid: 900 }),
+            network: None,
+            service: None,
+            reason: "nightly copies".into(),
+            granted_by: 0,
+            granted_at: NOW,
+            until: None,
+        };
+        for mode in [Mode::Optional, Mode::Mandatory] {
+            let policy = Policy { mode, ..Policy::default() };
+            for apps in [Vec::new(), enrolled()] {
+                let user = User { required: true, apps, ..User::default() };
+                let facts = Facts {
+                    policy: &policy,
+                    user: &user,
+                    exemption: Some(&exemption),
+                    device: Device::Unknown,
+                    has_namesake: false,
+                    now: NOW,
+                };
+                assert_eq!(decide(facts), Decision::NotRequired(Reason::Exempt));
+            }
+        }
+    }
+
+    #[test]
+    fn enrolment_beforehand_refuses_where_enrolment_at_login_leads() {
+        let policy = Policy { mode: Mode::Mandatory, enrolment: Enrolment::Beforehand, ..Policy::default() };
+        assert_eq!(decided(&policy, &User::default(), Device::Unknown), Decision::Deny(Denial::NotEnrolled));
+        let user = User { apps: enrolled(), ..User::default() };
+        assert_eq!(decided(&policy, &user, Device::Unknown), Decision::Challenge);
+    }
+
+    #[test]
+    fn a_lock_refuses_until_its_end_on_a_trusted_device_too() {
         let policy = Policy { mode: Mode::Optional, ..Policy::default() };
-        let throttle = Throttle { failures: 10, locked_until: Some(NOW.after(60)) };
+        let throttle = Throttle { counted: 10, locked_until: Some(NOW.after(60)), ..Throttle::default() };
         let user = User { apps: enrolled(), throttle, ..User::default() };
         let locked = Decision::Deny(Denial::Locked(Lock::Until(NOW.after(60))));
-        assert_eq!(decide(&policy, &user, NOW), locked);
-        assert_eq!(decide(&policy, &user, NOW.after(60)), Decision::Challenge);
+        for device in [Device::Unknown, Device::TrustedUntil(NOW.after(60))] {
+            let facts = Facts {
+                policy: &policy,
+                user: &user,
+                exemption: None,
+                device,
+                has_namesake: false,
+                now: NOW,
+            };
+            assert_eq!(decide(facts), locked);
+            assert_ne!(decide(Facts { now: NOW.after(60), ..facts }), locked);
+        }
     }
 
     #[test]
     fn a_hundred_failures_refuse_for_good() {
         let policy = Policy { mode: Mode::Mandatory, ..Policy::default() };
-        let throttle = Throttle { failures: MOST_FAILURES, locked_until: None };
+        let throttle = Throttle { counted: MOST_FAILURES.into(), ..Throttle::default() };
         let user = User { apps: enrolled(), throttle, ..User::default() };
-        assert_eq!(decide(&policy, &user, NOW), Decision::Deny(Denial::Locked(Lock::Administrator)));
+        assert_eq!(
+            decided(&policy, &user, Device::Unknown),
+            Decision::Deny(Denial::Locked(Lock::Administrator))
+        );
     }
 
     #[test]
-    fn a_method_the_policy_no_longer_allows_does_not_count_as_enrolled() {
+    fn an_account_with_another_ones_name_or_uid_is_refused_unless_nobody_is_asked() {
+        for (mode, decision) in [
+            (Mode::Disabled, Decision::NotRequired(Reason::Disabled)),
+            (Mode::Optional, Decision::Deny(Denial::Namesake)),
+            (Mode::Mandatory, Decision::Deny(Denial::Namesake)),
+        ] {
+            let policy = Policy { mode, ..Policy::default() };
+            let user = User::default();
+            let facts = Facts {
+                policy: &policy,
+                user: &user,
+                exemption: None,
+                device: Device::Unknown,
+                has_namesake: true,
+                now: NOW,
+            };
+            assert_eq!(decide(facts), decision, "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn trust_ends_at_its_end() {
+        let policy = Policy { mode: Mode::Mandatory, ..Policy::default() };
+        let user = User { apps: enrolled(), ..User::default() };
+        assert_eq!(decided(&policy, &user, Device::TrustedUntil(NOW)), Decision::Challenge);
+    }
+
+    #[test]
+    fn a_method_the_policy_does_not_allow_does_not_count_as_enrolled() {
         let policy = Policy {
             mode: Mode::Mandatory,
             methods: Methods { app: false, backup: true },
+            enrolment: Enrolment::Beforehand,
             ..Policy::default()
         };
         let user = User { apps: enrolled(), ..User::default() };
-        assert_eq!(decide(&policy, &user, NOW), Decision::Deny(Denial::NotEnrolled));
+        assert_eq!(decided(&policy, &user, Device::Unknown), Decision::Deny(Denial::NotEnrolled));
     }
 }

@@ -10,27 +10,34 @@
 //! 3. an attempt is counted before it is verified ([`lockout`]);
 //! 4. the code is verified against an authenticator app ([`app`]) or the backup codes ([`backup`]).
 //!
-//! Codes by e-mail and SMS will stand beside [`app`] and [`backup`]; trusted devices and classes
-//! beside [`policy`], as further arms of [`Decision`].
+//! What holds for whom is the [`policy`], with what a [`class`] has of its own, less what an [`exemption`]
+//! spares. Codes by e-mail and SMS will stand beside [`app`] and [`backup`].
 #![forbid(unsafe_code)]
 
 pub mod answer;
 pub mod app;
 pub mod backup;
+pub mod class;
 pub mod decision;
 pub mod duration;
+pub mod exemption;
 pub mod key;
 pub mod lockout;
 pub mod policy;
+pub mod rulebook;
+pub mod text;
 pub mod time;
 pub mod user;
 
 pub use answer::Answer;
 pub use app::{Algorithm, App, Movement, Parameters, Verification};
 pub use backup::{BackupCode, BackupSet};
+pub use class::Class;
 pub use decision::{Decision, Denial, decide};
+pub use exemption::Exemption;
 pub use key::Key;
 pub use lockout::{Lock, Throttle};
 pub use policy::{Method, Mode, Policy};
+pub use rulebook::Rulebook;
 pub use time::Timestamp;
-pub use user::{Account, Status, User};
+pub use user::{Account, Status, User, Verify};

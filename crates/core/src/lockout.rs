@@ -30,44 +30,61 @@ pub enum Lock {
     Administrator,
 }
 
-/// The failures of one user, across all methods and sessions.
+/// The attempts of one user, across all methods and sessions.
+///
+/// Attempts are numbered as they are counted, and a number never comes again: what a right code takes back is
+/// told by numbers, so that right codes that end at the same time take back nothing twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Throttle {
-    /// Consecutive attempts that did not end in a right code.
-    pub failures: u32,
-    /// Set when the count reached the limit.
+    /// The number of the last attempt that was counted.
+    pub counted: u64,
+    /// Attempts up to this number are no failures any more.
+    pub forgiven: u64,
+    /// Set when the failures reached the limit.
     pub locked_until: Option<Timestamp>,
 }
 
 impl Throttle {
+    /// Consecutive attempts that did not end in a right code.
+    pub const fn failures(&self) -> u64 {
+        self.counted.saturating_sub(self.forgiven)
+    }
+
     /// The lock in force at `now`, if there is one.
     pub fn lock(&self, now: Timestamp) -> Option<Lock> {
-        if self.failures >= MOST_FAILURES {
+        if self.failures() >= MOST_FAILURES.into() {
             return Some(Lock::Administrator);
         }
         self.locked_until.filter(|until| now < *until).map(Lock::Until)
     }
 
-    /// Counts an attempt at `now`, before it is verified. An attempt that reaches the limit locks the
-    /// account for those behind it; if its own code is right, [`Throttle::forgive`] opens it again.
+    /// Counts an attempt at `now`, before it is verified; its number is `counted` afterwards. An attempt that
+    /// reaches the limit locks the account for those behind it; if its own code is right, [`Throttle::forgive`]
+    /// opens it again.
     #[must_use]
     pub fn count(self, now: Timestamp, rules: Rules) -> Self {
-        let failures = self.failures.saturating_add(1);
-        if !failures.is_multiple_of(rules.after.max(1)) {
-            return Self { failures, ..self };
+        let counted = Self { counted: self.counted.saturating_add(1), ..self };
+        let limit = u64::from(rules.after.max(1));
+        if !counted.failures().is_multiple_of(limit) {
+            return counted;
         }
-        let doublings = failures / rules.after.max(1) - 1;
-        let seconds =
-            rules.for_.seconds().checked_shl(doublings).filter(|s| s >> doublings == rules.for_.seconds());
-        let seconds = seconds.map_or(LONGEST_LOCK.seconds(), |s| s.min(LONGEST_LOCK.seconds()));
-        Self { failures, locked_until: Some(now.after(seconds)) }
+        let doublings = counted.failures() / limit - 1;
+        // 2^40 of the shortest locks are ages; more need not be told apart.
+        let seconds = rules.for_.seconds().saturating_mul(1 << doublings.min(40)).min(LONGEST_LOCK.seconds());
+        Self { locked_until: Some(now.after(seconds)), ..counted }
     }
 
-    /// Takes back the failures up to and including the attempt that was the `counted`th in a row and
-    /// turned out right. Attempts that began after it stay.
+    /// Takes back the failures up to and including the attempt number `attempt`, which turned out right.
+    /// Attempts that were counted after it stay.
     #[must_use]
-    pub fn forgive(self, counted: u32) -> Self {
-        Self { failures: self.failures.saturating_sub(counted), locked_until: None }
+    pub fn forgive(self, attempt: u64) -> Self {
+        Self { forgiven: self.forgiven.max(attempt.min(self.counted)), locked_until: None, ..self }
+    }
+
+    /// Takes back everything, by an administrator's word.
+    #[must_use]
+    pub fn forgive_all(self) -> Self {
+        self.forgive(self.counted)
     }
 }
 
@@ -101,14 +118,27 @@ mod tests {
 
     #[test]
     fn a_hundred_failures_need_an_administrator() {
-        assert_eq!(fail(100).lock(NOW.after(u32::MAX)), Some(Lock::Administrator));
+        assert_eq!(fail(100).lock(NOW.after(u64::MAX)), Some(Lock::Administrator));
     }
 
     #[test]
     fn a_right_code_leaves_the_guesses_that_began_after_it_counted() {
         let throttle = fail(3);
-        assert_eq!(throttle.forgive(2).failures, 1);
+        assert_eq!(throttle.forgive(2).failures(), 1);
         assert_eq!(fail(10).forgive(10).lock(NOW), None);
+    }
+
+    #[test]
+    fn two_right_codes_at_once_take_back_nothing_twice() {
+        assert_eq!(fail(10).forgive(5).forgive(6).failures(), 4);
+        assert_eq!(fail(10).forgive(6).forgive(5).failures(), 4);
+    }
+
+    #[test]
+    fn an_attempt_from_before_an_unlock_takes_back_nothing_from_after_it() {
+        let unlocked = fail(8).forgive_all();
+        let throttle = (0..5).fold(unlocked, |throttle, _| throttle.count(NOW, RULES));
+        assert_eq!(throttle.forgive(8).failures(), 5);
     }
 
     proptest! {
@@ -118,7 +148,7 @@ mod tests {
             let failures = after * rounds;
             let throttle = (0..failures).fold(Throttle::default(), |t, _| t.count(NOW, rules));
             prop_assert!(throttle.lock(NOW).is_some());
-            prop_assert_eq!(throttle.failures, failures);
+            prop_assert_eq!(throttle.failures(), u64::from(failures));
         }
 
         #[test]

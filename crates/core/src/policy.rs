@@ -8,6 +8,7 @@ use std::fmt;
 
 use crate::duration::Duration;
 use crate::lockout::{self, Rules};
+use crate::text::is_unprintable;
 
 /// Whom a login asks for a second factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,28 @@ pub enum Mode {
     Optional,
     /// Everybody.
     Mandatory,
+}
+
+/// When somebody who must have a second factor and has none sets one up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enrolment {
+    /// At the login prompt.
+    AtLogin,
+    /// Before it; the login is refused with words that say how.
+    Beforehand,
+}
+
+/// How long a verified device is trusted, by the kind of door. Zero: every time anew.
+///
+/// Nothing records devices yet, so that no device is trusted; the decision is ready for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trust {
+    /// A local terminal or display.
+    pub console: Duration,
+    /// A login from another host.
+    pub remote: Duration,
+    /// su, sudo, polkit.
+    pub elevation: Duration,
 }
 
 /// A way to prove a second factor.
@@ -38,7 +61,8 @@ pub struct Methods {
     pub backup: bool,
 }
 
-/// The policy in force. It is made by [`Policy::from_settings`] alone, so one that exists is valid.
+/// The policy in force. It is made by [`Policy::from_settings`] and [`Policy::overridden`] alone, so one that
+/// exists is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Whom a login asks.
@@ -47,6 +71,10 @@ pub struct Policy {
     pub application_name: Option<String>,
     /// What may be used.
     pub methods: Methods,
+    /// When people enrol who must.
+    pub enrolment: Enrolment,
+    /// How long devices are trusted.
+    pub trust: Trust,
     /// When wrong codes lock an account.
     pub lockout: Rules,
 }
@@ -61,6 +89,8 @@ pub struct Setting {
     pub default: &'static str,
     /// One line of explanation, imperative, no full stop.
     pub help: &'static str,
+    /// Whether a class may have a value of its own.
+    pub per_class: bool,
     read: fn(&mut Policy, &str) -> Result<(), &'static str>,
     write: fn(&Policy) -> String,
 }
@@ -79,12 +109,13 @@ impl fmt::Debug for Setting {
 }
 
 /// Every setting there is.
-pub static KEYS: [Setting; 5] = [
+pub static KEYS: [Setting; 9] = [
     Setting {
         name: "mode",
         values: "disabled, optional or mandatory",
         default: "disabled",
         help: "Ask nobody, those who enrolled, or everybody",
+        per_class: true,
         read: |policy, text| {
             policy.mode = match text {
                 "disabled" => Mode::Disabled,
@@ -101,12 +132,13 @@ pub static KEYS: [Setting; 5] = [
         values: "up to 40 characters, or empty for the host name",
         default: "",
         help: "Name this machine or company in every prompt and in people's apps",
+        per_class: false,
         read: |policy, text| {
             if text.chars().count() > 40 {
                 return Err("it must have at most 40 characters");
             }
             // It is shown on terminals and stands before the colon in `otpauth://` labels.
-            if text.chars().any(|c| c.is_control() || c == ':') {
+            if text.chars().any(|c| is_unprintable(c) || c == ':') {
                 return Err("it must not contain a colon or a control character");
             }
             let name = text.trim();
@@ -120,6 +152,7 @@ pub static KEYS: [Setting; 5] = [
         values: "app, or app,backup",
         default: "app,backup",
         help: "Allow these methods and no others",
+        per_class: true,
         read: |policy, text| {
             let mut methods = Methods { app: false, backup: false };
             for name in text.split(',') {
@@ -141,10 +174,57 @@ pub static KEYS: [Setting; 5] = [
         },
     },
     Setting {
+        name: "enrolment",
+        values: "at-login or beforehand",
+        default: "at-login",
+        help: "Lead people who must enrol through it inside the login, or refuse them until they have",
+        per_class: true,
+        read: |policy, text| {
+            policy.enrolment = match text {
+                "at-login" => Enrolment::AtLogin,
+                "beforehand" => Enrolment::Beforehand,
+                _ => return Err("it must be at-login or beforehand"),
+            };
+            Ok(())
+        },
+        write: |policy| match policy.enrolment {
+            Enrolment::AtLogin => "at-login".to_owned(),
+            Enrolment::Beforehand => "beforehand".to_owned(),
+        },
+    },
+    Setting {
+        name: "trust.console",
+        values: TRUST_VALUES,
+        default: "0",
+        help: "Trust a verified local terminal or display this long",
+        per_class: true,
+        read: |policy, text| trust(text).map(|duration| policy.trust.console = duration),
+        write: |policy| policy.trust.console.to_string(),
+    },
+    Setting {
+        name: "trust.remote",
+        values: TRUST_VALUES,
+        default: "0",
+        help: "Trust a verified remote host or key this long",
+        per_class: true,
+        read: |policy, text| trust(text).map(|duration| policy.trust.remote = duration),
+        write: |policy| policy.trust.remote.to_string(),
+    },
+    Setting {
+        name: "trust.elevation",
+        values: TRUST_VALUES,
+        default: "0",
+        help: "Trust a verified terminal this long at su and sudo",
+        per_class: true,
+        read: |policy, text| trust(text).map(|duration| policy.trust.elevation = duration),
+        write: |policy| policy.trust.elevation.to_string(),
+    },
+    Setting {
         name: "lockout.after",
         values: "3 to 100",
         default: "10",
         help: "Lock an account after this many wrong codes in a row",
+        per_class: false,
         read: |policy, text| {
             policy.lockout.after = text
                 .parse()
@@ -160,6 +240,7 @@ pub static KEYS: [Setting; 5] = [
         values: "1m to 24h",
         default: "15m",
         help: "Keep the first lock this long, each further one twice as long, at most 24h",
+        per_class: false,
         read: |policy, text| {
             let range = Duration::from_minutes(1)..=lockout::LONGEST_LOCK;
             policy.lockout.for_ = text
@@ -173,12 +254,25 @@ pub static KEYS: [Setting; 5] = [
     },
 ];
 
+const TRUST_VALUES: &str = "0 to 99999d, such as 12h or 30d";
+const LONGEST_TRUST: Duration = Duration::from_seconds(99_999 * 86_400);
+
+fn trust(text: &str) -> Result<Duration, &'static str> {
+    text.parse()
+        .ok()
+        .filter(|duration| *duration <= LONGEST_TRUST)
+        .ok_or("it must be 0 to 99999d, such as 12h or 30d")
+}
+
 /// A setting that cannot be taken, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadSetting {
     /// There is no such key.
     #[error("there is no setting called '{0}'")]
     Unknown(String),
+    /// The setting is the machine's, and no class may have its own.
+    #[error("'{0}' holds for the whole machine: no class can have its own")]
+    NotPerClass(&'static str),
     /// The value is not one the key takes.
     #[error("{key} cannot be '{value}': {why}")]
     Value {
@@ -198,6 +292,12 @@ impl Default for Policy {
             mode: Mode::Disabled,
             application_name: None,
             methods: Methods { app: true, backup: true },
+            enrolment: Enrolment::AtLogin,
+            trust: Trust {
+                console: Duration::from_seconds(0),
+                remote: Duration::from_seconds(0),
+                elevation: Duration::from_seconds(0),
+            },
             lockout: Rules { after: 10, for_: Duration::from_minutes(15) },
         }
     }
@@ -210,6 +310,21 @@ impl Policy {
     ) -> Result<Self, BadSetting> {
         let mut policy = Self::default();
         for (name, value) in settings {
+            policy.set(name, value)?;
+        }
+        Ok(policy)
+    }
+
+    /// This policy with a class's `settings` in place of its own.
+    pub fn overridden<'a>(
+        &self,
+        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, BadSetting> {
+        let mut policy = self.clone();
+        for (name, value) in settings {
+            if let Some(key) = find(name).filter(|key| !key.per_class) {
+                return Err(BadSetting::NotPerClass(key.name));
+            }
             policy.set(name, value)?;
         }
         Ok(policy)
@@ -257,6 +372,10 @@ mod tests {
             ("mode", "mandatory"),
             ("application-name", "Büro 7"),
             ("methods", "app"),
+            ("enrolment", "beforehand"),
+            ("trust.console", "30d"),
+            ("trust.remote", "12h"),
+            ("trust.elevation", "99999d"),
             ("lockout.after", "5"),
             ("lockout.for", "2h"),
         ];
@@ -264,6 +383,18 @@ mod tests {
         for ((name, value), key) in settings.iter().zip(&KEYS) {
             assert_eq!((*name, *value), (key.name, key.value(&policy).as_str()));
         }
+    }
+
+    #[test]
+    fn a_class_overrides_what_it_may_and_keeps_the_rest() {
+        let machine = Policy::from_settings([("mode", "optional"), ("lockout.after", "5")]).unwrap();
+        let class = machine.overridden([("mode", "mandatory"), ("trust.remote", "1d")]).unwrap();
+        assert_eq!((class.mode, class.lockout.after), (Mode::Mandatory, 5));
+        assert_eq!(
+            machine.overridden([("lockout.after", "50")]),
+            Err(BadSetting::NotPerClass("lockout.after"))
+        );
+        assert!(machine.overridden([("mode", "maybe")]).is_err());
     }
 
     #[test]
@@ -277,6 +408,9 @@ mod tests {
             ("methods", ""),
             ("methods", "backup"),
             ("methods", "app,fax"),
+            ("enrolment", "never"),
+            ("trust.remote", "100000d"),
+            ("trust.console", "forever"),
             ("lockout.after", "0"),
             ("lockout.after", "101"),
             ("lockout.after", "-3"),

@@ -17,8 +17,14 @@ impl Timestamp {
 
     /// The moment `seconds` later, held at the end of time rather than wrapping round.
     #[must_use]
-    pub const fn after(self, seconds: u32) -> Self {
-        Self(self.0.saturating_add(seconds as i64))
+    pub const fn after(self, seconds: u64) -> Self {
+        Self(self.0.saturating_add_unsigned(seconds))
+    }
+
+    /// The moment `seconds` earlier.
+    #[must_use]
+    pub const fn before(self, seconds: u64) -> Self {
+        Self(self.0.saturating_sub_unsigned(seconds))
     }
 
     /// Whole seconds since the epoch for a time-based code; a clock before 1970 reads as 1970.

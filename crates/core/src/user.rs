@@ -1,7 +1,13 @@
 //! What is known of a person.
 
+use std::fmt;
+use std::str::FromStr;
+
+use email_address::EmailAddress;
+
 use crate::app::App;
 use crate::backup::BackupSet;
+use crate::exemption::Exemption;
 use crate::lockout::{Lock, Throttle};
 use crate::policy::{Methods, Mode, Policy};
 use crate::time::Timestamp;
@@ -29,11 +35,87 @@ pub struct EnrolledApp {
     pub app: App,
 }
 
+/// When somebody wants to be asked, as far as policy leaves it to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Verify {
+    /// Never, where nothing requires it.
+    Never,
+    /// On a device that is not trusted.
+    #[default]
+    NewDevice,
+    /// Every time, on a trusted device as well.
+    Always,
+}
+
+const VERIFY: [(Verify, &str); 3] =
+    [(Verify::Never, "never"), (Verify::NewDevice, "new-device"), (Verify::Always, "always")];
+
+impl fmt::Display for Verify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = VERIFY.iter().find(|(verify, _)| verify == self).map_or("", |(_, name)| name);
+        f.write_str(name)
+    }
+}
+
+/// The text is no [`Verify`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it must be never, new-device or always")]
+pub struct UnknownVerify;
+
+impl FromStr for Verify {
+    type Err = UnknownVerify;
+
+    fn from_str(text: &str) -> Result<Self, UnknownVerify> {
+        VERIFY.iter().find(|(_, name)| *name == text).map(|(verify, _)| *verify).ok_or(UnknownVerify)
+    }
+}
+
+/// An address that codes could be sent to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// The e-mail address or phone number.
+    pub address: String,
+    /// Whether a code sent there came back.
+    pub verified: bool,
+}
+
+/// The text is no address of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadAddress {
+    /// No e-mail address.
+    #[error("'{0}' is no e-mail address")]
+    Email(String),
+    /// No phone number.
+    #[error("'{0}' is no phone number: write it with its country, such as +49 30 123456")]
+    Phone(String),
+}
+
+/// An e-mail address (RFC 5321 §4.1.2), as it will be written to.
+pub fn email(text: &str) -> Result<String, BadAddress> {
+    let bad = || BadAddress::Email(text.escape_debug().to_string());
+    let address: EmailAddress = text.trim().parse().map_err(|_| bad())?;
+    Ok(address.email())
+}
+
+/// A phone number with its country, as E.164 has it: a plus sign and 8 to 15 digits.
+pub fn phone(text: &str) -> Result<String, BadAddress> {
+    let bare: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.' | '/')).collect();
+    let digits = bare.strip_prefix('+').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+    let fits = digits.is_some_and(|digits| (8..=15).contains(&digits.len()) && !digits.starts_with('0'));
+    if fits { Ok(bare) } else { Err(BadAddress::Phone(text.escape_debug().to_string())) }
+}
+
 /// What is stored for a person. Somebody nothing is stored for is [`User::default`].
 #[derive(Debug, Clone, Default)]
 pub struct User {
     /// An administrator requires a second factor of this person.
     pub required: bool,
+    /// When the person wants to be asked.
+    pub verify: Verify,
+    /// The e-mail address.
+    pub email: Option<Contact>,
+    /// The phone number.
+    pub phone: Option<Contact>,
     /// Failures and lock.
     pub throttle: Throttle,
     /// The enrolled apps, oldest first.
@@ -53,6 +135,21 @@ pub enum Status {
     Enabled,
     /// Is refused for too many wrong codes.
     Locked(Lock),
+    /// Is not asked wherever the login comes from, until the exemption ends (`None`: it does not).
+    Exempt(Option<Timestamp>),
+}
+
+/// What of a person a status depends on; a listing knows no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// An administrator requires a second factor.
+    pub required: bool,
+    /// When the person wants to be asked.
+    pub verify: Verify,
+    /// A method that can stand alone is enrolled.
+    pub has_method: bool,
+    /// Failures and lock.
+    pub throttle: Throttle,
 }
 
 impl User {
@@ -66,21 +163,60 @@ impl User {
         self.backup.as_ref().map_or(0, |set| set.unused.len())
     }
 
-    /// Where the person stands at `now`.
-    pub fn status(&self, policy: &Policy, now: Timestamp) -> Status {
-        Status::of(policy, self.required, self.is_enrolled(policy.methods), self.throttle, now)
+    /// What a status depends on.
+    pub fn summary(&self) -> Summary {
+        let Self { required, verify, throttle, .. } = *self;
+        Summary { required, verify, has_method: !self.apps.is_empty(), throttle }
     }
 }
 
-impl Status {
-    /// Where somebody stands at `now` who is `required` or not, and has `enrolled` a method the policy
-    /// allows or not.
-    pub fn of(policy: &Policy, required: bool, enrolled: bool, throttle: Throttle, now: Timestamp) -> Self {
+impl Summary {
+    /// Whether this person must have a second factor, willing or not.
+    pub fn is_obliged(&self, policy: &Policy) -> bool {
         match policy.mode {
-            Mode::Disabled => Self::Off,
-            Mode::Optional if !required && !enrolled => Self::Off,
-            Mode::Optional | Mode::Mandatory if !enrolled => Self::Pending,
-            Mode::Optional | Mode::Mandatory => throttle.lock(now).map_or(Self::Enabled, Self::Locked),
+            Mode::Disabled => false,
+            Mode::Optional => self.required,
+            Mode::Mandatory => true,
+        }
+    }
+
+    /// Where the person stands at `now` under the policy that holds for them.
+    pub fn status(&self, policy: &Policy, exemption: Option<&Exemption>, now: Timestamp) -> Status {
+        let enrolled = policy.methods.app && self.has_method;
+        let willing = enrolled && self.verify != Verify::Never;
+        if policy.mode == Mode::Disabled {
+            Status::Off
+        } else if let Some(exemption) = exemption {
+            Status::Exempt(exemption.until)
+        } else if !self.is_obliged(policy) && !willing {
+            Status::Off
+        } else if let Some(lock) = self.throttle.lock(now) {
+            Status::Locked(lock)
+        } else if enrolled {
+            Status::Enabled
+        } else {
+            Status::Pending
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_email_address_is_checked() {
+        assert_eq!(email(" alice@example.org "), Ok("alice@example.org".into()));
+        for text in ["", "alice", "alice@", "@example.org", "a b@example.org", "a@b\n.org"] {
+            assert!(email(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_phone_number_is_written_with_its_country() {
+        assert_eq!(phone("+49 (30) 123-456"), Ok("+4930123456".into()));
+        for text in ["", "030 123456", "+0301234567", "+49x30123456", "+1234567", "+1234567890123456"] {
+            assert!(phone(text).is_err(), "{text:?}");
         }
     }
 }

@@ -18,8 +18,8 @@ pub mod stream;
 
 pub use channel::{BrokerEnd, ChannelError, ClientEnd};
 pub use message::{
-    AppReport, AppRequest, Done, Failure, FromBroker, FromClient, Login, Prompt, Report, Request, Standing,
-    Verdict,
+    AppReport, AppRequest, ContactReport, Done, ExemptionReport, Failure, FromBroker, FromClient, Login,
+    Prompt, Report, Request, Standing, Verdict,
 };
 pub use secret::Secret;
 pub use stream::Stream;

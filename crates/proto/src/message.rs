@@ -44,6 +44,17 @@ pub enum Request {
         /// The label, or `backup`.
         method: String,
     },
+    /// Set what people set for themselves, all or none.
+    Set {
+        /// Login name.
+        user: String,
+        /// `never`, `new-device` or `always`.
+        verify: Option<String>,
+        /// The e-mail address; an empty one is removed.
+        email: Option<String>,
+        /// The phone number; an empty one is removed.
+        phone: Option<String>,
+    },
     /// Make new backup codes; the old ones die.
     NewBackupCodes {
         /// Login name.
@@ -176,10 +187,20 @@ pub struct Report {
     pub uid: u32,
     /// Where the user stands.
     pub standing: Standing,
+    /// The class whose policy holds.
+    pub class: String,
+    /// When the user wants to be asked.
+    pub verify: String,
+    /// The e-mail address.
+    pub email: Option<ContactReport>,
+    /// The phone number.
+    pub phone: Option<ContactReport>,
+    /// The exemptions in force.
+    pub exemptions: Vec<ExemptionReport>,
     /// An administrator requires a second factor.
     pub required: bool,
     /// Wrong codes in a row.
-    pub failures: u32,
+    pub failures: u64,
     /// The enrolled apps.
     pub apps: Vec<AppReport>,
     /// Backup codes not used yet.
@@ -200,6 +221,30 @@ pub enum Standing {
     LockedUntil(i64),
     /// Locked until an administrator unlocks it.
     Locked,
+    /// Not asked until this many seconds after the Unix epoch; `None`: for good.
+    Exempt(Option<i64>),
+}
+
+/// An address that codes could be sent to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContactReport {
+    /// The address.
+    pub address: String,
+    /// Whether a code sent there came back.
+    pub verified: bool,
+}
+
+/// An exemption that covers a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExemptionReport {
+    /// The number it goes by.
+    pub id: i64,
+    /// Why.
+    pub reason: String,
+    /// Seconds after the Unix epoch; `None`: it does not end.
+    pub until: Option<i64>,
+    /// Where it holds, in words; `None`: everywhere.
+    pub only: Option<String>,
 }
 
 /// An enrolled app without its key.

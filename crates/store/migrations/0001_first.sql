@@ -44,9 +44,9 @@ CREATE TABLE backup_code (
     PRIMARY KEY (user, digest)
 ) STRICT, WITHOUT ROWID;
 
--- What happened. Rows are only ever added.
+-- What happened. Only the oldest are ever removed, so that ids rise.
 CREATE TABLE event (
-    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    id          INTEGER PRIMARY KEY,
     at          INTEGER NOT NULL,
     kind        TEXT NOT NULL,
     name        TEXT,

@@ -6,20 +6,24 @@
 //!    the count, committed;
 //! 4. only then somebody is let in.
 //!
+//! The count is committed, and so holds for every attempt after it, without waiting for the disk; the sync of
+//! whatever is told in the end, right or wrong, takes it along. So nobody learns anything about a code whose
+//! attempt a power cut could still undo.
+//!
 //! Whatever dies in between, the attempt stays counted and the code stays unused or used up; of any number
 //! of logins that race with one code, one finds it unused.
 
 use rusqlite::Transaction;
 use twofa_core::backup::DIGEST_BYTES;
-use twofa_core::lockout::{Lock, Throttle};
+use twofa_core::lockout::Lock;
 use twofa_core::user::EnrolledApp;
 use twofa_core::{Account, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::events::{self, Event, EventKind, Origin};
-use crate::policy;
-use crate::users::{self, Situation, StoredUser, count_to_sql};
+use crate::methods::count_to_sql;
+use crate::users::{self, Situation};
 
 /// An attempt that was counted and may now be verified.
 #[derive(Debug)]
@@ -28,8 +32,8 @@ pub struct Attempt {
     account: Account,
     origin: Origin,
     user: i64,
-    /// Which failure in a row this is, unless it turns out right.
-    counted: u32,
+    /// Its number among the user's attempts.
+    number: u64,
 }
 
 /// What counting an attempt came to.
@@ -60,31 +64,26 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Counted, StoreError> {
-        self.write(|db| {
-            let policy = policy::load(db)?;
+        self.write_unsynced(|db| {
             let Some(stored) = users::find(db, account)? else { return Ok(Counted::Unknown) };
             if let Some(lock) = stored.throttle.lock(now) {
                 return Ok(Counted::Locked(lock));
             }
-            let throttle = stored.throttle.count(now, policy.lockout);
-            save(db, &stored, throttle)?;
+            let situation = users::situation(db, Some(&stored), self.key(), account)?;
+            let throttle = stored.throttle.count(now, situation.rulebook.machine().lockout);
+            users::save_throttle(db, stored.id, throttle)?;
             if throttle.lock(now).is_some() {
-                let detail = Some(format!("after {} wrong codes in a row", throttle.failures));
-                events::record(
-                    db,
-                    &Event { kind: EventKind::Locked, user: Some(account), detail },
-                    origin,
-                    now,
-                )?;
+                let detail = Some(format!("after {} wrong codes in a row", throttle.failures()));
+                let event = Event { kind: EventKind::Locked, user: Some(account), detail };
+                events::record(db, &event, origin, now)?;
             }
             let attempt = Attempt {
                 account: account.clone(),
                 origin: origin.clone(),
                 user: stored.id,
-                counted: throttle.failures,
+                number: throttle.counted,
             };
-            let user = stored.load(db, self.key(), account)?;
-            Ok(Counted::Attempt(attempt, Box::new(Situation { policy, user })))
+            Ok(Counted::Attempt(attempt, Box::new(situation)))
         })
     }
 
@@ -132,26 +131,19 @@ impl Attempt {
     ) -> Result<Use, StoreError> {
         let stored = users::find(db, &self.account)?.filter(|stored| stored.id == self.user);
         let (Some(stored), 1) = (stored, marked) else { return Ok(Use::Already) };
-        save(db, &stored, stored.throttle.forgive(self.counted))?;
-        events::record(db, &Event { kind, user: Some(&self.account), detail }, &self.origin, now)?;
+        users::save_throttle(db, stored.id, stored.throttle.forgive(self.number))?;
+        let event =
+            events::record(db, &Event { kind, user: Some(&self.account), detail }, &self.origin, now)?;
+        let sql = "UPDATE user SET passed_at = ?2, passed_event = ?3 WHERE id = ?1";
+        db.prepare_cached(sql)?.execute((stored.id, now.unix(), event))?;
         Ok(Use::First)
     }
-}
-
-fn save(db: &Transaction<'_>, user: &StoredUser, throttle: Throttle) -> Result<(), StoreError> {
-    let until = throttle.locked_until.map(Timestamp::unix);
-    db.prepare_cached("UPDATE user SET failures = ?2, locked_until = ?3 WHERE id = ?1")?.execute((
-        user.id,
-        throttle.failures,
-        until,
-    ))?;
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Bench, alice, app, origin};
+    use crate::testing::{Bench, alice, origin};
     use std::sync::Barrier;
     use twofa_core::{BackupCode, BackupSet};
 
@@ -164,13 +156,13 @@ mod tests {
 
     fn enrolled(bench: &Bench) -> (Store, EnrolledApp) {
         let store = bench.create();
-        store.enrol_app(&alice(), &app("phone"), &origin(), bench.now).unwrap();
+        bench.enrol(&store, &alice(), "phone");
         let app = store.situation(&alice()).unwrap().user.apps.remove(0);
         (store, app)
     }
 
-    fn failures(store: &Store) -> u32 {
-        store.situation(&alice()).unwrap().user.throttle.failures
+    fn failures(store: &Store) -> u64 {
+        store.situation(&alice()).unwrap().user.throttle.failures()
     }
 
     #[test]
@@ -194,28 +186,29 @@ mod tests {
     }
 
     /// All 64 count an attempt, then all try at once; how many were first, and how many failures stayed.
-    fn race(store: &Store, bench: &Bench, try_it: impl Fn(Attempt) -> Use + Sync) -> (usize, u32) {
+    fn race(store: &Store, bench: &Bench, try_it: impl Fn(Attempt) -> Use + Sync) -> (usize, u64) {
         store.unlock(&alice(), &origin(), bench.now).unwrap();
+        let before = store.situation(&alice()).unwrap().user.throttle.counted;
         let start = Barrier::new(64);
         let racer = || {
             let attempt = attempt(store, bench);
             start.wait();
-            (attempt.counted, try_it(attempt))
+            (attempt.number, try_it(attempt))
         };
         let results: Vec<_> = std::thread::scope(|scope| {
             let racers: Vec<_> = (0..64).map(|_| scope.spawn(racer)).collect();
             racers.into_iter().map(|racer| racer.join().unwrap()).collect()
         });
         let winners: Vec<_> = results.iter().filter(|(_, used)| *used == Use::First).collect();
-        let [(counted, _)] = winners.as_slice() else { panic!("{} were first", winners.len()) };
-        (winners.len(), counted + failures(store))
+        let [(number, _)] = winners.as_slice() else { panic!("{} were first", winners.len()) };
+        (winners.len(), number - before + failures(store))
     }
 
     #[test]
     fn of_64_that_race_with_one_step_one_is_first() {
         let bench = Bench::new();
         let (store, app) = enrolled(&bench);
-        store.change_policy([("lockout.after", "100")], 0, bench.now).unwrap();
+        store.change_policy([("lockout.after", "100")], &origin(), bench.now).unwrap();
         let result = race(&store, &bench, |attempt| store.use_app_code(attempt, &app, 7, bench.now).unwrap());
         assert_eq!(result, (1, 64), "one first, and all that began after it still counted");
     }
@@ -224,9 +217,11 @@ mod tests {
     fn of_64_that_race_with_one_backup_code_one_is_first() {
         let bench = Bench::new();
         let (store, _) = enrolled(&bench);
-        store.change_policy([("lockout.after", "100")], 0, bench.now).unwrap();
+        store.change_policy([("lockout.after", "100")], &origin(), bench.now).unwrap();
         let set = BackupSet::seal(&[BackupCode::from_random([1; 10])], [3; 16]).unwrap();
-        store.replace_backup_codes(&alice(), &set, &origin(), bench.now).unwrap();
+        store
+            .replace_backup_codes(&alice(), Bench::generation(&store, &alice()), &set, &origin(), bench.now)
+            .unwrap();
         let result = race(&store, &bench, |a| store.use_backup_code(a, &set.unused[0], bench.now).unwrap());
         assert_eq!(result, (1, 64));
     }
@@ -235,7 +230,7 @@ mod tests {
     fn none_of_64_failures_at_once_is_lost() {
         let bench = Bench::new();
         let (store, _) = enrolled(&bench);
-        store.change_policy([("lockout.after", "100")], 0, bench.now).unwrap();
+        store.change_policy([("lockout.after", "100")], &origin(), bench.now).unwrap();
         std::thread::scope(|scope| {
             for _ in 0..64 {
                 scope.spawn(|| {
@@ -244,6 +239,24 @@ mod tests {
             }
         });
         assert_eq!(failures(&store), 64);
+    }
+
+    #[test]
+    fn what_was_refused_is_told_until_the_next_right_code() {
+        let bench = Bench::new();
+        let (store, app) = enrolled(&bench);
+        let missed = || store.situation(&alice()).unwrap().missed;
+        assert_eq!(missed(), None);
+        let alice = alice();
+        for _ in 0..2 {
+            let refused = Event { kind: EventKind::Refused, user: Some(&alice), detail: None };
+            store.record(&refused, &origin(), bench.now).unwrap();
+        }
+        let told = missed().unwrap();
+        assert_eq!((told.count, told.last_at, told.last_from.as_deref()), (2, bench.now, Some("192.0.2.7")));
+        let right = attempt(&store, &bench);
+        assert_eq!(store.use_app_code(right, &app, 7, bench.now).unwrap(), Use::First);
+        assert_eq!(missed(), None);
     }
 
     #[test]
@@ -267,7 +280,8 @@ mod tests {
         }
         let tenth = attempt(&store, &bench);
         assert_eq!(store.use_app_code(tenth, &app, 7, bench.now).unwrap(), Use::First);
-        assert_eq!(store.situation(&alice()).unwrap().user.throttle, Throttle::default());
+        let throttle = store.situation(&alice()).unwrap().user.throttle;
+        assert_eq!((throttle.failures(), throttle.lock(bench.now)), (0, None));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The database itself: opening, making, migrating, and transactions.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
@@ -13,19 +13,20 @@ use crate::seal::SealingKey;
 const APPLICATION_ID: i64 = 0x3246_4101;
 
 /// Each runs once, in order; the number of those that ran is the schema version (`PRAGMA user_version`).
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_first.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_people.sql")];
 
 /// How long a write waits for another process, in the module's patience.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// An open store. Shared between threads: one writes at a time, reading goes on beside it.
+/// An open store, shared between threads.
 #[derive(Debug)]
 pub struct Store {
     location: Location,
     file: FileId,
     key: SealingKey,
-    reader: Mutex<Connection>,
-    writer: Mutex<Connection>,
+    /// One for all threads: what it has cached dies with every write of another connection.
+    connection: Mutex<Connection>,
 }
 
 impl Store {
@@ -42,10 +43,9 @@ impl Store {
     fn open_schema(location: Location, schema: Schema) -> Result<Self, StoreError> {
         let key = location.read_key()?;
         let file = location.inspect_database()?;
-        let mut writer = connect(&location)?;
-        migrate(&mut writer, schema)?;
-        let reader = connect(&location)?;
-        Ok(Self { location, file, key, reader: Mutex::new(reader), writer: Mutex::new(writer) })
+        let mut connection = connect(&location)?;
+        migrate(&mut connection, schema)?;
+        Ok(Self { location, file, key, connection: Mutex::new(connection) })
     }
 
     /// Makes a new store at `location`, where there must be none.
@@ -53,18 +53,21 @@ impl Store {
     /// `owner` gets the database and may read the sealing key; giving files away takes root, so that
     /// anybody else can only make a store of their own.
     pub fn create(location: Location, owner: Owner) -> Result<Self, StoreError> {
+        Self::make_files(&location, owner)?;
+        Self::open_new(location)
+    }
+
+    /// Makes the files of [`Store::create`], empty; the first half of it, for root.
+    pub fn make_files(location: &Location, owner: Owner) -> Result<(), StoreError> {
         if !location.is_vacant()? {
-            return Err(StoreError::Exists(location.database));
+            return Err(StoreError::Exists(location.database.clone()));
         }
-        let made = location
-            .make_database(owner)
-            .and_then(|()| location.make_key(owner))
-            .and_then(|()| Self::open_schema(location.clone(), Schema::New));
-        if made.is_err() {
-            // Half a store would be in the way of the next try.
-            location.remove();
-        }
-        made
+        location.make(owner)
+    }
+
+    /// Makes a store of the files of [`Store::make_files`]; the second half, for the owner.
+    pub fn open_new(location: Location) -> Result<Self, StoreError> {
+        Self::open_schema(location, Schema::New)
     }
 
     /// Whether there is nothing at `location`, so that this is a first start.
@@ -81,7 +84,7 @@ impl Store {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.connection(&self.reader)?;
+        let mut connection = self.connection()?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
         work(&transaction)
     }
@@ -92,25 +95,54 @@ impl Store {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.connection(&self.writer)?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let value = work(&transaction)?;
-        transaction.commit()?;
-        Ok(value)
+        transact(&mut *self.connection()?, work)
+    }
+
+    /// Like [`Store::write`], but what is committed is on disk only with the next [`Store::write`]. Until then
+    /// everybody sees it, and a power cut may undo it.
+    pub(crate) fn write_unsynced<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.connection()?;
+        set_synchronous(&connection, "normal")?;
+        let result = transact(&mut connection, work);
+        set_synchronous(&connection, "full")?;
+        result
     }
 
     /// The connection, as long as the file it has open is the one at its path: a database that was
     /// deleted or replaced under a running broker must not go on answering.
-    fn connection<'a>(
-        &self,
-        connection: &'a Mutex<Connection>,
-    ) -> Result<MutexGuard<'a, Connection>, StoreError> {
+    fn connection(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
         if self.location.inspect_database()? != self.file {
             return Err(StoreError::Replaced(self.location.database.clone()));
         }
-        // A panic in a transaction rolled it back; the connection is sound.
-        Ok(connection.lock().unwrap_or_else(PoisonError::into_inner))
+        match self.connection.lock() {
+            Ok(connection) => Ok(connection),
+            Err(poisoned) => {
+                // A panic in a transaction rolled it back, but may have left it without its sync.
+                let connection = poisoned.into_inner();
+                set_synchronous(&connection, "full")?;
+                self.connection.clear_poison();
+                Ok(connection)
+            }
+        }
     }
+}
+
+fn transact<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let value = work(&transaction)?;
+    transaction.commit()?;
+    Ok(value)
+}
+
+/// `full`: a commit waits for the disk. `normal`: it does not (<https://sqlite.org/pragma.html#pragma_synchronous>).
+fn set_synchronous(connection: &Connection, mode: &str) -> Result<(), StoreError> {
+    Ok(connection.pragma_update(None, "synchronous", mode)?)
 }
 
 fn connect(location: &Location) -> Result<Connection, StoreError> {
@@ -130,7 +162,7 @@ fn connect(location: &Location) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "synchronous", "full")?;
+    set_synchronous(&connection, "full")?;
     let journal: String =
         connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if journal != "wal" {
@@ -260,7 +292,7 @@ mod tests {
         store.write(|db| Ok(db.pragma_update(None, "user_version", 99)?)).unwrap();
         drop(store);
         let error = Store::open(bench.location.clone()).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 99, known: 1 }), "{error}");
+        assert!(matches!(error, StoreError::Newer { found: 99, known: 2 }), "{error}");
         assert!(error.to_string().contains("newer twofa"));
     }
 
@@ -274,6 +306,26 @@ mod tests {
         drop(other);
         fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
         assert!(matches!(Store::open(bench.location.clone()), Err(StoreError::Damaged(_))));
+    }
+
+    #[test]
+    fn a_database_of_the_first_schema_is_brought_up_to_date_and_keeps_its_people() {
+        let bench = Bench::new();
+        drop(bench.create());
+        fs::remove_file(&bench.location.database).unwrap();
+        let old = Connection::open(&bench.location.database).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.execute_batch("INSERT INTO user (name, uid, required) VALUES ('alice', 1000, 1)").unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        drop(old);
+        fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
+
+        for _ in 0..2 {
+            let store = Store::open(bench.location.clone()).unwrap();
+            let alice = crate::testing::alice();
+            assert!(store.situation(&alice).unwrap().user.required);
+        }
     }
 
     #[test]
@@ -307,9 +359,9 @@ mod tests {
     fn a_store_deleted_under_a_running_broker_stops_answering() {
         let bench = Bench::new();
         let store = bench.create();
-        assert!(store.policy().is_ok());
+        assert!(store.rulebook().is_ok());
         fs::remove_file(&bench.location.database).unwrap();
-        assert!(matches!(store.policy(), Err(StoreError::Missing(_))));
+        assert!(matches!(store.rulebook(), Err(StoreError::Missing(_))));
     }
 
     #[test]
@@ -319,6 +371,6 @@ mod tests {
         let other = Bench::new();
         drop(other.create());
         fs::rename(&other.location.database, &bench.location.database).unwrap();
-        assert!(matches!(store.policy(), Err(StoreError::Replaced(_))));
+        assert!(matches!(store.rulebook(), Err(StoreError::Replaced(_))));
     }
 }

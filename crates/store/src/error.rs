@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
-use twofa_core::policy::BadSetting;
+use twofa_core::rulebook::BadRulebook;
 
 /// Why the store could not do what it was asked. Never holds a stored value.
 #[derive(Debug, thiserror::Error)]
@@ -77,13 +77,19 @@ pub enum StoreError {
     Busy,
     /// A stored setting is not one we know or does not read.
     #[error("the stored policy is broken: {0}")]
-    BrokenPolicy(BadSetting),
-    /// A setting that was to be stored is not one we know or does not read.
+    BrokenPolicy(BadRulebook),
+    /// A policy that was to be stored has something in it that we do not know or that does not read.
     #[error(transparent)]
-    BadSetting(#[from] BadSetting),
+    BadRulebook(#[from] BadRulebook),
     /// The user has an app with this label.
     #[error("there is an app called '{0}' already")]
     LabelTaken(String),
+    /// The user has as many apps as one can have.
+    #[error("there are {0} apps already, which is the most one can have")]
+    TooManyApps(u32),
+    /// The user's methods changed between permission and change.
+    #[error("something was enrolled, removed or reset meanwhile, so nothing was changed")]
+    ChangedMeanwhile,
     /// The operating system gave no randomness.
     #[error("the operating system gave no random bytes: {0}")]
     NoRandomness(#[from] getrandom::Error),
@@ -97,16 +103,16 @@ impl StoreError {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::Missing(_) | Self::KeyMissing(_) | Self::Halved { .. } => {
-                "restore it from a backup; on a machine that never had one, run 'twofad --prepare' as root"
+                "restore both from a backup; on a machine that never had a store, remove what there is of it and run \
+                 'twofad --prepare' as root"
             }
             Self::Replaced(_) => "restart twofad",
             Self::Damaged(_) => "restore it from a backup",
             Self::Seal => "restore store and sealing key from the same backup",
             Self::Full => "make space on the disk",
             Self::ReadOnly => "look whether its file system was mounted read-only after an error",
-            Self::BrokenPolicy(_) => {
-                "look at it with 'twofa policy show' and set it right with 'twofa policy set'"
-            }
+            Self::BrokenPolicy(_) => "set it right with 'twofa policy set KEY=VALUE'",
+            Self::ChangedMeanwhile => "look with 'twofa status', then begin again",
             _ => return None,
         })
     }

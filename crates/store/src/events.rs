@@ -37,9 +37,17 @@ pub enum EventKind {
     UserRemoved,
     /// An administrator changed the policy.
     PolicyChanged,
+    /// An administrator exempted somebody.
+    Exempted,
+    /// An administrator ended an exemption.
+    ExemptionEnded,
+    /// An administrator made a record.
+    UserAdded,
+    /// What somebody set for themselves, or an administrator for them.
+    UserChanged,
 }
 
-const NAMES: [(EventKind, &str); 14] = [
+const NAMES: [(EventKind, &str); 18] = [
     (EventKind::Passed, "passed"),
     (EventKind::BackupCodeUsed, "backup-code-used"),
     (EventKind::Refused, "refused"),
@@ -54,6 +62,10 @@ const NAMES: [(EventKind, &str); 14] = [
     (EventKind::Reset, "reset"),
     (EventKind::UserRemoved, "user-removed"),
     (EventKind::PolicyChanged, "policy-changed"),
+    (EventKind::Exempted, "exempted"),
+    (EventKind::ExemptionEnded, "exemption-ended"),
+    (EventKind::UserAdded, "user-added"),
+    (EventKind::UserChanged, "user-changed"),
 ];
 
 impl EventKind {
@@ -115,7 +127,7 @@ pub struct EventFilter {
 impl Store {
     /// Logs an event by itself.
     pub fn record(&self, event: &Event<'_>, origin: &Origin, now: Timestamp) -> Result<(), StoreError> {
-        self.write(|db| record(db, event, origin, now))
+        self.write(|db| record(db, event, origin, now).map(drop))
     }
 
     /// Gives the events that `filter` lets through to `each`, oldest first, until it answers `false`.
@@ -156,17 +168,18 @@ impl Store {
     }
 }
 
+/// Logs `event` and gives its id.
 pub(crate) fn record(
     db: &Transaction<'_>,
     event: &Event<'_>,
     origin: &Origin,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<i64, StoreError> {
     let mut statement = db.prepare_cached(
         "INSERT INTO event (at, kind, name, uid, actor, service, remote_host, terminal, detail)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
-    statement.execute((
+    let id = statement.insert((
         now.unix(),
         event.kind.name(),
         event.user.map(|user| &user.name),
@@ -177,6 +190,27 @@ pub(crate) fn record(
         &origin.terminal,
         &event.detail,
     ))?;
+    if let Some(user) = event.user
+        && id % PRUNED_EVERY == 0
+    {
+        prune(db, user)?;
+    }
+    Ok(id)
+}
+
+/// How many logins and refusals of one user are kept: nobody fills the disk by logging in.
+const KEPT_OF_A_USER: u32 = 5_000;
+/// Every so many events the oldest of the user at hand are removed.
+const PRUNED_EVERY: i64 = 64;
+
+/// Removes the oldest logins and refusals of `user`. What an administrator did, and what changed, stays.
+fn prune(db: &Transaction<'_>, user: &Account) -> Result<(), StoreError> {
+    let mut statement = db.prepare_cached(
+        "DELETE FROM event WHERE name = ?1 AND kind IN ('passed', 'refused') AND id <= (
+             SELECT id FROM event WHERE name = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2
+         )",
+    )?;
+    statement.execute((&user.name, KEPT_OF_A_USER))?;
     Ok(())
 }
 
@@ -189,6 +223,29 @@ mod tests {
     fn every_kind_has_a_name_of_its_own() {
         let names: std::collections::HashSet<_> = NAMES.iter().map(|(kind, _)| kind.name()).collect();
         assert_eq!(names.len(), NAMES.len());
+    }
+
+    #[test]
+    fn nobody_fills_the_disk_with_refusals_and_changes_are_kept() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let alice = alice();
+        let event = |kind| Event { kind, user: Some(&alice), detail: None };
+        store.record(&event(EventKind::AppEnrolled), &origin(), bench.now).unwrap();
+        store
+            .write(|db| {
+                (0..i64::from(KEPT_OF_A_USER) + 200)
+                    .try_for_each(|_| record(db, &event(EventKind::Refused), &origin(), bench.now).map(drop))
+            })
+            .unwrap();
+        let mut kinds = Vec::new();
+        let mut each = |event: LoggedEvent| {
+            kinds.push(event.kind);
+            true
+        };
+        store.events(&EventFilter::default(), &mut each).unwrap();
+        assert!(kinds.len() <= 5_000 + 1 + 64, "{}", kinds.len());
+        assert_eq!(kinds[0], "app-enrolled");
     }
 
     #[test]

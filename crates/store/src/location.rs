@@ -37,6 +37,7 @@ impl Default for Location {
 }
 
 const OTHERS: u32 = 0o007;
+const GROUP: u32 = 0o070;
 const GROUP_WRITES: u32 = 0o020;
 
 impl Location {
@@ -61,7 +62,9 @@ impl Location {
             io::ErrorKind::NotFound => StoreError::KeyMissing(path.clone()),
             _ => StoreError::file("open", path)(error),
         })?;
-        check_private(path, &file.metadata().map_err(StoreError::file("look at", path))?)?;
+        let metadata = file.metadata().map_err(StoreError::file("look at", path))?;
+        check_private(path, &metadata, OTHERS | GROUP_WRITES)?;
+        self.check_key_group(&metadata)?;
         let mut bytes = Zeroizing::new([0; KEY_BYTES + 1]);
         let length = read_up_to(&mut file, &mut *bytes).map_err(StoreError::file("read", path))?;
         match <&[u8; KEY_BYTES]>::try_from(&bytes[..length]) {
@@ -70,21 +73,47 @@ impl Location {
         }
     }
 
+    /// Checks that the key's group, which can read it, is the one the database belongs to, or root's.
+    fn check_key_group(&self, key: &fs::Metadata) -> Result<(), StoreError> {
+        let service = fs::symlink_metadata(&self.database).map(|database| database.gid()).ok();
+        if key.gid() == 0 || key.mode() & GROUP == 0 || service.is_none_or(|service| service == key.gid()) {
+            return Ok(());
+        }
+        let why = format!("can be read by group {}, which is not the service's", key.gid());
+        Err(StoreError::Exposed { path: self.key.clone(), why })
+    }
+
+    /// Makes both files. What this call made is removed again when it cannot make both.
+    ///
+    /// The key comes first: a database without one would be in the way of the next try.
+    pub(crate) fn make(&self, owner: Owner) -> Result<(), StoreError> {
+        self.make_key(owner)?;
+        self.make_database(owner).inspect_err(|_| {
+            // The error that is on its way says more than one from here would.
+            let _ = fs::remove_file(&self.key);
+        })
+    }
+
     /// Makes a fresh sealing key, readable by root (or whoever runs this) and the service's group.
-    pub(crate) fn make_key(&self, owner: Owner) -> Result<(), StoreError> {
+    fn make_key(&self, owner: Owner) -> Result<(), StoreError> {
         let path = &self.key;
         make_directory(path, 0o755)?;
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         getrandom::fill(&mut *bytes)?;
         let mut file = create_new(path, 0o640)?;
-        fchown(&file, None, Some(owner.gid)).map_err(StoreError::file("set the group of", path))?;
-        file.write_all(&*bytes).and_then(|()| file.sync_all()).map_err(StoreError::file("write", path))?;
-        sync_directory(path)
+        let written = fchown(&file, None, Some(owner.gid))
+            .and_then(|()| file.write_all(&*bytes))
+            .and_then(|()| file.sync_all())
+            .map_err(StoreError::file("write", path))
+            .and_then(|()| sync_directory(path));
+        written.inspect_err(|_| {
+            let _ = fs::remove_file(path);
+        })
     }
 
     /// Makes an empty database file that belongs to the service alone. SQLite gives its companions the
     /// same owner and mode.
-    pub(crate) fn make_database(&self, owner: Owner) -> Result<(), StoreError> {
+    fn make_database(&self, owner: Owner) -> Result<(), StoreError> {
         let path = &self.database;
         make_directory(path, 0o700)?;
         let directory = parent(path);
@@ -92,16 +121,11 @@ impl Location {
         fchown(&handle, Some(owner.uid), Some(owner.gid))
             .map_err(StoreError::file("give away", directory))?;
         let file = create_new(path, 0o600)?;
-        fchown(&file, Some(owner.uid), Some(owner.gid)).map_err(StoreError::file("give away", path))?;
-        sync_directory(path)
-    }
-
-    /// Removes the files of a store that could not be made whole.
-    pub(crate) fn remove(&self) {
-        for path in [&self.database, &self.key] {
-            // What was not made cannot be removed, and a failure has been reported already.
+        let given =
+            fchown(&file, Some(owner.uid), Some(owner.gid)).map_err(StoreError::file("give away", path));
+        given.and_then(|()| sync_directory(path)).inspect_err(|_| {
             let _ = fs::remove_file(path);
-        }
+        })
     }
 
     /// Checks that the database is a file that only its owner can see, and says which file it is.
@@ -111,7 +135,7 @@ impl Location {
             io::ErrorKind::NotFound => StoreError::Missing(path.clone()),
             _ => StoreError::file("look at", path)(error),
         })?;
-        check_private(path, &metadata)?;
+        check_private(path, &metadata, OTHERS | GROUP)?;
         Ok(FileId { device: metadata.dev(), inode: metadata.ino() })
     }
 }
@@ -123,31 +147,34 @@ pub(crate) struct FileId {
     inode: u64,
 }
 
-fn check_private(path: &Path, metadata: &fs::Metadata) -> Result<(), StoreError> {
-    let exposed = |why: String| Err(StoreError::Exposed { path: path.to_owned(), why });
+/// Checks that `path` is a regular file with none of the mode bits in `forbidden`, owned by root, by us, or by
+/// the owner of its folder, and that nobody else can put another file in its place.
+fn check_private(path: &Path, metadata: &fs::Metadata, forbidden: u32) -> Result<(), StoreError> {
+    let exposed = |path: &Path, why: String| Err(StoreError::Exposed { path: path.to_owned(), why });
     if !metadata.is_file() {
-        return exposed("is not a regular file".to_owned());
+        return exposed(path, "is not a regular file".to_owned());
     }
     let mode = metadata.mode() & 0o7777;
-    if mode & (OTHERS | GROUP_WRITES) != 0 {
-        return exposed(format!(
-            "has mode {mode:04o}, so that others can read or change it; remove that with 'chmod o=,g-w', and if others \
-             may have read it, make new secrets"
-        ));
+    if mode & forbidden != 0 {
+        let why = format!(
+            "has mode {mode:04o}, so that others can read or change it; take that away with 'chmod', and if others may \
+             have read it, make new secrets"
+        );
+        return exposed(path, why);
     }
-    let trusted = metadata.uid() == 0
-        || metadata.uid() == geteuid().as_raw()
-        || parent_owner(path) == Some(metadata.uid());
-    if trusted {
+    let directory = parent(path);
+    let around = fs::metadata(directory).map_err(StoreError::file("look at", directory))?;
+    if around.mode() & (0o002 | GROUP_WRITES) != 0 {
+        let why =
+            format!("has mode {:04o}, so that others can replace what is in it", around.mode() & 0o7777);
+        return exposed(directory, why);
+    }
+    let ours = geteuid().as_raw();
+    if [0, ours, around.uid()].contains(&metadata.uid()) {
         Ok(())
     } else {
-        exposed(format!("belongs to uid {}, who has no business with it", metadata.uid()))
+        exposed(path, format!("belongs to uid {}, who has no business with it", metadata.uid()))
     }
-}
-
-/// The database belongs to the owner of its directory, whoever opens it.
-fn parent_owner(path: &Path) -> Option<u32> {
-    fs::metadata(parent(path)).ok().map(|metadata| metadata.uid())
 }
 
 fn parent(path: &Path) -> &Path {

@@ -1,116 +1,165 @@
-//! The policy as it is kept: only what differs from the defaults.
+//! The policy and the classes as they are kept.
 
 use rusqlite::Transaction;
-use twofa_core::Timestamp;
-use twofa_core::policy::{self, KEYS, Policy};
+use twofa_core::policy::{KEYS, Policy};
+use twofa_core::rulebook::{BadRulebook, Change, Rulebook};
+use twofa_core::{Class, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::events::{self, Event, EventKind, Origin};
 
-/// One setting that [`Store::change_policy`] changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Its name.
-    pub key: &'static str,
-    /// What it was.
-    pub from: String,
-    /// What it is.
-    pub to: String,
-}
-
 impl Store {
-    /// The policy in force. A stored setting that does not read is an error, never a default.
-    pub fn policy(&self) -> Result<Policy, StoreError> {
+    /// The policy and the classes in force. Anything stored that does not read is an error, never a default.
+    pub fn rulebook(&self) -> Result<Rulebook, StoreError> {
         self.read(load)
     }
 
-    /// Changes `settings`, all or none, for the administrator `actor` (a uid), and says what changed.
+    /// Changes `settings` of the machine's policy, all or none, and says what changed. A stored setting that is
+    /// broken can be set right with this.
     pub fn change_policy<'a>(
         &self,
         settings: impl IntoIterator<Item = (&'a str, &'a str)>,
-        actor: u32,
+        origin: &Origin,
         now: Timestamp,
     ) -> Result<Vec<Change>, StoreError> {
         let settings: Vec<_> = settings.into_iter().collect();
-        // What is asked for must read by itself, so that a mistake is not blamed on what is stored.
-        Policy::from_settings(settings.iter().copied())?;
         self.write(|db| {
-            let before = rows(db)?;
-            let changed: Vec<_> =
-                settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-            // A stored setting that is broken can be set right, so only the new whole must read.
-            let kept = before.iter().filter(|(key, _)| !changed.iter().any(|(new, _)| new == key));
-            let after = parse(kept.chain(&changed))?;
-            let mut changes = Vec::new();
-            for key in &KEYS {
-                let (from, to) = (stored(&before, key.name), key.value(&after));
-                if from == to {
-                    continue;
-                }
-                db.execute("INSERT OR REPLACE INTO setting (key, value) VALUES (?1, ?2)", (key.name, &to))?;
-                changes.push(Change { key: key.name, from, to });
-            }
-            for change in &changes {
-                let detail = format!("{} from '{}' to '{}'", change.key, change.from, change.to);
-                let origin = Origin { actor, ..Origin::default() };
-                events::record(
-                    db,
-                    &Event { kind: EventKind::PolicyChanged, user: None, detail: Some(detail) },
-                    &origin,
-                    now,
-                )?;
-            }
-            Ok(changes)
+            let after = preview(db, &settings)?;
+            save(db, &after, origin, now)
         })
+    }
+
+    /// What the rulebook would be with `settings`, without changing it.
+    pub fn preview_policy<'a>(
+        &self,
+        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Rulebook, StoreError> {
+        let settings: Vec<_> = settings.into_iter().collect();
+        self.read(|db| preview(db, &settings))
+    }
+
+    /// Puts `rulebook` in the place of the one in force, wholly, and says what changed.
+    pub fn replace_rulebook(
+        &self,
+        rulebook: &Rulebook,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Vec<Change>, StoreError> {
+        self.write(|db| save(db, rulebook, origin, now))
     }
 }
 
-pub(crate) fn load(db: &Transaction<'_>) -> Result<Policy, StoreError> {
-    parse(&rows(db)?)
+pub(crate) fn load(db: &Transaction<'_>) -> Result<Rulebook, StoreError> {
+    let machine = parse(&settings(db)?).map_err(StoreError::BrokenPolicy)?;
+    Rulebook::new(machine, classes(db)?).map_err(StoreError::BrokenPolicy)
 }
 
-fn rows(db: &Transaction<'_>) -> Result<Vec<(String, String)>, StoreError> {
+fn preview(db: &Transaction<'_>, changed: &[(&str, &str)]) -> Result<Rulebook, StoreError> {
+    // What is asked for must read by itself, so that a mistake is not blamed on what is stored.
+    Policy::from_settings(changed.iter().copied()).map_err(BadRulebook::from)?;
+    let mut settings = settings(db)?;
+    settings.retain(|(key, _)| !changed.iter().any(|(new, _)| new == key));
+    settings.extend(changed.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    let machine = parse(&settings).map_err(StoreError::BrokenPolicy)?;
+    Ok(Rulebook::new(machine, classes(db)?)?)
+}
+
+fn save(
+    db: &Transaction<'_>,
+    after: &Rulebook,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<Vec<Change>, StoreError> {
+    // Where what is stored does not read, everything is new.
+    let changes = load(db).unwrap_or_default().changes_to(after);
+    db.execute("DELETE FROM setting", [])?;
+    for key in &KEYS {
+        db.execute(
+            "INSERT INTO setting (key, value) VALUES (?1, ?2)",
+            (key.name, key.value(after.machine())),
+        )?;
+    }
+    db.execute("DELETE FROM class", [])?;
+    for (position, class) in (0_u32..).zip(after.classes()) {
+        let sql = "INSERT INTO class (name, position, unix_group) VALUES (?1, ?2, ?3)";
+        db.execute(sql, (&class.name, position, &class.group))?;
+        for (key, value) in &class.settings {
+            let sql = "INSERT INTO class_setting (class, key, value) VALUES (?1, ?2, ?3)";
+            db.execute(sql, (&class.name, key, value))?;
+        }
+    }
+    for Change { what, from, to } in &changes {
+        let shown = |value: &Option<String>| {
+            value.as_ref().map_or("nothing".to_owned(), |value| format!("'{value}'"))
+        };
+        let detail = Some(format!("{what} from {} to {}", shown(from), shown(to)));
+        events::record(db, &Event { kind: EventKind::PolicyChanged, user: None, detail }, origin, now)?;
+    }
+    Ok(changes)
+}
+
+fn settings(db: &Transaction<'_>) -> Result<Vec<(String, String)>, StoreError> {
     let mut statement = db.prepare_cached("SELECT key, value FROM setting")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn parse<'a>(rows: impl IntoIterator<Item = &'a (String, String)>) -> Result<Policy, StoreError> {
-    let settings = rows.into_iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    Policy::from_settings(settings).map_err(StoreError::BrokenPolicy)
+fn classes(db: &Transaction<'_>) -> Result<Vec<Class>, StoreError> {
+    let mut classes: Vec<Class> = Vec::new();
+    let mut statement = db.prepare_cached(
+        "SELECT name, unix_group, key, value FROM class LEFT JOIN class_setting ON class = name ORDER BY position, key",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        if classes.last().is_none_or(|class| class.name != name) {
+            classes.push(Class { name, group: row.get(1)?, settings: Vec::new() });
+        }
+        let setting: Option<String> = row.get(2)?;
+        if let (Some(key), Some(class)) = (setting, classes.last_mut()) {
+            class.settings.push((key, row.get(3)?));
+        }
+    }
+    Ok(classes)
 }
 
-/// A setting as it is stored, readable or not.
-fn stored(rows: &[(String, String)], name: &str) -> String {
-    let row = rows.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-    row.unwrap_or_else(|| policy::find(name).map_or_else(String::new, |key| key.default.to_owned()))
+fn parse(settings: &[(String, String)]) -> Result<Policy, BadRulebook> {
+    let settings = settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    Ok(Policy::from_settings(settings)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Bench;
+    use crate::testing::{Bench, origin};
     use twofa_core::Mode;
+
+    fn change(what: &str, from: &str, to: &str) -> Change {
+        Change { what: what.into(), from: Some(from.into()), to: Some(to.into()) }
+    }
 
     #[test]
     fn a_policy_changes_wholly_and_says_what_changed() {
         let bench = Bench::new();
         let store = bench.create();
         let changes =
-            store.change_policy([("mode", "mandatory"), ("lockout.after", "5")], 0, bench.now).unwrap();
-        let change = |key, from: &str, to: &str| Change { key, from: from.into(), to: to.into() };
-        assert_eq!(changes, [change("mode", "disabled", "mandatory"), change("lockout.after", "10", "5")]);
-        assert_eq!(store.policy().unwrap().mode, Mode::Mandatory);
+            store.change_policy([("mode", "mandatory"), ("lockout.after", "5")], &origin(), bench.now);
+        assert_eq!(
+            changes.unwrap(),
+            [change("mode", "disabled", "mandatory"), change("lockout.after", "10", "5")]
+        );
+        assert_eq!(store.rulebook().unwrap().machine().mode, Mode::Mandatory);
     }
 
     #[test]
     fn a_policy_with_one_bad_setting_changes_nothing() {
         let bench = Bench::new();
         let store = bench.create();
-        let result = store.change_policy([("mode", "mandatory"), ("lockout.after", "0")], 0, bench.now);
-        assert!(matches!(result, Err(StoreError::BadSetting(_))));
-        assert_eq!(store.policy().unwrap(), Policy::default());
+        let result =
+            store.change_policy([("mode", "mandatory"), ("lockout.after", "0")], &origin(), bench.now);
+        assert!(matches!(result, Err(StoreError::BadRulebook(_))));
+        assert_eq!(store.rulebook().unwrap(), Rulebook::default());
     }
 
     #[test]
@@ -118,9 +167,9 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         store.write(|db| Ok(db.execute("INSERT INTO setting VALUES ('mode', 'maybe')", [])?)).unwrap();
-        assert!(matches!(store.policy(), Err(StoreError::BrokenPolicy(_))));
-        store.change_policy([("mode", "optional")], 0, bench.now).unwrap();
-        assert_eq!(store.policy().unwrap().mode, Mode::Optional);
+        assert!(matches!(store.rulebook(), Err(StoreError::BrokenPolicy(_))));
+        store.change_policy([("mode", "optional")], &origin(), bench.now).unwrap();
+        assert_eq!(store.rulebook().unwrap().machine().mode, Mode::Optional);
     }
 
     #[test]
@@ -128,6 +177,31 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         store.write(|db| Ok(db.execute("INSERT INTO setting VALUES ('nouserok', 'yes')", [])?)).unwrap();
-        assert!(matches!(store.policy(), Err(StoreError::BrokenPolicy(_))));
+        assert!(matches!(store.rulebook(), Err(StoreError::BrokenPolicy(_))));
+    }
+
+    #[test]
+    fn classes_come_back_in_their_order_with_their_settings() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let class = |name: &str, settings: &[(&str, &str)]| Class {
+            name: name.into(),
+            group: format!("{name}-group"),
+            settings: settings.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
+        };
+        let classes =
+            vec![class("zebra", &[("mode", "mandatory"), ("trust.remote", "1d")]), class("ant", &[])];
+        let rulebook = Rulebook::new(Policy::default(), classes).unwrap();
+        assert_eq!(store.replace_rulebook(&rulebook, &origin(), bench.now).unwrap().len(), 4);
+        assert_eq!(store.rulebook().unwrap(), rulebook);
+        assert!(store.replace_rulebook(&rulebook, &origin(), bench.now).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_preview_changes_nothing() {
+        let bench = Bench::new();
+        let store = bench.create();
+        assert_eq!(store.preview_policy([("mode", "optional")]).unwrap().machine().mode, Mode::Optional);
+        assert_eq!(store.rulebook().unwrap().machine().mode, Mode::Disabled);
     }
 }

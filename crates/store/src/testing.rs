@@ -6,7 +6,7 @@ use nix::unistd::{getegid, geteuid};
 use tempfile::TempDir;
 use twofa_core::{Account, App, Key, Parameters, Timestamp};
 
-use crate::{Location, NewApp, Origin, Owner, Store};
+use crate::{Generation, Location, NewApp, Origin, Owner, Store};
 
 pub(crate) struct Bench {
     pub location: Location,
@@ -28,6 +28,15 @@ impl Bench {
 
     pub(crate) fn create(&self) -> Store {
         Store::create(self.location.clone(), self.owner).unwrap()
+    }
+
+    pub(crate) fn generation(store: &Store, account: &Account) -> Generation {
+        store.situation(account).unwrap().generation
+    }
+
+    pub(crate) fn enrol(&self, store: &Store, account: &Account, label: &str) {
+        let generation = Self::generation(store, account);
+        store.enrol_app(account, generation, &app(label), &origin(), self.now).unwrap();
     }
 }
 

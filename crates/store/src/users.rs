@@ -1,34 +1,50 @@
-//! People: what is known of each, and what administrators and owners change.
+//! People: what is known of each, and what administrators and owners set.
 
 use rusqlite::{OptionalExtension, Row, Transaction};
-use twofa_core::app::{Algorithm, App, Movement, Parameters};
-use twofa_core::backup::{BackupSet, Cost};
 use twofa_core::lockout::Throttle;
-use twofa_core::user::EnrolledApp;
-use twofa_core::{Account, Key, Policy, Status, Timestamp, User};
+use twofa_core::user::{Contact, Summary, Verify};
+use twofa_core::{Account, Rulebook, Timestamp, User};
 
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::events::{self, Event, EventKind, Origin};
-use crate::policy;
-use crate::seal::{Place, SealingKey};
+use crate::exemptions::{self, StoredExemption};
+use crate::seal::SealingKey;
+use crate::{methods, policy};
 
 /// All that a decision about a user needs, from one moment.
 #[derive(Debug, Clone)]
 pub struct Situation {
-    /// The policy in force.
-    pub policy: Policy,
+    /// The policy and the classes in force.
+    pub rulebook: Rulebook,
+    /// Every exemption.
+    pub exemptions: Vec<StoredExemption>,
     /// What is known of the user; nothing, for somebody never seen.
     pub user: User,
+    /// What was refused since the last time a code was right.
+    pub missed: Option<Missed>,
+    /// Nothing is known of the user, but there is a record with a method or a requirement under the same name or
+    /// the same uid.
+    pub has_namesake: bool,
+    /// Which methods this is about: see [`Generation`].
+    pub generation: Generation,
 }
 
-/// An app that is to be enrolled.
-#[derive(Debug, Clone)]
-pub struct NewApp {
-    /// What its owner calls it.
-    pub label: String,
-    /// The app. `used` must be the count of the code that confirmed it.
-    pub app: App,
+/// Stands for a user's methods as they were at one moment. A change that was allowed on the strength of them is
+/// made only while they are the same: whoever was asked for a code, or for none because nothing was enrolled,
+/// must not change what somebody else has enrolled, or an administrator has reset, since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Generation(Option<(i64, u64)>);
+
+/// Refusals that the user has not been told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missed {
+    /// How many.
+    pub count: u32,
+    /// When the last one was.
+    pub last_at: Timestamp,
+    /// From where the last one came: host, else terminal.
+    pub last_from: Option<String>,
 }
 
 /// A user in a listing, without keys.
@@ -36,35 +52,31 @@ pub struct NewApp {
 pub struct UserRow {
     /// Who.
     pub account: Account,
-    /// An administrator requires a second factor.
-    pub required: bool,
-    /// Failures and lock.
-    pub throttle: Throttle,
+    /// What a status depends on.
+    pub summary: Summary,
     /// How many apps are enrolled.
     pub apps: u32,
     /// Backup codes not used yet.
     pub backup_codes: u32,
+    /// When a code was right for the last time.
+    pub passed_at: Option<Timestamp>,
 }
 
-impl UserRow {
-    /// Where the user stands at `now`.
-    pub fn status(&self, policy: &Policy, now: Timestamp) -> Status {
-        let enrolled = policy.methods.app && self.apps > 0;
-        Status::of(policy, self.required, enrolled, self.throttle, now)
-    }
+/// What somebody sets for themselves, or an administrator for them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// When to ask.
+    pub verify: Option<Verify>,
+    /// The e-mail address; `Some(None)` removes it. Unverified until a code sent there comes back.
+    pub email: Option<Option<String>>,
+    /// The phone number, likewise.
+    pub phone: Option<Option<String>>,
 }
 
 impl Store {
     /// The policy and what is known of `account`, as of one moment.
     pub fn situation(&self, account: &Account) -> Result<Situation, StoreError> {
-        self.read(|db| {
-            let policy = policy::load(db)?;
-            let user = match find(db, account)? {
-                Some(stored) => stored.load(db, self.key(), account)?,
-                None => User::default(),
-            };
-            Ok(Situation { policy, user })
-        })
+        self.read(|db| situation(db, find(db, account)?.as_ref(), self.key(), account))
     }
 
     /// Whether anything is known of `account`.
@@ -85,19 +97,26 @@ impl Store {
     pub fn users(&self, mut each: impl FnMut(UserRow) -> bool) -> Result<(), StoreError> {
         self.read(|db| {
             let mut statement = db.prepare_cached(
-                "SELECT name, uid, required, failures, locked_until,
+                "SELECT id, required, verify, counted, forgiven, locked_until, generation, name, uid, passed_at,
                         (SELECT count(*) FROM app WHERE app.user = user.id),
                         (SELECT count(*) FROM backup_code WHERE backup_code.user = user.id)
                  FROM user ORDER BY name, uid",
             )?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
+                let stored = StoredUser::of(row)?;
+                let apps = row.get(10)?;
                 let user = UserRow {
-                    account: Account { name: row.get(0)?, uid: row.get(1)? },
-                    required: row.get(2)?,
-                    throttle: throttle(row.get(3)?, row.get(4)?),
-                    apps: row.get(5)?,
-                    backup_codes: row.get(6)?,
+                    account: Account { name: row.get(7)?, uid: row.get(8)? },
+                    summary: Summary {
+                        required: stored.required,
+                        verify: stored.verify,
+                        has_method: apps > 0,
+                        throttle: stored.throttle,
+                    },
+                    apps,
+                    backup_codes: row.get(11)?,
+                    passed_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_unix),
                 };
                 if !each(user) {
                     break;
@@ -107,96 +126,64 @@ impl Store {
         })
     }
 
-    /// Enrols an app whose first code was right. Nothing may be missing from it: from this commit on, the
-    /// user needs it.
-    pub fn enrol_app(
-        &self,
-        account: &Account,
-        new: &NewApp,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.write(|db| enrol(db, self.key(), account, new, origin, now))
-    }
-
-    /// Enrols the apps of many users in one transaction, for imports: all of them, or on an error none.
-    pub fn enrol_many(
-        &self,
-        apps: impl IntoIterator<Item = (Account, NewApp)>,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    /// Makes a record of `account`, so that it is listed. Answers whether there was none.
+    pub fn add_user(&self, account: &Account, origin: &Origin, now: Timestamp) -> Result<bool, StoreError> {
         self.write(|db| {
-            apps.into_iter().try_for_each(|(account, new)| enrol(db, self.key(), &account, &new, origin, now))
-        })
-    }
-
-    /// Removes the app called `label`, and with the last app the backup codes, which cannot stand alone.
-    /// Answers whether there was such an app.
-    pub fn remove_app(
-        &self,
-        account: &Account,
-        label: &str,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        self.write(|db| {
-            let Some(user) = find(db, account)? else { return Ok(false) };
-            if db.execute("DELETE FROM app WHERE user = ?1 AND label = ?2", (user.id, label))? == 0 {
+            if find(db, account)?.is_some() {
                 return Ok(false);
             }
-            let detail = Some(format!("'{label}'"));
-            events::record(
-                db,
-                &Event { kind: EventKind::AppRemoved, user: Some(account), detail },
-                origin,
-                now,
-            )?;
-            let left: bool =
-                db.query_one("SELECT EXISTS (SELECT 1 FROM app WHERE user = ?1)", [user.id], |row| {
-                    row.get(0)
-                })?;
-            if !left {
-                delete_backup_codes(db, &user, account, origin, now)?;
-            }
+            find_or_add(db, account)?;
+            let event = Event { kind: EventKind::UserAdded, user: Some(account), detail: None };
+            events::record(db, &event, origin, now)?;
             Ok(true)
         })
     }
 
-    /// Puts `set` in the place of whatever backup codes there were.
-    pub fn replace_backup_codes(
+    /// Sets what `settings` holds, all of it in one go, and says what changed in words.
+    pub fn set_user(
         &self,
         account: &Account,
-        set: &BackupSet,
+        settings: &Settings,
         origin: &Origin,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<String>, StoreError> {
         self.write(|db| {
             let user = find_or_add(db, account)?;
-            db.execute("DELETE FROM backup_set WHERE user = ?1", [user])?;
-            let Cost { memory_kib, passes } = set.cost;
-            db.execute(
-                "INSERT INTO backup_set (user, salt, memory_kib, passes) VALUES (?1, ?2, ?3, ?4)",
-                (user, set.salt, memory_kib, passes),
-            )?;
-            for digest in &set.unused {
-                db.execute("INSERT INTO backup_code (user, digest) VALUES (?1, ?2)", (user, digest))?;
+            let mut changes = Vec::new();
+            if let Some(verify) = settings.verify {
+                let sql = "UPDATE user SET verify = ?2 WHERE id = ?1 AND verify <> ?2";
+                if db.execute(sql, (user, verify.to_string()))? == 1 {
+                    changes.push(format!("verify is {verify}"));
+                }
             }
-            let event = Event { kind: EventKind::BackupCodesMade, user: Some(account), detail: None };
-            events::record(db, &event, origin, now)
-        })
-    }
-
-    /// Removes the backup codes. Answers whether there were any.
-    pub fn remove_backup_codes(
-        &self,
-        account: &Account,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        self.write(|db| match find(db, account)? {
-            Some(user) => delete_backup_codes(db, &user, account, origin, now),
-            None => Ok(false),
+            // An address that is new, or set anew, must be verified again.
+            let addresses = [
+                (
+                    "email",
+                    &settings.email,
+                    "UPDATE user SET email = ?2, email_verified = 0 WHERE id = ?1 AND email IS NOT ?2",
+                ),
+                (
+                    "phone",
+                    &settings.phone,
+                    "UPDATE user SET phone = ?2, phone_verified = 0 WHERE id = ?1 AND phone IS NOT ?2",
+                ),
+            ];
+            for (what, address, sql) in addresses {
+                let Some(address) = address else { continue };
+                if db.execute(sql, (user, address))? == 1 {
+                    changes.push(match address {
+                        Some(address) => format!("{what} is {address}, not verified yet"),
+                        None => format!("{what} is removed"),
+                    });
+                }
+            }
+            for change in &changes {
+                let event =
+                    Event { kind: EventKind::UserChanged, user: Some(account), detail: Some(change.clone()) };
+                events::record(db, &event, origin, now)?;
+            }
+            Ok(changes)
         })
     }
 
@@ -227,11 +214,11 @@ impl Store {
     /// Forgets the failures of `account` and opens its lock. Answers whether there was anything to forget.
     pub fn unlock(&self, account: &Account, origin: &Origin, now: Timestamp) -> Result<bool, StoreError> {
         self.write(|db| {
-            let Some(user) = find(db, account)?.filter(|user| user.throttle != Throttle::default()) else {
+            let Some(user) = find(db, account)?.filter(|user| user.throttle.failures() > 0) else {
                 return Ok(false);
             };
-            db.execute("UPDATE user SET failures = 0, locked_until = NULL WHERE id = ?1", [user.id])?;
-            let detail = Some(format!("after {} wrong codes in a row", user.throttle.failures));
+            save_throttle(db, user.id, user.throttle.forgive_all())?;
+            let detail = Some(format!("after {} wrong codes in a row", user.throttle.failures()));
             events::record(
                 db,
                 &Event { kind: EventKind::Unlocked, user: Some(account), detail },
@@ -247,9 +234,11 @@ impl Store {
     pub fn reset(&self, account: &Account, origin: &Origin, now: Timestamp) -> Result<bool, StoreError> {
         self.write(|db| {
             let Some(user) = find(db, account)? else { return Ok(false) };
-            db.execute("DELETE FROM app WHERE user = ?1", [user.id])?;
-            db.execute("DELETE FROM backup_set WHERE user = ?1", [user.id])?;
-            db.execute("UPDATE user SET failures = 0, locked_until = NULL WHERE id = ?1", [user.id])?;
+            for table in ["app", "backup_set", "pending_app"] {
+                db.execute(&format!("DELETE FROM {table} WHERE user = ?1"), [user.id])?;
+            }
+            save_throttle(db, user.id, user.throttle.forgive_all())?;
+            next_generation(db, user.id)?;
             events::record(
                 db,
                 &Event { kind: EventKind::Reset, user: Some(account), detail: None },
@@ -268,16 +257,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.write(|db| {
-            if db.execute("DELETE FROM user WHERE name = ?1 AND uid = ?2", (&account.name, account.uid))? == 0
-            {
+            let sql = "DELETE FROM user WHERE name = ?1 AND uid = ?2";
+            if db.execute(sql, (&account.name, account.uid))? == 0 {
                 return Ok(false);
             }
-            events::record(
-                db,
-                &Event { kind: EventKind::UserRemoved, user: Some(account), detail: None },
-                origin,
-                now,
-            )?;
+            let event = Event { kind: EventKind::UserRemoved, user: Some(account), detail: None };
+            events::record(db, &event, origin, now)?;
             Ok(true)
         })
     }
@@ -287,28 +272,44 @@ impl Store {
 pub(crate) struct StoredUser {
     pub id: i64,
     pub required: bool,
+    pub verify: Verify,
     pub throttle: Throttle,
+    generation: u64,
+}
+
+impl StoredUser {
+    pub(crate) const fn generation(&self) -> Generation {
+        Generation(Some((self.id, self.generation)))
+    }
+
+    /// The user in the columns `id`, `required`, `verify`, `counted`, `forgiven`, `locked_until` and `generation`.
+    fn of(row: &Row<'_>) -> Result<Self, StoreError> {
+        let verify = row.get::<_, String>(2)?.parse();
+        Ok(Self {
+            id: row.get(0)?,
+            required: row.get(1)?,
+            verify: verify
+                .map_err(|bad| StoreError::Damaged(format!("a user's setting is broken: {bad}")))?,
+            throttle: Throttle {
+                counted: row.get(3)?,
+                forgiven: row.get(4)?,
+                locked_until: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_unix),
+            },
+            generation: row.get(6)?,
+        })
+    }
 }
 
 pub(crate) fn find(db: &Transaction<'_>, account: &Account) -> Result<Option<StoredUser>, StoreError> {
     let mut statement = db.prepare_cached(
-        "SELECT id, required, failures, locked_until FROM user WHERE name = ?1 AND uid = ?2",
+        "SELECT id, required, verify, counted, forgiven, locked_until, generation
+         FROM user WHERE name = ?1 AND uid = ?2",
     )?;
-    let stored = statement.query_row((&account.name, account.uid), |row| {
-        Ok(StoredUser {
-            id: row.get(0)?,
-            required: row.get(1)?,
-            throttle: throttle(row.get(2)?, row.get(3)?),
-        })
-    });
-    Ok(stored.optional()?)
+    let mut rows = statement.query((&account.name, account.uid))?;
+    rows.next()?.map(StoredUser::of).transpose()
 }
 
-fn throttle(failures: u32, locked_until: Option<i64>) -> Throttle {
-    Throttle { failures, locked_until: locked_until.map(Timestamp::from_unix) }
-}
-
-fn find_or_add(db: &Transaction<'_>, account: &Account) -> Result<i64, StoreError> {
+pub(crate) fn find_or_add(db: &Transaction<'_>, account: &Account) -> Result<i64, StoreError> {
     if let Some(user) = find(db, account)? {
         return Ok(user.id);
     }
@@ -316,271 +317,137 @@ fn find_or_add(db: &Transaction<'_>, account: &Account) -> Result<i64, StoreErro
     Ok(statement.insert((&account.name, account.uid))?)
 }
 
-fn enrol(
+/// The user `account` is now, if its methods are still those of `expected`.
+pub(crate) fn unchanged(
     db: &Transaction<'_>,
-    key: &SealingKey,
     account: &Account,
-    new: &NewApp,
-    origin: &Origin,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let user = find_or_add(db, account)?;
-    let taken = "SELECT EXISTS (SELECT 1 FROM app WHERE user = ?1 AND label = ?2)";
-    if db.prepare_cached(taken)?.query_one((user, &new.label), |row| row.get(0))? {
-        return Err(StoreError::LabelTaken(new.label.clone()));
+    expected: Generation,
+) -> Result<i64, StoreError> {
+    let stored = find(db, account)?;
+    if stored.as_ref().map_or(Generation(None), StoredUser::generation) != expected {
+        return Err(StoreError::ChangedMeanwhile);
     }
-    insert_app(db, key, user, account, new, now)?;
-    let detail = Some(format!("'{}', {}", new.label, new.app.parameters));
-    events::record(db, &Event { kind: EventKind::AppEnrolled, user: Some(account), detail }, origin, now)
+    match stored {
+        Some(stored) => Ok(stored.id),
+        None => find_or_add(db, account),
+    }
 }
 
-fn insert_app(
-    db: &Transaction<'_>,
-    key: &SealingKey,
-    user: i64,
-    account: &Account,
-    new: &NewApp,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let parameters = new.app.parameters;
-    let period = match parameters.movement() {
-        Movement::Time { period } => Some(period),
-        Movement::Counter => None,
-    };
-    let used = new.app.used.map(count_to_sql).transpose()?;
-    // The key is sealed to its row, so the row must have its number first.
-    db.prepare_cached(
-        "INSERT INTO app (user, label, period, algorithm, digits, key, used, enrolled_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, x'', ?6, ?7)",
-    )?
-    .execute((
-        user,
-        &new.label,
-        period,
-        parameters.algorithm().name(),
-        parameters.digits(),
-        used,
-        now.unix(),
-    ))?;
-    let row = db.last_insert_rowid();
-    let sealed = key.seal(place(row, account), new.app.key.expose())?;
-    db.prepare_cached("UPDATE app SET key = ?2 WHERE id = ?1")?.execute((row, sealed))?;
+/// Marks that the methods of `user` changed.
+pub(crate) fn next_generation(db: &Transaction<'_>, user: i64) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE user SET generation = generation + 1 WHERE id = ?1")?.execute([user])?;
     Ok(())
 }
 
-fn delete_backup_codes(
+pub(crate) fn save_throttle(db: &Transaction<'_>, user: i64, throttle: Throttle) -> Result<(), StoreError> {
+    let until = throttle.locked_until.map(Timestamp::unix);
+    db.prepare_cached("UPDATE user SET counted = ?2, forgiven = ?3, locked_until = ?4 WHERE id = ?1")?
+        .execute((user, throttle.counted, throttle.forgiven, until))?;
+    Ok(())
+}
+
+/// The situation of `account`, which is `stored` if anything is known of it.
+pub(crate) fn situation(
     db: &Transaction<'_>,
-    user: &StoredUser,
+    stored: Option<&StoredUser>,
+    key: &SealingKey,
     account: &Account,
-    origin: &Origin,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    if db.execute("DELETE FROM backup_set WHERE user = ?1", [user.id])? == 0 {
-        return Ok(false);
-    }
-    let event = Event { kind: EventKind::BackupCodesRemoved, user: Some(account), detail: None };
-    events::record(db, &event, origin, now)?;
-    Ok(true)
+) -> Result<Situation, StoreError> {
+    Ok(Situation {
+        rulebook: policy::load(db)?,
+        exemptions: exemptions::all(db)?,
+        user: stored.map(|stored| load(db, stored, key, account)).transpose()?.unwrap_or_default(),
+        missed: stored.map(|stored| missed(db, stored, account)).transpose()?.flatten(),
+        has_namesake: stored.is_none() && has_namesake(db, account)?,
+        generation: stored.map_or(Generation(None), StoredUser::generation),
+    })
 }
 
-impl StoredUser {
-    pub(crate) fn load(
-        &self,
-        db: &Transaction<'_>,
-        key: &SealingKey,
-        account: &Account,
-    ) -> Result<User, StoreError> {
-        Ok(User {
-            required: self.required,
-            throttle: self.throttle,
-            apps: self.apps(db, key, account)?,
-            backup: self.backup(db)?,
-        })
-    }
-
-    fn apps(
-        &self,
-        db: &Transaction<'_>,
-        key: &SealingKey,
-        account: &Account,
-    ) -> Result<Vec<EnrolledApp>, StoreError> {
-        let mut statement = db.prepare_cached(
-            "SELECT id, label, period, algorithm, digits, key, used, enrolled_at FROM app WHERE user = ?1 ORDER BY id",
-        )?;
-        let mut rows = statement.query([self.id])?;
-        let mut apps = Vec::new();
-        while let Some(row) = rows.next()? {
-            apps.push(enrolled_app(row, key, account)?);
-        }
-        Ok(apps)
-    }
-
-    fn backup(&self, db: &Transaction<'_>) -> Result<Option<BackupSet>, StoreError> {
-        let mut statement =
-            db.prepare_cached("SELECT salt, memory_kib, passes FROM backup_set WHERE user = ?1")?;
-        let set = statement.query_row([self.id], |row| {
-            let cost = Cost { memory_kib: row.get(1)?, passes: row.get(2)? };
-            Ok(BackupSet { salt: row.get(0)?, cost, unused: Vec::new() })
-        });
-        let Some(mut set) = set.optional()? else { return Ok(None) };
-        let mut statement = db.prepare_cached("SELECT digest FROM backup_code WHERE user = ?1")?;
-        set.unused = statement.query_map([self.id], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        Ok(Some(set))
-    }
+fn load(
+    db: &Transaction<'_>,
+    stored: &StoredUser,
+    key: &SealingKey,
+    account: &Account,
+) -> Result<User, StoreError> {
+    let mut statement =
+        db.prepare_cached("SELECT email, email_verified, phone, phone_verified FROM user WHERE id = ?1")?;
+    let (email, phone) = statement.query_one([stored.id], |row| Ok((contact(row, 0)?, contact(row, 2)?)))?;
+    Ok(User {
+        required: stored.required,
+        verify: stored.verify,
+        email,
+        phone,
+        throttle: stored.throttle,
+        apps: methods::apps(db, stored, key, account)?,
+        backup: methods::backup_set(db, stored)?,
+    })
 }
 
-fn enrolled_app(row: &Row<'_>, key: &SealingKey, account: &Account) -> Result<EnrolledApp, StoreError> {
-    let damaged = |what: String| StoreError::Damaged(format!("an app of {} {what}", account.name));
-    let id = row.get(0)?;
-    let movement =
-        row.get::<_, Option<u32>>(2)?.map_or(Movement::Counter, |period| Movement::Time { period });
-    let algorithm: Algorithm = row
-        .get_ref(3)?
-        .as_str()
-        .ok()
-        .and_then(|name| name.parse().ok())
-        .ok_or_else(|| damaged("has an unknown algorithm".to_owned()))?;
-    let parameters = Parameters::new(movement, algorithm, row.get(4)?)
-        .map_err(|bad| damaged(format!("is impossible: {bad}")))?;
-    let sealed = row.get_ref(5)?.as_blob().map_err(|_| damaged("has no key".to_owned()))?;
-    let bytes = key.open(place(id, account), sealed)?;
-    let key = Key::new(bytes.to_vec()).map_err(|bad| damaged(format!("has a bad key: {bad}")))?;
-    let used = row.get::<_, Option<i64>>(6)?.map(u64::try_from).transpose();
-    let used = used.map_err(|_| damaged("counts backwards".to_owned()))?;
-    let app = App { parameters, key, used };
-    Ok(EnrolledApp { id, label: row.get(1)?, enrolled_at: Timestamp::from_unix(row.get(7)?), app })
+fn contact(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Contact>> {
+    let address: Option<String> = row.get(first)?;
+    let verified = row.get(first + 1)?;
+    Ok(address.map(|address| Contact { address, verified }))
 }
 
-pub(crate) fn count_to_sql(count: u64) -> Result<i64, StoreError> {
-    i64::try_from(count).map_err(|_| StoreError::Other("a counter ran over".to_owned()))
+fn missed(
+    db: &Transaction<'_>,
+    stored: &StoredUser,
+    account: &Account,
+) -> Result<Option<Missed>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT count(*), max(event.id) FROM event JOIN user ON user.id = ?1
+         WHERE event.name = ?2 AND event.uid = ?3 AND event.kind = 'refused' AND event.id > user.passed_event",
+    )?;
+    let (count, last): (u32, Option<i64>) =
+        statement.query_one((stored.id, &account.name, account.uid), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some(last) = last else { return Ok(None) };
+    let mut statement =
+        db.prepare_cached("SELECT at, coalesce(remote_host, terminal) FROM event WHERE id = ?1")?;
+    let missed = statement.query_row([last], |row| {
+        Ok(Missed { count, last_at: Timestamp::from_unix(row.get(0)?), last_from: row.get(1)? })
+    });
+    Ok(missed.optional()?)
 }
 
-fn place(row: i64, owner: &Account) -> Place<'_> {
-    Place { table: "app", column: "key", row, owner }
+fn has_namesake(db: &Transaction<'_>, account: &Account) -> Result<bool, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT EXISTS (
+             SELECT 1 FROM user WHERE (name = ?1 OR uid = ?2)
+             AND (required OR EXISTS (SELECT 1 FROM app WHERE app.user = user.id))
+         )",
+    )?;
+    Ok(statement.query_one((&account.name, account.uid), |row| row.get(0))?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Bench, alice, app, origin};
-    use twofa_core::BackupCode;
-
-    fn backup_set() -> BackupSet {
-        let codes: Vec<_> = (0..5).map(|i| BackupCode::from_random([i; 10])).collect();
-        BackupSet::seal(&codes, [3; 16]).unwrap()
-    }
+    use crate::testing::{Bench, alice, origin};
 
     #[test]
-    fn an_enrolled_app_comes_back_as_it_was() {
+    fn an_account_made_anew_has_nothing_of_the_old_one_and_is_known_for_its_namesake() {
         let bench = Bench::new();
         let store = bench.create();
-        let mut new = app("phone");
-        new.app.used = Some(60_000_000);
-        new.app.parameters = Parameters::new(Movement::Time { period: 60 }, Algorithm::Sha512, 8).unwrap();
-        store.enrol_app(&alice(), &new, &origin(), bench.now).unwrap();
-        let user = store.situation(&alice()).unwrap().user;
-        let [stored] = user.apps.as_slice() else { panic!("one app") };
-        assert_eq!((stored.label.as_str(), stored.enrolled_at), ("phone", bench.now));
-        assert_eq!((stored.app.parameters, stored.app.used), (new.app.parameters, new.app.used));
-        assert_eq!(stored.app.key.expose(), new.app.key.expose());
-    }
-
-    #[test]
-    fn a_shared_key_is_nowhere_in_the_file() {
-        let bench = Bench::new();
-        let store = bench.create();
-        let new = app("phone");
-        store.enrol_app(&alice(), &new, &origin(), bench.now).unwrap();
-        drop(store);
-        let file = std::fs::read(&bench.location.database).unwrap();
-        assert!(!file.windows(20).any(|window| window == new.app.key.expose()));
-    }
-
-    #[test]
-    fn a_sealed_key_moved_to_another_user_does_not_open() {
-        let bench = Bench::new();
-        let store = bench.create();
-        let mallory = Account { name: "mallory".into(), uid: 1666 };
-        store.enrol_app(&alice(), &app("phone"), &origin(), bench.now).unwrap();
-        store.enrol_app(&mallory, &app("phone"), &origin(), bench.now).unwrap();
-        let steal = "UPDATE app SET key = (SELECT key FROM app WHERE user = 2) WHERE user = 1";
-        store.write(|db| Ok(db.execute(steal, [])?)).unwrap();
-        assert!(matches!(store.situation(&alice()), Err(StoreError::Seal)));
-        assert!(store.situation(&mallory).is_ok());
-    }
-
-    #[test]
-    fn an_account_made_anew_with_another_uid_has_nothing_of_the_old_one() {
-        let bench = Bench::new();
-        let store = bench.create();
-        store.enrol_app(&alice(), &app("phone"), &origin(), bench.now).unwrap();
-        store.set_required(&alice(), true, &origin(), bench.now).unwrap();
-        let anew = Account { uid: 2000, ..alice() };
-        let user = store.situation(&anew).unwrap().user;
-        assert!(user.apps.is_empty() && !user.required);
+        bench.enrol(&store, &alice(), "phone");
+        let bob = Account { name: "bob".into(), uid: 1001 };
+        for stranger in [Account { uid: 2000, ..alice() }, Account { name: "alicia".into(), ..alice() }] {
+            let situation = store.situation(&stranger).unwrap();
+            assert!(situation.user.apps.is_empty() && situation.has_namesake, "{stranger:?}");
+        }
+        assert!(!store.situation(&bob).unwrap().has_namesake);
+        assert!(!store.situation(&alice()).unwrap().has_namesake);
         assert_eq!(store.uids_of("alice").unwrap(), [1000]);
-    }
-
-    #[test]
-    fn two_apps_have_different_labels() {
-        let bench = Bench::new();
-        let store = bench.create();
-        store.enrol_app(&alice(), &app("phone"), &origin(), bench.now).unwrap();
-        let again = store.enrol_app(&alice(), &app("phone"), &origin(), bench.now);
-        assert!(matches!(again, Err(StoreError::LabelTaken(_))));
-        store.enrol_app(&alice(), &app("tablet"), &origin(), bench.now).unwrap();
-        assert_eq!(store.situation(&alice()).unwrap().user.apps.len(), 2);
-    }
-
-    #[test]
-    fn many_users_are_enrolled_in_one_go_or_none_is() {
-        let bench = Bench::new();
-        let store = bench.create();
-        let accounts: Vec<_> = (0..3).map(|i| Account { name: format!("user{i}"), uid: 1000 + i }).collect();
-        let enrol = |accounts: &[Account]| {
-            let apps = accounts.iter().map(|account| (account.clone(), app("phone")));
-            store.enrol_many(apps, &origin(), bench.now)
-        };
-        let twice = [accounts.as_slice(), &accounts[..1]].concat();
-        assert!(matches!(enrol(&twice), Err(StoreError::LabelTaken(_))));
-        assert!(!store.knows(&accounts[1]).unwrap());
-
-        enrol(&accounts).unwrap();
-        for account in &accounts {
-            assert_eq!(store.situation(account).unwrap().user.apps.len(), 1);
-        }
-    }
-
-    #[test]
-    fn with_the_last_app_the_backup_codes_go() {
-        let bench = Bench::new();
-        let store = bench.create();
-        for label in ["phone", "tablet"] {
-            store.enrol_app(&alice(), &app(label), &origin(), bench.now).unwrap();
-        }
-        store.replace_backup_codes(&alice(), &backup_set(), &origin(), bench.now).unwrap();
-        assert!(store.remove_app(&alice(), "phone", &origin(), bench.now).unwrap());
-        assert_eq!(store.situation(&alice()).unwrap().user.backup_codes_left(), 5);
-        assert!(!store.remove_app(&alice(), "phone", &origin(), bench.now).unwrap());
-        assert!(store.remove_app(&alice(), "tablet", &origin(), bench.now).unwrap());
-        assert_eq!(store.situation(&alice()).unwrap().user.backup, None);
-    }
-
-    #[test]
-    fn new_backup_codes_kill_the_old() {
-        let bench = Bench::new();
-        let store = bench.create();
-        store.replace_backup_codes(&alice(), &backup_set(), &origin(), bench.now).unwrap();
-        let new = BackupSet::seal(&[BackupCode::from_random([200; 10])], [4; 16]).unwrap();
-        store.replace_backup_codes(&alice(), &new, &origin(), bench.now).unwrap();
-        assert_eq!(store.situation(&alice()).unwrap().user.backup, Some(new));
+        // An administrator who knows better says so.
+        let alicia = Account { name: "alicia".into(), ..alice() };
+        store.add_user(&alicia, &origin(), bench.now).unwrap();
+        assert!(!store.situation(&alicia).unwrap().has_namesake);
     }
 
     #[test]
     fn a_reset_leaves_nothing_but_the_requirement() {
         let bench = Bench::new();
         let store = bench.create();
-        store.enrol_app(&alice(), &app("phone"), &origin(), bench.now).unwrap();
+        bench.enrol(&store, &alice(), "phone");
         store.set_required(&alice(), true, &origin(), bench.now).unwrap();
         assert!(store.reset(&alice(), &origin(), bench.now).unwrap());
         let user = store.situation(&alice()).unwrap().user;
@@ -591,7 +458,7 @@ mod tests {
     fn a_removed_user_is_as_if_never_seen() {
         let bench = Bench::new();
         let store = bench.create();
-        store.enrol_app(&alice(), &app("phone"), &origin(), bench.now).unwrap();
+        bench.enrol(&store, &alice(), "phone");
         assert!(store.remove_user(&alice(), &origin(), bench.now).unwrap());
         assert!(!store.remove_user(&alice(), &origin(), bench.now).unwrap());
         assert!(!store.knows(&alice()).unwrap());
@@ -602,16 +469,36 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         for name in ["carol", "alice", "bob"] {
-            let account = Account { name: name.into(), uid: 1000 };
-            store.enrol_app(&account, &app("phone"), &origin(), bench.now).unwrap();
+            bench.enrol(&store, &Account { name: name.into(), uid: 1000 }, "phone");
         }
         let mut names = Vec::new();
         store
             .users(|user| {
+                assert_eq!((user.apps, user.summary.has_method, user.passed_at), (1, true, None));
                 names.push(user.account.name);
                 names.len() < 2
             })
             .unwrap();
         assert_eq!(names, ["alice", "bob"]);
+    }
+
+    #[test]
+    fn what_a_user_sets_is_kept_and_a_new_address_is_not_verified() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let settings = Settings {
+            verify: Some(Verify::Always),
+            email: Some(Some("alice@example.org".into())),
+            phone: Some(Some("+4930123456".into())),
+        };
+        let set = |settings: &Settings| store.set_user(&alice(), settings, &origin(), bench.now).unwrap();
+        assert_eq!(set(&settings).len(), 3);
+        assert_eq!(set(&settings), Vec::<String>::new());
+        let user = store.situation(&alice()).unwrap().user;
+        let unverified = |address: &str| Some(Contact { address: address.into(), verified: false });
+        assert_eq!(user.verify, Verify::Always);
+        assert_eq!((user.email, user.phone), (unverified("alice@example.org"), unverified("+4930123456")));
+        assert_eq!(set(&Settings { phone: Some(None), ..Settings::default() }), ["phone is removed"]);
+        assert_eq!(store.situation(&alice()).unwrap().user.phone, None);
     }
 }

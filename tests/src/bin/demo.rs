@@ -9,7 +9,7 @@
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
-use twofa_e2e::{Authenticator, Machine, Terminal, decode_qr, password_of};
+use twofa_e2e::{Authenticator, Machine, Terminal, decode_qr, enrol_on, password_of};
 
 const TITLE: Style = AnsiColor::Cyan.on_default().bold();
 const REMARK: Style = Style::new().dimmed();
@@ -69,16 +69,9 @@ fn main() {
 
 fn enrol(machine: &Machine) -> Authenticator {
     let mut terminal = machine.terminal_as("alice", "twofa enrol app --label phone");
-    terminal.expect("Key:");
-    let mut phone = Authenticator::new(&terminal.expect("\n"));
-    terminal.expect("code it shows: ");
-    let scanned = decode_qr(&terminal.screen());
-    terminal.type_line(&phone.next_code());
-    terminal.expect("is enrolled");
+    let phone = enrol_on(&mut terminal);
     terminal.expect_end();
-    let screen = terminal.screen();
-    let words = screen.split_whitespace();
-    phone.backup_codes = words.filter(|word| word.matches('-').count() == 3).map(str::to_owned).collect();
+    let scanned = decode_qr(&terminal.screen());
     show("alice@vm:~$ twofa enrol app --label phone", &mut terminal);
     say(&format!("The phone's camera reads: {scanned}"));
     phone

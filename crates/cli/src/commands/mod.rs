@@ -1,6 +1,9 @@
 //! The commands, a file for each noun.
 
+pub(crate) mod class;
 pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod exemption;
 pub(crate) mod log;
 pub(crate) mod own;
 pub(crate) mod policy;
@@ -9,6 +12,7 @@ pub(crate) mod user;
 use jiff::tz::TimeZone;
 use twofa_core::Timestamp;
 use twofa_proto::Standing;
+use twofa_store::Origin;
 
 use crate::output::Value;
 
@@ -27,29 +31,41 @@ fn rfc3339(at: Timestamp) -> String {
 fn standing(standing: Standing) -> Value {
     match standing {
         Standing::Off => Value::Text("off".to_owned()),
-        Standing::Pending => Value::Warning("pending: must enrol".to_owned()),
+        Standing::Pending => Value::Warning("pending setup at next login".to_owned()),
         Standing::Enabled => Value::Good("enabled".to_owned()),
         Standing::LockedUntil(until) => {
             Value::Bad(format!("locked until {}", moment(Timestamp::from_unix(until))))
         }
         Standing::Locked => Value::Bad("locked until unlocked".to_owned()),
+        Standing::Exempt(Some(until)) => {
+            Value::Warning(format!("exempt until {}", moment(Timestamp::from_unix(until))))
+        }
+        Standing::Exempt(None) => Value::Warning("exempt without end".to_owned()),
     }
 }
 
 /// The same for scripts.
-fn standing_word(standing: Standing) -> &'static str {
+const fn standing_word(standing: Standing) -> &'static str {
     match standing {
         Standing::Off => "off",
         Standing::Pending => "pending",
         Standing::Enabled => "enabled",
         Standing::LockedUntil(_) | Standing::Locked => "locked",
+        Standing::Exempt(_) => "exempt",
     }
 }
 
-/// When a lock ends by itself, for scripts.
-fn locked_until(standing: Standing) -> Option<String> {
+/// When a lock or an exemption ends by itself, for scripts.
+fn standing_until(standing: Standing) -> Option<String> {
     match standing {
-        Standing::LockedUntil(until) => Some(rfc3339(Timestamp::from_unix(until))),
+        Standing::LockedUntil(until) | Standing::Exempt(Some(until)) => {
+            Some(rfc3339(Timestamp::from_unix(until)))
+        }
         _ => None,
     }
+}
+
+/// What root does here, in the audit log.
+fn by_root() -> Origin {
+    Origin { actor: 0, service: Some("twofa".to_owned()), ..Origin::default() }
 }

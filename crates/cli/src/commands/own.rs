@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use twofa_core::Timestamp;
-use twofa_proto::{AppRequest, Done, Failure as Kind, Report, Request};
+use twofa_proto::{AppRequest, ContactReport, Done, ExemptionReport, Failure as Kind, Report, Request};
 
-use super::{locked_until, moment, rfc3339, standing, standing_word};
+use super::{moment, rfc3339, standing, standing_until, standing_word};
 use crate::arguments::{App, Enrol, Kind as Movement};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -18,11 +18,39 @@ struct Record {
     user: String,
     uid: u32,
     status: &'static str,
-    locked_until: Option<String>,
+    until: Option<String>,
+    class: String,
+    verify: String,
+    email: Option<Address>,
+    phone: Option<Address>,
+    exemptions: Vec<Exempt>,
     required: bool,
-    failures: u32,
+    failures: u64,
     apps: Vec<AppRecord>,
     backup_codes_left: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct Address {
+    address: String,
+    verified: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Exempt {
+    id: i64,
+    reason: String,
+    until: Option<String>,
+    only: Option<String>,
+}
+
+fn address(contact: &ContactReport) -> Address {
+    Address { address: contact.address.clone(), verified: contact.verified }
+}
+
+fn exempt(exemption: &ExemptionReport) -> Exempt {
+    let ExemptionReport { id, reason, until, only } = exemption.clone();
+    Exempt { id, reason, until: until.map(|until| rfc3339(Timestamp::from_unix(until))), only }
 }
 
 #[derive(Debug, Serialize)]
@@ -38,7 +66,12 @@ pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Failure
         user: report.user.clone(),
         uid: report.uid,
         status: standing_word(report.standing),
-        locked_until: locked_until(report.standing),
+        until: standing_until(report.standing),
+        class: report.class.clone(),
+        verify: report.verify.clone(),
+        email: report.email.as_ref().map(address),
+        phone: report.phone.as_ref().map(address),
+        exemptions: report.exemptions.iter().map(exempt).collect(),
         required: report.required,
         failures: report.failures,
         apps: report
@@ -58,6 +91,19 @@ pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Failure
 fn show(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let required = if report.required { " (required by an administrator)" } else { "" };
     writeln!(out, "Second factor of {}: {}{required}", report.user, standing(report.standing).into_text())?;
+    writeln!(out, "Class: {}   Asked: {}", report.class, report.verify)?;
+    for (what, contact) in [("E-mail", &report.email), ("Phone", &report.phone)] {
+        if let Some(ContactReport { address, verified }) = contact {
+            writeln!(out, "{what}: {address}{}", if *verified { "" } else { " (not verified)" })?;
+        }
+    }
+    for ExemptionReport { id, reason, until, only } in &report.exemptions {
+        let until = until.map_or("without end".to_owned(), |until| {
+            format!("until {}", moment(Timestamp::from_unix(until)))
+        });
+        let only = only.as_ref().map_or(String::new(), |only| format!(", only {only}"));
+        writeln!(out, "Exempt {until}{only}: {reason} (number {id})")?;
+    }
     if report.failures > 0 {
         writeln!(out, "Wrong codes in a row: {}", report.failures)?;
     }
@@ -83,6 +129,26 @@ pub(crate) fn remove(method: String, user: Option<String>) -> Result<(), Failure
     let removed = format!("Removed '{method}'.");
     session::carry_out(Request::Remove { user: session::user(user)?, method })?;
     Ok(writeln!(io::stdout(), "{removed}")?)
+}
+
+pub(crate) fn set(settings: Vec<(String, String)>, user: Option<String>) -> Result<(), Failure> {
+    let user = session::user(user)?;
+    let (mut verify, mut email, mut phone) = (None, None, None);
+    for (key, value) in settings {
+        let slot = match key.as_str() {
+            "verify" => &mut verify,
+            "email" => &mut email,
+            "phone" => &mut phone,
+            key => {
+                let failure =
+                    Failure::new(Kind::Usage, format!("there is nothing called '{}'", key.escape_debug()));
+                return Err(failure.hinted("one can set verify, email and phone"));
+            }
+        };
+        *slot = Some(value);
+    }
+    session::carry_out(Request::Set { user, verify, email, phone })?;
+    Ok(())
 }
 
 pub(crate) fn codes(new: bool, user: Option<String>, output: Output) -> Result<(), Failure> {

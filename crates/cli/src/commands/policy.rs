@@ -1,57 +1,221 @@
 //! `twofa policy`.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
 
-use twofa_broker::clock;
-use twofa_core::policy::KEYS;
+use serde::{Deserialize, Serialize};
+use twofa_broker::{Broker, clock};
+use twofa_core::Class;
+use twofa_core::policy::{KEYS, Policy as MachinePolicy};
+use twofa_core::rulebook::{BadRulebook, Change, Rulebook};
+use twofa_proto::Failure as Kind;
 
-use crate::arguments::Policy;
+use super::by_root;
+use crate::arguments::{Consent, Policy};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::{output, session};
 
 pub(crate) fn run(command: &Policy, output: Output) -> Result<(), Failure> {
+    if !session::is_root() {
+        return Err(Failure::only_root("see or change the policy"));
+    }
+    // A file is opened as root, before the store is opened as the service.
     match command {
-        Policy::Show => show(output),
-        Policy::Set { settings } => set(settings),
+        Policy::Show => show(&session::open()?, output),
+        Policy::Set { settings, consent } => set(&session::open()?, settings, *consent),
+        Policy::Export => export(&session::open()?),
+        Policy::Apply { file, dry_run, consent } => {
+            let wanted = read(file)?;
+            let broker = session::open()?;
+            if *dry_run {
+                let changes = broker.store().rulebook().unwrap_or_default().changes_to(&wanted);
+                return tell(&changes, "Nothing would change: the policy is that already.");
+            }
+            replace(&broker, &wanted, *consent)
+        }
     }
 }
 
-fn show(output: Output) -> Result<(), Failure> {
-    if !session::is_root() {
-        return Err(Failure::only_root("see the policy"));
-    }
-    let policy = session::open()?.store().policy()?;
-    let object: BTreeMap<_, _> = KEYS.iter().map(|key| (key.name, key.value(&policy))).collect();
+fn show(broker: &Broker, output: Output) -> Result<(), Failure> {
+    let rulebook = broker.store().rulebook()?;
+    let policy = rulebook.machine();
+    let object: BTreeMap<_, _> = KEYS.iter().map(|key| (key.name, key.value(policy))).collect();
     output.object(&object, |out| {
         if !output.is_terminal() {
             // What 'policy set' takes.
-            return KEYS.iter().try_for_each(|key| writeln!(out, "{}={}", key.name, key.value(&policy)));
+            return KEYS.iter().try_for_each(|key| writeln!(out, "{}={}", key.name, key.value(policy)));
         }
         let mut table = output::table(&["SETTING", "VALUE", "MEANING"]);
         for key in &KEYS {
-            let value = key.value(&policy);
+            let value = key.value(policy);
             let value = if value.is_empty() { "(host name)" } else { &value };
             table.add_row([key.name, value, &format!("{} ({})", key.help, key.values)]);
         }
-        writeln!(out, "{}", table.trim_fmt())
+        writeln!(out, "{}", table.trim_fmt())?;
+        match rulebook.classes().len() {
+            0 => Ok(()),
+            n => writeln!(out, "\n{n} classes have settings of their own: see 'twofa class list'."),
+        }
     })
 }
 
-fn set(settings: &[(String, String)]) -> Result<(), Failure> {
-    if !session::is_root() {
-        return Err(Failure::only_root("change the policy"));
+fn set(broker: &Broker, settings: &[(String, String)], consent: Consent) -> Result<(), Failure> {
+    let settings = || settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let wanted = broker.store().preview_policy(settings())?;
+    agree(broker, &wanted, consent)?;
+    let changes = broker.store().change_policy(settings(), &by_root(), clock::now())?;
+    tell(&changes, "Nothing to change: the policy is that already.")
+}
+
+/// Puts `wanted` in the place of the rulebook in force, if nobody minds, and tells what changed.
+pub(crate) fn replace(broker: &Broker, wanted: &Rulebook, consent: Consent) -> Result<(), Failure> {
+    agree(broker, wanted, consent)?;
+    let changes = broker.store().replace_rulebook(wanted, &by_root(), clock::now())?;
+    tell(&changes, "Nothing to change: the policy is that already.")
+}
+
+/// Warns of what `wanted` could do that the policy in force does not, and asks whether to go on.
+fn agree(broker: &Broker, wanted: &Rulebook, Consent { yes }: Consent) -> Result<(), Failure> {
+    let before = broker.store().rulebook().map(|rulebook| rulebook.warnings()).unwrap_or_default();
+    let warnings: Vec<_> =
+        wanted.warnings().into_iter().filter(|warning| !before.contains(warning)).collect();
+    if warnings.is_empty() {
+        return Ok(());
     }
-    let broker = session::open()?;
-    let settings = settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    let changes = broker.store().change_policy(settings, 0, clock::now())?;
+    let mut stderr = io::stderr().lock();
+    for warning in &warnings {
+        writeln!(stderr, "warning: {warning}")?;
+    }
+    if yes {
+        return Ok(());
+    }
+    let refused =
+        || Failure::new(Kind::Failed, "nothing was changed").hinted("say --yes to change it all the same");
+    if !io::stdin().is_terminal() {
+        return Err(refused());
+    }
+    write!(stderr, "Change it all the same? [y/N] ")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(refused()) }
+}
+
+/// Tells `changes` one by one.
+fn tell(changes: &[Change], nothing: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     if changes.is_empty() {
-        writeln!(out, "Nothing to change: the policy is that already.")?;
+        writeln!(out, "{nothing}")?;
     }
-    for change in changes {
-        writeln!(out, "{}: '{}' → '{}'", change.key, change.from, change.to)?;
+    let shown =
+        |value: &Option<String>| value.as_ref().map_or("nothing".to_owned(), |value| format!("'{value}'"));
+    for Change { what, from, to } in changes {
+        writeln!(out, "{what}: {} → {}", shown(from), shown(to))?;
     }
     Ok(())
+}
+
+/// Policy and classes as a TOML document.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    policy: BTreeMap<String, String>,
+    #[serde(default, rename = "class", skip_serializing_if = "Vec::is_empty")]
+    classes: Vec<ClassDocument>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ClassDocument {
+    name: String,
+    group: String,
+    #[serde(flatten)]
+    settings: BTreeMap<String, String>,
+}
+
+fn export(broker: &Broker) -> Result<(), Failure> {
+    let text = to_toml(&broker.store().rulebook()?)?;
+    Ok(io::stdout().write_all(text.as_bytes())?)
+}
+
+fn to_toml(rulebook: &Rulebook) -> Result<String, Failure> {
+    let class = |class: &Class| ClassDocument {
+        name: class.name.clone(),
+        group: class.group.clone(),
+        settings: class.settings.iter().cloned().collect(),
+    };
+    let document = Document {
+        policy: KEYS.iter().map(|key| (key.name.to_owned(), key.value(rulebook.machine()))).collect(),
+        classes: rulebook.classes().iter().map(class).collect(),
+    };
+    toml::to_string(&document)
+        .map_err(|error| Failure::new(Kind::Failed, format!("cannot write TOML: {error}")))
+}
+
+fn read(file: &Path) -> Result<Rulebook, Failure> {
+    let mut text = String::new();
+    let result = if file == Path::new("-") {
+        io::stdin().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
+    };
+    result.map_err(|error| Failure::new(Kind::Failed, format!("cannot read {}: {error}", file.display())))?;
+    from_toml(&text).map_err(|why| {
+        Failure::new(Kind::Usage, format!("{}: {why}", file.display()))
+            .hinted("see 'twofa policy export' for the form")
+    })
+}
+
+fn from_toml(text: &str) -> Result<Rulebook, String> {
+    let document: Document = toml::from_str(text).map_err(|error| error.to_string().trim().to_owned())?;
+    let settings = document.policy.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let machine = MachinePolicy::from_settings(settings).map_err(|error| error.to_string())?;
+    let classes = document.classes.into_iter().map(|ClassDocument { name, group, settings }| Class {
+        name,
+        group,
+        settings: settings.into_iter().collect(),
+    });
+    Rulebook::new(machine, classes.collect()).map_err(|error: BadRulebook| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rulebook() -> Rulebook {
+        let policy =
+            MachinePolicy::from_settings([("mode", "optional"), ("application-name", "Büro \"7\"")]).unwrap();
+        let class = Class {
+            name: "admins".into(),
+            group: "sudo".into(),
+            settings: vec![("mode".into(), "mandatory".into()), ("trust.remote".into(), "1d".into())],
+        };
+        Rulebook::new(policy, vec![class]).unwrap()
+    }
+
+    #[test]
+    fn what_is_exported_applies_as_it_was() {
+        let text = to_toml(&rulebook()).unwrap();
+        assert_eq!(from_toml(&text).unwrap(), rulebook());
+    }
+
+    #[test]
+    fn a_document_with_anything_wrong_says_what() {
+        for (text, why) in [
+            ("", "missing field `policy`"),
+            ("[policy]\nmode = \"maybe\"", "mode cannot be 'maybe'"),
+            ("[policy]\nmoed = \"optional\"", "no setting called 'moed'"),
+            ("[policy]\nmode = 3", "invalid type"),
+            ("[policy]\n[[class]]\nname = \"a\"", "missing field `group`"),
+            (
+                "[policy]\n[[class]]\nname = \"a\"\ngroup = \"a\"\nlockout_after = \"3\"",
+                "no setting called 'lockout_after'",
+            ),
+            ("[policy]\n[[klass]]", "unknown field `klass`"),
+        ] {
+            let error = from_toml(text).unwrap_err();
+            assert!(error.contains(why), "{text:?}: {error}");
+        }
+    }
 }

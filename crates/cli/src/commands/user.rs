@@ -3,42 +3,75 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use twofa_broker::accounts::Groups;
 use twofa_broker::{Broker, accounts, clock, manage};
-use twofa_core::{Account, Policy, Timestamp};
-use twofa_proto::Failure as Kind;
-use twofa_store::{Origin, UserRow};
+use twofa_core::class::{self, EVERYONE};
+use twofa_core::exemption::{Exemption, Source, covering};
+use twofa_core::{Account, Rulebook, Timestamp};
+use twofa_proto::{Failure as Kind, Standing};
+use twofa_store::{StoreError, UserRow};
 
-use super::{locked_until, own, standing, standing_word};
-use crate::arguments::User;
+use super::exemption::{self, Wish};
+use super::{by_root, moment, own, rfc3339, standing, standing_until, standing_word};
+use crate::arguments::{MethodFilter, StatusFilter, User, Users};
 use crate::failure::Failure;
-use crate::output::{Output, Value};
-use crate::session;
+use crate::output::{Listing, Output, Value};
+use crate::{many, session};
 
 pub(crate) fn run(command: &User, output: Output) -> Result<(), Failure> {
     if !session::is_root() {
         return Err(Failure::only_root("administer users"));
     }
     match command {
-        User::List => list(output),
+        User::List { status, class, method, stale } => {
+            let filter = Filter {
+                status: *status,
+                class: class.clone(),
+                method: *method,
+                passed_before: stale.map(|stale| clock::now().before(stale.seconds())),
+            };
+            list(&filter, output)
+        }
         User::Show { name } => own::status(Some(name.clone()), output),
-        User::Require { name } => require(name),
-        User::Release { name } => {
-            change(name, "No second factor was required of", "No longer required of", |broker, account| {
-                broker.store().set_required(account, false, &origin(), clock::now())
+        User::Set { name, settings } => own::set(settings.clone(), Some(name.clone())),
+        User::Exempt { name, group, reason, until, from, service } => exemption::grant(&Wish {
+            name: name.as_deref(),
+            group: group.as_deref(),
+            reason,
+            until,
+            from: *from,
+            service: service.as_deref(),
+        }),
+        User::Add(users) => change(users, "There was a record already of", "Added", |broker, account| {
+            broker.store().add_user(account, &by_root(), clock::now())
+        }),
+        User::Require(users) => require(users),
+        User::Release(users) => {
+            change(users, "No second factor was required of", "No longer required of", |broker, account| {
+                broker.store().set_required(account, false, &by_root(), clock::now())
             })
         }
-        User::Unlock { name } => {
-            change(name, "There was nothing to unlock for", "Unlocked", |broker, account| {
-                broker.store().unlock(account, &origin(), clock::now())
+        User::Unlock(users) => {
+            change(users, "There was nothing to unlock for", "Unlocked", |broker, account| {
+                broker.store().unlock(account, &by_root(), clock::now())
             })
         }
-        User::Reset { name } => {
-            change(name, "Nothing was enrolled for", "Removed every method of", |broker, account| {
-                broker.store().reset(account, &origin(), clock::now())
+        User::Reset(users) => {
+            change(users, "Nothing was enrolled for", "Removed every method of", |broker, account| {
+                broker.store().reset(account, &by_root(), clock::now())
             })
         }
-        User::Remove { name } => remove(name),
+        User::Remove(users) => remove(users),
     }
+}
+
+/// Which users a listing shows.
+struct Filter {
+    status: Option<StatusFilter>,
+    class: Option<String>,
+    method: Option<MethodFilter>,
+    /// Passed for the last time before this, or never.
+    passed_before: Option<Timestamp>,
 }
 
 /// A user as JSON has it.
@@ -47,105 +80,166 @@ struct Row<'a> {
     user: &'a str,
     uid: u32,
     status: &'static str,
-    locked_until: Option<String>,
+    until: Option<String>,
+    class: &'a str,
     required: bool,
-    failures: u32,
+    verify: String,
+    failures: u64,
     apps: u32,
     backup_codes_left: u32,
+    passed_at: Option<String>,
 }
 
-fn list(output: Output) -> Result<(), Failure> {
+fn list(filter: &Filter, output: Output) -> Result<(), Failure> {
     let broker = session::open()?;
-    let policy = broker.store().policy()?;
+    let rulebook = broker.store().rulebook()?;
+    let exemptions: Vec<_> =
+        broker.store().exemptions()?.into_iter().map(|stored| stored.exemption).collect();
     let now = clock::now();
-    let mut listing =
-        output.listing(&["USER", "UID", "STATUS", "REQUIRED", "APPS", "BACKUP CODES", "FAILURES"]);
-    let mut written = Ok(());
+    let mut listing = output.listing(&[
+        "USER",
+        "UID",
+        "STATUS",
+        "CLASS",
+        "REQUIRED",
+        "APPS",
+        "BACKUP CODES",
+        "FAILURES",
+        "LAST PASSED",
+    ]);
+    let mut result = Ok(());
     broker.store().users(|user| {
-        written = list_one(&user, &policy, now, &mut listing);
-        written.is_ok()
+        result = list_one(&user, &rulebook, &exemptions, filter, now, &mut listing);
+        result.is_ok()
     })?;
-    written?;
-    listing.end("No users yet. They come with 'twofa enrol app' or 'twofa user require'.")
+    result?;
+    listing
+        .end("No users to show. They come with 'twofa enrol app', 'twofa user add' or 'twofa user require'.")
 }
 
 fn list_one(
     user: &UserRow,
-    policy: &Policy,
+    rulebook: &Rulebook,
+    exemptions: &[Exemption],
+    filter: &Filter,
     now: Timestamp,
-    listing: &mut crate::output::Listing,
-) -> io::Result<()> {
-    let stands = manage::standing(user.status(policy, now));
+    listing: &mut Listing,
+) -> Result<(), Failure> {
+    let unavailable = |error: &dyn std::fmt::Display| Failure::new(Kind::Unavailable, error.to_string());
+    let account = &user.account;
+    let mut groups = Groups::of(account);
+    let effective = class::effective(rulebook.machine(), rulebook.classes(), |group| groups.contains(group));
+    let effective = effective.map_err(|error| unavailable(&error))?;
+    let exemption = covering(exemptions, account, Source::default(), now, |group| groups.contains(group));
+    let exemption = exemption.map_err(|error| unavailable(&error))?;
+    let stands = manage::standing(user.summary.status(&effective.policy, exemption, now));
+    let class = effective.class.map_or(EVERYONE, |class| &class.name);
+    if !filter.lets_through(user, class, stands) {
+        return Ok(());
+    }
     let row = Row {
-        user: &user.account.name,
-        uid: user.account.uid,
+        user: &account.name,
+        uid: account.uid,
         status: standing_word(stands),
-        locked_until: locked_until(stands),
-        required: user.required,
-        failures: user.throttle.failures,
+        until: standing_until(stands),
+        class,
+        required: user.summary.required,
+        verify: user.summary.verify.to_string(),
+        failures: user.summary.throttle.failures(),
         apps: user.apps,
         backup_codes_left: user.backup_codes,
+        passed_at: user.passed_at.map(rfc3339),
     };
     listing.row(&row, || {
         vec![
-            Value::Text(user.account.name.clone()),
-            Value::Number(user.account.uid.into()),
+            Value::Text(account.name.clone()),
+            Value::Number(account.uid.into()),
             standing(stands),
-            Value::Text(if user.required { "yes" } else { "no" }.to_owned()),
+            Value::Text(class.to_owned()),
+            Value::Text(if user.summary.required { "yes" } else { "no" }.to_owned()),
             Value::Number(user.apps.into()),
             Value::Number(user.backup_codes.into()),
-            Value::Number(user.throttle.failures.into()),
+            Value::Number(user.summary.throttle.failures()),
+            Value::Text(user.passed_at.map_or_else(|| "never".to_owned(), moment)),
         ]
+    })?;
+    Ok(())
+}
+
+impl Filter {
+    fn lets_through(&self, user: &UserRow, class: &str, stands: Standing) -> bool {
+        let status = self.status.is_none_or(|status| {
+            let word = match status {
+                StatusFilter::Off => "off",
+                StatusFilter::Pending => "pending",
+                StatusFilter::Enabled => "enabled",
+                StatusFilter::Locked => "locked",
+                StatusFilter::Exempt => "exempt",
+            };
+            word == standing_word(stands)
+        });
+        let method = self.method.is_none_or(|method| match method {
+            MethodFilter::App => user.apps > 0,
+            MethodFilter::Backup => user.backup_codes > 0,
+            MethodFilter::None => user.apps == 0 && user.backup_codes == 0,
+        });
+        let stale =
+            self.passed_before.is_none_or(|before| user.passed_at.is_none_or(|passed| passed < before));
+        status && method && stale && self.class.as_deref().is_none_or(|wanted| wanted == class)
+    }
+}
+
+fn require(users: &Users) -> Result<(), Failure> {
+    change(
+        users,
+        "A second factor was required already of",
+        "A second factor is now required of",
+        |broker, account| broker.store().set_required(account, true, &by_root(), clock::now()),
+    )?;
+    let rulebook = session::open()?.store().rulebook()?;
+    if rulebook.machine().mode == twofa_core::Mode::Disabled {
+        let warning = "warning: the policy is disabled, so nobody outside of a class is asked; see \
+                       'twofa policy set mode=optional'";
+        writeln!(io::stderr(), "{warning}")?;
+    }
+    Ok(())
+}
+
+/// Does `act` to the accounts of `users` and says of each whether that changed something.
+fn change(
+    users: &Users,
+    unchanged: &str,
+    changed: &str,
+    act: impl Fn(&Broker, &Account) -> Result<bool, StoreError>,
+) -> Result<(), Failure> {
+    let names = many::names(users)?;
+    let broker = session::open()?;
+    many::each(&names, |name| {
+        let account =
+            accounts::find(name).map_err(|error| Failure::new(Kind::Unavailable, error.to_string()))?;
+        let Some(account) = account else {
+            let failure = Failure::new(Kind::NotFound, format!("there is no account called '{name}'"));
+            return Err(failure.hinted("a record of an account that is gone goes with 'twofa user remove'"));
+        };
+        let done = act(&broker, &account)?;
+        Ok(format!("{} {}.", if done { changed } else { unchanged }, account.name))
     })
 }
 
-fn require(name: &str) -> Result<(), Failure> {
-    change(
-        name,
-        "A second factor was required already of",
-        "A second factor is now required of",
-        |broker, account| broker.store().set_required(account, true, &origin(), clock::now()),
-    )?;
-    if session::open()?.store().policy()?.mode == twofa_core::Mode::Disabled {
-        writeln!(
-            io::stderr(),
-            "warning: the policy is disabled, so nobody is asked; see 'twofa policy set mode=optional'"
-        )?;
-    }
-    Ok(())
-}
-
-/// Does `act` to the account called `name` and says whether that changed something.
-fn change(
-    name: &str,
-    unchanged: &str,
-    changed: &str,
-    act: impl FnOnce(&Broker, &Account) -> Result<bool, twofa_store::StoreError>,
-) -> Result<(), Failure> {
-    let account = accounts::find(name).map_err(|error| Failure::new(Kind::Unavailable, error.to_string()))?;
-    let Some(account) = account else {
-        let failure = Failure::new(Kind::NotFound, format!("there is no account called '{name}'"));
-        return Err(failure.hinted("a record of an account that is gone goes with 'twofa user remove'"));
-    };
-    let done = act(&session::open()?, &account)?;
-    Ok(writeln!(io::stdout(), "{} {}.", if done { changed } else { unchanged }, account.name)?)
-}
-
-/// Removes the record of every uid the name ever had: the account may be gone, or made anew.
-fn remove(name: &str) -> Result<(), Failure> {
+/// Removes the record of every uid each name ever had: the account may be gone, or made anew.
+fn remove(users: &Users) -> Result<(), Failure> {
+    let names = many::names(users)?;
     let broker = session::open()?;
-    let uids = broker.store().uids_of(name)?;
-    if uids.is_empty() {
-        return Err(Failure::new(Kind::NotFound, format!("nothing is known of '{name}'")));
-    }
-    for uid in uids {
-        let account = Account { name: name.to_owned(), uid };
-        broker.store().remove_user(&account, &origin(), clock::now())?;
-        writeln!(io::stdout(), "Removed all that was known of {name} (uid {uid}).")?;
-    }
-    Ok(())
-}
-
-fn origin() -> Origin {
-    Origin { actor: 0, service: Some("twofa".to_owned()), ..Origin::default() }
+    many::each(&names, |name| {
+        let uids = broker.store().uids_of(name)?;
+        if uids.is_empty() {
+            return Err(Failure::new(Kind::NotFound, format!("nothing is known of '{name}'")));
+        }
+        for uid in &uids {
+            let account = Account { name: name.to_owned(), uid: *uid };
+            broker.store().remove_user(&account, &by_root(), clock::now())?;
+        }
+        let uids: Vec<_> = uids.iter().map(u32::to_string).collect();
+        Ok(format!("Removed all that was known of {name} (uid {}).", uids.join(", ")))
+    })
 }

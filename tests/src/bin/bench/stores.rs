@@ -58,7 +58,7 @@ pub fn oath_file(size: usize, timed: &[Person]) -> String {
 fn create(folder: &Path) -> (Store, Location) {
     let location = Location { database: folder.join("twofa.db"), key: folder.join("secret.key") };
     let store = Store::create(location.clone(), Owner { uid: 0, gid: 0 }).expect("a new store");
-    store.change_policy([("mode", "optional")], 0, now()).expect("the policy can be set");
+    store.change_policy([("mode", "optional")], &Origin::default(), now()).expect("the policy can be set");
     (store, location)
 }
 

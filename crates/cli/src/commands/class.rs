@@ -1,0 +1,219 @@
+//! `twofa class`.
+
+use std::io;
+
+use serde::Serialize;
+use twofa_broker::person::Person;
+use twofa_broker::{Broker, accounts, clock};
+use twofa_core::class::EVERYONE;
+use twofa_core::decision::{Device, Facts, Reason};
+use twofa_core::exemption::Source;
+use twofa_core::policy::KEYS;
+use twofa_core::rulebook::{BadRulebook, Rulebook};
+use twofa_core::{Class as Rule, Decision, Denial, Lock, decide};
+use twofa_proto::Failure as Kind;
+
+use super::{moment, policy};
+use crate::arguments::{Class, Consent};
+use crate::failure::Failure;
+use crate::output::{Output, Value};
+use crate::session;
+
+pub(crate) fn run(command: &Class, output: Output) -> Result<(), Failure> {
+    if !session::is_root() {
+        return Err(Failure::only_root("see or change classes"));
+    }
+    let broker = session::open()?;
+    match command {
+        Class::List => list(&broker, output),
+        Class::Set { name, group, before, settings, consent } => {
+            set(&broker, name, group.as_deref(), before.as_deref(), settings, *consent)
+        }
+        Class::Remove { name } => remove(&broker, name),
+        Class::Test { user } => test(&broker, user, output),
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    class: &'a str,
+    group: Option<&'a str>,
+    settings: serde_json::Map<String, serde_json::Value>,
+}
+
+fn list(broker: &Broker, output: Output) -> Result<(), Failure> {
+    let rulebook = broker.store().rulebook()?;
+    let mut listing = output.listing(&["CLASS", "GROUP", "SETTINGS"]);
+    let everyone = Rule {
+        name: EVERYONE.to_owned(),
+        group: String::new(),
+        settings: KEYS
+            .iter()
+            .filter(|key| key.per_class)
+            .map(|key| (key.name.to_owned(), key.value(rulebook.machine())))
+            .collect(),
+    };
+    for class in rulebook.classes().iter().chain([&everyone]) {
+        let row = Row {
+            class: &class.name,
+            group: Some(class.group.as_str()).filter(|group| !group.is_empty()),
+            settings: class.settings.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect(),
+        };
+        listing.row(&row, || {
+            let settings: Vec<_> =
+                class.settings.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            vec![
+                Value::Text(class.name.clone()),
+                Value::Text(if class.group.is_empty() { "-".to_owned() } else { class.group.clone() }),
+                Value::Text(settings.join(" ")),
+            ]
+        })?;
+    }
+    listing.end("")
+}
+
+fn set(
+    broker: &Broker,
+    name: &str,
+    group: Option<&str>,
+    before: Option<&str>,
+    settings: &[(String, String)],
+    consent: Consent,
+) -> Result<(), Failure> {
+    let rulebook = broker.store().rulebook()?;
+    if name == EVERYONE {
+        let failure = Failure::new(Kind::Usage, "'everyone' is the policy of the machine");
+        return Err(failure.hinted("change it with 'twofa policy set'"));
+    }
+    let mut classes = rulebook.classes().to_vec();
+    let at = classes.iter().position(|class| class.name == name);
+    let mut class = at.map_or_else(
+        || Rule { name: name.to_owned(), group: name.to_owned(), settings: Vec::new() },
+        |at| classes.remove(at),
+    );
+    if let Some(group) = group {
+        group.clone_into(&mut class.group);
+    }
+    match accounts::group_exists(&class.group) {
+        Ok(true) => {}
+        Ok(false) => {
+            let failure =
+                Failure::new(Kind::NotFound, format!("there is no Unix group called '{}'", class.group));
+            return Err(failure.hinted("name the group of the class with --group"));
+        }
+        Err(error) => return Err(Failure::new(Kind::Unavailable, error.to_string())),
+    }
+    for (key, value) in settings {
+        class.settings.retain(|(own, _)| own != key);
+        if !value.is_empty() {
+            class.settings.push((key.clone(), value.clone()));
+        }
+    }
+    let position = match before {
+        Some(before) => classes
+            .iter()
+            .position(|class| class.name == before)
+            .ok_or_else(|| Failure::new(Kind::NotFound, format!("there is no class called '{before}'")))?,
+        None => at.unwrap_or(classes.len()),
+    };
+    classes.insert(position, class);
+    replace(broker, &rulebook, classes, consent)
+}
+
+fn remove(broker: &Broker, name: &str) -> Result<(), Failure> {
+    let rulebook = broker.store().rulebook()?;
+    let mut classes = rulebook.classes().to_vec();
+    let many = classes.len();
+    classes.retain(|class| class.name != name);
+    if classes.len() == many {
+        return Err(Failure::new(Kind::NotFound, format!("there is no class called '{name}'")));
+    }
+    replace(broker, &rulebook, classes, Consent { yes: true })
+}
+
+fn replace(
+    broker: &Broker,
+    rulebook: &Rulebook,
+    classes: Vec<Rule>,
+    consent: Consent,
+) -> Result<(), Failure> {
+    let wanted = Rulebook::new(rulebook.machine().clone(), classes).map_err(|bad: BadRulebook| {
+        Failure::new(Kind::Usage, bad.to_string()).hinted("see 'twofa policy show' for every setting")
+    })?;
+    policy::replace(broker, &wanted, consent)
+}
+
+#[derive(Debug, Serialize)]
+struct Verdict<'a> {
+    user: &'a str,
+    class: &'a str,
+    decision: &'static str,
+    why: String,
+}
+
+fn test(broker: &Broker, user: &str, output: Output) -> Result<(), Failure> {
+    let unavailable = |error: &dyn std::fmt::Display| Failure::new(Kind::Unavailable, error.to_string());
+    let account = accounts::find(user).map_err(|error| unavailable(&error))?;
+    let account = account
+        .ok_or_else(|| Failure::new(Kind::NotFound, format!("there is no account called '{user}'")))?;
+    let person = Person::of(broker.store(), &account).map_err(|error| unavailable(&error))?;
+    let now = clock::now();
+    let exemption =
+        person.exemption(&account, Source::default(), now).map_err(|error| unavailable(&error))?;
+    let decision = decide(Facts {
+        policy: &person.policy,
+        user: &person.situation.user,
+        exemption: exemption.as_ref(),
+        device: Device::Unknown,
+        has_namesake: person.situation.has_namesake,
+        now,
+    });
+    let mode = person.policy.mode.name();
+    let required = person.situation.user.required;
+    let must =
+        if required { "an administrator requires it".to_owned() } else { format!("the mode is {mode}") };
+    let (decision, why) = match decision {
+        Decision::NotRequired(Reason::Disabled) => ("not-required", "the mode is disabled".to_owned()),
+        Decision::NotRequired(Reason::NotEnrolled) => {
+            ("not-required", "the mode is optional and nothing is enrolled".to_owned())
+        }
+        Decision::NotRequired(Reason::OptedOut) => {
+            ("not-required", "the mode is optional and the user chose verify=never".to_owned())
+        }
+        Decision::NotRequired(Reason::Exempt) => (
+            "not-required",
+            format!("exempt: {}", exemption.map_or_else(String::new, |exemption| exemption.reason)),
+        ),
+        Decision::Trusted => ("trusted", "the device is trusted".to_owned()),
+        Decision::Challenge => ("challenge", format!("enrolled, and {must}")),
+        Decision::Enrol => ("enrol", format!("{must} and nothing is enrolled")),
+        Decision::Deny(Denial::NotEnrolled) => {
+            ("deny", format!("{must}, nothing is enrolled, and enrolment=beforehand"))
+        }
+        Decision::Deny(Denial::Locked(Lock::Until(until))) => {
+            ("deny", format!("locked until {}", moment(until)))
+        }
+        Decision::Deny(Denial::Locked(Lock::Administrator)) => ("deny", "locked until unlocked".to_owned()),
+        Decision::Deny(Denial::Namesake) => {
+            ("deny", "there is a record under the same name or uid of another account".to_owned())
+        }
+    };
+    let verdict = Verdict { user, class: &person.class, decision, why };
+    output.object(&verdict, |out| {
+        writeln!(out, "Class of {user}: {}", verdict.class)?;
+        let login = match verdict.decision {
+            "not-required" => "A login is asked for nothing",
+            "trusted" => "A login passes",
+            "challenge" => "A login is asked for a code",
+            "enrol" => "A login is led through enrolment",
+            _ => "A login is refused",
+        };
+        writeln!(out, "{login}: {}.", verdict.why)?;
+        let scoped = person.exemptions(&account, now).unwrap_or_default();
+        for exemption in scoped.iter().filter(|stored| !stored.exemption.is_general()) {
+            let only = twofa_broker::words::exemption_scope(&exemption.exemption).unwrap_or_default();
+            writeln!(out, "But {only} it is exempt: {}.", exemption.exemption.reason)?;
+        }
+        Ok::<(), io::Error>(())
+    })
+}

@@ -1,0 +1,95 @@
+//! One command for many users.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use nix::unistd::Group;
+use twofa_proto::Failure as Kind;
+
+use crate::arguments::Users;
+use crate::failure::Failure;
+
+/// More users than this get a bar on a terminal and a sum, not a line each.
+const FEW: usize = 20;
+
+/// The login names that `users` stands for, each once.
+pub(crate) fn names(Users { names, group, from_file }: &Users) -> Result<Vec<String>, Failure> {
+    let mut all = names.clone();
+    if let Some(group) = group {
+        let found = Group::from_name(group).map_err(|error| {
+            Failure::new(Kind::Unavailable, format!("the name service does not answer: {error}"))
+        })?;
+        let missing = || Failure::new(Kind::NotFound, format!("there is no Unix group called '{group}'"));
+        all.extend(found.ok_or_else(missing)?.mem);
+    }
+    if let Some(file) = from_file {
+        let read = read(file);
+        all.extend(read.map_err(|error| {
+            Failure::new(Kind::Failed, format!("cannot read {}: {error}", file.display()))
+        })?);
+    }
+    let mut seen = std::collections::HashSet::new();
+    all.retain(|name| seen.insert(name.clone()));
+    if all.is_empty() {
+        return Err(Failure::new(Kind::NotFound, "there is nobody in it"));
+    }
+    Ok(all)
+}
+
+/// One name on a line; empty lines and what stands behind a `#` count for nothing.
+fn read(file: &Path) -> io::Result<Vec<String>> {
+    let reader: Box<dyn BufRead> = if file == Path::new("-") {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(BufReader::new(File::open(file)?))
+    };
+    let mut names = Vec::new();
+    for line in reader.lines() {
+        let line = line?;
+        let name = line.split('#').next().unwrap_or_default().trim();
+        if !name.is_empty() {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Does `act` to each of `names` and says what it answers. One that fails does not keep the others from it; the
+/// first failure is the command's.
+pub(crate) fn each(names: &[String], act: impl Fn(&str) -> Result<String, Failure>) -> Result<(), Failure> {
+    let bar = bar(names.len());
+    let mut failed: Vec<Failure> = Vec::new();
+    for name in names {
+        match act(name) {
+            Ok(said) if names.len() <= FEW => writeln!(io::stdout(), "{said}")?,
+            Ok(_) => {}
+            Err(failure) => failed.push(failure),
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let done = names.len() - failed.len();
+    if names.len() > FEW {
+        writeln!(io::stdout(), "{done} of {} done.", names.len())?;
+    }
+    let mut failed = failed.into_iter();
+    let first = failed.next();
+    for failure in failed {
+        let _ = failure.report();
+    }
+    first.map_or(Ok(()), Err)
+}
+
+fn bar(many: usize) -> ProgressBar {
+    if many <= FEW || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} users, {eta} left");
+    let bar = ProgressBar::new(many as u64);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

@@ -1,0 +1,222 @@
+//! The whole policy: the machine's and the classes', as one thing that is valid, compared and changed at once.
+
+use crate::class::{Class, is_class_name};
+use crate::policy::{BadSetting, Enrolment, KEYS, Mode, Policy};
+
+/// The machine's policy and the classes, in the order in which they are tried.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rulebook {
+    machine: Policy,
+    classes: Vec<Class>,
+}
+
+/// Why there can be no such rulebook.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadRulebook {
+    /// A setting of the machine.
+    #[error(transparent)]
+    Setting(#[from] BadSetting),
+    /// A setting of a class.
+    #[error("class '{class}': {error}")]
+    ClassSetting {
+        /// The class.
+        class: String,
+        /// What is wrong.
+        error: BadSetting,
+    },
+    /// A name no class can have.
+    #[error(
+        "a class cannot be called '{0}': a name has 1 to 32 letters, digits, '-', '_' or '.', and is not 'everyone'"
+    )]
+    Name(String),
+    /// Two classes of one name.
+    #[error("there are two classes called '{0}'")]
+    Twice(String),
+    /// A class without a group.
+    #[error("class '{0}' needs a Unix group")]
+    NoGroup(String),
+}
+
+/// One difference between two rulebooks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What differs: a setting, or `class NAME` or one of its settings.
+    pub what: String,
+    /// What it was; `None`: it was not there.
+    pub from: Option<String>,
+    /// What it is; `None`: it is not there any more.
+    pub to: Option<String>,
+}
+
+impl Rulebook {
+    /// A rulebook of these, if everything in it reads.
+    pub fn new(machine: Policy, classes: Vec<Class>) -> Result<Self, BadRulebook> {
+        for (i, class) in classes.iter().enumerate() {
+            if !is_class_name(&class.name) {
+                return Err(BadRulebook::Name(class.name.escape_debug().to_string()));
+            }
+            if classes.iter().take(i).any(|earlier| earlier.name == class.name) {
+                return Err(BadRulebook::Twice(class.name.clone()));
+            }
+            if class.group.trim().is_empty() || class.group.chars().any(char::is_control) {
+                return Err(BadRulebook::NoGroup(class.name.clone()));
+            }
+            class
+                .policy(&machine)
+                .map_err(|error| BadRulebook::ClassSetting { class: class.name.clone(), error })?;
+        }
+        Ok(Self { machine, classes })
+    }
+
+    /// The machine's policy, which holds for whoever is in no class.
+    pub const fn machine(&self) -> &Policy {
+        &self.machine
+    }
+
+    /// The classes, the first that fits first.
+    pub fn classes(&self) -> &[Class] {
+        &self.classes
+    }
+
+    /// What turns this rulebook into `other`, in the order of the settings and classes.
+    pub fn changes_to(&self, other: &Self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for key in &KEYS {
+            let (from, to) = (key.value(&self.machine), key.value(&other.machine));
+            push(&mut changes, key.name.to_owned(), Some(from), Some(to));
+        }
+        for class in &other.classes {
+            let before = self.classes.iter().find(|before| before.name == class.name);
+            changes_of_class(before, Some(class), &mut changes);
+        }
+        for class in &self.classes {
+            if !other.classes.iter().any(|after| after.name == class.name) {
+                changes_of_class(Some(class), None, &mut changes);
+            }
+        }
+        let order = |rulebook: &Self| {
+            let kept = rulebook.classes.iter().filter(|class| {
+                [self, other].iter().all(|book| book.classes.iter().any(|kept| kept.name == class.name))
+            });
+            kept.map(|class| class.name.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        push(&mut changes, "order of classes".to_owned(), Some(order(self)), Some(order(other)));
+        changes
+    }
+
+    /// What an administrator should think about before this holds: who could be left outside.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let everyone = (crate::class::EVERYONE, self.machine.clone());
+        let classes = self
+            .classes
+            .iter()
+            .filter_map(|class| Some((class.name.as_str(), class.policy(&self.machine).ok()?)));
+        for (name, policy) in classes.chain([everyone]) {
+            if policy.mode != Mode::Mandatory {
+                continue;
+            }
+            if policy.enrolment == Enrolment::Beforehand {
+                warnings.push(format!(
+                    "it is mandatory for class '{name}' with enrolment=beforehand: whoever of it has not enrolled cannot log in"
+                ));
+            }
+            if !policy.methods.backup {
+                warnings.push(format!(
+                    "it is mandatory for class '{name}' without backup codes: whoever of it loses the app cannot log in"
+                ));
+            }
+        }
+        warnings
+    }
+}
+
+fn changes_of_class(before: Option<&Class>, after: Option<&Class>, changes: &mut Vec<Change>) {
+    let Some(name) = after.or(before).map(|class| class.name.clone()) else { return };
+    let group = |class: Option<&Class>| class.map(|class| format!("group {}", class.group));
+    push(changes, format!("class {name}"), group(before), group(after));
+    for key in &KEYS {
+        let value = |class: Option<&Class>| {
+            let own = class?.settings.iter().find(|(own, _)| own == key.name);
+            own.map(|(_, value)| value.clone())
+        };
+        push(changes, format!("class {name}: {}", key.name), value(before), value(after));
+    }
+}
+
+fn push(changes: &mut Vec<Change>, what: String, from: Option<String>, to: Option<String>) {
+    if from != to {
+        changes.push(Change { what, from, to });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(name: &str, settings: &[(&str, &str)]) -> Class {
+        let settings = settings.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        Class { name: name.into(), group: name.into(), settings }
+    }
+
+    fn book(mode: &str, classes: Vec<Class>) -> Rulebook {
+        Rulebook::new(Policy::from_settings([("mode", mode)]).unwrap(), classes).unwrap()
+    }
+
+    #[test]
+    fn a_rulebook_with_anything_wrong_in_it_is_none() {
+        let rulebook = |classes| Rulebook::new(Policy::default(), classes);
+        assert!(matches!(rulebook(vec![class("a b", &[])]), Err(BadRulebook::Name(_))));
+        assert!(matches!(rulebook(vec![class("a", &[]), class("a", &[])]), Err(BadRulebook::Twice(_))));
+        assert!(matches!(
+            rulebook(vec![class("a", &[("mode", "no")])]),
+            Err(BadRulebook::ClassSetting { .. })
+        ));
+        assert!(matches!(
+            rulebook(vec![class("a", &[("lockout.for", "5m")])]),
+            Err(BadRulebook::ClassSetting { .. })
+        ));
+        assert!(matches!(
+            rulebook(vec![Class { group: " ".into(), ..class("a", &[]) }]),
+            Err(BadRulebook::NoGroup(_))
+        ));
+    }
+
+    #[test]
+    fn the_changes_say_what_comes_goes_and_differs() {
+        let before = book("optional", vec![class("ops", &[("mode", "mandatory")]), class("old", &[])]);
+        let after = book("mandatory", vec![class("new", &[("trust.remote", "1d")]), class("ops", &[])]);
+        let text: Vec<_> = before.changes_to(&after).into_iter().map(|c| (c.what, c.from, c.to)).collect();
+        let row = |what: &str, from: Option<&str>, to: Option<&str>| {
+            (what.to_owned(), from.map(str::to_owned), to.map(str::to_owned))
+        };
+        assert_eq!(
+            text,
+            [
+                row("mode", Some("optional"), Some("mandatory")),
+                row("class new", None, Some("group new")),
+                row("class new: trust.remote", None, Some("1d")),
+                row("class ops: mode", Some("mandatory"), None),
+                row("class old", Some("group old"), None),
+            ]
+        );
+        assert!(before.changes_to(&before).is_empty());
+    }
+
+    #[test]
+    fn another_order_is_a_change() {
+        let (a, b) = (class("a", &[]), class("b", &[]));
+        let changes = book("optional", vec![a.clone(), b.clone()]).changes_to(&book("optional", vec![b, a]));
+        assert_eq!(changes[0].to.as_deref(), Some("b, a"));
+    }
+
+    #[test]
+    fn what_could_leave_people_outside_is_warned_of() {
+        assert!(book("mandatory", vec![]).warnings().is_empty());
+        let beforehand =
+            book("optional", vec![class("ops", &[("mode", "mandatory"), ("enrolment", "beforehand")])]);
+        assert!(beforehand.warnings()[0].contains("class 'ops' with enrolment=beforehand"));
+        let no_backup = Policy::from_settings([("mode", "mandatory"), ("methods", "app")]).unwrap();
+        assert!(Rulebook::new(no_backup, vec![]).unwrap().warnings()[0].contains("without backup codes"));
+    }
+}
