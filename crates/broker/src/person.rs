@@ -62,7 +62,7 @@ impl Person {
         now: Timestamp,
     ) -> Result<Option<Exemption>, PersonError> {
         let exemptions: Vec<_> =
-            self.situation.exemptions.iter().map(|stored| stored.exemption.clone()).collect();
+            self.situation.rules.exemptions.iter().map(|stored| stored.exemption.clone()).collect();
         let mut groups = Groups::of(account);
         let covering =
             exemption::covering(&exemptions, account, source, now, |group| groups.contains(group))?;
@@ -77,7 +77,7 @@ impl Person {
     ) -> Result<Vec<&StoredExemption>, PersonError> {
         let mut groups = Groups::of(account);
         let mut found = Vec::new();
-        for stored in &self.situation.exemptions {
+        for stored in &self.situation.rules.exemptions {
             let covers = match &stored.exemption.subject {
                 exemption::Subject::User(exempt) => exempt == account,
                 exemption::Subject::Group(group) => groups.contains(group)?,
@@ -97,7 +97,7 @@ impl Person {
 }
 
 fn effective<'a>(situation: &'a Situation, account: &Account) -> Result<Effective<'a>, PersonError> {
-    let rulebook = &situation.rulebook;
+    let rulebook = &situation.rules.rulebook;
     let mut groups = Groups::of(account);
     Ok(class::effective(rulebook.machine(), rulebook.classes(), |group| groups.contains(group))?)
 }

@@ -69,8 +69,8 @@ impl Store {
             if let Some(lock) = stored.throttle.lock(now) {
                 return Ok(Counted::Locked(lock));
             }
-            let situation = users::situation(db, Some(&stored), self.key(), account)?;
-            let throttle = stored.throttle.count(now, situation.rulebook.machine().lockout);
+            let situation = self.situation_of(db, Some(&stored), account)?;
+            let throttle = stored.throttle.count(now, situation.rules.rulebook.machine().lockout);
             users::save_throttle(db, stored.id, throttle)?;
             if throttle.lock(now).is_some() {
                 let detail = Some(format!("after {} wrong codes in a row", throttle.failures()));
@@ -131,11 +131,9 @@ impl Attempt {
     ) -> Result<Use, StoreError> {
         let stored = users::find(db, &self.account)?.filter(|stored| stored.id == self.user);
         let (Some(stored), 1) = (stored, marked) else { return Ok(Use::Already) };
-        users::save_throttle(db, stored.id, stored.throttle.forgive(self.number))?;
         let event =
             events::record(db, &Event { kind, user: Some(&self.account), detail }, &self.origin, now)?;
-        let sql = "UPDATE user SET passed_at = ?2, passed_event = ?3 WHERE id = ?1";
-        db.prepare_cached(sql)?.execute((stored.id, now.unix(), event))?;
+        users::save_pass(db, stored.id, stored.throttle.forgive(self.number), event, now)?;
         Ok(Use::First)
     }
 }

@@ -1,12 +1,16 @@
 //! The database itself: opening, making, migrating, and transactions.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+use twofa_core::Rulebook;
+
 use crate::error::StoreError;
+use crate::exemptions::{self, StoredExemption};
 use crate::location::{FileId, Location, Owner};
+use crate::policy;
 use crate::seal::SealingKey;
 
 /// Marks a database as ours (`PRAGMA application_id`): "2FA" and a version of the mark.
@@ -27,6 +31,24 @@ pub struct Store {
     key: SealingKey,
     /// One for all threads: what it has cached dies with every write of another connection.
     connection: Mutex<Connection>,
+    rules: Mutex<Option<KnownRules>>,
+}
+
+/// What an administrator has decided: policy, classes and exemptions.
+#[derive(Debug)]
+pub struct Rules {
+    /// Policy and classes.
+    pub rulebook: Rulebook,
+    /// Every exemption.
+    pub exemptions: Vec<StoredExemption>,
+}
+
+/// The rules as of one state of the database.
+#[derive(Debug)]
+struct KnownRules {
+    /// `PRAGMA data_version`: differs as soon as another connection has changed anything.
+    data_version: i64,
+    rules: Arc<Rules>,
 }
 
 impl Store {
@@ -45,7 +67,7 @@ impl Store {
         let file = location.inspect_database()?;
         let mut connection = connect(&location)?;
         migrate(&mut connection, schema)?;
-        Ok(Self { location, file, key, connection: Mutex::new(connection) })
+        Ok(Self { location, file, key, connection: Mutex::new(connection), rules: Mutex::default() })
     }
 
     /// Makes a new store at `location`, where there must be none.
@@ -79,6 +101,24 @@ impl Store {
         &self.key
     }
 
+    /// The rules in force in `db`. Rules change rarely and every login asks for them, so they are read again only
+    /// when the database has changed under us; our own changes of them call [`Store::forget_rules`].
+    pub(crate) fn rules(&self, db: &Transaction<'_>) -> Result<Arc<Rules>, StoreError> {
+        let data_version = db.prepare_cached("PRAGMA data_version")?.query_one([], |row| row.get(0))?;
+        let mut known = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_ref().filter(|known| known.data_version == data_version) {
+            return Ok(known.rules.clone());
+        }
+        let rules = Arc::new(Rules { rulebook: policy::load(db)?, exemptions: exemptions::all(db)? });
+        *known = Some(KnownRules { data_version, rules: rules.clone() });
+        Ok(rules)
+    }
+
+    /// Forgets the rules, before they are changed in a transaction of ours.
+    pub(crate) fn forget_rules(&self) {
+        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Runs `work` on one consistent view.
     pub(crate) fn read<T>(
         &self,
@@ -105,9 +145,9 @@ impl Store {
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut connection = self.connection()?;
-        set_synchronous(&connection, "normal")?;
+        set_synchronous(&connection, Synchronous::Normal)?;
         let result = transact(&mut connection, work);
-        set_synchronous(&connection, "full")?;
+        set_synchronous(&connection, Synchronous::Full)?;
         result
     }
 
@@ -122,7 +162,7 @@ impl Store {
             Err(poisoned) => {
                 // A panic in a transaction rolled it back, but may have left it without its sync.
                 let connection = poisoned.into_inner();
-                set_synchronous(&connection, "full")?;
+                set_synchronous(&connection, Synchronous::Full)?;
                 self.connection.clear_poison();
                 Ok(connection)
             }
@@ -140,8 +180,21 @@ fn transact<T>(
     Ok(value)
 }
 
-/// `full`: a commit waits for the disk. `normal`: it does not (<https://sqlite.org/pragma.html#pragma_synchronous>).
-fn set_synchronous(connection: &Connection, mode: &str) -> Result<(), StoreError> {
+/// Whether a commit waits for the disk (<https://sqlite.org/pragma.html#pragma_synchronous>).
+#[derive(Debug, Clone, Copy)]
+enum Synchronous {
+    /// It does.
+    Full,
+    /// It does not.
+    Normal,
+}
+
+fn set_synchronous(connection: &Connection, mode: Synchronous) -> Result<(), StoreError> {
+    // Not as a cached statement: SQLite carries this out when it compiles it.
+    let mode = match mode {
+        Synchronous::Full => "full",
+        Synchronous::Normal => "normal",
+    };
     Ok(connection.pragma_update(None, "synchronous", mode)?)
 }
 
@@ -162,7 +215,7 @@ fn connect(location: &Location) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    set_synchronous(&connection, "full")?;
+    set_synchronous(&connection, Synchronous::Full)?;
     let journal: String =
         connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if journal != "wal" {
@@ -236,6 +289,32 @@ mod tests {
         let durable =
             store.write(|db| Ok(db.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?));
         assert_eq!(durable.unwrap(), 2, "2 is FULL");
+    }
+
+    #[test]
+    fn a_commit_without_its_sync_is_no_habit() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let level = |db: &Transaction<'_>| {
+            Ok(db.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?)
+        };
+        for _ in 0..3 {
+            assert_eq!(store.write_unsynced(level).unwrap(), 1, "1 is NORMAL");
+            assert_eq!(store.write(level).unwrap(), 2, "2 is FULL");
+        }
+    }
+
+    #[test]
+    fn rules_that_another_process_changed_hold_at_once() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let other = Store::open(bench.location.clone()).unwrap();
+        let alice = crate::testing::alice();
+        let mode = |store: &Store| store.situation(&alice).unwrap().rules.rulebook.machine().mode;
+        for (changed_by, setting) in [(&other, "optional"), (&store, "mandatory"), (&other, "disabled")] {
+            changed_by.change_policy([("mode", setting)], &crate::testing::origin(), bench.now).unwrap();
+            assert_eq!((mode(&store).name(), mode(&other).name()), (setting, setting));
+        }
     }
 
     #[test]

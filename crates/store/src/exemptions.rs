@@ -31,6 +31,7 @@ impl Store {
             Subject::Group(group) => (None, Some(group)),
         };
         self.write(|db| {
+            self.forget_rules();
             db.execute(
                 "INSERT INTO exemption (name, uid, unix_group, network, service, reason, granted_by, granted_at, until)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -60,6 +61,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Exemption>, StoreError> {
         self.write(|db| {
+            self.forget_rules();
             let Some(stored) = all(db)?.into_iter().find(|stored| stored.id == id) else { return Ok(None) };
             db.execute("DELETE FROM exemption WHERE id = ?1", [id])?;
             log(db, EventKind::ExemptionEnded, id, &stored.exemption, origin, now)?;

@@ -27,7 +27,7 @@ mod testing;
 mod users;
 
 pub use attempts::{Attempt, Counted, Use};
-pub use database::Store;
+pub use database::{Rules, Store};
 pub use error::StoreError;
 pub use events::{Event, EventFilter, EventKind, LoggedEvent, Origin};
 pub use exemptions::StoredExemption;

@@ -25,6 +25,7 @@ impl Store {
     ) -> Result<Vec<Change>, StoreError> {
         let settings: Vec<_> = settings.into_iter().collect();
         self.write(|db| {
+            self.forget_rules();
             let after = preview(db, &settings)?;
             save(db, &after, origin, now)
         })
@@ -46,7 +47,10 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Vec<Change>, StoreError> {
-        self.write(|db| save(db, rulebook, origin, now))
+        self.write(|db| {
+            self.forget_rules();
+            save(db, rulebook, origin, now)
+        })
     }
 }
 

@@ -1,24 +1,23 @@
 //! People: what is known of each, and what administrators and owners set.
 
-use rusqlite::{OptionalExtension, Row, Transaction};
+use std::sync::Arc;
+
+use rusqlite::{Row, Transaction};
 use twofa_core::lockout::Throttle;
 use twofa_core::user::{Contact, Summary, Verify};
-use twofa_core::{Account, Rulebook, Timestamp, User};
+use twofa_core::{Account, Timestamp, User};
 
-use crate::database::Store;
+use crate::database::{Rules, Store};
 use crate::error::StoreError;
 use crate::events::{self, Event, EventKind, Origin};
-use crate::exemptions::{self, StoredExemption};
+use crate::methods;
 use crate::seal::SealingKey;
-use crate::{methods, policy};
 
 /// All that a decision about a user needs, from one moment.
 #[derive(Debug, Clone)]
 pub struct Situation {
-    /// The policy and the classes in force.
-    pub rulebook: Rulebook,
-    /// Every exemption.
-    pub exemptions: Vec<StoredExemption>,
+    /// Policy, classes and exemptions in force.
+    pub rules: Arc<Rules>,
     /// What is known of the user; nothing, for somebody never seen.
     pub user: User,
     /// What was refused since the last time a code was right.
@@ -76,7 +75,23 @@ pub struct Settings {
 impl Store {
     /// The policy and what is known of `account`, as of one moment.
     pub fn situation(&self, account: &Account) -> Result<Situation, StoreError> {
-        self.read(|db| situation(db, find(db, account)?.as_ref(), self.key(), account))
+        self.read(|db| self.situation_of(db, find(db, account)?.as_ref(), account))
+    }
+
+    /// The situation of `account`, which is `stored` if anything is known of it.
+    pub(crate) fn situation_of(
+        &self,
+        db: &Transaction<'_>,
+        stored: Option<&StoredUser>,
+        account: &Account,
+    ) -> Result<Situation, StoreError> {
+        Ok(Situation {
+            rules: self.rules(db)?,
+            user: stored.map(|stored| load(db, stored, self.key(), account)).transpose()?.unwrap_or_default(),
+            missed: stored.map(|stored| missed(db, stored, account)).transpose()?.flatten(),
+            has_namesake: stored.is_none() && has_namesake(db, account)?,
+            generation: stored.map_or(Generation(None), StoredUser::generation),
+        })
     }
 
     /// Whether anything is known of `account`.
@@ -97,7 +112,8 @@ impl Store {
     pub fn users(&self, mut each: impl FnMut(UserRow) -> bool) -> Result<(), StoreError> {
         self.read(|db| {
             let mut statement = db.prepare_cached(
-                "SELECT id, required, verify, counted, forgiven, locked_until, generation, name, uid, passed_at,
+                "SELECT id, required, verify, counted, forgiven, locked_until, generation, passed_event,
+                        email, email_verified, phone, phone_verified, name, uid, passed_at,
                         (SELECT count(*) FROM app WHERE app.user = user.id),
                         (SELECT count(*) FROM backup_code WHERE backup_code.user = user.id)
                  FROM user ORDER BY name, uid",
@@ -105,9 +121,9 @@ impl Store {
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let stored = StoredUser::of(row)?;
-                let apps = row.get(10)?;
+                let apps = row.get(15)?;
                 let user = UserRow {
-                    account: Account { name: row.get(7)?, uid: row.get(8)? },
+                    account: Account { name: row.get(12)?, uid: row.get(13)? },
                     summary: Summary {
                         required: stored.required,
                         verify: stored.verify,
@@ -115,8 +131,8 @@ impl Store {
                         throttle: stored.throttle,
                     },
                     apps,
-                    backup_codes: row.get(11)?,
-                    passed_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_unix),
+                    backup_codes: row.get(16)?,
+                    passed_at: row.get::<_, Option<i64>>(14)?.map(Timestamp::from_unix),
                 };
                 if !each(user) {
                     break;
@@ -275,6 +291,9 @@ pub(crate) struct StoredUser {
     pub verify: Verify,
     pub throttle: Throttle,
     generation: u64,
+    passed_event: i64,
+    email: Option<Contact>,
+    phone: Option<Contact>,
 }
 
 impl StoredUser {
@@ -282,7 +301,7 @@ impl StoredUser {
         Generation(Some((self.id, self.generation)))
     }
 
-    /// The user in the columns `id`, `required`, `verify`, `counted`, `forgiven`, `locked_until` and `generation`.
+    /// The user in the first twelve columns, as [`find`] selects them.
     fn of(row: &Row<'_>) -> Result<Self, StoreError> {
         let verify = row.get::<_, String>(2)?.parse();
         Ok(Self {
@@ -296,13 +315,17 @@ impl StoredUser {
                 locked_until: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_unix),
             },
             generation: row.get(6)?,
+            passed_event: row.get(7)?,
+            email: contact(row, 8)?,
+            phone: contact(row, 10)?,
         })
     }
 }
 
 pub(crate) fn find(db: &Transaction<'_>, account: &Account) -> Result<Option<StoredUser>, StoreError> {
     let mut statement = db.prepare_cached(
-        "SELECT id, required, verify, counted, forgiven, locked_until, generation
+        "SELECT id, required, verify, counted, forgiven, locked_until, generation, passed_event,
+                email, email_verified, phone, phone_verified
          FROM user WHERE name = ?1 AND uid = ?2",
     )?;
     let mut rows = statement.query((&account.name, account.uid))?;
@@ -339,28 +362,27 @@ pub(crate) fn next_generation(db: &Transaction<'_>, user: i64) -> Result<(), Sto
     Ok(())
 }
 
+/// Marks that a code was right `now`, which `event` logs.
+pub(crate) fn save_pass(
+    db: &Transaction<'_>,
+    user: i64,
+    throttle: Throttle,
+    event: i64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let until = throttle.locked_until.map(Timestamp::unix);
+    db.prepare_cached(
+        "UPDATE user SET counted = ?2, forgiven = ?3, locked_until = ?4, passed_at = ?5, passed_event = ?6 WHERE id = ?1",
+    )?
+    .execute((user, throttle.counted, throttle.forgiven, until, now.unix(), event))?;
+    Ok(())
+}
+
 pub(crate) fn save_throttle(db: &Transaction<'_>, user: i64, throttle: Throttle) -> Result<(), StoreError> {
     let until = throttle.locked_until.map(Timestamp::unix);
     db.prepare_cached("UPDATE user SET counted = ?2, forgiven = ?3, locked_until = ?4 WHERE id = ?1")?
         .execute((user, throttle.counted, throttle.forgiven, until))?;
     Ok(())
-}
-
-/// The situation of `account`, which is `stored` if anything is known of it.
-pub(crate) fn situation(
-    db: &Transaction<'_>,
-    stored: Option<&StoredUser>,
-    key: &SealingKey,
-    account: &Account,
-) -> Result<Situation, StoreError> {
-    Ok(Situation {
-        rulebook: policy::load(db)?,
-        exemptions: exemptions::all(db)?,
-        user: stored.map(|stored| load(db, stored, key, account)).transpose()?.unwrap_or_default(),
-        missed: stored.map(|stored| missed(db, stored, account)).transpose()?.flatten(),
-        has_namesake: stored.is_none() && has_namesake(db, account)?,
-        generation: stored.map_or(Generation(None), StoredUser::generation),
-    })
 }
 
 fn load(
@@ -369,14 +391,11 @@ fn load(
     key: &SealingKey,
     account: &Account,
 ) -> Result<User, StoreError> {
-    let mut statement =
-        db.prepare_cached("SELECT email, email_verified, phone, phone_verified FROM user WHERE id = ?1")?;
-    let (email, phone) = statement.query_one([stored.id], |row| Ok((contact(row, 0)?, contact(row, 2)?)))?;
     Ok(User {
         required: stored.required,
         verify: stored.verify,
-        email,
-        phone,
+        email: stored.email.clone(),
+        phone: stored.phone.clone(),
         throttle: stored.throttle,
         apps: methods::apps(db, stored, key, account)?,
         backup: methods::backup_set(db, stored)?,
@@ -395,18 +414,17 @@ fn missed(
     account: &Account,
 ) -> Result<Option<Missed>, StoreError> {
     let mut statement = db.prepare_cached(
-        "SELECT count(*), max(event.id) FROM event JOIN user ON user.id = ?1
-         WHERE event.name = ?2 AND event.uid = ?3 AND event.kind = 'refused' AND event.id > user.passed_event",
+        "SELECT at, coalesce(remote_host, terminal) FROM event
+         WHERE name = ?1 AND id > ?2 AND uid = ?3 AND kind = 'refused' ORDER BY id DESC",
     )?;
-    let (count, last): (u32, Option<i64>) =
-        statement.query_one((stored.id, &account.name, account.uid), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let Some(last) = last else { return Ok(None) };
-    let mut statement =
-        db.prepare_cached("SELECT at, coalesce(remote_host, terminal) FROM event WHERE id = ?1")?;
-    let missed = statement.query_row([last], |row| {
-        Ok(Missed { count, last_at: Timestamp::from_unix(row.get(0)?), last_from: row.get(1)? })
-    });
-    Ok(missed.optional()?)
+    let mut rows = statement.query((&account.name, stored.passed_event, account.uid))?;
+    let Some(last) = rows.next()? else { return Ok(None) };
+    let (last_at, last_from) = (Timestamp::from_unix(last.get(0)?), last.get(1)?);
+    let mut count = 1;
+    while rows.next()?.is_some() {
+        count += 1;
+    }
+    Ok(Some(Missed { count, last_at, last_from }))
 }
 
 fn has_namesake(db: &Transaction<'_>, account: &Account) -> Result<bool, StoreError> {
