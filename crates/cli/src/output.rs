@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
+use anstyle::{AnsiColor, Style};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use serde::Serialize;
 
@@ -71,10 +72,17 @@ pub(crate) struct Listing {
 }
 
 enum Form {
-    Json { first: bool },
+    Json {
+        first: bool,
+    },
     Plain,
     Table(Box<Table>),
+    /// A table that grew too long to hold back: its columns stay as wide as they were.
+    Stream(Vec<u16>),
 }
+
+/// So many rows are held back on a terminal to find out how wide columns must be.
+const HELD_BACK: usize = 500;
 
 impl Listing {
     /// Adds a row: `object` for JSON, `values` for people.
@@ -96,7 +104,17 @@ impl Listing {
             }
             Form::Table(table) => {
                 table.add_row(values().into_iter().map(Value::into_cell));
+                if table.row_count() == HELD_BACK {
+                    writeln!(self.out, "{}", table.trim_fmt())?;
+                    self.form = Form::Stream(table.column_max_content_widths());
+                }
                 Ok(())
+            }
+            Form::Stream(widths) => {
+                for (value, width) in values().into_iter().zip(&*widths) {
+                    value.write(&mut self.out, usize::from(*width))?;
+                }
+                writeln!(self.out)
             }
         }
     }
@@ -106,7 +124,7 @@ impl Listing {
         match self.form {
             Form::Json { first: true } => writeln!(self.out, "[]")?,
             Form::Json { first: false } => writeln!(self.out, "\n]")?,
-            Form::Plain => {}
+            Form::Plain | Form::Stream(_) => {}
             Form::Table(table) if table.row_count() == 0 => writeln!(self.out, "{nothing}")?,
             Form::Table(table) => writeln!(self.out, "{}", table.trim_fmt())?,
         }
@@ -131,6 +149,21 @@ impl Value {
             Self::Text(text) | Self::Good(text) | Self::Warning(text) | Self::Bad(text) => text,
             Self::Number(number) => number.to_string(),
         }
+    }
+
+    /// Writes the value as wide as [`table`] would, with two spaces behind it.
+    fn write(self, out: &mut impl Write, width: usize) -> io::Result<()> {
+        let colour = match &self {
+            Self::Text(_) | Self::Number(_) => Style::new(),
+            Self::Good(_) => AnsiColor::Green.on_default(),
+            Self::Warning(_) => AnsiColor::Yellow.on_default(),
+            Self::Bad(_) => AnsiColor::Red.on_default(),
+        };
+        let is_number = matches!(self, Self::Number(_));
+        let text = self.into_text();
+        let padding = " ".repeat(width.saturating_sub(text.chars().count()));
+        let (before, behind) = if is_number { (padding.as_str(), "") } else { ("", padding.as_str()) };
+        write!(out, "{before}{colour}{text}{colour:#}{behind}  ")
     }
 
     pub(crate) fn into_cell(self) -> Cell {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use twofa_broker::accounts::Groups;
+use twofa_broker::accounts::Directory;
 use twofa_broker::{Broker, accounts, clock, manage};
 use twofa_core::class::{self, EVERYONE};
 use twofa_core::exemption::{Exemption, Source, covering};
@@ -95,6 +95,7 @@ fn list(filter: &Filter, output: Output) -> Result<(), Failure> {
     let rulebook = broker.store().rulebook()?;
     let exemptions: Vec<_> =
         broker.store().exemptions()?.into_iter().map(|stored| stored.exemption).collect();
+    let mut directory = Directory::read();
     let now = clock::now();
     let mut listing = output.listing(&[
         "USER",
@@ -109,7 +110,7 @@ fn list(filter: &Filter, output: Output) -> Result<(), Failure> {
     ]);
     let mut result = Ok(());
     broker.store().users(|user| {
-        result = list_one(&user, &rulebook, &exemptions, filter, now, &mut listing);
+        result = list_one(&user, &rulebook, &exemptions, &mut directory, filter, now, &mut listing);
         result.is_ok()
     })?;
     result?;
@@ -121,16 +122,18 @@ fn list_one(
     user: &UserRow,
     rulebook: &Rulebook,
     exemptions: &[Exemption],
+    directory: &mut Directory,
     filter: &Filter,
     now: Timestamp,
     listing: &mut Listing,
 ) -> Result<(), Failure> {
     let unavailable = |error: &dyn std::fmt::Display| Failure::new(Kind::Unavailable, error.to_string());
     let account = &user.account;
-    let mut groups = Groups::of(account);
-    let effective = class::effective(rulebook.machine(), rulebook.classes(), |group| groups.contains(group));
+    let effective =
+        class::effective(rulebook.machine(), rulebook.classes(), |group| directory.is_member(account, group));
     let effective = effective.map_err(|error| unavailable(&error))?;
-    let exemption = covering(exemptions, account, Source::default(), now, |group| groups.contains(group));
+    let exemption =
+        covering(exemptions, account, Source::default(), now, |group| directory.is_member(account, group));
     let exemption = exemption.map_err(|error| unavailable(&error))?;
     let stands = manage::standing(user.summary.status(&effective.policy, exemption, now));
     let class = effective.class.map_or(EVERYONE, |class| &class.name);
