@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 
 use twofa_core::Timestamp;
+use twofa_delivery::Courier;
 use twofa_proto::codec::CodecError;
 use twofa_proto::{BrokerEnd, ChannelError, Done, Failure, FromBroker, Prompt, Request, Secret};
 use twofa_store::{Location, Store, StoreError};
@@ -16,12 +17,14 @@ use crate::{clock, login, manage, words};
 pub struct Broker {
     store: Store,
     clock: fn() -> Timestamp,
+    /// Who carries codes to addresses. Nobody yet: the providers will be set up here.
+    courier: Option<Box<dyn Courier>>,
 }
 
 impl Broker {
     /// A broker over the store at `location`, which must exist.
     pub fn open(location: Location) -> Result<Self, StoreError> {
-        Ok(Self { store: Store::open(location)?, clock: clock::now })
+        Ok(Self { store: Store::open(location)?, clock: clock::now, courier: None })
     }
 
     /// The store, for administrators' business that is no conversation.
@@ -40,7 +43,7 @@ impl Broker {
             | Request::Remove { .. }
             | Request::Set { .. }
             | Request::NewBackupCodes { .. } => {
-                manage::serve(&self.store, self.clock, peer, request, dialogue)
+                manage::serve(&self.store, self.courier.as_deref(), self.clock, peer, request, dialogue)
             }
         }
     }

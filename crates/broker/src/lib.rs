@@ -19,6 +19,7 @@ pub mod conversation;
 pub mod dialogue;
 pub mod enrolment;
 mod inherited;
+mod journal;
 pub mod login;
 pub mod manage;
 pub mod person;
@@ -26,6 +27,7 @@ pub mod privileges;
 pub mod program;
 mod qr;
 pub mod server;
+pub mod verification;
 pub mod words;
 
 pub use authority::Peer;

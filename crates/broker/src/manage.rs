@@ -4,16 +4,18 @@ use twofa_core::exemption::Exemption;
 use twofa_core::text::{is_unprintable, printable};
 use twofa_core::user::{self, Contact, EnrolledApp};
 use twofa_core::{Account, Lock, Mode, Status, Timestamp, Verify};
+use twofa_delivery::Courier;
 use twofa_proto::{
     AppReport, AppRequest, ContactReport, Done, ExemptionReport, Failure, Report, Request, Standing,
 };
-use twofa_store::{Origin, Settings, Store, StoreError, StoredExemption};
+use twofa_store::{AddressKind, Origin, Settings, Store, StoreError, StoredExemption};
 
 use crate::authority::{Peer, Permission};
 use crate::challenge::{Challenge, ChallengeError, Outcome};
 use crate::dialogue::{Dialogue, Gone};
 use crate::enrolment::{self, Enrolment, EnrolmentError};
 use crate::person::{Person, PersonError};
+use crate::verification::{Verification, VerificationError};
 use crate::{accounts, words};
 
 const LONGEST_LABEL: usize = 32;
@@ -91,12 +93,13 @@ impl From<EnrolmentError> for Refusal {
 /// Serves every request that is no login.
 pub fn serve(
     store: &Store,
+    courier: Option<&dyn Courier>,
     clock: fn() -> Timestamp,
     peer: Peer,
     request: &Request,
     dialogue: &mut dyn Dialogue,
 ) -> Done {
-    match carry_out(store, clock, peer, request, dialogue) {
+    match carry_out(store, courier, clock, peer, request, dialogue) {
         Ok(done) => done,
         Err(Refusal { failure, message, hint }) => {
             Done::Failed { failure, message: printable(&message), hint }
@@ -106,6 +109,7 @@ pub fn serve(
 
 fn carry_out(
     store: &Store,
+    courier: Option<&dyn Courier>,
     clock: fn() -> Timestamp,
     peer: Peer,
     request: &Request,
@@ -129,7 +133,7 @@ fn carry_out(
     }
     let origin = Origin { actor: peer.uid, service: Some("twofa".to_owned()), ..Origin::default() };
     let person = Person::of(store, &account)?;
-    let desk = Desk { store, clock, peer, account, origin };
+    let desk = Desk { store, courier, clock, peer, account, origin };
     if permission == Permission::AfterCode {
         desk.confirm(&person, dialogue)?;
     }
@@ -147,6 +151,7 @@ fn carry_out(
 /// One request about one account.
 struct Desk<'a> {
     store: &'a Store,
+    courier: Option<&'a dyn Courier>,
     clock: fn() -> Timestamp,
     peer: Peer,
     account: Account,
@@ -277,11 +282,35 @@ impl Desk<'_> {
         for change in &changes {
             dialogue.info(format!("{}: {change}.", self.account.name).into())?;
         }
-        // A courier of `twofa-delivery` will send a code there, which is typed back here.
-        if changes.iter().any(|change| change.ends_with("not verified yet")) {
-            dialogue.info("Addresses are verified once this machine can send codes.".into())?;
+        for (which, address) in [(AddressKind::Email, settings.email), (AddressKind::Phone, settings.phone)] {
+            if let Some(Some(address)) = address {
+                self.verify_address(which, &address, dialogue)?;
+            }
         }
         Ok(Done::Changed)
+    }
+
+    fn verify_address(
+        &self,
+        which: AddressKind,
+        address: &str,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<(), Refusal> {
+        let Some(courier) = self.courier else {
+            dialogue.info("It will be verified once this machine can send codes.".into())?;
+            return Ok(());
+        };
+        let Self { store, account, origin, clock, .. } = self;
+        match (Verification { store, courier, account, origin, clock: *clock }).of(which, address, dialogue) {
+            Ok(true) => dialogue.info(format!("{address} is verified.").into())?,
+            Ok(false) => {
+                dialogue.info(format!("{address} is not verified: set it again for another code.").into())?;
+            }
+            Err(VerificationError::Store(error)) => return Err(error.into()),
+            Err(VerificationError::Gone(gone)) => return Err(gone.into()),
+            Err(VerificationError::Delivery(error)) => dialogue.info(error.to_string().into())?,
+        }
+        Ok(())
     }
 
     fn new_backup_codes(&self, person: &Person, dialogue: &mut dyn Dialogue) -> Result<Done, Refusal> {

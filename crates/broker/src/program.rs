@@ -1,6 +1,6 @@
 //! `twofad` itself: what its arguments ask for.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
@@ -12,6 +12,7 @@ use nix::unistd::geteuid;
 use twofa_proto::{SOCKET, Stream};
 use twofa_store::{Location, Store};
 
+use crate::journal::say;
 use crate::{inherited, privileges, server};
 
 /// The broker of twofa: decides, verifies and records second factors
@@ -50,11 +51,6 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Writes a line for the journal. Nothing to be done when nobody reads it.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "twofad: {line}");
 }
 
 fn prepare() -> Result<(), Failure> {

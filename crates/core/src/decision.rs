@@ -99,12 +99,13 @@ pub fn decide(facts: Facts<'_>) -> Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::Account;
     use crate::app::{App, Parameters};
     use crate::exemption::Subject;
     use crate::key::Key;
     use crate::lockout::{MOST_FAILURES, Throttle};
     use crate::policy::Methods;
-    use crate::user::{Account, EnrolledApp};
+    use crate::user::EnrolledApp;
 
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::account::Account;
 use crate::time::Timestamp;
-use crate::user::Account;
 
 /// Who is exempt.
 #[derive(Debug, Clone, PartialEq, Eq)]

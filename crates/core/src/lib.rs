@@ -14,6 +14,7 @@
 //! spares. Codes by e-mail and SMS will stand beside [`app`] and [`backup`].
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod answer;
 pub mod app;
 pub mod backup;
@@ -29,6 +30,7 @@ pub mod text;
 pub mod time;
 pub mod user;
 
+pub use account::Account;
 pub use answer::Answer;
 pub use app::{Algorithm, App, Movement, Parameters, Verification};
 pub use backup::{BackupCode, BackupSet};
@@ -40,4 +42,4 @@ pub use lockout::{Lock, Throttle};
 pub use policy::{Method, Mode, Policy};
 pub use rulebook::Rulebook;
 pub use time::Timestamp;
-pub use user::{Account, Status, User, Verify};
+pub use user::{Status, User, Verify};

@@ -1,16 +1,13 @@
 //! The database itself: opening, making, migrating, and transactions.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use twofa_core::Rulebook;
-
 use crate::error::StoreError;
-use crate::exemptions::{self, StoredExemption};
 use crate::location::{FileId, Location, Owner};
-use crate::policy;
+use crate::rules::KnownRules;
 use crate::seal::SealingKey;
 
 /// Marks a database as ours (`PRAGMA application_id`): "2FA" and a version of the mark.
@@ -31,24 +28,7 @@ pub struct Store {
     key: SealingKey,
     /// One for all threads: what it has cached dies with every write of another connection.
     connection: Mutex<Connection>,
-    rules: Mutex<Option<KnownRules>>,
-}
-
-/// What an administrator has decided: policy, classes and exemptions.
-#[derive(Debug)]
-pub struct Rules {
-    /// Policy and classes.
-    pub rulebook: Rulebook,
-    /// Every exemption.
-    pub exemptions: Vec<StoredExemption>,
-}
-
-/// The rules as of one state of the database.
-#[derive(Debug)]
-struct KnownRules {
-    /// `PRAGMA data_version`: differs as soon as another connection has changed anything.
-    data_version: i64,
-    rules: Arc<Rules>,
+    pub(crate) rules: Mutex<Option<KnownRules>>,
 }
 
 impl Store {
@@ -99,24 +79,6 @@ impl Store {
 
     pub(crate) const fn key(&self) -> &SealingKey {
         &self.key
-    }
-
-    /// The rules in force in `db`. Rules change rarely and every login asks for them, so they are read again only
-    /// when the database has changed under us; our own changes of them call [`Store::forget_rules`].
-    pub(crate) fn rules(&self, db: &Transaction<'_>) -> Result<Arc<Rules>, StoreError> {
-        let data_version = db.prepare_cached("PRAGMA data_version")?.query_one([], |row| row.get(0))?;
-        let mut known = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.as_ref().filter(|known| known.data_version == data_version) {
-            return Ok(known.rules.clone());
-        }
-        let rules = Arc::new(Rules { rulebook: policy::load(db)?, exemptions: exemptions::all(db)? });
-        *known = Some(KnownRules { data_version, rules: rules.clone() });
-        Ok(rules)
-    }
-
-    /// Forgets the rules, before they are changed in a transaction of ours.
-    pub(crate) fn forget_rules(&self) {
-        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Runs `work` on one consistent view.

@@ -21,16 +21,18 @@ mod exemptions;
 pub mod location;
 mod methods;
 mod policy;
+mod rules;
 pub mod seal;
 #[cfg(test)]
 mod testing;
 mod users;
 
 pub use attempts::{Attempt, Counted, Use};
-pub use database::{Rules, Store};
+pub use database::Store;
 pub use error::StoreError;
 pub use events::{Event, EventFilter, EventKind, LoggedEvent, Origin};
 pub use exemptions::StoredExemption;
 pub use location::{Location, Owner};
 pub use methods::NewApp;
-pub use users::{Generation, Missed, Settings, Situation, UserRow};
+pub use rules::Rules;
+pub use users::{AddressKind, Generation, Missed, Settings, Situation, UserRow};

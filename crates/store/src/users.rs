@@ -7,10 +7,11 @@ use twofa_core::lockout::Throttle;
 use twofa_core::user::{Contact, Summary, Verify};
 use twofa_core::{Account, Timestamp, User};
 
-use crate::database::{Rules, Store};
+use crate::database::Store;
 use crate::error::StoreError;
 use crate::events::{self, Event, EventKind, Origin};
 use crate::methods;
+use crate::rules::Rules;
 use crate::seal::SealingKey;
 
 /// All that a decision about a user needs, from one moment.
@@ -59,6 +60,15 @@ pub struct UserRow {
     pub backup_codes: u32,
     /// When a code was right for the last time.
     pub passed_at: Option<Timestamp>,
+}
+
+/// Which of a user's addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressKind {
+    /// The e-mail address.
+    Email,
+    /// The phone number.
+    Phone,
 }
 
 /// What somebody sets for themselves, or an administrator for them.
@@ -200,6 +210,39 @@ impl Store {
                 events::record(db, &event, origin, now)?;
             }
             Ok(changes)
+        })
+    }
+
+    /// Marks the address of `account` verified, if it is still `address`. Answers whether it was.
+    pub fn verify_address(
+        &self,
+        account: &Account,
+        which: AddressKind,
+        address: &str,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (what, sql) = match which {
+            AddressKind::Email => {
+                ("email", "UPDATE user SET email_verified = 1 WHERE id = ?1 AND email = ?2")
+            }
+            AddressKind::Phone => {
+                ("phone", "UPDATE user SET phone_verified = 1 WHERE id = ?1 AND phone = ?2")
+            }
+        };
+        self.write(|db| {
+            let Some(user) = find(db, account)? else { return Ok(false) };
+            if db.execute(sql, (user.id, address))? == 0 {
+                return Ok(false);
+            }
+            let detail = Some(format!("{what} is verified"));
+            events::record(
+                db,
+                &Event { kind: EventKind::UserChanged, user: Some(account), detail },
+                origin,
+                now,
+            )?;
+            Ok(true)
         })
     }
 
@@ -516,6 +559,13 @@ mod tests {
         let unverified = |address: &str| Some(Contact { address: address.into(), verified: false });
         assert_eq!(user.verify, Verify::Always);
         assert_eq!((user.email, user.phone), (unverified("alice@example.org"), unverified("+4930123456")));
+        let verify = |address| {
+            store.verify_address(&alice(), AddressKind::Email, address, &origin(), bench.now).unwrap()
+        };
+        assert!(!verify("mallory@example.org") && verify("alice@example.org"));
+        assert!(store.situation(&alice()).unwrap().user.email.unwrap().verified);
+        set(&Settings { email: Some(Some("new@example.org".into())), ..Settings::default() });
+        assert!(!store.situation(&alice()).unwrap().user.email.unwrap().verified);
         assert_eq!(set(&Settings { phone: Some(None), ..Settings::default() }), ["phone is removed"]);
         assert_eq!(store.situation(&alice()).unwrap().user.phone, None);
     }

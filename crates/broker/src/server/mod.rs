@@ -22,7 +22,7 @@ use twofa_store::{Location, StoreError};
 
 use crate::authority::Peer;
 use crate::conversation::{self, Broker};
-use crate::program::say;
+use crate::journal::say;
 
 use self::crowd::Crowd;
 use self::patience::Patient;

@@ -23,7 +23,7 @@ use twofa_proto::Stream;
 
 use super::crowd::{Crowd, Seat};
 use crate::authority::Peer;
-use crate::program::say;
+use crate::journal::say;
 
 /// Idle workers there always are: the leader, and one that takes over when a connection comes.
 const LEAST_IDLE: usize = 2;
