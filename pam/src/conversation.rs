@@ -69,7 +69,7 @@ fn code(verdict: Verdict) -> PamResultCode {
     match verdict {
         Verdict::Passed => PamResultCode::PAM_SUCCESS,
         // Not success: a `sufficient` in the wrong place would let people in without a password.
-        Verdict::NotRequired => PamResultCode::PAM_IGNORE,
+        Verdict::NotRequired | Verdict::Exempt => PamResultCode::PAM_IGNORE,
         Verdict::Denied => PamResultCode::PAM_AUTH_ERR,
         Verdict::TriesUsedUp => PamResultCode::PAM_MAXTRIES,
         Verdict::Unavailable => PamResultCode::PAM_AUTHINFO_UNAVAIL,
@@ -119,6 +119,7 @@ fn conclude(host: &mut impl Host, user: &str, ending: Ending) -> Verdict {
         Verdict::Passed => (Level::Info, "passed"),
         // Said at each login, as long as nobody needs one.
         Verdict::NotRequired => (Level::Debug, "not required"),
+        Verdict::Exempt => (Level::Info, "not asked for"),
         Verdict::Denied => (Level::Notice, "denied"),
         Verdict::TriesUsedUp => (Level::Notice, "denied, no more tries"),
         Verdict::NoAnswer => (Level::Notice, "denied, no answer"),
@@ -457,6 +458,7 @@ mod tests {
     fn each_verdict_has_its_code() {
         for (verdict, expected, level) in [
             (Verdict::NotRequired, PamResultCode::PAM_IGNORE, Level::Debug),
+            (Verdict::Exempt, PamResultCode::PAM_IGNORE, Level::Info),
             (Verdict::Denied, PamResultCode::PAM_AUTH_ERR, Level::Notice),
             (Verdict::TriesUsedUp, PamResultCode::PAM_MAXTRIES, Level::Notice),
             (Verdict::NoAnswer, PamResultCode::PAM_CONV_ERR, Level::Notice),

@@ -262,7 +262,7 @@ fn administrators_see_require_release_reset_and_remove() {
     assert_eq!(rows[1][2..], ["pending setup at next login", "everyone", "yes", "0", "0", "0", "never"]);
     assert!(said("twofa user show alice").contains("TOTP SHA1, 6 digits, 30 s"));
     assert_eq!(said("twofa user release mallory"), "No longer required of mallory.\n");
-    assert_eq!(said("twofa user reset alice"), "Removed every method of alice.\n");
+    assert_eq!(said("twofa user reset alice"), "Removed every method, and requires a new one, of alice.\n");
     assert!(said("twofa status --user alice").contains("Nothing is enrolled"));
     machine.run("userdel mallory").ok();
     assert_eq!(machine.run("twofa user show mallory").code(), 4);

@@ -44,13 +44,24 @@ impl<'a> Groups<'a> {
         if self.gids.is_none() {
             let user = User::from_name(&self.account.name)?;
             let name = CString::new(self.account.name.as_str());
-            self.gids = Some(match (user, name) {
-                (Some(user), Ok(name)) => getgrouplist(&name, user.gid)?,
-                _ => Vec::new(),
-            });
+            // The account was there a moment ago: one that is gone now cannot be asked about, which is no answer.
+            let (Some(user), Ok(name)) = (user, name) else { return Err(nix::Error::ENOENT.into()) };
+            self.gids = Some(getgrouplist(&name, user.gid)?);
         }
         Ok(self.gids.as_ref().is_some_and(|gids| gids.contains(&group.gid)))
     }
+}
+
+/// The login names of the members of the group called `name`: those it lists, and the accounts of `/etc/passwd` whose
+/// primary group it is. `None`: there is no such group.
+pub fn members(name: &str) -> Result<Option<Vec<String>>, NameServiceError> {
+    let Some(group) = Group::from_name(name)? else { return Ok(None) };
+    let mut members = group.mem;
+    let primary = Directory::read().local.into_iter().filter(|(_, (_, gid))| *gid == group.gid);
+    let mut primary: Vec<_> = primary.map(|(name, _)| name).filter(|name| !members.contains(name)).collect();
+    primary.sort();
+    members.append(&mut primary);
+    Ok(Some(members))
 }
 
 /// Whether there is a group called `name`.

@@ -56,7 +56,8 @@ pub struct Enrolment<'a> {
 }
 
 impl Enrolment<'_> {
-    /// Sets up a first method and the backup codes, at a login; `intro` stands before it. Gives the label.
+    /// Sets up a first method and the backup codes, at a login; `intro` stands before it. Gives the label, and what
+    /// the methods are then.
     ///
     /// With more than one method that is allowed and deliverable, the choice will be asked for here.
     pub fn of_a_first_method(
@@ -64,10 +65,10 @@ impl Enrolment<'_> {
         situation: &Situation,
         intro: &str,
         dialogue: &mut dyn Dialogue,
-    ) -> Result<String, EnrolmentError> {
+    ) -> Result<(String, Generation), EnrolmentError> {
         let parameters = Parameters::default();
-        self.of_an_app(situation, parameters, LABEL, intro, dialogue)?;
-        Ok(LABEL.to_owned())
+        let generation = self.of_an_app(situation, parameters, LABEL, intro, dialogue)?;
+        Ok((LABEL.to_owned(), generation))
     }
 
     /// Sets up an app of these `parameters` as `label`, and the backup codes where there are none.
@@ -78,15 +79,15 @@ impl Enrolment<'_> {
         label: &str,
         intro: &str,
         dialogue: &mut dyn Dialogue,
-    ) -> Result<(), EnrolmentError> {
+    ) -> Result<Generation, EnrolmentError> {
         let (mut app, generation) = self.pending_app(situation, parameters)?;
         app.used = Some(self.first_code(&app, intro, dialogue)?);
         let new = NewApp { label: label.to_owned(), app };
         let generation = self.store.enrol_app(self.account, generation, &new, self.origin, (self.clock)())?;
         if self.policy.methods.backup && situation.user.backup_codes_left() == 0 {
-            self.backup_codes(generation, dialogue)?;
+            return Ok(self.backup_codes(generation, dialogue)?.unwrap_or(generation));
         }
-        Ok(())
+        Ok(generation)
     }
 
     /// The app whose key was shown before and not confirmed, or a new one. It is kept before it is shown.
@@ -96,13 +97,14 @@ impl Enrolment<'_> {
         parameters: Parameters,
     ) -> Result<(App, Generation), EnrolmentError> {
         let now = (self.clock)();
-        if let Some(app) = self.store.pending_app(self.account, parameters, now)? {
+        if let Some(app) = self.store.pending_app(self.account, parameters, self.origin, now)? {
             return Ok((app, situation.generation));
         }
         let mut bytes = Zeroizing::new(vec![0; key_bytes(parameters)]);
         getrandom::fill(&mut bytes)?;
         let app = App { parameters, key: Key::new(bytes.to_vec())?, used: None };
-        let generation = self.store.keep_pending_app(self.account, situation.generation, &app, now)?;
+        let generation =
+            self.store.keep_pending_app(self.account, situation.generation, &app, self.origin, now)?;
         Ok((app, generation))
     }
 
@@ -140,13 +142,13 @@ impl Enrolment<'_> {
         Err(EnrolmentError::NotConfirmed)
     }
 
-    /// Makes backup codes, shows them once, and keeps them when somebody has shown that they were saved. Answers
-    /// whether they are kept; if not, those from before still hold.
+    /// Makes backup codes, shows them once, and keeps them when somebody has shown that they were saved. Gives what the
+    /// methods are then; `None`: they are not kept, and those from before still hold.
     pub fn backup_codes(
         &self,
         generation: Generation,
         dialogue: &mut dyn Dialogue,
-    ) -> Result<bool, EnrolmentError> {
+    ) -> Result<Option<Generation>, EnrolmentError> {
         let mut codes = Vec::with_capacity(backup::CODES);
         for _ in 0..backup::CODES {
             let mut random = Zeroizing::new([0; backup::CODE_BYTES]);
@@ -165,19 +167,19 @@ impl Enrolment<'_> {
                 break;
             };
             if typed.expose().trim().to_ascii_lowercase().ends_with(expected) {
-                self.store.replace_backup_codes(
+                let (store, now) = (self.store, (self.clock)());
+                return Ok(Some(store.replace_backup_codes(
                     self.account,
                     generation,
                     &set,
                     self.origin,
-                    (self.clock)(),
-                )?;
-                return Ok(true);
+                    now,
+                )?));
             }
             text = format!("That is not it. {}", words::saved_question(asked));
         }
         dialogue.info("The backup codes were not kept. Make new ones with 'twofa codes --new'.".into())?;
-        Ok(false)
+        Ok(None)
     }
 }
 

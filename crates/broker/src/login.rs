@@ -7,7 +7,7 @@ use twofa_core::exemption::{Exemption, Source};
 use twofa_core::text::printable;
 use twofa_core::{Account, Decision, Denial, Method, Timestamp, decide};
 use twofa_proto::{Done, Login, Request, Verdict};
-use twofa_store::{Event, EventKind, Origin, Store};
+use twofa_store::{Event, EventKind, Origin, Store, StoreError};
 
 use crate::accounts;
 use crate::authority::{Peer, Permission};
@@ -127,13 +127,14 @@ fn rule(
 }
 
 fn not_required(reason: Reason, exemption: Option<&Exemption>, person: &Person) -> Ruling {
+    let verdict = if reason == Reason::Exempt { Verdict::Exempt } else { Verdict::NotRequired };
     let why = match reason {
         Reason::Disabled => format!("the policy of class '{}' is disabled", person.class),
         Reason::NotEnrolled => "it is optional and nothing is enrolled".to_owned(),
         Reason::OptedOut => "it is optional and the user chose not to be asked".to_owned(),
         Reason::Exempt => format!("exempt: {}", exemption.map_or("", |exemption| &exemption.reason)),
     };
-    Ruling::new(Verdict::NotRequired, why)
+    Ruling::new(verdict, why)
 }
 
 fn refuse_unknown(store: &Store) -> Result<Ruling, PersonError> {
@@ -189,23 +190,33 @@ impl Door<'_> {
         let enrolment = Enrolment { store, clock: *clock, account, origin, policy: &person.policy };
         let intro = words::must_enrol(&self.application());
         match enrolment.of_a_first_method(&person.situation, &intro, dialogue) {
-            Ok(label) => {
-                let event = Event {
-                    kind: EventKind::Passed,
-                    user: Some(account),
-                    detail: Some(format!("by enrolling '{label}'")),
-                };
-                store.record(&event, origin, clock())?;
-                Ok(Ruling::new(Verdict::Passed, "by enrolling an authenticator app"))
+            Ok((label, generation)) => {
+                let detail = format!("by enrolling '{label}'");
+                match store.record_pass(account, generation, detail, origin, clock()) {
+                    Ok(()) => Ok(Ruling::new(Verdict::Passed, "by enrolling an authenticator app")),
+                    Err(StoreError::ChangedMeanwhile) => self.changed_meanwhile(dialogue),
+                    Err(error) => Err(error.into()),
+                }
             }
             Err(EnrolmentError::NotConfirmed) => {
+                let why = "the user was asked to enrol and did not";
+                self.record_refusal(why, clock())?;
                 dialogue
                     .error("No second factor was set up, so this login is refused.")
                     .map_err(ChallengeError::from)?;
-                Ok(Ruling::new(Verdict::Denied, "the user was asked to enrol and did not"))
+                Ok(Ruling::new(Verdict::Denied, why))
             }
+            Err(EnrolmentError::Store(StoreError::ChangedMeanwhile)) => self.changed_meanwhile(dialogue),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn changed_meanwhile(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
+        let text = "Your second factor was set up or changed meanwhile: log in again.";
+        dialogue.error(text).map_err(ChallengeError::from)?;
+        let why = "the user's methods changed while they enrolled";
+        self.record_refusal(why, (self.clock)())?;
+        Ok(Ruling::new(Verdict::Denied, why))
     }
 
     fn deny(
@@ -231,14 +242,20 @@ impl Door<'_> {
                 words::NAMESAKE.to_owned(),
             ),
         };
-        // A user can ask about themselves as often as they like, and must not fill the disk with it.
-        if self.peer.is_root() {
-            let event =
-                Event { kind: EventKind::Refused, user: Some(self.account), detail: Some(why.clone()) };
-            self.store.record(&event, &self.origin, now)?;
-        }
+        self.record_refusal(&why, now)?;
         dialogue.error(&text).map_err(ChallengeError::from)?;
         Ok(Ruling::new(verdict, why))
+    }
+
+    /// Records a refusal for which nothing was typed. A user can ask about themselves as often as they like, and must
+    /// not fill the disk with it.
+    fn record_refusal(&self, why: &str, now: Timestamp) -> Result<(), StoreError> {
+        if !self.peer.is_root() {
+            return Ok(());
+        }
+        let event =
+            Event { kind: EventKind::Refused, user: Some(self.account), detail: Some(why.to_owned()) };
+        self.store.record(&event, &self.origin, now)
     }
 
     fn conclude(&self, outcome: Outcome, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {

@@ -134,9 +134,23 @@ fn carry_out(
     let origin = Origin { actor: peer.uid, service: Some("twofa".to_owned()), ..Origin::default() };
     let person = Person::of(store, &account)?;
     let desk = Desk { store, courier, clock, peer, account, origin };
-    if permission == Permission::AfterCode {
-        desk.confirm(&person, dialogue)?;
+    if !matches!(request, Request::Status { .. }) && person.situation.has_namesake {
+        // A record of its own would lift what the other record holds back.
+        let hint = "root decides with 'twofa user remove' (what is old) or 'twofa user add' (what is new)";
+        return Err(Refusal::new(Failure::NotPermitted, words::NAMESAKE).hinted(hint));
     }
+    let person = if permission == Permission::AfterCode {
+        desk.confirm(&person, dialogue)?;
+        // What may have been decided while the code was typed holds, on what the code was asked for.
+        let fresh = Person::of(store, &desk.account)?;
+        if fresh.situation.generation != person.situation.generation && !person.situation.user.apps.is_empty()
+        {
+            return Err(StoreError::ChangedMeanwhile.into());
+        }
+        fresh
+    } else {
+        person
+    };
     match request {
         Request::EnrolApp { app, .. } => desk.enrol(&person, app, dialogue),
         Request::Remove { method, .. } => desk.remove(&person, method),
@@ -322,7 +336,7 @@ impl Desk<'_> {
                 Refusal::new(Failure::Failed, "backup codes stand in for another method, and there is none");
             return Err(refusal.hinted("enrol an authenticator app first: twofa enrol app"));
         }
-        if self.enrolment(person).backup_codes(person.situation.generation, dialogue)? {
+        if self.enrolment(person).backup_codes(person.situation.generation, dialogue)?.is_some() {
             dialogue.info("These are your backup codes now; those from before are void.".into())?;
             return Ok(Done::Changed);
         }

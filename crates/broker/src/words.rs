@@ -89,9 +89,7 @@ pub const NO_ROOM_TO_ENROL: &str = "A second factor must be set up first, which 
 
 /// What comes before the first enrolment at a login.
 pub fn must_enrol(application: &str) -> String {
-    format!(
-        "{application} asks for a second factor, and you have none yet. Set one up now: it takes a minute."
-    )
+    format!("{application} asks for a second factor, and you have none yet.")
 }
 
 /// When few backup codes are left.

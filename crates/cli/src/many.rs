@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use nix::unistd::Group;
+use twofa_broker::accounts;
 use twofa_proto::Failure as Kind;
 
 use crate::arguments::Users;
@@ -18,11 +18,10 @@ const FEW: usize = 20;
 pub(crate) fn names(Users { names, group, from_file }: &Users) -> Result<Vec<String>, Failure> {
     let mut all = names.clone();
     if let Some(group) = group {
-        let found = Group::from_name(group).map_err(|error| {
-            Failure::new(Kind::Unavailable, format!("the name service does not answer: {error}"))
-        })?;
+        let members =
+            accounts::members(group).map_err(|error| Failure::new(Kind::Unavailable, error.to_string()))?;
         let missing = || Failure::new(Kind::NotFound, format!("there is no Unix group called '{group}'"));
-        all.extend(found.ok_or_else(missing)?.mem);
+        all.extend(members.ok_or_else(missing)?);
     }
     if let Some(file) = from_file {
         let read = read(file);

@@ -151,6 +151,8 @@ pub enum Verdict {
     Passed,
     /// Policy asks nothing of this person.
     NotRequired,
+    /// Policy would ask, and an exemption spares this person: to the application the same, to the log not.
+    Exempt,
     /// Refused.
     Denied,
     /// All tries are used up, or the account is locked.

@@ -25,6 +25,7 @@ CREATE TABLE pending_app (
     algorithm TEXT NOT NULL,
     digits    INTEGER NOT NULL,
     key       BLOB NOT NULL,
+    shown_to  TEXT NOT NULL, -- where it was shown; nowhere else it is shown again
     made_at   INTEGER NOT NULL
 ) STRICT;
 

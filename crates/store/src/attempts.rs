@@ -23,7 +23,7 @@ use crate::database::Store;
 use crate::error::StoreError;
 use crate::events::{self, Event, EventKind, Origin};
 use crate::methods::count_to_sql;
-use crate::users::{self, Situation};
+use crate::users::{self, Generation, Situation};
 
 /// An attempt that was counted and may now be verified.
 #[derive(Debug)]
@@ -104,6 +104,28 @@ impl Store {
         })
     }
 
+    /// Records that `account` passed in another way than by an attempt: the code that confirmed an enrolment.
+    pub fn record_pass(
+        &self,
+        account: &Account,
+        expected: Generation,
+        detail: String,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(|db| {
+            users::unchanged(db, account, expected)?;
+            let Some(stored) = users::find(db, account)?.filter(|stored| stored.throttle.lock(now).is_none())
+            else {
+                return Err(StoreError::ChangedMeanwhile);
+            };
+            let event = Event { kind: EventKind::Passed, user: Some(account), detail: Some(detail) };
+            let event = events::record(db, &event, origin, now)?;
+            // Wrong codes from before stay counted: this was no proof of what was enrolled then.
+            users::save_pass(db, stored.id, stored.throttle, event, now)
+        })
+    }
+
     #[allow(clippy::needless_pass_by_value, reason = "an attempt is used up")]
     /// Uses up the backup code with this `digest`.
     pub fn use_backup_code(
@@ -133,7 +155,13 @@ impl Attempt {
         let (Some(stored), 1) = (stored, marked) else { return Ok(Use::Already) };
         let event =
             events::record(db, &Event { kind, user: Some(&self.account), detail }, &self.origin, now)?;
-        users::save_pass(db, stored.id, stored.throttle.forgive(self.number), event, now)?;
+        let throttle = stored.throttle.forgive(self.number);
+        if self.origin.is_command_line() {
+            // No login: what was refused before it is still to be told.
+            users::save_throttle(db, stored.id, throttle)?;
+        } else {
+            users::save_pass(db, stored.id, throttle, event, now)?;
+        }
         Ok(Use::First)
     }
 }
@@ -255,6 +283,36 @@ mod tests {
         let right = attempt(&store, &bench);
         assert_eq!(store.use_app_code(right, &app, 7, bench.now).unwrap(), Use::First);
         assert_eq!(missed(), None);
+    }
+
+    #[test]
+    fn an_enrolment_that_was_reset_or_locked_meanwhile_does_not_pass() {
+        let bench = Bench::new();
+        let (store, _) = enrolled(&bench);
+        let pass = |generation| store.record_pass(&alice(), generation, String::new(), &origin(), bench.now);
+        let generation = || Bench::generation(&store, &alice());
+        pass(generation()).unwrap();
+        let before = generation();
+        store.reset(&alice(), &origin(), bench.now).unwrap();
+        assert!(matches!(pass(before), Err(StoreError::ChangedMeanwhile)));
+        for _ in 0..10 {
+            let _ = attempt(&store, &bench);
+        }
+        assert!(matches!(pass(generation()), Err(StoreError::ChangedMeanwhile)));
+    }
+
+    #[test]
+    fn a_code_for_a_change_is_no_login() {
+        let bench = Bench::new();
+        let (store, app) = enrolled(&bench);
+        let alice = alice();
+        let refused = Event { kind: EventKind::Refused, user: Some(&alice), detail: None };
+        store.record(&refused, &origin(), bench.now).unwrap();
+        let command_line = Origin { actor: 1000, service: Some("twofa".into()), ..Origin::default() };
+        let counted = store.count_attempt(&alice, &command_line, bench.now).unwrap();
+        let Counted::Attempt(attempt, _) = counted else { panic!("{counted:?}") };
+        assert_eq!(store.use_app_code(attempt, &app, 7, bench.now).unwrap(), Use::First);
+        assert_eq!(store.situation(&alice).unwrap().missed.unwrap().count, 1);
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub enum StoreError {
     #[error("there are {0} apps already, which is the most one can have")]
     TooManyApps(u32),
     /// The user's methods changed between permission and change.
-    #[error("something was enrolled, removed or reset meanwhile, so nothing was changed")]
+    #[error("it was changed by somebody else meanwhile, so nothing was done")]
     ChangedMeanwhile,
     /// The operating system gave no randomness.
     #[error("the operating system gave no random bytes: {0}")]
@@ -112,7 +112,7 @@ impl StoreError {
             Self::Full => "make space on the disk",
             Self::ReadOnly => "look whether its file system was mounted read-only after an error",
             Self::BrokenPolicy(_) => "set it right with 'twofa policy set KEY=VALUE'",
-            Self::ChangedMeanwhile => "look with 'twofa status', then begin again",
+            Self::ChangedMeanwhile => "look at how it is now, then begin again",
             _ => return None,
         })
     }

@@ -87,6 +87,22 @@ pub struct Origin {
     pub terminal: Option<String>,
 }
 
+impl Origin {
+    /// The place this is from, to tell one from another: a remote host, this machine, or somebody's command line.
+    pub(crate) fn place(&self) -> String {
+        match (&self.remote_host, self.service.as_deref()) {
+            (Some(host), _) => format!("host {host}"),
+            (None, Some("twofa")) => format!("command line of uid {}", self.actor),
+            (None, _) => "this machine".to_owned(),
+        }
+    }
+
+    /// Whether it is the command line: no door was opened there.
+    pub(crate) fn is_command_line(&self) -> bool {
+        self.service.as_deref() == Some("twofa")
+    }
+}
+
 /// An event that is to be logged.
 #[derive(Debug, Clone)]
 pub struct Event<'a> {
@@ -203,10 +219,11 @@ const KEPT_OF_A_USER: u32 = 5_000;
 /// Every so many events the oldest of the user at hand are removed.
 const PRUNED_EVERY: i64 = 64;
 
-/// Removes the oldest logins and refusals of `user`. What an administrator did, and what changed, stays.
+/// Removes the oldest logins and refusals of `user`, and what the user did to their own record. What an administrator
+/// did stays.
 fn prune(db: &Transaction<'_>, user: &Account) -> Result<(), StoreError> {
     let mut statement = db.prepare_cached(
-        "DELETE FROM event WHERE name = ?1 AND kind IN ('passed', 'refused') AND id <= (
+        "DELETE FROM event WHERE name = ?1 AND (kind IN ('passed', 'refused') OR actor = uid) AND id <= (
              SELECT id FROM event WHERE name = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2
          )",
     )?;

@@ -1,6 +1,7 @@
 //! Exemptions as they are kept.
 
 use rusqlite::{Row, Transaction};
+use twofa_core::duration::Duration;
 use twofa_core::exemption::{Exemption, Subject};
 use twofa_core::{Account, Timestamp};
 
@@ -82,7 +83,13 @@ fn log(
         Subject::User(account) => (Some(account), String::new()),
         Subject::Group(group) => (None, format!(" of group {group}")),
     };
-    let detail = Some(format!("number {id}{whom}: {}", exemption.reason));
+    let until = exemption.until.map_or("without end".to_owned(), |until| {
+        let length = until.unix().saturating_sub(exemption.granted_at.unix());
+        format!("for {}", Duration::from_seconds(u64::try_from(length).unwrap_or_default()))
+    });
+    let network = exemption.network.map_or(String::new(), |network| format!(" from {network}"));
+    let service = exemption.service.as_ref().map_or(String::new(), |service| format!(" at {service}"));
+    let detail = Some(format!("number {id}{whom} {until}{network}{service}: {}", exemption.reason));
     events::record(db, &Event { kind, user, detail }, origin, now).map(drop)
 }
 

@@ -99,7 +99,7 @@ impl Store {
         set: &BackupSet,
         origin: &Origin,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Generation, StoreError> {
         self.write(|db| {
             let user = unchanged(db, account, expected)?;
             next_generation(db, user)?;
@@ -113,7 +113,8 @@ impl Store {
                 db.execute("INSERT INTO backup_code (user, digest) VALUES (?1, ?2)", (user, digest))?;
             }
             let event = Event { kind: EventKind::BackupCodesMade, user: Some(account), detail: None };
-            events::record(db, &event, origin, now).map(drop)
+            events::record(db, &event, origin, now)?;
+            generation(db, account)
         })
     }
 
@@ -133,20 +134,23 @@ impl Store {
     }
 
     /// The app of these `parameters` whose key was shown to the user within a day and not confirmed, so that a
-    /// scanned QR code is not wasted.
+    /// scanned QR code is not wasted. Only where it was shown: what a stranger has seen elsewhere must not become
+    /// somebody's second factor.
     pub fn pending_app(
         &self,
         account: &Account,
         parameters: Parameters,
+        origin: &Origin,
         now: Timestamp,
     ) -> Result<Option<App>, StoreError> {
         self.read(|db| {
             let Some(user) = find(db, account)? else { return Ok(None) };
             let mut statement = db.prepare_cached(
-                "SELECT period, algorithm, digits, key FROM pending_app WHERE user = ?1 AND made_at BETWEEN ?2 AND ?3",
+                "SELECT period, algorithm, digits, key FROM pending_app
+                 WHERE user = ?1 AND made_at BETWEEN ?2 AND ?3 AND shown_to = ?4",
             )?;
-            let made_at = (user.id, now.before(PENDING_FOR).unix(), now.unix());
-            let mut rows = statement.query(made_at)?;
+            let (from, to) = (now.before(PENDING_FOR).unix(), now.unix());
+            let mut rows = statement.query((user.id, from, to, origin.place()))?;
             let Some(row) = rows.next()? else { return Ok(None) };
             let app = app_of(row, 0, self.key(), pending_place(user.id, account), None)?;
             Ok(Some(app).filter(|app| app.parameters == parameters))
@@ -159,6 +163,7 @@ impl Store {
         account: &Account,
         expected: Generation,
         app: &App,
+        origin: &Origin,
         now: Timestamp,
     ) -> Result<Generation, StoreError> {
         self.write(|db| {
@@ -166,9 +171,9 @@ impl Store {
             let sealed = self.key().seal(pending_place(user, account), app.key.expose())?;
             let Parts { period, algorithm, digits } = parts(app.parameters);
             db.execute(
-                "INSERT OR REPLACE INTO pending_app (user, period, algorithm, digits, key, made_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                (user, period, algorithm, digits, sealed, now.unix()),
+                "INSERT OR REPLACE INTO pending_app (user, period, algorithm, digits, key, shown_to, made_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                (user, period, algorithm, digits, sealed, origin.place(), now.unix()),
             )?;
             generation(db, account)
         })
@@ -214,6 +219,11 @@ fn enrol(
         return Err(StoreError::LabelTaken(new.label.clone()));
     }
     insert_app(db, key, user, account, new, now)?;
+    if many == 0 {
+        // Who sets up a second factor wants to be asked for it, whatever was set before there was one.
+        db.prepare_cached("UPDATE user SET verify = 'new-device' WHERE id = ?1 AND verify = 'never'")?
+            .execute([user])?;
+    }
     db.prepare_cached("DELETE FROM pending_app WHERE user = ?1")?.execute([user])?;
     next_generation(db, user)?;
     let detail = Some(format!("'{}', {}", new.label, new.app.parameters));
@@ -485,15 +495,17 @@ mod tests {
         let store = bench.create();
         let shown = app("phone").app;
         let generation = Bench::generation(&store, &alice());
-        let generation = store.keep_pending_app(&alice(), generation, &shown, bench.now).unwrap();
+        let generation = store.keep_pending_app(&alice(), generation, &shown, &origin(), bench.now).unwrap();
         let pending = |parameters, now| {
-            let app = store.pending_app(&alice(), parameters, now).unwrap();
+            let app = store.pending_app(&alice(), parameters, &origin(), now).unwrap();
             app.map(|app| app.key.expose().to_vec())
         };
         let standard = Parameters::default();
         assert_eq!(pending(standard, bench.now.after(86_400)).as_deref(), Some(shown.key.expose()));
         assert_eq!(pending(standard, bench.now.after(86_401)), None);
         assert_eq!(pending(standard, bench.now.before(1)), None, "the clock went back");
+        let elsewhere = Origin { remote_host: Some("203.0.113.9".into()), ..origin() };
+        assert!(store.pending_app(&alice(), standard, &elsewhere, bench.now).unwrap().is_none());
         let other = Parameters::new(Movement::Counter, Algorithm::Sha1, 6).unwrap();
         assert_eq!(pending(other, bench.now), None);
         let new = NewApp { label: "phone".into(), app: shown };

@@ -40,15 +40,24 @@ impl Store {
         self.read(|db| preview(db, &settings))
     }
 
-    /// Puts `rulebook` in the place of the one in force, wholly, and says what changed.
+    /// Puts `rulebook` in the place of `before`, wholly, and says what changed. `None`: of whatever is broken there.
     pub fn replace_rulebook(
         &self,
+        before: Option<&Rulebook>,
         rulebook: &Rulebook,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Vec<Change>, StoreError> {
         self.write(|db| {
             self.forget_rules();
+            let unchanged = match load(db) {
+                Ok(stored) => before == Some(&stored),
+                Err(StoreError::BrokenPolicy(_)) => before.is_none(),
+                Err(error) => return Err(error),
+            };
+            if !unchanged {
+                return Err(StoreError::ChangedMeanwhile);
+            }
             save(db, rulebook, origin, now)
         })
     }
@@ -76,7 +85,11 @@ fn save(
     now: Timestamp,
 ) -> Result<Vec<Change>, StoreError> {
     // Where what is stored does not read, everything is new.
-    let changes = load(db).unwrap_or_default().changes_to(after);
+    let before = match load(db) {
+        Err(StoreError::BrokenPolicy(_)) => Rulebook::default(),
+        loaded => loaded?,
+    };
+    let changes = before.changes_to(after);
     db.execute("DELETE FROM setting", [])?;
     for key in &KEYS {
         db.execute(
@@ -196,9 +209,13 @@ mod tests {
         let classes =
             vec![class("zebra", &[("mode", "mandatory"), ("trust.remote", "1d")]), class("ant", &[])];
         let rulebook = Rulebook::new(Policy::default(), classes).unwrap();
-        assert_eq!(store.replace_rulebook(&rulebook, &origin(), bench.now).unwrap().len(), 4);
+        let replace =
+            |before: &Rulebook| store.replace_rulebook(Some(before), &rulebook, &origin(), bench.now);
+        assert_eq!(replace(&Rulebook::default()).unwrap().len(), 4);
         assert_eq!(store.rulebook().unwrap(), rulebook);
-        assert!(store.replace_rulebook(&rulebook, &origin(), bench.now).unwrap().is_empty());
+        assert!(replace(&rulebook).unwrap().is_empty());
+        // What somebody else has changed meanwhile is not overwritten.
+        assert!(matches!(replace(&Rulebook::default()), Err(StoreError::ChangedMeanwhile)));
     }
 
     #[test]

@@ -182,7 +182,7 @@ impl Store {
                     changes.push(format!("verify is {verify}"));
                 }
             }
-            // An address that is new, or set anew, must be verified again.
+            // A new address must be verified anew.
             let addresses = [
                 (
                     "email",
@@ -288,13 +288,21 @@ impl Store {
         })
     }
 
-    /// Removes every method of `account` and opens its lock, for somebody who lost them all. Whether the
-    /// user is required stays. Answers whether anything was known of the user.
+    /// Removes every method of `account` and opens its lock, for somebody who lost them all. If there were any, a
+    /// second factor is required from now on. Answers whether there was anything to remove.
     pub fn reset(&self, account: &Account, origin: &Origin, now: Timestamp) -> Result<bool, StoreError> {
         self.write(|db| {
             let Some(user) = find(db, account)? else { return Ok(false) };
+            let mut gone = 0;
             for table in ["app", "backup_set", "pending_app"] {
-                db.execute(&format!("DELETE FROM {table} WHERE user = ?1"), [user.id])?;
+                gone += db.execute(&format!("DELETE FROM {table} WHERE user = ?1"), [user.id])?;
+            }
+            if gone == 0 && user.throttle.failures() == 0 {
+                return Ok(false);
+            }
+            if gone > 0 {
+                // Whoever had a second factor must set one up again, and not get by without.
+                db.execute("UPDATE user SET required = 1, verify = 'new-device' WHERE id = ?1", [user.id])?;
             }
             save_throttle(db, user.id, user.throttle.forgive_all())?;
             next_generation(db, user.id)?;
@@ -320,6 +328,9 @@ impl Store {
             if db.execute(sql, (&account.name, account.uid))? == 0 {
                 return Ok(false);
             }
+            // Nobody inherits an exemption with a name and a number that are given out again.
+            self.forget_rules();
+            db.execute("DELETE FROM exemption WHERE name = ?1 AND uid = ?2", (&account.name, account.uid))?;
             let event = Event { kind: EventKind::UserRemoved, user: Some(account), detail: None };
             events::record(db, &event, origin, now)?;
             Ok(true)
@@ -458,7 +469,8 @@ fn missed(
 ) -> Result<Option<Missed>, StoreError> {
     let mut statement = db.prepare_cached(
         "SELECT at, coalesce(remote_host, terminal) FROM event
-         WHERE name = ?1 AND id > ?2 AND uid = ?3 AND kind = 'refused' ORDER BY id DESC",
+         WHERE name = ?1 AND id > ?2 AND uid = ?3 AND kind = 'refused' AND service IS NOT 'twofa'
+         ORDER BY id DESC",
     )?;
     let mut rows = statement.query((&account.name, stored.passed_event, account.uid))?;
     let Some(last) = rows.next()? else { return Ok(None) };
@@ -505,12 +517,12 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_leaves_nothing_but_the_requirement() {
+    fn a_reset_leaves_nothing_but_a_requirement() {
         let bench = Bench::new();
         let store = bench.create();
         bench.enrol(&store, &alice(), "phone");
-        store.set_required(&alice(), true, &origin(), bench.now).unwrap();
         assert!(store.reset(&alice(), &origin(), bench.now).unwrap());
+        assert!(!store.reset(&alice(), &origin(), bench.now).unwrap());
         let user = store.situation(&alice()).unwrap().user;
         assert!(user.required && user.apps.is_empty() && user.backup.is_none());
     }

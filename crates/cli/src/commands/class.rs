@@ -140,7 +140,7 @@ fn replace(
     let wanted = Rulebook::new(rulebook.machine().clone(), classes).map_err(|bad: BadRulebook| {
         Failure::new(Kind::Usage, bad.to_string()).hinted("see 'twofa policy show' for every setting")
     })?;
-    policy::replace(broker, &wanted, consent)
+    policy::replace(broker, Some(rulebook), &wanted, consent)
 }
 
 #[derive(Debug, Serialize)]

@@ -13,7 +13,7 @@ use twofa_core::exemption::{Exemption as Granted, Subject};
 use twofa_core::text::is_unprintable;
 use twofa_proto::Failure as Kind;
 
-use super::{by_root, moment, rfc3339};
+use super::{administrator, by_root, moment, rfc3339};
 use crate::arguments::Exemption;
 use crate::failure::Failure;
 use crate::output::{Output, Value};
@@ -58,13 +58,16 @@ pub(crate) fn grant(wish: &Wish<'_>) -> Result<(), Failure> {
     if reason.is_empty() || reason.chars().any(is_unprintable) || reason.chars().count() > 200 {
         return Err(Failure::new(Kind::Usage, "a reason has 1 to 200 visible characters"));
     }
+    if wish.service.is_some_and(|service| service.trim().is_empty() || service.chars().any(is_unprintable)) {
+        return Err(Failure::new(Kind::Usage, "a PAM service has a name, such as sshd"));
+    }
     let now = clock::now();
     let exemption = Granted {
         subject,
         network: wish.from,
         service: wish.service.map(str::to_owned),
         reason: reason.to_owned(),
-        granted_by: 0,
+        granted_by: administrator(),
         granted_at: now,
         until: end(wish.until, now)?,
     };

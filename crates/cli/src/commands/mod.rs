@@ -67,5 +67,13 @@ fn standing_until(standing: Standing) -> Option<String> {
 
 /// What root does here, in the audit log.
 fn by_root() -> Origin {
-    Origin { actor: 0, service: Some("twofa".to_owned()), ..Origin::default() }
+    Origin { actor: administrator(), service: Some("twofa".to_owned()), ..Origin::default() }
+}
+
+/// The uid of whoever logged in and became root since (`/proc/self/loginuid`, proc(5)), where the kernel keeps it; else
+/// root's.
+fn administrator() -> u32 {
+    let login_uid =
+        std::fs::read_to_string("/proc/self/loginuid").ok().and_then(|uid| uid.trim().parse().ok());
+    login_uid.filter(|uid| *uid != u32::MAX).unwrap_or(0)
 }

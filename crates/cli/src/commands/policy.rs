@@ -5,11 +5,12 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use twofa_broker::{Broker, clock};
+use twofa_broker::{Broker, accounts, clock};
 use twofa_core::Class;
 use twofa_core::policy::{KEYS, Policy as MachinePolicy};
 use twofa_core::rulebook::{BadRulebook, Change, Rulebook};
 use twofa_proto::Failure as Kind;
+use twofa_store::StoreError;
 
 use super::by_root;
 use crate::arguments::{Consent, Policy};
@@ -29,11 +30,13 @@ pub(crate) fn run(command: &Policy, output: Output) -> Result<(), Failure> {
         Policy::Apply { file, dry_run, consent } => {
             let wanted = read(file)?;
             let broker = session::open()?;
+            let before = in_force(&broker)?;
             if *dry_run {
-                let changes = broker.store().rulebook().unwrap_or_default().changes_to(&wanted);
+                warn(&new_warnings(before.as_ref(), &wanted))?;
+                let changes = before.unwrap_or_default().changes_to(&wanted);
                 return tell(&changes, "Nothing would change: the policy is that already.");
             }
-            replace(&broker, &wanted, *consent)
+            replace(&broker, before.as_ref(), &wanted, *consent)
         }
     }
 }
@@ -64,30 +67,62 @@ fn show(broker: &Broker, output: Output) -> Result<(), Failure> {
 fn set(broker: &Broker, settings: &[(String, String)], consent: Consent) -> Result<(), Failure> {
     let settings = || settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let wanted = broker.store().preview_policy(settings())?;
-    agree(broker, &wanted, consent)?;
+    agree(in_force(broker)?.as_ref(), &wanted, consent)?;
     let changes = broker.store().change_policy(settings(), &by_root(), clock::now())?;
     tell(&changes, "Nothing to change: the policy is that already.")
 }
 
-/// Puts `wanted` in the place of the rulebook in force, if nobody minds, and tells what changed.
-pub(crate) fn replace(broker: &Broker, wanted: &Rulebook, consent: Consent) -> Result<(), Failure> {
-    agree(broker, wanted, consent)?;
-    let changes = broker.store().replace_rulebook(wanted, &by_root(), clock::now())?;
+/// The rulebook in force; `None`: what is stored is broken, and may be replaced by one that is not.
+fn in_force(broker: &Broker) -> Result<Option<Rulebook>, Failure> {
+    match broker.store().rulebook() {
+        Ok(rulebook) => Ok(Some(rulebook)),
+        Err(StoreError::BrokenPolicy(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Puts `wanted` in the place of `before`, if nobody minds, and tells what changed.
+pub(crate) fn replace(
+    broker: &Broker,
+    before: Option<&Rulebook>,
+    wanted: &Rulebook,
+    consent: Consent,
+) -> Result<(), Failure> {
+    agree(before, wanted, consent)?;
+    let changes = broker.store().replace_rulebook(before, wanted, &by_root(), clock::now())?;
     tell(&changes, "Nothing to change: the policy is that already.")
 }
 
-/// Warns of what `wanted` could do that the policy in force does not, and asks whether to go on.
-fn agree(broker: &Broker, wanted: &Rulebook, Consent { yes }: Consent) -> Result<(), Failure> {
-    let before = broker.store().rulebook().map(|rulebook| rulebook.warnings()).unwrap_or_default();
-    let warnings: Vec<_> =
-        wanted.warnings().into_iter().filter(|warning| !before.contains(warning)).collect();
+/// What `wanted` could do to people that `before` does not.
+fn new_warnings(before: Option<&Rulebook>, wanted: &Rulebook) -> Vec<String> {
+    let known = before.map(Rulebook::warnings).unwrap_or_default();
+    let mut warnings = wanted.warnings();
+    warnings.retain(|warning| !known.contains(warning));
+    for Class { name, group, .. } in wanted.classes() {
+        // A name service that fails is no reason to warn; the logins themselves will be refused.
+        if matches!(accounts::group_exists(group), Ok(false)) {
+            warnings.push(format!("class '{name}' holds for nobody: there is no group '{group}'"));
+        }
+    }
+    warnings
+}
+
+fn warn(warnings: &[String]) -> Result<(), Failure> {
+    let mut stderr = io::stderr().lock();
+    for warning in warnings {
+        writeln!(stderr, "warning: {warning}")?;
+    }
+    Ok(())
+}
+
+/// Warns of what `wanted` could do, and asks whether to go on.
+fn agree(before: Option<&Rulebook>, wanted: &Rulebook, Consent { yes }: Consent) -> Result<(), Failure> {
+    let warnings = new_warnings(before, wanted);
     if warnings.is_empty() {
         return Ok(());
     }
+    warn(&warnings)?;
     let mut stderr = io::stderr().lock();
-    for warning in &warnings {
-        writeln!(stderr, "warning: {warning}")?;
-    }
     if yes {
         return Ok(());
     }
@@ -169,6 +204,9 @@ fn read(file: &Path) -> Result<Rulebook, Failure> {
 
 fn from_toml(text: &str) -> Result<Rulebook, String> {
     let document: Document = toml::from_str(text).map_err(|error| error.to_string().trim().to_owned())?;
+    if !document.policy.contains_key("mode") {
+        return Err("[policy] has no mode: a file without one would ask nobody".to_owned());
+    }
     let settings = document.policy.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let machine = MachinePolicy::from_settings(settings).map_err(|error| error.to_string())?;
     let classes = document.classes.into_iter().map(|ClassDocument { name, group, settings }| Class {
@@ -204,15 +242,16 @@ mod tests {
     fn a_document_with_anything_wrong_says_what() {
         for (text, why) in [
             ("", "missing field `policy`"),
+            ("[policy]", "[policy] has no mode"),
             ("[policy]\nmode = \"maybe\"", "mode cannot be 'maybe'"),
-            ("[policy]\nmoed = \"optional\"", "no setting called 'moed'"),
+            ("[policy]\nmode = \"optional\"\nmoed = \"optional\"", "no setting called 'moed'"),
             ("[policy]\nmode = 3", "invalid type"),
-            ("[policy]\n[[class]]\nname = \"a\"", "missing field `group`"),
+            ("[policy]\nmode = \"optional\"\n[[class]]\nname = \"a\"", "missing field `group`"),
             (
-                "[policy]\n[[class]]\nname = \"a\"\ngroup = \"a\"\nlockout_after = \"3\"",
-                "no setting called 'lockout_after'",
+                "[policy]\nmode = \"optional\"\n[[class]]\nname = \"a\"\ngroup = \"a\"\nno = \"3\"",
+                "no setting called 'no'",
             ),
-            ("[policy]\n[[klass]]", "unknown field `klass`"),
+            ("[policy]\nmode = \"optional\"\n[[klass]]", "unknown field `klass`"),
         ] {
             let error = from_toml(text).unwrap_err();
             assert!(error.contains(why), "{text:?}: {error}");

@@ -56,11 +56,12 @@ pub(crate) fn run(command: &User, output: Output) -> Result<(), Failure> {
                 broker.store().unlock(account, &by_root(), clock::now())
             })
         }
-        User::Reset(users) => {
-            change(users, "Nothing was enrolled for", "Removed every method of", |broker, account| {
-                broker.store().reset(account, &by_root(), clock::now())
-            })
-        }
+        User::Reset(users) => change(
+            users,
+            "Nothing was enrolled for",
+            "Removed every method, and requires a new one, of",
+            |broker, account| broker.store().reset(account, &by_root(), clock::now()),
+        ),
         User::Remove(users) => remove(users),
     }
 }
@@ -93,6 +94,13 @@ struct Row<'a> {
 fn list(filter: &Filter, output: Output) -> Result<(), Failure> {
     let broker = session::open()?;
     let rulebook = broker.store().rulebook()?;
+    if let Some(class) = &filter.class
+        && class != EVERYONE
+        && !rulebook.classes().iter().any(|known| known.name == *class)
+    {
+        let failure = Failure::new(Kind::NotFound, format!("there is no class called '{class}'"));
+        return Err(failure.hinted("see 'twofa class list'"));
+    }
     let exemptions: Vec<_> =
         broker.store().exemptions()?.into_iter().map(|stored| stored.exemption).collect();
     let mut directory = Directory::read();
