@@ -1,13 +1,16 @@
 //! Every command and option, once.
 
 use std::error::Error;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 use twofa_core::duration::Duration;
+use twofa_core::policy::KEYS;
 
 /// A second factor for Linux logins
 ///
@@ -67,7 +70,8 @@ pub enum Command {
     #[command(after_help = SET_HELP)]
     Set {
         /// What to set
-        #[arg(required = true, value_name = "KEY=VALUE", value_parser = setting)]
+        #[arg(required = true, value_name = "KEY=VALUE", hide_possible_values = true)]
+        #[arg(value_parser = Settings(user_keys))]
         settings: Vec<(String, String)>,
         /// Whose.
         #[command(flatten)]
@@ -172,7 +176,8 @@ pub enum Policy {
     #[command(after_help = policy_help())]
     Set {
         /// What to change
-        #[arg(required = true, value_name = "KEY=VALUE", value_parser = setting)]
+        #[arg(required = true, value_name = "KEY=VALUE", hide_possible_values = true)]
+        #[arg(value_parser = Settings(policy_keys))]
         settings: Vec<(String, String)>,
         /// Whether to ask.
         #[command(flatten)]
@@ -226,7 +231,7 @@ Examples:
         #[arg(long, value_name = "CLASS")]
         before: Option<String>,
         /// What it has of its own
-        #[arg(value_name = "KEY=VALUE", value_parser = setting)]
+        #[arg(value_name = "KEY=VALUE", hide_possible_values = true, value_parser = Settings(class_keys))]
         settings: Vec<(String, String)>,
         /// Whether to ask.
         #[command(flatten)]
@@ -291,7 +296,8 @@ pub enum User {
         /// Login name
         name: String,
         /// What to set
-        #[arg(required = true, value_name = "KEY=VALUE", value_parser = setting)]
+        #[arg(required = true, value_name = "KEY=VALUE", hide_possible_values = true)]
+        #[arg(value_parser = Settings(user_keys))]
         settings: Vec<(String, String)>,
     },
     /// Require a second factor of users, unless the mode is disabled
@@ -396,14 +402,49 @@ where
     PossibleValuesParser::new(numbers).try_map(|number| number.parse())
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("a setting is KEY=VALUE, such as mode=mandatory")?;
-    Ok((key.trim().to_owned(), value.to_owned()))
+/// Reads `KEY=VALUE`, and offers the keys to completions. Which keys there are is checked where they are set, with
+/// better words.
+#[derive(Clone)]
+struct Settings(fn() -> Vec<&'static str>);
+
+fn policy_keys() -> Vec<&'static str> {
+    KEYS.iter().map(|key| key.name).collect()
+}
+
+fn class_keys() -> Vec<&'static str> {
+    KEYS.iter().filter(|key| key.per_class).map(|key| key.name).collect()
+}
+
+fn user_keys() -> Vec<&'static str> {
+    vec!["verify", "email", "phone"]
+}
+
+impl TypedValueParser for Settings {
+    type Value = (String, String);
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<(String, String), clap::Error> {
+        let setting = value.to_str().and_then(|text| text.split_once('='));
+        let (key, value) = setting.ok_or_else(|| {
+            let words =
+                format!("'{}' is no setting: write KEY=VALUE, such as mode=mandatory\n", value.display());
+            clap::Error::raw(ErrorKind::ValueValidation, words).with_cmd(command)
+        })?;
+        Ok((key.trim().to_owned(), value.to_owned()))
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new((self.0)().into_iter().map(|key| PossibleValue::new(format!("{key}=")))))
+    }
 }
 
 fn policy_help() -> String {
     let mut help = String::from("Settings:\n");
-    for key in &twofa_core::policy::KEYS {
+    for key in &KEYS {
         help.push_str(&format!(
             "  {:<18}{} ({}) [default: {}]\n",
             key.name, key.help, key.values, key.default
@@ -426,9 +467,26 @@ mod tests {
     }
 
     #[test]
+    fn completions_offer_every_setting() {
+        let mut script = Vec::new();
+        clap_complete::generate(clap_complete::Shell::Bash, &mut Arguments::command(), "twofa", &mut script);
+        let script = String::from_utf8(script).unwrap();
+        for key in policy_keys().into_iter().chain(user_keys()) {
+            assert!(script.contains(&format!("{key}=")), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_setting_is_a_key_and_a_value() {
+        let read = |text: &str| Arguments::try_parse_from(["twofa", "policy", "set", text]);
+        assert!(read("application-name=a=b").is_ok());
+        assert!(read("mode").unwrap_err().to_string().contains("write KEY=VALUE"));
+    }
+
+    #[test]
     fn help_explains_every_setting() {
         let help = policy_help();
-        for key in &twofa_core::policy::KEYS {
+        for key in &KEYS {
             assert!(help.contains(key.name) && help.contains(key.help), "{}", key.name);
         }
     }
