@@ -4,8 +4,8 @@ CARGO   ?= cargo
 PREFIX  ?= /usr
 DESTDIR ?=
 # Where the system's PAM modules are: Debian has a folder for each architecture, Fedora lib64.
-PAMDIR  ?= $(shell dirname "$$(ls /usr/lib/*/security/pam_unix.so /usr/lib64/security/pam_unix.so \
-                  /lib/*/security/pam_unix.so /lib/security/pam_unix.so 2>/dev/null | head -n 1)")
+PAMDIR  ?= $(patsubst %/,%,$(dir $(firstword $(foreach place,/usr/lib/*/security /usr/lib64/security \
+             /usr/lib/security /lib/*/security /lib/security,$(wildcard $(place)/pam_unix.so)))))
 STRIP   ?= --strip
 
 BINDIR  = $(PREFIX)/bin

@@ -1,18 +1,22 @@
 //! `twofa doctor`: what is wrong, or soon will be.
 
 use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 use twofa_broker::{Broker, accounts, clock};
 use twofa_core::exemption::Subject;
 use twofa_core::policy::{Enrolment, Mode};
-use twofa_proto::Failure as Kind;
+use twofa_proto::{Failure as Kind, SOCKET, Stream};
 
 use super::moment;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session;
 
+/// How long the broker may take to take notice.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// An exemption that ends within so many seconds is told.
 const SOON: u64 = 14 * 86_400;
 
@@ -37,6 +41,7 @@ pub(crate) fn run(output: Output) -> Result<(), Failure> {
     }
     // PAM's files are read as root, the store as the service.
     let mut findings = stacks();
+    findings.extend(broker());
     let broker = session::open()?;
     let rulebook = broker.store().rulebook()?;
     let classes = rulebook.classes().iter().filter_map(|class| class.policy(rulebook.machine()).ok());
@@ -62,6 +67,15 @@ pub(crate) fn run(output: Output) -> Result<(), Failure> {
         1 => Err(Failure::new(Kind::Failed, "there is one problem")),
         n => Err(Failure::new(Kind::Failed, format!("there are {n} problems"))),
     }
+}
+
+/// Whether the broker answers: root's logins do without, nobody else's business does.
+fn broker() -> Option<Finding> {
+    let error = Stream::connect(Path::new(SOCKET), PATIENCE).err()?;
+    Some(notice(format!(
+        "no broker answers at {SOCKET} ({error}): lock screens are refused, and users cannot manage themselves; start it \
+         with 'systemctl enable --now twofad.socket'"
+    )))
 }
 
 fn policy(broker: &Broker) -> Result<Vec<Finding>, Failure> {
