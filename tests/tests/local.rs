@@ -150,3 +150,18 @@ fn a_user_cannot_be_asked_about_by_another_user() {
     machine.wait_for_log("may not ask about alice");
     assert!(machine.run("twofa status --user alice --json").ok().stdout.contains("\"failures\": 0"));
 }
+
+#[test]
+fn a_user_who_asks_about_themselves_again_and_again_does_not_fill_the_log() {
+    let machine = Machine::new()
+        .policy("mandatory")
+        .command("twofa policy set enrolment=beforehand --yes")
+        .user("alice")
+        .pam("lock-screen", LOCK_SCREEN)
+        .build();
+
+    let refused = machine.run_as("alice", &format!("for i in $(seq 20); do {AS_ALICE}; done")).fails();
+
+    assert_eq!(refused.to_string().matches("none is set up for alice").count(), 20, "{refused}");
+    assert_eq!(machine.run("twofa log --user alice").ok().stdout, "");
+}

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use twofa_core::decision::{Device, Facts, Reason};
+use twofa_core::decision::Reason;
 use twofa_core::exemption::{Exemption, Source};
 use twofa_core::text::printable;
-use twofa_core::{Account, Decision, Denial, Method, Timestamp, decide};
+use twofa_core::{Account, Decision, Denial, Method, Timestamp};
 use twofa_proto::{Done, Login, Request, Verdict};
 use twofa_store::{Event, EventKind, Origin, Store, StoreError};
 
@@ -97,19 +97,10 @@ fn rule(
     }
     let person = Person::of(store, &account)?;
     let now = clock();
-    let exemption = person.exemption(&account, source(peer, login), now)?;
-    let facts = Facts {
-        policy: &person.policy,
-        user: &person.situation.user,
-        exemption: exemption.as_ref(),
-        // Devices will be known here.
-        device: Device::Unknown,
-        has_namesake: person.situation.has_namesake,
-        now,
-    };
+    let (decision, exemption) = person.decide(&account, source(peer, login), now)?;
     let door =
         Door { store, clock, peer, login, account: &account, person: &person, origin: origin(peer, login) };
-    match decide(facts) {
+    match decision {
         Decision::NotRequired(reason) => Ok(not_required(reason, exemption.as_ref(), &person)),
         Decision::Trusted => Ok(Ruling::new(Verdict::Passed, "by a trusted device")),
         Decision::Deny(denial) => door.deny(denial, now, dialogue),

@@ -1,8 +1,9 @@
 //! A person as a request finds them: what is stored, which policy holds, what spares them.
 
 use twofa_core::class::{self, ClassError, Effective};
+use twofa_core::decision::{Device, Facts};
 use twofa_core::exemption::{self, Exemption, Source};
-use twofa_core::{Account, Policy, Status, Timestamp};
+use twofa_core::{Account, Decision, Policy, Status, Timestamp, decide};
 use twofa_store::{Situation, Store, StoreError, StoredExemption};
 
 use crate::accounts::{Groups, NameServiceError};
@@ -67,6 +68,26 @@ impl Person {
         let covering =
             exemption::covering(&exemptions, account, source, now, |group| groups.contains(group))?;
         Ok(covering.cloned())
+    }
+
+    /// Decides about a login of `account` from `source` at `now`, and says which exemption had its part in it.
+    pub fn decide(
+        &self,
+        account: &Account,
+        source: Source<'_>,
+        now: Timestamp,
+    ) -> Result<(Decision, Option<Exemption>), PersonError> {
+        let exemption = self.exemption(account, source, now)?;
+        let decision = decide(Facts {
+            policy: &self.policy,
+            user: &self.situation.user,
+            exemption: exemption.as_ref(),
+            // Devices will be known here.
+            device: Device::Unknown,
+            has_namesake: self.situation.has_namesake,
+            now,
+        });
+        Ok((decision, exemption))
     }
 
     /// The exemptions in force that can cover `account` at `now`, from wherever.

@@ -6,11 +6,11 @@ use serde::Serialize;
 use twofa_broker::person::Person;
 use twofa_broker::{Broker, accounts, clock};
 use twofa_core::class::EVERYONE;
-use twofa_core::decision::{Device, Facts, Reason};
+use twofa_core::decision::Reason;
 use twofa_core::exemption::Source;
 use twofa_core::policy::KEYS;
 use twofa_core::rulebook::{BadRulebook, Rulebook};
-use twofa_core::{Class as Rule, Decision, Denial, Lock, decide};
+use twofa_core::{Class as Rule, Decision, Denial, Lock};
 use twofa_proto::Failure as Kind;
 
 use super::{moment, policy};
@@ -158,16 +158,8 @@ fn test(broker: &Broker, user: &str, output: Output) -> Result<(), Failure> {
         .ok_or_else(|| Failure::new(Kind::NotFound, format!("there is no account called '{user}'")))?;
     let person = Person::of(broker.store(), &account).map_err(|error| unavailable(&error))?;
     let now = clock::now();
-    let exemption =
-        person.exemption(&account, Source::default(), now).map_err(|error| unavailable(&error))?;
-    let decision = decide(Facts {
-        policy: &person.policy,
-        user: &person.situation.user,
-        exemption: exemption.as_ref(),
-        device: Device::Unknown,
-        has_namesake: person.situation.has_namesake,
-        now,
-    });
+    let (decision, exemption) =
+        person.decide(&account, Source::default(), now).map_err(|error| unavailable(&error))?;
     let mode = person.policy.mode.name();
     let required = person.situation.user.required;
     let must =
