@@ -1,24 +1,28 @@
 //! How a code travels to its owner: e-mail and SMS providers, and their order of fail-over.
 //!
-//! Only the interface is here until codes are sent. Each provider of text messages will be a data file here.
+//! The broker hands a [`Message`] and a deadline to a [`Courier`]. The real one is the [`Dispatcher`]: it tries the
+//! providers of a [`Channel`] in the administrator's order until one has taken the message or the time is up.
+//!
+//! - [`provider`]: what kinds of providers there are, which settings each takes, and opening one;
+//! - [`mail`]: SMTP and the machine's own `sendmail`, and what a mail looks like;
+//! - [`sms`]: one engine for all SMS providers. Each of them is a data file in `sms/providers/`, so that a new one
+//!   takes no code;
+//! - [`templates`]: what messages say;
+//! - [`error`]: what went wrong, at which step, and what to do about it.
+//!
+//! Nothing here reads a clock: moments are parameters, and deadlines are the caller's.
 #![forbid(unsafe_code)]
 
-/// What kind of address a code goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Channel {
-    /// An e-mail address.
-    Email,
-    /// A phone number, by text message.
-    Sms,
-}
+mod dispatcher;
+pub mod error;
+pub mod mail;
+pub mod message;
+pub mod provider;
+pub mod sms;
+pub mod templates;
+mod tls;
 
-/// Sends codes, so that whoever owns an address can type one back.
-pub trait Courier: std::fmt::Debug + Send + Sync {
-    /// Sends `code` to `address`.
-    fn send(&self, channel: Channel, address: &str, code: &str) -> Result<(), DeliveryError>;
-}
-
-/// Why a code was not sent. Never holds the code.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the code could not be sent: {0}")]
-pub struct DeliveryError(pub String);
+pub use dispatcher::{Attempted, Courier, Dispatcher, Undelivered};
+pub use error::{SendError, Step};
+pub use message::{Channel, CodeMessage, Message, NoticeMessage};
+pub use provider::{BadProvider, Catalogue, Configuration, Inbox, Kind, Places, Provider, Receipt, Received};
