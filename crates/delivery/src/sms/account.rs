@@ -1,4 +1,4 @@
-//! Account strings: several settings in one text, as PxPlus has them.
+//! Account strings: several settings in one text, as `PxPlus` has them.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -37,9 +37,9 @@ pub(super) fn judge(
 
 /// Whether all that makes a success holds of `data`.
 fn holds(success: &Success, data: &Value) -> bool {
-    let every = success.every.iter().all(|(path, allowed)| {
-        let found = path.all(data);
-        let is_allowed = |value: &&Value| scalar(value).is_some_and(|text| allowed.contains(&text));
+    let every = success.every.iter().all(|every| {
+        let found = every.at.all(data);
+        let is_allowed = |value: &&Value| scalar(value).is_some_and(|text| every.is.contains(&text));
         !found.is_empty() && found.iter().all(is_allowed)
     });
     every
@@ -95,6 +95,9 @@ fn data(body: &[u8], form: AnswerForm) -> Option<Value> {
         }
         AnswerForm::Lines => {
             let text = String::from_utf8_lossy(body);
+            if text.trim_start().starts_with('<') {
+                return None; // a page for people
+            }
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
             let fields =
                 |line: &str| line.split(':').map(|field| Value::from(field.trim())).collect::<Value>();

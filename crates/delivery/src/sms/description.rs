@@ -36,7 +36,7 @@ pub(super) struct Description {
     pub(super) sources: Vec<String>,
     /// Where the interface is: `https://` and what stands before all paths.
     pub(super) base: Template,
-    /// The settings in the order in which PxPlus has them in its account strings.
+    /// The settings in the order in which `PxPlus` has them in its account strings.
     #[serde(default)]
     pub(super) account: Vec<String>,
     #[serde(default, rename = "setting")]
@@ -152,15 +152,22 @@ pub(super) struct Success {
     /// One of these; empty: any of 200 to 299.
     #[serde(default)]
     pub(super) status: Vec<u16>,
-    /// At each path is something, and nothing but one of the values.
     #[serde(default)]
-    pub(super) every: BTreeMap<Path, Vec<String>>,
+    pub(super) every: Vec<Every>,
     /// At each path is something.
     #[serde(default)]
     pub(super) present: Vec<Path>,
     /// At none of the paths is anything but `null`.
     #[serde(default)]
     pub(super) absent: Vec<Path>,
+}
+
+/// At a place is something, and nothing but one of these values.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Every {
+    pub(super) at: Path,
+    pub(super) is: Vec<String>,
 }
 
 /// Where the provider says what is wrong, and what is known of that.
@@ -229,14 +236,13 @@ pub(super) enum TimeForm {
     Unix,
     /// As `2026-01-31 23:59:59`, UTC.
     Plain,
+    /// As `/Date(1590840267010-0700)/`: milliseconds since 1970, whatever the offset.
+    Dotnet,
 }
 
-/// A place in an answer: JSONPath, RFC 9535.
+/// A place in an answer: a `JSONPath`, RFC 9535.
 #[derive(Debug, Clone)]
-pub(super) struct Path {
-    source: String,
-    parsed: JsonPath,
-}
+pub(super) struct Path(JsonPath);
 
 /// A value in a JSON body.
 #[derive(Debug, Clone)]
@@ -464,39 +470,19 @@ impl Path {
     /// The path `source`, or what is wrong with it.
     pub(super) fn parse(source: &str) -> Result<Self, String> {
         match JsonPath::parse(source) {
-            Ok(parsed) => Ok(Self { source: source.to_owned(), parsed }),
+            Ok(path) => Ok(Self(path)),
             Err(error) => Err(format!("'{source}' is no JSONPath such as \"$.messages[0].id\": {error}")),
         }
     }
 
     /// All there is at this place in `answer`.
     pub(super) fn all<'a>(&self, answer: &'a serde_json::Value) -> Vec<&'a serde_json::Value> {
-        self.parsed.query(answer).all()
+        self.0.query(answer).all()
     }
 
     /// The first thing there that is a text, a number or a truth value, as text.
     pub(super) fn first(&self, answer: &serde_json::Value) -> Option<String> {
         self.all(answer).into_iter().find_map(scalar)
-    }
-}
-
-impl PartialEq for Path {
-    fn eq(&self, other: &Self) -> bool {
-        self.source == other.source
-    }
-}
-
-impl Eq for Path {}
-
-impl PartialOrd for Path {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Path {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.source.cmp(&other.source)
     }
 }
 

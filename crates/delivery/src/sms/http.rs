@@ -286,6 +286,11 @@ fn moment(text: &str, form: TimeForm) -> Option<Timestamp> {
         }),
         TimeForm::Rfc2822 => jiff::fmt::rfc2822::parse(text).map(|zoned| zoned.timestamp()),
         TimeForm::Plain => in_utc(text, "%Y-%m-%d %H:%M:%S%.f"),
+        TimeForm::Dotnet => {
+            let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
+            let digits = digits.split(|c: char| !c.is_ascii_digit()).next()?;
+            return digits.parse::<i64>().ok().map(|milliseconds| Timestamp::from_unix(milliseconds / 1000));
+        }
         TimeForm::Unix => return text.parse().ok().map(Timestamp::from_unix),
     };
     seconds.ok().map(|moment| Timestamp::from_unix(moment.as_second()))

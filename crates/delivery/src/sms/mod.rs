@@ -37,7 +37,28 @@ use description::Description;
 use http::HttpProvider;
 
 /// The data files that are built in, in the order in which they are shown.
-const BUILT_IN: [(&str, &str); 1] = [("twilio", include_str!("providers/twilio.toml"))];
+const BUILT_IN: [(&str, &str); 20] = [
+    ("twilio", include_str!("providers/twilio.toml")),
+    ("vonage", include_str!("providers/vonage.toml")),
+    ("clickatell", include_str!("providers/clickatell.toml")),
+    ("eztexting", include_str!("providers/eztexting.toml")),
+    ("seven", include_str!("providers/seven.toml")),
+    ("smsbroadcast", include_str!("providers/smsbroadcast.toml")),
+    ("cdyne", include_str!("providers/cdyne.toml")),
+    ("plivo", include_str!("providers/plivo.toml")),
+    ("messagebird", include_str!("providers/messagebird.toml")),
+    ("telnyx", include_str!("providers/telnyx.toml")),
+    ("clicksend", include_str!("providers/clicksend.toml")),
+    ("sinch", include_str!("providers/sinch.toml")),
+    ("infobip", include_str!("providers/infobip.toml")),
+    ("textmagic", include_str!("providers/textmagic.toml")),
+    ("smsapi", include_str!("providers/smsapi.toml")),
+    ("46elks", include_str!("providers/46elks.toml")),
+    ("bulksms", include_str!("providers/bulksms.toml")),
+    ("africastalking", include_str!("providers/africastalking.toml")),
+    ("gatewayapi", include_str!("providers/gatewayapi.toml")),
+    ("aws-sns", include_str!("providers/aws-sns.toml")),
+];
 
 /// What a data file comes to.
 #[derive(Debug, Clone)]

@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(number("+1 800 FLOWERS", None), Err(BadNumber::Unreadable));
         assert_eq!(number("+14155552671 ext. 5", None), Err(BadNumber::Unreadable));
         assert_eq!(number("+1415555", None), Err(BadNumber::Invalid));
-        assert_eq!(number("+999123456789", None).is_err(), true);
+        assert!(number("+999123456789", None).is_err());
         assert_eq!(number("415 555 2671", Some("XX")), Err(BadNumber::UnknownCountry("XX".to_owned())));
         assert!(number("1", None).unwrap_err().to_string().contains("+14155552671"));
         assert!(number("+", Some("US")).is_err());

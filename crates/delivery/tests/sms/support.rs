@@ -13,6 +13,8 @@ use zeroize::Zeroizing;
 pub const CODE: &str = "314159";
 /// Where messages go, as it is kept.
 pub const TO: &str = "+15005550006";
+/// The same for providers that do without the plus sign.
+pub const TO_DIGITS: &str = "15005550006";
 
 /// A message with a code.
 pub fn message() -> Message {
