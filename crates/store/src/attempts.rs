@@ -2,8 +2,8 @@
 //!
 //! 1. [`Store::count_attempt`] checks the lock and counts the attempt as a failure, committed;
 //! 2. the code is verified, outside of any transaction;
-//! 3. [`Store::use_app_code`] or [`Store::use_backup_code`] marks it used, only if it was not, takes back
-//!    the count, committed;
+//! 3. [`Store::use_app_code`], [`Store::use_sent_code`] or [`Store::use_backup_code`] marks it used, only if it was
+//!    not, takes back the count, committed;
 //! 4. only then somebody is let in.
 //!
 //! The count is committed, and so holds for every attempt after it, without waiting for the disk; the sync of
@@ -19,6 +19,7 @@ use twofa_core::lockout::Lock;
 use twofa_core::user::EnrolledApp;
 use twofa_core::{Account, Timestamp};
 
+use crate::addresses::AddressKind;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::events::{self, Event, EventKind, Origin};
@@ -101,6 +102,27 @@ impl Store {
             let sql = "UPDATE app SET used = ?3 WHERE id = ?1 AND user = ?2 AND (used IS NULL OR used < ?3)";
             let marked = db.prepare_cached(sql)?.execute((app.id, attempt.user, count))?;
             attempt.finish(db, marked, EventKind::Passed, Some(format!("app '{}'", app.label)), now)
+        })
+    }
+
+    #[allow(clippy::needless_pass_by_value, reason = "an attempt is used up")]
+    /// Takes back the count of an attempt with a code that was sent to `address`, if that is the user's verified
+    /// address of its kind still. Such a code is known to one login only, which uses it once.
+    pub fn use_sent_code(
+        &self,
+        attempt: Attempt,
+        which: AddressKind,
+        address: &str,
+        now: Timestamp,
+    ) -> Result<Use, StoreError> {
+        self.write(|db| {
+            let stored = users::find(db, &attempt.account)?;
+            let is_theirs = stored.is_some_and(|stored| stored.verified(which) == Some(address));
+            let detail = match which {
+                AddressKind::Email => "e-mail code",
+                AddressKind::Phone => "SMS code",
+            };
+            attempt.finish(db, usize::from(is_theirs), EventKind::Passed, Some(detail.to_owned()), now)
         })
     }
 
@@ -265,6 +287,35 @@ mod tests {
             }
         });
         assert_eq!(failures(&store), 64);
+    }
+
+    #[test]
+    fn a_code_that_was_sent_passes_while_its_address_is_the_users() {
+        let bench = Bench::new();
+        let (store, _) = enrolled(&bench);
+        let (email, phone) = (AddressKind::Email, AddressKind::Phone);
+        bench.verify(&store, &alice(), email, "alice@example.org");
+        let use_code =
+            |attempt, which, address: &str| store.use_sent_code(attempt, which, address, bench.now).unwrap();
+        assert_eq!(use_code(attempt(&store, &bench), email, "mallory@example.org"), Use::Already);
+        assert_eq!(use_code(attempt(&store, &bench), phone, "alice@example.org"), Use::Already);
+        assert_eq!(failures(&store), 2);
+        assert_eq!(use_code(attempt(&store, &bench), email, "alice@example.org"), Use::First);
+        assert_eq!(failures(&store), 0);
+
+        let begun = attempt(&store, &bench);
+        bench.verify(&store, &alice(), email, "new@example.org");
+        assert_eq!(use_code(begun, email, "alice@example.org"), Use::Already);
+        let begun = attempt(&store, &bench);
+        store.reset(&alice(), &origin(), bench.now).unwrap();
+        assert_eq!(use_code(begun, email, "new@example.org"), Use::Already, "it is on file, and no method");
+        let mut details = Vec::new();
+        let each = |event: crate::LoggedEvent| {
+            details.extend(event.detail.filter(|_| event.kind == "passed"));
+            true
+        };
+        store.events(&crate::EventFilter::default(), each).unwrap();
+        assert_eq!(details, ["e-mail code"]);
     }
 
     #[test]

@@ -14,8 +14,11 @@ use crate::seal::SealingKey;
 const APPLICATION_ID: i64 = 0x3246_4101;
 
 /// Each runs once, in order; the number of those that ran is the schema version (`PRAGMA user_version`).
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_people.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_people.sql"),
+    include_str!("../migrations/0003_codes.sql"),
+];
 
 /// How long a write waits for another process, in the module's patience.
 const BUSY: Duration = Duration::from_secs(5);
@@ -333,7 +336,7 @@ mod tests {
         store.write(|db| Ok(db.pragma_update(None, "user_version", 99)?)).unwrap();
         drop(store);
         let error = Store::open(bench.location.clone()).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 99, known: 2 }), "{error}");
+        assert!(matches!(error, StoreError::Newer { found: 99, known: 3 }), "{error}");
         assert!(error.to_string().contains("newer twofa"));
     }
 
@@ -366,6 +369,58 @@ mod tests {
             let store = Store::open(bench.location.clone()).unwrap();
             let alice = crate::testing::alice();
             assert!(store.situation(&alice).unwrap().user.required);
+        }
+    }
+
+    #[test]
+    fn a_database_of_the_second_schema_is_brought_up_to_date_and_keeps_what_is_in_it() {
+        let bench = Bench::new();
+        drop(bench.create());
+        fs::remove_file(&bench.location.database).unwrap();
+        let old = Connection::open(&bench.location.database).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.execute_batch(MIGRATIONS[1]).unwrap();
+        old.execute_batch(
+            "INSERT INTO user (name, uid, verify, email, email_verified, phone, counted, forgiven, generation)
+             VALUES ('alice', 1000, 'always', 'alice@example.org', 1, '+4930123456', 7, 5, 3);
+             INSERT INTO backup_set VALUES (1, zeroblob(16), 8, 1);
+             INSERT INTO backup_code VALUES (1, zeroblob(32));
+             INSERT INTO setting VALUES ('mode', 'mandatory');
+             INSERT INTO class VALUES ('admins', 0, 'sudo');
+             INSERT INTO event (at, kind, name, uid, actor) VALUES (1, 'app-enrolled', 'alice', 1000, 0);
+             INSERT INTO exemption (unix_group, reason, granted_by, granted_at) VALUES ('robots', 'backups', 0, 1);",
+        )
+        .unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        old.pragma_update(None, "user_version", 2).unwrap();
+        drop(old);
+        fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
+
+        for _ in 0..2 {
+            let store = Store::open(bench.location.clone()).unwrap();
+            let situation = store.situation(&crate::testing::alice()).unwrap();
+            let user = situation.user;
+            let (email, phone) = (user.email.unwrap(), user.phone.unwrap());
+            assert_eq!((email.address.as_str(), email.verified), ("alice@example.org", true));
+            assert_eq!((phone.address.as_str(), phone.verified), ("+4930123456", false));
+            assert_eq!((user.preferred, user.verify.to_string().as_str()), (None, "always"));
+            assert_eq!((user.throttle.failures(), user.backup.unwrap().unused.len()), (2, 1));
+            let rules = situation.rules;
+            assert_eq!(
+                (rules.rulebook.machine().mode.name(), rules.rulebook.classes().len()),
+                ("mandatory", 1)
+            );
+            assert_eq!(rules.exemptions.len(), 1);
+            let mut events = 0;
+            store
+                .events(&crate::EventFilter::default(), |_| {
+                    events += 1;
+                    true
+                })
+                .unwrap();
+            assert_eq!(events, 1);
+            assert_eq!(store.providers().unwrap(), crate::Providers::default());
+            assert_eq!(store.next_notice_due().unwrap(), None);
         }
     }
 

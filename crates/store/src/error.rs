@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 use twofa_core::rulebook::BadRulebook;
 
+use crate::addresses::AddressKind;
+
 /// Why the store could not do what it was asked. Never holds a stored value.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -90,6 +92,38 @@ pub enum StoreError {
     /// The user's methods changed between permission and change.
     #[error("it was changed by somebody else meanwhile, so nothing was done")]
     ChangedMeanwhile,
+    /// The address is a method of another user, and the policy wants that of one user only. Not said of which.
+    #[error("that {} is another user's already", match .0 {
+        AddressKind::Email => "e-mail address",
+        AddressKind::Phone => "phone number",
+    })]
+    AddressTaken(AddressKind),
+    /// A login cannot begin with backup codes.
+    #[error("logins cannot begin with backup codes, which only stand in for another method")]
+    NotPreferable,
+    /// There is no provider of this name.
+    #[error("there is no provider called '{0}'")]
+    ProviderUnknown(String),
+    /// There is a provider of this name.
+    #[error("there is a provider called '{0}' already")]
+    ProviderExists(String),
+    /// A provider would be tried twice.
+    #[error("'{0}' is there twice")]
+    ProviderTwice(String),
+    /// A provider cannot be called that.
+    #[error("'{}' is no name for a provider: it must be 1 to 32 of a-z, 0-9, '-', '_' and '.'", .0.escape_debug())]
+    BadProviderName(String),
+    /// A sealed setting of a provider does not open.
+    #[error(
+        "'{setting}' of the provider '{provider}' does not open: the store and the sealing key do not belong together, \
+         or it was tampered with"
+    )]
+    ProviderSealed {
+        /// The provider's name.
+        provider: String,
+        /// The setting's.
+        setting: String,
+    },
     /// The operating system gave no randomness.
     #[error("the operating system gave no random bytes: {0}")]
     NoRandomness(#[from] getrandom::Error),

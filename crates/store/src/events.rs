@@ -5,6 +5,7 @@ use twofa_core::{Account, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
+use crate::notices;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,14 @@ pub enum EventKind {
     AppEnrolled,
     /// An app was removed.
     AppRemoved,
+    /// An e-mail address became a method.
+    EmailEnrolled,
+    /// It is none any more.
+    EmailRemoved,
+    /// A phone number became a method.
+    SmsEnrolled,
+    /// It is none any more.
+    SmsRemoved,
     /// New backup codes were made.
     BackupCodesMade,
     /// The backup codes were removed.
@@ -45,15 +54,31 @@ pub enum EventKind {
     UserAdded,
     /// What somebody set for themselves, or an administrator for them.
     UserChanged,
+    /// A code was sent.
+    CodeSent,
+    /// A code was not sent: it could not be, or too many were.
+    CodeNotSent,
+    /// An administrator added a provider.
+    ProviderAdded,
+    /// An administrator changed a provider.
+    ProviderChanged,
+    /// An administrator removed a provider.
+    ProviderRemoved,
+    /// An administrator changed the order in which providers are tried.
+    ProviderOrderChanged,
 }
 
-const NAMES: [(EventKind, &str); 18] = [
+const NAMES: [(EventKind, &str); 28] = [
     (EventKind::Passed, "passed"),
     (EventKind::BackupCodeUsed, "backup-code-used"),
     (EventKind::Refused, "refused"),
     (EventKind::Locked, "locked"),
     (EventKind::AppEnrolled, "app-enrolled"),
     (EventKind::AppRemoved, "app-removed"),
+    (EventKind::EmailEnrolled, "email-enrolled"),
+    (EventKind::EmailRemoved, "email-removed"),
+    (EventKind::SmsEnrolled, "sms-enrolled"),
+    (EventKind::SmsRemoved, "sms-removed"),
     (EventKind::BackupCodesMade, "backup-codes-made"),
     (EventKind::BackupCodesRemoved, "backup-codes-removed"),
     (EventKind::Required, "required"),
@@ -66,6 +91,12 @@ const NAMES: [(EventKind, &str); 18] = [
     (EventKind::ExemptionEnded, "exemption-ended"),
     (EventKind::UserAdded, "user-added"),
     (EventKind::UserChanged, "user-changed"),
+    (EventKind::CodeSent, "code-sent"),
+    (EventKind::CodeNotSent, "code-not-sent"),
+    (EventKind::ProviderAdded, "provider-added"),
+    (EventKind::ProviderChanged, "provider-changed"),
+    (EventKind::ProviderRemoved, "provider-removed"),
+    (EventKind::ProviderOrderChanged, "provider-order-changed"),
 ];
 
 impl EventKind {
@@ -184,7 +215,7 @@ impl Store {
     }
 }
 
-/// Logs `event` and gives its id.
+/// Logs `event`, queues what the user is to be told of it, and gives its id.
 pub(crate) fn record(
     db: &Transaction<'_>,
     event: &Event<'_>,
@@ -211,19 +242,21 @@ pub(crate) fn record(
     {
         prune(db, user)?;
     }
+    notices::queue(db, event, origin, now)?;
     Ok(id)
 }
 
-/// How many logins and refusals of one user are kept: nobody fills the disk by logging in.
+/// How many logins, refusals and codes of one user are kept: nobody fills the disk by logging in.
 const KEPT_OF_A_USER: u32 = 5_000;
 /// Every so many events the oldest of the user at hand are removed.
 const PRUNED_EVERY: i64 = 64;
 
-/// Removes the oldest logins and refusals of `user`, and what the user did to their own record. What an administrator
+/// Removes the oldest logins, refusals and codes of `user`, and what the user did to their own record. What an administrator
 /// did stays.
 fn prune(db: &Transaction<'_>, user: &Account) -> Result<(), StoreError> {
     let mut statement = db.prepare_cached(
-        "DELETE FROM event WHERE name = ?1 AND (kind IN ('passed', 'refused') OR actor = uid) AND id <= (
+        "DELETE FROM event WHERE name = ?1
+         AND (kind IN ('passed', 'refused', 'code-sent', 'code-not-sent') OR actor = uid) AND id <= (
              SELECT id FROM event WHERE name = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2
          )",
     )?;
@@ -263,6 +296,29 @@ mod tests {
         store.events(&EventFilter::default(), &mut each).unwrap();
         assert!(kinds.len() <= 5_000 + 1 + 64, "{}", kinds.len());
         assert_eq!(kinds[0], "app-enrolled");
+    }
+
+    #[test]
+    fn nobody_fills_the_disk_with_codes() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let alice = alice();
+        let event = |kind| Event { kind, user: Some(&alice), detail: Some("a•••e@example.org".into()) };
+        store
+            .write(|db| {
+                (0..i64::from(KEPT_OF_A_USER) + 200).try_for_each(|i| {
+                    let kind = if i % 2 == 0 { EventKind::CodeSent } else { EventKind::CodeNotSent };
+                    record(db, &event(kind), &origin(), bench.now).map(drop)
+                })
+            })
+            .unwrap();
+        let mut many = 0;
+        let mut each = |_| {
+            many += 1;
+            true
+        };
+        store.events(&EventFilter::default(), &mut each).unwrap();
+        assert!(many <= 5_000 + 64, "{many}");
     }
 
     #[test]

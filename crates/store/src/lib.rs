@@ -6,33 +6,47 @@
 //! has a second factor".
 //!
 //! Each operation that counts is one method, one write transaction, and on disk when it returns
-//! (`synchronous=FULL`). A login is [`Store::situation`], [`Store::count_attempt`], and
-//! [`Store::use_app_code`] or [`Store::use_backup_code`], in this order ([`attempts`]).
+//! (`synchronous=FULL`). A login is [`Store::situation`], [`Store::begin_send`] where a code is sent,
+//! [`Store::count_attempt`], and [`Store::use_app_code`], [`Store::use_sent_code`] or [`Store::use_backup_code`], in
+//! this order ([`attempts`]). What people should know of is queued with the change itself ([`notices`]).
 //!
-//! Shared keys are sealed to their row ([`seal`]); [`location`] says where the files are and who may
+//! Shared keys and providers' passwords are sealed to their row ([`seal`]); [`location`] says where the files are and who may
 //! see them.
 #![forbid(unsafe_code)]
 
+mod addresses;
 pub mod attempts;
 mod database;
 mod error;
 mod events;
 mod exemptions;
+mod listing;
 pub mod location;
 mod methods;
+mod notices;
+mod pending;
 mod policy;
+mod providers;
 mod rules;
 pub mod seal;
+mod sends;
+mod settings;
 #[cfg(test)]
 mod testing;
 mod users;
 
+pub use addresses::AddressKind;
 pub use attempts::{Attempt, Counted, Use};
 pub use database::Store;
 pub use error::StoreError;
 pub use events::{Event, EventFilter, EventKind, LoggedEvent, Origin};
 pub use exemptions::StoredExemption;
+pub use listing::UserRow;
 pub use location::{Location, Owner};
 pub use methods::NewApp;
+pub use notices::{Notice, NoticeFate};
+pub use providers::{ProviderRecord, Providers, Value};
 pub use rules::Rules;
-pub use users::{AddressKind, Generation, Missed, Settings, Situation, UserRow};
+pub use sends::{SendLimit, SendStart};
+pub use settings::Settings;
+pub use users::{Generation, Missed, Situation};

@@ -9,7 +9,7 @@ use twofa_core::{Account, Key, Timestamp};
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::events::{self, Event, EventKind, Origin};
-use crate::seal::{Place, SealingKey};
+use crate::seal::{Place, SealingKey, Whose};
 use crate::users::{Generation, StoredUser, find, find_or_add, next_generation, unchanged};
 
 /// An app that is to be enrolled.
@@ -21,8 +21,6 @@ pub struct NewApp {
     pub app: App,
 }
 
-/// How long a key that was shown and not confirmed is shown again, in seconds.
-const PENDING_FOR: u64 = 86_400;
 /// How many apps somebody can have: each costs time at every login.
 const MOST_APPS: u32 = 10;
 
@@ -59,7 +57,7 @@ impl Store {
         })
     }
 
-    /// Removes the app called `label`, and with the last app the backup codes, which cannot stand alone.
+    /// Removes the app called `label`, and with the last method the backup codes, which cannot stand alone.
     /// Answers whether there was such an app.
     pub fn remove_app(
         &self,
@@ -82,9 +80,7 @@ impl Store {
                 origin,
                 now,
             )?;
-            let left: bool =
-                db.query_one("SELECT EXISTS (SELECT 1 FROM app WHERE user = ?1)", [user], |row| row.get(0))?;
-            if !left {
+            if !has_method(db, user)? {
                 delete_backup_codes(db, user, account, origin, now)?;
             }
             Ok(true)
@@ -132,67 +128,21 @@ impl Store {
             delete_backup_codes(db, user, account, origin, now)
         })
     }
-
-    /// The app of these `parameters` whose key was shown to the user within a day and not confirmed, so that a
-    /// scanned QR code is not wasted. Only where it was shown: what a stranger has seen elsewhere must not become
-    /// somebody's second factor.
-    pub fn pending_app(
-        &self,
-        account: &Account,
-        parameters: Parameters,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<Option<App>, StoreError> {
-        self.read(|db| {
-            let Some(user) = find(db, account)? else { return Ok(None) };
-            let mut statement = db.prepare_cached(
-                "SELECT period, algorithm, digits, key FROM pending_app
-                 WHERE user = ?1 AND made_at BETWEEN ?2 AND ?3 AND shown_to = ?4",
-            )?;
-            let (from, to) = (now.before(PENDING_FOR).unix(), now.unix());
-            let mut rows = statement.query((user.id, from, to, origin.place()))?;
-            let Some(row) = rows.next()? else { return Ok(None) };
-            let app = app_of(row, 0, self.key(), pending_place(user.id, account), None)?;
-            Ok(Some(app).filter(|app| app.parameters == parameters))
-        })
-    }
-
-    /// Keeps `app`, whose key is about to be shown, until its first code comes back or a day is over.
-    pub fn keep_pending_app(
-        &self,
-        account: &Account,
-        expected: Generation,
-        app: &App,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<Generation, StoreError> {
-        self.write(|db| {
-            let user = unchanged(db, account, expected)?;
-            let sealed = self.key().seal(pending_place(user, account), app.key.expose())?;
-            let Parts { period, algorithm, digits } = parts(app.parameters);
-            db.execute(
-                "INSERT OR REPLACE INTO pending_app (user, period, algorithm, digits, key, shown_to, made_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                (user, period, algorithm, digits, sealed, origin.place(), now.unix()),
-            )?;
-            generation(db, account)
-        })
-    }
 }
 
 /// The generation of `account`, which has a record.
-fn generation(db: &Transaction<'_>, account: &Account) -> Result<Generation, StoreError> {
+pub(crate) fn generation(db: &Transaction<'_>, account: &Account) -> Result<Generation, StoreError> {
     find(db, account)?.map(|user| user.generation()).ok_or(StoreError::ChangedMeanwhile)
 }
 
 /// The parameters of an app as columns.
-struct Parts {
-    period: Option<u32>,
-    algorithm: &'static str,
-    digits: u8,
+pub(crate) struct Parts {
+    pub period: Option<u32>,
+    pub algorithm: &'static str,
+    pub digits: u8,
 }
 
-fn parts(parameters: Parameters) -> Parts {
+pub(crate) fn parts(parameters: Parameters) -> Parts {
     let period = match parameters.movement() {
         Movement::Time { period } => Some(period),
         Movement::Counter => None,
@@ -218,17 +168,31 @@ fn enrol(
     if db.prepare_cached(taken)?.query_one((user, &new.label), |row| row.get(0))? {
         return Err(StoreError::LabelTaken(new.label.clone()));
     }
-    insert_app(db, key, user, account, new, now)?;
-    if many == 0 {
-        // Who sets up a second factor wants to be asked for it, whatever was set before there was one.
-        db.prepare_cached("UPDATE user SET verify = 'new-device' WHERE id = ?1 AND verify = 'never'")?
-            .execute([user])?;
+    if many == 0 && !has_method(db, user)? {
+        ask_from_now_on(db, user)?;
     }
+    insert_app(db, key, user, account, new, now)?;
     db.prepare_cached("DELETE FROM pending_app WHERE user = ?1")?.execute([user])?;
     next_generation(db, user)?;
     let detail = Some(format!("'{}', {}", new.label, new.app.parameters));
     events::record(db, &Event { kind: EventKind::AppEnrolled, user: Some(account), detail }, origin, now)
         .map(drop)
+}
+
+/// Whether `user` has a method that can stand alone.
+pub(crate) fn has_method(db: &Transaction<'_>, user: i64) -> Result<bool, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT email_verified OR phone_verified OR EXISTS (SELECT 1 FROM app WHERE app.user = user.id)
+         FROM user WHERE id = ?1",
+    )?;
+    Ok(statement.query_one([user], |row| row.get(0))?)
+}
+
+/// Who sets up a second factor wants to be asked for it, whatever was set before there was one.
+pub(crate) fn ask_from_now_on(db: &Transaction<'_>, user: i64) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE user SET verify = 'new-device' WHERE id = ?1 AND verify = 'never'")?
+        .execute([user])?;
+    Ok(())
 }
 
 fn insert_app(
@@ -253,7 +217,7 @@ fn insert_app(
     Ok(())
 }
 
-fn delete_backup_codes(
+pub(crate) fn delete_backup_codes(
     db: &Transaction<'_>,
     user: i64,
     account: &Account,
@@ -309,14 +273,14 @@ pub(crate) fn backup_set(db: &Transaction<'_>, user: &StoredUser) -> Result<Opti
 }
 
 /// The app in the columns period, algorithm, digits and key, which begin at `first`.
-fn app_of(
+pub(crate) fn app_of(
     row: &Row<'_>,
     first: usize,
     key: &SealingKey,
     place: Place<'_>,
     used: Option<u64>,
 ) -> Result<App, StoreError> {
-    let damaged = |what: String| StoreError::Damaged(format!("an app of {} {what}", place.owner.name));
+    let damaged = |what: String| StoreError::Damaged(format!("an app of {} {what}", place.whose));
     let movement =
         row.get::<_, Option<u32>>(first)?.map_or(Movement::Counter, |period| Movement::Time { period });
     let algorithm: String = row.get(first + 1)?;
@@ -334,11 +298,7 @@ pub(crate) fn count_to_sql(count: u64) -> Result<i64, StoreError> {
 }
 
 fn place(row: i64, owner: &Account) -> Place<'_> {
-    Place { table: "app", column: "key", row, owner }
-}
-
-fn pending_place(row: i64, owner: &Account) -> Place<'_> {
-    Place { table: "pending_app", column: "key", row, owner }
+    Place { table: "app", column: "key", row, whose: Whose::User(owner) }
 }
 
 #[cfg(test)]
@@ -487,29 +447,5 @@ mod tests {
         }
         let stored = store.situation(&alice()).unwrap().user.backup.unwrap();
         assert_eq!((stored.salt, stored.unused.len()), ([4; 16], 5));
-    }
-
-    #[test]
-    fn a_key_that_was_shown_is_shown_again_for_a_day_until_it_is_enrolled() {
-        let bench = Bench::new();
-        let store = bench.create();
-        let shown = app("phone").app;
-        let generation = Bench::generation(&store, &alice());
-        let generation = store.keep_pending_app(&alice(), generation, &shown, &origin(), bench.now).unwrap();
-        let pending = |parameters, now| {
-            let app = store.pending_app(&alice(), parameters, &origin(), now).unwrap();
-            app.map(|app| app.key.expose().to_vec())
-        };
-        let standard = Parameters::default();
-        assert_eq!(pending(standard, bench.now.after(86_400)).as_deref(), Some(shown.key.expose()));
-        assert_eq!(pending(standard, bench.now.after(86_401)), None);
-        assert_eq!(pending(standard, bench.now.before(1)), None, "the clock went back");
-        let elsewhere = Origin { remote_host: Some("203.0.113.9".into()), ..origin() };
-        assert!(store.pending_app(&alice(), standard, &elsewhere, bench.now).unwrap().is_none());
-        let other = Parameters::new(Movement::Counter, Algorithm::Sha1, 6).unwrap();
-        assert_eq!(pending(other, bench.now), None);
-        let new = NewApp { label: "phone".into(), app: shown };
-        store.enrol_app(&alice(), generation, &new, &origin(), bench.now).unwrap();
-        assert_eq!(pending(standard, bench.now), None);
     }
 }

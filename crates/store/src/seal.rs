@@ -1,7 +1,9 @@
 //! Sealing: what is secret leaves the program only encrypted and bound to its place.
 //!
-//! XChaCha20-Poly1305 with a random nonce. The table, column, row and owner are authenticated with it, so
+//! XChaCha20-Poly1305 with a random nonce. The table, column, row and what it belongs to are authenticated with it, so
 //! that a sealed key copied to another row, or a row given to another user, does not open.
+
+use std::fmt;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
@@ -23,8 +25,27 @@ pub struct SealingKey(XChaCha20Poly1305);
 pub(crate) struct Place<'a> {
     pub table: &'static str,
     pub column: &'static str,
+    /// A number that is never given to another row.
     pub row: i64,
-    pub owner: &'a Account,
+    pub whose: Whose<'a>,
+}
+
+/// What a sealed value belongs to. A column holds values of one of these kinds only.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Whose<'a> {
+    /// A user.
+    User(&'a Account),
+    /// The setting of this name, of the provider that is the row.
+    Setting(&'a str),
+}
+
+impl fmt::Display for Whose<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::User(account) => &account.name,
+            Self::Setting(name) => name,
+        })
+    }
 }
 
 impl SealingKey {
@@ -49,20 +70,25 @@ impl SealingKey {
     }
 }
 
-impl std::fmt::Debug for SealingKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for SealingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SealingKey(…)")
     }
 }
 
 impl Place<'_> {
     /// One spelling for one place: numbers have a fixed width and the name, the only part of free
-    /// length that is not ours, stands last.
+    /// length that is not ours, stands last. The column tells whose it is.
     fn bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{}.{}\0", self.table, self.column).into_bytes();
         bytes.extend_from_slice(&self.row.to_be_bytes());
-        bytes.extend_from_slice(&self.owner.uid.to_be_bytes());
-        bytes.extend_from_slice(self.owner.name.as_bytes());
+        match self.whose {
+            Whose::User(account) => {
+                bytes.extend_from_slice(&account.uid.to_be_bytes());
+                bytes.extend_from_slice(account.name.as_bytes());
+            }
+            Whose::Setting(name) => bytes.extend_from_slice(name.as_bytes()),
+        }
         bytes
     }
 }
@@ -79,7 +105,7 @@ mod tests {
     fn what_is_sealed_opens_in_its_place_and_nowhere_else() {
         let key = SealingKey::new(&[7; KEY_BYTES]);
         let alice = alice();
-        let place = Place { table: "app", column: "key", row: 1, owner: &alice };
+        let place = Place { table: "app", column: "key", row: 1, whose: Whose::User(&alice) };
         let sealed = key.seal(place, b"shared key").unwrap();
         assert_eq!(&**key.open(place, &sealed).unwrap(), b"shared key");
 
@@ -89,8 +115,8 @@ mod tests {
             Place { table: "provider", ..place },
             Place { column: "label", ..place },
             Place { row: 2, ..place },
-            Place { owner: &bob, ..place },
-            Place { owner: &alice_again, ..place },
+            Place { whose: Whose::User(&bob), ..place },
+            Place { whose: Whose::User(&alice_again), ..place },
         ] {
             assert!(matches!(key.open(elsewhere, &sealed), Err(StoreError::Seal)), "{elsewhere:?}");
         }
@@ -101,7 +127,7 @@ mod tests {
     fn a_changed_byte_anywhere_is_noticed() {
         let key = SealingKey::new(&[7; KEY_BYTES]);
         let alice = alice();
-        let place = Place { table: "app", column: "key", row: 1, owner: &alice };
+        let place = Place { table: "app", column: "key", row: 1, whose: Whose::User(&alice) };
         let sealed = key.seal(place, b"shared key").unwrap();
         for i in 0..sealed.len() {
             let mut changed = sealed.clone();
@@ -115,7 +141,7 @@ mod tests {
     fn the_same_secret_never_looks_the_same() {
         let key = SealingKey::new(&[7; KEY_BYTES]);
         let alice = alice();
-        let place = Place { table: "app", column: "key", row: 1, owner: &alice };
+        let place = Place { table: "app", column: "key", row: 1, whose: Whose::User(&alice) };
         assert_ne!(key.seal(place, b"shared key").unwrap(), key.seal(place, b"shared key").unwrap());
     }
 }

@@ -6,7 +6,7 @@ use nix::unistd::{getegid, geteuid};
 use tempfile::TempDir;
 use twofa_core::{Account, App, Key, Parameters, Timestamp};
 
-use crate::{Generation, Location, NewApp, Origin, Owner, Store};
+use crate::{AddressKind, Generation, Location, NewApp, Origin, Owner, Store};
 
 pub(crate) struct Bench {
     pub location: Location,
@@ -38,10 +38,29 @@ impl Bench {
         let generation = Self::generation(store, account);
         store.enrol_app(account, generation, &app(label), &origin(), self.now).unwrap();
     }
+
+    /// Enrols `address` as if a code that was sent there had come back.
+    pub(crate) fn verify(&self, store: &Store, account: &Account, which: AddressKind, address: &str) {
+        let generation = Self::generation(store, account);
+        store.enrol_address(account, generation, which, address, &origin(), self.now).unwrap();
+    }
+
+    /// What is waiting to be told, as `address: sentence`. It is forgotten by that.
+    pub(crate) fn told(&self, store: &Store) -> Vec<String> {
+        let notices = store.claim_notices(self.now.after(86_400), 1_000).unwrap();
+        for notice in &notices {
+            store.notice_sent(notice.id).unwrap();
+        }
+        notices.into_iter().map(|notice| format!("{}: {}", notice.address, notice.what)).collect()
+    }
 }
 
 pub(crate) fn alice() -> Account {
     Account { name: "alice".into(), uid: 1000 }
+}
+
+pub(crate) fn bob() -> Account {
+    Account { name: "bob".into(), uid: 1001 }
 }
 
 pub(crate) fn app(label: &str) -> NewApp {

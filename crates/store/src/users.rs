@@ -1,12 +1,14 @@
-//! People: what is known of each, and what administrators and owners set.
+//! People: what is known of each, and what administrators do to their records.
 
+use std::fmt;
 use std::sync::Arc;
 
 use rusqlite::{Row, Transaction};
 use twofa_core::lockout::Throttle;
-use twofa_core::user::{Contact, Summary, Verify};
-use twofa_core::{Account, Timestamp, User};
+use twofa_core::user::{Contact, Verify};
+use twofa_core::{Account, Method, Timestamp, User};
 
+use crate::addresses::AddressKind;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::events::{self, Event, EventKind, Origin};
@@ -47,41 +49,6 @@ pub struct Missed {
     pub last_from: Option<String>,
 }
 
-/// A user in a listing, without keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserRow {
-    /// Who.
-    pub account: Account,
-    /// What a status depends on.
-    pub summary: Summary,
-    /// How many apps are enrolled.
-    pub apps: u32,
-    /// Backup codes not used yet.
-    pub backup_codes: u32,
-    /// When a code was right for the last time.
-    pub passed_at: Option<Timestamp>,
-}
-
-/// Which of a user's addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AddressKind {
-    /// The e-mail address.
-    Email,
-    /// The phone number.
-    Phone,
-}
-
-/// What somebody sets for themselves, or an administrator for them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Settings {
-    /// When to ask.
-    pub verify: Option<Verify>,
-    /// The e-mail address; `Some(None)` removes it. Unverified until a code sent there comes back.
-    pub email: Option<Option<String>>,
-    /// The phone number, likewise.
-    pub phone: Option<Option<String>>,
-}
-
 impl Store {
     /// The policy and what is known of `account`, as of one moment.
     pub fn situation(&self, account: &Account) -> Result<Situation, StoreError> {
@@ -118,40 +85,6 @@ impl Store {
         })
     }
 
-    /// Gives every user to `each`, by name, until it answers `false`.
-    pub fn users(&self, mut each: impl FnMut(UserRow) -> bool) -> Result<(), StoreError> {
-        self.read(|db| {
-            let mut statement = db.prepare_cached(
-                "SELECT id, required, verify, counted, forgiven, locked_until, generation, passed_event,
-                        email, email_verified, phone, phone_verified, name, uid, passed_at,
-                        (SELECT count(*) FROM app WHERE app.user = user.id),
-                        (SELECT count(*) FROM backup_code WHERE backup_code.user = user.id)
-                 FROM user ORDER BY name, uid",
-            )?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let stored = StoredUser::of(row)?;
-                let apps = row.get(15)?;
-                let user = UserRow {
-                    account: Account { name: row.get(12)?, uid: row.get(13)? },
-                    summary: Summary {
-                        required: stored.required,
-                        verify: stored.verify,
-                        has_method: apps > 0,
-                        throttle: stored.throttle,
-                    },
-                    apps,
-                    backup_codes: row.get(16)?,
-                    passed_at: row.get::<_, Option<i64>>(14)?.map(Timestamp::from_unix),
-                };
-                if !each(user) {
-                    break;
-                }
-            }
-            Ok(())
-        })
-    }
-
     /// Makes a record of `account`, so that it is listed. Answers whether there was none.
     pub fn add_user(&self, account: &Account, origin: &Origin, now: Timestamp) -> Result<bool, StoreError> {
         self.write(|db| {
@@ -161,87 +94,6 @@ impl Store {
             find_or_add(db, account)?;
             let event = Event { kind: EventKind::UserAdded, user: Some(account), detail: None };
             events::record(db, &event, origin, now)?;
-            Ok(true)
-        })
-    }
-
-    /// Sets what `settings` holds, all of it in one go, and says what changed in words.
-    pub fn set_user(
-        &self,
-        account: &Account,
-        settings: &Settings,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<Vec<String>, StoreError> {
-        self.write(|db| {
-            let user = find_or_add(db, account)?;
-            let mut changes = Vec::new();
-            if let Some(verify) = settings.verify {
-                let sql = "UPDATE user SET verify = ?2 WHERE id = ?1 AND verify <> ?2";
-                if db.execute(sql, (user, verify.to_string()))? == 1 {
-                    changes.push(format!("verify is {verify}"));
-                }
-            }
-            // A new address must be verified anew.
-            let addresses = [
-                (
-                    "email",
-                    &settings.email,
-                    "UPDATE user SET email = ?2, email_verified = 0 WHERE id = ?1 AND email IS NOT ?2",
-                ),
-                (
-                    "phone",
-                    &settings.phone,
-                    "UPDATE user SET phone = ?2, phone_verified = 0 WHERE id = ?1 AND phone IS NOT ?2",
-                ),
-            ];
-            for (what, address, sql) in addresses {
-                let Some(address) = address else { continue };
-                if db.execute(sql, (user, address))? == 1 {
-                    changes.push(match address {
-                        Some(address) => format!("{what} is {address}, not verified yet"),
-                        None => format!("{what} is removed"),
-                    });
-                }
-            }
-            for change in &changes {
-                let event =
-                    Event { kind: EventKind::UserChanged, user: Some(account), detail: Some(change.clone()) };
-                events::record(db, &event, origin, now)?;
-            }
-            Ok(changes)
-        })
-    }
-
-    /// Marks the address of `account` verified, if it is still `address`. Answers whether it was.
-    pub fn verify_address(
-        &self,
-        account: &Account,
-        which: AddressKind,
-        address: &str,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let (what, sql) = match which {
-            AddressKind::Email => {
-                ("email", "UPDATE user SET email_verified = 1 WHERE id = ?1 AND email = ?2")
-            }
-            AddressKind::Phone => {
-                ("phone", "UPDATE user SET phone_verified = 1 WHERE id = ?1 AND phone = ?2")
-            }
-        };
-        self.write(|db| {
-            let Some(user) = find(db, account)? else { return Ok(false) };
-            if db.execute(sql, (user.id, address))? == 0 {
-                return Ok(false);
-            }
-            let detail = Some(format!("{what} is verified"));
-            events::record(
-                db,
-                &Event { kind: EventKind::UserChanged, user: Some(account), detail },
-                origin,
-                now,
-            )?;
             Ok(true)
         })
     }
@@ -288,30 +140,31 @@ impl Store {
         })
     }
 
-    /// Removes every method of `account` and opens its lock, for somebody who lost them all. If there were any, a
-    /// second factor is required from now on. Answers whether there was anything to remove.
+    /// Removes every method of `account` and opens its lock, for somebody who lost them all: addresses must be verified
+    /// anew. If there were any, a second factor is required from now on. Answers whether there was anything to remove.
     pub fn reset(&self, account: &Account, origin: &Origin, now: Timestamp) -> Result<bool, StoreError> {
         self.write(|db| {
             let Some(user) = find(db, account)? else { return Ok(false) };
-            let mut gone = 0;
-            for table in ["app", "backup_set", "pending_app"] {
-                gone += db.execute(&format!("DELETE FROM {table} WHERE user = ?1"), [user.id])?;
-            }
-            if gone == 0 && user.throttle.failures() == 0 {
+            let has_any = has_anything(db, user.id)?;
+            if !has_any && user.throttle.failures() == 0 {
                 return Ok(false);
             }
-            if gone > 0 {
+            // While the addresses are still the user's, so that it is told there.
+            let event = Event { kind: EventKind::Reset, user: Some(account), detail: None };
+            events::record(db, &event, origin, now)?;
+            if has_any {
+                for table in ["app", "backup_set", "pending_app"] {
+                    db.execute(&format!("DELETE FROM {table} WHERE user = ?1"), [user.id])?;
+                }
+                // The addresses stay on file: nobody has to type them again.
+                let sql =
+                    "UPDATE user SET email_verified = 0, phone_verified = 0, preferred = NULL WHERE id = ?1";
+                db.execute(sql, [user.id])?;
                 // Whoever had a second factor must set one up again, and not get by without.
                 db.execute("UPDATE user SET required = 1, verify = 'new-device' WHERE id = ?1", [user.id])?;
             }
             save_throttle(db, user.id, user.throttle.forgive_all())?;
             next_generation(db, user.id)?;
-            events::record(
-                db,
-                &Event { kind: EventKind::Reset, user: Some(account), detail: None },
-                origin,
-                now,
-            )?;
             Ok(true)
         })
     }
@@ -324,15 +177,14 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.write(|db| {
-            let sql = "DELETE FROM user WHERE name = ?1 AND uid = ?2";
-            if db.execute(sql, (&account.name, account.uid))? == 0 {
-                return Ok(false);
-            }
+            let Some(user) = find(db, account)? else { return Ok(false) };
+            // While the addresses are still known, so that it is told there.
+            let event = Event { kind: EventKind::UserRemoved, user: Some(account), detail: None };
+            events::record(db, &event, origin, now)?;
+            db.execute("DELETE FROM user WHERE id = ?1", [user.id])?;
             // Nobody inherits an exemption with a name and a number that are given out again.
             self.forget_rules();
             db.execute("DELETE FROM exemption WHERE name = ?1 AND uid = ?2", (&account.name, account.uid))?;
-            let event = Event { kind: EventKind::UserRemoved, user: Some(account), detail: None };
-            events::record(db, &event, origin, now)?;
             Ok(true)
         })
     }
@@ -348,6 +200,7 @@ pub(crate) struct StoredUser {
     passed_event: i64,
     email: Option<Contact>,
     phone: Option<Contact>,
+    preferred: Option<Method>,
 }
 
 impl StoredUser {
@@ -355,14 +208,29 @@ impl StoredUser {
         Generation(Some((self.id, self.generation)))
     }
 
-    /// The user in the first twelve columns, as [`find`] selects them.
-    fn of(row: &Row<'_>) -> Result<Self, StoreError> {
+    /// The address of this kind.
+    pub(crate) const fn contact(&self, which: AddressKind) -> Option<&Contact> {
+        match which {
+            AddressKind::Email => self.email.as_ref(),
+            AddressKind::Phone => self.phone.as_ref(),
+        }
+    }
+
+    /// The address of this kind, if it is verified: if it is a method.
+    pub(crate) fn verified(&self, which: AddressKind) -> Option<&str> {
+        self.contact(which).filter(|contact| contact.verified).map(|contact| contact.address.as_str())
+    }
+
+    /// The user in the first thirteen columns, as [`find`] selects them.
+    pub(crate) fn of(row: &Row<'_>) -> Result<Self, StoreError> {
         let verify = row.get::<_, String>(2)?.parse();
+        let preferred = row.get::<_, Option<String>>(12)?.map(|name| name.parse()).transpose();
+        let broken =
+            |bad: &dyn fmt::Display| StoreError::Damaged(format!("a user's setting is broken: {bad}"));
         Ok(Self {
             id: row.get(0)?,
             required: row.get(1)?,
-            verify: verify
-                .map_err(|bad| StoreError::Damaged(format!("a user's setting is broken: {bad}")))?,
+            verify: verify.map_err(|bad| broken(&bad))?,
             throttle: Throttle {
                 counted: row.get(3)?,
                 forgiven: row.get(4)?,
@@ -372,6 +240,7 @@ impl StoredUser {
             passed_event: row.get(7)?,
             email: contact(row, 8)?,
             phone: contact(row, 10)?,
+            preferred: preferred.map_err(|bad| broken(&bad))?,
         })
     }
 }
@@ -379,7 +248,7 @@ impl StoredUser {
 pub(crate) fn find(db: &Transaction<'_>, account: &Account) -> Result<Option<StoredUser>, StoreError> {
     let mut statement = db.prepare_cached(
         "SELECT id, required, verify, counted, forgiven, locked_until, generation, passed_event,
-                email, email_verified, phone, phone_verified
+                email, email_verified, phone, phone_verified, preferred
          FROM user WHERE name = ?1 AND uid = ?2",
     )?;
     let mut rows = statement.query((&account.name, account.uid))?;
@@ -446,6 +315,7 @@ fn load(
     account: &Account,
 ) -> Result<User, StoreError> {
     Ok(User {
+        preferred: stored.preferred,
         required: stored.required,
         verify: stored.verify,
         email: stored.email.clone(),
@@ -482,11 +352,23 @@ fn missed(
     Ok(Some(Missed { count, last_at, last_from }))
 }
 
+/// Whether there is anything that [`Store::reset`] removes.
+fn has_anything(db: &Transaction<'_>, user: i64) -> Result<bool, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT email_verified OR phone_verified OR EXISTS (SELECT 1 FROM app WHERE app.user = user.id)
+                OR EXISTS (SELECT 1 FROM backup_set WHERE backup_set.user = user.id)
+                OR EXISTS (SELECT 1 FROM pending_app WHERE pending_app.user = user.id)
+         FROM user WHERE id = ?1",
+    )?;
+    Ok(statement.query_one([user], |row| row.get(0))?)
+}
+
 fn has_namesake(db: &Transaction<'_>, account: &Account) -> Result<bool, StoreError> {
     let mut statement = db.prepare_cached(
         "SELECT EXISTS (
              SELECT 1 FROM user WHERE (name = ?1 OR uid = ?2)
-             AND (required OR EXISTS (SELECT 1 FROM app WHERE app.user = user.id))
+             AND (required OR email_verified OR phone_verified
+                  OR EXISTS (SELECT 1 FROM app WHERE app.user = user.id))
          )",
     )?;
     Ok(statement.query_one((&account.name, account.uid), |row| row.get(0))?)
@@ -535,50 +417,5 @@ mod tests {
         assert!(store.remove_user(&alice(), &origin(), bench.now).unwrap());
         assert!(!store.remove_user(&alice(), &origin(), bench.now).unwrap());
         assert!(!store.knows(&alice()).unwrap());
-    }
-
-    #[test]
-    fn users_are_listed_by_name() {
-        let bench = Bench::new();
-        let store = bench.create();
-        for name in ["carol", "alice", "bob"] {
-            bench.enrol(&store, &Account { name: name.into(), uid: 1000 }, "phone");
-        }
-        let mut names = Vec::new();
-        store
-            .users(|user| {
-                assert_eq!((user.apps, user.summary.has_method, user.passed_at), (1, true, None));
-                names.push(user.account.name);
-                names.len() < 2
-            })
-            .unwrap();
-        assert_eq!(names, ["alice", "bob"]);
-    }
-
-    #[test]
-    fn what_a_user_sets_is_kept_and_a_new_address_is_not_verified() {
-        let bench = Bench::new();
-        let store = bench.create();
-        let settings = Settings {
-            verify: Some(Verify::Always),
-            email: Some(Some("alice@example.org".into())),
-            phone: Some(Some("+4930123456".into())),
-        };
-        let set = |settings: &Settings| store.set_user(&alice(), settings, &origin(), bench.now).unwrap();
-        assert_eq!(set(&settings).len(), 3);
-        assert_eq!(set(&settings), Vec::<String>::new());
-        let user = store.situation(&alice()).unwrap().user;
-        let unverified = |address: &str| Some(Contact { address: address.into(), verified: false });
-        assert_eq!(user.verify, Verify::Always);
-        assert_eq!((user.email, user.phone), (unverified("alice@example.org"), unverified("+4930123456")));
-        let verify = |address| {
-            store.verify_address(&alice(), AddressKind::Email, address, &origin(), bench.now).unwrap()
-        };
-        assert!(!verify("mallory@example.org") && verify("alice@example.org"));
-        assert!(store.situation(&alice()).unwrap().user.email.unwrap().verified);
-        set(&Settings { email: Some(Some("new@example.org".into())), ..Settings::default() });
-        assert!(!store.situation(&alice()).unwrap().user.email.unwrap().verified);
-        assert_eq!(set(&Settings { phone: Some(None), ..Settings::default() }), ["phone is removed"]);
-        assert_eq!(store.situation(&alice()).unwrap().user.phone, None);
     }
 }

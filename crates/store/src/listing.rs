@@ -1,0 +1,104 @@
+//! All users, one after the other.
+
+use twofa_core::user::{Enrolled, Summary};
+use twofa_core::{Account, Timestamp};
+
+use crate::addresses::AddressKind;
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::users::StoredUser;
+
+/// A user in a listing, without keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRow {
+    /// Who.
+    pub account: Account,
+    /// What a status depends on.
+    pub summary: Summary,
+    /// How many apps are enrolled.
+    pub apps: u32,
+    /// Backup codes not used yet.
+    pub backup_codes: u32,
+    /// When a code was right for the last time.
+    pub passed_at: Option<Timestamp>,
+}
+
+impl Store {
+    /// Gives every user to `each`, by name, until it answers `false`.
+    pub fn users(&self, mut each: impl FnMut(UserRow) -> bool) -> Result<(), StoreError> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT id, required, verify, counted, forgiven, locked_until, generation, passed_event,
+                        email, email_verified, phone, phone_verified, preferred, name, uid, passed_at,
+                        (SELECT count(*) FROM app WHERE app.user = user.id),
+                        (SELECT count(*) FROM backup_code WHERE backup_code.user = user.id)
+                 FROM user ORDER BY name, uid",
+            )?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let stored = StoredUser::of(row)?;
+                let apps = row.get(16)?;
+                let user = UserRow {
+                    account: Account { name: row.get(13)?, uid: row.get(14)? },
+                    summary: Summary {
+                        required: stored.required,
+                        verify: stored.verify,
+                        enrolled: Enrolled {
+                            app: apps > 0,
+                            email: stored.verified(AddressKind::Email).is_some(),
+                            sms: stored.verified(AddressKind::Phone).is_some(),
+                        },
+                        throttle: stored.throttle,
+                    },
+                    apps,
+                    backup_codes: row.get(17)?,
+                    passed_at: row.get::<_, Option<i64>>(15)?.map(Timestamp::from_unix),
+                };
+                if !each(user) {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Bench, bob};
+
+    #[test]
+    fn users_are_listed_by_name() {
+        let bench = Bench::new();
+        let store = bench.create();
+        for name in ["carol", "alice", "bob"] {
+            bench.enrol(&store, &Account { name: name.into(), uid: 1000 }, "phone");
+        }
+        let mut names = Vec::new();
+        store
+            .users(|user| {
+                assert_eq!((user.apps, user.summary.enrolled.app, user.passed_at), (1, true, None));
+                names.push(user.account.name);
+                names.len() < 2
+            })
+            .unwrap();
+        assert_eq!(names, ["alice", "bob"]);
+    }
+
+    #[test]
+    fn a_verified_address_is_listed_as_a_method() {
+        let bench = Bench::new();
+        let store = bench.create();
+        bench.verify(&store, &bob(), AddressKind::Phone, "+4930123456");
+        let mut rows = Vec::new();
+        let each = |user| {
+            rows.push(user);
+            true
+        };
+        store.users(each).unwrap();
+        let [user] = rows.as_slice() else { panic!("{rows:?}") };
+        assert_eq!(user.summary.enrolled, Enrolled { sms: true, ..Enrolled::default() });
+        assert_eq!((&user.account, user.apps, user.backup_codes), (&bob(), 0, 0));
+    }
+}

@@ -1,0 +1,188 @@
+//! What people set for themselves, or an administrator for them.
+
+use twofa_core::user::Verify;
+use twofa_core::{Account, Method, Timestamp};
+
+use crate::addresses::{AddressKind, NewAddress, Standing};
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::events::{self, Event, EventKind, Origin};
+use crate::users::find_or_add;
+
+/// What somebody sets for themselves, or an administrator for them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// When to ask.
+    pub verify: Option<Verify>,
+    /// The e-mail address; `Some(None)` removes it. Unverified until a code sent there comes back.
+    pub email: Option<Option<String>>,
+    /// The phone number, likewise.
+    pub phone: Option<Option<String>>,
+    /// The method a login begins with; `Some(None)`: no matter which.
+    pub preferred: Option<Option<Method>>,
+    /// An administrator vouches for the addresses that are given here: they are verified without a code.
+    pub vouched: bool,
+}
+
+impl Store {
+    /// Sets what `settings` holds, all of it in one go, and says what changed in words.
+    pub fn set_user(
+        &self,
+        account: &Account,
+        settings: &Settings,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Vec<String>, StoreError> {
+        if settings.preferred == Some(Some(Method::Backup)) {
+            return Err(StoreError::NotPreferable);
+        }
+        let standing = if settings.vouched { Standing::Vouched } else { Standing::Unverified };
+        let given = [(AddressKind::Email, &settings.email), (AddressKind::Phone, &settings.phone)];
+        let addresses: Vec<_> = given
+            .into_iter()
+            .filter_map(|(which, address)| {
+                let address = address.as_ref()?.as_deref();
+                Some(NewAddress { which, address, standing })
+            })
+            .collect();
+        self.write(|db| {
+            let user = find_or_add(db, account)?;
+            // A first method sets some of the rest; what is asked for has the last word.
+            let mut changes = self.apply(db, account, &addresses, origin, now)?;
+            let mut others = Vec::new();
+            if let Some(verify) = settings.verify {
+                let sql = "UPDATE user SET verify = ?2 WHERE id = ?1 AND verify <> ?2";
+                if db.execute(sql, (user, verify.to_string()))? == 1 {
+                    others.push(format!("verify is {verify}"));
+                }
+            }
+            if let Some(preferred) = settings.preferred {
+                let sql = "UPDATE user SET preferred = ?2 WHERE id = ?1 AND preferred IS NOT ?2";
+                if db.execute(sql, (user, preferred.map(Method::name)))? == 1 {
+                    others.push(match preferred {
+                        Some(method) => format!("logins begin with {}", method.name()),
+                        None => "logins begin with no method in particular".to_owned(),
+                    });
+                }
+            }
+            for change in &others {
+                let event =
+                    Event { kind: EventKind::UserChanged, user: Some(account), detail: Some(change.clone()) };
+                events::record(db, &event, origin, now)?;
+            }
+            changes.append(&mut others);
+            Ok(changes)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Bench, alice, origin};
+    use twofa_core::user::Contact;
+
+    fn contact(address: &str, verified: bool) -> Contact {
+        Contact { address: address.into(), verified }
+    }
+
+    fn email(address: &str) -> Settings {
+        Settings { email: Some(Some(address.into())), ..Settings::default() }
+    }
+
+    #[test]
+    fn what_a_user_sets_is_kept_and_a_new_address_is_not_verified() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let settings = Settings {
+            verify: Some(Verify::Always),
+            email: Some(Some("alice@example.org".into())),
+            phone: Some(Some("+4930123456".into())),
+            preferred: Some(Some(Method::Sms)),
+            vouched: false,
+        };
+        let set = |settings: &Settings| store.set_user(&alice(), settings, &origin(), bench.now).unwrap();
+        assert_eq!(set(&settings).len(), 4);
+        assert_eq!(set(&settings), Vec::<String>::new());
+        let user = store.situation(&alice()).unwrap().user;
+        assert_eq!((user.verify, user.preferred), (Verify::Always, Some(Method::Sms)));
+        assert_eq!(
+            (user.email, user.phone),
+            (Some(contact("alice@example.org", false)), Some(contact("+4930123456", false)))
+        );
+        let none = Settings { phone: Some(None), preferred: Some(None), ..Settings::default() };
+        assert_eq!(set(&none), ["phone is removed", "logins begin with no method in particular"]);
+        let user = store.situation(&alice()).unwrap().user;
+        assert_eq!((user.phone, user.preferred), (None, None));
+    }
+
+    #[test]
+    fn an_address_that_is_verified_stays_so_when_it_is_given_again() {
+        let bench = Bench::new();
+        let store = bench.create();
+        bench.verify(&store, &alice(), AddressKind::Email, "alice@example.org");
+        let before = Bench::generation(&store, &alice());
+        let changes = store.set_user(&alice(), &email("alice@example.org"), &origin(), bench.now).unwrap();
+        assert!(changes.is_empty() && Bench::generation(&store, &alice()) == before);
+        assert_eq!(store.situation(&alice()).unwrap().user.email, Some(contact("alice@example.org", true)));
+    }
+
+    #[test]
+    fn a_new_address_over_a_verified_one_takes_the_method_away() {
+        let bench = Bench::new();
+        let store = bench.create();
+        bench.verify(&store, &alice(), AddressKind::Email, "alice@example.org");
+        let before = Bench::generation(&store, &alice());
+        store.set_user(&alice(), &email("new@example.org"), &origin(), bench.now).unwrap();
+        let user = store.situation(&alice()).unwrap().user;
+        assert_eq!((user.email, user.preferred), (Some(contact("new@example.org", false)), None));
+        assert_ne!(Bench::generation(&store, &alice()), before);
+        assert_eq!(bench.told(&store), ["alice@example.org: The e-mail address for codes was removed."]);
+        // One that is no method changes none.
+        let before = Bench::generation(&store, &alice());
+        store.set_user(&alice(), &email("newer@example.org"), &origin(), bench.now).unwrap();
+        assert_eq!(Bench::generation(&store, &alice()), before);
+    }
+
+    #[test]
+    fn an_address_somebody_vouches_for_is_a_method_at_once() {
+        let bench = Bench::new();
+        let store = bench.create();
+        store.set_user(&alice(), &email("alice@example.org"), &origin(), bench.now).unwrap();
+        let before = Bench::generation(&store, &alice());
+        let vouched = Settings { vouched: true, ..email("alice@example.org") };
+        let changes = store.set_user(&alice(), &vouched, &origin(), bench.now).unwrap();
+        assert_eq!(changes, ["email is alice@example.org, vouched for"]);
+        let user = store.situation(&alice()).unwrap().user;
+        assert_eq!(
+            (user.email, user.preferred),
+            (Some(contact("alice@example.org", true)), Some(Method::Email))
+        );
+        assert_ne!(Bench::generation(&store, &alice()), before);
+        assert!(store.set_user(&alice(), &vouched, &origin(), bench.now).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_asked_for_beside_a_first_method_has_the_last_word() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let settings = Settings {
+            verify: Some(Verify::Never),
+            preferred: Some(Some(Method::App)),
+            vouched: true,
+            ..email("alice@example.org")
+        };
+        store.set_user(&alice(), &settings, &origin(), bench.now).unwrap();
+        let user = store.situation(&alice()).unwrap().user;
+        assert_eq!((user.verify, user.preferred), (Verify::Never, Some(Method::App)));
+    }
+
+    #[test]
+    fn a_login_cannot_begin_with_backup_codes() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let backup = Settings { preferred: Some(Some(Method::Backup)), ..email("alice@example.org") };
+        let refused = store.set_user(&alice(), &backup, &origin(), bench.now);
+        assert!(matches!(refused, Err(StoreError::NotPreferable)) && !store.knows(&alice()).unwrap());
+    }
+}
