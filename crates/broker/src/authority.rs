@@ -73,6 +73,7 @@ impl Peer {
             Request::Login(_) | Request::Account(_) => Act::Login,
             Request::Status { .. } => Act::Look,
             Request::EnrolApp { .. }
+            | Request::EnrolAddress { .. }
             | Request::Remove { .. }
             | Request::Set { .. }
             | Request::NewBackupCodes { .. } => Act::Change,
@@ -95,8 +96,16 @@ mod tests {
             Request::Account(Login { user: user(), ..Login::default() }),
             Request::Status { user: user() },
             Request::EnrolApp { user: user(), app },
+            Request::EnrolAddress { user: user(), method: "email".into(), address: None },
             Request::Remove { user: user(), method: "phone".into() },
-            Request::Set { user: user(), verify: Some("never".into()), email: None, phone: None },
+            Request::Set {
+                user: user(),
+                verify: Some("never".into()),
+                email: None,
+                phone: None,
+                prefer: None,
+                vouched: false,
+            },
             Request::NewBackupCodes { user: user() },
         ]
     }
@@ -114,7 +123,10 @@ mod tests {
         use Permission::{AfterCode, Granted};
         let alice = Account { name: "alice".into(), uid: 1000 };
         let permissions: Vec<_> = requests().iter().map(|r| Peer { uid: 1000 }.may(r, &alice)).collect();
-        assert_eq!(permissions, [Granted, Granted, Granted, AfterCode, AfterCode, AfterCode, AfterCode]);
+        assert_eq!(
+            permissions,
+            [Granted, Granted, Granted, AfterCode, AfterCode, AfterCode, AfterCode, AfterCode]
+        );
     }
 
     #[test]

@@ -4,29 +4,37 @@
 //! locked while the person types.
 
 use twofa_core::backup::HashError;
+use twofa_core::sent::Comparison;
 use twofa_core::user::EnrolledApp;
 use twofa_core::{Account, Answer, BackupCode, Lock, Method, Movement, Timestamp, User, Verification};
 use twofa_proto::Prompt;
-use twofa_store::{Attempt, Counted, Event, EventKind, Origin, Store, StoreError, Use};
+use twofa_store::{Attempt, Counted, Event, EventKind, Origin, StoreError, Use};
 
+use crate::choice::{Begun, Choice, Sent};
 use crate::dialogue::{Dialogue, Gone};
 use crate::person::{Person, PersonError};
+use crate::services::Services;
 use crate::words;
 
 /// How many wrong answers a conversation takes.
 const TRIES: u32 = 3;
+/// How often somebody may ask for help, another code or another method instead. sshd 9.4 to 10.2 drop a login after 32
+/// messages.
+const WISHES: u32 = 8;
 
 /// A challenge that is about to be made.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Challenge<'a> {
-    /// Where attempts are counted.
-    pub store: &'a Store,
+    /// Store, courier, clock.
+    pub services: Services<'a>,
     /// Whose code is asked for.
     pub account: &'a Account,
     /// From where.
     pub origin: &'a Origin,
-    /// What the clock says, each time it matters.
-    pub clock: fn() -> Timestamp,
+    /// What was known of the person when it began.
+    pub person: &'a Person,
+    /// What it is for, as a message with a code says it.
+    pub purpose: &'a str,
 }
 
 /// How a challenge ended.
@@ -51,6 +59,11 @@ pub enum Outcome {
     },
     /// The account is locked.
     Locked(Lock),
+    /// No code could be sent, and there is no other way.
+    Unreachable {
+        /// For the person.
+        text: String,
+    },
     /// The terminal had nothing to say.
     NoAnswer,
 }
@@ -89,27 +102,44 @@ struct Ahead {
     count: u64,
 }
 
+/// What one conversation knows between two prompts.
+#[derive(Default)]
+struct Memory {
+    sent: Option<Sent>,
+    ahead: Option<Ahead>,
+}
+
 impl Challenge<'_> {
-    /// Asks with `first`, up to [`TRIES`] times.
-    pub fn ask(
-        &self,
-        application: &str,
-        first: String,
-        dialogue: &mut dyn Dialogue,
-    ) -> Result<Outcome, ChallengeError> {
-        let mut text = first;
-        let mut tries = TRIES;
-        let mut ahead = None;
+    /// Asks, up to [`TRIES`] times; `intro` stands before the first question. Whatever code comes is judged by every
+    /// method; a code is sent first where the person's first method is one that sends.
+    pub fn ask(&self, intro: &str, dialogue: &mut dyn Dialogue) -> Result<Outcome, ChallengeError> {
+        let mut choice = Choice::of(self);
+        let mut memory = Memory::default();
+        let mut text = match choice.begin(&mut memory.sent)? {
+            Begun::Asking(question) => format!("{intro}{question}"),
+            Begun::NoWay(text) => return Ok(Outcome::Unreachable { text }),
+        };
+        let (mut tries, mut wishes) = (TRIES, WISHES);
         loop {
             let Some(typed) = dialogue.ask(text)? else { return Ok(Outcome::NoAnswer) };
+            let wish = choice.read(typed.expose());
             let answer = Answer::read(typed.expose());
             drop(typed);
+            if let Some(wish) = wish {
+                wishes -= 1;
+                if wishes == 0 {
+                    return Ok(Outcome::TriesUsedUp { why: "a wish instead of a code".to_owned() });
+                }
+                text = choice.grant(wish, &mut memory.sent)?;
+                continue;
+            }
             let (why, hint) = match answer {
                 Answer::Empty => return Ok(Outcome::NoAnswer),
-                Answer::Help => ("only help was asked for".to_owned(), words::HELP),
                 // Not counted against the account: it was no guess. But it does use up a try.
-                Answer::NotACode => ("what was typed cannot be a code".to_owned(), words::NOT_A_CODE),
-                Answer::Code(_) | Answer::Backup(_) => match self.judge(&answer, &mut ahead)? {
+                Answer::NotACode | Answer::Help | Answer::Resend | Answer::OtherMethod => {
+                    ("what was typed cannot be a code".to_owned(), words::NOT_A_CODE)
+                }
+                Answer::Code(_) | Answer::Backup(_) => match self.judge(&answer, &mut memory)? {
                     Judgement::Right { method, backup_codes_left } => {
                         return Ok(Outcome::Passed { method, backup_codes_left });
                     }
@@ -121,12 +151,12 @@ impl Challenge<'_> {
             if tries == 0 {
                 return Ok(Outcome::TriesUsedUp { why });
             }
-            text = words::again(&format!("{hint} ({})", words::tries_left(tries)), application);
+            text = choice.again(&format!("{hint} ({})", words::tries_left(tries)));
         }
     }
 
     /// Asks once for password and code together, as clients with a single prompt need it. The code has
-    /// `digits`.
+    /// `digits`. No code is sent: whoever asks has not shown a password yet.
     pub fn ask_behind_password(
         &self,
         digits: u8,
@@ -142,10 +172,10 @@ impl Challenge<'_> {
         drop(typed);
         match answer {
             Answer::Empty => Ok(Outcome::NoAnswer),
-            Answer::Help | Answer::NotACode => {
+            Answer::Help | Answer::Resend | Answer::OtherMethod | Answer::NotACode => {
                 Ok(Outcome::Wrong { why: "there was no code behind the password".to_owned() })
             }
-            Answer::Code(_) | Answer::Backup(_) => Ok(match self.judge(&answer, &mut None)? {
+            Answer::Code(_) | Answer::Backup(_) => Ok(match self.judge(&answer, &mut Memory::default())? {
                 Judgement::Right { method, backup_codes_left } => {
                     Outcome::Passed { method, backup_codes_left }
                 }
@@ -156,9 +186,9 @@ impl Challenge<'_> {
     }
 
     /// Counts, verifies, marks used.
-    fn judge(&self, answer: &Answer, ahead: &mut Option<Ahead>) -> Result<Judgement, ChallengeError> {
-        let now = (self.clock)();
-        let (attempt, situation) = match self.store.count_attempt(self.account, self.origin, now)? {
+    fn judge(&self, answer: &Answer, memory: &mut Memory) -> Result<Judgement, ChallengeError> {
+        let now = self.services.now();
+        let (attempt, situation) = match self.services.store.count_attempt(self.account, self.origin, now)? {
             Counted::Attempt(attempt, situation) => (attempt, situation),
             Counted::Locked(lock) => return Ok(Judgement::Locked(lock)),
             Counted::Unknown => {
@@ -167,11 +197,52 @@ impl Challenge<'_> {
         };
         let person = Person::in_situation(*situation, self.account)?;
         match answer {
-            Answer::Code(code) => self.judge_app_code(attempt, &person, code, ahead, now),
+            Answer::Code(code) => {
+                let comparison = memory.sent.as_ref().map(|sent| sent.code.compare(code, now));
+                match (&memory.sent, comparison) {
+                    (Some(sent), Some(Comparison::Same)) => {
+                        let judgement = self.judge_sent_code(attempt, &person, sent, now)?;
+                        // Good once, whatever became of it.
+                        memory.sent = None;
+                        Ok(judgement)
+                    }
+                    (Some(_), Some(Comparison::Expired)) => {
+                        self.wrong("a code that was sent too long ago".to_owned(), EXPIRED_CODE, now)
+                    }
+                    _ => self.judge_app_code(attempt, &person, code, &mut memory.ahead, now),
+                }
+            }
             Answer::Backup(code) => self.judge_backup_code(attempt, &person, code, now),
-            Answer::Empty | Answer::Help | Answer::NotACode => {
+            Answer::Empty | Answer::Help | Answer::Resend | Answer::OtherMethod | Answer::NotACode => {
                 self.wrong("nothing to verify".to_owned(), WRONG_CODE, now)
             }
+        }
+    }
+
+    /// The code that was sent is right. It passes if the address is still the person's and still allowed.
+    fn judge_sent_code(
+        &self,
+        attempt: Attempt,
+        person: &Person,
+        sent: &Sent,
+        now: Timestamp,
+    ) -> Result<Judgement, ChallengeError> {
+        let method = sent.method();
+        let is_allowed = person.policy.methods.allows(method)
+            || sent.is_fallback && person.policy.sms_falls_back_to_email && person.policy.methods.sms;
+        if !is_allowed {
+            return self.wrong(
+                "a code by a method that was taken away meanwhile".to_owned(),
+                WRONG_CODE,
+                now,
+            );
+        }
+        match self.services.store.use_sent_code(attempt, sent.which, &sent.address, now)? {
+            Use::First => {
+                let backup_codes_left = person.situation.user.backup_codes_left();
+                Ok(Judgement::Right { method, backup_codes_left })
+            }
+            Use::Already => self.wrong("the address was changed meanwhile".to_owned(), WRONG_CODE, now),
         }
     }
 
@@ -187,7 +258,7 @@ impl Challenge<'_> {
         let Some(digest) = set.map(|set| set.find(code)).transpose()?.flatten() else {
             return self.wrong("no backup code, or one that was used".to_owned(), WRONG_BACKUP_CODE, now);
         };
-        match self.store.use_backup_code(attempt, &digest, now)? {
+        match self.services.store.use_backup_code(attempt, &digest, now)? {
             Use::First => {
                 let backup_codes_left = user.backup_codes_left().saturating_sub(1);
                 Ok(Judgement::Right { method: Method::Backup, backup_codes_left })
@@ -216,7 +287,7 @@ impl Challenge<'_> {
             };
             match verification {
                 Verification::Accepted { count } => {
-                    return match self.store.use_app_code(attempt, enrolled, count, now)? {
+                    return match self.services.store.use_app_code(attempt, enrolled, count, now)? {
                         Use::First => Ok(Judgement::Right {
                             method: Method::App,
                             backup_codes_left: user.backup_codes_left(),
@@ -268,11 +339,12 @@ impl Challenge<'_> {
 
     fn wrong(&self, why: String, hint: &'static str, now: Timestamp) -> Result<Judgement, ChallengeError> {
         let event = Event { kind: EventKind::Refused, user: Some(self.account), detail: Some(why.clone()) };
-        self.store.record(&event, self.origin, now)?;
+        self.services.store.record(&event, self.origin, now)?;
         Ok(Judgement::Wrong { why, hint })
     }
 }
 
+const EXPIRED_CODE: &str = "That code has expired: type r for a new one.";
 const WRONG_CODE: &str = "Wrong code.";
 const WRONG_BACKUP_CODE: &str = "That is none of your unused backup codes.";
 const USED_CODE: &str = "That code was used already: wait for the next one.";

@@ -1,50 +1,58 @@
 //! One conversation, from its request to its end.
 
 use std::io::{Read, Write};
+use std::sync::Arc;
 
 use twofa_core::Timestamp;
-use twofa_delivery::Courier;
+use twofa_delivery::{Courier, Places};
 use twofa_proto::codec::CodecError;
 use twofa_proto::{BrokerEnd, ChannelError, Done, Failure, FromBroker, Prompt, Request, Secret};
 use twofa_store::{Location, Store, StoreError};
 
 use crate::authority::Peer;
 use crate::dialogue::{Dialogue, Gone};
+use crate::providers::StoredProviders;
+use crate::services::Services;
 use crate::{clock, login, manage, words};
 
 /// What every conversation needs.
 #[derive(Debug)]
 pub struct Broker {
-    store: Store,
+    store: Arc<Store>,
     clock: fn() -> Timestamp,
-    /// Who carries codes to addresses. Nobody yet: the providers will be set up here.
-    courier: Option<Box<dyn Courier>>,
+    courier: Box<dyn Courier>,
 }
 
 impl Broker {
     /// A broker over the store at `location`, which must exist.
     pub fn open(location: Location) -> Result<Self, StoreError> {
-        Ok(Self { store: Store::open(location)?, clock: clock::now, courier: None })
+        let store = Arc::new(Store::open(location)?);
+        let courier = Box::new(StoredProviders::new(store.clone(), Places::default()));
+        Ok(Self { store, clock: clock::now, courier })
     }
 
     /// The store, for administrators' business that is no conversation.
-    pub const fn store(&self) -> &Store {
+    pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What every conversation works with.
+    pub fn services(&self) -> Services<'_> {
+        Services { store: &self.store, courier: &*self.courier, clock: self.clock }
     }
 
     /// Serves one request of `peer` over `dialogue`.
     pub fn serve(&self, peer: Peer, request: &Request, dialogue: &mut dyn Dialogue) -> Done {
         match request {
             Request::Login(asked) | Request::Account(asked) => {
-                login::serve(&self.store, self.clock, peer, request, asked, dialogue)
+                login::serve(self.services(), peer, request, asked, dialogue)
             }
             Request::Status { .. }
             | Request::EnrolApp { .. }
+            | Request::EnrolAddress { .. }
             | Request::Remove { .. }
             | Request::Set { .. }
-            | Request::NewBackupCodes { .. } => {
-                manage::serve(&self.store, self.courier.as_deref(), self.clock, peer, request, dialogue)
-            }
+            | Request::NewBackupCodes { .. } => manage::serve(self.services(), peer, request, dialogue),
         }
     }
 }

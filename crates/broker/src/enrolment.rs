@@ -2,15 +2,22 @@
 
 use twofa_core::app::{Algorithm, App, Movement, Parameters};
 use twofa_core::backup::{self, BackupCode, BackupSet, HashError};
-use twofa_core::{Account, Answer, Key, Policy, Timestamp, Verification};
-use twofa_store::{Generation, NewApp, Origin, Situation, Store, StoreError};
+use twofa_core::user::masked;
+use twofa_core::{Account, Answer, Key, Lock, Method, Policy, Verification as Check};
+use twofa_delivery::Channel;
+use twofa_store::{AddressKind, Generation, NewApp, Origin, Situation, StoreError};
 use zeroize::Zeroizing;
 
 use crate::dialogue::{Dialogue, Gone};
-use crate::{qr, words};
+use crate::sending::Sending;
+use crate::services::Services;
+use crate::verification::{Verification, Verified};
+use crate::{addresses, qr, words};
 
 /// How often the first code of a new app, or the proof that backup codes were saved, may be mistyped.
 const CONFIRMATIONS: u32 = 5;
+/// How often somebody may choose what to set up.
+const CHOICES: u32 = 3;
 /// What an app is called whose owner said nothing.
 const LABEL: &str = "app";
 
@@ -29,6 +36,15 @@ pub enum EnrolmentError {
     /// A key could not be made.
     #[error("{0}")]
     Key(#[from] twofa_core::key::BadKey),
+    /// No method that is allowed can be set up: nobody carries codes.
+    #[error("no method that is allowed can be set up here")]
+    NoMethod,
+    /// A code could not be sent; says why, to the person.
+    #[error("{0}")]
+    NotSent(String),
+    /// Too many wrong codes.
+    #[error("too many wrong codes")]
+    Locked(Lock),
     /// The terminal went away.
     #[error(transparent)]
     Gone(#[from] Gone),
@@ -41,12 +57,10 @@ impl From<getrandom::Error> for EnrolmentError {
 }
 
 /// An enrolment that is allowed.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Enrolment<'a> {
-    /// Where it will be kept.
-    pub store: &'a Store,
-    /// What the clock says, each time it matters.
-    pub clock: fn() -> Timestamp,
+    /// Store, courier, clock.
+    pub services: Services<'a>,
     /// Whose it is.
     pub account: &'a Account,
     /// By whose hand.
@@ -55,20 +69,94 @@ pub struct Enrolment<'a> {
     pub policy: &'a Policy,
 }
 
+/// A first method that was set up.
+#[derive(Debug)]
+pub struct FirstMethod {
+    /// Which, for the log.
+    pub what: String,
+    /// What the methods are then.
+    pub generation: Generation,
+    /// The pass was recorded already.
+    pub is_recorded: bool,
+}
+
 impl Enrolment<'_> {
-    /// Sets up a first method and the backup codes, at a login; `intro` stands before it. Gives the label, and what
-    /// the methods are then.
-    ///
-    /// With more than one method that is allowed and deliverable, the choice will be asked for here.
+    /// Sets up a first method and the backup codes, at a login; `intro` stands before it. Of several methods that are
+    /// allowed and work here the person chooses.
     pub fn of_a_first_method(
         &self,
         situation: &Situation,
         intro: &str,
         dialogue: &mut dyn Dialogue,
-    ) -> Result<(String, Generation), EnrolmentError> {
-        let parameters = Parameters::default();
-        let generation = self.of_an_app(situation, parameters, LABEL, intro, dialogue)?;
-        Ok((LABEL.to_owned(), generation))
+    ) -> Result<FirstMethod, EnrolmentError> {
+        let offered = self.offered();
+        let mut intro = format!("{intro}\n");
+        for _ in 0..CHOICES {
+            let method = match offered.as_slice() {
+                [] => return Err(EnrolmentError::NoMethod),
+                [only] => *only,
+                several => choose(several, &intro, dialogue)?,
+            };
+            if offered.len() > 1 {
+                intro.clear();
+            }
+            let which = match method {
+                Method::Email => AddressKind::Email,
+                Method::Sms => AddressKind::Phone,
+                Method::App | Method::Backup => {
+                    let generation =
+                        self.of_an_app(situation, Parameters::default(), LABEL, &intro, dialogue)?;
+                    let what = format!("by enrolling '{LABEL}'");
+                    return Ok(FirstMethod { what, generation, is_recorded: false });
+                }
+            };
+            // An address on file is the one: whoever knows the password alone gives no other.
+            match self.of_an_address(situation, which, None, &intro, dialogue) {
+                Ok(Verified { address, generation, is_recorded }) => {
+                    let what = format!("by enrolling {} to {}", words::way(which), masked(&address));
+                    return Ok(FirstMethod { what, generation, is_recorded });
+                }
+                Err(EnrolmentError::NotSent(why)) if offered.len() > 1 => intro = format!("{why}\n"),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(EnrolmentError::NotConfirmed)
+    }
+
+    /// The methods that are allowed and work here.
+    fn offered(&self) -> Vec<Method> {
+        let carries = |channel| self.services.courier.carries(channel);
+        let works = |method: &Method| match method {
+            Method::App => true,
+            Method::Email => carries(Channel::Email),
+            Method::Sms => carries(Channel::Sms),
+            Method::Backup => false,
+        };
+        let all = [Method::App, Method::Email, Method::Sms];
+        all.into_iter().filter(|method| self.policy.methods.allows(*method)).filter(works).collect()
+    }
+
+    /// Sets up the address that codes are sent to: `given`, the one on file, or one that is asked for. And the backup
+    /// codes where there are none.
+    pub fn of_an_address(
+        &self,
+        situation: &Situation,
+        which: AddressKind,
+        given: Option<&str>,
+        intro: &str,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Verified, EnrolmentError> {
+        let on_file = addresses::of(&situation.user, which);
+        let known = given.or(on_file.map(|contact| contact.address.as_str()));
+        let Self { services, account, origin, policy } = *self;
+        let sending =
+            Sending { services, account, origin, policy, purpose: "confirm that this address is yours" };
+        let verification = Verification { sending, generation: situation.generation };
+        let mut verified = verification.of(which, known, intro, dialogue)?;
+        if let Some(generation) = self.missing_backup_codes(situation, verified.generation, dialogue)? {
+            verified.generation = generation;
+        }
+        Ok(verified)
     }
 
     /// Sets up an app of these `parameters` as `label`, and the backup codes where there are none.
@@ -83,11 +171,22 @@ impl Enrolment<'_> {
         let (mut app, generation) = self.pending_app(situation, parameters)?;
         app.used = Some(self.first_code(&app, intro, dialogue)?);
         let new = NewApp { label: label.to_owned(), app };
-        let generation = self.store.enrol_app(self.account, generation, &new, self.origin, (self.clock)())?;
-        if self.policy.methods.backup && situation.user.backup_codes_left() == 0 {
-            return Ok(self.backup_codes(generation, dialogue)?.unwrap_or(generation));
+        let Services { store, .. } = self.services;
+        let generation = store.enrol_app(self.account, generation, &new, self.origin, self.services.now())?;
+        Ok(self.missing_backup_codes(situation, generation, dialogue)?.unwrap_or(generation))
+    }
+
+    /// Makes backup codes where they are allowed and there are none. `None`: there are, or they were not saved.
+    fn missing_backup_codes(
+        &self,
+        situation: &Situation,
+        generation: Generation,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Option<Generation>, EnrolmentError> {
+        if !self.policy.methods.backup || situation.user.backup_codes_left() > 0 {
+            return Ok(None);
         }
-        Ok(generation)
+        self.backup_codes(generation, dialogue)
     }
 
     /// The app whose key was shown before and not confirmed, or a new one. It is kept before it is shown.
@@ -96,15 +195,20 @@ impl Enrolment<'_> {
         situation: &Situation,
         parameters: Parameters,
     ) -> Result<(App, Generation), EnrolmentError> {
-        let now = (self.clock)();
-        if let Some(app) = self.store.pending_app(self.account, parameters, self.origin, now)? {
+        let now = self.services.now();
+        if let Some(app) = self.services.store.pending_app(self.account, parameters, self.origin, now)? {
             return Ok((app, situation.generation));
         }
         let mut bytes = Zeroizing::new(vec![0; key_bytes(parameters)]);
         getrandom::fill(&mut bytes)?;
         let app = App { parameters, key: Key::new(bytes.to_vec())?, used: None };
-        let generation =
-            self.store.keep_pending_app(self.account, situation.generation, &app, self.origin, now)?;
+        let generation = self.services.store.keep_pending_app(
+            self.account,
+            situation.generation,
+            &app,
+            self.origin,
+            now,
+        )?;
         Ok((app, generation))
     }
 
@@ -112,7 +216,7 @@ impl Enrolment<'_> {
     fn first_code(&self, app: &App, intro: &str, dialogue: &mut dyn Dialogue) -> Result<u64, EnrolmentError> {
         let url = app.url(&words::application_name(self.policy), &self.account.name);
         // All in one prompt: whatever is sent apart from it, some client shows late or not at all.
-        let mut text = Zeroizing::new(format!("{intro}\nScan this with your authenticator app:\n\n"));
+        let mut text = Zeroizing::new(format!("{intro}Scan this with your authenticator app:\n\n"));
         if let Some(code) = qr::half_blocks(&url) {
             text.push_str(&code);
             text.push_str("\n\n");
@@ -127,14 +231,12 @@ impl Enrolment<'_> {
             let typed = dialogue.ask(text)?;
             let verification = match typed.map(|typed| Answer::read(typed.expose())) {
                 None | Some(Answer::Empty) => break,
-                Some(Answer::Code(code)) => app.verify(&code, (self.clock)()),
-                Some(_) => Verification::Wrong,
+                Some(Answer::Code(code)) => app.verify(&code, self.services.now()),
+                Some(_) => Check::Wrong,
             };
             let wrong = match verification {
-                Verification::Accepted { count } => return Ok(count),
-                Verification::Drifted { .. } => {
-                    "That code is for another time: set the clock of your phone right."
-                }
+                Check::Accepted { count } => return Ok(count),
+                Check::Drifted { .. } => "That code is for another time: set the clock of your phone right.",
                 _ => "That is not the code for this key.",
             };
             text = format!("{wrong} ({})\nThe code your app shows now: ", words::tries_left(left.max(1)));
@@ -167,7 +269,7 @@ impl Enrolment<'_> {
                 break;
             };
             if typed.expose().trim().to_ascii_lowercase().ends_with(expected) {
-                let (store, now) = (self.store, (self.clock)());
+                let (store, now) = (self.services.store, self.services.now());
                 return Ok(Some(store.replace_backup_codes(
                     self.account,
                     generation,
@@ -181,6 +283,25 @@ impl Enrolment<'_> {
         dialogue.info("The backup codes were not kept. Make new ones with 'twofa codes --new'.".into())?;
         Ok(None)
     }
+}
+
+/// Which of `methods` the person wants; the first when they say nothing.
+fn choose(methods: &[Method], intro: &str, dialogue: &mut dyn Dialogue) -> Result<Method, EnrolmentError> {
+    let question = words::which_method(methods);
+    let mut text = format!("{intro}{question}");
+    for _ in 0..CHOICES {
+        let Some(typed) = dialogue.ask(text)? else { break };
+        let number = match typed.expose().trim() {
+            "" => Some(1),
+            number => number.parse::<usize>().ok(),
+        };
+        let index = number.and_then(|number| number.checked_sub(1));
+        if let Some(method) = index.and_then(|index| methods.get(index)) {
+            return Ok(*method);
+        }
+        text = format!("That is none of them.\n{question}");
+    }
+    Err(EnrolmentError::NotConfirmed)
 }
 
 /// How long a key is: as long as the hash (RFC 6238 §5.1, RFC 4226 §4 R6).

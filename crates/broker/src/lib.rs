@@ -8,12 +8,15 @@
 //! [`program`] is `twofad` itself: [`server`] listens, [`privileges`] gives root up, [`clock`] is where
 //! the time comes from.
 //!
-//! [`person`] finds out which policy holds for somebody; [`enrolment`] sets up methods, for both. Codes by e-mail
-//! and SMS will be sent from [`challenge`] and [`manage`] through `twofa-delivery`.
+//! [`person`] finds out which policy holds for somebody; [`enrolment`] sets up methods, for both, and [`verification`]
+//! the addresses among them. [`choice`] is what a challenge asks for first and offers besides; codes go out by
+//! [`sending`], through the [`providers`] of the store; [`notices`] tell people afterwards what happened.
 
 pub mod accounts;
+pub mod addresses;
 pub mod authority;
 pub mod challenge;
+pub mod choice;
 pub mod clock;
 pub mod conversation;
 pub mod dialogue;
@@ -22,11 +25,17 @@ mod inherited;
 mod journal;
 pub mod login;
 pub mod manage;
+pub mod notices;
 pub mod person;
 pub mod privileges;
 pub mod program;
+pub mod providers;
 mod qr;
+pub mod sending;
 pub mod server;
+pub mod services;
+#[cfg(test)]
+mod testing;
 pub mod verification;
 pub mod words;
 

@@ -13,8 +13,9 @@ use crate::accounts;
 use crate::authority::{Peer, Permission};
 use crate::challenge::{self, Challenge, ChallengeError, Outcome};
 use crate::dialogue::Dialogue;
-use crate::enrolment::{Enrolment, EnrolmentError};
+use crate::enrolment::{Enrolment, EnrolmentError, FirstMethod};
 use crate::person::{Person, PersonError};
+use crate::services::Services;
 use crate::words;
 
 /// The longest that what an application says of a login is kept, in characters.
@@ -57,14 +58,13 @@ impl<E: Into<PersonError>> From<E> for LoginError {
 
 /// Serves [`Request::Login`] and [`Request::Account`]. Whatever goes wrong is a refusal.
 pub fn serve(
-    store: &Store,
-    clock: fn() -> Timestamp,
+    services: Services<'_>,
     peer: Peer,
     request: &Request,
     login: &Login,
     dialogue: &mut dyn Dialogue,
 ) -> Done {
-    match rule(store, clock, peer, request, login, dialogue) {
+    match rule(services, peer, request, login, dialogue) {
         Ok(ruling) => ruling.into(),
         Err(
             LoginError::Challenge(ChallengeError::Gone(gone))
@@ -83,23 +83,22 @@ pub fn unavailable(why: &str) -> Done {
 }
 
 fn rule(
-    store: &Store,
-    clock: fn() -> Timestamp,
+    services: Services<'_>,
     peer: Peer,
     request: &Request,
     login: &Login,
     dialogue: &mut dyn Dialogue,
 ) -> Result<Ruling, LoginError> {
-    let Some(account) = accounts::find(&login.user)? else { return Ok(refuse_unknown(store)?) };
+    let Some(account) = accounts::find(&login.user)? else { return Ok(refuse_unknown(services.store)?) };
     if peer.may(request, &account) != Permission::Granted {
         let why = format!("uid {} may not ask about {}", peer.uid, account.name);
         return Ok(Ruling::new(Verdict::Denied, why));
     }
-    let person = Person::of(store, &account)?;
-    let now = clock();
+    let person = Person::of(services.store, &account)?;
+    let now = services.now();
     let (decision, exemption) = person.decide(&account, source(peer, login), now)?;
     let door =
-        Door { store, clock, peer, login, account: &account, person: &person, origin: origin(peer, login) };
+        Door { services, peer, login, account: &account, person: &person, origin: origin(peer, login) };
     match decision {
         Decision::NotRequired(reason) => Ok(not_required(reason, exemption.as_ref(), &person)),
         Decision::Trusted => Ok(Ruling::new(Verdict::Passed, "by a trusted device")),
@@ -139,8 +138,7 @@ fn refuse_unknown(store: &Store) -> Result<Ruling, PersonError> {
 
 /// A login of somebody who is known and may be asked.
 struct Door<'a> {
-    store: &'a Store,
-    clock: fn() -> Timestamp,
+    services: Services<'a>,
     peer: Peer,
     login: &'a Login,
     account: &'a Account,
@@ -154,15 +152,13 @@ impl Door<'_> {
     }
 
     fn challenge(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
-        let Self { store, clock, account, person, origin, .. } = self;
-        let challenge = Challenge { store, account, origin, clock: *clock };
-        let user = &person.situation.user;
+        let Self { services, account, person, origin, .. } = self;
+        let purpose = words::purpose_of_login(origin.service.as_deref());
+        let challenge = Challenge { services: *services, account, origin, person, purpose: &purpose };
         let outcome = if self.login.behind_password {
-            challenge.ask_behind_password(challenge::digits(user), dialogue)?
+            challenge.ask_behind_password(challenge::digits(&person.situation.user), dialogue)?
         } else {
-            let application = self.application();
-            let first = words::code_prompt(&application, person.policy.methods, user.backup_codes_left() > 0);
-            challenge.ask(&application, first, dialogue)?
+            challenge.ask("", dialogue)?
         };
         self.conclude(outcome, dialogue)
     }
@@ -170,7 +166,7 @@ impl Door<'_> {
     /// Leads somebody who must have a second factor and has none through setting one up. Their first code
     /// is the one that lets them in.
     fn enrol(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
-        let Self { store, clock, account, person, origin, .. } = self;
+        let Self { services, account, person, origin, .. } = self;
         if self.login.behind_password {
             dialogue.error(words::NO_ROOM_TO_ENROL).map_err(ChallengeError::from)?;
             return Ok(Ruling::new(
@@ -178,24 +174,35 @@ impl Door<'_> {
                 "nothing is enrolled, and this client has one prompt only",
             ));
         }
-        let enrolment = Enrolment { store, clock: *clock, account, origin, policy: &person.policy };
+        let enrolment = Enrolment { services: *services, account, origin, policy: &person.policy };
         let intro = words::must_enrol(&self.application());
         match enrolment.of_a_first_method(&person.situation, &intro, dialogue) {
-            Ok((label, generation)) => {
-                let detail = format!("by enrolling '{label}'");
-                match store.record_pass(account, generation, detail, origin, clock()) {
-                    Ok(()) => Ok(Ruling::new(Verdict::Passed, "by enrolling an authenticator app")),
+            Ok(FirstMethod { what, is_recorded: true, .. }) => Ok(Ruling::new(Verdict::Passed, what)),
+            Ok(FirstMethod { what, generation, is_recorded: false }) => {
+                match services.store.record_pass(account, generation, what.clone(), origin, services.now()) {
+                    Ok(()) => Ok(Ruling::new(Verdict::Passed, what)),
                     Err(StoreError::ChangedMeanwhile) => self.changed_meanwhile(dialogue),
                     Err(error) => Err(error.into()),
                 }
             }
             Err(EnrolmentError::NotConfirmed) => {
                 let why = "the user was asked to enrol and did not";
-                self.record_refusal(why, clock())?;
+                self.record_refusal(why, services.now())?;
                 dialogue
                     .error("No second factor was set up, so this login is refused.")
                     .map_err(ChallengeError::from)?;
                 Ok(Ruling::new(Verdict::Denied, why))
+            }
+            Err(EnrolmentError::Locked(lock)) => self.deny(Denial::Locked(lock), services.now(), dialogue),
+            Err(EnrolmentError::NoMethod) => {
+                dialogue.error(words::NO_METHOD).map_err(ChallengeError::from)?;
+                let why =
+                    "the policy allows only methods that no provider is set up for: see 'twofa provider add'";
+                Ok(Ruling::new(Verdict::Unavailable, why))
+            }
+            Err(EnrolmentError::NotSent(text)) => {
+                dialogue.error(&text).map_err(ChallengeError::from)?;
+                Ok(Ruling::new(Verdict::Unavailable, "no code could be sent to enrol with: see 'twofa log'"))
             }
             Err(EnrolmentError::Store(StoreError::ChangedMeanwhile)) => self.changed_meanwhile(dialogue),
             Err(error) => Err(error.into()),
@@ -206,7 +213,7 @@ impl Door<'_> {
         let text = "Your second factor was set up or changed meanwhile: log in again.";
         dialogue.error(text).map_err(ChallengeError::from)?;
         let why = "the user's methods changed while they enrolled";
-        self.record_refusal(why, (self.clock)())?;
+        self.record_refusal(why, self.services.now())?;
         Ok(Ruling::new(Verdict::Denied, why))
     }
 
@@ -246,16 +253,18 @@ impl Door<'_> {
         }
         let event =
             Event { kind: EventKind::Refused, user: Some(self.account), detail: Some(why.to_owned()) };
-        self.store.record(&event, &self.origin, now)
+        self.services.store.record(&event, &self.origin, now)
     }
 
     fn conclude(&self, outcome: Outcome, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
-        let now = (self.clock)();
+        let now = self.services.now();
         let (ruling, text) = match outcome {
             Outcome::Passed { method, backup_codes_left } => {
                 self.welcome(method, backup_codes_left, dialogue);
                 let why = match method {
                     Method::App => "by an authenticator app".to_owned(),
+                    Method::Email => "by a code sent by e-mail".to_owned(),
+                    Method::Sms => "by a code sent by text message".to_owned(),
                     Method::Backup => format!("by a backup code, {backup_codes_left} left"),
                 };
                 return Ok(Ruling::new(Verdict::Passed, why));
@@ -268,6 +277,10 @@ impl Door<'_> {
             Outcome::Locked(lock) => {
                 (Ruling::new(Verdict::TriesUsedUp, words::locked(lock, now)), words::locked(lock, now))
             }
+            Outcome::Unreachable { text } => {
+                let why = "no code could be sent and there is no other way: see 'twofa log'";
+                (Ruling::new(Verdict::Unavailable, why), text)
+            }
             Outcome::NoAnswer => {
                 (Ruling::new(Verdict::NoAnswer, "no code was entered"), "No code was entered.".to_owned())
             }
@@ -279,7 +292,7 @@ impl Door<'_> {
     /// What somebody who is in should know. A client that does not show it has still logged in.
     fn welcome(&self, method: Method, backup_codes_left: usize, dialogue: &mut dyn Dialogue) {
         if let Some(missed) = &self.person.situation.missed {
-            let _ = dialogue.info(words::missed(missed, (self.clock)()).into());
+            let _ = dialogue.info(words::missed(missed, self.services.now()).into());
         }
         let few = self.person.policy.methods.backup && backup_codes_left <= FEW_BACKUP_CODES;
         if few || method == Method::Backup {

@@ -1,22 +1,23 @@
 //! What people and administrators do with a record: look, enrol, set, remove, make backup codes.
 
 use twofa_core::exemption::Exemption;
+use twofa_core::policy;
 use twofa_core::text::{is_unprintable, printable};
-use twofa_core::user::{self, Contact, EnrolledApp};
-use twofa_core::{Account, Lock, Mode, Status, Timestamp, Verify};
-use twofa_delivery::Courier;
+use twofa_core::user::{Contact, Enrolled, EnrolledApp};
+use twofa_core::{Account, Lock, Method, Mode, Policy, Status, Timestamp, Verify};
 use twofa_proto::{
     AppReport, AppRequest, ContactReport, Done, ExemptionReport, Failure, Report, Request, Standing,
 };
-use twofa_store::{AddressKind, Origin, Settings, Store, StoreError, StoredExemption};
+use twofa_store::{AddressKind, Origin, Settings, StoreError, StoredExemption};
 
 use crate::authority::{Peer, Permission};
 use crate::challenge::{Challenge, ChallengeError, Outcome};
 use crate::dialogue::{Dialogue, Gone};
 use crate::enrolment::{self, Enrolment, EnrolmentError};
 use crate::person::{Person, PersonError};
-use crate::verification::{Verification, VerificationError};
-use crate::{accounts, words};
+use crate::sending::channel;
+use crate::services::Services;
+use crate::{accounts, addresses, words};
 
 const LONGEST_LABEL: usize = 32;
 /// What the backup codes are called where an app's label could stand.
@@ -43,9 +44,10 @@ impl Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         let failure = match error {
-            StoreError::LabelTaken(_) | StoreError::TooManyApps(_) | StoreError::ChangedMeanwhile => {
-                Failure::Failed
-            }
+            StoreError::LabelTaken(_)
+            | StoreError::TooManyApps(_)
+            | StoreError::AddressTaken(_)
+            | StoreError::ChangedMeanwhile => Failure::Failed,
             _ => Failure::Unavailable,
         };
         Self { failure, hint: error.hint().map(str::to_owned), message: error.to_string() }
@@ -85,21 +87,18 @@ impl From<EnrolmentError> for Refusal {
             EnrolmentError::NotConfirmed => Self::new(Failure::Denied, error.to_string()).hinted(
                 "the same key comes back within a day: run it again, or delete the key from your app",
             ),
+            EnrolmentError::Locked(_) => Self::new(Failure::Denied, error.to_string()),
+            EnrolmentError::NoMethod => Self::new(Failure::Failed, error.to_string()),
+            EnrolmentError::NotSent(why) => Self::new(Failure::Failed, format!("{why} Nothing was changed."))
+                .hinted("an administrator finds the reason in 'twofa log'"),
             EnrolmentError::Hash(_) | EnrolmentError::Key(_) => Self::new(Failure::Failed, error.to_string()),
         }
     }
 }
 
 /// Serves every request that is no login.
-pub fn serve(
-    store: &Store,
-    courier: Option<&dyn Courier>,
-    clock: fn() -> Timestamp,
-    peer: Peer,
-    request: &Request,
-    dialogue: &mut dyn Dialogue,
-) -> Done {
-    match carry_out(store, courier, clock, peer, request, dialogue) {
+pub fn serve(services: Services<'_>, peer: Peer, request: &Request, dialogue: &mut dyn Dialogue) -> Done {
+    match carry_out(services, peer, request, dialogue) {
         Ok(done) => done,
         Err(Refusal { failure, message, hint }) => {
             Done::Failed { failure, message: printable(&message), hint }
@@ -108,15 +107,14 @@ pub fn serve(
 }
 
 fn carry_out(
-    store: &Store,
-    courier: Option<&dyn Courier>,
-    clock: fn() -> Timestamp,
+    services: Services<'_>,
     peer: Peer,
     request: &Request,
     dialogue: &mut dyn Dialogue,
 ) -> Result<Done, Refusal> {
     let (Request::Status { user }
     | Request::EnrolApp { user, .. }
+    | Request::EnrolAddress { user, .. }
     | Request::Remove { user, .. }
     | Request::Set { user, .. }
     | Request::NewBackupCodes { user }) = request
@@ -132,8 +130,8 @@ fn carry_out(
         return Err(Refusal::new(Failure::NotPermitted, message));
     }
     let origin = Origin { actor: peer.uid, service: Some("twofa".to_owned()), ..Origin::default() };
-    let person = Person::of(store, &account)?;
-    let desk = Desk { store, courier, clock, peer, account, origin };
+    let person = Person::of(services.store, &account)?;
+    let desk = Desk { services, peer, account, origin };
     if !matches!(request, Request::Status { .. }) && person.situation.has_namesake {
         // A record of its own would lift what the other record holds back.
         let hint = "root decides with 'twofa user remove' (what is old) or 'twofa user add' (what is new)";
@@ -142,9 +140,9 @@ fn carry_out(
     let person = if permission == Permission::AfterCode {
         desk.confirm(&person, dialogue)?;
         // What may have been decided while the code was typed holds, on what the code was asked for.
-        let fresh = Person::of(store, &desk.account)?;
-        if fresh.situation.generation != person.situation.generation && !person.situation.user.apps.is_empty()
-        {
+        let fresh = Person::of(services.store, &desk.account)?;
+        let was_asked = person.situation.user.is_enrolled(person.policy.methods);
+        if fresh.situation.generation != person.situation.generation && was_asked {
             return Err(StoreError::ChangedMeanwhile.into());
         }
         fresh
@@ -153,20 +151,19 @@ fn carry_out(
     };
     match request {
         Request::EnrolApp { app, .. } => desk.enrol(&person, app, dialogue),
-        Request::Remove { method, .. } => desk.remove(&person, method),
-        Request::Set { verify, email, phone, .. } => {
-            desk.set(&person, verify.as_deref(), email.as_deref(), phone.as_deref(), dialogue)
+        Request::EnrolAddress { method, address, .. } => {
+            desk.enrol_address(&person, method, address.as_deref(), dialogue)
         }
+        Request::Remove { method, .. } => desk.remove(&person, method),
+        Request::Set { .. } => desk.set(&person, request, dialogue),
         Request::NewBackupCodes { .. } => desk.new_backup_codes(&person, dialogue),
-        _ => Ok(Done::Status(report(&desk.account, &person, clock())?)),
+        _ => Ok(Done::Status(report(&desk.account, &person, services.now())?)),
     }
 }
 
 /// One request about one account.
 struct Desk<'a> {
-    store: &'a Store,
-    courier: Option<&'a dyn Courier>,
-    clock: fn() -> Timestamp,
+    services: Services<'a>,
     peer: Peer,
     account: Account,
     origin: Origin,
@@ -176,22 +173,22 @@ impl Desk<'_> {
     /// A fresh code before any change, once there is something to ask for.
     fn confirm(&self, person: &Person, dialogue: &mut dyn Dialogue) -> Result<(), Refusal> {
         let Person { policy, situation, .. } = person;
-        if situation.user.apps.is_empty() {
+        if !situation.user.is_enrolled(policy.methods) {
             return Ok(());
         }
-        let now = (self.clock)();
+        let now = self.services.now();
         if let Some(lock) = situation.user.throttle.lock(now) {
             return Err(Refusal::new(Failure::Denied, words::locked(lock, now)));
         }
-        let application = words::application_name(policy);
-        let has_backup = situation.user.backup_codes_left() > 0;
-        let prompt = words::code_prompt(&application, policy.methods, has_backup);
-        let first = format!("To change this, first prove it is you.\n{prompt}");
+        let Self { services, account, origin, .. } = self;
         let challenge =
-            Challenge { store: self.store, account: &self.account, origin: &self.origin, clock: self.clock };
-        match challenge.ask(&application, first, dialogue)? {
+            Challenge { services: *services, account, origin, person, purpose: "change how you log in" };
+        match challenge.ask("To change this, first prove it is you.\n", dialogue)? {
             Outcome::Passed { .. } => Ok(()),
-            Outcome::Locked(lock) => Err(Refusal::new(Failure::Denied, words::locked(lock, (self.clock)()))),
+            Outcome::Locked(lock) => {
+                Err(Refusal::new(Failure::Denied, words::locked(lock, self.services.now())))
+            }
+            Outcome::Unreachable { text } => Err(Refusal::new(Failure::Unavailable, text)),
             Outcome::NoAnswer => {
                 Err(Refusal::new(Failure::Denied, "no code was entered, so nothing was changed"))
             }
@@ -203,8 +200,7 @@ impl Desk<'_> {
 
     fn enrolment<'a>(&'a self, person: &'a Person) -> Enrolment<'a> {
         Enrolment {
-            store: self.store,
-            clock: self.clock,
+            services: self.services,
             account: &self.account,
             origin: &self.origin,
             policy: &person.policy,
@@ -224,105 +220,169 @@ impl Desk<'_> {
         let intro = format!("A new authenticator app for {}, called '{label}'.", self.account.name);
         self.enrolment(person).of_an_app(&person.situation, parameters, &label, &intro, dialogue)?;
         dialogue.info(format!("Your authenticator app is enrolled as '{label}'.").into())?;
-        if person.policy.mode == Mode::Disabled {
-            dialogue.info("Logins do not ask for it yet: the policy is disabled.".into())?;
-        }
+        self.mention_disabled(person, dialogue)?;
         Ok(Done::Changed)
     }
 
+    /// Sets up codes by e-mail or text message: the address is kept when a code sent there comes back.
+    fn enrol_address(
+        &self,
+        person: &Person,
+        method: &str,
+        address: Option<&str>,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Done, Refusal> {
+        let which = which(method)?;
+        let Person { policy, situation, .. } = person;
+        if !policy.methods.allows(which.method()) {
+            let message = format!("the policy allows no codes by {}", words::way(which));
+            return Err(Refusal::new(Failure::NotPermitted, message));
+        }
+        if !self.services.courier.carries(channel(which)) {
+            let message = format!("this machine cannot send codes by {} yet", words::way(which));
+            let hint = "an administrator sets up a provider with 'twofa provider add'";
+            return Err(Refusal::new(Failure::Failed, message).hinted(hint));
+        }
+        let address = address.map(|address| self.address(policy, which, address)).transpose()?;
+        let verified =
+            self.enrolment(person).of_an_address(situation, which, address.as_deref(), "", dialogue)?;
+        let text = format!("Codes can be sent by {} to {} from now on.", words::way(which), verified.address);
+        dialogue.info(text.into())?;
+        self.mention_disabled(person, dialogue)?;
+        Ok(Done::Changed)
+    }
+
+    /// An address as it is kept.
+    fn address(&self, policy: &Policy, which: AddressKind, text: &str) -> Result<String, Refusal> {
+        addresses::read(policy, which, text).map_err(|bad| Refusal::new(Failure::Usage, bad.to_string()))
+    }
+
+    fn mention_disabled(&self, person: &Person, dialogue: &mut dyn Dialogue) -> Result<(), Refusal> {
+        if person.policy.mode == Mode::Disabled {
+            dialogue.info("Logins do not ask for it yet: the policy is disabled.".into())?;
+        }
+        Ok(())
+    }
+
     fn remove(&self, person: &Person, method: &str) -> Result<Done, Refusal> {
+        let Self { services, account, origin, .. } = self;
         let situation = &person.situation;
-        let now = (self.clock)();
+        let now = services.now();
+        let enrolled = situation.user.enrolled();
         if method == BACKUP {
-            let removed =
-                self.store.remove_backup_codes(&self.account, situation.generation, &self.origin, now)?;
+            let removed = services.store.remove_backup_codes(account, situation.generation, origin, now)?;
             let nothing = Refusal::new(Failure::NotFound, "there are no backup codes to remove");
             return if removed { Ok(Done::Changed) } else { Err(nothing) };
         }
         let apps = &situation.user.apps;
-        if !apps.iter().any(|app| app.label == method) {
-            let labels: Vec<_> = apps.iter().map(|app| app.label.as_str()).collect();
-            let hint = match labels.as_slice() {
+        let address = which(method).ok().filter(|which| addresses::of(&situation.user, *which).is_some());
+        if address.is_none() && !apps.iter().any(|app| app.label == method) {
+            let mut all: Vec<_> = apps.iter().map(|app| app.label.clone()).collect();
+            let sent =
+                enrolled.among(person.policy.methods).into_iter().filter(|method| *method != Method::App);
+            all.extend(sent.map(|method| method.name().to_owned()));
+            let hint = match all.as_slice() {
                 [] => "nothing is enrolled".to_owned(),
-                labels => format!("enrolled: {}", labels.join(", ")),
+                all => format!("enrolled: {}", all.join(", ")),
             };
             let message = format!("there is no method called '{method}'");
             return Err(Refusal::new(Failure::NotFound, message).hinted(hint));
         }
-        let obliged = situation.user.summary().is_obliged(&person.policy);
-        if obliged && apps.len() == 1 && !self.peer.is_root() {
-            let message = "a second factor is required of you, and this is your last method";
-            return Err(Refusal::new(Failure::NotPermitted, message).hinted("enrol another one first"));
+        match address {
+            Some(which) => self.may_lose(person, which)?,
+            None => self.may_be_left_with(person, Enrolled { app: apps.len() > 1, ..enrolled })?,
         }
-        self.store.remove_app(&self.account, situation.generation, method, &self.origin, now)?;
+        match address {
+            Some(which) => {
+                services.store.remove_address(account, situation.generation, which, origin, now)?;
+            }
+            None => {
+                services.store.remove_app(account, situation.generation, method, origin, now)?;
+            }
+        }
         Ok(Done::Changed)
     }
 
-    fn set(
-        &self,
-        person: &Person,
-        verify: Option<&str>,
-        email: Option<&str>,
-        phone: Option<&str>,
-        dialogue: &mut dyn Dialogue,
-    ) -> Result<Done, Refusal> {
-        let usage = |key: &str, error: &dyn std::fmt::Display| {
-            Refusal::new(Failure::Usage, format!("{key}: {error}"))
+    /// Sets what is no method by itself. An owner's address is one: it is verified first, where codes can be sent.
+    fn set(&self, person: &Person, request: &Request, dialogue: &mut dyn Dialogue) -> Result<Done, Refusal> {
+        let Request::Set { verify, email, phone, prefer, vouched, .. } = request else {
+            return Err(Refusal::new(Failure::Failed, "nothing is set by this"));
         };
-        let verify = verify.map(str::parse).transpose().map_err(|bad| usage("verify", &bad))?;
-        if verify == Some(Verify::Never)
-            && person.situation.user.summary().is_obliged(&person.policy)
-            && !self.peer.is_root()
-        {
-            return Err(Refusal::new(
-                Failure::NotPermitted,
-                "a second factor is required of you, so it cannot be 'never'",
-            ));
+        if *vouched && !self.peer.is_root() {
+            return Err(Refusal::new(Failure::NotPermitted, "only root may vouch for an address"));
         }
-        // An empty address is one that is removed.
-        let address = |text: Option<&str>, read: fn(&str) -> Result<String, user::BadAddress>| {
-            let given = text.map(|text| if text.trim().is_empty() { Ok(None) } else { read(text).map(Some) });
-            given.transpose()
+        let addresses = [(AddressKind::Email, email.as_deref()), (AddressKind::Phone, phone.as_deref())];
+        let mut settings = Settings {
+            verify: self.verify(person, verify.as_deref())?,
+            preferred: preferred(prefer.as_deref())?,
+            vouched: *vouched,
+            ..Settings::default()
         };
-        let settings = Settings {
-            verify,
-            email: address(email, user::email).map_err(|bad| usage("email", &bad))?,
-            phone: address(phone, user::phone).map_err(|bad| usage("phone", &bad))?,
-        };
-        let changes = self.store.set_user(&self.account, &settings, &self.origin, (self.clock)())?;
-        if changes.is_empty() {
+        let mut to_verify = Vec::new();
+        for (which, text) in addresses {
+            let Some(text) = text else { continue };
+            // An empty address is one that is removed.
+            let address = match text.trim() {
+                "" => None,
+                text => Some(self.address(&person.policy, which, text)?),
+            };
+            if address.is_none() {
+                self.may_lose(person, which)?;
+            }
+            let is_verified_first = !self.peer.is_root() && self.services.courier.carries(channel(which));
+            match (which, address) {
+                (which, Some(address)) if is_verified_first => to_verify.push((which, address)),
+                (AddressKind::Email, address) => settings.email = Some(address),
+                (AddressKind::Phone, address) => settings.phone = Some(address),
+            }
+        }
+        let Self { services, account, origin, .. } = self;
+        let changes = services.store.set_user(account, &settings, origin, services.now())?;
+        if changes.is_empty() && to_verify.is_empty() {
             dialogue.info("Nothing to change: it is that already.".into())?;
         }
         for change in &changes {
             dialogue.info(format!("{}: {change}.", self.account.name).into())?;
         }
-        for (which, address) in [(AddressKind::Email, settings.email), (AddressKind::Phone, settings.phone)] {
-            if let Some(Some(address)) = address {
-                self.verify_address(which, &address, dialogue)?;
-            }
+        for (which, address) in to_verify {
+            let fresh = Person::of(services.store, account)?;
+            self.enrol_address(&fresh, which.method().name(), Some(&address), dialogue)?;
         }
         Ok(Done::Changed)
     }
 
-    fn verify_address(
-        &self,
-        which: AddressKind,
-        address: &str,
-        dialogue: &mut dyn Dialogue,
-    ) -> Result<(), Refusal> {
-        let Some(courier) = self.courier else {
-            dialogue.info("It will be verified once this machine can send codes.".into())?;
-            return Ok(());
+    fn verify(&self, person: &Person, verify: Option<&str>) -> Result<Option<Verify>, Refusal> {
+        let verify: Option<Verify> = verify
+            .map(str::parse)
+            .transpose()
+            .map_err(|bad| Refusal::new(Failure::Usage, format!("verify: {bad}")))?;
+        let obliged = person.situation.user.summary().is_obliged(&person.policy);
+        if verify == Some(Verify::Never) && obliged && !self.peer.is_root() {
+            let message = "a second factor is required of you, so it cannot be 'never'";
+            return Err(Refusal::new(Failure::NotPermitted, message));
+        }
+        Ok(verify)
+    }
+
+    /// Whether the person may do without the address of this kind.
+    fn may_lose(&self, person: &Person, which: AddressKind) -> Result<(), Refusal> {
+        let user = &person.situation.user;
+        let enrolled = user.enrolled();
+        let left = match which {
+            AddressKind::Email => Enrolled { email: false, ..enrolled },
+            AddressKind::Phone => Enrolled { sms: false, ..enrolled },
         };
-        let Self { store, account, origin, clock, .. } = self;
-        match (Verification { store, courier, account, origin, clock: *clock }).of(which, address, dialogue) {
-            Ok(true) => dialogue.info(format!("{address} is verified.").into())?,
-            Ok(false) => {
-                dialogue.info(format!("{address} is not verified: set it again for another code.").into())?;
-            }
-            Err(VerificationError::Store(error)) => return Err(error.into()),
-            Err(VerificationError::Gone(gone)) => return Err(gone.into()),
-            Err(VerificationError::Delivery(error)) => dialogue.info(error.to_string().into())?,
+        self.may_be_left_with(person, left)
+    }
+
+    /// Whether the person may have these methods `left`: whoever must have a second factor keeps one.
+    fn may_be_left_with(&self, person: &Person, left: Enrolled) -> Result<(), Refusal> {
+        let user = &person.situation.user;
+        let allowed = person.policy.methods;
+        let is_last = user.enrolled().has_any(allowed) && !left.has_any(allowed);
+        if is_last && user.summary().is_obliged(&person.policy) && !self.peer.is_root() {
+            let message = "a second factor is required of you, and this is your last method";
+            return Err(Refusal::new(Failure::NotPermitted, message).hinted("enrol another one first"));
         }
         Ok(())
     }
@@ -344,6 +404,27 @@ impl Desk<'_> {
     }
 }
 
+/// The kind of address behind a method that sends.
+fn which(method: &str) -> Result<AddressKind, Refusal> {
+    match method.parse() {
+        Ok(Method::Email) => Ok(AddressKind::Email),
+        Ok(Method::Sms) => Ok(AddressKind::Phone),
+        _ => Err(Refusal::new(Failure::Usage, "codes are sent by email or sms")),
+    }
+}
+
+/// The method a login is to begin with; an empty one is forgotten.
+fn preferred(prefer: Option<&str>) -> Result<Option<Option<Method>>, Refusal> {
+    let Some(text) = prefer else { return Ok(None) };
+    if text.is_empty() {
+        return Ok(Some(None));
+    }
+    match text.parse() {
+        Ok(method @ (Method::App | Method::Email | Method::Sms)) => Ok(Some(Some(method))),
+        _ => Err(Refusal::new(Failure::Usage, format!("prefer: {}", policy::UnknownMethod))),
+    }
+}
+
 /// How a person stands, without a secret.
 fn report(account: &Account, person: &Person, now: Timestamp) -> Result<Report, PersonError> {
     let user = &person.situation.user;
@@ -355,6 +436,7 @@ fn report(account: &Account, person: &Person, now: Timestamp) -> Result<Report, 
         verify: user.verify.to_string(),
         email: user.email.as_ref().map(contact),
         phone: user.phone.as_ref().map(contact),
+        methods: user.methods(person.policy.methods).iter().map(|method| method.name().to_owned()).collect(),
         exemptions: person.exemptions(account, now)?.into_iter().map(exemption).collect(),
         required: user.required,
         failures: user.throttle.failures(),

@@ -29,6 +29,10 @@ pub struct Arguments {
     /// Serve one conversation on standard input, as pam_twofa does without a running broker
     #[arg(long)]
     session: bool,
+
+    /// Send the notices to users that are due, and end
+    #[arg(long, conflicts_with_all = ["prepare", "session"])]
+    notices: bool,
 }
 
 /// Why `twofad` ended.
@@ -41,6 +45,8 @@ pub fn main() -> ExitCode {
         prepare()
     } else if arguments.session {
         serve_session()
+    } else if arguments.notices {
+        send_notices()
     } else {
         serve()
     };
@@ -104,6 +110,12 @@ fn serve() -> Result<(), Failure> {
     };
     env::set_current_dir("/")?;
     Ok(server::serve(&listener, Location::default())?)
+}
+
+fn send_notices() -> Result<(), Failure> {
+    privileges::become_service_user()?;
+    privileges::harden()?;
+    Ok(server::serve_notices(Location::default())?)
 }
 
 fn serve_session() -> Result<(), Failure> {

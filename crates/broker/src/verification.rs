@@ -1,175 +1,367 @@
-//! Verifying an address: a code goes there, and somebody types it back.
+//! Verifying an address: a code goes there, and somebody types it back. Or the other way round: a code goes from the
+//! person's phone to our number, and the number it came from is taken and confirmed.
 
-use twofa_core::{Account, Timestamp};
-use twofa_delivery::{Channel, Courier, DeliveryError};
-use twofa_store::{AddressKind, Origin, Store, StoreError};
-use zeroize::Zeroizing;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::dialogue::{Dialogue, Gone};
-use crate::words;
+use twofa_core::sent::Comparison;
+use twofa_core::user::{BadAddress, masked};
+use twofa_core::{Answer, SentCode};
+use twofa_store::{AddressKind, Attempt, Counted, Generation};
 
-/// How often the code may be mistyped.
-const TRIES: u32 = 3;
-const DIGITS: usize = 6;
+use crate::dialogue::Dialogue;
+use crate::enrolment::EnrolmentError;
+use crate::sending::{NotSent, PATIENCE, Sending};
+use crate::{addresses, words};
 
-/// Why an address was not verified.
-#[derive(Debug, thiserror::Error)]
-pub enum VerificationError {
-    /// The code did not go out.
-    #[error(transparent)]
-    Delivery(#[from] DeliveryError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The terminal went away.
-    #[error(transparent)]
-    Gone(#[from] Gone),
-}
+/// How often the code may be mistyped, or asked for anew.
+const TRIES: u32 = 5;
+/// How often an address may be mistyped.
+const SPELLINGS: u32 = 3;
+/// How often somebody may say that they have texted us.
+const LOOKS: u32 = 6;
+/// How long one look for a text message takes, in which the other side hears nothing, and how long is waited between two
+/// questions to the provider.
+const LOOK: Duration = Duration::from_secs(12);
+const PAUSE: Duration = Duration::from_secs(3);
+/// How much earlier than ours a provider's clock may say that a text message came in, in seconds.
+const CLOCK_SKEW: i64 = 120;
 
 /// A verification that is to be made.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Verification<'a> {
-    /// Where it will be marked.
-    pub store: &'a Store,
-    /// Who carries the code.
-    pub courier: &'a dyn Courier,
-    /// Whose address it is.
-    pub account: &'a Account,
-    /// By whose hand.
-    pub origin: &'a Origin,
-    /// What the clock says, each time it matters.
-    pub clock: fn() -> Timestamp,
+    /// How codes are sent, to whom and under which policy.
+    pub sending: Sending<'a>,
+    /// What the person's methods were when it was permitted.
+    pub generation: Generation,
+}
+
+/// An address that is a method now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// Which.
+    pub address: String,
+    /// What the methods are then.
+    pub generation: Generation,
+    /// The pass was recorded, as that of an attempt that was counted.
+    pub is_recorded: bool,
 }
 
 impl Verification<'_> {
-    /// Sends a code to `address` and marks it verified when the code comes back. Answers whether it did.
+    /// Finds out the address, sends a code there and keeps it when the code comes back. `given` is what is known; `intro`
+    /// stands before the first question.
     pub fn of(
         &self,
         which: AddressKind,
-        address: &str,
+        given: Option<&str>,
+        intro: &str,
         dialogue: &mut dyn Dialogue,
-    ) -> Result<bool, VerificationError> {
-        let code = code()?;
-        let channel = match which {
-            AddressKind::Email => Channel::Email,
-            AddressKind::Phone => Channel::Sms,
-        };
-        self.courier.send(channel, address, &code)?;
-        let mut text = format!("A code was sent to {address}. Type it here: ");
-        for left in (0..TRIES).rev() {
-            let Some(typed) = dialogue.ask(text)? else { return Ok(false) };
-            let typed = Zeroizing::new(typed.expose().trim().to_owned());
-            if bool::from(subtle::ConstantTimeEq::ct_eq(typed.as_bytes(), code.as_bytes())) {
-                let Self { store, account, origin, clock, .. } = self;
-                return Ok(store.verify_address(account, which, address, origin, clock())?);
+    ) -> Result<Verified, EnrolmentError> {
+        if let Some(address) = given {
+            return self.of_address(which, address, intro, dialogue);
+        }
+        let inbox = (which == AddressKind::Phone).then(|| self.sending.services.courier.inbox_number());
+        let inbox = inbox.flatten();
+        let question = words::address_question(which, inbox.is_some());
+        let mut text = format!("{intro}{question}");
+        for _ in 0..SPELLINGS {
+            let Some(typed) = dialogue.ask(text)? else { break };
+            let typed = typed.expose().trim();
+            match (typed, &inbox) {
+                ("", Some(number)) => return self.of_text_in(number, dialogue),
+                ("", None) => break,
+                _ => match self.read(which, typed) {
+                    Ok(address) => return self.of_address(which, &address, "", dialogue),
+                    Err(bad) => text = format!("{bad}.\n{question}"),
+                },
             }
-            text = format!(
-                "That is not the code. ({})\nThe code that was sent to {address}: ",
-                words::tries_left(left.max(1))
+        }
+        Err(EnrolmentError::NotConfirmed)
+    }
+
+    fn read(&self, which: AddressKind, text: &str) -> Result<String, BadAddress> {
+        addresses::read(self.sending.policy, which, text)
+    }
+
+    fn of_address(
+        &self,
+        which: AddressKind,
+        address: &str,
+        intro: &str,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Verified, EnrolmentError> {
+        let mut code = self.send(which, address)?;
+        let lifetime = self.sending.policy.codes.lifetime;
+        let mut lead = format!("{intro}{}", words::code_sent(which, address, lifetime));
+        for left in (0..TRIES).rev() {
+            let text = format!("{lead}\nType it here (r: new code): ");
+            let Some(typed) = dialogue.ask(text)? else { break };
+            let answer = Answer::read(typed.expose());
+            drop(typed);
+            let wrong = match answer {
+                Answer::Empty => break,
+                Answer::Resend => {
+                    lead = self.resend(&mut code, which, address)?;
+                    continue;
+                }
+                Answer::Code(typed) => {
+                    let attempt = self.count()?;
+                    match code.compare(&typed, self.sending.services.now()) {
+                        Comparison::Same => return self.keep(which, address, attempt),
+                        Comparison::Expired => "That code has expired: type r for a new one.",
+                        Comparison::Other => "That is not the code.",
+                    }
+                }
+                _ => "That is not the code.",
+            };
+            lead = format!(
+                "{wrong} ({})\nThe code went to {}.",
+                words::tries_left(left.max(1)),
+                masked(address)
             );
         }
-        Ok(false)
+        Err(EnrolmentError::NotConfirmed)
+    }
+
+    fn send(&self, which: AddressKind, address: &str) -> Result<SentCode, EnrolmentError> {
+        match self.sending.send(which, address, Instant::now() + PATIENCE) {
+            Ok(code) => Ok(code),
+            Err(NotSent::Store(error)) => Err(error.into()),
+            Err(why @ NotSent::TooMany { .. }) => Err(EnrolmentError::NotSent(why.to_string())),
+            Err(NotSent::Undelivered(_)) => Err(EnrolmentError::NotSent(words::not_sent(which))),
+        }
+    }
+
+    /// Another code in place of `code`, not too soon. Says what became of it.
+    fn resend(
+        &self,
+        code: &mut SentCode,
+        which: AddressKind,
+        address: &str,
+    ) -> Result<String, EnrolmentError> {
+        let now = self.sending.services.now();
+        if now < code.next_at() {
+            return Ok(words::too_soon(code.next_at(), now));
+        }
+        match self.send(which, address) {
+            Ok(new) => *code = new,
+            Err(EnrolmentError::NotSent(why)) => return Ok(why),
+            Err(error) => return Err(error),
+        }
+        Ok(words::code_sent(which, address, self.sending.policy.codes.lifetime))
+    }
+
+    /// Counts a try before it is looked at, where there is a record to count it in: who guesses here is locked out as at
+    /// a login.
+    fn count(&self) -> Result<Option<Attempt>, EnrolmentError> {
+        let Sending { services, account, origin, .. } = self.sending;
+        match services.store.count_attempt(account, origin, services.now())? {
+            Counted::Attempt(attempt, _) => Ok(Some(attempt)),
+            Counted::Unknown => Ok(None),
+            Counted::Locked(lock) => Err(EnrolmentError::Locked(lock)),
+        }
+    }
+
+    fn keep(
+        &self,
+        which: AddressKind,
+        address: &str,
+        attempt: Option<Attempt>,
+    ) -> Result<Verified, EnrolmentError> {
+        let Sending { services, account, origin, .. } = self.sending;
+        let store = services.store;
+        let generation =
+            store.enrol_address(account, self.generation, which, address, origin, services.now())?;
+        let is_recorded = attempt.is_some();
+        if let Some(attempt) = attempt {
+            // It was a right code: the try does not stay a failure.
+            let _ = store.use_sent_code(attempt, which, address, services.now())?;
+        }
+        Ok(Verified { address: address.to_owned(), generation, is_recorded })
+    }
+
+    /// The person texts a code to our `number`; the number it comes from is confirmed with a code sent back.
+    fn of_text_in(&self, number: &str, dialogue: &mut dyn Dialogue) -> Result<Verified, EnrolmentError> {
+        let Sending { services, policy, .. } = self.sending;
+        let begun = services.now();
+        let code = SentCode::make(policy.codes, begun, crate::sending::random_byte)
+            .map_err(twofa_store::StoreError::from)?;
+        let mut text = words::text_us(number, code.digits());
+        for _ in 0..LOOKS {
+            let Some(typed) = dialogue.ask(text)? else { break };
+            let typed = typed.expose().trim().to_owned();
+            if !typed.is_empty() {
+                match self.read(AddressKind::Phone, &typed) {
+                    Ok(address) => return self.of_address(AddressKind::Phone, &address, "", dialogue),
+                    Err(bad) => text = format!("{bad}.\n{}", words::text_us(number, code.digits())),
+                }
+                continue;
+            }
+            if let Some(from) = self.look(&code, begun) {
+                // Said by itself: what follows takes its time, and a client waits only so long for a word.
+                dialogue.info(format!("Your text message came from {}.", masked(&from)).into())?;
+                return self.of_address(AddressKind::Phone, &from, "", dialogue);
+            }
+            text = words::nothing_came_in(number);
+        }
+        Err(EnrolmentError::NotConfirmed)
+    }
+
+    /// Looks for a text message with `code` for a while, and gives the number it came from.
+    fn look(&self, code: &SentCode, begun: twofa_core::Timestamp) -> Option<String> {
+        let services = self.sending.services;
+        let since = twofa_core::Timestamp::from_unix(begun.unix().saturating_sub(CLOCK_SKEW));
+        let deadline = Instant::now() + LOOK;
+        loop {
+            match services.courier.received(since, deadline) {
+                Ok(messages) => {
+                    let now = services.now();
+                    let is_ours = |text: &str| {
+                        text.split(|c: char| !c.is_ascii_digit())
+                            .any(|digits| code.compare(digits, now) == Comparison::Same)
+                    };
+                    let is_new = |at: Option<twofa_core::Timestamp>| at.is_none_or(|at| at >= since);
+                    let found = messages.into_iter().filter(|m| is_new(m.at) && is_ours(&m.text));
+                    // A number that does not read as one cannot be answered.
+                    let number =
+                        found.filter_map(|m| self.read(AddressKind::Phone, &with_plus(&m.from)).ok()).next();
+                    if number.is_some() {
+                        return number;
+                    }
+                }
+                Err(error) => {
+                    crate::journal::say(&format!("cannot look for text messages that came in: {error}"));
+                    if error.step == twofa_delivery::Step::Login {
+                        return None;
+                    }
+                }
+            }
+            if Instant::now() + PAUSE >= deadline {
+                return None;
+            }
+            thread::sleep(PAUSE);
+        }
     }
 }
 
-/// Six random digits without bias: bytes above the last whole ten are drawn again.
-fn code() -> Result<Zeroizing<String>, StoreError> {
-    let mut code = Zeroizing::new(String::with_capacity(DIGITS));
-    while code.len() < DIGITS {
-        let mut byte = Zeroizing::new([0]);
-        getrandom::fill(&mut *byte)?;
-        if byte[0] < 250 {
-            code.push(char::from(b'0' + byte[0] % 10));
-        }
-    }
-    Ok(code)
+/// Some providers leave the plus sign away.
+fn with_plus(number: &str) -> String {
+    let number = number.trim();
+    if number.starts_with('+') { number.to_owned() } else { format!("+{number}") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
-    use twofa_core::text::printable;
-    use twofa_proto::{Prompt, Secret};
-    use twofa_store::{Location, Owner, Settings};
+    use crate::addresses;
+    use crate::testing::{Desk, Scripted, clock, pass};
+    use twofa_delivery::{Channel, Received};
+    use twofa_store::Origin;
 
-    /// Keeps what was sent, as a mailbox would.
-    #[derive(Debug, Default)]
-    struct Mailbox(Mutex<Vec<String>>);
+    const MAIL: &str = "alice@example.org";
+    const PHONE: &str = "+4930123456";
 
-    impl Courier for Mailbox {
-        fn send(&self, _: Channel, address: &str, code: &str) -> Result<(), DeliveryError> {
-            if address.ends_with("example.invalid") {
-                return Err(DeliveryError("no such host".to_owned()));
-            }
-            self.0.lock().unwrap().push(code.to_owned());
-            Ok(())
-        }
-    }
-
-    /// Types what is in the mailbox, or something else.
-    struct Reader<'a> {
-        mailbox: &'a Mailbox,
-        wrong_first: u32,
-    }
-
-    impl Dialogue for Reader<'_> {
-        fn prompt(&mut self, _: Prompt) -> Result<Option<Secret>, Gone> {
-            if self.wrong_first > 0 {
-                self.wrong_first -= 1;
-                return Ok(Some("not a code".into()));
-            }
-            Ok(self.mailbox.0.lock().unwrap().last().map(|code| code.as_str().into()))
-        }
-
-        fn info(&mut self, _: Secret) -> Result<(), Gone> {
-            Ok(())
-        }
-
-        fn error(&mut self, _: &str) -> Result<(), Gone> {
-            Ok(())
-        }
-    }
-
-    fn verified(address: &str, wrong_first: u32) -> Result<bool, String> {
-        let folder = tempfile::tempdir().unwrap();
-        let location =
-            Location { database: folder.path().join("db/twofa.db"), key: folder.path().join("etc/key") };
-        let owner = Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
-        let store = Store::create(location, owner).unwrap();
-        let alice = Account { name: "alice".into(), uid: 1000 };
-        let settings = Settings { email: Some(Some(address.to_owned())), ..Settings::default() };
-        let now = || Timestamp::from_unix(1_800_000_000);
-        store.set_user(&alice, &settings, &Origin::default(), now()).unwrap();
-        let mailbox = Mailbox::default();
-        let mut reader = Reader { mailbox: &mailbox, wrong_first };
-        let origin = Origin::default();
-        let verification =
-            Verification { store: &store, courier: &mailbox, account: &alice, origin: &origin, clock: now };
-        let result = verification.of(AddressKind::Email, address, &mut reader);
-        let stored = store.situation(&alice).unwrap().user.email.unwrap().verified;
-        let answered = result.map_err(|error| printable(&error.to_string()))?;
-        assert_eq!(answered, stored);
-        Ok(answered)
+    fn verify(
+        desk: &Desk,
+        which: AddressKind,
+        given: Option<&str>,
+        dialogue: &mut Scripted<'_>,
+    ) -> Result<Verified, EnrolmentError> {
+        let person = desk.person();
+        let origin = Origin { service: Some("twofa".into()), ..Origin::default() };
+        let sending = Sending {
+            services: desk.services(),
+            account: &desk.alice,
+            origin: &origin,
+            policy: &person.policy,
+            purpose: "confirm that this address is yours",
+        };
+        let verification = Verification { sending, generation: person.situation.generation };
+        let result = verification.of(which, given, "", dialogue);
+        let user = desk.person().situation.user;
+        let is_kept = addresses::of(&user, which).is_some_and(|contact| contact.verified);
+        assert_eq!(result.is_ok(), is_kept, "kept if and only if it was verified");
+        result
     }
 
     #[test]
-    fn an_address_is_verified_when_its_code_comes_back() {
-        assert_eq!(verified("alice@example.org", 0), Ok(true));
-        assert_eq!(verified("alice@example.org", 2), Ok(true));
+    fn an_address_is_kept_when_its_code_comes_back() {
+        let desk = Desk::new();
+        let mut dialogue =
+            Scripted::new().types("not an address").types(MAIL).answers(|_| desk.mailbox.code());
+        assert_eq!(verify(&desk, AddressKind::Email, None, &mut dialogue).unwrap().address, MAIL);
+        assert!(dialogue.shown[2].contains("a•••e@example.org"), "{:?}", dialogue.shown);
     }
 
     #[test]
-    fn an_address_is_not_verified_after_three_wrong_codes_or_when_nothing_could_be_sent() {
-        assert_eq!(verified("alice@example.org", 3), Ok(false));
-        assert!(verified("alice@example.invalid", 0).unwrap_err().contains("no such host"));
+    fn it_is_not_after_five_wrong_codes_nor_when_nothing_could_be_sent() {
+        let desk = Desk::new();
+        let mut dialogue = (0..5).fold(Scripted::new(), |dialogue, _| dialogue.types("999999999"));
+        let result = verify(&desk, AddressKind::Email, Some(MAIL), &mut dialogue);
+        assert!(matches!(result, Err(EnrolmentError::NotConfirmed)));
+        desk.mailbox.goes_down(Channel::Email);
+        let result = verify(&desk, AddressKind::Email, Some(MAIL), &mut Scripted::new());
+        assert!(matches!(result, Err(EnrolmentError::NotSent(_))));
     }
 
     #[test]
-    fn a_code_has_six_digits() {
-        for _ in 0..100 {
-            let code = code().unwrap();
-            assert!(code.len() == DIGITS && code.bytes().all(|b| b.is_ascii_digit()));
-        }
+    fn a_lost_code_is_sent_anew_and_the_one_before_dies() {
+        let desk = Desk::new();
+        let first = std::cell::RefCell::new(String::new());
+        let mut dialogue = Scripted::new()
+            .answers(|_| {
+                *first.borrow_mut() = desk.mailbox.code();
+                pass(31);
+                "r".into()
+            })
+            .answers(|_| first.borrow().clone())
+            .answers(|_| desk.mailbox.code());
+        assert!(verify(&desk, AddressKind::Email, Some(MAIL), &mut dialogue).is_ok());
+        assert!(dialogue.shown[2].starts_with("That is not the code."), "{:?}", dialogue.shown);
+    }
+
+    #[test]
+    fn guesses_count_where_there_is_a_record_and_lock_it() {
+        let desk = Desk::new();
+        desk.policy(&[("lockout.after", "3")]);
+        desk.store.add_user(&desk.alice, &Origin::default(), clock()).unwrap();
+        let mut dialogue = (0..4).fold(Scripted::new(), |dialogue, _| dialogue.types("999999999"));
+        let result = verify(&desk, AddressKind::Email, Some(MAIL), &mut dialogue);
+        assert!(matches!(result, Err(EnrolmentError::Locked(_))), "{result:?}");
+    }
+
+    #[test]
+    fn a_right_code_leaves_no_failure() {
+        let desk = Desk::new();
+        desk.store.add_user(&desk.alice, &Origin::default(), clock()).unwrap();
+        let mut dialogue = Scripted::new().answers(|_| desk.mailbox.code());
+        assert!(verify(&desk, AddressKind::Phone, Some(PHONE), &mut dialogue).unwrap().is_recorded);
+        assert_eq!(desk.failures(), 0);
+    }
+
+    /// The code that a prompt shows to be texted.
+    fn shown_code(text: &str) -> String {
+        text.lines()
+            .map(str::trim)
+            .find(|line| line.len() == 6 && line.parse::<u32>().is_ok())
+            .unwrap()
+            .to_owned()
+    }
+
+    #[test]
+    fn a_code_that_is_texted_to_us_gives_the_number_which_is_then_confirmed() {
+        let mut desk = Desk::new();
+        desk.mailbox.number = Some("+15550100".to_owned());
+        let texts = |prompt: &str| {
+            let text = |from: &str, text: String| Received { from: from.to_owned(), text, at: None };
+            let mut received = desk.mailbox.received.lock().unwrap();
+            received.push(text("+4930999999", "000000".to_owned()));
+            received.push(text("4930123456", format!("code: {}", shown_code(prompt))));
+            String::new()
+        };
+        let mut dialogue = Scripted::new().types("").answers(texts).answers(|_| desk.mailbox.code());
+        assert_eq!(verify(&desk, AddressKind::Phone, None, &mut dialogue).unwrap().address, PHONE);
+        assert!(dialogue.shown[1].contains("+15550100"), "{:?}", dialogue.shown);
+        assert_eq!(desk.mailbox.destinations(), [PHONE]);
     }
 }

@@ -1,11 +1,12 @@
 //! What people read: short, plain, and the same wherever it is said.
 
 use jiff::tz::TimeZone;
+use twofa_core::duration::Duration;
 use twofa_core::exemption::Exemption;
-use twofa_core::policy::Methods;
 use twofa_core::text::printable;
-use twofa_core::{BackupCode, Lock, Policy, Timestamp};
-use twofa_store::Missed;
+use twofa_core::user::masked;
+use twofa_core::{BackupCode, Lock, Method, Policy, Timestamp};
+use twofa_store::{AddressKind, Missed, SendLimit};
 use zeroize::Zeroizing;
 
 /// The name this machine goes by in prompts and apps: the policy's, or the host's.
@@ -17,15 +18,101 @@ pub fn application_name(policy: &Policy) -> String {
     }
 }
 
-/// The first question of a login.
-pub fn code_prompt(application: &str, allowed: Methods, has_backup: bool) -> String {
-    let or_backup = if allowed.backup && has_backup { " or backup code" } else { "" };
-    format!("Verification code for {application} (authenticator app{or_backup}): ")
+/// The first question of a login that begins with what the person has at hand.
+pub fn code_prompt(application: &str, has_app: bool, has_backup: bool, is_only: bool) -> String {
+    let ways = match (has_app, has_backup) {
+        (false, true) => "backup code",
+        (_, false) => "authenticator app",
+        (true, true) => "authenticator app or backup code",
+    };
+    let others = if is_only { "" } else { "; m: other ways" };
+    format!("Verification code for {application} ({ways}{others}): ")
 }
 
-/// A further question, with what was wrong before it.
-pub fn again(what: &str, application: &str) -> String {
-    format!("{what}\nVerification code for {application}: ")
+/// A further question, with what was said before it. Where codes are sent the keys for another one stand in it.
+pub fn again(what: &str, application: &str, sends: bool, has_others: bool) -> String {
+    let keys = match (sends, has_others) {
+        (true, true) => " (r: new code, m: other ways, ?: help)",
+        (true, false) => " (r: new code, ?: help)",
+        (false, true) => " (m: other ways, ?: help)",
+        (false, false) => "",
+    };
+    format!("{what}\nVerification code for {application}{keys}: ")
+}
+
+/// How codes get to an address of this kind.
+pub const fn way(which: AddressKind) -> &'static str {
+    match which {
+        AddressKind::Email => "e-mail",
+        AddressKind::Phone => "text message",
+    }
+}
+
+/// A method in a list.
+pub const fn method(method: Method) -> &'static str {
+    match method {
+        Method::App => "a code of your authenticator app",
+        Method::Email => "a code by e-mail",
+        Method::Sms => "a code by text message",
+        Method::Backup => "a backup code",
+    }
+}
+
+/// A code is on its way.
+pub fn code_sent(which: AddressKind, address: &str, lifetime: Duration) -> String {
+    let minutes = lifetime.seconds() / 60;
+    let minutes = if minutes == 1 { "a minute".to_owned() } else { format!("{minutes} minutes") };
+    format!("A code was sent by {} to {}. It is good for {minutes}.", way(which), masked(address))
+}
+
+/// No code is on its way.
+pub fn not_sent(which: AddressKind) -> String {
+    format!("The {} with your code could not be sent.", way(which))
+}
+
+/// The question for an address.
+pub fn address_question(which: AddressKind, can_text_us: bool) -> &'static str {
+    match (which, can_text_us) {
+        (AddressKind::Email, _) => "Your e-mail address: ",
+        (AddressKind::Phone, false) => "Your phone number, with its country (+49 30 123456): ",
+        (AddressKind::Phone, true) => {
+            "Your phone number, with its country (+49 30 123456), or Enter to text us instead: "
+        }
+    }
+}
+
+/// How to text us.
+pub fn text_us(number: &str, code: &str) -> String {
+    format!(
+        "Text this code from your phone to {number}:\n\n    {code}\n\nThen press Enter here, or type your number: "
+    )
+}
+
+/// No text message came in yet.
+pub fn nothing_came_in(number: &str) -> String {
+    format!("Nothing has come in at {number} yet. Press Enter to look again, or type your number: ")
+}
+
+/// What a code is for that is sent at a login.
+pub fn purpose_of_login(service: Option<&str>) -> String {
+    service.map_or_else(|| "log in".to_owned(), |service| format!("log in with {service}"))
+}
+
+/// Another code was asked for too soon.
+pub fn too_soon(next: Timestamp, now: Timestamp) -> String {
+    let seconds = next.unix().saturating_sub(now.unix()).max(1);
+    let seconds = if seconds == 1 { "a second".to_owned() } else { format!("{seconds} seconds") };
+    format!("A code is on its way already. Another one can be sent in {seconds}.")
+}
+
+/// Enough codes were sent.
+pub fn too_many_codes(limit: SendLimit, next: Timestamp, now: Timestamp) -> String {
+    let whom = match limit {
+        SendLimit::User => "you",
+        SendLimit::Address => "this address",
+        SendLimit::Machine => "everybody on this machine",
+    };
+    format!("Too many codes were sent to {whom}. The next is possible at {}.", moment(next, now))
 }
 
 /// How many tries are left.
@@ -36,12 +123,28 @@ pub fn tries_left(tries: u32) -> String {
     }
 }
 
-/// Help at a code prompt.
-pub const HELP: &str = "Open the authenticator app that you set up for this machine and type the digits it shows \
-                        now. Without it, type one of your backup codes (abcd-efgh-ijkm-npqr).";
+/// Help at a code prompt, for somebody with these methods.
+pub fn help(methods: &[Method], has_backup: bool) -> String {
+    let mut text = Vec::new();
+    if methods.contains(&Method::App) || methods.is_empty() {
+        text.push(
+            "Open the authenticator app that you set up for this machine and type the digits it shows now.",
+        );
+    }
+    if methods.iter().any(|method| matches!(method, Method::Email | Method::Sms)) {
+        text.push("Type the code that was sent to you; r sends a new one, and the one before dies.");
+    }
+    if methods.len() > 1 {
+        text.push("m shows the other ways you have.");
+    }
+    if has_backup {
+        text.push("Without any of it, type one of your backup codes (abcd-efgh-ijkm-npqr).");
+    }
+    text.join(" ")
+}
 
 /// What was typed cannot be a code.
-pub const NOT_A_CODE: &str = "That cannot be a code: it is 6 or 8 digits from your authenticator app, or a backup code. Never your password.";
+pub const NOT_A_CODE: &str = "That cannot be a code: it is the digits your authenticator app shows or that were sent to you, or a backup code. Never your password.";
 
 /// Why a locked account is refused, to its owner.
 pub fn locked(lock: Lock, now: Timestamp) -> String {
@@ -86,6 +189,25 @@ pub const NAMESAKE: &str = "This account is not the one that a second factor was
 /// Enrolment needs more than one prompt.
 pub const NO_ROOM_TO_ENROL: &str = "A second factor must be set up first, which takes several questions, and this program can \
                                     ask one. Log in with ssh or on the console once.";
+
+/// Which method to set up, of these.
+pub fn which_method(methods: &[Method]) -> String {
+    let mut text = String::from("How do you want to get your codes?\n");
+    for (number, method) in (1..).zip(methods) {
+        let what = match method {
+            Method::App | Method::Backup => "an authenticator app on your phone",
+            Method::Email => "by e-mail",
+            Method::Sms => "by text message",
+        };
+        text.push_str(&format!("  {number}  {what}\n"));
+    }
+    text.push_str("Type a number [1]: ");
+    text
+}
+
+/// No method that is allowed can be set up now.
+pub const NO_METHOD: &str = "A second factor must be set up first, and none that is allowed here can be now: codes cannot be \
+                             sent from this machine. Ask an administrator.";
 
 /// What comes before the first enrolment at a login.
 pub fn must_enrol(application: &str) -> String {

@@ -14,12 +14,16 @@ use crate::backup::BackupCode;
 pub enum Answer {
     /// Nothing at all: the end of input, or a client that has nothing to say.
     Empty,
-    /// Six to eight digits.
+    /// Six to nine digits.
     Code(Zeroizing<String>),
     /// Sixteen letters and digits of the backup codes' alphabet.
     Backup(BackupCode),
     /// `?`: the person wants to know what to do.
     Help,
+    /// `r`: the person wants another code to be sent.
+    Resend,
+    /// `m`: the person wants to use another method.
+    OtherMethod,
     /// Nothing that could be a code.
     NotACode,
 }
@@ -30,11 +34,13 @@ impl Answer {
         match typed.trim() {
             "" => return Self::Empty,
             "?" => return Self::Help,
+            "r" | "R" => return Self::Resend,
+            "m" | "M" => return Self::OtherMethod,
             _ => {}
         }
         let bare: Zeroizing<String> =
             Zeroizing::new(typed.chars().filter(|c| !c.is_whitespace() && *c != '-').collect());
-        if (6..=8).contains(&bare.len()) && bare.bytes().all(|b| b.is_ascii_digit()) {
+        if (6..=9).contains(&bare.len()) && bare.bytes().all(|b| b.is_ascii_digit()) {
             return Self::Code(bare);
         }
         BackupCode::read(&bare).map_or(Self::NotACode, Self::Backup)
@@ -48,6 +54,8 @@ impl fmt::Debug for Answer {
             Self::Code(_) => "Code(…)",
             Self::Backup(_) => "Backup(…)",
             Self::Help => "Help",
+            Self::Resend => "Resend",
+            Self::OtherMethod => "OtherMethod",
             Self::NotACode => "NotACode",
         })
     }
@@ -59,7 +67,7 @@ mod tests {
 
     #[test]
     fn digits_are_a_code_however_they_are_spaced() {
-        for typed in ["123456", " 123 456 ", "123-456", "12345678", "123\u{a0}4567"] {
+        for typed in ["123456", " 123 456 ", "123-456", "12345678", "123456789", "123\u{a0}4567"] {
             assert!(matches!(Answer::read(typed), Answer::Code(_)), "{typed:?}");
         }
     }
@@ -80,9 +88,18 @@ mod tests {
     }
 
     #[test]
+    fn a_letter_alone_is_a_wish() {
+        for (typed, wish) in
+            [("?", Answer::Help), (" r ", Answer::Resend), ("R", Answer::Resend), ("m", Answer::OtherMethod)]
+        {
+            assert_eq!(Answer::read(typed), wish);
+        }
+    }
+
+    #[test]
     fn a_password_is_not_a_code() {
         for typed in
-            ["correct horse battery", "hunter2", "12345", "123456789", "１２３４５６", "-", "0xABCDEF", "?x"]
+            ["correct horse battery", "hunter2", "12345", "1234567890", "１２３４５６", "-", "0xABCDEF", "?x"]
         {
             assert_eq!(Answer::read(typed), Answer::NotACode, "{typed:?}");
         }

@@ -262,7 +262,7 @@ mod tests {
     fn a_method_the_policy_does_not_allow_does_not_count_as_enrolled() {
         let policy = Policy {
             mode: Mode::Mandatory,
-            methods: Methods { app: false, backup: true },
+            methods: Methods { app: false, ..Policy::default().methods },
             enrolment: Enrolment::Beforehand,
             ..Policy::default()
         };

@@ -8,10 +8,11 @@
 //! 1. [`decide`] says whether this person must show a second factor now ([`decision`]);
 //! 2. what was typed is read as an [`Answer`], or as nothing a code could be ([`answer`]);
 //! 3. an attempt is counted before it is verified ([`lockout`]);
-//! 4. the code is verified against an authenticator app ([`app`]) or the backup codes ([`backup`]).
+//! 4. the code is verified against an authenticator app ([`app`]), the code just [`sent`] or the backup codes
+//!    ([`backup`]).
 //!
 //! What holds for whom is the [`policy`], with what a [`class`] has of its own, less what an [`exemption`]
-//! spares. Codes by e-mail and SMS will stand beside [`app`] and [`backup`].
+//! spares.
 #![forbid(unsafe_code)]
 
 pub mod account;
@@ -26,6 +27,7 @@ pub mod key;
 pub mod lockout;
 pub mod policy;
 pub mod rulebook;
+pub mod sent;
 pub mod text;
 pub mod time;
 pub mod user;
@@ -41,5 +43,6 @@ pub use key::Key;
 pub use lockout::{Lock, Throttle};
 pub use policy::{Method, Mode, Policy};
 pub use rulebook::Rulebook;
+pub use sent::SentCode;
 pub use time::Timestamp;
 pub use user::{Status, User, Verify};

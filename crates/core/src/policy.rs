@@ -48,6 +48,10 @@ pub struct Trust {
 pub enum Method {
     /// An authenticator app or a hardware token.
     App,
+    /// A code by e-mail.
+    Email,
+    /// A code by text message.
+    Sms,
     /// Backup codes, for whoever has another method.
     Backup,
 }
@@ -57,8 +61,43 @@ pub enum Method {
 pub struct Methods {
     /// Authenticator apps.
     pub app: bool,
+    /// Codes by e-mail.
+    pub email: bool,
+    /// Codes by text message.
+    pub sms: bool,
     /// Backup codes.
     pub backup: bool,
+}
+
+/// The codes that are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Codes {
+    /// How many digits they have.
+    pub digits: u8,
+    /// How long one is good for.
+    pub lifetime: Duration,
+    /// How long after one the next can be asked for in the same login.
+    pub cooldown: Duration,
+}
+
+/// How much may be sent. Every send counts when it starts, whether it arrives or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendLimits {
+    /// To one user in an hour.
+    pub user_hourly: u32,
+    /// To one address in a day.
+    pub address_daily: u32,
+    /// By the machine in an hour.
+    pub machine_hourly: u32,
+}
+
+/// By which ways people are told what happened to their second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Notices {
+    /// By e-mail.
+    pub email: bool,
+    /// By text message.
+    pub sms: bool,
 }
 
 /// The policy in force. It is made by [`Policy::from_settings`] and [`Policy::overridden`] alone, so one that
@@ -77,6 +116,20 @@ pub struct Policy {
     pub trust: Trust,
     /// When wrong codes lock an account.
     pub lockout: Rules,
+    /// What codes that are sent are like.
+    pub codes: Codes,
+    /// The domain that codes in text messages are bound to, for phones that fill them in.
+    pub code_domain: Option<String>,
+    /// How much may be sent.
+    pub limits: SendLimits,
+    /// A text message that cannot be sent goes by e-mail, even where that is not the user's method.
+    pub sms_falls_back_to_email: bool,
+    /// No two users may have the same verified address.
+    pub unique_addresses: bool,
+    /// The country whose numbers may be written without it, two capital letters (ISO 3166-1).
+    pub phone_country: Option<String>,
+    /// How people are told what happened.
+    pub notices: Notices,
 }
 
 /// One row of [`KEYS`].
@@ -109,7 +162,7 @@ impl fmt::Debug for Setting {
 }
 
 /// Every setting there is.
-pub static KEYS: [Setting; 9] = [
+pub static KEYS: [Setting; 20] = [
     Setting {
         name: "mode",
         values: "disabled, optional or mandatory",
@@ -149,28 +202,14 @@ pub static KEYS: [Setting; 9] = [
     },
     Setting {
         name: "methods",
-        values: "app, or app,backup",
-        default: "app,backup",
+        values: "a list of app, email, sms and backup",
+        default: "app,email,sms,backup",
         help: "Allow these methods and no others",
         per_class: true,
-        read: |policy, text| {
-            let mut methods = Methods { app: false, backup: false };
-            for name in text.split(',') {
-                match name.trim() {
-                    "app" => methods.app = true,
-                    "backup" => methods.backup = true,
-                    _ => return Err("it must be app, or app,backup"),
-                }
-            }
-            if !methods.app {
-                return Err("backup codes only stand in for another method: allow app as well");
-            }
-            policy.methods = methods;
-            Ok(())
-        },
-        write: |policy| match policy.methods {
-            Methods { backup: true, .. } => "app,backup".to_owned(),
-            Methods { backup: false, .. } => "app".to_owned(),
+        read: |policy, text| methods(text).map(|methods| policy.methods = methods),
+        write: |policy| {
+            let names = METHODS.iter().filter(|(method, _)| policy.methods.allows(*method));
+            names.map(|(_, name)| *name).collect::<Vec<_>>().join(",")
         },
     },
     Setting {
@@ -226,11 +265,8 @@ pub static KEYS: [Setting; 9] = [
         help: "Lock an account after this many wrong codes in a row",
         per_class: false,
         read: |policy, text| {
-            policy.lockout.after = text
-                .parse()
-                .ok()
-                .filter(|n| (3..=lockout::MOST_FAILURES).contains(n))
-                .ok_or("it must be a whole number from 3 to 100")?;
+            policy.lockout.after =
+                number(text, 3..=lockout::MOST_FAILURES).ok_or("it must be a whole number from 3 to 100")?;
             Ok(())
         },
         write: |policy| policy.lockout.after.to_string(),
@@ -243,16 +279,205 @@ pub static KEYS: [Setting; 9] = [
         per_class: false,
         read: |policy, text| {
             let range = Duration::from_minutes(1)..=lockout::LONGEST_LOCK;
-            policy.lockout.for_ = text
-                .parse()
-                .ok()
-                .filter(|d| range.contains(d))
-                .ok_or("it must be from 1m to 24h, such as 15m")?;
+            policy.lockout.for_ = length(text, range).ok_or("it must be from 1m to 24h, such as 15m")?;
             Ok(())
         },
         write: |policy| policy.lockout.for_.to_string(),
     },
+    Setting {
+        name: "code.digits",
+        values: "6 to 9",
+        default: "6",
+        help: "Send codes of this many digits",
+        per_class: false,
+        read: |policy, text| {
+            let range = *SENT_DIGITS.start()..=*SENT_DIGITS.end();
+            policy.codes.digits = number(text, range).ok_or("it must be a whole number from 6 to 9")?;
+            Ok(())
+        },
+        write: |policy| policy.codes.digits.to_string(),
+    },
+    Setting {
+        name: "code.lifetime",
+        values: "1m to 1h",
+        default: "10m",
+        help: "Accept a code that was sent for this long",
+        per_class: false,
+        read: |policy, text| {
+            let range = Duration::from_minutes(1)..=Duration::from_minutes(60);
+            policy.codes.lifetime = length(text, range).ok_or("it must be from 1m to 1h, such as 10m")?;
+            Ok(())
+        },
+        write: |policy| policy.codes.lifetime.to_string(),
+    },
+    Setting {
+        name: "code.domain",
+        values: "a domain name, or empty",
+        default: "",
+        help: "Bind codes in text messages to this domain, so that phones offer to fill them in",
+        per_class: false,
+        read: |policy, text| {
+            let is_fit = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+            if !text.chars().all(is_fit) || text.len() > 60 {
+                return Err("it must be a domain name such as example.org");
+            }
+            policy.code_domain = (!text.is_empty()).then(|| text.to_owned());
+            Ok(())
+        },
+        write: |policy| policy.code_domain.clone().unwrap_or_default(),
+    },
+    Setting {
+        name: "resend.cooldown",
+        values: "0 to 10m",
+        default: "30s",
+        help: "Send the next code of a login no sooner than this after the one before",
+        per_class: false,
+        read: |policy, text| {
+            let range = Duration::from_seconds(0)..=Duration::from_minutes(10);
+            policy.codes.cooldown = length(text, range).ok_or("it must be from 0 to 10m, such as 30s")?;
+            Ok(())
+        },
+        write: |policy| policy.codes.cooldown.to_string(),
+    },
+    Setting {
+        name: "send.user-hourly",
+        values: LIMIT_VALUES,
+        default: "10",
+        help: "Send one user at most this many codes in an hour",
+        per_class: false,
+        read: |policy, text| limit(text).map(|most| policy.limits.user_hourly = most),
+        write: |policy| policy.limits.user_hourly.to_string(),
+    },
+    Setting {
+        name: "send.address-daily",
+        values: LIMIT_VALUES,
+        default: "30",
+        help: "Send at most this many codes to one address or number in a day",
+        per_class: false,
+        read: |policy, text| limit(text).map(|most| policy.limits.address_daily = most),
+        write: |policy| policy.limits.address_daily.to_string(),
+    },
+    Setting {
+        name: "send.machine-hourly",
+        values: LIMIT_VALUES,
+        default: "1000",
+        help: "Send at most this many codes in an hour in all",
+        per_class: false,
+        read: |policy, text| limit(text).map(|most| policy.limits.machine_hourly = most),
+        write: |policy| policy.limits.machine_hourly.to_string(),
+    },
+    Setting {
+        name: "fallback.sms-to-email",
+        values: SWITCH_VALUES,
+        default: "on",
+        help: "Send a code by e-mail when its text message cannot be sent, even where e-mail is not allowed otherwise",
+        per_class: true,
+        read: |policy, text| switch(text).map(|on| policy.sms_falls_back_to_email = on),
+        write: |policy| written_switch(policy.sms_falls_back_to_email),
+    },
+    Setting {
+        name: "addresses.unique",
+        values: SWITCH_VALUES,
+        default: "off",
+        help: "Refuse an address or number that is another user's already",
+        per_class: false,
+        read: |policy, text| switch(text).map(|on| policy.unique_addresses = on),
+        write: |policy| written_switch(policy.unique_addresses),
+    },
+    Setting {
+        name: "phone.country",
+        values: "two letters such as DE, or empty",
+        default: "",
+        help: "Read phone numbers without a country as this country's",
+        per_class: false,
+        read: |policy, text| {
+            let is_country = text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase());
+            if !is_country && !text.is_empty() {
+                return Err("it must be two capital letters such as DE");
+            }
+            policy.phone_country = is_country.then(|| text.to_owned());
+            Ok(())
+        },
+        write: |policy| policy.phone_country.clone().unwrap_or_default(),
+    },
+    Setting {
+        name: "notices",
+        values: "email, sms, email,sms or none",
+        default: "email,sms",
+        help: "Tell people by these ways what happened to their second factor",
+        per_class: false,
+        read: |policy, text| {
+            policy.notices = match text {
+                "email" => Notices { email: true, sms: false },
+                "sms" => Notices { email: false, sms: true },
+                "email,sms" | "sms,email" => Notices { email: true, sms: true },
+                "none" => Notices { email: false, sms: false },
+                _ => return Err("it must be email, sms, email,sms or none"),
+            };
+            Ok(())
+        },
+        write: |policy| {
+            let name = match policy.notices {
+                Notices { email: true, sms: true } => "email,sms",
+                Notices { email: true, sms: false } => "email",
+                Notices { email: false, sms: true } => "sms",
+                Notices { email: false, sms: false } => "none",
+            };
+            name.to_owned()
+        },
+    },
 ];
+
+const METHODS: [(Method, &str); 4] =
+    [(Method::App, "app"), (Method::Email, "email"), (Method::Sms, "sms"), (Method::Backup, "backup")];
+
+fn methods(text: &str) -> Result<Methods, &'static str> {
+    let mut methods = Methods { app: false, email: false, sms: false, backup: false };
+    for name in text.split(',') {
+        match name.trim() {
+            "app" => methods.app = true,
+            "email" => methods.email = true,
+            "sms" => methods.sms = true,
+            "backup" => methods.backup = true,
+            _ => return Err("it must be a list of app, email, sms and backup"),
+        }
+    }
+    if !(methods.app || methods.email || methods.sms) {
+        return Err("backup codes only stand in for another method: allow app, email or sms as well");
+    }
+    Ok(methods)
+}
+
+/// The digits a code that is sent may have.
+const SENT_DIGITS: std::ops::RangeInclusive<u8> = 6..=9;
+
+fn number<T: std::str::FromStr + PartialOrd>(text: &str, range: std::ops::RangeInclusive<T>) -> Option<T> {
+    text.parse().ok().filter(|n| range.contains(n))
+}
+
+fn length(text: &str, range: std::ops::RangeInclusive<Duration>) -> Option<Duration> {
+    text.parse().ok().filter(|length| range.contains(length))
+}
+
+const LIMIT_VALUES: &str = "1 to 1000000";
+
+fn limit(text: &str) -> Result<u32, &'static str> {
+    number(text, 1..=1_000_000).ok_or("it must be a whole number from 1 to 1000000")
+}
+
+const SWITCH_VALUES: &str = "on or off";
+
+fn switch(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("it must be on or off"),
+    }
+}
+
+fn written_switch(on: bool) -> String {
+    if on { "on" } else { "off" }.to_owned()
+}
 
 const TRUST_VALUES: &str = "0 to 99999d, such as 12h or 30d";
 const LONGEST_TRUST: Duration = Duration::from_seconds(99_999 * 86_400);
@@ -291,7 +516,7 @@ impl Default for Policy {
         Self {
             mode: Mode::Disabled,
             application_name: None,
-            methods: Methods { app: true, backup: true },
+            methods: Methods { app: true, email: true, sms: true, backup: true },
             enrolment: Enrolment::AtLogin,
             trust: Trust {
                 console: Duration::from_seconds(0),
@@ -299,6 +524,17 @@ impl Default for Policy {
                 elevation: Duration::from_seconds(0),
             },
             lockout: Rules { after: 10, for_: Duration::from_minutes(15) },
+            codes: Codes {
+                digits: 6,
+                lifetime: Duration::from_minutes(10),
+                cooldown: Duration::from_seconds(30),
+            },
+            code_domain: None,
+            limits: SendLimits { user_hourly: 10, address_daily: 30, machine_hourly: 1000 },
+            sms_falls_back_to_email: true,
+            unique_addresses: false,
+            phone_country: None,
+            notices: Notices { email: true, sms: true },
         }
     }
 }
@@ -345,6 +581,38 @@ pub fn find(name: &str) -> Option<&'static Setting> {
     KEYS.iter().find(|key| key.name == name)
 }
 
+impl Method {
+    /// The method as it is written.
+    pub fn name(self) -> &'static str {
+        METHODS.iter().find(|(method, _)| *method == self).map_or("", |(_, name)| name)
+    }
+}
+
+/// The text names no method.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it must be app, email or sms")]
+pub struct UnknownMethod;
+
+impl std::str::FromStr for Method {
+    type Err = UnknownMethod;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMethod> {
+        METHODS.iter().find(|(_, name)| *name == text).map(|(method, _)| *method).ok_or(UnknownMethod)
+    }
+}
+
+impl Methods {
+    /// Whether `method` is among them.
+    pub const fn allows(self, method: Method) -> bool {
+        match method {
+            Method::App => self.app,
+            Method::Email => self.email,
+            Method::Sms => self.sms,
+            Method::Backup => self.backup,
+        }
+    }
+}
+
 impl Mode {
     /// The mode as an administrator writes it.
     pub const fn name(self) -> &'static str {
@@ -371,13 +639,24 @@ mod tests {
         let settings = [
             ("mode", "mandatory"),
             ("application-name", "Büro 7"),
-            ("methods", "app"),
+            ("methods", "app,sms"),
             ("enrolment", "beforehand"),
             ("trust.console", "30d"),
             ("trust.remote", "12h"),
             ("trust.elevation", "99999d"),
             ("lockout.after", "5"),
             ("lockout.for", "2h"),
+            ("code.digits", "9"),
+            ("code.lifetime", "5m"),
+            ("code.domain", "example.org"),
+            ("resend.cooldown", "1m"),
+            ("send.user-hourly", "3"),
+            ("send.address-daily", "4"),
+            ("send.machine-hourly", "5"),
+            ("fallback.sms-to-email", "off"),
+            ("addresses.unique", "on"),
+            ("phone.country", "DE"),
+            ("notices", "email"),
         ];
         let policy = Policy::from_settings(settings).unwrap();
         for ((name, value), key) in settings.iter().zip(&KEYS) {
@@ -416,6 +695,17 @@ mod tests {
             ("lockout.after", "-3"),
             ("lockout.for", "0"),
             ("lockout.for", "30d"),
+            ("code.digits", "5"),
+            ("code.digits", "10"),
+            ("code.lifetime", "0"),
+            ("code.domain", "example.org #123456"),
+            ("resend.cooldown", "1h"),
+            ("send.user-hourly", "0"),
+            ("send.machine-hourly", "many"),
+            ("fallback.sms-to-email", "yes"),
+            ("addresses.unique", ""),
+            ("phone.country", "de"),
+            ("notices", "post"),
         ] {
             let result = Policy::from_settings([(name, value)]);
             assert!(matches!(result, Err(BadSetting::Value { .. })), "{name}={value}");

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::backup::BackupSet;
 use crate::exemption::Exemption;
 use crate::lockout::{Lock, Throttle};
-use crate::policy::{Methods, Mode, Policy};
+use crate::policy::{Method, Methods, Mode, Policy};
 use crate::time::Timestamp;
 
 /// An enrolled authenticator app with what people call it.
@@ -95,6 +95,23 @@ pub fn phone(text: &str) -> Result<String, BadAddress> {
     if fits { Ok(bare) } else { Err(BadAddress::Phone(text.escape_debug().to_string())) }
 }
 
+/// `address` as it may be shown to whoever stands at a prompt: enough for its owner to know it, too little for anybody
+/// else. `a•••e@example.org`, `•••• 4567`.
+pub fn masked(address: &str) -> String {
+    let Some((local, domain)) = address.rsplit_once('@') else {
+        let digits: Vec<char> = address.chars().filter(char::is_ascii_digit).collect();
+        let last: String = digits.iter().skip(digits.len().saturating_sub(4)).collect();
+        return format!("•••• {last}");
+    };
+    let mut letters = local.chars();
+    match (letters.next(), letters.next_back()) {
+        // Of two letters, both would be all.
+        (Some(first), Some(last)) if letters.next().is_some() => format!("{first}•••{last}@{domain}"),
+        (Some(first), Some(_)) => format!("{first}•••@{domain}"),
+        _ => format!("•••@{domain}"),
+    }
+}
+
 /// What is stored for a person. Somebody nothing is stored for is [`User::default`].
 #[derive(Debug, Clone, Default)]
 pub struct User {
@@ -106,6 +123,8 @@ pub struct User {
     pub email: Option<Contact>,
     /// The phone number.
     pub phone: Option<Contact>,
+    /// The method a login begins with, where the person said so.
+    pub preferred: Option<Method>,
     /// Failures and lock.
     pub throttle: Throttle,
     /// The enrolled apps, oldest first.
@@ -136,16 +155,57 @@ pub struct Summary {
     pub required: bool,
     /// When the person wants to be asked.
     pub verify: Verify,
-    /// A method that can stand alone is enrolled.
-    pub has_method: bool,
+    /// The methods that are enrolled and can stand alone.
+    pub enrolled: Enrolled,
     /// Failures and lock.
     pub throttle: Throttle,
 }
 
+/// The methods somebody has that can stand alone. Backup codes cannot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Enrolled {
+    /// An authenticator app.
+    pub app: bool,
+    /// A verified e-mail address.
+    pub email: bool,
+    /// A verified phone number.
+    pub sms: bool,
+}
+
+impl Enrolled {
+    /// Whether there is any that is `allowed`.
+    pub const fn has_any(self, allowed: Methods) -> bool {
+        self.app && allowed.app || self.email && allowed.email || self.sms && allowed.sms
+    }
+
+    /// Those that are `allowed`, in the order in which a login tries them when nobody prefers another.
+    pub fn among(self, allowed: Methods) -> Vec<Method> {
+        let all = [(Method::App, self.app), (Method::Email, self.email), (Method::Sms, self.sms)];
+        all.into_iter()
+            .filter(|(method, has)| *has && allowed.allows(*method))
+            .map(|(method, _)| method)
+            .collect()
+    }
+}
+
 impl User {
-    /// Whether a method that can stand alone is enrolled and allowed. Backup codes cannot.
+    /// The methods that are enrolled and can stand alone.
+    pub fn enrolled(&self) -> Enrolled {
+        let verified = |contact: &Option<Contact>| contact.as_ref().is_some_and(|contact| contact.verified);
+        Enrolled { app: !self.apps.is_empty(), email: verified(&self.email), sms: verified(&self.phone) }
+    }
+
+    /// Whether a method that can stand alone is enrolled and allowed.
     pub fn is_enrolled(&self, allowed: Methods) -> bool {
-        allowed.app && !self.apps.is_empty()
+        self.enrolled().has_any(allowed)
+    }
+
+    /// The methods a login can ask for, the first one first: the preferred one, where it is enrolled and allowed.
+    pub fn methods(&self, allowed: Methods) -> Vec<Method> {
+        let mut methods = self.enrolled().among(allowed);
+        // Stable: the others keep their order.
+        methods.sort_by_key(|method| Some(*method) != self.preferred);
+        methods
     }
 
     /// How many backup codes are left.
@@ -156,7 +216,7 @@ impl User {
     /// What a status depends on.
     pub fn summary(&self) -> Summary {
         let Self { required, verify, throttle, .. } = *self;
-        Summary { required, verify, has_method: !self.apps.is_empty(), throttle }
+        Summary { required, verify, enrolled: self.enrolled(), throttle }
     }
 }
 
@@ -172,7 +232,7 @@ impl Summary {
 
     /// Where the person stands at `now` under the policy that holds for them.
     pub fn status(&self, policy: &Policy, exemption: Option<&Exemption>, now: Timestamp) -> Status {
-        let enrolled = policy.methods.app && self.has_method;
+        let enrolled = self.enrolled.has_any(policy.methods);
         let willing = enrolled && self.verify != Verify::Never;
         if policy.mode == Mode::Disabled {
             Status::Off
@@ -200,6 +260,37 @@ mod tests {
         for text in ["", "alice", "alice@", "@example.org", "a b@example.org", "a@b\n.org"] {
             assert!(email(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_masked_address_is_known_to_its_owner_and_to_nobody_else() {
+        for (address, shown) in [
+            ("alice@example.org", "a•••e@example.org"),
+            ("bob@example.org", "b•••b@example.org"),
+            ("al@example.org", "a•••@example.org"),
+            ("a@example.org", "•••@example.org"),
+            ("öä@ü@example.org", "ö•••ü@example.org"),
+            ("+4930123456", "•••• 3456"),
+            ("+12", "•••• 12"),
+        ] {
+            assert_eq!(masked(address), shown);
+        }
+    }
+
+    #[test]
+    fn a_login_begins_with_the_preferred_method_if_it_can() {
+        let verified = |address: &str| Some(Contact { address: address.into(), verified: true });
+        let all = Policy::default().methods;
+        let mut user = User { email: verified("a@b"), phone: verified("+1234567890"), ..User::default() };
+        assert_eq!(user.methods(all), [Method::Email, Method::Sms]);
+        user.preferred = Some(Method::Sms);
+        assert_eq!(user.methods(all), [Method::Sms, Method::Email]);
+        assert_eq!(user.methods(Methods { sms: false, ..all }), [Method::Email]);
+        user.preferred = Some(Method::App);
+        assert_eq!(user.methods(all), [Method::Email, Method::Sms]);
+        user.phone.as_mut().unwrap().verified = false;
+        assert_eq!(user.methods(Methods { email: false, ..all }), []);
+        assert!(!user.is_enrolled(Methods { email: false, ..all }));
     }
 
     #[test]

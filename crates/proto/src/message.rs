@@ -37,11 +37,20 @@ pub enum Request {
         /// How the app is to work.
         app: AppRequest,
     },
-    /// Remove an app by its label, or the backup codes by `backup`.
+    /// Enrol an address that codes are sent to. It is kept once a code sent there came back.
+    EnrolAddress {
+        /// Login name.
+        user: String,
+        /// `email` or `sms`.
+        method: String,
+        /// The address; `None`: the one that is known, else it is asked for.
+        address: Option<String>,
+    },
+    /// Remove an app by its label, the address of `email` or `sms`, or the backup codes by `backup`.
     Remove {
         /// Login name.
         user: String,
-        /// The label, or `backup`.
+        /// The label, `email`, `sms` or `backup`.
         method: String,
     },
     /// Set what people set for themselves, all or none.
@@ -54,6 +63,10 @@ pub enum Request {
         email: Option<String>,
         /// The phone number; an empty one is removed.
         phone: Option<String>,
+        /// The method a login begins with: `app`, `email` or `sms`; an empty one is forgotten.
+        prefer: Option<String>,
+        /// The addresses are known to be the user's: root's word for it.
+        vouched: bool,
     },
     /// Make new backup codes; the old ones die.
     NewBackupCodes {
@@ -197,6 +210,8 @@ pub struct Report {
     pub email: Option<ContactReport>,
     /// The phone number.
     pub phone: Option<ContactReport>,
+    /// The methods a login can ask for, the first one first.
+    pub methods: Vec<String>,
     /// The exemptions in force.
     pub exemptions: Vec<ExemptionReport>,
     /// An administrator requires a second factor.

@@ -13,6 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
@@ -23,6 +24,7 @@ use twofa_store::{Location, StoreError};
 use crate::authority::Peer;
 use crate::conversation::{self, Broker};
 use crate::journal::say;
+use crate::notices::{self, Bell};
 
 use self::crowd::Crowd;
 use self::patience::Patient;
@@ -94,11 +96,20 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
         say(&format!("{error}; every login is refused until that is mended"));
     }
     let crowd = Arc::new(Crowd::default());
-    let stock = shelf.clone();
+    let bell = Arc::new(Bell::default());
+    let (stock, ring) = (shelf.clone(), bell.clone());
     let pool = pool::start(listener.try_clone()?, crowd.clone(), move |stream, peer| {
         converse(stream, peer, &stock);
+        // A store that cannot be opened has nothing to send.
+        if stock.lock().as_ref().is_some_and(|broker| notices::is_any_due(broker.services())) {
+            ring.ring();
+        }
     })?;
+    let (stock, rung) = (shelf.clone(), bell.clone());
+    let messenger = thread::Builder::new().name("notices".to_owned());
+    messenger.spawn(move || notices::keep_sending(&rung, || send_notices(&stock)))?;
     ends.wait()?;
+    bell.silence();
     pool.stop();
     crowd.wait_for_all_to_leave(FINISH_PATIENCE);
     shelf.close();
@@ -124,6 +135,15 @@ fn make_room() {
     }
 }
 
+/// Sends the notices that are due, and says in how many seconds the next is.
+fn send_notices(shelf: &Shelf) -> Option<u64> {
+    let broker = shelf.broker().ok()?;
+    notices::send_due(broker.services()).unwrap_or_else(|error| {
+        say(&format!("cannot send notices: {error}"));
+        None
+    })
+}
+
 fn converse(stream: Stream, peer: Peer, shelf: &Shelf) {
     match Patient::new(stream) {
         Ok(stream) => {
@@ -140,7 +160,15 @@ pub fn serve_session(stream: Stream, location: Location) -> io::Result<()> {
     let stream = Patient::new(stream)?;
     let broker = Broker::open(location);
     report(&conversation::hold(broker.as_ref(), peer, stream));
+    if broker.is_ok_and(|broker| notices::is_any_due(broker.services())) {
+        notices::send_by_another_process()?;
+    }
     Ok(())
+}
+
+/// Sends the notices that are due, and ends.
+pub fn serve_notices(location: Location) -> Result<(), StoreError> {
+    notices::send_due(Broker::open(location)?.services()).map(drop)
 }
 
 /// Tells the administrator what the person at the prompt cannot mend. Refused codes are the module's to

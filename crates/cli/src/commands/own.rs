@@ -147,7 +147,7 @@ pub(crate) fn set(settings: Vec<(String, String)>, user: Option<String>) -> Resu
         };
         *slot = Some(value);
     }
-    session::carry_out(Request::Set { user, verify, email, phone })?;
+    session::carry_out(Request::Set { user, verify, email, phone, prefer: None, vouched: false })?;
     Ok(())
 }
 

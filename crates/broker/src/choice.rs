@@ -1,0 +1,468 @@
+//! By which method a code is asked for, and what stands in the question: the first method, another one, another code.
+
+use std::time::Instant;
+
+use twofa_core::user::masked;
+use twofa_core::{Answer, Method, SentCode};
+use twofa_store::{AddressKind, StoreError};
+
+use crate::challenge::Challenge;
+use crate::sending::{NotSent, PATIENCE, Sending};
+use crate::{addresses, words};
+
+/// How much of the time a text message may take when an e-mail can stand in for it: three fifths.
+const SHARE_OF_SMS: (u32, u32) = (3, 5);
+
+/// A code that was sent and is waited for. It is in this conversation's memory and nowhere else.
+#[derive(Debug)]
+pub struct Sent {
+    /// The code.
+    pub code: SentCode,
+    /// Which kind of address it went to.
+    pub which: AddressKind,
+    /// Which one.
+    pub address: String,
+    /// It went by e-mail because the text message did not.
+    pub is_fallback: bool,
+}
+
+impl Sent {
+    /// The method it proves.
+    pub const fn method(&self) -> Method {
+        self.which.method()
+    }
+}
+
+/// How a challenge begins.
+pub enum Begun {
+    /// With this question.
+    Asking(String),
+    /// Not at all: nothing could be sent and nothing else is there.
+    NoWay(String),
+}
+
+/// What somebody can want instead of giving a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// To be told what to do.
+    Help,
+    /// Another code.
+    Resend,
+    /// To see the methods.
+    List,
+    /// This method.
+    Method(Method),
+}
+
+/// The methods of one person in one conversation.
+pub struct Choice<'a> {
+    challenge: &'a Challenge<'a>,
+    application: String,
+    methods: Vec<Method>,
+    has_backup: bool,
+    /// The person was shown the methods and may answer with a number.
+    is_choosing: bool,
+}
+
+impl<'a> Choice<'a> {
+    /// The choice of the challenge's person.
+    pub fn of(challenge: &'a Challenge<'a>) -> Self {
+        let person = challenge.person;
+        let allowed = person.policy.methods;
+        Self {
+            challenge,
+            application: words::application_name(&person.policy),
+            methods: person.situation.user.methods(allowed),
+            has_backup: allowed.backup && person.situation.user.backup_codes_left() > 0,
+            is_choosing: false,
+        }
+    }
+
+    /// The first question. Where the first method sends, the code is on its way when this returns.
+    pub fn begin(&mut self, sent: &mut Option<Sent>) -> Result<Begun, StoreError> {
+        let first = match self.methods.first() {
+            None | Some(Method::App | Method::Backup) => {
+                let has_app = self.methods.contains(&Method::App);
+                let is_only = self.methods.len() < 2;
+                return Ok(Begun::Asking(words::code_prompt(
+                    &self.application,
+                    has_app,
+                    self.has_backup,
+                    is_only,
+                )));
+            }
+            Some(first) => *first,
+        };
+        match self.send(first, sent)? {
+            Ok(text) => Ok(Begun::Asking(self.again(&text))),
+            Err(text) if self.methods.len() > 1 || self.has_backup => {
+                self.is_choosing = self.methods.len() > 1;
+                Ok(Begun::Asking(self.other_ways(&text, first)))
+            }
+            Err(text) => Ok(Begun::NoWay(text)),
+        }
+    }
+
+    /// Another question, with what was wrong before it.
+    pub fn again(&self, what: &str) -> String {
+        let sends = self.methods.iter().any(|method| matches!(method, Method::Email | Method::Sms));
+        words::again(what, &self.application, sends, self.methods.len() > 1)
+    }
+
+    /// What was typed instead of a code, if it was.
+    pub fn read(&mut self, typed: &str) -> Option<Wish> {
+        // The list holds for the answer to it alone.
+        let is_choosing = std::mem::take(&mut self.is_choosing);
+        match Answer::read(typed) {
+            Answer::Help => Some(Wish::Help),
+            Answer::Resend => Some(Wish::Resend),
+            Answer::OtherMethod => Some(Wish::List),
+            _ if is_choosing => {
+                let index = typed.trim().parse::<usize>().ok()?.checked_sub(1)?;
+                self.methods.get(index).copied().map(Wish::Method)
+            }
+            _ => None,
+        }
+    }
+
+    /// Does what was asked for, and gives the next question.
+    pub fn grant(&mut self, wish: Wish, sent: &mut Option<Sent>) -> Result<String, StoreError> {
+        match wish {
+            Wish::Help => Ok(self.again(&words::help(&self.methods, self.has_backup))),
+            Wish::List if self.methods.len() > 1 => Ok(self.list()),
+            Wish::List if self.has_backup => {
+                Ok(self.again("There is no other way but your backup codes: type one of them."))
+            }
+            Wish::List => Ok(self.again("There is no other way.")),
+            Wish::Resend => self.resend(sent),
+            Wish::Method(method @ (Method::Email | Method::Sms)) => {
+                // Asking for the same again by the list is no way around the wait.
+                if sent.as_ref().is_some_and(|sent| sent.method() == method) {
+                    return self.resend(sent);
+                }
+                self.send_and_ask(method, sent)
+            }
+            Wish::Method(Method::App | Method::Backup) => {
+                Ok(words::code_prompt(&self.application, true, self.has_backup, true))
+            }
+        }
+    }
+
+    /// Sends the last code anew, not too soon after it.
+    fn resend(&mut self, sent: &mut Option<Sent>) -> Result<String, StoreError> {
+        let sends = |method: &&Method| matches!(method, Method::Email | Method::Sms);
+        let last = sent.as_ref().map(Sent::method);
+        let Some(method) = last.or_else(|| self.methods.iter().find(sends).copied()) else {
+            return Ok(self.again("Codes are not sent to you: your authenticator app shows them."));
+        };
+        let now = self.challenge.services.now();
+        if let Some(next) = sent.as_ref().map(|sent| sent.code.next_at()).filter(|next| now < *next) {
+            return Ok(self.again(&words::too_soon(next, now)));
+        }
+        self.send_and_ask(method, sent)
+    }
+
+    fn send_and_ask(&mut self, method: Method, sent: &mut Option<Sent>) -> Result<String, StoreError> {
+        Ok(match self.send(method, sent)? {
+            Ok(text) => self.again(&text),
+            Err(text) => self.other_ways(&text, method),
+        })
+    }
+
+    /// The methods, to be chosen by number.
+    fn list(&mut self) -> String {
+        self.is_choosing = true;
+        let mut text = String::from("Prove that it is you by\n");
+        for (number, method) in (1..).zip(&self.methods) {
+            let destination = self.destination(*method).map_or(String::new(), |to| format!(" to {to}"));
+            text.push_str(&format!("  {number}  {}{destination}\n", words::method(*method)));
+        }
+        let or_backup = if self.has_backup { ", or a backup code" } else { "" };
+        text.push_str(&format!("Type a number{or_backup}: "));
+        text
+    }
+
+    /// `text`, and what else there is after `failed` did not work.
+    fn other_ways(&mut self, text: &str, failed: Method) -> String {
+        if self.methods.iter().any(|method| *method != failed) {
+            return format!("{text}\n{}", self.list());
+        }
+        let or_backup = if self.has_backup { " Use a backup code." } else { "" };
+        self.again(&format!("{text}{or_backup}"))
+    }
+
+    fn address(&self, which: AddressKind) -> Option<&'a str> {
+        let contact = addresses::of(&self.challenge.person.situation.user, which);
+        contact.filter(|contact| contact.verified).map(|contact| contact.address.as_str())
+    }
+
+    fn destination(&self, method: Method) -> Option<String> {
+        let which = match method {
+            Method::Email => AddressKind::Email,
+            Method::Sms => AddressKind::Phone,
+            Method::App | Method::Backup => return None,
+        };
+        self.address(which).map(masked)
+    }
+
+    /// Sends a new code by `method`; the one before dies, unless the new one is not sent. Says in words what became of it: `Err` when no code is on its
+    /// way.
+    fn send(&self, method: Method, sent: &mut Option<Sent>) -> Result<Result<String, String>, StoreError> {
+        let deadline = Instant::now() + PATIENCE;
+        if method == Method::Email {
+            return self.send_to(AddressKind::Email, false, deadline, sent);
+        }
+        let fallback = self.challenge.person.policy.sms_falls_back_to_email;
+        if !fallback || self.address(AddressKind::Email).is_none() {
+            return self.send_to(AddressKind::Phone, false, deadline, sent);
+        }
+        let (share, of) = SHARE_OF_SMS;
+        let told = self.send_to(AddressKind::Phone, false, Instant::now() + PATIENCE * share / of, sent)?;
+        let Err(no_sms) = told else { return Ok(told) };
+        Ok(match self.send_to(AddressKind::Email, true, deadline, sent)? {
+            Ok(mail) => Ok(format!("{no_sms} {mail}")),
+            Err(no_mail) => Err(format!("{no_sms} {no_mail}")),
+        })
+    }
+
+    fn send_to(
+        &self,
+        which: AddressKind,
+        is_fallback: bool,
+        deadline: Instant,
+        sent: &mut Option<Sent>,
+    ) -> Result<Result<String, String>, StoreError> {
+        let Some(address) = self.address(which) else {
+            return Ok(Err(format!("There is no address for {}.", words::way(which))));
+        };
+        let Challenge { services, account, origin, person, purpose } = *self.challenge;
+        let sending = Sending { services, account, origin, policy: &person.policy, purpose };
+        match sending.send(which, address, deadline) {
+            Ok(code) => {
+                *sent = Some(Sent { code, which, address: address.to_owned(), is_fallback });
+                Ok(Ok(words::code_sent(which, address, person.policy.codes.lifetime)))
+            }
+            Err(NotSent::Store(error)) => Err(error),
+            Err(why @ NotSent::TooMany { .. }) => Ok(Err(why.to_string())),
+            Err(NotSent::Undelivered(_)) => Ok(Err(words::not_sent(which))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::challenge::Outcome;
+    use crate::testing::{Desk, Scripted, pass};
+    use twofa_delivery::{Channel, Message};
+
+    const MAIL: &str = "alice@example.org";
+    const PHONE: &str = "+4930123456";
+
+    fn by_mail() -> Desk {
+        Desk::new().with(AddressKind::Email, MAIL)
+    }
+
+    fn ask(desk: &Desk, dialogue: &mut Scripted<'_>) -> Outcome {
+        let person = desk.person();
+        let Desk { alice: account, origin, .. } = desk;
+        let challenge = Challenge {
+            services: desk.services(),
+            account,
+            origin,
+            person: &person,
+            purpose: "log in with sshd",
+        };
+        let outcome = challenge.ask("", dialogue).unwrap();
+        assert!(dialogue.is_done(), "it asked less often: {:?}", dialogue.shown);
+        outcome
+    }
+
+    fn passed(method: Method) -> Outcome {
+        Outcome::Passed { method, backup_codes_left: 0 }
+    }
+
+    fn code(desk: &Desk) -> impl FnOnce(&str) -> String {
+        |_| desk.mailbox.code()
+    }
+
+    #[test]
+    fn a_code_that_was_mailed_passes_once_and_the_prompt_says_where_it_went() {
+        let desk = by_mail();
+        let mut dialogue = Scripted::new().answers(code(&desk));
+        assert_eq!(ask(&desk, &mut dialogue), passed(Method::Email));
+        assert_eq!(
+            dialogue.shown,
+            ["A code was sent by e-mail to a•••e@example.org. It is good for 10 minutes.\n\
+              Verification code for Acme (r: new code, ?: help): "]
+        );
+        match desk.mailbox.sent.lock().unwrap().first() {
+            Some((Channel::Email, to, Message::Code(message))) => {
+                assert_eq!((to.as_str(), message.purpose.as_str()), (MAIL, "log in with sshd"));
+                assert_eq!((message.from.as_deref(), message.lifetime), (Some("192.0.2.7"), 600));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(desk.failures(), 0);
+    }
+
+    #[test]
+    fn a_code_is_good_for_the_login_it_was_sent_for_and_no_other() {
+        let desk = by_mail();
+        ask(&desk, &mut Scripted::new().types(""));
+        let of_the_other_login = desk.mailbox.code();
+        let of_the_other_login = |_: &str| {
+            // One in a million is the same.
+            let is_same = desk.mailbox.code() == of_the_other_login;
+            if is_same { "999999999".into() } else { of_the_other_login.clone() }
+        };
+        let mut dialogue = Scripted::new().answers(of_the_other_login).types("");
+        assert_eq!(ask(&desk, &mut dialogue), Outcome::NoAnswer);
+        assert_eq!(desk.failures(), 1);
+    }
+
+    #[test]
+    fn a_wrong_code_counts_and_so_does_one_that_is_too_old() {
+        let desk = by_mail();
+        let late = |_: &str| {
+            pass(600);
+            desk.mailbox.code()
+        };
+        let mut dialogue = Scripted::new().types("000000000").answers(late).types("");
+        assert_eq!(ask(&desk, &mut dialogue), Outcome::NoAnswer);
+        assert_eq!(desk.failures(), 2);
+        assert!(dialogue.shown[2].starts_with("That code has expired"), "{:?}", dialogue.shown);
+    }
+
+    #[test]
+    fn another_code_can_be_had_after_a_while_and_kills_the_one_before_but_forgives_nothing() {
+        let desk = by_mail();
+        let first = std::cell::RefCell::new(String::new());
+        let mut dialogue = Scripted::new()
+            .types("999999999")
+            .answers(|_| {
+                *first.borrow_mut() = desk.mailbox.code();
+                "r".into()
+            })
+            .answers(|_| {
+                pass(30);
+                "R".into()
+            })
+            .answers(|_| {
+                assert_eq!(desk.failures(), 1, "a new code forgives no failure");
+                first.borrow().clone()
+            })
+            .answers(|_| desk.mailbox.code());
+        assert_eq!(ask(&desk, &mut dialogue), passed(Method::Email));
+        assert!(dialogue.shown[2].starts_with("A code is on its way already."), "{:?}", dialogue.shown);
+        assert_eq!(desk.mailbox.destinations().len(), 2);
+        assert!(dialogue.shown[4].starts_with("Wrong code."), "{:?}", dialogue.shown);
+    }
+
+    #[test]
+    fn a_text_message_that_cannot_be_sent_goes_by_mail_even_where_mail_is_not_allowed() {
+        let desk = by_mail().with(AddressKind::Phone, PHONE);
+        desk.policy(&[("methods", "sms")]);
+        desk.mailbox.goes_down(Channel::Sms);
+        let mut dialogue = Scripted::new().answers(code(&desk));
+        assert_eq!(ask(&desk, &mut dialogue), passed(Method::Email));
+        assert!(
+            dialogue.shown[0].starts_with(
+                "The text message with your code could not be sent. A code was sent by e-mail to a•••e@"
+            ),
+            "{:?}",
+            dialogue.shown
+        );
+        assert_eq!(desk.mailbox.destinations(), [MAIL]);
+    }
+
+    #[test]
+    fn it_does_not_where_the_policy_says_so() {
+        let desk = by_mail().with(AddressKind::Phone, PHONE);
+        desk.policy(&[("methods", "sms"), ("fallback.sms-to-email", "off")]);
+        desk.mailbox.goes_down(Channel::Sms);
+        assert!(matches!(ask(&desk, &mut Scripted::new()), Outcome::Unreachable { .. }));
+        assert!(desk.mailbox.destinations().is_empty());
+    }
+
+    #[test]
+    fn with_everything_down_the_app_is_still_there() {
+        let desk = by_mail().with(AddressKind::Phone, PHONE).with_app();
+        desk.mailbox.goes_down(Channel::Sms);
+        desk.mailbox.goes_down(Channel::Email);
+        let mut dialogue = Scripted::new().types("m").types("3").types("");
+        // Alice enrolled e-mail first, so that a login begins with it.
+        assert_eq!(ask(&desk, &mut dialogue), Outcome::NoAnswer);
+        assert!(dialogue.shown[0].contains("could not be sent") && dialogue.shown[0].contains("app"));
+    }
+
+    #[test]
+    fn the_methods_can_be_listed_and_chosen_by_number() {
+        let desk = by_mail().with(AddressKind::Phone, PHONE);
+        let mut dialogue = Scripted::new().types("m").types("2").answers(code(&desk));
+        assert_eq!(ask(&desk, &mut dialogue), passed(Method::Sms));
+        assert_eq!(
+            dialogue.shown[1],
+            "Prove that it is you by\n  1  a code by e-mail to a•••e@example.org\n  \
+             2  a code by text message to •••• 3456\nType a number: "
+        );
+        assert_eq!(desk.mailbox.destinations(), [MAIL, PHONE]);
+    }
+
+    #[test]
+    fn whoever_only_wishes_is_sent_away() {
+        let desk = Desk::new().with_app();
+        let mut dialogue = (0..8).fold(Scripted::new(), |dialogue, _| dialogue.types("?"));
+        assert!(matches!(ask(&desk, &mut dialogue), Outcome::TriesUsedUp { .. }));
+        assert_eq!(desk.failures(), 0);
+    }
+
+    #[test]
+    fn a_code_to_an_address_that_was_removed_meanwhile_does_not_pass() {
+        let desk = by_mail();
+        let removed = |_: &str| {
+            let generation = desk.person().situation.generation;
+            let Desk { store, alice, origin, .. } = &desk;
+            store
+                .remove_address(alice, generation, AddressKind::Email, origin, crate::testing::clock())
+                .unwrap();
+            desk.mailbox.code()
+        };
+        let mut dialogue = Scripted::new().answers(removed).types("");
+        assert_eq!(ask(&desk, &mut dialogue), Outcome::NoAnswer);
+        assert_eq!(desk.failures(), 1);
+    }
+
+    #[test]
+    fn nothing_more_is_sent_once_the_limit_is_reached_and_the_next_time_is_told() {
+        let desk = by_mail();
+        desk.policy(&[("send.user-hourly", "2")]);
+        for _ in 0..2 {
+            ask(&desk, &mut Scripted::new().types(""));
+        }
+        let Outcome::Unreachable { text } = ask(&desk, &mut Scripted::new()) else {
+            panic!("a third code was sent")
+        };
+        assert!(text.starts_with("Too many codes were sent to you. The next is possible at "), "{text}");
+        assert_eq!(desk.mailbox.destinations().len(), 2);
+        pass(3_600);
+        ask(&desk, &mut Scripted::new().types(""));
+        assert_eq!(desk.mailbox.destinations().len(), 3);
+    }
+
+    #[test]
+    fn no_code_is_in_the_audit_log() {
+        let desk = by_mail();
+        ask(&desk, &mut Scripted::new().answers(code(&desk)));
+        let mut log = String::new();
+        let all = twofa_store::EventFilter { user: None, last: None };
+        desk.store
+            .events(&all, |event| {
+                log.push_str(&format!("{event:?}\n"));
+                true
+            })
+            .unwrap();
+        assert!(log.contains("e-mail to a•••e@example.org by 'fake'"), "{log}");
+        assert!(!log.contains(&desk.mailbox.code()), "{log}");
+    }
+}

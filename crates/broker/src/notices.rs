@@ -1,0 +1,130 @@
+//! Telling people what happened to their second factor, after it happened and by the ways they have besides.
+//!
+//! The store queues a notice in the transaction of what it is about; here it is sent, apart from any conversation, and
+//! tried again when it could not be.
+
+use std::io;
+use std::process::{Command, Stdio};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use twofa_delivery::{Message, NoticeMessage};
+use twofa_store::{Notice, NoticeFate, StoreError};
+
+use crate::journal::say;
+use crate::sending::{PATIENCE, channel};
+use crate::services::Services;
+use crate::words;
+
+/// How long at most nobody looks for what other processes queued.
+const LONGEST_NAP: Duration = Duration::from_secs(60);
+/// How many are claimed at once: no more than can fail one after the other in the time they are claimed for.
+
+const BATCH: u32 = 6;
+
+/// Sleeps until there is something to send.
+#[derive(Debug, Default)]
+pub struct Bell {
+    state: Mutex<State>,
+    rung: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    is_rung: bool,
+    is_over: bool,
+}
+
+impl Bell {
+    /// Says that there may be something to send.
+    pub fn ring(&self) {
+        self.lock().is_rung = true;
+        self.rung.notify_all();
+    }
+
+    /// Says that nothing is sent any more.
+    pub fn silence(&self) {
+        self.lock().is_over = true;
+        self.rung.notify_all();
+    }
+
+    /// Waits until it is rung, but not for ever. Answers whether to go on.
+    fn wait(&self, nap: Duration) -> bool {
+        let state = self.lock();
+        let waited = self.rung.wait_timeout_while(state, nap, |state| !state.is_rung && !state.is_over);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.is_rung = false;
+        !state.is_over
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sends notices as they come due, until `bell` is silenced. `send` sends what is due and says when the next is, in
+/// seconds, if any waits.
+pub fn keep_sending(bell: &Bell, mut send: impl FnMut() -> Option<u64>) {
+    loop {
+        let nap = send().map_or(LONGEST_NAP, |seconds| Duration::from_secs(seconds.max(1)).min(LONGEST_NAP));
+        if !bell.wait(nap) {
+            return;
+        }
+    }
+}
+
+/// Sends all that is due at this moment, and says in how many seconds the next is.
+pub fn send_due(services: Services<'_>) -> Result<Option<u64>, StoreError> {
+    loop {
+        let notices = services.store.claim_notices(services.now(), BATCH)?;
+        if notices.is_empty() {
+            break;
+        }
+        let application = words::application_name(services.store.rulebook()?.machine());
+        for notice in &notices {
+            send(services, &application, notice)?;
+        }
+    }
+    let next = services.store.next_notice_due()?;
+    Ok(next.map(|at| u64::try_from(at.unix().saturating_sub(services.now().unix())).unwrap_or(0)))
+}
+
+/// Whether anything is to be sent now.
+pub fn is_any_due(services: Services<'_>) -> bool {
+    let due = services.store.next_notice_due();
+    due.is_ok_and(|due| due.is_some_and(|at| at <= services.now()))
+}
+
+/// Starts a broker that sends what is due and ends, for a conversation that has no broker to leave it to and that
+/// nobody should be kept waiting by.
+pub fn send_by_another_process() -> io::Result<()> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("--notices").env_clear().current_dir("/");
+    // Not waited for: it outlives this process.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map(drop)
+}
+
+fn send(services: Services<'_>, application: &str, notice: &Notice) -> Result<(), StoreError> {
+    let message = Message::Notice(NoticeMessage {
+        application: application.to_owned(),
+        user: notice.account.name.clone(),
+        what: notice.what.clone(),
+        from: notice.source.clone(),
+        at: notice.at,
+    });
+    let deadline = Instant::now() + PATIENCE;
+    match services.courier.send(channel(notice.which), &notice.address, &message, deadline) {
+        Ok(_) => services.store.notice_sent(notice.id),
+        Err(undelivered) => {
+            let fate = services.store.notice_failed(notice.id, services.now())?;
+            let next = match fate {
+                NoticeFate::RetryAt(at) => format!("tried again at {}", words::moment(at, services.now())),
+                NoticeFate::GivenUp => "given up".to_owned(),
+            };
+            let Notice { account, which, .. } = notice;
+            let way = words::way(*which);
+            say(&format!("a notice to {} by {way} was not sent, {next}: {undelivered}", account.name));
+            Ok(())
+        }
+    }
+}

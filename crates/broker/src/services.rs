@@ -1,0 +1,23 @@
+//! What every conversation works with.
+
+use twofa_core::Timestamp;
+use twofa_delivery::Courier;
+use twofa_store::Store;
+
+/// What every conversation works with.
+#[derive(Debug, Clone, Copy)]
+pub struct Services<'a> {
+    /// Where everything is kept.
+    pub store: &'a Store,
+    /// Who carries codes to addresses.
+    pub courier: &'a dyn Courier,
+    /// What the clock says, each time it matters.
+    pub clock: fn() -> Timestamp,
+}
+
+impl Services<'_> {
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+}

@@ -1,0 +1,200 @@
+//! A store, a mailbox and somebody at a terminal, for tests.
+
+use std::cell::Cell;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use tempfile::TempDir;
+use twofa_core::{Account, App, Key, Parameters, Timestamp};
+use twofa_delivery::{Attempted, Channel, Courier, Message, Received, SendError, Step, Undelivered};
+use twofa_proto::{Prompt, Secret};
+use twofa_store::{AddressKind, Location, NewApp, Origin, Owner, Store};
+
+use crate::dialogue::{Dialogue, Gone};
+use crate::person::Person;
+use crate::services::Services;
+
+thread_local! {
+    static NOW: Cell<i64> = const { Cell::new(1_800_000_000) };
+}
+
+/// The clock of this test.
+pub(crate) fn clock() -> Timestamp {
+    Timestamp::from_unix(NOW.get())
+}
+
+/// Lets `seconds` pass.
+pub(crate) fn pass(seconds: i64) {
+    NOW.set(NOW.get() + seconds);
+}
+
+/// Keeps what was sent, as mailboxes would, and fails by the channels that are down.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    pub sent: Mutex<Vec<(Channel, String, Message)>>,
+    pub down: Mutex<Vec<Channel>>,
+    pub number: Option<String>,
+    pub received: Mutex<Vec<Received>>,
+}
+
+impl Mailbox {
+    /// The last code that arrived.
+    pub(crate) fn code(&self) -> String {
+        match self.sent.lock().unwrap().last() {
+            Some((_, _, Message::Code(message))) => message.code.to_string(),
+            other => panic!("no code: {other:?}"),
+        }
+    }
+
+    /// Where messages went, in order.
+    pub(crate) fn destinations(&self) -> Vec<String> {
+        self.sent.lock().unwrap().iter().map(|(_, to, _)| to.clone()).collect()
+    }
+
+    pub(crate) fn goes_down(&self, channel: Channel) {
+        self.down.lock().unwrap().push(channel);
+    }
+}
+
+impl Courier for Mailbox {
+    fn carries(&self, _: Channel) -> bool {
+        true
+    }
+
+    fn send(
+        &self,
+        channel: Channel,
+        to: &str,
+        message: &Message,
+        _: Instant,
+    ) -> Result<Attempted, Undelivered> {
+        if self.down.lock().unwrap().contains(&channel) {
+            let error = SendError::at(Step::Login, "535 no");
+            return Err(Undelivered { tried: vec![("fake".to_owned(), error)] });
+        }
+        self.sent.lock().unwrap().push((channel, to.to_owned(), message.clone()));
+        Ok(Attempted { by: "fake".to_owned(), id: None, before: Vec::new() })
+    }
+
+    fn inbox_number(&self) -> Option<String> {
+        self.number.clone()
+    }
+
+    fn received(&self, _: Timestamp, _: Instant) -> Result<Vec<Received>, SendError> {
+        Ok(self.received.lock().unwrap().clone())
+    }
+}
+
+/// Answers prompts one after the other, and keeps what was shown.
+pub(crate) struct Scripted<'a> {
+    answers: Vec<Box<dyn FnOnce(&str) -> String + 'a>>,
+    pub shown: Vec<String>,
+}
+
+impl<'a> Scripted<'a> {
+    pub(crate) fn new() -> Self {
+        Self { answers: Vec::new(), shown: Vec::new() }
+    }
+
+    /// Types `answer` at the next prompt.
+    #[must_use]
+    pub(crate) fn types(self, answer: &'a str) -> Self {
+        self.answers(move |_| answer.to_owned())
+    }
+
+    /// Types what `answer` makes of the next prompt's text.
+    #[must_use]
+    pub(crate) fn answers(mut self, answer: impl FnOnce(&str) -> String + 'a) -> Self {
+        self.answers.insert(0, Box::new(answer));
+        self
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.answers.is_empty()
+    }
+}
+
+impl Dialogue for Scripted<'_> {
+    fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, Gone> {
+        let text = prompt.text.expose().to_owned();
+        let answer = self.answers.pop().map(|answer| Secret::from(answer(&text).as_str()));
+        self.shown.push(text);
+        Ok(answer)
+    }
+
+    fn info(&mut self, text: Secret) -> Result<(), Gone> {
+        self.shown.push(text.expose().to_owned());
+        Ok(())
+    }
+
+    fn error(&mut self, text: &str) -> Result<(), Gone> {
+        self.shown.push(text.to_owned());
+        Ok(())
+    }
+}
+
+/// A machine with a store and a mailbox, and alice.
+pub(crate) struct Desk {
+    pub store: Store,
+    pub mailbox: Mailbox,
+    pub alice: Account,
+    pub origin: Origin,
+    _folder: TempDir,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let location =
+            Location { database: folder.path().join("db/twofa.db"), key: folder.path().join("etc/key") };
+        let owner = Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
+        let store = Store::create(location, owner).unwrap();
+        let origin = Origin {
+            service: Some("sshd".into()),
+            remote_host: Some("192.0.2.7".into()),
+            ..Origin::default()
+        };
+        let desk = Self {
+            store,
+            mailbox: Mailbox::default(),
+            alice: Account { name: "alice".into(), uid: 1000 },
+            origin,
+            _folder: folder,
+        };
+        desk.policy(&[("mode", "mandatory"), ("application-name", "Acme")]);
+        desk
+    }
+
+    pub(crate) fn policy(&self, settings: &[(&str, &str)]) {
+        self.store.change_policy(settings.iter().copied(), &self.origin, clock()).unwrap();
+    }
+
+    pub(crate) fn services(&self) -> Services<'_> {
+        Services { store: &self.store, courier: &self.mailbox, clock }
+    }
+
+    /// Alice has this address, verified.
+    pub(crate) fn with(self, which: AddressKind, address: &str) -> Self {
+        let generation = self.person().situation.generation;
+        self.store.enrol_address(&self.alice, generation, which, address, &self.origin, clock()).unwrap();
+        self
+    }
+
+    /// Alice has an app; nobody knows its key.
+    pub(crate) fn with_app(self) -> Self {
+        let key = Key::new(vec![7; 20]).unwrap();
+        let app = App { parameters: Parameters::default(), key, used: None };
+        let new = NewApp { label: "app".into(), app };
+        let generation = self.person().situation.generation;
+        self.store.enrol_app(&self.alice, generation, &new, &self.origin, clock()).unwrap();
+        self
+    }
+
+    pub(crate) fn person(&self) -> Person {
+        Person::of(&self.store, &self.alice).unwrap()
+    }
+
+    pub(crate) fn failures(&self) -> u64 {
+        self.person().situation.user.throttle.failures()
+    }
+}

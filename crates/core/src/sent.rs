@@ -1,0 +1,137 @@
+//! A code that was sent by e-mail or SMS: good for one login, for a while.
+//!
+//! NIST SP 800-63B-4 §3.1.3.2 (out-of-band verifiers): at least six digits, at most ten minutes, used once. It lives in
+//! the memory of the login that asked for it and nowhere else, so that it is good for no other.
+
+use std::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::policy::Codes;
+use crate::time::Timestamp;
+
+/// A code that was sent. Never printed, wiped when dropped.
+#[derive(Clone)]
+pub struct SentCode {
+    digits: Zeroizing<String>,
+    sent_at: Timestamp,
+    rules: Codes,
+}
+
+/// What comparing a code that was sent came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// It is the code.
+    Same,
+    /// It is not.
+    Other,
+    /// It is the code, too late, or before it was sent: the clock went back.
+    Expired,
+}
+
+impl SentCode {
+    /// A code as `rules` want it, of what `random` gives byte by byte. Bytes above the last whole ten are drawn again:
+    /// no bias.
+    pub fn make<E>(
+        rules: Codes,
+        now: Timestamp,
+        mut random: impl FnMut() -> Result<u8, E>,
+    ) -> Result<Self, E> {
+        let wanted = usize::from(rules.digits);
+        let mut digits = Zeroizing::new(String::with_capacity(wanted));
+        while digits.len() < wanted {
+            let byte = Zeroizing::new(random()?);
+            if *byte < 250 {
+                digits.push(char::from(b'0' + *byte % 10));
+            }
+        }
+        Ok(Self { digits, sent_at: now, rules })
+    }
+
+    /// The code, to be sent.
+    pub const fn digits(&self) -> &Zeroizing<String> {
+        &self.digits
+    }
+
+    /// Compares what was typed, in constant time.
+    pub fn compare(&self, typed: &str, now: Timestamp) -> Comparison {
+        if !bool::from(self.digits.as_bytes().ct_eq(typed.as_bytes())) {
+            Comparison::Other
+        } else if now < self.sent_at || now >= self.sent_at.after(self.rules.lifetime.seconds()) {
+            Comparison::Expired
+        } else {
+            Comparison::Same
+        }
+    }
+
+    /// From when on another one may be sent.
+    pub fn next_at(&self) -> Timestamp {
+        self.sent_at.after(self.rules.cooldown.seconds())
+    }
+}
+
+impl fmt::Debug for SentCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SentCode(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Policy;
+    use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+    fn code(digits: u8, bytes: &[u8]) -> SentCode {
+        let mut bytes = bytes.iter().copied().cycle();
+        let rules = Codes { digits, ..Policy::default().codes };
+        SentCode::make(rules, NOW, || bytes.next().ok_or(())).unwrap()
+    }
+
+    #[test]
+    fn a_code_is_good_for_its_lifetime_and_not_before_it_was_sent() {
+        let code = code(6, &[1, 2, 3, 4, 5, 6]);
+        assert_eq!(code.digits().as_str(), "123456");
+        for (at, comparison) in [
+            (NOW, Comparison::Same),
+            (NOW.after(599), Comparison::Same),
+            (NOW.after(600), Comparison::Expired),
+            (Timestamp::from_unix(NOW.unix() - 1), Comparison::Expired),
+        ] {
+            assert_eq!(code.compare("123456", at), comparison);
+            assert_eq!(code.compare("123457", at), Comparison::Other);
+        }
+        assert_eq!(
+            (code.compare("12345", NOW), code.compare("", NOW)),
+            (Comparison::Other, Comparison::Other)
+        );
+        assert_eq!(code.next_at(), NOW.after(30));
+    }
+
+    #[test]
+    fn bytes_that_would_favour_a_digit_are_drawn_again() {
+        assert_eq!(code(6, &[250, 251, 255, 249]).digits().as_str(), "999999");
+    }
+
+    #[test]
+    fn a_failing_generator_makes_no_code() {
+        assert!(SentCode::make(Policy::default().codes, NOW, || Err::<u8, _>("no entropy")).is_err());
+    }
+
+    #[test]
+    fn a_code_is_never_printed() {
+        assert_eq!(format!("{:?}", code(6, &[1])), "SentCode(…)");
+    }
+
+    proptest! {
+        #[test]
+        fn a_code_has_its_digits(digits in 6_u8..=9, bytes in proptest::collection::vec(0_u8..250, 1..20)) {
+            let code = code(digits, &bytes);
+            prop_assert_eq!(code.digits().len(), usize::from(digits));
+            prop_assert!(code.digits().bytes().all(|b| b.is_ascii_digit()));
+        }
+    }
+}
