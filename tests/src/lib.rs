@@ -11,6 +11,7 @@
 //! - [`Broker`] makes the broker fail from outside: killed, stopped, out of time, with failing system calls.
 //! - [`Client`] is one of other people's ssh clients, used on a terminal as well.
 //! - [`decode_qr`] is the phone's camera.
+//! - [`MailServer`] is a real mail server with mailboxes, and [`HangingServer`] one that never says a word.
 //!
 //! It needs root, because namespaces, users and device nodes do.
 
@@ -26,6 +27,7 @@ mod codes;
 mod enrol;
 mod log;
 mod machine;
+mod mailserver;
 mod namespaces;
 mod process;
 mod qr;
@@ -40,6 +42,8 @@ pub use clients::Client;
 pub use codes::{Authenticator, oathtool, unix_now};
 pub use enrol::{enrol_on, save_backup_codes};
 pub use machine::Machine;
+pub use mailserver::HangingServer;
 pub use process::{Output, Process};
 pub use qr::decode_qr;
 pub use terminal::Terminal;
+pub use twofa_mailserver::{Door, MailServer};

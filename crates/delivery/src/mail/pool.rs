@@ -1,0 +1,117 @@
+//! Connections that wait for the next mail.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::connection::Connection;
+use crate::error::{SendError, Step};
+
+/// Connections to one server: so many at most, and each closed when nobody has used it for a while.
+#[derive(Debug)]
+pub(super) struct Pool {
+    most: usize,
+    patience: Duration,
+    state: Mutex<State>,
+    freed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Those that wait; the one used last stands last and is taken first, so that few are kept when little is sent.
+    idle: Vec<(Connection, Instant)>,
+    /// Those that wait and those in use.
+    open: usize,
+    is_swept: bool,
+}
+
+/// The right to have one connection open, and the connection if there is one.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pool: Arc<Pool>,
+    /// Put here, a connection goes back to the others afterwards.
+    pub(super) connection: Option<Connection>,
+}
+
+impl Pool {
+    /// Holds `most` connections, unused ones for `patience`.
+    pub(super) fn new(most: usize, patience: Duration) -> Arc<Self> {
+        Arc::new(Self { most, patience, state: Mutex::default(), freed: Condvar::new() })
+    }
+
+    /// A connection that waits, or room for a new one; by `deadline`.
+    pub(super) fn take(self: &Arc<Self>, deadline: Instant) -> Result<Slot, SendError> {
+        let mut state = self.lock();
+        loop {
+            while let Some((connection, since)) = state.idle.pop() {
+                if since.elapsed() < self.patience && connection.is_well() {
+                    return Ok(Slot { pool: Arc::clone(self), connection: Some(connection) });
+                }
+                state.open -= 1;
+            }
+            if state.open < self.most {
+                state.open += 1;
+                return Ok(Slot { pool: Arc::clone(self), connection: None });
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let mut late = SendError::late(Step::Connect);
+                late.reason = format!("all {} connections to the server are in use", self.most);
+                return Err(late);
+            }
+            let waited = self.freed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+            state = waited.0;
+        }
+    }
+
+    fn give_back(self: &Arc<Self>, connection: Option<Connection>) {
+        let mut state = self.lock();
+        match connection.filter(Connection::is_well) {
+            Some(connection) => state.idle.push((connection, Instant::now())),
+            None => state.open -= 1,
+        }
+        if !state.is_swept && !state.idle.is_empty() {
+            let pool = Arc::downgrade(self);
+            let patience = self.patience;
+            let started =
+                thread::Builder::new().name("mail-idle".into()).spawn(move || sweep(&pool, patience));
+            state.is_swept = started.is_ok();
+        }
+        drop(state);
+        self.freed.notify_one();
+    }
+
+    /// Closes those that have waited long enough; when the next one will have, if there is one.
+    fn close_unused(&self) -> Option<Duration> {
+        let mut state = self.lock();
+        let (unused, idle): (Vec<_>, Vec<_>) = std::mem::take(&mut state.idle)
+            .into_iter()
+            .partition(|(_, since)| since.elapsed() >= self.patience);
+        state.idle = idle;
+        state.open -= unused.len();
+        let next = state.idle.first().map(|(_, since)| self.patience.saturating_sub(since.elapsed()));
+        state.is_swept = next.is_some();
+        drop(state);
+        next
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // What is counted here is counted in single steps: a thread that died has left nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.pool.give_back(self.connection.take());
+    }
+}
+
+/// Closes unused connections until there is none left, or the pool is gone.
+fn sweep(pool: &Weak<Pool>, patience: Duration) {
+    let mut next = Some(patience);
+    while let Some(wait) = next {
+        thread::sleep(wait);
+        next = pool.upgrade().and_then(|pool| pool.close_unused());
+    }
+}

@@ -1,0 +1,104 @@
+//! Mail for real: through Postfix with passwords and tokens checked by Dovecot, through a sendmail program, and
+//! against servers that do everything wrong.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod hostile;
+mod postfix;
+mod reading;
+mod scripted;
+mod sendmail;
+mod tokens;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use twofa_core::Timestamp;
+use twofa_delivery::{
+    BadProvider, Catalogue, CodeMessage, Configuration, Message, Places, Provider, SendError, Step,
+};
+use zeroize::Zeroizing;
+
+/// The code in every message here, which must not turn up anywhere else.
+const CODE: &str = "918273";
+
+/// More than any answer takes that comes at all.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An open provider of `kind`.
+fn provider(kind: &str, settings: &[(&str, &str)]) -> Box<dyn Provider> {
+    try_provider(kind, settings).unwrap()
+}
+
+fn try_provider(kind: &str, settings: &[(&str, &str)]) -> Result<Box<dyn Provider>, BadProvider> {
+    provider_in(Path::new("/nowhere"), kind, settings)
+}
+
+fn provider_in(
+    templates: &Path,
+    kind: &str,
+    settings: &[(&str, &str)],
+) -> Result<Box<dyn Provider>, BadProvider> {
+    let places = Places { sms: "/nowhere".into(), templates: templates.to_owned() };
+    let (catalogue, bad) = Catalogue::load(places);
+    assert_eq!(bad, []);
+    let settings: BTreeMap<_, _> = settings
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned())))
+        .collect();
+    catalogue.open(&Configuration { name: "test".into(), kind: kind.into(), title: None, settings })
+}
+
+fn message() -> Message {
+    message_of("Büro „7“ <x@y> \"東京\"")
+}
+
+fn message_of(application: &str) -> Message {
+    Message::Code(CodeMessage {
+        code: Zeroizing::new(CODE.into()),
+        application: application.into(),
+        user: "alice".into(),
+        purpose: "log in with sshd".into(),
+        from: Some("203.0.113.7".into()),
+        at: Timestamp::from_unix(1_764_000_000),
+        lifetime: 600,
+        domain: None,
+    })
+}
+
+fn soon() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+/// Sends a code to `to`, and expects it to fail.
+fn refusal(provider: &dyn Provider, to: &str) -> SendError {
+    let error = provider.send(to, &message(), soon()).unwrap_err();
+    assert_clean(provider, &error);
+    error
+}
+
+/// What must hold for every error, whatever was wrong.
+fn assert_clean(provider: &dyn Provider, error: &SendError) {
+    let all = format!("{error} {error:?} {provider:?}");
+    for secret in [CODE, "Mail-server pass", "TWFpbC1zZXJ2ZXI", "hunter2"] {
+        assert!(!all.contains(secret), "{secret} in {all}");
+    }
+    assert!(!error.reason.contains(['\r', '\n']), "{error:?}");
+    assert!(error.reason.chars().count() <= 300, "{error:?}");
+}
+
+#[track_caller]
+fn assert_error(error: &SendError, step: Step, reason: &str, hint: &str) {
+    assert_eq!(error.step, step, "{error:?}");
+    assert!(error.reason.contains(reason), "{error:?}");
+    assert!(error.hint.as_deref().unwrap_or_default().contains(hint), "{error:?}");
+}
+
+/// Whether the tests that start real servers can run; says so when they are left out.
+fn is_root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        eprintln!("left out: starting a mail server needs root");
+    }
+    root
+}
