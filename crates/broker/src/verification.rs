@@ -5,10 +5,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use twofa_core::sent::Comparison;
-use twofa_core::user::{BadAddress, masked};
+use twofa_core::user::masked;
 use twofa_core::{Answer, SentCode};
 use twofa_store::{AddressKind, Attempt, Counted, Generation};
 
+use crate::addresses::BadAddress;
 use crate::dialogue::Dialogue;
 use crate::enrolment::EnrolmentError;
 use crate::sending::{NotSent, PATIENCE, Sending};

@@ -57,6 +57,7 @@ pub enum Method {
 }
 
 /// The methods a policy allows.
+#[allow(clippy::struct_excessive_bools, reason = "a set of four, and any of them may be in it")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Methods {
     /// Authenticator apps.

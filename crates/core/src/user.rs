@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use email_address::EmailAddress;
-
 use crate::app::App;
 use crate::backup::BackupSet;
 use crate::exemption::Exemption;
@@ -67,32 +65,6 @@ pub struct Contact {
     pub address: String,
     /// Whether a code sent there came back.
     pub verified: bool,
-}
-
-/// The text is no address of its kind.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadAddress {
-    /// No e-mail address.
-    #[error("'{0}' is no e-mail address")]
-    Email(String),
-    /// No phone number.
-    #[error("'{0}' is no phone number: write it with its country, such as +49 30 123456")]
-    Phone(String),
-}
-
-/// An e-mail address (RFC 5321 §4.1.2), as it will be written to.
-pub fn email(text: &str) -> Result<String, BadAddress> {
-    let bad = || BadAddress::Email(text.escape_debug().to_string());
-    let address: EmailAddress = text.trim().parse().map_err(|_| bad())?;
-    Ok(address.email())
-}
-
-/// A phone number with its country, as E.164 has it: a plus sign and 8 to 15 digits.
-pub fn phone(text: &str) -> Result<String, BadAddress> {
-    let bare: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.' | '/')).collect();
-    let digits = bare.strip_prefix('+').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
-    let fits = digits.is_some_and(|digits| (8..=15).contains(&digits.len()) && !digits.starts_with('0'));
-    if fits { Ok(bare) } else { Err(BadAddress::Phone(text.escape_debug().to_string())) }
 }
 
 /// `address` as it may be shown to whoever stands at a prompt: enough for its owner to know it, too little for anybody
@@ -255,14 +227,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_email_address_is_checked() {
-        assert_eq!(email(" alice@example.org "), Ok("alice@example.org".into()));
-        for text in ["", "alice", "alice@", "@example.org", "a b@example.org", "a@b\n.org"] {
-            assert!(email(text).is_err(), "{text:?}");
-        }
-    }
-
-    #[test]
     fn a_masked_address_is_known_to_its_owner_and_to_nobody_else() {
         for (address, shown) in [
             ("alice@example.org", "a•••e@example.org"),
@@ -291,13 +255,5 @@ mod tests {
         user.phone.as_mut().unwrap().verified = false;
         assert_eq!(user.methods(Methods { email: false, ..all }), []);
         assert!(!user.is_enrolled(Methods { email: false, ..all }));
-    }
-
-    #[test]
-    fn a_phone_number_is_written_with_its_country() {
-        assert_eq!(phone("+49 (30) 123-456"), Ok("+4930123456".into()));
-        for text in ["", "030 123456", "+0301234567", "+49x30123456", "+1234567", "+1234567890123456"] {
-            assert!(phone(text).is_err(), "{text:?}");
-        }
     }
 }

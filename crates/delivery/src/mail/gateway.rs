@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use crate::sms::number as phone_number;
 use lettre::Address;
-use twofa_core::user::phone;
 
 use super::{Mailer, address};
 use crate::error::{SendError, Step};
@@ -26,12 +26,13 @@ impl Pattern {
         if !text.contains(NUMBER) && !text.contains(E164) {
             return Err(format!("must hold {NUMBER} or {E164}, such as {NUMBER}@sms.example.com"));
         }
-        pattern.address("+15551234567").map_err(|_| "must make an e-mail address".to_owned())?;
+        pattern.address("+14155552671").map_err(|_| "must make an e-mail address".to_owned())?;
         Ok(pattern)
     }
 
     fn address(&self, number: &str) -> Result<Address, SendError> {
-        let number = phone(number).map_err(|error| SendError::at(Step::Recipient, error.to_string()))?;
+        let number =
+            phone_number(number, None).map_err(|error| SendError::at(Step::Recipient, error.to_string()))?;
         let address = self.0.replace(NUMBER, number.trim_start_matches('+')).replace(E164, &number);
         address::parsed(&address).map_err(|error| SendError::at(Step::Recipient, error.to_string()))
     }
@@ -79,9 +80,9 @@ mod tests {
     #[test]
     fn an_address_is_made_of_the_number() {
         for (pattern, address) in [
-            ("{number}@sms.example.com", "15551234567@sms.example.com"),
-            ("{e164}@sms.example.com", "+15551234567@sms.example.com"),
-            (" sms-{number}@example.com ", "sms-15551234567@example.com"),
+            ("{number}@sms.example.com", "14155552671@sms.example.com"),
+            ("{e164}@sms.example.com", "+14155552671@sms.example.com"),
+            (" sms-{number}@example.com ", "sms-14155552671@example.com"),
         ] {
             let pattern = Pattern::parse(pattern).unwrap();
             assert_eq!(pattern.address("+1 555 123-4567").unwrap().to_string(), address);
