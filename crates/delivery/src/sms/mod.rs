@@ -9,6 +9,7 @@
 //! - [`client`]: asking, with an end in time and size;
 //! - [`answer`]: from what came back to success or error;
 //! - [`http`]: all of it put together;
+//! - [`gammu`]: a modem of one's own, the one provider that is not HTTP;
 //! - [`strike`]: what must not be in an error;
 //! - [`mod@number`]: phone numbers; [`alphabet`]: what fits into a text message as it is.
 
@@ -17,6 +18,7 @@ mod alphabet;
 mod answer;
 mod client;
 mod description;
+mod gammu;
 mod http;
 mod number;
 mod own;
@@ -80,6 +82,10 @@ pub fn kinds(own: &Path) -> (Vec<Kind>, Vec<BadProvider>) {
     let is_replaced = |built_in: &Description| own.iter().any(|(_, own)| own::clashes(own, built_in));
     let mut kinds: Vec<_> =
         built_in().filter(|built_in| !is_replaced(built_in)).map(|built_in| built_in.kind()).collect();
+    let modem = gammu::kind();
+    if !own.iter().any(|(_, own)| own::answers_to(own, &modem)) {
+        kinds.push(modem);
+    }
     kinds.extend(own.iter().map(|(_, own)| own.kind()));
     (kinds, bad)
 }
@@ -112,6 +118,9 @@ pub(crate) fn open(
 ) -> Result<Box<dyn Provider>, BadProvider> {
     let (own, _) = own::load(&places.sms);
     let own = own.into_iter().map(|(_, own)| own).find(|own| own.name == kind.name);
+    if own.is_none() && kind.name == gammu::NAME {
+        return Ok(Box::new(gammu::Gammu::open(kind, configuration, templates(places)?)?));
+    }
     let description = own.or_else(|| built_in().find(|built_in| built_in.name == kind.name));
     let description = description.ok_or_else(|| BadProvider::UnknownKind(kind.name.clone()))?;
     let templates = templates(places)?;

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::description::Description;
-use crate::provider::BadProvider;
+use crate::provider::{BadProvider, Kind};
 
 /// A data file is a page or two.
 const LONGEST: u64 = 64 * 1024;
@@ -68,6 +68,11 @@ pub(super) fn read(file: &Path) -> Result<(Description, Option<String>), BadProv
 /// Whether two providers answer to one name.
 pub(super) fn clashes(one: &Description, other: &Description) -> bool {
     names(one).any(|name| names(other).any(|taken| taken == name))
+}
+
+/// Whether `description` has a name that `kind` has.
+pub(super) fn answers_to(description: &Description, kind: &Kind) -> bool {
+    names(description).any(|name| kind.name == name || kind.aliases.iter().any(|alias| alias == name))
 }
 
 fn names(description: &Description) -> impl Iterator<Item = &str> {

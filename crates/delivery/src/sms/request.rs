@@ -136,7 +136,8 @@ fn form_urlencoded(pairs: &[(String, String)]) -> String {
         .unwrap_or_default()
 }
 
-/// The value; `None` where a lone placeholder has none, which leaves out the entry.
+/// The value; `None` where a lone placeholder has none, which leaves out the entry. So does a list or a table of which
+/// nothing is left.
 fn node(node: &Node, values: &Values) -> Result<Option<serde_json::Value>, String> {
     Ok(match node {
         Node::Fixed(value) => Some(value.clone()),
@@ -149,7 +150,7 @@ fn node(node: &Node, values: &Values) -> Result<Option<serde_json::Value>, Strin
             for entry in nodes {
                 list.extend(self::node(entry, values)?);
             }
-            Some(list.into())
+            (!list.is_empty() || nodes.is_empty()).then(|| list.into())
         }
         Node::Table(nodes) => {
             let mut table = serde_json::Map::new();
@@ -158,7 +159,7 @@ fn node(node: &Node, values: &Values) -> Result<Option<serde_json::Value>, Strin
                     table.insert(name.clone(), value);
                 }
             }
-            Some(table.into())
+            (!table.is_empty() || nodes.is_empty()).then(|| table.into())
         }
     })
 }
@@ -229,11 +230,11 @@ mod tests {
     #[test]
     fn settings_that_are_not_set_leave_their_entries_out() {
         let request = sent(
-            "path = \"/\"\njson = { from = \"{{ from }}\", list = [\"{{ from }}\"], n = 1, u = \"{{ unicode }}\" }",
+            "path = \"/\"\njson = { from = \"{{ from }}\", list = [{ a = \"{{ from }}\" }], empty = {}, n = 1, u = \"{{ unicode }}\" }",
             "kind = \"none\"",
             &[],
         );
-        assert_eq!(body(&request.unwrap()), r#"{"list":[],"n":1,"u":false}"#);
+        assert_eq!(body(&request.unwrap()), r#"{"empty":{},"n":1,"u":false}"#);
         let request =
             sent("path = \"/\"\nform = { from = \"{{ from }}\", a = \"b c\" }", "kind = \"none\"", &[]);
         assert_eq!(body(&request.unwrap()), "a=b+c");

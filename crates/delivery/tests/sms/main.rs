@@ -1,6 +1,13 @@
 //! SMS providers, against servers that answer as the providers document it, against their published contracts, and
 //! against a modem's daemon.
 
+mod aws;
+mod contracts;
+mod data_files;
+mod faults;
+mod inbox;
+mod modem;
 mod requests;
 mod server;
 mod support;
+mod tools;

