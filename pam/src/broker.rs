@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
@@ -19,7 +18,6 @@ use nix::unistd::{User, geteuid};
 use twofa_proto::{
     ChannelError, ClientEnd, FromBroker, FromClient, Request, SERVICE_USER, SOCKET, Secret, Stream,
 };
-use zeroize::Zeroizing;
 
 use crate::host::{Host, Level};
 use crate::sys;
@@ -37,8 +35,6 @@ pub const SOCKET_PATIENCE: Duration = Duration::from_secs(2);
 const MESSAGE_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a broker may take to end a conversation that we have broken off.
 const END_PATIENCE: Duration = Duration::from_secs(2);
-/// Bytes read at once. Most messages fit, and those that come together come in one.
-const READ_AHEAD: usize = 512;
 
 /// A conversation with a broker that serves it.
 pub struct Broker {
@@ -86,7 +82,8 @@ impl Broker {
 
     /// Opens a conversation on a fresh connection and waits until the broker says that it is served.
     pub fn open(stream: Stream, request: Request, patience: Duration) -> Result<Self, ChannelError> {
-        let mut end = ClientEnd::open(Timed::new(stream, Instant::now() + patience), request)?;
+        let mut end =
+            ClientEnd::open(Timed { stream, until: Cell::new(Instant::now() + patience) }, request)?;
         let first = match end.receive()? {
             FromBroker::Accepted => None,
             other => Some(other),
@@ -198,27 +195,12 @@ fn is_kept_by_owner(found: &fs::Metadata) -> bool {
 struct Timed {
     stream: Stream,
     until: Cell<Instant>,
-    /// What was read last; a prompt may hold a key.
-    ahead: Zeroizing<[u8; READ_AHEAD]>,
-    /// The part of `ahead` that nobody has taken.
-    unread: Range<usize>,
-}
-
-impl Timed {
-    fn new(stream: Stream, until: Instant) -> Self {
-        Self { stream, until: Cell::new(until), ahead: Zeroizing::new([0; READ_AHEAD]), unread: 0..0 }
-    }
 }
 
 impl Read for Timed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.unread.is_empty() {
-            wait_for(&self.stream, PollFlags::POLLIN, self.until.get())?;
-            self.unread = 0..self.stream.read(&mut *self.ahead)?;
-        }
-        let taken = self.ahead.get(self.unread.clone()).unwrap_or_default().read(buffer)?;
-        self.unread.start += taken;
-        Ok(taken)
+        wait_for(&self.stream, PollFlags::POLLIN, self.until.get())?;
+        self.stream.read(buffer)
     }
 }
 
@@ -296,7 +278,7 @@ mod tests {
     use std::path::PathBuf;
     use std::sync::{Mutex, MutexGuard, PoisonError};
     use std::thread;
-    use twofa_proto::codec::{self, CodecError};
+    use twofa_proto::codec::CodecError;
     use twofa_proto::{BrokerEnd, Done, Login, Verdict};
 
     fn request() -> Request {
@@ -392,22 +374,6 @@ mod tests {
         symlink("twofa", above.path().join("link")).unwrap();
         assert_eq!(appointed(&above.path().join("link/twofad.sock")), None);
         assert_eq!(appointed(&above.path().join("nothing/twofad.sock")), None);
-    }
-
-    #[test]
-    fn messages_that_come_together_or_in_pieces_are_told_apart() {
-        let (client, mut broker) = UnixStream::pair().unwrap();
-        let texts = ["a", &"b".repeat(READ_AHEAD), &"c".repeat(3 * READ_AHEAD), "d"].map(str::to_owned);
-        let mut wire = Vec::new();
-        codec::write(&mut wire, &FromBroker::Accepted).unwrap();
-        for text in &texts {
-            codec::write(&mut wire, &FromBroker::Error(text.clone())).unwrap();
-        }
-        broker.write_all(&wire).unwrap();
-        let mut client = Broker::open(client.into(), request(), Duration::from_secs(5)).unwrap();
-        for text in texts {
-            assert_eq!(client.receive().unwrap(), FromBroker::Error(text));
-        }
     }
 
     /// One at a time: a child just forked holds the next script open for writing, which then cannot start.

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 
 use crate::VERSION;
+use crate::ahead::Ahead;
 use crate::codec::{self, CodecError};
 use crate::conduct::{OutOfTurn, Phase};
 use crate::message::{FromBroker, FromClient, Request};
@@ -24,19 +25,14 @@ pub enum ChannelError {
 /// The broker's end.
 #[derive(Debug)]
 pub struct BrokerEnd<S> {
-    stream: S,
+    stream: Ahead<S>,
     phase: Phase,
 }
 
 impl<S: Read + Write> BrokerEnd<S> {
     /// The end of a fresh connection.
-    pub const fn new(stream: S) -> Self {
-        Self { stream, phase: Phase::Opening }
-    }
-
-    /// The connection itself.
-    pub const fn stream(&self) -> &S {
-        &self.stream
+    pub fn new(stream: S) -> Self {
+        Self { stream: Ahead::new(stream), phase: Phase::Opening }
     }
 
     /// What the client wants.
@@ -67,21 +63,21 @@ impl<S: Read + Write> BrokerEnd<S> {
 /// The end of the PAM module or the CLI.
 #[derive(Debug)]
 pub struct ClientEnd<S> {
-    stream: S,
+    stream: Ahead<S>,
     phase: Phase,
 }
 
 impl<S: Read + Write> ClientEnd<S> {
     /// Opens a conversation on a fresh connection.
     pub fn open(stream: S, request: Request) -> Result<Self, ChannelError> {
-        let mut end = Self { stream, phase: Phase::Opening };
+        let mut end = Self { stream: Ahead::new(stream), phase: Phase::Opening };
         end.send(&FromClient::Open { version: VERSION, request })?;
         Ok(end)
     }
 
     /// The connection itself.
     pub const fn stream(&self) -> &S {
-        &self.stream
+        self.stream.stream()
     }
 
     /// Receives a message if one is permitted now.
@@ -101,7 +97,8 @@ impl<S: Read + Write> ClientEnd<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{Login, Prompt};
+    use crate::ahead::READ_AHEAD;
+    use crate::message::{Done, Login, Prompt};
     use std::os::unix::net::UnixStream;
 
     fn pair() -> (ClientEnd<UnixStream>, BrokerEnd<UnixStream>) {
@@ -126,6 +123,23 @@ mod tests {
         assert!(matches!(client.receive().unwrap(), FromBroker::Prompt(_)));
         client.send(&FromClient::Answer(Some("123456".into()))).unwrap();
         assert_eq!(broker.receive().unwrap(), FromClient::Answer(Some("123456".into())));
+    }
+
+    #[test]
+    fn messages_that_come_together_or_in_pieces_are_told_apart() {
+        let (mut client, mut broker) = pair();
+        broker.request().unwrap();
+        let mut messages = vec![FromBroker::Accepted];
+        for text in ["a", &"b".repeat(READ_AHEAD), &"c".repeat(3 * READ_AHEAD), "d"] {
+            messages.push(FromBroker::Error(text.to_owned()));
+        }
+        messages.push(FromBroker::Done(Done::Changed));
+        for message in &messages {
+            broker.send(message).unwrap();
+        }
+        for message in messages {
+            assert_eq!(client.receive().unwrap(), message);
+        }
     }
 
     #[test]

@@ -60,21 +60,21 @@ pub fn read<T: DeserializeOwned>(stream: &mut impl Read) -> Result<T, CodecError
 
 /// Writes one message, in one write where the stream allows.
 pub fn write<T: Serialize>(stream: &mut impl Write, message: &T) -> Result<(), CodecError> {
+    let frame = postcard::experimental::serialized_size(message).map_err(|_| CodecError::Malformed)?;
+    let length = u32::try_from(frame).ok().filter(|_| frame <= FRAME_CAP);
+    let length = length.ok_or(CodecError::TooLong(frame))?;
     // Room from the start: a growing vector would leave copies of a secret behind.
-    let frame = Zeroizing::new(Vec::with_capacity(4096));
-    let frame = postcard::to_extend(message, Frame(frame)).map_err(|_| CodecError::Malformed)?.0;
-    let mut wire = Zeroizing::new(Vec::with_capacity(LENGTH_BYTES + frame.len()));
-    let length = u32::try_from(frame.len()).ok().filter(|_| frame.len() <= FRAME_CAP);
-    wire.extend_from_slice(&length.ok_or(CodecError::TooLong(frame.len()))?.to_be_bytes());
-    wire.extend_from_slice(&frame);
+    let mut wire = Zeroizing::new(Vec::with_capacity(LENGTH_BYTES + frame));
+    wire.extend_from_slice(&length.to_be_bytes());
+    let wire = postcard::to_extend(message, Extended(wire)).map_err(|_| CodecError::Malformed)?.0;
     stream.write_all(&wire)?;
     Ok(stream.flush()?)
 }
 
 /// Lets postcard write into a buffer that wipes itself.
-struct Frame(Zeroizing<Vec<u8>>);
+struct Extended(Zeroizing<Vec<u8>>);
 
-impl Extend<u8> for Frame {
+impl Extend<u8> for Extended {
     fn extend<I: IntoIterator<Item = u8>>(&mut self, bytes: I) {
         self.0.extend(bytes);
     }

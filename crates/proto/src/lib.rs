@@ -6,9 +6,10 @@
 //! ends the conversation. End of file is an answer and ends it too.
 //!
 //! [`message`] has the messages, [`codec`] their frames on the wire, [`conduct`] the table,
-//! [`channel`] the two ends that put the three together, [`stream`] the socket under them.
+//! [`channel`] the two ends that put the three together, [`stream`] the socket under them; [`ahead`] spares them reads.
 #![forbid(unsafe_code)]
 
+mod ahead;
 pub mod channel;
 pub mod codec;
 pub mod conduct;

@@ -1,0 +1,50 @@
+//! A connection that is read in few pieces.
+
+use std::io::{self, Read, Write};
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+/// Bytes read at once. Most messages fit, and those that come together come in one read.
+pub(crate) const READ_AHEAD: usize = 512;
+
+/// Reads what has come, not only what is asked for, and keeps the rest for the next time.
+#[derive(Debug)]
+pub(crate) struct Ahead<S> {
+    stream: S,
+    /// What was read last; it may hold a key or a code.
+    last: Zeroizing<[u8; READ_AHEAD]>,
+    /// The part of `last` that nobody has taken.
+    unread: Range<usize>,
+}
+
+impl<S> Ahead<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, last: Zeroizing::new([0; READ_AHEAD]), unread: 0..0 }
+    }
+
+    pub(crate) const fn stream(&self) -> &S {
+        &self.stream
+    }
+}
+
+impl<S: Read> Read for Ahead<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.unread.is_empty() {
+            self.unread = 0..self.stream.read(&mut *self.last)?;
+        }
+        let taken = self.last.get(self.unread.clone()).unwrap_or_default().read(buffer)?;
+        self.unread.start += taken;
+        Ok(taken)
+    }
+}
+
+impl<S: Write> Write for Ahead<S> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.stream.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
