@@ -52,11 +52,11 @@ pub(super) fn parsed(text: &str) -> Result<Address, NoAddress> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::address;
 
     #[test]
     fn an_address_is_brought_into_the_form_that_servers_take() {
-        for (text, address) in [
+        for (text, expected) in [
             (" alice@example.org\n", "alice@example.org"),
             ("Alice.Smith+login@EXAMPLE.org", "Alice.Smith+login@example.org"),
             ("alice@bücher.example", "alice@xn--bcher-kva.example"),
@@ -64,7 +64,7 @@ mod tests {
             ("o'hara@example.org", "o'hara@example.org"),
             ("root@[192.0.2.1]", "root@[192.0.2.1]"),
         ] {
-            assert_eq!(super::address(text).as_deref(), Ok(address), "{text:?}");
+            assert_eq!(address(text).as_deref(), Ok(expected), "{text:?}");
         }
     }
 
@@ -84,7 +84,7 @@ mod tests {
             "alice@example.org, bob@example.org",
             &long,
         ] {
-            let error = super::address(text).expect_err(text);
+            let error = address(text).expect_err(text);
             assert!(!error.to_string().contains(['\r', '\n', '\u{202e}']), "{error}");
         }
     }

@@ -85,7 +85,7 @@ mod tests {
             (" sms-{number}@example.com ", "sms-14155552671@example.com"),
         ] {
             let pattern = Pattern::parse(pattern).unwrap();
-            assert_eq!(pattern.address("+1 555 123-4567").unwrap().to_string(), address);
+            assert_eq!(pattern.address("+1 415 555-2671").unwrap().to_string(), address);
             assert_eq!(pattern.address("no number").unwrap_err().step, Step::Recipient);
         }
         for pattern in ["", "sms@example.com", "{number}", "{number} @example.com", "{phone}@example.com"] {

@@ -40,8 +40,8 @@ fn refused(server: &Server, step: Step, reply: &Reply, secrets: &Secrets) -> Sen
         Step::Greeting => Some("the mail server turns this machine away: its administrator knows why".into()),
         Step::Tls => Some("the server cannot do TLS right now, or use tls=implicit (port 465)".into()),
         Step::Login => Some(login_hint(server, reply)),
-        Step::Sender => sender_hint(reply),
-        Step::Recipient => recipient_hint(reply),
+        Step::Sender => Some(sender_hint(reply)),
+        Step::Recipient => Some(recipient_hint(reply)),
         Step::Message => message_hint(reply),
         Step::Settings | Step::Name | Step::Connect | Step::Program => None,
     };
@@ -70,29 +70,28 @@ fn login_hint(server: &Server, reply: &Reply) -> String {
     }
 }
 
-fn sender_hint(reply: &Reply) -> Option<String> {
-    Some(if reply.code == 530 || reply.mentions("authenticat") {
+fn sender_hint(reply: &Reply) -> String {
+    if reply.code == 530 || reply.mentions("authenticat") {
         "the server wants a login first: set username and password".into()
     } else if reply.is_temporary() {
-        greylisted()
+        put_off()
     } else {
         "the server does not take mail from this address: set 'from' to one that this login may send as"
             .into()
-    })
+    }
 }
 
-fn recipient_hint(reply: &Reply) -> Option<String> {
+fn recipient_hint(reply: &Reply) -> String {
     if reply.enhanced().is_some_and(|code| NO_SUCH_MAILBOX.contains(&code)) {
-        return Some("the address does not exist: check how it is written".into());
-    }
-    Some(if reply.is_temporary() {
-        greylisted()
-    } else if reply.code == 530 || reply.mentions("relay") || reply.enhanced() == Some("5.7.1") {
+        "the address does not exist: check how it is written".into()
+    } else if reply.is_temporary() {
+        put_off()
+    } else if reply.code == 530 || reply.mentions("relay") {
         "the server does not send on mail from this machine: set username and password, or let it relay"
             .into()
     } else {
         "the server does not take mail for this address".into()
-    })
+    }
 }
 
 fn message_hint(reply: &Reply) -> Option<String> {
@@ -107,7 +106,7 @@ fn message_hint(reply: &Reply) -> Option<String> {
 }
 
 /// A login cannot wait for the second try that greylisting wants.
-fn greylisted() -> String {
+fn put_off() -> String {
     "the server puts this mail off: exempt this machine from greylisting, or log in".into()
 }
 

@@ -360,7 +360,7 @@ impl<'a> Settings<'a> {
                 let url = Url::parse(url).ok().filter(|url| url.scheme() == "https" && url.has_host());
                 Way::Refresh(Box::new(Refresh {
                     url: url.ok_or_else(|| bad("token-url", "must be a URL that begins with https://"))?,
-                    refresh_token: refresh_token.clone(),
+                    grant: refresh_token.clone(),
                     client_id: self.text("client-id").map(str::to_owned),
                     client_secret: self.configuration.settings.get("client-secret").cloned(),
                     ca_file: self.ca_file()?,

@@ -46,7 +46,7 @@ pub(super) enum Way {
 /// The refresh grant.
 pub(super) struct Refresh {
     pub(super) url: Url,
-    pub(super) refresh_token: Zeroizing<String>,
+    pub(super) grant: Zeroizing<String>,
     pub(super) client_id: Option<String>,
     pub(super) client_secret: Option<Zeroizing<String>>,
     pub(super) ca_file: Option<PathBuf>,
@@ -172,7 +172,7 @@ impl Refresh {
         if left.is_zero() {
             return Err(late());
         }
-        let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", &self.refresh_token)];
+        let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", &self.grant)];
         form.extend(self.client_id.as_deref().map(|id| ("client_id", id)));
         form.extend(self.client_secret.as_deref().map(|secret| ("client_secret", secret.as_str())));
         let response =
@@ -220,7 +220,7 @@ impl Refresh {
 
     fn secrets(&self) -> Secrets {
         let mut secrets = Secrets::default();
-        secrets.add(&self.refresh_token);
+        secrets.add(&self.grant);
         secrets.with(self.client_secret.as_deref().map(String::as_str))
     }
 }

@@ -7,10 +7,10 @@ mod postfix;
 mod reading;
 mod scripted;
 mod sendmail;
+mod settings;
 mod tokens;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use twofa_core::Timestamp;
@@ -31,16 +31,7 @@ fn provider(kind: &str, settings: &[(&str, &str)]) -> Box<dyn Provider> {
 }
 
 fn try_provider(kind: &str, settings: &[(&str, &str)]) -> Result<Box<dyn Provider>, BadProvider> {
-    provider_in(Path::new("/nowhere"), kind, settings)
-}
-
-fn provider_in(
-    templates: &Path,
-    kind: &str,
-    settings: &[(&str, &str)],
-) -> Result<Box<dyn Provider>, BadProvider> {
-    let places = Places { sms: "/nowhere".into(), templates: templates.to_owned() };
-    let (catalogue, bad) = Catalogue::load(places);
+    let (catalogue, bad) = Catalogue::load(Places { sms: "/nowhere".into(), templates: "/nowhere".into() });
     assert_eq!(bad, []);
     let settings: BTreeMap<_, _> = settings
         .iter()

@@ -1,11 +1,12 @@
 //! Against a real mail server.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
-use twofa_delivery::{Provider, Step};
+use twofa_delivery::{Channel, Provider, Step};
 use twofa_mailserver::{Door, MailServer, ThisHost};
 
-use super::{assert_clean, assert_error, is_root, message, provider, refusal, soon};
+use super::{assert_clean, assert_error, is_root, message, message_of, provider, refusal, soon};
 
 /// Settings for a door of `server`, and what else is said.
 pub(super) fn through(server: &MailServer<ThisHost>, door: Door, more: &[(&str, &str)]) -> Box<dyn Provider> {
@@ -45,6 +46,176 @@ fn a_mail_goes_through_every_door_of_a_real_server() {
         server.wait_for_mail("alice", sent + 1);
     }
     assert!(server.log().contains("sasl_method=PLAIN, sasl_username=login@example.org"));
+}
+
+#[test]
+fn a_login_works_with_each_mechanism_and_by_the_address_or_a_name() {
+    if !is_root() {
+        return;
+    }
+    let server = MailServer::start(ThisHost::new(), &["alice"]);
+    let log = |line: &str| assert!(server.log().contains(line), "{line}");
+    for (auth, mechanism) in [("plain", "PLAIN"), ("login", "LOGIN"), ("auto", "PLAIN")] {
+        let provider = through(&server, Door::Starttls, &[("auth", auth), ("username", server.username())]);
+        provider.send("alice@example.org", &message(), soon()).unwrap();
+        log(&format!("sasl_method={mechanism}, sasl_username=login@example.org"));
+    }
+    let token = server.token();
+    let folder = tempfile::tempdir().unwrap();
+    let printer = super::tokens::printer(folder.path(), &format!("echo {token}"));
+    for auth in ["auto", "xoauth2"] {
+        let more = [("auth", auth), ("password", ""), ("token-command", &*printer)];
+        through(&server, Door::Implicit, &more).send("alice@example.org", &message(), soon()).unwrap();
+    }
+    log("sasl_method=XOAUTH2, sasl_username=login@example.org");
+
+    // Dovecot checks the signature, so that another token is refused.
+    let printer = super::tokens::printer(folder.path(), &format!("echo {token}x"));
+    let more = [("password", ""), ("token-command", &*printer)];
+    let provider = through(&server, Door::Implicit, &more);
+    let error = refusal(&*provider, "alice@example.org");
+    assert_error(&error, Step::Login, "535", "token was refused");
+    assert!(!format!("{error:?}").contains(&token[..20]));
+}
+
+#[test]
+fn a_real_servers_refusals_are_told_of_at_their_step() {
+    if !is_root() {
+        return;
+    }
+    let server = MailServer::start(ThisHost::new(), &["alice"]);
+    let refused = |door, more: &[(&str, &str)], to| {
+        let provider = through(&server, door, more);
+        let error = refusal(&*provider, to);
+        // What goes wrong before a mail is seen by a check as well.
+        if !matches!(error.step, Step::Recipient | Step::Message) {
+            let checked = provider.check(soon()).unwrap_err();
+            assert_eq!((checked.step, &checked.reason), (error.step, &error.reason));
+        }
+        error
+    };
+    let alice = "alice@example.org";
+    let error = refused(Door::Implicit, &[("password", "hunter2")], alice);
+    assert_error(&error, Step::Login, "535 5.7.8", "check username and password");
+    let error = refused(Door::Plain, &[("password", server.password())], alice);
+    assert_error(&error, Step::Login, "offers no login", "port 465");
+    let error = refused(Door::Plain, &[], "somebody@elsewhere.example");
+    assert_error(
+        &error,
+        Step::Recipient,
+        "554 5.7.1 <somebody@elsewhere.example>: Relay access denied",
+        "relay",
+    );
+    let error = refused(Door::Plain, &[], "grey@example.org");
+    assert_error(&error, Step::Recipient, "450 4.7.1", "greylisting");
+    assert!(!error.final_);
+    let error = refused(Door::Plain, &[], "full@example.org");
+    assert_error(&error, Step::Recipient, "552 5.2.2", "");
+    let error = refused(Door::Plain, &[], "nobody@example.org");
+    assert_error(&error, Step::Recipient, "550 5.1.1", "does not exist");
+    assert!(error.final_);
+    let error = refused(Door::Plain, &[("from", "banned@example.org")], alice);
+    assert_error(&error, Step::Sender, "550 5.7.1", "set 'from'");
+    let error = refused(Door::Plain, &[], "spam@example.org");
+    assert_error(&error, Step::Message, "550 5.7.1 This looks like spam", "unwanted");
+}
+
+#[test]
+fn a_certificate_that_does_not_fit_is_told_of_with_what_to_do() {
+    if !is_root() {
+        return;
+    }
+    let server = MailServer::start(ThisHost::new(), &["alice"]);
+    let refused = |door, more: &[(&str, &str)]| {
+        let provider = through(&server, door, more);
+        let error = refusal(&*provider, "alice@example.org");
+        assert_clean(&*provider, &provider.check(soon()).unwrap_err());
+        error
+    };
+    let error = refused(Door::OtherName, &[]);
+    let names = "is for mail.example.net, smtp.example.net, not for localhost";
+    assert_error(&error, Step::Tls, names, "set 'host' to a name that the certificate has");
+    let error = refused(Door::Implicit, &[("host", "127.0.0.1")]);
+    assert_error(&error, Step::Tls, "is for localhost, mail.example.org, not for 127.0.0.1", "set 'host'");
+    let error = refused(Door::Expired, &[]);
+    assert_error(&error, Step::Tls, "expired on 2001-01-01", "clock");
+    for door in [Door::Implicit, Door::Starttls] {
+        let error = refused(door, &[("ca-file", "")]);
+        assert_error(&error, Step::Tls, "a CA that is not known", "ca-file=");
+    }
+    let error = refused(Door::Implicit, &[("ca-file", "/nowhere/ca.pem")]);
+    assert_error(&error, Step::Settings, "/nowhere/ca.pem", "PEM");
+    let plain_port = server.port_of(Door::Plain).to_string();
+    let error = refused(Door::Implicit, &[("port", &plain_port)]);
+    assert_error(&error, Step::Tls, "does not speak TLS", "tls=starttls");
+    let error = refused(Door::Starttls, &[("port", &plain_port)]);
+    assert_error(&error, Step::Tls, "does not offer STARTTLS", "tls=implicit");
+    assert_eq!(server.mails("alice").len(), 0);
+}
+
+#[test]
+fn a_server_that_was_started_again_is_found_again() {
+    if !is_root() {
+        return;
+    }
+    let mut server = MailServer::start(ThisHost::new(), &["alice"]);
+    let provider = through(&server, Door::Implicit, &[]);
+    provider.send("alice@example.org", &message(), soon()).unwrap();
+    server.wait_for_mail("alice", 1);
+    server.stop();
+    assert_error(&refusal(&*provider, "alice@example.org"), Step::Connect, "refused", "");
+    server.start_again();
+    provider.send("alice@example.org", &message(), soon()).unwrap();
+    server.wait_for_mail("alice", 2);
+}
+
+#[test]
+fn sixty_four_mails_at_once_are_all_taken_in_time() {
+    if !is_root() {
+        return;
+    }
+    let server = MailServer::start(ThisHost::new(), &["alice"]);
+    let provider = through(&server, Door::Implicit, &[]);
+    let connections_before = server.log().matches(" connect from ").count();
+    for round in ["cold", "warm"] {
+        let start = Instant::now();
+        thread::scope(|scope| {
+            for _ in 0..64 {
+                scope.spawn(|| provider.send("alice@example.org", &message(), soon()).unwrap());
+            }
+        });
+        println!("64 mails at once, {round}: {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    }
+    server.wait_for_mail("alice", 128);
+    let connections = server.log().matches(" connect from ").count() - connections_before;
+    assert!(connections <= 16, "{connections}");
+}
+
+#[test]
+fn a_gateway_gets_the_text_message_at_the_numbers_address() {
+    if !is_root() {
+        return;
+    }
+    let server = MailServer::start(ThisHost::new(), &["14155552671"]);
+    let (port, ca_file) = (server.port().to_string(), server.ca_file());
+    let gateway = provider(
+        "email-gateway",
+        &[
+            ("address", "{number}@example.org"),
+            ("host", server.host()),
+            ("port", &port),
+            ("ca-file", &ca_file),
+            ("from", "login@example.org"),
+            ("password", server.password()),
+        ],
+    );
+    assert_eq!(gateway.channel(), Channel::Sms);
+    gateway.check(soon()).unwrap();
+    gateway.send("+14155552671", &message_of("Example"), soon()).unwrap();
+    let mail = &server.wait_for_mail("14155552671", 1)[0];
+    assert!(mail.contains("\nExample: 918273 is the code for alice"), "{mail}");
+    assert!(!mail.contains("Subject:") && !mail.contains("html"), "{mail}");
 }
 
 #[test]

@@ -1,0 +1,255 @@
+use std::fs;
+
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use super::*;
+
+const CODE: &str = "918273";
+
+fn code(application: &str) -> CodeMessage {
+    CodeMessage {
+        code: Zeroizing::new(CODE.into()),
+        application: application.into(),
+        user: "alice".into(),
+        purpose: "log in with sshd".into(),
+        from: Some("203.0.113.7".into()),
+        at: Timestamp::from_unix(1_764_000_000),
+        lifetime: 600,
+        domain: None,
+    }
+}
+
+fn messages(application: &str) -> [Message; 3] {
+    let at = Timestamp::from_unix(1_764_000_000);
+    let notice = NoticeMessage {
+        application: application.into(),
+        user: "alice".into(),
+        what: "An authenticator app was added.".into(),
+        from: None,
+        at,
+    };
+    let test = Message::Test { application: application.into(), at };
+    [Message::Code(code(application)), Message::Notice(notice), test]
+}
+
+fn built_in() -> Templates {
+    Templates::load(Path::new("/nowhere")).unwrap()
+}
+
+/// Templates with these files in the place of the built-in ones.
+fn with_own(files: &[(&str, &str)]) -> (TempDir, Templates) {
+    let folder = TempDir::new().unwrap();
+    for (name, source) in files {
+        fs::write(folder.path().join(name), source).unwrap();
+    }
+    let templates = Templates::load(folder.path()).unwrap();
+    (folder, templates)
+}
+
+fn problem_of(templates: &Templates) -> String {
+    let problems = templates.problems();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0].step, Step::Settings);
+    problems[0].to_string()
+}
+
+#[test]
+fn a_code_mail_says_who_asks_for_whom_from_where_when_and_what_to_do() {
+    let letter = built_in().letter(&Message::Code(code("Example Server"))).unwrap();
+    assert_eq!(letter.subject, "Your code for Example Server", "no code: subjects are logged");
+    for body in [&letter.text, &letter.html] {
+        for words in [
+            CODE,
+            "Example Server",
+            "alice",
+            "203.0.113.7",
+            "log in with sshd",
+            "November 2025",
+            "10 minutes",
+            "change your password and tell your administrator",
+        ] {
+            assert!(body.contains(words), "{words:?} in {body}");
+        }
+        assert!(!body.contains("://") && !body.contains("href"), "no links: {body}");
+    }
+    assert!(letter.text.is_ascii() && letter.text.lines().all(|line| line.len() <= 78));
+}
+
+#[test]
+fn every_message_has_words_for_mail_and_text_messages() {
+    let templates = built_in();
+    for message in messages("Example") {
+        let letter = templates.letter(&message).unwrap();
+        assert!(letter.subject.contains("Example"));
+        assert!(
+            letter.text.contains("Example") && !letter.text.contains("none") && !letter.text.contains("{{")
+        );
+        assert!(letter.html.starts_with("<!DOCTYPE html>") && letter.html.contains("Example"));
+        let text = templates.text_message(&message).unwrap();
+        assert!(text.contains("Example") && segments(&text) == 1, "{text}");
+    }
+    assert_eq!(templates.problems(), []);
+}
+
+#[test]
+fn a_mail_looks_as_it_was_drawn() {
+    let letter = built_in().letter(&Message::Code(code("Example"))).unwrap();
+    let time = time(Timestamp::from_unix(1_764_000_000));
+    let expected = format!(
+        "Your code for Example:\n\n    918273\n\nIt was asked for to log in with sshd.\n\n    For:    alice\n    \
+         From:   203.0.113.7\n    When:   {time}\n\nIt is good for 10 minutes, once, and for nothing else.\n\n\
+         If this was not you, change your password and tell your administrator.\n\
+         Nobody will ever ask you for this code: do not pass it on."
+    );
+    assert_eq!(letter.text, expected);
+    let nowhere = Message::Code(CodeMessage { from: None, ..code("Example") });
+    assert_eq!(built_in().letter(&nowhere).unwrap().text, expected.replace("    From:   203.0.113.7\n", ""));
+}
+
+#[test]
+fn html_is_escaped_and_a_subject_is_one_line() {
+    let evil = "<b>\"Evil\" & 'Söhne'\r\nBcc: x@y.org\u{202e}";
+    let letter = built_in().letter(&Message::Code(code(evil))).unwrap();
+    assert!(letter.html.contains("&lt;b&gt;&quot;Evil&quot; &amp; "), "{}", letter.html);
+    assert!(!letter.html.contains("<b>"));
+    assert_eq!(letter.subject, "Your code for <b>\"Evil\" & 'Söhne' Bcc: x@y.org?");
+    assert!(letter.text.contains("<b>\"Evil\" & 'Söhne'"), "text is not escaped");
+
+    let (_folder, templates) = with_own(&[("code.subject", "One\n  two {{ application }}\n")]);
+    assert_eq!(templates.letter(&Message::Code(code("x"))).unwrap().subject, "One two x");
+}
+
+#[test]
+fn a_text_message_says_all_it_can() {
+    let text = built_in().text_message(&Message::Code(code("Example Server"))).unwrap();
+    assert_eq!(
+        text,
+        "Example Server: 918273 is the code for alice to log in with sshd from 203.0.113.7, valid for 10 minutes."
+    );
+}
+
+#[test]
+fn a_code_by_text_message_is_always_one_segment_with_the_code_whole() {
+    let templates = built_in();
+    for name in ["x", "Büro", "東京サーバー", "😀", "„quoted“", "{braces} [and] €"] {
+        for length in [1, 12, 40] {
+            let application: String = name.chars().cycle().take(length).collect();
+            for from in [None, Some("a-rather-long-host-name.of-a-rather-long-domain.example.org".to_owned())]
+            {
+                for domain in [None, Some("login.example.org".to_owned())] {
+                    let message = CodeMessage { from: from.clone(), domain, ..code(&application) };
+                    let text = templates.text_message(&Message::Code(message)).unwrap();
+                    assert_eq!(segments(&text), 1, "{text}");
+                    assert!(text.contains(CODE), "{text}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_code_bound_to_a_domain_ends_in_its_line() {
+    let bound = |application: &str, domain: &str| {
+        let message = CodeMessage { domain: Some(domain.to_owned()), ..code(application) };
+        built_in().text_message(&Message::Code(message)).unwrap()
+    };
+    let text = bound("Example", "example.org");
+    assert_eq!(text.lines().last(), Some("@example.org #918273"));
+    assert!(text.starts_with("Example: 918273 is the code for alice"));
+    assert_eq!(bound("東京", "example.org").lines().last(), Some("@example.org #918273"));
+    // There is no room for both: the words win.
+    let text = bound("Example", &format!("{}.example.org", "a".repeat(140)));
+    assert!(!text.contains('@') && segments(&text) == 1, "{text}");
+}
+
+#[test]
+fn what_matters_least_is_left_out_first() {
+    let text = |application: &str| {
+        let message = CodeMessage { from: Some("10.0.0.7".into()), ..code(application) };
+        built_in().text_message(&Message::Code(message)).unwrap()
+    };
+    assert_eq!(text("東京"), "東京: 918273 is the code for alice from 10.0.0.7, valid for 10 minutes.");
+    assert_eq!(text("東京サーバー"), "東京サーバー: 918273 is the code for alice, valid for 10 minutes.");
+    let long = text(&"東".repeat(40));
+    assert!(
+        long.starts_with("東東東") && long.contains("...: 918273 is the code for alice, valid"),
+        "{long}"
+    );
+}
+
+#[test]
+fn an_administrators_template_replaces_its_part_alone() {
+    let (_folder, templates) = with_own(&[
+        ("code.txt", "{{ application }} says {{ code }} to {{ user }} ({{ lifetime }})\n"),
+        ("notice.sms", "{{ what }}"),
+        (".code.html.swp", "{{"),
+        ("code.html~", "{{"),
+    ]);
+    assert_eq!(templates.problems(), []);
+    let letter = templates.letter(&Message::Code(code("Example"))).unwrap();
+    assert_eq!(letter.text, "Example says 918273 to alice (10 minutes)");
+    assert_eq!(letter.subject, "Your code for Example");
+    assert!(letter.html.contains("It was asked for"));
+    let [_, notice, _] = messages("Example");
+    assert_eq!(templates.text_message(&notice).unwrap(), "An authenticator app was added.");
+}
+
+#[test]
+fn a_broken_template_is_told_of_by_file_and_line_and_the_built_in_one_stands_in() {
+    for (name, source, place, why) in [
+        ("code.txt", "Hello\n{{ code }\n", ", line 2: ", "syntax error"),
+        ("code.txt", "{{ code }}\n\n{{ password }}\n", ", line 3: ", "undefined"),
+        ("code.html", "{{ code }}{% if name %}{% endif %}", ", line 1: ", "undefined"),
+        ("code.sms", "Hello", ": ", "{{ code }} is missing"),
+        ("code.text", "{{ code }}", ": ", "no template of this name"),
+    ] {
+        let (folder, templates) = with_own(&[(name, source)]);
+        let problem = problem_of(&templates);
+        let file = format!("settings: {}{place}", folder.path().join(name).display());
+        assert!(problem.starts_with(&file) && problem.contains(why), "{problem}");
+        let message = Message::Code(code("Example"));
+        assert_eq!(templates.letter(&message).unwrap(), built_in().letter(&message).unwrap());
+        assert_eq!(templates.text_message(&message).unwrap(), built_in().text_message(&message).unwrap());
+    }
+}
+
+#[test]
+fn a_template_that_breaks_only_for_one_message_is_told_of_without_the_code() {
+    let (_folder, templates) = with_own(&[(
+        "code.txt",
+        "{{ code }}{% if application == 'Bad' %}{{ code.x.y }}{{ (code ~ 'x')|int }}{% endif %}",
+    )]);
+    assert_eq!(templates.problems(), []);
+    let message = Message::Code(code("Bad"));
+    for _ in 0..3 {
+        assert_eq!(templates.letter(&message).unwrap(), built_in().letter(&message).unwrap());
+    }
+    assert!(!problem_of(&templates).contains(CODE));
+}
+
+#[test]
+fn an_unreadable_folder_is_told_of() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let templates = Templates::load(file.path()).unwrap();
+    assert!(problem_of(&templates).contains(&*file.path().display().to_string()));
+}
+
+#[test]
+fn durations_are_said_as_people_say_them() {
+    for (seconds, words) in [
+        (0, "0 seconds"),
+        (1, "1 second"),
+        (60, "1 minute"),
+        (600, "10 minutes"),
+        (5430, "1 hour 30 minutes 30 seconds"),
+    ] {
+        assert_eq!(duration(seconds), words);
+    }
+}
+
+#[test]
+fn a_letter_does_not_show_its_code() {
+    let letter = built_in().letter(&Message::Code(code("Example"))).unwrap();
+    assert!(!format!("{letter:?}").contains(CODE));
+}
