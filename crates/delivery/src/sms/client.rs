@@ -5,8 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::Url;
@@ -14,6 +13,7 @@ use reqwest::blocking;
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
 
+use super::lookup::Lookup;
 use super::strike::Secrets;
 use crate::error::{SendError, Step};
 use crate::tls;
@@ -30,6 +30,7 @@ pub(super) struct Client {
     ca_file: Option<PathBuf>,
     // Made at the first use: making one starts a thread, and most processes that open a provider send nothing.
     made: Mutex<Option<blocking::Client>>,
+    lookup: Lookup,
 }
 
 /// What is asked.
@@ -49,7 +50,7 @@ pub(super) struct Response {
 impl Client {
     /// A client that trusts the system's roots, and those in `ca_file`.
     pub(super) fn new(ca_file: Option<PathBuf>) -> Self {
-        Self { ca_file, made: Mutex::new(None) }
+        Self { ca_file, made: Mutex::new(None), lookup: Lookup::default() }
     }
 
     /// Asks, and reads the answer of at most `longest` bytes, until `deadline`. Errors hold none of the `secrets`.
@@ -70,7 +71,7 @@ impl Client {
         if let Some(body) = request.body {
             builder = builder.body(body);
         }
-        let response = builder.send().map_err(|error| failed(&error, secrets))?;
+        let response = builder.send().map_err(|error| self.failed(&error, secrets))?;
         if response.status().is_redirection() {
             return Err(redirected(&response));
         }
@@ -97,19 +98,47 @@ impl Client {
             .redirect(Policy::none())
             .no_proxy()
             .referer(false)
+            .dns_resolver(Arc::new(self.lookup.clone()))
             .pool_idle_timeout(IDLE)
             .build()
             .map_err(|error| SendError::at(Step::Settings, innermost(&error)))?;
         *made = Some(client.clone());
         Ok(client)
     }
-}
 
-impl Drop for Client {
-    fn drop(&mut self) {
-        let made = self.made.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        // Its end waits for lookups of names that are under way, which may take the resolver long after a deadline.
-        let _ended = thread::Builder::new().name("http-end".to_owned()).spawn(move || drop(made));
+    /// Why there is no answer. A URL is in none of the texts: it may hold a key.
+    fn failed(&self, error: &reqwest::Error, secrets: &Secrets) -> SendError {
+        if error.is_timeout() {
+            let step = if self.lookup.is_pending() { Step::Name } else { Step::Message };
+            return SendError::late(step);
+        }
+        let why = secrets.strike(&innermost(error));
+        for cause in causes(error) {
+            if let Some(tls) = tls_error(cause) {
+                let hint = match tls {
+                    rustls::Error::InvalidCertificate(_) => {
+                        "is 'base' the right server? If its certificate is by a CA of your own, name that in 'ca-file'"
+                    }
+                    _ => "does the server at 'base' speak TLS 1.2 or 1.3?",
+                };
+                return SendError::at(Step::Tls, secrets.strike(&tls.to_string())).hinted(hint);
+            }
+            // It hung up on our first word: before that, there is nothing it could cut short.
+            if error.is_connect() && is_end(cause) {
+                return SendError::at(Step::Tls, "the server hung up")
+                    .hinted("does the server at 'base' speak TLS 1.2 or 1.3?");
+            }
+            // The connector's own word for it; it has no type that could be asked.
+            if cause.to_string() == "dns error" {
+                return SendError::at(Step::Name, why)
+                    .hinted("check the name in 'base', and whether this machine can look up names");
+            }
+        }
+        if error.is_connect() {
+            return SendError::at(Step::Connect, why)
+                .hinted("check the network, and a firewall's rules for this machine");
+        }
+        SendError::at(Step::Message, format!("the connection broke before an answer: {why}"))
     }
 }
 
@@ -129,35 +158,6 @@ impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response").field("status", &self.status).finish_non_exhaustive()
     }
-}
-
-/// Why there is no answer. A URL is in none of the texts: it may hold a key.
-fn failed(error: &reqwest::Error, secrets: &Secrets) -> SendError {
-    if error.is_timeout() {
-        return SendError::late(if error.is_connect() { Step::Connect } else { Step::Message });
-    }
-    let why = secrets.strike(&innermost(error));
-    for cause in causes(error) {
-        if let Some(tls) = tls_error(cause) {
-            let hint = match tls {
-                rustls::Error::InvalidCertificate(_) => {
-                    "is 'base' the right server? If its certificate is by a CA of your own, name that in 'ca-file'"
-                }
-                _ => "does the server at 'base' speak TLS 1.2 or 1.3?",
-            };
-            return SendError::at(Step::Tls, secrets.strike(&tls.to_string())).hinted(hint);
-        }
-        // The connector's own word for it; it has no type that could be asked.
-        if cause.to_string() == "dns error" {
-            return SendError::at(Step::Name, why)
-                .hinted("check the name in 'base', and whether this machine can look up names");
-        }
-    }
-    if error.is_connect() {
-        return SendError::at(Step::Connect, why)
-            .hinted("check the network, and a firewall's rules for this machine");
-    }
-    SendError::at(Step::Message, format!("the connection broke before an answer: {why}"))
 }
 
 fn broken_off(error: &io::Error, deadline: Instant) -> SendError {
@@ -196,10 +196,18 @@ fn causes(error: &reqwest::Error) -> Vec<&(dyn StdError + 'static)> {
     causes
 }
 
+/// The TLS error in `cause`. An I/O error shows what it holds only when asked, not as its source.
 fn tls_error<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    // An I/O error shows what it holds only here, not as its source.
-    let held = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    held.and_then(|held| held.downcast_ref()).or_else(|| cause.downcast_ref())
+    if let Some(tls) = cause.downcast_ref() {
+        return Some(tls);
+    }
+    tls_error(cause.downcast_ref::<io::Error>()?.get_ref()?)
+}
+
+/// Whether `cause` is the end of a connection.
+fn is_end(cause: &(dyn StdError + 'static)) -> bool {
+    let Some(error) = cause.downcast_ref::<io::Error>() else { return false };
+    error.kind() == io::ErrorKind::UnexpectedEof || error.get_ref().is_some_and(|held| is_end(held))
 }
 
 fn innermost(error: &reqwest::Error) -> String {

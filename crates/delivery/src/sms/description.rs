@@ -326,7 +326,7 @@ impl Description {
         let base = self.base.source();
         let host = base.strip_prefix("https://").or_else(|| base.strip_prefix("http://"));
         if host.is_none_or(str::is_empty) {
-            return Err((base.to_owned(), "base: a URL that starts with https:// is expected".to_owned()));
+            return Err(("base".to_owned(), "base: a URL that starts with https:// is expected".to_owned()));
         }
         self.check_settings()?;
         if !self.number.calling_codes.iter().all(|code| is_calling_code(code)) {
@@ -589,5 +589,7 @@ fn line_at(text: &str, offset: usize) -> usize {
 }
 
 fn line_with(text: &str, about: &str) -> Option<usize> {
-    text.lines().position(|line| line.contains(about)).map(|index| index + 1)
+    let begins = text.lines().position(|line| line.trim_start().starts_with(about));
+    let index = begins.or_else(|| text.lines().position(|line| line.contains(about)));
+    index.map(|index| index + 1)
 }

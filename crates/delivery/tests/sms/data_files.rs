@@ -1,1 +1,351 @@
+//! Data files: the built-in ones, an administrator's, and their mistakes.
 
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use twofa_delivery::{BadProvider, Channel, sms};
+
+use crate::server::Server;
+use crate::support::{TO, catalogue, configuration, message, soon, text};
+use crate::tools::left_out;
+
+const OWN: &str = r#"
+name = "acme"
+aliases = ["acme-sms"]
+title = "Acme"
+sources = ["https://acme.example/docs"]
+base = "https://{{ region }}.acme.example"
+id = "$.id"
+account = ["api-key", "region"]
+
+[[setting]]
+name = "api-key"
+help = "API key"
+secret = true
+required = true
+
+[[setting]]
+name = "region"
+help = "region"
+default = "eu"
+
+[auth]
+kind = "bearer"
+token = "{{ api_key }}"
+
+[send]
+path = "/v1/{{ region }}/send"
+json = { to = "{{ to }}", text = "{{ text }}" }
+"#;
+
+/// An administrator's folder. Its files must be root's, so that only root can try it.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        if chown(folder.path(), Some(0), Some(0)).is_err() {
+            left_out("files of root's can be made by root only");
+            return None;
+        }
+        Some(Self(folder))
+    }
+
+    fn put(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        path
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// What is wrong with the file `text`.
+fn mistake(text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.toml");
+    fs::write(&file, text).unwrap();
+    match sms::check_file(&file) {
+        Err(BadProvider::File { file: named, why }) => {
+            assert_eq!(named, file.display().to_string());
+            why
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_built_in_providers_are_all_there() {
+    let (kinds, bad) = sms::kinds(Path::new("/nonexistent"));
+    assert_eq!(bad, []);
+    let names: Vec<_> = kinds.iter().map(|kind| kind.name.as_str()).collect();
+    for name in [
+        "twilio",
+        "vonage",
+        "clickatell",
+        "eztexting",
+        "seven",
+        "smsbroadcast",
+        "cdyne",
+        "plivo",
+        "messagebird",
+        "telnyx",
+        "clicksend",
+        "sinch",
+        "infobip",
+        "textmagic",
+        "smsapi",
+        "46elks",
+        "bulksms",
+        "africastalking",
+        "gatewayapi",
+        "aws-sns",
+        "gammu-smsd",
+    ] {
+        assert!(names.contains(&name), "{name}");
+    }
+    for kind in &kinds {
+        assert_eq!(kind.channel, Channel::Sms);
+        assert!(!kind.title.is_empty());
+        for setting in &kind.settings {
+            assert!(!setting.help.is_empty() && !setting.help.ends_with('.'), "{}: {setting:?}", kind.name);
+            // What a provider cannot do without must be asked for, and keys must be sealed.
+            let is_key =
+                ["key", "secret", "token", "password"].iter().any(|word| setting.name.contains(word));
+            let is_public =
+                setting.name.ends_with("-id") || (kind.name == "vonage" && setting.name == "api-key");
+            assert_eq!(setting.secret, is_key && !is_public, "{}: {setting:?}", kind.name);
+        }
+    }
+    let find = |name: &str| catalogue(Path::new("/nonexistent")).0.find(name).unwrap().name.clone();
+    assert_eq!(find("nexmo"), "vonage");
+    assert_eq!(find("grouptexting"), "eztexting");
+    assert_eq!(find("gammu"), "gammu-smsd");
+}
+
+#[test]
+fn every_provider_has_a_base_and_a_ca_file() {
+    for kind in sms::kinds(Path::new("/nonexistent")).0.iter().filter(|kind| kind.name != "gammu-smsd") {
+        let base = kind.setting("base").unwrap();
+        assert!(base.default.as_deref().is_none_or(|base| base.starts_with("https://")), "{}", kind.name);
+        assert!(base.help.contains("https://"), "{base:?}");
+        assert!(kind.setting("ca-file").is_some());
+    }
+}
+
+#[test]
+fn a_file_of_an_administrators_is_a_provider_like_any_other() {
+    let Some(folder) = Folder::new() else { return };
+    folder.put("acme.toml", OWN);
+    folder.put(".hidden.toml", "x");
+    folder.put("notes.txt", "x");
+    let (catalogue, bad) = catalogue(folder.path());
+    assert_eq!(bad, []);
+    assert_eq!(catalogue.find("acme-sms").unwrap().name, "acme");
+    let server = Server::answering(200, r#"{"id":7}"#);
+    let settings = [("api-key", "hush"), ("region", "us"), ("base", &server.base())];
+    let provider = catalogue.open(&configuration("acme-sms", &settings)).unwrap();
+    assert_eq!(provider.send(TO, &message(), soon()).unwrap().id.as_deref(), Some("7"));
+    let asked = server.asked_once();
+    assert_eq!((asked.target.as_str(), asked.header("authorization")), ("/v1/us/send", Some("Bearer hush")));
+    let body: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
+    assert_eq!(body, serde_json::json!({"to": TO, "text": text()}));
+}
+
+#[test]
+fn a_file_of_an_administrators_takes_the_place_of_a_built_in_one() {
+    let Some(folder) = Folder::new() else { return };
+    folder.put("twilio.toml", &OWN.replace("\"acme\"", "\"twilio\""));
+    let (catalogue, bad) = catalogue(folder.path());
+    assert_eq!(bad, []);
+    assert_eq!(catalogue.kinds().iter().filter(|kind| kind.name == "twilio").count(), 1);
+    assert_eq!(catalogue.find("twilio").unwrap().title, "Acme");
+    let server = Server::answering(200, r#"{"id":7}"#);
+    let settings = [("api-key", "hush"), ("base", &server.base())];
+    catalogue.open(&configuration("twilio", &settings)).unwrap().send(TO, &message(), soon()).unwrap();
+    assert_eq!(server.asked_once().path(), "/v1/eu/send");
+}
+
+#[test]
+fn a_file_that_somebody_else_could_have_written_is_left_out() {
+    let Some(folder) = Folder::new() else { return };
+    let file = folder.put("acme.toml", OWN);
+    let why = || match sms::kinds(folder.path()).1.as_slice() {
+        [BadProvider::File { why, .. }] => why.clone(),
+        other => panic!("{other:?}"),
+    };
+    for mode in [0o664, 0o646, 0o666] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        assert!(why().contains("can write to it"), "{mode:o}: {}", why());
+    }
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    chown(&file, Some(65534), None).unwrap();
+    assert!(why().contains("belongs to uid 65534"), "{}", why());
+    // It can be checked, though, and says so.
+    let report = sms::check_file(&file).unwrap();
+    assert!(report.warnings[0].contains("belongs to uid 65534"), "{report:?}");
+    chown(&file, Some(0), None).unwrap();
+    assert_eq!(sms::kinds(folder.path()).1, []);
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(why().contains("can write to it"), "{}", why());
+}
+
+#[test]
+fn a_broken_file_is_told_of_and_the_others_still_work() {
+    let Some(folder) = Folder::new() else { return };
+    folder.put("a.toml", OWN);
+    folder.put("b.toml", "name = 1");
+    folder.put("c.toml", OWN);
+    folder.put("d.toml", &OWN.replace("\"acme\"", "\"smtp\"").replace("acme-sms", "d"));
+    let (kinds, bad) = sms::kinds(folder.path());
+    assert!(kinds.iter().any(|kind| kind.name == "acme"));
+    let bad: Vec<_> = bad.iter().map(ToString::to_string).collect();
+    assert_eq!(bad.len(), 3, "{bad:?}");
+    assert!(bad[0].contains("b.toml: line 1: "), "{bad:?}");
+    assert!(
+        bad[1].contains("c.toml: its name or an alias is also in") && bad[1].contains("a.toml"),
+        "{bad:?}"
+    );
+    assert!(bad[2].contains("'smtp' is a kind of e-mail provider"), "{bad:?}");
+}
+
+#[test]
+fn a_check_shows_a_request_without_its_secrets() {
+    let Some(folder) = Folder::new() else { return };
+    let report = sms::check_file(&folder.put("acme.toml", OWN)).unwrap();
+    assert_eq!(report.warnings, [""; 0]);
+    assert_eq!(report.kind.name, "acme");
+    let expected = "POST https://eu.acme.example/v1/eu/send\naccept: application/json\n\
+                    content-type: application/json\nauthorization: Bearer ********\n\n\
+                    {\"text\":\"Example: 123456 is your code.\",\"to\":\"+14155552671\"}";
+    assert_eq!(report.sample, expected);
+    let replacing = folder.put("twilio.toml", &OWN.replace("\"acme\"", "\"twilio\""));
+    let report = sms::check_file(&replacing).unwrap();
+    assert!(report.warnings[0].contains("takes the place of the built-in 'twilio'"), "{report:?}");
+}
+
+#[test]
+fn every_built_in_file_passes_the_check_of_an_administrators() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sms/providers");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let report = sms::check_file(&entry.unwrap().path()).unwrap();
+        assert!(report.sample.starts_with("POST https://"), "{}", report.sample);
+        count += 1;
+    }
+    assert_eq!(count, 20);
+}
+
+#[test]
+fn mistakes_are_told_with_their_line_and_what_was_expected() {
+    let changed = |from: &str, to: &str| {
+        assert!(OWN.contains(from), "{from}");
+        mistake(&OWN.replace(from, to))
+    };
+    let cases = [
+        (mistake("name = \"x\"\nb"), "line 2: key with no value, expected `=`"),
+        (mistake(""), "missing field `name`"),
+        (changed("id = \"$.id\"", "ide = \"$.id\""), "line 7: unknown field `ide`, expected one of `name`"),
+        (changed("id = \"$.id\"", "id = \"id\""), "line 7: 'id' is no JSONPath"),
+        (
+            changed("{{ api_key }}", "{{ api_kee }}"),
+            "line 23: '{{ api_kee }}' is no setting; here there are: api_key, region",
+        ),
+        (
+            changed("{{ text }}", "{{ message }}"),
+            "line 27: '{{ message }}' is no setting; here there are: api_key, region, to, text",
+        ),
+        (changed("{{ text }}", "{{ text"), "line 27: '{{ text' is no template"),
+        (changed("path = \"/v1", "path = \"v1"), "line 26: path: a '/' at the start"),
+        (
+            changed("kind = \"bearer\"", "kind = \"bear\""),
+            "unknown variant `bear`, expected one of `none`, `basic`",
+        ),
+        (changed("json = {", "form = { a = \"b\" }\njson = {"), "a form or json, not both"),
+        (changed("[\"https://acme.example/docs\"]", "[]"), "line 5: sources: say where"),
+        (
+            changed("base = \"https://{{ region }}.acme.example\"", "base = \"acme.example\""),
+            "line 6: base: a URL",
+        ),
+        (changed("{{ region }}.acme", "{{ to }}.acme"), "line 6: '{{ to }}' is no setting"),
+        (
+            changed("\"api-key\", \"region\"", "\"api-key\", \"from\""),
+            "line 8: account: there is no setting called 'from'",
+        ),
+        (changed("name = \"region\"", "name = \"api-key\""), "this name is taken"),
+        (changed("name = \"region\"", "name = \"base\""), "this name is taken"),
+        (changed("name = \"region\"", "name = \"text\""), "this name is taken"),
+        (changed("name = \"acme\"", "name = \"Acme SMS\""), "line 2: 'Acme SMS' is no name"),
+        (
+            changed("[send]", "[number]\nform = \"roman\"\n[send]"),
+            "unknown variant `roman`, expected one of `e164`, `digits`, `national`",
+        ),
+        (changed("[send]", "[number]\nform = \"national\"\n[send]"), "needs calling-codes"),
+        (
+            changed("[send]", "[[errors.known]]\nstep = \"lunch\"\n[send]"),
+            "unknown step \"lunch\", expected one of \"login\", \"sender\"",
+        ),
+        (
+            changed("[send]", "[send]\nmethod = \"get\""),
+            "unknown variant `get`, expected one of `GET`, `POST`, `PUT`",
+        ),
+        (changed("[send]", "[send]\nheaders = { \"X Y\" = \"z\" }"), "'X Y' is no name of a header"),
+        (
+            mistake(&format!(
+                "{OWN}\n[inbox]\nmessages = \"$\"\nfrom = \"$\"\ntext = \"$\"\nrequest = {{ path = \"/\" }}"
+            )),
+            "line 29: [inbox] needs a setting called 'from'",
+        ),
+    ];
+    for (why, expected) in cases {
+        assert!(why.contains(expected), "{expected}\n{why}");
+    }
+}
+
+#[test]
+fn a_file_that_is_none_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let why = |path: &Path| sms::check_file(path).unwrap_err().to_string();
+    assert!(why(&folder.path().join("none.toml")).contains("No such file"));
+    assert!(why(folder.path()).contains("this is no file"));
+    let long = folder.path().join("long.toml");
+    fs::write(&long, "#".repeat(70_000)).unwrap();
+    assert!(why(&long).contains("longer than"));
+    let binary = folder.path().join("binary.toml");
+    fs::write(&binary, [0xff, 0xfe]).unwrap();
+    assert!(why(&binary).contains("UTF-8"));
+}
+
+#[test]
+fn account_strings_are_read_in_their_known_order() {
+    let own = Path::new("/nonexistent");
+    let read = |kind: &str, text: &str| {
+        let settings = sms::account(kind, text, own).map_err(|error| error.to_string())?;
+        Ok::<_, String>(
+            settings.iter().map(|(name, value)| format!("{name}={}", value.as_str())).collect::<Vec<_>>(),
+        )
+    };
+    let expect = |kind: &str, text: &str, settings: &[&str]| {
+        assert_eq!(read(kind, text).unwrap(), settings, "{kind}");
+    };
+    expect("clickatell", "k1", &["api-key=k1"]);
+    expect("grouptexting", "ann;pw", &["password=pw", "username=ann"]);
+    expect("seven", "k1", &["api-key=k1"]);
+    expect("seven", "k1;+49151", &["api-key=k1", "from=+49151"]);
+    expect("smsbroadcast", "ann; pw", &["password=pw", "username=ann"]);
+    expect("twilio", "AC1;tok;+1555", &["account-sid=AC1", "auth-token=tok", "from=+1555"]);
+    expect("nexmo", "k;s;1555", &["api-key=k", "api-secret=s", "from=1555"]);
+    for (kind, text) in
+        [("twilio", "AC1;hush"), ("twilio", "AC1;hush;+1;x"), ("twilio", ";hush;+1"), ("clickatell", "")]
+    {
+        let error = read(kind, text).unwrap_err();
+        assert!(error.contains("with semicolons in between") || kind == "clickatell", "{error}");
+        assert!(!error.contains("hush"), "{error}");
+    }
+    assert!(read("plivo", "a;b").unwrap_err().contains("no account strings"));
+    assert!(read("nobody", "a").unwrap_err().contains("no account strings"));
+}

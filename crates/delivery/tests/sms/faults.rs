@@ -1,1 +1,370 @@
+//! Servers that hang, lie or are not who they should be.
 
+use std::io::{BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use twofa_delivery::{BadProvider, Provider, SendError, Step};
+use twofa_mailserver::{Authority, Identity};
+use zeroize::Zeroizing;
+
+use crate::server::{Answer, Server, read};
+use crate::support::{CODE, TO, catalogue, configuration, message, open, soon};
+use crate::tools::{free_address, until};
+
+const SETTINGS: [(&str, &str); 3] =
+    [("account-sid", "AC1"), ("auth-token", "hush"), ("from", "+15005550001")];
+
+fn twilio(base: &str) -> Box<dyn Provider> {
+    open("twilio", base, &SETTINGS)
+}
+
+/// A server that does `serve` with every connection, in a thread each.
+fn server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = Arc::new(serve);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let serve = Arc::clone(&serve);
+            thread::spawn(move || serve(stream.unwrap()));
+        }
+    });
+    address
+}
+
+/// Reads until the other side goes.
+fn hang(mut stream: TcpStream) {
+    let mut sink = [0; 1024];
+    while stream.read(&mut sink).is_ok_and(|count| count > 0) {}
+}
+
+/// Writes `start`, and then `again` forever, a piece every 50 ms.
+fn drip(stream: TcpStream, start: &str, again: &[u8]) {
+    let mut writer = stream.try_clone().unwrap();
+    read(&mut BufReader::new(stream), 0).unwrap();
+    let mut going = writer.write_all(start.as_bytes());
+    while going.is_ok() {
+        thread::sleep(Duration::from_millis(50));
+        going = writer.write_all(again);
+    }
+}
+
+/// What becomes of a message that must be given up after a second.
+#[track_caller]
+fn given_up(base: &str) -> SendError {
+    let provider = twilio(base);
+    let start = Instant::now();
+    let error = provider.send(TO, &message(), start + Duration::from_secs(1)).unwrap_err();
+    drop(provider);
+    let took = start.elapsed();
+    assert!(error.timed_out, "{error:?}");
+    assert!(took < Duration::from_millis(1500), "{took:?}: {error:?}");
+    error
+}
+
+#[test]
+fn a_server_that_never_takes_the_connection_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // Nobody accepts, so that at last there is no room in the queue.
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        waiting.push(stream);
+    }
+    given_up(&format!("http://{address}"));
+}
+
+#[test]
+fn a_server_that_hangs_in_tls_is_given_up() {
+    given_up(&format!("https://{}", server(hang)));
+}
+
+#[test]
+fn a_server_that_never_answers_is_given_up() {
+    let error = given_up(&format!("http://{}", server(hang)));
+    assert_eq!(error.step, Step::Message);
+}
+
+#[test]
+fn a_server_that_drips_its_headers_is_given_up() {
+    given_up(&format!("http://{}", server(|stream| drip(stream, "HTTP/1.1 201 X\r\n", b"x: y\r\n"))));
+}
+
+#[test]
+fn a_server_that_drips_its_answer_is_given_up() {
+    let start = "HTTP/1.1 201 X\r\ncontent-length: 5000\r\n\r\n";
+    given_up(&format!("http://{}", server(|stream| drip(stream, start, b" "))));
+}
+
+#[test]
+fn a_server_that_stops_within_its_answer_is_given_up() {
+    let start = "HTTP/1.1 201 X\r\ncontent-length: 5000\r\n\r\n{";
+    given_up(&format!("http://{}", server(|stream| drip(stream, start, b""))));
+}
+
+#[test]
+fn a_deadline_that_has_passed_asks_nobody() {
+    let server = Server::answering(201, "{}");
+    let error = twilio(&server.base()).send(TO, &message(), Instant::now()).unwrap_err();
+    assert!(error.timed_out);
+    assert!(server.asked().is_empty());
+}
+
+#[test]
+fn an_answer_without_end_is_an_error() {
+    let endless = "HTTP/1.1 201 X\r\ntransfer-encoding: chunked\r\n\r\n";
+    let address = server(move |stream| {
+        let mut writer = stream.try_clone().unwrap();
+        read(&mut BufReader::new(stream), 0).unwrap();
+        writer.write_all(endless.as_bytes()).unwrap();
+        let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000));
+        while writer.write_all(chunk.as_bytes()).is_ok() {}
+    });
+    let error = twilio(&format!("http://{address}")).send(TO, &message(), soon()).unwrap_err();
+    assert_eq!(error.step, Step::Message);
+    assert!(error.reason.contains("longer than 65536"), "{error:?}");
+}
+
+#[test]
+fn a_connection_that_breaks_is_an_error() {
+    let address = server(drop);
+    let error = twilio(&format!("http://{address}")).send(TO, &message(), soon()).unwrap_err();
+    assert_eq!(error.step, Step::Message, "{error:?}");
+    assert!(!error.timed_out);
+}
+
+#[test]
+fn nobody_listening_is_an_error_at_the_step_of_connecting() {
+    let error = twilio(&format!("http://{}", free_address())).send(TO, &message(), soon()).unwrap_err();
+    assert_eq!(error.step, Step::Connect, "{error:?}");
+    assert!(error.hint.is_some());
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let elsewhere = Server::answering(201, r#"{"sid":"SM1"}"#);
+    let to = format!("{}/hush?auth=hush", elsewhere.base());
+    for status in [301, 302, 303, 307, 308] {
+        let to = to.clone();
+        let server = Server::with(move |_| Answer::new(status, "").with("location", &to));
+        let error = twilio(&server.base()).send(TO, &message(), soon()).unwrap_err();
+        assert!(error.reason.contains(&elsewhere.base()), "{error:?}");
+        assert!(!format!("{error:?}").contains("hush"), "{error:?}");
+    }
+    assert!(elsewhere.asked().is_empty());
+}
+
+#[test]
+fn a_web_page_is_no_success() {
+    let server = Server::answering(201, "<html><title>Welcome</title></html>");
+    let error = twilio(&server.base()).send(TO, &message(), soon()).unwrap_err();
+    assert_eq!(error.step, Step::Message);
+    assert!(error.hint.is_some_and(|hint| hint.contains("base")));
+}
+
+#[test]
+fn a_connection_is_used_again() {
+    let server = Server::answering(201, r#"{"sid":"SM1"}"#);
+    let provider = twilio(&server.base());
+    provider.check(soon()).unwrap();
+    for _ in 0..3 {
+        provider.send(TO, &message(), soon()).unwrap();
+    }
+    assert!(server.asked().iter().all(|asked| asked.connection == 0), "{:#?}", server.asked());
+}
+
+#[test]
+fn a_check_logs_in_where_the_provider_has_something_harmless_to_ask() {
+    let server = Server::with(|asked| {
+        assert_eq!(asked.method, "GET");
+        Answer::new(if asked.header("authorization").is_some() { 200 } else { 401 }, r#"{"messages":[]}"#)
+    });
+    twilio(&server.base()).check(soon()).unwrap();
+    let server = Server::answering(401, r#"{"code":20003,"message":"Authenticate"}"#);
+    assert_eq!(twilio(&server.base()).check(soon()).unwrap_err().step, Step::Login);
+}
+
+#[test]
+fn a_check_only_connects_where_a_provider_has_nothing_harmless_to_ask() {
+    let settings = [("auth-id", "MA1"), ("auth-token", "hush"), ("from", "15005550001")];
+    for status in [200, 302, 404, 500] {
+        let server = Server::answering(status, "");
+        open("plivo", &server.base(), &settings).check(soon()).unwrap();
+        let asked = server.asked_once();
+        assert_eq!((asked.method.as_str(), asked.header("authorization")), ("HEAD", None));
+    }
+    let nobody = open("plivo", &format!("http://{}", free_address()), &settings).check(soon()).unwrap_err();
+    assert_eq!(nobody.step, Step::Connect);
+}
+
+/// A server that answers every request with a success, over TLS.
+fn tls_server(identity: &Identity) -> SocketAddr {
+    let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes()).map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    server(move |stream| {
+        let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = BufReader::new(StreamOwned::new(tls, stream));
+        // A client that does not like the certificate asks nothing.
+        while read(&mut stream, 0).is_some() {
+            let body = r#"{"sid":"SM1"}"#;
+            let answer = format!("HTTP/1.1 201 X\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            stream.get_mut().write_all(answer.as_bytes()).unwrap();
+        }
+    })
+}
+
+fn over_tls(address: SocketAddr, host: &str, ca_file: Option<&Path>) -> Result<Option<String>, SendError> {
+    let base = format!("https://{host}:{}", address.port());
+    let mut settings = SETTINGS.to_vec();
+    if let Some(file) = ca_file {
+        settings.push(("ca-file", file.to_str().unwrap()));
+    }
+    open("twilio", &base, &settings).send(TO, &message(), soon()).map(|receipt| receipt.id)
+}
+
+#[test]
+fn a_server_is_trusted_by_its_certificate_and_no_other_way() {
+    let authority = Authority::new();
+    let folder = tempfile::tempdir().unwrap();
+    let ca_file = folder.path().join("ca.pem");
+    std::fs::write(&ca_file, authority.certificate()).unwrap();
+    let good = tls_server(&authority.identity(&["localhost", "127.0.0.1"]));
+    assert_eq!(over_tls(good, "localhost", Some(&ca_file)), Ok(Some("SM1".to_owned())));
+
+    let unknown = over_tls(good, "localhost", None).unwrap_err();
+    assert_eq!(unknown.step, Step::Tls, "{unknown:?}");
+    assert!(unknown.hint.is_some_and(|hint| hint.contains("ca-file")));
+
+    let other = tls_server(&authority.identity(&["sms.example.com"]));
+    let wrong_name = over_tls(other, "localhost", Some(&ca_file)).unwrap_err();
+    assert_eq!(wrong_name.step, Step::Tls, "{wrong_name:?}");
+    assert!(wrong_name.reason.contains("name"), "{wrong_name:?}");
+
+    let old = tls_server(&authority.expired(&["localhost"]));
+    let expired = over_tls(old, "localhost", Some(&ca_file)).unwrap_err();
+    assert_eq!(expired.step, Step::Tls, "{expired:?}");
+    assert!(expired.reason.contains("expired"), "{expired:?}");
+
+    let plain = Server::answering(201, "{}");
+    let address = plain.base().trim_start_matches("http://").parse().unwrap();
+    let no_tls = over_tls(address, "localhost", Some(&ca_file)).unwrap_err();
+    assert_eq!(no_tls.step, Step::Tls, "{no_tls:?}");
+
+    let missing = over_tls(good, "localhost", Some(Path::new("/nonexistent.pem"))).unwrap_err();
+    assert_eq!(missing.step, Step::Settings, "{missing:?}");
+}
+
+#[test]
+fn keys_and_codes_travel_in_clear_only_on_this_machine_or_when_somebody_says_so() {
+    let catalogue = catalogue(Path::new("/nonexistent")).0;
+    let opened = |base: &str, allow: Option<&str>| {
+        let mut configuration = configuration("twilio", &SETTINGS);
+        let mut set = |name: &str, value: &str| {
+            configuration.settings.insert(name.to_owned(), Zeroizing::new(value.to_owned()));
+        };
+        set("base", base);
+        if let Some(allow) = allow {
+            set("allow-plain", allow);
+        }
+        catalogue.open(&configuration).map(|_| ())
+    };
+    for base in ["https://sms.example.com", "http://127.0.0.1:8080/x/", "http://[::1]:80", "http://localhost"]
+    {
+        assert_eq!(opened(base, None), Ok(()), "{base}");
+    }
+    for base in [
+        "http://sms.example.com",
+        "http://127.0.0.1.example.com",
+        "http://localhost.example.com",
+        "ftp://x",
+        "x",
+        "http://a@127.0.0.1",
+    ] {
+        assert!(matches!(opened(base, None), Err(BadProvider::Value { .. })), "{base}");
+    }
+    assert_eq!(opened("http://sms.example.com", Some("yes")), Ok(()));
+    assert!(opened("https://sms.example.com", Some("maybe")).is_err());
+}
+
+#[test]
+fn nothing_shows_a_key_or_a_code() {
+    let server = Server::answering(201, r#"{"sid":"SM1"}"#);
+    let provider = twilio(&server.base());
+    provider.send(TO, &message(), soon()).unwrap();
+    let shown = format!("{provider:?} {:?} {:?}", message(), configuration("twilio", &SETTINGS));
+    assert!(!shown.contains("hush") && !shown.contains(CODE), "{shown}");
+    // A key in the URL is not shown when the server cannot be reached either.
+    let settings = [("username", "hush"), ("api-key", "hush")];
+    let error =
+        open("africastalking", &format!("http://{}", free_address()), &settings).check(soon()).unwrap_err();
+    assert!(!format!("{error:?}").contains("hush"), "{error:?}");
+}
+
+#[test]
+fn a_server_without_an_address_is_an_error_at_the_step_of_its_name() {
+    let error =
+        twilio("https://nobody.invalid").send(TO, &message(), Instant::now() + Duration::from_secs(3));
+    let error = error.unwrap_err();
+    assert_eq!(error.step, Step::Name, "{error:?}");
+}
+
+/// What runs alone in a network whose only name server never answers.
+#[test]
+#[ignore = "run by a_lookup_that_hangs_is_given_up"]
+fn inside_a_network_without_names() {
+    let error = given_up("https://sms.example.com");
+    assert_eq!(error.step, Step::Name);
+}
+
+#[test]
+fn a_lookup_that_hangs_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let resolv = folder.path().join("resolv.conf");
+    std::fs::write(&resolv, "nameserver 127.0.0.1\noptions timeout:20\n").unwrap();
+    // A socket that is bound and never read takes the questions and gives no answer.
+    let script = "ip link set lo up && mount --bind \"$1\" /etc/resolv.conf && \
+                  exec python3 -c 'import os,socket,subprocess,sys\n\
+                  s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((\"127.0.0.1\", 53))\n\
+                  sys.exit(subprocess.run(sys.argv[1:]).returncode)' \"$2\" --ignored --exact \
+                  faults::inside_a_network_without_names";
+    let mut command = std::process::Command::new("unshare");
+    command
+        .args(["--net", "--mount", "sh", "-c", script, "sh"])
+        .arg(&resolv)
+        .arg(std::env::current_exe().unwrap());
+    let Ok(output) = command.output() else {
+        return crate::tools::left_out("there is no unshare");
+    };
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    if said.contains("Operation not permitted") {
+        return crate::tools::left_out("a network of one's own needs root");
+    }
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+fn a_client_that_is_dropped_while_it_waits_does_not_hold_anybody_up() {
+    let address = server(hang);
+    let provider = twilio(&format!("http://{address}"));
+    let provider: Arc<dyn Provider> = Arc::from(provider);
+    let sending = {
+        let provider = Arc::clone(&provider);
+        thread::spawn(move || provider.send(TO, &message(), Instant::now() + Duration::from_millis(300)))
+    };
+    drop(provider);
+    let start = Instant::now();
+    until("it is done", || sending.is_finished());
+    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(sending.join().unwrap().unwrap_err().timed_out);
+}
