@@ -61,6 +61,8 @@ pub fn page(date: &str) -> String {
     examples(&mut roff, &twofa);
     roff.control("SH", ["SEE ALSO"]);
     roff.text([
+        bold("twofa-sms"),
+        roman("(5), "),
         bold("sudo"),
         roman("(8), "),
         bold("pam_twofa"),
@@ -82,8 +84,11 @@ fn commands(roff: &mut Roff, parent: &Command, path: &[&str]) {
         roff.control("SS", [format!("twofa {}", path.join(" ")).as_str()]);
         roff.text(usage(command, &path));
         roff.control("PP", []);
-        roff.text([roman(sentence(&text(command.get_long_about().or(command.get_about()))))]);
-        if text(parent.get_about()).ends_with("(root)") {
+        for paragraph in text(command.get_long_about().or(command.get_about())).split("\n\n") {
+            roff.text([roman(sentence(paragraph))]);
+        }
+        if text(parent.get_about()).ends_with("(root)") && !text(command.get_about()).ends_with("(everybody)")
+        {
             roff.text([roman("For root.")]);
         }
         for command in [parent, command] {
@@ -202,6 +207,8 @@ fn files(roff: &mut Roff) {
         (twofa_proto::SOCKET, "where twofad(8) listens"),
         ("/var/lib/twofa/twofa.db", "store: policy, users, log"),
         ("/etc/twofa/secret.key", "key that seals secrets in the store"),
+        ("/etc/twofa/sms.d/*.toml", "data files of SMS providers that are not built in, see twofa-sms(5)"),
+        ("/etc/twofa/templates/", "what messages say, in place of the built-in texts, see twofad(8)"),
     ] {
         roff.control("TP", []);
         roff.text([italic(path)]);

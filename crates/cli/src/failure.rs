@@ -1,5 +1,6 @@
 //! What failed, why, what to do next, and the exit status that says which kind it was.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -51,10 +52,21 @@ impl Failure {
     }
 }
 
+/// Its words without the hint.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let (kind, hint) = match &error {
             StoreError::BadRulebook(_) => (Kind::Usage, Some("see 'twofa policy show' for every setting")),
+            StoreError::ProviderUnknown(_) => (Kind::NotFound, Some("see 'twofa provider list'")),
+            StoreError::ProviderExists(_) => (Kind::Failed, Some("change it with 'twofa provider set'")),
+            StoreError::ProviderTwice(_) | StoreError::BadProviderName(_) => (Kind::Usage, error.hint()),
+            StoreError::ChangedMeanwhile => (Kind::Failed, error.hint()),
             error => (Kind::Unavailable, error.hint()),
         };
         Self { kind, message: error.to_string(), hint: hint.map(str::to_owned) }

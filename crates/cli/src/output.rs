@@ -51,6 +51,11 @@ impl Output {
         self.terminal
     }
 
+    /// Whether a program reads it.
+    pub(crate) const fn is_json(self) -> bool {
+        self.json
+    }
+
     /// A listing that is printed as its rows come, except on a terminal, where columns must line up.
     pub(crate) fn listing(self, headings: &'static [&'static str]) -> Listing {
         let out = BufWriter::new(io::stdout());

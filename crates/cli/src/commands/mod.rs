@@ -2,11 +2,15 @@
 
 pub(crate) mod class;
 pub(crate) mod completions;
+mod consent;
+mod coverage;
 pub(crate) mod doctor;
 pub(crate) mod exemption;
 pub(crate) mod log;
+pub(crate) mod method;
 pub(crate) mod own;
 pub(crate) mod policy;
+pub(crate) mod provider;
 pub(crate) mod user;
 
 use jiff::tz::TimeZone;

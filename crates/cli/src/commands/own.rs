@@ -1,4 +1,4 @@
-//! What everybody does with their own record: `status`, `enrol`, `remove`, `codes`.
+//! What everybody does with their own record: `status`, `enrol`, `remove`, `set`, `codes`.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use twofa_core::Timestamp;
 use twofa_proto::{AppRequest, ContactReport, Done, ExemptionReport, Failure as Kind, Report, Request};
 
 use super::{moment, rfc3339, standing, standing_until, standing_word};
-use crate::arguments::{App, Enrol, Kind as Movement};
+use crate::arguments::{Address as Wanted, App, Enrol, Kind as Movement};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::{output, session};
@@ -23,6 +23,8 @@ struct Record {
     verify: String,
     email: Option<Address>,
     phone: Option<Address>,
+    /// Those a login can ask for, the first one first.
+    methods: Vec<String>,
     exemptions: Vec<Exempt>,
     required: bool,
     failures: u64,
@@ -71,6 +73,7 @@ pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Failure
         verify: report.verify.clone(),
         email: report.email.as_ref().map(address),
         phone: report.phone.as_ref().map(address),
+        methods: report.methods.clone(),
         exemptions: report.exemptions.iter().map(exempt).collect(),
         required: report.required,
         failures: report.failures,
@@ -92,10 +95,18 @@ fn show(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let required = if report.required { " (required by an administrator)" } else { "" };
     writeln!(out, "Second factor of {}: {}{required}", report.user, standing(report.standing).into_text())?;
     writeln!(out, "Class: {}   Asked: {}", report.class, report.verify)?;
-    for (what, contact) in [("E-mail", &report.email), ("Phone", &report.phone)] {
+    for (what, contact, method) in [("E-mail", &report.email, "email"), ("Phone", &report.phone, "sms")] {
         if let Some(ContactReport { address, verified }) = contact {
-            writeln!(out, "{what}: {address}{}", if *verified { "" } else { " (not verified)" })?;
+            let standing = if *verified {
+                "verified".to_owned()
+            } else {
+                format!("not verified: 'twofa enrol {method}' sends a code there")
+            };
+            writeln!(out, "{what}: {address} ({standing})")?;
         }
+    }
+    if !report.methods.is_empty() {
+        writeln!(out, "A login asks for: {}", report.methods.join(", or "))?;
     }
     for ExemptionReport { id, reason, until, only } in &report.exemptions {
         let until = until.map_or("without end".to_owned(), |until| {
@@ -107,8 +118,11 @@ fn show(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     if report.failures > 0 {
         writeln!(out, "Wrong codes in a row: {}", report.failures)?;
     }
-    if report.apps.is_empty() {
+    if report.methods.is_empty() && report.apps.is_empty() {
         return writeln!(out, "\nNothing is enrolled. Set up an authenticator app with: twofa enrol app");
+    }
+    if report.apps.is_empty() {
+        return writeln!(out, "\nBackup codes left: {}", report.backup_codes_left);
     }
     let mut apps = output::table(&["APP", "CODES", "SINCE"]);
     for app in &report.apps {
@@ -119,10 +133,20 @@ fn show(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 }
 
 pub(crate) fn enrol(what: Enrol) -> Result<(), Failure> {
-    let Enrol::App(App { label, kind, algorithm, digits, period, user }) = what;
-    let app = AppRequest { label, counter: kind == Movement::Hotp, algorithm, digits, period };
-    session::carry_out(Request::EnrolApp { user: session::user(user.user)?, app })?;
+    let request = match what {
+        Enrol::App(App { label, kind, algorithm, digits, period, user }) => {
+            let app = AppRequest { label, counter: kind == Movement::Hotp, algorithm, digits, period };
+            Request::EnrolApp { user: session::user(user.user)?, app }
+        }
+        Enrol::Email(wanted) => to_an_address("email", wanted)?,
+        Enrol::Sms(wanted) => to_an_address("sms", wanted)?,
+    };
+    session::carry_out(request)?;
     Ok(())
+}
+
+fn to_an_address(method: &str, Wanted { address, user }: Wanted) -> Result<Request, Failure> {
+    Ok(Request::EnrolAddress { user: session::user(user.user)?, method: method.to_owned(), address })
 }
 
 pub(crate) fn remove(method: String, user: Option<String>) -> Result<(), Failure> {
@@ -131,24 +155,37 @@ pub(crate) fn remove(method: String, user: Option<String>) -> Result<(), Failure
     Ok(writeln!(io::stdout(), "{removed}")?)
 }
 
-pub(crate) fn set(settings: Vec<(String, String)>, user: Option<String>) -> Result<(), Failure> {
-    let user = session::user(user)?;
-    let (mut verify, mut email, mut phone) = (None, None, None);
+pub(crate) fn set(
+    settings: Vec<(String, String)>,
+    verified: bool,
+    user: Option<String>,
+) -> Result<(), Failure> {
+    let request = request_to_set(settings, verified, session::user(user)?)?;
+    session::carry_out(request)?;
+    Ok(())
+}
+
+fn request_to_set(settings: Vec<(String, String)>, vouched: bool, user: String) -> Result<Request, Failure> {
+    let (mut verify, mut prefer, mut email, mut phone) = (None, None, None, None);
     for (key, value) in settings {
         let slot = match key.as_str() {
             "verify" => &mut verify,
+            "prefer" => &mut prefer,
             "email" => &mut email,
             "phone" => &mut phone,
             key => {
                 let failure =
                     Failure::new(Kind::Usage, format!("there is nothing called '{}'", key.escape_debug()));
-                return Err(failure.hinted("one can set verify, email and phone"));
+                return Err(failure.hinted("one can set verify, prefer, email and phone"));
             }
         };
         *slot = Some(value);
     }
-    session::carry_out(Request::Set { user, verify, email, phone, prefer: None, vouched: false })?;
-    Ok(())
+    if vouched && email.is_none() && phone.is_none() {
+        let failure = Failure::new(Kind::Usage, "--verified vouches for an address, and none is given");
+        return Err(failure.hinted("give email= or phone= with it"));
+    }
+    Ok(Request::Set { user, verify, email, phone, prefer, vouched })
 }
 
 pub(crate) fn codes(new: bool, user: Option<String>, output: Output) -> Result<(), Failure> {
@@ -168,5 +205,32 @@ fn report(user: Option<String>) -> Result<Report, Failure> {
     match session::carry_out(Request::Status { user: session::user(user)? })? {
         Done::Status(report) => Ok(report),
         _ => Err(Failure::new(Kind::Unavailable, "the broker answered something else than was asked")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(settings: &[(&str, &str)], vouched: bool) -> Result<Request, Failure> {
+        let settings = settings.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        request_to_set(settings, vouched, "alice".into())
+    }
+
+    #[test]
+    fn what_is_set_is_asked_for_and_nothing_else() {
+        let Ok(Request::Set { verify, email, phone, prefer, vouched, .. }) =
+            request(&[("email", "a@example.org"), ("prefer", "")], true)
+        else {
+            panic!("something else was asked for")
+        };
+        assert_eq!((verify, phone, vouched), (None, None, true));
+        assert_eq!((email.as_deref(), prefer.as_deref()), (Some("a@example.org"), Some("")));
+    }
+
+    #[test]
+    fn nobody_is_vouched_for_without_an_address() {
+        assert!(request(&[("verify", "always")], true).is_err());
+        assert!(request(&[("mail", "a@example.org")], false).is_err());
     }
 }

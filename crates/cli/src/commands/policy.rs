@@ -1,7 +1,7 @@
 //! `twofa policy`.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,8 @@ use twofa_core::rulebook::{BadRulebook, Change, Rulebook};
 use twofa_proto::Failure as Kind;
 use twofa_store::StoreError;
 
-use super::by_root;
+use super::coverage::Coverage;
+use super::{by_root, consent};
 use crate::arguments::{Consent, Policy};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -32,7 +33,7 @@ pub(crate) fn run(command: &Policy, output: Output) -> Result<(), Failure> {
             let broker = session::open()?;
             let before = in_force(&broker)?;
             if *dry_run {
-                warn(&new_warnings(before.as_ref(), &wanted))?;
+                consent::warn(&new_warnings(&broker, before.as_ref(), &wanted)?)?;
                 let changes = before.unwrap_or_default().changes_to(&wanted);
                 return tell(&changes, "Nothing would change: the policy is that already.");
             }
@@ -53,12 +54,17 @@ fn show(broker: &Broker, output: Output) -> Result<(), Failure> {
         let mut table = output::table(&["SETTING", "VALUE", "MEANING"]);
         for key in &KEYS {
             let value = key.value(policy);
-            let value = if value.is_empty() { "(host name)" } else { &value };
+            let value = match (value.as_str(), key.name) {
+                ("", "application-name") => "(host name)",
+                ("", _) => "(none)",
+                (value, _) => value,
+            };
             table.add_row([key.name, value, &format!("{} ({})", key.help, key.values)]);
         }
         writeln!(out, "{}", table.trim_fmt())?;
         match rulebook.classes().len() {
             0 => Ok(()),
+            1 => writeln!(out, "\n1 class has settings of its own: see 'twofa class list'."),
             n => writeln!(out, "\n{n} classes have settings of their own: see 'twofa class list'."),
         }
     })
@@ -67,7 +73,7 @@ fn show(broker: &Broker, output: Output) -> Result<(), Failure> {
 fn set(broker: &Broker, settings: &[(String, String)], consent: Consent) -> Result<(), Failure> {
     let settings = || settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let wanted = broker.store().preview_policy(settings())?;
-    agree(in_force(broker)?.as_ref(), &wanted, consent)?;
+    agree(broker, in_force(broker)?.as_ref(), &wanted, consent)?;
     let changes = broker.store().change_policy(settings(), &by_root(), clock::now())?;
     tell(&changes, "Nothing to change: the policy is that already.")
 }
@@ -88,15 +94,21 @@ pub(crate) fn replace(
     wanted: &Rulebook,
     consent: Consent,
 ) -> Result<(), Failure> {
-    agree(before, wanted, consent)?;
+    agree(broker, before, wanted, consent)?;
     let changes = broker.store().replace_rulebook(before, wanted, &by_root(), clock::now())?;
     tell(&changes, "Nothing to change: the policy is that already.")
 }
 
 /// What `wanted` could do to people that `before` does not.
-fn new_warnings(before: Option<&Rulebook>, wanted: &Rulebook) -> Vec<String> {
-    let known = before.map(Rulebook::warnings).unwrap_or_default();
-    let mut warnings = wanted.warnings();
+fn new_warnings(
+    broker: &Broker,
+    before: Option<&Rulebook>,
+    wanted: &Rulebook,
+) -> Result<Vec<String>, Failure> {
+    let coverage = Coverage::of(&broker.store().providers()?);
+    let warnings = |rulebook: &Rulebook| [rulebook.warnings(), coverage.warnings(rulebook)].concat();
+    let known = before.map(warnings).unwrap_or_default();
+    let mut warnings = warnings(wanted);
     warnings.retain(|warning| !known.contains(warning));
     for Class { name, group, .. } in wanted.classes() {
         // A name service that fails is no reason to warn; the logins themselves will be refused.
@@ -104,38 +116,17 @@ fn new_warnings(before: Option<&Rulebook>, wanted: &Rulebook) -> Vec<String> {
             warnings.push(format!("class '{name}' holds for nobody: there is no group '{group}'"));
         }
     }
-    warnings
-}
-
-fn warn(warnings: &[String]) -> Result<(), Failure> {
-    let mut stderr = io::stderr().lock();
-    for warning in warnings {
-        writeln!(stderr, "warning: {warning}")?;
-    }
-    Ok(())
+    Ok(warnings)
 }
 
 /// Warns of what `wanted` could do, and asks whether to go on.
-fn agree(before: Option<&Rulebook>, wanted: &Rulebook, Consent { yes }: Consent) -> Result<(), Failure> {
-    let warnings = new_warnings(before, wanted);
-    if warnings.is_empty() {
-        return Ok(());
-    }
-    warn(&warnings)?;
-    let mut stderr = io::stderr().lock();
-    if yes {
-        return Ok(());
-    }
-    let refused =
-        || Failure::new(Kind::Failed, "nothing was changed").hinted("say --yes to change it all the same");
-    if !io::stdin().is_terminal() {
-        return Err(refused());
-    }
-    write!(stderr, "Change it all the same? [y/N] ")?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(refused()) }
+fn agree(
+    broker: &Broker,
+    before: Option<&Rulebook>,
+    wanted: &Rulebook,
+    consent: Consent,
+) -> Result<(), Failure> {
+    consent::agree(&new_warnings(broker, before, wanted)?, consent)
 }
 
 /// Tells `changes` one by one.

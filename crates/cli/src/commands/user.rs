@@ -7,7 +7,7 @@ use twofa_broker::accounts::Directory;
 use twofa_broker::{Broker, accounts, clock, manage};
 use twofa_core::class::{self, EVERYONE};
 use twofa_core::exemption::{Exemption, Source, covering};
-use twofa_core::{Account, Rulebook, Timestamp};
+use twofa_core::{Account, Method, Rulebook, Timestamp};
 use twofa_proto::{Failure as Kind, Standing};
 use twofa_store::{StoreError, UserRow};
 
@@ -33,7 +33,7 @@ pub(crate) fn run(command: &User, output: Output) -> Result<(), Failure> {
             list(&filter, output)
         }
         User::Show { name } => own::status(Some(name.clone()), output),
-        User::Set { name, settings } => own::set(settings.clone(), Some(name.clone())),
+        User::Set { name, settings, verified } => own::set(settings.clone(), *verified, Some(name.clone())),
         User::Exempt { name, group, reason, until, from, service } => exemption::grant(&Wish {
             name: name.as_deref(),
             group: group.as_deref(),
@@ -86,6 +86,7 @@ struct Row<'a> {
     required: bool,
     verify: String,
     failures: u64,
+    methods: Vec<&'static str>,
     apps: u32,
     backup_codes_left: u32,
     passed_at: Option<String>,
@@ -111,7 +112,7 @@ fn list(filter: &Filter, output: Output) -> Result<(), Failure> {
         "STATUS",
         "CLASS",
         "REQUIRED",
-        "APPS",
+        "METHODS",
         "BACKUP CODES",
         "FAILURES",
         "LAST PASSED",
@@ -157,6 +158,7 @@ fn list_one(
         required: user.summary.required,
         verify: user.summary.verify.to_string(),
         failures: user.summary.throttle.failures(),
+        methods: methods(user),
         apps: user.apps,
         backup_codes_left: user.backup_codes,
         passed_at: user.passed_at.map(rfc3339),
@@ -168,13 +170,20 @@ fn list_one(
             standing(stands),
             Value::Text(class.to_owned()),
             Value::Text(if user.summary.required { "yes" } else { "no" }.to_owned()),
-            Value::Number(user.apps.into()),
+            Value::Text(if row.methods.is_empty() { "none".to_owned() } else { row.methods.join(",") }),
             Value::Number(user.backup_codes.into()),
             Value::Number(user.summary.throttle.failures()),
             Value::Text(user.passed_at.map_or_else(|| "never".to_owned(), moment)),
         ]
     })?;
     Ok(())
+}
+
+/// What is enrolled and can stand alone, whether the policy allows it or not.
+fn methods(user: &UserRow) -> Vec<&'static str> {
+    let enrolled = user.summary.enrolled;
+    let all = [(Method::App, enrolled.app), (Method::Email, enrolled.email), (Method::Sms, enrolled.sms)];
+    all.into_iter().filter(|(_, has)| *has).map(|(method, _)| method.name()).collect()
 }
 
 impl Filter {
@@ -191,8 +200,10 @@ impl Filter {
         });
         let method = self.method.is_none_or(|method| match method {
             MethodFilter::App => user.apps > 0,
+            MethodFilter::Email => user.summary.enrolled.email,
+            MethodFilter::Sms => user.summary.enrolled.sms,
             MethodFilter::Backup => user.backup_codes > 0,
-            MethodFilter::None => user.apps == 0 && user.backup_codes == 0,
+            MethodFilter::None => methods(user).is_empty() && user.backup_codes == 0,
         });
         let stale =
             self.passed_before.is_none_or(|before| user.passed_at.is_none_or(|passed| passed < before));

@@ -1,0 +1,161 @@
+//! Users, and what spares them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use ipnet::IpNet;
+use twofa_core::duration::Duration;
+
+use super::own::SET_HELP;
+use super::values::{Settings, user_keys};
+
+/// Exemptions.
+#[derive(Debug, Subcommand)]
+pub enum Exemption {
+    /// List them all, those that have ended too
+    List,
+    /// End one
+    Remove {
+        /// Its number
+        id: i64,
+    },
+}
+
+/// Users.
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// List everybody something is known of
+    #[command(
+        after_help = "Examples:\n  twofa user list --status pending\n  twofa user list --stale 90d --json"
+    )]
+    List {
+        /// Only those who stand so
+        #[arg(long, value_enum)]
+        status: Option<StatusFilter>,
+        /// Only those of this class
+        #[arg(long)]
+        class: Option<String>,
+        /// Only those who have this method
+        #[arg(long, value_enum)]
+        method: Option<MethodFilter>,
+        /// Only those who have not passed for this long, or never
+        #[arg(long, value_name = "DURATION")]
+        stale: Option<Duration>,
+    },
+    /// Show how a user stands
+    Show {
+        /// Login name
+        name: String,
+    },
+    /// Make records of users, so that they are listed
+    Add(Users),
+    /// Set when a user is asked, by what, and where codes are sent
+    #[command(after_help = user_set_help())]
+    Set {
+        /// Login name
+        name: String,
+        /// What to set
+        #[arg(required = true, value_name = "KEY=VALUE", hide_possible_values = true)]
+        #[arg(value_parser = Settings(user_keys))]
+        settings: Vec<(String, String)>,
+        /// Vouch for the addresses given here: they need no code to prove them
+        #[arg(long)]
+        verified: bool,
+    },
+    /// Require a second factor of users, unless the mode is disabled
+    #[command(after_help = MANY_HELP)]
+    Require(Users),
+    /// No longer require it
+    Release(Users),
+    /// Open a lock and forget the wrong codes
+    Unlock(Users),
+    /// Remove all methods of users who lost them; what is required of them stays
+    Reset(Users),
+    /// Exempt users for a time, with a reason; shown in status, log and doctor
+    #[command(after_help = "\
+Examples:
+  twofa user exempt backup --reason 'nightly copies' --until 2027-06-30 --from 192.0.2.0/24
+  twofa user exempt --group robots --reason 'no hands' --until never --service sshd")]
+    Exempt {
+        /// Login name
+        #[arg(required_unless_present = "group", conflicts_with = "group")]
+        name: Option<String>,
+        /// The members of this Unix group, whoever they are at the time
+        #[arg(long)]
+        group: Option<String>,
+        /// Why
+        #[arg(long)]
+        reason: String,
+        /// Until when: a day (2027-06-30), a length of time (30d), or 'never'
+        #[arg(long, value_name = "WHEN")]
+        until: String,
+        /// Only from addresses in this network
+        #[arg(long, value_name = "CIDR")]
+        from: Option<IpNet>,
+        /// Only at this PAM service, such as sshd
+        #[arg(long)]
+        service: Option<String>,
+    },
+    /// Forget users, also those whose account is gone
+    Remove(Users),
+}
+
+/// One user, or many at once.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct Users {
+    /// Login names
+    pub names: Vec<String>,
+    /// And the members of this Unix group
+    #[arg(long)]
+    pub group: Option<String>,
+    /// And those named in this file, one on a line; '-' for standard input
+    #[arg(long, value_name = "FILE")]
+    pub from_file: Option<PathBuf>,
+}
+
+/// Where somebody stands, as a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusFilter {
+    /// Not asked
+    Off,
+    /// Must enrol
+    Pending,
+    /// Asked
+    Enabled,
+    /// Refused for wrong codes
+    Locked,
+    /// Exempt
+    Exempt,
+}
+
+/// A method, as a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MethodFilter {
+    /// An authenticator app
+    App,
+    /// Codes by e-mail
+    Email,
+    /// Codes by text message
+    Sms,
+    /// Backup codes
+    Backup,
+    /// None at all
+    None,
+}
+
+const MANY_HELP: &str = "\
+Examples:
+  twofa user require alice bob
+  twofa user require --group staff
+  twofa user require --from-file names.txt";
+
+fn user_set_help() -> String {
+    let keys = SET_HELP.split("\nExamples:").next().unwrap_or_default();
+    format!(
+        "{keys}
+Examples:
+  twofa user set alice verify=always
+  twofa user set alice email=alice@example.org --verified"
+    )
+}

@@ -1,0 +1,79 @@
+//! How what is typed is read.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::ffi::OsStr;
+use std::str::FromStr;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
+use twofa_core::policy::KEYS;
+
+/// Takes these numbers and no others, and offers them to completions.
+pub(super) fn one_of<T>(numbers: [&'static str; 2]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: Into<Box<dyn Error + Send + Sync>>> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(numbers).try_map(|number| number.parse())
+}
+
+/// Reads `KEY=VALUE`, and offers the keys to completions. Which keys there are is checked where they are set, with
+/// better words.
+#[derive(Clone)]
+pub(super) struct Settings(pub(super) fn() -> Vec<&'static str>);
+
+pub(super) fn policy_keys() -> Vec<&'static str> {
+    KEYS.iter().map(|key| key.name).collect()
+}
+
+pub(super) fn class_keys() -> Vec<&'static str> {
+    KEYS.iter().filter(|key| key.per_class).map(|key| key.name).collect()
+}
+
+pub(super) fn user_keys() -> Vec<&'static str> {
+    vec!["verify", "prefer", "email", "phone"]
+}
+
+impl TypedValueParser for Settings {
+    type Value = (String, String);
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<(String, String), clap::Error> {
+        let setting = value.to_str().and_then(|text| text.split_once('='));
+        let (key, value) = setting.ok_or_else(|| {
+            let words =
+                format!("'{}' is no setting: write KEY=VALUE, such as mode=mandatory\n", value.display());
+            clap::Error::raw(ErrorKind::ValueValidation, words).with_cmd(command)
+        })?;
+        Ok((key.trim().to_owned(), value.to_owned()))
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new((self.0)().into_iter().map(|key| PossibleValue::new(format!("{key}=")))))
+    }
+}
+
+/// A setting of a provider: `KEY=VALUE`, or the key alone, whose value is then asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// The setting's name.
+    pub name: String,
+    /// Its value; `None`: it is asked for.
+    pub value: Option<String>,
+}
+
+impl FromStr for Given {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value.trim().to_owned())),
+            None => (text, None),
+        };
+        Ok(Self { name: name.trim().to_owned(), value })
+    }
+}

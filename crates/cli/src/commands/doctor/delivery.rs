@@ -1,0 +1,103 @@
+//! Whether codes and notices would reach people.
+
+use twofa_broker::providers::configuration;
+use twofa_broker::{Broker, clock};
+use twofa_delivery::templates::Templates;
+use twofa_delivery::{Catalogue, Places, Provider, SendError};
+use twofa_store::{AddressKind, Providers};
+
+use super::{Finding, moment, notice, problem};
+use crate::commands::coverage::{Coverage, Enrolled, people};
+use crate::commands::provider::{check_all, spinner};
+use crate::failure::Failure;
+
+/// A notice that is due for so many seconds is one that nobody sends.
+const OVERDUE: u64 = 300;
+
+/// What is wrong with the providers, their files, and what waits to be sent.
+pub(super) fn findings(broker: &Broker) -> Result<Vec<Finding>, Failure> {
+    let places = Places::default();
+    let mut findings = Vec::new();
+    let templates = Templates::load(&places.templates);
+    for error in templates.map_or_else(|error| vec![error], |templates| templates.problems()) {
+        findings.push(problem(with_hint(error.reason.clone(), &error)));
+    }
+    let (catalogue, bad) = Catalogue::load(places);
+    findings.extend(bad.iter().map(|bad| problem(format!("a kind of provider is left out: {bad}"))));
+    let providers = broker.store().providers()?;
+    findings.extend(providers.broken.iter().map(|(name, why)| {
+        problem(format!("{why}; remove it with 'twofa provider remove {name}' and add it again"))
+    }));
+    let opened = open(&catalogue, &providers, &mut findings);
+    if !opened.is_empty() {
+        let waiting = spinner("Trying every provider".to_owned());
+        let failed = check_all(&opened);
+        waiting.finish_and_clear();
+        for (name, error) in failed {
+            let what = format!("provider '{name}' failed at {}: {}", error.step, error.reason);
+            findings.push(problem(with_hint(what, &error)));
+        }
+    }
+    findings.extend(uncarried(broker, &providers)?);
+    findings.extend(overdue(broker)?);
+    Ok(findings)
+}
+
+fn with_hint(what: String, error: &SendError) -> String {
+    error.hint.as_ref().map_or(what.clone(), |hint| format!("{what}; {hint}"))
+}
+
+/// Opens the providers that are used, and tells of those that cannot be.
+fn open(
+    catalogue: &Catalogue,
+    providers: &Providers,
+    findings: &mut Vec<Finding>,
+) -> Vec<(String, Box<dyn Provider>)> {
+    let mut opened = Vec::new();
+    for record in &providers.all {
+        let name = &record.name;
+        if !providers.email.contains(name) && !providers.sms.contains(name) {
+            findings.push(notice(format!("provider '{name}' is not used: see 'twofa method set'")));
+            continue;
+        }
+        match catalogue.open(&configuration(record)) {
+            Ok(provider) => opened.push((name.clone(), provider)),
+            Err(error) => findings.push(problem(format!("provider '{name}' cannot be used: {error}"))),
+        }
+    }
+    opened
+}
+
+/// The methods that people have, or a policy relies on, and nobody carries.
+fn uncarried(broker: &Broker, providers: &Providers) -> Result<Vec<Finding>, Failure> {
+    let coverage = Coverage::of(providers);
+    let mut findings: Vec<_> =
+        coverage.warnings(&broker.store().rulebook()?).into_iter().map(problem).collect();
+    let Enrolled { email, sms } = Enrolled::count(broker.store())?;
+    for (which, count) in [(AddressKind::Email, email), (AddressKind::Phone, sms)] {
+        if count > 0 && !coverage.has(which) {
+            let people = people(which, count);
+            findings
+                .push(problem(format!("{people}, and no provider carries them: see 'twofa provider add'")));
+        }
+    }
+    Ok(findings)
+}
+
+/// Notices to users that nobody sends.
+fn overdue(broker: &Broker) -> Result<Option<Finding>, Failure> {
+    let now = clock::now();
+    let next = broker.store().next_notice_due()?;
+    Ok(next.map(|due| {
+        if due.after(OVERDUE) <= now {
+            problem(format!(
+                "a notice to a user waits since {} and nobody sends it: start the broker, or run 'twofad --notices'",
+                moment(due)
+            ))
+        } else if due > now {
+            notice(format!("a notice to a user could not be sent, or is being sent now; the next try is {}", moment(due)))
+        } else {
+            notice("a notice to a user is about to be sent".to_owned())
+        }
+    }))
+}

@@ -1,0 +1,106 @@
+//! `twofa method`.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use twofa_broker::{Broker, clock};
+use twofa_core::Method as Way;
+use twofa_delivery::{Catalogue, Places};
+use twofa_proto::Failure as Kind;
+use twofa_store::{AddressKind, Providers};
+
+use super::{by_root, consent, coverage, provider};
+use crate::arguments::{Channel, Consent, Method};
+use crate::failure::Failure;
+use crate::output::{Output, Value};
+use crate::session;
+
+pub(crate) fn run(command: &Method, output: Output) -> Result<(), Failure> {
+    if !session::is_root() {
+        return Err(Failure::only_root("see or change how codes are carried"));
+    }
+    let broker = session::open()?;
+    match command {
+        Method::List => list(&broker, output),
+        Method::Set { method, providers, consent, .. } => set(&broker, *method, providers, *consent),
+    }
+}
+
+/// A method as JSON has it.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    method: &'static str,
+    /// For everyone who is in no class.
+    allowed: bool,
+    allowed_for_classes: Vec<&'a str>,
+    /// None where nothing is carried.
+    providers: Option<&'a [String]>,
+}
+
+fn list(broker: &Broker, output: Output) -> Result<(), Failure> {
+    let rulebook = broker.store().rulebook()?;
+    let providers = broker.store().providers()?;
+    let mut listing = output.listing(&["METHOD", "ALLOWED", "PROVIDERS"]);
+    for method in [Way::App, Way::Email, Way::Sms, Way::Backup] {
+        let allowed = rulebook.machine().methods.allows(method);
+        let allows = |class: &&twofa_core::Class| {
+            class.policy(rulebook.machine()).is_ok_and(|policy| policy.methods.allows(method))
+        };
+        let classes: Vec<_> =
+            rulebook.classes().iter().filter(allows).map(|class| class.name.as_str()).collect();
+        let order = match method {
+            Way::Email => Some(providers.order(AddressKind::Email)),
+            Way::Sms => Some(providers.order(AddressKind::Phone)),
+            Way::App | Way::Backup => None,
+        };
+        let row = Row { method: method.name(), allowed, allowed_for_classes: classes, providers: order };
+        listing.row(&row, || {
+            let allowed = match (allowed, row.allowed_for_classes.as_slice()) {
+                (true, classes) if classes.len() == rulebook.classes().len() => "yes".to_owned(),
+                (false, []) => "no".to_owned(),
+                (true, []) => "not in classes".to_owned(),
+                (true, classes) => format!("yes; of the classes in {}", classes.join(", ")),
+                (false, classes) => format!("only in {}", classes.join(", ")),
+            };
+            vec![Value::Text(method.name().to_owned()), Value::Text(allowed), carriers(&providers, order)]
+        })?;
+    }
+    listing.end("")
+}
+
+fn carriers(providers: &Providers, order: Option<&[String]>) -> Value {
+    match order {
+        None => Value::Text("-".to_owned()),
+        Some([]) => Value::Warning("none".to_owned()),
+        Some(order) => {
+            let text = order.join(", ");
+            let is_usable = order.iter().any(|name| providers.find(name).is_some());
+            if is_usable { Value::Text(text) } else { Value::Bad(text) }
+        }
+    }
+}
+
+fn set(broker: &Broker, method: Channel, names: &[String], consent: Consent) -> Result<(), Failure> {
+    let which = match method {
+        Channel::Email => AddressKind::Email,
+        Channel::Sms => AddressKind::Phone,
+    };
+    let before = broker.store().providers()?;
+    let (catalogue, _) = Catalogue::load(Places::default());
+    for name in names {
+        let kind = before.find(name).and_then(|record| catalogue.find(&record.kind));
+        if let Some(kind) = kind.filter(|kind| provider::addresses(kind.channel) != which) {
+            let message = format!("'{name}' carries {}, not {}", kind.channel, which.name());
+            return Err(Failure::new(Kind::Usage, message).hinted("see 'twofa provider list'"));
+        }
+    }
+    let mut after = before.clone();
+    match which {
+        AddressKind::Email => after.email = names.to_vec(),
+        AddressKind::Phone => after.sms = names.to_vec(),
+    }
+    consent::agree(&coverage::concerns(broker.store(), &before, &after)?, consent)?;
+    let changed = broker.store().set_provider_order(which, names, &by_root(), clock::now())?;
+    let already = if changed { "" } else { "Nothing to change. " };
+    Ok(writeln!(io::stdout(), "{already}{}", provider::order(which, names))?)
+}

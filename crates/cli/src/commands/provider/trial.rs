@@ -1,0 +1,130 @@
+//! Trying providers: as far as it goes without sending, or with a message.
+
+use std::io::{self, IsTerminal, Write};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use twofa_broker::providers::configuration;
+use twofa_broker::sending::PATIENCE;
+use twofa_broker::{Broker, addresses, clock, words};
+use twofa_delivery::{Message, Provider, SendError};
+use twofa_proto::Failure as Kind;
+
+use super::{all, bad, catalogue, record};
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Goes as far as `provider` can without sending anything, and says how long that took.
+pub(super) fn check(name: &str, provider: &dyn Provider) -> Result<Duration, SendError> {
+    let waiting = spinner(format!("Trying '{name}'"));
+    let begun = Instant::now();
+    let result = provider.check(begun + PATIENCE);
+    waiting.finish_and_clear();
+    result.map(|()| begun.elapsed())
+}
+
+/// Checks all of `providers` at once, so that those that hang do so together.
+pub(crate) fn check_all(providers: &[(String, Box<dyn Provider>)]) -> Vec<(&str, SendError)> {
+    let deadline = Instant::now() + PATIENCE;
+    thread::scope(|scope| {
+        let checks: Vec<_> = providers
+            .iter()
+            .map(|(name, provider)| (name.as_str(), scope.spawn(move || provider.check(deadline))))
+            .collect();
+        checks.into_iter().filter_map(|(name, check)| Some((name, check.join().ok()?.err()?))).collect()
+    })
+}
+
+/// Something that turns while one waits, on a terminal.
+pub(crate) fn spinner(what: String) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_message(what);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    match ProgressStyle::with_template("{spinner} {msg} … {elapsed}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// What went wrong with the provider `name`, and `what` that means.
+pub(super) fn failed(name: &str, error: &SendError, what: &str, instead: Option<&str>) -> Failure {
+    let message = format!("'{name}' failed at {}: {}{what}", error.step, error.reason);
+    let hints: Vec<_> = error.hint.iter().map(String::as_str).chain(instead).collect();
+    let failure = Failure::new(Kind::Failed, message);
+    if hints.is_empty() { failure } else { failure.hinted(hints.join("; ")) }
+}
+
+/// A test as JSON has it.
+#[derive(Debug, Serialize)]
+struct Passed<'a> {
+    provider: &'a str,
+    to: &'a str,
+    id: Option<&'a str>,
+    check_seconds: f64,
+    send_seconds: f64,
+}
+
+pub(super) fn test(broker: &Broker, name: &str, to: Option<&str>, output: Output) -> Result<(), Failure> {
+    let providers = all(broker)?;
+    let record = record(&providers, name)?;
+    let provider = catalogue().open(&configuration(record)).map_err(|error| bad(&record.kind, &error))?;
+    let policy = broker.store().rulebook()?.machine().clone();
+    let which = super::addresses(provider.channel());
+    let to = match to {
+        Some(to) => addresses::read(&policy, which, to)
+            .map_err(|error| Failure::new(Kind::Usage, error.to_string()))?,
+        None => provider.own_address().map(str::to_owned).ok_or_else(|| {
+            let failure = Failure::new(Kind::Usage, format!("'{name}' does not say where a test could go"));
+            failure.hinted("say it with --to")
+        })?,
+    };
+    let mut steps = Steps { is_silent: output.is_json() };
+    let check = steps.take("Connect and log in", || check(name, &*provider))?;
+    let check = check.map_err(|error| failed(name, &error, "", None))?;
+    let message = Message::Test { application: words::application_name(&policy), at: clock::now() };
+    let begun = Instant::now();
+    let sent = steps.take(&format!("Send a test message to {to}"), || {
+        let waiting = spinner(format!("Sending by '{name}'"));
+        let receipt = provider.send(&to, &message, begun + PATIENCE);
+        waiting.finish_and_clear();
+        receipt
+    })?;
+    let receipt = sent.map_err(|error| failed(name, &error, "", None))?;
+    let send = begun.elapsed();
+    let passed = Passed {
+        provider: name,
+        to: &to,
+        id: receipt.id.as_deref(),
+        check_seconds: check.as_secs_f64(),
+        send_seconds: send.as_secs_f64(),
+    };
+    output.object(&passed, |out| {
+        let id = receipt.id.as_ref().map_or_else(String::new, |id| format!(" as {id}"));
+        writeln!(out, "The provider took it{id}. Look whether it arrived.")
+    })
+}
+
+/// What is tried, told as it goes.
+struct Steps {
+    is_silent: bool,
+}
+
+impl Steps {
+    fn take<T>(
+        &mut self,
+        what: &str,
+        step: impl FnOnce() -> Result<T, SendError>,
+    ) -> Result<Result<T, SendError>, Failure> {
+        let begun = Instant::now();
+        let result = step();
+        if !self.is_silent {
+            let ended = if result.is_ok() { "done" } else { "failed" };
+            writeln!(io::stdout(), "{what}: {ended} after {:.2} s", begun.elapsed().as_secs_f64())?;
+        }
+        Ok(result)
+    }
+}
