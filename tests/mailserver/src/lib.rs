@@ -77,10 +77,9 @@ impl<P: Place> MailServer<P> {
 
     /// Ends the server and closes its connections; its mails stay.
     pub fn stop(&mut self) {
-        for pid in std::mem::take(&mut self.pids) {
-            self.place.run(&format!(
-                "kill {pid} 2>/dev/null || true; while kill -0 {pid} 2>/dev/null; do sleep 0.01; done"
-            ));
+        let pids = std::mem::take(&mut self.pids);
+        if !pids.is_empty() {
+            self.place.run(&setup::stop(&pids));
         }
     }
 

@@ -187,6 +187,17 @@ pub(super) fn start(folder: &str, ports: &[u16; 5]) -> String {
     )
 }
 
+/// A script that ends these processes and waits until they have ended; whether they are buried is not our affair.
+pub(super) fn stop(pids: &[u32]) -> String {
+    let pids = pids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+    format!(
+        "runs() {{ read -r _ _ state _ 2>/dev/null </proc/$1/stat && [[ $state != Z ]]; }}
+         kill {pids} || true
+         for pid in {pids}; do while runs $pid; do sleep 0.01; done; done
+        "
+    )
+}
+
 fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
