@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use twofa_delivery::{Message, NoticeMessage};
-use twofa_store::{Notice, NoticeFate, StoreError};
+use twofa_store::{AddressKind, Notice, NoticeFate, SendStart, StoreError};
 
 use crate::journal::say;
 use crate::sending::{PATIENCE, channel};
@@ -112,8 +112,20 @@ fn send(services: Services<'_>, application: &str, notice: &Notice) -> Result<()
         from: notice.source.clone(),
         at: notice.at,
     });
+    // A text message costs something: it counts as a code does.
+    let is_allowed = match notice.which {
+        AddressKind::Email => SendStart::Allowed,
+        AddressKind::Phone => services.store.begin_send(&notice.account, &notice.address, services.now())?,
+    };
     let deadline = Instant::now() + PATIENCE;
-    match services.courier.send(channel(notice.which), &notice.address, &message, deadline) {
+    let sent = match is_allowed {
+        SendStart::Allowed => services
+            .courier
+            .send(channel(notice.which), &notice.address, &message, deadline)
+            .map_err(|undelivered| undelivered.to_string()),
+        SendStart::TooMany { .. } => Err("the limit on text messages is reached".to_owned()),
+    };
+    match sent {
         Ok(_) => services.store.notice_sent(notice.id),
         Err(undelivered) => {
             let fate = services.store.notice_failed(notice.id, services.now())?;

@@ -45,8 +45,7 @@ impl StoredProviders {
     fn dispatcher(&self) -> Result<Arc<Dispatcher>, StoreError> {
         let version = self.store.providers_version()?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, dispatcher)) = open.as_ref().filter(|(known, _)| *known == version) {
-            let _ = known;
+        if let Some((_, dispatcher)) = open.as_ref().filter(|(known, _)| *known == version) {
             return Ok(dispatcher.clone());
         }
         let (version, dispatcher) = self.open_all()?;

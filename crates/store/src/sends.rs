@@ -3,8 +3,10 @@
 use rusqlite::{OptionalExtension, Params, Transaction};
 use twofa_core::{Account, Timestamp};
 
+use crate::addresses::AddressKind;
 use crate::database::Store;
 use crate::error::StoreError;
+use crate::users;
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
@@ -30,7 +32,8 @@ pub enum SendStart {
 pub enum SendLimit {
     /// To one user in an hour, whichever address it goes to.
     User,
-    /// To one address in a day, whoever's it is said to be.
+    /// To one address in a day: all together while it is only said to be somebody's, and its owner alone once it is
+    /// verified.
     Address,
     /// By this machine in an hour.
     Machine,
@@ -64,11 +67,21 @@ impl Store {
                 "SELECT at FROM send WHERE name = ?1 AND uid = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3 - 1",
                 (&account.name, account.uid, limits.user_hourly),
             )?;
-            let to_address = nth_newest(
-                db,
-                "SELECT at FROM send WHERE address = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2 - 1",
-                (&address, limits.address_daily),
-            )?;
+            let to_address = if is_of(db, account, &address)? {
+                // Others who try to enrol somebody's address must not keep its owner from logging in.
+                nth_newest(
+                    db,
+                    "SELECT at FROM send WHERE address = ?1 AND name = ?2 AND uid = ?3
+                     ORDER BY id DESC LIMIT 1 OFFSET ?4 - 1",
+                    (&address, &account.name, account.uid, limits.address_daily),
+                )?
+            } else {
+                nth_newest(
+                    db,
+                    "SELECT at FROM send WHERE address = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2 - 1",
+                    (&address, limits.address_daily),
+                )?
+            };
             // Numbers have no gaps, so that nothing has to be counted.
             let of_machine = nth_newest(
                 db,
@@ -92,6 +105,13 @@ impl Store {
             Ok(SendStart::Allowed)
         })
     }
+}
+
+/// Whether `address`, in lower case, is a verified one of `account`.
+fn is_of(db: &Transaction<'_>, account: &Account, address: &str) -> Result<bool, StoreError> {
+    let Some(stored) = users::find(db, account)? else { return Ok(false) };
+    let verified = [AddressKind::Email, AddressKind::Phone].map(|which| stored.verified(which));
+    Ok(verified.into_iter().flatten().any(|own| own.to_lowercase() == address))
 }
 
 fn nth_newest(
@@ -165,6 +185,18 @@ mod tests {
         for other in [bob(), Account { uid: 2000, ..alice() }] {
             assert_eq!(store.begin_send(&other, A, bench.now.after(3_600)).unwrap(), SendStart::Allowed);
         }
+    }
+
+    #[test]
+    fn whoever_asks_for_codes_to_another_ones_address_takes_none_of_the_owners() {
+        let bench = Bench::new();
+        let store = limited(&bench, limits("100", "2", "100"));
+        bench.verify(&store, &alice(), AddressKind::Email, A);
+        let send = |account: &Account| store.begin_send(account, A, bench.now).unwrap();
+        assert_eq!([send(&bob()), send(&bob())], [SendStart::Allowed; 2]);
+        assert_eq!(send(&bob()), too_many(SendLimit::Address, bench.now.after(86_400)));
+        assert_eq!([send(&alice()), send(&alice())], [SendStart::Allowed; 2]);
+        assert_eq!(send(&alice()), too_many(SendLimit::Address, bench.now.after(86_400)));
     }
 
     #[test]
