@@ -12,6 +12,7 @@
 //! - [`Client`] is one of other people's ssh clients, used on a terminal as well.
 //! - [`decode_qr`] is the phone's camera.
 //! - [`MailServer`] is a real mail server with mailboxes, and [`HangingServer`] one that never says a word.
+//! - [`SmsProvider`] takes text messages, and has some for us.
 //!
 //! It needs root, because namespaces, users and device nodes do.
 
@@ -32,6 +33,7 @@ mod namespaces;
 mod process;
 mod qr;
 mod screen;
+mod smsprovider;
 mod sshd;
 mod terminal;
 mod wait;
@@ -45,5 +47,6 @@ pub use machine::Machine;
 pub use mailserver::HangingServer;
 pub use process::{Output, Process};
 pub use qr::decode_qr;
+pub use smsprovider::SmsProvider;
 pub use terminal::Terminal;
 pub use twofa_mailserver::{Door, MailServer};

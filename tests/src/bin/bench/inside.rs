@@ -52,10 +52,26 @@ fn time(service: &str, user: &str, code: &str) -> io::Result<Duration> {
 /// Reads lines `USER CODE…`, lets all of them log in through the broker with each of their codes, `at_once` of them at a
 /// time, and writes the nanoseconds that took altogether, and then those of each login.
 pub fn crowd(at_once: &str) -> ExitCode {
+    in_a_crowd(at_once, log_in_by_turns)
+}
+
+/// Reads lines `USER`, lets all of them ask for a prompt, `at_once` of them at a time, and writes the nanoseconds likewise.
+pub fn prompts(at_once: &str) -> ExitCode {
+    in_a_crowd(at_once, |people| {
+        let time = |person: &Vec<&str>| {
+            let start = Instant::now();
+            be_prompted(person[0]).unwrap_or_else(|error| panic!("{}: {error}", person[0]));
+            start.elapsed()
+        };
+        people.iter().map(time).collect()
+    })
+}
+
+fn in_a_crowd(at_once: &str, act: impl Fn(&[Vec<&str>]) -> Vec<Duration> + Sync) -> ExitCode {
     let lines: Vec<String> = io::stdin().lines().map_while(Result::ok).collect();
     let at_once: usize = at_once.parse().expect("a number");
-    let start = &Barrier::new(at_once + 1);
-    let (time, logins) = thread::scope(|scope| {
+    let (start, act) = (&Barrier::new(at_once + 1), &act);
+    let (time, times) = thread::scope(|scope| {
         let clients: Vec<_> = (0..at_once)
             .map(|first| {
                 // Nobody is in two places at once: codes of one person must come in their order.
@@ -63,19 +79,19 @@ pub fn crowd(at_once: &str) -> ExitCode {
                     lines.iter().skip(first).step_by(at_once).map(|line| line.split(' ').collect()).collect();
                 scope.spawn(move || {
                     start.wait();
-                    log_in_by_turns(&people)
+                    act(&people)
                 })
             })
             .collect();
         start.wait();
         let begun = Instant::now();
-        let logins: Vec<_> =
+        let times: Vec<_> =
             clients.into_iter().map(|client| client.join().expect("a login failed")).collect();
-        (begun.elapsed(), logins)
+        (begun.elapsed(), times)
     });
     println!("{}", time.as_nanos());
-    for login in logins.into_iter().flatten() {
-        println!("{}", login.as_nanos());
+    for time in times.into_iter().flatten() {
+        println!("{}", time.as_nanos());
     }
     ExitCode::SUCCESS
 }
@@ -94,12 +110,29 @@ fn log_in_by_turns(people: &[Vec<&str>]) -> Vec<Duration> {
     times
 }
 
-/// A login as the module has it with the broker; anything but "passed" is an error.
-fn log_in(user: &str, code: &str) -> Result<(), Box<dyn std::error::Error>> {
+/// A login as the module begins it.
+fn begin(user: &str) -> Result<ClientEnd<Stream>, Box<dyn std::error::Error>> {
     let stream = Stream::connect(Path::new(SOCKET), PATIENCE)?;
     stream.set_read_timeout(PATIENCE)?;
     let login = Login { user: user.into(), service: "bench".into(), ..Login::default() };
-    let mut broker = ClientEnd::open(stream, Request::Login(login))?;
+    Ok(ClientEnd::open(stream, Request::Login(login))?)
+}
+
+/// A login up to a prompt that says that a code was mailed.
+fn be_prompted(user: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let mut broker = begin(user)?;
+    loop {
+        match broker.receive()? {
+            FromBroker::Accepted => {}
+            FromBroker::Prompt(prompt) if prompt.text.expose().contains("sent by e-mail") => return Ok(()),
+            other => return Err(format!("{other:?}").into()),
+        }
+    }
+}
+
+/// A login as the module has it with the broker; anything but "passed" is an error.
+fn log_in(user: &str, code: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let mut broker = begin(user)?;
     loop {
         match broker.receive()? {
             FromBroker::Accepted | FromBroker::Info(_) => {}

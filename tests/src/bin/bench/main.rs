@@ -3,7 +3,7 @@
 //! Everything runs in throwaway machines whose disks are real, so that a sync is one. A stopwatch inside each machine
 //! ([`inside`]) starts `pamtester SERVICE USER authenticate` and takes the time until it has ended; the rounds
 //! ([`timing`]) go through all stacks one after the other, in an order that changes, so that noise hits all alike.
-//! [`crowd`] lets many log in at once through one broker, [`scene`] makes the machines and [`people`] who is in them,
+//! [`crowd`] lets many log in at once through one broker, [`letters`] has codes mailed, [`scene`] makes the machines and [`people`] who is in them,
 //! [`stores`] fills the stores, [`footprint`] looks at size and memory, [`report`] puts it on paper.
 //!
 //! `--quick` measures fewer rounds and leaves out the million.
@@ -16,6 +16,7 @@ mod crowd;
 mod figures;
 mod footprint;
 mod inside;
+mod letters;
 mod people;
 mod report;
 mod scene;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         ["--quick"] => QUICK,
         ["--inside", "stopwatch"] => return inside::stopwatch(),
         ["--inside", "crowd", at_once] => return inside::crowd(at_once),
+        ["--inside", "prompts", at_once] => return inside::prompts(at_once),
         _ => {
             eprintln!("usage: bench [--quick]");
             return ExitCode::from(2);
@@ -75,9 +77,10 @@ fn measure(plan: Plan) {
     let facts = Facts::gather(disk.path(), &load);
     let crowd = crowd::measure(&scene.crowd, &people.crowd, plan.crowds, &progress);
     let footprint = footprint::measure(&scene.crowd);
+    let letters = letters::measure(disk.path(), &people.passwd(), &people.crowd, &progress);
     progress("done");
 
-    let report = Report { facts, timings, crowd, footprint, took: start.elapsed() }.to_string();
+    let report = Report { facts, timings, crowd, footprint, letters, took: start.elapsed() }.to_string();
     let path = folder.join("report.md");
     fs::write(&path, &report).expect("the report can be written");
     println!("{report}");

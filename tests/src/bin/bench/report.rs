@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::crowd::Crowd;
 use crate::figures::{median, milliseconds, percentile};
 use crate::footprint::{ALLOWED, Footprint};
+use crate::letters::Letters;
 use crate::people;
 use crate::scene::{Stack, grouped};
 use crate::timing::Timings;
@@ -26,6 +27,8 @@ pub struct Report {
     pub crowd: Crowd,
     /// Files and memory, after the crowd.
     pub footprint: Footprint,
+    /// Codes by mail.
+    pub letters: Letters,
     /// The whole run.
     pub took: Duration,
 }
@@ -103,6 +106,7 @@ impl fmt::Display for Report {
         writeln!(f, "## Targets\n\n{}", self.targets())?;
         writeln!(f, "## One login: `pamtester SERVICE USER authenticate`\n\n{}", self.one_login())?;
         writeln!(f, "## Many logins through one broker\n\n{}", self.many_logins())?;
+        writeln!(f, "## Codes by mail: from the request of a login to its prompt\n\n{}", self.mailed())?;
         writeln!(f, "## Files and memory\n\n{}", self.size_and_memory())?;
         writeln!(f, "## How this was measured\n\n{}", METHOD.replace("{CROWD}", &people::CROWD.to_string()))
     }
@@ -138,6 +142,20 @@ impl Report {
             let what = format!("verified logins a second, 64 at once, {}", row.codes);
             table.target(&what, format!("{rate:.0}"), "≥ 1000".into(), rate >= 1000.0);
         }
+        let alone = median(&self.letters.alone);
+        table.target(
+            "mailed to the prompt, median ms",
+            format!("{alone:.1}"),
+            "≤ 100".into(),
+            alone <= 100.0,
+        );
+        let all = percentile(&self.letters.all, 100);
+        table.target(
+            "64 mailed at once, all prompted, ms",
+            format!("{all:.0}"),
+            "≤ 3000".into(),
+            all <= 3000.0,
+        );
         let Footprint { module, needed, resident, .. } = &self.footprint;
         table.target("module, stripped", format!("{module:.0} KiB"), "≤ 512 KiB".into(), *module <= 512.0);
         let allowed = needed.iter().all(|library| ALLOWED.iter().any(|allowed| library.starts_with(allowed)));
@@ -179,6 +197,23 @@ impl Report {
         table
     }
 
+    fn mailed(&self) -> Table {
+        let Letters { alone, at_once, all } = &self.letters;
+        let mut table =
+            Table::new(&["at once", "logins", "median ms", "90 % ms", "longest ms", "all, longest ms"]);
+        for (many, times, all) in [("1", alone, None), ("64", at_once, Some(percentile(all, 100)))] {
+            table.row(vec![
+                many.to_owned(),
+                grouped(times.len()),
+                format!("{:.1}", median(times)),
+                format!("{:.1}", percentile(times, 90)),
+                format!("{:.1}", percentile(times, 100)),
+                all.map_or_else(String::new, |all| format!("{all:.1}")),
+            ]);
+        }
+        table
+    }
+
     fn size_and_memory(&self) -> Table {
         let Footprint { module, program, resident, peak, own, .. } = &self.footprint;
         let mut table = Table::new(&["what", "how much"]);
@@ -215,6 +250,8 @@ const METHOD: &str = "\
 - Many at once are threads of one process that speak to the broker as the module does, on the same cores as the
   broker; {CROWD} users, each login verified and its use durable, one that is refused ends the benchmark. Those with HOTP
   tokens log in again and again, as their codes need not wait for the clock; those with TOTP apps log in twice.
+- Codes by mail go to a Postfix in the machine by TLS with a password, over connections that the broker keeps. The time
+  runs until the prompt is there; by then the server has accepted the mail.
 ";
 
 /// A table in Markdown, its columns as wide as they have to be.

@@ -1,0 +1,72 @@
+//! How long a login waits for its code to be mailed: through a real mail server, with TLS and a password.
+
+use std::path::Path;
+use std::time::Duration;
+
+use twofa_e2e::{Machine, MailServer};
+
+use crate::figures::milliseconds;
+use crate::people::Person;
+use crate::timing::put_into;
+
+/// So many log in one after the other, and as many again at once.
+const PEOPLE: usize = 64;
+/// How often each of the two is tried.
+const ROUNDS: usize = 3;
+
+/// What was measured, from the login's request to its prompt, in milliseconds. The mail server has accepted the mail by
+/// then.
+#[derive(Debug)]
+pub struct Letters {
+    /// Of logins one after the other, over a connection that is open.
+    pub alone: Vec<f64>,
+    /// Of logins at once.
+    pub at_once: Vec<f64>,
+    /// Until all that were at once had their prompt, one number for each try.
+    pub all: Vec<f64>,
+}
+
+/// Lets some of `people` ask for a code by mail.
+pub fn measure(disk: &Path, passwd: &str, people: &[Person], progress: &dyn Fn(&str)) -> Letters {
+    progress(&format!("mailing codes to {PEOPLE} users, one after the other and at once"));
+    let people = &people[..PEOPLE];
+    let machine = Machine::new()
+        .on_disk(disk)
+        .policy("mandatory")
+        .file("/etc/passwd.bench", passwd)
+        .command("twofa policy set send.user-hourly=1000 send.address-daily=1000 send.machine-hourly=100000")
+        .build();
+    machine.run("cat /etc/passwd.bench >>/etc/passwd").ok();
+    let names: Vec<&str> = people.iter().map(|person| person.account.name.as_str()).collect();
+    let mail = MailServer::start(&machine, &names);
+    let command = format!(
+        "twofa provider add mail smtp host={} port={} from=it@example.org username={} ca-file={} --secrets-from -",
+        mail.host(),
+        mail.port(),
+        mail.username(),
+        mail.ca_file(),
+    );
+    machine.run_with_input(&command, &format!("password={}\n", mail.password())).ok();
+    for name in &names {
+        machine.run(&format!("twofa user set {name} email={name}@example.org --verified")).ok();
+    }
+    let ask = |at_once: usize| {
+        let command = format!("{} --inside prompts {at_once}", put_into(&machine));
+        let output = machine.run_with_input(&command, &names.join("\n")).ok();
+        let mut times = output
+            .stdout
+            .lines()
+            .map(|line| milliseconds(Duration::from_nanos(line.parse().expect("nanoseconds"))));
+        (times.next().expect("the time of all"), times.collect::<Vec<_>>())
+    };
+    // Opens the connection.
+    ask(1);
+    let mut letters = Letters { alone: Vec::new(), at_once: Vec::new(), all: Vec::new() };
+    for _ in 0..ROUNDS {
+        letters.alone.extend(ask(1).1);
+        let (all, times) = ask(PEOPLE);
+        letters.all.push(all);
+        letters.at_once.extend(times);
+    }
+    letters
+}

@@ -1,0 +1,461 @@
+//! Codes by e-mail and text message: sent by a real login through a real mail server, and typed by who reads them there.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
+
+use std::time::{Duration, Instant};
+
+use twofa_e2e::{
+    Builder, HangingServer, Machine, MailServer, SmsProvider, Terminal, password_of, save_backup_codes,
+};
+
+const CODE_PROMPT: &str = "Verification code for vm";
+const SHELL: &str = "alice@vm:~$ ";
+/// Nine digits, where codes have six: never right by chance.
+const WRONG: &str = "000000000";
+const MAIL: &str = "alice@example.org";
+const PHONE: &str = "+4930123456";
+
+fn builder() -> Builder {
+    Machine::new().policy("mandatory").user("alice").with_sshd().command("twofa policy set resend.cooldown=0")
+}
+
+/// Sets up the mail server as the provider `mail`.
+fn add_mail(machine: &Machine, mail: &MailServer<&Machine>) {
+    let command = format!(
+        "twofa provider add mail smtp host={} port={} from=it@example.org username={} ca-file={} --secrets-from -",
+        mail.host(),
+        mail.port(),
+        mail.username(),
+        mail.ca_file(),
+    );
+    machine.run_with_input(&command, &format!("password={}\n", mail.password())).ok();
+}
+
+fn add_sms(machine: &Machine, sms: &SmsProvider) {
+    machine.run_with_input(&sms.add("sms"), &format!("auth-token={}\n", sms.token())).ok();
+}
+
+/// Alice has this address; an administrator says that it is hers.
+fn knows(machine: &Machine, settings: &str) {
+    machine.run(&format!("twofa user set alice {settings} --verified")).ok();
+}
+
+/// A login whose password has been given.
+fn ssh(machine: &Machine, user: &str) -> Terminal {
+    let mut terminal =
+        machine.terminal(&format!("LC_ALL=C.UTF-8 ssh -o NumberOfPasswordPrompts=1 {user}@vm"));
+    terminal.expect("Password:");
+    terminal.type_line(&password_of(user));
+    terminal
+}
+
+/// Waits for the code prompt, and gives what stood before it.
+fn at_the_prompt(terminal: &mut Terminal) -> String {
+    let before = terminal.expect(CODE_PROMPT);
+    terminal.expect(": ");
+    before
+}
+
+/// The six digits that stand alone in a message.
+fn code_in(message: &str) -> String {
+    let words = message.split(|c: char| !c.is_ascii_alphanumeric());
+    let mut codes = words.filter(|word| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit()));
+    codes.next().unwrap_or_else(|| panic!("there is no code in {message}")).to_owned()
+}
+
+/// The code in the plain text of the `n`th mail to alice.
+fn mailed(mail: &MailServer<&Machine>, n: usize) -> String {
+    let mails = mail.wait_for_mail("alice", n);
+    code_in(mails[n - 1].split("\n\n").nth(1).map_or("", |_| body(&mails[n - 1])))
+}
+
+/// A mail without its headers, where ids and dates have digits as well.
+fn body(mail: &str) -> &str {
+    mail.split_once("text/plain")
+        .map_or(mail, |(_, rest)| rest.split_once("\n\n").map_or(rest, |(_, text)| text))
+}
+
+#[test]
+fn a_login_is_asked_for_the_code_that_was_mailed_and_it_works_once() {
+    let machine = builder().build();
+    let mail = MailServer::start(&machine, &["alice"]);
+    add_mail(&machine, &mail);
+    knows(&machine, &format!("email={MAIL}"));
+    let mut terminal = ssh(&machine, "alice");
+    let said = at_the_prompt(&mut terminal);
+    assert!(
+        said.contains("A code was sent by e-mail to a•••e@example.org. It is good for 10 minutes."),
+        "{said}"
+    );
+    let code = mailed(&mail, 1);
+    terminal.type_line(WRONG);
+    terminal.expect("Wrong code. (2 tries are left)");
+    at_the_prompt(&mut terminal);
+    terminal.type_line(&code);
+    terminal.expect(SHELL);
+    // Another login, another code.
+    let mut terminal = ssh(&machine, "alice");
+    at_the_prompt(&mut terminal);
+    terminal.type_line(&code);
+    terminal.expect("Wrong code.");
+    at_the_prompt(&mut terminal);
+    terminal.type_line(&mailed(&mail, 2));
+    terminal.expect(SHELL);
+    machine.wait_for_log("why=\"by a code sent by e-mail\"");
+}
+
+#[test]
+fn a_mail_says_who_asks_from_where_and_what_to_do() {
+    let machine = builder().command("twofa policy set application-name='Bücherei \"Nord\"'").build();
+    let mail = MailServer::start(&machine, &["alice"]);
+    add_mail(&machine, &mail);
+    knows(&machine, &format!("email={MAIL}"));
+    let mut terminal = ssh(&machine, "alice");
+    at_the_prompt_of(&mut terminal, "Bücherei \"Nord\"");
+    let mails = mail.wait_for_mail("alice", 1);
+    machine.write_file("/root/mail", &mails[0]);
+    let read = "import email, email.policy; \
+                m = email.message_from_binary_file(open('/root/mail', 'rb'), policy=email.policy.default); \
+                print(m['subject']); print(m['from'], m['to'], m['auto-submitted']); \
+                print([p.get_content_type() for p in m.walk()]); print(m.get_body(('plain',)).get_content())";
+    let shown = machine.run(&format!("python3 -c {}", quoted(read))).ok().stdout;
+    for part in [
+        "Bücherei \"Nord\"",
+        "it@example.org",
+        "alice@example.org auto-generated",
+        "['multipart/alternative', 'text/plain', 'text/html']",
+        "alice",
+        "127.0.0.1",
+        "sshd",
+        "10 minutes",
+    ] {
+        assert!(shown.contains(part), "no {part} in\n{shown}");
+    }
+    assert!(!shown.contains("http"), "{shown}");
+}
+
+fn at_the_prompt_of(terminal: &mut Terminal, application: &str) {
+    terminal.expect(&format!("Verification code for {application}"));
+    terminal.expect(": ");
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[test]
+fn r_sends_another_code_and_kills_the_one_before() {
+    let machine = builder().build();
+    let mail = MailServer::start(&machine, &["alice"]);
+    add_mail(&machine, &mail);
+    knows(&machine, &format!("email={MAIL}"));
+    let mut terminal = ssh(&machine, "alice");
+    at_the_prompt(&mut terminal);
+    let first = mailed(&mail, 1);
+    terminal.type_line("r");
+    at_the_prompt(&mut terminal);
+    let second = mailed(&mail, 2);
+    assert_ne!(first, second);
+    terminal.type_line(&first);
+    terminal.expect("Wrong code.");
+    at_the_prompt(&mut terminal);
+    terminal.type_line(&second);
+    terminal.expect(SHELL);
+}
+
+#[test]
+fn a_text_message_brings_the_code_and_when_it_cannot_be_sent_a_mail_does() {
+    let machine = builder().build();
+    let (mail, sms) = (MailServer::start(&machine, &["alice"]), SmsProvider::start(&machine, 8080));
+    add_mail(&machine, &mail);
+    add_sms(&machine, &sms);
+    knows(&machine, &format!("phone={PHONE} email={MAIL} prefer=sms"));
+    let mut terminal = ssh(&machine, "alice");
+    let said = at_the_prompt(&mut terminal);
+    assert!(said.contains("A code was sent by text message to •••• 3456."), "{said}");
+    let message = sms.wait_for(1);
+    assert!(message.starts_with(PHONE) && message.contains("vm"), "{message}");
+    terminal.type_line(&code_in(message.split('\t').nth(1).unwrap()));
+    terminal.expect(SHELL);
+
+    sms.goes_down();
+    machine.run("twofa policy set methods=app,sms,backup").ok();
+    let mut terminal = ssh(&machine, "alice");
+    let said = at_the_prompt(&mut terminal);
+    assert!(said.contains("The text message with your code could not be sent."), "{said}");
+    assert!(said.contains("A code was sent by e-mail to a•••e@example.org."), "{said}");
+    terminal.type_line(&mailed(&mail, 1));
+    terminal.expect(SHELL);
+    // The provider's own code and words are for the administrator.
+    let log = machine.run("twofa log --user alice").ok().stdout;
+    assert!(log.contains("20503") && log.contains("Service unavailable"), "{log}");
+    assert!(!said.contains("20503"), "{said}");
+}
+
+#[test]
+fn m_offers_the_other_methods() {
+    let machine = builder().build();
+    let (mail, sms) = (MailServer::start(&machine, &["alice"]), SmsProvider::start(&machine, 8080));
+    add_mail(&machine, &mail);
+    add_sms(&machine, &sms);
+    let phone = machine.enrol("alice");
+    knows(&machine, &format!("phone={PHONE} email={MAIL}"));
+    let mut terminal = ssh(&machine, "alice");
+    at_the_prompt(&mut terminal);
+    terminal.type_line("m");
+    terminal.expect("3  a code by text message to •••• 3456");
+    terminal.expect(": ");
+    terminal.type_line("3");
+    at_the_prompt(&mut terminal);
+    sms.wait_for(1);
+    // Any valid code will do, whatever was sent.
+    terminal.type_line(&phone.next_code());
+    terminal.expect(SHELL);
+    assert!(mail.mails("alice").is_empty());
+}
+
+#[test]
+fn whoever_must_enrol_can_choose_mail_and_is_in_with_its_code() {
+    let machine = builder().build();
+    let mail = MailServer::start(&machine, &["alice"]);
+    add_mail(&machine, &mail);
+    let mut terminal = ssh(&machine, "alice");
+    terminal.expect("2  by e-mail");
+    terminal.expect(": ");
+    terminal.type_line("2");
+    terminal.expect("Your e-mail address: ");
+    terminal.type_line("nonsense");
+    terminal.expect("is no e-mail address");
+    terminal.expect("Your e-mail address: ");
+    terminal.type_line(MAIL);
+    terminal.expect("Type it here");
+    terminal.expect(": ");
+    terminal.type_line(&mailed(&mail, 1));
+    let codes = save_backup_codes(&mut terminal);
+    terminal.expect(SHELL);
+    let status = machine.run("twofa status --user alice").ok().stdout;
+    assert!(status.contains(MAIL), "{status}");
+    // From then on it is asked for, and a backup code stands in for it.
+    let mut terminal = ssh(&machine, "alice");
+    at_the_prompt(&mut terminal);
+    terminal.type_line(&codes[0]);
+    terminal.expect(SHELL);
+    let notices = mail.wait_for_mail("alice", 3);
+    let notice = notices.iter().find(|mail| mail.contains("A backup code was used to log in.")).unwrap();
+    assert!(!codes.iter().any(|code| notice.contains(code.as_str())), "{notice}");
+}
+
+#[test]
+fn an_address_that_an_administrator_set_is_the_one_that_enrolment_at_a_login_writes_to() {
+    let machine = builder().command("twofa policy set methods=email,backup --yes").build();
+    let mail = MailServer::start(&machine, &["alice"]);
+    add_mail(&machine, &mail);
+    machine.run(&format!("twofa user set alice email={MAIL}")).ok();
+    let mut terminal = ssh(&machine, "alice");
+    let said = terminal.expect("Type it here");
+    assert!(said.contains("a•••e@example.org") && !said.contains("Your e-mail address"), "{said}");
+    terminal.expect(": ");
+    terminal.type_line(&mailed(&mail, 1));
+    save_backup_codes(&mut terminal);
+    terminal.expect(SHELL);
+}
+
+#[test]
+fn a_user_verifies_an_address_of_their_own_and_a_lost_code_is_sent_anew() {
+    let machine = builder().build();
+    let mail = MailServer::start(&machine, &["alice"]);
+    add_mail(&machine, &mail);
+    let mut terminal = machine.terminal_as("alice", "twofa enrol email alice@example.org");
+    terminal.expect("(r: new code): ");
+    let first = mailed(&mail, 1);
+    terminal.type_line("r");
+    terminal.expect("(r: new code): ");
+    let second = mailed(&mail, 2);
+    terminal.type_line(&first);
+    terminal.expect("That is not the code.");
+    terminal.expect("(r: new code): ");
+    assert!(machine.run("twofa status --user alice").ok().stdout.contains("Nothing is enrolled"));
+    terminal.type_line(&second);
+    save_backup_codes(&mut terminal);
+    terminal.expect("Codes can be sent by e-mail to alice@example.org from now on.");
+    assert!(terminal.expect_end().success());
+}
+
+#[test]
+fn somebody_who_texts_us_a_code_has_enrolled_their_number_once_another_code_came_back() {
+    let machine = builder().build();
+    let sms = SmsProvider::start(&machine, 8080);
+    add_sms(&machine, &sms);
+    let mut terminal = machine.terminal_as("alice", "twofa enrol sms");
+    terminal.expect("or Enter to text us instead: ");
+    terminal.type_line("");
+    let said = terminal.expect("Then press Enter here");
+    assert!(said.contains(sms.number()), "{said}");
+    sms.receives("+4930999999", "not a code");
+    sms.receives(PHONE, &format!("Code {}", code_in(&said)));
+    terminal.type_line("");
+    terminal.expect("Your text message came from •••• 3456.");
+    terminal.expect("(r: new code): ");
+    let message = sms.wait_for(1);
+    assert!(message.starts_with(PHONE), "{message}");
+    terminal.type_line(&code_in(message.split('\t').nth(1).unwrap()));
+    save_backup_codes(&mut terminal);
+    terminal.expect(&format!("Codes can be sent by text message to {PHONE} from now on."));
+}
+
+#[test]
+fn while_one_login_waits_for_a_server_that_hangs_another_passes_at_once_and_the_first_is_asked_in_time() {
+    let machine = builder().user("bob").build();
+    let _hanging = HangingServer::start(&machine, 2525);
+    let add =
+        "twofa provider add hanging smtp host=localhost port=2525 from=it@example.org tls=none --no-test";
+    machine.run(add).ok();
+    knows(&machine, &format!("email={MAIL}"));
+    let phone = machine.enrol("bob");
+    let alone = in_with(&machine, "bob", &phone.next_code());
+
+    let begun = Instant::now();
+    let mut alice = ssh(&machine, "alice").patience(Duration::from_secs(30));
+    // A condition, no length of time: her code is on its way when the server has been connected to.
+    machine.wait_until("ss -Htn state established 'dport = :2525' | grep -q .");
+    let beside = in_with(&machine, "bob", &phone.next_code());
+    assert!(begun.elapsed() < Duration::from_secs(15), "bob was in before alice was given up");
+    assert!(beside < alone * 3 + Duration::from_millis(500), "{beside:?} beside her, {alone:?} alone");
+
+    alice.expect("The e-mail with your code could not be sent.");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(!alice.expect_end().success());
+    machine.wait_for_log("no code could be sent and there is no other way");
+}
+
+/// Logs in, and says how long that took from the password on.
+fn in_with(machine: &Machine, user: &str, code: &str) -> Duration {
+    let mut terminal = ssh(machine, user);
+    let begun = Instant::now();
+    at_the_prompt(&mut terminal);
+    terminal.type_line(code);
+    terminal.expect(&format!("{user}@vm:~$ "));
+    begun.elapsed()
+}
+
+#[test]
+fn a_provider_that_hangs_or_refuses_is_no_hindrance_while_there_is_another() {
+    let machine = builder().build();
+    let mail = MailServer::start(&machine, &["alice"]);
+    let _hanging = HangingServer::start(&machine, 2525);
+    machine
+        .run(
+            "twofa provider add hanging smtp host=localhost port=2525 from=it@example.org tls=none --no-test",
+        )
+        .ok();
+    // Nobody listens there.
+    machine
+        .run("twofa provider add dead smtp host=localhost port=2526 from=it@example.org tls=none --no-test")
+        .ok();
+    add_mail(&machine, &mail);
+    knows(&machine, &format!("email={MAIL}"));
+    for n in 1..=2 {
+        let begun = Instant::now();
+        let mut terminal = ssh(&machine, "alice").patience(Duration::from_secs(30));
+        at_the_prompt(&mut terminal);
+        assert!(begun.elapsed() < Duration::from_secs(18), "{:?}", begun.elapsed());
+        terminal.type_line(&mailed(&mail, n));
+        terminal.expect(SHELL);
+    }
+    let log = machine.run("twofa log --user alice").ok().stdout;
+    assert!(log.contains("by 'mail'"), "{log}");
+}
+
+#[test]
+fn with_every_provider_down_a_backup_code_still_gets_in() {
+    let machine = builder().build();
+    let mut mail = MailServer::start(&machine, &["alice"]);
+    add_mail(&machine, &mail);
+    let phone = machine.enrol("alice");
+    knows(&machine, &format!("email={MAIL} prefer=email"));
+    mail.stop();
+    let mut terminal = ssh(&machine, "alice");
+    terminal.expect("The e-mail with your code could not be sent.");
+    terminal.expect(": ");
+    terminal.type_line(&phone.backup_codes[0]);
+    terminal.expect(SHELL);
+}
+
+#[test]
+fn without_a_broker_a_code_is_mailed_as_well_and_so_is_the_notice() {
+    let machine = builder().without_broker().build();
+    let mail = MailServer::start(&machine, &["alice"]);
+    add_mail(&machine, &mail);
+    let phone = machine.enrol("alice");
+    knows(&machine, &format!("email={MAIL} prefer=email"));
+    let mut terminal = ssh(&machine, "alice");
+    at_the_prompt(&mut terminal);
+    mailed(&mail, 1);
+    terminal.type_line(&phone.backup_codes[0]);
+    terminal.expect(SHELL);
+    let mails = mail.wait_for_mail("alice", 2);
+    assert!(mails.iter().any(|mail| mail.contains("A backup code was used to log in.")), "{mails:?}");
+}
+
+#[test]
+fn the_limit_on_codes_holds_over_logins_and_says_when_the_next_is_possible() {
+    let machine = builder().command("twofa policy set send.user-hourly=1").build();
+    let mail = MailServer::start(&machine, &["alice"]);
+    add_mail(&machine, &mail);
+    let phone = machine.enrol("alice");
+    knows(&machine, &format!("email={MAIL} prefer=email"));
+    let mut terminal = ssh(&machine, "alice");
+    at_the_prompt(&mut terminal);
+    terminal.type_line("r");
+    terminal.expect("Too many codes were sent to you. The next is possible at ");
+    terminal.expect(": ");
+    terminal.type_line(&phone.next_code());
+    terminal.expect(SHELL);
+    assert_eq!(mail.mails("alice").len(), 1);
+}
+
+#[test]
+fn no_code_key_or_password_is_in_anything_that_the_machine_wrote() {
+    let machine = builder().build();
+    let (mail, sms) = (MailServer::start(&machine, &["alice"]), SmsProvider::start(&machine, 8080));
+    add_mail(&machine, &mail);
+    add_sms(&machine, &sms);
+    let phone = machine.enrol("alice");
+    knows(&machine, &format!("phone={PHONE} email={MAIL} prefer=email"));
+    let mut secrets = vec![mail.password().to_owned(), sms.token().to_owned(), phone.key.clone()];
+    secrets.extend(phone.backup_codes.iter().cloned());
+    let mut terminal = ssh(&machine, "alice");
+    at_the_prompt(&mut terminal);
+    let code = mailed(&mail, 1);
+    terminal.type_line("m");
+    terminal.expect("Type a number");
+    terminal.expect(": ");
+    terminal.type_line("3");
+    at_the_prompt(&mut terminal);
+    let message = sms.wait_for(1);
+    secrets.push(code.clone());
+    secrets.push(code_in(message.split('\t').nth(1).unwrap()));
+    terminal.type_line(secrets.last().unwrap());
+    terminal.expect(SHELL);
+    let mut terminal = ssh(&machine, "alice");
+    at_the_prompt(&mut terminal);
+    terminal.type_line(&phone.backup_codes[0]);
+    terminal.expect(SHELL);
+    mail.wait_for_mail("alice", 3);
+    drop(terminal);
+
+    // Everything but what the two providers are there to keep, and the stack of this machine's own tools.
+    let patterns: Vec<_> = secrets.iter().map(|secret| format!("-e {}", quoted(secret))).collect();
+    let found = machine.run(&format!(
+        "grep -raF {} /var/log /var/lib/twofa /etc/twofa /run /tmp /var/tmp /var/spool /root /home 2>/dev/null",
+        patterns.join(" ")
+    ));
+    assert_eq!(found.stdout, "", "{found:?}");
+    let audit = machine.run("twofa log --json").ok().stdout;
+    assert!(!audit.is_empty() && !machine.log().is_empty());
+    for text in [machine.log(), machine.broker_log(), audit] {
+        for secret in &secrets {
+            assert!(!text.contains(secret.as_str()), "{text}");
+        }
+    }
+}
