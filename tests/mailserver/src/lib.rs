@@ -110,6 +110,11 @@ impl<P: Place> MailServer<P> {
         format!("{}/ca.pem", self.folder)
     }
 
+    /// A command that hands it mail as `/usr/sbin/sendmail` does, with its arguments.
+    pub fn sendmail(&self) -> String {
+        format!("/usr/sbin/sendmail -C {}/etc", self.folder)
+    }
+
     /// The name to log in with, an address as well.
     pub fn username(&self) -> &'static str {
         setup::LOGIN

@@ -49,6 +49,7 @@ header_checks = regexp:FOLDER/headers
 
 /// Its programs, without those that talk to other machines.
 const MASTER: &str = "\
+pickup unix n - n 60 1 pickup
 postlog unix-dgram n - n - 1 postlogd
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr

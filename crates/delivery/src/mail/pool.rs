@@ -115,3 +115,90 @@ fn sweep(pool: &Weak<Pool>, patience: Duration) {
         next = pool.upgrade().and_then(|pool| pool.close_unused());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::mail::settings::{self, Server, Settings};
+    use crate::provider::Configuration;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// A mail server that tells what it hears, and settings for it.
+    fn server() -> (Server, mpsc::Receiver<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        let (tell, hear) = mpsc::channel();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                stream.write_all(b"220 hello\r\n").unwrap();
+                let tell = tell.clone();
+                thread::spawn(move || {
+                    for line in BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok) {
+                        let _ = stream.write_all(b"250 ok\r\n");
+                        let _ = tell.send(line);
+                    }
+                });
+            }
+        });
+        let settings = [("host", "127.0.0.1"), ("port", &port), ("tls", "none")];
+        let settings: BTreeMap<_, _> =
+            settings.iter().map(|(name, value)| ((*name).into(), Zeroizing::new((*value).into()))).collect();
+        let configuration = Configuration { name: "x".into(), kind: "smtp".into(), title: None, settings };
+        let from = "login@example.org".parse().unwrap();
+        (Settings::new(&settings::smtp(), &configuration).server(&from).unwrap(), hear)
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + PATIENCE
+    }
+
+    #[test]
+    fn a_connection_that_nobody_uses_is_closed_with_a_goodbye() {
+        let (server, heard) = server();
+        let pool = Pool::new(2, Duration::from_millis(50));
+        let mut slot = pool.take(soon()).unwrap();
+        slot.connection = Some(Connection::open(&server, soon()).unwrap());
+        drop(slot);
+        assert!(heard.recv_timeout(PATIENCE).unwrap().starts_with("EHLO "));
+        assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), "QUIT");
+        let state = pool.lock();
+        assert_eq!((state.open, state.idle.len(), state.is_swept), (0, 0, false));
+    }
+
+    #[test]
+    fn what_was_used_last_is_used_next_and_no_more_than_allowed_are_open() {
+        let (server, _heard) = server();
+        let pool = Pool::new(2, PATIENCE);
+        let mut first = pool.take(soon()).unwrap();
+        assert!(first.connection.is_none());
+        first.connection = Some(Connection::open(&server, soon()).unwrap());
+        let second = pool.take(soon()).unwrap();
+        let late = pool.take(Instant::now() + Duration::from_millis(20)).unwrap_err();
+        assert!(late.timed_out && late.reason.contains("all 2 connections"), "{late}");
+        // One that came to nothing makes room as well.
+        drop(second);
+        drop(first);
+        assert!(pool.take(soon()).unwrap().connection.is_some());
+        assert_eq!(pool.lock().open, 1);
+    }
+
+    #[test]
+    fn who_waits_gets_what_another_gives_back() {
+        let pool = Pool::new(1, PATIENCE);
+        let slot = pool.take(soon()).unwrap();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| pool.take(soon()));
+            drop(slot);
+            waiting.join().unwrap().unwrap();
+        });
+    }
+}

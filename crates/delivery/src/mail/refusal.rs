@@ -37,6 +37,7 @@ pub(super) fn explain(server: &Server, step: Step, trouble: Trouble, secrets: &S
 fn refused(server: &Server, step: Step, reply: &Reply, secrets: &Secrets) -> SendError {
     let mut error = SendError::at(step, secrets.strike(&reply.text()));
     error.hint = match step {
+        _ if is_crowded(reply) => Some("the server limits connections: set 'connections' lower".into()),
         Step::Greeting => Some("the mail server turns this machine away: its administrator knows why".into()),
         Step::Tls => Some("the server cannot do TLS right now, or use tls=implicit (port 465)".into()),
         Step::Login => Some(login_hint(server, reply)),
@@ -48,6 +49,11 @@ fn refused(server: &Server, step: Step, reply: &Reply, secrets: &Secrets) -> Sen
     let is_unknown = reply.enhanced().is_some_and(|code| NO_SUCH_MAILBOX.contains(&code));
     error.final_ = step == Step::Recipient && !reply.is_temporary() && is_unknown;
     error
+}
+
+/// Whether the server has too many connections from us, in the words of Microsoft, Google and Postfix.
+fn is_crowded(reply: &Reply) -> bool {
+    reply.is_temporary() && ["concurrent connections", "too many"].iter().any(|words| reply.mentions(words))
 }
 
 fn login_hint(server: &Server, reply: &Reply) -> String {

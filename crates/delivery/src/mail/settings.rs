@@ -267,7 +267,8 @@ impl<'a> Settings<'a> {
         Pattern::parse(text).map_err(|why| bad("address", &why))
     }
 
-    fn server(self, from: &Address) -> Result<Server, BadProvider> {
+    /// The mail server it is about.
+    pub(super) fn server(self, from: &Address) -> Result<Server, BadProvider> {
         let host = self.text("host").ok_or_else(|| self.missing("host"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         if host.contains(|c: char| c.is_whitespace() || c == '/' || c == '@') {

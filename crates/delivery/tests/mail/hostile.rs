@@ -1,6 +1,8 @@
 //! Against servers that hang, hang up, talk nonsense, or give away what they were told.
 
-use std::net::TcpListener;
+use std::io::Write;
+use std::net::{TcpListener, UdpSocket};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -9,7 +11,7 @@ use std::time::{Duration, Instant};
 use twofa_delivery::{Provider, SendError, Step};
 
 use super::scripted::{Scripted, Talk, ca_file};
-use super::{CODE, assert_clean, assert_error, message, provider, refusal, soon};
+use super::{CODE, assert_clean, assert_error, is_root, message, provider, refusal, soon};
 
 /// How long a send may take here.
 const DEADLINE: Duration = Duration::from_millis(700);
@@ -137,6 +139,54 @@ fn a_name_that_does_not_exist_is_told_of_in_time() {
     let error = in_time(&*provider);
     assert_eq!(error.step, Step::Name, "{error:?}");
     assert!(error.hint.is_some());
+}
+
+/// Set in the process that runs with a resolver of its own.
+const WITH_SILENT_RESOLVER: &str = "TEST_WITH_SILENT_RESOLVER";
+
+#[test]
+fn a_resolver_that_hangs_is_given_up_and_does_not_take_all_threads() {
+    if !is_root() {
+        return;
+    }
+    if std::env::var_os(WITH_SILENT_RESOLVER).is_none() {
+        // Once more, with a network and a resolv.conf of its own.
+        let name = "hostile::a_resolver_that_hangs_is_given_up_and_does_not_take_all_threads";
+        let script =
+            "ip link set lo up && mount --bind \"$1\" /etc/resolv.conf && exec \"$0\" --exact \"$2\"";
+        let mut resolver = tempfile::NamedTempFile::new().unwrap();
+        resolver.write_all(b"nameserver 127.0.0.1\n").unwrap();
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--mount", "--net", "sh", "-c", script]).arg(std::env::current_exe().unwrap());
+        unshare.arg(resolver.path()).arg(name).env(WITH_SILENT_RESOLVER, "");
+        let output = unshare.output().unwrap();
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && stdout.contains("1 passed"), "{output:?}");
+        return;
+    }
+    let _silent = UdpSocket::bind("127.0.0.1:53").unwrap();
+    let settings = [("host", "smtp.example.org"), ("from", "login@example.org"), ("connections", "64")];
+    let provider = provider("smtp", &settings);
+    let errors: Vec<_> = thread::scope(|scope| {
+        let sends: Vec<_> = (0..20).map(|_| scope.spawn(|| in_time(&*provider))).collect();
+        sends.into_iter().map(|send| send.join().unwrap()).collect()
+    });
+    assert!(errors.iter().all(|error| error.step == Step::Name), "{errors:?}");
+    let (late, at_once): (Vec<_>, Vec<_>) = errors.iter().partition(|error| error.timed_out);
+    assert_eq!((late.len(), at_once.len()), (16, 4), "{errors:?}");
+    assert!(at_once[0].reason.contains("too many look-ups"), "{at_once:?}");
+}
+
+#[test]
+fn a_server_that_turns_us_away_is_told_of() {
+    for (greeting, hint) in [
+        ("554 5.7.1 Your address is on a list", "turns this machine away"),
+        ("421 4.7.0 Too many connections from you", "'connections' lower"),
+    ] {
+        let server = Scripted::start(move |talk| talk.say(greeting));
+        let error = refusal(&*through(&server, "none", &[]), "alice@example.org");
+        assert_error(&error, Step::Greeting, greeting, hint);
+    }
 }
 
 #[test]

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use twofa_delivery::{Channel, Provider, Step};
+use twofa_mailserver::{MailServer, ThisHost};
 
-use super::{CODE, assert_error, message, provider, refusal, soon};
+use super::{CODE, assert_error, is_root, message, provider, refusal, soon};
 
 /// A sendmail that runs `script`, in a folder of its own.
 fn sendmail(script: &str) -> (TempDir, Box<dyn Provider>) {
@@ -68,6 +69,20 @@ fn the_mail_goes_in_on_standard_input_and_the_code_nowhere_else() {
         mail.contains(CODE) && mail.contains("To: alice@example.org\n") && !mail.contains('\r'),
         "{mail}"
     );
+}
+
+#[test]
+fn a_real_sendmail_takes_a_mail() {
+    if !is_root() {
+        return;
+    }
+    let server = MailServer::start(ThisHost::new(), &["alice"]);
+    let command = server.sendmail();
+    let provider = provider("sendmail", &[("command", &command), ("from", "login@example.org")]);
+    provider.send("alice@example.org", &message(), soon()).unwrap();
+    let mail = &server.wait_for_mail("alice", 1)[0];
+    assert!(mail.starts_with("Return-Path: <login@example.org>\n"), "{mail}");
+    assert!(mail.contains(CODE) && mail.contains("\nContent-Type: multipart/alternative"), "{mail}");
 }
 
 #[test]
