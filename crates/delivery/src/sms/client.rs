@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::Url;
 use reqwest::blocking;
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
+use reqwest::{Method, Url};
 
 use super::lookup::Lookup;
 use super::strike::Secrets;
@@ -35,7 +35,7 @@ pub(super) struct Client {
 
 /// What is asked.
 pub(super) struct Request {
-    pub(super) method: reqwest::Method,
+    pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Option<Vec<u8>>,
@@ -61,17 +61,7 @@ impl Client {
         deadline: Instant,
         secrets: &Secrets,
     ) -> Result<Response, SendError> {
-        let client = self.client()?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(SendError::late(Step::Connect));
-        }
-        // From now until the last byte of the answer.
-        let mut builder = client.request(request.method, request.url).headers(request.headers).timeout(left);
-        if let Some(body) = request.body {
-            builder = builder.body(body);
-        }
-        let response = builder.send().map_err(|error| self.failed(&error, secrets))?;
+        let response = self.ask(request, deadline, secrets)?;
         if response.status().is_redirection() {
             return Err(redirected(&response));
         }
@@ -84,6 +74,31 @@ impl Client {
                 .hinted("is this the provider's interface? Look at 'base'"));
         }
         Ok(Response { status, body })
+    }
+
+    /// Comes as far as an answer, whichever, from the server at `url`. Nothing secret is sent.
+    pub(super) fn reach(&self, url: Url, deadline: Instant) -> Result<(), SendError> {
+        let request = Request { method: Method::HEAD, url, headers: HeaderMap::new(), body: None };
+        self.ask(request, deadline, &Secrets::default()).map(|_| ())
+    }
+
+    fn ask(
+        &self,
+        request: Request,
+        deadline: Instant,
+        secrets: &Secrets,
+    ) -> Result<blocking::Response, SendError> {
+        let client = self.client()?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(SendError::late(Step::Connect));
+        }
+        // From now until the last byte of the answer.
+        let mut builder = client.request(request.method, request.url).headers(request.headers).timeout(left);
+        if let Some(body) = request.body {
+            builder = builder.body(body);
+        }
+        builder.send().map_err(|error| self.failed(&error, secrets))
     }
 
     fn client(&self) -> Result<blocking::Client, SendError> {

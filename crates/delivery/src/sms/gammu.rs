@@ -140,7 +140,7 @@ impl Gammu {
             Some(name) if output.status.success() => Ok(name.to_owned()),
             _ => {
                 let errors = String::from_utf8_lossy(&output.stderr);
-                let last = errors.lines().chain(said.lines()).filter(|line| !line.trim().is_empty()).last();
+                let last = said.lines().chain(errors.lines()).rfind(|line| !line.trim().is_empty());
                 Err(failed(&secrets.strike(last.unwrap_or("it said nothing"))))
             }
         }
@@ -247,7 +247,7 @@ impl Spool {
             let value = value.trim().trim_matches('"');
             match key.trim().to_ascii_lowercase().as_str() {
                 "service" => spool.service = value.to_ascii_lowercase(),
-                "debuglevel" => spool.debug_level = value.to_owned(),
+                "debuglevel" => value.clone_into(&mut spool.debug_level),
                 "inboxpath" => spool.inbox = value.into(),
                 "outboxpath" => spool.outbox = value.into(),
                 "sentsmspath" => spool.sent = value.into(),

@@ -120,26 +120,6 @@ impl HttpProvider {
         judge(&response, call, &self.description.errors, secrets)
     }
 
-    /// Comes as far as an answer, whichever.
-    fn reach(&self, deadline: Instant) -> Result<(), SendError> {
-        let url = request::url(&self.base).map_err(unfit)?;
-        let request = Request {
-            method: reqwest::Method::HEAD,
-            url,
-            headers: reqwest::header::HeaderMap::new(),
-            body: None,
-        };
-        match self.client.exchange(request, SHORT, deadline, &self.secrets) {
-            // The start of an interface may well lead to a page for people.
-            Err(error)
-                if error.step == Step::Message && !error.timed_out && error.reason.starts_with("HTTP ") =>
-            {
-                Ok(())
-            }
-            other => other.map(|_| ()),
-        }
-    }
-
     /// All messages of `listing` that the provider tells of now.
     fn list(
         &self,
@@ -197,7 +177,9 @@ impl Provider for HttpProvider {
     }
 
     fn check(&self, deadline: Instant) -> Result<(), SendError> {
-        let Some(check) = &self.description.check else { return self.reach(deadline) };
+        let Some(check) = &self.description.check else {
+            return self.client.reach(request::url(&self.base).map_err(unfit)?, deadline);
+        };
         let request = build(check, &self.description.auth, &self.base, &self.values).map_err(unfit)?;
         self.ask(check, request, LONG, deadline, &self.secrets).map(|_| ())
     }

@@ -77,12 +77,10 @@ impl Future for Pending {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut outcome = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match outcome.found.take() {
-            Some(found) => Poll::Ready(found),
-            None => {
-                outcome.waits = Some(context.waker().clone());
-                Poll::Pending
-            }
-        }
+        let Some(found) = outcome.found.take() else {
+            outcome.waits = Some(context.waker().clone());
+            return Poll::Pending;
+        };
+        Poll::Ready(found)
     }
 }

@@ -105,9 +105,9 @@ pub fn check_file(file: &Path) -> Result<Report, BadProvider> {
     let sample = http::sample(&description, &settings)
         .map_err(|why| BadProvider::File { file: file.display().to_string(), why })?;
     let mut warnings: Vec<_> = why_not.into_iter().collect();
-    if let Some(replaced) = built_in().find(|built_in| own::clashes(built_in, &description)) {
-        warnings.push(format!("it takes the place of the built-in '{}'", replaced.name));
-    }
+    let replaced = built_in().filter(|built_in| own::clashes(built_in, &description));
+    warnings
+        .extend(replaced.map(|replaced| format!("it takes the place of the built-in '{}'", replaced.name)));
     Ok(Report { kind, sample, warnings })
 }
 

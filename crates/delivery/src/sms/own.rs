@@ -48,11 +48,12 @@ pub(super) fn load(folder: &Path) -> (Vec<(PathBuf, Description)>, Vec<BadProvid
 /// The data file `file`; and why it would not be used as it lies there, if it would not.
 pub(super) fn read(file: &Path) -> Result<(Description, Option<String>), BadProvider> {
     let open = || -> io::Result<(String, Metadata)> {
-        let open = File::open(file)?;
-        let metadata = open.metadata()?;
-        if !metadata.is_file() {
+        // Before it is opened, which a pipe would not come back from.
+        if !std::fs::metadata(file)?.is_file() {
             return Err(io::Error::other("this is no file"));
         }
+        let open = File::open(file)?;
+        let metadata = open.metadata()?;
         let mut text = String::new();
         open.take(LONGEST + 1).read_to_string(&mut text)?;
         if text.len() as u64 > LONGEST {

@@ -349,3 +349,45 @@ fn account_strings_are_read_in_their_known_order() {
     assert!(read("plivo", "a;b").unwrap_err().contains("no account strings"));
     assert!(read("nobody", "a").unwrap_err().contains("no account strings"));
 }
+
+#[test]
+fn the_example_in_the_manual_is_a_provider() {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../man/twofa-sms.5");
+    let manual = fs::read_to_string(manual).unwrap();
+    let (_, examples) = manual.split_once(".SH EXAMPLES").unwrap();
+    let (_, example) = examples.split_once(".EX\n").unwrap();
+    let (example, _) = example.split_once(".EE").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("example.toml");
+    fs::write(&file, example.replace("\\-", "-").replace("\\(aq", "'")).unwrap();
+    let report = sms::check_file(&file).unwrap();
+    assert_eq!(report.kind.name, "acme");
+    assert!(report.sample.starts_with("POST https://eu.api.acme.example/v2/messages\n"), "{}", report.sample);
+}
+
+#[test]
+fn every_key_of_a_data_file_is_in_the_manual() {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../man/twofa-sms.5");
+    let manual = fs::read_to_string(manual).unwrap().replace("\\-", "-");
+    // A wrong key is answered with all right ones.
+    let wrong = |text: &str| {
+        let why = mistake(text);
+        let (_, known) = why.split_once("expected").unwrap_or_else(|| panic!("{why}"));
+        known.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut keys = wrong("wrong = 1");
+    for place in
+        ["setting", "number", "send", "send.success", "send.success.every", "errors", "errors.known", "inbox"]
+    {
+        let is_list = ["setting", "send.success.every", "errors.known"].contains(&place);
+        let table = if is_list { format!("[[{place}]]") } else { format!("[{place}]") };
+        keys.extend(wrong(&format!("{table}\nwrong = 1")));
+    }
+    assert!(keys.len() > 40, "{keys:?}");
+    for key in keys {
+        let is_there = manual.lines().any(|line| {
+            line.starts_with('.') && line.split([' ', ',', '.', ']', '[', '\\']).any(|word| word == key)
+        });
+        assert!(is_there, "'{key}' is not in twofa-sms(5)");
+    }
+}

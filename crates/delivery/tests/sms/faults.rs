@@ -181,6 +181,21 @@ fn a_connection_is_used_again() {
 }
 
 #[test]
+fn a_connection_that_the_server_closed_is_made_anew() {
+    let address = server(|stream| {
+        let mut writer = stream.try_clone().unwrap();
+        read(&mut BufReader::new(stream), 0).unwrap();
+        writer.write_all(b"HTTP/1.1 201 X\r\ncontent-length: 13\r\n\r\n{\"sid\":\"SM1\"}").unwrap();
+    });
+    let provider = twilio(&format!("http://{address}"));
+    for _ in 0..20 {
+        provider.send(TO, &message(), soon()).unwrap();
+        // As between two logins: the end of the connection has arrived.
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
 fn a_check_logs_in_where_the_provider_has_something_harmless_to_ask() {
     let server = Server::with(|asked| {
         assert_eq!(asked.method, "GET");

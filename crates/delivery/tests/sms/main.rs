@@ -1,6 +1,8 @@
 //! SMS providers, against servers that answer as the providers document it, against their published contracts, and
 //! against a modem's daemon.
 
+#![cfg(test)]
+
 mod aws;
 mod contracts;
 mod data_files;

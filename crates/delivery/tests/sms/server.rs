@@ -33,11 +33,6 @@ impl Asked {
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap()
     }
-
-    /// The pairs of the query, sorted.
-    pub fn query(&self) -> Vec<(String, String)> {
-        pairs(self.target.split_once('?').map_or("", |(_, query)| query))
-    }
 }
 
 fn pairs(encoded: &str) -> Vec<(String, String)> {
