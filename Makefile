@@ -82,6 +82,7 @@ install:
 	install -D -m 644 packaging/sysusers.d/twofa.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/twofa.conf
 	install -D -m 644 packaging/tmpfiles.d/twofa.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twofa.conf
 	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man1 $(RELEASE)/man/*.1
+	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man5 man/*.5
 	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man8 man/*.8
 	install -D -m 644 $(RELEASE)/completions/bash $(DESTDIR)$(SHARE)/bash-completion/completions/twofa
 	install -D -m 644 $(RELEASE)/completions/zsh $(DESTDIR)$(SHARE)/zsh/site-functions/_twofa

@@ -258,8 +258,8 @@ fn administrators_see_require_release_reset_and_remove() {
     assert_eq!(said("twofa user require mallory"), "A second factor was required already of mallory.\n");
     let list = said("twofa user list");
     let rows: Vec<Vec<&str>> = list.lines().map(|line| line.split('\t').collect()).collect();
-    assert_eq!(rows[0][2..], ["enabled", "everyone", "no", "1", "5", "0", "never"]);
-    assert_eq!(rows[1][2..], ["pending setup at next login", "everyone", "yes", "0", "0", "0", "never"]);
+    assert_eq!(rows[0][2..], ["enabled", "everyone", "no", "app", "5", "0", "never"]);
+    assert_eq!(rows[1][2..], ["pending setup at next login", "everyone", "yes", "none", "0", "0", "never"]);
     assert!(said("twofa user show alice").contains("TOTP SHA1, 6 digits, 30 s"));
     assert_eq!(said("twofa user release mallory"), "No longer required of mallory.\n");
     assert_eq!(said("twofa user reset alice"), "Removed every method, and requires a new one, of alice.\n");

@@ -97,12 +97,11 @@ fn show(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "Class: {}   Asked: {}", report.class, report.verify)?;
     for (what, contact, method) in [("E-mail", &report.email, "email"), ("Phone", &report.phone, "sms")] {
         if let Some(ContactReport { address, verified }) = contact {
-            let standing = if *verified {
-                "verified".to_owned()
-            } else {
-                format!("not verified: 'twofa enrol {method}' sends a code there")
-            };
+            let standing = if *verified { "verified" } else { "not verified" };
             writeln!(out, "{what}: {address} ({standing})")?;
+            if !verified {
+                writeln!(out, "  To have codes sent there: twofa enrol {method}")?;
+            }
         }
     }
     if !report.methods.is_empty() {

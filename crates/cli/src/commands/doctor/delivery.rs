@@ -20,7 +20,7 @@ pub(super) fn findings(broker: &Broker) -> Result<Vec<Finding>, Failure> {
     let mut findings = Vec::new();
     let templates = Templates::load(&places.templates);
     for error in templates.map_or_else(|error| vec![error], |templates| templates.problems()) {
-        findings.push(problem(with_hint(error.reason.clone(), &error)));
+        findings.push(problem(with_hint(&error.reason, &error)));
     }
     let (catalogue, bad) = Catalogue::load(places);
     findings.extend(bad.iter().map(|bad| problem(format!("a kind of provider is left out: {bad}"))));
@@ -35,7 +35,7 @@ pub(super) fn findings(broker: &Broker) -> Result<Vec<Finding>, Failure> {
         waiting.finish_and_clear();
         for (name, error) in failed {
             let what = format!("provider '{name}' failed at {}: {}", error.step, error.reason);
-            findings.push(problem(with_hint(what, &error)));
+            findings.push(problem(with_hint(&what, &error)));
         }
     }
     findings.extend(uncarried(broker, &providers)?);
@@ -43,8 +43,11 @@ pub(super) fn findings(broker: &Broker) -> Result<Vec<Finding>, Failure> {
     Ok(findings)
 }
 
-fn with_hint(what: String, error: &SendError) -> String {
-    error.hint.as_ref().map_or(what.clone(), |hint| format!("{what}; {hint}"))
+fn with_hint(what: &str, error: &SendError) -> String {
+    match &error.hint {
+        Some(hint) => format!("{what}; {hint}"),
+        None => what.to_owned(),
+    }
 }
 
 /// Opens the providers that are used, and tells of those that cannot be.
