@@ -79,7 +79,7 @@ impl<P: Place> MailServer<P> {
     pub fn stop(&mut self) {
         let pids = std::mem::take(&mut self.pids);
         if !pids.is_empty() {
-            self.place.run(&setup::stop(&pids));
+            self.place.run(&setup::stop(&pids, &self.ports));
         }
     }
 

@@ -176,7 +176,7 @@ pub(super) fn start(folder: &str, ports: &[u16; 5]) -> String {
          echo $!
          setsid /usr/lib/postfix/sbin/master -c {folder}/etc -d </dev/null >>postfix.out 2>&1 &
          echo $!
-         listens() {{ grep -q \":$(printf %04X $1) 00000000:0000 0A\" /proc/net/tcp; }}
+         {LISTENS}
          until_true() {{
              for _ in $(seq 1000); do \"$@\" && return; sleep 0.01; done
              cat dovecot/out dovecot/log postfix.out mail.log >&2
@@ -188,16 +188,23 @@ pub(super) fn start(folder: &str, ports: &[u16; 5]) -> String {
     )
 }
 
-/// A script that ends these processes and waits until they have ended; whether they are buried is not our affair.
-pub(super) fn stop(pids: &[u32]) -> String {
+/// A script that ends these processes, and waits until they have ended, whether they are buried or not, and no process
+/// they started listens any more.
+pub(super) fn stop(pids: &[u32], ports: &[u16; 5]) -> String {
     let pids = pids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+    let ports = ports.map(|port| port.to_string()).join(" ");
     format!(
         "runs() {{ read -r _ _ state _ 2>/dev/null </proc/$1/stat && [[ $state != Z ]]; }}
          kill {pids} || true
          for pid in {pids}; do while runs $pid; do sleep 0.01; done; done
+         {LISTENS}
+         for port in {ports}; do while listens $port; do sleep 0.01; done; done
         "
     )
 }
+
+/// A shell function: whether somebody listens on a port, by the kernel's own table.
+const LISTENS: &str = r#"listens() { grep -q ":$(printf %04X $1) 00000000:0000 0A" /proc/net/tcp; }"#;
 
 fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
