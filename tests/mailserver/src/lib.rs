@@ -151,16 +151,23 @@ impl<P: Place> MailServer<P> {
     ///
     /// When they have not after 20 seconds, with the server's log.
     pub fn wait_for_mail(&self, user: &str, n: usize) -> Vec<String> {
-        let start = Instant::now();
-        loop {
-            let mails = self.mails(user);
-            if mails.len() >= n {
-                return mails;
-            }
-            let is_late = start.elapsed() > DEADLINE;
-            assert!(!is_late, "waited in vain for {n} mails for {user}, there are {mails:?}\n{}", self.log());
-            thread::sleep(INTERVAL);
-        }
+        let mut mails = Vec::new();
+        let have_come = within_deadline(|| {
+            mails = self.mails(user);
+            mails.len() >= n
+        });
+        assert!(have_come, "waited in vain for {n} mails for {user}, there are {mails:?}\n{}", self.log());
+        mails
+    }
+
+    /// Waits until the server has logged `needle`; it does so a little later than it answers.
+    ///
+    /// # Panics
+    ///
+    /// When it has not after 20 seconds, with its log.
+    pub fn wait_for_log(&self, needle: &str) {
+        let is_there = within_deadline(|| self.log().contains(needle));
+        assert!(is_there, "waited in vain for {needle:?} in\n{}", self.log());
     }
 
     /// What the server has logged.
@@ -180,5 +187,19 @@ impl<P: Place> Drop for MailServer<P> {
         if !self.place.ends_by_itself() {
             self.stop();
         }
+    }
+}
+
+/// Whether `condition` comes to hold.
+fn within_deadline(mut condition: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    loop {
+        if condition() {
+            return true;
+        }
+        if start.elapsed() > DEADLINE {
+            return false;
+        }
+        thread::sleep(INTERVAL);
     }
 }

@@ -45,7 +45,7 @@ fn a_mail_goes_through_every_door_of_a_real_server() {
         assert!(receipt.id.is_some(), "{door:?}");
         server.wait_for_mail("alice", sent + 1);
     }
-    assert!(server.log().contains("sasl_method=PLAIN, sasl_username=login@example.org"));
+    server.wait_for_log("sasl_method=PLAIN, sasl_username=login@example.org");
 }
 
 #[test]
@@ -54,11 +54,10 @@ fn a_login_works_with_each_mechanism_and_by_the_address_or_a_name() {
         return;
     }
     let server = MailServer::start(ThisHost::new(), &["alice"]);
-    let log = |line: &str| assert!(server.log().contains(line), "{line}");
     for (auth, mechanism) in [("plain", "PLAIN"), ("login", "LOGIN"), ("auto", "PLAIN")] {
         let provider = through(&server, Door::Starttls, &[("auth", auth), ("username", server.username())]);
         provider.send("alice@example.org", &message(), soon()).unwrap();
-        log(&format!("sasl_method={mechanism}, sasl_username=login@example.org"));
+        server.wait_for_log(&format!("sasl_method={mechanism}, sasl_username=login@example.org"));
     }
     let token = server.token();
     let folder = tempfile::tempdir().unwrap();
@@ -67,7 +66,7 @@ fn a_login_works_with_each_mechanism_and_by_the_address_or_a_name() {
         let more = [("auth", auth), ("password", ""), ("token-command", &*printer)];
         through(&server, Door::Implicit, &more).send("alice@example.org", &message(), soon()).unwrap();
     }
-    log("sasl_method=XOAUTH2, sasl_username=login@example.org");
+    server.wait_for_log("sasl_method=XOAUTH2, sasl_username=login@example.org");
 
     // Dovecot checks the signature, so that another token is refused.
     let printer = super::tokens::printer(folder.path(), &format!("echo {token}x"));
