@@ -44,8 +44,16 @@ demo: dependencies
 	@$(if $(ROOT),,echo 'make demo starts a throwaway machine, which needs root: run it with sudo.'; exit 1)
 	@$(CARGO) run --quiet --locked -p twofa-e2e --bin demo
 
+# Checks our requests to SMS providers against the contracts these publish, in the folder that TWOFA_CONTRACTS names.
+.PHONY: contract-tools
+contract-tools: dependencies
+ifdef TWOFA_CONTRACTS
+	@tests/install-contract-tools || \
+	 echo 'Left out: SMS requests against published contracts, because the tools could not be installed.'
+endif
+
 .PHONY: test
-test: dependencies
+test: dependencies contract-tools
 ifneq ($(ROOT),)
 	$(CARGO) test --locked --workspace
 else
