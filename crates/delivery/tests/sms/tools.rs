@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -56,11 +57,8 @@ pub fn free_address() -> SocketAddr {
 /// The program at `path` in the folder where `tests/install-contract-tools` put it. `None`: it is not there, which is
 /// said, because then a test is left out.
 pub fn tool(path: &str) -> Option<PathBuf> {
-    let folder = env::var_os("TWOFA_TEST_TOOLS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/contract-tools"),
-        PathBuf::from,
-    );
-    let tool = folder.join(path);
+    let folder = env::var_os("TWOFA_TEST_TOOLS").unwrap_or_else(|| "target/contract-tools".into());
+    let tool = project().join(folder).join(path);
     if tool.exists() {
         return Some(tool);
     }
@@ -68,8 +66,13 @@ pub fn tool(path: &str) -> Option<PathBuf> {
     None
 }
 
-/// Says that a test was left out.
-#[expect(clippy::print_stderr, reason = "a test that does nothing must not look like one that passed")]
+/// The folder of the whole project.
+pub fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Says that a test was left out, past the capture of what tests say: one that does nothing must not look like one that
+/// passed.
 pub fn left_out(why: &str) {
-    eprintln!("Left out: {why}.");
+    writeln!(io::stderr(), "Left out: {why}.").unwrap();
 }
