@@ -162,7 +162,12 @@ impl Provider for Gammu {
             secrets.add(&code.code);
         }
         let deadline = deadline.checked_sub(FOR_CLEANING).unwrap_or(deadline);
-        let name = self.queue(&to, &text, deadline, &secrets)?;
+        let name = self.queue(&to, &text, deadline, &secrets).inspect_err(|_| {
+            // It may have been queued before the program was killed, or failed.
+            if let Message::Code(code) = message {
+                spool.forget_code(&to, &code.code);
+            }
+        })?;
         let outcome = spool.wait(&name, deadline);
         spool.forget(&name);
         outcome.map(|()| Receipt { id: Some(name) })
@@ -274,6 +279,18 @@ impl Spool {
             ));
         }
         Ok(())
+    }
+
+    /// Removes what is queued for `to` and holds `code`, where the name of the file is not known.
+    fn forget_code(&self, to: &str, code: &str) {
+        let Ok(folder) = fs::read_dir(&self.outbox) else { return };
+        for file in folder.filter_map(|entry| Some(entry.ok()?.path())) {
+            let is_for = file.file_name().is_some_and(|name| name.to_string_lossy().contains(to));
+            let holds = || backup(&String::from_utf8_lossy(&read(&file).unwrap_or_default())).contains(code);
+            if is_for && holds() {
+                let _sent_by_now = fs::remove_file(&file);
+            }
+        }
     }
 
     /// Removes what is left of the message `name`.

@@ -171,6 +171,21 @@ fn a_program_that_hangs_is_killed_at_the_deadline() {
 }
 
 #[test]
+fn a_program_that_hangs_after_it_queued_the_message_leaves_no_code_behind() {
+    let Some(modem) = Modem::new() else { return };
+    let program = modem.path("inject");
+    fs::write(&program, "#!/bin/sh\n/usr/bin/gammu-smsd-inject \"$@\"\nexec /bin/sleep 1000\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let provider = modem.open_with(&[("program", program.to_str().unwrap())]);
+    let sending =
+        std::thread::spawn(move || provider.send(TO, &message(), Instant::now() + Duration::from_secs(2)));
+    until("the message is queued", || modem.queued().is_some());
+    assert!(sending.join().unwrap().unwrap_err().timed_out);
+    assert_eq!(modem.queued(), None);
+    modem.knows_no_code();
+}
+
+#[test]
 fn neither_code_nor_text_is_ever_an_argument() {
     let Some(modem) = Modem::new() else { return };
     let program = modem.path("inject");
