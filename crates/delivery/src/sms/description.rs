@@ -1,8 +1,7 @@
 //! The form of a data file: what one provider's requests and answers look like.
 //!
-//! Parsing is strict. What has been parsed has no unknown keys, its templates and paths are well-formed and every
-//! placeholder stands for a setting or for something built in, so that mistakes show when a file is read and not when
-//! a code is to be sent.
+//! Parsing is strict. What has been parsed has no unknown keys, its templates and paths are well-formed and
+//! ([`validity`]) it fits together, so that mistakes show when a file is read and not when a code is to be sent.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +11,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json_path::JsonPath;
 
 use super::number::Form;
-use super::template::{Template, placeholder};
+use super::template::Template;
+use super::validity;
 use crate::error::Step;
 use crate::message::Channel;
 use crate::provider::{Kind, Setting};
@@ -59,13 +59,13 @@ pub(super) struct Description {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct SettingEntry {
-    name: String,
-    help: String,
+    pub(super) name: String,
+    pub(super) help: String,
     #[serde(default)]
-    secret: bool,
+    pub(super) secret: bool,
     #[serde(default)]
-    required: bool,
-    default: Option<String>,
+    pub(super) required: bool,
+    pub(super) default: Option<String>,
 }
 
 /// How the provider wants to have numbers.
@@ -278,7 +278,7 @@ impl Description {
             line: error.span().map(|span| line_at(text, span.start)),
             why: error.message().trim().replace('\n', ", "),
         })?;
-        description.check().map_err(|(about, why)| Wrong { line: line_with(text, &about), why })?;
+        validity::check(&description).map_err(|(about, why)| Wrong { line: line_with(text, &about), why })?;
         Ok(description)
     }
 
@@ -306,114 +306,6 @@ impl Description {
             settings,
         }
     }
-
-    /// What the grammar alone does not say: the word it is about, and what is wrong.
-    fn check(&self) -> Result<(), (String, String)> {
-        for name in self.aliases.iter().chain([&self.name]) {
-            check_name(name)?;
-        }
-        for (key, value) in [("title", self.title.as_str()), ("base", self.base.source())] {
-            if value.is_empty() || value.chars().any(char::is_control) {
-                return Err((key.to_owned(), format!("{key}: one line of text is expected")));
-            }
-        }
-        if self.sources.iter().all(String::is_empty) {
-            return Err((
-                "sources".to_owned(),
-                "sources: say where the facts in this file are from".to_owned(),
-            ));
-        }
-        let base = self.base.source();
-        let host = base.strip_prefix("https://").or_else(|| base.strip_prefix("http://"));
-        if host.is_none_or(str::is_empty) {
-            return Err(("base".to_owned(), "base: a URL that starts with https:// is expected".to_owned()));
-        }
-        self.check_settings()?;
-        if !self.number.calling_codes.iter().all(|code| is_calling_code(code)) {
-            return Err((
-                "calling-codes".to_owned(),
-                "calling-codes: digits such as \"1\" are expected".to_owned(),
-            ));
-        }
-        if self.number.form == Form::National && self.number.calling_codes.len() != 1 {
-            let why = "form \"national\" needs calling-codes with one code, such as [\"1\"]";
-            return Err(("national".to_owned(), why.to_owned()));
-        }
-        self.check_calls()
-    }
-
-    fn check_settings(&self) -> Result<(), (String, String)> {
-        for (index, setting) in self.settings.iter().enumerate() {
-            let name = &setting.name;
-            check_name(name)?;
-            let earlier = self.settings.iter().take(index).map(|setting| setting.name.as_str());
-            let mut taken = earlier.chain(COMMON).map(placeholder).chain(built_in());
-            if taken.any(|taken| taken == placeholder(name)) {
-                return Err((format!("\"{name}\""), format!("setting '{name}': this name is taken")));
-            }
-            if setting.help.is_empty() || setting.help.chars().any(char::is_control) {
-                return Err((format!("\"{name}\""), format!("setting '{name}': help is one line of text")));
-            }
-        }
-        match self.account.iter().find(|field| self.settings.iter().all(|setting| setting.name != **field)) {
-            Some(field) => Err((
-                "account".to_owned(),
-                format!("account: there is no setting called '{field}' in this file"),
-            )),
-            None => Ok(()),
-        }
-    }
-
-    fn check_calls(&self) -> Result<(), (String, String)> {
-        self.check_placeholders(&[&self.base], &[])?;
-        self.check_placeholders(&self.auth.templates(), &[])?;
-        if let Auth::Header { name, .. } = &self.auth {
-            check_header(name)?;
-        }
-        self.check_call(&self.send, &OF_MESSAGE)?;
-        if let Some(check) = &self.check {
-            self.check_call(check, &[])?;
-        }
-        if let Some(inbox) = &self.inbox {
-            self.check_call(&inbox.request, &OF_LISTING)?;
-            if self.settings.iter().all(|setting| setting.name != "from") {
-                let why = "[inbox] needs a setting called 'from', which is the number that people write to";
-                return Err(("[inbox".to_owned(), why.to_owned()));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_call(&self, call: &Call, built_in: &[&str]) -> Result<(), (String, String)> {
-        if call.form.is_some() && call.json.is_some() {
-            return Err(("json".to_owned(), "a request has a form or json, not both".to_owned()));
-        }
-        if !call.path.source().is_empty() && !call.path.source().starts_with('/') {
-            let why = "path: a '/' at the start is expected".to_owned();
-            return Err((call.path.source().to_owned(), why));
-        }
-        for name in call.headers.keys() {
-            check_header(name)?;
-        }
-        self.check_placeholders(&call.templates(), built_in)
-    }
-
-    fn check_placeholders(&self, templates: &[&Template], built_in: &[&str]) -> Result<(), (String, String)> {
-        for template in templates {
-            for name in template.placeholders() {
-                let is_setting = self.settings.iter().any(|setting| placeholder(&setting.name) == name);
-                if is_setting || built_in.contains(&name.as_str()) {
-                    continue;
-                }
-                let settings = self.settings.iter().map(|setting| placeholder(&setting.name));
-                let known: Vec<_> = settings.chain(built_in.iter().map(|name| (*name).to_owned())).collect();
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                let why = format!("'{{{{ {name} }}}}' is no setting; here there are: {known}");
-                return Err((template.source().to_owned(), why));
-            }
-        }
-        Ok(())
-    }
 }
 
 impl SettingEntry {
@@ -429,7 +321,7 @@ impl SettingEntry {
 }
 
 impl Auth {
-    fn templates(&self) -> Vec<&Template> {
+    pub(super) fn templates(&self) -> Vec<&Template> {
         match self {
             Self::None => Vec::new(),
             Self::Basic { user, password } => vec![user, password],
@@ -444,7 +336,7 @@ impl Auth {
 }
 
 impl Call {
-    fn templates(&self) -> Vec<&Template> {
+    pub(super) fn templates(&self) -> Vec<&Template> {
         let mut templates = vec![&self.path];
         templates.extend(self.query.values().chain(self.headers.values()));
         templates.extend(self.form.iter().flat_map(BTreeMap::values));
@@ -558,30 +450,6 @@ fn step<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Step, D::Error> {
         .into_iter()
         .find(|step| step.name() == name)
         .ok_or_else(|| D::Error::custom(format!("unknown step \"{name}\", expected one of {}", expected())))
-}
-
-fn built_in() -> impl Iterator<Item = String> {
-    OF_MESSAGE.into_iter().chain(OF_LISTING).map(str::to_owned)
-}
-
-fn check_name(name: &str) -> Result<(), (String, String)> {
-    let is_good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if !name.is_empty() && name.len() <= 40 && name.chars().all(is_good) && !name.starts_with('-') {
-        return Ok(());
-    }
-    let why = format!("'{name}' is no name: small letters a to z, digits and hyphens are expected");
-    Err((format!("\"{name}\""), why))
-}
-
-fn check_header(name: &str) -> Result<(), (String, String)> {
-    match reqwest::header::HeaderName::from_bytes(name.as_bytes()) {
-        Ok(_) => Ok(()),
-        Err(_) => Err((name.to_owned(), format!("'{name}' is no name of a header"))),
-    }
-}
-
-fn is_calling_code(code: &str) -> bool {
-    (1..=3).contains(&code.len()) && code.chars().all(|c| c.is_ascii_digit())
 }
 
 fn line_at(text: &str, offset: usize) -> usize {

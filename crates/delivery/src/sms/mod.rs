@@ -3,7 +3,7 @@
 //! A provider is a file in `sms/providers/`, or one of an administrator's of the same form: what its request looks
 //! like, when its answer is a success, and where everything stands in the answer. twofa-sms(5) tells of the form.
 //!
-//! - [`description`]: the form of a data file, and its mistakes;
+//! - [`description`], [`validity`]: the form of a data file, and its mistakes;
 //! - [`own`]: an administrator's files;
 //! - [`template`], [`request`], [`sigv4`]: from a data file to a request;
 //! - [`client`], [`lookup`]: asking, with an end in time and size;
@@ -27,6 +27,7 @@ mod request;
 mod sigv4;
 mod strike;
 mod template;
+mod validity;
 
 use std::path::Path;
 

@@ -159,7 +159,7 @@ fn vonage_is_asked_as_its_contract_says() {
 #[test]
 fn infobip_is_asked_as_its_contract_says() {
     let Some(contract) = published("infobip.json", "") else { return };
-    let settings = [("account", "x1"), ("api-key", "hush"), ("from", "15005550001")];
+    let settings = [("subdomain", "x1"), ("api-key", "hush"), ("from", "15005550001")];
     let provider = open("infobip", &contract.base(), &settings);
     sends(provider.as_ref());
     lists(provider.as_ref());

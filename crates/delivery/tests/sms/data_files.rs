@@ -278,6 +278,7 @@ fn mistakes_are_told_with_their_line_and_what_was_expected() {
         ),
         (changed("name = \"region\"", "name = \"api-key\""), "this name is taken"),
         (changed("name = \"region\"", "name = \"base\""), "this name is taken"),
+        (changed("name = \"region\"", "name = \"account\""), "this name is taken"),
         (changed("name = \"region\"", "name = \"text\""), "this name is taken"),
         (changed("name = \"acme\"", "name = \"Acme SMS\""), "line 2: 'Acme SMS' is no name"),
         (

@@ -61,7 +61,7 @@ fn documented() -> Vec<Documented> {
         },
         Documented {
             kind: "infobip",
-            settings: &[("account", "x1"), ("api-key", "hush"), ("from", "15005550001")],
+            settings: &[("subdomain", "x1"), ("api-key", "hush"), ("from", "15005550001")],
             method: "GET",
             target: "/sms/1/inbox/reports?limit=100",
             answer: r#"{"results":[{"from":"15005550006","text":"JOIN 7","receivedAt":"2026-09-21T16:00:00.000+0200"}]}"#,
@@ -203,7 +203,7 @@ fn a_message_that_is_told_of_only_once_is_there_for_everybody_who_waits() {
         }
     });
     let provider =
-        open("infobip", &server.base(), &[("account", "x"), ("api-key", "hush"), ("from", "15005550001")]);
+        open("infobip", &server.base(), &[("subdomain", "x"), ("api-key", "hush"), ("from", "15005550001")]);
     let inbox = provider.inbox().unwrap();
     assert_eq!(inbox.received(SINCE, soon()).unwrap().len(), 1);
     assert_eq!(inbox.received(SINCE.after(60), soon()).unwrap().len(), 1);

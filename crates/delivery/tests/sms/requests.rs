@@ -409,7 +409,7 @@ fn documented() -> Vec<Documented> {
         },
         Documented {
             kind: "infobip",
-            settings: &[("account", "x1"), ("api-key", "hush"), ("from", "Acme")],
+            settings: &[("subdomain", "x1"), ("api-key", "hush"), ("from", "Acme")],
             path: "/sms/3/messages",
             headers: vec![header("authorization", "App hush")],
             body: Body::Json(
