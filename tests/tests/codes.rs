@@ -304,6 +304,29 @@ fn somebody_who_texts_us_a_code_has_enrolled_their_number_once_another_code_came
 }
 
 #[test]
+fn a_login_over_ssh_can_enrol_a_number_by_texting_from_it() {
+    let machine = builder().command("twofa policy set methods=sms,backup --yes").build();
+    let sms = SmsProvider::start(&machine, 8080);
+    add_sms(&machine, &sms);
+    let mut terminal = ssh(&machine, "alice");
+    terminal.expect("or Enter to text us instead: ");
+    terminal.type_line("");
+    let said = terminal.expect("Then press Enter here");
+    sms.receives(PHONE, &code_in(&said));
+    terminal.expect(": ");
+    terminal.type_line("");
+    terminal.expect("(r: new code): ");
+    let message = sms.wait_for(1);
+    terminal.type_line(&code_in(message.split('\t').nth(1).unwrap()));
+    save_backup_codes(&mut terminal);
+    terminal.expect(SHELL);
+    let mut terminal = ssh(&machine, "alice");
+    at_the_prompt(&mut terminal);
+    terminal.type_line(&code_in(sms.wait_for(2).split('\t').nth(1).unwrap()));
+    terminal.expect(SHELL);
+}
+
+#[test]
 fn while_one_login_waits_for_a_server_that_hangs_another_passes_at_once_and_the_first_is_asked_in_time() {
     let machine = builder().user("bob").build();
     let _hanging = HangingServer::start(&machine, 2525);

@@ -88,10 +88,11 @@ impl From<EnrolmentError> for Refusal {
                 "the same key comes back within a day: run it again, or delete the key from your app",
             ),
             EnrolmentError::Locked(_) => Self::new(Failure::Denied, error.to_string()),
-            EnrolmentError::NoMethod => Self::new(Failure::Failed, error.to_string()),
             EnrolmentError::NotSent(why) => Self::new(Failure::Failed, format!("{why} Nothing was changed."))
                 .hinted("an administrator finds the reason in 'twofa log'"),
-            EnrolmentError::Hash(_) | EnrolmentError::Key(_) => Self::new(Failure::Failed, error.to_string()),
+            EnrolmentError::NoMethod | EnrolmentError::Hash(_) | EnrolmentError::Key(_) => {
+                Self::new(Failure::Failed, error.to_string())
+            }
         }
     }
 }
@@ -157,7 +158,7 @@ fn carry_out(
         Request::Remove { method, .. } => desk.remove(&person, method),
         Request::Set { .. } => desk.set(&person, request, dialogue),
         Request::NewBackupCodes { .. } => desk.new_backup_codes(&person, dialogue),
-        _ => Ok(Done::Status(report(&desk.account, &person, services.now())?)),
+        _ => Ok(Done::Status(Box::new(report(&desk.account, &person, services.now())?))),
     }
 }
 
@@ -217,10 +218,10 @@ impl Desk<'_> {
         let parameters = enrolment::parameters(*counter, algorithm, *digits, *period)
             .map_err(|bad| Refusal::new(Failure::Usage, bad.to_string()))?;
         let label = self::label(label.as_deref(), &person.situation.user.apps)?;
-        let intro = format!("A new authenticator app for {}, called '{label}'.", self.account.name);
+        let intro = format!("A new authenticator app for {}, called '{label}'.\n", self.account.name);
         self.enrolment(person).of_an_app(&person.situation, parameters, &label, &intro, dialogue)?;
         dialogue.info(format!("Your authenticator app is enrolled as '{label}'.").into())?;
-        self.mention_disabled(person, dialogue)?;
+        mention_disabled(person, dialogue)?;
         Ok(Done::Changed)
     }
 
@@ -243,25 +244,13 @@ impl Desk<'_> {
             let hint = "an administrator sets up a provider with 'twofa provider add'";
             return Err(Refusal::new(Failure::Failed, message).hinted(hint));
         }
-        let address = address.map(|address| self.address(policy, which, address)).transpose()?;
+        let address = address.map(|text| self::address(policy, which, text)).transpose()?;
         let verified =
             self.enrolment(person).of_an_address(situation, which, address.as_deref(), "", dialogue)?;
         let text = format!("Codes can be sent by {} to {} from now on.", words::way(which), verified.address);
         dialogue.info(text.into())?;
-        self.mention_disabled(person, dialogue)?;
+        mention_disabled(person, dialogue)?;
         Ok(Done::Changed)
-    }
-
-    /// An address as it is kept.
-    fn address(&self, policy: &Policy, which: AddressKind, text: &str) -> Result<String, Refusal> {
-        addresses::read(policy, which, text).map_err(|bad| Refusal::new(Failure::Usage, bad.to_string()))
-    }
-
-    fn mention_disabled(&self, person: &Person, dialogue: &mut dyn Dialogue) -> Result<(), Refusal> {
-        if person.policy.mode == Mode::Disabled {
-            dialogue.info("Logins do not ask for it yet: the policy is disabled.".into())?;
-        }
-        Ok(())
     }
 
     fn remove(&self, person: &Person, method: &str) -> Result<Done, Refusal> {
@@ -314,7 +303,7 @@ impl Desk<'_> {
         let addresses = [(AddressKind::Email, email.as_deref()), (AddressKind::Phone, phone.as_deref())];
         let mut settings = Settings {
             verify: self.verify(person, verify.as_deref())?,
-            preferred: preferred(prefer.as_deref())?,
+            preferred: prefer.as_deref().map(preferred).transpose()?,
             vouched: *vouched,
             ..Settings::default()
         };
@@ -324,7 +313,7 @@ impl Desk<'_> {
             // An empty address is one that is removed.
             let address = match text.trim() {
                 "" => None,
-                text => Some(self.address(&person.policy, which, text)?),
+                text => Some(address(&person.policy, which, text)?),
             };
             if address.is_none() {
                 self.may_lose(person, which)?;
@@ -404,6 +393,18 @@ impl Desk<'_> {
     }
 }
 
+/// An address as it is kept.
+fn address(policy: &Policy, which: AddressKind, text: &str) -> Result<String, Refusal> {
+    addresses::read(policy, which, text).map_err(|bad| Refusal::new(Failure::Usage, bad.to_string()))
+}
+
+fn mention_disabled(person: &Person, dialogue: &mut dyn Dialogue) -> Result<(), Refusal> {
+    if person.policy.mode == Mode::Disabled {
+        dialogue.info("Logins do not ask for it yet: the policy is disabled.".into())?;
+    }
+    Ok(())
+}
+
 /// The kind of address behind a method that sends.
 fn which(method: &str) -> Result<AddressKind, Refusal> {
     match method.parse() {
@@ -414,13 +415,12 @@ fn which(method: &str) -> Result<AddressKind, Refusal> {
 }
 
 /// The method a login is to begin with; an empty one is forgotten.
-fn preferred(prefer: Option<&str>) -> Result<Option<Option<Method>>, Refusal> {
-    let Some(text) = prefer else { return Ok(None) };
+fn preferred(text: &str) -> Result<Option<Method>, Refusal> {
     if text.is_empty() {
-        return Ok(Some(None));
+        return Ok(None);
     }
     match text.parse() {
-        Ok(method @ (Method::App | Method::Email | Method::Sms)) => Ok(Some(Some(method))),
+        Ok(method @ (Method::App | Method::Email | Method::Sms)) => Ok(Some(method)),
         _ => Err(Refusal::new(Failure::Usage, format!("prefer: {}", policy::UnknownMethod))),
     }
 }

@@ -19,7 +19,6 @@ use crate::words;
 /// How long at most nobody looks for what other processes queued.
 const LONGEST_NAP: Duration = Duration::from_secs(60);
 /// How many are claimed at once: no more than can fail one after the other in the time they are claimed for.
-
 const BATCH: u32 = 6;
 
 /// Sleeps until there is something to send.

@@ -85,9 +85,13 @@ impl Courier for Mailbox {
     }
 }
 
+/// Makes an answer of what a prompt says.
+type Answer<'a> = Box<dyn FnOnce(&str) -> String + 'a>;
+
 /// Answers prompts one after the other, and keeps what was shown.
 pub(crate) struct Scripted<'a> {
-    answers: Vec<Box<dyn FnOnce(&str) -> String + 'a>>,
+    /// The next one last.
+    answers: Vec<Answer<'a>>,
     pub shown: Vec<String>,
 }
 

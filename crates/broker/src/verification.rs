@@ -222,10 +222,9 @@ impl Verification<'_> {
                             .any(|digits| code.compare(digits, now) == Comparison::Same)
                     };
                     let is_new = |at: Option<twofa_core::Timestamp>| at.is_none_or(|at| at >= since);
-                    let found = messages.into_iter().filter(|m| is_new(m.at) && is_ours(&m.text));
+                    let mut found = messages.into_iter().filter(|m| is_new(m.at) && is_ours(&m.text));
                     // A number that does not read as one cannot be answered.
-                    let number =
-                        found.filter_map(|m| self.read(AddressKind::Phone, &with_plus(&m.from)).ok()).next();
+                    let number = found.find_map(|m| self.read(AddressKind::Phone, &with_plus(&m.from)).ok());
                     if number.is_some() {
                         return number;
                     }

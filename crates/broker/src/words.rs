@@ -252,7 +252,7 @@ pub fn missed(missed: &Missed, now: Timestamp) -> String {
 /// counted from zero.
 pub fn backup_codes(codes: &[BackupCode], asked: usize) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::from(
-        "Backup codes, for when you are without your app. Each works once.\n\
+        "Backup codes, for when you cannot get another code. Each works once.\n\
          Write them down or save them now: they are not shown again.\n",
     ));
     for (number, code) in (1..).zip(codes) {

@@ -10,7 +10,8 @@
 //! - [`templates`]: what messages say;
 //! - [`error`]: what went wrong, at which step, and what to do about it.
 //!
-//! Nothing here reads a clock: moments are parameters, and deadlines are the caller's.
+//! Moments are parameters and deadlines are the caller's. One place asks the clock: a signature for Amazon must be of
+//! the moment when it is sent.
 #![forbid(unsafe_code)]
 
 mod dispatcher;

@@ -143,7 +143,7 @@ pub enum Done {
         why: String,
     },
     /// The end of [`Request::Status`].
-    Status(Report),
+    Status(Box<Report>),
     /// A change was made.
     Changed,
     /// Nothing was changed.

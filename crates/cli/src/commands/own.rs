@@ -202,7 +202,7 @@ pub(crate) fn codes(new: bool, user: Option<String>, output: Output) -> Result<(
 
 fn report(user: Option<String>) -> Result<Report, Failure> {
     match session::carry_out(Request::Status { user: session::user(user)? })? {
-        Done::Status(report) => Ok(report),
+        Done::Status(report) => Ok(*report),
         _ => Err(Failure::new(Kind::Unavailable, "the broker answered something else than was asked")),
     }
 }

@@ -58,6 +58,11 @@ impl Store {
         self.read(version)
     }
 
+    /// Whether a provider can be called `name`.
+    pub fn check_provider_name(name: &str) -> Result<(), StoreError> {
+        if is_name(name) { Ok(()) } else { Err(StoreError::BadProviderName(name.to_owned())) }
+    }
+
     /// Adds a provider, which is the last that is tried for addresses of the kind `channel`.
     pub fn add_provider(
         &self,
@@ -67,9 +72,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let ProviderRecord { name, kind, title, settings } = record;
-        if !is_name(name) {
-            return Err(StoreError::BadProviderName(name.clone()));
-        }
+        Self::check_provider_name(name)?;
         self.write(|db| {
             if head(db, name)?.is_some() {
                 return Err(StoreError::ProviderExists(name.clone()));

@@ -7,7 +7,7 @@ use twofa_broker::{Broker, clock};
 use twofa_core::text::is_unprintable;
 use twofa_delivery::{Catalogue, Channel, Kind as ProviderKind};
 use twofa_proto::Failure as Kind;
-use twofa_store::{AddressKind, ProviderRecord, StoreError, Value};
+use twofa_store::{AddressKind, ProviderRecord, Store, StoreError, Value};
 
 use super::settings::{self, Ask, Values};
 use super::{addresses, all, bad, catalogue, is_asked, kind, order, record, trial};
@@ -32,6 +32,7 @@ pub(super) fn add(broker: &Broker, name: &str, kind_name: &str, wish: Wish<'_>) 
     let catalogue = catalogue();
     let kind = kind(&catalogue, kind_name)?;
     // Before anybody types a password for nothing.
+    Store::check_provider_name(name)?;
     let providers = all(broker)?;
     if providers.find(name).is_some() || providers.broken.iter().any(|(broken, _)| broken == name) {
         return Err(StoreError::ProviderExists(name.to_owned()).into());
