@@ -18,6 +18,7 @@ mod dispatcher;
 pub mod error;
 pub mod mail;
 pub mod message;
+mod program;
 pub mod provider;
 pub mod sms;
 pub mod templates;

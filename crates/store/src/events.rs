@@ -30,8 +30,10 @@ pub enum EventKind {
     SmsEnrolled,
     /// It is none any more.
     SmsRemoved,
-    /// New backup codes were made.
+    /// Backup codes were made where there were none.
     BackupCodesMade,
+    /// Backup codes were made anew; the ones before died.
+    BackupCodesReplaced,
     /// The backup codes were removed.
     BackupCodesRemoved,
     /// An administrator requires a second factor.
@@ -68,7 +70,7 @@ pub enum EventKind {
     ProviderOrderChanged,
 }
 
-const NAMES: [(EventKind, &str); 28] = [
+const NAMES: [(EventKind, &str); 29] = [
     (EventKind::Passed, "passed"),
     (EventKind::BackupCodeUsed, "backup-code-used"),
     (EventKind::Refused, "refused"),
@@ -80,6 +82,7 @@ const NAMES: [(EventKind, &str); 28] = [
     (EventKind::SmsEnrolled, "sms-enrolled"),
     (EventKind::SmsRemoved, "sms-removed"),
     (EventKind::BackupCodesMade, "backup-codes-made"),
+    (EventKind::BackupCodesReplaced, "backup-codes-replaced"),
     (EventKind::BackupCodesRemoved, "backup-codes-removed"),
     (EventKind::Required, "required"),
     (EventKind::Released, "released"),

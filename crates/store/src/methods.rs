@@ -99,7 +99,7 @@ impl Store {
         self.write(|db| {
             let user = unchanged(db, account, expected)?;
             next_generation(db, user)?;
-            db.execute("DELETE FROM backup_set WHERE user = ?1", [user])?;
+            let replaced = db.execute("DELETE FROM backup_set WHERE user = ?1", [user])?;
             let Cost { memory_kib, passes } = set.cost;
             db.execute(
                 "INSERT INTO backup_set (user, salt, memory_kib, passes) VALUES (?1, ?2, ?3, ?4)",
@@ -108,7 +108,8 @@ impl Store {
             for digest in &set.unused {
                 db.execute("INSERT INTO backup_code (user, digest) VALUES (?1, ?2)", (user, digest))?;
             }
-            let event = Event { kind: EventKind::BackupCodesMade, user: Some(account), detail: None };
+            let kind = if replaced == 0 { EventKind::BackupCodesMade } else { EventKind::BackupCodesReplaced };
+            let event = Event { kind, user: Some(account), detail: None };
             events::record(db, &event, origin, now)?;
             generation(db, account)
         })

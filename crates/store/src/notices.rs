@@ -173,11 +173,12 @@ fn sentence(event: &Event<'_>, origin: &Origin) -> Option<Cow<'static, str>> {
         EventKind::SmsRemoved => "The phone number for codes was removed.",
         EventKind::BackupCodeUsed if origin.is_command_line() => "A backup code was used to allow a change.",
         EventKind::BackupCodeUsed => "A backup code was used to log in.",
-        EventKind::BackupCodesMade => "New backup codes were made. Older ones do not work any more.",
+        EventKind::BackupCodesReplaced => "New backup codes were made. Older ones do not work any more.",
         EventKind::Reset => "An administrator reset your second factor. It must be set up anew.",
         EventKind::UserRemoved => "Your second factor was removed by an administrator.",
         EventKind::Passed
         | EventKind::Refused
+        | EventKind::BackupCodesMade
         | EventKind::BackupCodesRemoved
         | EventKind::Required
         | EventKind::Released
@@ -278,6 +279,8 @@ mod tests {
         assert_eq!(bench.told(&store), both("An authenticator app called 'dad's phone', old' was added."));
         store.remove_app(&alice(), generation(), "dad's phone', old", &origin(), bench.now).unwrap();
         assert_eq!(bench.told(&store), both("The authenticator app called 'dad's phone', old' was removed."));
+        backup_codes(&bench, &store);
+        assert!(bench.told(&store).is_empty(), "the first ones come with what was told already");
         let set = backup_codes(&bench, &store);
         assert_eq!(bench.told(&store), both("New backup codes were made. Older ones do not work any more."));
         let counted = store.count_attempt(&alice(), &origin(), bench.now).unwrap();

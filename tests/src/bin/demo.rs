@@ -9,7 +9,9 @@
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
-use twofa_e2e::{Authenticator, Machine, Terminal, decode_qr, enrol_on, password_of};
+use twofa_e2e::{
+    Authenticator, Machine, MailServer, Terminal, decode_qr, enrol_on, password_of, save_backup_codes,
+};
 
 const TITLE: Style = AnsiColor::Cyan.on_default().bold();
 const REMARK: Style = Style::new().dimmed();
@@ -17,7 +19,7 @@ const COMMAND: Style = Style::new().bold();
 
 fn main() {
     say("A throwaway machine is starting: real sshd, real PAM, twofa installed. It is gone when this ends.");
-    let machine = Machine::new().user("alice").with_sshd().build();
+    let machine = Machine::new().user("alice").user("bob").with_sshd().build();
 
     title("1. The administrator asks everybody for a second factor");
     run(&machine, "twofa policy set mode=mandatory");
@@ -59,9 +61,30 @@ fn main() {
     ssh.expect_end();
     show("alice@laptop:~$ ssh alice@vm", &mut ssh);
 
-    title("6. The administrator sees all of it");
+    title("6. The administrator connects the company's mail server, and a test message arrives");
+    let mail = MailServer::start(&machine, &["bob"]);
+    add_provider(&machine, &mail);
+    run(&machine, "twofa provider test mail --to bob@example.org");
+    show_mail(&mail, 1);
+
+    title(
+        "7. Bob has no app. At his next login he chooses e-mail, and is in with the code that was sent to him",
+    );
+    let mut ssh = ssh_as(&machine, "bob");
+    answer(&mut ssh, "2  by e-mail", "2");
+    answer(&mut ssh, "Your e-mail address", "bob@example.org");
+    ssh.expect("Type it here");
+    ssh.expect(": ");
+    ssh.type_line(&code_in(&show_mail(&mail, 2)));
+    save_backup_codes(&mut ssh);
+    ssh.expect("bob@vm:~$ ");
+    ssh.type_line("exit");
+    ssh.expect_end();
+    show("bob@laptop:~$ ssh bob@vm", &mut ssh);
+
+    title("8. The administrator sees all of it");
     run(&machine, "twofa log");
-    run(&machine, "twofa status --user alice");
+    run(&machine, "twofa user list");
 
     drop(machine);
     title("That was all of it. The machine is gone and nothing is left behind.");
@@ -77,12 +100,61 @@ fn enrol(machine: &Machine) -> Authenticator {
     phone
 }
 
-/// An ssh login up to where the password is typed.
+/// An ssh login of alice's up to where the password is typed.
 fn ssh(machine: &Machine) -> Terminal {
-    let mut ssh = machine.terminal("ssh -o NumberOfPasswordPrompts=1 alice@vm");
+    ssh_as(machine, "alice")
+}
+
+fn ssh_as(machine: &Machine, user: &str) -> Terminal {
+    let mut ssh = machine.terminal(&format!("LC_ALL=C.UTF-8 ssh -o NumberOfPasswordPrompts=1 {user}@vm"));
     ssh.expect("Password:");
-    ssh.type_line(&password_of("alice"));
+    ssh.type_line(&password_of(user));
     ssh
+}
+
+fn answer(terminal: &mut Terminal, question: &str, answer: &str) {
+    terminal.expect(question);
+    terminal.expect(": ");
+    terminal.type_line(answer);
+}
+
+/// Sets the mail server up as the administrator would, who is asked for its password.
+fn add_provider(machine: &Machine, mail: &MailServer<&Machine>) {
+    let command = format!(
+        "twofa provider add mail smtp host={} from=it@example.org username={} ca-file={}",
+        mail.host(),
+        mail.username(),
+        mail.ca_file()
+    );
+    let mut terminal = machine.terminal(&command);
+    answer(&mut terminal, "password", mail.password());
+    let status = terminal.expect_end();
+    show(&format!("root@vm:~# {command}"), &mut terminal);
+    assert!(status.success(), "'{command}' failed ({status})");
+}
+
+/// Shows the plain text of the `n`th mail that bob has got, and gives it.
+fn show_mail(mail: &MailServer<&Machine>, n: usize) -> String {
+    let mails = mail.wait_for_mail("bob", n);
+    let mail = mails.last().map_or("", String::as_str);
+    let header = |name: &str| mail.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+    let text = mail.split_once("text/plain").map_or("", |(_, rest)| rest);
+    let text = text.split_once("\n\n").map_or("", |(_, text)| text);
+    let text = text.split("\n--").next().unwrap_or_default().trim().to_owned();
+    let letter = format!("{}\n{}\n\n{text}", header("From:"), header("Subject:"));
+    print(&format!("{REMARK}In bob's mailbox:{REMARK:#}\n{}\n\n", indented(&letter)));
+    text
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// The six digits that stand alone in a text.
+fn code_in(text: &str) -> String {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    let mut codes = words.filter(|word| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit()));
+    codes.next().map_or_else(|| panic!("there is no code in {text}"), str::to_owned)
 }
 
 /// Runs `command` on a terminal of the administrator's and shows it.

@@ -16,7 +16,6 @@ mod connection;
 mod gateway;
 mod login;
 mod pool;
-mod program;
 mod refusal;
 mod reply;
 mod secrets;

@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use lettre::Address;
 
-use super::program::Program;
 use super::secrets::Secrets;
 use super::{Outgoing, Transport};
 use crate::error::{SendError, Step};
+use crate::program::Program;
 use crate::provider::Receipt;
 
 /// sysexits.h: the addressee is unknown.

@@ -13,7 +13,6 @@ use zeroize::Zeroizing;
 
 use super::compose::Author;
 use super::gateway::Pattern;
-use super::program::Program;
 use super::secrets::Secrets;
 use super::sendmail::Sendmail;
 use super::smtp::Smtp;
@@ -21,6 +20,7 @@ use super::token::{Refresh, TokenSource, Way};
 use super::{Transport, mailbox};
 use crate::error::SendError;
 use crate::message::Channel;
+use crate::program::Program;
 use crate::provider::{BadProvider, Configuration, Kind, Setting};
 use crate::tls;
 

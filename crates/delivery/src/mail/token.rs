@@ -11,9 +11,9 @@ use reqwest::blocking::Client;
 use reqwest::redirect::Policy;
 use zeroize::Zeroizing;
 
-use super::program::Program;
 use super::secrets::Secrets;
 use crate::error::{SendError, Step};
+use crate::program::Program;
 use crate::tls;
 
 /// How long getting a token may take.

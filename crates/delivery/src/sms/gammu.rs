@@ -5,10 +5,10 @@
 //! in the inbox, one file for each message.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -21,13 +21,14 @@ use super::number::{Form, in_form};
 use super::strike::Secrets;
 use crate::error::{SendError, Step};
 use crate::message::{Channel, Message};
+use crate::program;
 use crate::provider::{BadProvider, Configuration, Inbox, Kind, Provider, Receipt, Received, Setting};
 use crate::templates::Templates;
 
 /// The kind's name.
 pub(super) const NAME: &str = "gammu-smsd";
 
-/// How often a child or a folder is looked at. A modem takes seconds.
+/// How often a folder is looked at. A modem takes seconds.
 const PAUSE: Duration = Duration::from_millis(10);
 /// What is kept back for removing the files of a message that did not go in time.
 const FOR_CLEANING: Duration = Duration::from_millis(100);
@@ -128,11 +129,12 @@ impl Gammu {
             command.arg("-unicode");
         }
         // What is read from stdin is taken in the character set of the locale.
-        command.env_clear().env("LC_ALL", "C.UTF-8").current_dir("/");
-        let output = run(command, text.as_bytes(), deadline).map_err(|error| match error.kind() {
-            io::ErrorKind::TimedOut => SendError::late(Step::Program),
-            _ => failed(&error.to_string()),
-        })?;
+        command.env_clear().env("LC_ALL", "C.UTF-8");
+        let output =
+            program::run(command, text.as_bytes(), deadline).map_err(|error| match error.kind() {
+                io::ErrorKind::TimedOut => SendError::late(Step::Program),
+                _ => failed(&error.to_string()),
+            })?;
         let said = String::from_utf8_lossy(&output.stdout);
         let path = said.lines().find_map(|line| line.strip_prefix("Written message with ID "));
         let name = path.and_then(|path| Path::new(path.trim()).file_name()).and_then(|name| name.to_str());
@@ -361,33 +363,6 @@ fn utf16(wide: &[u8]) -> String {
     let units =
         wide.chunks_exact(2).filter_map(|pair| <[u8; 2]>::try_from(pair).ok()).map(u16::from_be_bytes);
     char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
-}
-
-/// Runs `command` with `input`, and kills it at `deadline`.
-fn run(mut command: Command, input: &[u8], deadline: Instant) -> io::Result<Output> {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    // A text message fits into the pipe, and so does what the program says, so that nobody waits for anybody.
-    let written = match child.stdin.take() {
-        Some(mut stdin) => stdin.write_all(input),
-        None => Ok(()),
-    };
-    let ended = written.and_then(|()| ended(&mut child, deadline));
-    if let Err(error) = ended {
-        let _already_ended = child.kill();
-        child.wait()?;
-        return Err(error);
-    }
-    child.wait_with_output()
-}
-
-fn ended(child: &mut Child, deadline: Instant) -> io::Result<()> {
-    while child.try_wait()?.is_none() {
-        if Instant::now() >= deadline {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        thread::sleep(PAUSE);
-    }
-    Ok(())
 }
 
 fn read(file: &Path) -> io::Result<Vec<u8>> {

@@ -19,21 +19,21 @@ const MOST_OUTPUT: usize = 64 * 1024;
 
 /// A program and its arguments, as an administrator writes them: separated by spaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Program {
+pub(crate) struct Program {
     path: String,
     arguments: Vec<String>,
 }
 
 /// How a program ended, and what it wrote.
-pub(super) struct Ended {
-    pub(super) status: ExitStatus,
-    pub(super) stdout: Zeroizing<Vec<u8>>,
-    pub(super) stderr: Vec<u8>,
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: Zeroizing<Vec<u8>>,
+    pub(crate) stderr: Vec<u8>,
 }
 
 impl Program {
     /// Reads `line`; what is wrong with it, starting with a verb.
-    pub(super) fn parse(line: &str) -> Result<Self, String> {
+    pub(crate) fn parse(line: &str) -> Result<Self, String> {
         let mut words = line.split_whitespace().map(str::to_owned);
         match words.next() {
             Some(path) if path.starts_with('/') => Ok(Self { path, arguments: words.collect() }),
@@ -41,22 +41,26 @@ impl Program {
         }
     }
 
-    pub(super) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
-    /// Runs it with `more` arguments and `input` on its standard input. When it has not ended by `deadline`, it and
-    /// what it started are killed, and the error is [`ErrorKind::TimedOut`].
-    pub(super) fn run(&self, more: &[&str], input: &[u8], deadline: Instant) -> io::Result<Ended> {
+    /// Runs it with `more` arguments, as [`run`] does.
+    pub(crate) fn run(&self, more: &[&str], input: &[u8], deadline: Instant) -> io::Result<Ended> {
         let mut command = Command::new(&self.path);
-        command.args(&self.arguments).args(more);
-        command.env_clear().env("PATH", PATH).current_dir("/");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A group of its own, so that what it starts can be killed with it.
-        let child = command.process_group(0).spawn()?;
-        let mut running = Running { child, status: None };
-        running.watch(input, deadline)
+        command.args(&self.arguments).args(more).env_clear().env("PATH", PATH);
+        run(command, input, deadline)
     }
+}
+
+/// Runs `command` with `input` on its standard input. When it has not ended by `deadline`, it and what it started are
+/// killed, and the error is [`ErrorKind::TimedOut`].
+pub(crate) fn run(mut command: Command, input: &[u8], deadline: Instant) -> io::Result<Ended> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // A group of its own, so that what it starts can be killed with it.
+    let child = command.current_dir("/").process_group(0).spawn()?;
+    let mut running = Running { child, status: None };
+    running.watch(input, deadline)
 }
 
 /// A child that does not outlive this value, and leaves no zombie.
