@@ -86,6 +86,7 @@ fn main() {
     run(&machine, "twofa log");
     run(&machine, "twofa user list");
 
+    drop(mail);
     drop(machine);
     title("That was all of it. The machine is gone and nothing is left behind.");
 }

@@ -97,7 +97,7 @@ fn a_mail_looks_as_it_was_drawn() {
     let letter = built_in().letter(&Message::Code(code("Example"))).unwrap();
     let time = time(Timestamp::from_unix(1_764_000_000));
     let expected = format!(
-        "Your code for Example:\n\n    918273\n\nIt was asked for to log in with sshd.\n\n    For:    alice\n    \
+        "Your code for Example:\n\n    918273\n\nIt is needed to log in with sshd.\n\n    For:    alice\n    \
          From:   203.0.113.7\n    When:   {time}\n\nIt is good for 10 minutes, once, and for nothing else.\n\n\
          If this was not you, change your password and tell your administrator.\n\
          Nobody will ever ask you for this code: do not pass it on."
