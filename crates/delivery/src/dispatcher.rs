@@ -51,6 +51,11 @@ pub struct Undelivered {
 }
 
 impl Undelivered {
+    /// Whether it may reach its recipient all the same: somebody had it and did not say what became of it.
+    pub fn may_have_arrived(&self) -> bool {
+        self.tried.iter().any(|(_, error)| error.may_have_arrived)
+    }
+
     fn describe(&self) -> String {
         if self.tried.is_empty() {
             return "no provider is set up".to_owned();
@@ -183,6 +188,7 @@ mod tests {
         Refuses,
         RefusesForGood,
         Hangs,
+        HangsWithTheMessage,
     }
 
     #[derive(Debug)]
@@ -208,6 +214,7 @@ mod tests {
                     std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
                     Err(SendError::late(Step::Connect))
                 }
+                Manner::HangsWithTheMessage => Err(SendError::late(Step::Message).after_handover()),
             }
         }
 
@@ -260,6 +267,17 @@ mod tests {
         let undelivered = send(&dispatcher, Duration::from_secs(15)).unwrap_err();
         assert_eq!(undelivered.to_string(), "p1: recipient: no such number");
         assert_eq!(asked(&fakes), [1, 0]);
+    }
+
+    #[test]
+    fn a_message_that_may_have_arrived_is_tried_with_the_next_and_told_of() {
+        let (dispatcher, fakes) = dispatcher([Manner::HangsWithTheMessage, Manner::Takes]);
+        assert_eq!(send(&dispatcher, Duration::from_secs(15)).unwrap().by, "p2");
+        assert_eq!(asked(&fakes), [1, 1]);
+        let (dispatcher, _) = self::dispatcher([Manner::HangsWithTheMessage, Manner::Refuses]);
+        assert!(send(&dispatcher, Duration::from_secs(15)).unwrap_err().may_have_arrived());
+        let (dispatcher, _) = self::dispatcher([Manner::Refuses, Manner::Hangs]);
+        assert!(!send(&dispatcher, Duration::from_secs(2)).unwrap_err().may_have_arrived());
     }
 
     #[test]

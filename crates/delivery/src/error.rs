@@ -67,18 +67,35 @@ pub struct SendError {
     pub final_: bool,
     /// The deadline passed.
     pub timed_out: bool,
+    /// The message was handed over, and whether it was taken is not known: the deadline passed or the connection broke
+    /// before an answer. It may still reach its recipient, so the code in it should stay good.
+    pub may_have_arrived: bool,
 }
 
 impl SendError {
     /// A failure at `step`.
     pub fn at(step: Step, reason: impl Into<String>) -> Self {
-        Self { step, reason: reason.into(), hint: None, final_: false, timed_out: false }
+        Self {
+            step,
+            reason: reason.into(),
+            hint: None,
+            final_: false,
+            timed_out: false,
+            may_have_arrived: false,
+        }
     }
 
     /// The same with something to do about it.
     #[must_use]
     pub fn hinted(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same of a message that was handed over, and about which nothing was heard after that.
+    #[must_use]
+    pub(crate) fn after_handover(mut self) -> Self {
+        self.may_have_arrived = true;
         self
     }
 

@@ -21,6 +21,7 @@ pub mod message;
 mod program;
 pub mod provider;
 pub mod sms;
+mod stamp;
 pub mod templates;
 mod tls;
 

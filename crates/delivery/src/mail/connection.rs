@@ -131,8 +131,14 @@ impl Connection {
             return Err(self.take_back(|connection| not_taken(connection, Step::Message, trouble, true)));
         }
         // From here on the server may have the mail even if it does not say so: it is not sent a second time.
-        let answer = self.ask_bytes(&transparent(mail.content));
-        answer.map_err(|trouble| not_taken(self, Step::Message, trouble, false))
+        self.tell(&transparent(mail.content))
+            .map_err(|trouble| not_taken(self, Step::Message, trouble, false))?;
+        self.reply().map_err(|trouble| {
+            let was_refused = matches!(trouble, Trouble::Refused(_));
+            let mut not_taken = not_taken(self, Step::Message, trouble, false);
+            not_taken.error.may_have_arrived = !was_refused;
+            not_taken
+        })
     }
 
     /// Whether the server takes mail from this sender. Sends nothing.
@@ -160,7 +166,8 @@ impl Connection {
 
     /// Sends a line of a command and reads the answer; anything but 2xx and 3xx is an error.
     pub(super) fn ask(&mut self, line: &str) -> Result<Reply, Trouble> {
-        self.ask_bytes(line.as_bytes())
+        self.tell(line.as_bytes())?;
+        self.reply()
     }
 
     /// Whether nothing more can be asked on it.
@@ -168,17 +175,16 @@ impl Connection {
         self.is_broken
     }
 
-    fn ask_bytes(&mut self, bytes: &[u8]) -> Result<Reply, Trouble> {
-        if let Err(error) = self.stream.send(bytes) {
-            self.is_broken = true;
-            // A server that refuses and hangs up has said why before that.
-            let is_late = error.kind() == ErrorKind::TimedOut;
-            return Err(match self.reply() {
-                Err(refused @ Trouble::Refused(_)) if !is_late => refused,
-                _ => error.into(),
-            });
-        }
-        self.reply()
+    /// Sends all of `bytes`.
+    fn tell(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        let Err(error) = self.stream.send(bytes) else { return Ok(()) };
+        self.is_broken = true;
+        // A server that refuses and hangs up has said why before that.
+        let is_late = error.kind() == ErrorKind::TimedOut;
+        Err(match self.reply() {
+            Err(refused @ Trouble::Refused(_)) if !is_late => refused,
+            _ => error.into(),
+        })
     }
 
     fn reply(&mut self) -> Result<Reply, Trouble> {

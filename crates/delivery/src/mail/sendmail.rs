@@ -32,9 +32,6 @@ impl Sendmail {
     }
 
     fn not_started(&self, error: &std::io::Error) -> SendError {
-        if error.kind() == ErrorKind::TimedOut {
-            return SendError::late(Step::Program);
-        }
         SendError::at(Step::Program, format!("{}: {error}", self.program.path()))
             .hinted("set 'command' to the machine's sendmail, or use a provider of kind smtp")
     }
@@ -48,7 +45,11 @@ impl Transport for Sendmail {
         // The program's conventions are this machine's: lines end in LF.
         let content = zeroize::Zeroizing::new(without_cr(mail.content));
         let ended = self.program.run(&arguments, &content, deadline);
-        let ended = ended.map_err(|error| self.not_started(&error))?;
+        let ended = ended.map_err(|error| match error.kind() {
+            // It had the mail, or most of it, before it was killed.
+            ErrorKind::TimedOut => SendError::late(Step::Program).after_handover(),
+            _ => self.not_started(&error),
+        })?;
         if ended.status.success() {
             return Ok(Receipt::default());
         }

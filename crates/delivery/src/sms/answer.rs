@@ -77,6 +77,10 @@ fn refused(response: &Response, data: Option<&Value>, errors: &Errors, secrets: 
         }
         402 => SendError::at(Step::Message, said).hinted("look at the account's balance"),
         404 => SendError::at(Step::Message, said).hinted("is this the provider's interface? Look at 'base'"),
+        // A door of the provider's had no answer from the house behind it, as we had none from a door that hangs.
+        502 | 504 => SendError::at(Step::Message, said)
+            .hinted("the provider has a fault; try again later")
+            .after_handover(),
         429 => SendError::at(Step::Message, said).hinted("the provider takes no more for now"),
         500.. => SendError::at(Step::Message, said).hinted("the provider has a fault; try again later"),
         _ => SendError::at(Step::Message, said),

@@ -53,7 +53,8 @@ impl Client {
         Self { ca_file, made: Mutex::new(None), lookup: Lookup::default() }
     }
 
-    /// Asks, and reads the answer of at most `longest` bytes, until `deadline`. Errors hold none of the `secrets`.
+    /// Asks, and reads the answer of at most `longest` bytes, until `deadline`. Errors hold none of the `secrets`, and
+    /// say that a message may have arrived where the request may have been read and nothing came of it.
     pub(super) fn exchange(
         &self,
         request: Request,
@@ -68,7 +69,7 @@ impl Client {
         let status = response.status().as_u16();
         let mut body = Vec::new();
         let read = response.take(longest + 1).read_to_end(&mut body);
-        read.map_err(|error| broken_off(&error, deadline))?;
+        read.map_err(|error| broken_off(&error, deadline).after_handover())?;
         if body.len() as u64 > longest {
             return Err(SendError::at(Step::Message, format!("the answer is longer than {longest} bytes"))
                 .hinted("is this the provider's interface? Look at 'base'"));
@@ -124,8 +125,10 @@ impl Client {
     /// Why there is no answer. A URL is in none of the texts: it may hold a key.
     fn failed(&self, error: &reqwest::Error, secrets: &Secrets) -> SendError {
         if error.is_timeout() {
-            let step = if self.lookup.is_pending() { Step::Name } else { Step::Message };
-            return SendError::late(step);
+            let late = SendError::late(if self.lookup.is_pending() { Step::Name } else { Step::Message });
+            // The client does not say how far it came. Only where no name was ever found nothing can have been sent.
+            let was_sent = !self.lookup.is_pending() || self.lookup.has_found();
+            return if was_sent { late.after_handover() } else { late };
         }
         let why = secrets.strike(&innermost(error));
         for cause in causes(error) {
@@ -153,7 +156,7 @@ impl Client {
             return SendError::at(Step::Connect, why)
                 .hinted("check the network, and a firewall's rules for this machine");
         }
-        SendError::at(Step::Message, format!("the connection broke before an answer: {why}"))
+        SendError::at(Step::Message, format!("the connection broke before an answer: {why}")).after_handover()
     }
 }
 

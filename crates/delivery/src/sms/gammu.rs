@@ -132,7 +132,8 @@ impl Gammu {
         command.env_clear().env("LC_ALL", "C.UTF-8");
         let output =
             program::run(command, text.as_bytes(), deadline).map_err(|error| match error.kind() {
-                io::ErrorKind::TimedOut => SendError::late(Step::Program),
+                // It may have been queued, and the daemon may have seen it before it is taken back.
+                io::ErrorKind::TimedOut => SendError::late(Step::Program).after_handover(),
                 _ => failed(&error.to_string()),
             })?;
         let said = String::from_utf8_lossy(&output.stdout);
@@ -271,6 +272,7 @@ impl Spool {
         while self.outbox.join(name).exists() {
             if Instant::now() >= deadline {
                 return Err(SendError::late(Step::Program)
+                    .after_handover()
                     .hinted("is gammu-smsd running, and has the modem a network?"));
             }
             thread::sleep(PAUSE);

@@ -135,7 +135,8 @@ impl HttpProvider {
         let mut request = build(&listing.request, auth, &self.base, &values).map_err(unfit)?;
         let mut received = Vec::new();
         for _ in 0..PAGES {
-            let answer = self.ask(&listing.request, request, LONG, deadline, &self.secrets)?;
+            let answer = self.ask(&listing.request, request, LONG, deadline, &self.secrets);
+            let answer = answer.map_err(without_message)?;
             received.extend(listing.messages.all(&answer).into_iter().filter_map(|m| read(listing, m)));
             let next =
                 listing.next.as_ref().and_then(|next| next.first(&answer)).filter(|next| !next.is_empty());
@@ -178,10 +179,11 @@ impl Provider for HttpProvider {
 
     fn check(&self, deadline: Instant) -> Result<(), SendError> {
         let Some(check) = &self.description.check else {
-            return self.client.reach(request::url(&self.base).map_err(unfit)?, deadline);
+            let reached = self.client.reach(request::url(&self.base).map_err(unfit)?, deadline);
+            return reached.map_err(without_message);
         };
         let request = build(check, &self.description.auth, &self.base, &self.values).map_err(unfit)?;
-        self.ask(check, request, LONG, deadline, &self.secrets).map(|_| ())
+        self.ask(check, request, LONG, deadline, &self.secrets).map(|_| ()).map_err(without_message)
     }
 
     fn own_address(&self) -> Option<&str> {
@@ -291,6 +293,11 @@ fn utc(at: Timestamp, form: &str) -> String {
 fn is_number(from: &str) -> bool {
     let digits = from.strip_prefix('+').unwrap_or(from);
     digits.len() >= 3 && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// What went wrong where there was no message to arrive.
+fn without_message(error: SendError) -> SendError {
+    SendError { may_have_arrived: false, ..error }
 }
 
 fn unfit(why: String) -> SendError {

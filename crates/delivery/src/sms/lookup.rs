@@ -7,7 +7,7 @@ use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -19,6 +19,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 pub(super) struct Lookup {
     /// How many lookups are under way.
     pending: Arc<AtomicUsize>,
+    /// Whether one has ever come to something.
+    found: Arc<AtomicBool>,
 }
 
 /// What came out of a lookup, once it has, and who waits for it.
@@ -37,15 +39,22 @@ impl Lookup {
         self.pending.load(Ordering::SeqCst) > 0
     }
 
+    /// Whether there has ever been an address to connect to.
+    pub(super) fn has_found(&self) -> bool {
+        self.found.load(Ordering::SeqCst)
+    }
+
     fn start(&self, host: String) -> Pending {
         let outcome = Arc::new(Mutex::new(Outcome::default()));
         let (pending, done) = (Arc::clone(&self.pending), Arc::clone(&outcome));
         pending.fetch_add(1, Ordering::SeqCst);
         let started = thread::Builder::new().name("lookup".to_owned()).spawn({
             let pending = Arc::clone(&pending);
+            let has_found = Arc::clone(&self.found);
             move || {
                 // The port is put in by the one who connects.
                 let found = (host.as_str(), 0).to_socket_addrs().map(Iterator::collect);
+                has_found.fetch_or(found.is_ok(), Ordering::SeqCst);
                 pending.fetch_sub(1, Ordering::SeqCst);
                 let mut outcome = done.lock().unwrap_or_else(PoisonError::into_inner);
                 outcome.found = Some(found);

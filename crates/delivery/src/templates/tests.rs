@@ -190,7 +190,7 @@ fn an_administrators_template_replaces_its_part_alone() {
     let letter = templates.letter(&Message::Code(code("Example"))).unwrap();
     assert_eq!(letter.text, "Example says 918273 to alice (10 minutes)");
     assert_eq!(letter.subject, "Your code for Example");
-    assert!(letter.html.contains("It was asked for"));
+    assert!(letter.html.contains("It is needed to log in with sshd."));
     let [_, notice, _] = messages("Example");
     assert_eq!(templates.text_message(&notice).unwrap(), "An authenticator app was added.");
 }

@@ -311,6 +311,27 @@ fn a_mail_the_server_may_have_is_not_sent_twice() {
 }
 
 #[test]
+fn only_a_mail_that_was_handed_over_without_an_answer_may_have_arrived() {
+    type Script = fn(&mut Talk) -> std::io::Result<()>;
+    let scripts: [(Script, bool); 8] = [
+        (|talk| talk.serve_until(".").and_then(|_| talk.hang()), true),
+        (|talk| talk.serve_until(".").map(|_| ()), true),
+        (|talk| talk.serve_until(".").and_then(|_| talk.say("what?")), true),
+        (|talk| talk.serve_until(".").and_then(|_| talk.say("250-2.0.0 go")), true),
+        (|talk| talk.serve_until(".").and_then(|_| talk.say("451 4.3.0 not now")), false),
+        (|talk| talk.serve_until(".").and_then(|_| talk.say("554 5.7.1 no")), false),
+        (|talk| talk.serve_until("DATA").and_then(|_| talk.hang()), false),
+        (|talk| talk.serve_until("MAIL").map(|_| ()), false),
+    ];
+    for (i, (script, may_have_arrived)) in scripts.into_iter().enumerate() {
+        let server = Scripted::start(script);
+        let error = in_time(&*through(&server, "none", &[]));
+        assert_eq!(error.may_have_arrived, may_have_arrived, "{i}: {error:?}");
+    }
+    assert!(!in_time(&*through(&Scripted::start(Talk::hang), "implicit", &[])).may_have_arrived);
+}
+
+#[test]
 fn a_refused_mail_leaves_a_connection_that_carries_the_next() {
     let server = Scripted::start(|talk| {
         talk.serve_until("RCPT")?;

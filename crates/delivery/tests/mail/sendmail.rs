@@ -128,6 +128,7 @@ fn a_program_that_hangs_is_killed_at_the_deadline_with_what_it_started() {
         let deadline = start + Duration::from_millis(700);
         let error = provider.send("alice@example.org", &message(), deadline).unwrap_err();
         assert!(error.timed_out && error.step == Step::Program, "{error:?}");
+        assert!(error.may_have_arrived, "{error:?}");
         assert!(start.elapsed() < Duration::from_millis(1400), "{:?}", start.elapsed());
         for pid in fs::read_to_string(folder.path().join("pids")).unwrap().split_whitespace() {
             wait_until_gone(pid);

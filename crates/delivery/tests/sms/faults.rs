@@ -91,6 +91,37 @@ fn a_server_that_hangs_in_tls_is_given_up() {
 fn a_server_that_never_answers_is_given_up() {
     let error = given_up(&format!("http://{}", server(hang)));
     assert_eq!(error.step, Step::Message);
+    assert!(error.may_have_arrived);
+}
+
+#[test]
+fn only_a_message_that_was_handed_over_without_an_answer_may_have_arrived() {
+    type Serve = fn(TcpStream);
+    fn answer(stream: TcpStream, answer: &str) {
+        let mut writer = stream.try_clone().unwrap();
+        read(&mut BufReader::new(stream), 0).unwrap();
+        writer.write_all(answer.as_bytes()).unwrap();
+    }
+    let servers: [(Serve, bool); 6] = [
+        (|stream| answer(stream, ""), true),
+        (|stream| answer(stream, "HTTP/1.1 201 X\r\ncontent-length: 50\r\n\r\n{"), true),
+        (|stream| answer(stream, "HTTP/1.1 504 X\r\ncontent-length: 0\r\n\r\n"), true),
+        (|stream| answer(stream, "HTTP/1.1 400 X\r\ncontent-length: 0\r\n\r\n"), false),
+        (|stream| answer(stream, "HTTP/1.1 201 X\r\ncontent-length: 2\r\n\r\n{}"), false),
+        (|stream| answer(stream, "HTTP/1.1 301 X\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n"), false),
+    ];
+    for (i, (serve, may_have_arrived)) in servers.into_iter().enumerate() {
+        let base = format!("http://{}", server(serve));
+        let error = twilio(&base).send(TO, &message(), soon()).unwrap_err();
+        assert_eq!(error.may_have_arrived, may_have_arrived, "{i}: {error:?}");
+        // A check has no message that could arrive.
+        let check = twilio(&base).check(soon());
+        assert!(check.is_ok() || !check.unwrap_err().may_have_arrived, "{i}");
+    }
+    let nobody = twilio(&format!("http://{}", free_address())).send(TO, &message(), soon()).unwrap_err();
+    assert!(!nobody.may_have_arrived, "{nobody:?}");
+    let late = twilio("http://127.0.0.1:9").send(TO, &message(), Instant::now()).unwrap_err();
+    assert!(!late.may_have_arrived, "{late:?}");
 }
 
 #[test]
@@ -340,6 +371,7 @@ fn a_server_without_an_address_is_an_error_at_the_step_of_its_name() {
 fn inside_a_network_without_names() {
     let error = given_up("https://sms.example.com");
     assert_eq!(error.step, Step::Name);
+    assert!(!error.may_have_arrived);
 }
 
 #[test]
