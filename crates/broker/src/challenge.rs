@@ -10,7 +10,7 @@ use twofa_core::{Account, Answer, BackupCode, Lock, Method, Movement, Timestamp,
 use twofa_proto::Prompt;
 use twofa_store::{Attempt, Counted, Event, EventKind, Origin, StoreError, Use};
 
-use crate::choice::{Begun, Choice, Sent};
+use crate::choice::{Begun, Choice, Sent, Unsent};
 use crate::dialogue::{Dialogue, Gone};
 use crate::person::{Person, PersonError};
 use crate::services::Services;
@@ -61,6 +61,11 @@ pub enum Outcome {
     Locked(Lock),
     /// No code could be sent, and there is no other way.
     Unreachable {
+        /// For the person.
+        text: String,
+    },
+    /// No more codes are sent for a while, and there is no other way.
+    TooManyCodes {
         /// For the person.
         text: String,
     },
@@ -117,7 +122,8 @@ impl Challenge<'_> {
         let mut memory = Memory::default();
         let mut text = match choice.begin(&mut memory.sent)? {
             Begun::Asking(question) => format!("{intro}{question}"),
-            Begun::NoWay(text) => return Ok(Outcome::Unreachable { text }),
+            Begun::NoWay(Unsent { text, is_limited: true }) => return Ok(Outcome::TooManyCodes { text }),
+            Begun::NoWay(Unsent { text, is_limited: false }) => return Ok(Outcome::Unreachable { text }),
         };
         let (mut tries, mut wishes) = (TRIES, WISHES);
         loop {
@@ -229,7 +235,9 @@ impl Challenge<'_> {
     ) -> Result<Judgement, ChallengeError> {
         let method = sent.method();
         let is_allowed = person.policy.methods.allows(method)
-            || sent.is_fallback && person.policy.sms_falls_back_to_email && person.policy.methods.sms;
+            || sent.wanted == Method::Sms
+                && person.policy.methods.sms
+                && person.policy.sms_falls_back_to_email;
         if !is_allowed {
             return self.wrong(
                 "a code by a method that was taken away meanwhile".to_owned(),

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use twofa_core::user::masked;
-use twofa_core::{Answer, Method, SentCode};
+use twofa_core::{Answer, Method, SentCode, Timestamp};
 use twofa_store::{AddressKind, StoreError};
 
 use crate::challenge::Challenge;
-use crate::sending::{NotSent, PATIENCE, Sending};
+use crate::sending::{NotSent, OnItsWay, PATIENCE, Sending};
 use crate::{addresses, words};
 
 /// How much of the time a text message may take when an e-mail can stand in for it: three fifths.
@@ -22,8 +22,10 @@ pub struct Sent {
     pub which: AddressKind,
     /// Which one.
     pub address: String,
-    /// It went by e-mail because the text message did not.
-    pub is_fallback: bool,
+    /// The method that was wanted. An e-mail in the place of a text message that could not be sent proves it as well.
+    pub wanted: Method,
+    /// Whether it arrives is not known.
+    pub is_late: bool,
 }
 
 impl Sent {
@@ -38,7 +40,16 @@ pub enum Begun {
     /// With this question.
     Asking(String),
     /// Not at all: nothing could be sent and nothing else is there.
-    NoWay(String),
+    NoWay(Unsent),
+}
+
+/// No code is on its way.
+#[derive(Debug)]
+pub struct Unsent {
+    /// Why, to the person.
+    pub text: String,
+    /// Enough was sent: the providers are not to blame.
+    pub is_limited: bool,
 }
 
 /// What somebody can want instead of giving a code.
@@ -52,6 +63,8 @@ pub enum Wish {
     List,
     /// This method.
     Method(Method),
+    /// A number that is not on the list.
+    NoneOfThem,
 }
 
 /// The methods of one person in one conversation.
@@ -62,6 +75,8 @@ pub struct Choice<'a> {
     has_backup: bool,
     /// The person was shown the methods and may answer with a number.
     is_choosing: bool,
+    /// By which methods codes were sent, and from when on another may be.
+    last_by: Vec<(Method, Timestamp)>,
 }
 
 impl<'a> Choice<'a> {
@@ -75,6 +90,7 @@ impl<'a> Choice<'a> {
             methods: person.situation.user.methods(allowed),
             has_backup: allowed.backup && person.situation.user.backup_codes_left() > 0,
             is_choosing: false,
+            last_by: Vec::new(),
         }
     }
 
@@ -95,11 +111,10 @@ impl<'a> Choice<'a> {
         };
         match self.send(first, sent)? {
             Ok(text) => Ok(Begun::Asking(self.again(&text))),
-            Err(text) if self.methods.len() > 1 || self.has_backup => {
-                self.is_choosing = self.methods.len() > 1;
-                Ok(Begun::Asking(self.other_ways(&text, first)))
+            Err(unsent) if self.methods.len() > 1 || self.has_backup => {
+                Ok(Begun::Asking(self.other_ways(&unsent.text, first)))
             }
-            Err(text) => Ok(Begun::NoWay(text)),
+            Err(unsent) => Ok(Begun::NoWay(unsent)),
         }
     }
 
@@ -117,9 +132,11 @@ impl<'a> Choice<'a> {
             Answer::Help => Some(Wish::Help),
             Answer::Resend => Some(Wish::Resend),
             Answer::OtherMethod => Some(Wish::List),
-            _ if is_choosing => {
-                let index = typed.trim().parse::<usize>().ok()?.checked_sub(1)?;
-                self.methods.get(index).copied().map(Wish::Method)
+            // No code is as short as a number of the list.
+            _ if is_choosing && typed.trim().len() <= 2 => {
+                let number = typed.trim().parse::<usize>().ok()?;
+                let method = number.checked_sub(1).and_then(|index| self.methods.get(index));
+                Some(method.copied().map_or(Wish::NoneOfThem, Wish::Method))
             }
             _ => None,
         }
@@ -135,37 +152,34 @@ impl<'a> Choice<'a> {
             }
             Wish::List => Ok(self.again("There is no other way.")),
             Wish::Resend => self.resend(sent),
-            Wish::Method(method @ (Method::Email | Method::Sms)) => {
-                // Asking for the same again by the list is no way around the wait.
-                if sent.as_ref().is_some_and(|sent| sent.method() == method) {
-                    return self.resend(sent);
-                }
-                self.send_and_ask(method, sent)
-            }
+            Wish::NoneOfThem => Ok(format!("That is none of them.\n{}", self.list())),
+            Wish::Method(method @ (Method::Email | Method::Sms)) => self.send_and_ask(method, sent),
             Wish::Method(Method::App | Method::Backup) => {
                 Ok(words::code_prompt(&self.application, true, self.has_backup, true))
             }
         }
     }
 
-    /// Sends the last code anew, not too soon after it.
+    /// Sends the last code anew.
     fn resend(&mut self, sent: &mut Option<Sent>) -> Result<String, StoreError> {
         let sends = |method: &&Method| matches!(method, Method::Email | Method::Sms);
-        let last = sent.as_ref().map(Sent::method);
+        let last = sent.as_ref().map(|sent| sent.wanted);
         let Some(method) = last.or_else(|| self.methods.iter().find(sends).copied()) else {
             return Ok(self.again("Codes are not sent to you: your authenticator app shows them."));
         };
-        let now = self.challenge.services.now();
-        if let Some(next) = sent.as_ref().map(|sent| sent.code.next_at()).filter(|next| now < *next) {
-            return Ok(self.again(&words::too_soon(next, now)));
-        }
         self.send_and_ask(method, sent)
     }
 
+    /// Sends a code by `method`, not too soon after the last one by it.
     fn send_and_ask(&mut self, method: Method, sent: &mut Option<Sent>) -> Result<String, StoreError> {
+        let now = self.challenge.services.now();
+        let last = self.last_by.iter().rfind(|(by, _)| *by == method).map(|(_, next)| *next);
+        if let Some(next) = last.filter(|next| now < *next) {
+            return Ok(self.again(&words::too_soon(next, now)));
+        }
         Ok(match self.send(method, sent)? {
             Ok(text) => self.again(&text),
-            Err(text) => self.other_ways(&text, method),
+            Err(unsent) => self.other_ways(&unsent.text, method),
         })
     }
 
@@ -205,47 +219,72 @@ impl<'a> Choice<'a> {
         self.address(which).map(masked)
     }
 
-    /// Sends a new code by `method`; the one before dies, unless the new one is not sent. Says in words what became of it: `Err` when no code is on its
-    /// way.
-    fn send(&self, method: Method, sent: &mut Option<Sent>) -> Result<Result<String, String>, StoreError> {
+    /// Sends a new code by `method`; the one before dies, unless the new one is not sent. Says in words what became of
+    /// it.
+    fn send(
+        &mut self,
+        method: Method,
+        sent: &mut Option<Sent>,
+    ) -> Result<Result<String, Unsent>, StoreError> {
         let deadline = Instant::now() + PATIENCE;
-        if method == Method::Email {
-            return self.send_to(AddressKind::Email, false, deadline, sent);
-        }
-        let fallback = self.challenge.person.policy.sms_falls_back_to_email;
-        if !fallback || self.address(AddressKind::Email).is_none() {
-            return self.send_to(AddressKind::Phone, false, deadline, sent);
-        }
-        let (share, of) = SHARE_OF_SMS;
-        let told = self.send_to(AddressKind::Phone, false, Instant::now() + PATIENCE * share / of, sent)?;
-        let Err(no_sms) = told else { return Ok(told) };
-        Ok(match self.send_to(AddressKind::Email, true, deadline, sent)? {
-            Ok(mail) => Ok(format!("{no_sms} {mail}")),
-            Err(no_mail) => Err(format!("{no_sms} {no_mail}")),
-        })
+        let to = |which| self.send_to(which, method, deadline);
+        let result = match method {
+            Method::Email => to(AddressKind::Email),
+            _ if !self.can_fall_back() => to(AddressKind::Phone),
+            _ => {
+                let (share, of) = SHARE_OF_SMS;
+                let soon = Instant::now() + PATIENCE * share / of;
+                match self.send_to(AddressKind::Phone, method, soon) {
+                    // What is too much for the phone is no reason to go round it.
+                    Err(NotSent::Undelivered(_)) => {
+                        let no_sms = words::not_sent(AddressKind::Phone);
+                        return Ok(match self.keep(to(AddressKind::Email), sent)? {
+                            Ok(mail) => Ok(format!("{no_sms} {mail}")),
+                            Err(no_mail) => {
+                                Err(Unsent { text: format!("{no_sms} {}", no_mail.text), ..no_mail })
+                            }
+                        });
+                    }
+                    result => result,
+                }
+            }
+        };
+        self.keep(result, sent)
     }
 
-    fn send_to(
-        &self,
-        which: AddressKind,
-        is_fallback: bool,
-        deadline: Instant,
+    /// Whether an e-mail may stand in for a text message.
+    fn can_fall_back(&self) -> bool {
+        self.challenge.person.policy.sms_falls_back_to_email && self.address(AddressKind::Email).is_some()
+    }
+
+    /// Keeps a code that is on its way in the place of the one before.
+    fn keep(
+        &mut self,
+        result: Result<Sent, NotSent>,
         sent: &mut Option<Sent>,
-    ) -> Result<Result<String, String>, StoreError> {
-        let Some(address) = self.address(which) else {
-            return Ok(Err(format!("There is no address for {}.", words::way(which))));
-        };
-        let Challenge { services, account, origin, person, purpose } = *self.challenge;
-        let sending = Sending { services, account, origin, policy: &person.policy, purpose };
-        match sending.send(which, address, deadline) {
-            Ok(code) => {
-                *sent = Some(Sent { code, which, address: address.to_owned(), is_fallback });
-                Ok(Ok(words::code_sent(which, address, person.policy.codes.lifetime)))
+    ) -> Result<Result<String, Unsent>, StoreError> {
+        match result {
+            Ok(new) => {
+                let lifetime = self.challenge.person.policy.codes.lifetime;
+                let text = words::code_sent(new.which, &new.address, lifetime, new.is_late);
+                self.last_by.push((new.wanted, new.code.next_at()));
+                *sent = Some(new);
+                Ok(Ok(text))
             }
             Err(NotSent::Store(error)) => Err(error),
-            Err(why @ NotSent::TooMany { .. }) => Ok(Err(why.to_string())),
-            Err(NotSent::Undelivered(_)) => Ok(Err(words::not_sent(which))),
+            Err(why @ NotSent::TooMany { .. }) => Ok(Err(Unsent { text: why.to_string(), is_limited: true })),
+            Err(NotSent::Undelivered(which)) => {
+                Ok(Err(Unsent { text: words::not_sent(which), is_limited: false }))
+            }
         }
+    }
+
+    fn send_to(&self, which: AddressKind, wanted: Method, deadline: Instant) -> Result<Sent, NotSent> {
+        let address = self.address(which).ok_or(NotSent::Undelivered(which))?.to_owned();
+        let Challenge { services, account, origin, person, purpose } = *self.challenge;
+        let sending = Sending { services, account, origin, policy: &person.policy, purpose };
+        let OnItsWay { code, is_late } = sending.send(which, &address, deadline)?;
+        Ok(Sent { code, which, address, wanted, is_late })
     }
 }
 
@@ -293,7 +332,7 @@ mod tests {
         assert_eq!(ask(&desk, &mut dialogue), passed(Method::Email));
         assert_eq!(
             dialogue.shown,
-            ["A code was sent by e-mail to a•••e@example.org. It is good for 10 minutes.\n\
+            ["A code was sent by e-mail to a***e@example.org. It is good for 10 minutes.\n\
               Verification code for Acme (r: new code, ?: help): "]
         );
         match desk.mailbox.sent.lock().unwrap().first() {
@@ -368,12 +407,52 @@ mod tests {
         assert_eq!(ask(&desk, &mut dialogue), passed(Method::Email));
         assert!(
             dialogue.shown[0].starts_with(
-                "The text message with your code could not be sent. A code was sent by e-mail to a•••e@"
+                "The text message with your code could not be sent. A code was sent by e-mail to a***e@"
             ),
             "{:?}",
             dialogue.shown
         );
         assert_eq!(desk.mailbox.destinations(), [MAIL]);
+    }
+
+    #[test]
+    fn another_code_after_a_fallback_is_as_good() {
+        let desk = by_mail().with(AddressKind::Phone, PHONE);
+        desk.policy(&[("methods", "sms")]);
+        desk.mailbox.goes_down(Channel::Sms);
+        let later = |_: &str| {
+            pass(31);
+            "r".to_owned()
+        };
+        let mut dialogue = Scripted::new().answers(later).answers(code(&desk));
+        assert_eq!(ask(&desk, &mut dialogue), passed(Method::Email));
+        assert_eq!((desk.failures(), desk.mailbox.destinations().len()), (0, 2));
+    }
+
+    #[test]
+    fn too_many_text_messages_are_no_reason_to_send_mail() {
+        let desk = by_mail().with(AddressKind::Phone, PHONE);
+        desk.policy(&[("methods", "sms"), ("send.address-daily", "1")]);
+        ask(&desk, &mut Scripted::new().types(""));
+        assert!(matches!(ask(&desk, &mut Scripted::new()), Outcome::TooManyCodes { .. }));
+        assert_eq!(desk.mailbox.destinations(), [PHONE]);
+    }
+
+    #[test]
+    fn the_list_is_no_way_round_the_wait() {
+        let desk = by_mail().with(AddressKind::Phone, PHONE);
+        let mut dialogue = Scripted::new().types("m").types("2").types("m").types("1").types("");
+        assert_eq!(ask(&desk, &mut dialogue), Outcome::NoAnswer);
+        assert!(dialogue.shown[4].starts_with("A code is on its way already."), "{:?}", dialogue.shown);
+        assert_eq!(desk.mailbox.destinations(), [MAIL, PHONE]);
+    }
+
+    #[test]
+    fn a_number_that_is_not_on_the_list_costs_no_try() {
+        let desk = by_mail().with(AddressKind::Phone, PHONE);
+        let mut dialogue = Scripted::new().types("m").types("7").types("2").answers(code(&desk));
+        assert_eq!(ask(&desk, &mut dialogue), passed(Method::Sms));
+        assert!(dialogue.shown[2].starts_with("That is none of them."), "{:?}", dialogue.shown);
     }
 
     #[test]
@@ -403,8 +482,8 @@ mod tests {
         assert_eq!(ask(&desk, &mut dialogue), passed(Method::Sms));
         assert_eq!(
             dialogue.shown[1],
-            "Prove that it is you by\n  1  a code by e-mail to a•••e@example.org\n  \
-             2  a code by text message to •••• 3456\nType a number: "
+            "Prove that it is you by\n  1  a code by e-mail to a***e@example.org\n  \
+             2  a code by text message to **** 3456\nType a number: "
         );
         assert_eq!(desk.mailbox.destinations(), [MAIL, PHONE]);
     }
@@ -440,7 +519,7 @@ mod tests {
         for _ in 0..2 {
             ask(&desk, &mut Scripted::new().types(""));
         }
-        let Outcome::Unreachable { text } = ask(&desk, &mut Scripted::new()) else {
+        let Outcome::TooManyCodes { text } = ask(&desk, &mut Scripted::new()) else {
             panic!("a third code was sent")
         };
         assert!(text.starts_with("Too many codes were sent to you. The next is possible at "), "{text}");
@@ -462,7 +541,7 @@ mod tests {
                 true
             })
             .unwrap();
-        assert!(log.contains("e-mail to a•••e@example.org by 'fake'"), "{log}");
+        assert!(log.contains("e-mail to a***e@example.org by 'fake'"), "{log}");
         assert!(!log.contains(&desk.mailbox.code()), "{log}");
     }
 }

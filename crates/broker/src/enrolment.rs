@@ -8,6 +8,7 @@ use twofa_delivery::Channel;
 use twofa_store::{AddressKind, Generation, NewApp, Origin, Situation, StoreError};
 use zeroize::Zeroizing;
 
+use crate::choice::Unsent;
 use crate::dialogue::{Dialogue, Gone};
 use crate::sending::Sending;
 use crate::services::Services;
@@ -39,9 +40,9 @@ pub enum EnrolmentError {
     /// No method that is allowed can be set up: nobody carries codes.
     #[error("no method that is allowed can be set up here")]
     NoMethod,
-    /// A code could not be sent; says why, to the person.
-    #[error("{0}")]
-    NotSent(String),
+    /// A code could not be sent.
+    #[error("{}", .0.text)]
+    NotSent(Unsent),
     /// Too many wrong codes.
     #[error("too many wrong codes")]
     Locked(Lock),
@@ -110,13 +111,15 @@ impl Enrolment<'_> {
                     return Ok(FirstMethod { what, generation, is_recorded: false });
                 }
             };
-            // An address on file is the one: whoever knows the password alone gives no other.
+            // An address on file is the one that is written to: whoever set it knew better than a password proves.
             match self.of_an_address(situation, which, None, &intro, dialogue) {
                 Ok(Verified { address, generation, is_recorded }) => {
                     let what = format!("by enrolling {} to {}", words::way(which), masked(&address));
                     return Ok(FirstMethod { what, generation, is_recorded });
                 }
-                Err(EnrolmentError::NotSent(why)) if offered.len() > 1 => intro = format!("{why}\n"),
+                Err(EnrolmentError::NotSent(unsent)) if offered.len() > 1 => {
+                    intro = format!("{}\n", unsent.text);
+                }
                 Err(error) => return Err(error),
             }
         }

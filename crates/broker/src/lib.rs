@@ -31,6 +31,7 @@ pub mod privileges;
 pub mod program;
 pub mod providers;
 mod qr;
+mod refusal;
 pub mod sending;
 pub mod server;
 pub mod services;

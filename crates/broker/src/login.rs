@@ -12,6 +12,7 @@ use twofa_store::{Event, EventKind, Origin, Store, StoreError};
 use crate::accounts;
 use crate::authority::{Peer, Permission};
 use crate::challenge::{self, Challenge, ChallengeError, Outcome};
+use crate::choice::Unsent;
 use crate::dialogue::Dialogue;
 use crate::enrolment::{Enrolment, EnrolmentError, FirstMethod};
 use crate::person::{Person, PersonError};
@@ -155,6 +156,11 @@ impl Door<'_> {
         let Self { services, account, person, origin, .. } = self;
         let purpose = words::purpose_of_login(origin.service.as_deref());
         let challenge = Challenge { services: *services, account, origin, person, purpose: &purpose };
+        if self.login.behind_password && !person.situation.user.enrolled().app {
+            dialogue.error(words::NO_ROOM_FOR_SENT).map_err(ChallengeError::from)?;
+            let why = "codes are sent to this user, and this client has one prompt only";
+            return Ok(Ruling::new(Verdict::Denied, why));
+        }
         let outcome = if self.login.behind_password {
             challenge.ask_behind_password(challenge::digits(&person.situation.user), dialogue)?
         } else {
@@ -200,9 +206,13 @@ impl Door<'_> {
                     "the policy allows only methods that no provider is set up for: see 'twofa provider add'";
                 Ok(Ruling::new(Verdict::Unavailable, why))
             }
-            Err(EnrolmentError::NotSent(text)) => {
+            Err(EnrolmentError::NotSent(Unsent { text, is_limited })) => {
                 dialogue.error(&text).map_err(ChallengeError::from)?;
-                Ok(Ruling::new(Verdict::Unavailable, "no code could be sent to enrol with: see 'twofa log'"))
+                Ok(if is_limited {
+                    Ruling::new(Verdict::TriesUsedUp, "the limit on codes to enrol with is reached")
+                } else {
+                    Ruling::new(Verdict::Unavailable, "no code could be sent to enrol with: see 'twofa log'")
+                })
             }
             Err(EnrolmentError::Store(StoreError::ChangedMeanwhile)) => self.changed_meanwhile(dialogue),
             Err(error) => Err(error.into()),
@@ -280,6 +290,10 @@ impl Door<'_> {
             Outcome::Unreachable { text } => {
                 let why = "no code could be sent and there is no other way: see 'twofa log'";
                 (Ruling::new(Verdict::Unavailable, why), text)
+            }
+            Outcome::TooManyCodes { text } => {
+                let why = "the limit on codes is reached and there is no other way: see 'send.*' in 'twofa policy show'";
+                (Ruling::new(Verdict::TriesUsedUp, why), text)
             }
             Outcome::NoAnswer => {
                 (Ruling::new(Verdict::NoAnswer, "no code was entered"), "No code was entered.".to_owned())

@@ -8,94 +8,22 @@ use twofa_core::{Account, Lock, Method, Mode, Policy, Status, Timestamp, Verify}
 use twofa_proto::{
     AppReport, AppRequest, ContactReport, Done, ExemptionReport, Failure, Report, Request, Standing,
 };
-use twofa_store::{AddressKind, Origin, Settings, StoreError, StoredExemption};
+use twofa_store::{AddressKind, Generation, Origin, Settings, StoreError, StoredExemption};
 
 use crate::authority::{Peer, Permission};
-use crate::challenge::{Challenge, ChallengeError, Outcome};
-use crate::dialogue::{Dialogue, Gone};
+use crate::challenge::{Challenge, Outcome};
+use crate::dialogue::Dialogue;
 use crate::enrolment::{self, Enrolment, EnrolmentError};
 use crate::person::{Person, PersonError};
+use crate::refusal::Refusal;
 use crate::sending::channel;
 use crate::services::Services;
+use crate::verification::Verified;
 use crate::{accounts, addresses, words};
 
 const LONGEST_LABEL: usize = 32;
 /// What the backup codes are called where an app's label could stand.
 const BACKUP: &str = "backup";
-
-/// Why a request was not carried out.
-struct Refusal {
-    failure: Failure,
-    message: String,
-    hint: Option<String>,
-}
-
-impl Refusal {
-    fn new(failure: Failure, message: impl Into<String>) -> Self {
-        Self { failure, message: message.into(), hint: None }
-    }
-
-    fn hinted(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-}
-
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Self {
-        let failure = match error {
-            StoreError::LabelTaken(_)
-            | StoreError::TooManyApps(_)
-            | StoreError::AddressTaken(_)
-            | StoreError::ChangedMeanwhile => Failure::Failed,
-            _ => Failure::Unavailable,
-        };
-        Self { failure, hint: error.hint().map(str::to_owned), message: error.to_string() }
-    }
-}
-
-impl From<PersonError> for Refusal {
-    fn from(error: PersonError) -> Self {
-        match error {
-            PersonError::Store(error) => error.into(),
-            error => Self::new(Failure::Unavailable, error.to_string()),
-        }
-    }
-}
-
-impl From<Gone> for Refusal {
-    fn from(gone: Gone) -> Self {
-        Self::new(Failure::Failed, gone.to_string())
-    }
-}
-
-impl From<ChallengeError> for Refusal {
-    fn from(error: ChallengeError) -> Self {
-        match error {
-            ChallengeError::Person(error) => error.into(),
-            ChallengeError::Gone(gone) => gone.into(),
-            ChallengeError::Hash(error) => Self::new(Failure::Failed, error.to_string()),
-        }
-    }
-}
-
-impl From<EnrolmentError> for Refusal {
-    fn from(error: EnrolmentError) -> Self {
-        match error {
-            EnrolmentError::Store(error) => error.into(),
-            EnrolmentError::Gone(gone) => gone.into(),
-            EnrolmentError::NotConfirmed => Self::new(Failure::Denied, error.to_string()).hinted(
-                "the same key comes back within a day: run it again, or delete the key from your app",
-            ),
-            EnrolmentError::Locked(_) => Self::new(Failure::Denied, error.to_string()),
-            EnrolmentError::NotSent(why) => Self::new(Failure::Failed, format!("{why} Nothing was changed."))
-                .hinted("an administrator finds the reason in 'twofa log'"),
-            EnrolmentError::NoMethod | EnrolmentError::Hash(_) | EnrolmentError::Key(_) => {
-                Self::new(Failure::Failed, error.to_string())
-            }
-        }
-    }
-}
 
 /// Serves every request that is no login.
 pub fn serve(services: Services<'_>, peer: Peer, request: &Request, dialogue: &mut dyn Dialogue) -> Done {
@@ -133,6 +61,11 @@ fn carry_out(
     let origin = Origin { actor: peer.uid, service: Some("twofa".to_owned()), ..Origin::default() };
     let person = Person::of(services.store, &account)?;
     let desk = Desk { services, peer, account, origin };
+    if permission == Permission::AfterCode && person.has_only_what_is_not_allowed() && !adds(request) {
+        let message = "what you have enrolled is not allowed any more, so nobody can tell that it is you";
+        let hint = "enrol another method first, or ask an administrator";
+        return Err(Refusal::new(Failure::NotPermitted, message).hinted(hint));
+    }
     if !matches!(request, Request::Status { .. }) && person.situation.has_namesake {
         // A record of its own would lift what the other record holds back.
         let hint = "root decides with 'twofa user remove' (what is old) or 'twofa user add' (what is new)";
@@ -142,8 +75,7 @@ fn carry_out(
         desk.confirm(&person, dialogue)?;
         // What may have been decided while the code was typed holds, on what the code was asked for.
         let fresh = Person::of(services.store, &desk.account)?;
-        let was_asked = person.situation.user.is_enrolled(person.policy.methods);
-        if fresh.situation.generation != person.situation.generation && was_asked {
+        if fresh.situation.generation != person.situation.generation {
             return Err(StoreError::ChangedMeanwhile.into());
         }
         fresh
@@ -160,6 +92,19 @@ fn carry_out(
         Request::NewBackupCodes { .. } => desk.new_backup_codes(&person, dialogue),
         _ => Ok(Done::Status(Box::new(report(&desk.account, &person, services.now())?))),
     }
+}
+
+/// Whether `request` adds a method and takes none away.
+const fn adds(request: &Request) -> bool {
+    matches!(request, Request::EnrolApp { .. } | Request::EnrolAddress { .. })
+}
+
+/// What becomes of an address.
+enum NewAddress {
+    /// It is kept as it is; `None`: none is.
+    Kept(Option<String>),
+    /// It is kept when a code sent there has come back.
+    ToVerify(String),
 }
 
 /// One request about one account.
@@ -190,6 +135,7 @@ impl Desk<'_> {
                 Err(Refusal::new(Failure::Denied, words::locked(lock, self.services.now())))
             }
             Outcome::Unreachable { text } => Err(Refusal::new(Failure::Unavailable, text)),
+            Outcome::TooManyCodes { text } => Err(Refusal::new(Failure::Denied, text)),
             Outcome::NoAnswer => {
                 Err(Refusal::new(Failure::Denied, "no code was entered, so nothing was changed"))
             }
@@ -219,7 +165,16 @@ impl Desk<'_> {
             .map_err(|bad| Refusal::new(Failure::Usage, bad.to_string()))?;
         let label = self::label(label.as_deref(), &person.situation.user.apps)?;
         let intro = format!("A new authenticator app for {}, called '{label}'.\n", self.account.name);
-        self.enrolment(person).of_an_app(&person.situation, parameters, &label, &intro, dialogue)?;
+        let enrolment = self.enrolment(person);
+        enrolment.of_an_app(&person.situation, parameters, &label, &intro, dialogue).map_err(|error| {
+            let is_unconfirmed = matches!(error, EnrolmentError::NotConfirmed);
+            let refusal = Refusal::from(error);
+            if !is_unconfirmed {
+                return refusal;
+            }
+            refusal
+                .hinted("the same key comes back within a day: run it again, or delete the key from your app")
+        })?;
         dialogue.info(format!("Your authenticator app is enrolled as '{label}'.").into())?;
         mention_disabled(person, dialogue)?;
         Ok(Done::Changed)
@@ -234,7 +189,7 @@ impl Desk<'_> {
         dialogue: &mut dyn Dialogue,
     ) -> Result<Done, Refusal> {
         let which = which(method)?;
-        let Person { policy, situation, .. } = person;
+        let Person { policy, .. } = person;
         if !policy.methods.allows(which.method()) {
             let message = format!("the policy allows no codes by {}", words::way(which));
             return Err(Refusal::new(Failure::NotPermitted, message));
@@ -245,12 +200,23 @@ impl Desk<'_> {
             return Err(Refusal::new(Failure::Failed, message).hinted(hint));
         }
         let address = address.map(|text| self::address(policy, which, text)).transpose()?;
-        let verified =
-            self.enrolment(person).of_an_address(situation, which, address.as_deref(), "", dialogue)?;
-        let text = format!("Codes can be sent by {} to {} from now on.", words::way(which), verified.address);
-        dialogue.info(text.into())?;
+        self.verify_address(person, which, address.as_deref(), dialogue)?;
         mention_disabled(person, dialogue)?;
         Ok(Done::Changed)
+    }
+
+    fn verify_address(
+        &self,
+        person: &Person,
+        which: AddressKind,
+        address: Option<&str>,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Generation, Refusal> {
+        let Verified { address, generation, .. } =
+            self.enrolment(person).of_an_address(&person.situation, which, address, "", dialogue)?;
+        let text = format!("Codes can be sent by {} to {address} from now on.", words::way(which));
+        dialogue.info(text.into())?;
+        Ok(generation)
     }
 
     fn remove(&self, person: &Person, method: &str) -> Result<Done, Refusal> {
@@ -300,7 +266,6 @@ impl Desk<'_> {
         if *vouched && !self.peer.is_root() {
             return Err(Refusal::new(Failure::NotPermitted, "only root may vouch for an address"));
         }
-        let addresses = [(AddressKind::Email, email.as_deref()), (AddressKind::Phone, phone.as_deref())];
         let mut settings = Settings {
             verify: self.verify(person, verify.as_deref())?,
             preferred: prefer.as_deref().map(preferred).transpose()?,
@@ -308,36 +273,54 @@ impl Desk<'_> {
             ..Settings::default()
         };
         let mut to_verify = Vec::new();
-        for (which, text) in addresses {
+        for (which, text) in [(AddressKind::Email, email), (AddressKind::Phone, phone)] {
             let Some(text) = text else { continue };
-            // An empty address is one that is removed.
-            let address = match text.trim() {
-                "" => None,
-                text => Some(address(&person.policy, which, text)?),
-            };
-            if address.is_none() {
-                self.may_lose(person, which)?;
-            }
-            let is_verified_first = !self.peer.is_root() && self.services.courier.carries(channel(which));
-            match (which, address) {
-                (which, Some(address)) if is_verified_first => to_verify.push((which, address)),
-                (AddressKind::Email, address) => settings.email = Some(address),
-                (AddressKind::Phone, address) => settings.phone = Some(address),
+            match (which, self.new_address(person, which, text)?) {
+                (which, NewAddress::ToVerify(address)) => to_verify.push((which, address)),
+                (AddressKind::Email, NewAddress::Kept(address)) => settings.email = Some(address),
+                (AddressKind::Phone, NewAddress::Kept(address)) => settings.phone = Some(address),
             }
         }
+        let is_all = to_verify.is_empty();
+        let mut generation = person.situation.generation;
+        for (which, address) in to_verify {
+            // What is verified first changes what the rest is allowed on, and nothing else may.
+            let fresh = Person::of(self.services.store, &self.account)?;
+            if fresh.situation.generation != generation {
+                return Err(StoreError::ChangedMeanwhile.into());
+            }
+            generation = self.verify_address(&fresh, which, Some(&address), dialogue)?;
+        }
         let Self { services, account, origin, .. } = self;
-        let changes = services.store.set_user(account, &settings, origin, services.now())?;
-        if changes.is_empty() && to_verify.is_empty() {
+        let changes = services.store.set_user(account, generation, &settings, origin, services.now())?;
+        if changes.is_empty() && is_all {
             dialogue.info("Nothing to change: it is that already.".into())?;
         }
         for change in &changes {
             dialogue.info(format!("{}: {change}.", self.account.name).into())?;
         }
-        for (which, address) in to_verify {
-            let fresh = Person::of(services.store, account)?;
-            self.enrol_address(&fresh, which.method().name(), Some(&address), dialogue)?;
-        }
         Ok(Done::Changed)
+    }
+
+    /// What becomes of an address that somebody sets; an empty one is removed.
+    fn new_address(&self, person: &Person, which: AddressKind, text: &str) -> Result<NewAddress, Refusal> {
+        if text.trim().is_empty() {
+            self.may_lose(person, which)?;
+            return Ok(NewAddress::Kept(None));
+        }
+        let address = address(&person.policy, which, text)?;
+        if self.peer.is_root() {
+            return Ok(NewAddress::Kept(Some(address)));
+        }
+        if self.services.courier.carries(channel(which)) {
+            return Ok(NewAddress::ToVerify(address));
+        }
+        let known = addresses::of(&person.situation.user, which);
+        if known.is_some_and(|known| known.verified && known.address != address) {
+            let message = format!("this machine cannot send codes by {} now", words::way(which));
+            return Err(Refusal::new(Failure::Failed, message).hinted("the address you have stays as it is"));
+        }
+        Ok(NewAddress::Kept(Some(address)))
     }
 
     fn verify(&self, person: &Person, verify: Option<&str>) -> Result<Option<Verify>, Refusal> {

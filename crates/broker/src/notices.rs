@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use twofa_delivery::{Message, NoticeMessage};
-use twofa_store::{AddressKind, Notice, NoticeFate, SendStart, StoreError};
+use twofa_store::{AddressKind, Notice, NoticeFate, SendStart, Sent, StoreError};
 
 use crate::journal::say;
 use crate::sending::{PATIENCE, channel};
@@ -111,10 +111,12 @@ fn send(services: Services<'_>, application: &str, notice: &Notice) -> Result<()
         from: notice.source.clone(),
         at: notice.at,
     });
-    // A text message costs something: it counts as a code does.
+    // A text message costs something.
     let is_allowed = match notice.which {
         AddressKind::Email => SendStart::Allowed,
-        AddressKind::Phone => services.store.begin_send(&notice.account, &notice.address, services.now())?,
+        AddressKind::Phone => {
+            services.store.begin_send(Sent::Notice, &notice.account, &notice.address, services.now())?
+        }
     };
     let deadline = Instant::now() + PATIENCE;
     let sent = match is_allowed {

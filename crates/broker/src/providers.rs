@@ -1,7 +1,7 @@
 //! The providers as the store has them now: opened when they change, kept open in between.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use twofa_core::Timestamp;
 use twofa_delivery::{
@@ -18,9 +18,26 @@ use crate::journal::say;
 pub struct StoredProviders {
     store: Arc<Store>,
     places: Places,
-    /// The providers as of one version of the store. They keep their connections for as long as it is the last.
-    open: Mutex<Option<(u64, Arc<Dispatcher>)>>,
+    /// The providers as they were opened last. They keep their connections for as long as nothing about them changes.
+    open: Mutex<Option<Opened>>,
 }
+
+/// Providers that are open, and what they were opened from.
+#[derive(Debug)]
+struct Opened {
+    /// The version of the store.
+    version: u64,
+    /// What the administrator's own files were like.
+    stamp: u64,
+    /// Those whose files the providers have read.
+    configurations: Vec<(Configuration, u64)>,
+    /// Some could not be opened; from then on that is tried again.
+    again_at: Option<Instant>,
+    dispatcher: Arc<Dispatcher>,
+}
+
+/// How long a provider that could not be opened is left alone.
+const REST: Duration = Duration::from_secs(30);
 
 /// A provider of the store as the delivery wants it.
 pub fn configuration(record: &ProviderRecord) -> Configuration {
@@ -44,17 +61,20 @@ impl StoredProviders {
     /// The providers as they are now.
     fn dispatcher(&self) -> Result<Arc<Dispatcher>, StoreError> {
         let version = self.store.providers_version()?;
+        let stamp = self.places.stamp();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, dispatcher)) = open.as_ref().filter(|(known, _)| *known == version) {
-            return Ok(dispatcher.clone());
+        if let Some(opened) = open.as_ref().filter(|opened| opened.is_good(version, stamp)) {
+            return Ok(opened.dispatcher.clone());
         }
-        let (version, dispatcher) = self.open_all()?;
-        *open = Some((version, dispatcher.clone()));
+        let opened = self.open_all(stamp)?;
+        let dispatcher = opened.dispatcher.clone();
+        *open = Some(opened);
         Ok(dispatcher)
     }
 
-    fn open_all(&self) -> Result<(u64, Arc<Dispatcher>), StoreError> {
+    fn open_all(&self, stamp: u64) -> Result<Opened, StoreError> {
         let providers = self.store.providers()?;
+        let mut has_failed = !providers.broken.is_empty();
         for (name, why) in &providers.broken {
             say(&format!("provider '{name}' cannot be used: {why}"));
         }
@@ -62,16 +82,38 @@ impl StoredProviders {
         for bad in bad {
             say(&bad.to_string());
         }
-        let mut opened: Vec<(String, Arc<dyn Provider>)> = Vec::new();
+        let (mut opened, mut configurations) = (Vec::new(), Vec::new());
         let order = [AddressKind::Email, AddressKind::Phone].map(|which| providers.order(which));
         for name in order.into_iter().flatten() {
             let Some(record) = providers.find(name) else { continue };
-            match catalogue.open(&configuration(record)) {
-                Ok(provider) => opened.push((name.clone(), provider.into())),
-                Err(error) => say(&format!("provider '{name}' cannot be used: {error}")),
+            let configuration = configuration(record);
+            match catalogue.open(&configuration) {
+                Ok(provider) => opened.push((name.clone(), Arc::<dyn Provider>::from(provider))),
+                Err(error) => {
+                    has_failed = true;
+                    say(&format!("provider '{name}' cannot be used: {error}"));
+                }
             }
+            let stamp = configuration.stamp();
+            configurations.push((configuration, stamp));
         }
-        Ok((providers.version, Arc::new(Dispatcher::new(opened))))
+        Ok(Opened {
+            version: providers.version,
+            stamp,
+            configurations,
+            again_at: has_failed.then(|| Instant::now() + REST),
+            dispatcher: Arc::new(Dispatcher::new(opened)),
+        })
+    }
+}
+
+impl Opened {
+    /// Whether all is still as it was when they were opened.
+    fn is_good(&self, version: u64, stamp: u64) -> bool {
+        self.version == version
+            && self.stamp == stamp
+            && self.again_at.is_none_or(|again_at| Instant::now() < again_at)
+            && self.configurations.iter().all(|(configuration, stamp)| configuration.stamp() == *stamp)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use twofa_core::{Account, Policy, SentCode};
-use twofa_delivery::{Attempted, Channel, CodeMessage, Message, Undelivered};
+use twofa_delivery::{Attempted, Channel, CodeMessage, Message};
 use twofa_store::{AddressKind, Event, EventKind, Origin, SendLimit, SendStart, StoreError};
 use zeroize::Zeroizing;
 
@@ -28,9 +28,9 @@ pub enum NotSent {
         /// When that was found.
         now: twofa_core::Timestamp,
     },
-    /// Nobody took it. What went wrong is for the administrator.
-    #[error("it could not be sent")]
-    Undelivered(Undelivered),
+    /// Nobody took it. What went wrong is for the administrator, and was told.
+    #[error("{}", words::not_sent(*.0))]
+    Undelivered(AddressKind),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -51,6 +51,15 @@ pub struct Sending<'a> {
     pub purpose: &'a str,
 }
 
+/// A code on its way.
+#[derive(Debug)]
+pub struct OnItsWay {
+    /// The code.
+    pub code: SentCode,
+    /// A provider had it and did not say in time what became of it.
+    pub is_late: bool,
+}
+
 /// The channel to an address of this kind.
 pub const fn channel(which: AddressKind) -> Channel {
     match which {
@@ -62,11 +71,15 @@ pub const fn channel(which: AddressKind) -> Channel {
 impl Sending<'_> {
     /// Sends a new code to `address`, or gives up by `deadline`. It counts against the limits whether it arrives or not,
     /// and no lock is held while it travels.
-    pub fn send(&self, which: AddressKind, address: &str, deadline: Instant) -> Result<SentCode, NotSent> {
+    pub fn send(&self, which: AddressKind, address: &str, deadline: Instant) -> Result<OnItsWay, NotSent> {
         let Services { store, courier, .. } = self.services;
         let now = self.services.now();
-        if let SendStart::TooMany { what, next } = store.begin_send(self.account, address, now)? {
-            self.record(EventKind::CodeNotSent, format!("{}: the limit is reached", to(which, address)))?;
+        let start = store.begin_send(twofa_store::Sent::Code, self.account, address, now)?;
+        if let SendStart::TooMany { what, next } = start {
+            // Users can ask for themselves as often as they like, and must not write as often.
+            if self.origin.actor == 0 {
+                self.record(EventKind::CodeNotSent, format!("{}: the limit is reached", to(which, address)))?;
+            }
             return Err(NotSent::TooMany { limit: what, next, now });
         }
         let code = SentCode::make(self.policy.codes, now, random_byte).map_err(StoreError::from)?;
@@ -90,12 +103,15 @@ impl Sending<'_> {
                 }
                 let id = id.map_or(String::new(), |id| format!(" as {id}"));
                 self.record(EventKind::CodeSent, format!("{} by '{by}'{id}", to(which, address)))?;
-                Ok(code)
+                Ok(OnItsWay { code, is_late: false })
             }
             Err(undelivered) => {
                 say(&format!("no provider took a code for {}: {undelivered}", self.account.name));
                 self.record(EventKind::CodeNotSent, format!("{}: {undelivered}", to(which, address)))?;
-                Err(NotSent::Undelivered(undelivered))
+                if undelivered.may_have_arrived() {
+                    return Ok(OnItsWay { code, is_late: true });
+                }
+                Err(NotSent::Undelivered(which))
             }
         }
     }

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use twofa_core::sent::Comparison;
 use twofa_core::user::masked;
 use twofa_core::{Answer, SentCode};
-use twofa_store::{AddressKind, Attempt, Counted, Generation};
+use twofa_store::{AddressKind, Attempt, Counted, Generation, SendStart, Sent, StoreError, Use};
 
 use crate::addresses::BadAddress;
+use crate::choice::Unsent;
 use crate::dialogue::Dialogue;
 use crate::enrolment::EnrolmentError;
-use crate::sending::{NotSent, PATIENCE, Sending};
+use crate::sending::{NotSent, OnItsWay, PATIENCE, Sending};
 use crate::{addresses, words};
 
 /// How often the code may be mistyped, or asked for anew.
@@ -91,9 +92,8 @@ impl Verification<'_> {
         intro: &str,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Verified, EnrolmentError> {
-        let mut code = self.send(which, address)?;
-        let lifetime = self.sending.policy.codes.lifetime;
-        let mut lead = format!("{intro}{}", words::code_sent(which, address, lifetime));
+        let (mut code, said) = self.send(which, address)?;
+        let mut lead = format!("{intro}{said}");
         for left in (0..TRIES).rev() {
             let text = format!("{lead}\nType it here (r: new code): ");
             let Some(typed) = dialogue.ask(text)? else { break };
@@ -124,13 +124,12 @@ impl Verification<'_> {
         Err(EnrolmentError::NotConfirmed)
     }
 
-    fn send(&self, which: AddressKind, address: &str) -> Result<SentCode, EnrolmentError> {
-        match self.sending.send(which, address, Instant::now() + PATIENCE) {
-            Ok(code) => Ok(code),
-            Err(NotSent::Store(error)) => Err(error.into()),
-            Err(why @ NotSent::TooMany { .. }) => Err(EnrolmentError::NotSent(why.to_string())),
-            Err(NotSent::Undelivered(_)) => Err(EnrolmentError::NotSent(words::not_sent(which))),
-        }
+    /// Sends a code, and says so in words.
+    fn send(&self, which: AddressKind, address: &str) -> Result<(SentCode, String), EnrolmentError> {
+        let OnItsWay { code, is_late } =
+            self.sending.send(which, address, Instant::now() + PATIENCE).map_err(not_sent)?;
+        let lifetime = self.sending.policy.codes.lifetime;
+        Ok((code, words::code_sent(which, address, lifetime, is_late)))
     }
 
     /// Another code in place of `code`, not too soon. Says what became of it.
@@ -145,11 +144,13 @@ impl Verification<'_> {
             return Ok(words::too_soon(code.next_at(), now));
         }
         match self.send(which, address) {
-            Ok(new) => *code = new,
-            Err(EnrolmentError::NotSent(why)) => return Ok(why),
-            Err(error) => return Err(error),
+            Ok((new, said)) => {
+                *code = new;
+                Ok(said)
+            }
+            Err(EnrolmentError::NotSent(unsent)) => Ok(unsent.text),
+            Err(error) => Err(error),
         }
-        Ok(words::code_sent(which, address, self.sending.policy.codes.lifetime))
     }
 
     /// Counts a try before it is looked at, where there is a record to count it in: who guesses here is locked out as at
@@ -176,7 +177,9 @@ impl Verification<'_> {
         let is_recorded = attempt.is_some();
         if let Some(attempt) = attempt {
             // It was a right code: the try does not stay a failure.
-            let _ = store.use_sent_code(attempt, which, address, services.now())?;
+            if store.use_sent_code(attempt, which, address, services.now())? == Use::Already {
+                return Err(StoreError::ChangedMeanwhile.into());
+            }
         }
         Ok(Verified { address: address.to_owned(), generation, is_recorded })
     }
@@ -185,8 +188,9 @@ impl Verification<'_> {
     fn of_text_in(&self, number: &str, dialogue: &mut dyn Dialogue) -> Result<Verified, EnrolmentError> {
         let Sending { services, policy, .. } = self.sending;
         let begun = services.now();
-        let code = SentCode::make(policy.codes, begun, crate::sending::random_byte)
-            .map_err(twofa_store::StoreError::from)?;
+        self.may_text_in()?;
+        let code =
+            SentCode::make(policy.codes, begun, crate::sending::random_byte).map_err(StoreError::from)?;
         let mut text = words::text_us(number, code.digits());
         for _ in 0..LOOKS {
             let Some(typed) = dialogue.ask(text)? else { break };
@@ -206,6 +210,17 @@ impl Verification<'_> {
             text = words::nothing_came_in(number);
         }
         Err(EnrolmentError::NotConfirmed)
+    }
+
+    /// Looking costs the provider's patience, if no money: whoever begins to text us has that counted as a code.
+    fn may_text_in(&self) -> Result<(), EnrolmentError> {
+        let Sending { services, account, .. } = self.sending;
+        let now = services.now();
+        let what = format!("text-in of {}", account.name);
+        match services.store.begin_send(Sent::Code, account, &what, now)? {
+            SendStart::Allowed => Ok(()),
+            SendStart::TooMany { what: limit, next } => Err(not_sent(NotSent::TooMany { limit, next, now })),
+        }
     }
 
     /// Looks for a text message with `code` for a while, and gives the number it came from.
@@ -241,6 +256,14 @@ impl Verification<'_> {
             }
             thread::sleep(PAUSE);
         }
+    }
+}
+
+fn not_sent(why: NotSent) -> EnrolmentError {
+    let is_limited = matches!(why, NotSent::TooMany { .. });
+    match why {
+        NotSent::Store(error) => error.into(),
+        why => EnrolmentError::NotSent(Unsent { text: why.to_string(), is_limited }),
     }
 }
 
@@ -290,7 +313,7 @@ mod tests {
         let mut dialogue =
             Scripted::new().types("not an address").types(MAIL).answers(|_| desk.mailbox.code());
         assert_eq!(verify(&desk, AddressKind::Email, None, &mut dialogue).unwrap().address, MAIL);
-        assert!(dialogue.shown[2].contains("a•••e@example.org"), "{:?}", dialogue.shown);
+        assert!(dialogue.shown[2].contains("a***e@example.org"), "{:?}", dialogue.shown);
     }
 
     #[test]

@@ -58,11 +58,15 @@ pub const fn method(method: Method) -> &'static str {
     }
 }
 
-/// A code is on its way.
-pub fn code_sent(which: AddressKind, address: &str, lifetime: Duration) -> String {
+/// A code is on its way, or as far as is known.
+pub fn code_sent(which: AddressKind, address: &str, lifetime: Duration, is_late: bool) -> String {
     let minutes = lifetime.seconds() / 60;
     let minutes = if minutes == 1 { "a minute".to_owned() } else { format!("{minutes} minutes") };
-    format!("A code was sent by {} to {}. It is good for {minutes}.", way(which), masked(address))
+    let (way, to) = (way(which), masked(address));
+    if is_late {
+        return format!("A code was sent by {way} to {to} and may be late. It is good for {minutes}.");
+    }
+    format!("A code was sent by {way} to {to}. It is good for {minutes}.")
 }
 
 /// No code is on its way.
@@ -208,6 +212,10 @@ pub fn which_method(methods: &[Method]) -> String {
 /// No method that is allowed can be set up now.
 pub const NO_METHOD: &str = "A second factor must be set up first, and none that is allowed here can be now: codes cannot be \
                              sent from this machine. Ask an administrator.";
+
+/// Codes are sent, and a client has one prompt.
+pub const NO_ROOM_FOR_SENT: &str = "Your codes are sent to you, and this program can ask only one question, before one is sent. Log in with \
+                                    ssh or on the console.";
 
 /// What comes before the first enrolment at a login.
 pub fn must_enrol(application: &str) -> String {

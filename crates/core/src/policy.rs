@@ -343,7 +343,7 @@ pub static KEYS: [Setting; 20] = [
     Setting {
         name: "send.user-hourly",
         values: LIMIT_VALUES,
-        default: "10",
+        default: "20",
         help: "Send one user at most this many codes in an hour",
         per_class: false,
         read: |policy, text| limit(text).map(|most| policy.limits.user_hourly = most),
@@ -352,7 +352,7 @@ pub static KEYS: [Setting; 20] = [
     Setting {
         name: "send.address-daily",
         values: LIMIT_VALUES,
-        default: "30",
+        default: "100",
         help: "Send at most this many codes to one address or number in a day",
         per_class: false,
         read: |policy, text| limit(text).map(|most| policy.limits.address_daily = most),
@@ -531,7 +531,7 @@ impl Default for Policy {
                 cooldown: Duration::from_seconds(30),
             },
             code_domain: None,
-            limits: SendLimits { user_hourly: 10, address_daily: 30, machine_hourly: 1000 },
+            limits: SendLimits { user_hourly: 20, address_daily: 100, machine_hourly: 1000 },
             sms_falls_back_to_email: true,
             unique_addresses: false,
             phone_country: None,
@@ -591,7 +591,7 @@ impl Method {
 
 /// The text names no method.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("it must be app, email or sms")]
+#[error("it must be app, email, sms or backup")]
 pub struct UnknownMethod;
 
 impl std::str::FromStr for Method {

@@ -11,6 +11,9 @@ use zeroize::Zeroizing;
 use crate::policy::Codes;
 use crate::time::Timestamp;
 
+/// How far the clock may go back, in seconds, before a code is taken for one of another time.
+const CLOCK_SLIP: i64 = 60;
+
 /// A code that was sent. Never printed, wiped when dropped.
 #[derive(Clone)]
 pub struct SentCode {
@@ -26,7 +29,7 @@ pub enum Comparison {
     Same,
     /// It is not.
     Other,
-    /// It is the code, too late, or before it was sent: the clock went back.
+    /// It is the code, too late, or well before it was sent: the clock went back.
     Expired,
 }
 
@@ -58,7 +61,9 @@ impl SentCode {
     pub fn compare(&self, typed: &str, now: Timestamp) -> Comparison {
         if !bool::from(self.digits.as_bytes().ct_eq(typed.as_bytes())) {
             Comparison::Other
-        } else if now < self.sent_at || now >= self.sent_at.after(self.rules.lifetime.seconds()) {
+        } else if now.unix().saturating_add(CLOCK_SLIP) < self.sent_at.unix()
+            || now >= self.sent_at.after(self.rules.lifetime.seconds())
+        {
             Comparison::Expired
         } else {
             Comparison::Same
@@ -99,7 +104,8 @@ mod tests {
             (NOW, Comparison::Same),
             (NOW.after(599), Comparison::Same),
             (NOW.after(600), Comparison::Expired),
-            (Timestamp::from_unix(NOW.unix() - 1), Comparison::Expired),
+            (Timestamp::from_unix(NOW.unix() - 60), Comparison::Same),
+            (Timestamp::from_unix(NOW.unix() - 61), Comparison::Expired),
         ] {
             assert_eq!(code.compare("123456", at), comparison);
             assert_eq!(code.compare("123457", at), Comparison::Other);

@@ -68,19 +68,19 @@ pub struct Contact {
 }
 
 /// `address` as it may be shown to whoever stands at a prompt: enough for its owner to know it, too little for anybody
-/// else. `a•••e@example.org`, `•••• 4567`.
+/// else. `a***e@example.org`, `**** 4567`. In ASCII: OpenSSH shows anything else as octal numbers where the locale is C.
 pub fn masked(address: &str) -> String {
     let Some((local, domain)) = address.rsplit_once('@') else {
         let digits: Vec<char> = address.chars().filter(char::is_ascii_digit).collect();
         let last: String = digits.iter().skip(digits.len().saturating_sub(4)).collect();
-        return format!("•••• {last}");
+        return format!("**** {last}");
     };
     let mut letters = local.chars();
     match (letters.next(), letters.next_back()) {
         // Of two letters, both would be all.
-        (Some(first), Some(last)) if letters.next().is_some() => format!("{first}•••{last}@{domain}"),
-        (Some(first), Some(_)) => format!("{first}•••@{domain}"),
-        _ => format!("•••@{domain}"),
+        (Some(first), Some(last)) if letters.next().is_some() => format!("{first}***{last}@{domain}"),
+        (Some(first), Some(_)) => format!("{first}***@{domain}"),
+        _ => format!("***@{domain}"),
     }
 }
 
@@ -229,13 +229,13 @@ mod tests {
     #[test]
     fn a_masked_address_is_known_to_its_owner_and_to_nobody_else() {
         for (address, shown) in [
-            ("alice@example.org", "a•••e@example.org"),
-            ("bob@example.org", "b•••b@example.org"),
-            ("al@example.org", "a•••@example.org"),
-            ("a@example.org", "•••@example.org"),
-            ("öä@ü@example.org", "ö•••ü@example.org"),
-            ("+4930123456", "•••• 3456"),
-            ("+12", "•••• 12"),
+            ("alice@example.org", "a***e@example.org"),
+            ("bob@example.org", "b***b@example.org"),
+            ("al@example.org", "a***@example.org"),
+            ("a@example.org", "***@example.org"),
+            ("öä@ü@example.org", "ö***ü@example.org"),
+            ("+4930123456", "**** 3456"),
+            ("+12", "**** 12"),
         ] {
             assert_eq!(masked(address), shown);
         }

@@ -12,7 +12,8 @@ CREATE TABLE send (
     at      INTEGER NOT NULL,
     name    TEXT NOT NULL,
     uid     INTEGER NOT NULL,
-    address TEXT NOT NULL -- in lower case
+    address TEXT NOT NULL, -- in lower case
+    is_notice INTEGER NOT NULL CHECK (is_notice IN (0, 1))
 ) STRICT;
 
 CREATE INDEX send_of_user ON send (name, uid);

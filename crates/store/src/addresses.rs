@@ -138,13 +138,24 @@ impl Store {
             change.carry_out(db, stored.id, has_one)?;
             has_one |= change.verified;
         }
+        let mut words: Vec<_> = changes.iter().map(Change::words).collect();
         if changes.iter().any(Change::is_of_a_method) {
             next_generation(db, stored.id)?;
             if !has_method(db, stored.id)? {
                 delete_backup_codes(db, stored.id, account, origin, now)?;
+                // Whoever gets another address is not to be without a second factor until it is verified.
+                if changes.iter().any(|change| change.was_verified && change.address.is_some()) {
+                    db.execute(
+                        "UPDATE user SET required = 1, verify = 'new-device' WHERE id = ?1",
+                        [stored.id],
+                    )?;
+                    let event = Event { kind: EventKind::Required, user: Some(account), detail: None };
+                    events::record(db, &event, origin, now)?;
+                    words.push("a second factor must be set up at the next login".to_owned());
+                }
             }
         }
-        Ok(changes.iter().map(Change::words).collect())
+        Ok(words)
     }
 
     /// Refuses an address that somebody else has verified, where the policy wants them unique.
@@ -274,7 +285,7 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let never = Settings { verify: Some(Verify::Never), ..Settings::default() };
-        store.set_user(&alice(), &never, &origin(), bench.now).unwrap();
+        store.set_user(&alice(), Bench::generation(&store, &alice()), &never, &origin(), bench.now).unwrap();
         let before = Bench::generation(&store, &alice());
         bench.verify(&store, &alice(), PHONE, NUMBER);
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
@@ -309,7 +320,7 @@ mod tests {
         let store = bench.create();
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
         let never = Settings { verify: Some(Verify::Never), ..Settings::default() };
-        store.set_user(&alice(), &never, &origin(), bench.now).unwrap();
+        store.set_user(&alice(), Bench::generation(&store, &alice()), &never, &origin(), bench.now).unwrap();
         bench.enrol(&store, &alice(), "phone");
         assert_eq!(store.situation(&alice()).unwrap().user.verify, Verify::Never);
     }
@@ -391,7 +402,9 @@ mod tests {
         let store = bench.create();
         let stranger = Account { uid: 2000, ..alice() };
         let unverified = Settings { email: Some(Some("alice@example.org".into())), ..Settings::default() };
-        store.set_user(&alice(), &unverified, &origin(), bench.now).unwrap();
+        store
+            .set_user(&alice(), Bench::generation(&store, &alice()), &unverified, &origin(), bench.now)
+            .unwrap();
         assert!(!store.situation(&stranger).unwrap().has_namesake);
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
         assert!(store.situation(&stranger).unwrap().has_namesake);
@@ -419,7 +432,9 @@ mod tests {
             vouched: true,
             ..Settings::default()
         };
-        let set = |settings: &Settings| store.set_user(&bob(), settings, &origin(), bench.now);
+        let set = |settings: &Settings| {
+            store.set_user(&bob(), Bench::generation(&store, &bob()), settings, &origin(), bench.now)
+        };
         assert!(matches!(set(&vouched), Err(StoreError::AddressTaken(EMAIL))));
         // What is not verified is nobody's.
         assert_eq!(set(&Settings { vouched: false, ..vouched }).unwrap().len(), 2);

@@ -108,7 +108,8 @@ impl Store {
             for digest in &set.unused {
                 db.execute("INSERT INTO backup_code (user, digest) VALUES (?1, ?2)", (user, digest))?;
             }
-            let kind = if replaced == 0 { EventKind::BackupCodesMade } else { EventKind::BackupCodesReplaced };
+            let kind =
+                if replaced == 0 { EventKind::BackupCodesMade } else { EventKind::BackupCodesReplaced };
             let event = Event { kind, user: Some(account), detail: None };
             events::record(db, &event, origin, now)?;
             generation(db, account)

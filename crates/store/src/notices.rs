@@ -60,6 +60,9 @@ pub enum NoticeFate {
     GivenUp,
 }
 
+/// What is recorded of somebody who wants never to be asked.
+const OPTED_OUT: &str = "verify is never";
+
 impl Store {
     /// At most `most` notices that are due, oldest first. They are the caller's for two minutes; then, if nobody said
     /// what came of them, they are due again.
@@ -175,6 +178,9 @@ fn sentence(event: &Event<'_>, origin: &Origin) -> Option<Cow<'static, str>> {
         EventKind::BackupCodeUsed => "A backup code was used to log in.",
         EventKind::BackupCodesReplaced => "New backup codes were made. Older ones do not work any more.",
         EventKind::Reset => "An administrator reset your second factor. It must be set up anew.",
+        EventKind::UserChanged if detail == OPTED_OUT => {
+            "Logins no longer ask for a code, where nothing requires it."
+        }
         EventKind::UserRemoved => "Your second factor was removed by an administrator.",
         EventKind::Passed
         | EventKind::Refused
@@ -337,7 +343,9 @@ mod tests {
             vouched: true,
             ..Settings::default()
         };
-        store.set_user(&alice(), &settings, &origin(), bench.now).unwrap();
+        store
+            .set_user(&alice(), Bench::generation(&store, &alice()), &settings, &origin(), bench.now)
+            .unwrap();
         let mut told = bench.told(&store);
         told.sort();
         let mut expected = both("A new e-mail address for codes was set.");
@@ -359,7 +367,9 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let unverified = Settings { email: Some(Some(A.into())), ..Settings::default() };
-        store.set_user(&alice(), &unverified, &origin(), bench.now).unwrap();
+        store
+            .set_user(&alice(), Bench::generation(&store, &alice()), &unverified, &origin(), bench.now)
+            .unwrap();
         bench.enrol(&store, &alice(), "phone");
         assert!(bench.told(&store).is_empty());
         bench.verify(&store, &alice(), EMAIL, A);

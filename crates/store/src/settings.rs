@@ -7,7 +7,7 @@ use crate::addresses::{AddressKind, NewAddress, Standing};
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::events::{self, Event, EventKind, Origin};
-use crate::users::find_or_add;
+use crate::users::{Generation, unchanged};
 
 /// What somebody sets for themselves, or an administrator for them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,10 +25,12 @@ pub struct Settings {
 }
 
 impl Store {
-    /// Sets what `settings` holds, all of it in one go, and says what changed in words.
+    /// Sets what `settings` holds, all of it in one go, and says what changed in words. Only while the methods of
+    /// `account` are those it was allowed on: an address may be one of them, and so is doing without.
     pub fn set_user(
         &self,
         account: &Account,
+        expected: Generation,
         settings: &Settings,
         origin: &Origin,
         now: Timestamp,
@@ -46,7 +48,7 @@ impl Store {
             })
             .collect();
         self.write(|db| {
-            let user = find_or_add(db, account)?;
+            let user = unchanged(db, account, expected)?;
             // A first method sets some of the rest; what is asked for has the last word.
             let mut changes = self.apply(db, account, &addresses, origin, now)?;
             let mut others = Vec::new();
@@ -101,7 +103,11 @@ mod tests {
             preferred: Some(Some(Method::Sms)),
             vouched: false,
         };
-        let set = |settings: &Settings| store.set_user(&alice(), settings, &origin(), bench.now).unwrap();
+        let set = |settings: &Settings| {
+            store
+                .set_user(&alice(), Bench::generation(&store, &alice()), settings, &origin(), bench.now)
+                .unwrap()
+        };
         assert_eq!(set(&settings).len(), 4);
         assert_eq!(set(&settings), Vec::<String>::new());
         let user = store.situation(&alice()).unwrap().user;
@@ -122,7 +128,15 @@ mod tests {
         let store = bench.create();
         bench.verify(&store, &alice(), AddressKind::Email, "alice@example.org");
         let before = Bench::generation(&store, &alice());
-        let changes = store.set_user(&alice(), &email("alice@example.org"), &origin(), bench.now).unwrap();
+        let changes = store
+            .set_user(
+                &alice(),
+                Bench::generation(&store, &alice()),
+                &email("alice@example.org"),
+                &origin(),
+                bench.now,
+            )
+            .unwrap();
         assert!(changes.is_empty() && Bench::generation(&store, &alice()) == before);
         assert_eq!(store.situation(&alice()).unwrap().user.email, Some(contact("alice@example.org", true)));
     }
@@ -133,14 +147,30 @@ mod tests {
         let store = bench.create();
         bench.verify(&store, &alice(), AddressKind::Email, "alice@example.org");
         let before = Bench::generation(&store, &alice());
-        store.set_user(&alice(), &email("new@example.org"), &origin(), bench.now).unwrap();
+        store
+            .set_user(
+                &alice(),
+                Bench::generation(&store, &alice()),
+                &email("new@example.org"),
+                &origin(),
+                bench.now,
+            )
+            .unwrap();
         let user = store.situation(&alice()).unwrap().user;
         assert_eq!((user.email, user.preferred), (Some(contact("new@example.org", false)), None));
         assert_ne!(Bench::generation(&store, &alice()), before);
         assert_eq!(bench.told(&store), ["alice@example.org: The e-mail address for codes was removed."]);
         // One that is no method changes none.
         let before = Bench::generation(&store, &alice());
-        store.set_user(&alice(), &email("newer@example.org"), &origin(), bench.now).unwrap();
+        store
+            .set_user(
+                &alice(),
+                Bench::generation(&store, &alice()),
+                &email("newer@example.org"),
+                &origin(),
+                bench.now,
+            )
+            .unwrap();
         assert_eq!(Bench::generation(&store, &alice()), before);
     }
 
@@ -148,10 +178,20 @@ mod tests {
     fn an_address_somebody_vouches_for_is_a_method_at_once() {
         let bench = Bench::new();
         let store = bench.create();
-        store.set_user(&alice(), &email("alice@example.org"), &origin(), bench.now).unwrap();
+        store
+            .set_user(
+                &alice(),
+                Bench::generation(&store, &alice()),
+                &email("alice@example.org"),
+                &origin(),
+                bench.now,
+            )
+            .unwrap();
         let before = Bench::generation(&store, &alice());
         let vouched = Settings { vouched: true, ..email("alice@example.org") };
-        let changes = store.set_user(&alice(), &vouched, &origin(), bench.now).unwrap();
+        let changes = store
+            .set_user(&alice(), Bench::generation(&store, &alice()), &vouched, &origin(), bench.now)
+            .unwrap();
         assert_eq!(changes, ["email is alice@example.org, vouched for"]);
         let user = store.situation(&alice()).unwrap().user;
         assert_eq!(
@@ -159,7 +199,12 @@ mod tests {
             (Some(contact("alice@example.org", true)), Some(Method::Email))
         );
         assert_ne!(Bench::generation(&store, &alice()), before);
-        assert!(store.set_user(&alice(), &vouched, &origin(), bench.now).unwrap().is_empty());
+        assert!(
+            store
+                .set_user(&alice(), Bench::generation(&store, &alice()), &vouched, &origin(), bench.now)
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]
@@ -172,7 +217,9 @@ mod tests {
             vouched: true,
             ..email("alice@example.org")
         };
-        store.set_user(&alice(), &settings, &origin(), bench.now).unwrap();
+        store
+            .set_user(&alice(), Bench::generation(&store, &alice()), &settings, &origin(), bench.now)
+            .unwrap();
         let user = store.situation(&alice()).unwrap().user;
         assert_eq!((user.verify, user.preferred), (Verify::Never, Some(Method::App)));
     }
@@ -182,7 +229,39 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let backup = Settings { preferred: Some(Some(Method::Backup)), ..email("alice@example.org") };
-        let refused = store.set_user(&alice(), &backup, &origin(), bench.now);
+        let refused =
+            store.set_user(&alice(), Bench::generation(&store, &alice()), &backup, &origin(), bench.now);
         assert!(matches!(refused, Err(StoreError::NotPreferable)) && !store.knows(&alice()).unwrap());
+    }
+
+    #[test]
+    fn what_was_allowed_on_other_methods_is_not_done() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let before = Bench::generation(&store, &alice());
+        bench.verify(&store, &alice(), AddressKind::Email, "alice@example.org");
+        let settings = [
+            Settings { email: Some(None), ..Settings::default() },
+            Settings { verify: Some(Verify::Never), ..Settings::default() },
+        ];
+        for settings in settings {
+            let refused = store.set_user(&alice(), before, &settings, &origin(), bench.now);
+            assert!(matches!(refused, Err(StoreError::ChangedMeanwhile)), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn another_address_in_the_place_of_the_last_method_leaves_a_second_factor_required() {
+        let bench = Bench::new();
+        let store = bench.create();
+        bench.verify(&store, &alice(), AddressKind::Email, "alice@example.org");
+        let set = |settings: &Settings| {
+            store
+                .set_user(&alice(), Bench::generation(&store, &alice()), settings, &origin(), bench.now)
+                .unwrap()
+        };
+        let changes = set(&email("new@example.org"));
+        assert_eq!(changes[1], "a second factor must be set up at the next login");
+        assert!(store.situation(&alice()).unwrap().user.required);
     }
 }

@@ -101,7 +101,8 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     let pool = pool::start(listener.try_clone()?, crowd.clone(), move |stream, peer| {
         converse(stream, peer, &stock);
         // A store that cannot be opened has nothing to send.
-        if stock.lock().as_ref().is_some_and(|broker| notices::is_any_due(broker.services())) {
+        let broker = stock.lock().clone();
+        if broker.is_some_and(|broker| notices::is_any_due(broker.services())) {
             ring.ring();
         }
     })?;

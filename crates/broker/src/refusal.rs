@@ -1,0 +1,94 @@
+//! Why a request of the command line is not carried out, in its words.
+
+use twofa_proto::Failure;
+use twofa_store::StoreError;
+
+use crate::challenge::ChallengeError;
+use crate::choice::Unsent;
+use crate::dialogue::Gone;
+use crate::enrolment::EnrolmentError;
+use crate::person::PersonError;
+
+/// Why a request was not carried out.
+pub(crate) struct Refusal {
+    /// The kind of failure.
+    pub failure: Failure,
+    /// What failed and why.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal without a hint.
+    pub(crate) fn new(failure: Failure, message: impl Into<String>) -> Self {
+        Self { failure, message: message.into(), hint: None }
+    }
+
+    /// The same with something to do about it.
+    #[must_use]
+    pub(crate) fn hinted(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        let failure = match error {
+            StoreError::LabelTaken(_)
+            | StoreError::TooManyApps(_)
+            | StoreError::AddressTaken(_)
+            | StoreError::ChangedMeanwhile => Failure::Failed,
+            _ => Failure::Unavailable,
+        };
+        Self { failure, hint: error.hint().map(str::to_owned), message: error.to_string() }
+    }
+}
+
+impl From<PersonError> for Refusal {
+    fn from(error: PersonError) -> Self {
+        match error {
+            PersonError::Store(error) => error.into(),
+            error => Self::new(Failure::Unavailable, error.to_string()),
+        }
+    }
+}
+
+impl From<Gone> for Refusal {
+    fn from(gone: Gone) -> Self {
+        Self::new(Failure::Failed, gone.to_string())
+    }
+}
+
+impl From<ChallengeError> for Refusal {
+    fn from(error: ChallengeError) -> Self {
+        match error {
+            ChallengeError::Person(error) => error.into(),
+            ChallengeError::Gone(gone) => gone.into(),
+            ChallengeError::Hash(error) => Self::new(Failure::Failed, error.to_string()),
+        }
+    }
+}
+
+impl From<EnrolmentError> for Refusal {
+    fn from(error: EnrolmentError) -> Self {
+        match error {
+            EnrolmentError::Store(error) => error.into(),
+            EnrolmentError::Gone(gone) => gone.into(),
+            EnrolmentError::NotConfirmed | EnrolmentError::Locked(_) => {
+                Self::new(Failure::Denied, error.to_string())
+            }
+            EnrolmentError::NotSent(Unsent { text, is_limited }) => {
+                let refusal = Self::new(Failure::Failed, text);
+                if is_limited {
+                    return refusal;
+                }
+                refusal.hinted("an administrator finds the reason in 'twofa log'")
+            }
+            EnrolmentError::NoMethod | EnrolmentError::Hash(_) | EnrolmentError::Key(_) => {
+                Self::new(Failure::Failed, error.to_string())
+            }
+        }
+    }
+}
