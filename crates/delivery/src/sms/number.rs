@@ -1,6 +1,7 @@
 //! Phone numbers: as people write them, as the store keeps them, and as providers want them.
 
-use phonenumber::country;
+use phonenumber::metadata::DATABASE;
+use phonenumber::{PhoneNumber, Type, country};
 use serde::Deserialize;
 
 use crate::error::{SendError, Step};
@@ -31,6 +32,10 @@ pub enum BadNumber {
     /// It is well-formed, but there is no such number.
     #[error("there is no such phone number: check the digits, and the country's code after the '+'")]
     Invalid,
+    /// There is such a number, and it is none that a code goes to: what is sent there may cost a multiple of a text
+    /// message, or reach nobody.
+    #[error("this is a {0} number: codes go only to mobile, fixed-line and internet numbers")]
+    Costly(&'static str),
     /// The default country is no country's code.
     #[error("'{0}' is no country; write its two letters, such as US or DE")]
     UnknownCountry(String),
@@ -60,7 +65,42 @@ pub fn number(text: &str, default_country: Option<&str>) -> Result<String, BadNu
     if !phonenumber::is_valid(&parsed) {
         return Err(BadNumber::Invalid);
     }
+    if let Some(kind) = costly(&parsed) {
+        return Err(BadNumber::Costly(kind));
+    }
     Ok(parsed.format().mode(phonenumber::Mode::E164).to_string())
+}
+
+/// Kinds of numbers in the order in which a number is known by them, and what those are called that no code goes to.
+/// All others are mobile or fixed lines.
+const KINDS: [(Type, Option<&str>); 8] = [
+    (Type::PremiumRate, Some("premium-rate")),
+    (Type::TollFree, Some("toll-free")),
+    (Type::SharedCost, Some("shared-cost")),
+    (Type::Voip, None),
+    (Type::PersonalNumber, Some("personal")),
+    (Type::Pager, Some("pager")),
+    (Type::Uan, Some("universal-access")),
+    (Type::Voicemail, Some("voice-mail")),
+];
+
+/// What `number` is called if it is not somebody's ordinary telephone. Who has codes sent to another kind may earn by
+/// it what we pay.
+///
+/// The crate's own `number_type` forgets the zeros that begin numbers in Italy and some countries of Africa.
+fn costly(number: &PhoneNumber) -> Option<&'static str> {
+    let national = number.national().to_string();
+    let regions = DATABASE.by_code(&number.code().value()).unwrap_or_default();
+    // Satellites and services of no country: +800, +808, +870, +878, +881, +882, +883, +888, +979.
+    if regions.iter().any(|region| region.id() == "001") {
+        return Some("no country's");
+    }
+    let is = |kind: Type| {
+        regions.iter().map(|region| region.descriptors()).any(|of| {
+            of.general().is_match(&national) && of.get(kind).is_some_and(|kind| kind.is_match(&national))
+        })
+    };
+    KINDS.into_iter().find(|(kind, _)| is(*kind)).and_then(|(_, name)| name)
 }
 
 /// The number `to`, kept as E.164, in the `form` the provider wants, which serves `calling_codes` (empty: all).
@@ -115,6 +155,68 @@ mod tests {
         assert!(number("+", Some("US")).is_err());
         assert!(number("++++", None).is_err());
         assert!(number(&"1".repeat(41), Some("US")).is_err());
+    }
+
+    #[test]
+    fn a_number_that_costs_more_than_a_text_message_is_refused_by_its_kind() {
+        for (text, kind) in [
+            ("+1 900 234 5678", "premium-rate"),
+            ("+49 900 1 234567", "premium-rate"),
+            ("+44 909 879 0000", "premium-rate"),
+            ("+33 892 70 1239", "premium-rate"),
+            ("+979 123456789", "no country's"),
+            ("+49 180 5 123456", "shared-cost"),
+            ("+39 848 123 456", "shared-cost"),
+            ("+1 800 234 5678", "toll-free"),
+            ("+800 12345678", "no country's"),
+            ("+808 12345678", "no country's"),
+            ("+870 773 111 632", "no country's"),
+            ("+878 10 1234567890", "no country's"),
+            ("+881 6 3145 1234", "no country's"),
+            ("+882 16 50000000", "no country's"),
+            ("+883 510 012 345 678", "no country's"),
+            ("+44 70 1234 5678", "personal"),
+            ("+1 500 234 5678", "personal"),
+            ("+44 76 4012 3456", "pager"),
+            ("+44 55 1234 5678", "universal-access"),
+            ("+49 177 99 1234567", "voice-mail"),
+        ] {
+            let refused = number(text, Some("DE")).unwrap_err();
+            assert!(matches!(refused, BadNumber::Costly(_)), "{text}: {refused:?}");
+            assert!(refused.to_string().contains(kind), "{text}: {refused}");
+        }
+    }
+
+    #[test]
+    fn of_every_country_mobile_numbers_are_taken_and_premium_rate_numbers_are_not() {
+        assert!(DATABASE.iter().count() > 200);
+        for metadata in DATABASE.iter() {
+            let taken = |kind| {
+                let example = metadata.descriptors().get(kind)?.example()?;
+                Some(number(&format!("+{}{example}", metadata.country_code()), None).is_ok())
+            };
+            // Tristan da Cunha has none.
+            let has_mobiles = !["001", "TA"].contains(&metadata.id());
+            assert_eq!(taken(Type::Mobile).unwrap_or_default(), has_mobiles, "{}", metadata.id());
+            for kind in [Type::PremiumRate, Type::SharedCost, Type::PersonalNumber, Type::Uan] {
+                assert_ne!(taken(kind), Some(true), "{} {kind:?}", metadata.id());
+            }
+        }
+    }
+
+    #[test]
+    fn fixed_lines_and_internet_numbers_are_taken_as_well() {
+        for text in [
+            "+49 30 901820",
+            "+39 02 3661 8300",
+            "+39 06 698 12345",
+            "+44 20 7946 0958",
+            "+44 56 1234 5678",
+            "+81 50 1234 5678",
+            "+1 876 210 1234",
+        ] {
+            assert!(number(text, None).is_ok(), "{text}: {:?}", number(text, None));
+        }
     }
 
     #[test]
