@@ -75,11 +75,13 @@ pub fn keep_sending(bell: &Bell, mut send: impl FnMut() -> Option<u64>) {
 /// Sends all that is due at this moment, and says in how many seconds the next is.
 pub fn send_due(services: Services<'_>) -> Result<Option<u64>, StoreError> {
     loop {
-        let notices = services.store.claim_notices(services.now(), BATCH)?;
+        let mut notices = services.store.claim_notices(services.now(), BATCH)?;
         if notices.is_empty() {
             break;
         }
         let application = words::application_name(services.store.rulebook()?.machine());
+        // A provider of text messages that hangs holds up no mail.
+        notices.sort_by_key(|notice| notice.which == AddressKind::Phone);
         for notice in &notices {
             send(services, &application, notice)?;
         }

@@ -11,6 +11,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -108,7 +109,13 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     })?;
     let (stock, rung) = (shelf.clone(), bell.clone());
     let messenger = thread::Builder::new().name("notices".to_owned());
-    messenger.spawn(move || notices::keep_sending(&rung, || send_notices(&stock)))?;
+    messenger.spawn(move || {
+        let keep_sending = || notices::keep_sending(&rung, || send_notices(&stock));
+        // What was being sent is claimed for two minutes: this is no way to panic without end.
+        while panic::catch_unwind(AssertUnwindSafe(keep_sending)).is_err() {
+            say("a notice could not be sent for a fault of this program; the others are");
+        }
+    })?;
     ends.wait()?;
     bell.silence();
     pool.stop();

@@ -38,6 +38,7 @@ pub(super) fn findings(broker: &Broker) -> Result<Vec<Finding>, Failure> {
             findings.push(problem(with_hint(&what, &error)));
         }
     }
+    findings.extend(standards(broker, &providers)?);
     findings.extend(uncarried(broker, &providers)?);
     findings.extend(overdue(broker)?);
     Ok(findings)
@@ -69,6 +70,18 @@ fn open(
         }
     }
     opened
+}
+
+/// What the standards say of codes that are sent: an administrator may be bound by them.
+fn standards(broker: &Broker, providers: &Providers) -> Result<Option<Finding>, Failure> {
+    let methods = broker.store().rulebook()?.machine().methods;
+    Ok((methods.email && !providers.order(AddressKind::Email).is_empty()).then(|| {
+        notice(
+            "codes by e-mail prove less than others: by NIST SP 800-63B-4 (3.1.3.1) they are no second factor; where that \
+             binds you, leave email out of 'twofa policy set methods=…'"
+                .to_owned(),
+        )
+    }))
 }
 
 /// The methods that people have, or a policy relies on, and nobody carries.
