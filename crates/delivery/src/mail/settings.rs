@@ -249,7 +249,7 @@ impl<'a> Settings<'a> {
             Some(SENDMAIL) => {
                 let command = self.text("command").unwrap_or(SENDMAIL_COMMAND);
                 let program = Program::parse(command).map_err(|why| bad("command", &why))?;
-                Ok(Box::new(Sendmail::new(program, from)))
+                Ok(Box::new(Sendmail::new(program, from).map_err(|why| bad("command", &why))?))
             }
             Some(SMTP) => {
                 let server = self.server(&from)?;

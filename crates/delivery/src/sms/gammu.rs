@@ -16,14 +16,13 @@ use data_encoding::HEXUPPER_PERMISSIVE;
 use jiff::tz::TimeZone;
 use twofa_core::Timestamp;
 
-use super::alphabet::needs_unicode;
 use super::number::{Form, in_form};
 use super::strike::Secrets;
 use crate::error::{SendError, Step};
 use crate::message::{Channel, Message};
 use crate::program;
 use crate::provider::{BadProvider, Configuration, Inbox, Kind, Provider, Receipt, Received, Setting};
-use crate::templates::Templates;
+use crate::templates::{Templates, septets};
 
 /// The kind's name.
 pub(super) const NAME: &str = "gammu-smsd";
@@ -125,7 +124,7 @@ impl Gammu {
         };
         let mut command = Command::new(&self.program);
         command.arg("-c").arg(&self.config).args(["TEXT", to]);
-        if needs_unicode(text) {
+        if septets(text).is_none() {
             command.arg("-unicode");
         }
         // What is read from stdin is taken in the character set of the locale.

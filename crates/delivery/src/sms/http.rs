@@ -9,7 +9,6 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 use twofa_core::Timestamp;
 
-use super::alphabet::needs_unicode;
 use super::answer::judge;
 use super::client::{Client, LONG, Request, SHORT};
 use super::description::{Auth, COMMON, Call, Description, Listing, Method, TimeForm, scalar};
@@ -20,7 +19,7 @@ use super::template::Values;
 use crate::error::{SendError, Step};
 use crate::message::{Channel, Message};
 use crate::provider::{BadProvider, Configuration, Inbox, Kind, Provider, Receipt, Received};
-use crate::templates::Templates;
+use crate::templates::{Templates, septets};
 
 /// So many pages of a list are read, and no more.
 const PAGES: usize = 5;
@@ -98,7 +97,7 @@ impl HttpProvider {
         let number = &self.description.number;
         let mut values = self.values.clone();
         values.set("to", in_form(to, number.form, &number.calling_codes)?);
-        values.set("unicode", needs_unicode(text));
+        values.set("unicode", septets(text).is_none());
         values.set("text", text);
         match lifetime {
             Some(seconds) => values.set("lifetime", seconds),

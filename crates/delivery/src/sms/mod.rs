@@ -11,10 +11,9 @@
 //! - [`http`]: all of it put together;
 //! - [`gammu`]: a modem of one's own, the one provider that is not HTTP;
 //! - [`strike`]: what must not be in an error;
-//! - [`mod@number`]: phone numbers; [`alphabet`]: what fits into a text message as it is.
+//! - [`mod@number`]: phone numbers.
 
 mod account;
-mod alphabet;
 mod answer;
 mod client;
 mod description;

@@ -7,10 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use twofa_delivery::{Channel, Provider, Step};
-use twofa_mailserver::{MailServer, ThisHost};
+use twofa_delivery::{BadProvider, Channel, Provider, Step};
+use twofa_mailserver::{Door, MailServer, ThisHost};
 
-use super::{CODE, assert_error, is_root, message, provider, refusal, soon};
+use super::{CODE, assert_error, is_root, message, provider, refusal, soon, try_provider};
 
 /// A sendmail that runs `script`, in a folder of its own.
 fn sendmail(script: &str) -> (TempDir, Box<dyn Provider>) {
@@ -71,18 +71,79 @@ fn the_mail_goes_in_on_standard_input_and_the_code_nowhere_else() {
     );
 }
 
+/// What runs a command with the rights that programs have under the broker.
+const AS_THE_BROKER: &str =
+    "/usr/bin/setpriv --no-new-privs --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all";
+
+/// As msmtp does it: what it is given goes to a mail server.
+const RELAY: &str = r#"#!/usr/bin/python3
+import smtplib, sys
+port, dash_i, dash_f, sender, dashes, to = sys.argv[1:]
+assert (dash_i, dash_f, dashes) == ("-i", "-f", "--")
+with smtplib.SMTP("localhost", int(port)) as server:
+    server.sendmail(sender, [to], sys.stdin.buffer.read())
+"#;
+
 #[test]
-fn a_real_sendmail_takes_a_mail() {
+fn a_sendmail_without_rights_of_its_own_takes_a_mail() {
     if !is_root() {
         return;
     }
     let server = MailServer::start(ThisHost::new(), &["alice"]);
-    let command = server.sendmail();
+    let folder = tempfile::tempdir().unwrap();
+    let relay = folder.path().join("relay");
+    fs::write(&relay, RELAY).unwrap();
+    for path in [folder.path(), &relay] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let command = format!("{AS_THE_BROKER} {} {}", relay.display(), server.port_of(Door::Plain));
     let provider = provider("sendmail", &[("command", &command), ("from", "login@example.org")]);
+    provider.check(soon()).unwrap();
     provider.send("alice@example.org", &message(), soon()).unwrap();
     let mail = &server.wait_for_mail("alice", 1)[0];
     assert!(mail.starts_with("Return-Path: <login@example.org>\n"), "{mail}");
     assert!(mail.contains(CODE) && mail.contains("\nContent-Type: multipart/alternative"), "{mail}");
+}
+
+#[test]
+fn postfixs_sendmail_cannot_take_a_mail_from_the_broker_and_is_refused() {
+    if !is_root() {
+        return;
+    }
+    // This is why: it asks its helper again and again, until the deadline.
+    let command = "/usr/sbin/sendmail";
+    let behind = format!("{AS_THE_BROKER} {command}");
+    let behind = provider("sendmail", &[("command", &behind), ("from", "login@example.org")]);
+    let deadline = Instant::now() + Duration::from_secs(2);
+    let error = behind.send("alice@example.org", &message(), deadline).unwrap_err();
+    assert!(error.timed_out, "{error:?}");
+
+    for (kind, more) in [("sendmail", None), ("email-gateway", Some(("address", "{number}@example.org")))] {
+        let mut settings = vec![("command", command), ("from", "login@example.org")];
+        settings.extend(more);
+        settings.extend(more.map(|_| ("transport", "sendmail")));
+        let BadProvider::Value { setting, why } = try_provider(kind, &settings).unwrap_err() else {
+            panic!()
+        };
+        assert_eq!(setting, "command");
+        assert!(why.contains("/usr/sbin/postdrop, which is set-group-ID"), "{why}");
+        assert!(why.contains("smtp with host=127.0.0.1 tls=none"), "{why}");
+    }
+}
+
+#[test]
+fn a_program_with_rights_of_its_own_is_refused() {
+    for (mode, word) in [(0o4755, "set-user-ID"), (0o2755, "set-group-ID"), (0o6755, "set-user-ID")] {
+        let (folder, provider) = sendmail("cat >/dev/null");
+        provider.check(soon()).unwrap();
+        // As a package does that is put in the place of another one.
+        let path = folder.path().join("sendmail");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        assert_error(&provider.check(soon()).unwrap_err(), Step::Program, word, "host=127.0.0.1 tls=none");
+        let path = path.to_str().unwrap();
+        let refused = try_provider("sendmail", &[("command", path), ("from", "login@example.org")]);
+        assert!(refused.unwrap_err().to_string().contains(word));
+    }
 }
 
 #[test]
