@@ -6,6 +6,7 @@ use std::time::Duration;
 use twofa_e2e::{Machine, MailServer};
 
 use crate::figures::milliseconds;
+use crate::footprint;
 use crate::people::Person;
 use crate::timing::put_into;
 
@@ -24,6 +25,8 @@ pub struct Letters {
     pub at_once: Vec<f64>,
     /// Until all that were at once had their prompt, one number for each try.
     pub all: Vec<f64>,
+    /// What the broker has in memory afterwards (`VmRSS`), in KiB.
+    pub resident: f64,
 }
 
 /// Lets some of `people` ask for a code by mail.
@@ -61,12 +64,13 @@ pub fn measure(disk: &Path, passwd: &str, people: &[Person], progress: &dyn Fn(&
     };
     // Opens the connection.
     ask(1);
-    let mut letters = Letters { alone: Vec::new(), at_once: Vec::new(), all: Vec::new() };
+    let mut letters = Letters { alone: Vec::new(), at_once: Vec::new(), all: Vec::new(), resident: 0.0 };
     for _ in 0..ROUNDS {
         letters.alone.extend(ask(1).1);
         let (all, times) = ask(PEOPLE);
         letters.all.push(all);
         letters.at_once.extend(times);
     }
+    letters.resident = footprint::measure(&machine).resident;
     letters
 }

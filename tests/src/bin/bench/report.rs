@@ -198,7 +198,7 @@ impl Report {
     }
 
     fn mailed(&self) -> Table {
-        let Letters { alone, at_once, all } = &self.letters;
+        let Letters { alone, at_once, all, .. } = &self.letters;
         let mut table =
             Table::new(&["at once", "logins", "median ms", "90 % ms", "longest ms", "all, longest ms"]);
         for (many, times, all) in [("1", alone, None), ("64", at_once, Some(percentile(all, 100)))] {
@@ -223,6 +223,7 @@ impl Report {
         row("twofad, resident", mebibytes(*resident));
         row("of that its own, not files", mebibytes(*own));
         row("twofad, resident at its most", mebibytes(*peak));
+        row("another, resident after mailing codes to 64 at once", mebibytes(self.letters.resident));
         table
     }
 }
