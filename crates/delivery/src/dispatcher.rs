@@ -146,10 +146,12 @@ impl Courier for Dispatcher {
             // A silent provider leaves the others their share.
             let share = left / u32::try_from(behind + 1).unwrap_or(u32::MAX);
             let result = line.provider.send(to, message, now + share);
-            *line.silent_since() = match &result {
-                Err(error) if error.timed_out => Some(now),
-                _ => None,
-            };
+            match &result {
+                Err(error) if error.timed_out => *line.silent_since() = Some(now),
+                // It may not even have been asked.
+                Err(_) => (),
+                Ok(_) => *line.silent_since() = None,
+            }
             match result {
                 Ok(receipt) => {
                     return Ok(Attempted { by: line.name.clone(), id: receipt.id, before: tried });

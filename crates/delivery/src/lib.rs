@@ -20,6 +20,7 @@ pub mod mail;
 pub mod message;
 mod program;
 pub mod provider;
+mod secrets;
 pub mod sms;
 mod stamp;
 pub mod templates;

@@ -16,10 +16,10 @@ use zeroize::Zeroizing;
 use super::Outgoing;
 use super::refusal::{Trouble, explain};
 use super::reply::{Line, Reply};
-use super::secrets::Secrets;
 use super::settings::{Server, Tls};
 use super::stream::{Stream, look_up};
 use crate::error::{SendError, Step};
+use crate::secrets::Secrets;
 
 /// Lines that a reply may have.
 const MOST_LINES: usize = 100;

@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 
 use super::connection::Connection;
 use super::refusal::{Trouble, explain};
-use super::secrets::Secrets;
 use super::settings::{Proof, Server};
 use crate::error::{SendError, Step};
+use crate::secrets::Secrets;
 
 /// Logs in on `connection`, if `server` is to be logged in to.
 pub(super) fn log_in(
@@ -79,7 +79,6 @@ fn prove(
         answer.and_then(|_| connection.ask(&line(secret)))
     } else {
         let response = respond()?;
-        secrets.add(&response);
         let response = Zeroizing::new(BASE64.encode(response.as_bytes()));
         connection.ask(&Zeroizing::new(format!("AUTH {mechanism} {}\r\n", response.as_str())))
     };

@@ -18,7 +18,6 @@ mod login;
 mod pool;
 mod refusal;
 mod reply;
-mod secrets;
 mod sendmail;
 mod settings;
 mod smtp;

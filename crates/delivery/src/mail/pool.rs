@@ -41,23 +41,30 @@ impl Pool {
 
     /// A connection that waits, or room for a new one; by `deadline`.
     pub(super) fn take(self: &Arc<Self>, deadline: Instant) -> Result<Slot, SendError> {
+        // Those are closed when the lock is open again: each goodbye may take a moment.
+        let mut unfit = Vec::new();
         let mut state = self.lock();
         loop {
             while let Some((connection, since)) = state.idle.pop() {
                 if since.elapsed() < self.patience && connection.is_well() {
+                    drop(state);
                     return Ok(Slot { pool: Arc::clone(self), connection: Some(connection) });
                 }
                 state.open -= 1;
+                unfit.push(connection);
             }
             if state.open < self.most {
                 state.open += 1;
+                drop(state);
                 return Ok(Slot { pool: Arc::clone(self), connection: None });
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let mut late = SendError::late(Step::Connect);
-                late.reason = format!("all {} connections to the server are in use", self.most);
-                return Err(late);
+                // Not a late server's fault, which would be asked last from then on.
+                let reason = format!("too much is sent at once: all {} connections are in use", self.most);
+                drop(state);
+                return Err(SendError::at(Step::Connect, reason)
+                    .hinted("set 'connections' higher, if the server allows it"));
             }
             let waited = self.freed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
             state = waited.0;
@@ -65,8 +72,10 @@ impl Pool {
     }
 
     fn give_back(self: &Arc<Self>, connection: Option<Connection>) {
+        let is_well = connection.as_ref().is_some_and(Connection::is_well);
+        let (well, broken) = if is_well { (connection, None) } else { (None, connection) };
         let mut state = self.lock();
-        match connection.filter(Connection::is_well) {
+        match well {
             Some(connection) => state.idle.push((connection, Instant::now())),
             None => state.open -= 1,
         }
@@ -79,6 +88,7 @@ impl Pool {
         }
         drop(state);
         self.freed.notify_one();
+        drop(broken);
     }
 
     /// Closes those that have waited long enough; when the next one will have, if there is one.
@@ -92,6 +102,10 @@ impl Pool {
         let next = state.idle.first().map(|(_, since)| self.patience.saturating_sub(since.elapsed()));
         state.is_swept = next.is_some();
         drop(state);
+        if !unused.is_empty() {
+            self.freed.notify_all();
+        }
+        drop(unused);
         next
     }
 
@@ -182,8 +196,8 @@ mod tests {
         assert!(first.connection.is_none());
         first.connection = Some(Connection::open(&server, soon()).unwrap());
         let second = pool.take(soon()).unwrap();
-        let late = pool.take(Instant::now() + Duration::from_millis(20)).unwrap_err();
-        assert!(late.timed_out && late.reason.contains("all 2 connections"), "{late}");
+        let crowded = pool.take(Instant::now() + Duration::from_millis(20)).unwrap_err();
+        assert!(!crowded.timed_out && crowded.reason.contains("all 2 connections"), "{crowded}");
         // One that came to nothing makes room as well.
         drop(second);
         drop(first);

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
 use super::reply::Reply;
-use super::secrets::Secrets;
 use super::settings::{Server, Tls};
 use crate::error::{SendError, Step};
+use crate::secrets::Secrets;
 
 /// Enhanced codes (RFC 3463) that say there is no such mailbox, whoever sends.
 const NO_SUCH_MAILBOX: [&str; 2] = ["5.1.1", "5.1.10"];

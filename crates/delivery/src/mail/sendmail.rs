@@ -14,11 +14,11 @@ use std::time::Instant;
 
 use lettre::Address;
 
-use super::secrets::Secrets;
 use super::{Outgoing, Transport};
 use crate::error::{SendError, Step};
 use crate::program::Program;
 use crate::provider::Receipt;
+use crate::secrets::Secrets;
 
 /// sysexits.h: the addressee is unknown.
 const EX_NOUSER: i32 = 67;

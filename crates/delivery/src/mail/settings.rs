@@ -13,7 +13,6 @@ use zeroize::Zeroizing;
 
 use super::compose::Author;
 use super::gateway::Pattern;
-use super::secrets::Secrets;
 use super::sendmail::Sendmail;
 use super::smtp::Smtp;
 use super::token::{Refresh, TokenSource, Way};
@@ -22,6 +21,7 @@ use crate::error::SendError;
 use crate::message::Channel;
 use crate::program::Program;
 use crate::provider::{BadProvider, Configuration, Kind, Setting};
+use crate::secrets::Secrets;
 use crate::tls;
 
 /// A mail server.
@@ -199,9 +199,8 @@ impl Server {
     /// What must not stand in an error about it.
     pub(super) fn secrets(&self) -> Secrets {
         let mut secrets = Secrets::default();
-        if let Some(Login { proof: Proof::Password(password), username, .. }) = &self.login {
+        if let Some(Login { proof: Proof::Password(password), .. }) = &self.login {
             secrets.add(password);
-            secrets.add(&Zeroizing::new(format!("\0{username}\0{}", password.as_str())));
         }
         secrets
     }

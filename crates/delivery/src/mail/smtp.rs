@@ -10,11 +10,11 @@ use super::connection::{Connection, NotTaken};
 use super::login;
 use super::pool::Pool;
 use super::reply::Reply;
-use super::secrets::Secrets;
 use super::settings::Server;
 use super::{Outgoing, Transport};
 use crate::error::SendError;
 use crate::provider::Receipt;
+use crate::secrets::Secrets;
 
 /// How long a connection is kept that nobody uses. Servers hang up after five minutes (RFC 5321 §4.5.3.2.7), many
 /// sooner.

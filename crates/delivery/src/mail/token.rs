@@ -11,9 +11,9 @@ use reqwest::blocking::Client;
 use reqwest::redirect::Policy;
 use zeroize::Zeroizing;
 
-use super::secrets::Secrets;
 use crate::error::{SendError, Step};
 use crate::program::Program;
+use crate::secrets::Secrets;
 use crate::tls;
 
 /// How long getting a token may take.
@@ -41,6 +41,9 @@ pub(super) enum Way {
     Program(Program),
     /// What the account's provider gives for a refresh token.
     Refresh(Box<Refresh>),
+    /// For a test: nothing but a mistake of ours.
+    #[cfg(test)]
+    Panic,
 }
 
 /// The refresh grant.
@@ -93,13 +96,10 @@ impl TokenSource {
         drop(state);
 
         // Not under the lock: whoever waits for it has a deadline of their own.
+        let _turn = Turn(self);
         let fetched = self.way.fetch(deadline.min(Instant::now() + PATIENCE));
-        let mut state = self.lock();
-        state.is_fetching = false;
-        state.token =
+        self.lock().token =
             fetched.as_ref().ok().map(|(value, lifetime)| (value.clone(), Instant::now() + *lifetime));
-        drop(state);
-        self.fetched.notify_all();
         fetched.map(|(value, _)| Token { value, is_fresh: true })
     }
 
@@ -116,6 +116,16 @@ impl TokenSource {
     }
 }
 
+/// The turn to get a token. It ends however the getting does, a panic included: nobody waits for ever.
+struct Turn<'a>(&'a TokenSource);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.lock().is_fetching = false;
+        self.0.fetched.notify_all();
+    }
+}
+
 impl fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenSource(…)")
@@ -128,6 +138,8 @@ impl Way {
         match self {
             Self::Program(program) => Ok((printed(program, deadline)?, KEPT)),
             Self::Refresh(refresh) => refresh.fetch(deadline),
+            #[cfg(test)]
+            Self::Panic => panic!("as the test wants it"),
         }
     }
 }
@@ -237,4 +249,22 @@ fn deepest(error: &dyn std::error::Error) -> String {
         error = source;
     }
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_while_a_token_is_got_leaves_nobody_waiting() {
+        let source = TokenSource::new(Way::Panic);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        for _ in 0..2 {
+            // The second would wait for the first one's token until the deadline, and be late.
+            assert!(catch_unwind(AssertUnwindSafe(|| source.token(deadline))).is_err());
+        }
+        assert!(Instant::now() < deadline);
+    }
 }

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 
 use super::client::Response;
 use super::description::{AnswerForm, Call, Errors, Path, Success, scalar};
-use super::strike::Secrets;
 use crate::error::{SendError, Step};
+use crate::secrets::Secrets;
 
 /// An XML answer that is nested deeper is none that anybody sends.
 const DEEPEST: usize = 32;

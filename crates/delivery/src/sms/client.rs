@@ -14,8 +14,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Method, Url};
 
 use super::lookup::Lookup;
-use super::strike::Secrets;
 use crate::error::{SendError, Step};
+use crate::secrets::Secrets;
 use crate::tls;
 
 /// The longest answer to a message.

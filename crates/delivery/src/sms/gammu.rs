@@ -17,11 +17,11 @@ use jiff::tz::TimeZone;
 use twofa_core::Timestamp;
 
 use super::number::{Form, in_form};
-use super::strike::Secrets;
 use crate::error::{SendError, Step};
 use crate::message::{Channel, Message};
 use crate::program;
 use crate::provider::{BadProvider, Configuration, Inbox, Kind, Provider, Receipt, Received, Setting};
+use crate::secrets::Secrets;
 use crate::templates::{Templates, septets};
 
 /// The kind's name.

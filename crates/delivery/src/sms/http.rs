@@ -14,11 +14,11 @@ use super::client::{Client, LONG, Request, SHORT};
 use super::description::{Auth, COMMON, Call, Description, Listing, Method, TimeForm, scalar};
 use super::number::in_form;
 use super::request::{self, build, build_for};
-use super::strike::Secrets;
 use super::template::Values;
 use crate::error::{SendError, Step};
 use crate::message::{Channel, Message};
 use crate::provider::{BadProvider, Configuration, Inbox, Kind, Provider, Receipt, Received};
+use crate::secrets::Secrets;
 use crate::templates::{Templates, septets};
 
 /// So many pages of a list are read, and no more.

@@ -10,7 +10,6 @@
 //! - [`answer`]: from what came back to success or error;
 //! - [`http`]: all of it put together;
 //! - [`gammu`]: a modem of one's own, the one provider that is not HTTP;
-//! - [`strike`]: what must not be in an error;
 //! - [`mod@number`]: phone numbers.
 
 mod account;
@@ -24,7 +23,6 @@ mod number;
 mod own;
 mod request;
 mod sigv4;
-mod strike;
 mod template;
 mod validity;
 

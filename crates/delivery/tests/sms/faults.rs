@@ -439,3 +439,21 @@ fn a_proxy_of_the_environments_is_not_asked() {
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
     assert!(proxy.asked().is_empty());
 }
+
+#[test]
+fn a_provider_that_repeats_the_login_gives_nothing_away() {
+    let server = Server::with(|asked| {
+        let login = asked.header("authorization").unwrap();
+        let said =
+            serde_json::json!({ "code": 20003, "message": format!("bad header {login} for {}", asked.body) });
+        Answer::new(401, &said.to_string())
+    });
+    let settings = [("account-sid", "AC1"), ("auth-token", "hush/-é&x"), ("from", "+15005550001")];
+    let error = open("twilio", &server.base(), &settings).send(TO, &message(), soon()).unwrap_err();
+    let login = server.asked_once().header("authorization").unwrap().trim_start_matches("Basic ").to_owned();
+    assert_eq!(data_encoding::BASE64.decode(login.as_bytes()).unwrap(), "AC1:hush/-é&x".as_bytes());
+    assert!(error.reason.starts_with("20003: bad header Basic […] for Body=[…]&"), "{error:?}");
+    for part in login.as_bytes().windows(6).skip(6) {
+        assert!(!error.reason.contains(std::str::from_utf8(part).unwrap()), "{error:?}");
+    }
+}
