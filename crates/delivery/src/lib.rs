@@ -8,6 +8,8 @@
 //! - [`sms`]: one engine for all SMS providers. Each of them is a data file in `sms/providers/`, so that a new one
 //!   takes no code;
 //! - [`templates`]: what messages say;
+//! - [`lookup`], [`tls`], [`program`]: servers' names, their certificates, and programs of this machine;
+//! - [`secrets`]: what must not stand in an error; [`stamp`]: whether an administrator's files have changed;
 //! - [`error`]: what went wrong, at which step, and what to do about it.
 //!
 //! Moments are parameters and deadlines are the caller's. One place asks the clock: a signature for Amazon must be of
@@ -16,6 +18,7 @@
 
 mod dispatcher;
 pub mod error;
+mod lookup;
 pub mod mail;
 pub mod message;
 mod program;

@@ -17,8 +17,9 @@ use super::Outgoing;
 use super::refusal::{Trouble, explain};
 use super::reply::{Line, Reply};
 use super::settings::{Server, Tls};
-use super::stream::{Stream, look_up};
+use super::stream::Stream;
 use crate::error::{SendError, Step};
+use crate::lookup::look_up;
 use crate::secrets::Secrets;
 
 /// Lines that a reply may have.

@@ -5,7 +5,7 @@
 //! - [`smtp`]: a mail server. [`pool`] keeps connections to it, [`connection`] is one of them, from its name to the
 //!   accepted mail; [`stream`] holds every read and write to the deadline, [`reply`] reads what the server says,
 //!   [`login`] and [`token`] are what logging in takes, [`refusal`] turns all that can go wrong into words;
-//! - [`sendmail`]: a program of this machine, run by [`program`].
+//! - [`sendmail`]: a program of this machine, run by [`crate::program`].
 //!
 //! [`compose`] makes the mail, [`gateway`] is a way from e-mail to SMS, and [`settings`] is what an administrator
 //! can set.

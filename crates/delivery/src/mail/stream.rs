@@ -1,19 +1,12 @@
 //! A connection to a server that can be late at any byte, and is then given up at the deadline.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
-
-/// Look-ups that may be under way or stuck at a time. The system's resolver cannot be interrupted, so that one that
-/// hangs keeps a thread until it gives up by itself.
-const MOST_LOOKUPS: usize = 16;
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 4096;
@@ -21,41 +14,10 @@ const CHUNK: usize = 4096;
 /// Bytes a server may send without an end of line.
 const LONGEST_LINE: usize = 4096;
 
-static LOOKUPS: AtomicUsize = AtomicUsize::new(0);
-
 /// How long it is until `deadline`; an error when it has passed.
-pub(super) fn left(deadline: Instant) -> io::Result<Duration> {
+fn left(deadline: Instant) -> io::Result<Duration> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
-}
-
-/// The addresses of `host`.
-pub(super) fn look_up(host: &str, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
-    }
-    let left = left(deadline)?;
-    if LOOKUPS.fetch_add(1, Ordering::Relaxed) >= MOST_LOOKUPS {
-        LOOKUPS.fetch_sub(1, Ordering::Relaxed);
-        return Err(io::Error::other("the resolver does not answer: too many look-ups are still under way"));
-    }
-    let (found, finding) = mpsc::sync_channel(1);
-    let host = host.to_owned();
-    let started = thread::Builder::new().name("look-up".to_owned()).spawn(move || {
-        let addresses = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-        LOOKUPS.fetch_sub(1, Ordering::Relaxed);
-        // Nobody waits for it any more when it is late.
-        let _ = found.send(addresses);
-    });
-    if let Err(error) = started {
-        LOOKUPS.fetch_sub(1, Ordering::Relaxed);
-        return Err(error);
-    }
-    match finding.recv_timeout(left) {
-        Ok(addresses) => addresses,
-        Err(RecvTimeoutError::Timeout) => Err(ErrorKind::TimedOut.into()),
-        Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("the look-up broke off")),
-    }
 }
 
 /// Both directions of a connection, with or without TLS.

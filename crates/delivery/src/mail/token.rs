@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::Url;
@@ -12,6 +12,7 @@ use reqwest::redirect::Policy;
 use zeroize::Zeroizing;
 
 use crate::error::{SendError, Step};
+use crate::lookup;
 use crate::program::Program;
 use crate::secrets::Secrets;
 use crate::tls;
@@ -224,6 +225,7 @@ impl Refresh {
             .tls_backend_preconfigured(tls::client(self.ca_file.as_deref())?)
             // A secret goes where the administrator said, and nowhere else.
             .redirect(Policy::none())
+            .dns_resolver(Arc::new(lookup::Resolver))
             .https_only(true)
             .build()
             .map_err(|error| SendError::at(Step::Settings, format!("token-url: {}", deepest(&error))))?;

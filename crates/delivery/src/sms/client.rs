@@ -13,8 +13,8 @@ use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Method, Url};
 
-use super::lookup::Lookup;
 use crate::error::{SendError, Step};
+use crate::lookup;
 use crate::secrets::Secrets;
 use crate::tls;
 
@@ -30,7 +30,6 @@ pub(super) struct Client {
     ca_file: Option<PathBuf>,
     // Made at the first use: making one starts a thread, and most processes that open a provider send nothing.
     made: Mutex<Option<blocking::Client>>,
-    lookup: Lookup,
 }
 
 /// What is asked.
@@ -50,7 +49,7 @@ pub(super) struct Response {
 impl Client {
     /// A client that trusts the system's roots, and those in `ca_file`.
     pub(super) fn new(ca_file: Option<PathBuf>) -> Self {
-        Self { ca_file, made: Mutex::new(None), lookup: Lookup::default() }
+        Self { ca_file, made: Mutex::new(None) }
     }
 
     /// Asks, and reads the answer of at most `longest` bytes, until `deadline`. Errors hold none of the `secrets`, and
@@ -94,12 +93,13 @@ impl Client {
         if left.is_zero() {
             return Err(SendError::late(Step::Connect));
         }
+        let host = request.url.host_str().unwrap_or_default().to_owned();
         // From now until the last byte of the answer.
         let mut builder = client.request(request.method, request.url).headers(request.headers).timeout(left);
         if let Some(body) = request.body {
             builder = builder.body(body);
         }
-        builder.send().map_err(|error| self.failed(&error, secrets))
+        builder.send().map_err(|error| failed(&error, &host, secrets))
     }
 
     fn client(&self) -> Result<blocking::Client, SendError> {
@@ -114,49 +114,12 @@ impl Client {
             .redirect(Policy::none())
             .no_proxy()
             .referer(false)
-            .dns_resolver(Arc::new(self.lookup.clone()))
+            .dns_resolver(Arc::new(lookup::Resolver))
             .pool_idle_timeout(IDLE)
             .build()
             .map_err(|error| SendError::at(Step::Settings, innermost(&error)))?;
         *made = Some(client.clone());
         Ok(client)
-    }
-
-    /// Why there is no answer. A URL is in none of the texts: it may hold a key.
-    fn failed(&self, error: &reqwest::Error, secrets: &Secrets) -> SendError {
-        if error.is_timeout() {
-            let late = SendError::late(if self.lookup.is_pending() { Step::Name } else { Step::Message });
-            // The client does not say how far it came. Only where no name was ever found nothing can have been sent.
-            let was_sent = !self.lookup.is_pending() || self.lookup.has_found();
-            return if was_sent { late.after_handover() } else { late };
-        }
-        let why = secrets.strike(&innermost(error));
-        for cause in causes(error) {
-            if let Some(tls) = tls_error(cause) {
-                let hint = match tls {
-                    rustls::Error::InvalidCertificate(_) => {
-                        "is 'base' the right server? If its certificate is by a CA of your own, name that in 'ca-file'"
-                    }
-                    _ => "does the server at 'base' speak TLS 1.2 or 1.3?",
-                };
-                return SendError::at(Step::Tls, secrets.strike(&tls.to_string())).hinted(hint);
-            }
-            // It hung up on our first word: before that, there is nothing it could cut short.
-            if error.is_connect() && is_end(cause) {
-                return SendError::at(Step::Tls, "the server hung up")
-                    .hinted("does the server at 'base' speak TLS 1.2 or 1.3?");
-            }
-            // The connector's own word for it; it has no type that could be asked.
-            if cause.to_string() == "dns error" {
-                return SendError::at(Step::Name, why)
-                    .hinted("check the name in 'base', and whether this machine can look up names");
-            }
-        }
-        if error.is_connect() {
-            return SendError::at(Step::Connect, why)
-                .hinted("check the network, and a firewall's rules for this machine");
-        }
-        SendError::at(Step::Message, format!("the connection broke before an answer: {why}")).after_handover()
     }
 }
 
@@ -176,6 +139,43 @@ impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response").field("status", &self.status).finish_non_exhaustive()
     }
+}
+
+/// Why there is no answer from `host`. A URL is in none of the texts: it may hold a key.
+fn failed(error: &reqwest::Error, host: &str, secrets: &Secrets) -> SendError {
+    if error.is_timeout() {
+        let late = SendError::late(if lookup::is_pending(host) { Step::Name } else { Step::Message });
+        // The client does not say how far it came. Only where no name was ever found nothing can have been sent.
+        let was_sent = !lookup::is_pending(host) || lookup::has_found(host);
+        return if was_sent { late.after_handover() } else { late };
+    }
+    let why = secrets.strike(&innermost(error));
+    for cause in causes(error) {
+        if let Some(tls) = tls_error(cause) {
+            let hint = match tls {
+                rustls::Error::InvalidCertificate(_) => {
+                    "is 'base' the right server? If its certificate is by a CA of your own, name that in 'ca-file'"
+                }
+                _ => "does the server at 'base' speak TLS 1.2 or 1.3?",
+            };
+            return SendError::at(Step::Tls, secrets.strike(&tls.to_string())).hinted(hint);
+        }
+        // It hung up on our first word: before that, there is nothing it could cut short.
+        if error.is_connect() && is_end(cause) {
+            return SendError::at(Step::Tls, "the server hung up")
+                .hinted("does the server at 'base' speak TLS 1.2 or 1.3?");
+        }
+        // The connector's own word for it; it has no type that could be asked.
+        if cause.to_string() == "dns error" {
+            return SendError::at(Step::Name, why)
+                .hinted("check the name in 'base', and whether this machine can look up names");
+        }
+    }
+    if error.is_connect() {
+        return SendError::at(Step::Connect, why)
+            .hinted("check the network, and a firewall's rules for this machine");
+    }
+    SendError::at(Step::Message, format!("the connection broke before an answer: {why}")).after_handover()
 }
 
 fn broken_off(error: &io::Error, deadline: Instant) -> SendError {

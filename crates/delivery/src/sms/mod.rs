@@ -6,7 +6,7 @@
 //! - [`description`], [`validity`]: the form of a data file, and its mistakes;
 //! - [`own`]: an administrator's files;
 //! - [`template`], [`request`], [`sigv4`]: from a data file to a request;
-//! - [`client`], [`lookup`]: asking, with an end in time and size;
+//! - [`client`]: asking, with an end in time and size;
 //! - [`answer`]: from what came back to success or error;
 //! - [`http`]: all of it put together;
 //! - [`gammu`]: a modem of one's own, the one provider that is not HTTP;
@@ -18,7 +18,6 @@ mod client;
 mod description;
 mod gammu;
 mod http;
-mod lookup;
 mod number;
 mod own;
 mod request;

@@ -27,6 +27,8 @@ fn the_kinds_say_what_they_want_to_know() {
 
 #[test]
 fn what_fits_together_is_taken() {
+    // Which sendmail this machine has is another matter.
+    let command = ("command", "/nowhere/sendmail");
     let number = ("address", "{number}@sms.example.org");
     for (kind, settings) in [
         ("smtp", vec![HOST, FROM]),
@@ -37,9 +39,9 @@ fn what_fits_together_is_taken() {
             "smtp",
             vec![HOST, FROM, ("refresh-token", "x"), ("token-url", "https://accounts.example.org/token")],
         ),
-        ("sendmail", vec![FROM]),
+        ("sendmail", vec![FROM, command]),
         ("email-gateway", vec![HOST, FROM, number]),
-        ("email-gateway", vec![FROM, number, ("transport", "sendmail")]),
+        ("email-gateway", vec![FROM, number, command, ("transport", "sendmail")]),
     ] {
         try_provider(kind, &settings).unwrap();
     }
