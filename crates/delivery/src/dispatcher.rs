@@ -191,6 +191,7 @@ mod tests {
         RefusesForGood,
         Hangs,
         HangsWithTheMessage,
+        HangsAndThenIsCrowded,
     }
 
     #[derive(Debug)]
@@ -205,7 +206,7 @@ mod tests {
         }
 
         fn send(&self, _: &str, _: &Message, deadline: Instant) -> Result<Receipt, SendError> {
-            self.asked.fetch_add(1, Ordering::SeqCst);
+            let before = self.asked.fetch_add(1, Ordering::SeqCst);
             match self.manner {
                 Manner::Takes => Ok(Receipt::default()),
                 Manner::Refuses => Err(SendError::at(Step::Login, "401 no")),
@@ -216,6 +217,8 @@ mod tests {
                     std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
                     Err(SendError::late(Step::Connect))
                 }
+                Manner::HangsAndThenIsCrowded if before == 0 => Err(SendError::late(Step::Connect)),
+                Manner::HangsAndThenIsCrowded => Err(SendError::at(Step::Connect, "too much at once")),
                 Manner::HangsWithTheMessage => Err(SendError::late(Step::Message).after_handover()),
             }
         }
@@ -269,6 +272,18 @@ mod tests {
         let undelivered = send(&dispatcher, Duration::from_secs(15)).unwrap_err();
         assert_eq!(undelivered.to_string(), "p1: recipient: no such number");
         assert_eq!(asked(&fakes), [1, 0]);
+    }
+
+    #[test]
+    fn a_silent_provider_rests_until_it_takes_something_and_a_crowded_one_does_not_rest() {
+        let (dispatcher, _) = dispatcher([Manner::HangsAndThenIsCrowded]);
+        for _ in 0..2 {
+            send(&dispatcher, Duration::from_secs(2)).unwrap_err();
+            assert!(dispatcher.lines[0].is_resting(Instant::now()));
+        }
+        let (dispatcher, _) = self::dispatcher([Manner::Refuses]);
+        send(&dispatcher, Duration::from_secs(2)).unwrap_err();
+        assert!(!dispatcher.lines[0].is_resting(Instant::now()));
     }
 
     #[test]
