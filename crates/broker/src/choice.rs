@@ -227,29 +227,41 @@ impl<'a> Choice<'a> {
         sent: &mut Option<Sent>,
     ) -> Result<Result<String, Unsent>, StoreError> {
         let deadline = Instant::now() + PATIENCE;
-        let to = |which| self.send_to(which, method, deadline);
         let result = match method {
-            Method::Email => to(AddressKind::Email),
-            _ if !self.can_fall_back() => to(AddressKind::Phone),
-            _ => {
-                let (share, of) = SHARE_OF_SMS;
-                let soon = Instant::now() + PATIENCE * share / of;
-                match self.send_to(AddressKind::Phone, method, soon) {
-                    // What is too much for the phone is no reason to go round it.
-                    Err(NotSent::Undelivered(_)) => {
-                        let no_sms = words::not_sent(AddressKind::Phone);
-                        return Ok(match self.keep(to(AddressKind::Email), sent)? {
-                            Ok(mail) => Ok(format!("{no_sms} {mail}")),
-                            Err(no_mail) => {
-                                Err(Unsent { text: format!("{no_sms} {}", no_mail.text), ..no_mail })
-                            }
-                        });
-                    }
-                    result => result,
-                }
-            }
+            Method::Email => self.send_to(AddressKind::Email, method, deadline),
+            _ if !self.can_fall_back() => self.send_to(AddressKind::Phone, method, deadline),
+            _ => return self.send_by_phone_or_mail(method, deadline, sent),
         };
         self.keep(result, sent)
+    }
+
+    /// Sends a text message, and an e-mail when no provider said in time that it took it.
+    fn send_by_phone_or_mail(
+        &mut self,
+        method: Method,
+        deadline: Instant,
+        sent: &mut Option<Sent>,
+    ) -> Result<Result<String, Unsent>, StoreError> {
+        let (share, of) = SHARE_OF_SMS;
+        let by_phone = self.send_to(AddressKind::Phone, method, Instant::now() + PATIENCE * share / of);
+        // What is too much for the phone is no reason to go round it.
+        let is_stuck = match &by_phone {
+            Ok(text) => text.is_late,
+            Err(why) => matches!(why, NotSent::Undelivered(_)),
+        };
+        if !is_stuck {
+            return self.keep(by_phone, sent);
+        }
+        let no_sms = words::not_sent(AddressKind::Phone);
+        let by_mail = self.send_to(AddressKind::Email, method, deadline);
+        // A text message that may be late is better than nothing.
+        if by_mail.is_err() && by_phone.is_ok() {
+            return self.keep(by_phone, sent);
+        }
+        Ok(match self.keep(by_mail, sent)? {
+            Ok(mail) => Ok(format!("{no_sms} {mail}")),
+            Err(no_mail) => Err(Unsent { text: format!("{no_sms} {}", no_mail.text), ..no_mail }),
+        })
     }
 
     /// Whether an e-mail may stand in for a text message.
@@ -413,6 +425,22 @@ mod tests {
             dialogue.shown
         );
         assert_eq!(desk.mailbox.destinations(), [MAIL]);
+    }
+
+    #[test]
+    fn a_text_message_that_may_be_late_is_waited_for_unless_a_mail_can_take_its_place() {
+        let desk = Desk::new().with(AddressKind::Phone, PHONE);
+        desk.mailbox.is_late(Channel::Sms);
+        let mut dialogue = Scripted::new().answers(code(&desk));
+        assert_eq!(ask(&desk, &mut dialogue), passed(Method::Sms));
+        assert!(dialogue.shown[0].contains("and may be late"), "{:?}", dialogue.shown);
+
+        let desk = by_mail().with(AddressKind::Phone, PHONE);
+        desk.policy(&[("methods", "sms")]);
+        desk.mailbox.is_late(Channel::Sms);
+        let mut dialogue = Scripted::new().answers(code(&desk));
+        assert_eq!(ask(&desk, &mut dialogue), passed(Method::Email));
+        assert_eq!(desk.mailbox.destinations(), [PHONE, MAIL]);
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub(crate) fn pass(seconds: i64) {
 pub(crate) struct Mailbox {
     pub sent: Mutex<Vec<(Channel, String, Message)>>,
     pub down: Mutex<Vec<Channel>>,
+    pub late: Mutex<Vec<Channel>>,
     pub number: Option<String>,
     pub received: Mutex<Vec<Received>>,
 }
@@ -49,6 +50,11 @@ impl Mailbox {
     /// Where messages went, in order.
     pub(crate) fn destinations(&self) -> Vec<String> {
         self.sent.lock().unwrap().iter().map(|(_, to, _)| to.clone()).collect()
+    }
+
+    /// What goes this way arrives, and nobody says so in time.
+    pub(crate) fn is_late(&self, channel: Channel) {
+        self.late.lock().unwrap().push(channel);
     }
 
     pub(crate) fn goes_down(&self, channel: Channel) {
@@ -73,6 +79,10 @@ impl Courier for Mailbox {
             return Err(Undelivered { tried: vec![("fake".to_owned(), error)] });
         }
         self.sent.lock().unwrap().push((channel, to.to_owned(), message.clone()));
+        if self.late.lock().unwrap().contains(&channel) {
+            let error = SendError { may_have_arrived: true, ..SendError::late(Step::Message) };
+            return Err(Undelivered { tried: vec![("fake".to_owned(), error)] });
+        }
         Ok(Attempted { by: "fake".to_owned(), id: None, before: Vec::new() })
     }
 
