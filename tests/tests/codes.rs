@@ -390,10 +390,10 @@ fn while_one_login_waits_for_a_server_that_hangs_another_passes_at_once_and_the_
     machine.run(add).ok();
     knows(&machine, &format!("email={MAIL}"));
     let phone = machine.enrol("bob");
-    let begun = Instant::now();
     let mut alice = ssh(&machine, "alice").patience(Duration::from_secs(30));
     // A condition, no length of time: her code is on its way when the server has been connected to.
     machine.wait_until("ss -Htn state established 'dport = :2525' | grep -q .");
+    let begun = Instant::now();
     // A backup code, because those need not wait for the clock.
     let mut bob = ssh(&machine, "bob");
     at_the_prompt(&mut bob);
