@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::{has_account, own_files};
 use crate::arguments::Given;
 use crate::failure::Failure;
+use crate::terminal;
 
 /// Values by the names of their settings. An empty one takes a setting away.
 pub(super) type Values = BTreeMap<String, Zeroizing<String>>;
@@ -61,7 +62,7 @@ pub(super) fn ask(question: &Question<'_>) -> Result<Zeroizing<String>, Failure>
     let typed = if question.is_secret {
         let failed =
             |error| Failure::new(Kind::Failed, format!("cannot ask for '{}': {error}", question.name));
-        Zeroizing::new(rpassword::prompt_password(text).map_err(failed)?)
+        Zeroizing::new(terminal::ask_hidden(&text).map_err(failed)?)
     } else {
         let mut out = io::stderr().lock();
         write!(out, "{text}")?;
