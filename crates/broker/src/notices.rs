@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use twofa_delivery::{Message, NoticeMessage};
-use twofa_store::{AddressKind, Notice, NoticeFate, SendStart, Sent, StoreError};
+use twofa_store::{AddressKind, Notice, NoticeFate, SendKind, SendStart, StoreError};
 
 use crate::journal::say;
 use crate::sending::{PATIENCE, channel};
@@ -117,7 +117,7 @@ fn send(services: Services<'_>, application: &str, notice: &Notice) -> Result<()
     let is_allowed = match notice.which {
         AddressKind::Email => SendStart::Allowed,
         AddressKind::Phone => {
-            services.store.begin_send(Sent::Notice, &notice.account, &notice.address, services.now())?
+            services.store.begin_send(SendKind::Notice, &notice.account, &notice.address, services.now())?
         }
     };
     let deadline = Instant::now() + PATIENCE;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use twofa_core::{Account, Policy, SentCode};
 use twofa_delivery::{Attempted, Channel, CodeMessage, Message};
-use twofa_store::{AddressKind, Event, EventKind, Origin, SendLimit, SendStart, StoreError};
+use twofa_store::{AddressKind, Event, EventKind, Origin, SendKind, SendLimit, SendStart, StoreError};
 use zeroize::Zeroizing;
 
 use crate::journal::say;
@@ -74,7 +74,7 @@ impl Sending<'_> {
     pub fn send(&self, which: AddressKind, address: &str, deadline: Instant) -> Result<OnItsWay, NotSent> {
         let Services { store, courier, .. } = self.services;
         let now = self.services.now();
-        let start = store.begin_send(twofa_store::Sent::Code, self.account, address, now)?;
+        let start = store.begin_send(SendKind::Code, self.account, address, now)?;
         if let SendStart::TooMany { what, next } = start {
             // Users can ask for themselves as often as they like, and must not write as often.
             if self.origin.actor == 0 {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use twofa_core::sent::Comparison;
 use twofa_core::user::masked;
 use twofa_core::{Answer, SentCode};
-use twofa_store::{AddressKind, Attempt, Counted, Generation, SendStart, Sent, StoreError, Use};
+use twofa_store::{AddressKind, Attempt, Counted, Generation, SendKind, SendStart, StoreError, Use};
 
 use crate::addresses::BadAddress;
 use crate::choice::Unsent;
@@ -217,7 +217,7 @@ impl Verification<'_> {
         let Sending { services, account, .. } = self.sending;
         let now = services.now();
         let what = format!("text-in of {}", account.name);
-        match services.store.begin_send(Sent::Code, account, &what, now)? {
+        match services.store.begin_send(SendKind::Code, account, &what, now)? {
             SendStart::Allowed => Ok(()),
             SendStart::TooMany { what: limit, next } => Err(not_sent(NotSent::TooMany { limit, next, now })),
         }

@@ -47,6 +47,6 @@ pub use methods::NewApp;
 pub use notices::{Notice, NoticeFate};
 pub use providers::{ProviderRecord, Providers, Value};
 pub use rules::Rules;
-pub use sends::{SendLimit, SendStart, Sent};
+pub use sends::{SendKind, SendLimit, SendStart};
 pub use settings::Settings;
 pub use users::{Generation, Missed, Situation};

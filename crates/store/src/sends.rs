@@ -29,7 +29,7 @@ pub enum SendStart {
 
 /// What is sent. Each has limits of its own, so that notices do not use up the codes that people log in with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sent {
+pub enum SendKind {
     /// A code, or a question to a provider on somebody's behalf.
     Code,
     /// A notice.
@@ -58,12 +58,12 @@ impl Store {
     /// counts as sent now, so that it is over when its hour or day is.
     pub fn begin_send(
         &self,
-        what: Sent,
+        what: SendKind,
         account: &Account,
         address: &str,
         now: Timestamp,
     ) -> Result<SendStart, StoreError> {
-        let is_notice = what == Sent::Notice;
+        let is_notice = what == SendKind::Notice;
         // Another spelling of an address is no other mailbox.
         let address = address.trim().to_lowercase();
         self.write_unsynced(|db| {
@@ -188,8 +188,9 @@ mod tests {
     fn a_user_gets_so_many_in_an_hour_that_rolls() {
         let bench = Bench::new();
         let store = limited(&bench, limits("2", "100", "100"));
-        let send =
-            |after, address| store.begin_send(Sent::Code, &alice(), address, bench.now.after(after)).unwrap();
+        let send = |after, address| {
+            store.begin_send(SendKind::Code, &alice(), address, bench.now.after(after)).unwrap()
+        };
         assert_eq!(send(0, A), SendStart::Allowed);
         assert_eq!(send(600, "+4930123456"), SendStart::Allowed);
         assert_eq!(send(601, A), too_many(SendLimit::User, bench.now.after(3_600)));
@@ -199,7 +200,7 @@ mod tests {
         // Another user is not held up, nor another with the same name.
         for other in [bob(), Account { uid: 2000, ..alice() }] {
             assert_eq!(
-                store.begin_send(Sent::Code, &other, A, bench.now.after(3_600)).unwrap(),
+                store.begin_send(SendKind::Code, &other, A, bench.now.after(3_600)).unwrap(),
                 SendStart::Allowed
             );
         }
@@ -210,7 +211,7 @@ mod tests {
         let bench = Bench::new();
         let store = limited(&bench, limits("100", "2", "100"));
         bench.verify(&store, &alice(), AddressKind::Email, A);
-        let send = |account: &Account| store.begin_send(Sent::Code, account, A, bench.now).unwrap();
+        let send = |account: &Account| store.begin_send(SendKind::Code, account, A, bench.now).unwrap();
         assert_eq!([send(&bob()), send(&bob())], [SendStart::Allowed; 2]);
         assert_eq!(send(&bob()), too_many(SendLimit::Address, bench.now.after(86_400)));
         assert_eq!([send(&alice()), send(&alice())], [SendStart::Allowed; 2]);
@@ -222,7 +223,7 @@ mod tests {
         let bench = Bench::new();
         let store = limited(&bench, limits("100", "2", "100"));
         let send = |account: &Account, address, after| {
-            store.begin_send(Sent::Code, account, address, bench.now.after(after)).unwrap()
+            store.begin_send(SendKind::Code, account, address, bench.now.after(after)).unwrap()
         };
         assert_eq!(send(&alice(), A, 0), SendStart::Allowed);
         assert_eq!(send(&bob(), "Alice@EXAMPLE.org", 10), SendStart::Allowed);
@@ -239,14 +240,14 @@ mod tests {
         for i in 0..3 {
             let account = Account { name: format!("user{i}"), uid: 1000 + i };
             let start = store.begin_send(
-                Sent::Code,
+                SendKind::Code,
                 &account,
                 &format!("{i}@example.org"),
                 bench.now.after(u64::from(i)),
             );
             assert_eq!(start.unwrap(), SendStart::Allowed);
         }
-        let next = |after| store.begin_send(Sent::Code, &bob(), A, bench.now.after(after)).unwrap();
+        let next = |after| store.begin_send(SendKind::Code, &bob(), A, bench.now.after(after)).unwrap();
         assert_eq!(next(3), too_many(SendLimit::Machine, bench.now.after(3_600)));
         assert_eq!(next(3_600), SendStart::Allowed);
         assert_eq!(next(3_600), too_many(SendLimit::Machine, bench.now.after(3_601)));
@@ -256,7 +257,7 @@ mod tests {
     fn of_several_limits_the_one_that_holds_longest_is_told() {
         let bench = Bench::new();
         let store = limited(&bench, limits("1", "1", "1"));
-        let send = |address| store.begin_send(Sent::Code, &alice(), address, bench.now).unwrap();
+        let send = |address| store.begin_send(SendKind::Code, &alice(), address, bench.now).unwrap();
         assert_eq!(send(A), SendStart::Allowed);
         assert_eq!(send(A), too_many(SendLimit::Address, bench.now.after(86_400)));
         assert!(
@@ -269,11 +270,11 @@ mod tests {
         let bench = Bench::new();
         let store = limited(&bench, limits("1", "100", "100"));
         for after in [0, 1, 3_599] {
-            store.begin_send(Sent::Code, &alice(), A, bench.now.after(after)).unwrap();
+            store.begin_send(SendKind::Code, &alice(), A, bench.now.after(after)).unwrap();
         }
         assert_eq!(waiting(&store), 1);
         assert_eq!(
-            store.begin_send(Sent::Code, &alice(), A, bench.now.after(3_600)).unwrap(),
+            store.begin_send(SendKind::Code, &alice(), A, bench.now.after(3_600)).unwrap(),
             SendStart::Allowed
         );
     }
@@ -288,7 +289,8 @@ mod tests {
             let start = Barrier::new(64);
             let racer = |i: usize| {
                 start.wait();
-                stores[i % 2].begin_send(Sent::Code, &alice(), A, bench.now).unwrap() == SendStart::Allowed
+                stores[i % 2].begin_send(SendKind::Code, &alice(), A, bench.now).unwrap()
+                    == SendStart::Allowed
             };
             let allowed = std::thread::scope(|scope| {
                 let racer = &racer;
@@ -303,7 +305,7 @@ mod tests {
     fn a_clock_that_went_back_opens_no_limit_and_keeps_none_shut() {
         let bench = Bench::new();
         let store = limited(&bench, limits("2", "100", "100"));
-        let send = |now| store.begin_send(Sent::Code, &alice(), A, now).unwrap();
+        let send = |now| store.begin_send(SendKind::Code, &alice(), A, now).unwrap();
         // Once while the clock was right, once while it was ten years ahead.
         send(bench.now);
         let ahead = bench.now.after(10 * 365 * 86_400);
@@ -322,13 +324,13 @@ mod tests {
         let bench = Bench::new();
         let store = limited(&bench, limits("1000", "1000", "1000"));
         for i in 0..200 {
-            store.begin_send(Sent::Code, &alice(), A, bench.now.after(i)).unwrap();
+            store.begin_send(SendKind::Code, &alice(), A, bench.now.after(i)).unwrap();
         }
         let later = bench.now.after(86_400 + 99);
-        store.begin_send(Sent::Code, &alice(), A, later).unwrap();
+        store.begin_send(SendKind::Code, &alice(), A, later).unwrap();
         assert_eq!(waiting(&store), 200 - 64 + 1);
         for _ in 0..3 {
-            store.begin_send(Sent::Code, &alice(), A, later).unwrap();
+            store.begin_send(SendKind::Code, &alice(), A, later).unwrap();
         }
         assert_eq!(waiting(&store), 100 + 4, "the last hundred are younger than a day");
     }
@@ -359,16 +361,16 @@ mod tests {
         let bench = Bench::new();
         let store = limited(&bench, limits("1", "1", "100"));
         let send = |what| store.begin_send(what, &alice(), A, bench.now).unwrap();
-        assert_eq!(send(Sent::Notice), SendStart::Allowed);
-        assert_eq!(send(Sent::Notice), too_many(SendLimit::Address, bench.now.after(86_400)));
-        assert_eq!(send(Sent::Code), SendStart::Allowed);
+        assert_eq!(send(SendKind::Notice), SendStart::Allowed);
+        assert_eq!(send(SendKind::Notice), too_many(SendLimit::Address, bench.now.after(86_400)));
+        assert_eq!(send(SendKind::Code), SendStart::Allowed);
     }
 
     #[test]
     fn a_limit_does_not_need_a_record() {
         let bench = Bench::new();
         let store = bench.create();
-        assert_eq!(store.begin_send(Sent::Code, &alice(), A, bench.now).unwrap(), SendStart::Allowed);
+        assert_eq!(store.begin_send(SendKind::Code, &alice(), A, bench.now).unwrap(), SendStart::Allowed);
         assert!(!store.knows(&alice()).unwrap());
     }
 }
