@@ -4,7 +4,7 @@
 //! ([`inside`]) starts `pamtester SERVICE USER authenticate` and takes the time until it has ended; the rounds
 //! ([`timing`]) go through all stacks one after the other, in an order that changes, so that noise hits all alike.
 //! [`crowd`] lets many log in at once through one broker, [`letters`] has codes mailed, [`scene`] makes the machines and [`people`] who is in them,
-//! [`stores`] fills the stores, [`footprint`] looks at size and memory, [`report`] puts it on paper.
+//! [`stores`] fills the stores, [`hollow`] is a broker that checks nothing, [`footprint`] looks at size and memory, [`report`] puts it on paper.
 //!
 //! `--quick` measures fewer rounds and leaves out the million.
 
@@ -15,6 +15,7 @@
 mod crowd;
 mod figures;
 mod footprint;
+mod hollow;
 mod inside;
 mod letters;
 mod people;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         [] => FULL,
         ["--quick"] => QUICK,
         ["--inside", "stopwatch"] => return inside::stopwatch(),
+        ["--inside", "hollow"] => return hollow::serve(),
         ["--inside", "crowd", at_once] => return inside::crowd(at_once),
         ["--inside", "prompts", at_once] => return inside::prompts(at_once),
         _ => {

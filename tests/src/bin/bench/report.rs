@@ -246,6 +246,8 @@ const METHOD: &str = "\
 - `syncs` are the fsync, fdatasync and similar calls of one login, counted with strace in a login of its own. Our peers
   sync a new file and then rename it over the old one without syncing the folder, so that after a power cut the old one
   may be back, and with it the code.
+- A broker that checks nothing asks for a code and lets everybody in: no store, no sync. What it adds is what our module,
+  the way to any broker and back, and the module's line in the log take by themselves.
 - A broker is warm when 300 logins have gone through it. What a spawned one costs is a whole process for each login.
 - Everybody in the stores has a key of their own; the users who log in stand at even distances between the others.
 - Many at once are threads of one process that speak to the broker as the module does, on the same cores as the

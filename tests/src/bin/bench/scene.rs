@@ -9,7 +9,7 @@ use twofa_e2e::Machine;
 use twofa_store::Location;
 
 use crate::people::People;
-use crate::{crowd, stores};
+use crate::{crowd, hollow, stores};
 
 /// A stack that is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,9 @@ pub enum Stack {
     Google,
     /// pam_oath with a file of so many users.
     Oath(usize),
+    /// Our module with a broker that asks and then lets everybody in: no store, no sync. What is left is the module, the
+    /// way to a broker and back, and the line in the log.
+    Hollow,
     /// Ours with so many users enrolled and a broker that runs.
     Warm(usize),
     /// Ours with so many users enrolled and no broker, so that the module starts one for the login.
@@ -34,6 +37,8 @@ const OATH_SIZES: [usize; 2] = [60, 100_000];
 pub struct Scene {
     /// With our peers' files.
     peers: Machine,
+    /// With [`Stack::Hollow`]'s broker.
+    hollow: Machine,
     /// One for each size of our store, with a broker.
     warm: Vec<(usize, Machine)>,
     /// One for each size of our store, without a broker.
@@ -49,7 +54,7 @@ impl Stack {
             Self::Empty => "bench-empty".into(),
             Self::Google => "bench-google".into(),
             Self::Oath(size) => format!("bench-oath-{size}"),
-            Self::Warm(_) | Self::Spawned(_) => "bench-twofa".into(),
+            Self::Hollow | Self::Warm(_) | Self::Spawned(_) => "bench-twofa".into(),
         }
     }
 
@@ -60,7 +65,7 @@ impl Stack {
             Self::Oath(size) => {
                 format!("auth required pam_oath.so usersfile={} window=5 digits=6\n", oath_path(size))
             }
-            Self::Warm(_) | Self::Spawned(_) => "auth required pam_twofa.so\n".into(),
+            Self::Hollow | Self::Warm(_) | Self::Spawned(_) => "auth required pam_twofa.so\n".into(),
         }
     }
 
@@ -76,6 +81,7 @@ impl std::fmt::Display for Stack {
             Self::Empty => write!(f, "empty stack"),
             Self::Google => write!(f, "pam_google_authenticator"),
             Self::Oath(size) => write!(f, "pam_oath, {} users", grouped(*size)),
+            Self::Hollow => write!(f, "twofa's module, a broker that checks nothing"),
             Self::Warm(size) => write!(f, "twofa, {} users, broker warm", grouped(*size)),
             Self::Spawned(size) => write!(f, "twofa, {} users, broker spawned", grouped(*size)),
         }
@@ -88,6 +94,8 @@ impl Scene {
         progress("building twofa and making a machine for its peers");
         let peers = machine(disk, people);
         install_peers(&peers, people);
+        let hollow = machine(disk, people);
+        hollow::start(&hollow);
         let (mut warm, mut spawned) = (Vec::new(), Vec::new());
         for &size in sizes {
             progress(&format!("enrolling {} users", grouped(size)));
@@ -104,13 +112,14 @@ impl Scene {
         let store = stores::fill_with_crowd(folder.path(), &people.crowd);
         let crowd = with_store(machine(disk, people), &store);
         crowd.start_broker();
-        Self { peers, warm, spawned, crowd }
+        Self { peers, hollow, warm, spawned, crowd }
     }
 
     /// All stacks with the machines they are in.
     pub fn stacks(&self) -> Vec<(Stack, &Machine)> {
         let mut stacks = vec![(Stack::Empty, &self.peers), (Stack::Google, &self.peers)];
         stacks.extend(OATH_SIZES.map(|size| (Stack::Oath(size), &self.peers)));
+        stacks.push((Stack::Hollow, &self.hollow));
         stacks.extend(self.warm.iter().map(|(size, machine)| (Stack::Warm(*size), machine)));
         stacks.extend(self.spawned.iter().map(|(size, machine)| (Stack::Spawned(*size), machine)));
         stacks
