@@ -69,8 +69,8 @@ anvil unix - - n - 1 anvil
 tlsmgr unix - - n 1000? 1 tlsmgr
 ";
 
-/// Dovecot, which only checks passwords and tokens.
-const DOVECOT: &str = "\
+/// Dovecot before 2.4, which only checks passwords and tokens.
+const DOVECOT_2_3: &str = "\
 base_dir = FOLDER/dovecot/run
 log_path = FOLDER/dovecot/log
 protocols =
@@ -99,10 +99,49 @@ service auth {
 ";
 
 /// Tokens are checked by their signature alone.
-const OAUTH2: &str = "\
+const OAUTH2_2_3: &str = "\
 introspection_mode = local
 local_validation_key_dict = fs:posix:prefix=FOLDER/dovecot/keys/
 username_attribute = email
+";
+
+/// The same for Dovecot from 2.4 on, which reads nothing that was written for those before it.
+const DOVECOT_2_4: &str = "\
+dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+base_dir = FOLDER/dovecot/run
+log_path = FOLDER/dovecot/log
+protocols =
+ssl = no
+auth_mechanisms = plain login xoauth2
+auth_failure_delay = 0
+passdb passwd-file {
+  passwd_file_path = FOLDER/dovecot/users
+  default_password_scheme = PLAIN
+}
+oauth2 {
+  introspection_mode = local
+  username_attribute = email
+  oauth2_local_validation {
+    dict fs {
+      fs posix {
+        prefix = FOLDER/dovecot/keys/
+      }
+    }
+  }
+}
+userdb static {
+  fields {
+    uid = 65534
+    gid = 65534
+    home = /
+  }
+}
+service auth {
+  unix_listener FOLDER/dovecot/auth {
+    mode = 0666
+  }
+}
 ";
 
 const ACCESS: &str = "\
@@ -129,8 +168,9 @@ pub(super) fn files(folder: &str, ports: &[u16; 5], users: &[&str]) -> String {
         ("access", ACCESS.to_owned()),
         ("headers", "/^To: .*spam@/ REJECT This looks like spam\n".to_owned()),
         ("ca.pem", authority.certificate().to_owned()),
-        ("dovecot/dovecot.conf", DOVECOT.to_owned()),
-        ("dovecot/oauth2", OAUTH2.to_owned()),
+        ("dovecot/2.3.conf", DOVECOT_2_3.to_owned()),
+        ("dovecot/oauth2", OAUTH2_2_3.to_owned()),
+        ("dovecot/2.4.conf", DOVECOT_2_4.to_owned()),
         ("dovecot/users", format!("{LOGIN}:{PASSWORD}\n")),
         ("dovecot/key", TOKEN_KEY.to_owned()),
     ];
@@ -172,7 +212,8 @@ pub(super) fn start(folder: &str, ports: &[u16; 5]) -> String {
     format!(
         "cd {folder}
          rm -f dovecot/auth
-         setsid dovecot -F -c {folder}/dovecot/dovecot.conf </dev/null >>dovecot/out 2>&1 &
+         case $(dovecot --version) in 2.[0-3].*) version=2.3 ;; *) version=2.4 ;; esac
+         setsid dovecot -F -c {folder}/dovecot/$version.conf </dev/null >>dovecot/out 2>&1 &
          echo $!
          setsid /usr/lib/postfix/sbin/master -c {folder}/etc -d </dev/null >>postfix.out 2>&1 &
          echo $!
