@@ -17,6 +17,19 @@ RELEASE = target/release
 
 ROOT := $(filter 0,$(shell id -u))
 
+ifneq ($(and $(ROOT),$(SUDO_USER)),)
+# sudo(8) sets a PATH without the Rust that its caller has from rustup.
+CALLER_HOME := $(shell getent passwd '$(SUDO_USER)' | cut -d: -f6)
+ifeq ($(shell command -v $(CARGO)),)
+ifneq ($(wildcard $(CALLER_HOME)/.cargo/bin/cargo),)
+export PATH := $(PATH):$(CALLER_HOME)/.cargo/bin
+export RUSTUP_HOME ?= $(CALLER_HOME)/.rustup
+endif
+endif
+# What is built in somebody's checkout stays theirs, so that they can build there without sudo.
+GIVE_BACK = ; status=$$?; chown -R --reference=Makefile target; exit $$status
+endif
+
 .PHONY: help
 help:
 	@echo 'make demo      see it work: a throwaway machine, a real ssh login, nothing left behind (root)'
@@ -28,6 +41,8 @@ help:
 
 .PHONY: dependencies
 dependencies:
+	@command -v $(CARGO) >/dev/null || { \
+	  echo 'There is no cargo in the PATH: install Rust 1.89 or later, from https://rustup.rs for example.'; exit 1; }
 ifneq ($(ROOT),)
 	@tests/install-dependencies
 endif
@@ -42,7 +57,10 @@ build: dependencies
 .PHONY: demo
 demo: dependencies
 	@$(if $(ROOT),,echo 'make demo starts a throwaway machine, which needs root: run it with sudo.'; exit 1)
-	@$(CARGO) run --quiet --locked -p twofa-e2e --bin demo
+	@echo 'Building. The first time that takes some minutes.'
+	@{ $(CARGO) build --locked --workspace --exclude twofa-e2e && \
+	   $(CARGO) build --locked -p twofa-e2e --bin demo && \
+	   $(CARGO) run --quiet --locked -p twofa-e2e --bin demo; } $(GIVE_BACK)
 
 # Checks our requests to SMS providers against the contracts these publish, in the folder that TWOFA_CONTRACTS names.
 .PHONY: contract-tools
@@ -55,7 +73,7 @@ endif
 .PHONY: test
 test: dependencies contract-tools
 ifneq ($(ROOT),)
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace $(GIVE_BACK)
 else
 	$(CARGO) test --locked --workspace --exclude twofa-e2e
 	@echo
@@ -74,7 +92,7 @@ lint: dependencies
 .PHONY: bench
 bench: dependencies
 	@$(if $(ROOT),,echo 'make bench starts throwaway machines, which needs root: run it with sudo.'; exit 1)
-	@$(CARGO) run --quiet --locked --release -p twofa-e2e --bin bench
+	@$(CARGO) run --locked --release -p twofa-e2e --bin bench $(GIVE_BACK)
 
 # Installs what `make build` built. On the running system (no DESTDIR) the first time also makes the system
 # user, the store and its key; never again, because a store that went missing must not be replaced by an
