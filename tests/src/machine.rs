@@ -183,7 +183,9 @@ impl Machine {
 
     /// A command that runs `command` in a shell as `user`, after the words of `first`.
     fn shell(&self, user: &str, command: &str, first: &[&str]) -> Command {
-        let mut words = first.to_vec();
+        // A shell that starts the tests in the background has them ignore what Ctrl-C sends, and all they start.
+        let mut words = vec!["env", "--default-signal=HUP,INT,QUIT"];
+        words.extend(first);
         let account = self.account(user);
         let (uid, gid) = (account.uid.to_string(), account.gid.to_string());
         if user == "root" {
