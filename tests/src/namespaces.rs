@@ -5,8 +5,15 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use tempfile::TempDir;
+
+use crate::wait;
+
+/// How long a machine may take to end.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 const INIT: &str = include_str!("init.sh");
 
@@ -147,7 +154,12 @@ const ROOT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 impl Drop for Namespaces {
     fn drop(&mut self) {
         drop(self.life.take());
-        let _ = self.unshare.wait();
+        let ended = wait::within(DEADLINE, || self.unshare.try_wait().transpose());
+        assert!(
+            ended.is_some() || thread::panicking(),
+            "the machine has processes that ended and that nobody buries: if this runs in a container, start that with \
+             an init (as 'docker run --init' does)"
+        );
     }
 }
 

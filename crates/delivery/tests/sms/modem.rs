@@ -53,7 +53,9 @@ impl Modem {
 
     fn daemon(&self) -> Running {
         let mut command = Command::new("/usr/bin/gammu-smsd");
-        Running::start(command.arg("-c").arg(self.path("smsdrc")), &self.path("daemon"))
+        // It writes some formats in its locale's characters.
+        command.env("LC_ALL", "C.UTF-8").arg("-c").arg(self.path("smsdrc"));
+        Running::start(&mut command, &self.path("daemon"))
     }
 
     fn open(&self) -> Box<dyn Provider> {
