@@ -45,11 +45,11 @@ cd /sys/root
 
 mount -t proc proc proc
 mount -t sysfs -o ro sysfs sys
-for fresh in run tmp home var/log; do
+for fresh in run tmp home var/log var/tmp; do
     mount -t tmpfs -o mode=0755 tmpfs $fresh
 done
 mount -t tmpfs -o mode=0700 tmpfs root
-chmod 1777 tmp
+chmod 1777 tmp var/tmp
 mkdir -p run/lock run/sshd
 : >run/utmp
 : >var/log/wtmp
