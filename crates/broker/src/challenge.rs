@@ -4,9 +4,12 @@
 //! locked while the person types.
 
 use twofa_core::backup::HashError;
+use twofa_core::policy::Methods;
 use twofa_core::sent::Comparison;
 use twofa_core::user::EnrolledApp;
-use twofa_core::{Account, Answer, BackupCode, Lock, Method, Movement, Timestamp, User, Verification};
+use twofa_core::{
+    Account, Answer, BackupCode, Lock, Method, Movement, Policy, Timestamp, User, Verification,
+};
 use twofa_proto::Prompt;
 use twofa_store::{Attempt, Counted, Event, EventKind, Origin, StoreError, Use};
 
@@ -35,6 +38,27 @@ pub struct Challenge<'a> {
     pub person: &'a Person,
     /// What it is for, as a message with a code says it.
     pub purpose: &'a str,
+    /// Which methods count.
+    pub accepted: Accepted,
+}
+
+/// Which of a person's methods a challenge accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// Those that the policy allows.
+    Allowed,
+    /// Those that are enrolled, allowed or not: the policy got stricter, and they prove the person once more.
+    Enrolled,
+}
+
+impl Accepted {
+    /// The methods that count under `policy`.
+    pub const fn methods(self, policy: &Policy) -> Methods {
+        match self {
+            Self::Allowed => policy.methods,
+            Self::Enrolled => Methods::ALL,
+        }
+    }
 }
 
 /// How a challenge ended.
@@ -234,10 +258,9 @@ impl Challenge<'_> {
         now: Timestamp,
     ) -> Result<Judgement, ChallengeError> {
         let method = sent.method();
-        let is_allowed = person.policy.methods.allows(method)
-            || sent.wanted == Method::Sms
-                && person.policy.methods.sms
-                && person.policy.sms_falls_back_to_email;
+        let accepted = self.accepted.methods(&person.policy);
+        let is_allowed = accepted.allows(method)
+            || sent.wanted == Method::Sms && accepted.sms && person.policy.sms_falls_back_to_email;
         if !is_allowed {
             return self.wrong(
                 "a code by a method that was taken away meanwhile".to_owned(),
@@ -262,7 +285,7 @@ impl Challenge<'_> {
         now: Timestamp,
     ) -> Result<Judgement, ChallengeError> {
         let user = &person.situation.user;
-        let set = user.backup.as_ref().filter(|_| person.policy.methods.backup);
+        let set = user.backup.as_ref().filter(|_| self.accepted.methods(&person.policy).backup);
         let Some(digest) = set.map(|set| set.find(code)).transpose()?.flatten() else {
             return self.wrong("no backup code, or one that was used".to_owned(), WRONG_BACKUP_CODE, now);
         };
@@ -284,7 +307,7 @@ impl Challenge<'_> {
         now: Timestamp,
     ) -> Result<Judgement, ChallengeError> {
         let user = &person.situation.user;
-        let apps = if person.policy.methods.app { user.apps.as_slice() } else { &[] };
+        let apps = if self.accepted.methods(&person.policy).app { user.apps.as_slice() } else { &[] };
         // Of several apps the best news counts: a right code, else the most helpful reason.
         let mut verdict = Verification::Wrong;
         for enrolled in apps {

@@ -83,7 +83,7 @@ impl<'a> Choice<'a> {
     /// The choice of the challenge's person.
     pub fn of(challenge: &'a Challenge<'a>) -> Self {
         let person = challenge.person;
-        let allowed = person.policy.methods;
+        let allowed = challenge.accepted.methods(&person.policy);
         Self {
             challenge,
             application: words::application_name(&person.policy),
@@ -293,7 +293,7 @@ impl<'a> Choice<'a> {
 
     fn send_to(&self, which: AddressKind, wanted: Method, deadline: Instant) -> Result<Sent, NotSent> {
         let address = self.address(which).ok_or(NotSent::Undelivered(which))?.to_owned();
-        let Challenge { services, account, origin, person, purpose } = *self.challenge;
+        let Challenge { services, account, origin, person, purpose, .. } = *self.challenge;
         let sending = Sending { services, account, origin, policy: &person.policy, purpose };
         let OnItsWay { code, is_late } = sending.send(which, &address, deadline)?;
         Ok(Sent { code, which, address, wanted, is_late })
@@ -303,7 +303,7 @@ impl<'a> Choice<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::challenge::Outcome;
+    use crate::challenge::{Accepted, Outcome};
     use crate::testing::{Desk, Scripted, pass};
     use twofa_delivery::{Channel, Message};
 
@@ -323,6 +323,7 @@ mod tests {
             origin,
             person: &person,
             purpose: "log in with sshd",
+            accepted: Accepted::Allowed,
         };
         let outcome = challenge.ask("", dialogue).unwrap();
         assert!(dialogue.is_done(), "it asked less often: {:?}", dialogue.shown);

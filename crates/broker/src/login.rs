@@ -11,7 +11,7 @@ use twofa_store::{Event, EventKind, Origin, Store, StoreError};
 
 use crate::accounts;
 use crate::authority::{Peer, Permission};
-use crate::challenge::{self, Challenge, ChallengeError, Outcome};
+use crate::challenge::{self, Accepted, Challenge, ChallengeError, Outcome};
 use crate::choice::Unsent;
 use crate::dialogue::Dialogue;
 use crate::enrolment::{Enrolment, EnrolmentError, FirstMethod};
@@ -104,7 +104,9 @@ fn rule(
         Decision::NotRequired(reason) => Ok(not_required(reason, exemption.as_ref(), &person)),
         Decision::Trusted => Ok(Ruling::new(Verdict::Passed, "by a trusted device")),
         Decision::Deny(denial) => door.deny(denial, now, dialogue),
-        Decision::Enrol | Decision::Challenge if matches!(request, Request::Account(_)) => {
+        Decision::Enrol | Decision::Replace | Decision::Challenge
+            if matches!(request, Request::Account(_)) =>
+        {
             dialogue
                 .error("This login needs a second factor and was not asked for one.")
                 .map_err(ChallengeError::from)?;
@@ -112,7 +114,8 @@ fn rule(
                        'AuthenticationMethods publickey,keyboard-interactive'";
             Ok(Ruling::new(Verdict::Denied, why))
         }
-        Decision::Enrol => door.enrol(dialogue),
+        Decision::Enrol => door.enrol(&words::must_enrol(&door.application()), dialogue),
+        Decision::Replace => door.replace(dialogue),
         Decision::Challenge => door.challenge(dialogue),
     }
 }
@@ -155,7 +158,9 @@ impl Door<'_> {
     fn challenge(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
         let Self { services, account, person, origin, .. } = self;
         let purpose = words::purpose_of_login(origin.service.as_deref());
-        let challenge = Challenge { services: *services, account, origin, person, purpose: &purpose };
+        let accepted = Accepted::Allowed;
+        let challenge =
+            Challenge { services: *services, account, origin, person, purpose: &purpose, accepted };
         if self.login.behind_password && !person.situation.user.enrolled().app {
             dialogue.error(words::NO_ROOM_FOR_SENT).map_err(ChallengeError::from)?;
             let why = "codes are sent to this user, and this client has one prompt only";
@@ -169,9 +174,34 @@ impl Door<'_> {
         self.conclude(outcome, dialogue)
     }
 
-    /// Leads somebody who must have a second factor and has none through setting one up. Their first code
-    /// is the one that lets them in.
-    fn enrol(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
+    /// Asks for a code of a method that the policy no longer allows, then leads through enrolling one that it does.
+    fn replace(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
+        let Self { services, account, person, origin, .. } = self;
+        if self.login.behind_password {
+            dialogue.error(words::NO_ROOM_TO_ENROL).map_err(ChallengeError::from)?;
+            let why = "the enrolled method is no longer allowed, and this client has one prompt only";
+            return Ok(Ruling::new(Verdict::Denied, why));
+        }
+        let purpose = words::purpose_of_login(origin.service.as_deref());
+        let accepted = Accepted::Enrolled;
+        let challenge =
+            Challenge { services: *services, account, origin, person, purpose: &purpose, accepted };
+        match challenge.ask(&words::prove_first(&self.application()), dialogue)? {
+            Outcome::Passed { .. } => {}
+            outcome => return self.conclude(outcome, dialogue),
+        }
+        let fresh = Person::of(services.store, account)?;
+        if fresh.situation.generation != person.situation.generation {
+            return self.changed_meanwhile(dialogue);
+        }
+        let Self { peer, login, .. } = *self;
+        Door { services: *services, peer, login, account, person: &fresh, origin: origin.clone() }
+            .enrol("Now set up one that is allowed.", dialogue)
+    }
+
+    /// Leads somebody who must have a second factor and has none through setting one up; `intro` stands before it.
+    /// Their first code is the one that lets them in.
+    fn enrol(&self, intro: &str, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
         let Self { services, account, person, origin, .. } = self;
         if self.login.behind_password {
             dialogue.error(words::NO_ROOM_TO_ENROL).map_err(ChallengeError::from)?;
@@ -181,8 +211,7 @@ impl Door<'_> {
             ));
         }
         let enrolment = Enrolment { services: *services, account, origin, policy: &person.policy };
-        let intro = words::must_enrol(&self.application());
-        match enrolment.of_a_first_method(&person.situation, &intro, dialogue) {
+        match enrolment.of_a_first_method(&person.situation, intro, dialogue) {
             Ok(FirstMethod { what, is_recorded: true, .. }) => Ok(Ruling::new(Verdict::Passed, what)),
             Ok(FirstMethod { what, generation, is_recorded: false }) => {
                 match services.store.record_pass(account, generation, what.clone(), origin, services.now()) {
@@ -238,6 +267,11 @@ impl Door<'_> {
                 Verdict::Denied,
                 "a second factor is required and none is enrolled".to_owned(),
                 words::not_enrolled(&self.application(), &self.account.name),
+            ),
+            Denial::NotAllowed => (
+                Verdict::Denied,
+                "the enrolled method is no longer allowed, and enrolment=beforehand".to_owned(),
+                words::NOT_ALLOWED.to_owned(),
             ),
             Denial::Locked(lock) => {
                 (Verdict::TriesUsedUp, words::locked(lock, now), words::locked(lock, now))

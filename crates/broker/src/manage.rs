@@ -11,7 +11,7 @@ use twofa_proto::{
 use twofa_store::{AddressKind, Generation, Origin, Settings, StoreError, StoredExemption};
 
 use crate::authority::{Peer, Permission};
-use crate::challenge::{Challenge, Outcome};
+use crate::challenge::{Accepted, Challenge, Outcome};
 use crate::dialogue::Dialogue;
 use crate::enrolment::{self, Enrolment, EnrolmentError};
 use crate::person::{Person, PersonError};
@@ -62,8 +62,8 @@ fn carry_out(
     let person = Person::of(services.store, &account)?;
     let desk = Desk { services, peer, account, origin };
     if permission == Permission::AfterCode && person.has_only_what_is_not_allowed() && !adds(request) {
-        let message = "what you have enrolled is not allowed any more, so nobody can tell that it is you";
-        let hint = "enrol another method first, or ask an administrator";
+        let message = "the policy no longer allows the method you have enrolled";
+        let hint = "enrol an allowed one first, or ask an administrator";
         return Err(Refusal::new(Failure::NotPermitted, message).hinted(hint));
     }
     if !matches!(request, Request::Status { .. }) && person.situation.has_namesake {
@@ -119,16 +119,19 @@ impl Desk<'_> {
     /// A fresh code before any change, once there is something to ask for.
     fn confirm(&self, person: &Person, dialogue: &mut dyn Dialogue) -> Result<(), Refusal> {
         let Person { policy, situation, .. } = person;
-        if !situation.user.is_enrolled(policy.methods) {
+        if situation.user.enrolled().is_empty() {
             return Ok(());
         }
+        // What is no longer allowed still proves who somebody is, where nothing else can.
+        let is_allowed = situation.user.is_enrolled(policy.methods);
+        let accepted = if is_allowed { Accepted::Allowed } else { Accepted::Enrolled };
         let now = self.services.now();
         if let Some(lock) = situation.user.throttle.lock(now) {
             return Err(Refusal::new(Failure::Denied, words::locked(lock, now)));
         }
         let Self { services, account, origin, .. } = self;
-        let challenge =
-            Challenge { services: *services, account, origin, person, purpose: "change how you log in" };
+        let purpose = "change how you log in";
+        let challenge = Challenge { services: *services, account, origin, person, purpose, accepted };
         match challenge.ask("To change this, first prove it is you.\n", dialogue)? {
             Outcome::Passed { .. } => Ok(()),
             Outcome::Locked(lock) => {
@@ -433,6 +436,7 @@ pub const fn standing(status: Status) -> Standing {
     match status {
         Status::Off => Standing::Off,
         Status::Pending => Standing::Pending,
+        Status::NotAllowed => Standing::NotAllowed,
         Status::Enabled => Standing::Enabled,
         Status::Locked(Lock::Until(until)) => Standing::LockedUntil(until.unix()),
         Status::Locked(Lock::Administrator) => Standing::Locked,

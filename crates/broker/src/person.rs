@@ -3,7 +3,6 @@
 use twofa_core::class::{self, ClassError, Effective};
 use twofa_core::decision::{Device, Facts};
 use twofa_core::exemption::{self, Exemption, Source};
-use twofa_core::user::Enrolled;
 use twofa_core::{Account, Decision, Policy, Status, Timestamp, decide};
 use twofa_store::{Situation, Store, StoreError, StoredExemption};
 
@@ -56,10 +55,10 @@ impl Person {
         Ok(Self { situation, policy, class })
     }
 
-    /// Whether there are methods, and none that the policy allows: then nothing can be proved with them.
+    /// Whether there are methods, and none that the policy allows.
     pub fn has_only_what_is_not_allowed(&self) -> bool {
         let user = &self.situation.user;
-        user.enrolled() != Enrolled::default() && !user.is_enrolled(self.policy.methods)
+        !user.enrolled().is_empty() && !user.is_enrolled(self.policy.methods)
     }
 
     /// The exemption that covers a login of `account` from `source` at `now`.

@@ -109,6 +109,17 @@ pub fn too_soon(next: Timestamp, now: Timestamp) -> String {
     format!("A code is on its way already. Another one can be sent in {seconds}.")
 }
 
+/// The method that somebody has is no longer allowed, and there is no enrolling at the login.
+pub const NOT_ALLOWED: &str = "The policy no longer allows the second factor you have set up, so this login is refused. \
+                               An administrator can help.";
+
+/// Stands before the question for a code by a method that is to be replaced.
+pub fn prove_first(application: &str) -> String {
+    format!(
+        "{application} no longer allows the second factor you have set up. Use it one last time, then set up another.\n"
+    )
+}
+
 /// Enough codes were sent.
 pub fn too_many_codes(limit: SendLimit, next: Timestamp, now: Timestamp) -> String {
     let whom = match limit {

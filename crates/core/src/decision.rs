@@ -44,6 +44,8 @@ pub enum Decision {
     Challenge,
     /// Lead the person through setting one up, then let them in.
     Enrol,
+    /// Ask for a code of a method that is enrolled and no longer allowed, then as [`Decision::Enrol`].
+    Replace,
     /// Refuse.
     Deny(Denial),
 }
@@ -66,6 +68,8 @@ pub enum Reason {
 pub enum Denial {
     /// A second factor is needed and none is enrolled.
     NotEnrolled,
+    /// What is enrolled is no longer allowed, and nothing may be enrolled at a login.
+    NotAllowed,
     /// Too many wrong codes.
     Locked(Lock),
     /// The account is not the one that has a record under its name or its uid, and nobody has said which it is.
@@ -81,13 +85,17 @@ pub fn decide(facts: Facts<'_>) -> Decision {
             Decision::Deny(Denial::Namesake)
         }
         Status::Off if policy.mode == Mode::Disabled => Decision::NotRequired(Reason::Disabled),
-        Status::Off if user.is_enrolled(policy.methods) => Decision::NotRequired(Reason::OptedOut),
+        Status::Off if !user.enrolled().is_empty() => Decision::NotRequired(Reason::OptedOut),
         Status::Off => Decision::NotRequired(Reason::NotEnrolled),
         Status::Exempt(_) => Decision::NotRequired(Reason::Exempt),
         Status::Locked(lock) => Decision::Deny(Denial::Locked(lock)),
         Status::Pending => match policy.enrolment {
             Enrolment::AtLogin => Decision::Enrol,
             Enrolment::Beforehand => Decision::Deny(Denial::NotEnrolled),
+        },
+        Status::NotAllowed => match policy.enrolment {
+            Enrolment::AtLogin => Decision::Replace,
+            Enrolment::Beforehand => Decision::Deny(Denial::NotAllowed),
         },
         Status::Enabled => match device {
             Device::TrustedUntil(end) if now < end && user.verify != Verify::Always => Decision::Trusted,
@@ -105,7 +113,8 @@ mod tests {
     use crate::key::Key;
     use crate::lockout::{MOST_FAILURES, Throttle};
     use crate::policy::Methods;
-    use crate::user::EnrolledApp;
+    use crate::user::{Contact, EnrolledApp};
+    use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
@@ -258,15 +267,144 @@ mod tests {
         assert_eq!(decided(&policy, &user, Device::TrustedUntil(NOW)), Decision::Challenge);
     }
 
+    /// Every mode, requirement and setting for somebody with an app where only e-mail is allowed.
     #[test]
-    fn a_method_the_policy_does_not_allow_does_not_count_as_enrolled() {
-        let policy = Policy {
-            mode: Mode::Mandatory,
-            methods: Methods { app: false, ..Policy::default().methods },
-            enrolment: Enrolment::Beforehand,
-            ..Policy::default()
-        };
-        let user = User { apps: enrolled(), ..User::default() };
-        assert_eq!(decided(&policy, &user, Device::Unknown), Decision::Deny(Denial::NotEnrolled));
+    #[rustfmt::skip]
+    fn a_method_that_is_no_longer_allowed_is_neither_enough_nor_nothing() {
+        use Mode::{Disabled, Mandatory, Optional};
+        use Verify::{Always, Never, NewDevice};
+        const OFF: Decision = Decision::NotRequired(Reason::Disabled);
+        const OUT: Decision = Decision::NotRequired(Reason::OptedOut);
+        let rows = [
+            (Disabled,  true,  Always,    OFF),
+            (Optional,  false, Never,     OUT),
+            (Optional,  false, NewDevice, Decision::Replace),
+            (Optional,  false, Always,    Decision::Replace),
+            (Optional,  true,  Never,     Decision::Replace),
+            (Mandatory, false, Never,     Decision::Replace),
+            (Mandatory, false, NewDevice, Decision::Replace),
+        ];
+        for (mode, required, verify, expected) in rows {
+            let methods = Methods { app: false, ..Policy::default().methods };
+            let policy = Policy { mode, methods, ..Policy::default() };
+            let user = User { required, verify, apps: enrolled(), ..User::default() };
+            for device in [Device::Unknown, Device::TrustedUntil(NOW.after(60))] {
+                assert_eq!(decided(&policy, &user, device), expected, "{mode:?} required={required} {verify}");
+            }
+            let beforehand = Policy { enrolment: Enrolment::Beforehand, ..policy };
+            let expected = match expected {
+                Decision::Replace => Decision::Deny(Denial::NotAllowed),
+                other => other,
+            };
+            assert_eq!(decided(&beforehand, &user, Device::Unknown), expected, "{mode:?} {verify} beforehand");
+        }
+    }
+
+    /// What a decision may rest on, small enough to draw at random.
+    #[derive(Debug, Clone)]
+    struct Case {
+        policy: Policy,
+        user: User,
+        is_exempt: bool,
+        device: Device,
+        has_namesake: bool,
+    }
+
+    impl Case {
+        fn lets_in(&self) -> bool {
+            let exemption = Exemption {
+                subject: Subject::User(Account { name: "alice".into(), uid: 1000 }),
+                network: None,
+                service: None,
+                reason: String::new(),
+                granted_by: 0,
+                granted_at: NOW,
+                until: None,
+            };
+            let decision = decide(Facts {
+                policy: &self.policy,
+                user: &self.user,
+                exemption: self.is_exempt.then_some(&exemption),
+                device: self.device,
+                has_namesake: self.has_namesake,
+                now: NOW,
+            });
+            matches!(decision, Decision::NotRequired(_) | Decision::Trusted)
+        }
+
+        /// This case with one thing stricter, once for each thing there is.
+        fn stricter(&self) -> Vec<Self> {
+            let changes: [fn(&mut Self); 11] = [
+                |case| {
+                    case.policy.mode =
+                        if case.policy.mode == Mode::Disabled { Mode::Optional } else { Mode::Mandatory }
+                },
+                |case| case.policy.methods.app = false,
+                |case| case.policy.methods.email = false,
+                |case| case.policy.methods.sms = false,
+                |case| case.policy.methods.backup = false,
+                |case| case.policy.enrolment = Enrolment::Beforehand,
+                |case| case.user.required = true,
+                |case| {
+                    case.user.verify =
+                        if case.user.verify == Verify::Never { Verify::NewDevice } else { Verify::Always }
+                },
+                |case| case.is_exempt = false,
+                |case| case.device = Device::Unknown,
+                |case| case.user.throttle.locked_until = Some(NOW.after(60)),
+            ];
+            changes
+                .iter()
+                .map(|change| {
+                    let mut stricter = self.clone();
+                    change(&mut stricter);
+                    // Of an account with a namesake nothing is stored.
+                    if stricter.has_namesake {
+                        stricter.user = User::default();
+                    }
+                    stricter
+                })
+                .collect()
+        }
+    }
+
+    prop_compose! {
+        fn case()(
+            mode in prop::sample::select(vec![Mode::Disabled, Mode::Optional, Mode::Mandatory]),
+            beforehand: bool, required: bool, is_exempt: bool, is_known: bool, has_namesake: bool,
+            allowed: [bool; 4], has: [bool; 3],
+            verify in prop::sample::select(vec![Verify::Never, Verify::NewDevice, Verify::Always]),
+        ) -> Case {
+            let [app, email, sms, backup] = allowed;
+            let contact = |has: bool| has.then(|| Contact { address: "somewhere".into(), verified: true });
+            Case {
+                policy: Policy {
+                    mode,
+                    methods: Methods { app, email, sms, backup },
+                    enrolment: if beforehand { Enrolment::Beforehand } else { Enrolment::AtLogin },
+                    ..Policy::default()
+                },
+                user: if has_namesake { User::default() } else { User {
+                    required,
+                    verify,
+                    apps: if has[0] { enrolled() } else { Vec::new() },
+                    email: contact(has[1]),
+                    phone: contact(has[2]),
+                    ..User::default()
+                } },
+                is_exempt,
+                device: if is_known { Device::TrustedUntil(NOW.after(60)) } else { Device::Unknown },
+                has_namesake,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_gets_stricter_lets_anybody_in_who_was_asked_or_refused(case in case()) {
+            for stricter in case.stricter() {
+                prop_assert!(case.lets_in() || !stricter.lets_in(), "{stricter:#?}");
+            }
+        }
     }
 }

@@ -70,6 +70,11 @@ pub struct Methods {
     pub backup: bool,
 }
 
+impl Methods {
+    /// Every method there is.
+    pub const ALL: Self = Self { app: true, email: true, sms: true, backup: true };
+}
+
 /// The codes that are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Codes {

@@ -112,6 +112,8 @@ pub enum Status {
     Off,
     /// Must have one and has none.
     Pending,
+    /// Is enrolled, but by no method that the policy still allows: must prove the old one and enrol another.
+    NotAllowed,
     /// Is asked.
     Enabled,
     /// Is refused for too many wrong codes.
@@ -145,6 +147,11 @@ pub struct Enrolled {
 }
 
 impl Enrolled {
+    /// Whether there is none at all.
+    pub const fn is_empty(self) -> bool {
+        !(self.app || self.email || self.sms)
+    }
+
     /// Whether there is any that is `allowed`.
     pub const fn has_any(self, allowed: Methods) -> bool {
         self.app && allowed.app || self.email && allowed.email || self.sms && allowed.sms
@@ -204,8 +211,9 @@ impl Summary {
 
     /// Where the person stands at `now` under the policy that holds for them.
     pub fn status(&self, policy: &Policy, exemption: Option<&Exemption>, now: Timestamp) -> Status {
-        let enrolled = self.enrolled.has_any(policy.methods);
-        let willing = enrolled && self.verify != Verify::Never;
+        // What is enrolled counts even where it is no longer allowed: a policy that got stricter must not read as
+        // "never enrolled".
+        let willing = !self.enrolled.is_empty() && self.verify != Verify::Never;
         if policy.mode == Mode::Disabled {
             Status::Off
         } else if let Some(exemption) = exemption {
@@ -214,10 +222,12 @@ impl Summary {
             Status::Off
         } else if let Some(lock) = self.throttle.lock(now) {
             Status::Locked(lock)
-        } else if enrolled {
+        } else if self.enrolled.has_any(policy.methods) {
             Status::Enabled
-        } else {
+        } else if self.enrolled.is_empty() {
             Status::Pending
+        } else {
+            Status::NotAllowed
         }
     }
 }

@@ -232,6 +232,8 @@ pub enum Standing {
     Off,
     /// Must enrol.
     Pending,
+    /// Is enrolled by methods that the policy no longer allows.
+    NotAllowed,
     /// Asked at each login.
     Enabled,
     /// Locked until this many seconds after the Unix epoch.

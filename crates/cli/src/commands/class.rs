@@ -179,6 +179,10 @@ fn test(broker: &Broker, user: &str, output: Output) -> Result<(), Failure> {
         Decision::Trusted => ("trusted", "the device is trusted".to_owned()),
         Decision::Challenge => ("challenge", format!("enrolled, and {must}")),
         Decision::Enrol => ("enrol", format!("{must} and nothing is enrolled")),
+        Decision::Replace => ("replace", "the enrolled method is no longer allowed".to_owned()),
+        Decision::Deny(Denial::NotAllowed) => {
+            ("deny", "the enrolled method is no longer allowed, and enrolment=beforehand".to_owned())
+        }
         Decision::Deny(Denial::NotEnrolled) => {
             ("deny", format!("{must}, nothing is enrolled, and enrolment=beforehand"))
         }
@@ -198,6 +202,7 @@ fn test(broker: &Broker, user: &str, output: Output) -> Result<(), Failure> {
             "trusted" => "A login passes",
             "challenge" => "A login is asked for a code",
             "enrol" => "A login is led through enrolment",
+            "replace" => "A login is asked for a code by that method and then led through enrolment",
             _ => "A login is refused",
         };
         writeln!(out, "{login}: {}.", verdict.why)?;

@@ -36,6 +36,7 @@ fn standing(standing: Standing) -> Value {
     match standing {
         Standing::Off => Value::Text("off".to_owned()),
         Standing::Pending => Value::Warning("pending setup at next login".to_owned()),
+        Standing::NotAllowed => Value::Warning("enrolled method no longer allowed".to_owned()),
         Standing::Enabled => Value::Good("enabled".to_owned()),
         Standing::LockedUntil(until) => {
             Value::Bad(format!("locked until {}", moment(Timestamp::from_unix(until))))
@@ -53,6 +54,7 @@ const fn standing_word(standing: Standing) -> &'static str {
     match standing {
         Standing::Off => "off",
         Standing::Pending => "pending",
+        Standing::NotAllowed => "not-allowed",
         Standing::Enabled => "enabled",
         Standing::LockedUntil(_) | Standing::Locked => "locked",
         Standing::Exempt(_) => "exempt",

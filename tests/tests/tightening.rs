@@ -1,0 +1,107 @@
+//! Rules that get stricter under people who have enrolled: nobody slips past, and nobody is shut out without a word.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
+
+use twofa_e2e::{Builder, Machine, MailServer, Terminal, enrol_on, password_of};
+
+const CODE_PROMPT: &str = "Verification code for vm";
+const SHELL: &str = "alice@vm:~$ ";
+const NO_LONGER: &str = "vm no longer allows the second factor you have set up.";
+
+fn builder(mode: &str) -> Builder {
+    Machine::new().policy(mode).user("alice").with_sshd()
+}
+
+/// Alice's only method is her e-mail address, by an administrator's word.
+fn with_mail(machine: &Machine) -> MailServer<&Machine> {
+    let mail = MailServer::start(machine, &["alice"]);
+    let command = format!(
+        "twofa provider add mail smtp host={} port={} from=it@example.org username={} ca-file={} --secrets-from -",
+        mail.host(),
+        mail.port(),
+        mail.username(),
+        mail.ca_file(),
+    );
+    machine.run_with_input(&command, &format!("password={}\n", mail.password())).ok();
+    machine.run("twofa user set alice email=alice@example.org --verified").ok();
+    mail
+}
+
+fn ssh(machine: &Machine) -> Terminal {
+    let mut terminal = machine.terminal("LC_ALL=C.UTF-8 ssh -o NumberOfPasswordPrompts=1 alice@vm");
+    terminal.expect("Password:");
+    terminal.type_line(&password_of("alice"));
+    terminal
+}
+
+fn code_in(mail: &str) -> String {
+    let mut words = mail.split(|c: char| !c.is_ascii_alphanumeric());
+    words.find(|word| word.len() == 6 && word.bytes().all(|c| c.is_ascii_digit())).unwrap().to_owned()
+}
+
+#[test]
+fn whoever_has_only_a_method_that_is_no_longer_allowed_proves_it_once_more_and_enrols_another() {
+    for mode in ["optional", "mandatory"] {
+        let machine = builder(mode).build();
+        let mail = with_mail(&machine);
+        machine.run("twofa policy set methods=app,backup --yes").ok();
+
+        let mut terminal = ssh(&machine);
+        terminal.expect(NO_LONGER);
+        terminal.expect(CODE_PROMPT);
+        terminal.expect(": ");
+        assert!(!terminal.screen().contains("Key:"), "{}", terminal.screen());
+        terminal.type_line(&code_in(mail.wait_for_mail("alice", 1).last().unwrap()));
+        terminal.expect("Now set up one that is allowed.");
+        let phone = enrol_on(&mut terminal);
+        terminal.expect(SHELL);
+        drop(terminal);
+
+        let mut terminal = ssh(&machine);
+        terminal.expect(CODE_PROMPT);
+        terminal.type_line(&phone.next_code());
+        terminal.expect(SHELL);
+    }
+}
+
+#[test]
+fn without_the_old_method_a_password_alone_enrols_nothing() {
+    let machine = builder("mandatory").build();
+    let _mail = with_mail(&machine);
+    machine.run("twofa policy set methods=app,backup --yes").ok();
+    let mut terminal = ssh(&machine);
+    for _ in 0..3 {
+        terminal.expect(CODE_PROMPT);
+        terminal.expect(": ");
+        terminal.type_line("000000000");
+    }
+    assert!(!terminal.expect_end().success());
+    assert!(!terminal.screen().contains("Key:"), "{}", terminal.screen());
+    assert!(machine.run("twofa user list --method app").ok().stdout.is_empty());
+}
+
+#[test]
+fn where_nothing_may_be_enrolled_at_the_login_the_refusal_says_what_is_wrong() {
+    let machine = builder("optional").build();
+    let mail = with_mail(&machine);
+    machine.run("twofa policy set methods=app,backup enrolment=beforehand --yes").ok();
+    let mut terminal = ssh(&machine);
+    assert!(!terminal.expect_end().success());
+    let screen = terminal.screen();
+    assert!(screen.contains("The policy no longer allows the second factor you have set up"), "{screen}");
+    assert!(mail.mails("alice").is_empty());
+    let test = machine.run("twofa class test alice").ok().stdout;
+    assert!(test.contains("no longer allowed"), "{test}");
+    let status = machine.run("twofa status --user alice").ok().stdout;
+    assert!(status.contains("no longer allowed"), "{status}");
+}
+
+#[test]
+fn joining_a_group_with_stricter_methods_is_no_way_past_them() {
+    let machine = builder("optional").build();
+    let mail = with_mail(&machine);
+    machine.run("groupadd ops && twofa class set ops --group ops methods=app,backup --yes").ok();
+    machine.run("usermod -a -G ops alice").ok();
+    ssh(&machine).expect(NO_LONGER);
+    mail.wait_for_mail("alice", 1);
+}
