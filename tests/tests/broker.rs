@@ -40,6 +40,18 @@ fn with_a_dead_broker_root_starts_one_for_the_login_that_is_gone_afterwards() {
 }
 
 #[test]
+fn a_broker_that_the_module_started_writes_its_reasons_to_the_log_of_the_system() {
+    let (machine, phone) = machine();
+    machine.broker().kill();
+    machine.run("chmod 0644 /etc/twofa/secret.key").ok();
+
+    machine.run(&format!("echo {} | {LOGIN}", phone.next_code())).fails();
+
+    let line = machine.wait_for_log("twofad[");
+    assert!(line.starts_with("<84>twofad[") && line.contains("has mode 0644"), "{line}");
+}
+
+#[test]
 fn a_hung_broker_is_passed_by_for_root() {
     let (machine, phone) = machine();
     machine.broker().stop();

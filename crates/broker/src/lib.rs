@@ -22,7 +22,7 @@ pub mod conversation;
 pub mod dialogue;
 pub mod enrolment;
 mod inherited;
-mod journal;
+pub mod journal;
 pub mod login;
 pub mod manage;
 pub mod notices;
