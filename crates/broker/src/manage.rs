@@ -176,7 +176,7 @@ impl Desk<'_> {
                 return refusal;
             }
             refusal
-                .hinted("the same key comes back within a day: run it again, or delete the key from your app")
+                .hinted("the same key comes back for a quarter of an hour: run it again, or delete the key from your app")
         })?;
         dialogue.info(format!("Your authenticator app is enrolled as '{label}'.").into())?;
         mention_disabled(person, dialogue)?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use twofa_core::sent::Comparison;
 use twofa_core::user::masked;
 use twofa_core::{Answer, SentCode};
-use twofa_store::{AddressKind, Attempt, Counted, Generation, SendKind, SendStart, StoreError, Use};
+use twofa_store::{AddressKind, Attempt, Counted, Generation, SendKind, SendStart, StoreError, Tally, Use};
 
 use crate::addresses::BadAddress;
 use crate::choice::Unsent;
@@ -157,7 +157,7 @@ impl Verification<'_> {
     /// a login.
     fn count(&self) -> Result<Option<Attempt>, EnrolmentError> {
         let Sending { services, account, origin, .. } = self.sending;
-        match services.store.count_attempt(account, origin, services.now())? {
+        match services.store.count_attempt(account, Tally::Proved, origin, services.now())? {
             Counted::Attempt(attempt, _) => Ok(Some(attempt)),
             Counted::Unknown => Ok(None),
             Counted::Locked(lock) => Err(EnrolmentError::Locked(lock)),

@@ -24,13 +24,25 @@ use crate::database::Store;
 use crate::error::StoreError;
 use crate::events::{self, Event, EventKind, Origin};
 use crate::methods::count_to_sql;
+use crate::unproved;
 use crate::users::{self, Generation, Situation};
+
+/// Where an attempt is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tally {
+    /// With the account's own: the first factor was right. Too many lock the account.
+    Proved,
+    /// Apart: a stack that goes on after a wrong password asked, so that anybody may have typed the code. Too many refuse
+    /// further attempts of this kind and no others.
+    Unproved,
+}
 
 /// An attempt that was counted and may now be verified.
 #[derive(Debug)]
 #[must_use = "an attempt whose code is not marked used stays a failure"]
 pub struct Attempt {
     account: Account,
+    tally: Tally,
     origin: Origin,
     user: i64,
     /// Its number among the user's attempts.
@@ -58,10 +70,11 @@ pub enum Use {
 }
 
 impl Store {
-    /// Checks the lock of `account` and counts an attempt, before anything is verified.
+    /// Checks the lock of `account` and counts an attempt in `tally`, before anything is verified.
     pub fn count_attempt(
         &self,
         account: &Account,
+        tally: Tally,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Counted, StoreError> {
@@ -70,16 +83,27 @@ impl Store {
             if let Some(lock) = stored.throttle.lock(now) {
                 return Ok(Counted::Locked(lock));
             }
+            let before = match tally {
+                Tally::Proved => stored.throttle,
+                Tally::Unproved => unproved::load(db, stored.id)?,
+            };
+            if let Some(lock) = before.lock(now) {
+                return Ok(Counted::Locked(lock));
+            }
             let situation = self.situation_of(db, Some(&stored), account)?;
-            let throttle = stored.throttle.count(now, situation.rules.rulebook.machine().lockout);
-            users::save_throttle(db, stored.id, throttle)?;
-            if throttle.lock(now).is_some() {
+            let throttle = before.count(now, situation.rules.rulebook.machine().lockout);
+            match tally {
+                Tally::Proved => users::save_throttle(db, stored.id, throttle)?,
+                Tally::Unproved => unproved::save(db, stored.id, throttle)?,
+            }
+            if tally == Tally::Proved && throttle.lock(now).is_some() {
                 let detail = Some(format!("after {} wrong codes in a row", throttle.failures()));
                 let event = Event { kind: EventKind::Locked, user: Some(account), detail };
                 events::record(db, &event, origin, now)?;
             }
             let attempt = Attempt {
                 account: account.clone(),
+                tally,
                 origin: origin.clone(),
                 user: stored.id,
                 number: throttle.counted,
@@ -177,7 +201,13 @@ impl Attempt {
         let (Some(stored), 1) = (stored, marked) else { return Ok(Use::Already) };
         let event =
             events::record(db, &Event { kind, user: Some(&self.account), detail }, &self.origin, now)?;
-        let throttle = stored.throttle.forgive(self.number);
+        let throttle = match self.tally {
+            Tally::Proved => stored.throttle.forgive(self.number),
+            Tally::Unproved => {
+                unproved::save(db, stored.id, unproved::load(db, stored.id)?.forgive(self.number))?;
+                stored.throttle
+            }
+        };
         if self.origin.is_command_line() {
             // No login: what was refused before it is still to be told.
             users::save_throttle(db, stored.id, throttle)?;
@@ -196,7 +226,7 @@ mod tests {
     use twofa_core::{BackupCode, BackupSet};
 
     fn attempt(store: &Store, bench: &Bench) -> Attempt {
-        match store.count_attempt(&alice(), &origin(), bench.now).unwrap() {
+        match store.count_attempt(&alice(), Tally::Proved, &origin(), bench.now).unwrap() {
             Counted::Attempt(attempt, _) => attempt,
             refused => panic!("{refused:?}"),
         }
@@ -360,7 +390,7 @@ mod tests {
         let refused = Event { kind: EventKind::Refused, user: Some(&alice), detail: None };
         store.record(&refused, &origin(), bench.now).unwrap();
         let command_line = Origin { actor: 1000, service: Some("twofa".into()), ..Origin::default() };
-        let counted = store.count_attempt(&alice, &command_line, bench.now).unwrap();
+        let counted = store.count_attempt(&alice, Tally::Proved, &command_line, bench.now).unwrap();
         let Counted::Attempt(attempt, _) = counted else { panic!("{counted:?}") };
         assert_eq!(store.use_app_code(attempt, &app, 7, bench.now).unwrap(), Use::First);
         assert_eq!(store.situation(&alice).unwrap().missed.unwrap().count, 1);
@@ -373,7 +403,7 @@ mod tests {
         for _ in 0..10 {
             let _ = attempt(&store, &bench);
         }
-        let counted = store.count_attempt(&alice(), &origin(), bench.now).unwrap();
+        let counted = store.count_attempt(&alice(), Tally::Proved, &origin(), bench.now).unwrap();
         assert!(matches!(counted, Counted::Locked(Lock::Until(until)) if until == bench.now.after(900)));
         assert_eq!(failures(&store), 10);
     }
@@ -404,7 +434,32 @@ mod tests {
     fn a_code_tried_for_somebody_unknown_counts_for_nobody() {
         let bench = Bench::new();
         let store = bench.create();
-        assert!(matches!(store.count_attempt(&alice(), &origin(), bench.now).unwrap(), Counted::Unknown));
+        assert!(matches!(
+            store.count_attempt(&alice(), Tally::Proved, &origin(), bench.now).unwrap(),
+            Counted::Unknown
+        ));
         assert!(!store.knows(&alice()).unwrap());
+    }
+
+    #[test]
+    fn a_stranger_without_the_first_factor_locks_nobody_but_strangers() {
+        let bench = Bench::new();
+        let store = bench.create();
+        bench.enrol(&store, &alice(), "phone");
+        let count =
+            |tally, after| store.count_attempt(&alice(), tally, &origin(), bench.now.after(after)).unwrap();
+        for _ in 0..10 {
+            assert!(matches!(count(Tally::Unproved, 0), Counted::Attempt(..)));
+        }
+        assert!(matches!(count(Tally::Unproved, 1), Counted::Locked(Lock::Until(_))));
+        assert_eq!(store.situation(&alice()).unwrap().user.throttle.failures(), 0);
+        assert!(matches!(count(Tally::Proved, 1), Counted::Attempt(..)));
+        // The lock of the account holds for strangers too.
+        for _ in 0..9 {
+            let _ = count(Tally::Proved, 1);
+        }
+        assert!(matches!(count(Tally::Proved, 1), Counted::Locked(_)));
+        assert!(store.unlock(&alice(), &origin(), bench.now.after(2)).unwrap());
+        assert!(matches!(count(Tally::Unproved, 2), Counted::Attempt(..)), "an unlock opens both");
     }
 }

@@ -10,7 +10,7 @@ use crate::notices;
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
-    /// A right code of an app opened a door, or allowed a change.
+    /// A code was right: at a login, which may still fail for other reasons, or to allow a change.
     Passed,
     /// A backup code did.
     BackupCodeUsed,
@@ -117,17 +117,23 @@ pub struct Origin {
     pub service: Option<String>,
     /// Where a login came from.
     pub remote_host: Option<String>,
+    /// Who asked for it, where somebody logs in as another user: `PAM_RUSER`.
+    pub remote_user: Option<String>,
     /// Terminal.
     pub terminal: Option<String>,
 }
 
 impl Origin {
-    /// The place this is from, to tell one from another: a remote host, this machine, or somebody's command line.
+    /// The place this is from, to tell one from another: service, remote host and terminal of a login, or somebody's
+    /// command line.
     pub(crate) fn place(&self) -> String {
-        match (&self.remote_host, self.service.as_deref()) {
-            (Some(host), _) => format!("host {host}"),
-            (None, Some("twofa")) => format!("command line of uid {}", self.actor),
-            (None, _) => "this machine".to_owned(),
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        match (self.is_command_line(), self.remote_host.as_deref()) {
+            (true, _) => format!("command line of uid {}", self.actor),
+            (false, host) => {
+                let host = host.unwrap_or("this machine");
+                format!("service {} of {host} at {}", text(&self.service), text(&self.terminal))
+            }
         }
     }
 
@@ -189,7 +195,7 @@ impl Store {
         self.read(|db| {
             let mut statement = db.prepare_cached(
                 "SELECT * FROM (
-                     SELECT id, at, kind, name, actor, service, remote_host, terminal, detail FROM event
+                     SELECT id, at, kind, name, actor, service, remote_host, terminal, detail, remote_user FROM event
                      WHERE ?1 IS NULL OR name = ?1 ORDER BY id DESC LIMIT ?2
                  ) ORDER BY id",
             )?;
@@ -206,6 +212,7 @@ impl Store {
                         service: row.get(5)?,
                         remote_host: row.get(6)?,
                         terminal: row.get(7)?,
+                        remote_user: row.get(9)?,
                     },
                     detail: row.get(8)?,
                 };
@@ -226,8 +233,8 @@ pub(crate) fn record(
     now: Timestamp,
 ) -> Result<i64, StoreError> {
     let mut statement = db.prepare_cached(
-        "INSERT INTO event (at, kind, name, uid, actor, service, remote_host, terminal, detail)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO event (at, kind, name, uid, actor, service, remote_host, terminal, detail, remote_user)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?;
     let id = statement.insert((
         now.unix(),
@@ -239,6 +246,7 @@ pub(crate) fn record(
         &origin.remote_host,
         &origin.terminal,
         &event.detail,
+        &origin.remote_user,
     ))?;
     if let Some(user) = event.user
         && id % PRUNED_EVERY == 0

@@ -33,10 +33,11 @@ mod sends;
 mod settings;
 #[cfg(test)]
 mod testing;
+mod unproved;
 mod users;
 
 pub use addresses::AddressKind;
-pub use attempts::{Attempt, Counted, Use};
+pub use attempts::{Attempt, Counted, Tally, Use};
 pub use database::Store;
 pub use error::StoreError;
 pub use events::{Event, EventFilter, EventKind, LoggedEvent, Origin};

@@ -243,7 +243,7 @@ fn delete(db: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
 mod tests {
     use super::*;
     use crate::testing::{Bench, alice, origin};
-    use crate::{Counted, Settings};
+    use crate::{Counted, Settings, Tally};
     use std::sync::Barrier;
     use twofa_core::{BackupCode, BackupSet};
 
@@ -266,7 +266,9 @@ mod tests {
     }
 
     fn lock(bench: &Bench, store: &Store) {
-        while let Counted::Attempt(..) = store.count_attempt(&alice(), &origin(), bench.now).unwrap() {}
+        while let Counted::Attempt(..) =
+            store.count_attempt(&alice(), Tally::Proved, &origin(), bench.now).unwrap()
+        {}
     }
 
     fn backup_codes(bench: &Bench, store: &Store) -> BackupSet {
@@ -289,7 +291,7 @@ mod tests {
         assert!(bench.told(&store).is_empty(), "the first ones come with what was told already");
         let set = backup_codes(&bench, &store);
         assert_eq!(bench.told(&store), both("New backup codes were made. Older ones do not work any more."));
-        let counted = store.count_attempt(&alice(), &origin(), bench.now).unwrap();
+        let counted = store.count_attempt(&alice(), Tally::Proved, &origin(), bench.now).unwrap();
         let Counted::Attempt(attempt, _) = counted else { panic!("{counted:?}") };
         let _ = store.use_backup_code(attempt, &set.unused[0], bench.now).unwrap();
         assert_eq!(bench.told(&store), both("A backup code was used to log in."));
@@ -309,7 +311,7 @@ mod tests {
         let set = backup_codes(&bench, &store);
         bench.told(&store);
         let command_line = Origin { actor: 1000, service: Some("twofa".into()), ..Origin::default() };
-        let counted = store.count_attempt(&alice(), &command_line, bench.now).unwrap();
+        let counted = store.count_attempt(&alice(), Tally::Proved, &command_line, bench.now).unwrap();
         let Counted::Attempt(attempt, _) = counted else { panic!("{counted:?}") };
         let _ = store.use_backup_code(attempt, &set.unused[0], bench.now).unwrap();
         let notices = store.claim_notices(bench.now, 10).unwrap();
@@ -374,7 +376,7 @@ mod tests {
         assert!(bench.told(&store).is_empty());
         bench.verify(&store, &alice(), EMAIL, A);
         let app = store.situation(&alice()).unwrap().user.apps.remove(0);
-        let counted = store.count_attempt(&alice(), &origin(), bench.now).unwrap();
+        let counted = store.count_attempt(&alice(), Tally::Proved, &origin(), bench.now).unwrap();
         let Counted::Attempt(attempt, _) = counted else { panic!("{counted:?}") };
         let _ = store.use_app_code(attempt, &app, 7, bench.now).unwrap();
         assert!(bench.told(&store).is_empty());

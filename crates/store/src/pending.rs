@@ -11,12 +11,12 @@ use crate::seal::{Place, Whose};
 use crate::users::{Generation, find, unchanged};
 
 /// How long a key that was shown and not confirmed is shown again, in seconds.
-const PENDING_FOR: u64 = 86_400;
+const PENDING_FOR: u64 = 900;
 
 impl Store {
-    /// The app of these `parameters` whose key was shown to the user within a day and not confirmed, so that a
-    /// scanned QR code is not wasted. Only where it was shown: what a stranger has seen elsewhere must not become
-    /// somebody's second factor.
+    /// The app of these `parameters` whose key was shown a moment ago and not confirmed, so that a scanned QR code
+    /// is not wasted. Only to the service, host and terminal it was shown to, and for a quarter of an hour: what somebody
+    /// else has seen must not become this person's second factor.
     pub fn pending_app(
         &self,
         account: &Account,
@@ -38,7 +38,7 @@ impl Store {
         })
     }
 
-    /// Keeps `app`, whose key is about to be shown, until its first code comes back or a day is over.
+    /// Keeps `app`, whose key is about to be shown, until its first code comes back or its time is over.
     pub fn keep_pending_app(
         &self,
         account: &Account,
@@ -73,7 +73,7 @@ mod tests {
     use twofa_core::app::{Algorithm, Movement};
 
     #[test]
-    fn a_key_that_was_shown_is_shown_again_for_a_day_until_it_is_enrolled() {
+    fn a_key_that_was_shown_is_shown_again_where_it_was_for_a_quarter_of_an_hour() {
         let bench = Bench::new();
         let store = bench.create();
         let shown = app("phone").app;
@@ -84,11 +84,18 @@ mod tests {
             app.map(|app| app.key.expose().to_vec())
         };
         let standard = Parameters::default();
-        assert_eq!(pending(standard, bench.now.after(86_400)).as_deref(), Some(shown.key.expose()));
-        assert_eq!(pending(standard, bench.now.after(86_401)), None);
+        assert_eq!(pending(standard, bench.now.after(900)).as_deref(), Some(shown.key.expose()));
+        assert_eq!(pending(standard, bench.now.after(901)), None);
         assert_eq!(pending(standard, bench.now.before(1)), None, "the clock went back");
-        let elsewhere = Origin { remote_host: Some("203.0.113.9".into()), ..origin() };
-        assert!(store.pending_app(&alice(), standard, &elsewhere, bench.now).unwrap().is_none());
+        for elsewhere in [
+            Origin { remote_host: Some("203.0.113.9".into()), ..origin() },
+            Origin { service: Some("cockpit".into()), ..origin() },
+            Origin { terminal: Some("/dev/tty2".into()), ..origin() },
+            Origin { service: Some("twofa".into()), actor: 1000, ..Origin::default() },
+        ] {
+            let found = store.pending_app(&alice(), standard, &elsewhere, bench.now).unwrap();
+            assert!(found.is_none(), "{elsewhere:?}");
+        }
         let other = Parameters::new(Movement::Counter, Algorithm::Sha1, 6).unwrap();
         assert_eq!(pending(other, bench.now), None);
         let new = NewApp { label: "phone".into(), app: shown };

@@ -70,5 +70,10 @@ pub(crate) fn app(label: &str) -> NewApp {
 }
 
 pub(crate) fn origin() -> Origin {
-    Origin { actor: 0, service: Some("sshd".into()), remote_host: Some("192.0.2.7".into()), terminal: None }
+    Origin {
+        actor: 0,
+        service: Some("sshd".into()),
+        remote_host: Some("192.0.2.7".into()),
+        ..Origin::default()
+    }
 }

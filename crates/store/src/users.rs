@@ -15,6 +15,7 @@ use crate::events::{self, Event, EventKind, Origin};
 use crate::methods;
 use crate::rules::Rules;
 use crate::seal::SealingKey;
+use crate::unproved;
 
 /// All that a decision about a user needs, from one moment.
 #[derive(Debug, Clone)]
@@ -125,11 +126,15 @@ impl Store {
     /// Forgets the failures of `account` and opens its lock. Answers whether there was anything to forget.
     pub fn unlock(&self, account: &Account, origin: &Origin, now: Timestamp) -> Result<bool, StoreError> {
         self.write(|db| {
-            let Some(user) = find(db, account)?.filter(|user| user.throttle.failures() > 0) else {
+            let Some(user) = find(db, account)? else { return Ok(false) };
+            let unproved = unproved::load(db, user.id)?;
+            let failures = user.throttle.failures() + unproved.failures();
+            if failures == 0 {
                 return Ok(false);
-            };
+            }
             save_throttle(db, user.id, user.throttle.forgive_all())?;
-            let detail = Some(format!("after {} wrong codes in a row", user.throttle.failures()));
+            unproved::save(db, user.id, unproved.forgive_all())?;
+            let detail = Some(format!("after {failures} wrong codes in a row"));
             events::record(
                 db,
                 &Event { kind: EventKind::Unlocked, user: Some(account), detail },
@@ -164,6 +169,7 @@ impl Store {
                 db.execute("UPDATE user SET required = 1, verify = 'new-device' WHERE id = ?1", [user.id])?;
             }
             save_throttle(db, user.id, user.throttle.forgive_all())?;
+            unproved::save(db, user.id, unproved::load(db, user.id)?.forgive_all())?;
             next_generation(db, user.id)?;
             Ok(true)
         })
