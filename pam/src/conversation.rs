@@ -19,19 +19,24 @@ const NOT_A_CODE: &str = "-";
 /// `PAM_MAX_RESP_SIZE`; no code is that long.
 const LONGEST_ANSWER: usize = 512;
 
-/// Authenticates a login.
+/// Authenticates a login, for a line of the stack with these arguments.
 pub fn login<H: Host>(
     host: &mut H,
     code_comes: CodeComes,
+    arguments: &[String],
     mut reach: impl FnMut(&mut H, Request) -> Result<Broker, String>,
 ) -> PamResultCode {
+    let user = host.user();
     // The handle may be used again, for another try or another user.
     if host.passed().is_some() {
+        if host.passed_in_this_call() && host.passed() == user.as_deref() {
+            return code(Verdict::Passed);
+        }
         host.set_passed("");
     }
-    let Some(user) = host.user() else { return nobody(host) };
+    let Some(user) = user else { return nobody(host) };
     let mut ask = |host: &mut H, source: Source| {
-        let login = Login { behind_password: source.behind_password, ..describe(host, &user) };
+        let login = Login { behind_password: source.behind_password, ..describe(host, &user, arguments) };
         converse(host, source, Request::Login(login), &mut reach)
     };
     let source = Source::new(host, code_comes);
@@ -41,7 +46,14 @@ pub fn login<H: Host>(
         // What the password ends in was the password's own, or a wrong code.
         host.log(Level::Notice, &line("denied, asking", host, &user, &ending.why));
         host.set_password(&password);
-        ending = ask(host, Source::new(host, CodeComes::Alone));
+        let alone = Source::new(host, CodeComes::Alone);
+        ending = ask(host, alone);
+    }
+    if ending.verdict == Verdict::Later
+        && let Some(code) = &ending.code
+        && !host.keep_code(code.expose())
+    {
+        ending = Ending::new(Verdict::Unavailable, "the code cannot be kept for a later line");
     }
     let verdict = conclude(host, &user, ending);
     if verdict == Verdict::Passed {
@@ -50,18 +62,34 @@ pub fn login<H: Host>(
     code(verdict)
 }
 
-/// The second check, for applications that let people in without [`login`].
+/// The account phase: for applications that let people in without [`login`], for codes that an earlier line kept, and
+/// with `challenge` for stacks that ask there.
 pub fn account<H: Host>(
     host: &mut H,
+    challenge: bool,
+    arguments: &[String],
     reach: impl FnOnce(&mut H, Request) -> Result<Broker, String>,
 ) -> PamResultCode {
     let Some(user) = host.user() else { return nobody(host) };
     if host.passed() == Some(&user) {
         return code(Verdict::Passed);
     }
-    let request = Request::Account(describe(host, &user));
-    let ending = converse(host, Source::NOTHING, request, reach);
-    code(conclude(host, &user, ending))
+    let kept = take_code(host);
+    let behind_password = kept.is_some();
+    let source = Source { kept, behind_password, may_ask: challenge, ..Source::NOTHING };
+    let login = Login { behind_password, may_ask: challenge, ..describe(host, &user, arguments) };
+    let ending = converse(host, source, Request::Account(login), reach);
+    let verdict = conclude(host, &user, ending);
+    if verdict == Verdict::Passed {
+        host.set_passed(&user);
+    }
+    code(verdict)
+}
+
+/// The code that an earlier line kept; nobody gets it twice.
+fn take_code(host: &mut impl Host) -> Option<Secret> {
+    let kept = host.kept_code()?;
+    host.keep_code("").then_some(kept)
 }
 
 /// What the application is told. Nothing else in a login or account check says success or ignore.
@@ -69,7 +97,8 @@ fn code(verdict: Verdict) -> PamResultCode {
     match verdict {
         Verdict::Passed => PamResultCode::PAM_SUCCESS,
         // Not success: a `sufficient` in the wrong place would let people in without a password.
-        Verdict::NotRequired | Verdict::Exempt => PamResultCode::PAM_IGNORE,
+        // Nor is what a later line decides.
+        Verdict::NotRequired | Verdict::Exempt | Verdict::Later => PamResultCode::PAM_IGNORE,
         Verdict::Denied => PamResultCode::PAM_AUTH_ERR,
         Verdict::TriesUsedUp => PamResultCode::PAM_MAXTRIES,
         Verdict::Unavailable => PamResultCode::PAM_AUTHINFO_UNAVAIL,
@@ -82,13 +111,17 @@ fn nobody(host: &mut impl Host) -> PamResultCode {
     code(Verdict::Denied)
 }
 
-fn describe(host: &impl Host, user: &str) -> Login {
+fn describe(host: &impl Host, user: &str, arguments: &[String]) -> Login {
     Login {
         user: user.to_owned(),
         service: host.service(),
         remote_host: host.remote_host(),
+        remote_user: host.remote_user(),
         terminal: host.terminal(),
-        behind_password: false,
+        arguments: arguments.to_vec(),
+        cannot_answer: host.cannot_answer(),
+        ssh_auth_info: host.ssh_auth_info(),
+        ..Login::default()
     }
 }
 
@@ -99,24 +132,28 @@ struct Ending {
     why: String,
     /// The broker has shown an error.
     told: bool,
+    /// What was split off a password on the way.
+    code: Option<Secret>,
 }
 
 impl Ending {
     fn new(verdict: Verdict, why: impl Into<String>) -> Self {
-        Self { verdict, why: why.into(), told: false }
+        Self { verdict, why: why.into(), told: false, code: None }
     }
 }
 
 /// Tells the user and the log how it ended.
 fn conclude(host: &mut impl Host, user: &str, ending: Ending) -> Verdict {
     // Who passed must be who is let in (CVE-2024-9313).
-    let Ending { verdict, why, told } = if host.user_is_still(user) {
+    let Ending { verdict, why, told, .. } = if host.user_is_still(user) {
         ending
     } else {
         Ending::new(Verdict::Denied, "the application changed the user during the conversation")
     };
     let (level, outcome) = match verdict {
-        Verdict::Passed => (Level::Info, "passed"),
+        // Not "logged in": the first factor may be wrong yet, where it is checked behind us or with us.
+        Verdict::Passed => (Level::Info, "right"),
+        Verdict::Later => (Level::Debug, "left to a later line"),
         // Said at each login, as long as nobody needs one.
         Verdict::NotRequired => (Level::Debug, "not required"),
         Verdict::Exempt => (Level::Info, "not asked for"),
@@ -172,7 +209,9 @@ fn converse<H: Host>(
                     return Ending { told, ..ending };
                 }
             },
-            FromBroker::Done(Done::Login { verdict, why }) => return Ending { verdict, why, told },
+            FromBroker::Done(Done::Login { verdict, why }) => {
+                return Ending { verdict, why, told, code: source.split_off };
+            }
             FromBroker::Done(_) => {
                 let why = "the broker answered what was not asked";
                 return Ending { told, ..Ending::new(Verdict::Unavailable, why) };
@@ -185,6 +224,10 @@ fn converse<H: Host>(
 struct Source {
     /// The password that an earlier module got, as long as it has not been looked at.
     first_pass: Option<Typed>,
+    /// The code that an earlier line of ours kept, as long as it has not been used.
+    kept: Option<Secret>,
+    /// The code that was split off a password.
+    split_off: Option<Secret>,
     /// The user may be asked.
     may_ask: bool,
     /// The broker is to ask for password and code in one.
@@ -193,27 +236,37 @@ struct Source {
 
 impl Source {
     /// Of no answers.
-    const NOTHING: Self = Self { first_pass: None, may_ask: false, behind_password: false };
+    const NOTHING: Self =
+        Self { first_pass: None, kept: None, split_off: None, may_ask: false, behind_password: false };
 
-    fn new(host: &impl Host, code_comes: CodeComes) -> Self {
+    fn new(host: &mut impl Host, code_comes: CodeComes) -> Self {
+        let kept = take_code(host);
         match code_comes {
-            CodeComes::Alone => Self { may_ask: true, ..Self::NOTHING },
+            CodeComes::Alone => {
+                Self { may_ask: true, behind_password: kept.is_some(), kept, ..Self::NOTHING }
+            }
             CodeComes::BehindPassword => Self { may_ask: true, behind_password: true, ..Self::NOTHING },
             CodeComes::BehindFirstPass => {
                 Self { first_pass: host.password(), behind_password: true, ..Self::NOTHING }
             }
             CodeComes::PerhapsBehindFirstPass => {
                 let first_pass = host.password().filter(|password| may_end_in_code(password));
-                Self { behind_password: first_pass.is_some(), may_ask: true, first_pass }
+                Self { behind_password: first_pass.is_some(), may_ask: true, first_pass, ..Self::NOTHING }
             }
         }
     }
 
     fn answer(&mut self, host: &mut impl Host, prompt: &Prompt) -> Result<Secret, Ending> {
         let digits = prompt.digits_behind_password;
+        if digits.is_some()
+            && let Some(code) = self.kept.take()
+        {
+            return Ok(code);
+        }
         if let (Some(digits), Some(password)) = (digits, self.first_pass.take())
             && let Some(code) = split_off(host, &password, digits)?
         {
+            self.split_off = Some(code.clone());
             return Ok(code);
         }
         if !self.may_ask {
@@ -229,7 +282,14 @@ impl Source {
             .ok_or_else(|| Ending::new(Verdict::NoAnswer, no_answer(host)))?;
         let code = match digits {
             // Nothing but an empty answer is known to hold no password.
-            Some(digits) if !typed.is_empty() => split_off(host, &typed, digits)?,
+            Some(digits) if !typed.is_empty() => {
+                self.split_off = split_off(host, &typed, digits)?;
+                // All of it is the password then, which the modules that follow must not ask for again.
+                if self.split_off.is_none() && !host.set_password(&typed) {
+                    return Err(no_password());
+                }
+                self.split_off.clone()
+            }
             _ => {
                 std::str::from_utf8(&typed).ok().filter(|text| text.len() <= LONGEST_ANSWER).map(Secret::from)
             }
@@ -242,9 +302,13 @@ impl Source {
 fn split_off(host: &mut impl Host, typed: &[u8], digits: u8) -> Result<Option<Secret>, Ending> {
     let Some((password, code)) = split(typed, digits) else { return Ok(None) };
     if !host.set_password(password) {
-        return Err(Ending::new(Verdict::Unavailable, "PAM_AUTHTOK cannot be set"));
+        return Err(no_password());
     }
     Ok(Some(Secret::from(code)))
+}
+
+fn no_password() -> Ending {
+    Ending::new(Verdict::Unavailable, "PAM_AUTHTOK cannot be set")
 }
 
 fn no_answer(host: &impl Host) -> &'static str {
@@ -286,6 +350,8 @@ mod tests {
         steps: VecDeque<Step>,
         answers: VecDeque<Option<&'static [u8]>>,
         passed: Option<String>,
+        passed_in_this_call: bool,
+        kept: String,
         log: Vec<(Level, String)>,
     }
 
@@ -299,6 +365,8 @@ mod tests {
             steps: steps.into_iter().collect(),
             answers: VecDeque::new(),
             passed: None,
+            passed_in_this_call: false,
+            kept: String::new(),
             log: Vec::new(),
         }
     }
@@ -347,6 +415,25 @@ mod tests {
         }
         fn terminal(&self) -> Option<String> {
             self.terminal.map(str::to_owned)
+        }
+        fn remote_user(&self) -> Option<String> {
+            None
+        }
+        fn cannot_answer(&self) -> bool {
+            false
+        }
+        fn ssh_auth_info(&self) -> Option<String> {
+            None
+        }
+        fn passed_in_this_call(&self) -> bool {
+            self.passed_in_this_call
+        }
+        fn keep_code(&mut self, code: &str) -> bool {
+            self.kept = code.to_owned();
+            true
+        }
+        fn kept_code(&self) -> Option<Secret> {
+            Some(self.kept.as_str()).filter(|code| !code.is_empty()).map(Secret::from)
         }
         fn password(&self) -> Option<Typed> {
             self.password.map(|password| Typed::new(password.to_vec()))
@@ -436,20 +523,19 @@ mod tests {
             assert_eq!(asks(end, None).as_deref(), Some("123456"));
             done(end, Verdict::Passed);
         });
-        assert_eq!(login(&mut host, CodeComes::Alone, broker.reach()), PamResultCode::PAM_SUCCESS);
+        assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_SUCCESS);
         assert_eq!(
             host.log,
             [(
                 Level::Info,
-                r#"second factor passed: rhost="192.0.2.1" user="alice" why="the reason""#.to_owned()
+                r#"second factor right: rhost="192.0.2.1" user="alice" why="the reason""#.to_owned()
             )]
         );
         let expected = Login {
             user: "alice".into(),
             service: "sshd".into(),
             remote_host: Some("192.0.2.1".into()),
-            terminal: None,
-            behind_password: false,
+            ..Login::default()
         };
         assert_eq!(broker.asked(), Request::Login(expected));
     }
@@ -469,7 +555,7 @@ mod tests {
                 end.send(&FromBroker::Error("So it is.".into())).unwrap();
                 done(end, verdict);
             });
-            assert_eq!(login(&mut host, CodeComes::Alone, broker.reach()), expected);
+            assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), expected);
             assert!(host.log_of(level).ends_with(r#" why="the reason""#), "{:?}", host.log);
         }
     }
@@ -477,7 +563,7 @@ mod tests {
     #[test]
     fn when_it_cannot_be_checked_the_user_is_told_and_the_log_says_why() {
         let mut host = host([Show(Tone::Error, UNAVAILABLE)]);
-        let code = login(&mut host, CodeComes::Alone, nobody_there);
+        let code = login(&mut host, CodeComes::Alone, &[], nobody_there);
         assert_eq!(code, PamResultCode::PAM_AUTHINFO_UNAVAIL);
         assert!(host.log_of(Level::Error).ends_with(r#"user="alice" why="no broker""#));
     }
@@ -486,7 +572,7 @@ mod tests {
     fn a_broker_that_goes_away_after_it_accepted_is_unavailable() {
         let mut host = host([CODE, Show(Tone::Error, UNAVAILABLE)]).typing(&["123456"]);
         let mut broker = broker(|end| drop(asks(end, None)));
-        let code = login(&mut host, CodeComes::Alone, broker.reach());
+        let code = login(&mut host, CodeComes::Alone, &[], broker.reach());
         assert_eq!(code, PamResultCode::PAM_AUTHINFO_UNAVAIL);
         assert!(host.log_of(Level::Error).contains("the other side closed the connection"));
     }
@@ -495,7 +581,7 @@ mod tests {
     fn the_end_of_another_request_lets_nobody_in() {
         let mut host = host([Show(Tone::Error, UNAVAILABLE)]);
         let mut broker = broker(|end| end.send(&FromBroker::Done(Done::Changed)).unwrap());
-        let code = login(&mut host, CodeComes::Alone, broker.reach());
+        let code = login(&mut host, CodeComes::Alone, &[], broker.reach());
         assert_eq!(code, PamResultCode::PAM_AUTHINFO_UNAVAIL);
     }
 
@@ -510,7 +596,7 @@ mod tests {
                     done(end, verdict);
                 }
             });
-            assert_eq!(login(&mut host, CodeComes::Alone, broker.reach()), PamResultCode::PAM_CONV_ERR);
+            assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_CONV_ERR);
         }
     }
 
@@ -524,7 +610,7 @@ mod tests {
             }
             done(end, Verdict::NoAnswer);
         });
-        assert_eq!(login(&mut host, CodeComes::Alone, broker.reach()), PamResultCode::PAM_CONV_ERR);
+        assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_CONV_ERR);
     }
 
     #[test]
@@ -533,7 +619,7 @@ mod tests {
         host.answers.push_back(None);
         host.terminal = Some("ssh");
         let mut broker = broker(|end| drop(asks(end, None)));
-        login(&mut host, CodeComes::Alone, broker.reach());
+        login(&mut host, CodeComes::Alone, &[], broker.reach());
         assert!(host.log_of(Level::Notice).contains("KbdInteractiveAuthentication yes"));
     }
 
@@ -547,7 +633,7 @@ mod tests {
                 assert_eq!(asks(end, None).as_deref(), Some(NOT_A_CODE));
                 done(end, Verdict::Denied);
             });
-            assert_eq!(login(&mut host, CodeComes::Alone, broker.reach()), PamResultCode::PAM_AUTH_ERR);
+            assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_AUTH_ERR);
         }
     }
 
@@ -559,7 +645,7 @@ mod tests {
                 assert_eq!(asks(end, digits).as_deref(), Some(""));
                 done(end, Verdict::NoAnswer);
             });
-            assert_eq!(login(&mut host, CodeComes::Alone, broker.reach()), PamResultCode::PAM_CONV_ERR);
+            assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_CONV_ERR);
         }
     }
 
@@ -569,7 +655,7 @@ mod tests {
             let mut host = host([]);
             host.user_later = "root";
             let mut broker = broker(move |end| done(end, verdict));
-            assert_eq!(login(&mut host, CodeComes::Alone, broker.reach()), PamResultCode::PAM_AUTH_ERR);
+            assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_AUTH_ERR);
             assert!(host.log_of(Level::Notice).contains("changed the user"));
         }
     }
@@ -578,8 +664,8 @@ mod tests {
     fn without_a_user_nobody_is_asked() {
         let mut host = host([]);
         host.user = None;
-        assert_eq!(login(&mut host, CodeComes::Alone, nobody_there), PamResultCode::PAM_AUTH_ERR);
-        assert_eq!(account(&mut host, nobody_there), PamResultCode::PAM_AUTH_ERR);
+        assert_eq!(login(&mut host, CodeComes::Alone, &[], nobody_there), PamResultCode::PAM_AUTH_ERR);
+        assert_eq!(account(&mut host, false, &[], nobody_there), PamResultCode::PAM_AUTH_ERR);
     }
 
     #[test]
@@ -592,7 +678,7 @@ mod tests {
             let why = "there is no account called 'x\" rhost=\"9.9.9.9\n\u{202e}\u{200b}\u{2028}'".to_owned();
             end.send(&FromBroker::Done(Done::Login { verdict: Verdict::Denied, why })).unwrap();
         });
-        login(&mut host, CodeComes::Alone, broker.reach());
+        login(&mut host, CodeComes::Alone, &[], broker.reach());
         assert_eq!(
             host.log_of(Level::Notice),
             concat!(
@@ -609,21 +695,21 @@ mod tests {
             assert_eq!(asks(end, Some(6)).as_deref(), Some("123456"));
             done(end, Verdict::Passed);
         });
-        let code = login(&mut host, CodeComes::BehindPassword, broker.reach());
+        let code = login(&mut host, CodeComes::BehindPassword, &[], broker.reach());
         assert_eq!(code, PamResultCode::PAM_SUCCESS);
         assert!(matches!(broker.asked(), Request::Login(Login { behind_password: true, .. })));
     }
 
     #[test]
     fn forward_pass_never_sends_a_password_that_has_no_code() {
-        let steps = [BOTH, BOTH, SetPassword("hunter2"), ALICE_PASSED];
+        let steps = [BOTH, SetPassword("hunter2"), BOTH, SetPassword("hunter2"), ALICE_PASSED];
         let mut host = host(steps).typing(&["hunter2", "hunter2abcd-efgh-ijkm-npqr"]);
         let mut broker = broker(|end| {
             assert_eq!(asks(end, Some(6)).as_deref(), Some("-"));
             assert_eq!(asks(end, Some(6)).as_deref(), Some("abcd-efgh-ijkm-npqr"));
             done(end, Verdict::Passed);
         });
-        let code = login(&mut host, CodeComes::BehindPassword, broker.reach());
+        let code = login(&mut host, CodeComes::BehindPassword, &[], broker.reach());
         assert_eq!(code, PamResultCode::PAM_SUCCESS);
     }
 
@@ -636,7 +722,7 @@ mod tests {
             assert_eq!(asks(end, Some(6)), None);
             done(end, Verdict::NoAnswer);
         });
-        let code = login(&mut host, CodeComes::BehindPassword, broker.reach());
+        let code = login(&mut host, CodeComes::BehindPassword, &[], broker.reach());
         assert_eq!(code, PamResultCode::PAM_AUTHINFO_UNAVAIL);
     }
 
@@ -648,7 +734,7 @@ mod tests {
             assert_eq!(asks(end, Some(7)).as_deref(), Some("2123456"));
             done(end, Verdict::Passed);
         });
-        let code = login(&mut host, CodeComes::BehindFirstPass, broker.reach());
+        let code = login(&mut host, CodeComes::BehindFirstPass, &[], broker.reach());
         assert_eq!(code, PamResultCode::PAM_SUCCESS);
         assert!(matches!(broker.asked(), Request::Login(Login { behind_password: true, .. })));
     }
@@ -664,7 +750,7 @@ mod tests {
                 assert_eq!(asks(end, digits), None);
                 done(end, Verdict::NoAnswer);
             });
-            let code = login(&mut host, CodeComes::BehindFirstPass, broker.reach());
+            let code = login(&mut host, CodeComes::BehindFirstPass, &[], broker.reach());
             assert_eq!(code, PamResultCode::PAM_AUTH_ERR);
             assert!(host.log_of(Level::Notice).contains("behind the password"));
         }
@@ -679,7 +765,7 @@ mod tests {
             assert_eq!(asks(end, Some(6)), None);
             done(end, Verdict::NoAnswer);
         });
-        let code = login(&mut host, CodeComes::BehindFirstPass, broker.reach());
+        let code = login(&mut host, CodeComes::BehindFirstPass, &[], broker.reach());
         assert_eq!(code, PamResultCode::PAM_AUTH_ERR);
     }
 
@@ -687,7 +773,7 @@ mod tests {
     fn use_first_pass_asks_nothing_of_who_needs_nothing() {
         let mut host = host([]);
         let mut broker = broker(|end| done(end, Verdict::NotRequired));
-        let code = login(&mut host, CodeComes::BehindFirstPass, broker.reach());
+        let code = login(&mut host, CodeComes::BehindFirstPass, &[], broker.reach());
         assert_eq!(code, PamResultCode::PAM_IGNORE);
     }
 
@@ -699,7 +785,7 @@ mod tests {
             assert_eq!(asks(end, Some(6)).as_deref(), Some("123456"));
             done(end, Verdict::Passed);
         });
-        let code = login(&mut host, CodeComes::PerhapsBehindFirstPass, broker.reach());
+        let code = login(&mut host, CodeComes::PerhapsBehindFirstPass, &[], broker.reach());
         assert_eq!(code, PamResultCode::PAM_SUCCESS);
     }
 
@@ -718,7 +804,7 @@ mod tests {
         });
         let (mut reach_first, mut reach_second) = (first.reach(), second.reach());
         let mut reached = 0;
-        let code = login(&mut host, CodeComes::PerhapsBehindFirstPass, |host, request| {
+        let code = login(&mut host, CodeComes::PerhapsBehindFirstPass, &[], |host, request| {
             reached += 1;
             if reached == 1 { reach_first(host, request) } else { reach_second(host, request) }
         });
@@ -735,7 +821,7 @@ mod tests {
             asks(end, Some(6));
             done(end, Verdict::TriesUsedUp);
         });
-        let code = login(&mut host, CodeComes::PerhapsBehindFirstPass, broker.reach());
+        let code = login(&mut host, CodeComes::PerhapsBehindFirstPass, &[], broker.reach());
         assert_eq!(code, PamResultCode::PAM_MAXTRIES);
     }
 
@@ -748,7 +834,7 @@ mod tests {
                 assert_eq!(asks(end, None).as_deref(), Some("123456"));
                 done(end, Verdict::Passed);
             });
-            let code = login(&mut host, CodeComes::PerhapsBehindFirstPass, broker.reach());
+            let code = login(&mut host, CodeComes::PerhapsBehindFirstPass, &[], broker.reach());
             assert_eq!(code, PamResultCode::PAM_SUCCESS);
             assert!(matches!(broker.asked(), Request::Login(Login { behind_password: false, .. })));
         }
@@ -758,20 +844,20 @@ mod tests {
     fn who_has_passed_on_this_handle_is_not_checked_again() {
         let mut host = host([]);
         host.passed = Some("alice".into());
-        assert_eq!(account(&mut host, nobody_there), PamResultCode::PAM_SUCCESS);
+        assert_eq!(account(&mut host, false, &[], nobody_there), PamResultCode::PAM_SUCCESS);
     }
 
     #[test]
     fn who_has_not_passed_on_this_handle_is_checked() {
-        for (verdict, expected) in [
-            (Verdict::Passed, PamResultCode::PAM_SUCCESS),
-            (Verdict::NotRequired, PamResultCode::PAM_IGNORE),
-            (Verdict::Denied, PamResultCode::PAM_AUTH_ERR),
+        for (verdict, expected, steps) in [
+            (Verdict::Passed, PamResultCode::PAM_SUCCESS, vec![ALICE_PASSED]),
+            (Verdict::NotRequired, PamResultCode::PAM_IGNORE, vec![]),
+            (Verdict::Denied, PamResultCode::PAM_AUTH_ERR, vec![]),
         ] {
-            let mut host = host([]);
+            let mut host = host(steps);
             host.passed = Some("bob".into());
             let mut broker = broker(move |end| done(end, verdict));
-            assert_eq!(account(&mut host, broker.reach()), expected);
+            assert_eq!(account(&mut host, false, &[], broker.reach()), expected);
             assert!(matches!(broker.asked(), Request::Account(_)));
         }
     }
@@ -783,7 +869,7 @@ mod tests {
             assert_eq!(asks(end, None), None);
             done(end, Verdict::Passed);
         });
-        assert_eq!(account(&mut host, broker.reach()), PamResultCode::PAM_AUTH_ERR);
+        assert_eq!(account(&mut host, false, &[], broker.reach()), PamResultCode::PAM_AUTH_ERR);
     }
 
     #[test]
@@ -791,7 +877,70 @@ mod tests {
         let mut host = host([SetPassed("")]);
         host.passed = Some("alice".into());
         let mut broker = broker(|end| done(end, Verdict::Denied));
-        assert_eq!(login(&mut host, CodeComes::Alone, broker.reach()), PamResultCode::PAM_AUTH_ERR);
+        assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_AUTH_ERR);
         assert_eq!(host.passed(), Some(""));
+    }
+
+    #[test]
+    fn a_second_line_in_the_same_call_is_content_with_what_the_first_was_shown() {
+        let mut host = host([]);
+        host.passed = Some("alice".into());
+        host.passed_in_this_call = true;
+        assert_eq!(login(&mut host, CodeComes::Alone, &[], nobody_there), PamResultCode::PAM_SUCCESS);
+    }
+
+    #[test]
+    fn who_passed_as_another_user_in_the_same_call_is_asked() {
+        let mut host = host([SetPassed("")]);
+        host.passed = Some("bob".into());
+        host.passed_in_this_call = true;
+        let mut broker = broker(|end| done(end, Verdict::Denied));
+        assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_AUTH_ERR);
+    }
+
+    #[test]
+    fn a_code_that_a_later_line_is_to_check_is_kept_for_it_and_used_once() {
+        let mut host = host([BOTH, SetPassword("hunter2"), ALICE_PASSED]).typing(&["hunter2123456"]);
+        let mut first = broker(|end| {
+            assert_eq!(asks(end, Some(6)).as_deref(), Some("123456"));
+            done(end, Verdict::Later);
+        });
+        let code = login(&mut host, CodeComes::BehindPassword, &[], first.reach());
+        assert_eq!(code, PamResultCode::PAM_IGNORE);
+        assert_eq!(host.kept, "123456");
+
+        let mut second = broker(|end| {
+            assert_eq!(asks(end, Some(6)).as_deref(), Some("123456"));
+            done(end, Verdict::Passed);
+        });
+        assert_eq!(account(&mut host, false, &[], second.reach()), PamResultCode::PAM_SUCCESS);
+        assert!(matches!(
+            second.asked(),
+            Request::Account(Login { behind_password: true, may_ask: false, .. })
+        ));
+        assert_eq!(host.kept, "");
+    }
+
+    #[test]
+    fn a_code_that_was_kept_serves_a_later_auth_line_as_well() {
+        let mut host = host([ALICE_PASSED]);
+        host.kept = "123456".into();
+        let mut broker = broker(|end| {
+            assert_eq!(asks(end, Some(6)).as_deref(), Some("123456"));
+            done(end, Verdict::Passed);
+        });
+        assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_SUCCESS);
+        assert!(matches!(broker.asked(), Request::Login(Login { behind_password: true, .. })));
+    }
+
+    #[test]
+    fn an_account_line_with_challenge_asks() {
+        let mut host = host([CODE, ALICE_PASSED]).typing(&["123456"]);
+        let mut broker = broker(|end| {
+            assert_eq!(asks(end, None).as_deref(), Some("123456"));
+            done(end, Verdict::Passed);
+        });
+        assert_eq!(account(&mut host, true, &[], broker.reach()), PamResultCode::PAM_SUCCESS);
+        assert!(matches!(broker.asked(), Request::Account(Login { may_ask: true, .. })));
     }
 }

@@ -2,12 +2,14 @@
 //! be tested without PAM, and libpam behind it.
 
 use std::ffi::CStr;
+use std::fs;
 
 use pam::constants::{PAM_ERROR_MSG, PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_SILENT, PAM_TEXT_INFO};
 use pam::constants::{PamFlag, PamMessageStyle, PamResultCode};
 use pam::conv::Conv;
-use pam::items::{AuthTok, RHost, Service, Tty, User};
+use pam::items::{AuthTok, OldAuthTok, RHost, RUser, Service, Tty, User};
 use pam::module::{PamHandle, PamResult};
+use twofa_proto::Secret;
 use zeroize::Zeroizing;
 
 use crate::sys;
@@ -25,8 +27,14 @@ pub trait Host {
     fn service(&self) -> String;
     /// `PAM_RHOST`, if there is one.
     fn remote_host(&self) -> Option<String>;
+    /// `PAM_RUSER`, if there is one.
+    fn remote_user(&self) -> Option<String>;
     /// `PAM_TTY`, if there is one.
     fn terminal(&self) -> Option<String>;
+    /// Whether the application is known to answer no prompt.
+    fn cannot_answer(&self) -> bool;
+    /// What sshd says it has proved so far in this login, if this is sshd.
+    fn ssh_auth_info(&self) -> Option<String>;
     /// `PAM_AUTHTOK`: the password an earlier module got.
     fn password(&self) -> Option<Typed>;
     /// Sets `PAM_AUTHTOK` for the modules that follow; says whether that worked.
@@ -40,6 +48,12 @@ pub trait Host {
     fn set_passed(&mut self, user: &str);
     /// Who has passed on this PAM handle.
     fn passed(&self) -> Option<&str>;
+    /// Whether that was in this very call of `pam_authenticate`, by an earlier line of the stack.
+    fn passed_in_this_call(&self) -> bool;
+    /// Keeps a code for a later line of the stack, or forgets it (`""`); says whether that worked.
+    fn keep_code(&mut self, code: &str) -> bool;
+    /// The code that an earlier line kept.
+    fn kept_code(&self) -> Option<Secret>;
     /// Writes to the system log.
     fn log(&mut self, level: Level, text: &str);
 }
@@ -110,8 +124,26 @@ impl Host for PamHost<'_> {
         self.handle.get_item::<RHost<'_>>().ok().flatten().and_then(|item| text(item.0))
     }
 
+    fn remote_user(&self) -> Option<String> {
+        self.handle.get_item::<RUser<'_>>().ok().flatten().and_then(|item| text(item.0))
+    }
+
     fn terminal(&self) -> Option<String> {
         self.handle.get_item::<Tty<'_>>().ok().flatten().and_then(|item| text(item.0))
+    }
+
+    fn cannot_answer(&self) -> bool {
+        // sshd asks through a child of its own, which it names "sshd: alice [pam]" (auth-pam.c, sshpam_thread). Its method
+        // `password`, and the account phase behind a key, call us without that child and answer nothing.
+        self.terminal().as_deref() == Some(TERMINAL_OF_SSHD)
+            && is_sshd()
+            && !fs::read("/proc/self/cmdline").is_ok_and(|title| has_title(&title, b"[pam]"))
+    }
+
+    fn ssh_auth_info(&self) -> Option<String> {
+        // Nobody but sshd writes there before a session begins; pam_env(8) does later.
+        sys::variable(self.handle, c"SSH_CONNECTION").filter(|_| is_sshd())?;
+        sys::variable(self.handle, c"SSH_AUTH_INFO_0").filter(|info| !info.is_empty())
     }
 
     fn password(&self) -> Option<Typed> {
@@ -140,10 +172,26 @@ impl Host for PamHost<'_> {
 
     fn set_passed(&mut self, user: &str) {
         sys::set_passed(self.handle, user);
+        if !user.is_empty() && self.handle.get_item::<OldAuthTok<'_>>().is_ok_and(|old| old.is_none()) {
+            sys::set_old_password(self.handle, PASSED_IN_THIS_CALL);
+        }
     }
 
     fn passed(&self) -> Option<&str> {
         sys::passed(self.handle)
+    }
+
+    fn passed_in_this_call(&self) -> bool {
+        let old = self.handle.get_item::<OldAuthTok<'_>>().ok().flatten();
+        old.is_some_and(|old| old.as_bytes() == PASSED_IN_THIS_CALL)
+    }
+
+    fn keep_code(&mut self, code: &str) -> bool {
+        sys::keep_code(self.handle, code)
+    }
+
+    fn kept_code(&self) -> Option<Secret> {
+        sys::kept_code(self.handle).map(Secret::from)
     }
 
     fn log(&mut self, level: Level, text: &str) {
@@ -151,6 +199,26 @@ impl Host for PamHost<'_> {
             sys::log(self.handle, level as i32, one_line(text));
         }
     }
+}
+
+/// What sshd sets as `PAM_TTY`.
+const TERMINAL_OF_SSHD: &str = "ssh";
+
+/// Stands in `PAM_OLDAUTHTOK` from the line that passed to the end of that call of `pam_authenticate`, when libpam clears
+/// it. No application can set it, and modules use it to change passwords only.
+const PASSED_IN_THIS_CALL: &[u8] = b"pam_twofa: passed in this call";
+
+/// Whether the program we are in is sshd, which is three programs since 9.8 and 10.0.
+fn is_sshd() -> bool {
+    let program = fs::read_link("/proc/self/exe").unwrap_or_default();
+    let name = program.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    // A program that was replaced since it started (proc(5)).
+    matches!(name.trim_end_matches(" (deleted)"), "sshd" | "sshd-session" | "sshd-auth")
+}
+
+/// Whether a process that overwrote its arguments (setproctitle(3)) has a title that ends so.
+fn has_title(arguments: &[u8], ending: &[u8]) -> bool {
+    arguments.split(|byte| *byte == 0).next().is_some_and(|title| title.trim_ascii_end().ends_with(ending))
 }
 
 /// An item's text; an empty one says nothing.
@@ -213,6 +281,14 @@ mod tests {
             let heard: Vec<_> = heard.into_iter().map(|(style, text)| (style, text.to_owned())).collect();
             assert_eq!(application.heard(), heard);
         }
+    }
+
+    #[test]
+    fn the_child_that_asks_for_sshd_is_told_by_its_title() {
+        assert!(has_title(b"sshd: alice [pam]\0\0\0", b"[pam]"));
+        assert!(has_title(b"sshd-session: alice [pam]\0-R\0", b"[pam]"));
+        assert!(!has_title(b"sshd: alice [priv]\0[pam]\0", b"[pam]"));
+        assert!(!has_title(b"", b"[pam]"));
     }
 
     #[test]

@@ -68,18 +68,23 @@ pub struct Module;
 
 impl PamHooks for Module {
     fn sm_authenticate(handle: &mut PamHandle, arguments: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
-        enter(handle, &arguments, flags, |host, options| {
-            conversation::login(host, options.code, |host, request| {
+        enter(handle, &arguments, flags, |host, options, line| {
+            if options.challenge {
+                return refuse(host, "option \"challenge\" belongs to an account line");
+            }
+            conversation::login(host, options.code, line, |host, request| {
                 Broker::reach(host, &options.socket, request)
             })
         })
     }
 
-    /// The second check: applications that let somebody in by other means (sshd by public key) come here
-    /// without having authenticated.
+    /// The account phase, which an application comes to when the first factor was right, or was shown by other means
+    /// (sshd by public key).
     fn acct_mgmt(handle: &mut PamHandle, arguments: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
-        enter(handle, &arguments, flags, |host, options| {
-            conversation::account(host, |host, request| Broker::reach(host, &options.socket, request))
+        enter(handle, &arguments, flags, |host, options, line| {
+            conversation::account(host, options.challenge, line, |host, request| {
+                Broker::reach(host, &options.socket, request)
+            })
         })
     }
 
@@ -108,7 +113,7 @@ fn enter(
     handle: &mut PamHandle,
     arguments: &[&CStr],
     flags: PamFlag,
-    check: impl FnOnce(&mut PamHost<'_>, &Options) -> PamResultCode,
+    check: impl FnOnce(&mut PamHost<'_>, &Options, &[String]) -> PamResultCode,
 ) -> PamResultCode {
     // The module has a standard library of its own, and with it a hook that would print to the
     // application's stderr and read its environment. pam-bindings catches the panic itself.
@@ -116,16 +121,20 @@ fn enter(
     SILENCE.call_once(|| panic::set_hook(Box::new(|_| {})));
 
     let mut host = PamHost::new(handle, flags);
-    let arguments: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+    let arguments: Vec<_> =
+        arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
     match Options::parse(arguments.iter().map(AsRef::as_ref)) {
         Ok(options) => {
             host.set_debug(options.debug);
-            check(&mut host, &options)
+            check(&mut host, &options, &arguments)
         }
-        Err(bad) => {
-            host.log(Level::Error, &format!("every login is refused until this is put right: {bad}"));
-            // Not PAM_SERVICE_ERR: stacks with `service_err=ignore` are common, and would let people in.
-            PamResultCode::PAM_AUTH_ERR
-        }
+        Err(bad) => refuse(&mut host, &bad.to_string()),
     }
+}
+
+/// Refuses for an option that cannot be obeyed.
+fn refuse(host: &mut impl Host, why: &str) -> PamResultCode {
+    host.log(Level::Error, &format!("every login is refused until this is put right: {why}"));
+    // Not PAM_SERVICE_ERR: stacks with `service_err=ignore` are common, and would let people in.
+    PamResultCode::PAM_AUTH_ERR
 }

@@ -12,6 +12,8 @@ pub struct Options {
     pub socket: PathBuf,
     /// Where the code is found.
     pub code: CodeComes,
+    /// `challenge`: ask in the account phase as well.
+    pub challenge: bool,
 }
 
 /// Where the code is found: at most one of three options.
@@ -41,10 +43,11 @@ pub enum BadOption {
 impl Options {
     /// Reads the module's arguments.
     pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Self, BadOption> {
-        let (mut debug, mut socket, mut code) = (false, None, None);
+        let (mut debug, mut challenge, mut socket, mut code) = (false, false, None, None);
         for argument in arguments {
             match argument {
                 "debug" => debug = true,
+                "challenge" => challenge = true,
                 "forward_pass" => put(&mut code, CodeComes::BehindPassword, argument)?,
                 "use_first_pass" => put(&mut code, CodeComes::BehindFirstPass, argument)?,
                 "try_first_pass" => put(&mut code, CodeComes::PerhapsBehindFirstPass, argument)?,
@@ -59,6 +62,7 @@ impl Options {
             debug,
             socket: socket.unwrap_or(Path::new(twofa_proto::SOCKET)).to_owned(),
             code: code.unwrap_or(CodeComes::Alone),
+            challenge,
         })
     }
 }
@@ -95,7 +99,12 @@ mod tests {
         let options = parse("").unwrap();
         assert_eq!(
             options,
-            Options { debug: false, socket: twofa_proto::SOCKET.into(), code: CodeComes::Alone }
+            Options {
+                debug: false,
+                socket: twofa_proto::SOCKET.into(),
+                code: CodeComes::Alone,
+                challenge: false
+            }
         );
     }
 
@@ -103,7 +112,8 @@ mod tests {
     fn every_option_is_read() {
         let options = parse("debug socket=/tmp/s try_first_pass debug").unwrap();
         let code = CodeComes::PerhapsBehindFirstPass;
-        assert_eq!(options, Options { debug: true, socket: "/tmp/s".into(), code });
+        assert_eq!(options, Options { debug: true, socket: "/tmp/s".into(), code, challenge: false });
+        assert!(parse("challenge").unwrap().challenge);
         assert_eq!(parse("use_first_pass").unwrap().code, CodeComes::BehindFirstPass);
         assert_eq!(parse("forward_pass").unwrap().code, CodeComes::BehindPassword);
     }

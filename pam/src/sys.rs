@@ -21,6 +21,7 @@ pam::pam_hooks!(Module);
 unsafe extern "C" {
     fn pam_syslog(handle: *const PamHandle, priority: c_int, format: *const c_char, ...);
     fn pam_set_item(handle: *mut PamHandle, item: c_int, value: *const c_void) -> c_int;
+    fn pam_getenv(handle: *mut PamHandle, name: *const c_char) -> *const c_char;
 }
 
 const PAM_SUCCESS: c_int = 0;
@@ -34,13 +35,31 @@ pub fn log(handle: &PamHandle, priority: c_int, text: String) {
 
 /// Sets `PAM_AUTHTOK`; libpam copies it. pam-bindings can read it only.
 pub fn set_password(handle: &mut PamHandle, password: &[u8]) -> bool {
-    let mut terminated = Zeroizing::new(Vec::with_capacity(password.len() + 1));
-    terminated.extend_from_slice(password);
+    set_secret(handle, ItemType::AuthTok, password)
+}
+
+/// Sets `PAM_OLDAUTHTOK`, which libpam clears when `pam_authenticate` begins and ends (`_pam_sanitize` in pam_auth.c).
+pub fn set_old_password(handle: &mut PamHandle, text: &[u8]) -> bool {
+    set_secret(handle, ItemType::OldAuthTok, text)
+}
+
+fn set_secret(handle: &mut PamHandle, item: ItemType, secret: &[u8]) -> bool {
+    let mut terminated = Zeroizing::new(Vec::with_capacity(secret.len() + 1));
+    terminated.extend_from_slice(secret);
     terminated.push(0);
-    let Ok(password) = CStr::from_bytes_with_nul(&terminated) else { return false };
-    // SAFETY: the handle is libpam's own; PAM_AUTHTOK takes a C string, which outlives the call.
-    let code = unsafe { pam_set_item(handle, ItemType::AuthTok as c_int, password.as_ptr().cast()) };
+    let Ok(secret) = CStr::from_bytes_with_nul(&terminated) else { return false };
+    // SAFETY: the handle is libpam's own; the two items this is called with take a C string, which outlives the call.
+    let code = unsafe { pam_set_item(handle, item as c_int, secret.as_ptr().cast()) };
     code == PAM_SUCCESS
+}
+
+/// A variable of the PAM environment, which is not the process's.
+pub fn variable(handle: &PamHandle, name: &CStr) -> Option<String> {
+    let handle = std::ptr::from_ref(handle).cast_mut();
+    // SAFETY: the handle is libpam's own, and pam_getenv(3) only reads it; the name is a C string.
+    let value = unsafe { pam_getenv(handle, name.as_ptr()) };
+    // SAFETY: what it returns is NULL or a C string that stands until the variable changes, which nobody does here.
+    (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) }.to_string_lossy().into_owned())
 }
 
 /// Under this name the handle keeps who has passed, as a `String`.
@@ -55,6 +74,21 @@ pub fn set_passed(handle: &mut PamHandle, user: &str) {
 pub fn passed(handle: &PamHandle) -> Option<&str> {
     // SAFETY: only `set_passed` writes under this name, and it writes a `String`.
     unsafe { handle.get_data::<String>(PASSED) }.ok().map(String::as_str)
+}
+
+/// Under this name the handle keeps the code that came with a password, as a `Zeroizing<String>`.
+const CODE: &str = "pam_twofa_code";
+
+/// Keeps a code for a later line of the stack; an empty one is none. libpam wipes it with the handle.
+pub fn keep_code(handle: &mut PamHandle, code: &str) -> bool {
+    handle.set_data(CODE, Box::new(Zeroizing::new(code.to_owned()))).is_ok()
+}
+
+/// The code that was kept.
+pub fn kept_code(handle: &PamHandle) -> Option<&str> {
+    // SAFETY: only `keep_code` writes under this name, and it writes a `Zeroizing<String>`.
+    let code = unsafe { handle.get_data::<Zeroizing<String>>(CODE) }.ok()?;
+    Some(code.as_str()).filter(|code| !code.is_empty())
 }
 
 /// `SIGCHLD` has its default effect as long as this lives: where the application ignores it the kernel
@@ -257,7 +291,9 @@ pub mod tests {
         // SAFETY: the handle is libpam's own and there are no arguments.
         let code = unsafe {
             pam::macros::invoke_hook(handle, 0, ptr::null(), |handle, arguments| {
-                crate::enter(handle, &arguments, PamFlag::default(), |_, _| panic!("this must not be seen"))
+                crate::enter(handle, &arguments, PamFlag::default(), |_, _, _| {
+                    panic!("this must not be seen")
+                })
             })
         };
         assert_eq!(code, PamResultCode::PAM_ABORT);

@@ -26,7 +26,7 @@ pub use secret::Secret;
 pub use stream::Stream;
 
 /// Raised whenever a message changes; a broker and a client of different versions refuse each other.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Where the broker listens.
 pub const SOCKET: &str = "/run/twofa/twofad.sock";

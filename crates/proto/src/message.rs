@@ -23,7 +23,8 @@ pub enum FromClient {
 pub enum Request {
     /// Authenticate a login.
     Login(Login),
-    /// Say whether a login needs a second factor, without asking anything.
+    /// Say whether a login that got past the first factor needs a second one; ask for it only where
+    /// [`Login::may_ask`] says so.
     Account(Login),
     /// Report how a user stands.
     Status {
@@ -85,10 +86,21 @@ pub struct Login {
     pub service: String,
     /// `PAM_RHOST`, where the login comes from.
     pub remote_host: Option<String>,
+    /// `PAM_RUSER`, who asks for it: su and sudo say so.
+    pub remote_user: Option<String>,
     /// `PAM_TTY`.
     pub terminal: Option<String>,
     /// The code comes behind the password in one answer, so the prompt asks for both.
     pub behind_password: bool,
+    /// The module's arguments on the line of the stack that asks: which line that is tells whether the first factor
+    /// has been shown when it is reached.
+    pub arguments: Vec<String>,
+    /// With [`Request::Account`]: the line has the argument `challenge`.
+    pub may_ask: bool,
+    /// The application is known to answer no prompt, as sshd's method `password` is: nothing is sent for one.
+    pub cannot_answer: bool,
+    /// What sshd itself proved before, as its `SSH_AUTH_INFO_0` has it: a method and its details on each line.
+    pub ssh_auth_info: Option<String>,
 }
 
 /// An app that is to be enrolled.
@@ -166,6 +178,8 @@ pub enum Verdict {
     NotRequired,
     /// Policy would ask, and an exemption spares this person: to the application the same, to the log not.
     Exempt,
+    /// Nothing was decided: a later line of the same stack decides, with the code that was typed here.
+    Later,
     /// Refused.
     Denied,
     /// All tries are used up, or the account is locked.
