@@ -1,0 +1,252 @@
+//! The questions that a stack is asked.
+
+use crate::module::Caller;
+use crate::paths::{Notes, Paths, Success};
+use crate::service::{Doubt, Kind, Phase, Rule, Service};
+
+/// A line that calls twofa's module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnLine {
+    /// `auth` or `account`.
+    pub phase: Phase,
+    /// The file it stands in.
+    pub file: String,
+    /// Its number there, from 1.
+    pub line: usize,
+    /// What stands behind the module.
+    pub arguments: Vec<String>,
+    /// Some way leads to it.
+    pub reached: bool,
+    /// Some way leads to it on which no module has proved who somebody is: the password may be wrong. Of lines in
+    /// `account`: authentication can succeed without a first factor.
+    pub unproved: bool,
+}
+
+/// A line called on a way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// `auth` or `account`.
+    pub phase: Phase,
+    /// The file it stands in.
+    pub file: String,
+    /// Its number there, from 1.
+    pub line: usize,
+    /// The module, as it is written there; empty for a line that libpam cannot read.
+    pub module: String,
+    /// The name of what it returned.
+    pub code: &'static str,
+    /// Because of that, a line of twofa's module further down is left out.
+    pub skips_own: bool,
+}
+
+/// A way in: what was called, and what it returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way(pub Vec<Step>);
+
+impl Way {
+    /// The line that leads past twofa's module, if there is one.
+    pub fn around(&self) -> Option<&Step> {
+        self.0.iter().rev().find(|step| step.skips_own)
+    }
+}
+
+/// Who gets in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "answers to questions that do not depend on each other")]
+pub struct Answers {
+    /// `auth` and `account` succeed without a line of twofa's that let through.
+    pub without_code: Option<Way>,
+    /// `auth` alone does, which is all that some screen lockers ask.
+    pub auth_without_code: Option<Way>,
+    /// `account` alone does, which is all that is asked where something else authenticated: sshd by key, sudo within its
+    /// timestamp, cron.
+    pub account_without_code: Option<Way>,
+    /// `auth` and `account` succeed, and no module has proved who it is.
+    pub without_first_factor: Option<Way>,
+    /// They succeed although a line of twofa's refused.
+    pub despite_refusal: Option<Way>,
+    /// `auth` can succeed.
+    pub auth_succeeds: bool,
+    /// `account` can succeed.
+    pub account_succeeds: bool,
+    /// Every success of `account` called a line of twofa's.
+    pub account_calls_own: bool,
+    /// Every success of `account` called one with `challenge`.
+    pub account_challenges: bool,
+    /// Every success of `auth` that called a line before the first factor was proved called one behind it too, there or
+    /// in `account`.
+    pub early_line_is_followed: bool,
+    /// On some way through `auth` two lines ask for a code alone.
+    pub asks_twice: bool,
+}
+
+/// Services whose programs run with the real user of the person who asks. Everywhere else a calling root says nothing:
+/// sshd and login are root's for everybody.
+const ASKS_FOR_ITSELF: [&str; 17] = [
+    "su",
+    "su-l",
+    "runuser",
+    "runuser-l",
+    "sudo",
+    "sudo-i",
+    "doas",
+    "chfn",
+    "chsh",
+    "passwd",
+    "chpasswd",
+    "chage",
+    "newusers",
+    "useradd",
+    "usermod",
+    "userdel",
+    "groupmod",
+];
+
+impl Service {
+    /// The lines of twofa's module in `auth`, then in `account`, in the order in which libpam would call them, and
+    /// whether each is reached with the first factor proved.
+    ///
+    /// A line that is not among them is one that this model does not know: take it for unproved. Where there are
+    /// [doubts](Service::doubts) every line is.
+    pub fn own_lines(&self) -> Vec<OwnLine> {
+        let callers = self.callers();
+        let mut lines: Vec<_> = [(Phase::Auth, &self.auth), (Phase::Account, &self.account)]
+            .into_iter()
+            .flat_map(|(phase, rules)| rules.iter().enumerate().map(move |(at, rule)| (phase, at, rule)))
+            .filter(|(_, _, rule)| rule.is_own())
+            .map(|(phase, at, rule)| (at, own_line(phase, rule)))
+            .collect();
+        if !self.doubts.is_empty() {
+            for (_, line) in &mut lines {
+                (line.reached, line.unproved) = (true, true);
+            }
+        } else if !lines.is_empty() {
+            for caller in callers {
+                self.mark(caller, &mut lines);
+            }
+        }
+        lines.into_iter().map(|(_, line)| line).collect()
+    }
+
+    fn mark(&self, caller: Caller, lines: &mut [(usize, OwnLine)]) {
+        let auth = Paths::explore(&self.auth, Phase::Auth, caller, Notes::default());
+        mark(&auth, Phase::Auth, lines);
+        if lines.iter().all(|(_, line)| line.phase == Phase::Auth) {
+            return;
+        }
+        for success in auth.successes() {
+            mark(
+                &Paths::explore(&self.account, Phase::Account, caller, success.notes),
+                Phase::Account,
+                lines,
+            );
+        }
+    }
+
+    /// Who gets in. `None` where there are [doubts](Service::doubts): then nothing can be said.
+    ///
+    /// Where programs keep the real user of the person who asks (su, sudo), root's own calls are left out.
+    pub fn answers(&self) -> Option<Answers> {
+        if !self.doubts.is_empty() {
+            return None;
+        }
+        let mut answers = Answers {
+            account_calls_own: true,
+            account_challenges: true,
+            early_line_is_followed: true,
+            ..Answers::default()
+        };
+        for caller in self.callers().into_iter().filter(|caller| !(caller.root && caller.asks_for_itself)) {
+            self.ask(caller, &mut answers);
+        }
+        Some(answers)
+    }
+
+    fn ask(&self, caller: Caller, answers: &mut Answers) {
+        let auth = Paths::explore(&self.auth, Phase::Auth, caller, Notes::default());
+        for first in auth.successes() {
+            answers.auth_succeeds = true;
+            answers.asks_twice |= first.notes.has(Notes::TWICE);
+            if !first.notes.has(Notes::PASSED) {
+                answers.auth_without_code.get_or_insert_with(|| way(&[(&auth, first)]));
+            }
+            let account = Paths::explore(&self.account, Phase::Account, caller, first.notes);
+            for second in account.successes() {
+                let notes = second.notes;
+                let way = || way(&[(&auth, first), (&account, second)]);
+                if !notes.has(Notes::PASSED) {
+                    answers.without_code.get_or_insert_with(way);
+                }
+                if !notes.has(Notes::PROVED) {
+                    answers.without_first_factor.get_or_insert_with(way);
+                }
+                if notes.has(Notes::REFUSED) {
+                    answers.despite_refusal.get_or_insert_with(way);
+                }
+                let followed = notes.has(Notes::LATE) || notes.has(Notes::ACCOUNT);
+                answers.early_line_is_followed &= followed || !notes.has(Notes::EARLY);
+            }
+        }
+        let account = Paths::explore(&self.account, Phase::Account, caller, Notes::default());
+        for success in account.successes() {
+            answers.account_succeeds = true;
+            answers.account_calls_own &= success.notes.has(Notes::ACCOUNT);
+            answers.account_challenges &= success.notes.has(Notes::CHALLENGE);
+            if !success.notes.has(Notes::PASSED) {
+                answers.account_without_code.get_or_insert_with(|| way(&[(&account, success)]));
+            }
+        }
+    }
+
+    fn callers(&self) -> [Caller; 2] {
+        let asks_for_itself = ASKS_FOR_ITSELF.contains(&self.name.as_str());
+        [false, true].map(|root| Caller { root, asks_for_itself })
+    }
+}
+
+impl Doubt {
+    /// The file it is about.
+    pub fn file(&self) -> &str {
+        match self {
+            Self::Unreadable(file) | Self::Disputed(file) | Self::TooDeep(file) => file,
+        }
+    }
+}
+
+fn own_line(phase: Phase, rule: &Rule) -> OwnLine {
+    OwnLine {
+        phase,
+        file: rule.file.to_string(),
+        line: rule.line,
+        arguments: rule.arguments().to_vec(),
+        reached: false,
+        unproved: false,
+    }
+}
+
+fn mark(paths: &Paths<'_>, phase: Phase, lines: &mut [(usize, OwnLine)]) {
+    for (at, line) in lines.iter_mut().filter(|(_, line)| line.phase == phase) {
+        for notes in paths.notes_at(*at) {
+            line.reached = true;
+            line.unproved |= !notes.has(Notes::PROVED);
+        }
+    }
+}
+
+fn way(phases: &[(&Paths<'_>, Success)]) -> Way {
+    let steps = phases.iter().flat_map(|(paths, success)| {
+        let rules = paths.rules();
+        paths.way(*success).into_iter().map(move |(at, code, next)| Step {
+            phase: paths.phase(),
+            file: rules[at].file.to_string(),
+            line: rules[at].line,
+            module: match &rules[at].kind {
+                Kind::Module { module, .. } => module.clone(),
+                Kind::Substack | Kind::Broken => String::new(),
+            },
+            code: code.name(),
+            skips_own: rules[at + 1..next].iter().any(Rule::is_own),
+        })
+    });
+    Way(steps.collect())
+}

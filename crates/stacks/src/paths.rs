@@ -1,0 +1,371 @@
+//! Every way through a stack: `_pam_dispatch_aux` of Linux-PAM, for all that its modules may return.
+//!
+//! Control only ever goes forward, so the lines are taken in order, each with the set of states in which it can be
+//! reached. A state is what libpam has counted so far and what the questions need to know of the way there; states that
+//! are alike are one, which keeps the sets small whatever the number of ways.
+
+use crate::code::{Code, Codes};
+use crate::control::Action;
+use crate::module::{Behaviour, Caller, behaviour};
+use crate::service::{Kind, Phase, Rule};
+
+/// What has happened on a way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Notes(u16);
+
+impl Notes {
+    /// A module has proved who it is.
+    pub(crate) const PROVED: Self = Self(1);
+    /// A line of ours returned success, or that it need not ask.
+    pub(crate) const PASSED: Self = Self(2);
+    /// A line of ours refused.
+    pub(crate) const REFUSED: Self = Self(4);
+    /// A line of ours in `auth` was called before anything was proved.
+    pub(crate) const EARLY: Self = Self(8);
+    /// One was called with the first factor proved.
+    pub(crate) const LATE: Self = Self(16);
+    /// A line of ours in `auth` asked for a code alone.
+    const ALONE: Self = Self(256);
+    /// Two lines did.
+    pub(crate) const TWICE: Self = Self(32);
+    /// A line of ours in `account` was called.
+    pub(crate) const ACCOUNT: Self = Self(64);
+    /// One that asks there.
+    pub(crate) const CHALLENGE: Self = Self(128);
+
+    pub(crate) const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    pub(crate) const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// What a stack would return if it ended here. libpam has more codes; only these make a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Status {
+    Success,
+    /// `PAM_NEW_AUTHTOK_REQD`: in `account`, the way in once the password is changed.
+    NewToken,
+    #[default]
+    Other,
+}
+
+impl Status {
+    const fn of(code: Code) -> Self {
+        match code {
+            Code::SUCCESS => Self::Success,
+            Code::NEW_AUTHTOK_REQD => Self::NewToken,
+            _ => Self::Other,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Impression {
+    #[default]
+    Undefined,
+    Positive,
+    Negative,
+}
+
+/// What libpam has counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Tally {
+    impression: Impression,
+    status: Status,
+}
+
+impl Tally {
+    const fn failed(status: Status) -> Self {
+        // A failure without a code of its own is PAM_PERM_DENIED in the end.
+        let status = if matches!(status, Status::Success) { Status::Other } else { status };
+        Self { impression: Impression::Negative, status }
+    }
+
+    fn counts(self) -> bool {
+        match self.impression {
+            Impression::Undefined => true,
+            Impression::Positive => self.status == Status::Success,
+            Impression::Negative => false,
+        }
+    }
+
+    /// Three bits, to be kept for a `reset`.
+    const fn packed(self) -> u64 {
+        self.impression as u64 * 3 + self.status as u64
+    }
+
+    const fn unpacked(packed: u64) -> Self {
+        let impression = match packed / 3 {
+            0 => Impression::Undefined,
+            1 => Impression::Positive,
+            _ => Impression::Negative,
+        };
+        let status = match packed % 3 {
+            0 => Status::Success,
+            1 => Status::NewToken,
+            _ => Status::Other,
+        };
+        Self { impression, status }
+    }
+
+    fn lets_in(self, phase: Phase) -> bool {
+        match self.status {
+            Status::Success => self.impression == Impression::Positive,
+            Status::NewToken => phase == Phase::Account,
+            Status::Other => false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct State {
+    tally: Tally,
+    notes: Notes,
+    /// The level of the line before, and the tallies that a `reset` goes back to, four bits a level: kept only where a
+    /// line resets.
+    level: u8,
+    saved: u64,
+}
+
+/// Something a line may return, as far as it makes a difference.
+#[derive(Debug, Clone, Copy)]
+struct Outcome {
+    code: Code,
+    action: Action,
+    status: Status,
+    proves: bool,
+    own: bool,
+}
+
+impl Outcome {
+    fn differs(&self, other: &Self) -> bool {
+        let told = |outcome: &Self| outcome.own.then(|| passes(outcome.code));
+        (self.action, self.status, self.proves) != (other.action, other.status, other.proves)
+            || told(self) != told(other)
+    }
+}
+
+/// What a line of ours says when it lets through.
+pub(crate) fn passes(code: Code) -> bool {
+    code == Code::SUCCESS || code == Code::IGNORE
+}
+
+/// A way to a line in one state.
+struct Node {
+    at: usize,
+    state: State,
+    /// Where it comes from, and what the line there returned.
+    from: Option<(usize, Code)>,
+}
+
+/// Everything that can happen in a stack.
+pub(crate) struct Paths<'a> {
+    rules: &'a [Rule],
+    phase: Phase,
+    nodes: Vec<Node>,
+    /// For each line, and behind the last one, the nodes there.
+    at: Vec<Vec<usize>>,
+}
+
+/// A way that ends in success.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Success {
+    pub(crate) notes: Notes,
+    node: usize,
+}
+
+impl<'a> Paths<'a> {
+    /// Follows all ways through a stack, with what has happened in phases before.
+    pub(crate) fn explore(rules: &'a [Rule], phase: Phase, caller: Caller, notes: Notes) -> Self {
+        let mut paths = Self { rules, phase, nodes: Vec::new(), at: vec![Vec::new(); rules.len() + 1] };
+        let resets = rules.iter().any(|rule| rule.control.has(Action::Reset));
+        let tally = Tally::default();
+        let start = State { tally, notes, level: 0, saved: tally.packed() };
+        paths.reach(0, start, None);
+        for (at, rule) in rules.iter().enumerate() {
+            let here = std::mem::take(&mut paths.at[at]);
+            let outcomes = outcomes(rule, phase, caller);
+            for &node in &here {
+                let mut state = paths.nodes[node].state;
+                if resets {
+                    enter(&mut state, rule.level);
+                }
+                if rule.kind == Kind::Substack {
+                    paths.reach(at + 1, state, paths.nodes[node].from);
+                    continue;
+                }
+                for outcome in &outcomes {
+                    let (next, state) = paths.step(at, state, outcome);
+                    paths.reach(next, state, Some((node, outcome.code)));
+                }
+            }
+            paths.at[at] = here;
+        }
+        paths
+    }
+
+    pub(crate) const fn rules(&self) -> &'a [Rule] {
+        self.rules
+    }
+
+    pub(crate) const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The ways that let in, one for each set of notes.
+    pub(crate) fn successes(&self) -> Vec<Success> {
+        let ends = self.at.last().into_iter().flatten();
+        let mut found: Vec<Success> = Vec::new();
+        for &node in ends {
+            let state = self.nodes[node].state;
+            let known = found.iter().any(|success| success.notes == state.notes);
+            // A stack without lines returns PAM_PERM_DENIED.
+            if !known && state.tally.lets_in(self.phase) {
+                found.push(Success { notes: state.notes, node });
+            }
+        }
+        found
+    }
+
+    /// What has happened on the ways to a line.
+    pub(crate) fn notes_at(&self, line: usize) -> impl Iterator<Item = Notes> {
+        self.at.get(line).into_iter().flatten().map(|&node| self.nodes[node].state.notes)
+    }
+
+    /// The lines called on a way: which, what it returned, and which comes next.
+    pub(crate) fn way(&self, success: Success) -> Vec<(usize, Code, usize)> {
+        let mut way = Vec::new();
+        let (mut node, mut next) = (&self.nodes[success.node], self.rules.len());
+        while let Some((from, code)) = node.from {
+            node = &self.nodes[from];
+            way.push((node.at, code, next));
+            next = node.at;
+        }
+        way.reverse();
+        way
+    }
+
+    fn reach(&mut self, at: usize, state: State, from: Option<(usize, Code)>) {
+        if !self.at[at].iter().any(|&node| self.nodes[node].state == state) {
+            self.at[at].push(self.nodes.len());
+            self.nodes.push(Node { at, state, from });
+        }
+    }
+
+    /// Where a line leads, and in which state.
+    fn step(&self, at: usize, mut state: State, outcome: &Outcome) -> (usize, State) {
+        let level = self.rules[at].level;
+        state.notes = self.noted(at, state.notes, outcome);
+        let mut leaves = false;
+        match outcome.action {
+            Action::Ignore => {}
+            Action::Ok | Action::Done => {
+                if state.tally.counts() {
+                    state.tally = Tally { impression: Impression::Positive, status: outcome.status };
+                }
+                leaves = outcome.action == Action::Done && state.tally.impression == Impression::Positive;
+            }
+            Action::Bad | Action::Die => {
+                if state.tally.impression != Impression::Negative {
+                    state.tally = Tally::failed(outcome.status);
+                }
+                leaves = outcome.action == Action::Die;
+            }
+            Action::Reset => state.tally = Tally::unpacked(state.saved >> (4 * level) & 0xf),
+            Action::Jump(lines) => match self.jump(at, lines) {
+                Ok(next) => return (next, state),
+                Err(next) => {
+                    state.tally = Tally::failed(Status::Other);
+                    return (next, state);
+                }
+            },
+        }
+        (if leaves { self.behind(at, level) } else { at + 1 }, state)
+    }
+
+    /// The first line behind `at` that is not as deep.
+    fn behind(&self, at: usize, level: u8) -> usize {
+        let deep = self.rules[at + 1..].iter().take_while(|rule| rule.level >= level).count();
+        at + 1 + deep
+    }
+
+    /// Leaves out so many lines; a substack counts as one. An error where there are not so many.
+    fn jump(&self, mut at: usize, lines: u32) -> Result<usize, usize> {
+        let level = self.rules[at].level;
+        for _ in 0..lines {
+            if self.rules.get(at + 1).is_none_or(|rule| rule.level < level) {
+                return Err(at + 1);
+            }
+            at += 1;
+            while self.rules.get(at + 1).is_some_and(|rule| rule.level > level) {
+                at += 1;
+            }
+        }
+        Ok(at + 1)
+    }
+
+    fn noted(&self, at: usize, notes: Notes, outcome: &Outcome) -> Notes {
+        if !outcome.own {
+            return if outcome.proves { notes.with(Notes::PROVED) } else { notes };
+        }
+        let has = |option: &str| self.rules[at].arguments().iter().any(|argument| argument == option);
+        let when = match self.phase {
+            Phase::Auth if !notes.has(Notes::PROVED) => Notes::EARLY,
+            Phase::Auth => Notes::LATE,
+            _ if has("challenge") => Notes::CHALLENGE.with(Notes::ACCOUNT),
+            _ => Notes::ACCOUNT,
+        };
+        let alone = self.phase == Phase::Auth
+            && !["forward_pass", "use_first_pass", "try_first_pass"].iter().any(|option| has(option));
+        let asked = match (alone, notes.has(Notes::ALONE)) {
+            (true, true) => Notes::TWICE,
+            (true, false) => Notes::ALONE,
+            (false, _) => Notes::default(),
+        };
+        let told = if passes(outcome.code) { Notes::PASSED } else { Notes::REFUSED };
+        notes.with(when).with(told).with(asked)
+    }
+}
+
+/// Keeps what a `reset` in the substack that begins here goes back to.
+fn enter(state: &mut State, level: u8) {
+    if level > state.level {
+        let place = 4 * level;
+        state.saved = state.saved & !(0xf << place) | state.tally.packed() << place;
+    }
+    state.level = level;
+}
+
+/// What a line may return, one of each kind that makes a difference.
+fn outcomes(rule: &Rule, phase: Phase, caller: Caller) -> Vec<Outcome> {
+    let broken = Behaviour { codes: Codes::only(Code::PERM_DENIED), proves: false, own: false };
+    let Behaviour { codes, proves, own } = match &rule.kind {
+        Kind::Module { module, arguments } => behaviour(module, arguments, phase, caller),
+        Kind::Broken | Kind::Substack => broken,
+    };
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    let mut add = |outcome: Outcome| {
+        if outcomes.iter().all(|known| known.differs(&outcome)) {
+            outcomes.push(outcome);
+        }
+    };
+    // PAM_INCOMPLETE ends everything and lets nobody in.
+    for code in codes.iter().filter(|code| *code != Code::INCOMPLETE) {
+        add(Outcome {
+            code,
+            action: rule.control.action(code),
+            status: Status::of(code),
+            proves: proves && code == Code::SUCCESS,
+            own,
+        });
+    }
+    if codes == Codes::ALL {
+        // What is no code counts as a failure.
+        let code = Code::PERM_DENIED;
+        add(Outcome { code, action: Action::Bad, status: Status::Other, proves: false, own });
+    }
+    outcomes
+}
