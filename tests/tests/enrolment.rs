@@ -221,26 +221,26 @@ fn whoever_takes_longer_than_the_login_may_sees_the_same_qr_code_again() {
         assert!(login.screen().contains("timed out after 3 seconds"), "{}", login.screen());
         key
     };
-    let other = console();
-    assert_ne!(other, key);
-    assert_eq!(console(), other);
+    let first = console();
+    assert_ne!(first, key);
+    assert_ne!(console(), first, "another terminal of the same service");
 }
 
 #[test]
-fn after_a_day_an_unfinished_enrolment_begins_anew() {
+fn a_key_that_was_not_confirmed_is_shown_again_for_a_quarter_of_an_hour() {
     let machine = machine();
     let mut terminal = ssh(&machine);
     let key = shown_key(&mut terminal);
     terminal.hang_up();
     terminal.expect_end();
 
-    machine.broker().set_clock("+23h");
+    machine.broker().set_clock("+14m");
     let mut terminal = ssh(&machine);
     assert_eq!(shown_key(&mut terminal), key);
     terminal.hang_up();
     terminal.expect_end();
 
-    machine.broker().set_clock("+25h");
+    machine.broker().set_clock("+16m");
     let mut terminal = ssh(&machine);
     assert_ne!(shown_key(&mut terminal), key);
 }
@@ -460,11 +460,15 @@ fn the_password_method_of_sshd_cannot_enrol_and_is_refused() {
 
 #[test]
 fn a_client_with_one_prompt_is_refused_and_told_why() {
-    let stack = "auth required pam_twofa.so forward_pass\nauth required pam_unix.so use_first_pass\n";
+    let stack = "auth required pam_twofa.so forward_pass\nauth required pam_unix.so use_first_pass\n\
+                 account required pam_twofa.so\naccount required pam_permit.so\n";
     let machine = builder().pam("door", stack).build();
-    let refused = machine
-        .run_with_input("pamtester door alice authenticate", &format!("{}\n", password_of("alice")))
-        .fails();
+    let login = |password: &str| {
+        machine.run_with_input("pamtester door alice authenticate acct_mgmt", &format!("{password}123456\n"))
+    };
+    let stranger = login("wrong").fails();
+    assert!(!stranger.to_string().contains("takes several questions"), "{stranger}");
+    let refused = login(&password_of("alice")).fails();
 
     assert!(refused.to_string().contains("takes several questions"), "{refused}");
     assert!(refused.to_string().contains("Log in with ssh or on the console once."), "{refused}");

@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
-use twofa_e2e::{Authenticator, Machine, password_of};
+use twofa_e2e::{Authenticator, FIRST_FACTOR, Machine, password_of};
 
 fn machine(options: &str) -> (Machine, Authenticator) {
-    let stack = format!("auth required pam_twofa.so {options}\n");
+    let stack = format!("{FIRST_FACTOR}auth required pam_twofa.so {options}\n");
     let machine = Machine::new().policy("mandatory").user("alice").pam("door", &stack).build();
     let phone = machine.enrol("alice");
     (machine, phone)

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
-use twofa_e2e::{Builder, Machine, MailServer, Terminal, enrol_on, password_of};
+use twofa_e2e::{Builder, Machine, MailServer, Terminal, carry_mail, code_in, enrol_on, password_of};
 
 const CODE_PROMPT: &str = "Verification code for vm";
 const SHELL: &str = "alice@vm:~$ ";
@@ -14,15 +14,7 @@ fn builder(mode: &str) -> Builder {
 
 /// Alice's only method is her e-mail address, by an administrator's word.
 fn with_mail(machine: &Machine) -> MailServer<&Machine> {
-    let mail = MailServer::start(machine, &["alice"]);
-    let command = format!(
-        "twofa provider add mail smtp host={} port={} from=it@example.org username={} ca-file={} --secrets-from -",
-        mail.host(),
-        mail.port(),
-        mail.username(),
-        mail.ca_file(),
-    );
-    machine.run_with_input(&command, &format!("password={}\n", mail.password())).ok();
+    let mail = carry_mail(machine, &["alice"]);
     machine.run("twofa user set alice email=alice@example.org --verified").ok();
     mail
 }
@@ -32,11 +24,6 @@ fn ssh(machine: &Machine) -> Terminal {
     terminal.expect("Password:");
     terminal.type_line(&password_of("alice"));
     terminal
-}
-
-fn code_in(mail: &str) -> String {
-    let mut words = mail.split(|c: char| !c.is_ascii_alphanumeric());
-    words.find(|word| word.len() == 6 && word.bytes().all(|c| c.is_ascii_digit())).unwrap().to_owned()
 }
 
 #[test]

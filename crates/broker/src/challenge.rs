@@ -11,10 +11,11 @@ use twofa_core::{
     Account, Answer, BackupCode, Lock, Method, Movement, Policy, Timestamp, User, Verification,
 };
 use twofa_proto::Prompt;
-use twofa_store::{Attempt, Counted, Event, EventKind, Origin, StoreError, Use};
+use twofa_store::{Attempt, Counted, Event, EventKind, Origin, StoreError, Tally, Use};
 
 use crate::choice::{Begun, Choice, Sent, Unsent};
 use crate::dialogue::{Dialogue, Gone};
+use crate::journal::{self, Priority};
 use crate::person::{Person, PersonError};
 use crate::services::Services;
 use crate::words;
@@ -40,6 +41,10 @@ pub struct Challenge<'a> {
     pub purpose: &'a str,
     /// Which methods count.
     pub accepted: Accepted,
+    /// Where wrong codes are counted.
+    pub tally: Tally,
+    /// The application is known to answer no prompt: no code is sent for one before it has.
+    pub cannot_answer: bool,
 }
 
 /// Which of a person's methods a challenge accepts.
@@ -185,25 +190,16 @@ impl Challenge<'_> {
         }
     }
 
-    /// Asks once for password and code together, as clients with a single prompt need it. The code has
-    /// `digits`. No code is sent: whoever asks has not shown a password yet.
-    pub fn ask_behind_password(
-        &self,
-        digits: u8,
-        dialogue: &mut dyn Dialogue,
-    ) -> Result<Outcome, ChallengeError> {
-        let prompt = Prompt {
-            text: "Password and verification code, one behind the other: ".into(),
-            echo: false,
-            digits_behind_password: Some(digits),
-        };
+    /// Asks once, by this `prompt`, and sends no code: for clients with a single prompt, and for people who may not have
+    /// shown the first factor.
+    pub fn ask_once(&self, prompt: Prompt, dialogue: &mut dyn Dialogue) -> Result<Outcome, ChallengeError> {
         let Some(typed) = dialogue.prompt(prompt)? else { return Ok(Outcome::NoAnswer) };
         let answer = Answer::read(typed.expose());
         drop(typed);
         match answer {
             Answer::Empty => Ok(Outcome::NoAnswer),
             Answer::Help | Answer::Resend | Answer::OtherMethod | Answer::NotACode => {
-                Ok(Outcome::Wrong { why: "there was no code behind the password".to_owned() })
+                Ok(Outcome::Wrong { why: "there was no code in the answer".to_owned() })
             }
             Answer::Code(_) | Answer::Backup(_) => Ok(match self.judge(&answer, &mut Memory::default())? {
                 Judgement::Right { method, backup_codes_left } => {
@@ -218,7 +214,8 @@ impl Challenge<'_> {
     /// Counts, verifies, marks used.
     fn judge(&self, answer: &Answer, memory: &mut Memory) -> Result<Judgement, ChallengeError> {
         let now = self.services.now();
-        let (attempt, situation) = match self.services.store.count_attempt(self.account, self.origin, now)? {
+        let counted = self.services.store.count_attempt(self.account, self.tally, self.origin, now)?;
+        let (attempt, situation) = match counted {
             Counted::Attempt(attempt, situation) => (attempt, situation),
             Counted::Locked(lock) => return Ok(Judgement::Locked(lock)),
             Counted::Unknown => {
@@ -371,6 +368,7 @@ impl Challenge<'_> {
     fn wrong(&self, why: String, hint: &'static str, now: Timestamp) -> Result<Judgement, ChallengeError> {
         let event = Event { kind: EventKind::Refused, user: Some(self.account), detail: Some(why.clone()) };
         self.services.store.record(&event, self.origin, now)?;
+        journal::auth(Priority::Notice, &words::log_line("wrong", self.origin, self.account, &why));
         Ok(Judgement::Wrong { why, hint })
     }
 }

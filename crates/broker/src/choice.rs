@@ -109,6 +109,9 @@ impl<'a> Choice<'a> {
             }
             Some(first) => *first,
         };
+        if self.challenge.cannot_answer {
+            return Ok(Begun::Asking(self.again("No code was sent yet.")));
+        }
         match self.send(first, sent)? {
             Ok(text) => Ok(Begun::Asking(self.again(&text))),
             Err(unsent) if self.methods.len() > 1 || self.has_backup => {
@@ -306,6 +309,7 @@ mod tests {
     use crate::challenge::{Accepted, Outcome};
     use crate::testing::{Desk, Scripted, pass};
     use twofa_delivery::{Channel, Message};
+    use twofa_store::Tally;
 
     const MAIL: &str = "alice@example.org";
     const PHONE: &str = "+4930123456";
@@ -324,6 +328,8 @@ mod tests {
             person: &person,
             purpose: "log in with sshd",
             accepted: Accepted::Allowed,
+            tally: Tally::Proved,
+            cannot_answer: false,
         };
         let outcome = challenge.ask("", dialogue).unwrap();
         assert!(dialogue.is_done(), "it asked less often: {:?}", dialogue.shown);

@@ -11,6 +11,7 @@ use twofa_store::{Location, Store, StoreError};
 
 use crate::authority::Peer;
 use crate::dialogue::{Dialogue, Gone};
+use crate::first_factor::Stacks;
 use crate::providers::StoredProviders;
 use crate::services::Services;
 use crate::{clock, login, manage, words};
@@ -21,6 +22,7 @@ pub struct Broker {
     store: Arc<Store>,
     clock: fn() -> Timestamp,
     courier: Box<dyn Courier>,
+    stacks: Stacks,
 }
 
 impl Broker {
@@ -28,7 +30,7 @@ impl Broker {
     pub fn open(location: Location) -> Result<Self, StoreError> {
         let store = Arc::new(Store::open(location)?);
         let courier = Box::new(StoredProviders::new(store.clone(), Places::default()));
-        Ok(Self { store, clock: clock::now, courier })
+        Ok(Self { store, clock: clock::now, courier, stacks: Stacks::default() })
     }
 
     /// The store, for administrators' business that is no conversation.
@@ -38,7 +40,8 @@ impl Broker {
 
     /// What every conversation works with.
     pub fn services(&self) -> Services<'_> {
-        Services { store: &self.store, courier: &*self.courier, clock: self.clock }
+        let Self { store, clock, courier, stacks } = self;
+        Services { store, courier: &**courier, stacks, clock: *clock }
     }
 
     /// Serves one request of `peer` over `dialogue`.

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::choice::Unsent;
 use crate::dialogue::{Dialogue, Gone};
-use crate::sending::Sending;
+use crate::sending::{Sending, channel};
 use crate::services::Services;
 use crate::verification::{Verification, Verified};
 use crate::{addresses, qr, words};
@@ -40,6 +40,9 @@ pub enum EnrolmentError {
     /// No method that is allowed can be set up: nobody carries codes.
     #[error("no method that is allowed can be set up here")]
     NoMethod,
+    /// An address is on file to prove the person by, and nothing can be sent there.
+    #[error("a code must first be sent to the address on file, and this machine sends none there")]
+    OutOfReach,
     /// A code could not be sent.
     #[error("{}", .0.text)]
     NotSent(Unsent),
@@ -84,7 +87,61 @@ pub struct FirstMethod {
 impl Enrolment<'_> {
     /// Sets up a first method and the backup codes, at a login; `intro` stands before it. Of several methods that are
     /// allowed and work here the person chooses.
+    ///
+    /// Where addresses are on file and nothing else proves the person (`is_proved`), a code to one of them comes first:
+    /// an administrator put them there, and a password alone must not enrol around them.
     pub fn of_a_first_method(
+        &self,
+        situation: &Situation,
+        is_proved: bool,
+        intro: &str,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<FirstMethod, EnrolmentError> {
+        if is_proved || !has_address(situation) {
+            return self.of_a_chosen_method(situation, intro, dialogue);
+        }
+        let (which, verified) = self.of_an_address_on_file(situation, intro, dialogue)?;
+        if !self.policy.methods.allows(which.method()) {
+            let fresh = self.services.store.situation(self.account)?;
+            return self.of_a_chosen_method(&fresh, "Now set up a second factor.", dialogue);
+        }
+        let Verified { address, generation, is_recorded } = verified;
+        let generation = self.missing_backup_codes(situation, generation, dialogue)?.unwrap_or(generation);
+        let what = format!("by enrolling {} to {}", words::way(which), masked(&address));
+        Ok(FirstMethod { what, generation, is_recorded })
+    }
+
+    /// Verifies an address that is on file, by a code that is sent there. Of two the person chooses.
+    pub fn of_an_address_on_file(
+        &self,
+        situation: &Situation,
+        intro: &str,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<(AddressKind, Verified), EnrolmentError> {
+        let on_file = [AddressKind::Email, AddressKind::Phone].into_iter().filter(|which| {
+            addresses::of(&situation.user, *which).is_some() && self.services.courier.carries(channel(*which))
+        });
+        let offered: Vec<_> = on_file.map(AddressKind::method).collect();
+        let mut intro = format!("{intro}\n");
+        for _ in 0..CHOICES {
+            let method = match offered.as_slice() {
+                [] => return Err(EnrolmentError::OutOfReach),
+                [only] => *only,
+                several => choose(several, &intro, dialogue)?,
+            };
+            let which = if method == Method::Email { AddressKind::Email } else { AddressKind::Phone };
+            match self.verified(situation, which, None, &intro, dialogue) {
+                Ok(verified) => return Ok((which, verified)),
+                Err(EnrolmentError::NotSent(unsent)) if offered.len() > 1 => {
+                    intro = format!("{}\n", unsent.text);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(EnrolmentError::NotConfirmed)
+    }
+
+    fn of_a_chosen_method(
         &self,
         situation: &Situation,
         intro: &str,
@@ -111,7 +168,6 @@ impl Enrolment<'_> {
                     return Ok(FirstMethod { what, generation, is_recorded: false });
                 }
             };
-            // An address on file is the one that is written to: whoever set it knew better than a password proves.
             match self.of_an_address(situation, which, None, &intro, dialogue) {
                 Ok(Verified { address, generation, is_recorded }) => {
                     let what = format!("by enrolling {} to {}", words::way(which), masked(&address));
@@ -149,17 +205,27 @@ impl Enrolment<'_> {
         intro: &str,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Verified, EnrolmentError> {
+        let mut verified = self.verified(situation, which, given, intro, dialogue)?;
+        if let Some(generation) = self.missing_backup_codes(situation, verified.generation, dialogue)? {
+            verified.generation = generation;
+        }
+        Ok(verified)
+    }
+
+    fn verified(
+        &self,
+        situation: &Situation,
+        which: AddressKind,
+        given: Option<&str>,
+        intro: &str,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Verified, EnrolmentError> {
         let on_file = addresses::of(&situation.user, which);
         let known = given.or(on_file.map(|contact| contact.address.as_str()));
         let Self { services, account, origin, policy } = *self;
         let sending =
             Sending { services, account, origin, policy, purpose: "confirm that this address is yours" };
-        let verification = Verification { sending, generation: situation.generation };
-        let mut verified = verification.of(which, known, intro, dialogue)?;
-        if let Some(generation) = self.missing_backup_codes(situation, verified.generation, dialogue)? {
-            verified.generation = generation;
-        }
-        Ok(verified)
+        Verification { sending, generation: situation.generation }.of(which, known, intro, dialogue)
     }
 
     /// Sets up an app of these `parameters` as `label`, and the backup codes where there are none.
@@ -286,6 +352,11 @@ impl Enrolment<'_> {
         dialogue.info("The backup codes were not kept. Make new ones with 'twofa codes --new'.".into())?;
         Ok(None)
     }
+}
+
+/// Whether an address is on file, verified or not.
+pub const fn has_address(situation: &Situation) -> bool {
+    situation.user.email.is_some() || situation.user.phone.is_some()
 }
 
 /// Which of `methods` the person wants; the first when they say nothing.

@@ -8,6 +8,9 @@
 //! [`program`] is `twofad` itself: [`server`] listens, [`privileges`] gives root up, [`clock`] is where
 //! the time comes from.
 //!
+//! [`first_factor`] tells whether the password was right when a login is asked about, and [`unproved`] asks where that is
+//! not known.
+//!
 //! [`person`] finds out which policy holds for somebody; [`enrolment`] sets up methods, for both, and [`verification`]
 //! the addresses among them. [`choice`] is what a challenge asks for first and offers besides; codes go out by
 //! [`sending`], through the [`providers`] of the store; [`notices`] tell people afterwards what happened.
@@ -21,6 +24,7 @@ pub mod clock;
 pub mod conversation;
 pub mod dialogue;
 pub mod enrolment;
+pub mod first_factor;
 mod inherited;
 pub mod journal;
 pub mod login;
@@ -37,6 +41,7 @@ pub mod server;
 pub mod services;
 #[cfg(test)]
 mod testing;
+mod unproved;
 pub mod verification;
 pub mod words;
 

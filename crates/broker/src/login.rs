@@ -4,19 +4,23 @@ use std::net::IpAddr;
 
 use twofa_core::decision::Reason;
 use twofa_core::exemption::{Exemption, Source};
+use twofa_core::rulebook::Rulebook;
 use twofa_core::text::printable;
-use twofa_core::{Account, Decision, Denial, Method, Timestamp};
+use twofa_core::{Account, Decision, Denial, Method, Mode, Timestamp};
 use twofa_proto::{Done, Login, Request, Verdict};
-use twofa_store::{Event, EventKind, Origin, Store, StoreError};
+use twofa_store::{Event, EventKind, Origin, Store, StoreError, Tally};
 
 use crate::accounts;
 use crate::authority::{Peer, Permission};
-use crate::challenge::{self, Accepted, Challenge, ChallengeError, Outcome};
+use crate::challenge::{Accepted, Challenge, ChallengeError, Outcome};
 use crate::choice::Unsent;
 use crate::dialogue::Dialogue;
 use crate::enrolment::{Enrolment, EnrolmentError, FirstMethod};
+use crate::first_factor::FirstFactor;
+use crate::journal::{self, Priority};
 use crate::person::{Person, PersonError};
 use crate::services::Services;
+use crate::unproved::{self, Who};
 use crate::words;
 
 /// The longest that what an application says of a login is kept, in characters.
@@ -24,14 +28,19 @@ const LONGEST_CLAIM: usize = 128;
 /// From so few backup codes on, every login says how many are left.
 const FEW_BACKUP_CODES: usize = 2;
 
+/// Why somebody cannot be helped where the password may be wrong.
+const NOT_HERE: &str = "this PAM stack goes on after a wrong password, so nothing can be sent, set up or explained here: \
+                        use 'account required pam_twofa.so challenge', see pam_twofa(8)";
+
 /// What a login came to, and why, for the log.
-struct Ruling {
+#[derive(Debug)]
+pub(crate) struct Ruling {
     verdict: Verdict,
     why: String,
 }
 
 impl Ruling {
-    fn new(verdict: Verdict, why: impl Into<String>) -> Self {
+    pub(crate) fn new(verdict: Verdict, why: impl Into<String>) -> Self {
         Self { verdict, why: why.into() }
     }
 }
@@ -90,34 +99,71 @@ fn rule(
     login: &Login,
     dialogue: &mut dyn Dialogue,
 ) -> Result<Ruling, LoginError> {
-    let Some(account) = accounts::find(&login.user)? else { return Ok(refuse_unknown(services.store)?) };
+    let first_factor = services.stacks.first_factor(peer, request, login);
+    let Some(account) = accounts::find(&login.user)? else {
+        return refuse_unknown(services.store, first_factor, request, login, dialogue);
+    };
     if peer.may(request, &account) != Permission::Granted {
         let why = format!("uid {} may not ask about {}", peer.uid, account.name);
         return Ok(Ruling::new(Verdict::Denied, why));
     }
     let person = Person::of(services.store, &account)?;
+    if asks_nobody(&person.situation.rules.rulebook) {
+        return Ok(not_required(Reason::Disabled, None, &person));
+    }
     let now = services.now();
     let (decision, exemption) = person.decide(&account, source(peer, login), now)?;
     let door =
         Door { services, peer, login, account: &account, person: &person, origin: origin(peer, login) };
-    match decision {
-        Decision::NotRequired(reason) => Ok(not_required(reason, exemption.as_ref(), &person)),
-        Decision::Trusted => Ok(Ruling::new(Verdict::Passed, "by a trusted device")),
-        Decision::Deny(denial) => door.deny(denial, now, dialogue),
-        Decision::Enrol | Decision::Replace | Decision::Challenge
-            if matches!(request, Request::Account(_)) =>
-        {
-            dialogue
-                .error("This login needs a second factor and was not asked for one.")
-                .map_err(ChallengeError::from)?;
-            let why = "a second factor is needed and was not asked for: for sshd with keys, set \
-                       'AuthenticationMethods publickey,keyboard-interactive'";
-            Ok(Ruling::new(Verdict::Denied, why))
+    let is_account = matches!(request, Request::Account(_));
+    match (decision, first_factor) {
+        (Decision::NotRequired(reason), FirstFactor::Shown) => {
+            Ok(not_required(reason, exemption.as_ref(), &person))
         }
-        Decision::Enrol => door.enrol(&words::must_enrol(&door.application()), dialogue),
-        Decision::Replace => door.replace(dialogue),
-        Decision::Challenge => door.challenge(dialogue),
+        (Decision::NotRequired(reason), _) if is_account => {
+            Ok(not_required(reason, exemption.as_ref(), &person))
+        }
+        _ if is_account && !(login.may_ask && !login.cannot_answer || login.behind_password) => {
+            door.was_not_asked(dialogue)
+        }
+        (decision, FirstFactor::Shown) => {
+            door.decided(decision, dialogue).inspect_err(|error| door.was_left(error))
+        }
+        (decision, first_factor) => {
+            let who = match decision {
+                Decision::NotRequired(reason) => {
+                    Who::NotAsked(not_required(reason, exemption.as_ref(), &person))
+                }
+                Decision::Trusted => Who::NotAsked(Ruling::new(Verdict::Passed, "by a trusted device")),
+                Decision::Challenge => Who::Asked(door.as_challenge("", Accepted::Allowed, Tally::Unproved)),
+                Decision::Enrol | Decision::Replace | Decision::Deny(_) => Who::Refused(NOT_HERE.to_owned()),
+            };
+            let application = words::application_name(person.situation.rules.rulebook.machine());
+            unproved_or_later(first_factor, login, &application, who, dialogue)
+        }
     }
+}
+
+/// Whether the policy asks nothing of anybody.
+fn asks_nobody(rulebook: &Rulebook) -> bool {
+    rulebook.machine().mode == Mode::Disabled && rulebook.classes().is_empty()
+}
+
+/// Asks where the first factor may be wrong, or leaves that to the line that comes when it is right.
+fn unproved_or_later(
+    first_factor: FirstFactor,
+    login: &Login,
+    application: &str,
+    who: Who<'_>,
+    dialogue: &mut dyn Dialogue,
+) -> Result<Ruling, LoginError> {
+    if first_factor != FirstFactor::LaterLine {
+        return Ok(unproved::ask(login, application, who, dialogue)?);
+    }
+    if login.behind_password {
+        dialogue.prompt(unproved::prompt(login, application, &who)).map_err(ChallengeError::from)?;
+    }
+    Ok(Ruling::new(Verdict::Later, "a line of the stack that comes later asks"))
 }
 
 fn not_required(reason: Reason, exemption: Option<&Exemption>, person: &Person) -> Ruling {
@@ -131,13 +177,24 @@ fn not_required(reason: Reason, exemption: Option<&Exemption>, person: &Person) 
     Ruling::new(verdict, why)
 }
 
-fn refuse_unknown(store: &Store) -> Result<Ruling, PersonError> {
+fn refuse_unknown(
+    store: &Store,
+    first_factor: FirstFactor,
+    request: &Request,
+    login: &Login,
+    dialogue: &mut dyn Dialogue,
+) -> Result<Ruling, LoginError> {
+    const WHY: &str = "there is no such account";
     let rulebook = store.rulebook()?;
     // Where nobody is asked for anything, an account we cannot see is no business of ours.
-    if rulebook.machine().mode == twofa_core::Mode::Disabled && rulebook.classes().is_empty() {
+    if asks_nobody(&rulebook) {
         return Ok(Ruling::new(Verdict::NotRequired, "the policy is disabled"));
     }
-    Ok(Ruling::new(Verdict::Denied, "there is no such account"))
+    if matches!(request, Request::Account(_)) || first_factor == FirstFactor::Shown {
+        return Ok(Ruling::new(Verdict::Denied, WHY));
+    }
+    let application = words::application_name(rulebook.machine());
+    unproved_or_later(first_factor, login, &application, Who::Refused(WHY.to_owned()), dialogue)
 }
 
 /// A login of somebody who is known and may be asked.
@@ -155,19 +212,66 @@ impl Door<'_> {
         words::application_name(&self.person.policy)
     }
 
+    /// Carries out what was decided about somebody who has shown the first factor.
+    fn decided(&self, decision: Decision, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
+        let enrols = matches!(decision, Decision::Enrol | Decision::Replace);
+        if enrols && self.login.cannot_answer && !self.login.behind_password {
+            // Most likely nothing comes back, and then nothing is begun.
+            let probe = words::enrolment_probe(&self.application());
+            if dialogue.ask(probe).map_err(ChallengeError::from)?.is_none() {
+                return self.conclude(Outcome::NoAnswer, dialogue);
+            }
+        }
+        match decision {
+            Decision::NotRequired(reason) => Ok(not_required(reason, None, self.person)),
+            Decision::Trusted => Ok(Ruling::new(Verdict::Passed, "by a trusted device")),
+            Decision::Deny(denial) => self.deny(denial, self.services.now(), dialogue),
+            Decision::Enrol => self.enrol(false, &words::must_enrol(&self.application()), dialogue),
+            Decision::Replace => self.replace(dialogue),
+            Decision::Challenge => self.challenge(dialogue),
+        }
+    }
+
+    /// A login that comes to the account phase without a code, where none can be asked for.
+    fn was_not_asked(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
+        let advice = words::not_asked(self.origin.service.as_deref(), self.login.cannot_answer);
+        dialogue.error(advice.person).map_err(ChallengeError::from)?;
+        self.record_refusal(advice.administrator, self.services.now())?;
+        Ok(Ruling::new(Verdict::Denied, advice.administrator))
+    }
+
+    /// Somebody with the right password went away at the prompt: that may be the sign of a stolen one.
+    fn was_left(&self, error: &LoginError) {
+        const WHY: &str = "the first factor was right, and the login was given up at the code";
+        if !matches!(
+            error,
+            LoginError::Challenge(ChallengeError::Gone(_)) | LoginError::Enrolment(EnrolmentError::Gone(_))
+        ) {
+            return;
+        }
+        journal::auth(Priority::Notice, &words::log_line("given up", &self.origin, self.account, WHY));
+        if let Err(error) = self.record_refusal(WHY, self.services.now()) {
+            journal::say(&format!("cannot record that {} gave up a login: {error}", self.account.name));
+        }
+    }
+
+    fn as_challenge<'b>(&'b self, purpose: &'b str, accepted: Accepted, tally: Tally) -> Challenge<'b> {
+        let Self { services, account, person, origin, login, .. } = self;
+        let cannot_answer = login.cannot_answer;
+        Challenge { services: *services, account, origin, person, purpose, accepted, tally, cannot_answer }
+    }
+
     fn challenge(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
-        let Self { services, account, person, origin, .. } = self;
-        let purpose = words::purpose_of_login(origin.service.as_deref());
-        let accepted = Accepted::Allowed;
-        let challenge =
-            Challenge { services: *services, account, origin, person, purpose: &purpose, accepted };
-        if self.login.behind_password && !person.situation.user.enrolled().app {
+        let user = &self.person.situation.user;
+        let purpose = words::purpose_of_login(self.origin.service.as_deref());
+        let challenge = self.as_challenge(&purpose, Accepted::Allowed, Tally::Proved);
+        if self.login.behind_password && !user.enrolled().app && user.backup_codes_left() == 0 {
             dialogue.error(words::NO_ROOM_FOR_SENT).map_err(ChallengeError::from)?;
             let why = "codes are sent to this user, and this client has one prompt only";
             return Ok(Ruling::new(Verdict::Denied, why));
         }
         let outcome = if self.login.behind_password {
-            challenge.ask_behind_password(challenge::digits(&person.situation.user), dialogue)?
+            challenge.ask_once(unproved::prompt(self.login, "", &Who::Asked(challenge)), dialogue)?
         } else {
             challenge.ask("", dialogue)?
         };
@@ -183,9 +287,7 @@ impl Door<'_> {
             return Ok(Ruling::new(Verdict::Denied, why));
         }
         let purpose = words::purpose_of_login(origin.service.as_deref());
-        let accepted = Accepted::Enrolled;
-        let challenge =
-            Challenge { services: *services, account, origin, person, purpose: &purpose, accepted };
+        let challenge = self.as_challenge(&purpose, Accepted::Enrolled, Tally::Proved);
         match challenge.ask(&words::prove_first(&self.application()), dialogue)? {
             Outcome::Passed { .. } => {}
             outcome => return self.conclude(outcome, dialogue),
@@ -195,13 +297,16 @@ impl Door<'_> {
             return self.changed_meanwhile(dialogue);
         }
         let Self { peer, login, .. } = *self;
-        Door { services: *services, peer, login, account, person: &fresh, origin: origin.clone() }
-            .enrol("Now set up one that is allowed.", dialogue)
+        Door { services: *services, peer, login, account, person: &fresh, origin: origin.clone() }.enrol(
+            true,
+            "Now set up one that is allowed.",
+            dialogue,
+        )
     }
 
     /// Leads somebody who must have a second factor and has none through setting one up; `intro` stands before it.
     /// Their first code is the one that lets them in.
-    fn enrol(&self, intro: &str, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
+    fn enrol(&self, is_proved: bool, intro: &str, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
         let Self { services, account, person, origin, .. } = self;
         if self.login.behind_password {
             dialogue.error(words::NO_ROOM_TO_ENROL).map_err(ChallengeError::from)?;
@@ -211,7 +316,7 @@ impl Door<'_> {
             ));
         }
         let enrolment = Enrolment { services: *services, account, origin, policy: &person.policy };
-        match enrolment.of_a_first_method(&person.situation, intro, dialogue) {
+        match enrolment.of_a_first_method(&person.situation, is_proved, intro, dialogue) {
             Ok(FirstMethod { what, is_recorded: true, .. }) => Ok(Ruling::new(Verdict::Passed, what)),
             Ok(FirstMethod { what, generation, is_recorded: false }) => {
                 match services.store.record_pass(account, generation, what.clone(), origin, services.now()) {
@@ -233,6 +338,13 @@ impl Door<'_> {
                 dialogue.error(words::NO_METHOD).map_err(ChallengeError::from)?;
                 let why =
                     "the policy allows only methods that no provider is set up for: see 'twofa provider add'";
+                Ok(Ruling::new(Verdict::Unavailable, why))
+            }
+            Err(EnrolmentError::OutOfReach) => {
+                dialogue.error(words::OUT_OF_REACH).map_err(ChallengeError::from)?;
+                let why = "an address is on file to prove the user by and no provider carries codes there: see \
+                           'twofa provider add'";
+                self.record_refusal(why, services.now())?;
                 Ok(Ruling::new(Verdict::Unavailable, why))
             }
             Err(EnrolmentError::NotSent(Unsent { text, is_limited })) => {
@@ -330,6 +442,7 @@ impl Door<'_> {
                 (Ruling::new(Verdict::TriesUsedUp, why), text)
             }
             Outcome::NoAnswer => {
+                self.record_refusal("no code was entered", now)?;
                 (Ruling::new(Verdict::NoAnswer, "no code was entered"), "No code was entered.".to_owned())
             }
         };
@@ -372,6 +485,7 @@ fn origin(peer: Peer, login: &Login) -> Origin {
         actor: peer.uid,
         service: claim(&login.service),
         remote_host: login.remote_host.as_deref().and_then(claim),
+        remote_user: login.remote_user.as_deref().and_then(claim),
         terminal: login.terminal.as_deref().and_then(claim),
     }
 }

@@ -8,7 +8,7 @@ use twofa_core::{Account, Lock, Method, Mode, Policy, Status, Timestamp, Verify}
 use twofa_proto::{
     AppReport, AppRequest, ContactReport, Done, ExemptionReport, Failure, Report, Request, Standing,
 };
-use twofa_store::{AddressKind, Generation, Origin, Settings, StoreError, StoredExemption};
+use twofa_store::{AddressKind, Generation, Origin, Settings, StoreError, StoredExemption, Tally};
 
 use crate::authority::{Peer, Permission};
 use crate::challenge::{Accepted, Challenge, Outcome};
@@ -72,10 +72,10 @@ fn carry_out(
         return Err(Refusal::new(Failure::NotPermitted, words::NAMESAKE).hinted(hint));
     }
     let person = if permission == Permission::AfterCode {
-        desk.confirm(&person, dialogue)?;
+        let expected = desk.confirm(&person, request, dialogue)?;
         // What may have been decided while the code was typed holds, on what the code was asked for.
         let fresh = Person::of(services.store, &desk.account)?;
-        if fresh.situation.generation != person.situation.generation {
+        if fresh.situation.generation != expected {
             return Err(StoreError::ChangedMeanwhile.into());
         }
         fresh
@@ -116,11 +116,23 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// A fresh code before any change, once there is something to ask for.
-    fn confirm(&self, person: &Person, dialogue: &mut dyn Dialogue) -> Result<(), Refusal> {
+    /// A fresh code before any change, once there is something to ask for. Gives the methods as they are then.
+    fn confirm(
+        &self,
+        person: &Person,
+        request: &Request,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Generation, Refusal> {
         let Person { policy, situation, .. } = person;
         if situation.user.enrolled().is_empty() {
-            return Ok(());
+            // An address that is enrolled is proved by that; with `None` it is the one on file.
+            let proves_itself = matches!(request, Request::EnrolAddress { address: None, .. });
+            if !enrolment::has_address(situation) || proves_itself {
+                return Ok(situation.generation);
+            }
+            let intro = "To change this, first prove it is you, at the address on file for you.";
+            let (_, verified) = self.enrolment(person).of_an_address_on_file(situation, intro, dialogue)?;
+            return Ok(verified.generation);
         }
         // What is no longer allowed still proves who somebody is, where nothing else can.
         let is_allowed = situation.user.is_enrolled(policy.methods);
@@ -131,9 +143,18 @@ impl Desk<'_> {
         }
         let Self { services, account, origin, .. } = self;
         let purpose = "change how you log in";
-        let challenge = Challenge { services: *services, account, origin, person, purpose, accepted };
+        let challenge = Challenge {
+            services: *services,
+            account,
+            origin,
+            person,
+            purpose,
+            accepted,
+            tally: Tally::Proved,
+            cannot_answer: false,
+        };
         match challenge.ask("To change this, first prove it is you.\n", dialogue)? {
-            Outcome::Passed { .. } => Ok(()),
+            Outcome::Passed { .. } => Ok(situation.generation),
             Outcome::Locked(lock) => {
                 Err(Refusal::new(Failure::Denied, words::locked(lock, self.services.now())))
             }

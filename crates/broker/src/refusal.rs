@@ -86,6 +86,8 @@ impl From<EnrolmentError> for Refusal {
                 }
                 refusal.hinted("an administrator finds the reason in 'twofa log'")
             }
+            EnrolmentError::OutOfReach => Self::new(Failure::Failed, error.to_string())
+                .hinted("an administrator sets up a provider with 'twofa provider add', or enrols you"),
             EnrolmentError::NoMethod | EnrolmentError::Hash(_) | EnrolmentError::Key(_) => {
                 Self::new(Failure::Failed, error.to_string())
             }

@@ -4,6 +4,8 @@ use twofa_core::Timestamp;
 use twofa_delivery::Courier;
 use twofa_store::Store;
 
+use crate::first_factor::Stacks;
+
 /// What every conversation works with.
 #[derive(Debug, Clone, Copy)]
 pub struct Services<'a> {
@@ -11,6 +13,8 @@ pub struct Services<'a> {
     pub store: &'a Store,
     /// Who carries codes to addresses.
     pub courier: &'a dyn Courier,
+    /// The PAM stacks that logins come from.
+    pub stacks: &'a Stacks,
     /// What the clock says, each time it matters.
     pub clock: fn() -> Timestamp,
 }

@@ -11,6 +11,7 @@ use twofa_proto::{Prompt, Secret};
 use twofa_store::{AddressKind, Location, NewApp, Origin, Owner, Store};
 
 use crate::dialogue::{Dialogue, Gone};
+use crate::first_factor::Stacks;
 use crate::person::Person;
 use crate::services::Services;
 
@@ -153,6 +154,7 @@ pub(crate) struct Desk {
     pub mailbox: Mailbox,
     pub alice: Account,
     pub origin: Origin,
+    stacks: Stacks,
     _folder: TempDir,
 }
 
@@ -173,6 +175,7 @@ impl Desk {
             mailbox: Mailbox::default(),
             alice: Account { name: "alice".into(), uid: 1000 },
             origin,
+            stacks: Stacks::default(),
             _folder: folder,
         };
         desk.policy(&[("mode", "mandatory"), ("application-name", "Acme")]);
@@ -184,7 +187,7 @@ impl Desk {
     }
 
     pub(crate) fn services(&self) -> Services<'_> {
-        Services { store: &self.store, courier: &self.mailbox, clock }
+        Services { store: &self.store, courier: &self.mailbox, stacks: &self.stacks, clock }
     }
 
     /// Alice has this address, verified.

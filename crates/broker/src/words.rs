@@ -5,8 +5,8 @@ use twofa_core::duration::Duration;
 use twofa_core::exemption::Exemption;
 use twofa_core::text::printable;
 use twofa_core::user::masked;
-use twofa_core::{BackupCode, Lock, Method, Policy, Timestamp};
-use twofa_store::{AddressKind, Missed, SendLimit};
+use twofa_core::{Account, BackupCode, Lock, Method, Policy, Timestamp};
+use twofa_store::{AddressKind, Missed, Origin, SendLimit};
 use zeroize::Zeroizing;
 
 /// The name this machine goes by in prompts and apps: the policy's, or the host's.
@@ -27,6 +27,63 @@ pub fn code_prompt(application: &str, has_app: bool, has_backup: bool, is_only: 
     };
     let others = if is_only { "" } else { "; m: other ways" };
     format!("Verification code for {application} ({ways}{others}): ")
+}
+
+/// The one question for everybody where the password may be wrong: it tells nobody whether there is such an account, and
+/// what it has.
+pub fn uniform_prompt(application: &str) -> String {
+    format!("Verification code for {application} (just press Enter if you have none): ")
+}
+
+/// The question for password and code in one answer. The same for everybody: the password is not checked yet.
+pub const PASSWORD_AND_CODE: &str = "Password, with the verification code right behind it if you have one: ";
+
+/// Asked first where it is doubtful whether anything can be.
+pub fn enrolment_probe(application: &str) -> String {
+    format!("A second factor must be set up for {application}. Press Enter to begin: ")
+}
+
+/// What a login is told that was let in without a code being asked for, and what its administrator can do.
+pub struct NotAsked {
+    /// For the person.
+    pub person: &'static str,
+    /// For the log.
+    pub administrator: &'static str,
+}
+
+/// Why nobody asked for a code, in the words of the service that it is about.
+pub fn not_asked(service: Option<&str>, is_by_key: bool) -> NotAsked {
+    match service {
+        _ if is_by_key => NotAsked {
+            person: "This login needs a verification code, and after a key alone sshd cannot ask for one. \
+                     Try 'ssh -o PubkeyAuthentication=no', or ask an administrator.",
+            administrator: "a second factor is needed and sshd cannot ask for one after a key alone: set \
+                            'AuthenticationMethods publickey,keyboard-interactive'",
+        },
+        Some("sudo" | "sudo-i") => NotAsked {
+            person: "sudo needs a verification code here and did not ask for one. Try 'sudo -k' first, or ask an \
+                     administrator.",
+            administrator: "a second factor is needed and sudo did not authenticate (NOPASSWD, or within its timestamp): \
+                            leave the account line out of its stack, or write 'challenge' behind it",
+        },
+        _ => NotAsked {
+            person: "This login needs a verification code and was not asked for one. An administrator can help.",
+            administrator: "a second factor is needed and the program did not authenticate: write 'challenge' behind \
+                            the account line where it can ask",
+        },
+    }
+}
+
+/// A line of the system log about `account`, in the form of the module's own. What is in quotes stays there: `Debug`
+/// escapes quotes and what cannot be seen.
+pub fn log_line(outcome: &str, origin: &Origin, account: &Account, why: &str) -> String {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let (host, by) = (text(&origin.remote_host), text(&origin.remote_user));
+    let (service, terminal) = (text(&origin.service), text(&origin.terminal));
+    let user = &account.name;
+    format!(
+        "second factor {outcome}: rhost={host:?} user={user:?} ruser={by:?} service={service:?} tty={terminal:?} why={why:?}"
+    )
 }
 
 /// A further question, with what was said before it. Where codes are sent the keys for another one stand in it.
@@ -204,6 +261,10 @@ pub const NAMESAKE: &str = "This account is not the one that a second factor was
 /// Enrolment needs more than one prompt.
 pub const NO_ROOM_TO_ENROL: &str = "A second factor must be set up first, which takes several questions, and this program can \
                                     ask one. Log in with ssh or on the console once.";
+
+/// There is an address on file, and nothing can be sent there.
+pub const OUT_OF_REACH: &str = "A second factor must be set up first, with a code sent to the address on file for you, and \
+                                this machine cannot send one. Ask an administrator.";
 
 /// Which method to set up, of these.
 pub fn which_method(methods: &[Method]) -> String {

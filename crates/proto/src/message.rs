@@ -95,6 +95,8 @@ pub struct Login {
     /// The module's arguments on the line of the stack that asks: which line that is tells whether the first factor
     /// has been shown when it is reached.
     pub arguments: Vec<String>,
+    /// Device and inode of the `/etc/pam.d` that the application sees: in another root than the broker's, another one.
+    pub pam_folder: Option<(u64, u64)>,
     /// With [`Request::Account`]: the line has the argument `challenge`.
     pub may_ask: bool,
     /// The application is known to answer no prompt, as sshd's method `password` is: nothing is sent for one.

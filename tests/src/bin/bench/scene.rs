@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use twofa_e2e::Machine;
+use twofa_e2e::{FIRST_FACTOR, Machine};
 use twofa_store::Location;
 
 use crate::people::People;
@@ -14,7 +14,7 @@ use crate::{crowd, hollow, stores};
 /// A stack that is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stack {
-    /// `pam_permit` alone, which every other stack has as well.
+    /// A copy of `pam_permit` alone, which every other stack has as well.
     Empty,
     /// pam_google_authenticator, which has a file for each user.
     Google,
@@ -71,7 +71,7 @@ impl Stack {
 
     /// The stack as it stands in `/etc/pam.d`.
     fn lines(self) -> String {
-        self.module() + "auth required pam_permit.so\n"
+        FIRST_FACTOR.to_owned() + &self.module()
     }
 }
 
