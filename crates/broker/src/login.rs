@@ -4,11 +4,10 @@ use std::net::IpAddr;
 
 use twofa_core::decision::Reason;
 use twofa_core::exemption::{Exemption, Source};
-use twofa_core::rulebook::Rulebook;
 use twofa_core::text::printable;
-use twofa_core::{Account, Decision, Denial, Method, Mode, Timestamp};
+use twofa_core::{Account, Decision, Denial, Method, Timestamp};
 use twofa_proto::{Done, Login, Request, Verdict};
-use twofa_store::{Event, EventKind, Origin, Store, StoreError, Tally};
+use twofa_store::{Event, EventKind, Origin, StoreError, Tally};
 
 use crate::accounts;
 use crate::authority::{Peer, Permission};
@@ -42,6 +41,12 @@ pub(crate) struct Ruling {
 impl Ruling {
     pub(crate) fn new(verdict: Verdict, why: impl Into<String>) -> Self {
         Self { verdict, why: why.into() }
+    }
+
+    /// The same, where it was not settled which rules hold.
+    fn under_doubts(self, doubts: &str) -> Self {
+        let why = format!("{}; the strictest rules that could apply hold: {doubts}", self.why);
+        Self { why, ..self }
     }
 }
 
@@ -99,33 +104,35 @@ fn rule(
     login: &Login,
     dialogue: &mut dyn Dialogue,
 ) -> Result<Ruling, LoginError> {
+    // Where nobody is asked for anything, nothing that can fail is needed to say so.
+    let rulebook = &services.store.rules_in_force()?.rulebook;
+    if rulebook.asks_nobody() {
+        return Ok(Ruling::new(Verdict::NotRequired, "the policy is disabled"));
+    }
     let first_factor = services.stacks.first_factor(peer, request, login);
+    let application = words::application_name(rulebook.machine());
+    let is_account = matches!(request, Request::Account(_));
     let Some(account) = accounts::find(&login.user)? else {
-        return refuse_unknown(services.store, first_factor, request, login, dialogue);
+        const WHY: &str = "there is no such account";
+        if is_account || first_factor == FirstFactor::Shown {
+            return Ok(Ruling::new(Verdict::Denied, WHY));
+        }
+        return unproved_or_later(first_factor, login, &application, Who::Refused(WHY.to_owned()), dialogue);
     };
-    if peer.may(request, &account) != Permission::Granted {
-        let why = format!("uid {} may not ask about {}", peer.uid, account.name);
-        return Ok(Ruling::new(Verdict::Denied, why));
-    }
     let person = Person::of(services.store, &account)?;
-    if asks_nobody(&person.situation.rules.rulebook) {
-        return Ok(not_required(Reason::Disabled, None, &person));
-    }
     let now = services.now();
-    let (decision, exemption) = person.decide(&account, source(peer, login), now)?;
+    let (decision, exemption) = person.decide(&account, source(peer, login), now);
+    if peer.may(request, &account) != Permission::Granted {
+        return Ok(for_stranger(peer, &account, decision));
+    }
     let door =
         Door { services, peer, login, account: &account, person: &person, origin: origin(peer, login) };
-    let is_account = matches!(request, Request::Account(_));
-    match (decision, first_factor) {
-        (Decision::NotRequired(reason), FirstFactor::Shown) => {
+    let can_ask = login.may_ask && !login.cannot_answer || login.behind_password;
+    let ruling = match (decision, first_factor) {
+        (Decision::NotRequired(reason), first_factor) if is_account || first_factor == FirstFactor::Shown => {
             Ok(not_required(reason, exemption.as_ref(), &person))
         }
-        (Decision::NotRequired(reason), _) if is_account => {
-            Ok(not_required(reason, exemption.as_ref(), &person))
-        }
-        _ if is_account && !(login.may_ask && !login.cannot_answer || login.behind_password) => {
-            door.was_not_asked(dialogue)
-        }
+        _ if is_account && !can_ask => door.was_not_asked(dialogue),
         (decision, FirstFactor::Shown) => {
             door.decided(decision, dialogue).inspect_err(|error| door.was_left(error))
         }
@@ -138,15 +145,22 @@ fn rule(
                 Decision::Challenge => Who::Asked(door.as_challenge("", Accepted::Allowed, Tally::Unproved)),
                 Decision::Enrol | Decision::Replace | Decision::Deny(_) => Who::Refused(NOT_HERE.to_owned()),
             };
-            let application = words::application_name(person.situation.rules.rulebook.machine());
             unproved_or_later(first_factor, login, &application, who, dialogue)
         }
-    }
+    }?;
+    Ok(match person.doubts() {
+        Some(doubts) => ruling.under_doubts(&doubts),
+        None => ruling,
+    })
 }
 
-/// Whether the policy asks nothing of anybody.
-fn asks_nobody(rulebook: &Rulebook) -> bool {
-    rulebook.machine().mode == Mode::Disabled && rulebook.classes().is_empty()
+/// What policy asks of nobody it does not ask of `account` either, whoever wants to know: a service that is not root, and
+/// lets people in, learns that it may. Anything else is none of its business.
+fn for_stranger(peer: Peer, account: &Account, decision: Decision) -> Ruling {
+    match decision {
+        Decision::NotRequired(_) => Ruling::new(Verdict::NotRequired, "nothing is asked of this user"),
+        _ => Ruling::new(Verdict::Denied, format!("uid {} may not ask about {}", peer.uid, account.name)),
+    }
 }
 
 /// Asks where the first factor may be wrong, or leaves that to the line that comes when it is right.
@@ -175,26 +189,6 @@ fn not_required(reason: Reason, exemption: Option<&Exemption>, person: &Person) 
         Reason::Exempt => format!("exempt: {}", exemption.map_or("", |exemption| &exemption.reason)),
     };
     Ruling::new(verdict, why)
-}
-
-fn refuse_unknown(
-    store: &Store,
-    first_factor: FirstFactor,
-    request: &Request,
-    login: &Login,
-    dialogue: &mut dyn Dialogue,
-) -> Result<Ruling, LoginError> {
-    const WHY: &str = "there is no such account";
-    let rulebook = store.rulebook()?;
-    // Where nobody is asked for anything, an account we cannot see is no business of ours.
-    if asks_nobody(&rulebook) {
-        return Ok(Ruling::new(Verdict::NotRequired, "the policy is disabled"));
-    }
-    if matches!(request, Request::Account(_)) || first_factor == FirstFactor::Shown {
-        return Ok(Ruling::new(Verdict::Denied, WHY));
-    }
-    let application = words::application_name(rulebook.machine());
-    unproved_or_later(first_factor, login, &application, Who::Refused(WHY.to_owned()), dialogue)
 }
 
 /// A login of somebody who is known and may be asked.

@@ -1,9 +1,11 @@
 //! A person as a request finds them: what is stored, which policy holds, what spares them.
 
-use twofa_core::class::{self, ClassError, Effective};
+use std::cell::RefCell;
+
+use twofa_core::class::{self, BrokenClass};
 use twofa_core::decision::{Device, Facts};
 use twofa_core::exemption::{self, Exemption, Source};
-use twofa_core::{Account, Decision, Policy, Status, Timestamp, decide};
+use twofa_core::{Account, Decision, Group, Membership, Mode, Policy, Status, Timestamp, decide};
 use twofa_store::{Situation, Store, StoreError, StoredExemption};
 
 use crate::accounts::{Groups, NameServiceError};
@@ -18,17 +20,8 @@ pub enum PersonError {
     #[error(transparent)]
     Names(#[from] NameServiceError),
     /// A class is broken.
-    #[error("{0}")]
-    Class(String),
-}
-
-impl From<ClassError<NameServiceError>> for PersonError {
-    fn from(error: ClassError<NameServiceError>) -> Self {
-        match error {
-            ClassError::Membership(error) => error.into(),
-            broken @ ClassError::Broken { .. } => Self::Class(broken.to_string()),
-        }
-    }
+    #[error(transparent)]
+    Class(#[from] BrokenClass),
 }
 
 /// A person at one moment.
@@ -40,6 +33,7 @@ pub struct Person {
     pub policy: Policy,
     /// The class that it comes from.
     pub class: String,
+    groups: RefCell<Groups>,
 }
 
 impl Person {
@@ -50,9 +44,20 @@ impl Person {
 
     /// The person whose `situation` this is.
     pub fn in_situation(situation: Situation, account: &Account) -> Result<Self, PersonError> {
-        let Effective { policy, class } = effective(&situation, account)?;
-        let class = class.map_or_else(|| class::EVERYONE.to_owned(), |class| class.name.clone());
-        Ok(Self { situation, policy, class })
+        let mut groups = Groups::of(account);
+        let rulebook = &situation.rules.rulebook;
+        let user = situation.user.summary();
+        let membership = |group: &Group| groups.membership(group);
+        let effective = class::effective(rulebook.machine(), rulebook.classes(), &user, membership)?;
+        let (class, policy) = (effective.class_name().to_owned(), effective.policy);
+        Ok(Self { situation, policy, class, groups: RefCell::new(groups) })
+    }
+
+    /// Why it is not settled which rules hold for them, so that the strictest do; `None`: it is settled. Names the source of
+    /// the name service that has no answer, for the system log.
+    pub fn doubts(&self) -> Option<String> {
+        let groups = self.groups.borrow();
+        (!groups.doubts().is_empty()).then(|| groups.doubts().join("; "))
     }
 
     /// Whether there are methods, and none that the policy allows.
@@ -62,18 +67,11 @@ impl Person {
     }
 
     /// The exemption that covers a login of `account` from `source` at `now`.
-    pub fn exemption(
-        &self,
-        account: &Account,
-        source: Source<'_>,
-        now: Timestamp,
-    ) -> Result<Option<Exemption>, PersonError> {
+    pub fn exemption(&self, account: &Account, source: Source<'_>, now: Timestamp) -> Option<Exemption> {
         let exemptions: Vec<_> =
             self.situation.rules.exemptions.iter().map(|stored| stored.exemption.clone()).collect();
-        let mut groups = Groups::of(account);
-        let covering =
-            exemption::covering(&exemptions, account, source, now, |group| groups.contains(group))?;
-        Ok(covering.cloned())
+        let mut groups = self.groups.borrow_mut();
+        exemption::covering(&exemptions, account, source, now, |group| groups.membership(group)).cloned()
     }
 
     /// Decides about a login of `account` from `source` at `now`, and says which exemption had its part in it.
@@ -82,8 +80,10 @@ impl Person {
         account: &Account,
         source: Source<'_>,
         now: Timestamp,
-    ) -> Result<(Decision, Option<Exemption>), PersonError> {
-        let exemption = self.exemption(account, source, now)?;
+    ) -> (Decision, Option<Exemption>) {
+        // Where nobody is asked there is nothing to be exempt from, and no need to know somebody's groups.
+        let is_asked = self.policy.mode != Mode::Disabled;
+        let exemption = is_asked.then(|| self.exemption(account, source, now)).flatten();
         let decision = decide(Facts {
             policy: &self.policy,
             user: &self.situation.user,
@@ -93,38 +93,23 @@ impl Person {
             has_namesake: self.situation.has_namesake,
             now,
         });
-        Ok((decision, exemption))
+        (decision, exemption)
     }
 
     /// The exemptions in force that can cover `account` at `now`, from wherever.
-    pub fn exemptions(
-        &self,
-        account: &Account,
-        now: Timestamp,
-    ) -> Result<Vec<&StoredExemption>, PersonError> {
-        let mut groups = Groups::of(account);
-        let mut found = Vec::new();
-        for stored in &self.situation.rules.exemptions {
-            let covers = match &stored.exemption.subject {
-                exemption::Subject::User(exempt) => exempt == account,
-                exemption::Subject::Group(group) => groups.contains(group)?,
-            };
-            if covers && stored.exemption.is_in_force(now) {
-                found.push(stored);
-            }
-        }
-        Ok(found)
+    pub fn exemptions(&self, account: &Account, now: Timestamp) -> Vec<&StoredExemption> {
+        let mut groups = self.groups.borrow_mut();
+        let mut covers = |stored: &&StoredExemption| match &stored.exemption.subject {
+            exemption::Subject::User(exempt) => exempt == account,
+            exemption::Subject::Group(group) => groups.membership(group) == Membership::Member,
+        };
+        let stored = self.situation.rules.exemptions.iter();
+        stored.filter(|stored| stored.exemption.is_in_force(now) && covers(stored)).collect()
     }
 
     /// Where the person stands at `now`, wherever a login may come from.
-    pub fn status(&self, account: &Account, now: Timestamp) -> Result<Status, PersonError> {
-        let exemption = self.exemption(account, Source::default(), now)?;
-        Ok(self.situation.user.summary().status(&self.policy, exemption.as_ref(), now))
+    pub fn status(&self, account: &Account, now: Timestamp) -> Status {
+        let exemption = self.exemption(account, Source::default(), now);
+        self.situation.user.summary().status(&self.policy, exemption.as_ref(), now)
     }
-}
-
-fn effective<'a>(situation: &'a Situation, account: &Account) -> Result<Effective<'a>, PersonError> {
-    let rulebook = &situation.rules.rulebook;
-    let mut groups = Groups::of(account);
-    Ok(class::effective(rulebook.machine(), rulebook.classes(), |group| groups.contains(group))?)
 }

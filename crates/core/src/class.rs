@@ -3,8 +3,18 @@
 //! The first class whose group somebody is in holds for them, with its own value for some settings; for the
 //! rest, and for everybody else, the machine's policy holds. That policy is shown as the last class,
 //! [`EVERYONE`].
+//!
+//! Where it cannot be settled whether somebody is in a group, more than one of these rules could hold. Then the
+//! strictest of them does ([`effective`]): a directory that is down, or made to be, must not turn a question into a
+//! pass, and whoever can show a code is asked for one rather than refused.
 
-use crate::policy::{BadSetting, Policy};
+use std::cmp::Reverse;
+
+use crate::duration::Duration;
+use crate::group::{Group, Membership};
+use crate::policy::{BadSetting, Enrolment, Methods, Policy, Trust};
+use crate::time::Timestamp;
+use crate::user::{Status, Summary};
 
 /// The name under which the machine's own policy stands last among the classes.
 pub const EVERYONE: &str = "everyone";
@@ -16,7 +26,7 @@ pub struct Class {
     /// What administrators call it.
     pub name: String,
     /// The Unix group whose members it holds for.
-    pub group: String,
+    pub group: Group,
     /// What it has of its own, as settings of [`crate::policy::KEYS`].
     pub settings: Vec<(String, String)>,
 }
@@ -37,37 +47,116 @@ impl Effective<'_> {
     }
 }
 
-/// Why no policy could be found for somebody. Either way nobody gets in.
-#[derive(Debug, thiserror::Error)]
-pub enum ClassError<E> {
-    /// Whether somebody is in a group could not be found out.
-    #[error(transparent)]
-    Membership(E),
-    /// A class's settings do not read.
-    #[error("class '{class}' is broken: {error}")]
-    Broken {
-        /// The class.
-        class: String,
-        /// What is wrong.
-        error: BadSetting,
-    },
+/// A class's settings do not read, so no policy can be found for somebody whom it could hold for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("class '{class}' is broken: {error}")]
+pub struct BrokenClass {
+    /// The class.
+    pub class: String,
+    /// What is wrong.
+    pub error: BadSetting,
 }
 
-/// The policy that holds for somebody whose membership in a group `is_member` tells. Classes behind the first
-/// that fits are not looked at.
-pub fn effective<'a, E>(
+/// The policy that holds for the person that `user` is known of, whose membership in a group `membership` tells:
+/// the strictest of the [`candidates`].
+pub fn effective<'a>(
     machine: &Policy,
     classes: &'a [Class],
-    mut is_member: impl FnMut(&str) -> Result<bool, E>,
-) -> Result<Effective<'a>, ClassError<E>> {
+    user: &Summary,
+    membership: impl FnMut(&Group) -> Membership,
+) -> Result<Effective<'a>, BrokenClass> {
+    let first = Effective { policy: machine.clone(), class: None };
+    Ok(strictest(candidates(machine, classes, membership)?, user).unwrap_or(first))
+}
+
+/// Every policy that could hold for somebody whose membership in a group `membership` tells, in the order of the
+/// classes; never none. Classes behind the first that is certain to fit are not looked at.
+///
+/// A class whose group certainly does not exist is skipped like any other that the person is certainly not in: who was
+/// in the group lost what it gave them with it, and if the class could hold for everybody instead, deleting a group
+/// would lock people out who never were in it. `twofa doctor` reports such a class.
+pub fn candidates<'a>(
+    machine: &Policy,
+    classes: &'a [Class],
+    mut membership: impl FnMut(&Group) -> Membership,
+) -> Result<Vec<Effective<'a>>, BrokenClass> {
+    let mut candidates = Vec::new();
     for class in classes {
-        if is_member(&class.group).map_err(ClassError::Membership)? {
-            let policy = class.policy(machine);
-            let policy = policy.map_err(|error| ClassError::Broken { class: class.name.clone(), error })?;
-            return Ok(Effective { policy, class: Some(class) });
+        let membership = membership(&class.group);
+        if membership == Membership::NotMember {
+            continue;
+        }
+        let policy =
+            class.policy(machine).map_err(|error| BrokenClass { class: class.name.clone(), error })?;
+        candidates.push(Effective { policy, class: Some(class) });
+        if membership == Membership::Member {
+            return Ok(candidates);
         }
     }
-    Ok(Effective { policy: machine.clone(), class: None })
+    candidates.push(Effective { policy: machine.clone(), class: None });
+    Ok(candidates)
+}
+
+/// The strictest of `candidates` for `user`. Those that are equally strict hold together: a method must be allowed by
+/// all of them, and trust ends when it ends by any.
+fn strictest<'a>(mut candidates: Vec<Effective<'a>>, user: &Summary) -> Option<Effective<'a>> {
+    let most = candidates.iter().map(|candidate| strictness(&candidate.policy, user)).max()?;
+    candidates.retain(|candidate| strictness(&candidate.policy, user) == most);
+    // Stable: the first class of a mode stays first. Among policies that ask nothing the mode counts as well: one that
+    // is not disabled refuses a namesake.
+    candidates.sort_by_key(|candidate| Reverse(candidate.policy.mode));
+    let mut candidates = candidates.into_iter();
+    let first = candidates.next()?;
+    let policy = candidates.fold(first.policy, |policy, other| both(policy, &other.policy, user));
+    Some(Effective { policy, ..first })
+}
+
+/// How strict `policy` is with `user`. Exemptions, locks and devices are left out: what they do they do under any
+/// policy that asks.
+///
+/// Asking for a code is stricter than leading through enrolment, which a password alone is enough for; and it comes
+/// before the refusal of those who have nothing, because who has a method under one of the policies can show a code.
+fn strictness(policy: &Policy, user: &Summary) -> u8 {
+    // A lock that ends has ended then.
+    let end_of_time = Timestamp::from_unix(i64::MAX);
+    match user.status(policy, None, end_of_time) {
+        Status::Off | Status::Exempt(_) => 0,
+        Status::Pending => match policy.enrolment {
+            Enrolment::AtLogin => 1,
+            Enrolment::Beforehand => 2,
+        },
+        Status::NotAllowed => 3,
+        Status::Enabled => 4,
+        Status::Locked(_) => 5,
+    }
+}
+
+/// What holds where both `policy` and `other` do, which are equally strict with `user`.
+fn both(policy: Policy, other: &Policy, user: &Summary) -> Policy {
+    let (a, b) = (policy.methods, other.methods);
+    let common = Methods {
+        app: a.app && b.app,
+        email: a.email && b.email,
+        sms: a.sms && b.sms,
+        backup: a.backup && b.backup,
+    };
+    // Something to show, or to enrol, must be left.
+    let is_enough = if user.enrolled.has_any(a) {
+        user.enrolled.has_any(common)
+    } else {
+        common.app || common.email || common.sms
+    };
+    let shorter = |a: Duration, b: Duration| a.min(b);
+    Policy {
+        methods: if is_enough { common } else { a },
+        trust: Trust {
+            console: shorter(policy.trust.console, other.trust.console),
+            remote: shorter(policy.trust.remote, other.trust.remote),
+            elevation: shorter(policy.trust.elevation, other.trust.elevation),
+        },
+        sms_falls_back_to_email: policy.sms_falls_back_to_email && other.sms_falls_back_to_email,
+        ..policy
+    }
 }
 
 impl Class {
@@ -87,39 +176,88 @@ pub fn is_class_name(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::policy::Mode;
-    use std::convert::Infallible;
+    use crate::user::{Enrolled, User};
 
     fn class(name: &str, group: &str, mode: &str) -> Class {
-        Class { name: name.into(), group: group.into(), settings: vec![("mode".into(), mode.into())] }
+        Class { name: name.into(), group: Group::called(group), settings: vec![("mode".into(), mode.into())] }
     }
 
-    fn mode_of(groups: &[&str]) -> (Mode, String) {
+    fn summary(enrolled: Enrolled) -> Summary {
+        Summary { enrolled, ..User::default().summary() }
+    }
+
+    fn mode_of(groups: &[&str], unsettled: &[&str]) -> (Mode, String) {
         let classes = [class("services", "svc", "disabled"), class("admins", "sudo", "mandatory")];
-        let found =
-            effective(&Policy::default(), &classes, |group| Ok::<_, Infallible>(groups.contains(&group)));
-        let found = found.unwrap();
+        let membership = |group: &Group| {
+            if unsettled.contains(&group.name.as_str()) {
+                Membership::Unsettled
+            } else if groups.contains(&group.name.as_str()) {
+                Membership::Member
+            } else {
+                Membership::NotMember
+            }
+        };
+        let user = summary(Enrolled::default());
+        let found = effective(&Policy::default(), &classes, &user, membership).unwrap();
         (found.policy.mode, found.class_name().to_owned())
     }
 
     #[test]
     fn the_first_class_that_fits_holds_and_everyone_is_last() {
-        assert_eq!(mode_of(&["sudo"]), (Mode::Mandatory, "admins".into()));
-        assert_eq!(mode_of(&["sudo", "svc"]), (Mode::Disabled, "services".into()));
-        assert_eq!(mode_of(&["users"]), (Mode::Disabled, "everyone".into()));
+        assert_eq!(mode_of(&["sudo"], &[]), (Mode::Mandatory, "admins".into()));
+        assert_eq!(mode_of(&["sudo", "svc"], &[]), (Mode::Disabled, "services".into()));
+        assert_eq!(mode_of(&["users"], &[]), (Mode::Disabled, "everyone".into()));
     }
 
     #[test]
-    fn a_name_service_that_fails_is_no_membership_and_no_lack_of_it() {
-        let classes = [class("admins", "sudo", "mandatory")];
-        let found = effective(&Policy::default(), &classes, |_| Err("no answer"));
-        assert!(matches!(found, Err(ClassError::Membership("no answer"))));
+    fn where_a_membership_is_not_settled_the_strictest_rule_that_could_apply_holds() {
+        let admins = (Mode::Mandatory, "admins".to_owned());
+        assert_eq!(mode_of(&[], &["sudo"]), admins, "could be an administrator");
+        assert_eq!(mode_of(&["sudo"], &["svc"]), admins, "could be a service, and need not be");
+        assert_eq!(mode_of(&[], &["svc", "sudo"]), admins);
+        assert_eq!(mode_of(&["svc"], &["sudo"]).0, Mode::Disabled, "a class behind one that is certain");
+        assert_eq!(mode_of(&[], &["svc"]).0, Mode::Disabled, "nothing that could apply asks");
     }
 
     #[test]
-    fn a_broken_class_is_an_error_for_whom_it_holds() {
+    fn who_can_show_a_code_is_asked_for_one_and_not_refused_or_led_through_enrolment() {
+        let enrolled = Enrolled { email: true, ..Enrolled::default() };
+        let machine = Policy::from_settings([("mode", "mandatory")]).unwrap();
+        for enrolment in ["at-login", "beforehand"] {
+            let mut only_apps = class("apps", "apps", "mandatory");
+            only_apps.settings.push(("methods".into(), "app".into()));
+            only_apps.settings.push(("enrolment".into(), enrolment.into()));
+            let classes = [only_apps];
+            let found = effective(&machine, &classes, &summary(enrolled), |_| Membership::Unsettled).unwrap();
+            assert_eq!(found.class, None, "{enrolment}");
+        }
+    }
+
+    #[test]
+    fn what_is_equally_strict_holds_together() {
+        let enrolled = Enrolled { app: true, email: true, ..Enrolled::default() };
+        let mut few = class("few", "few", "mandatory");
+        few.settings.push(("methods".into(), "app,sms".into()));
+        few.settings.push(("trust.remote".into(), "1d".into()));
+        let machine = Policy::from_settings([("mode", "mandatory"), ("trust.remote", "2d")]).unwrap();
+        let classes = [few];
+        let held = |user: &Summary| {
+            let found = effective(&machine, &classes, user, |_| Membership::Unsettled).unwrap().policy;
+            let Methods { app, email, sms, backup } = found.methods;
+            ([app, email, sms, backup], found.trust.remote.to_string())
+        };
+        assert_eq!(held(&summary(enrolled)), ([true, false, true, false], "1d".to_owned()));
+    }
+
+    #[test]
+    fn a_broken_class_is_an_error_for_whom_it_could_hold() {
         let classes = [class("admins", "sudo", "sometimes")];
-        let found = effective(&Policy::default(), &classes, |_| Ok::<_, Infallible>(true));
-        assert!(matches!(found, Err(ClassError::Broken { .. })));
+        let found = |membership| {
+            effective(&Policy::default(), &classes, &summary(Enrolled::default()), |_| membership)
+        };
+        assert!(found(Membership::Member).is_err());
+        assert!(found(Membership::Unsettled).is_err());
+        assert!(found(Membership::NotMember).is_ok());
     }
 
     #[test]

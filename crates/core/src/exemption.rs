@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::account::Account;
+use crate::group::{Group, Membership};
 use crate::time::Timestamp;
 
 /// Who is exempt.
@@ -16,7 +17,7 @@ pub enum Subject {
     /// One account; one made anew with another uid is another.
     User(Account),
     /// The members of a Unix group.
-    Group(String),
+    Group(Group),
 }
 
 /// An exemption from the second factor.
@@ -73,32 +74,25 @@ fn contains(network: IpNet, address: IpAddr) -> bool {
 }
 
 /// The exemption that spares `account` the second factor at `now`, from `source`. Whether the account is in a
-/// group `is_member` tells.
-pub fn covering<'a, E>(
+/// group `membership` tells; one that is not settled spares nobody.
+pub fn covering<'a>(
     exemptions: &'a [Exemption],
     account: &Account,
     source: Source<'_>,
     now: Timestamp,
-    mut is_member: impl FnMut(&str) -> Result<bool, E>,
-) -> Result<Option<&'a Exemption>, E> {
-    for exemption in
-        exemptions.iter().filter(|exemption| exemption.is_in_force(now) && exemption.fits(source))
-    {
-        let covers = match &exemption.subject {
-            Subject::User(exempt) => exempt == account,
-            Subject::Group(group) => is_member(group)?,
-        };
-        if covers {
-            return Ok(Some(exemption));
-        }
-    }
-    Ok(None)
+    mut membership: impl FnMut(&Group) -> Membership,
+) -> Option<&'a Exemption> {
+    let mut possible =
+        exemptions.iter().filter(|exemption| exemption.is_in_force(now) && exemption.fits(source));
+    possible.find(|exemption| match &exemption.subject {
+        Subject::User(exempt) => exempt == account,
+        Subject::Group(group) => membership(group) == Membership::Member,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::convert::Infallible;
 
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
@@ -123,8 +117,12 @@ mod tests {
     }
 
     fn covers(exemption: Exemption, account: &Account, source: Source<'_>, now: Timestamp) -> bool {
-        let in_robots = |group: &str| Ok::<_, Infallible>(group == "robots");
-        covering(&[exemption], account, source, now, in_robots).unwrap().is_some()
+        let membership = |group: &Group| match group.name.as_str() {
+            "robots" => Membership::Member,
+            "unsettled" => Membership::Unsettled,
+            _ => Membership::NotMember,
+        };
+        covering(&[exemption], account, source, now, membership).is_some()
     }
 
     #[test]
@@ -141,9 +139,15 @@ mod tests {
 
     #[test]
     fn an_exemption_of_a_group_is_for_its_members() {
-        let group = |name: &str| Exemption { subject: Subject::Group(name.into()), ..exemption() };
+        let group = |name: &str| Exemption { subject: Subject::Group(Group::called(name)), ..exemption() };
         assert!(covers(group("robots"), &backup(), Source::default(), NOW));
         assert!(!covers(group("people"), &backup(), Source::default(), NOW));
+    }
+
+    #[test]
+    fn a_membership_that_is_not_settled_exempts_nobody() {
+        let unsettled = Exemption { subject: Subject::Group(Group::called("unsettled")), ..exemption() };
+        assert!(!covers(unsettled, &backup(), Source::default(), NOW));
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::duration::Duration;
 use crate::lockout::{self, Rules};
 use crate::text::is_unprintable;
 
-/// Whom a login asks for a second factor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whom a login asks for a second factor. The stricter is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
     /// Nobody.
     Disabled,

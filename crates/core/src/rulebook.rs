@@ -1,6 +1,7 @@
 //! The whole policy: the machine's and the classes', as one thing that is valid, compared and changed at once.
 
 use crate::class::{Class, is_class_name};
+use crate::group::Group;
 use crate::policy::{BadSetting, Enrolment, KEYS, Mode, Policy};
 
 /// The machine's policy and the classes, in the order in which they are tried.
@@ -58,7 +59,7 @@ impl Rulebook {
             if classes.iter().take(i).any(|earlier| earlier.name == class.name) {
                 return Err(BadRulebook::Twice(class.name.clone()));
             }
-            if class.group.trim().is_empty() || class.group.chars().any(char::is_control) {
+            if class.group.name.trim().is_empty() || class.group.name.chars().any(char::is_control) {
                 return Err(BadRulebook::NoGroup(class.name.clone()));
             }
             class
@@ -76,6 +77,21 @@ impl Rulebook {
     /// The classes, the first that fits first.
     pub fn classes(&self) -> &[Class] {
         &self.classes
+    }
+
+    /// The same with the group of each class as `known` makes it.
+    #[must_use]
+    pub fn with_groups(mut self, known: impl Fn(&Group) -> Group) -> Self {
+        for class in &mut self.classes {
+            class.group = known(&class.group);
+        }
+        self
+    }
+
+    /// Whether nobody is asked for anything, whoever they are.
+    pub fn asks_nobody(&self) -> bool {
+        let asks = |class: &Class| class.policy(&self.machine).map_or(true, |own| own.mode != Mode::Disabled);
+        self.machine.mode == Mode::Disabled && !self.classes.iter().any(asks)
     }
 
     /// What turns this rulebook into `other`, in the order of the settings and classes.
@@ -156,7 +172,7 @@ mod tests {
 
     fn class(name: &str, settings: &[(&str, &str)]) -> Class {
         let settings = settings.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
-        Class { name: name.into(), group: name.into(), settings }
+        Class { name: name.into(), group: Group::called(name), settings }
     }
 
     fn book(mode: &str, classes: Vec<Class>) -> Rulebook {
@@ -177,7 +193,7 @@ mod tests {
             Err(BadRulebook::ClassSetting { .. })
         ));
         assert!(matches!(
-            rulebook(vec![Class { group: " ".into(), ..class("a", &[]) }]),
+            rulebook(vec![Class { group: Group::called(" "), ..class("a", &[]) }]),
             Err(BadRulebook::NoGroup(_))
         ));
     }
@@ -201,6 +217,14 @@ mod tests {
             ]
         );
         assert!(before.changes_to(&before).is_empty());
+    }
+
+    #[test]
+    fn nobody_is_asked_where_neither_the_machine_nor_a_class_asks() {
+        let asks = |mode: &str, own: &[(&str, &str)]| !book(mode, vec![class("ops", own)]).asks_nobody();
+        assert!(!asks("disabled", &[]) && !asks("disabled", &[("mode", "disabled")]));
+        assert!(asks("optional", &[]) && asks("optional", &[("mode", "disabled")]));
+        assert!(asks("disabled", &[("mode", "optional")]));
     }
 
     #[test]

@@ -15,11 +15,12 @@ use crate::seal::SealingKey;
 const APPLICATION_ID: i64 = 0x3246_4101;
 
 /// Each runs once, in order; the number of those that ran is the schema version (`PRAGMA user_version`).
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_people.sql"),
     include_str!("../migrations/0003_codes.sql"),
     include_str!("../migrations/0004_first_factor.sql"),
+    include_str!("../migrations/0005_groups.sql"),
 ];
 
 /// How long a write waits for another process, in the module's patience.
@@ -363,7 +364,7 @@ mod tests {
         store.write(|db| Ok(db.pragma_update(None, "user_version", 99)?)).unwrap();
         drop(store);
         let error = Store::open(bench.location.clone()).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 99, known: 3 }), "{error}");
+        assert!(matches!(error, StoreError::Newer { found: 99, known: 4 }), "{error}");
         assert!(error.to_string().contains("newer twofa"));
     }
 

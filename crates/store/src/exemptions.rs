@@ -3,7 +3,7 @@
 use rusqlite::{Row, Transaction};
 use twofa_core::duration::Duration;
 use twofa_core::exemption::{Exemption, Subject};
-use twofa_core::{Account, Timestamp};
+use twofa_core::{Account, Group, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
@@ -34,12 +34,14 @@ impl Store {
         self.write(|db| {
             self.forget_rules();
             db.execute(
-                "INSERT INTO exemption (name, uid, unix_group, network, service, reason, granted_by, granted_at, until)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                "INSERT INTO exemption
+                 (name, uid, unix_group, unix_gid, network, service, reason, granted_by, granted_at, until)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                 (
                     user.map(|account| &account.name),
                     user.map(|account| account.uid),
-                    group,
+                    group.map(|group| &group.name),
+                    group.and_then(|group| group.gid),
                     network.map(|network| network.to_string()),
                     service,
                     reason,
@@ -95,7 +97,7 @@ fn log(
 
 pub(crate) fn all(db: &Transaction<'_>) -> Result<Vec<StoredExemption>, StoreError> {
     let mut statement = db.prepare_cached(
-        "SELECT id, name, uid, unix_group, network, service, reason, granted_by, granted_at, until
+        "SELECT id, name, uid, unix_group, network, service, reason, granted_by, granted_at, until, unix_gid
          FROM exemption ORDER BY id",
     )?;
     let mut rows = statement.query([])?;
@@ -109,7 +111,7 @@ pub(crate) fn all(db: &Transaction<'_>) -> Result<Vec<StoredExemption>, StoreErr
 fn stored(row: &Row<'_>) -> Result<StoredExemption, StoreError> {
     let subject = match row.get(1)? {
         Some(name) => Subject::User(Account { name, uid: row.get(2)? }),
-        None => Subject::Group(row.get(3)?),
+        None => Subject::Group(Group { name: row.get(3)?, gid: row.get(10)? }),
     };
     let network: Option<String> = row.get(4)?;
     let network = network.map(|text| text.parse()).transpose();
@@ -145,8 +147,8 @@ mod tests {
             until: Some(bench.now.after(60)),
         };
         let user = of(Subject::User(alice()));
-        let group =
-            Exemption { network: None, service: None, until: None, ..of(Subject::Group("robots".into())) };
+        let robots = Group { name: "robots".into(), gid: Some(987) };
+        let group = Exemption { network: None, service: None, until: None, ..of(Subject::Group(robots)) };
         let first = store.grant(&user, &origin(), bench.now).unwrap();
         let second = store.grant(&group, &origin(), bench.now).unwrap();
         let stored = |id, exemption: &Exemption| StoredExemption { id, exemption: exemption.clone() };

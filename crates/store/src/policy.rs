@@ -3,7 +3,7 @@
 use rusqlite::Transaction;
 use twofa_core::policy::{KEYS, Policy};
 use twofa_core::rulebook::{BadRulebook, Change, Rulebook};
-use twofa_core::{Class, Timestamp};
+use twofa_core::{Class, Group, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
@@ -99,8 +99,8 @@ fn save(
     }
     db.execute("DELETE FROM class", [])?;
     for (position, class) in (0_u32..).zip(after.classes()) {
-        let sql = "INSERT INTO class (name, position, unix_group) VALUES (?1, ?2, ?3)";
-        db.execute(sql, (&class.name, position, &class.group))?;
+        let sql = "INSERT INTO class (name, position, unix_group, unix_gid) VALUES (?1, ?2, ?3, ?4)";
+        db.execute(sql, (&class.name, position, &class.group.name, class.group.gid))?;
         for (key, value) in &class.settings {
             let sql = "INSERT INTO class_setting (class, key, value) VALUES (?1, ?2, ?3)";
             db.execute(sql, (&class.name, key, value))?;
@@ -125,17 +125,19 @@ fn settings(db: &Transaction<'_>) -> Result<Vec<(String, String)>, StoreError> {
 fn classes(db: &Transaction<'_>) -> Result<Vec<Class>, StoreError> {
     let mut classes: Vec<Class> = Vec::new();
     let mut statement = db.prepare_cached(
-        "SELECT name, unix_group, key, value FROM class LEFT JOIN class_setting ON class = name ORDER BY position, key",
+        "SELECT name, unix_group, unix_gid, key, value
+         FROM class LEFT JOIN class_setting ON class = name ORDER BY position, key",
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let name: String = row.get(0)?;
         if classes.last().is_none_or(|class| class.name != name) {
-            classes.push(Class { name, group: row.get(1)?, settings: Vec::new() });
+            let group = Group { name: row.get(1)?, gid: row.get(2)? };
+            classes.push(Class { name, group, settings: Vec::new() });
         }
-        let setting: Option<String> = row.get(2)?;
+        let setting: Option<String> = row.get(3)?;
         if let (Some(key), Some(class)) = (setting, classes.last_mut()) {
-            class.settings.push((key, row.get(3)?));
+            class.settings.push((key, row.get(4)?));
         }
     }
     Ok(classes)
@@ -203,7 +205,7 @@ mod tests {
         let store = bench.create();
         let class = |name: &str, settings: &[(&str, &str)]| Class {
             name: name.into(),
-            group: format!("{name}-group"),
+            group: Group { name: format!("{name}-group"), gid: (name == "zebra").then_some(u32::MAX - 1) },
             settings: settings.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
         };
         let classes =

@@ -28,6 +28,11 @@ pub(crate) struct KnownRules {
 }
 
 impl Store {
+    /// The rules in force.
+    pub fn rules_in_force(&self) -> Result<Arc<Rules>, StoreError> {
+        self.read(|db| self.rules(db))
+    }
+
     /// The rules in force in `db`. Rules change rarely and every login asks for them, so they are read again only
     /// when the database has changed under us; our own changes of them call [`Store::forget_rules`].
     pub(crate) fn rules(&self, db: &Transaction<'_>) -> Result<Arc<Rules>, StoreError> {

@@ -10,10 +10,10 @@ use twofa_core::decision::Reason;
 use twofa_core::exemption::Source;
 use twofa_core::policy::KEYS;
 use twofa_core::rulebook::{BadRulebook, Rulebook};
-use twofa_core::{Class as Rule, Decision, Denial, Lock};
+use twofa_core::{Class as Rule, Decision, Denial, Group, Lock};
 use twofa_proto::Failure as Kind;
 
-use super::{moment, policy};
+use super::{consent, moment, policy};
 use crate::arguments::{Class, Consent};
 use crate::failure::Failure;
 use crate::output::{Output, Value};
@@ -46,7 +46,7 @@ fn list(broker: &Broker, output: Output) -> Result<(), Failure> {
     let mut listing = output.listing(&["CLASS", "GROUP", "SETTINGS"]);
     let everyone = Rule {
         name: EVERYONE.to_owned(),
-        group: String::new(),
+        group: Group::called(""),
         settings: KEYS
             .iter()
             .filter(|key| key.per_class)
@@ -56,7 +56,7 @@ fn list(broker: &Broker, output: Output) -> Result<(), Failure> {
     for class in rulebook.classes().iter().chain([&everyone]) {
         let row = Row {
             class: &class.name,
-            group: Some(class.group.as_str()).filter(|group| !group.is_empty()),
+            group: Some(class.group.name.as_str()).filter(|group| !group.is_empty()),
             settings: class.settings.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect(),
         };
         listing.row(&row, || {
@@ -64,7 +64,11 @@ fn list(broker: &Broker, output: Output) -> Result<(), Failure> {
                 class.settings.iter().map(|(key, value)| format!("{key}={value}")).collect();
             vec![
                 Value::Text(class.name.clone()),
-                Value::Text(if class.group.is_empty() { "-".to_owned() } else { class.group.clone() }),
+                Value::Text(if class.group.name.is_empty() {
+                    "-".to_owned()
+                } else {
+                    class.group.name.clone()
+                }),
                 Value::Text(settings.join(" ")),
             ]
         })?;
@@ -88,21 +92,10 @@ fn set(
     let mut classes = rulebook.classes().to_vec();
     let at = classes.iter().position(|class| class.name == name);
     let mut class = at.map_or_else(
-        || Rule { name: name.to_owned(), group: name.to_owned(), settings: Vec::new() },
+        || Rule { name: name.to_owned(), group: Group::called(name), settings: Vec::new() },
         |at| classes.remove(at),
     );
-    if let Some(group) = group {
-        group.clone_into(&mut class.group);
-    }
-    match accounts::group_exists(&class.group) {
-        Ok(true) => {}
-        Ok(false) => {
-            let failure =
-                Failure::new(Kind::NotFound, format!("there is no Unix group called '{}'", class.group));
-            return Err(failure.hinted("name the group of the class with --group"));
-        }
-        Err(error) => return Err(Failure::new(Kind::Unavailable, error.to_string())),
-    }
+    class.group = looked_up(&class.group, group.unwrap_or(&class.group.name))?;
     for (key, value) in settings {
         class.settings.retain(|(own, _)| own != key);
         if !value.is_empty() {
@@ -118,6 +111,25 @@ fn set(
     };
     classes.insert(position, class);
     replace(broker, &rulebook, classes, consent)
+}
+
+/// The group called `name`, where the one so far is `before`. A directory that is out of reach keeps nobody from making
+/// rules for its groups.
+fn looked_up(before: &Group, name: &str) -> Result<Group, Failure> {
+    match accounts::group(name) {
+        Ok(Some(group)) => Ok(group),
+        Ok(None) => {
+            let failure = Failure::new(Kind::NotFound, format!("there is no Unix group called '{name}'"));
+            Err(failure.hinted("name the group of the class with --group"))
+        }
+        Err(error) => {
+            let group = policy::known(std::slice::from_ref(before), name);
+            consent::warn(&[format!(
+                "{error}; until it is settled who is in group '{name}', the strictest class that could apply holds"
+            )])?;
+            Ok(group)
+        }
+    }
 }
 
 fn remove(broker: &Broker, name: &str) -> Result<(), Failure> {
@@ -158,8 +170,7 @@ fn test(broker: &Broker, user: &str, output: Output) -> Result<(), Failure> {
         .ok_or_else(|| Failure::new(Kind::NotFound, format!("there is no account called '{user}'")))?;
     let person = Person::of(broker.store(), &account).map_err(|error| unavailable(&error))?;
     let now = clock::now();
-    let (decision, exemption) =
-        person.decide(&account, Source::default(), now).map_err(|error| unavailable(&error))?;
+    let (decision, exemption) = person.decide(&account, Source::default(), now);
     let mode = person.policy.mode.name();
     let required = person.situation.user.required;
     let must =
@@ -206,7 +217,13 @@ fn test(broker: &Broker, user: &str, output: Output) -> Result<(), Failure> {
             _ => "A login is refused",
         };
         writeln!(out, "{login}: {}.", verdict.why)?;
-        let scoped = person.exemptions(&account, now).unwrap_or_default();
+        if let Some(doubts) = person.doubts() {
+            writeln!(
+                out,
+                "It is not settled which class it is, so the strictest that could apply holds: {doubts}."
+            )?;
+        }
+        let scoped = person.exemptions(&account, now);
         for exemption in scoped.iter().filter(|stored| !stored.exemption.is_general()) {
             let only = twofa_broker::words::exemption_scope(&exemption.exemption).unwrap_or_default();
             writeln!(out, "But {only} it is exempt: {}.", exemption.exemption.reason)?;

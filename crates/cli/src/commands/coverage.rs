@@ -153,7 +153,7 @@ mod tests {
     fn a_class_of_its_own_methods_is_warned_of_by_its_name() {
         let class = Class {
             name: "ops".into(),
-            group: "ops".into(),
+            group: twofa_core::Group::called("ops"),
             settings: vec![("methods".into(), "sms".into()), ("mode".into(), "mandatory".into())],
         };
         let warnings = NOTHING.warnings(&Rulebook::new(Policy::default(), vec![class]).unwrap());

@@ -47,11 +47,10 @@ pub(crate) fn grant(wish: &Wish<'_>) -> Result<(), Failure> {
             let account = accounts::find(name).map_err(unavailable)?;
             Subject::User(account.ok_or_else(|| not_found(format!("there is no account called '{name}'")))?)
         }
-        (None, Some(group)) if accounts::group_exists(group).map_err(unavailable)? => {
-            Subject::Group(group.to_owned())
-        }
         (None, group) => {
-            return Err(not_found(format!("there is no Unix group called '{}'", group.unwrap_or_default())));
+            let name = group.unwrap_or_default();
+            let group = accounts::group(name).map_err(unavailable)?;
+            Subject::Group(group.ok_or_else(|| not_found(format!("there is no Unix group called '{name}'")))?)
         }
     };
     let reason = wish.reason.trim();
@@ -117,7 +116,7 @@ fn list(output: Output) -> Result<(), Failure> {
         let Granted { subject, reason, granted_by, granted_at, until, .. } = &stored.exemption;
         let (user, group) = match subject {
             Subject::User(account) => (Some(account.name.as_str()), None),
-            Subject::Group(group) => (None, Some(group.as_str())),
+            Subject::Group(group) => (None, Some(group.name.as_str())),
         };
         let only = words::exemption_scope(&stored.exemption);
         let in_force = stored.exemption.is_in_force(now);

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use twofa_broker::{Broker, accounts, clock};
-use twofa_core::Class;
 use twofa_core::policy::{KEYS, Policy as MachinePolicy};
 use twofa_core::rulebook::{BadRulebook, Change, Rulebook};
+use twofa_core::{Class, Group};
 use twofa_proto::Failure as Kind;
 use twofa_store::StoreError;
 
@@ -32,6 +32,7 @@ pub(crate) fn run(command: &Policy, output: Output) -> Result<(), Failure> {
             let wanted = read(file)?;
             let broker = session::open()?;
             let before = in_force(&broker)?;
+            let wanted = with_gids(wanted, before.as_ref());
             if *dry_run {
                 consent::warn(&new_warnings(&broker, before.as_ref(), &wanted)?)?;
                 let changes = before.unwrap_or_default().changes_to(&wanted);
@@ -87,6 +88,21 @@ fn in_force(broker: &Broker) -> Result<Option<Rulebook>, Failure> {
     }
 }
 
+/// `wanted` with the gids of its groups: as the name service has them now, else as they were known `before`.
+fn with_gids(wanted: Rulebook, before: Option<&Rulebook>) -> Rulebook {
+    let before: Vec<_> =
+        before.into_iter().flat_map(Rulebook::classes).map(|class| class.group.clone()).collect();
+    wanted.with_groups(|group| match accounts::group(&group.name) {
+        Ok(found) => found.unwrap_or_else(|| group.clone()),
+        Err(_) => known(&before, &group.name),
+    })
+}
+
+/// The group called `name` as one of `groups`, or without a gid.
+pub(crate) fn known(groups: &[Group], name: &str) -> Group {
+    groups.iter().find(|group| group.name == name).cloned().unwrap_or_else(|| Group::called(name))
+}
+
 /// Puts `wanted` in the place of `before`, if nobody minds, and tells what changed.
 pub(crate) fn replace(
     broker: &Broker,
@@ -111,8 +127,8 @@ fn new_warnings(
     let mut warnings = warnings(wanted);
     warnings.retain(|warning| !known.contains(warning));
     for Class { name, group, .. } in wanted.classes() {
-        // A name service that fails is no reason to warn; the logins themselves will be refused.
-        if matches!(accounts::group_exists(group), Ok(false)) {
+        // A name service that fails is no reason to ask; logins take the strictest class that could apply meanwhile.
+        if matches!(accounts::group(&group.name), Ok(None)) {
             warnings.push(format!("class '{name}' holds for nobody: there is no group '{group}'"));
         }
     }
@@ -168,7 +184,8 @@ fn export(broker: &Broker) -> Result<(), Failure> {
 fn to_toml(rulebook: &Rulebook) -> Result<String, Failure> {
     let class = |class: &Class| ClassDocument {
         name: class.name.clone(),
-        group: class.group.clone(),
+        // Not its gid, which may be another on another machine.
+        group: class.group.name.clone(),
         settings: class.settings.iter().cloned().collect(),
     };
     let document = Document {
@@ -202,7 +219,7 @@ fn from_toml(text: &str) -> Result<Rulebook, String> {
     let machine = MachinePolicy::from_settings(settings).map_err(|error| error.to_string())?;
     let classes = document.classes.into_iter().map(|ClassDocument { name, group, settings }| Class {
         name,
-        group,
+        group: Group::called(group),
         settings: settings.into_iter().collect(),
     });
     Rulebook::new(machine, classes.collect()).map_err(|error: BadRulebook| error.to_string())
@@ -217,7 +234,7 @@ mod tests {
             MachinePolicy::from_settings([("mode", "optional"), ("application-name", "Büro \"7\"")]).unwrap();
         let class = Class {
             name: "admins".into(),
-            group: "sudo".into(),
+            group: Group::called("sudo"),
             settings: vec![("mode".into(), "mandatory".into()), ("trust.remote".into(), "1d".into())],
         };
         Rulebook::new(policy, vec![class]).unwrap()

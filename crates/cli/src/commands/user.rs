@@ -136,16 +136,15 @@ fn list_one(
     now: Timestamp,
     listing: &mut Listing,
 ) -> Result<(), Failure> {
-    let unavailable = |error: &dyn std::fmt::Display| Failure::new(Kind::Unavailable, error.to_string());
     let account = &user.account;
-    let effective =
-        class::effective(rulebook.machine(), rulebook.classes(), |group| directory.is_member(account, group));
-    let effective = effective.map_err(|error| unavailable(&error))?;
+    let effective = class::effective(rulebook.machine(), rulebook.classes(), &user.summary, |group| {
+        directory.membership(account, group)
+    });
+    let effective = effective.map_err(|error| Failure::new(Kind::Unavailable, error.to_string()))?;
     let exemption =
-        covering(exemptions, account, Source::default(), now, |group| directory.is_member(account, group));
-    let exemption = exemption.map_err(|error| unavailable(&error))?;
+        covering(exemptions, account, Source::default(), now, |group| directory.membership(account, group));
     let stands = manage::standing(user.summary.status(&effective.policy, exemption, now));
-    let class = effective.class.map_or(EVERYONE, |class| &class.name);
+    let class = effective.class_name();
     if !filter.lets_through(user, class, stands) {
         return Ok(());
     }

@@ -91,7 +91,7 @@ fn policy(broker: &Broker) -> Result<Vec<Finding>, Failure> {
         findings.push(notice("the policy is disabled: nobody outside of a class is asked".to_owned()));
     }
     for class in rulebook.classes() {
-        match accounts::group_exists(&class.group) {
+        match accounts::group_exists(&class.group.name) {
             Ok(true) => {}
             Ok(false) => {
                 findings.push(problem(format!(

@@ -1,0 +1,83 @@
+//! Who is called by a name.
+
+use std::time::Instant;
+
+use nix::unistd::User;
+use twofa_core::Account;
+
+use crate::Unanswered;
+use crate::files::{Entry, Passwd};
+use crate::patience::{PATIENCE, ask};
+use crate::switch::Switch;
+
+/// The account called `name`, spelled as the name service spells it, so that an alias of a name leads to the same
+/// record. `None` when there is no such account; a name service that gives no answer is an error, because "cannot ask"
+/// is not "nobody".
+///
+/// An account of `/etc/passwd` is found without asking anybody else where that file comes first, and where whoever comes
+/// before it gives no answer.
+pub fn find(name: &str) -> Result<Option<Account>, Unanswered> {
+    Ok(entry(name)?.map(|(name, Entry { uid, .. })| Account { name, uid }))
+}
+
+/// The primary group of `account`; `None`: it is not there any more.
+pub(crate) fn primary_group(account: &Account) -> Result<Option<u32>, Unanswered> {
+    let found = entry(&account.name)?.map(|(_, entry)| entry);
+    Ok(found.filter(|entry| entry.uid == account.uid).map(|entry| entry.gid))
+}
+
+fn entry(name: &str) -> Result<Option<(String, Entry)>, Unanswered> {
+    // getpwnam(3) would stop reading at a NUL.
+    if name.is_empty() || name.contains('\0') {
+        return Ok(None);
+    }
+    // Without nsswitch.conf to read, whoever is in /etc/passwd is still who they are.
+    let (sources, unread) = match Switch::read() {
+        Ok(switch) => (switch.passwd(), None),
+        Err(why) => (vec!["files".to_owned()], Some(why)),
+    };
+    let first = sources.first().map(String::as_str);
+    let local = || {
+        let passwd =
+            Passwd::read().ok().filter(|passwd| first != Some("compat") || !passwd.has_compat_lines())?;
+        Some((name.to_owned(), passwd.entry(name)?))
+    };
+    if matches!(first, Some("files" | "compat"))
+        && let Some(found) = local()
+    {
+        return Ok(Some(found));
+    }
+    if let Some(why) = unread {
+        return Err(Unanswered(why));
+    }
+    let wanted = name.to_owned();
+    let asked = ask("passwd", Instant::now() + PATIENCE, move || User::from_name(&wanted));
+    let why = match asked {
+        Ok(Ok(user)) => {
+            return Ok(user.map(|user| (user.name, Entry { uid: user.uid.as_raw(), gid: user.gid.as_raw() })));
+        }
+        Ok(Err(error)) => error.desc().to_owned(),
+        Err(why) => why,
+    };
+    let is_local = sources.iter().any(|source| source == "files");
+    is_local
+        .then(local)
+        .flatten()
+        .map(Some)
+        .ok_or_else(|| Unanswered(format!("account {name:?} of {}: {why}", sources.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_found_and_nobody_is_nobody() {
+        assert_eq!(find("root"), Ok(Some(Account { name: "root".into(), uid: 0 })));
+        for name in ["", "root\0x", "no-such-user"] {
+            assert_eq!(find(name), Ok(None), "{name:?}");
+        }
+        assert_eq!(primary_group(&Account { name: "root".into(), uid: 0 }), Ok(Some(0)));
+        assert_eq!(primary_group(&Account { name: "root".into(), uid: 1 }), Ok(None));
+    }
+}

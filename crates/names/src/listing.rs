@@ -1,0 +1,102 @@
+//! Memberships of many accounts at once.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+use std::time::Instant;
+
+use twofa_core::{Account, Group, Membership};
+
+use crate::files::{self, Entry, Passwd};
+use crate::groups::{Groups, is_files, look_up};
+use crate::module::Key;
+use crate::patience::PATIENCE;
+use crate::switch::Switch;
+
+/// Membership for many accounts at once, as a listing needs it: for an account of `/etc/passwd` the members of each group
+/// are looked up once, instead of the groups of each account. A login asks about the one account ([`Groups`]).
+#[derive(Debug, Default)]
+pub struct Directory {
+    /// The accounts of this machine.
+    local: HashMap<Vec<u8>, Entry>,
+    groups: HashMap<Group, Members>,
+}
+
+/// The members of a group.
+#[derive(Debug, Default)]
+struct Members {
+    gid: Option<u32>,
+    listed: Vec<Vec<u8>>,
+    /// Nobody else is in it.
+    is_complete: bool,
+}
+
+impl Directory {
+    /// The directory of this machine. Without `/etc/passwd` every account is asked about.
+    pub fn read() -> Self {
+        let mut local = HashMap::new();
+        if let Ok(passwd) = Passwd::read() {
+            for (name, entry) in passwd.entries() {
+                local.entry(name.to_vec()).or_insert(entry);
+            }
+        }
+        Self { local, groups: HashMap::new() }
+    }
+
+    /// Whether `account` is in `group`.
+    pub fn membership(&mut self, account: &Account, group: &Group) -> Membership {
+        let local = self.local.get(account.name.as_bytes()).filter(|entry| entry.uid == account.uid);
+        let Some(local) = local else { return Groups::of(account).membership(group) };
+        let members = match self.groups.entry(group.clone()) {
+            Slot::Occupied(members) => members.into_mut(),
+            Slot::Vacant(slot) => slot.insert(members_of(group)),
+        };
+        let is_listed = members.listed.iter().any(|name| name == account.name.as_bytes());
+        if is_listed || members.gid == Some(local.gid) {
+            Membership::Member
+        } else if members.is_complete {
+            Membership::NotMember
+        } else {
+            Membership::Unsettled
+        }
+    }
+}
+
+fn members_of(group: &Group) -> Members {
+    let (Ok(files), Ok(switch)) = (files::Groups::read(), Switch::read()) else { return Members::default() };
+    let mut gid = group.gid.or_else(|| files.gid_of(&group.name));
+    let mut members = Members { is_complete: true, ..Members::default() };
+    let until = Instant::now() + PATIENCE;
+    for source in switch.initgroups() {
+        if is_files(&source, Some(&files)) {
+            let lines = files.lines().filter(|line| Some(line.gid) == gid);
+            members.listed.extend(lines.flat_map(files::Line::members).map(<[u8]>::to_vec));
+            continue;
+        }
+        let key = gid.map_or_else(|| Key::Name(group.name.clone()), Key::Gid);
+        match look_up(&source, key, until) {
+            Ok(Some(entry)) => {
+                gid = gid.or(Some(entry.gid));
+                members.listed.extend(entry.members);
+            }
+            Ok(None) => {}
+            Err(_) => members.is_complete = false,
+        }
+    }
+    members.gid = gid;
+    members
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_and_a_login_say_the_same_of_root() {
+        let root = Account { name: "root".into(), uid: 0 };
+        for name in ["root", "daemon", "no-such-group"] {
+            let group = Group::called(name);
+            let one = Groups::of(&root).membership(&group);
+            assert_eq!(Directory::read().membership(&root, &group), one, "{name}");
+        }
+    }
+}
