@@ -185,7 +185,7 @@ impl Builder {
 
 /// A line for stacks in which the first factor is always right and nobody is asked for it: a stand-in for a fingerprint
 /// reader. What comes behind it is asked of somebody who has shown the first factor.
-pub const FIRST_FACTOR: &str = "auth required pam_fprintd.so\n";
+pub const FIRST_FACTOR: &str = "auth requisite pam_fprintd.so\n";
 
 const STAND_IN: &str = "cd \"$(dirname \"$(find /usr/lib /lib -name pam_permit.so -print -quit)\")\" && \
      cp pam_permit.so pam_fprintd.so && cd /";

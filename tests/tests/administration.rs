@@ -440,7 +440,7 @@ fn users_are_listed_by_status_class_method_and_how_long_they_have_been_away() {
         .user("bob")
         .user("dave")
         .administrator("carol")
-        .pam("door", "auth required pam_fprintd.so\nauth required pam_twofa.so\n")
+        .pam("door", "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n")
         .command("twofa class set admins --group sudo mode=mandatory")
         .command("twofa user add bob carol dave")
         .command("twofa user exempt dave --reason why --until 1d")

@@ -4,7 +4,7 @@
 
 use twofa_e2e::{Authenticator, Machine, Terminal};
 
-const STACK: &str = "auth required pam_fprintd.so\nauth required pam_twofa.so\n";
+const STACK: &str = "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n";
 const LOGIN: &str = "pamtester door alice authenticate";
 const CODE_PROMPT: &str = "Verification code for vm";
 

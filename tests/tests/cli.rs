@@ -47,7 +47,7 @@ fn every_kind_of_app_can_be_enrolled_and_logs_in() {
         let machine = Machine::new()
             .policy("optional")
             .user("alice")
-            .pam("door", "auth required pam_fprintd.so\nauth required pam_twofa.so\n")
+            .pam("door", "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n")
             .build();
         let (mut terminal, key) = enrolling(&machine, options);
         let link = decode_qr(&terminal.screen());
@@ -79,7 +79,7 @@ fn a_token_that_ran_far_ahead_is_found_again_by_two_codes_in_a_row() {
     let machine = Machine::new()
         .policy("optional")
         .user("alice")
-        .pam("door", "auth required pam_fprintd.so\nauth required pam_twofa.so\n")
+        .pam("door", "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n")
         .build();
     let (mut terminal, key) = enrolling(&machine, "--type hotp");
     let code = |count: u32| {

@@ -7,7 +7,7 @@ use twofa_e2e::{Machine, Terminal, password_of};
 const CODE_PROMPT: &str = "Verification code for vm";
 /// A PAM application of its own, as a lock screen is: it runs as the user.
 const LOCK_SCREEN: &str = "\
-auth required pam_fprintd.so
+auth requisite pam_fprintd.so
 auth required pam_twofa.so
 account required pam_permit.so
 ";

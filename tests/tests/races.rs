@@ -18,7 +18,7 @@ fn machine_that(command: &str) -> (Machine, Authenticator) {
         .policy("mandatory")
         .command(command)
         .user("alice")
-        .pam("door", "auth required pam_fprintd.so\nauth required pam_twofa.so\n")
+        .pam("door", "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n")
         .with_sshd()
         .build();
     let phone = machine.enrol("alice");

@@ -5,7 +5,7 @@
 
 use twofa_e2e::{Authenticator, Builder, Machine};
 
-const STACK: &str = "auth required pam_fprintd.so\nauth required pam_twofa.so\n";
+const STACK: &str = "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n";
 const LOGIN: &str = "pamtester door alice authenticate";
 const STORE: &str = "/var/lib/twofa/twofa.db";
 

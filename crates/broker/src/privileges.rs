@@ -1,10 +1,9 @@
 //! Giving up root, and keeping what is in memory in memory.
 
-use std::ffi::CString;
-
 use nix::sys::prctl;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
-use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
+use twofa_names::{Unanswered, listed_groups, system_user};
 use twofa_proto::SERVICE_USER;
 use twofa_store::Owner;
 
@@ -22,41 +21,47 @@ pub enum PrivilegeError {
     /// Started by somebody who is neither root nor the service.
     #[error("only root and '{SERVICE_USER}' can do this")]
     NotPermitted,
-    /// The kernel, or the name service, refused.
+    /// The name service does not know.
+    #[error("cannot look up the system user: {0}")]
+    Names(#[from] Unanswered),
+    /// The kernel refused.
     #[error("cannot {0}: {1}")]
     Refused(&'static str, nix::Error),
 }
 
-/// The service's user, from the name service.
-pub fn service_user() -> Result<User, PrivilegeError> {
-    let user = User::from_name(SERVICE_USER)
-        .map_err(refused("look up the system user"))?
-        .ok_or(PrivilegeError::NoServiceUser)?;
-    if user.uid.is_root() || user.gid == Gid::from_raw(0) {
+/// The service's user and its group.
+fn service_user() -> Result<(Uid, Gid), PrivilegeError> {
+    let (uid, gid) = system_user(SERVICE_USER)?.ok_or(PrivilegeError::NoServiceUser)?;
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    if uid.is_root() || gid == Gid::from_raw(0) {
         return Err(PrivilegeError::ServiceUserIsRoot);
     }
-    Ok(user)
+    Ok((uid, gid))
 }
 
 /// The service's user as the owner of a store.
 pub fn service_owner() -> Result<Owner, PrivilegeError> {
-    let user = service_user()?;
-    Ok(Owner { uid: user.uid.as_raw(), gid: user.gid.as_raw() })
+    let (uid, gid) = service_user()?;
+    Ok(Owner { uid: uid.as_raw(), gid: gid.as_raw() })
 }
 
 /// Becomes the service's user for good: all three uids and gids, its groups, and no way back.
+///
+/// Its groups are those of `/etc/group`, such as `dialout` for a modem. initgroups(3) would ask every directory, and a
+/// login would wait for one that hangs.
 pub fn become_service_user() -> Result<(), PrivilegeError> {
-    let user = service_user()?;
-    if geteuid() == user.uid {
+    let (uid, gid) = service_user()?;
+    if geteuid() == uid {
         return Ok(());
     }
     if !geteuid().is_root() {
         return Err(PrivilegeError::NotPermitted);
     }
-    let name = CString::new(user.name).map_err(|_| PrivilegeError::NoServiceUser)?;
-    initgroups(&name, user.gid).map_err(refused("give up root's groups"))?;
-    setresgid(user.gid, user.gid, user.gid).map_err(refused("give up root's group"))?;
-    setresuid(user.uid, user.uid, user.uid).map_err(refused("give up root"))?;
+    let others = listed_groups(SERVICE_USER).into_iter().map(Gid::from_raw).filter(|other| *other != gid);
+    let groups: Vec<_> = std::iter::once(gid).chain(others).collect();
+    setgroups(&groups).map_err(refused("give up root's groups"))?;
+    setresgid(gid, gid, gid).map_err(refused("give up root's group"))?;
+    setresuid(uid, uid, uid).map_err(refused("give up root"))?;
     // The kernel said yes three times; make sure that it is so.
     match setresuid(Uid::from_raw(u32::MAX), Uid::from_raw(0), Uid::from_raw(u32::MAX)) {
         Err(_) => Ok(()),

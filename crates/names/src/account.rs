@@ -6,7 +6,7 @@ use nix::unistd::User;
 use twofa_core::Account;
 
 use crate::Unanswered;
-use crate::files::{Entry, Passwd};
+use crate::files::{Entry, Groups, Passwd};
 use crate::patience::{PATIENCE, ask};
 use crate::switch::Switch;
 
@@ -18,6 +18,22 @@ use crate::switch::Switch;
 /// before it gives no answer.
 pub fn find(name: &str) -> Result<Option<Account>, Unanswered> {
     Ok(entry(name)?.map(|(name, Entry { uid, .. })| Account { name, uid }))
+}
+
+/// Uid and primary gid of the account called `name`, from `/etc/passwd` if it is there, whatever nsswitch.conf says: for
+/// a system's own users, who are to be found while a directory is not.
+pub fn system_user(name: &str) -> Result<Option<(u32, u32)>, Unanswered> {
+    let ids = |Entry { uid, gid }| (uid, gid);
+    if let Some(entry) = Passwd::read().ok().and_then(|passwd| passwd.entry(name)) {
+        return Ok(Some(ids(entry)));
+    }
+    Ok(entry(name)?.map(|(_, entry)| ids(entry)))
+}
+
+/// The groups of `/etc/group` that list `name`.
+pub fn listed_groups(name: &str) -> Vec<u32> {
+    let Ok(groups) = Groups::read() else { return Vec::new() };
+    groups.lines().filter(|line| line.lists(name)).map(|line| line.gid).collect()
 }
 
 /// The primary group of `account`; `None`: it is not there any more.

@@ -21,7 +21,7 @@ mod module;
 mod patience;
 mod switch;
 
-pub use account::find;
+pub use account::{find, listed_groups, system_user};
 pub use groups::{Groups, group, members};
 pub use listing::Directory;
 pub use patience::PATIENCE;

@@ -1,5 +1,6 @@
 //! The database itself: opening, making, migrating, and transactions.
 
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::error::StoreError;
-use crate::location::{FileId, Location, Owner};
+use crate::location::{FileId, Location, Owner, Snapshot};
 use crate::rules::KnownRules;
 use crate::seal::SealingKey;
 
@@ -15,7 +16,7 @@ use crate::seal::SealingKey;
 const APPLICATION_ID: i64 = 0x3246_4101;
 
 /// Each runs once, in order; the number of those that ran is the schema version (`PRAGMA user_version`).
-const MIGRATIONS: [&str; 5] = [
+static MIGRATIONS: [&str; 5] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_people.sql"),
     include_str!("../migrations/0003_codes.sql"),
@@ -37,6 +38,8 @@ pub struct Store {
     key: SealingKey,
     /// One for all threads: what it has cached dies with every write of another connection.
     connection: Mutex<Connection>,
+    /// What the database file was like when nothing could be written beside it; `None`: SQLite looks after that.
+    snapshot: Option<Snapshot>,
     pub(crate) rules: Mutex<Option<KnownRules>>,
 }
 
@@ -54,9 +57,23 @@ impl Store {
     fn open_schema(location: Location, schema: Schema) -> Result<Self, StoreError> {
         let key = location.read_key()?;
         let file = location.inspect_database()?;
-        let mut connection = connect(&location)?;
-        migrate(&mut connection, schema)?;
-        Ok(Self { location, file, key, connection: Mutex::new(connection), rules: Mutex::default() })
+        let (connection, snapshot) = match open(&location, schema) {
+            Ok(connection) => (connection, None),
+            // Whom the policy asks for nothing must not be kept out by a disk that cannot be written.
+            Err(error) if schema == Schema::Existing && error.may_be_a_disk_that_takes_nothing() => {
+                let snapshot = location.snapshot().filter(|_| location.has_empty_log()).ok_or(error)?;
+                (open_snapshot(&location)?, Some(snapshot))
+            }
+            Err(error) => return Err(error),
+        };
+        let connection = Mutex::new(connection);
+        Ok(Self { location, file, key, connection, snapshot, rules: Mutex::default() })
+    }
+
+    /// Whether this is the store as it was when it was opened, because nothing can be written where it is. It can be read
+    /// for a short time: as soon as somebody else has changed it, it answers no more.
+    pub const fn is_snapshot(&self) -> bool {
+        self.snapshot.is_some()
     }
 
     /// Makes a new store at `location`, where there must be none.
@@ -97,7 +114,17 @@ impl Store {
     ) -> Result<T, StoreError> {
         let mut connection = self.connection()?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
-        work(&transaction)
+        let value = work(&transaction)?;
+        self.check_snapshot()?;
+        Ok(value)
+    }
+
+    /// SQLite takes no lock on a snapshot, so what was read from one counts only if nobody has changed it meanwhile.
+    fn check_snapshot(&self) -> Result<(), StoreError> {
+        let is_same = |then: &Snapshot| {
+            self.location.snapshot().as_ref() == Some(then) && self.location.has_empty_log()
+        };
+        if self.snapshot.as_ref().is_none_or(is_same) { Ok(()) } else { Err(StoreError::ChangedMeanwhile) }
     }
 
     /// Runs `work` as one write transaction. It is on disk when this returns `Ok`; on any error nothing
@@ -128,6 +155,7 @@ impl Store {
         if self.location.inspect_database()? != self.file {
             return Err(StoreError::Replaced(self.location.database.clone()));
         }
+        self.check_snapshot()?;
         match self.connection.lock() {
             Ok(connection) => Ok(connection),
             Err(poisoned) => {
@@ -169,19 +197,60 @@ fn set_synchronous(connection: &Connection, mode: Synchronous) -> Result<(), Sto
     Ok(connection.pragma_update(None, "synchronous", mode)?)
 }
 
-fn connect(location: &Location) -> Result<Connection, StoreError> {
+fn open(location: &Location, schema: Schema) -> Result<Connection, StoreError> {
+    let mut connection = connect(location)?;
+    migrate(&mut connection, schema)?;
+    Ok(connection)
+}
+
+/// The database without its write-ahead log, which must be empty: as if it stood on a medium that never changes
+/// (<https://sqlite.org/uri.html>, `immutable`). Everything that needs a log, or a lock, fails on any other connection.
+fn open_snapshot(location: &Location) -> Result<Connection, StoreError> {
+    let path = resolved(location)?;
+    let path = path.to_str().ok_or_else(|| StoreError::Other("its path is not UTF-8".to_owned()))?;
+    let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let mut connection = Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)?;
+    set_up(&connection)?;
+    if outstanding(&connection.transaction()?, Schema::Existing)?.is_empty() {
+        Ok(connection)
+    } else {
+        Err(StoreError::ReadOnly)
+    }
+}
+
+/// The path of the database. NOFOLLOW is about the whole path for SQLite; a link further up is the administrator's own.
+fn resolved(location: &Location) -> Result<PathBuf, StoreError> {
     let path = &location.database;
-    // NOFOLLOW is about the whole path for SQLite; a link further up is the administrator's own.
-    let path = path
-        .parent()
+    path.parent()
         .zip(path.file_name())
         .and_then(|(directory, name)| Some(directory.canonicalize().ok()?.join(name)))
-        .ok_or_else(|| StoreError::Missing(path.clone()))?;
+        .ok_or_else(|| StoreError::Missing(path.clone()))
+}
+
+fn connect(location: &Location) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NOFOLLOW
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    let connection = Connection::open_with_flags(&path, flags)?;
+    let connection = Connection::open_with_flags(resolved(location)?, flags)?;
+    set_up(&connection)?;
+    let journal: String =
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if journal != "wal" {
+        return Err(StoreError::Other(format!(
+            "its journal cannot be a write-ahead log (it is '{journal}')"
+        )));
+    }
+    Ok(connection)
+}
+
+/// What holds for every connection.
+fn set_up(connection: &Connection) -> Result<(), StoreError> {
     connection.busy_timeout(BUSY)?;
     // One plan for whatever values. Without this SQLite compiles a statement with an ORDER BY again each time that it
     // asks about somebody else: half of all instructions of a login.
@@ -190,17 +259,9 @@ fn connect(location: &Location) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    set_synchronous(&connection, Synchronous::Full)?;
-    let journal: String =
-        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
-    if journal != "wal" {
-        return Err(StoreError::Other(format!(
-            "its journal cannot be a write-ahead log (it is '{journal}')"
-        )));
-    }
+    set_synchronous(connection, Synchronous::Full)?;
     // A few hundred users' pages, in KiB; the system caches the rest.
-    connection.pragma_update(None, "cache_size", -1024)?;
-    Ok(connection)
+    Ok(connection.pragma_update(None, "cache_size", -1024)?)
 }
 
 /// What the database is expected to hold already.
@@ -212,9 +273,31 @@ enum Schema {
     Existing,
 }
 
+/// Brings the schema up to date. Where it is already, which is nearly always, nothing is locked and nothing written.
 fn migrate(connection: &mut Connection, schema: Schema) -> Result<(), StoreError> {
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if schema == Schema::Existing && outstanding(&connection.transaction()?, schema)?.is_empty() {
+        return Ok(());
+    }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let outstanding = outstanding(&transaction, schema)?;
+    if outstanding.is_empty() {
+        return Ok(());
+    }
+    for migration in outstanding {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", newest_schema())?;
+    Ok(transaction.commit()?)
+}
+
+fn newest_schema() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// The migrations that have not run, if this is a database of ours.
+fn outstanding(transaction: &Transaction<'_>, schema: Schema) -> Result<&'static [&'static str], StoreError> {
+    let known = newest_schema();
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let application: i64 = transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 = transaction.query_one("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -226,18 +309,10 @@ fn migrate(connection: &mut Connection, schema: Schema) -> Result<(), StoreError
     if found > known {
         return Err(StoreError::Newer { found, known });
     }
-    let Some(outstanding) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..)) else {
-        return Err(StoreError::Damaged("its schema has no number we ever gave".to_owned()));
-    };
-    if outstanding.is_empty() {
-        return Ok(());
-    }
-    for migration in outstanding {
-        transaction.execute_batch(migration)?;
-    }
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", known)?;
-    Ok(transaction.commit()?)
+    usize::try_from(found)
+        .ok()
+        .and_then(|found| MIGRATIONS.get(found..))
+        .ok_or_else(|| StoreError::Damaged("its schema has no number we ever gave".to_owned()))
 }
 
 #[cfg(test)]
@@ -450,6 +525,57 @@ mod tests {
             assert_eq!(store.providers().unwrap(), crate::Providers::default());
             assert_eq!(store.next_notice_due().unwrap(), None);
         }
+    }
+
+    /// Keeps SQLite from making the companion of the database with this `ending`, as a read-only disk does.
+    fn in_the_way_of(bench: &Bench, ending: &str) {
+        let mut companion = bench.location.database.clone().into_os_string();
+        companion.push(ending);
+        std::os::unix::fs::symlink("nowhere", companion).unwrap();
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_the_policy_can_be_read_and_nothing_changed() {
+        let bench = Bench::new();
+        let store = bench.create();
+        assert!(!store.is_snapshot());
+        store.change_policy([("mode", "mandatory")], &crate::testing::origin(), bench.now).unwrap();
+        drop(store);
+        in_the_way_of(&bench, "-shm");
+        let store = Store::open(bench.location.clone()).unwrap();
+        assert!(store.is_snapshot());
+        assert_eq!(store.rulebook().unwrap().machine().mode.name(), "mandatory");
+        let changed = store.change_policy([("mode", "disabled")], &crate::testing::origin(), bench.now);
+        assert!(matches!(changed, Err(StoreError::ReadOnly)), "{changed:?}");
+    }
+
+    #[test]
+    fn what_only_the_log_knows_is_not_passed_over() {
+        let bench = Bench::new();
+        drop(bench.create());
+        let mut log = bench.location.database.clone().into_os_string();
+        log.push("-wal");
+        fs::write(&log, [0; 64]).unwrap();
+        in_the_way_of(&bench, "-shm");
+        assert!(Store::open(bench.location.clone()).is_err());
+        // One that came later.
+        fs::remove_file(&log).unwrap();
+        let store = Store::open(bench.location.clone()).unwrap();
+        store.rulebook().unwrap();
+        fs::write(&log, [0; 64]).unwrap();
+        assert!(matches!(store.rulebook(), Err(StoreError::ChangedMeanwhile)));
+    }
+
+    #[test]
+    fn a_snapshot_that_somebody_has_changed_answers_no_more() {
+        let bench = Bench::new();
+        drop(bench.create());
+        in_the_way_of(&bench, "-shm");
+        let store = Store::open(bench.location.clone()).unwrap();
+        store.rulebook().unwrap();
+        let file = fs::OpenOptions::new().append(true).open(&bench.location.database).unwrap();
+        std::io::Write::write_all(&mut &file, &[0]).unwrap();
+        assert!(matches!(store.rulebook(), Err(StoreError::ChangedMeanwhile)));
     }
 
     #[test]

@@ -127,6 +127,9 @@ pub enum StoreError {
     /// The operating system gave no randomness.
     #[error("the operating system gave no random bytes: {0}")]
     NoRandomness(#[from] getrandom::Error),
+    /// SQLite could not open, make or write one of the files of the database.
+    #[error("the store failed: {0}")]
+    Unusable(String),
     /// Anything else.
     #[error("the store failed: {0}")]
     Other(String),
@@ -149,6 +152,11 @@ impl StoreError {
             Self::ChangedMeanwhile => "look at how it is now, then begin again",
             _ => return None,
         })
+    }
+
+    /// Whether this may be for a disk that is read-only, full or failing.
+    pub(crate) const fn may_be_a_disk_that_takes_nothing(&self) -> bool {
+        matches!(self, Self::ReadOnly | Self::Full | Self::Unusable(_))
     }
 
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
@@ -174,6 +182,7 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::ReadOnly) => Self::ReadOnly,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure) => Self::Unusable(error.to_string()),
             // rusqlite's own text may quote SQL, which is ours and holds no value.
             _ => Self::Other(error.to_string()),
         }

@@ -140,6 +140,32 @@ impl Location {
     }
 }
 
+/// Tells whether a file has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    length: u64,
+    changed: (i64, i64),
+}
+
+impl Location {
+    /// What the database is like now.
+    pub(crate) fn snapshot(&self) -> Option<Snapshot> {
+        let metadata = fs::symlink_metadata(&self.database).ok()?;
+        let changed = (metadata.mtime(), metadata.mtime_nsec());
+        Some(Snapshot { length: metadata.len(), changed })
+    }
+
+    /// Whether there is certainly nothing in the write-ahead log of the database that is not in the database itself.
+    pub(crate) fn has_empty_log(&self) -> bool {
+        let mut log = self.database.clone().into_os_string();
+        log.push("-wal");
+        match fs::symlink_metadata(Path::new(&log)) {
+            Ok(metadata) => metadata.len() == 0,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+}
+
 /// Tells one file from another of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileId {

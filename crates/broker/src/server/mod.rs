@@ -52,7 +52,10 @@ impl Shelf {
             return Ok(broker.clone());
         }
         let broker = Arc::new(Broker::open(self.location.clone())?);
-        *shelf = Some(broker.clone());
+        // One that cannot be written is opened for each conversation, until it can.
+        if !broker.store().is_snapshot() {
+            *shelf = Some(broker.clone());
+        }
         Ok(broker)
     }
 
