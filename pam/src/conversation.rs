@@ -34,7 +34,7 @@ pub fn login<H: Host>(
         }
         host.set_passed("");
     }
-    let Some(user) = user else { return nobody(host) };
+    let Some(user) = user else { return nobody(host, Request::Login, arguments, reach) };
     let mut ask = |host: &mut H, source: Source| {
         let login = Login { behind_password: source.behind_password, ..describe(host, &user, arguments) };
         converse(host, source, Request::Login(login), &mut reach)
@@ -70,7 +70,7 @@ pub fn account<H: Host>(
     arguments: &[String],
     reach: impl FnOnce(&mut H, Request) -> Result<Broker, String>,
 ) -> PamResultCode {
-    let Some(user) = host.user() else { return nobody(host) };
+    let Some(user) = host.user() else { return nobody(host, Request::Account, arguments, reach) };
     if host.passed() == Some(&user) {
         return code(Verdict::Passed);
     }
@@ -106,9 +106,24 @@ fn code(verdict: Verdict) -> PamResultCode {
     }
 }
 
-fn nobody(host: &mut impl Host) -> PamResultCode {
-    host.log(Level::Notice, "second factor denied: the application names no user");
-    code(Verdict::Denied)
+/// A login without a name that the broker could know. Where policy asks nobody, it asks nobody here either.
+fn nobody<H: Host>(
+    host: &mut H,
+    request: fn(Login) -> Request,
+    arguments: &[String],
+    reach: impl FnOnce(&mut H, Request) -> Result<Broker, String>,
+) -> PamResultCode {
+    if !host.has_unreadable_user() {
+        host.log(Level::Notice, "second factor denied: the application names no user");
+        return code(Verdict::Denied);
+    }
+    let request = request(describe(host, "", arguments));
+    let ending = converse(host, Source::NOTHING, request, reach);
+    let ending = match ending.verdict {
+        Verdict::NotRequired | Verdict::Unavailable => ending,
+        _ => Ending { told: ending.told, ..Ending::new(Verdict::Denied, "the user's name is not UTF-8") },
+    };
+    code(report(host, "", ending))
 }
 
 fn describe(host: &impl Host, user: &str, arguments: &[String]) -> Login {
@@ -146,11 +161,15 @@ impl Ending {
 /// Tells the user and the log how it ended.
 fn conclude(host: &mut impl Host, user: &str, ending: Ending) -> Verdict {
     // Who passed must be who is let in (CVE-2024-9313).
-    let Ending { verdict, why, told, .. } = if host.user_is_still(user) {
+    let ending = if host.user_is_still(user) {
         ending
     } else {
         Ending::new(Verdict::Denied, "the application changed the user during the conversation")
     };
+    report(host, user, ending)
+}
+
+fn report(host: &mut impl Host, user: &str, Ending { verdict, why, told, .. }: Ending) -> Verdict {
     let (level, outcome) = match verdict {
         // Not "logged in": the first factor may be wrong yet, where it is checked behind us or with us.
         Verdict::Passed => (Level::Info, "right"),
@@ -344,6 +363,7 @@ mod tests {
     /// A host that does as scripted and insists that all of the script is played.
     struct Scripted {
         user: Option<&'static str>,
+        has_unreadable_user: bool,
         user_later: &'static str,
         terminal: Option<&'static str>,
         password: Option<&'static [u8]>,
@@ -359,6 +379,7 @@ mod tests {
     fn host(steps: impl IntoIterator<Item = Step>) -> Scripted {
         Scripted {
             user: Some("alice"),
+            has_unreadable_user: false,
             user_later: "alice",
             terminal: None,
             password: None,
@@ -404,6 +425,9 @@ mod tests {
     impl Host for Scripted {
         fn user(&mut self) -> Option<String> {
             self.user.map(str::to_owned)
+        }
+        fn has_unreadable_user(&self) -> bool {
+            self.has_unreadable_user
         }
         fn user_is_still(&self, user: &str) -> bool {
             self.user_later == user
@@ -661,6 +685,33 @@ mod tests {
             let mut broker = broker(move |end| done(end, verdict));
             assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_AUTH_ERR);
             assert!(host.log_of(Level::Notice).contains("changed the user"));
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf_8_passes_where_nobody_is_asked_and_is_refused_for_it_elsewhere() {
+        let refused = "the user's name is not UTF-8";
+        for (verdict, expected, why) in [
+            (Verdict::NotRequired, PamResultCode::PAM_IGNORE, "the reason"),
+            (Verdict::Denied, PamResultCode::PAM_AUTH_ERR, refused),
+            (Verdict::Passed, PamResultCode::PAM_AUTH_ERR, refused),
+            (Verdict::Unavailable, PamResultCode::PAM_AUTHINFO_UNAVAIL, "the reason"),
+        ] {
+            for is_login in [true, false] {
+                let shown = (verdict == Verdict::Unavailable).then_some(Show(Tone::Error, UNAVAILABLE));
+                let mut host = host(shown);
+                (host.user, host.has_unreadable_user) = (None, true);
+                let mut broker = broker(move |end| done(end, verdict));
+                let code = if is_login {
+                    login(&mut host, CodeComes::Alone, &[], broker.reach())
+                } else {
+                    account(&mut host, false, &[], broker.reach())
+                };
+                assert_eq!(code, expected, "{verdict:?}");
+                assert!(host.log[0].1.ends_with(&format!("why={why:?}")), "{:?}", host.log);
+                let (Request::Login(asked) | Request::Account(asked)) = broker.asked() else { panic!() };
+                assert_eq!(asked.user, "");
+            }
         }
     }
 

@@ -22,6 +22,8 @@ pub type Typed = Zeroizing<Vec<u8>>;
 pub trait Host {
     /// Who wants to log in; the application may ask for it. `None` when there is no such name.
     fn user(&mut self) -> Option<String>;
+    /// Whether there is a name after all, one that is not UTF-8: nobody's that the broker knows.
+    fn has_unreadable_user(&self) -> bool;
     /// Whether `PAM_USER` is this name still.
     fn user_is_still(&self, user: &str) -> bool;
     /// `PAM_SERVICE`
@@ -113,6 +115,11 @@ impl<'a> PamHost<'a> {
 impl Host for PamHost<'_> {
     fn user(&mut self) -> Option<String> {
         self.handle.get_user(None).ok().filter(|user| !user.is_empty())
+    }
+
+    fn has_unreadable_user(&self) -> bool {
+        let name = self.handle.get_item::<User<'_>>().ok().flatten();
+        name.is_some_and(|name| std::str::from_utf8(name.to_bytes()).is_err())
     }
 
     fn user_is_still(&self, user: &str) -> bool {
