@@ -76,6 +76,9 @@ pub struct Answers {
     /// Every success of `auth` that called a line before the first factor was proved called one behind it too, there or
     /// in `account`.
     pub early_line_is_followed: bool,
+    /// Where programs keep the real user of the person who asks (su): root's own calls come to a line of twofa's in
+    /// `account`, whatever happens.
+    pub account_calls_own_for_root: bool,
     /// On some way through `auth` two lines ask for a code alone.
     pub asks_twice: bool,
 }
@@ -156,8 +159,15 @@ impl Service {
             early_line_is_followed: true,
             ..Answers::default()
         };
-        for caller in self.callers().into_iter().filter(|caller| !(caller.root && caller.asks_for_itself)) {
-            self.ask(caller, &mut answers);
+        for caller in self.callers() {
+            if caller.root && caller.asks_for_itself {
+                let account = Paths::explore(&self.account, Phase::Account, caller, Notes::default());
+                let ways = account.successes();
+                answers.account_calls_own_for_root =
+                    !ways.is_empty() && ways.iter().all(|way| way.notes.has(Notes::ACCOUNT));
+            } else {
+                self.ask(caller, &mut answers);
+            }
         }
         Some(answers)
     }

@@ -41,6 +41,11 @@ impl Control {
         self.0.get(code.index()).copied().unwrap_or(Action::Bad)
     }
 
+    /// Whether it says the same as this control would.
+    pub fn is(&self, other: &str) -> bool {
+        *self == Self::parse(other).control
+    }
+
     pub(crate) fn has(&self, action: Action) -> bool {
         self.0.contains(&action)
     }

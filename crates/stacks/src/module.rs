@@ -163,7 +163,12 @@ pub(crate) fn behaviour(module: &str, arguments: &[String], phase: Phase, caller
 }
 
 /// `pam_twofa(8)`: success, ignore and its refusals. A panic is `PAM_ABORT`; the module may be missing.
-const OWN_CODES: Codes = Codes::of(&[0, 7, 9, 11, 19, 25, 26, 28]);
+pub(crate) const OWN_CODES: Codes = Codes::of(&[0, 7, 9, 11, 19, 25, 26, 28]);
+
+/// What a line of ours says when it lets through.
+pub(crate) fn passes(code: Code) -> bool {
+    code == Code::SUCCESS || code == Code::IGNORE
+}
 
 /// Codes that an option adds.
 fn extra(name: &str, has: &impl Fn(&str) -> bool) -> &'static [u8] {

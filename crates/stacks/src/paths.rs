@@ -6,7 +6,7 @@
 
 use crate::code::{Code, Codes};
 use crate::control::Action;
-use crate::module::{Behaviour, Caller, behaviour};
+use crate::module::{Behaviour, Caller, behaviour, passes};
 use crate::service::{Kind, Phase, Rule};
 
 /// What has happened on a way.
@@ -146,11 +146,6 @@ impl Outcome {
         (self.action, self.status, self.proves) != (other.action, other.status, other.proves)
             || told(self) != told(other)
     }
-}
-
-/// What a line of ours says when it lets through.
-pub(crate) fn passes(code: Code) -> bool {
-    code == Code::SUCCESS || code == Code::IGNORE
 }
 
 /// A way to a line in one state.

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::control::Control;
-use crate::module::is_own;
+use crate::control::{Action, Control};
+use crate::module::{OWN_CODES, is_own, passes};
 use crate::text::{Words, lines};
 
 /// What a path holds.
@@ -108,6 +108,14 @@ impl Rule {
     /// Whether it calls twofa's module.
     pub fn is_own(&self) -> bool {
         matches!(&self.kind, Kind::Module { module, .. } if is_own(module))
+    }
+
+    /// Whether its control lets some refusal of twofa's module count for nothing, or for less than a failure.
+    pub fn forgives(&self) -> bool {
+        OWN_CODES.iter().filter(|code| !passes(*code)).any(|code| {
+            let action = self.control.action(code);
+            !matches!(action, Action::Bad | Action::Die)
+        })
     }
 
     /// What stands behind the module.

@@ -153,8 +153,12 @@ fn roots_own_su_is_not_held_against_the_stack() {
     };
     let challenge = "account required pam_twofa.so challenge";
     for name in ["su", "su-l"] {
-        sound(&answers(name, &on_el(name, &text("", challenge))));
-        sound(&answers(name, &on_el(name, &text(challenge, ""))));
+        let behind = answers(name, &on_el(name, &text("", challenge)));
+        sound(&behind);
+        assert!(!behind.account_calls_own_for_root);
+        let before = answers(name, &on_el(name, &text(challenge, "")));
+        sound(&before);
+        assert!(before.account_calls_own_for_root);
     }
     // The same file for a program that is root's for everybody lets everybody in.
     let answers = answers("login", &on_el("login", &text("", challenge)));

@@ -6,8 +6,7 @@ use proptest::prelude::*;
 use super::{Machine, machine};
 use crate::code::Code;
 use crate::control::Action;
-use crate::module::{Caller, behaviour};
-use crate::paths::passes;
+use crate::module::{Caller, behaviour, passes};
 use crate::service::Kind;
 use crate::{Phase, Rule, Service};
 
