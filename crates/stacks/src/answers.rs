@@ -1,6 +1,6 @@
 //! The questions that a stack is asked.
 
-use crate::module::Caller;
+use crate::module::{Caller, is_own};
 use crate::paths::{Notes, Paths, Success};
 use crate::service::{Doubt, Kind, Phase, Rule, Service};
 
@@ -37,6 +37,13 @@ pub struct Step {
     pub code: &'static str,
     /// Because of that, a line of twofa's module further down is left out.
     pub skips_own: bool,
+}
+
+impl Step {
+    /// Whether it calls twofa's module.
+    pub fn is_own(&self) -> bool {
+        is_own(&self.module)
+    }
 }
 
 /// A way in: what was called, and what it returned.

@@ -1,6 +1,10 @@
 //! `twofa doctor`: what is wrong, or soon will be.
 
+mod complaints;
 mod delivery;
+mod machine;
+mod services;
+mod sshd;
 mod stacks;
 
 use std::path::Path;
@@ -9,9 +13,12 @@ use std::time::Duration;
 use serde::Serialize;
 use twofa_broker::{Broker, accounts, clock};
 use twofa_core::exemption::Subject;
-use twofa_core::policy::{Enrolment, Mode};
-use twofa_proto::{Failure as Kind, SOCKET, Stream};
+use twofa_core::policy::Mode;
+use twofa_proto::{ClientEnd, Done, Failure as Kind, FromBroker, Request, SOCKET, Stream};
 
+use self::complaints::enumerate;
+use self::machine::ThisMachine;
+use self::sshd::Sshd;
 use super::moment;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -29,9 +36,6 @@ struct Finding {
     finding: String,
 }
 
-/// Marks a finding that is one only where people enrol at the login.
-const AT_LOGIN_ONLY: &str = "at-login";
-
 fn problem(finding: String) -> Finding {
     Finding { severity: "problem", finding }
 }
@@ -45,20 +49,9 @@ pub(crate) fn run(output: Output) -> Result<(), Failure> {
         return Err(Failure::only_root("look into everything"));
     }
     // PAM's files are read as root, the store as the service.
-    let mut findings = stacks::stacks();
-    findings.extend(broker());
+    let (mut findings, lockers) = pam();
+    findings.extend(answers().err().map(|why| unanswered(&why, &lockers)));
     let broker = session::open()?;
-    let rulebook = broker.store().rulebook()?;
-    let classes = rulebook.classes().iter().filter_map(|class| class.policy(rulebook.machine()).ok());
-    let enrols_at_login =
-        classes.chain([rulebook.machine().clone()]).any(|policy| policy.enrolment == Enrolment::AtLogin);
-    findings.retain_mut(|finding| {
-        let kept = finding.severity != AT_LOGIN_ONLY || enrols_at_login;
-        if finding.severity == AT_LOGIN_ONLY {
-            finding.severity = "problem";
-        }
-        kept
-    });
     findings.extend(policy(&broker)?);
     findings.extend(exemptions(&broker)?);
     findings.extend(delivery::findings(&broker)?);
@@ -75,13 +68,50 @@ pub(crate) fn run(output: Output) -> Result<(), Failure> {
     }
 }
 
-/// Whether the broker answers: root's logins do without, nobody else's business does.
-fn broker() -> Option<Finding> {
-    let error = Stream::connect(Path::new(SOCKET), PATIENCE).err()?;
-    Some(notice(format!(
-        "no broker answers at {SOCKET} ({error}): lock screens are refused, and users cannot manage themselves; start it \
-         with 'systemctl enable --now twofad.socket'"
-    )))
+/// What is wrong with the stacks, sshd and the module, and which screen lockers call it.
+fn pam() -> (Vec<Finding>, Vec<String>) {
+    let (sshd, unread) = match Sshd::in_use() {
+        None => (None, None),
+        Some(Ok(sshd)) => (Some(sshd), None),
+        Some(Err(error)) => (None, Some(problem(format!("sshd's settings cannot be read: {error}")))),
+    };
+    let found = stacks::look(machine::names(), &ThisMachine, sshd.as_ref(), machine::root_has_a_password());
+    let mut findings = found.findings;
+    findings.extend(unread);
+    if let (true, Some(folder)) = (found.used, machine::folder_without_module()) {
+        findings.push(problem(format!(
+            "there is no pam_twofa.so in {}: every service that names it refuses everybody",
+            folder.display()
+        )));
+    }
+    (findings, found.lockers)
+}
+
+/// Asks the broker something. The error says what is wrong with it.
+fn answers() -> Result<(), String> {
+    let at = |error: &dyn std::fmt::Display| format!("no broker answers at {SOCKET} ({error})");
+    let stream = Stream::connect(Path::new(SOCKET), PATIENCE).map_err(|error| at(&error))?;
+    stream.set_read_timeout(PATIENCE).map_err(|error| at(&error))?;
+    let request = Request::Status { user: "root".to_owned() };
+    let mut end = ClientEnd::open(stream, request).map_err(|error| at(&error))?;
+    loop {
+        match end.receive().map_err(|error| at(&error))? {
+            FromBroker::Done(Done::Failed { failure: Kind::Unavailable, message, .. }) => {
+                return Err(format!("the broker at {SOCKET} can do nothing: {message}"));
+            }
+            FromBroker::Done(_) => return Ok(()),
+            _ => {}
+        }
+    }
+}
+
+/// Root's logins start a broker of their own; nobody else's business does.
+fn unanswered(why: &str, lockers: &[String]) -> Finding {
+    let lockers = if lockers.is_empty() { String::new() } else { format!(" ({})", enumerate(lockers)) };
+    problem(format!(
+        "{why}: screen lockers{lockers} refuse everybody, and users cannot manage themselves; start it with 'systemctl \
+         enable --now twofad.socket', or see 'systemctl status twofad'"
+    ))
 }
 
 fn policy(broker: &Broker) -> Result<Vec<Finding>, Failure> {

@@ -1,0 +1,59 @@
+//! PAM's files on this machine.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use twofa_stacks::{File, Host};
+
+/// The folders that services are looked up in.
+const FOLDERS: [&str; 4] = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/share/pam/pam.d", "/usr/etc/pam.d"];
+
+/// The machine this runs on.
+pub(super) struct ThisMachine;
+
+impl Host for ThisMachine {
+    fn read(&self, path: &str) -> File {
+        match fs::read(path) {
+            Ok(bytes) => File::Text(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(error) => match error.kind() {
+                ErrorKind::IsADirectory => File::Text(String::new()),
+                ErrorKind::NotFound | ErrorKind::NotADirectory => File::Missing,
+                _ => File::Unreadable,
+            },
+        }
+    }
+
+    fn debian(&self) -> bool {
+        Path::new("/etc/debian_version").exists()
+    }
+}
+
+/// The names of all files in the folders of services.
+pub(super) fn names() -> BTreeSet<String> {
+    let files = FOLDERS.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+    files.filter_map(|file| file.file_name().into_string().ok()).collect()
+}
+
+/// Where libpam would look for `pam_twofa.so` and does not find it: beside `pam_unix.so`.
+pub(super) fn folder_without_module() -> Option<PathBuf> {
+    let of_debian = ["/usr/lib", "/lib"]
+        .iter()
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flatten()
+        .flatten()
+        .map(|folder| folder.path().join("security"));
+    let usual =
+        ["/usr/lib64/security", "/usr/lib/security", "/lib64/security", "/lib/security"].map(PathBuf::from);
+    let mut folders = of_debian.chain(usual).filter(|folder| folder.join("pam_unix.so").exists()).peekable();
+    let first = folders.peek().cloned();
+    if folders.any(|folder| folder.join("pam_twofa.so").exists()) { None } else { first }
+}
+
+/// Whether `su` leads to root: root has a password, or what there is cannot be read.
+pub(super) fn root_has_a_password() -> bool {
+    let Ok(shadow) = fs::read_to_string("/etc/shadow") else { return true };
+    let root = shadow.lines().find_map(|line| line.strip_prefix("root:"));
+    root.is_none_or(|fields| !fields.starts_with(['!', '*']))
+}

@@ -1,0 +1,172 @@
+//! What sshd would do, in its own words.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Where the program is; it wants to be called by its whole path.
+const PROGRAMS: [&str; 3] = ["/usr/sbin/sshd", "/usr/bin/sshd", "/usr/local/sbin/sshd"];
+
+/// sshd's settings, those outside of `Match` blocks.
+#[derive(Debug)]
+pub(super) struct Sshd(BTreeMap<String, String>);
+
+impl Sshd {
+    /// The settings, where an sshd runs or starts with the machine. An error is what it says about them.
+    pub(super) fn in_use() -> Option<Result<Self, String>> {
+        let program = PROGRAMS.iter().find(|program| Path::new(program).exists())?;
+        if !runs() && !starts_with_the_machine() {
+            return None;
+        }
+        let output = Command::new(program).arg("-T").env_clear().stdin(Stdio::null()).output();
+        Some(match output {
+            Ok(output) if output.status.success() => Ok(Self::read(&String::from_utf8_lossy(&output.stdout))),
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(error) => Err(error.to_string()),
+        })
+    }
+
+    /// Reads what `sshd -T` prints: a setting and its value a line.
+    pub(super) fn read(text: &str) -> Self {
+        let pairs = text.lines().filter_map(|line| line.split_once(' '));
+        Self(pairs.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect())
+    }
+
+    pub(super) fn is_on(&self, setting: &str) -> bool {
+        self.0.get(setting).is_some_and(|value| value != "no")
+    }
+
+    /// The PAM service.
+    pub(super) fn service(&self) -> &str {
+        self.0.get("pamservicename").map_or("sshd", String::as_str)
+    }
+
+    /// `AuthenticationMethods`: any of these lists lets in. `None`: any single method does.
+    fn lists(&self) -> Option<Vec<Vec<&str>>> {
+        let value =
+            self.0.get("authenticationmethods").map(String::as_str).filter(|value| *value != "any")?;
+        // A method may name a device: keyboard-interactive:pam.
+        let end = |method: &str| method.find(':').unwrap_or(method.len());
+        let lists = value.split_whitespace();
+        Some(lists.map(|list| list.split(',').map(|method| &method[..end(method)]).collect()).collect())
+    }
+
+    /// Whether a key (or host, or ticket) lets in without PAM's `auth`.
+    pub(super) fn key_alone_lets_in(&self) -> bool {
+        let offered = |method: &str| match method {
+            "publickey" => self.is_on("pubkeyauthentication"),
+            "hostbased" => self.is_on("hostbasedauthentication"),
+            "gssapi-with-mic" => self.is_on("gssapiauthentication"),
+            _ => false,
+        };
+        match self.lists() {
+            None => ["publickey", "hostbased", "gssapi-with-mic"].into_iter().any(offered),
+            Some(lists) => lists.iter().any(|list| list.iter().all(|method| offered(method))),
+        }
+    }
+
+    /// Whether PAM's `auth` is called only once a key has been proved.
+    pub(super) fn key_comes_first(&self) -> bool {
+        let proved = |list: &Vec<&str>| {
+            let asks = list.iter().position(|method| ["keyboard-interactive", "password"].contains(method));
+            asks.is_none_or(|at| at > 0)
+        };
+        self.lists().is_some_and(|lists| lists.iter().all(proved))
+    }
+
+    /// Whether PAM can ask questions of its own.
+    pub(super) fn can_ask(&self) -> bool {
+        let listed = self
+            .lists()
+            .is_none_or(|lists| lists.iter().flatten().any(|method| *method == "keyboard-interactive"));
+        self.is_on("kbdinteractiveauthentication") && listed
+    }
+
+    /// Whether the method `password` alone lets in, which can ask nothing.
+    pub(super) fn takes_passwords(&self) -> bool {
+        let listed =
+            self.lists().is_none_or(|lists| lists.iter().flatten().any(|method| *method == "password"));
+        self.is_on("passwordauthentication") && listed
+    }
+}
+
+/// Whether a process is an sshd.
+fn runs() -> bool {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter_map(|process| fs::read_to_string(process.path().join("comm")).ok())
+        .any(|name| name.trim_end() == "sshd")
+}
+
+/// Whether systemd starts one, by itself or when somebody connects.
+fn starts_with_the_machine() -> bool {
+    let wanted = ["multi-user.target.wants/ssh.service", "multi-user.target.wants/sshd.service"];
+    let sockets = ["sockets.target.wants/ssh.socket", "sockets.target.wants/sshd.socket"];
+    let enabled = |unit: &&str| Path::new("/etc/systemd/system").join(unit).is_symlink();
+    let mut units = wanted.iter().chain(&sockets);
+    Path::new("/run/systemd/system").exists() && units.any(enabled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEFAULTS: &str = "usepam yes\npubkeyauthentication yes\nhostbasedauthentication no\ngssapiauthentication no\n\
+        kbdinteractiveauthentication yes\npasswordauthentication no\n";
+
+    fn with(methods: &str) -> Sshd {
+        Sshd::read(&format!("{DEFAULTS}authenticationmethods {methods}\n"))
+    }
+
+    #[test]
+    fn what_sshd_prints_is_read() {
+        let sshd = Sshd::read(DEFAULTS);
+        assert!(sshd.is_on("usepam") && !sshd.is_on("passwordauthentication") && !sshd.is_on("not-there"));
+        assert_eq!(sshd.service(), "sshd");
+        assert_eq!(Sshd::read("pamservicename ssh-inside\n").service(), "ssh-inside");
+        assert!(sshd.can_ask() && !sshd.takes_passwords());
+    }
+
+    #[test]
+    fn a_key_alone_lets_in_where_some_list_asks_for_no_more() {
+        for methods in ["any", "publickey", "keyboard-interactive publickey", "publickey,publickey"] {
+            assert!(with(methods).key_alone_lets_in(), "{methods}");
+        }
+        for methods in [
+            "keyboard-interactive",
+            "publickey,keyboard-interactive",
+            "publickey,keyboard-interactive:pam keyboard-interactive",
+            "hostbased",
+        ] {
+            assert!(!with(methods).key_alone_lets_in(), "{methods}");
+        }
+        let off = DEFAULTS.replace("pubkeyauthentication yes", "pubkeyauthentication no");
+        assert!(!Sshd::read(&off).key_alone_lets_in());
+    }
+
+    #[test]
+    fn a_key_comes_first_where_every_list_begins_with_one() {
+        for methods in
+            ["publickey,keyboard-interactive", "publickey,keyboard-interactive:pam publickey,password"]
+        {
+            assert!(with(methods).key_comes_first(), "{methods}");
+        }
+        for methods in [
+            "any",
+            "keyboard-interactive",
+            "publickey,keyboard-interactive keyboard-interactive",
+            "password,publickey",
+        ] {
+            assert!(!with(methods).key_comes_first(), "{methods}");
+        }
+    }
+
+    #[test]
+    fn sshd_cannot_ask_where_keyboard_interactive_is_off_or_not_listed() {
+        assert!(with("publickey,keyboard-interactive").can_ask());
+        assert!(!with("publickey").can_ask());
+        let off = DEFAULTS.replace("kbdinteractiveauthentication yes", "kbdinteractiveauthentication no");
+        assert!(!Sshd::read(&off).can_ask());
+    }
+}
