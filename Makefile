@@ -70,8 +70,14 @@ ifdef TWOFA_CONTRACTS
 	 echo 'Left out: SMS requests against published contracts, because the tools could not be installed.'
 endif
 
+# Another implementation of the numbering plans, which ours is compared with.
+.PHONY: phonenumbers
+phonenumbers: dependencies
+	@tests/install-phonenumbers || \
+	 echo 'Left out: phone numbers as another implementation reads them, because pip could not install it.'
+
 .PHONY: test
-test: dependencies contract-tools
+test: dependencies contract-tools phonenumbers
 ifneq ($(ROOT),)
 	$(CARGO) test --locked --workspace $(GIVE_BACK)
 else

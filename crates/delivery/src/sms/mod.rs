@@ -31,7 +31,7 @@ use crate::provider::{BadProvider, Configuration, Kind, Places, Provider};
 use crate::templates::Templates;
 
 pub use account::{BadAccount, account};
-pub use number::{BadNumber, number};
+pub use number::{BadNumber, Number, is_country, number};
 
 use description::Description;
 use http::HttpProvider;

@@ -9,6 +9,7 @@ mod data_files;
 mod faults;
 mod inbox;
 mod modem;
+mod numbers;
 mod requests;
 mod server;
 mod support;
