@@ -257,7 +257,7 @@ impl Challenge<'_> {
         let method = sent.method();
         let accepted = self.accepted.methods(&person.policy);
         let is_allowed = accepted.allows(method)
-            || sent.wanted == Method::Sms && accepted.sms && person.policy.sms_falls_back_to_email;
+            || sent.wanted == Method::Sms && accepted.sms && person.policy.sms_falls_back_to_email();
         if !is_allowed {
             return self.wrong(
                 "a code by a method that was taken away meanwhile".to_owned(),

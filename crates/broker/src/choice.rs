@@ -269,7 +269,7 @@ impl<'a> Choice<'a> {
 
     /// Whether an e-mail may stand in for a text message.
     fn can_fall_back(&self) -> bool {
-        self.challenge.person.policy.sms_falls_back_to_email && self.address(AddressKind::Email).is_some()
+        self.challenge.person.policy.sms_falls_back_to_email() && self.address(AddressKind::Email).is_some()
     }
 
     /// Keeps a code that is on its way in the place of the one before.
@@ -420,7 +420,7 @@ mod tests {
     #[test]
     fn a_text_message_that_cannot_be_sent_goes_by_mail_even_where_mail_is_not_allowed() {
         let desk = by_mail().with(AddressKind::Phone, PHONE);
-        desk.policy(&[("methods", "sms")]);
+        desk.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
         desk.mailbox.goes_down(Channel::Sms);
         let mut dialogue = Scripted::new().answers(code(&desk));
         assert_eq!(ask(&desk, &mut dialogue), passed(Method::Email));
@@ -443,7 +443,7 @@ mod tests {
         assert!(dialogue.shown[0].contains("and may be late"), "{:?}", dialogue.shown);
 
         let desk = by_mail().with(AddressKind::Phone, PHONE);
-        desk.policy(&[("methods", "sms")]);
+        desk.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
         desk.mailbox.is_late(Channel::Sms);
         let mut dialogue = Scripted::new().answers(code(&desk));
         assert_eq!(ask(&desk, &mut dialogue), passed(Method::Email));
@@ -453,7 +453,7 @@ mod tests {
     #[test]
     fn another_code_after_a_fallback_is_as_good() {
         let desk = by_mail().with(AddressKind::Phone, PHONE);
-        desk.policy(&[("methods", "sms")]);
+        desk.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
         desk.mailbox.goes_down(Channel::Sms);
         let later = |_: &str| {
             pass(31);
@@ -491,12 +491,14 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_where_the_policy_says_so() {
-        let desk = by_mail().with(AddressKind::Phone, PHONE);
-        desk.policy(&[("methods", "sms"), ("fallback.sms-to-email", "off")]);
-        desk.mailbox.goes_down(Channel::Sms);
-        assert!(matches!(ask(&desk, &mut Scripted::new()), Outcome::Unreachable { .. }));
-        assert!(desk.mailbox.destinations().is_empty());
+    fn it_does_not_where_the_policy_says_so_or_allows_no_mail() {
+        for settings in [&[("methods", "sms"), ("fallback.sms-to-email", "off")][..], &[("methods", "sms")]] {
+            let desk = by_mail().with(AddressKind::Phone, PHONE);
+            desk.policy(settings);
+            desk.mailbox.goes_down(Channel::Sms);
+            assert!(matches!(ask(&desk, &mut Scripted::new()), Outcome::Unreachable { .. }));
+            assert!(desk.mailbox.destinations().is_empty());
+        }
     }
 
     #[test]

@@ -154,7 +154,7 @@ fn both(policy: Policy, other: &Policy, user: &Summary) -> Policy {
             remote: shorter(policy.trust.remote, other.trust.remote),
             elevation: shorter(policy.trust.elevation, other.trust.elevation),
         },
-        sms_falls_back_to_email: policy.sms_falls_back_to_email && other.sms_falls_back_to_email,
+        fallback_to_email: Some(policy.sms_falls_back_to_email() && other.sms_falls_back_to_email()),
         ..policy
     }
 }

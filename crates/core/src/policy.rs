@@ -128,8 +128,8 @@ pub struct Policy {
     pub code_domain: Option<String>,
     /// How much may be sent.
     pub limits: SendLimits,
-    /// A text message that cannot be sent goes by e-mail, even where that is not the user's method.
-    pub sms_falls_back_to_email: bool,
+    /// Whether a text message that cannot be sent goes by e-mail; `None`: where [`Policy::methods`] allows e-mail.
+    pub fallback_to_email: Option<bool>,
     /// No two users may have the same verified address.
     pub unique_addresses: bool,
     /// The country whose numbers may be written without it, two capital letters (ISO 3166-1).
@@ -374,12 +374,20 @@ pub static KEYS: [Setting; 20] = [
     },
     Setting {
         name: "fallback.sms-to-email",
-        values: SWITCH_VALUES,
-        default: "on",
-        help: "Send a code by e-mail when its text message cannot be sent, even where e-mail is not allowed otherwise",
+        values: "on, off, or empty to follow methods",
+        default: "",
+        help: "Send a code by e-mail when its text message cannot be sent; if on, even where methods has no email",
         per_class: true,
-        read: |policy, text| switch(text).map(|on| policy.sms_falls_back_to_email = on),
-        write: |policy| written_switch(policy.sms_falls_back_to_email),
+        read: |policy, text| {
+            policy.fallback_to_email = match text {
+                "" => None,
+                "on" => Some(true),
+                "off" => Some(false),
+                _ => return Err("it must be on or off, or empty to follow methods"),
+            };
+            Ok(())
+        },
+        write: |policy| policy.fallback_to_email.map(written_switch).unwrap_or_default(),
     },
     Setting {
         name: "addresses.unique",
@@ -537,7 +545,7 @@ impl Default for Policy {
             },
             code_domain: None,
             limits: SendLimits { user_hourly: 20, address_daily: 100, machine_hourly: 1000 },
-            sms_falls_back_to_email: true,
+            fallback_to_email: None,
             unique_addresses: false,
             phone_country: None,
             notices: Notices { email: true, sms: true },
@@ -546,6 +554,11 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Whether a text message that cannot be sent goes by e-mail.
+    pub fn sms_falls_back_to_email(&self) -> bool {
+        self.fallback_to_email.unwrap_or(self.methods.email)
+    }
+
     /// The default policy with `settings` applied, all or none.
     pub fn from_settings<'a>(
         settings: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -668,6 +681,21 @@ mod tests {
         for ((name, value), key) in settings.iter().zip(&KEYS) {
             assert_eq!((*name, *value), (key.name, key.value(&policy).as_str()));
         }
+    }
+
+    #[test]
+    fn a_text_message_falls_back_to_what_methods_allows_unless_told_otherwise() {
+        for (settings, falls_back) in [
+            (vec![], true),
+            (vec![("methods", "app,sms")], false),
+            (vec![("methods", "app,sms"), ("fallback.sms-to-email", "on")], true),
+            (vec![("fallback.sms-to-email", "off")], false),
+        ] {
+            let policy = Policy::from_settings(settings.clone()).unwrap();
+            assert_eq!(policy.sms_falls_back_to_email(), falls_back, "{settings:?}");
+        }
+        let class = Policy::default().overridden([("methods", "sms")]).unwrap();
+        assert!(!class.sms_falls_back_to_email(), "a class's own methods hold for it");
     }
 
     #[test]

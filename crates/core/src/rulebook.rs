@@ -123,12 +123,7 @@ impl Rulebook {
     /// What an administrator should think about before this holds: who could be left outside.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        let everyone = (crate::class::EVERYONE, self.machine.clone());
-        let classes = self
-            .classes
-            .iter()
-            .filter_map(|class| Some((class.name.as_str(), class.policy(&self.machine).ok()?)));
-        for (name, policy) in classes.chain([everyone]) {
+        for (name, policy) in self.policies() {
             if policy.mode != Mode::Mandatory {
                 continue;
             }
@@ -144,6 +139,29 @@ impl Rulebook {
             }
         }
         warnings
+    }
+
+    /// What of this means more than it seems to, though it keeps nobody outside.
+    pub fn remarks(&self) -> Vec<String> {
+        let by_mail_all_the_same = |policy: &Policy| {
+            policy.fallback_to_email == Some(true) && policy.methods.sms && !policy.methods.email
+        };
+        self.policies()
+            .filter(|(_, policy)| by_mail_all_the_same(policy))
+            .map(|(name, _)| {
+                format!(
+                    "fallback.sms-to-email is on for class '{name}': a code whose text message cannot be sent goes by \
+                     e-mail, which methods does not allow there"
+                )
+            })
+            .collect()
+    }
+
+    /// The policy of each class, and of everyone else.
+    fn policies(&self) -> impl Iterator<Item = (&str, Policy)> {
+        let own = |class: &'_ Class| class.policy(&self.machine).ok();
+        let classes = self.classes.iter().filter_map(move |class| Some((class.name.as_str(), own(class)?)));
+        classes.chain([(crate::class::EVERYONE, self.machine.clone())])
     }
 }
 
@@ -242,5 +260,19 @@ mod tests {
         assert!(beforehand.warnings()[0].contains("class 'ops' with enrolment=beforehand"));
         let no_backup = Policy::from_settings([("mode", "mandatory"), ("methods", "app")]).unwrap();
         assert!(Rulebook::new(no_backup, vec![]).unwrap().warnings()[0].contains("without backup codes"));
+    }
+
+    #[test]
+    fn mail_that_methods_does_not_allow_is_remarked_on() {
+        let remarks = |settings: &[(&str, &str)]| {
+            Rulebook::new(Policy::from_settings(settings.iter().copied()).unwrap(), vec![]).unwrap().remarks()
+        };
+        assert!(remarks(&[("methods", "app,sms")]).is_empty());
+        assert!(remarks(&[("fallback.sms-to-email", "on")]).is_empty());
+        assert!(remarks(&[("methods", "app"), ("fallback.sms-to-email", "on")]).is_empty());
+        let remarks = remarks(&[("methods", "app,sms"), ("fallback.sms-to-email", "on")]);
+        assert!(remarks.len() == 1 && remarks[0].contains("for class 'everyone'"), "{remarks:?}");
+        let class = class("ops", &[("methods", "sms"), ("fallback.sms-to-email", "on")]);
+        assert!(book("optional", vec![class]).remarks()[0].contains("for class 'ops'"));
     }
 }

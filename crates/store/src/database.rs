@@ -16,12 +16,13 @@ use crate::seal::SealingKey;
 const APPLICATION_ID: i64 = 0x3246_4101;
 
 /// Each runs once, in order; the number of those that ran is the schema version (`PRAGMA user_version`).
-static MIGRATIONS: [&str; 5] = [
+static MIGRATIONS: [&str; 6] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_people.sql"),
     include_str!("../migrations/0003_codes.sql"),
     include_str!("../migrations/0004_first_factor.sql"),
     include_str!("../migrations/0005_groups.sql"),
+    include_str!("../migrations/0006_limits.sql"),
 ];
 
 /// How long a write waits for another process, in the module's patience.
@@ -439,7 +440,7 @@ mod tests {
         store.write(|db| Ok(db.pragma_update(None, "user_version", 99)?)).unwrap();
         drop(store);
         let error = Store::open(bench.location.clone()).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 99, known: 4 }), "{error}");
+        assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
         assert!(error.to_string().contains("newer twofa"));
     }
 
@@ -576,6 +577,30 @@ mod tests {
         let file = fs::OpenOptions::new().append(true).open(&bench.location.database).unwrap();
         std::io::Write::write_all(&mut &file, &[0]).unwrap();
         assert!(matches!(store.rulebook(), Err(StoreError::ChangedMeanwhile)));
+    }
+
+    #[test]
+    fn a_database_of_the_third_schema_falls_back_to_mail_where_methods_allows_it() {
+        let bench = Bench::new();
+        drop(bench.create());
+        fs::remove_file(&bench.location.database).unwrap();
+        let old = Connection::open(&bench.location.database).unwrap();
+        MIGRATIONS[..3].iter().for_each(|migration| old.execute_batch(migration).unwrap());
+        old.execute_batch(
+            "INSERT INTO setting VALUES ('methods', 'app,sms'), ('fallback.sms-to-email', 'on');
+             INSERT INTO class VALUES ('admins', 0, 'sudo');
+             INSERT INTO class_setting VALUES ('admins', 'fallback.sms-to-email', 'on');",
+        )
+        .unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        old.pragma_update(None, "user_version", 3).unwrap();
+        drop(old);
+        fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
+
+        let rulebook = Store::open(bench.location.clone()).unwrap().rulebook().unwrap();
+        assert!(!rulebook.machine().sms_falls_back_to_email());
+        let class = rulebook.classes()[0].policy(rulebook.machine()).unwrap();
+        assert!(class.sms_falls_back_to_email(), "what a class has of its own was somebody's word");
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub(crate) fn run(command: &Policy, output: Output) -> Result<(), Failure> {
             let wanted = with_gids(wanted, before.as_ref());
             if *dry_run {
                 consent::warn(&new_warnings(&broker, before.as_ref(), &wanted)?)?;
+                consent::warn(&new_remarks(before.as_ref(), &wanted))?;
                 let changes = before.unwrap_or_default().changes_to(&wanted);
                 return tell(&changes, "Nothing would change: the policy is that already.");
             }
@@ -57,6 +58,7 @@ fn show(broker: &Broker, output: Output) -> Result<(), Failure> {
             let value = key.value(policy);
             let value = match (value.as_str(), key.name) {
                 ("", "application-name") => "(host name)",
+                ("", "fallback.sms-to-email") => "(as methods)",
                 ("", _) => "(none)",
                 (value, _) => value,
             };
@@ -135,6 +137,12 @@ fn new_warnings(
     Ok(warnings)
 }
 
+/// What of `wanted` means more than it seems to, and was not so before.
+fn new_remarks(before: Option<&Rulebook>, wanted: &Rulebook) -> Vec<String> {
+    let known = before.map(Rulebook::remarks).unwrap_or_default();
+    wanted.remarks().into_iter().filter(|remark| !known.contains(remark)).collect()
+}
+
 /// Warns of what `wanted` could do, and asks whether to go on.
 fn agree(
     broker: &Broker,
@@ -142,6 +150,7 @@ fn agree(
     wanted: &Rulebook,
     consent: Consent,
 ) -> Result<(), Failure> {
+    consent::warn(&new_remarks(before, wanted))?;
     consent::agree(&new_warnings(broker, before, wanted)?, consent)
 }
 
