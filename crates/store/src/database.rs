@@ -52,7 +52,8 @@ impl Store {
         if location.is_vacant()? {
             return Err(StoreError::Missing(location.database));
         }
-        Self::open_schema(location, Schema::Existing)
+        let place = location.clone();
+        Self::open_schema(location, Schema::Existing).map_err(|error| error.name_holder(&place))
     }
 
     fn open_schema(location: Location, schema: Schema) -> Result<Self, StoreError> {
@@ -134,7 +135,7 @@ impl Store {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        transact(&mut *self.connection()?, work)
+        transact(&mut *self.connection()?, work).map_err(|error| error.name_holder(&self.location))
     }
 
     /// Like [`Store::write`], but what is committed is on disk only with the next [`Store::write`]. Until then
@@ -147,7 +148,7 @@ impl Store {
         set_synchronous(&connection, Synchronous::Normal)?;
         let result = transact(&mut connection, work);
         set_synchronous(&connection, Synchronous::Full)?;
-        result
+        result.map_err(|error| error.name_holder(&self.location))
     }
 
     /// The connection, as long as the file it has open is the one at its path: a database that was

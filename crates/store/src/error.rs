@@ -7,6 +7,8 @@ use rusqlite::ErrorCode;
 use twofa_core::rulebook::BadRulebook;
 
 use crate::addresses::AddressKind;
+use crate::holder::Holder;
+use crate::location::Location;
 
 /// Why the store could not do what it was asked. Never holds a stored value.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +77,8 @@ pub enum StoreError {
     #[error("the store is read-only")]
     ReadOnly,
     /// Another process held the store too long.
-    #[error("the store was locked by another process for too long")]
-    Busy,
+    #[error("the store was locked by another process for too long{}", .0.as_ref().map_or_else(String::new, |holder| format!(": {holder}")))]
+    Busy(Option<Holder>),
     /// A stored setting is not one we know or does not read.
     #[error("the stored policy is broken: {0}")]
     BrokenPolicy(BadRulebook),
@@ -159,6 +161,14 @@ impl StoreError {
         matches!(self, Self::ReadOnly | Self::Full | Self::Unusable(_))
     }
 
+    /// With the process that was waited for in vain, where it was one.
+    pub(crate) fn name_holder(self, location: &Location) -> Self {
+        match self {
+            Self::Busy(None) => Self::Busy(Holder::find(location)),
+            other => other,
+        }
+    }
+
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { action, path, source }
@@ -181,7 +191,7 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::NotADatabase) => Self::Damaged("it is no SQLite database".to_owned()),
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::ReadOnly) => Self::ReadOnly,
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy(None),
             Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure) => Self::Unusable(error.to_string()),
             // rusqlite's own text may quote SQL, which is ours and holds no value.
             _ => Self::Other(error.to_string()),
