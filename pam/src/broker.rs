@@ -16,7 +16,8 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{User, geteuid};
 use twofa_proto::{
-    ChannelError, ClientEnd, FromBroker, FromClient, Request, SERVICE_USER, SOCKET, Secret, Stream,
+    ChannelError, ClientEnd, FromBroker, FromClient, MESSAGE_PATIENCE, Request, SERVICE_USER, SOCKET, Secret,
+    Stream,
 };
 
 use crate::host::{Host, Level};
@@ -31,8 +32,6 @@ const _: () = assert!(matches!(PROGRAM.as_bytes(), [b'/', ..]), "TWOFA_BROKER mu
 
 /// How long a socket may take to let us in, and then to say that we are served.
 pub const SOCKET_PATIENCE: Duration = Duration::from_secs(2);
-/// How long any other message may take: more than the 15 s in which the broker sends a code or gives up.
-const MESSAGE_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a broker may take to end a conversation that we have broken off.
 const END_PATIENCE: Duration = Duration::from_secs(2);
 

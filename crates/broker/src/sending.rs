@@ -11,9 +11,8 @@ use crate::journal::say;
 use crate::services::Services;
 use crate::words;
 
-/// How long a person waits for a code to be sent, fail-over to other providers and ways included. sshd gives a login two
-/// minutes, login one.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a person waits for a code to be sent, fail-over to other providers and ways included.
+pub const PATIENCE: Duration = twofa_proto::LONGEST_WORK;
 
 /// Why no code is on its way.
 #[derive(Debug, thiserror::Error)]

@@ -26,6 +26,10 @@ impl<S> Ahead<S> {
     pub(crate) const fn stream(&self) -> &S {
         &self.stream
     }
+
+    pub(crate) const fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
 }
 
 impl<S: Read> Read for Ahead<S> {

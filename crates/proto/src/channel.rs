@@ -35,6 +35,11 @@ impl<S: Read + Write> BrokerEnd<S> {
         Self { stream: Ahead::new(stream), phase: Phase::Opening }
     }
 
+    /// The connection itself.
+    pub const fn stream_mut(&mut self) -> &mut S {
+        self.stream.stream_mut()
+    }
+
     /// What the client wants.
     pub fn request(&mut self) -> Result<Request, ChannelError> {
         match self.receive()? {
@@ -140,6 +145,24 @@ mod tests {
         for message in messages {
             assert_eq!(client.receive().unwrap(), message);
         }
+    }
+
+    #[test]
+    fn an_answer_to_a_prompt_that_was_taken_back_does_not_hide_why() {
+        let (mut client, mut broker) = pair();
+        broker.request().unwrap();
+        broker.send(&FromBroker::Accepted).unwrap();
+        let prompt = Prompt { text: "Code: ".into(), echo: true, digits_behind_password: None };
+        broker.send(&FromBroker::Prompt(prompt)).unwrap();
+        assert_eq!(client.receive().unwrap(), FromBroker::Accepted);
+        assert!(matches!(client.receive().unwrap(), FromBroker::Prompt(_)));
+        // The one is under way when the other is sent.
+        client.send(&FromClient::Answer(Some("123456".into()))).unwrap();
+        broker.send(&FromBroker::Error("Too late.".into())).unwrap();
+        broker.send(&FromBroker::Done(Done::Changed)).unwrap();
+        drop(broker);
+        assert_eq!(client.receive().unwrap(), FromBroker::Error("Too late.".into()));
+        assert_eq!(client.receive().unwrap(), FromBroker::Done(Done::Changed));
     }
 
     #[test]

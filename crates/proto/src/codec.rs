@@ -21,6 +21,9 @@ pub enum CodecError {
     /// The peer sent nothing, or took nothing, in the time it had.
     #[error("the other side did not answer in time")]
     TimedOut,
+    /// This side stopped waiting, for a reason of its own ([`ErrorKind::ConnectionAborted`]).
+    #[error("this side ended the conversation")]
+    Aborted,
     /// A frame over [`FRAME_CAP`].
     #[error("a message of {0} bytes is over the limit of 65536")]
     TooLong(usize),
@@ -37,20 +40,28 @@ impl From<io::Error> for CodecError {
         match error.kind() {
             ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => Self::Closed,
             ErrorKind::WouldBlock | ErrorKind::TimedOut => Self::TimedOut,
+            ErrorKind::ConnectionAborted => Self::Aborted,
             _ => Self::Io(error),
         }
     }
+}
+
+/// Whether `bytes`, the first of a stream, hold a whole message. Fails as soon as they cannot become one.
+pub fn holds_message(bytes: &[u8]) -> Result<bool, CodecError> {
+    let Some((length, rest)) = bytes.split_first_chunk::<LENGTH_BYTES>() else { return Ok(false) };
+    Ok(rest.len() >= frame_length(*length)?)
+}
+
+fn frame_length(length: [u8; LENGTH_BYTES]) -> Result<usize, CodecError> {
+    let length = u32::from_be_bytes(length) as usize;
+    if length > FRAME_CAP { Err(CodecError::TooLong(length)) } else { Ok(length) }
 }
 
 /// Reads one message. Blocks as long as `stream` does.
 pub fn read<T: DeserializeOwned>(stream: &mut impl Read) -> Result<T, CodecError> {
     let mut length = [0; LENGTH_BYTES];
     stream.read_exact(&mut length)?;
-    let length = u32::from_be_bytes(length) as usize;
-    if length > FRAME_CAP {
-        return Err(CodecError::TooLong(length));
-    }
-    let mut frame = Zeroizing::new(vec![0; length]);
+    let mut frame = Zeroizing::new(vec![0; frame_length(length)?]);
     stream.read_exact(&mut frame)?;
     match postcard::take_from_bytes(&frame) {
         Ok((message, [])) => Ok(message),
@@ -109,6 +120,16 @@ mod tests {
                 "cut at {cut}"
             );
         }
+    }
+
+    #[test]
+    fn a_message_is_whole_with_its_last_byte_and_too_long_with_its_fourth() {
+        let whole = wire(&FromClient::Answer(Some("123456".into())));
+        for cut in 0..whole.len() {
+            assert!(!holds_message(&whole[..cut]).unwrap(), "cut at {cut}");
+        }
+        assert!(holds_message(&whole).unwrap());
+        assert!(matches!(holds_message(&[0, 1, 0, 1]), Err(CodecError::TooLong(65_537))));
     }
 
     #[test]

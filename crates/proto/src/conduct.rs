@@ -16,6 +16,8 @@ pub enum Phase {
     Working,
     /// A prompt waits for its answer.
     Asking,
+    /// The broker took its prompt back and said why. An answer that crosses this is not read.
+    Withdrawn,
     /// It is over.
     Over,
 }
@@ -43,7 +45,7 @@ pub enum Kind {
 pub type Row = (Phase, Kind, Phase);
 
 /// All that is ever permitted.
-pub static TABLE: [Row; 8] = [
+pub static TABLE: [Row; 11] = [
     (Phase::Opening, Kind::Open, Phase::Opened),
     (Phase::Opened, Kind::Accepted, Phase::Working),
     (Phase::Opened, Kind::Done, Phase::Over),
@@ -52,6 +54,9 @@ pub static TABLE: [Row; 8] = [
     (Phase::Working, Kind::Prompt, Phase::Asking),
     (Phase::Working, Kind::Done, Phase::Over),
     (Phase::Asking, Kind::Answer, Phase::Working),
+    (Phase::Asking, Kind::Error, Phase::Withdrawn),
+    (Phase::Asking, Kind::Done, Phase::Over),
+    (Phase::Withdrawn, Kind::Done, Phase::Over),
 ];
 
 /// A message came out of turn.
@@ -104,16 +109,25 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_prompt_is_out_of_turn() {
-        for phase in [Phase::Opening, Phase::Opened, Phase::Working, Phase::Over] {
+        for phase in [Phase::Opening, Phase::Opened, Phase::Working, Phase::Withdrawn, Phase::Over] {
             assert_eq!(phase.after(Kind::Answer), Err(OutOfTurn { kind: Kind::Answer, phase }));
         }
     }
 
     #[test]
     fn a_conversation_opens_once() {
-        for phase in [Phase::Opened, Phase::Working, Phase::Asking, Phase::Over] {
+        for phase in [Phase::Opened, Phase::Working, Phase::Asking, Phase::Withdrawn, Phase::Over] {
             assert!(phase.after(Kind::Open).is_err(), "{phase:?}");
         }
+    }
+
+    #[test]
+    fn a_prompt_that_was_taken_back_is_followed_by_the_end_alone() {
+        let withdrawn = Phase::Asking.after(Kind::Error).unwrap();
+        for kind in [Kind::Open, Kind::Answer, Kind::Accepted, Kind::Prompt, Kind::Info, Kind::Error] {
+            assert!(withdrawn.after(kind).is_err(), "{kind:?}");
+        }
+        assert_eq!(withdrawn.after(Kind::Done), Ok(Phase::Over));
     }
 
     #[test]

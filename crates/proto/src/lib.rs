@@ -17,6 +17,8 @@ pub mod message;
 pub mod secret;
 pub mod stream;
 
+use std::time::Duration;
+
 pub use channel::{BrokerEnd, ChannelError, ClientEnd};
 pub use message::{
     AppReport, AppRequest, ContactReport, Done, ExemptionReport, Failure, FromBroker, FromClient, Login,
@@ -27,6 +29,13 @@ pub use stream::Stream;
 
 /// Raised whenever a message changes; a broker and a client of different versions refuse each other.
 pub const VERSION: u16 = 2;
+
+/// How long the broker works, at most, before it gives up: a code that is sent has the longest way, fail-over
+/// included. sshd gives a login two minutes, login(1) one.
+pub const LONGEST_WORK: Duration = Duration::from_secs(15);
+
+/// How long a client waits for the next message of a conversation that was accepted.
+pub const MESSAGE_PATIENCE: Duration = LONGEST_WORK.saturating_add(Duration::from_secs(5));
 
 /// Where the broker listens.
 pub const SOCKET: &str = "/run/twofa/twofad.sock";

@@ -76,6 +76,21 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// The login name that it is about.
+    pub fn user(&self) -> &str {
+        match self {
+            Self::Login(login) | Self::Account(login) => &login.user,
+            Self::Status { user }
+            | Self::EnrolApp { user, .. }
+            | Self::EnrolAddress { user, .. }
+            | Self::Remove { user, .. }
+            | Self::Set { user, .. }
+            | Self::NewBackupCodes { user } => user,
+        }
+    }
+}
+
 /// A login as the PAM module found it. The text fields are what the application claims, for people and
 /// logs; nothing is decided by them but whose record is looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

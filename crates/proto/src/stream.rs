@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, getsockopt, send, setsockopt, socket,
-    sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, getsockopt, recv, send, setsockopt,
+    socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
@@ -32,6 +32,11 @@ impl Stream {
     /// connected, or the one that called listen(2).
     pub fn peer_uid(&self) -> io::Result<u32> {
         Ok(getsockopt(&self.0, sockopt::PeerCredentials)?.uid())
+    }
+
+    /// Reads what has come, without waiting: [`io::ErrorKind::WouldBlock`] when that is nothing.
+    pub fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(recv(self.0.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT)?)
     }
 
     /// How long a read waits before it fails with [`io::ErrorKind::WouldBlock`].
