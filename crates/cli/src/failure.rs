@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use twofa_broker::privileges::PrivilegeError;
+use twofa_proto::codec::CodecError;
 use twofa_proto::{ChannelError, Failure as Kind};
 use twofa_store::StoreError;
 
@@ -81,7 +82,11 @@ impl From<PrivilegeError> for Failure {
 
 impl From<ChannelError> for Failure {
     fn from(error: ChannelError) -> Self {
-        Self::new(Kind::Unavailable, format!("the broker went away: {error}"))
+        let message = match error {
+            ChannelError::Codec(CodecError::TimedOut) => "the broker did not answer in time".to_owned(),
+            error => format!("the broker went away: {error}"),
+        };
+        Self::new(Kind::Unavailable, message)
             .hinted("an administrator finds the reason with 'systemctl status twofad'")
     }
 }

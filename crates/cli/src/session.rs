@@ -7,14 +7,15 @@ use nix::unistd::{User, getuid};
 use twofa_broker::{Broker, Dialogue, Peer, privileges};
 use twofa_proto::codec::CodecError;
 use twofa_proto::{
-    ChannelError, ClientEnd, Done, Failure as Kind, FromBroker, FromClient, Request, SOCKET, Stream,
+    ChannelError, ClientEnd, Done, Failure as Kind, FromBroker, FromClient, MESSAGE_PATIENCE, Request,
+    SOCKET, Stream,
 };
 use twofa_store::Location;
 
 use crate::failure::Failure;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, Typed};
 
-/// How long the broker may take to take notice of us.
+/// How long the broker may take to take notice of us. From then on it has [`MESSAGE_PATIENCE`].
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whether this is root's session.
@@ -69,21 +70,39 @@ fn over_the_socket(request: Request) -> Result<Done, Failure> {
         Failure::new(Kind::Unavailable, format!("the broker does not answer at {SOCKET}: {error}"))
             .hinted("ask an administrator to start it: systemctl start twofad.socket")
     })?;
-    let limit =
-        |patience| stream.set_read_timeout(patience).map_err(CodecError::from).map_err(ChannelError::from);
-    limit(PATIENCE)?;
+    let limit = |stream: &Stream, patience| {
+        stream.set_read_timeout(patience).map_err(CodecError::from).map_err(ChannelError::from)
+    };
+    limit(&stream, PATIENCE)?;
     let mut broker = ClientEnd::open(stream, request)?;
     let mut terminal = Terminal;
+    let mut next = broker.receive().map_err(not_accepted)?;
     loop {
-        match broker.receive()? {
-            FromBroker::Accepted => {}
+        match next {
+            FromBroker::Accepted => limit(broker.stream(), MESSAGE_PATIENCE)?,
             FromBroker::Prompt(prompt) => {
-                let answer = terminal.prompt(prompt).map_err(|gone| gone.0)?;
-                broker.send(&FromClient::Answer(answer))?;
+                let answer = terminal.prompt_unless(prompt, broker.stream()).map_err(|gone| gone.0)?;
+                if let Typed::Answer(answer) = answer {
+                    // A broker that has ended the conversation meanwhile has said why.
+                    let _ = broker.send(&FromClient::Answer(answer));
+                }
             }
             FromBroker::Info(text) => terminal.info(text).map_err(|gone| gone.0)?,
             FromBroker::Error(text) => terminal.error(&text).map_err(|gone| gone.0)?,
             FromBroker::Done(done) => return Ok(done),
         }
+        next = broker.receive()?;
+    }
+}
+
+/// Nothing has happened yet.
+fn not_accepted(error: ChannelError) -> Failure {
+    match error {
+        ChannelError::Codec(CodecError::Closed) => Failure::new(
+            Kind::Unavailable,
+            "the broker turned this away: it has too much to do, or is being restarted",
+        )
+        .hinted("try again in a moment"),
+        error => error.into(),
     }
 }

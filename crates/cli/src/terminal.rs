@@ -1,8 +1,11 @@
 //! The person in front of this program, as the broker's conversations see them.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::os::fd::AsFd;
 
-use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::termios::{FlushArg, LocalFlags, SetArg, Termios, tcflush, tcgetattr, tcsetattr};
 use twofa_broker::{Dialogue, Gone};
 use twofa_proto::codec::CodecError;
 use twofa_proto::{ChannelError, Prompt, Secret};
@@ -11,20 +14,46 @@ use twofa_proto::{ChannelError, Prompt, Secret};
 #[derive(Debug, Default)]
 pub(crate) struct Terminal;
 
+/// What became of a prompt.
+pub(crate) enum Typed {
+    /// It was answered; `None` is the end of input.
+    Answer(Option<Secret>),
+    /// Something else came first.
+    Nothing,
+}
+
+impl Terminal {
+    /// Shows `prompt`, and waits for an answer until `other` has something to say. That is looked at on a terminal
+    /// only, which gives a line at a time: of a pipe the answer may have been read before.
+    pub(crate) fn prompt_unless(&mut self, prompt: Prompt, other: &impl AsFd) -> Result<Typed, Gone> {
+        let stdin = io::stdin();
+        if !prompt.echo || !stdin.is_terminal() {
+            return Ok(Typed::Answer(self.prompt(prompt)?));
+        }
+        show(&prompt).map_err(gone)?;
+        let mut events = [stdin.as_fd(), other.as_fd()].map(|file| PollFd::new(file, PollFlags::POLLIN));
+        while let Err(error) = poll(&mut events, PollTimeout::NONE) {
+            if error != Errno::EINTR {
+                return Err(gone(error.into()).into());
+            }
+        }
+        if events[0].any() == Some(false) {
+            // What is half typed is not for the shell.
+            let _ = tcflush(&stdin, FlushArg::TCIFLUSH);
+            let _ = writeln!(io::stdout());
+            return Ok(Typed::Nothing);
+        }
+        Ok(Typed::Answer(read_line().map_err(gone)?))
+    }
+}
+
 impl Dialogue for Terminal {
-    fn prompt(&mut self, Prompt { text, echo, .. }: Prompt) -> Result<Option<Secret>, Gone> {
-        if !echo && io::stdin().is_terminal() {
-            return Ok(ask_hidden(text.expose()).map(Secret::from).map(Some).map_err(gone)?);
+    fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, Gone> {
+        if !prompt.echo && io::stdin().is_terminal() {
+            return Ok(ask_hidden(prompt.text.expose()).map(Secret::from).map(Some).map_err(gone)?);
         }
-        let mut out = io::stdout().lock();
-        write!(out, "{}", text.expose()).and_then(|()| out.flush()).map_err(gone)?;
-        let mut line = String::new();
-        if io::stdin().lock().read_line(&mut line).map_err(gone)? == 0 {
-            // The cursor still stands behind the prompt.
-            let _ = writeln!(out);
-            return Ok(None);
-        }
-        Ok(Some(Secret::from(line)))
+        show(&prompt).map_err(gone)?;
+        Ok(read_line().map_err(gone)?)
     }
 
     fn info(&mut self, text: Secret) -> Result<(), Gone> {
@@ -37,6 +66,22 @@ impl Dialogue for Terminal {
         writeln!(io::stderr(), "{text}").map_err(gone)?;
         Ok(())
     }
+}
+
+fn show(prompt: &Prompt) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    write!(out, "{}", prompt.text.expose()).and_then(|()| out.flush())
+}
+
+/// A line of standard input; `None` at its end.
+fn read_line() -> io::Result<Option<Secret>> {
+    let mut line = String::new();
+    if io::stdin().lock().read_line(&mut line)? == 0 {
+        // The cursor still stands behind the prompt.
+        let _ = writeln!(io::stdout());
+        return Ok(None);
+    }
+    Ok(Some(Secret::from(line)))
 }
 
 /// Asks for something that nobody else is to see. Nothing is shown from before the question on: who types as soon as it
