@@ -188,21 +188,6 @@ fn commits(trace: &str) -> Vec<usize> {
 }
 
 #[test]
-fn sigterm_ends_the_broker_cleanly_after_what_is_under_way() {
-    let (machine, phone) = machine();
-    let mut terminal = at_the_prompt(&machine);
-    let pid = machine.broker().pid();
-
-    machine.run(&format!("kill -TERM {pid}")).ok();
-    terminal.type_line(&phone.next_code());
-
-    terminal.expect("successfully authenticated");
-    machine.wait_until(&format!("! kill -0 {pid} 2>/dev/null"));
-    // A clean end leaves no write-ahead log to be replayed.
-    machine.run("test ! -s /var/lib/twofa/twofa.db-wal").ok();
-}
-
-#[test]
 fn the_broker_refuses_to_serve_as_root() {
     let (machine, _) = machine();
     machine.broker().kill();

@@ -9,7 +9,7 @@ use twofa_store::{AddressKind, Generation, NewApp, Origin, Situation, StoreError
 use zeroize::Zeroizing;
 
 use crate::choice::Unsent;
-use crate::dialogue::{Dialogue, Gone};
+use crate::dialogue::{Dialogue, Gone, Stage};
 use crate::sending::{Sending, channel};
 use crate::services::Services;
 use crate::verification::{Verification, Verified};
@@ -147,6 +147,7 @@ impl Enrolment<'_> {
         intro: &str,
         dialogue: &mut dyn Dialogue,
     ) -> Result<FirstMethod, EnrolmentError> {
+        dialogue.reach(Stage::Enrolling);
         let offered = self.offered();
         let mut intro = format!("{intro}\n");
         for _ in 0..CHOICES {
@@ -220,12 +221,16 @@ impl Enrolment<'_> {
         intro: &str,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Verified, EnrolmentError> {
+        dialogue.reach(Stage::Enrolling);
         let on_file = addresses::of(&situation.user, which);
         let known = given.or(on_file.map(|contact| contact.address.as_str()));
         let Self { services, account, origin, policy } = *self;
         let sending =
             Sending { services, account, origin, policy, purpose: "confirm that this address is yours" };
-        Verification { sending, generation: situation.generation }.of(which, known, intro, dialogue)
+        let verification = Verification { sending, generation: situation.generation };
+        let verified = verification.of(which, known, intro, dialogue)?;
+        dialogue.reach(Stage::Enrolled);
+        Ok(verified)
     }
 
     /// Sets up an app of these `parameters` as `label`, and the backup codes where there are none.
@@ -237,11 +242,13 @@ impl Enrolment<'_> {
         intro: &str,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Generation, EnrolmentError> {
+        dialogue.reach(Stage::Enrolling);
         let (mut app, generation) = self.pending_app(situation, parameters)?;
         app.used = Some(self.first_code(&app, intro, dialogue)?);
         let new = NewApp { label: label.to_owned(), app };
         let Services { store, .. } = self.services;
         let generation = store.enrol_app(self.account, generation, &new, self.origin, self.services.now())?;
+        dialogue.reach(Stage::Enrolled);
         Ok(self.missing_backup_codes(situation, generation, dialogue)?.unwrap_or(generation))
     }
 
@@ -320,6 +327,7 @@ impl Enrolment<'_> {
         generation: Generation,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Option<Generation>, EnrolmentError> {
+        dialogue.reach(Stage::Enrolling);
         let mut codes = Vec::with_capacity(backup::CODES);
         for _ in 0..backup::CODES {
             let mut random = Zeroizing::new([0; backup::CODE_BYTES]);

@@ -3,7 +3,7 @@
 //! One connection is one conversation ([`conversation`]): what is asked for, by which peer, is checked
 //! against a table ([`authority`]), then served by [`login`] or [`manage`] over a [`Dialogue`], which is
 //! the socket for the module and users, and the terminal itself for root's CLI. Both verify codes in
-//! [`challenge`], the one place where somebody is believed.
+//! [`challenge`], the one place where somebody is believed. [`ending`] is for those that wait at a prompt too long.
 //!
 //! [`program`] is `twofad` itself: [`server`] listens, [`privileges`] gives root up, [`clock`] is where
 //! the time comes from.
@@ -23,6 +23,7 @@ pub mod choice;
 pub mod clock;
 pub mod conversation;
 pub mod dialogue;
+mod ending;
 pub mod enrolment;
 pub mod first_factor;
 mod inherited;

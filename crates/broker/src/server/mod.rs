@@ -1,11 +1,14 @@
 //! Listening: who is served, when, and for how long.
 //!
-//! The [`pool`] accepts and serves, as far as the [`crowd`] has seats and each client keeps within our
-//! [`patience`].
+//! The [`pool`] accepts. Who has said nothing waits in the [`lobby`]; who has is served as far as the [`crowd`] has
+//! places for the [`owner`] of the connection, keeps within our [`patience`], and until the broker must [`stop`].
 
 mod crowd;
+mod lobby;
+mod owner;
 mod patience;
 mod pool;
+mod stop;
 
 use std::fs;
 use std::io;
@@ -15,23 +18,29 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
-use twofa_proto::{ChannelError, Done, Stream, Verdict};
+use twofa_proto::{ChannelError, Done, Request, Stream, Verdict};
 use twofa_store::{Location, StoreError};
 
-use crate::authority::Peer;
+use crate::accounts;
+use crate::authority::{Peer, Permission};
 use crate::conversation::{self, Broker};
 use crate::journal::say;
 use crate::notices::{self, Bell};
 
-use self::crowd::Crowd;
+use self::crowd::{Crowd, Place};
+use self::lobby::Visitor;
+use self::owner::{Owner, Owners};
 use self::patience::Patient;
+use self::stop::Stop;
 
-/// How long conversations may go on after SIGTERM.
+/// How long conversations that are at work may go on after SIGTERM.
 const FINISH_PATIENCE: Duration = Duration::from_secs(10);
+/// How often new connections are turned away meanwhile.
+const TURN_AWAY_EVERY: Duration = Duration::from_millis(50);
 /// What a conversation has open: its socket, and what the name service or a provider takes meanwhile.
 const DESCRIPTORS_OF_ONE: usize = 2;
 /// The store, the sockets, the standard streams.
@@ -86,7 +95,7 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Serves `listener` until SIGTERM or SIGINT, then lets what is open finish.
+/// Serves `listener` until SIGTERM or SIGINT. Then whoever is at a prompt is told, and what is under way may finish.
 pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     let mut ends = SigSet::empty();
     ends.add(Signal::SIGTERM);
@@ -99,11 +108,13 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     if let Err(error) = shelf.broker() {
         say(&format!("{error}; every login is refused until that is mended"));
     }
-    let crowd = Arc::new(Crowd::default());
     let bell = Arc::new(Bell::default());
-    let (stock, ring) = (shelf.clone(), bell.clone());
-    let pool = pool::start(listener.try_clone()?, crowd.clone(), move |stream, peer| {
-        converse(stream, peer, &stock);
+    let (stopper, stop) = Stop::new()?;
+    let owners = Arc::new(Mutex::new(Owners::of_this_machine()));
+    let gate = Gate { owners: owners.clone(), asking: Arc::default(), served: Arc::default() };
+    let (near, stock, ring) = (stop.clone(), shelf.clone(), bell.clone());
+    let pool = pool::start(listener.try_clone()?, stop, owners, move |visitor| {
+        converse(visitor, &near, &gate, &stock);
         // A store that cannot be opened has nothing to send.
         let broker = stock.lock().clone();
         if broker.is_some_and(|broker| notices::is_any_due(broker.services())) {
@@ -121,16 +132,27 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     })?;
     ends.wait()?;
     bell.silence();
-    pool.stop();
-    crowd.wait_for_all_to_leave(FINISH_PATIENCE);
+    drop(stopper);
+    pool.close();
+    let until = Instant::now() + FINISH_PATIENCE;
+    while !pool.wait_until_served(TURN_AWAY_EVERY) && Instant::now() < until {
+        turn_away(listener);
+    }
     shelf.close();
     Ok(())
 }
 
+/// Closes the connections that came while the last conversations finish: at that root's module starts a broker of its
+/// own, which it would otherwise do only after two seconds.
+fn turn_away(listener: &UnixListener) {
+    while listener.accept().is_ok() {}
+}
+
 /// Raises the soft limit on descriptors, where it is too low, to what the crowd may need.
 fn make_room() {
-    let seats = crowd::MOST_OF_ROOT + crowd::MOST_OF_ALL_USERS;
-    let needed = (seats * DESCRIPTORS_OF_ONE + DESCRIPTORS_OF_ALL) as rlim_t;
+    let conversations = crowd::MOST_OF_ROOT + 2 * crowd::MOST_OF_ALL_USERS;
+    let silent = lobby::MOST_OF_ROOT + lobby::MOST_OF_ALL_USERS;
+    let needed = (conversations * DESCRIPTORS_OF_ONE + silent + DESCRIPTORS_OF_ALL) as rlim_t;
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
         if soft < needed {
             setrlimit(Resource::RLIMIT_NOFILE, needed.min(hard), hard)?;
@@ -155,11 +177,46 @@ fn send_notices(shelf: &Shelf) -> Option<u64> {
     })
 }
 
-fn converse(stream: Stream, peer: Peer, shelf: &Shelf) {
-    match Patient::new(stream) {
+/// Finds places for requests.
+#[derive(Debug)]
+struct Gate {
+    owners: Arc<Mutex<Owners>>,
+    /// Those who are being looked up, which may hang with the name service, and those who are told no.
+    asking: Arc<Crowd>,
+    /// Those who may ask for what they want.
+    served: Arc<Crowd>,
+}
+
+impl Gate {
+    /// A place for `request`, if there is one. Whoever may not ask for that takes no place of those who may: they are
+    /// told so, and that is all.
+    fn admit(&self, peer: Peer, owner: Owner, request: &Request) -> Option<Place> {
+        let enter = |crowd, owner| {
+            Crowd::enter(crowd, owner).inspect_err(|full| say(&format!("{full}: turned away"))).ok()
+        };
+        if peer.is_root() {
+            return enter(&self.served, owner);
+        }
+        let asking = enter(&self.asking, owner)?;
+        let account = accounts::find(request.user()).ok().flatten();
+        if account.is_none_or(|account| peer.may(request, &account) == Permission::Refused) {
+            return Some(asking);
+        }
+        if owner != Owner::STRANGER {
+            return enter(&self.served, owner);
+        }
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).remember(peer.uid);
+        enter(&self.served, Owner::user(peer.uid))
+    }
+}
+
+fn converse(visitor: Visitor, stop: &Arc<Stop>, gate: &Gate, shelf: &Shelf) {
+    let Visitor { stream, peer, owner, opening } = visitor;
+    match Patient::new(stream, opening, Some(stop.clone())) {
         Ok(stream) => {
             let broker = shelf.broker();
-            report(&conversation::hold(broker.as_deref(), peer, stream));
+            let admit = |request: &Request| gate.admit(peer, owner, request);
+            report(&conversation::hold(broker.as_deref(), peer, stream, admit));
         }
         Err(error) => say(&format!("cannot limit a connection: {error}")),
     }
@@ -168,9 +225,9 @@ fn converse(stream: Stream, peer: Peer, shelf: &Shelf) {
 /// Holds the one conversation of `twofad --session` on `stream`.
 pub fn serve_session(stream: Stream, location: Location) -> io::Result<()> {
     let peer = Peer { uid: stream.peer_uid()? };
-    let stream = Patient::new(stream)?;
+    let stream = Patient::new(stream, Vec::new(), None)?;
     let broker = Broker::open(location);
-    report(&conversation::hold(broker.as_ref(), peer, stream));
+    report(&conversation::hold(broker.as_ref(), peer, stream, |_| Some(())));
     if broker.is_ok_and(|broker| notices::is_any_due(broker.services())) {
         notices::send_by_another_process()?;
     }
