@@ -246,3 +246,28 @@ fn an_ordinary_users_command_waits_for_a_mail_server_that_greets_after_ten_secon
     terminal.type_line(code);
     terminal.expect("When you have saved them");
 }
+
+#[test]
+fn somebody_with_nothing_enrolled_cannot_keep_the_disk_busy() {
+    let machine = machine();
+    let watched = machine.broker().watch("fdatasync");
+    // Each shows another key, until only the one before is shown again; the end of input is no answer.
+    let enrols =
+        "for n in $(seq 10); do twofa enrol app --period 30; twofa enrol app --period 60; done </dev/null";
+    let said = machine.run_as("alice", enrols).fails().stderr;
+    let said = format!("{said}{}", machine.run_as("alice", "twofa set verify=always").fails().stderr);
+    assert!(said.contains("no right code came back"), "{said}");
+    let refused = "Too many changes were made before a second factor was set up. The next is possible at ";
+    assert_eq!(said.matches(refused).count(), 6, "{said}");
+    let syncs = watched.calls().matches("fdatasync(").count();
+    assert!((1..=20).contains(&syncs), "{syncs}: {}", watched.calls());
+    drop(watched);
+
+    // That changes nothing.
+    let mut terminal = machine.terminal_as("alice", "twofa enrol app --period 60");
+    terminal.expect("Then type the 6-digit code it shows: ");
+    // Nobody else waits for it, and in an hour it is forgotten.
+    machine.run_as("bob", "twofa set verify=always").ok();
+    machine.broker().set_clock("+61m");
+    machine.run_as("alice", "twofa set verify=always").ok();
+}

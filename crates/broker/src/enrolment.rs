@@ -275,6 +275,9 @@ impl Enrolment<'_> {
         if let Some(app) = self.services.store.pending_app(self.account, parameters, self.origin, now)? {
             return Ok((app, situation.generation));
         }
+        if let Some(text) = self.too_many_changes(situation)? {
+            return Err(EnrolmentError::NotSent(Unsent { text, is_limited: true }));
+        }
         let mut bytes = Zeroizing::new(vec![0; key_bytes(parameters)]);
         getrandom::fill(&mut bytes)?;
         let app = App { parameters, key: Key::new(bytes.to_vec())?, used: None };
@@ -286,6 +289,18 @@ impl Enrolment<'_> {
             now,
         )?;
         Ok((app, generation))
+    }
+
+    /// Counts a change that is about to be made, if the account's own user makes it and has not been asked for a code:
+    /// each waits for the disk. Says so in words if there were too many.
+    pub(crate) fn too_many_changes(&self, situation: &Situation) -> Result<Option<String>, StoreError> {
+        let is_proved = situation.user.is_enrolled(self.policy.methods);
+        if self.origin.actor == 0 || is_proved {
+            return Ok(None);
+        }
+        let now = self.services.now();
+        let next = self.services.store.begin_unproved_change(self.account, now)?;
+        Ok(next.map(|next| words::too_many_changes(next, now)))
     }
 
     /// Shows the key until its first right code comes back, and says which step or counter that was.

@@ -82,6 +82,7 @@ fn carry_out(
     } else {
         person
     };
+    desk.count(&person, request)?;
     match request {
         Request::EnrolApp { app, .. } => desk.enrol(&person, app, dialogue),
         Request::EnrolAddress { method, address, .. } => {
@@ -166,6 +167,18 @@ impl Desk<'_> {
             Outcome::Wrong { .. } | Outcome::TriesUsedUp { .. } => {
                 Err(Refusal::new(Failure::Denied, "too many wrong answers, so nothing was changed"))
             }
+        }
+    }
+
+    /// Counts a change for which no code could be asked. A new app is counted when it gets a key: one whose key was
+    /// shown before changes nothing.
+    fn count(&self, person: &Person, request: &Request) -> Result<(), Refusal> {
+        if matches!(request, Request::Status { .. } | Request::EnrolApp { .. }) {
+            return Ok(());
+        }
+        match self.enrolment(person).too_many_changes(&person.situation)? {
+            Some(text) => Err(Refusal::new(Failure::Denied, text)),
+            None => Ok(()),
         }
     }
 

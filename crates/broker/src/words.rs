@@ -187,6 +187,14 @@ pub fn too_many_codes(limit: SendLimit, next: Timestamp, now: Timestamp) -> Stri
     format!("Too many codes were sent to {whom}. The next is possible at {}.", moment(next, now))
 }
 
+/// Enough was changed without a code.
+pub fn too_many_changes(next: Timestamp, now: Timestamp) -> String {
+    format!(
+        "Too many changes were made before a second factor was set up. The next is possible at {}.",
+        moment(next, now)
+    )
+}
+
 /// How many tries are left.
 pub fn tries_left(tries: u32) -> String {
     match tries {

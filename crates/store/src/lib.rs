@@ -16,6 +16,7 @@
 
 mod addresses;
 pub mod attempts;
+mod changes;
 mod database;
 mod error;
 mod events;
