@@ -103,6 +103,13 @@ fn not_accepted(error: ChannelError) -> Failure {
             "the broker turned this away: it has too much to do, or is being restarted",
         )
         .hinted("try again in a moment"),
+        ChannelError::Codec(CodecError::TimedOut) => {
+            let seconds = PATIENCE.as_secs();
+            let message =
+                format!("the socket {SOCKET} is there, but nobody answered within {seconds} seconds");
+            Failure::new(Kind::Unavailable, message)
+                .hinted("ask an administrator to restart the broker: systemctl restart twofad.socket twofad")
+        }
         error => error.into(),
     }
 }

@@ -1,0 +1,329 @@
+//! `twofa doctor` on machines whose PAM stacks are right, and on others.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
+
+use twofa_e2e::{Builder, Machine};
+
+const CONTENT: &str = "Nothing to complain about.\n";
+
+/// What the doctor says; the exit code tells whether there is a problem.
+#[track_caller]
+fn diagnosis(machine: &Machine) -> String {
+    let doctor = machine.run("twofa doctor");
+    assert_eq!(doctor.code(), i32::from(doctor.stdout.contains("problem: ")), "{doctor}");
+    doctor.stdout
+}
+
+#[track_caller]
+fn finds(machine: &Machine, words: &str) {
+    let doctor = diagnosis(machine);
+    assert!(doctor.contains(words), "{words:?} in {doctor}");
+}
+
+/// A machine where our module stands nowhere yet.
+fn builder() -> Builder {
+    Machine::new().policy("optional").command("sed -i /pam_twofa/d /etc/pam.d/*")
+}
+
+fn put(machine: &Machine, service: &str, stack: &str) {
+    machine.write_file(&format!("/etc/pam.d/{service}"), stack);
+}
+
+const BEHIND: &str = "@include common-auth\nauth required pam_twofa.so\n@include common-account\n";
+
+/// As authselect writes them, for local accounts and sssd.
+const EL: &str = "auth required pam_env.so
+auth required pam_faildelay.so delay=2000000
+auth [default=1 ignore=ignore success=ok] pam_usertype.so isregular
+auth [default=1 ignore=ignore success=ok] pam_localuser.so
+auth sufficient pam_unix.so nullok
+auth [default=1 ignore=ignore success=ok] pam_usertype.so isregular
+auth sufficient pam_sss.so forward_pass
+auth required pam_deny.so
+account required pam_unix.so
+account sufficient pam_localuser.so
+account sufficient pam_usertype.so issystem
+account [default=bad success=ok user_unknown=ignore] pam_sss.so
+account required pam_permit.so
+";
+const EL_SSHD: &str = "auth substack password-auth
+auth include postlogin
+account required pam_nologin.so
+account required pam_twofa.so challenge
+account include password-auth
+";
+const EL_SUDO: &str = "auth include system-auth
+account required pam_twofa.so challenge
+account include system-auth
+";
+const EL_SU: &str = "auth sufficient pam_rootok.so
+auth substack system-auth
+account sufficient pam_succeed_if.so uid = 0 use_uid quiet
+account required pam_twofa.so challenge
+account include system-auth
+";
+
+/// A machine with EL's shared stacks beside Debian's.
+fn el() -> Machine {
+    let machine = builder().build();
+    for shared in ["password-auth", "system-auth"] {
+        put(&machine, shared, EL);
+    }
+    put(&machine, "postlogin", "session optional pam_umask.so silent\n");
+    machine
+}
+
+#[test]
+fn it_is_content_with_the_stacks_of_the_manual() {
+    // As a package puts it, behind common-auth for every service.
+    let machine = Machine::new().policy("optional").build();
+    assert_eq!(diagnosis(&machine), CONTENT);
+
+    let machine = builder().build();
+    for service in ["sshd", "login"] {
+        put(&machine, service, BEHIND);
+        assert_eq!(diagnosis(&machine), CONTENT, "{service}");
+    }
+    put(&machine, "sudo", BEHIND);
+    put(&machine, "sudo-i", BEHIND);
+    put(&machine, "polkit-1", BEHIND);
+    machine.run("usermod --lock root").ok();
+    assert_eq!(diagnosis(&machine), CONTENT);
+
+    let machine = el();
+    for (service, stack) in [("sshd", EL_SSHD), ("login", EL_SSHD), ("gdm-password", EL_SSHD), ("su", EL_SU)]
+    {
+        put(&machine, service, stack);
+    }
+    for service in ["sudo", "sudo-i", "polkit-1"] {
+        put(&machine, service, EL_SUDO);
+    }
+    put(&machine, "swaylock", "auth include system-auth\n");
+    assert_eq!(diagnosis(&machine), CONTENT);
+}
+
+#[test]
+fn it_names_every_stack_that_lets_people_in_without_a_code() {
+    let machine = el();
+    let unix = "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\n";
+    for (stack, words) in [
+        (
+            "auth include system-auth\nauth required pam_twofa.so\n",
+            "people get in without a code: /etc/pam.d/system-auth:5 pam_unix.so",
+        ),
+        (
+            "auth [success=1 default=die] pam_unix.so\nauth required pam_twofa.so\nauth required pam_permit.so\n",
+            "door:1 pam_unix.so",
+        ),
+        ("auth [success=done default=die] pam_unix.so\nauth required pam_twofa.so\n", "door:1 pam_unix.so"),
+        ("auth sufficient pam_unix.so\nauth required pam_twofa.so\n", "door:1 pam_unix.so"),
+        (
+            "auth requisite pam_unix.so\nauth sufficient pam_localuser.so\nauth required pam_twofa.so\n",
+            "door:2 pam_localuser.so",
+        ),
+        (
+            "auth requisite pam_unix.so\nauth sufficient pam_exec.so /bin/x\nauth required pam_twofa.so\n",
+            "door:2 pam_exec.so",
+        ),
+        (
+            "auth substack password-auth\naccount include password-auth\naccount required pam_twofa.so challenge\n",
+            "pam_localuser.so",
+        ),
+    ] {
+        put(&machine, "door", stack);
+        finds(&machine, words);
+    }
+    for control in [
+        "sufficient",
+        "optional",
+        "[success=1 default=ignore]",
+        "[success=ok ignore=ignore authinfo_unavail=ignore default=bad]",
+        "[success=ok ignore=ignore maxtries=ignore default=bad]",
+        "[success=ok ignore=ignore auth_err=ignore default=die]",
+    ] {
+        put(&machine, "door", &format!("{unix}auth {control} pam_twofa.so\nauth optional pam_permit.so\n"));
+        finds(&machine, &format!("problem: /etc/pam.d/door: 'auth {control} pam_twofa.so' lets people in"));
+    }
+    put(&machine, "door", "auth sufficient pam_twofa.so\n");
+    finds(&machine, "problem: /etc/pam.d/door: 'auth sufficient pam_twofa.so' lets people in");
+}
+
+#[test]
+fn it_names_lines_that_are_reached_with_a_wrong_password() {
+    let machine = el();
+    for stack in [
+        "auth substack password-auth\nauth required pam_twofa.so\naccount include password-auth\n",
+        "auth required pam_unix.so\nauth required pam_twofa.so\n",
+        "auth required pam_twofa.so\nauth required pam_permit.so\n",
+    ] {
+        put(&machine, "door", stack);
+        finds(&machine, "is reached without a right password");
+        finds(&machine, "account required pam_twofa.so challenge");
+    }
+    put(
+        &machine,
+        "door",
+        "auth required pam_twofa.so forward_pass\nauth required pam_unix.so try_first_pass\n",
+    );
+    finds(&machine, "no line of pam_twofa stands behind");
+    put(
+        &machine,
+        "door",
+        "auth required pam_twofa.so forward_pass\nauth requisite pam_unix.so try_first_pass\nauth required pam_twofa.so\n",
+    );
+    assert_eq!(diagnosis(&machine), CONTENT);
+}
+
+#[test]
+fn it_sees_what_libpam_would_read_and_nothing_else() {
+    let machine = builder().build();
+    put(&machine, "sshd.rpmsave", BEHIND);
+    put(&machine, "door", "session optional pam_twofa.so\n# auth required pam_twofa.so\n");
+    finds(&machine, "problem: no PAM service has pam_twofa.so in its auth stack");
+    put(&machine, "door", "account required pam_twofa.so\naccount required pam_permit.so\n");
+    finds(&machine, "problem: no PAM service has pam_twofa.so in its auth stack");
+    put(
+        &machine,
+        "door",
+        "@include common-auth\nAUTH Required \\\n    pam_twofa.so\n@include common-account\n",
+    );
+    assert_eq!(diagnosis(&machine), CONTENT);
+    put(&machine, "door", "@include common-auth\nauth required pam_twofa.so\n@include gone\n");
+    finds(&machine, "problem: door: nobody gets in: /etc/pam.d/door:3: @include of a file that is not there");
+}
+
+#[test]
+fn it_names_the_ways_to_root_that_do_not_ask() {
+    let machine = builder().build();
+    machine.write_file("/usr/lib/pam.d/polkit-1", "@include common-auth\n@include common-account\n");
+    put(&machine, "sudo", BEHIND);
+    machine.run("usermod --lock root").ok();
+    let open = "there without one";
+    finds(
+        &machine,
+        "problem: sudo asks for a code, sudo-i (sudo -i) and polkit-1 (pkexec, run0) do not: root is to be had",
+    );
+    put(&machine, "sudo-i", BEHIND);
+    finds(&machine, "problem: sudo and sudo-i ask for a code, polkit-1 (pkexec, run0) does not");
+    put(&machine, "polkit-1", BEHIND);
+    assert_eq!(diagnosis(&machine), CONTENT);
+    machine.run("echo root:secret | chpasswd").ok();
+    finds(&machine, "su and su-l (su -) do not");
+    put(&machine, "su", &format!("auth sufficient pam_rootok.so\n{BEHIND}"));
+    assert!(!diagnosis(&machine).contains(open));
+}
+
+#[test]
+fn it_names_account_lines_that_keep_people_out() {
+    let machine = builder().build();
+    let plain = "@include common-auth\nauth required pam_twofa.so\naccount required pam_twofa.so\n@include common-account\n";
+    for service in ["sudo", "sudo-i", "polkit-1"] {
+        put(&machine, service, plain);
+    }
+    finds(
+        &machine,
+        "problem: sudo and sudo-i: the account line refuses sudo within its timestamp and by NOPASSWD",
+    );
+    machine.run("cp /etc/pam.d/common-account /root && echo 'account required pam_twofa.so challenge' >>/etc/pam.d/common-account").ok();
+    finds(
+        &machine,
+        "problem: /etc/pam.d/common-account: pam_twofa in a shared account stack refuses cron jobs",
+    );
+    machine.run("cp /root/common-account /etc/pam.d").ok();
+    put(
+        &machine,
+        "cron",
+        "@include common-auth\naccount required pam_twofa.so challenge\n@include common-account\n",
+    );
+    finds(&machine, "problem: cron: there is nobody to ask");
+}
+
+#[test]
+fn it_names_lockers_of_one_field_and_what_happens_to_lockers_without_a_broker() {
+    let machine = builder().build();
+    put(&machine, "login", BEHIND);
+    put(&machine, "i3lock", "auth include login\n");
+    put(&machine, "swaylock", "auth include login\n");
+    finds(
+        &machine,
+        "problem: i3lock and swaylock: it has one field and answers every question with the password",
+    );
+    machine.broker().terminate();
+    finds(&machine, "screen lockers (i3lock and swaylock) refuse everybody");
+}
+
+#[test]
+fn it_is_not_content_while_nobody_can_be_checked() {
+    let machine = builder().build();
+    put(&machine, "sshd", BEHIND);
+    let module = machine
+        .run("ls /usr/lib/*/security/pam_twofa.so /usr/lib64/security/pam_twofa.so 2>/dev/null")
+        .stdout;
+    machine.run(&format!("mv {} /root", module.trim())).ok();
+    finds(&machine, "problem: there is no pam_twofa.so in /");
+    machine.run(&format!("mv /root/pam_twofa.so {}", module.trim())).ok();
+    assert_eq!(diagnosis(&machine), CONTENT);
+
+    // Somebody holds the socket and never answers.
+    machine.broker().stop();
+    finds(
+        &machine,
+        "problem: no broker answers at /run/twofa/twofad.sock (the other side did not answer in time)",
+    );
+    machine.broker().cont();
+    machine.broker().terminate();
+    finds(&machine, "problem: no broker answers at /run/twofa/twofad.sock (Connection refused");
+}
+
+#[test]
+fn a_socket_that_nobody_serves_is_told_to_users() {
+    let machine = Machine::new().policy("optional").user("alice").build();
+    machine.broker().stop();
+    let status = machine.run_as("alice", "twofa status");
+    assert_eq!(status.code(), 6, "{status}");
+    assert!(status.stderr.contains("is there, but nobody answered within 5 seconds"), "{status}");
+    assert!(status.stderr.contains("systemctl restart twofad.socket"), "{status}");
+    machine.broker().cont();
+}
+
+/// The stack of the manual for passwords and codes, with the line that keeps keys alone out.
+const SSHD: &str = "@include common-auth
+auth required pam_twofa.so
+account required pam_nologin.so
+account required pam_twofa.so
+@include common-account
+";
+
+#[test]
+fn it_reads_what_sshd_does_with_keys() {
+    for methods in ["AuthenticationMethods keyboard-interactive", "PubkeyAuthentication no"] {
+        let machine = builder().sshd(methods).build();
+        put(&machine, "sshd", SSHD);
+        assert_eq!(diagnosis(&machine), CONTENT, "{methods}");
+    }
+    let machine = builder().sshd("").build();
+    put(&machine, "sshd", SSHD);
+    finds(&machine, "problem: sshd: whoever needs a code and offers a key is cut off");
+    put(&machine, "sshd", BEHIND);
+    finds(&machine, "problem: sshd: a key alone lets in without a code");
+
+    let key_then_code = "auth required pam_twofa.so\nauth required pam_permit.so\naccount required pam_twofa.so\n@include common-account\n";
+    put(&machine, "sshd", key_then_code);
+    finds(&machine, "is reached without a right password");
+    let machine = builder().sshd("AuthenticationMethods publickey,keyboard-interactive").build();
+    put(&machine, "sshd", key_then_code);
+    assert_eq!(diagnosis(&machine), CONTENT);
+}
+
+#[test]
+fn it_reads_whether_sshd_can_ask_at_all() {
+    for (lines, words) in [
+        ("KbdInteractiveAuthentication no", "problem: sshd: sshd cannot ask for a code"),
+        ("UsePAM no", "problem: sshd: sshd_config has 'UsePAM no'"),
+        ("PasswordAuthentication yes\nPubkeyAuthentication no", "notice: sshd: sshd's method 'password'"),
+    ] {
+        let machine = builder().sshd(lines).build();
+        put(&machine, "sshd", SSHD);
+        finds(&machine, words);
+    }
+}
