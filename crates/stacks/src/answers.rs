@@ -17,8 +17,9 @@ pub struct OwnLine {
     pub arguments: Vec<String>,
     /// Some way leads to it.
     pub reached: bool,
-    /// Some way leads to it on which no module has proved who somebody is: the password may be wrong. Of lines in
-    /// `account`: authentication can succeed without a first factor.
+    /// Some way leads to it on which no module has proved who somebody is: the password may be wrong. Also of a line in
+    /// `auth` that no way leads to: should it be called, the model is wrong. Of lines in `account`: authentication can
+    /// succeed without a first factor.
     pub unproved: bool,
 }
 
@@ -78,11 +79,13 @@ pub struct Answers {
     pub account_succeeds: bool,
     /// Every success of `account` called a line of twofa's.
     pub account_calls_own: bool,
-    /// Every success of `account` called one with `challenge`.
+    /// Every success of `account` called one with `challenge`, and none that refused.
     pub account_challenges: bool,
-    /// Every success of `auth` that called a line before the first factor was proved called one behind it too, there or
-    /// in `account`.
+    /// Every success that called a line before the first factor was proved called one behind it too, in `auth` or in
+    /// `account`, and none that refused. Programs that never come to `account` (some screen lockers) are not thought of.
     pub early_line_is_followed: bool,
+    /// The same, with that second line in `auth`.
+    pub early_line_is_followed_in_auth: bool,
     /// Where programs keep the real user of the person who asks (su): root's own calls come to a line of twofa's in
     /// `account`, whatever happens.
     pub account_calls_own_for_root: bool,
@@ -135,6 +138,9 @@ impl Service {
                 self.mark(caller, &mut lines);
             }
         }
+        for (_, line) in &mut lines {
+            line.unproved |= line.phase == Phase::Auth && !line.reached;
+        }
         lines.into_iter().map(|(_, line)| line).collect()
     }
 
@@ -164,6 +170,7 @@ impl Service {
             account_calls_own: true,
             account_challenges: true,
             early_line_is_followed: true,
+            early_line_is_followed_in_auth: true,
             ..Answers::default()
         };
         for caller in self.callers() {
@@ -176,6 +183,9 @@ impl Service {
                 self.ask(caller, &mut answers);
             }
         }
+        // Nothing is said of a phase that never succeeds.
+        answers.account_calls_own &= answers.account_succeeds;
+        answers.account_challenges &= answers.account_succeeds;
         Some(answers)
     }
 
@@ -184,6 +194,8 @@ impl Service {
         for first in auth.successes() {
             answers.auth_succeeds = true;
             answers.asks_twice |= first.notes.has(Notes::TWICE);
+            let is_late = first.notes.has(Notes::LATE) && !first.notes.has(Notes::REFUSED);
+            answers.early_line_is_followed_in_auth &= is_late || !first.notes.has(Notes::EARLY);
             if !first.notes.has(Notes::PASSED) {
                 answers.auth_without_code.get_or_insert_with(|| way(&[(&auth, first)]));
             }
@@ -200,15 +212,17 @@ impl Service {
                 if notes.has(Notes::REFUSED) {
                     answers.despite_refusal.get_or_insert_with(way);
                 }
-                let followed = notes.has(Notes::LATE) || notes.has(Notes::ACCOUNT);
-                answers.early_line_is_followed &= followed || !notes.has(Notes::EARLY);
+                let is_followed =
+                    (notes.has(Notes::LATE) || notes.has(Notes::ACCOUNT)) && !notes.has(Notes::REFUSED);
+                answers.early_line_is_followed &= is_followed || !notes.has(Notes::EARLY);
             }
         }
         let account = Paths::explore(&self.account, Phase::Account, caller, Notes::default());
         for success in account.successes() {
             answers.account_succeeds = true;
             answers.account_calls_own &= success.notes.has(Notes::ACCOUNT);
-            answers.account_challenges &= success.notes.has(Notes::CHALLENGE);
+            answers.account_challenges &=
+                success.notes.has(Notes::CHALLENGE) && !success.notes.has(Notes::REFUSED);
             if !success.notes.has(Notes::PASSED) {
                 answers.account_without_code.get_or_insert_with(|| way(&[(&account, success)]));
             }

@@ -5,7 +5,7 @@ use crate::{Answers, Phase};
 
 const REACHED: (bool, bool) = (true, false);
 const UNPROVED: (bool, bool) = (true, true);
-const NEVER: (bool, bool) = (false, false);
+const NEVER: (bool, bool) = (false, true);
 
 /// As pam-auth-update writes them, with sssd.
 const COMMON_AUTH: &str = "auth [success=2 default=ignore] pam_unix.so nullok
@@ -93,6 +93,33 @@ fn a_line_in_front_of_debians_passwords_proves_nothing_yet() {
         "auth required pam_twofa.so forward_pass\n@include common-auth\naccount required pam_twofa.so\n@include common-account\n",
     );
     assert!(answers("sshd", &machine).early_line_is_followed);
+}
+
+#[test]
+fn a_later_line_counts_only_where_its_refusal_does_and_its_program_comes_to_it() {
+    let first = "auth required pam_twofa.so forward_pass\nauth requisite pam_unix.so try_first_pass\n";
+    let answers =
+        |rest: &str| answers("x", &on_debian("x", &format!("{first}{rest}@include common-account\n")));
+    let followed = |rest: &str| {
+        let answers = answers(rest);
+        (answers.early_line_is_followed, answers.early_line_is_followed_in_auth)
+    };
+    assert_eq!(followed("auth required pam_twofa.so\n"), (true, true));
+    assert_eq!(followed("account required pam_twofa.so\n"), (true, false));
+    assert_eq!(followed("auth optional pam_twofa.so\n"), (false, false));
+    assert_eq!(followed("account optional pam_twofa.so\n"), (false, false));
+    assert_eq!(followed("auth sufficient pam_localuser.so\nauth required pam_twofa.so\n"), (false, false));
+    assert_eq!(followed(""), (false, false));
+    assert!(answers("account required pam_twofa.so challenge\n").account_challenges);
+    assert!(!answers("account optional pam_twofa.so challenge\n").account_challenges);
+    assert!(
+        !answers("account [success=ok ignore=ignore auth_err=ignore] pam_twofa.so challenge\n")
+            .account_challenges
+    );
+    assert!(
+        !answers("account required pam_deny.so\naccount required pam_twofa.so challenge\n")
+            .account_challenges
+    );
 }
 
 #[test]

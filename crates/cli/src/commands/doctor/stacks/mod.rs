@@ -136,6 +136,7 @@ impl Judged<'_> {
 
     fn complain(&self, sshd: Option<&Sshd>, complaints: &mut Complaints) {
         let sshd = sshd.filter(|sshd| sshd.service() == self.name());
+        self.options(complaints);
         let forgiven = self.controls(complaints);
         self.impossible(forgiven, complaints);
         self.around(forgiven, sshd, complaints);
@@ -147,6 +148,23 @@ impl Judged<'_> {
         }
         if let Some(sshd) = sshd {
             self.sshd(sshd, complaints);
+        }
+    }
+
+    /// Arguments that the module cannot obey: it refuses everybody.
+    fn options(&self, complaints: &mut Complaints) {
+        for line in &self.own {
+            let known = |argument: &&String| match argument.as_str() {
+                "debug" | "forward_pass" | "use_first_pass" | "try_first_pass" => true,
+                "challenge" => line.phase == Phase::Account,
+                other => other.starts_with("socket=/"),
+            };
+            if let Some(bad) = line.arguments.iter().find(|argument| !known(argument)) {
+                complaints.problem(format!(
+                    "{}:{} refuses everybody: pam_twofa has no option '{bad}' there",
+                    line.file, line.line
+                ));
+            }
         }
     }
 
@@ -190,7 +208,7 @@ impl Judged<'_> {
             &self.answers;
         let without_code = if self.is_auth_alone() { auth_without_code } else { without_code };
         let proved_elsewhere = sshd.is_some_and(Sshd::key_comes_first)
-            || self.own.iter().any(|line| line.phase == Phase::Auth && line.unproved);
+            || self.own.iter().any(|line| line.phase == Phase::Auth && line.reached && line.unproved);
         let words = if let Some(way) = without_code.as_ref().filter(|way| way.around().is_some()) {
             let advice = match way.around() {
                 Some(Step { phase: Phase::Account, .. }) => "put the line of pam_twofa before it".to_owned(),
@@ -214,7 +232,13 @@ impl Judged<'_> {
         if sshd.is_some_and(Sshd::key_comes_first) {
             return;
         }
-        for line in self.own.iter().filter(|line| line.phase == Phase::Auth && line.unproved) {
+        let is_followed = if is_locker(self.name()) {
+            self.answers.early_line_is_followed_in_auth
+        } else {
+            self.answers.early_line_is_followed
+        };
+        for line in self.own.iter().filter(|line| line.phase == Phase::Auth && line.reached && line.unproved)
+        {
             let place = format!("{}:{}", line.file, line.line);
             if !has(line, "forward_pass") {
                 complaints.about(
@@ -224,7 +248,7 @@ impl Judged<'_> {
                          can enrol; ask with {CHALLENGE} before the other account lines instead"
                     ),
                 );
-            } else if !self.answers.early_line_is_followed {
+            } else if !is_followed {
                 complaints.about(
                     self.name(),
                     format!(

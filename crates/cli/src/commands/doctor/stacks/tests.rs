@@ -230,6 +230,25 @@ fn lines_that_are_reached_without_the_password_are_named() {
 }
 
 #[test]
+fn a_locker_that_asks_no_more_than_auth_needs_its_second_line_there() {
+    let stack = "auth required pam_twofa.so forward_pass\nauth requisite pam_unix.so try_first_pass\n\
+                 account required pam_twofa.so\n@include common-account\n";
+    finds(&debian(&[("swaylock", stack)]), &["swaylock", "no line of pam_twofa stands behind"]);
+    assert_eq!(debian(&[("vpn", stack)]), NOTHING);
+}
+
+#[test]
+fn options_that_refuse_everybody_are_named() {
+    for option in ["nullok", "challenge", "socket=twofad.sock"] {
+        let stack = BEHIND.replace("pam_twofa.so", &format!("pam_twofa.so debug {option}"));
+        let words = format!("/etc/pam.d/sshd:2 refuses everybody: pam_twofa has no option '{option}' there");
+        finds(&debian(&[("sshd", &stack)]), &[&words]);
+    }
+    let stack = BEHIND.replace("pam_twofa.so", "pam_twofa.so debug socket=/run/other.sock");
+    assert_eq!(debian(&[("sshd", &stack)]), NOTHING);
+}
+
+#[test]
 fn root_is_to_be_had_by_all_its_ways_or_none() {
     let plain = "@include common-auth\n@include common-account\n";
     let su = "auth sufficient pam_rootok.so\n@include common-auth\n@include common-account\n";
