@@ -98,18 +98,27 @@ pub fn candidates<'a>(
 }
 
 /// The strictest of `candidates` for `user`. Those that are equally strict hold together: a method must be allowed by
-/// all of them, and trust ends when it ends by any.
+/// all of them, and trust ends when it ends by any. A device is not trusted at all where a milder one would not have
+/// left it at that, but led through enrolment or refused.
 fn strictest<'a>(mut candidates: Vec<Effective<'a>>, user: &Summary) -> Option<Effective<'a>> {
-    let most = candidates.iter().map(|candidate| strictness(&candidate.policy, user)).max()?;
+    let ranks: Vec<_> = candidates.iter().map(|candidate| strictness(&candidate.policy, user)).collect();
+    let most = ranks.iter().copied().max()?;
+    let trusts_devices = ranks.iter().all(|rank| *rank == most || *rank == ASKS_NOTHING);
     candidates.retain(|candidate| strictness(&candidate.policy, user) == most);
     // Stable: the first class of a mode stays first. Among policies that ask nothing the mode counts as well: one that
     // is not disabled refuses a namesake.
     candidates.sort_by_key(|candidate| Reverse(candidate.policy.mode));
     let mut candidates = candidates.into_iter();
     let first = candidates.next()?;
-    let policy = candidates.fold(first.policy, |policy, other| both(policy, &other.policy, user));
+    let mut policy = candidates.fold(first.policy, |policy, other| both(policy, &other.policy, user));
+    if !trusts_devices {
+        policy.trust = Policy::default().trust;
+    }
     Some(Effective { policy, ..first })
 }
+
+/// The least that [`strictness`] can be.
+const ASKS_NOTHING: u8 = 0;
 
 /// How strict `policy` is with `user`. Exemptions, locks and devices are left out: what they do they do under any
 /// policy that asks.
@@ -120,7 +129,7 @@ fn strictness(policy: &Policy, user: &Summary) -> u8 {
     // A lock that ends has ended then.
     let end_of_time = Timestamp::from_unix(i64::MAX);
     match user.status(policy, None, end_of_time) {
-        Status::Off | Status::Exempt(_) => 0,
+        Status::Off | Status::Exempt(_) => ASKS_NOTHING,
         Status::Pending => match policy.enrolment {
             Enrolment::AtLogin => 1,
             Enrolment::Beforehand => 2,
