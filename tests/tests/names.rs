@@ -144,6 +144,21 @@ fn a_source_that_was_named_and_never_installed_settles_nothing() {
 }
 
 #[test]
+fn a_real_source_beside_the_files_settles_what_it_tells_and_nothing_when_its_file_is_gone() {
+    let machine = builder("passwd: files\ngroup: files extrausers")
+        .file("/var/lib/extrausers/group", "wheel:x:4000:dave\n")
+        .user("dave")
+        .command("twofa class set admins --group wheel mode=mandatory")
+        .build();
+    let [bob, dave] = ["bob", "dave"].map(|user| enrol(&machine, user));
+    is_asked(&machine, "dave", &dave.backup_codes[0]);
+    is_not_asked(&machine, "bob");
+    machine.run("rm /var/lib/extrausers/group").ok();
+    is_asked(&machine, "dave", &dave.backup_codes[1]);
+    is_asked(&machine, "bob", &bob.backup_codes[0]);
+}
+
+#[test]
 fn root_at_the_console_has_a_way_in_by_a_code_while_the_directory_is_down() {
     let (machine, [_, _, root]) = machine();
     for (how, code) in [("fails", &root.backup_codes[0]), ("hangs 7", &root.backup_codes[1])] {
