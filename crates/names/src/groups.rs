@@ -7,7 +7,7 @@ use twofa_core::{Account, Group, Membership};
 use crate::account::primary_group;
 use crate::files::{self, Passwd};
 use crate::module::{Entry, Key, Module, Own};
-use crate::patience::{PATIENCE, ask};
+use crate::patience::{PATIENCE, Pending, ask, start};
 use crate::switch::Switch;
 use crate::{Answer, Unanswered};
 
@@ -29,7 +29,7 @@ struct Look {
     /// The other sources, with what they say of the account's groups.
     others: Vec<(String, Answer<Own>)>,
     /// The account's primary group.
-    primary: Option<u32>,
+    primary: Result<u32, String>,
 }
 
 /// The gids that a group may have.
@@ -56,55 +56,10 @@ impl Groups {
     /// of the person's own groups. Where a source knows of none, what it says of the group's members is asked for too:
     /// if the two contradict each other, nothing is settled.
     pub fn membership(&mut self, group: &Group) -> Membership {
-        let look = match self.looked.take() {
-            Some(look) => look,
-            None => self.look(),
-        };
+        let look = self.looked.take().unwrap_or_else(|| Look::at(&self.account));
         let membership = self.settle(&look, group);
         self.looked = Some(look);
         membership
-    }
-
-    fn look(&mut self) -> Look {
-        let until = Instant::now() + PATIENCE;
-        let primary = match primary_group(&self.account) {
-            Ok(Some(gid)) => Some(gid),
-            Ok(None) => {
-                self.doubt(format!("the account {} is not there any more", self.account.name));
-                None
-            }
-            Err(Unanswered(why)) => {
-                self.doubt(why);
-                None
-            }
-        };
-        let files = files::Groups::read();
-        let sources = match Switch::read() {
-            Ok(switch) => switch.initgroups(),
-            Err(why) => {
-                self.doubt(why.clone());
-                return Look {
-                    until,
-                    files,
-                    has_files: true,
-                    others: vec![("?".to_owned(), Err(why))],
-                    primary,
-                };
-            }
-        };
-        let is_files = |source: &String| is_files(source, files.as_ref().ok());
-        let (local, others): (Vec<_>, Vec<_>) = sources.into_iter().partition(is_files);
-        let others = others.into_iter().map(|source| {
-            let own = own_groups(&source, &self.account.name, primary, until);
-            if let Err(why) = &own {
-                let why =
-                    format!("source '{source}' does not tell the groups of {}: {why}", self.account.name);
-                self.doubt(why);
-            }
-            (source, own)
-        });
-        let others = others.collect();
-        Look { until, files, has_files: !local.is_empty(), others, primary }
     }
 
     fn settle(&mut self, look: &Look, group: &Group) -> Membership {
@@ -117,16 +72,20 @@ impl Groups {
             Some(doubt) if is_member || possible.is_empty() => return self.unsettled(doubt),
             _ => {}
         }
-        let mut word = match is_listed {
-            Ok(false) if look.primary.is_some() => Membership::NotMember,
-            // What is wrong with the primary group was said when it was looked up.
-            Ok(false) => Membership::Unsettled,
-            Ok(true) => self.unsettled(format!(
-                "/etc/group lists {} in {group}, and is no source of nsswitch.conf",
-                self.account.name
-            )),
-            Err(why) => self.unsettled(why),
-        };
+        let mut word = Membership::NotMember;
+        if let Err(why) = &look.primary {
+            word = self.unsettled(why.clone());
+        }
+        match is_listed {
+            Ok(false) => {}
+            Ok(true) => {
+                let name = &self.account.name;
+                word = self.unsettled(format!(
+                    "/etc/group lists {name} in {group}, and is no source of nsswitch.conf"
+                ));
+            }
+            Err(why) => word = self.unsettled(why),
+        }
         for (source, own) in &look.others {
             match self.word_of(source, own, &possible, group, look.until) {
                 Membership::Member => return Membership::Member,
@@ -146,57 +105,86 @@ impl Groups {
         group: &Group,
         until: Instant,
     ) -> Membership {
-        let is_list_all = match own {
-            Err(_) => return Membership::Unsettled,
-            Ok(Some(Own::Groups(gids))) if !gids.is_empty() && !hides_failures(source) => {
-                return Membership::NotMember;
+        let name = &self.account.name;
+        let lists_are_all = match own {
+            Err(why) => {
+                return self
+                    .unsettled(format!("source '{source}' does not tell the groups of {name}: {why}"));
             }
+            _ if hides_failures(source) => {
+                return self.unsettled(format!("source '{source}' does not tell 'no' from 'no answer'"));
+            }
+            // It knows the person. To ask for everybody else in the group as well would take a directory long.
+            Ok(Some(Own::Groups(gids))) if !gids.is_empty() => return Membership::NotMember,
             Ok(Some(Own::NotTold)) => true,
             Ok(_) => false,
         };
-        if hides_failures(source) {
-            self.doubt(format!("source '{source}' does not tell 'no' from 'no answer'"));
+        if !self.doubts.is_empty() && until <= Instant::now() {
+            // Another source took all the time, and is to blame.
             return Membership::Unsettled;
         }
-        let mut word = Membership::NotMember;
-        for gid in possible {
-            match look_up(source, Key::Gid(*gid), until) {
-                Ok(Some(entry)) if !lists(&entry, &self.account.name) => {}
-                Ok(None) => {}
-                Ok(Some(_)) if is_list_all => return Membership::Member,
-                Ok(Some(_)) => {
-                    word = self.unsettled(format!(
-                        "source '{source}' lists {} in {group}, and does not tell of it among their groups",
-                        self.account.name
-                    ));
-                }
-                Err(why) => {
-                    word = self
-                        .unsettled(format!("source '{source}' does not tell the members of {group}: {why}"));
-                }
+        match listed_at(source, name, possible, group, until) {
+            Ok(Listed::Nowhere) => Membership::NotMember,
+            Ok(Listed::ByGid) if lists_are_all => Membership::Member,
+            Ok(Listed::ByGid | Listed::ByName) => self.unsettled(format!(
+                "source '{source}' lists {name} in {group}, and does not tell of it among their groups"
+            )),
+            Err(why) => {
+                self.unsettled(format!("source '{source}' does not tell the members of {group}: {why}"))
             }
         }
-        word
     }
 
     fn unsettled(&mut self, why: String) -> Membership {
-        self.doubt(why);
-        Membership::Unsettled
-    }
-
-    fn doubt(&mut self, why: String) {
         if !self.doubts.contains(&why) {
             self.doubts.push(why);
         }
+        Membership::Unsettled
     }
 }
 
 impl Look {
+    /// Asks all sources at once, so that one which hangs does not take the others' time.
+    fn at(account: &Account) -> Self {
+        let primary = match primary_group(account) {
+            Ok(Some(gid)) => Ok(gid),
+            Ok(None) => Err(format!("the account {} is not there", account.name)),
+            Err(Unanswered(why)) => Err(why),
+        };
+        let until = Instant::now() + PATIENCE;
+        let files = files::Groups::read();
+        let (mut has_files, mut others) = (false, Vec::new());
+        match Switch::read() {
+            Ok(switch) => {
+                for source in switch.initgroups() {
+                    if is_files(&source, files.as_ref().ok()) {
+                        has_files = true;
+                    } else {
+                        let (module, user) = (source.clone(), account.name.clone());
+                        // The primary group is only left out of the answer.
+                        let primary = primary.clone().unwrap_or(u32::MAX);
+                        let own = start(&source, until, move || own_groups(&module, &user, primary));
+                        others.push((source, own));
+                    }
+                }
+            }
+            Err(why) => {
+                has_files = true;
+                others.push(("?".to_owned(), Err(why)));
+            }
+        }
+        let others = others.into_iter().map(|(source, own)| {
+            let own = own.and_then(Pending::wait).and_then(|answer| answer);
+            (source, own)
+        });
+        Self { until, files, has_files, others: others.collect(), primary }
+    }
+
     /// Whether the account is in one of `gids` by its primary group, or by what another source than `/etc/group` tells of
     /// its groups.
     fn is_told(&self, gids: &[u32]) -> bool {
         let is_told = |(_, own): &(String, Answer<Own>)| matches!(own, Ok(Some(Own::Groups(own))) if own.iter().any(|gid| gids.contains(gid)));
-        self.primary.is_some_and(|gid| gids.contains(&gid)) || self.others.iter().any(is_told)
+        self.primary.as_ref().is_ok_and(|gid| gids.contains(gid)) || self.others.iter().any(is_told)
     }
 
     /// Whether `/etc/group` lists `name` in one of `gids`.
@@ -299,14 +287,43 @@ fn hides_failures(source: &str) -> bool {
     source == "compat"
 }
 
-fn own_groups(source: &str, user: &str, primary: Option<u32>, until: Instant) -> Answer<Own> {
-    let (name, user) = (source.to_owned(), user.to_owned());
-    // The primary group is only left out of the answer.
-    let primary = primary.unwrap_or(u32::MAX);
-    ask(source, until, move || match Module::load(&name)? {
-        Some(module) => module.own_groups(&user, primary),
+fn own_groups(source: &str, user: &str, primary: u32) -> Answer<Own> {
+    match Module::load(source)? {
+        Some(module) => module.own_groups(user, primary),
         None => Ok(None),
-    })?
+    }
+}
+
+/// Where a source lists somebody as a member of a group.
+enum Listed {
+    ByGid,
+    /// In a group of that name only: the source has given it another gid, or does not look up gids.
+    ByName,
+    Nowhere,
+}
+
+/// Where `source` lists `name` as a member of `group`, which has one of the gids `possible`.
+fn listed_at(
+    source: &str,
+    name: &str,
+    possible: &[u32],
+    group: &Group,
+    until: Instant,
+) -> Result<Listed, String> {
+    let mut is_known = false;
+    for gid in possible {
+        if let Some(entry) = look_up(source, Key::Gid(*gid), until)? {
+            if lists(&entry, name) {
+                return Ok(Listed::ByGid);
+            }
+            is_known = true;
+        }
+    }
+    if is_known {
+        return Ok(Listed::Nowhere);
+    }
+    let named = look_up(source, Key::Name(group.name.clone()), until)?;
+    Ok(if named.is_some_and(|entry| lists(&entry, name)) { Listed::ByName } else { Listed::Nowhere })
 }
 
 /// The group that `key` names at `source`.
