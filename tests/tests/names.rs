@@ -291,6 +291,12 @@ fn a_name_that_is_not_utf_8_is_refused_for_that_and_only_where_somebody_is_asked
     machine.wait_for_log("the user's name is not UTF-8");
 }
 
+/// Makes the disk with the store read-only.
+fn write_protect(machine: &Machine) {
+    machine.run("mount --bind /var/lib/twofa /var/lib/twofa && mount -o remount,bind,ro /var/lib/twofa").ok();
+    machine.run("touch /var/lib/twofa/x").fails();
+}
+
 #[test]
 fn on_a_disk_that_cannot_be_written_who_is_not_asked_gets_in_and_who_is_does_not() {
     let machine = Machine::new()
@@ -301,13 +307,27 @@ fn on_a_disk_that_cannot_be_written_who_is_not_asked_gets_in_and_who_is_does_not
         .without_broker()
         .build();
     machine.enrol("alice");
-    machine.run("mount --bind /var/lib/twofa /var/lib/twofa && mount -o remount,bind,ro /var/lib/twofa").ok();
-    machine.run("touch /var/lib/twofa/x").fails();
+    write_protect(&machine);
     machine.run("pamtester door bob authenticate").ok();
     machine.run("echo 123456 | pamtester door alice authenticate").fails();
     machine.wait_for_log("the store is read-only");
     machine.run("umount /var/lib/twofa").ok();
     machine.run("twofa policy set mode=mandatory enrolment=beforehand --yes").ok();
-    machine.run("mount --bind /var/lib/twofa /var/lib/twofa && mount -o remount,bind,ro /var/lib/twofa").ok();
+    write_protect(&machine);
+    machine.run("pamtester door bob authenticate").fails();
+}
+
+#[test]
+fn what_a_killed_broker_left_in_the_log_of_the_store_counts_on_a_disk_that_cannot_be_written() {
+    let machine = Machine::new().policy("disabled").user("bob").pam("door", DOOR).build();
+    // The broker has the store open, so that this stays in its log.
+    machine.run("pamtester door bob authenticate").ok();
+    machine.run("twofa policy set mode=mandatory enrolment=beforehand --yes").ok();
+    machine.broker().kill();
+    machine.run("test -s /var/lib/twofa/twofa.db-wal").ok();
+    write_protect(&machine);
+    machine.run("pamtester door bob authenticate").fails();
+    machine.run("umount /var/lib/twofa && rm /var/lib/twofa/twofa.db-shm").ok();
+    write_protect(&machine);
     machine.run("pamtester door bob authenticate").fails();
 }

@@ -11,7 +11,8 @@
 //! [`first_factor`] tells whether the password was right when a login is asked about, and [`unproved`] asks where that is
 //! not known.
 //!
-//! [`person`] finds out which policy holds for somebody; [`enrolment`] sets up methods, for both, and [`verification`]
+//! [`person`] finds out which policy holds for somebody, from their groups ([`accounts`]); [`enrolment`] sets up methods, for both, and
+//! [`verification`]
 //! the addresses among them. [`choice`] is what a challenge asks for first and offers besides; codes go out by
 //! [`sending`], through the [`providers`] of the store; [`notices`] tell people afterwards what happened.
 

@@ -169,6 +169,12 @@ fn changes_of_class(before: Option<&Class>, after: Option<&Class>, changes: &mut
     let Some(name) = after.or(before).map(|class| class.name.clone()) else { return };
     let group = |class: Option<&Class>| class.map(|class| format!("group {}", class.group));
     push(changes, format!("class {name}"), group(before), group(after));
+    // A group that was deleted and made again. That a gid becomes known, or is not known now, changes no rule.
+    if let (Some(Some(from)), Some(Some(to))) =
+        (before.map(|class| class.group.gid), after.map(|class| class.group.gid))
+    {
+        push(changes, format!("class {name}: gid"), Some(from.to_string()), Some(to.to_string()));
+    }
     for key in &KEYS {
         let value = |class: Option<&Class>| {
             let own = class?.settings.iter().find(|(own, _)| own == key.name);
@@ -243,6 +249,17 @@ mod tests {
         assert!(!asks("disabled", &[]) && !asks("disabled", &[("mode", "disabled")]));
         assert!(asks("optional", &[]) && asks("optional", &[("mode", "disabled")]));
         assert!(asks("disabled", &[("mode", "optional")]));
+    }
+
+    #[test]
+    fn another_gid_is_a_change_and_one_that_becomes_known_is_none() {
+        let with = |gid| {
+            let group = Group { name: "ops".into(), gid };
+            book("optional", vec![Class { group, ..class("ops", &[]) }])
+        };
+        assert!(with(None).changes_to(&with(Some(5))).is_empty());
+        let changes = with(Some(5)).changes_to(&with(Some(6)));
+        assert_eq!((changes.len(), changes[0].what.as_str()), (1, "class ops: gid"));
     }
 
     #[test]
