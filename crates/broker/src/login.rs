@@ -154,8 +154,8 @@ fn rule(
     })
 }
 
-/// What policy asks of nobody it does not ask of `account` either, whoever wants to know: a service that is not root, and
-/// lets people in, learns that it may. Anything else is none of its business.
+/// The answer to a peer that may not ask about `account`. A service that is not root and lets people in must learn that
+/// policy asks nothing of them; it learns nothing else.
 fn for_stranger(peer: Peer, account: &Account, decision: Decision) -> Ruling {
     match decision {
         Decision::NotRequired(_) => Ruling::new(Verdict::NotRequired, "nothing is asked of this user"),

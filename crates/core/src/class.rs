@@ -5,8 +5,8 @@
 //! [`EVERYONE`].
 //!
 //! Where it cannot be settled whether somebody is in a group, more than one of these rules could hold. Then the
-//! strictest of them does ([`effective`]): a directory that is down, or made to be, must not turn a question into a
-//! pass, and whoever can show a code is asked for one rather than refused.
+//! strictest of them does ([`effective`]): a directory that is down, or has been made unreachable, must not turn a
+//! question into a pass, and people who can show a code are asked for one rather than refused.
 
 use std::cmp::Reverse;
 

@@ -88,7 +88,7 @@ impl Rulebook {
         self
     }
 
-    /// Whether nobody is asked for anything, whoever they are.
+    /// Whether neither the machine's policy nor a class asks anybody for anything.
     pub fn asks_nobody(&self) -> bool {
         let asks = |class: &Class| class.policy(&self.machine).map_or(true, |own| own.mode != Mode::Disabled);
         self.machine.mode == Mode::Disabled && !self.classes.iter().any(asks)

@@ -14,14 +14,14 @@ use crate::switch::Switch;
 /// record. `None` when there is no such account; a name service that gives no answer is an error, because "cannot ask"
 /// is not "nobody".
 ///
-/// An account of `/etc/passwd` is found without asking anybody else where that file comes first, and where whoever comes
-/// before it gives no answer.
+/// No other source is asked about an account of `/etc/passwd` where that file comes first. Where it comes later, it is
+/// used when the sources before it give no answer.
 pub fn find(name: &str) -> Result<Option<Account>, Unanswered> {
     Ok(entry(name)?.map(|(name, Entry { uid, .. })| Account { name, uid }))
 }
 
-/// Uid and primary gid of the account called `name`, from `/etc/passwd` if it is there, whatever nsswitch.conf says: for
-/// a system's own users, who are to be found while a directory is not.
+/// Uid and primary gid of the account called `name`, from `/etc/passwd` if it is there, whatever nsswitch.conf says. For
+/// system users, which must be found while a directory is down.
 pub fn system_user(name: &str) -> Result<Option<(u32, u32)>, Unanswered> {
     let ids = |Entry { uid, gid }| (uid, gid);
     if let Some(entry) = Passwd::read().ok().and_then(|passwd| passwd.entry(name)) {
@@ -36,7 +36,7 @@ pub fn listed_groups(name: &str) -> Vec<u32> {
     groups.lines().filter(|line| line.lists(name)).map(|line| line.gid).collect()
 }
 
-/// The primary group of `account`; `None`: it is not there any more.
+/// The primary group of `account`; `None`: it no longer exists.
 pub(crate) fn primary_group(account: &Account) -> Result<Option<u32>, Unanswered> {
     let found = entry(&account.name)?.map(|(_, entry)| entry);
     Ok(found.filter(|entry| entry.uid == account.uid).map(|entry| entry.gid))
@@ -47,7 +47,7 @@ fn entry(name: &str) -> Result<Option<(String, Entry)>, Unanswered> {
     if name.is_empty() || name.contains('\0') {
         return Ok(None);
     }
-    // Without nsswitch.conf to read, whoever is in /etc/passwd is still who they are.
+    // Accounts of /etc/passwd are found even where nsswitch.conf cannot be read.
     let (sources, unread) = match Switch::read() {
         Ok(switch) => (switch.passwd(), None),
         Err(why) => (vec!["files".to_owned()], Some(why)),

@@ -52,9 +52,9 @@ impl Groups {
 
     /// Whether the account is in `group`.
     ///
-    /// It is a member by the word of any source, and not a member by the word of all of them. Their word is what they say
-    /// of the person's own groups. Where a source knows of none, what it says of the group's members is asked for too:
-    /// if the two contradict each other, nothing is settled.
+    /// One source that says so makes a member; every source must have said no before somebody is not a member. A source is
+    /// asked for the person's own groups. Where it knows of none, it is also asked for the group's members: if the two
+    /// answers contradict each other, nothing is settled.
     pub fn membership(&mut self, group: &Group) -> Membership {
         let look = self.looked.take().unwrap_or_else(|| Look::at(&self.account));
         let membership = self.settle(&look, group);
@@ -183,7 +183,10 @@ impl Look {
     /// Whether the account is in one of `gids` by its primary group, or by what another source than `/etc/group` tells of
     /// its groups.
     fn is_told(&self, gids: &[u32]) -> bool {
-        let is_told = |(_, own): &(String, Answer<Own>)| matches!(own, Ok(Some(Own::Groups(own))) if own.iter().any(|gid| gids.contains(gid)));
+        let is_told = |(_, own): &(String, Answer<Own>)| {
+            let Ok(Some(Own::Groups(own))) = own else { return false };
+            own.iter().any(|gid| gids.contains(gid))
+        };
         self.primary.as_ref().is_ok_and(|gid| gids.contains(gid)) || self.others.iter().any(is_told)
     }
 

@@ -6,9 +6,9 @@
 //! ([`module`]): it says found, not found, or that it has no answer. What that comes to for a person is a
 //! [`Membership`](twofa_core::Membership) ([`groups`]).
 //!
-//! The alternatives fall short. `getent -s SOURCE` and `__nss_configure_lookup` ask one source, but hide its status all
-//! the same; sssd's, winbind's and userdb's own protocols each reach one kind of directory, and say nothing of what
-//! the kernel will be told at this login.
+//! The alternatives fall short. `getent -s SOURCE` and `__nss_configure_lookup` ask one source, but hide its status too;
+//! the protocols of sssd, winbind and userdb each reach one kind of directory, and do not tell what the kernel will be
+//! told at this login.
 //!
 //! No question waits longer than [`PATIENCE`]: modules are asked on threads of their own ([`patience`]).
 

@@ -92,7 +92,7 @@ impl Module {
         }
     }
 
-    /// The groups of `user` besides `primary`. `None`: it knows of none.
+    /// The groups of `user`, without `primary`. `None`: it knows of none.
     pub(crate) fn own_groups(&self, user: &str, primary: u32) -> Answer<Own> {
         let Some(initgroups) = self.function::<InitgroupsDyn>("initgroups_dyn") else {
             return Ok(Some(Own::NotTold));
