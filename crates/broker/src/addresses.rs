@@ -2,10 +2,13 @@
 
 use twofa_core::user::Contact;
 use twofa_core::{Policy, User};
-use twofa_delivery::{mail, sms};
+use twofa_delivery::mail;
+use twofa_delivery::sms::{self, Number};
 use twofa_store::AddressKind;
 
-/// The text is no address of its kind.
+use crate::words;
+
+/// The text is no address of its kind, or none that a user may have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadAddress {
     /// No e-mail address.
@@ -14,15 +17,63 @@ pub enum BadAddress {
     /// No phone number.
     #[error(transparent)]
     Phone(#[from] sms::BadNumber),
+    /// A number of a country that users' numbers may not be in.
+    #[error("{}", words::number_elsewhere(.number, .country.as_deref(), .allowed))]
+    Elsewhere {
+        /// The number as people read it.
+        number: String,
+        /// Its country.
+        country: Option<String>,
+        /// The countries it may be in.
+        allowed: Vec<String>,
+    },
+    /// A number that cannot be a mobile phone's.
+    #[error("{}", words::number_not_mobile(.0))]
+    NotMobile(String),
 }
 
 /// The address that `text` means: what can be written to, or a number with its country (E.164), where `policy` may say
-/// whose numbers are written without it.
+/// whose numbers are written without it. An administrator may give any.
 pub fn read(policy: &Policy, which: AddressKind, text: &str) -> Result<String, BadAddress> {
     match which {
         AddressKind::Email => Ok(mail::address(text)?),
-        AddressKind::Phone => Ok(sms::number(text, policy.phone_country.as_deref())?),
+        AddressKind::Phone => Ok(number(policy, text)?.e164()),
     }
+}
+
+/// The address that `text` means if a user may have codes sent there by their own word: text messages to other countries
+/// and to lines that are no phone's can cost much, and may be asked for by who earns it.
+pub fn read_of_user(policy: &Policy, which: AddressKind, text: &str) -> Result<String, BadAddress> {
+    if which == AddressKind::Email {
+        return read(policy, which, text);
+    }
+    let number = in_allowed_country(policy, number(policy, text)?)?;
+    if number.is_mobile() { Ok(number.e164()) } else { Err(BadAddress::NotMobile(number.international())) }
+}
+
+/// The number `text` that somebody texted us from. That it can do so shows that it takes text messages.
+pub fn read_of_sender(policy: &Policy, text: &str) -> Result<String, BadAddress> {
+    // Some providers leave the plus sign away.
+    let text = text.trim();
+    let number = Number::read(&format!("+{}", text.trim_start_matches('+')), None)?;
+    Ok(in_allowed_country(policy, number)?.e164())
+}
+
+fn number(policy: &Policy, text: &str) -> Result<Number, BadAddress> {
+    Ok(Number::read(text, policy.phone_country.as_deref())?)
+}
+
+fn in_allowed_country(policy: &Policy, number: Number) -> Result<Number, BadAddress> {
+    if policy.countries().iter().any(|country| number.is_in(country)) {
+        return Ok(number);
+    }
+    let allowed = policy.countries().to_vec();
+    Err(BadAddress::Elsewhere { number: number.international(), country: number.country(), allowed })
+}
+
+/// A number that is kept, as people read it, such as `+49 1512 3456789`.
+pub fn readable(number: &str) -> String {
+    Number::read(number, None).map_or_else(|_| number.to_owned(), |number| number.international())
 }
 
 /// What is known of the address of this kind.
@@ -45,5 +96,39 @@ mod tests {
         assert_eq!(number(&here, "+1 415 555 2671").as_deref(), Some("+14155552671"));
         assert_eq!(number(&Policy::default(), "030 1234567"), None);
         assert_eq!(number(&Policy::default(), "+49 (30) 123-4567").as_deref(), Some("+49301234567"));
+    }
+
+    #[test]
+    fn a_user_may_have_a_mobile_number_of_the_countries_that_the_policy_names() {
+        let read = |settings: &[(&str, &str)], text: &str| {
+            let policy = Policy::from_settings(settings.iter().copied()).unwrap();
+            read_of_user(&policy, AddressKind::Phone, text)
+        };
+        let germany = [("phone.country", "DE")];
+        assert_eq!(read(&germany, "0176 12345678").unwrap(), "+4917612345678");
+        // Jamaica has the calling code of the United States, and text messages to it cost many times as much.
+        for (settings, text) in [
+            (&germany[..], "+43 664 123456"),
+            (&[("phone.country", "US")], "+1 876 210 1234"),
+            (&[("phone.country", "DE"), ("phone.countries", "AT")], "0176 12345678"),
+        ] {
+            let error = read(settings, text).unwrap_err();
+            assert!(matches!(error, BadAddress::Elsewhere { .. }), "{text}: {error}");
+        }
+        assert_eq!(read(&[("phone.countries", "DE,AT")], "+43 664 123456").unwrap(), "+43664123456");
+        let error = read(&[], "+49 176 12345678").unwrap_err().to_string();
+        assert!(error.contains("twofa policy set phone.countries"), "{error}");
+        let error = read(&germany, "030 1234567").unwrap_err();
+        assert_eq!(error, BadAddress::NotMobile("+49 30 1234567".to_owned()));
+    }
+
+    #[test]
+    fn a_number_that_texts_us_is_read_with_its_country_whether_or_not_there_is_a_plus_sign() {
+        let here = Policy::from_settings([("phone.country", "US"), ("phone.countries", "DE")]).unwrap();
+        for text in ["+4917612345678", " 4917612345678", "493012345678"] {
+            assert!(read_of_sender(&here, text).unwrap().starts_with("+49"), "{text}");
+        }
+        assert!(matches!(read_of_sender(&here, "+14155552671"), Err(BadAddress::Elsewhere { .. })));
+        assert!(read_of_sender(&here, "INFO").is_err());
     }
 }

@@ -250,7 +250,7 @@ impl<'a> Choice<'a> {
         // What is too much for the phone is no reason to go round it.
         let is_stuck = match &by_phone {
             Ok(text) => text.is_late,
-            Err(why) => matches!(why, NotSent::Undelivered(_)),
+            Err(why) => why.is_for_want_of_sms(),
         };
         if !is_stuck {
             return self.keep(by_phone, sent);

@@ -10,6 +10,7 @@ use twofa_proto::{
 };
 use twofa_store::{AddressKind, Generation, Origin, Settings, StoreError, StoredExemption, Tally};
 
+use crate::addresses::BadAddress;
 use crate::authority::{Peer, Permission};
 use crate::challenge::{Accepted, Challenge, Outcome};
 use crate::dialogue::Dialogue;
@@ -236,7 +237,7 @@ impl Desk<'_> {
             let hint = "an administrator sets up a provider with 'twofa provider add'";
             return Err(Refusal::new(Failure::Failed, message).hinted(hint));
         }
-        let address = address.map(|text| self::address(policy, which, text)).transpose()?;
+        let address = address.map(|text| self.address(policy, which, text)).transpose()?;
         self.verify_address(person, which, address.as_deref(), dialogue)?;
         mention_disabled(person, dialogue)?;
         Ok(Done::Changed)
@@ -249,6 +250,9 @@ impl Desk<'_> {
         address: Option<&str>,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Generation, Refusal> {
+        if let (AddressKind::Phone, Some(number)) = (which, address) {
+            dialogue.info(format!("The number is {}.", addresses::readable(number)).into())?;
+        }
         let Verified { address, generation, .. } =
             self.enrolment(person).of_an_address(&person.situation, which, address, "", dialogue)?;
         let text = format!("Codes can be sent by {} to {address} from now on.", words::way(which));
@@ -345,7 +349,7 @@ impl Desk<'_> {
             self.may_lose(person, which)?;
             return Ok(NewAddress::Kept(None));
         }
-        let address = address(&person.policy, which, text)?;
+        let address = self.address(&person.policy, which, text)?;
         if self.peer.is_root() {
             return Ok(NewAddress::Kept(Some(address)));
         }
@@ -358,6 +362,18 @@ impl Desk<'_> {
             return Err(Refusal::new(Failure::Failed, message).hinted("the address you have stays as it is"));
         }
         Ok(NewAddress::Kept(Some(address)))
+    }
+
+    /// An address as it is kept. Root's word is good for any.
+    fn address(&self, policy: &Policy, which: AddressKind, text: &str) -> Result<String, Refusal> {
+        let read = if self.peer.is_root() { addresses::read } else { addresses::read_of_user };
+        read(policy, which, text).map_err(|bad| {
+            let failure = match bad {
+                BadAddress::Elsewhere { .. } | BadAddress::NotMobile(_) => Failure::NotPermitted,
+                BadAddress::Email(_) | BadAddress::Phone(_) => Failure::Usage,
+            };
+            Refusal::new(failure, bad.to_string())
+        })
     }
 
     fn verify(&self, person: &Person, verify: Option<&str>) -> Result<Option<Verify>, Refusal> {
@@ -411,11 +427,6 @@ impl Desk<'_> {
         }
         Err(Refusal::new(Failure::Denied, "nothing was changed: the codes from before still hold"))
     }
-}
-
-/// An address as it is kept.
-fn address(policy: &Policy, which: AddressKind, text: &str) -> Result<String, Refusal> {
-    addresses::read(policy, which, text).map_err(|bad| Refusal::new(Failure::Usage, bad.to_string()))
 }
 
 fn mention_disabled(person: &Person, dialogue: &mut dyn Dialogue) -> Result<(), Refusal> {

@@ -67,13 +67,24 @@ pub const fn channel(which: AddressKind) -> Channel {
     }
 }
 
+impl NotSent {
+    /// Whether this holds for text messages alone, so that an e-mail may do. What is too much for one person or address
+    /// is no reason to go round it.
+    pub const fn is_for_want_of_sms(&self) -> bool {
+        matches!(self, Self::Undelivered(AddressKind::Phone) | Self::TooMany { limit: SendLimit::Sms, .. })
+    }
+}
+
 impl Sending<'_> {
     /// Sends a new code to `address`, or gives up by `deadline`. It counts against the limits whether it arrives or not,
     /// and no lock is held while it travels.
     pub fn send(&self, which: AddressKind, address: &str, deadline: Instant) -> Result<OnItsWay, NotSent> {
         let Services { store, courier, .. } = self.services;
         let now = self.services.now();
-        let start = store.begin_send(SendKind::Code, self.account, address, now)?;
+        let start = store.begin_send(SendKind::Code(which), self.account, address, now)?;
+        if which == AddressKind::Phone {
+            self.raise_alarms()?;
+        }
         if let SendStart::TooMany { what, next } = start {
             // Users can ask for themselves as often as they like, and must not write as often.
             if self.origin.actor == 0 {
@@ -115,6 +126,20 @@ impl Sending<'_> {
         }
     }
 
+    /// Tells the administrator when much is spent on text messages.
+    fn raise_alarms(&self) -> Result<(), StoreError> {
+        let Services { store, .. } = self.services;
+        let now = self.services.now();
+        for alarm in store.raise_sms_alarms(now)? {
+            let limits = store.rulebook()?.machine().limits;
+            let text = words::sms_alarm(alarm, store.sms_count(now)?, limits);
+            say(&text);
+            let event = Event { kind: EventKind::SmsLimit, user: None, detail: Some(text) };
+            store.record(&event, self.origin, now)?;
+        }
+        Ok(())
+    }
+
     fn record(&self, kind: EventKind, detail: String) -> Result<(), StoreError> {
         let event = Event { kind, user: Some(self.account), detail: Some(detail) };
         self.services.store.record(&event, self.origin, self.services.now())
@@ -131,4 +156,100 @@ pub fn random_byte() -> Result<u8, getrandom::Error> {
     let mut byte = Zeroizing::new([0]);
     getrandom::fill(&mut *byte)?;
     Ok(byte[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::challenge::{Accepted, Challenge, Outcome};
+    use crate::testing::{Desk, Scripted};
+    use twofa_core::Method;
+    use twofa_store::{EventFilter, Tally};
+
+    const MAIL: &str = "alice@example.org";
+    const PHONE: &str = "+4917612345678";
+
+    fn send(desk: &Desk, which: AddressKind, address: &str) -> Result<OnItsWay, NotSent> {
+        let person = desk.person();
+        let Desk { alice: account, origin, .. } = desk;
+        let sending =
+            Sending { services: desk.services(), account, origin, policy: &person.policy, purpose: "test" };
+        sending.send(which, address, Instant::now() + PATIENCE)
+    }
+
+    /// What the audit log says of limits on text messages, oldest first.
+    fn alarms(desk: &Desk) -> Vec<String> {
+        let mut alarms = Vec::new();
+        desk.store
+            .events(&EventFilter::default(), |event| {
+                if event.kind == "sms-limit" {
+                    alarms.push(event.detail.unwrap_or_default());
+                }
+                true
+            })
+            .unwrap();
+        alarms
+    }
+
+    #[test]
+    fn an_administrator_hears_once_that_most_and_that_all_text_messages_of_a_day_are_sent() {
+        let desk = Desk::new().with(AddressKind::Phone, PHONE);
+        desk.policy(&[("send.sms-daily", "5")]);
+        for told in [0, 0, 0, 1, 2] {
+            send(&desk, AddressKind::Phone, PHONE).unwrap();
+            assert_eq!(alarms(&desk).len(), told, "{:?}", alarms(&desk));
+        }
+        for _ in 0..2 {
+            assert!(matches!(
+                send(&desk, AddressKind::Phone, PHONE),
+                Err(NotSent::TooMany { limit: SendLimit::Sms, .. })
+            ));
+        }
+        let mut alarms = alarms(&desk);
+        alarms.sort();
+        assert!(alarms[0].starts_with("4 text messages with codes were sent"), "{alarms:?}");
+        assert!(alarms[1].contains("send.sms-daily=5 allows no more"), "{alarms:?}");
+        assert_eq!(alarms.len(), 2, "{alarms:?}");
+        assert_eq!(desk.mailbox.destinations().len(), 5);
+    }
+
+    #[test]
+    fn what_goes_to_numbers_that_are_not_verified_is_told_before_it_takes_much_of_the_rest() {
+        let desk = Desk::new();
+        desk.policy(&[("send.sms-daily", "10")]);
+        for _ in 0..2 {
+            send(&desk, AddressKind::Phone, PHONE).unwrap();
+        }
+        assert!(matches!(
+            send(&desk, AddressKind::Phone, PHONE),
+            Err(NotSent::TooMany { limit: SendLimit::UnverifiedSms, .. })
+        ));
+        let alarms = alarms(&desk);
+        assert!(alarms.len() == 1 && alarms[0].contains("numbers that are not verified"), "{alarms:?}");
+        send(&desk, AddressKind::Email, MAIL).unwrap();
+    }
+
+    #[test]
+    fn when_all_text_messages_of_a_day_are_sent_a_login_goes_on_by_mail() {
+        let desk = Desk::new().with(AddressKind::Phone, PHONE).with(AddressKind::Email, MAIL);
+        desk.policy(&[("send.sms-daily", "1")]);
+        let person = desk.person();
+        let challenge = Challenge {
+            services: desk.services(),
+            account: &desk.alice,
+            origin: &desk.origin,
+            person: &person,
+            purpose: "log in with sshd",
+            accepted: Accepted::Allowed,
+            tally: Tally::Proved,
+            cannot_answer: false,
+        };
+        challenge.ask("", &mut Scripted::new().types("")).unwrap();
+        let mut dialogue = Scripted::new().answers(|_| desk.mailbox.code());
+        let outcome = challenge.ask("", &mut dialogue).unwrap();
+        assert_eq!(outcome, Outcome::Passed { method: Method::Email, backup_codes_left: 0 });
+        assert_eq!(desk.mailbox.destinations(), [PHONE, MAIL]);
+        let said = &dialogue.shown[0];
+        assert!(said.contains("could not be sent. A code was sent by e-mail"), "{said}");
+    }
 }

@@ -60,7 +60,13 @@ impl Verification<'_> {
         dialogue: &mut dyn Dialogue,
     ) -> Result<Verified, EnrolmentError> {
         if let Some(address) = given {
-            return self.of_address(which, address, intro, dialogue);
+            return self.of_address(which, address, &masked(address), intro, dialogue);
+        }
+        if which == AddressKind::Phone && self.sending.policy.countries().is_empty() {
+            return Err(EnrolmentError::NotSent(Unsent {
+                text: words::NO_NUMBERS.to_owned(),
+                is_limited: false,
+            }));
         }
         let inbox = (which == AddressKind::Phone).then(|| self.sending.services.courier.inbox_number());
         let inbox = inbox.flatten();
@@ -73,7 +79,7 @@ impl Verification<'_> {
                 ("", Some(number)) => return self.of_text_in(number, dialogue),
                 ("", None) => break,
                 _ => match self.read(which, typed) {
-                    Ok(address) => return self.of_address(which, &address, "", dialogue),
+                    Ok(address) => return self.of_typed(which, &address, dialogue),
                     Err(bad) => text = format!("{bad}.\n{question}"),
                 },
             }
@@ -82,17 +88,33 @@ impl Verification<'_> {
     }
 
     fn read(&self, which: AddressKind, text: &str) -> Result<String, BadAddress> {
-        addresses::read(self.sending.policy, which, text)
+        addresses::read_of_user(self.sending.policy, which, text)
     }
 
+    /// Who has typed a number is shown how it was read.
+    fn of_typed(
+        &self,
+        which: AddressKind,
+        address: &str,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Verified, EnrolmentError> {
+        let shown = match which {
+            AddressKind::Email => masked(address),
+            AddressKind::Phone => addresses::readable(address),
+        };
+        self.of_address(which, address, &shown, "", dialogue)
+    }
+
+    /// `shown` is what the person may see of the address.
     fn of_address(
         &self,
         which: AddressKind,
         address: &str,
+        shown: &str,
         intro: &str,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Verified, EnrolmentError> {
-        let (mut code, said) = self.send(which, address)?;
+        let (mut code, said) = self.send(which, address, shown)?;
         let mut lead = format!("{intro}{said}");
         for left in (0..TRIES).rev() {
             let text = format!("{lead}\nType it here (r: new code): ");
@@ -102,7 +124,7 @@ impl Verification<'_> {
             let wrong = match answer {
                 Answer::Empty => break,
                 Answer::Resend => {
-                    lead = self.resend(&mut code, which, address)?;
+                    lead = self.resend(&mut code, which, address, shown)?;
                     continue;
                 }
                 Answer::Code(typed) => {
@@ -115,21 +137,22 @@ impl Verification<'_> {
                 }
                 _ => "That is not the code.",
             };
-            lead = format!(
-                "{wrong} ({})\nThe code went to {}.",
-                words::tries_left(left.max(1)),
-                masked(address)
-            );
+            lead = format!("{wrong} ({})\nThe code went to {shown}.", words::tries_left(left.max(1)));
         }
         Err(EnrolmentError::NotConfirmed)
     }
 
     /// Sends a code, and says so in words.
-    fn send(&self, which: AddressKind, address: &str) -> Result<(SentCode, String), EnrolmentError> {
+    fn send(
+        &self,
+        which: AddressKind,
+        address: &str,
+        shown: &str,
+    ) -> Result<(SentCode, String), EnrolmentError> {
         let OnItsWay { code, is_late } =
             self.sending.send(which, address, Instant::now() + PATIENCE).map_err(not_sent)?;
         let lifetime = self.sending.policy.codes.lifetime;
-        Ok((code, words::code_sent(which, address, lifetime, is_late)))
+        Ok((code, words::code_sent_to(which, shown, lifetime, is_late)))
     }
 
     /// Another code in place of `code`, not too soon. Says what became of it.
@@ -138,12 +161,13 @@ impl Verification<'_> {
         code: &mut SentCode,
         which: AddressKind,
         address: &str,
+        shown: &str,
     ) -> Result<String, EnrolmentError> {
         let now = self.sending.services.now();
         if now < code.next_at() {
             return Ok(words::too_soon(code.next_at(), now));
         }
-        match self.send(which, address) {
+        match self.send(which, address, shown) {
             Ok((new, said)) => {
                 *code = new;
                 Ok(said)
@@ -197,17 +221,20 @@ impl Verification<'_> {
             let typed = typed.expose().trim().to_owned();
             if !typed.is_empty() {
                 match self.read(AddressKind::Phone, &typed) {
-                    Ok(address) => return self.of_address(AddressKind::Phone, &address, "", dialogue),
+                    Ok(address) => return self.of_typed(AddressKind::Phone, &address, dialogue),
                     Err(bad) => text = format!("{bad}.\n{}", words::text_us(number, code.digits())),
                 }
                 continue;
             }
-            if let Some(from) = self.look(&code, begun) {
-                // Said by itself: what follows takes its time, and a client waits only so long for a word.
-                dialogue.info(format!("Your text message came from {}.", masked(&from)).into())?;
-                return self.of_address(AddressKind::Phone, &from, "", dialogue);
-            }
-            text = words::nothing_came_in(number);
+            text = match self.look(&code, begun) {
+                Some(Ok(from)) => {
+                    // Said by itself: what follows takes its time, and a client waits only so long for a word.
+                    dialogue.info(format!("Your text message came from {}.", masked(&from)).into())?;
+                    return self.of_address(AddressKind::Phone, &from, &masked(&from), "", dialogue);
+                }
+                Some(Err(bad)) => format!("{bad}.\n{}", words::text_us(number, code.digits())),
+                None => words::nothing_came_in(number),
+            };
         }
         Err(EnrolmentError::NotConfirmed)
     }
@@ -217,14 +244,14 @@ impl Verification<'_> {
         let Sending { services, account, .. } = self.sending;
         let now = services.now();
         let what = format!("text-in of {}", account.name);
-        match services.store.begin_send(SendKind::Code, account, &what, now)? {
+        match services.store.begin_send(SendKind::TextIn, account, &what, now)? {
             SendStart::Allowed => Ok(()),
             SendStart::TooMany { what: limit, next } => Err(not_sent(NotSent::TooMany { limit, next, now })),
         }
     }
 
-    /// Looks for a text message with `code` for a while, and gives the number it came from.
-    fn look(&self, code: &SentCode, begun: twofa_core::Timestamp) -> Option<String> {
+    /// Looks for a text message with `code` for a while, and gives the number it came from, or why that cannot be used.
+    fn look(&self, code: &SentCode, begun: twofa_core::Timestamp) -> Option<Result<String, BadAddress>> {
         let services = self.sending.services;
         let since = twofa_core::Timestamp::from_unix(begun.unix().saturating_sub(CLOCK_SKEW));
         let deadline = Instant::now() + LOOK;
@@ -237,9 +264,10 @@ impl Verification<'_> {
                             .any(|digits| code.compare(digits, now) == Comparison::Same)
                     };
                     let is_new = |at: Option<twofa_core::Timestamp>| at.is_none_or(|at| at >= since);
-                    let mut found = messages.into_iter().filter(|m| is_new(m.at) && is_ours(&m.text));
-                    // A number that does not read as one cannot be answered.
-                    let number = found.find_map(|m| self.read(AddressKind::Phone, &with_plus(&m.from)).ok());
+                    let found = messages.into_iter().filter(|m| is_new(m.at) && is_ours(&m.text));
+                    let mut senders = found.map(|m| addresses::read_of_sender(self.sending.policy, &m.from));
+                    // A sender that does not read as a number cannot be answered.
+                    let number = senders.find(|read| !matches!(read, Err(BadAddress::Phone(_))));
                     if number.is_some() {
                         return number;
                     }
@@ -267,12 +295,6 @@ fn not_sent(why: NotSent) -> EnrolmentError {
     }
 }
 
-/// Some providers leave the plus sign away.
-fn with_plus(number: &str) -> String {
-    let number = number.trim();
-    if number.starts_with('+') { number.to_owned() } else { format!("+{number}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,7 +304,7 @@ mod tests {
     use twofa_store::Origin;
 
     const MAIL: &str = "alice@example.org";
-    const PHONE: &str = "+4930123456";
+    const PHONE: &str = "+4917612345678";
 
     fn verify(
         desk: &Desk,
@@ -374,17 +396,98 @@ mod tests {
     #[test]
     fn a_code_that_is_texted_to_us_gives_the_number_which_is_then_confirmed() {
         let mut desk = Desk::new();
+        desk.policy(&[("phone.country", "DE")]);
         desk.mailbox.number = Some("+15550100".to_owned());
         let texts = |prompt: &str| {
             let text = |from: &str, text: String| Received { from: from.to_owned(), text, at: None };
             let mut received = desk.mailbox.received.lock().unwrap();
             received.push(text("+4930999999", "000000".to_owned()));
-            received.push(text("4930123456", format!("code: {}", shown_code(prompt))));
+            received.push(text("4917612345678", format!("code: {}", shown_code(prompt))));
             String::new()
         };
         let mut dialogue = Scripted::new().types("").answers(texts).answers(|_| desk.mailbox.code());
         assert_eq!(verify(&desk, AddressKind::Phone, None, &mut dialogue).unwrap().address, PHONE);
         assert!(dialogue.shown[1].contains("+15550100"), "{:?}", dialogue.shown);
         assert_eq!(desk.mailbox.destinations(), [PHONE]);
+    }
+
+    #[test]
+    fn a_number_is_shown_as_it_was_read_before_its_code_is_asked_for() {
+        let desk = Desk::new();
+        desk.policy(&[("phone.country", "DE"), ("phone.countries", "DE,AT")]);
+        for (typed, read) in [("0176 12345678", "+49 176 12345678"), ("0043 664 123456", "+43 664 123456")] {
+            let mut dialogue = Scripted::new().types(typed).types("999999999").types("");
+            assert!(verify(&desk, AddressKind::Phone, None, &mut dialogue).is_err());
+            let sent = format!("A code was sent by text message to {read}. ");
+            assert!(dialogue.shown[1].starts_with(&sent), "{:?}", dialogue.shown);
+            assert!(dialogue.shown[2].contains(&format!("The code went to {read}.")), "{:?}", dialogue.shown);
+        }
+        assert_eq!(desk.mailbox.destinations(), [PHONE, "+43664123456"]);
+        // What is on file was not typed by whoever logs in.
+        let mut dialogue = Scripted::new().types("");
+        assert!(verify(&desk, AddressKind::Phone, Some(PHONE), &mut dialogue).is_err());
+        assert!(dialogue.shown[0].contains("to **** 5678."), "{:?}", dialogue.shown);
+    }
+
+    #[test]
+    fn a_number_elsewhere_or_of_no_mobile_phone_gets_no_code_and_counts_for_nothing() {
+        let desk = Desk::new();
+        desk.policy(&[("phone.country", "DE"), ("send.unverified-daily", "1")]);
+        let mut dialogue = Scripted::new().types("+86 131 2345 6789").types("030 1234567").types("");
+        assert!(verify(&desk, AddressKind::Phone, None, &mut dialogue).is_err());
+        assert!(dialogue.shown[1].contains("a number of CN"), "{:?}", dialogue.shown);
+        assert!(dialogue.shown[1].contains("twofa policy set phone.countries="), "{:?}", dialogue.shown);
+        assert!(dialogue.shown[2].contains("is no mobile number"), "{:?}", dialogue.shown);
+        assert!(desk.mailbox.destinations().is_empty());
+        let mut dialogue = Scripted::new().types("0176 12345678").answers(|_| desk.mailbox.code());
+        assert!(verify(&desk, AddressKind::Phone, None, &mut dialogue).is_ok());
+    }
+
+    #[test]
+    fn where_no_country_is_allowed_nobody_is_asked_for_a_number() {
+        let desk = Desk::new();
+        let mut dialogue = Scripted::new();
+        let result = verify(&desk, AddressKind::Phone, None, &mut dialogue);
+        assert!(matches!(result, Err(EnrolmentError::NotSent(_))), "{result:?}");
+        assert!(dialogue.shown.is_empty());
+        // But the one that an administrator put in is written to.
+        let mut dialogue = Scripted::new().answers(|_| desk.mailbox.code());
+        assert!(verify(&desk, AddressKind::Phone, Some("+8613123456789"), &mut dialogue).is_ok());
+    }
+
+    #[test]
+    fn a_text_message_from_elsewhere_is_told_so_and_gets_no_code() {
+        let mut desk = Desk::new();
+        desk.policy(&[("phone.country", "US")]);
+        desk.mailbox.number = Some("+15550100".to_owned());
+        let texts = |prompt: &str| {
+            let text = format!("code: {}", shown_code(prompt));
+            let received = Received { from: PHONE.to_owned(), text, at: None };
+            desk.mailbox.received.lock().unwrap().push(received);
+            String::new()
+        };
+        let mut dialogue = Scripted::new().types("").answers(texts).answers(|text| {
+            assert!(text.contains("+49 176 12345678 is a number of DE"), "{text}");
+            desk.mailbox.received.lock().unwrap().clear();
+            "quit".to_owned()
+        });
+        assert!(verify(&desk, AddressKind::Phone, None, &mut dialogue).is_err());
+        assert!(desk.mailbox.destinations().is_empty());
+    }
+
+    #[test]
+    fn after_three_codes_to_an_address_that_is_not_verified_the_next_is_refused_with_words() {
+        let desk = Desk::new();
+        for _ in 0..3 {
+            verify(&desk, AddressKind::Phone, Some(PHONE), &mut Scripted::new()).unwrap_err();
+        }
+        match verify(&desk, AddressKind::Phone, Some("+4917612345679"), &mut Scripted::new()) {
+            Err(EnrolmentError::NotSent(Unsent { text, is_limited: true })) => {
+                assert!(text.contains("not confirmed yet. The next is possible at "), "{text}");
+                assert!(text.contains("ask an administrator"), "{text}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(desk.mailbox.destinations(), [PHONE; 3]);
     }
 }

@@ -3,10 +3,11 @@
 use jiff::tz::TimeZone;
 use twofa_core::duration::Duration;
 use twofa_core::exemption::Exemption;
+use twofa_core::policy::SendLimits;
 use twofa_core::text::printable;
 use twofa_core::user::masked;
 use twofa_core::{Account, BackupCode, Lock, Method, Policy, Timestamp};
-use twofa_store::{AddressKind, Missed, Origin, SendLimit};
+use twofa_store::{AddressKind, Missed, Origin, SendLimit, SmsAlarm, SmsCount};
 use zeroize::Zeroizing;
 
 /// The name this machine goes by in prompts and apps: the policy's, or the host's.
@@ -117,9 +118,14 @@ pub const fn method(method: Method) -> &'static str {
 
 /// A code is on its way, or as far as is known.
 pub fn code_sent(which: AddressKind, address: &str, lifetime: Duration, is_late: bool) -> String {
+    code_sent_to(which, &masked(address), lifetime, is_late)
+}
+
+/// The same, of an address as it is to be shown.
+pub fn code_sent_to(which: AddressKind, to: &str, lifetime: Duration, is_late: bool) -> String {
     let minutes = lifetime.seconds() / 60;
     let minutes = if minutes == 1 { "a minute".to_owned() } else { format!("{minutes} minutes") };
-    let (way, to) = (way(which), masked(address));
+    let way = way(which);
     if is_late {
         return format!("A code was sent by {way} to {to} and may be late. It is good for {minutes}.");
     }
@@ -135,9 +141,9 @@ pub fn not_sent(which: AddressKind) -> String {
 pub fn address_question(which: AddressKind, can_text_us: bool) -> &'static str {
     match (which, can_text_us) {
         (AddressKind::Email, _) => "Your e-mail address: ",
-        (AddressKind::Phone, false) => "Your phone number, with its country (+49 30 123456): ",
+        (AddressKind::Phone, false) => "Your phone number, with its country (+49 1512 3456789): ",
         (AddressKind::Phone, true) => {
-            "Your phone number, with its country (+49 30 123456), or Enter to text us instead: "
+            "Your phone number, with its country (+49 1512 3456789), or Enter to text us instead: "
         }
     }
 }
@@ -179,12 +185,23 @@ pub fn prove_first(application: &str) -> String {
 
 /// Enough codes were sent.
 pub fn too_many_codes(limit: SendLimit, next: Timestamp, now: Timestamp) -> String {
-    let whom = match limit {
-        SendLimit::User => "you",
-        SendLimit::Address => "this address",
-        SendLimit::Machine => "everybody on this machine",
+    let what = match limit {
+        SendLimit::User => "Too many codes were sent to you.",
+        SendLimit::Address => "Too many codes were sent to this address.",
+        SendLimit::Machine => "Too many codes were sent to everybody on this machine.",
+        SendLimit::Unverified => "Too many codes were sent for you to addresses that are not confirmed yet.",
+        SendLimit::UnverifiedSms => {
+            "Too many text messages were sent from this machine to numbers that are not confirmed yet."
+        }
+        SendLimit::Sms => "This machine has sent as many text messages as it may in a day.",
     };
-    format!("Too many codes were sent to {whom}. The next is possible at {}.", moment(next, now))
+    let instead = match limit {
+        SendLimit::User | SendLimit::Address | SendLimit::Machine => "",
+        SendLimit::Unverified | SendLimit::UnverifiedSms | SendLimit::Sms => {
+            " Until then use another way, or ask an administrator."
+        }
+    };
+    format!("{what} The next is possible at {}.{instead}", moment(next, now))
 }
 
 /// Enough was changed without a code.
@@ -194,6 +211,55 @@ pub fn too_many_changes(next: Timestamp, now: Timestamp) -> String {
         moment(next, now)
     )
 }
+
+/// For the administrator: how many text messages went out.
+pub fn sms_alarm(alarm: SmsAlarm, count: SmsCount, limits: SendLimits) -> String {
+    let SmsCount { all, unverified } = count;
+    let SendLimits { sms_daily, .. } = limits;
+    let next =
+        "see 'twofa log' for whom; if that is right, raise it with 'twofa policy set send.sms-daily=…'";
+    match alarm {
+        SmsAlarm::Unverified => format!(
+            "{unverified} text messages of the last 24 hours went to numbers that are not verified, which is the fifth of \
+             send.sms-daily={sms_daily} that may: no more such numbers can be enrolled for now; {next}"
+        ),
+        SmsAlarm::Most => format!(
+            "{all} text messages with codes were sent in the last 24 hours, of send.sms-daily={sms_daily} that may be; {next}"
+        ),
+        SmsAlarm::All => format!(
+            "{all} text messages with codes were sent in the last 24 hours, and send.sms-daily={sms_daily} allows no more: \
+             codes go by other ways now, or not at all; {next}"
+        ),
+    }
+}
+
+/// A user's number is of a country that users' numbers may not be in.
+pub fn number_elsewhere(number: &str, country: Option<&str>, allowed: &[String]) -> String {
+    let of = country.map_or(String::new(), |country| format!(" of {country}"));
+    let (why, set) = match allowed {
+        [] => ("users cannot enrol phone numbers on this machine".to_owned(), country.unwrap_or("DE")),
+        allowed => (format!("users can enrol numbers of {} alone", allowed.join(", ")), "…"),
+    };
+    format!(
+        "{number} is a number{of}, and {why}: an administrator can set it with 'twofa user set NAME phone={}', or allow \
+         its country with 'twofa policy set phone.countries={set}'",
+        number.replace(' ', ""),
+    )
+}
+
+/// A user's number cannot be a mobile phone's.
+pub fn number_not_mobile(number: &str) -> String {
+    format!(
+        "{number} is no mobile number, and many others take no text messages: give a mobile number, or an administrator \
+         can set this one with 'twofa user set NAME phone={}'",
+        number.replace(' ', ""),
+    )
+}
+
+/// Users cannot enrol phone numbers by themselves.
+pub const NO_NUMBERS: &str = "Phone numbers cannot be enrolled by users on this machine. An administrator can put yours in \
+                              ('twofa user set NAME phone=…'), or allow those of a country ('twofa policy set \
+                              phone.countries=…').";
 
 /// How many tries are left.
 pub fn tries_left(tries: u32) -> String {

@@ -95,6 +95,20 @@ pub struct SendLimits {
     pub address_daily: u32,
     /// By the machine in an hour.
     pub machine_hourly: u32,
+    /// To addresses of one user that are not verified, in an hour.
+    pub unverified_hourly: u32,
+    /// The same in a day.
+    pub unverified_daily: u32,
+    /// By the machine in text messages with codes, in a day.
+    pub sms_daily: u32,
+}
+
+impl SendLimits {
+    /// How many text messages a day may go to numbers that are not verified: a fifth, so that they leave the most to
+    /// those who log in.
+    pub fn sms_daily_unverified(&self) -> u32 {
+        (self.sms_daily / 5).max(1)
+    }
 }
 
 /// By which ways people are told what happened to their second factor.
@@ -134,6 +148,9 @@ pub struct Policy {
     pub unique_addresses: bool,
     /// The country whose numbers may be written without it, two capital letters (ISO 3166-1).
     pub phone_country: Option<String>,
+    /// The countries whose numbers users may have codes sent to by their own word, as `phone_country`; see
+    /// [`Policy::countries`].
+    pub phone_countries: Vec<String>,
     /// How people are told what happened.
     pub notices: Notices,
 }
@@ -168,7 +185,7 @@ impl fmt::Debug for Setting {
 }
 
 /// Every setting there is.
-pub static KEYS: [Setting; 20] = [
+pub static KEYS: [Setting; 24] = [
     Setting {
         name: "mode",
         values: "disabled, optional or mandatory",
@@ -373,6 +390,33 @@ pub static KEYS: [Setting; 20] = [
         write: |policy| policy.limits.machine_hourly.to_string(),
     },
     Setting {
+        name: "send.unverified-hourly",
+        values: LIMIT_VALUES,
+        default: "3",
+        help: "Send at most this many codes in an hour to addresses of one user that are not verified",
+        per_class: false,
+        read: |policy, text| limit(text).map(|most| policy.limits.unverified_hourly = most),
+        write: |policy| policy.limits.unverified_hourly.to_string(),
+    },
+    Setting {
+        name: "send.unverified-daily",
+        values: LIMIT_VALUES,
+        default: "5",
+        help: "Send at most this many codes in a day to addresses of one user that are not verified",
+        per_class: false,
+        read: |policy, text| limit(text).map(|most| policy.limits.unverified_daily = most),
+        write: |policy| policy.limits.unverified_daily.to_string(),
+    },
+    Setting {
+        name: "send.sms-daily",
+        values: LIMIT_VALUES,
+        default: "1000",
+        help: "Send at most this many text messages with codes in a day in all, a fifth of them to numbers that are not verified",
+        per_class: false,
+        read: |policy, text| limit(text).map(|most| policy.limits.sms_daily = most),
+        write: |policy| policy.limits.sms_daily.to_string(),
+    },
+    Setting {
         name: "fallback.sms-to-email",
         values: "on, off, or empty to follow methods",
         default: "",
@@ -405,14 +449,22 @@ pub static KEYS: [Setting; 20] = [
         help: "Read phone numbers without a country as this country's",
         per_class: false,
         read: |policy, text| {
-            let is_country = text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase());
-            if !is_country && !text.is_empty() {
+            if !is_country(text) && !text.is_empty() {
                 return Err("it must be two capital letters such as DE");
             }
-            policy.phone_country = is_country.then(|| text.to_owned());
+            policy.phone_country = is_country(text).then(|| text.to_owned());
             Ok(())
         },
         write: |policy| policy.phone_country.clone().unwrap_or_default(),
+    },
+    Setting {
+        name: "phone.countries",
+        values: "a list such as DE,AT, or empty for phone.country alone",
+        default: "",
+        help: "Let users enrol numbers of these countries; others only an administrator can set",
+        per_class: true,
+        read: |policy, text| countries(text).map(|countries| policy.phone_countries = countries),
+        write: |policy| policy.phone_countries.join(","),
     },
     Setting {
         name: "notices",
@@ -460,6 +512,27 @@ fn methods(text: &str) -> Result<Methods, &'static str> {
         return Err("backup codes only stand in for another method: allow app, email or sms as well");
     }
     Ok(methods)
+}
+
+/// Whether `text` has the form of a country's code. Which there are is known where numbers are read.
+fn is_country(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+fn countries(text: &str) -> Result<Vec<String>, &'static str> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut countries: Vec<String> = Vec::new();
+    for country in text.split(',').map(str::trim) {
+        if !is_country(country) {
+            return Err("it must be a list of two capital letters each, such as DE,AT");
+        }
+        if !countries.iter().any(|known| known == country) {
+            countries.push(country.to_owned());
+        }
+    }
+    Ok(countries)
 }
 
 /// The digits a code that is sent may have.
@@ -544,10 +617,18 @@ impl Default for Policy {
                 cooldown: Duration::from_seconds(30),
             },
             code_domain: None,
-            limits: SendLimits { user_hourly: 20, address_daily: 100, machine_hourly: 1000 },
+            limits: SendLimits {
+                user_hourly: 20,
+                address_daily: 100,
+                machine_hourly: 1000,
+                unverified_hourly: 3,
+                unverified_daily: 5,
+                sms_daily: 1000,
+            },
             fallback_to_email: None,
             unique_addresses: false,
             phone_country: None,
+            phone_countries: Vec::new(),
             notices: Notices { email: true, sms: true },
         }
     }
@@ -557,6 +638,11 @@ impl Policy {
     /// Whether a text message that cannot be sent goes by e-mail.
     pub fn sms_falls_back_to_email(&self) -> bool {
         self.fallback_to_email.unwrap_or(self.methods.email)
+    }
+
+    /// The countries whose numbers users may have codes sent to by their own word.
+    pub fn countries(&self) -> &[String] {
+        if self.phone_countries.is_empty() { self.phone_country.as_slice() } else { &self.phone_countries }
     }
 
     /// The default policy with `settings` applied, all or none.
@@ -672,9 +758,13 @@ mod tests {
             ("send.user-hourly", "3"),
             ("send.address-daily", "4"),
             ("send.machine-hourly", "5"),
+            ("send.unverified-hourly", "6"),
+            ("send.unverified-daily", "7"),
+            ("send.sms-daily", "8"),
             ("fallback.sms-to-email", "off"),
             ("addresses.unique", "on"),
             ("phone.country", "DE"),
+            ("phone.countries", "DE,AT"),
             ("notices", "email"),
         ];
         let policy = Policy::from_settings(settings).unwrap();
@@ -696,6 +786,16 @@ mod tests {
         }
         let class = Policy::default().overridden([("methods", "sms")]).unwrap();
         assert!(!class.sms_falls_back_to_email(), "a class's own methods hold for it");
+    }
+
+    #[test]
+    fn numbers_may_be_of_the_countries_that_are_listed_or_else_of_the_one_that_is_the_default() {
+        let countries = |settings: &[(&str, &str)]| {
+            Policy::from_settings(settings.iter().copied()).unwrap().countries().join(" ")
+        };
+        assert_eq!(countries(&[]), "");
+        assert_eq!(countries(&[("phone.country", "DE")]), "DE");
+        assert_eq!(countries(&[("phone.country", "DE"), ("phone.countries", "AT, CH,AT")]), "AT CH");
     }
 
     #[test]
@@ -739,6 +839,10 @@ mod tests {
             ("fallback.sms-to-email", "yes"),
             ("addresses.unique", ""),
             ("phone.country", "de"),
+            ("phone.countries", "DE,at"),
+            ("phone.countries", "DE,"),
+            ("phone.countries", "any"),
+            ("send.sms-daily", "0"),
             ("notices", "post"),
         ] {
             let result = Policy::from_settings([(name, value)]);

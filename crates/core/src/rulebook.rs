@@ -158,7 +158,7 @@ impl Rulebook {
     }
 
     /// The policy of each class, and of everyone else.
-    fn policies(&self) -> impl Iterator<Item = (&str, Policy)> {
+    pub fn policies(&self) -> impl Iterator<Item = (&str, Policy)> {
         let own = |class: &'_ Class| class.policy(&self.machine).ok();
         let classes = self.classes.iter().filter_map(move |class| Some((class.name.as_str(), own(class)?)));
         classes.chain([(crate::class::EVERYONE, self.machine.clone())])

@@ -68,9 +68,11 @@ pub enum EventKind {
     ProviderRemoved,
     /// An administrator changed the order in which providers are tried.
     ProviderOrderChanged,
+    /// Many text messages were sent.
+    SmsLimit,
 }
 
-const NAMES: [(EventKind, &str); 29] = [
+const NAMES: [(EventKind, &str); 30] = [
     (EventKind::Passed, "passed"),
     (EventKind::BackupCodeUsed, "backup-code-used"),
     (EventKind::Refused, "refused"),
@@ -100,6 +102,7 @@ const NAMES: [(EventKind, &str); 29] = [
     (EventKind::ProviderChanged, "provider-changed"),
     (EventKind::ProviderRemoved, "provider-removed"),
     (EventKind::ProviderOrderChanged, "provider-order-changed"),
+    (EventKind::SmsLimit, "sms-limit"),
 ];
 
 impl EventKind {

@@ -51,6 +51,6 @@ pub use methods::NewApp;
 pub use notices::{Notice, NoticeFate};
 pub use providers::{ProviderRecord, Providers, Value};
 pub use rules::Rules;
-pub use sends::{SendKind, SendLimit, SendStart};
+pub use sends::{SendKind, SendLimit, SendStart, SmsAlarm, SmsCount};
 pub use settings::Settings;
 pub use users::{Generation, Missed, Situation};

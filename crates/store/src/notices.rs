@@ -199,7 +199,8 @@ fn sentence(event: &Event<'_>, origin: &Origin) -> Option<Cow<'static, str>> {
         | EventKind::ProviderAdded
         | EventKind::ProviderChanged
         | EventKind::ProviderRemoved
-        | EventKind::ProviderOrderChanged => return None,
+        | EventKind::ProviderOrderChanged
+        | EventKind::SmsLimit => return None,
     };
     Some(fixed.into())
 }

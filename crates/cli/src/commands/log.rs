@@ -59,7 +59,7 @@ fn list_one(event: &LoggedEvent, listing: &mut Listing) -> io::Result<()> {
             Value::Text(moment(*at)),
             match event.as_str() {
                 "passed" => Value::Good(event),
-                "refused" | "locked" => Value::Bad(event),
+                "refused" | "locked" | "sms-limit" => Value::Bad(event),
                 _ => Value::Text(event),
             },
             text(user),

@@ -9,6 +9,7 @@ use twofa_broker::{Broker, accounts, clock};
 use twofa_core::policy::{KEYS, Policy as MachinePolicy};
 use twofa_core::rulebook::{BadRulebook, Change, Rulebook};
 use twofa_core::{Class, Group};
+use twofa_delivery::sms;
 use twofa_proto::Failure as Kind;
 use twofa_store::StoreError;
 
@@ -59,6 +60,7 @@ fn show(broker: &Broker, output: Output) -> Result<(), Failure> {
             let value = match (value.as_str(), key.name) {
                 ("", "application-name") => "(host name)",
                 ("", "fallback.sms-to-email") => "(as methods)",
+                ("", "phone.countries") => "(as phone.country)",
                 ("", _) => "(none)",
                 (value, _) => value,
             };
@@ -137,10 +139,22 @@ fn new_warnings(
     Ok(warnings)
 }
 
-/// What of `wanted` means more than it seems to, and was not so before.
+/// What of `wanted` means more than it seems to, or less, and was not so before.
 fn new_remarks(before: Option<&Rulebook>, wanted: &Rulebook) -> Vec<String> {
-    let known = before.map(Rulebook::remarks).unwrap_or_default();
-    wanted.remarks().into_iter().filter(|remark| !known.contains(remark)).collect()
+    let known = before.map(remarks).unwrap_or_default();
+    remarks(wanted).into_iter().filter(|remark| !known.contains(remark)).collect()
+}
+
+fn remarks(rulebook: &Rulebook) -> Vec<String> {
+    let policies = rulebook.policies().map(|(_, policy)| policy);
+    let mut unknown: Vec<_> = policies
+        .flat_map(|policy| policy.phone_country.into_iter().chain(policy.phone_countries))
+        .filter(|country| !sms::is_country(country))
+        .map(|country| format!("'{country}' is no country: no phone number is one of it"))
+        .collect();
+    unknown.sort();
+    unknown.dedup();
+    [rulebook.remarks(), unknown].concat()
 }
 
 /// Warns of what `wanted` could do, and asks whether to go on.

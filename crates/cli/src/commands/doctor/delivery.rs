@@ -1,10 +1,10 @@
 //! Whether codes and notices would reach people.
 
 use twofa_broker::providers::configuration;
-use twofa_broker::{Broker, clock};
+use twofa_broker::{Broker, clock, words};
 use twofa_delivery::templates::Templates;
 use twofa_delivery::{Catalogue, Places, Provider, SendError};
-use twofa_store::{AddressKind, Providers};
+use twofa_store::{AddressKind, Providers, SmsAlarm};
 
 use super::{Finding, moment, notice, problem};
 use crate::commands::coverage::{Coverage, Enrolled, people};
@@ -40,6 +40,7 @@ pub(super) fn findings(broker: &Broker) -> Result<Vec<Finding>, Failure> {
     }
     findings.extend(standards(broker, &providers)?);
     findings.extend(uncarried(broker, &providers)?);
+    findings.extend(text_messages(broker, &providers)?);
     findings.extend(overdue(broker)?);
     Ok(findings)
 }
@@ -96,6 +97,29 @@ fn uncarried(broker: &Broker, providers: &Providers) -> Result<Vec<Finding>, Fai
             findings
                 .push(problem(format!("{people}, and no provider carries them: see 'twofa provider add'")));
         }
+    }
+    Ok(findings)
+}
+
+/// What text messages cost, and who can have them.
+fn text_messages(broker: &Broker, providers: &Providers) -> Result<Vec<Finding>, Failure> {
+    let store = broker.store();
+    let rulebook = store.rulebook()?;
+    let policy = rulebook.machine();
+    let count = store.sms_count(clock::now())?;
+    let mut findings: Vec<_> = SmsAlarm::due(count, policy.limits)
+        .map(|alarm| {
+            let text = words::sms_alarm(alarm, count, policy.limits);
+            if alarm == SmsAlarm::Most { notice(text) } else { problem(text) }
+        })
+        .collect();
+    if policy.methods.sms && !providers.order(AddressKind::Phone).is_empty() && policy.countries().is_empty()
+    {
+        findings.push(notice(
+            "users cannot enrol phone numbers by themselves: set 'twofa policy set phone.country=…', or phone.countries \
+             for more than one"
+                .to_owned(),
+        ));
     }
     Ok(findings)
 }
