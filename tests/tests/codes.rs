@@ -16,7 +16,8 @@ const MAIL: &str = "alice@example.org";
 const PHONE: &str = "+4930123456";
 
 fn builder() -> Builder {
-    Machine::new().policy("mandatory").user("alice").with_sshd().command("twofa policy set resend.cooldown=0")
+    let settings = "twofa policy set resend.cooldown=0 phone.country=DE";
+    Machine::new().policy("mandatory").user("alice").with_sshd().command(settings)
 }
 
 /// Sets up the mail server as the provider `mail`.

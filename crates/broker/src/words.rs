@@ -220,15 +220,15 @@ pub fn sms_alarm(alarm: SmsAlarm, count: SmsCount, limits: SendLimits) -> String
         "see 'twofa log' for whom; if that is right, raise it with 'twofa policy set send.sms-daily=…'";
     match alarm {
         SmsAlarm::Unverified => format!(
-            "{unverified} text messages of the last 24 hours went to numbers that are not verified, which is the fifth of \
-             send.sms-daily={sms_daily} that may: no more such numbers can be enrolled for now; {next}"
+            "text messages to numbers that are not verified, in the last 24 hours: {unverified}, which is the fifth of \
+             send.sms-daily={sms_daily} that may be; until some are older no such number can be enrolled; {next}"
         ),
         SmsAlarm::Most => format!(
-            "{all} text messages with codes were sent in the last 24 hours, of send.sms-daily={sms_daily} that may be; {next}"
+            "text messages with codes in the last 24 hours: {all}, and send.sms-daily={sms_daily} is soon reached; {next}"
         ),
         SmsAlarm::All => format!(
-            "{all} text messages with codes were sent in the last 24 hours, and send.sms-daily={sms_daily} allows no more: \
-             codes go by other ways now, or not at all; {next}"
+            "text messages with codes in the last 24 hours: {all}, and send.sms-daily={sms_daily} allows no more: until \
+             some are older, codes go by other ways or not at all; {next}"
         ),
     }
 }

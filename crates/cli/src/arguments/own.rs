@@ -24,8 +24,8 @@ Examples:
     /// Have codes sent by text message: type back the one that comes
     #[command(after_help = "\
 Examples:
-  twofa enrol sms                   to the number that is on file, or asks for one
-  twofa enrol sms '+49 30 123456'   to this one, written with its country")]
+  twofa enrol sms                       to the number that is on file, or asks for one
+  twofa enrol sms '+49 1512 3456789'    to this one, written with its country")]
     Sms(Address),
 }
 
@@ -81,4 +81,4 @@ A user's address is proved by a code that is sent there. What root sets waits fo
 
 Examples:
   twofa set verify=always prefer=sms
-  twofa set email=alice@example.org phone='+49 30 123456'";
+  twofa set email=alice@example.org phone='+49 1512 3456789'";
