@@ -237,6 +237,13 @@ fn a_text_message_brings_the_code_and_when_it_cannot_be_sent_a_mail_does() {
     sms.goes_down();
     machine.run("twofa policy set methods=app,sms,backup").ok();
     let mut terminal = ssh(&machine, "alice");
+    terminal.expect("The text message with your code could not be sent.");
+    assert!(!terminal.expect_end().success());
+    assert!(mail.mails("alice").is_empty(), "the policy allows no mail");
+
+    let warned = machine.run("twofa policy set fallback.sms-to-email=on").ok();
+    assert!(warned.stderr.contains("e-mail, which methods does not allow"), "{warned}");
+    let mut terminal = ssh(&machine, "alice");
     let said = at_the_prompt(&mut terminal);
     assert!(said.contains("The text message with your code could not be sent."), "{said}");
     assert!(said.contains("A code was sent by e-mail to a***e@example.org."), "{said}");

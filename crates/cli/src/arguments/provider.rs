@@ -85,7 +85,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   twofa provider test mail
-  twofa provider test sms --to '+49 30 123456'")]
+  twofa provider test sms --to '+49 1512 3456789'")]
     Test {
         /// The provider
         name: String,
