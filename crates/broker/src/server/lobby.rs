@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use twofa_proto::Stream;
 use twofa_proto::codec::holds_message;
@@ -12,11 +12,15 @@ use twofa_proto::codec::holds_message;
 use super::owner::Owner;
 use super::patience::OPENING_PATIENCE;
 use crate::authority::Peer;
+use crate::journal::say;
 
 /// Silent connections of one user, of all users but root, and of root.
-const MOST_OF_A_USER: usize = 8;
-pub(super) const MOST_OF_ALL_USERS: usize = 64;
+const MOST_OF_A_USER: usize = 16;
+pub(super) const MOST_OF_ALL_USERS: usize = 128;
 pub(super) const MOST_OF_ROOT: usize = 512;
+
+/// How often the log is told of too many.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// Bytes read at once: more than most requests have.
 const CHUNK: usize = 512;
@@ -38,9 +42,14 @@ struct Silent {
     until: Instant,
 }
 
-/// All of them, the oldest first.
+/// All of them.
 #[derive(Debug, Default)]
-pub(super) struct Lobby(Vec<Silent>);
+pub(super) struct Lobby {
+    /// The oldest first.
+    silent: Vec<Silent>,
+    /// When the log was told last that there are too many.
+    told: Option<Instant>,
+}
 
 /// What a connection has said so far.
 enum Heard {
@@ -65,8 +74,8 @@ impl Lobby {
             Heard::Nonsense => return None,
             Heard::NotAll => {}
         }
-        self.make_room(owner);
-        self.0.push(Silent { visitor, until: now + OPENING_PATIENCE });
+        self.make_room(owner, now);
+        self.silent.push(Silent { visitor, until: now + OPENING_PATIENCE });
         None
     }
 
@@ -75,7 +84,7 @@ impl Lobby {
     pub(super) fn next(&mut self, ready: &[bool]) -> Option<Visitor> {
         let mut ready = ready.iter();
         let mut is_any_whole = false;
-        self.0.retain_mut(|silent| {
+        self.silent.retain_mut(|silent| {
             if ready.next() != Some(&true) || is_any_whole {
                 return true;
             }
@@ -89,39 +98,39 @@ impl Lobby {
             }
         });
         let whole = |silent: &Silent| matches!(holds_message(&silent.visitor.opening), Ok(true));
-        let index = self.0.iter().position(whole)?;
-        Some(self.0.remove(index).visitor)
+        let index = self.silent.iter().position(whole)?;
+        Some(self.silent.remove(index).visitor)
     }
 
     /// Closes those that have had their time, and all of them at the end.
     pub(super) fn close_late(&mut self, now: Instant) {
-        self.0.retain(|silent| silent.until > now);
+        self.silent.retain(|silent| silent.until > now);
     }
 
     pub(super) fn close(&mut self) {
-        self.0.clear();
+        self.silent.clear();
     }
 
     pub(super) fn files(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.0.iter().map(|silent| silent.visitor.stream.as_fd())
+        self.silent.iter().map(|silent| silent.visitor.stream.as_fd())
     }
 
     /// When the first of them has had its time.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.0.first().map(|silent| silent.until)
+        self.silent.first().map(|silent| silent.until)
     }
 
     /// Closes the oldest connection of `owner` if that has as many as it can; else, if all users have, the oldest of
     /// the user who has the most.
-    fn make_room(&mut self, owner: Owner) {
+    fn make_room(&mut self, owner: Owner, now: Instant) {
         let mut of_each: HashMap<Owner, usize> = HashMap::new();
-        for silent in &self.0 {
+        for silent in &self.silent {
             *of_each.entry(silent.visitor.owner).or_default() += 1;
         }
         let own = of_each.get(&owner).copied().unwrap_or_default();
         let most = if owner == Owner::ROOT { MOST_OF_ROOT } else { MOST_OF_A_USER };
         let of_root = of_each.remove(&Owner::ROOT).unwrap_or_default();
-        let is_full = owner != Owner::ROOT && self.0.len() - of_root >= MOST_OF_ALL_USERS;
+        let is_full = owner != Owner::ROOT && self.silent.len() - of_root >= MOST_OF_ALL_USERS;
         let loses = if own >= most {
             Some(owner)
         } else if is_full {
@@ -129,8 +138,13 @@ impl Lobby {
         } else {
             None
         };
-        if let Some(index) = self.0.iter().position(|silent| Some(silent.visitor.owner) == loses) {
-            self.0.remove(index);
+        let Some(owner) = loses else { return };
+        if self.told.is_none_or(|told| now.duration_since(told) >= TELL_EVERY) {
+            say(&format!("{owner} has too many conversations open and says nothing: the oldest are closed"));
+            self.told = Some(now);
+        }
+        if let Some(index) = self.silent.iter().position(|silent| silent.visitor.owner == owner) {
+            self.silent.remove(index);
         }
     }
 }
@@ -230,9 +244,12 @@ mod tests {
         let mut lobby = Lobby::default();
         let (mut bob, _) = admit(&mut lobby, Owner::user(1), &[]);
         let mut others: Vec<_> =
-            (0..100).map(|n| admit(&mut lobby, Owner::user(2 + n % 10), &[]).0).collect();
+            (0..200).map(|n| admit(&mut lobby, Owner::user(2 + n % 10), &[]).0).collect();
         assert!(is_open(&mut bob), "bob has one, and the others have many");
-        assert_eq!(others.iter_mut().filter_map(|client| is_open(client).then_some(())).count(), 63);
+        assert_eq!(
+            others.iter_mut().filter_map(|client| is_open(client).then_some(())).count(),
+            MOST_OF_ALL_USERS - 1
+        );
     }
 
     #[test]

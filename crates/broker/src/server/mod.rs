@@ -40,7 +40,7 @@ use self::stop::Stop;
 /// How long conversations that are at work may go on after SIGTERM.
 const FINISH_PATIENCE: Duration = Duration::from_secs(10);
 /// How often new connections are turned away meanwhile.
-const TURN_AWAY_EVERY: Duration = Duration::from_millis(50);
+const TURN_AWAY_EVERY: Duration = Duration::from_millis(100);
 /// What a conversation has open: its socket, and what the name service or a provider takes meanwhile.
 const DESCRIPTORS_OF_ONE: usize = 2;
 /// The store, the sockets, the standard streams.
