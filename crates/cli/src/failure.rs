@@ -84,10 +84,11 @@ impl From<ChannelError> for Failure {
     fn from(error: ChannelError) -> Self {
         let message = match error {
             ChannelError::Codec(CodecError::TimedOut) => "the broker did not answer in time".to_owned(),
+            ChannelError::Codec(CodecError::Closed) => "the broker ended before this was done".to_owned(),
             error => format!("the broker went away: {error}"),
         };
         Self::new(Kind::Unavailable, message)
-            .hinted("an administrator finds the reason with 'systemctl status twofad'")
+            .hinted("see 'twofa status'; an administrator finds the reason with 'systemctl status twofad'")
     }
 }
 
