@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fmt, fs};
 
@@ -20,6 +20,7 @@ use twofa_proto::{
     Stream,
 };
 
+use crate::child::Child;
 use crate::host::{Host, Level};
 use crate::sys;
 
@@ -204,7 +205,7 @@ impl Read for Timed {
 }
 
 /// Waits for one of `events`, or a hang-up, on `file`.
-fn wait_for(file: &impl AsFd, events: PollFlags, until: Instant) -> io::Result<()> {
+pub(crate) fn wait_for(file: &impl AsFd, events: PollFlags, until: Instant) -> io::Result<()> {
     loop {
         let left = until.saturating_duration_since(Instant::now());
         // Rounded up, lest the last millisecond be spent spinning.
@@ -235,14 +236,11 @@ struct Session {
     child: Child,
     /// Our end of the stream.
     stream: UnixStream,
-    // Until `drop` has reaped the child.
-    _sigchld: sys::DefaultSigchld,
 }
 
 impl Session {
     fn start(program: &Path) -> io::Result<(Stream, Self)> {
         let (ours, theirs) = UnixStream::pair()?;
-        let sigchld = sys::DefaultSigchld::hold()?;
         let stream = Stream::from(ours.try_clone()?);
         stream.set_write_timeout(SOCKET_PATIENCE)?;
         let mut command = Command::new(program);
@@ -251,19 +249,21 @@ impl Session {
         command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
         sys::isolate(&mut command);
         // The command holds their end; both must be gone before the child's end can be noticed.
-        Ok((stream, Self { child: command.spawn()?, stream: ours, _sigchld: sigchld }))
+        Ok((stream, Self { child: Child::spawn(command)?, stream: ours }))
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
+        // From before it ends, so that the application neither hears of it nor reaps it.
+        let _sigchld = sys::DefaultSigchld::hold();
         // No more than an end of file to the broker, which may have something to write yet.
         let _ = self.stream.shutdown(Shutdown::Write);
         // The broker's end is its standard input, which closes when it has exited.
         let _ = wait_for(&self.stream, PollFlags::empty(), Instant::now() + END_PATIENCE);
         // Reaches only one that has not exited: it is late, or it has closed its standard input.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.child.kill();
+        self.child.reap(Instant::now() + END_PATIENCE);
     }
 }
 
@@ -445,7 +445,7 @@ mod tests {
         // Not a shell, which changes its mask itself. Once dead and not reaped it changes nothing any more.
         let (_stream, session) = Session::start(Path::new("/bin/true")).unwrap();
         let status = loop {
-            let status = fs::read_to_string(format!("/proc/{}/status", session.child.id())).unwrap();
+            let status = fs::read_to_string(format!("/proc/{}/status", session.child.pid())).unwrap();
             if status.contains("State:\tZ") {
                 break status;
             }
@@ -479,7 +479,7 @@ mod tests {
         }
         let program = StandIn::new("stays", "exec sleep 1000");
         let (stream, session) = Session::start(&program.0).unwrap();
-        let pid = session.child.id();
+        let pid = session.child.pid();
         let start = Instant::now();
         drop((stream, session));
         assert!(start.elapsed() >= END_PATIENCE && start.elapsed() < END_PATIENCE * 2);
@@ -493,7 +493,7 @@ mod tests {
         }
         let program = StandIn::new("lingers", "exec sleep 1000 <&-");
         let (stream, session) = Session::start(&program.0).unwrap();
-        let pid = session.child.id();
+        let pid = session.child.pid();
         let start = Instant::now();
         drop((stream, session));
         assert!(start.elapsed() < END_PATIENCE, "{:?}", start.elapsed());

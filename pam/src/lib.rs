@@ -6,6 +6,7 @@
 //!
 //! - [`conversation`]: what is shown and asked, and the one place where a verdict becomes a code
 //! - [`broker`]: its socket, and for root without one, `twofad --session`
+//! - `child`: that process, which the application may take for its own
 //! - [`options`]: the arguments in `/etc/pam.d`; one that cannot be obeyed refuses every login
 //! - [`split`]: a password and the code behind it, taken apart
 //! - [`host`]: the application, as a trait and as libpam
@@ -14,7 +15,7 @@
 //! # In other people's programs
 //!
 //! sshd, su, a display manager: the module starts no thread, prints nothing, reads and sets no environment,
-//! keeps no file open, and leaves `SIGCHLD` as it was. A panic is caught at the entry points and refuses.
+//! keeps no file open, and has `SIGCHLD` its own way only while a broker starts or ends. A panic is caught at the entry points and refuses.
 //!
 //! # Password and code in one
 //!
@@ -45,6 +46,7 @@
 )]
 
 pub mod broker;
+mod child;
 pub mod conversation;
 pub mod host;
 pub mod options;

@@ -8,12 +8,14 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::libc;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
+use nix::sys::signal::{
+    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, raise, sigaction, sigprocmask,
+};
 use pam::items::ItemType;
 use pam::module::PamHandle;
 use zeroize::Zeroizing;
 
-use crate::Module;
+use crate::{Module, child};
 
 pam::pam_hooks!(Module);
 
@@ -94,8 +96,9 @@ pub fn kept_code(handle: &PamHandle) -> Option<&str> {
 /// `SIGCHLD` has its default effect as long as this lives: where the application ignores it the kernel
 /// would reap our child before us, and the application's handler would reap it instead of us.
 ///
-/// The setting is the whole process's. The first that comes keeps the application's and the last that
-/// goes puts it back.
+/// The setting is the whole process's, so it is held for as short as can be: while a child starts, and while one ends.
+/// The first that comes keeps the application's and the last that goes puts it back. What the application would have done
+/// about a child of its own that exited meanwhile is done then: its handler is told, or the child is reaped.
 pub struct DefaultSigchld(());
 
 struct Kept {
@@ -128,6 +131,12 @@ impl Drop for DefaultSigchld {
         {
             // SAFETY: this is what the application itself had installed.
             let _ = unsafe { sigaction(Signal::SIGCHLD, &before) };
+            match before.handler() {
+                SigHandler::SigDfl => {}
+                SigHandler::SigIgn => child::reap_all(),
+                _ if child::is_any_to_be_reaped() => drop(raise(Signal::SIGCHLD)),
+                _ => {}
+            }
         }
     }
 }
@@ -188,6 +197,8 @@ pub mod tests {
     use super::*;
     use pam::constants::{PamFlag, PamMessageStyle, PamResultCode};
     use std::process::Stdio;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::{env, fs, ptr};
 
     #[link(name = "pam")]
@@ -275,6 +286,27 @@ pub mod tests {
             *responses = ptr::null_mut();
         }
         PAM_SUCCESS
+    }
+
+    /// As an application does that wants nothing of its children.
+    pub fn ignore_sigchld() {
+        let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+        // SAFETY: SIG_IGN is no handler.
+        unsafe { sigaction(Signal::SIGCHLD, &ignore) }.unwrap();
+    }
+
+    /// As an application does that has a handler, which counts in `heard` how often it was called.
+    pub fn handle_sigchld(heard: &'static AtomicUsize) {
+        static HEARD: OnceLock<&AtomicUsize> = OnceLock::new();
+        extern "C" fn count(_signal: c_int) {
+            if let Some(heard) = HEARD.get() {
+                heard.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        HEARD.set(heard).unwrap();
+        let handle = SigAction::new(SigHandler::Handler(count), SaFlags::SA_RESTART, SigSet::empty());
+        // SAFETY: the handler only reads what was set before and counts, which is async-signal-safe.
+        unsafe { sigaction(Signal::SIGCHLD, &handle) }.unwrap();
     }
 
     /// In a process of its own, because it silences panics.
