@@ -5,8 +5,8 @@
 //! the socket for the module and users, and the terminal itself for root's CLI. Both verify codes in
 //! [`challenge`], the one place where somebody is believed. [`ending`] is for those that wait at a prompt too long.
 //!
-//! [`program`] is `twofad` itself: [`server`] listens, [`privileges`] gives root up, [`clock`] is where
-//! the time comes from.
+//! [`program`] is `twofad` itself: [`server`] listens, [`inherited`] and [`cgroup`] free it from the program that started
+//! it, [`privileges`] gives root up, [`clock`] is where the time comes from.
 //!
 //! [`first_factor`] tells whether the password was right when a login is asked about, and [`unproved`] asks where that is
 //! not known.
@@ -19,6 +19,7 @@
 pub mod accounts;
 pub mod addresses;
 pub mod authority;
+mod cgroup;
 pub mod challenge;
 pub mod choice;
 pub mod clock;
@@ -27,7 +28,7 @@ pub mod dialogue;
 mod ending;
 pub mod enrolment;
 pub mod first_factor;
-mod inherited;
+pub mod inherited;
 pub mod journal;
 pub mod login;
 pub mod manage;

@@ -1,7 +1,7 @@
 //! Giving up root, and keeping what is in memory in memory.
 
 use nix::sys::prctl;
-use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
+use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 use twofa_names::{Unanswered, listed_groups, system_user};
 use twofa_proto::SERVICE_USER;
@@ -74,14 +74,6 @@ pub fn harden() -> Result<(), PrivilegeError> {
     prctl::set_dumpable(false).map_err(refused("forbid core dumps"))?;
     prctl::set_no_new_privs().map_err(refused("forbid new privileges"))?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(refused("forbid core dumps"))
-}
-
-/// Lifts the limits of whoever started the program that started us: a user's `ulimit` before su(1) must
-/// not make our writes fail. Only root can lift them all, and one that stays ends in a refusal.
-pub fn lift_limits() {
-    for limit in [Resource::RLIMIT_FSIZE, Resource::RLIMIT_AS, Resource::RLIMIT_DATA, Resource::RLIMIT_CPU] {
-        let _ = setrlimit(limit, RLIM_INFINITY, RLIM_INFINITY);
-    }
 }
 
 fn refused(what: &'static str) -> impl FnOnce(nix::Error) -> PrivilegeError {

@@ -71,6 +71,7 @@ fn prepare() -> Result<(), Failure> {
         Store::make_files(&location, owner)?;
     }
     // What is in the database is nobody's business but the service's.
+    shed();
     privileges::become_service_user()?;
     if vacant {
         Store::open_new(location)?
@@ -113,6 +114,7 @@ fn serve() -> Result<(), Failure> {
 }
 
 fn send_notices() -> Result<(), Failure> {
+    shed();
     privileges::become_service_user()?;
     privileges::harden()?;
     Ok(server::serve_notices(Location::default())?)
@@ -120,8 +122,16 @@ fn send_notices() -> Result<(), Failure> {
 
 fn serve_session() -> Result<(), Failure> {
     let stream = Stream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    privileges::lift_limits();
+    inherited::reset_signals();
+    shed();
     privileges::become_service_user()?;
     privileges::harden()?;
     Ok(server::serve_session(stream, Location::default())?)
+}
+
+/// Gives up what a user may have set for the process, before the store is opened.
+fn shed() {
+    if let Err(error) = inherited::shed() {
+        say(&error.to_string());
+    }
 }

@@ -1,14 +1,14 @@
-//! How a request reaches the broker's code: over the socket for users, in this process for root.
+//! How a request reaches the broker's code: over the socket, or for root in this process where no broker serves it.
 
 use std::path::Path;
 use std::time::Duration;
 
 use nix::unistd::{User, getuid};
-use twofa_broker::{Broker, Dialogue, Peer, privileges};
+use twofa_broker::{Broker, Dialogue, Peer, inherited, privileges};
 use twofa_proto::codec::CodecError;
 use twofa_proto::{
     ChannelError, ClientEnd, Done, Failure as Kind, FromBroker, FromClient, MESSAGE_PATIENCE, Request,
-    SOCKET, Stream,
+    SERVICE_USER, SOCKET, Stream,
 };
 use twofa_store::Location;
 
@@ -40,7 +40,13 @@ pub(crate) fn user(named: Option<String>) -> Result<String, Failure> {
 
 /// Opens the store for root, as the service's user: nothing in it is read with more rights than the
 /// broker has, and no file in it can come to belong to root.
+///
+/// From here on this process cannot be stopped by the person who started it, since it may hold the lock that every
+/// login waits for.
 pub(crate) fn open() -> Result<Broker, Failure> {
+    // Of a control group that cannot be left a broker tells, which the module starts in it too.
+    let _ = inherited::shed();
+    inherited::ignore_job_control();
     privileges::become_service_user()?;
     privileges::harden()?;
     Ok(Broker::open(Location::default())?)
@@ -48,10 +54,13 @@ pub(crate) fn open() -> Result<Broker, Failure> {
 
 /// Carries out `request` and shows what it says on the way.
 pub(crate) fn carry_out(request: Request) -> Result<Done, Failure> {
-    let done = if is_root() {
-        open()?.serve(Peer::ROOT, &request, &mut Terminal)
-    } else {
-        over_the_socket(request)?
+    privileges::harden()?;
+    let again = request.clone();
+    let done = match reach_broker(request) {
+        Ok((broker, first)) => converse(broker, first)?,
+        // Nothing has happened yet, and root needs no broker.
+        Err(_) if is_root() => open()?.serve(Peer::ROOT, &again, &mut Terminal),
+        Err(failure) => return Err(failure),
     };
     match done {
         Done::Failed { failure, message, hint } => {
@@ -65,20 +74,36 @@ pub(crate) fn carry_out(request: Request) -> Result<Done, Failure> {
     }
 }
 
-fn over_the_socket(request: Request) -> Result<Done, Failure> {
-    let stream = Stream::connect(Path::new(SOCKET), PATIENCE).map_err(|error| {
-        Failure::new(Kind::Unavailable, format!("the broker does not answer at {SOCKET}: {error}"))
+/// A conversation with the broker at the socket, and its first message, which says that it serves us.
+fn reach_broker(request: Request) -> Result<(ClientEnd<Stream>, FromBroker), Failure> {
+    let unavailable = |why: String| {
+        Failure::new(Kind::Unavailable, format!("the broker does not answer at {SOCKET}: {why}"))
             .hinted("ask an administrator to start it: systemctl start twofad.socket")
-    })?;
-    let limit = |stream: &Stream, patience| {
-        stream.set_read_timeout(patience).map_err(CodecError::from).map_err(ChannelError::from)
     };
+    let stream =
+        Stream::connect(Path::new(SOCKET), PATIENCE).map_err(|error| unavailable(error.to_string()))?;
+    let uid = stream.peer_uid().map_err(|error| unavailable(error.to_string()))?;
+    // Root is there where systemd holds the socket.
+    if uid != 0 && uid != privileges::service_owner()?.uid {
+        return Err(unavailable(format!(
+            "uid {uid} listens there, which is neither root nor {SERVICE_USER}"
+        )));
+    }
     limit(&stream, PATIENCE)?;
     let mut broker = ClientEnd::open(stream, request)?;
+    let first = broker.receive().map_err(not_accepted)?;
+    Ok((broker, first))
+}
+
+fn limit(stream: &Stream, patience: Duration) -> Result<(), ChannelError> {
+    Ok(stream.set_read_timeout(patience).map_err(CodecError::from)?)
+}
+
+fn converse(mut broker: ClientEnd<Stream>, first: FromBroker) -> Result<Done, Failure> {
     let mut terminal = Terminal;
-    let mut next = broker.receive().map_err(not_accepted)?;
+    let mut message = first;
     loop {
-        match next {
+        match message {
             FromBroker::Accepted => limit(broker.stream(), MESSAGE_PATIENCE)?,
             FromBroker::Prompt(prompt) => {
                 let answer = terminal.prompt_unless(prompt, broker.stream()).map_err(|gone| gone.0)?;
@@ -91,7 +116,7 @@ fn over_the_socket(request: Request) -> Result<Done, Failure> {
             FromBroker::Error(text) => terminal.error(&text).map_err(|gone| gone.0)?,
             FromBroker::Done(done) => return Ok(done),
         }
-        next = broker.receive()?;
+        message = broker.receive()?;
     }
 }
 

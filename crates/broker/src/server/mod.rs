@@ -225,8 +225,9 @@ fn converse(visitor: Visitor, stop: &Arc<Stop>, gate: &Gate, shelf: &Shelf) {
 /// Holds the one conversation of `twofad --session` on `stream`.
 pub fn serve_session(stream: Stream, location: Location) -> io::Result<()> {
     let peer = Peer { uid: stream.peer_uid()? };
-    let stream = Patient::new(stream, Vec::new(), None)?;
+    // First, since it may wait for the store, and a client's time begins with the stream.
     let broker = Broker::open(location);
+    let stream = Patient::new(stream, Vec::new(), None)?;
     report(&conversation::hold(broker.as_ref(), peer, stream, |_| Some(())));
     if broker.is_ok_and(|broker| notices::is_any_due(broker.services())) {
         notices::send_by_another_process()?;
