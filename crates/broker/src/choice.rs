@@ -112,6 +112,12 @@ impl<'a> Choice<'a> {
         if self.challenge.cannot_answer {
             return Ok(Begun::Asking(self.again("No code was sent yet.")));
         }
+        let Challenge { services, account, origin, person, .. } = *self.challenge;
+        let (now, cooldown) = (services.now(), person.policy.codes.cooldown.seconds());
+        if let Some(next) = services.store.code_is_awaited(account, origin, cooldown, now)? {
+            self.last_by.push((first, next));
+            return Ok(Begun::Asking(self.again(&words::sent_to_another_login(next, now))));
+        }
         match self.send(first, sent)? {
             Ok(text) => Ok(Begun::Asking(self.again(&text))),
             Err(unsent) if self.methods.len() > 1 || self.has_backup => {
@@ -465,10 +471,52 @@ mod tests {
     }
 
     #[test]
+    fn a_login_that_is_given_up_again_and_again_does_not_send_one_code_after_the_other() {
+        let desk = by_mail();
+        for _ in 0..20 {
+            assert_eq!(ask(&desk, &mut Scripted::new().types("")), Outcome::NoAnswer);
+        }
+        assert_eq!(desk.mailbox.destinations().len(), 1);
+        let mut dialogue = Scripted::new().types("r").answers(|_| {
+            pass(30);
+            "r".to_owned()
+        });
+        dialogue = dialogue.answers(code(&desk));
+        assert_eq!(ask(&desk, &mut dialogue), passed(Method::Email));
+        assert!(
+            dialogue.shown[0].starts_with("A code was just sent for another login"),
+            "{:?}",
+            dialogue.shown
+        );
+        assert_eq!(desk.mailbox.destinations().len(), 2);
+        // Typed, it keeps nobody waiting.
+        assert_eq!(ask(&desk, &mut Scripted::new().answers(code(&desk))), passed(Method::Email));
+    }
+
+    #[test]
+    fn a_program_that_answers_nothing_is_sent_no_code() {
+        let desk = by_mail();
+        let person = desk.person();
+        let challenge = Challenge {
+            services: desk.services(),
+            account: &desk.alice,
+            origin: &desk.origin,
+            person: &person,
+            purpose: "log in with sshd",
+            accepted: Accepted::Allowed,
+            tally: Tally::Proved,
+            cannot_answer: true,
+        };
+        assert_eq!(challenge.ask("", &mut Scripted::new()).unwrap(), Outcome::NoAnswer);
+        assert!(desk.mailbox.destinations().is_empty());
+    }
+
+    #[test]
     fn too_many_text_messages_are_no_reason_to_send_mail() {
         let desk = by_mail().with(AddressKind::Phone, PHONE);
         desk.policy(&[("methods", "sms"), ("send.address-daily", "1")]);
         ask(&desk, &mut Scripted::new().types(""));
+        pass(30);
         assert!(matches!(ask(&desk, &mut Scripted::new()), Outcome::TooManyCodes { .. }));
         assert_eq!(desk.mailbox.destinations(), [PHONE]);
     }
@@ -555,6 +603,7 @@ mod tests {
         desk.policy(&[("send.user-hourly", "2")]);
         for _ in 0..2 {
             ask(&desk, &mut Scripted::new().types(""));
+            pass(30);
         }
         let Outcome::TooManyCodes { text } = ask(&desk, &mut Scripted::new()) else {
             panic!("a third code was sent")

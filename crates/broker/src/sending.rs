@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use twofa_core::{Account, Policy, SentCode};
 use twofa_delivery::{Attempted, Channel, CodeMessage, Message};
-use twofa_store::{AddressKind, Event, EventKind, Origin, SendKind, SendLimit, SendStart, StoreError};
+use twofa_store::{AddressKind, Event, EventKind, Origin, SendLimit, SendStart, StoreError};
 use zeroize::Zeroizing;
 
 use crate::journal::say;
@@ -81,7 +81,7 @@ impl Sending<'_> {
     pub fn send(&self, which: AddressKind, address: &str, deadline: Instant) -> Result<OnItsWay, NotSent> {
         let Services { store, courier, .. } = self.services;
         let now = self.services.now();
-        let start = store.begin_send(SendKind::Code(which), self.account, address, now)?;
+        let start = store.begin_code(which, self.account, address, self.origin, now)?;
         if which == AddressKind::Phone {
             self.raise_alarms()?;
         }
@@ -245,6 +245,7 @@ mod tests {
             cannot_answer: false,
         };
         challenge.ask("", &mut Scripted::new().types("")).unwrap();
+        crate::testing::pass(30);
         let mut dialogue = Scripted::new().answers(|_| desk.mailbox.code());
         let outcome = challenge.ask("", &mut dialogue).unwrap();
         assert_eq!(outcome, Outcome::Passed { method: Method::Email, backup_codes_left: 0 });

@@ -172,6 +172,14 @@ pub fn too_soon(next: Timestamp, now: Timestamp) -> String {
     format!("A code is on its way already. Another one can be sent in {seconds}.")
 }
 
+/// A code was sent for another login, which alone it is good for.
+pub fn sent_to_another_login(next: Timestamp, now: Timestamp) -> String {
+    let seconds = next.unix().saturating_sub(now.unix()).max(1);
+    format!(
+        "A code was just sent for another login of yours and is good there only. For a new one, type r in {seconds} s."
+    )
+}
+
 /// The method that somebody has is no longer allowed, and there is no enrolling at the login.
 pub const NOT_ALLOWED: &str = "The policy no longer allows the second factor you have set up, so this login is refused. \
                                An administrator can help.";

@@ -24,6 +24,7 @@ use crate::database::Store;
 use crate::error::StoreError;
 use crate::events::{self, Event, EventKind, Origin};
 use crate::methods::count_to_sql;
+use crate::sends;
 use crate::unproved;
 use crate::users::{self, Generation, Situation};
 
@@ -142,6 +143,9 @@ impl Store {
         self.write(|db| {
             let stored = users::find(db, &attempt.account)?;
             let is_theirs = stored.is_some_and(|stored| stored.verified(which) == Some(address));
+            if is_theirs {
+                sends::was_typed(db, &attempt.account)?;
+            }
             let detail = match which {
                 AddressKind::Email => "e-mail code",
                 AddressKind::Phone => "SMS code",

@@ -7,6 +7,7 @@ use twofa_core::{Account, Timestamp};
 use crate::addresses::AddressKind;
 use crate::database::Store;
 use crate::error::StoreError;
+use crate::events::Origin;
 use crate::users;
 
 const HOUR: u64 = 3_600;
@@ -115,6 +116,50 @@ impl Store {
         address: &str,
         now: Timestamp,
     ) -> Result<SendStart, StoreError> {
+        self.begin_send_to(what, account, address, None, now)
+    }
+
+    /// The same for a code that is asked for from `origin`, where it is remembered until it is typed.
+    pub fn begin_code(
+        &self,
+        which: AddressKind,
+        account: &Account,
+        address: &str,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<SendStart, StoreError> {
+        self.begin_send_to(SendKind::Code(which), account, address, Some(origin.place()), now)
+    }
+
+    /// From when on another code may be sent to `account` without being asked for, if one went there less than `cooldown`
+    /// seconds ago at the wish of `origin` and was not typed: a program that answers no prompt must not make us send one
+    /// code after the other.
+    pub fn code_is_awaited(
+        &self,
+        account: &Account,
+        origin: &Origin,
+        cooldown: u64,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|db| {
+            let sql = "SELECT max(at) FROM send WHERE name = ?1 AND uid = ?2 AND place = ?3";
+            let at: Option<i64> = db
+                .prepare_cached(sql)?
+                .query_one((&account.name, account.uid, origin.place()), |row| row.get(0))?;
+            // What is later than now was sent before the clock went back.
+            let at = at.map(Timestamp::from_unix).filter(|at| *at <= now);
+            Ok(at.map(|at| at.after(cooldown)).filter(|next| now < *next))
+        })
+    }
+
+    fn begin_send_to(
+        &self,
+        what: SendKind,
+        account: &Account,
+        address: &str,
+        place: Option<String>,
+        now: Timestamp,
+    ) -> Result<SendStart, StoreError> {
         self.write_unsynced(|db| {
             let limits = self.rules(db)?.rulebook.machine().limits;
             pull_back_the_future(db, now)?;
@@ -128,7 +173,7 @@ impl Store {
                 .max_by_key(|(_, next)| *next);
             match next {
                 Some((what, next)) => Ok(SendStart::TooMany { what, next }),
-                None => send.count(db, now).map(|()| SendStart::Allowed),
+                None => send.count(db, place, now).map(|()| SendStart::Allowed),
             }
         })
     }
@@ -241,10 +286,10 @@ impl<'a> Send<'a> {
         Ok(found)
     }
 
-    fn count(&self, db: &Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
+    fn count(&self, db: &Transaction<'_>, place: Option<String>, now: Timestamp) -> Result<(), StoreError> {
         let Self { account: Account { name, uid }, address, is_verified, .. } = self;
-        let sql = "INSERT INTO send (at, name, uid, address, is_notice, is_sms, is_verified)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let sql = "INSERT INTO send (at, name, uid, address, is_notice, is_sms, is_verified, place)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         db.prepare_cached(sql)?.execute((
             now.unix(),
             name,
@@ -253,9 +298,17 @@ impl<'a> Send<'a> {
             self.is_notice(),
             self.is_sms(),
             self.is_notice() || *is_verified,
+            place,
         ))?;
         Ok(())
     }
+}
+
+/// Marks that a code that was sent to `account` was typed: the next login may have one at once.
+pub(crate) fn was_typed(db: &Transaction<'_>, account: &Account) -> Result<(), StoreError> {
+    let sql = "UPDATE send SET place = NULL WHERE name = ?1 AND uid = ?2 AND place IS NOT NULL";
+    db.prepare_cached(sql)?.execute((&account.name, account.uid))?;
+    Ok(())
 }
 
 // Each gives the send that is the last parameter's number back. The conditions are those of the indexes, word by word.
@@ -314,6 +367,7 @@ fn prune(db: &Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
 mod tests {
     use super::*;
     use crate::testing::{Bench, alice, bob, origin};
+    use crate::{Counted, Tally};
     use std::sync::Barrier;
 
     const A: &str = "alice@example.org";
@@ -337,6 +391,26 @@ mod tests {
 
     fn waiting(store: &Store) -> i64 {
         store.read(|db| Ok(db.query_one("SELECT count(*) FROM send", [], |row| row.get(0))?)).unwrap()
+    }
+
+    #[test]
+    fn a_code_that_was_not_typed_is_awaited_for_a_while_where_it_was_asked_for() {
+        let bench = Bench::new();
+        let store = bench.create();
+        bench.verify(&store, &alice(), AddressKind::Email, A);
+        let awaited = |origin: &Origin, after| {
+            store.code_is_awaited(&alice(), origin, 30, bench.now.after(after)).unwrap()
+        };
+        assert_eq!(awaited(&origin(), 0), None);
+        store.begin_code(AddressKind::Email, &alice(), A, &origin(), bench.now).unwrap();
+        assert_eq!(awaited(&origin(), 29), Some(bench.now.after(30)));
+        assert_eq!(awaited(&origin(), 30), None);
+        let elsewhere = Origin { remote_host: Some("203.0.113.9".into()), ..origin() };
+        assert_eq!(awaited(&elsewhere, 1), None);
+        let counted = store.count_attempt(&alice(), Tally::Proved, &origin(), bench.now).unwrap();
+        let Counted::Attempt(attempt, _) = counted else { panic!("{counted:?}") };
+        store.use_sent_code(attempt, AddressKind::Email, A, bench.now).unwrap();
+        assert_eq!(awaited(&origin(), 1), None, "it was typed");
     }
 
     #[test]
