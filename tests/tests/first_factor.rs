@@ -147,6 +147,12 @@ fn on_el_su_login_and_sudo_ask_in_the_account_phase_and_roots_own_su_does_not() 
     terminal.type_line(&alice.next_code());
     terminal.expect("alice");
     assert!(terminal.expect_end().success());
+    let mut terminal = su(&password_of("alice"));
+    terminal.expect(CODE_PROMPT);
+    terminal.type_line("");
+    assert!(!terminal.expect_end().success());
+    let log = machine.run("twofa log --user alice --json").ok().stdout;
+    assert!(log.contains("\"remote_user\":\"carol\""), "who tried is named: {log}");
     let mut terminal = su("wrong");
     assert!(!terminal.expect_end().success());
     assert!(!terminal.screen().contains("code"), "{}", terminal.screen());

@@ -119,7 +119,9 @@ pub enum Command {
     Exemption(Exemption),
     /// Look for what is wrong, or soon will be (root)
     Doctor,
-    /// Show what happened: logins, refusals, changes (root)
+    /// Show what happened: right and wrong codes, refusals, changes (root)
+    ///
+    /// "passed" means that the second factor was right. Whether the login succeeded, the application's own log says.
     #[command(after_help = "Examples:\n  twofa log --last 20\n  twofa log --user alice --json")]
     Log {
         /// Only what concerns this user

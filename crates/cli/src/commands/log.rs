@@ -20,6 +20,7 @@ struct Row<'a> {
     service: Option<&'a str>,
     remote_host: Option<&'a str>,
     terminal: Option<&'a str>,
+    remote_user: Option<&'a str>,
     by_uid: u32,
     detail: Option<&'a str>,
 }
@@ -49,6 +50,7 @@ fn list_one(event: &LoggedEvent, listing: &mut Listing) -> io::Result<()> {
         service: origin.service.as_deref(),
         remote_host: origin.remote_host.as_deref(),
         terminal: origin.terminal.as_deref(),
+        remote_user: origin.remote_user.as_deref(),
         by_uid: origin.actor,
         detail: detail.as_deref(),
     };
@@ -65,7 +67,10 @@ fn list_one(event: &LoggedEvent, listing: &mut Listing) -> io::Result<()> {
             text(user),
             text(&origin.service),
             text(if origin.remote_host.is_some() { &origin.remote_host } else { &origin.terminal }),
-            Value::Text(format!("uid {}", origin.actor)),
+            Value::Text(match &origin.remote_user {
+                Some(user) => user.clone(),
+                None => format!("uid {}", origin.actor),
+            }),
             text(detail),
         ]
     })
