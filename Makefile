@@ -127,7 +127,7 @@ ifeq ($(DESTDIR),)
 	  $(SBINDIR)/twofad --prepare; }
 	@echo
 	@echo 'Installed. Nothing asks for a code yet. Next:'
-	@echo '  systemctl enable --now twofad.socket    start the broker (optional: without it, root logins start one)'
+	@echo '  systemctl enable --now twofad.socket    the broker: screen lockers and users need it, root logins start one'
 	@echo '  twofa policy set mode=optional          ask those who enrolled'
 	@echo '  twofa enrol app --user NAME             enrol somebody'
 	@echo '  man pam_twofa                           where to put the module, and how to test it before you log out'
