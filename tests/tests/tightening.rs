@@ -92,3 +92,39 @@ fn joining_a_group_with_stricter_methods_is_no_way_past_them() {
     ssh(&machine).expect(NO_LONGER);
     mail.wait_for_mail("alice", 1);
 }
+
+#[test]
+fn an_address_on_file_comes_before_any_other_first_method() {
+    let machine = builder("mandatory").build();
+    let mail = carry_mail(&machine, &["alice"]);
+    machine.run("twofa user set alice email=alice@example.org").ok();
+
+    // The policy allows the app, and the password alone shows no key.
+    let mut terminal = ssh(&machine);
+    terminal.expect("a***e@example.org");
+    assert!(!terminal.screen().contains("Key:"), "{}", terminal.screen());
+    terminal.expect("Type it here");
+    terminal.type_line(&code_in(mail.wait_for_mail("alice", 1).last().unwrap()));
+    terminal.expect("type the last four characters of number ");
+    drop(terminal);
+
+    // Nor does the command line.
+    machine.run("twofa user reset alice").ok();
+    let mut terminal = machine.terminal_as("alice", "twofa enrol app");
+    terminal.expect("first prove it is you");
+    assert!(!terminal.screen().contains("Key:"), "{}", terminal.screen());
+    terminal.expect("Type it here");
+    terminal.type_line(&code_in(mail.wait_for_mail("alice", 2).last().unwrap()));
+    terminal.expect("Key:");
+}
+
+#[test]
+fn an_address_on_file_that_nothing_can_be_sent_to_is_no_way_round_it() {
+    let machine = builder("mandatory").build();
+    machine.run("twofa user set alice email=alice@example.org").ok();
+    let mut terminal = ssh(&machine);
+    assert!(!terminal.expect_end().success());
+    let screen = terminal.screen();
+    assert!(screen.contains("the address on file for you") && !screen.contains("Key:"), "{screen}");
+    machine.wait_for_log("twofa provider add");
+}
