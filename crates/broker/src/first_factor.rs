@@ -17,6 +17,8 @@ use crate::authority::Peer;
 
 /// How many services are remembered. More names than a machine has services are made up.
 const MOST: usize = 64;
+/// The longest that the name of a file can be, in bytes (`NAME_MAX`, limits.h).
+const LONGEST_NAME: usize = 255;
 /// The methods of sshd that prove who somebody is before PAM is asked (`SSH_AUTH_INFO_0`, see sshd_config(5)).
 const PROOFS_OF_SSHD: [&str; 3] = ["publickey", "hostbased", "gssapi-with-mic"];
 
@@ -88,6 +90,9 @@ impl Stacks {
     }
 
     fn known(&self, service: &str) -> Option<Known> {
+        if service.len() > LONGEST_NAME {
+            return None;
+        }
         let known = self.lock().get(service).cloned();
         if let Some(known) = known.filter(Known::is_current) {
             return Some(known);
@@ -165,4 +170,91 @@ fn sees_our_files(login: &Login) -> bool {
 fn is_proved_by_sshd(login: &Login) -> bool {
     let methods = login.ssh_auth_info.as_deref().unwrap_or_default().lines();
     methods.filter_map(|line| line.split_whitespace().next()).any(|method| PROOFS_OF_SSHD.contains(&method))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(phase: Phase, arguments: &[&str], may_be_unproved: bool) -> Line {
+        Line { phase, arguments: arguments.iter().map(ToString::to_string).collect(), may_be_unproved }
+    }
+
+    /// Stacks that know one service, `door`, by this.
+    fn stacks(lines: Vec<Line>, is_followed: bool, account_challenges: bool) -> Stacks {
+        let known = Known { files: Vec::new(), lines, is_followed, account_challenges };
+        Stacks { known: Mutex::new(HashMap::from([("door".to_owned(), known)])) }
+    }
+
+    fn login(arguments: &[&str]) -> Login {
+        let pam_folder = fs::metadata("/etc/pam.d").ok().map(|folder| (folder.dev(), folder.ino()));
+        let arguments = arguments.iter().map(ToString::to_string).collect();
+        Login { service: "door".into(), arguments, pam_folder, ..Login::default() }
+    }
+
+    fn in_auth(stacks: &Stacks, login: Login) -> FirstFactor {
+        stacks.first_factor(Peer::ROOT, &Request::Login(login.clone()), &login)
+    }
+
+    #[test]
+    fn what_the_stack_proves_is_believed_for_the_line_that_asks() {
+        let stacks = stacks(
+            vec![line(Phase::Auth, &["forward_pass"], true), line(Phase::Auth, &[], false)],
+            true,
+            false,
+        );
+        let early = Login { behind_password: true, ..login(&["forward_pass"]) };
+        assert_eq!(in_auth(&stacks, early), FirstFactor::LaterLine);
+        assert_eq!(in_auth(&stacks, login(&[])), FirstFactor::Shown);
+        assert_eq!(in_auth(&stacks, login(&["debug"])), FirstFactor::Unknown, "no such line");
+    }
+
+    #[test]
+    fn of_two_equal_lines_the_one_that_proves_less_counts() {
+        let stacks = stacks(vec![line(Phase::Auth, &[], false), line(Phase::Auth, &[], true)], false, false);
+        assert_eq!(in_auth(&stacks, login(&[])), FirstFactor::Unknown);
+    }
+
+    #[test]
+    fn only_an_account_line_with_challenge_takes_the_question_over() {
+        let lines = || vec![line(Phase::Auth, &[], true), line(Phase::Account, &["challenge"], false)];
+        assert_eq!(in_auth(&stacks(lines(), true, true), login(&[])), FirstFactor::LaterLine);
+        assert_eq!(in_auth(&stacks(lines(), true, false), login(&[])), FirstFactor::Unknown);
+    }
+
+    #[test]
+    fn an_application_with_another_pam_d_than_ours_is_not_judged_by_ours() {
+        let stacks = stacks(vec![line(Phase::Auth, &[], false)], false, true);
+        for pam_folder in [None, Some((0, 0))] {
+            assert_eq!(in_auth(&stacks, Login { pam_folder, ..login(&[]) }), FirstFactor::Unknown);
+        }
+    }
+
+    #[test]
+    fn what_sshd_proved_is_believed_from_root_alone() {
+        let stacks = stacks(vec![line(Phase::Auth, &[], true)], false, false);
+        let by = |info: &str| Login { ssh_auth_info: Some(info.into()), ..login(&[]) };
+        assert_eq!(in_auth(&stacks, by("publickey ssh-ed25519 AAAA\n")), FirstFactor::Shown);
+        assert_eq!(in_auth(&stacks, by("password\nkeyboard-interactive/pam\n")), FirstFactor::Unknown);
+        let claim = by("publickey ssh-ed25519 AAAA\n");
+        let user = Peer { uid: 1000 };
+        assert_eq!(stacks.first_factor(user, &Request::Login(claim.clone()), &claim), FirstFactor::Unknown);
+    }
+
+    #[test]
+    fn a_stack_that_changed_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("door");
+        fs::write(&path, "one").unwrap();
+        let path = path.to_str().unwrap().to_owned();
+        let known = Known {
+            files: vec![(path.clone(), found(&path)), (format!("{path}-none"), None)],
+            lines: Vec::new(),
+            is_followed: false,
+            account_challenges: false,
+        };
+        assert!(known.is_current());
+        fs::write(&path, "another").unwrap();
+        assert!(!known.is_current());
+    }
 }

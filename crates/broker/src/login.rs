@@ -132,6 +132,8 @@ fn rule(
         (Decision::NotRequired(reason), first_factor) if is_account || first_factor == FirstFactor::Shown => {
             Ok(not_required(reason, exemption.as_ref(), &person))
         }
+        // A refusal has reasons of its own, which need no question.
+        (Decision::Deny(denial), FirstFactor::Shown) => door.deny(denial, now, dialogue),
         _ if is_account && !can_ask => door.was_not_asked(dialogue),
         (decision, FirstFactor::Shown) => {
             door.decided(decision, dialogue).inspect_err(|error| door.was_left(error))
