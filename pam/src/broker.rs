@@ -16,8 +16,8 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{User, geteuid};
 use twofa_proto::{
-    ChannelError, ClientEnd, FromBroker, FromClient, MESSAGE_PATIENCE, Request, SERVICE_USER, SOCKET, Secret,
-    Stream,
+    ChannelError, ClientEnd, Done, FromBroker, FromClient, MESSAGE_PATIENCE, Request, SERVICE_USER, SOCKET,
+    Secret, Stream,
 };
 
 use crate::child::Child;
@@ -101,16 +101,18 @@ impl Broker {
         self.end.send(&FromClient::Answer(answer))
     }
 
-    /// Answers its prompt, and any that follow, with nothing, and lets it come to its end in its own way.
-    pub fn break_off(&mut self) {
+    /// Answers its prompt, and any that follow, with nothing, and lets it come to its end in its own way: that end, if
+    /// it comes.
+    pub fn break_off(&mut self) -> Option<Done> {
         let until = Instant::now() + END_PATIENCE;
         let mut asked = true;
         loop {
             if asked && self.answer(None).is_err() {
-                return;
+                return None;
             }
             match self.receive_until(until) {
-                Ok(FromBroker::Done(_)) | Err(_) => return,
+                Ok(FromBroker::Done(done)) => return Some(done),
+                Err(_) => return None,
                 Ok(message) => asked = matches!(message, FromBroker::Prompt(_)),
             }
         }

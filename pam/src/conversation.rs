@@ -225,8 +225,14 @@ fn converse<H: Host>(
                     let _ = broker.answer(Some(answer));
                 }
                 Err(ending) => {
-                    broker.break_off();
-                    return Ending { told, ..ending };
+                    return match broker.break_off() {
+                        // Asked like everybody, and not because of a rule: who cannot answer is not kept out.
+                        Some(Done::Login {
+                            verdict: verdict @ (Verdict::NotRequired | Verdict::Exempt),
+                            why,
+                        }) => Ending { told, ..Ending::new(verdict, why) },
+                        _ => Ending { told, ..ending },
+                    };
                 }
             },
             FromBroker::Done(Done::Login { verdict, why }) => {
@@ -615,7 +621,7 @@ mod tests {
 
     #[test]
     fn no_answer_stays_no_answer_whatever_the_broker_says_then() {
-        for last in [Some(Verdict::NoAnswer), Some(Verdict::Passed), Some(Verdict::NotRequired), None] {
+        for last in [Some(Verdict::NoAnswer), Some(Verdict::Passed), Some(Verdict::Later), None] {
             let mut host = host([CODE]);
             host.answers.push_back(None);
             let mut broker = broker(move |end| {
@@ -626,6 +632,18 @@ mod tests {
             });
             assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_CONV_ERR);
         }
+    }
+
+    #[test]
+    fn who_was_asked_like_everybody_and_needs_no_code_is_not_kept_out_for_giving_no_answer() {
+        let mut host = host([CODE]);
+        host.answers.push_back(None);
+        let mut broker = broker(|end| {
+            assert_eq!(asks(end, None), None);
+            done(end, Verdict::NotRequired);
+        });
+        let code = login(&mut host, CodeComes::Alone, &[], broker.reach());
+        assert_eq!(code, PamResultCode::PAM_IGNORE);
     }
 
     #[test]

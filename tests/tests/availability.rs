@@ -5,7 +5,7 @@
 
 use twofa_e2e::{Authenticator, Machine, Process, Terminal};
 
-const STACK: &str = "auth required pam_twofa.so\n";
+const STACK: &str = "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n";
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 struct People {

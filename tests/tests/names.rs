@@ -9,7 +9,7 @@ const CODE_PROMPT: &str = "Verification code for vm";
 /// A source of the name service called `directory`.
 const MODULE: &str = include_str!("directory/nss.c");
 /// Asks alone whether a second factor is needed.
-const DOOR: &str = "auth required pam_twofa.so\nauth required pam_permit.so\n";
+const DOOR: &str = "auth requisite pam_fprintd.so\nauth required pam_twofa.so\nauth required pam_permit.so\n";
 
 /// A machine where group `admins` (alice) is in a directory, and `nsswitch` are the lines for accounts and groups. Nobody
 /// is asked but the class of that group: alice, bob and root have an app and chose not to be asked where it is optional.

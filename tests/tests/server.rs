@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use twofa_e2e::{Door, HangingServer, Machine, MailServer, Process, Terminal};
 
-const STACK: &str = "auth required pam_twofa.so\n";
+const STACK: &str = "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n";
 const LOGIN: &str = "pamtester door alice authenticate";
 const CODE_PROMPT: &str = "Verification code for vm";
 const RESTARTED: &str = "The login service was restarted: log in again.";
