@@ -2,7 +2,7 @@
 
 use twofa_core::app::{Algorithm, App, Movement, Parameters};
 use twofa_core::backup::{self, BackupCode, BackupSet, HashError};
-use twofa_core::user::masked;
+use twofa_core::user::{Contact, masked};
 use twofa_core::{Account, Answer, Key, Lock, Method, Policy, Verification as Check};
 use twofa_delivery::Channel;
 use twofa_store::{AddressKind, Generation, NewApp, Origin, Situation, StoreError};
@@ -119,7 +119,7 @@ impl Enrolment<'_> {
         dialogue: &mut dyn Dialogue,
     ) -> Result<(AddressKind, Verified), EnrolmentError> {
         let on_file = [AddressKind::Email, AddressKind::Phone].into_iter().filter(|which| {
-            addresses::of(&situation.user, *which).is_some() && self.services.courier.carries(channel(*which))
+            proves(addresses::of(&situation.user, *which)) && self.services.courier.carries(channel(*which))
         });
         let offered: Vec<_> = on_file.map(AddressKind::method).collect();
         let mut intro = format!("{intro}\n");
@@ -377,9 +377,14 @@ impl Enrolment<'_> {
     }
 }
 
-/// Whether an address is on file, verified or not.
-pub const fn has_address(situation: &Situation) -> bool {
-    situation.user.email.is_some() || situation.user.phone.is_some()
+/// Whether an address is on file that an administrator put there, or that was verified once.
+pub fn has_address(situation: &Situation) -> bool {
+    let user = &situation.user;
+    proves(user.email.as_ref()) || proves(user.phone.as_ref())
+}
+
+fn proves(contact: Option<&Contact>) -> bool {
+    contact.is_some_and(|contact| !contact.by_owner)
 }
 
 /// Which of `methods` the person wants; the first when they say nothing.

@@ -246,9 +246,18 @@ impl Door<'_> {
             return;
         }
         journal::auth(Priority::Notice, &words::log_line("given up", &self.origin, self.account, WHY));
-        if let Err(error) = self.record_refusal(WHY, self.services.now()) {
+        if let Err(error) = self.record_giving_up(WHY) {
             journal::say(&format!("cannot record that {} gave up a login: {error}", self.account.name));
         }
+    }
+
+    /// Records that a login ended without a code. One in which a wrong code was typed is on record already.
+    fn record_giving_up(&self, why: &str) -> Result<(), StoreError> {
+        let counted = self.services.store.situation(self.account)?.user.throttle.counted;
+        if counted != self.person.situation.user.throttle.counted {
+            return Ok(());
+        }
+        self.record_refusal(why, self.services.now())
     }
 
     fn as_challenge<'b>(&'b self, purpose: &'b str, accepted: Accepted, tally: Tally) -> Challenge<'b> {
@@ -438,7 +447,7 @@ impl Door<'_> {
                 (Ruling::new(Verdict::TriesUsedUp, why), text)
             }
             Outcome::NoAnswer => {
-                self.record_refusal("no code was entered", now)?;
+                self.record_giving_up("no code was entered")?;
                 (Ruling::new(Verdict::NoAnswer, "no code was entered"), "No code was entered.".to_owned())
             }
         };

@@ -376,7 +376,7 @@ mod tests {
             verify in prop::sample::select(vec![Verify::Never, Verify::NewDevice, Verify::Always]),
         ) -> Case {
             let [app, email, sms, backup] = allowed;
-            let contact = |has: bool| has.then(|| Contact { address: "somewhere".into(), verified: true });
+            let contact = |has: bool| has.then(|| Contact { address: "somewhere".into(), verified: true, by_owner: false });
             Case {
                 policy: Policy {
                     mode,

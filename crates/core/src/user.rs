@@ -65,6 +65,8 @@ pub struct Contact {
     pub address: String,
     /// Whether a code sent there came back.
     pub verified: bool,
+    /// Nobody's word but the user's: neither verified nor put on file by an administrator.
+    pub by_owner: bool,
 }
 
 /// `address` as it may be shown to whoever stands at a prompt: enough for its owner to know it, too little for anybody
@@ -253,7 +255,8 @@ mod tests {
 
     #[test]
     fn a_login_begins_with_the_preferred_method_if_it_can() {
-        let verified = |address: &str| Some(Contact { address: address.into(), verified: true });
+        let verified =
+            |address: &str| Some(Contact { address: address.into(), verified: true, by_owner: false });
         let all = Policy::default().methods;
         let mut user = User { email: verified("a@b"), phone: verified("+1234567890"), ..User::default() };
         assert_eq!(user.methods(all), [Method::Email, Method::Sms]);

@@ -113,7 +113,9 @@ fn user() -> impl Strategy<Value = User> {
         let key = Key::new(vec![1; 20]).unwrap();
         let app = app.then(|| App { parameters: Parameters::default(), key, used: None });
         let apps = app.map(|app| EnrolledApp { id: 1, label: "phone".into(), enrolled_at: NOW, app });
-        let contact = |has: bool| has.then(|| Contact { address: "a@example.org".into(), verified: true });
+        let contact = |has: bool| {
+            has.then(|| Contact { address: "a@example.org".into(), verified: true, by_owner: false })
+        };
         let throttle = match failures {
             0 => Throttle::default(),
             1 => Throttle { counted: 10, locked_until: Some(NOW.after(60)), ..Throttle::default() },

@@ -135,7 +135,8 @@ impl Store {
         }
         let mut has_one = has_method(db, stored.id)?;
         for change in &changes {
-            change.carry_out(db, stored.id, has_one)?;
+            let by_owner = origin.actor == account.uid && account.uid != 0;
+            change.carry_out(db, stored.id, has_one, by_owner)?;
             has_one |= change.verified;
         }
         let mut words: Vec<_> = changes.iter().map(Change::words).collect();
@@ -238,11 +239,20 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// `has_one`: there is a method already.
-    fn carry_out(&self, db: &Transaction<'_>, user: i64, has_one: bool) -> Result<(), StoreError> {
+    /// `has_one`: there is a method already. `by_owner`: no administrator does it.
+    fn carry_out(
+        &self,
+        db: &Transaction<'_>,
+        user: i64,
+        has_one: bool,
+        by_owner: bool,
+    ) -> Result<(), StoreError> {
         let column = self.which.column();
-        let sql = format!("UPDATE user SET {column} = ?2, {column}_verified = ?3 WHERE id = ?1");
-        db.prepare_cached(&sql)?.execute((user, self.address, self.verified))?;
+        let sql = format!(
+            "UPDATE user SET {column} = ?2, {column}_verified = ?3, {column}_by_owner = ?4 WHERE id = ?1"
+        );
+        let is_owners_word = by_owner && self.address.is_some() && !self.verified;
+        db.prepare_cached(&sql)?.execute((user, self.address, self.verified, is_owners_word))?;
         let method = self.which.name();
         if self.verified && !has_one {
             ask_from_now_on(db, user)?;
@@ -267,7 +277,7 @@ mod tests {
     const NUMBER: &str = "+4930123456";
 
     fn contact(address: &str, verified: bool) -> Contact {
-        Contact { address: address.into(), verified }
+        Contact { address: address.into(), verified, by_owner: false }
     }
 
     fn kinds(store: &Store) -> Vec<String> {

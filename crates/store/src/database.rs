@@ -16,7 +16,7 @@ use crate::seal::SealingKey;
 const APPLICATION_ID: i64 = 0x3246_4101;
 
 /// Each runs once, in order; the number of those that ran is the schema version (`PRAGMA user_version`).
-static MIGRATIONS: [&str; 7] = [
+static MIGRATIONS: [&str; 8] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_people.sql"),
     include_str!("../migrations/0003_codes.sql"),
@@ -24,6 +24,7 @@ static MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/0005_groups.sql"),
     include_str!("../migrations/0006_limits.sql"),
     include_str!("../migrations/0007_unproved_changes.sql"),
+    include_str!("../migrations/0008_addresses.sql"),
 ];
 
 /// How long a write waits for another process, in the module's patience.

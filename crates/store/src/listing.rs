@@ -29,7 +29,8 @@ impl Store {
         self.read(|db| {
             let mut statement = db.prepare_cached(
                 "SELECT id, required, verify, counted, forgiven, locked_until, generation, passed_event,
-                        email, email_verified, phone, phone_verified, preferred, name, uid, passed_at,
+                        email, email_verified, phone, phone_verified, preferred, email_by_owner, phone_by_owner,
+                        name, uid, passed_at,
                         (SELECT count(*) FROM app WHERE app.user = user.id),
                         (SELECT count(*) FROM backup_code WHERE backup_code.user = user.id)
                  FROM user ORDER BY name, uid",
@@ -37,9 +38,9 @@ impl Store {
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let stored = StoredUser::of(row)?;
-                let apps = row.get(16)?;
+                let apps = row.get(18)?;
                 let user = UserRow {
-                    account: Account { name: row.get(13)?, uid: row.get(14)? },
+                    account: Account { name: row.get(15)?, uid: row.get(16)? },
                     summary: Summary {
                         required: stored.required,
                         verify: stored.verify,
@@ -51,8 +52,8 @@ impl Store {
                         throttle: stored.throttle,
                     },
                     apps,
-                    backup_codes: row.get(17)?,
-                    passed_at: row.get::<_, Option<i64>>(15)?.map(Timestamp::from_unix),
+                    backup_codes: row.get(19)?,
+                    passed_at: row.get::<_, Option<i64>>(17)?.map(Timestamp::from_unix),
                 };
                 if !each(user) {
                     break;

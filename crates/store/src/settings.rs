@@ -85,7 +85,7 @@ mod tests {
     use twofa_core::user::Contact;
 
     fn contact(address: &str, verified: bool) -> Contact {
-        Contact { address: address.into(), verified }
+        Contact { address: address.into(), verified, by_owner: false }
     }
 
     fn email(address: &str) -> Settings {

@@ -227,7 +227,7 @@ impl StoredUser {
         self.contact(which).filter(|contact| contact.verified).map(|contact| contact.address.as_str())
     }
 
-    /// The user in the first thirteen columns, as [`find`] selects them.
+    /// The user in the first fifteen columns, as [`find`] selects them.
     pub(crate) fn of(row: &Row<'_>) -> Result<Self, StoreError> {
         let verify = row.get::<_, String>(2)?.parse();
         let preferred = row.get::<_, Option<String>>(12)?.map(|name| name.parse()).transpose();
@@ -244,8 +244,8 @@ impl StoredUser {
             },
             generation: row.get(6)?,
             passed_event: row.get(7)?,
-            email: contact(row, 8)?,
-            phone: contact(row, 10)?,
+            email: contact(row, 8, 13)?,
+            phone: contact(row, 10, 14)?,
             preferred: preferred.map_err(|bad| broken(&bad))?,
         })
     }
@@ -254,7 +254,7 @@ impl StoredUser {
 pub(crate) fn find(db: &Transaction<'_>, account: &Account) -> Result<Option<StoredUser>, StoreError> {
     let mut statement = db.prepare_cached(
         "SELECT id, required, verify, counted, forgiven, locked_until, generation, passed_event,
-                email, email_verified, phone, phone_verified, preferred
+                email, email_verified, phone, phone_verified, preferred, email_by_owner, phone_by_owner
          FROM user WHERE name = ?1 AND uid = ?2",
     )?;
     let mut rows = statement.query((&account.name, account.uid))?;
@@ -332,10 +332,10 @@ fn load(
     })
 }
 
-fn contact(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Contact>> {
+fn contact(row: &Row<'_>, first: usize, by_owner: usize) -> rusqlite::Result<Option<Contact>> {
     let address: Option<String> = row.get(first)?;
-    let verified = row.get(first + 1)?;
-    Ok(address.map(|address| Contact { address, verified }))
+    let (verified, by_owner) = (row.get(first + 1)?, row.get(by_owner)?);
+    Ok(address.map(|address| Contact { address, verified, by_owner }))
 }
 
 fn missed(
