@@ -143,8 +143,11 @@ pub(crate) fn behaviour(module: &str, arguments: &[String], phase: Phase, caller
     if name == OWN {
         return Behaviour { own: true, ..codes(OWN_CODES) };
     }
-    if let Some(code) = fixed(name, arguments, phase, caller) {
+    if let Some(code) = fixed(name, arguments, caller) {
         return codes(Codes::only(code).and(Codes::only(Code::MODULE_UNKNOWN)));
+    }
+    if name == "pam_debug" {
+        return codes(Codes::only(told(arguments, phase)));
     }
     let Some(known) = TABLE.iter().find(|known| known.name == name) else { return codes(Codes::ALL) };
     let in_auth = phase == Phase::Auth;
@@ -180,20 +183,19 @@ fn extra(name: &str, has: &impl Fn(&str) -> bool) -> &'static [u8] {
 }
 
 /// The code of a module that can return only one.
-fn fixed(name: &str, arguments: &[String], phase: Phase, caller: Caller) -> Option<Code> {
+fn fixed(name: &str, arguments: &[String], caller: Caller) -> Option<Code> {
     match name {
-        "pam_rootok" => {
-            Some(if caller.root { Code::SUCCESS } else { Code::AUTH_ERR }).filter(|_| !caller.root)
-        }
+        "pam_rootok" if !caller.root => Some(Code::AUTH_ERR),
         "pam_succeed_if" => condition(arguments, caller),
-        // It returns what it is told to.
-        "pam_debug" => {
-            let key = if phase == Phase::Auth { "auth=" } else { "acct=" };
-            let told = arguments.iter().rev().find_map(|argument| argument.strip_prefix(key));
-            Some(told.map_or(Code::SUCCESS, |told| Code::named(told).unwrap_or(Code::SUCCESS)))
-        }
         _ => None,
     }
+}
+
+/// `pam_debug(8)` returns what it is told to, and stands in for other modules in tests.
+fn told(arguments: &[String], phase: Phase) -> Code {
+    let key = if phase == Phase::Auth { "auth=" } else { "acct=" };
+    let told = arguments.iter().find_map(|argument| argument.strip_prefix(key));
+    told.and_then(Code::named).unwrap_or(Code::SUCCESS)
 }
 
 /// `pam_succeed_if` asked whether root calls (`uid = 0 use_uid`), or asked nothing, which succeeds.
