@@ -198,7 +198,7 @@ fn it_names_the_ways_to_root_that_do_not_ask() {
     machine.write_file("/usr/lib/pam.d/polkit-1", "@include common-auth\n@include common-account\n");
     put(&machine, "sudo", BEHIND);
     machine.run("usermod --lock root").ok();
-    let open = "there without one";
+    let open = "root is to be had there";
     finds(
         &machine,
         "problem: sudo asks for a code, sudo-i (sudo -i) and polkit-1 (pkexec, run0) do not: root is to be had",
@@ -303,7 +303,7 @@ fn it_reads_what_sshd_does_with_keys() {
     }
     let machine = builder().sshd("").build();
     put(&machine, "sshd", SSHD);
-    finds(&machine, "problem: sshd: whoever needs a code and offers a key is cut off");
+    finds(&machine, "problem: sshd: people who need a code and offer a key are cut off");
     put(&machine, "sshd", BEHIND);
     finds(&machine, "problem: sshd: a key alone lets in without a code");
 

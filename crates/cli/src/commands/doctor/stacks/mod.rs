@@ -98,7 +98,7 @@ fn ways_to_root(asking: &[&str], others: &[String], root_has_a_password: bool, c
     let asks = if asked.len() == 1 { "asks" } else { "ask" };
     let not = if open.len() == 1 { "does" } else { "do" };
     complaints.problem(format!(
-        "{} {asks} for a code, {} {not} not: root is to be had there without one; copy what stands in /usr/lib/pam.d to \
+        "{} {asks} for a code, {} {not} not: root is to be had there without a code; copy what is in /usr/lib/pam.d to \
          /etc/pam.d before you change it",
         enumerate(&asked),
         enumerate(&open)
@@ -240,23 +240,25 @@ impl Judged<'_> {
         for line in self.own.iter().filter(|line| line.phase == Phase::Auth && line.reached && line.unproved)
         {
             let place = format!("{}:{}", line.file, line.line);
-            if !has(line, "forward_pass") {
-                complaints.about(
-                    self.name(),
-                    format!(
-                        "{place} is reached without a right password (or key), so nothing is sent from there and nobody \
-                         can enrol; ask with {CHALLENGE} before the other account lines instead"
-                    ),
-                );
-            } else if !is_followed {
-                complaints.about(
-                    self.name(),
-                    format!(
-                        "{place} asks before the password is checked, and no line of pam_twofa stands behind: add \
-                         'auth required pam_twofa.so' behind the one that checks it"
-                    ),
-                );
-            }
+            let words = if has(line, "forward_pass") {
+                if is_followed {
+                    continue;
+                }
+                format!(
+                    "{place} asks before the password is checked, and no line of pam_twofa stands behind: add 'auth \
+                     required pam_twofa.so' behind the one that checks it"
+                )
+            } else if self.answers.account_challenges && !is_locker(self.name()) {
+                let words = format!("{place} asks nothing: the line with 'challenge' in account does");
+                complaints.note(self.name(), words);
+                continue;
+            } else {
+                format!(
+                    "{place} is reached without a right password (or key), so nothing is sent from there and nobody can \
+                     enrol; ask with {CHALLENGE} before the other account lines instead"
+                )
+            };
+            complaints.about(self.name(), words);
         }
     }
 
@@ -278,12 +280,14 @@ impl Judged<'_> {
         }
         let name = self.name();
         if is_unattended(name) {
-            complaints
-                .about(name, "there is nobody to ask: whoever needs a code is refused; take pam_twofa out");
+            complaints.about(
+                name,
+                "there is nobody to ask, so people who need a code are refused; take pam_twofa out",
+            );
         } else if plain && !self.asks() {
             complaints.about(
                 name,
-                "the account line asks for nothing, so whoever needs a code is refused; add 'challenge'",
+                "the account line asks for nothing, so people who need a code are refused; add 'challenge'",
             );
         } else if plain && matches!(name, "sudo" | "sudo-i") {
             complaints.about(
@@ -311,7 +315,7 @@ impl Judged<'_> {
         if reached().next().is_some_and(|first| !behind_password(first)) {
             complaints.about(
                 self.name(),
-                "it has one field and answers every question with the password: whoever needs a code is locked out; give it \
+                "it has one field and answers every question with the password, so people who need a code are locked out; give it \
                  a stack without pam_twofa, or the one of pam_twofa(8) for one prompt",
             );
         }
@@ -331,13 +335,13 @@ impl Judged<'_> {
         if self.asks() && needs_question && !sshd.can_ask() {
             complaints.about(
                 name,
-                "sshd cannot ask for a code, so whoever needs one is refused: set 'KbdInteractiveAuthentication yes', and \
+                "sshd cannot ask for a code, so people who need one are refused: set 'KbdInteractiveAuthentication yes', and \
                  name keyboard-interactive where there are AuthenticationMethods",
             );
         } else if needs_question && sshd.takes_passwords() {
             complaints.note(
                 name,
-                "sshd's method 'password' can show no question and refuses whoever needs a code: set \
+                "sshd's method 'password' can show no question and refuses people who need a code: set \
                  'PasswordAuthentication no'",
             );
         }
@@ -347,13 +351,13 @@ impl Judged<'_> {
         if self.answers.account_without_code.is_some() {
             complaints.about(
                 name,
-                "a key alone lets in without a code: set 'AuthenticationMethods' (see pam_twofa(8)), or add 'account \
-                 required pam_twofa.so' before the other account lines",
+                "a key alone lets in without a code: set 'AuthenticationMethods keyboard-interactive' for password and code, \
+                 or 'publickey,keyboard-interactive' for key and code",
             );
         } else if self.answers.account_calls_own {
             complaints.about(
                 name,
-                "whoever needs a code and offers a key is cut off before the password is asked for: set \
+                "people who need a code and offer a key are cut off before the password is asked for: set \
                  'AuthenticationMethods keyboard-interactive' for password and code, or \
                  'publickey,keyboard-interactive' for key and code; until then 'ssh -o PubkeyAuthentication=no' gets in",
             );

@@ -219,6 +219,8 @@ fn lines_that_are_reached_without_the_password_are_named() {
     let challenge = "account required pam_twofa.so challenge";
     let el_sshd = "auth substack password-auth\nauth required pam_twofa.so\naccount include password-auth\n";
     finds(&el(&[("sshd", el_sshd)]), &["sshd: /etc/pam.d/sshd:2", unproved, challenge]);
+    let both = el_sshd.replace("account", "account required pam_twofa.so challenge\naccount");
+    finds(&el(&[("sshd", &both)]), &["notice: sshd: /etc/pam.d/sshd:2 asks nothing"]);
     finds(&debian(&[("x", "auth required pam_unix.so\nauth required pam_twofa.so\n")]), &[unproved]);
     finds(&debian(&[("x", "auth required pam_twofa.so\nauth required pam_permit.so\n")]), &[unproved]);
     let forward = "auth required pam_twofa.so forward_pass\nauth required pam_unix.so try_first_pass\n";
@@ -235,6 +237,8 @@ fn a_locker_that_asks_no_more_than_auth_needs_its_second_line_there() {
                  account required pam_twofa.so\n@include common-account\n";
     finds(&debian(&[("swaylock", stack)]), &["swaylock", "no line of pam_twofa stands behind"]);
     assert_eq!(debian(&[("vpn", stack)]), NOTHING);
+    let challenge = stack.replace("account required pam_twofa.so", "account required pam_twofa.so challenge");
+    assert_eq!(debian(&[("vpn", &challenge)]), NOTHING);
 }
 
 #[test]
@@ -260,7 +264,7 @@ fn root_is_to_be_had_by_all_its_ways_or_none() {
         ("su", su),
     ];
     let mut machine = Machine::new(true, &DEBIAN, &files);
-    let words = "sudo asks for a code, sudo-i (sudo -i), polkit-1 (pkexec, run0) and su do not: root is to be had there without one";
+    let words = "sudo asks for a code, sudo-i (sudo -i), polkit-1 (pkexec, run0) and su do not: root is to be had there without a code";
     finds(&machine.findings(None), &[words]);
     machine.root_has_a_password = false;
     finds(
@@ -340,7 +344,7 @@ fn what_sshd_itself_does_is_part_of_it() {
     ] {
         assert_eq!(found(stack, lines), NOTHING, "{lines}");
     }
-    finds(&found(&both, ""), &["problem: sshd: ", "offers a key is cut off", "-o PubkeyAuthentication=no"]);
+    finds(&found(&both, ""), &["problem: sshd: ", "offer a key are cut off", "-o PubkeyAuthentication=no"]);
     finds(&found(BEHIND, ""), &["problem: sshd: a key alone lets in without a code"]);
     finds(&found(key_then_code, ""), &["is reached without a right password"]);
     finds(
