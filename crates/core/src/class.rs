@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 
 use crate::duration::Duration;
 use crate::group::{Group, Membership};
-use crate::policy::{BadSetting, Enrolment, Methods, Policy, Trust};
+use crate::policy::{BadSetting, Enrolment, Policy, Trust};
 use crate::time::Timestamp;
 use crate::user::{Status, Summary};
 
@@ -143,12 +143,7 @@ fn strictness(policy: &Policy, user: &Summary) -> u8 {
 /// What holds where both `policy` and `other` do, which are equally strict with `user`.
 fn both(policy: Policy, other: &Policy, user: &Summary) -> Policy {
     let (a, b) = (policy.methods, other.methods);
-    let common = Methods {
-        app: a.app && b.app,
-        email: a.email && b.email,
-        sms: a.sms && b.sms,
-        backup: a.backup && b.backup,
-    };
+    let common = a.and(b);
     // Something to show, or to enrol, must be left.
     let is_enough = if user.enrolled.has_any(a) {
         user.enrolled.has_any(common)
@@ -184,7 +179,7 @@ pub fn is_class_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Mode;
+    use crate::policy::{Methods, Mode};
     use crate::user::{Enrolled, User};
 
     fn class(name: &str, group: &str, mode: &str) -> Class {

@@ -12,7 +12,7 @@
 //!    ([`backup`]).
 //!
 //! What holds for whom is the [`policy`], with what a [`class`] has of its own, less what an [`exemption`]
-//! spares.
+//! spares. What a change of it takes from people is told before it is made ([`transition`]).
 #![forbid(unsafe_code)]
 
 pub mod account;
@@ -31,6 +31,7 @@ pub mod rulebook;
 pub mod sent;
 pub mod text;
 pub mod time;
+pub mod transition;
 pub mod user;
 
 pub use account::Account;

@@ -707,6 +707,17 @@ impl std::str::FromStr for Method {
 }
 
 impl Methods {
+    /// The methods that are among `other` as well.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            app: self.app && other.app,
+            email: self.email && other.email,
+            sms: self.sms && other.sms,
+            backup: self.backup && other.backup,
+        }
+    }
+
     /// Whether `method` is among them.
     pub const fn allows(self, method: Method) -> bool {
         match method {
