@@ -1,8 +1,8 @@
 //! Memberships of many accounts at once.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
-use std::time::Instant;
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use twofa_core::{Account, Group, Membership};
 
@@ -19,13 +19,15 @@ pub struct Directory {
     /// The accounts of this machine.
     local: HashMap<Vec<u8>, Entry>,
     groups: HashMap<Group, Members>,
+    /// When accounts that are not of this machine are no longer asked about.
+    until: Option<Instant>,
 }
 
 /// The members of a group.
 #[derive(Debug, Default)]
 struct Members {
     gid: Option<u32>,
-    listed: Vec<Vec<u8>>,
+    listed: HashSet<Vec<u8>>,
     /// Nobody else is in it.
     is_complete: bool,
 }
@@ -39,18 +41,29 @@ impl Directory {
                 local.entry(name.to_vec()).or_insert(entry);
             }
         }
-        Self { local, groups: HashMap::new() }
+        Self { local, ..Self::default() }
+    }
+
+    /// The same, for a count that must not take long: accounts that are not of this machine have to be asked about one by
+    /// one, and when `limit` is over the memberships of the rest are not settled.
+    pub fn read_within(limit: Duration) -> Self {
+        Self { until: Some(Instant::now() + limit), ..Self::read() }
     }
 
     /// Whether `account` is in `group`.
     pub fn membership(&mut self, account: &Account, group: &Group) -> Membership {
         let local = self.local.get(account.name.as_bytes()).filter(|entry| entry.uid == account.uid);
-        let Some(local) = local else { return Groups::of(account).membership(group) };
+        let Some(local) = local else {
+            return match self.until {
+                Some(until) if until <= Instant::now() => Membership::Unsettled,
+                _ => Groups::of(account).membership(group),
+            };
+        };
         let members = match self.groups.entry(group.clone()) {
             Slot::Occupied(members) => members.into_mut(),
             Slot::Vacant(slot) => slot.insert(members_of(group)),
         };
-        let is_listed = members.listed.iter().any(|name| name == account.name.as_bytes());
+        let is_listed = members.listed.contains(account.name.as_bytes());
         if is_listed || members.gid == Some(local.gid) {
             Membership::Member
         } else if members.is_complete {
@@ -89,6 +102,21 @@ fn members_of(group: &Group) -> Members {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn when_the_time_is_over_only_accounts_of_this_machine_are_settled() {
+        let mut directory = Directory::read_within(Duration::ZERO);
+        let group = Group::called("root");
+        let root = Account { name: "root".into(), uid: 0 };
+        assert_eq!(directory.membership(&root, &group), Membership::Member);
+        let elsewhere = Account { name: "no-such-account".into(), uid: 4_000_000_000 };
+        assert_eq!(directory.membership(&elsewhere, &group), Membership::Unsettled);
+        assert_eq!(directory.membership(&elsewhere, &Group::called("no-such-group")), Membership::Unsettled);
+        assert_eq!(
+            Directory::read().membership(&elsewhere, &Group::called("no-such-group")),
+            Membership::NotMember
+        );
+    }
 
     #[test]
     fn a_listing_and_a_login_say_the_same_of_root() {
