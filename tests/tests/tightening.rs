@@ -87,7 +87,7 @@ fn where_nothing_may_be_enrolled_at_the_login_the_refusal_says_what_is_wrong() {
 fn joining_a_group_with_stricter_methods_is_no_way_past_them() {
     let machine = builder("optional").build();
     let mail = with_mail(&machine);
-    machine.run("groupadd ops && twofa class set ops --group ops methods=app,backup --yes").ok();
+    machine.run("groupadd ops && twofa class set ops --group ops methods=app,backup").ok();
     machine.run("usermod -a -G ops alice").ok();
     ssh(&machine).expect(NO_LONGER);
     mail.wait_for_mail("alice", 1);
@@ -127,4 +127,101 @@ fn an_address_on_file_that_nothing_can_be_sent_to_is_no_way_round_it() {
     let screen = terminal.screen();
     assert!(screen.contains("the address on file for you") && !screen.contains("Key:"), "{screen}");
     machine.wait_for_log("twofa provider add");
+}
+
+/// The refusal of `command` in a pipe, which must change nothing.
+fn refused(machine: &Machine, command: &str) -> String {
+    let before = machine.run("twofa policy export").ok().stdout;
+    let refused = machine.run(command);
+    assert_eq!((refused.code(), refused.stdout.as_str()), (1, ""), "{refused}");
+    assert!(refused.stderr.contains("nothing was changed") && refused.stderr.contains("--yes"), "{refused}");
+    assert_eq!(machine.run("twofa policy export").ok().stdout, before);
+    refused.stderr
+}
+
+const REPLACE: &str =
+    "would have no allowed method left: at their next login they prove themselves with the old one";
+
+#[test]
+fn a_policy_that_takes_the_last_method_away_counts_and_names_the_people_and_wants_a_yes() {
+    let machine = Machine::new().policy("optional").user("alice").user("bob").build();
+    let _mail = carry_mail(&machine, &["bob"]);
+    machine.run("twofa user add alice && twofa user set bob email=bob@example.org --verified").ok();
+
+    let said = refused(&machine, "twofa policy set methods=app,backup");
+    assert!(said.contains(&format!("warning: 1 user (bob) {REPLACE}")), "{said}");
+    let said = refused(&machine, "twofa policy set methods=app,backup enrolment=beforehand");
+    assert!(
+        said.contains("1 user (bob) would have no allowed method left: their logins will be refused"),
+        "{said}"
+    );
+
+    let stricter = "sed 's/^methods = .*/methods = \"app,backup\"/' > /root/policy.toml";
+    machine.run(&format!("twofa policy export | {stricter}")).ok();
+    let dry = machine.run("twofa policy apply /root/policy.toml --dry-run").ok();
+    assert!(dry.stderr.contains(&format!("1 user (bob) {REPLACE}")), "{dry}");
+    let said = refused(&machine, "twofa policy apply /root/policy.toml");
+    assert!(said.contains(&format!("1 user (bob) {REPLACE}")), "{said}");
+
+    assert!(!machine.run("twofa doctor").stdout.contains("without a method"));
+    let done = machine.run("twofa policy set methods=app,backup --yes").ok();
+    assert!(done.stdout.contains("methods: 'app,email,sms,backup' → 'app,backup'"), "{done}");
+    let doctor = machine.run("twofa doctor").stdout;
+    assert!(
+        doctor.contains("notice: without a method that is allowed: 1 user (bob); at their next"),
+        "{doctor}"
+    );
+    let listed = machine.run("twofa user list --status not-allowed").ok().stdout;
+    assert!(listed.starts_with("bob\t") && listed.lines().count() == 1, "{listed}");
+
+    // That their logins are refused now is worse; that it is as before is no question.
+    let said = refused(&machine, "twofa policy set enrolment=beforehand");
+    assert!(said.contains("1 user (bob)"), "{said}");
+    machine.run("twofa policy set enrolment=beforehand --yes").ok();
+    let doctor = machine.run("twofa doctor").stdout;
+    assert!(
+        doctor.contains("problem: without a method that is allowed: 1 user (bob); their logins"),
+        "{doctor}"
+    );
+    assert_eq!(machine.run("twofa policy set lockout.after=5").ok().stderr, "");
+}
+
+#[test]
+fn a_class_that_takes_the_last_method_of_its_members_away_counts_them_and_wants_a_yes() {
+    let machine = Machine::new().policy("optional").user_in("alice", &["ops"]).user("bob").build();
+    let _mail = carry_mail(&machine, &["alice"]);
+    for name in ["alice", "bob"] {
+        machine.run(&format!("twofa user set {name} email={name}@example.org --verified")).ok();
+    }
+    let alice = format!("warning: 1 user (alice) {REPLACE}");
+
+    let said = refused(&machine, "twofa class set ops methods=app,backup");
+    assert!(said.contains(&alice), "{said}");
+    machine.run("groupadd nobodies").ok();
+    let set = machine.run("twofa class set apps --group nobodies methods=app,backup").ok();
+    assert_eq!(set.stderr, "", "nobody is concerned");
+    let said = refused(&machine, "twofa class set apps --group ops");
+    assert!(said.contains(&alice), "{said}");
+
+    // By its order, and by its going.
+    machine.run("twofa class set ops methods=app,email").ok();
+    machine.run("twofa class remove apps").ok();
+    machine.run("twofa class set apps --group ops methods=app,backup").ok();
+    let said = refused(&machine, "twofa class set apps --before ops");
+    assert!(said.contains(&alice), "{said}");
+    let said = refused(&machine, "twofa class remove ops");
+    assert!(said.contains(&alice), "{said}");
+    machine.run("twofa class remove ops --yes").ok();
+    assert_eq!(machine.run("twofa class remove apps").ok().stderr, "");
+}
+
+#[test]
+fn the_last_provider_of_a_method_that_people_rely_on_goes_only_with_a_yes() {
+    let machine = Machine::new().policy("optional").user("bob").build();
+    let _mail = carry_mail(&machine, &["bob"]);
+    machine.run("twofa user set bob email=bob@example.org --verified").ok();
+    for command in ["twofa provider remove mail", "twofa method set email --none"] {
+        let said = refused(&machine, command);
+        assert!(said.contains("one user gets codes by e-mail, and no provider would carry them"), "{said}");
+    }
 }

@@ -14,7 +14,8 @@
 //! [`person`] finds out which policy holds for somebody, from their groups ([`accounts`]); [`enrolment`] sets up methods, for both, and
 //! [`verification`]
 //! the addresses among them. [`choice`] is what a challenge asks for first and offers besides; codes go out by
-//! [`sending`], through the [`providers`] of the store; [`notices`] tell people afterwards what happened.
+//! [`sending`], through the [`providers`] of the store; [`notices`] tell people afterwards what happened. [`losses`] tells an
+//! administrator beforehand what a change takes from people.
 
 pub mod accounts;
 pub mod addresses;
@@ -31,6 +32,7 @@ pub mod first_factor;
 pub mod inherited;
 pub mod journal;
 pub mod login;
+pub mod losses;
 pub mod manage;
 pub mod notices;
 pub mod person;

@@ -36,6 +36,9 @@ Examples:
     Remove {
         /// The class
         name: String,
+        /// Whether to ask.
+        #[command(flatten)]
+        consent: Consent,
     },
     /// Say which class holds for a user and what a login would be asked now, and why
     #[command(after_help = "Example:\n  twofa class test alice")]

@@ -121,6 +121,8 @@ pub enum StatusFilter {
     Off,
     /// Must enrol
     Pending,
+    /// Enrolled, but nothing that is allowed
+    NotAllowed,
     /// Asked
     Enabled,
     /// Refused for wrong codes

@@ -29,7 +29,7 @@ pub(crate) fn run(command: &Class, output: Output) -> Result<(), Failure> {
         Class::Set { name, group, before, settings, consent } => {
             set(&broker, name, group.as_deref(), before.as_deref(), settings, *consent)
         }
-        Class::Remove { name } => remove(&broker, name),
+        Class::Remove { name, consent } => remove(&broker, name, *consent),
         Class::Test { user } => test(&broker, user, output),
     }
 }
@@ -132,7 +132,7 @@ fn looked_up(before: &Group, name: &str) -> Result<Group, Failure> {
     }
 }
 
-fn remove(broker: &Broker, name: &str) -> Result<(), Failure> {
+fn remove(broker: &Broker, name: &str, consent: Consent) -> Result<(), Failure> {
     let rulebook = broker.store().rulebook()?;
     let mut classes = rulebook.classes().to_vec();
     let many = classes.len();
@@ -140,7 +140,7 @@ fn remove(broker: &Broker, name: &str) -> Result<(), Failure> {
     if classes.len() == many {
         return Err(Failure::new(Kind::NotFound, format!("there is no class called '{name}'")));
     }
-    replace(broker, &rulebook, classes, Consent { yes: true })
+    replace(broker, &rulebook, classes, consent)
 }
 
 fn replace(

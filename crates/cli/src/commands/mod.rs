@@ -7,6 +7,7 @@ mod coverage;
 pub(crate) mod doctor;
 pub(crate) mod exemption;
 pub(crate) mod log;
+mod losses;
 pub(crate) mod method;
 pub(crate) mod own;
 pub(crate) mod policy;

@@ -14,7 +14,7 @@ use twofa_proto::Failure as Kind;
 use twofa_store::StoreError;
 
 use super::coverage::Coverage;
-use super::{by_root, consent};
+use super::{by_root, consent, losses};
 use crate::arguments::{Consent, Policy};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -130,7 +130,13 @@ fn new_warnings(
     let known = before.map(warnings).unwrap_or_default();
     let mut warnings = warnings(wanted);
     warnings.retain(|warning| !known.contains(warning));
+    warnings.extend(losses::warnings(broker, before, wanted)?);
     for Class { name, group, .. } in wanted.classes() {
+        // Nothing of it is new; 'doctor' tells.
+        let is_kept = |class: &Class| class.name == *name && class.group.name == group.name;
+        if before.is_some_and(|before| before.classes().iter().any(is_kept)) {
+            continue;
+        }
         // A name service that fails is no reason to ask; logins take the strictest class that could apply meanwhile.
         if matches!(accounts::group(&group.name), Ok(None)) {
             warnings.push(format!("class '{name}' holds for nobody: there is no group '{group}'"));

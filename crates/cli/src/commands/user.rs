@@ -191,6 +191,7 @@ impl Filter {
             let word = match status {
                 StatusFilter::Off => "off",
                 StatusFilter::Pending => "pending",
+                StatusFilter::NotAllowed => "not-allowed",
                 StatusFilter::Enabled => "enabled",
                 StatusFilter::Locked => "locked",
                 StatusFilter::Exempt => "exempt",

@@ -3,6 +3,7 @@
 mod complaints;
 mod delivery;
 mod machine;
+mod people;
 mod services;
 mod sshd;
 mod stacks;
@@ -54,6 +55,7 @@ pub(crate) fn run(output: Output) -> Result<(), Failure> {
     let broker = session::open()?;
     findings.extend(policy(&broker)?);
     findings.extend(exemptions(&broker)?);
+    findings.extend(people::findings(&broker)?);
     findings.extend(delivery::findings(&broker)?);
     output.object(&findings, |out| {
         if findings.is_empty() {

@@ -1,0 +1,105 @@
+//! Whom a change leaves without a method that works, in words.
+
+use twofa_broker::{Broker, losses};
+use twofa_core::policy::Methods;
+use twofa_core::text::printable;
+use twofa_core::transition::{Consequence, Loss, Side, Transition};
+use twofa_core::{Account, Rulebook};
+
+use super::coverage::Coverage;
+use crate::failure::Failure;
+
+/// So many people are named.
+const NAMED: usize = 5;
+
+/// Warnings of what becomes of people when the rules turn from `before` into `wanted`. `None`: those before are broken, and
+/// let nobody in.
+pub(crate) fn warnings(
+    broker: &Broker,
+    before: Option<&Rulebook>,
+    wanted: &Rulebook,
+) -> Result<Vec<String>, Failure> {
+    let carried = carried(Coverage::of(&broker.store().providers()?));
+    let nothing = Rulebook::default();
+    let before = Side { rulebook: before.unwrap_or(&nothing), carried };
+    let lost = losses::of(broker.store(), &Transition::new(before, Side { rulebook: wanted, carried }))?;
+    let mut warnings = Vec::new();
+    for consequence in [Consequence::Replace, Consequence::Uncarried, Consequence::Refused] {
+        let Some(people) = people(&lost, consequence) else { continue };
+        warnings.push(match consequence {
+            Consequence::Replace => format!(
+                "{people} would have no allowed method left: at their next login they prove themselves with the old one \
+                 and enrol another"
+            ),
+            Consequence::Uncarried => format!(
+                "{people} would have only methods whose codes no provider carries: their logins will be refused, unless \
+                 they have a backup code (see 'twofa provider add')"
+            ),
+            Consequence::Refused => {
+                format!("{people} would have no allowed method left: their logins will be refused")
+            }
+        });
+    }
+    Ok(warnings)
+}
+
+/// The people who are without a method that works now: those whose next login replaces it, and those who are refused.
+pub(crate) fn standing(broker: &Broker, rulebook: &Rulebook) -> Result<[Option<String>; 2], Failure> {
+    let carried = carried(Coverage::of(&broker.store().providers()?));
+    let nothing = Side { rulebook: &Rulebook::default(), carried };
+    let lost = losses::of(broker.store(), &Transition::new(nothing, Side { rulebook, carried }))?;
+    Ok([Consequence::Replace, Consequence::Refused].map(|consequence| people(&lost, consequence)))
+}
+
+/// What reaches people when providers cover so much.
+const fn carried(coverage: Coverage) -> Methods {
+    Methods { email: coverage.email, sms: coverage.sms, ..Methods::ALL }
+}
+
+/// `12 users (alice, bob, carol, dave, erin and 7 more)`; `None`: nobody of `lost` has this to expect.
+fn people(lost: &[(Account, Loss)], consequence: Consequence) -> Option<String> {
+    let of_these = || lost.iter().filter(|(_, loss)| loss.consequence == consequence);
+    let many = of_these().count();
+    let names: Vec<_> = of_these().take(NAMED).map(|(account, _)| printable(&account.name)).collect();
+    let names = match (names.as_slice(), many.saturating_sub(NAMED)) {
+        ([], _) => return None,
+        ([names @ .., last], 0) if !names.is_empty() => format!("{} and {last}", names.join(", ")),
+        (names, 0) => names.join(", "),
+        (names, more) => format!("{} and {more} more", names.join(", ")),
+    };
+    let doubt = if of_these().all(|(_, loss)| loss.is_settled) { "" } else { "up to " };
+    let users = if many == 1 { "user" } else { "users" };
+    Some(format!("{doubt}{many} {users} ({names})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lost(names: &[&str], is_settled: bool) -> Vec<(Account, Loss)> {
+        let loss = Loss { consequence: Consequence::Replace, is_settled };
+        names.iter().map(|name| (Account { name: (*name).to_owned(), uid: 1000 }, loss)).collect()
+    }
+
+    #[test]
+    fn people_are_counted_and_five_of_them_named() {
+        let all = ["alice", "bob", "carol", "dave", "erin", "frank", "grace"];
+        for (count, shown) in [
+            (1, "1 user (alice)"),
+            (2, "2 users (alice and bob)"),
+            (5, "5 users (alice, bob, carol, dave and erin)"),
+            (7, "7 users (alice, bob, carol, dave, erin and 2 more)"),
+        ] {
+            let lost = lost(&all[..count], true);
+            assert_eq!(people(&lost, Consequence::Replace).as_deref(), Some(shown));
+            assert_eq!(people(&lost, Consequence::Refused), None);
+        }
+    }
+
+    #[test]
+    fn a_count_that_is_not_settled_says_so() {
+        let lost = [lost(&["alice"], true), lost(&["bob\u{1b}"], false)].concat();
+        let shown = people(&lost, Consequence::Replace).unwrap();
+        assert!(shown.starts_with("up to 2 users (alice and bob") && !shown.contains('\u{1b}'), "{shown}");
+    }
+}
