@@ -40,7 +40,7 @@ pub fn set_password(handle: &mut PamHandle, password: &[u8]) -> bool {
     set_secret(handle, ItemType::AuthTok, password)
 }
 
-/// Sets `PAM_OLDAUTHTOK`, which libpam clears when `pam_authenticate` begins and ends (`_pam_sanitize` in pam_auth.c).
+/// Sets `PAM_OLDAUTHTOK`, which libpam clears when `pam_authenticate` begins and ends (`_pam_sanitize` in `pam_auth.c`).
 pub fn set_old_password(handle: &mut PamHandle, text: &[u8]) -> bool {
     set_secret(handle, ItemType::OldAuthTok, text)
 }

@@ -19,7 +19,7 @@ use crate::authority::Peer;
 const MOST: usize = 64;
 /// The longest that the name of a file can be, in bytes (`NAME_MAX`, limits.h).
 const LONGEST_NAME: usize = 255;
-/// The methods of sshd that prove who somebody is before PAM is asked (`SSH_AUTH_INFO_0`, see sshd_config(5)).
+/// The methods of sshd that prove who somebody is before PAM is asked (`SSH_AUTH_INFO_0`, see `sshd_config(5)`).
 const PROOFS_OF_SSHD: [&str; 3] = ["publickey", "hostbased", "gssapi-with-mic"];
 
 /// What is known of the first factor when a line of the stack is called.
@@ -192,8 +192,8 @@ mod tests {
         Login { service: "door".into(), arguments, pam_folder, ..Login::default() }
     }
 
-    fn in_auth(stacks: &Stacks, login: Login) -> FirstFactor {
-        stacks.first_factor(Peer::ROOT, &Request::Login(login.clone()), &login)
+    fn in_auth(stacks: &Stacks, login: &Login) -> FirstFactor {
+        stacks.first_factor(Peer::ROOT, &Request::Login(login.clone()), login)
     }
 
     #[test]
@@ -204,29 +204,29 @@ mod tests {
             false,
         );
         let early = Login { behind_password: true, ..login(&["forward_pass"]) };
-        assert_eq!(in_auth(&stacks, early), FirstFactor::LaterLine);
-        assert_eq!(in_auth(&stacks, login(&[])), FirstFactor::Shown);
-        assert_eq!(in_auth(&stacks, login(&["debug"])), FirstFactor::Unknown, "no such line");
+        assert_eq!(in_auth(&stacks, &early), FirstFactor::LaterLine);
+        assert_eq!(in_auth(&stacks, &login(&[])), FirstFactor::Shown);
+        assert_eq!(in_auth(&stacks, &login(&["debug"])), FirstFactor::Unknown, "no such line");
     }
 
     #[test]
     fn of_two_equal_lines_the_one_that_proves_less_counts() {
         let stacks = stacks(vec![line(Phase::Auth, &[], false), line(Phase::Auth, &[], true)], false, false);
-        assert_eq!(in_auth(&stacks, login(&[])), FirstFactor::Unknown);
+        assert_eq!(in_auth(&stacks, &login(&[])), FirstFactor::Unknown);
     }
 
     #[test]
     fn only_an_account_line_with_challenge_takes_the_question_over() {
         let lines = || vec![line(Phase::Auth, &[], true), line(Phase::Account, &["challenge"], false)];
-        assert_eq!(in_auth(&stacks(lines(), true, true), login(&[])), FirstFactor::LaterLine);
-        assert_eq!(in_auth(&stacks(lines(), true, false), login(&[])), FirstFactor::Unknown);
+        assert_eq!(in_auth(&stacks(lines(), true, true), &login(&[])), FirstFactor::LaterLine);
+        assert_eq!(in_auth(&stacks(lines(), true, false), &login(&[])), FirstFactor::Unknown);
     }
 
     #[test]
     fn an_application_with_another_pam_d_than_ours_is_not_judged_by_ours() {
         let stacks = stacks(vec![line(Phase::Auth, &[], false)], false, true);
         for pam_folder in [None, Some((0, 0))] {
-            assert_eq!(in_auth(&stacks, Login { pam_folder, ..login(&[]) }), FirstFactor::Unknown);
+            assert_eq!(in_auth(&stacks, &Login { pam_folder, ..login(&[]) }), FirstFactor::Unknown);
         }
     }
 
@@ -234,8 +234,8 @@ mod tests {
     fn what_sshd_proved_is_believed_from_root_alone() {
         let stacks = stacks(vec![line(Phase::Auth, &[], true)], false, false);
         let by = |info: &str| Login { ssh_auth_info: Some(info.into()), ..login(&[]) };
-        assert_eq!(in_auth(&stacks, by("publickey ssh-ed25519 AAAA\n")), FirstFactor::Shown);
-        assert_eq!(in_auth(&stacks, by("password\nkeyboard-interactive/pam\n")), FirstFactor::Unknown);
+        assert_eq!(in_auth(&stacks, &by("publickey ssh-ed25519 AAAA\n")), FirstFactor::Shown);
+        assert_eq!(in_auth(&stacks, &by("password\nkeyboard-interactive/pam\n")), FirstFactor::Unknown);
         let claim = by("publickey ssh-ed25519 AAAA\n");
         let user = Peer { uid: 1000 };
         assert_eq!(stacks.first_factor(user, &Request::Login(claim.clone()), &claim), FirstFactor::Unknown);
