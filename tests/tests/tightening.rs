@@ -225,3 +225,19 @@ fn the_last_provider_of_a_method_that_people_rely_on_goes_only_with_a_yes() {
         assert!(said.contains("one user gets codes by e-mail, and no provider would carry them"), "{said}");
     }
 }
+
+#[test]
+fn people_whose_groups_are_not_known_are_counted_as_if_they_were_in_them() {
+    let machine = Machine::new().policy("optional").user_in("alice", &["ops"]).user("bob").build();
+    let _mail = carry_mail(&machine, &["alice"]);
+    for name in ["alice", "bob"] {
+        machine.run(&format!("twofa user set {name} email={name}@example.org --verified")).ok();
+    }
+    let gone = "sed -i '/^\\(group\\|initgroups\\):/d' /etc/nsswitch.conf && echo 'group: files gone' >>/etc/nsswitch.conf";
+    machine.run(gone).ok();
+    let said = refused(&machine, "twofa class set ops methods=app,backup");
+    let counted = format!("up to 2 users (alice and bob; the groups of 1 of them are not known) {REPLACE}");
+    assert!(said.contains(&counted), "{said}");
+    // What concerns nobody is no question for it.
+    assert_eq!(machine.run("twofa policy set lockout.after=5").ok().stderr, "");
+}

@@ -45,7 +45,7 @@ pub enum Policy {
 /// What to do about a change that could leave people outside.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Consent {
-    /// Make the change although it could leave people unable to log in
+    /// Make the change although it could leave people unable to log in, or without a method that works
     #[arg(long)]
     pub yes: bool,
 }

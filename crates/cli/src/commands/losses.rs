@@ -58,18 +58,23 @@ const fn carried(coverage: Coverage) -> Methods {
 
 /// `12 users (alice, bob, carol, dave, erin and 7 more)`; `None`: nobody of `lost` has this to expect.
 fn people(lost: &[(Account, Loss)], consequence: Consequence) -> Option<String> {
-    let of_these = || lost.iter().filter(|(_, loss)| loss.consequence == consequence);
-    let many = of_these().count();
-    let names: Vec<_> = of_these().take(NAMED).map(|(account, _)| printable(&account.name)).collect();
-    let names = match (names.as_slice(), many.saturating_sub(NAMED)) {
+    let mut people: Vec<_> = lost.iter().filter(|(_, loss)| loss.consequence == consequence).collect();
+    // Stable: those it is certain of first, each in the order of their names.
+    people.sort_by_key(|(_, loss)| !loss.is_settled);
+    let names: Vec<_> = people.iter().take(NAMED).map(|(account, _)| printable(&account.name)).collect();
+    let names = match (names.as_slice(), people.len().saturating_sub(NAMED)) {
         ([], _) => return None,
         ([names @ .., last], 0) if !names.is_empty() => format!("{} and {last}", names.join(", ")),
         (names, 0) => names.join(", "),
         (names, more) => format!("{} and {more} more", names.join(", ")),
     };
-    let doubt = if of_these().all(|(_, loss)| loss.is_settled) { "" } else { "up to " };
-    let users = if many == 1 { "user" } else { "users" };
-    Some(format!("{doubt}{many} {users} ({names})"))
+    let users = if people.len() == 1 { "1 user".to_owned() } else { format!("{} users", people.len()) };
+    Some(match people.iter().filter(|(_, loss)| !loss.is_settled).count() {
+        0 => format!("{users} ({names})"),
+        unsettled => {
+            format!("up to {users} ({names}; the groups of {unsettled} of them are not known)")
+        }
+    })
 }
 
 #[cfg(test)]
@@ -97,9 +102,11 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_is_not_settled_says_so() {
-        let lost = [lost(&["alice"], true), lost(&["bob\u{1b}"], false)].concat();
+    fn a_count_that_is_not_settled_says_so_and_names_those_it_is_certain_of_first() {
+        let lost = [lost(&["alice\u{1b}"], false), lost(&["bob"], true)].concat();
         let shown = people(&lost, Consequence::Replace).unwrap();
-        assert!(shown.starts_with("up to 2 users (alice and bob") && !shown.contains('\u{1b}'), "{shown}");
+        assert!(shown.starts_with("up to 2 users (bob and alice"), "{shown}");
+        assert!(shown.ends_with("; the groups of 1 of them are not known)"), "{shown}");
+        assert!(!shown.contains('\u{1b}'), "{shown}");
     }
 }

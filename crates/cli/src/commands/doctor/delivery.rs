@@ -79,7 +79,8 @@ fn standards(broker: &Broker, providers: &Providers) -> Result<Option<Finding>, 
     Ok((methods.email && !providers.order(AddressKind::Email).is_empty()).then(|| {
         notice(
             "codes by e-mail prove less than others: by NIST SP 800-63B-4 (3.1.3.1) they are no second factor; where that \
-             binds you, leave email out of 'twofa policy set methods=…'"
+             binds you, leave email out of 'twofa policy set methods=…' (people with no other method are asked for such a \
+             code once more, and then enrol another)"
                 .to_owned(),
         )
     }))
