@@ -316,6 +316,27 @@ fn it_reads_what_sshd_does_with_keys() {
 }
 
 #[test]
+fn it_reads_the_settings_of_an_sshd_that_does_not_run_but_does_not_judge_them() {
+    let machine = builder().build();
+    machine.run("echo 'KbdInteractiveAuthentication no' >/etc/ssh/sshd_config").ok();
+    put(&machine, "sshd", SSHD);
+    assert_eq!(diagnosis(&machine), CONTENT);
+    put(
+        &machine,
+        "sshd",
+        "auth required pam_twofa.so\nauth required pam_permit.so\n@include common-account\n",
+    );
+    finds(&machine, "is reached without a right password");
+    let methods = "KbdInteractiveAuthentication yes\nAuthenticationMethods publickey,keyboard-interactive\n";
+    machine.write_file("/etc/ssh/sshd_config", methods);
+    assert_eq!(diagnosis(&machine), CONTENT);
+    // One that runs is asked what is wrong with its file.
+    machine.run("/usr/sbin/sshd -p 2222").ok();
+    machine.run("echo Nonsense >>/etc/ssh/sshd_config").ok();
+    finds(&machine, "problem: sshd cannot be asked for its settings: ");
+}
+
+#[test]
 fn it_reads_whether_sshd_can_ask_at_all() {
     for (lines, words) in [
         ("KbdInteractiveAuthentication no", "problem: sshd: sshd cannot ask for a code"),

@@ -72,10 +72,14 @@ pub(crate) fn run(output: Output) -> Result<(), Failure> {
 
 /// What is wrong with the stacks, sshd and the module, and which screen lockers call it.
 fn pam() -> (Vec<Finding>, Vec<String>) {
-    let (sshd, unread) = match Sshd::in_use() {
+    let (sshd, unread) = match Sshd::of_this_machine() {
         None => (None, None),
         Some(Ok(sshd)) => (Some(sshd), None),
-        Some(Err(error)) => (None, Some(problem(format!("sshd's settings cannot be read: {error}")))),
+        // Before the first login by a socket of systemd's there is no /run/sshd, and no answer.
+        Some(Err(error)) if error.contains("privilege separation directory") => {
+            (None, Some(notice(format!("sshd does not tell its settings yet: {error}"))))
+        }
+        Some(Err(error)) => (None, Some(problem(format!("sshd cannot be asked for its settings: {error}")))),
     };
     let found = stacks::look(machine::names(), &ThisMachine, sshd.as_ref(), machine::root_has_a_password());
     let mut findings = found.findings;

@@ -10,42 +10,50 @@ const PROGRAMS: [&str; 3] = ["/usr/sbin/sshd", "/usr/bin/sshd", "/usr/local/sbin
 
 /// sshd's settings, those outside of `Match` blocks.
 #[derive(Debug)]
-pub(super) struct Sshd(BTreeMap<String, String>);
+pub(super) struct Sshd {
+    settings: BTreeMap<String, String>,
+    /// One runs, or starts with the machine.
+    pub(super) is_in_use: bool,
+}
 
 impl Sshd {
-    /// The settings, where an sshd runs or starts with the machine. An error is what it says about them.
-    pub(super) fn in_use() -> Option<Result<Self, String>> {
+    /// The settings, where there is an sshd. An error is what one in use says about them.
+    pub(super) fn of_this_machine() -> Option<Result<Self, String>> {
         let program = PROGRAMS.iter().find(|program| Path::new(program).exists())?;
-        if !runs() && !starts_with_the_machine() {
-            return None;
-        }
+        let is_in_use = runs() || starts_with_the_machine();
         let output = Command::new(program).arg("-T").env_clear().stdin(Stdio::null()).output();
-        Some(match output {
-            Ok(output) if output.status.success() => Ok(Self::read(&String::from_utf8_lossy(&output.stdout))),
-            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-            Err(error) => Err(error.to_string()),
-        })
+        let error = match output {
+            Ok(output) if output.status.success() => {
+                let settings = String::from_utf8_lossy(&output.stdout).into_owned();
+                return Some(Ok(Self { is_in_use, ..Self::read(&settings) }));
+            }
+            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        is_in_use.then_some(Err(error))
     }
 
     /// Reads what `sshd -T` prints: a setting and its value a line.
     pub(super) fn read(text: &str) -> Self {
         let pairs = text.lines().filter_map(|line| line.split_once(' '));
-        Self(pairs.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect())
+        let settings =
+            pairs.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
+        Self { settings, is_in_use: true }
     }
 
     pub(super) fn is_on(&self, setting: &str) -> bool {
-        self.0.get(setting).is_some_and(|value| value != "no")
+        self.settings.get(setting).is_some_and(|value| value != "no")
     }
 
     /// The PAM service.
     pub(super) fn service(&self) -> &str {
-        self.0.get("pamservicename").map_or("sshd", String::as_str)
+        self.settings.get("pamservicename").map_or("sshd", String::as_str)
     }
 
     /// `AuthenticationMethods`: any of these lists lets in. `None`: any single method does.
     fn lists(&self) -> Option<Vec<Vec<&str>>> {
         let value =
-            self.0.get("authenticationmethods").map(String::as_str).filter(|value| *value != "any")?;
+            self.settings.get("authenticationmethods").map(String::as_str).filter(|value| *value != "any")?;
         // A method may name a device: keyboard-interactive:pam.
         let end = |method: &str| method.find(':').unwrap_or(method.len());
         let lists = value.split_whitespace();

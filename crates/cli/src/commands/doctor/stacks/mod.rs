@@ -146,7 +146,7 @@ impl Judged<'_> {
         if self.answers.asks_twice {
             complaints.note(self.name(), "pam_twofa stands twice in the auth stack: once is enough");
         }
-        if let Some(sshd) = sshd {
+        if let Some(sshd) = sshd.filter(|sshd| sshd.is_in_use) {
             self.sshd(sshd, complaints);
         }
     }
