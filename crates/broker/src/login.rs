@@ -28,8 +28,8 @@ const LONGEST_CLAIM: usize = 128;
 const FEW_BACKUP_CODES: usize = 2;
 
 /// Why somebody cannot be helped where the password may be wrong.
-const NOT_HERE: &str = "this PAM stack goes on after a wrong password, so nothing can be sent, set up or explained here: \
-                        use 'account required pam_twofa.so challenge', see pam_twofa(8)";
+const NOT_HERE: &str = "nothing shows that the first factor was right when this line of the PAM stack asks, so nothing is \
+                        sent, set up or explained: use 'account required pam_twofa.so challenge', see pam_twofa(8)";
 
 /// What a login came to, and why, for the log.
 #[derive(Debug)]
@@ -144,8 +144,12 @@ fn rule(
                     Who::NotAsked(not_required(reason, exemption.as_ref(), &person))
                 }
                 Decision::Trusted => Who::NotAsked(Ruling::new(Verdict::Passed, "by a trusted device")),
-                Decision::Challenge => Who::Asked(door.as_challenge("", Accepted::Allowed, Tally::Unproved)),
-                Decision::Enrol | Decision::Replace | Decision::Deny(_) => Who::Refused(NOT_HERE.to_owned()),
+                Decision::Challenge if door.has_something_at_hand() => {
+                    Who::Asked(door.as_challenge("", Accepted::Allowed, Tally::Unproved))
+                }
+                Decision::Challenge | Decision::Enrol | Decision::Replace | Decision::Deny(_) => {
+                    Who::Refused(NOT_HERE.to_owned())
+                }
             };
             unproved_or_later(first_factor, login, &application, who, dialogue)
         }
@@ -266,11 +270,16 @@ impl Door<'_> {
         Challenge { services: *services, account, origin, person, purpose, accepted, tally, cannot_answer }
     }
 
-    fn challenge(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
+    /// Whether the person can show a code without one being sent.
+    fn has_something_at_hand(&self) -> bool {
         let user = &self.person.situation.user;
+        user.enrolled().app || user.backup_codes_left() > 0
+    }
+
+    fn challenge(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
         let purpose = words::purpose_of_login(self.origin.service.as_deref());
         let challenge = self.as_challenge(&purpose, Accepted::Allowed, Tally::Proved);
-        if self.login.behind_password && !user.enrolled().app && user.backup_codes_left() == 0 {
+        if self.login.behind_password && !self.has_something_at_hand() {
             dialogue.error(words::NO_ROOM_FOR_SENT).map_err(ChallengeError::from)?;
             let why = "codes are sent to this user, and this client has one prompt only";
             return Ok(Ruling::new(Verdict::Denied, why));
