@@ -221,6 +221,10 @@ impl Judged<'_> {
             format!("people get in without a code: {}", told(way))
         } else if let Some(way) = without_first_factor.as_ref().filter(|_| !proved_elsewhere) {
             format!("people get in without a password: {}", told(way))
+        } else if is_locker(self.name()) && auth_without_code.is_some() {
+            let words = "the auth stack alone lets people in, and not every screen locker comes to account";
+            complaints.note(self.name(), words);
+            return;
         } else {
             return;
         };

@@ -305,6 +305,7 @@ fn lockers_of_one_field_are_named() {
     let findings = debian(&[login, ("i3lock", "auth include login\n"), ("swaylock", "auth include login\n")]);
     finds(&findings, &["problem: i3lock and swaylock: it has one field"]);
     finds(&el(&[("sddm", EL_SSHD)]), &["sddm: it has one field"]);
+    finds(&el(&[("xscreensaver", EL_SUDO)]), &["notice: xscreensaver: the auth stack alone lets people in"]);
 }
 
 #[test]
