@@ -45,8 +45,10 @@ struct Known {
     /// The files that were looked for, with what was found. While that is the same, the rest holds.
     files: Vec<(String, Option<Found>)>,
     lines: Vec<Line>,
-    /// A line that asks too early is followed by another one.
+    /// A line that asks too early is followed by another one, in `auth` or in `account`.
     is_followed: bool,
+    /// The same, in `auth`.
+    is_followed_in_auth: bool,
     /// The account phase lets nobody through without a line that has `challenge`.
     account_challenges: bool,
 }
@@ -81,7 +83,10 @@ impl Stacks {
         if is_found && same.all(|line| !line.may_be_unproved) {
             return FirstFactor::Shown;
         }
-        let comes_later = if login.behind_password { known.is_followed } else { known.account_challenges };
+        // Screen lockers, which run with the user's rights, do not all come to the account phase (i3lock and swaylock do
+        // not): for them a line there does not come.
+        let in_account = if login.behind_password { known.is_followed } else { known.account_challenges };
+        let comes_later = login.behind_password && known.is_followed_in_auth || peer.is_root() && in_account;
         if is_found && phase == Phase::Auth && comes_later {
             FirstFactor::LaterLine
         } else {
@@ -129,6 +134,9 @@ impl Known {
             files,
             lines: lines.collect(),
             is_followed: answers.as_ref().is_some_and(|answers| answers.early_line_is_followed),
+            is_followed_in_auth: answers
+                .as_ref()
+                .is_some_and(|answers| answers.early_line_is_followed_in_auth),
             account_challenges: answers.is_some_and(|answers| answers.account_challenges),
         })
     }
@@ -182,7 +190,8 @@ mod tests {
 
     /// Stacks that know one service, `door`, by this.
     fn stacks(lines: Vec<Line>, is_followed: bool, account_challenges: bool) -> Stacks {
-        let known = Known { files: Vec::new(), lines, is_followed, account_challenges };
+        let known =
+            Known { files: Vec::new(), lines, is_followed, is_followed_in_auth: false, account_challenges };
         Stacks { known: Mutex::new(HashMap::from([("door".to_owned(), known)])) }
     }
 
@@ -223,6 +232,22 @@ mod tests {
     }
 
     #[test]
+    fn a_screen_locker_is_not_left_to_an_account_phase_that_it_may_not_come_to() {
+        let lines = vec![
+            line(Phase::Auth, &[], true),
+            line(Phase::Auth, &["forward_pass"], true),
+            line(Phase::Account, &["challenge"], false),
+        ];
+        let stacks = stacks(lines, true, true);
+        let early = Login { behind_password: true, ..login(&["forward_pass"]) };
+        for login in [login(&[]), early] {
+            let request = Request::Login(login.clone());
+            assert_eq!(stacks.first_factor(Peer::ROOT, &request, &login), FirstFactor::LaterLine);
+            assert_eq!(stacks.first_factor(Peer { uid: 1000 }, &request, &login), FirstFactor::Unknown);
+        }
+    }
+
+    #[test]
     fn an_application_with_another_pam_d_than_ours_is_not_judged_by_ours() {
         let stacks = stacks(vec![line(Phase::Auth, &[], false)], false, true);
         for pam_folder in [None, Some((0, 0))] {
@@ -251,6 +276,7 @@ mod tests {
             files: vec![(path.clone(), found(&path)), (format!("{path}-none"), None)],
             lines: Vec::new(),
             is_followed: false,
+            is_followed_in_auth: false,
             account_challenges: false,
         };
         assert!(known.is_current());
