@@ -53,13 +53,15 @@ pub struct NotAsked {
 }
 
 /// Why nobody asked for a code, in the words of the service that it is about.
-pub fn not_asked(service: Option<&str>, is_by_key: bool) -> NotAsked {
+pub fn not_asked(service: Option<&str>, is_sshd_without_questions: bool) -> NotAsked {
     match service {
-        _ if is_by_key => NotAsked {
-            person: "This login needs a verification code, and after a key alone sshd cannot ask for one. \
-                     Try 'ssh -o PubkeyAuthentication=no', or ask an administrator.",
-            administrator: "a second factor is needed and sshd cannot ask for one after a key alone: set \
-                            'AuthenticationMethods publickey,keyboard-interactive'",
+        _ if is_sshd_without_questions => NotAsked {
+            person: "This login needs a verification code, and sshd cannot ask for one after a key alone or by its method \
+                     'password'. Try 'ssh -o PubkeyAuthentication=no -o PreferredAuthentications=keyboard-interactive', \
+                     or ask an administrator.",
+            administrator: "a second factor is needed and sshd cannot ask for one after a key alone or by its method \
+                            'password': set 'AuthenticationMethods publickey,keyboard-interactive' and \
+                            'KbdInteractiveAuthentication yes'",
         },
         Some("sudo" | "sudo-i") => NotAsked {
             person: "sudo needs a verification code here and did not ask for one. Try 'sudo -k' first, or ask an \
