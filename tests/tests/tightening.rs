@@ -129,6 +129,17 @@ fn an_address_on_file_that_nothing_can_be_sent_to_is_no_way_round_it() {
     machine.wait_for_log("twofa provider add");
 }
 
+#[test]
+fn an_address_of_another_kind_is_no_way_round_the_one_on_file() {
+    let machine = builder("mandatory").build();
+    let _mail = carry_mail(&machine, &["alice"]);
+    machine.run("twofa user set alice phone=+4917612345678").ok();
+    let mut terminal = machine.terminal_as("alice", "twofa enrol email </dev/null");
+    assert!(!terminal.expect_end().success());
+    let screen = terminal.screen();
+    assert!(screen.contains("the address on file") && !screen.contains("e-mail address:"), "{screen}");
+}
+
 /// The refusal of `command` in a pipe, which must change nothing.
 fn refused(machine: &Machine, command: &str) -> String {
     let before = machine.run("twofa policy export").ok().stdout;

@@ -2,7 +2,7 @@
 
 use twofa_core::app::{Algorithm, App, Movement, Parameters};
 use twofa_core::backup::{self, BackupCode, BackupSet, HashError};
-use twofa_core::user::{Contact, masked};
+use twofa_core::user::masked;
 use twofa_core::{Account, Answer, Key, Lock, Method, Policy, Verification as Check};
 use twofa_delivery::Channel;
 use twofa_store::{AddressKind, Generation, NewApp, Origin, Situation, StoreError};
@@ -118,9 +118,9 @@ impl Enrolment<'_> {
         intro: &str,
         dialogue: &mut dyn Dialogue,
     ) -> Result<(AddressKind, Verified), EnrolmentError> {
-        let on_file = [AddressKind::Email, AddressKind::Phone].into_iter().filter(|which| {
-            proves(addresses::of(&situation.user, *which)) && self.services.courier.carries(channel(*which))
-        });
+        let on_file = [AddressKind::Email, AddressKind::Phone]
+            .into_iter()
+            .filter(|which| proves(situation, *which) && self.services.courier.carries(channel(*which)));
         let offered: Vec<_> = on_file.map(AddressKind::method).collect();
         let mut intro = format!("{intro}\n");
         for _ in 0..CHOICES {
@@ -379,12 +379,12 @@ impl Enrolment<'_> {
 
 /// Whether an address is on file that an administrator put there, or that was verified once.
 pub fn has_address(situation: &Situation) -> bool {
-    let user = &situation.user;
-    proves(user.email.as_ref()) || proves(user.phone.as_ref())
+    proves(situation, AddressKind::Email) || proves(situation, AddressKind::Phone)
 }
 
-fn proves(contact: Option<&Contact>) -> bool {
-    contact.is_some_and(|contact| !contact.by_owner)
+/// Whether there is one of this kind.
+pub fn proves(situation: &Situation, which: AddressKind) -> bool {
+    addresses::of(&situation.user, which).is_some_and(|contact| !contact.by_owner)
 }
 
 /// Which of `methods` the person wants; the first when they say nothing.

@@ -8,7 +8,7 @@ use twofa_core::{Account, Lock, Method, Mode, Policy, Status, Timestamp, Verify}
 use twofa_proto::{
     AppReport, AppRequest, ContactReport, Done, ExemptionReport, Failure, Report, Request, Standing,
 };
-use twofa_store::{AddressKind, Generation, Origin, Settings, StoreError, StoredExemption, Tally};
+use twofa_store::{AddressKind, Generation, Origin, Settings, Situation, StoreError, StoredExemption, Tally};
 
 use crate::addresses::BadAddress;
 use crate::authority::{Peer, Permission};
@@ -101,6 +101,13 @@ const fn adds(request: &Request) -> bool {
     matches!(request, Request::EnrolApp { .. } | Request::EnrolAddress { .. })
 }
 
+/// Whether carrying out `request` sends a code to an address on file that proves the person: another proof before it would
+/// be the same again. Without such an address of its kind, one would be asked for.
+fn proves_itself(situation: &Situation, request: &Request) -> bool {
+    let Request::EnrolAddress { method, address: None, .. } = request else { return false };
+    which(method).is_ok_and(|which| enrolment::proves(situation, which))
+}
+
 /// What becomes of an address.
 enum NewAddress {
     /// It is kept as it is; `None`: none is.
@@ -127,9 +134,7 @@ impl Desk<'_> {
     ) -> Result<Generation, Refusal> {
         let Person { policy, situation, .. } = person;
         if situation.user.enrolled().is_empty() {
-            // An address that is enrolled is proved by that; with `None` it is the one on file.
-            let proves_itself = matches!(request, Request::EnrolAddress { address: None, .. });
-            if !enrolment::has_address(situation) || proves_itself {
+            if !enrolment::has_address(situation) || proves_itself(situation, request) {
                 return Ok(situation.generation);
             }
             let intro = "To change this, first prove it is you, at the address on file for you.";
