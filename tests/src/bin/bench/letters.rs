@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use twofa_e2e::{Machine, MailServer};
+use twofa_e2e::{FIRST_FACTOR, Machine, MailServer};
 
 use crate::figures::milliseconds;
 use crate::footprint;
@@ -36,8 +36,9 @@ pub fn measure(disk: &Path, passwd: &str, people: &[Person], progress: &dyn Fn(&
     let machine = Machine::new()
         .on_disk(disk)
         .policy("mandatory")
+        .pam("bench-twofa", &format!("{FIRST_FACTOR}auth required pam_twofa.so\n"))
         .file("/etc/passwd.bench", passwd)
-        .command("twofa policy set send.user-hourly=1000 send.address-daily=1000 send.machine-hourly=100000")
+        .command("twofa policy set resend.cooldown=0 send.user-hourly=1000 send.address-daily=1000 send.machine-hourly=100000")
         .build();
     machine.run("cat /etc/passwd.bench >>/etc/passwd").ok();
     let names: Vec<&str> = people.iter().map(|person| person.account.name.as_str()).collect();
