@@ -332,6 +332,20 @@ fn a_code_behind_a_password_can_be_checked_by_a_second_line_behind_it() {
 }
 
 #[test]
+fn a_password_that_looks_like_one_with_a_code_lets_nobody_in_where_no_later_line_checks_it() {
+    for option in ["try_first_pass", "use_first_pass", "forward_pass"] {
+        let door = format!(
+            "auth substack password-auth\nauth required pam_twofa.so {option}\naccount required pam_permit.so\n"
+        );
+        let machine = el(LOCAL).pam("door", &door).build();
+        machine.run("echo alice:secret123456 | chpasswd").ok();
+        machine.enrol("alice");
+        let typed = "secret123456\nsecret123456\n";
+        machine.run_with_input("pamtester door alice authenticate acct_mgmt", typed).fails();
+    }
+}
+
+#[test]
 fn the_module_twice_in_one_stack_asks_once() {
     let stack = "auth requisite pam_unix.so\nauth required pam_twofa.so\nauth required pam_twofa.so\n";
     let machine = Machine::new().policy("mandatory").user("alice").pam("door", stack).build();

@@ -81,8 +81,9 @@ pub struct Answers {
     pub account_calls_own: bool,
     /// Every success of `account` called one with `challenge`, and none that refused.
     pub account_challenges: bool,
-    /// Every success that called a line before the first factor was proved called one behind it too, in `auth` or in
-    /// `account`, and none that refused. Programs that never come to `account` (some screen lockers) are not thought of.
+    /// Every success that called a line in `auth` which may be called before the first factor is proved called another one
+    /// that is not, or one in `account`, and none that refused. Programs that never come to `account` (some screen lockers)
+    /// are not thought of.
     pub early_line_is_followed: bool,
     /// The same, with that second line in `auth`.
     pub early_line_is_followed_in_auth: bool,
@@ -122,6 +123,10 @@ impl Service {
     /// A line that is not among them is one that this model does not know: take it for unproved. Where there are
     /// [doubts](Service::doubts) every line is.
     pub fn own_lines(&self) -> Vec<OwnLine> {
+        self.marked().into_iter().map(|(_, line)| line).collect()
+    }
+
+    fn marked(&self) -> Vec<(usize, OwnLine)> {
         let callers = self.callers();
         let mut lines: Vec<_> = [(Phase::Auth, &self.auth), (Phase::Account, &self.account)]
             .into_iter()
@@ -141,18 +146,18 @@ impl Service {
         for (_, line) in &mut lines {
             line.unproved |= line.phase == Phase::Auth && !line.reached;
         }
-        lines.into_iter().map(|(_, line)| line).collect()
+        lines
     }
 
     fn mark(&self, caller: Caller, lines: &mut [(usize, OwnLine)]) {
-        let auth = Paths::explore(&self.auth, Phase::Auth, caller, Notes::default());
+        let auth = Paths::explore(&self.auth, Phase::Auth, caller, Notes::default(), &[]);
         mark(&auth, Phase::Auth, lines);
         if lines.iter().all(|(_, line)| line.phase == Phase::Auth) {
             return;
         }
         for success in auth.successes() {
             mark(
-                &Paths::explore(&self.account, Phase::Account, caller, success.notes),
+                &Paths::explore(&self.account, Phase::Account, caller, success.notes, &[]),
                 Phase::Account,
                 lines,
             );
@@ -173,14 +178,19 @@ impl Service {
             early_line_is_followed_in_auth: true,
             ..Answers::default()
         };
+        let early: Vec<_> = self
+            .marked()
+            .into_iter()
+            .filter_map(|(at, line)| (line.phase == Phase::Auth && line.unproved).then_some(at))
+            .collect();
         for caller in self.callers() {
             if caller.root && caller.asks_for_itself {
-                let account = Paths::explore(&self.account, Phase::Account, caller, Notes::default());
+                let account = Paths::explore(&self.account, Phase::Account, caller, Notes::default(), &[]);
                 let ways = account.successes();
                 answers.account_calls_own_for_root =
                     !ways.is_empty() && ways.iter().all(|way| way.notes.has(Notes::ACCOUNT));
             } else {
-                self.ask(caller, &mut answers);
+                self.ask(caller, &early, &mut answers);
             }
         }
         // Nothing is said of a phase that never succeeds.
@@ -189,8 +199,8 @@ impl Service {
         Some(answers)
     }
 
-    fn ask(&self, caller: Caller, answers: &mut Answers) {
-        let auth = Paths::explore(&self.auth, Phase::Auth, caller, Notes::default());
+    fn ask(&self, caller: Caller, early: &[usize], answers: &mut Answers) {
+        let auth = Paths::explore(&self.auth, Phase::Auth, caller, Notes::default(), early);
         for first in auth.successes() {
             answers.auth_succeeds = true;
             answers.asks_twice |= first.notes.has(Notes::TWICE);
@@ -199,7 +209,7 @@ impl Service {
             if !first.notes.has(Notes::PASSED) {
                 answers.auth_without_code.get_or_insert_with(|| way(&[(&auth, first)]));
             }
-            let account = Paths::explore(&self.account, Phase::Account, caller, first.notes);
+            let account = Paths::explore(&self.account, Phase::Account, caller, first.notes, &[]);
             for second in account.successes() {
                 let notes = second.notes;
                 let way = || way(&[(&auth, first), (&account, second)]);
@@ -217,7 +227,7 @@ impl Service {
                 answers.early_line_is_followed &= is_followed || !notes.has(Notes::EARLY);
             }
         }
-        let account = Paths::explore(&self.account, Phase::Account, caller, Notes::default());
+        let account = Paths::explore(&self.account, Phase::Account, caller, Notes::default(), &[]);
         for success in account.successes() {
             answers.account_succeeds = true;
             answers.account_calls_own &= success.notes.has(Notes::ACCOUNT);

@@ -20,9 +20,9 @@ impl Notes {
     pub(crate) const PASSED: Self = Self(2);
     /// A line of ours refused.
     pub(crate) const REFUSED: Self = Self(4);
-    /// A line of ours in `auth` was called before anything was proved.
+    /// A line of ours in `auth` was called that may be called before anything was proved.
     pub(crate) const EARLY: Self = Self(8);
-    /// One was called with the first factor proved.
+    /// One was called that is never called before.
     pub(crate) const LATE: Self = Self(16);
     /// A line of ours in `auth` asked for a code alone.
     const ALONE: Self = Self(256);
@@ -160,6 +160,7 @@ struct Node {
 pub(crate) struct Paths<'a> {
     rules: &'a [Rule],
     phase: Phase,
+    early: &'a [usize],
     nodes: Vec<Node>,
     /// For each line, and behind the last one, the nodes there.
     at: Vec<Vec<usize>>,
@@ -173,9 +174,17 @@ pub(crate) struct Success {
 }
 
 impl<'a> Paths<'a> {
-    /// Follows all ways through a stack, with what has happened in phases before.
-    pub(crate) fn explore(rules: &'a [Rule], phase: Phase, caller: Caller, notes: Notes) -> Self {
-        let mut paths = Self { rules, phase, nodes: Vec::new(), at: vec![Vec::new(); rules.len() + 1] };
+    /// Follows all ways through a stack, with what has happened in phases before. Of the lines of ours in `auth` these are
+    /// `early`.
+    pub(crate) fn explore(
+        rules: &'a [Rule],
+        phase: Phase,
+        caller: Caller,
+        notes: Notes,
+        early: &'a [usize],
+    ) -> Self {
+        let mut paths =
+            Self { rules, phase, early, nodes: Vec::new(), at: vec![Vec::new(); rules.len() + 1] };
         let resets = rules.iter().any(|rule| rule.control.has(Action::Reset));
         let tally = Tally::default();
         let start = State { tally, notes, level: 0, saved: tally.packed() };
@@ -308,7 +317,8 @@ impl<'a> Paths<'a> {
         }
         let has = |option: &str| self.rules[at].arguments().iter().any(|argument| argument == option);
         let when = match self.phase {
-            Phase::Auth if !notes.has(Notes::PROVED) => Notes::EARLY,
+            // What it makes of a login is the same on the ways on which the first factor is proved.
+            Phase::Auth if self.early.contains(&at) => Notes::EARLY,
             Phase::Auth => Notes::LATE,
             _ if has("challenge") => Notes::CHALLENGE.with(Notes::ACCOUNT),
             _ => Notes::ACCOUNT,
