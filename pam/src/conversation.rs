@@ -42,10 +42,15 @@ pub fn login<H: Host>(
     let source = Source::new(host, code_comes);
     let guess = source.first_pass.clone().filter(|_| source.may_ask);
     let mut ending = ask(host, source);
-    if let (Some(password), Verdict::Denied) = (guess, ending.verdict) {
-        // What the password ends in was the password's own, or a wrong code.
-        host.log(Level::Notice, &line("denied, asking", host, &user, &ending.why));
-        host.set_password(&password);
+    if let (Some(password), Verdict::Denied | Verdict::NotRequired | Verdict::Exempt) =
+        (guess, ending.verdict)
+    {
+        if ending.verdict == Verdict::Denied {
+            // What the password ends in was the password's own, or a wrong code.
+            host.log(Level::Notice, &line("denied, asking", host, &user, &ending.why));
+            host.set_password(&password);
+        }
+        // Where the password may be wrong, the broker asks everybody, or the prompt would tell who needs a code.
         let alone = Source::new(host, CodeComes::Alone);
         ending = ask(host, alone);
     }
@@ -289,11 +294,15 @@ impl Source {
         {
             return Ok(code);
         }
-        if let (Some(digits), Some(password)) = (digits, self.first_pass.take())
-            && let Some(code) = split_off(host, &password, digits)?
-        {
-            self.split_off = Some(code.clone());
-            return Ok(code);
+        if let (Some(digits), Some(password)) = (digits, self.first_pass.take()) {
+            if let Some(code) = split_off(host, &password, digits)? {
+                self.split_off = Some(code.clone());
+                return Ok(code);
+            }
+            // Nothing is wanted, or the code is asked for by itself once this is refused.
+            if digits == 0 || self.may_ask {
+                return Ok(Secret::from(NOT_A_CODE));
+            }
         }
         if !self.may_ask {
             let why = if self.behind_password {
@@ -884,6 +893,43 @@ mod tests {
         assert_eq!(code, PamResultCode::PAM_SUCCESS);
         assert!(matches!(first.asked(), Request::Login(Login { behind_password: true, .. })));
         assert!(matches!(second.asked(), Request::Login(Login { behind_password: false, .. })));
+    }
+
+    #[test]
+    fn a_password_that_ends_in_digits_is_followed_by_the_same_question_whoever_it_is() {
+        // Nothing is asked of them, or their codes have eight digits: nothing is split off, and no other prompt comes.
+        for (digits, verdict) in [(0, Verdict::NotRequired), (0, Verdict::Exempt), (8, Verdict::Denied)] {
+            let restored = (verdict == Verdict::Denied).then_some(SetPassword("hunter2123456"));
+            let mut host = host(restored.into_iter().chain([CODE])).typing(&["654321"]);
+            host.password = Some(b"hunter2123456");
+            let mut first = broker(move |end| {
+                assert_eq!(asks(end, Some(digits)).as_deref(), Some(NOT_A_CODE));
+                done(end, verdict);
+            });
+            let mut second = broker(move |end| {
+                assert_eq!(asks(end, None).as_deref(), Some("654321"));
+                done(end, verdict);
+            });
+            let (mut reach_first, mut reach_second) = (first.reach(), second.reach());
+            let mut reached = 0;
+            login(&mut host, CodeComes::PerhapsBehindFirstPass, &[], |host, request| {
+                reached += 1;
+                if reached == 1 { reach_first(host, request) } else { reach_second(host, request) }
+            });
+            assert_eq!(reached, 2);
+        }
+    }
+
+    #[test]
+    fn use_first_pass_needs_no_code_where_none_is_wanted() {
+        let mut host = host([]);
+        host.password = Some(b"hunter2");
+        let mut broker = broker(|end| {
+            assert_eq!(asks(end, Some(0)).as_deref(), Some(NOT_A_CODE));
+            done(end, Verdict::Later);
+        });
+        let code = login(&mut host, CodeComes::BehindFirstPass, &[], broker.reach());
+        assert_eq!((code, host.kept.as_str()), (PamResultCode::PAM_IGNORE, ""));
     }
 
     #[test]

@@ -16,13 +16,15 @@ const BACKUP_GROUP: usize = 4;
 const FEWEST_DIGITS: u8 = 6;
 
 /// What was typed, as password and code. The code is a backup code with its dashes or else the last
-/// `digits` digits; `None` when there is neither.
+/// `digits` digits; `None` when there is neither. With 0 digits no code is wanted, and all of it is the password.
 ///
 /// Without its dashes a backup code is not looked for: sixteen letters may well be the password's own.
 pub fn split(typed: &[u8], digits: u8) -> Option<(&[u8], &str)> {
-    ending(typed, BACKUP_LENGTH, is_backup_code).or_else(|| {
-        ending(typed, digits.into(), |code| !code.is_empty() && code.iter().all(u8::is_ascii_digit))
-    })
+    if digits == 0 {
+        return None;
+    }
+    ending(typed, BACKUP_LENGTH, is_backup_code)
+        .or_else(|| ending(typed, digits.into(), |code| code.iter().all(u8::is_ascii_digit)))
 }
 
 /// Whether a code may be behind this password, before the broker has said how many digits one has.
@@ -96,6 +98,7 @@ mod tests {
     #[test]
     fn no_digits_are_no_code() {
         assert_eq!(split(b"hunter2", 0), None);
+        assert_eq!(split(BACKUP.as_bytes(), 0), None, "a password may look like one");
     }
 
     #[test]

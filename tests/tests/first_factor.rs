@@ -346,6 +346,44 @@ fn a_password_that_looks_like_one_with_a_code_lets_nobody_in_where_no_later_line
 }
 
 #[test]
+fn whom_nothing_is_asked_needs_no_code_behind_the_password_for_a_line_that_comes_later() {
+    let door = "auth substack password-auth\nauth required pam_twofa.so use_first_pass\n\
+                account required pam_twofa.so\naccount required pam_permit.so\n";
+    let machine = el(LOCAL).pam("door", door).build();
+    machine.run("twofa policy set mode=optional").ok();
+    machine.enrol("alice");
+    let login = |user: &str, typed: &str| {
+        machine
+            .run_with_input(&format!("pamtester door {user} authenticate acct_mgmt"), &format!("{typed}\n"))
+    };
+    login("grace", &password_of("grace")).ok();
+    login("grace", "wrong").fails();
+    login("alice", &password_of("alice")).fails();
+}
+
+#[test]
+fn a_password_that_looks_like_one_with_a_code_tells_nobody_who_is_asked() {
+    let door = "auth substack password-auth\nauth required pam_twofa.so try_first_pass\naccount required pam_permit.so\n";
+    let machine = el(LOCAL).pam("door", door).build();
+    machine.run("twofa policy set mode=optional").ok();
+    machine.run("echo grace:secret123456 | chpasswd").ok();
+    machine.enrol("alice");
+    let attempt = |user: &str, password: &str| {
+        let mut terminal = machine.terminal(&format!("pamtester door {user} authenticate"));
+        terminal.expect("Password:");
+        terminal.type_line(password);
+        terminal.expect(UNIFORM);
+        terminal.type_line("000000000");
+        terminal
+    };
+    let screens: Vec<_> = ["alice", "grace", "nobody-of-that-name"]
+        .map(|user| transcript(attempt(user, "wrong123456"), user))
+        .into();
+    assert!(screens.iter().all(|screen| screen == &screens[0]), "{screens:#?}");
+    assert!(attempt("grace", "secret123456").expect_end().success());
+}
+
+#[test]
 fn the_module_twice_in_one_stack_asks_once() {
     let stack = "auth requisite pam_unix.so\nauth required pam_twofa.so\nauth required pam_twofa.so\n";
     let machine = Machine::new().policy("mandatory").user("alice").pam("door", stack).build();
