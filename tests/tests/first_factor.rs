@@ -384,6 +384,22 @@ fn a_password_that_looks_like_one_with_a_code_tells_nobody_who_is_asked() {
 }
 
 #[test]
+fn a_screen_locker_which_never_comes_to_account_is_asked_in_auth() {
+    let door = "auth substack password-auth\nauth required pam_twofa.so\n\
+                account required pam_twofa.so challenge\naccount required pam_permit.so\n";
+    let machine = el(LOCAL).pam("i3lock", door).build();
+    let phone = machine.enrol("alice");
+    for code in ["000000000", &phone.next_code()] {
+        let mut terminal = machine.terminal("pamtester i3lock alice authenticate");
+        terminal.expect("Password:");
+        terminal.type_line(&password_of("alice"));
+        terminal.expect(UNIFORM);
+        terminal.type_line(code);
+        assert_eq!(terminal.expect_end().success(), code != "000000000");
+    }
+}
+
+#[test]
 fn the_module_twice_in_one_stack_asks_once() {
     let stack = "auth requisite pam_unix.so\nauth required pam_twofa.so\nauth required pam_twofa.so\n";
     let machine = Machine::new().policy("mandatory").user("alice").pam("door", stack).build();

@@ -83,8 +83,8 @@ impl Stacks {
         if is_found && same.all(|line| !line.may_be_unproved) {
             return FirstFactor::Shown;
         }
-        // Screen lockers, which run with the user's rights, do not all come to the account phase (i3lock and swaylock do
-        // not): for them a line there does not come.
+        // Programs that run with the user's rights are lockers whatever they are called, and not all of those come to the
+        // account phase.
         let in_account = if login.behind_password { known.is_followed } else { known.account_challenges };
         let comes_later = login.behind_password && known.is_followed_in_auth || peer.is_root() && in_account;
         if is_found && phase == Phase::Auth && comes_later {
@@ -130,14 +130,15 @@ impl Known {
             may_be_unproved: line.unproved,
         });
         let answers = service.answers();
+        let is_locker = twofa_stacks::is_locker(&service.name);
         Some(Self {
             files,
             lines: lines.collect(),
-            is_followed: answers.as_ref().is_some_and(|answers| answers.early_line_is_followed),
+            is_followed: !is_locker && answers.as_ref().is_some_and(|answers| answers.early_line_is_followed),
             is_followed_in_auth: answers
                 .as_ref()
                 .is_some_and(|answers| answers.early_line_is_followed_in_auth),
-            account_challenges: answers.is_some_and(|answers| answers.account_challenges),
+            account_challenges: !is_locker && answers.is_some_and(|answers| answers.account_challenges),
         })
     }
 

@@ -116,6 +116,32 @@ const ASKS_FOR_ITSELF: [&str; 17] = [
     "groupmod",
 ];
 
+/// Screen lockers: some of them never come to `account`, or come to it and do not listen.
+const LOCKERS: [&str; 17] = [
+    "i3lock",
+    "swaylock",
+    "waylock",
+    "gtklock",
+    "hyprlock",
+    "physlock",
+    "xlock",
+    "xsecurelock",
+    "sxlock",
+    "vlock",
+    "kde",
+    "xscreensaver",
+    "xfce4-screensaver",
+    "mate-screensaver",
+    "cinnamon-screensaver",
+    "gnome-screensaver",
+    "light-locker",
+];
+
+/// Whether a service is a screen locker's, so that `auth` alone counts.
+pub fn is_locker(service: &str) -> bool {
+    LOCKERS.contains(&service)
+}
+
 impl Service {
     /// The lines of twofa's module in `auth`, then in `account`, in the order in which libpam would call them, and
     /// whether each is reached with the first factor proved.

@@ -45,7 +45,7 @@ mod paths;
 pub mod service;
 mod text;
 
-pub use answers::{Answers, OwnLine, Step, Way};
+pub use answers::{Answers, OwnLine, Step, Way, is_locker};
 pub use service::{Doubt, File, Host, Phase, Rule, Service, Unusable};
 
 #[cfg(test)]

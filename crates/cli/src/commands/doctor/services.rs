@@ -26,27 +26,6 @@ const ONE_FIELD: [&str; 12] = [
     "xdm",
 ];
 
-/// Screen lockers, which authenticate with the rights of the user: the module cannot start a broker there.
-const LOCKERS: [&str; 17] = [
-    "i3lock",
-    "swaylock",
-    "waylock",
-    "gtklock",
-    "hyprlock",
-    "physlock",
-    "xlock",
-    "xsecurelock",
-    "sxlock",
-    "vlock",
-    "kde",
-    "xscreensaver",
-    "xfce4-screensaver",
-    "mate-screensaver",
-    "cinnamon-screensaver",
-    "gnome-screensaver",
-    "light-locker",
-];
-
 /// Services without anybody to ask, which call the account phase alone.
 const UNATTENDED: [&str; 5] = ["cron", "crond", "atd", "systemd-user", "anacron"];
 
@@ -70,10 +49,6 @@ const LEFT_OVER: [&str; 10] =
 
 pub(super) fn has_one_field(service: &str) -> bool {
     ONE_FIELD.contains(&service)
-}
-
-pub(super) fn is_locker(service: &str) -> bool {
-    LOCKERS.contains(&service)
 }
 
 pub(super) fn is_unattended(service: &str) -> bool {

@@ -1,13 +1,11 @@
 //! How the module stands in the PAM stacks: who gets in without a code, who is kept out, and who could ask for a code
 //! without knowing the password.
 
-use twofa_stacks::{Answers, File, Host, OwnLine, Phase, Rule, Service, Step, Unusable, Way};
+use twofa_stacks::{Answers, File, Host, OwnLine, Phase, Rule, Service, Step, Unusable, Way, is_locker};
 
 use super::Finding;
 use crate::commands::doctor::complaints::{Complaints, enumerate};
-use crate::commands::doctor::services::{
-    ROOT_BY, has_one_field, is_locker, is_service, is_shared, is_unattended,
-};
+use crate::commands::doctor::services::{ROOT_BY, has_one_field, is_service, is_shared, is_unattended};
 use crate::commands::doctor::sshd::Sshd;
 
 /// The line that asks wherever `auth` cannot.
