@@ -246,6 +246,8 @@ fn in_auth_of_a_stack_that_goes_on_after_a_wrong_password_everybody_sees_the_sam
     let status = machine.run("twofa status --user alice").ok().stdout;
     assert!(!status.contains("locked"), "{status}");
     machine.wait_for_log("account required pam_twofa.so challenge");
+    // Of carol too, who can type nothing that is right here.
+    machine.wait_for_log("user=\"carol\" why=\"nothing shows that the first factor was right");
 }
 
 #[test]
@@ -332,6 +334,28 @@ fn a_code_behind_a_password_can_be_checked_by_a_second_line_behind_it() {
 }
 
 #[test]
+fn a_password_that_looks_like_one_with_a_code_tells_nobody_who_is_asked() {
+    let door = "auth substack password-auth\nauth required pam_twofa.so try_first_pass\naccount required pam_permit.so\n";
+    let machine = el(LOCAL).pam("door", door).build();
+    machine.run("twofa policy set mode=optional").ok();
+    machine.run("echo grace:secret123456 | chpasswd").ok();
+    machine.enrol("alice");
+    let attempt = |user: &str, password: &str| {
+        let mut terminal = machine.terminal(&format!("pamtester door {user} authenticate"));
+        terminal.expect("Password:");
+        terminal.type_line(password);
+        terminal.expect(UNIFORM);
+        terminal.type_line("000000000");
+        terminal
+    };
+    let screens: Vec<_> = ["alice", "grace", "nobody-of-that-name"]
+        .map(|user| transcript(attempt(user, "wrong123456"), user))
+        .into();
+    assert!(screens.iter().all(|screen| screen == &screens[0]), "{screens:#?}");
+    assert!(attempt("grace", "secret123456").expect_end().success());
+}
+
+#[test]
 fn a_password_that_looks_like_one_with_a_code_lets_nobody_in_where_no_later_line_checks_it() {
     for option in ["try_first_pass", "use_first_pass", "forward_pass"] {
         let door = format!(
@@ -362,25 +386,16 @@ fn whom_nothing_is_asked_needs_no_code_behind_the_password_for_a_line_that_comes
 }
 
 #[test]
-fn a_password_that_looks_like_one_with_a_code_tells_nobody_who_is_asked() {
-    let door = "auth substack password-auth\nauth required pam_twofa.so try_first_pass\naccount required pam_permit.so\n";
-    let machine = el(LOCAL).pam("door", door).build();
-    machine.run("twofa policy set mode=optional").ok();
-    machine.run("echo grace:secret123456 | chpasswd").ok();
-    machine.enrol("alice");
-    let attempt = |user: &str, password: &str| {
-        let mut terminal = machine.terminal(&format!("pamtester door {user} authenticate"));
-        terminal.expect("Password:");
-        terminal.type_line(password);
-        terminal.expect(UNIFORM);
-        terminal.type_line("000000000");
-        terminal
-    };
-    let screens: Vec<_> = ["alice", "grace", "nobody-of-that-name"]
-        .map(|user| transcript(attempt(user, "wrong123456"), user))
-        .into();
-    assert!(screens.iter().all(|screen| screen == &screens[0]), "{screens:#?}");
-    assert!(attempt("grace", "secret123456").expect_end().success());
+fn where_the_stack_cannot_be_read_the_log_says_so() {
+    let machine = Machine::new().policy("mandatory").user("alice").user("grace").with_sshd().build();
+    machine.run("chmod 600 /etc/pam.d/common-auth").ok();
+    let phone = machine.enrol("alice");
+    logs_in(ssh(&machine, "alice", &password_of("alice")), &phone);
+    let mut grace = ssh(&machine, "grace", &password_of("grace"));
+    grace.expect(UNIFORM);
+    grace.type_line("");
+    assert!(!grace.expect_end().success());
+    machine.wait_for_log("/etc/pam.d/common-auth cannot be read");
 }
 
 #[test]

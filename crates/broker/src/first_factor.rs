@@ -51,6 +51,8 @@ struct Known {
     is_followed_in_auth: bool,
     /// The account phase lets nobody through without a line that has `challenge`.
     account_challenges: bool,
+    /// Why nothing is known of the lines.
+    doubt: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -94,6 +96,17 @@ impl Stacks {
         }
     }
 
+    /// Why nothing is known of the stack that `login` comes from, for the system log. `None`: it is known.
+    pub fn doubt(&self, login: &Login) -> Option<String> {
+        if !sees_our_files(login) {
+            return Some("the program that asks has another /etc/pam.d than twofad".to_owned());
+        }
+        match self.known(&login.service) {
+            None => Some(format!("there is no stack '{}' to be read", login.service)),
+            Some(known) => known.doubt,
+        }
+    }
+
     fn known(&self, service: &str) -> Option<Known> {
         if service.len() > LONGEST_NAME {
             return None;
@@ -131,6 +144,7 @@ impl Known {
         });
         let answers = service.answers();
         let is_locker = twofa_stacks::is_locker(&service.name);
+        let doubt = service.doubts.first().map(ToString::to_string);
         Some(Self {
             files,
             lines: lines.collect(),
@@ -139,6 +153,7 @@ impl Known {
                 .as_ref()
                 .is_some_and(|answers| answers.early_line_is_followed_in_auth),
             account_challenges: !is_locker && answers.is_some_and(|answers| answers.account_challenges),
+            doubt,
         })
     }
 
@@ -191,8 +206,14 @@ mod tests {
 
     /// Stacks that know one service, `door`, by this.
     fn stacks(lines: Vec<Line>, is_followed: bool, account_challenges: bool) -> Stacks {
-        let known =
-            Known { files: Vec::new(), lines, is_followed, is_followed_in_auth: false, account_challenges };
+        let known = Known {
+            files: Vec::new(),
+            lines,
+            is_followed,
+            is_followed_in_auth: false,
+            account_challenges,
+            doubt: None,
+        };
         Stacks { known: Mutex::new(HashMap::from([("door".to_owned(), known)])) }
     }
 
@@ -279,6 +300,7 @@ mod tests {
             is_followed: false,
             is_followed_in_auth: false,
             account_challenges: false,
+            doubt: None,
         };
         assert!(known.is_current());
         fs::write(&path, "another").unwrap();

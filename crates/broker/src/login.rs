@@ -27,9 +27,20 @@ const LONGEST_CLAIM: usize = 128;
 /// From so few backup codes on, every login says how many are left.
 const FEW_BACKUP_CODES: usize = 2;
 
-/// Why somebody cannot be helped where the password may be wrong.
-const NOT_HERE: &str = "nothing shows that the first factor was right when this line of the PAM stack asks, so nothing is \
-                        sent, set up or explained: use 'account required pam_twofa.so challenge', see pam_twofa(8)";
+/// Why somebody cannot be helped where the password may be wrong; `doubt` is why that is not known.
+fn not_here(doubt: Option<String>) -> String {
+    let (why, what) = match doubt {
+        None => (
+            "nothing shows that the first factor was right when this line of the PAM stack asks".to_owned(),
+            "use 'account required pam_twofa.so challenge', see pam_twofa(8)",
+        ),
+        Some(doubt) => (
+            format!("it is not known whether this PAM stack goes on after a wrong password ({doubt})"),
+            "see THE FIRST FACTOR in twofad(8)",
+        ),
+    };
+    format!("{why}, so nothing can be sent, set up or explained here: {what}")
+}
 
 /// What a login came to, and why, for the log.
 #[derive(Debug)]
@@ -147,8 +158,9 @@ fn rule(
                 Decision::Challenge if door.has_something_at_hand() => {
                     Who::Asked(door.as_challenge("", Accepted::Allowed, Tally::Unproved))
                 }
+                Decision::Deny(Denial::Locked(lock)) => Who::Refused(words::locked(lock, now)),
                 Decision::Challenge | Decision::Enrol | Decision::Replace | Decision::Deny(_) => {
-                    Who::Refused(NOT_HERE.to_owned())
+                    Who::Refused(not_here(services.stacks.doubt(login)))
                 }
             };
             unproved_or_later(first_factor, login, &application, who, dialogue)

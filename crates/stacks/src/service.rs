@@ -366,10 +366,15 @@ impl Reader<'_> {
             includes: place.includes + 1,
             level: place.level + u8::from(include.substack),
         };
+        let doubts = self.doubts.len();
         if self.insides(&at.file, name, inside, stacks)? {
             return Ok(());
         }
         let Some(phase) = include.phase else {
+            // What we cannot read libpam perhaps can.
+            if self.doubts.len() > doubts {
+                return Ok(());
+            }
             return Err(Unusable::NothingToInclude { file: at.file.to_string(), line: at.line });
         };
         if include.debian {
