@@ -124,7 +124,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<String>, StoreError> {
         let Some(stored) = find(db, account)? else { return Err(StoreError::ChangedMeanwhile) };
-        let changes: Vec<_> = new.iter().filter_map(|new| Change::of(&stored, new)).collect();
+        let by_owner = origin.actor == account.uid && account.uid != 0;
+        let changes: Vec<_> = new.iter().filter_map(|new| Change::of(&stored, new, by_owner)).collect();
         for change in &changes {
             if change.verified {
                 self.refuse_taken(db, stored.id, change)?;
@@ -135,7 +136,6 @@ impl Store {
         }
         let mut has_one = has_method(db, stored.id)?;
         for change in &changes {
-            let by_owner = origin.actor == account.uid && account.uid != 0;
             change.carry_out(db, stored.id, has_one, by_owner)?;
             has_one |= change.verified;
         }
@@ -195,14 +195,16 @@ struct Change<'a> {
 
 impl<'a> Change<'a> {
     /// What `new` changes, if it does.
-    fn of(stored: &StoredUser, new: &NewAddress<'a>) -> Option<Self> {
+    fn of(stored: &StoredUser, new: &NewAddress<'a>, by_owner: bool) -> Option<Self> {
         let NewAddress { which, address, standing } = *new;
         let old = stored.contact(which);
         let is_same = old.map(|old| old.address.as_str()) == address;
         let was_verified = stored.verified(which).is_some();
         let verified = address.is_some() && standing != Standing::Unverified;
+        // Given by an administrator, it proves the user from now on.
+        let is_raised = !by_owner && old.is_some_and(|old| old.by_owner);
         // An address that is verified stays so when it is given again.
-        let is_changed = !is_same || verified && !was_verified;
+        let is_changed = !is_same || verified && !was_verified || is_raised;
         is_changed.then_some(Self { which, address, standing, verified, was_verified })
     }
 
@@ -404,6 +406,23 @@ mod tests {
         assert!(user.required, "whoever had a second factor must set one up again");
         assert_ne!(Bench::generation(&store, &alice()), before);
         assert!(!store.reset(&alice(), &origin(), bench.now).unwrap());
+    }
+
+    #[test]
+    fn an_administrators_word_for_an_address_counts_where_its_owner_gave_it_before() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let given = Settings { email: Some(Some("alice@example.org".into())), ..Settings::default() };
+        let owner = Origin { actor: alice().uid, ..origin() };
+        let give = |origin: &Origin| {
+            let generation = Bench::generation(&store, &alice());
+            let changes = store.set_user(&alice(), generation, &given, origin, bench.now).unwrap();
+            (changes.len(), store.situation(&alice()).unwrap().user.email.unwrap().by_owner)
+        };
+        assert_eq!(give(&owner), (1, true));
+        assert_eq!(give(&origin()), (1, false));
+        assert_eq!(give(&owner), (0, false));
+        assert_eq!(give(&origin()), (0, false));
     }
 
     #[test]
