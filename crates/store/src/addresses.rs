@@ -10,6 +10,7 @@ use crate::database::Store;
 use crate::error::StoreError;
 use crate::events::{self, Event, EventKind, Origin};
 use crate::methods::{ask_from_now_on, delete_backup_codes, generation, has_method};
+use crate::sends;
 use crate::users::{Generation, StoredUser, find, next_generation, unchanged};
 
 /// Which of a user's addresses.
@@ -92,6 +93,7 @@ impl Store {
             unchanged(db, account, expected)?;
             let new = NewAddress { which, address: Some(address), standing: Standing::Confirmed };
             self.apply(db, account, &[new], origin, now)?;
+            sends::was_typed(db, account)?;
             generation(db, account)
         })
     }

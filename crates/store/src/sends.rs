@@ -411,6 +411,9 @@ mod tests {
         let Counted::Attempt(attempt, _) = counted else { panic!("{counted:?}") };
         store.use_sent_code(attempt, AddressKind::Email, A, bench.now).unwrap();
         assert_eq!(awaited(&origin(), 1), None, "it was typed");
+        store.begin_code(AddressKind::Email, &alice(), A, &origin(), bench.now).unwrap();
+        bench.verify(&store, &alice(), AddressKind::Email, A);
+        assert_eq!(awaited(&origin(), 1), None, "it was typed to enrol");
     }
 
     #[test]
