@@ -225,8 +225,13 @@ fn lines_that_are_reached_without_the_password_are_named() {
     finds(&debian(&[("x", "auth required pam_twofa.so\nauth required pam_permit.so\n")]), &[unproved]);
     let forward = "auth required pam_twofa.so forward_pass\nauth required pam_unix.so try_first_pass\n";
     finds(&debian(&[("vpn", forward)]), &["vpn", "no line of pam_twofa stands behind"]);
-    for behind in ["auth required pam_twofa.so\n", "account required pam_twofa.so\n"] {
-        let findings = debian(&[("vpn", &format!("{forward}{behind}@include common-account\n"))]);
+    // A line in auth is behind the password only where a wrong one ends the stack.
+    let in_auth = format!("{forward}auth required pam_twofa.so\n@include common-account\n");
+    finds(&debian(&[("vpn", &in_auth)]), &["vpn", "no line of pam_twofa stands behind"]);
+    let ended = in_auth.replace("required pam_unix", "requisite pam_unix");
+    let in_account = format!("{forward}account required pam_twofa.so\n@include common-account\n");
+    for behind in [ended, in_account] {
+        let findings = debian(&[("vpn", &behind)]);
         assert!(!findings.iter().any(|finding| finding.contains("stands behind")), "{findings:?}");
     }
 }
