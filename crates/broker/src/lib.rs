@@ -41,6 +41,7 @@ pub mod program;
 pub mod providers;
 mod qr;
 mod refusal;
+mod ruling;
 pub mod sending;
 pub mod server;
 pub mod services;

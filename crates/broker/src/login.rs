@@ -18,6 +18,7 @@ use crate::enrolment::{Enrolment, EnrolmentError, FirstMethod};
 use crate::first_factor::FirstFactor;
 use crate::journal::{self, Priority};
 use crate::person::{Person, PersonError};
+use crate::ruling::Ruling;
 use crate::services::Services;
 use crate::unproved::{self, Who};
 use crate::words;
@@ -40,31 +41,6 @@ fn not_here(doubt: Option<String>) -> String {
         ),
     };
     format!("{why}, so nothing can be sent, set up or explained here: {what}")
-}
-
-/// What a login came to, and why, for the log.
-#[derive(Debug)]
-pub(crate) struct Ruling {
-    verdict: Verdict,
-    why: String,
-}
-
-impl Ruling {
-    pub(crate) fn new(verdict: Verdict, why: impl Into<String>) -> Self {
-        Self { verdict, why: why.into() }
-    }
-
-    /// The same, where it was not settled which rules hold.
-    fn under_doubts(self, doubts: &str) -> Self {
-        let why = format!("{}; the strictest rules that could apply hold: {doubts}", self.why);
-        Self { why, ..self }
-    }
-}
-
-impl From<Ruling> for Done {
-    fn from(Ruling { verdict, why }: Ruling) -> Self {
-        Self::Login { verdict, why: printable(&why) }
-    }
 }
 
 /// Why there is no ruling; whatever it is, it ends in a refusal.

@@ -9,7 +9,7 @@ use twofa_proto::{Login, Prompt, Verdict};
 
 use crate::challenge::{self, Challenge, ChallengeError, Outcome};
 use crate::dialogue::Dialogue;
-use crate::login::Ruling;
+use crate::ruling::Ruling;
 use crate::words;
 
 /// Digits of a code where there is none to type.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use twofa_e2e::{FIRST_FACTOR, Machine, MailServer};
+use twofa_e2e::{FIRST_FACTOR, Machine, carry_mail};
 
 use crate::figures::milliseconds;
 use crate::footprint;
@@ -42,15 +42,7 @@ pub fn measure(disk: &Path, passwd: &str, people: &[Person], progress: &dyn Fn(&
         .build();
     machine.run("cat /etc/passwd.bench >>/etc/passwd").ok();
     let names: Vec<&str> = people.iter().map(|person| person.account.name.as_str()).collect();
-    let mail = MailServer::start(&machine, &names);
-    let command = format!(
-        "twofa provider add mail smtp host={} port={} from=it@example.org username={} ca-file={} --secrets-from -",
-        mail.host(),
-        mail.port(),
-        mail.username(),
-        mail.ca_file(),
-    );
-    machine.run_with_input(&command, &format!("password={}\n", mail.password())).ok();
+    let _mail = carry_mail(&machine, &names);
     for name in &names {
         machine.run(&format!("twofa user set {name} email={name}@example.org --verified")).ok();
     }
