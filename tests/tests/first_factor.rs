@@ -370,6 +370,20 @@ fn a_password_that_looks_like_one_with_a_code_lets_nobody_in_where_no_later_line
 }
 
 #[test]
+fn of_two_lines_that_a_wrong_password_comes_to_the_first_checks_the_code() {
+    let door = "auth required pam_twofa.so forward_pass\nauth required pam_unix.so use_first_pass\n\
+                auth required pam_twofa.so\naccount required pam_permit.so\n";
+    let machine = Machine::new().policy("mandatory").user("alice").pam("door", door).build();
+    let phone = machine.enrol("alice");
+    let login = |code: &str| {
+        let typed = format!("{}{code}\n", password_of("alice"));
+        machine.run_with_input("pamtester door alice authenticate acct_mgmt", &typed)
+    };
+    login("000000").fails();
+    login(&phone.next_code()).ok();
+}
+
+#[test]
 fn whom_nothing_is_asked_needs_no_code_behind_the_password_for_a_line_that_comes_later() {
     let door = "auth substack password-auth\nauth required pam_twofa.so use_first_pass\n\
                 account required pam_twofa.so\naccount required pam_permit.so\n";
