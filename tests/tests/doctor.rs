@@ -264,6 +264,11 @@ fn it_is_not_content_while_nobody_can_be_checked() {
     machine.run(&format!("mv /root/pam_twofa.so {}", module.trim())).ok();
     assert_eq!(diagnosis(&machine), CONTENT);
 
+    // What the broker cannot read it cannot judge.
+    machine.run("chmod 0600 /etc/pam.d/common-auth").ok();
+    finds(&machine, "problem: the broker cannot read /etc/pam.d/common-auth");
+    machine.run("chmod 0644 /etc/pam.d/common-auth").ok();
+
     // Somebody holds the socket and never answers.
     machine.broker().stop();
     finds(

@@ -494,6 +494,15 @@ mod tests {
     }
 
     #[test]
+    fn a_code_that_no_provider_took_is_awaited_by_nobody() {
+        let desk = by_mail();
+        desk.mailbox.goes_down(Channel::Email);
+        assert!(matches!(ask(&desk, &mut Scripted::new()), Outcome::Unreachable { .. }));
+        desk.mailbox.down.lock().unwrap().clear();
+        assert_eq!(ask(&desk, &mut Scripted::new().answers(code(&desk))), passed(Method::Email));
+    }
+
+    #[test]
     fn a_program_that_answers_nothing_is_sent_no_code() {
         let desk = by_mail();
         let person = desk.person();

@@ -295,10 +295,12 @@ impl Door<'_> {
             outcome => return self.conclude(outcome, dialogue),
         }
         let fresh = Person::of(services.store, account)?;
-        if fresh.situation.generation != person.situation.generation {
+        let Self { peer, login, .. } = *self;
+        let (decision, _) = fresh.decide(account, source(peer, login), services.now());
+        // Nothing is enrolled by what was decided before the code was typed.
+        if fresh.situation.generation != person.situation.generation || decision != Decision::Replace {
             return self.changed_meanwhile(dialogue);
         }
-        let Self { peer, login, .. } = *self;
         Door { services: *services, peer, login, account, person: &fresh, origin: origin.clone() }.enrol(
             true,
             "Now set up one that is allowed.",

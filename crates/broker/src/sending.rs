@@ -121,6 +121,7 @@ impl Sending<'_> {
                 if undelivered.may_have_arrived() {
                     return Ok(OnItsWay { code, is_late: true });
                 }
+                store.code_is_not_coming(self.account)?;
                 Err(NotSent::Undelivered(which))
             }
         }

@@ -152,6 +152,11 @@ impl Store {
         })
     }
 
+    /// Marks that the last code to `account` did not go out: nobody waits for it.
+    pub fn code_is_not_coming(&self, account: &Account) -> Result<(), StoreError> {
+        self.write_unsynced(|db| was_typed(db, account))
+    }
+
     fn begin_send_to(
         &self,
         what: SendKind,
@@ -304,7 +309,7 @@ impl<'a> Send<'a> {
     }
 }
 
-/// Marks that a code that was sent to `account` was typed: the next login may have one at once.
+/// Marks that no code to `account` is waited for: it was typed, or never went out. The next login may have one at once.
 pub(crate) fn was_typed(db: &Transaction<'_>, account: &Account) -> Result<(), StoreError> {
     let sql = "UPDATE send SET place = NULL WHERE name = ?1 AND uid = ?2 AND place IS NOT NULL";
     db.prepare_cached(sql)?.execute((&account.name, account.uid))?;

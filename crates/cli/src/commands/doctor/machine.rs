@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use twofa_stacks::{File, Host};
@@ -34,6 +35,23 @@ impl Host for ThisMachine {
 pub(super) fn names() -> BTreeSet<String> {
     let files = FOLDERS.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
     files.filter_map(|file| file.file_name().into_string().ok()).collect()
+}
+
+/// What of `/etc/pam.d` others than its owner and group cannot read, and so not the broker's user.
+pub(super) fn hidden_from_the_broker() -> Vec<String> {
+    let folder = Path::new(FOLDERS[0]);
+    let lacks = |path: &Path, bits: u32| fs::metadata(path).is_ok_and(|found| found.mode() & bits != bits);
+    let mut hidden: Vec<_> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|file| file.path())
+        .filter(|file| lacks(file, 0o004))
+        .chain([folder.to_owned()].into_iter().filter(|folder| lacks(folder, 0o005)))
+        .map(|path| path.display().to_string())
+        .collect();
+    hidden.sort();
+    hidden
 }
 
 /// Where libpam would look for `pam_twofa.so` and does not find it: beside `pam_unix.so`.

@@ -90,6 +90,14 @@ fn pam() -> (Vec<Finding>, Vec<String>) {
             folder.display()
         )));
     }
+    let hidden = machine::hidden_from_the_broker();
+    if found.used && !hidden.is_empty() {
+        findings.push(problem(format!(
+            "the broker cannot read {}: it takes every password at a service that needs them for possibly wrong, and \
+             neither sends codes nor enrols there; 'chmod o+r' files and 'chmod o+rx' folders",
+            enumerate(&hidden)
+        )));
+    }
     (findings, found.lockers)
 }
 
