@@ -68,7 +68,7 @@ pub const ANSWER_PATIENCE: Duration = Duration::from_secs(5 * 60);
 /// The same where a method is being set up.
 pub const ENROLMENT_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
-/// A connection to somebody who is waited for.
+/// A client connection on which reads have a deadline.
 pub trait Connection: Read + Write {
     /// From the next write on, a read fails as timed out `patience` after what was written last.
     fn set_patience(&mut self, patience: Duration);

@@ -131,12 +131,16 @@ impl Stacks {
 }
 
 impl Known {
-    /// `None`: libpam could not start this service either.
+    /// `None`: libpam could not start this service either, or its files are being changed.
     fn read(name: &str) -> Option<Self> {
+        let first = Service::read(name, &ThisMachine).ok()?;
+        // Their state from before they are read: a change while they are read must show later.
+        let files = first.files.iter().map(|path| (path.clone(), found(path))).collect();
         let service = Service::read(name, &ThisMachine).ok()?;
-        // Found before they were read, lest a change in between go unnoticed.
-        let files = service.files.iter().map(|path| (path.clone(), found(path))).collect();
-        let service = Service::read(name, &ThisMachine).ok()?;
+        // A file that was included only just now would not be watched.
+        if service.files != first.files {
+            return None;
+        }
         let lines = service.own_lines().into_iter().map(|line| Line {
             phase: line.phase,
             arguments: line.arguments,

@@ -25,7 +25,7 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 /// Bytes read at once: more than most requests have.
 const CHUNK: usize = 512;
 
-/// Somebody who has said what they want.
+/// A connection whose whole request has been read.
 #[derive(Debug)]
 pub(super) struct Visitor {
     pub(super) stream: Stream,

@@ -95,7 +95,7 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Serves `listener` until SIGTERM or SIGINT. Then whoever is at a prompt is told, and what is under way may finish.
+/// Serves `listener` until SIGTERM or SIGINT. Then people at prompts are told, and work in progress may finish.
 pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     let mut ends = SigSet::empty();
     ends.add(Signal::SIGTERM);
@@ -188,7 +188,7 @@ struct Gate {
 }
 
 impl Gate {
-    /// A place for `request`, if there is one. Whoever may not ask for that takes no place of those who may: they are
+    /// A place for `request`, if there is one. A peer that may not ask for it takes no place from those that may: they are
     /// told so, and that is all.
     fn admit(&self, peer: Peer, owner: Owner, request: &Request) -> Option<Place> {
         let enter = |crowd, owner| {
