@@ -33,15 +33,21 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn link_unwinder_statically() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=RUSTC_LINKER");
     let compiler = env::var_os("RUSTC_LINKER").unwrap_or_else(|| OsString::from("cc"));
-    let found = Command::new(compiler).arg("-print-file-name=libgcc_eh.a").output();
+    let found = Command::new(compiler)
+        .arg("-print-file-name=libgcc_eh.a")
+        .output();
     // A compiler that has no such file answers with the bare name; a linker that is no compiler, with an error.
     let has_twin = found.is_ok_and(|found| {
         found.status.success()
-            && std::str::from_utf8(&found.stdout).is_ok_and(|path| Path::new(path.trim()).is_absolute())
+            && std::str::from_utf8(&found.stdout)
+                .is_ok_and(|path| Path::new(path.trim()).is_absolute())
     });
     if has_twin {
         let directory = env::var("OUT_DIR")?;
-        fs::write(Path::new(&directory).join("libgcc_s.so"), "INPUT(-lgcc_eh -lgcc)\n")?;
+        fs::write(
+            Path::new(&directory).join("libgcc_s.so"),
+            "INPUT(-lgcc_eh -lgcc)\n",
+        )?;
         println!("cargo::rustc-link-arg-cdylib=-L{directory}");
     }
     Ok(())

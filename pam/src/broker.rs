@@ -16,8 +16,8 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{User, geteuid};
 use twofa_proto::{
-    ChannelError, ClientEnd, Done, FromBroker, FromClient, MESSAGE_PATIENCE, Request, SERVICE_USER, SOCKET,
-    Secret, Stream,
+    ChannelError, ClientEnd, Done, FromBroker, FromClient, MESSAGE_PATIENCE, Request, SERVICE_USER,
+    SOCKET, Secret, Stream,
 };
 
 use crate::child::Child;
@@ -29,7 +29,10 @@ pub const PROGRAM: &str = match option_env!("TWOFA_BROKER") {
     Some(program) => program,
     None => "/usr/sbin/twofad",
 };
-const _: () = assert!(matches!(PROGRAM.as_bytes(), [b'/', ..]), "TWOFA_BROKER must be an absolute path");
+const _: () = assert!(
+    matches!(PROGRAM.as_bytes(), [b'/', ..]),
+    "TWOFA_BROKER must be an absolute path"
+);
 
 /// How long a socket may take to let us in, and then to say that we are served.
 pub const SOCKET_PATIENCE: Duration = Duration::from_secs(2);
@@ -50,7 +53,10 @@ impl Broker {
     pub fn reach(host: &mut impl Host, socket: &Path, request: Request) -> Result<Self, String> {
         let dead = match Self::at_socket(socket, request.clone()) {
             Ok(broker) => {
-                host.log(Level::Debug, &format!("served by the broker at {}", socket.display()));
+                host.log(
+                    Level::Debug,
+                    &format!("served by the broker at {}", socket.display()),
+                );
                 return Ok(broker);
             }
             Err(dead) => dead,
@@ -77,23 +83,41 @@ impl Broker {
         let (stream, session) = Session::start(program)?;
         // Nothing is left to turn to if it is slow to start, so it has the longer time.
         let broker = Self::open(stream, request, MESSAGE_PATIENCE)?;
-        Ok(Self { _session: Some(session), ..broker })
+        Ok(Self {
+            _session: Some(session),
+            ..broker
+        })
     }
 
     /// Opens a conversation on a fresh connection and waits until the broker says that it is served.
-    pub fn open(stream: Stream, request: Request, patience: Duration) -> Result<Self, ChannelError> {
-        let mut end =
-            ClientEnd::open(Timed { stream, until: Cell::new(Instant::now() + patience) }, request)?;
+    pub fn open(
+        stream: Stream,
+        request: Request,
+        patience: Duration,
+    ) -> Result<Self, ChannelError> {
+        let mut end = ClientEnd::open(
+            Timed {
+                stream,
+                until: Cell::new(Instant::now() + patience),
+            },
+            request,
+        )?;
         let first = match end.receive()? {
             FromBroker::Accepted => None,
             other => Some(other),
         };
-        Ok(Self { end, first, _session: None })
+        Ok(Self {
+            end,
+            first,
+            _session: None,
+        })
     }
 
     /// What the broker says next.
     pub fn receive(&mut self) -> Result<FromBroker, ChannelError> {
-        self.first.take().map_or_else(|| self.receive_until(Instant::now() + MESSAGE_PATIENCE), Ok)
+        self.first
+            .take()
+            .map_or_else(|| self.receive_until(Instant::now() + MESSAGE_PATIENCE), Ok)
     }
 
     /// Answers its prompt.
@@ -159,7 +183,10 @@ impl fmt::Display for Dead {
         match self {
             Self::NoConnection(error) => error.fmt(f),
             Self::Impostor(uid) => {
-                write!(f, "uid {uid} listens there, which is neither root nor {SERVICE_USER}")
+                write!(
+                    f,
+                    "uid {uid} listens there, which is neither root nor {SERVICE_USER}"
+                )
             }
             Self::NotServed(error) => error.fmt(f),
         }
@@ -182,8 +209,12 @@ fn may_be_the_broker(uid: u32, socket: &Path) -> bool {
 /// root, and nobody else can write there. Not even with a sticky bit: anybody can make a directory in /tmp.
 fn appointed(socket: &Path) -> Option<u32> {
     let directory = socket.parent()?;
-    let above = fs::symlink_metadata(directory.parent()?).ok().filter(is_kept_by_owner)?;
-    let directory = fs::symlink_metadata(directory).ok().filter(is_kept_by_owner)?;
+    let above = fs::symlink_metadata(directory.parent()?)
+        .ok()
+        .filter(is_kept_by_owner)?;
+    let directory = fs::symlink_metadata(directory)
+        .ok()
+        .filter(is_kept_by_owner)?;
     (above.uid() == 0).then(|| directory.uid())
 }
 
@@ -247,11 +278,25 @@ impl Session {
         stream.set_write_timeout(SOCKET_PATIENCE)?;
         let mut command = Command::new(program);
         // From su the real uid is the user's still, who could send it signals.
-        command.arg("--session").env_clear().current_dir("/").uid(0).gid(0);
-        command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .arg("--session")
+            .env_clear()
+            .current_dir("/")
+            .uid(0)
+            .gid(0);
+        command
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         sys::isolate(&mut command);
         // The command holds their end; both must be gone before the child's end can be noticed.
-        Ok((stream, Self { child: Child::spawn(command)?, stream: ours }))
+        Ok((
+            stream,
+            Self {
+                child: Child::spawn(command)?,
+                stream: ours,
+            },
+        ))
     }
 }
 
@@ -262,7 +307,11 @@ impl Drop for Session {
         // No more than an end of file to the broker, which may have something to write yet.
         let _ = self.stream.shutdown(Shutdown::Write);
         // The broker's end is its standard input, which closes when it has exited.
-        let _ = wait_for(&self.stream, PollFlags::empty(), Instant::now() + END_PATIENCE);
+        let _ = wait_for(
+            &self.stream,
+            PollFlags::empty(),
+            Instant::now() + END_PATIENCE,
+        );
         // Reaches only one that has not exited: it is late, or it has closed its standard input.
         self.child.kill();
         self.child.reap(Instant::now() + END_PATIENCE);
@@ -296,8 +345,14 @@ mod tests {
     #[test]
     fn a_broker_that_says_nothing_is_given_up() {
         let (broker, took) = open(50);
-        assert!(matches!(broker, Err(ChannelError::Codec(CodecError::TimedOut))));
-        assert!(took >= Duration::from_millis(50) && took < Duration::from_secs(1), "{took:?}");
+        assert!(matches!(
+            broker,
+            Err(ChannelError::Codec(CodecError::TimedOut))
+        ));
+        assert!(
+            took >= Duration::from_millis(50) && took < Duration::from_secs(1),
+            "{took:?}"
+        );
     }
 
     #[test]
@@ -312,14 +367,21 @@ mod tests {
         });
         let start = Instant::now();
         assert!(Broker::open(client.into(), request(), Duration::from_millis(100)).is_err());
-        assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+        assert!(
+            start.elapsed() < Duration::from_millis(500),
+            "{:?}",
+            start.elapsed()
+        );
         assert!(drip.join().unwrap().is_err());
     }
 
     #[test]
     fn a_broker_that_is_done_at_once_need_not_accept() {
         let (client, broker) = UnixStream::pair().unwrap();
-        let done = FromBroker::Done(Done::Login { verdict: Verdict::Denied, why: "no".into() });
+        let done = FromBroker::Done(Done::Login {
+            verdict: Verdict::Denied,
+            why: "no".into(),
+        });
         let mut broker = BrokerEnd::new(broker);
         let said = done.clone();
         let broker = thread::spawn(move || {
@@ -333,20 +395,29 @@ mod tests {
 
     #[test]
     fn there_is_no_broker_at_a_path_where_nothing_is() {
-        let dead = Broker::at_socket(Path::new("/nonexistent/twofad.sock"), request()).err().unwrap();
+        let dead = Broker::at_socket(Path::new("/nonexistent/twofad.sock"), request())
+            .err()
+            .unwrap();
         assert_eq!(dead.level(), Level::Debug);
     }
 
     #[test]
     fn a_stranger_may_not_be_the_broker() {
-        for socket in [SOCKET, "/run/elsewhere.sock", "/tmp/twofad.sock", "/nonexistent/twofad.sock", "/"] {
+        for socket in [
+            SOCKET,
+            "/run/elsewhere.sock",
+            "/tmp/twofad.sock",
+            "/nonexistent/twofad.sock",
+            "/",
+        ] {
             assert!(may_be_the_broker(0, Path::new(socket)));
             assert!(!may_be_the_broker(65_534, Path::new(socket)), "{socket}");
         }
     }
 
     #[test]
-    fn a_directory_has_an_owner_appointed_by_root_only_if_nobody_else_could_have_made_or_changed_it() {
+    fn a_directory_has_an_owner_appointed_by_root_only_if_nobody_else_could_have_made_or_changed_it()
+     {
         const SOMEBODY: u32 = 65_534;
         if !is_root() {
             return;
@@ -356,17 +427,27 @@ mod tests {
         fs::create_dir(&directory).unwrap();
         let socket = directory.join("twofad.sock");
         let appointed_with = |modes: [u32; 2], owners: [u32; 2]| {
-            for (path, (mode, owner)) in
-                [above.path(), &directory].into_iter().zip(modes.into_iter().zip(owners))
+            for (path, (mode, owner)) in [above.path(), &directory]
+                .into_iter()
+                .zip(modes.into_iter().zip(owners))
             {
                 chown(path, Some(owner), None).unwrap();
                 fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
             }
             appointed(&socket)
         };
-        assert_eq!(appointed_with([0o755, 0o755], [0, SOMEBODY]), Some(SOMEBODY));
+        assert_eq!(
+            appointed_with([0o755, 0o755], [0, SOMEBODY]),
+            Some(SOMEBODY)
+        );
         assert_eq!(appointed_with([0o755, 0o755], [0, 0]), Some(0));
-        for modes in [[0o755, 0o775], [0o755, 0o757], [0o775, 0o755], [0o757, 0o755], [0o1777, 0o755]] {
+        for modes in [
+            [0o755, 0o775],
+            [0o755, 0o757],
+            [0o775, 0o755],
+            [0o757, 0o755],
+            [0o1777, 0o755],
+        ] {
             assert_eq!(appointed_with(modes, [0, SOMEBODY]), None, "{modes:?}");
         }
         assert_eq!(appointed_with([0o755, 0o755], [SOMEBODY, SOMEBODY]), None);
@@ -385,12 +466,16 @@ mod tests {
     }
 
     /// An executable that stands in for the broker.
-    struct StandIn(PathBuf, #[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
+    struct StandIn(
+        PathBuf,
+        #[expect(dead_code, reason = "held")] MutexGuard<'static, ()>,
+    );
 
     impl StandIn {
         fn new(name: &str, script: &str) -> Self {
             let alone = alone();
-            let path = std::env::temp_dir().join(format!("pam_twofa-{}-{name}", std::process::id()));
+            let path =
+                std::env::temp_dir().join(format!("pam_twofa-{}-{name}", std::process::id()));
             fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
             Self(path, alone)
@@ -414,8 +499,13 @@ mod tests {
         }
         let report = std::env::temp_dir().join(format!("pam_twofa-{}-said", std::process::id()));
         // As other people's libraries leave them behind; all that std opens is closed on exec.
-        let (leaked, _peer) =
-            socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::empty()).unwrap();
+        let (leaked, _peer) = socketpair(
+            AddressFamily::Unix,
+            SockType::Stream,
+            None,
+            SockFlag::empty(),
+        )
+        .unwrap();
         let name = fs::read_link(format!("/proc/self/fd/{}", leaked.as_raw_fd())).unwrap();
         // What the shell was started with is read from /proc: a shell adds variables of its own.
         let script = format!(
@@ -431,8 +521,14 @@ mod tests {
         drop((stream, session));
         let report_text = fs::read_to_string(&report).unwrap();
         fs::remove_file(report).unwrap();
-        assert!(report_text.starts_with("--session\nend\n/\n0077\n"), "{report_text}");
-        assert!(!report_text.contains(name.to_str().unwrap()), "{report_text}");
+        assert!(
+            report_text.starts_with("--session\nend\n/\n0077\n"),
+            "{report_text}"
+        );
+        assert!(
+            !report_text.contains(name.to_str().unwrap()),
+            "{report_text}"
+        );
         assert!(report_text.contains(" 2 -> /dev/null"), "{report_text}");
         assert!(report_text.contains("Uid:\t0\t0\t0\t0"), "{report_text}");
     }
@@ -447,16 +543,24 @@ mod tests {
         // Not a shell, which changes its mask itself. Once dead and not reaped it changes nothing any more.
         let (_stream, session) = Session::start(Path::new("/bin/true")).unwrap();
         let status = loop {
-            let status = fs::read_to_string(format!("/proc/{}/status", session.child.pid())).unwrap();
+            let status =
+                fs::read_to_string(format!("/proc/{}/status", session.child.pid())).unwrap();
             if status.contains("State:\tZ") {
                 break status;
             }
             thread::sleep(Duration::from_millis(1));
         };
         for set in ["SigBlk:\t", "SigIgn:\t"] {
-            let set = status.lines().find_map(|line| line.strip_prefix(set)).unwrap();
+            let set = status
+                .lines()
+                .find_map(|line| line.strip_prefix(set))
+                .unwrap();
             // Signals above 31 are glibc's own business.
-            assert_eq!(u64::from_str_radix(set, 16).unwrap() & 0x7fff_ffff, 0, "{status}");
+            assert_eq!(
+                u64::from_str_radix(set, 16).unwrap() & 0x7fff_ffff,
+                0,
+                "{status}"
+            );
         }
     }
 
@@ -508,7 +612,10 @@ mod tests {
             return;
         }
         let done = std::env::temp_dir().join(format!("pam_twofa-{}-done", std::process::id()));
-        let script = format!("cat >/dev/null; sleep 0.1; echo written >&0; echo $? >{}", done.display());
+        let script = format!(
+            "cat >/dev/null; sleep 0.1; echo written >&0; echo $? >{}",
+            done.display()
+        );
         let program = StandIn::new("writes", &script);
         drop(Session::start(&program.0).unwrap());
         let status = fs::read_to_string(&done).unwrap();

@@ -11,7 +11,8 @@ use std::time::Instant;
 use nix::poll::PollFlags;
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, pidfd_send_signal, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, pidfd_send_signal,
+    waitid,
 };
 
 use crate::broker::wait_for;
@@ -29,8 +30,14 @@ impl Child {
     pub fn spawn(mut command: Command) -> io::Result<Self> {
         let _sigchld = DefaultSigchld::hold()?;
         let pid = command.spawn()?.id();
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Self { pid, descriptor: pidfd_open(pid, PidfdFlags::empty()).ok() })
+        let pid = i32::try_from(pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Self {
+            pid,
+            descriptor: pidfd_open(pid, PidfdFlags::empty()).ok(),
+        })
     }
 
     /// Kills it, if it has not exited.
@@ -53,7 +60,10 @@ impl Child {
         };
         let _ = wait_for(descriptor, PollFlags::POLLIN, until);
         // Linux 5.3 has the descriptor, but cannot wait for it.
-        if let Err(Errno::INVAL) = waitid(WaitId::PidFd(descriptor.as_fd()), exited | WaitIdOptions::NOHANG) {
+        if let Err(Errno::INVAL) = waitid(
+            WaitId::PidFd(descriptor.as_fd()),
+            exited | WaitIdOptions::NOHANG,
+        ) {
             let _ = waitid(WaitId::Pid(self.pid), exited | WaitIdOptions::NOHANG);
         }
     }
@@ -71,7 +81,10 @@ impl Child {
 
 /// Reaps all children of this process that have exited, as the kernel does where `SIGCHLD` is ignored.
 pub fn reap_all() {
-    while matches!(waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG), Ok(Some(_))) {}
+    while matches!(
+        waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG),
+        Ok(Some(_))
+    ) {}
 }
 
 /// Whether a child of this process has exited and nobody has reaped it.
@@ -113,7 +126,11 @@ mod tests {
 
     fn program(script: &str) -> Command {
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(["-c", script])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command
     }
 
@@ -140,22 +157,31 @@ mod tests {
     /// A line of `/proc/self/status`: whether `SIGCHLD` (17) is in this set.
     fn is_sigchld_in(set: &str) -> bool {
         let status = fs::read_to_string("/proc/self/status").unwrap();
-        let set = status.lines().find_map(|line| line.strip_prefix(set)?.strip_prefix(":\t")).unwrap();
+        let set = status
+            .lines()
+            .find_map(|line| line.strip_prefix(set)?.strip_prefix(":\t"))
+            .unwrap();
         u64::from_str_radix(set, 16).unwrap() & 1 << 16 != 0
     }
 
     #[test]
     fn a_child_is_killed_and_reaped_in_an_application_that_ignores_its_children() {
-        as_an_application("a_child_is_killed_and_reaped_in_an_application_that_ignores_its_children", || {
-            ignore_sigchld();
-            let child = Child::spawn(program("exec sleep 1000")).unwrap();
-            assert!(is_sigchld_in("SigIgn"), "while a person thinks it is the application's");
-            kill_and_reap(&child);
+        as_an_application(
+            "a_child_is_killed_and_reaped_in_an_application_that_ignores_its_children",
+            || {
+                ignore_sigchld();
+                let child = Child::spawn(program("exec sleep 1000")).unwrap();
+                assert!(
+                    is_sigchld_in("SigIgn"),
+                    "while a person thinks it is the application's"
+                );
+                kill_and_reap(&child);
 
-            let child = Child::spawn(program("exit 0")).unwrap();
-            until(|| !exists(child.pid()));
-            kill_and_reap(&child);
-        });
+                let child = Child::spawn(program("exit 0")).unwrap();
+                until(|| !exists(child.pid()));
+                kill_and_reap(&child);
+            },
+        );
     }
 
     #[test]
@@ -204,29 +230,39 @@ mod tests {
         if !nix::unistd::geteuid().is_root() {
             return;
         }
-        as_an_application("a_process_that_has_the_number_of_a_child_that_is_gone_is_not_killed", || {
-            let child = Child::spawn(program("exit 0")).unwrap();
-            wait().unwrap();
-            // Other processes of the machine may come first.
-            let mut another = (0..1000)
-                .find_map(|_| {
-                    fs::write("/proc/sys/kernel/ns_last_pid", (child.pid() - 1).to_string()).unwrap();
-                    let mut another = program("exec sleep 1000").spawn().unwrap();
-                    if another.id() == child.pid() {
-                        return Some(another);
-                    }
-                    another.kill().unwrap();
-                    another.wait().unwrap();
-                    None
-                })
-                .unwrap();
+        as_an_application(
+            "a_process_that_has_the_number_of_a_child_that_is_gone_is_not_killed",
+            || {
+                let child = Child::spawn(program("exit 0")).unwrap();
+                wait().unwrap();
+                // Other processes of the machine may come first.
+                let mut another = (0..1000)
+                    .find_map(|_| {
+                        fs::write(
+                            "/proc/sys/kernel/ns_last_pid",
+                            (child.pid() - 1).to_string(),
+                        )
+                        .unwrap();
+                        let mut another = program("exec sleep 1000").spawn().unwrap();
+                        if another.id() == child.pid() {
+                            return Some(another);
+                        }
+                        another.kill().unwrap();
+                        another.wait().unwrap();
+                        None
+                    })
+                    .unwrap();
 
-            child.kill();
-            child.reap(Instant::now() + PATIENCE);
+                child.kill();
+                child.reap(Instant::now() + PATIENCE);
 
-            assert!(another.try_wait().unwrap().is_none(), "it was another process");
-            another.kill().unwrap();
-            another.wait().unwrap();
-        });
+                assert!(
+                    another.try_wait().unwrap().is_none(),
+                    "it was another process"
+                );
+                another.kill().unwrap();
+                another.wait().unwrap();
+            },
+        );
     }
 }

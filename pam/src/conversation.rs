@@ -34,9 +34,14 @@ pub fn login<H: Host>(
         }
         host.set_passed("");
     }
-    let Some(user) = user else { return nobody(host, Request::Login, arguments, reach) };
+    let Some(user) = user else {
+        return nobody(host, Request::Login, arguments, reach);
+    };
     let mut ask = |host: &mut H, source: Source| {
-        let login = Login { behind_password: source.behind_password, ..describe(host, &user, arguments) };
+        let login = Login {
+            behind_password: source.behind_password,
+            ..describe(host, &user, arguments)
+        };
         converse(host, source, Request::Login(login), &mut reach)
     };
     let source = Source::new(host, code_comes);
@@ -47,7 +52,10 @@ pub fn login<H: Host>(
     {
         if ending.verdict == Verdict::Denied {
             // What the password ends in was the password's own, or a wrong code.
-            host.log(Level::Notice, &line("denied, asking", host, &user, &ending.why));
+            host.log(
+                Level::Notice,
+                &line("denied, asking", host, &user, &ending.why),
+            );
             host.set_password(&password);
         }
         // Where the password may be wrong, the broker asks everybody, or the prompt would tell who needs a code.
@@ -58,7 +66,10 @@ pub fn login<H: Host>(
         && let Some(code) = &ending.code
         && !host.keep_code(code.expose())
     {
-        ending = Ending::new(Verdict::Unavailable, "the code cannot be kept for a later line");
+        ending = Ending::new(
+            Verdict::Unavailable,
+            "the code cannot be kept for a later line",
+        );
     }
     let verdict = conclude(host, &user, ending);
     if verdict == Verdict::Passed {
@@ -75,14 +86,25 @@ pub fn account<H: Host>(
     arguments: &[String],
     reach: impl FnOnce(&mut H, Request) -> Result<Broker, String>,
 ) -> PamResultCode {
-    let Some(user) = host.user() else { return nobody(host, Request::Account, arguments, reach) };
+    let Some(user) = host.user() else {
+        return nobody(host, Request::Account, arguments, reach);
+    };
     if host.passed() == Some(&user) {
         return code(Verdict::Passed);
     }
     let kept = take_code(host);
     let behind_password = kept.is_some();
-    let source = Source { kept, behind_password, may_ask: challenge, ..Source::NOTHING };
-    let login = Login { behind_password, may_ask: challenge, ..describe(host, &user, arguments) };
+    let source = Source {
+        kept,
+        behind_password,
+        may_ask: challenge,
+        ..Source::NOTHING
+    };
+    let login = Login {
+        behind_password,
+        may_ask: challenge,
+        ..describe(host, &user, arguments)
+    };
     let ending = converse(host, source, Request::Account(login), reach);
     let verdict = conclude(host, &user, ending);
     if verdict == Verdict::Passed {
@@ -119,14 +141,20 @@ fn nobody<H: Host>(
     reach: impl FnOnce(&mut H, Request) -> Result<Broker, String>,
 ) -> PamResultCode {
     if !host.has_unreadable_user() {
-        host.log(Level::Notice, "second factor denied: the application names no user");
+        host.log(
+            Level::Notice,
+            "second factor denied: the application names no user",
+        );
         return code(Verdict::Denied);
     }
     let request = request(describe(host, "", arguments));
     let ending = converse(host, Source::NOTHING, request, reach);
     let ending = match ending.verdict {
         Verdict::NotRequired | Verdict::Unavailable => ending,
-        _ => Ending { told: ending.told, ..Ending::new(Verdict::Denied, "the user's name is not UTF-8") },
+        _ => Ending {
+            told: ending.told,
+            ..Ending::new(Verdict::Denied, "the user's name is not UTF-8")
+        },
     };
     code(report(host, "", ending))
 }
@@ -159,7 +187,12 @@ struct Ending {
 
 impl Ending {
     fn new(verdict: Verdict, why: impl Into<String>) -> Self {
-        Self { verdict, why: why.into(), told: false, code: None }
+        Self {
+            verdict,
+            why: why.into(),
+            told: false,
+            code: None,
+        }
     }
 }
 
@@ -169,12 +202,21 @@ fn conclude(host: &mut impl Host, user: &str, ending: Ending) -> Verdict {
     let ending = if host.user_is_still(user) {
         ending
     } else {
-        Ending::new(Verdict::Denied, "the application changed the user during the conversation")
+        Ending::new(
+            Verdict::Denied,
+            "the application changed the user during the conversation",
+        )
     };
     report(host, user, ending)
 }
 
-fn report(host: &mut impl Host, user: &str, Ending { verdict, why, told, .. }: Ending) -> Verdict {
+fn report(
+    host: &mut impl Host,
+    user: &str,
+    Ending {
+        verdict, why, told, ..
+    }: Ending,
+) -> Verdict {
     let (level, outcome) = match verdict {
         // Not "logged in": the first factor may be wrong yet, where it is checked behind us or with us.
         Verdict::Passed => (Level::Info, "right"),
@@ -215,7 +257,12 @@ fn converse<H: Host>(
     loop {
         let message = match broker.receive() {
             Ok(message) => message,
-            Err(error) => return Ending { told, ..Ending::new(Verdict::Unavailable, error.to_string()) },
+            Err(error) => {
+                return Ending {
+                    told,
+                    ..Ending::new(Verdict::Unavailable, error.to_string())
+                };
+            }
         };
         match message {
             FromBroker::Accepted => {}
@@ -235,17 +282,28 @@ fn converse<H: Host>(
                         Some(Done::Login {
                             verdict: verdict @ (Verdict::NotRequired | Verdict::Exempt),
                             why,
-                        }) => Ending { told, ..Ending::new(verdict, why) },
+                        }) => Ending {
+                            told,
+                            ..Ending::new(verdict, why)
+                        },
                         _ => Ending { told, ..ending },
                     };
                 }
             },
             FromBroker::Done(Done::Login { verdict, why }) => {
-                return Ending { verdict, why, told, code: source.split_off };
+                return Ending {
+                    verdict,
+                    why,
+                    told,
+                    code: source.split_off,
+                };
             }
             FromBroker::Done(_) => {
                 let why = "the broker answered what was not asked";
-                return Ending { told, ..Ending::new(Verdict::Unavailable, why) };
+                return Ending {
+                    told,
+                    ..Ending::new(Verdict::Unavailable, why)
+                };
             }
         }
     }
@@ -267,22 +325,41 @@ struct Source {
 
 impl Source {
     /// Of no answers.
-    const NOTHING: Self =
-        Self { first_pass: None, kept: None, split_off: None, may_ask: false, behind_password: false };
+    const NOTHING: Self = Self {
+        first_pass: None,
+        kept: None,
+        split_off: None,
+        may_ask: false,
+        behind_password: false,
+    };
 
     fn new(host: &mut impl Host, code_comes: CodeComes) -> Self {
         let kept = take_code(host);
         match code_comes {
-            CodeComes::Alone => {
-                Self { may_ask: true, behind_password: kept.is_some(), kept, ..Self::NOTHING }
-            }
-            CodeComes::BehindPassword => Self { may_ask: true, behind_password: true, ..Self::NOTHING },
-            CodeComes::BehindFirstPass => {
-                Self { first_pass: host.password(), behind_password: true, ..Self::NOTHING }
-            }
+            CodeComes::Alone => Self {
+                may_ask: true,
+                behind_password: kept.is_some(),
+                kept,
+                ..Self::NOTHING
+            },
+            CodeComes::BehindPassword => Self {
+                may_ask: true,
+                behind_password: true,
+                ..Self::NOTHING
+            },
+            CodeComes::BehindFirstPass => Self {
+                first_pass: host.password(),
+                behind_password: true,
+                ..Self::NOTHING
+            },
             CodeComes::PerhapsBehindFirstPass => {
                 let first_pass = host.password().filter(|password| may_end_in_code(password));
-                Self { behind_password: first_pass.is_some(), may_ask: true, first_pass, ..Self::NOTHING }
+                Self {
+                    behind_password: first_pass.is_some(),
+                    may_ask: true,
+                    first_pass,
+                    ..Self::NOTHING
+                }
             }
         }
     }
@@ -325,9 +402,10 @@ impl Source {
                 }
                 self.split_off.clone()
             }
-            _ => {
-                std::str::from_utf8(&typed).ok().filter(|text| text.len() <= LONGEST_ANSWER).map(Secret::from)
-            }
+            _ => std::str::from_utf8(&typed)
+                .ok()
+                .filter(|text| text.len() <= LONGEST_ANSWER)
+                .map(Secret::from),
         };
         Ok(code.unwrap_or_else(|| Secret::from(NOT_A_CODE)))
     }
@@ -335,7 +413,9 @@ impl Source {
 
 /// The code behind a password. The password goes to the modules that follow and nowhere else.
 fn split_off(host: &mut impl Host, typed: &[u8], digits: u8) -> Result<Option<Secret>, Ending> {
-    let Some((password, code)) = split(typed, digits) else { return Ok(None) };
+    let Some((password, code)) = split(typed, digits) else {
+        return Ok(None);
+    };
     if !host.set_password(password) {
         return Err(no_password());
     }
@@ -410,7 +490,10 @@ mod tests {
 
     impl Scripted {
         fn typing(mut self, answers: &[&'static str]) -> Self {
-            self.answers = answers.iter().map(|answer| Some(answer.as_bytes())).collect();
+            self.answers = answers
+                .iter()
+                .map(|answer| Some(answer.as_bytes()))
+                .collect();
             self
         }
 
@@ -419,7 +502,10 @@ mod tests {
         }
 
         fn log_of(&self, level: Level) -> &str {
-            self.log.iter().find(|(of, _)| *of == level).map_or("", |(_, text)| text)
+            self.log
+                .iter()
+                .find(|(of, _)| *of == level)
+                .map_or("", |(_, text)| text)
         }
     }
 
@@ -476,7 +562,9 @@ mod tests {
             true
         }
         fn kept_code(&self) -> Option<Secret> {
-            Some(self.kept.as_str()).filter(|code| !code.is_empty()).map(Secret::from)
+            Some(self.kept.as_str())
+                .filter(|code| !code.is_empty())
+                .map(Secret::from)
         }
         fn password(&self) -> Option<Typed> {
             self.password.map(|password| Typed::new(password.to_vec()))
@@ -487,7 +575,10 @@ mod tests {
         }
         fn prompt(&mut self, text: &str, echo: bool) -> Option<Typed> {
             self.step(&Asks(leak(text), echo));
-            self.answers.pop_front().flatten().map(|answer| Typed::new(answer.to_vec()))
+            self.answers
+                .pop_front()
+                .flatten()
+                .map(|answer| Typed::new(answer.to_vec()))
         }
         fn show(&mut self, tone: Tone, text: &str) {
             self.step(&Show(tone, leak(text)));
@@ -522,7 +613,9 @@ mod tests {
     }
 
     impl Played {
-        fn reach(&mut self) -> impl FnMut(&mut Scripted, Request) -> Result<Broker, String> + use<> {
+        fn reach(
+            &mut self,
+        ) -> impl FnMut(&mut Scripted, Request) -> Result<Broker, String> + use<> {
             let mut client = self.1.take();
             move |_, request| {
                 let client = client.take().unwrap();
@@ -538,7 +631,11 @@ mod tests {
     }
 
     fn asks(end: &mut End, digits: Option<u8>) -> Option<String> {
-        let prompt = Prompt { text: "Code: ".into(), echo: digits.is_none(), digits_behind_password: digits };
+        let prompt = Prompt {
+            text: "Code: ".into(),
+            echo: digits.is_none(),
+            digits_behind_password: digits,
+        };
         end.send(&FromBroker::Prompt(prompt)).unwrap();
         match end.receive().unwrap() {
             FromClient::Answer(answer) => answer.map(|answer| answer.expose().to_owned()),
@@ -547,7 +644,11 @@ mod tests {
     }
 
     fn done(end: &mut End, verdict: Verdict) {
-        end.send(&FromBroker::Done(Done::Login { verdict, why: "the reason".into() })).unwrap();
+        end.send(&FromBroker::Done(Done::Login {
+            verdict,
+            why: "the reason".into(),
+        }))
+        .unwrap();
     }
 
     fn nobody_there(_: &mut Scripted, _: Request) -> Result<Broker, String> {
@@ -566,12 +667,16 @@ mod tests {
             assert_eq!(asks(end, None).as_deref(), Some("123456"));
             done(end, Verdict::Passed);
         });
-        assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_SUCCESS);
+        assert_eq!(
+            login(&mut host, CodeComes::Alone, &[], broker.reach()),
+            PamResultCode::PAM_SUCCESS
+        );
         assert_eq!(
             host.log,
             [(
                 Level::Info,
-                r#"second factor right: rhost="192.0.2.1" user="alice" why="the reason""#.to_owned()
+                r#"second factor right: rhost="192.0.2.1" user="alice" why="the reason""#
+                    .to_owned()
             )]
         );
         let expected = Login {
@@ -586,20 +691,43 @@ mod tests {
     #[test]
     fn each_verdict_has_its_code() {
         for (verdict, expected, level) in [
-            (Verdict::NotRequired, PamResultCode::PAM_IGNORE, Level::Debug),
+            (
+                Verdict::NotRequired,
+                PamResultCode::PAM_IGNORE,
+                Level::Debug,
+            ),
             (Verdict::Exempt, PamResultCode::PAM_IGNORE, Level::Info),
             (Verdict::Denied, PamResultCode::PAM_AUTH_ERR, Level::Notice),
-            (Verdict::TriesUsedUp, PamResultCode::PAM_MAXTRIES, Level::Notice),
-            (Verdict::NoAnswer, PamResultCode::PAM_CONV_ERR, Level::Notice),
-            (Verdict::Unavailable, PamResultCode::PAM_AUTHINFO_UNAVAIL, Level::Error),
+            (
+                Verdict::TriesUsedUp,
+                PamResultCode::PAM_MAXTRIES,
+                Level::Notice,
+            ),
+            (
+                Verdict::NoAnswer,
+                PamResultCode::PAM_CONV_ERR,
+                Level::Notice,
+            ),
+            (
+                Verdict::Unavailable,
+                PamResultCode::PAM_AUTHINFO_UNAVAIL,
+                Level::Error,
+            ),
         ] {
             let mut host = host([Show(Tone::Error, "So it is.")]);
             let mut broker = broker(move |end| {
                 end.send(&FromBroker::Error("So it is.".into())).unwrap();
                 done(end, verdict);
             });
-            assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), expected);
-            assert!(host.log_of(level).ends_with(r#" why="the reason""#), "{:?}", host.log);
+            assert_eq!(
+                login(&mut host, CodeComes::Alone, &[], broker.reach()),
+                expected
+            );
+            assert!(
+                host.log_of(level).ends_with(r#" why="the reason""#),
+                "{:?}",
+                host.log
+            );
         }
     }
 
@@ -608,7 +736,10 @@ mod tests {
         let mut host = host([Show(Tone::Error, UNAVAILABLE)]);
         let code = login(&mut host, CodeComes::Alone, &[], nobody_there);
         assert_eq!(code, PamResultCode::PAM_AUTHINFO_UNAVAIL);
-        assert!(host.log_of(Level::Error).ends_with(r#"user="alice" why="no broker""#));
+        assert!(
+            host.log_of(Level::Error)
+                .ends_with(r#"user="alice" why="no broker""#)
+        );
     }
 
     #[test]
@@ -617,7 +748,10 @@ mod tests {
         let mut broker = broker(|end| drop(asks(end, None)));
         let code = login(&mut host, CodeComes::Alone, &[], broker.reach());
         assert_eq!(code, PamResultCode::PAM_AUTHINFO_UNAVAIL);
-        assert!(host.log_of(Level::Error).contains("the other side closed the connection"));
+        assert!(
+            host.log_of(Level::Error)
+                .contains("the other side closed the connection")
+        );
     }
 
     #[test]
@@ -630,7 +764,12 @@ mod tests {
 
     #[test]
     fn no_answer_stays_no_answer_whatever_the_broker_says_then() {
-        for last in [Some(Verdict::NoAnswer), Some(Verdict::Passed), Some(Verdict::Later), None] {
+        for last in [
+            Some(Verdict::NoAnswer),
+            Some(Verdict::Passed),
+            Some(Verdict::Later),
+            None,
+        ] {
             let mut host = host([CODE]);
             host.answers.push_back(None);
             let mut broker = broker(move |end| {
@@ -639,7 +778,10 @@ mod tests {
                     done(end, verdict);
                 }
             });
-            assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_CONV_ERR);
+            assert_eq!(
+                login(&mut host, CodeComes::Alone, &[], broker.reach()),
+                PamResultCode::PAM_CONV_ERR
+            );
         }
     }
 
@@ -665,7 +807,10 @@ mod tests {
             }
             done(end, Verdict::NoAnswer);
         });
-        assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_CONV_ERR);
+        assert_eq!(
+            login(&mut host, CodeComes::Alone, &[], broker.reach()),
+            PamResultCode::PAM_CONV_ERR
+        );
     }
 
     #[test]
@@ -675,7 +820,10 @@ mod tests {
         host.terminal = Some("ssh");
         let mut broker = broker(|end| drop(asks(end, None)));
         login(&mut host, CodeComes::Alone, &[], broker.reach());
-        assert!(host.log_of(Level::Notice).contains("KbdInteractiveAuthentication yes"));
+        assert!(
+            host.log_of(Level::Notice)
+                .contains("KbdInteractiveAuthentication yes")
+        );
     }
 
     #[test]
@@ -688,7 +836,10 @@ mod tests {
                 assert_eq!(asks(end, None).as_deref(), Some(NOT_A_CODE));
                 done(end, Verdict::Denied);
             });
-            assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_AUTH_ERR);
+            assert_eq!(
+                login(&mut host, CodeComes::Alone, &[], broker.reach()),
+                PamResultCode::PAM_AUTH_ERR
+            );
         }
     }
 
@@ -700,7 +851,10 @@ mod tests {
                 assert_eq!(asks(end, digits).as_deref(), Some(""));
                 done(end, Verdict::NoAnswer);
             });
-            assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_CONV_ERR);
+            assert_eq!(
+                login(&mut host, CodeComes::Alone, &[], broker.reach()),
+                PamResultCode::PAM_CONV_ERR
+            );
         }
     }
 
@@ -710,7 +864,10 @@ mod tests {
             let mut host = host([]);
             host.user_later = "root";
             let mut broker = broker(move |end| done(end, verdict));
-            assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_AUTH_ERR);
+            assert_eq!(
+                login(&mut host, CodeComes::Alone, &[], broker.reach()),
+                PamResultCode::PAM_AUTH_ERR
+            );
             assert!(host.log_of(Level::Notice).contains("changed the user"));
         }
     }
@@ -719,13 +876,22 @@ mod tests {
     fn a_name_that_is_not_utf_8_passes_where_nobody_is_asked_and_is_refused_for_it_elsewhere() {
         let refused = "the user's name is not UTF-8";
         for (verdict, expected, why) in [
-            (Verdict::NotRequired, PamResultCode::PAM_IGNORE, "the reason"),
+            (
+                Verdict::NotRequired,
+                PamResultCode::PAM_IGNORE,
+                "the reason",
+            ),
             (Verdict::Denied, PamResultCode::PAM_AUTH_ERR, refused),
             (Verdict::Passed, PamResultCode::PAM_AUTH_ERR, refused),
-            (Verdict::Unavailable, PamResultCode::PAM_AUTHINFO_UNAVAIL, "the reason"),
+            (
+                Verdict::Unavailable,
+                PamResultCode::PAM_AUTHINFO_UNAVAIL,
+                "the reason",
+            ),
         ] {
             for is_login in [true, false] {
-                let shown = (verdict == Verdict::Unavailable).then_some(Show(Tone::Error, UNAVAILABLE));
+                let shown =
+                    (verdict == Verdict::Unavailable).then_some(Show(Tone::Error, UNAVAILABLE));
                 let mut host = host(shown);
                 (host.user, host.has_unreadable_user) = (None, true);
                 let mut broker = broker(move |end| done(end, verdict));
@@ -735,8 +901,14 @@ mod tests {
                     account(&mut host, false, &[], broker.reach())
                 };
                 assert_eq!(code, expected, "{verdict:?}");
-                assert!(host.log[0].1.ends_with(&format!("why={why:?}")), "{:?}", host.log);
-                let (Request::Login(asked) | Request::Account(asked)) = broker.asked() else { panic!() };
+                assert!(
+                    host.log[0].1.ends_with(&format!("why={why:?}")),
+                    "{:?}",
+                    host.log
+                );
+                let (Request::Login(asked) | Request::Account(asked)) = broker.asked() else {
+                    panic!()
+                };
                 assert_eq!(asked.user, "");
             }
         }
@@ -746,8 +918,14 @@ mod tests {
     fn without_a_user_nobody_is_asked() {
         let mut host = host([]);
         host.user = None;
-        assert_eq!(login(&mut host, CodeComes::Alone, &[], nobody_there), PamResultCode::PAM_AUTH_ERR);
-        assert_eq!(account(&mut host, false, &[], nobody_there), PamResultCode::PAM_AUTH_ERR);
+        assert_eq!(
+            login(&mut host, CodeComes::Alone, &[], nobody_there),
+            PamResultCode::PAM_AUTH_ERR
+        );
+        assert_eq!(
+            account(&mut host, false, &[], nobody_there),
+            PamResultCode::PAM_AUTH_ERR
+        );
     }
 
     #[test]
@@ -757,8 +935,13 @@ mod tests {
         host.user_later = "x\" rhost=\"9.9.9.9\n";
         let mut broker = broker(|end| {
             // The broker names whom it does not know.
-            let why = "there is no account called 'x\" rhost=\"9.9.9.9\n\u{202e}\u{200b}\u{2028}'".to_owned();
-            end.send(&FromBroker::Done(Done::Login { verdict: Verdict::Denied, why })).unwrap();
+            let why = "there is no account called 'x\" rhost=\"9.9.9.9\n\u{202e}\u{200b}\u{2028}'"
+                .to_owned();
+            end.send(&FromBroker::Done(Done::Login {
+                verdict: Verdict::Denied,
+                why,
+            }))
+            .unwrap();
         });
         login(&mut host, CodeComes::Alone, &[], broker.reach());
         assert_eq!(
@@ -772,19 +955,32 @@ mod tests {
 
     #[test]
     fn forward_pass_sends_the_code_and_keeps_the_password() {
-        let mut host = host([BOTH, SetPassword("hunter2"), ALICE_PASSED]).typing(&["hunter2123456"]);
+        let mut host =
+            host([BOTH, SetPassword("hunter2"), ALICE_PASSED]).typing(&["hunter2123456"]);
         let mut broker = broker(|end| {
             assert_eq!(asks(end, Some(6)).as_deref(), Some("123456"));
             done(end, Verdict::Passed);
         });
         let code = login(&mut host, CodeComes::BehindPassword, &[], broker.reach());
         assert_eq!(code, PamResultCode::PAM_SUCCESS);
-        assert!(matches!(broker.asked(), Request::Login(Login { behind_password: true, .. })));
+        assert!(matches!(
+            broker.asked(),
+            Request::Login(Login {
+                behind_password: true,
+                ..
+            })
+        ));
     }
 
     #[test]
     fn forward_pass_never_sends_a_password_that_has_no_code() {
-        let steps = [BOTH, SetPassword("hunter2"), BOTH, SetPassword("hunter2"), ALICE_PASSED];
+        let steps = [
+            BOTH,
+            SetPassword("hunter2"),
+            BOTH,
+            SetPassword("hunter2"),
+            ALICE_PASSED,
+        ];
         let mut host = host(steps).typing(&["hunter2", "hunter2abcd-efgh-ijkm-npqr"]);
         let mut broker = broker(|end| {
             assert_eq!(asks(end, Some(6)).as_deref(), Some("-"));
@@ -818,14 +1014,22 @@ mod tests {
         });
         let code = login(&mut host, CodeComes::BehindFirstPass, &[], broker.reach());
         assert_eq!(code, PamResultCode::PAM_SUCCESS);
-        assert!(matches!(broker.asked(), Request::Login(Login { behind_password: true, .. })));
+        assert!(matches!(
+            broker.asked(),
+            Request::Login(Login {
+                behind_password: true,
+                ..
+            })
+        ));
     }
 
     #[test]
     fn use_first_pass_without_a_code_denies_and_asks_nobody() {
-        for (password, digits) in
-            [(None, Some(6)), (Some(&b"hunter2"[..]), Some(6)), (Some(b"x123456"), None)]
-        {
+        for (password, digits) in [
+            (None, Some(6)),
+            (Some(&b"hunter2"[..]), Some(6)),
+            (Some(b"x123456"), None),
+        ] {
             let mut host = host([]);
             host.password = password;
             let mut broker = broker(move |end| {
@@ -867,13 +1071,23 @@ mod tests {
             assert_eq!(asks(end, Some(6)).as_deref(), Some("123456"));
             done(end, Verdict::Passed);
         });
-        let code = login(&mut host, CodeComes::PerhapsBehindFirstPass, &[], broker.reach());
+        let code = login(
+            &mut host,
+            CodeComes::PerhapsBehindFirstPass,
+            &[],
+            broker.reach(),
+        );
         assert_eq!(code, PamResultCode::PAM_SUCCESS);
     }
 
     #[test]
     fn try_first_pass_asks_for_the_code_alone_after_a_wrong_one_and_leaves_the_password_whole() {
-        let steps = [SetPassword("hunter2"), SetPassword("hunter2123456"), CODE, ALICE_PASSED];
+        let steps = [
+            SetPassword("hunter2"),
+            SetPassword("hunter2123456"),
+            CODE,
+            ALICE_PASSED,
+        ];
         let mut host = host(steps).typing(&["654321"]);
         host.password = Some(b"hunter2123456");
         let mut first = broker(|end| {
@@ -886,19 +1100,44 @@ mod tests {
         });
         let (mut reach_first, mut reach_second) = (first.reach(), second.reach());
         let mut reached = 0;
-        let code = login(&mut host, CodeComes::PerhapsBehindFirstPass, &[], |host, request| {
-            reached += 1;
-            if reached == 1 { reach_first(host, request) } else { reach_second(host, request) }
-        });
+        let code = login(
+            &mut host,
+            CodeComes::PerhapsBehindFirstPass,
+            &[],
+            |host, request| {
+                reached += 1;
+                if reached == 1 {
+                    reach_first(host, request)
+                } else {
+                    reach_second(host, request)
+                }
+            },
+        );
         assert_eq!(code, PamResultCode::PAM_SUCCESS);
-        assert!(matches!(first.asked(), Request::Login(Login { behind_password: true, .. })));
-        assert!(matches!(second.asked(), Request::Login(Login { behind_password: false, .. })));
+        assert!(matches!(
+            first.asked(),
+            Request::Login(Login {
+                behind_password: true,
+                ..
+            })
+        ));
+        assert!(matches!(
+            second.asked(),
+            Request::Login(Login {
+                behind_password: false,
+                ..
+            })
+        ));
     }
 
     #[test]
     fn a_password_that_ends_in_digits_is_followed_by_the_same_question_whoever_it_is() {
         // Nothing is asked of them, or their codes have eight digits: nothing is split off, and no other prompt comes.
-        for (digits, verdict) in [(0, Verdict::NotRequired), (0, Verdict::Exempt), (8, Verdict::Denied)] {
+        for (digits, verdict) in [
+            (0, Verdict::NotRequired),
+            (0, Verdict::Exempt),
+            (8, Verdict::Denied),
+        ] {
             let restored = (verdict == Verdict::Denied).then_some(SetPassword("hunter2123456"));
             let mut host = host(restored.into_iter().chain([CODE])).typing(&["654321"]);
             host.password = Some(b"hunter2123456");
@@ -912,10 +1151,19 @@ mod tests {
             });
             let (mut reach_first, mut reach_second) = (first.reach(), second.reach());
             let mut reached = 0;
-            login(&mut host, CodeComes::PerhapsBehindFirstPass, &[], |host, request| {
-                reached += 1;
-                if reached == 1 { reach_first(host, request) } else { reach_second(host, request) }
-            });
+            login(
+                &mut host,
+                CodeComes::PerhapsBehindFirstPass,
+                &[],
+                |host, request| {
+                    reached += 1;
+                    if reached == 1 {
+                        reach_first(host, request)
+                    } else {
+                        reach_second(host, request)
+                    }
+                },
+            );
             assert_eq!(reached, 2);
         }
     }
@@ -940,7 +1188,12 @@ mod tests {
             asks(end, Some(6));
             done(end, Verdict::TriesUsedUp);
         });
-        let code = login(&mut host, CodeComes::PerhapsBehindFirstPass, &[], broker.reach());
+        let code = login(
+            &mut host,
+            CodeComes::PerhapsBehindFirstPass,
+            &[],
+            broker.reach(),
+        );
         assert_eq!(code, PamResultCode::PAM_MAXTRIES);
     }
 
@@ -953,9 +1206,20 @@ mod tests {
                 assert_eq!(asks(end, None).as_deref(), Some("123456"));
                 done(end, Verdict::Passed);
             });
-            let code = login(&mut host, CodeComes::PerhapsBehindFirstPass, &[], broker.reach());
+            let code = login(
+                &mut host,
+                CodeComes::PerhapsBehindFirstPass,
+                &[],
+                broker.reach(),
+            );
             assert_eq!(code, PamResultCode::PAM_SUCCESS);
-            assert!(matches!(broker.asked(), Request::Login(Login { behind_password: false, .. })));
+            assert!(matches!(
+                broker.asked(),
+                Request::Login(Login {
+                    behind_password: false,
+                    ..
+                })
+            ));
         }
     }
 
@@ -963,13 +1227,20 @@ mod tests {
     fn who_has_passed_on_this_handle_is_not_checked_again() {
         let mut host = host([]);
         host.passed = Some("alice".into());
-        assert_eq!(account(&mut host, false, &[], nobody_there), PamResultCode::PAM_SUCCESS);
+        assert_eq!(
+            account(&mut host, false, &[], nobody_there),
+            PamResultCode::PAM_SUCCESS
+        );
     }
 
     #[test]
     fn who_has_not_passed_on_this_handle_is_checked() {
         for (verdict, expected, steps) in [
-            (Verdict::Passed, PamResultCode::PAM_SUCCESS, vec![ALICE_PASSED]),
+            (
+                Verdict::Passed,
+                PamResultCode::PAM_SUCCESS,
+                vec![ALICE_PASSED],
+            ),
             (Verdict::NotRequired, PamResultCode::PAM_IGNORE, vec![]),
             (Verdict::Denied, PamResultCode::PAM_AUTH_ERR, vec![]),
         ] {
@@ -988,7 +1259,10 @@ mod tests {
             assert_eq!(asks(end, None), None);
             done(end, Verdict::Passed);
         });
-        assert_eq!(account(&mut host, false, &[], broker.reach()), PamResultCode::PAM_AUTH_ERR);
+        assert_eq!(
+            account(&mut host, false, &[], broker.reach()),
+            PamResultCode::PAM_AUTH_ERR
+        );
     }
 
     #[test]
@@ -996,7 +1270,10 @@ mod tests {
         let mut host = host([SetPassed("")]);
         host.passed = Some("alice".into());
         let mut broker = broker(|end| done(end, Verdict::Denied));
-        assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_AUTH_ERR);
+        assert_eq!(
+            login(&mut host, CodeComes::Alone, &[], broker.reach()),
+            PamResultCode::PAM_AUTH_ERR
+        );
         assert_eq!(host.passed(), Some(""));
     }
 
@@ -1005,7 +1282,10 @@ mod tests {
         let mut host = host([]);
         host.passed = Some("alice".into());
         host.passed_in_this_call = true;
-        assert_eq!(login(&mut host, CodeComes::Alone, &[], nobody_there), PamResultCode::PAM_SUCCESS);
+        assert_eq!(
+            login(&mut host, CodeComes::Alone, &[], nobody_there),
+            PamResultCode::PAM_SUCCESS
+        );
     }
 
     #[test]
@@ -1014,12 +1294,16 @@ mod tests {
         host.passed = Some("bob".into());
         host.passed_in_this_call = true;
         let mut broker = broker(|end| done(end, Verdict::Denied));
-        assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_AUTH_ERR);
+        assert_eq!(
+            login(&mut host, CodeComes::Alone, &[], broker.reach()),
+            PamResultCode::PAM_AUTH_ERR
+        );
     }
 
     #[test]
     fn a_code_that_a_later_line_is_to_check_is_kept_for_it_and_used_once() {
-        let mut host = host([BOTH, SetPassword("hunter2"), ALICE_PASSED]).typing(&["hunter2123456"]);
+        let mut host =
+            host([BOTH, SetPassword("hunter2"), ALICE_PASSED]).typing(&["hunter2123456"]);
         let mut first = broker(|end| {
             assert_eq!(asks(end, Some(6)).as_deref(), Some("123456"));
             done(end, Verdict::Later);
@@ -1032,10 +1316,17 @@ mod tests {
             assert_eq!(asks(end, Some(6)).as_deref(), Some("123456"));
             done(end, Verdict::Passed);
         });
-        assert_eq!(account(&mut host, false, &[], second.reach()), PamResultCode::PAM_SUCCESS);
+        assert_eq!(
+            account(&mut host, false, &[], second.reach()),
+            PamResultCode::PAM_SUCCESS
+        );
         assert!(matches!(
             second.asked(),
-            Request::Account(Login { behind_password: true, may_ask: false, .. })
+            Request::Account(Login {
+                behind_password: true,
+                may_ask: false,
+                ..
+            })
         ));
         assert_eq!(host.kept, "");
     }
@@ -1048,8 +1339,17 @@ mod tests {
             assert_eq!(asks(end, Some(6)).as_deref(), Some("123456"));
             done(end, Verdict::Passed);
         });
-        assert_eq!(login(&mut host, CodeComes::Alone, &[], broker.reach()), PamResultCode::PAM_SUCCESS);
-        assert!(matches!(broker.asked(), Request::Login(Login { behind_password: true, .. })));
+        assert_eq!(
+            login(&mut host, CodeComes::Alone, &[], broker.reach()),
+            PamResultCode::PAM_SUCCESS
+        );
+        assert!(matches!(
+            broker.asked(),
+            Request::Login(Login {
+                behind_password: true,
+                ..
+            })
+        ));
     }
 
     #[test]
@@ -1059,7 +1359,13 @@ mod tests {
             assert_eq!(asks(end, None).as_deref(), Some("123456"));
             done(end, Verdict::Passed);
         });
-        assert_eq!(account(&mut host, true, &[], broker.reach()), PamResultCode::PAM_SUCCESS);
-        assert!(matches!(broker.asked(), Request::Account(Login { may_ask: true, .. })));
+        assert_eq!(
+            account(&mut host, true, &[], broker.reach()),
+            PamResultCode::PAM_SUCCESS
+        );
+        assert!(matches!(
+            broker.asked(),
+            Request::Account(Login { may_ask: true, .. })
+        ));
     }
 }

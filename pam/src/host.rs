@@ -5,7 +5,9 @@ use std::ffi::CStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use pam::constants::{PAM_ERROR_MSG, PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_SILENT, PAM_TEXT_INFO};
+use pam::constants::{
+    PAM_ERROR_MSG, PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_SILENT, PAM_TEXT_INFO,
+};
 use pam::constants::{PamFlag, PamMessageStyle, PamResultCode};
 use pam::conv::Conv;
 use pam::items::{AuthTok, OldAuthTok, RHost, RUser, Service, Tty, User};
@@ -97,7 +99,11 @@ pub struct PamHost<'a> {
 impl<'a> PamHost<'a> {
     /// The application that called with this handle and these flags.
     pub fn new(handle: &'a mut PamHandle, flags: PamFlag) -> Self {
-        Self { handle, silent: flags & PAM_SILENT != 0, debug: false }
+        Self {
+            handle,
+            silent: flags & PAM_SILENT != 0,
+            debug: false,
+        }
     }
 
     /// Whether [`Level::Debug`] is written.
@@ -114,7 +120,10 @@ impl<'a> PamHost<'a> {
 
 impl Host for PamHost<'_> {
     fn user(&mut self) -> Option<String> {
-        self.handle.get_user(None).ok().filter(|user| !user.is_empty())
+        self.handle
+            .get_user(None)
+            .ok()
+            .filter(|user| !user.is_empty())
     }
 
     fn has_unreadable_user(&self) -> bool {
@@ -127,19 +136,36 @@ impl Host for PamHost<'_> {
     }
 
     fn service(&self) -> String {
-        self.handle.get_item::<Service<'_>>().ok().flatten().and_then(|item| text(item.0)).unwrap_or_default()
+        self.handle
+            .get_item::<Service<'_>>()
+            .ok()
+            .flatten()
+            .and_then(|item| text(item.0))
+            .unwrap_or_default()
     }
 
     fn remote_host(&self) -> Option<String> {
-        self.handle.get_item::<RHost<'_>>().ok().flatten().and_then(|item| text(item.0))
+        self.handle
+            .get_item::<RHost<'_>>()
+            .ok()
+            .flatten()
+            .and_then(|item| text(item.0))
     }
 
     fn remote_user(&self) -> Option<String> {
-        self.handle.get_item::<RUser<'_>>().ok().flatten().and_then(|item| text(item.0))
+        self.handle
+            .get_item::<RUser<'_>>()
+            .ok()
+            .flatten()
+            .and_then(|item| text(item.0))
     }
 
     fn terminal(&self) -> Option<String> {
-        self.handle.get_item::<Tty<'_>>().ok().flatten().and_then(|item| text(item.0))
+        self.handle
+            .get_item::<Tty<'_>>()
+            .ok()
+            .flatten()
+            .and_then(|item| text(item.0))
     }
 
     fn cannot_answer(&self) -> bool {
@@ -157,7 +183,9 @@ impl Host for PamHost<'_> {
     }
 
     fn pam_folder(&self) -> Option<(u64, u64)> {
-        fs::metadata("/etc/pam.d").ok().map(|folder| (folder.dev(), folder.ino()))
+        fs::metadata("/etc/pam.d")
+            .ok()
+            .map(|folder| (folder.dev(), folder.ino()))
     }
 
     fn password(&self) -> Option<Typed> {
@@ -170,7 +198,16 @@ impl Host for PamHost<'_> {
     }
 
     fn prompt(&mut self, text: &str, echo: bool) -> Option<Typed> {
-        self.send(if echo { PAM_PROMPT_ECHO_ON } else { PAM_PROMPT_ECHO_OFF }, text).ok().flatten()
+        self.send(
+            if echo {
+                PAM_PROMPT_ECHO_ON
+            } else {
+                PAM_PROMPT_ECHO_OFF
+            },
+            text,
+        )
+        .ok()
+        .flatten()
     }
 
     fn show(&mut self, tone: Tone, text: &str) {
@@ -186,7 +223,12 @@ impl Host for PamHost<'_> {
 
     fn set_passed(&mut self, user: &str) {
         sys::set_passed(self.handle, user);
-        if !user.is_empty() && self.handle.get_item::<OldAuthTok<'_>>().is_ok_and(|old| old.is_none()) {
+        if !user.is_empty()
+            && self
+                .handle
+                .get_item::<OldAuthTok<'_>>()
+                .is_ok_and(|old| old.is_none())
+        {
             sys::set_old_password(self.handle, PASSED_IN_THIS_CALL);
         }
     }
@@ -225,14 +267,23 @@ const PASSED_IN_THIS_CALL: &[u8] = b"pam_twofa: passed in this call";
 /// Whether the program we are in is sshd, which is three programs since 9.8 and 10.0.
 fn is_sshd() -> bool {
     let program = fs::read_link("/proc/self/exe").unwrap_or_default();
-    let name = program.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = program
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
     // A program that was replaced since it started (proc(5)).
-    matches!(name.trim_end_matches(" (deleted)"), "sshd" | "sshd-session" | "sshd-auth")
+    matches!(
+        name.trim_end_matches(" (deleted)"),
+        "sshd" | "sshd-session" | "sshd-auth"
+    )
 }
 
 /// Whether a process that overwrote its arguments (setproctitle(3)) has a title that ends so.
 fn has_title(arguments: &[u8], ending: &[u8]) -> bool {
-    arguments.split(|byte| *byte == 0).next().is_some_and(|title| title.trim_ascii_end().ends_with(ending))
+    arguments
+        .split(|byte| *byte == 0)
+        .next()
+        .is_some_and(|title| title.trim_ascii_end().ends_with(ending))
 }
 
 /// An item's text; an empty one says nothing.
@@ -244,7 +295,11 @@ fn text(item: &CStr) -> Option<String> {
 fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
-        if steers(c) { line.extend(c.escape_default()) } else { line.push(c) }
+        if steers(c) {
+            line.extend(c.escape_default())
+        } else {
+            line.push(c)
+        }
     }
     line
 }
@@ -254,7 +309,13 @@ fn one_line(text: &str) -> String {
 fn harmless(text: &str) -> Zeroizing<String> {
     // No character gets longer, so none of it is left behind in a smaller buffer.
     let mut harmless = Zeroizing::new(String::with_capacity(text.len()));
-    harmless.extend(text.chars().map(|c| if steers(c) && !matches!(c, '\n' | '\t') { '?' } else { c }));
+    harmless.extend(text.chars().map(|c| {
+        if steers(c) && !matches!(c, '\n' | '\t') {
+            '?'
+        } else {
+            c
+        }
+    }));
     harmless
 }
 
@@ -271,13 +332,22 @@ mod tests {
 
     #[test]
     fn nothing_that_is_logged_can_start_a_line_of_its_own() {
-        assert_eq!(one_line("a\nb\r\0\x1b[2J\u{85}ü"), r"a\nb\r\u{0}\u{1b}[2J\u{85}ü");
-        assert_eq!(one_line("a\u{2028}b\u{202e}c\u{feff}"), r"a\u{2028}b\u{202e}c\u{feff}");
+        assert_eq!(
+            one_line("a\nb\r\0\x1b[2J\u{85}ü"),
+            r"a\nb\r\u{0}\u{1b}[2J\u{85}ü"
+        );
+        assert_eq!(
+            one_line("a\u{2028}b\u{202e}c\u{feff}"),
+            r"a\u{2028}b\u{202e}c\u{feff}"
+        );
     }
 
     #[test]
     fn nothing_that_is_shown_can_steer_a_terminal_and_a_qr_code_is_left_whole() {
-        assert_eq!(*harmless("a\0b\x1b[2J\u{9b}1m\r\u{202e}c\u{2066}\u{200b}"), "a?b?[2J?1m??c??");
+        assert_eq!(
+            *harmless("a\0b\x1b[2J\u{9b}1m\r\u{202e}c\u{2066}\u{200b}"),
+            "a?b?[2J?1m??c??"
+        );
         let qr = "Scan this:\n█▀▄ ü\t•••• 4567\n";
         assert_eq!(*harmless(qr), qr);
     }
@@ -285,14 +355,20 @@ mod tests {
     #[test]
     fn an_application_that_wants_silence_is_told_why_it_is_refused_and_nothing_else() {
         for (flags, heard) in [
-            (0, vec![(PAM_TEXT_INFO, "Hello."), (PAM_ERROR_MSG, "Locked.")]),
+            (
+                0,
+                vec![(PAM_TEXT_INFO, "Hello."), (PAM_ERROR_MSG, "Locked.")],
+            ),
             (PAM_SILENT, vec![(PAM_ERROR_MSG, "Locked.")]),
         ] {
             let mut application = Application::new();
             let mut host = PamHost::new(application.handle(), flags);
             host.show(Tone::Info, "Hello.");
             host.show(Tone::Error, "Locked.");
-            let heard: Vec<_> = heard.into_iter().map(|(style, text)| (style, text.to_owned())).collect();
+            let heard: Vec<_> = heard
+                .into_iter()
+                .map(|(style, text)| (style, text.to_owned()))
+                .collect();
             assert_eq!(application.heard(), heard);
         }
     }

@@ -69,7 +69,11 @@ use crate::options::Options;
 pub struct Module;
 
 impl PamHooks for Module {
-    fn sm_authenticate(handle: &mut PamHandle, arguments: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
+    fn sm_authenticate(
+        handle: &mut PamHandle,
+        arguments: Vec<&CStr>,
+        flags: PamFlag,
+    ) -> PamResultCode {
         enter(handle, &arguments, flags, |host, options, line| {
             if options.challenge {
                 return refuse(host, "option \"challenge\" belongs to an account line");
@@ -123,8 +127,10 @@ fn enter(
     SILENCE.call_once(|| panic::set_hook(Box::new(|_| {})));
 
     let mut host = PamHost::new(handle, flags);
-    let arguments: Vec<_> =
-        arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let arguments: Vec<_> = arguments
+        .iter()
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
     match Options::parse(arguments.iter().map(AsRef::as_ref)) {
         Ok(options) => {
             host.set_debug(options.debug);
@@ -136,7 +142,10 @@ fn enter(
 
 /// Refuses for an option that cannot be obeyed.
 fn refuse(host: &mut impl Host, why: &str) -> PamResultCode {
-    host.log(Level::Error, &format!("every login is refused until this is put right: {why}"));
+    host.log(
+        Level::Error,
+        &format!("every login is refused until this is put right: {why}"),
+    );
     // Not PAM_SERVICE_ERR: stacks with `service_err=ignore` are common, and would let people in.
     PamResultCode::PAM_AUTH_ERR
 }

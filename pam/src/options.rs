@@ -112,16 +112,40 @@ mod tests {
     fn every_option_is_read() {
         let options = parse("debug socket=/tmp/s try_first_pass debug").unwrap();
         let code = CodeComes::PerhapsBehindFirstPass;
-        assert_eq!(options, Options { debug: true, socket: "/tmp/s".into(), code, challenge: false });
+        assert_eq!(
+            options,
+            Options {
+                debug: true,
+                socket: "/tmp/s".into(),
+                code,
+                challenge: false
+            }
+        );
         assert!(parse("challenge").unwrap().challenge);
-        assert_eq!(parse("use_first_pass").unwrap().code, CodeComes::BehindFirstPass);
-        assert_eq!(parse("forward_pass").unwrap().code, CodeComes::BehindPassword);
+        assert_eq!(
+            parse("use_first_pass").unwrap().code,
+            CodeComes::BehindFirstPass
+        );
+        assert_eq!(
+            parse("forward_pass").unwrap().code,
+            CodeComes::BehindPassword
+        );
     }
 
     #[test]
     fn an_unknown_option_is_named() {
-        for unknown in ["nullok", "Debug", "debug=1", "socket", "", "use_first_pass "] {
-            assert_eq!(Options::parse(["debug", unknown]), Err(BadOption::Unknown(unknown.to_owned())));
+        for unknown in [
+            "nullok",
+            "Debug",
+            "debug=1",
+            "socket",
+            "",
+            "use_first_pass ",
+        ] {
+            assert_eq!(
+                Options::parse(["debug", unknown]),
+                Err(BadOption::Unknown(unknown.to_owned()))
+            );
         }
         let message = parse("null\x1bok").unwrap_err().to_string();
         assert_eq!(message, r#"unknown option "null\u{1b}ok""#);
@@ -130,7 +154,10 @@ mod tests {
     #[test]
     fn a_socket_without_an_absolute_path_is_refused() {
         for relative in ["socket=", "socket=twofad.sock", "socket=../s"] {
-            assert_eq!(parse(relative), Err(BadOption::NotAbsolute(relative.to_owned())));
+            assert_eq!(
+                parse(relative),
+                Err(BadOption::NotAbsolute(relative.to_owned()))
+            );
         }
     }
 
@@ -142,7 +169,10 @@ mod tests {
             ("try_first_pass", "forward_pass"),
             ("socket=/a", "socket=/b"),
         ] {
-            assert_eq!(parse(&format!("{first} {second}")), Err(BadOption::Contradicts(second.to_owned())));
+            assert_eq!(
+                parse(&format!("{first} {second}")),
+                Err(BadOption::Contradicts(second.to_owned()))
+            );
         }
         assert!(parse("forward_pass forward_pass").is_ok());
     }

@@ -23,8 +23,11 @@ pub fn split(typed: &[u8], digits: u8) -> Option<(&[u8], &str)> {
     if digits == 0 {
         return None;
     }
-    ending(typed, BACKUP_LENGTH, is_backup_code)
-        .or_else(|| ending(typed, digits.into(), |code| code.iter().all(u8::is_ascii_digit)))
+    ending(typed, BACKUP_LENGTH, is_backup_code).or_else(|| {
+        ending(typed, digits.into(), |code| {
+            code.iter().all(u8::is_ascii_digit)
+        })
+    })
 }
 
 /// Whether a code may be behind this password, before the broker has said how many digits one has.
@@ -40,10 +43,13 @@ fn ending(typed: &[u8], length: usize, is_code: impl Fn(&[u8]) -> bool) -> Optio
 
 fn is_backup_code(code: &[u8]) -> bool {
     code.len() == BACKUP_LENGTH
-        && code.iter().enumerate().all(|(i, c)| match i % (BACKUP_GROUP + 1) {
-            BACKUP_GROUP => *c == b'-',
-            _ => BACKUP_ALPHABET.contains(&c.to_ascii_lowercase()),
-        })
+        && code
+            .iter()
+            .enumerate()
+            .all(|(i, c)| match i % (BACKUP_GROUP + 1) {
+                BACKUP_GROUP => *c == b'-',
+                _ => BACKUP_ALPHABET.contains(&c.to_ascii_lowercase()),
+            })
 }
 
 #[cfg(test)]
@@ -69,15 +75,27 @@ mod tests {
 
     #[test]
     fn the_last_digits_are_the_code() {
-        assert_eq!(split(b"hunter2123456", 6), Some((&b"hunter2"[..], "123456")));
-        assert_eq!(split(b"hunter2123456", 7), Some((&b"hunter"[..], "2123456")));
+        assert_eq!(
+            split(b"hunter2123456", 6),
+            Some((&b"hunter2"[..], "123456"))
+        );
+        assert_eq!(
+            split(b"hunter2123456", 7),
+            Some((&b"hunter"[..], "2123456"))
+        );
         assert_eq!(split(b"123456", 6), Some((&b""[..], "123456")));
     }
 
     #[test]
     fn a_backup_code_behind_the_password_wins_over_digits() {
-        assert_eq!(split(b"pass-abcd-efgh-ijkm-2345", 4), Some((&b"pass-"[..], "abcd-efgh-ijkm-2345")));
-        assert_eq!(split(BACKUP.to_uppercase().as_bytes(), 6), Some((&b""[..], "ABCD-EFGH-IJKM-NPQR")));
+        assert_eq!(
+            split(b"pass-abcd-efgh-ijkm-2345", 4),
+            Some((&b"pass-"[..], "abcd-efgh-ijkm-2345"))
+        );
+        assert_eq!(
+            split(BACKUP.to_uppercase().as_bytes(), 6),
+            Some((&b""[..], "ABCD-EFGH-IJKM-NPQR"))
+        );
     }
 
     #[test]
@@ -89,8 +107,15 @@ mod tests {
 
     #[test]
     fn a_password_alone_has_no_code() {
-        for password in ["", "hunter2", "12345", "correct horse", "123456 ", "pass１２３４５６", "12345x"]
-        {
+        for password in [
+            "",
+            "hunter2",
+            "12345",
+            "correct horse",
+            "123456 ",
+            "pass１２３４５６",
+            "12345x",
+        ] {
             assert_eq!(split(password.as_bytes(), 6), None, "{password:?}");
         }
     }
@@ -98,12 +123,19 @@ mod tests {
     #[test]
     fn no_digits_are_no_code() {
         assert_eq!(split(b"hunter2", 0), None);
-        assert_eq!(split(BACKUP.as_bytes(), 0), None, "a password may look like one");
+        assert_eq!(
+            split(BACKUP.as_bytes(), 0),
+            None,
+            "a password may look like one"
+        );
     }
 
     #[test]
     fn a_password_need_not_be_utf8() {
-        assert_eq!(split(b"p\xe4ss123456", 6), Some((&b"p\xe4ss"[..], "123456")));
+        assert_eq!(
+            split(b"p\xe4ss123456", 6),
+            Some((&b"p\xe4ss"[..], "123456"))
+        );
         assert_eq!(split(b"p\xe4ss", 6), None);
     }
 

@@ -49,7 +49,9 @@ fn set_secret(handle: &mut PamHandle, item: ItemType, secret: &[u8]) -> bool {
     let mut terminated = Zeroizing::new(Vec::with_capacity(secret.len() + 1));
     terminated.extend_from_slice(secret);
     terminated.push(0);
-    let Ok(secret) = CStr::from_bytes_with_nul(&terminated) else { return false };
+    let Ok(secret) = CStr::from_bytes_with_nul(&terminated) else {
+        return false;
+    };
     // SAFETY: the handle is libpam's own; the two items this is called with take a C string, which outlives the call.
     let code = unsafe { pam_set_item(handle, item as c_int, secret.as_ptr().cast()) };
     code == PAM_SUCCESS
@@ -61,7 +63,11 @@ pub fn variable(handle: &PamHandle, name: &CStr) -> Option<String> {
     // SAFETY: the handle is libpam's own, and pam_getenv(3) only reads it; the name is a C string.
     let value = unsafe { pam_getenv(handle, name.as_ptr()) };
     // SAFETY: what it returns is NULL or a C string that stands until the variable changes, which nobody does here.
-    (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) }.to_string_lossy().into_owned())
+    (!value.is_null()).then(|| {
+        unsafe { CStr::from_ptr(value) }
+            .to_string_lossy()
+            .into_owned()
+    })
 }
 
 /// Under this name the handle keeps who has passed, as a `String`.
@@ -75,7 +81,9 @@ pub fn set_passed(handle: &mut PamHandle, user: &str) {
 /// Who has passed on this handle.
 pub fn passed(handle: &PamHandle) -> Option<&str> {
     // SAFETY: only `set_passed` writes under this name, and it writes a `String`.
-    unsafe { handle.get_data::<String>(PASSED) }.ok().map(String::as_str)
+    unsafe { handle.get_data::<String>(PASSED) }
+        .ok()
+        .map(String::as_str)
 }
 
 /// Under this name the handle keeps the code that came with a password, as a `Zeroizing<String>`.
@@ -83,7 +91,9 @@ const CODE: &str = "pam_twofa_code";
 
 /// Keeps a code for a later line of the stack; an empty one is none. libpam wipes it with the handle.
 pub fn keep_code(handle: &mut PamHandle, code: &str) -> bool {
-    handle.set_data(CODE, Box::new(Zeroizing::new(code.to_owned()))).is_ok()
+    handle
+        .set_data(CODE, Box::new(Zeroizing::new(code.to_owned())))
+        .is_ok()
 }
 
 /// The code that was kept.
@@ -106,7 +116,10 @@ struct Kept {
     before: Option<SigAction>,
 }
 
-static KEPT: Mutex<Kept> = Mutex::new(Kept { holders: 0, before: None });
+static KEPT: Mutex<Kept> = Mutex::new(Kept {
+    holders: 0,
+    before: None,
+});
 
 impl DefaultSigchld {
     /// Until it is dropped.
@@ -156,7 +169,9 @@ pub fn isolate(command: &mut Command) {
 
 fn become_clean() -> io::Result<()> {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)) {
+    for signal in
+        Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP))
+    {
         // SAFETY: SIG_DFL is no handler.
         unsafe { sigaction(signal, &default) }?;
     }
@@ -178,8 +193,14 @@ fn close_on_exec() {
     const MOST_FILES: libc::c_long = 65_536;
 
     // SAFETY: close_range(2) takes three numbers and with this flag closes nothing before exec.
-    let done =
-        unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
     if done != 0 {
         // A kernel before 5.11, or a sandbox that knows none later.
         // SAFETY: sysconf(3) takes a number.
@@ -223,7 +244,12 @@ pub mod tests {
     /// `struct pam_conv`
     #[repr(C)]
     struct Conversation {
-        converse: unsafe extern "C" fn(c_int, *const *const Message, *mut *mut c_void, *mut c_void) -> c_int,
+        converse: unsafe extern "C" fn(
+            c_int,
+            *const *const Message,
+            *mut *mut c_void,
+            *mut c_void,
+        ) -> c_int,
         /// A `Mutex<Heard>`.
         heard: *const c_void,
     }
@@ -239,16 +265,29 @@ pub mod tests {
     impl Application {
         pub fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
-            fs::write(directory.path().join("door"), "auth required pam_permit.so\n").unwrap();
+            fs::write(
+                directory.path().join("door"),
+                "auth required pam_permit.so\n",
+            )
+            .unwrap();
             let path = CString::new(directory.path().to_str().unwrap()).unwrap();
             let heard = Box::new(Mutex::new(Vec::new()));
-            let conversation = Conversation { converse, heard: (&raw const *heard).cast() };
+            let conversation = Conversation {
+                converse,
+                heard: (&raw const *heard).cast(),
+            };
             let mut handle = ptr::null_mut();
             // SAFETY: all are C strings and places that outlive the call, and libpam copies the conversation. What
             // that points to is in a box that goes after the handle.
             let code = unsafe {
                 let (door, alice) = (c"door".as_ptr(), c"alice".as_ptr());
-                pam_start_confdir(door, alice, &raw const conversation, path.as_ptr(), &raw mut handle)
+                pam_start_confdir(
+                    door,
+                    alice,
+                    &raw const conversation,
+                    path.as_ptr(),
+                    &raw mut handle,
+                )
             };
             assert_eq!(code, PAM_SUCCESS);
             Self { handle, heard }
@@ -282,7 +321,10 @@ pub mod tests {
         unsafe {
             let message = &**messages;
             let text = CStr::from_ptr(message.text).to_str().unwrap().to_owned();
-            (*heard.cast::<Mutex<Heard>>()).lock().unwrap().push((message.style, text));
+            (*heard.cast::<Mutex<Heard>>())
+                .lock()
+                .unwrap()
+                .push((message.style, text));
             *responses = ptr::null_mut();
         }
         PAM_SUCCESS
@@ -304,7 +346,11 @@ pub mod tests {
             }
         }
         HEARD.set(heard).unwrap();
-        let handle = SigAction::new(SigHandler::Handler(count), SaFlags::SA_RESTART, SigSet::empty());
+        let handle = SigAction::new(
+            SigHandler::Handler(count),
+            SaFlags::SA_RESTART,
+            SigSet::empty(),
+        );
         // SAFETY: the handler only reads what was set before and counts, which is async-signal-safe.
         unsafe { sigaction(Signal::SIGCHLD, &handle) }.unwrap();
     }
@@ -341,6 +387,9 @@ pub mod tests {
             .unwrap();
         let said = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
         assert!(run.status.success() && said.contains("1 passed"), "{said}");
-        assert!(!said.contains("this must not be seen") && run.stderr.is_empty(), "{said}");
+        assert!(
+            !said.contains("this must not be seen") && run.stderr.is_empty(),
+            "{said}"
+        );
     }
 }

@@ -18,7 +18,11 @@ pub(crate) fn installed() -> Vec<Installed> {
 fn prepare() -> Vec<Installed> {
     let built = profile_folder();
     build(&built);
-    let file = |mode, name: &str, to: PathBuf| Installed { mode, from: slim(&built, name), to };
+    let file = |mode, name: &str, to: PathBuf| Installed {
+        mode,
+        from: slim(&built, name),
+        to,
+    };
     vec![
         file(0o755, "twofa", "/usr/bin/twofa".into()),
         file(0o755, "twofad", "/usr/sbin/twofad".into()),
@@ -30,7 +34,12 @@ fn prepare() -> Vec<Installed> {
 fn profile_folder() -> PathBuf {
     let program = env::current_exe().expect("a test is a file");
     let folder = program.parent().expect("a test is in a folder");
-    if folder.ends_with("deps") { folder.parent().expect("deps is in PROFILE") } else { folder }.to_owned()
+    if folder.ends_with("deps") {
+        folder.parent().expect("deps is in PROFILE")
+    } else {
+        folder
+    }
+    .to_owned()
 }
 
 /// Builds what cargo does not build for a test: the programs of other packages.
@@ -51,7 +60,11 @@ fn build(profile_folder: &Path) {
         profile,
     ]);
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
-    command.arg("--target-dir").arg(profile_folder.parent().expect("a profile is in the target folder"));
+    command.arg("--target-dir").arg(
+        profile_folder
+            .parent()
+            .expect("a profile is in the target folder"),
+    );
     let output = command.output().expect("cargo starts");
     assert!(
         output.status.success(),
@@ -73,8 +86,12 @@ fn slim(built: &Path, name: &str) -> PathBuf {
     fs::create_dir_all(&folder).unwrap();
     // Put in place in one step, as other tests may do the same.
     let fresh = tempfile::NamedTempFile::new_in(&folder).unwrap();
-    let status =
-        Command::new("strip").arg("--strip-debug").arg("-o").arg(fresh.path()).arg(&original).status();
+    let status = Command::new("strip")
+        .arg("--strip-debug")
+        .arg("-o")
+        .arg(fresh.path())
+        .arg(&original)
+        .status();
     assert!(status.expect("strip is installed").success(), "strip fails");
     fresh.persist(&copy).unwrap();
     copy
@@ -83,7 +100,16 @@ fn slim(built: &Path, name: &str) -> PathBuf {
 /// The folder of the PAM modules: where `pam_unix.so` is.
 fn pam_folder() -> PathBuf {
     let ours = format!("/usr/lib/{}-linux-gnu/security", env::consts::ARCH);
-    let usual = [&ours, "/usr/lib64/security", "/usr/lib/security", "/lib64/security", "/lib/security"];
-    let found = usual.iter().map(Path::new).find(|folder| folder.join("pam_unix.so").exists());
+    let usual = [
+        &ours,
+        "/usr/lib64/security",
+        "/usr/lib/security",
+        "/lib64/security",
+        "/lib/security",
+    ];
+    let found = usual
+        .iter()
+        .map(Path::new)
+        .find(|folder| folder.join("pam_unix.so").exists());
     found.expect("pam_unix.so is installed").to_owned()
 }

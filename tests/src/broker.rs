@@ -43,7 +43,12 @@ impl<'a> Broker<'a> {
     ///
     /// When it has never been started.
     pub fn pid(self) -> u32 {
-        self.machine.broker.lock().unwrap().pid.expect("a broker that was started")
+        self.machine
+            .broker
+            .lock()
+            .unwrap()
+            .pid
+            .expect("a broker that was started")
     }
 
     /// Whether it runs, stopped or not.
@@ -70,7 +75,12 @@ impl<'a> Broker<'a> {
             "setsid setpriv --reuid twofa --regid twofa --init-groups --inh-caps=-all --reset-env \
              env {settings} /usr/sbin/twofad </dev/null >>{LOG} 2>&1 & echo $!"
         ));
-        let pid = started.ok().stdout.trim().parse().expect("the shell says the number");
+        let pid = started
+            .ok()
+            .stdout
+            .trim()
+            .parse()
+            .expect("the shell says the number");
         self.machine.broker.lock().unwrap().pid = Some(pid);
         let listening = wait::within(DEADLINE, || {
             let ended = state(self.machine, pid).is_none();
@@ -107,7 +117,9 @@ impl<'a> Broker<'a> {
     pub fn stop(self) {
         self.signal("STOP");
         let pid = self.pid();
-        wait::until("the broker to stop", DEADLINE, || (state(self.machine, pid)? == 'T').then_some(()));
+        wait::until("the broker to stop", DEADLINE, || {
+            (state(self.machine, pid)? == 'T').then_some(())
+        });
     }
 
     /// Lets it run again.
@@ -129,7 +141,11 @@ impl<'a> Broker<'a> {
     /// `sendto:signal=KILL`. A count begins now, for each thread of the broker apart.
     pub fn inject(self, fault: &str) -> Trace<'a> {
         let calls = fault.split(':').next().unwrap_or(fault);
-        self.trace(&format!("-e trace={} -e inject={}", quote(calls), quote(fault)))
+        self.trace(&format!(
+            "-e trace={} -e inject={}",
+            quote(calls),
+            quote(fault)
+        ))
     }
 
     /// Looks at these system calls of it from now on, `pwrite64` or `%network`, and leaves them alone.
@@ -142,18 +158,27 @@ impl<'a> Broker<'a> {
         let started = self.machine.run(&format!(
             "setsid strace -f -q -xx -p {pid} {options} -o {TRACE} </dev/null >/dev/null 2>&1 & echo $!"
         ));
-        let trace = Trace { machine: self.machine, strace: started.ok().stdout.trim().parse().unwrap() };
-        wait::until("strace to attach", DEADLINE, || traced(self.machine, pid).then_some(()));
+        let trace = Trace {
+            machine: self.machine,
+            strace: started.ok().stdout.trim().parse().unwrap(),
+        };
+        wait::until("strace to attach", DEADLINE, || {
+            traced(self.machine, pid).then_some(())
+        });
         trace
     }
 
     fn signal(self, signal: &str) {
-        self.machine.run(&format!("kill -{signal} {}", self.pid())).ok();
+        self.machine
+            .run(&format!("kill -{signal} {}", self.pid()))
+            .ok();
     }
 
     fn wait_for_end(self) {
         let pid = self.pid();
-        wait::until("the broker to end", DEADLINE, || state(self.machine, pid).is_none().then_some(()));
+        wait::until("the broker to end", DEADLINE, || {
+            state(self.machine, pid).is_none().then_some(())
+        });
     }
 }
 
@@ -175,7 +200,9 @@ impl Drop for Trace<'_> {
     fn drop(&mut self) {
         // strace lets go of the broker on SIGINT; it has ended by itself when the broker has.
         let _ = self.machine.run(&format!("kill -INT {}", self.strace));
-        wait::within(DEADLINE, || state(self.machine, self.strace).is_none().then_some(()));
+        wait::within(DEADLINE, || {
+            state(self.machine, self.strace).is_none().then_some(())
+        });
     }
 }
 
@@ -188,9 +215,14 @@ fn state(machine: &Machine, pid: u32) -> Option<char> {
 
 /// Whether every thread of a process is traced.
 fn traced(machine: &Machine, pid: u32) -> bool {
-    let Ok(threads) = fs::read_dir(machine.host_path(&format!("/proc/{pid}/task"))) else { return false };
+    let Ok(threads) = fs::read_dir(machine.host_path(&format!("/proc/{pid}/task"))) else {
+        return false;
+    };
     threads.flatten().all(|thread| {
         let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
-        status.lines().any(|line| line.strip_prefix("TracerPid:").is_some_and(|tracer| tracer.trim() != "0"))
+        status.lines().any(|line| {
+            line.strip_prefix("TracerPid:")
+                .is_some_and(|tracer| tracer.trim() != "0")
+        })
     })
 }

@@ -50,7 +50,10 @@ impl Builder {
     pub fn user_in(mut self, name: &str, groups: &[&str]) -> Self {
         let groups: Vec<String> = groups.iter().map(ToString::to_string).collect();
         self.groups.extend(groups.iter().cloned());
-        self.users.push(User { name: name.to_owned(), groups });
+        self.users.push(User {
+            name: name.to_owned(),
+            groups,
+        });
         self
     }
 
@@ -123,8 +126,16 @@ impl Builder {
     ///
     /// When it cannot be made: without root, or when a command fails.
     pub fn build(self) -> Machine {
-        let installed = if self.bare { Vec::new() } else { artefacts::installed() };
-        let plan = Plan { on_disk: self.on_disk.clone(), tiny_disks: self.tiny_disks.clone(), installed };
+        let installed = if self.bare {
+            Vec::new()
+        } else {
+            artefacts::installed()
+        };
+        let plan = Plan {
+            on_disk: self.on_disk.clone(),
+            tiny_disks: self.tiny_disks.clone(),
+            installed,
+        };
         let machine = Machine::start(&plan);
         machine.run_with_input("bash -eux", &self.script()).ok();
         if !self.bare && !self.without_broker {
@@ -163,7 +174,10 @@ impl Builder {
         }
         let mut passwords = String::new();
         for User { name, groups } in &self.users {
-            line(format!("useradd --create-home --shell /bin/bash --groups '{}' {name}", groups.join(",")));
+            line(format!(
+                "useradd --create-home --shell /bin/bash --groups '{}' {name}",
+                groups.join(",")
+            ));
             let _ = writeln!(passwords, "{name}:{}", password_of(name));
         }
         if !passwords.is_empty() {

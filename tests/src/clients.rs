@@ -45,7 +45,9 @@ impl Client {
             }
             Self::Paramiko => {
                 machine.write_file(PARAMIKO_PATH, PARAMIKO);
-                machine.terminal(&format!("/usr/bin/python3 {PARAMIKO_PATH} {user} vm '{COMMAND}'"))
+                machine.terminal(&format!(
+                    "/usr/bin/python3 {PARAMIKO_PATH} {user} vm '{COMMAND}'"
+                ))
             }
         };
         terminal.expect("Password: ");
@@ -62,7 +64,11 @@ impl Client {
             terminal.type_line("");
         }
         terminal.expect(&format!("{LOGGED_IN}{user}"));
-        assert!(terminal.expect_end().success(), "{self:?}: {}", terminal.screen());
+        assert!(
+            terminal.expect_end().success(),
+            "{self:?}: {}",
+            terminal.screen()
+        );
     }
 
     /// Waits until the client has given up, and makes sure that nobody is in.
@@ -70,6 +76,9 @@ impl Client {
     pub fn expect_refusal(self, terminal: &mut Terminal) {
         let status = terminal.expect_end();
         let screen = terminal.screen();
-        assert!(!status.success() && !screen.contains(LOGGED_IN), "{self:?} ({status}): {screen}");
+        assert!(
+            !status.success() && !screen.contains(LOGGED_IN),
+            "{self:?} ({status}): {screen}"
+        );
     }
 }

@@ -10,9 +10,15 @@ use crate::wait;
 const WINDOW: u64 = 1;
 
 /// The time, in seconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "the phone's clock is the real one")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the phone's clock is the real one"
+)]
 pub fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock after 1970")
+        .as_secs()
 }
 
 /// The time-based code of `key` (base32) at a time that oathtool understands, `@1700000000` or `now - 90 seconds`;
@@ -29,7 +35,11 @@ pub fn oathtool(key: &str, at: Option<&str>, extra: &[&str]) -> String {
         command.args(["--now", at]);
     }
     let output = command.arg(key).output().expect("oathtool is installed");
-    assert!(output.status.success(), "oathtool: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "oathtool: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
@@ -49,8 +59,17 @@ pub struct Authenticator {
 impl Authenticator {
     /// An app that has scanned `key`: six digits, SHA-1, every 30 seconds.
     pub fn new(key: &str) -> Self {
-        let key = key.chars().filter(|letter| !letter.is_whitespace()).collect();
-        Self { key, backup_codes: Vec::new(), period: 30, extra: Vec::new(), used: Mutex::new(0) }
+        let key = key
+            .chars()
+            .filter(|letter| !letter.is_whitespace())
+            .collect();
+        Self {
+            key,
+            backup_codes: Vec::new(),
+            period: 30,
+            extra: Vec::new(),
+            used: Mutex::new(0),
+        }
     }
 
     /// The same app with another period in seconds and more arguments for oathtool, such as `--digits=8`.
@@ -69,7 +88,11 @@ impl Authenticator {
 
     /// The code the app shows this many steps from now.
     pub fn code_at(&self, steps: i64) -> String {
-        self.code_of(self.step().checked_add_signed(steps).expect("a time after 1970"))
+        self.code_of(
+            self.step()
+                .checked_add_signed(steps)
+                .expect("a time after 1970"),
+        )
     }
 
     /// A valid code that has not been used: every step is accepted once. Given again and again it runs ahead of the
@@ -78,7 +101,9 @@ impl Authenticator {
         let mut used = self.used.lock().unwrap();
         let step = self.step().max(*used + 1);
         let longest = Duration::from_secs(self.period * (WINDOW + 1));
-        wait::until("the next step of the clock", longest, || (step <= self.step() + WINDOW).then_some(()));
+        wait::until("the next step of the clock", longest, || {
+            (step <= self.step() + WINDOW).then_some(())
+        });
         *used = step;
         self.code_of(step)
     }
@@ -102,8 +127,16 @@ mod tests {
 
     #[test]
     fn codes_are_those_of_the_standard() {
-        assert_eq!(oathtool(KEY, Some("@1111111109"), &["--digits=8"]), "07081804");
-        assert_eq!(Authenticator::new(KEY).with(30, &["--digits=8"]).code_of(1_111_111_109 / 30), "07081804");
+        assert_eq!(
+            oathtool(KEY, Some("@1111111109"), &["--digits=8"]),
+            "07081804"
+        );
+        assert_eq!(
+            Authenticator::new(KEY)
+                .with(30, &["--digits=8"])
+                .code_of(1_111_111_109 / 30),
+            "07081804"
+        );
     }
 
     #[test]

@@ -10,7 +10,11 @@ pub(crate) fn app(machine: &Machine, user: &str) -> Authenticator {
     let app = enrol_on(&mut terminal);
     terminal.expect("enrolled");
     let status = terminal.expect_end();
-    assert!(status.success(), "the enrolment fails at its end ({status}):\n{}", terminal.screen());
+    assert!(
+        status.success(),
+        "the enrolment fails at its end ({status}):\n{}",
+        terminal.screen()
+    );
     app
 }
 
@@ -29,9 +33,16 @@ pub fn enrol_on(terminal: &mut Terminal) -> Authenticator {
 /// Takes the backup codes that `terminal` shows next and answers the question whether they were saved.
 pub fn save_backup_codes(terminal: &mut Terminal) -> Vec<String> {
     let shown = terminal.expect("type the last four characters of number ");
-    let codes: Vec<String> =
-        shown.split_whitespace().filter(|word| is_backup_code(word)).map(str::to_owned).collect();
-    let number: usize = terminal.expect(": ").trim_end_matches(": ").parse().unwrap();
+    let codes: Vec<String> = shown
+        .split_whitespace()
+        .filter(|word| is_backup_code(word))
+        .map(str::to_owned)
+        .collect();
+    let number: usize = terminal
+        .expect(": ")
+        .trim_end_matches(": ")
+        .parse()
+        .unwrap();
     let asked = &codes[number - 1];
     terminal.type_line(&asked[asked.len() - 4..]);
     codes
@@ -41,7 +52,10 @@ pub fn save_backup_codes(terminal: &mut Terminal) -> Vec<String> {
 fn is_backup_code(word: &str) -> bool {
     let groups: Vec<&str> = word.split('-').collect();
     let readable = |group: &&str| {
-        group.len() == 4 && group.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit())
+        group.len() == 4
+            && group
+                .bytes()
+                .all(|it| it.is_ascii_lowercase() || it.is_ascii_digit())
     };
     groups.len() == 4 && groups.iter().all(readable)
 }

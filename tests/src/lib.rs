@@ -18,7 +18,12 @@
 
 #![forbid(unsafe_code)]
 // A test-support library: it says what went wrong by failing the test that uses it.
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::missing_panics_doc)]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc
+)]
 
 mod artefacts;
 mod broker;

@@ -38,7 +38,11 @@ impl Log {
             let (socket, messages) = (socket.try_clone()?, Arc::clone(&messages));
             move || receive(&socket, &messages)
         });
-        Ok(Self { socket, messages, reader: Some(reader) })
+        Ok(Self {
+            socket,
+            messages,
+            reader: Some(reader),
+        })
     }
 
     pub(crate) fn text(&self) -> String {
@@ -47,9 +51,16 @@ impl Log {
 
     /// The first line with `needle`, as soon as there is one; the whole log when there is none after `deadline`.
     pub(crate) fn wait_for(&self, needle: &str, deadline: Duration) -> Result<String, String> {
-        let line = |text: &str| text.lines().find(|line| line.contains(needle)).map(str::to_owned);
+        let line = |text: &str| {
+            text.lines()
+                .find(|line| line.contains(needle))
+                .map(str::to_owned)
+        };
         let text = self.messages.text.lock().unwrap();
-        let waited = self.messages.arrived.wait_timeout_while(text, deadline, |text| line(text).is_none());
+        let waited = self
+            .messages
+            .arrived
+            .wait_timeout_while(text, deadline, |text| line(text).is_none());
         let (text, _) = waited.unwrap();
         line(&text).ok_or_else(|| text.clone())
     }

@@ -47,7 +47,11 @@ impl Machine {
     pub(crate) fn start(plan: &Plan) -> Self {
         let namespaces = Namespaces::new(plan);
         let log = Log::bind(&namespaces.path("/dev/log")).expect("the machine's /dev/log");
-        Self { namespaces, log, broker: Mutex::default() }
+        Self {
+            namespaces,
+            log,
+            broker: Mutex::default(),
+        }
     }
 
     /// Runs a shell command as root.
@@ -163,7 +167,11 @@ impl Machine {
     /// Writes a file of the machine, owned by root and readable by all, and the folders it needs.
     pub fn write_file(&self, path: &str, content: &str) {
         let path = quote(path);
-        self.run_with_input(&format!("mkdir -p \"$(dirname {path})\" && cat >{path}"), content).ok();
+        self.run_with_input(
+            &format!("mkdir -p \"$(dirname {path})\" && cat >{path}"),
+            content,
+        )
+        .ok();
     }
 
     /// Starts the broker and waits until it listens; for machines built without one.
@@ -191,7 +199,15 @@ impl Machine {
         if user == "root" {
             words.extend(["sh", "-c", command]);
         } else {
-            words.extend(["setpriv", "--reuid", &uid, "--regid", &gid, "--init-groups", "--inh-caps=-all"]);
+            words.extend([
+                "setpriv",
+                "--reuid",
+                &uid,
+                "--regid",
+                &gid,
+                "--init-groups",
+                "--inh-caps=-all",
+            ]);
             words.extend([
                 "--reset-env",
                 "env",
@@ -211,10 +227,18 @@ impl Machine {
         if user == "root" {
             return Account { uid: 0, gid: 0 };
         }
-        let accounts = std::fs::read_to_string(self.namespaces.path("/etc/passwd")).expect("/etc/passwd");
+        let accounts =
+            std::fs::read_to_string(self.namespaces.path("/etc/passwd")).expect("/etc/passwd");
         let numbers = accounts.lines().find_map(|line| {
-            let mut fields = line.strip_prefix(user)?.strip_prefix(':')?.split(':').skip(1);
-            Some(Account { uid: fields.next()?.parse().ok()?, gid: fields.next()?.parse().ok()? })
+            let mut fields = line
+                .strip_prefix(user)?
+                .strip_prefix(':')?
+                .split(':')
+                .skip(1);
+            Some(Account {
+                uid: fields.next()?.parse().ok()?,
+                gid: fields.next()?.parse().ok()?,
+            })
         });
         numbers.unwrap_or_else(|| panic!("the machine has no user {user}"))
     }

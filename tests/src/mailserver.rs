@@ -41,7 +41,9 @@ pub fn carry_mail<'a>(machine: &'a Machine, users: &[&str]) -> MailServer<&'a Ma
         mail.username(),
         mail.ca_file(),
     );
-    machine.run_with_input(&command, &format!("password={}\n", mail.password())).ok();
+    machine
+        .run_with_input(&command, &format!("password={}\n", mail.password()))
+        .ok();
     mail
 }
 
@@ -53,7 +55,8 @@ pub fn carry_mail<'a>(machine: &'a Machine, users: &[&str]) -> MailServer<&'a Ma
 pub fn code_in(message: &str) -> String {
     let mut words = message.split(|c: char| !c.is_ascii_alphanumeric());
     let code = words.find(|word| word.len() == 6 && word.bytes().all(|c| c.is_ascii_digit()));
-    code.unwrap_or_else(|| panic!("there is no code in {message}")).to_owned()
+    code.unwrap_or_else(|| panic!("there is no code in {message}"))
+        .to_owned()
 }
 
 /// A server in a machine that takes connections and never says a word.

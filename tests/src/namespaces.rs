@@ -82,18 +82,33 @@ impl Namespaces {
             command.args(["tiny", folder, size]);
         }
         for file in &plan.installed {
-            command.arg("install").arg(format!("{:04o}", file.mode)).arg(&file.from).arg(&file.to);
+            command
+                .arg("install")
+                .arg(format!("{:04o}", file.mode))
+                .arg(&file.from)
+                .arg(&file.to);
         }
         // In a group of its own: an interrupt from the terminal ends the tests, and that ends the machine, in order.
-        command.process_group(0).current_dir("/").env_clear().env("PATH", ROOT_PATH);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .process_group(0)
+            .current_dir("/")
+            .env_clear()
+            .env("PATH", ROOT_PATH);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut unshare = command.spawn().expect("sh starts");
 
         let mut life = unshare.stdin.take().unwrap();
         // When the shell has failed and gone, what it said is worth more than this.
         let _ = life.write_all(INIT.as_bytes());
-        let mut said = BufReader::new(unshare.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let init = said.next().and_then(|line| line.strip_prefix("pid ")?.parse().ok());
+        let mut said = BufReader::new(unshare.stdout.take().unwrap())
+            .lines()
+            .map_while(Result::ok);
+        let init = said
+            .next()
+            .and_then(|line| line.strip_prefix("pid ")?.parse().ok());
         let (Some(init), Some("ready")) = (init, said.next().as_deref()) else {
             let mut trouble = String::new();
             drop(life);
@@ -103,13 +118,30 @@ impl Namespaces {
                 "no throwaway machine could be made here (it needs to mount and to unshare namespaces):\n{trouble}"
             );
         };
-        Self { unshare, life: Some(life), init, _disk: disk }
+        Self {
+            unshare,
+            life: Some(life),
+            init,
+            _disk: disk,
+        }
     }
 
     /// A command that runs `program` in the machine, as root, with an environment of its own.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["-t", &self.init.to_string(), "-m", "-u", "-i", "-n", "-p", "-r", "-w", "--", program]);
+        command.args([
+            "-t",
+            &self.init.to_string(),
+            "-m",
+            "-u",
+            "-i",
+            "-n",
+            "-p",
+            "-r",
+            "-w",
+            "--",
+            program,
+        ]);
         command.env_clear().envs([
             ("PATH", ROOT_PATH),
             ("HOME", "/root"),
@@ -131,16 +163,21 @@ impl Namespaces {
     /// Whether somebody accepts connections on this TCP port: proc(5), `/proc/net/tcp`, state 0A.
     pub(crate) fn listens_on_port(&self, port: u16) -> bool {
         let port = format!(":{port:04X}");
-        (self.network("tcp") + &self.network("tcp6")).lines().any(|line| {
-            let mut fields = line.split_whitespace().skip(1);
-            fields.next().is_some_and(|local| local.ends_with(&port)) && fields.nth(1) == Some("0A")
-        })
+        (self.network("tcp") + &self.network("tcp6"))
+            .lines()
+            .any(|line| {
+                let mut fields = line.split_whitespace().skip(1);
+                fields.next().is_some_and(|local| local.ends_with(&port))
+                    && fields.nth(1) == Some("0A")
+            })
     }
 
     /// Whether somebody accepts connections on this Unix socket: `/proc/net/unix`, flag `__SO_ACCEPTCON`.
     pub(crate) fn listens_at(&self, path: &str) -> bool {
         let accepts = |line: &str| line.split_whitespace().nth(3) == Some("00010000");
-        self.network("unix").lines().any(|line| line.ends_with(&format!(" {path}")) && accepts(line))
+        self.network("unix")
+            .lines()
+            .any(|line| line.ends_with(&format!(" {path}")) && accepts(line))
     }
 
     /// A table of the machine's `/proc/net`.
@@ -172,7 +209,9 @@ fn separate_file_systems() -> Vec<String> {
             // proc(5): the fifth field is the mount point, the first after the dash is the file system's type.
             let (mount, source) = line.split_once(" - ")?;
             let point = mount.split(' ').nth(4)?;
-            let system = SYSTEM_FOLDERS.iter().any(|folder| Path::new(point).starts_with(folder));
+            let system = SYSTEM_FOLDERS
+                .iter()
+                .any(|folder| Path::new(point).starts_with(folder));
             let wanted = system && DISK_FILE_SYSTEMS.contains(&source.split(' ').next()?);
             (wanted && Path::new(point).is_dir()).then(|| point.to_owned())
         })

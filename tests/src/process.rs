@@ -26,7 +26,10 @@ pub struct Output {
     pub stderr: String,
 }
 
-#[expect(clippy::return_self_not_must_use, reason = "that it went well is often all a test asks")]
+#[expect(
+    clippy::return_self_not_must_use,
+    reason = "that it went well is often all a test asks"
+)]
 impl Output {
     /// The output of a command that has to succeed.
     ///
@@ -58,8 +61,16 @@ impl Output {
 
 impl std::fmt::Display for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { command, status, stdout, stderr } = self;
-        write!(f, "{command}\n{status}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---")
+        let Self {
+            command,
+            status,
+            stdout,
+            stderr,
+        } = self;
+        write!(
+            f,
+            "{command}\n{status}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---"
+        )
     }
 }
 
@@ -76,7 +87,10 @@ pub struct Process {
 impl Process {
     /// Starts `program`, which is `command` to the reader, with pipes.
     pub(crate) fn piped(command: &str, mut program: Command, input: &str) -> Self {
-        program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        program
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut process = Self::start(command, program);
         let mut stdin = process.child.stdin.take().unwrap();
         let input = input.to_owned();
@@ -89,8 +103,15 @@ impl Process {
 
     /// Starts `program` with the standard streams it has been given.
     pub(crate) fn start(command: &str, mut program: Command) -> Self {
-        let child = program.spawn().unwrap_or_else(|error| panic!("nsenter does not start: {error}"));
-        Self { command: command.to_owned(), child, stdout: None, stderr: None }
+        let child = program
+            .spawn()
+            .unwrap_or_else(|error| panic!("nsenter does not start: {error}"));
+        Self {
+            command: command.to_owned(),
+            child,
+            stdout: None,
+            stderr: None,
+        }
     }
 
     /// Waits until the program has ended.
@@ -104,7 +125,8 @@ impl Process {
         if status.is_none() {
             self.kill();
         }
-        let text = |stream: &mut Option<JoinHandle<String>>| stream.take().map(|it| it.join().unwrap());
+        let text =
+            |stream: &mut Option<JoinHandle<String>>| stream.take().map(|it| it.join().unwrap());
         let stdout = text(&mut self.stdout).unwrap_or_default();
         let stderr = text(&mut self.stderr).unwrap_or_default();
         let command = self.command.clone();
@@ -113,7 +135,12 @@ impl Process {
                 "{command}\nhas not ended after {PATIENCE:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---"
             );
         };
-        Output { command, status, stdout, stderr }
+        Output {
+            command,
+            status,
+            stdout,
+            stderr,
+        }
     }
 
     /// Whether the program still runs.
@@ -140,9 +167,12 @@ impl Process {
     /// The processes nsenter has started, as the host numbers them.
     fn inside(&self) -> Vec<Pid> {
         let nsenter = self.child.id();
-        let children =
-            fs::read_to_string(format!("/proc/{nsenter}/task/{nsenter}/children")).unwrap_or_default();
-        children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+        let children = fs::read_to_string(format!("/proc/{nsenter}/task/{nsenter}/children"))
+            .unwrap_or_default();
+        children
+            .split_whitespace()
+            .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
+            .collect()
     }
 }
 
@@ -155,7 +185,10 @@ impl Drop for Process {
 /// The exit code, as a shell shows it.
 pub(crate) fn code_of(status: ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt;
-    status.code().or_else(|| Some(128 + status.signal()?)).unwrap()
+    status
+        .code()
+        .or_else(|| Some(128 + status.signal()?))
+        .unwrap()
 }
 
 /// Reads a pipe to its end aside, so that the program never waits for its reader.

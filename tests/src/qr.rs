@@ -21,14 +21,19 @@ const BLOCKS: [char; 4] = [' ', '▀', '▄', '█'];
 pub fn decode_qr(screen: &str) -> String {
     let rows = modules(screen);
     assert!(!rows.is_empty(), "no QR code on this screen:\n{screen}");
-    let mut picture = tempfile::Builder::new().suffix(".pgm").tempfile().expect("a temporary file");
+    let mut picture = tempfile::Builder::new()
+        .suffix(".pgm")
+        .tempfile()
+        .expect("a temporary file");
     picture.write_all(&draw(&rows)).unwrap();
     let output = Command::new("zbarimg")
         .args(["--quiet", "--raw", "-Sdisable", "-Sqrcode.enable"])
         .arg(picture.path())
         .output();
     let output = output.expect("zbarimg is installed");
-    let text = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+    let text = String::from_utf8_lossy(&output.stdout)
+        .trim_end()
+        .to_owned();
     assert!(
         output.status.success() && !text.is_empty(),
         "zbarimg cannot read the QR code on this screen:\n{screen}"
@@ -39,11 +44,22 @@ pub fn decode_qr(screen: &str) -> String {
 /// The rows of modules of the longest run of lines made of blocks, `true` for light.
 fn modules(screen: &str) -> Vec<Vec<bool>> {
     let lines: Vec<&str> = screen.lines().collect();
-    let code = lines.split(|line| !is_of_blocks(line)).max_by_key(|run| run.len()).unwrap_or_default();
-    let width = code.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+    let code = lines
+        .split(|line| !is_of_blocks(line))
+        .max_by_key(|run| run.len())
+        .unwrap_or_default();
+    let width = code
+        .iter()
+        .map(|line| line.chars().count())
+        .max()
+        .unwrap_or(0);
     let mut rows = Vec::new();
     for line in code {
-        let cells: Vec<char> = line.chars().chain(std::iter::repeat(' ')).take(width).collect();
+        let cells: Vec<char> = line
+            .chars()
+            .chain(std::iter::repeat(' '))
+            .take(width)
+            .collect();
         rows.push(cells.iter().map(|cell| matches!(cell, '▀' | '█')).collect());
         rows.push(cells.iter().map(|cell| matches!(cell, '▄' | '█')).collect());
     }
@@ -61,8 +77,14 @@ fn draw(rows: &[Vec<bool>]) -> Vec<u8> {
     for y in 0..height * SCALE {
         for x in 0..width * SCALE {
             let module = |at: usize| (at / SCALE).checked_sub(QUIET);
-            let cell = module(y).zip(module(x)).and_then(|(y, x)| rows.get(y)?.get(x));
-            picture.push(if cell.copied().unwrap_or(true) { 0xff } else { 0 });
+            let cell = module(y)
+                .zip(module(x))
+                .and_then(|(y, x)| rows.get(y)?.get(x));
+            picture.push(if cell.copied().unwrap_or(true) {
+                0xff
+            } else {
+                0
+            });
         }
     }
     picture
@@ -77,7 +99,9 @@ mod tests {
     const URL: &str = "otpauth://totp/vm:alice?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=vm";
 
     fn drawn() -> String {
-        let output = Command::new("qrencode").args(["-t", "UTF8", "-m", "2", URL]).output();
+        let output = Command::new("qrencode")
+            .args(["-t", "UTF8", "-m", "2", URL])
+            .output();
         String::from_utf8(output.expect("qrencode is installed").stdout).unwrap()
     }
 
@@ -88,7 +112,13 @@ mod tests {
 
     #[test]
     fn the_words_around_it_do_not_matter() {
-        assert_eq!(decode_qr(&format!("(alice@vm) Scan this:\n{}\nKey: GEZD GNBV\n\nCode: ", drawn())), URL);
+        assert_eq!(
+            decode_qr(&format!(
+                "(alice@vm) Scan this:\n{}\nKey: GEZD GNBV\n\nCode: ",
+                drawn()
+            )),
+            URL
+        );
     }
 
     #[test]

@@ -42,7 +42,11 @@ fn piece(bytes: &[u8]) -> Option<usize> {
 }
 
 fn all_of(bytes: &[u8], length: usize) -> Option<usize> {
-    let continued = bytes[1..].iter().take(length - 1).take_while(|&&byte| byte & 0xc0 == 0x80).count();
+    let continued = bytes[1..]
+        .iter()
+        .take(length - 1)
+        .take_while(|&&byte| byte & 0xc0 == 0x80)
+        .count();
     // Cut short by the end of what has arrived, or by a byte that does not belong to it.
     (bytes.len() >= length || continued + 1 < bytes.len()).then_some(continued + 1)
 }
@@ -56,7 +60,11 @@ fn escape(bytes: &[u8]) -> Option<usize> {
         b'[' => end(2, |byte| (0x40..=0x7e).contains(&byte)),
         b']' | b'P' | b'^' | b'_' => {
             let end = end(2, |byte| byte == 0x07 || byte == 0x1b)?;
-            if bytes[end - 1] == 0x07 { Some(end) } else { bytes.get(end).map(|_| end + 1) }
+            if bytes[end - 1] == 0x07 {
+                Some(end)
+            } else {
+                bytes.get(end).map(|_| end + 1)
+            }
         }
         0x20..=0x2f => end(2, |byte| byte >= 0x30),
         _ => Some(2),
@@ -77,12 +85,18 @@ mod tests {
 
     #[test]
     fn colours_titles_and_carriage_returns_are_not_seen() {
-        assert_eq!(shown(&[b"\x1b]0;vm\x07\x1b[?2004h\x1b[1;32malice\x1b(B$ \r\n"]), "alice$ \n");
+        assert_eq!(
+            shown(&[b"\x1b]0;vm\x07\x1b[?2004h\x1b[1;32malice\x1b(B$ \r\n"]),
+            "alice$ \n"
+        );
     }
 
     #[test]
     fn what_arrives_in_pieces_is_put_together() {
-        assert_eq!(shown(&[b"\xe2\x96", b"\x88\x1b[", b"0m\xc3", b"\xa9"]), "█é");
+        assert_eq!(
+            shown(&[b"\xe2\x96", b"\x88\x1b[", b"0m\xc3", b"\xa9"]),
+            "█é"
+        );
     }
 
     #[test]

@@ -28,10 +28,16 @@ impl SmsProvider {
     pub fn start(machine: &Machine, port: u16) -> Self {
         let script = include_str!("smsprovider.py");
         machine.run(&format!("mkdir -m 700 {FOLDER}")).ok();
-        let process = machine
-            .spawn(&format!("exec python3 -c {} {port} {ACCOUNT} {TOKEN} {NUMBER} {FOLDER}", quote(script)));
+        let process = machine.spawn(&format!(
+            "exec python3 -c {} {port} {ACCOUNT} {TOKEN} {NUMBER} {FOLDER}",
+            quote(script)
+        ));
         machine.wait_for_port(port);
-        Self { folder: machine.host_path(FOLDER), port, _process: process }
+        Self {
+            folder: machine.host_path(FOLDER),
+            port,
+            _process: process,
+        }
     }
 
     /// The number that people can text to.
@@ -61,12 +67,17 @@ impl SmsProvider {
     /// The text messages it has taken, oldest first: number, a tab, text.
     pub fn sent(&self) -> Vec<String> {
         let sent = fs::read_to_string(self.folder.join("sent")).unwrap_or_default();
-        sent.split('\0').filter(|message| !message.is_empty()).map(ToOwned::to_owned).collect()
+        sent.split('\0')
+            .filter(|message| !message.is_empty())
+            .map(ToOwned::to_owned)
+            .collect()
     }
 
     /// Waits until it has taken `n`, and gives the last of them.
     pub fn wait_for(&self, n: usize) -> String {
-        wait::until(&format!("{n} text messages"), DEADLINE, || self.sent().into_iter().nth(n - 1))
+        wait::until(&format!("{n} text messages"), DEADLINE, || {
+            self.sent().into_iter().nth(n - 1)
+        })
     }
 
     /// Somebody with this number texts us.

@@ -65,8 +65,13 @@ pub(crate) fn start(machine: &Machine, lines: &str) {
 fn host_key(machine: &Machine) -> &'static (String, String) {
     static KEY: OnceLock<(String, String)> = OnceLock::new();
     KEY.get_or_init(|| {
-        machine.run("ssh-keygen -q -t ed25519 -N '' -C vm -f /etc/ssh/vm_host_key").ok();
-        (machine.file("/etc/ssh/vm_host_key"), machine.file("/etc/ssh/vm_host_key.pub"))
+        machine
+            .run("ssh-keygen -q -t ed25519 -N '' -C vm -f /etc/ssh/vm_host_key")
+            .ok();
+        (
+            machine.file("/etc/ssh/vm_host_key"),
+            machine.file("/etc/ssh/vm_host_key.pub"),
+        )
     })
 }
 

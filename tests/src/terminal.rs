@@ -26,7 +26,12 @@ const GLANCE: Duration = Duration::from_millis(5);
 const TTY: u32 = 5;
 
 /// Large enough for a QR code and the text around it.
-const SIZE: Winsize = Winsize { ws_row: 60, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+const SIZE: Winsize = Winsize {
+    ws_row: 60,
+    ws_col: 120,
+    ws_xpixel: 0,
+    ws_ypixel: 0,
+};
 
 /// A terminal of the machine, with a program in its foreground.
 ///
@@ -45,15 +50,28 @@ pub struct Terminal {
 
 impl Terminal {
     /// Opens a terminal of the machine's own and starts `program` as the leader of its session.
-    pub(crate) fn open(machine: &Namespaces, account: &Account, command: &str, mut program: Command) -> Self {
+    pub(crate) fn open(
+        machine: &Namespaces,
+        account: &Account,
+        command: &str,
+        mut program: Command,
+    ) -> Self {
         let ours = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let keyboard = open(machine.path("/dev/pts/ptmx"), ours, Mode::empty()).expect("a new terminal");
+        let keyboard =
+            open(machine.path("/dev/pts/ptmx"), ours, Mode::empty()).expect("a new terminal");
         unlockpt(&keyboard).unwrap();
-        let theirs =
-            ioctl_tiocgptpeer(&keyboard, OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC);
+        let theirs = ioctl_tiocgptpeer(
+            &keyboard,
+            OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC,
+        );
         let theirs = theirs.expect("the other end of the terminal");
         // As sshd and login do for the one who logs in.
-        fchown(&theirs, Some(Uid::from_raw(account.uid)), Some(Gid::from_raw(TTY))).unwrap();
+        fchown(
+            &theirs,
+            Some(Uid::from_raw(account.uid)),
+            Some(Gid::from_raw(TTY)),
+        )
+        .unwrap();
         tcsetwinsize(&theirs, SIZE).unwrap();
 
         program
@@ -97,7 +115,9 @@ impl Terminal {
             if let Some(status) = ended
                 && !more
             {
-                self.fail(&format!("the program ended ({status}) before it said {text:?}"));
+                self.fail(&format!(
+                    "the program ended ({status}) before it said {text:?}"
+                ));
             }
             if start.elapsed() > self.patience {
                 self.fail(&format!("waited {:?} in vain for {text:?}", self.patience));
@@ -123,7 +143,10 @@ impl Terminal {
                 return status;
             }
             if start.elapsed() > self.patience {
-                self.fail(&format!("waited {:?} in vain for the program's end", self.patience));
+                self.fail(&format!(
+                    "waited {:?} in vain for the program's end",
+                    self.patience
+                ));
             }
         }
     }
@@ -135,7 +158,10 @@ impl Terminal {
 
     /// Types `text` and does not press Enter.
     pub fn type_keys(&mut self, text: &str) {
-        let keyboard = self.keyboard.as_ref().expect("the terminal has not been hung up");
+        let keyboard = self
+            .keyboard
+            .as_ref()
+            .expect("the terminal has not been hung up");
         let mut rest = text.as_bytes();
         while !rest.is_empty() {
             match rustix::io::write(keyboard, rest) {
@@ -188,7 +214,11 @@ impl Terminal {
 
     #[track_caller]
     fn fail(&self, trouble: &str) -> ! {
-        panic!("{}: {trouble}\n--- screen\n{}\n---", self.command, self.screen.text());
+        panic!(
+            "{}: {trouble}\n--- screen\n{}\n---",
+            self.command,
+            self.screen.text()
+        );
     }
 }
 

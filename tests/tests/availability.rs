@@ -16,10 +16,19 @@ struct People {
 
 /// Without a running broker, so that each login has one of its own.
 fn people() -> People {
-    let machine = Machine::new().policy("mandatory").user("alice").user("bob").pam("door", STACK).build();
+    let machine = Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .user("bob")
+        .pam("door", STACK)
+        .build();
     let (alice, bob) = (machine.enrol("alice"), machine.enrol("bob"));
     machine.broker().terminate();
-    People { machine, alice, bob }
+    People {
+        machine,
+        alice,
+        bob,
+    }
 }
 
 /// Alice at the prompt, in a program that `first` starts, and the number of her broker.
@@ -36,7 +45,9 @@ fn alice_at_the_prompt(machine: &Machine, first: &str) -> (Terminal, String) {
 fn at_its_commit(machine: &Machine, pid: &str, fault: &str) -> Process {
     let inject = format!("-e trace=fdatasync -e inject=fdatasync:{fault}");
     let strace = machine.spawn(&format!("exec strace -f -q -o /dev/null -p {pid} {inject}"));
-    machine.wait_until(&format!("grep -q '^TracerPid:[^0]*[1-9]' /proc/{pid}/status"));
+    machine.wait_until(&format!(
+        "grep -q '^TracerPid:[^0]*[1-9]' /proc/{pid}/status"
+    ));
     strace
 }
 
@@ -46,7 +57,9 @@ fn wait_for_write_lock(machine: &Machine, pid: &str) {
 }
 
 fn log_in(machine: &Machine, user: &str, code: &str) {
-    machine.run(&format!("echo {code} | pamtester door {user} authenticate")).ok();
+    machine
+        .run(&format!("echo {code} | pamtester door {user} authenticate"))
+        .ok();
 }
 
 /// How a kind of control groups is mounted and frozen.
@@ -85,9 +98,18 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     fn new(machine: &'a Machine, hierarchy: Hierarchy, name: &str) -> Self {
         let group = format!("{CGROUPS}/twofa-test-{}-{name}", std::process::id());
-        machine.run(&format!("mount {} {CGROUPS} && mkdir {group}", hierarchy.mount)).ok();
+        machine
+            .run(&format!(
+                "mount {} {CGROUPS} && mkdir {group}",
+                hierarchy.mount
+            ))
+            .ok();
         machine.run(&format!("chown -R alice: {group}")).ok();
-        Self { machine, hierarchy, group }
+        Self {
+            machine,
+            hierarchy,
+            group,
+        }
     }
 
     /// Starts what follows in it.
@@ -96,20 +118,40 @@ impl<'a> Session<'a> {
     }
 
     fn freeze(&self) {
-        let Self { machine, hierarchy: Hierarchy { state, frozen, shown: (file, line), .. }, group } = self;
-        machine.run_as("alice", &format!("echo {frozen} >{group}/{state}")).ok();
+        let Self {
+            machine,
+            hierarchy:
+                Hierarchy {
+                    state,
+                    frozen,
+                    shown: (file, line),
+                    ..
+                },
+            group,
+        } = self;
+        machine
+            .run_as("alice", &format!("echo {frozen} >{group}/{state}"))
+            .ok();
         machine.wait_until(&format!("grep -qx '{line}' {group}/{file}"));
     }
 
     fn thaw(&self) {
-        let Self { machine, hierarchy: Hierarchy { state, thawed, .. }, group } = self;
+        let Self {
+            machine,
+            hierarchy: Hierarchy { state, thawed, .. },
+            group,
+        } = self;
         machine.run(&format!("echo {thawed} >{group}/{state}")).ok();
     }
 }
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        let Self { machine, hierarchy: Hierarchy { state, thawed, .. }, group } = self;
+        let Self {
+            machine,
+            hierarchy: Hierarchy { state, thawed, .. },
+            group,
+        } = self;
         let _ = machine.run(&format!(
             "echo {thawed} >{group}/{state}; [ ! -e {group}/cgroup.kill ] || echo 1 >{group}/cgroup.kill; \
              for try in $(seq 100); do rmdir {group} && break; sleep 0.1; done; rmdir {CGROUPS}/twofa"
@@ -120,7 +162,12 @@ impl Drop for Session<'_> {
 /// Into our own group, or the root where another test has just cleared that away.
 fn assert_has_left(machine: &Machine, pid: &str) {
     let groups = machine.file(&format!("/proc/{pid}/cgroup"));
-    assert!(groups.lines().any(|line| ["0::/twofa", "0::/"].contains(&line)), "{groups}");
+    assert!(
+        groups
+            .lines()
+            .any(|line| ["0::/twofa", "0::/"].contains(&line)),
+        "{groups}"
+    );
 }
 
 #[test]
@@ -137,26 +184,45 @@ fn a_broker_that_the_module_started_has_nothing_of_its_callers_that_could_stop_i
 
     let (_terminal, pid) = alice_at_the_prompt(&machine, &caller);
 
-    let ask = |what: &str| machine.run(&what.replace("PID", &pid)).ok().stdout.trim().to_owned();
+    let ask = |what: &str| {
+        machine
+            .run(&what.replace("PID", &pid))
+            .ok()
+            .stdout
+            .trim()
+            .to_owned()
+    };
     assert_eq!(ask("ps -o cls=,ni= -p PID"), "TS   0");
     assert_eq!(ask("ionice -p PID"), "none: prio 0");
-    assert_eq!(ask("taskset -p PID | sed 's/.*: //'"), ask("taskset -p $$ | sed 's/.*: //'"));
+    assert_eq!(
+        ask("taskset -p PID | sed 's/.*: //'"),
+        ask("taskset -p $$ | sed 's/.*: //'")
+    );
     assert_eq!(ask("cat /proc/PID/oom_score_adj"), "0");
     let limits = ask("cat /proc/PID/limits");
     let limit = |name: &str| {
-        let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        let line = limits
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap();
         let mut values = line.split_whitespace().map(str::to_owned);
         (values.next().unwrap(), values.next().unwrap())
     };
-    for (name, kernels) in
-        [("Max stack size", "8388608"), ("Max open files", "1024"), ("Max locked memory", "8388608")]
-    {
+    for (name, kernels) in [
+        ("Max stack size", "8388608"),
+        ("Max open files", "1024"),
+        ("Max locked memory", "8388608"),
+    ] {
         let (soft, hard) = limit(name);
         assert!(soft == kernels || soft == hard, "{name}: {soft}, {hard}");
     }
-    for name in
-        ["Max cpu time", "Max file size", "Max processes", "Max pending signals", "Max realtime timeout"]
-    {
+    for name in [
+        "Max cpu time",
+        "Max file size",
+        "Max processes",
+        "Max pending signals",
+        "Max realtime timeout",
+    ] {
         // In a container root may not raise it further.
         let (soft, hard) = limit(name);
         assert_eq!(soft, hard, "{name}");
@@ -173,13 +239,23 @@ fn a_session_that_is_frozen_while_its_login_writes_holds_up_nobody() {
 #[test]
 fn a_session_that_is_frozen_by_cgroup_v1_while_its_login_writes_holds_up_nobody() {
     // A kernel may be without it, or the host may have it in v2.
-    if Machine::new().bare().build().run(&format!("mount {} {CGROUPS}", V1.mount)).status.success() {
+    if Machine::new()
+        .bare()
+        .build()
+        .run(&format!("mount {} {CGROUPS}", V1.mount))
+        .status
+        .success()
+    {
         freeze_while_a_login_writes(V1, "frozen-v1");
     }
 }
 
 fn freeze_while_a_login_writes(hierarchy: Hierarchy, name: &str) {
-    let People { machine, alice, bob } = people();
+    let People {
+        machine,
+        alice,
+        bob,
+    } = people();
     let session = Session::new(&machine, hierarchy, name);
     let (mut terminal, pid) = alice_at_the_prompt(&machine, &session.enter());
     let _strace = at_its_commit(&machine, &pid, "delay_enter=3000000:when=1");
@@ -194,8 +270,13 @@ fn freeze_while_a_login_writes(hierarchy: Hierarchy, name: &str) {
 }
 
 #[test]
-fn a_process_that_root_stopped_while_it_writes_is_named_to_those_who_wait_and_ending_it_frees_the_store() {
-    let People { machine, alice, bob } = people();
+fn a_process_that_root_stopped_while_it_writes_is_named_to_those_who_wait_and_ending_it_frees_the_store()
+ {
+    let People {
+        machine,
+        alice,
+        bob,
+    } = people();
     let (mut terminal, pid) = alice_at_the_prompt(&machine, "exec");
     let _strace = at_its_commit(&machine, &pid, "signal=STOP");
     let code = alice.next_code();
@@ -204,9 +285,13 @@ fn a_process_that_root_stopped_while_it_writes_is_named_to_those_who_wait_and_en
 
     let (door, right) = ("pamtester door bob authenticate", bob.next_code());
     machine.run(&format!("echo {right} | {door}")).fails();
-    let named = format!("process {pid} (twofad) has it; if that one hangs, end it with 'kill -9 {pid}'");
+    let named =
+        format!("process {pid} (twofad) has it; if that one hangs, end it with 'kill -9 {pid}'");
     let line = machine.wait_for_log(&named);
-    assert!(line.contains("locked by another process for too long"), "{line}");
+    assert!(
+        line.contains("locked by another process for too long"),
+        "{line}"
+    );
     let refused = machine.run("twofa policy set lockout.after=7").fails();
     assert!(refused.stderr.contains(&named), "{refused}");
 
@@ -225,7 +310,9 @@ fn a_change_by_root_is_not_stopped_from_the_terminal_while_it_holds_the_lock() {
             "strace -q -o /dev/null -e trace=fdatasync -e inject=fdatasync:signal={signal} \
              twofa policy set lockout.after=7 && twofa policy set lockout.after=10"
         );
-        machine.run(&format!("timeout --kill-after=1 30 bash -mc '{change}'")).ok();
+        machine
+            .run(&format!("timeout --kill-after=1 30 bash -mc '{change}'"))
+            .ok();
     }
     log_in(&machine, "bob", &bob.next_code());
 }
@@ -235,13 +322,22 @@ fn a_change_by_root_leaves_the_session_of_the_user_who_started_it() {
     let People { machine, .. } = people();
     let session = Session::new(&machine, V2, "change");
 
-    let mut change =
-        machine.terminal(&format!("{} nice -n 19 twofa policy set methods=email", session.enter()));
+    let mut change = machine.terminal(&format!(
+        "{} nice -n 19 twofa policy set methods=email",
+        session.enter()
+    ));
 
     change.expect("[y/N]");
     let pid = machine.run("pgrep -x twofa").ok().stdout.trim().to_owned();
     assert_has_left(&machine, &pid);
-    assert_eq!(machine.run(&format!("ps -o ni= -p {pid}")).ok().stdout.trim(), "0");
+    assert_eq!(
+        machine
+            .run(&format!("ps -o ni= -p {pid}"))
+            .ok()
+            .stdout
+            .trim(),
+        "0"
+    );
     drop(session);
 }
 
@@ -251,7 +347,9 @@ fn roots_requests_go_through_the_broker_where_there_is_one() {
     let status = "strace -f -o /tmp/trace -e trace=%file,connect twofa status --user alice";
     let opens_the_store = || {
         machine.run(status).ok();
-        machine.file("/tmp/trace").contains("/var/lib/twofa/twofa.db")
+        machine
+            .file("/tmp/trace")
+            .contains("/var/lib/twofa/twofa.db")
     };
     assert!(opens_the_store());
     machine.start_broker();
@@ -275,6 +373,9 @@ fn where_a_control_group_cannot_be_left_logins_go_on_and_the_log_says_so() {
     );
     machine.run(&log_in).ok();
     let line = machine.wait_for_log("cannot leave a control group");
-    assert!(line.contains("twofad[") && line.contains("/twofa-test-"), "{line}");
+    assert!(
+        line.contains("twofad[") && line.contains("/twofa-test-"),
+        "{line}"
+    );
     drop(session);
 }

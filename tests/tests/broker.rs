@@ -9,7 +9,11 @@ const LOGIN: &str = "pamtester door alice authenticate";
 const CODE_PROMPT: &str = "Verification code for vm";
 
 fn machine() -> (Machine, Authenticator) {
-    let machine = Machine::new().policy("mandatory").user("alice").pam("door", STACK).build();
+    let machine = Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .pam("door", STACK)
+        .build();
     let phone = machine.enrol("alice");
     (machine, phone)
 }
@@ -27,7 +31,10 @@ fn with_a_dead_broker_root_starts_one_for_the_login_that_is_gone_afterwards() {
     machine.broker().kill();
 
     let mut terminal = at_the_prompt(&machine);
-    assert_eq!(machine.run("ps -o user= -C twofad").ok().stdout.trim(), "twofa");
+    assert_eq!(
+        machine.run("ps -o user= -C twofad").ok().stdout.trim(),
+        "twofa"
+    );
     terminal.type_line(&phone.next_code());
     terminal.expect("successfully authenticated");
     terminal.expect_end();
@@ -45,12 +52,15 @@ fn a_broker_that_the_module_started_writes_its_reasons_to_the_log_of_the_system(
     machine.broker().kill();
     machine.run("chmod 0644 /etc/twofa/secret.key").ok();
 
-    machine.run(&format!("echo {} | {LOGIN}", phone.next_code())).fails();
+    machine
+        .run(&format!("echo {} | {LOGIN}", phone.next_code()))
+        .fails();
 
     // The module says it as well, in a line of its own.
     machine.wait_for_log("twofad[");
     let log = machine.log();
-    let is_the_brokers = |line: &&str| line.starts_with("<84>twofad[") && line.contains("has mode 0644");
+    let is_the_brokers =
+        |line: &&str| line.starts_with("<84>twofad[") && line.contains("has mode 0644");
     assert!(log.lines().any(|line| is_the_brokers(&line)), "{log}");
 }
 
@@ -105,7 +115,9 @@ fn a_broker_killed_between_verifying_and_committing_lets_nobody_in_and_loses_not
 
     let code = &phone.backup_codes[2];
     let mut terminal = at_the_prompt(&machine);
-    let fault = machine.broker().inject(&format!("pwrite64:signal=KILL:when={}", counted + 1));
+    let fault = machine
+        .broker()
+        .inject(&format!("pwrite64:signal=KILL:when={}", counted + 1));
     terminal.type_line(code);
 
     terminal.expect("The second factor cannot be checked now");
@@ -116,10 +128,22 @@ fn a_broker_killed_between_verifying_and_committing_lets_nobody_in_and_loses_not
     let status = machine.run("twofa status --user alice --json").ok().stdout;
     assert!(status.contains("\"failures\": 1"), "{status}");
     assert!(status.contains("\"label\": \"app\""), "{status}");
-    assert!(machine.run("twofa codes --user alice").ok().stdout.contains("left: 3"));
+    assert!(
+        machine
+            .run("twofa codes --user alice")
+            .ok()
+            .stdout
+            .contains("left: 3")
+    );
     log_in(&machine, code);
     log_in(&machine, &phone.next_code());
-    assert!(machine.run("twofa status --user alice --json").ok().stdout.contains("\"failures\": 0"));
+    assert!(
+        machine
+            .run("twofa status --user alice --json")
+            .ok()
+            .stdout
+            .contains("\"failures\": 0")
+    );
 }
 
 #[test]
@@ -142,7 +166,11 @@ fn a_commit_that_fails_on_the_disk_refuses() {
         terminal.type_line(code);
         terminal.expect("The second factor cannot be checked now");
         assert!(!terminal.expect_end().success(), "{fault}");
-        assert!(failing.calls().contains("(INJECTED)"), "{fault}: {}", failing.calls());
+        assert!(
+            failing.calls().contains("(INJECTED)"),
+            "{fault}: {}",
+            failing.calls()
+        );
     }
     machine.wait_for_log("the store failed");
     log_in(&machine, code);
@@ -172,17 +200,28 @@ fn calls_of_a_login(machine: &Machine, phone: &Authenticator) -> Calls {
     terminal.expect("successfully authenticated");
     let calls = watched.calls();
     let commits = commits(&calls);
-    let writes_at_commits = commits.try_into().unwrap_or_else(|_| panic!("not two commits:\n{calls}"));
-    Calls { writes_at_commits, syncs: calls.matches("fdatasync(").count() }
+    let writes_at_commits = commits
+        .try_into()
+        .unwrap_or_else(|_| panic!("not two commits:\n{calls}"));
+    Calls {
+        writes_at_commits,
+        syncs: calls.matches("fdatasync(").count(),
+    }
 }
 
 /// How many calls of pwrite64 there have been at the end of each commit in this trace. SQLite's write-ahead log is
 /// made of frames: 24 bytes, of which the second four are not zero in the last frame of a commit, then a page
 /// (sqlite.org/fileformat2.html §4.1).
 fn commits(trace: &str) -> Vec<usize> {
-    let calls: Vec<&str> = trace.lines().filter(|line| line.contains("pwrite64(")).collect();
+    let calls: Vec<&str> = trace
+        .lines()
+        .filter(|line| line.contains("pwrite64("))
+        .collect();
     let is_commit = |call: &str| {
-        let header = call.contains(", 24, ").then(|| call.split('"').nth(1)).flatten();
+        let header = call
+            .contains(", 24, ")
+            .then(|| call.split('"').nth(1))
+            .flatten();
         header.is_some_and(|data| data.get(16..32) != Some(r"\x00\x00\x00\x00"))
     };
     let commits = calls.iter().enumerate().filter(|(_, call)| is_commit(call));
@@ -195,14 +234,22 @@ fn the_broker_refuses_to_serve_as_root() {
     let (machine, _) = machine();
     machine.broker().kill();
     let refused = machine.run("/usr/sbin/twofad").fails();
-    assert!(refused.stderr.contains("refusing to serve as root"), "{refused}");
+    assert!(
+        refused.stderr.contains("refusing to serve as root"),
+        "{refused}"
+    );
 }
 
 #[test]
 fn a_session_is_not_for_ordinary_users() {
     let (machine, _) = machine();
-    let refused = machine.run_as("alice", "/usr/sbin/twofad --session </dev/null").fails();
-    assert!(refused.stderr.contains("only root and 'twofa'"), "{refused}");
+    let refused = machine
+        .run_as("alice", "/usr/sbin/twofad --session </dev/null")
+        .fails();
+    assert!(
+        refused.stderr.contains("only root and 'twofa'"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -210,11 +257,26 @@ fn the_broker_dumps_no_core_and_cannot_be_traced_by_its_own_user() {
     let (machine, _) = machine();
     let pid = machine.broker().pid();
     let limits = machine.file(&format!("/proc/{pid}/limits"));
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap().to_owned();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .unwrap()
+        .to_owned();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
-    assert!(machine.file(&format!("/proc/{pid}/status")).contains("NoNewPrivs:\t1"));
+    assert!(
+        machine
+            .file(&format!("/proc/{pid}/status"))
+            .contains("NoNewPrivs:\t1")
+    );
     // A process that is not dumpable belongs to root in /proc.
-    assert_eq!(machine.run(&format!("stat -c %U /proc/{pid}/mem")).ok().stdout.trim(), "root");
+    assert_eq!(
+        machine
+            .run(&format!("stat -c %U /proc/{pid}/mem"))
+            .ok()
+            .stdout
+            .trim(),
+        "root"
+    );
 }
 
 #[test]

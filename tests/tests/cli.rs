@@ -5,7 +5,11 @@
 use twofa_e2e::{Authenticator, Machine, Terminal, decode_qr, oathtool, save_backup_codes};
 
 fn machine() -> Machine {
-    Machine::new().policy("optional").user("alice").user("mallory").build()
+    Machine::new()
+        .policy("optional")
+        .user("alice")
+        .user("mallory")
+        .build()
 }
 
 /// What `alice` sees of `twofa enrol app` up to the question, and the key.
@@ -31,7 +35,10 @@ fn the_qr_code_the_key_and_the_link_are_the_same_key_and_its_codes_enrol() {
 
     assert!(terminal.expect_end().success());
     let status = machine.run_as("alice", "twofa status").ok().stdout;
-    assert!(status.contains("Second factor of alice: enabled") && status.contains("phone"), "{status}");
+    assert!(
+        status.contains("Second factor of alice: enabled") && status.contains("phone"),
+        "{status}"
+    );
     assert!(status.contains("Backup codes left: 5"), "{status}");
 }
 
@@ -39,15 +46,26 @@ fn the_qr_code_the_key_and_the_link_are_the_same_key_and_its_codes_enrol() {
 fn every_kind_of_app_can_be_enrolled_and_logs_in() {
     let kinds: [(&str, &[&str], &str); 4] = [
         ("--algorithm SHA256", &["--totp=sha256"], "digits=6"),
-        ("--algorithm sha512 --digits 8", &["--totp=sha512", "--digits=8"], "algorithm=SHA512&digits=8"),
-        ("--period 60", &["--totp", "--time-step-size=60s"], "period=60"),
+        (
+            "--algorithm sha512 --digits 8",
+            &["--totp=sha512", "--digits=8"],
+            "algorithm=SHA512&digits=8",
+        ),
+        (
+            "--period 60",
+            &["--totp", "--time-step-size=60s"],
+            "period=60",
+        ),
         ("--type hotp", &["--hotp", "--counter=0"], "counter=0"),
     ];
     for (options, oath, in_link) in kinds {
         let machine = Machine::new()
             .policy("optional")
             .user("alice")
-            .pam("door", "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n")
+            .pam(
+                "door",
+                "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n",
+            )
             .build();
         let (mut terminal, key) = enrolling(&machine, options);
         let link = decode_qr(&terminal.screen());
@@ -55,7 +73,12 @@ fn every_kind_of_app_can_be_enrolled_and_logs_in() {
         let code = |at: Option<&str>, oath: &[&str]| {
             let oath = oath.join(" ");
             let at = at.map_or(String::new(), |at| format!("--now '{at}'"));
-            machine.run(&format!("oathtool {oath} {at} --base32 {key}")).ok().stdout.trim().to_owned()
+            machine
+                .run(&format!("oathtool {oath} {at} --base32 {key}"))
+                .ok()
+                .stdout
+                .trim()
+                .to_owned()
         };
         terminal.type_line(&code(None, oath));
         save_backup_codes(&mut terminal);
@@ -67,7 +90,11 @@ fn every_kind_of_app_can_be_enrolled_and_logs_in() {
         if options == "--type hotp" {
             door.type_line(&code(None, &["--hotp", "--counter=3"]));
         } else {
-            let ahead = if options.contains("60") { "now + 60 seconds" } else { "now + 30 seconds" };
+            let ahead = if options.contains("60") {
+                "now + 60 seconds"
+            } else {
+                "now + 30 seconds"
+            };
             door.type_line(&code(Some(ahead), oath));
         }
         door.expect("successfully authenticated");
@@ -79,7 +106,10 @@ fn a_token_that_ran_far_ahead_is_found_again_by_two_codes_in_a_row() {
     let machine = Machine::new()
         .policy("optional")
         .user("alice")
-        .pam("door", "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n")
+        .pam(
+            "door",
+            "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n",
+        )
         .build();
     let (mut terminal, key) = enrolling(&machine, "--type hotp");
     let code = |count: u32| {
@@ -130,7 +160,13 @@ fn an_enrolment_cut_off_by_a_closed_terminal_enrols_nothing() {
     let (mut terminal, _) = enrolling(&machine, "");
     terminal.hang_up();
     terminal.expect_end();
-    assert!(machine.run("twofa user list --method app").ok().stdout.is_empty());
+    assert!(
+        machine
+            .run("twofa user list --method app")
+            .ok()
+            .stdout
+            .is_empty()
+    );
 }
 
 /// An enrolled alice who must show a code before a change.
@@ -143,14 +179,30 @@ fn enrolled() -> (Machine, Authenticator) {
 #[test]
 fn a_change_takes_a_fresh_code_once_something_is_enrolled() {
     let (machine, phone) = enrolled();
-    for change in ["twofa remove app", "twofa codes --new", "twofa enrol app", "twofa remove backup"] {
+    for change in [
+        "twofa remove app",
+        "twofa codes --new",
+        "twofa enrol app",
+        "twofa remove backup",
+    ] {
         let mut terminal = machine.terminal_as("alice", change);
         terminal.expect("first prove it is you");
         terminal.expect(": ");
         terminal.type_line("");
-        assert_eq!(terminal.expect_end().code(), Some(5), "{change}: {}", terminal.screen());
+        assert_eq!(
+            terminal.expect_end().code(),
+            Some(5),
+            "{change}: {}",
+            terminal.screen()
+        );
     }
-    assert!(machine.run_as("alice", "twofa status").ok().stdout.contains("Backup codes left: 5"));
+    assert!(
+        machine
+            .run_as("alice", "twofa status")
+            .ok()
+            .stdout
+            .contains("Backup codes left: 5")
+    );
 
     let mut terminal = machine.terminal_as("alice", "twofa codes --new");
     terminal.expect("first prove it is you");
@@ -174,8 +226,16 @@ fn ones_last_method_stays_while_it_is_required() {
     terminal.expect("this is your last method");
     assert_eq!(terminal.expect_end().code(), Some(3));
 
-    machine.run("twofa user release alice && twofa remove app --user alice").ok();
-    assert!(machine.run_as("alice", "twofa status").ok().stdout.contains("Nothing is enrolled"));
+    machine
+        .run("twofa user release alice && twofa remove app --user alice")
+        .ok();
+    assert!(
+        machine
+            .run_as("alice", "twofa status")
+            .ok()
+            .stdout
+            .contains("Nothing is enrolled")
+    );
 }
 
 #[test]
@@ -204,8 +264,19 @@ fn nobody_sees_or_touches_another_users_record() {
         assert_eq!(refused.code(), 3, "{refused}");
         assert_eq!(refused.stdout, "", "{refused}");
     }
-    machine.run_as("mallory", "cat /var/lib/twofa/twofa.db /etc/twofa/secret.key").fails();
-    assert!(machine.run("twofa status --user alice").ok().stdout.contains("enabled"));
+    machine
+        .run_as(
+            "mallory",
+            "cat /var/lib/twofa/twofa.db /etc/twofa/secret.key",
+        )
+        .fails();
+    assert!(
+        machine
+            .run("twofa status --user alice")
+            .ok()
+            .stdout
+            .contains("enabled")
+    );
 }
 
 #[test]
@@ -234,9 +305,18 @@ print(b'only alice and root' in talk(status))
 print(talk(b'\x00'*3) if len(sys.argv) > 1 else b'')
 ";
     machine.write_file("/tmp/forger.py", forger);
-    let said = machine.run_as("mallory", "python3 /tmp/forger.py").ok().stdout;
+    let said = machine
+        .run_as("mallory", "python3 /tmp/forger.py")
+        .ok()
+        .stdout;
     assert_eq!(said, "b''\nb''\nb''\nb''\nb''\nTrue\nb''\n");
-    assert!(machine.run_as("alice", "twofa status").ok().stdout.contains("enabled"));
+    assert!(
+        machine
+            .run_as("alice", "twofa status")
+            .ok()
+            .stdout
+            .contains("enabled")
+    );
 }
 
 #[test]
@@ -249,7 +329,11 @@ fn one_user_cannot_take_all_the_brokers_time() {
 
     let status = machine.run_as("alice", "twofa status").ok().stdout;
     assert!(status.contains("enabled"), "{status}");
-    assert!(machine.broker_log().contains("too many conversations open"), "{}", machine.broker_log());
+    assert!(
+        machine.broker_log().contains("too many conversations open"),
+        "{}",
+        machine.broker_log()
+    );
     drop(phone);
 }
 
@@ -257,15 +341,44 @@ fn one_user_cannot_take_all_the_brokers_time() {
 fn administrators_see_require_release_reset_and_remove() {
     let (machine, _) = enrolled();
     let said = |command: &str| machine.run(command).ok().stdout;
-    assert_eq!(said("twofa user require mallory"), "A second factor is now required of mallory.\n");
-    assert_eq!(said("twofa user require mallory"), "A second factor was required already of mallory.\n");
+    assert_eq!(
+        said("twofa user require mallory"),
+        "A second factor is now required of mallory.\n"
+    );
+    assert_eq!(
+        said("twofa user require mallory"),
+        "A second factor was required already of mallory.\n"
+    );
     let list = said("twofa user list");
-    let rows: Vec<Vec<&str>> = list.lines().map(|line| line.split('\t').collect()).collect();
-    assert_eq!(rows[0][2..], ["enabled", "everyone", "no", "app", "5", "0", "never"]);
-    assert_eq!(rows[1][2..], ["pending setup at next login", "everyone", "yes", "none", "0", "0", "never"]);
+    let rows: Vec<Vec<&str>> = list
+        .lines()
+        .map(|line| line.split('\t').collect())
+        .collect();
+    assert_eq!(
+        rows[0][2..],
+        ["enabled", "everyone", "no", "app", "5", "0", "never"]
+    );
+    assert_eq!(
+        rows[1][2..],
+        [
+            "pending setup at next login",
+            "everyone",
+            "yes",
+            "none",
+            "0",
+            "0",
+            "never"
+        ]
+    );
     assert!(said("twofa user show alice").contains("TOTP SHA1, 6 digits, 30 s"));
-    assert_eq!(said("twofa user release mallory"), "No longer required of mallory.\n");
-    assert_eq!(said("twofa user reset alice"), "Removed every method, and requires a new one, of alice.\n");
+    assert_eq!(
+        said("twofa user release mallory"),
+        "No longer required of mallory.\n"
+    );
+    assert_eq!(
+        said("twofa user reset alice"),
+        "Removed every method, and requires a new one, of alice.\n"
+    );
     assert!(said("twofa status --user alice").contains("Nothing is enrolled"));
     machine.run("userdel mallory").ok();
     assert_eq!(machine.run("twofa user show mallory").code(), 4);
@@ -288,7 +401,10 @@ fn json_is_json_and_says_the_same() {
     assert_eq!(read("twofa status --user alice", "[\"status\"]"), "enabled");
     assert_eq!(read("twofa user list", "[0][\"apps\"]"), "1");
     assert_eq!(read("twofa policy show", "[\"mode\"]"), "optional");
-    assert_eq!(read("twofa codes --user alice", "[\"backup_codes_left\"]"), "5");
+    assert_eq!(
+        read("twofa codes --user alice", "[\"backup_codes_left\"]"),
+        "5"
+    );
     assert_eq!(read("twofa log", "[0][\"event\"]"), "policy-changed");
     assert_eq!(read("twofa log --user nobody", ""), "[]");
 }
@@ -299,14 +415,30 @@ fn a_policy_changes_wholly_or_not_at_all() {
     let refused = machine.run("twofa policy set mode=mandatory lockout.after=1000");
     assert_eq!(refused.code(), 2);
     assert!(
-        refused.stderr.contains("lockout.after cannot be '1000': it must be a whole number from 3 to 100")
+        refused
+            .stderr
+            .contains("lockout.after cannot be '1000': it must be a whole number from 3 to 100")
     );
-    assert!(machine.run("twofa policy show").ok().stdout.contains("mode=optional"));
+    assert!(
+        machine
+            .run("twofa policy show")
+            .ok()
+            .stdout
+            .contains("mode=optional")
+    );
     assert_eq!(machine.run("twofa policy set nonsense=1").code(), 2);
-    let said = machine.run("twofa policy set mode=mandatory lockout.after=5").ok().stdout;
-    assert_eq!(said, "mode: 'optional' → 'mandatory'\nlockout.after: '10' → '5'\n");
+    let said = machine
+        .run("twofa policy set mode=mandatory lockout.after=5")
+        .ok()
+        .stdout;
+    assert_eq!(
+        said,
+        "mode: 'optional' → 'mandatory'\nlockout.after: '10' → '5'\n"
+    );
     // What is shown in a pipe is what can be set.
-    machine.run("twofa policy set $(twofa policy show | grep -v '=$')").ok();
+    machine
+        .run("twofa policy set $(twofa policy show | grep -v '=$')")
+        .ok();
 }
 
 #[test]
@@ -322,31 +454,52 @@ fn exit_codes_tell_failures_apart() {
     machine.run("mv /var/lib/twofa /var/lib/away").ok();
     let gone = machine.run("twofa user list");
     assert_eq!(gone.code(), 6);
-    assert!(gone.stderr.contains("is missing") || gone.stderr.contains("exists without"), "{gone}");
+    assert!(
+        gone.stderr.contains("is missing") || gone.stderr.contains("exists without"),
+        "{gone}"
+    );
 }
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
     let (machine, _) = enrolled();
-    machine.run("bash -o pipefail -c 'twofa log --json | head -c 1 >/dev/null'").ok();
+    machine
+        .run("bash -o pipefail -c 'twofa log --json | head -c 1 >/dev/null'")
+        .ok();
 }
 
 #[test]
 fn completions_are_scripts_their_shells_take() {
     let machine = machine();
     machine.run("twofa completions bash | bash -n").ok();
-    assert!(machine.run("twofa completions zsh").ok().stdout.starts_with("#compdef twofa"));
-    assert!(machine.run("twofa completions fish").ok().stdout.contains("complete -c twofa"));
+    assert!(
+        machine
+            .run("twofa completions zsh")
+            .ok()
+            .stdout
+            .starts_with("#compdef twofa")
+    );
+    assert!(
+        machine
+            .run("twofa completions fish")
+            .ok()
+            .stdout
+            .contains("complete -c twofa")
+    );
 }
 
 #[test]
 fn no_secret_is_in_what_the_machine_wrote() {
     let (machine, phone) = enrolled();
     let code = phone.next_code();
-    machine.run(&format!("su alice -c 'echo {code} | twofa remove backup'")).ok();
+    machine
+        .run(&format!("su alice -c 'echo {code} | twofa remove backup'"))
+        .ok();
     let mut secrets = vec![phone.key.clone(), code];
     secrets.extend(phone.backup_codes.iter().cloned());
-    machine.run("cat /var/lib/twofa/* /run/twofa/* /var/log/* 2>/dev/null >/tmp/everything; true").ok();
+    machine
+        .run("cat /var/lib/twofa/* /run/twofa/* /var/log/* 2>/dev/null >/tmp/everything; true")
+        .ok();
     for secret in secrets {
         let found = machine.run(&format!("grep -ac -- '{secret}' /tmp/everything"));
         assert_eq!(found.stdout.trim(), "0");

@@ -8,7 +8,11 @@ const CODE_PROMPT: &str = "Verification code for vm (authenticator app or backup
 const NEXT_PROMPT: &str = "Verification code for vm: ";
 
 fn machine() -> (Machine, Authenticator) {
-    let machine = Machine::new().policy("mandatory").user("alice").with_sshd().build();
+    let machine = Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .with_sshd()
+        .build();
     let phone = machine.enrol("alice");
     (machine, phone)
 }
@@ -34,7 +38,13 @@ fn a_code_lets_in_once(client: Client) {
     terminal.expect(NEXT_PROMPT);
     terminal.type_line(&phone.backup_codes[0]);
     client.expect_login(&mut terminal, "alice");
-    assert!(machine.run("twofa codes --user alice").ok().stdout.contains("left: 4"));
+    assert!(
+        machine
+            .run("twofa codes --user alice")
+            .ok()
+            .stdout
+            .contains("left: 4")
+    );
 }
 
 fn wrong_codes_are_refused_and_counted(client: Client) {
@@ -47,12 +57,20 @@ fn wrong_codes_are_refused_and_counted(client: Client) {
     }
     terminal.type_line("00000000");
     client.expect_refusal(&mut terminal);
-    assert!(machine.run("twofa status --user alice --json").ok().stdout.contains("\"failures\": 3"));
+    assert!(
+        machine
+            .run("twofa status --user alice --json")
+            .ok()
+            .stdout
+            .contains("\"failures\": 3")
+    );
 }
 
 /// So that the client asks about the host's key again, as [`Client::connect`] expects.
 fn forget_the_host(machine: &Machine) {
-    machine.run("rm -rf /root/.putty /root/.config/putty /root/.ssh/known_hosts").ok();
+    machine
+        .run("rm -rf /root/.putty /root/.config/putty /root/.ssh/known_hosts")
+        .ok();
 }
 
 #[test]

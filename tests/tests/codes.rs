@@ -5,7 +5,8 @@
 use std::time::{Duration, Instant};
 
 use twofa_e2e::{
-    Builder, HangingServer, Machine, MailServer, SmsProvider, Terminal, password_of, save_backup_codes,
+    Builder, HangingServer, Machine, MailServer, SmsProvider, Terminal, password_of,
+    save_backup_codes,
 };
 
 const CODE_PROMPT: &str = "Verification code for vm";
@@ -17,7 +18,11 @@ const PHONE: &str = "+4930123456";
 
 fn builder() -> Builder {
     let settings = "twofa policy set resend.cooldown=0 phone.country=DE";
-    Machine::new().policy("mandatory").user("alice").with_sshd().command(settings)
+    Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .with_sshd()
+        .command(settings)
 }
 
 /// Sets up the mail server as the provider `mail`.
@@ -29,22 +34,29 @@ fn add_mail(machine: &Machine, mail: &MailServer<&Machine>) {
         mail.username(),
         mail.ca_file(),
     );
-    machine.run_with_input(&command, &format!("password={}\n", mail.password())).ok();
+    machine
+        .run_with_input(&command, &format!("password={}\n", mail.password()))
+        .ok();
 }
 
 fn add_sms(machine: &Machine, sms: &SmsProvider) {
-    machine.run_with_input(&sms.add("sms"), &format!("auth-token={}\n", sms.token())).ok();
+    machine
+        .run_with_input(&sms.add("sms"), &format!("auth-token={}\n", sms.token()))
+        .ok();
 }
 
 /// Alice has this address; an administrator says that it is hers.
 fn knows(machine: &Machine, settings: &str) {
-    machine.run(&format!("twofa user set alice {settings} --verified")).ok();
+    machine
+        .run(&format!("twofa user set alice {settings} --verified"))
+        .ok();
 }
 
 /// A login whose password has been given.
 fn ssh(machine: &Machine, user: &str) -> Terminal {
-    let mut terminal =
-        machine.terminal(&format!("LC_ALL=C.UTF-8 ssh -o NumberOfPasswordPrompts=1 {user}@vm"));
+    let mut terminal = machine.terminal(&format!(
+        "LC_ALL=C.UTF-8 ssh -o NumberOfPasswordPrompts=1 {user}@vm"
+    ));
     terminal.expect("Password:");
     terminal.type_line(&password_of(user));
     terminal
@@ -60,20 +72,30 @@ fn at_the_prompt(terminal: &mut Terminal) -> String {
 /// The six digits that stand alone in a message.
 fn code_in(message: &str) -> String {
     let words = message.split(|c: char| !c.is_ascii_alphanumeric());
-    let mut codes = words.filter(|word| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit()));
-    codes.next().unwrap_or_else(|| panic!("there is no code in {message}")).to_owned()
+    let mut codes =
+        words.filter(|word| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit()));
+    codes
+        .next()
+        .unwrap_or_else(|| panic!("there is no code in {message}"))
+        .to_owned()
 }
 
 /// The code in the plain text of the `n`th mail to alice.
 fn mailed(mail: &MailServer<&Machine>, n: usize) -> String {
     let mails = mail.wait_for_mail("alice", n);
-    code_in(mails[n - 1].split("\n\n").nth(1).map_or("", |_| body(&mails[n - 1])))
+    code_in(
+        mails[n - 1]
+            .split("\n\n")
+            .nth(1)
+            .map_or("", |_| body(&mails[n - 1])),
+    )
 }
 
 /// A mail without its headers, where ids and dates have digits as well.
 fn body(mail: &str) -> &str {
-    mail.split_once("text/plain")
-        .map_or(mail, |(_, rest)| rest.split_once("\n\n").map_or(rest, |(_, text)| text))
+    mail.split_once("text/plain").map_or(mail, |(_, rest)| {
+        rest.split_once("\n\n").map_or(rest, |(_, text)| text)
+    })
 }
 
 #[test]
@@ -107,7 +129,9 @@ fn a_login_is_asked_for_the_code_that_was_mailed_and_it_works_once() {
 
 #[test]
 fn a_mail_says_who_asks_from_where_and_what_to_do() {
-    let machine = builder().command("twofa policy set application-name='Bücherei \"Nord\"'").build();
+    let machine = builder()
+        .command("twofa policy set application-name='Bücherei \"Nord\"'")
+        .build();
     let mail = MailServer::start(&machine, &["alice"]);
     add_mail(&machine, &mail);
     knows(&machine, &format!("email={MAIL}"));
@@ -119,7 +143,10 @@ fn a_mail_says_who_asks_from_where_and_what_to_do() {
                 m = email.message_from_binary_file(open('/root/mail', 'rb'), policy=email.policy.default); \
                 print(m['subject']); print(m['from'], m['to'], m['auto-submitted']); \
                 print([p.get_content_type() for p in m.walk()]); print(m.get_body(('plain',)).get_content())";
-    let shown = machine.run(&format!("python3 -c {}", quoted(read))).ok().stdout;
+    let shown = machine
+        .run(&format!("python3 -c {}", quoted(read)))
+        .ok()
+        .stdout;
     for part in [
         "Bücherei \"Nord\"",
         "it@example.org",
@@ -166,7 +193,9 @@ fn r_sends_another_code_and_kills_the_one_before() {
 
 #[test]
 fn another_code_is_not_sent_at_once() {
-    let machine = builder().command("twofa policy set resend.cooldown=30s").build();
+    let machine = builder()
+        .command("twofa policy set resend.cooldown=30s")
+        .build();
     let mail = MailServer::start(&machine, &["alice"]);
     add_mail(&machine, &mail);
     knows(&machine, &format!("email={MAIL}"));
@@ -189,10 +218,18 @@ fn a_template_that_is_changed_is_in_the_next_mail() {
     at_the_prompt(&mut ssh(&machine, "alice"));
     mail.wait_for_mail("alice", 1);
     machine.run("mkdir -p /etc/twofa/templates").ok();
-    machine.write_file("/etc/twofa/templates/code.subject", "The door of {{ application }}\n");
+    machine.write_file(
+        "/etc/twofa/templates/code.subject",
+        "The door of {{ application }}\n",
+    );
     at_the_prompt(&mut ssh(&machine, "alice"));
     let mails = mail.wait_for_mail("alice", 2);
-    assert!(mails.iter().any(|mail| mail.contains("Subject: The door of vm")), "{mails:?}");
+    assert!(
+        mails
+            .iter()
+            .any(|mail| mail.contains("Subject: The door of vm")),
+        "{mails:?}"
+    );
 }
 
 #[test]
@@ -201,9 +238,14 @@ fn what_the_policy_no_longer_allows_is_not_removed_without_a_code() {
     let mail = MailServer::start(&machine, &["alice"]);
     add_mail(&machine, &mail);
     let phone = machine.enrol("alice");
-    machine.run("twofa policy set methods=email,backup --yes").ok();
+    machine
+        .run("twofa policy set methods=email,backup --yes")
+        .ok();
     let refused = machine.run_as("alice", "twofa remove app").fails();
-    assert!(refused.stderr.contains("no longer allows the method"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("no longer allows the method"),
+        "{refused:?}"
+    );
     let status = machine.run("twofa status --user alice --json").ok().stdout;
     assert!(status.contains("\"label\""), "{status}");
     drop(phone);
@@ -211,10 +253,20 @@ fn what_the_policy_no_longer_allows_is_not_removed_without_a_code() {
 
 #[test]
 fn another_address_by_an_administrator_leaves_nobody_without_a_second_factor() {
-    let machine = Machine::new().policy("optional").user("alice").with_sshd().build();
+    let machine = Machine::new()
+        .policy("optional")
+        .user("alice")
+        .with_sshd()
+        .build();
     knows(&machine, &format!("email={MAIL}"));
-    let said = machine.run("twofa user set alice email=new@example.org").ok();
-    assert!(said.stdout.contains("a second factor must be set up at the next login"), "{said:?}");
+    let said = machine
+        .run("twofa user set alice email=new@example.org")
+        .ok();
+    assert!(
+        said.stdout
+            .contains("a second factor must be set up at the next login"),
+        "{said:?}"
+    );
     let status = machine.run("twofa status --user alice").ok().stdout;
     assert!(status.contains("pending"), "{status}");
 }
@@ -222,15 +274,24 @@ fn another_address_by_an_administrator_leaves_nobody_without_a_second_factor() {
 #[test]
 fn a_text_message_brings_the_code_and_when_it_cannot_be_sent_a_mail_does() {
     let machine = builder().build();
-    let (mail, sms) = (MailServer::start(&machine, &["alice"]), SmsProvider::start(&machine, 8080));
+    let (mail, sms) = (
+        MailServer::start(&machine, &["alice"]),
+        SmsProvider::start(&machine, 8080),
+    );
     add_mail(&machine, &mail);
     add_sms(&machine, &sms);
     knows(&machine, &format!("phone={PHONE} email={MAIL} prefer=sms"));
     let mut terminal = ssh(&machine, "alice");
     let said = at_the_prompt(&mut terminal);
-    assert!(said.contains("A code was sent by text message to **** 3456."), "{said}");
+    assert!(
+        said.contains("A code was sent by text message to **** 3456."),
+        "{said}"
+    );
     let message = sms.wait_for(1);
-    assert!(message.starts_with(PHONE) && message.contains("vm"), "{message}");
+    assert!(
+        message.starts_with(PHONE) && message.contains("vm"),
+        "{message}"
+    );
     terminal.type_line(&code_in(message.split('\t').nth(1).unwrap()));
     terminal.expect(SHELL);
 
@@ -241,24 +302,43 @@ fn a_text_message_brings_the_code_and_when_it_cannot_be_sent_a_mail_does() {
     assert!(!terminal.expect_end().success());
     assert!(mail.mails("alice").is_empty(), "the policy allows no mail");
 
-    let warned = machine.run("twofa policy set fallback.sms-to-email=on").ok();
-    assert!(warned.stderr.contains("e-mail, which methods does not allow"), "{warned}");
+    let warned = machine
+        .run("twofa policy set fallback.sms-to-email=on")
+        .ok();
+    assert!(
+        warned
+            .stderr
+            .contains("e-mail, which methods does not allow"),
+        "{warned}"
+    );
     let mut terminal = ssh(&machine, "alice");
     let said = at_the_prompt(&mut terminal);
-    assert!(said.contains("The text message with your code could not be sent."), "{said}");
-    assert!(said.contains("A code was sent by e-mail to a***e@example.org."), "{said}");
+    assert!(
+        said.contains("The text message with your code could not be sent."),
+        "{said}"
+    );
+    assert!(
+        said.contains("A code was sent by e-mail to a***e@example.org."),
+        "{said}"
+    );
     terminal.type_line(&mailed(&mail, 1));
     terminal.expect(SHELL);
     // The provider's own code and words are for the administrator.
     let log = machine.run("twofa log --user alice").ok().stdout;
-    assert!(log.contains("20503") && log.contains("Service unavailable"), "{log}");
+    assert!(
+        log.contains("20503") && log.contains("Service unavailable"),
+        "{log}"
+    );
     assert!(!said.contains("20503"), "{said}");
 }
 
 #[test]
 fn m_offers_the_other_methods() {
     let machine = builder().build();
-    let (mail, sms) = (MailServer::start(&machine, &["alice"]), SmsProvider::start(&machine, 8080));
+    let (mail, sms) = (
+        MailServer::start(&machine, &["alice"]),
+        SmsProvider::start(&machine, 8080),
+    );
     add_mail(&machine, &mail);
     add_sms(&machine, &sms);
     let phone = machine.enrol("alice");
@@ -304,19 +384,32 @@ fn whoever_must_enrol_can_choose_mail_and_is_in_with_its_code() {
     terminal.type_line(&codes[0]);
     terminal.expect(SHELL);
     let notices = mail.wait_for_mail("alice", 3);
-    let notice = notices.iter().find(|mail| mail.contains("A backup code was used to log in.")).unwrap();
-    assert!(!codes.iter().any(|code| notice.contains(code.as_str())), "{notice}");
+    let notice = notices
+        .iter()
+        .find(|mail| mail.contains("A backup code was used to log in."))
+        .unwrap();
+    assert!(
+        !codes.iter().any(|code| notice.contains(code.as_str())),
+        "{notice}"
+    );
 }
 
 #[test]
 fn an_address_that_an_administrator_set_is_the_one_that_enrolment_at_a_login_writes_to() {
-    let machine = builder().command("twofa policy set methods=email,backup --yes").build();
+    let machine = builder()
+        .command("twofa policy set methods=email,backup --yes")
+        .build();
     let mail = MailServer::start(&machine, &["alice"]);
     add_mail(&machine, &mail);
-    machine.run(&format!("twofa user set alice email={MAIL}")).ok();
+    machine
+        .run(&format!("twofa user set alice email={MAIL}"))
+        .ok();
     let mut terminal = ssh(&machine, "alice");
     let said = terminal.expect("Type it here");
-    assert!(said.contains("a***e@example.org") && !said.contains("Your e-mail address"), "{said}");
+    assert!(
+        said.contains("a***e@example.org") && !said.contains("Your e-mail address"),
+        "{said}"
+    );
     terminal.expect(": ");
     terminal.type_line(&mailed(&mail, 1));
     save_backup_codes(&mut terminal);
@@ -337,7 +430,13 @@ fn a_user_verifies_an_address_of_their_own_and_a_lost_code_is_sent_anew() {
     terminal.type_line(&first);
     terminal.expect("That is not the code.");
     terminal.expect("(r: new code): ");
-    assert!(machine.run("twofa status --user alice").ok().stdout.contains("Nothing is enrolled"));
+    assert!(
+        machine
+            .run("twofa status --user alice")
+            .ok()
+            .stdout
+            .contains("Nothing is enrolled")
+    );
     terminal.type_line(&second);
     save_backup_codes(&mut terminal);
     terminal.expect("Codes can be sent by e-mail to alice@example.org from now on.");
@@ -363,12 +462,16 @@ fn somebody_who_texts_us_a_code_has_enrolled_their_number_once_another_code_came
     assert!(message.starts_with(PHONE), "{message}");
     terminal.type_line(&code_in(message.split('\t').nth(1).unwrap()));
     save_backup_codes(&mut terminal);
-    terminal.expect(&format!("Codes can be sent by text message to {PHONE} from now on."));
+    terminal.expect(&format!(
+        "Codes can be sent by text message to {PHONE} from now on."
+    ));
 }
 
 #[test]
 fn a_login_over_ssh_can_enrol_a_number_by_texting_from_it() {
-    let machine = builder().command("twofa policy set methods=sms,backup --yes").build();
+    let machine = builder()
+        .command("twofa policy set methods=sms,backup --yes")
+        .build();
     let sms = SmsProvider::start(&machine, 8080);
     add_sms(&machine, &sms);
     let mut terminal = ssh(&machine, "alice");
@@ -390,11 +493,11 @@ fn a_login_over_ssh_can_enrol_a_number_by_texting_from_it() {
 }
 
 #[test]
-fn while_one_login_waits_for_a_server_that_hangs_another_passes_at_once_and_the_first_is_asked_in_time() {
+fn while_one_login_waits_for_a_server_that_hangs_another_passes_at_once_and_the_first_is_asked_in_time()
+ {
     let machine = builder().user("bob").build();
     let _hanging = HangingServer::start(&machine, 2525);
-    let add =
-        "twofa provider add hanging smtp host=localhost port=2525 from=it@example.org tls=none --no-test";
+    let add = "twofa provider add hanging smtp host=localhost port=2525 from=it@example.org tls=none --no-test";
     machine.run(add).ok();
     knows(&machine, &format!("email={MAIL}"));
     let phone = machine.enrol("bob");
@@ -407,10 +510,17 @@ fn while_one_login_waits_for_a_server_that_hangs_another_passes_at_once_and_the_
     at_the_prompt(&mut bob);
     bob.type_line(&phone.backup_codes[0]);
     bob.expect("bob@vm:~$ ");
-    assert!(!alice.screen().contains("could not be sent"), "bob is in while alice still waits");
+    assert!(
+        !alice.screen().contains("could not be sent"),
+        "bob is in while alice still waits"
+    );
 
     alice.expect("The e-mail with your code could not be sent.");
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
     assert!(!alice.expect_end().success());
     machine.wait_for_log("no code could be sent and there is no other way");
 }
@@ -435,7 +545,11 @@ fn a_provider_that_hangs_or_refuses_is_no_hindrance_while_there_is_another() {
         let begun = Instant::now();
         let mut terminal = ssh(&machine, "alice").patience(Duration::from_secs(30));
         at_the_prompt(&mut terminal);
-        assert!(begun.elapsed() < Duration::from_secs(18), "{:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < Duration::from_secs(18),
+            "{:?}",
+            begun.elapsed()
+        );
         terminal.type_line(&mailed(&mail, n));
         terminal.expect(SHELL);
     }
@@ -471,12 +585,19 @@ fn without_a_broker_a_code_is_mailed_as_well_and_so_is_the_notice() {
     terminal.type_line(&phone.backup_codes[0]);
     terminal.expect(SHELL);
     let mails = mail.wait_for_mail("alice", 2);
-    assert!(mails.iter().any(|mail| mail.contains("A backup code was used to log in.")), "{mails:?}");
+    assert!(
+        mails
+            .iter()
+            .any(|mail| mail.contains("A backup code was used to log in.")),
+        "{mails:?}"
+    );
 }
 
 #[test]
 fn the_limit_on_codes_holds_over_logins_and_says_when_the_next_is_possible() {
-    let machine = builder().command("twofa policy set send.user-hourly=1").build();
+    let machine = builder()
+        .command("twofa policy set send.user-hourly=1")
+        .build();
     let mail = MailServer::start(&machine, &["alice"]);
     add_mail(&machine, &mail);
     let phone = machine.enrol("alice");
@@ -494,12 +615,22 @@ fn the_limit_on_codes_holds_over_logins_and_says_when_the_next_is_possible() {
 #[test]
 fn no_code_key_or_password_is_in_anything_that_the_machine_wrote() {
     let machine = builder().build();
-    let (mail, sms) = (MailServer::start(&machine, &["alice"]), SmsProvider::start(&machine, 8080));
+    let (mail, sms) = (
+        MailServer::start(&machine, &["alice"]),
+        SmsProvider::start(&machine, 8080),
+    );
     add_mail(&machine, &mail);
     add_sms(&machine, &sms);
     let phone = machine.enrol("alice");
-    knows(&machine, &format!("phone={PHONE} email={MAIL} prefer=email"));
-    let mut secrets = vec![mail.password().to_owned(), sms.token().to_owned(), phone.key.clone()];
+    knows(
+        &machine,
+        &format!("phone={PHONE} email={MAIL} prefer=email"),
+    );
+    let mut secrets = vec![
+        mail.password().to_owned(),
+        sms.token().to_owned(),
+        phone.key.clone(),
+    ];
     secrets.extend(phone.backup_codes.iter().cloned());
     let mut terminal = ssh(&machine, "alice");
     at_the_prompt(&mut terminal);
@@ -522,7 +653,10 @@ fn no_code_key_or_password_is_in_anything_that_the_machine_wrote() {
     drop(terminal);
 
     // Everything but what the two providers are there to keep, and the stack of this machine's own tools.
-    let patterns: Vec<_> = secrets.iter().map(|secret| format!("-e {}", quoted(secret))).collect();
+    let patterns: Vec<_> = secrets
+        .iter()
+        .map(|secret| format!("-e {}", quoted(secret)))
+        .collect();
     let found = machine.run(&format!(
         "grep -raF {} /var/log /var/lib/twofa /etc/twofa /run /tmp /var/tmp /var/spool /root /home 2>/dev/null",
         patterns.join(" ")

@@ -10,7 +10,11 @@ const CONTENT: &str = "Nothing to complain about.\n";
 #[track_caller]
 fn diagnosis(machine: &Machine) -> String {
     let doctor = machine.run("twofa doctor");
-    assert_eq!(doctor.code(), i32::from(doctor.stdout.contains("problem: ")), "{doctor}");
+    assert_eq!(
+        doctor.code(),
+        i32::from(doctor.stdout.contains("problem: ")),
+        "{doctor}"
+    );
     doctor.stdout
 }
 
@@ -22,7 +26,9 @@ fn finds(machine: &Machine, words: &str) {
 
 /// A machine where our module stands nowhere yet.
 fn builder() -> Builder {
-    Machine::new().policy("optional").command("sed -i /pam_twofa/d /etc/pam.d/*")
+    Machine::new()
+        .policy("optional")
+        .command("sed -i /pam_twofa/d /etc/pam.d/*")
 }
 
 fn put(machine: &Machine, service: &str, stack: &str) {
@@ -69,7 +75,11 @@ fn el() -> Machine {
     for shared in ["password-auth", "system-auth"] {
         put(&machine, shared, EL);
     }
-    put(&machine, "postlogin", "session optional pam_umask.so silent\n");
+    put(
+        &machine,
+        "postlogin",
+        "session optional pam_umask.so silent\n",
+    );
     machine
 }
 
@@ -91,8 +101,12 @@ fn it_is_content_with_the_stacks_of_the_manual() {
     assert_eq!(diagnosis(&machine), CONTENT);
 
     let machine = el();
-    for (service, stack) in [("sshd", EL_SSHD), ("login", EL_SSHD), ("gdm-password", EL_SSHD), ("su", EL_SU)]
-    {
+    for (service, stack) in [
+        ("sshd", EL_SSHD),
+        ("login", EL_SSHD),
+        ("gdm-password", EL_SSHD),
+        ("su", EL_SU),
+    ] {
         put(&machine, service, stack);
     }
     for service in ["sudo", "sudo-i", "polkit-1"] {
@@ -115,8 +129,14 @@ fn it_names_every_stack_that_lets_people_in_without_a_code() {
             "auth [success=1 default=die] pam_unix.so\nauth required pam_twofa.so\nauth required pam_permit.so\n",
             "door:1 pam_unix.so",
         ),
-        ("auth [success=done default=die] pam_unix.so\nauth required pam_twofa.so\n", "door:1 pam_unix.so"),
-        ("auth sufficient pam_unix.so\nauth required pam_twofa.so\n", "door:1 pam_unix.so"),
+        (
+            "auth [success=done default=die] pam_unix.so\nauth required pam_twofa.so\n",
+            "door:1 pam_unix.so",
+        ),
+        (
+            "auth sufficient pam_unix.so\nauth required pam_twofa.so\n",
+            "door:1 pam_unix.so",
+        ),
         (
             "auth requisite pam_unix.so\nauth sufficient pam_localuser.so\nauth required pam_twofa.so\n",
             "door:2 pam_localuser.so",
@@ -141,11 +161,21 @@ fn it_names_every_stack_that_lets_people_in_without_a_code() {
         "[success=ok ignore=ignore maxtries=ignore default=bad]",
         "[success=ok ignore=ignore auth_err=ignore default=die]",
     ] {
-        put(&machine, "door", &format!("{unix}auth {control} pam_twofa.so\nauth optional pam_permit.so\n"));
-        finds(&machine, &format!("problem: /etc/pam.d/door: 'auth {control} pam_twofa.so' lets people in"));
+        put(
+            &machine,
+            "door",
+            &format!("{unix}auth {control} pam_twofa.so\nauth optional pam_permit.so\n"),
+        );
+        finds(
+            &machine,
+            &format!("problem: /etc/pam.d/door: 'auth {control} pam_twofa.so' lets people in"),
+        );
     }
     put(&machine, "door", "auth sufficient pam_twofa.so\n");
-    finds(&machine, "problem: /etc/pam.d/door: 'auth sufficient pam_twofa.so' lets people in");
+    finds(
+        &machine,
+        "problem: /etc/pam.d/door: 'auth sufficient pam_twofa.so' lets people in",
+    );
 }
 
 #[test]
@@ -178,24 +208,48 @@ fn it_names_lines_that_are_reached_with_a_wrong_password() {
 fn it_sees_what_libpam_would_read_and_nothing_else() {
     let machine = builder().build();
     put(&machine, "sshd.rpmsave", BEHIND);
-    put(&machine, "door", "session optional pam_twofa.so\n# auth required pam_twofa.so\n");
-    finds(&machine, "problem: no PAM service has pam_twofa.so in its auth stack");
-    put(&machine, "door", "account required pam_twofa.so\naccount required pam_permit.so\n");
-    finds(&machine, "problem: no PAM service has pam_twofa.so in its auth stack");
+    put(
+        &machine,
+        "door",
+        "session optional pam_twofa.so\n# auth required pam_twofa.so\n",
+    );
+    finds(
+        &machine,
+        "problem: no PAM service has pam_twofa.so in its auth stack",
+    );
+    put(
+        &machine,
+        "door",
+        "account required pam_twofa.so\naccount required pam_permit.so\n",
+    );
+    finds(
+        &machine,
+        "problem: no PAM service has pam_twofa.so in its auth stack",
+    );
     put(
         &machine,
         "door",
         "@include common-auth\nAUTH Required \\\n    pam_twofa.so\n@include common-account\n",
     );
     assert_eq!(diagnosis(&machine), CONTENT);
-    put(&machine, "door", "@include common-auth\nauth required pam_twofa.so\n@include gone\n");
-    finds(&machine, "problem: door: nobody gets in: /etc/pam.d/door:3: @include of a file that is not there");
+    put(
+        &machine,
+        "door",
+        "@include common-auth\nauth required pam_twofa.so\n@include gone\n",
+    );
+    finds(
+        &machine,
+        "problem: door: nobody gets in: /etc/pam.d/door:3: @include of a file that is not there",
+    );
 }
 
 #[test]
 fn it_names_the_ways_to_root_that_do_not_ask() {
     let machine = builder().build();
-    machine.write_file("/usr/lib/pam.d/polkit-1", "@include common-auth\n@include common-account\n");
+    machine.write_file(
+        "/usr/lib/pam.d/polkit-1",
+        "@include common-auth\n@include common-account\n",
+    );
     put(&machine, "sudo", BEHIND);
     machine.run("usermod --lock root").ok();
     let open = "root is to be had there";
@@ -204,12 +258,19 @@ fn it_names_the_ways_to_root_that_do_not_ask() {
         "problem: sudo asks for a code, sudo-i (sudo -i) and polkit-1 (pkexec, run0) do not: root is to be had",
     );
     put(&machine, "sudo-i", BEHIND);
-    finds(&machine, "problem: sudo and sudo-i ask for a code, polkit-1 (pkexec, run0) does not");
+    finds(
+        &machine,
+        "problem: sudo and sudo-i ask for a code, polkit-1 (pkexec, run0) does not",
+    );
     put(&machine, "polkit-1", BEHIND);
     assert_eq!(diagnosis(&machine), CONTENT);
     machine.run("echo root:secret | chpasswd").ok();
     finds(&machine, "su and su-l (su -) do not");
-    put(&machine, "su", &format!("auth sufficient pam_rootok.so\n{BEHIND}"));
+    put(
+        &machine,
+        "su",
+        &format!("auth sufficient pam_rootok.so\n{BEHIND}"),
+    );
     assert!(!diagnosis(&machine).contains(open));
 }
 
@@ -249,7 +310,10 @@ fn it_names_lockers_of_one_field_and_what_happens_to_lockers_without_a_broker() 
         "problem: i3lock and swaylock: it has one field and answers every question with the password",
     );
     machine.broker().terminate();
-    finds(&machine, "screen lockers (i3lock and swaylock) refuse everybody");
+    finds(
+        &machine,
+        "screen lockers (i3lock and swaylock) refuse everybody",
+    );
 }
 
 #[test]
@@ -261,12 +325,17 @@ fn it_is_not_content_while_nobody_can_be_checked() {
         .stdout;
     machine.run(&format!("mv {} /root", module.trim())).ok();
     finds(&machine, "problem: there is no pam_twofa.so in /");
-    machine.run(&format!("mv /root/pam_twofa.so {}", module.trim())).ok();
+    machine
+        .run(&format!("mv /root/pam_twofa.so {}", module.trim()))
+        .ok();
     assert_eq!(diagnosis(&machine), CONTENT);
 
     // What the broker cannot read it cannot judge.
     machine.run("chmod 0600 /etc/pam.d/common-auth").ok();
-    finds(&machine, "problem: the broker cannot read /etc/pam.d/common-auth");
+    finds(
+        &machine,
+        "problem: the broker cannot read /etc/pam.d/common-auth",
+    );
     machine.run("chmod 0644 /etc/pam.d/common-auth").ok();
 
     // Somebody holds the socket and never answers.
@@ -277,7 +346,10 @@ fn it_is_not_content_while_nobody_can_be_checked() {
     );
     machine.broker().cont();
     machine.broker().terminate();
-    finds(&machine, "problem: no broker answers at /run/twofa/twofad.sock (Connection refused");
+    finds(
+        &machine,
+        "problem: no broker answers at /run/twofa/twofad.sock (Connection refused",
+    );
 }
 
 #[test]
@@ -286,8 +358,16 @@ fn a_socket_that_nobody_serves_is_told_to_users() {
     machine.broker().stop();
     let status = machine.run_as("alice", "twofa status");
     assert_eq!(status.code(), 6, "{status}");
-    assert!(status.stderr.contains("is there, but nobody answered within 5 seconds"), "{status}");
-    assert!(status.stderr.contains("systemctl restart twofad.socket"), "{status}");
+    assert!(
+        status
+            .stderr
+            .contains("is there, but nobody answered within 5 seconds"),
+        "{status}"
+    );
+    assert!(
+        status.stderr.contains("systemctl restart twofad.socket"),
+        "{status}"
+    );
     machine.broker().cont();
 }
 
@@ -301,21 +381,32 @@ account required pam_twofa.so
 
 #[test]
 fn it_reads_what_sshd_does_with_keys() {
-    for methods in ["AuthenticationMethods keyboard-interactive", "PubkeyAuthentication no"] {
+    for methods in [
+        "AuthenticationMethods keyboard-interactive",
+        "PubkeyAuthentication no",
+    ] {
         let machine = builder().sshd(methods).build();
         put(&machine, "sshd", SSHD);
         assert_eq!(diagnosis(&machine), CONTENT, "{methods}");
     }
     let machine = builder().sshd("").build();
     put(&machine, "sshd", SSHD);
-    finds(&machine, "problem: sshd: people who need a code and offer a key are cut off");
+    finds(
+        &machine,
+        "problem: sshd: people who need a code and offer a key are cut off",
+    );
     put(&machine, "sshd", BEHIND);
-    finds(&machine, "problem: sshd: a key alone lets in without a code");
+    finds(
+        &machine,
+        "problem: sshd: a key alone lets in without a code",
+    );
 
     let key_then_code = "auth required pam_twofa.so\nauth required pam_permit.so\naccount required pam_twofa.so\n@include common-account\n";
     put(&machine, "sshd", key_then_code);
     finds(&machine, "is reached without a right password");
-    let machine = builder().sshd("AuthenticationMethods publickey,keyboard-interactive").build();
+    let machine = builder()
+        .sshd("AuthenticationMethods publickey,keyboard-interactive")
+        .build();
     put(&machine, "sshd", key_then_code);
     assert_eq!(diagnosis(&machine), CONTENT);
 }
@@ -323,7 +414,9 @@ fn it_reads_what_sshd_does_with_keys() {
 #[test]
 fn it_reads_the_settings_of_an_sshd_that_does_not_run_but_does_not_judge_them() {
     let machine = builder().build();
-    machine.run("echo 'KbdInteractiveAuthentication no' >/etc/ssh/sshd_config").ok();
+    machine
+        .run("echo 'KbdInteractiveAuthentication no' >/etc/ssh/sshd_config")
+        .ok();
     put(&machine, "sshd", SSHD);
     assert_eq!(diagnosis(&machine), CONTENT);
     put(
@@ -332,7 +425,8 @@ fn it_reads_the_settings_of_an_sshd_that_does_not_run_but_does_not_judge_them() 
         "auth required pam_twofa.so\nauth required pam_permit.so\n@include common-account\n",
     );
     finds(&machine, "is reached without a right password");
-    let methods = "KbdInteractiveAuthentication yes\nAuthenticationMethods publickey,keyboard-interactive\n";
+    let methods =
+        "KbdInteractiveAuthentication yes\nAuthenticationMethods publickey,keyboard-interactive\n";
     machine.write_file("/etc/ssh/sshd_config", methods);
     assert_eq!(diagnosis(&machine), CONTENT);
     // One that runs is asked what is wrong with its file.
@@ -344,9 +438,15 @@ fn it_reads_the_settings_of_an_sshd_that_does_not_run_but_does_not_judge_them() 
 #[test]
 fn it_reads_whether_sshd_can_ask_at_all() {
     for (lines, words) in [
-        ("KbdInteractiveAuthentication no", "problem: sshd: sshd cannot ask for a code"),
+        (
+            "KbdInteractiveAuthentication no",
+            "problem: sshd: sshd cannot ask for a code",
+        ),
         ("UsePAM no", "problem: sshd: sshd_config has 'UsePAM no'"),
-        ("PasswordAuthentication yes\nPubkeyAuthentication no", "notice: sshd: sshd's method 'password'"),
+        (
+            "PasswordAuthentication yes\nPubkeyAuthentication no",
+            "notice: sshd: sshd's method 'password'",
+        ),
     ] {
         let machine = builder().sshd(lines).build();
         put(&machine, "sshd", SSHD);

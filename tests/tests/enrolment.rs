@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
 use twofa_e2e::{
-    Authenticator, Builder, Client, Machine, Terminal, decode_qr, enrol_on, password_of, save_backup_codes,
+    Authenticator, Builder, Client, Machine, Terminal, decode_qr, enrol_on, password_of,
+    save_backup_codes,
 };
 
 const INTRO: &str = "vm asks for a second factor, and you have none yet.";
@@ -31,7 +32,10 @@ fn behind_password(machine: &Machine, command: &str) -> Terminal {
 }
 
 fn ssh(machine: &Machine) -> Terminal {
-    behind_password(machine, "LC_ALL=C.UTF-8 ssh -o NumberOfPasswordPrompts=1 alice@vm")
+    behind_password(
+        machine,
+        "LC_ALL=C.UTF-8 ssh -o NumberOfPasswordPrompts=1 alice@vm",
+    )
 }
 
 /// The key that an enrolment shows, which then waits for the first code.
@@ -69,7 +73,11 @@ fn assert_refused(mut terminal: Terminal) -> String {
 }
 
 fn has_nothing_enrolled(machine: &Machine) -> bool {
-    machine.run("twofa user list --method app").ok().stdout.is_empty()
+    machine
+        .run("twofa user list --method app")
+        .ok()
+        .stdout
+        .is_empty()
 }
 
 #[test]
@@ -83,7 +91,10 @@ fn who_must_enrol_and_has_not_is_led_through_it_and_logs_in_with_it_from_then_on
 
     assert_eq!(phone.backup_codes.len(), 5);
     let status = machine.run_as("alice", "twofa status").ok().stdout;
-    assert!(status.contains("Second factor of alice: enabled"), "{status}");
+    assert!(
+        status.contains("Second factor of alice: enabled"),
+        "{status}"
+    );
     assert!(status.contains("Backup codes left: 5"), "{status}");
     drop(log_in_with(&machine, &phone.next_code()));
     drop(log_in_with(&machine, &phone.backup_codes[0]));
@@ -104,7 +115,10 @@ fn the_qr_code_the_key_and_the_link_on_an_ssh_screen_are_the_same_key() {
     assert!(screen.contains(&format!("  Link: {link}\n")), "{screen}");
     // sshd puts a name before every prompt: the password's, and one for all of the enrolment.
     assert_eq!(screen.matches("(alice@vm) ").count(), 2, "{screen}");
-    assert!(screen.contains(&format!("(alice@vm) {INTRO}\n")), "{screen}");
+    assert!(
+        screen.contains(&format!("(alice@vm) {INTRO}\n")),
+        "{screen}"
+    );
 }
 
 #[test]
@@ -129,7 +143,12 @@ fn five_wrong_codes_end_the_login_and_enrol_nothing() {
     let mut terminal = ssh(&machine);
     shown_key(&mut terminal);
 
-    for left in ["4 tries are left", "3 tries are left", "2 tries are left", "one try is left"] {
+    for left in [
+        "4 tries are left",
+        "3 tries are left",
+        "2 tries are left",
+        "one try is left",
+    ] {
         terminal.type_line(WRONG);
         terminal.expect(&format!("That is not the code for this key. ({left})"));
         terminal.expect("The code your app shows now: ");
@@ -137,7 +156,10 @@ fn five_wrong_codes_end_the_login_and_enrol_nothing() {
     terminal.type_line(WRONG);
 
     let screen = assert_refused(terminal);
-    assert!(screen.contains("No second factor was set up, so this login is refused."), "{screen}");
+    assert!(
+        screen.contains("No second factor was set up, so this login is refused."),
+        "{screen}"
+    );
     assert!(has_nothing_enrolled(&machine));
     machine.wait_for_log("asked to enrol and did not");
 }
@@ -151,7 +173,10 @@ fn an_enrolment_that_was_refused_is_in_the_audit_log() {
     assert_refused(terminal);
 
     let log = machine.run("twofa log --user alice").ok().stdout;
-    assert!(log.contains("refused") && log.contains("asked to enrol and did not"), "{log}");
+    assert!(
+        log.contains("refused") && log.contains("asked to enrol and did not"),
+        "{log}"
+    );
 }
 
 #[test]
@@ -169,7 +194,10 @@ fn a_wrong_code_and_then_the_right_one_enrols() {
     save_backup_codes(&mut terminal);
     terminal.expect(SHELL);
     let everything = machine.log() + &machine.broker_log() + &machine.sshd_log();
-    assert!(!everything.contains(&password_of("alice")) && !everything.contains(&phone.key), "{everything}");
+    assert!(
+        !everything.contains(&password_of("alice")) && !everything.contains(&phone.key),
+        "{everything}"
+    );
 }
 
 #[test]
@@ -217,7 +245,11 @@ fn whoever_takes_longer_than_the_login_may_sees_the_same_qr_code_again() {
     login.type_line(&password_of("alice"));
     assert_ne!(shown_key(&mut login), key);
     login.expect_end();
-    assert!(login.screen().contains("timed out after 3 seconds"), "{}", login.screen());
+    assert!(
+        login.screen().contains("timed out after 3 seconds"),
+        "{}",
+        login.screen()
+    );
 }
 
 #[test]
@@ -264,7 +296,10 @@ fn two_logins_that_enrol_at_once_enrol_one_app() {
     second.type_line(&phone.next_code());
     let screen = assert_refused(second);
 
-    assert!(!screen.contains("The second factor cannot be checked now"), "{screen}");
+    assert!(
+        !screen.contains("The second factor cannot be checked now"),
+        "{screen}"
+    );
     let status = machine.run("twofa status --user alice").ok().stdout;
     assert_eq!(status.matches("TOTP").count(), 1, "{status}");
     drop(log_in_with(&machine, &backup_codes[0]));
@@ -273,7 +308,10 @@ fn two_logins_that_enrol_at_once_enrol_one_app() {
 #[test]
 fn an_ssh_client_without_utf_8_gets_key_and_link_and_enrols() {
     let machine = machine();
-    let mut terminal = behind_password(&machine, "LC_ALL=C ssh -o NumberOfPasswordPrompts=1 alice@vm");
+    let mut terminal = behind_password(
+        &machine,
+        "LC_ALL=C ssh -o NumberOfPasswordPrompts=1 alice@vm",
+    );
     terminal.expect(INTRO);
     let phone = enrol_on(&mut terminal);
     terminal.expect(SHELL);
@@ -332,7 +370,10 @@ fn the_console_enrols() {
     login.expect(SHELL);
 
     let screen = login.screen();
-    assert_eq!(decode_qr(&screen), format!("otpauth://totp/vm:alice?secret={}&issuer=vm", phone.key));
+    assert_eq!(
+        decode_qr(&screen),
+        format!("otpauth://totp/vm:alice?secret={}&issuer=vm", phone.key)
+    );
 }
 
 #[test]
@@ -347,7 +388,10 @@ fn su_and_sudo_enrol() {
     su.expect("alice\n");
     assert!(su.expect_end().success());
     let screen = su.screen();
-    assert_eq!(decode_qr(&screen), format!("otpauth://totp/vm:alice?secret={}&issuer=vm", phone.key));
+    assert_eq!(
+        decode_qr(&screen),
+        format!("otpauth://totp/vm:alice?secret={}&issuer=vm", phone.key)
+    );
 
     let mut sudo = machine.terminal_as("carol", "sudo id -un");
     sudo.expect("password for carol");
@@ -379,10 +423,17 @@ fn who_shows_no_backup_code_is_in_with_the_app_and_without_backup_codes() {
         terminal.expect(SHELL);
 
         let status = machine.run("twofa status --user alice").ok().stdout;
-        assert!(status.contains("Second factor of alice: enabled"), "{leave}: {status}");
+        assert!(
+            status.contains("Second factor of alice: enabled"),
+            "{leave}: {status}"
+        );
         assert!(status.contains("Backup codes left: 0"), "{leave}: {status}");
         let mut again = log_in_with(&machine, &phone.next_code());
-        assert!(again.screen().contains("No backup code is left."), "{leave}: {}", again.screen());
+        assert!(
+            again.screen().contains("No backup code is left."),
+            "{leave}: {}",
+            again.screen()
+        );
     }
 }
 
@@ -395,24 +446,38 @@ fn whoever_is_cut_off_at_the_backup_codes_has_the_app() {
     machine.wait_until("! pgrep -f '[s]shd: alice'");
 
     let mut again = log_in_with(&machine, &phone.next_code());
-    assert!(again.screen().contains("No backup code is left."), "{}", again.screen());
+    assert!(
+        again.screen().contains("No backup code is left."),
+        "{}",
+        again.screen()
+    );
 }
 
 #[test]
 fn without_backup_codes_in_the_policy_none_are_shown() {
-    let machine = builder().with_sshd().command("twofa policy set methods=app --yes").build();
+    let machine = builder()
+        .with_sshd()
+        .command("twofa policy set methods=app --yes")
+        .build();
     let mut terminal = ssh(&machine);
     let phone = Authenticator::new(&shown_key(&mut terminal));
     terminal.type_line(&phone.next_code());
     terminal.expect(SHELL);
-    assert!(!terminal.screen().contains("Backup codes"), "{}", terminal.screen());
+    assert!(
+        !terminal.screen().contains("Backup codes"),
+        "{}",
+        terminal.screen()
+    );
     let again = log_in_with(&machine, &phone.next_code());
     drop(again);
 }
 
 #[test]
 fn a_login_by_enrolment_counts_as_the_last_time_one_passed() {
-    let machine = builder().with_sshd().command("twofa policy set enrolment=beforehand --yes").build();
+    let machine = builder()
+        .with_sshd()
+        .command("twofa policy set enrolment=beforehand --yes")
+        .build();
     // Refused for want of a second factor, which then is set up.
     assert_refused(ssh(&machine));
     machine.run("twofa policy set enrolment=at-login").ok();
@@ -420,19 +485,38 @@ fn a_login_by_enrolment_counts_as_the_last_time_one_passed() {
     let phone = enrol_on(&mut terminal);
     terminal.expect(SHELL);
 
-    assert!(machine.run("twofa user list --stale 1d").ok().stdout.is_empty());
+    assert!(
+        machine
+            .run("twofa user list --stale 1d")
+            .ok()
+            .stdout
+            .is_empty()
+    );
     let mut again = log_in_with(&machine, &phone.next_code());
-    assert!(!again.screen().contains("failed attempt"), "{}", again.screen());
+    assert!(
+        !again.screen().contains("failed attempt"),
+        "{}",
+        again.screen()
+    );
 }
 
 #[test]
 fn with_enrolment_beforehand_the_login_is_refused_and_says_what_to_do() {
-    let machine = builder().with_sshd().command("twofa policy set enrolment=beforehand --yes").build();
+    let machine = builder()
+        .with_sshd()
+        .command("twofa policy set enrolment=beforehand --yes")
+        .build();
 
     let screen = assert_refused(ssh(&machine));
 
-    assert!(screen.contains("vm asks for a second factor, and none is set up for alice."), "{screen}");
-    assert!(screen.contains("'twofa enrol app --user alice'"), "{screen}");
+    assert!(
+        screen.contains("vm asks for a second factor, and none is set up for alice."),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("'twofa enrol app --user alice'"),
+        "{screen}"
+    );
     assert!(!screen.contains("Key:"), "{screen}");
     machine.wait_for_log("a second factor is required and none is enrolled");
     let phone = machine.enrol("alice");
@@ -441,7 +525,9 @@ fn with_enrolment_beforehand_the_login_is_refused_and_says_what_to_do() {
 
 #[test]
 fn the_password_method_of_sshd_cannot_enrol_and_is_refused() {
-    let machine = builder().sshd("KbdInteractiveAuthentication no\nPasswordAuthentication yes\n").build();
+    let machine = builder()
+        .sshd("KbdInteractiveAuthentication no\nPasswordAuthentication yes\n")
+        .build();
 
     let mut terminal = machine.terminal("ssh -o NumberOfPasswordPrompts=1 alice@vm");
     terminal.expect("password:");
@@ -458,14 +544,28 @@ fn a_client_with_one_prompt_is_refused_and_told_why() {
                  account required pam_twofa.so\naccount required pam_permit.so\n";
     let machine = builder().pam("door", stack).build();
     let login = |password: &str| {
-        machine.run_with_input("pamtester door alice authenticate acct_mgmt", &format!("{password}123456\n"))
+        machine.run_with_input(
+            "pamtester door alice authenticate acct_mgmt",
+            &format!("{password}123456\n"),
+        )
     };
     let stranger = login("wrong").fails();
-    assert!(!stranger.to_string().contains("takes several questions"), "{stranger}");
+    assert!(
+        !stranger.to_string().contains("takes several questions"),
+        "{stranger}"
+    );
     let refused = login(&password_of("alice")).fails();
 
-    assert!(refused.to_string().contains("takes several questions"), "{refused}");
-    assert!(refused.to_string().contains("Log in with ssh or on the console once."), "{refused}");
+    assert!(
+        refused.to_string().contains("takes several questions"),
+        "{refused}"
+    );
+    assert!(
+        refused
+            .to_string()
+            .contains("Log in with ssh or on the console once."),
+        "{refused}"
+    );
     assert!(has_nothing_enrolled(&machine));
     machine.wait_for_log("this client has one prompt only");
 }

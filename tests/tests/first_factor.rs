@@ -83,8 +83,16 @@ fn logs_in(mut terminal: Terminal, phone: &Authenticator) {
 }
 
 fn failures(machine: &Machine, user: &str) -> String {
-    let status = machine.run(&format!("twofa status --user {user} --json")).ok().stdout;
-    status.lines().find(|line| line.contains("\"failures\"")).unwrap().trim().to_owned()
+    let status = machine
+        .run(&format!("twofa status --user {user} --json"))
+        .ok()
+        .stdout;
+    status
+        .lines()
+        .find(|line| line.contains("\"failures\""))
+        .unwrap()
+        .trim()
+        .to_owned()
 }
 
 /// What is on the screen of `user` at the end, with the name taken out.
@@ -96,9 +104,14 @@ fn transcript(mut terminal: Terminal, user: &str) -> String {
 #[test]
 fn on_el_a_code_is_asked_for_in_the_account_phase_behind_the_right_password_only() {
     for shared in [LOCAL, SSSD] {
-        let machine = el(shared).pam("sshd", &el_sshd("", CHALLENGE)).with_sshd().build();
+        let machine = el(shared)
+            .pam("sshd", &el_sshd("", CHALLENGE))
+            .with_sshd()
+            .build();
         let mail = carry_mail(&machine, &["carol"]);
-        machine.run("twofa user set carol email=carol@example.org --verified").ok();
+        machine
+            .run("twofa user set carol email=carol@example.org --verified")
+            .ok();
         let phone = machine.enrol("alice");
 
         logs_in(ssh(&machine, "alice", &password_of("alice")), &phone);
@@ -106,7 +119,12 @@ fn on_el_a_code_is_asked_for_in_the_account_phase_behind_the_right_password_only
         let wrong: Vec<_> = ["alice", "carol", "grace", "nobody-of-that-name"]
             .map(|user| transcript(ssh(&machine, user, "wrong"), user))
             .into();
-        assert!(wrong.iter().all(|screen| screen == &wrong[0] && !screen.contains("code")), "{wrong:#?}");
+        assert!(
+            wrong
+                .iter()
+                .all(|screen| screen == &wrong[0] && !screen.contains("code")),
+            "{wrong:#?}"
+        );
         assert!(mail.mails("carol").is_empty());
         assert_eq!(failures(&machine, "alice"), "\"failures\": 0,");
 
@@ -130,8 +148,12 @@ fn on_el_su_login_and_sudo_ask_in_the_account_phase_and_roots_own_su_does_not() 
                 session include system-auth\n";
     let login = "auth substack system-auth\naccount required pam_nologin.so\n\
                  account required pam_twofa.so challenge\naccount include system-auth\nsession include system-auth\n";
-    let machine =
-        el(LOCAL).pam("su", su).pam("sudo", sudo).pam("login", login).administrator("admin").build();
+    let machine = el(LOCAL)
+        .pam("su", su)
+        .pam("sudo", sudo)
+        .pam("login", login)
+        .administrator("admin")
+        .build();
     let (alice, admin) = (machine.enrol("alice"), machine.enrol("admin"));
 
     assert_eq!(machine.run("su alice -c whoami").ok().stdout, "alice\n");
@@ -152,7 +174,10 @@ fn on_el_su_login_and_sudo_ask_in_the_account_phase_and_roots_own_su_does_not() 
     terminal.type_line("");
     assert!(!terminal.expect_end().success());
     let log = machine.run("twofa log --user alice --json").ok().stdout;
-    assert!(log.contains("\"remote_user\":\"carol\""), "who tried is named: {log}");
+    assert!(
+        log.contains("\"remote_user\":\"carol\""),
+        "who tried is named: {log}"
+    );
     let mut terminal = su("wrong");
     assert!(!terminal.expect_end().success());
     assert!(!terminal.screen().contains("code"), "{}", terminal.screen());
@@ -175,8 +200,7 @@ fn on_el_su_login_and_sudo_ask_in_the_account_phase_and_roots_own_su_does_not() 
 fn services_of_display_managers_polkit_and_cockpit_ask_in_the_account_phase_too() {
     let gdm = "auth substack password-auth\nauth include postlogin\naccount required pam_nologin.so\n\
                account required pam_twofa.so challenge\naccount include password-auth\n";
-    let polkit =
-        "auth include system-auth\naccount required pam_twofa.so challenge\naccount include system-auth\n";
+    let polkit = "auth include system-auth\naccount required pam_twofa.so challenge\naccount include system-auth\n";
     let machine = el(SSSD)
         .pam("gdm-password", gdm)
         .pam("cockpit", &el_sshd("", CHALLENGE))
@@ -185,7 +209,8 @@ fn services_of_display_managers_polkit_and_cockpit_ask_in_the_account_phase_too(
     let phone = machine.enrol("alice");
     for service in ["gdm-password", "cockpit", "polkit-1"] {
         let start = |password: &str| {
-            let mut terminal = machine.terminal(&format!("pamtester {service} alice authenticate acct_mgmt"));
+            let mut terminal =
+                machine.terminal(&format!("pamtester {service} alice authenticate acct_mgmt"));
             terminal.expect("Password:");
             terminal.type_line(password);
             terminal
@@ -197,7 +222,11 @@ fn services_of_display_managers_polkit_and_cockpit_ask_in_the_account_phase_too(
         assert!(terminal.expect_end().success());
         let mut terminal = start("wrong");
         assert!(!terminal.expect_end().success());
-        assert!(!terminal.screen().contains("code"), "{service}: {}", terminal.screen());
+        assert!(
+            !terminal.screen().contains("code"),
+            "{service}: {}",
+            terminal.screen()
+        );
     }
     assert_eq!(failures(&machine, "alice"), "\"failures\": 0,");
 }
@@ -209,19 +238,32 @@ fn an_account_line_that_nobody_can_answer_refuses_whom_the_policy_asks_and_nobod
     let machine = el(LOCAL).pam("crond", cron).build();
     machine.enrol("alice");
     machine.run("twofa policy set mode=optional").ok();
-    machine.run("pamtester crond grace acct_mgmt </dev/null").ok();
-    machine.run("pamtester crond alice acct_mgmt </dev/null").fails();
+    machine
+        .run("pamtester crond grace acct_mgmt </dev/null")
+        .ok();
+    machine
+        .run("pamtester crond alice acct_mgmt </dev/null")
+        .fails();
     let log = machine.run("twofa log --user alice").ok().stdout;
     assert!(log.contains("refused") && log.contains("crond"), "{log}");
-    machine.run("twofa user exempt alice --service crond --reason jobs --until 2099-01-01").ok();
-    machine.run("pamtester crond alice acct_mgmt </dev/null").ok();
+    machine
+        .run("twofa user exempt alice --service crond --reason jobs --until 2099-01-01")
+        .ok();
+    machine
+        .run("pamtester crond alice acct_mgmt </dev/null")
+        .ok();
 }
 
 #[test]
 fn in_auth_of_a_stack_that_goes_on_after_a_wrong_password_everybody_sees_the_same() {
-    let machine = el(LOCAL).pam("sshd", &el_sshd("auth required pam_twofa.so\n", "")).with_sshd().build();
+    let machine = el(LOCAL)
+        .pam("sshd", &el_sshd("auth required pam_twofa.so\n", ""))
+        .with_sshd()
+        .build();
     let mail = carry_mail(&machine, &["carol"]);
-    machine.run("twofa user set carol email=carol@example.org --verified").ok();
+    machine
+        .run("twofa user set carol email=carol@example.org --verified")
+        .ok();
     let phone = machine.enrol("alice");
 
     // alice has an app, carol gets mail, grace must enrol, and nobody knows the last one.
@@ -230,14 +272,26 @@ fn in_auth_of_a_stack_that_goes_on_after_a_wrong_password_everybody_sees_the_sam
         terminal.expect(UNIFORM);
         terminal.type_line(answer);
         let screen = transcript(terminal, user);
-        if answer.is_empty() { screen } else { screen.replace(&format!(": {answer}"), ": ANSWER") }
+        if answer.is_empty() {
+            screen
+        } else {
+            screen.replace(&format!(": {answer}"), ": ANSWER")
+        }
     };
     for answer in ["000000000", "", "r", "m"] {
-        let screens: Vec<_> = ["alice", "carol", "grace", "nobody"].map(|user| attempt(user, answer)).into();
-        assert!(screens.iter().all(|screen| screen == &screens[0]), "{screens:#?}");
+        let screens: Vec<_> = ["alice", "carol", "grace", "nobody"]
+            .map(|user| attempt(user, answer))
+            .into();
+        assert!(
+            screens.iter().all(|screen| screen == &screens[0]),
+            "{screens:#?}"
+        );
     }
     // Neither a right code nor a lock shows.
-    assert_eq!(attempt("alice", &phone.next_code()), attempt("grace", "123456"));
+    assert_eq!(
+        attempt("alice", &phone.next_code()),
+        attempt("grace", "123456")
+    );
     for _ in 0..12 {
         attempt("alice", "000000000");
     }
@@ -252,7 +306,10 @@ fn in_auth_of_a_stack_that_goes_on_after_a_wrong_password_everybody_sees_the_sam
 
 #[test]
 fn in_auth_of_such_a_stack_password_and_code_together_let_in() {
-    let machine = el(LOCAL).pam("sshd", &el_sshd("auth required pam_twofa.so\n", "")).with_sshd().build();
+    let machine = el(LOCAL)
+        .pam("sshd", &el_sshd("auth required pam_twofa.so\n", ""))
+        .with_sshd()
+        .build();
     let phone = machine.enrol("alice");
     logs_in(ssh(&machine, "alice", &password_of("alice")), &phone);
     // Guesses behind the right password are bounded all the same.
@@ -281,18 +338,30 @@ fn with_challenge_in_account_a_line_in_auth_asks_nothing_and_the_login_asks_once
     terminal.expect(CODE_PROMPT);
     terminal.type_line(&phone.next_code());
     terminal.expect(SHELL);
-    assert_eq!(terminal.screen().matches(CODE_PROMPT).count(), 1, "{}", terminal.screen());
+    assert_eq!(
+        terminal.screen().matches(CODE_PROMPT).count(),
+        1,
+        "{}",
+        terminal.screen()
+    );
 }
 
 #[test]
 fn a_code_behind_a_wrong_password_is_not_used_up_and_locks_nobody() {
     let stack = "auth required pam_twofa.so forward_pass\nauth required pam_unix.so try_first_pass\n\
                  account required pam_twofa.so\naccount required pam_permit.so\n";
-    let machine = Machine::new().policy("mandatory").user("alice").user("grace").pam("door", stack).build();
+    let machine = Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .user("grace")
+        .pam("door", stack)
+        .build();
     let phone = machine.enrol("alice");
     let login = |user: &str, typed: &str| {
-        machine
-            .run_with_input(&format!("pamtester door {user} authenticate acct_mgmt"), &format!("{typed}\n"))
+        machine.run_with_input(
+            &format!("pamtester door {user} authenticate acct_mgmt"),
+            &format!("{typed}\n"),
+        )
     };
     let code = phone.next_code();
     let mut told = Vec::new();
@@ -319,10 +388,18 @@ fn a_code_behind_a_password_can_be_checked_by_a_second_line_behind_it() {
                  auth required pam_twofa.so\naccount required pam_permit.so\n";
     // Not `requisite` in front: nothing is decided there yet.
     let stack = stack.replacen("requisite", "required", 1);
-    let machine = Machine::new().policy("optional").user("alice").user("grace").pam("door", &stack).build();
+    let machine = Machine::new()
+        .policy("optional")
+        .user("alice")
+        .user("grace")
+        .pam("door", &stack)
+        .build();
     let phone = machine.enrol("alice");
     let login = |user: &str, typed: &str| {
-        machine.run_with_input(&format!("pamtester door {user} authenticate"), &format!("{typed}\n"))
+        machine.run_with_input(
+            &format!("pamtester door {user} authenticate"),
+            &format!("{typed}\n"),
+        )
     };
     let code = phone.next_code();
     login("alice", &format!("wrong{code}")).fails();
@@ -351,7 +428,10 @@ fn a_password_that_looks_like_one_with_a_code_tells_nobody_who_is_asked() {
     let screens: Vec<_> = ["alice", "grace", "nobody-of-that-name"]
         .map(|user| transcript(attempt(user, "wrong123456"), user))
         .into();
-    assert!(screens.iter().all(|screen| screen == &screens[0]), "{screens:#?}");
+    assert!(
+        screens.iter().all(|screen| screen == &screens[0]),
+        "{screens:#?}"
+    );
     assert!(attempt("grace", "secret123456").expect_end().success());
 }
 
@@ -365,7 +445,9 @@ fn a_password_that_looks_like_one_with_a_code_lets_nobody_in_where_no_later_line
         machine.run("echo alice:secret123456 | chpasswd").ok();
         machine.enrol("alice");
         let typed = "secret123456\nsecret123456\n";
-        machine.run_with_input("pamtester door alice authenticate acct_mgmt", typed).fails();
+        machine
+            .run_with_input("pamtester door alice authenticate acct_mgmt", typed)
+            .fails();
     }
 }
 
@@ -373,7 +455,11 @@ fn a_password_that_looks_like_one_with_a_code_lets_nobody_in_where_no_later_line
 fn of_two_lines_that_a_wrong_password_comes_to_the_first_checks_the_code() {
     let door = "auth required pam_twofa.so forward_pass\nauth required pam_unix.so use_first_pass\n\
                 auth required pam_twofa.so\naccount required pam_permit.so\n";
-    let machine = Machine::new().policy("mandatory").user("alice").pam("door", door).build();
+    let machine = Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .pam("door", door)
+        .build();
     let phone = machine.enrol("alice");
     let login = |code: &str| {
         let typed = format!("{}{code}\n", password_of("alice"));
@@ -391,8 +477,10 @@ fn whom_nothing_is_asked_needs_no_code_behind_the_password_for_a_line_that_comes
     machine.run("twofa policy set mode=optional").ok();
     machine.enrol("alice");
     let login = |user: &str, typed: &str| {
-        machine
-            .run_with_input(&format!("pamtester door {user} authenticate acct_mgmt"), &format!("{typed}\n"))
+        machine.run_with_input(
+            &format!("pamtester door {user} authenticate acct_mgmt"),
+            &format!("{typed}\n"),
+        )
     };
     login("grace", &password_of("grace")).ok();
     login("grace", "wrong").fails();
@@ -401,7 +489,12 @@ fn whom_nothing_is_asked_needs_no_code_behind_the_password_for_a_line_that_comes
 
 #[test]
 fn where_the_stack_cannot_be_read_the_log_says_so() {
-    let machine = Machine::new().policy("mandatory").user("alice").user("grace").with_sshd().build();
+    let machine = Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .user("grace")
+        .with_sshd()
+        .build();
     machine.run("chmod 600 /etc/pam.d/common-auth").ok();
     let phone = machine.enrol("alice");
     logs_in(ssh(&machine, "alice", &password_of("alice")), &phone);
@@ -430,8 +523,13 @@ fn a_screen_locker_which_never_comes_to_account_is_asked_in_auth() {
 
 #[test]
 fn the_module_twice_in_one_stack_asks_once() {
-    let stack = "auth requisite pam_unix.so\nauth required pam_twofa.so\nauth required pam_twofa.so\n";
-    let machine = Machine::new().policy("mandatory").user("alice").pam("door", stack).build();
+    let stack =
+        "auth requisite pam_unix.so\nauth required pam_twofa.so\nauth required pam_twofa.so\n";
+    let machine = Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .pam("door", stack)
+        .build();
     let phone = machine.enrol("alice");
     // Twice on one handle as well: that is another login, and it is asked again.
     let mut terminal = machine.terminal("pamtester door alice authenticate authenticate");
@@ -443,7 +541,12 @@ fn the_module_twice_in_one_stack_asks_once() {
         terminal.expect("successfully authenticated");
     }
     assert!(terminal.expect_end().success());
-    assert_eq!(terminal.screen().matches(CODE_PROMPT).count(), 2, "{}", terminal.screen());
+    assert_eq!(
+        terminal.screen().matches(CODE_PROMPT).count(),
+        2,
+        "{}",
+        terminal.screen()
+    );
 }
 
 #[test]
@@ -454,9 +557,11 @@ fn the_password_method_of_sshd_sends_no_code_that_nobody_could_type() {
         .sshd("PasswordAuthentication yes\nKbdInteractiveAuthentication yes\n")
         .build();
     let mail = carry_mail(&machine, &["carol"]);
-    machine.run("twofa user set carol email=carol@example.org --verified").ok();
-    let mut terminal =
-        machine.terminal("ssh -o PreferredAuthentications=password -o NumberOfPasswordPrompts=1 carol@vm");
+    machine
+        .run("twofa user set carol email=carol@example.org --verified")
+        .ok();
+    let mut terminal = machine
+        .terminal("ssh -o PreferredAuthentications=password -o NumberOfPasswordPrompts=1 carol@vm");
     terminal.expect("assword:");
     terminal.type_line(&password_of("carol"));
     assert!(!terminal.expect_end().success());
@@ -470,7 +575,10 @@ fn the_password_method_of_sshd_sends_no_code_that_nobody_could_type() {
 
 #[test]
 fn key_then_password_is_asked_in_the_account_phase_and_a_key_alone_is_told_the_way_out() {
-    let machine = el(LOCAL).pam("sshd", &el_sshd("", CHALLENGE)).with_sshd().build();
+    let machine = el(LOCAL)
+        .pam("sshd", &el_sshd("", CHALLENGE))
+        .with_sshd()
+        .build();
     let phone = machine.enrol("alice");
     machine
         .run(
@@ -480,7 +588,11 @@ fn key_then_password_is_asked_in_the_account_phase_and_a_key_alone_is_told_the_w
         .ok();
     let mut refused = machine.terminal("ssh alice@vm");
     assert!(!refused.expect_end().success());
-    assert!(refused.screen().contains("-o PubkeyAuthentication=no"), "{}", refused.screen());
+    assert!(
+        refused.screen().contains("-o PubkeyAuthentication=no"),
+        "{}",
+        refused.screen()
+    );
     let log = machine.run("twofa log --user alice").ok().stdout;
     assert!(log.contains("after a key alone"), "{log}");
 
@@ -501,7 +613,11 @@ fn key_then_password_is_asked_in_the_account_phase_and_a_key_alone_is_told_the_w
 
 #[test]
 fn the_right_password_left_at_the_code_is_told_to_the_log_and_to_the_next_login() {
-    let machine = Machine::new().policy("mandatory").user("alice").with_sshd().build();
+    let machine = Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .with_sshd()
+        .build();
     let phone = machine.enrol("alice");
     let mut thief = ssh(&machine, "alice", &password_of("alice"));
     thief.expect(CODE_PROMPT);
@@ -509,7 +625,12 @@ fn the_right_password_left_at_the_code_is_told_to_the_log_and_to_the_next_login(
     thief.expect_end();
     // sshd ends its child at the prompt, or the child is told first that nobody answers.
     let line = machine.wait_for_log("rhost=\"127.0.0.1\" user=\"alice\"");
-    assert!(["given up", "denied, no answer"].iter().any(|how| line.contains(how)), "{line}");
+    assert!(
+        ["given up", "denied, no answer"]
+            .iter()
+            .any(|how| line.contains(how)),
+        "{line}"
+    );
     let mut terminal = ssh(&machine, "alice", &password_of("alice"));
     terminal.expect(CODE_PROMPT);
     terminal.type_line(&phone.next_code());
@@ -519,14 +640,21 @@ fn the_right_password_left_at_the_code_is_told_to_the_log_and_to_the_next_login(
 
 #[test]
 fn each_wrong_code_is_a_line_of_the_log_with_its_address_when_it_is_typed() {
-    let machine = Machine::new().policy("mandatory").user("alice").with_sshd().build();
+    let machine = Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .with_sshd()
+        .build();
     machine.enrol("alice");
     let mut terminal = ssh(&machine, "alice", &password_of("alice"));
     terminal.expect(CODE_PROMPT);
     terminal.expect(": ");
     terminal.type_line("000000000");
     let line = machine.wait_for_log("second factor wrong");
-    assert!(line.contains("rhost=\"127.0.0.1\" user=\"alice\""), "{line}");
+    assert!(
+        line.contains("rhost=\"127.0.0.1\" user=\"alice\""),
+        "{line}"
+    );
     terminal.expect("Wrong code.");
     terminal.hang_up();
 }

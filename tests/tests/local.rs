@@ -14,7 +14,12 @@ account required pam_permit.so
 const AS_ALICE: &str = "pamtester lock-screen alice authenticate";
 
 fn machine() -> Machine {
-    Machine::new().policy("optional").user("alice").user("bob").administrator("carol").build()
+    Machine::new()
+        .policy("optional")
+        .user("alice")
+        .user("bob")
+        .administrator("carol")
+        .build()
 }
 
 fn answer(terminal: &mut Terminal, prompt: &str, answer: &str) {
@@ -47,7 +52,11 @@ fn su_refuses_wrong_codes_and_the_end_of_input() {
         answer(&mut su, CODE_PROMPT, "00000000");
     }
     assert!(!su.expect_end().success());
-    assert!(su.screen().contains("Too many wrong answers."), "{}", su.screen());
+    assert!(
+        su.screen().contains("Too many wrong answers."),
+        "{}",
+        su.screen()
+    );
 
     for leave in ['d', 'c'] {
         let mut su = machine.terminal_as("alice", "su bob -c 'echo in'");
@@ -104,12 +113,20 @@ fn the_console_refuses_a_wrong_code() {
     login.expect("Too many wrong answers.");
     login.hang_up();
     login.expect_end();
-    assert!(!login.screen().contains("alice@vm:~$"), "{}", login.screen());
+    assert!(
+        !login.screen().contains("alice@vm:~$"),
+        "{}",
+        login.screen()
+    );
 }
 
 #[test]
 fn a_lock_screen_that_is_not_root_asks_through_the_socket() {
-    let machine = Machine::new().policy("mandatory").user("alice").pam("lock-screen", LOCK_SCREEN).build();
+    let machine = Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .pam("lock-screen", LOCK_SCREEN)
+        .build();
     let phone = machine.enrol("alice");
 
     let mut screen = machine.terminal_as("alice", AS_ALICE);
@@ -125,13 +142,22 @@ fn a_lock_screen_that_is_not_root_asks_through_the_socket() {
 
 #[test]
 fn a_lock_screen_without_a_broker_is_refused() {
-    let machine = Machine::new().policy("mandatory").user("alice").pam("lock-screen", LOCK_SCREEN).build();
+    let machine = Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .pam("lock-screen", LOCK_SCREEN)
+        .build();
     machine.enrol("alice");
     machine.broker().kill();
 
     let refused = machine.run_as("alice", AS_ALICE).fails();
 
-    assert!(refused.to_string().contains("The second factor cannot be checked now"), "{refused}");
+    assert!(
+        refused
+            .to_string()
+            .contains("The second factor cannot be checked now"),
+        "{refused}"
+    );
     machine.wait_for_log("pam_twofa(lock-screen:auth)");
 }
 
@@ -145,11 +171,22 @@ fn a_user_cannot_be_asked_about_by_another_user() {
         .build();
     let phone = machine.enrol("alice");
 
-    let refused = machine.run_as("mallory", &format!("echo {} | {AS_ALICE}", phone.next_code())).fails();
+    let refused = machine
+        .run_as(
+            "mallory",
+            &format!("echo {} | {AS_ALICE}", phone.next_code()),
+        )
+        .fails();
 
     assert!(!refused.to_string().contains(CODE_PROMPT), "{refused}");
     machine.wait_for_log("may not ask about alice");
-    assert!(machine.run("twofa status --user alice --json").ok().stdout.contains("\"failures\": 0"));
+    assert!(
+        machine
+            .run("twofa status --user alice --json")
+            .ok()
+            .stdout
+            .contains("\"failures\": 0")
+    );
 }
 
 #[test]
@@ -161,8 +198,17 @@ fn a_user_who_asks_about_themselves_again_and_again_does_not_fill_the_log() {
         .pam("lock-screen", LOCK_SCREEN)
         .build();
 
-    let refused = machine.run_as("alice", &format!("for i in $(seq 20); do {AS_ALICE}; done")).fails();
+    let refused = machine
+        .run_as("alice", &format!("for i in $(seq 20); do {AS_ALICE}; done"))
+        .fails();
 
-    assert_eq!(refused.to_string().matches("none is set up for alice").count(), 20, "{refused}");
+    assert_eq!(
+        refused
+            .to_string()
+            .matches("none is set up for alice")
+            .count(),
+        20,
+        "{refused}"
+    );
     assert_eq!(machine.run("twofa log --user alice").ok().stdout, "");
 }

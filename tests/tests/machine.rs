@@ -30,7 +30,9 @@ fn a_person_logs_in_over_real_ssh_with_a_password() {
 
     assert_eq!(terminal.expect_end().code(), Some(7));
     assert!(
-        machine.sshd_log().contains("Accepted keyboard-interactive/pam for alice"),
+        machine
+            .sshd_log()
+            .contains("Accepted keyboard-interactive/pam for alice"),
         "{}",
         machine.sshd_log()
     );
@@ -46,13 +48,23 @@ fn a_wrong_password_is_refused() {
     terminal.type_line("not the password");
 
     assert_eq!(terminal.expect_end().code(), Some(255));
-    assert!(terminal.screen().contains("Too many authentication failures"), "{}", terminal.screen());
+    assert!(
+        terminal
+            .screen()
+            .contains("Too many authentication failures"),
+        "{}",
+        terminal.screen()
+    );
     machine.wait_for_log("authentication failure");
 }
 
 #[test]
 fn su_and_sudo_and_login_ask_on_a_terminal() {
-    let machine = bare().user("alice").user("bob").administrator("carol").build();
+    let machine = bare()
+        .user("alice")
+        .user("bob")
+        .administrator("carol")
+        .build();
 
     let mut su = machine.terminal_as("alice", "su bob");
     su.expect("Password:");
@@ -98,15 +110,16 @@ fn what_is_typed_in_secret_is_not_shown() {
 fn an_interrupt_and_a_hang_up_reach_the_program() {
     let machine = bare().build();
 
-    let mut terminal =
-        machine.terminal("trap 'echo interrupted; exit 3' INT; echo ready; while :; do sleep 0.01; done");
+    let mut terminal = machine
+        .terminal("trap 'echo interrupted; exit 3' INT; echo ready; while :; do sleep 0.01; done");
     terminal.expect("ready");
     terminal.press_ctrl('c');
     terminal.expect("interrupted");
     assert_eq!(terminal.expect_end().code(), Some(3));
 
-    let mut terminal =
-        machine.terminal("trap 'echo gone >/tmp/end; exit 4' HUP; echo ready; while :; do sleep 0.01; done");
+    let mut terminal = machine.terminal(
+        "trap 'echo gone >/tmp/end; exit 4' HUP; echo ready; while :; do sleep 0.01; done",
+    );
     terminal.expect("ready");
     terminal.hang_up();
     assert_eq!(terminal.expect_end().code(), Some(4));
@@ -117,8 +130,12 @@ fn an_interrupt_and_a_hang_up_reach_the_program() {
 fn a_terminal_tells_the_whole_screen_when_what_was_expected_does_not_come() {
     let machine = bare().build();
     let told = |command: &str| {
-        let mut terminal = machine.terminal(command).patience(Duration::from_millis(300));
-        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| terminal.expect("never said")));
+        let mut terminal = machine
+            .terminal(command)
+            .patience(Duration::from_millis(300));
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            terminal.expect("never said")
+        }));
         panic.unwrap_err().downcast::<String>().expect("a message")
     };
 
@@ -128,23 +145,33 @@ fn a_terminal_tells_the_whole_screen_when_what_was_expected_does_not_come() {
         "{ended}"
     );
     let late = told("echo first; sleep 100");
-    assert!(late.contains("first\n") && late.contains("in vain for \"never said\""), "{late}");
+    assert!(
+        late.contains("first\n") && late.contains("in vain for \"never said\""),
+        "{late}"
+    );
 }
 
 #[test]
 fn a_command_runs_with_the_users_own_ids_and_home() {
     let machine = bare().user_in("alice", &["staff", "operators"]).build();
 
-    let output = machine.run_as("alice", "grep ^Uid: /proc/self/status; id -Gn; pwd; env").ok().stdout;
+    let output = machine
+        .run_as("alice", "grep ^Uid: /proc/self/status; id -Gn; pwd; env")
+        .ok()
+        .stdout;
 
     let uid = machine.run("id -u alice").ok().stdout;
     let uid = uid.trim();
     assert!(
-        output
-            .starts_with(&format!("Uid:\t{uid}\t{uid}\t{uid}\t{uid}\nalice staff operators\n/home/alice\n")),
+        output.starts_with(&format!(
+            "Uid:\t{uid}\t{uid}\t{uid}\t{uid}\nalice staff operators\n/home/alice\n"
+        )),
         "{output}"
     );
-    assert!(output.contains("HOME=/home/alice\n") && !output.contains("CARGO"), "{output}");
+    assert!(
+        output.contains("HOME=/home/alice\n") && !output.contains("CARGO"),
+        "{output}"
+    );
     machine.run_as("alice", "cat /etc/shadow").fails();
 }
 
@@ -153,19 +180,37 @@ fn a_command_gives_its_output_and_its_exit_code() {
     let machine = bare().build();
 
     let output = machine.run("echo out; echo err >&2; exit 3").fails();
-    assert_eq!((output.stdout.as_str(), output.stderr.as_str(), output.code()), ("out\n", "err\n", 3));
+    assert_eq!(
+        (
+            output.stdout.as_str(),
+            output.stderr.as_str(),
+            output.code()
+        ),
+        ("out\n", "err\n", 3)
+    );
     assert_eq!(machine.run("kill -9 $$").code(), 137);
-    assert_eq!(machine.run_with_input("cat; cat", "typed").ok().stdout, "typed");
+    assert_eq!(
+        machine.run_with_input("cat; cat", "typed").ok().stdout,
+        "typed"
+    );
 }
 
 #[test]
 fn what_is_logged_reaches_the_test() {
     let machine = bare().user("alice").build();
 
-    machine.run_as("alice", "logger --priority auth.notice --tag door 'alice knocks'").ok();
+    machine
+        .run_as(
+            "alice",
+            "logger --priority auth.notice --tag door 'alice knocks'",
+        )
+        .ok();
 
     let line = machine.wait_for_log("alice knocks");
-    assert!(line.starts_with("<37>") && line.contains("door: "), "{line}");
+    assert!(
+        line.starts_with("<37>") && line.contains("door: "),
+        "{line}"
+    );
     assert!(machine.log().contains(&line));
 }
 
@@ -173,15 +218,32 @@ fn what_is_logged_reaches_the_test() {
 fn the_machine_has_a_network_and_processes_of_its_own() {
     let machine = bare().with_sshd().build();
 
-    assert_eq!(machine.run("hostname; cat /etc/hostname").ok().stdout, "vm\nvm\n");
-    assert!(machine.run("ip -o link | wc -l; ip route").ok().stdout.starts_with("1\n"));
-    assert_eq!(machine.run("ls -d /proc/[1-9]* | head -1; cat /proc/1/comm").ok().stdout, "/proc/1\nbash\n");
+    assert_eq!(
+        machine.run("hostname; cat /etc/hostname").ok().stdout,
+        "vm\nvm\n"
+    );
+    assert!(
+        machine
+            .run("ip -o link | wc -l; ip route")
+            .ok()
+            .stdout
+            .starts_with("1\n")
+    );
+    assert_eq!(
+        machine
+            .run("ls -d /proc/[1-9]* | head -1; cat /proc/1/comm")
+            .ok()
+            .stdout,
+        "/proc/1\nbash\n"
+    );
     // Two machines have port 22 at the same time.
     let other = bare().with_sshd().build();
     for machine in [machine, other] {
         machine.run("ssh -o BatchMode=yes root@vm").fails();
         assert!(
-            machine.sshd_log().contains("Connection closed by authenticating user root"),
+            machine
+                .sshd_log()
+                .contains("Connection closed by authenticating user root"),
             "{}",
             machine.sshd_log()
         );
@@ -194,7 +256,9 @@ fn processes_whose_parents_have_gone_are_collected() {
 
     let orphan = machine.run("sh -c 'sleep 0.01 & echo $!'").ok().stdout;
 
-    until(|| (!fs::exists(machine.host_path(&format!("/proc/{}", orphan.trim()))).unwrap()).then_some(()));
+    until(|| {
+        (!fs::exists(machine.host_path(&format!("/proc/{}", orphan.trim()))).unwrap()).then_some(())
+    });
 }
 
 #[test]
@@ -203,7 +267,10 @@ fn nothing_that_happens_in_a_machine_reaches_the_host() {
     let hostname = fs::read("/proc/sys/kernel/hostname").unwrap();
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
 
-    let machine = bare().user("mallory").file("/etc/pam.d/other-door", "auth required pam_deny.so\n").build();
+    let machine = bare()
+        .user("mallory")
+        .file("/etc/pam.d/other-door", "auth required pam_deny.so\n")
+        .build();
     machine.run("rm -rf /usr/share/doc /etc/ssh; touch /new /tmp/new-in-vm /run/new-in-vm /root/new /dev/shm/new-in-vm").ok();
     machine.run("ls /usr/share/doc").fails();
 
@@ -230,7 +297,8 @@ fn ten_machines_run_at_once_and_leave_nothing_behind() {
             thread::spawn(move || {
                 let user = format!("user{number}");
                 let machine = bare().user(&user).with_sshd().build();
-                let mut terminal = machine.terminal(&format!("ssh {user}@vm 'id -un; sleep 100 & echo $!'"));
+                let mut terminal =
+                    machine.terminal(&format!("ssh {user}@vm 'id -un; sleep 100 & echo $!'"));
                 terminal.expect("Password:");
                 terminal.type_line(&password_of(&user));
                 terminal.expect(&format!("{user}\n"));
@@ -238,12 +306,19 @@ fn ten_machines_run_at_once_and_leave_nothing_behind() {
             })
         })
         .collect();
-    let namespaces: Vec<String> = logins.into_iter().map(|login| login.join().unwrap()).collect();
+    let namespaces: Vec<String> = logins
+        .into_iter()
+        .map(|login| login.join().unwrap())
+        .collect();
 
     for namespace in &namespaces {
         assert_eq!(processes_in(namespace.trim()), Vec::<String>::new());
     }
-    assert!(!fs::read_to_string("/proc/self/mountinfo").unwrap().contains("twofa-vm"));
+    assert!(
+        !fs::read_to_string("/proc/self/mountinfo")
+            .unwrap()
+            .contains("twofa-vm")
+    );
 }
 
 #[test]
@@ -255,7 +330,11 @@ fn a_machine_ends_with_its_test_even_when_that_is_killed() {
         .env("TWOFA_E2E_FOLDER", folder.path());
     let mut test = test.stdout(std::process::Stdio::null()).spawn().unwrap();
     let told = folder.path().join("namespace");
-    let namespace = until(|| fs::read_to_string(&told).ok().filter(|it| it.ends_with('\n')));
+    let namespace = until(|| {
+        fs::read_to_string(&told)
+            .ok()
+            .filter(|it| it.ends_with('\n'))
+    });
     assert!(!processes_in(namespace.trim()).is_empty());
 
     test.kill().unwrap();
@@ -269,11 +348,17 @@ fn a_machine_ends_with_its_test_even_when_that_is_killed() {
 #[test]
 #[ignore = "the victim of a_machine_ends_with_its_test_even_when_that_is_killed, which runs it"]
 fn a_machine_that_is_left_alone() {
-    let Some(folder) = std::env::var_os("TWOFA_E2E_FOLDER").map(std::path::PathBuf::from) else { return };
+    let Some(folder) = std::env::var_os("TWOFA_E2E_FOLDER").map(std::path::PathBuf::from) else {
+        return;
+    };
     let machine = bare().on_disk(&folder).user("alice").with_sshd().build();
     let _terminal = machine.terminal_as("alice", "sleep 1000");
     let _process = machine.spawn("sleep 1000");
-    fs::write(folder.join("namespace"), machine.run("readlink /proc/self/ns/pid").ok().stdout).unwrap();
+    fs::write(
+        folder.join("namespace"),
+        machine.run("readlink /proc/self/ns/pid").ok().stdout,
+    )
+    .unwrap();
     thread::sleep(Duration::from_secs(60));
 }
 
@@ -282,10 +367,20 @@ fn a_machine_on_a_disk_writes_there_and_clears_it_away() {
     let folder = tempfile::tempdir().unwrap();
     let machine = bare().on_disk(folder.path()).user("alice").build();
 
-    machine.run("echo kept >/var/lib/kept && sync /var/lib/kept").ok();
+    machine
+        .run("echo kept >/var/lib/kept && sync /var/lib/kept")
+        .ok();
 
-    let disk = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
-    assert_eq!(fs::read_to_string(disk.join("root/var/lib/kept")).unwrap(), "kept\n");
+    let disk = fs::read_dir(folder.path())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    assert_eq!(
+        fs::read_to_string(disk.join("root/var/lib/kept")).unwrap(),
+        "kept\n"
+    );
     drop(machine);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
@@ -294,19 +389,31 @@ fn a_machine_on_a_disk_writes_there_and_clears_it_away() {
 fn a_tiny_disk_is_soon_full() {
     let machine = bare().tiny_disk("/var/lib/twofa", "1M").build();
 
-    let output = machine.run("head -c 2M /dev/zero >/var/lib/twofa/much").fails();
+    let output = machine
+        .run("head -c 2M /dev/zero >/var/lib/twofa/much")
+        .fails();
 
-    assert!(output.stderr.contains("No space left on device"), "{output}");
+    assert!(
+        output.stderr.contains("No space left on device"),
+        "{output}"
+    );
 }
 
 #[test]
 fn a_pam_stack_of_the_test_decides() {
     let stack = "auth required pam_permit.so\naccount required pam_permit.so\n";
-    let machine =
-        bare().user("alice").pam("door", stack).pam("wall", &stack.replacen("permit", "deny", 1)).build();
+    let machine = bare()
+        .user("alice")
+        .pam("door", stack)
+        .pam("wall", &stack.replacen("permit", "deny", 1))
+        .build();
 
-    machine.run_as("alice", "pamtester door alice authenticate").ok();
-    machine.run_as("alice", "pamtester wall alice authenticate").fails();
+    machine
+        .run_as("alice", "pamtester door alice authenticate")
+        .ok();
+    machine
+        .run_as("alice", "pamtester wall alice authenticate")
+        .fails();
 }
 
 /// Stands for the broker until there is one: it listens, tells the time, and writes when asked.
@@ -333,7 +440,9 @@ print(client.recv(99).decode().strip())'"#;
 
 fn with_broker() -> Machine {
     let machine = bare().user("twofa").file("/usr/sbin/twofad", BROKER);
-    let machine = machine.command("chmod 0755 /usr/sbin/twofad && install -d -o twofa /run/twofa").build();
+    let machine = machine
+        .command("chmod 0755 /usr/sbin/twofad && install -d -o twofa /run/twofa")
+        .build();
     machine.start_broker();
     machine
 }
@@ -378,10 +487,23 @@ fn the_brokers_clock_moves_apart_from_the_machines() {
 #[test]
 fn a_system_call_of_the_broker_fails_as_long_as_the_test_says() {
     let machine = with_broker();
-    let disk = || machine.run(ASK).ok().stdout.split_once(' ').unwrap().1.trim().to_owned();
+    let disk = || {
+        machine
+            .run(ASK)
+            .ok()
+            .stdout
+            .split_once(' ')
+            .unwrap()
+            .1
+            .trim()
+            .to_owned()
+    };
 
     let fault = machine.broker().inject("fdatasync:error=EIO:when=2+");
-    assert_eq!([disk(), disk(), disk()], ["written", "Input/output error", "Input/output error"]);
+    assert_eq!(
+        [disk(), disk(), disk()],
+        ["written", "Input/output error", "Input/output error"]
+    );
     assert!(fault.calls().contains("(INJECTED)"), "{}", fault.calls());
     drop(fault);
     assert_eq!(disk(), "written");
@@ -394,9 +516,13 @@ fn a_system_call_of_the_broker_fails_as_long_as_the_test_says() {
 
 /// The processes in a PID namespace, as the link in `/proc/PID/ns` names it.
 fn processes_in(namespace: &str) -> Vec<String> {
-    let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
-    let of_it = processes
-        .filter(|path| fs::read_link(path.join("ns/pid")).is_ok_and(|it| it.as_os_str() == namespace));
+    let processes = fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path());
+    let of_it = processes.filter(|path| {
+        fs::read_link(path.join("ns/pid")).is_ok_and(|it| it.as_os_str() == namespace)
+    });
     of_it.map(|path| path.display().to_string()).collect()
 }
 

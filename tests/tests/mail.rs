@@ -5,8 +5,16 @@ use twofa_e2e::{Door, HangingServer, Machine, MailServer};
 
 /// Sends a mail from within the machine, by a program that is not ours.
 fn send(machine: &Machine, server: &MailServer<&Machine>, door: Door, to: &str, body: &str) {
-    let class = if door == Door::Implicit { "SMTP_SSL" } else { "SMTP" };
-    let context = if door == Door::Implicit { ", context=context" } else { "" };
+    let class = if door == Door::Implicit {
+        "SMTP_SSL"
+    } else {
+        "SMTP"
+    };
+    let context = if door == Door::Implicit {
+        ", context=context"
+    } else {
+        ""
+    };
     let mut script = format!(
         "import smtplib, ssl\n\
          context = ssl.create_default_context(cafile={ca:?})\n\
@@ -26,7 +34,10 @@ fn send(machine: &Machine, server: &MailServer<&Machine>, door: Door, to: &str, 
              assert code == 235, words\n"
         );
     }
-    script += &format!("server.sendmail({:?}, [{to:?}], {body:?})\n", server.username());
+    script += &format!(
+        "server.sendmail({:?}, [{to:?}], {body:?})\n",
+        server.username()
+    );
     machine.run_with_input("python3 -", &script).ok();
 }
 
@@ -35,8 +46,17 @@ fn a_mail_server_in_a_machine_takes_mail_for_its_users() {
     let machine = Machine::new().bare().user("alice").build();
     let server = MailServer::start(&machine, &["alice", "bob"]);
     assert_eq!(server.port(), 465);
-    for (n, door) in [Door::Implicit, Door::Starttls, Door::Plain].into_iter().enumerate() {
-        send(&machine, &server, door, "alice@example.org", &format!("Subject: mail {n}\n\nhello"));
+    for (n, door) in [Door::Implicit, Door::Starttls, Door::Plain]
+        .into_iter()
+        .enumerate()
+    {
+        send(
+            &machine,
+            &server,
+            door,
+            "alice@example.org",
+            &format!("Subject: mail {n}\n\nhello"),
+        );
         let mails = server.wait_for_mail("alice", n + 1);
         assert!(
             mails[n].contains(&format!("Subject: mail {n}\n")) && mails[n].ends_with("\n\nhello\n"),
@@ -45,17 +65,25 @@ fn a_mail_server_in_a_machine_takes_mail_for_its_users() {
     }
     assert_eq!(server.mails("bob"), Vec::<String>::new());
     // A user's programs can read the CA, to check the server by it.
-    machine.run_as("alice", &format!("cat {}", server.ca_file())).ok();
+    machine
+        .run_as("alice", &format!("cat {}", server.ca_file()))
+        .ok();
 }
 
 #[test]
 fn a_hanging_server_takes_connections_and_says_nothing() {
     let machine = Machine::new().bare().build();
     let mut server = HangingServer::start(&machine, 4650);
-    let reads =
-        "import socket; s = socket.create_connection(('127.0.0.1', 4650)); s.settimeout(SECONDS); s.recv(1)";
-    let output = machine.run(&format!("python3 -c \"{}\"", reads.replace("SECONDS", "0.2"))).fails();
+    let reads = "import socket; s = socket.create_connection(('127.0.0.1', 4650)); s.settimeout(SECONDS); s.recv(1)";
+    let output = machine
+        .run(&format!(
+            "python3 -c \"{}\"",
+            reads.replace("SECONDS", "0.2")
+        ))
+        .fails();
     assert!(output.stderr.contains("timed out"), "{output}");
     server.stop();
-    machine.run(&format!("python3 -c \"{}\"", reads.replace("SECONDS", "5"))).fails();
+    machine
+        .run(&format!("python3 -c \"{}\"", reads.replace("SECONDS", "5")))
+        .fails();
 }

@@ -9,7 +9,8 @@ const CODE_PROMPT: &str = "Verification code for vm";
 /// A source of the name service called `directory`.
 const MODULE: &str = include_str!("directory/nss.c");
 /// Asks alone whether a second factor is needed.
-const DOOR: &str = "auth requisite pam_fprintd.so\nauth required pam_twofa.so\nauth required pam_permit.so\n";
+const DOOR: &str =
+    "auth requisite pam_fprintd.so\nauth required pam_twofa.so\nauth required pam_permit.so\n";
 
 /// A machine where group `admins` (alice) is in a directory, and `nsswitch` are the lines for accounts and groups. Nobody
 /// is asked but the class of that group: alice, bob and root have an app and chose not to be asked where it is optional.
@@ -19,7 +20,10 @@ fn builder(nsswitch: &str) -> Builder {
     Machine::new()
         .file("/etc/directory/nss.c", MODULE)
         .file("/etc/directory/how", "works")
-        .file("/etc/directory/group", "admins:*:5000:alice,dora\nrobots:*:5001:bob\n")
+        .file(
+            "/etc/directory/group",
+            "admins:*:5000:alice,dora\nrobots:*:5001:bob\n",
+        )
         .file("/etc/directory/passwd", "")
         .pam("door", DOOR)
         .user("alice")
@@ -28,14 +32,18 @@ fn builder(nsswitch: &str) -> Builder {
         .policy("optional")
         .command(module)
         .command(&format!("printf %s '{lines}' >/etc/nsswitch.conf"))
-        .command("echo \"root:the password of root\" | chpasswd --crypt-method SHA512 --sha-rounds 1000")
+        .command(
+            "echo \"root:the password of root\" | chpasswd --crypt-method SHA512 --sha-rounds 1000",
+        )
 }
 
 const BESIDE_FILES: &str = "passwd: files directory\ngroup: files systemd directory";
 
 /// The machine with its class, and the people's phones: alice's, bob's and root's.
 fn machine() -> (Machine, [Authenticator; 3]) {
-    let machine = builder(BESIDE_FILES).command("twofa class set admins mode=mandatory").build();
+    let machine = builder(BESIDE_FILES)
+        .command("twofa class set admins mode=mandatory")
+        .build();
     let phones = ["alice", "bob", "root"].map(|user| enrol(&machine, user));
     (machine, phones)
 }
@@ -43,7 +51,9 @@ fn machine() -> (Machine, [Authenticator; 3]) {
 /// Enrols somebody who does not want to be asked.
 fn enrol(machine: &Machine, user: &str) -> Authenticator {
     let phone = machine.enrol(user);
-    machine.run(&format!("twofa user set {user} verify=never")).ok();
+    machine
+        .run(&format!("twofa user set {user} verify=never"))
+        .ok();
     phone
 }
 
@@ -86,7 +96,11 @@ fn at_the_console(machine: &Machine, user: &str, code: &str) -> Terminal {
 fn is_not_asked(machine: &Machine, user: &str) {
     let mut su = su(machine, user);
     su.expect(&format!("{user}\n"));
-    assert!(su.expect_end().success() && !su.screen().contains(CODE_PROMPT), "{}", su.screen());
+    assert!(
+        su.expect_end().success() && !su.screen().contains(CODE_PROMPT),
+        "{}",
+        su.screen()
+    );
 }
 
 #[test]
@@ -113,7 +127,9 @@ fn an_administrator_of_a_directory_is_asked_whatever_becomes_of_it_and_the_log_s
     machine.run("rm /usr/lib/libnss_directory.so.2").ok();
     machine.broker().restart();
     is_asked(&machine, "alice", &alice.next_code());
-    machine.wait_for_log("source 'directory' does not tell the groups of alice: its module cannot be loaded");
+    machine.wait_for_log(
+        "source 'directory' does not tell the groups of alice: its module cannot be loaded",
+    );
     // The strictest rule that could apply is bob's as well, who can show a code.
     is_asked(&machine, "bob", &bob.backup_codes[0]);
 }
@@ -126,7 +142,10 @@ fn who_is_certainly_in_no_class_is_not_asked() {
         is_not_asked(&machine, "bob");
     }
     let listed = machine.run("twofa class test bob").ok().stdout;
-    assert!(listed.contains("Class of bob: everyone") && !listed.contains("not settled"), "{listed}");
+    assert!(
+        listed.contains("Class of bob: everyone") && !listed.contains("not settled"),
+        "{listed}"
+    );
 }
 
 #[test]
@@ -140,7 +159,10 @@ fn a_source_that_was_named_and_never_installed_settles_nothing() {
         is_asked(&machine, user, &phone.backup_codes[0]);
     }
     let test = machine.run("twofa class test alice").ok().stdout;
-    assert!(test.contains("not settled") && test.contains("source 'sss'"), "{test}");
+    assert!(
+        test.contains("not settled") && test.contains("source 'sss'"),
+        "{test}"
+    );
 }
 
 #[test]
@@ -161,7 +183,10 @@ fn a_real_source_beside_the_files_settles_what_it_tells_and_nothing_when_its_fil
 #[test]
 fn root_at_the_console_has_a_way_in_by_a_code_while_the_directory_is_down() {
     let (machine, [_, _, root]) = machine();
-    for (how, code) in [("fails", &root.backup_codes[0]), ("hangs 7", &root.backup_codes[1])] {
+    for (how, code) in [
+        ("fails", &root.backup_codes[0]),
+        ("hangs 7", &root.backup_codes[1]),
+    ] {
         directory(&machine, how);
         let mut login = at_the_console(&machine, "root", code);
         login.expect("root@vm:~# ");
@@ -172,11 +197,16 @@ fn root_at_the_console_has_a_way_in_by_a_code_while_the_directory_is_down() {
 
 #[test]
 fn over_ssh_a_directory_that_is_down_lets_in_who_can_show_a_code_and_nobody_else() {
-    let machine = builder(BESIDE_FILES).command("twofa class set admins mode=mandatory").with_sshd().build();
+    let machine = builder(BESIDE_FILES)
+        .command("twofa class set admins mode=mandatory")
+        .with_sshd()
+        .build();
     let alice = enrol(&machine, "alice");
     directory(&machine, "fails");
     let ssh = |user: &str| {
-        let mut ssh = machine.terminal(&format!("ssh -o NumberOfPasswordPrompts=1 {user}@vm id -un"));
+        let mut ssh = machine.terminal(&format!(
+            "ssh -o NumberOfPasswordPrompts=1 {user}@vm id -un"
+        ));
         answer(&mut ssh, "Password", &password_of(user));
         ssh
     };
@@ -213,7 +243,10 @@ fn an_exemption_of_a_group_spares_nobody_while_it_is_not_settled_who_is_in_it() 
         .build();
     let bob = enrol(&machine, "bob");
     is_not_asked(&machine, "bob");
-    for (how, code) in [("fails", &bob.backup_codes[0]), ("omits", &bob.backup_codes[1])] {
+    for (how, code) in [
+        ("fails", &bob.backup_codes[0]),
+        ("omits", &bob.backup_codes[1]),
+    ] {
         directory(&machine, how);
         is_asked(&machine, "bob", code);
     }
@@ -235,7 +268,10 @@ fn a_group_of_a_hundred_thousand_members_keeps_nobody_out() {
 #[test]
 fn a_person_of_the_directory_is_asked_as_its_groups_say() {
     let machine = builder(BESIDE_FILES)
-        .file("/etc/directory/passwd", "dora:*:7000:7000::/tmp:/bin/bash\nemil:*:7001:7000::/tmp:/bin/bash\n")
+        .file(
+            "/etc/directory/passwd",
+            "dora:*:7000:7000::/tmp:/bin/bash\nemil:*:7001:7000::/tmp:/bin/bash\n",
+        )
         .command("twofa class set admins mode=mandatory")
         .build();
     let dora = enrol(&machine, "dora");
@@ -251,10 +287,16 @@ fn a_person_of_the_directory_is_asked_as_its_groups_say() {
 
 #[test]
 fn where_nobody_is_asked_no_name_service_is_needed_to_say_so() {
-    let machine =
-        builder(BESIDE_FILES).command("twofa class set admins mode=disabled").policy("disabled").build();
+    let machine = builder(BESIDE_FILES)
+        .command("twofa class set admins mode=disabled")
+        .policy("disabled")
+        .build();
     directory(&machine, "hangs 600");
-    let passes = || machine.terminal("pamtester door emil authenticate").expect("successfully authenticated");
+    let passes = || {
+        machine
+            .terminal("pamtester door emil authenticate")
+            .expect("successfully authenticated")
+    };
     passes();
     // Without a daemon as well: the broker that root starts becomes the service without asking for its groups.
     machine.broker().kill();
@@ -263,7 +305,12 @@ fn where_nobody_is_asked_no_name_service_is_needed_to_say_so() {
 
 #[test]
 fn a_service_that_is_not_root_learns_that_nothing_is_asked_and_nothing_else() {
-    let machine = Machine::new().policy("disabled").user("alice").user("bob").pam("door", DOOR).build();
+    let machine = Machine::new()
+        .policy("disabled")
+        .user("alice")
+        .user("bob")
+        .pam("door", DOOR)
+        .build();
     machine.enrol("alice");
     let door = |user: &str| machine.run_as("bob", &format!("pamtester door {user} authenticate"));
     door("alice").ok();
@@ -275,9 +322,13 @@ fn a_service_that_is_not_root_learns_that_nothing_is_asked_and_nothing_else() {
     assert!(!refused.to_string().contains(CODE_PROMPT), "{refused}");
     machine.wait_for_log("may not ask about alice");
     // From one service only, which somebody who is not root could claim to be.
-    machine.run("twofa user exempt alice --service door --reason x --until 30d").ok();
+    machine
+        .run("twofa user exempt alice --service door --reason x --until 30d")
+        .ok();
     door("alice").fails();
-    machine.run("twofa user exempt alice --reason x --until 30d").ok();
+    machine
+        .run("twofa user exempt alice --reason x --until 30d")
+        .ok();
     door("alice").ok();
 }
 
@@ -293,7 +344,11 @@ fn a_name_that_is_not_utf_8_is_refused_for_that_and_only_where_somebody_is_asked
 
 /// Makes the disk with the store read-only.
 fn write_protect(machine: &Machine) {
-    machine.run("mount --bind /var/lib/twofa /var/lib/twofa && mount -o remount,bind,ro /var/lib/twofa").ok();
+    machine
+        .run(
+            "mount --bind /var/lib/twofa /var/lib/twofa && mount -o remount,bind,ro /var/lib/twofa",
+        )
+        .ok();
     machine.run("touch /var/lib/twofa/x").fails();
 }
 
@@ -309,25 +364,37 @@ fn on_a_disk_that_cannot_be_written_who_is_not_asked_gets_in_and_who_is_does_not
     machine.enrol("alice");
     write_protect(&machine);
     machine.run("pamtester door bob authenticate").ok();
-    machine.run("echo 123456 | pamtester door alice authenticate").fails();
+    machine
+        .run("echo 123456 | pamtester door alice authenticate")
+        .fails();
     machine.wait_for_log("the store is read-only");
     machine.run("umount /var/lib/twofa").ok();
-    machine.run("twofa policy set mode=mandatory enrolment=beforehand --yes").ok();
+    machine
+        .run("twofa policy set mode=mandatory enrolment=beforehand --yes")
+        .ok();
     write_protect(&machine);
     machine.run("pamtester door bob authenticate").fails();
 }
 
 #[test]
 fn what_a_killed_broker_left_in_the_log_of_the_store_counts_on_a_disk_that_cannot_be_written() {
-    let machine = Machine::new().policy("disabled").user("bob").pam("door", DOOR).build();
+    let machine = Machine::new()
+        .policy("disabled")
+        .user("bob")
+        .pam("door", DOOR)
+        .build();
     // The broker has the store open, so that this stays in its log.
     machine.run("pamtester door bob authenticate").ok();
-    machine.run("twofa policy set mode=mandatory enrolment=beforehand --yes").ok();
+    machine
+        .run("twofa policy set mode=mandatory enrolment=beforehand --yes")
+        .ok();
     machine.broker().kill();
     machine.run("test -s /var/lib/twofa/twofa.db-wal").ok();
     write_protect(&machine);
     machine.run("pamtester door bob authenticate").fails();
-    machine.run("umount /var/lib/twofa && rm /var/lib/twofa/twofa.db-shm").ok();
+    machine
+        .run("umount /var/lib/twofa && rm /var/lib/twofa/twofa.db-shm")
+        .ok();
     write_protect(&machine);
     machine.run("pamtester door bob authenticate").fails();
 }

@@ -7,20 +7,29 @@ use twofa_e2e::{Builder, Machine, SmsProvider, Terminal, password_of, save_backu
 const PHONE: &str = "+4917612345678";
 
 fn builder(settings: &str) -> Builder {
-    let settings = format!("twofa policy set --yes methods=sms,backup resend.cooldown=0 {settings}");
-    Machine::new().policy("mandatory").user("alice").user("bob").with_sshd().command(&settings)
+    let settings =
+        format!("twofa policy set --yes methods=sms,backup resend.cooldown=0 {settings}");
+    Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .user("bob")
+        .with_sshd()
+        .command(&settings)
 }
 
 fn sms(machine: &Machine) -> SmsProvider {
     let sms = SmsProvider::start(machine, 8080);
-    machine.run_with_input(&sms.add("sms"), &format!("auth-token={}\n", sms.token())).ok();
+    machine
+        .run_with_input(&sms.add("sms"), &format!("auth-token={}\n", sms.token()))
+        .ok();
     sms
 }
 
 /// A login whose password has been given.
 fn ssh(machine: &Machine, user: &str) -> Terminal {
-    let mut terminal =
-        machine.terminal(&format!("LC_ALL=C.UTF-8 ssh -o NumberOfPasswordPrompts=1 {user}@vm"));
+    let mut terminal = machine.terminal(&format!(
+        "LC_ALL=C.UTF-8 ssh -o NumberOfPasswordPrompts=1 {user}@vm"
+    ));
     terminal.expect("Password:");
     terminal.type_line(&password_of(user));
     terminal
@@ -31,8 +40,12 @@ fn code_to(number: &str, message: &str) -> String {
     let (to, text) = message.split_once('\t').unwrap();
     assert_eq!(to, number, "{text}");
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-    let mut codes = words.filter(|word| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit()));
-    codes.next().unwrap_or_else(|| panic!("there is no code in {text}")).to_owned()
+    let mut codes =
+        words.filter(|word| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit()));
+    codes
+        .next()
+        .unwrap_or_else(|| panic!("there is no code in {text}"))
+        .to_owned()
 }
 
 #[test]
@@ -54,9 +67,14 @@ fn a_code_goes_to_the_number_of_the_country_that_was_written_and_the_prompt_show
         "011 49 176 12345678",
         "\u{202d}+49\u{2011}176\u{a0}12345678\u{202c}",
     ] {
-        machine.run(&format!("twofa user set bob phone='{typed}'")).ok();
+        machine
+            .run(&format!("twofa user set bob phone='{typed}'"))
+            .ok();
         let status = machine.run("twofa user show bob").ok().stdout;
-        assert!(status.contains(&format!("Phone: {PHONE} (not verified)")), "{typed}: {status}");
+        assert!(
+            status.contains(&format!("Phone: {PHONE} (not verified)")),
+            "{typed}: {status}"
+        );
         machine.run("twofa user set bob phone=").ok();
     }
 }
@@ -71,14 +89,23 @@ fn a_number_of_a_country_that_is_not_named_gets_no_code_until_an_administrator_p
         terminal.expect("Your phone number, with its country");
         terminal.expect(": ");
         terminal.type_line(typed);
-        terminal.expect(&format!("is a number of {country}, and users can enrol numbers of US alone"));
+        terminal.expect(&format!(
+            "is a number of {country}, and users can enrol numbers of US alone"
+        ));
     }
     let refused = machine.run_as("alice", "twofa enrol sms '+86 131 2345 6789'");
     assert_eq!(refused.code(), 3, "{refused}");
-    assert!(refused.stderr.contains("twofa user set NAME phone=+8613123456789"), "{refused}");
+    assert!(
+        refused
+            .stderr
+            .contains("twofa user set NAME phone=+8613123456789"),
+        "{refused}"
+    );
     assert!(sms.sent().is_empty(), "{:?}", sms.sent());
 
-    machine.run("twofa user set alice phone='+86 131 2345 6789'").ok();
+    machine
+        .run("twofa user set alice phone='+86 131 2345 6789'")
+        .ok();
     let mut terminal = ssh(&machine, "alice");
     terminal.expect("A code was sent by text message to **** 6789.");
     terminal.expect("(r: new code): ");
@@ -96,14 +123,19 @@ fn where_no_country_is_named_the_words_say_who_can_help() {
     assert!(!terminal.expect_end().success());
     assert!(sms.sent().is_empty());
     let doctor = machine.run("twofa doctor").stdout;
-    assert!(doctor.contains("users cannot enrol phone numbers by themselves"), "{doctor}");
+    assert!(
+        doctor.contains("users cannot enrol phone numbers by themselves"),
+        "{doctor}"
+    );
 }
 
 #[test]
 fn a_number_that_is_not_verified_gets_few_codes_and_leaves_the_others_theirs() {
     let machine = builder("phone.country=DE send.sms-daily=10").build();
     let sms = sms(&machine);
-    machine.run(&format!("twofa user set bob phone={PHONE} --verified")).ok();
+    machine
+        .run(&format!("twofa user set bob phone={PHONE} --verified"))
+        .ok();
     for n in 1..=2 {
         let mut terminal = machine.terminal_as("alice", "twofa enrol sms '0176 11111111'");
         terminal.expect("The number is +49 176 11111111.");
@@ -114,7 +146,12 @@ fn a_number_that_is_not_verified_gets_few_codes_and_leaves_the_others_theirs() {
     // A fifth of ten are for numbers that nobody has verified.
     let refused = machine.run_as("alice", "twofa enrol sms '0176 22222222'");
     refused.clone().fails();
-    assert!(refused.stderr.contains("to numbers that are not confirmed yet"), "{refused}");
+    assert!(
+        refused
+            .stderr
+            .contains("to numbers that are not confirmed yet"),
+        "{refused}"
+    );
     assert_eq!(sms.sent().len(), 2);
     let mut terminal = ssh(&machine, "bob");
     terminal.expect("A code was sent by text message to **** 5678.");
@@ -127,26 +164,37 @@ fn a_number_that_is_not_verified_gets_few_codes_and_leaves_the_others_theirs() {
 fn the_administrator_hears_that_the_text_messages_of_a_day_are_used_up() {
     let machine = builder("phone.country=DE send.sms-daily=1").build();
     let sms = sms(&machine);
-    machine.run(&format!("twofa user set bob phone={PHONE} --verified")).ok();
+    machine
+        .run(&format!("twofa user set bob phone={PHONE} --verified"))
+        .ok();
     let mut terminal = ssh(&machine, "bob");
     terminal.expect("A code was sent by text message");
     terminal.expect(": ");
     terminal.hang_up();
     let mut terminal = ssh(&machine, "bob");
-    terminal
-        .expect("This machine has sent as many text messages as it may in a day. The next is possible at ");
+    terminal.expect(
+        "This machine has sent as many text messages as it may in a day. The next is possible at ",
+    );
     assert!(!terminal.expect_end().success());
     assert_eq!(sms.sent().len(), 1);
 
     let words = "send.sms-daily=1 allows no more";
-    assert_eq!(machine.broker_log().matches(words).count(), 1, "{}", machine.broker_log());
+    assert_eq!(
+        machine.broker_log().matches(words).count(),
+        1,
+        "{}",
+        machine.broker_log()
+    );
     let log = machine.run("twofa log").ok().stdout;
-    assert!(log.contains("sms-limit") && log.matches(words).count() == 1, "{log}");
+    assert!(
+        log.contains("sms-limit") && log.matches(words).count() == 1,
+        "{log}"
+    );
     let doctor = machine.run("twofa doctor");
     assert!(
-        doctor
-            .stdout
-            .contains(&format!("problem: text messages with codes in the last 24 hours: 1, and {words}")),
+        doctor.stdout.contains(&format!(
+            "problem: text messages with codes in the last 24 hours: 1, and {words}"
+        )),
         "{doctor}"
     );
 }
@@ -158,7 +206,12 @@ fn mail_that_methods_does_not_allow_is_warned_of_where_it_is_sent_all_the_same()
     let quiet = shown("twofa policy set methods=app,sms,backup");
     assert_eq!(quiet.stderr, "", "{quiet}");
     let warned = shown("twofa policy set fallback.sms-to-email=on");
-    assert!(warned.stderr.starts_with("warning: fallback.sms-to-email is on"), "{warned}");
+    assert!(
+        warned
+            .stderr
+            .starts_with("warning: fallback.sms-to-email is on"),
+        "{warned}"
+    );
     let typo = shown("twofa policy set phone.country=XX");
     assert!(typo.stderr.contains("'XX' is no country"), "{typo}");
 }

@@ -27,8 +27,9 @@ fn ssh(machine: &Machine, user: &str) -> Terminal {
 }
 
 fn ssh_with_password(machine: &Machine, user: &str, password: &str) -> Terminal {
-    let mut terminal =
-        machine.terminal(&format!("LC_ALL=C.UTF-8 ssh -o NumberOfPasswordPrompts=1 {user}@vm"));
+    let mut terminal = machine.terminal(&format!(
+        "LC_ALL=C.UTF-8 ssh -o NumberOfPasswordPrompts=1 {user}@vm"
+    ));
     terminal.expect("Password:");
     terminal.type_line(password);
     terminal
@@ -45,7 +46,10 @@ fn is_asked_for_nothing(machine: &Machine, user: &str) {
     let mut terminal = ssh(machine, user);
     terminal.expect(&format!("{user}@vm:~$ "));
     let screen = terminal.screen();
-    assert!(!screen.contains(CODE_PROMPT) && !screen.contains(INTRO), "{screen}");
+    assert!(
+        !screen.contains(CODE_PROMPT) && !screen.contains(INTRO),
+        "{screen}"
+    );
 }
 
 /// A login that asks for a code, is given this one, and lets in.
@@ -69,7 +73,10 @@ fn is_refused(mut terminal: Terminal, words: &str) {
     let status = terminal.expect_end();
     let screen = terminal.screen();
     assert_eq!(status.code(), Some(255), "{screen}");
-    assert!(screen.contains(words) && !screen.contains("@vm:~$"), "{screen}");
+    assert!(
+        screen.contains(words) && !screen.contains("@vm:~$"),
+        "{screen}"
+    );
 }
 
 /// A login with this many wrong codes, left behind at the next prompt or ended by the last of them.
@@ -78,7 +85,11 @@ fn fail(machine: &Machine, times: usize) {
     for _ in 0..times {
         answer(&mut terminal, CODE_PROMPT, WRONG);
     }
-    terminal.expect(if times < 3 { "Wrong code." } else { "Too many wrong answers." });
+    terminal.expect(if times < 3 {
+        "Wrong code."
+    } else {
+        "Too many wrong answers."
+    });
     terminal.hang_up();
     terminal.expect_end();
 }
@@ -107,7 +118,10 @@ fn optional_and_enrolled_is_asked_for_a_code() {
     let (machine, phone) = enrolled("optional");
     is_asked_for_a_code(&machine, "alice", &phone.next_code());
     let test = test_of(&machine, "alice");
-    assert!(test.contains("A login is asked for a code: enrolled"), "{test}");
+    assert!(
+        test.contains("A login is asked for a code: enrolled"),
+        "{test}"
+    );
     // Nobody makes them: the mode is optional, they enrolled.
     assert!(!test.contains("requires"), "{test}");
 }
@@ -119,11 +133,16 @@ fn mandatory_and_pending_must_enrol() {
     let why = "A login is led through enrolment: the mode is mandatory and nothing is enrolled.";
     assert!(test.contains(why), "{test}");
     let status = said(&machine, "twofa status --user alice");
-    assert!(status.contains("Second factor of alice: pending setup at next login"), "{status}");
+    assert!(
+        status.contains("Second factor of alice: pending setup at next login"),
+        "{status}"
+    );
 
     is_led_through_enrolment(&machine, "alice");
 
-    assert!(said(&machine, "twofa status --user alice").contains("Second factor of alice: enabled"));
+    assert!(
+        said(&machine, "twofa status --user alice").contains("Second factor of alice: enabled")
+    );
 }
 
 #[test]
@@ -131,7 +150,10 @@ fn mandatory_and_enrolled_is_asked_for_a_code() {
     let (machine, phone) = enrolled("mandatory");
     is_asked_for_a_code(&machine, "alice", &phone.next_code());
     let test = test_of(&machine, "alice");
-    assert!(test.contains("A login is asked for a code: enrolled, and the mode is mandatory."), "{test}");
+    assert!(
+        test.contains("A login is asked for a code: enrolled, and the mode is mandatory."),
+        "{test}"
+    );
 }
 
 #[test]
@@ -139,7 +161,8 @@ fn whom_an_administrator_requires_must_enrol_where_it_is_optional() {
     let machine = builder("optional").user("bob").build();
     machine.run("twofa user require alice").ok();
     let test = test_of(&machine, "alice");
-    let why = "A login is led through enrolment: an administrator requires it and nothing is enrolled.";
+    let why =
+        "A login is led through enrolment: an administrator requires it and nothing is enrolled.";
     assert!(test.contains(why), "{test}");
 
     is_asked_for_nothing(&machine, "bob");
@@ -147,9 +170,15 @@ fn whom_an_administrator_requires_must_enrol_where_it_is_optional() {
 
     is_asked_for_a_code(&machine, "alice", &phone.next_code());
     let status = said(&machine, "twofa status --user alice");
-    assert!(status.contains("enabled (required by an administrator)"), "{status}");
+    assert!(
+        status.contains("enabled (required by an administrator)"),
+        "{status}"
+    );
     let test = test_of(&machine, "alice");
-    assert!(test.contains("enrolled, and an administrator requires it."), "{test}");
+    assert!(
+        test.contains("enrolled, and an administrator requires it."),
+        "{test}"
+    );
 }
 
 #[test]
@@ -158,19 +187,30 @@ fn where_it_is_disabled_nobody_is_asked_whoever_requires_it() {
     machine.run("twofa user require alice").ok();
     is_asked_for_nothing(&machine, "alice");
     let test = test_of(&machine, "alice");
-    assert!(test.contains("A login is asked for nothing: the mode is disabled."), "{test}");
+    assert!(
+        test.contains("A login is asked for nothing: the mode is disabled."),
+        "{test}"
+    );
 }
 
 #[test]
 fn whoever_is_exempt_is_asked_for_nothing_until_the_exemption_ends() {
     let machine = builder("mandatory").build();
-    machine.run("twofa user exempt alice --reason 'nightly copies' --until 30d").ok();
+    machine
+        .run("twofa user exempt alice --reason 'nightly copies' --until 30d")
+        .ok();
 
     is_asked_for_nothing(&machine, "alice");
 
-    assert!(said(&machine, "twofa status --user alice").contains("Second factor of alice: exempt until "));
+    assert!(
+        said(&machine, "twofa status --user alice")
+            .contains("Second factor of alice: exempt until ")
+    );
     let test = test_of(&machine, "alice");
-    assert!(test.contains("A login is asked for nothing: exempt: nightly copies."), "{test}");
+    assert!(
+        test.contains("A login is asked for nothing: exempt: nightly copies."),
+        "{test}"
+    );
 
     machine.broker().set_clock("+31d");
     ssh(&machine, "alice").expect(INTRO);
@@ -179,7 +219,9 @@ fn whoever_is_exempt_is_asked_for_nothing_until_the_exemption_ends() {
 #[test]
 fn a_login_without_a_second_factor_for_an_exemption_is_in_the_log() {
     let machine = builder("mandatory").build();
-    machine.run("twofa user exempt alice --reason 'nightly copies' --until 30d").ok();
+    machine
+        .run("twofa user exempt alice --reason 'nightly copies' --until 30d")
+        .ok();
     is_asked_for_nothing(&machine, "alice");
     machine.wait_for_log("exempt: nightly copies");
 }
@@ -187,7 +229,9 @@ fn a_login_without_a_second_factor_for_an_exemption_is_in_the_log() {
 #[test]
 fn the_members_of_an_exempt_group_are_asked_for_nothing() {
     let machine = builder("mandatory").user_in("robot", &["robots"]).build();
-    machine.run("twofa user exempt --group robots --reason 'no hands' --until never").ok();
+    machine
+        .run("twofa user exempt --group robots --reason 'no hands' --until never")
+        .ok();
     is_asked_for_nothing(&machine, "robot");
     ssh(&machine, "alice").expect(INTRO);
     assert!(said(&machine, "twofa status --user robot").contains("exempt without end"));
@@ -196,29 +240,45 @@ fn the_members_of_an_exempt_group_are_asked_for_nothing() {
 #[test]
 fn an_exemption_from_a_network_holds_there_alone() {
     let machine = builder("mandatory").user("bob").build();
-    machine.run("twofa user exempt alice --reason here --until 30d --from 127.0.0.0/8").ok();
-    machine.run("twofa user exempt bob --reason elsewhere --until 30d --from 192.0.2.0/24").ok();
+    machine
+        .run("twofa user exempt alice --reason here --until 30d --from 127.0.0.0/8")
+        .ok();
+    machine
+        .run("twofa user exempt bob --reason elsewhere --until 30d --from 192.0.2.0/24")
+        .ok();
 
     is_asked_for_nothing(&machine, "alice");
     ssh(&machine, "bob").expect(INTRO);
 
     let test = test_of(&machine, "bob");
     assert!(test.contains("A login is led through enrolment"), "{test}");
-    assert!(test.contains("But from 192.0.2.0/24 it is exempt: elsewhere."), "{test}");
+    assert!(
+        test.contains("But from 192.0.2.0/24 it is exempt: elsewhere."),
+        "{test}"
+    );
     let status = said(&machine, "twofa status --user bob");
-    assert!(status.contains("pending") && status.contains("only from 192.0.2.0/24: elsewhere"), "{status}");
+    assert!(
+        status.contains("pending") && status.contains("only from 192.0.2.0/24: elsewhere"),
+        "{status}"
+    );
 }
 
 #[test]
 fn an_exemption_at_a_service_holds_there_alone() {
     let machine = builder("mandatory").user("bob").build();
-    machine.run("twofa user exempt alice --reason batch --until 30d --service su").ok();
+    machine
+        .run("twofa user exempt alice --reason batch --until 30d --service su")
+        .ok();
 
     let mut su = machine.terminal_as("bob", "su alice -c 'id -un'");
     su.expect("Password:");
     su.type_line(&password_of("alice"));
     su.expect("alice\n");
-    assert!(su.expect_end().success() && !su.screen().contains(INTRO), "{}", su.screen());
+    assert!(
+        su.expect_end().success() && !su.screen().contains(INTRO),
+        "{}",
+        su.screen()
+    );
 
     ssh(&machine, "alice").expect(INTRO);
     let test = test_of(&machine, "alice");
@@ -231,7 +291,10 @@ fn whoever_is_locked_is_refused_and_told_until_when() {
     machine.run("twofa policy set lockout.after=3").ok();
     fail(&machine, 3);
 
-    is_refused(ssh(&machine, "alice"), "Too many wrong codes: locked until ");
+    is_refused(
+        ssh(&machine, "alice"),
+        "Too many wrong codes: locked until ",
+    );
     let test = test_of(&machine, "alice");
     assert!(test.contains("A login is refused: locked until "), "{test}");
     assert!(said(&machine, "twofa user list --status locked").contains("locked until "));
@@ -245,18 +308,22 @@ fn whoever_is_locked_is_refused_and_told_until_when() {
 
 #[test]
 fn beforehand_and_not_enrolled_is_refused_and_told_what_to_do() {
-    let machine =
-        builder("optional").command("twofa policy set mode=mandatory enrolment=beforehand --yes").build();
+    let machine = builder("optional")
+        .command("twofa policy set mode=mandatory enrolment=beforehand --yes")
+        .build();
     is_refused(ssh(&machine, "alice"), "'twofa enrol app --user alice'");
     let test = test_of(&machine, "alice");
-    let why = "A login is refused: the mode is mandatory, nothing is enrolled, and enrolment=beforehand.";
+    let why =
+        "A login is refused: the mode is mandatory, nothing is enrolled, and enrolment=beforehand.";
     assert!(test.contains(why), "{test}");
 }
 
 #[test]
 fn a_class_makes_it_mandatory_for_administrators_and_leaves_it_to_the_others() {
     let machine = builder("optional").administrator("carol").build();
-    machine.run("twofa class set admins --group sudo mode=mandatory").ok();
+    machine
+        .run("twofa class set admins --group sudo mode=mandatory")
+        .ok();
 
     is_asked_for_nothing(&machine, "alice");
     let test = test_of(&machine, "carol");
@@ -269,8 +336,12 @@ fn a_class_makes_it_mandatory_for_administrators_and_leaves_it_to_the_others() {
 
 #[test]
 fn of_several_classes_the_first_that_fits_holds() {
-    let machine = builder("optional").user_in("carol", &["sudo", "robots"]).build();
-    machine.run("twofa class set admins --group sudo mode=mandatory").ok();
+    let machine = builder("optional")
+        .user_in("carol", &["sudo", "robots"])
+        .build();
+    machine
+        .run("twofa class set admins --group sudo mode=mandatory")
+        .ok();
     machine.run("twofa class set robots mode=disabled").ok();
     assert!(test_of(&machine, "carol").contains("Class of carol: admins"));
     ssh(&machine, "carol").expect(INTRO);
@@ -282,7 +353,9 @@ fn of_several_classes_the_first_that_fits_holds() {
 
 #[test]
 fn a_class_is_that_of_the_primary_group_as_well() {
-    let machine = builder("optional").command("groupadd staff2 && usermod -g staff2 alice").build();
+    let machine = builder("optional")
+        .command("groupadd staff2 && usermod -g staff2 alice")
+        .build();
     machine.run("twofa class set staff2 mode=mandatory").ok();
     ssh(&machine, "alice").expect(INTRO);
 }
@@ -290,7 +363,9 @@ fn a_class_is_that_of_the_primary_group_as_well() {
 #[test]
 fn who_joins_or_leaves_a_group_changes_class_at_the_next_login() {
     let machine = builder("optional").build();
-    machine.run("twofa class set admins --group sudo mode=mandatory").ok();
+    machine
+        .run("twofa class set admins --group sudo mode=mandatory")
+        .ok();
     is_asked_for_nothing(&machine, "alice");
     machine.run("usermod -aG sudo alice").ok();
     ssh(&machine, "alice").expect(INTRO);
@@ -320,45 +395,108 @@ fn where_it_is_optional_one_can_choose_not_to_be_asked() {
 fn where_it_is_mandatory_one_cannot_choose_not_to_be_asked() {
     let (machine, phone) = enrolled("mandatory");
     for (choice, words, code) in [
-        ("never", "a second factor is required of you, so it cannot be 'never'", 3),
+        (
+            "never",
+            "a second factor is required of you, so it cannot be 'never'",
+            3,
+        ),
         ("always", "alice: verify is always.", 0),
         ("new-device", "alice: verify is new-device.", 0),
-        ("sometimes", "verify: it must be never, new-device or always", 2),
+        (
+            "sometimes",
+            "verify: it must be never, new-device or always",
+            2,
+        ),
     ] {
         let mut set = machine.terminal_as("alice", &format!("twofa set verify={choice}"));
-        let code_of_phone = if code == 2 { &phone.backup_codes[0] } else { &phone.next_code() };
+        let code_of_phone = if code == 2 {
+            &phone.backup_codes[0]
+        } else {
+            &phone.next_code()
+        };
         answer(&mut set, CODE_PROMPT, code_of_phone);
         set.expect(words);
-        assert_eq!(set.expect_end().code(), Some(code), "{choice}: {}", set.screen());
+        assert_eq!(
+            set.expect_end().code(),
+            Some(code),
+            "{choice}: {}",
+            set.screen()
+        );
     }
     is_asked_for_a_code(&machine, "alice", &phone.backup_codes[1]);
 }
 
 #[test]
 fn addresses_are_kept_as_not_verified_and_bad_ones_are_refused() {
-    let machine = builder("optional").user("mallory").command("twofa policy set phone.countries=DE").build();
-    let set = machine.run_as("alice", "twofa set email=alice@example.org phone='+49 (176) 123-45678'").ok();
-    assert!(set.stdout.contains("email is alice@example.org, not verified yet"), "{set}");
+    let machine = builder("optional")
+        .user("mallory")
+        .command("twofa policy set phone.countries=DE")
+        .build();
+    let set = machine
+        .run_as(
+            "alice",
+            "twofa set email=alice@example.org phone='+49 (176) 123-45678'",
+        )
+        .ok();
+    assert!(
+        set.stdout
+            .contains("email is alice@example.org, not verified yet"),
+        "{set}"
+    );
     let status = machine.run_as("alice", "twofa status").ok().stdout;
-    assert!(status.contains("E-mail: alice@example.org (not verified)"), "{status}");
-    assert!(status.contains("Phone: +4917612345678 (not verified)"), "{status}");
+    assert!(
+        status.contains("E-mail: alice@example.org (not verified)"),
+        "{status}"
+    );
+    assert!(
+        status.contains("Phone: +4917612345678 (not verified)"),
+        "{status}"
+    );
 
-    for bad in
-        ["email=alice", "email='a b@example.org'", "phone=030123456", "phone=+49x", "mail=a@example.org"]
-    {
+    for bad in [
+        "email=alice",
+        "email='a b@example.org'",
+        "phone=030123456",
+        "phone=+49x",
+        "mail=a@example.org",
+    ] {
         let refused = machine.run_as("alice", &format!("twofa set {bad}"));
         assert_eq!(refused.code(), 2, "{refused}");
     }
     // All or nothing.
-    assert_eq!(machine.run_as("alice", "twofa set email=other@example.org phone=0").code(), 2);
-    assert!(machine.run_as("alice", "twofa status").ok().stdout.contains("alice@example.org"));
+    assert_eq!(
+        machine
+            .run_as("alice", "twofa set email=other@example.org phone=0")
+            .code(),
+        2
+    );
+    assert!(
+        machine
+            .run_as("alice", "twofa status")
+            .ok()
+            .stdout
+            .contains("alice@example.org")
+    );
 
-    let refused = machine.run_as("mallory", "twofa set email=mallory@example.org --user alice");
+    let refused = machine.run_as(
+        "mallory",
+        "twofa set email=mallory@example.org --user alice",
+    );
     assert_eq!(refused.code(), 3, "{refused}");
-    machine.run_as("mallory", "twofa user set alice email=mallory@example.org").fails();
+    machine
+        .run_as("mallory", "twofa user set alice email=mallory@example.org")
+        .fails();
     machine.run_as("alice", "twofa set phone=").ok();
-    assert!(!machine.run_as("alice", "twofa status").ok().stdout.contains("Phone"));
-    machine.run("twofa user set alice email=root@example.org").ok();
+    assert!(
+        !machine
+            .run_as("alice", "twofa status")
+            .ok()
+            .stdout
+            .contains("Phone")
+    );
+    machine
+        .run("twofa user set alice email=root@example.org")
+        .ok();
     assert!(said(&machine, "twofa user show alice").contains("root@example.org (not verified)"));
 }
 
@@ -366,7 +504,11 @@ fn addresses_are_kept_as_not_verified_and_bad_ones_are_refused() {
 fn the_next_login_says_how_often_it_failed_since_when_and_from_where() {
     let (machine, phone) = enrolled("mandatory");
     let mut first = is_asked_for_a_code(&machine, "alice", &phone.next_code());
-    assert!(!first.screen().contains("failed attempt"), "{}", first.screen());
+    assert!(
+        !first.screen().contains("failed attempt"),
+        "{}",
+        first.screen()
+    );
 
     fail(&machine, 1);
     let mut second = is_asked_for_a_code(&machine, "alice", &phone.backup_codes[0]);
@@ -381,11 +523,21 @@ fn the_next_login_says_how_often_it_failed_since_when_and_from_where() {
     fail(&machine, 1);
     let mut third = is_asked_for_a_code(&machine, "alice", &phone.backup_codes[1]);
     let screen = third.screen();
-    assert!(screen.contains("There were 4 failed attempts to log in as you"), "{screen}");
-    assert!(screen.contains("the last at ") && screen.contains(" from 127.0.0.1."), "{screen}");
+    assert!(
+        screen.contains("There were 4 failed attempts to log in as you"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("the last at ") && screen.contains(" from 127.0.0.1."),
+        "{screen}"
+    );
 
     let mut fourth = is_asked_for_a_code(&machine, "alice", &phone.backup_codes[2]);
-    assert!(!fourth.screen().contains("failed attempt"), "{}", fourth.screen());
+    assert!(
+        !fourth.screen().contains("failed attempt"),
+        "{}",
+        fourth.screen()
+    );
 }
 
 #[test]
@@ -397,7 +549,11 @@ fn a_slip_at_a_change_of_ones_own_is_no_failed_login() {
     change.expect_end();
 
     let mut login = is_asked_for_a_code(&machine, "alice", &phone.next_code());
-    assert!(!login.screen().contains("failed attempt"), "{}", login.screen());
+    assert!(
+        !login.screen().contains("failed attempt"),
+        "{}",
+        login.screen()
+    );
 }
 
 #[test]
@@ -409,20 +565,30 @@ fn a_slip_on_the_way_in_is_not_held_against_the_next_login() {
     first.expect("alice@vm:~$ ");
 
     let mut second = is_asked_for_a_code(&machine, "alice", &phone.next_code());
-    assert!(!second.screen().contains("failed attempt"), "{}", second.screen());
+    assert!(
+        !second.screen().contains("failed attempt"),
+        "{}",
+        second.screen()
+    );
 }
 
 #[test]
 fn few_backup_codes_are_told_at_every_login() {
     let (machine, phone) = enrolled("mandatory");
-    for (code, words) in
-        phone.backup_codes.iter().zip(["4 backup codes are left.", "3 backup codes are left."])
+    for (code, words) in phone
+        .backup_codes
+        .iter()
+        .zip(["4 backup codes are left.", "3 backup codes are left."])
     {
         let mut terminal = is_asked_for_a_code(&machine, "alice", code);
         assert!(terminal.screen().contains(words), "{}", terminal.screen());
     }
     let mut terminal = is_asked_for_a_code(&machine, "alice", &phone.next_code());
-    assert!(!terminal.screen().contains("codes are left"), "{}", terminal.screen());
+    assert!(
+        !terminal.screen().contains("codes are left"),
+        "{}",
+        terminal.screen()
+    );
 
     is_asked_for_a_code(&machine, "alice", &phone.backup_codes[2]);
     let mut terminal = is_asked_for_a_code(&machine, "alice", &phone.next_code());
@@ -430,7 +596,11 @@ fn few_backup_codes_are_told_at_every_login() {
     assert!(terminal.screen().contains(words), "{}", terminal.screen());
     is_asked_for_a_code(&machine, "alice", &phone.backup_codes[3]);
     let mut terminal = is_asked_for_a_code(&machine, "alice", &phone.backup_codes[4]);
-    assert!(terminal.screen().contains("No backup code is left."), "{}", terminal.screen());
+    assert!(
+        terminal.screen().contains("No backup code is left."),
+        "{}",
+        terminal.screen()
+    );
 }
 
 #[test]
@@ -446,27 +616,44 @@ fn failures_and_the_lock_survive_a_restart_of_the_broker() {
     is_refused(terminal, "Too many wrong codes: locked until ");
 
     machine.broker().kill();
-    is_refused(ssh(&machine, "alice"), "Too many wrong codes: locked until ");
+    is_refused(
+        ssh(&machine, "alice"),
+        "Too many wrong codes: locked until ",
+    );
     machine.broker().start();
-    is_refused(ssh(&machine, "alice"), "Too many wrong codes: locked until ");
+    is_refused(
+        ssh(&machine, "alice"),
+        "Too many wrong codes: locked until ",
+    );
 }
 
 #[test]
 fn an_account_made_anew_is_refused_until_the_old_record_is_removed() {
-    for (mode, requires) in [("optional", false), ("optional", true), ("mandatory", false)] {
+    for (mode, requires) in [
+        ("optional", false),
+        ("optional", true),
+        ("mandatory", false),
+    ] {
         let (machine, _) = enrolled(mode);
         if requires {
-            machine.run("twofa user reset alice && twofa user require alice").ok();
+            machine
+                .run("twofa user reset alice && twofa user require alice")
+                .ok();
         }
         machine
             .run("userdel alice && useradd --uid 4242 --shell /bin/bash alice && chown -R alice: ~alice")
             .ok();
-        machine.run_with_input("chpasswd", &format!("alice:{}\n", password_of("alice"))).ok();
+        machine
+            .run_with_input("chpasswd", &format!("alice:{}\n", password_of("alice")))
+            .ok();
 
         is_refused(ssh(&machine, "alice"), NAMESAKE);
         machine.wait_for_log("under the same name or uid of another account");
         let test = test_of(&machine, "alice");
-        assert!(test.contains("A login is refused: there is a record under the same name or uid"), "{test}");
+        assert!(
+            test.contains("A login is refused: there is a record under the same name or uid"),
+            "{test}"
+        );
 
         machine.run("twofa user remove alice").ok();
         if mode == "mandatory" {
@@ -481,34 +668,52 @@ fn an_account_made_anew_is_refused_until_the_old_record_is_removed() {
 fn a_renamed_account_is_refused_until_the_old_record_is_removed() {
     for mode in ["optional", "mandatory"] {
         let (machine, _) = enrolled(mode);
-        machine.run("usermod --login alicia --home /home/alicia --move-home alice").ok();
-        let renamed = |machine: &Machine| ssh_with_password(machine, "alicia", &password_of("alice"));
+        machine
+            .run("usermod --login alicia --home /home/alicia --move-home alice")
+            .ok();
+        let renamed =
+            |machine: &Machine| ssh_with_password(machine, "alicia", &password_of("alice"));
 
         is_refused(renamed(&machine), NAMESAKE);
 
         machine.run("twofa user remove alice").ok();
-        renamed(&machine).expect(if mode == "mandatory" { INTRO } else { "alicia@vm:~$ " });
+        renamed(&machine).expect(if mode == "mandatory" {
+            INTRO
+        } else {
+            "alicia@vm:~$ "
+        });
     }
 }
 
 #[test]
 fn a_namesake_whom_an_administrator_adds_is_somebody_of_their_own() {
     let (machine, _) = enrolled("optional");
-    machine.run("usermod --login alicia --home /home/alicia --move-home alice").ok();
+    machine
+        .run("usermod --login alicia --home /home/alicia --move-home alice")
+        .ok();
     machine.run("twofa user add alicia").ok();
     ssh_with_password(&machine, "alicia", &password_of("alice")).expect("alicia@vm:~$ ");
 }
 
 #[test]
 fn a_namesake_cannot_get_past_the_refusal_by_an_own_change() {
-    for change in ["twofa set email=alicia@example.org", "twofa set verify=never", "twofa enrol app"] {
+    for change in [
+        "twofa set email=alicia@example.org",
+        "twofa set verify=never",
+        "twofa enrol app",
+    ] {
         let (machine, _) = enrolled("optional");
-        machine.run("usermod --login alicia --home /home/alicia --move-home alice").ok();
+        machine
+            .run("usermod --login alicia --home /home/alicia --move-home alice")
+            .ok();
 
         // No code could be asked for, as nothing is enrolled under this name.
         let refused = machine.run_as("alicia", change);
 
-        is_refused(ssh_with_password(&machine, "alicia", &password_of("alice")), NAMESAKE);
+        is_refused(
+            ssh_with_password(&machine, "alicia", &password_of("alice")),
+            NAMESAKE,
+        );
         assert_eq!(refused.code(), 3, "{refused}");
     }
 }

@@ -5,7 +5,11 @@
 use twofa_e2e::{Door, Machine, MailServer, Output, SmsProvider, Terminal, save_backup_codes};
 
 fn machine() -> Machine {
-    Machine::new().policy("optional").user("alice").user("bob").build()
+    Machine::new()
+        .policy("optional")
+        .user("alice")
+        .user("bob")
+        .build()
 }
 
 fn said(machine: &Machine, command: &str) -> String {
@@ -24,7 +28,9 @@ fn refused(machine: &Machine, command: &str, code: i32, words: &str) -> Output {
 /// What Python reads at `path` of what `command` prints.
 fn json(machine: &Machine, command: &str, path: &str) -> String {
     let python = format!("python3 -c 'import json,sys; it = json.load(sys.stdin); print({path})'");
-    said(machine, &format!("{command} --json | {python}")).trim().to_owned()
+    said(machine, &format!("{command} --json | {python}"))
+        .trim()
+        .to_owned()
 }
 
 /// The command that connects the mail server under this name, all but the password.
@@ -35,13 +41,19 @@ fn add(server: &MailServer<&Machine>, name: &str) -> String {
 
 fn connect(machine: &Machine, server: &MailServer<&Machine>, name: &str) {
     let secrets = format!("password={}\n", server.password());
-    machine.run_with_input(&format!("{} --secrets-from -", add(server, name)), &secrets).ok();
+    machine
+        .run_with_input(&format!("{} --secrets-from -", add(server, name)), &secrets)
+        .ok();
 }
 
 /// The code in a mail.
 fn code(mail: &str) -> String {
     let is_code = |line: &&str| line.len() == 6 && line.bytes().all(|b| b.is_ascii_digit());
-    mail.lines().map(str::trim).find(is_code).unwrap_or_else(|| panic!("no code in {mail}")).to_owned()
+    mail.lines()
+        .map(str::trim)
+        .find(is_code)
+        .unwrap_or_else(|| panic!("no code in {mail}"))
+        .to_owned()
 }
 
 fn ends_well(mut terminal: Terminal) {
@@ -64,11 +76,21 @@ fn a_mail_server_is_connected_in_two_commands_and_a_test_message_arrives() {
     ends_well(terminal);
 
     let tested = said(&machine, "twofa provider test mail --to alice@example.org");
-    assert!(tested.contains("Connect and log in: done after "), "{tested}");
-    assert!(tested.contains("Send a test message to alice@example.org: done after "), "{tested}");
+    assert!(
+        tested.contains("Connect and log in: done after "),
+        "{tested}"
+    );
+    assert!(
+        tested.contains("Send a test message to alice@example.org: done after "),
+        "{tested}"
+    );
     assert!(tested.contains("The provider took it as "), "{tested}");
     assert!(server.wait_for_mail("alice", 1)[0].contains("This is a test"));
-    let id = json(&machine, "twofa provider test mail --to alice@example.org", "it[\"id\"]");
+    let id = json(
+        &machine,
+        "twofa provider test mail --to alice@example.org",
+        "it[\"id\"]",
+    );
     assert_ne!(id, "None");
 }
 
@@ -97,12 +119,24 @@ fn nothing_is_kept_of_a_provider_that_fails_and_the_step_is_named() {
     let server = MailServer::start(&machine, &[]);
     let add = add(&server, "mail");
     let other = server.port_of(Door::OtherName);
-    machine.write_file("/root/right", &format!("# of the mail server\npassword={}\n", server.password()));
+    machine.write_file(
+        "/root/right",
+        &format!("# of the mail server\npassword={}\n", server.password()),
+    );
     machine.write_file("/root/wrong", "password=swordfish\n");
     for (how, words) in [
-        ("--secrets-from /root/wrong".to_owned(), "'mail' failed at login: "),
-        (format!("port={other} --secrets-from /root/right"), "'mail' failed at TLS: "),
-        ("port=4711 --secrets-from /root/right".to_owned(), "'mail' failed at connect: "),
+        (
+            "--secrets-from /root/wrong".to_owned(),
+            "'mail' failed at login: ",
+        ),
+        (
+            format!("port={other} --secrets-from /root/right"),
+            "'mail' failed at TLS: ",
+        ),
+        (
+            "port=4711 --secrets-from /root/right".to_owned(),
+            "'mail' failed at connect: ",
+        ),
     ] {
         let output = refused(&machine, &format!("{add} {how}"), 1, words);
         assert!(
@@ -115,8 +149,13 @@ fn nothing_is_kept_of_a_provider_that_fails_and_the_step_is_named() {
     let untested = format!("{add} port=4711 --secrets-from /root/right --no-test");
     assert!(said(&machine, &untested).contains("Added 'mail'."));
     let doctor = machine.run("twofa doctor").stdout;
-    assert!(doctor.contains("problem: provider 'mail' failed at connect: "), "{doctor}");
-    assert!(said(&machine, "twofa provider set mail --unset port").contains("Changed 'mail': port."));
+    assert!(
+        doctor.contains("problem: provider 'mail' failed at connect: "),
+        "{doctor}"
+    );
+    assert!(
+        said(&machine, "twofa provider set mail --unset port").contains("Changed 'mail': port.")
+    );
     let doctor = machine.run("twofa doctor").stdout;
     assert!(!doctor.contains("provider 'mail'"), "{doctor}");
 }
@@ -126,19 +165,49 @@ fn a_secret_never_stands_in_a_command_line_or_a_listing() {
     let machine = machine();
     let server = MailServer::start(&machine, &[]);
     let hint = "write 'password' alone to be asked for it, or give it with --secrets-from FILE";
-    let output = refused(&machine, &format!("{} password=swordfish", add(&server, "mail")), 2, hint);
+    let output = refused(
+        &machine,
+        &format!("{} password=swordfish", add(&server, "mail")),
+        2,
+        hint,
+    );
     assert!(!output.stderr.contains("swordfish"), "{output}");
     connect(&machine, &server, "mail");
-    refused(&machine, "twofa provider set mail password=swordfish", 2, "'password' is secret");
-    refused(&machine, "twofa provider set mail password", 2, "can only be asked for on a terminal");
+    refused(
+        &machine,
+        "twofa provider set mail password=swordfish",
+        2,
+        "'password' is secret",
+    );
+    refused(
+        &machine,
+        "twofa provider set mail password",
+        2,
+        "can only be asked for on a terminal",
+    );
 
-    for command in ["twofa provider show mail", "twofa provider show mail --json", "twofa log"] {
-        assert!(!said(&machine, command).contains(server.password()), "{command}");
+    for command in [
+        "twofa provider show mail",
+        "twofa provider show mail --json",
+        "twofa log",
+    ] {
+        assert!(
+            !said(&machine, command).contains(server.password()),
+            "{command}"
+        );
     }
     assert!(said(&machine, "twofa provider show mail").contains("password\t••••\n"));
     let shown = said(&machine, "twofa provider show mail --reveal");
-    assert!(shown.contains(&format!("password\t{}\n", server.password())), "{shown}");
-    assert!(machine.run(&format!("grep -r '{}' /var/lib/twofa", server.password())).code() == 1);
+    assert!(
+        shown.contains(&format!("password\t{}\n", server.password())),
+        "{shown}"
+    );
+    assert!(
+        machine
+            .run(&format!("grep -r '{}' /var/lib/twofa", server.password()))
+            .code()
+            == 1
+    );
 }
 
 #[test]
@@ -146,18 +215,25 @@ fn a_secret_is_changed_by_a_question_and_only_if_it_works() {
     let machine = machine();
     let server = MailServer::start(&machine, &[]);
     connect(&machine, &server, "mail");
-    for (password, words) in
-        [("swordfish", "; nothing was changed"), (server.password(), "Nothing to change")]
-    {
+    for (password, words) in [
+        ("swordfish", "; nothing was changed"),
+        (server.password(), "Nothing to change"),
+    ] {
         let mut terminal = machine.terminal("twofa provider set mail password");
         terminal.expect("password (");
         terminal.type_line(password);
         terminal.expect(words);
         terminal.expect_end();
-        let kept = json(&machine, "twofa provider show mail --reveal", "it[\"settings\"][\"password\"]");
+        let kept = json(
+            &machine,
+            "twofa provider show mail --reveal",
+            "it[\"settings\"][\"password\"]",
+        );
         assert_eq!(kept, server.password());
     }
-    assert!(said(&machine, "twofa provider set mail --title Post").contains("Changed 'mail': title."));
+    assert!(
+        said(&machine, "twofa provider set mail --title Post").contains("Changed 'mail': title.")
+    );
     assert!(said(&machine, "twofa provider list").contains("mail\tsmtp\temail\t1\tPost\tready\n"));
 }
 
@@ -169,22 +245,61 @@ fn providers_stand_in_for_each_other_in_the_order_that_is_set() {
     connect(&machine, &server, "mail");
     connect(&machine, &server, "relay");
     let token = format!("auth-token={}\n", phones.token());
-    let added = machine.run_with_input(&phones.add("texts"), &token).ok().stdout;
-    assert!(added.contains("Added 'texts'. Codes by text message go out by: texts."), "{added}");
+    let added = machine
+        .run_with_input(&phones.add("texts"), &token)
+        .ok()
+        .stdout;
+    assert!(
+        added.contains("Added 'texts'. Codes by text message go out by: texts."),
+        "{added}"
+    );
 
-    let order = said(&machine, "twofa method set email --provider relay --provider mail");
+    let order = said(
+        &machine,
+        "twofa method set email --provider relay --provider mail",
+    );
     assert_eq!(order, "Codes by e-mail go out by: relay, then mail.\n");
     let methods = said(&machine, "twofa method list");
-    assert!(methods.contains("email\tyes\trelay, mail\n") && methods.contains("app\tyes\t-\n"), "{methods}");
+    assert!(
+        methods.contains("email\tyes\trelay, mail\n") && methods.contains("app\tyes\t-\n"),
+        "{methods}"
+    );
     assert_eq!(
-        json(&machine, "twofa provider list", "[p[\"provider\"] for p in it]"),
+        json(
+            &machine,
+            "twofa provider list",
+            "[p[\"provider\"] for p in it]"
+        ),
         "['relay', 'mail', 'texts']"
     );
-    refused(&machine, "twofa method set email --provider texts", 2, "'texts' carries sms, not email");
-    refused(&machine, "twofa method set sms --provider ghost", 4, "there is no provider called 'ghost'");
-    refused(&machine, "twofa method set sms --provider texts --provider texts", 2, "'texts' is there twice");
-    assert_eq!(said(&machine, "twofa method set sms --none"), "No codes go out by text message.\n");
-    assert!(machine.run("twofa doctor").stdout.contains("notice: provider 'texts' is not used"));
+    refused(
+        &machine,
+        "twofa method set email --provider texts",
+        2,
+        "'texts' carries sms, not email",
+    );
+    refused(
+        &machine,
+        "twofa method set sms --provider ghost",
+        4,
+        "there is no provider called 'ghost'",
+    );
+    refused(
+        &machine,
+        "twofa method set sms --provider texts --provider texts",
+        2,
+        "'texts' is there twice",
+    );
+    assert_eq!(
+        said(&machine, "twofa method set sms --none"),
+        "No codes go out by text message.\n"
+    );
+    assert!(
+        machine
+            .run("twofa doctor")
+            .stdout
+            .contains("notice: provider 'texts' is not used")
+    );
 }
 
 #[test]
@@ -192,20 +307,33 @@ fn nobodys_codes_are_taken_away_without_a_word() {
     let machine = machine();
     let server = MailServer::start(&machine, &["alice"]);
     connect(&machine, &server, "mail");
-    said(&machine, "twofa user set alice email=alice@example.org --verified");
+    said(
+        &machine,
+        "twofa user set alice email=alice@example.org --verified",
+    );
     let words = "one user gets codes by e-mail, and no provider would carry them";
     refused(&machine, "twofa provider remove mail", 1, words);
     refused(&machine, "twofa method set email --none", 1, words);
     assert!(said(&machine, "twofa method list").contains("email\tyes\tmail\n"));
 
-    let removed = machine.run("twofa provider remove mail --yes </dev/null").ok();
-    assert_eq!(removed.stdout, "Removed 'mail'.\nNo codes go out by e-mail.\n");
+    let removed = machine
+        .run("twofa provider remove mail --yes </dev/null")
+        .ok();
+    assert_eq!(
+        removed.stdout,
+        "Removed 'mail'.\nNo codes go out by e-mail.\n"
+    );
     let doctor = machine.run("twofa doctor").stdout;
     assert!(
         doctor.contains("problem: one user gets codes by e-mail, and no provider carries them"),
         "{doctor}"
     );
-    refused(&machine, "twofa provider remove mail", 4, "there is no provider called 'mail'");
+    refused(
+        &machine,
+        "twofa provider remove mail",
+        4,
+        "there is no provider called 'mail'",
+    );
 }
 
 #[test]
@@ -213,13 +341,24 @@ fn a_policy_of_codes_that_nobody_carries_is_warned_of() {
     let machine = machine();
     let words = "class 'everyone' allows only codes by e-mail, and no provider carries them";
     refused(&machine, "twofa policy set methods=email,backup", 1, words);
-    machine.run("twofa policy set methods=email,backup --yes").ok();
-    assert!(machine.run("twofa doctor").stdout.contains(&format!("problem: {words}")));
-    machine.run("twofa policy set methods=app,email,backup </dev/null").ok();
+    machine
+        .run("twofa policy set methods=email,backup --yes")
+        .ok();
+    assert!(
+        machine
+            .run("twofa doctor")
+            .stdout
+            .contains(&format!("problem: {words}"))
+    );
+    machine
+        .run("twofa policy set methods=app,email,backup </dev/null")
+        .ok();
 
     let server = MailServer::start(&machine, &[]);
     connect(&machine, &server, "mail");
-    let output = machine.run("twofa policy set methods=email,backup </dev/null").ok();
+    let output = machine
+        .run("twofa policy set methods=email,backup </dev/null")
+        .ok();
     assert_eq!(output.stderr, "");
     refused(&machine, "twofa provider remove mail", 1, words);
 }
@@ -238,26 +377,50 @@ fn a_user_sets_up_codes_by_mail_with_the_one_that_comes() {
     ends_well(terminal);
 
     let status = said(&machine, "twofa user show alice");
-    assert!(status.contains("E-mail: alice@example.org (verified)\n"), "{status}");
+    assert!(
+        status.contains("E-mail: alice@example.org (verified)\n"),
+        "{status}"
+    );
     assert!(status.contains("A login asks for: email\n"), "{status}");
-    assert_eq!(json(&machine, "twofa user show alice", "it[\"methods\"]"), "['email']");
+    assert_eq!(
+        json(&machine, "twofa user show alice", "it[\"methods\"]"),
+        "['email']"
+    );
     let listed = said(&machine, "twofa user list --method email");
-    assert!(listed.contains("alice\t") && listed.contains("\temail\t"), "{listed}");
+    assert!(
+        listed.contains("alice\t") && listed.contains("\temail\t"),
+        "{listed}"
+    );
     assert_eq!(said(&machine, "twofa user list --method sms"), "");
 }
 
 #[test]
 fn an_administrator_vouches_for_addresses_and_a_user_says_which_comes_first() {
     let machine = machine();
-    said(&machine, "twofa user set alice email=alice@example.org phone=+4930123456");
+    said(
+        &machine,
+        "twofa user set alice email=alice@example.org phone=+4930123456",
+    );
     let status = said(&machine, "twofa user show alice");
-    let unproved = "Phone: +4930123456 (not verified)\n  To have codes sent there: twofa enrol sms\n";
+    let unproved =
+        "Phone: +4930123456 (not verified)\n  To have codes sent there: twofa enrol sms\n";
     assert!(status.contains(unproved), "{status}");
-    said(&machine, "twofa user set alice email=alice@example.org phone=+4930123456 --verified");
+    said(
+        &machine,
+        "twofa user set alice email=alice@example.org phone=+4930123456 --verified",
+    );
     said(&machine, "twofa set --user alice prefer=sms");
     let status = said(&machine, "twofa user show alice");
-    assert!(status.contains("A login asks for: sms, or email\n"), "{status}");
-    refused(&machine, "twofa user set alice verify=always --verified", 2, "none is given");
+    assert!(
+        status.contains("A login asks for: sms, or email\n"),
+        "{status}"
+    );
+    refused(
+        &machine,
+        "twofa user set alice verify=always --verified",
+        2,
+        "none is given",
+    );
     let own = machine.run_as("bob", "twofa set email=bob@example.org --verified");
     assert_eq!(own.code(), 3, "{own}");
     said(&machine, "twofa remove sms --user alice");
@@ -272,17 +435,40 @@ fn kinds_and_data_files_are_everybodys_to_look_at_and_providers_are_roots() {
         kinds.contains("smtp\temail\tA mail server (SMTP)\n") && kinds.contains("twilio\tsms\t"),
         "{kinds}"
     );
-    let smtp = machine.run_as("alice", "twofa provider kinds smtp").ok().stdout;
-    assert!(smtp.contains("host\trequired\t\t") && smtp.contains("password\tsecret\t\t"), "{smtp}");
+    let smtp = machine
+        .run_as("alice", "twofa provider kinds smtp")
+        .ok()
+        .stdout;
+    assert!(
+        smtp.contains("host\trequired\t\t") && smtp.contains("password\tsecret\t\t"),
+        "{smtp}"
+    );
     assert!(smtp.contains("tls\t\timplicit\t"), "{smtp}");
-    refused(&machine, "twofa provider kinds carrier-pigeon", 4, "there is no kind of provider");
-    for command in ["provider list", "provider show mail", "provider test mail", "method list"] {
+    refused(
+        &machine,
+        "twofa provider kinds carrier-pigeon",
+        4,
+        "there is no kind of provider",
+    );
+    for command in [
+        "provider list",
+        "provider show mail",
+        "provider test mail",
+        "method list",
+    ] {
         let output = machine.run_as("alice", &format!("twofa {command}"));
         assert_eq!(output.code(), 3, "{output}");
     }
     machine.write_file("/root/broken.toml", "name = ");
-    refused(&machine, "twofa provider check /root/broken.toml", 1, "/root/broken.toml");
-    machine.run("install -D -m 644 /root/broken.toml /etc/twofa/sms.d/broken.toml").ok();
+    refused(
+        &machine,
+        "twofa provider check /root/broken.toml",
+        1,
+        "/root/broken.toml",
+    );
+    machine
+        .run("install -D -m 644 /root/broken.toml /etc/twofa/sms.d/broken.toml")
+        .ok();
     let doctor = machine.run("twofa doctor").stdout;
     assert!(
         doctor.contains("problem: a kind of provider is left out: /etc/twofa/sms.d/broken.toml"),
@@ -294,11 +480,25 @@ fn kinds_and_data_files_are_everybodys_to_look_at_and_providers_are_roots() {
 fn a_data_file_of_an_administrators_is_checked_and_makes_a_kind() {
     let machine = machine();
     let twilio = include_str!("../../crates/delivery/src/sms/providers/twilio.toml");
-    machine.write_file("/root/acme.toml", &twilio.replace("twilio", "acme").replace("Twilio", "Acme"));
-    machine.run("install -D -m 644 /root/acme.toml /etc/twofa/sms.d/acme.toml").ok();
-    let checked = machine.run_as("alice", "twofa provider check /etc/twofa/sms.d/acme.toml").ok().stdout;
-    assert!(checked.contains("/etc/twofa/sms.d/acme.toml is sound: acme, Acme."), "{checked}");
-    assert!(checked.contains("The request it makes:\n\nPOST "), "{checked}");
+    machine.write_file(
+        "/root/acme.toml",
+        &twilio.replace("twilio", "acme").replace("Twilio", "Acme"),
+    );
+    machine
+        .run("install -D -m 644 /root/acme.toml /etc/twofa/sms.d/acme.toml")
+        .ok();
+    let checked = machine
+        .run_as("alice", "twofa provider check /etc/twofa/sms.d/acme.toml")
+        .ok()
+        .stdout;
+    assert!(
+        checked.contains("/etc/twofa/sms.d/acme.toml is sound: acme, Acme."),
+        "{checked}"
+    );
+    assert!(
+        checked.contains("The request it makes:\n\nPOST "),
+        "{checked}"
+    );
     assert!(said(&machine, "twofa provider kinds").contains("acme\tsms\tAcme\n"));
     said(
         &machine,
@@ -321,11 +521,23 @@ fn a_provider_whose_secret_does_not_open_is_told_of_and_can_be_removed() {
     let tamper = "import sqlite3; db = sqlite3.connect(\"/var/lib/twofa/twofa.db\"); \
                   db.execute(\"update provider_setting set sealed = zeroblob(60) where sealed is not null\"); \
                   db.commit()";
-    machine.run(&format!("setpriv --reuid twofa --regid twofa --clear-groups python3 -c '{tamper}'")).ok();
+    machine
+        .run(&format!(
+            "setpriv --reuid twofa --regid twofa --clear-groups python3 -c '{tamper}'"
+        ))
+        .ok();
     let words = "'password' of the provider 'mail' does not open";
-    assert!(said(&machine, "twofa provider list").starts_with(&format!("mail\t-\temail\t1\t-\t{words}")));
+    assert!(
+        said(&machine, "twofa provider list")
+            .starts_with(&format!("mail\t-\temail\t1\t-\t{words}"))
+    );
     refused(&machine, "twofa provider show mail", 6, words);
-    assert!(machine.run("twofa doctor").stdout.contains(&format!("problem: {words}")));
+    assert!(
+        machine
+            .run("twofa doctor")
+            .stdout
+            .contains(&format!("problem: {words}"))
+    );
     assert!(said(&machine, "twofa provider remove mail").starts_with("Removed 'mail'."));
     connect(&machine, &server, "mail");
 }
@@ -333,9 +545,14 @@ fn a_provider_whose_secret_does_not_open_is_told_of_and_can_be_removed() {
 #[test]
 fn the_doctor_tells_of_a_template_that_is_broken() {
     let machine = machine();
-    machine.run("mkdir -p /etc/twofa/templates; echo 'no code' >/etc/twofa/templates/code.txt").ok();
+    machine
+        .run("mkdir -p /etc/twofa/templates; echo 'no code' >/etc/twofa/templates/code.txt")
+        .ok();
     let doctor = machine.run("twofa doctor").stdout;
-    assert!(doctor.contains("problem: /etc/twofa/templates/code.txt: it does not say the code"), "{doctor}");
+    assert!(
+        doctor.contains("problem: /etc/twofa/templates/code.txt: it does not say the code"),
+        "{doctor}"
+    );
 }
 
 #[test]
@@ -348,7 +565,10 @@ fn an_account_in_one_text_is_taken_apart() {
     terminal.expect("Added 'texts'.");
     ends_well(terminal);
     let shown = said(&machine, "twofa provider show texts");
-    assert!(shown.contains("from\t+14155550100\n") && !shown.contains("7f3b9c"), "{shown}");
+    assert!(
+        shown.contains("from\t+14155550100\n") && !shown.contains("7f3b9c"),
+        "{shown}"
+    );
     refused(
         &machine,
         &format!("twofa provider add more twilio 'account={account}'"),

@@ -18,7 +18,10 @@ fn machine_that(command: &str) -> (Machine, Authenticator) {
         .policy("mandatory")
         .command(command)
         .user("alice")
-        .pam("door", "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n")
+        .pam(
+            "door",
+            "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n",
+        )
         .with_sshd()
         .build();
     let phone = machine.enrol("alice");
@@ -32,20 +35,30 @@ fn let_in(machine: &Machine, code: &str) -> usize {
 
 /// Like [`let_in`], and what they were told, all of them mixed.
 fn all_at_once(machine: &Machine, code: &str) -> (usize, String) {
-    let each = format!("(read go <&3; echo {code}) | pamtester door alice authenticate && echo in >>/tmp/in");
+    let each = format!(
+        "(read go <&3; echo {code}) | pamtester door alice authenticate && echo in >>/tmp/in"
+    );
     let all = format!(
         "mkfifo /tmp/go && : >/tmp/in && exec 4<>/tmp/go && for i in $(seq {LOGINS}); do ({each}) 3</tmp/go & done; \
          while [ $(ss -Hx state established src /run/twofa/twofad.sock | wc -l) -lt {LOGINS} ]; do :; done; \
          yes | head -n {LOGINS} >&4; wait; rm /tmp/go"
     );
     machine.write_file("/root/all", &all);
-    let output = machine.run("bash /root/all 2>&1; echo; wc -l </tmp/in").ok().stdout;
+    let output = machine
+        .run("bash /root/all 2>&1; echo; wc -l </tmp/in")
+        .ok()
+        .stdout;
     (output.lines().last().unwrap().parse().unwrap(), output)
 }
 
 fn failures(machine: &Machine) -> String {
     let status = machine.run("twofa status --user alice --json").ok().stdout;
-    status.lines().find(|line| line.contains("\"failures\"")).unwrap().trim().to_owned()
+    status
+        .lines()
+        .find(|line| line.contains("\"failures\""))
+        .unwrap()
+        .trim()
+        .to_owned()
 }
 
 #[test]
@@ -58,7 +71,13 @@ fn of_64_logins_at_once_with_the_same_code_exactly_one_gets_in() {
 fn of_64_logins_at_once_with_the_same_backup_code_exactly_one_gets_in() {
     let (machine, phone) = machine();
     assert_eq!(let_in(&machine, &phone.backup_codes[2]), 1);
-    assert!(machine.run("twofa codes --user alice").ok().stdout.contains("left: 4"));
+    assert!(
+        machine
+            .run("twofa codes --user alice")
+            .ok()
+            .stdout
+            .contains("left: 4")
+    );
 }
 
 #[test]
@@ -67,7 +86,8 @@ fn of_64_logins_at_once_without_a_running_broker_exactly_one_gets_in() {
     machine.broker().terminate();
     let code = phone.next_code();
     let each = format!("(echo {code} | pamtester door alice authenticate && echo in >>/tmp/in) &");
-    let all = format!(": >/tmp/in; for i in $(seq {LOGINS}); do {each} done; wait; echo; wc -l </tmp/in");
+    let all =
+        format!(": >/tmp/in; for i in $(seq {LOGINS}); do {each} done; wait; echo; wc -l </tmp/in");
     assert_eq!(machine.run(&all).ok().stdout.lines().last(), Some("1"));
 }
 
@@ -87,8 +107,14 @@ fn of_64_ssh_logins_at_once_with_the_same_code_exactly_one_gets_in() {
     let ssh = "DISPLAY=: SSH_ASKPASS=/root/answer SSH_ASKPASS_REQUIRE=force setsid -w \
                ssh -o NumberOfPasswordPrompts=1 alice@vm true";
     let won = thread::scope(|scope| {
-        let logins: Vec<_> = (0..LOGINS).map(|_| scope.spawn(|| machine.run(ssh).status.success())).collect();
-        logins.into_iter().map(|login| login.join().unwrap()).filter(|won| *won).count()
+        let logins: Vec<_> = (0..LOGINS)
+            .map(|_| scope.spawn(|| machine.run(ssh).status.success()))
+            .collect();
+        logins
+            .into_iter()
+            .map(|login| login.join().unwrap())
+            .filter(|won| *won)
+            .count()
     });
     assert_eq!(won, 1, "{}", machine.log());
 }
@@ -108,11 +134,28 @@ fn of_64_logins_at_once_with_wrong_codes_only_as_many_are_verified_as_it_takes_t
 
     assert_eq!(won, 0, "{told}");
     assert_eq!(told.matches("Wrong code.").count(), 10, "{told}");
-    assert_eq!(told.matches("Too many wrong codes: locked until ").count(), LOGINS - 10, "{told}");
+    assert_eq!(
+        told.matches("Too many wrong codes: locked until ").count(),
+        LOGINS - 10,
+        "{told}"
+    );
     assert_eq!(failures(&machine), "\"failures\": 10,");
     for right in [phone.next_code(), phone.backup_codes[0].clone()] {
-        let refused = machine.run(&format!("echo {right} | pamtester door alice authenticate")).fails();
-        assert!(refused.to_string().contains("Too many wrong codes: locked until "), "{refused}");
+        let refused = machine
+            .run(&format!("echo {right} | pamtester door alice authenticate"))
+            .fails();
+        assert!(
+            refused
+                .to_string()
+                .contains("Too many wrong codes: locked until "),
+            "{refused}"
+        );
     }
-    assert!(machine.run("twofa codes --user alice").ok().stdout.contains("left: 5"));
+    assert!(
+        machine
+            .run("twofa codes --user alice")
+            .ok()
+            .stdout
+            .contains("left: 5")
+    );
 }

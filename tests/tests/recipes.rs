@@ -25,9 +25,14 @@ fn builder(stack: &str) -> Builder {
 }
 
 fn machine(stack: &str, methods: &str) -> (Machine, Authenticator) {
-    let machine = builder(stack).sshd(&format!("AuthenticationMethods {methods}\n")).build();
+    let machine = builder(stack)
+        .sshd(&format!("AuthenticationMethods {methods}\n"))
+        .build();
     let phone = machine.enrol("alice");
-    assert_eq!(machine.run("twofa doctor").ok().stdout, "Nothing to complain about.\n");
+    assert_eq!(
+        machine.run("twofa doctor").ok().stdout,
+        "Nothing to complain about.\n"
+    );
     (machine, phone)
 }
 
@@ -70,7 +75,8 @@ fn for_keys_a_key_and_a_code_let_in_and_no_password_is_asked_for() {
 #[test]
 fn for_both_everybody_types_password_and_code_with_a_key_or_without() {
     for stack in [DEBIAN, CHALLENGE] {
-        let (machine, phone) = machine(stack, "publickey,keyboard-interactive keyboard-interactive");
+        let (machine, phone) =
+            machine(stack, "publickey,keyboard-interactive keyboard-interactive");
         for make in ["true", MAKE_KEY] {
             machine.run(make).ok();
             let mut ssh = machine.terminal("LC_ALL=C.UTF-8 ssh alice@vm");
@@ -85,13 +91,20 @@ fn an_exempt_robot_gets_in_by_its_key_alone_and_nobody_else_does() {
     let stack = DEBIAN.replacen("account", "account required pam_twofa.so\naccount", 1);
     let lines = "AuthenticationMethods keyboard-interactive\nMatch User alice,bob\n    AuthenticationMethods publickey\n";
     let machine = builder(&stack).sshd(lines).build();
-    assert_eq!(machine.run("twofa doctor").ok().stdout, "Nothing to complain about.\n");
+    assert_eq!(
+        machine.run("twofa doctor").ok().stdout,
+        "Nothing to complain about.\n"
+    );
     machine.run(MAKE_KEY).ok();
-    machine.run("cp -r /home/alice/.ssh /home/bob && chown -R bob /home/bob/.ssh").ok();
+    machine
+        .run("cp -r /home/alice/.ssh /home/bob && chown -R bob /home/bob/.ssh")
+        .ok();
     for user in ["alice", "bob"] {
         machine.run(&format!("twofa user require {user}")).ok();
     }
-    machine.run("twofa user exempt bob --reason 'nightly copies' --until never").ok();
+    machine
+        .run("twofa user exempt bob --reason 'nightly copies' --until never")
+        .ok();
     assert_eq!(machine.run("ssh bob@vm id -un").ok().stdout, "bob\n");
     machine.run("ssh alice@vm id -un").fails();
 }
@@ -102,11 +115,21 @@ fn one_prompt_takes_password_and_code() {
                  auth required pam_twofa.so\n";
     let machine = builder(DEBIAN).pam("i3lock", stack).build();
     let phone = machine.enrol("alice");
-    assert_eq!(machine.run("twofa doctor").ok().stdout, "Nothing to complain about.\n");
+    assert_eq!(
+        machine.run("twofa doctor").ok().stdout,
+        "Nothing to complain about.\n"
+    );
     let lock = |user: &str, typed: &str| {
-        machine.run_with_input(&format!("pamtester i3lock {user} authenticate"), &format!("{typed}\n"))
+        machine.run_with_input(
+            &format!("pamtester i3lock {user} authenticate"),
+            &format!("{typed}\n"),
+        )
     };
-    lock("alice", &format!("{}{}", password_of("alice"), phone.next_code())).ok();
+    lock(
+        "alice",
+        &format!("{}{}", password_of("alice"), phone.next_code()),
+    )
+    .ok();
     lock("alice", &password_of("alice")).fails();
     lock("alice", &format!("wrong{}", phone.next_code())).fails();
     lock("bob", &password_of("bob")).ok();

@@ -11,10 +11,16 @@ const LOGIN: &str = "pamtester door alice authenticate";
 const CODE_PROMPT: &str = "Verification code for vm";
 const RESTARTED: &str = "The login service was restarted: log in again.";
 /// How the broker is started where a test does it itself.
-const SETPRIV: &str = "setpriv --reuid twofa --regid twofa --init-groups --inh-caps=-all --reset-env";
+const SETPRIV: &str =
+    "setpriv --reuid twofa --regid twofa --init-groups --inh-caps=-all --reset-env";
 
 fn machine() -> Machine {
-    Machine::new().policy("mandatory").user("alice").user("bob").pam("door", STACK).build()
+    Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .user("bob")
+        .pam("door", STACK)
+        .build()
 }
 
 fn at_the_prompt(machine: &Machine) -> Terminal {
@@ -26,7 +32,10 @@ fn at_the_prompt(machine: &Machine) -> Terminal {
 
 /// How many threads the broker has started so far, as strace saw it.
 fn starts(trace: &str) -> usize {
-    trace.lines().filter(|line| line.contains("clone3(") || line.contains("clone(")).count()
+    trace
+        .lines()
+        .filter(|line| line.contains("clone3(") || line.contains("clone("))
+        .count()
 }
 
 /// A service manager: it holds the socket, and starts the broker again whenever that ends.
@@ -52,7 +61,8 @@ fn service_manager(machine: &Machine) -> Process {
     );
     machine.write_file("/root/manager.py", &script);
     let manager = machine.spawn("exec python3 /root/manager.py 2>>/var/log/twofad.log");
-    machine.wait_until("[ -s /run/broker ] && [ \"$(cat /proc/$(cat /run/broker)/comm)\" = twofad ]");
+    machine
+        .wait_until("[ -s /run/broker ] && [ \"$(cat /proc/$(cat /run/broker)/comm)\" = twofad ]");
     manager
 }
 
@@ -71,7 +81,11 @@ fn fifty_people_at_prompts_are_told_of_a_restart_and_the_next_login_is_served_at
     let begun = Instant::now();
     let mut next = at_the_prompt(&machine);
     // It takes a moment to start a terminal and pamtester as well.
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
     assert_ne!(machine.run("cat /run/broker").ok().stdout, before);
     next.type_line(&phone.next_code());
     next.expect("successfully authenticated");
@@ -81,9 +95,16 @@ fn fifty_people_at_prompts_are_told_of_a_restart_and_the_next_login_is_served_at
         person.expect(RESTARTED);
         assert!(!person.expect_end().success());
     }
-    machine.wait_for_log("why=\"the broker was stopped or restarted while it waited for an answer\"");
+    machine
+        .wait_for_log("why=\"the broker was stopped or restarted while it waited for an answer\"");
     // Nobody's answer was a guess.
-    assert!(machine.run("twofa status --user alice --json").ok().stdout.contains("\"failures\": 0"));
+    assert!(
+        machine
+            .run("twofa status --user alice --json")
+            .ok()
+            .stdout
+            .contains("\"failures\": 0")
+    );
     drop(manager);
 }
 
@@ -112,7 +133,9 @@ fn an_answer_that_has_come_is_judged_and_the_end_leaves_no_journal() {
     machine.broker().stop();
     terminal.type_line(&phone.next_code());
     machine.wait_until("ss -xH | awk '/twofad.sock/ && $3 > 0' | grep -q .");
-    machine.run(&format!("kill -TERM {pid}; kill -CONT {pid}")).ok();
+    machine
+        .run(&format!("kill -TERM {pid}; kill -CONT {pid}"))
+        .ok();
 
     terminal.expect("successfully authenticated");
     machine.wait_until(&format!("! kill -0 {pid} 2>/dev/null"));
@@ -125,7 +148,9 @@ fn a_broker_that_ends_while_it_sends_starts_no_threads_and_lets_root_log_in_else
     let machine = machine();
     let phone = machine.enrol("bob");
     let hanging = HangingServer::start(&machine, 4650);
-    machine.run("twofa user set alice email=alice@example.org --verified").ok();
+    machine
+        .run("twofa user set alice email=alice@example.org --verified")
+        .ok();
     machine
         .run("twofa provider add mail smtp host=127.0.0.1 port=4650 tls=none from=it@example.org --no-test")
         .ok();
@@ -137,7 +162,10 @@ fn a_broker_that_ends_while_it_sends_starts_no_threads_and_lets_root_log_in_else
     machine.run(&format!("kill -TERM {pid}")).ok();
     let mut terminal = machine.terminal("pamtester door bob authenticate");
     terminal.expect(CODE_PROMPT);
-    assert!(machine.broker().is_running(), "the other login is still sending");
+    assert!(
+        machine.broker().is_running(),
+        "the other login is still sending"
+    );
     terminal.type_line(&phone.next_code());
     terminal.expect("successfully authenticated");
     machine.wait_until(&format!("! kill -0 {pid} 2>/dev/null"));
@@ -179,7 +207,12 @@ fn silent_connections_from_subordinate_uids_keep_nobody_out() {
     // Of the owner of these uids as well.
     machine.run_as("alice", "twofa status").ok();
     let status = machine.file(&format!("/proc/{}/status", machine.broker().pid()));
-    let threads = status.lines().find_map(|line| line.strip_prefix("Threads:")).unwrap().trim().to_owned();
+    let threads = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Threads:"))
+        .unwrap()
+        .trim()
+        .to_owned();
     assert!(threads.parse::<usize>().unwrap() < 16, "{threads}");
 }
 
@@ -196,7 +229,9 @@ fn a_prompt_left_alone_ends_in_words_and_a_line_of_the_log() {
     ));
     machine.wait_until("ss -xlH src /run/twofa/twofad.sock | grep -q .");
 
-    let mut enrolling = machine.terminal_as("bob", "twofa enrol app").patience(Duration::from_secs(90));
+    let mut enrolling = machine
+        .terminal_as("bob", "twofa enrol app")
+        .patience(Duration::from_secs(90));
     enrolling.expect("Then type the 6-digit code it shows: ");
     let mut terminal = at_the_prompt(&machine);
     machine.wait_until(
@@ -234,7 +269,9 @@ fn an_ordinary_users_command_waits_for_a_mail_server_that_greets_after_ten_secon
     machine.write_file("/root/slow.py", &script);
     let _slow = machine.spawn("exec python3 /root/slow.py");
     machine.wait_for_port(4650);
-    machine.run("twofa provider add mail smtp host=127.0.0.1 port=4650 tls=none from=it@example.org").ok();
+    machine
+        .run("twofa provider add mail smtp host=127.0.0.1 port=4650 tls=none from=it@example.org")
+        .ok();
 
     let mut terminal = machine.terminal_as("alice", "twofa enrol email alice@example.org");
     terminal.expect("A code was sent by e-mail to a***e@example.org.");
@@ -253,12 +290,18 @@ fn somebody_with_nothing_enrolled_cannot_keep_the_disk_busy() {
     let machine = machine();
     let watched = machine.broker().watch("fdatasync");
     // Each shows another key, until only the one before is shown again; the end of input is no answer.
-    let enrols =
-        "for n in $(seq 10); do twofa enrol app --period 30; twofa enrol app --period 60; done </dev/null";
+    let enrols = "for n in $(seq 10); do twofa enrol app --period 30; twofa enrol app --period 60; done </dev/null";
     let said = machine.run_as("alice", enrols).fails().stderr;
-    let said = format!("{said}{}", machine.run_as("alice", "twofa set verify=always").fails().stderr);
+    let said = format!(
+        "{said}{}",
+        machine
+            .run_as("alice", "twofa set verify=always")
+            .fails()
+            .stderr
+    );
     assert!(said.contains("no right code came back"), "{said}");
-    let refused = "Too many changes were made before a second factor was set up. The next is possible at ";
+    let refused =
+        "Too many changes were made before a second factor was set up. The next is possible at ";
     assert_eq!(said.matches(refused).count(), 6, "{said}");
     let syncs = watched.calls().matches("fdatasync(").count();
     assert!((1..=20).contains(&syncs), "{syncs}: {}", watched.calls());

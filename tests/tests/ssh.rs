@@ -22,7 +22,11 @@ session required pam_permit.so
 ";
 
 fn machine() -> (Machine, Authenticator) {
-    let machine = Machine::new().policy("mandatory").user("alice").with_sshd().build();
+    let machine = Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .with_sshd()
+        .build();
     let phone = machine.enrol("alice");
     (machine, phone)
 }
@@ -60,7 +64,11 @@ fn fail_three_times(machine: &Machine) {
 fn assert_refused(mut terminal: Terminal) -> String {
     let status = terminal.expect_end();
     assert_eq!(status.code(), Some(255), "{}", terminal.screen());
-    assert!(!terminal.screen().contains("alice@vm:~$"), "{}", terminal.screen());
+    assert!(
+        !terminal.screen().contains("alice@vm:~$"),
+        "{}",
+        terminal.screen()
+    );
     terminal.screen()
 }
 
@@ -76,7 +84,10 @@ fn a_person_logs_in_with_password_and_code() {
     assert!(terminal.expect_end().success());
     machine.wait_for_log("pam_twofa(sshd:auth)");
     let log = machine.run("twofa log --user alice --json").ok().stdout;
-    assert!(log.contains(r#""event":"passed""#) && log.contains(r#""remote_host":"127.0.0.1""#), "{log}");
+    assert!(
+        log.contains(r#""event":"passed""#) && log.contains(r#""remote_host":"127.0.0.1""#),
+        "{log}"
+    );
 }
 
 #[test]
@@ -93,7 +104,11 @@ fn a_wrong_password_is_refused_without_a_code_being_asked_for() {
 #[test]
 fn three_wrong_codes_end_the_login_and_are_counted() {
     let (machine, phone) = machine();
-    let wrong = if phone.code() == "000000" { "000001" } else { "000000" };
+    let wrong = if phone.code() == "000000" {
+        "000001"
+    } else {
+        "000000"
+    };
 
     let mut terminal = at_the_code_prompt(&machine);
     terminal.type_line(wrong);
@@ -106,7 +121,13 @@ fn three_wrong_codes_end_the_login_and_are_counted() {
 
     let screen = assert_refused(terminal);
     assert!(screen.contains("Too many wrong answers."), "{screen}");
-    assert!(machine.run("twofa status --user alice").ok().stdout.contains("Wrong codes in a row: 3"));
+    assert!(
+        machine
+            .run("twofa status --user alice")
+            .ok()
+            .stdout
+            .contains("Wrong codes in a row: 3")
+    );
     machine.wait_for_log("all tries are used up, the last was a wrong code");
 }
 
@@ -137,7 +158,10 @@ fn a_code_two_minutes_old_is_refused_and_the_log_names_the_clock() {
     terminal.expect(CODE_PROMPT);
     terminal.hang_up();
     let log = machine.run("twofa log --user alice").ok().stdout;
-    assert!(log.contains("a code from 120 s ahead") || log.contains("a code from 90 s ahead"), "{log}");
+    assert!(
+        log.contains("a code from 120 s ahead") || log.contains("a code from 90 s ahead"),
+        "{log}"
+    );
     let mut terminal = at_the_code_prompt(&machine);
     terminal.type_line(&phone.code_at(-4));
     terminal.expect("used already");
@@ -165,15 +189,22 @@ fn a_backup_code_lets_in_once() {
 #[test]
 fn an_empty_answer_or_the_end_of_input_is_refused_and_counts_for_nothing() {
     let (machine, _) = machine();
-    for leave in
-        [|terminal: &mut Terminal| terminal.type_line(""), |terminal: &mut Terminal| terminal.press_ctrl('d')]
-    {
+    for leave in [
+        |terminal: &mut Terminal| terminal.type_line(""),
+        |terminal: &mut Terminal| terminal.press_ctrl('d'),
+    ] {
         let mut terminal = at_the_code_prompt(&machine);
         leave(&mut terminal);
         let screen = assert_refused(terminal);
         assert!(screen.contains("No code was entered."), "{screen}");
     }
-    assert!(machine.run("twofa status --user alice --json").ok().stdout.contains("\"failures\": 0"));
+    assert!(
+        machine
+            .run("twofa status --user alice --json")
+            .ok()
+            .stdout
+            .contains("\"failures\": 0")
+    );
     machine.wait_for_log("no code was entered");
 }
 
@@ -205,7 +236,10 @@ fn a_client_killed_at_the_prompt_leaves_nothing_behind() {
 }
 
 fn conversations(machine: &Machine) -> usize {
-    let count = machine.run("ss -Hx state established src /run/twofa/twofad.sock | wc -l").ok().stdout;
+    let count = machine
+        .run("ss -Hx state established src /run/twofa/twofad.sock | wc -l")
+        .ok()
+        .stdout;
     count.trim().parse().unwrap()
 }
 
@@ -220,7 +254,13 @@ fn a_password_typed_at_the_code_prompt_is_neither_counted_nor_logged() {
     terminal.type_line(&phone.next_code());
     terminal.expect("alice@vm:~$ ");
 
-    assert!(machine.run("twofa status --user alice --json").ok().stdout.contains("\"failures\": 0"));
+    assert!(
+        machine
+            .run("twofa status --user alice --json")
+            .ok()
+            .stdout
+            .contains("\"failures\": 0")
+    );
     let everything = machine.log() + &machine.broker_log() + &machine.sshd_log();
     assert!(!everything.contains(&password_of("alice")), "{everything}");
 }
@@ -306,13 +346,20 @@ fn a_key_does_not_get_round_the_code_when_the_password_has_expired() {
 
     let screen = assert_refused(machine.terminal("ssh alice@vm"));
 
-    assert!(!screen.contains("You must change your password"), "{screen}");
+    assert!(
+        !screen.contains("You must change your password"),
+        "{screen}"
+    );
     machine.wait_for_log("AuthenticationMethods publickey,keyboard-interactive");
 }
 
 #[test]
 fn a_key_lets_in_who_needs_no_code() {
-    let machine = Machine::new().policy("optional").user("alice").with_sshd().build();
+    let machine = Machine::new()
+        .policy("optional")
+        .user("alice")
+        .with_sshd()
+        .build();
     authorize_a_key(&machine);
 
     let mut terminal = machine.terminal("ssh alice@vm");
@@ -323,7 +370,9 @@ fn a_key_lets_in_who_needs_no_code() {
 #[test]
 fn scp_sftp_and_rsync_ask_and_then_carry_files() {
     let (machine, phone) = machine();
-    machine.run("echo cargo >/root/cargo && echo put /root/cargo sftp-cargo >/root/batch").ok();
+    machine
+        .run("echo cargo >/root/cargo && echo put /root/cargo sftp-cargo >/root/batch")
+        .ok();
     let commands = [
         "scp /root/cargo alice@vm:scp-cargo",
         "sftp -o BatchMode=no -b /root/batch alice@vm",
@@ -335,9 +384,16 @@ fn scp_sftp_and_rsync_ask_and_then_carry_files() {
         terminal.type_line(&password_of("alice"));
         terminal.expect(CODE_PROMPT);
         terminal.type_line(code);
-        assert!(terminal.expect_end().success(), "{command}: {}", terminal.screen());
+        assert!(
+            terminal.expect_end().success(),
+            "{command}: {}",
+            terminal.screen()
+        );
     }
-    assert_eq!(machine.run("cat ~alice/*-cargo").ok().stdout, "cargo\n".repeat(3));
+    assert_eq!(
+        machine.run("cat ~alice/*-cargo").ok().stdout,
+        "cargo\n".repeat(3)
+    );
 }
 
 #[test]
@@ -354,13 +410,23 @@ fn the_password_method_cannot_be_asked_for_a_code_and_is_refused() {
     terminal.type_line(&password_of("alice"));
 
     assert_refused(terminal);
-    assert!(machine.run("twofa status --user alice --json").ok().stdout.contains("\"failures\": 0"));
+    assert!(
+        machine
+            .run("twofa status --user alice --json")
+            .ok()
+            .stdout
+            .contains("\"failures\": 0")
+    );
 }
 
 #[test]
 fn who_is_not_enrolled_is_not_asked_when_it_is_optional_or_disabled() {
     for mode in ["optional", "disabled"] {
-        let machine = Machine::new().policy(mode).user("alice").with_sshd().build();
+        let machine = Machine::new()
+            .policy(mode)
+            .user("alice")
+            .with_sshd()
+            .build();
         let mut terminal = machine.terminal("ssh alice@vm");
         terminal.expect("Password:");
         terminal.type_line(&password_of("alice"));
@@ -373,7 +439,9 @@ fn who_is_not_enrolled_is_not_asked_when_it_is_optional_or_disabled() {
 fn an_account_made_anew_with_another_uid_is_not_the_old_one() {
     let (machine, phone) = machine();
     machine.run("userdel alice && useradd --uid 4242 --create-home --shell /bin/bash alice && chown -R alice ~alice").ok();
-    machine.run_with_input("chpasswd", &format!("alice:{}\n", password_of("alice"))).ok();
+    machine
+        .run_with_input("chpasswd", &format!("alice:{}\n", password_of("alice")))
+        .ok();
 
     let mut terminal = machine.terminal("ssh -o NumberOfPasswordPrompts=1 alice@vm");
     terminal.expect("Password:");
@@ -393,7 +461,13 @@ fn too_many_wrong_codes_lock_until_an_administrator_unlocks() {
     locked.expect("Password:");
     locked.type_line(&password_of("alice"));
     assert!(assert_refused(locked).contains("Too many wrong codes: locked until "));
-    assert!(machine.run("twofa log --user alice").ok().stdout.contains("locked"));
+    assert!(
+        machine
+            .run("twofa log --user alice")
+            .ok()
+            .stdout
+            .contains("locked")
+    );
 
     machine.run("twofa user unlock alice").ok();
     let mut terminal = at_the_code_prompt(&machine);
@@ -404,7 +478,9 @@ fn too_many_wrong_codes_lock_until_an_administrator_unlocks() {
 #[test]
 fn a_lock_ends_by_itself() {
     let (machine, phone) = machine();
-    machine.run("twofa policy set lockout.after=3 lockout.for=10m").ok();
+    machine
+        .run("twofa policy set lockout.after=3 lockout.for=10m")
+        .ok();
     fail_three_times(&machine);
 
     machine.broker().set_clock("+11m");

@@ -41,13 +41,26 @@ const ACTIONS: [&str; 9] = ["ok", "done", "bad", "die", "ignore", "reset", "1", 
 fn control(numbers: &mut Numbers) -> String {
     if numbers.below(2) == 0 {
         return numbers
-            .one_of(&["required", "requisite", "sufficient", "optional", "Required", "suficient"])
+            .one_of(&[
+                "required",
+                "requisite",
+                "sufficient",
+                "optional",
+                "Required",
+                "suficient",
+            ])
             .to_owned();
     }
     let mut pairs = Vec::new();
     for _ in 0..=numbers.below(4) {
-        let code =
-            numbers.one_of(&["success", "auth_err", "ignore", "new_authtok_reqd", "default", "default"]);
+        let code = numbers.one_of(&[
+            "success",
+            "auth_err",
+            "ignore",
+            "new_authtok_reqd",
+            "default",
+            "default",
+        ]);
         pairs.push(format!("{code}={}", numbers.one_of(&ACTIONS)));
     }
     format!("[{}]", pairs.join(" "))
@@ -59,7 +72,11 @@ fn line(numbers: &mut Numbers, included: &[String]) -> String {
         (0, [_, ..]) => {
             let word = numbers.one_of(&["include", "substack", "@include"]);
             let file = &included[numbers.below(included.len())];
-            if word == "@include" { format!("@include {file}") } else { format!("{kind} {word} {file}") }
+            if word == "@include" {
+                format!("@include {file}")
+            } else {
+                format!("{kind} {word} {file}")
+            }
         }
         (1, _) => numbers
             .one_of(&[
@@ -72,7 +89,10 @@ fn line(numbers: &mut Numbers, included: &[String]) -> String {
             .to_owned(),
         _ => {
             let (auth, account) = (numbers.one_of(&CODES), numbers.one_of(&CODES));
-            format!("{kind} {} pam_debug.so auth={auth} acct={account}", control(numbers))
+            format!(
+                "{kind} {} pam_debug.so auth={auth} acct={account}",
+                control(numbers)
+            )
         }
     }
 }
@@ -90,7 +110,9 @@ struct Files(BTreeMap<String, String>);
 
 impl Host for Files {
     fn read(&self, path: &str) -> File {
-        self.0.get(path).map_or(File::Missing, |text| File::Text(text.clone()))
+        self.0
+            .get(path)
+            .map_or(File::Missing, |text| File::Text(text.clone()))
     }
 
     fn debian(&self) -> bool {
@@ -106,7 +128,10 @@ fn whom_libpam_lets_in_is_whom_the_model_lets_in() {
     for number in 0..STACKS {
         let (outer, inner) = (format!("s{number}-a"), format!("s{number}-b"));
         files.insert(inner.clone(), file(&mut numbers, &[]));
-        files.insert(outer.clone(), file(&mut numbers, std::slice::from_ref(&inner)));
+        files.insert(
+            outer.clone(),
+            file(&mut numbers, std::slice::from_ref(&inner)),
+        );
         files.insert(format!("s{number}"), file(&mut numbers, &[outer, inner]));
     }
     let mut script = String::from("rm -f /etc/pam.d/other /usr/lib/pam.d/other\n");
@@ -120,7 +145,12 @@ fn whom_libpam_lets_in_is_whom_the_model_lets_in() {
         STACKS - 1
     );
     let said = machine.run_with_input("sh -s", &script).ok().stdout;
-    let host = Files(files.into_iter().map(|(name, text)| (format!("/etc/pam.d/{name}"), text)).collect());
+    let host = Files(
+        files
+            .into_iter()
+            .map(|(name, text)| (format!("/etc/pam.d/{name}"), text))
+            .collect(),
+    );
     let mut answers = said.lines().map(|word| word == "yes");
     let mut let_in = 0;
     for number in 0..STACKS {
@@ -128,7 +158,9 @@ fn whom_libpam_lets_in_is_whom_the_model_lets_in() {
         let stacks = Service::read(&format!("s{number}"), &host);
         let model = stacks.ok().and_then(|service| service.answers());
         // pamtester takes an expired password for a failure, programs for a password to be changed.
-        let model = model.map_or((false, false), |answers| (answers.auth_succeeds, answers.account_succeeds));
+        let model = model.map_or((false, false), |answers| {
+            (answers.auth_succeeds, answers.account_succeeds)
+        });
         let text = &host.0[&format!("/etc/pam.d/s{number}")];
         assert_eq!(model.0, auth, "auth of s{number}\n{text}");
         assert!(model.1 || !account, "account of s{number}\n{text}");

@@ -21,7 +21,10 @@ const ALL: [Broker; 3] = [Broker::Running, Broker::Restarted, Broker::Spawned];
 const FRESH: [Broker; 2] = [Broker::Restarted, Broker::Spawned];
 
 fn builder() -> Builder {
-    Machine::new().policy("optional").user("alice").pam("door", STACK)
+    Machine::new()
+        .policy("optional")
+        .user("alice")
+        .pam("door", STACK)
 }
 
 /// Breaks the store, has a login with a right code refused by each of `brokers` with `why` in the log,
@@ -49,15 +52,20 @@ fn breaks_and_mends(
         let status = terminal.expect_end();
         assert!(!status.success(), "{broker:?}: {}", terminal.screen());
         assert!(
-            terminal.screen().contains("The second factor cannot be checked now"),
+            terminal
+                .screen()
+                .contains("The second factor cannot be checked now"),
             "{broker:?}: {}",
             terminal.screen()
         );
         // A broker that the module started logs it too; what either sent is there before this line.
-        machine.run(&format!("logger '{broker:?} has refused'")).ok();
+        machine
+            .run(&format!("logger '{broker:?} has refused'"))
+            .ok();
         machine.wait_for_log(&format!("{broker:?} has refused"));
         let log = machine.log();
-        let by_the_module = |line: &str| line.contains("pam_twofa(door:auth)") && line.contains(why);
+        let by_the_module =
+            |line: &str| line.contains("pam_twofa(door:auth)") && line.contains(why);
         assert!(log.lines().any(by_the_module), "{broker:?}: {log}");
 
         machine.run(mend).ok();
@@ -84,7 +92,10 @@ fn enrolled() -> (Machine, Authenticator) {
 #[test]
 fn a_missing_store_refuses() {
     let (machine, phone) = enrolled();
-    let (away, back) = ("mv /var/lib/twofa /var/lib/away", "mv /var/lib/away /var/lib/twofa");
+    let (away, back) = (
+        "mv /var/lib/twofa /var/lib/away",
+        "mv /var/lib/away /var/lib/twofa",
+    );
     breaks_and_mends(&machine, &phone, &ALL, away, "twofa.db is missing", back);
 }
 
@@ -92,34 +103,68 @@ fn a_missing_store_refuses() {
 fn a_missing_database_beside_its_key_refuses_and_is_not_made_anew() {
     let (machine, phone) = enrolled();
     machine.broker().terminate();
-    let (away, back) = (format!("mv {STORE} /root/away"), format!("mv /root/away {STORE}"));
+    let (away, back) = (
+        format!("mv {STORE} /root/away"),
+        format!("mv /root/away {STORE}"),
+    );
     machine.start_broker();
-    breaks_and_mends(&machine, &phone, &FRESH, &away, "exists without /var/lib/twofa/twofa.db", &back);
+    breaks_and_mends(
+        &machine,
+        &phone,
+        &FRESH,
+        &away,
+        "exists without /var/lib/twofa/twofa.db",
+        &back,
+    );
     machine.broker().terminate();
     machine.run(&away).ok();
     let refused = machine.run("/usr/sbin/twofad --prepare").fails();
-    assert!(refused.stderr.contains("not making a new store over it"), "{refused}");
+    assert!(
+        refused.stderr.contains("not making a new store over it"),
+        "{refused}"
+    );
 }
 
 #[test]
 fn a_missing_key_refuses() {
     let (machine, phone) = enrolled();
-    let (away, back) = ("mv /etc/twofa/secret.key /root/key", "mv /root/key /etc/twofa/secret.key");
-    breaks_and_mends(&machine, &phone, &FRESH, away, "exists without /etc/twofa/secret.key", back);
+    let (away, back) = (
+        "mv /etc/twofa/secret.key /root/key",
+        "mv /root/key /etc/twofa/secret.key",
+    );
+    breaks_and_mends(
+        &machine,
+        &phone,
+        &FRESH,
+        away,
+        "exists without /etc/twofa/secret.key",
+        back,
+    );
 }
 
 #[test]
 fn another_key_refuses() {
     let (machine, phone) = enrolled();
-    let swap = "cp -p /etc/twofa/secret.key /root/key && head -c 32 /dev/urandom >/etc/twofa/secret.key";
+    let swap =
+        "cp -p /etc/twofa/secret.key /root/key && head -c 32 /dev/urandom >/etc/twofa/secret.key";
     let back = "cp -p /root/key /etc/twofa/secret.key";
-    breaks_and_mends(&machine, &phone, &FRESH, swap, "a sealed key does not open", back);
+    breaks_and_mends(
+        &machine,
+        &phone,
+        &FRESH,
+        swap,
+        "a sealed key does not open",
+        back,
+    );
 }
 
 #[test]
 fn a_key_that_others_can_read_refuses() {
     let (machine, phone) = enrolled();
-    let (harm, mend) = ("chmod o+r /etc/twofa/secret.key", "chmod o= /etc/twofa/secret.key");
+    let (harm, mend) = (
+        "chmod o+r /etc/twofa/secret.key",
+        "chmod o= /etc/twofa/secret.key",
+    );
     breaks_and_mends(&machine, &phone, &FRESH, harm, "others can read", mend);
 }
 
@@ -128,7 +173,14 @@ fn an_unreadable_store_refuses() {
     let (machine, phone) = enrolled();
     let harm = format!("chown root:root {STORE} && chmod 600 {STORE}");
     let mend = format!("chown twofa:twofa {STORE}");
-    breaks_and_mends(&machine, &phone, &FRESH, &harm, "pam_twofa(door:auth)", &mend);
+    breaks_and_mends(
+        &machine,
+        &phone,
+        &FRESH,
+        &harm,
+        "pam_twofa(door:auth)",
+        &mend,
+    );
 }
 
 #[test]
@@ -146,7 +198,14 @@ fn a_corrupt_store_refuses() {
          dd if=/dev/urandom of={STORE} bs=1024 count=44 conv=notrunc status=none"
     );
     let mend = format!("cp -p /root/good {STORE}");
-    breaks_and_mends(&machine, &phone, &FRESH, &harm, "the store is damaged", &mend);
+    breaks_and_mends(
+        &machine,
+        &phone,
+        &FRESH,
+        &harm,
+        "the store is damaged",
+        &mend,
+    );
 }
 
 #[test]
@@ -154,7 +213,14 @@ fn a_truncated_store_refuses() {
     let (machine, phone) = enrolled();
     let harm = format!("cp -p {STORE} /root/good && truncate -s 8192 {STORE}");
     let mend = format!("cp -p /root/good {STORE}");
-    breaks_and_mends(&machine, &phone, &FRESH, &harm, "the store is damaged", &mend);
+    breaks_and_mends(
+        &machine,
+        &phone,
+        &FRESH,
+        &harm,
+        "the store is damaged",
+        &mend,
+    );
 }
 
 #[test]
@@ -162,14 +228,24 @@ fn an_emptied_store_refuses() {
     let (machine, phone) = enrolled();
     let harm = format!("cp -p {STORE} /root/good && truncate -s 0 {STORE}");
     let mend = format!("cp -p /root/good {STORE}");
-    breaks_and_mends(&machine, &phone, &FRESH, &harm, "pam_twofa(door:auth)", &mend);
+    breaks_and_mends(
+        &machine,
+        &phone,
+        &FRESH,
+        &harm,
+        "pam_twofa(door:auth)",
+        &mend,
+    );
 }
 
 #[test]
 fn a_read_only_store_refuses() {
     let machine = builder().tiny_disk("/var/lib/twofa", "4M").build();
     let phone = machine.enrol("alice");
-    let (harm, mend) = ("mount -o remount,ro /var/lib/twofa", "mount -o remount,rw /var/lib/twofa");
+    let (harm, mend) = (
+        "mount -o remount,ro /var/lib/twofa",
+        "mount -o remount,rw /var/lib/twofa",
+    );
     breaks_and_mends(&machine, &phone, &FRESH, harm, "pam_twofa(door:auth)", mend);
 }
 
@@ -178,7 +254,14 @@ fn a_full_disk_refuses() {
     let machine = builder().tiny_disk("/var/lib/twofa", "1M").build();
     let phone = machine.enrol("alice");
     let fill = "dd if=/dev/zero of=/var/lib/twofa/ballast bs=4k status=none || true";
-    breaks_and_mends(&machine, &phone, &ALL, fill, "pam_twofa(door:auth)", "rm -f /var/lib/twofa/ballast");
+    breaks_and_mends(
+        &machine,
+        &phone,
+        &ALL,
+        fill,
+        "pam_twofa(door:auth)",
+        "rm -f /var/lib/twofa/ballast",
+    );
     let line = machine.log();
     assert!(line.contains("the disk with the store is full"), "{line}");
 }

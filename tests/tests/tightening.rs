@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
-use twofa_e2e::{Builder, Machine, MailServer, Terminal, carry_mail, code_in, enrol_on, password_of};
+use twofa_e2e::{
+    Builder, Machine, MailServer, Terminal, carry_mail, code_in, enrol_on, password_of,
+};
 
 const CODE_PROMPT: &str = "Verification code for vm";
 const SHELL: &str = "alice@vm:~$ ";
@@ -15,7 +17,9 @@ fn builder(mode: &str) -> Builder {
 /// Alice's only method is her e-mail address, by an administrator's word.
 fn with_mail(machine: &Machine) -> MailServer<&Machine> {
     let mail = carry_mail(machine, &["alice"]);
-    machine.run("twofa user set alice email=alice@example.org --verified").ok();
+    machine
+        .run("twofa user set alice email=alice@example.org --verified")
+        .ok();
     mail
 }
 
@@ -31,7 +35,9 @@ fn whoever_has_only_a_method_that_is_no_longer_allowed_proves_it_once_more_and_e
     for mode in ["optional", "mandatory"] {
         let machine = builder(mode).build();
         let mail = with_mail(&machine);
-        machine.run("twofa policy set methods=app,backup --yes").ok();
+        machine
+            .run("twofa policy set methods=app,backup --yes")
+            .ok();
 
         let mut terminal = ssh(&machine);
         terminal.expect(NO_LONGER);
@@ -55,7 +61,9 @@ fn whoever_has_only_a_method_that_is_no_longer_allowed_proves_it_once_more_and_e
 fn without_the_old_method_a_password_alone_enrols_nothing() {
     let machine = builder("mandatory").build();
     let _mail = with_mail(&machine);
-    machine.run("twofa policy set methods=app,backup --yes").ok();
+    machine
+        .run("twofa policy set methods=app,backup --yes")
+        .ok();
     let mut terminal = ssh(&machine);
     for _ in 0..3 {
         terminal.expect(CODE_PROMPT);
@@ -64,18 +72,29 @@ fn without_the_old_method_a_password_alone_enrols_nothing() {
     }
     assert!(!terminal.expect_end().success());
     assert!(!terminal.screen().contains("Key:"), "{}", terminal.screen());
-    assert!(machine.run("twofa user list --method app").ok().stdout.is_empty());
+    assert!(
+        machine
+            .run("twofa user list --method app")
+            .ok()
+            .stdout
+            .is_empty()
+    );
 }
 
 #[test]
 fn where_nothing_may_be_enrolled_at_the_login_the_refusal_says_what_is_wrong() {
     let machine = builder("optional").build();
     let mail = with_mail(&machine);
-    machine.run("twofa policy set methods=app,backup enrolment=beforehand --yes").ok();
+    machine
+        .run("twofa policy set methods=app,backup enrolment=beforehand --yes")
+        .ok();
     let mut terminal = ssh(&machine);
     assert!(!terminal.expect_end().success());
     let screen = terminal.screen();
-    assert!(screen.contains("The policy no longer allows the second factor you have set up"), "{screen}");
+    assert!(
+        screen.contains("The policy no longer allows the second factor you have set up"),
+        "{screen}"
+    );
     assert!(mail.mails("alice").is_empty());
     let test = machine.run("twofa class test alice").ok().stdout;
     assert!(test.contains("no longer allowed"), "{test}");
@@ -87,7 +106,9 @@ fn where_nothing_may_be_enrolled_at_the_login_the_refusal_says_what_is_wrong() {
 fn joining_a_group_with_stricter_methods_is_no_way_past_them() {
     let machine = builder("optional").build();
     let mail = with_mail(&machine);
-    machine.run("groupadd ops && twofa class set ops --group ops methods=app,backup").ok();
+    machine
+        .run("groupadd ops && twofa class set ops --group ops methods=app,backup")
+        .ok();
     machine.run("usermod -a -G ops alice").ok();
     ssh(&machine).expect(NO_LONGER);
     mail.wait_for_mail("alice", 1);
@@ -97,7 +118,9 @@ fn joining_a_group_with_stricter_methods_is_no_way_past_them() {
 fn an_address_on_file_comes_before_any_other_first_method() {
     let machine = builder("mandatory").build();
     let mail = carry_mail(&machine, &["alice"]);
-    machine.run("twofa user set alice email=alice@example.org").ok();
+    machine
+        .run("twofa user set alice email=alice@example.org")
+        .ok();
 
     // The policy allows the app, and the password alone shows no key.
     let mut terminal = ssh(&machine);
@@ -121,11 +144,16 @@ fn an_address_on_file_comes_before_any_other_first_method() {
 #[test]
 fn an_address_on_file_that_nothing_can_be_sent_to_is_no_way_round_it() {
     let machine = builder("mandatory").build();
-    machine.run("twofa user set alice email=alice@example.org").ok();
+    machine
+        .run("twofa user set alice email=alice@example.org")
+        .ok();
     let mut terminal = ssh(&machine);
     assert!(!terminal.expect_end().success());
     let screen = terminal.screen();
-    assert!(screen.contains("the address on file for you") && !screen.contains("Key:"), "{screen}");
+    assert!(
+        screen.contains("the address on file for you") && !screen.contains("Key:"),
+        "{screen}"
+    );
     machine.wait_for_log("twofa provider add");
 }
 
@@ -133,19 +161,31 @@ fn an_address_on_file_that_nothing_can_be_sent_to_is_no_way_round_it() {
 fn an_address_of_another_kind_is_no_way_round_the_one_on_file() {
     let machine = builder("mandatory").build();
     let _mail = carry_mail(&machine, &["alice"]);
-    machine.run("twofa user set alice phone=+4917612345678").ok();
+    machine
+        .run("twofa user set alice phone=+4917612345678")
+        .ok();
     let mut terminal = machine.terminal_as("alice", "twofa enrol email </dev/null");
     assert!(!terminal.expect_end().success());
     let screen = terminal.screen();
-    assert!(screen.contains("the address on file") && !screen.contains("e-mail address:"), "{screen}");
+    assert!(
+        screen.contains("the address on file") && !screen.contains("e-mail address:"),
+        "{screen}"
+    );
 }
 
 /// The refusal of `command` in a pipe, which must change nothing.
 fn refused(machine: &Machine, command: &str) -> String {
     let before = machine.run("twofa policy export").ok().stdout;
     let refused = machine.run(command);
-    assert_eq!((refused.code(), refused.stdout.as_str()), (1, ""), "{refused}");
-    assert!(refused.stderr.contains("nothing was changed") && refused.stderr.contains("--yes"), "{refused}");
+    assert_eq!(
+        (refused.code(), refused.stdout.as_str()),
+        (1, ""),
+        "{refused}"
+    );
+    assert!(
+        refused.stderr.contains("nothing was changed") && refused.stderr.contains("--yes"),
+        "{refused}"
+    );
     assert_eq!(machine.run("twofa policy export").ok().stdout, before);
     refused.stderr
 }
@@ -155,61 +195,114 @@ const REPLACE: &str =
 
 #[test]
 fn a_policy_that_takes_the_last_method_away_counts_and_names_the_people_and_wants_a_yes() {
-    let machine = Machine::new().policy("optional").user("alice").user("bob").build();
+    let machine = Machine::new()
+        .policy("optional")
+        .user("alice")
+        .user("bob")
+        .build();
     let _mail = carry_mail(&machine, &["bob"]);
-    machine.run("twofa user add alice && twofa user set bob email=bob@example.org --verified").ok();
+    machine
+        .run("twofa user add alice && twofa user set bob email=bob@example.org --verified")
+        .ok();
 
     let said = refused(&machine, "twofa policy set methods=app,backup");
-    assert!(said.contains(&format!("warning: 1 user (bob) {REPLACE}")), "{said}");
-    let said = refused(&machine, "twofa policy set methods=app,backup enrolment=beforehand");
     assert!(
-        said.contains("1 user (bob) would have no allowed method left: their logins will be refused"),
+        said.contains(&format!("warning: 1 user (bob) {REPLACE}")),
+        "{said}"
+    );
+    let said = refused(
+        &machine,
+        "twofa policy set methods=app,backup enrolment=beforehand",
+    );
+    assert!(
+        said.contains(
+            "1 user (bob) would have no allowed method left: their logins will be refused"
+        ),
         "{said}"
     );
 
     let stricter = "sed 's/^methods = .*/methods = \"app,backup\"/' > /root/policy.toml";
-    machine.run(&format!("twofa policy export | {stricter}")).ok();
-    let dry = machine.run("twofa policy apply /root/policy.toml --dry-run").ok();
-    assert!(dry.stderr.contains(&format!("1 user (bob) {REPLACE}")), "{dry}");
+    machine
+        .run(&format!("twofa policy export | {stricter}"))
+        .ok();
+    let dry = machine
+        .run("twofa policy apply /root/policy.toml --dry-run")
+        .ok();
+    assert!(
+        dry.stderr.contains(&format!("1 user (bob) {REPLACE}")),
+        "{dry}"
+    );
     let said = refused(&machine, "twofa policy apply /root/policy.toml");
     assert!(said.contains(&format!("1 user (bob) {REPLACE}")), "{said}");
 
-    assert!(!machine.run("twofa doctor").stdout.contains("without a method"));
-    let done = machine.run("twofa policy set methods=app,backup --yes").ok();
-    assert!(done.stdout.contains("methods: 'app,email,sms,backup' → 'app,backup'"), "{done}");
+    assert!(
+        !machine
+            .run("twofa doctor")
+            .stdout
+            .contains("without a method")
+    );
+    let done = machine
+        .run("twofa policy set methods=app,backup --yes")
+        .ok();
+    assert!(
+        done.stdout
+            .contains("methods: 'app,email,sms,backup' → 'app,backup'"),
+        "{done}"
+    );
     let doctor = machine.run("twofa doctor").stdout;
     assert!(
         doctor.contains("notice: without a method that is allowed: 1 user (bob); at their next"),
         "{doctor}"
     );
-    let listed = machine.run("twofa user list --status not-allowed").ok().stdout;
-    assert!(listed.starts_with("bob\t") && listed.lines().count() == 1, "{listed}");
+    let listed = machine
+        .run("twofa user list --status not-allowed")
+        .ok()
+        .stdout;
+    assert!(
+        listed.starts_with("bob\t") && listed.lines().count() == 1,
+        "{listed}"
+    );
 
     // That their logins are refused now is worse; that it is as before is no question.
     let said = refused(&machine, "twofa policy set enrolment=beforehand");
     assert!(said.contains("1 user (bob)"), "{said}");
-    machine.run("twofa policy set enrolment=beforehand --yes").ok();
+    machine
+        .run("twofa policy set enrolment=beforehand --yes")
+        .ok();
     let doctor = machine.run("twofa doctor").stdout;
     assert!(
         doctor.contains("problem: without a method that is allowed: 1 user (bob); their logins"),
         "{doctor}"
     );
-    assert_eq!(machine.run("twofa policy set lockout.after=5").ok().stderr, "");
+    assert_eq!(
+        machine.run("twofa policy set lockout.after=5").ok().stderr,
+        ""
+    );
 }
 
 #[test]
 fn a_class_that_takes_the_last_method_of_its_members_away_counts_them_and_wants_a_yes() {
-    let machine = Machine::new().policy("optional").user_in("alice", &["ops"]).user("bob").build();
+    let machine = Machine::new()
+        .policy("optional")
+        .user_in("alice", &["ops"])
+        .user("bob")
+        .build();
     let _mail = carry_mail(&machine, &["alice"]);
     for name in ["alice", "bob"] {
-        machine.run(&format!("twofa user set {name} email={name}@example.org --verified")).ok();
+        machine
+            .run(&format!(
+                "twofa user set {name} email={name}@example.org --verified"
+            ))
+            .ok();
     }
     let alice = format!("warning: 1 user (alice) {REPLACE}");
 
     let said = refused(&machine, "twofa class set ops methods=app,backup");
     assert!(said.contains(&alice), "{said}");
     machine.run("groupadd nobodies").ok();
-    let set = machine.run("twofa class set apps --group nobodies methods=app,backup").ok();
+    let set = machine
+        .run("twofa class set apps --group nobodies methods=app,backup")
+        .ok();
     assert_eq!(set.stderr, "", "nobody is concerned");
     let said = refused(&machine, "twofa class set apps --group ops");
     assert!(said.contains(&alice), "{said}");
@@ -217,7 +310,9 @@ fn a_class_that_takes_the_last_method_of_its_members_away_counts_them_and_wants_
     // By its order, and by its going.
     machine.run("twofa class set ops methods=app,email").ok();
     machine.run("twofa class remove apps").ok();
-    machine.run("twofa class set apps --group ops methods=app,backup").ok();
+    machine
+        .run("twofa class set apps --group ops methods=app,backup")
+        .ok();
     let said = refused(&machine, "twofa class set apps --before ops");
     assert!(said.contains(&alice), "{said}");
     let said = refused(&machine, "twofa class remove ops");
@@ -230,25 +325,45 @@ fn a_class_that_takes_the_last_method_of_its_members_away_counts_them_and_wants_
 fn the_last_provider_of_a_method_that_people_rely_on_goes_only_with_a_yes() {
     let machine = Machine::new().policy("optional").user("bob").build();
     let _mail = carry_mail(&machine, &["bob"]);
-    machine.run("twofa user set bob email=bob@example.org --verified").ok();
-    for command in ["twofa provider remove mail", "twofa method set email --none"] {
+    machine
+        .run("twofa user set bob email=bob@example.org --verified")
+        .ok();
+    for command in [
+        "twofa provider remove mail",
+        "twofa method set email --none",
+    ] {
         let said = refused(&machine, command);
-        assert!(said.contains("one user gets codes by e-mail, and no provider would carry them"), "{said}");
+        assert!(
+            said.contains("one user gets codes by e-mail, and no provider would carry them"),
+            "{said}"
+        );
     }
 }
 
 #[test]
 fn people_whose_groups_are_not_known_are_counted_as_if_they_were_in_them() {
-    let machine = Machine::new().policy("optional").user_in("alice", &["ops"]).user("bob").build();
+    let machine = Machine::new()
+        .policy("optional")
+        .user_in("alice", &["ops"])
+        .user("bob")
+        .build();
     let _mail = carry_mail(&machine, &["alice"]);
     for name in ["alice", "bob"] {
-        machine.run(&format!("twofa user set {name} email={name}@example.org --verified")).ok();
+        machine
+            .run(&format!(
+                "twofa user set {name} email={name}@example.org --verified"
+            ))
+            .ok();
     }
     let gone = "sed -i '/^\\(group\\|initgroups\\):/d' /etc/nsswitch.conf && echo 'group: files gone' >>/etc/nsswitch.conf";
     machine.run(gone).ok();
     let said = refused(&machine, "twofa class set ops methods=app,backup");
-    let counted = format!("up to 2 users (alice and bob; the groups of 1 of them are not known) {REPLACE}");
+    let counted =
+        format!("up to 2 users (alice and bob; the groups of 1 of them are not known) {REPLACE}");
     assert!(said.contains(&counted), "{said}");
     // What concerns nobody is no question for it.
-    assert_eq!(machine.run("twofa policy set lockout.after=5").ok().stderr, "");
+    assert_eq!(
+        machine.run("twofa policy set lockout.after=5").ok().stderr,
+        ""
+    );
 }

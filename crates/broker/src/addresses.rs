@@ -48,7 +48,11 @@ pub fn read_of_user(policy: &Policy, which: AddressKind, text: &str) -> Result<S
         return read(policy, which, text);
     }
     let number = in_allowed_country(policy, number(policy, text)?)?;
-    if number.is_mobile() { Ok(number.e164()) } else { Err(BadAddress::NotMobile(number.international())) }
+    if number.is_mobile() {
+        Ok(number.e164())
+    } else {
+        Err(BadAddress::NotMobile(number.international()))
+    }
 }
 
 /// The number `text` that somebody texted us from. That it can do so shows that it takes text messages.
@@ -64,11 +68,19 @@ fn number(policy: &Policy, text: &str) -> Result<Number, BadAddress> {
 }
 
 fn in_allowed_country(policy: &Policy, number: Number) -> Result<Number, BadAddress> {
-    if policy.countries().iter().any(|country| number.is_in(country)) {
+    if policy
+        .countries()
+        .iter()
+        .any(|country| number.is_in(country))
+    {
         return Ok(number);
     }
     let allowed = policy.countries().to_vec();
-    Err(BadAddress::Elsewhere { number: number.international(), country: number.country(), allowed })
+    Err(BadAddress::Elsewhere {
+        number: number.international(),
+        country: number.country(),
+        allowed,
+    })
 }
 
 /// A number that is kept, as people read it, such as `+49 1512 3456789`.
@@ -92,10 +104,19 @@ mod tests {
     fn a_number_without_its_country_is_the_one_of_the_policy() {
         let here = Policy::from_settings([("phone.country", "DE")]).unwrap();
         let number = |policy: &Policy, text: &str| read(policy, AddressKind::Phone, text).ok();
-        assert_eq!(number(&here, "030 1234567").as_deref(), Some("+49301234567"));
-        assert_eq!(number(&here, "+1 415 555 2671").as_deref(), Some("+14155552671"));
+        assert_eq!(
+            number(&here, "030 1234567").as_deref(),
+            Some("+49301234567")
+        );
+        assert_eq!(
+            number(&here, "+1 415 555 2671").as_deref(),
+            Some("+14155552671")
+        );
         assert_eq!(number(&Policy::default(), "030 1234567"), None);
-        assert_eq!(number(&Policy::default(), "+49 (30) 123-4567").as_deref(), Some("+49301234567"));
+        assert_eq!(
+            number(&Policy::default(), "+49 (30) 123-4567").as_deref(),
+            Some("+49301234567")
+        );
     }
 
     #[test]
@@ -110,25 +131,44 @@ mod tests {
         for (settings, text) in [
             (&germany[..], "+43 664 123456"),
             (&[("phone.country", "US")], "+1 876 210 1234"),
-            (&[("phone.country", "DE"), ("phone.countries", "AT")], "0176 12345678"),
+            (
+                &[("phone.country", "DE"), ("phone.countries", "AT")],
+                "0176 12345678",
+            ),
         ] {
             let error = read(settings, text).unwrap_err();
-            assert!(matches!(error, BadAddress::Elsewhere { .. }), "{text}: {error}");
+            assert!(
+                matches!(error, BadAddress::Elsewhere { .. }),
+                "{text}: {error}"
+            );
         }
-        assert_eq!(read(&[("phone.countries", "DE,AT")], "+43 664 123456").unwrap(), "+43664123456");
+        assert_eq!(
+            read(&[("phone.countries", "DE,AT")], "+43 664 123456").unwrap(),
+            "+43664123456"
+        );
         let error = read(&[], "+49 176 12345678").unwrap_err().to_string();
-        assert!(error.contains("twofa policy set phone.countries"), "{error}");
+        assert!(
+            error.contains("twofa policy set phone.countries"),
+            "{error}"
+        );
         let error = read(&germany, "030 1234567").unwrap_err();
         assert_eq!(error, BadAddress::NotMobile("+49 30 1234567".to_owned()));
     }
 
     #[test]
     fn a_number_that_texts_us_is_read_with_its_country_whether_or_not_there_is_a_plus_sign() {
-        let here = Policy::from_settings([("phone.country", "US"), ("phone.countries", "DE")]).unwrap();
+        let here =
+            Policy::from_settings([("phone.country", "US"), ("phone.countries", "DE")]).unwrap();
         for text in ["+4917612345678", " 4917612345678", "493012345678"] {
-            assert!(read_of_sender(&here, text).unwrap().starts_with("+49"), "{text}");
+            assert!(
+                read_of_sender(&here, text).unwrap().starts_with("+49"),
+                "{text}"
+            );
         }
-        assert!(matches!(read_of_sender(&here, "+14155552671"), Err(BadAddress::Elsewhere { .. })));
+        assert!(matches!(
+            read_of_sender(&here, "+14155552671"),
+            Err(BadAddress::Elsewhere { .. })
+        ));
         assert!(read_of_sender(&here, "INFO").is_err());
     }
 }

@@ -90,14 +90,33 @@ mod tests {
 
     fn requests() -> Vec<Request> {
         let user = || "alice".to_owned();
-        let app = AppRequest { label: None, counter: false, algorithm: "SHA1".into(), digits: 6, period: 30 };
+        let app = AppRequest {
+            label: None,
+            counter: false,
+            algorithm: "SHA1".into(),
+            digits: 6,
+            period: 30,
+        };
         vec![
-            Request::Login(Login { user: user(), ..Login::default() }),
-            Request::Account(Login { user: user(), ..Login::default() }),
+            Request::Login(Login {
+                user: user(),
+                ..Login::default()
+            }),
+            Request::Account(Login {
+                user: user(),
+                ..Login::default()
+            }),
             Request::Status { user: user() },
             Request::EnrolApp { user: user(), app },
-            Request::EnrolAddress { user: user(), method: "email".into(), address: None },
-            Request::Remove { user: user(), method: "phone".into() },
+            Request::EnrolAddress {
+                user: user(),
+                method: "email".into(),
+                address: None,
+            },
+            Request::Remove {
+                user: user(),
+                method: "phone".into(),
+            },
             Request::Set {
                 user: user(),
                 verify: Some("never".into()),
@@ -112,26 +131,48 @@ mod tests {
 
     #[test]
     fn a_stranger_is_refused_everything() {
-        let alice = Account { name: "alice".into(), uid: 1000 };
+        let alice = Account {
+            name: "alice".into(),
+            uid: 1000,
+        };
         for request in requests() {
-            assert_eq!(Peer { uid: 1001 }.may(&request, &alice), Permission::Refused, "{request:?}");
+            assert_eq!(
+                Peer { uid: 1001 }.may(&request, &alice),
+                Permission::Refused,
+                "{request:?}"
+            );
         }
     }
 
     #[test]
     fn owners_change_nothing_without_a_code() {
         use Permission::{AfterCode, Granted};
-        let alice = Account { name: "alice".into(), uid: 1000 };
-        let permissions: Vec<_> = requests().iter().map(|r| Peer { uid: 1000 }.may(r, &alice)).collect();
+        let alice = Account {
+            name: "alice".into(),
+            uid: 1000,
+        };
+        let permissions: Vec<_> = requests()
+            .iter()
+            .map(|r| Peer { uid: 1000 }.may(r, &alice))
+            .collect();
         assert_eq!(
             permissions,
-            [Granted, Granted, Granted, AfterCode, AfterCode, AfterCode, AfterCode, AfterCode]
+            [
+                Granted, Granted, Granted, AfterCode, AfterCode, AfterCode, AfterCode, AfterCode
+            ]
         );
     }
 
     #[test]
     fn root_may_do_everything() {
-        let alice = Account { name: "alice".into(), uid: 1000 };
-        assert!(requests().iter().all(|r| Peer::ROOT.may(r, &alice) == Permission::Granted));
+        let alice = Account {
+            name: "alice".into(),
+            uid: 1000,
+        };
+        assert!(
+            requests()
+                .iter()
+                .all(|r| Peer::ROOT.may(r, &alice) == Permission::Granted)
+        );
     }
 }

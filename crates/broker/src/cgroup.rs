@@ -41,8 +41,16 @@ pub(crate) fn leave() -> Result<(), CgroupError> {
         let error = membership.leave(&mounts).err()?;
         Some(format!("{} ({error})", membership.group))
     };
-    let stayed: Vec<String> = groups.lines().filter_map(Membership::parse).filter_map(stayed_in).collect();
-    if stayed.is_empty() { Ok(()) } else { Err(CgroupError(stayed)) }
+    let stayed: Vec<String> = groups
+        .lines()
+        .filter_map(Membership::parse)
+        .filter_map(stayed_in)
+        .collect();
+    if stayed.is_empty() {
+        Ok(())
+    } else {
+        Err(CgroupError(stayed))
+    }
 }
 
 /// A line of `/proc/self/cgroup`: a hierarchy, and this process's group in it.
@@ -91,22 +99,36 @@ impl<'a> Membership<'a> {
         } else {
             let mut options = options.split(',');
             name == "cgroup"
-                && self.controllers.split(',').all(|controller| options.any(|it| it == controller))
+                && self
+                    .controllers
+                    .split(',')
+                    .all(|controller| options.any(|it| it == controller))
         };
         let below = self.group.strip_prefix(root)?;
         let is_above = root == "/" || below.is_empty() || below.starts_with('/');
-        (is_ours && is_above).then(|| Mount { root, point: PathBuf::from(point) })
+        (is_ours && is_above).then(|| Mount {
+            root,
+            point: PathBuf::from(point),
+        })
     }
 
     fn leave(&self, mounts: &str) -> io::Result<()> {
         let Some(mount) = self.mount(mounts) else {
             let is_in_root = self.group == "/";
-            return if is_in_root { Ok(()) } else { Err(io::Error::other("its hierarchy is not mounted")) };
+            return if is_in_root {
+                Ok(())
+            } else {
+                Err(io::Error::other("its hierarchy is not mounted"))
+            };
         };
         if mount.root == self.group {
             return Ok(());
         }
-        if self.is_v2() && own_group(&mount.point).and_then(|group| enter(&group)).is_ok() {
+        if self.is_v2()
+            && own_group(&mount.point)
+                .and_then(|group| enter(&group))
+                .is_ok()
+        {
             return Ok(());
         }
         enter(&mount.point)
@@ -148,13 +170,19 @@ mod tests {
 ";
 
     fn mount(line: &str) -> Option<PathBuf> {
-        Membership::parse(line).unwrap().mount(HYBRID).map(|mount| mount.point)
+        Membership::parse(line)
+            .unwrap()
+            .mount(HYBRID)
+            .map(|mount| mount.point)
     }
 
     #[test]
     fn each_hierarchy_is_found_where_it_is_mounted() {
         for (line, point) in [
-            ("0::/user.slice/user-1000.slice/session-3.scope", "/sys/fs/cgroup/unified"),
+            (
+                "0::/user.slice/user-1000.slice/session-3.scope",
+                "/sys/fs/cgroup/unified",
+            ),
             ("1:name=systemd:/user.slice", "/sys/fs/cgroup/systemd"),
             ("9:cpu,cpuacct:/user.slice", "/sys/fs/cgroup/cpu,cpuacct"),
             ("4:cpuset:/a:b", "/sys/fs/cgroup/cpuset"),

@@ -124,8 +124,14 @@ impl From<StoreError> for ChallengeError {
 
 /// One answer, judged.
 enum Judgement {
-    Right { method: Method, backup_codes_left: usize },
-    Wrong { why: String, hint: &'static str },
+    Right {
+        method: Method,
+        backup_codes_left: usize,
+    },
+    Wrong {
+        why: String,
+        hint: &'static str,
+    },
     Locked(Lock),
 }
 
@@ -151,19 +157,29 @@ impl Challenge<'_> {
         let mut memory = Memory::default();
         let mut text = match choice.begin(&mut memory.sent)? {
             Begun::Asking(question) => format!("{intro}{question}"),
-            Begun::NoWay(Unsent { text, is_limited: true }) => return Ok(Outcome::TooManyCodes { text }),
-            Begun::NoWay(Unsent { text, is_limited: false }) => return Ok(Outcome::Unreachable { text }),
+            Begun::NoWay(Unsent {
+                text,
+                is_limited: true,
+            }) => return Ok(Outcome::TooManyCodes { text }),
+            Begun::NoWay(Unsent {
+                text,
+                is_limited: false,
+            }) => return Ok(Outcome::Unreachable { text }),
         };
         let (mut tries, mut wishes) = (TRIES, WISHES);
         loop {
-            let Some(typed) = dialogue.ask(text)? else { return Ok(Outcome::NoAnswer) };
+            let Some(typed) = dialogue.ask(text)? else {
+                return Ok(Outcome::NoAnswer);
+            };
             let wish = choice.read(typed.expose());
             let answer = Answer::read(typed.expose());
             drop(typed);
             if let Some(wish) = wish {
                 wishes -= 1;
                 if wishes == 0 {
-                    return Ok(Outcome::TriesUsedUp { why: "a wish instead of a code".to_owned() });
+                    return Ok(Outcome::TriesUsedUp {
+                        why: "a wish instead of a code".to_owned(),
+                    });
                 }
                 text = choice.grant(wish, &mut memory.sent)?;
                 continue;
@@ -171,12 +187,19 @@ impl Challenge<'_> {
             let (why, hint) = match answer {
                 Answer::Empty => return Ok(Outcome::NoAnswer),
                 // Not counted against the account: it was no guess. But it does use up a try.
-                Answer::NotACode | Answer::Help | Answer::Resend | Answer::OtherMethod => {
-                    ("what was typed cannot be a code".to_owned(), words::NOT_A_CODE)
-                }
+                Answer::NotACode | Answer::Help | Answer::Resend | Answer::OtherMethod => (
+                    "what was typed cannot be a code".to_owned(),
+                    words::NOT_A_CODE,
+                ),
                 Answer::Code(_) | Answer::Backup(_) => match self.judge(&answer, &mut memory)? {
-                    Judgement::Right { method, backup_codes_left } => {
-                        return Ok(Outcome::Passed { method, backup_codes_left });
+                    Judgement::Right {
+                        method,
+                        backup_codes_left,
+                    } => {
+                        return Ok(Outcome::Passed {
+                            method,
+                            backup_codes_left,
+                        });
                     }
                     Judgement::Locked(lock) => return Ok(Outcome::Locked(lock)),
                     Judgement::Wrong { why, hint } => (why, hint),
@@ -192,29 +215,46 @@ impl Challenge<'_> {
 
     /// Asks once, by this `prompt`, and sends no code: for clients with a single prompt, and for people who may not have
     /// shown the first factor.
-    pub fn ask_once(&self, prompt: Prompt, dialogue: &mut dyn Dialogue) -> Result<Outcome, ChallengeError> {
-        let Some(typed) = dialogue.prompt(prompt)? else { return Ok(Outcome::NoAnswer) };
+    pub fn ask_once(
+        &self,
+        prompt: Prompt,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Outcome, ChallengeError> {
+        let Some(typed) = dialogue.prompt(prompt)? else {
+            return Ok(Outcome::NoAnswer);
+        };
         let answer = Answer::read(typed.expose());
         drop(typed);
         match answer {
             Answer::Empty => Ok(Outcome::NoAnswer),
             Answer::Help | Answer::Resend | Answer::OtherMethod | Answer::NotACode => {
-                Ok(Outcome::Wrong { why: "there was no code in the answer".to_owned() })
+                Ok(Outcome::Wrong {
+                    why: "there was no code in the answer".to_owned(),
+                })
             }
-            Answer::Code(_) | Answer::Backup(_) => Ok(match self.judge(&answer, &mut Memory::default())? {
-                Judgement::Right { method, backup_codes_left } => {
-                    Outcome::Passed { method, backup_codes_left }
-                }
-                Judgement::Locked(lock) => Outcome::Locked(lock),
-                Judgement::Wrong { why, .. } => Outcome::Wrong { why },
-            }),
+            Answer::Code(_) | Answer::Backup(_) => {
+                Ok(match self.judge(&answer, &mut Memory::default())? {
+                    Judgement::Right {
+                        method,
+                        backup_codes_left,
+                    } => Outcome::Passed {
+                        method,
+                        backup_codes_left,
+                    },
+                    Judgement::Locked(lock) => Outcome::Locked(lock),
+                    Judgement::Wrong { why, .. } => Outcome::Wrong { why },
+                })
+            }
         }
     }
 
     /// Counts, verifies, marks used.
     fn judge(&self, answer: &Answer, memory: &mut Memory) -> Result<Judgement, ChallengeError> {
         let now = self.services.now();
-        let counted = self.services.store.count_attempt(self.account, self.tally, self.origin, now)?;
+        let counted =
+            self.services
+                .store
+                .count_attempt(self.account, self.tally, self.origin, now)?;
         let (attempt, situation) = match counted {
             Counted::Attempt(attempt, situation) => (attempt, situation),
             Counted::Locked(lock) => return Ok(Judgement::Locked(lock)),
@@ -225,7 +265,10 @@ impl Challenge<'_> {
         let person = Person::in_situation(*situation, self.account)?;
         match answer {
             Answer::Code(code) => {
-                let comparison = memory.sent.as_ref().map(|sent| sent.code.compare(code, now));
+                let comparison = memory
+                    .sent
+                    .as_ref()
+                    .map(|sent| sent.code.compare(code, now));
                 match (&memory.sent, comparison) {
                     (Some(sent), Some(Comparison::Same)) => {
                         let judgement = self.judge_sent_code(attempt, &person, sent, now)?;
@@ -233,16 +276,20 @@ impl Challenge<'_> {
                         memory.sent = None;
                         Ok(judgement)
                     }
-                    (Some(_), Some(Comparison::Expired)) => {
-                        self.wrong("a code that was sent too long ago".to_owned(), EXPIRED_CODE, now)
-                    }
+                    (Some(_), Some(Comparison::Expired)) => self.wrong(
+                        "a code that was sent too long ago".to_owned(),
+                        EXPIRED_CODE,
+                        now,
+                    ),
                     _ => self.judge_app_code(attempt, &person, code, &mut memory.ahead, now),
                 }
             }
             Answer::Backup(code) => self.judge_backup_code(attempt, &person, code, now),
-            Answer::Empty | Answer::Help | Answer::Resend | Answer::OtherMethod | Answer::NotACode => {
-                self.wrong("nothing to verify".to_owned(), WRONG_CODE, now)
-            }
+            Answer::Empty
+            | Answer::Help
+            | Answer::Resend
+            | Answer::OtherMethod
+            | Answer::NotACode => self.wrong("nothing to verify".to_owned(), WRONG_CODE, now),
         }
     }
 
@@ -257,7 +304,9 @@ impl Challenge<'_> {
         let method = sent.method();
         let accepted = self.accepted.methods(&person.policy);
         let is_allowed = accepted.allows(method)
-            || sent.wanted == Method::Sms && accepted.sms && person.policy.sms_falls_back_to_email();
+            || sent.wanted == Method::Sms
+                && accepted.sms
+                && person.policy.sms_falls_back_to_email();
         if !is_allowed {
             return self.wrong(
                 "a code by a method that was taken away meanwhile".to_owned(),
@@ -265,12 +314,23 @@ impl Challenge<'_> {
                 now,
             );
         }
-        match self.services.store.use_sent_code(attempt, sent.which, &sent.address, now)? {
+        match self
+            .services
+            .store
+            .use_sent_code(attempt, sent.which, &sent.address, now)?
+        {
             Use::First => {
                 let backup_codes_left = person.situation.user.backup_codes_left();
-                Ok(Judgement::Right { method, backup_codes_left })
+                Ok(Judgement::Right {
+                    method,
+                    backup_codes_left,
+                })
             }
-            Use::Already => self.wrong("the address was changed meanwhile".to_owned(), WRONG_CODE, now),
+            Use::Already => self.wrong(
+                "the address was changed meanwhile".to_owned(),
+                WRONG_CODE,
+                now,
+            ),
         }
     }
 
@@ -282,16 +342,30 @@ impl Challenge<'_> {
         now: Timestamp,
     ) -> Result<Judgement, ChallengeError> {
         let user = &person.situation.user;
-        let set = user.backup.as_ref().filter(|_| self.accepted.methods(&person.policy).backup);
+        let set = user
+            .backup
+            .as_ref()
+            .filter(|_| self.accepted.methods(&person.policy).backup);
         let Some(digest) = set.map(|set| set.find(code)).transpose()?.flatten() else {
-            return self.wrong("no backup code, or one that was used".to_owned(), WRONG_BACKUP_CODE, now);
+            return self.wrong(
+                "no backup code, or one that was used".to_owned(),
+                WRONG_BACKUP_CODE,
+                now,
+            );
         };
         match self.services.store.use_backup_code(attempt, &digest, now)? {
             Use::First => {
                 let backup_codes_left = user.backup_codes_left().saturating_sub(1);
-                Ok(Judgement::Right { method: Method::Backup, backup_codes_left })
+                Ok(Judgement::Right {
+                    method: Method::Backup,
+                    backup_codes_left,
+                })
             }
-            Use::Already => self.wrong("a backup code that was just used".to_owned(), WRONG_BACKUP_CODE, now),
+            Use::Already => self.wrong(
+                "a backup code that was just used".to_owned(),
+                WRONG_BACKUP_CODE,
+                now,
+            ),
         }
     }
 
@@ -304,7 +378,11 @@ impl Challenge<'_> {
         now: Timestamp,
     ) -> Result<Judgement, ChallengeError> {
         let user = &person.situation.user;
-        let apps = if self.accepted.methods(&person.policy).app { user.apps.as_slice() } else { &[] };
+        let apps = if self.accepted.methods(&person.policy).app {
+            user.apps.as_slice()
+        } else {
+            &[]
+        };
         // Of several apps the best news counts: a right code, else the most helpful reason.
         let mut verdict = Verification::Wrong;
         for enrolled in apps {
@@ -315,7 +393,11 @@ impl Challenge<'_> {
             };
             match verification {
                 Verification::Accepted { count } => {
-                    return match self.services.store.use_app_code(attempt, enrolled, count, now)? {
+                    return match self
+                        .services
+                        .store
+                        .use_app_code(attempt, enrolled, count, now)?
+                    {
                         Use::First => Ok(Judgement::Right {
                             method: Method::App,
                             backup_codes_left: user.backup_codes_left(),
@@ -324,11 +406,16 @@ impl Challenge<'_> {
                     };
                 }
                 Verification::Ahead { count } => {
-                    *ahead = Some(Ahead { app: enrolled.id, count });
+                    *ahead = Some(Ahead {
+                        app: enrolled.id,
+                        count,
+                    });
                     verdict = verification;
                 }
                 Verification::Wrong => {}
-                Verification::Replayed | Verification::ClockWentBack | Verification::Drifted { .. } => {
+                Verification::Replayed
+                | Verification::ClockWentBack
+                | Verification::Drifted { .. } => {
                     verdict = verification;
                 }
             }
@@ -344,14 +431,22 @@ impl Challenge<'_> {
     ) -> Result<Judgement, ChallengeError> {
         let counts = |app: &EnrolledApp| app.app.parameters.movement() == Movement::Counter;
         // The same words whether a token ran ahead or a code was guessed: they say nothing about the code.
-        let wrong = if apps.iter().any(counts) { WRONG_CODE_OF_A_TOKEN } else { WRONG_CODE };
+        let wrong = if apps.iter().any(counts) {
+            WRONG_CODE_OF_A_TOKEN
+        } else {
+            WRONG_CODE
+        };
         let (why, hint) = match verification {
             Verification::Replayed => ("a code that was used already".to_owned(), USED_CODE),
             Verification::ClockWentBack => (
-                "a code of now after one of the future: the clock of this machine went back".to_owned(),
+                "a code of now after one of the future: the clock of this machine went back"
+                    .to_owned(),
                 CLOCK_WENT_BACK,
             ),
-            Verification::Ahead { .. } => ("the token ran ahead, its next code is needed".to_owned(), wrong),
+            Verification::Ahead { .. } => (
+                "the token ran ahead, its next code is needed".to_owned(),
+                wrong,
+            ),
             Verification::Drifted { seconds } => {
                 let direction = if seconds < 0 { "behind" } else { "ahead" };
                 let off = seconds.unsigned_abs();
@@ -360,15 +455,29 @@ impl Challenge<'_> {
                 );
                 (why, wrong)
             }
-            Verification::Wrong | Verification::Accepted { .. } => ("a wrong code".to_owned(), wrong),
+            Verification::Wrong | Verification::Accepted { .. } => {
+                ("a wrong code".to_owned(), wrong)
+            }
         };
         self.wrong(why, hint, now)
     }
 
-    fn wrong(&self, why: String, hint: &'static str, now: Timestamp) -> Result<Judgement, ChallengeError> {
-        let event = Event { kind: EventKind::Refused, user: Some(self.account), detail: Some(why.clone()) };
+    fn wrong(
+        &self,
+        why: String,
+        hint: &'static str,
+        now: Timestamp,
+    ) -> Result<Judgement, ChallengeError> {
+        let event = Event {
+            kind: EventKind::Refused,
+            user: Some(self.account),
+            detail: Some(why.clone()),
+        };
         self.services.store.record(&event, self.origin, now)?;
-        journal::auth(Priority::Notice, &words::log_line("wrong", self.origin, self.account, &why));
+        journal::auth(
+            Priority::Notice,
+            &words::log_line("wrong", self.origin, self.account, &why),
+        );
         Ok(Judgement::Wrong { why, hint })
     }
 }
@@ -384,5 +493,9 @@ const CLOCK_WENT_BACK: &str =
 
 /// The most digits a code of `user`'s apps has.
 pub fn digits(user: &User) -> u8 {
-    user.apps.iter().map(|enrolled| enrolled.app.parameters.digits()).max().unwrap_or(6)
+    user.apps
+        .iter()
+        .map(|enrolled| enrolled.app.parameters.digits())
+        .max()
+        .unwrap_or(6)
 }

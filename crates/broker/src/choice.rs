@@ -112,11 +112,22 @@ impl<'a> Choice<'a> {
         if self.challenge.cannot_answer {
             return Ok(Begun::Asking(self.again("No code was sent yet.")));
         }
-        let Challenge { services, account, origin, person, .. } = *self.challenge;
+        let Challenge {
+            services,
+            account,
+            origin,
+            person,
+            ..
+        } = *self.challenge;
         let (now, cooldown) = (services.now(), person.policy.codes.cooldown.seconds());
-        if let Some(next) = services.store.code_is_awaited(account, origin, cooldown, now)? {
+        if let Some(next) = services
+            .store
+            .code_is_awaited(account, origin, cooldown, now)?
+        {
             self.last_by.push((first, next));
-            return Ok(Begun::Asking(self.again(&words::sent_to_another_login(next, now))));
+            return Ok(Begun::Asking(
+                self.again(&words::sent_to_another_login(next, now)),
+            ));
         }
         match self.send(first, sent)? {
             Ok(text) => Ok(Begun::Asking(self.again(&text))),
@@ -129,7 +140,10 @@ impl<'a> Choice<'a> {
 
     /// Another question, with what was wrong before it.
     pub fn again(&self, what: &str) -> String {
-        let sends = self.methods.iter().any(|method| matches!(method, Method::Email | Method::Sms));
+        let sends = self
+            .methods
+            .iter()
+            .any(|method| matches!(method, Method::Email | Method::Sms));
         words::again(what, &self.application, sends, self.methods.len() > 1)
     }
 
@@ -144,7 +158,9 @@ impl<'a> Choice<'a> {
             // No code is as short as a number of the list.
             _ if is_choosing && typed.trim().len() <= 2 => {
                 let number = typed.trim().parse::<usize>().ok()?;
-                let method = number.checked_sub(1).and_then(|index| self.methods.get(index));
+                let method = number
+                    .checked_sub(1)
+                    .and_then(|index| self.methods.get(index));
                 Some(method.copied().map_or(Wish::NoneOfThem, Wish::Method))
             }
             _ => None,
@@ -163,9 +179,12 @@ impl<'a> Choice<'a> {
             Wish::Resend => self.resend(sent),
             Wish::NoneOfThem => Ok(format!("That is none of them.\n{}", self.list())),
             Wish::Method(method @ (Method::Email | Method::Sms)) => self.send_and_ask(method, sent),
-            Wish::Method(Method::App | Method::Backup) => {
-                Ok(words::code_prompt(&self.application, true, self.has_backup, true))
-            }
+            Wish::Method(Method::App | Method::Backup) => Ok(words::code_prompt(
+                &self.application,
+                true,
+                self.has_backup,
+                true,
+            )),
         }
     }
 
@@ -180,9 +199,17 @@ impl<'a> Choice<'a> {
     }
 
     /// Sends a code by `method`, not too soon after the last one by it.
-    fn send_and_ask(&mut self, method: Method, sent: &mut Option<Sent>) -> Result<String, StoreError> {
+    fn send_and_ask(
+        &mut self,
+        method: Method,
+        sent: &mut Option<Sent>,
+    ) -> Result<String, StoreError> {
         let now = self.challenge.services.now();
-        let last = self.last_by.iter().rfind(|(by, _)| *by == method).map(|(_, next)| *next);
+        let last = self
+            .last_by
+            .iter()
+            .rfind(|(by, _)| *by == method)
+            .map(|(_, next)| *next);
         if let Some(next) = last.filter(|next| now < *next) {
             return Ok(self.again(&words::too_soon(next, now)));
         }
@@ -197,10 +224,19 @@ impl<'a> Choice<'a> {
         self.is_choosing = true;
         let mut text = String::from("Prove that it is you by\n");
         for (number, method) in (1..).zip(&self.methods) {
-            let destination = self.destination(*method).map_or(String::new(), |to| format!(" to {to}"));
-            text.push_str(&format!("  {number}  {}{destination}\n", words::method(*method)));
+            let destination = self
+                .destination(*method)
+                .map_or(String::new(), |to| format!(" to {to}"));
+            text.push_str(&format!(
+                "  {number}  {}{destination}\n",
+                words::method(*method)
+            ));
         }
-        let or_backup = if self.has_backup { ", or a backup code" } else { "" };
+        let or_backup = if self.has_backup {
+            ", or a backup code"
+        } else {
+            ""
+        };
         text.push_str(&format!("Type a number{or_backup}: "));
         text
     }
@@ -210,13 +246,19 @@ impl<'a> Choice<'a> {
         if self.methods.iter().any(|method| *method != failed) {
             return format!("{text}\n{}", self.list());
         }
-        let or_backup = if self.has_backup { " Use a backup code." } else { "" };
+        let or_backup = if self.has_backup {
+            " Use a backup code."
+        } else {
+            ""
+        };
         self.again(&format!("{text}{or_backup}"))
     }
 
     fn address(&self, which: AddressKind) -> Option<&'a str> {
         let contact = addresses::of(&self.challenge.person.situation.user, which);
-        contact.filter(|contact| contact.verified).map(|contact| contact.address.as_str())
+        contact
+            .filter(|contact| contact.verified)
+            .map(|contact| contact.address.as_str())
     }
 
     fn destination(&self, method: Method) -> Option<String> {
@@ -252,7 +294,11 @@ impl<'a> Choice<'a> {
         sent: &mut Option<Sent>,
     ) -> Result<Result<String, Unsent>, StoreError> {
         let (share, of) = SHARE_OF_SMS;
-        let by_phone = self.send_to(AddressKind::Phone, method, Instant::now() + PATIENCE * share / of);
+        let by_phone = self.send_to(
+            AddressKind::Phone,
+            method,
+            Instant::now() + PATIENCE * share / of,
+        );
         // What is too much for the phone is no reason to go round it.
         let is_stuck = match &by_phone {
             Ok(text) => text.is_late,
@@ -269,13 +315,17 @@ impl<'a> Choice<'a> {
         }
         Ok(match self.keep(by_mail, sent)? {
             Ok(mail) => Ok(format!("{no_sms} {mail}")),
-            Err(no_mail) => Err(Unsent { text: format!("{no_sms} {}", no_mail.text), ..no_mail }),
+            Err(no_mail) => Err(Unsent {
+                text: format!("{no_sms} {}", no_mail.text),
+                ..no_mail
+            }),
         })
     }
 
     /// Whether an e-mail may stand in for a text message.
     fn can_fall_back(&self) -> bool {
-        self.challenge.person.policy.sms_falls_back_to_email() && self.address(AddressKind::Email).is_some()
+        self.challenge.person.policy.sms_falls_back_to_email()
+            && self.address(AddressKind::Email).is_some()
     }
 
     /// Keeps a code that is on its way in the place of the one before.
@@ -293,19 +343,50 @@ impl<'a> Choice<'a> {
                 Ok(Ok(text))
             }
             Err(NotSent::Store(error)) => Err(error),
-            Err(why @ NotSent::TooMany { .. }) => Ok(Err(Unsent { text: why.to_string(), is_limited: true })),
-            Err(NotSent::Undelivered(which)) => {
-                Ok(Err(Unsent { text: words::not_sent(which), is_limited: false }))
-            }
+            Err(why @ NotSent::TooMany { .. }) => Ok(Err(Unsent {
+                text: why.to_string(),
+                is_limited: true,
+            })),
+            Err(NotSent::Undelivered(which)) => Ok(Err(Unsent {
+                text: words::not_sent(which),
+                is_limited: false,
+            })),
         }
     }
 
-    fn send_to(&self, which: AddressKind, wanted: Method, deadline: Instant) -> Result<Sent, NotSent> {
-        let address = self.address(which).ok_or(NotSent::Undelivered(which))?.to_owned();
-        let Challenge { services, account, origin, person, purpose, .. } = *self.challenge;
-        let sending = Sending { services, account, origin, policy: &person.policy, purpose };
+    fn send_to(
+        &self,
+        which: AddressKind,
+        wanted: Method,
+        deadline: Instant,
+    ) -> Result<Sent, NotSent> {
+        let address = self
+            .address(which)
+            .ok_or(NotSent::Undelivered(which))?
+            .to_owned();
+        let Challenge {
+            services,
+            account,
+            origin,
+            person,
+            purpose,
+            ..
+        } = *self.challenge;
+        let sending = Sending {
+            services,
+            account,
+            origin,
+            policy: &person.policy,
+            purpose,
+        };
         let OnItsWay { code, is_late } = sending.send(which, &address, deadline)?;
-        Ok(Sent { code, which, address, wanted, is_late })
+        Ok(Sent {
+            code,
+            which,
+            address,
+            wanted,
+            is_late,
+        })
     }
 }
 
@@ -326,7 +407,11 @@ mod tests {
 
     fn ask(desk: &Desk, dialogue: &mut Scripted<'_>) -> Outcome {
         let person = desk.person();
-        let Desk { alice: account, origin, .. } = desk;
+        let Desk {
+            alice: account,
+            origin,
+            ..
+        } = desk;
         let challenge = Challenge {
             services: desk.services(),
             account,
@@ -338,12 +423,19 @@ mod tests {
             cannot_answer: false,
         };
         let outcome = challenge.ask("", dialogue).unwrap();
-        assert!(dialogue.is_done(), "it asked less often: {:?}", dialogue.shown);
+        assert!(
+            dialogue.is_done(),
+            "it asked less often: {:?}",
+            dialogue.shown
+        );
         outcome
     }
 
     fn passed(method: Method) -> Outcome {
-        Outcome::Passed { method, backup_codes_left: 0 }
+        Outcome::Passed {
+            method,
+            backup_codes_left: 0,
+        }
     }
 
     fn code(desk: &Desk) -> impl FnOnce(&str) -> String {
@@ -357,13 +449,21 @@ mod tests {
         assert_eq!(ask(&desk, &mut dialogue), passed(Method::Email));
         assert_eq!(
             dialogue.shown,
-            ["A code was sent by e-mail to a***e@example.org. It is good for 10 minutes.\n\
-              Verification code for Acme (r: new code, ?: help): "]
+            [
+                "A code was sent by e-mail to a***e@example.org. It is good for 10 minutes.\n\
+              Verification code for Acme (r: new code, ?: help): "
+            ]
         );
         match desk.mailbox.sent.lock().unwrap().first() {
             Some((Channel::Email, to, Message::Code(message))) => {
-                assert_eq!((to.as_str(), message.purpose.as_str()), (MAIL, "log in with sshd"));
-                assert_eq!((message.from.as_deref(), message.lifetime), (Some("192.0.2.7"), 600));
+                assert_eq!(
+                    (to.as_str(), message.purpose.as_str()),
+                    (MAIL, "log in with sshd")
+                );
+                assert_eq!(
+                    (message.from.as_deref(), message.lifetime),
+                    (Some("192.0.2.7"), 600)
+                );
             }
             other => panic!("{other:?}"),
         }
@@ -378,7 +478,11 @@ mod tests {
         let of_the_other_login = |_: &str| {
             // One in a million is the same.
             let is_same = desk.mailbox.code() == of_the_other_login;
-            if is_same { "999999999".into() } else { of_the_other_login.clone() }
+            if is_same {
+                "999999999".into()
+            } else {
+                of_the_other_login.clone()
+            }
         };
         let mut dialogue = Scripted::new().answers(of_the_other_login).types("");
         assert_eq!(ask(&desk, &mut dialogue), Outcome::NoAnswer);
@@ -395,7 +499,11 @@ mod tests {
         let mut dialogue = Scripted::new().types("000000000").answers(late).types("");
         assert_eq!(ask(&desk, &mut dialogue), Outcome::NoAnswer);
         assert_eq!(desk.failures(), 2);
-        assert!(dialogue.shown[2].starts_with("That code has expired"), "{:?}", dialogue.shown);
+        assert!(
+            dialogue.shown[2].starts_with("That code has expired"),
+            "{:?}",
+            dialogue.shown
+        );
     }
 
     #[test]
@@ -418,9 +526,17 @@ mod tests {
             })
             .answers(|_| desk.mailbox.code());
         assert_eq!(ask(&desk, &mut dialogue), passed(Method::Email));
-        assert!(dialogue.shown[2].starts_with("A code is on its way already."), "{:?}", dialogue.shown);
+        assert!(
+            dialogue.shown[2].starts_with("A code is on its way already."),
+            "{:?}",
+            dialogue.shown
+        );
         assert_eq!(desk.mailbox.destinations().len(), 2);
-        assert!(dialogue.shown[4].starts_with("Wrong code."), "{:?}", dialogue.shown);
+        assert!(
+            dialogue.shown[4].starts_with("Wrong code."),
+            "{:?}",
+            dialogue.shown
+        );
     }
 
     #[test]
@@ -446,7 +562,11 @@ mod tests {
         desk.mailbox.is_late(Channel::Sms);
         let mut dialogue = Scripted::new().answers(code(&desk));
         assert_eq!(ask(&desk, &mut dialogue), passed(Method::Sms));
-        assert!(dialogue.shown[0].contains("and may be late"), "{:?}", dialogue.shown);
+        assert!(
+            dialogue.shown[0].contains("and may be late"),
+            "{:?}",
+            dialogue.shown
+        );
 
         let desk = by_mail().with(AddressKind::Phone, PHONE);
         desk.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
@@ -474,7 +594,10 @@ mod tests {
     fn a_login_that_is_given_up_again_and_again_does_not_send_one_code_after_the_other() {
         let desk = by_mail();
         for _ in 0..20 {
-            assert_eq!(ask(&desk, &mut Scripted::new().types("")), Outcome::NoAnswer);
+            assert_eq!(
+                ask(&desk, &mut Scripted::new().types("")),
+                Outcome::NoAnswer
+            );
         }
         assert_eq!(desk.mailbox.destinations().len(), 1);
         let mut dialogue = Scripted::new().types("r").answers(|_| {
@@ -490,16 +613,25 @@ mod tests {
         );
         assert_eq!(desk.mailbox.destinations().len(), 2);
         // Typed, it keeps nobody waiting.
-        assert_eq!(ask(&desk, &mut Scripted::new().answers(code(&desk))), passed(Method::Email));
+        assert_eq!(
+            ask(&desk, &mut Scripted::new().answers(code(&desk))),
+            passed(Method::Email)
+        );
     }
 
     #[test]
     fn a_code_that_no_provider_took_is_awaited_by_nobody() {
         let desk = by_mail();
         desk.mailbox.goes_down(Channel::Email);
-        assert!(matches!(ask(&desk, &mut Scripted::new()), Outcome::Unreachable { .. }));
+        assert!(matches!(
+            ask(&desk, &mut Scripted::new()),
+            Outcome::Unreachable { .. }
+        ));
         desk.mailbox.down.lock().unwrap().clear();
-        assert_eq!(ask(&desk, &mut Scripted::new().answers(code(&desk))), passed(Method::Email));
+        assert_eq!(
+            ask(&desk, &mut Scripted::new().answers(code(&desk))),
+            passed(Method::Email)
+        );
     }
 
     #[test]
@@ -516,7 +648,10 @@ mod tests {
             tally: Tally::Proved,
             cannot_answer: true,
         };
-        assert_eq!(challenge.ask("", &mut Scripted::new()).unwrap(), Outcome::NoAnswer);
+        assert_eq!(
+            challenge.ask("", &mut Scripted::new()).unwrap(),
+            Outcome::NoAnswer
+        );
         assert!(desk.mailbox.destinations().is_empty());
     }
 
@@ -526,34 +661,60 @@ mod tests {
         desk.policy(&[("methods", "sms"), ("send.address-daily", "1")]);
         ask(&desk, &mut Scripted::new().types(""));
         pass(30);
-        assert!(matches!(ask(&desk, &mut Scripted::new()), Outcome::TooManyCodes { .. }));
+        assert!(matches!(
+            ask(&desk, &mut Scripted::new()),
+            Outcome::TooManyCodes { .. }
+        ));
         assert_eq!(desk.mailbox.destinations(), [PHONE]);
     }
 
     #[test]
     fn the_list_is_no_way_round_the_wait() {
         let desk = by_mail().with(AddressKind::Phone, PHONE);
-        let mut dialogue = Scripted::new().types("m").types("2").types("m").types("1").types("");
+        let mut dialogue = Scripted::new()
+            .types("m")
+            .types("2")
+            .types("m")
+            .types("1")
+            .types("");
         assert_eq!(ask(&desk, &mut dialogue), Outcome::NoAnswer);
-        assert!(dialogue.shown[4].starts_with("A code is on its way already."), "{:?}", dialogue.shown);
+        assert!(
+            dialogue.shown[4].starts_with("A code is on its way already."),
+            "{:?}",
+            dialogue.shown
+        );
         assert_eq!(desk.mailbox.destinations(), [MAIL, PHONE]);
     }
 
     #[test]
     fn a_number_that_is_not_on_the_list_costs_no_try() {
         let desk = by_mail().with(AddressKind::Phone, PHONE);
-        let mut dialogue = Scripted::new().types("m").types("7").types("2").answers(code(&desk));
+        let mut dialogue = Scripted::new()
+            .types("m")
+            .types("7")
+            .types("2")
+            .answers(code(&desk));
         assert_eq!(ask(&desk, &mut dialogue), passed(Method::Sms));
-        assert!(dialogue.shown[2].starts_with("That is none of them."), "{:?}", dialogue.shown);
+        assert!(
+            dialogue.shown[2].starts_with("That is none of them."),
+            "{:?}",
+            dialogue.shown
+        );
     }
 
     #[test]
     fn it_does_not_where_the_policy_says_so_or_allows_no_mail() {
-        for settings in [&[("methods", "sms"), ("fallback.sms-to-email", "off")][..], &[("methods", "sms")]] {
+        for settings in [
+            &[("methods", "sms"), ("fallback.sms-to-email", "off")][..],
+            &[("methods", "sms")],
+        ] {
             let desk = by_mail().with(AddressKind::Phone, PHONE);
             desk.policy(settings);
             desk.mailbox.goes_down(Channel::Sms);
-            assert!(matches!(ask(&desk, &mut Scripted::new()), Outcome::Unreachable { .. }));
+            assert!(matches!(
+                ask(&desk, &mut Scripted::new()),
+                Outcome::Unreachable { .. }
+            ));
             assert!(desk.mailbox.destinations().is_empty());
         }
     }
@@ -566,7 +727,9 @@ mod tests {
         let mut dialogue = Scripted::new().types("m").types("3").types("");
         // Alice enrolled e-mail first, so that a login begins with it.
         assert_eq!(ask(&desk, &mut dialogue), Outcome::NoAnswer);
-        assert!(dialogue.shown[0].contains("could not be sent") && dialogue.shown[0].contains("app"));
+        assert!(
+            dialogue.shown[0].contains("could not be sent") && dialogue.shown[0].contains("app")
+        );
     }
 
     #[test]
@@ -586,7 +749,10 @@ mod tests {
     fn whoever_only_wishes_is_sent_away() {
         let desk = Desk::new().with_app();
         let mut dialogue = (0..8).fold(Scripted::new(), |dialogue, _| dialogue.types("?"));
-        assert!(matches!(ask(&desk, &mut dialogue), Outcome::TriesUsedUp { .. }));
+        assert!(matches!(
+            ask(&desk, &mut dialogue),
+            Outcome::TriesUsedUp { .. }
+        ));
         assert_eq!(desk.failures(), 0);
     }
 
@@ -595,9 +761,20 @@ mod tests {
         let desk = by_mail();
         let removed = |_: &str| {
             let generation = desk.person().situation.generation;
-            let Desk { store, alice, origin, .. } = &desk;
+            let Desk {
+                store,
+                alice,
+                origin,
+                ..
+            } = &desk;
             store
-                .remove_address(alice, generation, AddressKind::Email, origin, crate::testing::clock())
+                .remove_address(
+                    alice,
+                    generation,
+                    AddressKind::Email,
+                    origin,
+                    crate::testing::clock(),
+                )
                 .unwrap();
             desk.mailbox.code()
         };
@@ -617,7 +794,10 @@ mod tests {
         let Outcome::TooManyCodes { text } = ask(&desk, &mut Scripted::new()) else {
             panic!("a third code was sent")
         };
-        assert!(text.starts_with("Too many codes were sent to you. The next is possible at "), "{text}");
+        assert!(
+            text.starts_with("Too many codes were sent to you. The next is possible at "),
+            "{text}"
+        );
         assert_eq!(desk.mailbox.destinations().len(), 2);
         pass(3_600);
         ask(&desk, &mut Scripted::new().types(""));
@@ -629,14 +809,20 @@ mod tests {
         let desk = by_mail();
         ask(&desk, &mut Scripted::new().answers(code(&desk)));
         let mut log = String::new();
-        let all = twofa_store::EventFilter { user: None, last: None };
+        let all = twofa_store::EventFilter {
+            user: None,
+            last: None,
+        };
         desk.store
             .events(&all, |event| {
                 log.push_str(&format!("{event:?}\n"));
                 true
             })
             .unwrap();
-        assert!(log.contains("e-mail to a***e@example.org by 'fake'"), "{log}");
+        assert!(
+            log.contains("e-mail to a***e@example.org by 'fake'"),
+            "{log}"
+        );
         assert!(!log.contains(&desk.mailbox.code()), "{log}");
     }
 }

@@ -5,11 +5,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use twofa_core::Timestamp;
 
 /// Now, by the system's clock.
-#[allow(clippy::disallowed_methods, reason = "this is the one place that asks the clock")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the one place that asks the clock"
+)]
 pub fn now() -> Timestamp {
     let seconds = match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |seconds| -seconds),
+        Err(before) => {
+            i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |seconds| -seconds)
+        }
     };
     Timestamp::from_unix(seconds)
 }

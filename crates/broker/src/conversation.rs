@@ -7,7 +7,9 @@ use std::time::Duration;
 use twofa_core::Timestamp;
 use twofa_delivery::{Courier, Places};
 use twofa_proto::codec::CodecError;
-use twofa_proto::{BrokerEnd, ChannelError, Done, Failure, FromBroker, FromClient, Prompt, Request, Secret};
+use twofa_proto::{
+    BrokerEnd, ChannelError, Done, Failure, FromBroker, FromClient, Prompt, Request, Secret,
+};
 use twofa_store::{Location, Store, StoreError};
 
 use crate::authority::Peer;
@@ -33,7 +35,12 @@ impl Broker {
     pub fn open(location: Location) -> Result<Self, StoreError> {
         let store = Arc::new(Store::open(location)?);
         let courier = Box::new(StoredProviders::new(store.clone(), Places::default()));
-        Ok(Self { store, clock: clock::now, courier, stacks: Stacks::default() })
+        Ok(Self {
+            store,
+            clock: clock::now,
+            courier,
+            stacks: Stacks::default(),
+        })
     }
 
     /// The store, for administrators' business that is no conversation.
@@ -43,8 +50,18 @@ impl Broker {
 
     /// What every conversation works with.
     pub fn services(&self) -> Services<'_> {
-        let Self { store, clock, courier, stacks } = self;
-        Services { store, courier: &**courier, stacks, clock: *clock }
+        let Self {
+            store,
+            clock,
+            courier,
+            stacks,
+        } = self;
+        Services {
+            store,
+            courier: &**courier,
+            stacks,
+            clock: *clock,
+        }
     }
 
     /// Serves one request of `peer` over `dialogue`.
@@ -58,7 +75,9 @@ impl Broker {
             | Request::EnrolAddress { .. }
             | Request::Remove { .. }
             | Request::Set { .. }
-            | Request::NewBackupCodes { .. } => manage::serve(self.services(), peer, request, dialogue),
+            | Request::NewBackupCodes { .. } => {
+                manage::serve(self.services(), peer, request, dialogue)
+            }
         }
     }
 }
@@ -86,7 +105,9 @@ pub fn hold<S: Connection, P>(
     let mut end = BrokerEnd::new(stream);
     let request = end.request()?;
     // A connection that is closed before anything was said is a "not now" that the module understands.
-    let Some(_place) = admit(&request) else { return Err(CodecError::Closed.into()) };
+    let Some(_place) = admit(&request) else {
+        return Err(CodecError::Closed.into());
+    };
     end.send(&FromBroker::Accepted)?;
     let mut line = Line::new(end);
     let done = match broker {
@@ -124,7 +145,12 @@ enum Lost {
 
 impl<S: Connection> Line<S> {
     const fn new(end: BrokerEnd<S>) -> Self {
-        Self { end, lost: None, patience: ANSWER_PATIENCE, is_enrolled: false }
+        Self {
+            end,
+            lost: None,
+            patience: ANSWER_PATIENCE,
+            is_enrolled: false,
+        }
     }
 
     fn ending(&self) -> Option<Ending> {
@@ -141,7 +167,8 @@ impl<S: Connection> Line<S> {
             Some(Lost::Ended(ending)) => {
                 // A command says in its own way how it ended.
                 if matches!(request, Request::Login(_) | Request::Account(_)) {
-                    self.end.send(&FromBroker::Error(ending.text(self.is_enrolled)))?;
+                    self.end
+                        .send(&FromBroker::Error(ending.text(self.is_enrolled)))?;
                 }
                 ending.done(request, self.is_enrolled)
             }
@@ -241,19 +268,34 @@ mod tests {
         client.shutdown(std::net::Shutdown::Write).unwrap();
         assert!(line.ask("Code: ".into()).is_err());
         assert!(line.error("Nobody sees this.").is_err());
-        assert!(matches!(line.finish(&login(), Done::Changed), Err(ChannelError::Codec(CodecError::Closed))));
+        assert!(matches!(
+            line.finish(&login(), Done::Changed),
+            Err(ChannelError::Codec(CodecError::Closed))
+        ));
         let mut sent = client;
         let mut next = || codec::read::<FromBroker>(&mut sent);
         assert!(matches!(next(), Ok(FromBroker::Accepted)));
         assert!(matches!(next(), Ok(FromBroker::Prompt(_))));
-        assert!(matches!(next(), Err(CodecError::Closed)), "no end for one that went away");
+        assert!(
+            matches!(next(), Err(CodecError::Closed)),
+            "no end for one that went away"
+        );
     }
 
     #[test]
     fn a_client_that_speaks_out_of_turn_at_a_prompt_is_told_of() {
         let (mut client, mut line) = line();
-        let request = Request::Status { user: "alice".into() };
-        codec::write(&mut client, &FromClient::Open { version: twofa_proto::VERSION, request }).unwrap();
+        let request = Request::Status {
+            user: "alice".into(),
+        };
+        codec::write(
+            &mut client,
+            &FromClient::Open {
+                version: twofa_proto::VERSION,
+                request,
+            },
+        )
+        .unwrap();
         assert!(line.ask("Code: ".into()).is_err());
         let error = line.finish(&login(), Done::Changed).unwrap_err();
         assert_eq!(
@@ -268,7 +310,11 @@ mod tests {
     impl Read for Ends {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             let opened = std::mem::take(&mut self.1);
-            if opened.is_empty() { Err(self.2.into()) } else { opened.as_slice().read(buffer) }
+            if opened.is_empty() {
+                Err(self.2.into())
+            } else {
+                opened.as_slice().read(buffer)
+            }
         }
     }
 
@@ -289,7 +335,10 @@ mod tests {
     fn ended(request: &Request, kind: io::ErrorKind, stages: &[Stage]) -> Vec<FromBroker> {
         let (mut client, broker) = UnixStream::pair().unwrap();
         let mut opened = Vec::new();
-        let open = FromClient::Open { version: twofa_proto::VERSION, request: request.clone() };
+        let open = FromClient::Open {
+            version: twofa_proto::VERSION,
+            request: request.clone(),
+        };
         codec::write(&mut opened, &open).unwrap();
         let mut end = BrokerEnd::new(Ends(broker, opened, kind));
         end.request().unwrap();
@@ -310,7 +359,10 @@ mod tests {
         let sent = ended(&login(), io::ErrorKind::TimedOut, &[]);
         let text = "No answer came within 5 minutes, so nothing was changed. Log in again.";
         let why = "no answer came within 5 minutes".to_owned();
-        let done = FromBroker::Done(Done::Login { verdict: Verdict::NoAnswer, why });
+        let done = FromBroker::Done(Done::Login {
+            verdict: Verdict::NoAnswer,
+            why,
+        });
         assert_eq!(sent, [FromBroker::Error(text.into()), done]);
     }
 
@@ -319,22 +371,37 @@ mod tests {
         let sent = ended(&login(), io::ErrorKind::ConnectionAborted, &[]);
         let text = "The login service was restarted: log in again.";
         let why = "the broker was stopped or restarted while it waited for an answer".to_owned();
-        let done = FromBroker::Done(Done::Login { verdict: Verdict::Unavailable, why });
+        let done = FromBroker::Done(Done::Login {
+            verdict: Verdict::Unavailable,
+            why,
+        });
         assert_eq!(sent, [FromBroker::Error(text.into()), done]);
     }
 
     #[test]
     fn a_command_that_nobody_answers_fails_once_and_says_what_is_kept() {
-        let request = Request::NewBackupCodes { user: "alice".into() };
+        let request = Request::NewBackupCodes {
+            user: "alice".into(),
+        };
         for (stages, message) in [
-            (&[Stage::Enrolling][..], "no answer came within 15 minutes, so nothing was changed"),
+            (
+                &[Stage::Enrolling][..],
+                "no answer came within 15 minutes, so nothing was changed",
+            ),
             (
                 &[Stage::Enrolled, Stage::Enrolling],
                 "no answer came within 15 minutes: what you had confirmed is kept, the rest was not done",
             ),
         ] {
             let sent = ended(&request, io::ErrorKind::TimedOut, stages);
-            let [FromBroker::Done(Done::Failed { failure, message: said, .. })] = sent.as_slice() else {
+            let [
+                FromBroker::Done(Done::Failed {
+                    failure,
+                    message: said,
+                    ..
+                }),
+            ] = sent.as_slice()
+            else {
                 panic!("{sent:?}")
             };
             assert_eq!((*failure, said.as_str()), (Failure::Unavailable, message));

@@ -35,6 +35,10 @@ pub trait Dialogue {
 
     /// Asks for something that may be seen while it is typed.
     fn ask(&mut self, text: String) -> Result<Option<Secret>, Gone> {
-        self.prompt(Prompt { text: text.into(), echo: true, digits_behind_password: None })
+        self.prompt(Prompt {
+            text: text.into(),
+            echo: true,
+            digits_behind_password: None,
+        })
     }
 }

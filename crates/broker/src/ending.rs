@@ -39,60 +39,88 @@ impl Ending {
     pub(crate) fn text(self, is_enrolled: bool) -> String {
         match (self, is_enrolled) {
             (Self::TimeUp(_), false) => {
-                format!("{}, so nothing was changed. Log in again.", capitalised(self))
+                format!(
+                    "{}, so nothing was changed. Log in again.",
+                    capitalised(self)
+                )
             }
             (Self::Stopped, false) => "The login service was restarted: log in again.".to_owned(),
             (Self::TimeUp(_), true) => format!("{}. {KEPT} Log in again.", capitalised(self)),
-            (Self::Stopped, true) => format!("The login service was restarted: log in again. {KEPT}"),
+            (Self::Stopped, true) => {
+                format!("The login service was restarted: log in again. {KEPT}")
+            }
         }
     }
 
     /// The end of `request` as its client understands it.
     pub(crate) fn done(self, request: &Request, is_enrolled: bool) -> Done {
         match (request, self) {
-            (Request::Login(_) | Request::Account(_), Self::TimeUp(_)) => {
-                Done::Login { verdict: Verdict::NoAnswer, why: self.to_string() }
-            }
-            (Request::Login(_) | Request::Account(_), Self::Stopped) => {
-                Done::Login { verdict: Verdict::Unavailable, why: self.to_string() }
-            }
+            (Request::Login(_) | Request::Account(_), Self::TimeUp(_)) => Done::Login {
+                verdict: Verdict::NoAnswer,
+                why: self.to_string(),
+            },
+            (Request::Login(_) | Request::Account(_), Self::Stopped) => Done::Login {
+                verdict: Verdict::Unavailable,
+                why: self.to_string(),
+            },
             (_, ending) => {
                 let cause = match ending {
                     Self::TimeUp(_) => ending.to_string(),
                     Self::Stopped => "the login service was restarted".to_owned(),
                 };
                 let (message, hint) = if is_enrolled {
-                    let message = format!("{cause}: what you had confirmed is kept, the rest was not done");
-                    (message, "see 'twofa status'; 'twofa codes --new' makes backup codes")
+                    let message =
+                        format!("{cause}: what you had confirmed is kept, the rest was not done");
+                    (
+                        message,
+                        "see 'twofa status'; 'twofa codes --new' makes backup codes",
+                    )
                 } else {
-                    (format!("{cause}, so nothing was changed"), "run the command again")
+                    (
+                        format!("{cause}, so nothing was changed"),
+                        "run the command again",
+                    )
                 };
-                Done::Failed { failure: Failure::Unavailable, message, hint: Some(hint.to_owned()) }
+                Done::Failed {
+                    failure: Failure::Unavailable,
+                    message,
+                    hint: Some(hint.to_owned()),
+                }
             }
         }
     }
 }
 
 /// Where a method was set up before the end.
-const KEPT: &str =
-    "What you had confirmed is kept; if you have no backup codes, make them with 'twofa codes --new'.";
+const KEPT: &str = "What you had confirmed is kept; if you have no backup codes, make them with 'twofa codes --new'.";
 
 fn capitalised(what: impl fmt::Display) -> String {
     let text = what.to_string();
     let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
 }
 
 /// What `peer` wanted, for the log. Names and places are what the client says.
 pub(crate) fn subject(request: &Request, peer: Peer) -> String {
-    let claim = |text: &str| printable(text).chars().take(LONGEST_CLAIM).collect::<String>();
+    let claim = |text: &str| {
+        printable(text)
+            .chars()
+            .take(LONGEST_CLAIM)
+            .collect::<String>()
+    };
     let user = claim(request.user());
     let (Request::Login(login) | Request::Account(login)) = request else {
         return format!("a request of uid {} about '{user}'", peer.uid);
     };
     let place = login.remote_host.as_deref().or(login.terminal.as_deref());
     let place = place.map_or_else(String::new, |place| format!(" from '{}'", claim(place)));
-    format!("a login of '{user}' with '{}'{place}, asked for by uid {}", claim(&login.service), peer.uid)
+    format!(
+        "a login of '{user}' with '{}'{place}, asked for by uid {}",
+        claim(&login.service),
+        peer.uid
+    )
 }
 
 #[cfg(test)]
@@ -113,18 +141,28 @@ mod tests {
             subject(&Request::Login(login), Peer::ROOT),
             "a login of 'alice?' with 'sshd' from '192.0.2.1', asked for by uid 0"
         );
-        let status = Request::Status { user: "x".repeat(200) };
+        let status = Request::Status {
+            user: "x".repeat(200),
+        };
         let expected = format!("a request of uid 1000 about '{}'", "x".repeat(128));
         assert_eq!(subject(&status, Peer { uid: 1000 }), expected);
     }
 
     #[test]
     fn nothing_is_said_to_be_unchanged_where_a_method_was_set_up() {
-        let request = Request::NewBackupCodes { user: "alice".into() };
+        let request = Request::NewBackupCodes {
+            user: "alice".into(),
+        };
         for ending in [Ending::TimeUp(Duration::from_secs(900)), Ending::Stopped] {
             for is_enrolled in [false, true] {
-                let Done::Failed { message, .. } = ending.done(&request, is_enrolled) else { panic!() };
-                assert_eq!(message.contains("nothing was changed"), !is_enrolled, "{message}");
+                let Done::Failed { message, .. } = ending.done(&request, is_enrolled) else {
+                    panic!()
+                };
+                assert_eq!(
+                    message.contains("nothing was changed"),
+                    !is_enrolled,
+                    "{message}"
+                );
                 assert_eq!(ending.text(is_enrolled).contains("is kept"), is_enrolled);
             }
         }

@@ -105,10 +105,20 @@ impl Enrolment<'_> {
             let fresh = self.services.store.situation(self.account)?;
             return self.of_a_chosen_method(&fresh, "Now set up a second factor.", dialogue);
         }
-        let Verified { address, generation, is_recorded } = verified;
-        let generation = self.missing_backup_codes(situation, generation, dialogue)?.unwrap_or(generation);
+        let Verified {
+            address,
+            generation,
+            is_recorded,
+        } = verified;
+        let generation = self
+            .missing_backup_codes(situation, generation, dialogue)?
+            .unwrap_or(generation);
         let what = format!("by enrolling {} to {}", words::way(which), masked(&address));
-        Ok(FirstMethod { what, generation, is_recorded })
+        Ok(FirstMethod {
+            what,
+            generation,
+            is_recorded,
+        })
     }
 
     /// Verifies an address that is on file, by a code that is sent there. Of two the person chooses.
@@ -120,7 +130,9 @@ impl Enrolment<'_> {
     ) -> Result<(AddressKind, Verified), EnrolmentError> {
         let on_file = [AddressKind::Email, AddressKind::Phone]
             .into_iter()
-            .filter(|which| proves(situation, *which) && self.services.courier.carries(channel(*which)));
+            .filter(|which| {
+                proves(situation, *which) && self.services.courier.carries(channel(*which))
+            });
         let offered: Vec<_> = on_file.map(AddressKind::method).collect();
         let mut intro = format!("{intro}\n");
         for _ in 0..CHOICES {
@@ -129,7 +141,11 @@ impl Enrolment<'_> {
                 [only] => *only,
                 several => choose(several, &intro, dialogue)?,
             };
-            let which = if method == Method::Email { AddressKind::Email } else { AddressKind::Phone };
+            let which = if method == Method::Email {
+                AddressKind::Email
+            } else {
+                AddressKind::Phone
+            };
             match self.verified(situation, which, None, &intro, dialogue) {
                 Ok(verified) => return Ok((which, verified)),
                 Err(EnrolmentError::NotSent(unsent)) if offered.len() > 1 => {
@@ -166,13 +182,26 @@ impl Enrolment<'_> {
                     let generation =
                         self.of_an_app(situation, Parameters::default(), LABEL, &intro, dialogue)?;
                     let what = format!("by enrolling '{LABEL}'");
-                    return Ok(FirstMethod { what, generation, is_recorded: false });
+                    return Ok(FirstMethod {
+                        what,
+                        generation,
+                        is_recorded: false,
+                    });
                 }
             };
             match self.of_an_address(situation, which, None, &intro, dialogue) {
-                Ok(Verified { address, generation, is_recorded }) => {
-                    let what = format!("by enrolling {} to {}", words::way(which), masked(&address));
-                    return Ok(FirstMethod { what, generation, is_recorded });
+                Ok(Verified {
+                    address,
+                    generation,
+                    is_recorded,
+                }) => {
+                    let what =
+                        format!("by enrolling {} to {}", words::way(which), masked(&address));
+                    return Ok(FirstMethod {
+                        what,
+                        generation,
+                        is_recorded,
+                    });
                 }
                 Err(EnrolmentError::NotSent(unsent)) if offered.len() > 1 => {
                     intro = format!("{}\n", unsent.text);
@@ -193,7 +222,10 @@ impl Enrolment<'_> {
             Method::Backup => false,
         };
         let all = [Method::App, Method::Email, Method::Sms];
-        all.into_iter().filter(|method| self.policy.methods.allows(*method)).filter(works).collect()
+        all.into_iter()
+            .filter(|method| self.policy.methods.allows(*method))
+            .filter(works)
+            .collect()
     }
 
     /// Sets up the address that codes are sent to: `given`, the one on file, or one that is asked for. And the backup
@@ -207,7 +239,9 @@ impl Enrolment<'_> {
         dialogue: &mut dyn Dialogue,
     ) -> Result<Verified, EnrolmentError> {
         let mut verified = self.verified(situation, which, given, intro, dialogue)?;
-        if let Some(generation) = self.missing_backup_codes(situation, verified.generation, dialogue)? {
+        if let Some(generation) =
+            self.missing_backup_codes(situation, verified.generation, dialogue)?
+        {
             verified.generation = generation;
         }
         Ok(verified)
@@ -224,10 +258,23 @@ impl Enrolment<'_> {
         dialogue.reach(Stage::Enrolling);
         let on_file = addresses::of(&situation.user, which);
         let known = given.or(on_file.map(|contact| contact.address.as_str()));
-        let Self { services, account, origin, policy } = *self;
-        let sending =
-            Sending { services, account, origin, policy, purpose: "confirm that this address is yours" };
-        let verification = Verification { sending, generation: situation.generation };
+        let Self {
+            services,
+            account,
+            origin,
+            policy,
+        } = *self;
+        let sending = Sending {
+            services,
+            account,
+            origin,
+            policy,
+            purpose: "confirm that this address is yours",
+        };
+        let verification = Verification {
+            sending,
+            generation: situation.generation,
+        };
         let verified = verification.of(which, known, intro, dialogue)?;
         dialogue.reach(Stage::Enrolled);
         Ok(verified)
@@ -245,11 +292,22 @@ impl Enrolment<'_> {
         dialogue.reach(Stage::Enrolling);
         let (mut app, generation) = self.pending_app(situation, parameters)?;
         app.used = Some(self.first_code(&app, intro, dialogue)?);
-        let new = NewApp { label: label.to_owned(), app };
+        let new = NewApp {
+            label: label.to_owned(),
+            app,
+        };
         let Services { store, .. } = self.services;
-        let generation = store.enrol_app(self.account, generation, &new, self.origin, self.services.now())?;
+        let generation = store.enrol_app(
+            self.account,
+            generation,
+            &new,
+            self.origin,
+            self.services.now(),
+        )?;
         dialogue.reach(Stage::Enrolled);
-        Ok(self.missing_backup_codes(situation, generation, dialogue)?.unwrap_or(generation))
+        Ok(self
+            .missing_backup_codes(situation, generation, dialogue)?
+            .unwrap_or(generation))
     }
 
     /// Makes backup codes where they are allowed and there are none. `None`: there are, or they were not saved.
@@ -272,15 +330,26 @@ impl Enrolment<'_> {
         parameters: Parameters,
     ) -> Result<(App, Generation), EnrolmentError> {
         let now = self.services.now();
-        if let Some(app) = self.services.store.pending_app(self.account, parameters, self.origin, now)? {
+        if let Some(app) =
+            self.services
+                .store
+                .pending_app(self.account, parameters, self.origin, now)?
+        {
             return Ok((app, situation.generation));
         }
         if let Some(text) = self.too_many_changes(situation)? {
-            return Err(EnrolmentError::NotSent(Unsent { text, is_limited: true }));
+            return Err(EnrolmentError::NotSent(Unsent {
+                text,
+                is_limited: true,
+            }));
         }
         let mut bytes = Zeroizing::new(vec![0; key_bytes(parameters)]);
         getrandom::fill(&mut bytes)?;
-        let app = App { parameters, key: Key::new(bytes.to_vec())?, used: None };
+        let app = App {
+            parameters,
+            key: Key::new(bytes.to_vec())?,
+            used: None,
+        };
         let generation = self.services.store.keep_pending_app(
             self.account,
             situation.generation,
@@ -293,18 +362,29 @@ impl Enrolment<'_> {
 
     /// Counts a change that is about to be made, if the account's own user makes it and has not been asked for a code:
     /// each waits for the disk. Says so in words if there were too many.
-    pub(crate) fn too_many_changes(&self, situation: &Situation) -> Result<Option<String>, StoreError> {
+    pub(crate) fn too_many_changes(
+        &self,
+        situation: &Situation,
+    ) -> Result<Option<String>, StoreError> {
         let is_proved = situation.user.is_enrolled(self.policy.methods);
         if self.origin.actor == 0 || is_proved {
             return Ok(None);
         }
         let now = self.services.now();
-        let next = self.services.store.begin_unproved_change(self.account, now)?;
+        let next = self
+            .services
+            .store
+            .begin_unproved_change(self.account, now)?;
         Ok(next.map(|next| words::too_many_changes(next, now)))
     }
 
     /// Shows the key until its first right code comes back, and says which step or counter that was.
-    fn first_code(&self, app: &App, intro: &str, dialogue: &mut dyn Dialogue) -> Result<u64, EnrolmentError> {
+    fn first_code(
+        &self,
+        app: &App,
+        intro: &str,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<u64, EnrolmentError> {
         let url = app.url(&words::application_name(self.policy), &self.account.name);
         // All in one prompt: whatever is sent apart from it, some client shows late or not at all.
         let mut text = Zeroizing::new(format!("{intro}Scan this with your authenticator app:\n\n"));
@@ -316,7 +396,10 @@ impl Enrolment<'_> {
         text.push_str(&app.key.grouped());
         text.push_str("\n  Link: ");
         text.push_str(&url);
-        text.push_str(&format!("\n\nThen type the {}-digit code it shows: ", app.parameters.digits()));
+        text.push_str(&format!(
+            "\n\nThen type the {}-digit code it shows: ",
+            app.parameters.digits()
+        ));
         let mut text = text.to_string();
         for left in (0..CONFIRMATIONS).rev() {
             let typed = dialogue.ask(text)?;
@@ -327,10 +410,15 @@ impl Enrolment<'_> {
             };
             let wrong = match verification {
                 Check::Accepted { count } => return Ok(count),
-                Check::Drifted { .. } => "That code is for another time: set the clock of your phone right.",
+                Check::Drifted { .. } => {
+                    "That code is for another time: set the clock of your phone right."
+                }
                 _ => "That is not the code for this key.",
             };
-            text = format!("{wrong} ({})\nThe code your app shows now: ", words::tries_left(left.max(1)));
+            text = format!(
+                "{wrong} ({})\nThe code your app shows now: ",
+                words::tries_left(left.max(1))
+            );
         }
         Err(EnrolmentError::NotConfirmed)
     }
@@ -357,10 +445,18 @@ impl Enrolment<'_> {
         let expected = codes.get(asked).map_or("", BackupCode::last_group);
         let mut text = words::backup_codes(&codes, asked).to_string();
         for _ in 0..CONFIRMATIONS {
-            let Some(typed) = dialogue.ask(text)?.filter(|typed| !typed.expose().trim().is_empty()) else {
+            let Some(typed) = dialogue
+                .ask(text)?
+                .filter(|typed| !typed.expose().trim().is_empty())
+            else {
                 break;
             };
-            if typed.expose().trim().to_ascii_lowercase().ends_with(expected) {
+            if typed
+                .expose()
+                .trim()
+                .to_ascii_lowercase()
+                .ends_with(expected)
+            {
                 let (store, now) = (self.services.store, self.services.now());
                 return Ok(Some(store.replace_backup_codes(
                     self.account,
@@ -372,7 +468,9 @@ impl Enrolment<'_> {
             }
             text = format!("That is not it. {}", words::saved_question(asked));
         }
-        dialogue.info("The backup codes were not kept. Make new ones with 'twofa codes --new'.".into())?;
+        dialogue.info(
+            "The backup codes were not kept. Make new ones with 'twofa codes --new'.".into(),
+        )?;
         Ok(None)
     }
 }
@@ -388,11 +486,17 @@ pub fn proves(situation: &Situation, which: AddressKind) -> bool {
 }
 
 /// Which of `methods` the person wants; the first when they say nothing.
-fn choose(methods: &[Method], intro: &str, dialogue: &mut dyn Dialogue) -> Result<Method, EnrolmentError> {
+fn choose(
+    methods: &[Method],
+    intro: &str,
+    dialogue: &mut dyn Dialogue,
+) -> Result<Method, EnrolmentError> {
     let question = words::which_method(methods);
     let mut text = format!("{intro}{question}");
     for _ in 0..CHOICES {
-        let Some(typed) = dialogue.ask(text)? else { break };
+        let Some(typed) = dialogue.ask(text)? else {
+            break;
+        };
         let number = match typed.expose().trim() {
             "" => Some(1),
             number => number.parse::<usize>().ok(),
@@ -422,6 +526,10 @@ pub fn parameters(
     digits: u8,
     period: u32,
 ) -> Result<Parameters, Box<dyn std::error::Error>> {
-    let movement = if counter { Movement::Counter } else { Movement::Time { period } };
+    let movement = if counter {
+        Movement::Counter
+    } else {
+        Movement::Time { period }
+    };
     Ok(Parameters::new(movement, algorithm.parse()?, digits)?)
 }

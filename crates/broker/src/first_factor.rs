@@ -75,7 +75,11 @@ impl Stacks {
         let Some(known) = self.known(&login.service).filter(|_| sees_our_files(login)) else {
             return FirstFactor::Unknown;
         };
-        let phase = if matches!(request, Request::Account(_)) { Phase::Account } else { Phase::Auth };
+        let phase = if matches!(request, Request::Account(_)) {
+            Phase::Account
+        } else {
+            Phase::Auth
+        };
         let mut same = known
             .lines
             .iter()
@@ -87,8 +91,13 @@ impl Stacks {
         }
         // Programs that run with the user's rights are lockers whatever they are called, and not all of those come to the
         // account phase.
-        let in_account = if login.behind_password { known.is_followed } else { known.account_challenges };
-        let comes_later = login.behind_password && known.is_followed_in_auth || peer.is_root() && in_account;
+        let in_account = if login.behind_password {
+            known.is_followed
+        } else {
+            known.account_challenges
+        };
+        let comes_later =
+            login.behind_password && known.is_followed_in_auth || peer.is_root() && in_account;
         if is_found && phase == Phase::Auth && comes_later {
             FirstFactor::LaterLine
         } else {
@@ -135,7 +144,11 @@ impl Known {
     fn read(name: &str) -> Option<Self> {
         let first = Service::read(name, &ThisMachine).ok()?;
         // Their state from before they are read: a change while they are read must show later.
-        let files = first.files.iter().map(|path| (path.clone(), found(path))).collect();
+        let files = first
+            .files
+            .iter()
+            .map(|path| (path.clone(), found(path)))
+            .collect();
         let service = Service::read(name, &ThisMachine).ok()?;
         // A file that was included only just now would not be watched.
         if service.files != first.files {
@@ -152,17 +165,23 @@ impl Known {
         Some(Self {
             files,
             lines: lines.collect(),
-            is_followed: !is_locker && answers.as_ref().is_some_and(|answers| answers.early_line_is_followed),
+            is_followed: !is_locker
+                && answers
+                    .as_ref()
+                    .is_some_and(|answers| answers.early_line_is_followed),
             is_followed_in_auth: answers
                 .as_ref()
                 .is_some_and(|answers| answers.early_line_is_followed_in_auth),
-            account_challenges: !is_locker && answers.is_some_and(|answers| answers.account_challenges),
+            account_challenges: !is_locker
+                && answers.is_some_and(|answers| answers.account_challenges),
             doubt,
         })
     }
 
     fn is_current(&self) -> bool {
-        self.files.iter().all(|(path, before)| found(path) == *before)
+        self.files
+            .iter()
+            .all(|(path, before)| found(path) == *before)
     }
 }
 
@@ -186,18 +205,33 @@ impl Host for ThisMachine {
 
 fn found(path: &str) -> Option<Found> {
     let file = fs::metadata(path).ok()?;
-    let (mtime, ctime) = ((file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec()));
-    Some((file.dev(), file.ino(), file.size(), mtime.0, mtime.1, ctime.0, ctime.1))
+    let (mtime, ctime) = (
+        (file.mtime(), file.mtime_nsec()),
+        (file.ctime(), file.ctime_nsec()),
+    );
+    Some((
+        file.dev(),
+        file.ino(),
+        file.size(),
+        mtime.0,
+        mtime.1,
+        ctime.0,
+        ctime.1,
+    ))
 }
 
 fn sees_our_files(login: &Login) -> bool {
-    let ours = fs::metadata("/etc/pam.d").ok().map(|folder| (folder.dev(), folder.ino()));
+    let ours = fs::metadata("/etc/pam.d")
+        .ok()
+        .map(|folder| (folder.dev(), folder.ino()));
     login.pam_folder.is_some() && login.pam_folder == ours
 }
 
 fn is_proved_by_sshd(login: &Login) -> bool {
     let methods = login.ssh_auth_info.as_deref().unwrap_or_default().lines();
-    methods.filter_map(|line| line.split_whitespace().next()).any(|method| PROOFS_OF_SSHD.contains(&method))
+    methods
+        .filter_map(|line| line.split_whitespace().next())
+        .any(|method| PROOFS_OF_SSHD.contains(&method))
 }
 
 #[cfg(test)]
@@ -205,7 +239,11 @@ mod tests {
     use super::*;
 
     fn line(phase: Phase, arguments: &[&str], may_be_unproved: bool) -> Line {
-        Line { phase, arguments: arguments.iter().map(ToString::to_string).collect(), may_be_unproved }
+        Line {
+            phase,
+            arguments: arguments.iter().map(ToString::to_string).collect(),
+            may_be_unproved,
+        }
     }
 
     /// Stacks that know one service, `door`, by this.
@@ -218,13 +256,22 @@ mod tests {
             account_challenges,
             doubt: None,
         };
-        Stacks { known: Mutex::new(HashMap::from([("door".to_owned(), known)])) }
+        Stacks {
+            known: Mutex::new(HashMap::from([("door".to_owned(), known)])),
+        }
     }
 
     fn login(arguments: &[&str]) -> Login {
-        let pam_folder = fs::metadata("/etc/pam.d").ok().map(|folder| (folder.dev(), folder.ino()));
+        let pam_folder = fs::metadata("/etc/pam.d")
+            .ok()
+            .map(|folder| (folder.dev(), folder.ino()));
         let arguments = arguments.iter().map(ToString::to_string).collect();
-        Login { service: "door".into(), arguments, pam_folder, ..Login::default() }
+        Login {
+            service: "door".into(),
+            arguments,
+            pam_folder,
+            ..Login::default()
+        }
     }
 
     fn in_auth(stacks: &Stacks, login: &Login) -> FirstFactor {
@@ -234,27 +281,52 @@ mod tests {
     #[test]
     fn what_the_stack_proves_is_believed_for_the_line_that_asks() {
         let stacks = stacks(
-            vec![line(Phase::Auth, &["forward_pass"], true), line(Phase::Auth, &[], false)],
+            vec![
+                line(Phase::Auth, &["forward_pass"], true),
+                line(Phase::Auth, &[], false),
+            ],
             true,
             false,
         );
-        let early = Login { behind_password: true, ..login(&["forward_pass"]) };
+        let early = Login {
+            behind_password: true,
+            ..login(&["forward_pass"])
+        };
         assert_eq!(in_auth(&stacks, &early), FirstFactor::LaterLine);
         assert_eq!(in_auth(&stacks, &login(&[])), FirstFactor::Shown);
-        assert_eq!(in_auth(&stacks, &login(&["debug"])), FirstFactor::Unknown, "no such line");
+        assert_eq!(
+            in_auth(&stacks, &login(&["debug"])),
+            FirstFactor::Unknown,
+            "no such line"
+        );
     }
 
     #[test]
     fn of_two_equal_lines_the_one_that_proves_less_counts() {
-        let stacks = stacks(vec![line(Phase::Auth, &[], false), line(Phase::Auth, &[], true)], false, false);
+        let stacks = stacks(
+            vec![line(Phase::Auth, &[], false), line(Phase::Auth, &[], true)],
+            false,
+            false,
+        );
         assert_eq!(in_auth(&stacks, &login(&[])), FirstFactor::Unknown);
     }
 
     #[test]
     fn only_an_account_line_with_challenge_takes_the_question_over() {
-        let lines = || vec![line(Phase::Auth, &[], true), line(Phase::Account, &["challenge"], false)];
-        assert_eq!(in_auth(&stacks(lines(), true, true), &login(&[])), FirstFactor::LaterLine);
-        assert_eq!(in_auth(&stacks(lines(), true, false), &login(&[])), FirstFactor::Unknown);
+        let lines = || {
+            vec![
+                line(Phase::Auth, &[], true),
+                line(Phase::Account, &["challenge"], false),
+            ]
+        };
+        assert_eq!(
+            in_auth(&stacks(lines(), true, true), &login(&[])),
+            FirstFactor::LaterLine
+        );
+        assert_eq!(
+            in_auth(&stacks(lines(), true, false), &login(&[])),
+            FirstFactor::Unknown
+        );
     }
 
     #[test]
@@ -265,11 +337,20 @@ mod tests {
             line(Phase::Account, &["challenge"], false),
         ];
         let stacks = stacks(lines, true, true);
-        let early = Login { behind_password: true, ..login(&["forward_pass"]) };
+        let early = Login {
+            behind_password: true,
+            ..login(&["forward_pass"])
+        };
         for login in [login(&[]), early] {
             let request = Request::Login(login.clone());
-            assert_eq!(stacks.first_factor(Peer::ROOT, &request, &login), FirstFactor::LaterLine);
-            assert_eq!(stacks.first_factor(Peer { uid: 1000 }, &request, &login), FirstFactor::Unknown);
+            assert_eq!(
+                stacks.first_factor(Peer::ROOT, &request, &login),
+                FirstFactor::LaterLine
+            );
+            assert_eq!(
+                stacks.first_factor(Peer { uid: 1000 }, &request, &login),
+                FirstFactor::Unknown
+            );
         }
     }
 
@@ -277,19 +358,40 @@ mod tests {
     fn an_application_with_another_pam_d_than_ours_is_not_judged_by_ours() {
         let stacks = stacks(vec![line(Phase::Auth, &[], false)], false, true);
         for pam_folder in [None, Some((0, 0))] {
-            assert_eq!(in_auth(&stacks, &Login { pam_folder, ..login(&[]) }), FirstFactor::Unknown);
+            assert_eq!(
+                in_auth(
+                    &stacks,
+                    &Login {
+                        pam_folder,
+                        ..login(&[])
+                    }
+                ),
+                FirstFactor::Unknown
+            );
         }
     }
 
     #[test]
     fn what_sshd_proved_is_believed_from_root_alone() {
         let stacks = stacks(vec![line(Phase::Auth, &[], true)], false, false);
-        let by = |info: &str| Login { ssh_auth_info: Some(info.into()), ..login(&[]) };
-        assert_eq!(in_auth(&stacks, &by("publickey ssh-ed25519 AAAA\n")), FirstFactor::Shown);
-        assert_eq!(in_auth(&stacks, &by("password\nkeyboard-interactive/pam\n")), FirstFactor::Unknown);
+        let by = |info: &str| Login {
+            ssh_auth_info: Some(info.into()),
+            ..login(&[])
+        };
+        assert_eq!(
+            in_auth(&stacks, &by("publickey ssh-ed25519 AAAA\n")),
+            FirstFactor::Shown
+        );
+        assert_eq!(
+            in_auth(&stacks, &by("password\nkeyboard-interactive/pam\n")),
+            FirstFactor::Unknown
+        );
         let claim = by("publickey ssh-ed25519 AAAA\n");
         let user = Peer { uid: 1000 };
-        assert_eq!(stacks.first_factor(user, &Request::Login(claim.clone()), &claim), FirstFactor::Unknown);
+        assert_eq!(
+            stacks.first_factor(user, &Request::Login(claim.clone()), &claim),
+            FirstFactor::Unknown
+        );
     }
 
     #[test]

@@ -26,9 +26,13 @@ use crate::cgroup::{self, CgroupError};
 /// Must be called once, before anything else opens a file.
 pub(crate) fn listening_socket() -> io::Result<Option<UnixListener>> {
     let mut fds = sd_notify::listen_fds()?;
-    let Some(fd) = fds.next() else { return Ok(None) };
+    let Some(fd) = fds.next() else {
+        return Ok(None);
+    };
     if fds.next().is_some() {
-        return Err(io::Error::other("the service manager passed more than one socket"));
+        return Err(io::Error::other(
+            "the service manager passed more than one socket",
+        ));
     }
     // SAFETY: sd_listen_fds(3) says that this descriptor was passed to this very process (LISTEN_PID) and
     // is open; we are called once, and nothing else in this program knows its number.
@@ -108,7 +112,14 @@ fn reset_scheduling() {
     // SAFETY: setpriority(2) takes numbers; 0 is this thread.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 0) };
     // SAFETY: ioprio_set(2) takes numbers; 0 is this thread.
-    unsafe { libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_CLASS_NONE) };
+    unsafe {
+        libc::syscall(
+            libc::SYS_ioprio_set,
+            IOPRIO_WHO_PROCESS,
+            0,
+            IOPRIO_CLASS_NONE,
+        )
+    };
     let mut all = CpuSet::new();
     if (0..CpuSet::count()).all(|cpu| all.set(cpu).is_ok()) {
         let _ = sched_setaffinity(Pid::from_raw(0), &all);

@@ -71,7 +71,11 @@ fn to_stderr(line: &str) {
 
 /// Sends `line` to the log daemon at `log` in the form of RFC 3164, without the time: the daemon has that too.
 fn to_syslog(log: &Path, priority: Priority, line: &str) -> nix::Result<()> {
-    let mut message = format!("<{}>twofad[{}]: {line}", AUTHPRIV | priority as u8, process::id());
+    let mut message = format!(
+        "<{}>twofad[{}]: {line}",
+        AUTHPRIV | priority as u8,
+        process::id()
+    );
     match send(log, SockType::Datagram, &message) {
         Err(Errno::EPROTOTYPE) => {
             message.push('\0');
@@ -86,7 +90,12 @@ fn send(log: &Path, kind: SockType, message: &str) -> nix::Result<()> {
     let socket = socket::socket(AddressFamily::Unix, kind, flags, None)?;
     socket::connect(socket.as_raw_fd(), &UnixAddr::new(log)?)?;
     wait_for_room(&socket)?;
-    socket::send(socket.as_raw_fd(), message.as_bytes(), MsgFlags::MSG_NOSIGNAL).map(drop)
+    socket::send(
+        socket.as_raw_fd(),
+        message.as_bytes(),
+        MsgFlags::MSG_NOSIGNAL,
+    )
+    .map(drop)
 }
 
 fn wait_for_room(file: &impl AsFd) -> nix::Result<()> {
@@ -134,11 +143,18 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
         let log = UnixDatagram::bind(&path).unwrap();
-        for (priority, number) in [(Priority::Warning, 84), (Priority::Notice, 85), (Priority::Info, 86)] {
+        for (priority, number) in [
+            (Priority::Warning, 84),
+            (Priority::Notice, 85),
+            (Priority::Info, 86),
+        ] {
             to_syslog(&path, priority, "a wrong code for alice").unwrap();
             let mut buffer = [0; 100];
             let length = log.recv(&mut buffer).unwrap();
-            let expected = format!("<{number}>twofad[{}]: a wrong code for alice", process::id());
+            let expected = format!(
+                "<{number}>twofad[{}]: a wrong code for alice",
+                process::id()
+            );
             assert_eq!(String::from_utf8_lossy(&buffer[..length]), expected);
         }
     }
@@ -162,12 +178,19 @@ mod tests {
         let start = Instant::now();
         let refused = (0..100_000).find_map(|_| to_syslog(&path, Priority::Info, "a line").err());
         assert_eq!(refused, Some(Errno::EAGAIN));
-        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            start.elapsed()
+        );
     }
 
     #[test]
     fn a_machine_without_a_log_daemon_is_no_reason_to_wait() {
-        assert_eq!(to_syslog(Path::new("/nonexistent/log"), Priority::Info, "a line"), Err(Errno::ENOENT));
+        assert_eq!(
+            to_syslog(Path::new("/nonexistent/log"), Priority::Info, "a line"),
+            Err(Errno::ENOENT)
+        );
     }
 
     #[test]
@@ -181,7 +204,9 @@ mod tests {
 
     #[test]
     fn only_dev_null_leads_nowhere() {
-        assert!(leads_nowhere(&File::options().write(true).open("/dev/null").unwrap()));
+        assert!(leads_nowhere(
+            &File::options().write(true).open("/dev/null").unwrap()
+        ));
         assert!(!leads_nowhere(&File::open("/dev/zero").unwrap()));
         assert!(!leads_nowhere(&tempfile::tempfile().unwrap()));
         assert!(!leads_nowhere(&UnixStream::pair().unwrap().0));
@@ -189,9 +214,18 @@ mod tests {
 
     #[test]
     fn what_is_logged_stays_one_line_and_commands_no_terminal() {
-        assert_eq!(on_one_line("für DOM\\alice: \"x\""), "für DOM\\alice: \"x\"");
-        assert_eq!(on_one_line("a\nb\r\t\0\x1b[2J\u{9b}2J"), "a\\nb\\r\\t\\u{0}\\u{1b}[2J\\u{9b}2J");
-        assert_eq!(on_one_line("a\u{2028}b\u{202e}c\u{2066}"), "a\\u{2028}b\\u{202e}c\\u{2066}");
+        assert_eq!(
+            on_one_line("für DOM\\alice: \"x\""),
+            "für DOM\\alice: \"x\""
+        );
+        assert_eq!(
+            on_one_line("a\nb\r\t\0\x1b[2J\u{9b}2J"),
+            "a\\nb\\r\\t\\u{0}\\u{1b}[2J\\u{9b}2J"
+        );
+        assert_eq!(
+            on_one_line("a\u{2028}b\u{202e}c\u{2066}"),
+            "a\\u{2028}b\\u{202e}c\\u{2066}"
+        );
         assert!(on_one_line(&"ü".repeat(LONGEST)).len() <= LONGEST + 10);
     }
 }

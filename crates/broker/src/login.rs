@@ -32,11 +32,14 @@ const FEW_BACKUP_CODES: usize = 2;
 fn not_here(doubt: Option<String>) -> String {
     let (why, what) = match doubt {
         None => (
-            "nothing shows that the first factor was right when this line of the PAM stack asks".to_owned(),
+            "nothing shows that the first factor was right when this line of the PAM stack asks"
+                .to_owned(),
             "use 'account required pam_twofa.so challenge', see pam_twofa(8)",
         ),
         Some(doubt) => (
-            format!("it is not known whether this PAM stack goes on after a wrong password ({doubt})"),
+            format!(
+                "it is not known whether this PAM stack goes on after a wrong password ({doubt})"
+            ),
             "see THE FIRST FACTOR in twofad(8)",
         ),
     };
@@ -104,7 +107,13 @@ fn rule(
         if is_account || first_factor == FirstFactor::Shown {
             return Ok(Ruling::new(Verdict::Denied, WHY));
         }
-        return unproved_or_later(first_factor, login, &application, Who::Refused(WHY.to_owned()), dialogue);
+        return unproved_or_later(
+            first_factor,
+            login,
+            &application,
+            Who::Refused(WHY.to_owned()),
+            dialogue,
+        );
     };
     let person = Person::of(services.store, &account)?;
     let now = services.now();
@@ -112,25 +121,35 @@ fn rule(
     if peer.may(request, &account) != Permission::Granted {
         return Ok(for_stranger(peer, &account, decision));
     }
-    let door =
-        Door { services, peer, login, account: &account, person: &person, origin: origin(peer, login) };
+    let door = Door {
+        services,
+        peer,
+        login,
+        account: &account,
+        person: &person,
+        origin: origin(peer, login),
+    };
     let can_ask = login.may_ask && !login.cannot_answer || login.behind_password;
     let ruling = match (decision, first_factor) {
-        (Decision::NotRequired(reason), first_factor) if is_account || first_factor == FirstFactor::Shown => {
+        (Decision::NotRequired(reason), first_factor)
+            if is_account || first_factor == FirstFactor::Shown =>
+        {
             Ok(not_required(reason, exemption.as_ref(), &person))
         }
         // A refusal has reasons of its own, which need no question.
         (Decision::Deny(denial), FirstFactor::Shown) => door.deny(denial, now, dialogue),
         _ if is_account && !can_ask => door.was_not_asked(dialogue),
-        (decision, FirstFactor::Shown) => {
-            door.decided(decision, dialogue).inspect_err(|error| door.was_left(error))
-        }
+        (decision, FirstFactor::Shown) => door
+            .decided(decision, dialogue)
+            .inspect_err(|error| door.was_left(error)),
         (decision, first_factor) => {
             let who = match decision {
                 Decision::NotRequired(reason) => {
                     Who::NotAsked(not_required(reason, exemption.as_ref(), &person))
                 }
-                Decision::Trusted => Who::NotAsked(Ruling::new(Verdict::Passed, "by a trusted device")),
+                Decision::Trusted => {
+                    Who::NotAsked(Ruling::new(Verdict::Passed, "by a trusted device"))
+                }
                 Decision::Challenge if door.has_something_at_hand() => {
                     Who::Asked(door.as_challenge("", Accepted::Allowed, Tally::Unproved))
                 }
@@ -152,8 +171,13 @@ fn rule(
 /// policy asks nothing of them; it learns nothing else.
 fn for_stranger(peer: Peer, account: &Account, decision: Decision) -> Ruling {
     match decision {
-        Decision::NotRequired(_) => Ruling::new(Verdict::NotRequired, "nothing is asked of this user"),
-        _ => Ruling::new(Verdict::Denied, format!("uid {} may not ask about {}", peer.uid, account.name)),
+        Decision::NotRequired(_) => {
+            Ruling::new(Verdict::NotRequired, "nothing is asked of this user")
+        }
+        _ => Ruling::new(
+            Verdict::Denied,
+            format!("uid {} may not ask about {}", peer.uid, account.name),
+        ),
     }
 }
 
@@ -169,18 +193,30 @@ fn unproved_or_later(
         return Ok(unproved::ask(login, application, who, dialogue)?);
     }
     if login.behind_password {
-        dialogue.prompt(unproved::prompt(login, application, &who)).map_err(ChallengeError::from)?;
+        dialogue
+            .prompt(unproved::prompt(login, application, &who))
+            .map_err(ChallengeError::from)?;
     }
-    Ok(Ruling::new(Verdict::Later, "a line of the stack that comes later asks"))
+    Ok(Ruling::new(
+        Verdict::Later,
+        "a line of the stack that comes later asks",
+    ))
 }
 
 fn not_required(reason: Reason, exemption: Option<&Exemption>, person: &Person) -> Ruling {
-    let verdict = if reason == Reason::Exempt { Verdict::Exempt } else { Verdict::NotRequired };
+    let verdict = if reason == Reason::Exempt {
+        Verdict::Exempt
+    } else {
+        Verdict::NotRequired
+    };
     let why = match reason {
         Reason::Disabled => format!("the policy of class '{}' is disabled", person.class),
         Reason::NotEnrolled => "it is optional and nothing is enrolled".to_owned(),
         Reason::OptedOut => "it is optional and the user chose not to be asked".to_owned(),
-        Reason::Exempt => format!("exempt: {}", exemption.map_or("", |exemption| &exemption.reason)),
+        Reason::Exempt => format!(
+            "exempt: {}",
+            exemption.map_or("", |exemption| &exemption.reason)
+        ),
     };
     Ruling::new(verdict, why)
 }
@@ -201,7 +237,11 @@ impl Door<'_> {
     }
 
     /// Carries out what was decided about somebody who has shown the first factor.
-    fn decided(&self, decision: Decision, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
+    fn decided(
+        &self,
+        decision: Decision,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Ruling, LoginError> {
         let enrols = matches!(decision, Decision::Enrol | Decision::Replace);
         if enrols && self.login.cannot_answer && !self.login.behind_password {
             // Most likely nothing comes back, and then nothing is begun.
@@ -223,7 +263,9 @@ impl Door<'_> {
     /// A login that comes to the account phase without a code, where none can be asked for.
     fn was_not_asked(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
         let advice = words::not_asked(self.origin.service.as_deref(), self.login.cannot_answer);
-        dialogue.error(advice.person).map_err(ChallengeError::from)?;
+        dialogue
+            .error(advice.person)
+            .map_err(ChallengeError::from)?;
         self.record_refusal(advice.administrator, self.services.now())?;
         Ok(Ruling::new(Verdict::Denied, advice.administrator))
     }
@@ -233,29 +275,63 @@ impl Door<'_> {
         const WHY: &str = "the first factor was right, and the login was given up at the code";
         if !matches!(
             error,
-            LoginError::Challenge(ChallengeError::Gone(_)) | LoginError::Enrolment(EnrolmentError::Gone(_))
+            LoginError::Challenge(ChallengeError::Gone(_))
+                | LoginError::Enrolment(EnrolmentError::Gone(_))
         ) {
             return;
         }
-        journal::auth(Priority::Notice, &words::log_line("given up", &self.origin, self.account, WHY));
+        journal::auth(
+            Priority::Notice,
+            &words::log_line("given up", &self.origin, self.account, WHY),
+        );
         if let Err(error) = self.record_giving_up(WHY) {
-            journal::say(&format!("cannot record that {} gave up a login: {error}", self.account.name));
+            journal::say(&format!(
+                "cannot record that {} gave up a login: {error}",
+                self.account.name
+            ));
         }
     }
 
     /// Records that a login ended without a code. One in which a wrong code was typed is on record already.
     fn record_giving_up(&self, why: &str) -> Result<(), StoreError> {
-        let counted = self.services.store.situation(self.account)?.user.throttle.counted;
+        let counted = self
+            .services
+            .store
+            .situation(self.account)?
+            .user
+            .throttle
+            .counted;
         if counted != self.person.situation.user.throttle.counted {
             return Ok(());
         }
         self.record_refusal(why, self.services.now())
     }
 
-    fn as_challenge<'b>(&'b self, purpose: &'b str, accepted: Accepted, tally: Tally) -> Challenge<'b> {
-        let Self { services, account, person, origin, login, .. } = self;
+    fn as_challenge<'b>(
+        &'b self,
+        purpose: &'b str,
+        accepted: Accepted,
+        tally: Tally,
+    ) -> Challenge<'b> {
+        let Self {
+            services,
+            account,
+            person,
+            origin,
+            login,
+            ..
+        } = self;
         let cannot_answer = login.cannot_answer;
-        Challenge { services: *services, account, origin, person, purpose, accepted, tally, cannot_answer }
+        Challenge {
+            services: *services,
+            account,
+            origin,
+            person,
+            purpose,
+            accepted,
+            tally,
+            cannot_answer,
+        }
     }
 
     /// Whether the person can show a code without one being sent.
@@ -268,12 +344,17 @@ impl Door<'_> {
         let purpose = words::purpose_of_login(self.origin.service.as_deref());
         let challenge = self.as_challenge(&purpose, Accepted::Allowed, Tally::Proved);
         if self.login.behind_password && !self.has_something_at_hand() {
-            dialogue.error(words::NO_ROOM_FOR_SENT).map_err(ChallengeError::from)?;
+            dialogue
+                .error(words::NO_ROOM_FOR_SENT)
+                .map_err(ChallengeError::from)?;
             let why = "codes are sent to this user, and this client has one prompt only";
             return Ok(Ruling::new(Verdict::Denied, why));
         }
         let outcome = if self.login.behind_password {
-            challenge.ask_once(unproved::prompt(self.login, "", &Who::Asked(challenge)), dialogue)?
+            challenge.ask_once(
+                unproved::prompt(self.login, "", &Who::Asked(challenge)),
+                dialogue,
+            )?
         } else {
             challenge.ask("", dialogue)?
         };
@@ -282,10 +363,19 @@ impl Door<'_> {
 
     /// Asks for a code of a method that the policy no longer allows, then leads through enrolling one that it does.
     fn replace(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
-        let Self { services, account, person, origin, .. } = self;
+        let Self {
+            services,
+            account,
+            person,
+            origin,
+            ..
+        } = self;
         if self.login.behind_password {
-            dialogue.error(words::NO_ROOM_TO_ENROL).map_err(ChallengeError::from)?;
-            let why = "the enrolled method is no longer allowed, and this client has one prompt only";
+            dialogue
+                .error(words::NO_ROOM_TO_ENROL)
+                .map_err(ChallengeError::from)?;
+            let why =
+                "the enrolled method is no longer allowed, and this client has one prompt only";
             return Ok(Ruling::new(Verdict::Denied, why));
         }
         let purpose = words::purpose_of_login(origin.service.as_deref());
@@ -298,32 +388,70 @@ impl Door<'_> {
         let Self { peer, login, .. } = *self;
         let (decision, _) = fresh.decide(account, source(peer, login), services.now());
         // Nothing is enrolled by what was decided before the code was typed.
-        if fresh.situation.generation != person.situation.generation || decision != Decision::Replace {
+        if fresh.situation.generation != person.situation.generation
+            || decision != Decision::Replace
+        {
             return self.changed_meanwhile(dialogue);
         }
-        Door { services: *services, peer, login, account, person: &fresh, origin: origin.clone() }.enrol(
-            true,
-            "Now set up one that is allowed.",
-            dialogue,
-        )
+        Door {
+            services: *services,
+            peer,
+            login,
+            account,
+            person: &fresh,
+            origin: origin.clone(),
+        }
+        .enrol(true, "Now set up one that is allowed.", dialogue)
     }
 
     /// Leads somebody who must have a second factor and has none through setting one up; `intro` stands before it.
     /// Their first code is the one that lets them in.
-    fn enrol(&self, is_proved: bool, intro: &str, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
-        let Self { services, account, person, origin, .. } = self;
+    fn enrol(
+        &self,
+        is_proved: bool,
+        intro: &str,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Ruling, LoginError> {
+        let Self {
+            services,
+            account,
+            person,
+            origin,
+            ..
+        } = self;
         if self.login.behind_password {
-            dialogue.error(words::NO_ROOM_TO_ENROL).map_err(ChallengeError::from)?;
+            dialogue
+                .error(words::NO_ROOM_TO_ENROL)
+                .map_err(ChallengeError::from)?;
             return Ok(Ruling::new(
                 Verdict::Denied,
                 "nothing is enrolled, and this client has one prompt only",
             ));
         }
-        let enrolment = Enrolment { services: *services, account, origin, policy: &person.policy };
+        let enrolment = Enrolment {
+            services: *services,
+            account,
+            origin,
+            policy: &person.policy,
+        };
         match enrolment.of_a_first_method(&person.situation, is_proved, intro, dialogue) {
-            Ok(FirstMethod { what, is_recorded: true, .. }) => Ok(Ruling::new(Verdict::Passed, what)),
-            Ok(FirstMethod { what, generation, is_recorded: false }) => {
-                match services.store.record_pass(account, generation, what.clone(), origin, services.now()) {
+            Ok(FirstMethod {
+                what,
+                is_recorded: true,
+                ..
+            }) => Ok(Ruling::new(Verdict::Passed, what)),
+            Ok(FirstMethod {
+                what,
+                generation,
+                is_recorded: false,
+            }) => {
+                match services.store.record_pass(
+                    account,
+                    generation,
+                    what.clone(),
+                    origin,
+                    services.now(),
+                ) {
                     Ok(()) => Ok(Ruling::new(Verdict::Passed, what)),
                     Err(StoreError::ChangedMeanwhile) => self.changed_meanwhile(dialogue),
                     Err(error) => Err(error.into()),
@@ -337,15 +465,20 @@ impl Door<'_> {
                     .map_err(ChallengeError::from)?;
                 Ok(Ruling::new(Verdict::Denied, why))
             }
-            Err(EnrolmentError::Locked(lock)) => self.deny(Denial::Locked(lock), services.now(), dialogue),
+            Err(EnrolmentError::Locked(lock)) => {
+                self.deny(Denial::Locked(lock), services.now(), dialogue)
+            }
             Err(EnrolmentError::NoMethod) => {
-                dialogue.error(words::NO_METHOD).map_err(ChallengeError::from)?;
-                let why =
-                    "the policy allows only methods that no provider is set up for: see 'twofa provider add'";
+                dialogue
+                    .error(words::NO_METHOD)
+                    .map_err(ChallengeError::from)?;
+                let why = "the policy allows only methods that no provider is set up for: see 'twofa provider add'";
                 Ok(Ruling::new(Verdict::Unavailable, why))
             }
             Err(EnrolmentError::OutOfReach) => {
-                dialogue.error(words::OUT_OF_REACH).map_err(ChallengeError::from)?;
+                dialogue
+                    .error(words::OUT_OF_REACH)
+                    .map_err(ChallengeError::from)?;
                 let why = "an address is on file to prove the user by and no provider carries codes there: see \
                            'twofa provider add'";
                 self.record_refusal(why, services.now())?;
@@ -354,12 +487,20 @@ impl Door<'_> {
             Err(EnrolmentError::NotSent(Unsent { text, is_limited })) => {
                 dialogue.error(&text).map_err(ChallengeError::from)?;
                 Ok(if is_limited {
-                    Ruling::new(Verdict::TriesUsedUp, "the limit on codes to enrol with is reached")
+                    Ruling::new(
+                        Verdict::TriesUsedUp,
+                        "the limit on codes to enrol with is reached",
+                    )
                 } else {
-                    Ruling::new(Verdict::Unavailable, "no code could be sent to enrol with: see 'twofa log'")
+                    Ruling::new(
+                        Verdict::Unavailable,
+                        "no code could be sent to enrol with: see 'twofa log'",
+                    )
                 })
             }
-            Err(EnrolmentError::Store(StoreError::ChangedMeanwhile)) => self.changed_meanwhile(dialogue),
+            Err(EnrolmentError::Store(StoreError::ChangedMeanwhile)) => {
+                self.changed_meanwhile(dialogue)
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -411,15 +552,25 @@ impl Door<'_> {
         if !self.peer.is_root() {
             return Ok(());
         }
-        let event =
-            Event { kind: EventKind::Refused, user: Some(self.account), detail: Some(why.to_owned()) };
+        let event = Event {
+            kind: EventKind::Refused,
+            user: Some(self.account),
+            detail: Some(why.to_owned()),
+        };
         self.services.store.record(&event, &self.origin, now)
     }
 
-    fn conclude(&self, outcome: Outcome, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
+    fn conclude(
+        &self,
+        outcome: Outcome,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Ruling, LoginError> {
         let now = self.services.now();
         let (ruling, text) = match outcome {
-            Outcome::Passed { method, backup_codes_left } => {
+            Outcome::Passed {
+                method,
+                backup_codes_left,
+            } => {
                 self.welcome(method, backup_codes_left, dialogue);
                 let why = match method {
                     Method::App => "by an authenticator app".to_owned(),
@@ -432,11 +583,15 @@ impl Door<'_> {
             Outcome::Wrong { why } => (Ruling::new(Verdict::Denied, why), "Wrong code.".to_owned()),
             Outcome::TriesUsedUp { why } => {
                 let why = format!("all tries are used up, the last was {why}");
-                (Ruling::new(Verdict::TriesUsedUp, why), "Too many wrong answers.".to_owned())
+                (
+                    Ruling::new(Verdict::TriesUsedUp, why),
+                    "Too many wrong answers.".to_owned(),
+                )
             }
-            Outcome::Locked(lock) => {
-                (Ruling::new(Verdict::TriesUsedUp, words::locked(lock, now)), words::locked(lock, now))
-            }
+            Outcome::Locked(lock) => (
+                Ruling::new(Verdict::TriesUsedUp, words::locked(lock, now)),
+                words::locked(lock, now),
+            ),
             Outcome::Unreachable { text } => {
                 let why = "no code could be sent and there is no other way: see 'twofa log'";
                 (Ruling::new(Verdict::Unavailable, why), text)
@@ -447,7 +602,10 @@ impl Door<'_> {
             }
             Outcome::NoAnswer => {
                 self.record_giving_up("no code was entered")?;
-                (Ruling::new(Verdict::NoAnswer, "no code was entered"), "No code was entered.".to_owned())
+                (
+                    Ruling::new(Verdict::NoAnswer, "no code was entered"),
+                    "No code was entered.".to_owned(),
+                )
             }
         };
         dialogue.error(&text).map_err(ChallengeError::from)?;
@@ -472,14 +630,23 @@ fn source(peer: Peer, login: &Login) -> Source<'_> {
     if !peer.is_root() {
         return Source::default();
     }
-    let address = login.remote_host.as_deref().and_then(|host| host.parse::<IpAddr>().ok());
-    Source { service: Some(&login.service), address }
+    let address = login
+        .remote_host
+        .as_deref()
+        .and_then(|host| host.parse::<IpAddr>().ok());
+    Source {
+        service: Some(&login.service),
+        address,
+    }
 }
 
 /// The same for the audit log.
 fn origin(peer: Peer, login: &Login) -> Origin {
     if !peer.is_root() {
-        return Origin { actor: peer.uid, ..Origin::default() };
+        return Origin {
+            actor: peer.uid,
+            ..Origin::default()
+        };
     }
     let claim = |text: &str| {
         let text: String = printable(text).chars().take(LONGEST_CLAIM).collect();

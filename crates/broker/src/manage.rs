@@ -8,7 +8,9 @@ use twofa_core::{Account, Lock, Method, Mode, Policy, Status, Timestamp, Verify}
 use twofa_proto::{
     AppReport, AppRequest, ContactReport, Done, ExemptionReport, Failure, Report, Request, Standing,
 };
-use twofa_store::{AddressKind, Generation, Origin, Settings, Situation, StoreError, StoredExemption, Tally};
+use twofa_store::{
+    AddressKind, Generation, Origin, Settings, Situation, StoreError, StoredExemption, Tally,
+};
 
 use crate::addresses::BadAddress;
 use crate::authority::{Peer, Permission};
@@ -27,12 +29,23 @@ const LONGEST_LABEL: usize = 32;
 const BACKUP: &str = "backup";
 
 /// Serves every request that is no login.
-pub fn serve(services: Services<'_>, peer: Peer, request: &Request, dialogue: &mut dyn Dialogue) -> Done {
+pub fn serve(
+    services: Services<'_>,
+    peer: Peer,
+    request: &Request,
+    dialogue: &mut dyn Dialogue,
+) -> Done {
     match carry_out(services, peer, request, dialogue) {
         Ok(done) => done,
-        Err(Refusal { failure, message, hint }) => {
-            Done::Failed { failure, message: printable(&message), hint }
-        }
+        Err(Refusal {
+            failure,
+            message,
+            hint,
+        }) => Done::Failed {
+            failure,
+            message: printable(&message),
+            hint,
+        },
     }
 }
 
@@ -53,23 +66,41 @@ fn carry_out(
     };
     let account = accounts::find(user)
         .map_err(PersonError::from)?
-        .ok_or_else(|| Refusal::new(Failure::NotFound, format!("there is no account called '{user}'")))?;
+        .ok_or_else(|| {
+            Refusal::new(
+                Failure::NotFound,
+                format!("there is no account called '{user}'"),
+            )
+        })?;
     let permission = peer.may(request, &account);
     if permission == Permission::Refused {
         let message = format!("only {} and root may do this", account.name);
         return Err(Refusal::new(Failure::NotPermitted, message));
     }
-    let origin = Origin { actor: peer.uid, service: Some("twofa".to_owned()), ..Origin::default() };
+    let origin = Origin {
+        actor: peer.uid,
+        service: Some("twofa".to_owned()),
+        ..Origin::default()
+    };
     let person = Person::of(services.store, &account)?;
-    let desk = Desk { services, peer, account, origin };
-    if permission == Permission::AfterCode && person.has_only_what_is_not_allowed() && !adds(request) {
+    let desk = Desk {
+        services,
+        peer,
+        account,
+        origin,
+    };
+    if permission == Permission::AfterCode
+        && person.has_only_what_is_not_allowed()
+        && !adds(request)
+    {
         let message = "the policy no longer allows the method you have enrolled";
         let hint = "enrol an allowed one first, or ask an administrator";
         return Err(Refusal::new(Failure::NotPermitted, message).hinted(hint));
     }
     if !matches!(request, Request::Status { .. }) && person.situation.has_namesake {
         // A record of its own would lift what the other record holds back.
-        let hint = "root decides with 'twofa user remove' (what is old) or 'twofa user add' (what is new)";
+        let hint =
+            "root decides with 'twofa user remove' (what is old) or 'twofa user add' (what is new)";
         return Err(Refusal::new(Failure::NotPermitted, words::NAMESAKE).hinted(hint));
     }
     let person = if permission == Permission::AfterCode {
@@ -86,25 +117,39 @@ fn carry_out(
     desk.count(&person, request)?;
     match request {
         Request::EnrolApp { app, .. } => desk.enrol(&person, app, dialogue),
-        Request::EnrolAddress { method, address, .. } => {
-            desk.enrol_address(&person, method, address.as_deref(), dialogue)
-        }
+        Request::EnrolAddress {
+            method, address, ..
+        } => desk.enrol_address(&person, method, address.as_deref(), dialogue),
         Request::Remove { method, .. } => desk.remove(&person, method),
         Request::Set { .. } => desk.set(&person, request, dialogue),
         Request::NewBackupCodes { .. } => desk.new_backup_codes(&person, dialogue),
-        _ => Ok(Done::Status(Box::new(report(&desk.account, &person, services.now())))),
+        _ => Ok(Done::Status(Box::new(report(
+            &desk.account,
+            &person,
+            services.now(),
+        )))),
     }
 }
 
 /// Whether `request` adds a method and takes none away.
 const fn adds(request: &Request) -> bool {
-    matches!(request, Request::EnrolApp { .. } | Request::EnrolAddress { .. })
+    matches!(
+        request,
+        Request::EnrolApp { .. } | Request::EnrolAddress { .. }
+    )
 }
 
 /// Whether carrying out `request` sends a code to an address on file that proves the person: another proof before it would
 /// be the same again. Without such an address of its kind, one would be asked for.
 fn proves_itself(situation: &Situation, request: &Request) -> bool {
-    let Request::EnrolAddress { method, address: None, .. } = request else { return false };
+    let Request::EnrolAddress {
+        method,
+        address: None,
+        ..
+    } = request
+    else {
+        return false;
+    };
     which(method).is_ok_and(|which| enrolment::proves(situation, which))
 }
 
@@ -132,23 +177,36 @@ impl Desk<'_> {
         request: &Request,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Generation, Refusal> {
-        let Person { policy, situation, .. } = person;
+        let Person {
+            policy, situation, ..
+        } = person;
         if situation.user.enrolled().is_empty() {
             if !enrolment::has_address(situation) || proves_itself(situation, request) {
                 return Ok(situation.generation);
             }
             let intro = "To change this, first prove it is you, at the address on file for you.";
-            let (_, verified) = self.enrolment(person).of_an_address_on_file(situation, intro, dialogue)?;
+            let (_, verified) = self
+                .enrolment(person)
+                .of_an_address_on_file(situation, intro, dialogue)?;
             return Ok(verified.generation);
         }
         // What is no longer allowed still proves who somebody is, where nothing else can.
         let is_allowed = situation.user.is_enrolled(policy.methods);
-        let accepted = if is_allowed { Accepted::Allowed } else { Accepted::Enrolled };
+        let accepted = if is_allowed {
+            Accepted::Allowed
+        } else {
+            Accepted::Enrolled
+        };
         let now = self.services.now();
         if let Some(lock) = situation.user.throttle.lock(now) {
             return Err(Refusal::new(Failure::Denied, words::locked(lock, now)));
         }
-        let Self { services, account, origin, .. } = self;
+        let Self {
+            services,
+            account,
+            origin,
+            ..
+        } = self;
         let purpose = "change how you log in";
         let challenge = Challenge {
             services: *services,
@@ -162,17 +220,20 @@ impl Desk<'_> {
         };
         match challenge.ask("To change this, first prove it is you.\n", dialogue)? {
             Outcome::Passed { .. } => Ok(situation.generation),
-            Outcome::Locked(lock) => {
-                Err(Refusal::new(Failure::Denied, words::locked(lock, self.services.now())))
-            }
+            Outcome::Locked(lock) => Err(Refusal::new(
+                Failure::Denied,
+                words::locked(lock, self.services.now()),
+            )),
             Outcome::Unreachable { text } => Err(Refusal::new(Failure::Unavailable, text)),
             Outcome::TooManyCodes { text } => Err(Refusal::new(Failure::Denied, text)),
-            Outcome::NoAnswer => {
-                Err(Refusal::new(Failure::Denied, "no code was entered, so nothing was changed"))
-            }
-            Outcome::Wrong { .. } | Outcome::TriesUsedUp { .. } => {
-                Err(Refusal::new(Failure::Denied, "too many wrong answers, so nothing was changed"))
-            }
+            Outcome::NoAnswer => Err(Refusal::new(
+                Failure::Denied,
+                "no code was entered, so nothing was changed",
+            )),
+            Outcome::Wrong { .. } | Outcome::TriesUsedUp { .. } => Err(Refusal::new(
+                Failure::Denied,
+                "too many wrong answers, so nothing was changed",
+            )),
         }
     }
 
@@ -203,11 +264,20 @@ impl Desk<'_> {
         asked: &AppRequest,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Done, Refusal> {
-        let AppRequest { label, counter, algorithm, digits, period } = asked;
+        let AppRequest {
+            label,
+            counter,
+            algorithm,
+            digits,
+            period,
+        } = asked;
         let parameters = enrolment::parameters(*counter, algorithm, *digits, *period)
             .map_err(|bad| Refusal::new(Failure::Usage, bad.to_string()))?;
         let label = self::label(label.as_deref(), &person.situation.user.apps)?;
-        let intro = format!("A new authenticator app for {}, called '{label}'.\n", self.account.name);
+        let intro = format!(
+            "A new authenticator app for {}, called '{label}'.\n",
+            self.account.name
+        );
         let enrolment = self.enrolment(person);
         enrolment.of_an_app(&person.situation, parameters, &label, &intro, dialogue).map_err(|error| {
             let is_unconfirmed = matches!(error, EnrolmentError::NotConfirmed);
@@ -238,11 +308,16 @@ impl Desk<'_> {
             return Err(Refusal::new(Failure::NotPermitted, message));
         }
         if !self.services.courier.carries(channel(which)) {
-            let message = format!("this machine cannot send codes by {} yet", words::way(which));
+            let message = format!(
+                "this machine cannot send codes by {} yet",
+                words::way(which)
+            );
             let hint = "an administrator sets up a provider with 'twofa provider add'";
             return Err(Refusal::new(Failure::Failed, message).hinted(hint));
         }
-        let address = address.map(|text| self.address(policy, which, text)).transpose()?;
+        let address = address
+            .map(|text| self.address(policy, which, text))
+            .transpose()?;
         self.verify_address(person, which, address.as_deref(), dialogue)?;
         mention_disabled(person, dialogue)?;
         Ok(Done::Changed)
@@ -258,29 +333,57 @@ impl Desk<'_> {
         if let (AddressKind::Phone, Some(number)) = (which, address) {
             dialogue.info(format!("The number is {}.", addresses::readable(number)).into())?;
         }
-        let Verified { address, generation, .. } =
-            self.enrolment(person).of_an_address(&person.situation, which, address, "", dialogue)?;
-        let text = format!("Codes can be sent by {} to {address} from now on.", words::way(which));
+        let Verified {
+            address,
+            generation,
+            ..
+        } = self.enrolment(person).of_an_address(
+            &person.situation,
+            which,
+            address,
+            "",
+            dialogue,
+        )?;
+        let text = format!(
+            "Codes can be sent by {} to {address} from now on.",
+            words::way(which)
+        );
         dialogue.info(text.into())?;
         Ok(generation)
     }
 
     fn remove(&self, person: &Person, method: &str) -> Result<Done, Refusal> {
-        let Self { services, account, origin, .. } = self;
+        let Self {
+            services,
+            account,
+            origin,
+            ..
+        } = self;
         let situation = &person.situation;
         let now = services.now();
         let enrolled = situation.user.enrolled();
         if method == BACKUP {
-            let removed = services.store.remove_backup_codes(account, situation.generation, origin, now)?;
+            let removed =
+                services
+                    .store
+                    .remove_backup_codes(account, situation.generation, origin, now)?;
             let nothing = Refusal::new(Failure::NotFound, "there are no backup codes to remove");
-            return if removed { Ok(Done::Changed) } else { Err(nothing) };
+            return if removed {
+                Ok(Done::Changed)
+            } else {
+                Err(nothing)
+            };
         }
         let apps = &situation.user.apps;
-        let address = which(method).ok().filter(|which| addresses::of(&situation.user, *which).is_some());
+        let address = which(method)
+            .ok()
+            .filter(|which| addresses::of(&situation.user, *which).is_some());
         if address.is_none() && !apps.iter().any(|app| app.label == method) {
             let mut all: Vec<_> = apps.iter().map(|app| app.label.clone()).collect();
-            let sent =
-                enrolled.among(person.policy.methods).into_iter().filter(|method| *method != Method::App);
+            let sent = enrolled
+                .among(person.policy.methods)
+                .into_iter()
+                .filter(|method| *method != Method::App);
             all.extend(sent.map(|method| method.name().to_owned()));
             let hint = match all.as_slice() {
                 [] => "nothing is enrolled".to_owned(),
@@ -291,26 +394,52 @@ impl Desk<'_> {
         }
         match address {
             Some(which) => self.may_lose(person, which)?,
-            None => self.may_be_left_with(person, Enrolled { app: apps.len() > 1, ..enrolled })?,
+            None => self.may_be_left_with(
+                person,
+                Enrolled {
+                    app: apps.len() > 1,
+                    ..enrolled
+                },
+            )?,
         }
         match address {
             Some(which) => {
-                services.store.remove_address(account, situation.generation, which, origin, now)?;
+                services
+                    .store
+                    .remove_address(account, situation.generation, which, origin, now)?;
             }
             None => {
-                services.store.remove_app(account, situation.generation, method, origin, now)?;
+                services
+                    .store
+                    .remove_app(account, situation.generation, method, origin, now)?;
             }
         }
         Ok(Done::Changed)
     }
 
     /// Sets what is no method by itself. An owner's address is one: it is verified first, where codes can be sent.
-    fn set(&self, person: &Person, request: &Request, dialogue: &mut dyn Dialogue) -> Result<Done, Refusal> {
-        let Request::Set { verify, email, phone, prefer, vouched, .. } = request else {
+    fn set(
+        &self,
+        person: &Person,
+        request: &Request,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Done, Refusal> {
+        let Request::Set {
+            verify,
+            email,
+            phone,
+            prefer,
+            vouched,
+            ..
+        } = request
+        else {
             return Err(Refusal::new(Failure::Failed, "nothing is set by this"));
         };
         if *vouched && !self.peer.is_root() {
-            return Err(Refusal::new(Failure::NotPermitted, "only root may vouch for an address"));
+            return Err(Refusal::new(
+                Failure::NotPermitted,
+                "only root may vouch for an address",
+            ));
         }
         let mut settings = Settings {
             verify: self.verify(person, verify.as_deref())?,
@@ -337,8 +466,16 @@ impl Desk<'_> {
             }
             generation = self.verify_address(&fresh, which, Some(&address), dialogue)?;
         }
-        let Self { services, account, origin, .. } = self;
-        let changes = services.store.set_user(account, generation, &settings, origin, services.now())?;
+        let Self {
+            services,
+            account,
+            origin,
+            ..
+        } = self;
+        let changes =
+            services
+                .store
+                .set_user(account, generation, &settings, origin, services.now())?;
         if changes.is_empty() && is_all {
             dialogue.info("Nothing to change: it is that already.".into())?;
         }
@@ -349,7 +486,12 @@ impl Desk<'_> {
     }
 
     /// What becomes of an address that somebody sets; an empty one is removed.
-    fn new_address(&self, person: &Person, which: AddressKind, text: &str) -> Result<NewAddress, Refusal> {
+    fn new_address(
+        &self,
+        person: &Person,
+        which: AddressKind,
+        text: &str,
+    ) -> Result<NewAddress, Refusal> {
         if text.trim().is_empty() {
             self.may_lose(person, which)?;
             return Ok(NewAddress::Kept(None));
@@ -363,15 +505,23 @@ impl Desk<'_> {
         }
         let known = addresses::of(&person.situation.user, which);
         if known.is_some_and(|known| known.verified && known.address != address) {
-            let message = format!("this machine cannot send codes by {} now", words::way(which));
-            return Err(Refusal::new(Failure::Failed, message).hinted("the address you have stays as it is"));
+            let message = format!(
+                "this machine cannot send codes by {} now",
+                words::way(which)
+            );
+            return Err(Refusal::new(Failure::Failed, message)
+                .hinted("the address you have stays as it is"));
         }
         Ok(NewAddress::Kept(Some(address)))
     }
 
     /// An address as it is kept. Root's word is good for any.
     fn address(&self, policy: &Policy, which: AddressKind, text: &str) -> Result<String, Refusal> {
-        let read = if self.peer.is_root() { addresses::read } else { addresses::read_of_user };
+        let read = if self.peer.is_root() {
+            addresses::read
+        } else {
+            addresses::read_of_user
+        };
         read(policy, which, text).map_err(|bad| {
             let failure = match bad {
                 BadAddress::Elsewhere { .. } | BadAddress::NotMobile(_) => Failure::NotPermitted,
@@ -399,8 +549,14 @@ impl Desk<'_> {
         let user = &person.situation.user;
         let enrolled = user.enrolled();
         let left = match which {
-            AddressKind::Email => Enrolled { email: false, ..enrolled },
-            AddressKind::Phone => Enrolled { sms: false, ..enrolled },
+            AddressKind::Email => Enrolled {
+                email: false,
+                ..enrolled
+            },
+            AddressKind::Phone => Enrolled {
+                sms: false,
+                ..enrolled
+            },
         };
         self.may_be_left_with(person, left)
     }
@@ -412,25 +568,43 @@ impl Desk<'_> {
         let is_last = user.enrolled().has_any(allowed) && !left.has_any(allowed);
         if is_last && user.summary().is_obliged(&person.policy) && !self.peer.is_root() {
             let message = "a second factor is required of you, and this is your last method";
-            return Err(Refusal::new(Failure::NotPermitted, message).hinted("enrol another one first"));
+            return Err(
+                Refusal::new(Failure::NotPermitted, message).hinted("enrol another one first")
+            );
         }
         Ok(())
     }
 
-    fn new_backup_codes(&self, person: &Person, dialogue: &mut dyn Dialogue) -> Result<Done, Refusal> {
+    fn new_backup_codes(
+        &self,
+        person: &Person,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Done, Refusal> {
         if !person.policy.methods.backup {
-            return Err(Refusal::new(Failure::NotPermitted, "the policy allows no backup codes"));
+            return Err(Refusal::new(
+                Failure::NotPermitted,
+                "the policy allows no backup codes",
+            ));
         }
         if !person.situation.user.is_enrolled(person.policy.methods) {
-            let refusal =
-                Refusal::new(Failure::Failed, "backup codes stand in for another method, and there is none");
+            let refusal = Refusal::new(
+                Failure::Failed,
+                "backup codes stand in for another method, and there is none",
+            );
             return Err(refusal.hinted("enrol an authenticator app first: twofa enrol app"));
         }
-        if self.enrolment(person).backup_codes(person.situation.generation, dialogue)?.is_some() {
+        if self
+            .enrolment(person)
+            .backup_codes(person.situation.generation, dialogue)?
+            .is_some()
+        {
             dialogue.info("These are your backup codes now; those from before are void.".into())?;
             return Ok(Done::Changed);
         }
-        Err(Refusal::new(Failure::Denied, "nothing was changed: the codes from before still hold"))
+        Err(Refusal::new(
+            Failure::Denied,
+            "nothing was changed: the codes from before still hold",
+        ))
     }
 }
 
@@ -446,7 +620,10 @@ fn which(method: &str) -> Result<AddressKind, Refusal> {
     match method.parse() {
         Ok(Method::Email) => Ok(AddressKind::Email),
         Ok(Method::Sms) => Ok(AddressKind::Phone),
-        _ => Err(Refusal::new(Failure::Usage, "codes are sent by email or sms")),
+        _ => Err(Refusal::new(
+            Failure::Usage,
+            "codes are sent by email or sms",
+        )),
     }
 }
 
@@ -457,7 +634,10 @@ fn preferred(text: &str) -> Result<Option<Method>, Refusal> {
     }
     match text.parse() {
         Ok(method @ (Method::App | Method::Email | Method::Sms)) => Ok(Some(method)),
-        _ => Err(Refusal::new(Failure::Usage, format!("prefer: {}", policy::UnknownMethod))),
+        _ => Err(Refusal::new(
+            Failure::Usage,
+            format!("prefer: {}", policy::UnknownMethod),
+        )),
     }
 }
 
@@ -472,8 +652,16 @@ fn report(account: &Account, person: &Person, now: Timestamp) -> Report {
         verify: user.verify.to_string(),
         email: user.email.as_ref().map(contact),
         phone: user.phone.as_ref().map(contact),
-        methods: user.methods(person.policy.methods).iter().map(|method| method.name().to_owned()).collect(),
-        exemptions: person.exemptions(account, now).into_iter().map(exemption).collect(),
+        methods: user
+            .methods(person.policy.methods)
+            .iter()
+            .map(|method| method.name().to_owned())
+            .collect(),
+        exemptions: person
+            .exemptions(account, now)
+            .into_iter()
+            .map(exemption)
+            .collect(),
         required: user.required,
         failures: user.throttle.failures(),
         apps: user.apps.iter().map(app_report).collect(),
@@ -496,7 +684,10 @@ pub const fn standing(status: Status) -> Standing {
 }
 
 fn contact(contact: &Contact) -> ContactReport {
-    ContactReport { address: contact.address.clone(), verified: contact.verified }
+    ContactReport {
+        address: contact.address.clone(),
+        verified: contact.verified,
+    }
 }
 
 fn exemption(stored: &StoredExemption) -> ExemptionReport {
@@ -522,7 +713,9 @@ fn label(asked: Option<&str>, apps: &[EnrolledApp]) -> Result<String, Refusal> {
     let taken = |label: &str| apps.iter().any(|app| app.label == label);
     let Some(asked) = asked.map(str::trim) else {
         let numbered = (2..).map(|n| format!("app-{n}"));
-        let free = std::iter::once("app".to_owned()).chain(numbered).find(|label| !taken(label));
+        let free = std::iter::once("app".to_owned())
+            .chain(numbered)
+            .find(|label| !taken(label));
         return free.ok_or_else(|| Refusal::new(Failure::Failed, "there is no free label"));
     };
     let fits = !asked.is_empty() && asked.chars().count() <= LONGEST_LABEL;

@@ -50,7 +50,9 @@ impl Bell {
     /// Waits until it is rung, but not for ever. Answers whether to go on.
     fn wait(&self, nap: Duration) -> bool {
         let state = self.lock();
-        let waited = self.rung.wait_timeout_while(state, nap, |state| !state.is_rung && !state.is_over);
+        let waited = self
+            .rung
+            .wait_timeout_while(state, nap, |state| !state.is_rung && !state.is_over);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.is_rung = false;
         !state.is_over
@@ -65,7 +67,9 @@ impl Bell {
 /// seconds, if any waits.
 pub fn keep_sending(bell: &Bell, mut send: impl FnMut() -> Option<u64>) {
     loop {
-        let nap = send().map_or(LONGEST_NAP, |seconds| Duration::from_secs(seconds.max(1)).min(LONGEST_NAP));
+        let nap = send().map_or(LONGEST_NAP, |seconds| {
+            Duration::from_secs(seconds.max(1)).min(LONGEST_NAP)
+        });
         if !bell.wait(nap) {
             return;
         }
@@ -102,7 +106,12 @@ pub fn send_by_another_process() -> io::Result<()> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("--notices").env_clear().current_dir("/");
     // Not waited for: it outlives this process.
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map(drop)
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map(drop)
 }
 
 fn send(services: Services<'_>, application: &str, notice: &Notice) -> Result<(), StoreError> {
@@ -116,9 +125,12 @@ fn send(services: Services<'_>, application: &str, notice: &Notice) -> Result<()
     // A text message costs something.
     let is_allowed = match notice.which {
         AddressKind::Email => SendStart::Allowed,
-        AddressKind::Phone => {
-            services.store.begin_send(SendKind::Notice, &notice.account, &notice.address, services.now())?
-        }
+        AddressKind::Phone => services.store.begin_send(
+            SendKind::Notice,
+            &notice.account,
+            &notice.address,
+            services.now(),
+        )?,
     };
     let deadline = Instant::now() + PATIENCE;
     let sent = match is_allowed {
@@ -133,12 +145,17 @@ fn send(services: Services<'_>, application: &str, notice: &Notice) -> Result<()
         Err(undelivered) => {
             let fate = services.store.notice_failed(notice.id, services.now())?;
             let next = match fate {
-                NoticeFate::RetryAt(at) => format!("tried again at {}", words::moment(at, services.now())),
+                NoticeFate::RetryAt(at) => {
+                    format!("tried again at {}", words::moment(at, services.now()))
+                }
                 NoticeFate::GivenUp => "given up".to_owned(),
             };
             let Notice { account, which, .. } = notice;
             let way = words::way(*which);
-            say(&format!("a notice to {} by {way} was not sent, {next}: {undelivered}", account.name));
+            say(&format!(
+                "a notice to {} by {way} was not sent, {next}: {undelivered}",
+                account.name
+            ));
             Ok(())
         }
     }

@@ -48,9 +48,15 @@ impl Person {
         let rulebook = &situation.rules.rulebook;
         let user = situation.user.summary();
         let membership = |group: &Group| groups.membership(group);
-        let effective = class::effective(rulebook.machine(), rulebook.classes(), &user, membership)?;
+        let effective =
+            class::effective(rulebook.machine(), rulebook.classes(), &user, membership)?;
         let (class, policy) = (effective.class_name().to_owned(), effective.policy);
-        Ok(Self { situation, policy, class, groups: RefCell::new(groups) })
+        Ok(Self {
+            situation,
+            policy,
+            class,
+            groups: RefCell::new(groups),
+        })
     }
 
     /// Why it is not settled which rules hold for them, so that the strictest do; `None`: it is settled. Names the source of
@@ -67,11 +73,24 @@ impl Person {
     }
 
     /// The exemption that covers a login of `account` from `source` at `now`.
-    pub fn exemption(&self, account: &Account, source: Source<'_>, now: Timestamp) -> Option<Exemption> {
-        let exemptions: Vec<_> =
-            self.situation.rules.exemptions.iter().map(|stored| stored.exemption.clone()).collect();
+    pub fn exemption(
+        &self,
+        account: &Account,
+        source: Source<'_>,
+        now: Timestamp,
+    ) -> Option<Exemption> {
+        let exemptions: Vec<_> = self
+            .situation
+            .rules
+            .exemptions
+            .iter()
+            .map(|stored| stored.exemption.clone())
+            .collect();
         let mut groups = self.groups.borrow_mut();
-        exemption::covering(&exemptions, account, source, now, |group| groups.membership(group)).cloned()
+        exemption::covering(&exemptions, account, source, now, |group| {
+            groups.membership(group)
+        })
+        .cloned()
     }
 
     /// Decides about a login of `account` from `source` at `now`, and says which exemption had its part in it.
@@ -83,7 +102,9 @@ impl Person {
     ) -> (Decision, Option<Exemption>) {
         // Where nobody is asked there is nothing to be exempt from, and no need to know somebody's groups.
         let is_asked = self.policy.mode != Mode::Disabled;
-        let exemption = is_asked.then(|| self.exemption(account, source, now)).flatten();
+        let exemption = is_asked
+            .then(|| self.exemption(account, source, now))
+            .flatten();
         let decision = decide(Facts {
             policy: &self.policy,
             user: &self.situation.user,
@@ -104,12 +125,17 @@ impl Person {
             exemption::Subject::Group(group) => groups.membership(group) == Membership::Member,
         };
         let stored = self.situation.rules.exemptions.iter();
-        stored.filter(|stored| stored.exemption.is_in_force(now) && covers(stored)).collect()
+        stored
+            .filter(|stored| stored.exemption.is_in_force(now) && covers(stored))
+            .collect()
     }
 
     /// Where the person stands at `now`, wherever a login may come from.
     pub fn status(&self, account: &Account, now: Timestamp) -> Status {
         let exemption = self.exemption(account, Source::default(), now);
-        self.situation.user.summary().status(&self.policy, exemption.as_ref(), now)
+        self.situation
+            .user
+            .summary()
+            .status(&self.policy, exemption.as_ref(), now)
     }
 }

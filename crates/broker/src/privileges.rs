@@ -42,7 +42,10 @@ fn service_user() -> Result<(Uid, Gid), PrivilegeError> {
 /// The service's user as the owner of a store.
 pub fn service_owner() -> Result<Owner, PrivilegeError> {
     let (uid, gid) = service_user()?;
-    Ok(Owner { uid: uid.as_raw(), gid: gid.as_raw() })
+    Ok(Owner {
+        uid: uid.as_raw(),
+        gid: gid.as_raw(),
+    })
 }
 
 /// Becomes the service's user for good: all three uids and gids, its groups, and no way back.
@@ -57,13 +60,20 @@ pub fn become_service_user() -> Result<(), PrivilegeError> {
     if !geteuid().is_root() {
         return Err(PrivilegeError::NotPermitted);
     }
-    let others = listed_groups(SERVICE_USER).into_iter().map(Gid::from_raw).filter(|other| *other != gid);
+    let others = listed_groups(SERVICE_USER)
+        .into_iter()
+        .map(Gid::from_raw)
+        .filter(|other| *other != gid);
     let groups: Vec<_> = std::iter::once(gid).chain(others).collect();
     setgroups(&groups).map_err(refused("give up root's groups"))?;
     setresgid(gid, gid, gid).map_err(refused("give up root's group"))?;
     setresuid(uid, uid, uid).map_err(refused("give up root"))?;
     // The kernel said yes three times; make sure that it is so.
-    match setresuid(Uid::from_raw(u32::MAX), Uid::from_raw(0), Uid::from_raw(u32::MAX)) {
+    match setresuid(
+        Uid::from_raw(u32::MAX),
+        Uid::from_raw(0),
+        Uid::from_raw(u32::MAX),
+    ) {
         Err(_) => Ok(()),
         Ok(()) => Err(PrivilegeError::NotPermitted),
     }

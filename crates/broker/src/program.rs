@@ -83,7 +83,9 @@ fn prepare() -> Result<(), Failure> {
 
 /// Where the socket will be; tmpfiles.d or the unit does this where there is systemd.
 fn make_runtime_directory(owner: twofa_store::Owner) -> Result<(), Failure> {
-    let directory = Path::new(SOCKET).parent().ok_or("the socket has no directory")?;
+    let directory = Path::new(SOCKET)
+        .parent()
+        .ok_or("the socket has no directory")?;
     match fs::create_dir(directory) {
         Ok(()) => {
             // Whatever the umask was: everybody may connect.
@@ -98,16 +100,17 @@ fn make_runtime_directory(owner: twofa_store::Owner) -> Result<(), Failure> {
 fn serve() -> Result<(), Failure> {
     let passed = inherited::listening_socket()?;
     if geteuid().is_root() {
-        return Err("refusing to serve as root: start it as user 'twofa', as its systemd unit does \
+        return Err(
+            "refusing to serve as root: start it as user 'twofa', as its systemd unit does \
                     (setpriv --reuid twofa --regid twofa --init-groups twofad)"
-            .into());
+                .into(),
+        );
     }
     privileges::harden()?;
     let listener = match passed {
         Some(listener) => listener,
-        None => {
-            server::bind(Path::new(SOCKET)).map_err(|error| format!("cannot listen at {SOCKET}: {error}"))?
-        }
+        None => server::bind(Path::new(SOCKET))
+            .map_err(|error| format!("cannot listen at {SOCKET}: {error}"))?,
     };
     env::set_current_dir("/")?;
     Ok(server::serve(&listener, Location::default())?)

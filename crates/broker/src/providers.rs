@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use twofa_core::Timestamp;
 use twofa_delivery::{
-    Attempted, Catalogue, Channel, Configuration, Courier, Dispatcher, Message, Places, Provider, Received,
-    SendError, Step, Undelivered,
+    Attempted, Catalogue, Channel, Configuration, Courier, Dispatcher, Message, Places, Provider,
+    Received, SendError, Step, Undelivered,
 };
 use twofa_store::{AddressKind, ProviderRecord, Store, StoreError};
 use zeroize::Zeroizing;
@@ -55,7 +55,11 @@ pub fn configuration(record: &ProviderRecord) -> Configuration {
 impl StoredProviders {
     /// The providers in `store`; an administrator's own files are in `places`.
     pub const fn new(store: Arc<Store>, places: Places) -> Self {
-        Self { store, places, open: Mutex::new(None) }
+        Self {
+            store,
+            places,
+            open: Mutex::new(None),
+        }
     }
 
     /// The providers as they are now.
@@ -63,7 +67,10 @@ impl StoredProviders {
         let version = self.store.providers_version()?;
         let stamp = self.places.stamp();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(opened) = open.as_ref().filter(|opened| opened.is_good(version, stamp)) {
+        if let Some(opened) = open
+            .as_ref()
+            .filter(|opened| opened.is_good(version, stamp))
+        {
             return Ok(opened.dispatcher.clone());
         }
         let opened = self.open_all(stamp)?;
@@ -85,7 +92,9 @@ impl StoredProviders {
         let (mut opened, mut configurations) = (Vec::new(), Vec::new());
         let order = [AddressKind::Email, AddressKind::Phone].map(|which| providers.order(which));
         for name in order.into_iter().flatten() {
-            let Some(record) = providers.find(name) else { continue };
+            let Some(record) = providers.find(name) else {
+                continue;
+            };
             let configuration = configuration(record);
             match catalogue.open(&configuration) {
                 Ok(provider) => opened.push((name.clone(), Arc::<dyn Provider>::from(provider))),
@@ -112,8 +121,13 @@ impl Opened {
     fn is_good(&self, version: u64, stamp: u64) -> bool {
         self.version == version
             && self.stamp == stamp
-            && self.again_at.is_none_or(|again_at| Instant::now() < again_at)
-            && self.configurations.iter().all(|(configuration, stamp)| configuration.stamp() == *stamp)
+            && self
+                .again_at
+                .is_none_or(|again_at| Instant::now() < again_at)
+            && self
+                .configurations
+                .iter()
+                .all(|(configuration, stamp)| configuration.stamp() == *stamp)
     }
 }
 
@@ -139,7 +153,9 @@ impl Courier for StoredProviders {
             Ok(dispatcher) => dispatcher.send(channel, to, message, deadline),
             Err(error) => {
                 let error = SendError::at(Step::Settings, error.to_string());
-                Err(Undelivered { tried: vec![("store".to_owned(), error)] })
+                Err(Undelivered {
+                    tried: vec![("store".to_owned(), error)],
+                })
             }
         }
     }
@@ -149,8 +165,9 @@ impl Courier for StoredProviders {
     }
 
     fn received(&self, since: Timestamp, deadline: Instant) -> Result<Vec<Received>, SendError> {
-        let dispatcher =
-            self.dispatcher().map_err(|error| SendError::at(Step::Settings, error.to_string()))?;
+        let dispatcher = self
+            .dispatcher()
+            .map_err(|error| SendError::at(Step::Settings, error.to_string()))?;
         dispatcher.received(since, deadline)
     }
 }

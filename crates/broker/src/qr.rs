@@ -11,6 +11,10 @@ use zeroize::Zeroizing;
 /// read the other way round as well.
 pub(crate) fn half_blocks(text: &str) -> Option<Zeroizing<String>> {
     let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
-    let image = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
+    let image = code
+        .render::<Dense1x2>()
+        .dark_color(Dense1x2::Light)
+        .light_color(Dense1x2::Dark)
+        .build();
     Some(Zeroizing::new(image))
 }

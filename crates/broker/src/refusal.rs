@@ -22,7 +22,11 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// A refusal without a hint.
     pub(crate) fn new(failure: Failure, message: impl Into<String>) -> Self {
-        Self { failure, message: message.into(), hint: None }
+        Self {
+            failure,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// The same with something to do about it.
@@ -42,7 +46,11 @@ impl From<StoreError> for Refusal {
             | StoreError::ChangedMeanwhile => Failure::Failed,
             _ => Failure::Unavailable,
         };
-        Self { failure, hint: error.hint().map(str::to_owned), message: error.to_string() }
+        Self {
+            failure,
+            hint: error.hint().map(str::to_owned),
+            message: error.to_string(),
+        }
     }
 }
 
@@ -86,8 +94,9 @@ impl From<EnrolmentError> for Refusal {
                 }
                 refusal.hinted("an administrator finds the reason in 'twofa log'")
             }
-            EnrolmentError::OutOfReach => Self::new(Failure::Failed, error.to_string())
-                .hinted("an administrator sets up a provider with 'twofa provider add', or enrols you"),
+            EnrolmentError::OutOfReach => Self::new(Failure::Failed, error.to_string()).hinted(
+                "an administrator sets up a provider with 'twofa provider add', or enrols you",
+            ),
             EnrolmentError::NoMethod | EnrolmentError::Hash(_) | EnrolmentError::Key(_) => {
                 Self::new(Failure::Failed, error.to_string())
             }

@@ -12,18 +12,27 @@ pub(crate) struct Ruling {
 
 impl Ruling {
     pub(crate) fn new(verdict: Verdict, why: impl Into<String>) -> Self {
-        Self { verdict, why: why.into() }
+        Self {
+            verdict,
+            why: why.into(),
+        }
     }
 
     /// The same, where it was not settled which rules hold.
     pub(crate) fn under_doubts(self, doubts: &str) -> Self {
-        let why = format!("{}; the strictest rules that could apply hold: {doubts}", self.why);
+        let why = format!(
+            "{}; the strictest rules that could apply hold: {doubts}",
+            self.why
+        );
         Self { why, ..self }
     }
 }
 
 impl From<Ruling> for Done {
     fn from(Ruling { verdict, why }: Ruling) -> Self {
-        Self::Login { verdict, why: printable(&why) }
+        Self::Login {
+            verdict,
+            why: printable(&why),
+        }
     }
 }

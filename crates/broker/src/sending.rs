@@ -71,14 +71,26 @@ impl NotSent {
     /// Whether this holds for text messages alone, so that an e-mail may do. What is too much for one person or address
     /// is no reason to go round it.
     pub const fn is_for_want_of_sms(&self) -> bool {
-        matches!(self, Self::Undelivered(AddressKind::Phone) | Self::TooMany { limit: SendLimit::Sms, .. })
+        matches!(
+            self,
+            Self::Undelivered(AddressKind::Phone)
+                | Self::TooMany {
+                    limit: SendLimit::Sms,
+                    ..
+                }
+        )
     }
 }
 
 impl Sending<'_> {
     /// Sends a new code to `address`, or gives up by `deadline`. It counts against the limits whether it arrives or not,
     /// and no lock is held while it travels.
-    pub fn send(&self, which: AddressKind, address: &str, deadline: Instant) -> Result<OnItsWay, NotSent> {
+    pub fn send(
+        &self,
+        which: AddressKind,
+        address: &str,
+        deadline: Instant,
+    ) -> Result<OnItsWay, NotSent> {
         let Services { store, courier, .. } = self.services;
         let now = self.services.now();
         let start = store.begin_code(which, self.account, address, self.origin, now)?;
@@ -88,9 +100,16 @@ impl Sending<'_> {
         if let SendStart::TooMany { what, next } = start {
             // Users can ask for themselves as often as they like, and must not write as often.
             if self.origin.actor == 0 {
-                self.record(EventKind::CodeNotSent, format!("{}: the limit is reached", to(which, address)))?;
+                self.record(
+                    EventKind::CodeNotSent,
+                    format!("{}: the limit is reached", to(which, address)),
+                )?;
             }
-            return Err(NotSent::TooMany { limit: what, next, now });
+            return Err(NotSent::TooMany {
+                limit: what,
+                next,
+                now,
+            });
         }
         let code = SentCode::make(self.policy.codes, now, random_byte).map_err(StoreError::from)?;
         let message = Message::Code(CodeMessage {
@@ -98,7 +117,11 @@ impl Sending<'_> {
             application: words::application_name(self.policy),
             user: self.account.name.clone(),
             purpose: self.purpose.to_owned(),
-            from: self.origin.remote_host.clone().or_else(|| self.origin.terminal.clone()),
+            from: self
+                .origin
+                .remote_host
+                .clone()
+                .or_else(|| self.origin.terminal.clone()),
             at: now,
             lifetime: self.policy.codes.lifetime.seconds(),
             domain: self.policy.code_domain.clone(),
@@ -112,14 +135,29 @@ impl Sending<'_> {
                     ));
                 }
                 let id = id.map_or(String::new(), |id| format!(" as {id}"));
-                self.record(EventKind::CodeSent, format!("{} by '{by}'{id}", to(which, address)))?;
-                Ok(OnItsWay { code, is_late: false })
+                self.record(
+                    EventKind::CodeSent,
+                    format!("{} by '{by}'{id}", to(which, address)),
+                )?;
+                Ok(OnItsWay {
+                    code,
+                    is_late: false,
+                })
             }
             Err(undelivered) => {
-                say(&format!("no provider took a code for {}: {undelivered}", self.account.name));
-                self.record(EventKind::CodeNotSent, format!("{}: {undelivered}", to(which, address)))?;
+                say(&format!(
+                    "no provider took a code for {}: {undelivered}",
+                    self.account.name
+                ));
+                self.record(
+                    EventKind::CodeNotSent,
+                    format!("{}: {undelivered}", to(which, address)),
+                )?;
                 if undelivered.may_have_arrived() {
-                    return Ok(OnItsWay { code, is_late: true });
+                    return Ok(OnItsWay {
+                        code,
+                        is_late: true,
+                    });
                 }
                 store.code_is_not_coming(self.account)?;
                 Err(NotSent::Undelivered(which))
@@ -135,21 +173,35 @@ impl Sending<'_> {
             let limits = store.rulebook()?.machine().limits;
             let text = words::sms_alarm(alarm, store.sms_count(now)?, limits);
             say(&text);
-            let event = Event { kind: EventKind::SmsLimit, user: None, detail: Some(text) };
+            let event = Event {
+                kind: EventKind::SmsLimit,
+                user: None,
+                detail: Some(text),
+            };
             store.record(&event, self.origin, now)?;
         }
         Ok(())
     }
 
     fn record(&self, kind: EventKind, detail: String) -> Result<(), StoreError> {
-        let event = Event { kind, user: Some(self.account), detail: Some(detail) };
-        self.services.store.record(&event, self.origin, self.services.now())
+        let event = Event {
+            kind,
+            user: Some(self.account),
+            detail: Some(detail),
+        };
+        self.services
+            .store
+            .record(&event, self.origin, self.services.now())
     }
 }
 
 /// Where a code goes, for the audit log.
 fn to(which: AddressKind, address: &str) -> String {
-    format!("{} to {}", words::way(which), twofa_core::user::masked(address))
+    format!(
+        "{} to {}",
+        words::way(which),
+        twofa_core::user::masked(address)
+    )
 }
 
 /// A byte of the system's generator.
@@ -172,9 +224,18 @@ mod tests {
 
     fn send(desk: &Desk, which: AddressKind, address: &str) -> Result<OnItsWay, NotSent> {
         let person = desk.person();
-        let Desk { alice: account, origin, .. } = desk;
-        let sending =
-            Sending { services: desk.services(), account, origin, policy: &person.policy, purpose: "test" };
+        let Desk {
+            alice: account,
+            origin,
+            ..
+        } = desk;
+        let sending = Sending {
+            services: desk.services(),
+            account,
+            origin,
+            policy: &person.policy,
+            purpose: "test",
+        };
         sending.send(which, address, Instant::now() + PATIENCE)
     }
 
@@ -203,13 +264,24 @@ mod tests {
         for _ in 0..2 {
             assert!(matches!(
                 send(&desk, AddressKind::Phone, PHONE),
-                Err(NotSent::TooMany { limit: SendLimit::Sms, .. })
+                Err(NotSent::TooMany {
+                    limit: SendLimit::Sms,
+                    ..
+                })
             ));
         }
         let alarms = alarms(&desk);
         let says = |words: &str| alarms.iter().filter(|alarm| alarm.contains(words)).count();
-        assert_eq!(says("24 hours: 4, and send.sms-daily=5 is soon reached"), 1, "{alarms:?}");
-        assert_eq!(says("24 hours: 5, and send.sms-daily=5 allows no more"), 1, "{alarms:?}");
+        assert_eq!(
+            says("24 hours: 4, and send.sms-daily=5 is soon reached"),
+            1,
+            "{alarms:?}"
+        );
+        assert_eq!(
+            says("24 hours: 5, and send.sms-daily=5 allows no more"),
+            1,
+            "{alarms:?}"
+        );
         assert_eq!(alarms.len(), 2, "{alarms:?}");
         assert_eq!(desk.mailbox.destinations().len(), 5);
     }
@@ -223,16 +295,24 @@ mod tests {
         }
         assert!(matches!(
             send(&desk, AddressKind::Phone, PHONE),
-            Err(NotSent::TooMany { limit: SendLimit::UnverifiedSms, .. })
+            Err(NotSent::TooMany {
+                limit: SendLimit::UnverifiedSms,
+                ..
+            })
         ));
         let alarms = alarms(&desk);
-        assert!(alarms.len() == 1 && alarms[0].contains("numbers that are not verified"), "{alarms:?}");
+        assert!(
+            alarms.len() == 1 && alarms[0].contains("numbers that are not verified"),
+            "{alarms:?}"
+        );
         send(&desk, AddressKind::Email, MAIL).unwrap();
     }
 
     #[test]
     fn when_all_text_messages_of_a_day_are_sent_a_login_goes_on_by_mail() {
-        let desk = Desk::new().with(AddressKind::Phone, PHONE).with(AddressKind::Email, MAIL);
+        let desk = Desk::new()
+            .with(AddressKind::Phone, PHONE)
+            .with(AddressKind::Email, MAIL);
         desk.policy(&[("send.sms-daily", "1")]);
         let person = desk.person();
         let challenge = Challenge {
@@ -249,9 +329,18 @@ mod tests {
         crate::testing::pass(30);
         let mut dialogue = Scripted::new().answers(|_| desk.mailbox.code());
         let outcome = challenge.ask("", &mut dialogue).unwrap();
-        assert_eq!(outcome, Outcome::Passed { method: Method::Email, backup_codes_left: 0 });
+        assert_eq!(
+            outcome,
+            Outcome::Passed {
+                method: Method::Email,
+                backup_codes_left: 0
+            }
+        );
         assert_eq!(desk.mailbox.destinations(), [PHONE, MAIL]);
         let said = &dialogue.shown[0];
-        assert!(said.contains("could not be sent. A code was sent by e-mail"), "{said}");
+        assert!(
+            said.contains("could not be sent. A code was sent by e-mail"),
+            "{said}"
+        );
     }
 }

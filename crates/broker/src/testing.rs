@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 use twofa_core::{Account, App, Key, Parameters, Timestamp};
-use twofa_delivery::{Attempted, Channel, Courier, Message, Received, SendError, Step, Undelivered};
+use twofa_delivery::{
+    Attempted, Channel, Courier, Message, Received, SendError, Step, Undelivered,
+};
 use twofa_proto::{Prompt, Secret};
 use twofa_store::{AddressKind, Location, NewApp, Origin, Owner, Store};
 
@@ -50,7 +52,12 @@ impl Mailbox {
 
     /// Where messages went, in order.
     pub(crate) fn destinations(&self) -> Vec<String> {
-        self.sent.lock().unwrap().iter().map(|(_, to, _)| to.clone()).collect()
+        self.sent
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(_, to, _)| to.clone())
+            .collect()
     }
 
     /// What goes this way arrives, and nobody says so in time.
@@ -77,14 +84,28 @@ impl Courier for Mailbox {
     ) -> Result<Attempted, Undelivered> {
         if self.down.lock().unwrap().contains(&channel) {
             let error = SendError::at(Step::Login, "535 no");
-            return Err(Undelivered { tried: vec![("fake".to_owned(), error)] });
+            return Err(Undelivered {
+                tried: vec![("fake".to_owned(), error)],
+            });
         }
-        self.sent.lock().unwrap().push((channel, to.to_owned(), message.clone()));
+        self.sent
+            .lock()
+            .unwrap()
+            .push((channel, to.to_owned(), message.clone()));
         if self.late.lock().unwrap().contains(&channel) {
-            let error = SendError { may_have_arrived: true, ..SendError::late(Step::Message) };
-            return Err(Undelivered { tried: vec![("fake".to_owned(), error)] });
+            let error = SendError {
+                may_have_arrived: true,
+                ..SendError::late(Step::Message)
+            };
+            return Err(Undelivered {
+                tried: vec![("fake".to_owned(), error)],
+            });
         }
-        Ok(Attempted { by: "fake".to_owned(), id: None, before: Vec::new() })
+        Ok(Attempted {
+            by: "fake".to_owned(),
+            id: None,
+            before: Vec::new(),
+        })
     }
 
     fn inbox_number(&self) -> Option<String> {
@@ -108,7 +129,10 @@ pub(crate) struct Scripted<'a> {
 
 impl<'a> Scripted<'a> {
     pub(crate) fn new() -> Self {
-        Self { answers: Vec::new(), shown: Vec::new() }
+        Self {
+            answers: Vec::new(),
+            shown: Vec::new(),
+        }
     }
 
     /// Types `answer` at the next prompt.
@@ -132,7 +156,10 @@ impl<'a> Scripted<'a> {
 impl Dialogue for Scripted<'_> {
     fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, Gone> {
         let text = prompt.text.expose().to_owned();
-        let answer = self.answers.pop().map(|answer| Secret::from(answer(&text).as_str()));
+        let answer = self
+            .answers
+            .pop()
+            .map(|answer| Secret::from(answer(&text).as_str()));
         self.shown.push(text);
         Ok(answer)
     }
@@ -161,9 +188,14 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let location =
-            Location { database: folder.path().join("db/twofa.db"), key: folder.path().join("etc/key") };
-        let owner = Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
+        let location = Location {
+            database: folder.path().join("db/twofa.db"),
+            key: folder.path().join("etc/key"),
+        };
+        let owner = Owner {
+            uid: nix::unistd::geteuid().as_raw(),
+            gid: nix::unistd::getegid().as_raw(),
+        };
         let store = Store::create(location, owner).unwrap();
         let origin = Origin {
             service: Some("sshd".into()),
@@ -173,7 +205,10 @@ impl Desk {
         let desk = Self {
             store,
             mailbox: Mailbox::default(),
-            alice: Account { name: "alice".into(), uid: 1000 },
+            alice: Account {
+                name: "alice".into(),
+                uid: 1000,
+            },
             origin,
             stacks: Stacks::default(),
             _folder: folder,
@@ -183,27 +218,52 @@ impl Desk {
     }
 
     pub(crate) fn policy(&self, settings: &[(&str, &str)]) {
-        self.store.change_policy(settings.iter().copied(), &self.origin, clock()).unwrap();
+        self.store
+            .change_policy(settings.iter().copied(), &self.origin, clock())
+            .unwrap();
     }
 
     pub(crate) fn services(&self) -> Services<'_> {
-        Services { store: &self.store, courier: &self.mailbox, stacks: &self.stacks, clock }
+        Services {
+            store: &self.store,
+            courier: &self.mailbox,
+            stacks: &self.stacks,
+            clock,
+        }
     }
 
     /// Alice has this address, verified.
     pub(crate) fn with(self, which: AddressKind, address: &str) -> Self {
         let generation = self.person().situation.generation;
-        self.store.enrol_address(&self.alice, generation, which, address, &self.origin, clock()).unwrap();
+        self.store
+            .enrol_address(
+                &self.alice,
+                generation,
+                which,
+                address,
+                &self.origin,
+                clock(),
+            )
+            .unwrap();
         self
     }
 
     /// Alice has an app; nobody knows its key.
     pub(crate) fn with_app(self) -> Self {
         let key = Key::new(vec![7; 20]).unwrap();
-        let app = App { parameters: Parameters::default(), key, used: None };
-        let new = NewApp { label: "app".into(), app };
+        let app = App {
+            parameters: Parameters::default(),
+            key,
+            used: None,
+        };
+        let new = NewApp {
+            label: "app".into(),
+            app,
+        };
         let generation = self.person().situation.generation;
-        self.store.enrol_app(&self.alice, generation, &new, &self.origin, clock()).unwrap();
+        self.store
+            .enrol_app(&self.alice, generation, &new, &self.origin, clock())
+            .unwrap();
         self
     }
 

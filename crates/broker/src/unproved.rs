@@ -29,14 +29,22 @@ pub(crate) enum Who<'a> {
 pub(crate) fn prompt(login: &Login, application: &str, who: &Who<'_>) -> Prompt {
     if !login.behind_password {
         let text = words::uniform_prompt(application).into();
-        return Prompt { text, echo: true, digits_behind_password: None };
+        return Prompt {
+            text,
+            echo: true,
+            digits_behind_password: None,
+        };
     }
     let digits = match who {
         Who::Asked(challenge) => challenge::digits(&challenge.person.situation.user),
         Who::NotAsked(_) => 0,
         Who::Refused(_) => USUAL_DIGITS,
     };
-    Prompt { text: words::PASSWORD_AND_CODE.into(), echo: false, digits_behind_password: Some(digits) }
+    Prompt {
+        text: words::PASSWORD_AND_CODE.into(),
+        echo: false,
+        digits_behind_password: Some(digits),
+    }
 }
 
 /// Asks, and rules.
@@ -59,14 +67,23 @@ pub(crate) fn ask(
         }
     };
     // Every refusal has the same verdict: an application shows by it what the matter is.
-    let denied =
-        |why: &str| Ruling::new(Verdict::Denied, format!("{why}; the password may be wrong as well"));
+    let denied = |why: &str| {
+        Ruling::new(
+            Verdict::Denied,
+            format!("{why}; the password may be wrong as well"),
+        )
+    };
     Ok(match challenge.ask_once(prompt, dialogue)? {
-        Outcome::Passed { method: Method::Backup, .. } => Ruling::new(Verdict::Passed, "by a backup code"),
+        Outcome::Passed {
+            method: Method::Backup,
+            ..
+        } => Ruling::new(Verdict::Passed, "by a backup code"),
         Outcome::Passed { .. } => Ruling::new(Verdict::Passed, "by an authenticator app"),
         Outcome::Wrong { why } | Outcome::TriesUsedUp { why } => denied(&why),
         Outcome::Locked(_) => denied("too many wrong codes"),
         Outcome::NoAnswer => denied("no code was entered"),
-        Outcome::Unreachable { .. } | Outcome::TooManyCodes { .. } => denied("no code is sent here"),
+        Outcome::Unreachable { .. } | Outcome::TooManyCodes { .. } => {
+            denied("no code is sent here")
+        }
     })
 }

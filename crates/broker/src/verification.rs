@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use twofa_core::sent::Comparison;
 use twofa_core::user::masked;
 use twofa_core::{Answer, SentCode};
-use twofa_store::{AddressKind, Attempt, Counted, Generation, SendKind, SendStart, StoreError, Tally, Use};
+use twofa_store::{
+    AddressKind, Attempt, Counted, Generation, SendKind, SendStart, StoreError, Tally, Use,
+};
 
 use crate::addresses::BadAddress;
 use crate::choice::Unsent;
@@ -68,12 +70,15 @@ impl Verification<'_> {
                 is_limited: false,
             }));
         }
-        let inbox = (which == AddressKind::Phone).then(|| self.sending.services.courier.inbox_number());
+        let inbox =
+            (which == AddressKind::Phone).then(|| self.sending.services.courier.inbox_number());
         let inbox = inbox.flatten();
         let question = words::address_question(which, inbox.is_some());
         let mut text = format!("{intro}{question}");
         for _ in 0..SPELLINGS {
-            let Some(typed) = dialogue.ask(text)? else { break };
+            let Some(typed) = dialogue.ask(text)? else {
+                break;
+            };
             let typed = typed.expose().trim();
             match (typed, &inbox) {
                 ("", Some(number)) => return self.of_text_in(number, dialogue),
@@ -118,7 +123,9 @@ impl Verification<'_> {
         let mut lead = format!("{intro}{said}");
         for left in (0..TRIES).rev() {
             let text = format!("{lead}\nType it here (r: new code): ");
-            let Some(typed) = dialogue.ask(text)? else { break };
+            let Some(typed) = dialogue.ask(text)? else {
+                break;
+            };
             let answer = Answer::read(typed.expose());
             drop(typed);
             let wrong = match answer {
@@ -137,7 +144,10 @@ impl Verification<'_> {
                 }
                 _ => "That is not the code.",
             };
-            lead = format!("{wrong} ({})\nThe code went to {shown}.", words::tries_left(left.max(1)));
+            lead = format!(
+                "{wrong} ({})\nThe code went to {shown}.",
+                words::tries_left(left.max(1))
+            );
         }
         Err(EnrolmentError::NotConfirmed)
     }
@@ -149,8 +159,10 @@ impl Verification<'_> {
         address: &str,
         shown: &str,
     ) -> Result<(SentCode, String), EnrolmentError> {
-        let OnItsWay { code, is_late } =
-            self.sending.send(which, address, Instant::now() + PATIENCE).map_err(not_sent)?;
+        let OnItsWay { code, is_late } = self
+            .sending
+            .send(which, address, Instant::now() + PATIENCE)
+            .map_err(not_sent)?;
         let lifetime = self.sending.policy.codes.lifetime;
         Ok((code, words::code_sent_to(which, shown, lifetime, is_late)))
     }
@@ -180,8 +192,16 @@ impl Verification<'_> {
     /// Counts a try before it is looked at, where there is a record to count it in: who guesses here is locked out as at
     /// a login.
     fn count(&self) -> Result<Option<Attempt>, EnrolmentError> {
-        let Sending { services, account, origin, .. } = self.sending;
-        match services.store.count_attempt(account, Tally::Proved, origin, services.now())? {
+        let Sending {
+            services,
+            account,
+            origin,
+            ..
+        } = self.sending;
+        match services
+            .store
+            .count_attempt(account, Tally::Proved, origin, services.now())?
+        {
             Counted::Attempt(attempt, _) => Ok(Some(attempt)),
             Counted::Unknown => Ok(None),
             Counted::Locked(lock) => Err(EnrolmentError::Locked(lock)),
@@ -194,10 +214,21 @@ impl Verification<'_> {
         address: &str,
         attempt: Option<Attempt>,
     ) -> Result<Verified, EnrolmentError> {
-        let Sending { services, account, origin, .. } = self.sending;
+        let Sending {
+            services,
+            account,
+            origin,
+            ..
+        } = self.sending;
         let store = services.store;
-        let generation =
-            store.enrol_address(account, self.generation, which, address, origin, services.now())?;
+        let generation = store.enrol_address(
+            account,
+            self.generation,
+            which,
+            address,
+            origin,
+            services.now(),
+        )?;
         let is_recorded = attempt.is_some();
         if let Some(attempt) = attempt {
             // It was a right code: the try does not stay a failure.
@@ -205,19 +236,31 @@ impl Verification<'_> {
                 return Err(StoreError::ChangedMeanwhile.into());
             }
         }
-        Ok(Verified { address: address.to_owned(), generation, is_recorded })
+        Ok(Verified {
+            address: address.to_owned(),
+            generation,
+            is_recorded,
+        })
     }
 
     /// The person texts a code to our `number`; the number it comes from is confirmed with a code sent back.
-    fn of_text_in(&self, number: &str, dialogue: &mut dyn Dialogue) -> Result<Verified, EnrolmentError> {
-        let Sending { services, policy, .. } = self.sending;
+    fn of_text_in(
+        &self,
+        number: &str,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Verified, EnrolmentError> {
+        let Sending {
+            services, policy, ..
+        } = self.sending;
         let begun = services.now();
         self.may_text_in()?;
-        let code =
-            SentCode::make(policy.codes, begun, crate::sending::random_byte).map_err(StoreError::from)?;
+        let code = SentCode::make(policy.codes, begun, crate::sending::random_byte)
+            .map_err(StoreError::from)?;
         let mut text = words::text_us(number, code.digits());
         for _ in 0..LOOKS {
-            let Some(typed) = dialogue.ask(text)? else { break };
+            let Some(typed) = dialogue.ask(text)? else {
+                break;
+            };
             let typed = typed.expose().trim().to_owned();
             if !typed.is_empty() {
                 match self.read(AddressKind::Phone, &typed) {
@@ -229,8 +272,15 @@ impl Verification<'_> {
             text = match self.look(&code, begun) {
                 Some(Ok(from)) => {
                     // Said by itself: what follows takes its time, and a client waits only so long for a word.
-                    dialogue.info(format!("Your text message came from {}.", masked(&from)).into())?;
-                    return self.of_address(AddressKind::Phone, &from, &masked(&from), "", dialogue);
+                    dialogue
+                        .info(format!("Your text message came from {}.", masked(&from)).into())?;
+                    return self.of_address(
+                        AddressKind::Phone,
+                        &from,
+                        &masked(&from),
+                        "",
+                        dialogue,
+                    );
                 }
                 Some(Err(bad)) => format!("{bad}.\n{}", words::text_us(number, code.digits())),
                 None => words::nothing_came_in(number),
@@ -241,17 +291,28 @@ impl Verification<'_> {
 
     /// Looking costs the provider's patience, if no money: whoever begins to text us has that counted as a code.
     fn may_text_in(&self) -> Result<(), EnrolmentError> {
-        let Sending { services, account, .. } = self.sending;
+        let Sending {
+            services, account, ..
+        } = self.sending;
         let now = services.now();
         let what = format!("text-in of {}", account.name);
-        match services.store.begin_send(SendKind::TextIn, account, &what, now)? {
+        match services
+            .store
+            .begin_send(SendKind::TextIn, account, &what, now)?
+        {
             SendStart::Allowed => Ok(()),
-            SendStart::TooMany { what: limit, next } => Err(not_sent(NotSent::TooMany { limit, next, now })),
+            SendStart::TooMany { what: limit, next } => {
+                Err(not_sent(NotSent::TooMany { limit, next, now }))
+            }
         }
     }
 
     /// Looks for a text message with `code` for a while, and gives the number it came from, or why that cannot be used.
-    fn look(&self, code: &SentCode, begun: twofa_core::Timestamp) -> Option<Result<String, BadAddress>> {
+    fn look(
+        &self,
+        code: &SentCode,
+        begun: twofa_core::Timestamp,
+    ) -> Option<Result<String, BadAddress>> {
         let services = self.sending.services;
         let since = twofa_core::Timestamp::from_unix(begun.unix().saturating_sub(CLOCK_SKEW));
         let deadline = Instant::now() + LOOK;
@@ -263,9 +324,13 @@ impl Verification<'_> {
                         text.split(|c: char| !c.is_ascii_digit())
                             .any(|digits| code.compare(digits, now) == Comparison::Same)
                     };
-                    let is_new = |at: Option<twofa_core::Timestamp>| at.is_none_or(|at| at >= since);
-                    let found = messages.into_iter().filter(|m| is_new(m.at) && is_ours(&m.text));
-                    let mut senders = found.map(|m| addresses::read_of_sender(self.sending.policy, &m.from));
+                    let is_new =
+                        |at: Option<twofa_core::Timestamp>| at.is_none_or(|at| at >= since);
+                    let found = messages
+                        .into_iter()
+                        .filter(|m| is_new(m.at) && is_ours(&m.text));
+                    let mut senders =
+                        found.map(|m| addresses::read_of_sender(self.sending.policy, &m.from));
                     // A sender that does not read as a number cannot be answered.
                     let number = senders.find(|read| !matches!(read, Err(BadAddress::Phone(_))));
                     if number.is_some() {
@@ -273,7 +338,9 @@ impl Verification<'_> {
                     }
                 }
                 Err(error) => {
-                    crate::journal::say(&format!("cannot look for text messages that came in: {error}"));
+                    crate::journal::say(&format!(
+                        "cannot look for text messages that came in: {error}"
+                    ));
                     if error.step == twofa_delivery::Step::Login {
                         return None;
                     }
@@ -291,7 +358,10 @@ fn not_sent(why: NotSent) -> EnrolmentError {
     let is_limited = matches!(why, NotSent::TooMany { .. });
     match why {
         NotSent::Store(error) => error.into(),
-        why => EnrolmentError::NotSent(Unsent { text: why.to_string(), is_limited }),
+        why => EnrolmentError::NotSent(Unsent {
+            text: why.to_string(),
+            is_limited,
+        }),
     }
 }
 
@@ -313,7 +383,10 @@ mod tests {
         dialogue: &mut Scripted<'_>,
     ) -> Result<Verified, EnrolmentError> {
         let person = desk.person();
-        let origin = Origin { service: Some("twofa".into()), ..Origin::default() };
+        let origin = Origin {
+            service: Some("twofa".into()),
+            ..Origin::default()
+        };
         let sending = Sending {
             services: desk.services(),
             account: &desk.alice,
@@ -321,21 +394,39 @@ mod tests {
             policy: &person.policy,
             purpose: "confirm that this address is yours",
         };
-        let verification = Verification { sending, generation: person.situation.generation };
+        let verification = Verification {
+            sending,
+            generation: person.situation.generation,
+        };
         let result = verification.of(which, given, "", dialogue);
         let user = desk.person().situation.user;
         let is_kept = addresses::of(&user, which).is_some_and(|contact| contact.verified);
-        assert_eq!(result.is_ok(), is_kept, "kept if and only if it was verified");
+        assert_eq!(
+            result.is_ok(),
+            is_kept,
+            "kept if and only if it was verified"
+        );
         result
     }
 
     #[test]
     fn an_address_is_kept_when_its_code_comes_back() {
         let desk = Desk::new();
-        let mut dialogue =
-            Scripted::new().types("not an address").types(MAIL).answers(|_| desk.mailbox.code());
-        assert_eq!(verify(&desk, AddressKind::Email, None, &mut dialogue).unwrap().address, MAIL);
-        assert!(dialogue.shown[2].contains("a***e@example.org"), "{:?}", dialogue.shown);
+        let mut dialogue = Scripted::new()
+            .types("not an address")
+            .types(MAIL)
+            .answers(|_| desk.mailbox.code());
+        assert_eq!(
+            verify(&desk, AddressKind::Email, None, &mut dialogue)
+                .unwrap()
+                .address,
+            MAIL
+        );
+        assert!(
+            dialogue.shown[2].contains("a***e@example.org"),
+            "{:?}",
+            dialogue.shown
+        );
     }
 
     #[test]
@@ -362,25 +453,40 @@ mod tests {
             .answers(|_| first.borrow().clone())
             .answers(|_| desk.mailbox.code());
         assert!(verify(&desk, AddressKind::Email, Some(MAIL), &mut dialogue).is_ok());
-        assert!(dialogue.shown[2].starts_with("That is not the code."), "{:?}", dialogue.shown);
+        assert!(
+            dialogue.shown[2].starts_with("That is not the code."),
+            "{:?}",
+            dialogue.shown
+        );
     }
 
     #[test]
     fn guesses_count_where_there_is_a_record_and_lock_it() {
         let desk = Desk::new();
         desk.policy(&[("lockout.after", "3")]);
-        desk.store.add_user(&desk.alice, &Origin::default(), clock()).unwrap();
+        desk.store
+            .add_user(&desk.alice, &Origin::default(), clock())
+            .unwrap();
         let mut dialogue = (0..4).fold(Scripted::new(), |dialogue, _| dialogue.types("999999999"));
         let result = verify(&desk, AddressKind::Email, Some(MAIL), &mut dialogue);
-        assert!(matches!(result, Err(EnrolmentError::Locked(_))), "{result:?}");
+        assert!(
+            matches!(result, Err(EnrolmentError::Locked(_))),
+            "{result:?}"
+        );
     }
 
     #[test]
     fn a_right_code_leaves_no_failure() {
         let desk = Desk::new();
-        desk.store.add_user(&desk.alice, &Origin::default(), clock()).unwrap();
+        desk.store
+            .add_user(&desk.alice, &Origin::default(), clock())
+            .unwrap();
         let mut dialogue = Scripted::new().answers(|_| desk.mailbox.code());
-        assert!(verify(&desk, AddressKind::Phone, Some(PHONE), &mut dialogue).unwrap().is_recorded);
+        assert!(
+            verify(&desk, AddressKind::Phone, Some(PHONE), &mut dialogue)
+                .unwrap()
+                .is_recorded
+        );
         assert_eq!(desk.failures(), 0);
     }
 
@@ -399,15 +505,34 @@ mod tests {
         desk.policy(&[("phone.country", "DE")]);
         desk.mailbox.number = Some("+15550100".to_owned());
         let texts = |prompt: &str| {
-            let text = |from: &str, text: String| Received { from: from.to_owned(), text, at: None };
+            let text = |from: &str, text: String| Received {
+                from: from.to_owned(),
+                text,
+                at: None,
+            };
             let mut received = desk.mailbox.received.lock().unwrap();
             received.push(text("+4930999999", "000000".to_owned()));
-            received.push(text("4917612345678", format!("code: {}", shown_code(prompt))));
+            received.push(text(
+                "4917612345678",
+                format!("code: {}", shown_code(prompt)),
+            ));
             String::new()
         };
-        let mut dialogue = Scripted::new().types("").answers(texts).answers(|_| desk.mailbox.code());
-        assert_eq!(verify(&desk, AddressKind::Phone, None, &mut dialogue).unwrap().address, PHONE);
-        assert!(dialogue.shown[1].contains("+15550100"), "{:?}", dialogue.shown);
+        let mut dialogue = Scripted::new()
+            .types("")
+            .answers(texts)
+            .answers(|_| desk.mailbox.code());
+        assert_eq!(
+            verify(&desk, AddressKind::Phone, None, &mut dialogue)
+                .unwrap()
+                .address,
+            PHONE
+        );
+        assert!(
+            dialogue.shown[1].contains("+15550100"),
+            "{:?}",
+            dialogue.shown
+        );
         assert_eq!(desk.mailbox.destinations(), [PHONE]);
     }
 
@@ -415,31 +540,59 @@ mod tests {
     fn a_number_is_shown_as_it_was_read_before_its_code_is_asked_for() {
         let desk = Desk::new();
         desk.policy(&[("phone.country", "DE"), ("phone.countries", "DE,AT")]);
-        for (typed, read) in [("0176 12345678", "+49 176 12345678"), ("0043 664 123456", "+43 664 123456")] {
+        for (typed, read) in [
+            ("0176 12345678", "+49 176 12345678"),
+            ("0043 664 123456", "+43 664 123456"),
+        ] {
             let mut dialogue = Scripted::new().types(typed).types("999999999").types("");
             assert!(verify(&desk, AddressKind::Phone, None, &mut dialogue).is_err());
             let sent = format!("A code was sent by text message to {read}. ");
             assert!(dialogue.shown[1].starts_with(&sent), "{:?}", dialogue.shown);
-            assert!(dialogue.shown[2].contains(&format!("The code went to {read}.")), "{:?}", dialogue.shown);
+            assert!(
+                dialogue.shown[2].contains(&format!("The code went to {read}.")),
+                "{:?}",
+                dialogue.shown
+            );
         }
         assert_eq!(desk.mailbox.destinations(), [PHONE, "+43664123456"]);
         // What is on file was not typed by whoever logs in.
         let mut dialogue = Scripted::new().types("");
         assert!(verify(&desk, AddressKind::Phone, Some(PHONE), &mut dialogue).is_err());
-        assert!(dialogue.shown[0].contains("to **** 5678."), "{:?}", dialogue.shown);
+        assert!(
+            dialogue.shown[0].contains("to **** 5678."),
+            "{:?}",
+            dialogue.shown
+        );
     }
 
     #[test]
     fn a_number_elsewhere_or_of_no_mobile_phone_gets_no_code_and_counts_for_nothing() {
         let desk = Desk::new();
         desk.policy(&[("phone.country", "DE"), ("send.unverified-daily", "1")]);
-        let mut dialogue = Scripted::new().types("+86 131 2345 6789").types("030 1234567").types("");
+        let mut dialogue = Scripted::new()
+            .types("+86 131 2345 6789")
+            .types("030 1234567")
+            .types("");
         assert!(verify(&desk, AddressKind::Phone, None, &mut dialogue).is_err());
-        assert!(dialogue.shown[1].contains("a number of CN"), "{:?}", dialogue.shown);
-        assert!(dialogue.shown[1].contains("twofa policy set phone.countries="), "{:?}", dialogue.shown);
-        assert!(dialogue.shown[2].contains("is no mobile number"), "{:?}", dialogue.shown);
+        assert!(
+            dialogue.shown[1].contains("a number of CN"),
+            "{:?}",
+            dialogue.shown
+        );
+        assert!(
+            dialogue.shown[1].contains("twofa policy set phone.countries="),
+            "{:?}",
+            dialogue.shown
+        );
+        assert!(
+            dialogue.shown[2].contains("is no mobile number"),
+            "{:?}",
+            dialogue.shown
+        );
         assert!(desk.mailbox.destinations().is_empty());
-        let mut dialogue = Scripted::new().types("0176 12345678").answers(|_| desk.mailbox.code());
+        let mut dialogue = Scripted::new()
+            .types("0176 12345678")
+            .answers(|_| desk.mailbox.code());
         assert!(verify(&desk, AddressKind::Phone, None, &mut dialogue).is_ok());
     }
 
@@ -448,11 +601,22 @@ mod tests {
         let desk = Desk::new();
         let mut dialogue = Scripted::new();
         let result = verify(&desk, AddressKind::Phone, None, &mut dialogue);
-        assert!(matches!(result, Err(EnrolmentError::NotSent(_))), "{result:?}");
+        assert!(
+            matches!(result, Err(EnrolmentError::NotSent(_))),
+            "{result:?}"
+        );
         assert!(dialogue.shown.is_empty());
         // But the one that an administrator put in is written to.
         let mut dialogue = Scripted::new().answers(|_| desk.mailbox.code());
-        assert!(verify(&desk, AddressKind::Phone, Some("+8613123456789"), &mut dialogue).is_ok());
+        assert!(
+            verify(
+                &desk,
+                AddressKind::Phone,
+                Some("+8613123456789"),
+                &mut dialogue
+            )
+            .is_ok()
+        );
     }
 
     #[test]
@@ -462,12 +626,19 @@ mod tests {
         desk.mailbox.number = Some("+15550100".to_owned());
         let texts = |prompt: &str| {
             let text = format!("code: {}", shown_code(prompt));
-            let received = Received { from: PHONE.to_owned(), text, at: None };
+            let received = Received {
+                from: PHONE.to_owned(),
+                text,
+                at: None,
+            };
             desk.mailbox.received.lock().unwrap().push(received);
             String::new()
         };
         let mut dialogue = Scripted::new().types("").answers(texts).answers(|text| {
-            assert!(text.contains("+49 176 12345678 is a number of DE"), "{text}");
+            assert!(
+                text.contains("+49 176 12345678 is a number of DE"),
+                "{text}"
+            );
             desk.mailbox.received.lock().unwrap().clear();
             "quit".to_owned()
         });
@@ -481,9 +652,20 @@ mod tests {
         for _ in 0..3 {
             verify(&desk, AddressKind::Phone, Some(PHONE), &mut Scripted::new()).unwrap_err();
         }
-        match verify(&desk, AddressKind::Phone, Some("+4917612345679"), &mut Scripted::new()) {
-            Err(EnrolmentError::NotSent(Unsent { text, is_limited: true })) => {
-                assert!(text.contains("not confirmed yet. The next is possible at "), "{text}");
+        match verify(
+            &desk,
+            AddressKind::Phone,
+            Some("+4917612345679"),
+            &mut Scripted::new(),
+        ) {
+            Err(EnrolmentError::NotSent(Unsent {
+                text,
+                is_limited: true,
+            })) => {
+                assert!(
+                    text.contains("not confirmed yet. The next is possible at "),
+                    "{text}"
+                );
                 assert!(text.contains("ask an administrator"), "{text}");
             }
             other => panic!("{other:?}"),

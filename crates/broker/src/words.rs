@@ -14,8 +14,10 @@ use zeroize::Zeroizing;
 pub fn application_name(policy: &Policy) -> String {
     match &policy.application_name {
         Some(name) => name.clone(),
-        None => nix::unistd::gethostname()
-            .map_or_else(|_| "this machine".to_owned(), |name| printable(&name.to_string_lossy())),
+        None => nix::unistd::gethostname().map_or_else(
+            |_| "this machine".to_owned(),
+            |name| printable(&name.to_string_lossy()),
+        ),
     }
 }
 
@@ -37,7 +39,8 @@ pub fn uniform_prompt(application: &str) -> String {
 }
 
 /// The question for password and code in one answer. The same for everybody: the password is not checked yet.
-pub const PASSWORD_AND_CODE: &str = "Password, with the verification code right behind it if you have one: ";
+pub const PASSWORD_AND_CODE: &str =
+    "Password, with the verification code right behind it if you have one: ";
 
 /// Asked first where it is doubtful whether anything can be.
 pub fn enrolment_probe(application: &str) -> String {
@@ -126,10 +129,16 @@ pub fn code_sent(which: AddressKind, address: &str, lifetime: Duration, is_late:
 /// The same, of an address as it is to be shown.
 pub fn code_sent_to(which: AddressKind, to: &str, lifetime: Duration, is_late: bool) -> String {
     let minutes = lifetime.seconds() / 60;
-    let minutes = if minutes == 1 { "a minute".to_owned() } else { format!("{minutes} minutes") };
+    let minutes = if minutes == 1 {
+        "a minute".to_owned()
+    } else {
+        format!("{minutes} minutes")
+    };
     let way = way(which);
     if is_late {
-        return format!("A code was sent by {way} to {to} and may be late. It is good for {minutes}.");
+        return format!(
+            "A code was sent by {way} to {to} and may be late. It is good for {minutes}."
+        );
     }
     format!("A code was sent by {way} to {to}. It is good for {minutes}.")
 }
@@ -164,13 +173,20 @@ pub fn nothing_came_in(number: &str) -> String {
 
 /// What a code is for that is sent at a login.
 pub fn purpose_of_login(service: Option<&str>) -> String {
-    service.map_or_else(|| "log in".to_owned(), |service| format!("log in with {service}"))
+    service.map_or_else(
+        || "log in".to_owned(),
+        |service| format!("log in with {service}"),
+    )
 }
 
 /// Another code was asked for too soon.
 pub fn too_soon(next: Timestamp, now: Timestamp) -> String {
     let seconds = next.unix().saturating_sub(now.unix()).max(1);
-    let seconds = if seconds == 1 { "a second".to_owned() } else { format!("{seconds} seconds") };
+    let seconds = if seconds == 1 {
+        "a second".to_owned()
+    } else {
+        format!("{seconds} seconds")
+    };
     format!("A code is on its way already. Another one can be sent in {seconds}.")
 }
 
@@ -199,7 +215,9 @@ pub fn too_many_codes(limit: SendLimit, next: Timestamp, now: Timestamp) -> Stri
         SendLimit::User => "Too many codes were sent to you.",
         SendLimit::Address => "Too many codes were sent to this address.",
         SendLimit::Machine => "Too many codes were sent to everybody on this machine.",
-        SendLimit::Unverified => "Too many codes were sent for you to addresses that are not confirmed yet.",
+        SendLimit::Unverified => {
+            "Too many codes were sent for you to addresses that are not confirmed yet."
+        }
         SendLimit::UnverifiedSms => {
             "Too many text messages were sent from this machine to numbers that are not confirmed yet."
         }
@@ -211,7 +229,10 @@ pub fn too_many_codes(limit: SendLimit, next: Timestamp, now: Timestamp) -> Stri
             " Until then use another way, or ask an administrator."
         }
     };
-    format!("{what} The next is possible at {}.{instead}", moment(next, now))
+    format!(
+        "{what} The next is possible at {}.{instead}",
+        moment(next, now)
+    )
 }
 
 /// Enough was changed without a code.
@@ -226,8 +247,7 @@ pub fn too_many_changes(next: Timestamp, now: Timestamp) -> String {
 pub fn sms_alarm(alarm: SmsAlarm, count: SmsCount, limits: SendLimits) -> String {
     let SmsCount { all, unverified } = count;
     let SendLimits { sms_daily, .. } = limits;
-    let next =
-        "see 'twofa log' for whom; if that is right, raise it with 'twofa policy set send.sms-daily=…'";
+    let next = "see 'twofa log' for whom; if that is right, raise it with 'twofa policy set send.sms-daily=…'";
     match alarm {
         SmsAlarm::Unverified => format!(
             "text messages to numbers that are not verified, in the last 24 hours: {unverified}, which is the fifth of \
@@ -247,8 +267,14 @@ pub fn sms_alarm(alarm: SmsAlarm, count: SmsCount, limits: SendLimits) -> String
 pub fn number_elsewhere(number: &str, country: Option<&str>, allowed: &[String]) -> String {
     let of = country.map_or(String::new(), |country| format!(" of {country}"));
     let (why, set) = match allowed {
-        [] => ("users cannot enrol phone numbers on this machine".to_owned(), country.unwrap_or("DE")),
-        allowed => (format!("users can enrol numbers of {} alone", allowed.join(", ")), "…"),
+        [] => (
+            "users cannot enrol phone numbers on this machine".to_owned(),
+            country.unwrap_or("DE"),
+        ),
+        allowed => (
+            format!("users can enrol numbers of {} alone", allowed.join(", ")),
+            "…",
+        ),
     };
     format!(
         "{number} is a number{of}, and {why}: an administrator can set it with 'twofa user set NAME phone={}', or allow \
@@ -287,8 +313,13 @@ pub fn help(methods: &[Method], has_backup: bool) -> String {
             "Open the authenticator app that you set up for this machine and type the digits it shows now.",
         );
     }
-    if methods.iter().any(|method| matches!(method, Method::Email | Method::Sms)) {
-        text.push("Type the code that was sent to you; r sends a new one, and the one before dies.");
+    if methods
+        .iter()
+        .any(|method| matches!(method, Method::Email | Method::Sms))
+    {
+        text.push(
+            "Type the code that was sent to you; r sends a new one, and the one before dies.",
+        );
     }
     if methods.len() > 1 {
         text.push("m shows the other ways you have.");
@@ -311,7 +342,9 @@ pub fn locked(lock: Lock, now: Timestamp) -> String {
                 moment(until, now)
             )
         }
-        Lock::Administrator => "Too many wrong codes: locked until an administrator unlocks it.".to_owned(),
+        Lock::Administrator => {
+            "Too many wrong codes: locked until an administrator unlocks it.".to_owned()
+        }
     }
 }
 
@@ -331,10 +364,16 @@ pub const UNAVAILABLE: &str = "The second factor cannot be checked now, so this 
 pub fn moment(at: Timestamp, now: Timestamp) -> String {
     let zone = TimeZone::system();
     let local = |moment: Timestamp| {
-        jiff::Timestamp::from_second(moment.unix()).unwrap_or(jiff::Timestamp::MAX).to_zoned(zone.clone())
+        jiff::Timestamp::from_second(moment.unix())
+            .unwrap_or(jiff::Timestamp::MAX)
+            .to_zoned(zone.clone())
     };
     let (at, now) = (local(at), local(now));
-    let format = if at.date() == now.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+    let format = if at.date() == now.date() {
+        "%H:%M"
+    } else {
+        "%Y-%m-%d %H:%M"
+    };
     at.strftime(format).to_string()
 }
 
@@ -391,7 +430,10 @@ pub fn backup_codes_left(left: usize) -> String {
 /// Where an exemption holds, when not everywhere.
 pub fn exemption_scope(exemption: &Exemption) -> Option<String> {
     let network = exemption.network.map(|network| format!("from {network}"));
-    let service = exemption.service.as_ref().map(|service| format!("at {service}"));
+    let service = exemption
+        .service
+        .as_ref()
+        .map(|service| format!("at {service}"));
     match (network, service) {
         (None, None) => None,
         (Some(one), None) | (None, Some(one)) => Some(one),
@@ -401,15 +443,24 @@ pub fn exemption_scope(exemption: &Exemption) -> Option<String> {
 
 /// What was refused since the last login.
 pub fn missed(missed: &Missed, now: Timestamp) -> String {
-    let Missed { count, last_at, last_from } = missed;
+    let Missed {
+        count,
+        last_at,
+        last_from,
+    } = missed;
     let attempts = if *count == 1 {
         "was one failed attempt".to_owned()
     } else {
         format!("were {count} failed attempts")
     };
-    let from = last_from.as_deref().map_or(String::new(), |from| format!(" from {}", printable(from)));
+    let from = last_from
+        .as_deref()
+        .map_or(String::new(), |from| format!(" from {}", printable(from)));
     let last = if *count == 1 { "at" } else { "the last at" };
-    format!("There {attempts} to log in as you since the last time, {last} {}{from}.", moment(*last_at, now))
+    format!(
+        "There {attempts} to log in as you since the last time, {last} {}{from}.",
+        moment(*last_at, now)
+    )
 }
 
 /// The backup codes, and the question that shows that they were saved: the last group of the one at `asked`,
@@ -429,7 +480,10 @@ pub fn backup_codes(codes: &[BackupCode], asked: usize) -> Zeroizing<String> {
 
 /// The question whether the backup codes were saved.
 pub fn saved_question(asked: usize) -> String {
-    format!("When you have saved them, type the last four characters of number {}: ", asked + 1)
+    format!(
+        "When you have saved them, type the last four characters of number {}: ",
+        asked + 1
+    )
 }
 
 #[cfg(test)]

@@ -23,7 +23,9 @@ const UNDATED: &str = "2026-11-21";
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = env::args_os().nth(1).ok_or("say into which folder")?;
     let date = match env::var("SOURCE_DATE_EPOCH") {
-        Ok(epoch) => Timestamp::from_second(epoch.parse()?)?.strftime("%Y-%m-%d").to_string(),
+        Ok(epoch) => Timestamp::from_second(epoch.parse()?)?
+            .strftime("%Y-%m-%d")
+            .to_string(),
         Err(_) => UNDATED.to_owned(),
     };
     Ok(fs::write(Path::new(&folder).join("twofa.1"), page(&date))?)
@@ -40,17 +42,32 @@ pub fn page(date: &str) -> String {
     roff.control("SH", ["NAME"]);
     roff.text([roman(format!("twofa - {about}"))]);
     roff.control("SH", ["SYNOPSIS"]);
-    roff.text([bold("twofa"), roman(" ["), bold("--json"), roman("] "), italic("command"), roman(" ...")]);
+    roff.text([
+        bold("twofa"),
+        roman(" ["),
+        bold("--json"),
+        roman("] "),
+        italic("command"),
+        roman(" ..."),
+    ]);
     roff.control("SH", ["DESCRIPTION"]);
     // Behind the first line, which stands under NAME.
-    for line in text(twofa.get_long_about()).lines().skip(1).filter(|line| !line.is_empty()) {
+    for line in text(twofa.get_long_about())
+        .lines()
+        .skip(1)
+        .filter(|line| !line.is_empty())
+    {
         roff.text([roman(sentence(line))]);
     }
     roff.control("PP", []);
-    roff.text([roman("What users ask for goes to twofad(8). Root's commands open the store themselves.")]);
+    roff.text([roman(
+        "What users ask for goes to twofad(8). Root's commands open the store themselves.",
+    )]);
     roff.control("SH", ["OPTIONS"]);
     roff.text([roman("Every command takes these.")]);
-    twofa.get_arguments().for_each(|option| describe(&mut roff, option));
+    twofa
+        .get_arguments()
+        .for_each(|option| describe(&mut roff, option));
     roff.control("SH", ["COMMANDS"]);
     commands(&mut roff, &twofa, &[]);
     settings(&mut roff);
@@ -70,12 +87,18 @@ pub fn page(date: &str) -> String {
         bold("twofad"),
         roman("(8)"),
     ]);
-    roff.render().lines().flat_map(|line| [line.trim_end(), "\n"]).collect()
+    roff.render()
+        .lines()
+        .flat_map(|line| [line.trim_end(), "\n"])
+        .collect()
 }
 
 /// A part for each command below `parent` that does something.
 fn commands(roff: &mut Roff, parent: &Command, path: &[&str]) {
-    for command in parent.get_subcommands().filter(|command| !command.is_hide_set()) {
+    for command in parent
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+    {
         let path = [path, &[command.get_name()]].concat();
         if command.has_subcommands() {
             commands(roff, command, &path);
@@ -87,13 +110,19 @@ fn commands(roff: &mut Roff, parent: &Command, path: &[&str]) {
         for paragraph in text(command.get_long_about().or(command.get_about())).split("\n\n") {
             roff.text([roman(sentence(paragraph))]);
         }
-        if text(parent.get_about()).ends_with("(root)") && !text(command.get_about()).ends_with("(everybody)")
+        if text(parent.get_about()).ends_with("(root)")
+            && !text(command.get_about()).ends_with("(everybody)")
         {
             roff.text([roman("For root.")]);
         }
         for command in [parent, command] {
             for alias in command.get_visible_aliases() {
-                roff.text([bold(command.get_name()), roman(" is also spelled "), bold(alias), roman(".")]);
+                roff.text([
+                    bold(command.get_name()),
+                    roman(" is also spelled "),
+                    bold(alias),
+                    roman("."),
+                ]);
             }
         }
         own_arguments(command).for_each(|argument| describe(roff, argument));
@@ -106,13 +135,19 @@ fn own_arguments(command: &Command) -> impl Iterator<Item = &Arg> {
     let everywhere = |argument: &Arg| {
         argument.is_global_set() || ["help", "version"].contains(&argument.get_id().as_str())
     };
-    command.get_arguments().filter(move |argument| !argument.is_hide_set() && !everywhere(argument))
+    command
+        .get_arguments()
+        .filter(move |argument| !argument.is_hide_set() && !everywhere(argument))
 }
 
 fn usage(command: &Command, path: &[&str]) -> Vec<Inline> {
     let mut line = vec![bold(format!("twofa {}", path.join(" ")))];
     for argument in own_arguments(command) {
-        let (open, close) = if argument.is_required_set() { (" ", "") } else { (" [", "]") };
+        let (open, close) = if argument.is_required_set() {
+            (" ", "")
+        } else {
+            (" [", "]")
+        };
         line.push(roman(open));
         line.extend(name(argument));
         line.push(roman(close));
@@ -133,7 +168,10 @@ fn name(argument: &Arg) -> Vec<Inline> {
         if argument.get_long().is_some() {
             name.push(roman(" "));
         }
-        let value = argument.get_value_names().map(|names| names.join(" ")).unwrap_or_default();
+        let value = argument
+            .get_value_names()
+            .map(|names| names.join(" "))
+            .unwrap_or_default();
         name.push(italic(value));
         if matches!(argument.get_action(), ArgAction::Append) {
             name.push(roman(" ..."));
@@ -156,7 +194,9 @@ fn describe(roff: &mut Roff, argument: &Arg) {
         .iter()
         .filter(|value| !value.is_hide_set())
         .map(|value| {
-            let help = value.get_help().map(|help| format!(" ({})", lower(&help.to_string())));
+            let help = value
+                .get_help()
+                .map(|help| format!(" ({})", lower(&help.to_string())));
             format!("{}{}", value.get_name(), help.unwrap_or_default())
         })
         .collect();
@@ -164,14 +204,21 @@ fn describe(roff: &mut Roff, argument: &Arg) {
         roff.text([roman(format!("One of {}.", values.join(", ")))]);
     }
     if let [default, ..] = argument.get_default_values() {
-        roff.text([roman("Without it: "), bold(default.to_string_lossy()), roman(".")]);
+        roff.text([
+            roman("Without it: "),
+            bold(default.to_string_lossy()),
+            roman("."),
+        ]);
     }
 }
 
 /// The examples that stand at the end of a command's help.
 fn examples(roff: &mut Roff, command: &Command) {
     let help = text(command.get_after_long_help().or(command.get_after_help()));
-    let examples = help.lines().skip_while(|line| !line.starts_with("Example")).skip(1);
+    let examples = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Example"))
+        .skip(1);
     let examples: Vec<_> = examples.take_while(|line| line.starts_with(' ')).collect();
     if examples.is_empty() {
         return;
@@ -186,7 +233,10 @@ fn examples(roff: &mut Roff, command: &Command) {
 
 fn settings(roff: &mut Roff) {
     roff.control("SH", ["POLICY SETTINGS"]);
-    roff.text([bold("twofa policy set"), roman(" takes these. A change is in force at once, and logged.")]);
+    roff.text([
+        bold("twofa policy set"),
+        roman(" takes these. A change is in force at once, and logged."),
+    ]);
     for key in &KEYS {
         roff.control("TP", []);
         roff.text([bold(key.name)]);
@@ -206,9 +256,18 @@ fn files(roff: &mut Roff) {
     for (path, what) in [
         (twofa_proto::SOCKET, "where twofad(8) listens"),
         ("/var/lib/twofa/twofa.db", "store: policy, users, log"),
-        ("/etc/twofa/secret.key", "key that seals secrets in the store"),
-        ("/etc/twofa/sms.d/*.toml", "data files of SMS providers that are not built in, see twofa-sms(5)"),
-        ("/etc/twofa/templates/", "what messages say, in place of the built-in texts, see twofad(8)"),
+        (
+            "/etc/twofa/secret.key",
+            "key that seals secrets in the store",
+        ),
+        (
+            "/etc/twofa/sms.d/*.toml",
+            "data files of SMS providers that are not built in, see twofa-sms(5)",
+        ),
+        (
+            "/etc/twofa/templates/",
+            "what messages say, in place of the built-in texts, see twofad(8)",
+        ),
     ] {
         roff.control("TP", []);
         roff.text([italic(path)]);
@@ -222,10 +281,16 @@ fn exit_status(roff: &mut Roff) {
         ("0", "Done."),
         ("1", "Failed."),
         ("2", "Wrong usage, or a value that a setting cannot have."),
-        ("3", "Not permitted: it takes root, or the policy forbids it."),
+        (
+            "3",
+            "Not permitted: it takes root, or the policy forbids it.",
+        ),
         ("4", "Not found: no such account or method."),
         ("5", "Denied: a wrong code, or the account is locked."),
-        ("6", "The broker, the store or the name service is out of reach."),
+        (
+            "6",
+            "The broker, the store or the name service is out of reach.",
+        ),
     ] {
         roff.control("TP", []);
         roff.text([bold(status)]);
@@ -244,5 +309,7 @@ fn sentence(help: &str) -> String {
 
 fn lower(text: &str) -> String {
     let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+    characters.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(characters).collect()
+    })
 }

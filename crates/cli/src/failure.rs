@@ -20,7 +20,11 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None }
+        Self {
+            kind,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     pub(crate) fn hinted(mut self, hint: impl Into<String>) -> Self {
@@ -63,14 +67,25 @@ impl fmt::Display for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let (kind, hint) = match &error {
-            StoreError::BadRulebook(_) => (Kind::Usage, Some("see 'twofa policy show' for every setting")),
+            StoreError::BadRulebook(_) => (
+                Kind::Usage,
+                Some("see 'twofa policy show' for every setting"),
+            ),
             StoreError::ProviderUnknown(_) => (Kind::NotFound, Some("see 'twofa provider list'")),
-            StoreError::ProviderExists(_) => (Kind::Failed, Some("change it with 'twofa provider set'")),
-            StoreError::ProviderTwice(_) | StoreError::BadProviderName(_) => (Kind::Usage, error.hint()),
+            StoreError::ProviderExists(_) => {
+                (Kind::Failed, Some("change it with 'twofa provider set'"))
+            }
+            StoreError::ProviderTwice(_) | StoreError::BadProviderName(_) => {
+                (Kind::Usage, error.hint())
+            }
             StoreError::ChangedMeanwhile => (Kind::Failed, error.hint()),
             error => (Kind::Unavailable, error.hint()),
         };
-        Self { kind, message: error.to_string(), hint: hint.map(str::to_owned) }
+        Self {
+            kind,
+            message: error.to_string(),
+            hint: hint.map(str::to_owned),
+        }
     }
 }
 
@@ -83,12 +98,17 @@ impl From<PrivilegeError> for Failure {
 impl From<ChannelError> for Failure {
     fn from(error: ChannelError) -> Self {
         let message = match error {
-            ChannelError::Codec(CodecError::TimedOut) => "the broker did not answer in time".to_owned(),
-            ChannelError::Codec(CodecError::Closed) => "the broker ended before this was done".to_owned(),
+            ChannelError::Codec(CodecError::TimedOut) => {
+                "the broker did not answer in time".to_owned()
+            }
+            ChannelError::Codec(CodecError::Closed) => {
+                "the broker ended before this was done".to_owned()
+            }
             error => format!("the broker went away: {error}"),
         };
-        Self::new(Kind::Unavailable, message)
-            .hinted("see 'twofa status'; an administrator finds the reason with 'systemctl status twofad'")
+        Self::new(Kind::Unavailable, message).hinted(
+            "see 'twofa status'; an administrator finds the reason with 'systemctl status twofad'",
+        )
     }
 }
 

@@ -38,7 +38,11 @@ fn run(Arguments { json, command }: Arguments) -> Result<(), Failure> {
         Command::Enrol(what) => commands::own::enrol(what),
         Command::Remove { method, user } => commands::own::remove(method, user.user),
         Command::Codes { new, user } => commands::own::codes(new, user.user, output),
-        Command::Set { settings, verified, user } => commands::own::set(settings, verified, user.user),
+        Command::Set {
+            settings,
+            verified,
+            user,
+        } => commands::own::set(settings, verified, user.user),
         Command::Policy(command) => commands::policy::run(&command, output),
         Command::Class(command) => commands::class::run(&command, output),
         Command::User(command) => commands::user::run(&command, output),

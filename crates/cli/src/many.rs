@@ -15,18 +15,32 @@ use crate::failure::Failure;
 const FEW: usize = 20;
 
 /// The login names that `users` stands for, each once.
-pub(crate) fn names(Users { names, group, from_file }: &Users) -> Result<Vec<String>, Failure> {
+pub(crate) fn names(
+    Users {
+        names,
+        group,
+        from_file,
+    }: &Users,
+) -> Result<Vec<String>, Failure> {
     let mut all = names.clone();
     if let Some(group) = group {
-        let members =
-            accounts::members(group).map_err(|error| Failure::new(Kind::Unavailable, error.to_string()))?;
-        let missing = || Failure::new(Kind::NotFound, format!("there is no Unix group called '{group}'"));
+        let members = accounts::members(group)
+            .map_err(|error| Failure::new(Kind::Unavailable, error.to_string()))?;
+        let missing = || {
+            Failure::new(
+                Kind::NotFound,
+                format!("there is no Unix group called '{group}'"),
+            )
+        };
         all.extend(members.ok_or_else(missing)?);
     }
     if let Some(file) = from_file {
         let read = read(file);
         all.extend(read.map_err(|error| {
-            Failure::new(Kind::Failed, format!("cannot read {}: {error}", file.display()))
+            Failure::new(
+                Kind::Failed,
+                format!("cannot read {}: {error}", file.display()),
+            )
         })?);
     }
     let mut seen = std::collections::HashSet::new();
@@ -57,7 +71,10 @@ fn read(file: &Path) -> io::Result<Vec<String>> {
 
 /// Does `act` to each of `names` and says what it answers. One that fails does not keep the others from it; the
 /// first failure is the command's.
-pub(crate) fn each(names: &[String], act: impl Fn(&str) -> Result<String, Failure>) -> Result<(), Failure> {
+pub(crate) fn each(
+    names: &[String],
+    act: impl Fn(&str) -> Result<String, Failure>,
+) -> Result<(), Failure> {
     let bar = bar(names.len());
     let mut failed: Vec<Failure> = Vec::new();
     for name in names {

@@ -27,7 +27,10 @@ pub(crate) enum Value {
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json, terminal: io::stdout().is_terminal() }
+        Self {
+            json,
+            terminal: io::stdout().is_terminal(),
+        }
     }
 
     /// Prints one object: JSON, or the lines `people` writes.
@@ -98,7 +101,8 @@ impl Listing {
     ) -> io::Result<()> {
         match &mut self.form {
             Form::Json { first } => {
-                self.out.write_all(if *first { b"[\n  " } else { b",\n  " })?;
+                self.out
+                    .write_all(if *first { b"[\n  " } else { b",\n  " })?;
                 *first = false;
                 serde_json::to_writer(&mut self.out, object)?;
                 Ok(())
@@ -140,8 +144,14 @@ impl Listing {
 /// A table of words and space, without lines.
 pub(crate) fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(headings.iter().map(|heading| Cell::new(heading).add_attribute(Attribute::Bold)));
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(
+        headings
+            .iter()
+            .map(|heading| Cell::new(heading).add_attribute(Attribute::Bold)),
+    );
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
@@ -167,7 +177,11 @@ impl Value {
         let is_number = matches!(self, Self::Number(_));
         let text = self.into_text();
         let padding = " ".repeat(width.saturating_sub(text.chars().count()));
-        let (before, behind) = if is_number { (padding.as_str(), "") } else { ("", padding.as_str()) };
+        let (before, behind) = if is_number {
+            (padding.as_str(), "")
+        } else {
+            ("", padding.as_str())
+        };
         write!(out, "{before}{colour}{text}{colour:#}{behind}  ")
     }
 

@@ -7,8 +7,8 @@ use nix::unistd::{User, getuid};
 use twofa_broker::{Broker, Dialogue, Peer, inherited, privileges};
 use twofa_proto::codec::CodecError;
 use twofa_proto::{
-    ChannelError, ClientEnd, Done, Failure as Kind, FromBroker, FromClient, MESSAGE_PATIENCE, Request,
-    SERVICE_USER, SOCKET, Stream,
+    ChannelError, ClientEnd, Done, Failure as Kind, FromBroker, FromClient, MESSAGE_PATIENCE,
+    Request, SERVICE_USER, SOCKET, Stream,
 };
 use twofa_store::Location;
 
@@ -31,10 +31,14 @@ pub(crate) fn user(named: Option<String>) -> Result<String, Failure> {
     let uid = getuid();
     match User::from_uid(uid) {
         Ok(Some(user)) => Ok(user.name),
-        Ok(None) => Err(Failure::new(Kind::NotFound, format!("uid {uid} has no account"))),
-        Err(error) => {
-            Err(Failure::new(Kind::Unavailable, format!("the name service does not answer: {error}")))
-        }
+        Ok(None) => Err(Failure::new(
+            Kind::NotFound,
+            format!("uid {uid} has no account"),
+        )),
+        Err(error) => Err(Failure::new(
+            Kind::Unavailable,
+            format!("the name service does not answer: {error}"),
+        )),
     }
 }
 
@@ -63,7 +67,11 @@ pub(crate) fn carry_out(request: Request) -> Result<Done, Failure> {
         Err(failure) => return Err(failure),
     };
     match done {
-        Done::Failed { failure, message, hint } => {
+        Done::Failed {
+            failure,
+            message,
+            hint,
+        } => {
             let failure = Failure::new(failure, message);
             Err(match hint {
                 Some(hint) => failure.hinted(hint),
@@ -77,12 +85,17 @@ pub(crate) fn carry_out(request: Request) -> Result<Done, Failure> {
 /// A conversation with the broker at the socket, and its first message, which says that it serves us.
 fn reach_broker(request: Request) -> Result<(ClientEnd<Stream>, FromBroker), Failure> {
     let unavailable = |why: String| {
-        Failure::new(Kind::Unavailable, format!("the broker does not answer at {SOCKET}: {why}"))
-            .hinted("ask an administrator to start it: systemctl start twofad.socket")
+        Failure::new(
+            Kind::Unavailable,
+            format!("the broker does not answer at {SOCKET}: {why}"),
+        )
+        .hinted("ask an administrator to start it: systemctl start twofad.socket")
     };
-    let stream =
-        Stream::connect(Path::new(SOCKET), PATIENCE).map_err(|error| unavailable(error.to_string()))?;
-    let uid = stream.peer_uid().map_err(|error| unavailable(error.to_string()))?;
+    let stream = Stream::connect(Path::new(SOCKET), PATIENCE)
+        .map_err(|error| unavailable(error.to_string()))?;
+    let uid = stream
+        .peer_uid()
+        .map_err(|error| unavailable(error.to_string()))?;
     // Root is there where systemd holds the socket.
     if uid != 0 && uid != privileges::service_owner()?.uid {
         return Err(unavailable(format!(
@@ -96,7 +109,9 @@ fn reach_broker(request: Request) -> Result<(ClientEnd<Stream>, FromBroker), Fai
 }
 
 fn limit(stream: &Stream, patience: Duration) -> Result<(), ChannelError> {
-    Ok(stream.set_read_timeout(patience).map_err(CodecError::from)?)
+    Ok(stream
+        .set_read_timeout(patience)
+        .map_err(CodecError::from)?)
 }
 
 fn converse(mut broker: ClientEnd<Stream>, first: FromBroker) -> Result<Done, Failure> {
@@ -106,7 +121,9 @@ fn converse(mut broker: ClientEnd<Stream>, first: FromBroker) -> Result<Done, Fa
         match message {
             FromBroker::Accepted => limit(broker.stream(), MESSAGE_PATIENCE)?,
             FromBroker::Prompt(prompt) => {
-                let answer = terminal.prompt_unless(prompt, broker.stream()).map_err(|gone| gone.0)?;
+                let answer = terminal
+                    .prompt_unless(prompt, broker.stream())
+                    .map_err(|gone| gone.0)?;
                 if let Typed::Answer(answer) = answer {
                     // A broker that has ended the conversation meanwhile has said why.
                     let _ = broker.send(&FromClient::Answer(answer));
@@ -130,8 +147,9 @@ fn not_accepted(error: ChannelError) -> Failure {
         .hinted("try again in a moment"),
         ChannelError::Codec(CodecError::TimedOut) => {
             let seconds = PATIENCE.as_secs();
-            let message =
-                format!("the socket {SOCKET} is there, but nobody answered within {seconds} seconds");
+            let message = format!(
+                "the socket {SOCKET} is there, but nobody answered within {seconds} seconds"
+            );
             Failure::new(Kind::Unavailable, message)
                 .hinted("ask an administrator to restart the broker: systemctl restart twofad.socket twofad")
         }

@@ -25,13 +25,18 @@ pub(crate) enum Typed {
 impl Terminal {
     /// Shows `prompt`, and waits for an answer until `other` has something to say. That is looked at on a terminal
     /// only, which gives a line at a time: of a pipe the answer may have been read before.
-    pub(crate) fn prompt_unless(&mut self, prompt: Prompt, other: &impl AsFd) -> Result<Typed, Gone> {
+    pub(crate) fn prompt_unless(
+        &mut self,
+        prompt: Prompt,
+        other: &impl AsFd,
+    ) -> Result<Typed, Gone> {
         let stdin = io::stdin();
         if !prompt.echo || !stdin.is_terminal() {
             return Ok(Typed::Answer(self.prompt(prompt)?));
         }
         show(&prompt).map_err(gone)?;
-        let mut events = [stdin.as_fd(), other.as_fd()].map(|file| PollFd::new(file, PollFlags::POLLIN));
+        let mut events =
+            [stdin.as_fd(), other.as_fd()].map(|file| PollFd::new(file, PollFlags::POLLIN));
         while let Err(error) = poll(&mut events, PollTimeout::NONE) {
             if error != Errno::EINTR {
                 return Err(gone(error.into()).into());
@@ -50,7 +55,10 @@ impl Terminal {
 impl Dialogue for Terminal {
     fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, Gone> {
         if !prompt.echo && io::stdin().is_terminal() {
-            return Ok(ask_hidden(prompt.text.expose()).map(Secret::from).map(Some).map_err(gone)?);
+            return Ok(ask_hidden(prompt.text.expose())
+                .map(Secret::from)
+                .map(Some)
+                .map_err(gone)?);
         }
         show(&prompt).map_err(gone)?;
         Ok(read_line().map_err(gone)?)
@@ -58,7 +66,9 @@ impl Dialogue for Terminal {
 
     fn info(&mut self, text: Secret) -> Result<(), Gone> {
         let mut out = io::stdout().lock();
-        writeln!(out, "{}", text.expose()).and_then(|()| out.flush()).map_err(gone)?;
+        writeln!(out, "{}", text.expose())
+            .and_then(|()| out.flush())
+            .map_err(gone)?;
         Ok(())
     }
 

@@ -20,7 +20,10 @@ fn every_command_has_its_part_with_all_it_takes() {
     for (path, command) in leaves(&arguments(), "twofa") {
         let own = part(&page, &format!(".SS \"{path}\""));
         assert!(!own.is_empty(), "there is no part on '{path}'");
-        assert!(own.contains(&text(command.get_about())), "'{path}' lacks what it does");
+        assert!(
+            own.contains(&text(command.get_about())),
+            "'{path}' lacks what it does"
+        );
         let of_root = path.starts_with("twofa policy") || path.starts_with("twofa user");
         assert!(
             !of_root || own.lines().any(|line| line == "For root."),
@@ -28,11 +31,21 @@ fn every_command_has_its_part_with_all_it_takes() {
         );
         for argument in command.get_arguments() {
             let everywhere = argument.is_global_set() || is_of_clap(argument);
-            let place = if everywhere { part(&page, ".SH OPTIONS") } else { own };
+            let place = if everywhere {
+                part(&page, ".SH OPTIONS")
+            } else {
+                own
+            };
             let name = name(argument);
-            assert!(heads(place).any(|head| says(head, &name)), "'{path}' lacks {name}");
+            assert!(
+                heads(place).any(|head| says(head, &name)),
+                "'{path}' lacks {name}"
+            );
             let help = text(argument.get_help());
-            assert!(is_of_clap(argument) || place.contains(&help), "'{path}' does not say of {name}: {help}");
+            assert!(
+                is_of_clap(argument) || place.contains(&help),
+                "'{path}' does not say of {name}: {help}"
+            );
         }
     }
 }
@@ -41,7 +54,10 @@ fn every_command_has_its_part_with_all_it_takes() {
 fn every_alias_is_told() {
     let page = twofa();
     let twofa = arguments();
-    let aliases: Vec<_> = twofa.get_subcommands().flat_map(Command::get_visible_aliases).collect();
+    let aliases: Vec<_> = twofa
+        .get_subcommands()
+        .flat_map(Command::get_visible_aliases)
+        .collect();
     assert_eq!(aliases, ["enroll"]);
     assert!(says(&page, "enrol is also spelled enroll"));
 }
@@ -62,10 +78,16 @@ fn every_policy_setting_is_explained() {
 fn every_example_of_the_help_is_in_the_manual() {
     let page = twofa();
     let twofa = arguments();
-    let all = leaves(&twofa, "twofa").into_iter().map(|(_, command)| command).chain([&twofa]);
+    let all = leaves(&twofa, "twofa")
+        .into_iter()
+        .map(|(_, command)| command)
+        .chain([&twofa]);
     let mut examples = 0;
     for help in all.map(|command| text(command.get_after_help())) {
-        for example in help.lines().filter(|line| line.starts_with("  twofa") || line.starts_with("  sudo")) {
+        for example in help
+            .lines()
+            .filter(|line| line.starts_with("  twofa") || line.starts_with("  sudo"))
+        {
             assert!(page.contains(example), "{example}");
             examples += 1;
         }
@@ -76,7 +98,10 @@ fn every_example_of_the_help_is_in_the_manual() {
 #[test]
 fn the_page_says_what_it_is_and_ends_no_line_with_a_blank() {
     let page = twofa();
-    let title = format!(".TH TWOFA 1 2000-02-29 \"twofa {}\" \"User Commands\"", env!("CARGO_PKG_VERSION"));
+    let title = format!(
+        ".TH TWOFA 1 2000-02-29 \"twofa {}\" \"User Commands\"",
+        env!("CARGO_PKG_VERSION")
+    );
     assert!(page.contains(&title), "{page}");
     assert!(page.lines().all(|line| line == line.trim_end()));
 }
@@ -88,7 +113,10 @@ fn every_option_of_the_broker_is_in_its_manual() {
     let page = plain(TWOFAD);
     for argument in twofad.get_arguments() {
         let name = name(argument);
-        assert!(heads(part(&page, ".SH OPTIONS")).any(|head| says(head, &name)), "twofad.8 lacks {name}");
+        assert!(
+            heads(part(&page, ".SH OPTIONS")).any(|head| says(head, &name)),
+            "twofad.8 lacks {name}"
+        );
         assert!(
             is_of_clap(argument) || says(part(&page, ".SH SYNOPSIS"), &name),
             "its synopsis lacks {name}"
@@ -105,32 +133,57 @@ fn every_option_of_the_module_is_in_its_manual() {
         .filter_map(|line| line.trim_start().strip_prefix("/// `")?.split_once("`:"))
         .map(|(option, _)| option.split('=').next().unwrap_or(option))
         .collect();
-    for known in ["debug", "socket", "forward_pass", "use_first_pass", "try_first_pass"] {
-        assert!(names.contains(&known), "{known} is no longer explained where this test looks: {names:?}");
+    for known in [
+        "debug",
+        "socket",
+        "forward_pass",
+        "use_first_pass",
+        "try_first_pass",
+    ] {
+        assert!(
+            names.contains(&known),
+            "{known} is no longer explained where this test looks: {names:?}"
+        );
     }
     let page = plain(PAM_TWOFA);
     for name in names {
-        assert!(heads(part(&page, ".SH OPTIONS")).any(|head| says(head, name)), "pam_twofa.8 lacks {name}");
-        assert!(says(part(&page, ".SH SYNOPSIS"), name), "the synopsis of pam_twofa.8 lacks {name}");
+        assert!(
+            heads(part(&page, ".SH OPTIONS")).any(|head| says(head, name)),
+            "pam_twofa.8 lacks {name}"
+        );
+        assert!(
+            says(part(&page, ".SH SYNOPSIS"), name),
+            "the synopsis of pam_twofa.8 lacks {name}"
+        );
     }
 }
 
 #[test]
 fn the_units_are_for_the_socket_and_the_user_of_the_code() {
     assert!(SOCKET.contains(&format!("\nListenStream={}\n", twofa_proto::SOCKET)));
-    assert!(SERVICE.contains(&format!("\nUser={0}\nGroup={0}\n", twofa_proto::SERVICE_USER)));
+    assert!(SERVICE.contains(&format!(
+        "\nUser={0}\nGroup={0}\n",
+        twofa_proto::SERVICE_USER
+    )));
     assert!(SYSUSERS.starts_with(&format!("u {} ", twofa_proto::SERVICE_USER)));
 }
 
 #[test]
 fn starting_the_unit_never_makes_a_store() {
-    let commands: Vec<_> = SERVICE.lines().filter(|line| line.starts_with("Exec")).collect();
+    let commands: Vec<_> = SERVICE
+        .lines()
+        .filter(|line| line.starts_with("Exec"))
+        .collect();
     assert_eq!(commands, ["ExecStart=/usr/sbin/twofad"]);
 }
 
 #[test]
 fn the_unit_sees_the_uids_of_its_peers() {
-    assert!(!SERVICE.lines().any(|line| line.starts_with("PrivateUsers=")));
+    assert!(
+        !SERVICE
+            .lines()
+            .any(|line| line.starts_with("PrivateUsers="))
+    );
 }
 
 fn arguments() -> Command {
@@ -148,7 +201,10 @@ fn leaves<'a>(command: &'a Command, path: &str) -> Vec<(String, &'a Command)> {
     if !command.has_subcommands() {
         return vec![(path.to_owned(), command)];
     }
-    command.get_subcommands().flat_map(|sub| leaves(sub, &format!("{path} {}", sub.get_name()))).collect()
+    command
+        .get_subcommands()
+        .flat_map(|sub| leaves(sub, &format!("{path} {}", sub.get_name())))
+        .collect()
 }
 
 fn is_of_clap(argument: &Arg) -> bool {
@@ -158,7 +214,10 @@ fn is_of_clap(argument: &Arg) -> bool {
 fn name(argument: &Arg) -> String {
     match argument.get_long() {
         Some(long) => format!("--{long}"),
-        None => argument.get_value_names().map(|names| names.join(" ")).unwrap_or_default(),
+        None => argument
+            .get_value_names()
+            .map(|names| names.join(" "))
+            .unwrap_or_default(),
     }
 }
 
@@ -168,21 +227,38 @@ fn text(help: Option<&clap::builder::StyledStr>) -> String {
 
 /// From `heading` to the next one of its rank or above.
 fn part<'a>(page: &'a str, heading: &str) -> &'a str {
-    let Some((_, rest)) = page.split_once(&format!("\n{heading}\n")) else { return "" };
-    let end = if heading.starts_with(".SS") { rest.find("\n.S") } else { rest.find("\n.SH") };
+    let Some((_, rest)) = page.split_once(&format!("\n{heading}\n")) else {
+        return "";
+    };
+    let end = if heading.starts_with(".SS") {
+        rest.find("\n.S")
+    } else {
+        rest.find("\n.SH")
+    };
     &rest[..end.unwrap_or(rest.len())]
 }
 
 /// The lines that a paragraph hangs on.
 fn heads(part: &str) -> impl Iterator<Item = &str> {
-    part.lines().zip(part.lines().skip(1)).filter(|(before, _)| *before == ".TP").map(|(_, head)| head)
+    part.lines()
+        .zip(part.lines().skip(1))
+        .filter(|(before, _)| *before == ".TP")
+        .map(|(_, head)| head)
 }
 
 /// Without fonts, and without what roff needs to take a character for what it is.
 fn plain(page: &str) -> String {
-    [("\\-", "-"), ("\\*(Aq", "'"), ("\\fB", ""), ("\\fI", ""), ("\\fR", "")]
-        .iter()
-        .fold(page.to_owned(), |page, (roff, text)| page.replace(roff, text))
+    [
+        ("\\-", "-"),
+        ("\\*(Aq", "'"),
+        ("\\fB", ""),
+        ("\\fI", ""),
+        ("\\fR", ""),
+    ]
+    .iter()
+    .fold(page.to_owned(), |page, (roff, text)| {
+        page.replace(roff, text)
+    })
 }
 
 /// Whether `word` stands in `text`, and not as part of a longer word.

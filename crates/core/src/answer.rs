@@ -38,8 +38,12 @@ impl Answer {
             "m" | "M" => return Self::OtherMethod,
             _ => {}
         }
-        let bare: Zeroizing<String> =
-            Zeroizing::new(typed.chars().filter(|c| !c.is_whitespace() && *c != '-').collect());
+        let bare: Zeroizing<String> = Zeroizing::new(
+            typed
+                .chars()
+                .filter(|c| !c.is_whitespace() && *c != '-')
+                .collect(),
+        );
         if (6..=9).contains(&bare.len()) && bare.bytes().all(|b| b.is_ascii_digit()) {
             return Self::Code(bare);
         }
@@ -67,7 +71,14 @@ mod tests {
 
     #[test]
     fn digits_are_a_code_however_they_are_spaced() {
-        for typed in ["123456", " 123 456 ", "123-456", "12345678", "123456789", "123\u{a0}4567"] {
+        for typed in [
+            "123456",
+            " 123 456 ",
+            "123-456",
+            "12345678",
+            "123456789",
+            "123\u{a0}4567",
+        ] {
             assert!(matches!(Answer::read(typed), Answer::Code(_)), "{typed:?}");
         }
     }
@@ -89,18 +100,28 @@ mod tests {
 
     #[test]
     fn a_letter_alone_is_a_wish() {
-        for (typed, wish) in
-            [("?", Answer::Help), (" r ", Answer::Resend), ("R", Answer::Resend), ("m", Answer::OtherMethod)]
-        {
+        for (typed, wish) in [
+            ("?", Answer::Help),
+            (" r ", Answer::Resend),
+            ("R", Answer::Resend),
+            ("m", Answer::OtherMethod),
+        ] {
             assert_eq!(Answer::read(typed), wish);
         }
     }
 
     #[test]
     fn a_password_is_not_a_code() {
-        for typed in
-            ["correct horse battery", "hunter2", "12345", "1234567890", "１２３４５６", "-", "0xABCDEF", "?x"]
-        {
+        for typed in [
+            "correct horse battery",
+            "hunter2",
+            "12345",
+            "1234567890",
+            "１２３４５６",
+            "-",
+            "0xABCDEF",
+            "?x",
+        ] {
             assert_eq!(Answer::read(typed), Answer::NotACode, "{typed:?}");
         }
     }
@@ -108,6 +129,9 @@ mod tests {
     #[test]
     fn an_answer_is_never_printed() {
         assert_eq!(format!("{:?}", Answer::read("123456")), "Code(…)");
-        assert_eq!(format!("{:?}", Answer::read("abcd-efgh-ijkm-npqr")), "Backup(…)");
+        assert_eq!(
+            format!("{:?}", Answer::read("abcd-efgh-ijkm-npqr")),
+            "Backup(…)"
+        );
     }
 }

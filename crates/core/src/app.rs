@@ -95,19 +95,33 @@ pub enum BadParameters {
 impl Default for Parameters {
     /// What every app can do: SHA-1, six digits, 30 seconds.
     fn default() -> Self {
-        Self { movement: Movement::Time { period: 30 }, algorithm: Algorithm::Sha1, digits: 6 }
+        Self {
+            movement: Movement::Time { period: 30 },
+            algorithm: Algorithm::Sha1,
+            digits: 6,
+        }
     }
 }
 
 impl Parameters {
     /// Checked parameters.
-    pub fn new(movement: Movement, algorithm: Algorithm, digits: u8) -> Result<Self, BadParameters> {
+    pub fn new(
+        movement: Movement,
+        algorithm: Algorithm,
+        digits: u8,
+    ) -> Result<Self, BadParameters> {
         if digits != 6 && digits != 8 {
             return Err(BadParameters::Digits(digits));
         }
         match movement {
-            Movement::Time { period } if period != 30 && period != 60 => Err(BadParameters::Period(period)),
-            Movement::Time { .. } | Movement::Counter => Ok(Self { movement, algorithm, digits }),
+            Movement::Time { period } if period != 30 && period != 60 => {
+                Err(BadParameters::Period(period))
+            }
+            Movement::Time { .. } | Movement::Counter => Ok(Self {
+                movement,
+                algorithm,
+                digits,
+            }),
         }
     }
 
@@ -129,9 +143,15 @@ impl Parameters {
 
 impl fmt::Display for Parameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { movement, algorithm, digits } = self;
+        let Self {
+            movement,
+            algorithm,
+            digits,
+        } = self;
         match movement {
-            Movement::Time { period } => write!(f, "TOTP {}, {digits} digits, {period} s", algorithm.name()),
+            Movement::Time { period } => {
+                write!(f, "TOTP {}, {digits} digits, {period} s", algorithm.name())
+            }
             Movement::Counter => write!(f, "HOTP {}, {digits} digits", algorithm.name()),
         }
     }
@@ -195,8 +215,12 @@ impl App {
         match self.totp(period, DRIFT_STEPS).check(code, now) {
             Some(step) if !self.is_new(step) => Verification::Replayed,
             Some(step) => {
-                let steps = i64::try_from(step).unwrap_or(i64::MAX).saturating_sub_unsigned(now / period);
-                Verification::Drifted { seconds: steps.saturating_mul(period.cast_signed()) }
+                let steps = i64::try_from(step)
+                    .unwrap_or(i64::MAX)
+                    .saturating_sub_unsigned(now / period);
+                Verification::Drifted {
+                    seconds: steps.saturating_mul(period.cast_signed()),
+                }
             }
             None => Verification::Wrong,
         }
@@ -205,11 +229,14 @@ impl App {
     fn verify_counter(&self, code: &str) -> Verification {
         let hotp = self.totp(1, 0);
         let next = self.used.map_or(0, |used| used.saturating_add(1));
-        let found =
-            |from: u64, many: u64| (from..from.saturating_add(many)).find(|c| hotp.check(code, *c).is_some());
+        let found = |from: u64, many: u64| {
+            (from..from.saturating_add(many)).find(|c| hotp.check(code, *c).is_some())
+        };
         if let Some(count) = found(next, LOOK_AHEAD) {
             Verification::Accepted { count }
-        } else if let Some(count) = found(next.saturating_add(LOOK_AHEAD), RESYNC_AHEAD - LOOK_AHEAD) {
+        } else if let Some(count) =
+            found(next.saturating_add(LOOK_AHEAD), RESYNC_AHEAD - LOOK_AHEAD)
+        {
             Verification::Ahead { count }
         } else if found(next.saturating_sub(LOOK_AHEAD), LOOK_AHEAD.min(next)).is_some() {
             Verification::Replayed
@@ -225,7 +252,11 @@ impl App {
         let right = self.parameters.movement == Movement::Counter
             && self.is_new(ahead)
             && self.totp(1, 0).check(code, next).is_some();
-        if right { Verification::Accepted { count: next } } else { Verification::Wrong }
+        if right {
+            Verification::Accepted { count: next }
+        } else {
+            Verification::Wrong
+        }
     }
 
     /// The `otpauth://` URL of this key for a QR code, as in the Key URI Format: the issuer is the
@@ -233,14 +264,28 @@ impl App {
     /// makes a code that is easier to scan.
     pub fn url(&self, issuer: &str, account: &str) -> Zeroizing<String> {
         // RFC 3986 §2.3: these need no escape.
-        const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+        const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+            .remove(b'-')
+            .remove(b'.')
+            .remove(b'_')
+            .remove(b'~');
         let issuer = utf8_percent_encode(issuer, ESCAPED);
         let account = utf8_percent_encode(account, ESCAPED);
-        let Parameters { movement, algorithm, digits } = self.parameters;
-        let kind = if movement == Movement::Counter { "hotp" } else { "totp" };
+        let Parameters {
+            movement,
+            algorithm,
+            digits,
+        } = self.parameters;
+        let kind = if movement == Movement::Counter {
+            "hotp"
+        } else {
+            "totp"
+        };
         let key = self.key.base32();
-        let mut url =
-            Zeroizing::new(format!("otpauth://{kind}/{issuer}:{account}?secret={}&issuer={issuer}", *key));
+        let mut url = Zeroizing::new(format!(
+            "otpauth://{kind}/{issuer}:{account}?secret={}&issuer={issuer}",
+            *key
+        ));
         if algorithm != Algorithm::Sha1 {
             url.push_str("&algorithm=");
             url.push_str(algorithm.name());
@@ -312,8 +357,8 @@ mod tests {
     #[test]
     fn the_codes_of_rfc_4226_appendix_d_are_accepted() {
         let codes = [
-            "755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871",
-            "520489",
+            "755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583",
+            "399871", "520489",
         ];
         let mut token = app(Movement::Counter, Algorithm::Sha1, 6);
         for (count, code) in (0..).zip(codes) {
@@ -324,11 +369,33 @@ mod tests {
 
     #[test]
     fn the_codes_of_rfc_6238_appendix_b_are_accepted() {
-        let times = [59, 1_111_111_109, 1_111_111_111, 1_234_567_890, 2_000_000_000, 20_000_000_000];
+        let times = [
+            59,
+            1_111_111_109,
+            1_111_111_111,
+            1_234_567_890,
+            2_000_000_000,
+            20_000_000_000,
+        ];
         let rows = [
-            (Algorithm::Sha1, ["94287082", "07081804", "14050471", "89005924", "69279037", "65353130"]),
-            (Algorithm::Sha256, ["46119246", "68084774", "67062674", "91819424", "90698825", "77737706"]),
-            (Algorithm::Sha512, ["90693936", "25091201", "99943326", "93441116", "38618901", "47863826"]),
+            (
+                Algorithm::Sha1,
+                [
+                    "94287082", "07081804", "14050471", "89005924", "69279037", "65353130",
+                ],
+            ),
+            (
+                Algorithm::Sha256,
+                [
+                    "46119246", "68084774", "67062674", "91819424", "90698825", "77737706",
+                ],
+            ),
+            (
+                Algorithm::Sha512,
+                [
+                    "90693936", "25091201", "99943326", "93441116", "38618901", "47863826",
+                ],
+            ),
         ];
         for (algorithm, codes) in rows {
             let app = app(Movement::Time { period: 30 }, algorithm, 8);
@@ -345,34 +412,64 @@ mod tests {
     #[test]
     fn parameters_nobody_uses_are_refused() {
         let time = |period| Movement::Time { period };
-        assert_eq!(Parameters::new(time(30), Algorithm::Sha1, 7), Err(BadParameters::Digits(7)));
-        assert_eq!(Parameters::new(time(0), Algorithm::Sha1, 6), Err(BadParameters::Period(0)));
+        assert_eq!(
+            Parameters::new(time(30), Algorithm::Sha1, 7),
+            Err(BadParameters::Digits(7))
+        );
+        assert_eq!(
+            Parameters::new(time(0), Algorithm::Sha1, 6),
+            Err(BadParameters::Period(0))
+        );
     }
 
     #[test]
     fn a_phone_five_minutes_behind_is_named_as_such_and_refused() {
         let app = app(Movement::Time { period: 30 }, Algorithm::Sha1, 6);
-        assert_eq!(app.verify(&code_of(&app, 990), at(30_000)), Verification::Drifted { seconds: -300 });
+        assert_eq!(
+            app.verify(&code_of(&app, 990), at(30_000)),
+            Verification::Drifted { seconds: -300 }
+        );
     }
 
     #[test]
     fn a_clock_that_went_back_is_named_and_accepts_nothing() {
         let mut app = app(Movement::Time { period: 30 }, Algorithm::Sha1, 6);
         app.used = Some(1_002);
-        assert_eq!(app.verify(&code_of(&app, 1_000), at(30_000)), Verification::ClockWentBack);
-        assert_eq!(app.verify(&code_of(&app, 1_001), at(30_030)), Verification::Replayed);
+        assert_eq!(
+            app.verify(&code_of(&app, 1_000), at(30_000)),
+            Verification::ClockWentBack
+        );
+        assert_eq!(
+            app.verify(&code_of(&app, 1_001), at(30_030)),
+            Verification::Replayed
+        );
     }
 
     #[test]
     fn a_token_pressed_ten_times_is_found_and_one_pressed_more_often_needs_two_codes() {
         let mut token = app(Movement::Counter, Algorithm::Sha1, 6);
         token.used = Some(4);
-        assert_eq!(token.verify(&code_of(&token, 14), at(0)), Verification::Accepted { count: 14 });
-        assert_eq!(token.verify(&code_of(&token, 15), at(0)), Verification::Ahead { count: 15 });
-        assert_eq!(token.resync(15, &code_of(&token, 16)), Verification::Accepted { count: 16 });
+        assert_eq!(
+            token.verify(&code_of(&token, 14), at(0)),
+            Verification::Accepted { count: 14 }
+        );
+        assert_eq!(
+            token.verify(&code_of(&token, 15), at(0)),
+            Verification::Ahead { count: 15 }
+        );
+        assert_eq!(
+            token.resync(15, &code_of(&token, 16)),
+            Verification::Accepted { count: 16 }
+        );
         assert_eq!(token.resync(15, &code_of(&token, 17)), Verification::Wrong);
-        assert_eq!(token.verify(&code_of(&token, 4), at(0)), Verification::Replayed);
-        assert_eq!(token.verify(&code_of(&token, 105), at(0)), Verification::Wrong);
+        assert_eq!(
+            token.verify(&code_of(&token, 4), at(0)),
+            Verification::Replayed
+        );
+        assert_eq!(
+            token.verify(&code_of(&token, 105), at(0)),
+            Verification::Wrong
+        );
     }
 
     #[test]
@@ -395,13 +492,26 @@ mod tests {
             ending(Movement::Time { period: 60 }, Algorithm::Sha256),
             "&algorithm=SHA256&digits=8&period=60"
         );
-        assert_eq!(ending(Movement::Counter, Algorithm::Sha1), "&digits=8&counter=0");
+        assert_eq!(
+            ending(Movement::Counter, Algorithm::Sha1),
+            "&digits=8&counter=0"
+        );
     }
 
     fn any_totp() -> impl Strategy<Value = App> {
-        let algorithm = prop_oneof![Just(Algorithm::Sha1), Just(Algorithm::Sha256), Just(Algorithm::Sha512)];
-        (algorithm, prop_oneof![Just(6_u8), Just(8)], prop_oneof![Just(30_u32), Just(60)])
-            .prop_map(|(algorithm, digits, period)| app(Movement::Time { period }, algorithm, digits))
+        let algorithm = prop_oneof![
+            Just(Algorithm::Sha1),
+            Just(Algorithm::Sha256),
+            Just(Algorithm::Sha512)
+        ];
+        (
+            algorithm,
+            prop_oneof![Just(6_u8), Just(8)],
+            prop_oneof![Just(30_u32), Just(60)],
+        )
+            .prop_map(|(algorithm, digits, period)| {
+                app(Movement::Time { period }, algorithm, digits)
+            })
     }
 
     fn period_of(app: &App) -> u64 {

@@ -33,7 +33,9 @@ impl BackupCode {
         let random = Zeroizing::new(random);
         let mut text = String::with_capacity(LENGTH);
         for five in random.chunks_exact(5) {
-            let bits = five.iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+            let bits = five
+                .iter()
+                .fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
             for letter in (0..8).rev() {
                 let index = (bits >> (letter * 5) & 31) as usize;
                 text.push(char::from(ALPHABET[index]));
@@ -84,7 +86,10 @@ pub struct Cost {
 
 /// 80 random bits cannot be guessed offline at any cost, so this is small on purpose: an attempt must
 /// not be a lever to slow the broker down, nor take it past its memory.
-pub const COST: Cost = Cost { memory_kib: 4096, passes: 2 };
+pub const COST: Cost = Cost {
+    memory_kib: 4096,
+    passes: 2,
+};
 
 /// The hash of a backup code could not be computed.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +111,11 @@ pub struct BackupSet {
 impl BackupSet {
     /// The set that keeps `codes` under `salt`.
     pub fn seal(codes: &[BackupCode], salt: [u8; SALT_BYTES]) -> Result<Self, HashError> {
-        let mut set = Self { salt, cost: COST, unused: Vec::with_capacity(codes.len()) };
+        let mut set = Self {
+            salt,
+            cost: COST,
+            unused: Vec::with_capacity(codes.len()),
+        };
         for code in codes {
             let digest = set.digest(code)?;
             set.unused.push(digest);
@@ -132,7 +141,9 @@ impl BackupSet {
         let params = Params::new(memory_kib, passes, 1, Some(DIGEST_BYTES)).map_err(HashError)?;
         let argon2 = Argon2::new(argon2::Algorithm::Argon2id, Version::V0x13, params);
         let mut digest = [0; DIGEST_BYTES];
-        argon2.hash_password_into(code.0.as_bytes(), &self.salt, &mut digest).map_err(HashError)?;
+        argon2
+            .hash_password_into(code.0.as_bytes(), &self.salt, &mut digest)
+            .map_err(HashError)?;
         Ok(digest)
     }
 }
@@ -142,13 +153,21 @@ mod tests {
     use super::*;
 
     fn codes() -> Vec<BackupCode> {
-        (0..5).map(|i| BackupCode::from_random([i; CODE_BYTES])).collect()
+        (0..5)
+            .map(|i| BackupCode::from_random([i; CODE_BYTES]))
+            .collect()
     }
 
     #[test]
     fn a_code_carries_all_of_its_80_random_bits() {
-        assert_eq!(&**BackupCode::from_random([0; 10]).grouped(), "aaaa-aaaa-aaaa-aaaa");
-        assert_eq!(&**BackupCode::from_random([255; 10]).grouped(), "9999-9999-9999-9999");
+        assert_eq!(
+            &**BackupCode::from_random([0; 10]).grouped(),
+            "aaaa-aaaa-aaaa-aaaa"
+        );
+        assert_eq!(
+            &**BackupCode::from_random([255; 10]).grouped(),
+            "9999-9999-9999-9999"
+        );
         let mut seen = std::collections::HashSet::new();
         for bit in 0..80 {
             let mut random = [0_u8; 10];
@@ -163,13 +182,20 @@ mod tests {
         for (code, digest) in codes().iter().zip(&set.unused) {
             assert_eq!(set.find(code).unwrap().as_ref(), Some(digest));
         }
-        assert_eq!(set.find(&BackupCode::from_random([77; CODE_BYTES])).unwrap(), None);
+        assert_eq!(
+            set.find(&BackupCode::from_random([77; CODE_BYTES]))
+                .unwrap(),
+            None
+        );
     }
 
     #[test]
     fn a_set_made_anew_knows_none_of_the_old_codes() {
         let set = BackupSet::seal(&codes(), [9; SALT_BYTES]).unwrap();
-        let other = BackupSet { salt: [8; SALT_BYTES], ..set };
+        let other = BackupSet {
+            salt: [8; SALT_BYTES],
+            ..set
+        };
         assert_eq!(other.find(&codes()[0]).unwrap(), None);
     }
 

@@ -65,7 +65,10 @@ pub fn effective<'a>(
     user: &Summary,
     membership: impl FnMut(&Group) -> Membership,
 ) -> Result<Effective<'a>, BrokenClass> {
-    let first = Effective { policy: machine.clone(), class: None };
+    let first = Effective {
+        policy: machine.clone(),
+        class: None,
+    };
     Ok(strictest(candidates(machine, classes, membership)?, user).unwrap_or(first))
 }
 
@@ -86,14 +89,22 @@ pub fn candidates<'a>(
         if membership == Membership::NotMember {
             continue;
         }
-        let policy =
-            class.policy(machine).map_err(|error| BrokenClass { class: class.name.clone(), error })?;
-        candidates.push(Effective { policy, class: Some(class) });
+        let policy = class.policy(machine).map_err(|error| BrokenClass {
+            class: class.name.clone(),
+            error,
+        })?;
+        candidates.push(Effective {
+            policy,
+            class: Some(class),
+        });
         if membership == Membership::Member {
             return Ok(candidates);
         }
     }
-    candidates.push(Effective { policy: machine.clone(), class: None });
+    candidates.push(Effective {
+        policy: machine.clone(),
+        class: None,
+    });
     Ok(candidates)
 }
 
@@ -101,16 +112,23 @@ pub fn candidates<'a>(
 /// all of them, and trust ends when it ends by any. A device is not trusted at all where a milder one would not have
 /// left it at that, but led through enrolment or refused.
 fn strictest<'a>(mut candidates: Vec<Effective<'a>>, user: &Summary) -> Option<Effective<'a>> {
-    let ranks: Vec<_> = candidates.iter().map(|candidate| strictness(&candidate.policy, user)).collect();
+    let ranks: Vec<_> = candidates
+        .iter()
+        .map(|candidate| strictness(&candidate.policy, user))
+        .collect();
     let most = ranks.iter().copied().max()?;
-    let trusts_devices = ranks.iter().all(|rank| *rank == most || *rank == ASKS_NOTHING);
+    let trusts_devices = ranks
+        .iter()
+        .all(|rank| *rank == most || *rank == ASKS_NOTHING);
     candidates.retain(|candidate| strictness(&candidate.policy, user) == most);
     // Stable: the first class of a mode stays first. Among policies that ask nothing the mode counts as well: one that
     // is not disabled refuses a namesake.
     candidates.sort_by_key(|candidate| Reverse(candidate.policy.mode));
     let mut candidates = candidates.into_iter();
     let first = candidates.next()?;
-    let mut policy = candidates.fold(first.policy, |policy, other| both(policy, &other.policy, user));
+    let mut policy = candidates.fold(first.policy, |policy, other| {
+        both(policy, &other.policy, user)
+    });
     if !trusts_devices {
         policy.trust = Policy::default().trust;
     }
@@ -158,7 +176,9 @@ fn both(policy: Policy, other: &Policy, user: &Summary) -> Policy {
             remote: shorter(policy.trust.remote, other.trust.remote),
             elevation: shorter(policy.trust.elevation, other.trust.elevation),
         },
-        fallback_to_email: Some(policy.sms_falls_back_to_email() && other.sms_falls_back_to_email()),
+        fallback_to_email: Some(
+            policy.sms_falls_back_to_email() && other.sms_falls_back_to_email(),
+        ),
         ..policy
     }
 }
@@ -166,7 +186,11 @@ fn both(policy: Policy, other: &Policy, user: &Summary) -> Policy {
 impl Class {
     /// The machine's policy with this class's own settings.
     pub fn policy(&self, machine: &Policy) -> Result<Policy, BadSetting> {
-        machine.overridden(self.settings.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+        machine.overridden(
+            self.settings
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.as_str())),
+        )
     }
 }
 
@@ -183,15 +207,25 @@ mod tests {
     use crate::user::{Enrolled, User};
 
     fn class(name: &str, group: &str, mode: &str) -> Class {
-        Class { name: name.into(), group: Group::called(group), settings: vec![("mode".into(), mode.into())] }
+        Class {
+            name: name.into(),
+            group: Group::called(group),
+            settings: vec![("mode".into(), mode.into())],
+        }
     }
 
     fn summary(enrolled: Enrolled) -> Summary {
-        Summary { enrolled, ..User::default().summary() }
+        Summary {
+            enrolled,
+            ..User::default().summary()
+        }
     }
 
     fn mode_of(groups: &[&str], unsettled: &[&str]) -> (Mode, String) {
-        let classes = [class("services", "svc", "disabled"), class("admins", "sudo", "mandatory")];
+        let classes = [
+            class("services", "svc", "disabled"),
+            class("admins", "sudo", "mandatory"),
+        ];
         let membership = |group: &Group| {
             if unsettled.contains(&group.name.as_str()) {
                 Membership::Unsettled
@@ -209,55 +243,101 @@ mod tests {
     #[test]
     fn the_first_class_that_fits_holds_and_everyone_is_last() {
         assert_eq!(mode_of(&["sudo"], &[]), (Mode::Mandatory, "admins".into()));
-        assert_eq!(mode_of(&["sudo", "svc"], &[]), (Mode::Disabled, "services".into()));
-        assert_eq!(mode_of(&["users"], &[]), (Mode::Disabled, "everyone".into()));
+        assert_eq!(
+            mode_of(&["sudo", "svc"], &[]),
+            (Mode::Disabled, "services".into())
+        );
+        assert_eq!(
+            mode_of(&["users"], &[]),
+            (Mode::Disabled, "everyone".into())
+        );
     }
 
     #[test]
     fn where_a_membership_is_not_settled_the_strictest_rule_that_could_apply_holds() {
         let admins = (Mode::Mandatory, "admins".to_owned());
         assert_eq!(mode_of(&[], &["sudo"]), admins, "could be an administrator");
-        assert_eq!(mode_of(&["sudo"], &["svc"]), admins, "could be a service, and need not be");
+        assert_eq!(
+            mode_of(&["sudo"], &["svc"]),
+            admins,
+            "could be a service, and need not be"
+        );
         assert_eq!(mode_of(&[], &["svc", "sudo"]), admins);
-        assert_eq!(mode_of(&["svc"], &["sudo"]).0, Mode::Disabled, "a class behind one that is certain");
-        assert_eq!(mode_of(&[], &["svc"]).0, Mode::Disabled, "nothing that could apply asks");
+        assert_eq!(
+            mode_of(&["svc"], &["sudo"]).0,
+            Mode::Disabled,
+            "a class behind one that is certain"
+        );
+        assert_eq!(
+            mode_of(&[], &["svc"]).0,
+            Mode::Disabled,
+            "nothing that could apply asks"
+        );
     }
 
     #[test]
     fn who_can_show_a_code_is_asked_for_one_and_not_refused_or_led_through_enrolment() {
-        let enrolled = Enrolled { email: true, ..Enrolled::default() };
+        let enrolled = Enrolled {
+            email: true,
+            ..Enrolled::default()
+        };
         let machine = Policy::from_settings([("mode", "mandatory")]).unwrap();
         for enrolment in ["at-login", "beforehand"] {
             let mut only_apps = class("apps", "apps", "mandatory");
             only_apps.settings.push(("methods".into(), "app".into()));
-            only_apps.settings.push(("enrolment".into(), enrolment.into()));
+            only_apps
+                .settings
+                .push(("enrolment".into(), enrolment.into()));
             let classes = [only_apps];
-            let found = effective(&machine, &classes, &summary(enrolled), |_| Membership::Unsettled).unwrap();
+            let found = effective(&machine, &classes, &summary(enrolled), |_| {
+                Membership::Unsettled
+            })
+            .unwrap();
             assert_eq!(found.class, None, "{enrolment}");
         }
     }
 
     #[test]
     fn what_is_equally_strict_holds_together() {
-        let enrolled = Enrolled { app: true, email: true, ..Enrolled::default() };
+        let enrolled = Enrolled {
+            app: true,
+            email: true,
+            ..Enrolled::default()
+        };
         let mut few = class("few", "few", "mandatory");
         few.settings.push(("methods".into(), "app,sms".into()));
         few.settings.push(("trust.remote".into(), "1d".into()));
-        let machine = Policy::from_settings([("mode", "mandatory"), ("trust.remote", "2d")]).unwrap();
+        let machine =
+            Policy::from_settings([("mode", "mandatory"), ("trust.remote", "2d")]).unwrap();
         let classes = [few];
         let held = |user: &Summary| {
-            let found = effective(&machine, &classes, user, |_| Membership::Unsettled).unwrap().policy;
-            let Methods { app, email, sms, backup } = found.methods;
+            let found = effective(&machine, &classes, user, |_| Membership::Unsettled)
+                .unwrap()
+                .policy;
+            let Methods {
+                app,
+                email,
+                sms,
+                backup,
+            } = found.methods;
             ([app, email, sms, backup], found.trust.remote.to_string())
         };
-        assert_eq!(held(&summary(enrolled)), ([true, false, true, false], "1d".to_owned()));
+        assert_eq!(
+            held(&summary(enrolled)),
+            ([true, false, true, false], "1d".to_owned())
+        );
     }
 
     #[test]
     fn a_broken_class_is_an_error_for_whom_it_could_hold() {
         let classes = [class("admins", "sudo", "sometimes")];
         let found = |membership| {
-            effective(&Policy::default(), &classes, &summary(Enrolled::default()), |_| membership)
+            effective(
+                &Policy::default(),
+                &classes,
+                &summary(Enrolled::default()),
+                |_| membership,
+            )
         };
         assert!(found(Membership::Member).is_err());
         assert!(found(Membership::Unsettled).is_err());

@@ -79,7 +79,14 @@ pub enum Denial {
 
 /// Decides.
 pub fn decide(facts: Facts<'_>) -> Decision {
-    let Facts { policy, user, exemption, device, has_namesake, now } = facts;
+    let Facts {
+        policy,
+        user,
+        exemption,
+        device,
+        has_namesake,
+        now,
+    } = facts;
     match user.summary().status(policy, exemption, now) {
         Status::Off | Status::Pending if has_namesake && policy.mode != Mode::Disabled => {
             Decision::Deny(Denial::Namesake)
@@ -98,7 +105,9 @@ pub fn decide(facts: Facts<'_>) -> Decision {
             Enrolment::Beforehand => Decision::Deny(Denial::NotAllowed),
         },
         Status::Enabled => match device {
-            Device::TrustedUntil(end) if now < end && user.verify != Verify::Always => Decision::Trusted,
+            Device::TrustedUntil(end) if now < end && user.verify != Verify::Always => {
+                Decision::Trusted
+            }
             Device::TrustedUntil(_) | Device::Unknown => Decision::Challenge,
         },
     }
@@ -120,12 +129,28 @@ mod tests {
 
     fn enrolled() -> Vec<EnrolledApp> {
         let key = Key::new(vec![1; 20]).unwrap();
-        let app = App { parameters: Parameters::default(), key, used: None };
-        vec![EnrolledApp { id: 1, label: "phone".into(), enrolled_at: NOW, app }]
+        let app = App {
+            parameters: Parameters::default(),
+            key,
+            used: None,
+        };
+        vec![EnrolledApp {
+            id: 1,
+            label: "phone".into(),
+            enrolled_at: NOW,
+            app,
+        }]
     }
 
     fn decided(policy: &Policy, user: &User, device: Device) -> Decision {
-        decide(Facts { policy, user, exemption: None, device, has_namesake: false, now: NOW })
+        decide(Facts {
+            policy,
+            user,
+            exemption: None,
+            device,
+            has_namesake: false,
+            now: NOW,
+        })
     }
 
     /// Every mode, whether an administrator requires it, what the person set, whether the device is trusted,
@@ -175,7 +200,10 @@ mod tests {
     #[test]
     fn an_exemption_spares_everybody_and_needs_no_enrolment() {
         let exemption = Exemption {
-            subject: Subject::User(Account { name: "backup".into(), uid: 900 }),
+            subject: Subject::User(Account {
+                name: "backup".into(),
+                uid: 900,
+            }),
             network: None,
             service: None,
             reason: "nightly copies".into(),
@@ -184,9 +212,16 @@ mod tests {
             until: None,
         };
         for mode in [Mode::Optional, Mode::Mandatory] {
-            let policy = Policy { mode, ..Policy::default() };
+            let policy = Policy {
+                mode,
+                ..Policy::default()
+            };
             for apps in [Vec::new(), enrolled()] {
-                let user = User { required: true, apps, ..User::default() };
+                let user = User {
+                    required: true,
+                    apps,
+                    ..User::default()
+                };
                 let facts = Facts {
                     policy: &policy,
                     user: &user,
@@ -202,17 +237,41 @@ mod tests {
 
     #[test]
     fn enrolment_beforehand_refuses_where_enrolment_at_login_leads() {
-        let policy = Policy { mode: Mode::Mandatory, enrolment: Enrolment::Beforehand, ..Policy::default() };
-        assert_eq!(decided(&policy, &User::default(), Device::Unknown), Decision::Deny(Denial::NotEnrolled));
-        let user = User { apps: enrolled(), ..User::default() };
-        assert_eq!(decided(&policy, &user, Device::Unknown), Decision::Challenge);
+        let policy = Policy {
+            mode: Mode::Mandatory,
+            enrolment: Enrolment::Beforehand,
+            ..Policy::default()
+        };
+        assert_eq!(
+            decided(&policy, &User::default(), Device::Unknown),
+            Decision::Deny(Denial::NotEnrolled)
+        );
+        let user = User {
+            apps: enrolled(),
+            ..User::default()
+        };
+        assert_eq!(
+            decided(&policy, &user, Device::Unknown),
+            Decision::Challenge
+        );
     }
 
     #[test]
     fn a_lock_refuses_until_its_end_on_a_trusted_device_too() {
-        let policy = Policy { mode: Mode::Optional, ..Policy::default() };
-        let throttle = Throttle { counted: 10, locked_until: Some(NOW.after(60)), ..Throttle::default() };
-        let user = User { apps: enrolled(), throttle, ..User::default() };
+        let policy = Policy {
+            mode: Mode::Optional,
+            ..Policy::default()
+        };
+        let throttle = Throttle {
+            counted: 10,
+            locked_until: Some(NOW.after(60)),
+            ..Throttle::default()
+        };
+        let user = User {
+            apps: enrolled(),
+            throttle,
+            ..User::default()
+        };
         let locked = Decision::Deny(Denial::Locked(Lock::Until(NOW.after(60))));
         for device in [Device::Unknown, Device::TrustedUntil(NOW.after(60))] {
             let facts = Facts {
@@ -224,15 +283,31 @@ mod tests {
                 now: NOW,
             };
             assert_eq!(decide(facts), locked);
-            assert_ne!(decide(Facts { now: NOW.after(60), ..facts }), locked);
+            assert_ne!(
+                decide(Facts {
+                    now: NOW.after(60),
+                    ..facts
+                }),
+                locked
+            );
         }
     }
 
     #[test]
     fn a_hundred_failures_refuse_for_good() {
-        let policy = Policy { mode: Mode::Mandatory, ..Policy::default() };
-        let throttle = Throttle { counted: MOST_FAILURES.into(), ..Throttle::default() };
-        let user = User { apps: enrolled(), throttle, ..User::default() };
+        let policy = Policy {
+            mode: Mode::Mandatory,
+            ..Policy::default()
+        };
+        let throttle = Throttle {
+            counted: MOST_FAILURES.into(),
+            ..Throttle::default()
+        };
+        let user = User {
+            apps: enrolled(),
+            throttle,
+            ..User::default()
+        };
         assert_eq!(
             decided(&policy, &user, Device::Unknown),
             Decision::Deny(Denial::Locked(Lock::Administrator))
@@ -246,7 +321,10 @@ mod tests {
             (Mode::Optional, Decision::Deny(Denial::Namesake)),
             (Mode::Mandatory, Decision::Deny(Denial::Namesake)),
         ] {
-            let policy = Policy { mode, ..Policy::default() };
+            let policy = Policy {
+                mode,
+                ..Policy::default()
+            };
             let user = User::default();
             let facts = Facts {
                 policy: &policy,
@@ -262,9 +340,18 @@ mod tests {
 
     #[test]
     fn trust_ends_at_its_end() {
-        let policy = Policy { mode: Mode::Mandatory, ..Policy::default() };
-        let user = User { apps: enrolled(), ..User::default() };
-        assert_eq!(decided(&policy, &user, Device::TrustedUntil(NOW)), Decision::Challenge);
+        let policy = Policy {
+            mode: Mode::Mandatory,
+            ..Policy::default()
+        };
+        let user = User {
+            apps: enrolled(),
+            ..User::default()
+        };
+        assert_eq!(
+            decided(&policy, &user, Device::TrustedUntil(NOW)),
+            Decision::Challenge
+        );
     }
 
     /// Every mode, requirement and setting for somebody with an app where only e-mail is allowed.
@@ -313,7 +400,10 @@ mod tests {
     impl Case {
         fn lets_in(&self) -> bool {
             let exemption = Exemption {
-                subject: Subject::User(Account { name: "alice".into(), uid: 1000 }),
+                subject: Subject::User(Account {
+                    name: "alice".into(),
+                    uid: 1000,
+                }),
                 network: None,
                 service: None,
                 reason: String::new(),
@@ -336,8 +426,11 @@ mod tests {
         fn stricter(&self) -> Vec<Self> {
             let changes: [fn(&mut Self); 11] = [
                 |case| {
-                    case.policy.mode =
-                        if case.policy.mode == Mode::Disabled { Mode::Optional } else { Mode::Mandatory }
+                    case.policy.mode = if case.policy.mode == Mode::Disabled {
+                        Mode::Optional
+                    } else {
+                        Mode::Mandatory
+                    }
                 },
                 |case| case.policy.methods.app = false,
                 |case| case.policy.methods.email = false,
@@ -346,8 +439,11 @@ mod tests {
                 |case| case.policy.enrolment = Enrolment::Beforehand,
                 |case| case.user.required = true,
                 |case| {
-                    case.user.verify =
-                        if case.user.verify == Verify::Never { Verify::NewDevice } else { Verify::Always }
+                    case.user.verify = if case.user.verify == Verify::Never {
+                        Verify::NewDevice
+                    } else {
+                        Verify::Always
+                    }
                 },
                 |case| case.is_exempt = false,
                 |case| case.device = Device::Unknown,

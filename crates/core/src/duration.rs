@@ -18,7 +18,9 @@ impl Duration {
 
     /// A length of `minutes`.
     pub const fn from_minutes(minutes: u32) -> Self {
-        Self { seconds: minutes as u64 * 60 }
+        Self {
+            seconds: minutes as u64 * 60,
+        }
     }
 
     /// The length in seconds.
@@ -40,14 +42,20 @@ impl std::str::FromStr for Duration {
             return Ok(Self { seconds: 0 });
         }
         let unit = text.chars().next_back().ok_or(NotADuration)?;
-        let (_, seconds) = *UNITS.iter().find(|(letter, _)| *letter == unit).ok_or(NotADuration)?;
+        let (_, seconds) = *UNITS
+            .iter()
+            .find(|(letter, _)| *letter == unit)
+            .ok_or(NotADuration)?;
         let number = &text[..text.len() - unit.len_utf8()];
         // `u32::from_str` would take a leading plus sign.
         if !number.bytes().all(|b| b.is_ascii_digit()) {
             return Err(NotADuration);
         }
         let number: u64 = number.parse().map_err(|_| NotADuration)?;
-        number.checked_mul(seconds).map(|seconds| Self { seconds }).ok_or(NotADuration)
+        number
+            .checked_mul(seconds)
+            .map(|seconds| Self { seconds })
+            .ok_or(NotADuration)
     }
 }
 
@@ -72,14 +80,32 @@ mod tests {
 
     #[test]
     fn a_length_is_a_number_and_a_unit() {
-        for (text, seconds) in [("0", 0), ("45s", 45), ("90m", 5400), ("12h", 43_200), ("30d", 2_592_000)] {
+        for (text, seconds) in [
+            ("0", 0),
+            ("45s", 45),
+            ("90m", 5400),
+            ("12h", 43_200),
+            ("30d", 2_592_000),
+        ] {
             assert_eq!(text.parse(), Ok(Duration { seconds }));
         }
     }
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "15", "m", "-5m", "+5m", "1.5h", "5 m", "5w", "999999999999999d", "٣m", "5m "] {
+        for text in [
+            "",
+            "15",
+            "m",
+            "-5m",
+            "+5m",
+            "1.5h",
+            "5 m",
+            "5w",
+            "999999999999999d",
+            "٣m",
+            "5m ",
+        ] {
             assert_eq!(text.parse::<Duration>(), Err(NotADuration), "{text:?}");
         }
     }

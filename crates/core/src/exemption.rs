@@ -61,9 +61,13 @@ impl Exemption {
 
     /// Whether it holds for a login from `source`.
     pub fn fits(&self, source: Source<'_>) -> bool {
-        let network =
-            self.network.is_none_or(|network| source.address.is_some_and(|from| contains(network, from)));
-        let service = self.service.as_deref().is_none_or(|service| source.service == Some(service));
+        let network = self
+            .network
+            .is_none_or(|network| source.address.is_some_and(|from| contains(network, from)));
+        let service = self
+            .service
+            .as_deref()
+            .is_none_or(|service| source.service == Some(service));
         network && service
     }
 }
@@ -82,8 +86,9 @@ pub fn covering<'a>(
     now: Timestamp,
     mut membership: impl FnMut(&Group) -> Membership,
 ) -> Option<&'a Exemption> {
-    let mut possible =
-        exemptions.iter().filter(|exemption| exemption.is_in_force(now) && exemption.fits(source));
+    let mut possible = exemptions
+        .iter()
+        .filter(|exemption| exemption.is_in_force(now) && exemption.fits(source));
     possible.find(|exemption| match &exemption.subject {
         Subject::User(exempt) => exempt == account,
         Subject::Group(group) => membership(group) == Membership::Member,
@@ -97,7 +102,10 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
     fn backup() -> Account {
-        Account { name: "backup".into(), uid: 900 }
+        Account {
+            name: "backup".into(),
+            uid: 900,
+        }
     }
 
     fn exemption() -> Exemption {
@@ -113,7 +121,10 @@ mod tests {
     }
 
     fn from<'a>(service: &'a str, address: &str) -> Source<'a> {
-        Source { service: Some(service), address: address.parse().ok() }
+        Source {
+            service: Some(service),
+            address: address.parse().ok(),
+        }
     }
 
     fn covers(exemption: Exemption, account: &Account, source: Source<'_>, now: Timestamp) -> bool {
@@ -127,45 +138,87 @@ mod tests {
 
     #[test]
     fn an_exemption_ends_at_its_end() {
-        assert!(covers(exemption(), &backup(), Source::default(), NOW.after(59)));
-        assert!(!covers(exemption(), &backup(), Source::default(), NOW.after(60)));
+        assert!(covers(
+            exemption(),
+            &backup(),
+            Source::default(),
+            NOW.after(59)
+        ));
+        assert!(!covers(
+            exemption(),
+            &backup(),
+            Source::default(),
+            NOW.after(60)
+        ));
     }
 
     #[test]
     fn an_exemption_is_for_its_account_and_not_for_one_made_anew() {
-        assert!(!covers(exemption(), &Account { uid: 901, ..backup() }, Source::default(), NOW));
-        assert!(!covers(exemption(), &Account { name: "alice".into(), uid: 900 }, Source::default(), NOW));
+        assert!(!covers(
+            exemption(),
+            &Account {
+                uid: 901,
+                ..backup()
+            },
+            Source::default(),
+            NOW
+        ));
+        assert!(!covers(
+            exemption(),
+            &Account {
+                name: "alice".into(),
+                uid: 900
+            },
+            Source::default(),
+            NOW
+        ));
     }
 
     #[test]
     fn an_exemption_of_a_group_is_for_its_members() {
-        let group = |name: &str| Exemption { subject: Subject::Group(Group::called(name)), ..exemption() };
+        let group = |name: &str| Exemption {
+            subject: Subject::Group(Group::called(name)),
+            ..exemption()
+        };
         assert!(covers(group("robots"), &backup(), Source::default(), NOW));
         assert!(!covers(group("people"), &backup(), Source::default(), NOW));
     }
 
     #[test]
     fn a_membership_that_is_not_settled_exempts_nobody() {
-        let unsettled = Exemption { subject: Subject::Group(Group::called("unsettled")), ..exemption() };
+        let unsettled = Exemption {
+            subject: Subject::Group(Group::called("unsettled")),
+            ..exemption()
+        };
         assert!(!covers(unsettled, &backup(), Source::default(), NOW));
     }
 
     #[test]
     fn a_network_is_matched_by_number_and_never_by_name() {
-        let office = Exemption { network: Some("192.0.2.0/24".parse().unwrap()), ..exemption() };
+        let office = Exemption {
+            network: Some("192.0.2.0/24".parse().unwrap()),
+            ..exemption()
+        };
         for (address, expected) in [
             ("192.0.2.7", true),
             ("::ffff:192.0.2.7", true),
             ("192.0.3.7", false),
             ("office.example.org", false),
         ] {
-            assert_eq!(covers(office.clone(), &backup(), from("sshd", address), NOW), expected, "{address}");
+            assert_eq!(
+                covers(office.clone(), &backup(), from("sshd", address), NOW),
+                expected,
+                "{address}"
+            );
         }
     }
 
     #[test]
     fn a_service_must_be_the_very_one() {
-        let sshd = Exemption { service: Some("sshd".into()), ..exemption() };
+        let sshd = Exemption {
+            service: Some("sshd".into()),
+            ..exemption()
+        };
         assert!(covers(sshd.clone(), &backup(), from("sshd", ""), NOW));
         assert!(!covers(sshd.clone(), &backup(), from("su", ""), NOW));
         assert!(!covers(sshd, &backup(), Source::default(), NOW));

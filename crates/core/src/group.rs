@@ -17,7 +17,10 @@ pub struct Group {
 impl Group {
     /// The group called `name`, whose gid is not known.
     pub fn called(name: impl Into<String>) -> Self {
-        Self { name: name.into(), gid: None }
+        Self {
+            name: name.into(),
+            gid: None,
+        }
     }
 }
 

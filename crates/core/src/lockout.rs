@@ -55,7 +55,9 @@ impl Throttle {
         if self.failures() >= MOST_FAILURES.into() {
             return Some(Lock::Administrator);
         }
-        self.locked_until.filter(|until| now < *until).map(Lock::Until)
+        self.locked_until
+            .filter(|until| now < *until)
+            .map(Lock::Until)
     }
 
     /// Counts an attempt at `now`, before it is verified; its number is `counted` afterwards. An attempt that
@@ -63,22 +65,36 @@ impl Throttle {
     /// opens it again.
     #[must_use]
     pub fn count(self, now: Timestamp, rules: Rules) -> Self {
-        let counted = Self { counted: self.counted.saturating_add(1), ..self };
+        let counted = Self {
+            counted: self.counted.saturating_add(1),
+            ..self
+        };
         let limit = u64::from(rules.after.max(1));
         if !counted.failures().is_multiple_of(limit) {
             return counted;
         }
         let doublings = counted.failures() / limit - 1;
         // 2^40 of the shortest locks are ages; more need not be told apart.
-        let seconds = rules.for_.seconds().saturating_mul(1 << doublings.min(40)).min(LONGEST_LOCK.seconds());
-        Self { locked_until: Some(now.after(seconds)), ..counted }
+        let seconds = rules
+            .for_
+            .seconds()
+            .saturating_mul(1 << doublings.min(40))
+            .min(LONGEST_LOCK.seconds());
+        Self {
+            locked_until: Some(now.after(seconds)),
+            ..counted
+        }
     }
 
     /// Takes back the failures up to and including the attempt number `attempt`, which turned out right.
     /// Attempts that were counted after it stay.
     #[must_use]
     pub fn forgive(self, attempt: u64) -> Self {
-        Self { forgiven: self.forgiven.max(attempt.min(self.counted)), locked_until: None, ..self }
+        Self {
+            forgiven: self.forgiven.max(attempt.min(self.counted)),
+            locked_until: None,
+            ..self
+        }
     }
 
     /// Takes back everything, by an administrator's word.
@@ -94,17 +110,25 @@ mod tests {
     use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_unix(1_000_000);
-    const RULES: Rules = Rules { after: 10, for_: Duration::from_minutes(15) };
+    const RULES: Rules = Rules {
+        after: 10,
+        for_: Duration::from_minutes(15),
+    };
 
     fn fail(times: u32) -> Throttle {
-        (0..times).fold(Throttle::default(), |throttle, _| throttle.count(NOW, RULES))
+        (0..times).fold(Throttle::default(), |throttle, _| {
+            throttle.count(NOW, RULES)
+        })
     }
 
     #[test]
     fn nine_failures_do_not_lock_and_the_tenth_does_for_a_quarter_of_an_hour() {
         assert_eq!(fail(9).lock(NOW), None);
         assert_eq!(fail(10).lock(NOW), Some(Lock::Until(NOW.after(900))));
-        assert_eq!(fail(10).lock(NOW.after(899)), Some(Lock::Until(NOW.after(900))));
+        assert_eq!(
+            fail(10).lock(NOW.after(899)),
+            Some(Lock::Until(NOW.after(900)))
+        );
         assert_eq!(fail(10).lock(NOW.after(900)), None);
     }
 
@@ -112,13 +136,20 @@ mod tests {
     fn each_further_lock_lasts_twice_as_long_and_none_more_than_a_day() {
         let minutes = [15, 30, 60, 120, 240, 480, 960, 1440, 1440];
         for (n, minutes) in (1..).zip(minutes) {
-            assert_eq!(fail(n * 10).lock(NOW), Some(Lock::Until(NOW.after(minutes * 60))), "lock {n}");
+            assert_eq!(
+                fail(n * 10).lock(NOW),
+                Some(Lock::Until(NOW.after(minutes * 60))),
+                "lock {n}"
+            );
         }
     }
 
     #[test]
     fn a_hundred_failures_need_an_administrator() {
-        assert_eq!(fail(100).lock(NOW.after(u64::MAX)), Some(Lock::Administrator));
+        assert_eq!(
+            fail(100).lock(NOW.after(u64::MAX)),
+            Some(Lock::Administrator)
+        );
     }
 
     #[test]

@@ -57,7 +57,10 @@ pub enum Method {
 }
 
 /// The methods a policy allows.
-#[allow(clippy::struct_excessive_bools, reason = "a set of four, and any of them may be in it")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "a set of four, and any of them may be in it"
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Methods {
     /// Authenticator apps.
@@ -72,7 +75,12 @@ pub struct Methods {
 
 impl Methods {
     /// Every method there is.
-    pub const ALL: Self = Self { app: true, email: true, sms: true, backup: true };
+    pub const ALL: Self = Self {
+        app: true,
+        email: true,
+        sms: true,
+        backup: true,
+    };
 }
 
 /// The codes that are sent.
@@ -180,7 +188,9 @@ impl Setting {
 
 impl fmt::Debug for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Setting").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Setting")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -231,7 +241,9 @@ pub static KEYS: [Setting; 24] = [
         per_class: true,
         read: |policy, text| methods(text).map(|methods| policy.methods = methods),
         write: |policy| {
-            let names = METHODS.iter().filter(|(method, _)| policy.methods.allows(*method));
+            let names = METHODS
+                .iter()
+                .filter(|(method, _)| policy.methods.allows(*method));
             names.map(|(_, name)| *name).collect::<Vec<_>>().join(",")
         },
     },
@@ -288,8 +300,8 @@ pub static KEYS: [Setting; 24] = [
         help: "Lock an account after this many wrong codes in a row",
         per_class: false,
         read: |policy, text| {
-            policy.lockout.after =
-                number(text, 3..=lockout::MOST_FAILURES).ok_or("it must be a whole number from 3 to 100")?;
+            policy.lockout.after = number(text, 3..=lockout::MOST_FAILURES)
+                .ok_or("it must be a whole number from 3 to 100")?;
             Ok(())
         },
         write: |policy| policy.lockout.after.to_string(),
@@ -302,7 +314,8 @@ pub static KEYS: [Setting; 24] = [
         per_class: false,
         read: |policy, text| {
             let range = Duration::from_minutes(1)..=lockout::LONGEST_LOCK;
-            policy.lockout.for_ = length(text, range).ok_or("it must be from 1m to 24h, such as 15m")?;
+            policy.lockout.for_ =
+                length(text, range).ok_or("it must be from 1m to 24h, such as 15m")?;
             Ok(())
         },
         write: |policy| policy.lockout.for_.to_string(),
@@ -315,7 +328,8 @@ pub static KEYS: [Setting; 24] = [
         per_class: false,
         read: |policy, text| {
             let range = *SENT_DIGITS.start()..=*SENT_DIGITS.end();
-            policy.codes.digits = number(text, range).ok_or("it must be a whole number from 6 to 9")?;
+            policy.codes.digits =
+                number(text, range).ok_or("it must be a whole number from 6 to 9")?;
             Ok(())
         },
         write: |policy| policy.codes.digits.to_string(),
@@ -328,7 +342,8 @@ pub static KEYS: [Setting; 24] = [
         per_class: false,
         read: |policy, text| {
             let range = Duration::from_minutes(1)..=Duration::from_minutes(60);
-            policy.codes.lifetime = length(text, range).ok_or("it must be from 1m to 1h, such as 10m")?;
+            policy.codes.lifetime =
+                length(text, range).ok_or("it must be from 1m to 1h, such as 10m")?;
             Ok(())
         },
         write: |policy| policy.codes.lifetime.to_string(),
@@ -357,7 +372,8 @@ pub static KEYS: [Setting; 24] = [
         per_class: false,
         read: |policy, text| {
             let range = Duration::from_seconds(0)..=Duration::from_minutes(10);
-            policy.codes.cooldown = length(text, range).ok_or("it must be from 0 to 10m, such as 30s")?;
+            policy.codes.cooldown =
+                length(text, range).ok_or("it must be from 0 to 10m, such as 30s")?;
             Ok(())
         },
         write: |policy| policy.codes.cooldown.to_string(),
@@ -431,7 +447,12 @@ pub static KEYS: [Setting; 24] = [
             };
             Ok(())
         },
-        write: |policy| policy.fallback_to_email.map(written_switch).unwrap_or_default(),
+        write: |policy| {
+            policy
+                .fallback_to_email
+                .map(written_switch)
+                .unwrap_or_default()
+        },
     },
     Setting {
         name: "addresses.unique",
@@ -474,31 +495,64 @@ pub static KEYS: [Setting; 24] = [
         per_class: false,
         read: |policy, text| {
             policy.notices = match text {
-                "email" => Notices { email: true, sms: false },
-                "sms" => Notices { email: false, sms: true },
-                "email,sms" | "sms,email" => Notices { email: true, sms: true },
-                "none" => Notices { email: false, sms: false },
+                "email" => Notices {
+                    email: true,
+                    sms: false,
+                },
+                "sms" => Notices {
+                    email: false,
+                    sms: true,
+                },
+                "email,sms" | "sms,email" => Notices {
+                    email: true,
+                    sms: true,
+                },
+                "none" => Notices {
+                    email: false,
+                    sms: false,
+                },
                 _ => return Err("it must be email, sms, email,sms or none"),
             };
             Ok(())
         },
         write: |policy| {
             let name = match policy.notices {
-                Notices { email: true, sms: true } => "email,sms",
-                Notices { email: true, sms: false } => "email",
-                Notices { email: false, sms: true } => "sms",
-                Notices { email: false, sms: false } => "none",
+                Notices {
+                    email: true,
+                    sms: true,
+                } => "email,sms",
+                Notices {
+                    email: true,
+                    sms: false,
+                } => "email",
+                Notices {
+                    email: false,
+                    sms: true,
+                } => "sms",
+                Notices {
+                    email: false,
+                    sms: false,
+                } => "none",
             };
             name.to_owned()
         },
     },
 ];
 
-const METHODS: [(Method, &str); 4] =
-    [(Method::App, "app"), (Method::Email, "email"), (Method::Sms, "sms"), (Method::Backup, "backup")];
+const METHODS: [(Method, &str); 4] = [
+    (Method::App, "app"),
+    (Method::Email, "email"),
+    (Method::Sms, "sms"),
+    (Method::Backup, "backup"),
+];
 
 fn methods(text: &str) -> Result<Methods, &'static str> {
-    let mut methods = Methods { app: false, email: false, sms: false, backup: false };
+    let mut methods = Methods {
+        app: false,
+        email: false,
+        sms: false,
+        backup: false,
+    };
     for name in text.split(',') {
         match name.trim() {
             "app" => methods.app = true,
@@ -509,7 +563,9 @@ fn methods(text: &str) -> Result<Methods, &'static str> {
         }
     }
     if !(methods.app || methods.email || methods.sms) {
-        return Err("backup codes only stand in for another method: allow app, email or sms as well");
+        return Err(
+            "backup codes only stand in for another method: allow app, email or sms as well",
+        );
     }
     Ok(methods)
 }
@@ -538,7 +594,10 @@ fn countries(text: &str) -> Result<Vec<String>, &'static str> {
 /// The digits a code that is sent may have.
 const SENT_DIGITS: std::ops::RangeInclusive<u8> = 6..=9;
 
-fn number<T: std::str::FromStr + PartialOrd>(text: &str, range: std::ops::RangeInclusive<T>) -> Option<T> {
+fn number<T: std::str::FromStr + PartialOrd>(
+    text: &str,
+    range: std::ops::RangeInclusive<T>,
+) -> Option<T> {
     text.parse().ok().filter(|n| range.contains(n))
 }
 
@@ -603,14 +662,22 @@ impl Default for Policy {
         Self {
             mode: Mode::Disabled,
             application_name: None,
-            methods: Methods { app: true, email: true, sms: true, backup: true },
+            methods: Methods {
+                app: true,
+                email: true,
+                sms: true,
+                backup: true,
+            },
             enrolment: Enrolment::AtLogin,
             trust: Trust {
                 console: Duration::from_seconds(0),
                 remote: Duration::from_seconds(0),
                 elevation: Duration::from_seconds(0),
             },
-            lockout: Rules { after: 10, for_: Duration::from_minutes(15) },
+            lockout: Rules {
+                after: 10,
+                for_: Duration::from_minutes(15),
+            },
             codes: Codes {
                 digits: 6,
                 lifetime: Duration::from_minutes(10),
@@ -629,7 +696,10 @@ impl Default for Policy {
             unique_addresses: false,
             phone_country: None,
             phone_countries: Vec::new(),
-            notices: Notices { email: true, sms: true },
+            notices: Notices {
+                email: true,
+                sms: true,
+            },
         }
     }
 }
@@ -642,7 +712,11 @@ impl Policy {
 
     /// The countries whose numbers users may have codes sent to by their own word.
     pub fn countries(&self) -> &[String] {
-        if self.phone_countries.is_empty() { self.phone_country.as_slice() } else { &self.phone_countries }
+        if self.phone_countries.is_empty() {
+            self.phone_country.as_slice()
+        } else {
+            &self.phone_countries
+        }
     }
 
     /// The default policy with `settings` applied, all or none.
@@ -689,7 +763,10 @@ pub fn find(name: &str) -> Option<&'static Setting> {
 impl Method {
     /// The method as it is written.
     pub fn name(self) -> &'static str {
-        METHODS.iter().find(|(method, _)| *method == self).map_or("", |(_, name)| name)
+        METHODS
+            .iter()
+            .find(|(method, _)| *method == self)
+            .map_or("", |(_, name)| name)
     }
 }
 
@@ -702,7 +779,11 @@ impl std::str::FromStr for Method {
     type Err = UnknownMethod;
 
     fn from_str(text: &str) -> Result<Self, UnknownMethod> {
-        METHODS.iter().find(|(_, name)| *name == text).map(|(method, _)| *method).ok_or(UnknownMethod)
+        METHODS
+            .iter()
+            .find(|(_, name)| *name == text)
+            .map(|(method, _)| *method)
+            .ok_or(UnknownMethod)
     }
 }
 
@@ -789,30 +870,45 @@ mod tests {
         for (settings, falls_back) in [
             (vec![], true),
             (vec![("methods", "app,sms")], false),
-            (vec![("methods", "app,sms"), ("fallback.sms-to-email", "on")], true),
+            (
+                vec![("methods", "app,sms"), ("fallback.sms-to-email", "on")],
+                true,
+            ),
             (vec![("fallback.sms-to-email", "off")], false),
         ] {
             let policy = Policy::from_settings(settings.clone()).unwrap();
             assert_eq!(policy.sms_falls_back_to_email(), falls_back, "{settings:?}");
         }
         let class = Policy::default().overridden([("methods", "sms")]).unwrap();
-        assert!(!class.sms_falls_back_to_email(), "a class's own methods hold for it");
+        assert!(
+            !class.sms_falls_back_to_email(),
+            "a class's own methods hold for it"
+        );
     }
 
     #[test]
     fn numbers_may_be_of_the_countries_that_are_listed_or_else_of_the_one_that_is_the_default() {
         let countries = |settings: &[(&str, &str)]| {
-            Policy::from_settings(settings.iter().copied()).unwrap().countries().join(" ")
+            Policy::from_settings(settings.iter().copied())
+                .unwrap()
+                .countries()
+                .join(" ")
         };
         assert_eq!(countries(&[]), "");
         assert_eq!(countries(&[("phone.country", "DE")]), "DE");
-        assert_eq!(countries(&[("phone.country", "DE"), ("phone.countries", "AT, CH,AT")]), "AT CH");
+        assert_eq!(
+            countries(&[("phone.country", "DE"), ("phone.countries", "AT, CH,AT")]),
+            "AT CH"
+        );
     }
 
     #[test]
     fn a_class_overrides_what_it_may_and_keeps_the_rest() {
-        let machine = Policy::from_settings([("mode", "optional"), ("lockout.after", "5")]).unwrap();
-        let class = machine.overridden([("mode", "mandatory"), ("trust.remote", "1d")]).unwrap();
+        let machine =
+            Policy::from_settings([("mode", "optional"), ("lockout.after", "5")]).unwrap();
+        let class = machine
+            .overridden([("mode", "mandatory"), ("trust.remote", "1d")])
+            .unwrap();
         assert_eq!((class.mode, class.lockout.after), (Mode::Mandatory, 5));
         assert_eq!(
             machine.overridden([("lockout.after", "50")]),
@@ -857,8 +953,14 @@ mod tests {
             ("notices", "post"),
         ] {
             let result = Policy::from_settings([(name, value)]);
-            assert!(matches!(result, Err(BadSetting::Value { .. })), "{name}={value}");
+            assert!(
+                matches!(result, Err(BadSetting::Value { .. })),
+                "{name}={value}"
+            );
         }
-        assert_eq!(Policy::from_settings([("moed", "optional")]), Err(BadSetting::Unknown("moed".into())));
+        assert_eq!(
+            Policy::from_settings([("moed", "optional")]),
+            Err(BadSetting::Unknown("moed".into()))
+        );
     }
 }

@@ -56,15 +56,23 @@ impl Rulebook {
             if !is_class_name(&class.name) {
                 return Err(BadRulebook::Name(class.name.escape_debug().to_string()));
             }
-            if classes.iter().take(i).any(|earlier| earlier.name == class.name) {
+            if classes
+                .iter()
+                .take(i)
+                .any(|earlier| earlier.name == class.name)
+            {
                 return Err(BadRulebook::Twice(class.name.clone()));
             }
-            if class.group.name.trim().is_empty() || class.group.name.chars().any(char::is_control) {
+            if class.group.name.trim().is_empty() || class.group.name.chars().any(char::is_control)
+            {
                 return Err(BadRulebook::NoGroup(class.name.clone()));
             }
             class
                 .policy(&machine)
-                .map_err(|error| BadRulebook::ClassSetting { class: class.name.clone(), error })?;
+                .map_err(|error| BadRulebook::ClassSetting {
+                    class: class.name.clone(),
+                    error,
+                })?;
         }
         Ok(Self { machine, classes })
     }
@@ -90,7 +98,11 @@ impl Rulebook {
 
     /// Whether neither the machine's policy nor a class asks anybody for anything.
     pub fn asks_nobody(&self) -> bool {
-        let asks = |class: &Class| class.policy(&self.machine).map_or(true, |own| own.mode != Mode::Disabled);
+        let asks = |class: &Class| {
+            class
+                .policy(&self.machine)
+                .map_or(true, |own| own.mode != Mode::Disabled)
+        };
         self.machine.mode == Mode::Disabled && !self.classes.iter().any(asks)
     }
 
@@ -112,11 +124,20 @@ impl Rulebook {
         }
         let order = |rulebook: &Self| {
             let kept = rulebook.classes.iter().filter(|class| {
-                [self, other].iter().all(|book| book.classes.iter().any(|kept| kept.name == class.name))
+                [self, other]
+                    .iter()
+                    .all(|book| book.classes.iter().any(|kept| kept.name == class.name))
             });
-            kept.map(|class| class.name.as_str()).collect::<Vec<_>>().join(", ")
+            kept.map(|class| class.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
         };
-        push(&mut changes, "order of classes".to_owned(), Some(order(self)), Some(order(other)));
+        push(
+            &mut changes,
+            "order of classes".to_owned(),
+            Some(order(self)),
+            Some(order(other)),
+        );
         changes
     }
 
@@ -160,27 +181,48 @@ impl Rulebook {
     /// The policy of each class, and of everyone else.
     pub fn policies(&self) -> impl Iterator<Item = (&str, Policy)> {
         let own = |class: &'_ Class| class.policy(&self.machine).ok();
-        let classes = self.classes.iter().filter_map(move |class| Some((class.name.as_str(), own(class)?)));
+        let classes = self
+            .classes
+            .iter()
+            .filter_map(move |class| Some((class.name.as_str(), own(class)?)));
         classes.chain([(crate::class::EVERYONE, self.machine.clone())])
     }
 }
 
 fn changes_of_class(before: Option<&Class>, after: Option<&Class>, changes: &mut Vec<Change>) {
-    let Some(name) = after.or(before).map(|class| class.name.clone()) else { return };
+    let Some(name) = after.or(before).map(|class| class.name.clone()) else {
+        return;
+    };
     let group = |class: Option<&Class>| class.map(|class| format!("group {}", class.group));
-    push(changes, format!("class {name}"), group(before), group(after));
+    push(
+        changes,
+        format!("class {name}"),
+        group(before),
+        group(after),
+    );
     // A group that was deleted and made again. That a gid becomes known, or is not known now, changes no rule.
-    if let (Some(Some(from)), Some(Some(to))) =
-        (before.map(|class| class.group.gid), after.map(|class| class.group.gid))
-    {
-        push(changes, format!("class {name}: gid"), Some(from.to_string()), Some(to.to_string()));
+    if let (Some(Some(from)), Some(Some(to))) = (
+        before.map(|class| class.group.gid),
+        after.map(|class| class.group.gid),
+    ) {
+        push(
+            changes,
+            format!("class {name}: gid"),
+            Some(from.to_string()),
+            Some(to.to_string()),
+        );
     }
     for key in &KEYS {
         let value = |class: Option<&Class>| {
             let own = class?.settings.iter().find(|(own, _)| own == key.name);
             own.map(|(_, value)| value.clone())
         };
-        push(changes, format!("class {name}: {}", key.name), value(before), value(after));
+        push(
+            changes,
+            format!("class {name}: {}", key.name),
+            value(before),
+            value(after),
+        );
     }
 }
 
@@ -195,8 +237,15 @@ mod tests {
     use super::*;
 
     fn class(name: &str, settings: &[(&str, &str)]) -> Class {
-        let settings = settings.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
-        Class { name: name.into(), group: Group::called(name), settings }
+        let settings = settings
+            .iter()
+            .map(|(key, value)| ((*key).into(), (*value).into()))
+            .collect();
+        Class {
+            name: name.into(),
+            group: Group::called(name),
+            settings,
+        }
     }
 
     fn book(mode: &str, classes: Vec<Class>) -> Rulebook {
@@ -206,8 +255,14 @@ mod tests {
     #[test]
     fn a_rulebook_with_anything_wrong_in_it_is_none() {
         let rulebook = |classes| Rulebook::new(Policy::default(), classes);
-        assert!(matches!(rulebook(vec![class("a b", &[])]), Err(BadRulebook::Name(_))));
-        assert!(matches!(rulebook(vec![class("a", &[]), class("a", &[])]), Err(BadRulebook::Twice(_))));
+        assert!(matches!(
+            rulebook(vec![class("a b", &[])]),
+            Err(BadRulebook::Name(_))
+        ));
+        assert!(matches!(
+            rulebook(vec![class("a", &[]), class("a", &[])]),
+            Err(BadRulebook::Twice(_))
+        ));
         assert!(matches!(
             rulebook(vec![class("a", &[("mode", "no")])]),
             Err(BadRulebook::ClassSetting { .. })
@@ -217,18 +272,35 @@ mod tests {
             Err(BadRulebook::ClassSetting { .. })
         ));
         assert!(matches!(
-            rulebook(vec![Class { group: Group::called(" "), ..class("a", &[]) }]),
+            rulebook(vec![Class {
+                group: Group::called(" "),
+                ..class("a", &[])
+            }]),
             Err(BadRulebook::NoGroup(_))
         ));
     }
 
     #[test]
     fn the_changes_say_what_comes_goes_and_differs() {
-        let before = book("optional", vec![class("ops", &[("mode", "mandatory")]), class("old", &[])]);
-        let after = book("mandatory", vec![class("new", &[("trust.remote", "1d")]), class("ops", &[])]);
-        let text: Vec<_> = before.changes_to(&after).into_iter().map(|c| (c.what, c.from, c.to)).collect();
+        let before = book(
+            "optional",
+            vec![class("ops", &[("mode", "mandatory")]), class("old", &[])],
+        );
+        let after = book(
+            "mandatory",
+            vec![class("new", &[("trust.remote", "1d")]), class("ops", &[])],
+        );
+        let text: Vec<_> = before
+            .changes_to(&after)
+            .into_iter()
+            .map(|c| (c.what, c.from, c.to))
+            .collect();
         let row = |what: &str, from: Option<&str>, to: Option<&str>| {
-            (what.to_owned(), from.map(str::to_owned), to.map(str::to_owned))
+            (
+                what.to_owned(),
+                from.map(str::to_owned),
+                to.map(str::to_owned),
+            )
         };
         assert_eq!(
             text,
@@ -245,7 +317,8 @@ mod tests {
 
     #[test]
     fn nobody_is_asked_where_neither_the_machine_nor_a_class_asks() {
-        let asks = |mode: &str, own: &[(&str, &str)]| !book(mode, vec![class("ops", own)]).asks_nobody();
+        let asks =
+            |mode: &str, own: &[(&str, &str)]| !book(mode, vec![class("ops", own)]).asks_nobody();
         assert!(!asks("disabled", &[]) && !asks("disabled", &[("mode", "disabled")]));
         assert!(asks("optional", &[]) && asks("optional", &[("mode", "disabled")]));
         assert!(asks("disabled", &[("mode", "optional")]));
@@ -254,42 +327,74 @@ mod tests {
     #[test]
     fn another_gid_is_a_change_and_one_that_becomes_known_is_none() {
         let with = |gid| {
-            let group = Group { name: "ops".into(), gid };
-            book("optional", vec![Class { group, ..class("ops", &[]) }])
+            let group = Group {
+                name: "ops".into(),
+                gid,
+            };
+            book(
+                "optional",
+                vec![Class {
+                    group,
+                    ..class("ops", &[])
+                }],
+            )
         };
         assert!(with(None).changes_to(&with(Some(5))).is_empty());
         let changes = with(Some(5)).changes_to(&with(Some(6)));
-        assert_eq!((changes.len(), changes[0].what.as_str()), (1, "class ops: gid"));
+        assert_eq!(
+            (changes.len(), changes[0].what.as_str()),
+            (1, "class ops: gid")
+        );
     }
 
     #[test]
     fn another_order_is_a_change() {
         let (a, b) = (class("a", &[]), class("b", &[]));
-        let changes = book("optional", vec![a.clone(), b.clone()]).changes_to(&book("optional", vec![b, a]));
+        let changes =
+            book("optional", vec![a.clone(), b.clone()]).changes_to(&book("optional", vec![b, a]));
         assert_eq!(changes[0].to.as_deref(), Some("b, a"));
     }
 
     #[test]
     fn what_could_leave_people_outside_is_warned_of() {
         assert!(book("mandatory", vec![]).warnings().is_empty());
-        let beforehand =
-            book("optional", vec![class("ops", &[("mode", "mandatory"), ("enrolment", "beforehand")])]);
+        let beforehand = book(
+            "optional",
+            vec![class(
+                "ops",
+                &[("mode", "mandatory"), ("enrolment", "beforehand")],
+            )],
+        );
         assert!(beforehand.warnings()[0].contains("class 'ops' with enrolment=beforehand"));
         let no_backup = Policy::from_settings([("mode", "mandatory"), ("methods", "app")]).unwrap();
-        assert!(Rulebook::new(no_backup, vec![]).unwrap().warnings()[0].contains("without backup codes"));
+        assert!(
+            Rulebook::new(no_backup, vec![]).unwrap().warnings()[0]
+                .contains("without backup codes")
+        );
     }
 
     #[test]
     fn mail_that_methods_does_not_allow_is_remarked_on() {
         let remarks = |settings: &[(&str, &str)]| {
-            Rulebook::new(Policy::from_settings(settings.iter().copied()).unwrap(), vec![]).unwrap().remarks()
+            Rulebook::new(
+                Policy::from_settings(settings.iter().copied()).unwrap(),
+                vec![],
+            )
+            .unwrap()
+            .remarks()
         };
         assert!(remarks(&[("methods", "app,sms")]).is_empty());
         assert!(remarks(&[("fallback.sms-to-email", "on")]).is_empty());
         assert!(remarks(&[("methods", "app"), ("fallback.sms-to-email", "on")]).is_empty());
         let remarks = remarks(&[("methods", "app,sms"), ("fallback.sms-to-email", "on")]);
-        assert!(remarks.len() == 1 && remarks[0].contains("for class 'everyone'"), "{remarks:?}");
-        let class = class("ops", &[("methods", "sms"), ("fallback.sms-to-email", "on")]);
+        assert!(
+            remarks.len() == 1 && remarks[0].contains("for class 'everyone'"),
+            "{remarks:?}"
+        );
+        let class = class(
+            "ops",
+            &[("methods", "sms"), ("fallback.sms-to-email", "on")],
+        );
         assert!(book("optional", vec![class]).remarks()[0].contains("for class 'ops'"));
     }
 }

@@ -49,7 +49,11 @@ impl SentCode {
                 digits.push(char::from(b'0' + *byte % 10));
             }
         }
-        Ok(Self { digits, sent_at: now, rules })
+        Ok(Self {
+            digits,
+            sent_at: now,
+            rules,
+        })
     }
 
     /// The code, to be sent.
@@ -92,7 +96,10 @@ mod tests {
 
     fn code(digits: u8, bytes: &[u8]) -> SentCode {
         let mut bytes = bytes.iter().copied().cycle();
-        let rules = Codes { digits, ..Policy::default().codes };
+        let rules = Codes {
+            digits,
+            ..Policy::default().codes
+        };
         SentCode::make(rules, NOW, || bytes.next().ok_or(())).unwrap()
     }
 
@@ -124,7 +131,9 @@ mod tests {
 
     #[test]
     fn a_failing_generator_makes_no_code() {
-        assert!(SentCode::make(Policy::default().codes, NOW, || Err::<u8, _>("no entropy")).is_err());
+        assert!(
+            SentCode::make(Policy::default().codes, NOW, || Err::<u8, _>("no entropy")).is_err()
+        );
     }
 
     #[test]

@@ -3,7 +3,9 @@
 /// `text` with everything replaced that could steer a terminal or make a line read as another one: control
 /// characters, and Unicode's invisible and direction-changing ones (general categories Cc, Cf, Zl and Zp).
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if is_unprintable(c) { '?' } else { c }).collect()
+    text.chars()
+        .map(|c| if is_unprintable(c) { '?' } else { c })
+        .collect()
 }
 
 /// Whether `c` is one that [`printable`] replaces.
@@ -24,7 +26,10 @@ mod tests {
     #[test]
     fn nothing_that_steers_a_terminal_or_turns_a_line_round_is_left() {
         assert_eq!(printable("al\u{1b}[2Jice\n"), "al?[2Jice?");
-        assert_eq!(printable("sshd\u{202e}gol\u{2066}x\u{200b}\u{feff}"), "sshd?gol?x??");
+        assert_eq!(
+            printable("sshd\u{202e}gol\u{2066}x\u{200b}\u{feff}"),
+            "sshd?gol?x??"
+        );
         assert_eq!(printable("Büro 7 – 東京"), "Büro 7 – 東京");
     }
 }

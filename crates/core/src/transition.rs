@@ -59,7 +59,11 @@ impl<'a> Transition<'a> {
     pub fn new(before: Side<'a>, after: Side<'a>) -> Self {
         let mut groups = Vec::new();
         let [before, after] = [before, after].map(|side| rules(side, &mut groups));
-        Self { groups, before, after }
+        Self {
+            groups,
+            before,
+            after,
+        }
     }
 
     /// Whether `user` could lose the last method that works, whatever groups they are in.
@@ -71,7 +75,11 @@ impl<'a> Transition<'a> {
     /// at most. `None`: a method still works, or none did before.
     ///
     /// Where a membership is not settled, the worst that could be is told.
-    pub fn loss(&self, user: &Summary, mut membership: impl FnMut(&Group) -> Membership) -> Option<Loss> {
+    pub fn loss(
+        &self,
+        user: &Summary,
+        mut membership: impl FnMut(&Group) -> Membership,
+    ) -> Option<Loss> {
         let mut known: Vec<Option<Membership>> = vec![None; self.groups.len()];
         let mut is_in = |at: usize| {
             let (Some(group), Some(slot)) = (self.groups.get(at), known.get_mut(at)) else {
@@ -79,11 +87,14 @@ impl<'a> Transition<'a> {
             };
             *slot.get_or_insert_with(|| membership(group))
         };
-        let consequences = |rules: &[Rule]| -> Vec<_> { rules.iter().map(|rule| rule.does(user)).collect() };
+        let consequences =
+            |rules: &[Rule]| -> Vec<_> { rules.iter().map(|rule| rule.does(user)).collect() };
         let (before, after) = (consequences(&self.before), consequences(&self.after));
         let mut worst: Option<Loss> = None;
         for (to, consequence) in after.iter().enumerate() {
-            let Some(consequence) = *consequence else { continue };
+            let Some(consequence) = *consequence else {
+                continue;
+            };
             if worst.is_some_and(|worst| worst.consequence >= consequence) {
                 continue;
             }
@@ -93,7 +104,10 @@ impl<'a> Transition<'a> {
                 }
                 let likelihood = self.likelihood(from, to, &mut is_in);
                 if likelihood != Membership::NotMember {
-                    worst = Some(Loss { consequence, is_settled: likelihood == Membership::Member });
+                    worst = Some(Loss {
+                        consequence,
+                        is_settled: likelihood == Membership::Member,
+                    });
                     break;
                 }
             }
@@ -103,11 +117,22 @@ impl<'a> Transition<'a> {
 
     /// Whether somebody is under the rule at `from` before and under the one at `to` afterwards: in the groups of both, and
     /// in no group of a class ahead of them.
-    fn likelihood(&self, from: usize, to: usize, is_in: &mut impl FnMut(usize) -> Membership) -> Membership {
+    fn likelihood(
+        &self,
+        from: usize,
+        to: usize,
+        is_in: &mut impl FnMut(usize) -> Membership,
+    ) -> Membership {
         let group = |rules: &[Rule], at: usize| rules.get(at).and_then(|rule| rule.group);
-        let ins: Vec<usize> =
-            [group(&self.before, from), group(&self.after, to)].into_iter().flatten().collect();
-        let ahead = self.before.iter().take(from).chain(self.after.iter().take(to));
+        let ins: Vec<usize> = [group(&self.before, from), group(&self.after, to)]
+            .into_iter()
+            .flatten()
+            .collect();
+        let ahead = self
+            .before
+            .iter()
+            .take(from)
+            .chain(self.after.iter().take(to));
         let outs: Vec<usize> = ahead.filter_map(|rule| rule.group).collect();
         if ins.iter().any(|group| outs.contains(group)) {
             return Membership::NotMember;
@@ -131,14 +156,27 @@ fn rules<'a>(side: Side<'a>, groups: &mut Vec<&'a Group>) -> Vec<Rule> {
     let mut rules = Vec::new();
     for class in rulebook.classes() {
         // A rulebook that exists is valid.
-        let Ok(policy) = class.policy(rulebook.machine()) else { continue };
-        let at = groups.iter().position(|group| **group == class.group).unwrap_or_else(|| {
-            groups.push(&class.group);
-            groups.len() - 1
+        let Ok(policy) = class.policy(rulebook.machine()) else {
+            continue;
+        };
+        let at = groups
+            .iter()
+            .position(|group| **group == class.group)
+            .unwrap_or_else(|| {
+                groups.push(&class.group);
+                groups.len() - 1
+            });
+        rules.push(Rule {
+            group: Some(at),
+            policy,
+            carried,
         });
-        rules.push(Rule { group: Some(at), policy, carried });
     }
-    rules.push(Rule { group: None, policy: rulebook.machine().clone(), carried });
+    rules.push(Rule {
+        group: None,
+        policy: rulebook.machine().clone(),
+        carried,
+    });
     rules
 }
 
@@ -146,14 +184,25 @@ impl Rule {
     /// What becomes of the logins of `user` under this rule. `None`: nothing is asked, a method works, or nothing was ever
     /// enrolled. Locks and exemptions end, and are left out.
     fn does(&self, user: &Summary) -> Option<Consequence> {
-        let Self { policy, carried, .. } = self;
-        let unlocked = Summary { throttle: Throttle::default(), ..*user };
+        let Self {
+            policy, carried, ..
+        } = self;
+        let unlocked = Summary {
+            throttle: Throttle::default(),
+            ..*user
+        };
         match unlocked.status(policy, None, Timestamp::from_unix(0)) {
             Status::NotAllowed => {
-                let Methods { app, email, sms, .. } = policy.methods.and(*carried);
+                let Methods {
+                    app, email, sms, ..
+                } = policy.methods.and(*carried);
                 let can_enrol = policy.enrolment == Enrolment::AtLogin && (app || email || sms);
                 let can_prove = user.enrolled.has_any(*carried);
-                Some(if can_enrol && can_prove { Consequence::Replace } else { Consequence::Refused })
+                Some(if can_enrol && can_prove {
+                    Consequence::Replace
+                } else {
+                    Consequence::Refused
+                })
             }
             Status::Enabled if !self.works(user) => Some(Consequence::Uncarried),
             _ => None,
@@ -162,7 +211,9 @@ impl Rule {
 
     /// Whether `user` has a method that is allowed and whose codes arrive.
     fn works(&self, user: &Summary) -> bool {
-        let Self { policy, carried, .. } = self;
+        let Self {
+            policy, carried, ..
+        } = self;
         let by_mail_instead = user.enrolled.sms
             && policy.methods.sms
             && policy.sms_falls_back_to_email()
@@ -187,7 +238,11 @@ mod tests {
     use crate::class::Class;
     use crate::user::{Enrolled, User, Verify};
 
-    const MAIL: Enrolled = Enrolled { app: false, email: true, sms: false };
+    const MAIL: Enrolled = Enrolled {
+        app: false,
+        email: true,
+        sms: false,
+    };
     const ALL: Methods = Methods::ALL;
 
     /// A rulebook with these settings of the machine, and a class for each group.
@@ -195,16 +250,26 @@ mod tests {
         let class = |(group, settings): &(&str, &[(&str, &str)])| Class {
             name: (*group).to_owned(),
             group: Group::called(*group),
-            settings: settings.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
+            settings: settings
+                .iter()
+                .map(|(key, value)| ((*key).into(), (*value).into()))
+                .collect(),
         };
         let machine = [("mode", "optional")].iter().chain(machine).copied();
         // The last of two settings holds.
         let machine = machine.collect::<std::collections::BTreeMap<_, _>>();
-        Rulebook::new(Policy::from_settings(machine).unwrap(), classes.iter().map(class).collect()).unwrap()
+        Rulebook::new(
+            Policy::from_settings(machine).unwrap(),
+            classes.iter().map(class).collect(),
+        )
+        .unwrap()
     }
 
     fn user(enrolled: Enrolled) -> Summary {
-        Summary { enrolled, ..User::default().summary() }
+        Summary {
+            enrolled,
+            ..User::default().summary()
+        }
     }
 
     fn is_in(groups: &[&str], unsettled: &[&str]) -> impl Fn(&Group) -> Membership {
@@ -215,8 +280,16 @@ mod tests {
         }
     }
 
-    fn lost(before: &Rulebook, after: &Rulebook, user: &Summary, groups: &[&str]) -> Option<Consequence> {
-        let [before, after] = [before, after].map(|rulebook| Side { rulebook, carried: ALL });
+    fn lost(
+        before: &Rulebook,
+        after: &Rulebook,
+        user: &Summary,
+        groups: &[&str],
+    ) -> Option<Consequence> {
+        let [before, after] = [before, after].map(|rulebook| Side {
+            rulebook,
+            carried: ALL,
+        });
         let loss = Transition::new(before, after).loss(user, is_in(groups, &[]))?;
         assert!(loss.is_settled, "every membership is");
         Some(loss.consequence)
@@ -227,20 +300,37 @@ mod tests {
         let before = book(&[], &[]);
         let after = book(&[("methods", "app,backup")], &[]);
         let app_too = Enrolled { app: true, ..MAIL };
-        assert_eq!(lost(&before, &after, &user(MAIL), &[]), Some(Consequence::Replace));
+        assert_eq!(
+            lost(&before, &after, &user(MAIL), &[]),
+            Some(Consequence::Replace)
+        );
         assert_eq!(lost(&before, &after, &user(app_too), &[]), None);
         assert_eq!(lost(&before, &after, &user(Enrolled::default()), &[]), None);
-        assert_eq!(lost(&after, &after, &user(MAIL), &[]), None, "it was gone before");
+        assert_eq!(
+            lost(&after, &after, &user(MAIL), &[]),
+            None,
+            "it was gone before"
+        );
         assert_eq!(lost(&after, &before, &user(MAIL), &[]), None);
     }
 
     #[test]
     fn where_nothing_may_be_enrolled_at_a_login_they_are_refused() {
-        let [before, milder, after] =
-            [&[][..], &[("methods", "app")], &[("methods", "app"), ("enrolment", "beforehand")]]
-                .map(|settings| book(settings, &[]));
-        assert_eq!(lost(&before, &after, &user(MAIL), &[]), Some(Consequence::Refused));
-        assert_eq!(lost(&milder, &after, &user(MAIL), &[]), Some(Consequence::Refused), "that is worse");
+        let [before, milder, after] = [
+            &[][..],
+            &[("methods", "app")],
+            &[("methods", "app"), ("enrolment", "beforehand")],
+        ]
+        .map(|settings| book(settings, &[]));
+        assert_eq!(
+            lost(&before, &after, &user(MAIL), &[]),
+            Some(Consequence::Refused)
+        );
+        assert_eq!(
+            lost(&milder, &after, &user(MAIL), &[]),
+            Some(Consequence::Refused),
+            "that is worse"
+        );
         assert_eq!(lost(&after, &milder, &user(MAIL), &[]), None);
     }
 
@@ -249,19 +339,39 @@ mod tests {
         let [all, app] = ["app,email", "app"].map(|methods| book(&[("methods", methods)], &[]));
         let off = book(&[("methods", "app"), ("mode", "disabled")], &[]);
         assert_eq!(lost(&all, &off, &user(MAIL), &[]), None);
-        assert_eq!(lost(&off, &app, &user(MAIL), &[]), Some(Consequence::Replace));
-        let unwilling = Summary { verify: Verify::Never, ..user(MAIL) };
+        assert_eq!(
+            lost(&off, &app, &user(MAIL), &[]),
+            Some(Consequence::Replace)
+        );
+        let unwilling = Summary {
+            verify: Verify::Never,
+            ..user(MAIL)
+        };
         assert_eq!(lost(&all, &app, &unwilling, &[]), None);
-        let required = Summary { required: true, ..unwilling };
+        let required = Summary {
+            required: true,
+            ..unwilling
+        };
         assert_eq!(lost(&all, &app, &required, &[]), Some(Consequence::Replace));
     }
 
     #[test]
     fn a_lock_that_ends_hides_nobody() {
-        let throttle = Throttle { counted: 100, ..Throttle::default() };
-        let locked = Summary { throttle, ..user(MAIL) };
+        let throttle = Throttle {
+            counted: 100,
+            ..Throttle::default()
+        };
+        let locked = Summary {
+            throttle,
+            ..user(MAIL)
+        };
         assert_eq!(
-            lost(&book(&[], &[]), &book(&[("methods", "app")], &[]), &locked, &[]),
+            lost(
+                &book(&[], &[]),
+                &book(&[("methods", "app")], &[]),
+                &locked,
+                &[]
+            ),
             Some(Consequence::Replace)
         );
     }
@@ -274,30 +384,78 @@ mod tests {
         let ops = book(&[], &[("ops", APP)]);
         let apps_for_all = book(APP, &[]);
         let mail_for_ops = book(APP, &[("ops", EMAIL)]);
-        let (ops_first, web_first) =
-            (book(&[], &[("ops", EMAIL), ("web", APP)]), book(&[], &[("web", APP), ("ops", EMAIL)]));
+        let (ops_first, web_first) = (
+            book(&[], &[("ops", EMAIL), ("web", APP)]),
+            book(&[], &[("web", APP), ("ops", EMAIL)]),
+        );
         let replace = Some(Consequence::Replace);
         for (what, before, after, groups, loss) in [
             ("a new class", &plain, &ops, &["ops"][..], replace),
             ("a new class", &plain, &ops, &["web"], None),
-            ("a class that goes", &mail_for_ops, &apps_for_all, &["ops"], replace),
-            ("a class that goes", &mail_for_ops, &apps_for_all, &["web"], None),
-            ("a class for the exception", &plain, &mail_for_ops, &["ops"], None),
-            ("a class for the exception", &plain, &mail_for_ops, &[], replace),
-            ("another order", &ops_first, &web_first, &["ops", "web"], replace),
+            (
+                "a class that goes",
+                &mail_for_ops,
+                &apps_for_all,
+                &["ops"],
+                replace,
+            ),
+            (
+                "a class that goes",
+                &mail_for_ops,
+                &apps_for_all,
+                &["web"],
+                None,
+            ),
+            (
+                "a class for the exception",
+                &plain,
+                &mail_for_ops,
+                &["ops"],
+                None,
+            ),
+            (
+                "a class for the exception",
+                &plain,
+                &mail_for_ops,
+                &[],
+                replace,
+            ),
+            (
+                "another order",
+                &ops_first,
+                &web_first,
+                &["ops", "web"],
+                replace,
+            ),
             ("another order", &ops_first, &web_first, &["ops"], None),
-            ("another order", &web_first, &ops_first, &["ops", "web"], None),
+            (
+                "another order",
+                &web_first,
+                &ops_first,
+                &["ops", "web"],
+                None,
+            ),
         ] {
-            assert_eq!(lost(before, after, &user(MAIL), groups), loss, "{what} {groups:?}");
+            assert_eq!(
+                lost(before, after, &user(MAIL), groups),
+                loss,
+                "{what} {groups:?}"
+            );
         }
     }
 
     #[test]
     fn who_could_be_in_a_group_is_counted_and_said_to_be_in_doubt() {
         let [before, after] = [book(&[], &[]), book(&[], &[("ops", &[("methods", "app")])])];
-        let sides = [&before, &after].map(|rulebook| Side { rulebook, carried: ALL });
+        let sides = [&before, &after].map(|rulebook| Side {
+            rulebook,
+            carried: ALL,
+        });
         let change = Transition::new(sides[0], sides[1]);
-        let loss = Some(Loss { consequence: Consequence::Replace, is_settled: false });
+        let loss = Some(Loss {
+            consequence: Consequence::Replace,
+            is_settled: false,
+        });
         assert_eq!(change.loss(&user(MAIL), is_in(&[], &["ops"])), loss);
         assert!(change.could_concern(&user(MAIL)));
         assert!(!change.could_concern(&user(Enrolled { app: true, ..MAIL })));
@@ -307,29 +465,51 @@ mod tests {
     fn a_change_of_something_else_concerns_nobody_whatever_is_not_settled() {
         let ops: &[(&str, &[(&str, &str)])] = &[("ops", &[("methods", "app")]), ("web", &[])];
         let [before, after] = [book(&[], ops), book(&[("lockout.after", "5")], ops)];
-        let sides = [&before, &after].map(|rulebook| Side { rulebook, carried: ALL });
+        let sides = [&before, &after].map(|rulebook| Side {
+            rulebook,
+            carried: ALL,
+        });
         assert!(!Transition::new(sides[0], sides[1]).could_concern(&user(MAIL)));
     }
 
     #[test]
     fn a_method_that_no_provider_carries_does_not_work() {
-        let no_mail = Methods { email: false, ..ALL };
+        let no_mail = Methods {
+            email: false,
+            ..ALL
+        };
         let [both, mail, app] =
             ["app,email", "email", "app"].map(|methods| book(&[("methods", methods)], &[]));
         let lost = |(before, carried), (after, carried_then), enrolled| {
-            let before = Side { rulebook: before, carried };
-            let after = Side { rulebook: after, carried: carried_then };
-            let loss = Transition::new(before, after).loss(&user(enrolled), |_| Membership::Unsettled)?;
+            let before = Side {
+                rulebook: before,
+                carried,
+            };
+            let after = Side {
+                rulebook: after,
+                carried: carried_then,
+            };
+            let loss =
+                Transition::new(before, after).loss(&user(enrolled), |_| Membership::Unsettled)?;
             Some(loss.consequence)
         };
         let app_too = Enrolled { app: true, ..MAIL };
-        assert_eq!(lost((&both, ALL), (&both, no_mail), MAIL), Some(Consequence::Uncarried));
+        assert_eq!(
+            lost((&both, ALL), (&both, no_mail), MAIL),
+            Some(Consequence::Uncarried)
+        );
         assert_eq!(lost((&both, ALL), (&both, no_mail), app_too), None);
-        assert_eq!(lost((&both, no_mail), (&mail, no_mail), app_too), Some(Consequence::Uncarried));
+        assert_eq!(
+            lost((&both, no_mail), (&mail, no_mail), app_too),
+            Some(Consequence::Uncarried)
+        );
         // Nothing worked before.
         assert_eq!(lost((&both, no_mail), (&app, no_mail), MAIL), None);
         // Nothing to prove themselves with any longer.
-        assert_eq!(lost((&app, ALL), (&app, no_mail), MAIL), Some(Consequence::Refused));
+        assert_eq!(
+            lost((&app, ALL), (&app, no_mail), MAIL),
+            Some(Consequence::Refused)
+        );
     }
 
     #[test]
@@ -337,9 +517,16 @@ mod tests {
         let no_sms = Methods { sms: false, ..ALL };
         let sms_and_mail = Enrolled { sms: true, ..MAIL };
         for (fall_back, loss) in [("on", None), ("off", Some(Consequence::Uncarried))] {
-            let rulebook = book(&[("methods", "sms"), ("fallback.sms-to-email", fall_back)], &[]);
-            let [before, after] = [ALL, no_sms].map(|carried| Side { rulebook: &rulebook, carried });
-            let found = Transition::new(before, after).loss(&user(sms_and_mail), |_| Membership::Unsettled);
+            let rulebook = book(
+                &[("methods", "sms"), ("fallback.sms-to-email", fall_back)],
+                &[],
+            );
+            let [before, after] = [ALL, no_sms].map(|carried| Side {
+                rulebook: &rulebook,
+                carried,
+            });
+            let found =
+                Transition::new(before, after).loss(&user(sms_and_mail), |_| Membership::Unsettled);
             assert_eq!(found.map(|loss| loss.consequence), loss, "{fall_back}");
         }
     }

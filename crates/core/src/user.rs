@@ -35,12 +35,18 @@ pub enum Verify {
     Always,
 }
 
-const VERIFY: [(Verify, &str); 3] =
-    [(Verify::Never, "never"), (Verify::NewDevice, "new-device"), (Verify::Always, "always")];
+const VERIFY: [(Verify, &str); 3] = [
+    (Verify::Never, "never"),
+    (Verify::NewDevice, "new-device"),
+    (Verify::Always, "always"),
+];
 
 impl fmt::Display for Verify {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = VERIFY.iter().find(|(verify, _)| verify == self).map_or("", |(_, name)| name);
+        let name = VERIFY
+            .iter()
+            .find(|(verify, _)| verify == self)
+            .map_or("", |(_, name)| name);
         f.write_str(name)
     }
 }
@@ -54,7 +60,11 @@ impl FromStr for Verify {
     type Err = UnknownVerify;
 
     fn from_str(text: &str) -> Result<Self, UnknownVerify> {
-        VERIFY.iter().find(|(_, name)| *name == text).map(|(verify, _)| *verify).ok_or(UnknownVerify)
+        VERIFY
+            .iter()
+            .find(|(_, name)| *name == text)
+            .map(|(verify, _)| *verify)
+            .ok_or(UnknownVerify)
     }
 }
 
@@ -80,7 +90,9 @@ pub fn masked(address: &str) -> String {
     let mut letters = local.chars();
     match (letters.next(), letters.next_back()) {
         // Of two letters, both would be all.
-        (Some(first), Some(last)) if letters.next().is_some() => format!("{first}***{last}@{domain}"),
+        (Some(first), Some(last)) if letters.next().is_some() => {
+            format!("{first}***{last}@{domain}")
+        }
         (Some(first), Some(_)) => format!("{first}***@{domain}"),
         _ => format!("***@{domain}"),
     }
@@ -161,7 +173,11 @@ impl Enrolled {
 
     /// Those that are `allowed`, in the order in which a login tries them when nobody prefers another.
     pub fn among(self, allowed: Methods) -> Vec<Method> {
-        let all = [(Method::App, self.app), (Method::Email, self.email), (Method::Sms, self.sms)];
+        let all = [
+            (Method::App, self.app),
+            (Method::Email, self.email),
+            (Method::Sms, self.sms),
+        ];
         all.into_iter()
             .filter(|(method, has)| *has && allowed.allows(*method))
             .map(|(method, _)| method)
@@ -172,8 +188,13 @@ impl Enrolled {
 impl User {
     /// The methods that are enrolled and can stand alone.
     pub fn enrolled(&self) -> Enrolled {
-        let verified = |contact: &Option<Contact>| contact.as_ref().is_some_and(|contact| contact.verified);
-        Enrolled { app: !self.apps.is_empty(), email: verified(&self.email), sms: verified(&self.phone) }
+        let verified =
+            |contact: &Option<Contact>| contact.as_ref().is_some_and(|contact| contact.verified);
+        Enrolled {
+            app: !self.apps.is_empty(),
+            email: verified(&self.email),
+            sms: verified(&self.phone),
+        }
     }
 
     /// Whether a method that can stand alone is enrolled and allowed.
@@ -196,8 +217,18 @@ impl User {
 
     /// What a status depends on.
     pub fn summary(&self) -> Summary {
-        let Self { required, verify, throttle, .. } = *self;
-        Summary { required, verify, enrolled: self.enrolled(), throttle }
+        let Self {
+            required,
+            verify,
+            throttle,
+            ..
+        } = *self;
+        Summary {
+            required,
+            verify,
+            enrolled: self.enrolled(),
+            throttle,
+        }
     }
 }
 
@@ -255,10 +286,19 @@ mod tests {
 
     #[test]
     fn a_login_begins_with_the_preferred_method_if_it_can() {
-        let verified =
-            |address: &str| Some(Contact { address: address.into(), verified: true, by_owner: false });
+        let verified = |address: &str| {
+            Some(Contact {
+                address: address.into(),
+                verified: true,
+                by_owner: false,
+            })
+        };
         let all = Policy::default().methods;
-        let mut user = User { email: verified("a@b"), phone: verified("+1234567890"), ..User::default() };
+        let mut user = User {
+            email: verified("a@b"),
+            phone: verified("+1234567890"),
+            ..User::default()
+        };
         assert_eq!(user.methods(all), [Method::Email, Method::Sms]);
         user.preferred = Some(Method::Sms);
         assert_eq!(user.methods(all), [Method::Sms, Method::Email]);
@@ -266,7 +306,16 @@ mod tests {
         user.preferred = Some(Method::App);
         assert_eq!(user.methods(all), [Method::Email, Method::Sms]);
         user.phone.as_mut().unwrap().verified = false;
-        assert_eq!(user.methods(Methods { email: false, ..all }), []);
-        assert!(!user.is_enrolled(Methods { email: false, ..all }));
+        assert_eq!(
+            user.methods(Methods {
+                email: false,
+                ..all
+            }),
+            []
+        );
+        assert!(!user.is_enrolled(Methods {
+            email: false,
+            ..all
+        }));
     }
 }

@@ -8,7 +8,9 @@ use twofa_core::decision::{Decision, Denial, Device, Facts, decide};
 use twofa_core::exemption::{Exemption, Source, Subject, covering};
 use twofa_core::lockout::Throttle;
 use twofa_core::user::{Contact, EnrolledApp};
-use twofa_core::{Account, App, Group, Key, Membership, Parameters, Policy, Timestamp, User, Verify};
+use twofa_core::{
+    Account, App, Group, Key, Membership, Parameters, Policy, Timestamp, User, Verify,
+};
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 /// The groups of classes, then those of exemptions.
@@ -40,20 +42,40 @@ impl World {
     fn decision(&self, is_all_told: bool) -> Decision {
         let membership = |group: &Group| self.membership(group, is_all_told);
         let user = &self.user;
-        let effective = class::effective(&self.machine, &self.classes, &user.summary(), membership).unwrap();
-        let alice = Account { name: "alice".into(), uid: 1000 };
+        let effective =
+            class::effective(&self.machine, &self.classes, &user.summary(), membership).unwrap();
+        let alice = Account {
+            name: "alice".into(),
+            uid: 1000,
+        };
         let exemption = covering(&self.exemptions, &alice, Source::default(), NOW, membership);
         let Self { has_namesake, .. } = *self;
         // Trust ends when it ends by the policy in force.
         let is_trusted = self.is_trusted && effective.policy.trust != Policy::default().trust;
-        let device = if is_trusted { Device::TrustedUntil(NOW.after(60)) } else { Device::Unknown };
-        decide(Facts { policy: &effective.policy, user, exemption, device, has_namesake, now: NOW })
+        let device = if is_trusted {
+            Device::TrustedUntil(NOW.after(60))
+        } else {
+            Device::Unknown
+        };
+        decide(Facts {
+            policy: &effective.policy,
+            user,
+            exemption,
+            device,
+            has_namesake,
+            now: NOW,
+        })
     }
 
     /// Whether a method is enrolled that every rule allows.
     fn can_show_a_code(&self) -> bool {
-        let policies = self.classes.iter().map(|class| class.policy(&self.machine).unwrap());
-        let mut methods = policies.chain([self.machine.clone()]).map(|policy| policy.methods);
+        let policies = self
+            .classes
+            .iter()
+            .map(|class| class.policy(&self.machine).unwrap());
+        let mut methods = policies
+            .chain([self.machine.clone()])
+            .map(|policy| policy.methods);
         let first = methods.next().unwrap();
         let common = methods.fold(first, |mut common, methods| {
             common.app &= methods.app;
@@ -71,13 +93,25 @@ fn passes(decision: Decision) -> bool {
 
 fn settings() -> impl Strategy<Value = Vec<(String, String)>> {
     let mode = prop::sample::select(vec!["disabled", "optional", "mandatory"]);
-    let methods = prop::sample::select(vec!["app,email,sms,backup", "app,backup", "email", "app,sms", "sms"]);
+    let methods = prop::sample::select(vec![
+        "app,email,sms,backup",
+        "app,backup",
+        "email",
+        "app,sms",
+        "sms",
+    ]);
     let enrolment = prop::sample::select(vec!["at-login", "beforehand"]);
     let trust = prop::sample::select(vec!["0", "30d"]);
     (mode, methods, enrolment, trust).prop_map(|(mode, methods, enrolment, trust)| {
-        let settings =
-            [("mode", mode), ("methods", methods), ("enrolment", enrolment), ("trust.remote", trust)];
-        settings.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec()
+        let settings = [
+            ("mode", mode),
+            ("methods", methods),
+            ("enrolment", enrolment),
+            ("trust.remote", trust),
+        ];
+        settings
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .to_vec()
     })
 }
 
@@ -109,41 +143,89 @@ fn exemptions() -> impl Strategy<Value = Vec<Exemption>> {
 
 fn user() -> impl Strategy<Value = User> {
     let verify = prop::sample::select(vec![Verify::Never, Verify::NewDevice, Verify::Always]);
-    (any::<[bool; 4]>(), verify, 0_u8..3).prop_map(|([required, app, email, sms], verify, failures)| {
-        let key = Key::new(vec![1; 20]).unwrap();
-        let app = app.then(|| App { parameters: Parameters::default(), key, used: None });
-        let apps = app.map(|app| EnrolledApp { id: 1, label: "phone".into(), enrolled_at: NOW, app });
-        let contact = |has: bool| {
-            has.then(|| Contact { address: "a@example.org".into(), verified: true, by_owner: false })
-        };
-        let throttle = match failures {
-            0 => Throttle::default(),
-            1 => Throttle { counted: 10, locked_until: Some(NOW.after(60)), ..Throttle::default() },
-            _ => Throttle { counted: 100, ..Throttle::default() },
-        };
-        User {
-            required,
-            verify,
-            throttle,
-            apps: apps.into_iter().collect(),
-            email: contact(email),
-            phone: contact(sms),
-            ..User::default()
-        }
-    })
+    (any::<[bool; 4]>(), verify, 0_u8..3).prop_map(
+        |([required, app, email, sms], verify, failures)| {
+            let key = Key::new(vec![1; 20]).unwrap();
+            let app = app.then(|| App {
+                parameters: Parameters::default(),
+                key,
+                used: None,
+            });
+            let apps = app.map(|app| EnrolledApp {
+                id: 1,
+                label: "phone".into(),
+                enrolled_at: NOW,
+                app,
+            });
+            let contact = |has: bool| {
+                has.then(|| Contact {
+                    address: "a@example.org".into(),
+                    verified: true,
+                    by_owner: false,
+                })
+            };
+            let throttle = match failures {
+                0 => Throttle::default(),
+                1 => Throttle {
+                    counted: 10,
+                    locked_until: Some(NOW.after(60)),
+                    ..Throttle::default()
+                },
+                _ => Throttle {
+                    counted: 100,
+                    ..Throttle::default()
+                },
+            };
+            User {
+                required,
+                verify,
+                throttle,
+                apps: apps.into_iter().collect(),
+                email: contact(email),
+                phone: contact(sms),
+                ..User::default()
+            }
+        },
+    )
 }
 
 fn world() -> impl Strategy<Value = World> {
     let memberships = (any::<[bool; GROUPS]>(), any::<[bool; GROUPS]>());
-    (settings(), classes(), exemptions(), user(), any::<[bool; 2]>(), memberships).prop_map(
-        |(machine, classes, exemptions, user, [has_namesake, is_trusted], (is_member, is_untold))| {
-            // Nothing is known of who has a namesake.
-            let user = if has_namesake { User::default() } else { user };
-            let machine = machine.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-            let machine = Policy::from_settings(machine).unwrap();
-            World { machine, classes, exemptions, user, has_namesake, is_trusted, is_member, is_untold }
-        },
+    (
+        settings(),
+        classes(),
+        exemptions(),
+        user(),
+        any::<[bool; 2]>(),
+        memberships,
     )
+        .prop_map(
+            |(
+                machine,
+                classes,
+                exemptions,
+                user,
+                [has_namesake, is_trusted],
+                (is_member, is_untold),
+            )| {
+                // Nothing is known of who has a namesake.
+                let user = if has_namesake { User::default() } else { user };
+                let machine = machine
+                    .iter()
+                    .map(|(key, value)| (key.as_str(), value.as_str()));
+                let machine = Policy::from_settings(machine).unwrap();
+                World {
+                    machine,
+                    classes,
+                    exemptions,
+                    user,
+                    has_namesake,
+                    is_trusted,
+                    is_member,
+                    is_untold,
+                }
+            },
+        )
 }
 
 proptest! {

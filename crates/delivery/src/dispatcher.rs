@@ -60,7 +60,11 @@ impl Undelivered {
         if self.tried.is_empty() {
             return "no provider is set up".to_owned();
         }
-        let tried: Vec<_> = self.tried.iter().map(|(name, error)| format!("{name}: {error}")).collect();
+        let tried: Vec<_> = self
+            .tried
+            .iter()
+            .map(|(name, error)| format!("{name}: {error}"))
+            .collect();
         tried.join("; ")
     }
 }
@@ -96,18 +100,27 @@ impl Dispatcher {
             provider,
             silent_since: Mutex::default(),
         };
-        Self { lines: providers.into_iter().map(line).collect() }
+        Self {
+            lines: providers.into_iter().map(line).collect(),
+        }
     }
 
     fn inbox(&self) -> Option<&dyn Inbox> {
-        let mut lines = self.lines.iter().filter(|line| line.channel == Channel::Sms);
+        let mut lines = self
+            .lines
+            .iter()
+            .filter(|line| line.channel == Channel::Sms);
         lines.find_map(|line| line.provider.inbox())
     }
 
     /// The providers of `channel` in the order in which they are tried now: those that were silent a moment ago come
     /// last, so that not every login waits for a dead one.
     fn order(&self, channel: Channel, now: Instant) -> Vec<&Line> {
-        let mut lines: Vec<_> = self.lines.iter().filter(|line| line.channel == channel).collect();
+        let mut lines: Vec<_> = self
+            .lines
+            .iter()
+            .filter(|line| line.channel == channel)
+            .collect();
         lines.sort_by_key(|line| line.is_resting(now));
         lines
     }
@@ -115,11 +128,14 @@ impl Dispatcher {
 
 impl Line {
     fn silent_since(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.silent_since.lock().unwrap_or_else(PoisonError::into_inner)
+        self.silent_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_resting(&self, now: Instant) -> bool {
-        self.silent_since().is_some_and(|since| now.saturating_duration_since(since) < REST)
+        self.silent_since()
+            .is_some_and(|since| now.saturating_duration_since(since) < REST)
     }
 }
 
@@ -154,7 +170,11 @@ impl Courier for Dispatcher {
             }
             match result {
                 Ok(receipt) => {
-                    return Ok(Attempted { by: line.name.clone(), id: receipt.id, before: tried });
+                    return Ok(Attempted {
+                        by: line.name.clone(),
+                        id: receipt.id,
+                        before: tried,
+                    });
                 }
                 Err(error) => {
                     let is_final = error.final_;
@@ -173,7 +193,12 @@ impl Courier for Dispatcher {
     }
 
     fn received(&self, since: Timestamp, deadline: Instant) -> Result<Vec<Received>, SendError> {
-        let none = || SendError::at(Step::Settings, "no provider tells of text messages that came in");
+        let none = || {
+            SendError::at(
+                Step::Settings,
+                "no provider tells of text messages that came in",
+            )
+        };
         self.inbox().ok_or_else(none)?.received(since, deadline)
     }
 }
@@ -210,15 +235,18 @@ mod tests {
             match self.manner {
                 Manner::Takes => Ok(Receipt::default()),
                 Manner::Refuses => Err(SendError::at(Step::Login, "401 no")),
-                Manner::RefusesForGood => {
-                    Err(SendError { final_: true, ..SendError::at(Step::Recipient, "no such number") })
-                }
+                Manner::RefusesForGood => Err(SendError {
+                    final_: true,
+                    ..SendError::at(Step::Recipient, "no such number")
+                }),
                 Manner::Hangs => {
                     std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
                     Err(SendError::late(Step::Connect))
                 }
                 Manner::HangsAndThenIsCrowded if before == 0 => Err(SendError::late(Step::Connect)),
-                Manner::HangsAndThenIsCrowded => Err(SendError::at(Step::Connect, "too much at once")),
+                Manner::HangsAndThenIsCrowded => {
+                    Err(SendError::at(Step::Connect, "too much at once"))
+                }
                 Manner::HangsWithTheMessage => Err(SendError::late(Step::Message).after_handover()),
             }
         }
@@ -233,19 +261,39 @@ mod tests {
     }
 
     fn dispatcher(manners: impl IntoIterator<Item = Manner>) -> (Dispatcher, Vec<Arc<Fake>>) {
-        let fakes: Vec<_> =
-            manners.into_iter().map(|manner| Arc::new(Fake { manner, asked: AtomicUsize::new(0) })).collect();
-        let named = (1..).zip(&fakes).map(|(n, fake)| (format!("p{n}"), fake.clone() as Arc<dyn Provider>));
+        let fakes: Vec<_> = manners
+            .into_iter()
+            .map(|manner| {
+                Arc::new(Fake {
+                    manner,
+                    asked: AtomicUsize::new(0),
+                })
+            })
+            .collect();
+        let named = (1..)
+            .zip(&fakes)
+            .map(|(n, fake)| (format!("p{n}"), fake.clone() as Arc<dyn Provider>));
         (Dispatcher::new(named), fakes)
     }
 
     fn send(dispatcher: &Dispatcher, within: Duration) -> Result<Attempted, Undelivered> {
-        let message = Message::Test { application: "Acme".into(), at: Timestamp::from_unix(1_800_000_000) };
-        dispatcher.send(Channel::Sms, "+4930123456", &message, Instant::now() + within)
+        let message = Message::Test {
+            application: "Acme".into(),
+            at: Timestamp::from_unix(1_800_000_000),
+        };
+        dispatcher.send(
+            Channel::Sms,
+            "+4930123456",
+            &message,
+            Instant::now() + within,
+        )
     }
 
     fn asked(fakes: &[Arc<Fake>]) -> Vec<usize> {
-        fakes.iter().map(|fake| fake.asked.load(Ordering::SeqCst)).collect()
+        fakes
+            .iter()
+            .map(|fake| fake.asked.load(Ordering::SeqCst))
+            .collect()
     }
 
     #[test]
@@ -292,9 +340,17 @@ mod tests {
         assert_eq!(send(&dispatcher, Duration::from_secs(15)).unwrap().by, "p2");
         assert_eq!(asked(&fakes), [1, 1]);
         let (dispatcher, _) = self::dispatcher([Manner::HangsWithTheMessage, Manner::Refuses]);
-        assert!(send(&dispatcher, Duration::from_secs(15)).unwrap_err().may_have_arrived());
+        assert!(
+            send(&dispatcher, Duration::from_secs(15))
+                .unwrap_err()
+                .may_have_arrived()
+        );
         let (dispatcher, _) = self::dispatcher([Manner::Refuses, Manner::Hangs]);
-        assert!(!send(&dispatcher, Duration::from_secs(2)).unwrap_err().may_have_arrived());
+        assert!(
+            !send(&dispatcher, Duration::from_secs(2))
+                .unwrap_err()
+                .may_have_arrived()
+        );
     }
 
     #[test]
@@ -302,7 +358,11 @@ mod tests {
         let (dispatcher, _) = dispatcher([Manner::Hangs, Manner::Hangs, Manner::Hangs]);
         let begun = Instant::now();
         let undelivered = send(&dispatcher, Duration::from_secs(3)).unwrap_err();
-        assert!(begun.elapsed() < Duration::from_millis(3_500), "{:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < Duration::from_millis(3_500),
+            "{:?}",
+            begun.elapsed()
+        );
         assert_eq!(undelivered.tried.len(), 3);
     }
 
@@ -310,7 +370,10 @@ mod tests {
     fn without_a_provider_nothing_is_carried() {
         let (dispatcher, _) = dispatcher([]);
         assert!(!dispatcher.carries(Channel::Sms));
-        assert_eq!(send(&dispatcher, REST).unwrap_err().to_string(), "no provider is set up");
+        assert_eq!(
+            send(&dispatcher, REST).unwrap_err().to_string(),
+            "no provider is set up"
+        );
         let (dispatcher, _) = self::dispatcher([Manner::Takes]);
         assert!(dispatcher.carries(Channel::Sms) && !dispatcher.carries(Channel::Email));
     }

@@ -101,6 +101,9 @@ impl SendError {
 
     /// No answer in time, at `step`.
     pub fn late(step: Step) -> Self {
-        Self { timed_out: true, ..Self::at(step, "no answer in time") }
+        Self {
+            timed_out: true,
+            ..Self::at(step, "no answer in time")
+        }
     }
 }

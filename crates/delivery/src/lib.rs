@@ -32,4 +32,6 @@ mod tls;
 pub use dispatcher::{Attempted, Courier, Dispatcher, Undelivered};
 pub use error::{SendError, Step};
 pub use message::{Channel, CodeMessage, Message, NoticeMessage};
-pub use provider::{BadProvider, Catalogue, Configuration, Inbox, Kind, Places, Provider, Receipt, Received};
+pub use provider::{
+    BadProvider, Catalogue, Configuration, Inbox, Kind, Places, Provider, Receipt, Received,
+};

@@ -26,7 +26,9 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// The system's resolver: /etc/hosts, DNS, or what else is set up.
 static SYSTEM: LazyLock<Arc<Names>> = LazyLock::new(|| {
     // The port is put in by the one who connects.
-    Names::new(AGAIN, |host| (host, 0).to_socket_addrs().map(Iterator::collect))
+    Names::new(AGAIN, |host| {
+        (host, 0).to_socket_addrs().map(Iterator::collect)
+    })
 });
 
 /// The addresses of `host`, by `deadline`; past it, [`ErrorKind::TimedOut`].
@@ -35,7 +37,10 @@ pub(crate) fn look_up(host: &str, port: u16, deadline: Instant) -> io::Result<Ve
         return Ok(vec![SocketAddr::new(address, port)]);
     }
     let found = SYSTEM.find(host).wait(deadline)?;
-    Ok(found.into_iter().map(|address| SocketAddr::new(address.ip(), port)).collect())
+    Ok(found
+        .into_iter()
+        .map(|address| SocketAddr::new(address.ip(), port))
+        .collect())
 }
 
 /// Whether `host` is being looked up, so that what ran out of time may never have had an address.
@@ -104,7 +109,11 @@ impl Names {
         again: Duration,
         ask: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self { entries: Mutex::default(), again, ask: Box::new(ask) })
+        Arc::new(Self {
+            entries: Mutex::default(),
+            again,
+            ask: Box::new(ask),
+        })
     }
 
     /// The next answer for `host`, which is asked for unless it has just been.
@@ -113,11 +122,20 @@ impl Names {
         let entry = names.entry(host.to_owned()).or_default();
         let (before, number) = (entry.answers, entry.next_number);
         entry.next_number += 1;
-        let is_slow = entry.asked.is_none_or(|asked| asked.elapsed() >= self.again);
+        let is_slow = entry
+            .asked
+            .is_none_or(|asked| asked.elapsed() >= self.again);
         let mut not_asked = None;
         if entry.running == 0 || (is_slow && entry.running < MOST) {
-            let asking = Asking { names: Arc::clone(self), host: host.to_owned(), found: None };
-            match thread::Builder::new().name("look-up".to_owned()).spawn(move || asking.run()) {
+            let asking = Asking {
+                names: Arc::clone(self),
+                host: host.to_owned(),
+                found: None,
+            };
+            match thread::Builder::new()
+                .name("look-up".to_owned())
+                .spawn(move || asking.run())
+            {
                 Ok(_) => {
                     entry.running += 1;
                     entry.asked = Some(Instant::now());
@@ -126,7 +144,13 @@ impl Names {
             }
         }
         drop(names);
-        Answer { names: Arc::clone(self), host: host.to_owned(), before, number, not_asked }
+        Answer {
+            names: Arc::clone(self),
+            host: host.to_owned(),
+            before,
+            number,
+            not_asked,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
@@ -155,7 +179,11 @@ impl Asking {
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        let Some(found) = self.found.take().or_else(|| thread::panicking().then(broken_off)) else {
+        let Some(found) = self
+            .found
+            .take()
+            .or_else(|| thread::panicking().then(broken_off))
+        else {
             // The thread was never started.
             return;
         };
@@ -202,11 +230,14 @@ impl Future for Answer {
             return Poll::Ready(Err(error));
         }
         let mut names = self.names.lock();
-        let Some(entry) = names.get_mut(&self.host) else { return Poll::Ready(broken_off()) };
+        let Some(entry) = names.get_mut(&self.host) else {
+            return Poll::Ready(broken_off());
+        };
         match &entry.last {
-            Some(last) if entry.answers > self.before => {
-                Poll::Ready(last.clone().map_err(|Failure(kind, words)| io::Error::new(kind, words)))
-            }
+            Some(last) if entry.answers > self.before => Poll::Ready(
+                last.clone()
+                    .map_err(|Failure(kind, words)| io::Error::new(kind, words)),
+            ),
             _ => {
                 entry.waiting.insert(self.number, context.waker().clone());
                 Poll::Pending
@@ -282,7 +313,10 @@ mod tests {
         });
         assert_eq!(asked.load(Ordering::SeqCst), 1);
         // What was found is not kept: the next one asks anew.
-        names.find("mail.example.org").wait(Instant::now() + SOON).unwrap();
+        names
+            .find("mail.example.org")
+            .wait(Instant::now() + SOON)
+            .unwrap();
         assert_eq!(asked.load(Ordering::SeqCst), 2);
     }
 
@@ -297,9 +331,16 @@ mod tests {
                     assert_eq!(late.kind(), ErrorKind::TimedOut);
                 });
             }
-            assert_eq!(names.find("mail.example.org").wait(deadline).unwrap(), here());
+            assert_eq!(
+                names.find("mail.example.org").wait(deadline).unwrap(),
+                here()
+            );
         });
-        assert!(deadline.elapsed() < Duration::from_secs(5), "{:?}", deadline.elapsed());
+        assert!(
+            deadline.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            deadline.elapsed()
+        );
         assert_eq!(asked.load(Ordering::SeqCst), MOST);
         assert!(names.lock().values().all(|entry| entry.waiting.is_empty()));
     }
@@ -340,7 +381,14 @@ mod tests {
         let found = look_up("192.0.2.1", 25, past).unwrap();
         assert_eq!(found, [SocketAddr::from(([192, 0, 2, 1], 25))]);
         let found = look_up("localhost", 25, Instant::now() + SOON).unwrap();
-        assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 25), "{found:?}");
-        assert!(has_found("localhost") && !has_found("nobody.invalid") && !is_pending("nobody.invalid"));
+        assert!(
+            found
+                .iter()
+                .all(|address| address.ip().is_loopback() && address.port() == 25),
+            "{found:?}"
+        );
+        assert!(
+            has_found("localhost") && !has_found("nobody.invalid") && !is_pending("nobody.invalid")
+        );
     }
 }

@@ -69,7 +69,10 @@ pub struct CodeMessage {
 
 impl fmt::Debug for CodeMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CodeMessage").field("user", &self.user).field("at", &self.at).finish_non_exhaustive()
+        f.debug_struct("CodeMessage")
+            .field("user", &self.user)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
     }
 }
 

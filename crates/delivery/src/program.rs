@@ -36,7 +36,10 @@ impl Program {
     pub(crate) fn parse(line: &str) -> Result<Self, String> {
         let mut words = line.split_whitespace().map(str::to_owned);
         match words.next() {
-            Some(path) if path.starts_with('/') => Ok(Self { path, arguments: words.collect() }),
+            Some(path) if path.starts_with('/') => Ok(Self {
+                path,
+                arguments: words.collect(),
+            }),
             _ => Err("must begin with the path of a program, from / on".to_owned()),
         }
     }
@@ -48,7 +51,11 @@ impl Program {
     /// Runs it with `more` arguments, as [`run`] does.
     pub(crate) fn run(&self, more: &[&str], input: &[u8], deadline: Instant) -> io::Result<Ended> {
         let mut command = Command::new(&self.path);
-        command.args(&self.arguments).args(more).env_clear().env("PATH", PATH);
+        command
+            .args(&self.arguments)
+            .args(more)
+            .env_clear()
+            .env("PATH", PATH);
         run(command, input, deadline)
     }
 }
@@ -56,10 +63,16 @@ impl Program {
 /// Runs `command` with `input` on its standard input. When it has not ended by `deadline`, it and what it started are
 /// killed, and the error is [`ErrorKind::TimedOut`].
 pub(crate) fn run(mut command: Command, input: &[u8], deadline: Instant) -> io::Result<Ended> {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     // A group of its own, so that what it starts can be killed with it.
     let child = command.current_dir("/").process_group(0).spawn()?;
-    let mut running = Running { child, status: None };
+    let mut running = Running {
+        child,
+        status: None,
+    };
     running.watch(input, deadline)
 }
 
@@ -92,7 +105,11 @@ impl Running {
                 // All that it wrote is in the pipes now; a process it left behind may hold them open.
                 stdout.read()?;
                 stderr.read()?;
-                return Ok(Ended { status, stdout: stdout.kept, stderr: stderr.kept.to_vec() });
+                return Ok(Ended {
+                    status,
+                    stdout: stdout.kept,
+                    stderr: stderr.kept.to_vec(),
+                });
             }
             if let Some(pipe) = stdin.as_mut().filter(|_| takes_input) {
                 match pipe.write(input) {
@@ -129,7 +146,10 @@ impl Output {
             set_nonblocking(pipe)?;
         }
         // Never moved, so that no copy of a token stays behind.
-        Ok(Self { pipe, kept: Zeroizing::new(Vec::with_capacity(MOST_OUTPUT)) })
+        Ok(Self {
+            pipe,
+            kept: Zeroizing::new(Vec::with_capacity(MOST_OUTPUT)),
+        })
     }
 
     /// Reads what is there.
@@ -164,7 +184,9 @@ fn wait(
     }
     let mut events = vec![PollFd::new(end, PollFlags::IN)];
     events.extend(stdin.map(|pipe| PollFd::new(pipe, PollFlags::OUT)));
-    let outputs = [stdout, stderr].into_iter().filter_map(|output| output.pipe.as_ref());
+    let outputs = [stdout, stderr]
+        .into_iter()
+        .filter_map(|output| output.pipe.as_ref());
     events.extend(outputs.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
     // Rounded up, or the last part of a millisecond would be spent in a busy loop.
     let left = Timespec::try_from(left + Duration::from_micros(1)).map_err(io::Error::other)?;
@@ -174,7 +196,11 @@ fn wait(
         Err(rustix::io::Errno::INTR) => return Ok([false, false]),
         Err(error) => return Err(error.into()),
     }
-    let is_up = |i: usize| events.get(i).is_some_and(|event| !event.revents().is_empty());
+    let is_up = |i: usize| {
+        events
+            .get(i)
+            .is_some_and(|event| !event.revents().is_empty())
+    };
     Ok([is_up(0), stdin.is_some() && is_up(1)])
 }
 

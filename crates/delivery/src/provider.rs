@@ -23,7 +23,10 @@ pub struct Places {
 
 impl Default for Places {
     fn default() -> Self {
-        Self { sms: "/etc/twofa/sms.d".into(), templates: "/etc/twofa/templates".into() }
+        Self {
+            sms: "/etc/twofa/sms.d".into(),
+            templates: "/etc/twofa/templates".into(),
+        }
     }
 }
 
@@ -193,7 +196,9 @@ impl Catalogue {
 
     /// The kind of this name or alias.
     pub fn find(&self, name: &str) -> Option<&Kind> {
-        self.kinds.iter().find(|kind| kind.name == name || kind.aliases.iter().any(|alias| alias == name))
+        self.kinds
+            .iter()
+            .find(|kind| kind.name == name || kind.aliases.iter().any(|alias| alias == name))
     }
 
     /// Opens the provider that `configuration` describes. Nothing is connected yet.
@@ -218,10 +223,16 @@ impl Kind {
     /// Whether these are settings of this kind, and none is missing.
     fn check(&self, settings: &BTreeMap<String, Zeroizing<String>>) -> Result<(), BadProvider> {
         if let Some(unknown) = settings.keys().find(|name| self.setting(name).is_none()) {
-            return Err(BadProvider::UnknownSetting { kind: self.name.clone(), setting: unknown.clone() });
+            return Err(BadProvider::UnknownSetting {
+                kind: self.name.clone(),
+                setting: unknown.clone(),
+            });
         }
         let is_missing = |setting: &&Setting| {
-            setting.required && settings.get(&setting.name).is_none_or(|value| value.is_empty())
+            setting.required
+                && settings
+                    .get(&setting.name)
+                    .is_none_or(|value| value.is_empty())
         };
         match self.settings.iter().find(is_missing) {
             Some(Setting { name, help, .. }) => Err(BadProvider::Missing {
@@ -237,7 +248,11 @@ impl Kind {
 impl Configuration {
     /// The value of the setting `name`, or the kind's default.
     pub(crate) fn value<'a>(&'a self, kind: &'a Kind, name: &str) -> Option<&'a str> {
-        let given = self.settings.get(name).map(|value| value.as_str()).filter(|value| !value.is_empty());
+        let given = self
+            .settings
+            .get(name)
+            .map(|value| value.as_str())
+            .filter(|value| !value.is_empty());
         given.or_else(|| kind.setting(name)?.default.as_deref())
     }
 }

@@ -47,7 +47,8 @@ impl Secrets {
             }
         }
         // What holds another one is struck out first.
-        self.0.sort_by_key(|secret| std::cmp::Reverse(secret.text.len()));
+        self.0
+            .sort_by_key(|secret| std::cmp::Reverse(secret.text.len()));
     }
 
     fn put(&mut self, text: Zeroizing<String>, is_base64: bool) {
@@ -65,7 +66,10 @@ impl Secrets {
 
     /// `said` as it may stand in an error: one printable line of at most 200 characters, without any of the secrets.
     pub(crate) fn strike(&self, said: &str) -> String {
-        let line = self.0.iter().fold(one_line(said), |line, secret| secret.strike(&line));
+        let line = self
+            .0
+            .iter()
+            .fold(one_line(said), |line, secret| secret.strike(&line));
         let line = printable(&line);
         if line.chars().count() <= LONGEST {
             return line;
@@ -120,13 +124,18 @@ impl Secret {
             let mut next = Vec::new();
             for end in ends {
                 let rest = text.get(end..).unwrap_or_default();
-                let ways = [rest.chars().next().map(|c| (c, c.len_utf8())), escaped(rest)];
+                let ways = [
+                    rest.chars().next().map(|c| (c, c.len_utf8())),
+                    escaped(rest),
+                ];
                 let ways = ways.into_iter().flatten().filter(|(read, _)| *read == c);
                 next.extend(ways.map(|(_, length)| end + length));
             }
             if c == ' ' {
                 next.extend(
-                    next.clone().into_iter().map(|end| end + spaces(text.get(end..).unwrap_or_default())),
+                    next.clone()
+                        .into_iter()
+                        .map(|end| end + spaces(text.get(end..).unwrap_or_default())),
                 );
             }
             next.sort_unstable();
@@ -186,7 +195,10 @@ fn backslash(text: &str) -> Option<(char, usize)> {
             let first = unit(0)?;
             match char::from_u32(first.into()) {
                 Some(c) => Some((c, 6)),
-                None => char::decode_utf16([first, unit(6)?]).next()?.ok().map(|c| (c, 12)),
+                None => char::decode_utf16([first, unit(6)?])
+                    .next()?
+                    .ok()
+                    .map(|c| (c, 12)),
             }
         }
         _ => None,
@@ -212,7 +224,10 @@ fn entity(text: &str) -> Option<(char, usize)> {
 }
 
 fn hex(digits: &str) -> Option<u32> {
-    digits.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
+    digits
+        .bytes()
+        .all(|b| b.is_ascii_hexdigit())
+        .then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
 fn is_base64_letter(c: char) -> bool {
@@ -270,8 +285,10 @@ mod tests {
             for after in ["", "x", "xy", "xyz", "\u{1}\u{1}"] {
                 let login = BASE64.encode(format!("{before}hunter2-~?>{after}").as_bytes());
                 let in_url = login.replace('+', "-").replace('/', "_");
-                let said =
-                    format!("no Authorization: Basic {login}, {in_url} or {}", login.replace('=', "%3D"));
+                let said = format!(
+                    "no Authorization: Basic {login}, {in_url} or {}",
+                    login.replace('=', "%3D")
+                );
                 let struck = secrets.strike(&said);
                 let left = struck.replace("%3D", "");
                 assert_eq!(left, "no Authorization: Basic […], […] or […]", "{login}");
@@ -281,7 +298,10 @@ mod tests {
 
     #[test]
     fn a_message_is_struck_out_as_a_whole_and_line_by_line() {
-        let secrets = secrets(&["123456", "Your code is 123456.\nIt is good for ten minutes."]);
+        let secrets = secrets(&[
+            "123456",
+            "Your code is 123456.\nIt is good for ten minutes.",
+        ]);
         let said = "code 123456: 'Your code is 123456. It is good for ten minutes.' or \
                     'It is good for ten minutes.' or 'Your+code+is+123456.%0D%0AIt+is+good+for+ten+minutes.'";
         assert_eq!(secrets.strike(said), "code […]: '[…]' or '[…]' or '[…]'");
@@ -290,7 +310,10 @@ mod tests {
 
     #[test]
     fn a_secret_within_another_does_not_hide_it() {
-        assert_eq!(secrets(&["abc", "abcdef"]).strike("x abcdef y abc"), "x […] y […]");
+        assert_eq!(
+            secrets(&["abc", "abcdef"]).strike("x abcdef y abc"),
+            "x […] y […]"
+        );
     }
 
     #[test]
@@ -306,9 +329,20 @@ mod tests {
     #[test]
     fn what_is_written_badly_stays_as_it_is() {
         let secrets = secrets(&["hush", " "]);
-        for said in
-            ["%", "%G1", "%C3", "%FF%FF", "\\", "\\u12", "\\ud83d", "&", "&;", "&#;", "&#x110000;", "é%é"]
-        {
+        for said in [
+            "%",
+            "%G1",
+            "%C3",
+            "%FF%FF",
+            "\\",
+            "\\u12",
+            "\\ud83d",
+            "&",
+            "&;",
+            "&#;",
+            "&#x110000;",
+            "é%é",
+        ] {
             assert_eq!(secrets.strike(said), said);
         }
     }

@@ -51,13 +51,27 @@ impl Configuration {
 fn put_file(path: &Path, hasher: &mut DefaultHasher) {
     path.hash(hasher);
     // What a link points to is what is read.
-    std::fs::metadata(path).ok().as_ref().map(marks).hash(hasher);
+    std::fs::metadata(path)
+        .ok()
+        .as_ref()
+        .map(marks)
+        .hash(hasher);
 }
 
 /// What changes with a file. The time of its last change of any kind cannot be set by hand, as the other can.
 fn marks(file: &Metadata) -> impl Hash + use<> {
-    let times = [(file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec())];
-    (file.dev(), file.ino(), file.size(), file.uid(), file.mode(), times)
+    let times = [
+        (file.mtime(), file.mtime_nsec()),
+        (file.ctime(), file.ctime_nsec()),
+    ];
+    (
+        file.dev(),
+        file.ino(),
+        file.size(),
+        file.uid(),
+        file.mode(),
+        times,
+    )
 }
 
 #[cfg(test)]
@@ -81,7 +95,10 @@ mod tests {
     fn every_change_of_an_administrators_files_changes_the_stamp() {
         let root = tempfile::tempdir().unwrap();
         let (sms, templates) = (root.path().join("sms.d"), root.path().join("templates"));
-        let places = Places { sms: sms.clone(), templates: templates.clone() };
+        let places = Places {
+            sms: sms.clone(),
+            templates: templates.clone(),
+        };
         let (file, other) = (templates.join("code.txt"), root.path().join("other"));
         fs::write(&other, "1").unwrap();
         let changes: [&dyn Fn(); 10] = [
@@ -115,9 +132,17 @@ mod tests {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned())))
                 .collect::<BTreeMap<_, _>>();
-            Configuration { name: "x".into(), kind: "smtp".into(), title: None, settings }
+            Configuration {
+                name: "x".into(),
+                kind: "smtp".into(),
+                title: None,
+                settings,
+            }
         };
-        let (one, other) = (with(&[("ca-file", file.path().to_str().unwrap())]), with(&[("host", "x")]));
+        let (one, other) = (
+            with(&[("ca-file", file.path().to_str().unwrap())]),
+            with(&[("host", "x")]),
+        );
         let before = (one.stamp(), other.stamp());
         later(|| fs::write(file.path(), "new").unwrap());
         assert_ne!(one.stamp(), before.0);

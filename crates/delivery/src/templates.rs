@@ -30,7 +30,10 @@ const BUILT_IN: [(&str, &str); 12] = [
     ("code.txt", include_str!("../templates/code.txt")),
     ("code.html", include_str!("../templates/code.html")),
     ("code.sms", include_str!("../templates/code.sms")),
-    ("notice.subject", include_str!("../templates/notice.subject")),
+    (
+        "notice.subject",
+        include_str!("../templates/notice.subject"),
+    ),
     ("notice.txt", include_str!("../templates/notice.txt")),
     ("notice.html", include_str!("../templates/notice.html")),
     ("notice.sms", include_str!("../templates/notice.sms")),
@@ -87,7 +90,9 @@ impl Drop for Letter {
 
 impl fmt::Debug for Templates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Templates").field("folder", &self.folder).finish_non_exhaustive()
+        f.debug_struct("Templates")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
     }
 }
 
@@ -102,22 +107,33 @@ impl Templates {
                 SendError::at(Step::Settings, format!("built-in template {name}: {error}"))
             })?;
         }
-        let mut templates =
-            Self { folder: own.to_owned(), built_in, own: environment(), problems: Mutex::default() };
+        let mut templates = Self {
+            folder: own.to_owned(),
+            built_in,
+            own: environment(),
+            problems: Mutex::default(),
+        };
         templates.read_own();
         Ok(templates)
     }
 
     /// What is wrong with an administrator's templates, with file and line. The built-in ones stand in for them.
     pub fn problems(&self) -> Vec<SendError> {
-        self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.problems
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// `message` as a mail.
     pub fn letter(&self, message: &Message) -> Result<Letter, SendError> {
         let words = Words::of(message);
         let part = |part| self.render(&format!("{}.{part}", words.message), &words);
-        Ok(Letter { subject: one_line(&part("subject")?), text: part("txt")?, html: part("html")? })
+        Ok(Letter {
+            subject: one_line(&part("subject")?),
+            text: part("txt")?,
+            html: part("html")?,
+        })
     }
 
     /// `message` as a text message, of one segment where that can be: what matters least is left out, and a long name
@@ -127,20 +143,33 @@ impl Templates {
         let name = format!("{}.sms", words.message);
         let is_own = self.own.get_template(&name).is_ok();
         let bound = match message {
-            Message::Code(CodeMessage { domain: Some(domain), code, .. }) => {
+            Message::Code(CodeMessage {
+                domain: Some(domain),
+                code,
+                ..
+            }) => {
                 format!("\n@{domain} #{}", code.as_str())
             }
             _ => String::new(),
         };
         let versions = words.shorter_and_shorter(is_own);
-        let versions: Result<Vec<_>, _> = versions.iter().map(|words| self.render(&name, words)).collect();
+        let versions: Result<Vec<_>, _> = versions
+            .iter()
+            .map(|words| self.render(&name, words))
+            .collect();
         let versions = versions?;
         for ending in [bound.as_str(), ""] {
-            if let Some(text) = versions.iter().find(|text| segments(&format!("{text}{ending}")) == 1) {
+            if let Some(text) = versions
+                .iter()
+                .find(|text| segments(&format!("{text}{ending}")) == 1)
+            {
                 return Ok(format!("{text}{ending}"));
             }
         }
-        Ok(format!("{}{bound}", versions.first().map(String::as_str).unwrap_or_default()))
+        Ok(format!(
+            "{}{bound}",
+            versions.first().map(String::as_str).unwrap_or_default()
+        ))
     }
 
     /// Renders the administrator's template of this name, or the built-in one.
@@ -151,10 +180,16 @@ impl Templates {
                 Err(error) => self.add_problem(self.broken(name, &error, words.code)),
             }
         }
-        let built_in = self.built_in.get_template(name).and_then(|template| template.render(words.value()));
+        let built_in = self
+            .built_in
+            .get_template(name)
+            .and_then(|template| template.render(words.value()));
         built_in.map_err(|error| {
             // Its words could quote the code.
-            SendError::at(Step::Message, format!("built-in template {name}: {}", error.kind()))
+            SendError::at(
+                Step::Message,
+                format!("built-in template {name}: {}", error.kind()),
+            )
         })
     }
 
@@ -167,7 +202,11 @@ impl Templates {
         let mut files: Vec<_> = files.flatten().map(|file| file.path()).collect();
         files.sort();
         for path in files {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             // Editors' and package managers' copies.
             if name.starts_with('.')
                 || name.ends_with('~')
@@ -189,12 +228,14 @@ impl Templates {
             let nobody = problem(path, None, "there is no template of this name");
             return Err(nobody.hinted(format!("there are {}", known.join(", "))));
         }
-        let size = std::fs::metadata(path).map_err(|error| problem(path, None, &error.to_string()))?.len();
+        let size = std::fs::metadata(path)
+            .map_err(|error| problem(path, None, &error.to_string()))?
+            .len();
         if size > LARGEST {
             return Err(problem(path, None, "the file is too large for a template"));
         }
-        let source =
-            std::fs::read_to_string(path).map_err(|error| problem(path, None, &error.to_string()))?;
+        let source = std::fs::read_to_string(path)
+            .map_err(|error| problem(path, None, &error.to_string()))?;
         self.own
             .add_template_owned(name.to_owned(), source)
             .map_err(|error| self.broken(name, &error, None))?;
@@ -203,15 +244,23 @@ impl Templates {
             let template = self.own.get_template(name);
             let text = template.and_then(|template| template.render(words.value()));
             let text = text.map_err(|error| self.broken(name, &error, None))?;
-            if words.message == "code" && !name.ends_with(".subject") && !text.contains(SAMPLE_CODE) {
-                return Err(problem(path, None, "it does not say the code: {{ code }} is missing"));
+            if words.message == "code" && !name.ends_with(".subject") && !text.contains(SAMPLE_CODE)
+            {
+                return Err(problem(
+                    path,
+                    None,
+                    "it does not say the code: {{ code }} is missing",
+                ));
             }
         }
         Ok(())
     }
 
     fn broken(&self, name: &str, error: &minijinja::Error, code: Option<&str>) -> SendError {
-        let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
+        let detail = error
+            .detail()
+            .map(|detail| format!(": {detail}"))
+            .unwrap_or_default();
         let mut why = format!("{}{detail}", error.kind());
         if let Some(code) = code {
             why = why.replace(code, "[…]");
@@ -228,9 +277,14 @@ impl Templates {
 }
 
 fn problem(path: &Path, line: Option<usize>, why: &str) -> SendError {
-    let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
-    SendError::at(Step::Settings, format!("{}{line}: {}", path.display(), one_line(why)))
-        .hinted("the built-in template is used until this one is mended or removed")
+    let line = line
+        .map(|line| format!(", line {line}"))
+        .unwrap_or_default();
+    SendError::at(
+        Step::Settings,
+        format!("{}{line}: {}", path.display(), one_line(why)),
+    )
+    .hinted("the built-in template is used until this one is mended or removed")
 }
 
 /// What is common to all templates: what is not known is an error, and HTML is escaped in `.html`.
@@ -275,7 +329,16 @@ impl<'a> Words<'a> {
         };
         match message {
             Message::Code(message) => {
-                let CodeMessage { code, application, user, purpose, from, at, lifetime, domain: _ } = message;
+                let CodeMessage {
+                    code,
+                    application,
+                    user,
+                    purpose,
+                    from,
+                    at,
+                    lifetime,
+                    domain: _,
+                } = message;
                 Self {
                     message: "code",
                     application: one_line(application),
@@ -288,7 +351,13 @@ impl<'a> Words<'a> {
                     ..nothing
                 }
             }
-            Message::Notice(NoticeMessage { application, user, what, from, at }) => Self {
+            Message::Notice(NoticeMessage {
+                application,
+                user,
+                what,
+                from,
+                at,
+            }) => Self {
                 message: "notice",
                 application: one_line(application),
                 user: Some(one_line(user)),
@@ -297,9 +366,11 @@ impl<'a> Words<'a> {
                 what: Some(one_line(what)),
                 ..nothing
             },
-            Message::Test { application, at } => {
-                Self { application: one_line(application), time: Some(time(*at)), ..nothing }
-            }
+            Message::Test { application, at } => Self {
+                application: one_line(application),
+                time: Some(time(*at)),
+                ..nothing
+            },
         }
     }
 
@@ -319,12 +390,30 @@ impl<'a> Words<'a> {
         };
         match name.split('.').next() {
             Some("code") => {
-                let sample = Self { message: "code", ..sample };
-                vec![sample.clone(), Self { from: None, ..sample }]
+                let sample = Self {
+                    message: "code",
+                    ..sample
+                };
+                vec![
+                    sample.clone(),
+                    Self {
+                        from: None,
+                        ..sample
+                    },
+                ]
             }
             Some("notice") => {
-                let sample = Self { message: "notice", ..sample };
-                vec![sample.clone(), Self { from: None, ..sample }]
+                let sample = Self {
+                    message: "notice",
+                    ..sample
+                };
+                vec![
+                    sample.clone(),
+                    Self {
+                        from: None,
+                        ..sample
+                    },
+                ]
             }
             _ => vec![sample],
         }
@@ -332,7 +421,17 @@ impl<'a> Words<'a> {
 
     /// The words a template gets: only those its message has.
     fn value(&self) -> Value {
-        let Self { message, application, user, code, purpose, from, time, lifetime, what } = self;
+        let Self {
+            message,
+            application,
+            user,
+            code,
+            purpose,
+            from,
+            time,
+            lifetime,
+            what,
+        } = self;
         match *message {
             "code" => context! { application, user, code, purpose, from, time, lifetime },
             "notice" => context! { application, user, what, from, time },
@@ -359,7 +458,10 @@ impl<'a> Words<'a> {
             for length in (SHORTEST_NAME..letters.len().saturating_sub(3)).rev() {
                 let name: String = letters.iter().take(length).collect();
                 // Three dots: the one character for them is not in a text message's alphabet.
-                versions.push(Self { application: format!("{}...", name.trim_end()), ..shorter.clone() });
+                versions.push(Self {
+                    application: format!("{}...", name.trim_end()),
+                    ..shorter.clone()
+                });
             }
         };
         cut(&shorter);
@@ -370,7 +472,10 @@ impl<'a> Words<'a> {
             shorter.lifetime = None;
             versions.push(shorter.clone());
             let name = letters.iter().take(SHORTEST_NAME).collect();
-            versions.push(Self { application: name, ..shorter });
+            versions.push(Self {
+                application: name,
+                ..shorter
+            });
         }
         versions
     }
@@ -378,23 +483,40 @@ impl<'a> Words<'a> {
 
 /// A moment in this machine's time zone, such as `24 November 2025, 17:00 CET`.
 fn time(at: Timestamp) -> String {
-    let Ok(moment) = jiff::Timestamp::from_second(at.unix()) else { return at.unix().to_string() };
-    moment.to_zoned(TimeZone::system()).strftime("%-d %B %Y, %H:%M %Z").to_string()
+    let Ok(moment) = jiff::Timestamp::from_second(at.unix()) else {
+        return at.unix().to_string();
+    };
+    moment
+        .to_zoned(TimeZone::system())
+        .strftime("%-d %B %Y, %H:%M %Z")
+        .to_string()
 }
 
 /// A number of seconds as people say it, such as `10 minutes`.
 fn duration(seconds: u64) -> String {
-    let units = [(86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
+    let units = [
+        (86400, "day"),
+        (3600, "hour"),
+        (60, "minute"),
+        (1, "second"),
+    ];
     let mut rest = seconds;
     let mut words = Vec::new();
     for (size, unit) in units {
         let count = rest / size;
         rest %= size;
         if count > 0 {
-            words.push(format!("{count} {unit}{}", if count == 1 { "" } else { "s" }));
+            words.push(format!(
+                "{count} {unit}{}",
+                if count == 1 { "" } else { "s" }
+            ));
         }
     }
-    if words.is_empty() { "0 seconds".to_owned() } else { words.join(" ") }
+    if words.is_empty() {
+        "0 seconds".to_owned()
+    } else {
+        words.join(" ")
+    }
 }
 
 #[cfg(test)]

@@ -11,13 +11,21 @@ use crate::error::{SendError, Step};
 /// The certificates in the PEM file `ca_file`.
 pub(crate) fn authorities(ca_file: &Path) -> Result<Vec<CertificateDer<'static>>, SendError> {
     let bad = |why: String| {
-        SendError::at(Step::Settings, format!("ca-file {}: {why}", ca_file.display()))
-            .hinted("name a PEM file with the CA's certificate that the user 'twofa' can read")
+        SendError::at(
+            Step::Settings,
+            format!("ca-file {}: {why}", ca_file.display()),
+        )
+        .hinted("name a PEM file with the CA's certificate that the user 'twofa' can read")
     };
-    let found: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(ca_file).map_err(|e| bad(e.to_string()))?.collect();
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(ca_file)
+        .map_err(|e| bad(e.to_string()))?
+        .collect();
     let found = found.map_err(|e| bad(e.to_string()))?;
-    if found.is_empty() { Err(bad("there is no certificate in it".to_owned())) } else { Ok(found) }
+    if found.is_empty() {
+        Err(bad("there is no certificate in it".to_owned()))
+    } else {
+        Ok(found)
+    }
 }
 
 /// What a client trusts: the system's roots, and those in `ca_file`.

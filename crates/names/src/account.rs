@@ -32,14 +32,22 @@ pub fn system_user(name: &str) -> Result<Option<(u32, u32)>, Unanswered> {
 
 /// The groups of `/etc/group` that list `name`.
 pub fn listed_groups(name: &str) -> Vec<u32> {
-    let Ok(groups) = Groups::read() else { return Vec::new() };
-    groups.lines().filter(|line| line.lists(name)).map(|line| line.gid).collect()
+    let Ok(groups) = Groups::read() else {
+        return Vec::new();
+    };
+    groups
+        .lines()
+        .filter(|line| line.lists(name))
+        .map(|line| line.gid)
+        .collect()
 }
 
 /// The primary group of `account`; `None`: it no longer exists.
 pub(crate) fn primary_group(account: &Account) -> Result<Option<u32>, Unanswered> {
     let found = entry(&account.name)?.map(|(_, entry)| entry);
-    Ok(found.filter(|entry| entry.uid == account.uid).map(|entry| entry.gid))
+    Ok(found
+        .filter(|entry| entry.uid == account.uid)
+        .map(|entry| entry.gid))
 }
 
 fn entry(name: &str) -> Result<Option<(String, Entry)>, Unanswered> {
@@ -54,8 +62,9 @@ fn entry(name: &str) -> Result<Option<(String, Entry)>, Unanswered> {
     };
     let first = sources.first().map(String::as_str);
     let local = || {
-        let passwd =
-            Passwd::read().ok().filter(|passwd| first != Some("compat") || !passwd.has_compat_lines())?;
+        let passwd = Passwd::read()
+            .ok()
+            .filter(|passwd| first != Some("compat") || !passwd.has_compat_lines())?;
         Some((name.to_owned(), passwd.entry(name)?))
     };
     if matches!(first, Some("files" | "compat"))
@@ -67,10 +76,20 @@ fn entry(name: &str) -> Result<Option<(String, Entry)>, Unanswered> {
         return Err(Unanswered(why));
     }
     let wanted = name.to_owned();
-    let asked = ask("passwd", Instant::now() + PATIENCE, move || User::from_name(&wanted));
+    let asked = ask("passwd", Instant::now() + PATIENCE, move || {
+        User::from_name(&wanted)
+    });
     let why = match asked {
         Ok(Ok(user)) => {
-            return Ok(user.map(|user| (user.name, Entry { uid: user.uid.as_raw(), gid: user.gid.as_raw() })));
+            return Ok(user.map(|user| {
+                (
+                    user.name,
+                    Entry {
+                        uid: user.uid.as_raw(),
+                        gid: user.gid.as_raw(),
+                    },
+                )
+            }));
         }
         Ok(Err(error)) => error.desc().to_owned(),
         Err(why) => why,
@@ -89,11 +108,29 @@ mod tests {
 
     #[test]
     fn root_is_found_and_nobody_is_nobody() {
-        assert_eq!(find("root"), Ok(Some(Account { name: "root".into(), uid: 0 })));
+        assert_eq!(
+            find("root"),
+            Ok(Some(Account {
+                name: "root".into(),
+                uid: 0
+            }))
+        );
         for name in ["", "root\0x", "no-such-user"] {
             assert_eq!(find(name), Ok(None), "{name:?}");
         }
-        assert_eq!(primary_group(&Account { name: "root".into(), uid: 0 }), Ok(Some(0)));
-        assert_eq!(primary_group(&Account { name: "root".into(), uid: 1 }), Ok(None));
+        assert_eq!(
+            primary_group(&Account {
+                name: "root".into(),
+                uid: 0
+            }),
+            Ok(Some(0))
+        );
+        assert_eq!(
+            primary_group(&Account {
+                name: "root".into(),
+                uid: 1
+            }),
+            Ok(None)
+        );
     }
 }

@@ -24,15 +24,28 @@ impl Passwd {
 
     /// The account called `name`.
     pub(crate) fn entry(&self, name: &str) -> Option<Entry> {
-        self.entries().find(|(found, _)| *found == name.as_bytes()).map(|(_, entry)| entry)
+        self.entries()
+            .find(|(found, _)| *found == name.as_bytes())
+            .map(|(_, entry)| entry)
     }
 
     /// Name and ids of every account. The first of a name counts.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&[u8], Entry)> {
         lines(&self.0).filter_map(|line| {
             let mut fields = line.split(|byte| *byte == b':');
-            let (name, _, uid, gid) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-            Some((name, Entry { uid: number(uid)?, gid: number(gid)? }))
+            let (name, _, uid, gid) = (
+                fields.next()?,
+                fields.next()?,
+                fields.next()?,
+                fields.next()?,
+            );
+            Some((
+                name,
+                Entry {
+                    uid: number(uid)?,
+                    gid: number(gid)?,
+                },
+            ))
         })
     }
 
@@ -56,7 +69,10 @@ pub(crate) struct Line<'a> {
 
 impl<'a> Line<'a> {
     pub(crate) fn members(self) -> impl Iterator<Item = &'a [u8]> {
-        self.members.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|name| !name.is_empty())
+        self.members
+            .split(|byte| *byte == b',')
+            .map(<[u8]>::trim_ascii)
+            .filter(|name| !name.is_empty())
     }
 
     pub(crate) fn lists(self, name: &str) -> bool {
@@ -74,13 +90,19 @@ impl Groups {
         lines(&self.0).filter_map(|line| {
             let mut fields = line.splitn(4, |byte| *byte == b':');
             let (name, _, gid) = (fields.next()?, fields.next()?, fields.next()?);
-            Some(Line { name, gid: number(gid)?, members: fields.next().unwrap_or_default() })
+            Some(Line {
+                name,
+                gid: number(gid)?,
+                members: fields.next().unwrap_or_default(),
+            })
         })
     }
 
     /// The gid of the group called `name`.
     pub(crate) fn gid_of(&self, name: &str) -> Option<u32> {
-        self.lines().find(|line| line.name == name.as_bytes()).map(|line| line.gid)
+        self.lines()
+            .find(|line| line.name == name.as_bytes())
+            .map(|line| line.gid)
     }
 
     /// Like [`Passwd::has_compat_lines`].
@@ -95,11 +117,14 @@ fn read(path: &str) -> Result<Vec<u8>, String> {
 
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let is_entry = |line: &&[u8]| !matches!(line.first(), None | Some(b'#' | b'+' | b'-'));
-    text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(is_entry)
+    text.split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .filter(is_entry)
 }
 
 fn has_compat_lines(text: &[u8]) -> bool {
-    text.split(|byte| *byte == b'\n').any(|line| matches!(line.first(), Some(b'+' | b'-')))
+    text.split(|byte| *byte == b'\n')
+        .any(|line| matches!(line.first(), Some(b'+' | b'-')))
 }
 
 fn number(field: &[u8]) -> Option<u32> {
@@ -113,9 +138,16 @@ mod tests {
     #[test]
     fn an_account_has_a_uid_and_a_primary_group() {
         let passwd = Passwd(
-            b"+nis::::::\nbad\nal\xff:x:7:7:::\nalice:x:1001:100:Alice:/home/alice:/bin/sh\n".to_vec(),
+            b"+nis::::::\nbad\nal\xff:x:7:7:::\nalice:x:1001:100:Alice:/home/alice:/bin/sh\n"
+                .to_vec(),
         );
-        assert_eq!(passwd.entry("alice"), Some(Entry { uid: 1001, gid: 100 }));
+        assert_eq!(
+            passwd.entry("alice"),
+            Some(Entry {
+                uid: 1001,
+                gid: 100
+            })
+        );
         assert_eq!(passwd.entry("ali"), None);
         assert_eq!(passwd.entry("+nis"), None);
         assert!(passwd.has_compat_lines());

@@ -42,7 +42,11 @@ struct Gids {
 impl Groups {
     /// The groups of `account`.
     pub fn of(account: &Account) -> Self {
-        Self { account: account.clone(), looked: None, doubts: Vec::new() }
+        Self {
+            account: account.clone(),
+            looked: None,
+            doubts: Vec::new(),
+        }
     }
 
     /// Why memberships that were asked about are not settled: which source says what. In words for the system log.
@@ -56,14 +60,19 @@ impl Groups {
     /// asked for the person's own groups. Where it knows of none, it is also asked for the group's members: if the two
     /// answers contradict each other, nothing is settled.
     pub fn membership(&mut self, group: &Group) -> Membership {
-        let look = self.looked.take().unwrap_or_else(|| Look::at(&self.account));
+        let look = self
+            .looked
+            .take()
+            .unwrap_or_else(|| Look::at(&self.account));
         let membership = self.settle(&look, group);
         self.looked = Some(look);
         membership
     }
 
     fn settle(&mut self, look: &Look, group: &Group) -> Membership {
-        let Some(Gids { possible, doubt }) = look.gids(group) else { return Membership::NotMember };
+        let Some(Gids { possible, doubt }) = look.gids(group) else {
+            return Membership::NotMember;
+        };
         let is_listed = look.is_listed(&self.account.name, &possible);
         let is_member = look.is_told(&possible) || look.has_files && is_listed == Ok(true);
         match doubt {
@@ -108,11 +117,14 @@ impl Groups {
         let name = &self.account.name;
         let lists_are_all = match own {
             Err(why) => {
-                return self
-                    .unsettled(format!("source '{source}' does not tell the groups of {name}: {why}"));
+                return self.unsettled(format!(
+                    "source '{source}' does not tell the groups of {name}: {why}"
+                ));
             }
             _ if hides_failures(source) => {
-                return self.unsettled(format!("source '{source}' does not tell 'no' from 'no answer'"));
+                return self.unsettled(format!(
+                    "source '{source}' does not tell 'no' from 'no answer'"
+                ));
             }
             // It knows the person. To ask for everybody else in the group as well would take a directory long.
             Ok(Some(Own::Groups(gids))) if !gids.is_empty() => return Membership::NotMember,
@@ -163,7 +175,8 @@ impl Look {
                         let (module, user) = (source.clone(), account.name.clone());
                         // The primary group is only left out of the answer.
                         let primary = primary.clone().unwrap_or(u32::MAX);
-                        let own = start(&source, until, move || own_groups(&module, &user, primary));
+                        let own =
+                            start(&source, until, move || own_groups(&module, &user, primary));
                         others.push((source, own));
                     }
                 }
@@ -177,14 +190,22 @@ impl Look {
             let own = own.and_then(Pending::wait).and_then(|answer| answer);
             (source, own)
         });
-        Self { until, files, has_files, others: others.collect(), primary }
+        Self {
+            until,
+            files,
+            has_files,
+            others: others.collect(),
+            primary,
+        }
     }
 
     /// Whether the account is in one of `gids` by its primary group, or by what another source than `/etc/group` tells of
     /// its groups.
     fn is_told(&self, gids: &[u32]) -> bool {
         let is_told = |(_, own): &(String, Answer<Own>)| {
-            let Ok(Some(Own::Groups(own))) = own else { return false };
+            let Ok(Some(Own::Groups(own))) = own else {
+                return false;
+            };
             own.iter().any(|gid| gids.contains(gid))
         };
         self.primary.as_ref().is_ok_and(|gid| gids.contains(gid)) || self.others.iter().any(is_told)
@@ -193,7 +214,9 @@ impl Look {
     /// Whether `/etc/group` lists `name` in one of `gids`.
     fn is_listed(&self, name: &str, gids: &[u32]) -> Result<bool, String> {
         let files = self.files.as_ref().map_err(Clone::clone)?;
-        Ok(files.lines().any(|line| gids.contains(&line.gid) && line.lists(name)))
+        Ok(files
+            .lines()
+            .any(|line| gids.contains(&line.gid) && line.lists(name)))
     }
 
     /// The gids that `group` may have. `None`: it certainly does not exist.
@@ -202,24 +225,41 @@ impl Look {
         let named = files.and_then(|files| files.gid_of(&group.name));
         match (group.gid, named) {
             (Some(kept), Some(now)) if kept != now => {
-                let doubt = format!("group {group} was gid {kept} when it was named and is gid {now}");
-                Some(Gids { possible: vec![kept, now], doubt: Some(doubt) })
+                let doubt =
+                    format!("group {group} was gid {kept} when it was named and is gid {now}");
+                Some(Gids {
+                    possible: vec![kept, now],
+                    doubt: Some(doubt),
+                })
             }
             (Some(kept), _) => {
                 let mut taken = files.into_iter().flat_map(files::Groups::lines);
-                let taken = taken.find(|line| line.gid == kept && line.name != group.name.as_bytes());
+                let taken =
+                    taken.find(|line| line.gid == kept && line.name != group.name.as_bytes());
                 // A second name for the gid, where the first is there as well, changes nothing.
                 let doubt = taken.filter(|_| named.is_none()).map(|line| {
                     let name = String::from_utf8_lossy(line.name);
                     format!("gid {kept} was group {group} when it was named and is group {name}")
                 });
-                Some(Gids { possible: vec![kept], doubt })
+                Some(Gids {
+                    possible: vec![kept],
+                    doubt,
+                })
             }
-            (None, Some(gid)) => Some(Gids { possible: vec![gid], doubt: None }),
+            (None, Some(gid)) => Some(Gids {
+                possible: vec![gid],
+                doubt: None,
+            }),
             (None, None) => match group_by(&group.name, self.until) {
-                Ok(Some(gid)) => Some(Gids { possible: vec![gid], doubt: None }),
+                Ok(Some(gid)) => Some(Gids {
+                    possible: vec![gid],
+                    doubt: None,
+                }),
                 Ok(None) => None,
-                Err(Unanswered(why)) => Some(Gids { possible: Vec::new(), doubt: Some(why) }),
+                Err(Unanswered(why)) => Some(Gids {
+                    possible: Vec::new(),
+                    doubt: Some(why),
+                }),
             },
         }
     }
@@ -228,19 +268,32 @@ impl Look {
 /// The group called `name`, with its gid. `None`: no source has it, and each has said so.
 pub fn group(name: &str) -> Result<Option<Group>, Unanswered> {
     let gid = group_by(name, Instant::now() + PATIENCE)?;
-    Ok(gid.map(|gid| Group { name: name.to_owned(), gid: Some(gid) }))
+    Ok(gid.map(|gid| Group {
+        name: name.to_owned(),
+        gid: Some(gid),
+    }))
 }
 
 /// The login names of the members of the group called `name`: those it lists, and the accounts of `/etc/passwd` whose
 /// primary group it is. `None`: there is no such group.
 pub fn members(name: &str) -> Result<Option<Vec<String>>, Unanswered> {
-    let Some(Entry { gid, mut members }) = find(name, Instant::now() + PATIENCE)? else { return Ok(None) };
+    let Some(Entry { gid, mut members }) = find(name, Instant::now() + PATIENCE)? else {
+        return Ok(None);
+    };
     let passwd = Passwd::read().map_err(Unanswered)?;
-    let primary = passwd.entries().filter(|(_, entry)| entry.gid == gid).map(|(name, _)| name.to_vec());
+    let primary = passwd
+        .entries()
+        .filter(|(_, entry)| entry.gid == gid)
+        .map(|(name, _)| name.to_vec());
     let mut primary: Vec<_> = primary.filter(|name| !members.contains(name)).collect();
     primary.sort();
     members.append(&mut primary);
-    Ok(Some(members.into_iter().map(|name| String::from_utf8_lossy(&name).into_owned()).collect()))
+    Ok(Some(
+        members
+            .into_iter()
+            .map(|name| String::from_utf8_lossy(&name).into_owned())
+            .collect(),
+    ))
 }
 
 fn group_by(name: &str, until: Instant) -> Result<Option<u32>, Unanswered> {
@@ -256,8 +309,14 @@ fn find(name: &str, until: Instant) -> Result<Option<Entry>, Unanswered> {
         let found = if is_files(&source, files.as_ref().ok()) {
             files.map(|files| {
                 let lines = files.lines().filter(|line| line.name == name.as_bytes());
-                let members = lines.flat_map(files::Line::members).map(<[u8]>::to_vec).collect();
-                Some(Entry { gid: files.gid_of(name)?, members })
+                let members = lines
+                    .flat_map(files::Line::members)
+                    .map(<[u8]>::to_vec)
+                    .collect();
+                Some(Entry {
+                    gid: files.gid_of(name)?,
+                    members,
+                })
             })
         } else {
             look_up(&source, Key::Name(name.to_owned()), until)
@@ -326,7 +385,11 @@ fn listed_at(
         return Ok(Listed::Nowhere);
     }
     let named = look_up(source, Key::Name(group.name.clone()), until)?;
-    Ok(if named.is_some_and(|entry| lists(&entry, name)) { Listed::ByName } else { Listed::Nowhere })
+    Ok(if named.is_some_and(|entry| lists(&entry, name)) {
+        Listed::ByName
+    } else {
+        Listed::Nowhere
+    })
 }
 
 /// The group that `key` names at `source`.
@@ -337,7 +400,9 @@ pub(crate) fn look_up(source: &str, key: Key, until: Instant) -> Answer<Entry> {
         None => Ok(None),
     })?;
     match found {
-        Ok(None) if hides_failures(source) => Err("it does not tell 'no' from 'no answer'".to_owned()),
+        Ok(None) if hides_failures(source) => {
+            Err("it does not tell 'no' from 'no answer'".to_owned())
+        }
         found => found,
     }
 }
@@ -353,14 +418,29 @@ mod tests {
 
     #[test]
     fn root_is_in_its_primary_group_and_in_no_group_that_there_is_not() {
-        let root = Account { name: "root".into(), uid: 0 };
+        let root = Account {
+            name: "root".into(),
+            uid: 0,
+        };
         let mut groups = Groups::of(&root);
-        let kept = Group { name: "root".into(), gid: Some(0) };
+        let kept = Group {
+            name: "root".into(),
+            gid: Some(0),
+        };
         assert_eq!(groups.membership(&kept), Membership::Member);
-        assert_eq!(groups.membership(&Group::called("root")), Membership::Member);
-        assert_eq!(groups.membership(&Group::called("no-such-group")), Membership::NotMember);
         assert_eq!(
-            groups.membership(&Group { name: "no-such-group".into(), gid: Some(4_000_000_000) }),
+            groups.membership(&Group::called("root")),
+            Membership::Member
+        );
+        assert_eq!(
+            groups.membership(&Group::called("no-such-group")),
+            Membership::NotMember
+        );
+        assert_eq!(
+            groups.membership(&Group {
+                name: "no-such-group".into(),
+                gid: Some(4_000_000_000)
+            }),
             Membership::NotMember
         );
         assert_eq!(groups.doubts(), [""; 0]);
@@ -368,20 +448,41 @@ mod tests {
 
     #[test]
     fn a_gid_that_is_another_group_now_settles_nothing_for_its_members() {
-        let root = Account { name: "root".into(), uid: 0 };
+        let root = Account {
+            name: "root".into(),
+            uid: 0,
+        };
         for (name, gid) in [("no-such-group", 0), ("daemon", 0), ("root", 1)] {
             let mut groups = Groups::of(&root);
-            let group = Group { name: name.into(), gid: Some(gid) };
-            assert_eq!(groups.membership(&group), Membership::Unsettled, "{name} {gid}");
+            let group = Group {
+                name: name.into(),
+                gid: Some(gid),
+            };
+            assert_eq!(
+                groups.membership(&group),
+                Membership::Unsettled,
+                "{name} {gid}"
+            );
             assert_eq!(groups.doubts().len(), 1);
         }
     }
 
     #[test]
     fn a_group_has_a_gid_and_members() {
-        assert_eq!(group("root"), Ok(Some(Group { name: "root".into(), gid: Some(0) })));
+        assert_eq!(
+            group("root"),
+            Ok(Some(Group {
+                name: "root".into(),
+                gid: Some(0)
+            }))
+        );
         assert_eq!(group("no-such-group"), Ok(None));
-        assert!(members("root").unwrap().unwrap().contains(&"root".to_owned()));
+        assert!(
+            members("root")
+                .unwrap()
+                .unwrap()
+                .contains(&"root".to_owned())
+        );
         assert_eq!(members("no-such-group"), Ok(None));
     }
 }

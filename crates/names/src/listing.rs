@@ -41,18 +41,27 @@ impl Directory {
                 local.entry(name.to_vec()).or_insert(entry);
             }
         }
-        Self { local, ..Self::default() }
+        Self {
+            local,
+            ..Self::default()
+        }
     }
 
     /// The same, for a count that must not take long: accounts that are not of this machine have to be asked about one by
     /// one, and when `limit` is over the memberships of the rest are not settled.
     pub fn read_within(limit: Duration) -> Self {
-        Self { until: Some(Instant::now() + limit), ..Self::read() }
+        Self {
+            until: Some(Instant::now() + limit),
+            ..Self::read()
+        }
     }
 
     /// Whether `account` is in `group`.
     pub fn membership(&mut self, account: &Account, group: &Group) -> Membership {
-        let local = self.local.get(account.name.as_bytes()).filter(|entry| entry.uid == account.uid);
+        let local = self
+            .local
+            .get(account.name.as_bytes())
+            .filter(|entry| entry.uid == account.uid);
         let Some(local) = local else {
             return match self.until {
                 Some(until) if until <= Instant::now() => Membership::Unsettled,
@@ -75,14 +84,21 @@ impl Directory {
 }
 
 fn members_of(group: &Group) -> Members {
-    let (Ok(files), Ok(switch)) = (files::Groups::read(), Switch::read()) else { return Members::default() };
+    let (Ok(files), Ok(switch)) = (files::Groups::read(), Switch::read()) else {
+        return Members::default();
+    };
     let mut gid = group.gid.or_else(|| files.gid_of(&group.name));
-    let mut members = Members { is_complete: true, ..Members::default() };
+    let mut members = Members {
+        is_complete: true,
+        ..Members::default()
+    };
     let until = Instant::now() + PATIENCE;
     for source in switch.initgroups() {
         if is_files(&source, Some(&files)) {
             let lines = files.lines().filter(|line| Some(line.gid) == gid);
-            members.listed.extend(lines.flat_map(files::Line::members).map(<[u8]>::to_vec));
+            members
+                .listed
+                .extend(lines.flat_map(files::Line::members).map(<[u8]>::to_vec));
             continue;
         }
         let key = gid.map_or_else(|| Key::Name(group.name.clone()), Key::Gid);
@@ -107,11 +123,23 @@ mod tests {
     fn when_the_time_is_over_only_accounts_of_this_machine_are_settled() {
         let mut directory = Directory::read_within(Duration::ZERO);
         let group = Group::called("root");
-        let root = Account { name: "root".into(), uid: 0 };
+        let root = Account {
+            name: "root".into(),
+            uid: 0,
+        };
         assert_eq!(directory.membership(&root, &group), Membership::Member);
-        let elsewhere = Account { name: "no-such-account".into(), uid: 4_000_000_000 };
-        assert_eq!(directory.membership(&elsewhere, &group), Membership::Unsettled);
-        assert_eq!(directory.membership(&elsewhere, &Group::called("no-such-group")), Membership::Unsettled);
+        let elsewhere = Account {
+            name: "no-such-account".into(),
+            uid: 4_000_000_000,
+        };
+        assert_eq!(
+            directory.membership(&elsewhere, &group),
+            Membership::Unsettled
+        );
+        assert_eq!(
+            directory.membership(&elsewhere, &Group::called("no-such-group")),
+            Membership::Unsettled
+        );
         assert_eq!(
             Directory::read().membership(&elsewhere, &Group::called("no-such-group")),
             Membership::NotMember
@@ -120,7 +148,10 @@ mod tests {
 
     #[test]
     fn a_listing_and_a_login_say_the_same_of_root() {
-        let root = Account { name: "root".into(), uid: 0 };
+        let root = Account {
+            name: "root".into(),
+            uid: 0,
+        };
         for name in ["root", "daemon", "no-such-group"] {
             let group = Group::called(name);
             let one = Groups::of(&root).membership(&group);

@@ -32,7 +32,8 @@ type InitgroupsDyn = unsafe extern "C" fn(
     c_long,
     *mut c_int,
 ) -> c_int;
-type ByName = unsafe extern "C" fn(*const c_char, *mut group, *mut c_char, usize, *mut c_int) -> c_int;
+type ByName =
+    unsafe extern "C" fn(*const c_char, *mut group, *mut c_char, usize, *mut c_int) -> c_int;
 type ByGid = unsafe extern "C" fn(gid_t, *mut group, *mut c_char, usize, *mut c_int) -> c_int;
 
 /// A group as a source has it.
@@ -70,22 +71,32 @@ static LOADED: Mutex<Option<HashMap<String, &'static Library>>> = Mutex::new(Non
 impl Module {
     /// The module of `source`; `None`: there is none, and nothing that it could tell of.
     pub(crate) fn load(source: &str) -> Answer<Self> {
-        if !source.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
+        if !source
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        {
             return Err("it has no name that a module can have".to_owned());
         }
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = loaded.get_or_insert_default();
         if let Some(library) = loaded.get(source) {
-            return Ok(Some(Self { source: source.to_owned(), library }));
+            return Ok(Some(Self {
+                source: source.to_owned(),
+                library,
+            }));
         }
         // SAFETY: loading runs the library's initialisers. It is the one that libc itself loads for this source, from
         // the same places, whenever anything in this process looks up an account.
-        let library = unsafe { Library::open(Some(format!("libnss_{source}.so.2")), RTLD_NOW | RTLD_LOCAL) };
+        let library =
+            unsafe { Library::open(Some(format!("libnss_{source}.so.2")), RTLD_NOW | RTLD_LOCAL) };
         match library {
             Ok(library) => {
                 let library: &'static Library = Box::leak(Box::new(library));
                 loaded.insert(source.to_owned(), library);
-                Ok(Some(Self { source: source.to_owned(), library }))
+                Ok(Some(Self {
+                    source: source.to_owned(),
+                    library,
+                }))
             }
             Err(_) if has_nothing(source) => Ok(None),
             Err(error) => Err(format!("its module cannot be loaded: {error}")),
@@ -97,7 +108,9 @@ impl Module {
         let Some(initgroups) = self.function::<InitgroupsDyn>("initgroups_dyn") else {
             return Ok(Some(Own::NotTold));
         };
-        let Ok(user) = CString::new(user) else { return Ok(None) };
+        let Ok(user) = CString::new(user) else {
+            return Ok(None);
+        };
         let mut list = List::new()?;
         let (mut count, mut errno): (c_long, c_int) = (0, 0);
         // SAFETY: the function has this type (nss.h; `nss_initgroups_dyn` in glibc's grp/initgroups.c). The list is
@@ -120,24 +133,35 @@ impl Module {
     pub(crate) fn group(&self, key: &Key) -> Answer<Entry> {
         match key {
             Key::Name(name) => {
-                let Ok(name) = CString::new(name.as_str()) else { return Ok(None) };
-                let Some(get) = self.function::<ByName>("getgrnam_r") else { return Ok(None) };
+                let Ok(name) = CString::new(name.as_str()) else {
+                    return Ok(None);
+                };
+                let Some(get) = self.function::<ByName>("getgrnam_r") else {
+                    return Ok(None);
+                };
                 // SAFETY: the function has this type (getgrnam_r of nss.h), and `read` passes what it promises.
                 self.read(|entry, buffer, size, errno| unsafe {
                     get(name.as_ptr(), entry, buffer, size, errno)
                 })
             }
             Key::Gid(gid) => {
-                let Some(get) = self.function::<ByGid>("getgrgid_r") else { return Ok(None) };
+                let Some(get) = self.function::<ByGid>("getgrgid_r") else {
+                    return Ok(None);
+                };
                 // SAFETY: as above, for getgrgid_r.
-                self.read(|entry, buffer, size, errno| unsafe { get(*gid, entry, buffer, size, errno) })
+                self.read(|entry, buffer, size, errno| unsafe {
+                    get(*gid, entry, buffer, size, errno)
+                })
             }
         }
     }
 
     /// Calls `get` with an entry, and a buffer with its size that the entry's pointers will lead into, until the
     /// buffer is large enough.
-    fn read(&self, get: impl Fn(*mut group, *mut c_char, usize, *mut c_int) -> c_int) -> Answer<Entry> {
+    fn read(
+        &self,
+        get: impl Fn(*mut group, *mut c_char, usize, *mut c_int) -> c_int,
+    ) -> Answer<Entry> {
         let mut size = 4096;
         loop {
             let mut buffer: Vec<c_char> = vec![0; size];
@@ -167,7 +191,9 @@ impl Module {
             UNAVAIL if self.source == "systemd" && errno == Errno::ESRCH => Ok(None),
             UNAVAIL => Err(format!("it is unavailable ({})", errno.desc())),
             TRYAGAIN => Err(format!("it fails for now ({})", errno.desc())),
-            other => Err(format!("it answers with the status {other}, which there is not")),
+            other => Err(format!(
+                "it answers with the status {other}, which there is not"
+            )),
         }
     }
 
@@ -177,7 +203,10 @@ impl Module {
         // its daemon does not run.
         let sssd = Path::new("/var/lib/sss/pipes/nss");
         match (self.source.as_str(), UnixStream::connect(sssd)) {
-            ("sss", Err(error)) => Err(format!("sssd does not answer at {}: {error}", sssd.display())),
+            ("sss", Err(error)) => Err(format!(
+                "sssd does not answer at {}: {error}",
+                sssd.display()
+            )),
             _ => Ok(None),
         }
     }
@@ -211,11 +240,15 @@ impl List {
 
     fn new() -> Result<Self, String> {
         // SAFETY: calloc may be called with any sizes.
-        let start: *mut gid_t = unsafe { libc::calloc(Self::ROOM.into(), size_of::<gid_t>()) }.cast();
+        let start: *mut gid_t =
+            unsafe { libc::calloc(Self::ROOM.into(), size_of::<gid_t>()) }.cast();
         if start.is_null() {
             return Err("there is no memory left".to_owned());
         }
-        Ok(Self { start, size: Self::ROOM.into() })
+        Ok(Self {
+            start,
+            size: Self::ROOM.into(),
+        })
     }
 
     /// The first `count` entries.
@@ -272,9 +305,15 @@ mod tests {
     #[test]
     fn libcs_own_module_finds_what_is_there_and_says_not_found_of_what_is_not() {
         let files = Module::load("compat").unwrap().unwrap();
-        assert_eq!(files.group(&Key::Name("root".into())).unwrap().unwrap().gid, 0);
+        assert_eq!(
+            files.group(&Key::Name("root".into())).unwrap().unwrap().gid,
+            0
+        );
         assert_eq!(files.group(&Key::Name("no-such-group".into())), Ok(None));
         assert_eq!(files.group(&Key::Gid(0)).unwrap().unwrap().gid, 0);
-        assert!(matches!(files.own_groups("root", 0), Ok(None | Some(Own::Groups(_)))));
+        assert!(matches!(
+            files.own_groups("root", 0),
+            Ok(None | Some(Own::Groups(_)))
+        ));
     }
 }

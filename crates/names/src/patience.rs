@@ -57,13 +57,16 @@ pub(crate) fn start<T: Send + 'static>(
 ) -> Result<Pending<T>, String> {
     let ended = register(source, until)?;
     let (answer, answered) = mpsc::sync_channel(1);
-    let asking = thread::Builder::new().name(format!("nss {source}")).stack_size(STACK).spawn(move || {
-        let ended = ended;
-        let value = question();
-        // Before anybody learns the answer, so that the next question finds this one gone.
-        drop(ended);
-        let _ = answer.send(value);
-    });
+    let asking = thread::Builder::new()
+        .name(format!("nss {source}"))
+        .stack_size(STACK)
+        .spawn(move || {
+            let ended = ended;
+            let value = question();
+            // Before anybody learns the answer, so that the next question finds this one gone.
+            drop(ended);
+            let _ = answer.send(value);
+        });
     asking.map_err(|error| format!("cannot start a thread for it: {error}"))?;
     Ok(Pending { answered, until })
 }
@@ -71,12 +74,19 @@ pub(crate) fn start<T: Send + 'static>(
 fn register(source: &str, until: Instant) -> Result<Ended, String> {
     let mut open = open();
     let now = Instant::now();
-    let overdue = open.iter().filter(|earlier| earlier.source == source && earlier.until <= now).count();
+    let overdue = open
+        .iter()
+        .filter(|earlier| earlier.source == source && earlier.until <= now)
+        .count();
     if overdue >= MOST_OVERDUE {
         return Err(format!("it still owes {overdue} earlier answers"));
     }
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
-    open.push(Open { id, source: source.to_owned(), until });
+    open.push(Open {
+        id,
+        source: source.to_owned(),
+        until,
+    });
     Ok(Ended(id))
 }
 
@@ -84,10 +94,12 @@ impl<T> Pending<T> {
     /// Waits for the answer. Fails with the reason.
     pub(crate) fn wait(self) -> Result<T, String> {
         let left = self.until.saturating_duration_since(Instant::now());
-        self.answered.recv_timeout(left).map_err(|error| match error {
-            RecvTimeoutError::Timeout => format!("no answer within {} s", PATIENCE.as_secs()),
-            RecvTimeoutError::Disconnected => "asking it failed".to_owned(),
-        })
+        self.answered
+            .recv_timeout(left)
+            .map_err(|error| match error {
+                RecvTimeoutError::Timeout => format!("no answer within {} s", PATIENCE.as_secs()),
+                RecvTimeoutError::Disconnected => "asking it failed".to_owned(),
+            })
     }
 }
 
@@ -115,10 +127,16 @@ mod tests {
             move || drop(held.lock().map(|held| held.recv()))
         };
         for _ in 0..MOST_OVERDUE {
-            assert_eq!(ask(source, Instant::now(), hang()), Err("no answer within 5 s".to_owned()));
+            assert_eq!(
+                ask(source, Instant::now(), hang()),
+                Err("no answer within 5 s".to_owned())
+            );
         }
         let soon = || Instant::now() + PATIENCE;
-        assert_eq!(ask(source, soon(), || 1), Err("it still owes 32 earlier answers".to_owned()));
+        assert_eq!(
+            ask(source, soon(), || 1),
+            Err("it still owes 32 earlier answers".to_owned())
+        );
         assert_eq!(ask("another", soon(), || 2), Ok(2));
         drop(let_go);
         while ask(source, soon(), || 3) != Ok(3) {

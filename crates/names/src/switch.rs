@@ -39,7 +39,8 @@ impl Switch {
     }
 
     fn sources(&self, database: &str) -> Vec<String> {
-        self.line(database).unwrap_or_else(|| vec!["files".to_owned()])
+        self.line(database)
+            .unwrap_or_else(|| vec!["files".to_owned()])
     }
 
     /// The sources on the lines of `database`, in their order. Actions such as `[NOTFOUND=return]` are left out: they say
@@ -49,7 +50,9 @@ impl Switch {
         let mut found: Vec<String> = Vec::new();
         for line in text.lines() {
             let line = line.split('#').next().unwrap_or_default();
-            let Some((name, sources)) = line.split_once(':') else { continue };
+            let Some((name, sources)) = line.split_once(':') else {
+                continue;
+            };
             if name.trim() != database {
                 continue;
             }
@@ -99,8 +102,14 @@ mod tests {
 
     #[test]
     fn initgroups_stands_over_group_and_files_is_the_default() {
-        assert_eq!(switch("group: files\ninitgroups: sss\n").initgroups(), ["sss"]);
-        assert_eq!(switch("group: files sss\ninitgroups:\n").initgroups(), ["files", "sss"]);
+        assert_eq!(
+            switch("group: files\ninitgroups: sss\n").initgroups(),
+            ["sss"]
+        );
+        assert_eq!(
+            switch("group: files sss\ninitgroups:\n").initgroups(),
+            ["files", "sss"]
+        );
         assert_eq!(switch("hosts: dns\n").initgroups(), ["files"]);
         assert_eq!(switch("").passwd(), ["files"]);
     }

@@ -20,7 +20,11 @@ pub(crate) struct Ahead<S> {
 
 impl<S> Ahead<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, last: Zeroizing::new([0; READ_AHEAD]), unread: 0..0 }
+        Self {
+            stream,
+            last: Zeroizing::new([0; READ_AHEAD]),
+            unread: 0..0,
+        }
     }
 
     pub(crate) const fn stream(&self) -> &S {
@@ -37,7 +41,11 @@ impl<S: Read> Read for Ahead<S> {
         if self.unread.is_empty() {
             self.unread = 0..self.stream.read(&mut *self.last)?;
         }
-        let taken = self.last.get(self.unread.clone()).unwrap_or_default().read(buffer)?;
+        let taken = self
+            .last
+            .get(self.unread.clone())
+            .unwrap_or_default()
+            .read(buffer)?;
         self.unread.start += taken;
         Ok(taken)
     }

@@ -32,7 +32,10 @@ pub struct BrokerEnd<S> {
 impl<S: Read + Write> BrokerEnd<S> {
     /// The end of a fresh connection.
     pub fn new(stream: S) -> Self {
-        Self { stream: Ahead::new(stream), phase: Phase::Opening }
+        Self {
+            stream: Ahead::new(stream),
+            phase: Phase::Opening,
+        }
     }
 
     /// The connection itself.
@@ -43,11 +46,16 @@ impl<S: Read + Write> BrokerEnd<S> {
     /// What the client wants.
     pub fn request(&mut self) -> Result<Request, ChannelError> {
         match self.receive()? {
-            FromClient::Open { version: VERSION, request } => Ok(request),
+            FromClient::Open {
+                version: VERSION,
+                request,
+            } => Ok(request),
             FromClient::Open { version, .. } => Err(ChannelError::Version(version)),
-            message @ FromClient::Answer(_) => {
-                Err(OutOfTurn { kind: message.kind(), phase: self.phase }.into())
+            message @ FromClient::Answer(_) => Err(OutOfTurn {
+                kind: message.kind(),
+                phase: self.phase,
             }
+            .into()),
         }
     }
 
@@ -75,8 +83,14 @@ pub struct ClientEnd<S> {
 impl<S: Read + Write> ClientEnd<S> {
     /// Opens a conversation on a fresh connection.
     pub fn open(stream: S, request: Request) -> Result<Self, ChannelError> {
-        let mut end = Self { stream: Ahead::new(stream), phase: Phase::Opening };
-        end.send(&FromClient::Open { version: VERSION, request })?;
+        let mut end = Self {
+            stream: Ahead::new(stream),
+            phase: Phase::Opening,
+        };
+        end.send(&FromClient::Open {
+            version: VERSION,
+            request,
+        })?;
         Ok(end)
     }
 
@@ -126,8 +140,13 @@ mod tests {
             .unwrap();
         assert_eq!(client.receive().unwrap(), FromBroker::Accepted);
         assert!(matches!(client.receive().unwrap(), FromBroker::Prompt(_)));
-        client.send(&FromClient::Answer(Some("123456".into()))).unwrap();
-        assert_eq!(broker.receive().unwrap(), FromClient::Answer(Some("123456".into())));
+        client
+            .send(&FromClient::Answer(Some("123456".into())))
+            .unwrap();
+        assert_eq!(
+            broker.receive().unwrap(),
+            FromClient::Answer(Some("123456".into()))
+        );
     }
 
     #[test]
@@ -135,7 +154,12 @@ mod tests {
         let (mut client, mut broker) = pair();
         broker.request().unwrap();
         let mut messages = vec![FromBroker::Accepted];
-        for text in ["a", &"b".repeat(READ_AHEAD), &"c".repeat(3 * READ_AHEAD), "d"] {
+        for text in [
+            "a",
+            &"b".repeat(READ_AHEAD),
+            &"c".repeat(3 * READ_AHEAD),
+            "d",
+        ] {
             messages.push(FromBroker::Error(text.to_owned()));
         }
         messages.push(FromBroker::Done(Done::Changed));
@@ -152,16 +176,25 @@ mod tests {
         let (mut client, mut broker) = pair();
         broker.request().unwrap();
         broker.send(&FromBroker::Accepted).unwrap();
-        let prompt = Prompt { text: "Code: ".into(), echo: true, digits_behind_password: None };
+        let prompt = Prompt {
+            text: "Code: ".into(),
+            echo: true,
+            digits_behind_password: None,
+        };
         broker.send(&FromBroker::Prompt(prompt)).unwrap();
         assert_eq!(client.receive().unwrap(), FromBroker::Accepted);
         assert!(matches!(client.receive().unwrap(), FromBroker::Prompt(_)));
         // The one is under way when the other is sent.
-        client.send(&FromClient::Answer(Some("123456".into()))).unwrap();
+        client
+            .send(&FromClient::Answer(Some("123456".into())))
+            .unwrap();
         broker.send(&FromBroker::Error("Too late.".into())).unwrap();
         broker.send(&FromBroker::Done(Done::Changed)).unwrap();
         drop(broker);
-        assert_eq!(client.receive().unwrap(), FromBroker::Error("Too late.".into()));
+        assert_eq!(
+            client.receive().unwrap(),
+            FromBroker::Error("Too late.".into())
+        );
         assert_eq!(client.receive().unwrap(), FromBroker::Done(Done::Changed));
     }
 
@@ -169,8 +202,15 @@ mod tests {
     fn a_client_that_answers_before_it_is_asked_is_cut_off() {
         let (mut client, mut broker) = pair();
         broker.request().unwrap();
-        assert!(matches!(client.send(&FromClient::Answer(None)), Err(ChannelError::OutOfTurn(_))));
-        codec::write(&mut client.stream, &FromClient::Answer(Some("000000".into()))).unwrap();
+        assert!(matches!(
+            client.send(&FromClient::Answer(None)),
+            Err(ChannelError::OutOfTurn(_))
+        ));
+        codec::write(
+            &mut client.stream,
+            &FromClient::Answer(Some("000000".into())),
+        )
+        .unwrap();
         assert!(matches!(broker.receive(), Err(ChannelError::OutOfTurn(_))));
     }
 
@@ -178,8 +218,17 @@ mod tests {
     fn a_client_of_another_version_is_refused() {
         let (client, broker) = UnixStream::pair().unwrap();
         let (mut client, mut broker) = (client, BrokerEnd::new(broker));
-        let request = Request::Status { user: "alice".into() };
-        codec::write(&mut client, &FromClient::Open { version: 999, request }).unwrap();
+        let request = Request::Status {
+            user: "alice".into(),
+        };
+        codec::write(
+            &mut client,
+            &FromClient::Open {
+                version: 999,
+                request,
+            },
+        )
+        .unwrap();
         assert!(matches!(broker.request(), Err(ChannelError::Version(999))));
     }
 
@@ -187,6 +236,9 @@ mod tests {
     fn a_broker_that_goes_away_is_noticed_at_once() {
         let (mut client, broker) = pair();
         drop(broker);
-        assert!(matches!(client.receive(), Err(ChannelError::Codec(CodecError::Closed))));
+        assert!(matches!(
+            client.receive(),
+            Err(ChannelError::Codec(CodecError::Closed))
+        ));
     }
 }

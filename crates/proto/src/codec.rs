@@ -38,7 +38,9 @@ pub enum CodecError {
 impl From<io::Error> for CodecError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => Self::Closed,
+            ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => {
+                Self::Closed
+            }
             ErrorKind::WouldBlock | ErrorKind::TimedOut => Self::TimedOut,
             ErrorKind::ConnectionAborted => Self::Aborted,
             _ => Self::Io(error),
@@ -48,13 +50,19 @@ impl From<io::Error> for CodecError {
 
 /// Whether `bytes`, the first of a stream, hold a whole message. Fails as soon as they cannot become one.
 pub fn holds_message(bytes: &[u8]) -> Result<bool, CodecError> {
-    let Some((length, rest)) = bytes.split_first_chunk::<LENGTH_BYTES>() else { return Ok(false) };
+    let Some((length, rest)) = bytes.split_first_chunk::<LENGTH_BYTES>() else {
+        return Ok(false);
+    };
     Ok(rest.len() >= frame_length(*length)?)
 }
 
 fn frame_length(length: [u8; LENGTH_BYTES]) -> Result<usize, CodecError> {
     let length = u32::from_be_bytes(length) as usize;
-    if length > FRAME_CAP { Err(CodecError::TooLong(length)) } else { Ok(length) }
+    if length > FRAME_CAP {
+        Err(CodecError::TooLong(length))
+    } else {
+        Ok(length)
+    }
 }
 
 /// Reads one message. Blocks as long as `stream` does.
@@ -71,13 +79,16 @@ pub fn read<T: DeserializeOwned>(stream: &mut impl Read) -> Result<T, CodecError
 
 /// Writes one message, in one write where the stream allows.
 pub fn write<T: Serialize>(stream: &mut impl Write, message: &T) -> Result<(), CodecError> {
-    let frame = postcard::experimental::serialized_size(message).map_err(|_| CodecError::Malformed)?;
+    let frame =
+        postcard::experimental::serialized_size(message).map_err(|_| CodecError::Malformed)?;
     let length = u32::try_from(frame).ok().filter(|_| frame <= FRAME_CAP);
     let length = length.ok_or(CodecError::TooLong(frame))?;
     // Room from the start: a growing vector would leave copies of a secret behind.
     let mut wire = Zeroizing::new(Vec::with_capacity(LENGTH_BYTES + frame));
     wire.extend_from_slice(&length.to_be_bytes());
-    let wire = postcard::to_extend(message, Extended(wire)).map_err(|_| CodecError::Malformed)?.0;
+    let wire = postcard::to_extend(message, Extended(wire))
+        .map_err(|_| CodecError::Malformed)?
+        .0;
     stream.write_all(&wire)?;
     Ok(stream.flush()?)
 }
@@ -106,9 +117,15 @@ mod tests {
     #[test]
     fn a_message_over_the_cap_is_refused_before_it_is_read() {
         let mut wire: &[u8] = &[0, 1, 0, 1];
-        assert!(matches!(read::<FromClient>(&mut wire), Err(CodecError::TooLong(65_537))));
+        assert!(matches!(
+            read::<FromClient>(&mut wire),
+            Err(CodecError::TooLong(65_537))
+        ));
         let long = FromClient::Answer(Some("x".repeat(FRAME_CAP).into()));
-        assert!(matches!(write(&mut Vec::new(), &long), Err(CodecError::TooLong(_))));
+        assert!(matches!(
+            write(&mut Vec::new(), &long),
+            Err(CodecError::TooLong(_))
+        ));
     }
 
     #[test]
@@ -116,7 +133,10 @@ mod tests {
         let whole = wire(&FromClient::Answer(Some("123456".into())));
         for cut in 0..whole.len() {
             assert!(
-                matches!(read::<FromClient>(&mut &whole[..cut]), Err(CodecError::Closed)),
+                matches!(
+                    read::<FromClient>(&mut &whole[..cut]),
+                    Err(CodecError::Closed)
+                ),
                 "cut at {cut}"
             );
         }
@@ -129,7 +149,10 @@ mod tests {
             assert!(!holds_message(&whole[..cut]).unwrap(), "cut at {cut}");
         }
         assert!(holds_message(&whole).unwrap());
-        assert!(matches!(holds_message(&[0, 1, 0, 1]), Err(CodecError::TooLong(65_537))));
+        assert!(matches!(
+            holds_message(&[0, 1, 0, 1]),
+            Err(CodecError::TooLong(65_537))
+        ));
     }
 
     #[test]
@@ -137,7 +160,10 @@ mod tests {
         let mut frame = wire(&FromClient::Answer(None));
         frame[3] += 1;
         frame.push(0);
-        assert!(matches!(read::<FromClient>(&mut frame.as_slice()), Err(CodecError::Malformed)));
+        assert!(matches!(
+            read::<FromClient>(&mut frame.as_slice()),
+            Err(CodecError::Malformed)
+        ));
     }
 
     proptest! {

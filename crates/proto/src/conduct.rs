@@ -109,14 +109,32 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_prompt_is_out_of_turn() {
-        for phase in [Phase::Opening, Phase::Opened, Phase::Working, Phase::Withdrawn, Phase::Over] {
-            assert_eq!(phase.after(Kind::Answer), Err(OutOfTurn { kind: Kind::Answer, phase }));
+        for phase in [
+            Phase::Opening,
+            Phase::Opened,
+            Phase::Working,
+            Phase::Withdrawn,
+            Phase::Over,
+        ] {
+            assert_eq!(
+                phase.after(Kind::Answer),
+                Err(OutOfTurn {
+                    kind: Kind::Answer,
+                    phase
+                })
+            );
         }
     }
 
     #[test]
     fn a_conversation_opens_once() {
-        for phase in [Phase::Opened, Phase::Working, Phase::Asking, Phase::Withdrawn, Phase::Over] {
+        for phase in [
+            Phase::Opened,
+            Phase::Working,
+            Phase::Asking,
+            Phase::Withdrawn,
+            Phase::Over,
+        ] {
             assert!(phase.after(Kind::Open).is_err(), "{phase:?}");
         }
     }
@@ -124,7 +142,14 @@ mod tests {
     #[test]
     fn a_prompt_that_was_taken_back_is_followed_by_the_end_alone() {
         let withdrawn = Phase::Asking.after(Kind::Error).unwrap();
-        for kind in [Kind::Open, Kind::Answer, Kind::Accepted, Kind::Prompt, Kind::Info, Kind::Error] {
+        for kind in [
+            Kind::Open,
+            Kind::Answer,
+            Kind::Accepted,
+            Kind::Prompt,
+            Kind::Info,
+            Kind::Error,
+        ] {
             assert!(withdrawn.after(kind).is_err(), "{kind:?}");
         }
         assert_eq!(withdrawn.after(Kind::Done), Ok(Phase::Over));

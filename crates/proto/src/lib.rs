@@ -21,8 +21,8 @@ use std::time::Duration;
 
 pub use channel::{BrokerEnd, ChannelError, ClientEnd};
 pub use message::{
-    AppReport, AppRequest, ContactReport, Done, ExemptionReport, Failure, FromBroker, FromClient, Login,
-    Prompt, Report, Request, Standing, Verdict,
+    AppReport, AppRequest, ContactReport, Done, ExemptionReport, Failure, FromBroker, FromClient,
+    Login, Prompt, Report, Request, Standing, Verdict,
 };
 pub use secret::Secret;
 pub use stream::Stream;

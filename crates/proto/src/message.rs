@@ -315,14 +315,21 @@ mod tests {
     #[test]
     fn no_message_prints_what_was_typed_or_shown() {
         let secret = || Secret::from("943287");
-        let prompt = Prompt { text: secret(), echo: true, digits_behind_password: None };
+        let prompt = Prompt {
+            text: secret(),
+            echo: true,
+            digits_behind_password: None,
+        };
         let messages = [
             format!("{:?}", FromClient::Answer(Some(secret()))),
             format!("{:?}", FromBroker::Prompt(prompt)),
             format!("{:?}", FromBroker::Info(secret())),
         ];
         for message in messages {
-            assert!(message.contains("Secret(…)") && !message.contains("943287"), "{message}");
+            assert!(
+                message.contains("Secret(…)") && !message.contains("943287"),
+                "{message}"
+            );
         }
     }
 }

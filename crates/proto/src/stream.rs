@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, getsockopt, recv, send, setsockopt,
-    socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, getsockopt, recv, send,
+    setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
@@ -20,7 +20,12 @@ pub struct Stream(UnixStream);
 impl Stream {
     /// Connects to the socket at `path`, waiting at most `patience` for a place in its queue.
     pub fn connect(path: &Path, patience: Duration) -> io::Result<Self> {
-        let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+        let fd = socket(
+            AddressFamily::Unix,
+            SockType::Stream,
+            SockFlag::SOCK_CLOEXEC,
+            None,
+        )?;
         // connect(2) on a Unix socket with a full backlog waits as long as SO_SNDTIMEO says (unix(7)).
         let patience = i64::try_from(patience.as_micros()).unwrap_or(i64::MAX);
         setsockopt(&fd, sockopt::SendTimeout, &TimeVal::microseconds(patience))?;

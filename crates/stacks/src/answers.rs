@@ -60,7 +60,10 @@ impl Way {
 
 /// Who gets in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "answers to questions that do not depend on each other")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "answers to questions that do not depend on each other"
+)]
 pub struct Answers {
     /// `auth` and `account` succeed without a line of twofa's that let through.
     pub without_code: Option<Way>,
@@ -156,7 +159,12 @@ impl Service {
         let callers = self.callers();
         let mut lines: Vec<_> = [(Phase::Auth, &self.auth), (Phase::Account, &self.account)]
             .into_iter()
-            .flat_map(|(phase, rules)| rules.iter().enumerate().map(move |(at, rule)| (phase, at, rule)))
+            .flat_map(|(phase, rules)| {
+                rules
+                    .iter()
+                    .enumerate()
+                    .map(move |(at, rule)| (phase, at, rule))
+            })
             .filter(|(_, _, rule)| rule.is_own())
             .map(|(phase, at, rule)| (at, own_line(phase, rule)))
             .collect();
@@ -211,7 +219,8 @@ impl Service {
             .collect();
         for caller in self.callers() {
             if caller.root && caller.asks_for_itself {
-                let account = Paths::explore(&self.account, Phase::Account, caller, Notes::default(), &[]);
+                let account =
+                    Paths::explore(&self.account, Phase::Account, caller, Notes::default(), &[]);
                 let ways = account.successes();
                 answers.account_calls_own_for_root =
                     !ways.is_empty() && ways.iter().all(|way| way.notes.has(Notes::ACCOUNT));
@@ -233,7 +242,9 @@ impl Service {
             let is_late = first.notes.has(Notes::LATE) && !first.notes.has(Notes::REFUSED);
             answers.early_line_is_followed_in_auth &= is_late || !first.notes.has(Notes::EARLY);
             if !first.notes.has(Notes::PASSED) {
-                answers.auth_without_code.get_or_insert_with(|| way(&[(&auth, first)]));
+                answers
+                    .auth_without_code
+                    .get_or_insert_with(|| way(&[(&auth, first)]));
             }
             let account = Paths::explore(&self.account, Phase::Account, caller, first.notes, &[]);
             for second in account.successes() {
@@ -248,8 +259,8 @@ impl Service {
                 if notes.has(Notes::REFUSED) {
                     answers.despite_refusal.get_or_insert_with(way);
                 }
-                let is_followed =
-                    (notes.has(Notes::LATE) || notes.has(Notes::ACCOUNT)) && !notes.has(Notes::REFUSED);
+                let is_followed = (notes.has(Notes::LATE) || notes.has(Notes::ACCOUNT))
+                    && !notes.has(Notes::REFUSED);
                 answers.early_line_is_followed &= is_followed || !notes.has(Notes::EARLY);
             }
         }
@@ -260,14 +271,19 @@ impl Service {
             answers.account_challenges &=
                 success.notes.has(Notes::CHALLENGE) && !success.notes.has(Notes::REFUSED);
             if !success.notes.has(Notes::PASSED) {
-                answers.account_without_code.get_or_insert_with(|| way(&[(&account, success)]));
+                answers
+                    .account_without_code
+                    .get_or_insert_with(|| way(&[(&account, success)]));
             }
         }
     }
 
     fn callers(&self) -> [Caller; 2] {
         let asks_for_itself = ASKS_FOR_ITSELF.contains(&self.name.as_str());
-        [false, true].map(|root| Caller { root, asks_for_itself })
+        [false, true].map(|root| Caller {
+            root,
+            asks_for_itself,
+        })
     }
 }
 
@@ -303,17 +319,20 @@ fn mark(paths: &Paths<'_>, phase: Phase, lines: &mut [(usize, OwnLine)]) {
 fn way(phases: &[(&Paths<'_>, Success)]) -> Way {
     let steps = phases.iter().flat_map(|(paths, success)| {
         let rules = paths.rules();
-        paths.way(*success).into_iter().map(move |(at, code, next)| Step {
-            phase: paths.phase(),
-            file: rules[at].file.to_string(),
-            line: rules[at].line,
-            module: match &rules[at].kind {
-                Kind::Module { module, .. } => module.clone(),
-                Kind::Substack | Kind::Broken => String::new(),
-            },
-            code: code.name(),
-            skips_own: rules[at + 1..next].iter().any(Rule::is_own),
-        })
+        paths
+            .way(*success)
+            .into_iter()
+            .map(move |(at, code, next)| Step {
+                phase: paths.phase(),
+                file: rules[at].file.to_string(),
+                line: rules[at].line,
+                module: match &rules[at].kind {
+                    Kind::Module { module, .. } => module.clone(),
+                    Kind::Substack | Kind::Broken => String::new(),
+                },
+                code: code.name(),
+                skips_own: rules[at + 1..next].iter().any(Rule::is_own),
+            })
     });
     Way(steps.collect())
 }

@@ -102,6 +102,8 @@ impl Codes {
 
     /// The codes in it, in their order.
     pub fn iter(self) -> impl Iterator<Item = Code> {
-        (0..32).filter(move |number| self.0 >> number & 1 == 1).map(Code)
+        (0..32)
+            .filter(move |number| self.0 >> number & 1 == 1)
+            .map(Code)
     }
 }

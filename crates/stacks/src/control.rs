@@ -59,7 +59,10 @@ impl Control {
             if let Some(ignore) = ignore {
                 actions[Code::IGNORE.index()] = ignore;
             }
-            Parsed { control: Self(actions), disputed: false }
+            Parsed {
+                control: Self(actions),
+                disputed: false,
+            }
         };
         match text.to_ascii_lowercase().as_str() {
             "required" => word(Action::Bad, Action::Ok, Some(Action::Ignore)),
@@ -67,8 +70,14 @@ impl Control {
             "optional" => word(Action::Ignore, Action::Ok, None),
             "sufficient" => word(Action::Ignore, Action::Done, None),
             _ => match pairs(text) {
-                Ok(control) => Parsed { control, disputed: false },
-                Err(disputed) => Parsed { control: Self::BAD, disputed },
+                Ok(control) => Parsed {
+                    control,
+                    disputed: false,
+                },
+                Err(disputed) => Parsed {
+                    control: Self::BAD,
+                    disputed,
+                },
             },
         }
     }
@@ -84,7 +93,9 @@ fn pairs(text: &str) -> Result<Control, bool> {
         let (action, behind) = action(rest)?;
         match code {
             Some(index) => actions[index] = Some(action),
-            None => actions.iter_mut().for_each(|unset| *unset = unset.or(Some(action))),
+            None => actions
+                .iter_mut()
+                .for_each(|unset| *unset = unset.or(Some(action))),
         }
         rest = blank(behind);
     }
@@ -109,7 +120,10 @@ fn action(text: &str) -> Result<(Action, &str), bool> {
         ("die", Action::Die),
         ("reset", Action::Reset),
     ];
-    if let Some(found) = words.iter().find_map(|(word, action)| Some((*action, text.strip_prefix(word)?))) {
+    if let Some(found) = words
+        .iter()
+        .find_map(|(word, action)| Some((*action, text.strip_prefix(word)?)))
+    {
         return Ok(found);
     }
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -139,9 +153,18 @@ mod tests {
     #[test]
     fn the_words_are_what_the_manual_says() {
         let pairs = [
-            ("required", "success=ok new_authtok_reqd=ok ignore=ignore default=bad"),
-            ("requisite", "success=ok new_authtok_reqd=ok ignore=ignore default=die"),
-            ("sufficient", "success=done new_authtok_reqd=done default=ignore"),
+            (
+                "required",
+                "success=ok new_authtok_reqd=ok ignore=ignore default=bad",
+            ),
+            (
+                "requisite",
+                "success=ok new_authtok_reqd=ok ignore=ignore default=die",
+            ),
+            (
+                "sufficient",
+                "success=done new_authtok_reqd=done default=ignore",
+            ),
             ("optional", "success=ok new_authtok_reqd=ok default=ignore"),
         ];
         for (word, long) in pairs {
@@ -178,10 +201,19 @@ mod tests {
     fn the_odd_forms_that_libpam_takes_are_taken() {
         let action = |text, code| read(text).action(Code::named(code).unwrap());
         assert_eq!(action("success=01", "success"), Action::Jump(1));
-        assert_eq!(action("success = ok  default =ignore", "auth_err"), Action::Ignore);
-        assert_eq!(action("success=okdefault=ignore", "auth_err"), Action::Ignore);
+        assert_eq!(
+            action("success = ok  default =ignore", "auth_err"),
+            Action::Ignore
+        );
+        assert_eq!(
+            action("success=okdefault=ignore", "auth_err"),
+            Action::Ignore
+        );
         assert_eq!(action("success=ok success=bad", "success"), Action::Bad);
-        assert_eq!(action("default=ignore default=bad", "success"), Action::Ignore);
+        assert_eq!(
+            action("default=ignore default=bad", "success"),
+            Action::Ignore
+        );
         assert_eq!(action("default=bad success=ok", "success"), Action::Ok);
         assert_eq!(action("success=ok", "ignore"), Action::Bad);
         assert_eq!(read(""), Control::BAD);

@@ -29,30 +29,60 @@ struct Known {
 }
 
 const fn proves(name: &'static str, auth: &'static [u8], account: &'static [u8]) -> Known {
-    Known { name, proof: Proof::FirstFactor, auth, account }
+    Known {
+        name,
+        proof: Proof::FirstFactor,
+        auth,
+        account,
+    }
 }
 
 const fn known(name: &'static str, auth: &'static [u8], account: &'static [u8]) -> Known {
-    Known { name, proof: Proof::Nothing, auth, account }
+    Known {
+        name,
+        proof: Proof::Nothing,
+        auth,
+        account,
+    }
 }
 
 /// Only `PAM_MODULE_UNKNOWN`: the module does not have this type.
 const NONE: &[u8] = &[28];
 /// The module may return anything.
 const ANY: &[u8] = &[
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
-    29, 30, 31,
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25,
+    26, 27, 28, 29, 30, 31,
 ];
 
 /// Passwords first, then keys and bodies, then the rest.
 const TABLE: &[Known] = &[
-    proves("pam_unix", &[0, 7, 8, 9, 10, 11, 19, 20, 31], &[0, 9, 10, 12, 13, 27]),
+    proves(
+        "pam_unix",
+        &[0, 7, 8, 9, 10, 11, 19, 20, 31],
+        &[0, 9, 10, 12, 13, 27],
+    ),
     proves("pam_sss", ANY, &[0, 4, 6, 7, 9, 10, 12, 13, 25, 27]),
-    proves("pam_krb5", &[0, 3, 4, 7, 9, 10, 12, 13, 20, 25], &[0, 6, 7, 10, 12, 13, 25]),
-    proves("pam_ldap", &[0, 3, 4, 6, 7, 9, 10, 12, 20, 25], &[0, 6, 7, 9, 10, 12, 13, 25]),
+    proves(
+        "pam_krb5",
+        &[0, 3, 4, 7, 9, 10, 12, 13, 20, 25],
+        &[0, 6, 7, 10, 12, 13, 25],
+    ),
+    proves(
+        "pam_ldap",
+        &[0, 3, 4, 6, 7, 9, 10, 12, 20, 25],
+        &[0, 6, 7, 9, 10, 12, 13, 25],
+    ),
     proves("pam_ldapd", ANY, ANY),
-    proves("pam_winbind", &[0, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 20, 25], &[0, 6, 7, 9, 10, 12, 13, 25]),
-    proves("pam_systemd_home", &[0, 3, 4, 6, 7, 10, 11, 19, 20], &[0, 3, 4, 6, 7, 10, 11, 12, 13, 19, 27]),
+    proves(
+        "pam_winbind",
+        &[0, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 20, 25],
+        &[0, 6, 7, 9, 10, 12, 13, 25],
+    ),
+    proves(
+        "pam_systemd_home",
+        &[0, 3, 4, 6, 7, 10, 11, 19, 20],
+        &[0, 3, 4, 6, 7, 10, 11, 12, 13, 19, 27],
+    ),
     proves("pam_userdb", &[0, 3, 7, 10, 20], &[0, 3, 10, 25]),
     proves("pam_unix_auth", ANY, ANY),
     proves("pam_unix2", ANY, ANY),
@@ -73,7 +103,12 @@ const TABLE: &[Known] = &[
     proves("pam_p11", ANY, ANY),
     proves("pam_poldi", ANY, ANY),
     proves("pam_ssh_agent_auth", ANY, NONE),
-    Known { name: "pam_rootok", proof: Proof::RootCalls, auth: &[0, 7], account: &[0, 7] },
+    Known {
+        name: "pam_rootok",
+        proof: Proof::RootCalls,
+        auth: &[0, 7],
+        account: &[0, 7],
+    },
     known("pam_permit", &[0], &[0]),
     known("pam_deny", &[7], &[7]),
     known("pam_env", &[25], &[3]),
@@ -137,11 +172,23 @@ pub(crate) fn is_own(module: &str) -> bool {
 }
 
 /// What a module may do when it is called with these arguments.
-pub(crate) fn behaviour(module: &str, arguments: &[String], phase: Phase, caller: Caller) -> Behaviour {
+pub(crate) fn behaviour(
+    module: &str,
+    arguments: &[String],
+    phase: Phase,
+    caller: Caller,
+) -> Behaviour {
     let name = name(module);
-    let codes = |codes| Behaviour { codes, proves: false, own: false };
+    let codes = |codes| Behaviour {
+        codes,
+        proves: false,
+        own: false,
+    };
     if name == OWN {
-        return Behaviour { own: true, ..codes(OWN_CODES) };
+        return Behaviour {
+            own: true,
+            ..codes(OWN_CODES)
+        };
     }
     if let Some(code) = fixed(name, arguments, caller) {
         return codes(Codes::only(code).and(Codes::only(Code::MODULE_UNKNOWN)));
@@ -149,7 +196,9 @@ pub(crate) fn behaviour(module: &str, arguments: &[String], phase: Phase, caller
     if name == "pam_debug" {
         return codes(Codes::only(told(arguments, phase)));
     }
-    let Some(known) = TABLE.iter().find(|known| known.name == name) else { return codes(Codes::ALL) };
+    let Some(known) = TABLE.iter().find(|known| known.name == name) else {
+        return codes(Codes::ALL);
+    };
     let in_auth = phase == Phase::Auth;
     let possible = Codes::of(if in_auth { known.auth } else { known.account });
     let has = |option: &str| arguments.iter().any(|argument| argument == option);
@@ -161,7 +210,9 @@ pub(crate) fn behaviour(module: &str, arguments: &[String], phase: Phase, caller
                 Proof::Nothing => false,
             },
         own: false,
-        codes: possible.and(Codes::of(extra(name, &has))).and(Codes::only(Code::MODULE_UNKNOWN)),
+        codes: possible
+            .and(Codes::of(extra(name, &has)))
+            .and(Codes::only(Code::MODULE_UNKNOWN)),
     }
 }
 
@@ -193,20 +244,40 @@ fn fixed(name: &str, arguments: &[String], caller: Caller) -> Option<Code> {
 
 /// `pam_debug(8)` returns what it is told to, and stands in for other modules in tests.
 fn told(arguments: &[String], phase: Phase) -> Code {
-    let key = if phase == Phase::Auth { "auth=" } else { "acct=" };
-    let told = arguments.iter().find_map(|argument| argument.strip_prefix(key));
+    let key = if phase == Phase::Auth {
+        "auth="
+    } else {
+        "acct="
+    };
+    let told = arguments
+        .iter()
+        .find_map(|argument| argument.strip_prefix(key));
     told.and_then(Code::named).unwrap_or(Code::SUCCESS)
 }
 
 /// `pam_succeed_if` asked whether root calls (`uid = 0 use_uid`), or asked nothing, which succeeds.
 fn condition(arguments: &[String], caller: Caller) -> Option<Code> {
-    let flags = ["use_uid", "quiet", "quiet_fail", "quiet_success", "debug", "audit"];
-    let condition: Vec<_> =
-        arguments.iter().map(String::as_str).filter(|argument| !flags.contains(argument)).collect();
+    let flags = [
+        "use_uid",
+        "quiet",
+        "quiet_fail",
+        "quiet_success",
+        "debug",
+        "audit",
+    ];
+    let condition: Vec<_> = arguments
+        .iter()
+        .map(String::as_str)
+        .filter(|argument| !flags.contains(argument))
+        .collect();
     match condition.as_slice() {
         [] => Some(Code::SUCCESS),
         ["uid", "=" | "eq", "0"] if arguments.iter().any(|argument| argument == "use_uid") => {
-            Some(if caller.root { Code::SUCCESS } else { Code::AUTH_ERR })
+            Some(if caller.root {
+                Code::SUCCESS
+            } else {
+                Code::AUTH_ERR
+            })
         }
         _ => None,
     }

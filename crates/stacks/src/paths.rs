@@ -80,8 +80,15 @@ struct Tally {
 impl Tally {
     const fn failed(status: Status) -> Self {
         // A failure without a code of its own is PAM_PERM_DENIED in the end.
-        let status = if matches!(status, Status::Success) { Status::Other } else { status };
-        Self { impression: Impression::Negative, status }
+        let status = if matches!(status, Status::Success) {
+            Status::Other
+        } else {
+            status
+        };
+        Self {
+            impression: Impression::Negative,
+            status,
+        }
     }
 
     fn counts(self) -> bool {
@@ -183,11 +190,21 @@ impl<'a> Paths<'a> {
         notes: Notes,
         early: &'a [usize],
     ) -> Self {
-        let mut paths =
-            Self { rules, phase, early, nodes: Vec::new(), at: vec![Vec::new(); rules.len() + 1] };
+        let mut paths = Self {
+            rules,
+            phase,
+            early,
+            nodes: Vec::new(),
+            at: vec![Vec::new(); rules.len() + 1],
+        };
         let resets = rules.iter().any(|rule| rule.control.has(Action::Reset));
         let tally = Tally::default();
-        let start = State { tally, notes, level: 0, saved: tally.packed() };
+        let start = State {
+            tally,
+            notes,
+            level: 0,
+            saved: tally.packed(),
+        };
         paths.reach(0, start, None);
         for (at, rule) in rules.iter().enumerate() {
             let here = std::mem::take(&mut paths.at[at]);
@@ -228,7 +245,10 @@ impl<'a> Paths<'a> {
             let known = found.iter().any(|success| success.notes == state.notes);
             // A stack without lines returns PAM_PERM_DENIED.
             if !known && state.tally.lets_in(self.phase) {
-                found.push(Success { notes: state.notes, node });
+                found.push(Success {
+                    notes: state.notes,
+                    node,
+                });
             }
         }
         found
@@ -236,7 +256,11 @@ impl<'a> Paths<'a> {
 
     /// What has happened on the ways to a line.
     pub(crate) fn notes_at(&self, line: usize) -> impl Iterator<Item = Notes> {
-        self.at.get(line).into_iter().flatten().map(|&node| self.nodes[node].state.notes)
+        self.at
+            .get(line)
+            .into_iter()
+            .flatten()
+            .map(|&node| self.nodes[node].state.notes)
     }
 
     /// The lines called on a way: which, what it returned, and which comes next.
@@ -253,7 +277,10 @@ impl<'a> Paths<'a> {
     }
 
     fn reach(&mut self, at: usize, state: State, from: Option<(usize, Code)>) {
-        if !self.at[at].iter().any(|&node| self.nodes[node].state == state) {
+        if !self.at[at]
+            .iter()
+            .any(|&node| self.nodes[node].state == state)
+        {
             self.at[at].push(self.nodes.len());
             self.nodes.push(Node { at, state, from });
         }
@@ -268,9 +295,13 @@ impl<'a> Paths<'a> {
             Action::Ignore => {}
             Action::Ok | Action::Done => {
                 if state.tally.counts() {
-                    state.tally = Tally { impression: Impression::Positive, status: outcome.status };
+                    state.tally = Tally {
+                        impression: Impression::Positive,
+                        status: outcome.status,
+                    };
                 }
-                leaves = outcome.action == Action::Done && state.tally.impression == Impression::Positive;
+                leaves = outcome.action == Action::Done
+                    && state.tally.impression == Impression::Positive;
             }
             Action::Bad | Action::Die => {
                 if state.tally.impression != Impression::Negative {
@@ -287,12 +318,22 @@ impl<'a> Paths<'a> {
                 }
             },
         }
-        (if leaves { self.behind(at, level) } else { at + 1 }, state)
+        (
+            if leaves {
+                self.behind(at, level)
+            } else {
+                at + 1
+            },
+            state,
+        )
     }
 
     /// The first line behind `at` that is not as deep.
     fn behind(&self, at: usize, level: u8) -> usize {
-        let deep = self.rules[at + 1..].iter().take_while(|rule| rule.level >= level).count();
+        let deep = self.rules[at + 1..]
+            .iter()
+            .take_while(|rule| rule.level >= level)
+            .count();
         at + 1 + deep
     }
 
@@ -304,7 +345,11 @@ impl<'a> Paths<'a> {
                 return Err(at + 1);
             }
             at += 1;
-            while self.rules.get(at + 1).is_some_and(|rule| rule.level > level) {
+            while self
+                .rules
+                .get(at + 1)
+                .is_some_and(|rule| rule.level > level)
+            {
                 at += 1;
             }
         }
@@ -313,9 +358,18 @@ impl<'a> Paths<'a> {
 
     fn noted(&self, at: usize, notes: Notes, outcome: &Outcome) -> Notes {
         if !outcome.own {
-            return if outcome.proves { notes.with(Notes::PROVED) } else { notes };
+            return if outcome.proves {
+                notes.with(Notes::PROVED)
+            } else {
+                notes
+            };
         }
-        let has = |option: &str| self.rules[at].arguments().iter().any(|argument| argument == option);
+        let has = |option: &str| {
+            self.rules[at]
+                .arguments()
+                .iter()
+                .any(|argument| argument == option)
+        };
         let when = match self.phase {
             // What it makes of a login is the same on the ways on which the first factor is proved.
             Phase::Auth if self.early.contains(&at) => Notes::EARLY,
@@ -324,13 +378,19 @@ impl<'a> Paths<'a> {
             _ => Notes::ACCOUNT,
         };
         let alone = self.phase == Phase::Auth
-            && !["forward_pass", "use_first_pass", "try_first_pass"].iter().any(|option| has(option));
+            && !["forward_pass", "use_first_pass", "try_first_pass"]
+                .iter()
+                .any(|option| has(option));
         let asked = match (alone, notes.has(Notes::ALONE)) {
             (true, true) => Notes::TWICE,
             (true, false) => Notes::ALONE,
             (false, _) => Notes::default(),
         };
-        let told = if passes(outcome.code) { Notes::PASSED } else { Notes::REFUSED };
+        let told = if passes(outcome.code) {
+            Notes::PASSED
+        } else {
+            Notes::REFUSED
+        };
         notes.with(when).with(told).with(asked)
     }
 }
@@ -346,7 +406,11 @@ fn enter(state: &mut State, level: u8) {
 
 /// What a line may return, one of each kind that makes a difference.
 fn outcomes(rule: &Rule, phase: Phase, caller: Caller) -> Vec<Outcome> {
-    let broken = Behaviour { codes: Codes::only(Code::PERM_DENIED), proves: false, own: false };
+    let broken = Behaviour {
+        codes: Codes::only(Code::PERM_DENIED),
+        proves: false,
+        own: false,
+    };
     let Behaviour { codes, proves, own } = match &rule.kind {
         Kind::Module { module, arguments } => behaviour(module, arguments, phase, caller),
         Kind::Broken | Kind::Substack => broken,
@@ -370,7 +434,13 @@ fn outcomes(rule: &Rule, phase: Phase, caller: Caller) -> Vec<Outcome> {
     if codes == Codes::ALL {
         // What is no code counts as a failure.
         let code = Code::PERM_DENIED;
-        add(Outcome { code, action: Action::Bad, status: Status::Other, proves: false, own });
+        add(Outcome {
+            code,
+            action: Action::Bad,
+            status: Status::Other,
+            proves: false,
+            own,
+        });
     }
     outcomes
 }

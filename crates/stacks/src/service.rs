@@ -145,7 +145,12 @@ pub struct Service {
 const PAM_D: &str = "/etc/pam.d/";
 const DEBIAN: [&str; 2] = [PAM_D, "/usr/lib/pam.d/"];
 /// The last two are vendor directories: Linux-PAM's own since 1.7.2, and one of SUSE's.
-const UPSTREAM: [&str; 4] = [PAM_D, "/usr/lib/pam.d/", "/usr/share/pam/pam.d/", "/usr/etc/pam.d/"];
+const UPSTREAM: [&str; 4] = [
+    PAM_D,
+    "/usr/lib/pam.d/",
+    "/usr/share/pam/pam.d/",
+    "/usr/etc/pam.d/",
+];
 /// libpam includes no deeper.
 const DEPTH: u8 = 15;
 /// More lines than any stack has that people use.
@@ -154,8 +159,17 @@ const MOST: usize = 2000;
 impl Service {
     /// Reads what libpam would read for a program that calls `pam_start` with this name.
     pub fn read(name: &str, host: &dyn Host) -> Result<Self, Unusable> {
-        let name = name.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-        let mut reader = Reader { host, files: Vec::new(), doubts: Vec::new(), count: 0 };
+        let name = name
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        let mut reader = Reader {
+            host,
+            files: Vec::new(),
+            doubts: Vec::new(),
+            count: 0,
+        };
         let (mut own, mut other) = (Stacks::default(), Stacks::default());
         let own_there = reader.service(&name, &mut own)?;
         let other_there = reader.service("other", &mut other)?;
@@ -217,7 +231,11 @@ struct Place {
 }
 
 impl Place {
-    const TOP: Self = Self { only: None, includes: 0, level: 0 };
+    const TOP: Self = Self {
+        only: None,
+        includes: 0,
+        level: 0,
+    };
 }
 
 /// A line that includes a file.
@@ -245,7 +263,9 @@ enum Head {
 impl Reader<'_> {
     /// Reads the file of a service; whether there is one.
     fn service(&mut self, name: &str, stacks: &mut Stacks) -> Result<bool, Unusable> {
-        let Some((path, text)) = self.find(name) else { return Ok(false) };
+        let Some((path, text)) = self.find(name) else {
+            return Ok(false);
+        };
         if self.lines(&path, &text, Place::TOP, stacks)? {
             return Ok(true);
         }
@@ -254,8 +274,14 @@ impl Reader<'_> {
 
     /// The first file of that name in the directories of services.
     fn find(&mut self, name: &str) -> Option<(String, String)> {
-        let directories: &[_] = if self.host.debian() { &DEBIAN } else { &UPSTREAM };
-        directories.iter().find_map(|directory| self.open(format!("{directory}{name}")))
+        let directories: &[_] = if self.host.debian() {
+            &DEBIAN
+        } else {
+            &UPSTREAM
+        };
+        directories
+            .iter()
+            .find_map(|directory| self.open(format!("{directory}{name}")))
     }
 
     /// The file that a line includes.
@@ -284,7 +310,13 @@ impl Reader<'_> {
     }
 
     /// Reads the lines of a file. `false`: it ends inside a line.
-    fn lines(&mut self, path: &str, text: &str, place: Place, stacks: &mut Stacks) -> Result<bool, Unusable> {
+    fn lines(
+        &mut self,
+        path: &str,
+        text: &str,
+        place: Place,
+        stacks: &mut Stacks,
+    ) -> Result<bool, Unusable> {
         let found = lines(text);
         if found.disputed {
             self.doubts.push(Doubt::Disputed(path.to_owned()));
@@ -302,13 +334,29 @@ impl Reader<'_> {
             };
             match head {
                 Head::Skipped => {}
-                Head::Include(include) => self.include(&include, at, words.next(), place, stacks)?,
-                Head::Module { phase, control, broken } => {
+                Head::Include(include) => {
+                    self.include(&include, at, words.next(), place, stacks)?
+                }
+                Head::Module {
+                    phase,
+                    control,
+                    broken,
+                } => {
                     let kind = match words.next() {
-                        Some(module) if !broken => Kind::Module { module, arguments: words.collect() },
+                        Some(module) if !broken => Kind::Module {
+                            module,
+                            arguments: words.collect(),
+                        },
                         _ => Kind::Broken,
                     };
-                    stacks.push(phase, Rule { control: *control, kind, ..at });
+                    stacks.push(
+                        phase,
+                        Rule {
+                            control: *control,
+                            kind,
+                            ..at
+                        },
+                    );
                 }
             }
         }
@@ -319,7 +367,11 @@ impl Reader<'_> {
         let kind = words.next().unwrap_or_default();
         let kind = kind.strip_prefix('-').unwrap_or(&kind).to_ascii_lowercase();
         if kind == "@include" && self.host.debian() {
-            return Head::Include(Include { debian: true, substack: false, phase: place.only });
+            return Head::Include(Include {
+                debian: true,
+                substack: false,
+                phase: place.only,
+            });
         }
         let known = match kind.as_str() {
             "auth" => Some(Phase::Auth),
@@ -334,17 +386,33 @@ impl Reader<'_> {
             return Head::Skipped;
         }
         let Some(control) = words.next() else {
-            return Head::Module { phase, control: Box::new(Control::BAD), broken: true };
+            return Head::Module {
+                phase,
+                control: Box::new(Control::BAD),
+                broken: true,
+            };
         };
         match control.to_ascii_lowercase().as_str() {
-            "include" => Head::Include(Include { debian: false, substack: false, phase: Some(phase) }),
-            "substack" => Head::Include(Include { debian: false, substack: true, phase: Some(phase) }),
+            "include" => Head::Include(Include {
+                debian: false,
+                substack: false,
+                phase: Some(phase),
+            }),
+            "substack" => Head::Include(Include {
+                debian: false,
+                substack: true,
+                phase: Some(phase),
+            }),
             _ => {
                 let parsed = Control::parse(&control);
                 if parsed.disputed {
                     self.doubts.push(Doubt::Disputed(path.to_owned()));
                 }
-                Head::Module { phase, control: Box::new(parsed.control), broken: known.is_none() }
+                Head::Module {
+                    phase,
+                    control: Box::new(parsed.control),
+                    broken: known.is_none(),
+                }
             }
         }
     }
@@ -359,7 +427,13 @@ impl Reader<'_> {
         stacks: &mut Stacks,
     ) -> Result<(), Unusable> {
         if let (true, Some(phase)) = (include.substack, include.phase) {
-            stacks.push(phase, Rule { kind: Kind::Substack, ..at.clone() });
+            stacks.push(
+                phase,
+                Rule {
+                    kind: Kind::Substack,
+                    ..at.clone()
+                },
+            );
         }
         let inside = Place {
             only: include.phase,
@@ -375,7 +449,10 @@ impl Reader<'_> {
             if self.doubts.len() > doubts {
                 return Ok(());
             }
-            return Err(Unusable::NothingToInclude { file: at.file.to_string(), line: at.line });
+            return Err(Unusable::NothingToInclude {
+                file: at.file.to_string(),
+                line: at.line,
+            });
         };
         if include.debian {
             // libpam goes on with actions that nobody set.
@@ -394,11 +471,16 @@ impl Reader<'_> {
         stacks: &mut Stacks,
     ) -> Result<bool, Unusable> {
         self.count += 1;
-        if place.includes > DEPTH || self.count > MOST || stacks.auth.len() + stacks.account.len() > MOST {
+        if place.includes > DEPTH
+            || self.count > MOST
+            || stacks.auth.len() + stacks.account.len() > MOST
+        {
             self.doubts.push(Doubt::TooDeep(from.to_owned()));
             return Ok(false);
         }
-        let Some((path, text)) = name.and_then(|name| self.included(&name)) else { return Ok(false) };
+        let Some((path, text)) = name.and_then(|name| self.included(&name)) else {
+            return Ok(false);
+        };
         self.lines(&path, &text, place, stacks)
     }
 }

@@ -21,7 +21,11 @@ const LONGEST: usize = 1022;
 
 /// Splits a file into lines. Nothing is quoted: a `#` begins a comment wherever it stands.
 pub(crate) fn lines(text: &str) -> Lines {
-    let mut found = Lines { all: Vec::new(), unfinished: false, disputed: false };
+    let mut found = Lines {
+        all: Vec::new(),
+        unfinished: false,
+        disputed: false,
+    };
     let mut open: Option<Line> = None;
     // What follows the last newline is no line.
     let text = text.strip_suffix('\n').unwrap_or(text);
@@ -33,8 +37,14 @@ pub(crate) fn lines(text: &str) -> Lines {
         let before = open.as_ref().map_or(0, |line| line.text.len());
         found.disputed |= raw.len() + before > LONGEST || (open.is_some() && body.is_empty());
         let line = open.take();
-        if let (false, Some(joined)) = (commented, body.trim_end_matches([' ', '\t']).strip_suffix('\\')) {
-            let mut line = line.unwrap_or(Line { number: index + 1, text: String::new() });
+        if let (false, Some(joined)) = (
+            commented,
+            body.trim_end_matches([' ', '\t']).strip_suffix('\\'),
+        ) {
+            let mut line = line.unwrap_or(Line {
+                number: index + 1,
+                text: String::new(),
+            });
             line.text.push_str(joined);
             line.text.push(' ');
             open = Some(line);
@@ -42,7 +52,10 @@ pub(crate) fn lines(text: &str) -> Lines {
         }
         let mut line = match line {
             None if body.is_empty() => continue,
-            line => line.unwrap_or(Line { number: index + 1, text: String::new() }),
+            line => line.unwrap_or(Line {
+                number: index + 1,
+                text: String::new(),
+            }),
         };
         line.text.push_str(body);
         found.all.push(line);
@@ -66,8 +79,9 @@ impl Iterator for Words<'_> {
     fn next(&mut self) -> Option<String> {
         let text = self.0.take()?.trim_start_matches([' ', '\t']);
         let Some(bracketed) = text.strip_prefix('[') else {
-            let (word, rest) =
-                text.split_once([' ', '\t']).map_or((text, None), |(word, rest)| (word, Some(rest)));
+            let (word, rest) = text
+                .split_once([' ', '\t'])
+                .map_or((text, None), |(word, rest)| (word, Some(rest)));
             self.0 = rest;
             return (!word.is_empty()).then(|| word.to_owned());
         };
@@ -112,7 +126,11 @@ mod tests {
     #[test]
     fn a_line_goes_on_behind_a_backslash() {
         let joined = lines("auth \\\n  required \\ \t\n m.so\nx");
-        let texts: Vec<_> = joined.all.iter().map(|line| (line.number, line.text.as_str())).collect();
+        let texts: Vec<_> = joined
+            .all
+            .iter()
+            .map(|line| (line.number, line.text.as_str()))
+            .collect();
         assert_eq!(texts, [(1, "auth  required  m.so"), (4, "x")]);
         assert!(!joined.disputed && !joined.unfinished);
         // Not behind a comment, nor before a carriage return.
@@ -137,8 +155,14 @@ mod tests {
 
     #[test]
     fn brackets_hold_a_word_together_only_where_one_begins() {
-        assert_eq!(words("[auth] [success=ok default=bad] m.so"), ["auth", "success=ok default=bad", "m.so"]);
-        assert_eq!(words("[i]j [a [b] c\\] [d\\]e]"), ["i", "j", "a [b", "c\\]", "d]e"]);
+        assert_eq!(
+            words("[auth] [success=ok default=bad] m.so"),
+            ["auth", "success=ok default=bad", "m.so"]
+        );
+        assert_eq!(
+            words("[i]j [a [b] c\\] [d\\]e]"),
+            ["i", "j", "a [b", "c\\]", "d]e"]
+        );
         assert_eq!(words("x=[a b] [open"), ["x=[a", "b]", "open"]);
         assert_eq!(words("\ta\t\t b "), ["a", "b"]);
         assert_eq!(words("[] x"), ["", "x"]);

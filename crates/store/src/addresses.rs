@@ -44,7 +44,9 @@ impl AddressKind {
         match name {
             "email" => Ok(Self::Email),
             "sms" => Ok(Self::Phone),
-            _ => Err(StoreError::Damaged("a message in it goes by no way we know".to_owned())),
+            _ => Err(StoreError::Damaged(
+                "a message in it goes by no way we know".to_owned(),
+            )),
         }
     }
 
@@ -91,7 +93,11 @@ impl Store {
     ) -> Result<Generation, StoreError> {
         self.write(|db| {
             unchanged(db, account, expected)?;
-            let new = NewAddress { which, address: Some(address), standing: Standing::Confirmed };
+            let new = NewAddress {
+                which,
+                address: Some(address),
+                standing: Standing::Confirmed,
+            };
             self.apply(db, account, &[new], origin, now)?;
             sends::was_typed(db, account)?;
             generation(db, account)
@@ -110,7 +116,11 @@ impl Store {
     ) -> Result<bool, StoreError> {
         self.write(|db| {
             unchanged(db, account, expected)?;
-            let none = NewAddress { which, address: None, standing: Standing::Unverified };
+            let none = NewAddress {
+                which,
+                address: None,
+                standing: Standing::Unverified,
+            };
             Ok(!self.apply(db, account, &[none], origin, now)?.is_empty())
         })
     }
@@ -125,15 +135,23 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Vec<String>, StoreError> {
-        let Some(stored) = find(db, account)? else { return Err(StoreError::ChangedMeanwhile) };
+        let Some(stored) = find(db, account)? else {
+            return Err(StoreError::ChangedMeanwhile);
+        };
         let by_owner = origin.actor == account.uid && account.uid != 0;
-        let changes: Vec<_> = new.iter().filter_map(|new| Change::of(&stored, new, by_owner)).collect();
+        let changes: Vec<_> = new
+            .iter()
+            .filter_map(|new| Change::of(&stored, new, by_owner))
+            .collect();
         for change in &changes {
             if change.verified {
                 self.refuse_taken(db, stored.id, change)?;
             }
-            let event =
-                Event { kind: change.kind(), user: Some(account), detail: Some(change.detail(&stored)) };
+            let event = Event {
+                kind: change.kind(),
+                user: Some(account),
+                detail: Some(change.detail(&stored)),
+            };
             events::record(db, &event, origin, now)?;
         }
         let mut has_one = has_method(db, stored.id)?;
@@ -147,12 +165,19 @@ impl Store {
             if !has_method(db, stored.id)? {
                 delete_backup_codes(db, stored.id, account, origin, now)?;
                 // Whoever gets another address is not to be without a second factor until it is verified.
-                if changes.iter().any(|change| change.was_verified && change.address.is_some()) {
+                if changes
+                    .iter()
+                    .any(|change| change.was_verified && change.address.is_some())
+                {
                     db.execute(
                         "UPDATE user SET required = 1, verify = 'new-device' WHERE id = ?1",
                         [stored.id],
                     )?;
-                    let event = Event { kind: EventKind::Required, user: Some(account), detail: None };
+                    let event = Event {
+                        kind: EventKind::Required,
+                        user: Some(account),
+                        detail: None,
+                    };
                     events::record(db, &event, origin, now)?;
                     words.push("a second factor must be set up at the next login".to_owned());
                 }
@@ -162,7 +187,12 @@ impl Store {
     }
 
     /// Refuses an address that somebody else has verified, where the policy wants them unique.
-    fn refuse_taken(&self, db: &Transaction<'_>, user: i64, change: &Change<'_>) -> Result<(), StoreError> {
+    fn refuse_taken(
+        &self,
+        db: &Transaction<'_>,
+        user: i64,
+        change: &Change<'_>,
+    ) -> Result<(), StoreError> {
         if !self.rules(db)?.rulebook.machine().unique_addresses {
             return Ok(());
         }
@@ -177,7 +207,10 @@ impl Store {
                 "SELECT EXISTS (SELECT 1 FROM user WHERE phone = ?1 AND phone_verified = 1 AND id <> ?2)"
             }
         };
-        if db.prepare_cached(sql)?.query_one((change.address, user), |row| row.get(0))? {
+        if db
+            .prepare_cached(sql)?
+            .query_one((change.address, user), |row| row.get(0))?
+        {
             return Err(StoreError::AddressTaken(change.which));
         }
         Ok(())
@@ -198,7 +231,11 @@ struct Change<'a> {
 impl<'a> Change<'a> {
     /// What `new` changes, if it does.
     fn of(stored: &StoredUser, new: &NewAddress<'a>, by_owner: bool) -> Option<Self> {
-        let NewAddress { which, address, standing } = *new;
+        let NewAddress {
+            which,
+            address,
+            standing,
+        } = *new;
         let old = stored.contact(which);
         let is_same = old.map(|old| old.address.as_str()) == address;
         let was_verified = stored.verified(which).is_some();
@@ -207,7 +244,13 @@ impl<'a> Change<'a> {
         let is_raised = !by_owner && old.is_some_and(|old| old.by_owner);
         // An address that is verified stays so when it is given again.
         let is_changed = !is_same || verified && !was_verified || is_raised;
-        is_changed.then_some(Self { which, address, standing, verified, was_verified })
+        is_changed.then_some(Self {
+            which,
+            address,
+            standing,
+            verified,
+            was_verified,
+        })
     }
 
     const fn is_of_a_method(&self) -> bool {
@@ -228,7 +271,9 @@ impl<'a> Change<'a> {
         let what = self.which.column();
         match (self.address, self.standing) {
             (None, _) => format!("{what} is removed"),
-            (Some(address), Standing::Unverified) => format!("{what} is {address}, not verified yet"),
+            (Some(address), Standing::Unverified) => {
+                format!("{what} is {address}, not verified yet")
+            }
             (Some(address), Standing::Vouched) => format!("{what} is {address}, vouched for"),
             (Some(address), Standing::Confirmed) => format!("{what} is {address}, verified"),
         }
@@ -256,13 +301,20 @@ impl<'a> Change<'a> {
             "UPDATE user SET {column} = ?2, {column}_verified = ?3, {column}_by_owner = ?4 WHERE id = ?1"
         );
         let is_owners_word = by_owner && self.address.is_some() && !self.verified;
-        db.prepare_cached(&sql)?.execute((user, self.address, self.verified, is_owners_word))?;
+        db.prepare_cached(&sql)?
+            .execute((user, self.address, self.verified, is_owners_word))?;
         let method = self.which.name();
         if self.verified && !has_one {
             ask_from_now_on(db, user)?;
-            db.execute("UPDATE user SET preferred = ?2 WHERE id = ?1", (user, method))?;
+            db.execute(
+                "UPDATE user SET preferred = ?2 WHERE id = ?1",
+                (user, method),
+            )?;
         } else if !self.verified && self.was_verified {
-            db.execute("UPDATE user SET preferred = NULL WHERE id = ?1 AND preferred = ?2", (user, method))?;
+            db.execute(
+                "UPDATE user SET preferred = NULL WHERE id = ?1 AND preferred = ?2",
+                (user, method),
+            )?;
         }
         Ok(())
     }
@@ -281,13 +333,21 @@ mod tests {
     const NUMBER: &str = "+4930123456";
 
     fn contact(address: &str, verified: bool) -> Contact {
-        Contact { address: address.into(), verified, by_owner: false }
+        Contact {
+            address: address.into(),
+            verified,
+            by_owner: false,
+        }
     }
 
     fn kinds(store: &Store) -> Vec<String> {
         let mut kinds = Vec::new();
         let each = |event: crate::LoggedEvent| {
-            kinds.push(format!("{}: {}", event.kind, event.detail.unwrap_or_default()));
+            kinds.push(format!(
+                "{}: {}",
+                event.kind,
+                event.detail.unwrap_or_default()
+            ));
             true
         };
         store.events(&EventFilter::default(), each).unwrap();
@@ -298,17 +358,34 @@ mod tests {
     fn an_address_whose_code_came_back_is_a_method_and_the_first_one_is_preferred() {
         let bench = Bench::new();
         let store = bench.create();
-        let never = Settings { verify: Some(Verify::Never), ..Settings::default() };
-        store.set_user(&alice(), Bench::generation(&store, &alice()), &never, &origin(), bench.now).unwrap();
+        let never = Settings {
+            verify: Some(Verify::Never),
+            ..Settings::default()
+        };
+        store
+            .set_user(
+                &alice(),
+                Bench::generation(&store, &alice()),
+                &never,
+                &origin(),
+                bench.now,
+            )
+            .unwrap();
         let before = Bench::generation(&store, &alice());
         bench.verify(&store, &alice(), PHONE, NUMBER);
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
         let user = store.situation(&alice()).unwrap().user;
         assert_eq!(
             (&user.phone, &user.email),
-            (&Some(contact(NUMBER, true)), &Some(contact("alice@example.org", true)))
+            (
+                &Some(contact(NUMBER, true)),
+                &Some(contact("alice@example.org", true))
+            )
         );
-        assert_eq!((user.preferred, user.verify), (Some(Method::Sms), Verify::NewDevice));
+        assert_eq!(
+            (user.preferred, user.verify),
+            (Some(Method::Sms), Verify::NewDevice)
+        );
         assert_ne!(Bench::generation(&store, &alice()), before);
         assert_eq!(
             kinds(&store)[1..],
@@ -333,10 +410,24 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
-        let never = Settings { verify: Some(Verify::Never), ..Settings::default() };
-        store.set_user(&alice(), Bench::generation(&store, &alice()), &never, &origin(), bench.now).unwrap();
+        let never = Settings {
+            verify: Some(Verify::Never),
+            ..Settings::default()
+        };
+        store
+            .set_user(
+                &alice(),
+                Bench::generation(&store, &alice()),
+                &never,
+                &origin(),
+                bench.now,
+            )
+            .unwrap();
         bench.enrol(&store, &alice(), "phone");
-        assert_eq!(store.situation(&alice()).unwrap().user.verify, Verify::Never);
+        assert_eq!(
+            store.situation(&alice()).unwrap().user.verify,
+            Verify::Never
+        );
     }
 
     #[test]
@@ -345,11 +436,21 @@ mod tests {
         let store = bench.create();
         let before = Bench::generation(&store, &alice());
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
-        let late = store.enrol_address(&alice(), before, EMAIL, "evil@example.org", &origin(), bench.now);
+        let late = store.enrol_address(
+            &alice(),
+            before,
+            EMAIL,
+            "evil@example.org",
+            &origin(),
+            bench.now,
+        );
         assert!(matches!(late, Err(StoreError::ChangedMeanwhile)));
         let late = store.remove_address(&alice(), before, EMAIL, &origin(), bench.now);
         assert!(matches!(late, Err(StoreError::ChangedMeanwhile)));
-        assert_eq!(store.situation(&alice()).unwrap().user.email, Some(contact("alice@example.org", true)));
+        assert_eq!(
+            store.situation(&alice()).unwrap().user.email,
+            Some(contact("alice@example.org", true))
+        );
     }
 
     #[test]
@@ -357,7 +458,8 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let before = Bench::generation(&store, &alice());
-        let enrol = |address| store.enrol_address(&alice(), before, EMAIL, address, &origin(), bench.now);
+        let enrol =
+            |address| store.enrol_address(&alice(), before, EMAIL, address, &origin(), bench.now);
         let done: usize = std::thread::scope(|scope| {
             let racers = ["a@example.org", "b@example.org"]
                 .map(|address| scope.spawn(move || usize::from(enrol(address).is_ok())));
@@ -374,11 +476,28 @@ mod tests {
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
         let generation = || Bench::generation(&store, &alice());
         let set = BackupSet::seal(&[BackupCode::from_random([1; 10])], [3; 16]).unwrap();
-        store.replace_backup_codes(&alice(), generation(), &set, &origin(), bench.now).unwrap();
-        assert!(store.remove_app(&alice(), generation(), "phone", &origin(), bench.now).unwrap());
-        assert_eq!(store.situation(&alice()).unwrap().user.backup_codes_left(), 1);
-        assert!(store.remove_address(&alice(), generation(), EMAIL, &origin(), bench.now).unwrap());
-        assert!(!store.remove_address(&alice(), generation(), EMAIL, &origin(), bench.now).unwrap());
+        store
+            .replace_backup_codes(&alice(), generation(), &set, &origin(), bench.now)
+            .unwrap();
+        assert!(
+            store
+                .remove_app(&alice(), generation(), "phone", &origin(), bench.now)
+                .unwrap()
+        );
+        assert_eq!(
+            store.situation(&alice()).unwrap().user.backup_codes_left(),
+            1
+        );
+        assert!(
+            store
+                .remove_address(&alice(), generation(), EMAIL, &origin(), bench.now)
+                .unwrap()
+        );
+        assert!(
+            !store
+                .remove_address(&alice(), generation(), EMAIL, &origin(), bench.now)
+                .unwrap()
+        );
         let user = store.situation(&alice()).unwrap().user;
         assert_eq!((user.email, user.backup), (None, None));
     }
@@ -390,10 +509,15 @@ mod tests {
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
         bench.verify(&store, &alice(), PHONE, NUMBER);
         let before = Bench::generation(&store, &alice());
-        store.remove_address(&alice(), before, EMAIL, &origin(), bench.now).unwrap();
+        store
+            .remove_address(&alice(), before, EMAIL, &origin(), bench.now)
+            .unwrap();
         assert_eq!(store.situation(&alice()).unwrap().user.preferred, None);
         assert_ne!(Bench::generation(&store, &alice()), before);
-        assert_eq!(kinds(&store).pop().unwrap(), "email-removed: email is removed; it was alice@example.org");
+        assert_eq!(
+            kinds(&store).pop().unwrap(),
+            "email-removed: email is removed; it was alice@example.org"
+        );
     }
 
     #[test]
@@ -404,8 +528,14 @@ mod tests {
         let before = Bench::generation(&store, &alice());
         assert!(store.reset(&alice(), &origin(), bench.now).unwrap());
         let user = store.situation(&alice()).unwrap().user;
-        assert_eq!((user.email, user.preferred), (Some(contact("alice@example.org", false)), None));
-        assert!(user.required, "whoever had a second factor must set one up again");
+        assert_eq!(
+            (user.email, user.preferred),
+            (Some(contact("alice@example.org", false)), None)
+        );
+        assert!(
+            user.required,
+            "whoever had a second factor must set one up again"
+        );
         assert_ne!(Bench::generation(&store, &alice()), before);
         assert!(!store.reset(&alice(), &origin(), bench.now).unwrap());
     }
@@ -414,12 +544,29 @@ mod tests {
     fn an_administrators_word_for_an_address_counts_where_its_owner_gave_it_before() {
         let bench = Bench::new();
         let store = bench.create();
-        let given = Settings { email: Some(Some("alice@example.org".into())), ..Settings::default() };
-        let owner = Origin { actor: alice().uid, ..origin() };
+        let given = Settings {
+            email: Some(Some("alice@example.org".into())),
+            ..Settings::default()
+        };
+        let owner = Origin {
+            actor: alice().uid,
+            ..origin()
+        };
         let give = |origin: &Origin| {
             let generation = Bench::generation(&store, &alice());
-            let changes = store.set_user(&alice(), generation, &given, origin, bench.now).unwrap();
-            (changes.len(), store.situation(&alice()).unwrap().user.email.unwrap().by_owner)
+            let changes = store
+                .set_user(&alice(), generation, &given, origin, bench.now)
+                .unwrap();
+            (
+                changes.len(),
+                store
+                    .situation(&alice())
+                    .unwrap()
+                    .user
+                    .email
+                    .unwrap()
+                    .by_owner,
+            )
         };
         assert_eq!(give(&owner), (1, true));
         assert_eq!(give(&origin()), (1, false));
@@ -431,10 +578,22 @@ mod tests {
     fn a_namesake_with_an_address_alone_is_one() {
         let bench = Bench::new();
         let store = bench.create();
-        let stranger = Account { uid: 2000, ..alice() };
-        let unverified = Settings { email: Some(Some("alice@example.org".into())), ..Settings::default() };
+        let stranger = Account {
+            uid: 2000,
+            ..alice()
+        };
+        let unverified = Settings {
+            email: Some(Some("alice@example.org".into())),
+            ..Settings::default()
+        };
         store
-            .set_user(&alice(), Bench::generation(&store, &alice()), &unverified, &origin(), bench.now)
+            .set_user(
+                &alice(),
+                Bench::generation(&store, &alice()),
+                &unverified,
+                &origin(),
+                bench.now,
+            )
             .unwrap();
         assert!(!store.situation(&stranger).unwrap().has_namesake);
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
@@ -445,7 +604,9 @@ mod tests {
     fn where_addresses_are_unique_nobody_gets_another_users() {
         let bench = Bench::new();
         let store = bench.create();
-        store.change_policy([("addresses.unique", "on")], &origin(), bench.now).unwrap();
+        store
+            .change_policy([("addresses.unique", "on")], &origin(), bench.now)
+            .unwrap();
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
         bench.verify(&store, &alice(), PHONE, NUMBER);
         let enrol = |which, address| {
@@ -453,9 +614,15 @@ mod tests {
             store.enrol_address(&bob(), generation, which, address, &origin(), bench.now)
         };
         let error = enrol(EMAIL, "Alice@Example.org").unwrap_err();
-        assert_eq!(error.to_string(), "that e-mail address is another user's already");
+        assert_eq!(
+            error.to_string(),
+            "that e-mail address is another user's already"
+        );
         let error = enrol(PHONE, NUMBER).unwrap_err();
-        assert_eq!(error.to_string(), "that phone number is another user's already");
+        assert_eq!(
+            error.to_string(),
+            "that phone number is another user's already"
+        );
         assert!(!store.knows(&bob()).unwrap(), "nothing of it happened");
         let vouched = Settings {
             email: Some(Some("alice@example.org".into())),
@@ -464,14 +631,33 @@ mod tests {
             ..Settings::default()
         };
         let set = |settings: &Settings| {
-            store.set_user(&bob(), Bench::generation(&store, &bob()), settings, &origin(), bench.now)
+            store.set_user(
+                &bob(),
+                Bench::generation(&store, &bob()),
+                settings,
+                &origin(),
+                bench.now,
+            )
         };
-        assert!(matches!(set(&vouched), Err(StoreError::AddressTaken(EMAIL))));
+        assert!(matches!(
+            set(&vouched),
+            Err(StoreError::AddressTaken(EMAIL))
+        ));
         // What is not verified is nobody's.
-        assert_eq!(set(&Settings { vouched: false, ..vouched }).unwrap().len(), 2);
+        assert_eq!(
+            set(&Settings {
+                vouched: false,
+                ..vouched
+            })
+            .unwrap()
+            .len(),
+            2
+        );
 
         let generation = Bench::generation(&store, &alice());
-        store.remove_address(&alice(), generation, EMAIL, &origin(), bench.now).unwrap();
+        store
+            .remove_address(&alice(), generation, EMAIL, &origin(), bench.now)
+            .unwrap();
         enrol(EMAIL, "alice@example.org").unwrap();
     }
 
@@ -488,13 +674,25 @@ mod tests {
     fn of_two_users_who_enrol_one_address_at_once_one_does() {
         let bench = Bench::new();
         let store = bench.create();
-        store.change_policy([("addresses.unique", "on")], &origin(), bench.now).unwrap();
+        store
+            .change_policy([("addresses.unique", "on")], &origin(), bench.now)
+            .unwrap();
         let enrol = |account: &Account| {
             let generation = Bench::generation(&store, account);
-            store.enrol_address(account, generation, EMAIL, "one@example.org", &origin(), bench.now).is_ok()
+            store
+                .enrol_address(
+                    account,
+                    generation,
+                    EMAIL,
+                    "one@example.org",
+                    &origin(),
+                    bench.now,
+                )
+                .is_ok()
         };
         let done: usize = std::thread::scope(|scope| {
-            let racers = [alice(), bob()].map(|account| scope.spawn(move || usize::from(enrol(&account))));
+            let racers =
+                [alice(), bob()].map(|account| scope.spawn(move || usize::from(enrol(&account))));
             racers.into_iter().map(|racer| racer.join().unwrap()).sum()
         });
         assert_eq!(done, 1);
@@ -505,11 +703,17 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let plan = |condition: &str| {
-            let sql = format!("EXPLAIN QUERY PLAN SELECT 1 FROM user WHERE {condition} AND id <> 1");
-            store.read(|db| Ok(db.query_one(&sql, [], |row| row.get::<_, String>(3))?)).unwrap()
+            let sql =
+                format!("EXPLAIN QUERY PLAN SELECT 1 FROM user WHERE {condition} AND id <> 1");
+            store
+                .read(|db| Ok(db.query_one(&sql, [], |row| row.get::<_, String>(3))?))
+                .unwrap()
         };
         let email = plan("email = 'a' COLLATE NOCASE AND email_verified = 1");
         let phone = plan("phone = '1' AND phone_verified = 1");
-        assert!(email.contains("user_of_email") && phone.contains("user_of_phone"), "{email}\n{phone}");
+        assert!(
+            email.contains("user_of_email") && phone.contains("user_of_phone"),
+            "{email}\n{phone}"
+        );
     }
 }

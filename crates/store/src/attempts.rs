@@ -80,7 +80,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<Counted, StoreError> {
         self.write_unsynced(|db| {
-            let Some(stored) = users::find(db, account)? else { return Ok(Counted::Unknown) };
+            let Some(stored) = users::find(db, account)? else {
+                return Ok(Counted::Unknown);
+            };
             if let Some(lock) = stored.throttle.lock(now) {
                 return Ok(Counted::Locked(lock));
             }
@@ -98,8 +100,15 @@ impl Store {
                 Tally::Unproved => unproved::save(db, stored.id, throttle)?,
             }
             if tally == Tally::Proved && throttle.lock(now).is_some() {
-                let detail = Some(format!("after {} wrong codes in a row", throttle.failures()));
-                let event = Event { kind: EventKind::Locked, user: Some(account), detail };
+                let detail = Some(format!(
+                    "after {} wrong codes in a row",
+                    throttle.failures()
+                ));
+                let event = Event {
+                    kind: EventKind::Locked,
+                    user: Some(account),
+                    detail,
+                };
                 events::record(db, &event, origin, now)?;
             }
             let attempt = Attempt {
@@ -150,7 +159,13 @@ impl Store {
                 AddressKind::Email => "e-mail code",
                 AddressKind::Phone => "SMS code",
             };
-            attempt.finish(db, usize::from(is_theirs), EventKind::Passed, Some(detail.to_owned()), now)
+            attempt.finish(
+                db,
+                usize::from(is_theirs),
+                EventKind::Passed,
+                Some(detail.to_owned()),
+                now,
+            )
         })
     }
 
@@ -165,11 +180,16 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.write(|db| {
             users::unchanged(db, account, expected)?;
-            let Some(stored) = users::find(db, account)?.filter(|stored| stored.throttle.lock(now).is_none())
+            let Some(stored) =
+                users::find(db, account)?.filter(|stored| stored.throttle.lock(now).is_none())
             else {
                 return Err(StoreError::ChangedMeanwhile);
             };
-            let event = Event { kind: EventKind::Passed, user: Some(account), detail: Some(detail) };
+            let event = Event {
+                kind: EventKind::Passed,
+                user: Some(account),
+                detail: Some(detail),
+            };
             let event = events::record(db, &event, origin, now)?;
             // Wrong codes from before stay counted: this was no proof of what was enrolled then.
             users::save_pass(db, stored.id, stored.throttle, event, now)
@@ -202,13 +222,27 @@ impl Attempt {
         now: Timestamp,
     ) -> Result<Use, StoreError> {
         let stored = users::find(db, &self.account)?.filter(|stored| stored.id == self.user);
-        let (Some(stored), 1) = (stored, marked) else { return Ok(Use::Already) };
-        let event =
-            events::record(db, &Event { kind, user: Some(&self.account), detail }, &self.origin, now)?;
+        let (Some(stored), 1) = (stored, marked) else {
+            return Ok(Use::Already);
+        };
+        let event = events::record(
+            db,
+            &Event {
+                kind,
+                user: Some(&self.account),
+                detail,
+            },
+            &self.origin,
+            now,
+        )?;
         let throttle = match self.tally {
             Tally::Proved => stored.throttle.forgive(self.number),
             Tally::Unproved => {
-                unproved::save(db, stored.id, unproved::load(db, stored.id)?.forgive(self.number))?;
+                unproved::save(
+                    db,
+                    stored.id,
+                    unproved::load(db, stored.id)?.forgive(self.number),
+                )?;
                 stored.throttle
             }
         };
@@ -230,7 +264,10 @@ mod tests {
     use twofa_core::{BackupCode, BackupSet};
 
     fn attempt(store: &Store, bench: &Bench) -> Attempt {
-        match store.count_attempt(&alice(), Tally::Proved, &origin(), bench.now).unwrap() {
+        match store
+            .count_attempt(&alice(), Tally::Proved, &origin(), bench.now)
+            .unwrap()
+        {
             Counted::Attempt(attempt, _) => attempt,
             refused => panic!("{refused:?}"),
         }
@@ -262,8 +299,15 @@ mod tests {
     fn the_same_or_an_older_step_is_used_already_and_stays_a_failure() {
         let bench = Bench::new();
         let (store, app) = enrolled(&bench);
-        let use_step = |step| store.use_app_code(attempt(&store, &bench), &app, step, bench.now).unwrap();
-        assert_eq!([use_step(100), use_step(100), use_step(99)], [Use::First, Use::Already, Use::Already]);
+        let use_step = |step| {
+            store
+                .use_app_code(attempt(&store, &bench), &app, step, bench.now)
+                .unwrap()
+        };
+        assert_eq!(
+            [use_step(100), use_step(100), use_step(99)],
+            [Use::First, Use::Already, Use::Already]
+        );
         assert_eq!(failures(&store), 2);
     }
 
@@ -279,10 +323,18 @@ mod tests {
         };
         let results: Vec<_> = std::thread::scope(|scope| {
             let racers: Vec<_> = (0..64).map(|_| scope.spawn(racer)).collect();
-            racers.into_iter().map(|racer| racer.join().unwrap()).collect()
+            racers
+                .into_iter()
+                .map(|racer| racer.join().unwrap())
+                .collect()
         });
-        let winners: Vec<_> = results.iter().filter(|(_, used)| *used == Use::First).collect();
-        let [(number, _)] = winners.as_slice() else { panic!("{} were first", winners.len()) };
+        let winners: Vec<_> = results
+            .iter()
+            .filter(|(_, used)| *used == Use::First)
+            .collect();
+        let [(number, _)] = winners.as_slice() else {
+            panic!("{} were first", winners.len())
+        };
         (winners.len(), number - before + failures(store))
     }
 
@@ -290,21 +342,39 @@ mod tests {
     fn of_64_that_race_with_one_step_one_is_first() {
         let bench = Bench::new();
         let (store, app) = enrolled(&bench);
-        store.change_policy([("lockout.after", "100")], &origin(), bench.now).unwrap();
-        let result = race(&store, &bench, |attempt| store.use_app_code(attempt, &app, 7, bench.now).unwrap());
-        assert_eq!(result, (1, 64), "one first, and all that began after it still counted");
+        store
+            .change_policy([("lockout.after", "100")], &origin(), bench.now)
+            .unwrap();
+        let result = race(&store, &bench, |attempt| {
+            store.use_app_code(attempt, &app, 7, bench.now).unwrap()
+        });
+        assert_eq!(
+            result,
+            (1, 64),
+            "one first, and all that began after it still counted"
+        );
     }
 
     #[test]
     fn of_64_that_race_with_one_backup_code_one_is_first() {
         let bench = Bench::new();
         let (store, _) = enrolled(&bench);
-        store.change_policy([("lockout.after", "100")], &origin(), bench.now).unwrap();
+        store
+            .change_policy([("lockout.after", "100")], &origin(), bench.now)
+            .unwrap();
         let set = BackupSet::seal(&[BackupCode::from_random([1; 10])], [3; 16]).unwrap();
         store
-            .replace_backup_codes(&alice(), Bench::generation(&store, &alice()), &set, &origin(), bench.now)
+            .replace_backup_codes(
+                &alice(),
+                Bench::generation(&store, &alice()),
+                &set,
+                &origin(),
+                bench.now,
+            )
             .unwrap();
-        let result = race(&store, &bench, |a| store.use_backup_code(a, &set.unused[0], bench.now).unwrap());
+        let result = race(&store, &bench, |a| {
+            store.use_backup_code(a, &set.unused[0], bench.now).unwrap()
+        });
         assert_eq!(result, (1, 64));
     }
 
@@ -312,7 +382,9 @@ mod tests {
     fn none_of_64_failures_at_once_is_lost() {
         let bench = Bench::new();
         let (store, _) = enrolled(&bench);
-        store.change_policy([("lockout.after", "100")], &origin(), bench.now).unwrap();
+        store
+            .change_policy([("lockout.after", "100")], &origin(), bench.now)
+            .unwrap();
         std::thread::scope(|scope| {
             for _ in 0..64 {
                 scope.spawn(|| {
@@ -329,12 +401,24 @@ mod tests {
         let (store, _) = enrolled(&bench);
         let (email, phone) = (AddressKind::Email, AddressKind::Phone);
         bench.verify(&store, &alice(), email, "alice@example.org");
-        let use_code =
-            |attempt, which, address: &str| store.use_sent_code(attempt, which, address, bench.now).unwrap();
-        assert_eq!(use_code(attempt(&store, &bench), email, "mallory@example.org"), Use::Already);
-        assert_eq!(use_code(attempt(&store, &bench), phone, "alice@example.org"), Use::Already);
+        let use_code = |attempt, which, address: &str| {
+            store
+                .use_sent_code(attempt, which, address, bench.now)
+                .unwrap()
+        };
+        assert_eq!(
+            use_code(attempt(&store, &bench), email, "mallory@example.org"),
+            Use::Already
+        );
+        assert_eq!(
+            use_code(attempt(&store, &bench), phone, "alice@example.org"),
+            Use::Already
+        );
         assert_eq!(failures(&store), 2);
-        assert_eq!(use_code(attempt(&store, &bench), email, "alice@example.org"), Use::First);
+        assert_eq!(
+            use_code(attempt(&store, &bench), email, "alice@example.org"),
+            Use::First
+        );
         assert_eq!(failures(&store), 0);
 
         let begun = attempt(&store, &bench);
@@ -342,7 +426,11 @@ mod tests {
         assert_eq!(use_code(begun, email, "alice@example.org"), Use::Already);
         let begun = attempt(&store, &bench);
         store.reset(&alice(), &origin(), bench.now).unwrap();
-        assert_eq!(use_code(begun, email, "new@example.org"), Use::Already, "it is on file, and no method");
+        assert_eq!(
+            use_code(begun, email, "new@example.org"),
+            Use::Already,
+            "it is on file, and no method"
+        );
         let mut details = Vec::new();
         let each = |event: crate::LoggedEvent| {
             details.extend(event.detail.filter(|_| event.kind == "passed"));
@@ -360,13 +448,23 @@ mod tests {
         assert_eq!(missed(), None);
         let alice = alice();
         for _ in 0..2 {
-            let refused = Event { kind: EventKind::Refused, user: Some(&alice), detail: None };
+            let refused = Event {
+                kind: EventKind::Refused,
+                user: Some(&alice),
+                detail: None,
+            };
             store.record(&refused, &origin(), bench.now).unwrap();
         }
         let told = missed().unwrap();
-        assert_eq!((told.count, told.last_at, told.last_from.as_deref()), (2, bench.now, Some("192.0.2.7")));
+        assert_eq!(
+            (told.count, told.last_at, told.last_from.as_deref()),
+            (2, bench.now, Some("192.0.2.7"))
+        );
         let right = attempt(&store, &bench);
-        assert_eq!(store.use_app_code(right, &app, 7, bench.now).unwrap(), Use::First);
+        assert_eq!(
+            store.use_app_code(right, &app, 7, bench.now).unwrap(),
+            Use::First
+        );
         assert_eq!(missed(), None);
     }
 
@@ -374,7 +472,9 @@ mod tests {
     fn an_enrolment_that_was_reset_or_locked_meanwhile_does_not_pass() {
         let bench = Bench::new();
         let (store, _) = enrolled(&bench);
-        let pass = |generation| store.record_pass(&alice(), generation, String::new(), &origin(), bench.now);
+        let pass = |generation| {
+            store.record_pass(&alice(), generation, String::new(), &origin(), bench.now)
+        };
         let generation = || Bench::generation(&store, &alice());
         pass(generation()).unwrap();
         let before = generation();
@@ -383,7 +483,10 @@ mod tests {
         for _ in 0..10 {
             let _ = attempt(&store, &bench);
         }
-        assert!(matches!(pass(generation()), Err(StoreError::ChangedMeanwhile)));
+        assert!(matches!(
+            pass(generation()),
+            Err(StoreError::ChangedMeanwhile)
+        ));
     }
 
     #[test]
@@ -391,12 +494,27 @@ mod tests {
         let bench = Bench::new();
         let (store, app) = enrolled(&bench);
         let alice = alice();
-        let refused = Event { kind: EventKind::Refused, user: Some(&alice), detail: None };
+        let refused = Event {
+            kind: EventKind::Refused,
+            user: Some(&alice),
+            detail: None,
+        };
         store.record(&refused, &origin(), bench.now).unwrap();
-        let command_line = Origin { actor: 1000, service: Some("twofa".into()), ..Origin::default() };
-        let counted = store.count_attempt(&alice, Tally::Proved, &command_line, bench.now).unwrap();
-        let Counted::Attempt(attempt, _) = counted else { panic!("{counted:?}") };
-        assert_eq!(store.use_app_code(attempt, &app, 7, bench.now).unwrap(), Use::First);
+        let command_line = Origin {
+            actor: 1000,
+            service: Some("twofa".into()),
+            ..Origin::default()
+        };
+        let counted = store
+            .count_attempt(&alice, Tally::Proved, &command_line, bench.now)
+            .unwrap();
+        let Counted::Attempt(attempt, _) = counted else {
+            panic!("{counted:?}")
+        };
+        assert_eq!(
+            store.use_app_code(attempt, &app, 7, bench.now).unwrap(),
+            Use::First
+        );
         assert_eq!(store.situation(&alice).unwrap().missed.unwrap().count, 1);
     }
 
@@ -407,8 +525,12 @@ mod tests {
         for _ in 0..10 {
             let _ = attempt(&store, &bench);
         }
-        let counted = store.count_attempt(&alice(), Tally::Proved, &origin(), bench.now).unwrap();
-        assert!(matches!(counted, Counted::Locked(Lock::Until(until)) if until == bench.now.after(900)));
+        let counted = store
+            .count_attempt(&alice(), Tally::Proved, &origin(), bench.now)
+            .unwrap();
+        assert!(
+            matches!(counted, Counted::Locked(Lock::Until(until)) if until == bench.now.after(900))
+        );
         assert_eq!(failures(&store), 10);
     }
 
@@ -420,7 +542,10 @@ mod tests {
             let _ = attempt(&store, &bench);
         }
         let tenth = attempt(&store, &bench);
-        assert_eq!(store.use_app_code(tenth, &app, 7, bench.now).unwrap(), Use::First);
+        assert_eq!(
+            store.use_app_code(tenth, &app, 7, bench.now).unwrap(),
+            Use::First
+        );
         let throttle = store.situation(&alice()).unwrap().user.throttle;
         assert_eq!((throttle.failures(), throttle.lock(bench.now)), (0, None));
     }
@@ -431,7 +556,10 @@ mod tests {
         let (store, app) = enrolled(&bench);
         let begun = attempt(&store, &bench);
         store.remove_user(&alice(), &origin(), bench.now).unwrap();
-        assert_eq!(store.use_app_code(begun, &app, 7, bench.now).unwrap(), Use::Already);
+        assert_eq!(
+            store.use_app_code(begun, &app, 7, bench.now).unwrap(),
+            Use::Already
+        );
     }
 
     #[test]
@@ -439,7 +567,9 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         assert!(matches!(
-            store.count_attempt(&alice(), Tally::Proved, &origin(), bench.now).unwrap(),
+            store
+                .count_attempt(&alice(), Tally::Proved, &origin(), bench.now)
+                .unwrap(),
             Counted::Unknown
         ));
         assert!(!store.knows(&alice()).unwrap());
@@ -450,20 +580,36 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         bench.enrol(&store, &alice(), "phone");
-        let count =
-            |tally, after| store.count_attempt(&alice(), tally, &origin(), bench.now.after(after)).unwrap();
+        let count = |tally, after| {
+            store
+                .count_attempt(&alice(), tally, &origin(), bench.now.after(after))
+                .unwrap()
+        };
         for _ in 0..10 {
             assert!(matches!(count(Tally::Unproved, 0), Counted::Attempt(..)));
         }
-        assert!(matches!(count(Tally::Unproved, 1), Counted::Locked(Lock::Until(_))));
-        assert_eq!(store.situation(&alice()).unwrap().user.throttle.failures(), 0);
+        assert!(matches!(
+            count(Tally::Unproved, 1),
+            Counted::Locked(Lock::Until(_))
+        ));
+        assert_eq!(
+            store.situation(&alice()).unwrap().user.throttle.failures(),
+            0
+        );
         assert!(matches!(count(Tally::Proved, 1), Counted::Attempt(..)));
         // The lock of the account holds for strangers too.
         for _ in 0..9 {
             let _ = count(Tally::Proved, 1);
         }
         assert!(matches!(count(Tally::Proved, 1), Counted::Locked(_)));
-        assert!(store.unlock(&alice(), &origin(), bench.now.after(2)).unwrap());
-        assert!(matches!(count(Tally::Unproved, 2), Counted::Attempt(..)), "an unlock opens both");
+        assert!(
+            store
+                .unlock(&alice(), &origin(), bench.now.after(2))
+                .unwrap()
+        );
+        assert!(
+            matches!(count(Tally::Unproved, 2), Counted::Attempt(..)),
+            "an unlock opens both"
+        );
     }
 }

@@ -31,12 +31,15 @@ impl Store {
             let sql = "SELECT count(*), min(at) FROM unproved_change WHERE name = ?1 AND uid = ?2";
             let (count, oldest): (u32, Option<i64>) = db
                 .prepare_cached(sql)?
-                .query_one((&account.name, account.uid), |row| Ok((row.get(0)?, row.get(1)?)))?;
+                .query_one((&account.name, account.uid), |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?;
             if let Some(oldest) = oldest.filter(|_| count >= MOST_IN_AN_HOUR) {
                 return Ok(Some(Timestamp::from_unix(oldest).after(HOUR)));
             }
             let sql = "INSERT INTO unproved_change (at, name, uid) VALUES (?1, ?2, ?3)";
-            db.prepare_cached(sql)?.execute((now.unix(), &account.name, account.uid))?;
+            db.prepare_cached(sql)?
+                .execute((now.unix(), &account.name, account.uid))?;
             Ok(None)
         })
     }
@@ -52,7 +55,11 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let (alice, bob) = (alice(), bob());
-        let change = |account, after| store.begin_unproved_change(account, bench.now.after(after)).unwrap();
+        let change = |account, after| {
+            store
+                .begin_unproved_change(account, bench.now.after(after))
+                .unwrap()
+        };
         for n in 0..10 {
             assert_eq!(change(&alice, n * 60), None);
         }
@@ -70,11 +77,19 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         for _ in 0..10 {
-            assert_eq!(store.begin_unproved_change(&alice(), bench.now).unwrap(), None);
+            assert_eq!(
+                store.begin_unproved_change(&alice(), bench.now).unwrap(),
+                None
+            );
         }
         drop(store);
         let store = Store::open(bench.location.clone()).unwrap();
-        assert!(store.begin_unproved_change(&alice(), bench.now).unwrap().is_some());
+        assert!(
+            store
+                .begin_unproved_change(&alice(), bench.now)
+                .unwrap()
+                .is_some()
+        );
     }
 
     #[test]
@@ -82,10 +97,17 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         for _ in 0..10 {
-            store.begin_unproved_change(&alice(), bench.now.after(1_000_000)).unwrap();
+            store
+                .begin_unproved_change(&alice(), bench.now.after(1_000_000))
+                .unwrap();
         }
         let next = store.begin_unproved_change(&alice(), bench.now).unwrap();
         assert_eq!(next, Some(bench.now.after(3_600)));
-        assert_eq!(store.begin_unproved_change(&alice(), bench.now.after(3_600)).unwrap(), None);
+        assert_eq!(
+            store
+                .begin_unproved_change(&alice(), bench.now.after(3_600))
+                .unwrap(),
+            None
+        );
     }
 }

@@ -64,14 +64,26 @@ impl Store {
         let (connection, snapshot) = match open(&location, schema) {
             Ok(connection) => (connection, None),
             // Whom the policy asks for nothing must not be kept out by a disk that cannot be written.
-            Err(error) if schema == Schema::Existing && error.may_be_a_disk_that_takes_nothing() => {
-                let snapshot = location.snapshot().filter(|_| location.has_empty_log()).ok_or(error)?;
+            Err(error)
+                if schema == Schema::Existing && error.may_be_a_disk_that_takes_nothing() =>
+            {
+                let snapshot = location
+                    .snapshot()
+                    .filter(|_| location.has_empty_log())
+                    .ok_or(error)?;
                 (open_snapshot(&location)?, Some(snapshot))
             }
             Err(error) => return Err(error),
         };
         let connection = Mutex::new(connection);
-        Ok(Self { location, file, key, connection, snapshot, rules: Mutex::default() })
+        Ok(Self {
+            location,
+            file,
+            key,
+            connection,
+            snapshot,
+            rules: Mutex::default(),
+        })
     }
 
     /// Whether this is the store as it was when it was opened, because nothing can be written where it is. It can be read
@@ -128,7 +140,11 @@ impl Store {
         let is_same = |then: &Snapshot| {
             self.location.snapshot().as_ref() == Some(then) && self.location.has_empty_log()
         };
-        if self.snapshot.as_ref().is_none_or(is_same) { Ok(()) } else { Err(StoreError::ChangedMeanwhile) }
+        if self.snapshot.as_ref().is_none_or(is_same) {
+            Ok(())
+        } else {
+            Err(StoreError::ChangedMeanwhile)
+        }
     }
 
     /// Runs `work` as one write transaction. It is on disk when this returns `Ok`; on any error nothing
@@ -211,8 +227,13 @@ fn open(location: &Location, schema: Schema) -> Result<Connection, StoreError> {
 /// (<https://sqlite.org/uri.html>, `immutable`). Everything that needs a log, or a lock, fails on any other connection.
 fn open_snapshot(location: &Location) -> Result<Connection, StoreError> {
     let path = resolved(location)?;
-    let path = path.to_str().ok_or_else(|| StoreError::Other("its path is not UTF-8".to_owned()))?;
-    let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let path = path
+        .to_str()
+        .ok_or_else(|| StoreError::Other("its path is not UTF-8".to_owned()))?;
+    let path = path
+        .replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NOFOLLOW
@@ -300,15 +321,26 @@ fn newest_schema() -> i64 {
 }
 
 /// The migrations that have not run, if this is a database of ours.
-fn outstanding(transaction: &Transaction<'_>, schema: Schema) -> Result<&'static [&'static str], StoreError> {
+fn outstanding(
+    transaction: &Transaction<'_>,
+    schema: Schema,
+) -> Result<&'static [&'static str], StoreError> {
     let known = newest_schema();
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let application: i64 = transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let tables: i64 = transaction.query_one("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let application: i64 =
+        transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 =
+        transaction.query_one("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (application, found, tables, schema) {
         (APPLICATION_ID, 1.., 1.., Schema::Existing) | (0, 0, 0, Schema::New) => {}
-        (0, 0, 0, Schema::Existing) => return Err(StoreError::Damaged("it was emptied".to_owned())),
-        _ => return Err(StoreError::Damaged("it is a database of another program".to_owned())),
+        (0, 0, 0, Schema::Existing) => {
+            return Err(StoreError::Damaged("it was emptied".to_owned()));
+        }
+        _ => {
+            return Err(StoreError::Damaged(
+                "it is a database of another program".to_owned(),
+            ));
+        }
     }
     if found > known {
         return Err(StoreError::Newer { found, known });
@@ -331,8 +363,16 @@ mod tests {
     fn a_new_store_is_private_and_opens_again() {
         let bench = Bench::new();
         drop(bench.create());
-        for (path, mode) in [(&bench.location.database, 0o600), (&bench.location.key, 0o640)] {
-            assert_eq!(fs::metadata(path).unwrap().mode() & 0o7777, mode, "{}", path.display());
+        for (path, mode) in [
+            (&bench.location.database, 0o600),
+            (&bench.location.key, 0o640),
+        ] {
+            assert_eq!(
+                fs::metadata(path).unwrap().mode() & 0o7777,
+                mode,
+                "{}",
+                path.display()
+            );
         }
         Store::open(bench.location.clone()).unwrap();
     }
@@ -341,8 +381,9 @@ mod tests {
     fn what_is_written_is_on_disk_before_it_returns() {
         let bench = Bench::new();
         let store = bench.create();
-        let durable =
-            store.write(|db| Ok(db.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?));
+        let durable = store.write(|db| {
+            Ok(db.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?)
+        });
         assert_eq!(durable.unwrap(), 2, "2 is FULL");
     }
 
@@ -382,21 +423,47 @@ mod tests {
         let store = bench.create();
         let other = Store::open(bench.location.clone()).unwrap();
         let alice = crate::testing::alice();
-        let mode = |store: &Store| store.situation(&alice).unwrap().rules.rulebook.machine().mode;
-        for (changed_by, setting) in [(&other, "optional"), (&store, "mandatory"), (&other, "disabled")] {
-            changed_by.change_policy([("mode", setting)], &crate::testing::origin(), bench.now).unwrap();
-            assert_eq!((mode(&store).name(), mode(&other).name()), (setting, setting));
+        let mode = |store: &Store| {
+            store
+                .situation(&alice)
+                .unwrap()
+                .rules
+                .rulebook
+                .machine()
+                .mode
+        };
+        for (changed_by, setting) in [
+            (&other, "optional"),
+            (&store, "mandatory"),
+            (&other, "disabled"),
+        ] {
+            changed_by
+                .change_policy([("mode", setting)], &crate::testing::origin(), bench.now)
+                .unwrap();
+            assert_eq!(
+                (mode(&store).name(), mode(&other).name()),
+                (setting, setting)
+            );
         }
     }
 
     #[test]
     fn a_missing_database_is_an_error_and_never_an_empty_store() {
         let bench = Bench::new();
-        assert!(matches!(Store::open(bench.location.clone()), Err(StoreError::Missing(_))));
+        assert!(matches!(
+            Store::open(bench.location.clone()),
+            Err(StoreError::Missing(_))
+        ));
         drop(bench.create());
         fs::remove_file(&bench.location.database).unwrap();
-        assert!(matches!(Store::open(bench.location.clone()), Err(StoreError::Halved { .. })));
-        assert!(matches!(Store::create(bench.location.clone(), bench.owner), Err(StoreError::Halved { .. })));
+        assert!(matches!(
+            Store::open(bench.location.clone()),
+            Err(StoreError::Halved { .. })
+        ));
+        assert!(matches!(
+            Store::create(bench.location.clone(), bench.owner),
+            Err(StoreError::Halved { .. })
+        ));
     }
 
     #[test]
@@ -404,7 +471,10 @@ mod tests {
         let bench = Bench::new();
         drop(bench.create());
         fs::remove_file(&bench.location.key).unwrap();
-        assert!(matches!(Store::create(bench.location.clone(), bench.owner), Err(StoreError::Halved { .. })));
+        assert!(matches!(
+            Store::create(bench.location.clone(), bench.owner),
+            Err(StoreError::Halved { .. })
+        ));
         assert!(!bench.location.key.exists());
     }
 
@@ -417,7 +487,10 @@ mod tests {
             for mode in [0o644, 0o641, 0o660] {
                 fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
                 let error = Store::open(bench.location.clone()).unwrap_err();
-                assert!(error.to_string().contains(&format!("has mode {mode:04o}")), "{error}");
+                assert!(
+                    error.to_string().contains(&format!("has mode {mode:04o}")),
+                    "{error}"
+                );
             }
             fs::set_permissions(path, right).unwrap();
         }
@@ -425,7 +498,10 @@ mod tests {
 
     #[test]
     fn a_linked_key_or_database_is_refused() {
-        for pick in [|l: &Location| l.key.clone(), |l: &Location| l.database.clone()] {
+        for pick in [
+            |l: &Location| l.key.clone(),
+            |l: &Location| l.database.clone(),
+        ] {
             let bench = Bench::new();
             drop(bench.create());
             let path = pick(&bench.location);
@@ -440,10 +516,15 @@ mod tests {
     fn a_database_from_a_newer_version_is_refused_and_left_alone() {
         let bench = Bench::new();
         let store = bench.create();
-        store.write(|db| Ok(db.pragma_update(None, "user_version", 99)?)).unwrap();
+        store
+            .write(|db| Ok(db.pragma_update(None, "user_version", 99)?))
+            .unwrap();
         drop(store);
         let error = Store::open(bench.location.clone()).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
+        assert!(
+            matches!(error, StoreError::Newer { found: 99, .. }),
+            "{error}"
+        );
         assert!(error.to_string().contains("newer twofa"));
     }
 
@@ -456,7 +537,10 @@ mod tests {
         other.execute_batch("CREATE TABLE theirs (x)").unwrap();
         drop(other);
         fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(matches!(Store::open(bench.location.clone()), Err(StoreError::Damaged(_))));
+        assert!(matches!(
+            Store::open(bench.location.clone()),
+            Err(StoreError::Damaged(_))
+        ));
     }
 
     #[test]
@@ -466,8 +550,10 @@ mod tests {
         fs::remove_file(&bench.location.database).unwrap();
         let old = Connection::open(&bench.location.database).unwrap();
         old.execute_batch(MIGRATIONS[0]).unwrap();
-        old.execute_batch("INSERT INTO user (name, uid, required) VALUES ('alice', 1000, 1)").unwrap();
-        old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        old.execute_batch("INSERT INTO user (name, uid, required) VALUES ('alice', 1000, 1)")
+            .unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID)
+            .unwrap();
         old.pragma_update(None, "user_version", 1).unwrap();
         drop(old);
         fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
@@ -498,7 +584,8 @@ mod tests {
              INSERT INTO exemption (unix_group, reason, granted_by, granted_at) VALUES ('robots', 'backups', 0, 1);",
         )
         .unwrap();
-        old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID)
+            .unwrap();
         old.pragma_update(None, "user_version", 2).unwrap();
         drop(old);
         fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
@@ -508,13 +595,28 @@ mod tests {
             let situation = store.situation(&crate::testing::alice()).unwrap();
             let user = situation.user;
             let (email, phone) = (user.email.unwrap(), user.phone.unwrap());
-            assert_eq!((email.address.as_str(), email.verified), ("alice@example.org", true));
-            assert_eq!((phone.address.as_str(), phone.verified), ("+4930123456", false));
-            assert_eq!((user.preferred, user.verify.to_string().as_str()), (None, "always"));
-            assert_eq!((user.throttle.failures(), user.backup.unwrap().unused.len()), (2, 1));
+            assert_eq!(
+                (email.address.as_str(), email.verified),
+                ("alice@example.org", true)
+            );
+            assert_eq!(
+                (phone.address.as_str(), phone.verified),
+                ("+4930123456", false)
+            );
+            assert_eq!(
+                (user.preferred, user.verify.to_string().as_str()),
+                (None, "always")
+            );
+            assert_eq!(
+                (user.throttle.failures(), user.backup.unwrap().unused.len()),
+                (2, 1)
+            );
             let rules = situation.rules;
             assert_eq!(
-                (rules.rulebook.machine().mode.name(), rules.rulebook.classes().len()),
+                (
+                    rules.rulebook.machine().mode.name(),
+                    rules.rulebook.classes().len()
+                ),
                 ("mandatory", 1)
             );
             assert_eq!(rules.exemptions.len(), 1);
@@ -543,13 +645,20 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         assert!(!store.is_snapshot());
-        store.change_policy([("mode", "mandatory")], &crate::testing::origin(), bench.now).unwrap();
+        store
+            .change_policy(
+                [("mode", "mandatory")],
+                &crate::testing::origin(),
+                bench.now,
+            )
+            .unwrap();
         drop(store);
         in_the_way_of(&bench, "-shm");
         let store = Store::open(bench.location.clone()).unwrap();
         assert!(store.is_snapshot());
         assert_eq!(store.rulebook().unwrap().machine().mode.name(), "mandatory");
-        let changed = store.change_policy([("mode", "disabled")], &crate::testing::origin(), bench.now);
+        let changed =
+            store.change_policy([("mode", "disabled")], &crate::testing::origin(), bench.now);
         assert!(matches!(changed, Err(StoreError::ReadOnly)), "{changed:?}");
     }
 
@@ -567,7 +676,10 @@ mod tests {
         let store = Store::open(bench.location.clone()).unwrap();
         store.rulebook().unwrap();
         fs::write(&log, [0; 64]).unwrap();
-        assert!(matches!(store.rulebook(), Err(StoreError::ChangedMeanwhile)));
+        assert!(matches!(
+            store.rulebook(),
+            Err(StoreError::ChangedMeanwhile)
+        ));
     }
 
     #[test]
@@ -577,9 +689,15 @@ mod tests {
         in_the_way_of(&bench, "-shm");
         let store = Store::open(bench.location.clone()).unwrap();
         store.rulebook().unwrap();
-        let file = fs::OpenOptions::new().append(true).open(&bench.location.database).unwrap();
+        let file = fs::OpenOptions::new()
+            .append(true)
+            .open(&bench.location.database)
+            .unwrap();
         std::io::Write::write_all(&mut &file, &[0]).unwrap();
-        assert!(matches!(store.rulebook(), Err(StoreError::ChangedMeanwhile)));
+        assert!(matches!(
+            store.rulebook(),
+            Err(StoreError::ChangedMeanwhile)
+        ));
     }
 
     #[test]
@@ -588,22 +706,31 @@ mod tests {
         drop(bench.create());
         fs::remove_file(&bench.location.database).unwrap();
         let old = Connection::open(&bench.location.database).unwrap();
-        MIGRATIONS[..3].iter().for_each(|migration| old.execute_batch(migration).unwrap());
+        MIGRATIONS[..3]
+            .iter()
+            .for_each(|migration| old.execute_batch(migration).unwrap());
         old.execute_batch(
             "INSERT INTO setting VALUES ('methods', 'app,sms'), ('fallback.sms-to-email', 'on');
              INSERT INTO class VALUES ('admins', 0, 'sudo');
              INSERT INTO class_setting VALUES ('admins', 'fallback.sms-to-email', 'on');",
         )
         .unwrap();
-        old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID)
+            .unwrap();
         old.pragma_update(None, "user_version", 3).unwrap();
         drop(old);
         fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
 
-        let rulebook = Store::open(bench.location.clone()).unwrap().rulebook().unwrap();
+        let rulebook = Store::open(bench.location.clone())
+            .unwrap()
+            .rulebook()
+            .unwrap();
         assert!(!rulebook.machine().sms_falls_back_to_email());
         let class = rulebook.classes()[0].policy(rulebook.machine()).unwrap();
-        assert!(class.sms_falls_back_to_email(), "what a class has of its own was somebody's word");
+        assert!(
+            class.sms_falls_back_to_email(),
+            "what a class has of its own was somebody's word"
+        );
     }
 
     #[test]
@@ -630,7 +757,10 @@ mod tests {
         let bench = Bench::new();
         drop(bench.create());
         fs::write(&bench.location.database, vec![0x5a; 8192]).unwrap();
-        assert!(matches!(Store::open(bench.location.clone()), Err(StoreError::Damaged(_))));
+        assert!(matches!(
+            Store::open(bench.location.clone()),
+            Err(StoreError::Damaged(_))
+        ));
     }
 
     #[test]

@@ -55,7 +55,9 @@ pub enum StoreError {
     #[error("the store {} was replaced while this program had it open", .0.display())]
     Replaced(PathBuf),
     /// A newer twofa has used this database.
-    #[error("the store was written by a newer twofa (schema {found}, this one knows {known}): upgrade twofa")]
+    #[error(
+        "the store was written by a newer twofa (schema {found}, this one knows {known}): upgrade twofa"
+    )]
     Newer {
         /// The schema of the database.
         found: i64,
@@ -171,7 +173,11 @@ impl StoreError {
 
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::File { action, path, source }
+        move |source| Self::File {
+            action,
+            path,
+            source,
+        }
     }
 }
 
@@ -187,12 +193,16 @@ impl From<rusqlite::Error> for StoreError {
             return Self::Damaged("a value in it is not of its kind".to_owned());
         }
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged("SQLite finds it malformed".to_owned()),
+            Some(ErrorCode::DatabaseCorrupt) => {
+                Self::Damaged("SQLite finds it malformed".to_owned())
+            }
             Some(ErrorCode::NotADatabase) => Self::Damaged("it is no SQLite database".to_owned()),
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::ReadOnly) => Self::ReadOnly,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy(None),
-            Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure) => Self::Unusable(error.to_string()),
+            Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure) => {
+                Self::Unusable(error.to_string())
+            }
             // rusqlite's own text may quote SQL, which is ours and holds no value.
             _ => Self::Other(error.to_string()),
         }

@@ -107,7 +107,10 @@ const NAMES: [(EventKind, &str); 30] = [
 
 impl EventKind {
     fn name(self) -> &'static str {
-        NAMES.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+        NAMES
+            .iter()
+            .find(|(kind, _)| *kind == self)
+            .map_or("", |(_, name)| name)
     }
 }
 
@@ -135,7 +138,11 @@ impl Origin {
             (true, _) => format!("command line of uid {}", self.actor),
             (false, host) => {
                 let host = host.unwrap_or("this machine");
-                format!("service {} of {host} at {}", text(&self.service), text(&self.terminal))
+                format!(
+                    "service {} of {host} at {}",
+                    text(&self.service),
+                    text(&self.terminal)
+                )
             }
         }
     }
@@ -185,7 +192,12 @@ pub struct EventFilter {
 
 impl Store {
     /// Logs an event by itself.
-    pub fn record(&self, event: &Event<'_>, origin: &Origin, now: Timestamp) -> Result<(), StoreError> {
+    pub fn record(
+        &self,
+        event: &Event<'_>,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         self.write(|db| record(db, event, origin, now).map(drop))
     }
 
@@ -296,7 +308,8 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_name_of_its_own() {
-        let names: std::collections::HashSet<_> = NAMES.iter().map(|(kind, _)| kind.name()).collect();
+        let names: std::collections::HashSet<_> =
+            NAMES.iter().map(|(kind, _)| kind.name()).collect();
         assert_eq!(names.len(), NAMES.len());
     }
 
@@ -305,12 +318,19 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let alice = alice();
-        let event = |kind| Event { kind, user: Some(&alice), detail: None };
-        store.record(&event(EventKind::AppEnrolled), &origin(), bench.now).unwrap();
+        let event = |kind| Event {
+            kind,
+            user: Some(&alice),
+            detail: None,
+        };
+        store
+            .record(&event(EventKind::AppEnrolled), &origin(), bench.now)
+            .unwrap();
         store
             .write(|db| {
-                (0..i64::from(KEPT_OF_A_USER) + 200)
-                    .try_for_each(|_| record(db, &event(EventKind::Refused), &origin(), bench.now).map(drop))
+                (0..i64::from(KEPT_OF_A_USER) + 200).try_for_each(|_| {
+                    record(db, &event(EventKind::Refused), &origin(), bench.now).map(drop)
+                })
             })
             .unwrap();
         let mut kinds = Vec::new();
@@ -328,12 +348,22 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let alice = alice();
-        let event = |kind| Event { kind, user: Some(&alice), detail: Some("a***e@example.org".into()) };
-        store.record(&event(EventKind::Passed), &origin(), bench.now).unwrap();
+        let event = |kind| Event {
+            kind,
+            user: Some(&alice),
+            detail: Some("a***e@example.org".into()),
+        };
+        store
+            .record(&event(EventKind::Passed), &origin(), bench.now)
+            .unwrap();
         store
             .write(|db| {
                 (0..i64::from(KEPT_OF_A_USER) + 200).try_for_each(|i| {
-                    let kind = if i % 2 == 0 { EventKind::CodeSent } else { EventKind::CodeNotSent };
+                    let kind = if i % 2 == 0 {
+                        EventKind::CodeSent
+                    } else {
+                        EventKind::CodeNotSent
+                    };
                     record(db, &event(kind), &origin(), bench.now).map(drop)
                 })
             })
@@ -353,8 +383,15 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let alice = alice();
-        for (i, user) in [None, Some(&alice), Some(&alice), None].into_iter().enumerate() {
-            let event = Event { kind: EventKind::Refused, user, detail: Some(i.to_string()) };
+        for (i, user) in [None, Some(&alice), Some(&alice), None]
+            .into_iter()
+            .enumerate()
+        {
+            let event = Event {
+                kind: EventKind::Refused,
+                user,
+                detail: Some(i.to_string()),
+            };
             store.record(&event, &origin(), bench.now).unwrap();
         }
         let details = |filter: EventFilter| {
@@ -368,7 +405,19 @@ mod tests {
             details
         };
         assert_eq!(details(EventFilter::default()), "0123");
-        assert_eq!(details(EventFilter { user: Some("alice".into()), last: None }), "12");
-        assert_eq!(details(EventFilter { user: None, last: Some(2) }), "23");
+        assert_eq!(
+            details(EventFilter {
+                user: Some("alice".into()),
+                last: None
+            }),
+            "12"
+        );
+        assert_eq!(
+            details(EventFilter {
+                user: None,
+                last: Some(2)
+            }),
+            "23"
+        );
     }
 }

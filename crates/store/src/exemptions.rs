@@ -25,8 +25,21 @@ impl Store {
     }
 
     /// Grants an exemption and gives its number.
-    pub fn grant(&self, exemption: &Exemption, origin: &Origin, now: Timestamp) -> Result<i64, StoreError> {
-        let Exemption { subject, network, service, reason, granted_by, granted_at, until } = exemption;
+    pub fn grant(
+        &self,
+        exemption: &Exemption,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<i64, StoreError> {
+        let Exemption {
+            subject,
+            network,
+            service,
+            reason,
+            granted_by,
+            granted_at,
+            until,
+        } = exemption;
         let (user, group) = match subject {
             Subject::User(account) => (Some(account), None),
             Subject::Group(group) => (None, Some(group)),
@@ -65,9 +78,18 @@ impl Store {
     ) -> Result<Option<Exemption>, StoreError> {
         self.write(|db| {
             self.forget_rules();
-            let Some(stored) = all(db)?.into_iter().find(|stored| stored.id == id) else { return Ok(None) };
+            let Some(stored) = all(db)?.into_iter().find(|stored| stored.id == id) else {
+                return Ok(None);
+            };
             db.execute("DELETE FROM exemption WHERE id = ?1", [id])?;
-            log(db, EventKind::ExemptionEnded, id, &stored.exemption, origin, now)?;
+            log(
+                db,
+                EventKind::ExemptionEnded,
+                id,
+                &stored.exemption,
+                origin,
+                now,
+            )?;
             Ok(Some(stored.exemption))
         })
     }
@@ -87,11 +109,22 @@ fn log(
     };
     let until = exemption.until.map_or("without end".to_owned(), |until| {
         let length = until.unix().saturating_sub(exemption.granted_at.unix());
-        format!("for {}", Duration::from_seconds(u64::try_from(length).unwrap_or_default()))
+        format!(
+            "for {}",
+            Duration::from_seconds(u64::try_from(length).unwrap_or_default())
+        )
     });
-    let network = exemption.network.map_or(String::new(), |network| format!(" from {network}"));
-    let service = exemption.service.as_ref().map_or(String::new(), |service| format!(" at {service}"));
-    let detail = Some(format!("number {id}{whom} {until}{network}{service}: {}", exemption.reason));
+    let network = exemption
+        .network
+        .map_or(String::new(), |network| format!(" from {network}"));
+    let service = exemption
+        .service
+        .as_ref()
+        .map_or(String::new(), |service| format!(" at {service}"));
+    let detail = Some(format!(
+        "number {id}{whom} {until}{network}{service}: {}",
+        exemption.reason
+    ));
     events::record(db, &Event { kind, user, detail }, origin, now).map(drop)
 }
 
@@ -110,22 +143,32 @@ pub(crate) fn all(db: &Transaction<'_>) -> Result<Vec<StoredExemption>, StoreErr
 
 fn stored(row: &Row<'_>) -> Result<StoredExemption, StoreError> {
     let subject = match row.get(1)? {
-        Some(name) => Subject::User(Account { name, uid: row.get(2)? }),
-        None => Subject::Group(Group { name: row.get(3)?, gid: row.get(10)? }),
+        Some(name) => Subject::User(Account {
+            name,
+            uid: row.get(2)?,
+        }),
+        None => Subject::Group(Group {
+            name: row.get(3)?,
+            gid: row.get(10)?,
+        }),
     };
     let network: Option<String> = row.get(4)?;
     let network = network.map(|text| text.parse()).transpose();
     let exemption = Exemption {
         subject,
-        network: network
-            .map_err(|_| StoreError::Damaged("an exemption has no network we can read".to_owned()))?,
+        network: network.map_err(|_| {
+            StoreError::Damaged("an exemption has no network we can read".to_owned())
+        })?,
         service: row.get(5)?,
         reason: row.get(6)?,
         granted_by: row.get(7)?,
         granted_at: Timestamp::from_unix(row.get(8)?),
         until: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_unix),
     };
-    Ok(StoredExemption { id: row.get(0)?, exemption })
+    Ok(StoredExemption {
+        id: row.get(0)?,
+        exemption,
+    })
 }
 
 #[cfg(test)]
@@ -147,14 +190,34 @@ mod tests {
             until: Some(bench.now.after(60)),
         };
         let user = of(Subject::User(alice()));
-        let robots = Group { name: "robots".into(), gid: Some(987) };
-        let group = Exemption { network: None, service: None, until: None, ..of(Subject::Group(robots)) };
+        let robots = Group {
+            name: "robots".into(),
+            gid: Some(987),
+        };
+        let group = Exemption {
+            network: None,
+            service: None,
+            until: None,
+            ..of(Subject::Group(robots))
+        };
         let first = store.grant(&user, &origin(), bench.now).unwrap();
         let second = store.grant(&group, &origin(), bench.now).unwrap();
-        let stored = |id, exemption: &Exemption| StoredExemption { id, exemption: exemption.clone() };
-        assert_eq!(store.exemptions().unwrap(), [stored(first, &user), stored(second, &group)]);
-        assert_eq!(store.revoke_exemption(first, &origin(), bench.now).unwrap(), Some(user));
-        assert_eq!(store.revoke_exemption(first, &origin(), bench.now).unwrap(), None);
+        let stored = |id, exemption: &Exemption| StoredExemption {
+            id,
+            exemption: exemption.clone(),
+        };
+        assert_eq!(
+            store.exemptions().unwrap(),
+            [stored(first, &user), stored(second, &group)]
+        );
+        assert_eq!(
+            store.revoke_exemption(first, &origin(), bench.now).unwrap(),
+            Some(user)
+        );
+        assert_eq!(
+            store.revoke_exemption(first, &origin(), bench.now).unwrap(),
+            None
+        );
         assert_eq!(store.exemptions().unwrap(), [stored(second, &group)]);
     }
 }

@@ -54,7 +54,10 @@ impl Holder {
         let pid = locker(&PathBuf::from(shared_memory), WRITE_LOCK, 1)
             .or_else(|| locker(&location.database, PENDING, PENDING_LENGTH))?;
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok();
-        Some(Self { pid, name: name.map(|name| name.trim_end().to_owned()) })
+        Some(Self {
+            pid,
+            name: name.map(|name| name.trim_end().to_owned()),
+        })
     }
 }
 
@@ -64,12 +67,18 @@ fn locker(path: &Path, start: libc::off_t, length: libc::off_t) -> Option<libc::
     /// process has on it (fcntl(2)), SQLite's too. A file is opened when it was locked for too long, so they are few.
     static OPEN: Mutex<Option<HashMap<(u64, u64), File>>> = Mutex::new(None);
 
-    let found = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
+    let found = fs::symlink_metadata(path)
+        .ok()
+        .filter(fs::Metadata::is_file)?;
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     let open = open.get_or_insert_default();
     let id = (found.dev(), found.ino());
     if !open.contains_key(&id) {
-        let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path).ok()?;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(path)
+            .ok()?;
         // Whatever stands there by now. One that was opened twice must not be closed either.
         let Ok(opened) = file.metadata() else {
             std::mem::forget(file);
@@ -107,9 +116,13 @@ mod tests {
     /// In a process of its own: fcntl(2) does not tell a process of its own locks.
     #[test]
     fn holding_on_request() {
-        let Some(folder) = env::var_os(REQUEST).map(PathBuf::from) else { return };
-        let location =
-            Location { database: folder.join("state/twofa.db"), key: folder.join("etc/secret.key") };
+        let Some(folder) = env::var_os(REQUEST).map(PathBuf::from) else {
+            return;
+        };
+        let location = Location {
+            database: folder.join("state/twofa.db"),
+            key: folder.join("etc/secret.key"),
+        };
         let store = Store::open(location).unwrap();
         let held: Result<(), StoreError> = store.write(|_| {
             writeln!(io::stdout(), "held").unwrap();
@@ -122,7 +135,10 @@ mod tests {
     fn hold(bench: &Bench) -> Child {
         let mut holder = Command::new(env::current_exe().unwrap())
             .args(["--exact", HOLDING, "--nocapture"])
-            .env(REQUEST, bench.location.key.parent().unwrap().parent().unwrap())
+            .env(
+                REQUEST,
+                bench.location.key.parent().unwrap().parent().unwrap(),
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -141,12 +157,18 @@ mod tests {
 
         // An open store, and one that is opened now: a store that is up to date is opened without the lock.
         let another = Store::open(bench.location.clone()).unwrap();
-        for error in [store.write(|_| Ok(())).unwrap_err(), another.write(|_| Ok(())).unwrap_err()] {
+        for error in [
+            store.write(|_| Ok(())).unwrap_err(),
+            another.write(|_| Ok(())).unwrap_err(),
+        ] {
             assert!(
                 matches!(&error, StoreError::Busy(Some(found)) if found.pid.unsigned_abs() == pid),
                 "{error:?}"
             );
-            assert!(error.to_string().contains(&format!("process {pid} (")), "{error}");
+            assert!(
+                error.to_string().contains(&format!("process {pid} (")),
+                "{error}"
+            );
         }
 
         holder.kill().unwrap();
@@ -162,7 +184,12 @@ mod tests {
             assert_eq!(Holder::find(&bench.location), None);
             let locks = fs::read_to_string("/proc/locks").unwrap();
             let ours = format!(" WRITE {} ", std::process::id());
-            assert!(locks.lines().any(|line| line.contains(&ours) && line.ends_with(" 120 120")), "{locks}");
+            assert!(
+                locks
+                    .lines()
+                    .any(|line| line.contains(&ours) && line.ends_with(" 120 120")),
+                "{locks}"
+            );
             Ok(())
         });
         held.unwrap();

@@ -74,12 +74,22 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         for name in ["carol", "alice", "bob"] {
-            bench.enrol(&store, &Account { name: name.into(), uid: 1000 }, "phone");
+            bench.enrol(
+                &store,
+                &Account {
+                    name: name.into(),
+                    uid: 1000,
+                },
+                "phone",
+            );
         }
         let mut names = Vec::new();
         store
             .users(|user| {
-                assert_eq!((user.apps, user.summary.enrolled.app, user.passed_at), (1, true, None));
+                assert_eq!(
+                    (user.apps, user.summary.enrolled.app, user.passed_at),
+                    (1, true, None)
+                );
                 names.push(user.account.name);
                 names.len() < 2
             })
@@ -98,8 +108,19 @@ mod tests {
             true
         };
         store.users(each).unwrap();
-        let [user] = rows.as_slice() else { panic!("{rows:?}") };
-        assert_eq!(user.summary.enrolled, Enrolled { sms: true, ..Enrolled::default() });
-        assert_eq!((&user.account, user.apps, user.backup_codes), (&bob(), 0, 0));
+        let [user] = rows.as_slice() else {
+            panic!("{rows:?}")
+        };
+        assert_eq!(
+            user.summary.enrolled,
+            Enrolled {
+                sms: true,
+                ..Enrolled::default()
+            }
+        );
+        assert_eq!(
+            (&user.account, user.apps, user.backup_codes),
+            (&bob(), 0, 0)
+        );
     }
 }

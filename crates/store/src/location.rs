@@ -32,7 +32,10 @@ pub struct Owner {
 
 impl Default for Location {
     fn default() -> Self {
-        Self { database: "/var/lib/twofa/twofa.db".into(), key: "/etc/twofa/secret.key".into() }
+        Self {
+            database: "/var/lib/twofa/twofa.db".into(),
+            key: "/etc/twofa/secret.key".into(),
+        }
     }
 }
 
@@ -46,12 +49,14 @@ impl Location {
         match (exists(&self.database)?, exists(&self.key)?) {
             (false, false) => Ok(true),
             (true, true) => Ok(false),
-            (true, false) => {
-                Err(StoreError::Halved { present: self.database.clone(), absent: self.key.clone() })
-            }
-            (false, true) => {
-                Err(StoreError::Halved { present: self.key.clone(), absent: self.database.clone() })
-            }
+            (true, false) => Err(StoreError::Halved {
+                present: self.database.clone(),
+                absent: self.key.clone(),
+            }),
+            (false, true) => Err(StoreError::Halved {
+                present: self.key.clone(),
+                absent: self.database.clone(),
+            }),
         }
     }
 
@@ -75,12 +80,23 @@ impl Location {
 
     /// Checks that the key's group, which can read it, is the one the database belongs to, or root's.
     fn check_key_group(&self, key: &fs::Metadata) -> Result<(), StoreError> {
-        let service = fs::symlink_metadata(&self.database).map(|database| database.gid()).ok();
-        if key.gid() == 0 || key.mode() & GROUP == 0 || service.is_none_or(|service| service == key.gid()) {
+        let service = fs::symlink_metadata(&self.database)
+            .map(|database| database.gid())
+            .ok();
+        if key.gid() == 0
+            || key.mode() & GROUP == 0
+            || service.is_none_or(|service| service == key.gid())
+        {
             return Ok(());
         }
-        let why = format!("can be read by group {}, which is not the service's", key.gid());
-        Err(StoreError::Exposed { path: self.key.clone(), why })
+        let why = format!(
+            "can be read by group {}, which is not the service's",
+            key.gid()
+        );
+        Err(StoreError::Exposed {
+            path: self.key.clone(),
+            why,
+        })
     }
 
     /// Makes both files. What this call made is removed again when it cannot make both.
@@ -121,8 +137,8 @@ impl Location {
         fchown(&handle, Some(owner.uid), Some(owner.gid))
             .map_err(StoreError::file("give away", directory))?;
         let file = create_new(path, 0o600)?;
-        let given =
-            fchown(&file, Some(owner.uid), Some(owner.gid)).map_err(StoreError::file("give away", path));
+        let given = fchown(&file, Some(owner.uid), Some(owner.gid))
+            .map_err(StoreError::file("give away", path));
         given.and_then(|()| sync_directory(path)).inspect_err(|_| {
             let _ = fs::remove_file(path);
         })
@@ -136,7 +152,10 @@ impl Location {
             _ => StoreError::file("look at", path)(error),
         })?;
         check_private(path, &metadata, OTHERS | GROUP)?;
-        Ok(FileId { device: metadata.dev(), inode: metadata.ino() })
+        Ok(FileId {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
     }
 }
 
@@ -152,7 +171,10 @@ impl Location {
     pub(crate) fn snapshot(&self) -> Option<Snapshot> {
         let metadata = fs::symlink_metadata(&self.database).ok()?;
         let changed = (metadata.mtime(), metadata.mtime_nsec());
-        Some(Snapshot { length: metadata.len(), changed })
+        Some(Snapshot {
+            length: metadata.len(),
+            changed,
+        })
     }
 
     /// Whether there is certainly nothing in the write-ahead log of the database that is not in the database itself.
@@ -176,7 +198,12 @@ pub(crate) struct FileId {
 /// Checks that `path` is a regular file with none of the mode bits in `forbidden`, owned by root, by us, or by
 /// the owner of its folder, and that nobody else can put another file in its place.
 fn check_private(path: &Path, metadata: &fs::Metadata, forbidden: u32) -> Result<(), StoreError> {
-    let exposed = |path: &Path, why: String| Err(StoreError::Exposed { path: path.to_owned(), why });
+    let exposed = |path: &Path, why: String| {
+        Err(StoreError::Exposed {
+            path: path.to_owned(),
+            why,
+        })
+    };
     if !metadata.is_file() {
         return exposed(path, "is not a regular file".to_owned());
     }
@@ -191,15 +218,23 @@ fn check_private(path: &Path, metadata: &fs::Metadata, forbidden: u32) -> Result
     let directory = parent(path);
     let around = fs::metadata(directory).map_err(StoreError::file("look at", directory))?;
     if around.mode() & (0o002 | GROUP_WRITES) != 0 {
-        let why =
-            format!("has mode {:04o}, so that others can replace what is in it", around.mode() & 0o7777);
+        let why = format!(
+            "has mode {:04o}, so that others can replace what is in it",
+            around.mode() & 0o7777
+        );
         return exposed(directory, why);
     }
     let ours = geteuid().as_raw();
     if [0, ours, around.uid()].contains(&metadata.uid()) {
         Ok(())
     } else {
-        exposed(path, format!("belongs to uid {}, who has no business with it", metadata.uid()))
+        exposed(
+            path,
+            format!(
+                "belongs to uid {}, who has no business with it",
+                metadata.uid()
+            ),
+        )
     }
 }
 
@@ -216,11 +251,18 @@ fn exists(path: &Path) -> Result<bool, StoreError> {
 }
 
 fn open_nofollow(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path)
+    OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+        .open(path)
 }
 
 fn create_new(path: &Path, mode: u32) -> Result<File, StoreError> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path);
     let file = file.map_err(StoreError::file("make", path))?;
     // Whatever the umask was.
     file.set_permissions(fs::Permissions::from_mode(mode))
@@ -241,7 +283,9 @@ fn make_directory(file: &Path, mode: u32) -> Result<(), StoreError> {
 
 fn sync_directory(file: &Path) -> Result<(), StoreError> {
     let directory = parent(file);
-    File::open(directory).and_then(|handle| handle.sync_all()).map_err(StoreError::file("write", directory))
+    File::open(directory)
+        .and_then(|handle| handle.sync_all())
+        .map_err(StoreError::file("write", directory))
 }
 
 fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {

@@ -69,14 +69,22 @@ impl Store {
     ) -> Result<bool, StoreError> {
         self.write(|db| {
             let user = unchanged(db, account, expected)?;
-            if db.execute("DELETE FROM app WHERE user = ?1 AND label = ?2", (user, label))? == 0 {
+            if db.execute(
+                "DELETE FROM app WHERE user = ?1 AND label = ?2",
+                (user, label),
+            )? == 0
+            {
                 return Ok(false);
             }
             next_generation(db, user)?;
             let detail = Some(format!("'{label}'"));
             events::record(
                 db,
-                &Event { kind: EventKind::AppRemoved, user: Some(account), detail },
+                &Event {
+                    kind: EventKind::AppRemoved,
+                    user: Some(account),
+                    detail,
+                },
                 origin,
                 now,
             )?;
@@ -106,11 +114,21 @@ impl Store {
                 (user, set.salt, memory_kib, passes),
             )?;
             for digest in &set.unused {
-                db.execute("INSERT INTO backup_code (user, digest) VALUES (?1, ?2)", (user, digest))?;
+                db.execute(
+                    "INSERT INTO backup_code (user, digest) VALUES (?1, ?2)",
+                    (user, digest),
+                )?;
             }
-            let kind =
-                if replaced == 0 { EventKind::BackupCodesMade } else { EventKind::BackupCodesReplaced };
-            let event = Event { kind, user: Some(account), detail: None };
+            let kind = if replaced == 0 {
+                EventKind::BackupCodesMade
+            } else {
+                EventKind::BackupCodesReplaced
+            };
+            let event = Event {
+                kind,
+                user: Some(account),
+                detail: None,
+            };
             events::record(db, &event, origin, now)?;
             generation(db, account)
         })
@@ -133,8 +151,13 @@ impl Store {
 }
 
 /// The generation of `account`, which has a record.
-pub(crate) fn generation(db: &Transaction<'_>, account: &Account) -> Result<Generation, StoreError> {
-    find(db, account)?.map(|user| user.generation()).ok_or(StoreError::ChangedMeanwhile)
+pub(crate) fn generation(
+    db: &Transaction<'_>,
+    account: &Account,
+) -> Result<Generation, StoreError> {
+    find(db, account)?
+        .map(|user| user.generation())
+        .ok_or(StoreError::ChangedMeanwhile)
 }
 
 /// The parameters of an app as columns.
@@ -149,7 +172,11 @@ pub(crate) fn parts(parameters: Parameters) -> Parts {
         Movement::Time { period } => Some(period),
         Movement::Counter => None,
     };
-    Parts { period, algorithm: parameters.algorithm().name(), digits: parameters.digits() }
+    Parts {
+        period,
+        algorithm: parameters.algorithm().name(),
+        digits: parameters.digits(),
+    }
 }
 
 fn enrol(
@@ -161,24 +188,38 @@ fn enrol(
     origin: &Origin,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let many: u32 =
-        db.prepare_cached("SELECT count(*) FROM app WHERE user = ?1")?.query_one([user], |row| row.get(0))?;
+    let many: u32 = db
+        .prepare_cached("SELECT count(*) FROM app WHERE user = ?1")?
+        .query_one([user], |row| row.get(0))?;
     if many >= MOST_APPS {
         return Err(StoreError::TooManyApps(MOST_APPS));
     }
     let taken = "SELECT EXISTS (SELECT 1 FROM app WHERE user = ?1 AND label = ?2)";
-    if db.prepare_cached(taken)?.query_one((user, &new.label), |row| row.get(0))? {
+    if db
+        .prepare_cached(taken)?
+        .query_one((user, &new.label), |row| row.get(0))?
+    {
         return Err(StoreError::LabelTaken(new.label.clone()));
     }
     if many == 0 && !has_method(db, user)? {
         ask_from_now_on(db, user)?;
     }
     insert_app(db, key, user, account, new, now)?;
-    db.prepare_cached("DELETE FROM pending_app WHERE user = ?1")?.execute([user])?;
+    db.prepare_cached("DELETE FROM pending_app WHERE user = ?1")?
+        .execute([user])?;
     next_generation(db, user)?;
     let detail = Some(format!("'{}', {}", new.label, new.app.parameters));
-    events::record(db, &Event { kind: EventKind::AppEnrolled, user: Some(account), detail }, origin, now)
-        .map(drop)
+    events::record(
+        db,
+        &Event {
+            kind: EventKind::AppEnrolled,
+            user: Some(account),
+            detail,
+        },
+        origin,
+        now,
+    )
+    .map(drop)
 }
 
 /// Whether `user` has a method that can stand alone.
@@ -205,17 +246,30 @@ fn insert_app(
     new: &NewApp,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let Parts { period, algorithm, digits } = parts(new.app.parameters);
+    let Parts {
+        period,
+        algorithm,
+        digits,
+    } = parts(new.app.parameters);
     let used = new.app.used.map(count_to_sql).transpose()?;
     // The key is sealed to its row, so the row must have its number first.
     db.prepare_cached(
         "INSERT INTO app (user, label, period, algorithm, digits, key, used, enrolled_at)
          VALUES (?1, ?2, ?3, ?4, ?5, x'', ?6, ?7)",
     )?
-    .execute((user, &new.label, period, algorithm, digits, used, now.unix()))?;
+    .execute((
+        user,
+        &new.label,
+        period,
+        algorithm,
+        digits,
+        used,
+        now.unix(),
+    ))?;
     let row = db.last_insert_rowid();
     let sealed = key.seal(place(row, account), new.app.key.expose())?;
-    db.prepare_cached("UPDATE app SET key = ?2 WHERE id = ?1")?.execute((row, sealed))?;
+    db.prepare_cached("UPDATE app SET key = ?2 WHERE id = ?1")?
+        .execute((row, sealed))?;
     Ok(())
 }
 
@@ -229,7 +283,11 @@ pub(crate) fn delete_backup_codes(
     if db.execute("DELETE FROM backup_set WHERE user = ?1", [user])? == 0 {
         return Ok(false);
     }
-    let event = Event { kind: EventKind::BackupCodesRemoved, user: Some(account), detail: None };
+    let event = Event {
+        kind: EventKind::BackupCodesRemoved,
+        user: Some(account),
+        detail: None,
+    };
     events::record(db, &event, origin, now)?;
     Ok(true)
 }
@@ -248,8 +306,9 @@ pub(crate) fn apps(
     while let Some(row) = rows.next()? {
         let id = row.get(4)?;
         let used = row.get::<_, Option<i64>>(6)?.map(u64::try_from).transpose();
-        let used =
-            used.map_err(|_| StoreError::Damaged(format!("an app of {} counts backwards", account.name)))?;
+        let used = used.map_err(|_| {
+            StoreError::Damaged(format!("an app of {} counts backwards", account.name))
+        })?;
         let app = app_of(row, 0, key, place(id, account), used)?;
         apps.push(EnrolledApp {
             id,
@@ -261,16 +320,30 @@ pub(crate) fn apps(
     Ok(apps)
 }
 
-pub(crate) fn backup_set(db: &Transaction<'_>, user: &StoredUser) -> Result<Option<BackupSet>, StoreError> {
+pub(crate) fn backup_set(
+    db: &Transaction<'_>,
+    user: &StoredUser,
+) -> Result<Option<BackupSet>, StoreError> {
     let mut statement =
         db.prepare_cached("SELECT salt, memory_kib, passes FROM backup_set WHERE user = ?1")?;
     let set = statement.query_row([user.id], |row| {
-        let cost = Cost { memory_kib: row.get(1)?, passes: row.get(2)? };
-        Ok(BackupSet { salt: row.get(0)?, cost, unused: Vec::new() })
+        let cost = Cost {
+            memory_kib: row.get(1)?,
+            passes: row.get(2)?,
+        };
+        Ok(BackupSet {
+            salt: row.get(0)?,
+            cost,
+            unused: Vec::new(),
+        })
     });
-    let Some(mut set) = set.optional()? else { return Ok(None) };
+    let Some(mut set) = set.optional()? else {
+        return Ok(None);
+    };
     let mut statement = db.prepare_cached("SELECT digest FROM backup_code WHERE user = ?1")?;
-    set.unused = statement.query_map([user.id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    set.unused = statement
+        .query_map([user.id], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
     Ok(Some(set))
 }
 
@@ -283,16 +356,26 @@ pub(crate) fn app_of(
     used: Option<u64>,
 ) -> Result<App, StoreError> {
     let damaged = |what: String| StoreError::Damaged(format!("an app of {} {what}", place.whose));
-    let movement =
-        row.get::<_, Option<u32>>(first)?.map_or(Movement::Counter, |period| Movement::Time { period });
+    let movement = row
+        .get::<_, Option<u32>>(first)?
+        .map_or(Movement::Counter, |period| Movement::Time { period });
     let algorithm: String = row.get(first + 1)?;
-    let algorithm: Algorithm = algorithm.parse().map_err(|bad| damaged(format!("is impossible: {bad}")))?;
+    let algorithm: Algorithm = algorithm
+        .parse()
+        .map_err(|bad| damaged(format!("is impossible: {bad}")))?;
     let parameters = Parameters::new(movement, algorithm, row.get(first + 2)?);
     let parameters = parameters.map_err(|bad| damaged(format!("is impossible: {bad}")))?;
-    let sealed = row.get_ref(first + 3)?.as_blob().map_err(|_| damaged("has no key".to_owned()))?;
+    let sealed = row
+        .get_ref(first + 3)?
+        .as_blob()
+        .map_err(|_| damaged("has no key".to_owned()))?;
     let bytes = key.open(place, sealed)?;
     let key = Key::new(bytes.to_vec()).map_err(|bad| damaged(format!("has a bad key: {bad}")))?;
-    Ok(App { parameters, key, used })
+    Ok(App {
+        parameters,
+        key,
+        used,
+    })
 }
 
 pub(crate) fn count_to_sql(count: u64) -> Result<i64, StoreError> {
@@ -300,7 +383,12 @@ pub(crate) fn count_to_sql(count: u64) -> Result<i64, StoreError> {
 }
 
 fn place(row: i64, owner: &Account) -> Place<'_> {
-    Place { table: "app", column: "key", row, whose: Whose::User(owner) }
+    Place {
+        table: "app",
+        column: "key",
+        row,
+        whose: Whose::User(owner),
+    }
 }
 
 #[cfg(test)]
@@ -320,12 +408,29 @@ mod tests {
         let store = bench.create();
         let mut new = app("phone");
         new.app.used = Some(60_000_000);
-        new.app.parameters = Parameters::new(Movement::Time { period: 60 }, Algorithm::Sha512, 8).unwrap();
-        store.enrol_app(&alice(), Bench::generation(&store, &alice()), &new, &origin(), bench.now).unwrap();
+        new.app.parameters =
+            Parameters::new(Movement::Time { period: 60 }, Algorithm::Sha512, 8).unwrap();
+        store
+            .enrol_app(
+                &alice(),
+                Bench::generation(&store, &alice()),
+                &new,
+                &origin(),
+                bench.now,
+            )
+            .unwrap();
         let user = store.situation(&alice()).unwrap().user;
-        let [stored] = user.apps.as_slice() else { panic!("one app") };
-        assert_eq!((stored.label.as_str(), stored.enrolled_at), ("phone", bench.now));
-        assert_eq!((stored.app.parameters, stored.app.used), (new.app.parameters, new.app.used));
+        let [stored] = user.apps.as_slice() else {
+            panic!("one app")
+        };
+        assert_eq!(
+            (stored.label.as_str(), stored.enrolled_at),
+            ("phone", bench.now)
+        );
+        assert_eq!(
+            (stored.app.parameters, stored.app.used),
+            (new.app.parameters, new.app.used)
+        );
         assert_eq!(stored.app.key.expose(), new.app.key.expose());
     }
 
@@ -334,17 +439,32 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let new = app("phone");
-        store.enrol_app(&alice(), Bench::generation(&store, &alice()), &new, &origin(), bench.now).unwrap();
+        store
+            .enrol_app(
+                &alice(),
+                Bench::generation(&store, &alice()),
+                &new,
+                &origin(),
+                bench.now,
+            )
+            .unwrap();
         drop(store);
         let file = std::fs::read(&bench.location.database).unwrap();
-        assert!(!file.windows(20).any(|window| window == new.app.key.expose()));
+        assert!(
+            !file
+                .windows(20)
+                .any(|window| window == new.app.key.expose())
+        );
     }
 
     #[test]
     fn a_sealed_key_moved_to_another_user_does_not_open() {
         let bench = Bench::new();
         let store = bench.create();
-        let mallory = Account { name: "mallory".into(), uid: 1666 };
+        let mallory = Account {
+            name: "mallory".into(),
+            uid: 1666,
+        };
         bench.enrol(&store, &alice(), "phone");
         bench.enrol(&store, &mallory, "phone");
         let steal = "UPDATE app SET key = (SELECT key FROM app WHERE user = 2) WHERE user = 1";
@@ -358,7 +478,13 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let enrol = |label| {
-            store.enrol_app(&alice(), Bench::generation(&store, &alice()), &app(label), &origin(), bench.now)
+            store.enrol_app(
+                &alice(),
+                Bench::generation(&store, &alice()),
+                &app(label),
+                &origin(),
+                bench.now,
+            )
         };
         enrol("phone").unwrap();
         assert!(matches!(enrol("phone"), Err(StoreError::LabelTaken(_))));
@@ -374,7 +500,8 @@ mod tests {
             bench.enrol(&store, &alice(), &format!("phone {i}"));
         }
         let generation = Bench::generation(&store, &alice());
-        let eleventh = store.enrol_app(&alice(), generation, &app("one more"), &origin(), bench.now);
+        let eleventh =
+            store.enrol_app(&alice(), generation, &app("one more"), &origin(), bench.now);
         assert!(matches!(eleventh, Err(StoreError::TooManyApps(10))));
     }
 
@@ -384,7 +511,8 @@ mod tests {
         let store = bench.create();
         let before = Bench::generation(&store, &alice());
         bench.enrol(&store, &alice(), "phone");
-        let late = |generation| store.enrol_app(&alice(), generation, &app("evil"), &origin(), bench.now);
+        let late =
+            |generation| store.enrol_app(&alice(), generation, &app("evil"), &origin(), bench.now);
         assert!(matches!(late(before), Err(StoreError::ChangedMeanwhile)));
 
         let enrolled = Bench::generation(&store, &alice());
@@ -397,7 +525,10 @@ mod tests {
         let fresh = Bench::generation(&store, &alice());
         store.remove_user(&alice(), &origin(), bench.now).unwrap();
         for generation in [fresh, enrolled] {
-            assert!(matches!(late(generation), Err(StoreError::ChangedMeanwhile)));
+            assert!(matches!(
+                late(generation),
+                Err(StoreError::ChangedMeanwhile)
+            ));
         }
         assert!(store.situation(&alice()).unwrap().user.apps.is_empty());
     }
@@ -406,9 +537,16 @@ mod tests {
     fn many_users_are_enrolled_in_one_go_or_none_is() {
         let bench = Bench::new();
         let store = bench.create();
-        let accounts: Vec<_> = (0..3).map(|i| Account { name: format!("user{i}"), uid: 1000 + i }).collect();
+        let accounts: Vec<_> = (0..3)
+            .map(|i| Account {
+                name: format!("user{i}"),
+                uid: 1000 + i,
+            })
+            .collect();
         let enrol = |accounts: &[Account]| {
-            let apps = accounts.iter().map(|account| (account.clone(), app("phone")));
+            let apps = accounts
+                .iter()
+                .map(|account| (account.clone(), app("phone")));
             store.enrol_many(apps, &origin(), bench.now)
         };
         let twice = [accounts.as_slice(), &accounts[..1]].concat();
@@ -428,10 +566,19 @@ mod tests {
         bench.enrol(&store, &alice(), "phone");
         bench.enrol(&store, &alice(), "tablet");
         let generation = || Bench::generation(&store, &alice());
-        store.replace_backup_codes(&alice(), generation(), &backup_set(3), &origin(), bench.now).unwrap();
-        let remove = |label| store.remove_app(&alice(), generation(), label, &origin(), bench.now).unwrap();
+        store
+            .replace_backup_codes(&alice(), generation(), &backup_set(3), &origin(), bench.now)
+            .unwrap();
+        let remove = |label| {
+            store
+                .remove_app(&alice(), generation(), label, &origin(), bench.now)
+                .unwrap()
+        };
         assert!(remove("phone"));
-        assert_eq!(store.situation(&alice()).unwrap().user.backup_codes_left(), 5);
+        assert_eq!(
+            store.situation(&alice()).unwrap().user.backup_codes_left(),
+            5
+        );
         assert!(!remove("phone"));
         assert!(remove("tablet"));
         assert_eq!(store.situation(&alice()).unwrap().user.backup, None);
@@ -444,7 +591,13 @@ mod tests {
         for salt in [3, 4] {
             let generation = Bench::generation(&store, &alice());
             store
-                .replace_backup_codes(&alice(), generation, &backup_set(salt), &origin(), bench.now)
+                .replace_backup_codes(
+                    &alice(),
+                    generation,
+                    &backup_set(salt),
+                    &origin(),
+                    bench.now,
+                )
                 .unwrap();
         }
         let stored = store.situation(&alice()).unwrap().user.backup.unwrap();

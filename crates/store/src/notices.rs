@@ -95,16 +95,25 @@ impl Store {
     pub fn notice_failed(&self, id: i64, now: Timestamp) -> Result<NoticeFate, StoreError> {
         self.write_unsynced(|db| {
             let mut statement = db.prepare_cached("SELECT at, tries FROM notice WHERE id = ?1")?;
-            let found = statement.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-            let Some((at, tries)) = found else { return Ok(NoticeFate::GivenUp) };
+            let found = statement
+                .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let Some((at, tries)) = found else {
+                return Ok(NoticeFate::GivenUp);
+            };
             let nth = usize::try_from(u32::saturating_sub(tries, 1)).unwrap_or(usize::MAX);
-            let delay = DELAYS.get(nth).or(DELAYS.last()).copied().unwrap_or(CLAIMED_FOR);
+            let delay = DELAYS
+                .get(nth)
+                .or(DELAYS.last())
+                .copied()
+                .unwrap_or(CLAIMED_FOR);
             let next = now.after(delay);
             if tries >= MOST_TRIES || next > Timestamp::from_unix(at).after(TRIED_FOR) {
                 delete(db, id)?;
                 return Ok(NoticeFate::GivenUp);
             }
-            db.prepare_cached("UPDATE notice SET due_at = ?2 WHERE id = ?1")?.execute((id, next.unix()))?;
+            db.prepare_cached("UPDATE notice SET due_at = ?2 WHERE id = ?1")?
+                .execute((id, next.unix()))?;
             Ok(NoticeFate::RetryAt(next))
         })
     }
@@ -113,8 +122,9 @@ impl Store {
     /// same: other processes queue notices too, and a clock may go back.
     pub fn next_notice_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.read(|db| {
-            let due: Option<i64> =
-                db.prepare_cached("SELECT min(due_at) FROM notice")?.query_one([], |row| row.get(0))?;
+            let due: Option<i64> = db
+                .prepare_cached("SELECT min(due_at) FROM notice")?
+                .query_one([], |row| row.get(0))?;
             Ok(due.map(Timestamp::from_unix))
         })
     }
@@ -127,8 +137,12 @@ pub(crate) fn queue(
     origin: &Origin,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let (Some(what), Some(account)) = (sentence(event, origin), event.user) else { return Ok(()) };
-    let Some(stored) = users::find(db, account)? else { return Ok(()) };
+    let (Some(what), Some(account)) = (sentence(event, origin), event.user) else {
+        return Ok(());
+    };
+    let Some(stored) = users::find(db, account)? else {
+        return Ok(());
+    };
     let addresses = verified(&stored);
     if addresses.is_empty() {
         return Ok(());
@@ -149,13 +163,22 @@ pub(crate) fn queue(
         };
         if is_allowed {
             let (name, uid, method) = (&account.name, account.uid, which.name());
-            statement.execute((name, uid, method, address, &what, source(origin), now.unix()))?;
+            statement.execute((
+                name,
+                uid,
+                method,
+                address,
+                &what,
+                source(origin),
+                now.unix(),
+            ))?;
         }
     }
     let sql = "DELETE FROM notice WHERE name = ?1 AND uid = ?2 AND id <= (
                    SELECT id FROM notice WHERE name = ?1 AND uid = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3
                )";
-    db.prepare_cached(sql)?.execute((&account.name, account.uid, KEPT_OF_A_USER))?;
+    db.prepare_cached(sql)?
+        .execute((&account.name, account.uid, KEPT_OF_A_USER))?;
     Ok(())
 }
 
@@ -164,19 +187,31 @@ fn sentence(event: &Event<'_>, origin: &Origin) -> Option<Cow<'static, str>> {
     let detail = event.detail.as_deref().unwrap_or_default();
     let fixed = match event.kind {
         EventKind::AppEnrolled => {
-            return Some(format!("An authenticator app called {} was added.", quoted(detail)).into());
+            return Some(
+                format!("An authenticator app called {} was added.", quoted(detail)).into(),
+            );
         }
         EventKind::AppRemoved => {
-            return Some(format!("The authenticator app called {} was removed.", quoted(detail)).into());
+            return Some(
+                format!(
+                    "The authenticator app called {} was removed.",
+                    quoted(detail)
+                )
+                .into(),
+            );
         }
         EventKind::Locked => return Some(format!("Logins were locked {detail}.").into()),
         EventKind::EmailEnrolled => "A new e-mail address for codes was set.",
         EventKind::EmailRemoved => "The e-mail address for codes was removed.",
         EventKind::SmsEnrolled => "A new phone number for codes was set.",
         EventKind::SmsRemoved => "The phone number for codes was removed.",
-        EventKind::BackupCodeUsed if origin.is_command_line() => "A backup code was used to allow a change.",
+        EventKind::BackupCodeUsed if origin.is_command_line() => {
+            "A backup code was used to allow a change."
+        }
         EventKind::BackupCodeUsed => "A backup code was used to log in.",
-        EventKind::BackupCodesReplaced => "New backup codes were made. Older ones do not work any more.",
+        EventKind::BackupCodesReplaced => {
+            "New backup codes were made. Older ones do not work any more."
+        }
         EventKind::Reset => "An administrator reset your second factor. It must be set up anew.",
         EventKind::UserChanged if detail == OPTED_OUT => {
             "Logins no longer ask for a code, where nothing requires it."
@@ -213,19 +248,28 @@ fn quoted(detail: &str) -> &str {
 /// From where something came, in words.
 fn source(origin: &Origin) -> Option<&str> {
     let place = origin.remote_host.as_deref().or(origin.terminal.as_deref());
-    place.or_else(|| origin.is_command_line().then_some("the command line of this machine"))
+    place.or_else(|| {
+        origin
+            .is_command_line()
+            .then_some("the command line of this machine")
+    })
 }
 
 /// The addresses of `user` that are verified.
 fn verified(user: &StoredUser) -> Vec<(AddressKind, &str)> {
     let all = [AddressKind::Email, AddressKind::Phone];
-    all.into_iter().filter_map(|which| Some((which, user.verified(which)?))).collect()
+    all.into_iter()
+        .filter_map(|which| Some((which, user.verified(which)?)))
+        .collect()
 }
 
 fn notice(row: &Row<'_>) -> Result<Notice, StoreError> {
     Ok(Notice {
         id: row.get(0)?,
-        account: Account { name: row.get(1)?, uid: row.get(2)? },
+        account: Account {
+            name: row.get(1)?,
+            uid: row.get(2)?,
+        },
         which: AddressKind::stored(&row.get::<_, String>(3)?)?,
         address: row.get(4)?,
         what: row.get(5)?,
@@ -236,7 +280,8 @@ fn notice(row: &Row<'_>) -> Result<Notice, StoreError> {
 }
 
 fn delete(db: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM notice WHERE id = ?1")?.execute([id])?;
+    db.prepare_cached("DELETE FROM notice WHERE id = ?1")?
+        .execute([id])?;
     Ok(())
 }
 
@@ -267,15 +312,18 @@ mod tests {
     }
 
     fn lock(bench: &Bench, store: &Store) {
-        while let Counted::Attempt(..) =
-            store.count_attempt(&alice(), Tally::Proved, &origin(), bench.now).unwrap()
+        while let Counted::Attempt(..) = store
+            .count_attempt(&alice(), Tally::Proved, &origin(), bench.now)
+            .unwrap()
         {}
     }
 
     fn backup_codes(bench: &Bench, store: &Store) -> BackupSet {
         let set = BackupSet::seal(&[BackupCode::from_random([1; 10])], [3; 16]).unwrap();
         let generation = Bench::generation(store, &alice());
-        store.replace_backup_codes(&alice(), generation, &set, &origin(), bench.now).unwrap();
+        store
+            .replace_backup_codes(&alice(), generation, &set, &origin(), bench.now)
+            .unwrap();
         set
     }
 
@@ -285,19 +333,51 @@ mod tests {
         let store = reachable(&bench);
         let generation = || Bench::generation(&store, &alice());
         bench.enrol(&store, &alice(), "dad's phone', old");
-        assert_eq!(bench.told(&store), both("An authenticator app called 'dad's phone', old' was added."));
-        store.remove_app(&alice(), generation(), "dad's phone', old", &origin(), bench.now).unwrap();
-        assert_eq!(bench.told(&store), both("The authenticator app called 'dad's phone', old' was removed."));
+        assert_eq!(
+            bench.told(&store),
+            both("An authenticator app called 'dad's phone', old' was added.")
+        );
+        store
+            .remove_app(
+                &alice(),
+                generation(),
+                "dad's phone', old",
+                &origin(),
+                bench.now,
+            )
+            .unwrap();
+        assert_eq!(
+            bench.told(&store),
+            both("The authenticator app called 'dad's phone', old' was removed.")
+        );
         backup_codes(&bench, &store);
-        assert!(bench.told(&store).is_empty(), "the first ones come with what was told already");
+        assert!(
+            bench.told(&store).is_empty(),
+            "the first ones come with what was told already"
+        );
         let set = backup_codes(&bench, &store);
-        assert_eq!(bench.told(&store), both("New backup codes were made. Older ones do not work any more."));
-        let counted = store.count_attempt(&alice(), Tally::Proved, &origin(), bench.now).unwrap();
-        let Counted::Attempt(attempt, _) = counted else { panic!("{counted:?}") };
-        let _ = store.use_backup_code(attempt, &set.unused[0], bench.now).unwrap();
-        assert_eq!(bench.told(&store), both("A backup code was used to log in."));
+        assert_eq!(
+            bench.told(&store),
+            both("New backup codes were made. Older ones do not work any more.")
+        );
+        let counted = store
+            .count_attempt(&alice(), Tally::Proved, &origin(), bench.now)
+            .unwrap();
+        let Counted::Attempt(attempt, _) = counted else {
+            panic!("{counted:?}")
+        };
+        let _ = store
+            .use_backup_code(attempt, &set.unused[0], bench.now)
+            .unwrap();
+        assert_eq!(
+            bench.told(&store),
+            both("A backup code was used to log in.")
+        );
         lock(&bench, &store);
-        assert_eq!(bench.told(&store), both("Logins were locked after 10 wrong codes in a row."));
+        assert_eq!(
+            bench.told(&store),
+            both("Logins were locked after 10 wrong codes in a row.")
+        );
         store.reset(&alice(), &origin(), bench.now).unwrap();
         assert_eq!(
             bench.told(&store),
@@ -311,13 +391,26 @@ mod tests {
         let store = reachable(&bench);
         let set = backup_codes(&bench, &store);
         bench.told(&store);
-        let command_line = Origin { actor: 1000, service: Some("twofa".into()), ..Origin::default() };
-        let counted = store.count_attempt(&alice(), Tally::Proved, &command_line, bench.now).unwrap();
-        let Counted::Attempt(attempt, _) = counted else { panic!("{counted:?}") };
-        let _ = store.use_backup_code(attempt, &set.unused[0], bench.now).unwrap();
+        let command_line = Origin {
+            actor: 1000,
+            service: Some("twofa".into()),
+            ..Origin::default()
+        };
+        let counted = store
+            .count_attempt(&alice(), Tally::Proved, &command_line, bench.now)
+            .unwrap();
+        let Counted::Attempt(attempt, _) = counted else {
+            panic!("{counted:?}")
+        };
+        let _ = store
+            .use_backup_code(attempt, &set.unused[0], bench.now)
+            .unwrap();
         let notices = store.claim_notices(bench.now, 10).unwrap();
         assert_eq!(notices[0].what, "A backup code was used to allow a change.");
-        assert_eq!(notices[0].source.as_deref(), Some("the command line of this machine"));
+        assert_eq!(
+            notices[0].source.as_deref(),
+            Some("the command line of this machine")
+        );
     }
 
     #[test]
@@ -327,13 +420,27 @@ mod tests {
         bench.verify(&store, &alice(), EMAIL, A);
         assert!(bench.told(&store).is_empty(), "it got the code just now");
         bench.verify(&store, &alice(), PHONE, NUMBER);
-        assert_eq!(bench.told(&store), [format!("{A}: A new phone number for codes was set.")]);
+        assert_eq!(
+            bench.told(&store),
+            [format!("{A}: A new phone number for codes was set.")]
+        );
         bench.verify(&store, &alice(), EMAIL, "new@example.org");
-        assert_eq!(bench.told(&store), both("A new e-mail address for codes was set."));
+        assert_eq!(
+            bench.told(&store),
+            both("A new e-mail address for codes was set.")
+        );
         let generation = Bench::generation(&store, &alice());
-        store.remove_address(&alice(), generation, PHONE, &origin(), bench.now).unwrap();
+        store
+            .remove_address(&alice(), generation, PHONE, &origin(), bench.now)
+            .unwrap();
         let what = "The phone number for codes was removed.";
-        assert_eq!(bench.told(&store), [format!("new@example.org: {what}"), format!("{NUMBER}: {what}")]);
+        assert_eq!(
+            bench.told(&store),
+            [
+                format!("new@example.org: {what}"),
+                format!("{NUMBER}: {what}")
+            ]
+        );
     }
 
     #[test]
@@ -347,7 +454,13 @@ mod tests {
             ..Settings::default()
         };
         store
-            .set_user(&alice(), Bench::generation(&store, &alice()), &settings, &origin(), bench.now)
+            .set_user(
+                &alice(),
+                Bench::generation(&store, &alice()),
+                &settings,
+                &origin(),
+                bench.now,
+            )
             .unwrap();
         let mut told = bench.told(&store);
         told.sort();
@@ -362,39 +475,63 @@ mod tests {
         let bench = Bench::new();
         let store = reachable(&bench);
         store.remove_user(&alice(), &origin(), bench.now).unwrap();
-        assert_eq!(bench.told(&store), both("Your second factor was removed by an administrator."));
+        assert_eq!(
+            bench.told(&store),
+            both("Your second factor was removed by an administrator.")
+        );
     }
 
     #[test]
     fn nobody_is_told_at_an_address_that_is_not_verified_or_of_a_login() {
         let bench = Bench::new();
         let store = bench.create();
-        let unverified = Settings { email: Some(Some(A.into())), ..Settings::default() };
+        let unverified = Settings {
+            email: Some(Some(A.into())),
+            ..Settings::default()
+        };
         store
-            .set_user(&alice(), Bench::generation(&store, &alice()), &unverified, &origin(), bench.now)
+            .set_user(
+                &alice(),
+                Bench::generation(&store, &alice()),
+                &unverified,
+                &origin(),
+                bench.now,
+            )
             .unwrap();
         bench.enrol(&store, &alice(), "phone");
         assert!(bench.told(&store).is_empty());
         bench.verify(&store, &alice(), EMAIL, A);
         let app = store.situation(&alice()).unwrap().user.apps.remove(0);
-        let counted = store.count_attempt(&alice(), Tally::Proved, &origin(), bench.now).unwrap();
-        let Counted::Attempt(attempt, _) = counted else { panic!("{counted:?}") };
+        let counted = store
+            .count_attempt(&alice(), Tally::Proved, &origin(), bench.now)
+            .unwrap();
+        let Counted::Attempt(attempt, _) = counted else {
+            panic!("{counted:?}")
+        };
         let _ = store.use_app_code(attempt, &app, 7, bench.now).unwrap();
         assert!(bench.told(&store).is_empty());
     }
 
     #[test]
     fn notices_go_by_the_ways_the_policy_has() {
-        for (ways, told) in
-            [("email", vec![A]), ("sms", vec![NUMBER]), ("none", vec![]), ("email,sms", vec![A, NUMBER])]
-        {
+        for (ways, told) in [
+            ("email", vec![A]),
+            ("sms", vec![NUMBER]),
+            ("none", vec![]),
+            ("email,sms", vec![A, NUMBER]),
+        ] {
             let bench = Bench::new();
             let store = reachable(&bench);
-            store.change_policy([("notices", ways)], &origin(), bench.now).unwrap();
+            store
+                .change_policy([("notices", ways)], &origin(), bench.now)
+                .unwrap();
             bench.enrol(&store, &alice(), "phone");
             let notices = store.claim_notices(bench.now, 10).unwrap();
             assert_eq!(
-                notices.iter().map(|notice| notice.address.as_str()).collect::<Vec<_>>(),
+                notices
+                    .iter()
+                    .map(|notice| notice.address.as_str())
+                    .collect::<Vec<_>>(),
                 told,
                 "{ways}"
             );
@@ -405,7 +542,9 @@ mod tests {
     fn a_broken_policy_keeps_nobody_from_being_told() {
         let bench = Bench::new();
         let store = reachable(&bench);
-        store.write(|db| Ok(db.execute("INSERT INTO setting VALUES ('mode', 'maybe')", [])?)).unwrap();
+        store
+            .write(|db| Ok(db.execute("INSERT INTO setting VALUES ('mode', 'maybe')", [])?))
+            .unwrap();
         store.reset(&alice(), &origin(), bench.now).unwrap();
         assert_eq!(bench.told(&store).len(), 2);
     }
@@ -416,34 +555,57 @@ mod tests {
         let store = reachable(&bench);
         lock(&bench, &store);
         let notice = store.claim_notices(bench.now, 1).unwrap().remove(0);
-        assert_eq!((notice.account, notice.which, notice.at), (alice(), EMAIL, bench.now));
-        assert_eq!((notice.source.as_deref(), notice.tries), (Some("192.0.2.7"), 1));
+        assert_eq!(
+            (notice.account, notice.which, notice.at),
+            (alice(), EMAIL, bench.now)
+        );
+        assert_eq!(
+            (notice.source.as_deref(), notice.tries),
+            (Some("192.0.2.7"), 1)
+        );
     }
 
     #[test]
     fn of_two_that_claim_one_gets_each() {
         let bench = Bench::new();
-        let stores = [reachable(&bench), Store::open(bench.location.clone()).unwrap()];
+        let stores = [
+            reachable(&bench),
+            Store::open(bench.location.clone()).unwrap(),
+        ];
         for i in 0..10 {
             bench.enrol(&stores[0], &alice(), &format!("phone {i}"));
         }
         let start = Barrier::new(2);
         let claim = |store: &Store| {
             start.wait();
-            (0..10).flat_map(|_| store.claim_notices(bench.now, 3).unwrap()).map(|notice| notice.id).collect()
+            (0..10)
+                .flat_map(|_| store.claim_notices(bench.now, 3).unwrap())
+                .map(|notice| notice.id)
+                .collect()
         };
         let mut claimed: Vec<i64> = std::thread::scope(|scope| {
             let claim = &claim;
-            let claimers =
-                [&stores[0], &stores[1]].map(|store| scope.spawn(move || -> Vec<i64> { claim(store) }));
-            claimers.into_iter().flat_map(|claimer| claimer.join().unwrap()).collect()
+            let claimers = [&stores[0], &stores[1]]
+                .map(|store| scope.spawn(move || -> Vec<i64> { claim(store) }));
+            claimers
+                .into_iter()
+                .flat_map(|claimer| claimer.join().unwrap())
+                .collect()
         });
         claimed.sort_unstable();
         claimed.dedup();
         assert_eq!(claimed.len(), 20);
-        assert!(stores[0].claim_notices(bench.now.after(119), 50).unwrap().is_empty());
+        assert!(
+            stores[0]
+                .claim_notices(bench.now.after(119), 50)
+                .unwrap()
+                .is_empty()
+        );
         assert_eq!(
-            stores[1].claim_notices(bench.now.after(120), 50).unwrap().len(),
+            stores[1]
+                .claim_notices(bench.now.after(120), 50)
+                .unwrap()
+                .len(),
             20,
             "who had them is gone"
         );
@@ -481,7 +643,10 @@ mod tests {
         lock(&bench, &store);
         let notices = store.claim_notices(bench.now, 10).unwrap();
         store.notice_sent(notices[0].id).unwrap();
-        assert_eq!(store.claim_notices(bench.now.after(120), 10).unwrap().len(), 1);
+        assert_eq!(
+            store.claim_notices(bench.now.after(120), 10).unwrap().len(),
+            1
+        );
     }
 
     #[test]
@@ -493,7 +658,10 @@ mod tests {
         bench.now = now.after(10 * 365 * 86_400);
         lock(&bench, &store);
         assert_eq!(store.claim_notices(now, 10).unwrap().len(), 1);
-        assert!(store.claim_notices(now, 10).unwrap().is_empty(), "it is claimed");
+        assert!(
+            store.claim_notices(now, 10).unwrap().is_empty(),
+            "it is claimed"
+        );
     }
 
     #[test]
@@ -504,7 +672,15 @@ mod tests {
         for i in 0..70 {
             bench.enrol(&store, &alice(), &format!("phone {i}"));
             let generation = Bench::generation(&store, &alice());
-            store.remove_app(&alice(), generation, &format!("phone {i}"), &origin(), bench.now).unwrap();
+            store
+                .remove_app(
+                    &alice(),
+                    generation,
+                    &format!("phone {i}"),
+                    &origin(),
+                    bench.now,
+                )
+                .unwrap();
         }
         let told = bench.told(&store);
         assert_eq!(told.len(), 100);

@@ -25,14 +25,18 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<App>, StoreError> {
         self.read(|db| {
-            let Some(user) = find(db, account)? else { return Ok(None) };
+            let Some(user) = find(db, account)? else {
+                return Ok(None);
+            };
             let mut statement = db.prepare_cached(
                 "SELECT period, algorithm, digits, key FROM pending_app
                  WHERE user = ?1 AND made_at BETWEEN ?2 AND ?3 AND shown_to = ?4",
             )?;
             let (from, to) = (now.before(PENDING_FOR).unix(), now.unix());
             let mut rows = statement.query((user.id, from, to, origin.place()))?;
-            let Some(row) = rows.next()? else { return Ok(None) };
+            let Some(row) = rows.next()? else {
+                return Ok(None);
+            };
             let app = app_of(row, 0, self.key(), pending_place(user.id, account), None)?;
             Ok(Some(app).filter(|app| app.parameters == parameters))
         })
@@ -62,7 +66,12 @@ impl Store {
 }
 
 fn pending_place(row: i64, owner: &Account) -> Place<'_> {
-    Place { table: "pending_app", column: "key", row, whose: Whose::User(owner) }
+    Place {
+        table: "pending_app",
+        column: "key",
+        row,
+        whose: Whose::User(owner),
+    }
 }
 
 #[cfg(test)]
@@ -78,28 +87,59 @@ mod tests {
         let store = bench.create();
         let shown = app("phone").app;
         let generation = Bench::generation(&store, &alice());
-        let generation = store.keep_pending_app(&alice(), generation, &shown, &origin(), bench.now).unwrap();
+        let generation = store
+            .keep_pending_app(&alice(), generation, &shown, &origin(), bench.now)
+            .unwrap();
         let pending = |parameters, now| {
-            let app = store.pending_app(&alice(), parameters, &origin(), now).unwrap();
+            let app = store
+                .pending_app(&alice(), parameters, &origin(), now)
+                .unwrap();
             app.map(|app| app.key.expose().to_vec())
         };
         let standard = Parameters::default();
-        assert_eq!(pending(standard, bench.now.after(900)).as_deref(), Some(shown.key.expose()));
+        assert_eq!(
+            pending(standard, bench.now.after(900)).as_deref(),
+            Some(shown.key.expose())
+        );
         assert_eq!(pending(standard, bench.now.after(901)), None);
-        assert_eq!(pending(standard, bench.now.before(1)), None, "the clock went back");
+        assert_eq!(
+            pending(standard, bench.now.before(1)),
+            None,
+            "the clock went back"
+        );
         for elsewhere in [
-            Origin { remote_host: Some("203.0.113.9".into()), ..origin() },
-            Origin { service: Some("cockpit".into()), ..origin() },
-            Origin { terminal: Some("/dev/tty2".into()), ..origin() },
-            Origin { service: Some("twofa".into()), actor: 1000, ..Origin::default() },
+            Origin {
+                remote_host: Some("203.0.113.9".into()),
+                ..origin()
+            },
+            Origin {
+                service: Some("cockpit".into()),
+                ..origin()
+            },
+            Origin {
+                terminal: Some("/dev/tty2".into()),
+                ..origin()
+            },
+            Origin {
+                service: Some("twofa".into()),
+                actor: 1000,
+                ..Origin::default()
+            },
         ] {
-            let found = store.pending_app(&alice(), standard, &elsewhere, bench.now).unwrap();
+            let found = store
+                .pending_app(&alice(), standard, &elsewhere, bench.now)
+                .unwrap();
             assert!(found.is_none(), "{elsewhere:?}");
         }
         let other = Parameters::new(Movement::Counter, Algorithm::Sha1, 6).unwrap();
         assert_eq!(pending(other, bench.now), None);
-        let new = NewApp { label: "phone".into(), app: shown };
-        store.enrol_app(&alice(), generation, &new, &origin(), bench.now).unwrap();
+        let new = NewApp {
+            label: "phone".into(),
+            app: shown,
+        };
+        store
+            .enrol_app(&alice(), generation, &new, &origin(), bench.now)
+            .unwrap();
         assert_eq!(pending(standard, bench.now), None);
     }
 }

@@ -73,7 +73,11 @@ fn preview(db: &Transaction<'_>, changed: &[(&str, &str)]) -> Result<Rulebook, S
     Policy::from_settings(changed.iter().copied()).map_err(BadRulebook::from)?;
     let mut settings = settings(db)?;
     settings.retain(|(key, _)| !changed.iter().any(|(new, _)| new == key));
-    settings.extend(changed.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    settings.extend(
+        changed
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned())),
+    );
     let machine = parse(&settings).map_err(StoreError::BrokenPolicy)?;
     Ok(Rulebook::new(machine, classes(db)?)?)
 }
@@ -99,8 +103,12 @@ fn save(
     }
     db.execute("DELETE FROM class", [])?;
     for (position, class) in (0_u32..).zip(after.classes()) {
-        let sql = "INSERT INTO class (name, position, unix_group, unix_gid) VALUES (?1, ?2, ?3, ?4)";
-        db.execute(sql, (&class.name, position, &class.group.name, class.group.gid))?;
+        let sql =
+            "INSERT INTO class (name, position, unix_group, unix_gid) VALUES (?1, ?2, ?3, ?4)";
+        db.execute(
+            sql,
+            (&class.name, position, &class.group.name, class.group.gid),
+        )?;
         for (key, value) in &class.settings {
             let sql = "INSERT INTO class_setting (class, key, value) VALUES (?1, ?2, ?3)";
             db.execute(sql, (&class.name, key, value))?;
@@ -108,10 +116,21 @@ fn save(
     }
     for Change { what, from, to } in &changes {
         let shown = |value: &Option<String>| {
-            value.as_ref().map_or("nothing".to_owned(), |value| format!("'{value}'"))
+            value
+                .as_ref()
+                .map_or("nothing".to_owned(), |value| format!("'{value}'"))
         };
         let detail = Some(format!("{what} from {} to {}", shown(from), shown(to)));
-        events::record(db, &Event { kind: EventKind::PolicyChanged, user: None, detail }, origin, now)?;
+        events::record(
+            db,
+            &Event {
+                kind: EventKind::PolicyChanged,
+                user: None,
+                detail,
+            },
+            origin,
+            now,
+        )?;
     }
     Ok(changes)
 }
@@ -132,8 +151,15 @@ fn classes(db: &Transaction<'_>) -> Result<Vec<Class>, StoreError> {
     while let Some(row) = rows.next()? {
         let name: String = row.get(0)?;
         if classes.last().is_none_or(|class| class.name != name) {
-            let group = Group { name: row.get(1)?, gid: row.get(2)? };
-            classes.push(Class { name, group, settings: Vec::new() });
+            let group = Group {
+                name: row.get(1)?,
+                gid: row.get(2)?,
+            };
+            classes.push(Class {
+                name,
+                group,
+                settings: Vec::new(),
+            });
         }
         let setting: Option<String> = row.get(3)?;
         if let (Some(key), Some(class)) = (setting, classes.last_mut()) {
@@ -144,7 +170,9 @@ fn classes(db: &Transaction<'_>) -> Result<Vec<Class>, StoreError> {
 }
 
 fn parse(settings: &[(String, String)]) -> Result<Policy, BadRulebook> {
-    let settings = settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let settings = settings
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()));
     Ok(Policy::from_settings(settings)?)
 }
 
@@ -155,18 +183,28 @@ mod tests {
     use twofa_core::Mode;
 
     fn change(what: &str, from: &str, to: &str) -> Change {
-        Change { what: what.into(), from: Some(from.into()), to: Some(to.into()) }
+        Change {
+            what: what.into(),
+            from: Some(from.into()),
+            to: Some(to.into()),
+        }
     }
 
     #[test]
     fn a_policy_changes_wholly_and_says_what_changed() {
         let bench = Bench::new();
         let store = bench.create();
-        let changes =
-            store.change_policy([("mode", "mandatory"), ("lockout.after", "5")], &origin(), bench.now);
+        let changes = store.change_policy(
+            [("mode", "mandatory"), ("lockout.after", "5")],
+            &origin(),
+            bench.now,
+        );
         assert_eq!(
             changes.unwrap(),
-            [change("mode", "disabled", "mandatory"), change("lockout.after", "10", "5")]
+            [
+                change("mode", "disabled", "mandatory"),
+                change("lockout.after", "10", "5")
+            ]
         );
         assert_eq!(store.rulebook().unwrap().machine().mode, Mode::Mandatory);
     }
@@ -175,8 +213,11 @@ mod tests {
     fn a_policy_with_one_bad_setting_changes_nothing() {
         let bench = Bench::new();
         let store = bench.create();
-        let result =
-            store.change_policy([("mode", "mandatory"), ("lockout.after", "0")], &origin(), bench.now);
+        let result = store.change_policy(
+            [("mode", "mandatory"), ("lockout.after", "0")],
+            &origin(),
+            bench.now,
+        );
         assert!(matches!(result, Err(StoreError::BadRulebook(_))));
         assert_eq!(store.rulebook().unwrap(), Rulebook::default());
     }
@@ -185,9 +226,13 @@ mod tests {
     fn a_broken_stored_policy_is_an_error_until_it_is_set_right() {
         let bench = Bench::new();
         let store = bench.create();
-        store.write(|db| Ok(db.execute("INSERT INTO setting VALUES ('mode', 'maybe')", [])?)).unwrap();
+        store
+            .write(|db| Ok(db.execute("INSERT INTO setting VALUES ('mode', 'maybe')", [])?))
+            .unwrap();
         assert!(matches!(store.rulebook(), Err(StoreError::BrokenPolicy(_))));
-        store.change_policy([("mode", "optional")], &origin(), bench.now).unwrap();
+        store
+            .change_policy([("mode", "optional")], &origin(), bench.now)
+            .unwrap();
         assert_eq!(store.rulebook().unwrap().machine().mode, Mode::Optional);
     }
 
@@ -195,7 +240,9 @@ mod tests {
     fn a_setting_nobody_knows_is_an_error() {
         let bench = Bench::new();
         let store = bench.create();
-        store.write(|db| Ok(db.execute("INSERT INTO setting VALUES ('nouserok', 'yes')", [])?)).unwrap();
+        store
+            .write(|db| Ok(db.execute("INSERT INTO setting VALUES ('nouserok', 'yes')", [])?))
+            .unwrap();
         assert!(matches!(store.rulebook(), Err(StoreError::BrokenPolicy(_))));
     }
 
@@ -205,26 +252,45 @@ mod tests {
         let store = bench.create();
         let class = |name: &str, settings: &[(&str, &str)]| Class {
             name: name.into(),
-            group: Group { name: format!("{name}-group"), gid: (name == "zebra").then_some(u32::MAX - 1) },
-            settings: settings.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
+            group: Group {
+                name: format!("{name}-group"),
+                gid: (name == "zebra").then_some(u32::MAX - 1),
+            },
+            settings: settings
+                .iter()
+                .map(|(key, value)| ((*key).into(), (*value).into()))
+                .collect(),
         };
-        let classes =
-            vec![class("zebra", &[("mode", "mandatory"), ("trust.remote", "1d")]), class("ant", &[])];
+        let classes = vec![
+            class("zebra", &[("mode", "mandatory"), ("trust.remote", "1d")]),
+            class("ant", &[]),
+        ];
         let rulebook = Rulebook::new(Policy::default(), classes).unwrap();
-        let replace =
-            |before: &Rulebook| store.replace_rulebook(Some(before), &rulebook, &origin(), bench.now);
+        let replace = |before: &Rulebook| {
+            store.replace_rulebook(Some(before), &rulebook, &origin(), bench.now)
+        };
         assert_eq!(replace(&Rulebook::default()).unwrap().len(), 4);
         assert_eq!(store.rulebook().unwrap(), rulebook);
         assert!(replace(&rulebook).unwrap().is_empty());
         // What somebody else has changed meanwhile is not overwritten.
-        assert!(matches!(replace(&Rulebook::default()), Err(StoreError::ChangedMeanwhile)));
+        assert!(matches!(
+            replace(&Rulebook::default()),
+            Err(StoreError::ChangedMeanwhile)
+        ));
     }
 
     #[test]
     fn a_preview_changes_nothing() {
         let bench = Bench::new();
         let store = bench.create();
-        assert_eq!(store.preview_policy([("mode", "optional")]).unwrap().machine().mode, Mode::Optional);
+        assert_eq!(
+            store
+                .preview_policy([("mode", "optional")])
+                .unwrap()
+                .machine()
+                .mode,
+            Mode::Optional
+        );
         assert_eq!(store.rulebook().unwrap().machine().mode, Mode::Disabled);
     }
 }

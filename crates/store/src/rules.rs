@@ -36,13 +36,24 @@ impl Store {
     /// The rules in force in `db`. Rules change rarely and every login asks for them, so they are read again only
     /// when the database has changed under us; our own changes of them call [`Store::forget_rules`].
     pub(crate) fn rules(&self, db: &Transaction<'_>) -> Result<Arc<Rules>, StoreError> {
-        let data_version = db.prepare_cached("PRAGMA data_version")?.query_one([], |row| row.get(0))?;
+        let data_version = db
+            .prepare_cached("PRAGMA data_version")?
+            .query_one([], |row| row.get(0))?;
         let mut known = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.as_ref().filter(|known| known.data_version == data_version) {
+        if let Some(known) = known
+            .as_ref()
+            .filter(|known| known.data_version == data_version)
+        {
             return Ok(known.rules.clone());
         }
-        let rules = Arc::new(Rules { rulebook: policy::load(db)?, exemptions: exemptions::all(db)? });
-        *known = Some(KnownRules { data_version, rules: rules.clone() });
+        let rules = Arc::new(Rules {
+            rulebook: policy::load(db)?,
+            exemptions: exemptions::all(db)?,
+        });
+        *known = Some(KnownRules {
+            data_version,
+            rules: rules.clone(),
+        });
         Ok(rules)
     }
 

@@ -57,16 +57,34 @@ impl SealingKey {
     pub(crate) fn seal(&self, place: Place<'_>, secret: &[u8]) -> Result<Vec<u8>, StoreError> {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce)?;
-        let payload = Payload { msg: secret, aad: &place.bytes() };
-        let sealed = self.0.encrypt(&XNonce::from(nonce), payload).map_err(|_| StoreError::Seal)?;
+        let payload = Payload {
+            msg: secret,
+            aad: &place.bytes(),
+        };
+        let sealed = self
+            .0
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| StoreError::Seal)?;
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
     /// Opens what was sealed for `place`, and nothing else.
-    pub(crate) fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(StoreError::Seal)?;
-        let payload = Payload { msg: sealed, aad: &place.bytes() };
-        self.0.decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| StoreError::Seal)
+    pub(crate) fn open(
+        &self,
+        place: Place<'_>,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        let (nonce, sealed) = sealed
+            .split_first_chunk::<NONCE_BYTES>()
+            .ok_or(StoreError::Seal)?;
+        let payload = Payload {
+            msg: sealed,
+            aad: &place.bytes(),
+        };
+        self.0
+            .decrypt(&XNonce::from(*nonce), payload)
+            .map(Zeroizing::new)
+            .map_err(|_| StoreError::Seal)
     }
 }
 
@@ -98,36 +116,73 @@ mod tests {
     use super::*;
 
     fn alice() -> Account {
-        Account { name: "alice".into(), uid: 1000 }
+        Account {
+            name: "alice".into(),
+            uid: 1000,
+        }
     }
 
     #[test]
     fn what_is_sealed_opens_in_its_place_and_nowhere_else() {
         let key = SealingKey::new(&[7; KEY_BYTES]);
         let alice = alice();
-        let place = Place { table: "app", column: "key", row: 1, whose: Whose::User(&alice) };
+        let place = Place {
+            table: "app",
+            column: "key",
+            row: 1,
+            whose: Whose::User(&alice),
+        };
         let sealed = key.seal(place, b"shared key").unwrap();
         assert_eq!(&**key.open(place, &sealed).unwrap(), b"shared key");
 
-        let bob = Account { name: "bob".into(), uid: 1001 };
-        let alice_again = Account { uid: 1002, ..alice.clone() };
+        let bob = Account {
+            name: "bob".into(),
+            uid: 1001,
+        };
+        let alice_again = Account {
+            uid: 1002,
+            ..alice.clone()
+        };
         for elsewhere in [
-            Place { table: "provider", ..place },
-            Place { column: "label", ..place },
+            Place {
+                table: "provider",
+                ..place
+            },
+            Place {
+                column: "label",
+                ..place
+            },
             Place { row: 2, ..place },
-            Place { whose: Whose::User(&bob), ..place },
-            Place { whose: Whose::User(&alice_again), ..place },
+            Place {
+                whose: Whose::User(&bob),
+                ..place
+            },
+            Place {
+                whose: Whose::User(&alice_again),
+                ..place
+            },
         ] {
-            assert!(matches!(key.open(elsewhere, &sealed), Err(StoreError::Seal)), "{elsewhere:?}");
+            assert!(
+                matches!(key.open(elsewhere, &sealed), Err(StoreError::Seal)),
+                "{elsewhere:?}"
+            );
         }
-        assert!(matches!(SealingKey::new(&[8; KEY_BYTES]).open(place, &sealed), Err(StoreError::Seal)));
+        assert!(matches!(
+            SealingKey::new(&[8; KEY_BYTES]).open(place, &sealed),
+            Err(StoreError::Seal)
+        ));
     }
 
     #[test]
     fn a_changed_byte_anywhere_is_noticed() {
         let key = SealingKey::new(&[7; KEY_BYTES]);
         let alice = alice();
-        let place = Place { table: "app", column: "key", row: 1, whose: Whose::User(&alice) };
+        let place = Place {
+            table: "app",
+            column: "key",
+            row: 1,
+            whose: Whose::User(&alice),
+        };
         let sealed = key.seal(place, b"shared key").unwrap();
         for i in 0..sealed.len() {
             let mut changed = sealed.clone();
@@ -141,7 +196,15 @@ mod tests {
     fn the_same_secret_never_looks_the_same() {
         let key = SealingKey::new(&[7; KEY_BYTES]);
         let alice = alice();
-        let place = Place { table: "app", column: "key", row: 1, whose: Whose::User(&alice) };
-        assert_ne!(key.seal(place, b"shared key").unwrap(), key.seal(place, b"shared key").unwrap());
+        let place = Place {
+            table: "app",
+            column: "key",
+            row: 1,
+            whose: Whose::User(&alice),
+        };
+        assert_ne!(
+            key.seal(place, b"shared key").unwrap(),
+            key.seal(place, b"shared key").unwrap()
+        );
     }
 }

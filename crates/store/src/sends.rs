@@ -83,7 +83,10 @@ impl SmsAlarm {
         let SendLimits { sms_daily, .. } = limits;
         let most = u64::from(count.all) * 5 >= u64::from(sms_daily) * 4;
         [
-            (Self::Unverified, count.unverified >= limits.sms_daily_unverified()),
+            (
+                Self::Unverified,
+                count.unverified >= limits.sms_daily_unverified(),
+            ),
             (Self::Most, most && count.all < sms_daily),
             (Self::All, count.all >= sms_daily),
         ]
@@ -128,7 +131,13 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<SendStart, StoreError> {
-        self.begin_send_to(SendKind::Code(which), account, address, Some(origin.place()), now)
+        self.begin_send_to(
+            SendKind::Code(which),
+            account,
+            address,
+            Some(origin.place()),
+            now,
+        )
     }
 
     /// From when on another code may be sent to `account` without being asked for, if one went there less than `cooldown`
@@ -145,7 +154,9 @@ impl Store {
             let sql = "SELECT max(at) FROM send WHERE name = ?1 AND uid = ?2 AND place = ?3";
             let at: Option<i64> = db
                 .prepare_cached(sql)?
-                .query_one((&account.name, account.uid, origin.place()), |row| row.get(0))?;
+                .query_one((&account.name, account.uid, origin.place()), |row| {
+                    row.get(0)
+                })?;
             // What is later than now was sent before the clock went back.
             let at = at.map(Timestamp::from_unix).filter(|at| *at <= now);
             Ok(at.map(|at| at.after(cooldown)).filter(|next| now < *next))
@@ -210,7 +221,8 @@ impl Store {
             for alarm in &due {
                 let sql = "INSERT INTO sms_alarm (what, at) VALUES (?1, ?2)
                            ON CONFLICT (what) DO UPDATE SET at = excluded.at";
-                db.prepare_cached(sql)?.execute((alarm.name(), now.unix()))?;
+                db.prepare_cached(sql)?
+                    .execute((alarm.name(), now.unix()))?;
             }
             Ok(due)
         })
@@ -237,10 +249,20 @@ impl<'a> Send<'a> {
     ) -> Result<Self, StoreError> {
         let address = address.trim().to_lowercase();
         let stored = users::find(db, account)?;
-        let contacts = [AddressKind::Email, AddressKind::Phone].map(|which| stored.as_ref()?.contact(which));
-        let own = contacts.into_iter().flatten().find(|own| own.address.to_lowercase() == address);
+        let contacts =
+            [AddressKind::Email, AddressKind::Phone].map(|which| stored.as_ref()?.contact(which));
+        let own = contacts
+            .into_iter()
+            .flatten()
+            .find(|own| own.address.to_lowercase() == address);
         let (is_own, is_verified) = (own.is_some(), own.is_some_and(|own| own.verified));
-        Ok(Self { what, account, address, is_own, is_verified })
+        Ok(Self {
+            what,
+            account,
+            address,
+            is_own,
+            is_verified,
+        })
     }
 
     fn is_notice(&self) -> bool {
@@ -258,26 +280,50 @@ impl<'a> Send<'a> {
         db: &Transaction<'_>,
         limits: SendLimits,
     ) -> Result<Vec<(SendLimit, Option<Timestamp>, u64)>, StoreError> {
-        let Self { account: Account { name, uid }, address, is_verified, .. } = self;
+        let Self {
+            account: Account { name, uid },
+            address,
+            is_verified,
+            ..
+        } = self;
         let is_notice = self.is_notice();
         let mut found = vec![
-            (SendLimit::User, nth_newest(db, OF_USER, (name, uid, is_notice, limits.user_hourly))?, HOUR),
-            (SendLimit::Machine, nth_newest(db, OF_MACHINE, (is_notice, limits.machine_hourly))?, HOUR),
+            (
+                SendLimit::User,
+                nth_newest(db, OF_USER, (name, uid, is_notice, limits.user_hourly))?,
+                HOUR,
+            ),
+            (
+                SendLimit::Machine,
+                nth_newest(db, OF_MACHINE, (is_notice, limits.machine_hourly))?,
+                HOUR,
+            ),
         ];
         // Others who try to enrol somebody's address must not keep its owner from logging in.
         let to_address = if self.is_own {
-            nth_newest(db, TO_OWN_ADDRESS, (address, name, uid, is_notice, limits.address_daily))?
+            nth_newest(
+                db,
+                TO_OWN_ADDRESS,
+                (address, name, uid, is_notice, limits.address_daily),
+            )?
         } else {
             nth_newest(db, TO_ADDRESS, (address, is_notice, limits.address_daily))?
         };
         found.push((SendLimit::Address, to_address, DAY));
         if self.is_sms() {
-            found.push((SendLimit::Sms, nth_newest(db, OF_SMS, [limits.sms_daily])?, DAY));
+            found.push((
+                SendLimit::Sms,
+                nth_newest(db, OF_SMS, [limits.sms_daily])?,
+                DAY,
+            ));
         }
         if is_notice || *is_verified {
             return Ok(found);
         }
-        for (most, window) in [(limits.unverified_hourly, HOUR), (limits.unverified_daily, DAY)] {
+        for (most, window) in [
+            (limits.unverified_hourly, HOUR),
+            (limits.unverified_daily, DAY),
+        ] {
             found.push((
                 SendLimit::Unverified,
                 nth_newest(db, UNVERIFIED_OF_USER, (name, uid, most))?,
@@ -291,8 +337,18 @@ impl<'a> Send<'a> {
         Ok(found)
     }
 
-    fn count(&self, db: &Transaction<'_>, place: Option<String>, now: Timestamp) -> Result<(), StoreError> {
-        let Self { account: Account { name, uid }, address, is_verified, .. } = self;
+    fn count(
+        &self,
+        db: &Transaction<'_>,
+        place: Option<String>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Self {
+            account: Account { name, uid },
+            address,
+            is_verified,
+            ..
+        } = self;
         let sql = "INSERT INTO send (at, name, uid, address, is_notice, is_sms, is_verified, place)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         db.prepare_cached(sql)?.execute((
@@ -312,30 +368,39 @@ impl<'a> Send<'a> {
 /// Marks that no code to `account` is waited for: it was typed, or never went out. The next login may have one at once.
 pub(crate) fn was_typed(db: &Transaction<'_>, account: &Account) -> Result<(), StoreError> {
     let sql = "UPDATE send SET place = NULL WHERE name = ?1 AND uid = ?2 AND place IS NOT NULL";
-    db.prepare_cached(sql)?.execute((&account.name, account.uid))?;
+    db.prepare_cached(sql)?
+        .execute((&account.name, account.uid))?;
     Ok(())
 }
 
 // Each gives the send that is the last parameter's number back. The conditions are those of the indexes, word by word.
 const OF_USER: &str = "SELECT at FROM send WHERE name = ?1 AND uid = ?2 AND is_notice = ?3
                        ORDER BY id DESC LIMIT 1 OFFSET ?4 - 1";
-const OF_MACHINE: &str = "SELECT at FROM send WHERE is_notice = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2 - 1";
+const OF_MACHINE: &str =
+    "SELECT at FROM send WHERE is_notice = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2 - 1";
 const TO_ADDRESS: &str = "SELECT at FROM send WHERE address = ?1 AND is_notice = ?2
                           ORDER BY id DESC LIMIT 1 OFFSET ?3 - 1";
 const TO_OWN_ADDRESS: &str =
     "SELECT at FROM send WHERE address = ?1 AND name = ?2 AND uid = ?3 AND is_notice = ?4
                               ORDER BY id DESC LIMIT 1 OFFSET ?5 - 1";
-const UNVERIFIED_OF_USER: &str = "SELECT at FROM send WHERE name = ?1 AND uid = ?2 AND is_verified = 0
+const UNVERIFIED_OF_USER: &str =
+    "SELECT at FROM send WHERE name = ?1 AND uid = ?2 AND is_verified = 0
                                   ORDER BY id DESC LIMIT 1 OFFSET ?3 - 1";
 const OF_SMS: &str = "SELECT at FROM send WHERE is_sms = 1 ORDER BY id DESC LIMIT 1 OFFSET ?1 - 1";
 const UNVERIFIED_SMS: &str = "SELECT at FROM send WHERE is_sms = 1 AND is_verified = 0
                               ORDER BY id DESC LIMIT 1 OFFSET ?1 - 1";
 
 fn sms_count(db: &Transaction<'_>, now: Timestamp) -> Result<SmsCount, StoreError> {
-    let sql =
-        "SELECT count(*), count(*) FILTER (WHERE is_verified = 0) FROM send WHERE is_sms = 1 AND at > ?1";
-    let count = |row: &Row<'_>| Ok(SmsCount { all: row.get(0)?, unverified: row.get(1)? });
-    Ok(db.prepare_cached(sql)?.query_one([now.before(DAY).unix()], count)?)
+    let sql = "SELECT count(*), count(*) FILTER (WHERE is_verified = 0) FROM send WHERE is_sms = 1 AND at > ?1";
+    let count = |row: &Row<'_>| {
+        Ok(SmsCount {
+            all: row.get(0)?,
+            unverified: row.get(1)?,
+        })
+    };
+    Ok(db
+        .prepare_cached(sql)?
+        .query_one([now.before(DAY).unix()], count)?)
 }
 
 fn nth_newest(
@@ -343,7 +408,10 @@ fn nth_newest(
     sql: &str,
     parameters: impl Params,
 ) -> Result<Option<Timestamp>, StoreError> {
-    let sent_at = db.prepare_cached(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
+    let sent_at = db
+        .prepare_cached(sql)?
+        .query_row(parameters, |row| row.get(0))
+        .optional()?;
     Ok(sent_at.map(Timestamp::from_unix))
 }
 
@@ -364,7 +432,8 @@ fn pull_back_the_future(db: &Transaction<'_>, now: Timestamp) -> Result<(), Stor
 /// Removes the oldest sends that no limit asks for any more.
 fn prune(db: &Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
     let sql = "DELETE FROM send WHERE id < (SELECT min(id) FROM send) + ?1 AND at <= ?2";
-    db.prepare_cached(sql)?.execute((PRUNED_AT_ONCE, now.before(DAY).unix()))?;
+    db.prepare_cached(sql)?
+        .execute((PRUNED_AT_ONCE, now.before(DAY).unix()))?;
     Ok(())
 }
 
@@ -380,14 +449,24 @@ mod tests {
     fn limited(bench: &Bench, limits: [(&str, &str); 3]) -> Store {
         let store = bench.create();
         // What is not verified has limits that would be met first.
-        let others =
-            ["send.unverified-hourly", "send.unverified-daily", "send.sms-daily"].map(|key| (key, "1000000"));
-        store.change_policy(limits.into_iter().chain(others), &origin(), bench.now).unwrap();
+        let others = [
+            "send.unverified-hourly",
+            "send.unverified-daily",
+            "send.sms-daily",
+        ]
+        .map(|key| (key, "1000000"));
+        store
+            .change_policy(limits.into_iter().chain(others), &origin(), bench.now)
+            .unwrap();
         store
     }
 
     fn limits<'a>(user: &'a str, address: &'a str, machine: &'a str) -> [(&'a str, &'a str); 3] {
-        [("send.user-hourly", user), ("send.address-daily", address), ("send.machine-hourly", machine)]
+        [
+            ("send.user-hourly", user),
+            ("send.address-daily", address),
+            ("send.machine-hourly", machine),
+        ]
     }
 
     fn too_many(what: SendLimit, next: Timestamp) -> SendStart {
@@ -395,7 +474,9 @@ mod tests {
     }
 
     fn waiting(store: &Store) -> i64 {
-        store.read(|db| Ok(db.query_one("SELECT count(*) FROM send", [], |row| row.get(0))?)).unwrap()
+        store
+            .read(|db| Ok(db.query_one("SELECT count(*) FROM send", [], |row| row.get(0))?))
+            .unwrap()
     }
 
     #[test]
@@ -404,19 +485,34 @@ mod tests {
         let store = bench.create();
         bench.verify(&store, &alice(), AddressKind::Email, A);
         let awaited = |origin: &Origin, after| {
-            store.code_is_awaited(&alice(), origin, 30, bench.now.after(after)).unwrap()
+            store
+                .code_is_awaited(&alice(), origin, 30, bench.now.after(after))
+                .unwrap()
         };
         assert_eq!(awaited(&origin(), 0), None);
-        store.begin_code(AddressKind::Email, &alice(), A, &origin(), bench.now).unwrap();
+        store
+            .begin_code(AddressKind::Email, &alice(), A, &origin(), bench.now)
+            .unwrap();
         assert_eq!(awaited(&origin(), 29), Some(bench.now.after(30)));
         assert_eq!(awaited(&origin(), 30), None);
-        let elsewhere = Origin { remote_host: Some("203.0.113.9".into()), ..origin() };
+        let elsewhere = Origin {
+            remote_host: Some("203.0.113.9".into()),
+            ..origin()
+        };
         assert_eq!(awaited(&elsewhere, 1), None);
-        let counted = store.count_attempt(&alice(), Tally::Proved, &origin(), bench.now).unwrap();
-        let Counted::Attempt(attempt, _) = counted else { panic!("{counted:?}") };
-        store.use_sent_code(attempt, AddressKind::Email, A, bench.now).unwrap();
+        let counted = store
+            .count_attempt(&alice(), Tally::Proved, &origin(), bench.now)
+            .unwrap();
+        let Counted::Attempt(attempt, _) = counted else {
+            panic!("{counted:?}")
+        };
+        store
+            .use_sent_code(attempt, AddressKind::Email, A, bench.now)
+            .unwrap();
         assert_eq!(awaited(&origin(), 1), None, "it was typed");
-        store.begin_code(AddressKind::Email, &alice(), A, &origin(), bench.now).unwrap();
+        store
+            .begin_code(AddressKind::Email, &alice(), A, &origin(), bench.now)
+            .unwrap();
         bench.verify(&store, &alice(), AddressKind::Email, A);
         assert_eq!(awaited(&origin(), 1), None, "it was typed to enrol");
     }
@@ -427,20 +523,45 @@ mod tests {
         let store = limited(&bench, limits("2", "100", "100"));
         let send = |after, address| {
             store
-                .begin_send(SendKind::Code(AddressKind::Email), &alice(), address, bench.now.after(after))
+                .begin_send(
+                    SendKind::Code(AddressKind::Email),
+                    &alice(),
+                    address,
+                    bench.now.after(after),
+                )
                 .unwrap()
         };
         assert_eq!(send(0, A), SendStart::Allowed);
         assert_eq!(send(600, "+4930123456"), SendStart::Allowed);
-        assert_eq!(send(601, A), too_many(SendLimit::User, bench.now.after(3_600)));
-        assert_eq!(send(3_599, A), too_many(SendLimit::User, bench.now.after(3_600)));
+        assert_eq!(
+            send(601, A),
+            too_many(SendLimit::User, bench.now.after(3_600))
+        );
+        assert_eq!(
+            send(3_599, A),
+            too_many(SendLimit::User, bench.now.after(3_600))
+        );
         assert_eq!(send(3_600, A), SendStart::Allowed);
-        assert_eq!(send(3_600, A), too_many(SendLimit::User, bench.now.after(4_200)));
+        assert_eq!(
+            send(3_600, A),
+            too_many(SendLimit::User, bench.now.after(4_200))
+        );
         // Another user is not held up, nor another with the same name.
-        for other in [bob(), Account { uid: 2000, ..alice() }] {
+        for other in [
+            bob(),
+            Account {
+                uid: 2000,
+                ..alice()
+            },
+        ] {
             assert_eq!(
                 store
-                    .begin_send(SendKind::Code(AddressKind::Email), &other, A, bench.now.after(3_600))
+                    .begin_send(
+                        SendKind::Code(AddressKind::Email),
+                        &other,
+                        A,
+                        bench.now.after(3_600)
+                    )
                     .unwrap(),
                 SendStart::Allowed
             );
@@ -453,12 +574,20 @@ mod tests {
         let store = limited(&bench, limits("100", "2", "100"));
         bench.verify(&store, &alice(), AddressKind::Email, A);
         let send = |account: &Account| {
-            store.begin_send(SendKind::Code(AddressKind::Email), account, A, bench.now).unwrap()
+            store
+                .begin_send(SendKind::Code(AddressKind::Email), account, A, bench.now)
+                .unwrap()
         };
         assert_eq!([send(&bob()), send(&bob())], [SendStart::Allowed; 2]);
-        assert_eq!(send(&bob()), too_many(SendLimit::Address, bench.now.after(86_400)));
+        assert_eq!(
+            send(&bob()),
+            too_many(SendLimit::Address, bench.now.after(86_400))
+        );
         assert_eq!([send(&alice()), send(&alice())], [SendStart::Allowed; 2]);
-        assert_eq!(send(&alice()), too_many(SendLimit::Address, bench.now.after(86_400)));
+        assert_eq!(
+            send(&alice()),
+            too_many(SendLimit::Address, bench.now.after(86_400))
+        );
     }
 
     #[test]
@@ -467,13 +596,21 @@ mod tests {
         let store = limited(&bench, limits("100", "2", "100"));
         let send = |account: &Account, address, after| {
             store
-                .begin_send(SendKind::Code(AddressKind::Email), account, address, bench.now.after(after))
+                .begin_send(
+                    SendKind::Code(AddressKind::Email),
+                    account,
+                    address,
+                    bench.now.after(after),
+                )
                 .unwrap()
         };
         assert_eq!(send(&alice(), A, 0), SendStart::Allowed);
         assert_eq!(send(&bob(), "Alice@EXAMPLE.org", 10), SendStart::Allowed);
         for account in [alice(), bob()] {
-            assert_eq!(send(&account, A, 86_399), too_many(SendLimit::Address, bench.now.after(86_400)));
+            assert_eq!(
+                send(&account, A, 86_399),
+                too_many(SendLimit::Address, bench.now.after(86_400))
+            );
             assert_eq!(send(&account, "other@example.org", 20), SendStart::Allowed);
         }
     }
@@ -483,7 +620,10 @@ mod tests {
         let bench = Bench::new();
         let store = limited(&bench, limits("100", "100", "3"));
         for i in 0..3 {
-            let account = Account { name: format!("user{i}"), uid: 1000 + i };
+            let account = Account {
+                name: format!("user{i}"),
+                uid: 1000 + i,
+            };
             let start = store.begin_send(
                 SendKind::Code(AddressKind::Email),
                 &account,
@@ -493,11 +633,24 @@ mod tests {
             assert_eq!(start.unwrap(), SendStart::Allowed);
         }
         let next = |after| {
-            store.begin_send(SendKind::Code(AddressKind::Email), &bob(), A, bench.now.after(after)).unwrap()
+            store
+                .begin_send(
+                    SendKind::Code(AddressKind::Email),
+                    &bob(),
+                    A,
+                    bench.now.after(after),
+                )
+                .unwrap()
         };
-        assert_eq!(next(3), too_many(SendLimit::Machine, bench.now.after(3_600)));
+        assert_eq!(
+            next(3),
+            too_many(SendLimit::Machine, bench.now.after(3_600))
+        );
         assert_eq!(next(3_600), SendStart::Allowed);
-        assert_eq!(next(3_600), too_many(SendLimit::Machine, bench.now.after(3_601)));
+        assert_eq!(
+            next(3_600),
+            too_many(SendLimit::Machine, bench.now.after(3_601))
+        );
     }
 
     #[test]
@@ -505,10 +658,20 @@ mod tests {
         let bench = Bench::new();
         let store = limited(&bench, limits("1", "1", "1"));
         let send = |address| {
-            store.begin_send(SendKind::Code(AddressKind::Email), &alice(), address, bench.now).unwrap()
+            store
+                .begin_send(
+                    SendKind::Code(AddressKind::Email),
+                    &alice(),
+                    address,
+                    bench.now,
+                )
+                .unwrap()
         };
         assert_eq!(send(A), SendStart::Allowed);
-        assert_eq!(send(A), too_many(SendLimit::Address, bench.now.after(86_400)));
+        assert_eq!(
+            send(A),
+            too_many(SendLimit::Address, bench.now.after(86_400))
+        );
         assert!(
             matches!(send("other@example.org"), SendStart::TooMany { next, .. } if next == bench.now.after(3_600))
         );
@@ -520,13 +683,23 @@ mod tests {
         let store = limited(&bench, limits("1", "100", "100"));
         for after in [0, 1, 3_599] {
             store
-                .begin_send(SendKind::Code(AddressKind::Email), &alice(), A, bench.now.after(after))
+                .begin_send(
+                    SendKind::Code(AddressKind::Email),
+                    &alice(),
+                    A,
+                    bench.now.after(after),
+                )
                 .unwrap();
         }
         assert_eq!(waiting(&store), 1);
         assert_eq!(
             store
-                .begin_send(SendKind::Code(AddressKind::Email), &alice(), A, bench.now.after(3_600))
+                .begin_send(
+                    SendKind::Code(AddressKind::Email),
+                    &alice(),
+                    A,
+                    bench.now.after(3_600)
+                )
                 .unwrap(),
             SendStart::Allowed
         );
@@ -534,21 +707,32 @@ mod tests {
 
     #[test]
     fn of_64_at_once_as_many_are_sent_as_the_limit_allows() {
-        for limit in
-            [limits("10", "1000", "1000"), limits("1000", "10", "1000"), limits("1000", "1000", "10")]
-        {
+        for limit in [
+            limits("10", "1000", "1000"),
+            limits("1000", "10", "1000"),
+            limits("1000", "1000", "10"),
+        ] {
             let bench = Bench::new();
-            let stores = [limited(&bench, limit), Store::open(bench.location.clone()).unwrap()];
+            let stores = [
+                limited(&bench, limit),
+                Store::open(bench.location.clone()).unwrap(),
+            ];
             let start = Barrier::new(64);
             let racer = |i: usize| {
                 start.wait();
-                stores[i % 2].begin_send(SendKind::Code(AddressKind::Email), &alice(), A, bench.now).unwrap()
+                stores[i % 2]
+                    .begin_send(SendKind::Code(AddressKind::Email), &alice(), A, bench.now)
+                    .unwrap()
                     == SendStart::Allowed
             };
             let allowed = std::thread::scope(|scope| {
                 let racer = &racer;
                 let racers: Vec<_> = (0..64).map(|i| scope.spawn(move || racer(i))).collect();
-                racers.into_iter().map(|racer| racer.join().unwrap()).filter(|allowed| *allowed).count()
+                racers
+                    .into_iter()
+                    .map(|racer| racer.join().unwrap())
+                    .filter(|allowed| *allowed)
+                    .count()
             });
             assert_eq!(allowed, 10, "{limit:?}");
         }
@@ -558,7 +742,11 @@ mod tests {
     fn a_clock_that_went_back_opens_no_limit_and_keeps_none_shut() {
         let bench = Bench::new();
         let store = limited(&bench, limits("2", "100", "100"));
-        let send = |now| store.begin_send(SendKind::Code(AddressKind::Email), &alice(), A, now).unwrap();
+        let send = |now| {
+            store
+                .begin_send(SendKind::Code(AddressKind::Email), &alice(), A, now)
+                .unwrap()
+        };
         // Once while the clock was right, once while it was ten years ahead.
         send(bench.now);
         let ahead = bench.now.after(10 * 365 * 86_400);
@@ -569,7 +757,10 @@ mod tests {
         assert_eq!(send(back.after(3_600)), SendStart::Allowed);
         // And a second or two.
         send(back.after(3_600));
-        assert_eq!(send(back.after(3_598)), too_many(SendLimit::User, back.after(3_598 + 3_600)));
+        assert_eq!(
+            send(back.after(3_598)),
+            too_many(SendLimit::User, back.after(3_598 + 3_600))
+        );
     }
 
     #[test]
@@ -577,23 +768,45 @@ mod tests {
         let bench = Bench::new();
         let store = limited(&bench, limits("1000", "1000", "1000"));
         for i in 0..200 {
-            store.begin_send(SendKind::Code(AddressKind::Email), &alice(), A, bench.now.after(i)).unwrap();
+            store
+                .begin_send(
+                    SendKind::Code(AddressKind::Email),
+                    &alice(),
+                    A,
+                    bench.now.after(i),
+                )
+                .unwrap();
         }
         let later = bench.now.after(86_400 + 99);
-        store.begin_send(SendKind::Code(AddressKind::Email), &alice(), A, later).unwrap();
+        store
+            .begin_send(SendKind::Code(AddressKind::Email), &alice(), A, later)
+            .unwrap();
         assert_eq!(waiting(&store), 200 - 64 + 1);
         for _ in 0..3 {
-            store.begin_send(SendKind::Code(AddressKind::Email), &alice(), A, later).unwrap();
+            store
+                .begin_send(SendKind::Code(AddressKind::Email), &alice(), A, later)
+                .unwrap();
         }
-        assert_eq!(waiting(&store), 100 + 4, "the last hundred are younger than a day");
+        assert_eq!(
+            waiting(&store),
+            100 + 4,
+            "the last hundred are younger than a day"
+        );
     }
 
     #[test]
     fn no_limit_looks_through_all_sends() {
         let bench = Bench::new();
         let store = bench.create();
-        let plans =
-            [OF_USER, OF_MACHINE, TO_ADDRESS, TO_OWN_ADDRESS, UNVERIFIED_OF_USER, OF_SMS, UNVERIFIED_SMS];
+        let plans = [
+            OF_USER,
+            OF_MACHINE,
+            TO_ADDRESS,
+            TO_OWN_ADDRESS,
+            UNVERIFIED_OF_USER,
+            OF_SMS,
+            UNVERIFIED_SMS,
+        ];
         for sql in plans {
             let plan: String = store
                 .read(|db| {
@@ -602,7 +815,10 @@ mod tests {
                     Ok(steps.collect::<Result<Vec<_>, _>>()?.join("; "))
                 })
                 .unwrap();
-            assert!(plan.contains("SEARCH send USING") && !plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+            assert!(
+                plan.contains("SEARCH send USING") && !plan.contains("TEMP B-TREE"),
+                "{sql}: {plan}"
+            );
         }
     }
 
@@ -612,7 +828,10 @@ mod tests {
         let store = limited(&bench, limits("1", "1", "100"));
         let send = |what| store.begin_send(what, &alice(), A, bench.now).unwrap();
         assert_eq!(send(SendKind::Notice), SendStart::Allowed);
-        assert_eq!(send(SendKind::Notice), too_many(SendLimit::Address, bench.now.after(86_400)));
+        assert_eq!(
+            send(SendKind::Notice),
+            too_many(SendLimit::Address, bench.now.after(86_400))
+        );
         assert_eq!(send(SendKind::Code(AddressKind::Email)), SendStart::Allowed);
     }
 
@@ -621,7 +840,9 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         assert_eq!(
-            store.begin_send(SendKind::Code(AddressKind::Email), &alice(), A, bench.now).unwrap(),
+            store
+                .begin_send(SendKind::Code(AddressKind::Email), &alice(), A, bench.now)
+                .unwrap(),
             SendStart::Allowed
         );
         assert!(!store.knows(&alice()).unwrap());
@@ -630,7 +851,10 @@ mod tests {
     const CODE: SendKind = SendKind::Code(AddressKind::Phone);
 
     fn somebody(uid: u32) -> Account {
-        Account { name: format!("user{uid}"), uid }
+        Account {
+            name: format!("user{uid}"),
+            uid,
+        }
     }
 
     #[test]
@@ -638,23 +862,50 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let send = |kind, address: &str, after| {
-            store.begin_send(kind, &alice(), address, bench.now.after(after)).unwrap()
+            store
+                .begin_send(kind, &alice(), address, bench.now.after(after))
+                .unwrap()
         };
         // By whatever way, and to however many addresses.
         let mail = SendKind::Code(AddressKind::Email);
         assert_eq!(
-            [send(mail, A, 0), send(CODE, "+4915112345678", 1), send(SendKind::TextIn, "text-in", 2)],
+            [
+                send(mail, A, 0),
+                send(CODE, "+4915112345678", 1),
+                send(SendKind::TextIn, "text-in", 2)
+            ],
             [SendStart::Allowed; 3]
         );
-        for (kind, address) in [(mail, A), (CODE, "+4915187654321"), (SendKind::TextIn, "text-in")] {
+        for (kind, address) in [
+            (mail, A),
+            (CODE, "+4915187654321"),
+            (SendKind::TextIn, "text-in"),
+        ] {
             let hour = bench.now.after(3_600);
-            assert_eq!(send(kind, address, 3), too_many(SendLimit::Unverified, hour));
+            assert_eq!(
+                send(kind, address, 3),
+                too_many(SendLimit::Unverified, hour)
+            );
         }
-        assert_eq!([send(mail, A, 3_600), send(mail, A, 3_601)], [SendStart::Allowed; 2]);
-        assert_eq!(send(mail, A, 9_000), too_many(SendLimit::Unverified, bench.now.after(86_400)));
+        assert_eq!(
+            [send(mail, A, 3_600), send(mail, A, 3_601)],
+            [SendStart::Allowed; 2]
+        );
+        assert_eq!(
+            send(mail, A, 9_000),
+            too_many(SendLimit::Unverified, bench.now.after(86_400))
+        );
         // Neither another user nor a notice is held up, nor a code to an address that is verified.
-        assert_eq!(store.begin_send(mail, &bob(), A, bench.now.after(9_000)).unwrap(), SendStart::Allowed);
-        assert_eq!(send(SendKind::Notice, "+4915112345678", 9_000), SendStart::Allowed);
+        assert_eq!(
+            store
+                .begin_send(mail, &bob(), A, bench.now.after(9_000))
+                .unwrap(),
+            SendStart::Allowed
+        );
+        assert_eq!(
+            send(SendKind::Notice, "+4915112345678", 9_000),
+            SendStart::Allowed
+        );
         bench.verify(&store, &alice(), AddressKind::Email, A);
         for _ in 0..10 {
             assert_eq!(send(mail, A, 9_000), SendStart::Allowed);
@@ -665,26 +916,55 @@ mod tests {
     fn text_messages_to_numbers_that_are_not_verified_leave_the_most_to_those_that_are() {
         let bench = Bench::new();
         let store = bench.create();
-        store.change_policy([("send.sms-daily", "10")], &origin(), bench.now).unwrap();
+        store
+            .change_policy([("send.sms-daily", "10")], &origin(), bench.now)
+            .unwrap();
         bench.verify(&store, &alice(), AddressKind::Phone, "+4915112345678");
         let send = |account: &Account, after| {
-            store.begin_send(CODE, account, "+4915112345678", bench.now.after(after)).unwrap()
+            store
+                .begin_send(CODE, account, "+4915112345678", bench.now.after(after))
+                .unwrap()
         };
-        assert_eq!([send(&somebody(1), 0), send(&somebody(2), 0)], [SendStart::Allowed; 2]);
+        assert_eq!(
+            [send(&somebody(1), 0), send(&somebody(2), 0)],
+            [SendStart::Allowed; 2]
+        );
         let tomorrow = bench.now.after(86_400);
-        assert_eq!(send(&somebody(3), 1), too_many(SendLimit::UnverifiedSms, tomorrow));
+        assert_eq!(
+            send(&somebody(3), 1),
+            too_many(SendLimit::UnverifiedSms, tomorrow)
+        );
         for _ in 0..8 {
             assert_eq!(send(&alice(), 1), SendStart::Allowed);
         }
         assert_eq!(send(&alice(), 2), too_many(SendLimit::Sms, tomorrow));
         // Mail costs nothing, and notices have limits of their own.
-        let mail = store.begin_send(SendKind::Code(AddressKind::Email), &alice(), A, bench.now.after(2));
+        let mail = store.begin_send(
+            SendKind::Code(AddressKind::Email),
+            &alice(),
+            A,
+            bench.now.after(2),
+        );
         assert_eq!(mail.unwrap(), SendStart::Allowed);
-        let notice = store.begin_send(SendKind::Notice, &alice(), "+4915112345678", bench.now.after(2));
+        let notice = store.begin_send(
+            SendKind::Notice,
+            &alice(),
+            "+4915112345678",
+            bench.now.after(2),
+        );
         assert_eq!(notice.unwrap(), SendStart::Allowed);
-        let count = SmsCount { all: 10, unverified: 2 };
+        let count = SmsCount {
+            all: 10,
+            unverified: 2,
+        };
         assert_eq!(store.sms_count(bench.now.after(2)).unwrap(), count);
-        assert_eq!(store.sms_count(tomorrow).unwrap(), SmsCount { all: 8, unverified: 0 });
+        assert_eq!(
+            store.sms_count(tomorrow).unwrap(),
+            SmsCount {
+                all: 8,
+                unverified: 0
+            }
+        );
         assert_eq!(send(&alice(), 86_400), SendStart::Allowed);
     }
 
@@ -692,14 +972,20 @@ mod tests {
     fn an_alarm_is_raised_once_a_day_by_all_processes_together() {
         let bench = Bench::new();
         let stores = [bench.create(), Store::open(bench.location.clone()).unwrap()];
-        stores[0].change_policy([("send.sms-daily", "10")], &origin(), bench.now).unwrap();
+        stores[0]
+            .change_policy([("send.sms-daily", "10")], &origin(), bench.now)
+            .unwrap();
         bench.verify(&stores[0], &alice(), AddressKind::Phone, "+4915112345678");
         let send = |account: &Account, after| {
             let now = bench.now.after(after);
-            let start = stores[0].begin_send(CODE, account, "+4915112345678", now).unwrap();
+            let start = stores[0]
+                .begin_send(CODE, account, "+4915112345678", now)
+                .unwrap();
             assert_eq!(start, SendStart::Allowed);
-            let raised: Vec<_> =
-                stores.iter().flat_map(|store| store.raise_sms_alarms(now).unwrap()).collect();
+            let raised: Vec<_> = stores
+                .iter()
+                .flat_map(|store| store.raise_sms_alarms(now).unwrap())
+                .collect();
             raised
         };
         assert_eq!(send(&somebody(1), 0), []);
@@ -713,10 +999,21 @@ mod tests {
         for _ in 2..7 {
             assert_eq!(send(&alice(), 86_400), []);
         }
-        assert_eq!(send(&alice(), 86_400), [SmsAlarm::Most], "on the next day again");
-        assert_eq!([send(&alice(), 86_400), send(&alice(), 86_400)], [[], []], "the last was within a day");
+        assert_eq!(
+            send(&alice(), 86_400),
+            [SmsAlarm::Most],
+            "on the next day again"
+        );
+        assert_eq!(
+            [send(&alice(), 86_400), send(&alice(), 86_400)],
+            [[], []],
+            "the last was within a day"
+        );
         // A clock that went back is no reason to keep silent until it is as late again.
-        assert_eq!(stores[0].raise_sms_alarms(bench.now).unwrap(), [SmsAlarm::All]);
+        assert_eq!(
+            stores[0].raise_sms_alarms(bench.now).unwrap(),
+            [SmsAlarm::All]
+        );
     }
 
     #[test]
@@ -724,7 +1021,10 @@ mod tests {
         let bench = Bench::new();
         let store = limited(&bench, limits("100", "100", "1"));
         for what in [SendKind::Notice, SendKind::Code(AddressKind::Email)] {
-            assert_eq!(store.begin_send(what, &alice(), A, bench.now).unwrap(), SendStart::Allowed);
+            assert_eq!(
+                store.begin_send(what, &alice(), A, bench.now).unwrap(),
+                SendStart::Allowed
+            );
             let start = store.begin_send(what, &alice(), A, bench.now).unwrap();
             assert_eq!(start, too_many(SendLimit::Machine, bench.now.after(3_600)));
         }

@@ -38,13 +38,24 @@ impl Store {
         if settings.preferred == Some(Some(Method::Backup)) {
             return Err(StoreError::NotPreferable);
         }
-        let standing = if settings.vouched { Standing::Vouched } else { Standing::Unverified };
-        let given = [(AddressKind::Email, &settings.email), (AddressKind::Phone, &settings.phone)];
+        let standing = if settings.vouched {
+            Standing::Vouched
+        } else {
+            Standing::Unverified
+        };
+        let given = [
+            (AddressKind::Email, &settings.email),
+            (AddressKind::Phone, &settings.phone),
+        ];
         let addresses: Vec<_> = given
             .into_iter()
             .filter_map(|(which, address)| {
                 let address = address.as_ref()?.as_deref();
-                Some(NewAddress { which, address, standing })
+                Some(NewAddress {
+                    which,
+                    address,
+                    standing,
+                })
             })
             .collect();
         self.write(|db| {
@@ -68,8 +79,11 @@ impl Store {
                 }
             }
             for change in &others {
-                let event =
-                    Event { kind: EventKind::UserChanged, user: Some(account), detail: Some(change.clone()) };
+                let event = Event {
+                    kind: EventKind::UserChanged,
+                    user: Some(account),
+                    detail: Some(change.clone()),
+                };
                 events::record(db, &event, origin, now)?;
             }
             changes.append(&mut others);
@@ -85,11 +99,18 @@ mod tests {
     use twofa_core::user::Contact;
 
     fn contact(address: &str, verified: bool) -> Contact {
-        Contact { address: address.into(), verified, by_owner: false }
+        Contact {
+            address: address.into(),
+            verified,
+            by_owner: false,
+        }
     }
 
     fn email(address: &str) -> Settings {
-        Settings { email: Some(Some(address.into())), ..Settings::default() }
+        Settings {
+            email: Some(Some(address.into())),
+            ..Settings::default()
+        }
     }
 
     #[test]
@@ -105,19 +126,41 @@ mod tests {
         };
         let set = |settings: &Settings| {
             store
-                .set_user(&alice(), Bench::generation(&store, &alice()), settings, &origin(), bench.now)
+                .set_user(
+                    &alice(),
+                    Bench::generation(&store, &alice()),
+                    settings,
+                    &origin(),
+                    bench.now,
+                )
                 .unwrap()
         };
         assert_eq!(set(&settings).len(), 4);
         assert_eq!(set(&settings), Vec::<String>::new());
         let user = store.situation(&alice()).unwrap().user;
-        assert_eq!((user.verify, user.preferred), (Verify::Always, Some(Method::Sms)));
+        assert_eq!(
+            (user.verify, user.preferred),
+            (Verify::Always, Some(Method::Sms))
+        );
         assert_eq!(
             (user.email, user.phone),
-            (Some(contact("alice@example.org", false)), Some(contact("+4930123456", false)))
+            (
+                Some(contact("alice@example.org", false)),
+                Some(contact("+4930123456", false))
+            )
         );
-        let none = Settings { phone: Some(None), preferred: Some(None), ..Settings::default() };
-        assert_eq!(set(&none), ["phone is removed", "logins begin with no method in particular"]);
+        let none = Settings {
+            phone: Some(None),
+            preferred: Some(None),
+            ..Settings::default()
+        };
+        assert_eq!(
+            set(&none),
+            [
+                "phone is removed",
+                "logins begin with no method in particular"
+            ]
+        );
         let user = store.situation(&alice()).unwrap().user;
         assert_eq!((user.phone, user.preferred), (None, None));
     }
@@ -138,7 +181,10 @@ mod tests {
             )
             .unwrap();
         assert!(changes.is_empty() && Bench::generation(&store, &alice()) == before);
-        assert_eq!(store.situation(&alice()).unwrap().user.email, Some(contact("alice@example.org", true)));
+        assert_eq!(
+            store.situation(&alice()).unwrap().user.email,
+            Some(contact("alice@example.org", true))
+        );
     }
 
     #[test]
@@ -157,9 +203,15 @@ mod tests {
             )
             .unwrap();
         let user = store.situation(&alice()).unwrap().user;
-        assert_eq!((user.email, user.preferred), (Some(contact("new@example.org", false)), None));
+        assert_eq!(
+            (user.email, user.preferred),
+            (Some(contact("new@example.org", false)), None)
+        );
         assert_ne!(Bench::generation(&store, &alice()), before);
-        assert_eq!(bench.told(&store), ["alice@example.org: The e-mail address for codes was removed."]);
+        assert_eq!(
+            bench.told(&store),
+            ["alice@example.org: The e-mail address for codes was removed."]
+        );
         // One that is no method changes none.
         let before = Bench::generation(&store, &alice());
         store
@@ -188,20 +240,38 @@ mod tests {
             )
             .unwrap();
         let before = Bench::generation(&store, &alice());
-        let vouched = Settings { vouched: true, ..email("alice@example.org") };
+        let vouched = Settings {
+            vouched: true,
+            ..email("alice@example.org")
+        };
         let changes = store
-            .set_user(&alice(), Bench::generation(&store, &alice()), &vouched, &origin(), bench.now)
+            .set_user(
+                &alice(),
+                Bench::generation(&store, &alice()),
+                &vouched,
+                &origin(),
+                bench.now,
+            )
             .unwrap();
         assert_eq!(changes, ["email is alice@example.org, vouched for"]);
         let user = store.situation(&alice()).unwrap().user;
         assert_eq!(
             (user.email, user.preferred),
-            (Some(contact("alice@example.org", true)), Some(Method::Email))
+            (
+                Some(contact("alice@example.org", true)),
+                Some(Method::Email)
+            )
         );
         assert_ne!(Bench::generation(&store, &alice()), before);
         assert!(
             store
-                .set_user(&alice(), Bench::generation(&store, &alice()), &vouched, &origin(), bench.now)
+                .set_user(
+                    &alice(),
+                    Bench::generation(&store, &alice()),
+                    &vouched,
+                    &origin(),
+                    bench.now
+                )
                 .unwrap()
                 .is_empty()
         );
@@ -218,20 +288,39 @@ mod tests {
             ..email("alice@example.org")
         };
         store
-            .set_user(&alice(), Bench::generation(&store, &alice()), &settings, &origin(), bench.now)
+            .set_user(
+                &alice(),
+                Bench::generation(&store, &alice()),
+                &settings,
+                &origin(),
+                bench.now,
+            )
             .unwrap();
         let user = store.situation(&alice()).unwrap().user;
-        assert_eq!((user.verify, user.preferred), (Verify::Never, Some(Method::App)));
+        assert_eq!(
+            (user.verify, user.preferred),
+            (Verify::Never, Some(Method::App))
+        );
     }
 
     #[test]
     fn a_login_cannot_begin_with_backup_codes() {
         let bench = Bench::new();
         let store = bench.create();
-        let backup = Settings { preferred: Some(Some(Method::Backup)), ..email("alice@example.org") };
-        let refused =
-            store.set_user(&alice(), Bench::generation(&store, &alice()), &backup, &origin(), bench.now);
-        assert!(matches!(refused, Err(StoreError::NotPreferable)) && !store.knows(&alice()).unwrap());
+        let backup = Settings {
+            preferred: Some(Some(Method::Backup)),
+            ..email("alice@example.org")
+        };
+        let refused = store.set_user(
+            &alice(),
+            Bench::generation(&store, &alice()),
+            &backup,
+            &origin(),
+            bench.now,
+        );
+        assert!(
+            matches!(refused, Err(StoreError::NotPreferable)) && !store.knows(&alice()).unwrap()
+        );
     }
 
     #[test]
@@ -241,12 +330,21 @@ mod tests {
         let before = Bench::generation(&store, &alice());
         bench.verify(&store, &alice(), AddressKind::Email, "alice@example.org");
         let settings = [
-            Settings { email: Some(None), ..Settings::default() },
-            Settings { verify: Some(Verify::Never), ..Settings::default() },
+            Settings {
+                email: Some(None),
+                ..Settings::default()
+            },
+            Settings {
+                verify: Some(Verify::Never),
+                ..Settings::default()
+            },
         ];
         for settings in settings {
             let refused = store.set_user(&alice(), before, &settings, &origin(), bench.now);
-            assert!(matches!(refused, Err(StoreError::ChangedMeanwhile)), "{refused:?}");
+            assert!(
+                matches!(refused, Err(StoreError::ChangedMeanwhile)),
+                "{refused:?}"
+            );
         }
     }
 
@@ -257,11 +355,20 @@ mod tests {
         bench.verify(&store, &alice(), AddressKind::Email, "alice@example.org");
         let set = |settings: &Settings| {
             store
-                .set_user(&alice(), Bench::generation(&store, &alice()), settings, &origin(), bench.now)
+                .set_user(
+                    &alice(),
+                    Bench::generation(&store, &alice()),
+                    settings,
+                    &origin(),
+                    bench.now,
+                )
                 .unwrap()
         };
         let changes = set(&email("new@example.org"));
-        assert_eq!(changes[1], "a second factor must be set up at the next login");
+        assert_eq!(
+            changes[1],
+            "a second factor must be set up at the next login"
+        );
         assert!(store.situation(&alice()).unwrap().user.required);
     }
 }

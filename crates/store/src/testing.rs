@@ -22,8 +22,16 @@ impl Bench {
             database: folder.path().join("state/twofa.db"),
             key: folder.path().join("etc/secret.key"),
         };
-        let owner = Owner { uid: geteuid().as_raw(), gid: getegid().as_raw() };
-        Self { location, owner, now: Timestamp::from_unix(1_800_000_000), _folder: folder }
+        let owner = Owner {
+            uid: geteuid().as_raw(),
+            gid: getegid().as_raw(),
+        };
+        Self {
+            location,
+            owner,
+            now: Timestamp::from_unix(1_800_000_000),
+            _folder: folder,
+        }
     }
 
     pub(crate) fn create(&self) -> Store {
@@ -36,13 +44,23 @@ impl Bench {
 
     pub(crate) fn enrol(&self, store: &Store, account: &Account, label: &str) {
         let generation = Self::generation(store, account);
-        store.enrol_app(account, generation, &app(label), &origin(), self.now).unwrap();
+        store
+            .enrol_app(account, generation, &app(label), &origin(), self.now)
+            .unwrap();
     }
 
     /// Enrols `address` as if a code that was sent there had come back.
-    pub(crate) fn verify(&self, store: &Store, account: &Account, which: AddressKind, address: &str) {
+    pub(crate) fn verify(
+        &self,
+        store: &Store,
+        account: &Account,
+        which: AddressKind,
+        address: &str,
+    ) {
         let generation = Self::generation(store, account);
-        store.enrol_address(account, generation, which, address, &origin(), self.now).unwrap();
+        store
+            .enrol_address(account, generation, which, address, &origin(), self.now)
+            .unwrap();
     }
 
     /// What is waiting to be told, as `address: sentence`. It is forgotten by that.
@@ -51,22 +69,38 @@ impl Bench {
         for notice in &notices {
             store.notice_sent(notice.id).unwrap();
         }
-        notices.into_iter().map(|notice| format!("{}: {}", notice.address, notice.what)).collect()
+        notices
+            .into_iter()
+            .map(|notice| format!("{}: {}", notice.address, notice.what))
+            .collect()
     }
 }
 
 pub(crate) fn alice() -> Account {
-    Account { name: "alice".into(), uid: 1000 }
+    Account {
+        name: "alice".into(),
+        uid: 1000,
+    }
 }
 
 pub(crate) fn bob() -> Account {
-    Account { name: "bob".into(), uid: 1001 }
+    Account {
+        name: "bob".into(),
+        uid: 1001,
+    }
 }
 
 pub(crate) fn app(label: &str) -> NewApp {
     static SEED: AtomicU8 = AtomicU8::new(1);
     let key = Key::new(vec![SEED.fetch_add(1, Ordering::Relaxed); 20]).unwrap();
-    NewApp { label: label.into(), app: App { parameters: Parameters::default(), key, used: None } }
+    NewApp {
+        label: label.into(),
+        app: App {
+            parameters: Parameters::default(),
+            key,
+            used: None,
+        },
+    }
 }
 
 pub(crate) fn origin() -> Origin {

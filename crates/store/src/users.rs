@@ -65,8 +65,14 @@ impl Store {
     ) -> Result<Situation, StoreError> {
         Ok(Situation {
             rules: self.rules(db)?,
-            user: stored.map(|stored| load(db, stored, self.key(), account)).transpose()?.unwrap_or_default(),
-            missed: stored.map(|stored| missed(db, stored, account)).transpose()?.flatten(),
+            user: stored
+                .map(|stored| load(db, stored, self.key(), account))
+                .transpose()?
+                .unwrap_or_default(),
+            missed: stored
+                .map(|stored| missed(db, stored, account))
+                .transpose()?
+                .flatten(),
             has_namesake: stored.is_none() && has_namesake(db, account)?,
             generation: stored.map_or(Generation(None), StoredUser::generation),
         })
@@ -80,20 +86,30 @@ impl Store {
     /// The uids under which something is known of the login name `name`.
     pub fn uids_of(&self, name: &str) -> Result<Vec<u32>, StoreError> {
         self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT uid FROM user WHERE name = ?1 ORDER BY uid")?;
+            let mut statement =
+                db.prepare_cached("SELECT uid FROM user WHERE name = ?1 ORDER BY uid")?;
             let uids = statement.query_map([name], |row| row.get(0))?;
             Ok(uids.collect::<Result<_, _>>()?)
         })
     }
 
     /// Makes a record of `account`, so that it is listed. Answers whether there was none.
-    pub fn add_user(&self, account: &Account, origin: &Origin, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn add_user(
+        &self,
+        account: &Account,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         self.write(|db| {
             if find(db, account)?.is_some() {
                 return Ok(false);
             }
             find_or_add(db, account)?;
-            let event = Event { kind: EventKind::UserAdded, user: Some(account), detail: None };
+            let event = Event {
+                kind: EventKind::UserAdded,
+                user: Some(account),
+                detail: None,
+            };
             events::record(db, &event, origin, now)?;
             Ok(true)
         })
@@ -117,16 +133,36 @@ impl Store {
             if db.execute(sql, (user, required))? == 0 {
                 return Ok(false);
             }
-            let kind = if required { EventKind::Required } else { EventKind::Released };
-            events::record(db, &Event { kind, user: Some(account), detail: None }, origin, now)?;
+            let kind = if required {
+                EventKind::Required
+            } else {
+                EventKind::Released
+            };
+            events::record(
+                db,
+                &Event {
+                    kind,
+                    user: Some(account),
+                    detail: None,
+                },
+                origin,
+                now,
+            )?;
             Ok(true)
         })
     }
 
     /// Forgets the failures of `account` and opens its lock. Answers whether there was anything to forget.
-    pub fn unlock(&self, account: &Account, origin: &Origin, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn unlock(
+        &self,
+        account: &Account,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         self.write(|db| {
-            let Some(user) = find(db, account)? else { return Ok(false) };
+            let Some(user) = find(db, account)? else {
+                return Ok(false);
+            };
             let unproved = unproved::load(db, user.id)?;
             let failures = user.throttle.failures() + unproved.failures();
             if failures == 0 {
@@ -137,7 +173,11 @@ impl Store {
             let detail = Some(format!("after {failures} wrong codes in a row"));
             events::record(
                 db,
-                &Event { kind: EventKind::Unlocked, user: Some(account), detail },
+                &Event {
+                    kind: EventKind::Unlocked,
+                    user: Some(account),
+                    detail,
+                },
                 origin,
                 now,
             )?;
@@ -147,7 +187,12 @@ impl Store {
 
     /// Removes every method of `account` and opens its lock, for somebody who lost them all: addresses must be verified
     /// anew. If there were any, a second factor is required from now on. Answers whether there was anything to remove.
-    pub fn reset(&self, account: &Account, origin: &Origin, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn reset(
+        &self,
+        account: &Account,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         self.write(|db| {
             let Some(user) = find(db, account)? else { return Ok(false) };
             let has_any = has_anything(db, user.id)?;
@@ -183,14 +228,23 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.write(|db| {
-            let Some(user) = find(db, account)? else { return Ok(false) };
+            let Some(user) = find(db, account)? else {
+                return Ok(false);
+            };
             // While the addresses are still known, so that it is told there.
-            let event = Event { kind: EventKind::UserRemoved, user: Some(account), detail: None };
+            let event = Event {
+                kind: EventKind::UserRemoved,
+                user: Some(account),
+                detail: None,
+            };
             events::record(db, &event, origin, now)?;
             db.execute("DELETE FROM user WHERE id = ?1", [user.id])?;
             // Nobody inherits an exemption with a name and a number that are given out again.
             self.forget_rules();
-            db.execute("DELETE FROM exemption WHERE name = ?1 AND uid = ?2", (&account.name, account.uid))?;
+            db.execute(
+                "DELETE FROM exemption WHERE name = ?1 AND uid = ?2",
+                (&account.name, account.uid),
+            )?;
             Ok(true)
         })
     }
@@ -224,15 +278,21 @@ impl StoredUser {
 
     /// The address of this kind, if it is verified: if it is a method.
     pub(crate) fn verified(&self, which: AddressKind) -> Option<&str> {
-        self.contact(which).filter(|contact| contact.verified).map(|contact| contact.address.as_str())
+        self.contact(which)
+            .filter(|contact| contact.verified)
+            .map(|contact| contact.address.as_str())
     }
 
     /// The user in the first fifteen columns, as [`find`] selects them.
     pub(crate) fn of(row: &Row<'_>) -> Result<Self, StoreError> {
         let verify = row.get::<_, String>(2)?.parse();
-        let preferred = row.get::<_, Option<String>>(12)?.map(|name| name.parse()).transpose();
-        let broken =
-            |bad: &dyn fmt::Display| StoreError::Damaged(format!("a user's setting is broken: {bad}"));
+        let preferred = row
+            .get::<_, Option<String>>(12)?
+            .map(|name| name.parse())
+            .transpose();
+        let broken = |bad: &dyn fmt::Display| {
+            StoreError::Damaged(format!("a user's setting is broken: {bad}"))
+        };
         Ok(Self {
             id: row.get(0)?,
             required: row.get(1)?,
@@ -251,7 +311,10 @@ impl StoredUser {
     }
 }
 
-pub(crate) fn find(db: &Transaction<'_>, account: &Account) -> Result<Option<StoredUser>, StoreError> {
+pub(crate) fn find(
+    db: &Transaction<'_>,
+    account: &Account,
+) -> Result<Option<StoredUser>, StoreError> {
     let mut statement = db.prepare_cached(
         "SELECT id, required, verify, counted, forgiven, locked_until, generation, passed_event,
                 email, email_verified, phone, phone_verified, preferred, email_by_owner, phone_by_owner
@@ -276,7 +339,11 @@ pub(crate) fn unchanged(
     expected: Generation,
 ) -> Result<i64, StoreError> {
     let stored = find(db, account)?;
-    if stored.as_ref().map_or(Generation(None), StoredUser::generation) != expected {
+    if stored
+        .as_ref()
+        .map_or(Generation(None), StoredUser::generation)
+        != expected
+    {
         return Err(StoreError::ChangedMeanwhile);
     }
     match stored {
@@ -287,7 +354,8 @@ pub(crate) fn unchanged(
 
 /// Marks that the methods of `user` changed.
 pub(crate) fn next_generation(db: &Transaction<'_>, user: i64) -> Result<(), StoreError> {
-    db.prepare_cached("UPDATE user SET generation = generation + 1 WHERE id = ?1")?.execute([user])?;
+    db.prepare_cached("UPDATE user SET generation = generation + 1 WHERE id = ?1")?
+        .execute([user])?;
     Ok(())
 }
 
@@ -307,10 +375,16 @@ pub(crate) fn save_pass(
     Ok(())
 }
 
-pub(crate) fn save_throttle(db: &Transaction<'_>, user: i64, throttle: Throttle) -> Result<(), StoreError> {
+pub(crate) fn save_throttle(
+    db: &Transaction<'_>,
+    user: i64,
+    throttle: Throttle,
+) -> Result<(), StoreError> {
     let until = throttle.locked_until.map(Timestamp::unix);
-    db.prepare_cached("UPDATE user SET counted = ?2, forgiven = ?3, locked_until = ?4 WHERE id = ?1")?
-        .execute((user, throttle.counted, throttle.forgiven, until))?;
+    db.prepare_cached(
+        "UPDATE user SET counted = ?2, forgiven = ?3, locked_until = ?4 WHERE id = ?1",
+    )?
+    .execute((user, throttle.counted, throttle.forgiven, until))?;
     Ok(())
 }
 
@@ -335,7 +409,11 @@ fn load(
 fn contact(row: &Row<'_>, first: usize, by_owner: usize) -> rusqlite::Result<Option<Contact>> {
     let address: Option<String> = row.get(first)?;
     let (verified, by_owner) = (row.get(first + 1)?, row.get(by_owner)?);
-    Ok(address.map(|address| Contact { address, verified, by_owner }))
+    Ok(address.map(|address| Contact {
+        address,
+        verified,
+        by_owner,
+    }))
 }
 
 fn missed(
@@ -349,13 +427,19 @@ fn missed(
          ORDER BY id DESC",
     )?;
     let mut rows = statement.query((&account.name, stored.passed_event, account.uid))?;
-    let Some(last) = rows.next()? else { return Ok(None) };
+    let Some(last) = rows.next()? else {
+        return Ok(None);
+    };
     let (last_at, last_from) = (Timestamp::from_unix(last.get(0)?), last.get(1)?);
     let mut count = 1;
     while rows.next()?.is_some() {
         count += 1;
     }
-    Ok(Some(Missed { count, last_at, last_from }))
+    Ok(Some(Missed {
+        count,
+        last_at,
+        last_from,
+    }))
 }
 
 /// Whether there is anything that [`Store::reset`] removes.
@@ -390,16 +474,34 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         bench.enrol(&store, &alice(), "phone");
-        let bob = Account { name: "bob".into(), uid: 1001 };
-        for stranger in [Account { uid: 2000, ..alice() }, Account { name: "alicia".into(), ..alice() }] {
+        let bob = Account {
+            name: "bob".into(),
+            uid: 1001,
+        };
+        for stranger in [
+            Account {
+                uid: 2000,
+                ..alice()
+            },
+            Account {
+                name: "alicia".into(),
+                ..alice()
+            },
+        ] {
             let situation = store.situation(&stranger).unwrap();
-            assert!(situation.user.apps.is_empty() && situation.has_namesake, "{stranger:?}");
+            assert!(
+                situation.user.apps.is_empty() && situation.has_namesake,
+                "{stranger:?}"
+            );
         }
         assert!(!store.situation(&bob).unwrap().has_namesake);
         assert!(!store.situation(&alice()).unwrap().has_namesake);
         assert_eq!(store.uids_of("alice").unwrap(), [1000]);
         // An administrator who knows better says so.
-        let alicia = Account { name: "alicia".into(), ..alice() };
+        let alicia = Account {
+            name: "alicia".into(),
+            ..alice()
+        };
         store.add_user(&alicia, &origin(), bench.now).unwrap();
         assert!(!store.situation(&alicia).unwrap().has_namesake);
     }

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
 };
 
 /// A CA of one's own.
@@ -30,10 +31,15 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         // RFC 5280, 4.2.1.3 and below 4.2.1.1: who is strict refuses certificates without these.
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.distinguished_name.push(DnType::CommonName, "A test's own CA");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "A test's own CA");
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a certificate").pem();
-        Self { issuer: Issuer::new(params, key), certificate }
+        Self {
+            issuer: Issuer::new(params, key),
+            certificate,
+        }
     }
 
     /// Its own certificate, in PEM.
@@ -58,8 +64,14 @@ impl Authority {
         params.not_before = date_time_ymd(from, 1, 1);
         params.not_after = date_time_ymd(until, 1, 1);
         let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate").pem();
-        Identity { certificate, key: key.serialize_pem() }
+        let certificate = params
+            .signed_by(&key, &self.issuer)
+            .expect("a certificate")
+            .pem();
+        Identity {
+            certificate,
+            key: key.serialize_pem(),
+        }
     }
 }
 
@@ -71,22 +83,40 @@ impl Default for Authority {
 
 /// A token for `user` (a JWT, RFC 7519) that is good for years, signed by openssl with `key`.
 pub(super) fn token(user: &str, key: &str) -> String {
-    let claims = format!(r#"{{"email":"{user}","sub":"{user}","iat":1700000000,"exp":7000000000}}"#);
-    let signed = format!("{}.{}", base64url(br#"{"alg":"HS256","typ":"JWT"}"#), base64url(claims.as_bytes()));
-    let signature = piped(&["dgst", "-sha256", "-hmac", key, "-binary"], signed.as_bytes());
+    let claims =
+        format!(r#"{{"email":"{user}","sub":"{user}","iat":1700000000,"exp":7000000000}}"#);
+    let signed = format!(
+        "{}.{}",
+        base64url(br#"{"alg":"HS256","typ":"JWT"}"#),
+        base64url(claims.as_bytes())
+    );
+    let signature = piped(
+        &["dgst", "-sha256", "-hmac", key, "-binary"],
+        signed.as_bytes(),
+    );
     format!("{signed}.{}", base64url(&signature))
 }
 
 fn base64url(bytes: &[u8]) -> String {
     let text = String::from_utf8(piped(&["base64", "-A"], bytes)).expect("base64 is ASCII");
-    text.trim_end_matches(['=', '\n']).replace('+', "-").replace('/', "_")
+    text.trim_end_matches(['=', '\n'])
+        .replace('+', "-")
+        .replace('/', "_")
 }
 
 fn piped(arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let mut openssl = Command::new("openssl");
-    openssl.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+    openssl
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     let mut openssl = openssl.spawn().expect("openssl");
-    openssl.stdin.take().expect("a pipe").write_all(input).expect("openssl reads");
+    openssl
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(input)
+        .expect("openssl reads");
     let output = openssl.wait_with_output().expect("openssl ends");
     assert!(output.status.success(), "openssl {arguments:?}");
     output.stdout

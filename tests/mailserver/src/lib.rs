@@ -14,7 +14,12 @@
 
 #![forbid(unsafe_code)]
 // A test-support library: it says what went wrong by failing the test that uses it.
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::missing_panics_doc)]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc
+)]
 
 mod authority;
 mod place;
@@ -53,7 +58,13 @@ pub enum Door {
 }
 
 /// All of them, in the order of their ports in [`MailServer`].
-const DOORS: [Door; 5] = [Door::Implicit, Door::Starttls, Door::Plain, Door::OtherName, Door::Expired];
+const DOORS: [Door; 5] = [
+    Door::Implicit,
+    Door::Starttls,
+    Door::Plain,
+    Door::OtherName,
+    Door::Expired,
+];
 
 /// A running mail server; it ends when this is dropped.
 #[derive(Debug)]
@@ -70,7 +81,12 @@ impl<P: Place> MailServer<P> {
     pub fn start(place: P, users: &[&str]) -> Self {
         let (folder, ports) = (place.folder(), place.ports());
         place.run(&setup::files(&folder, &ports, users));
-        let mut server = Self { place, folder, ports, pids: Vec::new() };
+        let mut server = Self {
+            place,
+            folder,
+            ports,
+            pids: Vec::new(),
+        };
         server.start_again();
         server
     }
@@ -86,7 +102,10 @@ impl<P: Place> MailServer<P> {
     /// Starts a server that was stopped.
     pub fn start_again(&mut self) {
         let pids = self.place.run(&setup::start(&self.folder, &self.ports));
-        self.pids = pids.split_whitespace().map(|pid| pid.parse().expect("a process's number")).collect();
+        self.pids = pids
+            .split_whitespace()
+            .map(|pid| pid.parse().expect("a process's number"))
+            .collect();
     }
 
     /// The name that its certificate has.
@@ -101,7 +120,10 @@ impl<P: Place> MailServer<P> {
 
     /// The port of a door.
     pub fn port_of(&self, door: Door) -> u16 {
-        let i = DOORS.iter().position(|it| *it == door).expect("each door has a port");
+        let i = DOORS
+            .iter()
+            .position(|it| *it == door)
+            .expect("each door has a port");
         self.ports[i]
     }
 
@@ -134,11 +156,19 @@ impl<P: Place> MailServer<P> {
     pub fn mails(&self, user: &str) -> Vec<String> {
         let mut mails = Vec::new();
         for folder in ["new", "cur"] {
-            let Ok(files) = fs::read_dir(self.path(&format!("mail/{user}/{folder}"))) else { continue };
+            let Ok(files) = fs::read_dir(self.path(&format!("mail/{user}/{folder}"))) else {
+                continue;
+            };
             for file in files.flatten() {
-                let Ok(content) = fs::read(file.path()) else { continue };
+                let Ok(content) = fs::read(file.path()) else {
+                    continue;
+                };
                 let age = file.metadata().and_then(|it| it.modified()).ok();
-                mails.push((age, file.file_name(), String::from_utf8_lossy(&content).into_owned()));
+                mails.push((
+                    age,
+                    file.file_name(),
+                    String::from_utf8_lossy(&content).into_owned(),
+                ));
             }
         }
         mails.sort();
@@ -156,7 +186,11 @@ impl<P: Place> MailServer<P> {
             mails = self.mails(user);
             mails.len() >= n
         });
-        assert!(have_come, "waited in vain for {n} mails for {user}, there are {mails:?}\n{}", self.log());
+        assert!(
+            have_come,
+            "waited in vain for {n} mails for {user}, there are {mails:?}\n{}",
+            self.log()
+        );
         mails
     }
 

@@ -45,14 +45,26 @@ impl Place for ThisHost {
     fn ports(&self) -> [u16; 5] {
         // Held together, so that they differ.
         let listeners = [(); 5].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-        listeners.map(|listener| listener.local_addr().expect("a bound socket has an address").port())
+        listeners.map(|listener| {
+            listener
+                .local_addr()
+                .expect("a bound socket has an address")
+                .port()
+        })
     }
 
     fn run(&self, script: &str) -> String {
         let mut bash = Command::new("bash");
-        bash.arg("-eu").current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
+        bash.arg("-eu")
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut bash = bash.spawn().expect("bash");
-        bash.stdin.take().expect("a pipe").write_all(script.as_bytes()).expect("bash reads");
+        bash.stdin
+            .take()
+            .expect("a pipe")
+            .write_all(script.as_bytes())
+            .expect("bash reads");
         let output = bash.wait_with_output().expect("bash ends");
         assert!(output.status.success(), "this should succeed:\n{script}");
         String::from_utf8_lossy(&output.stdout).into_owned()

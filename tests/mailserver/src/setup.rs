@@ -166,7 +166,10 @@ pub(super) fn files(folder: &str, ports: &[u16; 5], users: &[&str]) -> String {
         ("etc/master.cf", master(ports)),
         ("mailboxes", mailboxes),
         ("access", ACCESS.to_owned()),
-        ("headers", "/^To: .*spam@/ REJECT This looks like spam\n".to_owned()),
+        (
+            "headers",
+            "/^To: .*spam@/ REJECT This looks like spam\n".to_owned(),
+        ),
         ("ca.pem", authority.certificate().to_owned()),
         ("dovecot/2.3.conf", DOVECOT_2_3.to_owned()),
         ("dovecot/oauth2", OAUTH2_2_3.to_owned()),
@@ -175,15 +178,19 @@ pub(super) fn files(folder: &str, ports: &[u16; 5], users: &[&str]) -> String {
         ("dovecot/key", TOKEN_KEY.to_owned()),
     ];
     let mut pems = Vec::new();
-    for (name, Identity { certificate, key }) in
-        [("good", good), ("other-name", other_name), ("expired", expired)]
-    {
+    for (name, Identity { certificate, key }) in [
+        ("good", good),
+        ("other-name", other_name),
+        ("expired", expired),
+    ] {
         pems.push((format!("{name}.crt"), certificate));
         pems.push((format!("{name}.key"), key));
     }
 
     let mut script = format!("mkdir -p {folder}\ncd {folder}\nchmod 0755 .\n{FOLDERS}");
-    let pems = pems.iter().map(|(path, content)| (path.as_str(), content.clone()));
+    let pems = pems
+        .iter()
+        .map(|(path, content)| (path.as_str(), content.clone()));
     for (path, content) in files.into_iter().chain(pems) {
         let content = content.replace("FOLDER", folder).replace("DOMAIN", DOMAIN);
         let _ = writeln!(script, "printf %s {} >{path}", quote(&content));
@@ -232,7 +239,11 @@ pub(super) fn start(folder: &str, ports: &[u16; 5]) -> String {
 /// A script that ends these processes, and waits until they have ended, whether they are buried or not, and no process
 /// they started listens any more.
 pub(super) fn stop(pids: &[u32], ports: &[u16; 5]) -> String {
-    let pids = pids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+    let pids = pids
+        .iter()
+        .map(u32::to_string)
+        .collect::<Vec<_>>()
+        .join(" ");
     let ports = ports.map(|port| port.to_string()).join(" ");
     format!(
         "runs() {{ read -r _ _ state _ 2>/dev/null </proc/$1/stat && [[ $state != Z ]]; }}
@@ -245,7 +256,8 @@ pub(super) fn stop(pids: &[u32], ports: &[u16; 5]) -> String {
 }
 
 /// A shell function: whether somebody listens on a port, by the kernel's own table.
-const LISTENS: &str = r#"listens() { grep -q ":$(printf %04X $1) 00000000:0000 0A" /proc/net/tcp; }"#;
+const LISTENS: &str =
+    r#"listens() { grep -q ":$(printf %04X $1) 00000000:0000 0A" /proc/net/tcp; }"#;
 
 fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
@@ -261,11 +273,15 @@ fn master(ports: &[u16; 5]) -> String {
     };
     let doors = [
         (implicit, certificate("good")),
-        (starttls, " -o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes".to_owned()),
+        (
+            starttls,
+            " -o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes".to_owned(),
+        ),
         (plain, String::new()),
         (other_name, certificate("other-name")),
         (expired, certificate("expired")),
     ];
-    let lines = doors.map(|(port, options)| format!("127.0.0.1:{port} inet n - n - - smtpd{options}\n"));
+    let lines =
+        doors.map(|(port, options)| format!("127.0.0.1:{port} inet n - n - - smtpd{options}\n"));
     lines.concat() + MASTER
 }

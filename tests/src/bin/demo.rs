@@ -10,7 +10,8 @@ use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
 use twofa_e2e::{
-    Authenticator, Machine, MailServer, Terminal, decode_qr, enrol_on, password_of, save_backup_codes,
+    Authenticator, Machine, MailServer, Terminal, decode_qr, enrol_on, password_of,
+    save_backup_codes,
 };
 
 const TITLE: Style = AnsiColor::Cyan.on_default().bold();
@@ -18,7 +19,9 @@ const REMARK: Style = Style::new().dimmed();
 const COMMAND: Style = Style::new().bold();
 
 fn main() {
-    say("A throwaway machine is starting: real sshd, real PAM, twofa installed. It is gone when this ends.");
+    say(
+        "A throwaway machine is starting: real sshd, real PAM, twofa installed. It is gone when this ends.",
+    );
     let machine = Machine::new().user("alice").user("bob").with_sshd().build();
 
     title("1. The administrator asks everybody for a second factor");
@@ -107,7 +110,9 @@ fn ssh(machine: &Machine) -> Terminal {
 }
 
 fn ssh_as(machine: &Machine, user: &str) -> Terminal {
-    let mut ssh = machine.terminal(&format!("LC_ALL=C.UTF-8 ssh -o NumberOfPasswordPrompts=1 {user}@vm"));
+    let mut ssh = machine.terminal(&format!(
+        "LC_ALL=C.UTF-8 ssh -o NumberOfPasswordPrompts=1 {user}@vm"
+    ));
     ssh.expect("Password:");
     ssh.type_line(&password_of(user));
     ssh
@@ -138,24 +143,43 @@ fn add_provider(machine: &Machine, mail: &MailServer<&Machine>) {
 fn show_mail(mail: &MailServer<&Machine>, n: usize) -> String {
     let mails = mail.wait_for_mail("bob", n);
     let mail = mails.last().map_or("", String::as_str);
-    let header = |name: &str| mail.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+    let header = |name: &str| {
+        mail.lines()
+            .find(|line| line.starts_with(name))
+            .unwrap_or_default()
+            .to_owned()
+    };
     let text = mail.split_once("text/plain").map_or("", |(_, rest)| rest);
     let text = text.split_once("\n\n").map_or("", |(_, text)| text);
-    let text = text.split("\n--").next().unwrap_or_default().trim().to_owned();
+    let text = text
+        .split("\n--")
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
     let letter = format!("{}\n{}\n\n{text}", header("From:"), header("Subject:"));
-    print(&format!("{REMARK}In bob's mailbox:{REMARK:#}\n{}\n\n", indented(&letter)));
+    print(&format!(
+        "{REMARK}In bob's mailbox:{REMARK:#}\n{}\n\n",
+        indented(&letter)
+    ));
     text
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| format!("    {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The six digits that stand alone in a text.
 fn code_in(text: &str) -> String {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-    let mut codes = words.filter(|word| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit()));
-    codes.next().map_or_else(|| panic!("there is no code in {text}"), str::to_owned)
+    let mut codes =
+        words.filter(|word| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit()));
+    codes
+        .next()
+        .map_or_else(|| panic!("there is no code in {text}"), str::to_owned)
 }
 
 /// Runs `command` on a terminal of the administrator's and shows it.
@@ -167,7 +191,10 @@ fn run(machine: &Machine, command: &str) {
 }
 
 fn show(command: &str, terminal: &mut Terminal) {
-    print(&format!("{COMMAND}{command}{COMMAND:#}\n{}\n", terminal.screen().trim_end()));
+    print(&format!(
+        "{COMMAND}{command}{COMMAND:#}\n{}\n",
+        terminal.screen().trim_end()
+    ));
 }
 
 fn title(text: &str) {

@@ -41,7 +41,11 @@ pub(super) struct Place {
 
 impl Crowd {
     pub(super) fn enter(crowd: &Arc<Self>, owner: Owner) -> Result<Place, Full> {
-        let most = if owner == Owner::ROOT { MOST_OF_ROOT } else { MOST_OF_A_USER };
+        let most = if owner == Owner::ROOT {
+            MOST_OF_ROOT
+        } else {
+            MOST_OF_A_USER
+        };
         let mut places = crowd.places();
         let taken = places.by_owner.get(&owner).copied().unwrap_or_default();
         if taken >= most {
@@ -54,7 +58,10 @@ impl Crowd {
             places.of_users += 1;
         }
         places.by_owner.insert(owner, taken + 1);
-        Ok(Place { crowd: crowd.clone(), owner })
+        Ok(Place {
+            crowd: crowd.clone(),
+            owner,
+        })
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {
@@ -82,7 +89,9 @@ mod tests {
     use super::*;
 
     fn fill(crowd: &Arc<Crowd>, owner: Owner, places: usize) -> Vec<Place> {
-        (0..places).map(|_| Crowd::enter(crowd, owner).unwrap()).collect()
+        (0..places)
+            .map(|_| Crowd::enter(crowd, owner).unwrap())
+            .collect()
     }
 
     #[test]
@@ -90,7 +99,10 @@ mod tests {
         let crowd = Arc::new(Crowd::default());
         let alice = Owner::user(1000);
         let mut places = fill(&crowd, alice, MOST_OF_A_USER);
-        assert_eq!(Crowd::enter(&crowd, alice).unwrap_err(), Full::OfOwner(alice));
+        assert_eq!(
+            Crowd::enter(&crowd, alice).unwrap_err(),
+            Full::OfOwner(alice)
+        );
         assert!(Crowd::enter(&crowd, Owner::user(1001)).is_ok());
         places.pop();
         assert!(Crowd::enter(&crowd, alice).is_ok());
@@ -99,14 +111,22 @@ mod tests {
     #[test]
     fn many_users_together_leave_all_of_roots_places_free() {
         let crowd = Arc::new(Crowd::default());
-        let mut places: Vec<_> =
-            (0..256).map(|uid| Crowd::enter(&crowd, Owner::user(1000 + uid)).unwrap()).collect();
+        let mut places: Vec<_> = (0..256)
+            .map(|uid| Crowd::enter(&crowd, Owner::user(1000 + uid)).unwrap())
+            .collect();
         let late = Owner::user(5000);
         assert_eq!(Crowd::enter(&crowd, late).unwrap_err(), Full::OfUsers(late));
         let logins = fill(&crowd, Owner::ROOT, MOST_OF_ROOT);
-        assert_eq!(Crowd::enter(&crowd, Owner::ROOT).unwrap_err(), Full::OfOwner(Owner::ROOT));
+        assert_eq!(
+            Crowd::enter(&crowd, Owner::ROOT).unwrap_err(),
+            Full::OfOwner(Owner::ROOT)
+        );
         drop(logins);
-        assert_eq!(Crowd::enter(&crowd, late).unwrap_err(), Full::OfUsers(late), "root's places are root's");
+        assert_eq!(
+            Crowd::enter(&crowd, late).unwrap_err(),
+            Full::OfUsers(late),
+            "root's places are root's"
+        );
         places.pop();
         assert!(Crowd::enter(&crowd, late).is_ok());
     }

@@ -68,14 +68,22 @@ impl Lobby {
         owner: Owner,
         now: Instant,
     ) -> Option<Visitor> {
-        let mut visitor = Visitor { stream, peer, owner, opening: Vec::new() };
+        let mut visitor = Visitor {
+            stream,
+            peer,
+            owner,
+            opening: Vec::new(),
+        };
         match visitor.listen() {
             Heard::All => return Some(visitor),
             Heard::Nonsense => return None,
             Heard::NotAll => {}
         }
         self.make_room(owner, now);
-        self.silent.push(Silent { visitor, until: now + OPENING_PATIENCE });
+        self.silent.push(Silent {
+            visitor,
+            until: now + OPENING_PATIENCE,
+        });
         None
     }
 
@@ -112,7 +120,9 @@ impl Lobby {
     }
 
     pub(super) fn files(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.silent.iter().map(|silent| silent.visitor.stream.as_fd())
+        self.silent
+            .iter()
+            .map(|silent| silent.visitor.stream.as_fd())
     }
 
     /// When the first of them has had its time.
@@ -128,22 +138,38 @@ impl Lobby {
             *of_each.entry(silent.visitor.owner).or_default() += 1;
         }
         let own = of_each.get(&owner).copied().unwrap_or_default();
-        let most = if owner == Owner::ROOT { MOST_OF_ROOT } else { MOST_OF_A_USER };
+        let most = if owner == Owner::ROOT {
+            MOST_OF_ROOT
+        } else {
+            MOST_OF_A_USER
+        };
         let of_root = of_each.remove(&Owner::ROOT).unwrap_or_default();
         let is_full = owner != Owner::ROOT && self.silent.len() - of_root >= MOST_OF_ALL_USERS;
         let loses = if own >= most {
             Some(owner)
         } else if is_full {
-            of_each.into_iter().max_by_key(|(_, count)| *count).map(|(owner, _)| owner)
+            of_each
+                .into_iter()
+                .max_by_key(|(_, count)| *count)
+                .map(|(owner, _)| owner)
         } else {
             None
         };
         let Some(owner) = loses else { return };
-        if self.told.is_none_or(|told| now.duration_since(told) >= TELL_EVERY) {
-            say(&format!("{owner} has too many conversations open and says nothing: the oldest are closed"));
+        if self
+            .told
+            .is_none_or(|told| now.duration_since(told) >= TELL_EVERY)
+        {
+            say(&format!(
+                "{owner} has too many conversations open and says nothing: the oldest are closed"
+            ));
             self.told = Some(now);
         }
-        if let Some(index) = self.silent.iter().position(|silent| silent.visitor.owner == owner) {
+        if let Some(index) = self
+            .silent
+            .iter()
+            .position(|silent| silent.visitor.owner == owner)
+        {
             self.silent.remove(index);
         }
     }
@@ -155,7 +181,9 @@ impl Visitor {
         let mut chunk = [0; CHUNK];
         loop {
             match self.stream.read_now(&mut chunk) {
-                Ok(read @ 1..) => self.opening.extend_from_slice(chunk.get(..read).unwrap_or_default()),
+                Ok(read @ 1..) => self
+                    .opening
+                    .extend_from_slice(chunk.get(..read).unwrap_or_default()),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Heard::NotAll,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Ok(0) | Err(_) => return Heard::Nonsense,
@@ -185,7 +213,9 @@ mod tests {
     }
 
     fn is_open(client: &mut UnixStream) -> bool {
-        client.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+        client
+            .read(&mut [0])
+            .is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
     const HELLO: &[u8] = &[0, 0, 0, 2, b'h', b'i'];
@@ -215,7 +245,11 @@ mod tests {
     #[test]
     fn nonsense_and_a_hang_up_are_not_waited_for() {
         let mut lobby = Lobby::default();
-        assert!(admit(&mut lobby, Owner::user(1000), &[0, 1, 0, 1]).1.is_none());
+        assert!(
+            admit(&mut lobby, Owner::user(1000), &[0, 1, 0, 1])
+                .1
+                .is_none()
+        );
         let (client, _) = admit(&mut lobby, Owner::user(1000), &HELLO[..2]);
         drop(client);
         assert!(lobby.next(&[true]).is_none());
@@ -235,7 +269,10 @@ mod tests {
         }
         assert!(is_open(&mut bob) && is_open(&mut root));
         let open: Vec<_> = clients.iter_mut().map(is_open).collect();
-        assert!(open.iter().take(MOST_OF_A_USER).all(|open| *open), "the last ones");
+        assert!(
+            open.iter().take(MOST_OF_A_USER).all(|open| *open),
+            "the last ones"
+        );
         assert_eq!(open.iter().filter(|open| **open).count(), MOST_OF_A_USER);
     }
 
@@ -243,11 +280,15 @@ mod tests {
     fn when_all_users_have_too_many_whoever_has_the_most_loses_the_oldest() {
         let mut lobby = Lobby::default();
         let (mut bob, _) = admit(&mut lobby, Owner::user(1), &[]);
-        let mut others: Vec<_> =
-            (0..200).map(|n| admit(&mut lobby, Owner::user(2 + n % 10), &[]).0).collect();
+        let mut others: Vec<_> = (0..200)
+            .map(|n| admit(&mut lobby, Owner::user(2 + n % 10), &[]).0)
+            .collect();
         assert!(is_open(&mut bob), "bob has one, and the others have many");
         assert_eq!(
-            others.iter_mut().filter_map(|client| is_open(client).then_some(())).count(),
+            others
+                .iter_mut()
+                .filter_map(|client| is_open(client).then_some(()))
+                .count(),
             MOST_OF_ALL_USERS - 1
         );
     }

@@ -83,7 +83,10 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     let listener = match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             if UnixStream::connect(path).is_ok() {
-                return Err(io::Error::new(error.kind(), "another broker is listening there"));
+                return Err(io::Error::new(
+                    error.kind(),
+                    "another broker is listening there",
+                ));
             }
             fs::remove_file(path)?;
             UnixListener::bind(path)?
@@ -104,14 +107,23 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     ends.thread_block()?;
     listener.set_nonblocking(true)?;
     make_room();
-    let shelf = Arc::new(Shelf { location, broker: Mutex::default() });
+    let shelf = Arc::new(Shelf {
+        location,
+        broker: Mutex::default(),
+    });
     if let Err(error) = shelf.broker() {
-        say(&format!("{error}; every login is refused until that is mended"));
+        say(&format!(
+            "{error}; every login is refused until that is mended"
+        ));
     }
     let bell = Arc::new(Bell::default());
     let (stopper, stop) = Stop::new()?;
     let owners = Arc::new(Mutex::new(Owners::of_this_machine()));
-    let gate = Gate { owners: owners.clone(), asking: Arc::default(), served: Arc::default() };
+    let gate = Gate {
+        owners: owners.clone(),
+        asking: Arc::default(),
+        served: Arc::default(),
+    };
     let (near, stock, ring) = (stop.clone(), shelf.clone(), bell.clone());
     let pool = pool::start(listener.try_clone()?, stop, owners, move |visitor| {
         converse(visitor, &near, &gate, &stock);
@@ -192,7 +204,9 @@ impl Gate {
     /// told so, and that is all.
     fn admit(&self, peer: Peer, owner: Owner, request: &Request) -> Option<Place> {
         let enter = |crowd, owner| {
-            Crowd::enter(crowd, owner).inspect_err(|full| say(&format!("{full}: turned away"))).ok()
+            Crowd::enter(crowd, owner)
+                .inspect_err(|full| say(&format!("{full}: turned away")))
+                .ok()
         };
         if peer.is_root() {
             return enter(&self.served, owner);
@@ -205,13 +219,21 @@ impl Gate {
         if owner != Owner::STRANGER {
             return enter(&self.served, owner);
         }
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner).remember(peer.uid);
+        self.owners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remember(peer.uid);
         enter(&self.served, Owner::user(peer.uid))
     }
 }
 
 fn converse(visitor: Visitor, stop: &Arc<Stop>, gate: &Gate, shelf: &Shelf) {
-    let Visitor { stream, peer, owner, opening } = visitor;
+    let Visitor {
+        stream,
+        peer,
+        owner,
+        opening,
+    } = visitor;
     match Patient::new(stream, opening, Some(stop.clone())) {
         Ok(stream) => {
             let broker = shelf.broker();
@@ -224,11 +246,15 @@ fn converse(visitor: Visitor, stop: &Arc<Stop>, gate: &Gate, shelf: &Shelf) {
 
 /// Holds the one conversation of `twofad --session` on `stream`.
 pub fn serve_session(stream: Stream, location: Location) -> io::Result<()> {
-    let peer = Peer { uid: stream.peer_uid()? };
+    let peer = Peer {
+        uid: stream.peer_uid()?,
+    };
     // First, since it may wait for the store, and a client's time begins with the stream.
     let broker = Broker::open(location);
     let stream = Patient::new(stream, Vec::new(), None)?;
-    report(&conversation::hold(broker.as_ref(), peer, stream, |_| Some(())));
+    report(&conversation::hold(broker.as_ref(), peer, stream, |_| {
+        Some(())
+    }));
     if broker.is_ok_and(|broker| notices::is_any_due(broker.services())) {
         notices::send_by_another_process()?;
     }
@@ -244,10 +270,15 @@ pub fn serve_notices(location: Location) -> Result<(), StoreError> {
 /// log, where the login's own lines are.
 fn report(ended: &Result<Done, ChannelError>) {
     match ended {
-        Ok(Done::Login { verdict: Verdict::Unavailable, why }) => {
+        Ok(Done::Login {
+            verdict: Verdict::Unavailable,
+            why,
+        }) => {
             say(&format!("a login could not be checked: {why}"));
         }
-        Err(error @ (ChannelError::OutOfTurn(_) | ChannelError::Version(_))) => say(&error.to_string()),
+        Err(error @ (ChannelError::OutOfTurn(_) | ChannelError::Version(_))) => {
+            say(&error.to_string())
+        }
         Ok(_) | Err(ChannelError::Codec(_)) => {}
     }
 }

@@ -72,22 +72,39 @@ impl Owners {
         if uid == 0 {
             return Owner::ROOT;
         }
-        if self.passwd.refresh(|text| text.lines().filter_map(account).collect()) {
+        if self
+            .passwd
+            .refresh(|text| text.lines().filter_map(account).collect())
+        {
             self.local = self.passwd.value.values().copied().collect();
         }
         if self.local.contains(&uid) || self.known.contains(&uid) {
             return Owner(uid);
         }
-        self.subuid.refresh(|text| text.lines().filter_map(subordinates).collect());
-        let line = self.subuid.value.iter().find(|line| line.uids.contains(&uid));
+        self.subuid
+            .refresh(|text| text.lines().filter_map(subordinates).collect());
+        let line = self
+            .subuid
+            .value
+            .iter()
+            .find(|line| line.uids.contains(&uid));
         let owner = line.and_then(|line| {
             let by_name = self.passwd.value.get(&line.owner).copied();
             // An account that only the name service knows goes by the first of its uids.
-            let first = || self.subuid.value.iter().find(|other| other.owner == line.owner);
-            by_name.or_else(|| line.owner.parse().ok()).or_else(|| first().map(|line| line.uids.start))
+            let first = || {
+                self.subuid
+                    .value
+                    .iter()
+                    .find(|other| other.owner == line.owner)
+            };
+            by_name
+                .or_else(|| line.owner.parse().ok())
+                .or_else(|| first().map(|line| line.uids.start))
         });
         // Root's ranges are containers', which are not root.
-        owner.filter(|owner| *owner != 0).map_or(Owner::STRANGER, Owner)
+        owner
+            .filter(|owner| *owner != 0)
+            .map_or(Owner::STRANGER, Owner)
     }
 
     /// Remembers that `uid` is an account's.
@@ -109,7 +126,10 @@ fn subordinates(line: &str) -> Option<Subordinates> {
     let owner = fields.next()?.trim().to_owned();
     let start: u32 = fields.next()?.trim().parse().ok()?;
     let count: u32 = fields.next()?.trim().parse().ok()?;
-    Some(Subordinates { owner, uids: start..start.saturating_add(count) })
+    Some(Subordinates {
+        owner,
+        uids: start..start.saturating_add(count),
+    })
 }
 
 /// What was made of a file, made again when the file is another one. A file that cannot be read is an empty one: its
@@ -123,7 +143,11 @@ struct Cached<T> {
 
 impl<T: Default> Cached<T> {
     fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), seen: None, value: T::default() }
+        Self {
+            path: path.to_owned(),
+            seen: None,
+            value: T::default(),
+        }
     }
 
     /// Answers whether it was made again.
@@ -135,8 +159,10 @@ impl<T: Default> Cached<T> {
             return false;
         }
         self.seen = found;
-        self.value =
-            fs::read(&self.path).map_or_else(|_| T::default(), |text| make(&String::from_utf8_lossy(&text)));
+        self.value = fs::read(&self.path).map_or_else(
+            |_| T::default(),
+            |text| make(&String::from_utf8_lossy(&text)),
+        );
         true
     }
 }
@@ -201,7 +227,8 @@ mod tests {
 
     #[test]
     fn lines_that_are_none_are_passed_over() {
-        let (_files, mut owners) = Files::new("", "\n#x\nalice\nalice:x:1\nalice:4294967290:4294967295\n");
+        let (_files, mut owners) =
+            Files::new("", "\n#x\nalice\nalice:x:1\nalice:4294967290:4294967295\n");
         assert_eq!(owners.owner(1), Owner::STRANGER);
         assert_eq!(owners.owner(4_294_967_290), Owner(4_294_967_290));
     }

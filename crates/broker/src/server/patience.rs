@@ -33,11 +33,21 @@ pub(super) struct Patient {
 
 impl Patient {
     /// A connection from which `opening` was read. Fails where limits cannot be set; it must not be served then.
-    pub(super) fn new(stream: Stream, opening: Vec<u8>, stop: Option<Arc<Stop>>) -> io::Result<Self> {
+    pub(super) fn new(
+        stream: Stream,
+        opening: Vec<u8>,
+        stop: Option<Arc<Stop>>,
+    ) -> io::Result<Self> {
         stream.set_write_timeout(WRITE_PATIENCE)?;
         let opening = io::Cursor::new(opening);
         let deadline = Instant::now() + OPENING_PATIENCE;
-        Ok(Self { stream, opening, stop, patience: ANSWER_PATIENCE, deadline })
+        Ok(Self {
+            stream,
+            opening,
+            stop,
+            patience: ANSWER_PATIENCE,
+            deadline,
+        })
     }
 
     fn wait(&self) -> io::Result<()> {
@@ -95,7 +105,10 @@ mod tests {
 
     fn pair() -> (UnixStream, Patient) {
         let (client, broker) = UnixStream::pair().unwrap();
-        (client, Patient::new(broker.into(), Vec::new(), None).unwrap())
+        (
+            client,
+            Patient::new(broker.into(), Vec::new(), None).unwrap(),
+        )
     }
 
     #[test]
@@ -107,7 +120,9 @@ mod tests {
         let drip = thread::spawn(move || {
             // The longest frame that is allowed: a minute and more at this pace.
             client.write_all(&[0, 1, 0, 0]).unwrap();
-            client.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+            client
+                .set_read_timeout(Some(Duration::from_millis(1)))
+                .unwrap();
             let mut dripped = 0;
             while dripped < 65_536 && client.write_all(&[0]).is_ok() {
                 dripped += 1;
@@ -116,7 +131,10 @@ mod tests {
             dripped
         });
         let mut end = BrokerEnd::new(patient);
-        assert!(matches!(end.request(), Err(ChannelError::Codec(CodecError::TimedOut))));
+        assert!(matches!(
+            end.request(),
+            Err(ChannelError::Codec(CodecError::TimedOut))
+        ));
         assert!(begun.elapsed() >= patience);
         drop(end);
         let dripped = drip.join().unwrap();
@@ -130,7 +148,10 @@ mod tests {
         assert!(left(&patient) <= Duration::from_secs(5));
         client.write_all(b"?").unwrap();
         patient.read_exact(&mut [0]).unwrap();
-        assert!(left(&patient) <= Duration::from_secs(5), "what a client sends gains it nothing");
+        assert!(
+            left(&patient) <= Duration::from_secs(5),
+            "what a client sends gains it nothing"
+        );
         patient.write_all(b"!").unwrap();
         assert!((290..=300).contains(&left(&patient).as_secs()));
         patient.set_patience(Duration::from_secs(900));
@@ -158,7 +179,10 @@ mod tests {
         drop(stopper);
         patient.read_exact(&mut [0]).unwrap();
         // In the middle of a message too.
-        assert_eq!(patient.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionAborted);
+        assert_eq!(
+            patient.read(&mut [0]).unwrap_err().kind(),
+            ErrorKind::ConnectionAborted
+        );
     }
 
     #[test]

@@ -96,7 +96,9 @@ impl<S> Running<S> {
 
     /// Waits until everybody is served, at most for `patience`. Answers whether they are.
     pub(super) fn wait_until_served(&self, patience: Duration) -> bool {
-        let Pool { workers, served, .. } = &*self.0;
+        let Pool {
+            workers, served, ..
+        } = &*self.0;
         let (workers, _) = served
             .wait_timeout_while(lock(workers), patience, |workers| workers.busy() > 0)
             .unwrap_or_else(PoisonError::into_inner);
@@ -107,7 +109,9 @@ impl<S> Running<S> {
 impl<S: Fn(Visitor) + Send + Sync + 'static> Pool<S> {
     fn start_worker(self: &Arc<Self>) -> io::Result<()> {
         let shift = Shift::begin(self.clone());
-        let started = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || shift.work());
+        let started = thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn(move || shift.work());
         if started.is_err() {
             lock(&self.workers).idle -= 1;
         }
@@ -124,10 +128,15 @@ impl<S: Fn(Visitor) + Send + Sync + 'static> Pool<S> {
             }
             // Now, while nobody waits for it. If it fails, it is tried again when somebody does.
             let _ = self.ensure_successor();
-            let Some(visitor) = self.wait(&mut lobby) else { continue };
+            let Some(visitor) = self.wait(&mut lobby) else {
+                continue;
+            };
             // The last worker serves nobody: then nobody would accept connections.
             if let Err(error) = self.ensure_successor() {
-                say(&format!("cannot start a thread: {error}; uid {} is turned away", visitor.peer.uid));
+                say(&format!(
+                    "cannot start a thread: {error}; uid {} is turned away",
+                    visitor.peer.uid
+                ));
                 continue;
             }
             lock(&self.workers).idle -= 1;
@@ -138,7 +147,11 @@ impl<S: Fn(Visitor) + Send + Sync + 'static> Pool<S> {
     fn ensure_successor(self: &Arc<Self>) -> io::Result<()> {
         // Only the leader makes this number smaller.
         let idle = lock(&self.workers).idle;
-        if idle < LEAST_IDLE { self.start_worker() } else { Ok(()) }
+        if idle < LEAST_IDLE {
+            self.start_worker()
+        } else {
+            Ok(())
+        }
     }
 
     /// Waits until something happens, and answers who has said by then what they want, if anybody has.
@@ -152,7 +165,9 @@ impl<S: Fn(Visitor) + Send + Sync + 'static> Pool<S> {
                 return None;
             }
         };
-        let [stops, connects, ready @ ..] = happened.as_slice() else { return None };
+        let [stops, connects, ready @ ..] = happened.as_slice() else {
+            return None;
+        };
         if *stops {
             return None;
         }
@@ -271,7 +286,12 @@ mod tests {
             let (stopper, stop) = Stop::new().unwrap();
             let owners = Arc::new(Mutex::new(Owners::of_this_machine()));
             let running = start(listener, stop, owners, serve).unwrap();
-            Self { _directory: directory, path, stopper: Some(stopper), running }
+            Self {
+                _directory: directory,
+                path,
+                stopper: Some(stopper),
+                running,
+            }
         }
 
         /// A client that is being served: it has seen its greeting.
@@ -311,7 +331,10 @@ mod tests {
         let bench = Bench::new(greet);
         drop((0..16).map(|_| bench.client()).collect::<Vec<_>>());
         let workers = bench.wait_until(|workers| workers.busy() == 0);
-        assert!((LEAST_IDLE..=MOST_IDLE).contains(&workers.idle), "{workers:?}");
+        assert!(
+            (LEAST_IDLE..=MOST_IDLE).contains(&workers.idle),
+            "{workers:?}"
+        );
     }
 
     #[test]
@@ -328,9 +351,16 @@ mod tests {
     fn silent_connections_take_no_thread_and_keep_nobody_waiting() {
         let bench = Bench::new(greet);
         // More than a user can have, which the client that comes after them is, too, unless root runs this.
-        let silent: Vec<_> = (0..100).map(|_| UnixStream::connect(&bench.path).unwrap()).collect();
+        let silent: Vec<_> = (0..100)
+            .map(|_| UnixStream::connect(&bench.path).unwrap())
+            .collect();
         let client = bench.client();
-        assert_eq!(bench.wait_until(|workers| workers.idle >= LEAST_IDLE).busy(), 1);
+        assert_eq!(
+            bench
+                .wait_until(|workers| workers.idle >= LEAST_IDLE)
+                .busy(),
+            1
+        );
         assert!(lock(&bench.running.0.workers).all <= MOST_IDLE);
         drop((client, silent));
         bench.wait_until_all_are_served();
@@ -360,12 +390,19 @@ mod tests {
         drop(bench.client());
         bench.stopper = None;
         bench.running.close();
-        assert_eq!(silent.read(&mut [0]).unwrap(), 0, "whoever said nothing may turn to another broker");
+        assert_eq!(
+            silent.read(&mut [0]).unwrap(),
+            0,
+            "whoever said nothing may turn to another broker"
+        );
         // The listening socket is open still, as the service manager's would be: this one waits for the next broker.
         let waiting = UnixStream::connect(&bench.path).unwrap();
         bench.wait_until(|workers| workers.idle == 0);
         waiting.set_nonblocking(true).unwrap();
-        assert_eq!((&waiting).read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(
+            (&waiting).read(&mut [0]).unwrap_err().kind(),
+            io::ErrorKind::WouldBlock
+        );
         assert!(!bench.running.wait_until_served(Duration::ZERO));
         client.write_all(b"?").unwrap();
         bench.wait_until_all_are_served();

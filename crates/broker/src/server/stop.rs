@@ -36,11 +36,22 @@ impl AsFd for Stop {
 }
 
 /// Waits until something happens to one of `files`, at most until `deadline`, and answers to which.
-pub(super) fn wait_for_any(files: &[BorrowedFd<'_>], deadline: Option<Instant>) -> io::Result<Vec<bool>> {
-    let mut events: Vec<_> = files.iter().map(|file| PollFd::new(*file, PollFlags::POLLIN)).collect();
+pub(super) fn wait_for_any(
+    files: &[BorrowedFd<'_>],
+    deadline: Option<Instant>,
+) -> io::Result<Vec<bool>> {
+    let mut events: Vec<_> = files
+        .iter()
+        .map(|file| PollFd::new(*file, PollFlags::POLLIN))
+        .collect();
     loop {
         match poll(&mut events, time_left(deadline)) {
-            Ok(_) => return Ok(events.iter().map(|event| event.any() != Some(false)).collect()),
+            Ok(_) => {
+                return Ok(events
+                    .iter()
+                    .map(|event| event.any() != Some(false))
+                    .collect());
+            }
             Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -48,10 +59,13 @@ pub(super) fn wait_for_any(files: &[BorrowedFd<'_>], deadline: Option<Instant>) 
 }
 
 fn time_left(deadline: Option<Instant>) -> PollTimeout {
-    let Some(deadline) = deadline else { return PollTimeout::NONE };
+    let Some(deadline) = deadline else {
+        return PollTimeout::NONE;
+    };
     let left = deadline.saturating_duration_since(Instant::now());
     // Rounded up: the last part of a millisecond must not be spent in a loop.
-    PollTimeout::try_from(left.as_millis() + u128::from(!left.is_zero())).unwrap_or(PollTimeout::MAX)
+    PollTimeout::try_from(left.as_millis() + u128::from(!left.is_zero()))
+        .unwrap_or(PollTimeout::MAX)
 }
 
 #[cfg(test)]

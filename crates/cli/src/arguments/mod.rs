@@ -24,7 +24,12 @@ use values::{Settings, user_keys};
 /// Ordinary users look at and change their own record; root administers the machine. A change of what is
 /// enrolled asks for a fresh code first, once something is enrolled.
 #[derive(Debug, Parser)]
-#[command(name = "twofa", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(
+    name = "twofa",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
 #[command(after_help = "\
 Examples:
   twofa enrol app                        set up an authenticator app for yourself
@@ -65,7 +70,9 @@ pub enum Command {
     #[command(subcommand, visible_alias = "enroll")]
     Enrol(Enrol),
     /// Remove a method: an app by its label, 'email', 'sms', or 'backup' for the backup codes
-    #[command(after_help = "Examples:\n  twofa remove phone\n  twofa remove sms\n  twofa remove backup")]
+    #[command(
+        after_help = "Examples:\n  twofa remove phone\n  twofa remove sms\n  twofa remove backup"
+    )]
     Remove {
         /// The label, 'email', 'sms' or 'backup'
         method: String,
@@ -156,7 +163,15 @@ mod tests {
 
     #[test]
     fn a_setting_of_a_provider_is_a_key_and_a_value_or_a_key_that_is_asked_for() {
-        let add = ["twofa", "provider", "add", "mail", "smtp", "host=mx.example.org", "password"];
+        let add = [
+            "twofa",
+            "provider",
+            "add",
+            "mail",
+            "smtp",
+            "host=mx.example.org",
+            "password",
+        ];
         let Command::Provider(Provider::Add { settings, .. }) =
             Arguments::try_parse_from(add).unwrap().command
         else {
@@ -166,7 +181,13 @@ mod tests {
             name: name.to_owned(),
             value: value.map(str::to_owned),
         };
-        assert_eq!(settings, [given("host", Some("mx.example.org")), given("password", None)]);
+        assert_eq!(
+            settings,
+            [
+                given("host", Some("mx.example.org")),
+                given("password", None)
+            ]
+        );
     }
 
     #[test]
@@ -182,7 +203,12 @@ mod tests {
     #[test]
     fn completions_offer_every_setting() {
         let mut script = Vec::new();
-        clap_complete::generate(clap_complete::Shell::Bash, &mut Arguments::command(), "twofa", &mut script);
+        clap_complete::generate(
+            clap_complete::Shell::Bash,
+            &mut Arguments::command(),
+            "twofa",
+            &mut script,
+        );
         let script = String::from_utf8(script).unwrap();
         for key in policy_keys().into_iter().chain(user_keys()) {
             assert!(script.contains(&format!("{key}=")), "{key}");
@@ -193,14 +219,23 @@ mod tests {
     fn a_setting_is_a_key_and_a_value() {
         let read = |text: &str| Arguments::try_parse_from(["twofa", "policy", "set", text]);
         assert!(read("application-name=a=b").is_ok());
-        assert!(read("mode").unwrap_err().to_string().contains("write KEY=VALUE"));
+        assert!(
+            read("mode")
+                .unwrap_err()
+                .to_string()
+                .contains("write KEY=VALUE")
+        );
     }
 
     #[test]
     fn help_explains_every_setting() {
         let help = policy_help();
         for key in &KEYS {
-            assert!(help.contains(key.name) && help.contains(key.help), "{}", key.name);
+            assert!(
+                help.contains(key.name) && help.contains(key.help),
+                "{}",
+                key.name
+            );
         }
     }
 }

@@ -126,7 +126,11 @@ Examples:
         /// The method
         method: Channel,
         /// The next one to try
-        #[arg(long = "provider", value_name = "NAME", required_unless_present = "none")]
+        #[arg(
+            long = "provider",
+            value_name = "NAME",
+            required_unless_present = "none"
+        )]
         providers: Vec<String>,
         /// Try none: no codes are sent
         #[arg(long, conflicts_with = "providers")]

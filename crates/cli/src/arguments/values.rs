@@ -27,7 +27,10 @@ pub(super) fn policy_keys() -> Vec<&'static str> {
 }
 
 pub(super) fn class_keys() -> Vec<&'static str> {
-    KEYS.iter().filter(|key| key.per_class).map(|key| key.name).collect()
+    KEYS.iter()
+        .filter(|key| key.per_class)
+        .map(|key| key.name)
+        .collect()
 }
 
 pub(super) fn user_keys() -> Vec<&'static str> {
@@ -45,15 +48,21 @@ impl TypedValueParser for Settings {
     ) -> Result<(String, String), clap::Error> {
         let setting = value.to_str().and_then(|text| text.split_once('='));
         let (key, value) = setting.ok_or_else(|| {
-            let words =
-                format!("'{}' is no setting: write KEY=VALUE, such as mode=mandatory\n", value.display());
+            let words = format!(
+                "'{}' is no setting: write KEY=VALUE, such as mode=mandatory\n",
+                value.display()
+            );
             clap::Error::raw(ErrorKind::ValueValidation, words).with_cmd(command)
         })?;
         Ok((key.trim().to_owned(), value.to_owned()))
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new((self.0)().into_iter().map(|key| PossibleValue::new(format!("{key}=")))))
+        Some(Box::new(
+            (self.0)()
+                .into_iter()
+                .map(|key| PossibleValue::new(format!("{key}="))),
+        ))
     }
 }
 
@@ -74,6 +83,9 @@ impl FromStr for Given {
             Some((name, value)) => (name, Some(value.trim().to_owned())),
             None => (text, None),
         };
-        Ok(Self { name: name.trim().to_owned(), value })
+        Ok(Self {
+            name: name.trim().to_owned(),
+            value,
+        })
     }
 }

@@ -26,9 +26,20 @@ pub(crate) fn run(command: &Class, output: Output) -> Result<(), Failure> {
     let broker = session::open()?;
     match command {
         Class::List => list(&broker, output),
-        Class::Set { name, group, before, settings, consent } => {
-            set(&broker, name, group.as_deref(), before.as_deref(), settings, *consent)
-        }
+        Class::Set {
+            name,
+            group,
+            before,
+            settings,
+            consent,
+        } => set(
+            &broker,
+            name,
+            group.as_deref(),
+            before.as_deref(),
+            settings,
+            *consent,
+        ),
         Class::Remove { name, consent } => remove(&broker, name, *consent),
         Class::Test { user } => test(&broker, user, output),
     }
@@ -57,11 +68,18 @@ fn list(broker: &Broker, output: Output) -> Result<(), Failure> {
         let row = Row {
             class: &class.name,
             group: Some(class.group.name.as_str()).filter(|group| !group.is_empty()),
-            settings: class.settings.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect(),
+            settings: class
+                .settings
+                .iter()
+                .map(|(key, value)| (key.clone(), value.clone().into()))
+                .collect(),
         };
         listing.row(&row, || {
-            let settings: Vec<_> =
-                class.settings.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let settings: Vec<_> = class
+                .settings
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect();
             vec![
                 Value::Text(class.name.clone()),
                 Value::Text(if class.group.name.is_empty() {
@@ -92,7 +110,11 @@ fn set(
     let mut classes = rulebook.classes().to_vec();
     let at = classes.iter().position(|class| class.name == name);
     let mut class = at.map_or_else(
-        || Rule { name: name.to_owned(), group: Group::called(name), settings: Vec::new() },
+        || Rule {
+            name: name.to_owned(),
+            group: Group::called(name),
+            settings: Vec::new(),
+        },
         |at| classes.remove(at),
     );
     class.group = looked_up(&class.group, group.unwrap_or(&class.group.name))?;
@@ -106,7 +128,12 @@ fn set(
         Some(before) => classes
             .iter()
             .position(|class| class.name == before)
-            .ok_or_else(|| Failure::new(Kind::NotFound, format!("there is no class called '{before}'")))?,
+            .ok_or_else(|| {
+                Failure::new(
+                    Kind::NotFound,
+                    format!("there is no class called '{before}'"),
+                )
+            })?,
         None => at.unwrap_or(classes.len()),
     };
     classes.insert(position, class);
@@ -119,7 +146,10 @@ fn looked_up(before: &Group, name: &str) -> Result<Group, Failure> {
     match accounts::group(name) {
         Ok(Some(group)) => Ok(group),
         Ok(None) => {
-            let failure = Failure::new(Kind::NotFound, format!("there is no Unix group called '{name}'"));
+            let failure = Failure::new(
+                Kind::NotFound,
+                format!("there is no Unix group called '{name}'"),
+            );
             Err(failure.hinted("name the group of the class with --group"))
         }
         Err(error) => {
@@ -138,7 +168,10 @@ fn remove(broker: &Broker, name: &str, consent: Consent) -> Result<(), Failure> 
     let many = classes.len();
     classes.retain(|class| class.name != name);
     if classes.len() == many {
-        return Err(Failure::new(Kind::NotFound, format!("there is no class called '{name}'")));
+        return Err(Failure::new(
+            Kind::NotFound,
+            format!("there is no class called '{name}'"),
+        ));
     }
     replace(broker, &rulebook, classes, consent)
 }
@@ -149,9 +182,11 @@ fn replace(
     classes: Vec<Rule>,
     consent: Consent,
 ) -> Result<(), Failure> {
-    let wanted = Rulebook::new(rulebook.machine().clone(), classes).map_err(|bad: BadRulebook| {
-        Failure::new(Kind::Usage, bad.to_string()).hinted("see 'twofa policy show' for every setting")
-    })?;
+    let wanted =
+        Rulebook::new(rulebook.machine().clone(), classes).map_err(|bad: BadRulebook| {
+            Failure::new(Kind::Usage, bad.to_string())
+                .hinted("see 'twofa policy show' for every setting")
+        })?;
     policy::replace(broker, Some(rulebook), &wanted, consent)
 }
 
@@ -164,48 +199,76 @@ struct Verdict<'a> {
 }
 
 fn test(broker: &Broker, user: &str, output: Output) -> Result<(), Failure> {
-    let unavailable = |error: &dyn std::fmt::Display| Failure::new(Kind::Unavailable, error.to_string());
+    let unavailable =
+        |error: &dyn std::fmt::Display| Failure::new(Kind::Unavailable, error.to_string());
     let account = accounts::find(user).map_err(|error| unavailable(&error))?;
-    let account = account
-        .ok_or_else(|| Failure::new(Kind::NotFound, format!("there is no account called '{user}'")))?;
+    let account = account.ok_or_else(|| {
+        Failure::new(
+            Kind::NotFound,
+            format!("there is no account called '{user}'"),
+        )
+    })?;
     let person = Person::of(broker.store(), &account).map_err(|error| unavailable(&error))?;
     let now = clock::now();
     let (decision, exemption) = person.decide(&account, Source::default(), now);
     let mode = person.policy.mode.name();
     let required = person.situation.user.required;
-    let must =
-        if required { "an administrator requires it".to_owned() } else { format!("the mode is {mode}") };
+    let must = if required {
+        "an administrator requires it".to_owned()
+    } else {
+        format!("the mode is {mode}")
+    };
     let (decision, why) = match decision {
-        Decision::NotRequired(Reason::Disabled) => ("not-required", "the mode is disabled".to_owned()),
-        Decision::NotRequired(Reason::NotEnrolled) => {
-            ("not-required", "the mode is optional and nothing is enrolled".to_owned())
+        Decision::NotRequired(Reason::Disabled) => {
+            ("not-required", "the mode is disabled".to_owned())
         }
-        Decision::NotRequired(Reason::OptedOut) => {
-            ("not-required", "the mode is optional and the user chose verify=never".to_owned())
-        }
+        Decision::NotRequired(Reason::NotEnrolled) => (
+            "not-required",
+            "the mode is optional and nothing is enrolled".to_owned(),
+        ),
+        Decision::NotRequired(Reason::OptedOut) => (
+            "not-required",
+            "the mode is optional and the user chose verify=never".to_owned(),
+        ),
         Decision::NotRequired(Reason::Exempt) => (
             "not-required",
-            format!("exempt: {}", exemption.map_or_else(String::new, |exemption| exemption.reason)),
+            format!(
+                "exempt: {}",
+                exemption.map_or_else(String::new, |exemption| exemption.reason)
+            ),
         ),
         Decision::Trusted => ("trusted", "the device is trusted".to_owned()),
         Decision::Challenge => ("challenge", format!("enrolled, and {must}")),
         Decision::Enrol => ("enrol", format!("{must} and nothing is enrolled")),
-        Decision::Replace => ("replace", "the enrolled method is no longer allowed".to_owned()),
-        Decision::Deny(Denial::NotAllowed) => {
-            ("deny", "the enrolled method is no longer allowed, and enrolment=beforehand".to_owned())
-        }
-        Decision::Deny(Denial::NotEnrolled) => {
-            ("deny", format!("{must}, nothing is enrolled, and enrolment=beforehand"))
-        }
+        Decision::Replace => (
+            "replace",
+            "the enrolled method is no longer allowed".to_owned(),
+        ),
+        Decision::Deny(Denial::NotAllowed) => (
+            "deny",
+            "the enrolled method is no longer allowed, and enrolment=beforehand".to_owned(),
+        ),
+        Decision::Deny(Denial::NotEnrolled) => (
+            "deny",
+            format!("{must}, nothing is enrolled, and enrolment=beforehand"),
+        ),
         Decision::Deny(Denial::Locked(Lock::Until(until))) => {
             ("deny", format!("locked until {}", moment(until)))
         }
-        Decision::Deny(Denial::Locked(Lock::Administrator)) => ("deny", "locked until unlocked".to_owned()),
-        Decision::Deny(Denial::Namesake) => {
-            ("deny", "there is a record under the same name or uid of another account".to_owned())
+        Decision::Deny(Denial::Locked(Lock::Administrator)) => {
+            ("deny", "locked until unlocked".to_owned())
         }
+        Decision::Deny(Denial::Namesake) => (
+            "deny",
+            "there is a record under the same name or uid of another account".to_owned(),
+        ),
     };
-    let verdict = Verdict { user, class: &person.class, decision, why };
+    let verdict = Verdict {
+        user,
+        class: &person.class,
+        decision,
+        why,
+    };
     output.object(&verdict, |out| {
         writeln!(out, "Class of {user}: {}", verdict.class)?;
         let login = match verdict.decision {

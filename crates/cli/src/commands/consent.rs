@@ -25,8 +25,10 @@ pub(crate) fn agree(warnings: &[String], Consent { yes }: Consent) -> Result<(),
     if yes {
         return Ok(());
     }
-    let refused =
-        || Failure::new(Kind::Failed, "nothing was changed").hinted("say --yes to change it all the same");
+    let refused = || {
+        Failure::new(Kind::Failed, "nothing was changed")
+            .hinted("say --yes to change it all the same")
+    };
     if !io::stdin().is_terminal() {
         return Err(refused());
     }
@@ -35,5 +37,9 @@ pub(crate) fn agree(warnings: &[String], Consent { yes }: Consent) -> Result<(),
     stderr.flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(refused()) }
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(refused())
+    }
 }

@@ -24,8 +24,16 @@ pub(crate) struct Enrolled {
 impl Coverage {
     /// What the providers in the store carry, so far as their settings open.
     pub(crate) fn of(providers: &Providers) -> Self {
-        let some = |which| providers.order(which).iter().any(|name: &String| providers.find(name).is_some());
-        Self { email: some(AddressKind::Email), sms: some(AddressKind::Phone) }
+        let some = |which| {
+            providers
+                .order(which)
+                .iter()
+                .any(|name: &String| providers.find(name).is_some())
+        };
+        Self {
+            email: some(AddressKind::Email),
+            sms: some(AddressKind::Phone),
+        }
     }
 
     /// Whether codes reach addresses of this kind.
@@ -39,8 +47,9 @@ impl Coverage {
     /// The classes of `rulebook` that allow nothing but codes that nobody carries.
     pub(crate) fn warnings(self, rulebook: &Rulebook) -> Vec<String> {
         let classes = rulebook.classes().iter();
-        let classes =
-            classes.filter_map(|class| Some((class.name.as_str(), class.policy(rulebook.machine()).ok()?)));
+        let classes = classes.filter_map(|class| {
+            Some((class.name.as_str(), class.policy(rulebook.machine()).ok()?))
+        });
         let mut warnings = Vec::new();
         for (name, policy) in classes.chain([(EVERYONE, rulebook.machine().clone())]) {
             let methods = policy.methods;
@@ -56,7 +65,9 @@ impl Coverage {
                 },
                 match policy.mode {
                     Mode::Mandatory => "whoever of it has no backup code cannot log in",
-                    _ => "nobody of it can enrol, and whoever has cannot log in without a backup code",
+                    _ => {
+                        "nobody of it can enrol, and whoever has cannot log in without a backup code"
+                    }
                 },
             );
             warnings.push(format!(
@@ -69,10 +80,15 @@ impl Coverage {
 
     /// What people would lose if this were all that is left of `before`.
     pub(crate) fn losses(self, before: Self, enrolled: Enrolled) -> Vec<String> {
-        let all = [(AddressKind::Email, enrolled.email), (AddressKind::Phone, enrolled.sms)];
+        let all = [
+            (AddressKind::Email, enrolled.email),
+            (AddressKind::Phone, enrolled.sms),
+        ];
         all.into_iter()
             .filter(|(which, count)| *count > 0 && before.has(*which) && !self.has(*which))
-            .map(|(which, count)| format!("{}, and no provider would carry them", people(which, count)))
+            .map(|(which, count)| {
+                format!("{}, and no provider would carry them", people(which, count))
+            })
             .collect()
     }
 }
@@ -100,7 +116,11 @@ pub(crate) fn people(which: AddressKind, count: u64) -> String {
 }
 
 /// What to think about before the providers become what `after` says.
-pub(crate) fn concerns(store: &Store, before: &Providers, after: &Providers) -> Result<Vec<String>, Failure> {
+pub(crate) fn concerns(
+    store: &Store,
+    before: &Providers,
+    after: &Providers,
+) -> Result<Vec<String>, Failure> {
     let (before, after) = (Coverage::of(before), Coverage::of(after));
     if before == after {
         return Ok(Vec::new());
@@ -119,10 +139,17 @@ mod tests {
     use twofa_core::Class;
     use twofa_core::policy::Policy;
 
-    const NOTHING: Coverage = Coverage { email: false, sms: false };
+    const NOTHING: Coverage = Coverage {
+        email: false,
+        sms: false,
+    };
 
     fn book(settings: &[(&str, &str)]) -> Rulebook {
-        Rulebook::new(Policy::from_settings(settings.iter().copied()).unwrap(), Vec::new()).unwrap()
+        Rulebook::new(
+            Policy::from_settings(settings.iter().copied()).unwrap(),
+            Vec::new(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -133,19 +160,45 @@ mod tests {
             warning.contains("class 'everyone' allows only codes by e-mail, and no provider"),
             "{warning}"
         );
-        assert!(Coverage { sms: true, ..NOTHING }.warnings(&by_mail).len() == 1);
-        assert!(Coverage { email: true, ..NOTHING }.warnings(&by_mail).is_empty());
+        assert!(
+            Coverage {
+                sms: true,
+                ..NOTHING
+            }
+            .warnings(&by_mail)
+            .len()
+                == 1
+        );
+        assert!(
+            Coverage {
+                email: true,
+                ..NOTHING
+            }
+            .warnings(&by_mail)
+            .is_empty()
+        );
     }
 
     #[test]
     fn a_policy_that_asks_nobody_or_has_another_way_is_not_warned_of() {
-        for settings in
-            [[("mode", "disabled"), ("methods", "email")], [("mode", "mandatory"), ("methods", "app,email")]]
-        {
-            assert!(NOTHING.warnings(&book(&settings)).is_empty(), "{settings:?}");
+        for settings in [
+            [("mode", "disabled"), ("methods", "email")],
+            [("mode", "mandatory"), ("methods", "app,email")],
+        ] {
+            assert!(
+                NOTHING.warnings(&book(&settings)).is_empty(),
+                "{settings:?}"
+            );
         }
         let either = book(&[("mode", "optional"), ("methods", "email,sms")]);
-        assert!(Coverage { sms: true, ..NOTHING }.warnings(&either).is_empty());
+        assert!(
+            Coverage {
+                sms: true,
+                ..NOTHING
+            }
+            .warnings(&either)
+            .is_empty()
+        );
         assert_eq!(NOTHING.warnings(&either).len(), 1);
     }
 
@@ -154,18 +207,31 @@ mod tests {
         let class = Class {
             name: "ops".into(),
             group: twofa_core::Group::called("ops"),
-            settings: vec![("methods".into(), "sms".into()), ("mode".into(), "mandatory".into())],
+            settings: vec![
+                ("methods".into(), "sms".into()),
+                ("mode".into(), "mandatory".into()),
+            ],
         };
         let warnings = NOTHING.warnings(&Rulebook::new(Policy::default(), vec![class]).unwrap());
-        assert!(warnings.len() == 1 && warnings[0].starts_with("class 'ops' allows only codes by SMS"));
+        assert!(
+            warnings.len() == 1 && warnings[0].starts_with("class 'ops' allows only codes by SMS")
+        );
     }
 
     #[test]
     fn only_a_loss_that_somebody_feels_is_told() {
-        let all = Coverage { email: true, sms: true };
+        let all = Coverage {
+            email: true,
+            sms: true,
+        };
         let enrolled = Enrolled { email: 3, sms: 0 };
         let losses = NOTHING.losses(all, enrolled);
-        assert_eq!(losses, ["3 users get their codes by e-mail, and no provider would carry them"]);
-        assert!(NOTHING.losses(NOTHING, enrolled).is_empty() && all.losses(all, enrolled).is_empty());
+        assert_eq!(
+            losses,
+            ["3 users get their codes by e-mail, and no provider would carry them"]
+        );
+        assert!(
+            NOTHING.losses(NOTHING, enrolled).is_empty() && all.losses(all, enrolled).is_empty()
+        );
     }
 }

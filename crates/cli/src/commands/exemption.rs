@@ -40,25 +40,40 @@ pub(crate) struct Wish<'a> {
 }
 
 pub(crate) fn grant(wish: &Wish<'_>) -> Result<(), Failure> {
-    let unavailable = |error: accounts::NameServiceError| Failure::new(Kind::Unavailable, error.to_string());
+    let unavailable =
+        |error: accounts::NameServiceError| Failure::new(Kind::Unavailable, error.to_string());
     let not_found = |what: String| Failure::new(Kind::NotFound, what);
     let subject = match (wish.name, wish.group) {
         (Some(name), _) => {
             let account = accounts::find(name).map_err(unavailable)?;
-            Subject::User(account.ok_or_else(|| not_found(format!("there is no account called '{name}'")))?)
+            Subject::User(
+                account.ok_or_else(|| not_found(format!("there is no account called '{name}'")))?,
+            )
         }
         (None, group) => {
             let name = group.unwrap_or_default();
             let group = accounts::group(name).map_err(unavailable)?;
-            Subject::Group(group.ok_or_else(|| not_found(format!("there is no Unix group called '{name}'")))?)
+            Subject::Group(
+                group
+                    .ok_or_else(|| not_found(format!("there is no Unix group called '{name}'")))?,
+            )
         }
     };
     let reason = wish.reason.trim();
     if reason.is_empty() || reason.chars().any(is_unprintable) || reason.chars().count() > 200 {
-        return Err(Failure::new(Kind::Usage, "a reason has 1 to 200 visible characters"));
+        return Err(Failure::new(
+            Kind::Usage,
+            "a reason has 1 to 200 visible characters",
+        ));
     }
-    if wish.service.is_some_and(|service| service.trim().is_empty() || service.chars().any(is_unprintable)) {
-        return Err(Failure::new(Kind::Usage, "a PAM service has a name, such as sshd"));
+    if wish
+        .service
+        .is_some_and(|service| service.trim().is_empty() || service.chars().any(is_unprintable))
+    {
+        return Err(Failure::new(
+            Kind::Usage,
+            "a PAM service has a name, such as sshd",
+        ));
     }
     let now = clock::now();
     let exemption = Granted {
@@ -70,10 +85,17 @@ pub(crate) fn grant(wish: &Wish<'_>) -> Result<(), Failure> {
         granted_at: now,
         until: end(wish.until, now)?,
     };
-    let id = session::open()?.store().grant(&exemption, &by_root(), now)?;
-    let until =
-        exemption.until.map_or_else(|| "without end".to_owned(), |until| format!("until {}", moment(until)));
-    Ok(writeln!(io::stdout(), "Exempt {until}. End it with: twofa exemption remove {id}")?)
+    let id = session::open()?
+        .store()
+        .grant(&exemption, &by_root(), now)?;
+    let until = exemption.until.map_or_else(
+        || "without end".to_owned(),
+        |until| format!("until {}", moment(until)),
+    );
+    Ok(writeln!(
+        io::stdout(),
+        "Exempt {until}. End it with: twofa exemption remove {id}"
+    )?)
 }
 
 /// A day (its end, here), a length of time from `now`, or `never`.
@@ -88,11 +110,23 @@ fn end(text: &str, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
     let end = if let Ok(duration) = text.parse::<Duration>() {
         now.after(duration.seconds())
     } else {
-        let day: Date = text.parse().map_err(|_| wrong("it is neither a day nor a length of time"))?;
-        let next = day.tomorrow().and_then(|next| next.to_zoned(TimeZone::system()));
-        Timestamp::from_unix(next.map_err(|_| wrong("there is no such day"))?.timestamp().as_second())
+        let day: Date = text
+            .parse()
+            .map_err(|_| wrong("it is neither a day nor a length of time"))?;
+        let next = day
+            .tomorrow()
+            .and_then(|next| next.to_zoned(TimeZone::system()));
+        Timestamp::from_unix(
+            next.map_err(|_| wrong("there is no such day"))?
+                .timestamp()
+                .as_second(),
+        )
     };
-    if end <= now { Err(wrong("it is over already")) } else { Ok(Some(end)) }
+    if end <= now {
+        Err(wrong("it is over already"))
+    } else {
+        Ok(Some(end))
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -113,7 +147,14 @@ fn list(output: Output) -> Result<(), Failure> {
     let now = clock::now();
     let mut listing = output.listing(&["NUMBER", "WHO", "ONLY", "UNTIL", "REASON", "BY"]);
     for stored in &exemptions {
-        let Granted { subject, reason, granted_by, granted_at, until, .. } = &stored.exemption;
+        let Granted {
+            subject,
+            reason,
+            granted_by,
+            granted_at,
+            until,
+            ..
+        } = &stored.exemption;
         let (user, group) = match subject {
             Subject::User(account) => (Some(account.name.as_str()), None),
             Subject::Group(group) => (None, Some(group.name.as_str())),
@@ -132,13 +173,20 @@ fn list(output: Output) -> Result<(), Failure> {
             in_force,
         };
         listing.row(&row, || {
-            let who = user.map_or_else(|| format!("group {}", group.unwrap_or_default()), str::to_owned);
+            let who = user.map_or_else(
+                || format!("group {}", group.unwrap_or_default()),
+                str::to_owned,
+            );
             let end = until.map_or_else(|| "never".to_owned(), moment);
             vec![
                 Value::Text(stored.id.to_string()),
                 Value::Text(who),
                 Value::Text(only.unwrap_or_else(|| "-".to_owned())),
-                if in_force { Value::Warning(end) } else { Value::Text(format!("ended {end}")) },
+                if in_force {
+                    Value::Warning(end)
+                } else {
+                    Value::Text(format!("ended {end}"))
+                },
                 Value::Text(reason.clone()),
                 Value::Text(format!("uid {granted_by}")),
             ]
@@ -148,10 +196,15 @@ fn list(output: Output) -> Result<(), Failure> {
 }
 
 fn remove(id: i64) -> Result<(), Failure> {
-    match session::open()?.store().revoke_exemption(id, &by_root(), clock::now())? {
+    match session::open()?
+        .store()
+        .revoke_exemption(id, &by_root(), clock::now())?
+    {
         Some(ended) => Ok(writeln!(io::stdout(), "Ended: {}.", ended.reason)?),
-        None => Err(Failure::new(Kind::NotFound, format!("there is no exemption number {id}"))
-            .hinted("see 'twofa exemption list'")),
+        None => Err(
+            Failure::new(Kind::NotFound, format!("there is no exemption number {id}"))
+                .hinted("see 'twofa exemption list'"),
+        ),
     }
 }
 
@@ -165,7 +218,10 @@ mod tests {
         assert_eq!(end("never", now).unwrap(), None);
         assert_eq!(end("30d", now).unwrap(), Some(now.after(30 * 86_400)));
         let day = end("2027-06-30", now).unwrap().unwrap();
-        assert!((1_814_310_000..=1_814_410_000).contains(&day.unix()), "{day:?}");
+        assert!(
+            (1_814_310_000..=1_814_410_000).contains(&day.unix()),
+            "{day:?}"
+        );
         for text in ["", "soon", "0", "2026-01-01", "2027-02-30", "Never"] {
             assert!(end(text, now).is_err(), "{text:?}");
         }

@@ -32,16 +32,25 @@ pub(crate) fn run(user: Option<String>, last: Option<u32>, output: Output) -> Re
     let broker = session::open()?;
     let mut listing = output.listing(&["TIME", "EVENT", "USER", "AT", "FROM", "BY", "DETAIL"]);
     let mut written = Ok(());
-    broker.store().events(&EventFilter { user, last }, |event| {
-        written = list_one(&event, &mut listing);
-        written.is_ok()
-    })?;
+    broker
+        .store()
+        .events(&EventFilter { user, last }, |event| {
+            written = list_one(&event, &mut listing);
+            written.is_ok()
+        })?;
     written?;
     listing.end("Nothing has happened yet.")
 }
 
 fn list_one(event: &LoggedEvent, listing: &mut Listing) -> io::Result<()> {
-    let LoggedEvent { id, at, kind, user, origin, detail } = event;
+    let LoggedEvent {
+        id,
+        at,
+        kind,
+        user,
+        origin,
+        detail,
+    } = event;
     let row = Row {
         id: *id,
         at: rfc3339(*at),
@@ -66,7 +75,11 @@ fn list_one(event: &LoggedEvent, listing: &mut Listing) -> io::Result<()> {
             },
             text(user),
             text(&origin.service),
-            text(if origin.remote_host.is_some() { &origin.remote_host } else { &origin.terminal }),
+            text(if origin.remote_host.is_some() {
+                &origin.remote_host
+            } else {
+                &origin.terminal
+            }),
             Value::Text(match &origin.remote_user {
                 Some(user) => user.clone(),
                 None => format!("uid {}", origin.actor),

@@ -21,11 +21,29 @@ pub(crate) fn warnings(
 ) -> Result<Vec<String>, Failure> {
     let carried = carried(Coverage::of(&broker.store().providers()?));
     let nothing = Rulebook::default();
-    let before = Side { rulebook: before.unwrap_or(&nothing), carried };
-    let lost = losses::of(broker.store(), &Transition::new(before, Side { rulebook: wanted, carried }))?;
+    let before = Side {
+        rulebook: before.unwrap_or(&nothing),
+        carried,
+    };
+    let lost = losses::of(
+        broker.store(),
+        &Transition::new(
+            before,
+            Side {
+                rulebook: wanted,
+                carried,
+            },
+        ),
+    )?;
     let mut warnings = Vec::new();
-    for consequence in [Consequence::Replace, Consequence::Uncarried, Consequence::Refused] {
-        let Some(people) = people(&lost, consequence) else { continue };
+    for consequence in [
+        Consequence::Replace,
+        Consequence::Uncarried,
+        Consequence::Refused,
+    ] {
+        let Some(people) = people(&lost, consequence) else {
+            continue;
+        };
         warnings.push(match consequence {
             Consequence::Replace => format!(
                 "{people} would have no allowed method left: at their next login they prove themselves with the old one \
@@ -44,37 +62,63 @@ pub(crate) fn warnings(
 }
 
 /// The people who are without a method that works now: those whose next login replaces it, and those who are refused.
-pub(crate) fn standing(broker: &Broker, rulebook: &Rulebook) -> Result<[Option<String>; 2], Failure> {
+pub(crate) fn standing(
+    broker: &Broker,
+    rulebook: &Rulebook,
+) -> Result<[Option<String>; 2], Failure> {
     let carried = carried(Coverage::of(&broker.store().providers()?));
-    let nothing = Side { rulebook: &Rulebook::default(), carried };
-    let lost = losses::of(broker.store(), &Transition::new(nothing, Side { rulebook, carried }))?;
+    let nothing = Side {
+        rulebook: &Rulebook::default(),
+        carried,
+    };
+    let lost = losses::of(
+        broker.store(),
+        &Transition::new(nothing, Side { rulebook, carried }),
+    )?;
     Ok([Consequence::Replace, Consequence::Refused].map(|consequence| people(&lost, consequence)))
 }
 
 /// What reaches people when providers cover so much.
 const fn carried(coverage: Coverage) -> Methods {
-    Methods { email: coverage.email, sms: coverage.sms, ..Methods::ALL }
+    Methods {
+        email: coverage.email,
+        sms: coverage.sms,
+        ..Methods::ALL
+    }
 }
 
 /// `12 users (alice, bob, carol, dave, erin and 7 more)`; `None`: nobody of `lost` has this to expect.
 fn people(lost: &[(Account, Loss)], consequence: Consequence) -> Option<String> {
-    let mut people: Vec<_> = lost.iter().filter(|(_, loss)| loss.consequence == consequence).collect();
+    let mut people: Vec<_> = lost
+        .iter()
+        .filter(|(_, loss)| loss.consequence == consequence)
+        .collect();
     // Stable: those it is certain of first, each in the order of their names.
     people.sort_by_key(|(_, loss)| !loss.is_settled);
-    let names: Vec<_> = people.iter().take(NAMED).map(|(account, _)| printable(&account.name)).collect();
+    let names: Vec<_> = people
+        .iter()
+        .take(NAMED)
+        .map(|(account, _)| printable(&account.name))
+        .collect();
     let names = match (names.as_slice(), people.len().saturating_sub(NAMED)) {
         ([], _) => return None,
         ([names @ .., last], 0) if !names.is_empty() => format!("{} and {last}", names.join(", ")),
         (names, 0) => names.join(", "),
         (names, more) => format!("{} and {more} more", names.join(", ")),
     };
-    let users = if people.len() == 1 { "1 user".to_owned() } else { format!("{} users", people.len()) };
-    Some(match people.iter().filter(|(_, loss)| !loss.is_settled).count() {
-        0 => format!("{users} ({names})"),
-        unsettled => {
-            format!("up to {users} ({names}; the groups of {unsettled} of them are not known)")
-        }
-    })
+    let users = if people.len() == 1 {
+        "1 user".to_owned()
+    } else {
+        format!("{} users", people.len())
+    };
+    Some(
+        match people.iter().filter(|(_, loss)| !loss.is_settled).count() {
+            0 => format!("{users} ({names})"),
+            unsettled => {
+                format!("up to {users} ({names}; the groups of {unsettled} of them are not known)")
+            }
+        },
+    )
 }
 
 #[cfg(test)]
@@ -82,8 +126,22 @@ mod tests {
     use super::*;
 
     fn lost(names: &[&str], is_settled: bool) -> Vec<(Account, Loss)> {
-        let loss = Loss { consequence: Consequence::Replace, is_settled };
-        names.iter().map(|name| (Account { name: (*name).to_owned(), uid: 1000 }, loss)).collect()
+        let loss = Loss {
+            consequence: Consequence::Replace,
+            is_settled,
+        };
+        names
+            .iter()
+            .map(|name| {
+                (
+                    Account {
+                        name: (*name).to_owned(),
+                        uid: 1000,
+                    },
+                    loss,
+                )
+            })
+            .collect()
     }
 
     #[test]
@@ -106,7 +164,10 @@ mod tests {
         let lost = [lost(&["alice\u{1b}"], false), lost(&["bob"], true)].concat();
         let shown = people(&lost, Consequence::Replace).unwrap();
         assert!(shown.starts_with("up to 2 users (bob and alice"), "{shown}");
-        assert!(shown.ends_with("; the groups of 1 of them are not known)"), "{shown}");
+        assert!(
+            shown.ends_with("; the groups of 1 of them are not known)"),
+            "{shown}"
+        );
         assert!(!shown.contains('\u{1b}'), "{shown}");
     }
 }

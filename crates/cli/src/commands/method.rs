@@ -22,7 +22,12 @@ pub(crate) fn run(command: &Method, output: Output) -> Result<(), Failure> {
     let broker = session::open()?;
     match command {
         Method::List => list(&broker, output),
-        Method::Set { method, providers, consent, .. } => set(&broker, *method, providers, *consent),
+        Method::Set {
+            method,
+            providers,
+            consent,
+            ..
+        } => set(&broker, *method, providers, *consent),
     }
 }
 
@@ -44,16 +49,27 @@ fn list(broker: &Broker, output: Output) -> Result<(), Failure> {
     for method in [Way::App, Way::Email, Way::Sms, Way::Backup] {
         let allowed = rulebook.machine().methods.allows(method);
         let allows = |class: &&twofa_core::Class| {
-            class.policy(rulebook.machine()).is_ok_and(|policy| policy.methods.allows(method))
+            class
+                .policy(rulebook.machine())
+                .is_ok_and(|policy| policy.methods.allows(method))
         };
-        let classes: Vec<_> =
-            rulebook.classes().iter().filter(allows).map(|class| class.name.as_str()).collect();
+        let classes: Vec<_> = rulebook
+            .classes()
+            .iter()
+            .filter(allows)
+            .map(|class| class.name.as_str())
+            .collect();
         let order = match method {
             Way::Email => Some(providers.order(AddressKind::Email)),
             Way::Sms => Some(providers.order(AddressKind::Phone)),
             Way::App | Way::Backup => None,
         };
-        let row = Row { method: method.name(), allowed, allowed_for_classes: classes, providers: order };
+        let row = Row {
+            method: method.name(),
+            allowed,
+            allowed_for_classes: classes,
+            providers: order,
+        };
         listing.row(&row, || {
             let allowed = match (allowed, row.allowed_for_classes.as_slice()) {
                 (true, classes) if classes.len() == rulebook.classes().len() => "yes".to_owned(),
@@ -62,7 +78,11 @@ fn list(broker: &Broker, output: Output) -> Result<(), Failure> {
                 (true, classes) => format!("yes; of the classes in {}", classes.join(", ")),
                 (false, classes) => format!("only in {}", classes.join(", ")),
             };
-            vec![Value::Text(method.name().to_owned()), Value::Text(allowed), carriers(&providers, order)]
+            vec![
+                Value::Text(method.name().to_owned()),
+                Value::Text(allowed),
+                carriers(&providers, order),
+            ]
         })?;
     }
     listing.end("")
@@ -75,12 +95,21 @@ fn carriers(providers: &Providers, order: Option<&[String]>) -> Value {
         Some(order) => {
             let text = order.join(", ");
             let is_usable = order.iter().any(|name| providers.find(name).is_some());
-            if is_usable { Value::Text(text) } else { Value::Bad(text) }
+            if is_usable {
+                Value::Text(text)
+            } else {
+                Value::Bad(text)
+            }
         }
     }
 }
 
-fn set(broker: &Broker, method: Channel, names: &[String], consent: Consent) -> Result<(), Failure> {
+fn set(
+    broker: &Broker,
+    method: Channel,
+    names: &[String],
+    consent: Consent,
+) -> Result<(), Failure> {
     let which = match method {
         Channel::Email => AddressKind::Email,
         Channel::Sms => AddressKind::Phone,
@@ -88,7 +117,9 @@ fn set(broker: &Broker, method: Channel, names: &[String], consent: Consent) -> 
     let before = broker.store().providers()?;
     let (catalogue, _) = Catalogue::load(Places::default());
     for name in names {
-        let kind = before.find(name).and_then(|record| catalogue.find(&record.kind));
+        let kind = before
+            .find(name)
+            .and_then(|record| catalogue.find(&record.kind));
         if let Some(kind) = kind.filter(|kind| provider::addresses(kind.channel) != which) {
             let message = format!("'{name}' carries {}, not {}", kind.channel, which.name());
             return Err(Failure::new(Kind::Usage, message).hinted("see 'twofa provider list'"));
@@ -99,8 +130,17 @@ fn set(broker: &Broker, method: Channel, names: &[String], consent: Consent) -> 
         AddressKind::Email => after.email = names.to_vec(),
         AddressKind::Phone => after.sms = names.to_vec(),
     }
-    consent::agree(&coverage::concerns(broker.store(), &before, &after)?, consent)?;
-    let changed = broker.store().set_provider_order(which, names, &by_root(), clock::now())?;
+    consent::agree(
+        &coverage::concerns(broker.store(), &before, &after)?,
+        consent,
+    )?;
+    let changed = broker
+        .store()
+        .set_provider_order(which, names, &by_root(), clock::now())?;
     let already = if changed { "" } else { "Nothing to change. " };
-    Ok(writeln!(io::stdout(), "{already}{}", provider::order(which, names))?)
+    Ok(writeln!(
+        io::stdout(),
+        "{already}{}",
+        provider::order(which, names)
+    )?)
 }

@@ -24,12 +24,16 @@ use crate::output::Value;
 /// A moment in local time.
 fn moment(at: Timestamp) -> String {
     let at = jiff::Timestamp::from_second(at.unix()).unwrap_or_default();
-    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    at.to_zoned(TimeZone::system())
+        .strftime("%Y-%m-%d %H:%M:%S")
+        .to_string()
 }
 
 /// A moment as JSON has it (RFC 3339).
 fn rfc3339(at: Timestamp) -> String {
-    jiff::Timestamp::from_second(at.unix()).unwrap_or_default().to_string()
+    jiff::Timestamp::from_second(at.unix())
+        .unwrap_or_default()
+        .to_string()
 }
 
 /// Where somebody stands, in the words of the manual.
@@ -39,13 +43,15 @@ fn standing(standing: Standing) -> Value {
         Standing::Pending => Value::Warning("pending setup at next login".to_owned()),
         Standing::NotAllowed => Value::Warning("enrolled method no longer allowed".to_owned()),
         Standing::Enabled => Value::Good("enabled".to_owned()),
-        Standing::LockedUntil(until) => {
-            Value::Bad(format!("locked until {}", moment(Timestamp::from_unix(until))))
-        }
+        Standing::LockedUntil(until) => Value::Bad(format!(
+            "locked until {}",
+            moment(Timestamp::from_unix(until))
+        )),
         Standing::Locked => Value::Bad("locked until unlocked".to_owned()),
-        Standing::Exempt(Some(until)) => {
-            Value::Warning(format!("exempt until {}", moment(Timestamp::from_unix(until))))
-        }
+        Standing::Exempt(Some(until)) => Value::Warning(format!(
+            "exempt until {}",
+            moment(Timestamp::from_unix(until))
+        )),
         Standing::Exempt(None) => Value::Warning("exempt without end".to_owned()),
     }
 }
@@ -74,13 +80,18 @@ fn standing_until(standing: Standing) -> Option<String> {
 
 /// What root does here, in the audit log.
 fn by_root() -> Origin {
-    Origin { actor: administrator(), service: Some("twofa".to_owned()), ..Origin::default() }
+    Origin {
+        actor: administrator(),
+        service: Some("twofa".to_owned()),
+        ..Origin::default()
+    }
 }
 
 /// The uid of whoever logged in and became root since (`/proc/self/loginuid`, proc(5)), where the kernel keeps it; else
 /// root's.
 fn administrator() -> u32 {
-    let login_uid =
-        std::fs::read_to_string("/proc/self/loginuid").ok().and_then(|uid| uid.trim().parse().ok());
+    let login_uid = std::fs::read_to_string("/proc/self/loginuid")
+        .ok()
+        .and_then(|uid| uid.trim().parse().ok());
     login_uid.filter(|uid| *uid != u32::MAX).unwrap_or(0)
 }

@@ -4,7 +4,9 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use twofa_core::Timestamp;
-use twofa_proto::{AppRequest, ContactReport, Done, ExemptionReport, Failure as Kind, Report, Request};
+use twofa_proto::{
+    AppRequest, ContactReport, Done, ExemptionReport, Failure as Kind, Report, Request,
+};
 
 use super::{moment, rfc3339, standing, standing_until, standing_word};
 use crate::arguments::{Address as Wanted, App, Enrol, Kind as Movement};
@@ -47,12 +49,25 @@ struct Exempt {
 }
 
 fn address(contact: &ContactReport) -> Address {
-    Address { address: contact.address.clone(), verified: contact.verified }
+    Address {
+        address: contact.address.clone(),
+        verified: contact.verified,
+    }
 }
 
 fn exempt(exemption: &ExemptionReport) -> Exempt {
-    let ExemptionReport { id, reason, until, only } = exemption.clone();
-    Exempt { id, reason, until: until.map(|until| rfc3339(Timestamp::from_unix(until))), only }
+    let ExemptionReport {
+        id,
+        reason,
+        until,
+        only,
+    } = exemption.clone();
+    Exempt {
+        id,
+        reason,
+        until: until.map(|until| rfc3339(Timestamp::from_unix(until))),
+        only,
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -92,12 +107,28 @@ pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Failure
 }
 
 fn show(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let required = if report.required { " (required by an administrator)" } else { "" };
-    writeln!(out, "Second factor of {}: {}{required}", report.user, standing(report.standing).into_text())?;
+    let required = if report.required {
+        " (required by an administrator)"
+    } else {
+        ""
+    };
+    writeln!(
+        out,
+        "Second factor of {}: {}{required}",
+        report.user,
+        standing(report.standing).into_text()
+    )?;
     writeln!(out, "Class: {}   Asked: {}", report.class, report.verify)?;
-    for (what, contact, method) in [("E-mail", &report.email, "email"), ("Phone", &report.phone, "sms")] {
+    for (what, contact, method) in [
+        ("E-mail", &report.email, "email"),
+        ("Phone", &report.phone, "sms"),
+    ] {
         if let Some(ContactReport { address, verified }) = contact {
-            let standing = if *verified { "verified" } else { "not verified" };
+            let standing = if *verified {
+                "verified"
+            } else {
+                "not verified"
+            };
             writeln!(out, "{what}: {address} ({standing})")?;
             if !verified {
                 writeln!(out, "  To have codes sent there: twofa enrol {method}")?;
@@ -107,25 +138,40 @@ fn show(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     if !report.methods.is_empty() {
         writeln!(out, "A login asks for: {}", report.methods.join(", or "))?;
     }
-    for ExemptionReport { id, reason, until, only } in &report.exemptions {
+    for ExemptionReport {
+        id,
+        reason,
+        until,
+        only,
+    } in &report.exemptions
+    {
         let until = until.map_or("without end".to_owned(), |until| {
             format!("until {}", moment(Timestamp::from_unix(until)))
         });
-        let only = only.as_ref().map_or(String::new(), |only| format!(", only {only}"));
+        let only = only
+            .as_ref()
+            .map_or(String::new(), |only| format!(", only {only}"));
         writeln!(out, "Exempt {until}{only}: {reason} (number {id})")?;
     }
     if report.failures > 0 {
         writeln!(out, "Wrong codes in a row: {}", report.failures)?;
     }
     if report.methods.is_empty() && report.apps.is_empty() {
-        return writeln!(out, "\nNothing is enrolled. Set up an authenticator app with: twofa enrol app");
+        return writeln!(
+            out,
+            "\nNothing is enrolled. Set up an authenticator app with: twofa enrol app"
+        );
     }
     if report.apps.is_empty() {
         return writeln!(out, "\nBackup codes left: {}", report.backup_codes_left);
     }
     let mut apps = output::table(&["APP", "CODES", "SINCE"]);
     for app in &report.apps {
-        apps.add_row([&app.label, &app.parameters, &moment(Timestamp::from_unix(app.enrolled_at))]);
+        apps.add_row([
+            &app.label,
+            &app.parameters,
+            &moment(Timestamp::from_unix(app.enrolled_at)),
+        ]);
     }
     writeln!(out, "\n{}", apps.trim_fmt())?;
     writeln!(out, "\nBackup codes left: {}", report.backup_codes_left)
@@ -133,9 +179,25 @@ fn show(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 
 pub(crate) fn enrol(what: Enrol) -> Result<(), Failure> {
     let request = match what {
-        Enrol::App(App { label, kind, algorithm, digits, period, user }) => {
-            let app = AppRequest { label, counter: kind == Movement::Hotp, algorithm, digits, period };
-            Request::EnrolApp { user: session::user(user.user)?, app }
+        Enrol::App(App {
+            label,
+            kind,
+            algorithm,
+            digits,
+            period,
+            user,
+        }) => {
+            let app = AppRequest {
+                label,
+                counter: kind == Movement::Hotp,
+                algorithm,
+                digits,
+                period,
+            };
+            Request::EnrolApp {
+                user: session::user(user.user)?,
+                app,
+            }
         }
         Enrol::Email(wanted) => to_an_address("email", wanted)?,
         Enrol::Sms(wanted) => to_an_address("sms", wanted)?,
@@ -145,12 +207,19 @@ pub(crate) fn enrol(what: Enrol) -> Result<(), Failure> {
 }
 
 fn to_an_address(method: &str, Wanted { address, user }: Wanted) -> Result<Request, Failure> {
-    Ok(Request::EnrolAddress { user: session::user(user.user)?, method: method.to_owned(), address })
+    Ok(Request::EnrolAddress {
+        user: session::user(user.user)?,
+        method: method.to_owned(),
+        address,
+    })
 }
 
 pub(crate) fn remove(method: String, user: Option<String>) -> Result<(), Failure> {
     let removed = format!("Removed '{method}'.");
-    session::carry_out(Request::Remove { user: session::user(user)?, method })?;
+    session::carry_out(Request::Remove {
+        user: session::user(user)?,
+        method,
+    })?;
     Ok(writeln!(io::stdout(), "{removed}")?)
 }
 
@@ -164,7 +233,11 @@ pub(crate) fn set(
     Ok(())
 }
 
-fn request_to_set(settings: Vec<(String, String)>, vouched: bool, user: String) -> Result<Request, Failure> {
+fn request_to_set(
+    settings: Vec<(String, String)>,
+    vouched: bool,
+    user: String,
+) -> Result<Request, Failure> {
     let (mut verify, mut prefer, mut email, mut phone) = (None, None, None, None);
     for (key, value) in settings {
         let slot = match key.as_str() {
@@ -173,37 +246,64 @@ fn request_to_set(settings: Vec<(String, String)>, vouched: bool, user: String) 
             "email" => &mut email,
             "phone" => &mut phone,
             key => {
-                let failure =
-                    Failure::new(Kind::Usage, format!("there is nothing called '{}'", key.escape_debug()));
+                let failure = Failure::new(
+                    Kind::Usage,
+                    format!("there is nothing called '{}'", key.escape_debug()),
+                );
                 return Err(failure.hinted("one can set verify, prefer, email and phone"));
             }
         };
         *slot = Some(value);
     }
     if vouched && email.is_none() && phone.is_none() {
-        let failure = Failure::new(Kind::Usage, "--verified vouches for an address, and none is given");
+        let failure = Failure::new(
+            Kind::Usage,
+            "--verified vouches for an address, and none is given",
+        );
         return Err(failure.hinted("give email= or phone= with it"));
     }
-    Ok(Request::Set { user, verify, email, phone, prefer, vouched })
+    Ok(Request::Set {
+        user,
+        verify,
+        email,
+        phone,
+        prefer,
+        vouched,
+    })
 }
 
 pub(crate) fn codes(new: bool, user: Option<String>, output: Output) -> Result<(), Failure> {
     if new {
-        session::carry_out(Request::NewBackupCodes { user: session::user(user)? })?;
+        session::carry_out(Request::NewBackupCodes {
+            user: session::user(user)?,
+        })?;
         return Ok(());
     }
-    let Report { user, backup_codes_left: left, .. } = report(user)?;
+    let Report {
+        user,
+        backup_codes_left: left,
+        ..
+    } = report(user)?;
     let record = serde_json::json!({ "user": user, "backup_codes_left": left });
     output.object(&record, |out| {
         writeln!(out, "Backup codes left: {left}")?;
-        if left <= 2 { writeln!(out, "Make new ones with: twofa codes --new") } else { Ok(()) }
+        if left <= 2 {
+            writeln!(out, "Make new ones with: twofa codes --new")
+        } else {
+            Ok(())
+        }
     })
 }
 
 fn report(user: Option<String>) -> Result<Report, Failure> {
-    match session::carry_out(Request::Status { user: session::user(user)? })? {
+    match session::carry_out(Request::Status {
+        user: session::user(user)?,
+    })? {
         Done::Status(report) => Ok(*report),
-        _ => Err(Failure::new(Kind::Unavailable, "the broker answered something else than was asked")),
+        _ => Err(Failure::new(
+            Kind::Unavailable,
+            "the broker answered something else than was asked",
+        )),
     }
 }
 
@@ -212,19 +312,31 @@ mod tests {
     use super::*;
 
     fn request(settings: &[(&str, &str)], vouched: bool) -> Result<Request, Failure> {
-        let settings = settings.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        let settings = settings
+            .iter()
+            .map(|(key, value)| ((*key).into(), (*value).into()))
+            .collect();
         request_to_set(settings, vouched, "alice".into())
     }
 
     #[test]
     fn what_is_set_is_asked_for_and_nothing_else() {
-        let Ok(Request::Set { verify, email, phone, prefer, vouched, .. }) =
-            request(&[("email", "a@example.org"), ("prefer", "")], true)
+        let Ok(Request::Set {
+            verify,
+            email,
+            phone,
+            prefer,
+            vouched,
+            ..
+        }) = request(&[("email", "a@example.org"), ("prefer", "")], true)
         else {
             panic!("something else was asked for")
         };
         assert_eq!((verify, phone, vouched), (None, None, true));
-        assert_eq!((email.as_deref(), prefer.as_deref()), (Some("a@example.org"), Some("")));
+        assert_eq!(
+            (email.as_deref(), prefer.as_deref()),
+            (Some("a@example.org"), Some(""))
+        );
     }
 
     #[test]

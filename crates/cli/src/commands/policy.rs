@@ -29,7 +29,11 @@ pub(crate) fn run(command: &Policy, output: Output) -> Result<(), Failure> {
         Policy::Show => show(&session::open()?, output),
         Policy::Set { settings, consent } => set(&session::open()?, settings, *consent),
         Policy::Export => export(&session::open()?),
-        Policy::Apply { file, dry_run, consent } => {
+        Policy::Apply {
+            file,
+            dry_run,
+            consent,
+        } => {
             let wanted = read(file)?;
             let broker = session::open()?;
             let before = in_force(&broker)?;
@@ -38,7 +42,10 @@ pub(crate) fn run(command: &Policy, output: Output) -> Result<(), Failure> {
                 consent::warn(&new_warnings(&broker, before.as_ref(), &wanted)?)?;
                 consent::warn(&new_remarks(before.as_ref(), &wanted))?;
                 let changes = before.unwrap_or_default().changes_to(&wanted);
-                return tell(&changes, "Nothing would change: the policy is that already.");
+                return tell(
+                    &changes,
+                    "Nothing would change: the policy is that already.",
+                );
             }
             replace(&broker, before.as_ref(), &wanted, *consent)
         }
@@ -48,11 +55,16 @@ pub(crate) fn run(command: &Policy, output: Output) -> Result<(), Failure> {
 fn show(broker: &Broker, output: Output) -> Result<(), Failure> {
     let rulebook = broker.store().rulebook()?;
     let policy = rulebook.machine();
-    let object: BTreeMap<_, _> = KEYS.iter().map(|key| (key.name, key.value(policy))).collect();
+    let object: BTreeMap<_, _> = KEYS
+        .iter()
+        .map(|key| (key.name, key.value(policy)))
+        .collect();
     output.object(&object, |out| {
         if !output.is_terminal() {
             // What 'policy set' takes.
-            return KEYS.iter().try_for_each(|key| writeln!(out, "{}={}", key.name, key.value(policy)));
+            return KEYS
+                .iter()
+                .try_for_each(|key| writeln!(out, "{}={}", key.name, key.value(policy)));
         }
         let mut table = output::table(&["SETTING", "VALUE", "MEANING"]);
         for key in &KEYS {
@@ -69,17 +81,29 @@ fn show(broker: &Broker, output: Output) -> Result<(), Failure> {
         writeln!(out, "{}", table.trim_fmt())?;
         match rulebook.classes().len() {
             0 => Ok(()),
-            1 => writeln!(out, "\n1 class has settings of its own: see 'twofa class list'."),
-            n => writeln!(out, "\n{n} classes have settings of their own: see 'twofa class list'."),
+            1 => writeln!(
+                out,
+                "\n1 class has settings of its own: see 'twofa class list'."
+            ),
+            n => writeln!(
+                out,
+                "\n{n} classes have settings of their own: see 'twofa class list'."
+            ),
         }
     })
 }
 
 fn set(broker: &Broker, settings: &[(String, String)], consent: Consent) -> Result<(), Failure> {
-    let settings = || settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let settings = || {
+        settings
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    };
     let wanted = broker.store().preview_policy(settings())?;
     agree(broker, in_force(broker)?.as_ref(), &wanted, consent)?;
-    let changes = broker.store().change_policy(settings(), &by_root(), clock::now())?;
+    let changes = broker
+        .store()
+        .change_policy(settings(), &by_root(), clock::now())?;
     tell(&changes, "Nothing to change: the policy is that already.")
 }
 
@@ -94,8 +118,11 @@ fn in_force(broker: &Broker) -> Result<Option<Rulebook>, Failure> {
 
 /// `wanted` with the gids of its groups: as the name service has them now, else as they were known `before`.
 fn with_gids(wanted: Rulebook, before: Option<&Rulebook>) -> Rulebook {
-    let before: Vec<_> =
-        before.into_iter().flat_map(Rulebook::classes).map(|class| class.group.clone()).collect();
+    let before: Vec<_> = before
+        .into_iter()
+        .flat_map(Rulebook::classes)
+        .map(|class| class.group.clone())
+        .collect();
     wanted.with_groups(|group| match accounts::group(&group.name) {
         Ok(found) => found.unwrap_or_else(|| group.clone()),
         Err(_) => known(&before, &group.name),
@@ -104,7 +131,11 @@ fn with_gids(wanted: Rulebook, before: Option<&Rulebook>) -> Rulebook {
 
 /// The group called `name` as one of `groups`, or without a gid.
 pub(crate) fn known(groups: &[Group], name: &str) -> Group {
-    groups.iter().find(|group| group.name == name).cloned().unwrap_or_else(|| Group::called(name))
+    groups
+        .iter()
+        .find(|group| group.name == name)
+        .cloned()
+        .unwrap_or_else(|| Group::called(name))
 }
 
 /// Puts `wanted` in the place of `before`, if nobody minds, and tells what changed.
@@ -115,7 +146,9 @@ pub(crate) fn replace(
     consent: Consent,
 ) -> Result<(), Failure> {
     agree(broker, before, wanted, consent)?;
-    let changes = broker.store().replace_rulebook(before, wanted, &by_root(), clock::now())?;
+    let changes = broker
+        .store()
+        .replace_rulebook(before, wanted, &by_root(), clock::now())?;
     tell(&changes, "Nothing to change: the policy is that already.")
 }
 
@@ -126,7 +159,8 @@ fn new_warnings(
     wanted: &Rulebook,
 ) -> Result<Vec<String>, Failure> {
     let coverage = Coverage::of(&broker.store().providers()?);
-    let warnings = |rulebook: &Rulebook| [rulebook.warnings(), coverage.warnings(rulebook)].concat();
+    let warnings =
+        |rulebook: &Rulebook| [rulebook.warnings(), coverage.warnings(rulebook)].concat();
     let known = before.map(warnings).unwrap_or_default();
     let mut warnings = warnings(wanted);
     warnings.retain(|warning| !known.contains(warning));
@@ -139,7 +173,9 @@ fn new_warnings(
         }
         // A name service that fails is no reason to ask; logins take the strictest class that could apply meanwhile.
         if matches!(accounts::group(&group.name), Ok(None)) {
-            warnings.push(format!("class '{name}' holds for nobody: there is no group '{group}'"));
+            warnings.push(format!(
+                "class '{name}' holds for nobody: there is no group '{group}'"
+            ));
         }
     }
     Ok(warnings)
@@ -148,13 +184,21 @@ fn new_warnings(
 /// What of `wanted` means more than it seems to, or less, and was not so before.
 fn new_remarks(before: Option<&Rulebook>, wanted: &Rulebook) -> Vec<String> {
     let known = before.map(remarks).unwrap_or_default();
-    remarks(wanted).into_iter().filter(|remark| !known.contains(remark)).collect()
+    remarks(wanted)
+        .into_iter()
+        .filter(|remark| !known.contains(remark))
+        .collect()
 }
 
 fn remarks(rulebook: &Rulebook) -> Vec<String> {
     let policies = rulebook.policies().map(|(_, policy)| policy);
     let mut unknown: Vec<_> = policies
-        .flat_map(|policy| policy.phone_country.into_iter().chain(policy.phone_countries))
+        .flat_map(|policy| {
+            policy
+                .phone_country
+                .into_iter()
+                .chain(policy.phone_countries)
+        })
         .filter(|country| !sms::is_country(country))
         .map(|country| format!("'{country}' is no country: no phone number is one of it"))
         .collect();
@@ -180,8 +224,11 @@ fn tell(changes: &[Change], nothing: &str) -> Result<(), Failure> {
     if changes.is_empty() {
         writeln!(out, "{nothing}")?;
     }
-    let shown =
-        |value: &Option<String>| value.as_ref().map_or("nothing".to_owned(), |value| format!("'{value}'"));
+    let shown = |value: &Option<String>| {
+        value
+            .as_ref()
+            .map_or("nothing".to_owned(), |value| format!("'{value}'"))
+    };
     for Change { what, from, to } in changes {
         writeln!(out, "{what}: {} → {}", shown(from), shown(to))?;
     }
@@ -218,7 +265,10 @@ fn to_toml(rulebook: &Rulebook) -> Result<String, Failure> {
         settings: class.settings.iter().cloned().collect(),
     };
     let document = Document {
-        policy: KEYS.iter().map(|key| (key.name.to_owned(), key.value(rulebook.machine()))).collect(),
+        policy: KEYS
+            .iter()
+            .map(|key| (key.name.to_owned(), key.value(rulebook.machine())))
+            .collect(),
         classes: rulebook.classes().iter().map(class).collect(),
     };
     toml::to_string(&document)
@@ -232,7 +282,12 @@ fn read(file: &Path) -> Result<Rulebook, Failure> {
     } else {
         std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
     };
-    result.map_err(|error| Failure::new(Kind::Failed, format!("cannot read {}: {error}", file.display())))?;
+    result.map_err(|error| {
+        Failure::new(
+            Kind::Failed,
+            format!("cannot read {}: {error}", file.display()),
+        )
+    })?;
     from_toml(&text).map_err(|why| {
         Failure::new(Kind::Usage, format!("{}: {why}", file.display()))
             .hinted("see 'twofa policy export' for the form")
@@ -240,17 +295,27 @@ fn read(file: &Path) -> Result<Rulebook, Failure> {
 }
 
 fn from_toml(text: &str) -> Result<Rulebook, String> {
-    let document: Document = toml::from_str(text).map_err(|error| error.to_string().trim().to_owned())?;
+    let document: Document =
+        toml::from_str(text).map_err(|error| error.to_string().trim().to_owned())?;
     if !document.policy.contains_key("mode") {
         return Err("[policy] has no mode: a file without one would ask nobody".to_owned());
     }
-    let settings = document.policy.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let settings = document
+        .policy
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()));
     let machine = MachinePolicy::from_settings(settings).map_err(|error| error.to_string())?;
-    let classes = document.classes.into_iter().map(|ClassDocument { name, group, settings }| Class {
-        name,
-        group: Group::called(group),
-        settings: settings.into_iter().collect(),
-    });
+    let classes = document.classes.into_iter().map(
+        |ClassDocument {
+             name,
+             group,
+             settings,
+         }| Class {
+            name,
+            group: Group::called(group),
+            settings: settings.into_iter().collect(),
+        },
+    );
     Rulebook::new(machine, classes.collect()).map_err(|error: BadRulebook| error.to_string())
 }
 
@@ -259,12 +324,18 @@ mod tests {
     use super::*;
 
     fn rulebook() -> Rulebook {
-        let policy =
-            MachinePolicy::from_settings([("mode", "optional"), ("application-name", "Büro \"7\"")]).unwrap();
+        let policy = MachinePolicy::from_settings([
+            ("mode", "optional"),
+            ("application-name", "Büro \"7\""),
+        ])
+        .unwrap();
         let class = Class {
             name: "admins".into(),
             group: Group::called("sudo"),
-            settings: vec![("mode".into(), "mandatory".into()), ("trust.remote".into(), "1d".into())],
+            settings: vec![
+                ("mode".into(), "mandatory".into()),
+                ("trust.remote".into(), "1d".into()),
+            ],
         };
         Rulebook::new(policy, vec![class]).unwrap()
     }
@@ -281,14 +352,23 @@ mod tests {
             ("", "missing field `policy`"),
             ("[policy]", "[policy] has no mode"),
             ("[policy]\nmode = \"maybe\"", "mode cannot be 'maybe'"),
-            ("[policy]\nmode = \"optional\"\nmoed = \"optional\"", "no setting called 'moed'"),
+            (
+                "[policy]\nmode = \"optional\"\nmoed = \"optional\"",
+                "no setting called 'moed'",
+            ),
             ("[policy]\nmode = 3", "invalid type"),
-            ("[policy]\nmode = \"optional\"\n[[class]]\nname = \"a\"", "missing field `group`"),
+            (
+                "[policy]\nmode = \"optional\"\n[[class]]\nname = \"a\"",
+                "missing field `group`",
+            ),
             (
                 "[policy]\nmode = \"optional\"\n[[class]]\nname = \"a\"\ngroup = \"a\"\nno = \"3\"",
                 "no setting called 'no'",
             ),
-            ("[policy]\nmode = \"optional\"\n[[klass]]", "unknown field `klass`"),
+            (
+                "[policy]\nmode = \"optional\"\n[[klass]]",
+                "unknown field `klass`",
+            ),
         ] {
             let error = from_toml(text).unwrap_err();
             assert!(error.contains(why), "{text:?}: {error}");

@@ -23,7 +23,12 @@ pub(crate) fn run(command: &User, output: Output) -> Result<(), Failure> {
         return Err(Failure::only_root("administer users"));
     }
     match command {
-        User::List { status, class, method, stale } => {
+        User::List {
+            status,
+            class,
+            method,
+            stale,
+        } => {
             let filter = Filter {
                 status: *status,
                 class: class.clone(),
@@ -33,8 +38,19 @@ pub(crate) fn run(command: &User, output: Output) -> Result<(), Failure> {
             list(&filter, output)
         }
         User::Show { name } => own::status(Some(name.clone()), output),
-        User::Set { name, settings, verified } => own::set(settings.clone(), *verified, Some(name.clone())),
-        User::Exempt { name, group, reason, until, from, service } => exemption::grant(&Wish {
+        User::Set {
+            name,
+            settings,
+            verified,
+        } => own::set(settings.clone(), *verified, Some(name.clone())),
+        User::Exempt {
+            name,
+            group,
+            reason,
+            until,
+            from,
+            service,
+        } => exemption::grant(&Wish {
             name: name.as_deref(),
             group: group.as_deref(),
             reason,
@@ -42,20 +58,29 @@ pub(crate) fn run(command: &User, output: Output) -> Result<(), Failure> {
             from: *from,
             service: service.as_deref(),
         }),
-        User::Add(users) => change(users, "There was a record already of", "Added", |broker, account| {
-            broker.store().add_user(account, &by_root(), clock::now())
-        }),
+        User::Add(users) => change(
+            users,
+            "There was a record already of",
+            "Added",
+            |broker, account| broker.store().add_user(account, &by_root(), clock::now()),
+        ),
         User::Require(users) => require(users),
-        User::Release(users) => {
-            change(users, "No second factor was required of", "No longer required of", |broker, account| {
-                broker.store().set_required(account, false, &by_root(), clock::now())
-            })
-        }
-        User::Unlock(users) => {
-            change(users, "There was nothing to unlock for", "Unlocked", |broker, account| {
-                broker.store().unlock(account, &by_root(), clock::now())
-            })
-        }
+        User::Release(users) => change(
+            users,
+            "No second factor was required of",
+            "No longer required of",
+            |broker, account| {
+                broker
+                    .store()
+                    .set_required(account, false, &by_root(), clock::now())
+            },
+        ),
+        User::Unlock(users) => change(
+            users,
+            "There was nothing to unlock for",
+            "Unlocked",
+            |broker, account| broker.store().unlock(account, &by_root(), clock::now()),
+        ),
         User::Reset(users) => change(
             users,
             "Nothing was enrolled for",
@@ -99,11 +124,18 @@ fn list(filter: &Filter, output: Output) -> Result<(), Failure> {
         && class != EVERYONE
         && !rulebook.classes().iter().any(|known| known.name == *class)
     {
-        let failure = Failure::new(Kind::NotFound, format!("there is no class called '{class}'"));
+        let failure = Failure::new(
+            Kind::NotFound,
+            format!("there is no class called '{class}'"),
+        );
         return Err(failure.hinted("see 'twofa class list'"));
     }
-    let exemptions: Vec<_> =
-        broker.store().exemptions()?.into_iter().map(|stored| stored.exemption).collect();
+    let exemptions: Vec<_> = broker
+        .store()
+        .exemptions()?
+        .into_iter()
+        .map(|stored| stored.exemption)
+        .collect();
     let mut directory = Directory::read();
     let now = clock::now();
     let mut listing = output.listing(&[
@@ -119,7 +151,15 @@ fn list(filter: &Filter, output: Output) -> Result<(), Failure> {
     ]);
     let mut result = Ok(());
     broker.store().users(|user| {
-        result = list_one(&user, &rulebook, &exemptions, &mut directory, filter, now, &mut listing);
+        result = list_one(
+            &user,
+            &rulebook,
+            &exemptions,
+            &mut directory,
+            filter,
+            now,
+            &mut listing,
+        );
         result.is_ok()
     })?;
     result?;
@@ -137,12 +177,17 @@ fn list_one(
     listing: &mut Listing,
 ) -> Result<(), Failure> {
     let account = &user.account;
-    let effective = class::effective(rulebook.machine(), rulebook.classes(), &user.summary, |group| {
+    let effective = class::effective(
+        rulebook.machine(),
+        rulebook.classes(),
+        &user.summary,
+        |group| directory.membership(account, group),
+    );
+    let effective =
+        effective.map_err(|error| Failure::new(Kind::Unavailable, error.to_string()))?;
+    let exemption = covering(exemptions, account, Source::default(), now, |group| {
         directory.membership(account, group)
     });
-    let effective = effective.map_err(|error| Failure::new(Kind::Unavailable, error.to_string()))?;
-    let exemption =
-        covering(exemptions, account, Source::default(), now, |group| directory.membership(account, group));
     let stands = manage::standing(user.summary.status(&effective.policy, exemption, now));
     let class = effective.class_name();
     if !filter.lets_through(user, class, stands) {
@@ -169,7 +214,11 @@ fn list_one(
             standing(stands),
             Value::Text(class.to_owned()),
             Value::Text(if user.summary.required { "yes" } else { "no" }.to_owned()),
-            Value::Text(if row.methods.is_empty() { "none".to_owned() } else { row.methods.join(",") }),
+            Value::Text(if row.methods.is_empty() {
+                "none".to_owned()
+            } else {
+                row.methods.join(",")
+            }),
             Value::Number(user.backup_codes.into()),
             Value::Number(user.summary.throttle.failures()),
             Value::Text(user.passed_at.map_or_else(|| "never".to_owned(), moment)),
@@ -181,8 +230,15 @@ fn list_one(
 /// What is enrolled and can stand alone, whether the policy allows it or not.
 fn methods(user: &UserRow) -> Vec<&'static str> {
     let enrolled = user.summary.enrolled;
-    let all = [(Method::App, enrolled.app), (Method::Email, enrolled.email), (Method::Sms, enrolled.sms)];
-    all.into_iter().filter(|(_, has)| *has).map(|(method, _)| method.name()).collect()
+    let all = [
+        (Method::App, enrolled.app),
+        (Method::Email, enrolled.email),
+        (Method::Sms, enrolled.sms),
+    ];
+    all.into_iter()
+        .filter(|(_, has)| *has)
+        .map(|(method, _)| method.name())
+        .collect()
 }
 
 impl Filter {
@@ -205,8 +261,9 @@ impl Filter {
             MethodFilter::Backup => user.backup_codes > 0,
             MethodFilter::None => methods(user).is_empty() && user.backup_codes == 0,
         });
-        let stale =
-            self.passed_before.is_none_or(|before| user.passed_at.is_none_or(|passed| passed < before));
+        let stale = self
+            .passed_before
+            .is_none_or(|before| user.passed_at.is_none_or(|passed| passed < before));
         status && method && stale && self.class.as_deref().is_none_or(|wanted| wanted == class)
     }
 }
@@ -216,7 +273,11 @@ fn require(users: &Users) -> Result<(), Failure> {
         users,
         "A second factor was required already of",
         "A second factor is now required of",
-        |broker, account| broker.store().set_required(account, true, &by_root(), clock::now()),
+        |broker, account| {
+            broker
+                .store()
+                .set_required(account, true, &by_root(), clock::now())
+        },
     )?;
     let rulebook = session::open()?.store().rulebook()?;
     if rulebook.machine().mode == twofa_core::Mode::Disabled {
@@ -237,14 +298,23 @@ fn change(
     let names = many::names(users)?;
     let broker = session::open()?;
     many::each(&names, |name| {
-        let account =
-            accounts::find(name).map_err(|error| Failure::new(Kind::Unavailable, error.to_string()))?;
+        let account = accounts::find(name)
+            .map_err(|error| Failure::new(Kind::Unavailable, error.to_string()))?;
         let Some(account) = account else {
-            let failure = Failure::new(Kind::NotFound, format!("there is no account called '{name}'"));
-            return Err(failure.hinted("a record of an account that is gone goes with 'twofa user remove'"));
+            let failure = Failure::new(
+                Kind::NotFound,
+                format!("there is no account called '{name}'"),
+            );
+            return Err(
+                failure.hinted("a record of an account that is gone goes with 'twofa user remove'")
+            );
         };
         let done = act(&broker, &account)?;
-        Ok(format!("{} {}.", if done { changed } else { unchanged }, account.name))
+        Ok(format!(
+            "{} {}.",
+            if done { changed } else { unchanged },
+            account.name
+        ))
     })
 }
 
@@ -255,13 +325,24 @@ fn remove(users: &Users) -> Result<(), Failure> {
     many::each(&names, |name| {
         let uids = broker.store().uids_of(name)?;
         if uids.is_empty() {
-            return Err(Failure::new(Kind::NotFound, format!("nothing is known of '{name}'")));
+            return Err(Failure::new(
+                Kind::NotFound,
+                format!("nothing is known of '{name}'"),
+            ));
         }
         for uid in &uids {
-            let account = Account { name: name.to_owned(), uid: *uid };
-            broker.store().remove_user(&account, &by_root(), clock::now())?;
+            let account = Account {
+                name: name.to_owned(),
+                uid: *uid,
+            };
+            broker
+                .store()
+                .remove_user(&account, &by_root(), clock::now())?;
         }
         let uids: Vec<_> = uids.iter().map(u32::to_string).collect();
-        Ok(format!("Removed all that was known of {name} (uid {}).", uids.join(", ")))
+        Ok(format!(
+            "Removed all that was known of {name} (uid {}).",
+            uids.join(", ")
+        ))
     })
 }

@@ -47,7 +47,11 @@ pub(super) fn parsed(text: &str) -> Result<Address, NoAddress> {
         idna::domain_to_ascii(domain).map_err(|_| bad())?
     };
     let address = Address::new(user, domain).map_err(|_| bad())?;
-    if AsRef::<str>::as_ref(&address).len() > LONGEST { Err(bad()) } else { Ok(address) }
+    if AsRef::<str>::as_ref(&address).len() > LONGEST {
+        Err(bad())
+    } else {
+        Ok(address)
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +62,10 @@ mod tests {
     fn an_address_is_brought_into_the_form_that_servers_take() {
         for (text, expected) in [
             (" alice@example.org\n", "alice@example.org"),
-            ("Alice.Smith+login@EXAMPLE.org", "Alice.Smith+login@example.org"),
+            (
+                "Alice.Smith+login@EXAMPLE.org",
+                "Alice.Smith+login@example.org",
+            ),
             ("alice@bücher.example", "alice@xn--bcher-kva.example"),
             ("用户@例子.广告", "用户@xn--fsqu00a.xn--4rr70v"),
             ("o'hara@example.org", "o'hara@example.org"),
@@ -85,7 +92,10 @@ mod tests {
             &long,
         ] {
             let error = address(text).expect_err(text);
-            assert!(!error.to_string().contains(['\r', '\n', '\u{202e}']), "{error}");
+            assert!(
+                !error.to_string().contains(['\r', '\n', '\u{202e}']),
+                "{error}"
+            );
         }
     }
 }

@@ -48,7 +48,8 @@ impl Author {
     fn head(&self, to: &Address, at: Timestamp) -> Result<MessageBuilder, SendError> {
         let seconds = u64::try_from(at.unix()).unwrap_or(0).min(LAST_SECOND);
         let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(|error| SendError::at(Step::Message, error.to_string()))?;
+        getrandom::fill(&mut id)
+            .map_err(|error| SendError::at(Step::Message, error.to_string()))?;
         let id = format!("<{}@{}>", HEXLOWER.encode(&id), self.from.email.domain());
         let mut head = lettre::Message::builder()
             .from(self.from.clone())
@@ -63,7 +64,9 @@ impl Author {
     }
 }
 
-fn finished(mail: Result<lettre::Message, lettre::error::Error>) -> Result<Zeroizing<Vec<u8>>, SendError> {
+fn finished(
+    mail: Result<lettre::Message, lettre::error::Error>,
+) -> Result<Zeroizing<Vec<u8>>, SendError> {
     let mail = mail.map_err(|error| SendError::at(Step::Message, error.to_string()))?;
     Ok(Zeroizing::new(mail.formatted()))
 }

@@ -63,24 +63,36 @@ impl Connection {
 
         let stream = Stream::connect(&addresses, deadline);
         let stream = stream.map_err(|error| at(Step::Connect)(error.into()))?;
-        let mut connection = Self { stream, extensions: Vec::new(), is_broken: false };
+        let mut connection = Self {
+            stream,
+            extensions: Vec::new(),
+            is_broken: false,
+        };
         if let (Tls::Implicit, Some(tls)) = (server.tls, &tls) {
             let secured = connection.stream.secure(tls, &server.host);
             secured.map_err(|error| at(Step::Tls)(error.into()))?;
         }
         connection.reply().map_err(at(Step::Greeting))?;
-        connection.hello(&server.hello).map_err(at(Step::Greeting))?;
+        connection
+            .hello(&server.hello)
+            .map_err(at(Step::Greeting))?;
         if let (Tls::Starttls, Some(tls)) = (server.tls, &tls) {
             if !connection.can("STARTTLS") {
-                return Err(SendError::at(Step::Tls, "the server does not offer STARTTLS").hinted(
-                    "use tls=implicit (port 465) if the server has it; \
+                return Err(
+                    SendError::at(Step::Tls, "the server does not offer STARTTLS").hinted(
+                        "use tls=implicit (port 465) if the server has it; \
                      if it did offer STARTTLS before, something on the way may be taking it out",
-                ));
+                    ),
+                );
             }
-            connection.ask(&Starttls.to_string()).map_err(at(Step::Tls))?;
+            connection
+                .ask(&Starttls.to_string())
+                .map_err(at(Step::Tls))?;
             let secured = connection.stream.secure(tls, &server.host);
             secured.map_err(|error| at(Step::Tls)(error.into()))?;
-            connection.hello(&server.hello).map_err(at(Step::Greeting))?;
+            connection
+                .hello(&server.hello)
+                .map_err(at(Step::Greeting))?;
         }
         Ok(connection)
     }
@@ -114,7 +126,10 @@ impl Connection {
         if !mail.to.to_string().is_ascii() || !from.to_string().is_ascii() {
             if !self.can("SMTPUTF8") {
                 let reason = "the server only takes addresses in ASCII letters";
-                return Err(NotTaken { error: SendError::at(Step::Recipient, reason), may_repeat: false });
+                return Err(NotTaken {
+                    error: SendError::at(Step::Recipient, reason),
+                    may_repeat: false,
+                });
             }
             options.push(MailParameter::SmtpUtfEight);
         }
@@ -125,11 +140,15 @@ impl Connection {
         answer.map_err(|trouble| not_taken(self, Step::Sender, trouble, true))?;
         let answer = self.ask(&Rcpt::new(mail.to.clone(), Vec::new()).to_string());
         if let Err(trouble) = answer {
-            return Err(self.take_back(|connection| not_taken(connection, Step::Recipient, trouble, true)));
+            return Err(
+                self.take_back(|connection| not_taken(connection, Step::Recipient, trouble, true))
+            );
         }
         let answer = self.ask(&Data.to_string());
         if let Err(trouble) = answer {
-            return Err(self.take_back(|connection| not_taken(connection, Step::Message, trouble, true)));
+            return Err(
+                self.take_back(|connection| not_taken(connection, Step::Message, trouble, true))
+            );
         }
         // From here on the server may have the mail even if it does not say so: it is not sent a second time.
         self.tell(&transparent(mail.content))
@@ -154,7 +173,10 @@ impl Connection {
     pub(super) fn mechanisms(&self) -> Option<Vec<&str>> {
         let offered = self.extensions.iter().find_map(|line| {
             let mut words = line.split([' ', '=', '\t']).filter(|word| !word.is_empty());
-            words.next().filter(|word| word.eq_ignore_ascii_case("AUTH")).map(|_| words.collect::<Vec<_>>())
+            words
+                .next()
+                .filter(|word| word.eq_ignore_ascii_case("AUTH"))
+                .map(|_| words.collect::<Vec<_>>())
         });
         offered.filter(|offered| !offered.is_empty())
     }
@@ -162,7 +184,8 @@ impl Connection {
     /// Whether it offers `mechanism`.
     pub(super) fn offers(&self, mechanism: Mechanism) -> bool {
         let name = mechanism.to_string();
-        self.mechanisms().is_some_and(|offered| offered.iter().any(|it| it.eq_ignore_ascii_case(&name)))
+        self.mechanisms()
+            .is_some_and(|offered| offered.iter().any(|it| it.eq_ignore_ascii_case(&name)))
     }
 
     /// Sends a line of a command and reads the answer; anything but 2xx and 3xx is an error.
@@ -178,7 +201,9 @@ impl Connection {
 
     /// Sends all of `bytes`.
     fn tell(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
-        let Err(error) = self.stream.send(bytes) else { return Ok(()) };
+        let Err(error) = self.stream.send(bytes) else {
+            return Ok(());
+        };
         self.is_broken = true;
         // A server that refuses and hangs up has said why before that.
         let is_late = error.kind() == ErrorKind::TimedOut;
@@ -192,11 +217,18 @@ impl Connection {
         let reply = self.read_reply().inspect_err(|_| self.is_broken = true)?;
         // 421 is the server's last word (RFC 5321 §3.8).
         self.is_broken |= reply.code == 421;
-        if reply.is_positive() { Ok(reply) } else { Err(Trouble::Refused(reply)) }
+        if reply.is_positive() {
+            Ok(reply)
+        } else {
+            Err(Trouble::Refused(reply))
+        }
     }
 
     fn read_reply(&mut self) -> Result<Reply, Trouble> {
-        let mut reply = Reply { code: 0, lines: Vec::new() };
+        let mut reply = Reply {
+            code: 0,
+            lines: Vec::new(),
+        };
         while reply.lines.len() < MOST_LINES {
             let line = Line::parse(&self.stream.line()?).ok_or(Trouble::Nonsense)?;
             if reply.lines.is_empty() {
@@ -218,8 +250,11 @@ impl Connection {
     }
 
     fn can(&self, extension: &str) -> bool {
-        let first_word = |line: &String| line.split_whitespace().next().map(str::to_ascii_uppercase);
-        self.extensions.iter().any(|line| first_word(line).as_deref() == Some(extension))
+        let first_word =
+            |line: &String| line.split_whitespace().next().map(str::to_ascii_uppercase);
+        self.extensions
+            .iter()
+            .any(|line| first_word(line).as_deref() == Some(extension))
     }
 
     /// Ends a mail that the server refused half-way, so that the connection can carry another.
@@ -275,7 +310,10 @@ mod tests {
 
     #[test]
     fn a_line_that_begins_with_a_dot_does_not_end_the_mail() {
-        assert_eq!(*transparent(b"a\r\n.\r\n..b\r\nc."), b"a\r\n..\r\n...b\r\nc.\r\n.\r\n");
+        assert_eq!(
+            *transparent(b"a\r\n.\r\n..b\r\nc."),
+            b"a\r\n..\r\n...b\r\nc.\r\n.\r\n"
+        );
         assert_eq!(*transparent(b".\r\n"), b"..\r\n.\r\n");
     }
 }

@@ -24,16 +24,23 @@ impl Pattern {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let pattern = Self(text.trim().to_owned());
         if !text.contains(NUMBER) && !text.contains(E164) {
-            return Err(format!("must hold {NUMBER} or {E164}, such as {NUMBER}@sms.example.com"));
+            return Err(format!(
+                "must hold {NUMBER} or {E164}, such as {NUMBER}@sms.example.com"
+            ));
         }
-        pattern.address("+14155552671").map_err(|_| "must make an e-mail address".to_owned())?;
+        pattern
+            .address("+14155552671")
+            .map_err(|_| "must make an e-mail address".to_owned())?;
         Ok(pattern)
     }
 
     fn address(&self, number: &str) -> Result<Address, SendError> {
-        let number =
-            phone_number(number, None).map_err(|error| SendError::at(Step::Recipient, error.to_string()))?;
-        let address = self.0.replace(NUMBER, number.trim_start_matches('+')).replace(E164, &number);
+        let number = phone_number(number, None)
+            .map_err(|error| SendError::at(Step::Recipient, error.to_string()))?;
+        let address = self
+            .0
+            .replace(NUMBER, number.trim_start_matches('+'))
+            .replace(E164, &number);
         address::parsed(&address).map_err(|error| SendError::at(Step::Recipient, error.to_string()))
     }
 }
@@ -85,10 +92,22 @@ mod tests {
             (" sms-{number}@example.com ", "sms-14155552671@example.com"),
         ] {
             let pattern = Pattern::parse(pattern).unwrap();
-            assert_eq!(pattern.address("+1 415 555-2671").unwrap().to_string(), address);
-            assert_eq!(pattern.address("no number").unwrap_err().step, Step::Recipient);
+            assert_eq!(
+                pattern.address("+1 415 555-2671").unwrap().to_string(),
+                address
+            );
+            assert_eq!(
+                pattern.address("no number").unwrap_err().step,
+                Step::Recipient
+            );
         }
-        for pattern in ["", "sms@example.com", "{number}", "{number} @example.com", "{phone}@example.com"] {
+        for pattern in [
+            "",
+            "sms@example.com",
+            "{number}",
+            "{number} @example.com",
+            "{phone}@example.com",
+        ] {
             assert!(Pattern::parse(pattern).is_err(), "{pattern:?}");
         }
     }

@@ -18,10 +18,14 @@ pub(super) fn log_in(
     server: &Server,
     deadline: Instant,
 ) -> Result<(), SendError> {
-    let Some(login) = &server.login else { return Ok(()) };
+    let Some(login) = &server.login else {
+        return Ok(());
+    };
     let mechanism = choose(connection, &login.mechanisms)?;
     match &login.proof {
-        Proof::Password(password) => prove(connection, server, mechanism, &login.username, password),
+        Proof::Password(password) => {
+            prove(connection, server, mechanism, &login.username, password)
+        }
         Proof::Token(source) => {
             let token = source.token(deadline)?;
             let answer = prove(connection, server, mechanism, &login.username, &token.value);
@@ -45,15 +49,20 @@ fn choose(connection: &Connection, ours: &[Mechanism]) -> Result<Mechanism, Send
         return Ok(*mechanism);
     }
     let Some(offered) = connection.mechanisms() else {
-        return Err(SendError::at(Step::Login, "the server offers no login here").hinted(
-            "logins are usually on port 465 (tls=implicit) or 587 (tls=starttls); \
+        return Err(
+            SendError::at(Step::Login, "the server offers no login here").hinted(
+                "logins are usually on port 465 (tls=implicit) or 587 (tls=starttls); \
              or remove the password if this server needs none",
-        ));
+            ),
+        );
     };
     let ours: Vec<_> = ours.iter().map(Mechanism::to_string).collect();
     let offered = Secrets::default().strike(&offered.join(", "));
-    Err(SendError::at(Step::Login, format!("the server offers {offered}, not {}", ours.join(" or ")))
-        .hinted("set 'auth' to one that the server offers, or leave it out"))
+    Err(SendError::at(
+        Step::Login,
+        format!("the server offers {offered}, not {}", ours.join(" or ")),
+    )
+    .hinted("set 'auth' to one that the server offers, or leave it out"))
 }
 
 fn prove(
@@ -66,11 +75,14 @@ fn prove(
     let credentials = Credentials::new(username.to_owned(), secret.to_owned());
     let respond = || {
         let response = mechanism.response(&credentials, None);
-        response.map(Zeroizing::new).map_err(|error| SendError::at(Step::Login, error.to_string()))
+        response
+            .map(Zeroizing::new)
+            .map_err(|error| SendError::at(Step::Login, error.to_string()))
     };
     let mut secrets = server.secrets();
     secrets.add(secret);
-    let line = |response: &str| Zeroizing::new(format!("{}\r\n", BASE64.encode(response.as_bytes())));
+    let line =
+        |response: &str| Zeroizing::new(format!("{}\r\n", BASE64.encode(response.as_bytes())));
 
     let answer = if mechanism == Mechanism::Login {
         // Servers word the two challenges differently; they always ask for the name first.
@@ -80,7 +92,10 @@ fn prove(
     } else {
         let response = respond()?;
         let response = Zeroizing::new(BASE64.encode(response.as_bytes()));
-        connection.ask(&Zeroizing::new(format!("AUTH {mechanism} {}\r\n", response.as_str())))
+        connection.ask(&Zeroizing::new(format!(
+            "AUTH {mechanism} {}\r\n",
+            response.as_str()
+        )))
     };
     // A refused token is told of in a challenge, which wants an answer before the refusal comes.
     let (answer, told) = match answer {
@@ -89,7 +104,12 @@ fn prove(
     };
     match answer {
         Ok(reply) if reply.code == 235 => Ok(()),
-        Ok(reply) => Err(explain(server, Step::Login, Trouble::Refused(reply), &secrets)),
+        Ok(reply) => Err(explain(
+            server,
+            Step::Login,
+            Trouble::Refused(reply),
+            &secrets,
+        )),
         Err(trouble) => {
             let mut error = explain(server, Step::Login, trouble, &secrets);
             if let Some(told) = told {
@@ -105,5 +125,10 @@ fn challenge_words(lines: &[String]) -> Option<String> {
     let decoded = BASE64.decode(lines.first()?.as_bytes()).ok()?;
     let told: serde_json::Value = serde_json::from_slice(&decoded).ok()?;
     let status = told.get("status")?;
-    Some(format!("status {}", status.as_str().map_or_else(|| status.to_string(), str::to_owned)))
+    Some(format!(
+        "status {}",
+        status
+            .as_str()
+            .map_or_else(|| status.to_string(), str::to_owned)
+    ))
 }

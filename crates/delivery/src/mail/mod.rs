@@ -48,7 +48,10 @@ pub fn kinds() -> Vec<Kind> {
 
 /// Whether the kind `name` is one of [`kinds`].
 pub(crate) fn has_kind(name: &str) -> bool {
-    matches!(name, settings::SMTP | settings::SENDMAIL | settings::GATEWAY)
+    matches!(
+        name,
+        settings::SMTP | settings::SENDMAIL | settings::GATEWAY
+    )
 }
 
 /// Opens an e-mail provider of this `kind`.
@@ -64,7 +67,11 @@ pub(crate) fn open(
     })?;
     let author = settings.author()?;
     let transport = settings.transport(author.from.email.clone())?;
-    let mailer = Mailer { author, templates, transport };
+    let mailer = Mailer {
+        author,
+        templates,
+        transport,
+    };
     if kind.name == settings::GATEWAY {
         return Ok(Box::new(Gateway::new(settings.pattern()?, mailer)));
     }
@@ -126,7 +133,14 @@ impl Mailer {
         message: &Message,
         deadline: Instant,
     ) -> Result<Receipt, SendError> {
-        self.transport.deliver(&Outgoing { to, content, code: message.code() }, deadline)
+        self.transport.deliver(
+            &Outgoing {
+                to,
+                content,
+                code: message.code(),
+            },
+            deadline,
+        )
     }
 }
 
@@ -157,11 +171,18 @@ impl Message {
 /// A mailbox as an administrator writes it: `Name <address>`, or the address alone.
 fn mailbox(text: &str) -> Result<Mailbox, NoAddress> {
     let text = text.trim();
-    let Some((name, address)) = text.strip_suffix('>').and_then(|text| text.rsplit_once('<')) else {
+    let Some((name, address)) = text
+        .strip_suffix('>')
+        .and_then(|text| text.rsplit_once('<'))
+    else {
         return Ok(Mailbox::new(None, address::parsed(text)?));
     };
     let name = name.trim();
-    let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name).trim();
+    let name = name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'))
+        .unwrap_or(name)
+        .trim();
     if name.chars().any(twofa_core::text::is_unprintable) {
         return Err(NoAddress::new(text));
     }
@@ -176,7 +197,10 @@ mod tests {
     #[test]
     fn a_sender_is_an_address_with_or_without_a_name() {
         let plain = mailbox(" login@example.org ").unwrap();
-        assert_eq!((plain.name, plain.email.to_string()), (None, "login@example.org".to_owned()));
+        assert_eq!(
+            (plain.name, plain.email.to_string()),
+            (None, "login@example.org".to_owned())
+        );
         for (text, name) in [
             ("Büro 7 <login@example.org>", "Büro 7"),
             ("\"Logins, all\" <login@example.org>", "Logins, all"),
@@ -186,7 +210,13 @@ mod tests {
             assert_eq!(named.name.as_deref(), Some(name));
             assert_eq!(named.email.to_string(), "login@example.org");
         }
-        for text in ["", "login", "Name <login@example.org", "a\nb <login@example.org>", "<>"] {
+        for text in [
+            "",
+            "login",
+            "Name <login@example.org",
+            "a\nb <login@example.org>",
+            "<>",
+        ] {
             assert!(mailbox(text).is_err(), "{text:?}");
         }
     }

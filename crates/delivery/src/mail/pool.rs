@@ -36,7 +36,12 @@ pub(super) struct Slot {
 impl Pool {
     /// Holds `most` connections, unused ones for `patience`.
     pub(super) fn new(most: usize, patience: Duration) -> Arc<Self> {
-        Arc::new(Self { most, patience, state: Mutex::default(), freed: Condvar::new() })
+        Arc::new(Self {
+            most,
+            patience,
+            state: Mutex::default(),
+            freed: Condvar::new(),
+        })
     }
 
     /// A connection that waits, or room for a new one; by `deadline`.
@@ -48,7 +53,10 @@ impl Pool {
             while let Some((connection, since)) = state.idle.pop() {
                 if since.elapsed() < self.patience && connection.is_well() {
                     drop(state);
-                    return Ok(Slot { pool: Arc::clone(self), connection: Some(connection) });
+                    return Ok(Slot {
+                        pool: Arc::clone(self),
+                        connection: Some(connection),
+                    });
                 }
                 state.open -= 1;
                 unfit.push(connection);
@@ -56,24 +64,37 @@ impl Pool {
             if state.open < self.most {
                 state.open += 1;
                 drop(state);
-                return Ok(Slot { pool: Arc::clone(self), connection: None });
+                return Ok(Slot {
+                    pool: Arc::clone(self),
+                    connection: None,
+                });
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 // Not a late server's fault, which would be asked last from then on.
-                let reason = format!("too much is sent at once: all {} connections are in use", self.most);
+                let reason = format!(
+                    "too much is sent at once: all {} connections are in use",
+                    self.most
+                );
                 drop(state);
                 return Err(SendError::at(Step::Connect, reason)
                     .hinted("set 'connections' higher, if the server allows it"));
             }
-            let waited = self.freed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+            let waited = self
+                .freed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner);
             state = waited.0;
         }
     }
 
     fn give_back(self: &Arc<Self>, connection: Option<Connection>) {
         let is_well = connection.as_ref().is_some_and(Connection::is_well);
-        let (well, broken) = if is_well { (connection, None) } else { (None, connection) };
+        let (well, broken) = if is_well {
+            (connection, None)
+        } else {
+            (None, connection)
+        };
         let mut state = self.lock();
         match well {
             Some(connection) => state.idle.push((connection, Instant::now())),
@@ -82,8 +103,9 @@ impl Pool {
         if !state.is_swept && !state.idle.is_empty() {
             let pool = Arc::downgrade(self);
             let patience = self.patience;
-            let started =
-                thread::Builder::new().name("mail-idle".into()).spawn(move || sweep(&pool, patience));
+            let started = thread::Builder::new()
+                .name("mail-idle".into())
+                .spawn(move || sweep(&pool, patience));
             state.is_swept = started.is_ok();
         }
         drop(state);
@@ -99,7 +121,10 @@ impl Pool {
             .partition(|(_, since)| since.elapsed() >= self.patience);
         state.idle = idle;
         state.open -= unused.len();
-        let next = state.idle.first().map(|(_, since)| self.patience.saturating_sub(since.elapsed()));
+        let next = state
+            .idle
+            .first()
+            .map(|(_, since)| self.patience.saturating_sub(since.elapsed()));
         state.is_swept = next.is_some();
         drop(state);
         if !unused.is_empty() {
@@ -156,7 +181,10 @@ mod tests {
                 stream.write_all(b"220 hello\r\n").unwrap();
                 let tell = tell.clone();
                 thread::spawn(move || {
-                    for line in BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok) {
+                    for line in BufReader::new(stream.try_clone().unwrap())
+                        .lines()
+                        .map_while(Result::ok)
+                    {
                         let _ = stream.write_all(b"250 ok\r\n");
                         let _ = tell.send(line);
                     }
@@ -164,11 +192,23 @@ mod tests {
             }
         });
         let settings = [("host", "127.0.0.1"), ("port", &port), ("tls", "none")];
-        let settings: BTreeMap<_, _> =
-            settings.iter().map(|(name, value)| ((*name).into(), Zeroizing::new((*value).into()))).collect();
-        let configuration = Configuration { name: "x".into(), kind: "smtp".into(), title: None, settings };
+        let settings: BTreeMap<_, _> = settings
+            .iter()
+            .map(|(name, value)| ((*name).into(), Zeroizing::new((*value).into())))
+            .collect();
+        let configuration = Configuration {
+            name: "x".into(),
+            kind: "smtp".into(),
+            title: None,
+            settings,
+        };
         let from = "login@example.org".parse().unwrap();
-        (Settings::new(&settings::smtp(), &configuration).server(&from).unwrap(), hear)
+        (
+            Settings::new(&settings::smtp(), &configuration)
+                .server(&from)
+                .unwrap(),
+            hear,
+        )
     }
 
     fn soon() -> Instant {
@@ -185,7 +225,10 @@ mod tests {
         assert!(heard.recv_timeout(PATIENCE).unwrap().starts_with("EHLO "));
         assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), "QUIT");
         let state = pool.lock();
-        assert_eq!((state.open, state.idle.len(), state.is_swept), (0, 0, false));
+        assert_eq!(
+            (state.open, state.idle.len(), state.is_swept),
+            (0, 0, false)
+        );
     }
 
     #[test]
@@ -196,8 +239,13 @@ mod tests {
         assert!(first.connection.is_none());
         first.connection = Some(Connection::open(&server, soon()).unwrap());
         let second = pool.take(soon()).unwrap();
-        let crowded = pool.take(Instant::now() + Duration::from_millis(20)).unwrap_err();
-        assert!(!crowded.timed_out && crowded.reason.contains("all 2 connections"), "{crowded}");
+        let crowded = pool
+            .take(Instant::now() + Duration::from_millis(20))
+            .unwrap_err();
+        assert!(
+            !crowded.timed_out && crowded.reason.contains("all 2 connections"),
+            "{crowded}"
+        );
         // One that came to nothing makes room as well.
         drop(second);
         drop(first);

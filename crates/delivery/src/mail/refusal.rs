@@ -25,7 +25,12 @@ pub(super) enum Trouble {
 }
 
 /// `trouble` at `step`, without the `secrets`.
-pub(super) fn explain(server: &Server, step: Step, trouble: Trouble, secrets: &Secrets) -> SendError {
+pub(super) fn explain(
+    server: &Server,
+    step: Step,
+    trouble: Trouble,
+    secrets: &Secrets,
+) -> SendError {
     match trouble {
         Trouble::Refused(reply) => refused(server, step, &reply, secrets),
         Trouble::Nonsense => SendError::at(step, "what answers there is no mail server")
@@ -37,30 +42,42 @@ pub(super) fn explain(server: &Server, step: Step, trouble: Trouble, secrets: &S
 fn refused(server: &Server, step: Step, reply: &Reply, secrets: &Secrets) -> SendError {
     let mut error = SendError::at(step, secrets.strike(&reply.text()));
     error.hint = match step {
-        _ if is_crowded(reply) => Some("the server limits connections: set 'connections' lower".into()),
-        Step::Greeting => Some("the mail server turns this machine away: its administrator knows why".into()),
-        Step::Tls => Some("the server cannot do TLS right now, or use tls=implicit (port 465)".into()),
+        _ if is_crowded(reply) => {
+            Some("the server limits connections: set 'connections' lower".into())
+        }
+        Step::Greeting => {
+            Some("the mail server turns this machine away: its administrator knows why".into())
+        }
+        Step::Tls => {
+            Some("the server cannot do TLS right now, or use tls=implicit (port 465)".into())
+        }
         Step::Login => Some(login_hint(server, reply)),
         Step::Sender => Some(sender_hint(reply)),
         Step::Recipient => Some(recipient_hint(reply)),
         Step::Message => message_hint(reply),
         Step::Settings | Step::Name | Step::Connect | Step::Program => None,
     };
-    let is_unknown = reply.enhanced().is_some_and(|code| NO_SUCH_MAILBOX.contains(&code));
+    let is_unknown = reply
+        .enhanced()
+        .is_some_and(|code| NO_SUCH_MAILBOX.contains(&code));
     error.final_ = step == Step::Recipient && !reply.is_temporary() && is_unknown;
     error
 }
 
 /// Whether the server has too many connections from us, in the words of Microsoft, Google and Postfix.
 fn is_crowded(reply: &Reply) -> bool {
-    reply.is_temporary() && ["concurrent connections", "too many"].iter().any(|words| reply.mentions(words))
+    reply.is_temporary()
+        && ["concurrent connections", "too many"]
+            .iter()
+            .any(|words| reply.mentions(words))
 }
 
 fn login_hint(server: &Server, reply: &Reply) -> String {
     let host = server.host.to_ascii_lowercase();
     let is_google = host.ends_with("gmail.com") || host.ends_with("google.com");
-    let is_microsoft =
-        ["office365.com", "outlook.com", "office.com"].iter().any(|domain| host.ends_with(domain));
+    let is_microsoft = ["office365.com", "outlook.com", "office.com"]
+        .iter()
+        .any(|domain| host.ends_with(domain));
     if reply.is_temporary() {
         "the mail server cannot check logins right now".into()
     } else if server.uses_token() {
@@ -88,7 +105,10 @@ fn sender_hint(reply: &Reply) -> String {
 }
 
 fn recipient_hint(reply: &Reply) -> String {
-    if reply.enhanced().is_some_and(|code| NO_SUCH_MAILBOX.contains(&code)) {
+    if reply
+        .enhanced()
+        .is_some_and(|code| NO_SUCH_MAILBOX.contains(&code))
+    {
         "the address does not exist: check how it is written".into()
     } else if reply.is_temporary() {
         put_off()
@@ -103,9 +123,9 @@ fn recipient_hint(reply: &Reply) -> String {
 fn message_hint(reply: &Reply) -> Option<String> {
     match reply.code {
         552 => Some("the mailbox is full or the mail too large for the server".into()),
-        554 | 550 => {
-            Some("the server takes the mail for unwanted: let its filter pass mail from 'from'".into())
-        }
+        554 | 550 => Some(
+            "the server takes the mail for unwanted: let its filter pass mail from 'from'".into(),
+        ),
         _ if reply.is_temporary() => Some("the mail server cannot take mail right now".into()),
         _ => None,
     }
@@ -121,17 +141,23 @@ fn broken(server: &Server, step: Step, error: &io::Error) -> SendError {
         let late = SendError::late(step);
         return match step {
             Step::Name => late.hinted("check the machine's resolver"),
-            Step::Connect => late.hinted(format!("a firewall may drop connections to {}", server.place())),
+            Step::Connect => late.hinted(format!(
+                "a firewall may drop connections to {}",
+                server.place()
+            )),
             Step::Greeting if server.tls != Tls::Implicit => {
                 late.hinted("a server that waits for TLS says nothing: try tls=implicit (port 465)")
             }
-            Step::Tls if server.tls == Tls::Implicit => {
-                late.hinted("a server that waits for a plain hello says nothing: try tls=starttls (port 587)")
-            }
+            Step::Tls if server.tls == Tls::Implicit => late.hinted(
+                "a server that waits for a plain hello says nothing: try tls=starttls (port 587)",
+            ),
             _ => late,
         };
     }
-    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
+    if let Some(tls) = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<TlsError>())
+    {
         return untrusted(server, tls);
     }
     match step {
@@ -143,8 +169,11 @@ fn broken(server: &Server, step: Step, error: &io::Error) -> SendError {
             let hung_up = SendError::at(step, "the server hung up during the handshake");
             hung_up.hinted(other_tls(server))
         }
-        Step::Greeting if server.tls != Tls::Implicit && error.kind() == ErrorKind::UnexpectedEof => {
-            SendError::at(step, "the server hung up").hinted("it may want TLS from the start: tls=implicit")
+        Step::Greeting
+            if server.tls != Tls::Implicit && error.kind() == ErrorKind::UnexpectedEof =>
+        {
+            SendError::at(step, "the server hung up")
+                .hinted("it may want TLS from the start: tls=implicit")
         }
         _ if matches!(
             error.kind(),
@@ -162,8 +191,12 @@ fn untrusted(server: &Server, error: &TlsError) -> SendError {
     let at = |reason: String| SendError::at(Step::Tls, Secrets::default().strike(&reason));
     match error {
         TlsError::InvalidCertificate(why) => uncertified(server, why),
-        TlsError::InvalidMessage(_) => at("what answers does not speak TLS".into()).hinted(other_tls(server)),
-        TlsError::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure)
+        TlsError::InvalidMessage(_) => {
+            at("what answers does not speak TLS".into()).hinted(other_tls(server))
+        }
+        TlsError::AlertReceived(
+            AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure,
+        )
         | TlsError::PeerIncompatible(_) => at(error.to_string())
             .hinted("the server only knows TLS older than 1.2 or broken ciphers: renew it"),
         _ => at(error.to_string()),
@@ -207,13 +240,17 @@ fn uncertified(server: &Server, why: &CertificateError) -> SendError {
 
 /// A name as rustls writes it in errors, `DnsName("mail.example.org")`, without what is around it.
 fn bare_name(name: &str) -> &str {
-    name.split_once("(\"").and_then(|(_, name)| name.strip_suffix("\")")).unwrap_or(name)
+    name.split_once("(\"")
+        .and_then(|(_, name)| name.strip_suffix("\")"))
+        .unwrap_or(name)
 }
 
 fn other_tls(server: &Server) -> &'static str {
     match server.tls {
         Tls::Implicit => "the port may want STARTTLS: tls=starttls (port 587)",
-        Tls::Starttls | Tls::None { .. } => "the port may want TLS from the start: tls=implicit (port 465)",
+        Tls::Starttls | Tls::None { .. } => {
+            "the port may want TLS from the start: tls=implicit (port 465)"
+        }
     }
 }
 
@@ -221,5 +258,9 @@ fn other_tls(server: &Server) -> &'static str {
 fn words(error: &io::Error) -> String {
     let words = error.to_string();
     let words = words.split(" (os error").next().unwrap_or_default();
-    Secrets::default().strike(words.strip_prefix("failed to lookup address information: ").unwrap_or(words))
+    Secrets::default().strike(
+        words
+            .strip_prefix("failed to lookup address information: ")
+            .unwrap_or(words),
+    )
 }

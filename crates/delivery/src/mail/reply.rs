@@ -22,7 +22,9 @@ impl Line {
     /// Reads a line, without its end; `None`: no mail server talks like that.
     pub(super) fn parse(line: &[u8]) -> Option<Self> {
         let (code, rest) = line.split_at_checked(3)?;
-        let code = std::str::from_utf8(code).ok().filter(|code| code.bytes().all(|b| b.is_ascii_digit()))?;
+        let code = std::str::from_utf8(code)
+            .ok()
+            .filter(|code| code.bytes().all(|b| b.is_ascii_digit()))?;
         let code = code.parse().ok().filter(|code| (200..600).contains(code))?;
         let (is_last, words) = match rest.split_first() {
             None => (true, rest),
@@ -30,7 +32,11 @@ impl Line {
             Some((b'-', words)) => (false, words),
             Some(_) => return None,
         };
-        Some(Self { code, words: String::from_utf8_lossy(words).trim().to_owned(), is_last })
+        Some(Self {
+            code,
+            words: String::from_utf8_lossy(words).trim().to_owned(),
+            is_last,
+        })
     }
 }
 
@@ -48,7 +54,8 @@ impl Reply {
     /// The enhanced status code (RFC 3463), such as `5.1.1`.
     pub(super) fn enhanced(&self) -> Option<&str> {
         let word = self.lines.first()?.split_whitespace().next()?;
-        let is_number = |part: &str| matches!(part.len(), 1..=3) && part.bytes().all(|b| b.is_ascii_digit());
+        let is_number =
+            |part: &str| matches!(part.len(), 1..=3) && part.bytes().all(|b| b.is_ascii_digit());
         (word.split('.').count() == 3 && word.split('.').all(is_number)).then_some(word)
     }
 
@@ -57,7 +64,9 @@ impl Reply {
         let enhanced = self.enhanced();
         let mut text = self.code.to_string();
         for (i, line) in self.lines.iter().enumerate() {
-            let again = enhanced.filter(|_| i > 0).and_then(|enhanced| line.strip_prefix(enhanced));
+            let again = enhanced
+                .filter(|_| i > 0)
+                .and_then(|enhanced| line.strip_prefix(enhanced));
             let words = again.unwrap_or(line).trim();
             if !words.is_empty() {
                 text.push(' ');
@@ -69,7 +78,9 @@ impl Reply {
 
     /// Whether the words hold `needle`, in capitals or not.
     pub(super) fn mentions(&self, needle: &str) -> bool {
-        self.lines.iter().any(|line| line.to_ascii_lowercase().contains(needle))
+        self.lines
+            .iter()
+            .any(|line| line.to_ascii_lowercase().contains(needle))
     }
 }
 
@@ -78,9 +89,15 @@ mod tests {
     use super::*;
 
     fn reply(lines: &[&str]) -> Option<Reply> {
-        let lines: Option<Vec<_>> = lines.iter().map(|line| Line::parse(line.as_bytes())).collect();
+        let lines: Option<Vec<_>> = lines
+            .iter()
+            .map(|line| Line::parse(line.as_bytes()))
+            .collect();
         let lines = lines?;
-        Some(Reply { code: lines[0].code, lines: lines.into_iter().map(|line| line.words).collect() })
+        Some(Reply {
+            code: lines[0].code,
+            lines: lines.into_iter().map(|line| line.words).collect(),
+        })
     }
 
     #[test]
@@ -91,15 +108,26 @@ mod tests {
         assert!(!refused.is_positive() && !refused.is_temporary());
         assert!(refused.mentions("relaying"));
         assert_eq!(reply(&["250"]).unwrap().text(), "250");
-        assert_eq!(reply(&["220 mail.example.org ESMTP"]).unwrap().enhanced(), None);
+        assert_eq!(
+            reply(&["220 mail.example.org ESMTP"]).unwrap().enhanced(),
+            None
+        );
         assert!(Line::parse(b"250-\xff\xfe").is_some_and(|line| !line.is_last));
     }
 
     #[test]
     fn what_no_mail_server_says_is_no_reply() {
-        for line in
-            ["", "25", "hello", "2x0 ok", "250_ok", "999 ok", "100 ok", "HTTP/1.1 400 Bad Request", "+250"]
-        {
+        for line in [
+            "",
+            "25",
+            "hello",
+            "2x0 ok",
+            "250_ok",
+            "999 ok",
+            "100 ok",
+            "HTTP/1.1 400 Bad Request",
+            "+250",
+        ] {
             assert!(Line::parse(line.as_bytes()).is_none(), "{line:?}");
         }
     }

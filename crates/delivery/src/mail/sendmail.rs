@@ -45,9 +45,9 @@ impl Sendmail {
     /// Sends mail from `from` through `program`; what is wrong with that, starting with a verb.
     pub(super) fn new(program: Program, from: Address) -> Result<Self, String> {
         match rights_of(program.path()) {
-            Some(why) => {
-                Err(format!("must be a program that runs without rights of its own: {why}; {INSTEAD}"))
-            }
+            Some(why) => Err(format!(
+                "must be a program that runs without rights of its own: {why}; {INSTEAD}"
+            )),
             None => Ok(Self { program, from }),
         }
     }
@@ -76,15 +76,23 @@ impl Transport for Sendmail {
         }
         let secrets = Secrets::default().with(mail.code);
         let said = String::from_utf8_lossy(&ended.stderr);
-        let said = said.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        Err(failed(self.program.path(), ended.status, &secrets.strike(said)))
+        let said = said
+            .lines()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or_default();
+        Err(failed(
+            self.program.path(),
+            ended.status,
+            &secrets.strike(said),
+        ))
     }
 
     fn check(&self, _: Instant) -> Result<(), SendError> {
         if let Some(why) = rights_of(self.program.path()) {
             return Err(SendError::at(Step::Program, why).hinted(INSTEAD));
         }
-        let found = std::fs::metadata(self.program.path()).map_err(|error| self.not_started(&error))?;
+        let found =
+            std::fs::metadata(self.program.path()).map_err(|error| self.not_started(&error))?;
         if found.is_file() && found.permissions().mode() & 0o111 != 0 {
             return Ok(());
         }
@@ -95,7 +103,9 @@ impl Transport for Sendmail {
 /// Why the program at `path` cannot do its work without gaining rights; `None`: it can, or is not there.
 fn rights_of(path: &str) -> Option<String> {
     if let Some(rights) = set_id(path) {
-        return Some(format!("{path} is {rights}, which has no effect when twofad starts it"));
+        return Some(format!(
+            "{path} is {rights}, which has no effect when twofad starts it"
+        ));
     }
     let rights = set_id(POSTDROP).filter(|_| is_postfixs(path).unwrap_or(false))?;
     Some(format!(
@@ -131,15 +141,20 @@ fn failed(path: &str, status: ExitStatus, said: &str) -> SendError {
         (None, signal) => format!("was ended by signal {}", signal.unwrap_or_default()),
     };
     let colon = if said.is_empty() { "" } else { ": " };
-    let step = if status.code() == Some(EX_NOUSER) { Step::Recipient } else { Step::Program };
+    let step = if status.code() == Some(EX_NOUSER) {
+        Step::Recipient
+    } else {
+        Step::Program
+    };
     let error = SendError::at(step, format!("{path} {how}{colon}{said}"));
     match status.code() {
         Some(EX_NOUSER) => error.hinted("the address does not exist: check how it is written"),
         Some(EX_TEMPFAIL) => {
             error.hinted("the machine's mail system cannot take mail right now: see its log")
         }
-        _ => error
-            .hinted("see the log of the machine's mail system; the user 'twofa' has to be allowed to send"),
+        _ => error.hinted(
+            "see the log of the machine's mail system; the user 'twofa' has to be allowed to send",
+        ),
     }
 }
 

@@ -72,7 +72,10 @@ pub(super) fn gateway() -> Kind {
         },
         Setting {
             default: Some(SMTP.to_owned()),
-            ..setting("transport", "How mail gets to the gateway: smtp or sendmail")
+            ..setting(
+                "transport",
+                "How mail gets to the gateway: smtp or sendmail",
+            )
         },
     ];
     settings.extend(server_settings(false));
@@ -87,9 +90,14 @@ pub(super) fn gateway() -> Kind {
 }
 
 fn server_settings(host_required: bool) -> Vec<Setting> {
-    let secret = |name, help| Setting { secret: true, ..setting(name, help) };
-    let by_default =
-        |name, help, default: &str| Setting { default: Some(default.to_owned()), ..setting(name, help) };
+    let secret = |name, help| Setting {
+        secret: true,
+        ..setting(name, help)
+    };
+    let by_default = |name, help, default: &str| Setting {
+        default: Some(default.to_owned()),
+        ..setting(name, help)
+    };
     vec![
         Setting {
             required: host_required,
@@ -100,25 +108,63 @@ fn server_settings(host_required: bool) -> Vec<Setting> {
             "implicit, starttls, none (this machine only) or none-anywhere (codes cross the network in the clear)",
             "implicit",
         ),
-        setting("port", "The mail server's port; by tls 465 (implicit), 587 (starttls) or 25"),
+        setting(
+            "port",
+            "The mail server's port; by tls 465 (implicit), 587 (starttls) or 25",
+        ),
         from(),
-        setting("username", "The name to log in with; the address in 'from' unless set"),
-        secret("password", "The password to log in with, if the server wants one"),
-        by_default("auth", "How to log in: auto, plain, login or xoauth2", "auto"),
-        setting("token-command", "A program that prints a token for xoauth2, with its arguments"),
-        secret("refresh-token", "A refresh token, in place of a token-command"),
-        setting("client-id", "The client that the refresh token was made for"),
+        setting(
+            "username",
+            "The name to log in with; the address in 'from' unless set",
+        ),
+        secret(
+            "password",
+            "The password to log in with, if the server wants one",
+        ),
+        by_default(
+            "auth",
+            "How to log in: auto, plain, login or xoauth2",
+            "auto",
+        ),
+        setting(
+            "token-command",
+            "A program that prints a token for xoauth2, with its arguments",
+        ),
+        secret(
+            "refresh-token",
+            "A refresh token, in place of a token-command",
+        ),
+        setting(
+            "client-id",
+            "The client that the refresh token was made for",
+        ),
         secret("client-secret", "That client's secret, if it has one"),
-        setting("token-url", "Where a refresh token is exchanged for a token (https)"),
-        setting("ca-file", "A CA's certificate (PEM) to trust besides the system's"),
+        setting(
+            "token-url",
+            "Where a refresh token is exchanged for a token (https)",
+        ),
+        setting(
+            "ca-file",
+            "A CA's certificate (PEM) to trust besides the system's",
+        ),
         reply_to(),
-        setting("hello", "The name this machine gives itself to the server; its host name unless set"),
-        by_default("connections", "How many connections to the server there may be at a time", CONNECTIONS),
+        setting(
+            "hello",
+            "The name this machine gives itself to the server; its host name unless set",
+        ),
+        by_default(
+            "connections",
+            "How many connections to the server there may be at a time",
+            CONNECTIONS,
+        ),
     ]
 }
 
 fn from() -> Setting {
-    Setting { required: true, ..setting("from", "The address to send from, or 'Name <address>'") }
+    Setting {
+        required: true,
+        ..setting("from", "The address to send from, or 'Name <address>'")
+    }
 }
 
 fn reply_to() -> Setting {
@@ -128,12 +174,21 @@ fn reply_to() -> Setting {
 fn command() -> Setting {
     Setting {
         default: Some(SENDMAIL_COMMAND.to_owned()),
-        ..setting("command", "The sendmail program, with arguments of its own if it needs any")
+        ..setting(
+            "command",
+            "The sendmail program, with arguments of its own if it needs any",
+        )
     }
 }
 
 fn setting(name: &str, help: &str) -> Setting {
-    Setting { name: name.to_owned(), help: help.to_owned(), secret: false, required: false, default: None }
+    Setting {
+        name: name.to_owned(),
+        help: help.to_owned(),
+        secret: false,
+        required: false,
+        default: None,
+    }
 }
 
 /// How a connection to a mail server is kept from listeners.
@@ -178,7 +233,10 @@ pub(super) enum Proof {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("place", &self.place()).field("tls", &self.tls).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("place", &self.place())
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
     }
 }
 
@@ -193,13 +251,23 @@ impl Server {
 
     /// Whether it is logged in to with a token.
     pub(super) fn uses_token(&self) -> bool {
-        matches!(&self.login, Some(Login { proof: Proof::Token(_), .. }))
+        matches!(
+            &self.login,
+            Some(Login {
+                proof: Proof::Token(_),
+                ..
+            })
+        )
     }
 
     /// What must not stand in an error about it.
     pub(super) fn secrets(&self) -> Secrets {
         let mut secrets = Secrets::default();
-        if let Some(Login { proof: Proof::Password(password), .. }) = &self.login {
+        if let Some(Login {
+            proof: Proof::Password(password),
+            ..
+        }) = &self.login
+        {
             secrets.add(password);
         }
         secrets
@@ -227,28 +295,44 @@ pub(super) struct Settings<'a> {
 
 impl<'a> Settings<'a> {
     pub(super) fn new(kind: &'a Kind, configuration: &'a Configuration) -> Self {
-        Self { kind, configuration }
+        Self {
+            kind,
+            configuration,
+        }
     }
 
     /// Who writes the mails.
     pub(super) fn author(self) -> Result<Author, BadProvider> {
         let read = |name| {
             let text = self.text(name).map(mailbox).transpose();
-            text.map_err(|error| bad(name, &format!("must be an address or 'Name <address>': {error}")))
+            text.map_err(|error| {
+                bad(
+                    name,
+                    &format!("must be an address or 'Name <address>': {error}"),
+                )
+            })
         };
         let from = read("from")?.ok_or_else(|| self.missing("from"))?;
-        Ok(Author { from, reply_to: read("reply-to")? })
+        Ok(Author {
+            from,
+            reply_to: read("reply-to")?,
+        })
     }
 
     /// What takes the mails of this sender.
     pub(super) fn transport(self, from: Address) -> Result<Box<dyn Transport>, BadProvider> {
-        let name =
-            if self.kind.name == GATEWAY { self.text("transport") } else { Some(self.kind.name.as_str()) };
+        let name = if self.kind.name == GATEWAY {
+            self.text("transport")
+        } else {
+            Some(self.kind.name.as_str())
+        };
         match name {
             Some(SENDMAIL) => {
                 let command = self.text("command").unwrap_or(SENDMAIL_COMMAND);
                 let program = Program::parse(command).map_err(|why| bad("command", &why))?;
-                Ok(Box::new(Sendmail::new(program, from).map_err(|why| bad("command", &why))?))
+                Ok(Box::new(
+                    Sendmail::new(program, from).map_err(|why| bad("command", &why))?,
+                ))
             }
             Some(SMTP) => {
                 let server = self.server(&from)?;
@@ -262,23 +346,36 @@ impl<'a> Settings<'a> {
 
     /// How a gateway's addresses are made.
     pub(super) fn pattern(self) -> Result<Pattern, BadProvider> {
-        let text = self.text("address").ok_or_else(|| self.missing("address"))?;
+        let text = self
+            .text("address")
+            .ok_or_else(|| self.missing("address"))?;
         Pattern::parse(text).map_err(|why| bad("address", &why))
     }
 
     /// The mail server it is about.
     pub(super) fn server(self, from: &Address) -> Result<Server, BadProvider> {
         let host = self.text("host").ok_or_else(|| self.missing("host"))?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
         if host.contains(|c: char| c.is_whitespace() || c == '/' || c == '@') {
-            return Err(bad("host", "must be a name such as smtp.example.com, without more"));
+            return Err(bad(
+                "host",
+                "must be a name such as smtp.example.com, without more",
+            ));
         }
         let tls = match self.text("tls") {
             Some("implicit") => Tls::Implicit,
             Some("starttls") => Tls::Starttls,
             Some("none") => Tls::None { anywhere: false },
             Some("none-anywhere") => Tls::None { anywhere: true },
-            _ => return Err(bad("tls", "must be 'implicit', 'starttls', 'none' or 'none-anywhere'")),
+            _ => {
+                return Err(bad(
+                    "tls",
+                    "must be 'implicit', 'starttls', 'none' or 'none-anywhere'",
+                ));
+            }
         };
         let port = self.number("port", 1..=usize::from(u16::MAX))?;
         let usual = match tls {
@@ -288,7 +385,9 @@ impl<'a> Settings<'a> {
         };
         Ok(Server {
             host,
-            port: port.and_then(|port| u16::try_from(port).ok()).unwrap_or(usual),
+            port: port
+                .and_then(|port| u16::try_from(port).ok())
+                .unwrap_or(usual),
             tls,
             hello: self.hello()?,
             login: self.login(from)?,
@@ -299,15 +398,23 @@ impl<'a> Settings<'a> {
 
     fn hello(self) -> Result<ClientId, BadProvider> {
         let is_name = |name: &str| {
-            let inner = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-            !inner.is_empty() && inner.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b))
+            let inner = name
+                .strip_prefix('[')
+                .and_then(|name| name.strip_suffix(']'))
+                .unwrap_or(name);
+            !inner.is_empty()
+                && inner
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b))
         };
         match self.text("hello") {
             Some(name) if is_name(name) => Ok(ClientId::Domain(name.to_owned())),
             Some(_) => Err(bad("hello", "must be a host name")),
             None => Ok(match ClientId::default() {
                 // Some host names would not do as an argument of a command.
-                ClientId::Domain(name) if !is_name(&name) => ClientId::Domain("localhost".to_owned()),
+                ClientId::Domain(name) if !is_name(&name) => {
+                    ClientId::Domain("localhost".to_owned())
+                }
                 id => id,
             }),
         }
@@ -315,7 +422,11 @@ impl<'a> Settings<'a> {
 
     fn login(self, from: &Address) -> Result<Option<Login>, BadProvider> {
         let source = self.token_source()?;
-        let password = self.configuration.settings.get("password").filter(|password| !password.is_empty());
+        let password = self
+            .configuration
+            .settings
+            .get("password")
+            .filter(|password| !password.is_empty());
         let both = vec![Mechanism::Plain, Mechanism::Login];
         let (mechanisms, wants_token) = match (self.text("auth"), &source) {
             (Some("auto"), Some(_)) | (Some("xoauth2"), _) => (vec![Mechanism::Xoauth2], true),
@@ -325,7 +436,9 @@ impl<'a> Settings<'a> {
             _ => return Err(bad("auth", "must be 'auto', 'plain', 'login' or 'xoauth2'")),
         };
         let proof = match (source, password) {
-            (Some(_), Some(_)) => return Err(bad("password", "must not be set together with a token")),
+            (Some(_), Some(_)) => {
+                return Err(bad("password", "must not be set together with a token"));
+            }
             (Some(source), None) if wants_token => Proof::Token(source),
             (None, Some(password)) if !wants_token => Proof::Password(password.clone()),
             (None, None) if self.text("auth") == Some("auto") => {
@@ -337,29 +450,47 @@ impl<'a> Settings<'a> {
             (_, _) if wants_token => return Err(self.missing("token-command")),
             (_, _) => return Err(self.missing("password")),
         };
-        let username = self.text("username").map_or_else(|| from.to_string(), str::to_owned);
+        let username = self
+            .text("username")
+            .map_or_else(|| from.to_string(), str::to_owned);
         if username.contains(char::is_control) {
             return Err(bad("username", "must be printable"));
         }
-        Ok(Some(Login { username, proof, mechanisms }))
+        Ok(Some(Login {
+            username,
+            proof,
+            mechanisms,
+        }))
     }
 
     fn token_source(self) -> Result<Option<TokenSource>, BadProvider> {
-        let refresh_token =
-            self.configuration.settings.get("refresh-token").filter(|token| !token.is_empty());
+        let refresh_token = self
+            .configuration
+            .settings
+            .get("refresh-token")
+            .filter(|token| !token.is_empty());
         let way = match (self.text("token-command"), refresh_token) {
             (None, None) => return Ok(None),
             (Some(_), Some(_)) => {
-                return Err(bad("token-command", "must not be set together with refresh-token"));
+                return Err(bad(
+                    "token-command",
+                    "must not be set together with refresh-token",
+                ));
             }
             (Some(command), None) => {
                 Way::Program(Program::parse(command).map_err(|why| bad("token-command", &why))?)
             }
             (None, Some(refresh_token)) => {
-                let url = self.text("token-url").ok_or_else(|| self.missing("token-url"))?;
-                let url = Url::parse(url).ok().filter(|url| url.scheme() == "https" && url.has_host());
+                let url = self
+                    .text("token-url")
+                    .ok_or_else(|| self.missing("token-url"))?;
+                let url = Url::parse(url)
+                    .ok()
+                    .filter(|url| url.scheme() == "https" && url.has_host());
                 Way::Refresh(Box::new(Refresh {
-                    url: url.ok_or_else(|| bad("token-url", "must be a URL that begins with https://"))?,
+                    url: url.ok_or_else(|| {
+                        bad("token-url", "must be a URL that begins with https://")
+                    })?,
                     grant: refresh_token.clone(),
                     client_id: self.text("client-id").map(str::to_owned),
                     client_secret: self.configuration.settings.get("client-secret").cloned(),
@@ -383,16 +514,24 @@ impl<'a> Settings<'a> {
         name: &str,
         range: std::ops::RangeInclusive<usize>,
     ) -> Result<Option<usize>, BadProvider> {
-        let Some(text) = self.text(name) else { return Ok(None) };
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
         match text.parse().ok().filter(|number| range.contains(number)) {
             Some(number) => Ok(Some(number)),
-            None => Err(bad(name, &format!("must be a number from {} to {}", range.start(), range.end()))),
+            None => Err(bad(
+                name,
+                &format!("must be a number from {} to {}", range.start(), range.end()),
+            )),
         }
     }
 
     /// What is set, without space around it, or the default.
     fn text(self, name: &str) -> Option<&'a str> {
-        self.configuration.value(self.kind, name).map(str::trim).filter(|text| !text.is_empty())
+        self.configuration
+            .value(self.kind, name)
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
     }
 
     fn missing(self, name: &str) -> BadProvider {
@@ -406,5 +545,8 @@ impl<'a> Settings<'a> {
 }
 
 fn bad(setting: &str, why: &str) -> BadProvider {
-    BadProvider::Value { setting: setting.to_owned(), why: why.to_owned() }
+    BadProvider::Value {
+        setting: setting.to_owned(),
+        why: why.to_owned(),
+    }
 }

@@ -29,14 +29,20 @@ pub(super) struct Smtp {
 
 impl fmt::Debug for Smtp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Smtp").field("server", &self.server.place()).finish_non_exhaustive()
+        f.debug_struct("Smtp")
+            .field("server", &self.server.place())
+            .finish_non_exhaustive()
     }
 }
 
 impl Smtp {
     /// Sends mail from `from` through `server`, over so many connections at a time.
     pub(super) fn new(server: Server, from: Address, connections: usize) -> Self {
-        Self { server, from, pool: Pool::new(connections, IDLE) }
+        Self {
+            server,
+            from,
+            pool: Pool::new(connections, IDLE),
+        }
     }
 
     fn connect(&self, deadline: Instant) -> Result<Connection, SendError> {
@@ -71,7 +77,9 @@ impl Transport for Smtp {
         }
         let connection = slot.connection.insert(self.connect(deadline)?);
         let answer = connection.carry(&self.server, &self.from, mail, deadline, deadline);
-        answer.map(|reply| receipt(&reply)).map_err(|not_taken| not_taken.error)
+        answer
+            .map(|reply| receipt(&reply))
+            .map_err(|not_taken| not_taken.error)
     }
 
     fn check(&self, deadline: Instant) -> Result<(), SendError> {
@@ -82,6 +90,10 @@ impl Transport for Smtp {
 /// The name under which the server has the mail, as far as it says one.
 fn receipt(reply: &Reply) -> Receipt {
     let text = reply.text();
-    let id = text.split_once("queued as ").and_then(|(_, rest)| rest.split_whitespace().next());
-    Receipt { id: id.map(|id| Secrets::default().strike(id)) }
+    let id = text
+        .split_once("queued as ")
+        .and_then(|(_, rest)| rest.split_whitespace().next());
+    Receipt {
+        id: id.map(|id| Secrets::default().strike(id)),
+    }
 }

@@ -17,7 +17,11 @@ const LONGEST_LINE: usize = 4096;
 /// How long it is until `deadline`; an error when it has passed.
 fn left(deadline: Instant) -> io::Result<Duration> {
     let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
+    if left.is_zero() {
+        Err(ErrorKind::TimedOut.into())
+    } else {
+        Ok(left)
+    }
 }
 
 /// Both directions of a connection, with or without TLS.
@@ -54,7 +58,10 @@ impl Stream {
                 Ok(socket) => {
                     // Each command is one small packet that waits for its answer.
                     socket.set_nodelay(true)?;
-                    return Ok(Self { inner: Inner::Plain(Timed { socket, deadline }), read: Vec::new() });
+                    return Ok(Self {
+                        inner: Inner::Plain(Timed { socket, deadline }),
+                        read: Vec::new(),
+                    });
                 }
                 Err(error) => last = error,
             }
@@ -66,7 +73,9 @@ impl Stream {
     pub(super) fn secure(&mut self, config: &Arc<ClientConfig>, name: &str) -> io::Result<()> {
         if !self.read.is_empty() {
             // What came in the clear would be taken for an answer under TLS (the STARTTLS injection, CVE-2011-0411).
-            return Err(io::Error::other("the server sent more than its answer before TLS began"));
+            return Err(io::Error::other(
+                "the server sent more than its answer before TLS began",
+            ));
         }
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         let session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
@@ -178,5 +187,9 @@ impl Write for Timed {
 
 /// A socket that has waited long enough says that it would have to wait longer.
 fn late(error: io::Error) -> io::Error {
-    if error.kind() == ErrorKind::WouldBlock { ErrorKind::TimedOut.into() } else { error }
+    if error.kind() == ErrorKind::WouldBlock {
+        ErrorKind::TimedOut.into()
+    } else {
+        error
+    }
 }

@@ -73,7 +73,11 @@ struct State {
 
 impl TokenSource {
     pub(super) fn new(way: Way) -> Self {
-        Self { way, state: Mutex::default(), fetched: Condvar::new() }
+        Self {
+            way,
+            state: Mutex::default(),
+            fetched: Condvar::new(),
+        }
     }
 
     /// A token, by `deadline`. One that is still good is used again.
@@ -82,7 +86,10 @@ impl TokenSource {
         loop {
             match &state.token {
                 Some((value, until)) if *until > Instant::now() => {
-                    return Ok(Token { value: value.clone(), is_fresh: false });
+                    return Ok(Token {
+                        value: value.clone(),
+                        is_fresh: false,
+                    });
                 }
                 _ if !state.is_fetching => break,
                 _ => (),
@@ -91,7 +98,11 @@ impl TokenSource {
             if left.is_zero() {
                 return Err(SendError::late(Step::Login));
             }
-            state = self.fetched.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .fetched
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         state.is_fetching = true;
         drop(state);
@@ -99,15 +110,24 @@ impl TokenSource {
         // Not under the lock: whoever waits for it has a deadline of their own.
         let _turn = Turn(self);
         let fetched = self.way.fetch(deadline.min(Instant::now() + PATIENCE));
-        self.lock().token =
-            fetched.as_ref().ok().map(|(value, lifetime)| (value.clone(), Instant::now() + *lifetime));
-        fetched.map(|(value, _)| Token { value, is_fresh: true })
+        self.lock().token = fetched
+            .as_ref()
+            .ok()
+            .map(|(value, lifetime)| (value.clone(), Instant::now() + *lifetime));
+        fetched.map(|(value, _)| Token {
+            value,
+            is_fresh: true,
+        })
     }
 
     /// Does not use this token again.
     pub(super) fn forget(&self, token: &str) {
         let mut state = self.lock();
-        if state.token.as_ref().is_some_and(|(kept, _)| kept.as_str() == token) {
+        if state
+            .token
+            .as_ref()
+            .is_some_and(|(kept, _)| kept.as_str() == token)
+        {
             state.token = None;
         }
     }
@@ -147,24 +167,40 @@ impl Way {
 
 /// What `program` prints: a token.
 fn printed(program: &Program, deadline: Instant) -> Result<Zeroizing<String>, SendError> {
-    let at = |why: String| SendError::at(Step::Login, format!("token-command {}: {why}", program.path()));
-    let ended = program.run(&[], &[], deadline).map_err(|error| match error.kind() {
-        ErrorKind::TimedOut => SendError { timed_out: true, ..at("has not ended in time".to_owned()) },
-        _ => at(error.to_string()),
-    })?;
+    let at = |why: String| {
+        SendError::at(
+            Step::Login,
+            format!("token-command {}: {why}", program.path()),
+        )
+    };
+    let ended = program
+        .run(&[], &[], deadline)
+        .map_err(|error| match error.kind() {
+            ErrorKind::TimedOut => SendError {
+                timed_out: true,
+                ..at("has not ended in time".to_owned())
+            },
+            _ => at(error.to_string()),
+        })?;
     let stdout = std::str::from_utf8(&ended.stdout).unwrap_or_default();
     let first = stdout.lines().next().unwrap_or_default().trim();
     if !ended.status.success() {
         let mut secrets = Secrets::default();
         secrets.add(first);
         let said = String::from_utf8_lossy(&ended.stderr);
-        let said = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it wrote no error");
-        return Err(at(secrets.strike(said)).hinted("run it as the user 'twofa' to see what is wrong"));
+        let said = said
+            .lines()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or("it wrote no error");
+        return Err(
+            at(secrets.strike(said)).hinted("run it as the user 'twofa' to see what is wrong")
+        );
     }
     if is_token(first) {
         return Ok(Zeroizing::new(first.to_owned()));
     }
-    Err(at("printed no token".to_owned()).hinted("it has to print an access token and nothing before it"))
+    Err(at("printed no token".to_owned())
+        .hinted("it has to print an access token and nothing before it"))
 }
 
 /// Whether `text` can be a token: it must not break out of the line it is sent in.
@@ -175,36 +211,68 @@ fn is_token(text: &str) -> bool {
 impl Refresh {
     fn fetch(&self, deadline: Instant) -> Result<(Zeroizing<String>, Duration), SendError> {
         let at = |why: String| SendError::at(Step::Login, format!("token-url: {why}"));
-        let late = || SendError { timed_out: true, ..at("no answer in time".to_owned()) };
+        let late = || SendError {
+            timed_out: true,
+            ..at("no answer in time".to_owned())
+        };
         let secrets = self.secrets();
         let broken = |error: reqwest::Error| {
-            if error.is_timeout() { late() } else { at(secrets.strike(&deepest(&error))) }
+            if error.is_timeout() {
+                late()
+            } else {
+                at(secrets.strike(&deepest(&error)))
+            }
         };
 
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(late());
         }
-        let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", &self.grant)];
+        let mut form = vec![
+            ("grant_type", "refresh_token"),
+            ("refresh_token", &self.grant),
+        ];
         form.extend(self.client_id.as_deref().map(|id| ("client_id", id)));
-        form.extend(self.client_secret.as_deref().map(|secret| ("client_secret", secret.as_str())));
-        let response =
-            self.client()?.post(self.url.clone()).timeout(left).form(&form).send().map_err(broken)?;
+        form.extend(
+            self.client_secret
+                .as_deref()
+                .map(|secret| ("client_secret", secret.as_str())),
+        );
+        let response = self
+            .client()?
+            .post(self.url.clone())
+            .timeout(left)
+            .form(&form)
+            .send()
+            .map_err(broken)?;
         let status = response.status();
         let mut body = Zeroizing::new(Vec::new());
         let limit = u64::try_from(LONGEST * 2).unwrap_or(u64::MAX);
-        response.take(limit).read_to_end(&mut body).map_err(|error| match error.kind() {
-            ErrorKind::TimedOut => late(),
-            _ => at(secrets.strike(&error.to_string())),
-        })?;
+        response
+            .take(limit)
+            .read_to_end(&mut body)
+            .map_err(|error| match error.kind() {
+                ErrorKind::TimedOut => late(),
+                _ => at(secrets.strike(&error.to_string())),
+            })?;
 
         let answer: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         let word = |name: &str| answer.get(name).and_then(serde_json::Value::as_str);
-        if let Some(token) = word("access_token").filter(|token| status.is_success() && is_token(token)) {
-            let lifetime = answer.get("expires_in").and_then(seconds).map_or(KEPT, Duration::from_secs);
-            return Ok((Zeroizing::new(token.to_owned()), lifetime.saturating_sub(MARGIN)));
+        if let Some(token) =
+            word("access_token").filter(|token| status.is_success() && is_token(token))
+        {
+            let lifetime = answer
+                .get("expires_in")
+                .and_then(seconds)
+                .map_or(KEPT, Duration::from_secs);
+            return Ok((
+                Zeroizing::new(token.to_owned()),
+                lifetime.saturating_sub(MARGIN),
+            ));
         }
-        let words = [word("error"), word("error_description")].map(Option::unwrap_or_default).join(" ");
+        let words = [word("error"), word("error_description")]
+            .map(Option::unwrap_or_default)
+            .join(" ");
         let error = at(secrets.strike(&format!("{} {words}", status.as_u16())));
         Err(match word("error") {
             Some("invalid_grant") => {
@@ -228,7 +296,9 @@ impl Refresh {
             .dns_resolver(Arc::new(lookup::Resolver))
             .https_only(true)
             .build()
-            .map_err(|error| SendError::at(Step::Settings, format!("token-url: {}", deepest(&error))))?;
+            .map_err(|error| {
+                SendError::at(Step::Settings, format!("token-url: {}", deepest(&error)))
+            })?;
         Ok(self.client.get_or_init(|| client))
     }
 

@@ -33,20 +33,32 @@ pub fn account(
 ) -> Result<BTreeMap<String, Zeroizing<String>>, BadAccount> {
     let (own, _) = own::load(own);
     let mut all = own.into_iter().map(|(_, own)| own).chain(built_in());
-    let description = all.find(|one| one.name == kind || one.aliases.iter().any(|alias| alias == kind));
+    let description =
+        all.find(|one| one.name == kind || one.aliases.iter().any(|alias| alias == kind));
     let description = description.filter(|description| !description.account.is_empty());
     let description = description.ok_or_else(|| BadAccount::None(kind.to_owned()))?;
     let fields = &description.account;
     let given: Vec<_> = text.trim().split(';').map(str::trim).collect();
     let settings = description.kind().settings;
-    let is_required =
-        |name: &String| settings.iter().any(|setting| setting.name == *name && setting.required);
+    let is_required = |name: &String| {
+        settings
+            .iter()
+            .any(|setting| setting.name == *name && setting.required)
+    };
     let is_missing = |(index, name): (usize, &String)| {
         is_required(name) && given.get(index).is_none_or(|field| field.is_empty())
     };
     if given.len() > fields.len() || fields.iter().enumerate().any(is_missing) {
-        return Err(BadAccount::Fields { kind: description.name.clone(), fields: fields.clone() });
+        return Err(BadAccount::Fields {
+            kind: description.name.clone(),
+            fields: fields.clone(),
+        });
     }
-    let pairs = fields.iter().zip(given).filter(|(_, value)| !value.is_empty());
-    Ok(pairs.map(|(name, value)| (name.clone(), Zeroizing::new(value.to_owned()))).collect())
+    let pairs = fields
+        .iter()
+        .zip(given)
+        .filter(|(_, value)| !value.is_empty());
+    Ok(pairs
+        .map(|(name, value)| (name.clone(), Zeroizing::new(value.to_owned())))
+        .collect())
 }

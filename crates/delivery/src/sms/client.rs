@@ -49,7 +49,10 @@ pub(super) struct Response {
 impl Client {
     /// A client that trusts the system's roots, and those in `ca_file`.
     pub(super) fn new(ca_file: Option<PathBuf>) -> Self {
-        Self { ca_file, made: Mutex::new(None) }
+        Self {
+            ca_file,
+            made: Mutex::new(None),
+        }
     }
 
     /// Asks, and reads the answer of at most `longest` bytes, until `deadline`. Errors hold none of the `secrets`, and
@@ -70,15 +73,23 @@ impl Client {
         let read = response.take(longest + 1).read_to_end(&mut body);
         read.map_err(|error| broken_off(&error, deadline).after_handover())?;
         if body.len() as u64 > longest {
-            return Err(SendError::at(Step::Message, format!("the answer is longer than {longest} bytes"))
-                .hinted("is this the provider's interface? Look at 'base'"));
+            return Err(SendError::at(
+                Step::Message,
+                format!("the answer is longer than {longest} bytes"),
+            )
+            .hinted("is this the provider's interface? Look at 'base'"));
         }
         Ok(Response { status, body })
     }
 
     /// Comes as far as an answer, whichever, from the server at `url`. Nothing secret is sent.
     pub(super) fn reach(&self, url: Url, deadline: Instant) -> Result<(), SendError> {
-        let request = Request { method: Method::HEAD, url, headers: HeaderMap::new(), body: None };
+        let request = Request {
+            method: Method::HEAD,
+            url,
+            headers: HeaderMap::new(),
+            body: None,
+        };
         self.ask(request, deadline, &Secrets::default()).map(|_| ())
     }
 
@@ -95,11 +106,16 @@ impl Client {
         }
         let host = request.url.host_str().unwrap_or_default().to_owned();
         // From now until the last byte of the answer.
-        let mut builder = client.request(request.method, request.url).headers(request.headers).timeout(left);
+        let mut builder = client
+            .request(request.method, request.url)
+            .headers(request.headers)
+            .timeout(left);
         if let Some(body) = request.body {
             builder = builder.body(body);
         }
-        builder.send().map_err(|error| failed(&error, &host, secrets))
+        builder
+            .send()
+            .map_err(|error| failed(&error, &host, secrets))
     }
 
     fn client(&self) -> Result<blocking::Client, SendError> {
@@ -125,29 +141,43 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("ca_file", &self.ca_file).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("ca_file", &self.ca_file)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").field("method", &self.method).finish_non_exhaustive()
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Response").field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
     }
 }
 
 /// Why there is no answer from `host`. A URL is in none of the texts: it may hold a key.
 fn failed(error: &reqwest::Error, host: &str, secrets: &Secrets) -> SendError {
     if error.is_timeout() {
-        let late = SendError::late(if lookup::is_pending(host) { Step::Name } else { Step::Message });
+        let late = SendError::late(if lookup::is_pending(host) {
+            Step::Name
+        } else {
+            Step::Message
+        });
         // The client does not say how far it came. Only where no name was ever found nothing can have been sent.
         let was_sent = !lookup::is_pending(host) || lookup::has_found(host);
-        return if was_sent { late.after_handover() } else { late };
+        return if was_sent {
+            late.after_handover()
+        } else {
+            late
+        };
     }
     let why = secrets.strike(&innermost(error));
     for cause in causes(error) {
@@ -175,7 +205,11 @@ fn failed(error: &reqwest::Error, host: &str, secrets: &Secrets) -> SendError {
         return SendError::at(Step::Connect, why)
             .hinted("check the network, and a firewall's rules for this machine");
     }
-    SendError::at(Step::Message, format!("the connection broke before an answer: {why}")).after_handover()
+    SendError::at(
+        Step::Message,
+        format!("the connection broke before an answer: {why}"),
+    )
+    .after_handover()
 }
 
 fn broken_off(error: &io::Error, deadline: Instant) -> SendError {
@@ -191,8 +225,10 @@ fn broken_off(error: &io::Error, deadline: Instant) -> SendError {
 }
 
 fn redirected(response: &blocking::Response) -> SendError {
-    let to =
-        response.headers().get(LOCATION).and_then(|value| response.url().join(value.to_str().ok()?).ok());
+    let to = response
+        .headers()
+        .get(LOCATION)
+        .and_then(|value| response.url().join(value.to_str().ok()?).ok());
     // Only where to: the rest may repeat what was sent.
     let to = to.as_ref().map(|url| url.origin().ascii_serialization());
     let reason = match to {
@@ -224,10 +260,14 @@ fn tls_error<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Erro
 
 /// Whether `cause` is the end of a connection.
 fn is_end(cause: &(dyn StdError + 'static)) -> bool {
-    let Some(error) = cause.downcast_ref::<io::Error>() else { return false };
+    let Some(error) = cause.downcast_ref::<io::Error>() else {
+        return false;
+    };
     error.kind() == io::ErrorKind::UnexpectedEof || error.get_ref().is_some_and(|held| is_end(held))
 }
 
 fn innermost(error: &reqwest::Error) -> String {
-    causes(error).last().map_or_else(|| "the HTTP client failed".to_owned(), ToString::to_string)
+    causes(error)
+        .last()
+        .map_or_else(|| "the HTTP client failed".to_owned(), ToString::to_string)
 }

@@ -278,7 +278,10 @@ impl Description {
             line: error.span().map(|span| line_at(text, span.start)),
             why: error.message().trim().replace('\n', ", "),
         })?;
-        validity::check(&description).map_err(|(about, why)| Wrong { line: line_with(text, &about), why })?;
+        validity::check(&description).map_err(|(about, why)| Wrong {
+            line: line_with(text, &about),
+            why,
+        })?;
         Ok(description)
     }
 
@@ -287,9 +290,18 @@ impl Description {
         let mut settings: Vec<_> = self.settings.iter().map(SettingEntry::setting).collect();
         let is_fixed = self.base.placeholders().is_empty();
         let common = [
-            ("base", format!("where its interface is (default: {})", self.base.source())),
-            ("ca-file", "PEM file with a CA to trust besides the system's".to_owned()),
-            ("allow-plain", "'yes': a base without TLS may be on another machine".to_owned()),
+            (
+                "base",
+                format!("where its interface is (default: {})", self.base.source()),
+            ),
+            (
+                "ca-file",
+                "PEM file with a CA to trust besides the system's".to_owned(),
+            ),
+            (
+                "allow-plain",
+                "'yes': a base without TLS may be on another machine".to_owned(),
+            ),
         ];
         settings.extend(common.map(|(name, help)| Setting {
             default: (name == "base" && is_fixed).then(|| self.base.source().to_owned()),
@@ -325,8 +337,17 @@ impl Auth {
         match self {
             Self::None => Vec::new(),
             Self::Basic { user, password } => vec![user, password],
-            Self::Bearer { token: template } | Self::Header { value: template, .. } => vec![template],
-            Self::SigV4 { region, access_key_id, secret_access_key, session_token, .. } => {
+            Self::Bearer { token: template }
+            | Self::Header {
+                value: template, ..
+            } => vec![template],
+            Self::SigV4 {
+                region,
+                access_key_id,
+                secret_access_key,
+                session_token,
+                ..
+            } => {
                 let mut templates = vec![region, access_key_id, secret_access_key];
                 templates.extend(session_token);
                 templates
@@ -363,7 +384,9 @@ impl Path {
     pub(super) fn parse(source: &str) -> Result<Self, String> {
         match JsonPath::parse(source) {
             Ok(path) => Ok(Self(path)),
-            Err(error) => Err(format!("'{source}' is no JSONPath such as \"$.messages[0].id\": {error}")),
+            Err(error) => Err(format!(
+                "'{source}' is no JSONPath such as \"$.messages[0].id\": {error}"
+            )),
         }
     }
 
@@ -443,21 +466,38 @@ pub(super) fn scalar(value: &serde_json::Value) -> Option<String> {
 }
 
 fn step<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Step, D::Error> {
-    const STEPS: [Step; 5] = [Step::Login, Step::Sender, Step::Recipient, Step::Message, Step::Settings];
+    const STEPS: [Step; 5] = [
+        Step::Login,
+        Step::Sender,
+        Step::Recipient,
+        Step::Message,
+        Step::Settings,
+    ];
     let name = String::deserialize(deserializer)?;
     let expected = || STEPS.map(|step| format!("\"{}\"", step.name())).join(", ");
     STEPS
         .into_iter()
         .find(|step| step.name() == name)
-        .ok_or_else(|| D::Error::custom(format!("unknown step \"{name}\", expected one of {}", expected())))
+        .ok_or_else(|| {
+            D::Error::custom(format!(
+                "unknown step \"{name}\", expected one of {}",
+                expected()
+            ))
+        })
 }
 
 fn line_at(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+    text.bytes()
+        .take(offset)
+        .filter(|byte| *byte == b'\n')
+        .count()
+        + 1
 }
 
 fn line_with(text: &str, about: &str) -> Option<usize> {
-    let begins = text.lines().position(|line| line.trim_start().starts_with(about));
+    let begins = text
+        .lines()
+        .position(|line| line.trim_start().starts_with(about));
     let index = begins.or_else(|| text.lines().position(|line| line.contains(about)));
     index.map(|index| index + 1)
 }

@@ -20,7 +20,9 @@ use super::number::{Form, in_form};
 use crate::error::{SendError, Step};
 use crate::message::{Channel, Message};
 use crate::program;
-use crate::provider::{BadProvider, Configuration, Inbox, Kind, Provider, Receipt, Received, Setting};
+use crate::provider::{
+    BadProvider, Configuration, Inbox, Kind, Provider, Receipt, Received, Setting,
+};
 use crate::secrets::Secrets;
 use crate::templates::{Templates, septets};
 
@@ -71,9 +73,21 @@ pub(super) fn kind() -> Kind {
         title: "Modem of one's own (gammu-smsd)".to_owned(),
         channel: Channel::Sms,
         settings: vec![
-            setting("config", "gammu-smsd's configuration", Some("/etc/gammu-smsdrc")),
-            setting("from", "number of the SIM card, for people who write to it", None),
-            setting("program", "gammu-smsd-inject", Some("/usr/bin/gammu-smsd-inject")),
+            setting(
+                "config",
+                "gammu-smsd's configuration",
+                Some("/etc/gammu-smsdrc"),
+            ),
+            setting(
+                "from",
+                "number of the SIM card, for people who write to it",
+                None,
+            ),
+            setting(
+                "program",
+                "gammu-smsd-inject",
+                Some("/usr/bin/gammu-smsd-inject"),
+            ),
         ],
     }
 }
@@ -110,17 +124,27 @@ impl Gammu {
         let text = read(&self.config).map_err(|error| failed(error.to_string()))?;
         let spool = Spool::parse(&String::from_utf8_lossy(&text));
         if spool.service != "files" {
-            let why = format!("its service is '{}'; only 'files' is supported", spool.service);
+            let why = format!(
+                "its service is '{}'; only 'files' is supported",
+                spool.service
+            );
             return Err(failed(why));
         }
         Ok(spool)
     }
 
     /// Queues `text` for `to`; the name of its file in the outbox.
-    fn queue(&self, to: &str, text: &str, deadline: Instant, secrets: &Secrets) -> Result<String, SendError> {
+    fn queue(
+        &self,
+        to: &str,
+        text: &str,
+        deadline: Instant,
+        secrets: &Secrets,
+    ) -> Result<String, SendError> {
         let failed = |why: &str| {
-            SendError::at(Step::Program, format!("{}: {why}", self.program.display()))
-                .hinted("may the user 'twofa' write to gammu-smsd's outbox? Put it into the group 'gammu'")
+            SendError::at(Step::Program, format!("{}: {why}", self.program.display())).hinted(
+                "may the user 'twofa' write to gammu-smsd's outbox? Put it into the group 'gammu'",
+            )
         };
         let mut command = Command::new(&self.program);
         command.arg("-c").arg(&self.config).args(["TEXT", to]);
@@ -130,19 +154,28 @@ impl Gammu {
         // What is read from stdin is taken in the character set of the locale.
         command.env_clear().env("LC_ALL", "C.UTF-8");
         let output =
-            program::run(command, text.as_bytes(), deadline).map_err(|error| match error.kind() {
-                // It may have been queued, and the daemon may have seen it before it is taken back.
-                io::ErrorKind::TimedOut => SendError::late(Step::Program).after_handover(),
-                _ => failed(&error.to_string()),
+            program::run(command, text.as_bytes(), deadline).map_err(|error| {
+                match error.kind() {
+                    // It may have been queued, and the daemon may have seen it before it is taken back.
+                    io::ErrorKind::TimedOut => SendError::late(Step::Program).after_handover(),
+                    _ => failed(&error.to_string()),
+                }
             })?;
         let said = String::from_utf8_lossy(&output.stdout);
-        let path = said.lines().find_map(|line| line.strip_prefix("Written message with ID "));
-        let name = path.and_then(|path| Path::new(path.trim()).file_name()).and_then(|name| name.to_str());
+        let path = said
+            .lines()
+            .find_map(|line| line.strip_prefix("Written message with ID "));
+        let name = path
+            .and_then(|path| Path::new(path.trim()).file_name())
+            .and_then(|name| name.to_str());
         match name {
             Some(name) if output.status.success() => Ok(name.to_owned()),
             _ => {
                 let errors = String::from_utf8_lossy(&output.stderr);
-                let last = said.lines().chain(errors.lines()).rfind(|line| !line.trim().is_empty());
+                let last = said
+                    .lines()
+                    .chain(errors.lines())
+                    .rfind(|line| !line.trim().is_empty());
                 Err(failed(&secrets.strike(last.unwrap_or("it said nothing"))))
             }
         }
@@ -164,12 +197,14 @@ impl Provider for Gammu {
             secrets.add(&code.code);
         }
         let deadline = deadline.checked_sub(FOR_CLEANING).unwrap_or(deadline);
-        let name = self.queue(&to, &text, deadline, &secrets).inspect_err(|_| {
-            // It may have been queued before the program was killed, or failed.
-            if let Message::Code(code) = message {
-                spool.forget_code(&to, &code.code);
-            }
-        })?;
+        let name = self
+            .queue(&to, &text, deadline, &secrets)
+            .inspect_err(|_| {
+                // It may have been queued before the program was killed, or failed.
+                if let Message::Code(code) = message {
+                    spool.forget_code(&to, &code.code);
+                }
+            })?;
         let outcome = spool.wait(&name, deadline);
         spool.forget(&name);
         outcome.map(|()| Receipt { id: Some(name) })
@@ -189,9 +224,15 @@ impl Provider for Gammu {
         }
         match fs::metadata(&self.program) {
             Ok(program) if program.is_file() => Ok(()),
-            Ok(_) => Err(SendError::at(Step::Program, format!("{} is no program", self.program.display()))),
-            Err(error) => Err(SendError::at(Step::Program, format!("{}: {error}", self.program.display()))
-                .hinted("install the package gammu-smsd")),
+            Ok(_) => Err(SendError::at(
+                Step::Program,
+                format!("{} is no program", self.program.display()),
+            )),
+            Err(error) => Err(SendError::at(
+                Step::Program,
+                format!("{}: {error}", self.program.display()),
+            )
+            .hinted("install the package gammu-smsd")),
         }
     }
 
@@ -212,14 +253,17 @@ impl Inbox for Gammu {
     fn received(&self, since: Timestamp, _deadline: Instant) -> Result<Vec<Received>, SendError> {
         let folder = self.spool()?.inbox;
         let failed = |error: io::Error| {
-            SendError::at(Step::Program, format!("{}: {error}", folder.display()))
-                .hinted("may the user 'twofa' read gammu-smsd's inbox? Put it into the group 'gammu'")
+            SendError::at(Step::Program, format!("{}: {error}", folder.display())).hinted(
+                "may the user 'twofa' read gammu-smsd's inbox? Put it into the group 'gammu'",
+            )
         };
         let mut files = Vec::new();
         for entry in fs::read_dir(&folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             // One that went in between is none of ours.
-            let Ok(metadata) = entry.metadata() else { continue };
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
             let changed = metadata.modified().ok().and_then(unix);
             if metadata.is_file() && changed.is_none_or(|changed| changed >= since.unix()) {
                 files.push((changed, entry.path()));
@@ -247,10 +291,15 @@ impl Spool {
         let mut is_ours = false;
         for line in text.lines().map(str::trim) {
             if let Some(section) = line.strip_prefix('[') {
-                is_ours = section.trim_end_matches(']').trim().eq_ignore_ascii_case("smsd");
+                is_ours = section
+                    .trim_end_matches(']')
+                    .trim()
+                    .eq_ignore_ascii_case("smsd");
                 continue;
             }
-            let Some((key, value)) = line.split_once('=').filter(|_| is_ours) else { continue };
+            let Some((key, value)) = line.split_once('=').filter(|_| is_ours) else {
+                continue;
+            };
             let value = value.trim().trim_matches('"');
             match key.trim().to_ascii_lowercase().as_str() {
                 "service" => spool.service = value.to_ascii_lowercase(),
@@ -286,10 +335,16 @@ impl Spool {
 
     /// Removes what is queued for `to` and holds `code`, where the name of the file is not known.
     fn forget_code(&self, to: &str, code: &str) {
-        let Ok(folder) = fs::read_dir(&self.outbox) else { return };
+        let Ok(folder) = fs::read_dir(&self.outbox) else {
+            return;
+        };
         for file in folder.filter_map(|entry| Some(entry.ok()?.path())) {
-            let is_for = file.file_name().is_some_and(|name| name.to_string_lossy().contains(to));
-            let holds = || backup(&String::from_utf8_lossy(&read(&file).unwrap_or_default())).contains(code);
+            let is_for = file
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().contains(to));
+            let holds = || {
+                backup(&String::from_utf8_lossy(&read(&file).unwrap_or_default())).contains(code)
+            };
             if is_for && holds() {
                 let _sent_by_now = fs::remove_file(&file);
             }
@@ -332,12 +387,22 @@ fn message(file: &Path, changed: Option<Timestamp>) -> Option<Received> {
         return None;
     }
     let text = plain(&content);
-    let text = if text.contains("[SMSBackup") { backup(&text) } else { text };
+    let text = if text.contains("[SMSBackup") {
+        backup(&text)
+    } else {
+        text
+    };
     // In local time.
     let at = jiff::civil::DateTime::strptime("%Y%m%d_%H%M%S", format!("{date}_{time}")).ok();
     let at = at.and_then(|at| at.to_zoned(TimeZone::system()).ok());
-    let at = at.map(|at| Timestamp::from_unix(at.timestamp().as_second())).or(changed);
-    Some(Received { from, text: text.trim_end_matches('\0').to_owned(), at })
+    let at = at
+        .map(|at| Timestamp::from_unix(at.timestamp().as_second()))
+        .or(changed);
+    Some(Received {
+        from,
+        text: text.trim_end_matches('\0').to_owned(),
+        at,
+    })
 }
 
 /// A text file: UTF-16 where it says so (`inboxformat = unicode`), otherwise in the daemon's character set.
@@ -352,7 +417,9 @@ fn plain(content: &[u8]) -> String {
 fn backup(content: &str) -> String {
     let parts = content.lines().filter_map(|line| line.split_once('='));
     let parts = parts.filter(|(key, _)| {
-        key.trim().strip_prefix("Text").is_some_and(|digits| digits.chars().all(|c| c.is_ascii_digit()))
+        key.trim()
+            .strip_prefix("Text")
+            .is_some_and(|digits| digits.chars().all(|c| c.is_ascii_digit()))
     });
     parts
         .filter_map(|(_, hex)| HEXUPPER_PERMISSIVE.decode(hex.trim().as_bytes()).ok())
@@ -361,14 +428,20 @@ fn backup(content: &str) -> String {
 }
 
 fn utf16(wide: &[u8]) -> String {
-    let units =
-        wide.chunks_exact(2).filter_map(|pair| <[u8; 2]>::try_from(pair).ok()).map(u16::from_be_bytes);
-    char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    let units = wide
+        .chunks_exact(2)
+        .filter_map(|pair| <[u8; 2]>::try_from(pair).ok())
+        .map(u16::from_be_bytes);
+    char::decode_utf16(units)
+        .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .collect()
 }
 
 fn read(file: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    fs::File::open(file)?.take(LONGEST).read_to_end(&mut content)?;
+    fs::File::open(file)?
+        .take(LONGEST)
+        .read_to_end(&mut content)?;
     Ok(content)
 }
 
@@ -396,6 +469,9 @@ mod tests {
     fn a_received_message_is_read_in_each_of_the_three_formats() {
         assert_eq!(plain(b"\xfe\xff\0R\0\xe9\x67\x71"), "Ré東");
         assert_eq!(plain("Ré".as_bytes()), "Ré");
-        assert_eq!(backup("[SMSBackup000]\nText00 = 00520065\nText01 = 0071\nTextX = 0071\n"), "Req");
+        assert_eq!(
+            backup("[SMSBackup000]\nText00 = 00520065\nText01 = 0071\nTextX = 0071\n"),
+            "Req"
+        );
     }
 }

@@ -50,10 +50,17 @@ impl HttpProvider {
         configuration: &Configuration,
         templates: Templates,
     ) -> Result<Self, BadProvider> {
-        let bad = |setting: &str, why: String| BadProvider::Value { setting: setting.to_owned(), why };
+        let bad = |setting: &str, why: String| BadProvider::Value {
+            setting: setting.to_owned(),
+            why,
+        };
         let mut values = Values::default();
         let mut secrets = Secrets::default();
-        for setting in kind.settings.iter().filter(|setting| !COMMON.contains(&setting.name.as_str())) {
+        for setting in kind
+            .settings
+            .iter()
+            .filter(|setting| !COMMON.contains(&setting.name.as_str()))
+        {
             let value = configuration.value(kind, &setting.name);
             match value {
                 Some(value) if value.chars().any(char::is_control) => {
@@ -66,9 +73,16 @@ impl HttpProvider {
                 secrets.add(value);
             }
         }
-        let base = match configuration.settings.get("base").filter(|base| !base.is_empty()) {
+        let base = match configuration
+            .settings
+            .get("base")
+            .filter(|base| !base.is_empty())
+        {
             Some(base) => base.trim_end_matches('/').to_owned(),
-            None => description.base.base(&values).map_err(|_| bad("base", UNFIT_BASE.to_owned()))?,
+            None => description
+                .base
+                .base(&values)
+                .map_err(|_| bad("base", UNFIT_BASE.to_owned()))?,
         };
         let allow_plain = match configuration.value(kind, "allow-plain") {
             None | Some("no") => false,
@@ -78,7 +92,10 @@ impl HttpProvider {
         check_base(&base, allow_plain).map_err(|why| bad("base", why))?;
         let ca_file = configuration.value(kind, "ca-file").map(PathBuf::from);
         if ca_file.as_deref().is_some_and(Path::is_relative) {
-            return Err(bad("ca-file", "must be a path that starts with /".to_owned()));
+            return Err(bad(
+                "ca-file",
+                "must be a path that starts with /".to_owned(),
+            ));
         }
         Ok(Self {
             from: configuration.value(kind, "from").map(str::to_owned),
@@ -103,7 +120,13 @@ impl HttpProvider {
             Some(seconds) => values.set("lifetime", seconds),
             None => values.set("lifetime", ()),
         }
-        build(&self.description.send, &self.description.auth, &self.base, &values).map_err(unfit)
+        build(
+            &self.description.send,
+            &self.description.auth,
+            &self.base,
+            &values,
+        )
+        .map_err(unfit)
     }
 
     /// Asks, and gives the answer if it is a success.
@@ -136,9 +159,18 @@ impl HttpProvider {
         for _ in 0..PAGES {
             let answer = self.ask(&listing.request, request, LONG, deadline, &self.secrets);
             let answer = answer.map_err(without_message)?;
-            received.extend(listing.messages.all(&answer).into_iter().filter_map(|m| read(listing, m)));
-            let next =
-                listing.next.as_ref().and_then(|next| next.first(&answer)).filter(|next| !next.is_empty());
+            received.extend(
+                listing
+                    .messages
+                    .all(&answer)
+                    .into_iter()
+                    .filter_map(|m| read(listing, m)),
+            );
+            let next = listing
+                .next
+                .as_ref()
+                .and_then(|next| next.first(&answer))
+                .filter(|next| !next.is_empty());
             let Some(next) = next else { break };
             let url = self.page(&next)?;
             request = build_for(url, &listing.request, auth, &values).map_err(unfit)?;
@@ -151,7 +183,10 @@ impl HttpProvider {
         let base = request::url(&self.base).map_err(unfit)?;
         match base.join(next) {
             Ok(url) if url.origin() == base.origin() && url.username().is_empty() => Ok(url),
-            _ => Err(SendError::at(Step::Message, "the next page of the list is on another server")),
+            _ => Err(SendError::at(
+                Step::Message,
+                "the next page of the list is on another server",
+            )),
         }
     }
 }
@@ -172,17 +207,28 @@ impl Provider for HttpProvider {
         }
         let request = self.sending(to, &text, lifetime)?;
         let answer = self.ask(&self.description.send, request, SHORT, deadline, &secrets)?;
-        let id = self.description.id.as_ref().and_then(|path| path.first(&answer));
-        Ok(Receipt { id: id.map(|id| secrets.strike(&id)).filter(|id| !id.is_empty()) })
+        let id = self
+            .description
+            .id
+            .as_ref()
+            .and_then(|path| path.first(&answer));
+        Ok(Receipt {
+            id: id.map(|id| secrets.strike(&id)).filter(|id| !id.is_empty()),
+        })
     }
 
     fn check(&self, deadline: Instant) -> Result<(), SendError> {
         let Some(check) = &self.description.check else {
-            let reached = self.client.reach(request::url(&self.base).map_err(unfit)?, deadline);
+            let reached = self
+                .client
+                .reach(request::url(&self.base).map_err(unfit)?, deadline);
             return reached.map_err(without_message);
         };
-        let request = build(check, &self.description.auth, &self.base, &self.values).map_err(unfit)?;
-        self.ask(check, request, LONG, deadline, &self.secrets).map(|_| ()).map_err(without_message)
+        let request =
+            build(check, &self.description.auth, &self.base, &self.values).map_err(unfit)?;
+        self.ask(check, request, LONG, deadline, &self.secrets)
+            .map(|_| ())
+            .map_err(without_message)
     }
 
     fn own_address(&self) -> Option<&str> {
@@ -200,7 +246,9 @@ impl Inbox for HttpProvider {
     }
 
     fn received(&self, since: Timestamp, deadline: Instant) -> Result<Vec<Received>, SendError> {
-        let Some(listing) = &self.description.inbox else { return Ok(Vec::new()) };
+        let Some(listing) = &self.description.inbox else {
+            return Ok(Vec::new());
+        };
         let received = self.list(listing, since, deadline)?;
         if !listing.once {
             return Ok(received);
@@ -208,7 +256,11 @@ impl Inbox for HttpProvider {
         // Whoever asks next would not hear of these again, and they may be for them.
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|(until, _)| *until > since);
-        kept.extend(received.into_iter().map(|message| (message.at.unwrap_or(since).after(KEPT), message)));
+        kept.extend(
+            received
+                .into_iter()
+                .map(|message| (message.at.unwrap_or(since).after(KEPT), message)),
+        );
         let surplus = kept.len().saturating_sub(MOST_KEPT);
         kept.drain(..surplus);
         Ok(kept.iter().map(|(_, message)| message.clone()).collect())
@@ -224,17 +276,21 @@ impl fmt::Debug for HttpProvider {
     }
 }
 
-const UNFIT_BASE: &str = "cannot be made of the settings: letters, digits, '.' and '-' are expected in them";
+const UNFIT_BASE: &str =
+    "cannot be made of the settings: letters, digits, '.' and '-' are expected in them";
 
 /// Whether secrets may be sent to `base`.
 pub(super) fn check_base(base: &str, allow_plain: bool) -> Result<(), String> {
-    let url = request::url(base).map_err(|_| "must be a URL such as https://api.example.com".to_owned())?;
+    let url = request::url(base)
+        .map_err(|_| "must be a URL such as https://api.example.com".to_owned())?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err("must be a URL without '?' and '#'".to_owned());
     }
     let is_here = match url.host_str().map(|host| host.trim_matches(['[', ']'])) {
         Some("localhost") => true,
-        Some(host) => host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()),
+        Some(host) => host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback()),
         None => false,
     };
     match url.scheme() {
@@ -250,7 +306,10 @@ pub(super) fn check_base(base: &str, allow_plain: bool) -> Result<(), String> {
 
 /// One message of a list; `None` where it has no sender or no text.
 fn read(listing: &Listing, message: &Value) -> Option<Received> {
-    let at = listing.at.as_ref().and_then(|path| path.all(message).into_iter().find_map(scalar));
+    let at = listing
+        .at
+        .as_ref()
+        .and_then(|path| path.all(message).into_iter().find_map(scalar));
     Some(Received {
         from: listing.from.first(message)?,
         text: listing.text.first(message)?,
@@ -272,11 +331,16 @@ fn moment(text: &str, form: TimeForm) -> Option<Timestamp> {
         TimeForm::Dotnet => {
             let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
             let digits = digits.split(|c: char| !c.is_ascii_digit()).next()?;
-            return digits.parse::<i64>().ok().map(|milliseconds| Timestamp::from_unix(milliseconds / 1000));
+            return digits
+                .parse::<i64>()
+                .ok()
+                .map(|milliseconds| Timestamp::from_unix(milliseconds / 1000));
         }
         TimeForm::Unix => return text.parse().ok().map(Timestamp::from_unix),
     };
-    seconds.ok().map(|moment| Timestamp::from_unix(moment.as_second()))
+    seconds
+        .ok()
+        .map(|moment| Timestamp::from_unix(moment.as_second()))
 }
 
 fn in_utc(text: &str, form: &str) -> Result<jiff::Timestamp, jiff::Error> {
@@ -285,7 +349,10 @@ fn in_utc(text: &str, form: &str) -> Result<jiff::Timestamp, jiff::Error> {
 }
 
 fn utc(at: Timestamp, form: &str) -> String {
-    jiff::Timestamp::from_second(at.unix()).unwrap_or_default().strftime(form).to_string()
+    jiff::Timestamp::from_second(at.unix())
+        .unwrap_or_default()
+        .strftime(form)
+        .to_string()
 }
 
 /// Whether something can be sent to `from`; it may also be a name.
@@ -296,22 +363,33 @@ fn is_number(from: &str) -> bool {
 
 /// What went wrong where there was no message to arrive.
 fn without_message(error: SendError) -> SendError {
-    SendError { may_have_arrived: false, ..error }
+    SendError {
+        may_have_arrived: false,
+        ..error
+    }
 }
 
 fn unfit(why: String) -> SendError {
-    SendError::at(Step::Settings, why).hinted("look at the provider's settings with 'twofa provider show'")
+    SendError::at(Step::Settings, why)
+        .hinted("look at the provider's settings with 'twofa provider show'")
 }
 
 /// The request that `description` makes of these `settings`, for people: secrets are masked by the caller.
-pub(super) fn sample(description: &Description, settings: &[(String, String)]) -> Result<String, String> {
+pub(super) fn sample(
+    description: &Description,
+    settings: &[(String, String)],
+) -> Result<String, String> {
     let mut values = Values::default();
     for (name, value) in settings {
         values.set(name, value.as_str());
     }
     let number = &description.number;
     let code = number.calling_codes.first().map_or("1", String::as_str);
-    let to = in_form(&format!("+{code}4155552671"), number.form, &number.calling_codes);
+    let to = in_form(
+        &format!("+{code}4155552671"),
+        number.form,
+        &number.calling_codes,
+    );
     values.set("to", to.map_err(|error| error.reason)?);
     values.set("text", "Example: 123456 is your code.");
     values.set("unicode", false);
@@ -322,16 +400,22 @@ pub(super) fn sample(description: &Description, settings: &[(String, String)]) -
     // What the login adds is named rather than made, so that nothing has to be decoded to see it.
     let login = match &description.auth {
         Auth::None => None,
-        Auth::Basic { user, .. } => {
-            Some(format!("authorization: Basic, user {}", user.text(&values)?.unwrap_or_default()))
+        Auth::Basic { user, .. } => Some(format!(
+            "authorization: Basic, user {}",
+            user.text(&values)?.unwrap_or_default()
+        )),
+        Auth::Bearer { token } => Some(format!(
+            "authorization: Bearer {}",
+            token.text(&values)?.unwrap_or_default()
+        )),
+        Auth::Header { name, value } => Some(format!(
+            "{}: {}",
+            name.to_lowercase(),
+            value.text(&values)?.unwrap_or_default()
+        )),
+        Auth::SigV4 { service, .. } => {
+            Some(format!("authorization: AWS4-HMAC-SHA256 for {service}"))
         }
-        Auth::Bearer { token } => {
-            Some(format!("authorization: Bearer {}", token.text(&values)?.unwrap_or_default()))
-        }
-        Auth::Header { name, value } => {
-            Some(format!("{}: {}", name.to_lowercase(), value.text(&values)?.unwrap_or_default()))
-        }
-        Auth::SigV4 { service, .. } => Some(format!("authorization: AWS4-HMAC-SHA256 for {service}")),
     };
     let method = match call.method {
         Method::Get => "GET",
@@ -340,7 +424,10 @@ pub(super) fn sample(description: &Description, settings: &[(String, String)]) -
     };
     let mut lines = vec![format!("{method} {}", request.url)];
     for (name, value) in &request.headers {
-        lines.push(format!("{name}: {}", value.to_str().unwrap_or("(not text)")));
+        lines.push(format!(
+            "{name}: {}",
+            value.to_str().unwrap_or("(not text)")
+        ));
     }
     lines.extend(login);
     if let Some(body) = &request.body {

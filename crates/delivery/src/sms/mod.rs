@@ -55,7 +55,10 @@ const BUILT_IN: [(&str, &str); 20] = [
     ("smsapi", include_str!("providers/smsapi.toml")),
     ("46elks", include_str!("providers/46elks.toml")),
     ("bulksms", include_str!("providers/bulksms.toml")),
-    ("africastalking", include_str!("providers/africastalking.toml")),
+    (
+        "africastalking",
+        include_str!("providers/africastalking.toml"),
+    ),
     ("gatewayapi", include_str!("providers/gatewayapi.toml")),
     ("aws-sns", include_str!("providers/aws-sns.toml")),
 ];
@@ -77,9 +80,12 @@ pub struct Report {
 /// at a provider can be mended without a release.
 pub fn kinds(own: &Path) -> (Vec<Kind>, Vec<BadProvider>) {
     let (own, bad) = own::load(own);
-    let is_replaced = |built_in: &Description| own.iter().any(|(_, own)| own::clashes(own, built_in));
-    let mut kinds: Vec<_> =
-        built_in().filter(|built_in| !is_replaced(built_in)).map(|built_in| built_in.kind()).collect();
+    let is_replaced =
+        |built_in: &Description| own.iter().any(|(_, own)| own::clashes(own, built_in));
+    let mut kinds: Vec<_> = built_in()
+        .filter(|built_in| !is_replaced(built_in))
+        .map(|built_in| built_in.kind())
+        .collect();
     let modem = gammu::kind();
     if !own.iter().any(|(_, own)| own::answers_to(own, &modem)) {
         kinds.push(modem);
@@ -97,15 +103,25 @@ pub fn check_file(file: &Path) -> Result<Report, BadProvider> {
         (Some(default), false) => default.clone(),
         (None, false) => setting.name.clone(),
     };
-    let settings: Vec<_> =
-        kind.settings.iter().map(|setting| (setting.name.clone(), example(setting))).collect();
-    let sample = http::sample(&description, &settings)
-        .map_err(|why| BadProvider::File { file: file.display().to_string(), why })?;
+    let settings: Vec<_> = kind
+        .settings
+        .iter()
+        .map(|setting| (setting.name.clone(), example(setting)))
+        .collect();
+    let sample = http::sample(&description, &settings).map_err(|why| BadProvider::File {
+        file: file.display().to_string(),
+        why,
+    })?;
     let mut warnings: Vec<_> = why_not.into_iter().collect();
     let replaced = built_in().filter(|built_in| own::clashes(built_in, &description));
-    warnings
-        .extend(replaced.map(|replaced| format!("it takes the place of the built-in '{}'", replaced.name)));
-    Ok(Report { kind, sample, warnings })
+    warnings.extend(
+        replaced.map(|replaced| format!("it takes the place of the built-in '{}'", replaced.name)),
+    );
+    Ok(Report {
+        kind,
+        sample,
+        warnings,
+    })
 }
 
 /// Opens an SMS provider of this `kind`.
@@ -115,14 +131,26 @@ pub(crate) fn open(
     places: &Places,
 ) -> Result<Box<dyn Provider>, BadProvider> {
     let (own, _) = own::load(&places.sms);
-    let own = own.into_iter().map(|(_, own)| own).find(|own| own.name == kind.name);
+    let own = own
+        .into_iter()
+        .map(|(_, own)| own)
+        .find(|own| own.name == kind.name);
     if own.is_none() && kind.name == gammu::NAME {
-        return Ok(Box::new(gammu::Gammu::open(kind, configuration, templates(places)?)?));
+        return Ok(Box::new(gammu::Gammu::open(
+            kind,
+            configuration,
+            templates(places)?,
+        )?));
     }
     let description = own.or_else(|| built_in().find(|built_in| built_in.name == kind.name));
     let description = description.ok_or_else(|| BadProvider::UnknownKind(kind.name.clone()))?;
     let templates = templates(places)?;
-    Ok(Box::new(HttpProvider::open(description, kind, configuration, templates)?))
+    Ok(Box::new(HttpProvider::open(
+        description,
+        kind,
+        configuration,
+        templates,
+    )?))
 }
 
 /// The words of messages.
@@ -135,7 +163,9 @@ fn templates(places: &Places) -> Result<Templates, BadProvider> {
 
 fn built_in() -> impl Iterator<Item = Description> {
     // A test parses all of them.
-    BUILT_IN.iter().filter_map(|(_, text)| Description::parse(text).ok())
+    BUILT_IN
+        .iter()
+        .filter_map(|(_, text)| Description::parse(text).ok())
 }
 
 #[cfg(test)]

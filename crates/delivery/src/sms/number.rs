@@ -23,16 +23,22 @@ pub(super) enum Form {
 #[non_exhaustive]
 pub enum BadNumber {
     /// No number anywhere.
-    #[error("this is no phone number; write it with '+' and the country's code, such as +14155552671")]
+    #[error(
+        "this is no phone number; write it with '+' and the country's code, such as +14155552671"
+    )]
     Unreadable,
     /// It may be one, but not without knowing the country.
     #[error("write the number with '+' and the country's code in front, such as +14155552671")]
     NoCountry,
     /// It is well-formed, but there is no such number.
-    #[error("there is no such phone number: check the digits, and the country's code after the '+'")]
+    #[error(
+        "there is no such phone number: check the digits, and the country's code after the '+'"
+    )]
     Invalid,
     /// It can be read as a number of one country and as one of another.
-    #[error("this can be read as {0} and as {1}; write the number with '+' and the country's code in front")]
+    #[error(
+        "this can be read as {0} and as {1}; write the number with '+' and the country's code in front"
+    )]
     Ambiguous(String, String),
     /// There is such a number, and it is none that a code goes to: what is sent there may cost a multiple of a text
     /// message, or reach nobody.
@@ -56,20 +62,28 @@ impl Number {
         // The prefix within a country, as it is written for those who call from abroad. In Italy it belongs to some
         // numbers and makes another one of others.
         if text.contains("(0)") {
-            readings.extend(self::readings(&text.replacen("(0)", "", 1), default_country)?);
+            readings.extend(self::readings(
+                &text.replacen("(0)", "", 1),
+                default_country,
+            )?);
         }
         let mut number: Result<Self, BadNumber> = Err(BadNumber::NoCountry);
         for reading in readings {
             number = match (number, reading) {
                 (Ok(one), Ok(other)) if one.e164() != other.e164() => {
-                    return Err(BadNumber::Ambiguous(one.international(), other.international()));
+                    return Err(BadNumber::Ambiguous(
+                        one.international(),
+                        other.international(),
+                    ));
                 }
                 (Err(BadNumber::NoCountry), reading) | (Err(_), reading @ Ok(_)) => reading,
                 (number, _) => number,
             };
         }
         let number = number?;
-        number.costly().map_or(Ok(number), |kind| Err(BadNumber::Costly(kind)))
+        number
+            .costly()
+            .map_or(Ok(number), |kind| Err(BadNumber::Costly(kind)))
     }
 
     /// As it is kept: `+4915123456789` (ITU-T E.164).
@@ -79,7 +93,9 @@ impl Number {
 
     /// As people read it: `+49 1512 3456789` (ITU-T E.123).
     pub fn international(&self) -> String {
-        self.0.format_as(PhoneNumberFormat::International).into_owned()
+        self.0
+            .format_as(PhoneNumberFormat::International)
+            .into_owned()
     }
 
     /// Whether it is a number of `country`, two letters. Where countries share numbers, of each of them.
@@ -98,7 +114,10 @@ impl Number {
 
     /// Whether it may be a mobile phone's, as far as the number shows: in North America it does not.
     pub fn is_mobile(&self) -> bool {
-        matches!(self.0.get_type(), PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile)
+        matches!(
+            self.0.get_type(),
+            PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile
+        )
     }
 
     /// What it is called if it is not somebody's ordinary telephone. Who has codes sent to another kind may earn by it
@@ -138,12 +157,19 @@ pub fn is_country(code: &str) -> bool {
 fn country(code: &str) -> Result<Region, BadNumber> {
     let region = code.to_ascii_uppercase().parse().ok();
     region
-        .filter(|region| PHONE_NUMBER_UTIL.get_country_code_for_region(*region).is_some())
+        .filter(|region| {
+            PHONE_NUMBER_UTIL
+                .get_country_code_for_region(*region)
+                .is_some()
+        })
         .ok_or_else(|| BadNumber::UnknownCountry(code.chars().take(20).collect()))
 }
 
 /// How `text` can be read: by itself, and as somebody in `country` would dial it.
-fn readings(text: &str, default_country: Option<&str>) -> Result<Vec<Result<Number, BadNumber>>, BadNumber> {
+fn readings(
+    text: &str,
+    default_country: Option<&str>,
+) -> Result<Vec<Result<Number, BadNumber>>, BadNumber> {
     let dialled = dialled(text).ok_or(BadNumber::Unreadable)?;
     let mut readings = Vec::new();
     // Most countries dial 00 for foreign numbers (ITU-T E.164); in some a number at home or a carrier's prefix begins so.
@@ -158,8 +184,14 @@ fn readings(text: &str, default_country: Option<&str>) -> Result<Vec<Result<Numb
 
 /// What the library makes of it. One that could be a number and is none is never made one.
 fn parse(dialled: &str, country: Option<Region>) -> Result<Number, BadNumber> {
-    let number = PHONE_NUMBER_UTIL.parse(dialled, country).map_err(|_| BadNumber::Unreadable)?;
-    if number.is_valid() { Ok(Number(number)) } else { Err(BadNumber::Invalid) }
+    let number = PHONE_NUMBER_UTIL
+        .parse(dialled, country)
+        .map_err(|_| BadNumber::Unreadable)?;
+    if number.is_valid() {
+        Ok(Number(number))
+    } else {
+        Err(BadNumber::Invalid)
+    }
 }
 
 /// More than a number with prefixes has, and more than anybody writes around it.
@@ -209,13 +241,22 @@ fn is_invisible(c: char) -> bool {
 pub(super) fn in_form(to: &str, form: Form, calling_codes: &[String]) -> Result<String, SendError> {
     let digits = to.strip_prefix('+').filter(|digits| is_e164(digits));
     let digits = digits.ok_or_else(|| {
-        SendError::at(Step::Recipient, "the number is not written with '+' and the country's code")
-            .hinted("write it such as +14155552671")
+        SendError::at(
+            Step::Recipient,
+            "the number is not written with '+' and the country's code",
+        )
+        .hinted("write it such as +14155552671")
     })?;
-    let code = calling_codes.iter().find(|code| digits.starts_with(code.as_str()));
+    let code = calling_codes
+        .iter()
+        .find(|code| digits.starts_with(code.as_str()));
     if code.is_none() && !calling_codes.is_empty() {
-        let reason = format!("this provider reaches only numbers with +{}", calling_codes.join(", +"));
-        return Err(SendError::at(Step::Recipient, reason).hinted("add a provider that reaches this country"));
+        let reason = format!(
+            "this provider reaches only numbers with +{}",
+            calling_codes.join(", +")
+        );
+        return Err(SendError::at(Step::Recipient, reason)
+            .hinted("add a provider that reaches this country"));
     }
     Ok(match (form, code) {
         (Form::E164, _) => to.to_owned(),
@@ -226,7 +267,9 @@ pub(super) fn in_form(to: &str, form: Form, calling_codes: &[String]) -> Result<
 
 /// ITU-T E.164: fifteen digits at most, and none of them a leading zero.
 fn is_e164(digits: &str) -> bool {
-    (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0')
+    (7..=15).contains(&digits.len())
+        && digits.bytes().all(|b| b.is_ascii_digit())
+        && !digits.starts_with('0')
 }
 
 #[cfg(test)]
@@ -238,9 +281,15 @@ mod tests {
         for text in ["+14155552671", "+1 (415) 555-2671", " +1.415.555.2671 "] {
             assert_eq!(number(text, None).unwrap(), "+14155552671", "{text}");
         }
-        assert_eq!(number("(415) 555-2671", Some("US")).unwrap(), "+14155552671");
+        assert_eq!(
+            number("(415) 555-2671", Some("US")).unwrap(),
+            "+14155552671"
+        );
         assert_eq!(number("030 901820", Some("de")).unwrap(), "+4930901820");
-        assert_eq!(number("+44 20 7946 0958", Some("US")).unwrap(), "+442079460958");
+        assert_eq!(
+            number("+44 20 7946 0958", Some("US")).unwrap(),
+            "+442079460958"
+        );
     }
 
     #[test]
@@ -255,11 +304,23 @@ mod tests {
             ("8~10 49 176 12345678", "RU"),
             ("00 49 176 12345678", "CH"),
         ] {
-            assert_eq!(number(text, Some(here)).unwrap(), "+4917612345678", "{text} in {here}");
+            assert_eq!(
+                number(text, Some(here)).unwrap(),
+                "+4917612345678",
+                "{text} in {here}"
+            );
         }
         assert_eq!(number("0049 176 12345678", None).unwrap(), "+4917612345678");
-        assert_eq!(number("+1 415 555 2671", Some("DE")).unwrap(), "+14155552671");
-        for text in ["0176 12345678", "49 176 12345678", "+0176 12345678", "+011 49 176 12345678"] {
+        assert_eq!(
+            number("+1 415 555 2671", Some("DE")).unwrap(),
+            "+14155552671"
+        );
+        for text in [
+            "0176 12345678",
+            "49 176 12345678",
+            "+0176 12345678",
+            "+011 49 176 12345678",
+        ] {
             assert!(number(text, Some("US")).is_err(), "{text}");
         }
         assert!(number("+0176 12345678", Some("DE")).is_err());
@@ -276,15 +337,23 @@ mod tests {
         // A toll-free number in Japan, and a mobile phone in Kazakhstan.
         assert!(number("0077 7123 4567", Some("JP")).is_err());
         // A mobile phone, and somebody's telephone in Como.
-        assert!(matches!(number("+39 (0)312 345 6789", None), Err(BadNumber::Ambiguous(..))));
+        assert!(matches!(
+            number("+39 (0)312 345 6789", None),
+            Err(BadNumber::Ambiguous(..))
+        ));
         assert_eq!(number("+39 (0)6 698 12345", None).unwrap(), "+390669812345");
     }
 
     #[test]
     fn what_could_be_a_number_and_is_none_is_not_made_another_one() {
-        for text in
-            ["+49 1", "+1 415 555 267", "+1 415 555 26711", "+1 015 555 2671", "+39 347", "+44 99 1234 5678"]
-        {
+        for text in [
+            "+49 1",
+            "+1 415 555 267",
+            "+1 415 555 26711",
+            "+1 015 555 2671",
+            "+39 347",
+            "+44 99 1234 5678",
+        ] {
             assert!(number(text, Some("US")).is_err(), "{text}");
         }
     }
@@ -304,11 +373,20 @@ mod tests {
             "\u{2066}(+49) 176·1234·5678\u{2069}",
             "［+49］（176）１２３４５６７８",
         ] {
-            assert_eq!(number(text, Some("US")).unwrap(), "+4917612345678", "{text:?}");
+            assert_eq!(
+                number(text, Some("US")).unwrap(),
+                "+4917612345678",
+                "{text:?}"
+            );
         }
         // What is shown as 87654321 here is not what would be dialled.
         assert!(number("\u{202e}+49 176 12345678", None).is_err());
-        for text in ["+49 176 1234567O", "+49 176 12345678\u{1b}", "+49 176 1234567⑧", "4\u{ff0b}9"] {
+        for text in [
+            "+49 176 1234567O",
+            "+49 176 12345678\u{1b}",
+            "+49 176 1234567⑧",
+            "4\u{ff0b}9",
+        ] {
             assert_eq!(number(text, None), Err(BadNumber::Unreadable), "{text:?}");
         }
     }
@@ -331,12 +409,26 @@ mod tests {
         assert_eq!(number("alice", Some("US")), Err(BadNumber::Unreadable));
         assert_eq!(number("", None), Err(BadNumber::Unreadable));
         assert_eq!(number("+1 800 FLOWERS", None), Err(BadNumber::Unreadable));
-        assert_eq!(number("+14155552671 ext. 5", None), Err(BadNumber::Unreadable));
+        assert_eq!(
+            number("+14155552671 ext. 5", None),
+            Err(BadNumber::Unreadable)
+        );
         assert_eq!(number("+1415555", None), Err(BadNumber::Invalid));
         assert!(number("+999123456789", None).is_err());
-        assert_eq!(number("+1 415 555 2671", Some("XX")).unwrap(), "+14155552671");
-        assert_eq!(number("415 555 2671", Some("XX")), Err(BadNumber::UnknownCountry("XX".to_owned())));
-        assert!(number("1", None).unwrap_err().to_string().contains("+14155552671"));
+        assert_eq!(
+            number("+1 415 555 2671", Some("XX")).unwrap(),
+            "+14155552671"
+        );
+        assert_eq!(
+            number("415 555 2671", Some("XX")),
+            Err(BadNumber::UnknownCountry("XX".to_owned()))
+        );
+        assert!(
+            number("1", None)
+                .unwrap_err()
+                .to_string()
+                .contains("+14155552671")
+        );
         assert!(number("+", Some("US")).is_err());
         assert!(number("++++", None).is_err());
         assert!(number("+49 176 12345678, +49 176 12345679", None).is_err());
@@ -368,7 +460,10 @@ mod tests {
             ("+49 177 99 1234567", "voice-mail"),
         ] {
             let refused = number(text, Some("DE")).unwrap_err();
-            assert!(matches!(refused, BadNumber::Costly(_)), "{text}: {refused:?}");
+            assert!(
+                matches!(refused, BadNumber::Costly(_)),
+                "{text}: {refused:?}"
+            );
             assert!(refused.to_string().contains(kind), "{text}: {refused}");
         }
     }
@@ -379,11 +474,17 @@ mod tests {
         assert!(regions.len() > 200);
         for region in regions {
             let taken = |kind| {
-                let example = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, kind).ok()?;
+                let example = PHONE_NUMBER_UTIL
+                    .get_example_number_for_type_and_region(region, kind)
+                    .ok()?;
                 Some(number(&example.format_as(PhoneNumberFormat::E164), None).is_ok())
             };
             // Tristan da Cunha has none.
-            assert_eq!(taken(PhoneNumberType::Mobile).unwrap_or_default(), region != Region::TA, "{region}");
+            assert_eq!(
+                taken(PhoneNumberType::Mobile).unwrap_or_default(),
+                region != Region::TA,
+                "{region}"
+            );
             for kind in [
                 PhoneNumberType::PremiumRate,
                 PhoneNumberType::SharedCost,
@@ -406,16 +507,29 @@ mod tests {
             "+81 50 1234 5678",
             "+1 876 210 1234",
         ] {
-            assert!(number(text, None).is_ok(), "{text}: {:?}", number(text, None));
+            assert!(
+                number(text, None).is_ok(),
+                "{text}: {:?}",
+                number(text, None)
+            );
         }
     }
 
     #[test]
     fn each_provider_gets_the_form_it_wants() {
         let us = ["1".to_owned()];
-        assert_eq!(in_form("+15551234567", Form::E164, &[]).unwrap(), "+15551234567");
-        assert_eq!(in_form("+15551234567", Form::Digits, &[]).unwrap(), "15551234567");
-        assert_eq!(in_form("+15551234567", Form::National, &us).unwrap(), "5551234567");
+        assert_eq!(
+            in_form("+15551234567", Form::E164, &[]).unwrap(),
+            "+15551234567"
+        );
+        assert_eq!(
+            in_form("+15551234567", Form::Digits, &[]).unwrap(),
+            "15551234567"
+        );
+        assert_eq!(
+            in_form("+15551234567", Form::National, &us).unwrap(),
+            "5551234567"
+        );
         let elsewhere = in_form("+4930901820", Form::National, &us).unwrap_err();
         assert_eq!(elsewhere.step, Step::Recipient);
         assert!(elsewhere.reason.contains("+1"), "{elsewhere}");
@@ -423,8 +537,20 @@ mod tests {
 
     #[test]
     fn what_is_not_e164_is_never_sent_to() {
-        for to in ["15551234567", "+1", "+0123456789", "+1555123456789012", "+1555;rm", "", "+"] {
-            assert_eq!(in_form(to, Form::Digits, &[]).unwrap_err().step, Step::Recipient, "{to}");
+        for to in [
+            "15551234567",
+            "+1",
+            "+0123456789",
+            "+1555123456789012",
+            "+1555;rm",
+            "",
+            "+",
+        ] {
+            assert_eq!(
+                in_form(to, Form::Digits, &[]).unwrap_err().step,
+                Step::Recipient,
+                "{to}"
+            );
         }
     }
 }

@@ -34,10 +34,17 @@ pub(super) fn load(folder: &Path) -> (Vec<(PathBuf, Description)>, Vec<BadProvid
         };
         if let Some(why) = why_not {
             bad.push(broken(&file, why));
-        } else if let Some((other, _)) = good.iter().find(|(_, other)| clashes(other, &description)) {
-            bad.push(broken(&file, format!("its name or an alias is also in {}", other.display())));
+        } else if let Some((other, _)) = good.iter().find(|(_, other)| clashes(other, &description))
+        {
+            bad.push(broken(
+                &file,
+                format!("its name or an alias is also in {}", other.display()),
+            ));
         } else if let Some(name) = names(&description).find(|name| crate::mail::has_kind(name)) {
-            bad.push(broken(&file, format!("'{name}' is a kind of e-mail provider; choose another name")));
+            bad.push(broken(
+                &file,
+                format!("'{name}' is a kind of e-mail provider; choose another name"),
+            ));
         } else {
             good.push((file, description));
         }
@@ -57,7 +64,9 @@ pub(super) fn read(file: &Path) -> Result<(Description, Option<String>), BadProv
         let mut text = String::new();
         open.take(LONGEST + 1).read_to_string(&mut text)?;
         if text.len() as u64 > LONGEST {
-            return Err(io::Error::other(format!("it is longer than {LONGEST} bytes")));
+            return Err(io::Error::other(format!(
+                "it is longer than {LONGEST} bytes"
+            )));
         }
         Ok((text, metadata))
     };
@@ -73,19 +82,30 @@ pub(super) fn clashes(one: &Description, other: &Description) -> bool {
 
 /// Whether `description` has a name that `kind` has.
 pub(super) fn answers_to(description: &Description, kind: &Kind) -> bool {
-    names(description).any(|name| kind.name == name || kind.aliases.iter().any(|alias| alias == name))
+    names(description)
+        .any(|name| kind.name == name || kind.aliases.iter().any(|alias| alias == name))
 }
 
 fn names(description: &Description) -> impl Iterator<Item = &str> {
-    description.aliases.iter().chain([&description.name]).map(String::as_str)
+    description
+        .aliases
+        .iter()
+        .chain([&description.name])
+        .map(String::as_str)
 }
 
 fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if path.extension().is_some_and(|extension| extension == "toml") && !is_hidden {
+        let is_hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+            && !is_hidden
+        {
             files.push(path);
         }
     }
@@ -96,11 +116,18 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 /// Why somebody other than root could have written this. Whoever writes a data file gets the keys and the codes.
 fn distrust(metadata: &Metadata) -> Option<String> {
     if metadata.uid() != 0 {
-        return Some(format!("it belongs to uid {}, not to root: chown root it", metadata.uid()));
+        return Some(format!(
+            "it belongs to uid {}, not to root: chown root it",
+            metadata.uid()
+        ));
     }
-    (metadata.mode() & 0o022 != 0).then(|| "others than root can write to it: chmod go-w it".to_owned())
+    (metadata.mode() & 0o022 != 0)
+        .then(|| "others than root can write to it: chmod go-w it".to_owned())
 }
 
 fn broken(file: &Path, why: String) -> BadProvider {
-    BadProvider::File { file: file.display().to_string(), why }
+    BadProvider::File {
+        file: file.display().to_string(),
+        why,
+    }
 }

@@ -15,7 +15,12 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
 /// The request that `call` describes. `base` has no slash at its end. An error is a sentence without values.
-pub(super) fn build(call: &Call, auth: &Auth, base: &str, values: &Values) -> Result<Request, String> {
+pub(super) fn build(
+    call: &Call,
+    auth: &Auth,
+    base: &str,
+    values: &Values,
+) -> Result<Request, String> {
     let mut url = url(&format!("{base}{}", call.path.path(values)?))?;
     let query = pairs(&call.query, values)?;
     if !query.is_empty() {
@@ -25,7 +30,12 @@ pub(super) fn build(call: &Call, auth: &Auth, base: &str, values: &Values) -> Re
 }
 
 /// The same for a `url` that the provider gave, such as that of the next page.
-pub(super) fn build_for(url: Url, call: &Call, auth: &Auth, values: &Values) -> Result<Request, String> {
+pub(super) fn build_for(
+    url: Url,
+    call: &Call,
+    auth: &Auth,
+    values: &Values,
+) -> Result<Request, String> {
     let mut headers = HeaderMap::new();
     let accepts = match call.answer {
         AnswerForm::Json => JSON,
@@ -40,7 +50,9 @@ pub(super) fn build_for(url: Url, call: &Call, auth: &Auth, values: &Values) -> 
     }
     let body = body(call, values)?;
     if let Some((kind, _)) = &body {
-        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
+        headers
+            .entry(CONTENT_TYPE)
+            .or_insert(HeaderValue::from_static(kind));
     }
     let mut request = Request {
         method: match call.method {
@@ -59,14 +71,18 @@ pub(super) fn build_for(url: Url, call: &Call, auth: &Auth, values: &Values) -> 
 /// `text` as a URL that can be asked.
 pub(super) fn url(text: &str) -> Result<Url, String> {
     match Url::parse(text) {
-        Ok(url) if url.has_host() && url.username().is_empty() && url.password().is_none() => Ok(url),
+        Ok(url) if url.has_host() && url.username().is_empty() && url.password().is_none() => {
+            Ok(url)
+        }
         _ => Err("base must be a URL such as https://api.example.com".to_owned()),
     }
 }
 
 fn authorize(request: &mut Request, auth: &Auth, values: &Values) -> Result<(), String> {
     let needed = |template: &Template| {
-        template.text(values)?.ok_or_else(|| format!("'{}' has no value", template.source()))
+        template
+            .text(values)?
+            .ok_or_else(|| format!("'{}' has no value", template.source()))
     };
     match auth {
         Auth::None => Ok(()),
@@ -77,17 +93,31 @@ fn authorize(request: &mut Request, auth: &Auth, values: &Values) -> Result<(), 
             }
             let password = password.text(values)?.unwrap_or_default();
             let both = BASE64.encode(format!("{user}:{password}").as_bytes());
-            put(&mut request.headers, AUTHORIZATION.as_str(), &format!("Basic {both}"))
+            put(
+                &mut request.headers,
+                AUTHORIZATION.as_str(),
+                &format!("Basic {both}"),
+            )
         }
-        Auth::Bearer { token } => {
-            put(&mut request.headers, AUTHORIZATION.as_str(), &format!("Bearer {}", needed(token)?))
-        }
+        Auth::Bearer { token } => put(
+            &mut request.headers,
+            AUTHORIZATION.as_str(),
+            &format!("Bearer {}", needed(token)?),
+        ),
         Auth::Header { name, value } => put(&mut request.headers, name, &needed(value)?),
-        Auth::SigV4 { service, region, access_key_id, secret_access_key, session_token } => {
+        Auth::SigV4 {
+            service,
+            region,
+            access_key_id,
+            secret_access_key,
+            session_token,
+        } => {
             let key = sigv4::Key {
                 id: needed(access_key_id)?,
                 secret: needed(secret_access_key)?,
-                session: session_token.as_ref().map_or(Ok(None), |token| token.text(values))?,
+                session: session_token
+                    .as_ref()
+                    .map_or(Ok(None), |token| token.text(values))?,
             };
             sigv4::sign(request, &key, service, &needed(region)?)
         }
@@ -96,7 +126,8 @@ fn authorize(request: &mut Request, auth: &Auth, values: &Values) -> Result<(), 
 
 /// Adds a header that is never shown.
 pub(super) fn put(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), String> {
-    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("'{name}' is no header"))?;
+    let name =
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("'{name}' is no header"))?;
     // Control characters would make a second header of it.
     let mut value = HeaderValue::from_str(value).map_err(|_| {
         format!("the value for the header '{name}' has characters that cannot be in a header")
@@ -112,12 +143,17 @@ fn body(call: &Call, values: &Values) -> Result<Option<(&'static str, Vec<u8>)>,
         let body = form_urlencoded(&pairs);
         return Ok(Some((FORM, body.into_bytes())));
     }
-    let Some(json) = &call.json else { return Ok(None) };
+    let Some(json) = &call.json else {
+        return Ok(None);
+    };
     let json = node(json, values)?.unwrap_or_default();
     Ok(Some((JSON, json.to_string().into_bytes())))
 }
 
-fn pairs(templates: &BTreeMap<String, Template>, values: &Values) -> Result<Vec<(String, String)>, String> {
+fn pairs(
+    templates: &BTreeMap<String, Template>,
+    values: &Values,
+) -> Result<Vec<(String, String)>, String> {
     let mut pairs = Vec::with_capacity(templates.len());
     for (name, template) in templates {
         if let Some(value) = template.text(values)? {
@@ -142,7 +178,9 @@ fn node(node: &Node, values: &Values) -> Result<Option<serde_json::Value>, Strin
     Ok(match node {
         Node::Fixed(value) => Some(value.clone()),
         Node::Text(template) => match template.value(values)? {
-            Some(value) => Some(serde_json::to_value(&value).map_err(|_| "a value is no JSON".to_owned())?),
+            Some(value) => {
+                Some(serde_json::to_value(&value).map_err(|_| "a value is no JSON".to_owned())?)
+            }
             None => None,
         },
         Node::List(nodes) => {
@@ -184,7 +222,12 @@ mod tests {
         for (name, value) in set {
             values.set(name, *value);
         }
-        build(&description.send, &description.auth, "https://x.example/v1", &values)
+        build(
+            &description.send,
+            &description.auth,
+            "https://x.example/v1",
+            &values,
+        )
     }
 
     fn body(request: &Request) -> &str {
@@ -205,7 +248,10 @@ mod tests {
         let pairs: Vec<_> = request.url.query_pairs().collect();
         assert_eq!(pairs, [("q".into(), evil.into())]);
         let form = Url::parse(&format!("x:?{}", body(&request))).unwrap();
-        assert_eq!(form.query_pairs().collect::<Vec<_>>(), [("Body".into(), evil.into())]);
+        assert_eq!(
+            form.query_pairs().collect::<Vec<_>>(),
+            [("Body".into(), evil.into())]
+        );
 
         let request = sent(
             "path = \"/\"\njson = { m = [{ t = \"a {{ text }}\" }] }",
@@ -235,8 +281,11 @@ mod tests {
             &[],
         );
         assert_eq!(body(&request.unwrap()), r#"{"empty":{},"n":1,"u":false}"#);
-        let request =
-            sent("path = \"/\"\nform = { from = \"{{ from }}\", a = \"b c\" }", "kind = \"none\"", &[]);
+        let request = sent(
+            "path = \"/\"\nform = { from = \"{{ from }}\", a = \"b c\" }",
+            "kind = \"none\"",
+            &[],
+        );
         assert_eq!(body(&request.unwrap()), "a=b+c");
     }
 
@@ -248,6 +297,9 @@ mod tests {
             &[("key", "hush")],
         );
         let shown = format!("{:?}", request.unwrap());
-        assert!(!shown.contains("hush") && !shown.contains("aHVzaDpodXNo"), "{shown}");
+        assert!(
+            !shown.contains("hush") && !shown.contains("aHVzaDpodXNo"),
+            "{shown}"
+        );
     }
 }

@@ -3,7 +3,9 @@
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign as sign_request};
+use aws_sigv4::http_request::{
+    SignableBody, SignableRequest, SigningSettings, sign as sign_request,
+};
 use aws_sigv4::sign::v4;
 
 use super::client::Request;
@@ -17,9 +19,15 @@ pub(super) struct Key {
 }
 
 /// Adds the headers with the signature of `request`.
-pub(super) fn sign(request: &mut Request, key: &Key, service: &str, region: &str) -> Result<(), String> {
+pub(super) fn sign(
+    request: &mut Request,
+    key: &Key,
+    service: &str,
+    region: &str,
+) -> Result<(), String> {
     let failed = |_| "the request cannot be signed".to_owned();
-    let identity = Credentials::new(&key.id, &key.secret, key.session.clone(), None, "twofa").into();
+    let identity =
+        Credentials::new(&key.id, &key.secret, key.session.clone(), None, "twofa").into();
     let parameters = v4::SigningParams::builder()
         .identity(&identity)
         .region(region)
@@ -32,15 +40,21 @@ pub(super) fn sign(request: &mut Request, key: &Key, service: &str, region: &str
     let headers: Vec<_> = request
         .headers
         .iter()
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .filter_map(|(name, value)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        })
         .collect();
     let signable = SignableRequest::new(
         request.method.as_str(),
         request.url.as_str(),
-        headers.iter().map(|(name, value)| (name.as_str(), value.as_str())),
+        headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
         SignableBody::Bytes(request.body.as_deref().unwrap_or_default()),
     );
-    let signed = signable.and_then(|signable| sign_request(signable, &parameters)).map_err(failed)?;
+    let signed = signable
+        .and_then(|signable| sign_request(signable, &parameters))
+        .map_err(failed)?;
     let (instructions, _) = signed.into_parts();
     for (name, value) in instructions.headers() {
         put(&mut request.headers, name, value)?;

@@ -15,8 +15,13 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 /// What is not put into a segment of a path as it is: all but RFC 3986's unreserved characters, and the mask.
-const NOT_IN_SEGMENT: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'*').remove(b'+');
+const NOT_IN_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'+');
 
 /// Where a template stands, which decides what a value may look like there.
 const TEXT: &str = "a text";
@@ -36,24 +41,34 @@ pub(super) struct Values(BTreeMap<String, Value>);
 impl Template {
     /// The template `source`, or what is wrong with it.
     pub(super) fn parse(source: impl Into<String>) -> Result<Self, String> {
-        let template = Self { source: source.into() };
+        let template = Self {
+            source: source.into(),
+        };
         let parsed = match template.expression() {
             Some(expression) => environment().compile_expression(expression).map(|_| ()),
-            None => environment().template_from_str(&template.source).map(|_| ()),
+            None => environment()
+                .template_from_str(&template.source)
+                .map(|_| ()),
         };
         match parsed {
             Ok(()) => Ok(template),
-            Err(error) => Err(format!("'{}' is no template: {}", template.source, words(&error))),
+            Err(error) => Err(format!(
+                "'{}' is no template: {}",
+                template.source,
+                words(&error)
+            )),
         }
     }
 
     /// The names of all placeholders.
     pub(super) fn placeholders(&self) -> BTreeSet<String> {
         let names = match self.expression() {
-            Some(expression) => {
-                environment().compile_expression(expression).map(|e| e.undeclared_variables(false))
-            }
-            None => environment().template_from_str(&self.source).map(|t| t.undeclared_variables(false)),
+            Some(expression) => environment()
+                .compile_expression(expression)
+                .map(|e| e.undeclared_variables(false)),
+            None => environment()
+                .template_from_str(&self.source)
+                .map(|t| t.undeclared_variables(false)),
         };
         names.unwrap_or_default().into_iter().collect()
     }
@@ -67,14 +82,18 @@ impl Template {
     pub(super) fn value(&self, values: &Values) -> Result<Option<Value>, String> {
         match self.expression() {
             Some(expression) => {
-                let value = environment().compile_expression(expression).and_then(|e| e.eval(&values.0));
+                let value = environment()
+                    .compile_expression(expression)
+                    .and_then(|e| e.eval(&values.0));
                 let value = value.map_err(|error| self.failed(&error))?;
                 if value.is_undefined() {
                     return Err(format!("'{}' has no value", self.source));
                 }
                 Ok(if value.is_none() { None } else { Some(value) })
             }
-            None => self.render(TEXT, values).map(|text| Some(Value::from(text))),
+            None => self
+                .render(TEXT, values)
+                .map(|text| Some(Value::from(text))),
         }
     }
 
@@ -95,7 +114,9 @@ impl Template {
 
     fn render(&self, place: &str, values: &Values) -> Result<String, String> {
         let template = environment().template_from_named_str(place, &self.source);
-        template.and_then(|template| template.render(&values.0)).map_err(|error| self.failed(&error))
+        template
+            .and_then(|template| template.render(&values.0))
+            .map_err(|error| self.failed(&error))
     }
 
     /// What stands between the braces, where nothing stands outside.
@@ -146,19 +167,30 @@ fn environment() -> &'static Environment<'static> {
 /// Writes one value into a template: as a part of a path, of a host's name, or as it is.
 fn put(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     if value.is_undefined() || value.is_none() {
-        return Err(Error::new(ErrorKind::UndefinedError, "a placeholder in it has no value"));
+        return Err(Error::new(
+            ErrorKind::UndefinedError,
+            "a placeholder in it has no value",
+        ));
     }
     let text = value.to_string();
     let written = match state.name() {
         // `.` and `..` would climb the path.
         PATH if text.is_empty() || text == "." || text == ".." => {
-            return Err(Error::new(ErrorKind::InvalidOperation, "a value does not fit into a path"));
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "a value does not fit into a path",
+            ));
         }
         PATH => out.write_str(&utf8_percent_encode(&text, NOT_IN_SEGMENT).to_string()),
         HOST if text.is_empty()
-            || text.chars().any(|c| !c.is_ascii_alphanumeric() && c != '-' && c != '.') =>
+            || text
+                .chars()
+                .any(|c| !c.is_ascii_alphanumeric() && c != '-' && c != '.') =>
         {
-            return Err(Error::new(ErrorKind::InvalidOperation, "a value does not fit into a host name"));
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "a value does not fit into a host name",
+            ));
         }
         _ => out.write_str(&text),
     };
@@ -167,7 +199,10 @@ fn put(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result
 
 /// What minijinja found, without the values it had at hand.
 fn words(error: &Error) -> String {
-    error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{} ({detail})", error.kind()))
+    error.detail().map_or_else(
+        || error.kind().to_string(),
+        |detail| format!("{} ({detail})", error.kind()),
+    )
 }
 
 #[cfg(test)]
@@ -189,9 +224,21 @@ mod tests {
 
     #[test]
     fn a_lone_placeholder_keeps_its_type_and_vanishes_without_a_value() {
-        assert!(template("{{ unicode }}").value(&values()).unwrap().unwrap().is_true());
+        assert!(
+            template("{{ unicode }}")
+                .value(&values())
+                .unwrap()
+                .unwrap()
+                .is_true()
+        );
         assert_eq!(template("{{ sender }}").value(&values()), Ok(None));
-        assert_eq!(template("{{ 'u' if unicode else 't' }}").text(&values()).unwrap().as_deref(), Some("u"));
+        assert_eq!(
+            template("{{ 'u' if unicode else 't' }}")
+                .text(&values())
+                .unwrap()
+                .as_deref(),
+            Some("u")
+        );
     }
 
     #[test]
@@ -208,13 +255,20 @@ mod tests {
     #[test]
     fn a_value_cannot_lead_to_another_host() {
         assert_eq!(
-            template("https://sns.{{ region }}.example").base(&values()).unwrap(),
+            template("https://sns.{{ region }}.example")
+                .base(&values())
+                .unwrap(),
             "https://sns.eu-west-1.example"
         );
         for evil in ["evil.example/", "x@evil", "a:1", "a#", ""] {
             let mut values = values();
             values.set("region", evil);
-            assert!(template("https://sns.{{ region }}.example").base(&values).is_err(), "{evil}");
+            assert!(
+                template("https://sns.{{ region }}.example")
+                    .base(&values)
+                    .is_err(),
+                "{evil}"
+            );
         }
     }
 
@@ -227,13 +281,23 @@ mod tests {
 
     #[test]
     fn errors_do_not_show_values() {
-        let error = template("{{ api_key + unicode }}").value(&values()).unwrap_err();
+        let error = template("{{ api_key + unicode }}")
+            .value(&values())
+            .unwrap_err();
         assert!(!error.contains("a/b"), "{error}");
     }
 
     #[test]
     fn what_does_not_parse_says_so() {
-        assert!(Template::parse("{{ to").unwrap_err().contains("is no template"));
-        assert!(Template::parse("{{ to to }}").unwrap_err().contains("is no template"));
+        assert!(
+            Template::parse("{{ to")
+                .unwrap_err()
+                .contains("is no template")
+        );
+        assert!(
+            Template::parse("{{ to to }}")
+                .unwrap_err()
+                .contains("is no template")
+        );
     }
 }

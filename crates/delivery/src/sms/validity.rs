@@ -15,21 +15,40 @@ pub(super) fn check(description: &Description) -> Result<(), Wrong> {
     for name in description.aliases.iter().chain([&description.name]) {
         check_name(name)?;
     }
-    for (key, value) in [("title", description.title.as_str()), ("base", description.base.source())] {
+    for (key, value) in [
+        ("title", description.title.as_str()),
+        ("base", description.base.source()),
+    ] {
         if value.is_empty() || value.chars().any(char::is_control) {
-            return Err((key.to_owned(), format!("{key}: one line of text is expected")));
+            return Err((
+                key.to_owned(),
+                format!("{key}: one line of text is expected"),
+            ));
         }
     }
     if description.sources.iter().all(String::is_empty) {
-        return Err(("sources".to_owned(), "sources: say where the facts in this file are from".to_owned()));
+        return Err((
+            "sources".to_owned(),
+            "sources: say where the facts in this file are from".to_owned(),
+        ));
     }
     let base = description.base.source();
-    let host = base.strip_prefix("https://").or_else(|| base.strip_prefix("http://"));
+    let host = base
+        .strip_prefix("https://")
+        .or_else(|| base.strip_prefix("http://"));
     if host.is_none_or(str::is_empty) {
-        return Err(("base".to_owned(), "base: a URL that starts with https:// is expected".to_owned()));
+        return Err((
+            "base".to_owned(),
+            "base: a URL that starts with https:// is expected".to_owned(),
+        ));
     }
     check_settings(description)?;
-    if !description.number.calling_codes.iter().all(|code| is_calling_code(code)) {
+    if !description
+        .number
+        .calling_codes
+        .iter()
+        .all(|code| is_calling_code(code))
+    {
         return Err((
             "calling-codes".to_owned(),
             "calling-codes: digits such as \"1\" are expected".to_owned(),
@@ -46,23 +65,39 @@ fn check_settings(description: &Description) -> Result<(), Wrong> {
     for (index, setting) in description.settings.iter().enumerate() {
         let name = &setting.name;
         check_name(name)?;
-        let earlier = description.settings.iter().take(index).map(|setting| setting.name.as_str());
-        let mut taken = earlier.chain(COMMON).chain([ACCOUNT]).map(placeholder).chain(built_in());
+        let earlier = description
+            .settings
+            .iter()
+            .take(index)
+            .map(|setting| setting.name.as_str());
+        let mut taken = earlier
+            .chain(COMMON)
+            .chain([ACCOUNT])
+            .map(placeholder)
+            .chain(built_in());
         if taken.any(|taken| taken == placeholder(name)) {
-            return Err((format!("\"{name}\""), format!("setting '{name}': this name is taken")));
+            return Err((
+                format!("\"{name}\""),
+                format!("setting '{name}': this name is taken"),
+            ));
         }
         if setting.help.is_empty() || setting.help.chars().any(char::is_control) {
-            return Err((format!("\"{name}\""), format!("setting '{name}': help is one line of text")));
+            return Err((
+                format!("\"{name}\""),
+                format!("setting '{name}': help is one line of text"),
+            ));
         }
     }
-    match description
-        .account
-        .iter()
-        .find(|field| description.settings.iter().all(|setting| setting.name != **field))
-    {
-        Some(field) => {
-            Err(("account".to_owned(), format!("account: there is no setting called '{field}' in this file")))
-        }
+    match description.account.iter().find(|field| {
+        description
+            .settings
+            .iter()
+            .all(|setting| setting.name != **field)
+    }) {
+        Some(field) => Err((
+            "account".to_owned(),
+            format!("account: there is no setting called '{field}' in this file"),
+        )),
         None => Ok(()),
     }
 }
@@ -79,8 +114,13 @@ fn check_calls(description: &Description) -> Result<(), Wrong> {
     }
     if let Some(inbox) = &description.inbox {
         check_call(description, &inbox.request, &OF_LISTING)?;
-        if description.settings.iter().all(|setting| setting.name != "from") {
-            let why = "[inbox] needs a setting called 'from', which is the number that people write to";
+        if description
+            .settings
+            .iter()
+            .all(|setting| setting.name != "from")
+        {
+            let why =
+                "[inbox] needs a setting called 'from', which is the number that people write to";
             return Err(("[inbox".to_owned(), why.to_owned()));
         }
     }
@@ -89,7 +129,10 @@ fn check_calls(description: &Description) -> Result<(), Wrong> {
 
 fn check_call(description: &Description, call: &Call, built_in: &[&str]) -> Result<(), Wrong> {
     if call.form.is_some() && call.json.is_some() {
-        return Err(("json".to_owned(), "a request has a form or json, not both".to_owned()));
+        return Err((
+            "json".to_owned(),
+            "a request has a form or json, not both".to_owned(),
+        ));
     }
     if !call.path.source().is_empty() && !call.path.source().starts_with('/') {
         let why = "path: a '/' at the start is expected".to_owned();
@@ -108,13 +151,25 @@ fn check_placeholders(
 ) -> Result<(), Wrong> {
     for template in templates {
         for name in template.placeholders() {
-            let is_setting = description.settings.iter().any(|setting| placeholder(&setting.name) == name);
+            let is_setting = description
+                .settings
+                .iter()
+                .any(|setting| placeholder(&setting.name) == name);
             if is_setting || built_in.contains(&name.as_str()) {
                 continue;
             }
-            let settings = description.settings.iter().map(|setting| placeholder(&setting.name));
-            let known: Vec<_> = settings.chain(built_in.iter().map(|name| (*name).to_owned())).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let settings = description
+                .settings
+                .iter()
+                .map(|setting| placeholder(&setting.name));
+            let known: Vec<_> = settings
+                .chain(built_in.iter().map(|name| (*name).to_owned()))
+                .collect();
+            let known = if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            };
             let why = format!("'{{{{ {name} }}}}' is no setting; here there are: {known}");
             return Err((template.source().to_owned(), why));
         }

@@ -83,7 +83,11 @@ mod tests {
         assert_eq!(segments(&"€".repeat(81)), 2);
         assert_eq!(segments(&"a".repeat(306)), 2);
         assert_eq!(segments(&"a".repeat(307)), 3);
-        assert_eq!(segments(&format!("{}€{}", "a".repeat(152), "a".repeat(152))), 3, "€ is not cut in half");
+        assert_eq!(
+            segments(&format!("{}€{}", "a".repeat(152), "a".repeat(152))),
+            3,
+            "€ is not cut in half"
+        );
         assert_eq!(segments(&"東".repeat(70)), 1);
         assert_eq!(segments(&"東".repeat(71)), 2);
         assert_eq!(segments(&"😀".repeat(35)), 1);

@@ -29,8 +29,15 @@ fn messages(application: &str) -> [Message; 3] {
         from: None,
         at,
     };
-    let test = Message::Test { application: application.into(), at };
-    [Message::Code(code(application)), Message::Notice(notice), test]
+    let test = Message::Test {
+        application: application.into(),
+        at,
+    };
+    [
+        Message::Code(code(application)),
+        Message::Notice(notice),
+        test,
+    ]
 }
 
 fn built_in() -> Templates {
@@ -56,8 +63,13 @@ fn problem_of(templates: &Templates) -> String {
 
 #[test]
 fn a_code_mail_says_who_asks_for_whom_from_where_when_and_what_to_do() {
-    let letter = built_in().letter(&Message::Code(code("Example Server"))).unwrap();
-    assert_eq!(letter.subject, "Your code for Example Server", "no code: subjects are logged");
+    let letter = built_in()
+        .letter(&Message::Code(code("Example Server")))
+        .unwrap();
+    assert_eq!(
+        letter.subject, "Your code for Example Server",
+        "no code: subjects are logged"
+    );
     for body in [&letter.text, &letter.html] {
         for words in [
             CODE,
@@ -71,7 +83,10 @@ fn a_code_mail_says_who_asks_for_whom_from_where_when_and_what_to_do() {
         ] {
             assert!(body.contains(words), "{words:?} in {body}");
         }
-        assert!(!body.contains("://") && !body.contains("href"), "no links: {body}");
+        assert!(
+            !body.contains("://") && !body.contains("href"),
+            "no links: {body}"
+        );
     }
     assert!(letter.text.is_ascii() && letter.text.lines().all(|line| line.len() <= 78));
 }
@@ -83,7 +98,9 @@ fn every_message_has_words_for_mail_and_text_messages() {
         let letter = templates.letter(&message).unwrap();
         assert!(letter.subject.contains("Example"));
         assert!(
-            letter.text.contains("Example") && !letter.text.contains("none") && !letter.text.contains("{{")
+            letter.text.contains("Example")
+                && !letter.text.contains("none")
+                && !letter.text.contains("{{")
         );
         assert!(letter.html.starts_with("<!DOCTYPE html>") && letter.html.contains("Example"));
         let text = templates.text_message(&message).unwrap();
@@ -103,26 +120,47 @@ fn a_mail_looks_as_it_was_drawn() {
          Nobody will ever ask you for this code: do not pass it on."
     );
     assert_eq!(letter.text, expected);
-    let nowhere = Message::Code(CodeMessage { from: None, ..code("Example") });
-    assert_eq!(built_in().letter(&nowhere).unwrap().text, expected.replace("    From:   203.0.113.7\n", ""));
+    let nowhere = Message::Code(CodeMessage {
+        from: None,
+        ..code("Example")
+    });
+    assert_eq!(
+        built_in().letter(&nowhere).unwrap().text,
+        expected.replace("    From:   203.0.113.7\n", "")
+    );
 }
 
 #[test]
 fn html_is_escaped_and_a_subject_is_one_line() {
     let evil = "<b>\"Evil\" & 'Söhne'\r\nBcc: x@y.org\u{202e}";
     let letter = built_in().letter(&Message::Code(code(evil))).unwrap();
-    assert!(letter.html.contains("&lt;b&gt;&quot;Evil&quot; &amp; "), "{}", letter.html);
+    assert!(
+        letter.html.contains("&lt;b&gt;&quot;Evil&quot; &amp; "),
+        "{}",
+        letter.html
+    );
     assert!(!letter.html.contains("<b>"));
-    assert_eq!(letter.subject, "Your code for <b>\"Evil\" & 'Söhne' Bcc: x@y.org?");
-    assert!(letter.text.contains("<b>\"Evil\" & 'Söhne'"), "text is not escaped");
+    assert_eq!(
+        letter.subject,
+        "Your code for <b>\"Evil\" & 'Söhne' Bcc: x@y.org?"
+    );
+    assert!(
+        letter.text.contains("<b>\"Evil\" & 'Söhne'"),
+        "text is not escaped"
+    );
 
     let (_folder, templates) = with_own(&[("code.subject", "One\n  two {{ application }}\n")]);
-    assert_eq!(templates.letter(&Message::Code(code("x"))).unwrap().subject, "One two x");
+    assert_eq!(
+        templates.letter(&Message::Code(code("x"))).unwrap().subject,
+        "One two x"
+    );
 }
 
 #[test]
 fn a_text_message_says_all_it_can() {
-    let text = built_in().text_message(&Message::Code(code("Example Server"))).unwrap();
+    let text = built_in()
+        .text_message(&Message::Code(code("Example Server")))
+        .unwrap();
     assert_eq!(
         text,
         "Example Server: 918273 is the code for alice to log in with sshd from 203.0.113.7, valid for 10 minutes."
@@ -132,13 +170,26 @@ fn a_text_message_says_all_it_can() {
 #[test]
 fn a_code_by_text_message_is_always_one_segment_with_the_code_whole() {
     let templates = built_in();
-    for name in ["x", "Büro", "東京サーバー", "😀", "„quoted“", "{braces} [and] €"] {
+    for name in [
+        "x",
+        "Büro",
+        "東京サーバー",
+        "😀",
+        "„quoted“",
+        "{braces} [and] €",
+    ] {
         for length in [1, 12, 40] {
             let application: String = name.chars().cycle().take(length).collect();
-            for from in [None, Some("a-rather-long-host-name.of-a-rather-long-domain.example.org".to_owned())]
-            {
+            for from in [
+                None,
+                Some("a-rather-long-host-name.of-a-rather-long-domain.example.org".to_owned()),
+            ] {
                 for domain in [None, Some("login.example.org".to_owned())] {
-                    let message = CodeMessage { from: from.clone(), domain, ..code(&application) };
+                    let message = CodeMessage {
+                        from: from.clone(),
+                        domain,
+                        ..code(&application)
+                    };
                     let text = templates.text_message(&Message::Code(message)).unwrap();
                     assert_eq!(segments(&text), 1, "{text}");
                     assert!(text.contains(CODE), "{text}");
@@ -151,13 +202,19 @@ fn a_code_by_text_message_is_always_one_segment_with_the_code_whole() {
 #[test]
 fn a_code_bound_to_a_domain_ends_in_its_line() {
     let bound = |application: &str, domain: &str| {
-        let message = CodeMessage { domain: Some(domain.to_owned()), ..code(application) };
+        let message = CodeMessage {
+            domain: Some(domain.to_owned()),
+            ..code(application)
+        };
         built_in().text_message(&Message::Code(message)).unwrap()
     };
     let text = bound("Example", "example.org");
     assert_eq!(text.lines().last(), Some("@example.org #918273"));
     assert!(text.starts_with("Example: 918273 is the code for alice"));
-    assert_eq!(bound("東京", "example.org").lines().last(), Some("@example.org #918273"));
+    assert_eq!(
+        bound("東京", "example.org").lines().last(),
+        Some("@example.org #918273")
+    );
     // There is no room for both: the words win.
     let text = bound("Example", &format!("{}.example.org", "a".repeat(140)));
     assert!(!text.contains('@') && segments(&text) == 1, "{text}");
@@ -166,11 +223,20 @@ fn a_code_bound_to_a_domain_ends_in_its_line() {
 #[test]
 fn what_matters_least_is_left_out_first() {
     let text = |application: &str| {
-        let message = CodeMessage { from: Some("10.0.0.7".into()), ..code(application) };
+        let message = CodeMessage {
+            from: Some("10.0.0.7".into()),
+            ..code(application)
+        };
         built_in().text_message(&Message::Code(message)).unwrap()
     };
-    assert_eq!(text("東京"), "東京: 918273 is the code for alice from 10.0.0.7, valid for 10 minutes.");
-    assert_eq!(text("東京サーバー"), "東京サーバー: 918273 is the code for alice, valid for 10 minutes.");
+    assert_eq!(
+        text("東京"),
+        "東京: 918273 is the code for alice from 10.0.0.7, valid for 10 minutes."
+    );
+    assert_eq!(
+        text("東京サーバー"),
+        "東京サーバー: 918273 is the code for alice, valid for 10 minutes."
+    );
     let long = text(&"東".repeat(40));
     assert!(
         long.starts_with("東東東") && long.contains("...: 918273 is the code for alice, valid"),
@@ -181,7 +247,10 @@ fn what_matters_least_is_left_out_first() {
 #[test]
 fn an_administrators_template_replaces_its_part_alone() {
     let (_folder, templates) = with_own(&[
-        ("code.txt", "{{ application }} says {{ code }} to {{ user }} ({{ lifetime }})\n"),
+        (
+            "code.txt",
+            "{{ application }} says {{ code }} to {{ user }} ({{ lifetime }})\n",
+        ),
         ("notice.sms", "{{ what }}"),
         (".code.html.swp", "{{"),
         ("code.html~", "{{"),
@@ -192,25 +261,52 @@ fn an_administrators_template_replaces_its_part_alone() {
     assert_eq!(letter.subject, "Your code for Example");
     assert!(letter.html.contains("It is needed to log in with sshd."));
     let [_, notice, _] = messages("Example");
-    assert_eq!(templates.text_message(&notice).unwrap(), "An authenticator app was added.");
+    assert_eq!(
+        templates.text_message(&notice).unwrap(),
+        "An authenticator app was added."
+    );
 }
 
 #[test]
 fn a_broken_template_is_told_of_by_file_and_line_and_the_built_in_one_stands_in() {
     for (name, source, place, why) in [
-        ("code.txt", "Hello\n{{ code }\n", ", line 2: ", "syntax error"),
-        ("code.txt", "{{ code }}\n\n{{ password }}\n", ", line 3: ", "undefined"),
-        ("code.html", "{{ code }}{% if name %}{% endif %}", ", line 1: ", "undefined"),
+        (
+            "code.txt",
+            "Hello\n{{ code }\n",
+            ", line 2: ",
+            "syntax error",
+        ),
+        (
+            "code.txt",
+            "{{ code }}\n\n{{ password }}\n",
+            ", line 3: ",
+            "undefined",
+        ),
+        (
+            "code.html",
+            "{{ code }}{% if name %}{% endif %}",
+            ", line 1: ",
+            "undefined",
+        ),
         ("code.sms", "Hello", ": ", "{{ code }} is missing"),
         ("code.text", "{{ code }}", ": ", "no template of this name"),
     ] {
         let (folder, templates) = with_own(&[(name, source)]);
         let problem = problem_of(&templates);
         let file = format!("settings: {}{place}", folder.path().join(name).display());
-        assert!(problem.starts_with(&file) && problem.contains(why), "{problem}");
+        assert!(
+            problem.starts_with(&file) && problem.contains(why),
+            "{problem}"
+        );
         let message = Message::Code(code("Example"));
-        assert_eq!(templates.letter(&message).unwrap(), built_in().letter(&message).unwrap());
-        assert_eq!(templates.text_message(&message).unwrap(), built_in().text_message(&message).unwrap());
+        assert_eq!(
+            templates.letter(&message).unwrap(),
+            built_in().letter(&message).unwrap()
+        );
+        assert_eq!(
+            templates.text_message(&message).unwrap(),
+            built_in().text_message(&message).unwrap()
+        );
     }
 }
 
@@ -223,7 +319,10 @@ fn a_template_that_breaks_only_for_one_message_is_told_of_without_the_code() {
     assert_eq!(templates.problems(), []);
     let message = Message::Code(code("Bad"));
     for _ in 0..3 {
-        assert_eq!(templates.letter(&message).unwrap(), built_in().letter(&message).unwrap());
+        assert_eq!(
+            templates.letter(&message).unwrap(),
+            built_in().letter(&message).unwrap()
+        );
     }
     assert!(!problem_of(&templates).contains(CODE));
 }

@@ -21,8 +21,16 @@ const GRACE: Duration = Duration::from_millis(700);
 
 fn through(server: &Scripted, tls: &str, more: &[(&str, &str)]) -> Box<dyn Provider> {
     let port = server.port.to_string();
-    let mut settings = vec![("host", "localhost"), ("port", &port), ("tls", tls), ("ca-file", ca_file())];
-    settings.extend([("from", "login@example.org"), ("password", "hunter2-secret")]);
+    let mut settings = vec![
+        ("host", "localhost"),
+        ("port", &port),
+        ("tls", tls),
+        ("ca-file", ca_file()),
+    ];
+    settings.extend([
+        ("from", "login@example.org"),
+        ("password", "hunter2-secret"),
+    ]);
     settings.retain(|(name, _)| more.iter().all(|(other, _)| other != name));
     settings.extend(more.iter().filter(|(_, value)| !value.is_empty()));
     provider("smtp", &settings)
@@ -31,8 +39,14 @@ fn through(server: &Scripted, tls: &str, more: &[(&str, &str)]) -> Box<dyn Provi
 /// Sends with a short deadline, which has to be kept.
 fn in_time(provider: &dyn Provider) -> SendError {
     let start = Instant::now();
-    let error = provider.send("alice@example.org", &message(), start + DEADLINE).unwrap_err();
-    assert!(start.elapsed() < DEADLINE + GRACE, "{:?}: {error:?}", start.elapsed());
+    let error = provider
+        .send("alice@example.org", &message(), start + DEADLINE)
+        .unwrap_err();
+    assert!(
+        start.elapsed() < DEADLINE + GRACE,
+        "{:?}: {error:?}",
+        start.elapsed()
+    );
     assert_clean(provider, &error);
     error
 }
@@ -50,7 +64,11 @@ const STOPS: [(&str, Step); 6] = [
 #[test]
 fn a_server_that_hangs_is_given_up_at_its_step_by_the_deadline() {
     let silent = Scripted::start(Talk::hang);
-    for (tls, step) in [("implicit", Step::Tls), ("none", Step::Greeting), ("starttls", Step::Greeting)] {
+    for (tls, step) in [
+        ("implicit", Step::Tls),
+        ("none", Step::Greeting),
+        ("starttls", Step::Greeting),
+    ] {
         let error = in_time(&*through(&silent, tls, &[]));
         assert!(error.timed_out, "{error:?}");
         assert_eq!(error.step, step);
@@ -102,7 +120,12 @@ fn a_server_that_talks_without_end_is_stopped() {
             talk.raw(&[b'x'; 4096])?;
         }
     });
-    assert_error(&in_time(&*through(&server, "none", &[])), Step::Greeting, "a line without an end", "");
+    assert_error(
+        &in_time(&*through(&server, "none", &[])),
+        Step::Greeting,
+        "a line without an end",
+        "",
+    );
 }
 
 #[test]
@@ -112,7 +135,11 @@ fn a_server_that_hangs_up_is_told_of_at_its_step() {
         let error = refusal(&*through(&server, "implicit", &[]), "alice@example.org");
         assert_error(&error, step, "the server hung up", "");
         assert!(!error.timed_out);
-        assert_eq!(server.connections(), 1, "{stop}: a fresh connection is not tried again");
+        assert_eq!(
+            server.connections(),
+            1,
+            "{stop}: a fresh connection is not tried again"
+        );
     }
 }
 
@@ -120,22 +147,45 @@ fn a_server_that_hangs_up_is_told_of_at_its_step() {
 fn what_is_no_mail_server_is_told_of() {
     let web = Scripted::start(|talk| talk.say("HTTP/1.1 400 Bad Request"));
     let error = refusal(&*through(&web, "none", &[]), "alice@example.org");
-    assert_error(&error, Step::Greeting, "no mail server", "check host and port");
+    assert_error(
+        &error,
+        Step::Greeting,
+        "no mail server",
+        "check host and port",
+    );
     let error = refusal(&*through(&web, "implicit", &[]), "alice@example.org");
     assert_error(&error, Step::Tls, "does not speak TLS", "tls=starttls");
 }
 
 #[test]
 fn a_port_where_nobody_listens_is_told_of() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-    let provider = provider("smtp", &[("host", "127.0.0.1"), ("port", &port), ("from", "login@example.org")]);
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+        .to_string();
+    let provider = provider(
+        "smtp",
+        &[
+            ("host", "127.0.0.1"),
+            ("port", &port),
+            ("from", "login@example.org"),
+        ],
+    );
     let error = refusal(&*provider, "alice@example.org");
     assert_error(&error, Step::Connect, "refused", "check host and port");
 }
 
 #[test]
 fn a_name_that_does_not_exist_is_told_of_in_time() {
-    let provider = provider("smtp", &[("host", "no-such-host.invalid"), ("from", "login@example.org")]);
+    let provider = provider(
+        "smtp",
+        &[
+            ("host", "no-such-host.invalid"),
+            ("from", "login@example.org"),
+        ],
+    );
     let error = in_time(&*provider);
     assert_eq!(error.step, Step::Name, "{error:?}");
     assert!(error.hint.is_some());
@@ -152,28 +202,49 @@ fn a_resolver_that_hangs_is_given_up_and_does_not_take_all_threads() {
     if std::env::var_os(WITH_SILENT_RESOLVER).is_none() {
         // Once more, with a network and a resolv.conf of its own.
         let name = "hostile::a_resolver_that_hangs_is_given_up_and_does_not_take_all_threads";
-        let script =
-            "ip link set lo up && mount --bind \"$1\" /etc/resolv.conf && exec \"$0\" --exact \"$2\"";
+        let script = "ip link set lo up && mount --bind \"$1\" /etc/resolv.conf && exec \"$0\" --exact \"$2\"";
         let mut resolver = tempfile::NamedTempFile::new().unwrap();
         resolver.write_all(b"nameserver 127.0.0.1\n").unwrap();
         let mut unshare = Command::new("unshare");
-        unshare.args(["--mount", "--net", "sh", "-c", script]).arg(std::env::current_exe().unwrap());
-        unshare.arg(resolver.path()).arg(name).env(WITH_SILENT_RESOLVER, "");
+        unshare
+            .args(["--mount", "--net", "sh", "-c", script])
+            .arg(std::env::current_exe().unwrap());
+        unshare
+            .arg(resolver.path())
+            .arg(name)
+            .env(WITH_SILENT_RESOLVER, "");
         let output = unshare.output().unwrap();
         let stdout = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && stdout.contains("1 passed"), "{output:?}");
+        assert!(
+            output.status.success() && stdout.contains("1 passed"),
+            "{output:?}"
+        );
         return;
     }
     let _silent = UdpSocket::bind("127.0.0.1:53").unwrap();
-    let settings = [("host", "smtp.example.org"), ("from", "login@example.org"), ("connections", "64")];
+    let settings = [
+        ("host", "smtp.example.org"),
+        ("from", "login@example.org"),
+        ("connections", "64"),
+    ];
     let provider = provider("smtp", &settings);
     let errors: Vec<_> = thread::scope(|scope| {
-        let sends: Vec<_> = (0..20).map(|_| scope.spawn(|| in_time(&*provider))).collect();
+        let sends: Vec<_> = (0..20)
+            .map(|_| scope.spawn(|| in_time(&*provider)))
+            .collect();
         sends.into_iter().map(|send| send.join().unwrap()).collect()
     });
-    assert!(errors.iter().all(|error| error.step == Step::Name && error.timed_out), "{errors:?}");
-    let threads = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path().join("comm"));
-    let asking = threads.filter(|comm| std::fs::read_to_string(comm).is_ok_and(|name| name == "look-up\n"));
+    assert!(
+        errors
+            .iter()
+            .all(|error| error.step == Step::Name && error.timed_out),
+        "{errors:?}"
+    );
+    let threads = std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .map(|task| task.unwrap().path().join("comm"));
+    let asking =
+        threads.filter(|comm| std::fs::read_to_string(comm).is_ok_and(|name| name == "look-up\n"));
     assert_eq!(asking.count(), 1);
     // Another name is found meanwhile.
     let server = Scripted::start(|talk| talk.go_on_until("never").map(|_| ()));
@@ -184,8 +255,14 @@ fn a_resolver_that_hangs_is_given_up_and_does_not_take_all_threads() {
 #[test]
 fn a_server_that_turns_us_away_is_told_of() {
     for (greeting, hint) in [
-        ("554 5.7.1 Your address is on a list", "turns this machine away"),
-        ("421 4.7.0 Too many connections from you", "'connections' lower"),
+        (
+            "554 5.7.1 Your address is on a list",
+            "turns this machine away",
+        ),
+        (
+            "421 4.7.0 Too many connections from you",
+            "'connections' lower",
+        ),
     ] {
         let server = Scripted::start(move |talk| talk.say(greeting));
         let error = refusal(&*through(&server, "none", &[]), "alice@example.org");
@@ -230,10 +307,18 @@ fn what_a_listener_puts_in_before_tls_is_not_taken() {
 #[test]
 fn plain_text_only_goes_to_this_machine_unless_it_may_go_anywhere() {
     // 192.0.2.0/24 is nobody's (RFC 5737): nothing is sent there even where this fails.
-    let settings = [("host", "192.0.2.1"), ("tls", "none"), ("from", "login@example.org")];
+    let settings = [
+        ("host", "192.0.2.1"),
+        ("tls", "none"),
+        ("from", "login@example.org"),
+    ];
     let error = refusal(&*provider("smtp", &settings), "alice@example.org");
     assert_error(&error, Step::Tls, "another machine", "none-anywhere");
-    let settings = [("host", "192.0.2.1"), ("tls", "none-anywhere"), ("from", "login@example.org")];
+    let settings = [
+        ("host", "192.0.2.1"),
+        ("tls", "none-anywhere"),
+        ("from", "login@example.org"),
+    ];
     assert_eq!(in_time(&*provider("smtp", &settings)).step, Step::Connect);
 }
 
@@ -242,10 +327,17 @@ fn a_server_that_repeats_what_it_was_told_gives_nothing_away() {
     for stop in ["AUTH", "MAIL", "RCPT", "DATA"] {
         let server = Scripted::start(move |talk| {
             talk.serve_until(stop)?;
-            let secrets = "hunter2-secret AGxvZ2luQGV4YW1wbGUub3JnAGh1bnRlcjItc2VjcmV0 aHVudGVyMi1zZWNyZXQ=";
+            let secrets =
+                "hunter2-secret AGxvZ2luQGV4YW1wbGUub3JnAGh1bnRlcjItc2VjcmV0 aHVudGVyMi1zZWNyZXQ=";
             // At its login it does not know the code yet.
-            let code = if stop == "AUTH" { "hunter2-secret" } else { CODE };
-            talk.say(&format!("550-5.0.0 I heard: {secrets}\r\n550 5.0.0 and {code}\u{1b}[2J"))?;
+            let code = if stop == "AUTH" {
+                "hunter2-secret"
+            } else {
+                CODE
+            };
+            talk.say(&format!(
+                "550-5.0.0 I heard: {secrets}\r\n550 5.0.0 and {code}\u{1b}[2J"
+            ))?;
             talk.go_on_until("never").map(|_| ())
         });
         let error = refusal(&*through(&server, "none", &[]), "alice@example.org");
@@ -259,7 +351,11 @@ fn only_an_unknown_mailbox_is_final() {
         ("550 5.1.1 User unknown", true, "does not exist"),
         ("450 4.1.1 Try again", false, "greylisting"),
         ("450 4.7.1 Greylisted", false, "greylisting"),
-        ("554 5.7.1 Relay access denied", false, "username and password"),
+        (
+            "554 5.7.1 Relay access denied",
+            false,
+            "username and password",
+        ),
         ("550 no", false, "does not take"),
         ("552 5.2.2 Mailbox full", false, "does not take"),
     ] {
@@ -292,10 +388,21 @@ fn a_connection_the_server_has_left_is_replaced_once_and_nobody_notices() {
         });
         let provider = through(&server, "implicit", &[]);
         for sent in 1..=3 {
-            let deadline = Instant::now() + if leave == "silence" { DEADLINE * 2 } else { super::PATIENCE };
-            let receipt = provider.send("alice@example.org", &message(), deadline).expect(leave);
+            let deadline = Instant::now()
+                + if leave == "silence" {
+                    DEADLINE * 2
+                } else {
+                    super::PATIENCE
+                };
+            let receipt = provider
+                .send("alice@example.org", &message(), deadline)
+                .expect(leave);
             assert_eq!(receipt.id.as_deref(), Some("4D2"));
-            assert_eq!((mails.load(Ordering::SeqCst), server.connections()), (sent, sent), "{leave}");
+            assert_eq!(
+                (mails.load(Ordering::SeqCst), server.connections()),
+                (sent, sent),
+                "{leave}"
+            );
         }
     }
 }
@@ -308,7 +415,9 @@ fn a_mail_the_server_may_have_is_not_sent_twice() {
         talk.go_on_until(".").map(|_| ())
     });
     let provider = through(&server, "none", &[]);
-    provider.send("alice@example.org", &message(), soon()).unwrap();
+    provider
+        .send("alice@example.org", &message(), soon())
+        .unwrap();
     let error = refusal(&*provider, "alice@example.org");
     assert_error(&error, Step::Message, "the server hung up", "");
     assert_eq!(server.connections(), 1);
@@ -320,11 +429,29 @@ fn only_a_mail_that_was_handed_over_without_an_answer_may_have_arrived() {
     let scripts: [(Script, bool); 8] = [
         (|talk| talk.serve_until(".").and_then(|_| talk.hang()), true),
         (|talk| talk.serve_until(".").map(|_| ()), true),
-        (|talk| talk.serve_until(".").and_then(|_| talk.say("what?")), true),
-        (|talk| talk.serve_until(".").and_then(|_| talk.say("250-2.0.0 go")), true),
-        (|talk| talk.serve_until(".").and_then(|_| talk.say("451 4.3.0 not now")), false),
-        (|talk| talk.serve_until(".").and_then(|_| talk.say("554 5.7.1 no")), false),
-        (|talk| talk.serve_until("DATA").and_then(|_| talk.hang()), false),
+        (
+            |talk| talk.serve_until(".").and_then(|_| talk.say("what?")),
+            true,
+        ),
+        (
+            |talk| talk.serve_until(".").and_then(|_| talk.say("250-2.0.0 go")),
+            true,
+        ),
+        (
+            |talk| {
+                talk.serve_until(".")
+                    .and_then(|_| talk.say("451 4.3.0 not now"))
+            },
+            false,
+        ),
+        (
+            |talk| talk.serve_until(".").and_then(|_| talk.say("554 5.7.1 no")),
+            false,
+        ),
+        (
+            |talk| talk.serve_until("DATA").and_then(|_| talk.hang()),
+            false,
+        ),
         (|talk| talk.serve_until("MAIL").map(|_| ()), false),
     ];
     for (i, (script, may_have_arrived)) in scripts.into_iter().enumerate() {
@@ -346,7 +473,9 @@ fn a_refused_mail_leaves_a_connection_that_carries_the_next() {
     });
     let provider = through(&server, "none", &[]);
     assert!(refusal(&*provider, "nobody@example.org").final_);
-    provider.send("alice@example.org", &message(), soon()).unwrap();
+    provider
+        .send("alice@example.org", &message(), soon())
+        .unwrap();
     assert_eq!(server.connections(), 1);
 }
 
@@ -358,7 +487,9 @@ fn so_many_connections_at_a_time_and_nobody_waits_past_the_deadline() {
     });
     let provider = through(&server, "none", &[("connections", "3")]);
     let errors: Vec<_> = thread::scope(|scope| {
-        let sends: Vec<_> = (0..12).map(|_| scope.spawn(|| in_time(&*provider))).collect();
+        let sends: Vec<_> = (0..12)
+            .map(|_| scope.spawn(|| in_time(&*provider)))
+            .collect();
         sends.into_iter().map(|send| send.join().unwrap()).collect()
     });
     assert_eq!(server.connections(), 3);
@@ -366,7 +497,12 @@ fn so_many_connections_at_a_time_and_nobody_waits_past_the_deadline() {
     let (late, waited): (Vec<_>, Vec<_>) = errors.iter().partition(|error| error.timed_out);
     assert_eq!((late.len(), waited.len()), (3, 9), "{errors:?}");
     for error in waited {
-        assert_error(error, Step::Connect, "too much is sent at once: all 3 connections", "'connections'");
+        assert_error(
+            error,
+            Step::Connect,
+            "too much is sent at once: all 3 connections",
+            "'connections'",
+        );
     }
 }
 
@@ -374,7 +510,12 @@ fn so_many_connections_at_a_time_and_nobody_waits_past_the_deadline() {
 fn an_address_that_is_none_is_refused_before_anything_is_sent() {
     let server = Scripted::start(|talk| talk.serve_until("never").map(|_| ()));
     let provider = through(&server, "none", &[]);
-    for to in ["", "alice", "alice@example.org>\r\nRCPT TO:<bob@example.org", "a b@example.org"] {
+    for to in [
+        "",
+        "alice",
+        "alice@example.org>\r\nRCPT TO:<bob@example.org",
+        "a b@example.org",
+    ] {
         assert_eq!(refusal(&*provider, to).step, Step::Recipient);
     }
     assert_eq!(server.connections(), 0);

@@ -33,13 +33,21 @@ fn provider(kind: &str, settings: &[(&str, &str)]) -> Box<dyn Provider> {
 }
 
 fn try_provider(kind: &str, settings: &[(&str, &str)]) -> Result<Box<dyn Provider>, BadProvider> {
-    let (catalogue, bad) = Catalogue::load(Places { sms: "/nowhere".into(), templates: "/nowhere".into() });
+    let (catalogue, bad) = Catalogue::load(Places {
+        sms: "/nowhere".into(),
+        templates: "/nowhere".into(),
+    });
     assert_eq!(bad, []);
     let settings: BTreeMap<_, _> = settings
         .iter()
         .map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned())))
         .collect();
-    catalogue.open(&Configuration { name: "test".into(), kind: kind.into(), title: None, settings })
+    catalogue.open(&Configuration {
+        name: "test".into(),
+        kind: kind.into(),
+        title: None,
+        settings,
+    })
 }
 
 fn message() -> Message {
@@ -84,7 +92,10 @@ fn assert_clean(provider: &dyn Provider, error: &SendError) {
 fn assert_error(error: &SendError, step: Step, reason: &str, hint: &str) {
     assert_eq!(error.step, step, "{error:?}");
     assert!(error.reason.contains(reason), "{error:?}");
-    assert!(error.hint.as_deref().unwrap_or_default().contains(hint), "{error:?}");
+    assert!(
+        error.hint.as_deref().unwrap_or_default().contains(hint),
+        "{error:?}"
+    );
 }
 
 /// Whether the tests that start real servers can run; says so when they are left out.

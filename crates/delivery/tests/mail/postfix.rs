@@ -9,7 +9,11 @@ use twofa_mailserver::{Door, MailServer, ThisHost};
 use super::{assert_clean, assert_error, is_root, message, message_of, provider, refusal, soon};
 
 /// Settings for a door of `server`, and what else is said.
-pub(super) fn through(server: &MailServer<ThisHost>, door: Door, more: &[(&str, &str)]) -> Box<dyn Provider> {
+pub(super) fn through(
+    server: &MailServer<ThisHost>,
+    door: Door,
+    more: &[(&str, &str)],
+) -> Box<dyn Provider> {
     let (port, ca_file) = (server.port_of(door).to_string(), server.ca_file());
     let tls = match door {
         Door::Starttls => "starttls",
@@ -37,11 +41,16 @@ fn a_mail_goes_through_every_door_of_a_real_server() {
         return;
     }
     let server = MailServer::start(ThisHost::new(), &["alice"]);
-    for (sent, door) in [Door::Implicit, Door::Starttls, Door::Plain].into_iter().enumerate() {
+    for (sent, door) in [Door::Implicit, Door::Starttls, Door::Plain]
+        .into_iter()
+        .enumerate()
+    {
         let provider = through(&server, door, &[]);
         provider.check(soon()).unwrap();
         assert_eq!(server.mails("alice").len(), sent, "a check sends nothing");
-        let receipt = provider.send("alice@example.org", &message(), soon()).unwrap();
+        let receipt = provider
+            .send("alice@example.org", &message(), soon())
+            .unwrap();
         assert!(receipt.id.is_some(), "{door:?}");
         server.wait_for_mail("alice", sent + 1);
     }
@@ -55,16 +64,30 @@ fn a_login_works_with_each_mechanism_and_by_the_address_or_a_name() {
     }
     let server = MailServer::start(ThisHost::new(), &["alice"]);
     for (auth, mechanism) in [("plain", "PLAIN"), ("login", "LOGIN"), ("auto", "PLAIN")] {
-        let provider = through(&server, Door::Starttls, &[("auth", auth), ("username", server.username())]);
-        provider.send("alice@example.org", &message(), soon()).unwrap();
-        server.wait_for_log(&format!("sasl_method={mechanism}, sasl_username=login@example.org"));
+        let provider = through(
+            &server,
+            Door::Starttls,
+            &[("auth", auth), ("username", server.username())],
+        );
+        provider
+            .send("alice@example.org", &message(), soon())
+            .unwrap();
+        server.wait_for_log(&format!(
+            "sasl_method={mechanism}, sasl_username=login@example.org"
+        ));
     }
     let token = server.token();
     let folder = tempfile::tempdir().unwrap();
     let printer = super::tokens::printer(folder.path(), &format!("echo {token}"));
     for auth in ["auto", "xoauth2"] {
-        let more = [("auth", auth), ("password", ""), ("token-command", &*printer)];
-        through(&server, Door::Implicit, &more).send("alice@example.org", &message(), soon()).unwrap();
+        let more = [
+            ("auth", auth),
+            ("password", ""),
+            ("token-command", &*printer),
+        ];
+        through(&server, Door::Implicit, &more)
+            .send("alice@example.org", &message(), soon())
+            .unwrap();
     }
     server.wait_for_log("sasl_method=XOAUTH2, sasl_username=login@example.org");
 
@@ -95,7 +118,12 @@ fn a_real_servers_refusals_are_told_of_at_their_step() {
     };
     let alice = "alice@example.org";
     let error = refused(Door::Implicit, &[("password", "hunter2")], alice);
-    assert_error(&error, Step::Login, "535 5.7.8", "check username and password");
+    assert_error(
+        &error,
+        Step::Login,
+        "535 5.7.8",
+        "check username and password",
+    );
     let error = refused(Door::Plain, &[("password", server.password())], alice);
     assert_error(&error, Step::Login, "offers no login", "port 465");
     let error = refused(Door::Plain, &[], "somebody@elsewhere.example");
@@ -116,7 +144,12 @@ fn a_real_servers_refusals_are_told_of_at_their_step() {
     let error = refused(Door::Plain, &[("from", "banned@example.org")], alice);
     assert_error(&error, Step::Sender, "550 5.7.1", "set 'from'");
     let error = refused(Door::Plain, &[], "spam@example.org");
-    assert_error(&error, Step::Message, "550 5.7.1 This looks like spam", "unwanted");
+    assert_error(
+        &error,
+        Step::Message,
+        "550 5.7.1 This looks like spam",
+        "unwanted",
+    );
 }
 
 #[test]
@@ -133,9 +166,19 @@ fn a_certificate_that_does_not_fit_is_told_of_with_what_to_do() {
     };
     let error = refused(Door::OtherName, &[]);
     let names = "is for mail.example.net, smtp.example.net, not for localhost";
-    assert_error(&error, Step::Tls, names, "set 'host' to a name that the certificate has");
+    assert_error(
+        &error,
+        Step::Tls,
+        names,
+        "set 'host' to a name that the certificate has",
+    );
     let error = refused(Door::Implicit, &[("host", "127.0.0.1")]);
-    assert_error(&error, Step::Tls, "is for localhost, mail.example.org, not for 127.0.0.1", "set 'host'");
+    assert_error(
+        &error,
+        Step::Tls,
+        "is for localhost, mail.example.org, not for 127.0.0.1",
+        "set 'host'",
+    );
     let error = refused(Door::Expired, &[]);
     assert_error(&error, Step::Tls, "expired on 2001-01-01", "clock");
     for door in [Door::Implicit, Door::Starttls] {
@@ -159,12 +202,21 @@ fn a_server_that_was_started_again_is_found_again() {
     }
     let mut server = MailServer::start(ThisHost::new(), &["alice"]);
     let provider = through(&server, Door::Implicit, &[]);
-    provider.send("alice@example.org", &message(), soon()).unwrap();
+    provider
+        .send("alice@example.org", &message(), soon())
+        .unwrap();
     server.wait_for_mail("alice", 1);
     server.stop();
-    assert_error(&refusal(&*provider, "alice@example.org"), Step::Connect, "refused", "");
+    assert_error(
+        &refusal(&*provider, "alice@example.org"),
+        Step::Connect,
+        "refused",
+        "",
+    );
     server.start_again();
-    provider.send("alice@example.org", &message(), soon()).unwrap();
+    provider
+        .send("alice@example.org", &message(), soon())
+        .unwrap();
     server.wait_for_mail("alice", 2);
 }
 
@@ -180,11 +232,19 @@ fn sixty_four_mails_at_once_are_all_taken_in_time() {
         let start = Instant::now();
         thread::scope(|scope| {
             for _ in 0..64 {
-                scope.spawn(|| provider.send("alice@example.org", &message(), soon()).unwrap());
+                scope.spawn(|| {
+                    provider
+                        .send("alice@example.org", &message(), soon())
+                        .unwrap()
+                });
             }
         });
         println!("64 mails at once, {round}: {:?}", start.elapsed());
-        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+        assert!(
+            start.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            start.elapsed()
+        );
     }
     server.wait_for_mail("alice", 128);
     let connections = server.log().matches(" connect from ").count() - connections_before;
@@ -211,10 +271,18 @@ fn a_gateway_gets_the_text_message_at_the_numbers_address() {
     );
     assert_eq!(gateway.channel(), Channel::Sms);
     gateway.check(soon()).unwrap();
-    gateway.send("+14155552671", &message_of("Example"), soon()).unwrap();
+    gateway
+        .send("+14155552671", &message_of("Example"), soon())
+        .unwrap();
     let mail = &server.wait_for_mail("14155552671", 1)[0];
-    assert!(mail.contains("\nExample: 918273 is the code for alice"), "{mail}");
-    assert!(!mail.contains("Subject:") && !mail.contains("html"), "{mail}");
+    assert!(
+        mail.contains("\nExample: 918273 is the code for alice"),
+        "{mail}"
+    );
+    assert!(
+        !mail.contains("Subject:") && !mail.contains("html"),
+        "{mail}"
+    );
 }
 
 #[test]
@@ -225,17 +293,27 @@ fn a_warm_connection_is_used_again() {
     let server = MailServer::start(ThisHost::new(), &["alice"]);
     let connections_before = server.log().matches(" connect from ").count();
     let provider = through(&server, Door::Implicit, &[]);
-    provider.send("alice@example.org", &message(), soon()).unwrap();
+    provider
+        .send("alice@example.org", &message(), soon())
+        .unwrap();
     let mut times: Vec<Duration> = (0..50)
         .map(|_| {
             let start = Instant::now();
-            provider.send("alice@example.org", &message(), soon()).unwrap();
+            provider
+                .send("alice@example.org", &message(), soon())
+                .unwrap();
             start.elapsed()
         })
         .collect();
     times.sort();
-    println!("a mail on a warm connection: median {:?}, slowest {:?}", times[25], times[49]);
+    println!(
+        "a mail on a warm connection: median {:?}, slowest {:?}",
+        times[25], times[49]
+    );
     server.wait_for_mail("alice", 51);
-    assert_eq!(server.log().matches(" connect from ").count(), connections_before + 1);
+    assert_eq!(
+        server.log().matches(" connect from ").count(),
+        connections_before + 1
+    );
     assert!(times[25] < Duration::from_millis(100), "{times:?}");
 }

@@ -41,7 +41,10 @@ fn read(message: &Message, settings: &[(&str, &str)]) -> (String, Value) {
     let raw = fs::read(folder.path().join("mail")).unwrap();
 
     let mut python = Command::new("python3");
-    python.args(["-c", READER]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    python
+        .args(["-c", READER])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     let mut python = python.spawn().unwrap();
     python.stdin.take().unwrap().write_all(&raw).unwrap();
     let output = python.wait_with_output().unwrap();
@@ -53,9 +56,17 @@ fn read(message: &Message, settings: &[(&str, &str)]) -> (String, Value) {
 
 #[test]
 fn a_mail_reads_as_it_was_meant() {
-    let (raw, mail) =
-        read(&message(), &[("from", "Büro \"7\" <login@example.org>"), ("reply-to", "help@example.org")]);
-    assert!(raw.is_ascii() && raw.lines().all(|line| line.len() <= 998), "{raw}");
+    let (raw, mail) = read(
+        &message(),
+        &[
+            ("from", "Büro \"7\" <login@example.org>"),
+            ("reply-to", "help@example.org"),
+        ],
+    );
+    assert!(
+        raw.is_ascii() && raw.lines().all(|line| line.len() <= 998),
+        "{raw}"
+    );
     let headers = &mail["headers"];
     assert_eq!(headers["To"], "alice@example.org");
     assert_eq!(mail["from"], json!([["Büro \"7\"", "login@example.org"]]));
@@ -64,31 +75,54 @@ fn a_mail_reads_as_it_was_meant() {
     assert_eq!(mail["date"], "2025-11-24T16:00:00+00:00");
     assert_eq!(headers["Auto-Submitted"], "auto-generated");
     let id = headers["Message-ID"].as_str().unwrap();
-    assert!(id.starts_with('<') && id.ends_with("@example.org>") && id.len() > 40, "{id}");
+    assert!(
+        id.starts_with('<') && id.ends_with("@example.org>") && id.len() > 40,
+        "{id}"
+    );
     assert_eq!(headers["MIME-Version"], "1.0");
 
     assert_eq!(mail["type"], "multipart/alternative");
     let parts = mail["parts"].as_array().unwrap();
-    let types: Vec<_> = parts.iter().map(|part| part["type"].as_str().unwrap()).collect();
+    let types: Vec<_> = parts
+        .iter()
+        .map(|part| part["type"].as_str().unwrap())
+        .collect();
     assert_eq!(types, ["text/plain", "text/html"]);
     for part in parts {
-        assert_eq!((&part["charset"], &part["defects"]), (&json!("utf-8"), &json!([])));
+        assert_eq!(
+            (&part["charset"], &part["defects"]),
+            (&json!("utf-8"), &json!([]))
+        );
         let content = part["content"].as_str().unwrap();
         for words in [CODE, "Büro „7“", "東京", "alice", "203.0.113.7"] {
             assert!(content.contains(words), "{content}");
         }
         assert!(!content.contains("http"), "no links");
     }
-    assert!(parts[1]["content"].as_str().unwrap().contains("&lt;x@y&gt; &quot;東京&quot;"));
+    assert!(
+        parts[1]["content"]
+            .as_str()
+            .unwrap()
+            .contains("&lt;x@y&gt; &quot;東京&quot;")
+    );
     let headers = raw.split("\n\n").next().unwrap();
     assert!(!headers.contains(CODE), "servers log headers: {headers}");
 }
 
 #[test]
 fn names_of_any_printable_letters_survive() {
-    for name in ["„“”", "<>\"'&\\", "a, b; c: d", "Ünïcödé Ünïcödé Ünïcödé Ünïcödé", "😀 東京", "(x) @y [z]"]
-    {
-        let (_, mail) = read(&message_of(name), &[("from", &format!("{name} <login@example.org>"))]);
+    for name in [
+        "„“”",
+        "<>\"'&\\",
+        "a, b; c: d",
+        "Ünïcödé Ünïcödé Ünïcödé Ünïcödé",
+        "😀 東京",
+        "(x) @y [z]",
+    ] {
+        let (_, mail) = read(
+            &message_of(name),
+            &[("from", &format!("{name} <login@example.org>"))],
+        );
         assert_eq!(mail["headers"]["Subject"], format!("Your code for {name}"));
         assert_eq!(mail["from"], json!([[name, "login@example.org"]]));
     }
@@ -98,12 +132,27 @@ fn names_of_any_printable_letters_survive() {
 fn each_mail_has_an_id_of_its_own_and_nothing_but_the_expected_headers() {
     let (_, first) = read(&message_of("Example"), &[]);
     let (_, second) = read(&message_of("Example"), &[]);
-    assert_ne!(first["headers"]["Message-ID"], second["headers"]["Message-ID"]);
-    let mut names: Vec<_> =
-        first["names"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    assert_ne!(
+        first["headers"]["Message-ID"],
+        second["headers"]["Message-ID"]
+    );
+    let mut names: Vec<_> = first["names"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|name| name.as_str().unwrap())
+        .collect();
     names.sort_unstable();
-    let expected =
-        ["Auto-Submitted", "Content-Type", "Date", "From", "MIME-Version", "Message-ID", "Subject", "To"];
+    let expected = [
+        "Auto-Submitted",
+        "Content-Type",
+        "Date",
+        "From",
+        "MIME-Version",
+        "Message-ID",
+        "Subject",
+        "To",
+    ];
     assert_eq!(names, expected);
 }
 
@@ -118,8 +167,22 @@ fn notices_and_tests_are_mails_as_well() {
         at,
     });
     let (_, mail) = read(&notice, &[]);
-    assert_eq!(mail["headers"]["Subject"], "A change to your logins at Example");
-    assert!(mail["parts"][0]["content"].as_str().unwrap().starts_with("A backup code was used."));
-    let (_, mail) = read(&Message::Test { application: "Example".into(), at }, &[]);
+    assert_eq!(
+        mail["headers"]["Subject"],
+        "A change to your logins at Example"
+    );
+    assert!(
+        mail["parts"][0]["content"]
+            .as_str()
+            .unwrap()
+            .starts_with("A backup code was used.")
+    );
+    let (_, mail) = read(
+        &Message::Test {
+            application: "Example".into(),
+            at,
+        },
+        &[],
+    );
     assert_eq!(mail["headers"]["Subject"], "A test from Example");
 }

@@ -20,8 +20,13 @@ static IDENTITY: LazyLock<(Arc<ServerConfig>, NamedTempFile)> = LazyLock::new(||
     let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let config = config
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(authority.certificate().as_bytes()).unwrap();
     (Arc::new(config), file)
@@ -40,7 +45,9 @@ pub(super) struct Scripted {
 
 impl Scripted {
     /// Serves each connection with `script`.
-    pub(super) fn start(script: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static) -> Self {
+    pub(super) fn start(
+        script: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let connections = Arc::new(AtomicUsize::new(0));
@@ -59,7 +66,9 @@ impl Scripted {
     }
 
     /// The same after a TLS handshake.
-    pub(super) fn start_tls(script: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static) -> Self {
+    pub(super) fn start_tls(
+        script: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
         Self::start(move |talk| {
             talk.secure()?;
             script(talk)
@@ -151,7 +160,9 @@ impl Talk {
                 return Ok(command);
             }
             match command.split([' ', ':']).next().unwrap() {
-                "EHLO" => self.say("250-scripted\r\n250-8BITMIME\r\n250 AUTH PLAIN LOGIN XOAUTH2")?,
+                "EHLO" => {
+                    self.say("250-scripted\r\n250-8BITMIME\r\n250 AUTH PLAIN LOGIN XOAUTH2")?
+                }
                 "AUTH" => self.say("235 2.7.0 welcome")?,
                 "DATA" => {
                     self.say("354 go on")?;

@@ -21,10 +21,17 @@ fn sendmail(script: &str) -> (TempDir, Box<dyn Provider>) {
 pub(super) fn sendmail_with(script: &str, more: &[(&str, &str)]) -> (TempDir, Box<dyn Provider>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sendmail");
-    fs::write(&path, format!("#!/bin/sh\ncd {}\n{script}\n", folder.path().display())).unwrap();
+    fs::write(
+        &path,
+        format!("#!/bin/sh\ncd {}\n{script}\n", folder.path().display()),
+    )
+    .unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     let command = format!("{} -own argument", path.display());
-    let mut settings = vec![("command", &*command), ("from", "Login <login@example.org>")];
+    let mut settings = vec![
+        ("command", &*command),
+        ("from", "Login <login@example.org>"),
+    ];
     settings.retain(|(name, _)| more.iter().all(|(other, _)| other != name));
     settings.extend(more);
     (folder, provider("sendmail", &settings))
@@ -41,7 +48,9 @@ pub(super) fn wait_until_gone(pid: &str) {
 
 /// Whether there is a process of this number; one that the machine's first process has yet to bury is gone.
 fn is_alive(pid: &str) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
     let mut fields = stat.rsplit_once(") ").unwrap().1.split(' ');
     let (state, parent) = (fields.next().unwrap(), fields.next().unwrap());
     !(state == "Z" && parent != std::process::id().to_string())
@@ -49,16 +58,26 @@ fn is_alive(pid: &str) -> bool {
 
 #[test]
 fn the_mail_goes_in_on_standard_input_and_the_code_nowhere_else() {
-    let (folder, provider) = sendmail(r#"for a; do echo "$a"; done >arguments; env >environment; cat >mail"#);
+    let (folder, provider) =
+        sendmail(r#"for a; do echo "$a"; done >arguments; env >environment; cat >mail"#);
     provider.check(soon()).unwrap();
     assert_eq!(provider.channel(), Channel::Email);
     assert_eq!(provider.own_address(), Some("login@example.org"));
-    provider.send("alice@example.org", &message(), soon()).unwrap();
+    provider
+        .send("alice@example.org", &message(), soon())
+        .unwrap();
     let read = |name| fs::read_to_string(folder.path().join(name)).unwrap();
-    assert_eq!(read("arguments"), "-own\nargument\n-i\n-f\nlogin@example.org\n--\nalice@example.org\n");
+    assert_eq!(
+        read("arguments"),
+        "-own\nargument\n-i\n-f\nlogin@example.org\n--\nalice@example.org\n"
+    );
     let environment = read("environment");
     // The shell adds some of its own.
-    let is_shells = |line: &str| ["PWD=", "OLDPWD=", "_="].iter().any(|name| line.starts_with(name));
+    let is_shells = |line: &str| {
+        ["PWD=", "OLDPWD=", "_="]
+            .iter()
+            .any(|name| line.starts_with(name))
+    };
     let ours = environment.lines().filter(|line| !is_shells(line));
     assert_eq!(
         ours.collect::<Vec<_>>(),
@@ -96,13 +115,28 @@ fn a_sendmail_without_rights_of_its_own_takes_a_mail() {
     for path in [folder.path(), &relay] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let command = format!("{AS_THE_BROKER} {} {}", relay.display(), server.port_of(Door::Plain));
-    let provider = provider("sendmail", &[("command", &command), ("from", "login@example.org")]);
+    let command = format!(
+        "{AS_THE_BROKER} {} {}",
+        relay.display(),
+        server.port_of(Door::Plain)
+    );
+    let provider = provider(
+        "sendmail",
+        &[("command", &command), ("from", "login@example.org")],
+    );
     provider.check(soon()).unwrap();
-    provider.send("alice@example.org", &message(), soon()).unwrap();
+    provider
+        .send("alice@example.org", &message(), soon())
+        .unwrap();
     let mail = &server.wait_for_mail("alice", 1)[0];
-    assert!(mail.starts_with("Return-Path: <login@example.org>\n"), "{mail}");
-    assert!(mail.contains(CODE) && mail.contains("\nContent-Type: multipart/alternative"), "{mail}");
+    assert!(
+        mail.starts_with("Return-Path: <login@example.org>\n"),
+        "{mail}"
+    );
+    assert!(
+        mail.contains(CODE) && mail.contains("\nContent-Type: multipart/alternative"),
+        "{mail}"
+    );
 }
 
 #[test]
@@ -113,12 +147,20 @@ fn postfixs_sendmail_cannot_take_a_mail_from_the_broker_and_is_refused() {
     // This is why: it asks its helper again and again, until the deadline.
     let command = "/usr/sbin/sendmail";
     let behind = format!("{AS_THE_BROKER} {command}");
-    let behind = provider("sendmail", &[("command", &behind), ("from", "login@example.org")]);
+    let behind = provider(
+        "sendmail",
+        &[("command", &behind), ("from", "login@example.org")],
+    );
     let deadline = Instant::now() + Duration::from_secs(2);
-    let error = behind.send("alice@example.org", &message(), deadline).unwrap_err();
+    let error = behind
+        .send("alice@example.org", &message(), deadline)
+        .unwrap_err();
     assert!(error.timed_out, "{error:?}");
 
-    for (kind, more) in [("sendmail", None), ("email-gateway", Some(("address", "{number}@example.org")))] {
+    for (kind, more) in [
+        ("sendmail", None),
+        ("email-gateway", Some(("address", "{number}@example.org"))),
+    ] {
         let mut settings = vec![("command", command), ("from", "login@example.org")];
         settings.extend(more);
         settings.extend(more.map(|_| ("transport", "sendmail")));
@@ -126,22 +168,37 @@ fn postfixs_sendmail_cannot_take_a_mail_from_the_broker_and_is_refused() {
             panic!()
         };
         assert_eq!(setting, "command");
-        assert!(why.contains("/usr/sbin/postdrop, which is set-group-ID"), "{why}");
+        assert!(
+            why.contains("/usr/sbin/postdrop, which is set-group-ID"),
+            "{why}"
+        );
         assert!(why.contains("smtp with host=127.0.0.1 tls=none"), "{why}");
     }
 }
 
 #[test]
 fn a_program_with_rights_of_its_own_is_refused() {
-    for (mode, word) in [(0o4755, "set-user-ID"), (0o2755, "set-group-ID"), (0o6755, "set-user-ID")] {
+    for (mode, word) in [
+        (0o4755, "set-user-ID"),
+        (0o2755, "set-group-ID"),
+        (0o6755, "set-user-ID"),
+    ] {
         let (folder, provider) = sendmail("cat >/dev/null");
         provider.check(soon()).unwrap();
         // As a package does that is put in the place of another one.
         let path = folder.path().join("sendmail");
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        assert_error(&provider.check(soon()).unwrap_err(), Step::Program, word, "host=127.0.0.1 tls=none");
+        assert_error(
+            &provider.check(soon()).unwrap_err(),
+            Step::Program,
+            word,
+            "host=127.0.0.1 tls=none",
+        );
         let path = path.to_str().unwrap();
-        let refused = try_provider("sendmail", &[("command", path), ("from", "login@example.org")]);
+        let refused = try_provider(
+            "sendmail",
+            &[("command", path), ("from", "login@example.org")],
+        );
         assert!(refused.unwrap_err().to_string().contains(word));
     }
 }
@@ -149,49 +206,101 @@ fn a_program_with_rights_of_its_own_is_refused() {
 #[test]
 fn an_address_is_never_taken_for_an_option() {
     let (folder, provider) = sendmail(r#"for a; do echo "$a"; done >arguments; cat >/dev/null"#);
-    provider.send("-oQ/tmp@example.org", &message(), soon()).unwrap();
+    provider
+        .send("-oQ/tmp@example.org", &message(), soon())
+        .unwrap();
     let arguments = fs::read_to_string(folder.path().join("arguments")).unwrap();
-    assert!(arguments.ends_with("\n--\n-oQ/tmp@example.org\n"), "{arguments}");
+    assert!(
+        arguments.ends_with("\n--\n-oQ/tmp@example.org\n"),
+        "{arguments}"
+    );
 }
 
 #[test]
 fn a_program_that_fails_is_told_of_without_the_code() {
-    let (_folder, provider) =
-        sendmail("echo; echo \"sendmail: $(tr -d '=\\n' | grep -o 918273 | head -1) is bad\" >&2; exit 77");
+    let (_folder, provider) = sendmail(
+        "echo; echo \"sendmail: $(tr -d '=\\n' | grep -o 918273 | head -1) is bad\" >&2; exit 77",
+    );
     let error = refusal(&*provider, "alice@example.org");
-    assert_error(&error, Step::Program, "ended with status 77: sendmail: […] is bad", "allowed to send");
+    assert_error(
+        &error,
+        Step::Program,
+        "ended with status 77: sendmail: […] is bad",
+        "allowed to send",
+    );
     let (_folder, provider) = sendmail("cat >/dev/null; exit 67");
-    assert_error(&refusal(&*provider, "alice@example.org"), Step::Recipient, "67", "does not exist");
+    assert_error(
+        &refusal(&*provider, "alice@example.org"),
+        Step::Recipient,
+        "67",
+        "does not exist",
+    );
     let (_folder, provider) = sendmail("cat >/dev/null; exit 75");
-    assert_error(&refusal(&*provider, "alice@example.org"), Step::Program, "75", "right now");
+    assert_error(
+        &refusal(&*provider, "alice@example.org"),
+        Step::Program,
+        "75",
+        "right now",
+    );
     let (_folder, provider) = sendmail("kill -TERM $$");
-    assert_error(&refusal(&*provider, "alice@example.org"), Step::Program, "ended by signal 15", "");
+    assert_error(
+        &refusal(&*provider, "alice@example.org"),
+        Step::Program,
+        "ended by signal 15",
+        "",
+    );
     // It never reads, and that is its own affair.
     let (_folder, provider) = sendmail("exec <&-; exit 0");
-    provider.send("alice@example.org", &message(), soon()).unwrap();
+    provider
+        .send("alice@example.org", &message(), soon())
+        .unwrap();
 }
 
 #[test]
 fn a_program_that_is_not_there_is_told_of() {
     for command in ["/nowhere/sendmail", "/etc/passwd", "/tmp"] {
-        let provider = provider("sendmail", &[("command", command), ("from", "login@example.org")]);
-        assert_error(&provider.check(soon()).unwrap_err(), Step::Program, command, "kind smtp");
-        assert_error(&refusal(&*provider, "alice@example.org"), Step::Program, command, "kind smtp");
+        let provider = provider(
+            "sendmail",
+            &[("command", command), ("from", "login@example.org")],
+        );
+        assert_error(
+            &provider.check(soon()).unwrap_err(),
+            Step::Program,
+            command,
+            "kind smtp",
+        );
+        assert_error(
+            &refusal(&*provider, "alice@example.org"),
+            Step::Program,
+            command,
+            "kind smtp",
+        );
     }
 }
 
 #[test]
 fn a_program_that_hangs_is_killed_at_the_deadline_with_what_it_started() {
-    for script in ["sleep 1000 & echo $$ $! >pids; wait", "trap '' TERM; echo $$ >pids; while :; do :; done"]
-    {
+    for script in [
+        "sleep 1000 & echo $$ $! >pids; wait",
+        "trap '' TERM; echo $$ >pids; while :; do :; done",
+    ] {
         let (folder, provider) = sendmail(script);
         let start = Instant::now();
         let deadline = start + Duration::from_millis(700);
-        let error = provider.send("alice@example.org", &message(), deadline).unwrap_err();
+        let error = provider
+            .send("alice@example.org", &message(), deadline)
+            .unwrap_err();
         assert!(error.timed_out && error.step == Step::Program, "{error:?}");
         assert!(error.may_have_arrived, "{error:?}");
-        assert!(start.elapsed() < Duration::from_millis(1400), "{:?}", start.elapsed());
-        for pid in fs::read_to_string(folder.path().join("pids")).unwrap().split_whitespace() {
+        assert!(
+            start.elapsed() < Duration::from_millis(1400),
+            "{:?}",
+            start.elapsed()
+        );
+        for pid in fs::read_to_string(folder.path().join("pids"))
+            .unwrap()
+            .split_whitespace()
+        {
             wait_until_gone(pid);
         }
     }
@@ -201,11 +310,16 @@ fn a_program_that_hangs_is_killed_at_the_deadline_with_what_it_started() {
 fn a_program_that_leaves_one_behind_is_not_waited_for() {
     let (folder, provider) = sendmail("cat >/dev/null; sleep 1000 & echo $! >pids");
     let start = Instant::now();
-    provider.send("alice@example.org", &message(), soon()).unwrap();
+    provider
+        .send("alice@example.org", &message(), soon())
+        .unwrap();
     assert!(start.elapsed() < Duration::from_secs(10));
     let pid = fs::read_to_string(folder.path().join("pids")).unwrap();
     assert!(Path::new(&format!("/proc/{}", pid.trim())).exists());
-    let killed = std::process::Command::new("kill").arg(pid.trim()).status().unwrap();
+    let killed = std::process::Command::new("kill")
+        .arg(pid.trim())
+        .status()
+        .unwrap();
     assert!(killed.success());
 }
 
@@ -213,9 +327,14 @@ fn a_program_that_leaves_one_behind_is_not_waited_for() {
 fn no_zombie_is_left() {
     let (folder, provider) = sendmail("cat >/dev/null; echo $$ >>pids");
     for _ in 0..5 {
-        provider.send("alice@example.org", &message(), soon()).unwrap();
+        provider
+            .send("alice@example.org", &message(), soon())
+            .unwrap();
     }
-    for pid in fs::read_to_string(folder.path().join("pids")).unwrap().split_whitespace() {
+    for pid in fs::read_to_string(folder.path().join("pids"))
+        .unwrap()
+        .split_whitespace()
+    {
         assert!(!Path::new(&format!("/proc/{pid}")).exists(), "{pid}");
     }
 }

@@ -9,13 +9,23 @@ const FROM: (&str, &str) = ("from", "login@example.org");
 
 #[test]
 fn the_kinds_say_what_they_want_to_know() {
-    let (catalogue, _) = Catalogue::load(Places { sms: "/nowhere".into(), templates: "/nowhere".into() });
-    let channels = [("smtp", Channel::Email), ("sendmail", Channel::Email), ("email-gateway", Channel::Sms)];
+    let (catalogue, _) = Catalogue::load(Places {
+        sms: "/nowhere".into(),
+        templates: "/nowhere".into(),
+    });
+    let channels = [
+        ("smtp", Channel::Email),
+        ("sendmail", Channel::Email),
+        ("email-gateway", Channel::Sms),
+    ];
     for (name, channel) in channels {
         let kind = catalogue.find(name).unwrap();
         assert_eq!(kind.channel, channel);
         for setting in &kind.settings {
-            assert!(!setting.help.is_empty() && !setting.help.ends_with('.'), "{setting:?}");
+            assert!(
+                !setting.help.is_empty() && !setting.help.ends_with('.'),
+                "{setting:?}"
+            );
             assert_eq!(
                 setting.secret,
                 ["password", "refresh-token", "client-secret"].contains(&&*setting.name),
@@ -32,16 +42,50 @@ fn what_fits_together_is_taken() {
     let number = ("address", "{number}@sms.example.org");
     for (kind, settings) in [
         ("smtp", vec![HOST, FROM]),
-        ("smtp", vec![HOST, FROM, ("password", "x"), ("username", "login"), ("auth", "login")]),
-        ("smtp", vec![HOST, FROM, ("tls", "starttls"), ("port", "2525"), ("hello", "login.example.org")]),
-        ("smtp", vec![HOST, FROM, ("token-command", "/usr/bin/token --for mail"), ("auth", "xoauth2")]),
         (
             "smtp",
-            vec![HOST, FROM, ("refresh-token", "x"), ("token-url", "https://accounts.example.org/token")],
+            vec![
+                HOST,
+                FROM,
+                ("password", "x"),
+                ("username", "login"),
+                ("auth", "login"),
+            ],
+        ),
+        (
+            "smtp",
+            vec![
+                HOST,
+                FROM,
+                ("tls", "starttls"),
+                ("port", "2525"),
+                ("hello", "login.example.org"),
+            ],
+        ),
+        (
+            "smtp",
+            vec![
+                HOST,
+                FROM,
+                ("token-command", "/usr/bin/token --for mail"),
+                ("auth", "xoauth2"),
+            ],
+        ),
+        (
+            "smtp",
+            vec![
+                HOST,
+                FROM,
+                ("refresh-token", "x"),
+                ("token-url", "https://accounts.example.org/token"),
+            ],
         ),
         ("sendmail", vec![FROM, command]),
         ("email-gateway", vec![HOST, FROM, number]),
-        ("email-gateway", vec![FROM, number, command, ("transport", "sendmail")]),
+        (
+            "email-gateway",
+            vec![FROM, number, command, ("transport", "sendmail")],
+        ),
     ] {
         try_provider(kind, &settings).unwrap();
     }
@@ -53,7 +97,11 @@ fn what_does_not_fit_is_refused_with_the_setting_and_without_its_secret() {
     for (kind, settings, setting) in [
         ("smtp", vec![FROM], "host"),
         ("smtp", vec![HOST], "from"),
-        ("smtp", vec![("host", "smtps://smtp.example.org"), FROM], "host"),
+        (
+            "smtp",
+            vec![("host", "smtps://smtp.example.org"), FROM],
+            "host",
+        ),
         ("smtp", vec![HOST, ("from", "nobody")], "from"),
         ("smtp", vec![HOST, FROM, ("reply-to", "nobody")], "reply-to"),
         ("smtp", vec![HOST, FROM, ("tls", "opportunistic")], "tls"),
@@ -62,32 +110,80 @@ fn what_does_not_fit_is_refused_with_the_setting_and_without_its_secret() {
         ("smtp", vec![HOST, FROM, ("auth", "cram-md5")], "auth"),
         ("smtp", vec![HOST, FROM, ("auth", "plain")], "password"),
         ("smtp", vec![HOST, FROM, ("username", "login")], "password"),
-        ("smtp", vec![HOST, FROM, ("auth", "xoauth2"), ("password", "hunter2")], "token-command"),
-        ("smtp", vec![HOST, FROM, ("token-command", "/bin/t"), ("password", "hunter2")], "password"),
         (
             "smtp",
-            vec![HOST, FROM, ("token-command", "/bin/t"), ("refresh-token", "hunter2")],
+            vec![HOST, FROM, ("auth", "xoauth2"), ("password", "hunter2")],
             "token-command",
         ),
-        ("smtp", vec![HOST, FROM, ("token-command", "token")], "token-command"),
-        ("smtp", vec![HOST, FROM, ("refresh-token", "hunter2")], "token-url"),
         (
             "smtp",
-            vec![HOST, FROM, ("refresh-token", "hunter2"), ("token-url", "http://x.example")],
+            vec![
+                HOST,
+                FROM,
+                ("token-command", "/bin/t"),
+                ("password", "hunter2"),
+            ],
+            "password",
+        ),
+        (
+            "smtp",
+            vec![
+                HOST,
+                FROM,
+                ("token-command", "/bin/t"),
+                ("refresh-token", "hunter2"),
+            ],
+            "token-command",
+        ),
+        (
+            "smtp",
+            vec![HOST, FROM, ("token-command", "token")],
+            "token-command",
+        ),
+        (
+            "smtp",
+            vec![HOST, FROM, ("refresh-token", "hunter2")],
+            "token-url",
+        ),
+        (
+            "smtp",
+            vec![
+                HOST,
+                FROM,
+                ("refresh-token", "hunter2"),
+                ("token-url", "http://x.example"),
+            ],
             "token-url",
         ),
         ("smtp", vec![HOST, FROM, ("hello", "a b")], "hello"),
         ("smtp", vec![HOST, FROM, ("ca-file", "ca.pem")], "ca-file"),
-        ("smtp", vec![HOST, FROM, ("connections", "0")], "connections"),
+        (
+            "smtp",
+            vec![HOST, FROM, ("connections", "0")],
+            "connections",
+        ),
         ("smtp", vec![HOST, FROM, ("colour", "red")], "colour"),
         ("sendmail", vec![FROM, ("command", "sendmail")], "command"),
         ("email-gateway", vec![HOST, FROM], "address"),
-        ("email-gateway", vec![HOST, FROM, ("address", "sms@example.org")], "address"),
+        (
+            "email-gateway",
+            vec![HOST, FROM, ("address", "sms@example.org")],
+            "address",
+        ),
         ("email-gateway", vec![FROM, number], "host"),
-        ("email-gateway", vec![HOST, FROM, number, ("transport", "pigeon")], "transport"),
+        (
+            "email-gateway",
+            vec![HOST, FROM, number, ("transport", "pigeon")],
+            "transport",
+        ),
     ] {
-        let error = try_provider(kind, &settings).expect_err(setting).to_string();
-        assert!(error.contains(&format!("'{setting}'")), "{setting}: {error}");
+        let error = try_provider(kind, &settings)
+            .expect_err(setting)
+            .to_string();
+        assert!(
+            error.contains(&format!("'{setting}'")),
+            "{setting}: {error}"
+        );
         assert!(!error.contains("hunter2"), "{error}");
     }
 }
@@ -96,6 +192,9 @@ fn what_does_not_fit_is_refused_with_the_setting_and_without_its_secret() {
 fn a_test_goes_to_the_address_it_is_sent_from() {
     let own = provider("smtp", &[HOST, ("from", "Login <login@bücher.example>")]);
     assert_eq!(own.own_address(), Some("login@xn--bcher-kva.example"));
-    let gateway = provider("email-gateway", &[HOST, FROM, ("address", "{number}@sms.example.org")]);
+    let gateway = provider(
+        "email-gateway",
+        &[HOST, FROM, ("address", "{number}@sms.example.org")],
+    );
     assert_eq!(gateway.own_address(), None);
 }

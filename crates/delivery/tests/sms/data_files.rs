@@ -112,16 +112,33 @@ fn the_built_in_providers_are_all_there() {
         assert_eq!(kind.channel, Channel::Sms);
         assert!(!kind.title.is_empty());
         for setting in &kind.settings {
-            assert!(!setting.help.is_empty() && !setting.help.ends_with('.'), "{}: {setting:?}", kind.name);
+            assert!(
+                !setting.help.is_empty() && !setting.help.ends_with('.'),
+                "{}: {setting:?}",
+                kind.name
+            );
             // What a provider cannot do without must be asked for, and keys must be sealed.
-            let is_key =
-                ["key", "secret", "token", "password"].iter().any(|word| setting.name.contains(word));
-            let is_public =
-                setting.name.ends_with("-id") || (kind.name == "vonage" && setting.name == "api-key");
-            assert_eq!(setting.secret, is_key && !is_public, "{}: {setting:?}", kind.name);
+            let is_key = ["key", "secret", "token", "password"]
+                .iter()
+                .any(|word| setting.name.contains(word));
+            let is_public = setting.name.ends_with("-id")
+                || (kind.name == "vonage" && setting.name == "api-key");
+            assert_eq!(
+                setting.secret,
+                is_key && !is_public,
+                "{}: {setting:?}",
+                kind.name
+            );
         }
     }
-    let find = |name: &str| catalogue(Path::new("/nonexistent")).0.find(name).unwrap().name.clone();
+    let find = |name: &str| {
+        catalogue(Path::new("/nonexistent"))
+            .0
+            .find(name)
+            .unwrap()
+            .name
+            .clone()
+    };
     assert_eq!(find("nexmo"), "vonage");
     assert_eq!(find("grouptexting"), "eztexting");
     assert_eq!(find("gammu"), "gammu-smsd");
@@ -129,9 +146,19 @@ fn the_built_in_providers_are_all_there() {
 
 #[test]
 fn every_provider_has_a_base_and_a_ca_file() {
-    for kind in sms::kinds(Path::new("/nonexistent")).0.iter().filter(|kind| kind.name != "gammu-smsd") {
+    for kind in sms::kinds(Path::new("/nonexistent"))
+        .0
+        .iter()
+        .filter(|kind| kind.name != "gammu-smsd")
+    {
         let base = kind.setting("base").unwrap();
-        assert!(base.default.as_deref().is_none_or(|base| base.starts_with("https://")), "{}", kind.name);
+        assert!(
+            base.default
+                .as_deref()
+                .is_none_or(|base| base.starts_with("https://")),
+            "{}",
+            kind.name
+        );
         assert!(base.help.contains("https://"), "{base:?}");
         assert!(kind.setting("ca-file").is_some());
     }
@@ -147,11 +174,23 @@ fn a_file_of_an_administrators_is_a_provider_like_any_other() {
     assert_eq!(bad, []);
     assert_eq!(catalogue.find("acme-sms").unwrap().name, "acme");
     let server = Server::answering(200, r#"{"id":7}"#);
-    let settings = [("api-key", "hush"), ("region", "us"), ("base", &server.base())];
-    let provider = catalogue.open(&configuration("acme-sms", &settings)).unwrap();
-    assert_eq!(provider.send(TO, &message(), soon()).unwrap().id.as_deref(), Some("7"));
+    let settings = [
+        ("api-key", "hush"),
+        ("region", "us"),
+        ("base", &server.base()),
+    ];
+    let provider = catalogue
+        .open(&configuration("acme-sms", &settings))
+        .unwrap();
+    assert_eq!(
+        provider.send(TO, &message(), soon()).unwrap().id.as_deref(),
+        Some("7")
+    );
     let asked = server.asked_once();
-    assert_eq!((asked.target.as_str(), asked.header("authorization")), ("/v1/us/send", Some("Bearer hush")));
+    assert_eq!(
+        (asked.target.as_str(), asked.header("authorization")),
+        ("/v1/us/send", Some("Bearer hush"))
+    );
     let body: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
     assert_eq!(body, serde_json::json!({"to": TO, "text": text()}));
 }
@@ -162,11 +201,22 @@ fn a_file_of_an_administrators_takes_the_place_of_a_built_in_one() {
     folder.put("twilio.toml", &OWN.replace("\"acme\"", "\"twilio\""));
     let (catalogue, bad) = catalogue(folder.path());
     assert_eq!(bad, []);
-    assert_eq!(catalogue.kinds().iter().filter(|kind| kind.name == "twilio").count(), 1);
+    assert_eq!(
+        catalogue
+            .kinds()
+            .iter()
+            .filter(|kind| kind.name == "twilio")
+            .count(),
+        1
+    );
     assert_eq!(catalogue.find("twilio").unwrap().title, "Acme");
     let server = Server::answering(200, r#"{"id":7}"#);
     let settings = [("api-key", "hush"), ("base", &server.base())];
-    catalogue.open(&configuration("twilio", &settings)).unwrap().send(TO, &message(), soon()).unwrap();
+    catalogue
+        .open(&configuration("twilio", &settings))
+        .unwrap()
+        .send(TO, &message(), soon())
+        .unwrap();
     assert_eq!(server.asked_once().path(), "/v1/eu/send");
 }
 
@@ -187,7 +237,10 @@ fn a_file_that_somebody_else_could_have_written_is_left_out() {
     assert!(why().contains("belongs to uid 65534"), "{}", why());
     // It can be checked, though, and says so.
     let report = sms::check_file(&file).unwrap();
-    assert!(report.warnings[0].contains("belongs to uid 65534"), "{report:?}");
+    assert!(
+        report.warnings[0].contains("belongs to uid 65534"),
+        "{report:?}"
+    );
     chown(&file, Some(0), None).unwrap();
     assert_eq!(sms::kinds(folder.path()).1, []);
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
@@ -200,7 +253,10 @@ fn a_broken_file_is_told_of_and_the_others_still_work() {
     folder.put("a.toml", OWN);
     folder.put("b.toml", "name = 1");
     folder.put("c.toml", OWN);
-    folder.put("d.toml", &OWN.replace("\"acme\"", "\"smtp\"").replace("acme-sms", "d"));
+    folder.put(
+        "d.toml",
+        &OWN.replace("\"acme\"", "\"smtp\"").replace("acme-sms", "d"),
+    );
     let (kinds, bad) = sms::kinds(folder.path());
     assert!(kinds.iter().any(|kind| kind.name == "acme"));
     let bad: Vec<_> = bad.iter().map(ToString::to_string).collect();
@@ -210,7 +266,10 @@ fn a_broken_file_is_told_of_and_the_others_still_work() {
         bad[1].contains("c.toml: its name or an alias is also in") && bad[1].contains("a.toml"),
         "{bad:?}"
     );
-    assert!(bad[2].contains("'smtp' is a kind of e-mail provider"), "{bad:?}");
+    assert!(
+        bad[2].contains("'smtp' is a kind of e-mail provider"),
+        "{bad:?}"
+    );
 }
 
 #[test]
@@ -225,7 +284,10 @@ fn a_check_shows_a_request_without_its_secrets() {
     assert_eq!(report.sample, expected);
     let replacing = folder.put("twilio.toml", &OWN.replace("\"acme\"", "\"twilio\""));
     let report = sms::check_file(&replacing).unwrap();
-    assert!(report.warnings[0].contains("takes the place of the built-in 'twilio'"), "{report:?}");
+    assert!(
+        report.warnings[0].contains("takes the place of the built-in 'twilio'"),
+        "{report:?}"
+    );
 }
 
 #[test]
@@ -234,7 +296,11 @@ fn every_built_in_file_passes_the_check_of_an_administrators() {
     let mut count = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let report = sms::check_file(&entry.unwrap().path()).unwrap();
-        assert!(report.sample.starts_with("POST https://"), "{}", report.sample);
+        assert!(
+            report.sample.starts_with("POST https://"),
+            "{}",
+            report.sample
+        );
         count += 1;
     }
     assert_eq!(count, 20);
@@ -247,10 +313,19 @@ fn mistakes_are_told_with_their_line_and_what_was_expected() {
         mistake(&OWN.replace(from, to))
     };
     let cases = [
-        (mistake("name = \"x\"\nb"), "line 2: key with no value, expected `=`"),
+        (
+            mistake("name = \"x\"\nb"),
+            "line 2: key with no value, expected `=`",
+        ),
         (mistake(""), "missing field `name`"),
-        (changed("id = \"$.id\"", "ide = \"$.id\""), "line 7: unknown field `ide`, expected one of `name`"),
-        (changed("id = \"$.id\"", "id = \"id\""), "line 7: 'id' is no JSONPath"),
+        (
+            changed("id = \"$.id\"", "ide = \"$.id\""),
+            "line 7: unknown field `ide`, expected one of `name`",
+        ),
+        (
+            changed("id = \"$.id\"", "id = \"id\""),
+            "line 7: 'id' is no JSONPath",
+        ),
         (
             changed("{{ api_key }}", "{{ api_kee }}"),
             "line 23: '{{ api_kee }}' is no setting; here there are: api_key, region",
@@ -259,33 +334,69 @@ fn mistakes_are_told_with_their_line_and_what_was_expected() {
             changed("{{ text }}", "{{ message }}"),
             "line 27: '{{ message }}' is no setting; here there are: api_key, region, to, text",
         ),
-        (changed("{{ text }}", "{{ text"), "line 27: '{{ text' is no template"),
-        (changed("path = \"/v1", "path = \"v1"), "line 26: path: a '/' at the start"),
+        (
+            changed("{{ text }}", "{{ text"),
+            "line 27: '{{ text' is no template",
+        ),
+        (
+            changed("path = \"/v1", "path = \"v1"),
+            "line 26: path: a '/' at the start",
+        ),
         (
             changed("kind = \"bearer\"", "kind = \"bear\""),
             "unknown variant `bear`, expected one of `none`, `basic`",
         ),
-        (changed("json = {", "form = { a = \"b\" }\njson = {"), "a form or json, not both"),
-        (changed("[\"https://acme.example/docs\"]", "[]"), "line 5: sources: say where"),
         (
-            changed("base = \"https://{{ region }}.acme.example\"", "base = \"acme.example\""),
+            changed("json = {", "form = { a = \"b\" }\njson = {"),
+            "a form or json, not both",
+        ),
+        (
+            changed("[\"https://acme.example/docs\"]", "[]"),
+            "line 5: sources: say where",
+        ),
+        (
+            changed(
+                "base = \"https://{{ region }}.acme.example\"",
+                "base = \"acme.example\"",
+            ),
             "line 6: base: a URL",
         ),
-        (changed("{{ region }}.acme", "{{ to }}.acme"), "line 6: '{{ to }}' is no setting"),
+        (
+            changed("{{ region }}.acme", "{{ to }}.acme"),
+            "line 6: '{{ to }}' is no setting",
+        ),
         (
             changed("\"api-key\", \"region\"", "\"api-key\", \"from\""),
             "line 8: account: there is no setting called 'from'",
         ),
-        (changed("name = \"region\"", "name = \"api-key\""), "this name is taken"),
-        (changed("name = \"region\"", "name = \"base\""), "this name is taken"),
-        (changed("name = \"region\"", "name = \"account\""), "this name is taken"),
-        (changed("name = \"region\"", "name = \"text\""), "this name is taken"),
-        (changed("name = \"acme\"", "name = \"Acme SMS\""), "line 2: 'Acme SMS' is no name"),
+        (
+            changed("name = \"region\"", "name = \"api-key\""),
+            "this name is taken",
+        ),
+        (
+            changed("name = \"region\"", "name = \"base\""),
+            "this name is taken",
+        ),
+        (
+            changed("name = \"region\"", "name = \"account\""),
+            "this name is taken",
+        ),
+        (
+            changed("name = \"region\"", "name = \"text\""),
+            "this name is taken",
+        ),
+        (
+            changed("name = \"acme\"", "name = \"Acme SMS\""),
+            "line 2: 'Acme SMS' is no name",
+        ),
         (
             changed("[send]", "[number]\nform = \"roman\"\n[send]"),
             "unknown variant `roman`, expected one of `e164`, `digits`, `national`",
         ),
-        (changed("[send]", "[number]\nform = \"national\"\n[send]"), "needs calling-codes"),
+        (
+            changed("[send]", "[number]\nform = \"national\"\n[send]"),
+            "needs calling-codes",
+        ),
         (
             changed("[send]", "[[errors.known]]\nstep = \"lunch\"\n[send]"),
             "unknown step \"lunch\", expected one of \"login\", \"sender\"",
@@ -294,7 +405,10 @@ fn mistakes_are_told_with_their_line_and_what_was_expected() {
             changed("[send]", "[send]\nmethod = \"get\""),
             "unknown variant `get`, expected one of `GET`, `POST`, `PUT`",
         ),
-        (changed("[send]", "[send]\nheaders = { \"X Y\" = \"z\" }"), "'X Y' is no name of a header"),
+        (
+            changed("[send]", "[send]\nheaders = { \"X Y\" = \"z\" }"),
+            "'X Y' is no name of a header",
+        ),
         (
             mistake(&format!(
                 "{OWN}\n[inbox]\nmessages = \"$\"\nfrom = \"$\"\ntext = \"$\"\nrequest = {{ path = \"/\" }}"
@@ -327,7 +441,10 @@ fn account_strings_are_read_in_their_known_order() {
     let read = |kind: &str, text: &str| {
         let settings = sms::account(kind, text, own).map_err(|error| error.to_string())?;
         Ok::<_, String>(
-            settings.iter().map(|(name, value)| format!("{name}={}", value.as_str())).collect::<Vec<_>>(),
+            settings
+                .iter()
+                .map(|(name, value)| format!("{name}={}", value.as_str()))
+                .collect::<Vec<_>>(),
         )
     };
     let expect = |kind: &str, text: &str, settings: &[&str]| {
@@ -338,17 +455,39 @@ fn account_strings_are_read_in_their_known_order() {
     expect("seven", "k1", &["api-key=k1"]);
     expect("seven", "k1;+49151", &["api-key=k1", "from=+49151"]);
     expect("smsbroadcast", "ann; pw", &["password=pw", "username=ann"]);
-    expect("twilio", "AC1;tok;+1555", &["account-sid=AC1", "auth-token=tok", "from=+1555"]);
-    expect("nexmo", "k;s;1555", &["api-key=k", "api-secret=s", "from=1555"]);
-    for (kind, text) in
-        [("twilio", "AC1;hush"), ("twilio", "AC1;hush;+1;x"), ("twilio", ";hush;+1"), ("clickatell", "")]
-    {
+    expect(
+        "twilio",
+        "AC1;tok;+1555",
+        &["account-sid=AC1", "auth-token=tok", "from=+1555"],
+    );
+    expect(
+        "nexmo",
+        "k;s;1555",
+        &["api-key=k", "api-secret=s", "from=1555"],
+    );
+    for (kind, text) in [
+        ("twilio", "AC1;hush"),
+        ("twilio", "AC1;hush;+1;x"),
+        ("twilio", ";hush;+1"),
+        ("clickatell", ""),
+    ] {
         let error = read(kind, text).unwrap_err();
-        assert!(error.contains("with semicolons in between") || kind == "clickatell", "{error}");
+        assert!(
+            error.contains("with semicolons in between") || kind == "clickatell",
+            "{error}"
+        );
         assert!(!error.contains("hush"), "{error}");
     }
-    assert!(read("plivo", "a;b").unwrap_err().contains("no account strings"));
-    assert!(read("nobody", "a").unwrap_err().contains("no account strings"));
+    assert!(
+        read("plivo", "a;b")
+            .unwrap_err()
+            .contains("no account strings")
+    );
+    assert!(
+        read("nobody", "a")
+            .unwrap_err()
+            .contains("no account strings")
+    );
 }
 
 #[test]
@@ -363,7 +502,13 @@ fn the_example_in_the_manual_is_a_provider() {
     fs::write(&file, example.replace("\\-", "-").replace("\\(aq", "'")).unwrap();
     let report = sms::check_file(&file).unwrap();
     assert_eq!(report.kind.name, "acme");
-    assert!(report.sample.starts_with("POST https://eu.api.acme.example/v2/messages\n"), "{}", report.sample);
+    assert!(
+        report
+            .sample
+            .starts_with("POST https://eu.api.acme.example/v2/messages\n"),
+        "{}",
+        report.sample
+    );
 }
 
 #[test]
@@ -373,21 +518,42 @@ fn every_key_of_a_data_file_is_in_the_manual() {
     // A wrong key is answered with all right ones.
     let wrong = |text: &str| {
         let why = mistake(text);
-        let (_, known) = why.split_once("expected").unwrap_or_else(|| panic!("{why}"));
-        known.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+        let (_, known) = why
+            .split_once("expected")
+            .unwrap_or_else(|| panic!("{why}"));
+        known
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     let mut keys = wrong("wrong = 1");
-    for place in
-        ["setting", "number", "send", "send.success", "send.success.every", "errors", "errors.known", "inbox"]
-    {
+    for place in [
+        "setting",
+        "number",
+        "send",
+        "send.success",
+        "send.success.every",
+        "errors",
+        "errors.known",
+        "inbox",
+    ] {
         let is_list = ["setting", "send.success.every", "errors.known"].contains(&place);
-        let table = if is_list { format!("[[{place}]]") } else { format!("[{place}]") };
+        let table = if is_list {
+            format!("[[{place}]]")
+        } else {
+            format!("[{place}]")
+        };
         keys.extend(wrong(&format!("{table}\nwrong = 1")));
     }
     assert!(keys.len() > 40, "{keys:?}");
     for key in keys {
         let is_there = manual.lines().any(|line| {
-            line.starts_with('.') && line.split([' ', ',', '.', ']', '[', '\\']).any(|word| word == key)
+            line.starts_with('.')
+                && line
+                    .split([' ', ',', '.', ']', '[', '\\'])
+                    .any(|word| word == key)
         });
         assert!(is_there, "'{key}' is not in twofa-sms(5)");
     }

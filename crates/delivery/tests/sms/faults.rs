@@ -19,8 +19,11 @@ use crate::server::{Answer, Server, read};
 use crate::support::{CODE, TO, catalogue, configuration, message, open, soon};
 use crate::tools::{free_address, until};
 
-const SETTINGS: [(&str, &str); 3] =
-    [("account-sid", "AC1"), ("auth-token", "hush"), ("from", "+15005550001")];
+const SETTINGS: [(&str, &str); 3] = [
+    ("account-sid", "AC1"),
+    ("auth-token", "hush"),
+    ("from", "+15005550001"),
+];
 
 fn twilio(base: &str) -> Box<dyn Provider> {
     open("twilio", base, &SETTINGS)
@@ -62,7 +65,9 @@ fn drip(stream: TcpStream, start: &str, again: &[u8]) {
 fn given_up(base: &str) -> SendError {
     let provider = twilio(base);
     let start = Instant::now();
-    let error = provider.send(TO, &message(), start + Duration::from_secs(1)).unwrap_err();
+    let error = provider
+        .send(TO, &message(), start + Duration::from_secs(1))
+        .unwrap_err();
     drop(provider);
     let took = start.elapsed();
     assert!(error.timed_out, "{error:?}");
@@ -104,11 +109,31 @@ fn only_a_message_that_was_handed_over_without_an_answer_may_have_arrived() {
     }
     let servers: [(Serve, bool); 6] = [
         (|stream| answer(stream, ""), true),
-        (|stream| answer(stream, "HTTP/1.1 201 X\r\ncontent-length: 50\r\n\r\n{"), true),
-        (|stream| answer(stream, "HTTP/1.1 504 X\r\ncontent-length: 0\r\n\r\n"), true),
-        (|stream| answer(stream, "HTTP/1.1 400 X\r\ncontent-length: 0\r\n\r\n"), false),
-        (|stream| answer(stream, "HTTP/1.1 201 X\r\ncontent-length: 2\r\n\r\n{}"), false),
-        (|stream| answer(stream, "HTTP/1.1 301 X\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n"), false),
+        (
+            |stream| answer(stream, "HTTP/1.1 201 X\r\ncontent-length: 50\r\n\r\n{"),
+            true,
+        ),
+        (
+            |stream| answer(stream, "HTTP/1.1 504 X\r\ncontent-length: 0\r\n\r\n"),
+            true,
+        ),
+        (
+            |stream| answer(stream, "HTTP/1.1 400 X\r\ncontent-length: 0\r\n\r\n"),
+            false,
+        ),
+        (
+            |stream| answer(stream, "HTTP/1.1 201 X\r\ncontent-length: 2\r\n\r\n{}"),
+            false,
+        ),
+        (
+            |stream| {
+                answer(
+                    stream,
+                    "HTTP/1.1 301 X\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n",
+                )
+            },
+            false,
+        ),
     ];
     for (i, (serve, may_have_arrived)) in servers.into_iter().enumerate() {
         let base = format!("http://{}", server(serve));
@@ -118,33 +143,48 @@ fn only_a_message_that_was_handed_over_without_an_answer_may_have_arrived() {
         let check = twilio(&base).check(soon());
         assert!(check.is_ok() || !check.unwrap_err().may_have_arrived, "{i}");
     }
-    let nobody = twilio(&format!("http://{}", free_address())).send(TO, &message(), soon()).unwrap_err();
+    let nobody = twilio(&format!("http://{}", free_address()))
+        .send(TO, &message(), soon())
+        .unwrap_err();
     assert!(!nobody.may_have_arrived, "{nobody:?}");
-    let late = twilio("http://127.0.0.1:9").send(TO, &message(), Instant::now()).unwrap_err();
+    let late = twilio("http://127.0.0.1:9")
+        .send(TO, &message(), Instant::now())
+        .unwrap_err();
     assert!(!late.may_have_arrived, "{late:?}");
 }
 
 #[test]
 fn a_server_that_drips_its_headers_is_given_up() {
-    given_up(&format!("http://{}", server(|stream| drip(stream, "HTTP/1.1 201 X\r\n", b"x: y\r\n"))));
+    given_up(&format!(
+        "http://{}",
+        server(|stream| drip(stream, "HTTP/1.1 201 X\r\n", b"x: y\r\n"))
+    ));
 }
 
 #[test]
 fn a_server_that_drips_its_answer_is_given_up() {
     let start = "HTTP/1.1 201 X\r\ncontent-length: 5000\r\n\r\n";
-    given_up(&format!("http://{}", server(|stream| drip(stream, start, b" "))));
+    given_up(&format!(
+        "http://{}",
+        server(|stream| drip(stream, start, b" "))
+    ));
 }
 
 #[test]
 fn a_server_that_stops_within_its_answer_is_given_up() {
     let start = "HTTP/1.1 201 X\r\ncontent-length: 5000\r\n\r\n{";
-    given_up(&format!("http://{}", server(|stream| drip(stream, start, b""))));
+    given_up(&format!(
+        "http://{}",
+        server(|stream| drip(stream, start, b""))
+    ));
 }
 
 #[test]
 fn a_deadline_that_has_passed_asks_nobody() {
     let server = Server::answering(201, "{}");
-    let error = twilio(&server.base()).send(TO, &message(), Instant::now()).unwrap_err();
+    let error = twilio(&server.base())
+        .send(TO, &message(), Instant::now())
+        .unwrap_err();
     assert!(error.timed_out);
     assert!(server.asked().is_empty());
 }
@@ -159,7 +199,9 @@ fn an_answer_without_end_is_an_error() {
         let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000));
         while writer.write_all(chunk.as_bytes()).is_ok() {}
     });
-    let error = twilio(&format!("http://{address}")).send(TO, &message(), soon()).unwrap_err();
+    let error = twilio(&format!("http://{address}"))
+        .send(TO, &message(), soon())
+        .unwrap_err();
     assert_eq!(error.step, Step::Message);
     assert!(error.reason.contains("longer than 65536"), "{error:?}");
 }
@@ -167,14 +209,18 @@ fn an_answer_without_end_is_an_error() {
 #[test]
 fn a_connection_that_breaks_is_an_error() {
     let address = server(drop);
-    let error = twilio(&format!("http://{address}")).send(TO, &message(), soon()).unwrap_err();
+    let error = twilio(&format!("http://{address}"))
+        .send(TO, &message(), soon())
+        .unwrap_err();
     assert_eq!(error.step, Step::Message, "{error:?}");
     assert!(!error.timed_out);
 }
 
 #[test]
 fn nobody_listening_is_an_error_at_the_step_of_connecting() {
-    let error = twilio(&format!("http://{}", free_address())).send(TO, &message(), soon()).unwrap_err();
+    let error = twilio(&format!("http://{}", free_address()))
+        .send(TO, &message(), soon())
+        .unwrap_err();
     assert_eq!(error.step, Step::Connect, "{error:?}");
     assert!(error.hint.is_some());
 }
@@ -186,7 +232,9 @@ fn a_redirect_is_not_followed() {
     for status in [301, 302, 303, 307, 308] {
         let to = to.clone();
         let server = Server::with(move |_| Answer::new(status, "").with("location", &to));
-        let error = twilio(&server.base()).send(TO, &message(), soon()).unwrap_err();
+        let error = twilio(&server.base())
+            .send(TO, &message(), soon())
+            .unwrap_err();
         assert!(error.reason.contains(&elsewhere.base()), "{error:?}");
         assert!(!format!("{error:?}").contains("hush"), "{error:?}");
     }
@@ -196,7 +244,9 @@ fn a_redirect_is_not_followed() {
 #[test]
 fn a_web_page_is_no_success() {
     let server = Server::answering(201, "<html><title>Welcome</title></html>");
-    let error = twilio(&server.base()).send(TO, &message(), soon()).unwrap_err();
+    let error = twilio(&server.base())
+        .send(TO, &message(), soon())
+        .unwrap_err();
     assert_eq!(error.step, Step::Message);
     assert!(error.hint.is_some_and(|hint| hint.contains("base")));
 }
@@ -209,7 +259,11 @@ fn a_connection_is_used_again() {
     for _ in 0..3 {
         provider.send(TO, &message(), soon()).unwrap();
     }
-    assert!(server.asked().iter().all(|asked| asked.connection == 0), "{:#?}", server.asked());
+    assert!(
+        server.asked().iter().all(|asked| asked.connection == 0),
+        "{:#?}",
+        server.asked()
+    );
 }
 
 #[test]
@@ -217,7 +271,9 @@ fn a_connection_that_the_server_closed_is_made_anew() {
     let address = server(|stream| {
         let mut writer = stream.try_clone().unwrap();
         read(&mut BufReader::new(stream), 0).unwrap();
-        writer.write_all(b"HTTP/1.1 201 X\r\ncontent-length: 13\r\n\r\n{\"sid\":\"SM1\"}").unwrap();
+        writer
+            .write_all(b"HTTP/1.1 201 X\r\ncontent-length: 13\r\n\r\n{\"sid\":\"SM1\"}")
+            .unwrap();
     });
     let provider = twilio(&format!("http://{address}"));
     for _ in 0..20 {
@@ -231,52 +287,91 @@ fn a_connection_that_the_server_closed_is_made_anew() {
 fn a_check_logs_in_where_the_provider_has_something_harmless_to_ask() {
     let server = Server::with(|asked| {
         assert_eq!(asked.method, "GET");
-        Answer::new(if asked.header("authorization").is_some() { 200 } else { 401 }, r#"{"messages":[]}"#)
+        Answer::new(
+            if asked.header("authorization").is_some() {
+                200
+            } else {
+                401
+            },
+            r#"{"messages":[]}"#,
+        )
     });
     twilio(&server.base()).check(soon()).unwrap();
     let server = Server::answering(401, r#"{"code":20003,"message":"Authenticate"}"#);
-    assert_eq!(twilio(&server.base()).check(soon()).unwrap_err().step, Step::Login);
+    assert_eq!(
+        twilio(&server.base()).check(soon()).unwrap_err().step,
+        Step::Login
+    );
 }
 
 #[test]
 fn a_check_only_connects_where_a_provider_has_nothing_harmless_to_ask() {
-    let settings = [("auth-id", "MA1"), ("auth-token", "hush"), ("from", "15005550001")];
+    let settings = [
+        ("auth-id", "MA1"),
+        ("auth-token", "hush"),
+        ("from", "15005550001"),
+    ];
     for status in [200, 302, 404, 500] {
         let server = Server::answering(status, "");
-        open("plivo", &server.base(), &settings).check(soon()).unwrap();
+        open("plivo", &server.base(), &settings)
+            .check(soon())
+            .unwrap();
         let asked = server.asked_once();
-        assert_eq!((asked.method.as_str(), asked.header("authorization")), ("HEAD", None));
+        assert_eq!(
+            (asked.method.as_str(), asked.header("authorization")),
+            ("HEAD", None)
+        );
     }
-    let nobody = open("plivo", &format!("http://{}", free_address()), &settings).check(soon()).unwrap_err();
+    let nobody = open("plivo", &format!("http://{}", free_address()), &settings)
+        .check(soon())
+        .unwrap_err();
     assert_eq!(nobody.step, Step::Connect);
 }
 
 /// A server that answers every request with a success, over TLS.
 fn tls_server(identity: &Identity) -> SocketAddr {
-    let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes()).map(Result::unwrap).collect();
+    let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes())
+        .map(Result::unwrap)
+        .collect();
     let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let config = Arc::new(
+        config
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap(),
+    );
     server(move |stream| {
         let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
         let mut stream = BufReader::new(StreamOwned::new(tls, stream));
         // A client that does not like the certificate asks nothing.
         while read(&mut stream, 0).is_some() {
             let body = r#"{"sid":"SM1"}"#;
-            let answer = format!("HTTP/1.1 201 X\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            let answer = format!(
+                "HTTP/1.1 201 X\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
             stream.get_mut().write_all(answer.as_bytes()).unwrap();
         }
     })
 }
 
-fn over_tls(address: SocketAddr, host: &str, ca_file: Option<&Path>) -> Result<Option<String>, SendError> {
+fn over_tls(
+    address: SocketAddr,
+    host: &str,
+    ca_file: Option<&Path>,
+) -> Result<Option<String>, SendError> {
     let base = format!("https://{host}:{}", address.port());
     let mut settings = SETTINGS.to_vec();
     if let Some(file) = ca_file {
         settings.push(("ca-file", file.to_str().unwrap()));
     }
-    open("twilio", &base, &settings).send(TO, &message(), soon()).map(|receipt| receipt.id)
+    open("twilio", &base, &settings)
+        .send(TO, &message(), soon())
+        .map(|receipt| receipt.id)
 }
 
 #[test]
@@ -286,7 +381,10 @@ fn a_server_is_trusted_by_its_certificate_and_no_other_way() {
     let ca_file = folder.path().join("ca.pem");
     std::fs::write(&ca_file, authority.certificate()).unwrap();
     let good = tls_server(&authority.identity(&["localhost", "127.0.0.1"]));
-    assert_eq!(over_tls(good, "localhost", Some(&ca_file)), Ok(Some("SM1".to_owned())));
+    assert_eq!(
+        over_tls(good, "localhost", Some(&ca_file)),
+        Ok(Some("SM1".to_owned()))
+    );
 
     let unknown = over_tls(good, "localhost", None).unwrap_err();
     assert_eq!(unknown.step, Step::Tls, "{unknown:?}");
@@ -317,7 +415,9 @@ fn keys_and_codes_travel_in_clear_only_on_this_machine_or_when_somebody_says_so(
     let opened = |base: &str, allow: Option<&str>| {
         let mut configuration = configuration("twilio", &SETTINGS);
         let mut set = |name: &str, value: &str| {
-            configuration.settings.insert(name.to_owned(), Zeroizing::new(value.to_owned()));
+            configuration
+                .settings
+                .insert(name.to_owned(), Zeroizing::new(value.to_owned()));
         };
         set("base", base);
         if let Some(allow) = allow {
@@ -325,8 +425,12 @@ fn keys_and_codes_travel_in_clear_only_on_this_machine_or_when_somebody_says_so(
         }
         catalogue.open(&configuration).map(|_| ())
     };
-    for base in ["https://sms.example.com", "http://127.0.0.1:8080/x/", "http://[::1]:80", "http://localhost"]
-    {
+    for base in [
+        "https://sms.example.com",
+        "http://127.0.0.1:8080/x/",
+        "http://[::1]:80",
+        "http://localhost",
+    ] {
         assert_eq!(opened(base, None), Ok(()), "{base}");
     }
     for base in [
@@ -337,7 +441,10 @@ fn keys_and_codes_travel_in_clear_only_on_this_machine_or_when_somebody_says_so(
         "x",
         "http://a@127.0.0.1",
     ] {
-        assert!(matches!(opened(base, None), Err(BadProvider::Value { .. })), "{base}");
+        assert!(
+            matches!(opened(base, None), Err(BadProvider::Value { .. })),
+            "{base}"
+        );
     }
     assert_eq!(opened("http://sms.example.com", Some("yes")), Ok(()));
     assert!(opened("https://sms.example.com", Some("maybe")).is_err());
@@ -348,19 +455,31 @@ fn nothing_shows_a_key_or_a_code() {
     let server = Server::answering(201, r#"{"sid":"SM1"}"#);
     let provider = twilio(&server.base());
     provider.send(TO, &message(), soon()).unwrap();
-    let shown = format!("{provider:?} {:?} {:?}", message(), configuration("twilio", &SETTINGS));
+    let shown = format!(
+        "{provider:?} {:?} {:?}",
+        message(),
+        configuration("twilio", &SETTINGS)
+    );
     assert!(!shown.contains("hush") && !shown.contains(CODE), "{shown}");
     // A key in the URL is not shown when the server cannot be reached either.
     let settings = [("username", "hush"), ("api-key", "hush")];
-    let error =
-        open("africastalking", &format!("http://{}", free_address()), &settings).check(soon()).unwrap_err();
+    let error = open(
+        "africastalking",
+        &format!("http://{}", free_address()),
+        &settings,
+    )
+    .check(soon())
+    .unwrap_err();
     assert!(!format!("{error:?}").contains("hush"), "{error:?}");
 }
 
 #[test]
 fn a_server_without_an_address_is_an_error_at_the_step_of_its_name() {
-    let error =
-        twilio("https://nobody.invalid").send(TO, &message(), Instant::now() + Duration::from_secs(3));
+    let error = twilio("https://nobody.invalid").send(
+        TO,
+        &message(),
+        Instant::now() + Duration::from_secs(3),
+    );
     let error = error.unwrap_err();
     assert_eq!(error.step, Step::Name, "{error:?}");
 }
@@ -393,12 +512,15 @@ fn a_lookup_that_hangs_is_given_up() {
     let Ok(output) = command.output() else {
         return crate::tools::left_out("there is no unshare");
     };
-    let said =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
     if said.contains("Operation not permitted") {
         return crate::tools::left_out("a network of one's own needs root");
     }
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -408,7 +530,9 @@ fn a_client_that_is_dropped_while_it_waits_does_not_hold_anybody_up() {
     let provider: Arc<dyn Provider> = Arc::from(provider);
     let sending = {
         let provider = Arc::clone(&provider);
-        thread::spawn(move || provider.send(TO, &message(), Instant::now() + Duration::from_millis(300)))
+        thread::spawn(move || {
+            provider.send(TO, &message(), Instant::now() + Duration::from_millis(300))
+        })
     };
     drop(provider);
     let start = Instant::now();
@@ -430,13 +554,31 @@ fn inside_an_environment_with_a_proxy() {
 fn a_proxy_of_the_environments_is_not_asked() {
     let proxy = Server::answering(500, "");
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--ignored", "--exact", "faults::inside_an_environment_with_a_proxy"]);
-    for name in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"] {
+    command.args([
+        "--ignored",
+        "--exact",
+        "faults::inside_an_environment_with_a_proxy",
+    ]);
+    for name in [
+        "http_proxy",
+        "https_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "all_proxy",
+    ] {
         command.env(name, proxy.base());
     }
-    let output = command.env_remove("no_proxy").env_remove("NO_PROXY").output().unwrap();
+    let output = command
+        .env_remove("no_proxy")
+        .env_remove("NO_PROXY")
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
     assert!(proxy.asked().is_empty());
 }
 
@@ -444,16 +586,37 @@ fn a_proxy_of_the_environments_is_not_asked() {
 fn a_provider_that_repeats_the_login_gives_nothing_away() {
     let server = Server::with(|asked| {
         let login = asked.header("authorization").unwrap();
-        let said =
-            serde_json::json!({ "code": 20003, "message": format!("bad header {login} for {}", asked.body) });
+        let said = serde_json::json!({ "code": 20003, "message": format!("bad header {login} for {}", asked.body) });
         Answer::new(401, &said.to_string())
     });
-    let settings = [("account-sid", "AC1"), ("auth-token", "hush/-é&x"), ("from", "+15005550001")];
-    let error = open("twilio", &server.base(), &settings).send(TO, &message(), soon()).unwrap_err();
-    let login = server.asked_once().header("authorization").unwrap().trim_start_matches("Basic ").to_owned();
-    assert_eq!(data_encoding::BASE64.decode(login.as_bytes()).unwrap(), "AC1:hush/-é&x".as_bytes());
-    assert!(error.reason.starts_with("20003: bad header Basic […] for Body=[…]&"), "{error:?}");
+    let settings = [
+        ("account-sid", "AC1"),
+        ("auth-token", "hush/-é&x"),
+        ("from", "+15005550001"),
+    ];
+    let error = open("twilio", &server.base(), &settings)
+        .send(TO, &message(), soon())
+        .unwrap_err();
+    let login = server
+        .asked_once()
+        .header("authorization")
+        .unwrap()
+        .trim_start_matches("Basic ")
+        .to_owned();
+    assert_eq!(
+        data_encoding::BASE64.decode(login.as_bytes()).unwrap(),
+        "AC1:hush/-é&x".as_bytes()
+    );
+    assert!(
+        error
+            .reason
+            .starts_with("20003: bad header Basic […] for Body=[…]&"),
+        "{error:?}"
+    );
     for part in login.as_bytes().windows(6).skip(6) {
-        assert!(!error.reason.contains(std::str::from_utf8(part).unwrap()), "{error:?}");
+        assert!(
+            !error.reason.contains(std::str::from_utf8(part).unwrap()),
+            "{error:?}"
+        );
     }
 }

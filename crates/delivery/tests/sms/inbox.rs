@@ -24,7 +24,11 @@ fn documented() -> Vec<Documented> {
     vec![
         Documented {
             kind: "twilio",
-            settings: &[("account-sid", "AC1"), ("auth-token", "hush"), ("from", "+15005550001")],
+            settings: &[
+                ("account-sid", "AC1"),
+                ("auth-token", "hush"),
+                ("from", "+15005550001"),
+            ],
             method: "GET",
             target: "/2010-04-01/Accounts/AC1/Messages.json?DateSent%3E=2026-09-21&PageSize=50&To=%2B15005550001",
             answer: r#"{"messages":[{"direction":"outbound-api","from":"x","body":"no"},{"direction":"inbound","from":"+15005550006",
@@ -43,7 +47,11 @@ fn documented() -> Vec<Documented> {
         },
         Documented {
             kind: "clicksend",
-            settings: &[("username", "ann"), ("api-key", "hush"), ("from", "+15005550001")],
+            settings: &[
+                ("username", "ann"),
+                ("api-key", "hush"),
+                ("from", "+15005550001"),
+            ],
             method: "GET",
             target: "/v3/sms/inbound?limit=100",
             answer: r#"{"response_code":"SUCCESS","data":{"data":[{"from":"+15005550006","body":"JOIN 7","timestamp":"1789999200"}]}}"#,
@@ -52,7 +60,11 @@ fn documented() -> Vec<Documented> {
         },
         Documented {
             kind: "sinch",
-            settings: &[("service-plan-id", "p1"), ("api-token", "hush"), ("from", "+15005550001")],
+            settings: &[
+                ("service-plan-id", "p1"),
+                ("api-token", "hush"),
+                ("from", "+15005550001"),
+            ],
             method: "GET",
             target: "/p1/inbounds?start_date=2026-09-21T14%3A13%3A20Z&to=15005550001",
             answer: r#"{"inbounds":[{"id":"1","from":"15005550006","to":"1","body":"JOIN 7","received_at":"2026-09-21T14:00:00.123Z"}]}"#,
@@ -61,7 +73,11 @@ fn documented() -> Vec<Documented> {
         },
         Documented {
             kind: "infobip",
-            settings: &[("subdomain", "x1"), ("api-key", "hush"), ("from", "15005550001")],
+            settings: &[
+                ("subdomain", "x1"),
+                ("api-key", "hush"),
+                ("from", "15005550001"),
+            ],
             method: "GET",
             target: "/sms/1/inbox/reports?limit=100",
             answer: r#"{"results":[{"from":"15005550006","text":"JOIN 7","receivedAt":"2026-09-21T16:00:00.000+0200"}]}"#,
@@ -70,7 +86,11 @@ fn documented() -> Vec<Documented> {
         },
         Documented {
             kind: "textmagic",
-            settings: &[("username", "ann"), ("api-key", "hush"), ("from", "15005550001")],
+            settings: &[
+                ("username", "ann"),
+                ("api-key", "hush"),
+                ("from", "15005550001"),
+            ],
             method: "GET",
             target: "/api/v2/replies?limit=100",
             answer: r#"{"resources":[{"id":1,"sender":"15005550006","receiver":"1","text":"JOIN 7","messageTime":"2026-09-21T14:00:00+0000"}]}"#,
@@ -79,7 +99,11 @@ fn documented() -> Vec<Documented> {
         },
         Documented {
             kind: "46elks",
-            settings: &[("username", "u1"), ("password", "hush"), ("from", "+15005550001")],
+            settings: &[
+                ("username", "u1"),
+                ("password", "hush"),
+                ("from", "+15005550001"),
+            ],
             method: "GET",
             target: "/a1/sms?to=%2B15005550001",
             answer: r#"{"data":[{"direction":"outgoing","from":"x","message":"no"},{"direction":"incoming","from":"+15005550006","message":"JOIN 7","created":"2026-09-21T14:00:00.123456"}]}"#,
@@ -97,7 +121,11 @@ fn documented() -> Vec<Documented> {
         },
         Documented {
             kind: "bulksms",
-            settings: &[("token-id", "t1"), ("token-secret", "hush"), ("from", "+15005550001")],
+            settings: &[
+                ("token-id", "t1"),
+                ("token-secret", "hush"),
+                ("from", "+15005550001"),
+            ],
             method: "GET",
             target: "/messages?filter=type%3DRECEIVED&limit=100",
             answer: r#"[{"type":"RECEIVED","from":"15005550006","body":"JOIN 7","submission":{"date":"2026-09-21T14:00:00Z"}}]"#,
@@ -106,7 +134,11 @@ fn documented() -> Vec<Documented> {
         },
         Documented {
             kind: "africastalking",
-            settings: &[("username", "sandbox"), ("api-key", "hush"), ("from", "20880")],
+            settings: &[
+                ("username", "sandbox"),
+                ("api-key", "hush"),
+                ("from", "20880"),
+            ],
             method: "GET",
             target: "/version1/messaging?lastReceivedId=0&username=sandbox",
             answer: r#"{"SMSMessageData":{"Messages":[{"id":1,"from":"+15005550006","to":"20880","text":"JOIN 7","date":"2026-09-21T14:00:00Z"}]}}"#,
@@ -132,7 +164,12 @@ fn each_provider_that_lists_messages_is_asked_as_it_documents() {
         let provider = open(one.kind, &server.base(), one.settings);
         let received = provider.inbox().unwrap().received(SINCE, soon()).unwrap();
         let asked = server.asked_once();
-        assert_eq!((asked.method.as_str(), asked.target.as_str()), (one.method, one.target), "{}", one.kind);
+        assert_eq!(
+            (asked.method.as_str(), asked.target.as_str()),
+            (one.method, one.target),
+            "{}",
+            one.kind
+        );
         let expected = Received {
             from: one.from.to_owned(),
             text: "JOIN 7".to_owned(),
@@ -144,12 +181,26 @@ fn each_provider_that_lists_messages_is_asked_as_it_documents() {
 
 #[test]
 fn a_provider_that_lists_nothing_has_no_inbox() {
-    let has_inbox =
-        |kind, settings: &[(&str, &str)]| open(kind, "http://127.0.0.1:9", settings).inbox().is_some();
-    assert!(!has_inbox("plivo", &[("auth-id", "a"), ("auth-token", "b"), ("from", "15005550001")]));
+    let has_inbox = |kind, settings: &[(&str, &str)]| {
+        open(kind, "http://127.0.0.1:9", settings).inbox().is_some()
+    };
+    assert!(!has_inbox(
+        "plivo",
+        &[
+            ("auth-id", "a"),
+            ("auth-token", "b"),
+            ("from", "15005550001")
+        ]
+    ));
     // Nobody can write to a name.
-    assert!(!has_inbox("messagebird", &[("access-key", "a"), ("from", "Acme")]));
-    assert!(has_inbox("messagebird", &[("access-key", "a"), ("from", "15005550001")]));
+    assert!(!has_inbox(
+        "messagebird",
+        &[("access-key", "a"), ("from", "Acme")]
+    ));
+    assert!(has_inbox(
+        "messagebird",
+        &[("access-key", "a"), ("from", "15005550001")]
+    ));
 }
 
 #[test]
@@ -162,13 +213,24 @@ fn a_list_is_read_page_by_page_but_not_on_another_server() {
     let server = Server::with(move |asked| {
         Answer::new(
             200,
-            &if asked.target.contains("Page=2") { page("", "two") } else { page("/x.json?Page=2", "one") },
+            &if asked.target.contains("Page=2") {
+                page("", "two")
+            } else {
+                page("/x.json?Page=2", "one")
+            },
         )
     });
-    let settings = [("account-sid", "AC1"), ("auth-token", "hush"), ("from", "+15005550001")];
+    let settings = [
+        ("account-sid", "AC1"),
+        ("auth-token", "hush"),
+        ("from", "+15005550001"),
+    ];
     let provider = open("twilio", &server.base(), &settings);
     let received = provider.inbox().unwrap().received(SINCE, soon()).unwrap();
-    let texts: Vec<_> = received.iter().map(|message| message.text.as_str()).collect();
+    let texts: Vec<_> = received
+        .iter()
+        .map(|message| message.text.as_str())
+        .collect();
     assert_eq!(texts, ["one", "two"]);
     assert_eq!(server.asked()[1].target, "/x.json?Page=2");
     assert!(server.asked()[1].header("authorization").is_some());
@@ -176,8 +238,11 @@ fn a_list_is_read_page_by_page_but_not_on_another_server() {
     let elsewhere = Server::answering(200, "{}");
     let away = page(&format!("{}/x", elsewhere.base()), "one");
     let server = Server::answering(200, &away);
-    let error =
-        open("twilio", &server.base(), &settings).inbox().unwrap().received(SINCE, soon()).unwrap_err();
+    let error = open("twilio", &server.base(), &settings)
+        .inbox()
+        .unwrap()
+        .received(SINCE, soon())
+        .unwrap_err();
     assert!(error.reason.contains("another server"), "{error:?}");
     assert!(elsewhere.asked().is_empty());
 }
@@ -185,8 +250,16 @@ fn a_list_is_read_page_by_page_but_not_on_another_server() {
 #[test]
 fn a_list_without_end_is_read_only_so_far() {
     let server = Server::answering(200, r#"{"messages":[],"next_page_uri":"/again"}"#);
-    let settings = [("account-sid", "AC1"), ("auth-token", "hush"), ("from", "+15005550001")];
-    open("twilio", &server.base(), &settings).inbox().unwrap().received(SINCE, soon()).unwrap();
+    let settings = [
+        ("account-sid", "AC1"),
+        ("auth-token", "hush"),
+        ("from", "+15005550001"),
+    ];
+    open("twilio", &server.base(), &settings)
+        .inbox()
+        .unwrap()
+        .received(SINCE, soon())
+        .unwrap();
     assert_eq!(server.asked().len(), 5);
 }
 
@@ -198,12 +271,23 @@ fn a_message_that_is_told_of_only_once_is_there_for_everybody_who_waits() {
             let is_first = first.swap(false, std::sync::atomic::Ordering::SeqCst);
             Answer::new(
                 200,
-                if is_first { r#"{"results":[{"from":"1","text":"JOIN 7"}]}"# } else { r#"{"results":[]}"# },
+                if is_first {
+                    r#"{"results":[{"from":"1","text":"JOIN 7"}]}"#
+                } else {
+                    r#"{"results":[]}"#
+                },
             )
         }
     });
-    let provider =
-        open("infobip", &server.base(), &[("subdomain", "x"), ("api-key", "hush"), ("from", "15005550001")]);
+    let provider = open(
+        "infobip",
+        &server.base(),
+        &[
+            ("subdomain", "x"),
+            ("api-key", "hush"),
+            ("from", "15005550001"),
+        ],
+    );
     let inbox = provider.inbox().unwrap();
     assert_eq!(inbox.received(SINCE, soon()).unwrap().len(), 1);
     assert_eq!(inbox.received(SINCE.after(60), soon()).unwrap().len(), 1);

@@ -54,7 +54,10 @@ impl Modem {
     fn daemon(&self) -> Running {
         let mut command = Command::new("/usr/bin/gammu-smsd");
         // It writes some formats in its locale's characters.
-        command.env("LC_ALL", "C.UTF-8").arg("-c").arg(self.path("smsdrc"));
+        command
+            .env("LC_ALL", "C.UTF-8")
+            .arg("-c")
+            .arg(self.path("smsdrc"));
         Running::start(&mut command, &self.path("daemon"))
     }
 
@@ -66,14 +69,22 @@ impl Modem {
         let config = self.path("smsdrc");
         let mut settings = vec![("config", config.to_str().unwrap()), ("from", NUMBER)];
         settings.extend(more);
-        catalogue(Path::new("/nonexistent")).0.open(&configuration("gammu", &settings)).unwrap()
+        catalogue(Path::new("/nonexistent"))
+            .0
+            .open(&configuration("gammu", &settings))
+            .unwrap()
     }
 
     /// Somebody writes to the modem.
     fn receives(&self, from: &str, text: &str) {
         let mut command = Command::new("/usr/bin/gammu");
-        command.env("LC_ALL", "C.UTF-8").arg("-c").arg(self.path("smsdrc"));
-        command.args(["savesms", "TEXT", "-folder", "1", "-unread", "-text", text, "-sender", from]);
+        command
+            .env("LC_ALL", "C.UTF-8")
+            .arg("-c")
+            .arg(self.path("smsdrc"));
+        command.args([
+            "savesms", "TEXT", "-folder", "1", "-unread", "-text", text, "-sender", from,
+        ]);
         assert!(command.output().unwrap().status.success());
     }
 
@@ -91,7 +102,11 @@ impl Modem {
                     continue;
                 }
                 let content = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
-                assert!(!content.contains(CODE) && !content.contains(wide), "{}: {content}", path.display());
+                assert!(
+                    !content.contains(CODE) && !content.contains(wide),
+                    "{}: {content}",
+                    path.display()
+                );
             }
         }
     }
@@ -111,21 +126,32 @@ fn a_message_goes_through_the_modem_and_leaves_no_code_behind() {
     let receipt = provider.send(TO, &message(), soon()).unwrap();
     assert!(receipt.id.is_some_and(|id| id.contains(TO)));
     modem.knows_no_code();
-    assert!(fs::read_to_string(modem.path("log")).unwrap().contains("Transmitted"));
+    assert!(
+        fs::read_to_string(modem.path("log"))
+            .unwrap()
+            .contains("Transmitted")
+    );
 }
 
 #[test]
 fn a_text_beyond_the_gsm_alphabet_goes_as_unicode() {
     let Some(modem) = Modem::new() else { return };
     let provider = modem.open();
-    let Message::Code(mut code) = message() else { unreachable!() };
+    let Message::Code(mut code) = message() else {
+        unreachable!()
+    };
     code.application = "東京".to_owned();
     let sending = std::thread::spawn(move || provider.send(TO, &Message::Code(code), soon()));
     until("the message is queued", || modem.queued().is_some());
     let queued = modem.path("outbox").join(modem.queued().unwrap());
-    until("it is written", || fs::read_to_string(&queued).unwrap().contains("Coding"));
+    until("it is written", || {
+        fs::read_to_string(&queued).unwrap().contains("Coding")
+    });
     let content = fs::read_to_string(&queued).unwrap();
-    assert!(content.contains("Unicode") && content.contains("67714EAC"), "{content}");
+    assert!(
+        content.contains("Unicode") && content.contains("67714EAC"),
+        "{content}"
+    );
     let _daemon = modem.daemon();
     sending.join().unwrap().unwrap();
     modem.knows_no_code();
@@ -149,7 +175,10 @@ fn a_message_that_the_modem_does_not_send_is_an_error_and_leaves_no_code_behind(
 fn a_message_that_does_not_go_in_time_is_taken_back() {
     let Some(modem) = Modem::new() else { return };
     let start = Instant::now();
-    let error = modem.open().send(TO, &message(), start + Duration::from_secs(2)).unwrap_err();
+    let error = modem
+        .open()
+        .send(TO, &message(), start + Duration::from_secs(2))
+        .unwrap_err();
     assert!(error.timed_out, "{error:?}");
     assert!(start.elapsed() < Duration::from_millis(2500));
     assert_eq!(modem.queued(), None);
@@ -161,11 +190,17 @@ fn a_program_that_hangs_is_killed_at_the_deadline() {
     let Some(modem) = Modem::new() else { return };
     let program = modem.path("inject");
     let pid = modem.path("pid");
-    fs::write(&program, format!("#!/bin/sh\necho $$ > {}\nexec sleep 1000\n", pid.display())).unwrap();
+    fs::write(
+        &program,
+        format!("#!/bin/sh\necho $$ > {}\nexec sleep 1000\n", pid.display()),
+    )
+    .unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let start = Instant::now();
     let provider = modem.open_with(&[("program", program.to_str().unwrap())]);
-    let error = provider.send(TO, &message(), start + Duration::from_secs(1)).unwrap_err();
+    let error = provider
+        .send(TO, &message(), start + Duration::from_secs(1))
+        .unwrap_err();
     assert!(error.timed_out, "{error:?}");
     assert!(start.elapsed() < Duration::from_millis(1500));
     let pid = fs::read_to_string(pid).unwrap();
@@ -176,11 +211,16 @@ fn a_program_that_hangs_is_killed_at_the_deadline() {
 fn a_program_that_hangs_after_it_queued_the_message_leaves_no_code_behind() {
     let Some(modem) = Modem::new() else { return };
     let program = modem.path("inject");
-    fs::write(&program, "#!/bin/sh\n/usr/bin/gammu-smsd-inject \"$@\"\nexec /bin/sleep 1000\n").unwrap();
+    fs::write(
+        &program,
+        "#!/bin/sh\n/usr/bin/gammu-smsd-inject \"$@\"\nexec /bin/sleep 1000\n",
+    )
+    .unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let provider = modem.open_with(&[("program", program.to_str().unwrap())]);
-    let sending =
-        std::thread::spawn(move || provider.send(TO, &message(), Instant::now() + Duration::from_secs(2)));
+    let sending = std::thread::spawn(move || {
+        provider.send(TO, &message(), Instant::now() + Duration::from_secs(2))
+    });
     until("the message is queued", || modem.queued().is_some());
     assert!(sending.join().unwrap().unwrap_err().timed_out);
     assert_eq!(modem.queued(), None);
@@ -192,14 +232,20 @@ fn neither_code_nor_text_is_ever_an_argument() {
     let Some(modem) = Modem::new() else { return };
     let program = modem.path("inject");
     let seen = modem.path("seen");
-    let script = format!("#!/bin/sh\necho \"$@\" > {}\n/bin/cat > /dev/null\nexit 1\n", seen.display());
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" > {}\n/bin/cat > /dev/null\nexit 1\n",
+        seen.display()
+    );
     fs::write(&program, script).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let provider = modem.open_with(&[("program", program.to_str().unwrap())]);
     let error = provider.send(TO, &message(), soon()).unwrap_err();
     assert_eq!(error.step, Step::Program, "{error:?}");
     let arguments = fs::read_to_string(seen).unwrap();
-    assert_eq!(arguments.trim(), format!("-c {} TEXT {TO}", modem.path("smsdrc").display()));
+    assert_eq!(
+        arguments.trim(),
+        format!("-c {} TEXT {TO}", modem.path("smsdrc").display())
+    );
 }
 
 #[test]
@@ -215,7 +261,9 @@ fn what_people_write_is_found_in_the_inbox_in_every_format() {
         let mut received = Vec::new();
         until("the message is there", || {
             received = inbox.received(Timestamp::from_unix(0), soon()).unwrap();
-            received.iter().any(|message| message.text.contains("271828"))
+            received
+                .iter()
+                .any(|message| message.text.contains("271828"))
         });
         assert_eq!(received.len(), 1);
         assert_eq!(
@@ -237,7 +285,9 @@ fn a_modem_that_would_show_codes_to_others_is_refused() {
     assert!(error.reason.contains("everybody can read"), "{error:?}");
     fs::set_permissions(modem.path("sent"), fs::Permissions::from_mode(0o770)).unwrap();
     let config = modem.path("smsdrc");
-    let text = fs::read_to_string(&config).unwrap().replace("debuglevel = 0", "debuglevel = 255");
+    let text = fs::read_to_string(&config)
+        .unwrap()
+        .replace("debuglevel = 0", "debuglevel = 255");
     fs::write(config, text).unwrap();
     let error = modem.open().check(soon()).unwrap_err();
     assert!(error.reason.contains("debuglevel"), "{error:?}");

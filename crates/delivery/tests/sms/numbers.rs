@@ -11,8 +11,8 @@ use crate::tools::{left_out, project};
 /// Where a foreign number written with 00 or with the local prefix may be refused, because it can be read as another one
 /// as well: here prefixes of carriers, or numbers at home, begin with 00 and go on.
 const CAN_BE_ASKED_AGAIN: [&str; 20] = [
-    "AU", "BO", "BR", "CC", "CO", "CX", "GY", "HK", "ID", "JP", "KH", "KR", "MN", "NG", "SG", "TH", "TJ",
-    "TW", "TZ", "UG",
+    "AU", "BO", "BR", "CC", "CO", "CX", "GY", "HK", "ID", "JP", "KH", "KR", "MN", "NG", "SG", "TH",
+    "TJ", "TW", "TZ", "UG",
 ];
 
 /// One line of `numbers.py`.
@@ -28,21 +28,38 @@ struct Case<'a> {
 fn reference() -> Option<String> {
     let python = project().join("target/phonenumbers/bin/python");
     if !python.exists() {
-        assert!(env::var_os("CI").is_none(), "tests/install-phonenumbers was not run, or failed");
-        left_out("phone numbers as Python reads them (tests/install-phonenumbers installs what that needs)");
+        assert!(
+            env::var_os("CI").is_none(),
+            "tests/install-phonenumbers was not run, or failed"
+        );
+        left_out(
+            "phone numbers as Python reads them (tests/install-phonenumbers installs what that needs)",
+        );
         return None;
     }
     let script = project().join("crates/delivery/tests/sms/numbers.py");
     let output = Command::new(python).arg(script).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     Some(String::from_utf8(output.stdout).unwrap())
 }
 
 fn cases(reference: &str) -> impl Iterator<Item = Case<'_>> {
-    reference.lines().map(|line| match line.split('\t').collect::<Vec<_>>()[..] {
-        [what, country, text, means, made_from] => Case { what, country, text, means, made_from },
-        _ => panic!("{line}"),
-    })
+    reference
+        .lines()
+        .map(|line| match line.split('\t').collect::<Vec<_>>()[..] {
+            [what, country, text, means, made_from] => Case {
+                what,
+                country,
+                text,
+                means,
+                made_from,
+            },
+            _ => panic!("{line}"),
+        })
 }
 
 #[test]
@@ -51,7 +68,14 @@ fn numbers_of_every_country_are_read_in_every_country_as_another_implementation_
     let mut differences = Vec::new();
     let mut asked_again = BTreeSet::new();
     let mut compared = 0;
-    for Case { what, country, text, means, made_from } in cases(&reference) {
+    for Case {
+        what,
+        country,
+        text,
+        means,
+        made_from,
+    } in cases(&reference)
+    {
         if what == "country" {
             check_country(text, country, means);
             continue;
@@ -62,13 +86,22 @@ fn numbers_of_every_country_are_read_in_every_country_as_another_implementation_
         if read != means {
             differences.push(format!("{text} in {country}: {number:?}, and not {means}"));
         }
-        assert!(read == made_from || read == "-", "{text} in {country}: {read} is a stranger's number");
+        assert!(
+            read == made_from || read == "-",
+            "{text} in {country}: {read} is a stranger's number"
+        );
         if matches!(number, Err(BadNumber::Ambiguous(..))) && what != "plus" {
             asked_again.insert(country);
         }
-        let is_bare = text.trim_start_matches('+').bytes().all(|b| b.is_ascii_digit());
+        let is_bare = text
+            .trim_start_matches('+')
+            .bytes()
+            .all(|b| b.is_ascii_digit());
         let is_sure = what == "home" || what == "plus" && is_bare;
-        assert!(!is_sure || read == made_from, "{text} in {country}: {number:?}");
+        assert!(
+            !is_sure || read == made_from,
+            "{text} in {country}: {number:?}"
+        );
     }
     assert!(compared > 200_000, "{compared} numbers were compared");
     assert!(
@@ -82,20 +115,34 @@ fn numbers_of_every_country_are_read_in_every_country_as_another_implementation_
 
 /// Which countries a number belongs to, and whether codes may go to its kind.
 fn check_country(e164: &str, countries: &str, kind: &str) {
-    let is_ordinary = matches!(kind, "FIXED_LINE" | "MOBILE" | "FIXED_LINE_OR_MOBILE" | "VOIP");
+    let is_ordinary = matches!(
+        kind,
+        "FIXED_LINE" | "MOBILE" | "FIXED_LINE_OR_MOBILE" | "VOIP"
+    );
     match Number::read(e164, None) {
         Ok(number) => {
             assert!(is_ordinary, "{e164} is {kind}");
-            assert_eq!(number.is_mobile(), kind.ends_with("MOBILE"), "{e164} is {kind}");
-            for country in COUNTRIES_OF_ALL_KINDS.into_iter().chain(countries.split(',')) {
+            assert_eq!(
+                number.is_mobile(),
+                kind.ends_with("MOBILE"),
+                "{e164} is {kind}"
+            );
+            for country in COUNTRIES_OF_ALL_KINDS
+                .into_iter()
+                .chain(countries.split(','))
+            {
                 let is_of = countries.split(',').any(|of| of == country);
                 assert_eq!(number.is_in(country), is_of, "{e164} in {country}");
             }
         }
-        Err(bad) => assert!(!is_ordinary && matches!(bad, BadNumber::Costly(_)), "{e164} is {kind}: {bad:?}"),
+        Err(bad) => assert!(
+            !is_ordinary && matches!(bad, BadNumber::Costly(_)),
+            "{e164} is {kind}: {bad:?}"
+        ),
     }
 }
 
 /// With long and short numbers, with calling codes of their own and shared ones.
-const COUNTRIES_OF_ALL_KINDS: [&str; 16] =
-    ["US", "CA", "JM", "GB", "GG", "DE", "AT", "IT", "VA", "RU", "KZ", "NO", "SJ", "GP", "MF", "CN"];
+const COUNTRIES_OF_ALL_KINDS: [&str; 16] = [
+    "US", "CA", "JM", "GB", "GG", "DE", "AT", "IT", "VA", "RU", "KZ", "NO", "SJ", "GP", "MF", "CN",
+];

@@ -34,7 +34,13 @@ struct Taken {
 struct Refused(u16, &'static str, Step, &'static str);
 
 fn basic(user: &str, password: &str) -> (&'static str, String) {
-    ("authorization", format!("Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes())))
+    (
+        "authorization",
+        format!(
+            "Basic {}",
+            BASE64.encode(format!("{user}:{password}").as_bytes())
+        ),
+    )
 }
 
 fn header(name: &'static str, value: &str) -> (&'static str, String) {
@@ -42,22 +48,44 @@ fn header(name: &'static str, value: &str) -> (&'static str, String) {
 }
 
 fn form(pairs: &[(&'static str, &str)]) -> Body {
-    Body::Form(pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
+    Body::Form(
+        pairs
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect(),
+    )
 }
 
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn documented() -> Vec<Documented> {
     let text = text();
     let text = text.as_str();
-    let taken = |status, body, id| Taken { status, body, id: Some(id) };
+    let taken = |status, body, id| Taken {
+        status,
+        body,
+        id: Some(id),
+    };
     vec![
         Documented {
             kind: "twilio",
-            settings: &[("account-sid", "AC1"), ("auth-token", "hush"), ("from", "+15005550001")],
+            settings: &[
+                ("account-sid", "AC1"),
+                ("auth-token", "hush"),
+                ("from", "+15005550001"),
+            ],
             path: "/2010-04-01/Accounts/AC1/Messages.json",
             headers: vec![basic("AC1", "hush")],
-            body: form(&[("Body", text), ("From", "+15005550001"), ("To", TO), ("ValidityPeriod", "600")]),
-            taken: taken(201, r#"{"sid":"SM1","status":"queued","error_code":null}"#, "SM1"),
+            body: form(&[
+                ("Body", text),
+                ("From", "+15005550001"),
+                ("To", TO),
+                ("ValidityPeriod", "600"),
+            ]),
+            taken: taken(
+                201,
+                r#"{"sid":"SM1","status":"queued","error_code":null}"#,
+                "SM1",
+            ),
             refused: vec![
                 Refused(
                     401,
@@ -77,12 +105,21 @@ fn documented() -> Vec<Documented> {
                     Step::Sender,
                     "21606",
                 ),
-                Refused(503, "upstream is away", Step::Message, "HTTP 503: upstream is away"),
+                Refused(
+                    503,
+                    "upstream is away",
+                    Step::Message,
+                    "HTTP 503: upstream is away",
+                ),
             ],
         },
         Documented {
             kind: "twilio",
-            settings: &[("account-sid", "AC/1"), ("auth-token", "hush"), ("from", "MG9")],
+            settings: &[
+                ("account-sid", "AC/1"),
+                ("auth-token", "hush"),
+                ("from", "MG9"),
+            ],
             path: "/2010-04-01/Accounts/AC%2F1/Messages.json",
             headers: vec![basic("AC/1", "hush")],
             body: form(&[
@@ -101,7 +138,11 @@ fn documented() -> Vec<Documented> {
         },
         Documented {
             kind: "vonage",
-            settings: &[("api-key", "abcd1234"), ("api-secret", "hush"), ("from", "+15005550001")],
+            settings: &[
+                ("api-key", "abcd1234"),
+                ("api-secret", "hush"),
+                ("from", "+15005550001"),
+            ],
             path: "/sms/json",
             headers: vec![],
             body: form(&[
@@ -142,7 +183,12 @@ fn documented() -> Vec<Documented> {
                     Step::Message,
                     "9: Partner",
                 ),
-                Refused(200, r#"{"message-count":"0","messages":[]}"#, Step::Message, "HTTP 200"),
+                Refused(
+                    200,
+                    r#"{"message-count":"0","messages":[]}"#,
+                    Step::Message,
+                    "HTTP 200",
+                ),
                 Refused(200, "{}", Step::Message, "HTTP 200"),
             ],
         },
@@ -222,7 +268,12 @@ fn documented() -> Vec<Documented> {
                     Step::Sender,
                     "201: Sender",
                 ),
-                Refused(200, r#"{"success":"500","messages":[]}"#, Step::Message, "500"),
+                Refused(
+                    200,
+                    r#"{"success":"500","messages":[]}"#,
+                    Step::Message,
+                    "500",
+                ),
             ],
         },
         Documented {
@@ -240,7 +291,12 @@ fn documented() -> Vec<Documented> {
             ]),
             taken: taken(200, "OK: 15005550006:2942263", "2942263"),
             refused: vec![
-                Refused(200, "BAD:0400:Invalid Number", Step::Recipient, "BAD: Invalid Number"),
+                Refused(
+                    200,
+                    "BAD:0400:Invalid Number",
+                    Step::Recipient,
+                    "BAD: Invalid Number",
+                ),
                 Refused(
                     200,
                     "ERROR:Username or password is incorrect",
@@ -266,17 +322,35 @@ fn documented() -> Vec<Documented> {
             ),
             refused: vec![
                 Refused(200, "[]", Step::Message, "HTTP 200"),
-                Refused(200, r#"[{"MessageID":null,"MessageStatus":402}]"#, Step::Message, "402"),
-                Refused(400, "<html>Request Error</html>", Step::Message, "HTTP 400: a web page"),
+                Refused(
+                    200,
+                    r#"[{"MessageID":null,"MessageStatus":402}]"#,
+                    Step::Message,
+                    "402",
+                ),
+                Refused(
+                    400,
+                    "<html>Request Error</html>",
+                    Step::Message,
+                    "HTTP 400: a web page",
+                ),
             ],
         },
         Documented {
             kind: "plivo",
-            settings: &[("auth-id", "MA1"), ("auth-token", "hush"), ("from", "15005550001")],
+            settings: &[
+                ("auth-id", "MA1"),
+                ("auth-token", "hush"),
+                ("from", "15005550001"),
+            ],
             path: "/v1/Account/MA1/Message/",
             headers: vec![basic("MA1", "hush")],
             body: Body::Json(json!({"src": "15005550001", "dst": TO, "text": text})),
-            taken: taken(202, r#"{"api_id":"a","message":"message(s) queued","message_uuid":["u1"]}"#, "u1"),
+            taken: taken(
+                202,
+                r#"{"api_id":"a","message":"message(s) queued","message_uuid":["u1"]}"#,
+                "u1",
+            ),
             refused: vec![
                 Refused(
                     401,
@@ -306,7 +380,11 @@ fn documented() -> Vec<Documented> {
             body: Body::Json(
                 json!({"originator": "Acme", "recipients": [TO_DIGITS], "body": text, "datacoding": "plain"}),
             ),
-            taken: taken(201, r#"{"id":"e8","recipients":{"totalSentCount":1}}"#, "e8"),
+            taken: taken(
+                201,
+                r#"{"id":"e8","recipients":{"totalSentCount":1}}"#,
+                "e8",
+            ),
             refused: vec![
                 Refused(
                     401,
@@ -328,7 +406,11 @@ fn documented() -> Vec<Documented> {
             path: "/messages",
             headers: vec![header("authorization", "Bearer KEYhush")],
             body: Body::Json(json!({"from": "+15005550001", "to": TO, "text": text})),
-            taken: taken(200, r#"{"data":{"id":"b0c","to":[{"status":"queued"}],"errors":[]}}"#, "b0c"),
+            taken: taken(
+                200,
+                r#"{"data":{"id":"b0c","to":[{"status":"queued"}],"errors":[]}}"#,
+                "b0c",
+            ),
             refused: vec![
                 Refused(
                     401,
@@ -392,7 +474,11 @@ fn documented() -> Vec<Documented> {
         },
         Documented {
             kind: "sinch",
-            settings: &[("service-plan-id", "p1"), ("api-token", "hush"), ("from", "+15005550001")],
+            settings: &[
+                ("service-plan-id", "p1"),
+                ("api-token", "hush"),
+                ("from", "+15005550001"),
+            ],
             path: "/p1/batches",
             headers: vec![header("authorization", "Bearer hush")],
             body: Body::Json(json!({"from": "15005550001", "to": [TO_DIGITS], "body": text})),
@@ -517,7 +603,12 @@ fn documented() -> Vec<Documented> {
             settings: &[("username", "u1"), ("password", "hush"), ("from", "Acme")],
             path: "/a1/sms",
             headers: vec![basic("u1", "hush")],
-            body: form(&[("from", "Acme"), ("to", TO), ("message", text), ("dontlog", "message")]),
+            body: form(&[
+                ("from", "Acme"),
+                ("to", TO),
+                ("message", text),
+                ("dontlog", "message"),
+            ]),
             taken: taken(
                 200,
                 r#"{"status":"created","direction":"outgoing","from":"Acme","id":"s70"}"#,
@@ -569,7 +660,11 @@ fn documented() -> Vec<Documented> {
         },
         Documented {
             kind: "africastalking",
-            settings: &[("username", "sandbox"), ("api-key", "hush"), ("from", "Acme")],
+            settings: &[
+                ("username", "sandbox"),
+                ("api-key", "hush"),
+                ("from", "Acme"),
+            ],
             path: "/version1/messaging",
             headers: vec![header("apikey", "hush")],
             body: form(&[
@@ -613,7 +708,11 @@ fn documented() -> Vec<Documented> {
             body: Body::Json(
                 json!({"sender": "Acme", "recipients": [{"msisdn": TO_DIGITS}], "message": text, "encoding": "UTF8"}),
             ),
-            taken: taken(200, r#"{"ids":[421332671],"usage":{"countries":{"DK":1}}}"#, "421332671"),
+            taken: taken(
+                200,
+                r#"{"ids":[421332671],"usage":{"countries":{"DK":1}}}"#,
+                "421332671",
+            ),
             refused: vec![
                 Refused(
                     401,
@@ -646,7 +745,10 @@ fn documented() -> Vec<Documented> {
                 ("Message", text),
                 ("MessageAttributes.entry.1.Name", "AWS.SNS.SMS.SMSType"),
                 ("MessageAttributes.entry.1.Value.DataType", "String"),
-                ("MessageAttributes.entry.1.Value.StringValue", "Transactional"),
+                (
+                    "MessageAttributes.entry.1.Value.StringValue",
+                    "Transactional",
+                ),
                 ("MessageAttributes.entry.2.Name", "AWS.SNS.SMS.SenderID"),
                 ("MessageAttributes.entry.2.Value.DataType", "String"),
                 ("MessageAttributes.entry.2.Value.StringValue", "Acme"),
@@ -682,8 +784,16 @@ fn each_provider_is_asked_as_it_documents() {
         let receipt = provider.send(TO, &message(), soon());
         let asked = server.asked_once();
         let about = one.kind;
-        assert_eq!(receipt.map(|receipt| receipt.id), Ok(one.taken.id.map(str::to_owned)), "{about}");
-        assert_eq!((asked.method.as_str(), asked.target.as_str()), ("POST", one.path), "{about}");
+        assert_eq!(
+            receipt.map(|receipt| receipt.id),
+            Ok(one.taken.id.map(str::to_owned)),
+            "{about}"
+        );
+        assert_eq!(
+            (asked.method.as_str(), asked.target.as_str()),
+            ("POST", one.path),
+            "{about}"
+        );
         for (name, value) in &one.headers {
             assert_eq!(asked.header(name), Some(value.as_str()), "{about}: {name}");
         }
@@ -693,14 +803,20 @@ fn each_provider_is_asked_as_it_documents() {
         match one.body {
             Body::Form(expected) => {
                 assert_eq!(kind, "application/x-www-form-urlencoded", "{about}");
-                let mut expected: Vec<_> =
-                    expected.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                let mut expected: Vec<_> = expected
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect();
                 expected.sort();
                 assert_eq!(asked.form(), expected, "{about}");
             }
             Body::Json(expected) => {
                 assert_eq!(kind, "application/json", "{about}");
-                assert_eq!(serde_json::from_str::<Value>(&asked.body).unwrap(), expected, "{about}");
+                assert_eq!(
+                    serde_json::from_str::<Value>(&asked.body).unwrap(),
+                    expected,
+                    "{about}"
+                );
             }
         }
     }
@@ -711,8 +827,9 @@ fn an_error_of_a_provider_is_an_error_with_its_code_and_words() {
     for one in documented() {
         for Refused(status, body, step, says) in one.refused {
             let server = Server::answering(status, body);
-            let error =
-                open(one.kind, &server.base(), one.settings).send(TO, &message(), soon()).unwrap_err();
+            let error = open(one.kind, &server.base(), one.settings)
+                .send(TO, &message(), soon())
+                .unwrap_err();
             let about = format!("{}, {status} {body}: {error:?}", one.kind);
             assert_eq!(error.step, step, "{about}");
             assert!(error.reason.contains(says), "{about}");
@@ -722,15 +839,28 @@ fn an_error_of_a_provider_is_an_error_with_its_code_and_words() {
 
 #[test]
 fn an_error_that_repeats_the_request_shows_neither_code_nor_keys() {
-    let said = |body: &str| json!({"code": 1, "message": format!("cannot send {body}")}).to_string();
+    let said =
+        |body: &str| json!({"code": 1, "message": format!("cannot send {body}")}).to_string();
     for one in documented() {
         let server = Server::with(move |asked| {
-            let all = format!("{} {} {:?} {}", asked.target, asked.body, asked.headers, text());
+            let all = format!(
+                "{} {} {:?} {}",
+                asked.target,
+                asked.body,
+                asked.headers,
+                text()
+            );
             crate::server::Answer::new(400, &said(&all))
         });
-        let error = open(one.kind, &server.base(), one.settings).send(TO, &message(), soon()).unwrap_err();
+        let error = open(one.kind, &server.base(), one.settings)
+            .send(TO, &message(), soon())
+            .unwrap_err();
         let shown = format!("{error} {error:?}");
-        let secret = one.settings.iter().map(|(_, value)| *value).filter(|value| value.contains("hush"));
+        let secret = one
+            .settings
+            .iter()
+            .map(|(_, value)| *value)
+            .filter(|value| value.contains("hush"));
         for secret in secret.chain([CODE]) {
             assert!(!shown.contains(secret), "{}: {shown}", one.kind);
         }

@@ -21,7 +21,10 @@ pub struct Asked {
 impl Asked {
     /// The value of the header `name`.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The pairs of a form, sorted.
@@ -37,8 +40,10 @@ impl Asked {
 
 fn pairs(encoded: &str) -> Vec<(String, String)> {
     let url = reqwest::Url::parse(&format!("x:?{encoded}")).unwrap();
-    let mut pairs: Vec<_> =
-        url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    let mut pairs: Vec<_> = url
+        .query_pairs()
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
     pairs.sort();
     pairs
 }
@@ -54,7 +59,11 @@ pub struct Answer {
 impl Answer {
     /// An answer without headers of its own.
     pub fn new(status: u16, body: &str) -> Self {
-        Self { status, headers: Vec::new(), body: body.as_bytes().to_vec() }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: body.as_bytes().to_vec(),
+        }
     }
 
     /// With one header more.
@@ -121,14 +130,26 @@ fn serve(
     while let Some(asked) = read(&mut reader, connection) {
         let answer = respond(&asked);
         all.lock().unwrap().push(asked.clone());
-        let mut head = format!("HTTP/1.1 {} X\r\ncontent-length: {}\r\n", answer.status, answer.body.len());
+        let mut head = format!(
+            "HTTP/1.1 {} X\r\ncontent-length: {}\r\n",
+            answer.status,
+            answer.body.len()
+        );
         for (name, value) in &answer.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str("\r\n");
-        let body = if asked.method == "HEAD" { &[][..] } else { &answer.body };
+        let body = if asked.method == "HEAD" {
+            &[][..]
+        } else {
+            &answer.body
+        };
         // The other side may have gone.
-        if writer.write_all(head.as_bytes()).and_then(|()| writer.write_all(body)).is_err() {
+        if writer
+            .write_all(head.as_bytes())
+            .and_then(|()| writer.write_all(body))
+            .is_err()
+        {
             return;
         }
     }
@@ -144,11 +165,21 @@ pub fn read(reader: &mut impl BufRead, connection: usize) -> Option<Asked> {
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        let Some((name, value)) = line.trim_end().split_once(':') else {
+            break;
+        };
         headers.push((name.to_lowercase(), value.trim().to_owned()));
     }
-    let mut asked = Asked { method, target, headers, body: String::new(), connection };
-    let length = asked.header("content-length").map_or(0, |length| length.parse().unwrap());
+    let mut asked = Asked {
+        method,
+        target,
+        headers,
+        body: String::new(),
+        connection,
+    };
+    let length = asked
+        .header("content-length")
+        .map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     asked.body = String::from_utf8(body).unwrap();

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use twofa_core::Timestamp;
 use twofa_delivery::templates::Templates;
-use twofa_delivery::{BadProvider, Catalogue, CodeMessage, Configuration, Message, Places, Provider};
+use twofa_delivery::{
+    BadProvider, Catalogue, CodeMessage, Configuration, Message, Places, Provider,
+};
 use zeroize::Zeroizing;
 
 /// The code in [`message`].
@@ -32,7 +34,10 @@ pub fn message() -> Message {
 
 /// What [`message`] says.
 pub fn text() -> String {
-    Templates::load(Path::new("/nonexistent")).unwrap().text_message(&message()).unwrap()
+    Templates::load(Path::new("/nonexistent"))
+        .unwrap()
+        .text_message(&message())
+        .unwrap()
 }
 
 /// Long enough for a server on this machine.
@@ -42,7 +47,10 @@ pub fn soon() -> Instant {
 
 /// A catalogue with the administrator's files in `sms`.
 pub fn catalogue(sms: &Path) -> (Catalogue, Vec<BadProvider>) {
-    Catalogue::load(Places { sms: sms.to_owned(), templates: "/nonexistent".into() })
+    Catalogue::load(Places {
+        sms: sms.to_owned(),
+        templates: "/nonexistent".into(),
+    })
 }
 
 /// A provider of the kind `kind` with these settings.
@@ -51,19 +59,32 @@ pub fn configuration(kind: &str, settings: &[(&str, &str)]) -> Configuration {
         .iter()
         .map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned())))
         .collect();
-    Configuration { name: kind.to_owned(), kind: kind.to_owned(), title: None, settings }
+    Configuration {
+        name: kind.to_owned(),
+        kind: kind.to_owned(),
+        title: None,
+        settings,
+    }
 }
 
 /// Opens a built-in provider whose interface is at `base`.
 pub fn open(kind: &str, base: &str, settings: &[(&str, &str)]) -> Box<dyn Provider> {
     let mut configuration = configuration(kind, settings);
-    configuration.settings.insert("base".to_owned(), Zeroizing::new(base.to_owned()));
-    catalogue(Path::new("/nonexistent")).0.open(&configuration).unwrap()
+    configuration
+        .settings
+        .insert("base".to_owned(), Zeroizing::new(base.to_owned()));
+    catalogue(Path::new("/nonexistent"))
+        .0
+        .open(&configuration)
+        .unwrap()
 }
 
 /// A client for the tests' own errands.
 pub fn client() -> reqwest::blocking::Client {
     // Whoever comes first; all say the same.
     let _done = rustls::crypto::ring::default_provider().install_default();
-    reqwest::blocking::Client::builder().no_proxy().build().unwrap()
+    reqwest::blocking::Client::builder()
+        .no_proxy()
+        .build()
+        .unwrap()
 }

@@ -19,15 +19,25 @@ impl Running {
     /// Starts `command`, which writes to `log`.
     pub fn start(command: &mut Command, log: &Path) -> Self {
         let out = fs::File::create(log).unwrap();
-        command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out);
-        Self { child: command.spawn().unwrap(), log: log.to_owned() }
+        command
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().unwrap())
+            .stderr(out);
+        Self {
+            child: command.spawn().unwrap(),
+            log: log.to_owned(),
+        }
     }
 
     /// Waits until it takes connections at `address`.
     pub fn serves(&mut self, address: SocketAddr) {
         until("it takes connections", || {
             let status = self.child.try_wait().unwrap();
-            assert!(status.is_none(), "it ended: {status:?} {}", fs::read_to_string(&self.log).unwrap());
+            assert!(
+                status.is_none(),
+                "it ended: {status:?} {}",
+                fs::read_to_string(&self.log).unwrap()
+            );
             TcpStream::connect(address).is_ok()
         });
     }
@@ -51,7 +61,10 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// An address nobody listens at.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 /// The program at `path` in the folder where `tests/install-contract-tools` put it. `None`: it is not there, which is
@@ -62,7 +75,10 @@ pub fn tool(path: &str) -> Option<PathBuf> {
     if tool.exists() {
         return Some(tool);
     }
-    left_out(&format!("{} is missing (tests/install-contract-tools installs it)", tool.display()));
+    left_out(&format!(
+        "{} is missing (tests/install-contract-tools installs it)",
+        tool.display()
+    ));
     None
 }
 

@@ -20,7 +20,11 @@ account required pam_permit.so
 ";
 
 fn on_debian(name: &str, text: &str) -> Machine {
-    debian(&[(name, text), ("common-auth", COMMON_AUTH), ("common-account", COMMON_ACCOUNT)])
+    debian(&[
+        (name, text),
+        ("common-auth", COMMON_AUTH),
+        ("common-account", COMMON_ACCOUNT),
+    ])
 }
 
 /// As authselect writes password-auth and system-auth for sssd, with faillock.
@@ -96,18 +100,29 @@ fn a_line_in_front_of_debians_passwords_proves_nothing_yet() {
 
 #[test]
 fn a_later_line_counts_only_where_its_refusal_does_and_its_program_comes_to_it() {
-    let first = "auth required pam_twofa.so forward_pass\nauth requisite pam_unix.so try_first_pass\n";
-    let answers =
-        |rest: &str| answers("x", &on_debian("x", &format!("{first}{rest}@include common-account\n")));
+    let first =
+        "auth required pam_twofa.so forward_pass\nauth requisite pam_unix.so try_first_pass\n";
+    let answers = |rest: &str| {
+        answers(
+            "x",
+            &on_debian("x", &format!("{first}{rest}@include common-account\n")),
+        )
+    };
     let followed = |rest: &str| {
         let answers = answers(rest);
-        (answers.early_line_is_followed, answers.early_line_is_followed_in_auth)
+        (
+            answers.early_line_is_followed,
+            answers.early_line_is_followed_in_auth,
+        )
     };
     assert_eq!(followed("auth required pam_twofa.so\n"), (true, true));
     assert_eq!(followed("account required pam_twofa.so\n"), (true, false));
     assert_eq!(followed("auth optional pam_twofa.so\n"), (false, false));
     assert_eq!(followed("account optional pam_twofa.so\n"), (false, false));
-    assert_eq!(followed("auth sufficient pam_localuser.so\nauth required pam_twofa.so\n"), (false, false));
+    assert_eq!(
+        followed("auth sufficient pam_localuser.so\nauth required pam_twofa.so\n"),
+        (false, false)
+    );
     assert_eq!(followed(""), (false, false));
     assert!(answers("account required pam_twofa.so challenge\n").account_challenges);
     assert!(!answers("account optional pam_twofa.so challenge\n").account_challenges);
@@ -130,18 +145,26 @@ account required pam_nologin.so\naccount include password-auth\n";
     sound(&found);
     // The line itself is called with the right password too, and nothing comes behind it.
     assert!(!found.early_line_is_followed && !found.early_line_is_followed_in_auth);
-    let machine = on_el("sshd", &stack.replacen("account", "account required pam_twofa.so\naccount", 1));
+    let machine = on_el(
+        "sshd",
+        &stack.replacen("account", "account required pam_twofa.so\naccount", 1),
+    );
     assert!(answers("sshd", &machine).early_line_is_followed);
 }
 
 #[test]
 fn el_never_comes_to_a_line_behind_an_include() {
-    let machine =
-        on_el("sudo", "auth include system-auth\nauth required pam_twofa.so\naccount include system-auth\n");
+    let machine = on_el(
+        "sudo",
+        "auth include system-auth\nauth required pam_twofa.so\naccount include system-auth\n",
+    );
     let answers = answers("sudo", &machine);
     let way = answers.without_code.unwrap();
     let around = way.around().unwrap();
-    assert_eq!((around.module.as_str(), around.code, around.line), ("pam_unix.so", "success", 6));
+    assert_eq!(
+        (around.module.as_str(), around.code, around.line),
+        ("pam_unix.so", "success", 6)
+    );
     // After a wrong password it is.
     assert_eq!(own("sudo", &machine, Phase::Auth), [UNPROVED]);
 }
@@ -170,7 +193,10 @@ fn els_sufficient_lines_skip_a_challenge_behind_them() {
         "auth substack password-auth\naccount include password-auth\naccount required pam_twofa.so challenge\n",
     );
     let answers = answers("sshd", &machine);
-    assert_eq!(answers.without_code.unwrap().around().unwrap().module, "pam_localuser.so");
+    assert_eq!(
+        answers.without_code.unwrap().around().unwrap().module,
+        "pam_localuser.so"
+    );
     assert!(!answers.account_calls_own);
 }
 
@@ -204,7 +230,11 @@ fn suse_goes_on_after_a_wrong_password() {
         let text = format!(
             "auth requisite pam_nologin.so\nauth include common-auth\n{auth}account requisite pam_nologin.so\n{mine}account include common-account\n"
         );
-        machine(&[("sshd", &text), ("common-auth", common), ("common-account", account)])
+        machine(&[
+            ("sshd", &text),
+            ("common-auth", common),
+            ("common-account", account),
+        ])
     };
     let wrong = stack("auth required pam_twofa.so\n", "");
     assert_eq!(own("sshd", &wrong, Phase::Auth), [UNPROVED]);
@@ -228,11 +258,19 @@ account required pam_time.so
 
 #[test]
 fn arch_ends_at_a_wrong_password() {
-    let login = "auth required pam_shells.so\nauth requisite pam_nologin.so\nauth include system-auth
+    let login =
+        "auth required pam_shells.so\nauth requisite pam_nologin.so\nauth include system-auth
 account required pam_access.so\naccount required pam_nologin.so\naccount include system-auth\n";
-    let stack = |text| machine(&[("sshd", text), ("system-login", login), ("system-auth", ARCH)]);
-    let machine =
-        stack("auth include system-login\nauth required pam_twofa.so\naccount include system-login\n");
+    let stack = |text| {
+        machine(&[
+            ("sshd", text),
+            ("system-login", login),
+            ("system-auth", ARCH),
+        ])
+    };
+    let machine = stack(
+        "auth include system-login\nauth required pam_twofa.so\naccount include system-login\n",
+    );
     assert_eq!(own("sshd", &machine, Phase::Auth), [REACHED]);
     sound(&answers("sshd", &machine));
     let machine = stack(
@@ -243,19 +281,32 @@ account required pam_access.so\naccount required pam_nologin.so\naccount include
 
 #[test]
 fn a_line_put_between_moves_the_jumps_over_itself() {
-    let moved = ARCH.replacen("auth optional", "auth required pam_twofa.so\nauth optional", 1);
+    let moved = ARCH.replacen(
+        "auth optional",
+        "auth required pam_twofa.so\nauth optional",
+        1,
+    );
     // The jump of pam_unix now ends at the line, that of pam_systemd_home behind it.
     let machine = machine(&[("sshd", &moved)]);
     assert_eq!(own("sshd", &machine, Phase::Auth), [REACHED]);
     let way = answers("sshd", &machine).without_code;
     assert_eq!(way, None);
     // Here a right password leads to the line that ends the stack with a failure.
-    let moved = ARCH.replacen("auth [default=die]", "auth required pam_twofa.so\nauth [default=die]", 1);
+    let moved = ARCH.replacen(
+        "auth [default=die]",
+        "auth required pam_twofa.so\nauth [default=die]",
+        1,
+    );
     assert!(!answers("sshd", &super::machine(&[("sshd", &moved)])).auth_succeeds);
     // And here one jump goes over both.
     let moved = moved.replacen("success=1", "success=2", 1);
-    let around = answers("sshd", &super::machine(&[("sshd", &moved)])).without_code.unwrap();
-    assert_eq!(around.around().map(|step| step.module.as_str()), Some("pam_unix.so"));
+    let around = answers("sshd", &super::machine(&[("sshd", &moved)]))
+        .without_code
+        .unwrap();
+    assert_eq!(
+        around.around().map(|step| step.module.as_str()),
+        Some("pam_unix.so")
+    );
 }
 
 #[test]
@@ -278,17 +329,22 @@ fn each_control_that_lets_a_refusal_pass_is_found() {
             "@include common-auth\nauth {control} pam_twofa.so\nauth optional pam_permit.so\n@include common-account\n"
         );
         let answers = answers("sshd", &on_debian("sshd", &text));
-        let found = answers.despite_refusal.is_some() || matches!(control, "[default=ok]" | "[default=done]");
+        let found = answers.despite_refusal.is_some()
+            || matches!(control, "[default=ok]" | "[default=done]");
         assert!(found, "{control}");
         // What counts an error as it is still fails.
         if matches!(control, "[default=ok]" | "[default=done]") {
             assert_eq!(answers.despite_refusal, None, "{control}");
         }
     }
-    for control in
-        ["required", "requisite", "REQUIRED", "[success=ok new_authtok_reqd=ok ignore=ignore default=bad]"]
-    {
-        let text = format!("@include common-auth\nauth {control} pam_twofa.so\n@include common-account\n");
+    for control in [
+        "required",
+        "requisite",
+        "REQUIRED",
+        "[success=ok new_authtok_reqd=ok ignore=ignore default=bad]",
+    ] {
+        let text =
+            format!("@include common-auth\nauth {control} pam_twofa.so\n@include common-account\n");
         sound(&answers("sshd", &on_debian("sshd", &text)));
     }
 }
@@ -296,7 +352,10 @@ fn each_control_that_lets_a_refusal_pass_is_found() {
 #[test]
 fn what_gets_round_the_line_is_named() {
     for (lines, module) in [
-        ("auth [success=done default=ignore] pam_unix.so\nauth required pam_twofa.so\n", "pam_unix.so"),
+        (
+            "auth [success=done default=ignore] pam_unix.so\nauth required pam_twofa.so\n",
+            "pam_unix.so",
+        ),
         (
             "auth [success=1 default=ignore] pam_succeed_if.so user ingroup staff\nauth required pam_twofa.so\nauth required pam_unix.so\n",
             "pam_succeed_if.so",
@@ -312,32 +371,50 @@ fn what_gets_round_the_line_is_named() {
     ] {
         let machine = on_debian("sshd", &format!("{lines}@include common-account\n"));
         let way = answers("sshd", &machine).without_code.expect(lines);
-        assert_eq!(way.around().map(|step| step.module.as_str()), Some(module), "{lines}");
+        assert_eq!(
+            way.around().map(|step| step.module.as_str()),
+            Some(module),
+            "{lines}"
+        );
     }
 }
 
 #[test]
 fn a_reset_that_forgets_a_refusal_is_found() {
     let text = "auth requisite pam_unix.so\nauth required pam_twofa.so\nauth [success=reset] pam_permit.so\nauth required pam_permit.so\naccount required pam_permit.so\n";
-    assert!(answers("sshd", &machine(&[("sshd", text)])).despite_refusal.is_some());
+    assert!(
+        answers("sshd", &machine(&[("sshd", text)]))
+            .despite_refusal
+            .is_some()
+    );
 }
 
 #[test]
 fn success_without_any_factor_is_found() {
     // Key, then code: only sshd's own check stands in front of it.
-    let text = "auth required pam_twofa.so\nauth required pam_permit.so\naccount required pam_permit.so\n";
+    let text =
+        "auth required pam_twofa.so\nauth required pam_permit.so\naccount required pam_permit.so\n";
     let answers = answers("sshd", &machine(&[("sshd", text)]));
     assert!(answers.without_first_factor.is_some());
     assert_eq!(answers.without_code, None);
     // The fall from sufficient lines to one that succeeds.
-    let text =
-        "auth sufficient pam_unix.so\nauth required pam_gnome_keyring.so\naccount required pam_permit.so\n";
-    assert!(super::answers("x", &machine(&[("x", text)])).without_first_factor.is_some());
-    let text =
-        "auth sufficient pam_u2f.so nouserok\nauth required pam_deny.so\naccount required pam_permit.so\n";
-    assert!(super::answers("x", &machine(&[("x", text)])).without_first_factor.is_some());
+    let text = "auth sufficient pam_unix.so\nauth required pam_gnome_keyring.so\naccount required pam_permit.so\n";
+    assert!(
+        super::answers("x", &machine(&[("x", text)]))
+            .without_first_factor
+            .is_some()
+    );
+    let text = "auth sufficient pam_u2f.so nouserok\nauth required pam_deny.so\naccount required pam_permit.so\n";
+    assert!(
+        super::answers("x", &machine(&[("x", text)]))
+            .without_first_factor
+            .is_some()
+    );
     let text = text.replace(" nouserok", "");
-    assert_eq!(super::answers("x", &machine(&[("x", &text)])).without_first_factor, None);
+    assert_eq!(
+        super::answers("x", &machine(&[("x", &text)])).without_first_factor,
+        None
+    );
 }
 
 #[test]

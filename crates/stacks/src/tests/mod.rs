@@ -16,7 +16,9 @@ struct Machine {
 
 impl Host for Machine {
     fn read(&self, path: &str) -> File {
-        self.files.get(path).map_or(File::Missing, |text| File::Text(text.clone()))
+        self.files
+            .get(path)
+            .map_or(File::Missing, |text| File::Text(text.clone()))
     }
 
     fn debian(&self) -> bool {
@@ -26,15 +28,29 @@ impl Host for Machine {
 
 /// Files in `/etc/pam.d` of a machine that is not Debian's.
 fn machine(files: &[(&str, &str)]) -> Machine {
-    let path =
-        |name: &str| if name.starts_with('/') { name.to_owned() } else { format!("/etc/pam.d/{name}") };
-    let files = files.iter().map(|(name, text)| (path(name), (*text).to_owned())).collect();
-    Machine { files, debian: false }
+    let path = |name: &str| {
+        if name.starts_with('/') {
+            name.to_owned()
+        } else {
+            format!("/etc/pam.d/{name}")
+        }
+    };
+    let files = files
+        .iter()
+        .map(|(name, text)| (path(name), (*text).to_owned()))
+        .collect();
+    Machine {
+        files,
+        debian: false,
+    }
 }
 
 /// The same of Debian's.
 fn debian(files: &[(&str, &str)]) -> Machine {
-    Machine { debian: true, ..machine(files) }
+    Machine {
+        debian: true,
+        ..machine(files)
+    }
 }
 
 fn read(name: &str, machine: &Machine) -> Service {
@@ -48,5 +64,9 @@ fn answers(name: &str, machine: &Machine) -> Answers {
 /// Whether the lines of twofa's module in a phase are reached, and reached unproved.
 fn own(name: &str, machine: &Machine, phase: Phase) -> Vec<(bool, bool)> {
     let lines: Vec<OwnLine> = read(name, machine).own_lines();
-    lines.iter().filter(|line| line.phase == phase).map(|line| (line.reached, line.unproved)).collect()
+    lines
+        .iter()
+        .filter(|line| line.phase == phase)
+        .map(|line| (line.reached, line.unproved))
+        .collect()
 }

@@ -20,8 +20,14 @@ fn modules(rules: &[Rule]) -> Vec<&str> {
 #[test]
 fn the_file_of_the_administrator_comes_before_that_of_the_package() {
     let vendor = ("/usr/lib/pam.d/polkit-1", "auth required pam_unix.so\n");
-    assert_eq!(modules(&read("polkit-1", &machine(&[vendor])).auth), ["pam_unix.so"]);
-    let service = read("polkit-1", &machine(&[vendor, ("polkit-1", "auth required pam_twofa.so\n")]));
+    assert_eq!(
+        modules(&read("polkit-1", &machine(&[vendor])).auth),
+        ["pam_unix.so"]
+    );
+    let service = read(
+        "polkit-1",
+        &machine(&[vendor, ("polkit-1", "auth required pam_twofa.so\n")]),
+    );
     assert_eq!(modules(&service.auth), ["pam_twofa.so"]);
     assert_eq!(
         service.files,
@@ -37,21 +43,39 @@ fn the_file_of_the_administrator_comes_before_that_of_the_package() {
 
 #[test]
 fn a_name_is_what_stands_behind_the_last_slash_in_small_letters() {
-    assert_eq!(modules(&read("/x/SSHD", &machine(&[("sshd", "auth required m.so\n")])).auth), ["m.so"]);
-    assert_eq!(Service::read("SSHD", &machine(&[("SSHD", "auth required m.so\n")])), Err(Unusable::NoFile));
+    assert_eq!(
+        modules(&read("/x/SSHD", &machine(&[("sshd", "auth required m.so\n")])).auth),
+        ["m.so"]
+    );
+    assert_eq!(
+        Service::read("SSHD", &machine(&[("SSHD", "auth required m.so\n")])),
+        Err(Unusable::NoFile)
+    );
 }
 
 #[test]
 fn other_stands_in_for_each_phase_that_is_missing() {
-    let other = ("other", "auth required pam_deny.so\naccount required pam_deny.so\n");
-    let service = read("x", &machine(&[("x", "auth required pam_unix.so\n"), other]));
+    let other = (
+        "other",
+        "auth required pam_deny.so\naccount required pam_deny.so\n",
+    );
+    let service = read(
+        "x",
+        &machine(&[("x", "auth required pam_unix.so\n"), other]),
+    );
     assert_eq!(
         (modules(&service.auth), modules(&service.account)),
         (vec!["pam_unix.so"], vec!["pam_deny.so"])
     );
-    assert_eq!(modules(&read("y", &machine(&[other])).auth), ["pam_deny.so"]);
+    assert_eq!(
+        modules(&read("y", &machine(&[other])).auth),
+        ["pam_deny.so"]
+    );
     // The marker of an empty substack is a line, so nothing stands in.
-    let service = read("x", &machine(&[("x", "auth substack e\n"), ("e", ""), other]));
+    let service = read(
+        "x",
+        &machine(&[("x", "auth substack e\n"), ("e", ""), other]),
+    );
     assert_eq!(modules(&service.auth), ["(substack)"]);
     assert!(!service.answers().unwrap().auth_succeeds);
 }
@@ -59,12 +83,24 @@ fn other_stands_in_for_each_phase_that_is_missing() {
 #[test]
 fn a_service_that_libpam_cannot_start_is_said_to_be_unusable() {
     let unfinished = machine(&[("x", "auth required pam_permit.so \\\n")]);
-    assert_eq!(Service::read("x", &unfinished), Err(Unusable::Unfinished("/etc/pam.d/x".into())));
-    let other = machine(&[("x", "auth required pam_permit.so\n"), ("other", "auth a \\")]);
-    assert_eq!(Service::read("x", &other), Err(Unusable::Unfinished("/etc/pam.d/other".into())));
+    assert_eq!(
+        Service::read("x", &unfinished),
+        Err(Unusable::Unfinished("/etc/pam.d/x".into()))
+    );
+    let other = machine(&[
+        ("x", "auth required pam_permit.so\n"),
+        ("other", "auth a \\"),
+    ]);
+    assert_eq!(
+        Service::read("x", &other),
+        Err(Unusable::Unfinished("/etc/pam.d/other".into()))
+    );
     let missing = debian(&[("x", "\n@include gone\n")]);
     let error = Service::read("x", &missing).unwrap_err();
-    assert_eq!(error.to_string(), "/etc/pam.d/x:2: @include of a file that is not there");
+    assert_eq!(
+        error.to_string(),
+        "/etc/pam.d/x:2: @include of a file that is not there"
+    );
 }
 
 #[test]
@@ -79,9 +115,14 @@ fn types_and_words_are_read_in_any_case_and_with_a_dash() {
 
 #[test]
 fn debians_include_is_an_unknown_type_elsewhere() {
-    let files =
-        [("x", "@include common\nauth required pam_permit.so\n"), ("common", "auth required pam_unix.so\n")];
-    assert_eq!(modules(&read("x", &debian(&files)).auth), ["pam_unix.so", "pam_permit.so"]);
+    let files = [
+        ("x", "@include common\nauth required pam_permit.so\n"),
+        ("common", "auth required pam_unix.so\n"),
+    ];
+    assert_eq!(
+        modules(&read("x", &debian(&files)).auth),
+        ["pam_unix.so", "pam_permit.so"]
+    );
     let service = read("x", &machine(&files));
     assert_eq!(modules(&service.auth), ["(broken)", "pam_permit.so"]);
     assert!(!service.answers().unwrap().auth_succeeds);
@@ -104,21 +145,44 @@ fn debian_includes_from_etc_alone() {
 fn an_include_takes_lines_of_its_own_type() {
     let files = [
         ("x", "auth include y\naccount substack y\n"),
-        ("y", "account required a.so\nauth required b.so\natuh sufficient c.so\nsession required d.so\n"),
+        (
+            "y",
+            "account required a.so\nauth required b.so\natuh sufficient c.so\nsession required d.so\n",
+        ),
     ];
     let service = read("x", &machine(&files));
     assert_eq!(modules(&service.auth), ["b.so", "(broken)"]);
-    assert_eq!(modules(&service.account), ["(substack)", "a.so", "(broken)"]);
-    assert_eq!(service.account.iter().map(|rule| rule.level).collect::<Vec<_>>(), [0, 1, 1]);
+    assert_eq!(
+        modules(&service.account),
+        ["(substack)", "a.so", "(broken)"]
+    );
+    assert_eq!(
+        service
+            .account
+            .iter()
+            .map(|rule| rule.level)
+            .collect::<Vec<_>>(),
+        [0, 1, 1]
+    );
 }
 
 #[test]
 fn lines_that_libpam_cannot_read_fail_under_their_own_control() {
     let text = "atuh sufficient a.so\nauth\nauth optional\nauth binding b.so\n";
     let service = read("x", &machine(&[("x", text)]));
-    assert_eq!(modules(&service.auth), ["(broken)", "(broken)", "(broken)", "b.so"]);
-    let actions: Vec<_> = service.auth.iter().map(|rule| rule.control.action(Code::SUCCESS)).collect();
-    assert_eq!(actions, [Action::Done, Action::Bad, Action::Ok, Action::Bad]);
+    assert_eq!(
+        modules(&service.auth),
+        ["(broken)", "(broken)", "(broken)", "b.so"]
+    );
+    let actions: Vec<_> = service
+        .auth
+        .iter()
+        .map(|rule| rule.control.action(Code::SUCCESS))
+        .collect();
+    assert_eq!(
+        actions,
+        [Action::Done, Action::Bad, Action::Ok, Action::Bad]
+    );
 }
 
 #[test]
@@ -128,21 +192,38 @@ fn a_jump_counts_a_substack_as_one_line() {
             "auth [success=1 default=bad] pam_unix.so\nauth substack s\nauth required pam_twofa.so\n{end}"
         )
     };
-    let s = ("s", "auth sufficient pam_permit.so\nauth required pam_deny.so\n");
+    let s = (
+        "s",
+        "auth sufficient pam_permit.so\nauth required pam_deny.so\n",
+    );
     let account = "account required pam_permit.so\n";
     let text = files(account);
-    assert_eq!(answers("x", &machine(&[("x", &text), s])).without_code, None);
-    assert_eq!(own("x", &machine(&[("x", &text), s]), Phase::Auth), [(true, true)]);
+    assert_eq!(
+        answers("x", &machine(&[("x", &text), s])).without_code,
+        None
+    );
+    assert_eq!(
+        own("x", &machine(&[("x", &text), s]), Phase::Auth),
+        [(true, true)]
+    );
 }
 
 #[test]
 fn includes_without_end_are_doubted() {
-    let service = read("x", &machine(&[("x", "auth required pam_twofa.so\nauth include x\n")]));
+    let service = read(
+        "x",
+        &machine(&[("x", "auth required pam_twofa.so\nauth include x\n")]),
+    );
     assert!(matches!(service.doubts.as_slice(), [Doubt::TooDeep(_), ..]));
     assert_eq!(service.answers(), None);
     // Two of them double at each step.
-    let service =
-        read("x", &machine(&[("x", "auth include x\nauth include x\nauth required pam_twofa.so\n")]));
+    let service = read(
+        "x",
+        &machine(&[(
+            "x",
+            "auth include x\nauth include x\nauth required pam_twofa.so\n",
+        )]),
+    );
     assert!(!service.doubts.is_empty());
 }
 
@@ -154,8 +235,15 @@ fn what_versions_read_differently_is_doubted() {
         "auth [success=4294967297 default=bad] pam_unix.so\nauth required pam_twofa.so\n",
     ] {
         let service = read("x", &machine(&[("x", text)]));
-        assert_eq!(service.doubts, [Doubt::Disputed("/etc/pam.d/x".into())], "{text}");
-        assert!(service.own_lines().iter().all(|line| line.unproved), "{text}");
+        assert_eq!(
+            service.doubts,
+            [Doubt::Disputed("/etc/pam.d/x".into())],
+            "{text}"
+        );
+        assert!(
+            service.own_lines().iter().all(|line| line.unproved),
+            "{text}"
+        );
     }
 }
 
@@ -166,7 +254,8 @@ fn a_file_that_cannot_be_read_proves_nothing() {
         fn read(&self, path: &str) -> File {
             match path {
                 "/etc/pam.d/x" => File::Text(
-                    "auth include y\nauth required pam_unix.so\nauth required pam_twofa.so\n".into(),
+                    "auth include y\nauth required pam_unix.so\nauth required pam_twofa.so\n"
+                        .into(),
                 ),
                 "/etc/pam.d/y" => File::Unreadable,
                 _ => File::Missing,
@@ -184,7 +273,10 @@ fn a_file_that_cannot_be_read_proves_nothing() {
 
 #[test]
 fn a_reset_goes_back_to_where_its_substack_began() {
-    let inside = ("s", "auth [default=reset] pam_permit.so\nauth required pam_permit.so\n");
+    let inside = (
+        "s",
+        "auth [default=reset] pam_permit.so\nauth required pam_permit.so\n",
+    );
     let succeeds = |word| {
         let text = format!("auth required pam_deny.so\nauth {word} s\n");
         answers("x", &machine(&[("x", &text), inside])).auth_succeeds

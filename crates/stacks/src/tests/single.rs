@@ -70,7 +70,14 @@ fn run(rules: &[Rule], mut call: impl FnMut(usize) -> Code) -> Run {
             at += 1;
         }
     }
-    Run { calls, result: if status == 0 && impression != 1 { PERM_DENIED } else { status } }
+    Run {
+        calls,
+        result: if status == 0 && impression != 1 {
+            PERM_DENIED
+        } else {
+            status
+        },
+    }
 }
 
 /// Every run there is.
@@ -100,7 +107,9 @@ fn runs(rules: &[Rule], phase: Phase, caller: Caller) -> Vec<Run> {
         while script.last().is_some_and(|(choice, of)| choice + 1 == *of) {
             script.pop();
         }
-        let Some((choice, _)) = script.last_mut() else { return runs };
+        let Some((choice, _)) = script.last_mut() else {
+            return runs;
+        };
         *choice += 1;
     }
 }
@@ -115,7 +124,10 @@ struct Told<'a> {
 
 impl Told<'_> {
     fn any(&self, wanted: impl Fn(&Rule, Code) -> bool) -> bool {
-        self.run.calls.iter().any(|(at, code)| wanted(&self.rules[*at], *code))
+        self.run
+            .calls
+            .iter()
+            .any(|(at, code)| wanted(&self.rules[*at], *code))
     }
 
     fn proved(&self) -> bool {
@@ -136,7 +148,9 @@ impl Told<'_> {
 }
 
 fn proves(rule: &Rule, code: Code, phase: Phase, caller: Caller) -> bool {
-    let Kind::Module { module, arguments } = &rule.kind else { return false };
+    let Kind::Module { module, arguments } = &rule.kind else {
+        return false;
+    };
     code == Code::SUCCESS && behaviour(module, arguments, phase, caller).proves
 }
 
@@ -144,8 +158,14 @@ fn proves(rule: &Rule, code: Code, phase: Phase, caller: Caller) -> bool {
 fn check(service: &Service, asks_for_itself: bool) {
     let mut without = [false; 4];
     let mut account_calls = true;
-    let (mut reached, mut unproved) = (vec![false; service.auth.len()], vec![false; service.auth.len()]);
-    for caller in [false, true].map(|root| Caller { root, asks_for_itself }) {
+    let (mut reached, mut unproved) = (
+        vec![false; service.auth.len()],
+        vec![false; service.auth.len()],
+    );
+    for caller in [false, true].map(|root| Caller {
+        root,
+        asks_for_itself,
+    }) {
         let first = runs(&service.auth, Phase::Auth, caller);
         let second = runs(&service.account, Phase::Account, caller);
         for run in &first {
@@ -159,9 +179,19 @@ fn check(service: &Service, asks_for_itself: bool) {
         if caller.root && asks_for_itself {
             continue;
         }
-        let told = |run, rules, phase| Told { rules, run, phase, caller };
-        let lets_in: Vec<_> = second.iter().filter(|run| [0, 12].contains(&run.result)).collect();
-        account_calls &= lets_in.iter().all(|run| told(run, &service.account, Phase::Account).called());
+        let told = |run, rules, phase| Told {
+            rules,
+            run,
+            phase,
+            caller,
+        };
+        let lets_in: Vec<_> = second
+            .iter()
+            .filter(|run| [0, 12].contains(&run.result))
+            .collect();
+        account_calls &= lets_in
+            .iter()
+            .all(|run| told(run, &service.account, Phase::Account).called());
         // Which combinations of the two phases there are, each once.
         let kinds = |told: Told<'_>| (told.passed(), told.proved(), told.refused());
         let mut firsts: Vec<_> = first
@@ -169,8 +199,10 @@ fn check(service: &Service, asks_for_itself: bool) {
             .filter(|run| run.result == 0)
             .map(|run| kinds(told(run, &service.auth, Phase::Auth)))
             .collect();
-        let mut seconds: Vec<_> =
-            lets_in.iter().map(|run| kinds(told(run, &service.account, Phase::Account))).collect();
+        let mut seconds: Vec<_> = lets_in
+            .iter()
+            .map(|run| kinds(told(run, &service.account, Phase::Account)))
+            .collect();
         firsts.sort_unstable();
         firsts.dedup();
         seconds.sort_unstable();
@@ -186,23 +218,53 @@ fn check(service: &Service, asks_for_itself: bool) {
     }
     let answers = service.answers().unwrap();
     assert_eq!(answers.without_code.is_some(), without[0], "without a code");
-    assert_eq!(answers.without_first_factor.is_some(), without[1], "without a first factor");
-    assert_eq!(answers.despite_refusal.is_some(), without[2], "despite a refusal");
-    assert_eq!(answers.auth_without_code.is_some(), without[3], "without a code in auth");
-    assert_eq!(answers.account_calls_own, account_calls && answers.account_succeeds, "account calls");
-    let own: Vec<_> = service.own_lines().into_iter().filter(|line| line.phase == Phase::Auth).collect();
+    assert_eq!(
+        answers.without_first_factor.is_some(),
+        without[1],
+        "without a first factor"
+    );
+    assert_eq!(
+        answers.despite_refusal.is_some(),
+        without[2],
+        "despite a refusal"
+    );
+    assert_eq!(
+        answers.auth_without_code.is_some(),
+        without[3],
+        "without a code in auth"
+    );
+    assert_eq!(
+        answers.account_calls_own,
+        account_calls && answers.account_succeeds,
+        "account calls"
+    );
+    let own: Vec<_> = service
+        .own_lines()
+        .into_iter()
+        .filter(|line| line.phase == Phase::Auth)
+        .collect();
     let wanted: Vec<_> = (0..service.auth.len())
         .filter(|at| service.auth[*at].is_own())
         .map(|at| (reached[at], unproved[at] || !reached[at]))
         .collect();
-    assert_eq!(own.iter().map(|line| (line.reached, line.unproved)).collect::<Vec<_>>(), wanted);
+    assert_eq!(
+        own.iter()
+            .map(|line| (line.reached, line.unproved))
+            .collect::<Vec<_>>(),
+        wanted
+    );
 }
 
 fn control() -> impl Strategy<Value = String> {
-    let action = || prop::sample::select(vec!["ok", "done", "bad", "die", "ignore", "reset", "1", "2", "3"]);
-    let pairs = (action(), action(), action(), action()).prop_map(|(success, ignore, auth_err, others)| {
-        format!("[success={success} ignore={ignore} auth_err={auth_err} default={others}]")
-    });
+    let action = || {
+        prop::sample::select(vec![
+            "ok", "done", "bad", "die", "ignore", "reset", "1", "2", "3",
+        ])
+    };
+    let pairs =
+        (action(), action(), action(), action()).prop_map(|(success, ignore, auth_err, others)| {
+            format!("[success={success} ignore={ignore} auth_err={auth_err} default={others}]")
+        });
     prop_oneof![
         prop::sample::select(vec![
             "required",
@@ -230,9 +292,11 @@ fn lines(included: &'static [&'static str]) -> impl Strategy<Value = String> {
         "pam_succeed_if.so uid = 0 use_uid",
     ]);
     let line = (control(), module).prop_map(|(control, module)| format!("{control} {module}"));
-    let include =
-        (prop::sample::select(vec!["include", "substack"]), prop::sample::select(included.to_vec()))
-            .prop_map(|(word, file)| format!("{word} {file}"));
+    let include = (
+        prop::sample::select(vec!["include", "substack"]),
+        prop::sample::select(included.to_vec()),
+    )
+        .prop_map(|(word, file)| format!("{word} {file}"));
     let line = prop_oneof![4 => line, 1 => include];
     let line = (prop::sample::select(vec!["auth", "auth", "account"]), line)
         .prop_map(|(kind, line)| format!("{kind} {line}\n"));
@@ -241,11 +305,15 @@ fn lines(included: &'static [&'static str]) -> impl Strategy<Value = String> {
 
 /// More runs than a test should make.
 fn too_many(rules: &[Rule], phase: Phase) -> bool {
-    let caller = Caller { root: true, asks_for_itself: false };
+    let caller = Caller {
+        root: true,
+        asks_for_itself: false,
+    };
     let count = |rule: &Rule| match &rule.kind {
-        Kind::Module { module, arguments } => {
-            behaviour(module, arguments, phase, caller).codes.iter().count()
-        }
+        Kind::Module { module, arguments } => behaviour(module, arguments, phase, caller)
+            .codes
+            .iter()
+            .count(),
         _ => 1,
     };
     rules.iter().map(count).product::<usize>() > 20_000

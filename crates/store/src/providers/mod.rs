@@ -41,7 +41,12 @@ impl Store {
                 match settings(db, self.key(), head.id, &name) {
                     Ok(settings) => {
                         let Head { kind, title, .. } = head;
-                        providers.all.push(ProviderRecord { name, kind, title, settings });
+                        providers.all.push(ProviderRecord {
+                            name,
+                            kind,
+                            title,
+                            settings,
+                        });
                     }
                     Err(error @ StoreError::ProviderSealed { .. }) => {
                         providers.broken.push((name, error.to_string()));
@@ -60,7 +65,11 @@ impl Store {
 
     /// Whether a provider can be called `name`.
     pub fn check_provider_name(name: &str) -> Result<(), StoreError> {
-        if is_name(name) { Ok(()) } else { Err(StoreError::BadProviderName(name.to_owned())) }
+        if is_name(name) {
+            Ok(())
+        } else {
+            Err(StoreError::BadProviderName(name.to_owned()))
+        }
     }
 
     /// Adds a provider, which is the last that is tried for addresses of the kind `channel`.
@@ -71,7 +80,12 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let ProviderRecord { name, kind, title, settings } = record;
+        let ProviderRecord {
+            name,
+            kind,
+            title,
+            settings,
+        } = record;
         Self::check_provider_name(name)?;
         self.write(|db| {
             if head(db, name)?.is_some() {
@@ -102,9 +116,16 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Vec<String>, StoreError> {
-        let ProviderRecord { name, kind, title, settings: new } = record;
+        let ProviderRecord {
+            name,
+            kind,
+            title,
+            settings: new,
+        } = record;
         self.write(|db| {
-            let Some(head) = head(db, name)? else { return Err(StoreError::ProviderUnknown(name.clone())) };
+            let Some(head) = head(db, name)? else {
+                return Err(StoreError::ProviderUnknown(name.clone()));
+            };
             if head.kind != *kind {
                 return Err(StoreError::ChangedMeanwhile);
             }
@@ -124,7 +145,10 @@ impl Store {
                 "UPDATE provider SET title = ?2, changed_at = ?3 WHERE id = ?1",
                 (head.id, title, now.unix()),
             )?;
-            db.execute("DELETE FROM provider_setting WHERE provider = ?1", [head.id])?;
+            db.execute(
+                "DELETE FROM provider_setting WHERE provider = ?1",
+                [head.id],
+            )?;
             insert_settings(db, self.key(), head.id, new)?;
             let detail = format!("'{name}': {}", what.join(", "));
             changed(db, EventKind::ProviderChanged, detail, origin, now)?;
@@ -133,9 +157,16 @@ impl Store {
     }
 
     /// Removes a provider, also from the order in which they are tried. Answers whether there was one.
-    pub fn remove_provider(&self, name: &str, origin: &Origin, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn remove_provider(
+        &self,
+        name: &str,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         self.write(|db| {
-            let Some(head) = head(db, name)? else { return Ok(false) };
+            let Some(head) = head(db, name)? else {
+                return Ok(false);
+            };
             // Its settings and its places in the order go with it.
             db.execute("DELETE FROM provider WHERE id = ?1", [head.id])?;
             let detail = format!("'{name}' ({})", head.kind);
@@ -160,17 +191,27 @@ impl Store {
         self.write(|db| {
             let ids: Vec<_> = names
                 .iter()
-                .map(|name| head(db, name)?.ok_or_else(|| StoreError::ProviderUnknown(name.clone())))
+                .map(|name| {
+                    head(db, name)?.ok_or_else(|| StoreError::ProviderUnknown(name.clone()))
+                })
                 .collect::<Result<_, _>>()?;
             if order(db, which)? == names {
                 return Ok(false);
             }
-            db.execute("DELETE FROM method_provider WHERE method = ?1", [which.name()])?;
+            db.execute(
+                "DELETE FROM method_provider WHERE method = ?1",
+                [which.name()],
+            )?;
             for (position, head) in (0_u32..).zip(ids) {
-                let sql = "INSERT INTO method_provider (method, position, provider) VALUES (?1, ?2, ?3)";
+                let sql =
+                    "INSERT INTO method_provider (method, position, provider) VALUES (?1, ?2, ?3)";
                 db.execute(sql, (which.name(), position, head.id))?;
             }
-            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            let names = if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(", ")
+            };
             let detail = format!("{}: {names}", which.name());
             changed(db, EventKind::ProviderOrderChanged, detail, origin, now)?;
             Ok(true)
@@ -187,24 +228,35 @@ struct Head {
 
 impl Head {
     fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { id: row.get(0)?, kind: row.get(1)?, title: row.get(2)? })
+        Ok(Self {
+            id: row.get(0)?,
+            kind: row.get(1)?,
+            title: row.get(2)?,
+        })
     }
 }
 
 fn head(db: &Transaction<'_>, name: &str) -> Result<Option<Head>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT id, kind, title FROM provider WHERE name = ?1")?;
+    let mut statement =
+        db.prepare_cached("SELECT id, kind, title FROM provider WHERE name = ?1")?;
     Ok(statement.query_row([name], Head::of).optional()?)
 }
 
 fn is_name(name: &str) -> bool {
-    let is_fit = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');
+    let is_fit =
+        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');
     (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(is_fit)
 }
 
 fn version(db: &Transaction<'_>) -> Result<u64, StoreError> {
     let sql = "SELECT version FROM provider_version WHERE id = 1";
-    let version = db.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
-    version.ok_or_else(|| StoreError::Damaged("it does not say which version its providers are".to_owned()))
+    let version = db
+        .prepare_cached(sql)?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    version.ok_or_else(|| {
+        StoreError::Damaged("it does not say which version its providers are".to_owned())
+    })
 }
 
 fn order(db: &Transaction<'_>, which: AddressKind) -> Result<Vec<String>, StoreError> {
@@ -217,7 +269,12 @@ fn order(db: &Transaction<'_>, which: AddressKind) -> Result<Vec<String>, StoreE
 }
 
 fn place(provider: i64, setting: &str) -> Place<'_> {
-    Place { table: "provider_setting", column: "sealed", row: provider, whose: Whose::Setting(setting) }
+    Place {
+        table: "provider_setting",
+        column: "sealed",
+        row: provider,
+        whose: Whose::Setting(setting),
+    }
 }
 
 fn settings(
@@ -235,7 +292,10 @@ fn settings(
         let value = match row.get(1)? {
             Some(text) => Value::Plain(text),
             None => Value::Secret(open(key, place(id, &setting), row).ok_or_else(|| {
-                StoreError::ProviderSealed { provider: name.to_owned(), setting: setting.clone() }
+                StoreError::ProviderSealed {
+                    provider: name.to_owned(),
+                    setting: setting.clone(),
+                }
             })?),
         };
         settings.insert(setting, value);
@@ -262,7 +322,10 @@ fn insert_settings(
     for (setting, value) in settings {
         let (plain, sealed) = match value {
             Value::Plain(text) => (Some(text), None),
-            Value::Secret(text) => (None, Some(key.seal(place(provider, setting), text.as_bytes())?)),
+            Value::Secret(text) => (
+                None,
+                Some(key.seal(place(provider, setting), text.as_bytes())?),
+            ),
         };
         statement.execute((provider, setting, plain, sealed))?;
     }
@@ -272,7 +335,11 @@ fn insert_settings(
 /// The names of the settings that only one of them has or whose values differ.
 fn differences(old: &BTreeMap<String, Value>, new: &BTreeMap<String, Value>) -> Vec<String> {
     let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
-    names.into_iter().filter(|name| old.get(*name) != new.get(*name)).cloned().collect()
+    names
+        .into_iter()
+        .filter(|name| old.get(*name) != new.get(*name))
+        .cloned()
+        .collect()
 }
 
 /// Says that something about the providers changed, to whoever keeps them in memory and to the log.
@@ -284,7 +351,17 @@ fn changed(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     db.execute("UPDATE provider_version SET version = version + 1", [])?;
-    events::record(db, &Event { kind, user: None, detail: Some(detail) }, origin, now).map(drop)
+    events::record(
+        db,
+        &Event {
+            kind,
+            user: None,
+            detail: Some(detail),
+        },
+        origin,
+        now,
+    )
+    .map(drop)
 }
 
 #[cfg(test)]
@@ -306,13 +383,26 @@ mod tests {
     }
 
     fn relay(name: &str) -> ProviderRecord {
-        let settings = [("host", plain("mail.example.org")), ("password", secret(PASSWORD))];
-        let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        ProviderRecord { name: name.into(), kind: "smtp".into(), title: Some("Our relay".into()), settings }
+        let settings = [
+            ("host", plain("mail.example.org")),
+            ("password", secret(PASSWORD)),
+        ];
+        let settings = settings
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        ProviderRecord {
+            name: name.into(),
+            kind: "smtp".into(),
+            title: Some("Our relay".into()),
+            settings,
+        }
     }
 
     fn add(bench: &Bench, store: &Store, name: &str, channel: AddressKind) {
-        store.add_provider(&relay(name), channel, &origin(), bench.now).unwrap();
+        store
+            .add_provider(&relay(name), channel, &origin(), bench.now)
+            .unwrap();
     }
 
     fn names(names: &[&str]) -> Vec<String> {
@@ -322,7 +412,11 @@ mod tests {
     fn log(store: &Store) -> Vec<String> {
         let mut log = Vec::new();
         let each = |event: crate::LoggedEvent| {
-            log.push(format!("{} {}", event.kind, event.detail.unwrap_or_default()));
+            log.push(format!(
+                "{} {}",
+                event.kind,
+                event.detail.unwrap_or_default()
+            ));
             true
         };
         store.events(&EventFilter::default(), each).unwrap();
@@ -337,7 +431,10 @@ mod tests {
             add(&bench, &store, name, channel);
         }
         let providers = store.providers().unwrap();
-        assert_eq!(providers.all, [relay("backup"), relay("relay"), relay("texts")]);
+        assert_eq!(
+            providers.all,
+            [relay("backup"), relay("relay"), relay("texts")]
+        );
         assert_eq!(providers.order(EMAIL), ["relay", "backup"]);
         assert_eq!(providers.order(SMS), ["texts"]);
         assert_eq!(providers.find("relay"), Some(&relay("relay")));
@@ -351,9 +448,20 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let long = "x".repeat(33);
-        for name in ["", "Relay", "my relay", "--provider=x/y", "é", "a\nb", &long] {
+        for name in [
+            "",
+            "Relay",
+            "my relay",
+            "--provider=x/y",
+            "é",
+            "a\nb",
+            &long,
+        ] {
             let refused = store.add_provider(&relay(name), EMAIL, &origin(), bench.now);
-            assert!(matches!(refused, Err(StoreError::BadProviderName(_))), "{name:?}");
+            assert!(
+                matches!(refused, Err(StoreError::BadProviderName(_))),
+                "{name:?}"
+            );
         }
         add(&bench, &store, &"x".repeat(32), EMAIL);
         add(&bench, &store, "relay-2_b.example", EMAIL);
@@ -370,13 +478,20 @@ mod tests {
 
         let mut new = relay("relay");
         new.title = None;
-        new.settings.insert("password".into(), secret("another one"));
+        new.settings
+            .insert("password".into(), secret("another one"));
         new.settings.insert("port".into(), plain("465"));
         new.settings.remove("host");
         assert_eq!(change(&new).unwrap(), ["host", "password", "port", "title"]);
         assert_eq!(store.providers().unwrap().all, [new]);
-        assert!(matches!(change(&relay("nobody")), Err(StoreError::ProviderUnknown(_))));
-        let other = ProviderRecord { kind: "twilio".into(), ..relay("relay") };
+        assert!(matches!(
+            change(&relay("nobody")),
+            Err(StoreError::ProviderUnknown(_))
+        ));
+        let other = ProviderRecord {
+            kind: "twilio".into(),
+            ..relay("relay")
+        };
         assert!(matches!(change(&other), Err(StoreError::ChangedMeanwhile)));
     }
 
@@ -386,10 +501,21 @@ mod tests {
         let store = bench.create();
         add(&bench, &store, "relay", EMAIL);
         add(&bench, &store, "backup", EMAIL);
-        assert!(store.remove_provider("relay", &origin(), bench.now).unwrap());
-        assert!(!store.remove_provider("relay", &origin(), bench.now).unwrap());
+        assert!(
+            store
+                .remove_provider("relay", &origin(), bench.now)
+                .unwrap()
+        );
+        assert!(
+            !store
+                .remove_provider("relay", &origin(), bench.now)
+                .unwrap()
+        );
         let providers = store.providers().unwrap();
-        assert_eq!((providers.all, providers.email), (vec![relay("backup")], names(&["backup"])));
+        assert_eq!(
+            (providers.all, providers.email),
+            (vec![relay("backup")], names(&["backup"]))
+        );
         // The next one is the last all the same.
         add(&bench, &store, "another", EMAIL);
         assert_eq!(store.providers().unwrap().email, ["backup", "another"]);
@@ -402,11 +528,16 @@ mod tests {
         for name in ["a", "b", "c"] {
             add(&bench, &store, name, EMAIL);
         }
-        let set = |order: &[&str]| store.set_provider_order(EMAIL, &names(order), &origin(), bench.now);
+        let set =
+            |order: &[&str]| store.set_provider_order(EMAIL, &names(order), &origin(), bench.now);
         assert!(set(&["c", "a"]).unwrap() && !set(&["c", "a"]).unwrap());
         assert_eq!(store.providers().unwrap().email, ["c", "a"]);
-        assert!(matches!(set(&["b", "nobody"]), Err(StoreError::ProviderUnknown(name)) if name == "nobody"));
-        assert!(matches!(set(&["b", "c", "b"]), Err(StoreError::ProviderTwice(name)) if name == "b"));
+        assert!(
+            matches!(set(&["b", "nobody"]), Err(StoreError::ProviderUnknown(name)) if name == "nobody")
+        );
+        assert!(
+            matches!(set(&["b", "c", "b"]), Err(StoreError::ProviderTwice(name)) if name == "b")
+        );
         assert_eq!(store.providers().unwrap().email, ["c", "a"]);
         assert!(set(&[]).unwrap());
         assert_eq!(store.providers().unwrap().email, names(&[]));
@@ -422,15 +553,23 @@ mod tests {
         add(&bench, &store, "relay", EMAIL);
         note();
         let mut new = relay("relay");
-        new.settings.insert("password".into(), secret("swordfish-again"));
+        new.settings
+            .insert("password".into(), secret("swordfish-again"));
         store.change_provider(&new, &origin(), bench.now).unwrap();
         note();
-        store.set_provider_order(EMAIL, &[], &origin(), bench.now).unwrap();
+        store
+            .set_provider_order(EMAIL, &[], &origin(), bench.now)
+            .unwrap();
         note();
-        store.remove_provider("relay", &origin(), bench.now).unwrap();
+        store
+            .remove_provider("relay", &origin(), bench.now)
+            .unwrap();
         note();
         assert!(versions.is_sorted_by(|a, b| a < b), "{versions:?}");
-        assert_eq!(store.providers().unwrap().version, *versions.last().unwrap());
+        assert_eq!(
+            store.providers().unwrap().version,
+            *versions.last().unwrap()
+        );
         assert_eq!(
             log(&store),
             [
@@ -449,7 +588,11 @@ mod tests {
         add(&bench, &store, "relay", EMAIL);
         let looks = |file: &std::path::Path| {
             let bytes = std::fs::read(file).unwrap();
-            let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+            let has = |text: &str| {
+                bytes
+                    .windows(text.len())
+                    .any(|window| window == text.as_bytes())
+            };
             (has("mail.example.org"), has(PASSWORD))
         };
         let wal = bench.location.database.with_extension("db-wal");
@@ -477,12 +620,22 @@ mod tests {
             store.write(|db| Ok(db.execute(sql, [])?)).unwrap();
             let providers = store.providers().unwrap();
             assert_eq!(providers.all, [relay("first")]);
-            let [(name, why)] = providers.broken.as_slice() else { panic!("{:?}", providers.broken) };
-            assert!(name == "second" && why.contains("of the provider 'second' does not open"), "{why}");
+            let [(name, why)] = providers.broken.as_slice() else {
+                panic!("{:?}", providers.broken)
+            };
+            assert!(
+                name == "second" && why.contains("of the provider 'second' does not open"),
+                "{why}"
+            );
             assert_eq!(providers.email, ["first", "second"]);
             // It is set right by setting it anew.
-            store.change_provider(&relay("second"), &origin(), bench.now).unwrap();
-            assert_eq!(store.providers().unwrap().all, [relay("first"), relay("second")]);
+            store
+                .change_provider(&relay("second"), &origin(), bench.now)
+                .unwrap();
+            assert_eq!(
+                store.providers().unwrap().all,
+                [relay("first"), relay("second")]
+            );
         }
     }
 
@@ -492,8 +645,12 @@ mod tests {
         let store = bench.create();
         add(&bench, &store, "relay", EMAIL);
         let sql = "SELECT sealed FROM provider_setting WHERE sealed IS NOT NULL";
-        let old: Vec<u8> = store.read(|db| Ok(db.query_one(sql, [], |row| row.get(0))?)).unwrap();
-        store.remove_provider("relay", &origin(), bench.now).unwrap();
+        let old: Vec<u8> = store
+            .read(|db| Ok(db.query_one(sql, [], |row| row.get(0))?))
+            .unwrap();
+        store
+            .remove_provider("relay", &origin(), bench.now)
+            .unwrap();
         add(&bench, &store, "relay", EMAIL);
         let sql = "UPDATE provider_setting SET sealed = ?1 WHERE sealed IS NOT NULL";
         store.write(|db| Ok(db.execute(sql, [&old])?)).unwrap();

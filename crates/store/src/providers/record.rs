@@ -91,8 +91,16 @@ mod tests {
     fn a_secret_is_never_printed() {
         let password = Value::Secret(Zeroizing::new("swordfish".into()));
         let settings = BTreeMap::from([("password".to_owned(), password)]);
-        let record = ProviderRecord { name: "relay".into(), kind: "smtp".into(), title: None, settings };
+        let record = ProviderRecord {
+            name: "relay".into(),
+            kind: "smtp".into(),
+            title: None,
+            settings,
+        };
         let printed = format!("{record:?}");
-        assert!(printed.contains("Secret(…)") && !printed.contains("swordfish"), "{printed}");
+        assert!(
+            printed.contains("Secret(…)") && !printed.contains("swordfish"),
+            "{printed}"
+        );
     }
 }

@@ -41,15 +41,33 @@ pub struct Crowd {
 ///
 /// The first half have tokens that count: no code of theirs has to wait for the clock, so that these few hundred
 /// people can log in ten thousand times. The others have apps as everybody has, and show what difference that makes.
-pub fn measure(machine: &Machine, people: &[Person], rounds: usize, progress: &dyn Fn(&str)) -> Crowd {
+pub fn measure(
+    machine: &Machine,
+    people: &[Person],
+    rounds: usize,
+    progress: &dyn Fn(&str),
+) -> Crowd {
     let (tokens, apps) = people.split_at(people.len() / 2);
     let turns: usize = CROWDS.iter().map(|(_, turns)| turns).sum();
-    let mut codes: Vec<_> =
-        tokens.iter().map(|person| person.codes(Some(0), turns * rounds).into_iter()).collect();
-    let row = |at_once, codes| Row { at_once, codes, rates: Vec::new(), times: Vec::new() };
-    let mut rows: Vec<Row> = CROWDS.iter().map(|(at_once, _)| row(*at_once, "HOTP")).collect();
+    let mut codes: Vec<_> = tokens
+        .iter()
+        .map(|person| person.codes(Some(0), turns * rounds).into_iter())
+        .collect();
+    let row = |at_once, codes| Row {
+        at_once,
+        codes,
+        rates: Vec::new(),
+        times: Vec::new(),
+    };
+    let mut rows: Vec<Row> = CROWDS
+        .iter()
+        .map(|(at_once, _)| row(*at_once, "HOTP"))
+        .collect();
     for round in 1..=rounds {
-        progress(&format!("logging in {turns} times {} users at once, {round} of {rounds}", tokens.len()));
+        progress(&format!(
+            "logging in {turns} times {} users at once, {round} of {rounds}",
+            tokens.len()
+        ));
         for (row, (_, turns)) in rows.iter_mut().zip(CROWDS) {
             let codes = codes.iter_mut().map(|codes| codes.take(turns).collect());
             row.attempt(machine, tokens.iter().zip(codes));
@@ -66,11 +84,19 @@ pub fn measure(machine: &Machine, people: &[Person], rounds: usize, progress: &d
 
 /// Lets `forerunner`, who has a token that counts, log in until the broker of `machine` is warm.
 pub fn warm_up(machine: &Machine, forerunner: &Person) {
-    log_in(machine, 1, [(forerunner, forerunner.codes(Some(0), WARM_UP))].into_iter());
+    log_in(
+        machine,
+        1,
+        [(forerunner, forerunner.codes(Some(0), WARM_UP))].into_iter(),
+    );
 }
 
 impl Row {
-    fn attempt<'a>(&mut self, machine: &Machine, people: impl Iterator<Item = (&'a Person, Vec<String>)>) {
+    fn attempt<'a>(
+        &mut self,
+        machine: &Machine,
+        people: impl Iterator<Item = (&'a Person, Vec<String>)>,
+    ) {
         let (whole, times) = log_in(machine, self.at_once, people);
         let logins = u32::try_from(times.len()).expect("thousands");
         self.rates.push(f64::from(logins) / whole.as_secs_f64());
@@ -84,11 +110,14 @@ fn log_in<'a>(
     at_once: usize,
     people: impl Iterator<Item = (&'a Person, Vec<String>)>,
 ) -> (Duration, Vec<Duration>) {
-    let lines: Vec<_> =
-        people.map(|(person, codes)| format!("{} {}", person.account.name, codes.join(" "))).collect();
+    let lines: Vec<_> = people
+        .map(|(person, codes)| format!("{} {}", person.account.name, codes.join(" ")))
+        .collect();
     let command = format!("{} --inside crowd {at_once}", put_into(machine));
     let output = machine.run_with_input(&command, &lines.join("\n")).ok();
-    let mut times =
-        output.stdout.lines().map(|line| Duration::from_nanos(line.parse().expect("nanoseconds")));
+    let mut times = output
+        .stdout
+        .lines()
+        .map(|line| Duration::from_nanos(line.parse().expect("nanoseconds")));
     (times.next().expect("the time of all"), times.collect())
 }

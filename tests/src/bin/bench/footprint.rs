@@ -24,15 +24,19 @@ pub struct Footprint {
 
 /// Looks at the module installed in `machine` and at its broker.
 pub fn measure(machine: &Machine) -> Footprint {
-    let module =
-        machine.run("find /usr/lib /usr/lib64 /lib64 -name pam_twofa.so -print -quit 2>/dev/null").stdout;
+    let module = machine
+        .run("find /usr/lib /usr/lib64 /lib64 -name pam_twofa.so -print -quit 2>/dev/null")
+        .stdout;
     let module = module.trim();
     let dynamic = machine.run(&format!("readelf -d {module}")).ok().stdout;
     let needed = dynamic.lines().filter(|line| line.contains("(NEEDED)"));
     let status = machine.file(&format!("/proc/{}/status", machine.broker().pid()));
     let kibibytes = |field: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-        line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).expect("a field of proc(5)")
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok())
+            .expect("a field of proc(5)")
     };
     Footprint {
         module: stripped(machine, module),
@@ -48,7 +52,14 @@ pub fn measure(machine: &Machine) -> Footprint {
 
 /// The size of `file` without the symbols that nobody needs who runs it.
 fn stripped(machine: &Machine, file: &str) -> f64 {
-    let command = format!("strip --strip-unneeded -o /run/stripped {file} && stat --format %s /run/stripped");
-    let bytes: f64 = machine.run(&command).ok().stdout.trim().parse().expect("stat says a number");
+    let command =
+        format!("strip --strip-unneeded -o /run/stripped {file} && stat --format %s /run/stripped");
+    let bytes: f64 = machine
+        .run(&command)
+        .ok()
+        .stdout
+        .trim()
+        .parse()
+        .expect("stat says a number");
     bytes / 1024.0
 }

@@ -15,7 +15,11 @@ pub fn start(machine: &Machine) {
     let program = put_into(machine);
     // The module would start it if this one died, and its time would pass for this one's.
     machine.run("rm /usr/sbin/twofad").ok();
-    machine.run(&format!("setsid {program} --inside hollow </dev/null >/dev/null 2>&1 &")).ok();
+    machine
+        .run(&format!(
+            "setsid {program} --inside hollow </dev/null >/dev/null 2>&1 &"
+        ))
+        .ok();
     machine.wait_until(&format!("grep -q {SOCKET} /proc/net/unix"));
 }
 
@@ -34,8 +38,15 @@ fn let_in(stream: Stream) -> Result<(), ChannelError> {
     end.request()?;
     end.send(&FromBroker::Accepted)?;
     let text = "Verification code: ".into();
-    end.send(&FromBroker::Prompt(Prompt { text, echo: true, digits_behind_password: None }))?;
+    end.send(&FromBroker::Prompt(Prompt {
+        text,
+        echo: true,
+        digits_behind_password: None,
+    }))?;
     end.receive()?;
-    let done = Done::Login { verdict: Verdict::Passed, why: "nothing was checked".into() };
+    let done = Done::Login {
+        verdict: Verdict::Passed,
+        why: "nothing was checked".into(),
+    };
     end.send(&FromBroker::Done(done))
 }

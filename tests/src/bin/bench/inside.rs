@@ -9,7 +9,9 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use twofa_proto::{ClientEnd, Done, FromBroker, FromClient, Login, Request, SOCKET, Stream, Verdict};
+use twofa_proto::{
+    ClientEnd, Done, FromBroker, FromClient, Login, Request, SOCKET, Stream, Verdict,
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -18,7 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub fn stopwatch() -> ExitCode {
     for line in io::stdin().lines().map_while(Result::ok) {
         let words: Vec<&str> = line.split(' ').collect();
-        let [service, user, code] = words.as_slice() else { return ExitCode::from(2) };
+        let [service, user, code] = words.as_slice() else {
+            return ExitCode::from(2);
+        };
         match time(service, user, code) {
             Ok(time) => println!("{}", time.as_nanos()),
             Err(error) => println!("{}", error.to_string().replace('\n', " ")),
@@ -34,7 +38,10 @@ fn time(service: &str, user: &str, code: &str) -> io::Result<Duration> {
     let (mut shown, screen) = io::pipe()?;
     let mut pamtester = Command::new("/usr/bin/pamtester");
     pamtester.args([service, user, "authenticate"]).env_clear();
-    pamtester.stdin(typed).stdout(screen.try_clone()?).stderr(screen);
+    pamtester
+        .stdin(typed)
+        .stdout(screen.try_clone()?)
+        .stderr(screen);
 
     let start = Instant::now();
     let status = pamtester.status()?;
@@ -47,7 +54,9 @@ fn time(service: &str, user: &str, code: &str) -> io::Result<Duration> {
     if status.success() {
         Ok(time)
     } else {
-        Err(io::Error::other(format!("{service} {user}: {status}: {text}")))
+        Err(io::Error::other(format!(
+            "{service} {user}: {status}: {text}"
+        )))
     }
 }
 
@@ -77,8 +86,12 @@ fn in_a_crowd(at_once: &str, act: impl Fn(&[Vec<&str>]) -> Vec<Duration> + Sync)
         let clients: Vec<_> = (0..at_once)
             .map(|first| {
                 // Nobody is in two places at once: codes of one person must come in their order.
-                let people: Vec<Vec<&str>> =
-                    lines.iter().skip(first).step_by(at_once).map(|line| line.split(' ').collect()).collect();
+                let people: Vec<Vec<&str>> = lines
+                    .iter()
+                    .skip(first)
+                    .step_by(at_once)
+                    .map(|line| line.split(' ').collect())
+                    .collect();
                 scope.spawn(move || {
                     start.wait();
                     act(&people)
@@ -87,8 +100,10 @@ fn in_a_crowd(at_once: &str, act: impl Fn(&[Vec<&str>]) -> Vec<Duration> + Sync)
             .collect();
         start.wait();
         let begun = Instant::now();
-        let times: Vec<_> =
-            clients.into_iter().map(|client| client.join().expect("a login failed")).collect();
+        let times: Vec<_> = clients
+            .into_iter()
+            .map(|client| client.join().expect("a login failed"))
+            .collect();
         (begun.elapsed(), times)
     });
     println!("{}", time.as_nanos());
@@ -105,7 +120,8 @@ fn log_in_by_turns(people: &[Vec<&str>]) -> Vec<Duration> {
     for turn in 1..turns {
         for person in people {
             let start = Instant::now();
-            log_in(person[0], person[turn]).unwrap_or_else(|error| panic!("{}: {error}", person[0]));
+            log_in(person[0], person[turn])
+                .unwrap_or_else(|error| panic!("{}: {error}", person[0]));
             times.push(start.elapsed());
         }
     }
@@ -117,8 +133,15 @@ fn begin(user: &str) -> Result<ClientEnd<Stream>, Box<dyn std::error::Error>> {
     let stream = Stream::connect(Path::new(SOCKET), PATIENCE)?;
     stream.set_read_timeout(PATIENCE)?;
     // As the module says it, so that the stack is known to ask behind the first factor.
-    let pam_folder = fs::metadata("/etc/pam.d").ok().map(|folder| (folder.dev(), folder.ino()));
-    let login = Login { user: user.into(), service: "bench-twofa".into(), pam_folder, ..Login::default() };
+    let pam_folder = fs::metadata("/etc/pam.d")
+        .ok()
+        .map(|folder| (folder.dev(), folder.ino()));
+    let login = Login {
+        user: user.into(),
+        service: "bench-twofa".into(),
+        pam_folder,
+        ..Login::default()
+    };
     Ok(ClientEnd::open(stream, Request::Login(login))?)
 }
 
@@ -128,7 +151,9 @@ fn be_prompted(user: &str) -> Result<(), Box<dyn std::error::Error>> {
     loop {
         match broker.receive()? {
             FromBroker::Accepted => {}
-            FromBroker::Prompt(prompt) if prompt.text.expose().contains("sent by e-mail") => return Ok(()),
+            FromBroker::Prompt(prompt) if prompt.text.expose().contains("sent by e-mail") => {
+                return Ok(());
+            }
             other => return Err(format!("{other:?}").into()),
         }
     }
@@ -141,7 +166,10 @@ fn log_in(user: &str, code: &str) -> Result<(), Box<dyn std::error::Error>> {
         match broker.receive()? {
             FromBroker::Accepted | FromBroker::Info(_) => {}
             FromBroker::Prompt(_) => broker.send(&FromClient::Answer(Some(code.into())))?,
-            FromBroker::Done(Done::Login { verdict: Verdict::Passed, .. }) => return Ok(()),
+            FromBroker::Done(Done::Login {
+                verdict: Verdict::Passed,
+                ..
+            }) => return Ok(()),
             other => return Err(format!("{other:?}").into()),
         }
     }

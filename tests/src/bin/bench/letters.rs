@@ -31,7 +31,9 @@ pub struct Letters {
 
 /// Lets some of `people` ask for a code by mail.
 pub fn measure(disk: &Path, passwd: &str, people: &[Person], progress: &dyn Fn(&str)) -> Letters {
-    progress(&format!("mailing codes to {PEOPLE} users, one after the other and at once"));
+    progress(&format!(
+        "mailing codes to {PEOPLE} users, one after the other and at once"
+    ));
     let people = &people[..PEOPLE];
     let machine = Machine::new()
         .on_disk(disk)
@@ -41,10 +43,17 @@ pub fn measure(disk: &Path, passwd: &str, people: &[Person], progress: &dyn Fn(&
         .command("twofa policy set resend.cooldown=0 send.user-hourly=1000 send.address-daily=1000 send.machine-hourly=100000")
         .build();
     machine.run("cat /etc/passwd.bench >>/etc/passwd").ok();
-    let names: Vec<&str> = people.iter().map(|person| person.account.name.as_str()).collect();
+    let names: Vec<&str> = people
+        .iter()
+        .map(|person| person.account.name.as_str())
+        .collect();
     let _mail = carry_mail(&machine, &names);
     for name in &names {
-        machine.run(&format!("twofa user set {name} email={name}@example.org --verified")).ok();
+        machine
+            .run(&format!(
+                "twofa user set {name} email={name}@example.org --verified"
+            ))
+            .ok();
     }
     let ask = |at_once: usize| {
         let command = format!("{} --inside prompts {at_once}", put_into(&machine));
@@ -53,11 +62,19 @@ pub fn measure(disk: &Path, passwd: &str, people: &[Person], progress: &dyn Fn(&
             .stdout
             .lines()
             .map(|line| milliseconds(Duration::from_nanos(line.parse().expect("nanoseconds"))));
-        (times.next().expect("the time of all"), times.collect::<Vec<_>>())
+        (
+            times.next().expect("the time of all"),
+            times.collect::<Vec<_>>(),
+        )
     };
     // Opens the connection.
     ask(1);
-    let mut letters = Letters { alone: Vec::new(), at_once: Vec::new(), all: Vec::new(), resident: 0.0 };
+    let mut letters = Letters {
+        alone: Vec::new(),
+        at_once: Vec::new(),
+        all: Vec::new(),
+        resident: 0.0,
+    };
     for _ in 0..ROUNDS {
         letters.alone.extend(ask(1).1);
         let (all, times) = ask(PEOPLE);

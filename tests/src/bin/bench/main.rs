@@ -10,7 +10,13 @@
 
 #![forbid(unsafe_code)]
 // A benchmark talks to the terminal, and what breaks ends it.
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used
+)]
 
 mod crowd;
 mod figures;
@@ -44,12 +50,25 @@ pub struct Plan {
     crowds: usize,
 }
 
-const FULL: Plan = Plan { sizes: &[60, 100_000, 1_000_000], rounds: 110, crowds: 3 };
-const QUICK: Plan = Plan { sizes: &[60, 100_000], rounds: 20, crowds: 1 };
+const FULL: Plan = Plan {
+    sizes: &[60, 100_000, 1_000_000],
+    rounds: 110,
+    crowds: 3,
+};
+const QUICK: Plan = Plan {
+    sizes: &[60, 100_000],
+    rounds: 20,
+    crowds: 1,
+};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let plan = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    let plan = match arguments
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
         [] => FULL,
         ["--quick"] => QUICK,
         ["--inside", "stopwatch"] => return inside::stopwatch(),
@@ -82,7 +101,15 @@ fn measure(plan: Plan) {
     let letters = letters::measure(disk.path(), &people.passwd(), &people.crowd, &progress);
     progress("done");
 
-    let report = Report { facts, timings, crowd, footprint, letters, took: start.elapsed() }.to_string();
+    let report = Report {
+        facts,
+        timings,
+        crowd,
+        footprint,
+        letters,
+        took: start.elapsed(),
+    }
+    .to_string();
     let path = folder.join("report.md");
     fs::write(&path, &report).expect("the report can be written");
     println!("{report}");
@@ -92,5 +119,8 @@ fn measure(plan: Plan) {
 /// `target/bench`, beside the folder of the profile this was built with.
 fn folder() -> PathBuf {
     let program = env::current_exe().expect("a program is a file");
-    program.ancestors().nth(2).map_or_else(|| Path::new("bench").to_owned(), |target| target.join("bench"))
+    program.ancestors().nth(2).map_or_else(
+        || Path::new("bench").to_owned(),
+        |target| target.join("bench"),
+    )
 }

@@ -39,11 +39,19 @@ impl People {
     pub fn make() -> Self {
         let person = |letter, number, uid| {
             let name = format!("{letter}{number:03}");
-            Person { account: Account { name, uid: u32::try_from(uid).unwrap() }, key: random_key() }
+            Person {
+                account: Account {
+                    name,
+                    uid: u32::try_from(uid).unwrap(),
+                },
+                key: random_key(),
+            }
         };
         Self {
             timed: (0..TIMED).map(|i| person('m', i, FIRST_UID + i)).collect(),
-            crowd: (0..CROWD).map(|i| person('t', i, FIRST_UID + TIMED + i)).collect(),
+            crowd: (0..CROWD)
+                .map(|i| person('t', i, FIRST_UID + TIMED + i))
+                .collect(),
         }
     }
 
@@ -66,7 +74,10 @@ impl Person {
 
     /// The key in hexadecimal digits.
     pub fn hex(&self) -> String {
-        self.key.expose().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+        self.key
+            .expose()
+            .iter()
+            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 
     /// `count` codes in a row, from oathtool: of a token from counter `from` on, or of an app from the present step on.
@@ -76,10 +87,19 @@ impl Person {
             Some(counter) => command.args(["--hotp", "--counter", &counter.to_string()]),
             None => command.arg("--totp"),
         };
-        let output = command.args(["--window", &(count - 1).to_string(), &self.hex()]).output();
+        let output = command
+            .args(["--window", &(count - 1).to_string(), &self.hex()])
+            .output();
         let output = output.expect("oathtool is installed");
-        assert!(output.status.success(), "oathtool: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+        assert!(
+            output.status.success(),
+            "oathtool: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 }
 

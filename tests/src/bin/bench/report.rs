@@ -41,16 +41,37 @@ impl Facts {
     /// Looks around; `disk` is where the machines' disks are, and `load` was the load of the machine at the beginning.
     pub fn gather(disk: &Path, load: &str) -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        let processor = read("/proc/cpuinfo")
-            .lines()
-            .find_map(|line| Some(line.strip_prefix("model name")?.split_once(':')?.1.trim().to_owned()));
+        let processor = read("/proc/cpuinfo").lines().find_map(|line| {
+            Some(
+                line.strip_prefix("model name")?
+                    .split_once(':')?
+                    .1
+                    .trim()
+                    .to_owned(),
+            )
+        });
         let cores = available_parallelism().map_or(1, usize::from);
-        let findmnt = ["--noheadings", "--output", "FSTYPE,SOURCE", "--target", &disk.to_string_lossy()];
+        let findmnt = [
+            "--noheadings",
+            "--output",
+            "FSTYPE,SOURCE",
+            "--target",
+            &disk.to_string_lossy(),
+        ];
         let versions = ["libpam-google-authenticator", "libpam-oath", "pamtester"];
         Self(vec![
-            ("processor", format!("{}, {cores} cores", processor.unwrap_or_else(|| "unknown".into()))),
+            (
+                "processor",
+                format!(
+                    "{}, {cores} cores",
+                    processor.unwrap_or_else(|| "unknown".into())
+                ),
+            ),
             ("load before", load.to_owned()),
-            ("kernel", read("/proc/sys/kernel/osrelease").trim().to_owned()),
+            (
+                "kernel",
+                read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            ),
             (
                 "disk",
                 format!(
@@ -64,7 +85,11 @@ impl Facts {
                 "peers",
                 said(
                     "dpkg-query",
-                    &[&["--show", "--showformat=${Package} ${Version}  "], versions.as_slice()].concat(),
+                    &[
+                        &["--show", "--showformat=${Package} ${Version}  "],
+                        versions.as_slice(),
+                    ]
+                    .concat(),
                 ),
             ),
         ])
@@ -79,9 +104,15 @@ pub fn load() -> String {
 
 /// What a program says, with single spaces.
 fn said(program: &str, arguments: &[&str]) -> String {
-    let output =
-        Command::new(program).args(arguments).output().map(|output| output.stdout).unwrap_or_default();
-    String::from_utf8_lossy(&output).split_whitespace().collect::<Vec<_>>().join(" ")
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .map(|output| output.stdout)
+        .unwrap_or_default();
+    String::from_utf8_lossy(&output)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The median time in milliseconds in which this disk makes an appended page durable, `pause` after the last.
@@ -90,10 +121,16 @@ fn sync_time(disk: &Path, pause: Duration) -> f64 {
     let mut append = || {
         thread::sleep(pause);
         let start = Instant::now();
-        file.write_all(&[1; 4096]).and_then(|()| file.sync_data()).expect("the disk can be written");
+        file.write_all(&[1; 4096])
+            .and_then(|()| file.sync_data())
+            .expect("the disk can be written");
         milliseconds(start.elapsed())
     };
-    median(&std::iter::repeat_with(&mut append).take(50).collect::<Vec<_>>())
+    median(
+        &std::iter::repeat_with(&mut append)
+            .take(50)
+            .collect::<Vec<_>>(),
+    )
 }
 
 impl fmt::Display for Report {
@@ -104,11 +141,27 @@ impl fmt::Display for Report {
         }
         writeln!(f, "- this run: {} s\n", self.took.as_secs())?;
         writeln!(f, "## Targets\n\n{}", self.targets())?;
-        writeln!(f, "## One login: `pamtester SERVICE USER authenticate`\n\n{}", self.one_login())?;
-        writeln!(f, "## Many logins through one broker\n\n{}", self.many_logins())?;
-        writeln!(f, "## Codes by mail: from the request of a login to its prompt\n\n{}", self.mailed())?;
+        writeln!(
+            f,
+            "## One login: `pamtester SERVICE USER authenticate`\n\n{}",
+            self.one_login()
+        )?;
+        writeln!(
+            f,
+            "## Many logins through one broker\n\n{}",
+            self.many_logins()
+        )?;
+        writeln!(
+            f,
+            "## Codes by mail: from the request of a login to its prompt\n\n{}",
+            self.mailed()
+        )?;
         writeln!(f, "## Files and memory\n\n{}", self.size_and_memory())?;
-        writeln!(f, "## How this was measured\n\n{}", METHOD.replace("{CROWD}", &people::CROWD.to_string()))
+        writeln!(
+            f,
+            "## How this was measured\n\n{}",
+            METHOD.replace("{CROWD}", &people::CROWD.to_string())
+        )
     }
 }
 
@@ -119,17 +172,45 @@ impl Report {
         let mut ratio = |what: &str, of: Stack, to: Stack, most: f64| {
             if let (Some(of), Some(to)) = (added(of), added(to)) {
                 let ratio = of / to;
-                table.target(what, format!("{ratio:.3}"), format!("≤ {most}"), ratio <= most);
+                table.target(
+                    what,
+                    format!("{ratio:.3}"),
+                    format!("≤ {most}"),
+                    ratio <= most,
+                );
             }
         };
         let (small, large, huge) = (60, 100_000, 1_000_000);
-        ratio("added, warm, to pam_google_authenticator's", Stack::Warm(small), Stack::Google, 0.5);
-        ratio("added, warm, to pam_oath's at 60 users", Stack::Warm(small), Stack::Oath(small), 1.0);
-        ratio("added, warm, to pam_oath's at 100 000 users", Stack::Warm(large), Stack::Oath(large), 0.05);
-        ratio("added, warm, at 1 000 000 users to at 60", Stack::Warm(huge), Stack::Warm(small), 1.2);
+        ratio(
+            "added, warm, to pam_google_authenticator's",
+            Stack::Warm(small),
+            Stack::Google,
+            0.5,
+        );
+        ratio(
+            "added, warm, to pam_oath's at 60 users",
+            Stack::Warm(small),
+            Stack::Oath(small),
+            1.0,
+        );
+        ratio(
+            "added, warm, to pam_oath's at 100 000 users",
+            Stack::Warm(large),
+            Stack::Oath(large),
+            0.05,
+        );
+        ratio(
+            "added, warm, at 1 000 000 users to at 60",
+            Stack::Warm(huge),
+            Stack::Warm(small),
+            1.2,
+        );
 
-        let synced =
-            self.timings.0.iter().filter(|it| matches!(it.stack, Stack::Warm(_) | Stack::Spawned(_)));
+        let synced = self
+            .timings
+            .0
+            .iter()
+            .filter(|it| matches!(it.stack, Stack::Warm(_) | Stack::Spawned(_)));
         let syncs = synced.map(|timing| timing.syncs).min().unwrap_or_default();
         table.target(
             "writes made durable before a login passes",
@@ -156,12 +237,37 @@ impl Report {
             "≤ 3000".into(),
             all <= 3000.0,
         );
-        let Footprint { module, needed, resident, .. } = &self.footprint;
-        table.target("module, stripped", format!("{module:.0} KiB"), "≤ 512 KiB".into(), *module <= 512.0);
-        let allowed = needed.iter().all(|library| ALLOWED.iter().any(|allowed| library.starts_with(allowed)));
-        table.target("it links", needed.join(" "), "libpam, libc, libgcc_s".into(), allowed);
-        let what = format!("broker resident after {} logins", grouped(self.crowd.logins));
-        table.target(&what, mebibytes(*resident), "≤ 20 MiB".into(), *resident <= 20.0 * 1024.0);
+        let Footprint {
+            module,
+            needed,
+            resident,
+            ..
+        } = &self.footprint;
+        table.target(
+            "module, stripped",
+            format!("{module:.0} KiB"),
+            "≤ 512 KiB".into(),
+            *module <= 512.0,
+        );
+        let allowed = needed
+            .iter()
+            .all(|library| ALLOWED.iter().any(|allowed| library.starts_with(allowed)));
+        table.target(
+            "it links",
+            needed.join(" "),
+            "libpam, libc, libgcc_s".into(),
+            allowed,
+        );
+        let what = format!(
+            "broker resident after {} logins",
+            grouped(self.crowd.logins)
+        );
+        table.target(
+            &what,
+            mebibytes(*resident),
+            "≤ 20 MiB".into(),
+            *resident <= 20.0 * 1024.0,
+        );
         table
     }
 
@@ -173,7 +279,9 @@ impl Report {
                 timing.times.len().to_string(),
                 format!("{:.2}", median(&timing.times)),
                 format!("{:.2}", percentile(&timing.times, 90)),
-                self.timings.added(timing.stack).map_or_else(String::new, |added| format!("{added:.2}")),
+                self.timings
+                    .added(timing.stack)
+                    .map_or_else(String::new, |added| format!("{added:.2}")),
                 timing.syncs.to_string(),
             ]);
         }
@@ -181,8 +289,15 @@ impl Report {
     }
 
     fn many_logins(&self) -> Table {
-        let mut table =
-            Table::new(&["at once", "codes", "logins", "a second", "median ms", "90 % ms", "longest ms"]);
+        let mut table = Table::new(&[
+            "at once",
+            "codes",
+            "logins",
+            "a second",
+            "median ms",
+            "90 % ms",
+            "longest ms",
+        ]);
         for row in &self.crowd.rows {
             table.row(vec![
                 row.at_once.to_string(),
@@ -198,10 +313,24 @@ impl Report {
     }
 
     fn mailed(&self) -> Table {
-        let Letters { alone, at_once, all, .. } = &self.letters;
-        let mut table =
-            Table::new(&["at once", "logins", "median ms", "90 % ms", "longest ms", "all, longest ms"]);
-        for (many, times, all) in [("1", alone, None), ("64", at_once, Some(percentile(all, 100)))] {
+        let Letters {
+            alone,
+            at_once,
+            all,
+            ..
+        } = &self.letters;
+        let mut table = Table::new(&[
+            "at once",
+            "logins",
+            "median ms",
+            "90 % ms",
+            "longest ms",
+            "all, longest ms",
+        ]);
+        for (many, times, all) in [
+            ("1", alone, None),
+            ("64", at_once, Some(percentile(all, 100))),
+        ] {
             table.row(vec![
                 many.to_owned(),
                 grouped(times.len()),
@@ -215,7 +344,14 @@ impl Report {
     }
 
     fn size_and_memory(&self) -> Table {
-        let Footprint { module, program, resident, peak, own, .. } = &self.footprint;
+        let Footprint {
+            module,
+            program,
+            resident,
+            peak,
+            own,
+            ..
+        } = &self.footprint;
         let mut table = Table::new(&["what", "how much"]);
         let mut row = |what: &str, much: String| table.row(vec![what.to_owned(), much]);
         row("pam_twofa.so, stripped", format!("{module:.0} KiB"));
@@ -223,7 +359,10 @@ impl Report {
         row("twofad, resident", mebibytes(*resident));
         row("of that its own, not files", mebibytes(*own));
         row("twofad, resident at its most", mebibytes(*peak));
-        row("another, resident after mailing codes to 64 at once", mebibytes(self.letters.resident));
+        row(
+            "another, resident after mailing codes to 64 at once",
+            mebibytes(self.letters.resident),
+        );
         table
     }
 }
@@ -270,15 +409,25 @@ impl Table {
     }
 
     fn target(&mut self, what: &str, measured: String, wanted: String, met: bool) {
-        self.row(vec![what.to_owned(), measured, wanted, if met { "PASS" } else { "MISS" }.to_owned()]);
+        self.row(vec![
+            what.to_owned(),
+            measured,
+            wanted,
+            if met { "PASS" } else { "MISS" }.to_owned(),
+        ]);
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.0.first().map_or(0, Vec::len);
-        let width =
-            |column: usize| self.0.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+        let width = |column: usize| {
+            self.0
+                .iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or_default()
+        };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         for (i, row) in self.0.iter().enumerate() {
             let mut line = String::from("|");
@@ -299,7 +448,11 @@ impl fmt::Display for Table {
                         format!(" {}: |", "-".repeat(width.saturating_sub(1)))
                     }
                 };
-                writeln!(f, "|{}", widths.iter().enumerate().map(rule).collect::<String>())?;
+                writeln!(
+                    f,
+                    "|{}",
+                    widths.iter().enumerate().map(rule).collect::<String>()
+                )?;
             }
         }
         Ok(())
@@ -314,6 +467,9 @@ mod tests {
     fn columns_stand_below_each_other() {
         let mut table = Table::new(&["stack", "ms"]);
         table.row(vec!["täglich ≤".into(), "1.25".into()]);
-        assert_eq!(table.to_string(), "| stack     |   ms |\n| --------- | ---: |\n| täglich ≤ | 1.25 |\n");
+        assert_eq!(
+            table.to_string(),
+            "| stack     |   ms |\n| --------- | ---: |\n| täglich ≤ | 1.25 |\n"
+        );
     }
 }

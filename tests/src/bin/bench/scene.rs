@@ -63,9 +63,14 @@ impl Stack {
             Self::Empty => String::new(),
             Self::Google => "auth required pam_google_authenticator.so\n".into(),
             Self::Oath(size) => {
-                format!("auth required pam_oath.so usersfile={} window=5 digits=6\n", oath_path(size))
+                format!(
+                    "auth required pam_oath.so usersfile={} window=5 digits=6\n",
+                    oath_path(size)
+                )
             }
-            Self::Hollow | Self::Warm(_) | Self::Spawned(_) => "auth required pam_twofa.so\n".into(),
+            Self::Hollow | Self::Warm(_) | Self::Spawned(_) => {
+                "auth required pam_twofa.so\n".into()
+            }
         }
     }
 
@@ -112,7 +117,13 @@ impl Scene {
         let store = stores::fill_with_crowd(folder.path(), &people.crowd);
         let crowd = with_store(machine(disk, people), &store);
         crowd.start_broker();
-        Self { peers, hollow, warm, spawned, crowd }
+        Self {
+            peers,
+            hollow,
+            warm,
+            spawned,
+            crowd,
+        }
     }
 
     /// All stacks with the machines they are in.
@@ -120,8 +131,16 @@ impl Scene {
         let mut stacks = vec![(Stack::Empty, &self.peers), (Stack::Google, &self.peers)];
         stacks.extend(OATH_SIZES.map(|size| (Stack::Oath(size), &self.peers)));
         stacks.push((Stack::Hollow, &self.hollow));
-        stacks.extend(self.warm.iter().map(|(size, machine)| (Stack::Warm(*size), machine)));
-        stacks.extend(self.spawned.iter().map(|(size, machine)| (Stack::Spawned(*size), machine)));
+        stacks.extend(
+            self.warm
+                .iter()
+                .map(|(size, machine)| (Stack::Warm(*size), machine)),
+        );
+        stacks.extend(
+            self.spawned
+                .iter()
+                .map(|(size, machine)| (Stack::Spawned(*size), machine)),
+        );
         stacks
     }
 }
@@ -144,7 +163,10 @@ fn machine(disk: &Path, people: &People) -> Machine {
         .file("/etc/passwd.bench", &people.passwd())
         .command("cat /etc/passwd.bench >>/etc/passwd");
     let ours = Stack::Warm(0);
-    for stack in [Stack::Empty, Stack::Google, ours].into_iter().chain(OATH_SIZES.map(Stack::Oath)) {
+    for stack in [Stack::Empty, Stack::Google, ours]
+        .into_iter()
+        .chain(OATH_SIZES.map(Stack::Oath))
+    {
         builder = builder.pam(&stack.service(), &stack.lines());
     }
     builder.build()
@@ -156,7 +178,13 @@ fn with_store(machine: Machine, store: &Location) -> Machine {
     for (from, to) in [(&store.database, database), (&store.key, key)] {
         let to = machine.host_path(to.to_str().expect("a path of ASCII"));
         let copied = fs::File::open(from).and_then(|mut from| {
-            io::copy(&mut from, &mut fs::OpenOptions::new().write(true).truncate(true).open(&to)?)
+            io::copy(
+                &mut from,
+                &mut fs::OpenOptions::new()
+                    .write(true)
+                    .truncate(true)
+                    .open(&to)?,
+            )
         });
         copied.expect("a store can be copied");
     }
@@ -168,10 +196,15 @@ fn install_peers(machine: &Machine, people: &People) {
     let mut script = String::from("set -eu; umask 077; mkdir -m 0755 -p /srv/bench /etc/oath\n");
     for person in &people.timed {
         // As google-authenticator(1) writes it with the answers its manual recommends; without its scratch codes.
-        let lines = "\\n\" RATE_LIMIT 3 30\\n\" WINDOW_SIZE 3\\n\" DISALLOW_REUSE\\n\" TOTP_AUTH\\n";
+        let lines =
+            "\\n\" RATE_LIMIT 3 30\\n\" WINDOW_SIZE 3\\n\" DISALLOW_REUSE\\n\" TOTP_AUTH\\n";
         let (home, name, key) = (person.home(), &person.account.name, person.key.base32());
-        script += &format!("mkdir {home}; printf '%s{lines}' {} >{home}/.google_authenticator; ", &**key);
-        script += &format!("chmod 0400 {home}/.google_authenticator; chown -R {name}:users {home}\n");
+        script += &format!(
+            "mkdir {home}; printf '%s{lines}' {} >{home}/.google_authenticator; ",
+            &**key
+        );
+        script +=
+            &format!("chmod 0400 {home}/.google_authenticator; chown -R {name}:users {home}\n");
     }
     machine.run_with_input("sh", &script).ok();
     for size in OATH_SIZES {

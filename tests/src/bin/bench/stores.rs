@@ -23,10 +23,16 @@ const FIRST_UID: usize = 1_000_000;
 /// has a token that counts.
 pub fn fill(folder: &Path, size: usize, timed: &[Person], forerunner: &Person) -> Location {
     let (store, location) = create(folder);
-    let first = (forerunner.account.clone(), app(forerunner.key.clone(), counting()));
-    store.enrol_many([first], &Origin::default(), now()).expect("they can be enrolled");
-    let mut people =
-        enrolled(size, timed).map(|(account, key)| (account, app(key, Parameters::default()))).peekable();
+    let first = (
+        forerunner.account.clone(),
+        app(forerunner.key.clone(), counting()),
+    );
+    store
+        .enrol_many([first], &Origin::default(), now())
+        .expect("they can be enrolled");
+    let mut people = enrolled(size, timed)
+        .map(|(account, key)| (account, app(key, Parameters::default())))
+        .peekable();
     while people.peek().is_some() {
         store
             .enrol_many(people.by_ref().take(BATCH), &Origin::default(), now())
@@ -40,8 +46,12 @@ pub fn fill_with_crowd(folder: &Path, crowd: &[Person]) -> Location {
     let (store, location) = create(folder);
     let (tokens, apps) = crowd.split_at(crowd.len() / 2);
     for (people, parameters) in [(tokens, counting()), (apps, Parameters::default())] {
-        let enrolled = people.iter().map(|it| (it.account.clone(), app(it.key.clone(), parameters)));
-        store.enrol_many(enrolled, &Origin::default(), now()).expect("they can be enrolled");
+        let enrolled = people
+            .iter()
+            .map(|it| (it.account.clone(), app(it.key.clone(), parameters)));
+        store
+            .enrol_many(enrolled, &Origin::default(), now())
+            .expect("they can be enrolled");
     }
     location
 }
@@ -49,16 +59,25 @@ pub fn fill_with_crowd(folder: &Path, crowd: &[Person]) -> Location {
 /// A `usersfile` of pam_oath with `size` people, those in `timed` among them.
 pub fn oath_file(size: usize, timed: &[Person]) -> String {
     enrolled(size, timed).fold(String::new(), |mut lines, (account, key)| {
-        let hex = Person { account: account.clone(), key }.hex();
+        let hex = Person {
+            account: account.clone(),
+            key,
+        }
+        .hex();
         let _ = writeln!(lines, "HOTP/T30 {} - {hex}", account.name);
         lines
     })
 }
 
 fn create(folder: &Path) -> (Store, Location) {
-    let location = Location { database: folder.join("twofa.db"), key: folder.join("secret.key") };
+    let location = Location {
+        database: folder.join("twofa.db"),
+        key: folder.join("secret.key"),
+    };
     let store = Store::create(location.clone(), Owner { uid: 0, gid: 0 }).expect("a new store");
-    store.change_policy([("mode", "optional")], &Origin::default(), now()).expect("the policy can be set");
+    store
+        .change_policy([("mode", "optional")], &Origin::default(), now())
+        .expect("the policy can be set");
     (store, location)
 }
 
@@ -74,7 +93,13 @@ fn enrolled(size: usize, timed: &[Person]) -> impl Iterator<Item = (Account, Key
             return (person.account.clone(), person.key.clone());
         }
         let name = format!("{}x{position:07}", person.account.name);
-        (Account { name, uid: u32::try_from(FIRST_UID + position).unwrap() }, random_key())
+        (
+            Account {
+                name,
+                uid: u32::try_from(FIRST_UID + position).unwrap(),
+            },
+            random_key(),
+        )
     })
 }
 
@@ -84,7 +109,14 @@ fn counting() -> Parameters {
 }
 
 fn app(key: Key, parameters: Parameters) -> NewApp {
-    NewApp { label: "phone".into(), app: App { parameters, key, used: None } }
+    NewApp {
+        label: "phone".into(),
+        app: App {
+            parameters,
+            key,
+            used: None,
+        },
+    }
 }
 
 fn now() -> Timestamp {

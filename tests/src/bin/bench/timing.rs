@@ -42,8 +42,12 @@ impl Timings {
     /// What `stack` adds to the empty stack in milliseconds: the median of the differences in each round.
     pub fn added(&self, stack: Stack) -> Option<f64> {
         let (empty, whole) = (self.of(Stack::Empty)?, self.of(stack)?);
-        let differences: Vec<f64> =
-            whole.times.iter().zip(&empty.times).map(|(it, empty)| it - empty).collect();
+        let differences: Vec<f64> = whole
+            .times
+            .iter()
+            .zip(&empty.times)
+            .map(|(it, empty)| it - empty)
+            .collect();
         Some(median(&differences))
     }
 }
@@ -57,9 +61,18 @@ pub fn measure(
     progress: &dyn Fn(&str),
 ) -> Timings {
     let stacks = scene.stacks();
-    let mut stopwatches: Vec<_> = stacks.iter().map(|(_, machine)| Stopwatch::start(machine)).collect();
-    let mut timings: Vec<_> =
-        stacks.iter().map(|(stack, _)| Timing { stack: *stack, times: Vec::new(), syncs: 0 }).collect();
+    let mut stopwatches: Vec<_> = stacks
+        .iter()
+        .map(|(_, machine)| Stopwatch::start(machine))
+        .collect();
+    let mut timings: Vec<_> = stacks
+        .iter()
+        .map(|(stack, _)| Timing {
+            stack: *stack,
+            times: Vec::new(),
+            syncs: 0,
+        })
+        .collect();
     let disk = File::open(disk).expect("the folder of the machines' disks");
     progress("writing everything to disk");
     rustix::fs::syncfs(&disk).expect("the disk can be synced");
@@ -87,7 +100,8 @@ pub fn measure(
 
 /// Counts how often a login makes something durable, with strace.
 fn count_syncs(stack: Stack, machine: &Machine, user: &str, code: &str) -> usize {
-    let traced = "strace -f -q -o /run/syncs -e trace=fsync,fdatasync,sync_file_range,msync,sync,syncfs";
+    let traced =
+        "strace -f -q -o /run/syncs -e trace=fsync,fdatasync,sync_file_range,msync,sync,syncfs";
     let login = format!("pamtester {} {user} authenticate", stack.service());
     let script = if let Stack::Warm(_) = stack {
         let broker = machine.broker().pid();
@@ -101,8 +115,16 @@ fn count_syncs(stack: Stack, machine: &Machine, user: &str, code: &str) -> usize
         format!("echo {code} | {traced} {login}")
     };
     let output = machine.run(&format!("{script}\ngrep -c 'sync.*= 0' /run/syncs"));
-    assert!(output.stdout.contains("successfully authenticated"), "{output}");
-    output.stdout.lines().last().and_then(|line| line.parse().ok()).expect("grep counts")
+    assert!(
+        output.stdout.contains("successfully authenticated"),
+        "{output}"
+    );
+    output
+        .stdout
+        .lines()
+        .last()
+        .and_then(|line| line.parse().ok())
+        .expect("grep counts")
 }
 
 /// Somebody's next code, everybody in turn.
@@ -114,7 +136,11 @@ struct Codes {
 impl Codes {
     fn of(people: &People) -> Self {
         let app = |key: &str| Authenticator::new(key);
-        let apps = people.timed.iter().map(|it| (it.account.name.clone(), app(&it.key.base32()))).collect();
+        let apps = people
+            .timed
+            .iter()
+            .map(|it| (it.account.name.clone(), app(&it.key.base32())))
+            .collect();
         Self { apps, given: 0 }
     }
 
@@ -133,7 +159,10 @@ struct Order {
 
 impl Order {
     fn new(length: usize) -> Self {
-        Self { order: (0..length).collect(), state: 1 }
+        Self {
+            order: (0..length).collect(),
+            state: 1,
+        }
     }
 
     /// Fisher and Yates' shuffle, with Marsaglia's xorshift64.
@@ -160,18 +189,31 @@ impl Stopwatch {
     fn start(machine: &Machine) -> Self {
         put_into(machine);
         let mut program = machine.program(PROGRAM);
-        program.args(["--inside", "stopwatch"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        program
+            .args(["--inside", "stopwatch"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut nsenter = program.spawn().expect("nsenter starts");
         let times = BufReader::new(nsenter.stdout.take().unwrap());
-        Self { orders: nsenter.stdin.take(), nsenter, times }
+        Self {
+            orders: nsenter.stdin.take(),
+            nsenter,
+            times,
+        }
     }
 
     fn time(&mut self, service: &str, user: &str, code: &str) -> Duration {
         let orders = self.orders.as_mut().expect("open until dropped");
         writeln!(orders, "{service} {user} {code}").expect("the stopwatch reads");
         let mut said = String::new();
-        self.times.read_line(&mut said).expect("the stopwatch answers");
-        Duration::from_nanos(said.trim().parse().unwrap_or_else(|_| panic!("a login failed: {said}")))
+        self.times
+            .read_line(&mut said)
+            .expect("the stopwatch answers");
+        Duration::from_nanos(
+            said.trim()
+                .parse()
+                .unwrap_or_else(|_| panic!("a login failed: {said}")),
+        )
     }
 }
 

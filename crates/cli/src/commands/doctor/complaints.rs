@@ -34,15 +34,29 @@ impl Complaints {
             known.services.extend(service.map(str::to_owned));
         } else {
             let services = service.map(str::to_owned).into_iter().collect();
-            self.0.push(Complaint { services, words, finding });
+            self.0.push(Complaint {
+                services,
+                words,
+                finding,
+            });
         }
     }
 
     /// The findings, in words.
     pub(super) fn findings(self) -> impl Iterator<Item = Finding> {
-        self.0.into_iter().map(|Complaint { services, words, finding }| {
-            finding(if services.is_empty() { words } else { format!("{}: {words}", enumerate(&services)) })
-        })
+        self.0.into_iter().map(
+            |Complaint {
+                 services,
+                 words,
+                 finding,
+             }| {
+                finding(if services.is_empty() {
+                    words
+                } else {
+                    format!("{}: {words}", enumerate(&services))
+                })
+            },
+        )
     }
 }
 

@@ -23,10 +23,15 @@ pub(super) fn findings(broker: &Broker) -> Result<Vec<Finding>, Failure> {
         findings.push(problem(with_hint(&error.reason, &error)));
     }
     let (catalogue, bad) = Catalogue::load(places);
-    findings.extend(bad.iter().map(|bad| problem(format!("a kind of provider is left out: {bad}"))));
+    findings.extend(
+        bad.iter()
+            .map(|bad| problem(format!("a kind of provider is left out: {bad}"))),
+    );
     let providers = broker.store().providers()?;
     findings.extend(providers.broken.iter().map(|(name, why)| {
-        problem(format!("{why}; remove it with 'twofa provider remove {name}' and add it again"))
+        problem(format!(
+            "{why}; remove it with 'twofa provider remove {name}' and add it again"
+        ))
     }));
     let opened = open(&catalogue, &providers, &mut findings);
     if !opened.is_empty() {
@@ -34,7 +39,10 @@ pub(super) fn findings(broker: &Broker) -> Result<Vec<Finding>, Failure> {
         let failed = check_all(&opened);
         waiting.finish_and_clear();
         for (name, error) in failed {
-            let what = format!("provider '{name}' failed at {}: {}", error.step, error.reason);
+            let what = format!(
+                "provider '{name}' failed at {}: {}",
+                error.step, error.reason
+            );
             findings.push(problem(with_hint(&what, &error)));
         }
     }
@@ -62,12 +70,16 @@ fn open(
     for record in &providers.all {
         let name = &record.name;
         if !providers.email.contains(name) && !providers.sms.contains(name) {
-            findings.push(notice(format!("provider '{name}' is not used: see 'twofa method set'")));
+            findings.push(notice(format!(
+                "provider '{name}' is not used: see 'twofa method set'"
+            )));
             continue;
         }
         match catalogue.open(&configuration(record)) {
             Ok(provider) => opened.push((name.clone(), provider)),
-            Err(error) => findings.push(problem(format!("provider '{name}' cannot be used: {error}"))),
+            Err(error) => findings.push(problem(format!(
+                "provider '{name}' cannot be used: {error}"
+            ))),
         }
     }
     opened
@@ -89,14 +101,18 @@ fn standards(broker: &Broker, providers: &Providers) -> Result<Option<Finding>, 
 /// The methods that people have, or a policy relies on, and nobody carries.
 fn uncarried(broker: &Broker, providers: &Providers) -> Result<Vec<Finding>, Failure> {
     let coverage = Coverage::of(providers);
-    let mut findings: Vec<_> =
-        coverage.warnings(&broker.store().rulebook()?).into_iter().map(problem).collect();
+    let mut findings: Vec<_> = coverage
+        .warnings(&broker.store().rulebook()?)
+        .into_iter()
+        .map(problem)
+        .collect();
     let Enrolled { email, sms } = Enrolled::count(broker.store())?;
     for (which, count) in [(AddressKind::Email, email), (AddressKind::Phone, sms)] {
         if count > 0 && !coverage.has(which) {
             let people = people(which, count);
-            findings
-                .push(problem(format!("{people}, and no provider carries them: see 'twofa provider add'")));
+            findings.push(problem(format!(
+                "{people}, and no provider carries them: see 'twofa provider add'"
+            )));
         }
     }
     Ok(findings)
@@ -111,10 +127,16 @@ fn text_messages(broker: &Broker, providers: &Providers) -> Result<Vec<Finding>,
     let mut findings: Vec<_> = SmsAlarm::due(count, policy.limits)
         .map(|alarm| {
             let text = words::sms_alarm(alarm, count, policy.limits);
-            if alarm == SmsAlarm::Most { notice(text) } else { problem(text) }
+            if alarm == SmsAlarm::Most {
+                notice(text)
+            } else {
+                problem(text)
+            }
         })
         .collect();
-    if policy.methods.sms && !providers.order(AddressKind::Phone).is_empty() && policy.countries().is_empty()
+    if policy.methods.sms
+        && !providers.order(AddressKind::Phone).is_empty()
+        && policy.countries().is_empty()
     {
         findings.push(notice(
             "users cannot enrol phone numbers by themselves: set 'twofa policy set phone.country=…', or phone.countries \

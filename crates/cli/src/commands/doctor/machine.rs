@@ -9,7 +9,12 @@ use std::path::{Path, PathBuf};
 use twofa_stacks::{File, Host};
 
 /// The folders that services are looked up in.
-const FOLDERS: [&str; 4] = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/share/pam/pam.d", "/usr/etc/pam.d"];
+const FOLDERS: [&str; 4] = [
+    "/etc/pam.d",
+    "/usr/lib/pam.d",
+    "/usr/share/pam/pam.d",
+    "/usr/etc/pam.d",
+];
 
 /// The machine this runs on.
 pub(super) struct ThisMachine;
@@ -33,21 +38,32 @@ impl Host for ThisMachine {
 
 /// The names of all files in the folders of services.
 pub(super) fn names() -> BTreeSet<String> {
-    let files = FOLDERS.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
-    files.filter_map(|file| file.file_name().into_string().ok()).collect()
+    let files = FOLDERS
+        .iter()
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flatten()
+        .flatten();
+    files
+        .filter_map(|file| file.file_name().into_string().ok())
+        .collect()
 }
 
 /// What of `/etc/pam.d` others than its owner and group cannot read, and so not the broker's user.
 pub(super) fn hidden_from_the_broker() -> Vec<String> {
     let folder = Path::new(FOLDERS[0]);
-    let lacks = |path: &Path, bits: u32| fs::metadata(path).is_ok_and(|found| found.mode() & bits != bits);
+    let lacks =
+        |path: &Path, bits: u32| fs::metadata(path).is_ok_and(|found| found.mode() & bits != bits);
     let mut hidden: Vec<_> = fs::read_dir(folder)
         .into_iter()
         .flatten()
         .flatten()
         .map(|file| file.path())
         .filter(|file| lacks(file, 0o004))
-        .chain([folder.to_owned()].into_iter().filter(|folder| lacks(folder, 0o005)))
+        .chain(
+            [folder.to_owned()]
+                .into_iter()
+                .filter(|folder| lacks(folder, 0o005)),
+        )
         .map(|path| path.display().to_string())
         .collect();
     hidden.sort();
@@ -62,16 +78,30 @@ pub(super) fn folder_without_module() -> Option<PathBuf> {
         .flatten()
         .flatten()
         .map(|folder| folder.path().join("security"));
-    let usual =
-        ["/usr/lib64/security", "/usr/lib/security", "/lib64/security", "/lib/security"].map(PathBuf::from);
-    let mut folders = of_debian.chain(usual).filter(|folder| folder.join("pam_unix.so").exists()).peekable();
+    let usual = [
+        "/usr/lib64/security",
+        "/usr/lib/security",
+        "/lib64/security",
+        "/lib/security",
+    ]
+    .map(PathBuf::from);
+    let mut folders = of_debian
+        .chain(usual)
+        .filter(|folder| folder.join("pam_unix.so").exists())
+        .peekable();
     let first = folders.peek().cloned();
-    if folders.any(|folder| folder.join("pam_twofa.so").exists()) { None } else { first }
+    if folders.any(|folder| folder.join("pam_twofa.so").exists()) {
+        None
+    } else {
+        first
+    }
 }
 
 /// Whether `su` leads to root: root has a password, or what there is cannot be read.
 pub(super) fn root_has_a_password() -> bool {
-    let Ok(shadow) = fs::read_to_string("/etc/shadow") else { return true };
+    let Ok(shadow) = fs::read_to_string("/etc/shadow") else {
+        return true;
+    };
     let root = shadow.lines().find_map(|line| line.strip_prefix("root:"));
     root.is_none_or(|fields| !fields.starts_with(['!', '*']))
 }

@@ -38,11 +38,17 @@ struct Finding {
 }
 
 fn problem(finding: String) -> Finding {
-    Finding { severity: "problem", finding }
+    Finding {
+        severity: "problem",
+        finding,
+    }
 }
 
 fn notice(finding: String) -> Finding {
-    Finding { severity: "notice", finding }
+    Finding {
+        severity: "notice",
+        finding,
+    }
 }
 
 pub(crate) fn run(output: Output) -> Result<(), Failure> {
@@ -61,12 +67,21 @@ pub(crate) fn run(output: Output) -> Result<(), Failure> {
         if findings.is_empty() {
             return writeln!(out, "Nothing to complain about.");
         }
-        findings.iter().try_for_each(|Finding { severity, finding }| writeln!(out, "{severity}: {finding}"))
+        findings
+            .iter()
+            .try_for_each(|Finding { severity, finding }| writeln!(out, "{severity}: {finding}"))
     })?;
-    match findings.iter().filter(|finding| finding.severity == "problem").count() {
+    match findings
+        .iter()
+        .filter(|finding| finding.severity == "problem")
+        .count()
+    {
         0 => Ok(()),
         1 => Err(Failure::new(Kind::Failed, "there is one problem")),
-        n => Err(Failure::new(Kind::Failed, format!("there are {n} problems"))),
+        n => Err(Failure::new(
+            Kind::Failed,
+            format!("there are {n} problems"),
+        )),
     }
 }
 
@@ -76,12 +91,25 @@ fn pam() -> (Vec<Finding>, Vec<String>) {
         None => (None, None),
         Some(Ok(sshd)) => (Some(sshd), None),
         // Before the first login by a socket of systemd's there is no /run/sshd, and no answer.
-        Some(Err(error)) if error.contains("privilege separation directory") => {
-            (None, Some(notice(format!("sshd does not tell its settings yet: {error}"))))
-        }
-        Some(Err(error)) => (None, Some(problem(format!("sshd cannot be asked for its settings: {error}")))),
+        Some(Err(error)) if error.contains("privilege separation directory") => (
+            None,
+            Some(notice(format!(
+                "sshd does not tell its settings yet: {error}"
+            ))),
+        ),
+        Some(Err(error)) => (
+            None,
+            Some(problem(format!(
+                "sshd cannot be asked for its settings: {error}"
+            ))),
+        ),
     };
-    let found = stacks::look(machine::names(), &ThisMachine, sshd.as_ref(), machine::root_has_a_password());
+    let found = stacks::look(
+        machine::names(),
+        &ThisMachine,
+        sshd.as_ref(),
+        machine::root_has_a_password(),
+    );
     let mut findings = found.findings;
     findings.extend(unread);
     if let (true, Some(folder)) = (found.used, machine::folder_without_module()) {
@@ -105,12 +133,20 @@ fn pam() -> (Vec<Finding>, Vec<String>) {
 fn answers() -> Result<(), String> {
     let at = |error: &dyn std::fmt::Display| format!("no broker answers at {SOCKET} ({error})");
     let stream = Stream::connect(Path::new(SOCKET), PATIENCE).map_err(|error| at(&error))?;
-    stream.set_read_timeout(PATIENCE).map_err(|error| at(&error))?;
-    let request = Request::Status { user: "root".to_owned() };
+    stream
+        .set_read_timeout(PATIENCE)
+        .map_err(|error| at(&error))?;
+    let request = Request::Status {
+        user: "root".to_owned(),
+    };
     let mut end = ClientEnd::open(stream, request).map_err(|error| at(&error))?;
     loop {
         match end.receive().map_err(|error| at(&error))? {
-            FromBroker::Done(Done::Failed { failure: Kind::Unavailable, message, .. }) => {
+            FromBroker::Done(Done::Failed {
+                failure: Kind::Unavailable,
+                message,
+                ..
+            }) => {
                 return Err(format!("the broker at {SOCKET} can do nothing: {message}"));
             }
             FromBroker::Done(_) => return Ok(()),
@@ -121,7 +157,11 @@ fn answers() -> Result<(), String> {
 
 /// Root's logins start a broker of their own; nobody else's business does.
 fn unanswered(why: &str, lockers: &[String]) -> Finding {
-    let lockers = if lockers.is_empty() { String::new() } else { format!(" ({})", enumerate(lockers)) };
+    let lockers = if lockers.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", enumerate(lockers))
+    };
     problem(format!(
         "{why}: screen lockers{lockers} refuse everybody, and users cannot manage themselves; start it with 'systemctl \
          enable --now twofad.socket', or see 'systemctl status twofad'"
@@ -132,7 +172,9 @@ fn policy(broker: &Broker) -> Result<Vec<Finding>, Failure> {
     let rulebook = broker.store().rulebook()?;
     let mut findings: Vec<_> = rulebook.warnings().into_iter().map(notice).collect();
     if rulebook.machine().mode == Mode::Disabled {
-        findings.push(notice("the policy is disabled: nobody outside of a class is asked".to_owned()));
+        findings.push(notice(
+            "the policy is disabled: nobody outside of a class is asked".to_owned(),
+        ));
     }
     for class in rulebook.classes() {
         match accounts::group_exists(&class.group.name) {
@@ -162,7 +204,9 @@ fn exemptions(broker: &Broker) -> Result<Vec<Finding>, Failure> {
         findings.push(notice(match exemption.until {
             None => format!("{what} never ends"),
             Some(until) if until <= now => format!("{what} ended {}", moment(until)),
-            Some(until) if until <= now.after(SOON) => format!("{what} ends soon, {}", moment(until)),
+            Some(until) if until <= now.after(SOON) => {
+                format!("{what} ends soon, {}", moment(until))
+            }
             Some(until) => format!("{what} is in force until {}", moment(until)),
         }));
     }

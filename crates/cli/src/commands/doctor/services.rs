@@ -44,8 +44,9 @@ const SHARED: [&str; 10] = [
 ];
 
 /// What editors and package managers leave behind.
-const LEFT_OVER: [&str; 10] =
-    ["~", ".bak", ".orig", ".old", ".save", ".swp", ".rpmsave", ".rpmnew", ".rpmorig", ".pam-old"];
+const LEFT_OVER: [&str; 10] = [
+    "~", ".bak", ".orig", ".old", ".save", ".swp", ".rpmsave", ".rpmnew", ".rpmorig", ".pam-old",
+];
 
 pub(super) fn has_one_field(service: &str) -> bool {
     ONE_FIELD.contains(&service)
@@ -58,15 +59,19 @@ pub(super) fn is_unattended(service: &str) -> bool {
 /// Whether a line in this file is one for every service.
 pub(super) fn is_shared(file: &str) -> bool {
     let name = file.rsplit('/').next().unwrap_or_default();
-    let begins = ["common-", "system-auth", "password-auth"].iter().any(|begin| name.starts_with(begin));
+    let begins = ["common-", "system-auth", "password-auth"]
+        .iter()
+        .any(|begin| name.starts_with(begin));
     begins || SHARED.contains(&name)
 }
 
 /// Whether a program could ask for this file as its service.
 pub(super) fn is_service(name: &str) -> bool {
-    let left_over =
-        LEFT_OVER.iter().any(|end| name.ends_with(end)) || name.contains(".dpkg-") || name.contains(".ucf-");
-    let reachable = !name.starts_with('.') && !name.contains(|letter: char| letter.is_ascii_uppercase());
+    let left_over = LEFT_OVER.iter().any(|end| name.ends_with(end))
+        || name.contains(".dpkg-")
+        || name.contains(".ucf-");
+    let reachable =
+        !name.starts_with('.') && !name.contains(|letter: char| letter.is_ascii_uppercase());
     reachable && !left_over && !is_shared(name)
 }
 

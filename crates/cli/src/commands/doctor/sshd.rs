@@ -19,13 +19,22 @@ pub(super) struct Sshd {
 impl Sshd {
     /// The settings, where there is an sshd. An error is what one in use says about them.
     pub(super) fn of_this_machine() -> Option<Result<Self, String>> {
-        let program = PROGRAMS.iter().find(|program| Path::new(program).exists())?;
+        let program = PROGRAMS
+            .iter()
+            .find(|program| Path::new(program).exists())?;
         let is_in_use = runs() || starts_with_the_machine();
-        let output = Command::new(program).arg("-T").env_clear().stdin(Stdio::null()).output();
+        let output = Command::new(program)
+            .arg("-T")
+            .env_clear()
+            .stdin(Stdio::null())
+            .output();
         let error = match output {
             Ok(output) if output.status.success() => {
                 let settings = String::from_utf8_lossy(&output.stdout).into_owned();
-                return Some(Ok(Self { is_in_use, ..Self::read(&settings) }));
+                return Some(Ok(Self {
+                    is_in_use,
+                    ..Self::read(&settings)
+                }));
             }
             Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
             Err(error) => error.to_string(),
@@ -36,28 +45,47 @@ impl Sshd {
     /// Reads what `sshd -T` prints: a setting and its value a line.
     pub(super) fn read(text: &str) -> Self {
         let pairs = text.lines().filter_map(|line| line.split_once(' '));
-        let settings =
-            pairs.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
-        Self { settings, is_in_use: true }
+        let settings = pairs
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+            .collect();
+        Self {
+            settings,
+            is_in_use: true,
+        }
     }
 
     pub(super) fn is_on(&self, setting: &str) -> bool {
-        self.settings.get(setting).is_some_and(|value| value != "no")
+        self.settings
+            .get(setting)
+            .is_some_and(|value| value != "no")
     }
 
     /// The PAM service.
     pub(super) fn service(&self) -> &str {
-        self.settings.get("pamservicename").map_or("sshd", String::as_str)
+        self.settings
+            .get("pamservicename")
+            .map_or("sshd", String::as_str)
     }
 
     /// `AuthenticationMethods`: any of these lists lets in. `None`: any single method does.
     fn lists(&self) -> Option<Vec<Vec<&str>>> {
-        let value =
-            self.settings.get("authenticationmethods").map(String::as_str).filter(|value| *value != "any")?;
+        let value = self
+            .settings
+            .get("authenticationmethods")
+            .map(String::as_str)
+            .filter(|value| *value != "any")?;
         // A method may name a device: keyboard-interactive:pam.
         let end = |method: &str| method.find(':').unwrap_or(method.len());
         let lists = value.split_whitespace();
-        Some(lists.map(|list| list.split(',').map(|method| &method[..end(method)]).collect()).collect())
+        Some(
+            lists
+                .map(|list| {
+                    list.split(',')
+                        .map(|method| &method[..end(method)])
+                        .collect()
+                })
+                .collect(),
+        )
     }
 
     /// Whether a key (or host, or ticket) lets in without PAM's `auth`.
@@ -69,15 +97,21 @@ impl Sshd {
             _ => false,
         };
         match self.lists() {
-            None => ["publickey", "hostbased", "gssapi-with-mic"].into_iter().any(offered),
-            Some(lists) => lists.iter().any(|list| list.iter().all(|method| offered(method))),
+            None => ["publickey", "hostbased", "gssapi-with-mic"]
+                .into_iter()
+                .any(offered),
+            Some(lists) => lists
+                .iter()
+                .any(|list| list.iter().all(|method| offered(method))),
         }
     }
 
     /// Whether PAM's `auth` is called only once a key has been proved.
     pub(super) fn key_comes_first(&self) -> bool {
         let proved = |list: &Vec<&str>| {
-            let asks = list.iter().position(|method| ["keyboard-interactive", "password"].contains(method));
+            let asks = list
+                .iter()
+                .position(|method| ["keyboard-interactive", "password"].contains(method));
             asks.is_none_or(|at| at > 0)
         };
         self.lists().is_some_and(|lists| lists.iter().all(proved))
@@ -85,16 +119,20 @@ impl Sshd {
 
     /// Whether PAM can ask questions of its own.
     pub(super) fn can_ask(&self) -> bool {
-        let listed = self
-            .lists()
-            .is_none_or(|lists| lists.iter().flatten().any(|method| *method == "keyboard-interactive"));
+        let listed = self.lists().is_none_or(|lists| {
+            lists
+                .iter()
+                .flatten()
+                .any(|method| *method == "keyboard-interactive")
+        });
         self.is_on("kbdinteractiveauthentication") && listed
     }
 
     /// Whether the method `password` alone lets in, which can ask nothing.
     pub(super) fn takes_passwords(&self) -> bool {
-        let listed =
-            self.lists().is_none_or(|lists| lists.iter().flatten().any(|method| *method == "password"));
+        let listed = self
+            .lists()
+            .is_none_or(|lists| lists.iter().flatten().any(|method| *method == "password"));
         self.is_on("passwordauthentication") && listed
     }
 }
@@ -109,8 +147,14 @@ fn runs() -> bool {
 
 /// Whether systemd starts one, by itself or when somebody connects.
 fn starts_with_the_machine() -> bool {
-    let wanted = ["multi-user.target.wants/ssh.service", "multi-user.target.wants/sshd.service"];
-    let sockets = ["sockets.target.wants/ssh.socket", "sockets.target.wants/sshd.socket"];
+    let wanted = [
+        "multi-user.target.wants/ssh.service",
+        "multi-user.target.wants/sshd.service",
+    ];
+    let sockets = [
+        "sockets.target.wants/ssh.socket",
+        "sockets.target.wants/sshd.socket",
+    ];
     let enabled = |unit: &&str| Path::new("/etc/systemd/system").join(unit).is_symlink();
     let mut units = wanted.iter().chain(&sockets);
     Path::new("/run/systemd/system").exists() && units.any(enabled)
@@ -130,15 +174,27 @@ mod tests {
     #[test]
     fn what_sshd_prints_is_read() {
         let sshd = Sshd::read(DEFAULTS);
-        assert!(sshd.is_on("usepam") && !sshd.is_on("passwordauthentication") && !sshd.is_on("not-there"));
+        assert!(
+            sshd.is_on("usepam")
+                && !sshd.is_on("passwordauthentication")
+                && !sshd.is_on("not-there")
+        );
         assert_eq!(sshd.service(), "sshd");
-        assert_eq!(Sshd::read("pamservicename ssh-inside\n").service(), "ssh-inside");
+        assert_eq!(
+            Sshd::read("pamservicename ssh-inside\n").service(),
+            "ssh-inside"
+        );
         assert!(sshd.can_ask() && !sshd.takes_passwords());
     }
 
     #[test]
     fn a_key_alone_lets_in_where_some_list_asks_for_no_more() {
-        for methods in ["any", "publickey", "keyboard-interactive publickey", "publickey,publickey"] {
+        for methods in [
+            "any",
+            "publickey",
+            "keyboard-interactive publickey",
+            "publickey,publickey",
+        ] {
             assert!(with(methods).key_alone_lets_in(), "{methods}");
         }
         for methods in [
@@ -155,9 +211,10 @@ mod tests {
 
     #[test]
     fn a_key_comes_first_where_every_list_begins_with_one() {
-        for methods in
-            ["publickey,keyboard-interactive", "publickey,keyboard-interactive:pam publickey,password"]
-        {
+        for methods in [
+            "publickey,keyboard-interactive",
+            "publickey,keyboard-interactive:pam publickey,password",
+        ] {
             assert!(with(methods).key_comes_first(), "{methods}");
         }
         for methods in [
@@ -174,7 +231,10 @@ mod tests {
     fn sshd_cannot_ask_where_keyboard_interactive_is_off_or_not_listed() {
         assert!(with("publickey,keyboard-interactive").can_ask());
         assert!(!with("publickey").can_ask());
-        let off = DEFAULTS.replace("kbdinteractiveauthentication yes", "kbdinteractiveauthentication no");
+        let off = DEFAULTS.replace(
+            "kbdinteractiveauthentication yes",
+            "kbdinteractiveauthentication no",
+        );
         assert!(!Sshd::read(&off).can_ask());
     }
 }

@@ -28,7 +28,12 @@ pub(super) struct Wish<'a> {
 /// What there is to do about a test that fails.
 const UNTESTED: &str = "--no-test saves it all the same";
 
-pub(super) fn add(broker: &Broker, name: &str, kind_name: &str, wish: Wish<'_>) -> Result<(), Failure> {
+pub(super) fn add(
+    broker: &Broker,
+    name: &str,
+    kind_name: &str,
+    wish: Wish<'_>,
+) -> Result<(), Failure> {
     let catalogue = catalogue();
     let kind = kind(&catalogue, kind_name)?;
     // Before anybody types a password for nothing.
@@ -38,22 +43,43 @@ pub(super) fn add(broker: &Broker, name: &str, kind_name: &str, wish: Wish<'_>) 
         return Err(StoreError::ProviderExists(name.to_owned()).into());
     }
     let title = title(wish.title)?;
-    let ask: Ask<'_> = if is_asked() { Some(&settings::ask) } else { None };
+    let ask: Ask<'_> = if is_asked() {
+        Some(&settings::ask)
+    } else {
+        None
+    };
     let mut told = settings::told(kind, wish.given, wish.secrets, ask)?;
     settings::complete(kind, &mut told, wish.has_secrets, ask)?;
     told.retain(|_, value| !value.is_empty());
-    let settings = told.into_iter().map(|(name, value)| value_of(kind, name, value)).collect();
-    let record = ProviderRecord { name: name.to_owned(), kind: kind.name.clone(), title, settings };
+    let settings = told
+        .into_iter()
+        .map(|(name, value)| value_of(kind, name, value))
+        .collect();
+    let record = ProviderRecord {
+        name: name.to_owned(),
+        kind: kind.name.clone(),
+        title,
+        settings,
+    };
     try_it(&catalogue, &record, wish.is_tried, "nothing was saved")?;
     let which = addresses(kind.channel);
-    broker.store().add_provider(&record, which, &by_root(), clock::now())?;
+    broker
+        .store()
+        .add_provider(&record, which, &by_root(), clock::now())?;
     let mut out = io::stdout().lock();
-    writeln!(out, "Added '{name}'. {}", order(which, all(broker)?.order(which)))?;
+    writeln!(
+        out,
+        "Added '{name}'. {}",
+        order(which, all(broker)?.order(which))
+    )?;
     let to = match kind.channel {
         Channel::Email => "you@example.org",
         Channel::Sms => "'+49 30 123456'",
     };
-    Ok(writeln!(out, "Try it: twofa provider test {name} --to {to}")?)
+    Ok(writeln!(
+        out,
+        "Try it: twofa provider test {name} --to {to}"
+    )?)
 }
 
 pub(super) fn set(broker: &Broker, name: &str, wish: Wish<'_>) -> Result<(), Failure> {
@@ -69,7 +95,11 @@ pub(super) fn set(broker: &Broker, name: &str, wish: Wish<'_>) -> Result<(), Fai
     if wish.title.is_some() {
         record.title = title(wish.title)?;
     }
-    let ask: Ask<'_> = if is_asked() { Some(&settings::ask) } else { None };
+    let ask: Ask<'_> = if is_asked() {
+        Some(&settings::ask)
+    } else {
+        None
+    };
     for unset in wish.unset {
         if record.settings.remove(unset).is_none() && kind.setting(unset).is_none() {
             return Err(settings::unknown(kind, unset));
@@ -85,7 +115,9 @@ pub(super) fn set(broker: &Broker, name: &str, wish: Wish<'_>) -> Result<(), Fai
     }
     let is_tried = wish.is_tried && record.settings != before;
     try_it(&catalogue, &record, is_tried, "nothing was changed")?;
-    let changed = broker.store().change_provider(&record, &by_root(), clock::now())?;
+    let changed = broker
+        .store()
+        .change_provider(&record, &by_root(), clock::now())?;
     let mut out = io::stdout().lock();
     match changed.as_slice() {
         [] => writeln!(out, "Nothing to change: it is that already.")?,
@@ -101,8 +133,14 @@ pub(super) fn remove(broker: &Broker, name: &str, consent: Consent) -> Result<()
     }
     let mut after = before.clone();
     after.all.retain(|provider| provider.name != name);
-    consent::agree(&coverage::concerns(broker.store(), &before, &after)?, consent)?;
-    if !broker.store().remove_provider(name, &by_root(), clock::now())? {
+    consent::agree(
+        &coverage::concerns(broker.store(), &before, &after)?,
+        consent,
+    )?;
+    if !broker
+        .store()
+        .remove_provider(name, &by_root(), clock::now())?
+    {
         return Err(StoreError::ChangedMeanwhile.into());
     }
     let after = all(broker)?;
@@ -123,26 +161,50 @@ fn try_it(
     is_tried: bool,
     nothing: &str,
 ) -> Result<(), Failure> {
-    let provider = catalogue.open(&configuration(record)).map_err(|error| bad(&record.kind, &error))?;
+    let provider = catalogue
+        .open(&configuration(record))
+        .map_err(|error| bad(&record.kind, &error))?;
     if !is_tried {
         return Ok(());
     }
-    let failed = |error| trial::failed(&record.name, &error, &format!("; {nothing}"), Some(UNTESTED));
-    trial::check(&record.name, &*provider).map_err(failed).map(drop)
+    let failed = |error| {
+        trial::failed(
+            &record.name,
+            &error,
+            &format!("; {nothing}"),
+            Some(UNTESTED),
+        )
+    };
+    trial::check(&record.name, &*provider)
+        .map_err(failed)
+        .map(drop)
 }
 
-fn value_of(kind: &ProviderKind, name: String, value: zeroize::Zeroizing<String>) -> (String, Value) {
+fn value_of(
+    kind: &ProviderKind,
+    name: String,
+    value: zeroize::Zeroizing<String>,
+) -> (String, Value) {
     // What the kind does not know any more may have been a secret.
     let is_plain = kind.setting(&name).is_some_and(|setting| !setting.secret);
-    let value = if is_plain { Value::Plain(value.to_string()) } else { Value::Secret(value) };
+    let value = if is_plain {
+        Value::Plain(value.to_string())
+    } else {
+        Value::Secret(value)
+    };
     (name, value)
 }
 
 /// A title as it is kept; an empty one is none.
 fn title(title: Option<&str>) -> Result<Option<String>, Failure> {
-    let Some(title) = title.map(str::trim).filter(|title| !title.is_empty()) else { return Ok(None) };
+    let Some(title) = title.map(str::trim).filter(|title| !title.is_empty()) else {
+        return Ok(None);
+    };
     if title.chars().count() > 100 || title.chars().any(is_unprintable) {
-        return Err(Failure::new(Kind::Usage, "a title has at most 100 characters, none of them invisible"));
+        return Err(Failure::new(
+            Kind::Usage,
+            "a title has at most 100 characters, none of them invisible",
+        ));
     }
     Ok(Some(title.to_owned()))
 }

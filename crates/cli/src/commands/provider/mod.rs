@@ -33,7 +33,13 @@ pub(crate) fn run(command: &Provider, output: Output) -> Result<(), Failure> {
         return Err(Failure::only_root("see or change providers"));
     }
     match command {
-        Provider::Add { name, kind, settings, title, trial } => {
+        Provider::Add {
+            name,
+            kind,
+            settings,
+            title,
+            trial,
+        } => {
             let secrets = secrets(trial)?;
             let wish = change::Wish {
                 given: settings,
@@ -45,7 +51,13 @@ pub(crate) fn run(command: &Provider, output: Output) -> Result<(), Failure> {
             };
             change::add(&session::open()?, name, kind, wish)
         }
-        Provider::Set { name, settings, unset, title, trial } => {
+        Provider::Set {
+            name,
+            settings,
+            unset,
+            title,
+            trial,
+        } => {
             let secrets = secrets(trial)?;
             let wish = change::Wish {
                 given: settings,
@@ -68,7 +80,11 @@ pub(crate) fn run(command: &Provider, output: Output) -> Result<(), Failure> {
 
 /// The file of secrets, read as root.
 fn secrets(trial: &Trial) -> Result<Option<settings::Values>, Failure> {
-    trial.secrets_from.as_deref().map(settings::read).transpose()
+    trial
+        .secrets_from
+        .as_deref()
+        .map(settings::read)
+        .transpose()
 }
 
 /// The kinds there are. A broken file of an administrator's is the doctor's business.
@@ -78,7 +94,10 @@ fn catalogue() -> Catalogue {
 
 fn kind<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a ProviderKind, Failure> {
     catalogue.find(name).ok_or_else(|| {
-        let message = format!("there is no kind of provider called '{}'", name.escape_debug());
+        let message = format!(
+            "there is no kind of provider called '{}'",
+            name.escape_debug()
+        );
         Failure::new(Kind::NotFound, message).hinted("see 'twofa provider kinds'")
     })
 }

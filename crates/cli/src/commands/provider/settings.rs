@@ -41,9 +41,21 @@ pub(super) struct Question<'a> {
 
 impl<'a> Question<'a> {
     fn about(setting: &'a Setting) -> Self {
-        let Setting { name, help, secret, required, default } = setting;
+        let Setting {
+            name,
+            help,
+            secret,
+            required,
+            default,
+        } = setting;
         let default = default.as_deref();
-        Self { name, help, is_secret: *secret, is_required: *required, default }
+        Self {
+            name,
+            help,
+            is_secret: *secret,
+            is_required: *required,
+            default,
+        }
     }
 
     fn text(&self) -> String {
@@ -60,8 +72,12 @@ impl<'a> Question<'a> {
 pub(super) fn ask(question: &Question<'_>) -> Result<Zeroizing<String>, Failure> {
     let text = question.text();
     let typed = if question.is_secret {
-        let failed =
-            |error| Failure::new(Kind::Failed, format!("cannot ask for '{}': {error}", question.name));
+        let failed = |error| {
+            Failure::new(
+                Kind::Failed,
+                format!("cannot ask for '{}': {error}", question.name),
+            )
+        };
         Zeroizing::new(terminal::ask_hidden(&text).map_err(failed)?)
     } else {
         let mut out = io::stderr().lock();
@@ -72,7 +88,9 @@ pub(super) fn ask(question: &Question<'_>) -> Result<Zeroizing<String>, Failure>
         Zeroizing::new(line.trim().to_owned())
     };
     if typed.is_empty() {
-        return Ok(Zeroizing::new(question.default.unwrap_or_default().to_owned()));
+        return Ok(Zeroizing::new(
+            question.default.unwrap_or_default().to_owned(),
+        ));
     }
     Ok(typed)
 }
@@ -86,7 +104,12 @@ pub(super) fn read(file: &Path) -> Result<Values, Failure> {
     } else {
         File::open(file).and_then(|mut file| file.read_to_string(&mut text))
     };
-    result.map_err(|error| Failure::new(Kind::Failed, format!("cannot read {}: {error}", file.display())))?;
+    result.map_err(|error| {
+        Failure::new(
+            Kind::Failed,
+            format!("cannot read {}: {error}", file.display()),
+        )
+    })?;
     parse(&text).map_err(|why| Failure::new(Kind::Usage, format!("{}: {why}", file.display())))
 }
 
@@ -101,7 +124,10 @@ fn parse(text: &str) -> Result<Values, String> {
             return Err(format!("line {number} is not KEY=VALUE"));
         };
         let name = name.trim().to_owned();
-        if values.insert(name, Zeroizing::new(value.to_owned())).is_some() {
+        if values
+            .insert(name, Zeroizing::new(value.to_owned()))
+            .is_some()
+        {
             return Err(format!("line {number} has a key that was there before"));
         }
     }
@@ -116,11 +142,16 @@ pub(super) fn told(
     ask: Ask<'_>,
 ) -> Result<Values, Failure> {
     let mut told = Values::new();
-    let from_line = given.iter().map(|Given { name, value }| (name.clone(), Source::Line(value.as_deref())));
-    let from_file = secrets.into_iter().map(|(name, value)| (name, Source::File(value)));
+    let from_line = given
+        .iter()
+        .map(|Given { name, value }| (name.clone(), Source::Line(value.as_deref())));
+    let from_file = secrets
+        .into_iter()
+        .map(|(name, value)| (name, Source::File(value)));
     for (name, source) in from_line.chain(from_file) {
-        let account =
-            name == ACCOUNT && kind.setting(ACCOUNT).is_none() && has_account(&kind.name, &own_files());
+        let account = name == ACCOUNT
+            && kind.setting(ACCOUNT).is_none()
+            && has_account(&kind.name, &own_files());
         let question = match kind.setting(&name) {
             Some(setting) => Question::about(setting),
             None if account => Question {
@@ -133,10 +164,17 @@ pub(super) fn told(
             None => return Err(unknown(kind, &name)),
         };
         let value = source.value(&question, ask)?;
-        let pairs = if account { expand(kind, &value)? } else { Values::from([(name, value)]) };
+        let pairs = if account {
+            expand(kind, &value)?
+        } else {
+            Values::from([(name, value)])
+        };
         for (name, value) in pairs {
             if told.insert(name.clone(), value).is_some() {
-                return Err(Failure::new(Kind::Usage, format!("'{name}' is given twice")));
+                return Err(Failure::new(
+                    Kind::Usage,
+                    format!("'{name}' is given twice"),
+                ));
             }
         }
     }
@@ -150,8 +188,9 @@ pub(super) fn complete(
     has_secrets: bool,
     ask: Ask<'_>,
 ) -> Result<(), Failure> {
-    let is_missing =
-        |told: &Values, setting: &Setting| told.get(&setting.name).is_none_or(|value| value.is_empty());
+    let is_missing = |told: &Values, setting: &Setting| {
+        told.get(&setting.name).is_none_or(|value| value.is_empty())
+    };
     let mut missing = Vec::new();
     for setting in kind.settings.iter().filter(|setting| setting.required) {
         if !is_missing(told, setting) {
@@ -171,7 +210,10 @@ pub(super) fn complete(
         return Err(failure);
     }
     let mut secrets = kind.settings.iter().filter(|setting| setting.secret);
-    let has_secret = has_secrets || secrets.clone().any(|setting| told.contains_key(&setting.name));
+    let has_secret = has_secrets
+        || secrets
+            .clone()
+            .any(|setting| told.contains_key(&setting.name));
     if let (Some(ask), Some(first), false) = (ask, secrets.next(), has_secret) {
         let value = ask(&Question::about(first))?;
         if !value.is_empty() {
@@ -185,9 +227,14 @@ fn all_missing(kind: &ProviderKind, missing: &[&Setting]) -> Option<Failure> {
     if missing.is_empty() {
         return None;
     }
-    let each: Vec<_> =
-        missing.iter().map(|Setting { name, help, .. }| format!("'{name}' ({help})")).collect();
-    let failure = Failure::new(Kind::Usage, format!("{} needs {}", kind.name, each.join(", ")));
+    let each: Vec<_> = missing
+        .iter()
+        .map(|Setting { name, help, .. }| format!("'{name}' ({help})"))
+        .collect();
+    let failure = Failure::new(
+        Kind::Usage,
+        format!("{} needs {}", kind.name, each.join(", ")),
+    );
     let is_secret = missing.iter().any(|setting| setting.secret);
     Some(failure.hinted(if is_secret {
         "give it as KEY=VALUE, and what is secret with --secrets-from FILE, or run it on a terminal to be asked"
@@ -214,8 +261,9 @@ impl Source<'_> {
                 Ok(Zeroizing::new(value.to_owned()))
             }
             Self::Line(Some(_)) => {
-                let message =
-                    format!("'{name}' is secret, and other users can see what stands in a command line");
+                let message = format!(
+                    "'{name}' is secret, and other users can see what stands in a command line"
+                );
                 Err(Failure::new(Kind::Usage, message).hinted(format!(
                     "write '{name}' alone to be asked for it, or give it with --secrets-from FILE; and change it, now \
                      that it was shown"
@@ -223,10 +271,11 @@ impl Source<'_> {
             }
             Self::Line(None) => match ask {
                 Some(ask) => ask(question),
-                None => {
-                    Err(Failure::new(Kind::Usage, format!("'{name}' can only be asked for on a terminal"))
-                        .hinted("without one, give it with --secrets-from FILE"))
-                }
+                None => Err(Failure::new(
+                    Kind::Usage,
+                    format!("'{name}' can only be asked for on a terminal"),
+                )
+                .hinted("without one, give it with --secrets-from FILE")),
             },
         }
     }
@@ -238,7 +287,11 @@ fn expand(kind: &ProviderKind, account: &str) -> Result<Values, Failure> {
 }
 
 pub(super) fn unknown(kind: &ProviderKind, name: &str) -> Failure {
-    let message = format!("{} has no setting called '{}'", kind.name, name.escape_debug());
+    let message = format!(
+        "{} has no setting called '{}'",
+        kind.name,
+        name.escape_debug()
+    );
     Failure::new(Kind::Usage, message).hinted(format!("see 'twofa provider kinds {}'", kind.name))
 }
 
@@ -270,7 +323,10 @@ mod tests {
     }
 
     fn given(settings: &[&str]) -> Vec<Given> {
-        settings.iter().filter_map(|text| text.parse().ok()).collect()
+        settings
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .collect()
     }
 
     fn words(result: Result<impl Sized, Failure>) -> String {
@@ -278,7 +334,10 @@ mod tests {
     }
 
     fn shown(values: &Values) -> Vec<(&str, &str)> {
-        values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+        values
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect()
     }
 
     #[allow(clippy::unnecessary_wraps)] // a question can go unanswered
@@ -289,23 +348,48 @@ mod tests {
     #[test]
     fn a_secret_in_the_command_line_is_refused_and_not_repeated() {
         for ask in [None, Some(&answer as &dyn Fn(&Question<'_>) -> _)] {
-            let told = words(told(&kind(), &given(&["host=mx", "key=swordfish"]), Values::new(), ask));
-            assert!(told.contains("'key' is secret") && !told.contains("swordfish"), "{told}");
+            let told = words(told(
+                &kind(),
+                &given(&["host=mx", "key=swordfish"]),
+                Values::new(),
+                ask,
+            ));
+            assert!(
+                told.contains("'key' is secret") && !told.contains("swordfish"),
+                "{told}"
+            );
         }
     }
 
     #[test]
     fn a_setting_that_there_is_not_is_named_without_its_value() {
-        let told = words(told(&kind(), &given(&["kee=swordfish"]), Values::new(), None));
-        assert!(told.contains("post has no setting called 'kee'") && !told.contains("swordfish"), "{told}");
+        let told = words(told(
+            &kind(),
+            &given(&["kee=swordfish"]),
+            Values::new(),
+            None,
+        ));
+        assert!(
+            told.contains("post has no setting called 'kee'") && !told.contains("swordfish"),
+            "{told}"
+        );
     }
 
     #[test]
     fn a_name_alone_is_asked_for_where_somebody_can_answer() {
-        let values = told(&kind(), &given(&["host=mx", "key"]), Values::new(), Some(&answer)).unwrap();
+        let values = told(
+            &kind(),
+            &given(&["host=mx", "key"]),
+            Values::new(),
+            Some(&answer),
+        )
+        .unwrap();
         assert_eq!(shown(&values), [("host", "mx"), ("key", "my key")]);
         let told = words(told(&kind(), &given(&["key"]), Values::new(), None));
-        assert!(told.contains("'key' can only be asked for on a terminal"), "{told}");
+        assert!(
+            told.contains("'key' can only be asked for on a terminal"),
+            "{told}"
+        );
     }
 
     #[test]
@@ -319,7 +403,11 @@ mod tests {
     fn a_file_that_does_not_read_is_named_by_its_line_and_not_quoted() {
         let why = parse("key=a\nswordfish").unwrap_err();
         assert_eq!(why, "line 2 is not KEY=VALUE");
-        assert!(parse("key=a\nkey=b").unwrap_err().contains("was there before"));
+        assert!(
+            parse("key=a\nkey=b")
+                .unwrap_err()
+                .contains("was there before")
+        );
         let twice = told(&kind(), &given(&["host=a"]), parse("host=b").unwrap(), None);
         assert!(words(twice).contains("'host' is given twice"));
     }
@@ -327,15 +415,24 @@ mod tests {
     #[test]
     fn all_that_is_missing_is_named_at_once_where_nobody_can_be_asked() {
         let told = words(complete(&kind(), &mut Values::new(), false, None));
-        assert!(told.contains("post needs 'host' (the host), 'key' (the key)"), "{told}");
-        assert!(!told.contains("'tls'") && !told.contains("reply-to"), "{told}");
+        assert!(
+            told.contains("post needs 'host' (the host), 'key' (the key)"),
+            "{told}"
+        );
+        assert!(
+            !told.contains("'tls'") && !told.contains("reply-to"),
+            "{told}"
+        );
     }
 
     #[test]
     fn what_is_missing_is_asked_for_on_a_terminal() {
         let mut values = Values::from([("host".to_owned(), Zeroizing::new("mx".to_owned()))]);
         complete(&kind(), &mut values, false, Some(&answer)).unwrap();
-        assert_eq!(shown(&values), [("host", "mx"), ("key", "my key"), ("tls", "my tls")]);
+        assert_eq!(
+            shown(&values),
+            [("host", "mx"), ("key", "my key"), ("tls", "my tls")]
+        );
     }
 
     #[test]
@@ -356,6 +453,9 @@ mod tests {
         let text = |name| Question::about(kind.setting(name).unwrap()).text();
         assert_eq!(text("host"), "host (the host): ");
         assert_eq!(text("tls"), "tls (the tls) [implicit]: ");
-        assert_eq!(text("reply-to"), "reply-to (the reply-to; Enter for none): ");
+        assert_eq!(
+            text("reply-to"),
+            "reply-to (the reply-to; Enter for none): "
+        );
     }
 }

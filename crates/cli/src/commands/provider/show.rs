@@ -39,13 +39,21 @@ struct SettingRow<'a> {
 }
 
 fn kind_row(kind: &ProviderKind) -> KindRow<'_> {
-    let settings = kind.settings.iter().map(|Setting { name, help, secret, required, default }| SettingRow {
-        setting: name,
-        help,
-        required: *required,
-        secret: *secret,
-        default: default.as_deref(),
-    });
+    let settings = kind.settings.iter().map(
+        |Setting {
+             name,
+             help,
+             secret,
+             required,
+             default,
+         }| SettingRow {
+            setting: name,
+            help,
+            required: *required,
+            secret: *secret,
+            default: default.as_deref(),
+        },
+    );
     KindRow {
         kind: &kind.name,
         aliases: &kind.aliases,
@@ -72,19 +80,38 @@ pub(super) fn kinds(name: Option<&str>, output: Output) -> Result<(), Failure> {
 }
 
 fn one_kind(kind: &ProviderKind, output: Output, out: &mut dyn Write) -> std::io::Result<()> {
-    let rows = kind.settings.iter().map(|Setting { name, help, secret, required, default }| {
-        let needed = match (required, secret) {
-            (true, true) => "required, secret",
-            (true, false) => "required",
-            (false, true) => "secret",
-            (false, false) => "",
-        };
-        [name.as_str(), needed, default.as_deref().unwrap_or_default(), help.as_str()]
-    });
+    let rows = kind.settings.iter().map(
+        |Setting {
+             name,
+             help,
+             secret,
+             required,
+             default,
+         }| {
+            let needed = match (required, secret) {
+                (true, true) => "required, secret",
+                (true, false) => "required",
+                (false, true) => "secret",
+                (false, false) => "",
+            };
+            [
+                name.as_str(),
+                needed,
+                default.as_deref().unwrap_or_default(),
+                help.as_str(),
+            ]
+        },
+    );
     if !output.is_terminal() {
-        return rows.map(|row| row.join("\t")).try_for_each(|row| writeln!(out, "{row}"));
+        return rows
+            .map(|row| row.join("\t"))
+            .try_for_each(|row| writeln!(out, "{row}"));
     }
-    writeln!(out, "{}: {}, carries {}", kind.name, kind.title, kind.channel)?;
+    writeln!(
+        out,
+        "{}: {}, carries {}",
+        kind.name, kind.title, kind.channel
+    )?;
     if !kind.aliases.is_empty() {
         writeln!(out, "Also called {}", kind.aliases.join(", "))?;
     }
@@ -94,7 +121,10 @@ fn one_kind(kind: &ProviderKind, output: Output, out: &mut dyn Write) -> std::io
     }
     writeln!(out, "\n{}", table.trim_fmt())?;
     if kind.setting("account").is_none() && has_account(&kind.name, &own_files()) {
-        writeln!(out, "\nOr all of the account in one, with semicolons in between: account (secret)")?;
+        writeln!(
+            out,
+            "\nOr all of the account in one, with semicolons in between: account (secret)"
+        )?;
     }
     Ok(())
 }
@@ -115,10 +145,20 @@ pub(super) fn list(broker: &Broker, output: Output) -> Result<(), Failure> {
     let providers = all(broker)?;
     let catalogue = catalogue();
     let mut listing = output.listing(&["PROVIDER", "KIND", "CARRIES", "ORDER", "TITLE", "STATE"]);
-    let mut names: Vec<_> = providers.all.iter().map(|provider| provider.name.as_str()).collect();
+    let mut names: Vec<_> = providers
+        .all
+        .iter()
+        .map(|provider| provider.name.as_str())
+        .collect();
     names.extend(providers.broken.iter().map(|(name, _)| name.as_str()));
     // By method, in the order in which they are tried, then the others.
-    names.sort_by_key(|name| (place(&providers, name).is_none(), place(&providers, name), *name));
+    names.sort_by_key(|name| {
+        (
+            place(&providers, name).is_none(),
+            place(&providers, name),
+            *name,
+        )
+    });
     for name in names {
         let row = row(&providers, &catalogue, name);
         listing.row(&row, || {
@@ -127,7 +167,8 @@ pub(super) fn list(broker: &Broker, output: Output) -> Result<(), Failure> {
                 text(Some(name)),
                 text(row.kind),
                 text(row.carries),
-                row.order.map_or_else(|| text(None), |order| Value::Number(order as u64)),
+                row.order
+                    .map_or_else(|| text(None), |order| Value::Number(order as u64)),
                 text(row.title),
                 match &row.problem {
                     Some(problem) => Value::Bad(problem.clone()),
@@ -136,25 +177,37 @@ pub(super) fn list(broker: &Broker, output: Output) -> Result<(), Failure> {
             ]
         })?;
     }
-    listing.end("There are no providers, so that no codes are sent. Connect one with 'twofa provider add'.")
+    listing.end(
+        "There are no providers, so that no codes are sent. Connect one with 'twofa provider add'.",
+    )
 }
 
 fn row<'a>(providers: &'a Providers, catalogue: &'a Catalogue, name: &'a str) -> Row<'a> {
     let place = place(providers, name);
     let record = providers.find(name);
     let kind = record.and_then(|record| catalogue.find(&record.kind));
-    let channel =
-        kind.map(|kind| addresses(kind.channel)).or(place.and_then(|(way, _)| WAYS.get(way).copied()));
+    let channel = kind
+        .map(|kind| addresses(kind.channel))
+        .or(place.and_then(|(way, _)| WAYS.get(way).copied()));
     let problem = match record {
-        Some(record) => catalogue.open(&configuration(record)).err().map(|error| error.to_string()),
-        None => providers.broken.iter().find(|(broken, _)| broken == name).map(|(_, why)| why.clone()),
+        Some(record) => catalogue
+            .open(&configuration(record))
+            .err()
+            .map(|error| error.to_string()),
+        None => providers
+            .broken
+            .iter()
+            .find(|(broken, _)| broken == name)
+            .map(|(_, why)| why.clone()),
     };
     Row {
         provider: name,
         kind: record.map(|record| record.kind.as_str()),
         carries: channel.map(AddressKind::name),
         order: place.map(|(_, order)| order),
-        title: record.and_then(|record| record.title.as_deref()).or(kind.map(|kind| kind.title.as_str())),
+        title: record
+            .and_then(|record| record.title.as_deref())
+            .or(kind.map(|kind| kind.title.as_str())),
         problem,
     }
 }
@@ -165,7 +218,10 @@ const WAYS: [AddressKind; 2] = [AddressKind::Email, AddressKind::Phone];
 /// Which of [`WAYS`] a provider serves, and when it is tried: the first is 1.
 fn place(providers: &Providers, name: &str) -> Option<(usize, usize)> {
     WAYS.iter().enumerate().find_map(|(way, which)| {
-        let at = providers.order(*which).iter().position(|other| other == name)?;
+        let at = providers
+            .order(*which)
+            .iter()
+            .position(|other| other == name)?;
         Some((way, at + 1))
     })
 }
@@ -178,24 +234,52 @@ struct Full<'a> {
     settings: BTreeMap<&'a str, &'a str>,
 }
 
-pub(super) fn one(broker: &Broker, name: &str, reveal: bool, output: Output) -> Result<(), Failure> {
+pub(super) fn one(
+    broker: &Broker,
+    name: &str,
+    reveal: bool,
+    output: Output,
+) -> Result<(), Failure> {
     let providers = all(broker)?;
     let ProviderRecord { settings, .. } = record(&providers, name)?;
     let catalogue = catalogue();
     let shown = |value: &'_ Stored| value.is_secret() && !reveal;
     let settings: BTreeMap<_, _> = settings
         .iter()
-        .map(|(name, value)| (name.as_str(), if shown(value) { MASK } else { value.text() }))
+        .map(|(name, value)| {
+            (
+                name.as_str(),
+                if shown(value) { MASK } else { value.text() },
+            )
+        })
         .collect();
-    let full = Full { row: row(&providers, &catalogue, name), settings };
+    let full = Full {
+        row: row(&providers, &catalogue, name),
+        settings,
+    };
     output.object(&full, |out| {
         if !output.is_terminal() {
-            return full.settings.iter().try_for_each(|(name, value)| writeln!(out, "{name}\t{value}"));
+            return full
+                .settings
+                .iter()
+                .try_for_each(|(name, value)| writeln!(out, "{name}\t{value}"));
         }
-        let Row { kind, carries, order, title, problem, .. } = &full.row;
+        let Row {
+            kind,
+            carries,
+            order,
+            title,
+            problem,
+            ..
+        } = &full.row;
         writeln!(out, "{name}: {}", title.unwrap_or("-"))?;
         let order = order.map_or("not used".to_owned(), |order| format!("number {order}"));
-        writeln!(out, "Kind: {}   Carries: {}, {order}", kind.unwrap_or("-"), carries.unwrap_or("-"))?;
+        writeln!(
+            out,
+            "Kind: {}   Carries: {}, {order}",
+            kind.unwrap_or("-"),
+            carries.unwrap_or("-")
+        )?;
         if let Some(problem) = problem {
             writeln!(out, "It cannot be used: {problem}")?;
         }
@@ -218,17 +302,36 @@ struct Checked<'a> {
 
 pub(super) fn check(file: &Path, output: Output) -> Result<(), Failure> {
     let report = sms::check_file(file).map_err(|error| {
-        Failure::new(Kind::Failed, error.to_string()).hinted("twofa-sms(5) tells of the form of these files")
+        Failure::new(Kind::Failed, error.to_string())
+            .hinted("twofa-sms(5) tells of the form of these files")
     })?;
-    let checked =
-        Checked { kind: kind_row(&report.kind), sample: &report.sample, warnings: &report.warnings };
+    let checked = Checked {
+        kind: kind_row(&report.kind),
+        sample: &report.sample,
+        warnings: &report.warnings,
+    };
     output.object(&checked, |out| {
-        writeln!(out, "{} is sound: {}, {}.", file.display(), report.kind.name, report.kind.title)?;
+        writeln!(
+            out,
+            "{} is sound: {}, {}.",
+            file.display(),
+            report.kind.name,
+            report.kind.title
+        )?;
         for warning in &report.warnings {
             writeln!(out, "warning: {warning}")?;
         }
-        let required: Vec<_> = report.kind.settings.iter().map(|setting| setting.name.as_str()).collect();
+        let required: Vec<_> = report
+            .kind
+            .settings
+            .iter()
+            .map(|setting| setting.name.as_str())
+            .collect();
         writeln!(out, "It wants to know: {}", required.join(", "))?;
-        writeln!(out, "\nThe request it makes:\n\n{}", report.sample.trim_end())
+        writeln!(
+            out,
+            "\nThe request it makes:\n\n{}",
+            report.sample.trim_end()
+        )
     })
 }

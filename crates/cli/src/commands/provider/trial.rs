@@ -33,7 +33,10 @@ pub(crate) fn check_all(providers: &[(String, Box<dyn Provider>)]) -> Vec<(&str,
             .iter()
             .map(|(name, provider)| (name.as_str(), scope.spawn(move || provider.check(deadline))))
             .collect();
-        checks.into_iter().filter_map(|(name, check)| Some((name, check.join().ok()?.err()?))).collect()
+        checks
+            .into_iter()
+            .filter_map(|(name, check)| Some((name, check.join().ok()?.err()?)))
+            .collect()
     })
 }
 
@@ -53,9 +56,18 @@ pub(crate) fn spinner(what: String) -> ProgressBar {
 /// What went wrong with the provider `name`, and `what` that means.
 pub(super) fn failed(name: &str, error: &SendError, what: &str, instead: Option<&str>) -> Failure {
     let message = format!("'{name}' failed at {}: {}{what}", error.step, error.reason);
-    let hints: Vec<_> = error.hint.iter().map(String::as_str).chain(instead).collect();
+    let hints: Vec<_> = error
+        .hint
+        .iter()
+        .map(String::as_str)
+        .chain(instead)
+        .collect();
     let failure = Failure::new(Kind::Failed, message);
-    if hints.is_empty() { failure } else { failure.hinted(hints.join("; ")) }
+    if hints.is_empty() {
+        failure
+    } else {
+        failure.hinted(hints.join("; "))
+    }
 }
 
 /// A test as JSON has it.
@@ -68,24 +80,39 @@ struct Passed<'a> {
     send_seconds: f64,
 }
 
-pub(super) fn test(broker: &Broker, name: &str, to: Option<&str>, output: Output) -> Result<(), Failure> {
+pub(super) fn test(
+    broker: &Broker,
+    name: &str,
+    to: Option<&str>,
+    output: Output,
+) -> Result<(), Failure> {
     let providers = all(broker)?;
     let record = record(&providers, name)?;
-    let provider = catalogue().open(&configuration(record)).map_err(|error| bad(&record.kind, &error))?;
+    let provider = catalogue()
+        .open(&configuration(record))
+        .map_err(|error| bad(&record.kind, &error))?;
     let policy = broker.store().rulebook()?.machine().clone();
     let which = super::addresses(provider.channel());
     let to = match to {
         Some(to) => addresses::read(&policy, which, to)
             .map_err(|error| Failure::new(Kind::Usage, error.to_string()))?,
         None => provider.own_address().map(str::to_owned).ok_or_else(|| {
-            let failure = Failure::new(Kind::Usage, format!("'{name}' does not say where a test could go"));
+            let failure = Failure::new(
+                Kind::Usage,
+                format!("'{name}' does not say where a test could go"),
+            );
             failure.hinted("say it with --to")
         })?,
     };
-    let mut steps = Steps { is_silent: output.is_json() };
+    let mut steps = Steps {
+        is_silent: output.is_json(),
+    };
     let check = steps.take("Connect and log in", || check(name, &*provider))?;
     let check = check.map_err(|error| failed(name, &error, "", None))?;
-    let message = Message::Test { application: words::application_name(&policy), at: clock::now() };
+    let message = Message::Test {
+        application: words::application_name(&policy),
+        at: clock::now(),
+    };
     let begun = Instant::now();
     let sent = steps.take(&format!("Send a test message to {to}"), || {
         let waiting = spinner(format!("Sending by '{name}'"));
@@ -103,7 +130,10 @@ pub(super) fn test(broker: &Broker, name: &str, to: Option<&str>, output: Output
         send_seconds: send.as_secs_f64(),
     };
     output.object(&passed, |out| {
-        let id = receipt.id.as_ref().map_or_else(String::new, |id| format!(" as {id}"));
+        let id = receipt
+            .id
+            .as_ref()
+            .map_or_else(String::new, |id| format!(" as {id}"));
         writeln!(out, "The provider took it{id}. Look whether it arrived.")
     })
 }
@@ -123,7 +153,11 @@ impl Steps {
         let result = step();
         if !self.is_silent {
             let ended = if result.is_ok() { "done" } else { "failed" };
-            writeln!(io::stdout(), "{what}: {ended} after {:.2} s", begun.elapsed().as_secs_f64())?;
+            writeln!(
+                io::stdout(),
+                "{what}: {ended} after {:.2} s",
+                begun.elapsed().as_secs_f64()
+            )?;
         }
         Ok(result)
     }

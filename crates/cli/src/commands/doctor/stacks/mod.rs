@@ -1,11 +1,15 @@
 //! How the module stands in the PAM stacks: who gets in without a code, who is kept out, and who could ask for a code
 //! without knowing the password.
 
-use twofa_stacks::{Answers, File, Host, OwnLine, Phase, Rule, Service, Step, Unusable, Way, is_locker};
+use twofa_stacks::{
+    Answers, File, Host, OwnLine, Phase, Rule, Service, Step, Unusable, Way, is_locker,
+};
 
 use super::Finding;
 use crate::commands::doctor::complaints::{Complaints, enumerate};
-use crate::commands::doctor::services::{ROOT_BY, has_one_field, is_service, is_shared, is_unattended};
+use crate::commands::doctor::services::{
+    ROOT_BY, has_one_field, is_service, is_shared, is_unattended,
+};
 use crate::commands::doctor::sshd::Sshd;
 
 /// The line that asks wherever `auth` cannot.
@@ -50,7 +54,11 @@ pub(super) fn look(
     for service in &judged {
         service.complain(sshd, &mut complaints);
     }
-    let asking: Vec<_> = judged.iter().filter(|service| service.asks()).map(Judged::name).collect();
+    let asking: Vec<_> = judged
+        .iter()
+        .filter(|service| service.asks())
+        .map(Judged::name)
+        .collect();
     ways_to_root(&asking, &others, root_has_a_password, &mut complaints);
     if asking.is_empty() {
         complaints.problem(
@@ -58,26 +66,52 @@ pub(super) fn look(
              anything",
         );
     }
-    let lockers = judged.iter().map(Judged::name).filter(|name| is_locker(name)).map(str::to_owned).collect();
-    Stacks { findings: complaints.findings().collect(), lockers, used: !judged.is_empty() }
+    let lockers = judged
+        .iter()
+        .map(Judged::name)
+        .filter(|name| is_locker(name))
+        .map(str::to_owned)
+        .collect();
+    Stacks {
+        findings: complaints.findings().collect(),
+        lockers,
+        used: !judged.is_empty(),
+    }
 }
 
 /// What there is to say of a service, if it calls the module and the model is sure of it.
-fn judge<'a>(service: Service, host: &'a dyn Host, complaints: &mut Complaints) -> Option<Judged<'a>> {
+fn judge<'a>(
+    service: Service,
+    host: &'a dyn Host,
+    complaints: &mut Complaints,
+) -> Option<Judged<'a>> {
     let own = service.own_lines();
     if own.is_empty() {
         return None;
     }
     let Some(answers) = service.answers() else {
         let why: Vec<_> = service.doubts.iter().map(ToString::to_string).collect();
-        complaints.about(&service.name, format!("who gets in cannot be told: {}", why.join("; ")));
+        complaints.about(
+            &service.name,
+            format!("who gets in cannot be told: {}", why.join("; ")),
+        );
         return None;
     };
-    Some(Judged { host, service, answers, own })
+    Some(Judged {
+        host,
+        service,
+        answers,
+        own,
+    })
 }
 
 /// What becomes root must ask everywhere or nowhere.
-fn ways_to_root(asking: &[&str], others: &[String], root_has_a_password: bool, complaints: &mut Complaints) {
+fn ways_to_root(
+    asking: &[&str],
+    others: &[String],
+    root_has_a_password: bool,
+    complaints: &mut Complaints,
+) {
     let leads_to_root =
         |name: &str| root_has_a_password || !name.starts_with("su") || name.starts_with("sudo");
     let asked: Vec<_> = ROOT_BY
@@ -88,7 +122,13 @@ fn ways_to_root(asking: &[&str], others: &[String], root_has_a_password: bool, c
     let open: Vec<_> = ROOT_BY
         .iter()
         .filter(|(name, _)| others.iter().any(|other| other == name) && leads_to_root(name))
-        .map(|(name, typed)| if name == typed { (*name).to_owned() } else { format!("{name} ({typed})") })
+        .map(|(name, typed)| {
+            if name == typed {
+                (*name).to_owned()
+            } else {
+                format!("{name} ({typed})")
+            }
+        })
         .collect();
     if asked.is_empty() || open.is_empty() {
         return;
@@ -111,13 +151,20 @@ impl Judged<'_> {
     /// Its rules that call the module.
     fn rules(&self) -> impl Iterator<Item = (Phase, &Rule)> {
         let auth = self.service.auth.iter().map(|rule| (Phase::Auth, rule));
-        auth.chain(self.service.account.iter().map(|rule| (Phase::Account, rule)))
-            .filter(|(_, rule)| rule.is_own())
+        auth.chain(
+            self.service
+                .account
+                .iter()
+                .map(|rule| (Phase::Account, rule)),
+        )
+        .filter(|(_, rule)| rule.is_own())
     }
 
     /// A line as it stands in its file, for people.
     fn words(&self, rule: &Rule) -> String {
-        let File::Text(text) = self.host.read(&rule.file) else { return String::new() };
+        let File::Text(text) = self.host.read(&rule.file) else {
+            return String::new();
+        };
         let line = text.lines().nth(rule.line - 1).unwrap_or_default();
         line.split('#').next().unwrap_or_default().trim().to_owned()
     }
@@ -129,7 +176,9 @@ impl Judged<'_> {
 
     /// Whether anybody is asked there for a code.
     fn asks(&self) -> bool {
-        self.own.iter().any(|line| line.reached && (line.phase == Phase::Auth || has(line, "challenge")))
+        self.own
+            .iter()
+            .any(|line| line.reached && (line.phase == Phase::Auth || has(line, "challenge")))
     }
 
     fn complain(&self, sshd: Option<&Sshd>, complaints: &mut Complaints) {
@@ -142,7 +191,10 @@ impl Judged<'_> {
         self.account(complaints);
         self.one_field(complaints);
         if self.answers.asks_twice {
-            complaints.note(self.name(), "pam_twofa stands twice in the auth stack: once is enough");
+            complaints.note(
+                self.name(),
+                "pam_twofa stands twice in the auth stack: once is enough",
+            );
         }
         if let Some(sshd) = sshd.filter(|sshd| sshd.is_in_use) {
             self.sshd(sshd, complaints);
@@ -188,12 +240,18 @@ impl Judged<'_> {
 
     /// Stacks that let nobody in.
     fn impossible(&self, forgiven: bool, complaints: &mut Complaints) {
-        let phase = if self.answers.auth_succeeds { "account" } else { "auth" };
+        let phase = if self.answers.auth_succeeds {
+            "account"
+        } else {
+            "auth"
+        };
         let possible = self.answers.account_succeeds || self.is_auth_alone();
         let somebody = self.answers.auth_succeeds && possible;
         if !somebody && !forgiven {
-            complaints
-                .about(self.name(), format!("nobody gets in: whatever happens, the {phase} stack fails"));
+            complaints.about(
+                self.name(),
+                format!("nobody gets in: whatever happens, the {phase} stack fails"),
+            );
         }
     }
 
@@ -202,14 +260,29 @@ impl Judged<'_> {
         if forgiven {
             return;
         }
-        let Answers { without_code, auth_without_code, despite_refusal, without_first_factor, .. } =
-            &self.answers;
-        let without_code = if self.is_auth_alone() { auth_without_code } else { without_code };
+        let Answers {
+            without_code,
+            auth_without_code,
+            despite_refusal,
+            without_first_factor,
+            ..
+        } = &self.answers;
+        let without_code = if self.is_auth_alone() {
+            auth_without_code
+        } else {
+            without_code
+        };
         let proved_elsewhere = sshd.is_some_and(Sshd::key_comes_first)
-            || self.own.iter().any(|line| line.phase == Phase::Auth && line.reached && line.unproved);
+            || self
+                .own
+                .iter()
+                .any(|line| line.phase == Phase::Auth && line.reached && line.unproved);
         let words = if let Some(way) = without_code.as_ref().filter(|way| way.around().is_some()) {
             let advice = match way.around() {
-                Some(Step { phase: Phase::Account, .. }) => "put the line of pam_twofa before it".to_owned(),
+                Some(Step {
+                    phase: Phase::Account,
+                    ..
+                }) => "put the line of pam_twofa before it".to_owned(),
                 _ => format!("ask behind it with {CHALLENGE} before the other account lines"),
             };
             format!("people get in without a code: {}; {advice}", told(way))
@@ -220,7 +293,8 @@ impl Judged<'_> {
         } else if let Some(way) = without_first_factor.as_ref().filter(|_| !proved_elsewhere) {
             format!("people get in without a password: {}", told(way))
         } else if is_locker(self.name()) && auth_without_code.is_some() {
-            let words = "the auth stack alone lets people in, and not every screen locker comes to account";
+            let words =
+                "the auth stack alone lets people in, and not every screen locker comes to account";
             complaints.note(self.name(), words);
             return;
         } else {
@@ -239,7 +313,10 @@ impl Judged<'_> {
         } else {
             self.answers.early_line_is_followed
         };
-        for line in self.own.iter().filter(|line| line.phase == Phase::Auth && line.reached && line.unproved)
+        for line in self
+            .own
+            .iter()
+            .filter(|line| line.phase == Phase::Auth && line.reached && line.unproved)
         {
             let place = format!("{}:{}", line.file, line.line);
             let words = if has(line, "forward_pass") {
@@ -251,7 +328,8 @@ impl Judged<'_> {
                      required pam_twofa.so' behind the one that checks it"
                 )
             } else if self.answers.account_challenges && !is_locker(self.name()) {
-                let words = format!("{place} asks nothing: the line with 'challenge' in account does");
+                let words =
+                    format!("{place} asks nothing: the line with 'challenge' in account does");
                 complaints.note(self.name(), words);
                 continue;
             } else {
@@ -266,8 +344,11 @@ impl Judged<'_> {
 
     /// Lines in `account` that keep people out.
     fn account(&self, complaints: &mut Complaints) {
-        let mut lines =
-            self.own.iter().filter(|line| line.phase == Phase::Account && line.reached).peekable();
+        let mut lines = self
+            .own
+            .iter()
+            .filter(|line| line.phase == Phase::Account && line.reached)
+            .peekable();
         if lines.peek().is_none() {
             return;
         }
@@ -313,8 +394,12 @@ impl Judged<'_> {
             return;
         }
         let reached = || self.own.iter().filter(|line| line.reached);
-        let behind_password = |line: &OwnLine| has(line, "forward_pass") || has(line, "use_first_pass");
-        if reached().next().is_some_and(|first| !behind_password(first)) {
+        let behind_password =
+            |line: &OwnLine| has(line, "forward_pass") || has(line, "use_first_pass");
+        if reached()
+            .next()
+            .is_some_and(|first| !behind_password(first))
+        {
             complaints.about(
                 self.name(),
                 "it has one field and answers every question with the password, so people who need a code are locked out; give it \
@@ -327,12 +412,17 @@ impl Judged<'_> {
     fn sshd(&self, sshd: &Sshd, complaints: &mut Complaints) {
         let name = self.name();
         if !sshd.is_on("usepam") {
-            complaints.about(name, "sshd_config has 'UsePAM no': nobody is asked for a code");
+            complaints.about(
+                name,
+                "sshd_config has 'UsePAM no': nobody is asked for a code",
+            );
             return;
         }
         let needs_question = self.own.iter().any(|line| {
             has(line, "challenge")
-                || (line.phase == Phase::Auth && !has(line, "forward_pass") && !has(line, "use_first_pass"))
+                || (line.phase == Phase::Auth
+                    && !has(line, "forward_pass")
+                    && !has(line, "use_first_pass"))
         });
         if self.asks() && needs_question && !sshd.can_ask() {
             complaints.about(
@@ -376,9 +466,20 @@ fn told(way: &Way) -> String {
     let own = way.0.iter().rev().find(|step| step.is_own());
     match way.around().or(own).or(way.0.last()) {
         Some(step) => {
-            let module = if step.module.is_empty() { "a broken line" } else { &step.module };
-            let past = if step.skips_own { ", and what follows is left out" } else { "" };
-            format!("{}:{} {module} returns {}{past}", step.file, step.line, step.code)
+            let module = if step.module.is_empty() {
+                "a broken line"
+            } else {
+                &step.module
+            };
+            let past = if step.skips_own {
+                ", and what follows is left out"
+            } else {
+                ""
+            };
+            format!(
+                "{}:{} {module} returns {}{past}",
+                step.file, step.line, step.code
+            )
         }
         None => "no line is called".to_owned(),
     }
