@@ -1,56 +1,36 @@
 //! The broker: it decides, verifies and records. The PAM module and the CLI are its terminals.
 //!
-//! One connection is one conversation ([`conversation`]): what is asked for, by which peer, is checked
-//! against a table ([`authority`]), then served by [`login`] or [`manage`] over a [`Dialogue`], which is
-//! the socket for the module and users, and the terminal itself for root's CLI. Both verify codes in
-//! [`challenge`], the one place where somebody is believed. [`ending`] is for those that wait at a prompt too long.
+//! A folder uses only those below it:
 //!
-//! [`program`] is `twofad` itself: [`server`] listens, [`inherited`] and [`cgroup`] free it from the program that started
-//! it, [`privileges`] gives root up, [`clock`] is where the time comes from.
+//! - [`daemon`] is `twofad`: it listens, limits connections and waits no longer than it must;
+//! - [`requests`] serves one connection: a login or a command, permitted by a table;
+//! - [`methods`] asks for codes and believes them, and sets up methods;
+//! - [`sending`] carries codes and notices, through the providers of the store;
+//! - [`context`] is what all of these are handed;
+//! - [`identity`] is who asks, about whom, and what is known of them;
+//! - [`process`] frees the process from the program that started it, and writes the log;
+//! - [`text`] has every sentence that people read.
 //!
-//! [`first_factor`] tells whether the password was right when a login is asked about, and [`unproved`] asks where that is
-//! not known.
-//!
-//! [`person`] finds out which policy holds for somebody, from their groups ([`accounts`]); [`enrolment`] sets up methods, for both, and
-//! [`verification`]
-//! the addresses among them. [`choice`] is what a challenge asks for first and offers besides; codes go out by
-//! [`sending`], through the [`providers`] of the store; [`notices`] tell people afterwards what happened. [`losses`] tells an
-//! administrator beforehand what a change takes from people.
+//! [`losses`] tells an administrator beforehand what a change takes from people.
 
-pub mod accounts;
-pub mod addresses;
-pub mod authority;
-mod cgroup;
-pub mod challenge;
-pub mod choice;
-pub mod clock;
-pub mod conversation;
-pub mod dialogue;
-mod ending;
-pub mod enrolment;
-pub mod first_factor;
-pub mod inherited;
-pub mod journal;
-pub mod login;
+pub mod context;
+pub mod daemon;
+pub mod identity;
 pub mod losses;
-pub mod manage;
-pub mod notices;
-pub mod person;
-pub mod privileges;
-pub mod program;
-pub mod providers;
-mod qr;
-mod refusal;
-mod ruling;
+pub mod methods;
+pub mod process;
+pub mod requests;
 pub mod sending;
-pub mod server;
-pub mod services;
 #[cfg(test)]
 mod testing;
-mod unproved;
-pub mod verification;
-pub mod words;
+pub mod text;
 
-pub use authority::Peer;
-pub use conversation::Broker;
-pub use dialogue::{Dialogue, Gone};
+pub use identity::accounts;
+pub use identity::authority::Peer;
+pub use identity::person;
+pub use process::{clock, inherited, privileges};
+pub use requests::connection::Broker;
+pub use requests::manage;
+pub use sending::{addresses, providers};
+pub use text::messages as words;
+pub use text::terminal::{Dialogue, Gone};

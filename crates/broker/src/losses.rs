@@ -6,7 +6,7 @@ use twofa_core::Account;
 use twofa_core::transition::{Loss, Transition};
 use twofa_store::{Store, StoreError};
 
-use crate::accounts::Directory;
+use crate::identity::accounts::Directory;
 
 /// How long people of a directory are asked about. From then on they count as if they were in any group.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -2,5 +2,5 @@
 #![forbid(unsafe_code)]
 
 fn main() -> std::process::ExitCode {
-    twofa_broker::program::main()
+    twofa_broker::daemon::main()
 }

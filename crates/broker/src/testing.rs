@@ -12,10 +12,10 @@ use twofa_delivery::{
 use twofa_proto::{Prompt, Secret};
 use twofa_store::{AddressKind, Location, NewApp, Origin, Owner, Store};
 
-use crate::dialogue::{Dialogue, Gone};
-use crate::first_factor::Stacks;
-use crate::person::Person;
-use crate::services::Services;
+use crate::context::Services;
+use crate::identity::first_factor::Stacks;
+use crate::identity::person::Person;
+use crate::text::terminal::{Dialogue, Gone};
 
 thread_local! {
     static NOW: Cell<i64> = const { Cell::new(1_800_000_000) };

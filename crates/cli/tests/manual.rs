@@ -108,7 +108,7 @@ fn the_page_says_what_it_is_and_ends_no_line_with_a_blank() {
 
 #[test]
 fn every_option_of_the_broker_is_in_its_manual() {
-    let mut twofad = twofa_broker::program::Arguments::command();
+    let mut twofad = twofa_broker::daemon::Arguments::command();
     twofad.build();
     let page = plain(TWOFAD);
     for argument in twofad.get_arguments() {

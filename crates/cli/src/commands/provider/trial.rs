@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use twofa_broker::providers::configuration;
-use twofa_broker::sending::PATIENCE;
+use twofa_broker::sending::codes::PATIENCE;
 use twofa_broker::{Broker, addresses, clock, words};
 use twofa_delivery::{Message, Provider, SendError};
 use twofa_proto::Failure as Kind;

@@ -9,19 +9,19 @@ use twofa_core::{Account, Decision, Denial, Method, Timestamp};
 use twofa_proto::{Done, Login, Request, Verdict};
 use twofa_store::{Event, EventKind, Origin, StoreError, Tally};
 
-use crate::accounts;
-use crate::authority::{Peer, Permission};
-use crate::challenge::{Accepted, Challenge, ChallengeError, Outcome};
-use crate::choice::Unsent;
-use crate::dialogue::Dialogue;
-use crate::enrolment::{Enrolment, EnrolmentError, FirstMethod};
-use crate::first_factor::FirstFactor;
-use crate::journal::{self, Priority};
-use crate::person::{Person, PersonError};
-use crate::ruling::Ruling;
-use crate::services::Services;
-use crate::unproved::{self, Who};
-use crate::words;
+use crate::context::Services;
+use crate::identity::accounts;
+use crate::identity::authority::{Peer, Permission};
+use crate::identity::first_factor::FirstFactor;
+use crate::identity::person::{Person, PersonError};
+use crate::methods::challenge::{Accepted, Challenge, ChallengeError, Outcome};
+use crate::methods::choice::Unsent;
+use crate::methods::enrolment::{Enrolment, EnrolmentError, FirstMethod};
+use crate::process::log::{self, Priority};
+use crate::requests::login_outcome::Ruling;
+use crate::requests::unproved::{self, Who};
+use crate::text::messages;
+use crate::text::terminal::Dialogue;
 
 /// The longest that what an application says of a login is kept, in characters.
 const LONGEST_CLAIM: usize = 128;
@@ -76,7 +76,7 @@ pub fn serve(
             | LoginError::Enrolment(EnrolmentError::Gone(gone)),
         ) => Ruling::new(Verdict::NoAnswer, gone.to_string()).into(),
         Err(error) => {
-            let _ = dialogue.error(words::UNAVAILABLE);
+            let _ = dialogue.error(messages::UNAVAILABLE);
             unavailable(&error.to_string())
         }
     }
@@ -100,7 +100,7 @@ fn rule(
         return Ok(Ruling::new(Verdict::NotRequired, "the policy is disabled"));
     }
     let first_factor = services.stacks.first_factor(peer, request, login);
-    let application = words::application_name(rulebook.machine());
+    let application = messages::application_name(rulebook.machine());
     let is_account = matches!(request, Request::Account(_));
     let Some(account) = accounts::find(&login.user)? else {
         const WHY: &str = "there is no such account";
@@ -153,7 +153,7 @@ fn rule(
                 Decision::Challenge if door.has_something_at_hand() => {
                     Who::Asked(door.as_challenge("", Accepted::Allowed, Tally::Unproved))
                 }
-                Decision::Deny(Denial::Locked(lock)) => Who::Refused(words::locked(lock, now)),
+                Decision::Deny(Denial::Locked(lock)) => Who::Refused(messages::locked(lock, now)),
                 Decision::Challenge | Decision::Enrol | Decision::Replace | Decision::Deny(_) => {
                     Who::Refused(not_here(services.stacks.doubt(login)))
                 }
@@ -233,7 +233,7 @@ struct Door<'a> {
 
 impl Door<'_> {
     fn application(&self) -> String {
-        words::application_name(&self.person.policy)
+        messages::application_name(&self.person.policy)
     }
 
     /// Carries out what was decided about somebody who has shown the first factor.
@@ -245,7 +245,7 @@ impl Door<'_> {
         let enrols = matches!(decision, Decision::Enrol | Decision::Replace);
         if enrols && self.login.cannot_answer && !self.login.behind_password {
             // Most likely nothing comes back, and then nothing is begun.
-            let probe = words::enrolment_probe(&self.application());
+            let probe = messages::enrolment_probe(&self.application());
             if dialogue.ask(probe).map_err(ChallengeError::from)?.is_none() {
                 return self.conclude(Outcome::NoAnswer, dialogue);
             }
@@ -254,7 +254,9 @@ impl Door<'_> {
             Decision::NotRequired(reason) => Ok(not_required(reason, None, self.person)),
             Decision::Trusted => Ok(Ruling::new(Verdict::Passed, "by a trusted device")),
             Decision::Deny(denial) => self.deny(denial, self.services.now(), dialogue),
-            Decision::Enrol => self.enrol(false, &words::must_enrol(&self.application()), dialogue),
+            Decision::Enrol => {
+                self.enrol(false, &messages::must_enrol(&self.application()), dialogue)
+            }
             Decision::Replace => self.replace(dialogue),
             Decision::Challenge => self.challenge(dialogue),
         }
@@ -262,7 +264,7 @@ impl Door<'_> {
 
     /// A login that comes to the account phase without a code, where none can be asked for.
     fn was_not_asked(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
-        let advice = words::not_asked(self.origin.service.as_deref(), self.login.cannot_answer);
+        let advice = messages::not_asked(self.origin.service.as_deref(), self.login.cannot_answer);
         dialogue
             .error(advice.person)
             .map_err(ChallengeError::from)?;
@@ -280,12 +282,12 @@ impl Door<'_> {
         ) {
             return;
         }
-        journal::auth(
+        log::auth(
             Priority::Notice,
-            &words::log_line("given up", &self.origin, self.account, WHY),
+            &messages::log_line("given up", &self.origin, self.account, WHY),
         );
         if let Err(error) = self.record_giving_up(WHY) {
-            journal::say(&format!(
+            log::say(&format!(
                 "cannot record that {} gave up a login: {error}",
                 self.account.name
             ));
@@ -341,11 +343,11 @@ impl Door<'_> {
     }
 
     fn challenge(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
-        let purpose = words::purpose_of_login(self.origin.service.as_deref());
+        let purpose = messages::purpose_of_login(self.origin.service.as_deref());
         let challenge = self.as_challenge(&purpose, Accepted::Allowed, Tally::Proved);
         if self.login.behind_password && !self.has_something_at_hand() {
             dialogue
-                .error(words::NO_ROOM_FOR_SENT)
+                .error(messages::NO_ROOM_FOR_SENT)
                 .map_err(ChallengeError::from)?;
             let why = "codes are sent to this user, and this client has one prompt only";
             return Ok(Ruling::new(Verdict::Denied, why));
@@ -372,15 +374,15 @@ impl Door<'_> {
         } = self;
         if self.login.behind_password {
             dialogue
-                .error(words::NO_ROOM_TO_ENROL)
+                .error(messages::NO_ROOM_TO_ENROL)
                 .map_err(ChallengeError::from)?;
             let why =
                 "the enrolled method is no longer allowed, and this client has one prompt only";
             return Ok(Ruling::new(Verdict::Denied, why));
         }
-        let purpose = words::purpose_of_login(origin.service.as_deref());
+        let purpose = messages::purpose_of_login(origin.service.as_deref());
         let challenge = self.as_challenge(&purpose, Accepted::Enrolled, Tally::Proved);
-        match challenge.ask(&words::prove_first(&self.application()), dialogue)? {
+        match challenge.ask(&messages::prove_first(&self.application()), dialogue)? {
             Outcome::Passed { .. } => {}
             outcome => return self.conclude(outcome, dialogue),
         }
@@ -421,7 +423,7 @@ impl Door<'_> {
         } = self;
         if self.login.behind_password {
             dialogue
-                .error(words::NO_ROOM_TO_ENROL)
+                .error(messages::NO_ROOM_TO_ENROL)
                 .map_err(ChallengeError::from)?;
             return Ok(Ruling::new(
                 Verdict::Denied,
@@ -470,14 +472,14 @@ impl Door<'_> {
             }
             Err(EnrolmentError::NoMethod) => {
                 dialogue
-                    .error(words::NO_METHOD)
+                    .error(messages::NO_METHOD)
                     .map_err(ChallengeError::from)?;
                 let why = "the policy allows only methods that no provider is set up for: see 'twofa provider add'";
                 Ok(Ruling::new(Verdict::Unavailable, why))
             }
             Err(EnrolmentError::OutOfReach) => {
                 dialogue
-                    .error(words::OUT_OF_REACH)
+                    .error(messages::OUT_OF_REACH)
                     .map_err(ChallengeError::from)?;
                 let why = "an address is on file to prove the user by and no provider carries codes there: see \
                            'twofa provider add'";
@@ -523,22 +525,22 @@ impl Door<'_> {
             Denial::NotEnrolled => (
                 Verdict::Denied,
                 "a second factor is required and none is enrolled".to_owned(),
-                words::not_enrolled(&self.application(), &self.account.name),
+                messages::not_enrolled(&self.application(), &self.account.name),
             ),
             Denial::NotAllowed => (
                 Verdict::Denied,
                 "the enrolled method is no longer allowed, and enrolment=beforehand".to_owned(),
-                words::NOT_ALLOWED.to_owned(),
+                messages::NOT_ALLOWED.to_owned(),
             ),
             Denial::Locked(lock) => {
-                (Verdict::TriesUsedUp, words::locked(lock, now), words::locked(lock, now))
+                (Verdict::TriesUsedUp, messages::locked(lock, now), messages::locked(lock, now))
             }
             Denial::Namesake => (
                 Verdict::Denied,
                 "there is a record under the same name or uid of another account: see 'twofa user list', and \
                  'twofa user remove' what is old, or 'twofa user add' what is new"
                     .to_owned(),
-                words::NAMESAKE.to_owned(),
+                messages::NAMESAKE.to_owned(),
             ),
         };
         self.record_refusal(&why, now)?;
@@ -589,8 +591,8 @@ impl Door<'_> {
                 )
             }
             Outcome::Locked(lock) => (
-                Ruling::new(Verdict::TriesUsedUp, words::locked(lock, now)),
-                words::locked(lock, now),
+                Ruling::new(Verdict::TriesUsedUp, messages::locked(lock, now)),
+                messages::locked(lock, now),
             ),
             Outcome::Unreachable { text } => {
                 let why = "no code could be sent and there is no other way: see 'twofa log'";
@@ -615,11 +617,11 @@ impl Door<'_> {
     /// What somebody who is in should know. A client that does not show it has still logged in.
     fn welcome(&self, method: Method, backup_codes_left: usize, dialogue: &mut dyn Dialogue) {
         if let Some(missed) = &self.person.situation.missed {
-            let _ = dialogue.info(words::missed(missed, self.services.now()).into());
+            let _ = dialogue.info(messages::missed(missed, self.services.now()).into());
         }
         let few = self.person.policy.methods.backup && backup_codes_left <= FEW_BACKUP_CODES;
         if few || method == Method::Backup {
-            let _ = dialogue.info(words::backup_codes_left(backup_codes_left).into());
+            let _ = dialogue.info(messages::backup_codes_left(backup_codes_left).into());
         }
     }
 }

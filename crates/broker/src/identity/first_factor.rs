@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use twofa_proto::{Login, Request};
 use twofa_stacks::{File, Host, Phase, Service};
 
-use crate::authority::Peer;
+use crate::identity::authority::Peer;
 
 /// How many services are remembered. More names than a machine has services are made up.
 const MOST: usize = 64;

@@ -1,7 +1,7 @@
 //! The workers: each waits for a connection, serves it on the spot, and waits again.
 //!
 //! One of the idle workers, the leader, has the turn: it waits for the next connection that says what it
-//! wants ([`super::lobby`]), passes the turn to another and serves what came. So a login is served by the very thread that its connection woke;
+//! wants ([`super::pending`]), passes the turn to another and serves what came. So a login is served by the very thread that its connection woke;
 //! threads are started beside it, not before it. Measured with an echo for a conversation (median, p99):
 //! 50 µs and 1.9 ms with a thread for each connection, 27 µs and 0.2 ms like this.
 //!
@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 
 use twofa_proto::Stream;
 
-use super::lobby::{Lobby, Visitor};
 use super::owner::Owners;
+use super::pending::{Lobby, Visitor};
 use super::stop::{Stop, wait_for_any};
-use crate::authority::Peer;
-use crate::journal::say;
+use crate::identity::authority::Peer;
+use crate::process::log::say;
 
 /// Idle workers there always are: the leader, and one that takes over when a connection comes.
 const LEAST_IDLE: usize = 2;

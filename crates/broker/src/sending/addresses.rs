@@ -6,7 +6,7 @@ use twofa_delivery::mail;
 use twofa_delivery::sms::{self, Number};
 use twofa_store::AddressKind;
 
-use crate::words;
+use crate::text::messages;
 
 /// The text is no address of its kind, or none that a user may have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +18,7 @@ pub enum BadAddress {
     #[error(transparent)]
     Phone(#[from] sms::BadNumber),
     /// A number of a country that users' numbers may not be in.
-    #[error("{}", words::number_elsewhere(.number, .country.as_deref(), .allowed))]
+    #[error("{}", messages::number_elsewhere(.number, .country.as_deref(), .allowed))]
     Elsewhere {
         /// The number as people read it.
         number: String,
@@ -28,7 +28,7 @@ pub enum BadAddress {
         allowed: Vec<String>,
     },
     /// A number that cannot be a mobile phone's.
-    #[error("{}", words::number_not_mobile(.0))]
+    #[error("{}", messages::number_not_mobile(.0))]
     NotMobile(String),
 }
 

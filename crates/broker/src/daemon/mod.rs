@@ -1,4 +1,16 @@
-//! `twofad` itself: what its arguments ask for.
+//! `twofad` itself: what its arguments ask for, and the serving of a socket.
+//!
+//! [`server`] listens. Its [`workers`] accept. A connection whose client has said nothing waits in [`pending`]; one that
+//! has is served as far as the [`connection_limits`] of its [`owner`] allow, keeps to our [`deadlines`], and ends when the
+//! broker must [`stop`].
+
+mod connection_limits;
+mod deadlines;
+mod owner;
+mod pending;
+pub mod server;
+mod stop;
+mod workers;
 
 use std::io;
 use std::os::fd::AsFd;
@@ -12,8 +24,9 @@ use nix::unistd::geteuid;
 use twofa_proto::{SOCKET, Stream};
 use twofa_store::{Location, Store};
 
-use crate::journal::say;
-use crate::{inherited, privileges, server};
+use crate::process::inherited;
+use crate::process::log::say;
+use crate::process::privileges;
 
 /// The broker of twofa: decides, verifies and records second factors
 ///

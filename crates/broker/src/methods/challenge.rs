@@ -13,12 +13,12 @@ use twofa_core::{
 use twofa_proto::Prompt;
 use twofa_store::{Attempt, Counted, Event, EventKind, Origin, StoreError, Tally, Use};
 
-use crate::choice::{Begun, Choice, Sent, Unsent};
-use crate::dialogue::{Dialogue, Gone};
-use crate::journal::{self, Priority};
-use crate::person::{Person, PersonError};
-use crate::services::Services;
-use crate::words;
+use crate::context::Services;
+use crate::identity::person::{Person, PersonError};
+use crate::methods::choice::{Begun, Choice, Sent, Unsent};
+use crate::process::log::{self, Priority};
+use crate::text::messages;
+use crate::text::terminal::{Dialogue, Gone};
 
 /// How many wrong answers a conversation takes.
 const TRIES: u32 = 3;
@@ -189,7 +189,7 @@ impl Challenge<'_> {
                 // Not counted against the account: it was no guess. But it does use up a try.
                 Answer::NotACode | Answer::Help | Answer::Resend | Answer::OtherMethod => (
                     "what was typed cannot be a code".to_owned(),
-                    words::NOT_A_CODE,
+                    messages::NOT_A_CODE,
                 ),
                 Answer::Code(_) | Answer::Backup(_) => match self.judge(&answer, &mut memory)? {
                     Judgement::Right {
@@ -209,7 +209,7 @@ impl Challenge<'_> {
             if tries == 0 {
                 return Ok(Outcome::TriesUsedUp { why });
             }
-            text = choice.again(&format!("{hint} ({})", words::tries_left(tries)));
+            text = choice.again(&format!("{hint} ({})", messages::tries_left(tries)));
         }
     }
 
@@ -474,9 +474,9 @@ impl Challenge<'_> {
             detail: Some(why.clone()),
         };
         self.services.store.record(&event, self.origin, now)?;
-        journal::auth(
+        log::auth(
             Priority::Notice,
-            &words::log_line("wrong", self.origin, self.account, &why),
+            &messages::log_line("wrong", self.origin, self.account, &why),
         );
         Ok(Judgement::Wrong { why, hint })
     }

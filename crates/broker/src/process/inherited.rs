@@ -19,7 +19,7 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, rlim_t, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::{Pid, geteuid};
 
-use crate::cgroup::{self, CgroupError};
+use crate::process::cgroup::{self, CgroupError};
 
 /// The listening socket that the service manager passed (`LISTEN_FDS`), if it passed one.
 ///

@@ -12,14 +12,17 @@ use twofa_proto::{
 };
 use twofa_store::{Location, Store, StoreError};
 
-use crate::authority::Peer;
-use crate::dialogue::{Dialogue, Gone, Stage};
-use crate::ending::{Ending, subject};
-use crate::first_factor::Stacks;
-use crate::journal::say;
-use crate::providers::StoredProviders;
-use crate::services::Services;
-use crate::{clock, login, manage, words};
+use crate::context::Services;
+use crate::identity::authority::Peer;
+use crate::identity::first_factor::Stacks;
+use crate::process::clock;
+use crate::process::log::say;
+use crate::requests::ending::{Ending, subject};
+use crate::requests::login;
+use crate::requests::manage;
+use crate::sending::providers::StoredProviders;
+use crate::text::messages;
+use crate::text::terminal::{Dialogue, Gone, Stage};
 
 /// What every conversation needs.
 #[derive(Debug)]
@@ -113,7 +116,7 @@ pub fn hold<S: Connection, P>(
     let done = match broker {
         Ok(broker) => broker.serve(peer, &request, &mut line),
         Err(error) => {
-            let _ = line.error(words::UNAVAILABLE);
+            let _ = line.error(messages::UNAVAILABLE);
             without_store(&request, error)
         }
     };

@@ -4,7 +4,7 @@ use twofa_core::Timestamp;
 use twofa_delivery::Courier;
 use twofa_store::Store;
 
-use crate::first_factor::Stacks;
+use crate::identity::first_factor::Stacks;
 
 /// What every conversation works with.
 #[derive(Debug, Clone, Copy)]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use twofa_proto::Stream;
 
 use super::stop::{Stop, wait_for_any};
-use crate::conversation::{ANSWER_PATIENCE, Connection};
+use crate::requests::connection::{ANSWER_PATIENCE, Connection};
 
 /// How long a client may take to say what it wants. A program says it at once.
 pub(super) const OPENING_PATIENCE: Duration = Duration::from_secs(5);

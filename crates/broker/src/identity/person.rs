@@ -8,7 +8,7 @@ use twofa_core::exemption::{self, Exemption, Source};
 use twofa_core::{Account, Decision, Group, Membership, Mode, Policy, Status, Timestamp, decide};
 use twofa_store::{Situation, Store, StoreError, StoredExemption};
 
-use crate::accounts::{Groups, NameServiceError};
+use crate::identity::accounts::{Groups, NameServiceError};
 
 /// Why nothing can be said about a person. Either way nobody gets in.
 #[derive(Debug, thiserror::Error)]

@@ -6,9 +6,10 @@ use twofa_core::user::masked;
 use twofa_core::{Answer, Method, SentCode, Timestamp};
 use twofa_store::{AddressKind, StoreError};
 
-use crate::challenge::Challenge;
-use crate::sending::{NotSent, OnItsWay, PATIENCE, Sending};
-use crate::{addresses, words};
+use crate::methods::challenge::Challenge;
+use crate::sending::addresses;
+use crate::sending::codes::{NotSent, OnItsWay, PATIENCE, Sending};
+use crate::text::messages;
 
 /// How much of the time a text message may take when an e-mail can stand in for it: three fifths.
 const SHARE_OF_SMS: (u32, u32) = (3, 5);
@@ -86,7 +87,7 @@ impl<'a> Choice<'a> {
         let allowed = challenge.accepted.methods(&person.policy);
         Self {
             challenge,
-            application: words::application_name(&person.policy),
+            application: messages::application_name(&person.policy),
             methods: person.situation.user.methods(allowed),
             has_backup: allowed.backup && person.situation.user.backup_codes_left() > 0,
             is_choosing: false,
@@ -100,7 +101,7 @@ impl<'a> Choice<'a> {
             None | Some(Method::App | Method::Backup) => {
                 let has_app = self.methods.contains(&Method::App);
                 let is_only = self.methods.len() < 2;
-                return Ok(Begun::Asking(words::code_prompt(
+                return Ok(Begun::Asking(messages::code_prompt(
                     &self.application,
                     has_app,
                     self.has_backup,
@@ -126,7 +127,7 @@ impl<'a> Choice<'a> {
         {
             self.last_by.push((first, next));
             return Ok(Begun::Asking(
-                self.again(&words::sent_to_another_login(next, now)),
+                self.again(&messages::sent_to_another_login(next, now)),
             ));
         }
         match self.send(first, sent)? {
@@ -144,7 +145,7 @@ impl<'a> Choice<'a> {
             .methods
             .iter()
             .any(|method| matches!(method, Method::Email | Method::Sms));
-        words::again(what, &self.application, sends, self.methods.len() > 1)
+        messages::again(what, &self.application, sends, self.methods.len() > 1)
     }
 
     /// What was typed instead of a code, if it was.
@@ -170,7 +171,7 @@ impl<'a> Choice<'a> {
     /// Does what was asked for, and gives the next question.
     pub fn grant(&mut self, wish: Wish, sent: &mut Option<Sent>) -> Result<String, StoreError> {
         match wish {
-            Wish::Help => Ok(self.again(&words::help(&self.methods, self.has_backup))),
+            Wish::Help => Ok(self.again(&messages::help(&self.methods, self.has_backup))),
             Wish::List if self.methods.len() > 1 => Ok(self.list()),
             Wish::List if self.has_backup => {
                 Ok(self.again("There is no other way but your backup codes: type one of them."))
@@ -179,7 +180,7 @@ impl<'a> Choice<'a> {
             Wish::Resend => self.resend(sent),
             Wish::NoneOfThem => Ok(format!("That is none of them.\n{}", self.list())),
             Wish::Method(method @ (Method::Email | Method::Sms)) => self.send_and_ask(method, sent),
-            Wish::Method(Method::App | Method::Backup) => Ok(words::code_prompt(
+            Wish::Method(Method::App | Method::Backup) => Ok(messages::code_prompt(
                 &self.application,
                 true,
                 self.has_backup,
@@ -211,7 +212,7 @@ impl<'a> Choice<'a> {
             .rfind(|(by, _)| *by == method)
             .map(|(_, next)| *next);
         if let Some(next) = last.filter(|next| now < *next) {
-            return Ok(self.again(&words::too_soon(next, now)));
+            return Ok(self.again(&messages::too_soon(next, now)));
         }
         Ok(match self.send(method, sent)? {
             Ok(text) => self.again(&text),
@@ -229,7 +230,7 @@ impl<'a> Choice<'a> {
                 .map_or(String::new(), |to| format!(" to {to}"));
             text.push_str(&format!(
                 "  {number}  {}{destination}\n",
-                words::method(*method)
+                messages::method(*method)
             ));
         }
         let or_backup = if self.has_backup {
@@ -307,7 +308,7 @@ impl<'a> Choice<'a> {
         if !is_stuck {
             return self.keep(by_phone, sent);
         }
-        let no_sms = words::not_sent(AddressKind::Phone);
+        let no_sms = messages::not_sent(AddressKind::Phone);
         let by_mail = self.send_to(AddressKind::Email, method, deadline);
         // A text message that may be late is better than nothing.
         if by_mail.is_err() && by_phone.is_ok() {
@@ -337,7 +338,7 @@ impl<'a> Choice<'a> {
         match result {
             Ok(new) => {
                 let lifetime = self.challenge.person.policy.codes.lifetime;
-                let text = words::code_sent(new.which, &new.address, lifetime, new.is_late);
+                let text = messages::code_sent(new.which, &new.address, lifetime, new.is_late);
                 self.last_by.push((new.wanted, new.code.next_at()));
                 *sent = Some(new);
                 Ok(Ok(text))
@@ -348,7 +349,7 @@ impl<'a> Choice<'a> {
                 is_limited: true,
             })),
             Err(NotSent::Undelivered(which)) => Ok(Err(Unsent {
-                text: words::not_sent(which),
+                text: messages::not_sent(which),
                 is_limited: false,
             })),
         }
@@ -393,7 +394,7 @@ impl<'a> Choice<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::challenge::{Accepted, Outcome};
+    use crate::methods::challenge::{Accepted, Outcome};
     use crate::testing::{Desk, Scripted, pass};
     use twofa_delivery::{Channel, Message};
     use twofa_store::Tally;

@@ -11,7 +11,7 @@ use twofa_delivery::{
 use twofa_store::{AddressKind, ProviderRecord, Store, StoreError};
 use zeroize::Zeroizing;
 
-use crate::journal::say;
+use crate::process::log::say;
 
 /// Carries by the providers in the store.
 #[derive(Debug)]

@@ -12,17 +12,19 @@ use twofa_store::{
     AddressKind, Generation, Origin, Settings, Situation, StoreError, StoredExemption, Tally,
 };
 
-use crate::addresses::BadAddress;
-use crate::authority::{Peer, Permission};
-use crate::challenge::{Accepted, Challenge, Outcome};
-use crate::dialogue::Dialogue;
-use crate::enrolment::{self, Enrolment, EnrolmentError};
-use crate::person::{Person, PersonError};
-use crate::refusal::Refusal;
-use crate::sending::channel;
-use crate::services::Services;
-use crate::verification::Verified;
-use crate::{accounts, addresses, words};
+use crate::context::Services;
+use crate::identity::accounts;
+use crate::identity::authority::{Peer, Permission};
+use crate::identity::person::{Person, PersonError};
+use crate::methods::address_verification::Verified;
+use crate::methods::challenge::{Accepted, Challenge, Outcome};
+use crate::methods::enrolment::{self, Enrolment, EnrolmentError};
+use crate::requests::error::Refusal;
+use crate::sending::addresses;
+use crate::sending::addresses::BadAddress;
+use crate::sending::codes::channel;
+use crate::text::messages;
+use crate::text::terminal::Dialogue;
 
 const LONGEST_LABEL: usize = 32;
 /// What the backup codes are called where an app's label could stand.
@@ -101,7 +103,7 @@ fn carry_out(
         // A record of its own would lift what the other record holds back.
         let hint =
             "root decides with 'twofa user remove' (what is old) or 'twofa user add' (what is new)";
-        return Err(Refusal::new(Failure::NotPermitted, words::NAMESAKE).hinted(hint));
+        return Err(Refusal::new(Failure::NotPermitted, messages::NAMESAKE).hinted(hint));
     }
     let person = if permission == Permission::AfterCode {
         let expected = desk.confirm(&person, request, dialogue)?;
@@ -199,7 +201,7 @@ impl Desk<'_> {
         };
         let now = self.services.now();
         if let Some(lock) = situation.user.throttle.lock(now) {
-            return Err(Refusal::new(Failure::Denied, words::locked(lock, now)));
+            return Err(Refusal::new(Failure::Denied, messages::locked(lock, now)));
         }
         let Self {
             services,
@@ -222,7 +224,7 @@ impl Desk<'_> {
             Outcome::Passed { .. } => Ok(situation.generation),
             Outcome::Locked(lock) => Err(Refusal::new(
                 Failure::Denied,
-                words::locked(lock, self.services.now()),
+                messages::locked(lock, self.services.now()),
             )),
             Outcome::Unreachable { text } => Err(Refusal::new(Failure::Unavailable, text)),
             Outcome::TooManyCodes { text } => Err(Refusal::new(Failure::Denied, text)),
@@ -304,13 +306,13 @@ impl Desk<'_> {
         let which = which(method)?;
         let Person { policy, .. } = person;
         if !policy.methods.allows(which.method()) {
-            let message = format!("the policy allows no codes by {}", words::way(which));
+            let message = format!("the policy allows no codes by {}", messages::way(which));
             return Err(Refusal::new(Failure::NotPermitted, message));
         }
         if !self.services.courier.carries(channel(which)) {
             let message = format!(
                 "this machine cannot send codes by {} yet",
-                words::way(which)
+                messages::way(which)
             );
             let hint = "an administrator sets up a provider with 'twofa provider add'";
             return Err(Refusal::new(Failure::Failed, message).hinted(hint));
@@ -346,7 +348,7 @@ impl Desk<'_> {
         )?;
         let text = format!(
             "Codes can be sent by {} to {address} from now on.",
-            words::way(which)
+            messages::way(which)
         );
         dialogue.info(text.into())?;
         Ok(generation)
@@ -507,7 +509,7 @@ impl Desk<'_> {
         if known.is_some_and(|known| known.verified && known.address != address) {
             let message = format!(
                 "this machine cannot send codes by {} now",
-                words::way(which)
+                messages::way(which)
             );
             return Err(Refusal::new(Failure::Failed, message)
                 .hinted("the address you have stays as it is"));
@@ -696,7 +698,7 @@ fn exemption(stored: &StoredExemption) -> ExemptionReport {
         id: stored.id,
         reason: reason.clone(),
         until: until.map(Timestamp::unix),
-        only: words::exemption_scope(&stored.exemption),
+        only: messages::exemption_scope(&stored.exemption),
     }
 }
 

@@ -1,14 +1,4 @@
-//! Listening: who is served, when, and for how long.
-//!
-//! The [`pool`] accepts. Who has said nothing waits in the [`lobby`]; who has is served as far as the [`crowd`] has
-//! places for the [`owner`] of the connection, keeps within our [`patience`], and until the broker must [`stop`].
-
-mod crowd;
-mod lobby;
-mod owner;
-mod patience;
-mod pool;
-mod stop;
+//! Listening: who is served, when, and until when.
 
 use std::fs;
 use std::io;
@@ -25,17 +15,18 @@ use nix::sys::signal::{SigSet, Signal};
 use twofa_proto::{ChannelError, Done, Request, Stream, Verdict};
 use twofa_store::{Location, StoreError};
 
-use crate::accounts;
-use crate::authority::{Peer, Permission};
-use crate::conversation::{self, Broker};
-use crate::journal::say;
-use crate::notices::{self, Bell};
+use crate::identity::accounts;
+use crate::identity::authority::{Peer, Permission};
+use crate::process::log::say;
+use crate::requests::connection::{self, Broker};
+use crate::sending::notices::{self, Bell};
 
-use self::crowd::{Crowd, Place};
-use self::lobby::Visitor;
-use self::owner::{Owner, Owners};
-use self::patience::Patient;
-use self::stop::Stop;
+use super::connection_limits::{self, Crowd, Place};
+use super::deadlines::Patient;
+use super::owner::{Owner, Owners};
+use super::pending::{self, Visitor};
+use super::stop::Stop;
+use super::workers;
 
 /// How long conversations that are at work may go on after SIGTERM.
 const FINISH_PATIENCE: Duration = Duration::from_secs(10);
@@ -125,7 +116,7 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
         served: Arc::default(),
     };
     let (near, stock, ring) = (stop.clone(), shelf.clone(), bell.clone());
-    let pool = pool::start(listener.try_clone()?, stop, owners, move |visitor| {
+    let pool = workers::start(listener.try_clone()?, stop, owners, move |visitor| {
         converse(visitor, &near, &gate, &stock);
         // A store that cannot be opened has nothing to send.
         let broker = stock.lock().clone();
@@ -162,8 +153,8 @@ fn turn_away(listener: &UnixListener) {
 
 /// Raises the soft limit on descriptors, where it is too low, to what the crowd may need.
 fn make_room() {
-    let conversations = crowd::MOST_OF_ROOT + 2 * crowd::MOST_OF_ALL_USERS;
-    let silent = lobby::MOST_OF_ROOT + lobby::MOST_OF_ALL_USERS;
+    let conversations = connection_limits::MOST_OF_ROOT + 2 * connection_limits::MOST_OF_ALL_USERS;
+    let silent = pending::MOST_OF_ROOT + pending::MOST_OF_ALL_USERS;
     let needed = (conversations * DESCRIPTORS_OF_ONE + silent + DESCRIPTORS_OF_ALL) as rlim_t;
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
         if soft < needed {
@@ -238,7 +229,7 @@ fn converse(visitor: Visitor, stop: &Arc<Stop>, gate: &Gate, shelf: &Shelf) {
         Ok(stream) => {
             let broker = shelf.broker();
             let admit = |request: &Request| gate.admit(peer, owner, request);
-            report(&conversation::hold(broker.as_deref(), peer, stream, admit));
+            report(&connection::hold(broker.as_deref(), peer, stream, admit));
         }
         Err(error) => say(&format!("cannot limit a connection: {error}")),
     }
@@ -252,7 +243,7 @@ pub fn serve_session(stream: Stream, location: Location) -> io::Result<()> {
     // First, since it may wait for the store, and a client's time begins with the stream.
     let broker = Broker::open(location);
     let stream = Patient::new(stream, Vec::new(), None)?;
-    report(&conversation::hold(broker.as_ref(), peer, stream, |_| {
+    report(&connection::hold(broker.as_ref(), peer, stream, |_| {
         Some(())
     }));
     if broker.is_ok_and(|broker| notices::is_any_due(broker.services())) {

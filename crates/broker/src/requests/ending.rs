@@ -9,7 +9,7 @@ use twofa_core::text::printable;
 use twofa_proto::codec::CodecError;
 use twofa_proto::{ChannelError, Done, Failure, Request, Verdict};
 
-use crate::authority::Peer;
+use crate::identity::authority::Peer;
 
 /// The longest that a claim of a client is logged, in characters.
 const LONGEST_CLAIM: usize = 128;

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use twofa_delivery::{Message, NoticeMessage};
 use twofa_store::{AddressKind, Notice, NoticeFate, SendKind, SendStart, StoreError};
 
-use crate::journal::say;
-use crate::sending::{PATIENCE, channel};
-use crate::services::Services;
-use crate::words;
+use crate::context::Services;
+use crate::process::log::say;
+use crate::sending::codes::{PATIENCE, channel};
+use crate::text::messages;
 
 /// How long at most nobody looks for what other processes queued.
 const LONGEST_NAP: Duration = Duration::from_secs(60);
@@ -83,7 +83,7 @@ pub fn send_due(services: Services<'_>) -> Result<Option<u64>, StoreError> {
         if notices.is_empty() {
             break;
         }
-        let application = words::application_name(services.store.rulebook()?.machine());
+        let application = messages::application_name(services.store.rulebook()?.machine());
         // A provider of text messages that hangs holds up no mail.
         notices.sort_by_key(|notice| notice.which == AddressKind::Phone);
         for notice in &notices {
@@ -146,12 +146,12 @@ fn send(services: Services<'_>, application: &str, notice: &Notice) -> Result<()
             let fate = services.store.notice_failed(notice.id, services.now())?;
             let next = match fate {
                 NoticeFate::RetryAt(at) => {
-                    format!("tried again at {}", words::moment(at, services.now()))
+                    format!("tried again at {}", messages::moment(at, services.now()))
                 }
                 NoticeFate::GivenUp => "given up".to_owned(),
             };
             let Notice { account, which, .. } = notice;
-            let way = words::way(*which);
+            let way = messages::way(*which);
             say(&format!(
                 "a notice to {} by {way} was not sent, {next}: {undelivered}",
                 account.name

@@ -11,12 +11,13 @@ use twofa_store::{
     AddressKind, Attempt, Counted, Generation, SendKind, SendStart, StoreError, Tally, Use,
 };
 
-use crate::addresses::BadAddress;
-use crate::choice::Unsent;
-use crate::dialogue::Dialogue;
-use crate::enrolment::EnrolmentError;
-use crate::sending::{NotSent, OnItsWay, PATIENCE, Sending};
-use crate::{addresses, words};
+use crate::methods::choice::Unsent;
+use crate::methods::enrolment::EnrolmentError;
+use crate::sending::addresses;
+use crate::sending::addresses::BadAddress;
+use crate::sending::codes::{NotSent, OnItsWay, PATIENCE, Sending};
+use crate::text::messages;
+use crate::text::terminal::Dialogue;
 
 /// How often the code may be mistyped, or asked for anew.
 const TRIES: u32 = 5;
@@ -66,14 +67,14 @@ impl Verification<'_> {
         }
         if which == AddressKind::Phone && self.sending.policy.countries().is_empty() {
             return Err(EnrolmentError::NotSent(Unsent {
-                text: words::NO_NUMBERS.to_owned(),
+                text: messages::NO_NUMBERS.to_owned(),
                 is_limited: false,
             }));
         }
         let inbox =
             (which == AddressKind::Phone).then(|| self.sending.services.courier.inbox_number());
         let inbox = inbox.flatten();
-        let question = words::address_question(which, inbox.is_some());
+        let question = messages::address_question(which, inbox.is_some());
         let mut text = format!("{intro}{question}");
         for _ in 0..SPELLINGS {
             let Some(typed) = dialogue.ask(text)? else {
@@ -146,7 +147,7 @@ impl Verification<'_> {
             };
             lead = format!(
                 "{wrong} ({})\nThe code went to {shown}.",
-                words::tries_left(left.max(1))
+                messages::tries_left(left.max(1))
             );
         }
         Err(EnrolmentError::NotConfirmed)
@@ -164,7 +165,10 @@ impl Verification<'_> {
             .send(which, address, Instant::now() + PATIENCE)
             .map_err(not_sent)?;
         let lifetime = self.sending.policy.codes.lifetime;
-        Ok((code, words::code_sent_to(which, shown, lifetime, is_late)))
+        Ok((
+            code,
+            messages::code_sent_to(which, shown, lifetime, is_late),
+        ))
     }
 
     /// Another code in place of `code`, not too soon. Says what became of it.
@@ -177,7 +181,7 @@ impl Verification<'_> {
     ) -> Result<String, EnrolmentError> {
         let now = self.sending.services.now();
         if now < code.next_at() {
-            return Ok(words::too_soon(code.next_at(), now));
+            return Ok(messages::too_soon(code.next_at(), now));
         }
         match self.send(which, address, shown) {
             Ok((new, said)) => {
@@ -254,9 +258,9 @@ impl Verification<'_> {
         } = self.sending;
         let begun = services.now();
         self.may_text_in()?;
-        let code = SentCode::make(policy.codes, begun, crate::sending::random_byte)
+        let code = SentCode::make(policy.codes, begun, crate::sending::codes::random_byte)
             .map_err(StoreError::from)?;
-        let mut text = words::text_us(number, code.digits());
+        let mut text = messages::text_us(number, code.digits());
         for _ in 0..LOOKS {
             let Some(typed) = dialogue.ask(text)? else {
                 break;
@@ -265,7 +269,9 @@ impl Verification<'_> {
             if !typed.is_empty() {
                 match self.read(AddressKind::Phone, &typed) {
                     Ok(address) => return self.of_typed(AddressKind::Phone, &address, dialogue),
-                    Err(bad) => text = format!("{bad}.\n{}", words::text_us(number, code.digits())),
+                    Err(bad) => {
+                        text = format!("{bad}.\n{}", messages::text_us(number, code.digits()))
+                    }
                 }
                 continue;
             }
@@ -282,8 +288,8 @@ impl Verification<'_> {
                         dialogue,
                     );
                 }
-                Some(Err(bad)) => format!("{bad}.\n{}", words::text_us(number, code.digits())),
-                None => words::nothing_came_in(number),
+                Some(Err(bad)) => format!("{bad}.\n{}", messages::text_us(number, code.digits())),
+                None => messages::nothing_came_in(number),
             };
         }
         Err(EnrolmentError::NotConfirmed)
@@ -338,7 +344,7 @@ impl Verification<'_> {
                     }
                 }
                 Err(error) => {
-                    crate::journal::say(&format!(
+                    crate::process::log::say(&format!(
                         "cannot look for text messages that came in: {error}"
                     ));
                     if error.step == twofa_delivery::Step::Login {
@@ -368,7 +374,7 @@ fn not_sent(why: NotSent) -> EnrolmentError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::addresses;
+    use crate::sending::addresses;
     use crate::testing::{Desk, Scripted, clock, pass};
     use twofa_delivery::{Channel, Received};
     use twofa_store::Origin;

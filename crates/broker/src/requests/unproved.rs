@@ -7,10 +7,10 @@
 use twofa_core::Method;
 use twofa_proto::{Login, Prompt, Verdict};
 
-use crate::challenge::{self, Challenge, ChallengeError, Outcome};
-use crate::dialogue::Dialogue;
-use crate::ruling::Ruling;
-use crate::words;
+use crate::methods::challenge::{self, Challenge, ChallengeError, Outcome};
+use crate::requests::login_outcome::Ruling;
+use crate::text::messages;
+use crate::text::terminal::Dialogue;
 
 /// Digits of a code where there is none to type.
 const USUAL_DIGITS: u8 = 6;
@@ -28,7 +28,7 @@ pub(crate) enum Who<'a> {
 /// The question. With a password in front, `None` digits mean that all of the answer is the password.
 pub(crate) fn prompt(login: &Login, application: &str, who: &Who<'_>) -> Prompt {
     if !login.behind_password {
-        let text = words::uniform_prompt(application).into();
+        let text = messages::uniform_prompt(application).into();
         return Prompt {
             text,
             echo: true,
@@ -41,7 +41,7 @@ pub(crate) fn prompt(login: &Login, application: &str, who: &Who<'_>) -> Prompt 
         Who::Refused(_) => USUAL_DIGITS,
     };
     Prompt {
-        text: words::PASSWORD_AND_CODE.into(),
+        text: messages::PASSWORD_AND_CODE.into(),
         echo: false,
         digits_behind_password: Some(digits),
     }

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use twofa_proto::Stream;
 use twofa_proto::codec::holds_message;
 
+use super::deadlines::OPENING_PATIENCE;
 use super::owner::Owner;
-use super::patience::OPENING_PATIENCE;
-use crate::authority::Peer;
-use crate::journal::say;
+use crate::identity::authority::Peer;
+use crate::process::log::say;
 
 /// Silent connections of one user, of all users but root, and of root.
 const MOST_OF_A_USER: usize = 16;

@@ -3,11 +3,11 @@
 use twofa_proto::Failure;
 use twofa_store::StoreError;
 
-use crate::challenge::ChallengeError;
-use crate::choice::Unsent;
-use crate::dialogue::Gone;
-use crate::enrolment::EnrolmentError;
-use crate::person::PersonError;
+use crate::identity::person::PersonError;
+use crate::methods::challenge::ChallengeError;
+use crate::methods::choice::Unsent;
+use crate::methods::enrolment::EnrolmentError;
+use crate::text::terminal::Gone;
 
 /// Why a request was not carried out.
 pub(crate) struct Refusal {

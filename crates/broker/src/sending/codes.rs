@@ -7,9 +7,9 @@ use twofa_delivery::{Attempted, Channel, CodeMessage, Message};
 use twofa_store::{AddressKind, Event, EventKind, Origin, SendLimit, SendStart, StoreError};
 use zeroize::Zeroizing;
 
-use crate::journal::say;
-use crate::services::Services;
-use crate::words;
+use crate::context::Services;
+use crate::process::log::say;
+use crate::text::messages;
 
 /// How long a person waits for a code to be sent, fail-over to other providers and ways included.
 pub const PATIENCE: Duration = twofa_proto::LONGEST_WORK;
@@ -18,7 +18,7 @@ pub const PATIENCE: Duration = twofa_proto::LONGEST_WORK;
 #[derive(Debug, thiserror::Error)]
 pub enum NotSent {
     /// Enough was sent. Says when the next may be.
-    #[error("{}", words::too_many_codes(*limit, *next, *now))]
+    #[error("{}", messages::too_many_codes(*limit, *next, *now))]
     TooMany {
         /// Which limit was met.
         limit: SendLimit,
@@ -28,7 +28,7 @@ pub enum NotSent {
         now: twofa_core::Timestamp,
     },
     /// Nobody took it. What went wrong is for the administrator, and was told.
-    #[error("{}", words::not_sent(*.0))]
+    #[error("{}", messages::not_sent(*.0))]
     Undelivered(AddressKind),
     /// The store failed.
     #[error(transparent)]
@@ -114,7 +114,7 @@ impl Sending<'_> {
         let code = SentCode::make(self.policy.codes, now, random_byte).map_err(StoreError::from)?;
         let message = Message::Code(CodeMessage {
             code: code.digits().clone(),
-            application: words::application_name(self.policy),
+            application: messages::application_name(self.policy),
             user: self.account.name.clone(),
             purpose: self.purpose.to_owned(),
             from: self
@@ -171,7 +171,7 @@ impl Sending<'_> {
         let now = self.services.now();
         for alarm in store.raise_sms_alarms(now)? {
             let limits = store.rulebook()?.machine().limits;
-            let text = words::sms_alarm(alarm, store.sms_count(now)?, limits);
+            let text = messages::sms_alarm(alarm, store.sms_count(now)?, limits);
             say(&text);
             let event = Event {
                 kind: EventKind::SmsLimit,
@@ -199,7 +199,7 @@ impl Sending<'_> {
 fn to(which: AddressKind, address: &str) -> String {
     format!(
         "{} to {}",
-        words::way(which),
+        messages::way(which),
         twofa_core::user::masked(address)
     )
 }
@@ -214,7 +214,7 @@ pub fn random_byte() -> Result<u8, getrandom::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::challenge::{Accepted, Challenge, Outcome};
+    use crate::methods::challenge::{Accepted, Challenge, Outcome};
     use crate::testing::{Desk, Scripted};
     use twofa_core::Method;
     use twofa_store::{EventFilter, Tally};

@@ -8,12 +8,14 @@ use twofa_delivery::Channel;
 use twofa_store::{AddressKind, Generation, NewApp, Origin, Situation, StoreError};
 use zeroize::Zeroizing;
 
-use crate::choice::Unsent;
-use crate::dialogue::{Dialogue, Gone, Stage};
-use crate::sending::{Sending, channel};
-use crate::services::Services;
-use crate::verification::{Verification, Verified};
-use crate::{addresses, qr, words};
+use crate::context::Services;
+use crate::methods::address_verification::{Verification, Verified};
+use crate::methods::choice::Unsent;
+use crate::sending::addresses;
+use crate::sending::codes::{Sending, channel};
+use crate::text::messages;
+use crate::text::qr;
+use crate::text::terminal::{Dialogue, Gone, Stage};
 
 /// How often the first code of a new app, or the proof that backup codes were saved, may be mistyped.
 const CONFIRMATIONS: u32 = 5;
@@ -113,7 +115,11 @@ impl Enrolment<'_> {
         let generation = self
             .missing_backup_codes(situation, generation, dialogue)?
             .unwrap_or(generation);
-        let what = format!("by enrolling {} to {}", words::way(which), masked(&address));
+        let what = format!(
+            "by enrolling {} to {}",
+            messages::way(which),
+            masked(&address)
+        );
         Ok(FirstMethod {
             what,
             generation,
@@ -195,8 +201,11 @@ impl Enrolment<'_> {
                     generation,
                     is_recorded,
                 }) => {
-                    let what =
-                        format!("by enrolling {} to {}", words::way(which), masked(&address));
+                    let what = format!(
+                        "by enrolling {} to {}",
+                        messages::way(which),
+                        masked(&address)
+                    );
                     return Ok(FirstMethod {
                         what,
                         generation,
@@ -375,7 +384,7 @@ impl Enrolment<'_> {
             .services
             .store
             .begin_unproved_change(self.account, now)?;
-        Ok(next.map(|next| words::too_many_changes(next, now)))
+        Ok(next.map(|next| messages::too_many_changes(next, now)))
     }
 
     /// Shows the key until its first right code comes back, and says which step or counter that was.
@@ -385,7 +394,7 @@ impl Enrolment<'_> {
         intro: &str,
         dialogue: &mut dyn Dialogue,
     ) -> Result<u64, EnrolmentError> {
-        let url = app.url(&words::application_name(self.policy), &self.account.name);
+        let url = app.url(&messages::application_name(self.policy), &self.account.name);
         // All in one prompt: whatever is sent apart from it, some client shows late or not at all.
         let mut text = Zeroizing::new(format!("{intro}Scan this with your authenticator app:\n\n"));
         if let Some(code) = qr::half_blocks(&url) {
@@ -417,7 +426,7 @@ impl Enrolment<'_> {
             };
             text = format!(
                 "{wrong} ({})\nThe code your app shows now: ",
-                words::tries_left(left.max(1))
+                messages::tries_left(left.max(1))
             );
         }
         Err(EnrolmentError::NotConfirmed)
@@ -443,7 +452,7 @@ impl Enrolment<'_> {
         // Which one is asked for need not be secret, only not always the same.
         let asked = usize::from(salt[0]) % codes.len();
         let expected = codes.get(asked).map_or("", BackupCode::last_group);
-        let mut text = words::backup_codes(&codes, asked).to_string();
+        let mut text = messages::backup_codes(&codes, asked).to_string();
         for _ in 0..CONFIRMATIONS {
             let Some(typed) = dialogue
                 .ask(text)?
@@ -466,7 +475,7 @@ impl Enrolment<'_> {
                     now,
                 )?));
             }
-            text = format!("That is not it. {}", words::saved_question(asked));
+            text = format!("That is not it. {}", messages::saved_question(asked));
         }
         dialogue.info(
             "The backup codes were not kept. Make new ones with 'twofa codes --new'.".into(),
@@ -491,7 +500,7 @@ fn choose(
     intro: &str,
     dialogue: &mut dyn Dialogue,
 ) -> Result<Method, EnrolmentError> {
-    let question = words::which_method(methods);
+    let question = messages::which_method(methods);
     let mut text = format!("{intro}{question}");
     for _ in 0..CHOICES {
         let Some(typed) = dialogue.ask(text)? else {
