@@ -153,14 +153,13 @@ impl Gammu {
         }
         // What is read from stdin is taken in the character set of the locale.
         command.env_clear().env("LC_ALL", "C.UTF-8");
-        let output =
-            program::run(command, text.as_bytes(), deadline).map_err(|error| {
-                match error.kind() {
-                    // It may have been queued, and the daemon may have seen it before it is taken back.
-                    io::ErrorKind::TimedOut => SendError::late(Step::Program).after_handover(),
-                    _ => failed(&error.to_string()),
-                }
-            })?;
+        let output = program::run(command, text.as_bytes(), deadline).map_err(|error| {
+            match error.kind() {
+                // It may have been queued, and the daemon may have seen it before it is taken back.
+                io::ErrorKind::TimedOut => SendError::late(Step::Program).after_handover(),
+                _ => failed(&error.to_string()),
+            }
+        })?;
         let said = String::from_utf8_lossy(&output.stdout);
         let path = said
             .lines()
