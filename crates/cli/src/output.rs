@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::error::CommandError;
 
 /// How data is printed.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,7 @@ impl Output {
         self,
         object: &impl Serialize,
         people: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CommandError> {
         let mut out = anstream::stdout().lock();
         if self.json {
             serde_json::to_writer_pretty(&mut out, object).map_err(io::Error::from)?;
@@ -129,7 +129,7 @@ impl Listing {
     }
 
     /// Ends the listing; says `nothing` on a terminal when it had no row.
-    pub(crate) fn end(mut self, nothing: &str) -> Result<(), Failure> {
+    pub(crate) fn end(mut self, nothing: &str) -> Result<(), CommandError> {
         match self.form {
             Form::Json { first: true } => writeln!(self.out, "[]")?,
             Form::Json { first: false } => writeln!(self.out, "\n]")?,

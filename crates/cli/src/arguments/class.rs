@@ -2,12 +2,12 @@
 
 use clap::Subcommand;
 
-use super::policy::Consent;
+use super::policy::Confirmation;
 use super::values::{Settings, class_keys};
 
 /// Classes.
 #[derive(Debug, Subcommand)]
-pub enum Class {
+pub enum ClassCommand {
     /// List the classes in the order in which they are tried
     List,
     /// Make a class or change its settings; KEY= takes a setting away
@@ -30,7 +30,7 @@ Examples:
         settings: Vec<(String, String)>,
         /// Whether to ask.
         #[command(flatten)]
-        consent: Consent,
+        confirmation: Confirmation,
     },
     /// Remove a class
     Remove {
@@ -38,7 +38,7 @@ Examples:
         name: String,
         /// Whether to ask.
         #[command(flatten)]
-        consent: Consent,
+        confirmation: Confirmation,
     },
     /// Say which class holds for a user and what a login would be asked now, and why
     #[command(after_help = "Example:\n  twofa class test alice")]

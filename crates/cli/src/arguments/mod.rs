@@ -1,22 +1,22 @@
 //! Every command and option, once.
 
 mod class;
-mod own;
 mod policy;
 mod provider;
+mod self_service;
 mod user;
 mod values;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use class::Class;
-pub use own::{Address, App, Enrol, Kind};
-pub use policy::{Consent, Policy};
-pub use provider::{Channel, Method, Provider, Trial};
-pub use user::{Exemption, MethodFilter, StatusFilter, User, Users};
+pub use class::ClassCommand;
+pub use policy::{Confirmation, PolicyCommand};
+pub use provider::{Channel, MethodCommand, ProviderCommand, Testing};
+pub use self_service::{AddressArguments, AppArguments, CodeType, EnrolCommand};
+pub use user::{ExemptionCommand, MethodFilter, StatusFilter, UserCommand, Users};
 pub use values::Given;
 
-use own::SET_HELP;
+use self_service::SET_HELP;
 use values::{Settings, user_keys};
 
 /// A second factor for Linux logins
@@ -68,7 +68,7 @@ pub enum Command {
     },
     /// Set up a second factor
     #[command(subcommand, visible_alias = "enroll")]
-    Enrol(Enrol),
+    Enrol(EnrolCommand),
     /// Remove a method: an app by its label, 'email', 'sms', or 'backup' for the backup codes
     #[command(
         after_help = "Examples:\n  twofa remove phone\n  twofa remove sms\n  twofa remove backup"
@@ -108,22 +108,22 @@ pub enum Command {
     },
     /// See or change the policy of this machine (root)
     #[command(subcommand)]
-    Policy(Policy),
+    Policy(PolicyCommand),
     /// See or change rules for the members of a Unix group (root)
     #[command(subcommand)]
-    Class(Class),
+    Class(ClassCommand),
     /// Administer users (root)
     #[command(subcommand)]
-    User(User),
+    User(UserCommand),
     /// Connect mail servers and SMS accounts, which carry codes (root)
     #[command(subcommand)]
-    Provider(Provider),
+    Provider(ProviderCommand),
     /// See which methods there are, and say which providers carry their codes (root)
     #[command(subcommand)]
-    Method(Method),
+    Method(MethodCommand),
     /// See or end exemptions (root)
     #[command(subcommand)]
-    Exemption(Exemption),
+    Exemption(ExemptionCommand),
     /// Look for what is wrong, or soon will be (root)
     Doctor,
     /// Show what happened: right and wrong codes, refusals, changes (root)
@@ -172,7 +172,7 @@ mod tests {
             "host=mx.example.org",
             "password",
         ];
-        let Command::Provider(Provider::Add { settings, .. }) =
+        let Command::Provider(ProviderCommand::Add { settings, .. }) =
             Arguments::try_parse_from(add).unwrap().command
         else {
             panic!("something else was read")

@@ -9,7 +9,7 @@ use super::values::{Settings, policy_keys};
 
 /// The policy.
 #[derive(Debug, Subcommand)]
-pub enum Policy {
+pub enum PolicyCommand {
     /// Show every setting, its value and what it means
     Show,
     /// Change settings, all or none
@@ -21,7 +21,7 @@ pub enum Policy {
         settings: Vec<(String, String)>,
         /// Whether to ask.
         #[command(flatten)]
-        consent: Consent,
+        confirmation: Confirmation,
     },
     /// Write policy and classes as TOML
     #[command(after_help = "Example:\n  twofa policy export > policy.toml")]
@@ -38,13 +38,13 @@ pub enum Policy {
         dry_run: bool,
         /// Whether to ask.
         #[command(flatten)]
-        consent: Consent,
+        confirmation: Confirmation,
     },
 }
 
 /// What to do about a change that could leave people outside.
 #[derive(Debug, Clone, Copy, Args)]
-pub struct Consent {
+pub struct Confirmation {
     /// Make the change although it could leave people unable to log in, or without a method that works
     #[arg(long)]
     pub yes: bool,

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::policy::Consent;
+use super::policy::Confirmation;
 use super::values::Given;
 
 /// Providers.
 #[derive(Debug, Subcommand)]
-pub enum Provider {
+pub enum ProviderCommand {
     /// List the kinds of providers, or what one of them wants to know (everybody)
     #[command(after_help = "Examples:\n  twofa provider kinds\n  twofa provider kinds smtp")]
     Kinds {
@@ -39,7 +39,7 @@ Examples:
         title: Option<String>,
         /// How it is tried.
         #[command(flatten)]
-        trial: Trial,
+        testing: Testing,
     },
     /// List the providers and the order in which they are tried
     List,
@@ -71,7 +71,7 @@ Examples:
         title: Option<String>,
         /// How it is tried.
         #[command(flatten)]
-        trial: Trial,
+        testing: Testing,
     },
     /// Remove a provider, its secrets and its place in the order
     Remove {
@@ -79,7 +79,7 @@ Examples:
         name: String,
         /// Whether to ask.
         #[command(flatten)]
-        consent: Consent,
+        confirmation: Confirmation,
     },
     /// Try a provider: connect, log in, send a test message
     #[command(after_help = "\
@@ -103,7 +103,7 @@ Examples:
 
 /// How a provider is tried before it is kept.
 #[derive(Debug, Args)]
-pub struct Trial {
+pub struct Testing {
     /// Read secrets from this file, KEY=VALUE one on a line; '-' for standard input
     #[arg(long, value_name = "FILE")]
     pub secrets_from: Option<PathBuf>,
@@ -114,7 +114,7 @@ pub struct Trial {
 
 /// Methods.
 #[derive(Debug, Subcommand)]
-pub enum Method {
+pub enum MethodCommand {
     /// List the methods, whether the policy allows them, and who carries their codes
     List,
     /// Say which providers carry a method's codes, in the order in which they are tried
@@ -137,7 +137,7 @@ Examples:
         none: bool,
         /// Whether to ask.
         #[command(flatten)]
-        consent: Consent,
+        confirmation: Confirmation,
     },
 }
 

@@ -6,12 +6,12 @@ use clap::{Args, Subcommand, ValueEnum};
 use ipnet::IpNet;
 use twofa_core::duration::Duration;
 
-use super::own::SET_HELP;
+use super::self_service::SET_HELP;
 use super::values::{Settings, user_keys};
 
 /// Exemptions.
 #[derive(Debug, Subcommand)]
-pub enum Exemption {
+pub enum ExemptionCommand {
     /// List them all, those that have ended too
     List,
     /// End one
@@ -23,7 +23,7 @@ pub enum Exemption {
 
 /// Users.
 #[derive(Debug, Subcommand)]
-pub enum User {
+pub enum UserCommand {
     /// List everybody something is known of
     #[command(
         after_help = "Examples:\n  twofa user list --status pending\n  twofa user list --stale 90d --json"

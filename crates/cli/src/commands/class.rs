@@ -10,38 +10,38 @@ use twofa_core::decision::Reason;
 use twofa_core::exemption::Source;
 use twofa_core::policy::KEYS;
 use twofa_core::rulebook::{BadRulebook, Rulebook};
-use twofa_core::{Class as Rule, Decision, Denial, Group, Lock};
-use twofa_proto::Failure as Kind;
+use twofa_core::{Class, Decision, Denial, Group, Lock};
+use twofa_proto::Failure;
 
-use super::{consent, moment, policy};
-use crate::arguments::{Class, Consent};
-use crate::failure::Failure;
+use super::{confirm, moment, policy};
+use crate::arguments::{ClassCommand, Confirmation};
+use crate::client;
+use crate::error::CommandError;
 use crate::output::{Output, Value};
-use crate::session;
 
-pub(crate) fn run(command: &Class, output: Output) -> Result<(), Failure> {
-    if !session::is_root() {
-        return Err(Failure::only_root("see or change classes"));
+pub(crate) fn run(command: &ClassCommand, output: Output) -> Result<(), CommandError> {
+    if !client::is_root() {
+        return Err(CommandError::only_root("see or change classes"));
     }
-    let broker = session::open()?;
+    let broker = client::open()?;
     match command {
-        Class::List => list(&broker, output),
-        Class::Set {
+        ClassCommand::List => list(&broker, output),
+        ClassCommand::Set {
             name,
             group,
             before,
             settings,
-            consent,
+            confirmation,
         } => set(
             &broker,
             name,
             group.as_deref(),
             before.as_deref(),
             settings,
-            *consent,
+            *confirmation,
         ),
-        Class::Remove { name, consent } => remove(&broker, name, *consent),
-        Class::Test { user } => test(&broker, user, output),
+        ClassCommand::Remove { name, confirmation } => remove(&broker, name, *confirmation),
+        ClassCommand::Test { user } => test(&broker, user, output),
     }
 }
 
@@ -52,10 +52,10 @@ struct Row<'a> {
     settings: serde_json::Map<String, serde_json::Value>,
 }
 
-fn list(broker: &Broker, output: Output) -> Result<(), Failure> {
+fn list(broker: &Broker, output: Output) -> Result<(), CommandError> {
     let rulebook = broker.store().rulebook()?;
     let mut listing = output.listing(&["CLASS", "GROUP", "SETTINGS"]);
-    let everyone = Rule {
+    let everyone = Class {
         name: EVERYONE.to_owned(),
         group: Group::called(""),
         settings: KEYS
@@ -100,17 +100,17 @@ fn set(
     group: Option<&str>,
     before: Option<&str>,
     settings: &[(String, String)],
-    consent: Consent,
-) -> Result<(), Failure> {
+    confirmation: Confirmation,
+) -> Result<(), CommandError> {
     let rulebook = broker.store().rulebook()?;
     if name == EVERYONE {
-        let failure = Failure::new(Kind::Usage, "'everyone' is the policy of the machine");
-        return Err(failure.hinted("change it with 'twofa policy set'"));
+        let error = CommandError::new(Failure::Usage, "'everyone' is the policy of the machine");
+        return Err(error.hinted("change it with 'twofa policy set'"));
     }
     let mut classes = rulebook.classes().to_vec();
     let at = classes.iter().position(|class| class.name == name);
     let mut class = at.map_or_else(
-        || Rule {
+        || Class {
             name: name.to_owned(),
             group: Group::called(name),
             settings: Vec::new(),
@@ -129,32 +129,32 @@ fn set(
             .iter()
             .position(|class| class.name == before)
             .ok_or_else(|| {
-                Failure::new(
-                    Kind::NotFound,
+                CommandError::new(
+                    Failure::NotFound,
                     format!("there is no class called '{before}'"),
                 )
             })?,
         None => at.unwrap_or(classes.len()),
     };
     classes.insert(position, class);
-    replace(broker, &rulebook, classes, consent)
+    replace(broker, &rulebook, classes, confirmation)
 }
 
 /// The group called `name`, where the one so far is `before`. A directory that is out of reach keeps nobody from making
 /// rules for its groups.
-fn looked_up(before: &Group, name: &str) -> Result<Group, Failure> {
+fn looked_up(before: &Group, name: &str) -> Result<Group, CommandError> {
     match accounts::group(name) {
         Ok(Some(group)) => Ok(group),
         Ok(None) => {
-            let failure = Failure::new(
-                Kind::NotFound,
+            let error = CommandError::new(
+                Failure::NotFound,
                 format!("there is no Unix group called '{name}'"),
             );
-            Err(failure.hinted("name the group of the class with --group"))
+            Err(error.hinted("name the group of the class with --group"))
         }
         Err(error) => {
             let group = policy::known(std::slice::from_ref(before), name);
-            consent::warn(&[format!(
+            confirm::warn(&[format!(
                 "{error}; until it is settled who is in group '{name}', the strictest class that could apply holds"
             )])?;
             Ok(group)
@@ -162,32 +162,32 @@ fn looked_up(before: &Group, name: &str) -> Result<Group, Failure> {
     }
 }
 
-fn remove(broker: &Broker, name: &str, consent: Consent) -> Result<(), Failure> {
+fn remove(broker: &Broker, name: &str, confirmation: Confirmation) -> Result<(), CommandError> {
     let rulebook = broker.store().rulebook()?;
     let mut classes = rulebook.classes().to_vec();
     let many = classes.len();
     classes.retain(|class| class.name != name);
     if classes.len() == many {
-        return Err(Failure::new(
-            Kind::NotFound,
+        return Err(CommandError::new(
+            Failure::NotFound,
             format!("there is no class called '{name}'"),
         ));
     }
-    replace(broker, &rulebook, classes, consent)
+    replace(broker, &rulebook, classes, confirmation)
 }
 
 fn replace(
     broker: &Broker,
     rulebook: &Rulebook,
-    classes: Vec<Rule>,
-    consent: Consent,
-) -> Result<(), Failure> {
+    classes: Vec<Class>,
+    confirmation: Confirmation,
+) -> Result<(), CommandError> {
     let wanted =
         Rulebook::new(rulebook.machine().clone(), classes).map_err(|bad: BadRulebook| {
-            Failure::new(Kind::Usage, bad.to_string())
+            CommandError::new(Failure::Usage, bad.to_string())
                 .hinted("see 'twofa policy show' for every setting")
         })?;
-    policy::replace(broker, Some(rulebook), &wanted, consent)
+    policy::replace(broker, Some(rulebook), &wanted, confirmation)
 }
 
 #[derive(Debug, Serialize)]
@@ -198,13 +198,13 @@ struct Verdict<'a> {
     why: String,
 }
 
-fn test(broker: &Broker, user: &str, output: Output) -> Result<(), Failure> {
+fn test(broker: &Broker, user: &str, output: Output) -> Result<(), CommandError> {
     let unavailable =
-        |error: &dyn std::fmt::Display| Failure::new(Kind::Unavailable, error.to_string());
+        |error: &dyn std::fmt::Display| CommandError::new(Failure::Unavailable, error.to_string());
     let account = accounts::find(user).map_err(|error| unavailable(&error))?;
     let account = account.ok_or_else(|| {
-        Failure::new(
-            Kind::NotFound,
+        CommandError::new(
+            Failure::NotFound,
             format!("there is no account called '{user}'"),
         )
     })?;

@@ -9,23 +9,23 @@ use serde::Serialize;
 use twofa_broker::{accounts, clock, words};
 use twofa_core::Timestamp;
 use twofa_core::duration::Duration;
-use twofa_core::exemption::{Exemption as Granted, Subject};
+use twofa_core::exemption::{Exemption, Subject};
 use twofa_core::text::is_unprintable;
-use twofa_proto::Failure as Kind;
+use twofa_proto::Failure;
 
 use super::{administrator, by_root, moment, rfc3339};
-use crate::arguments::Exemption;
-use crate::failure::Failure;
+use crate::arguments::ExemptionCommand;
+use crate::client;
+use crate::error::CommandError;
 use crate::output::{Output, Value};
-use crate::session;
 
-pub(crate) fn run(command: &Exemption, output: Output) -> Result<(), Failure> {
-    if !session::is_root() {
-        return Err(Failure::only_root("see or end exemptions"));
+pub(crate) fn run(command: &ExemptionCommand, output: Output) -> Result<(), CommandError> {
+    if !client::is_root() {
+        return Err(CommandError::only_root("see or end exemptions"));
     }
     match command {
-        Exemption::List => list(output),
-        Exemption::Remove { id } => remove(*id),
+        ExemptionCommand::List => list(output),
+        ExemptionCommand::Remove { id } => remove(*id),
     }
 }
 
@@ -39,10 +39,11 @@ pub(crate) struct Wish<'a> {
     pub(crate) service: Option<&'a str>,
 }
 
-pub(crate) fn grant(wish: &Wish<'_>) -> Result<(), Failure> {
-    let unavailable =
-        |error: accounts::NameServiceError| Failure::new(Kind::Unavailable, error.to_string());
-    let not_found = |what: String| Failure::new(Kind::NotFound, what);
+pub(crate) fn grant(wish: &Wish<'_>) -> Result<(), CommandError> {
+    let unavailable = |error: accounts::NameServiceError| {
+        CommandError::new(Failure::Unavailable, error.to_string())
+    };
+    let not_found = |what: String| CommandError::new(Failure::NotFound, what);
     let subject = match (wish.name, wish.group) {
         (Some(name), _) => {
             let account = accounts::find(name).map_err(unavailable)?;
@@ -61,8 +62,8 @@ pub(crate) fn grant(wish: &Wish<'_>) -> Result<(), Failure> {
     };
     let reason = wish.reason.trim();
     if reason.is_empty() || reason.chars().any(is_unprintable) || reason.chars().count() > 200 {
-        return Err(Failure::new(
-            Kind::Usage,
+        return Err(CommandError::new(
+            Failure::Usage,
             "a reason has 1 to 200 visible characters",
         ));
     }
@@ -70,13 +71,13 @@ pub(crate) fn grant(wish: &Wish<'_>) -> Result<(), Failure> {
         .service
         .is_some_and(|service| service.trim().is_empty() || service.chars().any(is_unprintable))
     {
-        return Err(Failure::new(
-            Kind::Usage,
+        return Err(CommandError::new(
+            Failure::Usage,
             "a PAM service has a name, such as sshd",
         ));
     }
     let now = clock::now();
-    let exemption = Granted {
+    let exemption = Exemption {
         subject,
         network: wish.from,
         service: wish.service.map(str::to_owned),
@@ -85,9 +86,7 @@ pub(crate) fn grant(wish: &Wish<'_>) -> Result<(), Failure> {
         granted_at: now,
         until: end(wish.until, now)?,
     };
-    let id = session::open()?
-        .store()
-        .grant(&exemption, &by_root(), now)?;
+    let id = client::open()?.store().grant(&exemption, &by_root(), now)?;
     let until = exemption.until.map_or_else(
         || "without end".to_owned(),
         |until| format!("until {}", moment(until)),
@@ -99,12 +98,12 @@ pub(crate) fn grant(wish: &Wish<'_>) -> Result<(), Failure> {
 }
 
 /// A day (its end, here), a length of time from `now`, or `never`.
-fn end(text: &str, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
+fn end(text: &str, now: Timestamp) -> Result<Option<Timestamp>, CommandError> {
     if text == "never" {
         return Ok(None);
     }
     let wrong = |why: &str| {
-        Failure::new(Kind::Usage, format!("'{text}' is no end: {why}"))
+        CommandError::new(Failure::Usage, format!("'{text}' is no end: {why}"))
             .hinted("write a day (2027-06-30), a length of time (30d), or 'never'")
     };
     let end = if let Ok(duration) = text.parse::<Duration>() {
@@ -142,12 +141,12 @@ struct Row<'a> {
     in_force: bool,
 }
 
-fn list(output: Output) -> Result<(), Failure> {
-    let exemptions = session::open()?.store().exemptions()?;
+fn list(output: Output) -> Result<(), CommandError> {
+    let exemptions = client::open()?.store().exemptions()?;
     let now = clock::now();
     let mut listing = output.listing(&["NUMBER", "WHO", "ONLY", "UNTIL", "REASON", "BY"]);
     for stored in &exemptions {
-        let Granted {
+        let Exemption {
             subject,
             reason,
             granted_by,
@@ -195,16 +194,17 @@ fn list(output: Output) -> Result<(), Failure> {
     listing.end("Nobody is exempt.")
 }
 
-fn remove(id: i64) -> Result<(), Failure> {
-    match session::open()?
+fn remove(id: i64) -> Result<(), CommandError> {
+    match client::open()?
         .store()
         .revoke_exemption(id, &by_root(), clock::now())?
     {
         Some(ended) => Ok(writeln!(io::stdout(), "Ended: {}.", ended.reason)?),
-        None => Err(
-            Failure::new(Kind::NotFound, format!("there is no exemption number {id}"))
-                .hinted("see 'twofa exemption list'"),
-        ),
+        None => Err(CommandError::new(
+            Failure::NotFound,
+            format!("there is no exemption number {id}"),
+        )
+        .hinted("see 'twofa exemption list'")),
     }
 }
 

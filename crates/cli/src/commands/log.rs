@@ -6,9 +6,9 @@ use serde::Serialize;
 use twofa_store::{EventFilter, LoggedEvent};
 
 use super::{moment, rfc3339};
-use crate::failure::Failure;
+use crate::client;
+use crate::error::CommandError;
 use crate::output::{Listing, Output, Value};
-use crate::session;
 
 /// An event as JSON has it.
 #[derive(Debug, Serialize)]
@@ -25,11 +25,15 @@ struct Row<'a> {
     detail: Option<&'a str>,
 }
 
-pub(crate) fn run(user: Option<String>, last: Option<u32>, output: Output) -> Result<(), Failure> {
-    if !session::is_root() {
-        return Err(Failure::only_root("see the log"));
+pub(crate) fn run(
+    user: Option<String>,
+    last: Option<u32>,
+    output: Output,
+) -> Result<(), CommandError> {
+    if !client::is_root() {
+        return Err(CommandError::only_root("see the log"));
     }
-    let broker = session::open()?;
+    let broker = client::open()?;
     let mut listing = output.listing(&["TIME", "EVENT", "USER", "AT", "FROM", "BY", "DETAIL"]);
     let mut written = Ok(());
     broker

@@ -6,8 +6,8 @@ use twofa_core::text::printable;
 use twofa_core::transition::{Consequence, Loss, Side, Transition};
 use twofa_core::{Account, Rulebook};
 
-use super::coverage::Coverage;
-use crate::failure::Failure;
+use super::checks::Coverage;
+use crate::error::CommandError;
 
 /// So many people are named.
 const NAMED: usize = 5;
@@ -18,7 +18,7 @@ pub(crate) fn warnings(
     broker: &Broker,
     before: Option<&Rulebook>,
     wanted: &Rulebook,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>, CommandError> {
     let carried = carried(Coverage::of(&broker.store().providers()?));
     let nothing = Rulebook::default();
     let before = Side {
@@ -65,7 +65,7 @@ pub(crate) fn warnings(
 pub(crate) fn standing(
     broker: &Broker,
     rulebook: &Rulebook,
-) -> Result<[Option<String>; 2], Failure> {
+) -> Result<[Option<String>; 2], CommandError> {
     let carried = carried(Coverage::of(&broker.store().providers()?));
     let nothing = Side {
         rulebook: &Rulebook::default(),

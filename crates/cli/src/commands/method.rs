@@ -4,30 +4,32 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use twofa_broker::{Broker, clock};
-use twofa_core::Method as Way;
+use twofa_core::Method;
 use twofa_delivery::{Catalogue, Places};
-use twofa_proto::Failure as Kind;
+use twofa_proto::Failure;
 use twofa_store::{AddressKind, Providers};
 
-use super::{by_root, consent, coverage, provider};
-use crate::arguments::{Channel, Consent, Method};
-use crate::failure::Failure;
+use super::{by_root, checks, confirm, provider};
+use crate::arguments::{Channel, Confirmation, MethodCommand};
+use crate::client;
+use crate::error::CommandError;
 use crate::output::{Output, Value};
-use crate::session;
 
-pub(crate) fn run(command: &Method, output: Output) -> Result<(), Failure> {
-    if !session::is_root() {
-        return Err(Failure::only_root("see or change how codes are carried"));
+pub(crate) fn run(command: &MethodCommand, output: Output) -> Result<(), CommandError> {
+    if !client::is_root() {
+        return Err(CommandError::only_root(
+            "see or change how codes are carried",
+        ));
     }
-    let broker = session::open()?;
+    let broker = client::open()?;
     match command {
-        Method::List => list(&broker, output),
-        Method::Set {
+        MethodCommand::List => list(&broker, output),
+        MethodCommand::Set {
             method,
             providers,
-            consent,
+            confirmation,
             ..
-        } => set(&broker, *method, providers, *consent),
+        } => set(&broker, *method, providers, *confirmation),
     }
 }
 
@@ -42,11 +44,11 @@ struct Row<'a> {
     providers: Option<&'a [String]>,
 }
 
-fn list(broker: &Broker, output: Output) -> Result<(), Failure> {
+fn list(broker: &Broker, output: Output) -> Result<(), CommandError> {
     let rulebook = broker.store().rulebook()?;
     let providers = broker.store().providers()?;
     let mut listing = output.listing(&["METHOD", "ALLOWED", "PROVIDERS"]);
-    for method in [Way::App, Way::Email, Way::Sms, Way::Backup] {
+    for method in [Method::App, Method::Email, Method::Sms, Method::Backup] {
         let allowed = rulebook.machine().methods.allows(method);
         let allows = |class: &&twofa_core::Class| {
             class
@@ -60,9 +62,9 @@ fn list(broker: &Broker, output: Output) -> Result<(), Failure> {
             .map(|class| class.name.as_str())
             .collect();
         let order = match method {
-            Way::Email => Some(providers.order(AddressKind::Email)),
-            Way::Sms => Some(providers.order(AddressKind::Phone)),
-            Way::App | Way::Backup => None,
+            Method::Email => Some(providers.order(AddressKind::Email)),
+            Method::Sms => Some(providers.order(AddressKind::Phone)),
+            Method::App | Method::Backup => None,
         };
         let row = Row {
             method: method.name(),
@@ -108,8 +110,8 @@ fn set(
     broker: &Broker,
     method: Channel,
     names: &[String],
-    consent: Consent,
-) -> Result<(), Failure> {
+    confirmation: Confirmation,
+) -> Result<(), CommandError> {
     let which = match method {
         Channel::Email => AddressKind::Email,
         Channel::Sms => AddressKind::Phone,
@@ -122,7 +124,9 @@ fn set(
             .and_then(|record| catalogue.find(&record.kind));
         if let Some(kind) = kind.filter(|kind| provider::addresses(kind.channel) != which) {
             let message = format!("'{name}' carries {}, not {}", kind.channel, which.name());
-            return Err(Failure::new(Kind::Usage, message).hinted("see 'twofa provider list'"));
+            return Err(
+                CommandError::new(Failure::Usage, message).hinted("see 'twofa provider list'")
+            );
         }
     }
     let mut after = before.clone();
@@ -130,9 +134,9 @@ fn set(
         AddressKind::Email => after.email = names.to_vec(),
         AddressKind::Phone => after.sms = names.to_vec(),
     }
-    consent::agree(
-        &coverage::concerns(broker.store(), &before, &after)?,
-        consent,
+    confirm::agree(
+        &checks::concerns(broker.store(), &before, &after)?,
+        confirmation,
     )?;
     let changed = broker
         .store()

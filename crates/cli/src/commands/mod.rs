@@ -1,17 +1,17 @@
 //! The commands, a file for each noun.
 
+mod checks;
 pub(crate) mod class;
 pub(crate) mod completions;
-mod consent;
-mod coverage;
+mod confirm;
 pub(crate) mod doctor;
 pub(crate) mod exemption;
 pub(crate) mod log;
 mod losses;
 pub(crate) mod method;
-pub(crate) mod own;
 pub(crate) mod policy;
 pub(crate) mod provider;
+pub(crate) mod self_service;
 pub(crate) mod user;
 
 use jiff::tz::TimeZone;

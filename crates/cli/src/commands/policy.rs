@@ -6,53 +6,56 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use twofa_broker::{Broker, accounts, clock};
-use twofa_core::policy::{KEYS, Policy as MachinePolicy};
+use twofa_core::policy::{KEYS, Policy};
 use twofa_core::rulebook::{BadRulebook, Change, Rulebook};
 use twofa_core::{Class, Group};
 use twofa_delivery::sms;
-use twofa_proto::Failure as Kind;
+use twofa_proto::Failure;
 use twofa_store::StoreError;
 
-use super::coverage::Coverage;
-use super::{by_root, consent, losses};
-use crate::arguments::{Consent, Policy};
-use crate::failure::Failure;
+use super::checks::Coverage;
+use super::{by_root, confirm, losses};
+use crate::arguments::{Confirmation, PolicyCommand};
+use crate::error::CommandError;
 use crate::output::Output;
-use crate::{output, session};
+use crate::{client, output};
 
-pub(crate) fn run(command: &Policy, output: Output) -> Result<(), Failure> {
-    if !session::is_root() {
-        return Err(Failure::only_root("see or change the policy"));
+pub(crate) fn run(command: &PolicyCommand, output: Output) -> Result<(), CommandError> {
+    if !client::is_root() {
+        return Err(CommandError::only_root("see or change the policy"));
     }
     // A file is opened as root, before the store is opened as the service.
     match command {
-        Policy::Show => show(&session::open()?, output),
-        Policy::Set { settings, consent } => set(&session::open()?, settings, *consent),
-        Policy::Export => export(&session::open()?),
-        Policy::Apply {
+        PolicyCommand::Show => show(&client::open()?, output),
+        PolicyCommand::Set {
+            settings,
+            confirmation,
+        } => set(&client::open()?, settings, *confirmation),
+        PolicyCommand::Export => export(&client::open()?),
+        PolicyCommand::Apply {
             file,
             dry_run,
-            consent,
+            confirmation,
         } => {
             let wanted = read(file)?;
-            let broker = session::open()?;
+            let broker = client::open()?;
             let before = in_force(&broker)?;
             let wanted = with_gids(wanted, before.as_ref());
             if *dry_run {
-                consent::warn(&new_warnings(&broker, before.as_ref(), &wanted)?)?;
-                consent::warn(&new_remarks(before.as_ref(), &wanted))?;
+                confirm::warn(&new_warnings(&broker, before.as_ref(), &wanted)?)?;
+                confirm::warn(&new_remarks(before.as_ref(), &wanted))?;
                 let changes = before.unwrap_or_default().changes_to(&wanted);
                 return tell(
                     &changes,
                     "Nothing would change: the policy is that already.",
                 );
             }
-            replace(&broker, before.as_ref(), &wanted, *consent)
+            replace(&broker, before.as_ref(), &wanted, *confirmation)
         }
     }
 }
 
-fn show(broker: &Broker, output: Output) -> Result<(), Failure> {
+fn show(broker: &Broker, output: Output) -> Result<(), CommandError> {
     let rulebook = broker.store().rulebook()?;
     let policy = rulebook.machine();
     let object: BTreeMap<_, _> = KEYS
@@ -93,14 +96,18 @@ fn show(broker: &Broker, output: Output) -> Result<(), Failure> {
     })
 }
 
-fn set(broker: &Broker, settings: &[(String, String)], consent: Consent) -> Result<(), Failure> {
+fn set(
+    broker: &Broker,
+    settings: &[(String, String)],
+    confirmation: Confirmation,
+) -> Result<(), CommandError> {
     let settings = || {
         settings
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
     };
     let wanted = broker.store().preview_policy(settings())?;
-    agree(broker, in_force(broker)?.as_ref(), &wanted, consent)?;
+    agree(broker, in_force(broker)?.as_ref(), &wanted, confirmation)?;
     let changes = broker
         .store()
         .change_policy(settings(), &by_root(), clock::now())?;
@@ -108,7 +115,7 @@ fn set(broker: &Broker, settings: &[(String, String)], consent: Consent) -> Resu
 }
 
 /// The rulebook in force; `None`: what is stored is broken, and may be replaced by one that is not.
-fn in_force(broker: &Broker) -> Result<Option<Rulebook>, Failure> {
+fn in_force(broker: &Broker) -> Result<Option<Rulebook>, CommandError> {
     match broker.store().rulebook() {
         Ok(rulebook) => Ok(Some(rulebook)),
         Err(StoreError::BrokenPolicy(_)) => Ok(None),
@@ -143,9 +150,9 @@ pub(crate) fn replace(
     broker: &Broker,
     before: Option<&Rulebook>,
     wanted: &Rulebook,
-    consent: Consent,
-) -> Result<(), Failure> {
-    agree(broker, before, wanted, consent)?;
+    confirmation: Confirmation,
+) -> Result<(), CommandError> {
+    agree(broker, before, wanted, confirmation)?;
     let changes = broker
         .store()
         .replace_rulebook(before, wanted, &by_root(), clock::now())?;
@@ -157,7 +164,7 @@ fn new_warnings(
     broker: &Broker,
     before: Option<&Rulebook>,
     wanted: &Rulebook,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>, CommandError> {
     let coverage = Coverage::of(&broker.store().providers()?);
     let warnings =
         |rulebook: &Rulebook| [rulebook.warnings(), coverage.warnings(rulebook)].concat();
@@ -212,14 +219,14 @@ fn agree(
     broker: &Broker,
     before: Option<&Rulebook>,
     wanted: &Rulebook,
-    consent: Consent,
-) -> Result<(), Failure> {
-    consent::warn(&new_remarks(before, wanted))?;
-    consent::agree(&new_warnings(broker, before, wanted)?, consent)
+    confirmation: Confirmation,
+) -> Result<(), CommandError> {
+    confirm::warn(&new_remarks(before, wanted))?;
+    confirm::agree(&new_warnings(broker, before, wanted)?, confirmation)
 }
 
 /// Tells `changes` one by one.
-fn tell(changes: &[Change], nothing: &str) -> Result<(), Failure> {
+fn tell(changes: &[Change], nothing: &str) -> Result<(), CommandError> {
     let mut out = io::stdout().lock();
     if changes.is_empty() {
         writeln!(out, "{nothing}")?;
@@ -252,12 +259,12 @@ struct ClassDocument {
     settings: BTreeMap<String, String>,
 }
 
-fn export(broker: &Broker) -> Result<(), Failure> {
+fn export(broker: &Broker) -> Result<(), CommandError> {
     let text = to_toml(&broker.store().rulebook()?)?;
     Ok(io::stdout().write_all(text.as_bytes())?)
 }
 
-fn to_toml(rulebook: &Rulebook) -> Result<String, Failure> {
+fn to_toml(rulebook: &Rulebook) -> Result<String, CommandError> {
     let class = |class: &Class| ClassDocument {
         name: class.name.clone(),
         // Not its gid, which may be another on another machine.
@@ -272,10 +279,10 @@ fn to_toml(rulebook: &Rulebook) -> Result<String, Failure> {
         classes: rulebook.classes().iter().map(class).collect(),
     };
     toml::to_string(&document)
-        .map_err(|error| Failure::new(Kind::Failed, format!("cannot write TOML: {error}")))
+        .map_err(|error| CommandError::new(Failure::Failed, format!("cannot write TOML: {error}")))
 }
 
-fn read(file: &Path) -> Result<Rulebook, Failure> {
+fn read(file: &Path) -> Result<Rulebook, CommandError> {
     let mut text = String::new();
     let result = if file == Path::new("-") {
         io::stdin().read_to_string(&mut text)
@@ -283,13 +290,13 @@ fn read(file: &Path) -> Result<Rulebook, Failure> {
         std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
     };
     result.map_err(|error| {
-        Failure::new(
-            Kind::Failed,
+        CommandError::new(
+            Failure::Failed,
             format!("cannot read {}: {error}", file.display()),
         )
     })?;
     from_toml(&text).map_err(|why| {
-        Failure::new(Kind::Usage, format!("{}: {why}", file.display()))
+        CommandError::new(Failure::Usage, format!("{}: {why}", file.display()))
             .hinted("see 'twofa policy export' for the form")
     })
 }
@@ -304,7 +311,7 @@ fn from_toml(text: &str) -> Result<Rulebook, String> {
         .policy
         .iter()
         .map(|(key, value)| (key.as_str(), value.as_str()));
-    let machine = MachinePolicy::from_settings(settings).map_err(|error| error.to_string())?;
+    let machine = Policy::from_settings(settings).map_err(|error| error.to_string())?;
     let classes = document.classes.into_iter().map(
         |ClassDocument {
              name,
@@ -324,11 +331,9 @@ mod tests {
     use super::*;
 
     fn rulebook() -> Rulebook {
-        let policy = MachinePolicy::from_settings([
-            ("mode", "optional"),
-            ("application-name", "Büro \"7\""),
-        ])
-        .unwrap();
+        let policy =
+            Policy::from_settings([("mode", "optional"), ("application-name", "Büro \"7\"")])
+                .unwrap();
         let class = Class {
             name: "admins".into(),
             group: Group::called("sudo"),

@@ -8,22 +8,22 @@ use twofa_broker::{Broker, accounts, clock, manage};
 use twofa_core::class::{self, EVERYONE};
 use twofa_core::exemption::{Exemption, Source, covering};
 use twofa_core::{Account, Method, Rulebook, Timestamp};
-use twofa_proto::{Failure as Kind, Standing};
+use twofa_proto::{Failure, Standing};
 use twofa_store::{StoreError, UserRow};
 
 use super::exemption::{self, Wish};
-use super::{by_root, moment, own, rfc3339, standing, standing_until, standing_word};
-use crate::arguments::{MethodFilter, StatusFilter, User, Users};
-use crate::failure::Failure;
+use super::{by_root, moment, rfc3339, self_service, standing, standing_until, standing_word};
+use crate::arguments::{MethodFilter, StatusFilter, UserCommand, Users};
+use crate::error::CommandError;
 use crate::output::{Listing, Output, Value};
-use crate::{many, session};
+use crate::{bulk, client};
 
-pub(crate) fn run(command: &User, output: Output) -> Result<(), Failure> {
-    if !session::is_root() {
-        return Err(Failure::only_root("administer users"));
+pub(crate) fn run(command: &UserCommand, output: Output) -> Result<(), CommandError> {
+    if !client::is_root() {
+        return Err(CommandError::only_root("administer users"));
     }
     match command {
-        User::List {
+        UserCommand::List {
             status,
             class,
             method,
@@ -37,13 +37,13 @@ pub(crate) fn run(command: &User, output: Output) -> Result<(), Failure> {
             };
             list(&filter, output)
         }
-        User::Show { name } => own::status(Some(name.clone()), output),
-        User::Set {
+        UserCommand::Show { name } => self_service::status(Some(name.clone()), output),
+        UserCommand::Set {
             name,
             settings,
             verified,
-        } => own::set(settings.clone(), *verified, Some(name.clone())),
-        User::Exempt {
+        } => self_service::set(settings.clone(), *verified, Some(name.clone())),
+        UserCommand::Exempt {
             name,
             group,
             reason,
@@ -58,14 +58,14 @@ pub(crate) fn run(command: &User, output: Output) -> Result<(), Failure> {
             from: *from,
             service: service.as_deref(),
         }),
-        User::Add(users) => change(
+        UserCommand::Add(users) => change(
             users,
             "There was a record already of",
             "Added",
             |broker, account| broker.store().add_user(account, &by_root(), clock::now()),
         ),
-        User::Require(users) => require(users),
-        User::Release(users) => change(
+        UserCommand::Require(users) => require(users),
+        UserCommand::Release(users) => change(
             users,
             "No second factor was required of",
             "No longer required of",
@@ -75,19 +75,19 @@ pub(crate) fn run(command: &User, output: Output) -> Result<(), Failure> {
                     .set_required(account, false, &by_root(), clock::now())
             },
         ),
-        User::Unlock(users) => change(
+        UserCommand::Unlock(users) => change(
             users,
             "There was nothing to unlock for",
             "Unlocked",
             |broker, account| broker.store().unlock(account, &by_root(), clock::now()),
         ),
-        User::Reset(users) => change(
+        UserCommand::Reset(users) => change(
             users,
             "Nothing was enrolled for",
             "Removed every method, and requires a new one, of",
             |broker, account| broker.store().reset(account, &by_root(), clock::now()),
         ),
-        User::Remove(users) => remove(users),
+        UserCommand::Remove(users) => remove(users),
     }
 }
 
@@ -117,18 +117,18 @@ struct Row<'a> {
     passed_at: Option<String>,
 }
 
-fn list(filter: &Filter, output: Output) -> Result<(), Failure> {
-    let broker = session::open()?;
+fn list(filter: &Filter, output: Output) -> Result<(), CommandError> {
+    let broker = client::open()?;
     let rulebook = broker.store().rulebook()?;
     if let Some(class) = &filter.class
         && class != EVERYONE
         && !rulebook.classes().iter().any(|known| known.name == *class)
     {
-        let failure = Failure::new(
-            Kind::NotFound,
+        let error = CommandError::new(
+            Failure::NotFound,
             format!("there is no class called '{class}'"),
         );
-        return Err(failure.hinted("see 'twofa class list'"));
+        return Err(error.hinted("see 'twofa class list'"));
     }
     let exemptions: Vec<_> = broker
         .store()
@@ -175,7 +175,7 @@ fn list_one(
     filter: &Filter,
     now: Timestamp,
     listing: &mut Listing,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let account = &user.account;
     let effective = class::effective(
         rulebook.machine(),
@@ -184,7 +184,7 @@ fn list_one(
         |group| directory.membership(account, group),
     );
     let effective =
-        effective.map_err(|error| Failure::new(Kind::Unavailable, error.to_string()))?;
+        effective.map_err(|error| CommandError::new(Failure::Unavailable, error.to_string()))?;
     let exemption = covering(exemptions, account, Source::default(), now, |group| {
         directory.membership(account, group)
     });
@@ -268,7 +268,7 @@ impl Filter {
     }
 }
 
-fn require(users: &Users) -> Result<(), Failure> {
+fn require(users: &Users) -> Result<(), CommandError> {
     change(
         users,
         "A second factor was required already of",
@@ -279,7 +279,7 @@ fn require(users: &Users) -> Result<(), Failure> {
                 .set_required(account, true, &by_root(), clock::now())
         },
     )?;
-    let rulebook = session::open()?.store().rulebook()?;
+    let rulebook = client::open()?.store().rulebook()?;
     if rulebook.machine().mode == twofa_core::Mode::Disabled {
         let warning = "warning: the policy is disabled, so nobody outside of a class is asked; see \
                        'twofa policy set mode=optional'";
@@ -294,19 +294,19 @@ fn change(
     unchanged: &str,
     changed: &str,
     act: impl Fn(&Broker, &Account) -> Result<bool, StoreError>,
-) -> Result<(), Failure> {
-    let names = many::names(users)?;
-    let broker = session::open()?;
-    many::each(&names, |name| {
+) -> Result<(), CommandError> {
+    let names = bulk::names(users)?;
+    let broker = client::open()?;
+    bulk::each(&names, |name| {
         let account = accounts::find(name)
-            .map_err(|error| Failure::new(Kind::Unavailable, error.to_string()))?;
+            .map_err(|error| CommandError::new(Failure::Unavailable, error.to_string()))?;
         let Some(account) = account else {
-            let failure = Failure::new(
-                Kind::NotFound,
+            let error = CommandError::new(
+                Failure::NotFound,
                 format!("there is no account called '{name}'"),
             );
             return Err(
-                failure.hinted("a record of an account that is gone goes with 'twofa user remove'")
+                error.hinted("a record of an account that is gone goes with 'twofa user remove'")
             );
         };
         let done = act(&broker, &account)?;
@@ -319,14 +319,14 @@ fn change(
 }
 
 /// Removes the record of every uid each name ever had: the account may be gone, or made anew.
-fn remove(users: &Users) -> Result<(), Failure> {
-    let names = many::names(users)?;
-    let broker = session::open()?;
-    many::each(&names, |name| {
+fn remove(users: &Users) -> Result<(), CommandError> {
+    let names = bulk::names(users)?;
+    let broker = client::open()?;
+    bulk::each(&names, |name| {
         let uids = broker.store().uids_of(name)?;
         if uids.is_empty() {
-            return Err(Failure::new(
-                Kind::NotFound,
+            return Err(CommandError::new(
+                Failure::NotFound,
                 format!("nothing is known of '{name}'"),
             ));
         }

@@ -7,15 +7,15 @@ use twofa_delivery::{Catalogue, Places, Provider, SendError};
 use twofa_store::{AddressKind, Providers, SmsAlarm};
 
 use super::{Finding, moment, notice, problem};
-use crate::commands::coverage::{Coverage, Enrolled, people};
+use crate::commands::checks::{Coverage, Enrolled, people};
 use crate::commands::provider::{check_all, spinner};
-use crate::failure::Failure;
+use crate::error::CommandError;
 
 /// A notice that is due for so many seconds is one that nobody sends.
 const OVERDUE: u64 = 300;
 
 /// What is wrong with the providers, their files, and what waits to be sent.
-pub(super) fn findings(broker: &Broker) -> Result<Vec<Finding>, Failure> {
+pub(super) fn findings(broker: &Broker) -> Result<Vec<Finding>, CommandError> {
     let places = Places::default();
     let mut findings = Vec::new();
     let templates = Templates::load(&places.templates);
@@ -86,7 +86,7 @@ fn open(
 }
 
 /// What the standards say of codes that are sent: an administrator may be bound by them.
-fn standards(broker: &Broker, providers: &Providers) -> Result<Option<Finding>, Failure> {
+fn standards(broker: &Broker, providers: &Providers) -> Result<Option<Finding>, CommandError> {
     let methods = broker.store().rulebook()?.machine().methods;
     Ok((methods.email && !providers.order(AddressKind::Email).is_empty()).then(|| {
         notice(
@@ -99,7 +99,7 @@ fn standards(broker: &Broker, providers: &Providers) -> Result<Option<Finding>, 
 }
 
 /// The methods that people have, or a policy relies on, and nobody carries.
-fn uncarried(broker: &Broker, providers: &Providers) -> Result<Vec<Finding>, Failure> {
+fn uncarried(broker: &Broker, providers: &Providers) -> Result<Vec<Finding>, CommandError> {
     let coverage = Coverage::of(providers);
     let mut findings: Vec<_> = coverage
         .warnings(&broker.store().rulebook()?)
@@ -119,7 +119,7 @@ fn uncarried(broker: &Broker, providers: &Providers) -> Result<Vec<Finding>, Fai
 }
 
 /// What text messages cost, and who can have them.
-fn text_messages(broker: &Broker, providers: &Providers) -> Result<Vec<Finding>, Failure> {
+fn text_messages(broker: &Broker, providers: &Providers) -> Result<Vec<Finding>, CommandError> {
     let store = broker.store();
     let rulebook = store.rulebook()?;
     let policy = rulebook.machine();
@@ -148,7 +148,7 @@ fn text_messages(broker: &Broker, providers: &Providers) -> Result<Vec<Finding>,
 }
 
 /// Notices to users that nobody sends.
-fn overdue(broker: &Broker) -> Result<Option<Finding>, Failure> {
+fn overdue(broker: &Broker) -> Result<Option<Finding>, CommandError> {
     let now = clock::now();
     let next = broker.store().next_notice_due()?;
     Ok(next.map(|due| {

@@ -15,15 +15,15 @@ use serde::Serialize;
 use twofa_broker::{Broker, accounts, clock};
 use twofa_core::exemption::Subject;
 use twofa_core::policy::Mode;
-use twofa_proto::{ClientEnd, Done, Failure as Kind, FromBroker, Request, SOCKET, Stream};
+use twofa_proto::{ClientEnd, Done, Failure, FromBroker, Request, SOCKET, Stream};
 
 use self::complaints::enumerate;
 use self::machine::ThisMachine;
 use self::sshd::Sshd;
 use super::moment;
-use crate::failure::Failure;
+use crate::client;
+use crate::error::CommandError;
 use crate::output::Output;
-use crate::session;
 
 /// How long the broker may take to take notice.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -51,14 +51,14 @@ fn notice(finding: String) -> Finding {
     }
 }
 
-pub(crate) fn run(output: Output) -> Result<(), Failure> {
-    if !session::is_root() {
-        return Err(Failure::only_root("look into everything"));
+pub(crate) fn run(output: Output) -> Result<(), CommandError> {
+    if !client::is_root() {
+        return Err(CommandError::only_root("look into everything"));
     }
     // PAM's files are read as root, the store as the service.
     let (mut findings, lockers) = pam();
     findings.extend(answers().err().map(|why| unanswered(&why, &lockers)));
-    let broker = session::open()?;
+    let broker = client::open()?;
     findings.extend(policy(&broker)?);
     findings.extend(exemptions(&broker)?);
     findings.extend(people::findings(&broker)?);
@@ -77,9 +77,9 @@ pub(crate) fn run(output: Output) -> Result<(), Failure> {
         .count()
     {
         0 => Ok(()),
-        1 => Err(Failure::new(Kind::Failed, "there is one problem")),
-        n => Err(Failure::new(
-            Kind::Failed,
+        1 => Err(CommandError::new(Failure::Failed, "there is one problem")),
+        n => Err(CommandError::new(
+            Failure::Failed,
             format!("there are {n} problems"),
         )),
     }
@@ -143,7 +143,7 @@ fn answers() -> Result<(), String> {
     loop {
         match end.receive().map_err(|error| at(&error))? {
             FromBroker::Done(Done::Failed {
-                failure: Kind::Unavailable,
+                failure: Failure::Unavailable,
                 message,
                 ..
             }) => {
@@ -168,7 +168,7 @@ fn unanswered(why: &str, lockers: &[String]) -> Finding {
     ))
 }
 
-fn policy(broker: &Broker) -> Result<Vec<Finding>, Failure> {
+fn policy(broker: &Broker) -> Result<Vec<Finding>, CommandError> {
     let rulebook = broker.store().rulebook()?;
     let mut findings: Vec<_> = rulebook.warnings().into_iter().map(notice).collect();
     if rulebook.machine().mode == Mode::Disabled {
@@ -191,7 +191,7 @@ fn policy(broker: &Broker) -> Result<Vec<Finding>, Failure> {
     Ok(findings)
 }
 
-fn exemptions(broker: &Broker) -> Result<Vec<Finding>, Failure> {
+fn exemptions(broker: &Broker) -> Result<Vec<Finding>, CommandError> {
     let now = clock::now();
     let mut findings = Vec::new();
     for stored in broker.store().exemptions()? {

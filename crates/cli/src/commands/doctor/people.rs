@@ -4,10 +4,10 @@ use twofa_broker::Broker;
 
 use super::{Finding, notice, problem};
 use crate::commands::losses;
-use crate::failure::Failure;
+use crate::error::CommandError;
 
 /// Those who have enrolled, and nothing that is allowed.
-pub(super) fn findings(broker: &Broker) -> Result<Vec<Finding>, Failure> {
+pub(super) fn findings(broker: &Broker) -> Result<Vec<Finding>, CommandError> {
     let [replace, refused] = losses::standing(broker, &broker.store().rulebook()?)?;
     let replace = replace.map(|people| {
         notice(format!(

@@ -6,14 +6,14 @@ use twofa_broker::providers::configuration;
 use twofa_broker::{Broker, clock};
 use twofa_core::text::is_unprintable;
 use twofa_delivery::{Catalogue, Channel, Kind as ProviderKind};
-use twofa_proto::Failure as Kind;
+use twofa_proto::Failure;
 use twofa_store::{AddressKind, ProviderRecord, Store, StoreError, Value};
 
 use super::settings::{self, Ask, Values};
-use super::{addresses, all, bad, catalogue, is_asked, kind, order, record, trial};
-use crate::arguments::{Consent, Given};
-use crate::commands::{by_root, consent, coverage};
-use crate::failure::Failure;
+use super::{addresses, all, bad, catalogue, is_asked, kind, order, record, test};
+use crate::arguments::{Confirmation, Given};
+use crate::commands::{by_root, checks, confirm};
+use crate::error::CommandError;
 
 /// What an administrator wants of a provider.
 pub(super) struct Wish<'a> {
@@ -33,7 +33,7 @@ pub(super) fn add(
     name: &str,
     kind_name: &str,
     wish: Wish<'_>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let catalogue = catalogue();
     let kind = kind(&catalogue, kind_name)?;
     // Before anybody types a password for nothing.
@@ -82,10 +82,10 @@ pub(super) fn add(
     )?)
 }
 
-pub(super) fn set(broker: &Broker, name: &str, wish: Wish<'_>) -> Result<(), Failure> {
+pub(super) fn set(broker: &Broker, name: &str, wish: Wish<'_>) -> Result<(), CommandError> {
     if wish.given.is_empty() && wish.unset.is_empty() && !wish.has_secrets && wish.title.is_none() {
-        let failure = Failure::new(Kind::Usage, "nothing is said to be changed");
-        return Err(failure.hinted("say KEY=VALUE, --unset KEY or --title"));
+        let error = CommandError::new(Failure::Usage, "nothing is said to be changed");
+        return Err(error.hinted("say KEY=VALUE, --unset KEY or --title"));
     }
     let catalogue = catalogue();
     let providers = all(broker)?;
@@ -126,16 +126,20 @@ pub(super) fn set(broker: &Broker, name: &str, wish: Wish<'_>) -> Result<(), Fai
     Ok(())
 }
 
-pub(super) fn remove(broker: &Broker, name: &str, consent: Consent) -> Result<(), Failure> {
+pub(super) fn remove(
+    broker: &Broker,
+    name: &str,
+    confirmation: Confirmation,
+) -> Result<(), CommandError> {
     let before = all(broker)?;
     if !before.broken.iter().any(|(broken, _)| broken == name) {
         record(&before, name)?;
     }
     let mut after = before.clone();
     after.all.retain(|provider| provider.name != name);
-    consent::agree(
-        &coverage::concerns(broker.store(), &before, &after)?,
-        consent,
+    confirm::agree(
+        &checks::concerns(broker.store(), &before, &after)?,
+        confirmation,
     )?;
     if !broker
         .store()
@@ -160,7 +164,7 @@ fn try_it(
     record: &ProviderRecord,
     is_tried: bool,
     nothing: &str,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let provider = catalogue
         .open(&configuration(record))
         .map_err(|error| bad(&record.kind, &error))?;
@@ -168,14 +172,14 @@ fn try_it(
         return Ok(());
     }
     let failed = |error| {
-        trial::failed(
+        test::failed(
             &record.name,
             &error,
             &format!("; {nothing}"),
             Some(UNTESTED),
         )
     };
-    trial::check(&record.name, &*provider)
+    test::check(&record.name, &*provider)
         .map_err(failed)
         .map(drop)
 }
@@ -196,13 +200,13 @@ fn value_of(
 }
 
 /// A title as it is kept; an empty one is none.
-fn title(title: Option<&str>) -> Result<Option<String>, Failure> {
+fn title(title: Option<&str>) -> Result<Option<String>, CommandError> {
     let Some(title) = title.map(str::trim).filter(|title| !title.is_empty()) else {
         return Ok(None);
     };
     if title.chars().count() > 100 || title.chars().any(is_unprintable) {
-        return Err(Failure::new(
-            Kind::Usage,
+        return Err(CommandError::new(
+            Failure::Usage,
             "a title has at most 100 characters, none of them invisible",
         ));
     }

@@ -1,86 +1,92 @@
 //! `twofa provider`.
 //!
-//! What a provider is told is put together by [`settings`], tried by [`trial`] and kept by [`change`]; [`show`] tells
+//! What a provider is told is put together by [`settings`], tried by [`testing`] and kept by [`change`]; [`show`] tells
 //! of it. All but reading a file of secrets happens as the broker's user: what works here works there.
 
 mod change;
 mod settings;
 mod show;
-mod trial;
+mod test;
 
 use std::io::IsTerminal;
 use std::path::Path;
 
 use twofa_broker::Broker;
 use twofa_delivery::{BadProvider, Catalogue, Channel, Kind as ProviderKind, Places};
-use twofa_proto::Failure as Kind;
+use twofa_proto::Failure;
 use twofa_store::{AddressKind, ProviderRecord, Providers, StoreError};
 
-pub(crate) use trial::{check_all, spinner};
+pub(crate) use test::{check_all, spinner};
 
-use crate::arguments::{Provider, Trial};
-use crate::failure::Failure;
+use crate::arguments::{ProviderCommand, Testing};
+use crate::client;
+use crate::error::CommandError;
 use crate::output::Output;
-use crate::session;
 
-pub(crate) fn run(command: &Provider, output: Output) -> Result<(), Failure> {
+pub(crate) fn run(command: &ProviderCommand, output: Output) -> Result<(), CommandError> {
     match command {
-        Provider::Kinds { kind } => return show::kinds(kind.as_deref(), output),
-        Provider::Check { file } => return show::check(file, output),
+        ProviderCommand::Kinds { kind } => return show::kinds(kind.as_deref(), output),
+        ProviderCommand::Check { file } => return show::check(file, output),
         _ => {}
     }
-    if !session::is_root() {
-        return Err(Failure::only_root("see or change providers"));
+    if !client::is_root() {
+        return Err(CommandError::only_root("see or change providers"));
     }
     match command {
-        Provider::Add {
+        ProviderCommand::Add {
             name,
             kind,
             settings,
             title,
-            trial,
+            testing,
         } => {
-            let secrets = secrets(trial)?;
+            let secrets = secrets(testing)?;
             let wish = change::Wish {
                 given: settings,
                 has_secrets: secrets.is_some(),
                 secrets: secrets.unwrap_or_default(),
                 title: title.as_deref(),
                 unset: &[],
-                is_tried: !trial.no_test,
+                is_tried: !testing.no_test,
             };
-            change::add(&session::open()?, name, kind, wish)
+            change::add(&client::open()?, name, kind, wish)
         }
-        Provider::Set {
+        ProviderCommand::Set {
             name,
             settings,
             unset,
             title,
-            trial,
+            testing,
         } => {
-            let secrets = secrets(trial)?;
+            let secrets = secrets(testing)?;
             let wish = change::Wish {
                 given: settings,
                 has_secrets: secrets.is_some(),
                 secrets: secrets.unwrap_or_default(),
                 title: title.as_deref(),
                 unset,
-                is_tried: !trial.no_test,
+                is_tried: !testing.no_test,
             };
-            change::set(&session::open()?, name, wish)
+            change::set(&client::open()?, name, wish)
         }
-        Provider::Remove { name, consent } => change::remove(&session::open()?, name, *consent),
-        Provider::Show { name, reveal } => show::one(&session::open()?, name, *reveal, output),
-        Provider::Test { name, to } => trial::test(&session::open()?, name, to.as_deref(), output),
-        Provider::List | Provider::Kinds { .. } | Provider::Check { .. } => {
-            show::list(&session::open()?, output)
+        ProviderCommand::Remove { name, confirmation } => {
+            change::remove(&client::open()?, name, *confirmation)
+        }
+        ProviderCommand::Show { name, reveal } => {
+            show::one(&client::open()?, name, *reveal, output)
+        }
+        ProviderCommand::Test { name, to } => {
+            test::test(&client::open()?, name, to.as_deref(), output)
+        }
+        ProviderCommand::List | ProviderCommand::Kinds { .. } | ProviderCommand::Check { .. } => {
+            show::list(&client::open()?, output)
         }
     }
 }
 
 /// The file of secrets, read as root.
-fn secrets(trial: &Trial) -> Result<Option<settings::Values>, Failure> {
-    trial
+fn secrets(testing: &Testing) -> Result<Option<settings::Values>, CommandError> {
+    testing
         .secrets_from
         .as_deref()
         .map(settings::read)
@@ -92,24 +98,24 @@ fn catalogue() -> Catalogue {
     Catalogue::load(Places::default()).0
 }
 
-fn kind<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a ProviderKind, Failure> {
+fn kind<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a ProviderKind, CommandError> {
     catalogue.find(name).ok_or_else(|| {
         let message = format!(
             "there is no kind of provider called '{}'",
             name.escape_debug()
         );
-        Failure::new(Kind::NotFound, message).hinted("see 'twofa provider kinds'")
+        CommandError::new(Failure::NotFound, message).hinted("see 'twofa provider kinds'")
     })
 }
 
 /// The provider called `name`.
-fn record<'a>(providers: &'a Providers, name: &str) -> Result<&'a ProviderRecord, Failure> {
+fn record<'a>(providers: &'a Providers, name: &str) -> Result<&'a ProviderRecord, CommandError> {
     if let Some(record) = providers.find(name) {
         return Ok(record);
     }
     if let Some((_, why)) = providers.broken.iter().find(|(broken, _)| broken == name) {
         let hint = format!("remove it with 'twofa provider remove {name}' and add it again");
-        return Err(Failure::new(Kind::Unavailable, why).hinted(hint));
+        return Err(CommandError::new(Failure::Unavailable, why).hinted(hint));
     }
     Err(StoreError::ProviderUnknown(name.escape_debug().to_string()).into())
 }
@@ -132,11 +138,11 @@ pub(crate) fn order(which: AddressKind, names: &[String]) -> String {
 }
 
 /// A provider that cannot be made of its settings.
-fn bad(kind: &str, error: &BadProvider) -> Failure {
-    let failure = Failure::new(Kind::Usage, error.to_string());
-    match error {
-        BadProvider::File { .. } => failure,
-        _ => failure.hinted(format!("see 'twofa provider kinds {kind}'")),
+fn bad(kind: &str, bad: &BadProvider) -> CommandError {
+    let error = CommandError::new(Failure::Usage, bad.to_string());
+    match bad {
+        BadProvider::File { .. } => error,
+        _ => error.hinted(format!("see 'twofa provider kinds {kind}'")),
     }
 }
 
@@ -154,6 +160,6 @@ fn has_account(kind: &str, own: &Path) -> bool {
     !matches!(account(kind, "", own), Err(BadAccount::None(_)))
 }
 
-fn all(broker: &Broker) -> Result<Providers, Failure> {
+fn all(broker: &Broker) -> Result<Providers, CommandError> {
     Ok(broker.store().providers()?)
 }

@@ -7,12 +7,12 @@ use std::path::Path;
 
 use twofa_delivery::provider::Setting;
 use twofa_delivery::{Kind as ProviderKind, sms};
-use twofa_proto::Failure as Kind;
+use twofa_proto::Failure;
 use zeroize::Zeroizing;
 
 use super::{has_account, own_files};
 use crate::arguments::Given;
-use crate::failure::Failure;
+use crate::error::CommandError;
 use crate::terminal;
 
 /// Values by the names of their settings. An empty one takes a setting away.
@@ -22,7 +22,8 @@ pub(super) type Values = BTreeMap<String, Zeroizing<String>>;
 const ACCOUNT: &str = "account";
 
 /// How a question is put: `None` where nobody is there to answer.
-pub(super) type Ask<'a> = Option<&'a dyn Fn(&Question<'_>) -> Result<Zeroizing<String>, Failure>>;
+pub(super) type Ask<'a> =
+    Option<&'a dyn Fn(&Question<'_>) -> Result<Zeroizing<String>, CommandError>>;
 
 /// A question.
 #[derive(Debug)]
@@ -69,12 +70,12 @@ impl<'a> Question<'a> {
 }
 
 /// Asks at the terminal.
-pub(super) fn ask(question: &Question<'_>) -> Result<Zeroizing<String>, Failure> {
+pub(super) fn ask(question: &Question<'_>) -> Result<Zeroizing<String>, CommandError> {
     let text = question.text();
     let typed = if question.is_secret {
         let failed = |error| {
-            Failure::new(
-                Kind::Failed,
+            CommandError::new(
+                Failure::Failed,
                 format!("cannot ask for '{}': {error}", question.name),
             )
         };
@@ -97,7 +98,7 @@ pub(super) fn ask(question: &Question<'_>) -> Result<Zeroizing<String>, Failure>
 
 /// Reads a file of secrets, `KEY=VALUE` one on a line. Empty lines and those that begin with `#` count for nothing; a
 /// value is taken as it stands, blanks and all.
-pub(super) fn read(file: &Path) -> Result<Values, Failure> {
+pub(super) fn read(file: &Path) -> Result<Values, CommandError> {
     let mut text = Zeroizing::new(String::new());
     let result = if file == Path::new("-") {
         io::stdin().read_to_string(&mut text)
@@ -105,12 +106,13 @@ pub(super) fn read(file: &Path) -> Result<Values, Failure> {
         File::open(file).and_then(|mut file| file.read_to_string(&mut text))
     };
     result.map_err(|error| {
-        Failure::new(
-            Kind::Failed,
+        CommandError::new(
+            Failure::Failed,
             format!("cannot read {}: {error}", file.display()),
         )
     })?;
-    parse(&text).map_err(|why| Failure::new(Kind::Usage, format!("{}: {why}", file.display())))
+    parse(&text)
+        .map_err(|why| CommandError::new(Failure::Usage, format!("{}: {why}", file.display())))
 }
 
 fn parse(text: &str) -> Result<Values, String> {
@@ -140,7 +142,7 @@ pub(super) fn told(
     given: &[Given],
     secrets: Values,
     ask: Ask<'_>,
-) -> Result<Values, Failure> {
+) -> Result<Values, CommandError> {
     let mut told = Values::new();
     let from_line = given
         .iter()
@@ -171,8 +173,8 @@ pub(super) fn told(
         };
         for (name, value) in pairs {
             if told.insert(name.clone(), value).is_some() {
-                return Err(Failure::new(
-                    Kind::Usage,
+                return Err(CommandError::new(
+                    Failure::Usage,
                     format!("'{name}' is given twice"),
                 ));
             }
@@ -187,7 +189,7 @@ pub(super) fn complete(
     told: &mut Values,
     has_secrets: bool,
     ask: Ask<'_>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let is_missing = |told: &Values, setting: &Setting| {
         told.get(&setting.name).is_none_or(|value| value.is_empty())
     };
@@ -206,8 +208,8 @@ pub(super) fn complete(
             told.insert(setting.name.clone(), value);
         }
     }
-    if let Some(failure) = all_missing(kind, &missing) {
-        return Err(failure);
+    if let Some(error) = all_missing(kind, &missing) {
+        return Err(error);
     }
     let mut secrets = kind.settings.iter().filter(|setting| setting.secret);
     let has_secret = has_secrets
@@ -223,7 +225,7 @@ pub(super) fn complete(
     Ok(())
 }
 
-fn all_missing(kind: &ProviderKind, missing: &[&Setting]) -> Option<Failure> {
+fn all_missing(kind: &ProviderKind, missing: &[&Setting]) -> Option<CommandError> {
     if missing.is_empty() {
         return None;
     }
@@ -231,12 +233,12 @@ fn all_missing(kind: &ProviderKind, missing: &[&Setting]) -> Option<Failure> {
         .iter()
         .map(|Setting { name, help, .. }| format!("'{name}' ({help})"))
         .collect();
-    let failure = Failure::new(
-        Kind::Usage,
+    let error = CommandError::new(
+        Failure::Usage,
         format!("{} needs {}", kind.name, each.join(", ")),
     );
     let is_secret = missing.iter().any(|setting| setting.secret);
-    Some(failure.hinted(if is_secret {
+    Some(error.hinted(if is_secret {
         "give it as KEY=VALUE, and what is secret with --secrets-from FILE, or run it on a terminal to be asked"
     } else {
         "give it as KEY=VALUE, or run it on a terminal to be asked"
@@ -252,7 +254,11 @@ enum Source<'a> {
 }
 
 impl Source<'_> {
-    fn value(self, question: &Question<'_>, ask: Ask<'_>) -> Result<Zeroizing<String>, Failure> {
+    fn value(
+        self,
+        question: &Question<'_>,
+        ask: Ask<'_>,
+    ) -> Result<Zeroizing<String>, CommandError> {
         let name = question.name;
         match self {
             Self::File(value) => Ok(value),
@@ -264,15 +270,15 @@ impl Source<'_> {
                 let message = format!(
                     "'{name}' is secret, and other users can see what stands in a command line"
                 );
-                Err(Failure::new(Kind::Usage, message).hinted(format!(
+                Err(CommandError::new(Failure::Usage, message).hinted(format!(
                     "write '{name}' alone to be asked for it, or give it with --secrets-from FILE; and change it, now \
                      that it was shown"
                 )))
             }
             Self::Line(None) => match ask {
                 Some(ask) => ask(question),
-                None => Err(Failure::new(
-                    Kind::Usage,
+                None => Err(CommandError::new(
+                    Failure::Usage,
                     format!("'{name}' can only be asked for on a terminal"),
                 )
                 .hinted("without one, give it with --secrets-from FILE")),
@@ -281,18 +287,19 @@ impl Source<'_> {
     }
 }
 
-fn expand(kind: &ProviderKind, account: &str) -> Result<Values, Failure> {
+fn expand(kind: &ProviderKind, account: &str) -> Result<Values, CommandError> {
     let settings = sms::account(&kind.name, account, &own_files());
-    settings.map_err(|error| Failure::new(Kind::Usage, error.to_string()))
+    settings.map_err(|error| CommandError::new(Failure::Usage, error.to_string()))
 }
 
-pub(super) fn unknown(kind: &ProviderKind, name: &str) -> Failure {
+pub(super) fn unknown(kind: &ProviderKind, name: &str) -> CommandError {
     let message = format!(
         "{} has no setting called '{}'",
         kind.name,
         name.escape_debug()
     );
-    Failure::new(Kind::Usage, message).hinted(format!("see 'twofa provider kinds {}'", kind.name))
+    CommandError::new(Failure::Usage, message)
+        .hinted(format!("see 'twofa provider kinds {}'", kind.name))
 }
 
 #[cfg(test)]
@@ -329,7 +336,7 @@ mod tests {
             .collect()
     }
 
-    fn words(result: Result<impl Sized, Failure>) -> String {
+    fn words(result: Result<impl Sized, CommandError>) -> String {
         result.map(drop).unwrap_err().to_string()
     }
 
@@ -341,7 +348,7 @@ mod tests {
     }
 
     #[allow(clippy::unnecessary_wraps)] // a question can go unanswered
-    fn answer(question: &Question<'_>) -> Result<Zeroizing<String>, Failure> {
+    fn answer(question: &Question<'_>) -> Result<Zeroizing<String>, CommandError> {
         Ok(Zeroizing::new(format!("my {}", question.name)))
     }
 

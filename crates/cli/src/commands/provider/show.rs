@@ -9,11 +9,11 @@ use twofa_broker::Broker;
 use twofa_broker::providers::configuration;
 use twofa_delivery::provider::Setting;
 use twofa_delivery::{Catalogue, Kind as ProviderKind, sms};
-use twofa_proto::Failure as Kind;
+use twofa_proto::Failure;
 use twofa_store::{AddressKind, ProviderRecord, Providers, Value as Stored};
 
 use super::{addresses, all, catalogue, has_account, kind, own_files, record};
-use crate::failure::Failure;
+use crate::error::CommandError;
 use crate::output::{self, Output, Value};
 
 /// What is shown in a secret's place.
@@ -63,7 +63,7 @@ fn kind_row(kind: &ProviderKind) -> KindRow<'_> {
     }
 }
 
-pub(super) fn kinds(name: Option<&str>, output: Output) -> Result<(), Failure> {
+pub(super) fn kinds(name: Option<&str>, output: Output) -> Result<(), CommandError> {
     let catalogue = catalogue();
     if let Some(name) = name {
         let kind = kind(&catalogue, name)?;
@@ -141,7 +141,7 @@ struct Row<'a> {
     problem: Option<String>,
 }
 
-pub(super) fn list(broker: &Broker, output: Output) -> Result<(), Failure> {
+pub(super) fn list(broker: &Broker, output: Output) -> Result<(), CommandError> {
     let providers = all(broker)?;
     let catalogue = catalogue();
     let mut listing = output.listing(&["PROVIDER", "KIND", "CARRIES", "ORDER", "TITLE", "STATE"]);
@@ -239,7 +239,7 @@ pub(super) fn one(
     name: &str,
     reveal: bool,
     output: Output,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let providers = all(broker)?;
     let ProviderRecord { settings, .. } = record(&providers, name)?;
     let catalogue = catalogue();
@@ -276,7 +276,7 @@ pub(super) fn one(
         let order = order.map_or("not used".to_owned(), |order| format!("number {order}"));
         writeln!(
             out,
-            "Kind: {}   Carries: {}, {order}",
+            "Failure: {}   Carries: {}, {order}",
             kind.unwrap_or("-"),
             carries.unwrap_or("-")
         )?;
@@ -300,9 +300,9 @@ struct Checked<'a> {
     warnings: &'a [String],
 }
 
-pub(super) fn check(file: &Path, output: Output) -> Result<(), Failure> {
+pub(super) fn check(file: &Path, output: Output) -> Result<(), CommandError> {
     let report = sms::check_file(file).map_err(|error| {
-        Failure::new(Kind::Failed, error.to_string())
+        CommandError::new(Failure::Failed, error.to_string())
             .hinted("twofa-sms(5) tells of the form of these files")
     })?;
     let checked = Checked {

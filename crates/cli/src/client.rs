@@ -7,12 +7,12 @@ use nix::unistd::{User, getuid};
 use twofa_broker::{Broker, Dialogue, Peer, inherited, privileges};
 use twofa_proto::codec::CodecError;
 use twofa_proto::{
-    ChannelError, ClientEnd, Done, Failure as Kind, FromBroker, FromClient, MESSAGE_PATIENCE,
-    Request, SERVICE_USER, SOCKET, Stream,
+    ChannelError, ClientEnd, Done, Failure, FromBroker, FromClient, MESSAGE_PATIENCE, Request,
+    SERVICE_USER, SOCKET, Stream,
 };
 use twofa_store::Location;
 
-use crate::failure::Failure;
+use crate::error::CommandError;
 use crate::terminal::{Terminal, Typed};
 
 /// How long the broker may take to take notice of us. From then on it has [`MESSAGE_PATIENCE`].
@@ -24,19 +24,19 @@ pub(crate) fn is_root() -> bool {
 }
 
 /// The user a command is about: the one named, or oneself.
-pub(crate) fn user(named: Option<String>) -> Result<String, Failure> {
+pub(crate) fn user(named: Option<String>) -> Result<String, CommandError> {
     if let Some(named) = named {
         return Ok(named);
     }
     let uid = getuid();
     match User::from_uid(uid) {
         Ok(Some(user)) => Ok(user.name),
-        Ok(None) => Err(Failure::new(
-            Kind::NotFound,
+        Ok(None) => Err(CommandError::new(
+            Failure::NotFound,
             format!("uid {uid} has no account"),
         )),
-        Err(error) => Err(Failure::new(
-            Kind::Unavailable,
+        Err(error) => Err(CommandError::new(
+            Failure::Unavailable,
             format!("the name service does not answer: {error}"),
         )),
     }
@@ -47,7 +47,7 @@ pub(crate) fn user(named: Option<String>) -> Result<String, Failure> {
 ///
 /// From here on this process cannot be stopped by the person who started it, since it may hold the lock that every
 /// login waits for.
-pub(crate) fn open() -> Result<Broker, Failure> {
+pub(crate) fn open() -> Result<Broker, CommandError> {
     // Of a control group that cannot be left a broker tells, which the module starts in it too.
     let _ = inherited::shed();
     inherited::ignore_job_control();
@@ -57,14 +57,14 @@ pub(crate) fn open() -> Result<Broker, Failure> {
 }
 
 /// Carries out `request` and shows what it says on the way.
-pub(crate) fn carry_out(request: Request) -> Result<Done, Failure> {
+pub(crate) fn carry_out(request: Request) -> Result<Done, CommandError> {
     privileges::harden()?;
     let again = request.clone();
     let done = match reach_broker(request) {
         Ok((broker, first)) => converse(broker, first)?,
         // Nothing has happened yet, and root needs no broker.
         Err(_) if is_root() => open()?.serve(Peer::ROOT, &again, &mut Terminal),
-        Err(failure) => return Err(failure),
+        Err(error) => return Err(error),
     };
     match done {
         Done::Failed {
@@ -72,10 +72,10 @@ pub(crate) fn carry_out(request: Request) -> Result<Done, Failure> {
             message,
             hint,
         } => {
-            let failure = Failure::new(failure, message);
+            let error = CommandError::new(failure, message);
             Err(match hint {
-                Some(hint) => failure.hinted(hint),
-                None => failure,
+                Some(hint) => error.hinted(hint),
+                None => error,
             })
         }
         done => Ok(done),
@@ -83,10 +83,10 @@ pub(crate) fn carry_out(request: Request) -> Result<Done, Failure> {
 }
 
 /// A conversation with the broker at the socket, and its first message, which says that it serves us.
-fn reach_broker(request: Request) -> Result<(ClientEnd<Stream>, FromBroker), Failure> {
+fn reach_broker(request: Request) -> Result<(ClientEnd<Stream>, FromBroker), CommandError> {
     let unavailable = |why: String| {
-        Failure::new(
-            Kind::Unavailable,
+        CommandError::new(
+            Failure::Unavailable,
             format!("the broker does not answer at {SOCKET}: {why}"),
         )
         .hinted("ask an administrator to start it: systemctl start twofad.socket")
@@ -114,7 +114,7 @@ fn limit(stream: &Stream, patience: Duration) -> Result<(), ChannelError> {
         .map_err(CodecError::from)?)
 }
 
-fn converse(mut broker: ClientEnd<Stream>, first: FromBroker) -> Result<Done, Failure> {
+fn converse(mut broker: ClientEnd<Stream>, first: FromBroker) -> Result<Done, CommandError> {
     let mut terminal = Terminal;
     let mut message = first;
     loop {
@@ -138,10 +138,10 @@ fn converse(mut broker: ClientEnd<Stream>, first: FromBroker) -> Result<Done, Fa
 }
 
 /// Nothing has happened yet.
-fn not_accepted(error: ChannelError) -> Failure {
+fn not_accepted(error: ChannelError) -> CommandError {
     match error {
-        ChannelError::Codec(CodecError::Closed) => Failure::new(
-            Kind::Unavailable,
+        ChannelError::Codec(CodecError::Closed) => CommandError::new(
+            Failure::Unavailable,
             "the broker turned this away: it has too much to do, or is being restarted",
         )
         .hinted("try again in a moment"),
@@ -150,7 +150,7 @@ fn not_accepted(error: ChannelError) -> Failure {
             let message = format!(
                 "the socket {SOCKET} is there, but nobody answered within {seconds} seconds"
             );
-            Failure::new(Kind::Unavailable, message)
+            CommandError::new(Failure::Unavailable, message)
                 .hinted("ask an administrator to restart the broker: systemctl restart twofad.socket twofad")
         }
         error => error.into(),

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use twofa_broker::accounts;
-use twofa_proto::Failure as Kind;
+use twofa_proto::Failure;
 
 use crate::arguments::Users;
-use crate::failure::Failure;
+use crate::error::CommandError;
 
 /// More users than this get a bar on a terminal and a sum, not a line each.
 const FEW: usize = 20;
@@ -21,14 +21,14 @@ pub(crate) fn names(
         group,
         from_file,
     }: &Users,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>, CommandError> {
     let mut all = names.clone();
     if let Some(group) = group {
         let members = accounts::members(group)
-            .map_err(|error| Failure::new(Kind::Unavailable, error.to_string()))?;
+            .map_err(|error| CommandError::new(Failure::Unavailable, error.to_string()))?;
         let missing = || {
-            Failure::new(
-                Kind::NotFound,
+            CommandError::new(
+                Failure::NotFound,
                 format!("there is no Unix group called '{group}'"),
             )
         };
@@ -37,8 +37,8 @@ pub(crate) fn names(
     if let Some(file) = from_file {
         let read = read(file);
         all.extend(read.map_err(|error| {
-            Failure::new(
-                Kind::Failed,
+            CommandError::new(
+                Failure::Failed,
                 format!("cannot read {}: {error}", file.display()),
             )
         })?);
@@ -46,7 +46,10 @@ pub(crate) fn names(
     let mut seen = std::collections::HashSet::new();
     all.retain(|name| seen.insert(name.clone()));
     if all.is_empty() {
-        return Err(Failure::new(Kind::NotFound, "there is nobody in it"));
+        return Err(CommandError::new(
+            Failure::NotFound,
+            "there is nobody in it",
+        ));
     }
     Ok(all)
 }
@@ -70,18 +73,18 @@ fn read(file: &Path) -> io::Result<Vec<String>> {
 }
 
 /// Does `act` to each of `names` and says what it answers. One that fails does not keep the others from it; the
-/// first failure is the command's.
+/// first error is the command's.
 pub(crate) fn each(
     names: &[String],
-    act: impl Fn(&str) -> Result<String, Failure>,
-) -> Result<(), Failure> {
+    act: impl Fn(&str) -> Result<String, CommandError>,
+) -> Result<(), CommandError> {
     let bar = bar(names.len());
-    let mut failed: Vec<Failure> = Vec::new();
+    let mut failed: Vec<CommandError> = Vec::new();
     for name in names {
         match act(name) {
             Ok(said) if names.len() <= FEW => writeln!(io::stdout(), "{said}")?,
             Ok(_) => {}
-            Err(failure) => failed.push(failure),
+            Err(error) => failed.push(error),
         }
         bar.inc(1);
     }
@@ -92,8 +95,8 @@ pub(crate) fn each(
     }
     let mut failed = failed.into_iter();
     let first = failed.next();
-    for failure in failed {
-        let _ = failure.report();
+    for error in failed {
+        let _ = error.report();
     }
     first.map_or(Ok(()), Err)
 }

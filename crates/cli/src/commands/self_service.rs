@@ -4,15 +4,13 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use twofa_core::Timestamp;
-use twofa_proto::{
-    AppRequest, ContactReport, Done, ExemptionReport, Failure as Kind, Report, Request,
-};
+use twofa_proto::{AppRequest, ContactReport, Done, ExemptionReport, Failure, Report, Request};
 
 use super::{moment, rfc3339, standing, standing_until, standing_word};
-use crate::arguments::{Address as Wanted, App, Enrol, Kind as Movement};
-use crate::failure::Failure;
+use crate::arguments::{AddressArguments, AppArguments, CodeType, EnrolCommand};
+use crate::error::CommandError;
 use crate::output::Output;
-use crate::{output, session};
+use crate::{client, output};
 
 /// A record as JSON has it.
 #[derive(Debug, Serialize)]
@@ -77,7 +75,7 @@ struct AppRecord {
     enrolled_at: String,
 }
 
-pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Failure> {
+pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), CommandError> {
     let report = report(user)?;
     let record = Record {
         user: report.user.clone(),
@@ -177,9 +175,9 @@ fn show(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\nBackup codes left: {}", report.backup_codes_left)
 }
 
-pub(crate) fn enrol(what: Enrol) -> Result<(), Failure> {
+pub(crate) fn enrol(what: EnrolCommand) -> Result<(), CommandError> {
     let request = match what {
-        Enrol::App(App {
+        EnrolCommand::App(AppArguments {
             label,
             kind,
             algorithm,
@@ -189,35 +187,38 @@ pub(crate) fn enrol(what: Enrol) -> Result<(), Failure> {
         }) => {
             let app = AppRequest {
                 label,
-                counter: kind == Movement::Hotp,
+                counter: kind == CodeType::Hotp,
                 algorithm,
                 digits,
                 period,
             };
             Request::EnrolApp {
-                user: session::user(user.user)?,
+                user: client::user(user.user)?,
                 app,
             }
         }
-        Enrol::Email(wanted) => to_an_address("email", wanted)?,
-        Enrol::Sms(wanted) => to_an_address("sms", wanted)?,
+        EnrolCommand::Email(wanted) => to_an_address("email", wanted)?,
+        EnrolCommand::Sms(wanted) => to_an_address("sms", wanted)?,
     };
-    session::carry_out(request)?;
+    client::carry_out(request)?;
     Ok(())
 }
 
-fn to_an_address(method: &str, Wanted { address, user }: Wanted) -> Result<Request, Failure> {
+fn to_an_address(
+    method: &str,
+    AddressArguments { address, user }: AddressArguments,
+) -> Result<Request, CommandError> {
     Ok(Request::EnrolAddress {
-        user: session::user(user.user)?,
+        user: client::user(user.user)?,
         method: method.to_owned(),
         address,
     })
 }
 
-pub(crate) fn remove(method: String, user: Option<String>) -> Result<(), Failure> {
+pub(crate) fn remove(method: String, user: Option<String>) -> Result<(), CommandError> {
     let removed = format!("Removed '{method}'.");
-    session::carry_out(Request::Remove {
-        user: session::user(user)?,
+    client::carry_out(Request::Remove {
+        user: client::user(user)?,
         method,
     })?;
     Ok(writeln!(io::stdout(), "{removed}")?)
@@ -227,9 +228,9 @@ pub(crate) fn set(
     settings: Vec<(String, String)>,
     verified: bool,
     user: Option<String>,
-) -> Result<(), Failure> {
-    let request = request_to_set(settings, verified, session::user(user)?)?;
-    session::carry_out(request)?;
+) -> Result<(), CommandError> {
+    let request = request_to_set(settings, verified, client::user(user)?)?;
+    client::carry_out(request)?;
     Ok(())
 }
 
@@ -237,7 +238,7 @@ fn request_to_set(
     settings: Vec<(String, String)>,
     vouched: bool,
     user: String,
-) -> Result<Request, Failure> {
+) -> Result<Request, CommandError> {
     let (mut verify, mut prefer, mut email, mut phone) = (None, None, None, None);
     for (key, value) in settings {
         let slot = match key.as_str() {
@@ -246,21 +247,21 @@ fn request_to_set(
             "email" => &mut email,
             "phone" => &mut phone,
             key => {
-                let failure = Failure::new(
-                    Kind::Usage,
+                let error = CommandError::new(
+                    Failure::Usage,
                     format!("there is nothing called '{}'", key.escape_debug()),
                 );
-                return Err(failure.hinted("one can set verify, prefer, email and phone"));
+                return Err(error.hinted("one can set verify, prefer, email and phone"));
             }
         };
         *slot = Some(value);
     }
     if vouched && email.is_none() && phone.is_none() {
-        let failure = Failure::new(
-            Kind::Usage,
+        let error = CommandError::new(
+            Failure::Usage,
             "--verified vouches for an address, and none is given",
         );
-        return Err(failure.hinted("give email= or phone= with it"));
+        return Err(error.hinted("give email= or phone= with it"));
     }
     Ok(Request::Set {
         user,
@@ -272,10 +273,10 @@ fn request_to_set(
     })
 }
 
-pub(crate) fn codes(new: bool, user: Option<String>, output: Output) -> Result<(), Failure> {
+pub(crate) fn codes(new: bool, user: Option<String>, output: Output) -> Result<(), CommandError> {
     if new {
-        session::carry_out(Request::NewBackupCodes {
-            user: session::user(user)?,
+        client::carry_out(Request::NewBackupCodes {
+            user: client::user(user)?,
         })?;
         return Ok(());
     }
@@ -295,13 +296,13 @@ pub(crate) fn codes(new: bool, user: Option<String>, output: Output) -> Result<(
     })
 }
 
-fn report(user: Option<String>) -> Result<Report, Failure> {
-    match session::carry_out(Request::Status {
-        user: session::user(user)?,
+fn report(user: Option<String>) -> Result<Report, CommandError> {
+    match client::carry_out(Request::Status {
+        user: client::user(user)?,
     })? {
         Done::Status(report) => Ok(*report),
-        _ => Err(Failure::new(
-            Kind::Unavailable,
+        _ => Err(CommandError::new(
+            Failure::Unavailable,
             "the broker answered something else than was asked",
         )),
     }
@@ -311,7 +312,7 @@ fn report(user: Option<String>) -> Result<Report, Failure> {
 mod tests {
     use super::*;
 
-    fn request(settings: &[(&str, &str)], vouched: bool) -> Result<Request, Failure> {
+    fn request(settings: &[(&str, &str)], vouched: bool) -> Result<Request, CommandError> {
         let settings = settings
             .iter()
             .map(|(key, value)| ((*key).into(), (*value).into()))

@@ -10,10 +10,10 @@ use twofa_broker::providers::configuration;
 use twofa_broker::sending::codes::PATIENCE;
 use twofa_broker::{Broker, addresses, clock, words};
 use twofa_delivery::{Message, Provider, SendError};
-use twofa_proto::Failure as Kind;
+use twofa_proto::Failure;
 
 use super::{all, bad, catalogue, record};
-use crate::failure::Failure;
+use crate::error::CommandError;
 use crate::output::Output;
 
 /// Goes as far as `provider` can without sending anything, and says how long that took.
@@ -54,7 +54,12 @@ pub(crate) fn spinner(what: String) -> ProgressBar {
 }
 
 /// What went wrong with the provider `name`, and `what` that means.
-pub(super) fn failed(name: &str, error: &SendError, what: &str, instead: Option<&str>) -> Failure {
+pub(super) fn failed(
+    name: &str,
+    error: &SendError,
+    what: &str,
+    instead: Option<&str>,
+) -> CommandError {
     let message = format!("'{name}' failed at {}: {}{what}", error.step, error.reason);
     let hints: Vec<_> = error
         .hint
@@ -62,11 +67,11 @@ pub(super) fn failed(name: &str, error: &SendError, what: &str, instead: Option<
         .map(String::as_str)
         .chain(instead)
         .collect();
-    let failure = Failure::new(Kind::Failed, message);
+    let error = CommandError::new(Failure::Failed, message);
     if hints.is_empty() {
-        failure
+        error
     } else {
-        failure.hinted(hints.join("; "))
+        error.hinted(hints.join("; "))
     }
 }
 
@@ -85,7 +90,7 @@ pub(super) fn test(
     name: &str,
     to: Option<&str>,
     output: Output,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let providers = all(broker)?;
     let record = record(&providers, name)?;
     let provider = catalogue()
@@ -95,13 +100,13 @@ pub(super) fn test(
     let which = super::addresses(provider.channel());
     let to = match to {
         Some(to) => addresses::read(&policy, which, to)
-            .map_err(|error| Failure::new(Kind::Usage, error.to_string()))?,
+            .map_err(|error| CommandError::new(Failure::Usage, error.to_string()))?,
         None => provider.own_address().map(str::to_owned).ok_or_else(|| {
-            let failure = Failure::new(
-                Kind::Usage,
+            let error = CommandError::new(
+                Failure::Usage,
                 format!("'{name}' does not say where a test could go"),
             );
-            failure.hinted("say it with --to")
+            error.hinted("say it with --to")
         })?,
     };
     let mut steps = Steps {
@@ -148,7 +153,7 @@ impl Steps {
         &mut self,
         what: &str,
         step: impl FnOnce() -> Result<T, SendError>,
-    ) -> Result<Result<T, SendError>, Failure> {
+    ) -> Result<Result<T, SendError>, CommandError> {
         let begun = Instant::now();
         let result = step();
         if !self.is_silent {

@@ -7,31 +7,31 @@ use super::values::one_of;
 
 /// What can be enrolled.
 #[derive(Debug, Subcommand)]
-pub enum Enrol {
+pub enum EnrolCommand {
     /// Set up an authenticator app: scan a QR code, type the first code
     #[command(after_help = "\
 Examples:
   twofa enrol app                  with the settings every app understands
   twofa enrol app --label phone    named, so that you can have several
   twofa enrol app --type hotp      for a hardware token that counts")]
-    App(App),
+    App(AppArguments),
     /// Have codes sent by e-mail: type back the one that comes
     #[command(after_help = "\
 Examples:
   twofa enrol email                      to the address that is on file, or asks for one
   twofa enrol email alice@example.org    to this one")]
-    Email(Address),
+    Email(AddressArguments),
     /// Have codes sent by text message: type back the one that comes
     #[command(after_help = "\
 Examples:
   twofa enrol sms                       to the number that is on file, or asks for one
   twofa enrol sms '+49 1512 3456789'    to this one, written with its country")]
-    Sms(Address),
+    Sms(AddressArguments),
 }
 
 /// Where codes are to be sent.
 #[derive(Debug, Args)]
-pub struct Address {
+pub struct AddressArguments {
     /// The e-mail address or phone number
     pub address: Option<String>,
     /// Whose.
@@ -41,13 +41,13 @@ pub struct Address {
 
 /// How the app is to work.
 #[derive(Debug, Args)]
-pub struct App {
+pub struct AppArguments {
     /// Call it this
     #[arg(long)]
     pub label: Option<String>,
     /// What makes the code change
     #[arg(long = "type", value_name = "TYPE", default_value = "totp")]
-    pub kind: Kind,
+    pub kind: CodeType,
     /// Hash of the code; many apps only know SHA1 and do not say so
     #[arg(long, default_value = "SHA1", value_parser = ["SHA1", "SHA256", "SHA512"], ignore_case = true)]
     pub algorithm: String,
@@ -64,7 +64,7 @@ pub struct App {
 
 /// What makes a code change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
+pub enum CodeType {
     /// The time
     Totp,
     /// Each use

@@ -7,19 +7,19 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use twofa_broker::privileges::PrivilegeError;
 use twofa_proto::codec::CodecError;
-use twofa_proto::{ChannelError, Failure as Kind};
+use twofa_proto::{ChannelError, Failure};
 use twofa_store::StoreError;
 
 /// Why a command ended early.
 #[derive(Debug)]
-pub(crate) struct Failure {
-    kind: Kind,
+pub(crate) struct CommandError {
+    kind: Failure,
     message: String,
     hint: Option<String>,
 }
 
-impl Failure {
-    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+impl CommandError {
+    pub(crate) fn new(kind: Failure, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
@@ -34,7 +34,7 @@ impl Failure {
 
     /// Only root may do `what`.
     pub(crate) fn only_root(what: &str) -> Self {
-        Self::new(Kind::NotPermitted, format!("only root can {what}")).hinted("run it with sudo")
+        Self::new(Failure::NotPermitted, format!("only root can {what}")).hinted("run it with sudo")
     }
 
     /// Tells it on standard error.
@@ -47,39 +47,41 @@ impl Failure {
             let _ = writeln!(stderr, "{CYAN}hint:{CYAN:#} {hint}");
         }
         ExitCode::from(match self.kind {
-            Kind::Failed => 1,
-            Kind::Usage => 2,
-            Kind::NotPermitted => 3,
-            Kind::NotFound => 4,
-            Kind::Denied => 5,
-            Kind::Unavailable => 6,
+            Failure::Failed => 1,
+            Failure::Usage => 2,
+            Failure::NotPermitted => 3,
+            Failure::NotFound => 4,
+            Failure::Denied => 5,
+            Failure::Unavailable => 6,
         })
     }
 }
 
 /// Its words without the hint.
-impl fmt::Display for Failure {
+impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl From<StoreError> for Failure {
+impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
         let (kind, hint) = match &error {
             StoreError::BadRulebook(_) => (
-                Kind::Usage,
+                Failure::Usage,
                 Some("see 'twofa policy show' for every setting"),
             ),
-            StoreError::ProviderUnknown(_) => (Kind::NotFound, Some("see 'twofa provider list'")),
+            StoreError::ProviderUnknown(_) => {
+                (Failure::NotFound, Some("see 'twofa provider list'"))
+            }
             StoreError::ProviderExists(_) => {
-                (Kind::Failed, Some("change it with 'twofa provider set'"))
+                (Failure::Failed, Some("change it with 'twofa provider set'"))
             }
             StoreError::ProviderTwice(_) | StoreError::BadProviderName(_) => {
-                (Kind::Usage, error.hint())
+                (Failure::Usage, error.hint())
             }
-            StoreError::ChangedMeanwhile => (Kind::Failed, error.hint()),
-            error => (Kind::Unavailable, error.hint()),
+            StoreError::ChangedMeanwhile => (Failure::Failed, error.hint()),
+            error => (Failure::Unavailable, error.hint()),
         };
         Self {
             kind,
@@ -89,13 +91,13 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl From<PrivilegeError> for Failure {
+impl From<PrivilegeError> for CommandError {
     fn from(error: PrivilegeError) -> Self {
-        Self::new(Kind::Unavailable, error.to_string())
+        Self::new(Failure::Unavailable, error.to_string())
     }
 }
 
-impl From<ChannelError> for Failure {
+impl From<ChannelError> for CommandError {
     fn from(error: ChannelError) -> Self {
         let message = match error {
             ChannelError::Codec(CodecError::TimedOut) => {
@@ -106,7 +108,7 @@ impl From<ChannelError> for Failure {
             }
             error => format!("the broker went away: {error}"),
         };
-        Self::new(Kind::Unavailable, message).hinted(
+        Self::new(Failure::Unavailable, message).hinted(
             "see 'twofa status'; an administrator finds the reason with 'systemctl status twofad'",
         )
     }
@@ -114,11 +116,11 @@ impl From<ChannelError> for Failure {
 
 /// What cannot be written. A reader that has seen enough (`twofa log | head`) is no failure, but there is
 /// nobody left to tell either way.
-impl From<io::Error> for Failure {
+impl From<io::Error> for CommandError {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             std::process::exit(0);
         }
-        Self::new(Kind::Failed, format!("cannot write: {error}"))
+        Self::new(Failure::Failed, format!("cannot write: {error}"))
     }
 }

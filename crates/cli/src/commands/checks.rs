@@ -5,7 +5,7 @@ use twofa_core::class::EVERYONE;
 use twofa_core::rulebook::Rulebook;
 use twofa_store::{AddressKind, Providers, Store, StoreError};
 
-use crate::failure::Failure;
+use crate::error::CommandError;
 
 /// The methods whose codes some provider carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +120,7 @@ pub(crate) fn concerns(
     store: &Store,
     before: &Providers,
     after: &Providers,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>, CommandError> {
     let (before, after) = (Coverage::of(before), Coverage::of(after));
     if before == after {
         return Ok(Vec::new());

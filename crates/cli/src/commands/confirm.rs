@@ -2,13 +2,13 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use twofa_proto::Failure as Kind;
+use twofa_proto::Failure;
 
-use crate::arguments::Consent;
-use crate::failure::Failure;
+use crate::arguments::Confirmation;
+use crate::error::CommandError;
 
 /// Tells `warnings`.
-pub(crate) fn warn(warnings: &[String]) -> Result<(), Failure> {
+pub(crate) fn warn(warnings: &[String]) -> Result<(), CommandError> {
     let mut stderr = io::stderr().lock();
     for warning in warnings {
         writeln!(stderr, "warning: {warning}")?;
@@ -17,7 +17,10 @@ pub(crate) fn warn(warnings: &[String]) -> Result<(), Failure> {
 }
 
 /// Tells `warnings`, if there are any, and asks whether to go on.
-pub(crate) fn agree(warnings: &[String], Consent { yes }: Consent) -> Result<(), Failure> {
+pub(crate) fn agree(
+    warnings: &[String],
+    Confirmation { yes }: Confirmation,
+) -> Result<(), CommandError> {
     if warnings.is_empty() {
         return Ok(());
     }
@@ -26,7 +29,7 @@ pub(crate) fn agree(warnings: &[String], Consent { yes }: Consent) -> Result<(),
         return Ok(());
     }
     let refused = || {
-        Failure::new(Kind::Failed, "nothing was changed")
+        CommandError::new(Failure::Failed, "nothing was changed")
             .hinted("say --yes to change it all the same")
     };
     if !io::stdin().is_terminal() {
