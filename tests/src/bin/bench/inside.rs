@@ -62,19 +62,19 @@ fn time(service: &str, user: &str, code: &str) -> io::Result<Duration> {
 
 /// Reads lines `USER CODE…`, lets all of them log in through the broker with each of their codes, `at_once` of them at a
 /// time, and writes the nanoseconds that took altogether, and then those of each login.
-pub fn crowd(at_once: &str) -> ExitCode {
+pub fn concurrent(at_once: &str) -> ExitCode {
     in_a_crowd(at_once, log_in_by_turns)
 }
 
 /// Reads lines `USER`, lets all of them ask for a prompt, `at_once` of them at a time, and writes the nanoseconds likewise.
 pub fn prompts(at_once: &str) -> ExitCode {
-    in_a_crowd(at_once, |people| {
-        let time = |person: &Vec<&str>| {
+    in_a_crowd(at_once, |users| {
+        let time = |user: &Vec<&str>| {
             let start = Instant::now();
-            be_prompted(person[0]).unwrap_or_else(|error| panic!("{}: {error}", person[0]));
+            be_prompted(user[0]).unwrap_or_else(|error| panic!("{}: {error}", user[0]));
             start.elapsed()
         };
-        people.iter().map(time).collect()
+        users.iter().map(time).collect()
     })
 }
 
@@ -85,8 +85,8 @@ fn in_a_crowd(at_once: &str, act: impl Fn(&[Vec<&str>]) -> Vec<Duration> + Sync)
     let (time, times) = thread::scope(|scope| {
         let clients: Vec<_> = (0..at_once)
             .map(|first| {
-                // Nobody is in two places at once: codes of one person must come in their order.
-                let people: Vec<Vec<&str>> = lines
+                // Nobody is in two places at once: codes of one user must come in their order.
+                let users: Vec<Vec<&str>> = lines
                     .iter()
                     .skip(first)
                     .step_by(at_once)
@@ -94,7 +94,7 @@ fn in_a_crowd(at_once: &str, act: impl Fn(&[Vec<&str>]) -> Vec<Duration> + Sync)
                     .collect();
                 scope.spawn(move || {
                     start.wait();
-                    act(&people)
+                    act(&users)
                 })
             })
             .collect();
@@ -114,14 +114,13 @@ fn in_a_crowd(at_once: &str, act: impl Fn(&[Vec<&str>]) -> Vec<Duration> + Sync)
 }
 
 /// Everybody with the first code, then everybody with the second, and so on.
-fn log_in_by_turns(people: &[Vec<&str>]) -> Vec<Duration> {
-    let turns = people.iter().map(Vec::len).max().unwrap_or_default();
+fn log_in_by_turns(users: &[Vec<&str>]) -> Vec<Duration> {
+    let turns = users.iter().map(Vec::len).max().unwrap_or_default();
     let mut times = Vec::new();
     for turn in 1..turns {
-        for person in people {
+        for user in users {
             let start = Instant::now();
-            log_in(person[0], person[turn])
-                .unwrap_or_else(|error| panic!("{}: {error}", person[0]));
+            log_in(user[0], user[turn]).unwrap_or_else(|error| panic!("{}: {error}", user[0]));
             times.push(start.elapsed());
         }
     }

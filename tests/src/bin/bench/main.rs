@@ -3,8 +3,8 @@
 //! Everything runs in throwaway machines whose disks are real, so that a sync is one. A stopwatch inside each machine
 //! ([`inside`]) starts `pamtester SERVICE USER authenticate` and takes the time until it has ended; the rounds
 //! ([`timing`]) go through all stacks one after the other, in an order that changes, so that noise hits all alike.
-//! [`crowd`] lets many log in at once through one broker, [`letters`] has codes mailed, [`scene`] makes the machines and [`people`] who is in them,
-//! [`stores`] fills the stores, [`hollow`] is a broker that checks nothing, [`footprint`] looks at size and memory, [`report`] puts it on paper.
+//! [`concurrent`] lets many log in at once through one broker, [`mail_bench`] has codes mailed, [`machines`] makes the machines and [`users`] who is in them,
+//! [`stores`] fills the stores, [`null_broker`] is a broker that checks nothing, [`footprint`] looks at size and memory, [`report`] puts it on paper.
 //!
 //! `--quick` measures fewer rounds and leaves out the million.
 
@@ -18,26 +18,26 @@
     clippy::unwrap_used
 )]
 
-mod crowd;
-mod figures;
+mod concurrent;
 mod footprint;
-mod hollow;
 mod inside;
-mod letters;
-mod people;
+mod machines;
+mod mail_bench;
+mod null_broker;
 mod report;
-mod scene;
+mod statistics;
 mod stores;
 mod timing;
+mod users;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 use std::{env, fs, panic};
 
-use crate::people::People;
+use crate::machines::Machines;
 use crate::report::{Facts, Report};
-use crate::scene::Scene;
+use crate::users::Users;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -47,18 +47,18 @@ pub struct Plan {
     /// How often each stack is timed.
     rounds: usize,
     /// How often each number of logins at once is tried.
-    crowds: usize,
+    attempts: usize,
 }
 
 const FULL: Plan = Plan {
     sizes: &[60, 100_000, 1_000_000],
     rounds: 110,
-    crowds: 3,
+    attempts: 3,
 };
 const QUICK: Plan = Plan {
     sizes: &[60, 100_000],
     rounds: 20,
-    crowds: 1,
+    attempts: 1,
 };
 
 fn main() -> ExitCode {
@@ -72,8 +72,8 @@ fn main() -> ExitCode {
         [] => FULL,
         ["--quick"] => QUICK,
         ["--inside", "stopwatch"] => return inside::stopwatch(),
-        ["--inside", "hollow"] => return hollow::serve(),
-        ["--inside", "crowd", at_once] => return inside::crowd(at_once),
+        ["--inside", "null-broker"] => return null_broker::serve(),
+        ["--inside", "concurrent", at_once] => return inside::concurrent(at_once),
         ["--inside", "prompts", at_once] => return inside::prompts(at_once),
         _ => {
             eprintln!("usage: bench [--quick]");
@@ -92,21 +92,26 @@ fn measure(plan: Plan) {
     let progress = |what: &str| eprintln!("[{:3} s] {what}", start.elapsed().as_secs());
 
     let load = report::load();
-    let people = People::make();
-    let scene = Scene::make(plan.sizes, disk.path(), &people, &progress);
-    let timings = timing::measure(&scene, &people, plan.rounds, disk.path(), &progress);
+    let users = Users::make();
+    let machines = Machines::make(plan.sizes, disk.path(), &users, &progress);
+    let timings = timing::measure(&machines, &users, plan.rounds, disk.path(), &progress);
     let facts = Facts::gather(disk.path(), &load);
-    let crowd = crowd::measure(&scene.crowd, &people.crowd, plan.crowds, &progress);
-    let footprint = footprint::measure(&scene.crowd);
-    let letters = letters::measure(disk.path(), &people.passwd(), &people.crowd, &progress);
+    let concurrent = concurrent::measure(
+        &machines.concurrent,
+        &users.concurrent,
+        plan.attempts,
+        &progress,
+    );
+    let footprint = footprint::measure(&machines.concurrent);
+    let mail = mail_bench::measure(disk.path(), &users.passwd(), &users.concurrent, &progress);
     progress("done");
 
     let report = Report {
         facts,
         timings,
-        crowd,
+        concurrent,
         footprint,
-        letters,
+        mail,
         took: start.elapsed(),
     }
     .to_string();

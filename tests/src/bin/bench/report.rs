@@ -8,13 +8,13 @@ use std::process::Command;
 use std::thread::{self, available_parallelism};
 use std::time::{Duration, Instant};
 
-use crate::crowd::Crowd;
-use crate::figures::{median, milliseconds, percentile};
+use crate::concurrent::Concurrent;
 use crate::footprint::{ALLOWED, Footprint};
-use crate::letters::Letters;
-use crate::people;
-use crate::scene::{Stack, grouped};
+use crate::machines::{Stack, grouped};
+use crate::mail_bench::MailBench;
+use crate::statistics::{median, milliseconds, percentile};
 use crate::timing::Timings;
+use crate::users;
 
 /// All that was measured.
 #[derive(Debug)]
@@ -24,11 +24,11 @@ pub struct Report {
     /// One login by itself.
     pub timings: Timings,
     /// Many at once.
-    pub crowd: Crowd,
-    /// Files and memory, after the crowd.
+    pub concurrent: Concurrent,
+    /// Files and memory, after the concurrent.
     pub footprint: Footprint,
     /// Codes by mail.
-    pub letters: Letters,
+    pub mail: MailBench,
     /// The whole run.
     pub took: Duration,
 }
@@ -160,7 +160,7 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "## How this was measured\n\n{}",
-            METHOD.replace("{CROWD}", &people::CROWD.to_string())
+            METHOD.replace("{CONCURRENT}", &users::CONCURRENT.to_string())
         )
     }
 }
@@ -218,19 +218,19 @@ impl Report {
             "≥ 1".into(),
             syncs >= 1,
         );
-        for row in self.crowd.rows.iter().filter(|row| row.at_once == 64) {
+        for row in self.concurrent.rows.iter().filter(|row| row.at_once == 64) {
             let rate = median(&row.rates);
             let what = format!("verified logins a second, 64 at once, {}", row.codes);
             table.target(&what, format!("{rate:.0}"), "≥ 1000".into(), rate >= 1000.0);
         }
-        let alone = median(&self.letters.alone);
+        let alone = median(&self.mail.alone);
         table.target(
             "mailed to the prompt, median ms",
             format!("{alone:.1}"),
             "≤ 100".into(),
             alone <= 100.0,
         );
-        let all = percentile(&self.letters.all, 100);
+        let all = percentile(&self.mail.all, 100);
         table.target(
             "64 mailed at once, all prompted, ms",
             format!("{all:.0}"),
@@ -260,7 +260,7 @@ impl Report {
         );
         let what = format!(
             "broker resident after {} logins",
-            grouped(self.crowd.logins)
+            grouped(self.concurrent.logins)
         );
         table.target(
             &what,
@@ -298,7 +298,7 @@ impl Report {
             "90 % ms",
             "longest ms",
         ]);
-        for row in &self.crowd.rows {
+        for row in &self.concurrent.rows {
             table.row(vec![
                 row.at_once.to_string(),
                 row.codes.to_owned(),
@@ -313,12 +313,12 @@ impl Report {
     }
 
     fn mailed(&self) -> Table {
-        let Letters {
+        let MailBench {
             alone,
             at_once,
             all,
             ..
-        } = &self.letters;
+        } = &self.mail;
         let mut table = Table::new(&[
             "at once",
             "logins",
@@ -361,7 +361,7 @@ impl Report {
         row("twofad, resident at its most", mebibytes(*peak));
         row(
             "another, resident after mailing codes to 64 at once",
-            mebibytes(self.letters.resident),
+            mebibytes(self.mail.resident),
         );
         table
     }
@@ -390,7 +390,7 @@ const METHOD: &str = "\
 - A broker is warm when 300 logins have gone through it. What a spawned one costs is a whole process for each login.
 - Everybody in the stores has a key of their own; the users who log in stand at even distances between the others.
 - Many at once are threads of one process that speak to the broker as the module does, on the same cores as the
-  broker; {CROWD} users, each login verified and its use durable, one that is refused ends the benchmark. Those with HOTP
+  broker; {CONCURRENT} users, each login verified and its use durable, one that is refused ends the benchmark. Those with HOTP
   tokens log in again and again, as their codes need not wait for the clock; those with TOTP apps log in twice.
 - Codes by mail go to a Postfix in the machine by TLS with a password, over connections that the broker keeps. The time
   runs until the prompt is there; by then the server has accepted the mail.

@@ -1,6 +1,6 @@
-//! Stores with many people enrolled: ours, and the file of pam_oath.
+//! Stores with many users enrolled: ours, and the file of pam_oath.
 //!
-//! The people whose logins are timed stand at even distances between the others, by row and by name alike, as their
+//! The users whose logins are timed stand at even distances between the others, by row and by name alike, as their
 //! neighbours of tomorrow would; side by side they would all be on one page.
 
 use std::fmt::Write as _;
@@ -11,42 +11,42 @@ use twofa_core::{Account, App, Key, Parameters, Timestamp};
 use twofa_e2e::unix_now;
 use twofa_store::{Location, NewApp, Origin, Owner, Store};
 
-use crate::people::{Person, random_key};
+use crate::users::{User, random_key};
 
 /// How many are enrolled in one transaction.
 const BATCH: usize = 10_000;
 
-/// People who exist in the store alone have uids from here on.
+/// Users who exist in the store alone have uids from here on.
 const FIRST_UID: usize = 1_000_000;
 
-/// Makes a store of ours in `folder` with `size` people, those in `timed` among them, and with `forerunner` besides, who
+/// Makes a store of ours in `folder` with `size` users, those in `timed` among them, and with `warm_up_user` besides, who
 /// has a token that counts.
-pub fn fill(folder: &Path, size: usize, timed: &[Person], forerunner: &Person) -> Location {
+pub fn fill(folder: &Path, size: usize, timed: &[User], warm_up_user: &User) -> Location {
     let (store, location) = create(folder);
     let first = (
-        forerunner.account.clone(),
-        app(forerunner.key.clone(), counting()),
+        warm_up_user.account.clone(),
+        app(warm_up_user.key.clone(), counting()),
     );
     store
         .enrol_many([first], &Origin::default(), now())
         .expect("they can be enrolled");
-    let mut people = enrolled(size, timed)
+    let mut users = enrolled(size, timed)
         .map(|(account, key)| (account, app(key, Parameters::default())))
         .peekable();
-    while people.peek().is_some() {
+    while users.peek().is_some() {
         store
-            .enrol_many(people.by_ref().take(BATCH), &Origin::default(), now())
+            .enrol_many(users.by_ref().take(BATCH), &Origin::default(), now())
             .expect("they can be enrolled");
     }
     location
 }
 
-/// Makes a store of ours in `folder` with these people: the first half have tokens that count, the others apps.
-pub fn fill_with_crowd(folder: &Path, crowd: &[Person]) -> Location {
+/// Makes a store of ours in `folder` with these users: the first half have tokens that count, the others apps.
+pub fn fill_with_crowd(folder: &Path, concurrent: &[User]) -> Location {
     let (store, location) = create(folder);
-    let (tokens, apps) = crowd.split_at(crowd.len() / 2);
-    for (people, parameters) in [(tokens, counting()), (apps, Parameters::default())] {
-        let enrolled = people
+    let (tokens, apps) = concurrent.split_at(concurrent.len() / 2);
+    for (users, parameters) in [(tokens, counting()), (apps, Parameters::default())] {
+        let enrolled = users
             .iter()
             .map(|it| (it.account.clone(), app(it.key.clone(), parameters)));
         store
@@ -56,10 +56,10 @@ pub fn fill_with_crowd(folder: &Path, crowd: &[Person]) -> Location {
     location
 }
 
-/// A `usersfile` of pam_oath with `size` people, those in `timed` among them.
-pub fn oath_file(size: usize, timed: &[Person]) -> String {
+/// A `usersfile` of pam_oath with `size` users, those in `timed` among them.
+pub fn oath_file(size: usize, timed: &[User]) -> String {
     enrolled(size, timed).fold(String::new(), |mut lines, (account, key)| {
-        let hex = Person {
+        let hex = User {
             account: account.clone(),
             key,
         }
@@ -81,18 +81,18 @@ fn create(folder: &Path) -> (Store, Location) {
     (store, location)
 }
 
-/// `size` people with their keys, those in `timed` at even distances.
-fn enrolled(size: usize, timed: &[Person]) -> impl Iterator<Item = (Account, Key)> {
+/// `size` users with their keys, those in `timed` at even distances.
+fn enrolled(size: usize, timed: &[User]) -> impl Iterator<Item = (Account, Key)> {
     let mut last = 0;
     (0..size).map(move |position| {
-        // Every person of `timed` has a position of their own as long as there are no more of them than positions.
+        // Every user of `timed` has a position of their own as long as there are no more of them than positions.
         let index = position * timed.len() / size;
-        let person = &timed[index];
+        let user = &timed[index];
         if position == 0 || index != last {
             last = index;
-            return (person.account.clone(), person.key.clone());
+            return (user.account.clone(), user.key.clone());
         }
-        let name = format!("{}x{position:07}", person.account.name);
+        let name = format!("{}x{position:07}", user.account.name);
         (
             Account {
                 name,

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use twofa_e2e::{Authenticator, Machine};
 
-use crate::figures::{median, milliseconds};
-use crate::people::People;
-use crate::scene::{Scene, Stack};
+use crate::machines::{Machines, Stack};
+use crate::statistics::{median, milliseconds};
+use crate::users::Users;
 
 /// Rounds that are not counted: everything is read from disk for the first time.
 const WARM_UP: usize = 4;
@@ -52,15 +52,15 @@ impl Timings {
     }
 }
 
-/// Times all stacks, `rounds` times, each round with one code of one person for all of them.
+/// Times all stacks, `rounds` times, each round with one code of one user for all of them.
 pub fn measure(
-    scene: &Scene,
-    people: &People,
+    machines: &Machines,
+    users: &Users,
     rounds: usize,
     disk: &Path,
     progress: &dyn Fn(&str),
 ) -> Timings {
-    let stacks = scene.stacks();
+    let stacks = machines.stacks();
     let mut stopwatches: Vec<_> = stacks
         .iter()
         .map(|(_, machine)| Stopwatch::start(machine))
@@ -78,7 +78,7 @@ pub fn measure(
     rustix::fs::syncfs(&disk).expect("the disk can be synced");
 
     progress(&format!("timing {} stacks, {rounds} rounds", stacks.len()));
-    let mut codes = Codes::of(people);
+    let mut codes = Codes::of(users);
     let mut order = Order::new(stacks.len());
     for round in 0..WARM_UP + rounds {
         let (user, code) = codes.next();
@@ -134,9 +134,9 @@ struct Codes {
 }
 
 impl Codes {
-    fn of(people: &People) -> Self {
+    fn of(users: &Users) -> Self {
         let app = |key: &str| Authenticator::new(key);
-        let apps = people
+        let apps = users
             .timed
             .iter()
             .map(|it| (it.account.name.clone(), app(&it.key.base32())))

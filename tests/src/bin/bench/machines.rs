@@ -8,8 +8,8 @@ use std::path::Path;
 use twofa_e2e::{FIRST_FACTOR, Machine};
 use twofa_store::Location;
 
-use crate::people::People;
-use crate::{crowd, hollow, stores};
+use crate::users::Users;
+use crate::{concurrent, null_broker, stores};
 
 /// A stack that is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub enum Stack {
     Oath(usize),
     /// Our module with a broker that asks and then lets everybody in: no store, no sync. What is left is the module, the
     /// way to a broker and back, and the line in the log.
-    Hollow,
+    NullBroker,
     /// Ours with so many users enrolled and a broker that runs.
     Warm(usize),
     /// Ours with so many users enrolled and no broker, so that the module starts one for the login.
@@ -34,17 +34,17 @@ const OATH_SIZES: [usize; 2] = [60, 100_000];
 
 /// All machines have these services and the same accounts.
 #[derive(Debug)]
-pub struct Scene {
+pub struct Machines {
     /// With our peers' files.
     peers: Machine,
-    /// With [`Stack::Hollow`]'s broker.
-    hollow: Machine,
+    /// With [`Stack::NullBroker`]'s broker.
+    null_broker: Machine,
     /// One for each size of our store, with a broker.
     warm: Vec<(usize, Machine)>,
     /// One for each size of our store, without a broker.
     spawned: Vec<(usize, Machine)>,
     /// Where many log in at once.
-    pub crowd: Machine,
+    pub concurrent: Machine,
 }
 
 impl Stack {
@@ -54,7 +54,7 @@ impl Stack {
             Self::Empty => "bench-empty".into(),
             Self::Google => "bench-google".into(),
             Self::Oath(size) => format!("bench-oath-{size}"),
-            Self::Hollow | Self::Warm(_) | Self::Spawned(_) => "bench-twofa".into(),
+            Self::NullBroker | Self::Warm(_) | Self::Spawned(_) => "bench-twofa".into(),
         }
     }
 
@@ -68,7 +68,7 @@ impl Stack {
                     oath_path(size)
                 )
             }
-            Self::Hollow | Self::Warm(_) | Self::Spawned(_) => {
+            Self::NullBroker | Self::Warm(_) | Self::Spawned(_) => {
                 "auth required pam_twofa.so\n".into()
             }
         }
@@ -86,43 +86,43 @@ impl std::fmt::Display for Stack {
             Self::Empty => write!(f, "empty stack"),
             Self::Google => write!(f, "pam_google_authenticator"),
             Self::Oath(size) => write!(f, "pam_oath, {} users", grouped(*size)),
-            Self::Hollow => write!(f, "twofa's module, a broker that checks nothing"),
+            Self::NullBroker => write!(f, "twofa's module, a broker that checks nothing"),
             Self::Warm(size) => write!(f, "twofa, {} users, broker warm", grouped(*size)),
             Self::Spawned(size) => write!(f, "twofa, {} users, broker spawned", grouped(*size)),
         }
     }
 }
 
-impl Scene {
+impl Machines {
     /// Makes all machines, their disks below `disk`.
-    pub fn make(sizes: &[usize], disk: &Path, people: &People, progress: &dyn Fn(&str)) -> Self {
+    pub fn make(sizes: &[usize], disk: &Path, users: &Users, progress: &dyn Fn(&str)) -> Self {
         progress("building twofa and making a machine for its peers");
-        let peers = machine(disk, people);
-        install_peers(&peers, people);
-        let hollow = machine(disk, people);
-        hollow::start(&hollow);
+        let peers = machine(disk, users);
+        install_peers(&peers, users);
+        let null_broker = machine(disk, users);
+        null_broker::start(&null_broker);
         let (mut warm, mut spawned) = (Vec::new(), Vec::new());
         for &size in sizes {
             progress(&format!("enrolling {} users", grouped(size)));
             let folder = tempfile::tempdir_in(disk).expect("a folder for a store");
-            let forerunner = &people.crowd[0];
-            let store = stores::fill(folder.path(), size, &people.timed, forerunner);
-            spawned.push((size, with_store(machine(disk, people), &store)));
-            let running = with_store(machine(disk, people), &store);
+            let warm_up_user = &users.concurrent[0];
+            let store = stores::fill(folder.path(), size, &users.timed, warm_up_user);
+            spawned.push((size, with_store(machine(disk, users), &store)));
+            let running = with_store(machine(disk, users), &store);
             running.start_broker();
-            crowd::warm_up(&running, forerunner);
+            concurrent::warm_up(&running, warm_up_user);
             warm.push((size, running));
         }
         let folder = tempfile::tempdir_in(disk).expect("a folder for a store");
-        let store = stores::fill_with_crowd(folder.path(), &people.crowd);
-        let crowd = with_store(machine(disk, people), &store);
-        crowd.start_broker();
+        let store = stores::fill_with_crowd(folder.path(), &users.concurrent);
+        let concurrent = with_store(machine(disk, users), &store);
+        concurrent.start_broker();
         Self {
             peers,
-            hollow,
+            null_broker,
             warm,
             spawned,
-            crowd,
+            concurrent,
         }
     }
 
@@ -130,7 +130,7 @@ impl Scene {
     pub fn stacks(&self) -> Vec<(Stack, &Machine)> {
         let mut stacks = vec![(Stack::Empty, &self.peers), (Stack::Google, &self.peers)];
         stacks.extend(OATH_SIZES.map(|size| (Stack::Oath(size), &self.peers)));
-        stacks.push((Stack::Hollow, &self.hollow));
+        stacks.push((Stack::NullBroker, &self.null_broker));
         stacks.extend(
             self.warm
                 .iter()
@@ -155,12 +155,12 @@ session required pam_deny.so
 ";
 
 /// A machine without a broker, with everybody in it and every service.
-fn machine(disk: &Path, people: &People) -> Machine {
+fn machine(disk: &Path, users: &Users) -> Machine {
     let mut builder = Machine::new()
         .on_disk(disk)
         .without_broker()
         .pam("other", OTHER)
-        .file("/etc/passwd.bench", &people.passwd())
+        .file("/etc/passwd.bench", &users.passwd())
         .command("cat /etc/passwd.bench >>/etc/passwd");
     let ours = Stack::Warm(0);
     for stack in [Stack::Empty, Stack::Google, ours]
@@ -192,13 +192,13 @@ fn with_store(machine: Machine, store: &Location) -> Machine {
 }
 
 /// What the users of our peers have: everybody in `timed`, and for pam_oath many more.
-fn install_peers(machine: &Machine, people: &People) {
+fn install_peers(machine: &Machine, users: &Users) {
     let mut script = String::from("set -eu; umask 077; mkdir -m 0755 -p /srv/bench /etc/oath\n");
-    for person in &people.timed {
+    for user in &users.timed {
         // As google-authenticator(1) writes it with the answers its manual recommends; without its scratch codes.
         let lines =
             "\\n\" RATE_LIMIT 3 30\\n\" WINDOW_SIZE 3\\n\" DISALLOW_REUSE\\n\" TOTP_AUTH\\n";
-        let (home, name, key) = (person.home(), &person.account.name, person.key.base32());
+        let (home, name, key) = (user.home(), &user.account.name, user.key.base32());
         script += &format!(
             "mkdir {home}; printf '%s{lines}' {} >{home}/.google_authenticator; ",
             &**key
@@ -209,7 +209,7 @@ fn install_peers(machine: &Machine, people: &People) {
     machine.run_with_input("sh", &script).ok();
     for size in OATH_SIZES {
         let path = machine.host_path(&oath_path(size));
-        let written = fs::write(&path, stores::oath_file(size, &people.timed))
+        let written = fs::write(&path, stores::oath_file(size, &users.timed))
             .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o600)));
         written.expect("pam_oath's file can be written");
     }

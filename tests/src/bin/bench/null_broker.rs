@@ -17,7 +17,7 @@ pub fn start(machine: &Machine) {
     machine.run("rm /usr/sbin/twofad").ok();
     machine
         .run(&format!(
-            "setsid {program} --inside hollow </dev/null >/dev/null 2>&1 &"
+            "setsid {program} --inside null-broker </dev/null >/dev/null 2>&1 &"
         ))
         .ok();
     machine.wait_until(&format!("grep -q {SOCKET} /proc/net/unix"));

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use twofa_e2e::{FIRST_FACTOR, Machine, carry_mail};
 
-use crate::figures::milliseconds;
 use crate::footprint;
-use crate::people::Person;
+use crate::statistics::milliseconds;
 use crate::timing::put_into;
+use crate::users::User;
 
 /// So many log in one after the other, and as many again at once.
 const PEOPLE: usize = 64;
@@ -18,7 +18,7 @@ const ROUNDS: usize = 3;
 /// What was measured, from the login's request to its prompt, in milliseconds. The mail server has accepted the mail by
 /// then.
 #[derive(Debug)]
-pub struct Letters {
+pub struct MailBench {
     /// Of logins one after the other, over a connection that is open.
     pub alone: Vec<f64>,
     /// Of logins at once.
@@ -29,12 +29,12 @@ pub struct Letters {
     pub resident: f64,
 }
 
-/// Lets some of `people` ask for a code by mail.
-pub fn measure(disk: &Path, passwd: &str, people: &[Person], progress: &dyn Fn(&str)) -> Letters {
+/// Lets some of `users` ask for a code by mail.
+pub fn measure(disk: &Path, passwd: &str, users: &[User], progress: &dyn Fn(&str)) -> MailBench {
     progress(&format!(
         "mailing codes to {PEOPLE} users, one after the other and at once"
     ));
-    let people = &people[..PEOPLE];
+    let users = &users[..PEOPLE];
     let machine = Machine::new()
         .on_disk(disk)
         .policy("mandatory")
@@ -43,9 +43,9 @@ pub fn measure(disk: &Path, passwd: &str, people: &[Person], progress: &dyn Fn(&
         .command("twofa policy set resend.cooldown=0 send.user-hourly=1000 send.address-daily=1000 send.machine-hourly=100000")
         .build();
     machine.run("cat /etc/passwd.bench >>/etc/passwd").ok();
-    let names: Vec<&str> = people
+    let names: Vec<&str> = users
         .iter()
-        .map(|person| person.account.name.as_str())
+        .map(|user| user.account.name.as_str())
         .collect();
     let _mail = carry_mail(&machine, &names);
     for name in &names {
@@ -69,18 +69,18 @@ pub fn measure(disk: &Path, passwd: &str, people: &[Person], progress: &dyn Fn(&
     };
     // Opens the connection.
     ask(1);
-    let mut letters = Letters {
+    let mut mail = MailBench {
         alone: Vec::new(),
         at_once: Vec::new(),
         all: Vec::new(),
         resident: 0.0,
     };
     for _ in 0..ROUNDS {
-        letters.alone.extend(ask(1).1);
+        mail.alone.extend(ask(1).1);
         let (all, times) = ask(PEOPLE);
-        letters.all.push(all);
-        letters.at_once.extend(times);
+        mail.all.push(all);
+        mail.at_once.extend(times);
     }
-    letters.resident = footprint::measure(&machine).resident;
-    letters
+    mail.resident = footprint::measure(&machine).resident;
+    mail
 }

@@ -9,7 +9,7 @@ use twofa_core::{Account, Key};
 pub const TIMED: usize = 60;
 
 /// How many log in at once, half with a token that counts and half with an app that goes by the time.
-pub const CROWD: usize = 512;
+pub const CONCURRENT: usize = 512;
 
 const FIRST_UID: usize = 20_000;
 
@@ -18,28 +18,28 @@ const GID: u32 = 100;
 
 /// All that are in the machines' `/etc/passwd` beside the system's own.
 #[derive(Debug)]
-pub struct People {
+pub struct Users {
     /// Those whose logins are timed, [`TIMED`] of them.
-    pub timed: Vec<Person>,
-    /// Those who log in at once, [`CROWD`] of them.
-    pub crowd: Vec<Person>,
+    pub timed: Vec<User>,
+    /// Those who log in at once, [`CONCURRENT`] of them.
+    pub concurrent: Vec<User>,
 }
 
 /// Somebody with an account and an authenticator.
 #[derive(Clone, Debug)]
-pub struct Person {
+pub struct User {
     /// The account.
     pub account: Account,
     /// What the authenticator shares with whoever checks its codes.
     pub key: Key,
 }
 
-impl People {
+impl Users {
     /// With fresh keys.
     pub fn make() -> Self {
-        let person = |letter, number, uid| {
+        let user = |letter, number, uid| {
             let name = format!("{letter}{number:03}");
-            Person {
+            User {
                 account: Account {
                     name,
                     uid: u32::try_from(uid).unwrap(),
@@ -48,9 +48,9 @@ impl People {
             }
         };
         Self {
-            timed: (0..TIMED).map(|i| person('m', i, FIRST_UID + i)).collect(),
-            crowd: (0..CROWD)
-                .map(|i| person('t', i, FIRST_UID + TIMED + i))
+            timed: (0..TIMED).map(|i| user('m', i, FIRST_UID + i)).collect(),
+            concurrent: (0..CONCURRENT)
+                .map(|i| user('t', i, FIRST_UID + TIMED + i))
                 .collect(),
         }
     }
@@ -58,15 +58,15 @@ impl People {
     /// Their lines of `/etc/passwd`.
     pub fn passwd(&self) -> String {
         let mut lines = String::new();
-        for person in self.timed.iter().chain(&self.crowd) {
-            let Account { name, uid } = &person.account;
-            let _ = writeln!(lines, "{name}:x:{uid}:{GID}::{}:/bin/sh", person.home());
+        for user in self.timed.iter().chain(&self.concurrent) {
+            let Account { name, uid } = &user.account;
+            let _ = writeln!(lines, "{name}:x:{uid}:{GID}::{}:/bin/sh", user.home());
         }
         lines
     }
 }
 
-impl Person {
+impl User {
     /// On the machine's disk; `/home` is in memory.
     pub fn home(&self) -> String {
         format!("/srv/bench/{}", self.account.name)

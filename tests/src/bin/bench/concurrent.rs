@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use twofa_e2e::Machine;
 
-use crate::figures::milliseconds;
-use crate::people::Person;
+use crate::statistics::milliseconds;
 use crate::timing::put_into;
+use crate::users::User;
 
 /// So many at once, each of them with so many codes.
-const CROWDS: [(usize, usize); 3] = [(1, 2), (8, 4), (64, 12)];
+const LEVELS: [(usize, usize); 3] = [(1, 2), (8, 4), (64, 12)];
 
 /// How often somebody logs in before a broker is called warm: SQLite's log of writes (WAL) has grown to its full size by
 /// then, a thousand pages of which a login takes six, and is written from its beginning again.
@@ -30,28 +30,28 @@ pub struct Row {
 
 /// What was measured of all.
 #[derive(Debug)]
-pub struct Crowd {
+pub struct Concurrent {
     /// One row for each number at once.
     pub rows: Vec<Row>,
     /// How many have logged in altogether.
     pub logins: usize,
 }
 
-/// Lets `people` log in through the broker of `machine` by one, by 8 and by 64, and that `rounds` times.
+/// Lets `users` log in through the broker of `machine` by one, by 8 and by 64, and that `rounds` times.
 ///
 /// The first half have tokens that count: no code of theirs has to wait for the clock, so that these few hundred
-/// people can log in ten thousand times. The others have apps as everybody has, and show what difference that makes.
+/// users can log in ten thousand times. The others have apps as everybody has, and show what difference that makes.
 pub fn measure(
     machine: &Machine,
-    people: &[Person],
+    users: &[User],
     rounds: usize,
     progress: &dyn Fn(&str),
-) -> Crowd {
-    let (tokens, apps) = people.split_at(people.len() / 2);
-    let turns: usize = CROWDS.iter().map(|(_, turns)| turns).sum();
+) -> Concurrent {
+    let (tokens, apps) = users.split_at(users.len() / 2);
+    let turns: usize = LEVELS.iter().map(|(_, turns)| turns).sum();
     let mut codes: Vec<_> = tokens
         .iter()
-        .map(|person| person.codes(Some(0), turns * rounds).into_iter())
+        .map(|user| user.codes(Some(0), turns * rounds).into_iter())
         .collect();
     let row = |at_once, codes| Row {
         at_once,
@@ -59,7 +59,7 @@ pub fn measure(
         rates: Vec::new(),
         times: Vec::new(),
     };
-    let mut rows: Vec<Row> = CROWDS
+    let mut rows: Vec<Row> = LEVELS
         .iter()
         .map(|(at_once, _)| row(*at_once, "HOTP"))
         .collect();
@@ -68,26 +68,26 @@ pub fn measure(
             "logging in {turns} times {} users at once, {round} of {rounds}",
             tokens.len()
         ));
-        for (row, (_, turns)) in rows.iter_mut().zip(CROWDS) {
+        for (row, (_, turns)) in rows.iter_mut().zip(LEVELS) {
             let codes = codes.iter_mut().map(|codes| codes.take(turns).collect());
             row.attempt(machine, tokens.iter().zip(codes));
         }
     }
     // This step's code and the next one's are good for half a minute at least.
-    let mut by_time = row(CROWDS[CROWDS.len() - 1].0, "TOTP");
-    let codes: Vec<_> = apps.iter().map(|person| person.codes(None, 2)).collect();
+    let mut by_time = row(LEVELS[LEVELS.len() - 1].0, "TOTP");
+    let codes: Vec<_> = apps.iter().map(|user| user.codes(None, 2)).collect();
     by_time.attempt(machine, apps.iter().zip(codes));
     rows.push(by_time);
     let logins = rows.iter().map(|row| row.times.len()).sum();
-    Crowd { rows, logins }
+    Concurrent { rows, logins }
 }
 
-/// Lets `forerunner`, who has a token that counts, log in until the broker of `machine` is warm.
-pub fn warm_up(machine: &Machine, forerunner: &Person) {
+/// Lets `warm_up_user`, who has a token that counts, log in until the broker of `machine` is warm.
+pub fn warm_up(machine: &Machine, warm_up_user: &User) {
     log_in(
         machine,
         1,
-        [(forerunner, forerunner.codes(Some(0), WARM_UP))].into_iter(),
+        [(warm_up_user, warm_up_user.codes(Some(0), WARM_UP))].into_iter(),
     );
 }
 
@@ -95,9 +95,9 @@ impl Row {
     fn attempt<'a>(
         &mut self,
         machine: &Machine,
-        people: impl Iterator<Item = (&'a Person, Vec<String>)>,
+        users: impl Iterator<Item = (&'a User, Vec<String>)>,
     ) {
-        let (whole, times) = log_in(machine, self.at_once, people);
+        let (whole, times) = log_in(machine, self.at_once, users);
         let logins = u32::try_from(times.len()).expect("thousands");
         self.rates.push(f64::from(logins) / whole.as_secs_f64());
         self.times.extend(times.into_iter().map(milliseconds));
@@ -108,12 +108,12 @@ impl Row {
 fn log_in<'a>(
     machine: &Machine,
     at_once: usize,
-    people: impl Iterator<Item = (&'a Person, Vec<String>)>,
+    users: impl Iterator<Item = (&'a User, Vec<String>)>,
 ) -> (Duration, Vec<Duration>) {
-    let lines: Vec<_> = people
-        .map(|(person, codes)| format!("{} {}", person.account.name, codes.join(" ")))
+    let lines: Vec<_> = users
+        .map(|(user, codes)| format!("{} {}", user.account.name, codes.join(" ")))
         .collect();
-    let command = format!("{} --inside crowd {at_once}", put_into(machine));
+    let command = format!("{} --inside concurrent {at_once}", put_into(machine));
     let output = machine.run_with_input(&command, &lines.join("\n")).ok();
     let mut times = output
         .stdout
