@@ -8,8 +8,8 @@
 //! 1. [`decide`] says whether this person must show a second factor now ([`decision`]);
 //! 2. what was typed is read as an [`Answer`], or as nothing a code could be ([`answer`]);
 //! 3. an attempt is counted before it is verified ([`lockout`]);
-//! 4. the code is verified against an authenticator app ([`app`]), the code just [`sent`] or the backup codes
-//!    ([`backup`]).
+//! 4. the code is verified against the authenticator apps ([`app_code`], [`app`]), the code just [`sent`] or the backup
+//!    codes ([`backup`]).
 //!
 //! What holds for whom is the [`policy`], with what a [`class`] has of its own, less what an [`exemption`]
 //! spares. What a change of it takes from people is told before it is made ([`transition`]).
@@ -18,6 +18,7 @@
 pub mod account;
 pub mod answer;
 pub mod app;
+pub mod app_code;
 pub mod backup;
 pub mod class;
 pub mod decision;
@@ -37,6 +38,7 @@ pub mod user;
 pub use account::Account;
 pub use answer::Answer;
 pub use app::{Algorithm, App, Movement, Parameters, Verification};
+pub use app_code::{AppCodeOutcome, PendingResync, check_app_code};
 pub use backup::{BackupCode, BackupSet};
 pub use class::Class;
 pub use decision::{Decision, Denial, decide};

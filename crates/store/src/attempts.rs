@@ -1,23 +1,27 @@
 //! The order that keeps codes single and failures counted.
 //!
+//! A code that is verified in microseconds, of an app or one that was sent, is one write transaction with one sync
+//! ([`Store::try_code`]): the lock is checked, the code is verified against what is stored at this moment, and either the
+//! code is marked used or the failure is counted. The result is on disk before anybody learns it. Of any number of logins
+//! that race with one code, the first in the database's own order passes; the others find it used.
+//!
+//! A backup code takes argon2id a tenth of a second or more, which nobody may wait for:
+//!
 //! 1. [`Store::count_attempt`] checks the lock and counts the attempt as a failure, committed;
 //! 2. the code is verified, outside of any transaction;
-//! 3. [`Store::use_app_code`], [`Store::use_sent_code`] or [`Store::use_backup_code`] marks it used, only if it was
-//!    not, takes back the count, committed;
+//! 3. [`Store::use_backup_code`] deletes it, if it is still there, and takes back the count, committed;
 //! 4. only then somebody is let in.
 //!
-//! The count is committed, and so holds for every attempt after it, without waiting for the disk; the sync of
-//! whatever is told in the end, right or wrong, takes it along. So nobody learns anything about a code whose
-//! attempt a power cut could still undo.
-//!
-//! Whatever dies in between, the attempt stays counted and the code stays unused or used up; of any number
-//! of logins that race with one code, one finds it unused.
+//! That count is committed, and so holds for every attempt after it, without waiting for the disk; the sync of whatever is
+//! told in the end, right or wrong, takes it along. So nobody learns anything about a code whose attempt a power cut could
+//! still undo. Whatever dies in between, the attempt stays counted and the code stays unused or used up.
+
+use std::sync::Arc;
 
 use rusqlite::Transaction;
 use twofa_core::backup::DIGEST_BYTES;
 use twofa_core::lockout::Lock;
-use twofa_core::user::EnrolledApp;
-use twofa_core::{Account, Timestamp};
+use twofa_core::{Account, Throttle, Timestamp, User};
 
 use crate::addresses::AddressKind;
 use crate::database::Store;
@@ -26,7 +30,7 @@ use crate::events::{self, Event, EventKind, Origin};
 use crate::methods::count_to_sql;
 use crate::sends;
 use crate::unproved;
-use crate::users::{self, Generation, Situation};
+use crate::users::{self, Generation, Situation, StoredUser};
 
 /// Where an attempt is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,49 @@ pub enum Tally {
     /// Apart: a stack that goes on after a wrong password asked, so that anybody may have typed the code. Too many refuse
     /// further attempts of this kind and no others.
     Unproved,
+}
+
+/// A code that somebody typed, before it is verified.
+#[derive(Debug, Clone, Copy)]
+pub struct CodeAttempt<'a> {
+    /// Whose code it should be.
+    pub account: &'a Account,
+    /// Where a failure is counted.
+    pub tally: Tally,
+    /// Where it was typed.
+    pub origin: &'a Origin,
+    /// What was known of the account when it was decided which methods count.
+    pub known: &'a Situation,
+}
+
+/// What a right code proves, and how it is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeProof {
+    /// It belongs to this time step or counter of an app, which is marked used.
+    App {
+        /// [`twofa_core::user::EnrolledApp::id`].
+        app: i64,
+        /// The step or counter.
+        count: u64,
+    },
+    /// It was sent to this address of the account. It is known to one login only, which uses it once.
+    Sent(AddressKind),
+}
+
+/// What became of a code that was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CodeOutcome<W> {
+    /// It is right and marked used: let them in.
+    Right(CodeProof),
+    /// It is wrong; that is counted and logged.
+    Wrong(W),
+    /// The account is locked: nothing was verified or counted.
+    Locked(Lock),
+    /// Nothing is known of the account, so no code can be right. Nothing was counted.
+    Unknown,
+    /// The rules or the account's methods are no longer those of [`CodeAttempt::known`], so that other methods may count
+    /// now. Nothing was verified or counted.
+    Outdated,
 }
 
 /// An attempt that was counted and may now be verified.
@@ -71,6 +118,57 @@ pub enum Use {
 }
 
 impl Store {
+    /// Checks the lock, runs `verify`, and marks the code used or counts and logs the failure, all in one transaction.
+    ///
+    /// `verify` sees the account as it is stored at this moment, but for the backup codes, which are left out. It runs
+    /// under the write lock of the store, so it must be quick and ask nobody. Its error is why the code is wrong, for the
+    /// log.
+    pub fn try_code<W: AsRef<str>>(
+        &self,
+        attempt: CodeAttempt<'_>,
+        now: Timestamp,
+        verify: impl FnOnce(&User) -> Result<CodeProof, W>,
+    ) -> Result<CodeOutcome<W>, StoreError> {
+        let CodeAttempt {
+            account,
+            tally,
+            origin,
+            known,
+        } = attempt;
+        self.write(|db| {
+            let Some(stored) = users::find(db, account)? else {
+                return Ok(CodeOutcome::Unknown);
+            };
+            let before = match attempts_before(db, &stored, tally, now)? {
+                Ok(before) => before,
+                Err(lock) => return Ok(CodeOutcome::Locked(lock)),
+            };
+            let rules = self.rules(db)?;
+            let user = users::load_without_backup_codes(db, &stored, self.key(), account)?;
+            if !Arc::ptr_eq(&rules, &known.rules) || !known.is_about(&stored) {
+                return Ok(CodeOutcome::Outdated);
+            }
+            let counted = before.count(now, rules.rulebook.machine().lockout);
+            let record = |kind, detail: String| {
+                let (user, detail) = (Some(account), Some(detail));
+                events::record(db, &Event { kind, user, detail }, origin, now)
+            };
+            match verify(&user) {
+                Ok(proof) => {
+                    let event = record(EventKind::Passed, use_up(db, account, &user, proof)?)?;
+                    let forgiven = counted.forgive(counted.counted);
+                    save_pass(db, &stored, tally, forgiven, origin, event, now)?;
+                    Ok(CodeOutcome::Right(proof))
+                }
+                Err(wrong) => {
+                    save_failure(db, &stored, account, tally, counted, origin, now)?;
+                    record(EventKind::Refused, wrong.as_ref().to_owned())?;
+                    Ok(CodeOutcome::Wrong(wrong))
+                }
+            }
+        })
+    }
+
     /// Checks the lock of `account` and counts an attempt in `tally`, before anything is verified.
     pub fn count_attempt(
         &self,
@@ -83,34 +181,13 @@ impl Store {
             let Some(stored) = users::find(db, account)? else {
                 return Ok(Counted::Unknown);
             };
-            if let Some(lock) = stored.throttle.lock(now) {
-                return Ok(Counted::Locked(lock));
-            }
-            let before = match tally {
-                Tally::Proved => stored.throttle,
-                Tally::Unproved => unproved::load(db, stored.id)?,
+            let before = match attempts_before(db, &stored, tally, now)? {
+                Ok(before) => before,
+                Err(lock) => return Ok(Counted::Locked(lock)),
             };
-            if let Some(lock) = before.lock(now) {
-                return Ok(Counted::Locked(lock));
-            }
             let situation = self.situation_of(db, Some(&stored), account)?;
             let throttle = before.count(now, situation.rules.rulebook.machine().lockout);
-            match tally {
-                Tally::Proved => users::save_throttle(db, stored.id, throttle)?,
-                Tally::Unproved => unproved::save(db, stored.id, throttle)?,
-            }
-            if tally == Tally::Proved && throttle.lock(now).is_some() {
-                let detail = Some(format!(
-                    "after {} wrong codes in a row",
-                    throttle.failures()
-                ));
-                let event = Event {
-                    kind: EventKind::Locked,
-                    user: Some(account),
-                    detail,
-                };
-                events::record(db, &event, origin, now)?;
-            }
+            save_failure(db, &stored, account, tally, throttle, origin, now)?;
             let attempt = Attempt {
                 account: account.clone(),
                 tally,
@@ -119,23 +196,6 @@ impl Store {
                 number: throttle.counted,
             };
             Ok(Counted::Attempt(attempt, Box::new(situation)))
-        })
-    }
-
-    #[allow(clippy::needless_pass_by_value, reason = "an attempt is used up")]
-    /// Marks the step or counter `count` of the app `app` used, if it is higher than any before it.
-    pub fn use_app_code(
-        &self,
-        attempt: Attempt,
-        app: &EnrolledApp,
-        count: u64,
-        now: Timestamp,
-    ) -> Result<Use, StoreError> {
-        let count = count_to_sql(count)?;
-        self.write(|db| {
-            let sql = "UPDATE app SET used = ?3 WHERE id = ?1 AND user = ?2 AND (used IS NULL OR used < ?3)";
-            let marked = db.prepare_cached(sql)?.execute((app.id, attempt.user, count))?;
-            attempt.finish(db, marked, EventKind::Passed, Some(format!("app '{}'", app.label)), now)
         })
     }
 
@@ -155,17 +215,8 @@ impl Store {
             if is_theirs {
                 sends::was_typed(db, &attempt.account)?;
             }
-            let detail = match which {
-                AddressKind::Email => "e-mail code",
-                AddressKind::Phone => "SMS code",
-            };
-            attempt.finish(
-                db,
-                usize::from(is_theirs),
-                EventKind::Passed,
-                Some(detail.to_owned()),
-                now,
-            )
+            let detail = Some(sent_code(which).to_owned());
+            attempt.finish(db, usize::from(is_theirs), EventKind::Passed, detail, now)
         })
     }
 
@@ -225,34 +276,121 @@ impl Attempt {
         let (Some(stored), 1) = (stored, marked) else {
             return Ok(Use::Already);
         };
-        let event = events::record(
-            db,
-            &Event {
-                kind,
-                user: Some(&self.account),
-                detail,
-            },
-            &self.origin,
-            now,
-        )?;
-        let throttle = match self.tally {
-            Tally::Proved => stored.throttle.forgive(self.number),
-            Tally::Unproved => {
-                unproved::save(
-                    db,
-                    stored.id,
-                    unproved::load(db, stored.id)?.forgive(self.number),
-                )?;
-                stored.throttle
-            }
+        let event = Event {
+            kind,
+            user: Some(&self.account),
+            detail,
         };
-        if self.origin.is_command_line() {
-            // No login: what was refused before it is still to be told.
-            users::save_throttle(db, stored.id, throttle)?;
-        } else {
-            users::save_pass(db, stored.id, throttle, event, now)?;
-        }
+        let event = events::record(db, &event, &self.origin, now)?;
+        let counted = match self.tally {
+            Tally::Proved => stored.throttle,
+            Tally::Unproved => unproved::load(db, stored.id)?,
+        };
+        let forgiven = counted.forgive(self.number);
+        save_pass(db, &stored, self.tally, forgiven, &self.origin, event, now)?;
         Ok(Use::First)
+    }
+}
+
+/// The attempts in `tally` so far, or the lock that refuses further ones.
+fn attempts_before(
+    db: &Transaction<'_>,
+    stored: &StoredUser,
+    tally: Tally,
+    now: Timestamp,
+) -> Result<Result<Throttle, Lock>, StoreError> {
+    // The lock of the account holds where anybody may have typed the code, too.
+    if let Some(lock) = stored.throttle.lock(now) {
+        return Ok(Err(lock));
+    }
+    let before = match tally {
+        Tally::Proved => stored.throttle,
+        Tally::Unproved => unproved::load(db, stored.id)?,
+    };
+    Ok(before.lock(now).map_or(Ok(before), Err))
+}
+
+/// Saves `throttle`, in which an attempt was just counted, and logs the lock that comes of it.
+fn save_failure(
+    db: &Transaction<'_>,
+    stored: &StoredUser,
+    account: &Account,
+    tally: Tally,
+    throttle: Throttle,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if tally == Tally::Unproved {
+        return unproved::save(db, stored.id, throttle);
+    }
+    users::save_throttle(db, stored.id, throttle)?;
+    if throttle.lock(now).is_none() {
+        return Ok(());
+    }
+    let failures = throttle.failures();
+    let event = Event {
+        kind: EventKind::Locked,
+        user: Some(account),
+        detail: Some(format!("after {failures} wrong codes in a row")),
+    };
+    events::record(db, &event, origin, now).map(drop)
+}
+
+/// Saves `throttle`, in which an attempt was just taken back, and that the code was right, which `event` logs.
+fn save_pass(
+    db: &Transaction<'_>,
+    stored: &StoredUser,
+    tally: Tally,
+    throttle: Throttle,
+    origin: &Origin,
+    event: i64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let own = match tally {
+        Tally::Proved => throttle,
+        Tally::Unproved => {
+            unproved::save(db, stored.id, throttle)?;
+            stored.throttle
+        }
+    };
+    if origin.is_command_line() {
+        // No login: what was refused before it is still to be told.
+        users::save_throttle(db, stored.id, own)
+    } else {
+        users::save_pass(db, stored.id, own, event, now)
+    }
+}
+
+/// Marks the code that gave `proof` used, and says for the log which it was.
+fn use_up(
+    db: &Transaction<'_>,
+    account: &Account,
+    user: &User,
+    proof: CodeProof,
+) -> Result<String, StoreError> {
+    let (app, count) = match proof {
+        CodeProof::App { app, count } => (app, count),
+        CodeProof::Sent(which) => {
+            sends::was_typed(db, account)?;
+            return Ok(sent_code(which).to_owned());
+        }
+    };
+    let used = "UPDATE app SET used = ?2 WHERE id = ?1 AND (used IS NULL OR used < ?2)";
+    let marked = db
+        .prepare_cached(used)?
+        .execute((app, count_to_sql(count)?))?;
+    let app = user.apps.iter().find(|enrolled| enrolled.id == app);
+    match (app, marked) {
+        (Some(app), 1) => Ok(format!("app '{}'", app.label)),
+        // What was verified is what was read in this very transaction.
+        _ => Err(StoreError::ChangedMeanwhile),
+    }
+}
+
+const fn sent_code(which: AddressKind) -> &'static str {
+    match which {
+        AddressKind::Email => "e-mail code",
+        AddressKind::Phone => "SMS code",
     }
 }
 
@@ -261,6 +399,7 @@ mod tests {
     use super::*;
     use crate::testing::{Bench, alice, origin};
     use std::sync::Barrier;
+    use twofa_core::user::EnrolledApp;
     use twofa_core::{BackupCode, BackupSet};
 
     fn attempt(store: &Store, bench: &Bench) -> Attempt {
@@ -284,31 +423,226 @@ mod tests {
         store.situation(&alice()).unwrap().user.throttle.failures()
     }
 
+    /// Types the code of `step`, which the first app accepts if it has accepted none as high.
+    fn type_step(store: &Store, bench: &Bench, step: u64) -> CodeOutcome<&'static str> {
+        type_step_at(store, &origin(), bench.now, step)
+    }
+
+    fn type_step_at(
+        store: &Store,
+        origin: &Origin,
+        now: Timestamp,
+        step: u64,
+    ) -> CodeOutcome<&'static str> {
+        let known = store.situation(&alice()).unwrap();
+        type_step_knowing(store, &known, origin, now, step)
+    }
+
+    fn type_step_knowing(
+        store: &Store,
+        known: &Situation,
+        origin: &Origin,
+        now: Timestamp,
+        step: u64,
+    ) -> CodeOutcome<&'static str> {
+        let attempt = CodeAttempt {
+            account: &alice(),
+            tally: Tally::Proved,
+            origin,
+            known,
+        };
+        let verify = |user: &User| match user.apps.first() {
+            Some(app) if app.app.used.is_none_or(|used| used < step) => Ok(CodeProof::App {
+                app: app.id,
+                count: step,
+            }),
+            _ => Err("a code that was used already"),
+        };
+        store.try_code(attempt, now, verify).unwrap()
+    }
+
+    fn is_right<W>(outcome: &CodeOutcome<W>) -> bool {
+        matches!(outcome, CodeOutcome::Right(_))
+    }
+
+    /// The kinds of the events that are logged, oldest first.
+    fn log(store: &Store) -> Vec<String> {
+        let mut kinds = Vec::new();
+        let each = |event: crate::LoggedEvent| {
+            kinds.push(event.kind);
+            true
+        };
+        store.events(&crate::EventFilter::default(), each).unwrap();
+        kinds
+    }
+
+    const USED: CodeOutcome<&str> = CodeOutcome::Wrong("a code that was used already");
+
     #[test]
-    fn an_attempt_counts_until_its_code_is_marked_used() {
+    fn a_wrong_code_counts_and_a_right_one_takes_back_what_was_counted() {
         let bench = Bench::new();
         let (store, app) = enrolled(&bench);
-        let _wrong = attempt(&store, &bench);
-        let right = attempt(&store, &bench);
+        let right = CodeProof::App {
+            app: app.id,
+            count: 100,
+        };
+        assert_eq!(type_step(&store, &bench, 100), CodeOutcome::Right(right));
+        assert_eq!(type_step(&store, &bench, 100), USED);
+        assert_eq!(type_step(&store, &bench, 99), USED);
         assert_eq!(failures(&store), 2);
-        let used = store.use_app_code(right, &app, 100, bench.now);
-        assert_eq!((used.unwrap(), failures(&store)), (Use::First, 0));
+        assert!(is_right(&type_step(&store, &bench, 101)));
+        assert_eq!(failures(&store), 0);
+        assert_eq!(log(&store)[1..], ["passed", "refused", "refused", "passed"]);
     }
 
     #[test]
-    fn the_same_or_an_older_step_is_used_already_and_stays_a_failure() {
+    fn a_code_is_verified_under_the_rules_and_methods_that_it_was_asked_for_by() {
+        let bench = Bench::new();
+        let (store, _) = enrolled(&bench);
+        let other = Store::open(bench.location.clone()).unwrap();
+        let (alice, origin) = (alice(), origin());
+        let set_policy = |store: &Store, key, value| {
+            store
+                .change_policy([(key, value)], &origin, bench.now)
+                .unwrap();
+        };
+        let changes: [&dyn Fn(); 5] = [
+            &|| set_policy(&store, "mode", "mandatory"),
+            &|| set_policy(&other, "methods", "app,backup"),
+            &|| bench.enrol(&store, &alice, "second"),
+            &|| {
+                assert!(
+                    other
+                        .set_required(&alice, true, &origin, bench.now)
+                        .unwrap()
+                )
+            },
+            &|| {
+                store.remove_user(&alice, &origin, bench.now).unwrap();
+                bench.enrol(&store, &alice, "phone");
+            },
+        ];
+        for (step, change) in (1..).zip(changes) {
+            let known = store.situation(&alice).unwrap();
+            change();
+            let outcome = type_step_knowing(&store, &known, &origin, bench.now, step);
+            assert_eq!(outcome, CodeOutcome::Outdated, "change {step}");
+            assert_eq!(failures(&store), 0, "change {step}");
+            assert!(is_right(&type_step(&store, &bench, step)), "change {step}");
+        }
+    }
+
+    #[test]
+    fn what_other_processes_do_beside_the_rules_makes_nobody_ask_again() {
+        let bench = Bench::new();
+        let (store, _) = enrolled(&bench);
+        let other = Store::open(bench.location.clone()).unwrap();
+        let known = store.situation(&alice()).unwrap();
+        bench.enrol(&other, &crate::testing::bob(), "phone");
+        let outcome = type_step_knowing(&store, &known, &origin(), bench.now, 7);
+        assert!(is_right(&outcome), "{outcome:?}");
+    }
+
+    /// All 64 type the code of `step` at once, half of them to another process's store. Answers how many passed.
+    fn race_for_step(bench: &Bench, store: &Store, step: u64) -> usize {
+        let other = Store::open(bench.location.clone()).unwrap();
+        let start = Barrier::new(64);
+        let racer = |store| {
+            let known = Store::situation(store, &alice()).unwrap();
+            start.wait();
+            type_step_knowing(store, &known, &origin(), bench.now, step)
+        };
+        let outcomes: Vec<_> = std::thread::scope(|scope| {
+            let racers: Vec<_> = (0..64)
+                .map(|i| if i % 2 == 0 { store } else { &other })
+                .map(|store| scope.spawn(move || racer(store)))
+                .collect();
+            racers
+                .into_iter()
+                .map(|racer| racer.join().unwrap())
+                .collect()
+        });
+        let passed = outcomes.iter().filter(|outcome| is_right(outcome)).count();
+        let refused = outcomes.iter().filter(|outcome| **outcome == USED).count();
+        assert_eq!(passed + refused, 64, "{outcomes:?}");
+        passed
+    }
+
+    #[test]
+    fn of_64_that_race_with_one_step_one_passes_and_the_others_count() {
+        let bench = Bench::new();
+        let (store, _) = enrolled(&bench);
+        store
+            .change_policy([("lockout.after", "100")], &origin(), bench.now)
+            .unwrap();
+        for step in 1..=3 {
+            store.unlock(&alice(), &origin(), bench.now).unwrap();
+            let (counted, logged) = (
+                store.situation(&alice()).unwrap().user.throttle.counted,
+                log(&store).len(),
+            );
+            assert_eq!(race_for_step(&bench, &store, step), 1);
+            let throttle = store.situation(&alice()).unwrap().user.throttle;
+            assert_eq!(throttle.counted - counted, 64, "none is lost");
+            let log = &log(&store)[logged..];
+            assert_eq!(log.len(), 64);
+            let after = log
+                .iter()
+                .rev()
+                .take_while(|kind| *kind == "refused")
+                .count();
+            assert_eq!(throttle.failures(), after as u64, "{log:?}");
+        }
+    }
+
+    #[test]
+    fn wrong_codes_of_people_who_may_be_anybody_refuse_further_ones_and_lock_nobody() {
         let bench = Bench::new();
         let (store, app) = enrolled(&bench);
-        let use_step = |step| {
-            store
-                .use_app_code(attempt(&store, &bench), &app, step, bench.now)
-                .unwrap()
+        let (account, origin) = (alice(), origin());
+        let known = store.situation(&account).unwrap();
+        let attempt = |tally| CodeAttempt {
+            account: &account,
+            tally,
+            origin: &origin,
+            known: &known,
         };
-        assert_eq!(
-            [use_step(100), use_step(100), use_step(99)],
-            [Use::First, Use::Already, Use::Already]
-        );
-        assert_eq!(failures(&store), 2);
+        let guess = |_: &User| Err("a wrong code");
+        for _ in 0..10 {
+            let tried = store.try_code(attempt(Tally::Unproved), bench.now, guess);
+            assert_eq!(tried.unwrap(), CodeOutcome::Wrong("a wrong code"));
+        }
+        let tried = store.try_code(attempt(Tally::Unproved), bench.now, guess);
+        assert!(matches!(tried, Ok(CodeOutcome::Locked(Lock::Until(_)))));
+        assert_eq!(failures(&store), 0);
+        let count = 7;
+        let proof = CodeProof::App { app: app.id, count };
+        let right = |_: &User| Ok::<_, String>(proof);
+        let tried = store.try_code(attempt(Tally::Proved), bench.now, right);
+        assert_eq!(tried.unwrap(), CodeOutcome::Right(proof));
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_no_code_is_right_and_none_is_wrong() {
+        let bench = Bench::new();
+        drop(enrolled(&bench));
+        let mut shm = bench.location.database.clone().into_os_string();
+        shm.push("-shm");
+        std::os::unix::fs::symlink("nowhere", shm).unwrap();
+        let store = Store::open(bench.location.clone()).unwrap();
+        assert!(store.is_snapshot());
+        let known = store.situation(&alice()).unwrap();
+        let attempt = CodeAttempt {
+            account: &alice(),
+            tally: Tally::Proved,
+            origin: &origin(),
+            known: &known,
+        };
+        let app = known.user.apps[0].id;
+        for result in [Ok(CodeProof::App { app, count: 7 }), Err("a wrong code")] {
+            let tried = store.try_code(attempt, bench.now, |_| result);
+            assert!(matches!(tried, Err(StoreError::ReadOnly)), "{tried:?}");
+        }
     }
 
     /// All 64 count an attempt, then all try at once; how many were first, and how many failures stayed.
@@ -336,23 +670,6 @@ mod tests {
             panic!("{} were first", winners.len())
         };
         (winners.len(), number - before + failures(store))
-    }
-
-    #[test]
-    fn of_64_that_race_with_one_step_one_is_first() {
-        let bench = Bench::new();
-        let (store, app) = enrolled(&bench);
-        store
-            .change_policy([("lockout.after", "100")], &origin(), bench.now)
-            .unwrap();
-        let result = race(&store, &bench, |attempt| {
-            store.use_app_code(attempt, &app, 7, bench.now).unwrap()
-        });
-        assert_eq!(
-            result,
-            (1, 64),
-            "one first, and all that began after it still counted"
-        );
     }
 
     #[test]
@@ -443,7 +760,7 @@ mod tests {
     #[test]
     fn what_was_refused_is_told_until_the_next_right_code() {
         let bench = Bench::new();
-        let (store, app) = enrolled(&bench);
+        let (store, _) = enrolled(&bench);
         let missed = || store.situation(&alice()).unwrap().missed;
         assert_eq!(missed(), None);
         let alice = alice();
@@ -460,11 +777,7 @@ mod tests {
             (told.count, told.last_at, told.last_from.as_deref()),
             (2, bench.now, Some("192.0.2.7"))
         );
-        let right = attempt(&store, &bench);
-        assert_eq!(
-            store.use_app_code(right, &app, 7, bench.now).unwrap(),
-            Use::First
-        );
+        assert!(is_right(&type_step(&store, &bench, 7)));
         assert_eq!(missed(), None);
     }
 
@@ -492,7 +805,7 @@ mod tests {
     #[test]
     fn a_code_for_a_change_is_no_login() {
         let bench = Bench::new();
-        let (store, app) = enrolled(&bench);
+        let (store, _) = enrolled(&bench);
         let alice = alice();
         let refused = Event {
             kind: EventKind::Refused,
@@ -505,61 +818,53 @@ mod tests {
             service: Some("twofa".into()),
             ..Origin::default()
         };
-        let counted = store
-            .count_attempt(&alice, Tally::Proved, &command_line, bench.now)
-            .unwrap();
-        let Counted::Attempt(attempt, _) = counted else {
-            panic!("{counted:?}")
-        };
-        assert_eq!(
-            store.use_app_code(attempt, &app, 7, bench.now).unwrap(),
-            Use::First
-        );
+        let outcome = type_step_at(&store, &command_line, bench.now, 7);
+        assert!(is_right(&outcome), "{outcome:?}");
         assert_eq!(store.situation(&alice).unwrap().missed.unwrap().count, 1);
     }
 
     #[test]
-    fn a_locked_account_counts_nothing_further() {
+    fn a_locked_account_verifies_and_counts_nothing_further() {
         let bench = Bench::new();
         let (store, _) = enrolled(&bench);
+        assert!(is_right(&type_step(&store, &bench, 7)));
         for _ in 0..10 {
-            let _ = attempt(&store, &bench);
+            assert_eq!(type_step(&store, &bench, 7), USED);
         }
-        let counted = store
-            .count_attempt(&alice(), Tally::Proved, &origin(), bench.now)
-            .unwrap();
-        assert!(
-            matches!(counted, Counted::Locked(Lock::Until(until)) if until == bench.now.after(900))
-        );
+        let until = Lock::Until(bench.now.after(900));
+        assert_eq!(type_step(&store, &bench, 8), CodeOutcome::Locked(until));
+        let counted = store.count_attempt(&alice(), Tally::Proved, &origin(), bench.now);
+        assert!(matches!(counted, Ok(Counted::Locked(lock)) if lock == until));
         assert_eq!(failures(&store), 10);
+        let locked = log(&store).iter().filter(|kind| *kind == "locked").count();
+        assert_eq!(locked, 1);
     }
 
     #[test]
-    fn the_tenth_attempt_may_be_the_right_one() {
+    fn the_tenth_attempt_may_be_the_right_one_and_locks_nothing_then() {
         let bench = Bench::new();
-        let (store, app) = enrolled(&bench);
+        let (store, _) = enrolled(&bench);
+        assert!(is_right(&type_step(&store, &bench, 7)));
         for _ in 0..9 {
-            let _ = attempt(&store, &bench);
+            assert_eq!(type_step(&store, &bench, 7), USED);
         }
-        let tenth = attempt(&store, &bench);
-        assert_eq!(
-            store.use_app_code(tenth, &app, 7, bench.now).unwrap(),
-            Use::First
-        );
+        assert!(is_right(&type_step(&store, &bench, 8)));
         let throttle = store.situation(&alice()).unwrap().user.throttle;
         assert_eq!((throttle.failures(), throttle.lock(bench.now)), (0, None));
+        assert!(!log(&store).iter().any(|kind| kind == "locked"));
     }
 
     #[test]
     fn an_attempt_whose_user_was_removed_meanwhile_does_not_pass() {
         let bench = Bench::new();
-        let (store, app) = enrolled(&bench);
+        let (store, _) = enrolled(&bench);
+        let known = store.situation(&alice()).unwrap();
         let begun = attempt(&store, &bench);
         store.remove_user(&alice(), &origin(), bench.now).unwrap();
-        assert_eq!(
-            store.use_app_code(begun, &app, 7, bench.now).unwrap(),
-            Use::Already
-        );
+        let used = store.use_backup_code(begun, &[0; 32], bench.now);
+        assert_eq!(used.unwrap(), Use::Already);
+        let outcome = type_step_knowing(&store, &known, &origin(), bench.now, 7);
+        assert_eq!(outcome, CodeOutcome::Unknown);
     }
 
     #[test]

@@ -6,9 +6,8 @@
 //! has a second factor".
 //!
 //! Each operation that counts is one method, one write transaction, and on disk when it returns
-//! (`synchronous=FULL`). A login is [`Store::situation`], [`Store::begin_send`] where a code is sent,
-//! [`Store::count_attempt`], and [`Store::use_app_code`], [`Store::use_sent_code`] or [`Store::use_backup_code`], in
-//! this order ([`attempts`]). What people should know of is queued with the change itself ([`notices`]).
+//! (`synchronous=FULL`). A login is [`Store::situation`], [`Store::begin_send`] where a code is sent, and
+//! [`Store::try_code`], or for a backup code [`Store::count_attempt`] and [`Store::use_backup_code`] ([`attempts`]). What people should know of is queued with the change itself ([`notices`]).
 //!
 //! Shared keys and providers' passwords are sealed to their row ([`seal`]); [`location`] says where the files are and who may
 //! see them.
@@ -39,7 +38,7 @@ mod unproved;
 mod users;
 
 pub use addresses::AddressKind;
-pub use attempts::{Attempt, Counted, Tally, Use};
+pub use attempts::{Attempt, CodeAttempt, CodeOutcome, CodeProof, Counted, Tally, Use};
 pub use database::Store;
 pub use error::StoreError;
 pub use events::{Event, EventFilter, EventKind, LoggedEvent, Origin};

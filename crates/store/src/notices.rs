@@ -289,9 +289,9 @@ fn delete(db: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
 mod tests {
     use super::*;
     use crate::testing::{Bench, alice, origin};
-    use crate::{Counted, Settings, Tally};
+    use crate::{CodeAttempt, CodeProof, Counted, Settings, Tally};
     use std::sync::Barrier;
-    use twofa_core::{BackupCode, BackupSet};
+    use twofa_core::{BackupCode, BackupSet, User};
 
     const EMAIL: AddressKind = AddressKind::Email;
     const PHONE: AddressKind = AddressKind::Phone;
@@ -501,14 +501,17 @@ mod tests {
         bench.enrol(&store, &alice(), "phone");
         assert!(bench.told(&store).is_empty());
         bench.verify(&store, &alice(), EMAIL, A);
-        let app = store.situation(&alice()).unwrap().user.apps.remove(0);
-        let counted = store
-            .count_attempt(&alice(), Tally::Proved, &origin(), bench.now)
-            .unwrap();
-        let Counted::Attempt(attempt, _) = counted else {
-            panic!("{counted:?}")
+        let (account, origin) = (alice(), origin());
+        let known = store.situation(&account).unwrap();
+        let attempt = CodeAttempt {
+            account: &account,
+            tally: Tally::Proved,
+            origin: &origin,
+            known: &known,
         };
-        let _ = store.use_app_code(attempt, &app, 7, bench.now).unwrap();
+        let app = known.user.apps[0].id;
+        let verify = |_: &User| Ok::<_, String>(CodeProof::App { app, count: 7 });
+        let _ = store.try_code(attempt, bench.now, verify).unwrap();
         assert!(bench.told(&store).is_empty());
     }
 

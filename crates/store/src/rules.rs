@@ -11,7 +11,7 @@ use crate::exemptions::{self, StoredExemption};
 use crate::policy;
 
 /// What an administrator has decided: policy, classes and exemptions.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Rules {
     /// Policy and classes.
     pub rulebook: Rulebook,
@@ -34,7 +34,8 @@ impl Store {
     }
 
     /// The rules in force in `db`. Rules change rarely and every login asks for them, so they are read again only
-    /// when the database has changed under us; our own changes of them call [`Store::forget_rules`].
+    /// when the database has changed under us; our own changes of them call [`Store::forget_rules`]. Rules that were
+    /// read again and have not changed are the same [`Arc`], so that who holds one can tell.
     pub(crate) fn rules(&self, db: &Transaction<'_>) -> Result<Arc<Rules>, StoreError> {
         let data_version = db
             .prepare_cached("PRAGMA data_version")?
@@ -46,10 +47,14 @@ impl Store {
         {
             return Ok(known.rules.clone());
         }
-        let rules = Arc::new(Rules {
+        let read = Rules {
             rulebook: policy::load(db)?,
             exemptions: exemptions::all(db)?,
-        });
+        };
+        let rules = match known.take() {
+            Some(known) if *known.rules == read => known.rules,
+            _ => Arc::new(read),
+        };
         *known = Some(KnownRules {
             data_version,
             rules: rules.clone(),

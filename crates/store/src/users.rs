@@ -50,6 +50,15 @@ pub struct Missed {
     pub last_from: Option<String>,
 }
 
+impl Situation {
+    /// Whether `stored` has the same methods, requirement and wish, so that the same policy holds and the same decision
+    /// would be made, locks and used codes aside.
+    pub(crate) fn is_about(&self, stored: &StoredUser) -> bool {
+        self.generation == stored.generation()
+            && (self.user.required, self.user.verify) == (stored.required, stored.verify)
+    }
+}
+
 impl Store {
     /// The policy and what is known of `account`, as of one moment.
     pub fn situation(&self, account: &Account) -> Result<Situation, StoreError> {
@@ -395,6 +404,18 @@ fn load(
     account: &Account,
 ) -> Result<User, StoreError> {
     Ok(User {
+        backup: methods::backup_set(db, stored)?,
+        ..load_without_backup_codes(db, stored, key, account)?
+    })
+}
+
+pub(crate) fn load_without_backup_codes(
+    db: &Transaction<'_>,
+    stored: &StoredUser,
+    key: &SealingKey,
+    account: &Account,
+) -> Result<User, StoreError> {
+    Ok(User {
         preferred: stored.preferred,
         required: stored.required,
         verify: stored.verify,
@@ -402,7 +423,7 @@ fn load(
         phone: stored.phone.clone(),
         throttle: stored.throttle,
         apps: methods::apps(db, stored, key, account)?,
-        backup: methods::backup_set(db, stored)?,
+        backup: None,
     })
 }
 

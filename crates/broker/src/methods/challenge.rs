@@ -1,6 +1,6 @@
 //! Asking for a code and believing it: the one place where that happens.
 //!
-//! The order is [`twofa_store::attempts`]': count, verify, mark used, and only then believe. Nothing is
+//! The order is [`twofa_store::attempts`]': check the lock, verify, mark used or count, and only then believe. Nothing is
 //! locked while the person types.
 
 use twofa_core::backup::HashError;
@@ -8,15 +8,19 @@ use twofa_core::policy::Methods;
 use twofa_core::sent::Comparison;
 use twofa_core::user::EnrolledApp;
 use twofa_core::{
-    Account, Answer, BackupCode, Lock, Method, Movement, Policy, Timestamp, User, Verification,
+    Account, Answer, AppCodeOutcome, BackupCode, Lock, Method, Movement, PendingResync, Policy,
+    Timestamp, User, Verification, check_app_code,
 };
 use twofa_proto::Prompt;
-use twofa_store::{Attempt, Counted, Event, EventKind, Origin, StoreError, Tally, Use};
+use twofa_store::{
+    CodeAttempt, CodeOutcome, CodeProof, Counted, Event, EventKind, Origin, StoreError, Tally, Use,
+};
 
 use crate::context::Services;
 use crate::identity::person::{Person, PersonError};
 use crate::methods::choice::{Begun, Choice, Sent, Unsent};
 use crate::process::log::{self, Priority};
+use crate::sending::addresses;
 use crate::text::messages;
 use crate::text::terminal::{Dialogue, Gone};
 
@@ -25,6 +29,8 @@ const TRIES: u32 = 3;
 /// How often somebody may ask for help, another code or another method instead. sshd 9.4 to 10.2 drop a login after 32
 /// messages.
 const WISHES: u32 = 8;
+/// How often what is known of a person is read for one code, where it changes as often under us.
+const READS: u32 = 4;
 
 /// A challenge that is about to be made.
 #[derive(Debug, Clone, Copy)]
@@ -135,18 +141,11 @@ enum Judgement {
     Locked(Lock),
 }
 
-/// A hardware token that ran ahead and whose next code will be asked for (RFC 4226 §7.4).
-#[derive(Clone, Copy)]
-struct Ahead {
-    app: i64,
-    count: u64,
-}
-
 /// What one conversation knows between two prompts.
 #[derive(Default)]
 struct Memory {
     sent: Option<Sent>,
-    ahead: Option<Ahead>,
+    pending_resync: Option<PendingResync>,
 }
 
 impl Challenge<'_> {
@@ -251,184 +250,199 @@ impl Challenge<'_> {
     /// Counts, verifies, marks used.
     fn judge(&self, answer: &Answer, memory: &mut Memory) -> Result<Judgement, ChallengeError> {
         let now = self.services.now();
-        let counted =
-            self.services
-                .store
-                .count_attempt(self.account, self.tally, self.origin, now)?;
-        let (attempt, situation) = match counted {
-            Counted::Attempt(attempt, situation) => (attempt, situation),
-            Counted::Locked(lock) => return Ok(Judgement::Locked(lock)),
-            Counted::Unknown => {
-                return self.wrong("the user was removed meanwhile".to_owned(), WRONG_CODE, now);
-            }
-        };
-        let person = Person::in_situation(*situation, self.account)?;
         match answer {
-            Answer::Code(code) => {
-                let comparison = memory
-                    .sent
-                    .as_ref()
-                    .map(|sent| sent.code.compare(code, now));
-                match (&memory.sent, comparison) {
-                    (Some(sent), Some(Comparison::Same)) => {
-                        let judgement = self.judge_sent_code(attempt, &person, sent, now)?;
-                        // Good once, whatever became of it.
-                        memory.sent = None;
-                        Ok(judgement)
-                    }
-                    (Some(_), Some(Comparison::Expired)) => self.wrong(
-                        "a code that was sent too long ago".to_owned(),
-                        EXPIRED_CODE,
-                        now,
-                    ),
-                    _ => self.judge_app_code(attempt, &person, code, &mut memory.ahead, now),
-                }
-            }
-            Answer::Backup(code) => self.judge_backup_code(attempt, &person, code, now),
+            Answer::Code(code) => self.judge_code(code, memory, now),
+            Answer::Backup(code) => self.judge_backup_code(code, now),
             Answer::Empty
             | Answer::Help
             | Answer::Resend
             | Answer::OtherMethod
-            | Answer::NotACode => self.wrong("nothing to verify".to_owned(), WRONG_CODE, now),
+            | Answer::NotACode => self.refuse(Wrong::new("nothing to verify", WRONG_CODE), now),
+        }
+    }
+
+    /// A code of an app, or one that was sent.
+    fn judge_code(
+        &self,
+        code: &str,
+        memory: &mut Memory,
+        now: Timestamp,
+    ) -> Result<Judgement, ChallengeError> {
+        let Self {
+            services: Services { store, .. },
+            account,
+            tally,
+            origin,
+            ..
+        } = *self;
+        let mut latest = None;
+        for _ in 0..READS {
+            let person = latest.as_ref().unwrap_or(self.person);
+            let attempt = CodeAttempt {
+                account,
+                tally,
+                origin,
+                known: &person.situation,
+            };
+            let verify = |user: &User| self.verify(code, user, &person.policy, memory, now);
+            match store.try_code(attempt, now, verify)? {
+                CodeOutcome::Right(proof) => {
+                    return Ok(Judgement::Right {
+                        method: match proof {
+                            CodeProof::App { .. } => Method::App,
+                            CodeProof::Sent(which) => which.method(),
+                        },
+                        backup_codes_left: person.situation.user.backup_codes_left(),
+                    });
+                }
+                CodeOutcome::Wrong(wrong) => return Ok(self.judged_wrong(wrong)),
+                CodeOutcome::Locked(lock) => return Ok(Judgement::Locked(lock)),
+                CodeOutcome::Unknown => return self.refuse(Wrong::removed_meanwhile(), now),
+                // Read here and not in the transaction: it may take the name service.
+                CodeOutcome::Outdated => latest = Some(Person::of(store, account)?),
+            }
+        }
+        Err(StoreError::ChangedMeanwhile.into())
+    }
+
+    /// Whether `code` is one of `user`, for whom `policy` holds. Called under the write lock of the store: pure, but for
+    /// what it remembers of this conversation.
+    fn verify(
+        &self,
+        code: &str,
+        user: &User,
+        policy: &Policy,
+        memory: &mut Memory,
+        now: Timestamp,
+    ) -> Result<CodeProof, Wrong> {
+        let compare = |sent: &Sent| sent.code.compare(code, now);
+        // Good once, whatever becomes of it.
+        if let Some(sent) = memory
+            .sent
+            .take_if(|sent| compare(sent) == Comparison::Same)
+        {
+            return self.verify_sent(&sent, user, policy);
+        }
+        if memory.sent.as_ref().map(compare) == Some(Comparison::Expired) {
+            return Err(Wrong::new(
+                "a code that was sent too long ago",
+                EXPIRED_CODE,
+            ));
+        }
+        let is_allowed = self.accepted.methods(policy).app;
+        let apps = if is_allowed {
+            user.apps.as_slice()
+        } else {
+            &[]
+        };
+        match check_app_code(apps, code, memory.pending_resync, now) {
+            AppCodeOutcome::Accepted { app, count } => Ok(CodeProof::App { app: app.id, count }),
+            AppCodeOutcome::Refused { why, pending } => {
+                memory.pending_resync = pending;
+                Err(Wrong::app_code(why, apps))
+            }
         }
     }
 
     /// The code that was sent is right. It passes if the address is still the person's and still allowed.
-    fn judge_sent_code(
-        &self,
-        attempt: Attempt,
-        person: &Person,
-        sent: &Sent,
-        now: Timestamp,
-    ) -> Result<Judgement, ChallengeError> {
-        let method = sent.method();
-        let accepted = self.accepted.methods(&person.policy);
-        let is_allowed = accepted.allows(method)
-            || sent.wanted == Method::Sms
-                && accepted.sms
-                && person.policy.sms_falls_back_to_email();
+    fn verify_sent(&self, sent: &Sent, user: &User, policy: &Policy) -> Result<CodeProof, Wrong> {
+        let accepted = self.accepted.methods(policy);
+        let is_allowed = accepted.allows(sent.method())
+            || sent.wanted == Method::Sms && accepted.sms && policy.sms_falls_back_to_email();
+        let is_theirs = addresses::of(user, sent.which)
+            .is_some_and(|contact| contact.verified && contact.address == sent.address);
         if !is_allowed {
-            return self.wrong(
-                "a code by a method that was taken away meanwhile".to_owned(),
-                WRONG_CODE,
-                now,
-            );
-        }
-        match self
-            .services
-            .store
-            .use_sent_code(attempt, sent.which, &sent.address, now)?
-        {
-            Use::First => {
-                let backup_codes_left = person.situation.user.backup_codes_left();
-                Ok(Judgement::Right {
-                    method,
-                    backup_codes_left,
-                })
-            }
-            Use::Already => self.wrong(
-                "the address was changed meanwhile".to_owned(),
-                WRONG_CODE,
-                now,
-            ),
+            let why = "a code by a method that was taken away meanwhile";
+            Err(Wrong::new(why, WRONG_CODE))
+        } else if !is_theirs {
+            Err(Wrong::new("the address was changed meanwhile", WRONG_CODE))
+        } else {
+            Ok(CodeProof::Sent(sent.which))
         }
     }
 
+    /// Verified outside of any transaction, because that is slow by design: counted before, marked used after.
     fn judge_backup_code(
         &self,
-        attempt: Attempt,
-        person: &Person,
         code: &BackupCode,
         now: Timestamp,
     ) -> Result<Judgement, ChallengeError> {
+        let store = self.services.store;
+        let (attempt, situation) =
+            match store.count_attempt(self.account, self.tally, self.origin, now)? {
+                Counted::Attempt(attempt, situation) => (attempt, situation),
+                Counted::Locked(lock) => return Ok(Judgement::Locked(lock)),
+                Counted::Unknown => return self.refuse(Wrong::removed_meanwhile(), now),
+            };
+        let person = Person::in_situation(*situation, self.account)?;
         let user = &person.situation.user;
         let set = user
             .backup
             .as_ref()
             .filter(|_| self.accepted.methods(&person.policy).backup);
         let Some(digest) = set.map(|set| set.find(code)).transpose()?.flatten() else {
-            return self.wrong(
-                "no backup code, or one that was used".to_owned(),
-                WRONG_BACKUP_CODE,
-                now,
-            );
+            let why = "no backup code, or one that was used";
+            return self.refuse(Wrong::new(why, WRONG_BACKUP_CODE), now);
         };
-        match self.services.store.use_backup_code(attempt, &digest, now)? {
-            Use::First => {
-                let backup_codes_left = user.backup_codes_left().saturating_sub(1);
-                Ok(Judgement::Right {
-                    method: Method::Backup,
-                    backup_codes_left,
-                })
+        match store.use_backup_code(attempt, &digest, now)? {
+            Use::First => Ok(Judgement::Right {
+                method: Method::Backup,
+                backup_codes_left: user.backup_codes_left().saturating_sub(1),
+            }),
+            Use::Already => {
+                let why = "a backup code that was just used";
+                self.refuse(Wrong::new(why, WRONG_BACKUP_CODE), now)
             }
-            Use::Already => self.wrong(
-                "a backup code that was just used".to_owned(),
-                WRONG_BACKUP_CODE,
-                now,
-            ),
         }
     }
 
-    fn judge_app_code(
-        &self,
-        attempt: Attempt,
-        person: &Person,
-        code: &str,
-        ahead: &mut Option<Ahead>,
-        now: Timestamp,
-    ) -> Result<Judgement, ChallengeError> {
-        let user = &person.situation.user;
-        let apps = if self.accepted.methods(&person.policy).app {
-            user.apps.as_slice()
-        } else {
-            &[]
+    /// Logs a wrong answer that the store has not logged yet.
+    fn refuse(&self, wrong: Wrong, now: Timestamp) -> Result<Judgement, ChallengeError> {
+        let event = Event {
+            kind: EventKind::Refused,
+            user: Some(self.account),
+            detail: Some(wrong.why.clone()),
         };
-        // Of several apps the best news counts: a right code, else the most helpful reason.
-        let mut verdict = Verification::Wrong;
-        for enrolled in apps {
-            let resumed = ahead.filter(|ahead| ahead.app == enrolled.id);
-            let verification = match resumed.map(|ahead| enrolled.app.resync(ahead.count, code)) {
-                Some(accepted @ Verification::Accepted { .. }) => accepted,
-                _ => enrolled.app.verify(code, now),
-            };
-            match verification {
-                Verification::Accepted { count } => {
-                    return match self
-                        .services
-                        .store
-                        .use_app_code(attempt, enrolled, count, now)?
-                    {
-                        Use::First => Ok(Judgement::Right {
-                            method: Method::App,
-                            backup_codes_left: user.backup_codes_left(),
-                        }),
-                        Use::Already => self.wrong_app_code(Verification::Replayed, apps, now),
-                    };
-                }
-                Verification::Ahead { count } => {
-                    *ahead = Some(Ahead {
-                        app: enrolled.id,
-                        count,
-                    });
-                    verdict = verification;
-                }
-                Verification::Wrong => {}
-                Verification::Replayed
-                | Verification::ClockWentBack
-                | Verification::Drifted { .. } => {
-                    verdict = verification;
-                }
-            }
-        }
-        self.wrong_app_code(verdict, apps, now)
+        self.services.store.record(&event, self.origin, now)?;
+        Ok(self.judged_wrong(wrong))
     }
 
-    fn wrong_app_code(
-        &self,
-        verification: Verification,
-        apps: &[EnrolledApp],
-        now: Timestamp,
-    ) -> Result<Judgement, ChallengeError> {
+    /// A wrong answer that the store has logged.
+    fn judged_wrong(&self, wrong: Wrong) -> Judgement {
+        let Wrong { why, hint } = wrong;
+        let line = messages::log_line("wrong", self.origin, self.account, &why);
+        log::auth(Priority::Notice, &line);
+        Judgement::Wrong { why, hint }
+    }
+}
+
+/// What is wrong with an answer.
+#[derive(Debug)]
+struct Wrong {
+    /// For the log.
+    why: String,
+    /// For the person.
+    hint: &'static str,
+}
+
+impl AsRef<str> for Wrong {
+    fn as_ref(&self) -> &str {
+        &self.why
+    }
+}
+
+impl Wrong {
+    fn new(why: &str, hint: &'static str) -> Self {
+        let why = why.to_owned();
+        Self { why, hint }
+    }
+
+    fn removed_meanwhile() -> Self {
+        Self::new("the user was removed meanwhile", WRONG_CODE)
+    }
+
+    /// A code that none of `apps` accepts.
+    fn app_code(verification: Verification, apps: &[EnrolledApp]) -> Self {
         let counts = |app: &EnrolledApp| app.app.parameters.movement() == Movement::Counter;
         // The same words whether a token ran ahead or a code was guessed: they say nothing about the code.
         let wrong = if apps.iter().any(counts) {
@@ -436,49 +450,25 @@ impl Challenge<'_> {
         } else {
             WRONG_CODE
         };
-        let (why, hint) = match verification {
-            Verification::Replayed => ("a code that was used already".to_owned(), USED_CODE),
-            Verification::ClockWentBack => (
-                "a code of now after one of the future: the clock of this machine went back"
-                    .to_owned(),
+        match verification {
+            Verification::Replayed => Self::new("a code that was used already", USED_CODE),
+            Verification::ClockWentBack => Self::new(
+                "a code of now after one of the future: the clock of this machine went back",
                 CLOCK_WENT_BACK,
             ),
-            Verification::Ahead { .. } => (
-                "the token ran ahead, its next code is needed".to_owned(),
-                wrong,
-            ),
+            Verification::Ahead { .. } => {
+                Self::new("the token ran ahead, its next code is needed", wrong)
+            }
             Verification::Drifted { seconds } => {
                 let direction = if seconds < 0 { "behind" } else { "ahead" };
                 let off = seconds.unsigned_abs();
                 let why = format!(
                     "a code from {off} s {direction}: the clock of the phone or of this machine is wrong"
                 );
-                (why, wrong)
+                Self { why, hint: wrong }
             }
-            Verification::Wrong | Verification::Accepted { .. } => {
-                ("a wrong code".to_owned(), wrong)
-            }
-        };
-        self.wrong(why, hint, now)
-    }
-
-    fn wrong(
-        &self,
-        why: String,
-        hint: &'static str,
-        now: Timestamp,
-    ) -> Result<Judgement, ChallengeError> {
-        let event = Event {
-            kind: EventKind::Refused,
-            user: Some(self.account),
-            detail: Some(why.clone()),
-        };
-        self.services.store.record(&event, self.origin, now)?;
-        log::auth(
-            Priority::Notice,
-            &messages::log_line("wrong", self.origin, self.account, &why),
-        );
-        Ok(Judgement::Wrong { why, hint })
+            Verification::Wrong | Verification::Accepted { .. } => Self::new("a wrong code", wrong),
+        }
     }
 }
 
