@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{User, geteuid};
 use twofa_proto::{
-    ChannelError, ClientEnd, Done, FromBroker, FromClient, MESSAGE_PATIENCE, Request, SERVICE_USER,
+    ChannelError, ClientEnd, Done, FromBroker, FromClient, MESSAGE_TIMEOUT, Request, SERVICE_USER,
     SOCKET, Secret, Stream,
 };
 
@@ -82,7 +82,7 @@ impl Broker {
     fn of_our_own(program: &Path, request: Request) -> Result<Self, Dead> {
         let (stream, session) = Session::start(program)?;
         // Nothing is left to turn to if it is slow to start, so it has the longer time.
-        let broker = Self::open(stream, request, MESSAGE_PATIENCE)?;
+        let broker = Self::open(stream, request, MESSAGE_TIMEOUT)?;
         Ok(Self {
             _session: Some(session),
             ..broker
@@ -117,7 +117,7 @@ impl Broker {
     pub fn receive(&mut self) -> Result<FromBroker, ChannelError> {
         self.first
             .take()
-            .map_or_else(|| self.receive_until(Instant::now() + MESSAGE_PATIENCE), Ok)
+            .map_or_else(|| self.receive_until(Instant::now() + MESSAGE_TIMEOUT), Ok)
     }
 
     /// Answers its prompt.
@@ -279,7 +279,7 @@ impl Session {
         let mut command = Command::new(program);
         // From su the real uid is the user's still, who could send it signals.
         command
-            .arg("--session")
+            .arg("--stdio")
             .env_clear()
             .current_dir("/")
             .uid(0)
@@ -522,7 +522,7 @@ mod tests {
         let report_text = fs::read_to_string(&report).unwrap();
         fs::remove_file(report).unwrap();
         assert!(
-            report_text.starts_with("--session\nend\n/\n0077\n"),
+            report_text.starts_with("--stdio\nend\n/\n0077\n"),
             "{report_text}"
         );
         assert!(

@@ -5,7 +5,7 @@
 //! a refusal.
 //!
 //! - [`conversation`]: what is shown and asked, and the one place where a verdict becomes a code
-//! - [`broker`]: its socket, and for root without one, `twofad --session`
+//! - [`broker`]: its socket, and for root without one, `twofad --stdio`
 //! - `child`: that process, which the application may take for its own
 //! - [`options`]: the arguments in `/etc/pam.d`; one that cannot be obeyed refuses every login
 //! - [`split`]: a password and the code behind it, taken apart

@@ -244,7 +244,7 @@ fn the_broker_refuses_to_serve_as_root() {
 fn a_session_is_not_for_ordinary_users() {
     let (machine, _) = machine();
     let refused = machine
-        .run_as("alice", "/usr/sbin/twofad --session </dev/null")
+        .run_as("alice", "/usr/sbin/twofad --stdio </dev/null")
         .fails();
     assert!(
         refused.stderr.contains("only root and 'twofa'"),

@@ -330,7 +330,7 @@ fn one_user_cannot_take_all_the_brokers_time() {
     let status = machine.run_as("alice", "twofa status").ok().stdout;
     assert!(status.contains("enabled"), "{status}");
     assert!(
-        machine.broker_log().contains("too many conversations open"),
+        machine.broker_log().contains("too many connections"),
         "{}",
         machine.broker_log()
     );

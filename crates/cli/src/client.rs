@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::unistd::{User, getuid};
-use twofa_broker::{Broker, Dialogue, Peer, inherited, privileges};
+use twofa_broker::{Broker, Dialogue, Peer, privileges, reset};
 use twofa_proto::codec::CodecError;
 use twofa_proto::{
-    ChannelError, ClientEnd, Done, Failure, FromBroker, FromClient, MESSAGE_PATIENCE, Request,
+    ChannelError, ClientEnd, Done, Failure, FromBroker, FromClient, MESSAGE_TIMEOUT, Request,
     SERVICE_USER, SOCKET, Stream,
 };
 use twofa_store::Location;
@@ -15,7 +15,7 @@ use twofa_store::Location;
 use crate::error::CommandError;
 use crate::terminal::{Terminal, Typed};
 
-/// How long the broker may take to take notice of us. From then on it has [`MESSAGE_PATIENCE`].
+/// How long the broker may take to take notice of us. From then on it has [`MESSAGE_TIMEOUT`].
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whether this is root's session.
@@ -49,8 +49,8 @@ pub(crate) fn user(named: Option<String>) -> Result<String, CommandError> {
 /// login waits for.
 pub(crate) fn open() -> Result<Broker, CommandError> {
     // Of a control group that cannot be left a broker tells, which the module starts in it too.
-    let _ = inherited::shed();
-    inherited::ignore_job_control();
+    let _ = reset::reset_limits();
+    reset::ignore_job_control();
     privileges::become_service_user()?;
     privileges::harden()?;
     Ok(Broker::open(Location::default())?)
@@ -119,7 +119,7 @@ fn converse(mut broker: ClientEnd<Stream>, first: FromBroker) -> Result<Done, Co
     let mut message = first;
     loop {
         match message {
-            FromBroker::Accepted => limit(broker.stream(), MESSAGE_PATIENCE)?,
+            FromBroker::Accepted => limit(broker.stream(), MESSAGE_TIMEOUT)?,
             FromBroker::Prompt(prompt) => {
                 let answer = terminal
                     .prompt_unless(prompt, broker.stream())

@@ -32,10 +32,10 @@ pub const VERSION: u16 = 2;
 
 /// How long the broker works, at most, before it gives up: a code that is sent has the longest way, fail-over
 /// included. sshd gives a login two minutes, login(1) one.
-pub const LONGEST_WORK: Duration = Duration::from_secs(15);
+pub const WORK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long a client waits for the next message of a conversation that was accepted.
-pub const MESSAGE_PATIENCE: Duration = LONGEST_WORK.saturating_add(Duration::from_secs(5));
+pub const MESSAGE_TIMEOUT: Duration = WORK_TIMEOUT.saturating_add(Duration::from_secs(5));
 
 /// Where the broker listens.
 pub const SOCKET: &str = "/run/twofa/twofad.sock";

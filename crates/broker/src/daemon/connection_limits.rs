@@ -1,84 +1,84 @@
-//! How many conversations there may be, and whose they are.
+//! How many connections are served at once, for each owner and for all users together.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::owner::Owner;
 
-/// Conversations one user may have open. Root has every login of the machine.
-pub(super) const MOST_OF_A_USER: usize = 16;
-/// Conversations all users but root may have open together: many accounts in one hand must not use up the
-/// threads and descriptors that root's logins need.
-pub(super) const MOST_OF_ALL_USERS: usize = 256;
-pub(super) const MOST_OF_ROOT: usize = 512;
+/// Connections of one user that are served at once. Root has more: every login of the machine is one of its.
+pub(super) const MAX_OF_A_USER: usize = 16;
+/// Connections of all users but root together: someone who controls many accounts must not use up the threads and
+/// descriptors that root's logins need.
+pub(super) const MAX_OF_ALL_USERS: usize = 256;
+pub(super) const MAX_OF_ROOT: usize = 512;
 
-/// Who is here.
+/// Counts the connections that are being served.
 #[derive(Debug, Default)]
-pub(super) struct Crowd(Mutex<Places>);
+pub(super) struct ConnectionLimits(Mutex<Counts>);
 
 #[derive(Debug, Default)]
-struct Places {
-    /// None of these is 0.
+struct Counts {
+    /// No count here is 0.
     by_owner: HashMap<Owner, usize>,
-    of_users: usize,
+    all_users: usize,
 }
 
-/// Why somebody is turned away.
+/// Why a connection is not served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Full {
-    #[error("{0} has too many conversations open")]
-    OfOwner(Owner),
-    #[error("all users together have too many conversations open, and {0} wants another")]
-    OfUsers(Owner),
+pub(super) enum LimitReached {
+    #[error("{0} has too many connections")]
+    Owner(Owner),
+    #[error("all users together have too many connections, and {0} asked for another")]
+    AllUsers(Owner),
 }
 
-/// A place in the crowd, given back when dropped.
+/// The right to serve one connection, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    crowd: Arc<Crowd>,
+pub(super) struct Permit {
+    limits: Arc<ConnectionLimits>,
     owner: Owner,
 }
 
-impl Crowd {
-    pub(super) fn enter(crowd: &Arc<Self>, owner: Owner) -> Result<Place, Full> {
-        let most = if owner == Owner::ROOT {
-            MOST_OF_ROOT
+impl ConnectionLimits {
+    pub(super) fn acquire(limits: &Arc<Self>, owner: Owner) -> Result<Permit, LimitReached> {
+        let max = if owner == Owner::ROOT {
+            MAX_OF_ROOT
         } else {
-            MOST_OF_A_USER
+            MAX_OF_A_USER
         };
-        let mut places = crowd.places();
-        let taken = places.by_owner.get(&owner).copied().unwrap_or_default();
-        if taken >= most {
-            return Err(Full::OfOwner(owner));
+        let mut counts = limits.counts();
+        let taken = counts.by_owner.get(&owner).copied().unwrap_or_default();
+        if taken >= max {
+            return Err(LimitReached::Owner(owner));
         }
         if owner != Owner::ROOT {
-            if places.of_users >= MOST_OF_ALL_USERS {
-                return Err(Full::OfUsers(owner));
+            if counts.all_users >= MAX_OF_ALL_USERS {
+                return Err(LimitReached::AllUsers(owner));
             }
-            places.of_users += 1;
+            counts.all_users += 1;
         }
-        places.by_owner.insert(owner, taken + 1);
-        Ok(Place {
-            crowd: crowd.clone(),
+        counts.by_owner.insert(owner, taken + 1);
+        Ok(Permit {
+            limits: limits.clone(),
             owner,
         })
     }
 
-    fn places(&self) -> MutexGuard<'_, Places> {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
-        let mut places = self.crowd.places();
+        let mut counts = self.limits.counts();
         if self.owner != Owner::ROOT {
-            places.of_users -= 1;
+            counts.all_users -= 1;
         }
-        if let Some(taken) = places.by_owner.get_mut(&self.owner) {
+        if let Some(taken) = counts.by_owner.get_mut(&self.owner) {
             *taken -= 1;
             if *taken == 0 {
-                places.by_owner.remove(&self.owner);
+                counts.by_owner.remove(&self.owner);
             }
         }
     }
@@ -88,46 +88,49 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn fill(crowd: &Arc<Crowd>, owner: Owner, places: usize) -> Vec<Place> {
-        (0..places)
-            .map(|_| Crowd::enter(crowd, owner).unwrap())
+    fn fill(limits: &Arc<ConnectionLimits>, owner: Owner, permits: usize) -> Vec<Permit> {
+        (0..permits)
+            .map(|_| ConnectionLimits::acquire(limits, owner).unwrap())
             .collect()
     }
 
     #[test]
-    fn a_user_has_sixteen_conversations_and_leaves_room_for_others() {
-        let crowd = Arc::new(Crowd::default());
+    fn a_user_is_limited_to_sixteen_connections_and_takes_none_from_others() {
+        let limits = Arc::new(ConnectionLimits::default());
         let alice = Owner::user(1000);
-        let mut places = fill(&crowd, alice, MOST_OF_A_USER);
+        let mut permits = fill(&limits, alice, MAX_OF_A_USER);
         assert_eq!(
-            Crowd::enter(&crowd, alice).unwrap_err(),
-            Full::OfOwner(alice)
+            ConnectionLimits::acquire(&limits, alice).unwrap_err(),
+            LimitReached::Owner(alice)
         );
-        assert!(Crowd::enter(&crowd, Owner::user(1001)).is_ok());
-        places.pop();
-        assert!(Crowd::enter(&crowd, alice).is_ok());
+        assert!(ConnectionLimits::acquire(&limits, Owner::user(1001)).is_ok());
+        permits.pop();
+        assert!(ConnectionLimits::acquire(&limits, alice).is_ok());
     }
 
     #[test]
-    fn many_users_together_leave_all_of_roots_places_free() {
-        let crowd = Arc::new(Crowd::default());
-        let mut places: Vec<_> = (0..256)
-            .map(|uid| Crowd::enter(&crowd, Owner::user(1000 + uid)).unwrap())
+    fn many_users_together_take_no_permit_from_root() {
+        let limits = Arc::new(ConnectionLimits::default());
+        let mut permits: Vec<_> = (0..256)
+            .map(|uid| ConnectionLimits::acquire(&limits, Owner::user(1000 + uid)).unwrap())
             .collect();
         let late = Owner::user(5000);
-        assert_eq!(Crowd::enter(&crowd, late).unwrap_err(), Full::OfUsers(late));
-        let logins = fill(&crowd, Owner::ROOT, MOST_OF_ROOT);
         assert_eq!(
-            Crowd::enter(&crowd, Owner::ROOT).unwrap_err(),
-            Full::OfOwner(Owner::ROOT)
+            ConnectionLimits::acquire(&limits, late).unwrap_err(),
+            LimitReached::AllUsers(late)
+        );
+        let logins = fill(&limits, Owner::ROOT, MAX_OF_ROOT);
+        assert_eq!(
+            ConnectionLimits::acquire(&limits, Owner::ROOT).unwrap_err(),
+            LimitReached::Owner(Owner::ROOT)
         );
         drop(logins);
         assert_eq!(
-            Crowd::enter(&crowd, late).unwrap_err(),
-            Full::OfUsers(late),
-            "root's places are root's"
+            ConnectionLimits::acquire(&limits, late).unwrap_err(),
+            LimitReached::AllUsers(late),
+            "root's permits count for root alone"
         );
-        places.pop();
-        assert!(Crowd::enter(&crowd, late).is_ok());
+        permits.pop();
+        assert!(ConnectionLimits::acquire(&limits, late).is_ok());
     }
 }

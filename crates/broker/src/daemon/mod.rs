@@ -1,15 +1,17 @@
-//! `twofad` itself: what its arguments ask for, and the serving of a socket.
+//! `twofad` itself: its arguments, and serving a socket.
 //!
-//! [`server`] listens. Its [`workers`] accept. A connection whose client has said nothing waits in [`pending`]; one that
-//! has is served as far as the [`connection_limits`] of its [`owner`] allow, keeps to our [`deadlines`], and ends when the
-//! broker must [`stop`].
+//! [`server`] listens, and its [`workers`] accept. A connection waits in [`pending`] until its request has arrived. Then
+//! [`admission`] serves it within the [`connection_limits`] of its [`owner`]. Its reads have [`deadlines`] and end at a
+//! [`shutdown`]. The store is opened when it is needed ([`lazy_store`]).
 
+mod admission;
 mod connection_limits;
 mod deadlines;
+mod lazy_store;
 mod owner;
 mod pending;
 pub mod server;
-mod stop;
+mod shutdown;
 mod workers;
 
 use std::io;
@@ -24,9 +26,7 @@ use nix::unistd::geteuid;
 use twofa_proto::{SOCKET, Stream};
 use twofa_store::{Location, Store};
 
-use crate::process::inherited;
-use crate::process::log::say;
-use crate::process::privileges;
+use crate::process::{log, privileges, reset, socket_activation};
 
 /// The broker of twofa: decides, verifies and records second factors
 ///
@@ -35,16 +35,16 @@ use crate::process::privileges;
 #[derive(Debug, Parser)]
 #[command(name = "twofad", version)]
 pub struct Arguments {
-    /// Make the store and its sealing key, where there are none yet (root)
-    #[arg(long, conflicts_with = "session")]
+    /// Create the store and its sealing key unless they exist (root)
+    #[arg(long, conflicts_with = "stdio")]
     prepare: bool,
 
-    /// Serve one conversation on standard input, as pam_twofa does without a running broker
+    /// Serve the one connection that is standard input: pam_twofa starts it so when no broker is running
     #[arg(long)]
-    session: bool,
+    stdio: bool,
 
-    /// Send the notices to users that are due, and end
-    #[arg(long, conflicts_with_all = ["prepare", "session"])]
+    /// Send the notices that are due, then exit
+    #[arg(long, conflicts_with_all = ["prepare", "stdio"])]
     notices: bool,
 }
 
@@ -56,8 +56,8 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = if arguments.prepare {
         prepare()
-    } else if arguments.session {
-        serve_session()
+    } else if arguments.stdio {
+        serve_stdio()
     } else if arguments.notices {
         send_notices()
     } else {
@@ -66,7 +66,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&error.to_string());
+            log::warn(&error.to_string());
             ExitCode::FAILURE
         }
     }
@@ -74,7 +74,7 @@ pub fn main() -> ExitCode {
 
 fn prepare() -> Result<(), Failure> {
     if !geteuid().is_root() {
-        return Err("--prepare makes files for root and the broker: run it as root".into());
+        return Err("--prepare creates files for root and the broker: run it as root".into());
     }
     let owner = privileges::service_owner()?;
     make_runtime_directory(owner)?;
@@ -83,8 +83,8 @@ fn prepare() -> Result<(), Failure> {
     if vacant {
         Store::make_files(&location, owner)?;
     }
-    // What is in the database is nobody's business but the service's.
-    shed();
+    // From here on as the service: only it reads the database.
+    reset_limits();
     privileges::become_service_user()?;
     if vacant {
         Store::open_new(location)?
@@ -94,14 +94,14 @@ fn prepare() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where the socket will be; tmpfiles.d or the unit does this where there is systemd.
+/// Creates the directory of the socket. Where there is systemd, tmpfiles.d or the unit does this.
 fn make_runtime_directory(owner: twofa_store::Owner) -> Result<(), Failure> {
     let directory = Path::new(SOCKET)
         .parent()
         .ok_or("the socket has no directory")?;
     match fs::create_dir(directory) {
         Ok(()) => {
-            // Whatever the umask was: everybody may connect.
+            // Whatever the umask is, every user may connect.
             fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
             Ok(chown(directory, Some(owner.uid), Some(owner.gid))?)
         }
@@ -111,7 +111,7 @@ fn make_runtime_directory(owner: twofa_store::Owner) -> Result<(), Failure> {
 }
 
 fn serve() -> Result<(), Failure> {
-    let passed = inherited::listening_socket()?;
+    let passed = socket_activation::listening_socket()?;
     if geteuid().is_root() {
         return Err(
             "refusing to serve as root: start it as user 'twofa', as its systemd unit does \
@@ -130,24 +130,24 @@ fn serve() -> Result<(), Failure> {
 }
 
 fn send_notices() -> Result<(), Failure> {
-    shed();
+    reset_limits();
     privileges::become_service_user()?;
     privileges::harden()?;
     Ok(server::serve_notices(Location::default())?)
 }
 
-fn serve_session() -> Result<(), Failure> {
+fn serve_stdio() -> Result<(), Failure> {
     let stream = Stream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    inherited::reset_signals();
-    shed();
+    reset::reset_signals();
+    reset_limits();
     privileges::become_service_user()?;
     privileges::harden()?;
-    Ok(server::serve_session(stream, Location::default())?)
+    Ok(server::serve_stdio(stream, Location::default())?)
 }
 
-/// Gives up what a user may have set for the process, before the store is opened.
-fn shed() {
-    if let Err(error) = inherited::shed() {
-        say(&error.to_string());
+/// Undoes what a user may have set for the process, before the store is opened.
+fn reset_limits() {
+    if let Err(error) = reset::reset_limits() {
+        log::warn(&error.to_string());
     }
 }

@@ -1,5 +1,5 @@
-//! Whose a uid is, as far as the files of this machine say. Asked for each connection, so no name service is
-//! asked, which might hang.
+//! Which account a uid belongs to, as far as the files of this machine say. This is looked up for each connection, so the
+//! name service, which may hang, is not asked.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -9,17 +9,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// More accounts that only the name service knows are not remembered.
-const MOST_KNOWN: usize = 16_384;
+/// At most so many accounts that only the name service knows are remembered.
+const MAX_KNOWN: usize = 16_384;
 
-/// Whom a connection is counted against.
+/// The account that a connection is counted against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Owner(u32);
 
 impl Owner {
     pub(super) const ROOT: Self = Self(0);
-    /// All uids together that neither `/etc/passwd` nor `/etc/subuid` has: (uid_t)-1 is nobody's.
-    pub(super) const STRANGER: Self = Self(u32::MAX);
+    /// All uids together that are in neither `/etc/passwd` nor `/etc/subuid`. No account has (uid_t)-1.
+    pub(super) const UNKNOWN: Self = Self(u32::MAX);
 
     pub(super) const fn user(uid: u32) -> Self {
         Self(uid)
@@ -29,19 +29,19 @@ impl Owner {
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::STRANGER => f.write_str("somebody without an account on this machine"),
+            Self::UNKNOWN => f.write_str("a user without an account on this machine"),
             Self(uid) => write!(f, "uid {uid}"),
         }
     }
 }
 
-/// Knows the owner of each uid.
+/// Finds the owner of each uid.
 #[derive(Debug)]
 pub(super) struct Owners {
     passwd: Cached<HashMap<String, u32>>,
     subuid: Cached<Vec<Subordinates>>,
     local: HashSet<u32>,
-    /// Accounts that only the name service knows, and that were here before.
+    /// Accounts that only the name service knows and that have connected before.
     known: HashSet<u32>,
 }
 
@@ -67,7 +67,7 @@ impl Owners {
         }
     }
 
-    /// Whom a connection of `uid` is counted against.
+    /// The account that a connection of `uid` is counted against.
     pub(super) fn owner(&mut self, uid: u32) -> Owner {
         if uid == 0 {
             return Owner::ROOT;
@@ -101,15 +101,15 @@ impl Owners {
                 .or_else(|| line.owner.parse().ok())
                 .or_else(|| first().map(|line| line.uids.start))
         });
-        // Root's ranges are containers', which are not root.
+        // Root's subordinate uids are those of containers and must not count as root.
         owner
             .filter(|owner| *owner != 0)
-            .map_or(Owner::STRANGER, Owner)
+            .map_or(Owner::UNKNOWN, Owner)
     }
 
-    /// Remembers that `uid` is an account's.
+    /// Remembers that `uid` belongs to an account.
     pub(super) fn remember(&mut self, uid: u32) {
-        if self.known.len() < MOST_KNOWN {
+        if self.known.len() < MAX_KNOWN {
             self.known.insert(uid);
         }
     }
@@ -132,8 +132,8 @@ fn subordinates(line: &str) -> Option<Subordinates> {
     })
 }
 
-/// What was made of a file, made again when the file is another one. A file that cannot be read is an empty one: its
-/// accounts are counted as strangers, who can be served as well.
+/// A value read from a file, and read again when the file changes. A file that cannot be read counts as empty: its
+/// accounts are then counted as unknown, and are still served.
 #[derive(Debug)]
 struct Cached<T> {
     path: PathBuf,
@@ -150,7 +150,7 @@ impl<T: Default> Cached<T> {
         }
     }
 
-    /// Answers whether it was made again.
+    /// Reads the file again if it has changed. Answers whether it has.
     fn refresh(&mut self, make: impl FnOnce(&str) -> T) -> bool {
         let found = fs::metadata(&self.path)
             .and_then(|found| Ok((found.ino(), found.size(), found.modified()?)))
@@ -187,7 +187,7 @@ mod tests {
         "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/:/bin/sh\nbob:x:1001:1001::/:/bin/sh\n";
 
     #[test]
-    fn subordinate_uids_are_their_owners() {
+    fn subordinate_uids_belong_to_their_owners() {
         let subuid = "alice:100000:65536\n1001:200000:65536\nldap:300000:65536\nldap:400000:65536\nroot:500000:65536\n";
         let (_files, mut owners) = Files::new(PASSWD, subuid);
         for (uid, owner) in [
@@ -195,41 +195,41 @@ mod tests {
             (1000, Owner(1000)),
             (100_000, Owner(1000)),
             (165_535, Owner(1000)),
-            (165_536, Owner::STRANGER),
+            (165_536, Owner::UNKNOWN),
             (200_001, Owner(1001)),
             (300_001, Owner(300_000)),
             (400_001, Owner(300_000)),
-            (500_001, Owner::STRANGER),
-            (7_000, Owner::STRANGER),
+            (500_001, Owner::UNKNOWN),
+            (7_000, Owner::UNKNOWN),
         ] {
             assert_eq!(owners.owner(uid), owner, "{uid}");
         }
     }
 
     #[test]
-    fn an_account_of_the_name_service_is_a_stranger_until_it_was_here() {
+    fn an_account_of_the_name_service_is_unknown_until_it_is_remembered() {
         let (_files, mut owners) = Files::new(PASSWD, "");
-        assert_eq!(owners.owner(9_000), Owner::STRANGER);
+        assert_eq!(owners.owner(9_000), Owner::UNKNOWN);
         owners.remember(9_000);
         assert_eq!(owners.owner(9_000), Owner(9_000));
     }
 
     #[test]
-    fn an_account_that_is_added_is_seen_and_files_that_are_gone_make_strangers() {
+    fn an_added_account_is_seen_and_without_the_file_every_uid_is_unknown() {
         let (files, mut owners) = Files::new(PASSWD, "");
-        assert_eq!(owners.owner(1002), Owner::STRANGER);
+        assert_eq!(owners.owner(1002), Owner::UNKNOWN);
         let passwd = files.0.path().join("passwd");
         fs::write(&passwd, format!("{PASSWD}carol:x:1002:1002::/:/bin/sh\n")).unwrap();
         assert_eq!(owners.owner(1002), Owner(1002));
         fs::remove_file(passwd).unwrap();
-        assert_eq!(owners.owner(1002), Owner::STRANGER);
+        assert_eq!(owners.owner(1002), Owner::UNKNOWN);
     }
 
     #[test]
-    fn lines_that_are_none_are_passed_over() {
+    fn malformed_lines_are_skipped() {
         let (_files, mut owners) =
             Files::new("", "\n#x\nalice\nalice:x:1\nalice:4294967290:4294967295\n");
-        assert_eq!(owners.owner(1), Owner::STRANGER);
+        assert_eq!(owners.owner(1), Owner::UNKNOWN);
         assert_eq!(owners.owner(4_294_967_290), Owner(4_294_967_290));
     }
 }

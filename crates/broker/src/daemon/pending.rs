@@ -1,5 +1,5 @@
-//! Connections that have not said what they want. They have no thread and take nobody's place: when there are too
-//! many, the oldest goes, so that silence keeps nobody out.
+//! Connections whose request has not arrived. They have no thread and no permit. When there are too many, the oldest is
+//! closed, so that silent clients keep nobody out.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -9,189 +9,191 @@ use std::time::{Duration, Instant};
 use twofa_proto::Stream;
 use twofa_proto::codec::holds_message;
 
-use super::deadlines::OPENING_PATIENCE;
+use super::deadlines::OPENING_TIMEOUT;
 use super::owner::Owner;
 use crate::identity::authority::Peer;
-use crate::process::log::say;
+use crate::process::log;
 
-/// Silent connections of one user, of all users but root, and of root.
-const MOST_OF_A_USER: usize = 16;
-pub(super) const MOST_OF_ALL_USERS: usize = 128;
-pub(super) const MOST_OF_ROOT: usize = 512;
+/// Pending connections of one user, of all users but root together, and of root.
+const MAX_OF_A_USER: usize = 16;
+pub(super) const MAX_OF_ALL_USERS: usize = 128;
+pub(super) const MAX_OF_ROOT: usize = 512;
 
-/// How often the log is told of too many.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+/// How often at most the log says that there are too many.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Bytes read at once: more than most requests have.
+/// Bytes read at once: more than most requests need.
 const CHUNK: usize = 512;
 
 /// A connection whose whole request has been read.
 #[derive(Debug)]
-pub(super) struct Visitor {
+pub(super) struct ReadyConnection {
     pub(super) stream: Stream,
     pub(super) peer: Peer,
     pub(super) owner: Owner,
-    /// What was read so far: a whole message, and perhaps more.
+    /// Bytes that were read: one whole message, and perhaps more.
     pub(super) opening: Vec<u8>,
 }
 
-/// A connection that has not said it yet.
+/// A connection whose request is not complete.
 #[derive(Debug)]
-struct Silent {
-    visitor: Visitor,
-    until: Instant,
+struct Pending {
+    connection: ReadyConnection,
+    deadline: Instant,
 }
 
-/// All of them.
+/// The connections that wait for their request.
 #[derive(Debug, Default)]
-pub(super) struct Lobby {
-    /// The oldest first.
-    silent: Vec<Silent>,
-    /// When the log was told last that there are too many.
-    told: Option<Instant>,
+pub(super) struct PendingConnections {
+    /// Oldest first.
+    pending: Vec<Pending>,
+    /// When the log last said that there are too many.
+    warned_at: Option<Instant>,
 }
 
-/// What a connection has said so far.
-enum Heard {
-    NotAll,
-    All,
-    /// It is closed, or says what can be no message.
-    Nonsense,
+/// How far the request of a connection has arrived.
+enum Progress {
+    Incomplete,
+    Complete,
+    /// The client closed the connection, or sent bytes that cannot be a message.
+    Broken,
 }
 
-impl Lobby {
-    /// Takes in a new connection. Gives it back at once if it has said what it wants.
-    pub(super) fn admit(
+impl PendingConnections {
+    /// Adds a new connection. Returns it at once if its request is there already.
+    pub(super) fn add(
         &mut self,
         stream: Stream,
         peer: Peer,
         owner: Owner,
         now: Instant,
-    ) -> Option<Visitor> {
-        let mut visitor = Visitor {
+    ) -> Option<ReadyConnection> {
+        let mut connection = ReadyConnection {
             stream,
             peer,
             owner,
             opening: Vec::new(),
         };
-        match visitor.listen() {
-            Heard::All => return Some(visitor),
-            Heard::Nonsense => return None,
-            Heard::NotAll => {}
+        match connection.read_available() {
+            Progress::Complete => return Some(connection),
+            Progress::Broken => return None,
+            Progress::Incomplete => {}
         }
-        self.make_room(owner, now);
-        self.silent.push(Silent {
-            visitor,
-            until: now + OPENING_PATIENCE,
+        self.evict_if_full(owner, now);
+        self.pending.push(Pending {
+            connection,
+            deadline: now + OPENING_TIMEOUT,
         });
         None
     }
 
-    /// Somebody who has said by now what they want, where `ready` are the connections that something happened to, in
-    /// the order of [`Self::files`].
-    pub(super) fn next(&mut self, ready: &[bool]) -> Option<Visitor> {
-        let mut ready = ready.iter();
-        let mut is_any_whole = false;
-        self.silent.retain_mut(|silent| {
-            if ready.next() != Some(&true) || is_any_whole {
+    /// Removes a connection whose request is complete by now. `readable` says, in the order of [`Self::files`], which
+    /// connections can be read.
+    pub(super) fn take_ready(&mut self, readable: &[bool]) -> Option<ReadyConnection> {
+        let mut readable = readable.iter();
+        let mut has_complete = false;
+        self.pending.retain_mut(|entry| {
+            if readable.next() != Some(&true) || has_complete {
                 return true;
             }
-            match silent.visitor.listen() {
-                Heard::NotAll => true,
-                Heard::Nonsense => false,
-                Heard::All => {
-                    is_any_whole = true;
+            match entry.connection.read_available() {
+                Progress::Incomplete => true,
+                Progress::Broken => false,
+                Progress::Complete => {
+                    has_complete = true;
                     true
                 }
             }
         });
-        let whole = |silent: &Silent| matches!(holds_message(&silent.visitor.opening), Ok(true));
-        let index = self.silent.iter().position(whole)?;
-        Some(self.silent.remove(index).visitor)
+        let is_complete =
+            |entry: &Pending| matches!(holds_message(&entry.connection.opening), Ok(true));
+        let index = self.pending.iter().position(is_complete)?;
+        Some(self.pending.remove(index).connection)
     }
 
-    /// Closes those that have had their time, and all of them at the end.
-    pub(super) fn close_late(&mut self, now: Instant) {
-        self.silent.retain(|silent| silent.until > now);
+    /// Closes the connections whose deadline has passed.
+    pub(super) fn close_expired(&mut self, now: Instant) {
+        self.pending.retain(|entry| entry.deadline > now);
     }
 
+    /// Closes all of them.
     pub(super) fn close(&mut self) {
-        self.silent.clear();
+        self.pending.clear();
     }
 
     pub(super) fn files(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.silent
+        self.pending
             .iter()
-            .map(|silent| silent.visitor.stream.as_fd())
+            .map(|entry| entry.connection.stream.as_fd())
     }
 
-    /// When the first of them has had its time.
+    /// The earliest deadline.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.silent.first().map(|silent| silent.until)
+        self.pending.first().map(|entry| entry.deadline)
     }
 
-    /// Closes the oldest connection of `owner` if that has as many as it can; else, if all users have, the oldest of
-    /// the user who has the most.
-    fn make_room(&mut self, owner: Owner, now: Instant) {
-        let mut of_each: HashMap<Owner, usize> = HashMap::new();
-        for silent in &self.silent {
-            *of_each.entry(silent.visitor.owner).or_default() += 1;
+    /// Closes the oldest connection of `owner` if that owner is at its limit; else, if all users together are, the oldest
+    /// of the user who has the most.
+    fn evict_if_full(&mut self, owner: Owner, now: Instant) {
+        let mut counts: HashMap<Owner, usize> = HashMap::new();
+        for entry in &self.pending {
+            *counts.entry(entry.connection.owner).or_default() += 1;
         }
-        let own = of_each.get(&owner).copied().unwrap_or_default();
-        let most = if owner == Owner::ROOT {
-            MOST_OF_ROOT
+        let count = counts.get(&owner).copied().unwrap_or_default();
+        let max = if owner == Owner::ROOT {
+            MAX_OF_ROOT
         } else {
-            MOST_OF_A_USER
+            MAX_OF_A_USER
         };
-        let of_root = of_each.remove(&Owner::ROOT).unwrap_or_default();
-        let is_full = owner != Owner::ROOT && self.silent.len() - of_root >= MOST_OF_ALL_USERS;
-        let loses = if own >= most {
+        let root = counts.remove(&Owner::ROOT).unwrap_or_default();
+        let is_full = owner != Owner::ROOT && self.pending.len() - root >= MAX_OF_ALL_USERS;
+        let evicted = if count >= max {
             Some(owner)
         } else if is_full {
-            of_each
+            counts
                 .into_iter()
                 .max_by_key(|(_, count)| *count)
                 .map(|(owner, _)| owner)
         } else {
             None
         };
-        let Some(owner) = loses else { return };
+        let Some(owner) = evicted else { return };
         if self
-            .told
-            .is_none_or(|told| now.duration_since(told) >= TELL_EVERY)
+            .warned_at
+            .is_none_or(|warned_at| now.duration_since(warned_at) >= WARNING_INTERVAL)
         {
-            say(&format!(
-                "{owner} has too many conversations open and says nothing: the oldest are closed"
+            log::warn(&format!(
+                "{owner} has too many connections without a request; the oldest are closed"
             ));
-            self.told = Some(now);
+            self.warned_at = Some(now);
         }
         if let Some(index) = self
-            .silent
+            .pending
             .iter()
-            .position(|silent| silent.visitor.owner == owner)
+            .position(|entry| entry.connection.owner == owner)
         {
-            self.silent.remove(index);
+            self.pending.remove(index);
         }
     }
 }
 
-impl Visitor {
-    /// Reads what has come, up to the end of one message.
-    fn listen(&mut self) -> Heard {
+impl ReadyConnection {
+    /// Reads what has arrived, up to the end of one message.
+    fn read_available(&mut self) -> Progress {
         let mut chunk = [0; CHUNK];
         loop {
             match self.stream.read_now(&mut chunk) {
                 Ok(read @ 1..) => self
                     .opening
                     .extend_from_slice(chunk.get(..read).unwrap_or_default()),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Heard::NotAll,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Progress::Incomplete,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Ok(0) | Err(_) => return Heard::Nonsense,
+                Ok(0) | Err(_) => return Progress::Broken,
             }
             match holds_message(&self.opening) {
-                Ok(true) => return Heard::All,
+                Ok(true) => return Progress::Complete,
                 Ok(false) => {}
-                Err(_) => return Heard::Nonsense,
+                Err(_) => return Progress::Broken,
             }
         }
     }
@@ -204,12 +206,16 @@ mod tests {
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
 
-    fn admit(lobby: &mut Lobby, owner: Owner, said: &[u8]) -> (UnixStream, Option<Visitor>) {
+    fn add(
+        pending: &mut PendingConnections,
+        owner: Owner,
+        sent: &[u8],
+    ) -> (UnixStream, Option<ReadyConnection>) {
         let (mut client, broker) = UnixStream::pair().unwrap();
         client.set_nonblocking(true).unwrap();
-        client.write_all(said).unwrap();
-        let visitor = lobby.admit(broker.into(), Peer { uid: 1000 }, owner, Instant::now());
-        (client, visitor)
+        client.write_all(sent).unwrap();
+        let connection = pending.add(broker.into(), Peer { uid: 1000 }, owner, Instant::now());
+        (client, connection)
     }
 
     fn is_open(client: &mut UnixStream) -> bool {
@@ -221,67 +227,67 @@ mod tests {
     const HELLO: &[u8] = &[0, 0, 0, 2, b'h', b'i'];
 
     #[test]
-    fn who_says_at_once_what_they_want_is_served_at_once() {
-        let mut lobby = Lobby::default();
-        let (_client, visitor) = admit(&mut lobby, Owner::user(1000), HELLO);
-        assert_eq!(visitor.unwrap().opening, HELLO);
-        assert_eq!(lobby.files().count(), 0);
+    fn a_request_that_comes_at_once_is_served_at_once() {
+        let mut pending = PendingConnections::default();
+        let (_client, connection) = add(&mut pending, Owner::user(1000), HELLO);
+        assert_eq!(connection.unwrap().opening, HELLO);
+        assert_eq!(pending.files().count(), 0);
     }
 
     #[test]
-    fn who_says_it_in_pieces_is_served_with_the_last() {
-        let mut lobby = Lobby::default();
-        let (mut quiet, _) = admit(&mut lobby, Owner::user(1000), &[]);
-        let (mut client, _) = admit(&mut lobby, Owner::user(1000), &HELLO[..1]);
+    fn a_request_in_pieces_is_served_with_its_last_byte() {
+        let mut pending = PendingConnections::default();
+        let (mut quiet, _) = add(&mut pending, Owner::user(1000), &[]);
+        let (mut client, _) = add(&mut pending, Owner::user(1000), &HELLO[..1]);
         for byte in &HELLO[1..5] {
             client.write_all(&[*byte]).unwrap();
-            assert!(lobby.next(&[false, true]).is_none());
+            assert!(pending.take_ready(&[false, true]).is_none());
         }
         client.write_all(&HELLO[5..]).unwrap();
-        assert_eq!(lobby.next(&[false, true]).unwrap().opening, HELLO);
-        assert!(is_open(&mut quiet) && lobby.files().count() == 1);
+        assert_eq!(pending.take_ready(&[false, true]).unwrap().opening, HELLO);
+        assert!(is_open(&mut quiet) && pending.files().count() == 1);
     }
 
     #[test]
-    fn nonsense_and_a_hang_up_are_not_waited_for() {
-        let mut lobby = Lobby::default();
+    fn garbage_and_a_closed_connection_are_not_waited_for() {
+        let mut pending = PendingConnections::default();
         assert!(
-            admit(&mut lobby, Owner::user(1000), &[0, 1, 0, 1])
+            add(&mut pending, Owner::user(1000), &[0, 1, 0, 1])
                 .1
                 .is_none()
         );
-        let (client, _) = admit(&mut lobby, Owner::user(1000), &HELLO[..2]);
+        let (client, _) = add(&mut pending, Owner::user(1000), &HELLO[..2]);
         drop(client);
-        assert!(lobby.next(&[true]).is_none());
-        assert_eq!(lobby.files().count(), 0);
+        assert!(pending.take_ready(&[true]).is_none());
+        assert_eq!(pending.files().count(), 0);
     }
 
     #[test]
-    fn of_4096_silent_connections_of_one_owner_the_last_few_stay_and_others_are_not_touched() {
-        let mut lobby = Lobby::default();
-        let (mut bob, _) = admit(&mut lobby, Owner::user(1001), &[]);
-        let (mut root, _) = admit(&mut lobby, Owner::ROOT, &[]);
-        // No more of them are kept open here than a process may.
+    fn of_4096_silent_connections_of_one_owner_the_last_sixteen_stay_and_other_owners_lose_none() {
+        let mut pending = PendingConnections::default();
+        let (mut bob, _) = add(&mut pending, Owner::user(1001), &[]);
+        let (mut root, _) = add(&mut pending, Owner::ROOT, &[]);
+        // Few are kept open here: a process has a limit.
         let mut clients = VecDeque::new();
         for _ in 0..4096 {
-            clients.push_front(admit(&mut lobby, Owner::STRANGER, &HELLO[..1]).0);
-            clients.truncate(4 * MOST_OF_A_USER);
+            clients.push_front(add(&mut pending, Owner::UNKNOWN, &HELLO[..1]).0);
+            clients.truncate(4 * MAX_OF_A_USER);
         }
         assert!(is_open(&mut bob) && is_open(&mut root));
         let open: Vec<_> = clients.iter_mut().map(is_open).collect();
         assert!(
-            open.iter().take(MOST_OF_A_USER).all(|open| *open),
+            open.iter().take(MAX_OF_A_USER).all(|open| *open),
             "the last ones"
         );
-        assert_eq!(open.iter().filter(|open| **open).count(), MOST_OF_A_USER);
+        assert_eq!(open.iter().filter(|open| **open).count(), MAX_OF_A_USER);
     }
 
     #[test]
-    fn when_all_users_have_too_many_whoever_has_the_most_loses_the_oldest() {
-        let mut lobby = Lobby::default();
-        let (mut bob, _) = admit(&mut lobby, Owner::user(1), &[]);
+    fn when_all_users_have_too_many_the_user_with_the_most_loses_the_oldest() {
+        let mut pending = PendingConnections::default();
+        let (mut bob, _) = add(&mut pending, Owner::user(1), &[]);
         let mut others: Vec<_> = (0..200)
-            .map(|n| admit(&mut lobby, Owner::user(2 + n % 10), &[]).0)
+            .map(|n| add(&mut pending, Owner::user(2 + n % 10), &[]).0)
             .collect();
         assert!(is_open(&mut bob), "bob has one, and the others have many");
         assert_eq!(
@@ -289,18 +295,18 @@ mod tests {
                 .iter_mut()
                 .filter_map(|client| is_open(client).then_some(()))
                 .count(),
-            MOST_OF_ALL_USERS - 1
+            MAX_OF_ALL_USERS - 1
         );
     }
 
     #[test]
-    fn each_has_its_time_and_no_more() {
-        let mut lobby = Lobby::default();
-        let (mut client, _) = admit(&mut lobby, Owner::user(1000), &[]);
-        let deadline = lobby.deadline().unwrap();
-        lobby.close_late(Instant::now());
+    fn a_connection_is_closed_at_its_deadline_and_not_before() {
+        let mut pending = PendingConnections::default();
+        let (mut client, _) = add(&mut pending, Owner::user(1000), &[]);
+        let deadline = pending.deadline().unwrap();
+        pending.close_expired(Instant::now());
         assert!(is_open(&mut client));
-        lobby.close_late(deadline);
-        assert!(!is_open(&mut client) && lobby.deadline().is_none());
+        pending.close_expired(deadline);
+        assert!(!is_open(&mut client) && pending.deadline().is_none());
     }
 }

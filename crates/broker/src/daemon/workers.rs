@@ -1,14 +1,14 @@
-//! The workers: each waits for a connection, serves it on the spot, and waits again.
+//! The workers: each waits for a connection, serves it, and waits again.
 //!
-//! One of the idle workers, the leader, has the turn: it waits for the next connection that says what it
-//! wants ([`super::pending`]), passes the turn to another and serves what came. So a login is served by the very thread that its connection woke;
-//! threads are started beside it, not before it. Measured with an echo for a conversation (median, p99):
+//! One of the idle workers, the leader, waits for the next connection whose request has arrived
+//! ([`super::pending`]), passes the lead to another worker and serves it. So a login is served by the very thread that
+//! its connection woke; threads are started beside it, not before it. Measured with a service that echoes (median, p99):
 //! 50 µs and 1.9 ms with a thread for each connection, 27 µs and 0.2 ms like this.
 //!
-//! All of them blocked in accept(2), where the kernel wakes one as well, took 24 µs. But the listening
-//! socket may be the service manager's, shared with it down to its flags: the manager must not find it
-//! blocking, and shutdown(2), which would wake everybody for the end, would end it for the manager too.
-//! All of them in poll(2) would all wake for each connection: 29 µs and 3.6 ms.
+//! With all of them blocked in accept(2), where the kernel wakes one as well, it took 24 µs. But the listening socket may
+//! be the service manager's, shared with it down to its flags: the manager must not find it blocking, and shutdown(2),
+//! which would wake every worker at the end, would end it for the manager too. With all of them in poll(2) every
+//! connection wakes every worker: 29 µs and 3.6 ms.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -20,179 +20,178 @@ use std::time::{Duration, Instant};
 use twofa_proto::Stream;
 
 use super::owner::Owners;
-use super::pending::{Lobby, Visitor};
-use super::stop::{Stop, wait_for_any};
+use super::pending::{PendingConnections, ReadyConnection};
+use super::shutdown::{Shutdown, wait_for_any};
 use crate::identity::authority::Peer;
-use crate::process::log::say;
+use crate::process::log;
 
-/// Idle workers there always are: the leader, and one that takes over when a connection comes.
-const LEAST_IDLE: usize = 2;
-/// More idle workers than this are sent home.
-const MOST_IDLE: usize = 4;
+/// At least so many workers are idle: the leader, and one that takes the lead when a connection comes.
+const MIN_IDLE: usize = 2;
+/// Idle workers above this number end.
+const MAX_IDLE: usize = 4;
 /// Enough for SQLite and a frame; 500 of these are address space, not memory.
 const STACK_BYTES: usize = 512 * 1024;
-/// How long the leader waits for descriptors or memory to be given back.
-const RECOVERY: Duration = Duration::from_millis(100);
+/// How long the leader waits for descriptors or memory to become free.
+const RECOVERY_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the workers share. How many there are is limited by whom `serve` finds a place for: a worker is idle, or serves
-/// somebody, or turns somebody away.
+/// What the workers share. The limits on connections, which `serve` keeps, limit the number of workers: a worker is idle,
+/// or serves a connection, or refuses one.
 struct Pool<S> {
     listener: UnixListener,
-    stop: Arc<Stop>,
-    /// The turn.
-    lobby: Mutex<Lobby>,
+    shutdown: Arc<Shutdown>,
+    /// Whoever holds this lock is the leader.
+    pending: Mutex<PendingConnections>,
     owners: Arc<Mutex<Owners>>,
-    workers: Mutex<Workers>,
-    /// A worker has served somebody.
+    workers: Mutex<Counts>,
+    /// Notified when a worker has served a connection.
     served: Condvar,
     serve: S,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Workers {
+struct Counts {
     all: usize,
-    /// Among them the leader.
+    /// The leader is one of them.
     idle: usize,
 }
 
-impl Workers {
+impl Counts {
     const fn busy(self) -> usize {
         self.all - self.idle
     }
 }
 
-/// A pool at work.
-pub(super) struct Running<S>(Arc<Pool<S>>);
+/// A pool that serves.
+pub(super) struct RunningPool<S>(Arc<Pool<S>>);
 
-/// Serves the connections to `listener`, which must be non-blocking, by `serve`, until `stop` is near.
+/// Serves the connections to `listener`, which must be non-blocking, by `serve`, until `shutdown` is requested.
 pub(super) fn start<S>(
     listener: UnixListener,
-    stop: Arc<Stop>,
+    shutdown: Arc<Shutdown>,
     owners: Arc<Mutex<Owners>>,
     serve: S,
-) -> io::Result<Running<S>>
+) -> io::Result<RunningPool<S>>
 where
-    S: Fn(Visitor) + Send + Sync + 'static,
+    S: Fn(ReadyConnection) + Send + Sync + 'static,
 {
     let pool = Arc::new(Pool {
         listener,
-        stop,
-        lobby: Mutex::default(),
+        shutdown,
+        pending: Mutex::default(),
         owners,
         workers: Mutex::default(),
         served: Condvar::new(),
         serve,
     });
     pool.start_worker()?;
-    Ok(Running(pool))
+    Ok(RunningPool(pool))
 }
 
-impl<S> Running<S> {
-    /// Waits until nobody is accepted any more, which the end of [`Stop`] leads to. Connections that have said nothing
-    /// are closed then.
+impl<S> RunningPool<S> {
+    /// Waits until nothing more is accepted, which a [`Shutdown`] leads to, and closes the connections without a request.
     pub(super) fn close(&self) {
-        lock(&self.0.lobby).close();
+        lock(&self.0.pending).close();
     }
 
-    /// Waits until everybody is served, at most for `patience`. Answers whether they are.
-    pub(super) fn wait_until_served(&self, patience: Duration) -> bool {
+    /// Waits until every connection is served, at most for `timeout`. Answers whether they are.
+    pub(super) fn wait_until_served(&self, timeout: Duration) -> bool {
         let Pool {
             workers, served, ..
         } = &*self.0;
         let (workers, _) = served
-            .wait_timeout_while(lock(workers), patience, |workers| workers.busy() > 0)
+            .wait_timeout_while(lock(workers), timeout, |workers| workers.busy() > 0)
             .unwrap_or_else(PoisonError::into_inner);
         workers.busy() == 0
     }
 }
 
-impl<S: Fn(Visitor) + Send + Sync + 'static> Pool<S> {
+impl<S: Fn(ReadyConnection) + Send + Sync + 'static> Pool<S> {
     fn start_worker(self: &Arc<Self>) -> io::Result<()> {
-        let shift = Shift::begin(self.clone());
+        let worker = Worker::begin(self.clone());
         let started = thread::Builder::new()
             .stack_size(STACK_BYTES)
-            .spawn(move || shift.work());
+            .spawn(move || worker.run());
         if started.is_err() {
             lock(&self.workers).idle -= 1;
         }
         started.map(drop)
     }
 
-    /// The next who has said what they want; none when it is time to end.
-    fn next(self: &Arc<Self>) -> Option<Visitor> {
-        let mut lobby = lock(&self.lobby);
+    /// The next connection whose request has arrived; `None` at a shutdown.
+    fn next(self: &Arc<Self>) -> Option<ReadyConnection> {
+        let mut pending = lock(&self.pending);
         loop {
-            // First: at the end each leader would start another only for it to end as well.
-            if self.stop.is_near() {
+            // First: at a shutdown each leader would start a successor only for it to end as well.
+            if self.shutdown.is_requested() {
                 return None;
             }
-            // Now, while nobody waits for it. If it fails, it is tried again when somebody does.
+            // Now, while no client waits for it. If it fails, it is tried again when one does.
             let _ = self.ensure_successor();
-            let Some(visitor) = self.wait(&mut lobby) else {
+            let Some(connection) = self.wait(&mut pending) else {
                 continue;
             };
-            // The last worker serves nobody: then nobody would accept connections.
+            // The last worker must not serve: no connection would be accepted meanwhile.
             if let Err(error) = self.ensure_successor() {
-                say(&format!(
-                    "cannot start a thread: {error}; uid {} is turned away",
-                    visitor.peer.uid
+                log::warn(&format!(
+                    "cannot start a thread: {error}; uid {} is not served",
+                    connection.peer.uid
                 ));
                 continue;
             }
             lock(&self.workers).idle -= 1;
-            return Some(visitor);
+            return Some(connection);
         }
     }
 
     fn ensure_successor(self: &Arc<Self>) -> io::Result<()> {
         // Only the leader makes this number smaller.
         let idle = lock(&self.workers).idle;
-        if idle < LEAST_IDLE {
+        if idle < MIN_IDLE {
             self.start_worker()
         } else {
             Ok(())
         }
     }
 
-    /// Waits until something happens, and answers who has said by then what they want, if anybody has.
-    fn wait(&self, lobby: &mut Lobby) -> Option<Visitor> {
-        let mut files = vec![self.stop.as_fd(), self.listener.as_fd()];
-        files.extend(lobby.files());
-        let happened = match wait_for_any(&files, lobby.deadline()) {
+    /// Waits until something happens. Answers a connection whose request has arrived by then, if there is one.
+    fn wait(&self, pending: &mut PendingConnections) -> Option<ReadyConnection> {
+        let mut files = vec![self.shutdown.as_fd(), self.listener.as_fd()];
+        files.extend(pending.files());
+        let happened = match wait_for_any(&files, pending.deadline()) {
             Ok(happened) => happened,
             Err(error) => {
                 self.recover(&error);
                 return None;
             }
         };
-        let [stops, connects, ready @ ..] = happened.as_slice() else {
+        let [is_shutdown, connects, readable @ ..] = happened.as_slice() else {
             return None;
         };
-        if *stops {
+        if *is_shutdown {
             return None;
         }
         let now = Instant::now();
-        let visitor = lobby.next(ready);
-        lobby.close_late(now);
-        // Who connects meanwhile is still there for the next leader.
-        if visitor.is_some() || !*connects {
-            return visitor;
+        let connection = pending.take_ready(readable);
+        pending.close_expired(now);
+        // A client that connected meanwhile is left to the next leader.
+        if connection.is_some() || !*connects {
+            return connection;
         }
         let stream = Stream::from(self.accept()?);
         let uid = stream
             .peer_uid()
-            .inspect_err(|error| say(&format!("cannot tell who connected: {error}")))
+            .inspect_err(|error| log::warn(&format!("cannot tell who connected: {error}")))
             .ok()?;
         let owner = lock(&self.owners).owner(uid);
-        lobby.admit(stream, Peer { uid }, owner, now)
+        pending.add(stream, Peer { uid }, owner, now)
     }
 
     fn accept(&self) -> Option<UnixStream> {
         match self.listener.accept() {
             Ok((stream, _)) => Some(stream),
-            // The client did not wait.
+            // The client is gone already.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            // Out of descriptors or memory: those that are open will give some back.
+            // Out of descriptors or memory: connections that end will free some.
             Err(error) => {
                 self.recover(&error);
                 None
@@ -201,26 +200,29 @@ impl<S: Fn(Visitor) + Send + Sync + 'static> Pool<S> {
     }
 
     fn recover(&self, error: &io::Error) {
-        say(&format!("cannot accept a connection: {error}"));
-        drop(self.served.wait_timeout(lock(&self.workers), RECOVERY));
+        log::warn(&format!("cannot accept a connection: {error}"));
+        drop(
+            self.served
+                .wait_timeout(lock(&self.workers), RECOVERY_PAUSE),
+        );
     }
 
-    /// Whether a worker that has served may wait for more.
+    /// Makes a worker that has served idle again. Answers whether it is needed.
     fn rejoin(&self) -> bool {
         let mut workers = lock(&self.workers);
-        let wanted = workers.idle < MOST_IDLE;
-        workers.idle += usize::from(wanted);
+        let is_needed = workers.idle < MAX_IDLE;
+        workers.idle += usize::from(is_needed);
         drop(workers);
         self.served.notify_all();
-        wanted
+        is_needed
     }
 }
 
-/// A worker's time in the pool, which ends with a conversation that panics too.
-struct Shift<S>(Arc<Pool<S>>);
+/// One worker. It is counted until it is dropped, also when serving a connection panics.
+struct Worker<S>(Arc<Pool<S>>);
 
-impl<S: Fn(Visitor) + Send + Sync + 'static> Shift<S> {
-    /// Counted from here on, before the thread runs.
+impl<S: Fn(ReadyConnection) + Send + Sync + 'static> Worker<S> {
+    /// Counts the worker before its thread runs.
     fn begin(pool: Arc<Pool<S>>) -> Self {
         let mut workers = lock(&pool.workers);
         workers.all += 1;
@@ -229,10 +231,10 @@ impl<S: Fn(Visitor) + Send + Sync + 'static> Shift<S> {
         Self(pool)
     }
 
-    fn work(&self) {
+    fn run(&self) {
         let Self(pool) = self;
-        while let Some(visitor) = pool.next() {
-            (pool.serve)(visitor);
+        while let Some(connection) = pool.next() {
+            (pool.serve)(connection);
             if !pool.rejoin() {
                 return;
             }
@@ -241,14 +243,14 @@ impl<S: Fn(Visitor) + Send + Sync + 'static> Shift<S> {
     }
 }
 
-impl<S> Drop for Shift<S> {
+impl<S> Drop for Worker<S> {
     fn drop(&mut self) {
         lock(&self.0.workers).all -= 1;
         self.0.served.notify_all();
     }
 }
 
-/// What the locks protect is whole at every moment, so a panic elsewhere is no reason to stop.
+/// What the locks protect is consistent at every moment, so a panic elsewhere is no reason to stop.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -258,11 +260,11 @@ mod tests {
     use super::*;
     use std::io::{Read, Write};
 
-    use super::super::stop::Stopper;
+    use super::super::shutdown::ShutdownTrigger;
 
     /// Says "hello" and stays until the client goes.
-    fn greet(visitor: Visitor) {
-        let mut stream = visitor.stream;
+    fn greet(connection: ReadyConnection) {
+        let mut stream = connection.stream;
         let _ = stream.write_all(b"hello");
         let _ = stream.read(&mut [0]);
     }
@@ -273,28 +275,28 @@ mod tests {
     struct Bench<S> {
         _directory: tempfile::TempDir,
         path: std::path::PathBuf,
-        stopper: Option<Stopper>,
-        running: Running<S>,
+        trigger: Option<ShutdownTrigger>,
+        running: RunningPool<S>,
     }
 
-    impl<S: Fn(Visitor) + Send + Sync + 'static> Bench<S> {
+    impl<S: Fn(ReadyConnection) + Send + Sync + 'static> Bench<S> {
         fn new(serve: S) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join("socket");
             let listener = UnixListener::bind(&path).unwrap();
             listener.set_nonblocking(true).unwrap();
-            let (stopper, stop) = Stop::new().unwrap();
+            let (trigger, shutdown) = Shutdown::new().unwrap();
             let owners = Arc::new(Mutex::new(Owners::of_this_machine()));
-            let running = start(listener, stop, owners, serve).unwrap();
+            let running = start(listener, shutdown, owners, serve).unwrap();
             Self {
                 _directory: directory,
                 path,
-                stopper: Some(stopper),
+                trigger: Some(trigger),
                 running,
             }
         }
 
-        /// A client that is being served: it has seen its greeting.
+        /// A client that is being served: it has received its greeting.
         fn client(&self) -> UnixStream {
             let mut client = UnixStream::connect(&self.path).unwrap();
             client.write_all(MESSAGE).unwrap();
@@ -302,7 +304,7 @@ mod tests {
             client
         }
 
-        fn wait_until(&self, reached: impl Fn(Workers) -> bool) -> Workers {
+        fn wait_until(&self, reached: impl Fn(Counts) -> bool) -> Counts {
             loop {
                 let workers = *lock(&self.running.0.workers);
                 if reached(workers) {
@@ -318,12 +320,12 @@ mod tests {
     }
 
     #[test]
-    fn however_many_are_served_somebody_is_ready_for_the_next() {
+    fn however_many_are_served_a_worker_is_ready_for_the_next() {
         let bench = Bench::new(greet);
         let clients: Vec<_> = (0..16).map(|_| bench.client()).collect();
-        let workers = bench.wait_until(|workers| workers.idle >= LEAST_IDLE);
+        let workers = bench.wait_until(|workers| workers.idle >= MIN_IDLE);
         assert_eq!(workers.busy(), clients.len());
-        assert!(workers.idle <= MOST_IDLE, "{workers:?}");
+        assert!(workers.idle <= MAX_IDLE, "{workers:?}");
     }
 
     #[test]
@@ -331,10 +333,7 @@ mod tests {
         let bench = Bench::new(greet);
         drop((0..16).map(|_| bench.client()).collect::<Vec<_>>());
         let workers = bench.wait_until(|workers| workers.busy() == 0);
-        assert!(
-            (LEAST_IDLE..=MOST_IDLE).contains(&workers.idle),
-            "{workers:?}"
-        );
+        assert!((MIN_IDLE..=MAX_IDLE).contains(&workers.idle), "{workers:?}");
     }
 
     #[test]
@@ -343,12 +342,12 @@ mod tests {
         for _ in 0..200 {
             drop(bench.client());
             let workers = bench.wait_until(|workers| workers.busy() == 0);
-            assert!(workers.all <= MOST_IDLE, "{workers:?}");
+            assert!(workers.all <= MAX_IDLE, "{workers:?}");
         }
     }
 
     #[test]
-    fn silent_connections_take_no_thread_and_keep_nobody_waiting() {
+    fn silent_connections_take_no_thread_and_delay_no_client() {
         let bench = Bench::new(greet);
         // More than a user can have, which the client that comes after them is, too, unless root runs this.
         let silent: Vec<_> = (0..100)
@@ -356,44 +355,42 @@ mod tests {
             .collect();
         let client = bench.client();
         assert_eq!(
-            bench
-                .wait_until(|workers| workers.idle >= LEAST_IDLE)
-                .busy(),
+            bench.wait_until(|workers| workers.idle >= MIN_IDLE).busy(),
             1
         );
-        assert!(lock(&bench.running.0.workers).all <= MOST_IDLE);
+        assert!(lock(&bench.running.0.workers).all <= MAX_IDLE);
         drop((client, silent));
         bench.wait_until_all_are_served();
     }
 
     #[test]
-    fn a_conversation_that_panics_takes_nobody_with_it() {
-        let bench = Bench::new(|Visitor { mut stream, .. }| {
+    fn a_panic_ends_one_connection_and_no_other() {
+        let bench = Bench::new(|ReadyConnection { mut stream, .. }| {
             let mut byte = [0];
             let _ = stream.write_all(b"hello");
             let _ = stream.read(&mut byte);
             assert_ne!(byte, *b"!", "as the test asks");
         });
-        for _ in 0..=MOST_IDLE {
+        for _ in 0..=MAX_IDLE {
             bench.client().write_all(b"!").unwrap();
         }
         drop(bench.client());
-        bench.wait_until(|workers| workers.busy() == 0 && workers.idle >= LEAST_IDLE);
+        bench.wait_until(|workers| workers.busy() == 0 && workers.idle >= MIN_IDLE);
         bench.wait_until_all_are_served();
     }
 
     #[test]
-    fn a_pool_that_is_stopped_finishes_what_is_under_way_and_accepts_nobody() {
+    fn a_pool_at_a_shutdown_finishes_what_is_under_way_and_accepts_nothing() {
         let mut bench = Bench::new(greet);
         let mut client = bench.client();
         let mut silent = UnixStream::connect(&bench.path).unwrap();
         drop(bench.client());
-        bench.stopper = None;
+        bench.trigger = None;
         bench.running.close();
         assert_eq!(
             silent.read(&mut [0]).unwrap(),
             0,
-            "whoever said nothing may turn to another broker"
+            "a client without a request can turn to another broker"
         );
         // The listening socket is open still, as the service manager's would be: this one waits for the next broker.
         let waiting = UnixStream::connect(&bench.path).unwrap();
@@ -410,13 +407,13 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_at_the_end_starts_no_other() {
+    fn a_leader_at_a_shutdown_starts_no_successor() {
         let mut bench = Bench::new(greet);
-        bench.wait_until(|workers| workers.idle >= LEAST_IDLE);
-        bench.stopper = None;
+        bench.wait_until(|workers| workers.idle >= MIN_IDLE);
+        bench.trigger = None;
         bench.wait_until(|workers| workers.all == 0);
-        // As one that comes back from somebody it served.
-        *lock(&bench.running.0.workers) = Workers { all: 1, idle: 1 };
+        // Like a worker that comes back from serving.
+        *lock(&bench.running.0.workers) = Counts { all: 1, idle: 1 };
         assert!(bench.running.0.next().is_none());
         assert_eq!(lock(&bench.running.0.workers).all, 1);
     }

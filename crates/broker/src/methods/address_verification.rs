@@ -344,7 +344,7 @@ impl Verification<'_> {
                     }
                 }
                 Err(error) => {
-                    crate::process::log::say(&format!(
+                    crate::process::log::warn(&format!(
                         "cannot look for text messages that came in: {error}"
                     ));
                     if error.step == twofa_delivery::Step::Login {

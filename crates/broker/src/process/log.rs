@@ -18,8 +18,8 @@ use nix::sys::stat::{fstat, makedev};
 const LOG: &str = "/dev/log";
 /// The facility of what concerns logins, which only administrators can read (RFC 5424 §6.2.1, code 10).
 const AUTHPRIV: u8 = 10 << 3;
-/// How long a log that is busy is waited for, in milliseconds. After that the line is lost.
-const PATIENCE: u8 = 50;
+/// How long a busy log is waited for, in milliseconds. After that the line is lost.
+const WRITE_TIMEOUT: u8 = 50;
 /// Bytes of a line, of which log daemons take 8 KiB and more. The rest is cut off.
 const LONGEST: usize = 4096;
 
@@ -38,7 +38,7 @@ pub enum Priority {
 /// to syslog where that is `/dev/null`, as in a broker that the module has started.
 ///
 /// A log that takes nothing costs the line, and 50 ms.
-pub fn say(line: &str) {
+pub fn warn(line: &str) {
     if leads_nowhere(&io::stderr()) {
         let _ = to_syslog(Path::new(LOG), Priority::Warning, &on_one_line(line));
     } else {
@@ -100,7 +100,7 @@ fn send(log: &Path, kind: SockType, message: &str) -> nix::Result<()> {
 
 fn wait_for_room(file: &impl AsFd) -> nix::Result<()> {
     let mut files = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
-    match poll(&mut files, PollTimeout::from(PATIENCE))? {
+    match poll(&mut files, PollTimeout::from(WRITE_TIMEOUT))? {
         0 => Err(Errno::EAGAIN),
         _ => Ok(()),
     }

@@ -1,10 +1,13 @@
 //! The process as the kernel sees it, for `twofad` and for root's `twofa`.
 //!
-//! [`inherited`] and [`cgroup`] undo what the program that started us had set, [`privileges`] gives up root for good,
-//! [`log`] writes to the system's log without ever waiting for it, and [`clock`] is the one place that asks for the time.
+//! [`reset`] and [`cgroup`] undo what the program that started it has set, [`privileges`] gives up root for good,
+//! [`socket_activation`] takes over a socket, [`log`] writes to the system's log without ever waiting for it, and [`clock`]
+//! is the one place that asks for the time. [`sys`] has what takes unsafe code.
 
 mod cgroup;
 pub mod clock;
-pub mod inherited;
 pub mod log;
 pub mod privileges;
+pub mod reset;
+pub(crate) mod socket_activation;
+mod sys;

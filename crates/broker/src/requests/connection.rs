@@ -1,105 +1,36 @@
-//! One conversation, from its request to its end.
+//! One connection, from its request to its end.
 
 use std::io::{Read, Write};
-use std::sync::Arc;
 use std::time::Duration;
 
-use twofa_core::Timestamp;
-use twofa_delivery::{Courier, Places};
 use twofa_proto::codec::CodecError;
 use twofa_proto::{
     BrokerEnd, ChannelError, Done, Failure, FromBroker, FromClient, Prompt, Request, Secret,
 };
-use twofa_store::{Location, Store, StoreError};
+use twofa_store::StoreError;
 
-use crate::context::Services;
 use crate::identity::authority::Peer;
-use crate::identity::first_factor::Stacks;
-use crate::process::clock;
-use crate::process::log::say;
+use crate::process::log;
+use crate::requests::broker::Broker;
 use crate::requests::ending::{Ending, subject};
 use crate::requests::login;
-use crate::requests::manage;
-use crate::sending::providers::StoredProviders;
 use crate::text::messages;
 use crate::text::terminal::{Dialogue, Gone, Stage};
 
-/// What every conversation needs.
-#[derive(Debug)]
-pub struct Broker {
-    store: Arc<Store>,
-    clock: fn() -> Timestamp,
-    courier: Box<dyn Courier>,
-    stacks: Stacks,
-}
+/// How long a person has to answer a prompt; sshd and login give up earlier by themselves.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// The same while a method is being set up.
+pub const ENROLMENT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-impl Broker {
-    /// A broker over the store at `location`, which must exist.
-    pub fn open(location: Location) -> Result<Self, StoreError> {
-        let store = Arc::new(Store::open(location)?);
-        let courier = Box::new(StoredProviders::new(store.clone(), Places::default()));
-        Ok(Self {
-            store,
-            clock: clock::now,
-            courier,
-            stacks: Stacks::default(),
-        })
-    }
-
-    /// The store, for administrators' business that is no conversation.
-    pub fn store(&self) -> &Store {
-        &self.store
-    }
-
-    /// What every conversation works with.
-    pub fn services(&self) -> Services<'_> {
-        let Self {
-            store,
-            clock,
-            courier,
-            stacks,
-        } = self;
-        Services {
-            store,
-            courier: &**courier,
-            stacks,
-            clock: *clock,
-        }
-    }
-
-    /// Serves one request of `peer` over `dialogue`.
-    pub fn serve(&self, peer: Peer, request: &Request, dialogue: &mut dyn Dialogue) -> Done {
-        match request {
-            Request::Login(asked) | Request::Account(asked) => {
-                login::serve(self.services(), peer, request, asked, dialogue)
-            }
-            Request::Status { .. }
-            | Request::EnrolApp { .. }
-            | Request::EnrolAddress { .. }
-            | Request::Remove { .. }
-            | Request::Set { .. }
-            | Request::NewBackupCodes { .. } => {
-                manage::serve(self.services(), peer, request, dialogue)
-            }
-        }
-    }
-}
-
-/// How long a person may think at a prompt; sshd and login end earlier by themselves.
-pub const ANSWER_PATIENCE: Duration = Duration::from_secs(5 * 60);
-/// The same where a method is being set up.
-pub const ENROLMENT_PATIENCE: Duration = Duration::from_secs(15 * 60);
-
-/// A client connection on which reads have a deadline.
+/// A client connection on which reads have a deadterminal.
 pub trait Connection: Read + Write {
-    /// From the next write on, a read fails as timed out `patience` after what was written last.
-    fn set_patience(&mut self, patience: Duration);
+    /// From the next write on, a read fails as timed out when `timeout` has passed since the last write.
+    fn set_answer_timeout(&mut self, timeout: Duration);
 }
 
-/// Holds one conversation on `stream` with `peer`, if `admit` finds a place for the request. Without a store the answer
-/// is a refusal that says so. Fails where it does not come to its own end; the log has why, if that is not the client's
-/// business alone.
-pub fn hold<S: Connection, P>(
+/// Serves the one request that `peer` makes on `stream`, if `admit` gives a permit for it. Without a store the answer is a
+/// refusal that says so. Fails if the connection ends early; the log says why, unless that concerns the client alone.
+pub fn serve<S: Connection, P>(
     broker: Result<&Broker, &StoreError>,
     peer: Peer,
     stream: S,
@@ -107,68 +38,66 @@ pub fn hold<S: Connection, P>(
 ) -> Result<Done, ChannelError> {
     let mut end = BrokerEnd::new(stream);
     let request = end.request()?;
-    // A connection that is closed before anything was said is a "not now" that the module understands.
-    let Some(_place) = admit(&request) else {
+    // A connection that is closed without an answer tells the module to try elsewhere.
+    let Some(_permit) = admit(&request) else {
         return Err(CodecError::Closed.into());
     };
     end.send(&FromBroker::Accepted)?;
-    let mut line = Line::new(end);
+    let mut terminal = RemoteTerminal::new(end);
     let done = match broker {
-        Ok(broker) => broker.serve(peer, &request, &mut line),
+        Ok(broker) => broker.serve(peer, &request, &mut terminal),
         Err(error) => {
-            let _ = line.error(messages::UNAVAILABLE);
+            let _ = terminal.error(messages::UNAVAILABLE);
             without_store(&request, error)
         }
     };
-    let ending = line.ending();
-    let finished = line.finish(&request, done);
+    let ending = terminal.ending();
+    let finished = terminal.finish(&request, done);
     if let Some(ending) = ending {
-        say(&format!("{} was ended: {ending}", subject(&request, peer)));
+        log::warn(&format!("{} was ended: {ending}", subject(&request, peer)));
         return Err(CodecError::Aborted.into());
     }
     finished
 }
 
-/// The terminal, for as long as it is there. Nothing is sent to one that went away, not even the end:
-/// that would be out of turn while a prompt stands, and look like the client's fault.
-struct Line<S> {
+/// The client as a terminal, for as long as it is there. Nothing is sent to a client that went away, not even
+/// [`Done`]: while a prompt waits that would be out of turn, and look like the client's fault.
+struct RemoteTerminal<S> {
     end: BrokerEnd<S>,
-    lost: Option<Lost>,
-    patience: Duration,
+    closed: Option<Closed>,
+    answer_timeout: Duration,
     is_enrolled: bool,
 }
 
 /// Why nothing more can be asked.
-enum Lost {
-    /// The client's doing.
-    Client(ChannelError),
-    /// Ours.
-    Ended(Ending),
+enum Closed {
+    ByClient(ChannelError),
+    ByBroker(Ending),
 }
 
-impl<S: Connection> Line<S> {
+impl<S: Connection> RemoteTerminal<S> {
     const fn new(end: BrokerEnd<S>) -> Self {
         Self {
             end,
-            lost: None,
-            patience: ANSWER_PATIENCE,
+            closed: None,
+            answer_timeout: ANSWER_TIMEOUT,
             is_enrolled: false,
         }
     }
 
     fn ending(&self) -> Option<Ending> {
-        match self.lost {
-            Some(Lost::Ended(ending)) => Some(ending),
-            Some(Lost::Client(_)) | None => None,
+        match self.closed {
+            Some(Closed::ByBroker(ending)) => Some(ending),
+            Some(Closed::ByClient(_)) | None => None,
         }
     }
 
-    /// Sends `done`, or what the broker's own end of this `request` is.
+    /// Sends `done`, or the answer to `request` that follows from the broker's own ending.
     fn finish(mut self, request: &Request, done: Done) -> Result<Done, ChannelError> {
-        let done = match self.lost {
-            Some(Lost::Client(error)) => return Err(error),
-            Some(Lost::Ended(ending)) => {
-                // A command says in its own way how it ended.
+        let done = match self.closed {
+            Some(Closed::ByClient(error)) => return Err(error),
+            Some(Closed::ByBroker(ending)) => {
+                // The command line prints the ending itself.
                 if matches!(request, Request::Login(_) | Request::Account(_)) {
                     self.end
                         .send(&FromBroker::Error(ending.text(self.is_enrolled)))?;
@@ -181,16 +110,16 @@ impl<S: Connection> Line<S> {
         Ok(done)
     }
 
-    fn talk<T>(
+    fn exchange<T>(
         &mut self,
-        say: impl FnOnce(&mut BrokerEnd<S>) -> Result<T, ChannelError>,
+        exchange: impl FnOnce(&mut BrokerEnd<S>) -> Result<T, ChannelError>,
     ) -> Result<T, ChannelError> {
         let closed = || ChannelError::from(CodecError::Closed);
-        if self.lost.is_some() {
+        if self.closed.is_some() {
             return Err(closed());
         }
-        say(&mut self.end).inspect_err(|error| {
-            self.lost = Some(Lost::Client(match error {
+        exchange(&mut self.end).inspect_err(|error| {
+            self.closed = Some(Closed::ByClient(match error {
                 ChannelError::OutOfTurn(error) => (*error).into(),
                 ChannelError::Codec(_) | ChannelError::Version(_) => closed(),
             }));
@@ -198,19 +127,21 @@ impl<S: Connection> Line<S> {
     }
 }
 
-impl<S: Connection> Dialogue for Line<S> {
+impl<S: Connection> Dialogue for RemoteTerminal<S> {
     fn reach(&mut self, stage: Stage) {
-        self.patience = ENROLMENT_PATIENCE;
-        self.end.stream_mut().set_patience(self.patience);
+        self.answer_timeout = ENROLMENT_TIMEOUT;
+        self.end
+            .stream_mut()
+            .set_answer_timeout(self.answer_timeout);
         self.is_enrolled |= stage == Stage::Enrolled;
     }
 
     fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, Gone> {
-        self.talk(|end| end.send(&FromBroker::Prompt(prompt)))?;
-        let patience = self.patience;
-        let answer = self.talk(BrokerEnd::receive).inspect_err(|error| {
-            if let Some(ending) = Ending::of(error, patience) {
-                self.lost = Some(Lost::Ended(ending));
+        self.exchange(|end| end.send(&FromBroker::Prompt(prompt)))?;
+        let timeout = self.answer_timeout;
+        let answer = self.exchange(BrokerEnd::receive).inspect_err(|error| {
+            if let Some(ending) = Ending::from_error(error, timeout) {
+                self.closed = Some(Closed::ByBroker(ending));
             }
         })?;
         match answer {
@@ -221,11 +152,11 @@ impl<S: Connection> Dialogue for Line<S> {
     }
 
     fn info(&mut self, text: Secret) -> Result<(), Gone> {
-        Ok(self.talk(|end| end.send(&FromBroker::Info(text)))?)
+        Ok(self.exchange(|end| end.send(&FromBroker::Info(text)))?)
     }
 
     fn error(&mut self, text: &str) -> Result<(), Gone> {
-        Ok(self.talk(|end| end.send(&FromBroker::Error(text.to_owned())))?)
+        Ok(self.exchange(|end| end.send(&FromBroker::Error(text.to_owned())))?)
     }
 }
 
@@ -248,31 +179,31 @@ mod tests {
     use twofa_proto::{ClientEnd, Login, Verdict, codec};
 
     impl Connection for UnixStream {
-        fn set_patience(&mut self, _: Duration) {}
+        fn set_answer_timeout(&mut self, _: Duration) {}
     }
 
     fn login() -> Request {
         Request::Login(Login::default())
     }
 
-    fn line() -> (UnixStream, Line<UnixStream>) {
+    fn terminal() -> (UnixStream, RemoteTerminal<UnixStream>) {
         let (client, broker) = UnixStream::pair().unwrap();
         let kept = client.try_clone().unwrap();
         ClientEnd::open(client, login()).unwrap();
         let mut end = BrokerEnd::new(broker);
         end.request().unwrap();
         end.send(&FromBroker::Accepted).unwrap();
-        (kept, Line::new(end))
+        (kept, RemoteTerminal::new(end))
     }
 
     #[test]
-    fn a_client_that_hangs_up_at_a_prompt_broke_no_protocol() {
-        let (client, mut line) = line();
+    fn a_client_that_closes_at_a_prompt_is_not_a_protocol_error() {
+        let (client, mut terminal) = terminal();
         client.shutdown(std::net::Shutdown::Write).unwrap();
-        assert!(line.ask("Code: ".into()).is_err());
-        assert!(line.error("Nobody sees this.").is_err());
+        assert!(terminal.ask("Code: ".into()).is_err());
+        assert!(terminal.error("Nobody sees this.").is_err());
         assert!(matches!(
-            line.finish(&login(), Done::Changed),
+            terminal.finish(&login(), Done::Changed),
             Err(ChannelError::Codec(CodecError::Closed))
         ));
         let mut sent = client;
@@ -281,13 +212,13 @@ mod tests {
         assert!(matches!(next(), Ok(FromBroker::Prompt(_))));
         assert!(
             matches!(next(), Err(CodecError::Closed)),
-            "no end for one that went away"
+            "nothing for a client that went away"
         );
     }
 
     #[test]
-    fn a_client_that_speaks_out_of_turn_at_a_prompt_is_told_of() {
-        let (mut client, mut line) = line();
+    fn a_message_out_of_turn_at_a_prompt_is_reported() {
+        let (mut client, mut terminal) = terminal();
         let request = Request::Status {
             user: "alice".into(),
         };
@@ -299,15 +230,15 @@ mod tests {
             },
         )
         .unwrap();
-        assert!(line.ask("Code: ".into()).is_err());
-        let error = line.finish(&login(), Done::Changed).unwrap_err();
+        assert!(terminal.ask("Code: ".into()).is_err());
+        let error = terminal.finish(&login(), Done::Changed).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the other side broke the protocol: Open is not permitted while Asking"
         );
     }
 
-    /// A connection that has a request to read, and then ends as a deadline or the broker's end lets it end.
+    /// A connection that has a request to read and then fails with this error, as a deadline or a shutdown makes it fail.
     struct Ends(UnixStream, Vec<u8>, io::ErrorKind);
 
     impl Read for Ends {
@@ -331,10 +262,10 @@ mod tests {
     }
 
     impl Connection for Ends {
-        fn set_patience(&mut self, _: Duration) {}
+        fn set_answer_timeout(&mut self, _: Duration) {}
     }
 
-    /// What is sent when `request` waits in vain at a prompt, after it has come to these stages.
+    /// What is sent when no answer comes to a prompt of `request`, after it has reached these stages.
     fn ended(request: &Request, kind: io::ErrorKind, stages: &[Stage]) -> Vec<FromBroker> {
         let (mut client, broker) = UnixStream::pair().unwrap();
         let mut opened = Vec::new();
@@ -346,19 +277,19 @@ mod tests {
         let mut end = BrokerEnd::new(Ends(broker, opened, kind));
         end.request().unwrap();
         end.send(&FromBroker::Accepted).unwrap();
-        let mut line = Line::new(end);
+        let mut terminal = RemoteTerminal::new(end);
         for stage in stages {
-            line.reach(*stage);
+            terminal.reach(*stage);
         }
-        assert!(line.ask("Code: ".into()).is_err());
-        assert!(line.error("What follows from it is not said.").is_err());
-        line.finish(request, Done::Changed).unwrap();
+        assert!(terminal.ask("Code: ".into()).is_err());
+        assert!(terminal.error("What follows is not sent.").is_err());
+        terminal.finish(request, Done::Changed).unwrap();
         let sent: Vec<_> = std::iter::from_fn(|| codec::read(&mut client).ok()).collect();
         sent.into_iter().skip(2).collect()
     }
 
     #[test]
-    fn a_login_that_nobody_answers_is_refused_in_words() {
+    fn a_login_without_an_answer_is_refused_with_an_explanation() {
         let sent = ended(&login(), io::ErrorKind::TimedOut, &[]);
         let text = "No answer came within 5 minutes, so nothing was changed. Log in again.";
         let why = "no answer came within 5 minutes".to_owned();
@@ -370,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_at_a_prompt_is_told_when_the_broker_ends() {
+    fn a_login_at_a_prompt_is_told_of_a_shutdown() {
         let sent = ended(&login(), io::ErrorKind::ConnectionAborted, &[]);
         let text = "The login service was restarted: log in again.";
         let why = "the broker was stopped or restarted while it waited for an answer".to_owned();
@@ -382,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_nobody_answers_fails_once_and_says_what_is_kept() {
+    fn a_command_without_an_answer_fails_once_and_says_what_is_kept() {
         let request = Request::NewBackupCodes {
             user: "alice".into(),
         };

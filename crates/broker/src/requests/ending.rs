@@ -1,6 +1,6 @@
-//! Conversations that the broker ends at a prompt: nobody answered in time, or the broker itself is about to end.
+//! Requests that the broker ends at a prompt: no answer came in time, or the broker itself is stopped.
 //!
-//! The person is told, what was not finished is not done, and the log has the reason.
+//! The person is told, nothing unfinished is kept, and the log has the reason.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,51 +11,51 @@ use twofa_proto::{ChannelError, Done, Failure, Request, Verdict};
 
 use crate::identity::authority::Peer;
 
-/// The longest that a claim of a client is logged, in characters.
-const LONGEST_CLAIM: usize = 128;
+/// Characters of a client's claim that are logged at most.
+const MAX_CLAIM: usize = 128;
 
-/// Why the broker ends a conversation.
+/// Why the broker ends a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Ending {
-    /// No answer came for so long.
+    /// No answer came within this time.
     #[error("no answer came within {} minutes", .0.as_secs() / 60)]
-    TimeUp(Duration),
+    TimedOut(Duration),
     /// The broker got SIGTERM.
     #[error("the broker was stopped or restarted while it waited for an answer")]
     Stopped,
 }
 
 impl Ending {
-    /// What `error`, met at a prompt that has been answered within `patience` or never, means.
-    pub(crate) const fn of(error: &ChannelError, patience: Duration) -> Option<Self> {
+    /// The ending that `error` means at a prompt with this `timeout`, if it is one.
+    pub(crate) const fn from_error(error: &ChannelError, timeout: Duration) -> Option<Self> {
         match error {
-            ChannelError::Codec(CodecError::TimedOut) => Some(Self::TimeUp(patience)),
+            ChannelError::Codec(CodecError::TimedOut) => Some(Self::TimedOut(timeout)),
             ChannelError::Codec(CodecError::Aborted) => Some(Self::Stopped),
             _ => None,
         }
     }
 
-    /// What the person in front of a login is told, where `is_enrolled` says that a method was set up before.
+    /// What the person at the login is told; `is_enrolled` says that a method was set up before.
     pub(crate) fn text(self, is_enrolled: bool) -> String {
         match (self, is_enrolled) {
-            (Self::TimeUp(_), false) => {
+            (Self::TimedOut(_), false) => {
                 format!(
                     "{}, so nothing was changed. Log in again.",
                     capitalised(self)
                 )
             }
             (Self::Stopped, false) => "The login service was restarted: log in again.".to_owned(),
-            (Self::TimeUp(_), true) => format!("{}. {KEPT} Log in again.", capitalised(self)),
+            (Self::TimedOut(_), true) => format!("{}. {KEPT} Log in again.", capitalised(self)),
             (Self::Stopped, true) => {
                 format!("The login service was restarted: log in again. {KEPT}")
             }
         }
     }
 
-    /// The end of `request` as its client understands it.
+    /// The answer to `request`.
     pub(crate) fn done(self, request: &Request, is_enrolled: bool) -> Done {
         match (request, self) {
-            (Request::Login(_) | Request::Account(_), Self::TimeUp(_)) => Done::Login {
+            (Request::Login(_) | Request::Account(_), Self::TimedOut(_)) => Done::Login {
                 verdict: Verdict::NoAnswer,
                 why: self.to_string(),
             },
@@ -65,7 +65,7 @@ impl Ending {
             },
             (_, ending) => {
                 let cause = match ending {
-                    Self::TimeUp(_) => ending.to_string(),
+                    Self::TimedOut(_) => ending.to_string(),
                     Self::Stopped => "the login service was restarted".to_owned(),
                 };
                 let (message, hint) = if is_enrolled {
@@ -91,7 +91,7 @@ impl Ending {
     }
 }
 
-/// Where a method was set up before the end.
+/// Added where a method was set up before the end.
 const KEPT: &str = "What you had confirmed is kept; if you have no backup codes, make them with 'twofa codes --new'.";
 
 fn capitalised(what: impl fmt::Display) -> String {
@@ -102,14 +102,9 @@ fn capitalised(what: impl fmt::Display) -> String {
     })
 }
 
-/// What `peer` wanted, for the log. Names and places are what the client says.
+/// What `peer` asked for, for the log. Names and hosts are the client's claims.
 pub(crate) fn subject(request: &Request, peer: Peer) -> String {
-    let claim = |text: &str| {
-        printable(text)
-            .chars()
-            .take(LONGEST_CLAIM)
-            .collect::<String>()
-    };
+    let claim = |text: &str| printable(text).chars().take(MAX_CLAIM).collect::<String>();
     let user = claim(request.user());
     let (Request::Login(login) | Request::Account(login)) = request else {
         return format!("a request of uid {} about '{user}'", peer.uid);
@@ -129,7 +124,7 @@ mod tests {
     use twofa_proto::Login;
 
     #[test]
-    fn the_log_says_who_and_from_where_in_one_line() {
+    fn the_log_names_user_and_host_on_one_line() {
         let login = Login {
             user: "alice\n".into(),
             service: "sshd".into(),
@@ -149,11 +144,11 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_to_be_unchanged_where_a_method_was_set_up() {
+    fn nothing_is_called_unchanged_where_a_method_was_set_up() {
         let request = Request::NewBackupCodes {
             user: "alice".into(),
         };
-        for ending in [Ending::TimeUp(Duration::from_secs(900)), Ending::Stopped] {
+        for ending in [Ending::TimedOut(Duration::from_secs(900)), Ending::Stopped] {
             for is_enrolled in [false, true] {
                 let Done::Failed { message, .. } = ending.done(&request, is_enrolled) else {
                     panic!()

@@ -287,7 +287,7 @@ impl Door<'_> {
             &messages::log_line("given up", &self.origin, self.account, WHY),
         );
         if let Err(error) = self.record_giving_up(WHY) {
-            log::say(&format!(
+            log::warn(&format!(
                 "cannot record that {} gave up a login: {error}",
                 self.account.name
             ));

@@ -8,11 +8,11 @@ use twofa_store::{AddressKind, Event, EventKind, Origin, SendLimit, SendStart, S
 use zeroize::Zeroizing;
 
 use crate::context::Services;
-use crate::process::log::say;
+use crate::process::log;
 use crate::text::messages;
 
 /// How long a person waits for a code to be sent, fail-over to other providers and ways included.
-pub const PATIENCE: Duration = twofa_proto::LONGEST_WORK;
+pub const PATIENCE: Duration = twofa_proto::WORK_TIMEOUT;
 
 /// Why no code is on its way.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +129,7 @@ impl Sending<'_> {
         match courier.send(channel(which), address, &message, deadline) {
             Ok(Attempted { by, id, before }) => {
                 for (provider, error) in before {
-                    say(&format!(
+                    log::warn(&format!(
                         "provider '{provider}' did not take a code for {}: {error}",
                         self.account.name
                     ));
@@ -145,7 +145,7 @@ impl Sending<'_> {
                 })
             }
             Err(undelivered) => {
-                say(&format!(
+                log::warn(&format!(
                     "no provider took a code for {}: {undelivered}",
                     self.account.name
                 ));
@@ -172,7 +172,7 @@ impl Sending<'_> {
         for alarm in store.raise_sms_alarms(now)? {
             let limits = store.rulebook()?.machine().limits;
             let text = messages::sms_alarm(alarm, store.sms_count(now)?, limits);
-            say(&text);
+            log::warn(&text);
             let event = Event {
                 kind: EventKind::SmsLimit,
                 user: None,

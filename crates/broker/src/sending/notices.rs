@@ -12,50 +12,50 @@ use twofa_delivery::{Message, NoticeMessage};
 use twofa_store::{AddressKind, Notice, NoticeFate, SendKind, SendStart, StoreError};
 
 use crate::context::Services;
-use crate::process::log::say;
+use crate::process::log;
 use crate::sending::codes::{PATIENCE, channel};
 use crate::text::messages;
 
-/// How long at most nobody looks for what other processes queued.
-const LONGEST_NAP: Duration = Duration::from_secs(60);
+/// The longest time between two looks for what other processes queued.
+const MAX_NAP: Duration = Duration::from_secs(60);
 /// How many are claimed at once: no more than can fail one after the other in the time they are claimed for.
 const BATCH: u32 = 6;
 
-/// Sleeps until there is something to send.
+/// Wakes the thread that sends notices.
 #[derive(Debug, Default)]
-pub struct Bell {
+pub struct Wakeup {
     state: Mutex<State>,
-    rung: Condvar,
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    is_rung: bool,
-    is_over: bool,
+    is_requested: bool,
+    is_ended: bool,
 }
 
-impl Bell {
+impl Wakeup {
     /// Says that there may be something to send.
-    pub fn ring(&self) {
-        self.lock().is_rung = true;
-        self.rung.notify_all();
+    pub fn wake(&self) {
+        self.lock().is_requested = true;
+        self.changed.notify_all();
     }
 
-    /// Says that nothing is sent any more.
-    pub fn silence(&self) {
-        self.lock().is_over = true;
-        self.rung.notify_all();
+    /// Ends [`keep_sending`].
+    pub fn end(&self) {
+        self.lock().is_ended = true;
+        self.changed.notify_all();
     }
 
-    /// Waits until it is rung, but not for ever. Answers whether to go on.
+    /// Waits until there may be something to send, at most for `nap`. Answers whether to go on.
     fn wait(&self, nap: Duration) -> bool {
         let state = self.lock();
         let waited = self
-            .rung
-            .wait_timeout_while(state, nap, |state| !state.is_rung && !state.is_over);
+            .changed
+            .wait_timeout_while(state, nap, |state| !state.is_requested && !state.is_ended);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.is_rung = false;
-        !state.is_over
+        state.is_requested = false;
+        !state.is_ended
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -63,14 +63,14 @@ impl Bell {
     }
 }
 
-/// Sends notices as they come due, until `bell` is silenced. `send` sends what is due and says when the next is, in
+/// Sends notices as they come due, until `wakeup` has ended. `send` sends what is due and says when the next is, in
 /// seconds, if any waits.
-pub fn keep_sending(bell: &Bell, mut send: impl FnMut() -> Option<u64>) {
+pub fn keep_sending(wakeup: &Wakeup, mut send: impl FnMut() -> Option<u64>) {
     loop {
-        let nap = send().map_or(LONGEST_NAP, |seconds| {
-            Duration::from_secs(seconds.max(1)).min(LONGEST_NAP)
+        let nap = send().map_or(MAX_NAP, |seconds| {
+            Duration::from_secs(seconds.max(1)).min(MAX_NAP)
         });
-        if !bell.wait(nap) {
+        if !wakeup.wait(nap) {
             return;
         }
     }
@@ -152,7 +152,7 @@ fn send(services: Services<'_>, application: &str, notice: &Notice) -> Result<()
             };
             let Notice { account, which, .. } = notice;
             let way = messages::way(*which);
-            say(&format!(
+            log::warn(&format!(
                 "a notice to {} by {way} was not sent, {next}: {undelivered}",
                 account.name
             ));

@@ -11,7 +11,7 @@ use twofa_delivery::{
 use twofa_store::{AddressKind, ProviderRecord, Store, StoreError};
 use zeroize::Zeroizing;
 
-use crate::process::log::say;
+use crate::process::log;
 
 /// Carries by the providers in the store.
 #[derive(Debug)]
@@ -83,11 +83,11 @@ impl StoredProviders {
         let providers = self.store.providers()?;
         let mut has_failed = !providers.broken.is_empty();
         for (name, why) in &providers.broken {
-            say(&format!("provider '{name}' cannot be used: {why}"));
+            log::warn(&format!("provider '{name}' cannot be used: {why}"));
         }
         let (catalogue, bad) = Catalogue::load(self.places.clone());
         for bad in bad {
-            say(&bad.to_string());
+            log::warn(&bad.to_string());
         }
         let (mut opened, mut configurations) = (Vec::new(), Vec::new());
         let order = [AddressKind::Email, AddressKind::Phone].map(|which| providers.order(which));
@@ -100,7 +100,7 @@ impl StoredProviders {
                 Ok(provider) => opened.push((name.clone(), Arc::<dyn Provider>::from(provider))),
                 Err(error) => {
                     has_failed = true;
-                    say(&format!("provider '{name}' cannot be used: {error}"));
+                    log::warn(&format!("provider '{name}' cannot be used: {error}"));
                 }
             }
             let stamp = configuration.stamp();
@@ -136,7 +136,7 @@ impl Courier for StoredProviders {
         match self.dispatcher() {
             Ok(dispatcher) => dispatcher.carries(channel),
             Err(error) => {
-                say(&format!("cannot read the providers: {error}"));
+                log::warn(&format!("cannot read the providers: {error}"));
                 false
             }
         }

@@ -1,4 +1,4 @@
-//! The end of the broker, as every thread that waits for somebody notices it.
+//! How every thread that waits learns that the broker is about to end.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,33 +9,35 @@ use std::time::Instant;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Says that the broker is about to end, when it is dropped.
+/// Announces the shutdown when it is dropped.
 #[derive(Debug)]
-pub(super) struct Stopper(#[expect(dead_code, reason = "dropping it is its use")] UnixStream);
+pub(super) struct ShutdownTrigger(
+    #[expect(dead_code, reason = "dropping it is its use")] UnixStream,
+);
 
-/// Readable, because it is at its end, once the broker is about to end.
+/// Becomes readable, at end of file, once shutdown was requested.
 #[derive(Debug)]
-pub(super) struct Stop(UnixStream);
+pub(super) struct Shutdown(UnixStream);
 
-impl Stop {
-    pub(super) fn new() -> io::Result<(Stopper, Arc<Self>)> {
-        let (stopper, stop) = UnixStream::pair()?;
-        Ok((Stopper(stopper), Arc::new(Self(stop))))
+impl Shutdown {
+    pub(super) fn new() -> io::Result<(ShutdownTrigger, Arc<Self>)> {
+        let (trigger, shutdown) = UnixStream::pair()?;
+        Ok((ShutdownTrigger(trigger), Arc::new(Self(shutdown))))
     }
 
-    pub(super) fn is_near(&self) -> bool {
+    pub(super) fn is_requested(&self) -> bool {
         let mut events = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
         poll(&mut events, PollTimeout::ZERO).is_ok() && events[0].any() == Some(true)
     }
 }
 
-impl AsFd for Stop {
+impl AsFd for Shutdown {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }
 
-/// Waits until something happens to one of `files`, at most until `deadline`, and answers to which.
+/// Waits until one of `files` is readable, at most until `deadline`. The answer says for each whether it is.
 pub(super) fn wait_for_any(
     files: &[BorrowedFd<'_>],
     deadline: Option<Instant>,
@@ -73,13 +75,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_is_seen_by_everybody_and_stays() {
-        let (stopper, stop) = Stop::new().unwrap();
-        assert!(!stop.is_near());
-        drop(stopper);
+    fn shutdown_is_seen_by_every_waiter_and_stays_requested() {
+        let (trigger, shutdown) = Shutdown::new().unwrap();
+        assert!(!shutdown.is_requested());
+        drop(trigger);
         for _ in 0..2 {
-            assert!(stop.is_near());
-            assert_eq!(wait_for_any(&[stop.as_fd()], None).unwrap(), [true]);
+            assert!(shutdown.is_requested());
+            assert_eq!(wait_for_any(&[shutdown.as_fd()], None).unwrap(), [true]);
         }
     }
 }

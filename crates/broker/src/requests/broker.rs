@@ -1,0 +1,77 @@
+//! What serves requests: the store, the providers, the PAM stacks and the clock, opened once.
+
+use std::sync::Arc;
+
+use twofa_core::Timestamp;
+use twofa_delivery::{Courier, Places};
+use twofa_proto::{Done, Request};
+use twofa_store::{Location, Store, StoreError};
+
+use crate::context::Services;
+use crate::identity::authority::Peer;
+use crate::identity::first_factor::Stacks;
+use crate::process::clock;
+use crate::requests::{login, manage};
+use crate::sending::providers::StoredProviders;
+use crate::text::terminal::Dialogue;
+
+/// Serves requests, one after the other or many at once.
+#[derive(Debug)]
+pub struct Broker {
+    store: Arc<Store>,
+    clock: fn() -> Timestamp,
+    courier: Box<dyn Courier>,
+    stacks: Stacks,
+}
+
+impl Broker {
+    /// A broker over the store at `location`, which must exist.
+    pub fn open(location: Location) -> Result<Self, StoreError> {
+        let store = Arc::new(Store::open(location)?);
+        let courier = Box::new(StoredProviders::new(store.clone(), Places::default()));
+        Ok(Self {
+            store,
+            clock: clock::now,
+            courier,
+            stacks: Stacks::default(),
+        })
+    }
+
+    /// The store, for what administrators do without a request.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What every request works with.
+    pub fn services(&self) -> Services<'_> {
+        let Self {
+            store,
+            clock,
+            courier,
+            stacks,
+        } = self;
+        Services {
+            store,
+            courier: &**courier,
+            stacks,
+            clock: *clock,
+        }
+    }
+
+    /// Serves one request of `peer` over `dialogue`.
+    pub fn serve(&self, peer: Peer, request: &Request, dialogue: &mut dyn Dialogue) -> Done {
+        match request {
+            Request::Login(asked) | Request::Account(asked) => {
+                login::serve(self.services(), peer, request, asked, dialogue)
+            }
+            Request::Status { .. }
+            | Request::EnrolApp { .. }
+            | Request::EnrolAddress { .. }
+            | Request::Remove { .. }
+            | Request::Set { .. }
+            | Request::NewBackupCodes { .. } => {
+                manage::serve(self.services(), peer, request, dialogue)
+            }
+        }
+    }
+}
