@@ -124,7 +124,7 @@ fn a_login_is_asked_for_the_code_that_was_mailed_and_it_works_once() {
     at_the_prompt(&mut terminal);
     terminal.type_line(&mailed(&mail, 2));
     terminal.expect(SHELL);
-    machine.wait_for_log("why=\"by a code sent by e-mail\"");
+    machine.wait_for_log("why=\"by e-mail code\"");
 }
 
 #[test]

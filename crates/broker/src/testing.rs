@@ -5,12 +5,10 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use tempfile::TempDir;
-use twofa_core::{Account, App, Key, Parameters, Timestamp};
-use twofa_delivery::{
-    Attempted, Channel, Courier, Message, Received, SendError, Step, Undelivered,
-};
+use twofa_core::{Account, App, Channel, Key, Parameters, Timestamp};
+use twofa_delivery::{Attempted, Courier, Message, Received, SendError, Step, Undelivered};
 use twofa_proto::{Prompt, Secret};
-use twofa_store::{AddressKind, Location, NewApp, Origin, Owner, Store};
+use twofa_store::{Location, NewApp, Origin, Owner, Store};
 
 use crate::context::Services;
 use crate::identity::first_factor::Stacks;
@@ -233,13 +231,13 @@ impl Desk {
     }
 
     /// Alice has this address, verified.
-    pub(crate) fn with(self, which: AddressKind, address: &str) -> Self {
+    pub(crate) fn with(self, channel: Channel, address: &str) -> Self {
         let generation = self.person().situation.generation;
         self.store
             .enrol_address(
                 &self.alice,
                 generation,
-                which,
+                channel,
                 address,
                 &self.origin,
                 clock(),

@@ -241,9 +241,9 @@ fn settings(roff: &mut Roff) {
         roff.control("TP", []);
         roff.text([bold(key.name)]);
         roff.text([roman(sentence(key.help))]);
-        roff.text([roman(format!("It can be: {}.", key.values))]);
-        if !key.default.is_empty() {
-            roff.text([roman("If it is not set: "), bold(key.default), roman(".")]);
+        roff.text([roman(format!("It can be: {}.", key.values()))]);
+        if !key.default().is_empty() {
+            roff.text([roman("If it is not set: "), bold(key.default()), roman(".")]);
         }
     }
     roff.control("PP", []);

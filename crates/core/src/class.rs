@@ -12,6 +12,7 @@ use std::cmp::Reverse;
 
 use crate::duration::Duration;
 use crate::group::{Group, Membership};
+use crate::method::Methods;
 use crate::policy::{BadSetting, Enrolment, Policy, Trust};
 use crate::time::Timestamp;
 use crate::user::{Status, Summary};
@@ -161,12 +162,12 @@ fn strictness(policy: &Policy, user: &Summary) -> u8 {
 /// What holds where both `policy` and `other` do, which are equally strict with `user`.
 fn both(policy: Policy, other: &Policy, user: &Summary) -> Policy {
     let (a, b) = (policy.methods, other.methods);
-    let common = a.and(b);
+    let common = a.intersection(b);
     // Something to show, or to enrol, must be left.
-    let is_enough = if user.enrolled.has_any(a) {
-        user.enrolled.has_any(common)
+    let is_enough = if user.enrolled.intersects(a) {
+        user.enrolled.intersects(common)
     } else {
-        common.app || common.email || common.sms
+        common.intersects(Methods::standing_alone())
     };
     let shorter = |a: Duration, b: Duration| a.min(b);
     Policy {
@@ -203,8 +204,9 @@ pub fn is_class_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Methods, Mode};
-    use crate::user::{Enrolled, User};
+    use crate::method::Method;
+    use crate::policy::Mode;
+    use crate::user::User;
 
     fn class(name: &str, group: &str, mode: &str) -> Class {
         Class {
@@ -214,7 +216,7 @@ mod tests {
         }
     }
 
-    fn summary(enrolled: Enrolled) -> Summary {
+    fn summary(enrolled: Methods) -> Summary {
         Summary {
             enrolled,
             ..User::default().summary()
@@ -235,7 +237,7 @@ mod tests {
                 Membership::NotMember
             }
         };
-        let user = summary(Enrolled::default());
+        let user = summary(Methods::NONE);
         let found = effective(&Policy::default(), &classes, &user, membership).unwrap();
         (found.policy.mode, found.class_name().to_owned())
     }
@@ -277,10 +279,7 @@ mod tests {
 
     #[test]
     fn who_can_show_a_code_is_asked_for_one_and_not_refused_or_led_through_enrolment() {
-        let enrolled = Enrolled {
-            email: true,
-            ..Enrolled::default()
-        };
+        let enrolled = Methods::NONE.with(Method::Email);
         let machine = Policy::from_settings([("mode", "mandatory")]).unwrap();
         for enrolment in ["at-login", "beforehand"] {
             let mut only_apps = class("apps", "apps", "mandatory");
@@ -299,11 +298,7 @@ mod tests {
 
     #[test]
     fn what_is_equally_strict_holds_together() {
-        let enrolled = Enrolled {
-            app: true,
-            email: true,
-            ..Enrolled::default()
-        };
+        let enrolled = Methods::from_iter([Method::App, Method::Email]);
         let mut few = class("few", "few", "mandatory");
         few.settings.push(("methods".into(), "app,sms".into()));
         few.settings.push(("trust.remote".into(), "1d".into()));
@@ -314,17 +309,11 @@ mod tests {
             let found = effective(&machine, &classes, user, |_| Membership::Unsettled)
                 .unwrap()
                 .policy;
-            let Methods {
-                app,
-                email,
-                sms,
-                backup,
-            } = found.methods;
-            ([app, email, sms, backup], found.trust.remote.to_string())
+            (found.methods.to_string(), found.trust.remote.to_string())
         };
         assert_eq!(
             held(&summary(enrolled)),
-            ([true, false, true, false], "1d".to_owned())
+            ("app,sms".to_owned(), "1d".to_owned())
         );
     }
 
@@ -335,7 +324,7 @@ mod tests {
             effective(
                 &Policy::default(),
                 &classes,
-                &summary(Enrolled::default()),
+                &summary(Methods::NONE),
                 |_| membership,
             )
         };

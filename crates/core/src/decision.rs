@@ -118,10 +118,11 @@ mod tests {
     use super::*;
     use crate::account::Account;
     use crate::app::{App, Parameters};
+    use crate::channel::{Channel, PerChannel};
     use crate::exemption::Subject;
     use crate::key::Key;
     use crate::lockout::{MOST_FAILURES, Throttle};
-    use crate::policy::Methods;
+    use crate::method::{METHODS, Method, Methods};
     use crate::user::{Contact, EnrolledApp};
     use proptest::prelude::*;
 
@@ -372,7 +373,7 @@ mod tests {
             (Mandatory, false, NewDevice, Decision::Replace),
         ];
         for (mode, required, verify, expected) in rows {
-            let methods = Methods { app: false, ..Policy::default().methods };
+            let methods = Methods::ALL.without(Method::App);
             let policy = Policy { mode, methods, ..Policy::default() };
             let user = User { required, verify, apps: enrolled(), ..User::default() };
             for device in [Device::Unknown, Device::TrustedUntil(NOW.after(60))] {
@@ -424,7 +425,7 @@ mod tests {
 
         /// This case with one thing stricter, once for each thing there is.
         fn stricter(&self) -> Vec<Self> {
-            let changes: [fn(&mut Self); 11] = [
+            let changes: [fn(&mut Self); 7] = [
                 |case| {
                     case.policy.mode = if case.policy.mode == Mode::Disabled {
                         Mode::Optional
@@ -432,10 +433,6 @@ mod tests {
                         Mode::Mandatory
                     }
                 },
-                |case| case.policy.methods.app = false,
-                |case| case.policy.methods.email = false,
-                |case| case.policy.methods.sms = false,
-                |case| case.policy.methods.backup = false,
                 |case| case.policy.enrolment = Enrolment::Beforehand,
                 |case| case.user.required = true,
                 |case| {
@@ -449,43 +446,56 @@ mod tests {
                 |case| case.device = Device::Unknown,
                 |case| case.user.throttle.locked_until = Some(NOW.after(60)),
             ];
-            changes
-                .iter()
-                .map(|change| {
-                    let mut stricter = self.clone();
-                    change(&mut stricter);
-                    // Of an account with a namesake nothing is stored.
-                    if stricter.has_namesake {
-                        stricter.user = User::default();
-                    }
-                    stricter
-                })
-                .collect()
+            let changed = changes.iter().map(|change| {
+                let mut stricter = self.clone();
+                change(&mut stricter);
+                stricter
+            });
+            let without_a_method = Methods::ALL.iter().map(|method| {
+                let mut stricter = self.clone();
+                stricter.policy.methods = stricter.policy.methods.without(method);
+                stricter
+            });
+            let mut all: Vec<_> = changed.chain(without_a_method).collect();
+            // Of an account with a namesake nothing is stored.
+            for stricter in all.iter_mut().filter(|stricter| stricter.has_namesake) {
+                stricter.user = User::default();
+            }
+            all
         }
+    }
+
+    fn methods() -> impl Strategy<Value = Methods> {
+        prop::collection::vec(any::<bool>(), METHODS.len()).prop_map(|chosen| {
+            let chosen = Methods::ALL.iter().zip(chosen);
+            chosen
+                .filter(|(_, is_in)| *is_in)
+                .map(|(method, _)| method)
+                .collect()
+        })
     }
 
     prop_compose! {
         fn case()(
             mode in prop::sample::select(vec![Mode::Disabled, Mode::Optional, Mode::Mandatory]),
             beforehand: bool, required: bool, is_exempt: bool, is_known: bool, has_namesake: bool,
-            allowed: [bool; 4], has: [bool; 3],
+            allowed in methods(), has in methods(),
             verify in prop::sample::select(vec![Verify::Never, Verify::NewDevice, Verify::Always]),
         ) -> Case {
-            let [app, email, sms, backup] = allowed;
-            let contact = |has: bool| has.then(|| Contact { address: "somewhere".into(), verified: true, by_owner: false });
+            let contact = |channel: Channel| has.contains(channel.method())
+                .then(|| Contact { address: "somewhere".into(), verified: true, by_owner: false });
             Case {
                 policy: Policy {
                     mode,
-                    methods: Methods { app, email, sms, backup },
+                    methods: allowed,
                     enrolment: if beforehand { Enrolment::Beforehand } else { Enrolment::AtLogin },
                     ..Policy::default()
                 },
                 user: if has_namesake { User::default() } else { User {
                     required,
                     verify,
-                    apps: if has[0] { enrolled() } else { Vec::new() },
-                    email: contact(has[1]),
-                    phone: contact(has[2]),
+                    apps: if has.contains(Method::App) { enrolled() } else { Vec::new() },
+                    contacts: PerChannel::from_fn(contact),
                     ..User::default()
                 } },
                 is_exempt,

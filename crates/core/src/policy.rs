@@ -4,10 +4,13 @@
 //! it. A key that is not in it, or a value that does not read, is an error everywhere: a broken policy
 //! denies, it never disables.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use crate::channel::{Channel, PerChannel};
 use crate::duration::Duration;
 use crate::lockout::{self, Rules};
+use crate::method::{Method, Methods};
 use crate::text::is_unprintable;
 
 /// Whom a login asks for a second factor. The stricter is the greater.
@@ -41,46 +44,6 @@ pub struct Trust {
     pub remote: Duration,
     /// su, sudo, polkit.
     pub elevation: Duration,
-}
-
-/// A way to prove a second factor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// An authenticator app or a hardware token.
-    App,
-    /// A code by e-mail.
-    Email,
-    /// A code by text message.
-    Sms,
-    /// Backup codes, for whoever has another method.
-    Backup,
-}
-
-/// The methods a policy allows.
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "a set of four, and any of them may be in it"
-)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Methods {
-    /// Authenticator apps.
-    pub app: bool,
-    /// Codes by e-mail.
-    pub email: bool,
-    /// Codes by text message.
-    pub sms: bool,
-    /// Backup codes.
-    pub backup: bool,
-}
-
-impl Methods {
-    /// Every method there is.
-    pub const ALL: Self = Self {
-        app: true,
-        email: true,
-        sms: true,
-        backup: true,
-    };
 }
 
 /// The codes that are sent.
@@ -119,15 +82,6 @@ impl SendLimits {
     }
 }
 
-/// By which ways people are told what happened to their second factor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Notices {
-    /// By e-mail.
-    pub email: bool,
-    /// By text message.
-    pub sms: bool,
-}
-
 /// The policy in force. It is made by [`Policy::from_settings`] and [`Policy::overridden`] alone, so one that
 /// exists is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,27 +113,35 @@ pub struct Policy {
     /// The countries whose numbers users may have codes sent to by their own word, as `phone_country`; see
     /// [`Policy::countries`].
     pub phone_countries: Vec<String>,
-    /// How people are told what happened.
-    pub notices: Notices,
+    /// The channels by which people are told what happened to their second factor.
+    pub notices: PerChannel<bool>,
 }
 
 /// One row of [`KEYS`].
 pub struct Setting {
     /// What an administrator writes before the `=`.
     pub name: &'static str,
-    /// What may stand behind it.
-    pub values: &'static str,
-    /// What holds when nothing is set.
-    pub default: &'static str,
+    values: &'static str,
+    default: &'static str,
     /// One line of explanation, imperative, no full stop.
     pub help: &'static str,
     /// Whether a class may have a value of its own.
     pub per_class: bool,
-    read: fn(&mut Policy, &str) -> Result<(), &'static str>,
+    read: fn(&mut Policy, &str) -> Result<(), Why>,
     write: fn(&Policy) -> String,
 }
 
 impl Setting {
+    /// What may stand behind the `=`, in words.
+    pub fn values(&self) -> String {
+        filled(self.values)
+    }
+
+    /// What holds when nothing is set.
+    pub fn default(&self) -> String {
+        filled(self.default)
+    }
+
     /// The setting's value in `policy`, as an administrator would write it.
     pub fn value(&self, policy: &Policy) -> String {
         (self.write)(policy)
@@ -194,7 +156,7 @@ impl fmt::Debug for Setting {
     }
 }
 
-/// Every setting there is.
+/// Every setting there is. `{methods}` and `{channels}` stand for the names of all there are.
 pub static KEYS: [Setting; 24] = [
     Setting {
         name: "mode",
@@ -207,7 +169,7 @@ pub static KEYS: [Setting; 24] = [
                 "disabled" => Mode::Disabled,
                 "optional" => Mode::Optional,
                 "mandatory" => Mode::Mandatory,
-                _ => return Err("it must be disabled, optional or mandatory"),
+                _ => return Err("it must be disabled, optional or mandatory".into()),
             };
             Ok(())
         },
@@ -221,11 +183,11 @@ pub static KEYS: [Setting; 24] = [
         per_class: false,
         read: |policy, text| {
             if text.chars().count() > 40 {
-                return Err("it must have at most 40 characters");
+                return Err("it must have at most 40 characters".into());
             }
             // It is shown on terminals and stands before the colon in `otpauth://` labels.
             if text.chars().any(|c| is_unprintable(c) || c == ':') {
-                return Err("it must not contain a colon or a control character");
+                return Err("it must not contain a colon or a control character".into());
             }
             let name = text.trim();
             policy.application_name = (!name.is_empty()).then(|| name.to_owned());
@@ -235,17 +197,12 @@ pub static KEYS: [Setting; 24] = [
     },
     Setting {
         name: "methods",
-        values: "a list of app, email, sms and backup",
-        default: "app,email,sms,backup",
+        values: "one or more of {methods}",
+        default: "{methods}",
         help: "Allow these methods and no others",
         per_class: true,
         read: |policy, text| methods(text).map(|methods| policy.methods = methods),
-        write: |policy| {
-            let names = METHODS
-                .iter()
-                .filter(|(method, _)| policy.methods.allows(*method));
-            names.map(|(_, name)| *name).collect::<Vec<_>>().join(",")
-        },
+        write: |policy| policy.methods.to_string(),
     },
     Setting {
         name: "enrolment",
@@ -257,7 +214,7 @@ pub static KEYS: [Setting; 24] = [
             policy.enrolment = match text {
                 "at-login" => Enrolment::AtLogin,
                 "beforehand" => Enrolment::Beforehand,
-                _ => return Err("it must be at-login or beforehand"),
+                _ => return Err("it must be at-login or beforehand".into()),
             };
             Ok(())
         },
@@ -357,7 +314,7 @@ pub static KEYS: [Setting; 24] = [
         read: |policy, text| {
             let is_fit = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
             if !text.chars().all(is_fit) || text.len() > 60 {
-                return Err("it must be a domain name such as example.org");
+                return Err("it must be a domain name such as example.org".into());
             }
             policy.code_domain = (!text.is_empty()).then(|| text.to_owned());
             Ok(())
@@ -443,7 +400,7 @@ pub static KEYS: [Setting; 24] = [
                 "" => None,
                 "on" => Some(true),
                 "off" => Some(false),
-                _ => return Err("it must be on or off, or empty to follow methods"),
+                _ => return Err("it must be on or off, or empty to follow methods".into()),
             };
             Ok(())
         },
@@ -471,7 +428,7 @@ pub static KEYS: [Setting; 24] = [
         per_class: false,
         read: |policy, text| {
             if !is_country(text) && !text.is_empty() {
-                return Err("it must be two capital letters such as DE");
+                return Err("it must be two capital letters such as DE".into());
             }
             policy.phone_country = is_country(text).then(|| text.to_owned());
             Ok(())
@@ -489,85 +446,59 @@ pub static KEYS: [Setting; 24] = [
     },
     Setting {
         name: "notices",
-        values: "email, sms, email,sms or none",
-        default: "email,sms",
-        help: "Tell people by these ways what happened to their second factor",
+        values: "one or more of {channels}, or none",
+        default: "{channels}",
+        help: "Tell people by these channels what happened to their second factor",
         per_class: false,
-        read: |policy, text| {
-            policy.notices = match text {
-                "email" => Notices {
-                    email: true,
-                    sms: false,
-                },
-                "sms" => Notices {
-                    email: false,
-                    sms: true,
-                },
-                "email,sms" | "sms,email" => Notices {
-                    email: true,
-                    sms: true,
-                },
-                "none" => Notices {
-                    email: false,
-                    sms: false,
-                },
-                _ => return Err("it must be email, sms, email,sms or none"),
-            };
-            Ok(())
-        },
-        write: |policy| {
-            let name = match policy.notices {
-                Notices {
-                    email: true,
-                    sms: true,
-                } => "email,sms",
-                Notices {
-                    email: true,
-                    sms: false,
-                } => "email",
-                Notices {
-                    email: false,
-                    sms: true,
-                } => "sms",
-                Notices {
-                    email: false,
-                    sms: false,
-                } => "none",
-            };
-            name.to_owned()
+        read: |policy, text| notices(text).map(|notices| policy.notices = notices),
+        write: |policy| match names(policy.notices) {
+            names if names.is_empty() => "none".to_owned(),
+            names => names,
         },
     },
 ];
 
-const METHODS: [(Method, &str); 4] = [
-    (Method::App, "app"),
-    (Method::Email, "email"),
-    (Method::Sms, "sms"),
-    (Method::Backup, "backup"),
-];
+/// `text` of a row of [`KEYS`] with the names that belong in it.
+fn filled(text: &str) -> String {
+    text.replace("{methods}", &Methods::ALL.to_string())
+        .replace("{channels}", &names(PerChannel::from_fn(|_| true)))
+}
 
-fn methods(text: &str) -> Result<Methods, &'static str> {
-    let mut methods = Methods {
-        app: false,
-        email: false,
-        sms: false,
-        backup: false,
-    };
-    for name in text.split(',') {
-        match name.trim() {
-            "app" => methods.app = true,
-            "email" => methods.email = true,
-            "sms" => methods.sms = true,
-            "backup" => methods.backup = true,
-            _ => return Err("it must be a list of app, email, sms and backup"),
-        }
-    }
-    if !(methods.app || methods.email || methods.sms) {
-        return Err(
-            "backup codes only stand in for another method: allow app, email or sms as well",
-        );
+fn methods(text: &str) -> Result<Methods, Why> {
+    let methods: Methods = text
+        .parse()
+        .map_err(|_| format!("it must be one or more of {}", Methods::ALL))?;
+    let alone = Methods::standing_alone();
+    if !methods.intersects(alone) {
+        return Err(format!(
+            "{methods} only stands in for another method: allow one of {alone} as well"
+        )
+        .into());
     }
     Ok(methods)
+}
+
+fn notices(text: &str) -> Result<PerChannel<bool>, Why> {
+    let mut notices = PerChannel::from_fn(|_| false);
+    if text == "none" {
+        return Ok(notices);
+    }
+    for name in text.split(',') {
+        let channel: Channel = name
+            .trim()
+            .parse()
+            .map_err(|_| filled("it must be one or more of {channels}, or none"))?;
+        notices[channel] = true;
+    }
+    Ok(notices)
+}
+
+/// The names of the `channels` that are on, with commas between them.
+fn names(channels: PerChannel<bool>) -> String {
+    let on = channels.iter().filter(|(_, is_on)| **is_on);
+    on.map(|(channel, _)| channel.name())
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 /// Whether `text` has the form of a country's code. Which there are is known where numbers are read.
@@ -575,14 +506,14 @@ fn is_country(text: &str) -> bool {
     text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase())
 }
 
-fn countries(text: &str) -> Result<Vec<String>, &'static str> {
+fn countries(text: &str) -> Result<Vec<String>, Why> {
     if text.is_empty() {
         return Ok(Vec::new());
     }
     let mut countries: Vec<String> = Vec::new();
     for country in text.split(',').map(str::trim) {
         if !is_country(country) {
-            return Err("it must be a list of two capital letters each, such as DE,AT");
+            return Err("it must be a list of two capital letters each, such as DE,AT".into());
         }
         if !countries.iter().any(|known| known == country) {
             countries.push(country.to_owned());
@@ -607,17 +538,17 @@ fn length(text: &str, range: std::ops::RangeInclusive<Duration>) -> Option<Durat
 
 const LIMIT_VALUES: &str = "1 to 1000000";
 
-fn limit(text: &str) -> Result<u32, &'static str> {
-    number(text, 1..=1_000_000).ok_or("it must be a whole number from 1 to 1000000")
+fn limit(text: &str) -> Result<u32, Why> {
+    number(text, 1..=1_000_000).ok_or(Why::Borrowed("it must be a whole number from 1 to 1000000"))
 }
 
 const SWITCH_VALUES: &str = "on or off";
 
-fn switch(text: &str) -> Result<bool, &'static str> {
+fn switch(text: &str) -> Result<bool, Why> {
     match text {
         "on" => Ok(true),
         "off" => Ok(false),
-        _ => Err("it must be on or off"),
+        _ => Err("it must be on or off".into()),
     }
 }
 
@@ -628,12 +559,15 @@ fn written_switch(on: bool) -> String {
 const TRUST_VALUES: &str = "0 to 99999d, such as 12h or 30d";
 const LONGEST_TRUST: Duration = Duration::from_seconds(99_999 * 86_400);
 
-fn trust(text: &str) -> Result<Duration, &'static str> {
+fn trust(text: &str) -> Result<Duration, Why> {
     text.parse()
         .ok()
         .filter(|duration| *duration <= LONGEST_TRUST)
-        .ok_or("it must be 0 to 99999d, such as 12h or 30d")
+        .ok_or(Why::Borrowed("it must be 0 to 99999d, such as 12h or 30d"))
 }
+
+/// Why a value is not taken.
+type Why = Cow<'static, str>;
 
 /// A setting that cannot be taken, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -652,7 +586,7 @@ pub enum BadSetting {
         /// What was given for it.
         value: String,
         /// What it must be.
-        why: &'static str,
+        why: Why,
     },
 }
 
@@ -662,12 +596,7 @@ impl Default for Policy {
         Self {
             mode: Mode::Disabled,
             application_name: None,
-            methods: Methods {
-                app: true,
-                email: true,
-                sms: true,
-                backup: true,
-            },
+            methods: Methods::ALL,
             enrolment: Enrolment::AtLogin,
             trust: Trust {
                 console: Duration::from_seconds(0),
@@ -696,10 +625,7 @@ impl Default for Policy {
             unique_addresses: false,
             phone_country: None,
             phone_countries: Vec::new(),
-            notices: Notices {
-                email: true,
-                sms: true,
-            },
+            notices: PerChannel::from_fn(|_| true),
         }
     }
 }
@@ -707,7 +633,8 @@ impl Default for Policy {
 impl Policy {
     /// Whether a text message that cannot be sent goes by e-mail.
     pub fn sms_falls_back_to_email(&self) -> bool {
-        self.fallback_to_email.unwrap_or(self.methods.email)
+        self.fallback_to_email
+            .unwrap_or(self.methods.contains(Method::Email))
     }
 
     /// The countries whose numbers users may have codes sent to by their own word.
@@ -760,56 +687,6 @@ pub fn find(name: &str) -> Option<&'static Setting> {
     KEYS.iter().find(|key| key.name == name)
 }
 
-impl Method {
-    /// The method as it is written.
-    pub fn name(self) -> &'static str {
-        METHODS
-            .iter()
-            .find(|(method, _)| *method == self)
-            .map_or("", |(_, name)| name)
-    }
-}
-
-/// The text names no method.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("it must be app, email, sms or backup")]
-pub struct UnknownMethod;
-
-impl std::str::FromStr for Method {
-    type Err = UnknownMethod;
-
-    fn from_str(text: &str) -> Result<Self, UnknownMethod> {
-        METHODS
-            .iter()
-            .find(|(_, name)| *name == text)
-            .map(|(method, _)| *method)
-            .ok_or(UnknownMethod)
-    }
-}
-
-impl Methods {
-    /// The methods that are among `other` as well.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self {
-            app: self.app && other.app,
-            email: self.email && other.email,
-            sms: self.sms && other.sms,
-            backup: self.backup && other.backup,
-        }
-    }
-
-    /// Whether `method` is among them.
-    pub const fn allows(self, method: Method) -> bool {
-        match method {
-            Method::App => self.app,
-            Method::Email => self.email,
-            Method::Sms => self.sms,
-            Method::Backup => self.backup,
-        }
-    }
-}
-
 impl Mode {
     /// The mode as an administrator writes it.
     pub const fn name(self) -> &'static str {
@@ -827,7 +704,9 @@ mod tests {
 
     #[test]
     fn the_table_says_what_the_default_policy_is() {
-        let from_table = Policy::from_settings(KEYS.iter().map(|key| (key.name, key.default)));
+        let defaults: Vec<_> = KEYS.iter().map(|key| (key.name, key.default())).collect();
+        let defaults = defaults.iter().map(|(name, value)| (*name, value.as_str()));
+        let from_table = Policy::from_settings(defaults);
         assert_eq!(from_table, Ok(Policy::default()));
     }
 

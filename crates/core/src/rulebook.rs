@@ -2,6 +2,7 @@
 
 use crate::class::{Class, is_class_name};
 use crate::group::Group;
+use crate::method::Method;
 use crate::policy::{BadSetting, Enrolment, KEYS, Mode, Policy};
 
 /// The machine's policy and the classes, in the order in which they are tried.
@@ -153,7 +154,7 @@ impl Rulebook {
                     "it is mandatory for class '{name}' with enrolment=beforehand: whoever of it has not enrolled cannot log in"
                 ));
             }
-            if !policy.methods.backup {
+            if !policy.methods.contains(Method::Backup) {
                 warnings.push(format!(
                     "it is mandatory for class '{name}' without backup codes: whoever of it loses the app cannot log in"
                 ));
@@ -165,7 +166,9 @@ impl Rulebook {
     /// What of this means more than it seems to, though it keeps nobody outside.
     pub fn remarks(&self) -> Vec<String> {
         let by_mail_all_the_same = |policy: &Policy| {
-            policy.fallback_to_email == Some(true) && policy.methods.sms && !policy.methods.email
+            policy.fallback_to_email == Some(true)
+                && policy.methods.contains(Method::Sms)
+                && !policy.methods.contains(Method::Email)
         };
         self.policies()
             .filter(|(_, policy)| by_mail_all_the_same(policy))

@@ -2,7 +2,8 @@
 
 use crate::group::{Group, Membership};
 use crate::lockout::Throttle;
-use crate::policy::{Enrolment, Methods, Policy};
+use crate::method::{Method, Methods};
+use crate::policy::{Enrolment, Policy};
 use crate::rulebook::Rulebook;
 use crate::time::Timestamp;
 use crate::user::{Status, Summary};
@@ -193,11 +194,10 @@ impl Rule {
         };
         match unlocked.status(policy, None, Timestamp::from_unix(0)) {
             Status::NotAllowed => {
-                let Methods {
-                    app, email, sms, ..
-                } = policy.methods.and(*carried);
-                let can_enrol = policy.enrolment == Enrolment::AtLogin && (app || email || sms);
-                let can_prove = user.enrolled.has_any(*carried);
+                let working = policy.methods.intersection(*carried);
+                let can_enrol = policy.enrolment == Enrolment::AtLogin
+                    && working.intersects(Methods::standing_alone());
+                let can_prove = user.enrolled.intersects(*carried);
                 Some(if can_enrol && can_prove {
                     Consequence::Replace
                 } else {
@@ -214,12 +214,14 @@ impl Rule {
         let Self {
             policy, carried, ..
         } = self;
-        let by_mail_instead = user.enrolled.sms
-            && policy.methods.sms
+        let by_mail_instead = user.enrolled.contains(Method::Sms)
+            && policy.methods.contains(Method::Sms)
             && policy.sms_falls_back_to_email()
-            && user.enrolled.email
-            && carried.email;
-        user.enrolled.has_any(policy.methods.and(*carried)) || by_mail_instead
+            && user.enrolled.contains(Method::Email)
+            && carried.contains(Method::Email);
+        user.enrolled
+            .intersects(policy.methods.intersection(*carried))
+            || by_mail_instead
     }
 }
 
@@ -236,13 +238,9 @@ fn severity(consequence: Option<Consequence>) -> u8 {
 mod tests {
     use super::*;
     use crate::class::Class;
-    use crate::user::{Enrolled, User, Verify};
+    use crate::user::{User, Verify};
 
-    const MAIL: Enrolled = Enrolled {
-        app: false,
-        email: true,
-        sms: false,
-    };
+    const MAIL: Methods = Methods::NONE.with(Method::Email);
     const ALL: Methods = Methods::ALL;
 
     /// A rulebook with these settings of the machine, and a class for each group.
@@ -265,7 +263,7 @@ mod tests {
         .unwrap()
     }
 
-    fn user(enrolled: Enrolled) -> Summary {
+    fn user(enrolled: Methods) -> Summary {
         Summary {
             enrolled,
             ..User::default().summary()
@@ -299,13 +297,13 @@ mod tests {
     fn people_with_only_a_method_that_is_taken_away_lose_it() {
         let before = book(&[], &[]);
         let after = book(&[("methods", "app,backup")], &[]);
-        let app_too = Enrolled { app: true, ..MAIL };
+        let app_too = MAIL.with(Method::App);
         assert_eq!(
             lost(&before, &after, &user(MAIL), &[]),
             Some(Consequence::Replace)
         );
         assert_eq!(lost(&before, &after, &user(app_too), &[]), None);
-        assert_eq!(lost(&before, &after, &user(Enrolled::default()), &[]), None);
+        assert_eq!(lost(&before, &after, &user(Methods::NONE), &[]), None);
         assert_eq!(
             lost(&after, &after, &user(MAIL), &[]),
             None,
@@ -458,7 +456,7 @@ mod tests {
         });
         assert_eq!(change.loss(&user(MAIL), is_in(&[], &["ops"])), loss);
         assert!(change.could_concern(&user(MAIL)));
-        assert!(!change.could_concern(&user(Enrolled { app: true, ..MAIL })));
+        assert!(!change.could_concern(&user(MAIL.with(Method::App))));
     }
 
     #[test]
@@ -474,10 +472,7 @@ mod tests {
 
     #[test]
     fn a_method_that_no_provider_carries_does_not_work() {
-        let no_mail = Methods {
-            email: false,
-            ..ALL
-        };
+        let no_mail = ALL.without(Method::Email);
         let [both, mail, app] =
             ["app,email", "email", "app"].map(|methods| book(&[("methods", methods)], &[]));
         let lost = |(before, carried), (after, carried_then), enrolled| {
@@ -493,7 +488,7 @@ mod tests {
                 Transition::new(before, after).loss(&user(enrolled), |_| Membership::Unsettled)?;
             Some(loss.consequence)
         };
-        let app_too = Enrolled { app: true, ..MAIL };
+        let app_too = MAIL.with(Method::App);
         assert_eq!(
             lost((&both, ALL), (&both, no_mail), MAIL),
             Some(Consequence::Uncarried)
@@ -514,8 +509,8 @@ mod tests {
 
     #[test]
     fn a_text_message_that_may_go_by_mail_works_without_a_provider_for_it() {
-        let no_sms = Methods { sms: false, ..ALL };
-        let sms_and_mail = Enrolled { sms: true, ..MAIL };
+        let no_sms = ALL.without(Method::Sms);
+        let sms_and_mail = MAIL.with(Method::Sms);
         for (fall_back, loss) in [("on", None), ("off", Some(Consequence::Uncarried))] {
             let rulebook = book(
                 &[("methods", "sms"), ("fallback.sms-to-email", fall_back)],

@@ -5,9 +5,11 @@ use std::str::FromStr;
 
 use crate::app::App;
 use crate::backup::BackupSet;
+use crate::channel::PerChannel;
 use crate::exemption::Exemption;
 use crate::lockout::{Lock, Throttle};
-use crate::policy::{Method, Methods, Mode, Policy};
+use crate::method::{Method, Methods};
+use crate::policy::{Mode, Policy};
 use crate::time::Timestamp;
 
 /// An enrolled authenticator app with what people call it.
@@ -105,10 +107,8 @@ pub struct User {
     pub required: bool,
     /// When the person wants to be asked.
     pub verify: Verify,
-    /// The e-mail address.
-    pub email: Option<Contact>,
-    /// The phone number.
-    pub phone: Option<Contact>,
+    /// The e-mail address and the phone number.
+    pub contacts: PerChannel<Option<Contact>>,
     /// The method a login begins with, where the person said so.
     pub preferred: Option<Method>,
     /// Failures and lock.
@@ -144,67 +144,34 @@ pub struct Summary {
     /// When the person wants to be asked.
     pub verify: Verify,
     /// The methods that are enrolled and can stand alone.
-    pub enrolled: Enrolled,
+    pub enrolled: Methods,
     /// Failures and lock.
     pub throttle: Throttle,
 }
 
-/// The methods somebody has that can stand alone. Backup codes cannot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Enrolled {
-    /// An authenticator app.
-    pub app: bool,
-    /// A verified e-mail address.
-    pub email: bool,
-    /// A verified phone number.
-    pub sms: bool,
-}
-
-impl Enrolled {
-    /// Whether there is none at all.
-    pub const fn is_empty(self) -> bool {
-        !(self.app || self.email || self.sms)
-    }
-
-    /// Whether there is any that is `allowed`.
-    pub const fn has_any(self, allowed: Methods) -> bool {
-        self.app && allowed.app || self.email && allowed.email || self.sms && allowed.sms
-    }
-
-    /// Those that are `allowed`, in the order in which a login tries them when nobody prefers another.
-    pub fn among(self, allowed: Methods) -> Vec<Method> {
-        let all = [
-            (Method::App, self.app),
-            (Method::Email, self.email),
-            (Method::Sms, self.sms),
-        ];
-        all.into_iter()
-            .filter(|(method, has)| *has && allowed.allows(*method))
-            .map(|(method, _)| method)
-            .collect()
-    }
-}
-
 impl User {
-    /// The methods that are enrolled and can stand alone.
-    pub fn enrolled(&self) -> Enrolled {
-        let verified =
-            |contact: &Option<Contact>| contact.as_ref().is_some_and(|contact| contact.verified);
-        Enrolled {
-            app: !self.apps.is_empty(),
-            email: verified(&self.email),
-            sms: verified(&self.phone),
+    /// The methods that are enrolled and can stand alone: backup codes are not among them.
+    pub fn enrolled(&self) -> Methods {
+        let mut enrolled = Methods::NONE;
+        if !self.apps.is_empty() {
+            enrolled.insert(Method::App);
         }
+        for (channel, contact) in self.contacts.iter() {
+            if contact.as_ref().is_some_and(|contact| contact.verified) {
+                enrolled.insert(channel.method());
+            }
+        }
+        enrolled
     }
 
     /// Whether a method that can stand alone is enrolled and allowed.
     pub fn is_enrolled(&self, allowed: Methods) -> bool {
-        self.enrolled().has_any(allowed)
+        self.enrolled().intersects(allowed)
     }
 
     /// The methods a login can ask for, the first one first: the preferred one, where it is enrolled and allowed.
     pub fn methods(&self, allowed: Methods) -> Vec<Method> {
-        let mut methods = self.enrolled().among(allowed);
+        let mut methods: Vec<_> = self.enrolled().intersection(allowed).iter().collect();
         // Stable: the others keep their order.
         methods.sort_by_key(|method| Some(*method) != self.preferred);
         methods
@@ -255,7 +222,7 @@ impl Summary {
             Status::Off
         } else if let Some(lock) = self.throttle.lock(now) {
             Status::Locked(lock)
-        } else if self.enrolled.has_any(policy.methods) {
+        } else if self.enrolled.intersects(policy.methods) {
             Status::Enabled
         } else if self.enrolled.is_empty() {
             Status::Pending
@@ -268,6 +235,7 @@ impl Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channel::Channel;
 
     #[test]
     fn a_masked_address_is_known_to_its_owner_and_to_nobody_else() {
@@ -295,27 +263,17 @@ mod tests {
         };
         let all = Policy::default().methods;
         let mut user = User {
-            email: verified("a@b"),
-            phone: verified("+1234567890"),
+            contacts: PerChannel::from_fn(|_| verified("somewhere")),
             ..User::default()
         };
         assert_eq!(user.methods(all), [Method::Email, Method::Sms]);
         user.preferred = Some(Method::Sms);
         assert_eq!(user.methods(all), [Method::Sms, Method::Email]);
-        assert_eq!(user.methods(Methods { sms: false, ..all }), [Method::Email]);
+        assert_eq!(user.methods(all.without(Method::Sms)), [Method::Email]);
         user.preferred = Some(Method::App);
         assert_eq!(user.methods(all), [Method::Email, Method::Sms]);
-        user.phone.as_mut().unwrap().verified = false;
-        assert_eq!(
-            user.methods(Methods {
-                email: false,
-                ..all
-            }),
-            []
-        );
-        assert!(!user.is_enrolled(Methods {
-            email: false,
-            ..all
-        }));
+        user.contacts[Channel::Sms].as_mut().unwrap().verified = false;
+        assert_eq!(user.methods(all.without(Method::Email)), []);
+        assert!(!user.is_enrolled(all.without(Method::Email)));
     }
 }

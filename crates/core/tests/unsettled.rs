@@ -9,7 +9,8 @@ use twofa_core::exemption::{Exemption, Source, Subject, covering};
 use twofa_core::lockout::Throttle;
 use twofa_core::user::{Contact, EnrolledApp};
 use twofa_core::{
-    Account, App, Group, Key, Membership, Parameters, Policy, Timestamp, User, Verify,
+    Account, App, Channel, Group, Key, Membership, Methods, Parameters, PerChannel, Policy,
+    Timestamp, User, Verify,
 };
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -73,16 +74,10 @@ impl World {
             .classes
             .iter()
             .map(|class| class.policy(&self.machine).unwrap());
-        let mut methods = policies
+        let methods = policies
             .chain([self.machine.clone()])
             .map(|policy| policy.methods);
-        let first = methods.next().unwrap();
-        let common = methods.fold(first, |mut common, methods| {
-            common.app &= methods.app;
-            common.email &= methods.email;
-            common.sms &= methods.sms;
-            common
-        });
+        let common = methods.fold(Methods::standing_alone(), Methods::intersection);
         self.user.is_enrolled(common)
     }
 }
@@ -181,8 +176,10 @@ fn user() -> impl Strategy<Value = User> {
                 verify,
                 throttle,
                 apps: apps.into_iter().collect(),
-                email: contact(email),
-                phone: contact(sms),
+                contacts: PerChannel::from_fn(|channel| match channel {
+                    Channel::Email => contact(email),
+                    Channel::Sms => contact(sms),
+                }),
                 ..User::default()
             }
         },

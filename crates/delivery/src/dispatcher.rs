@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use twofa_core::Timestamp;
+use twofa_core::{Channel, Timestamp};
 
 use crate::error::{SendError, Step};
-use crate::message::{Channel, Message};
+use crate::message::Message;
 use crate::provider::{Inbox, Provider, Received};
 
 /// Carries messages to addresses.

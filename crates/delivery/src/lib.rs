@@ -1,7 +1,7 @@
 //! How a code travels to its owner: e-mail and SMS providers, and their order of fail-over.
 //!
 //! The broker hands a [`Message`] and a deadline to a [`Courier`]. The real one is the [`Dispatcher`]: it tries the
-//! providers of a [`Channel`] in the administrator's order until one has taken the message or the time is up.
+//! providers of a [`twofa_core::Channel`] in the administrator's order until one has taken the message or the time is up.
 //!
 //! - [`provider`]: what kinds of providers there are, which settings each takes, and opening one;
 //! - [`mail`]: SMTP and the machine's own `sendmail`, and what a mail looks like;
@@ -31,7 +31,7 @@ mod tls;
 
 pub use dispatcher::{Attempted, Courier, Dispatcher, Undelivered};
 pub use error::{SendError, Step};
-pub use message::{Channel, CodeMessage, Message, NoticeMessage};
+pub use message::{CodeMessage, Message, NoticeMessage};
 pub use provider::{
     BadProvider, Catalogue, Configuration, Inbox, Kind, Places, Provider, Receipt, Received,
 };

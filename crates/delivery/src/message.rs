@@ -5,31 +5,6 @@ use std::fmt;
 use twofa_core::Timestamp;
 use zeroize::Zeroizing;
 
-/// How something travels, and so what kind of address it goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Channel {
-    /// To an e-mail address.
-    Email,
-    /// To a phone number, by text message.
-    Sms,
-}
-
-impl Channel {
-    /// The channel as an administrator writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Sms => "sms",
-        }
-    }
-}
-
-impl fmt::Display for Channel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 /// Something to be said to one person. Its words come from the templates ([`crate::mail`]).
 #[derive(Debug, Clone)]
 pub enum Message {

@@ -5,11 +5,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use twofa_core::Timestamp;
+use twofa_core::{Channel, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::error::SendError;
-use crate::message::{Channel, Message};
+use crate::message::Message;
 use crate::{mail, sms};
 
 /// Where an administrator's own files are.

@@ -4,7 +4,7 @@
 //! ([`crate::notices`]) go to the addresses that were verified until then, never to the one that is just coming in.
 
 use rusqlite::Transaction;
-use twofa_core::{Account, Method, Timestamp};
+use twofa_core::{Account, Channel, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
@@ -13,56 +13,24 @@ use crate::methods::{ask_from_now_on, delete_backup_codes, generation, has_metho
 use crate::sends;
 use crate::users::{Generation, StoredUser, find, next_generation, unchanged};
 
-/// Which of a user's addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AddressKind {
-    /// The e-mail address.
-    Email,
-    /// The phone number.
-    Phone,
+/// The channel that is stored as `name`.
+pub(crate) fn stored_channel(name: &str) -> Result<Channel, StoreError> {
+    name.parse()
+        .map_err(|_| StoreError::Damaged("a message in it goes by an unknown channel".to_owned()))
 }
 
-impl AddressKind {
-    /// The method that such an address is.
-    pub const fn method(self) -> Method {
-        match self {
-            Self::Email => Method::Email,
-            Self::Phone => Method::Sms,
-        }
-    }
-
-    /// The method's name, as an administrator writes it and as it is stored.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Phone => "sms",
-        }
-    }
-
-    /// The reverse of [`AddressKind::name`].
-    pub(crate) fn stored(name: &str) -> Result<Self, StoreError> {
-        match name {
-            "email" => Ok(Self::Email),
-            "sms" => Ok(Self::Phone),
-            _ => Err(StoreError::Damaged(
-                "a message in it goes by no way we know".to_owned(),
-            )),
-        }
-    }
-
-    /// The column of `user` that holds the address.
-    const fn column(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Phone => "phone",
-        }
+/// The column of `user` that holds the address codes are sent to by `channel`.
+const fn column(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Email => "email",
+        Channel::Sms => "phone",
     }
 }
 
 /// An address that is to take the place of another.
 #[derive(Debug)]
 pub(crate) struct NewAddress<'a> {
-    pub which: AddressKind,
+    pub channel: Channel,
     /// `None`: there is to be none.
     pub address: Option<&'a str>,
     pub standing: Standing,
@@ -86,7 +54,7 @@ impl Store {
         &self,
         account: &Account,
         expected: Generation,
-        which: AddressKind,
+        channel: Channel,
         address: &str,
         origin: &Origin,
         now: Timestamp,
@@ -94,7 +62,7 @@ impl Store {
         self.write(|db| {
             unchanged(db, account, expected)?;
             let new = NewAddress {
-                which,
+                channel,
                 address: Some(address),
                 standing: Standing::Confirmed,
             };
@@ -110,14 +78,14 @@ impl Store {
         &self,
         account: &Account,
         expected: Generation,
-        which: AddressKind,
+        channel: Channel,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.write(|db| {
             unchanged(db, account, expected)?;
             let none = NewAddress {
-                which,
+                channel,
                 address: None,
                 standing: Standing::Unverified,
             };
@@ -197,13 +165,13 @@ impl Store {
             return Ok(());
         }
         // The conditions are those of the indexes, word by word.
-        let sql = match change.which {
-            AddressKind::Email => {
+        let sql = match change.channel {
+            Channel::Email => {
                 "SELECT EXISTS (
                      SELECT 1 FROM user WHERE email = ?1 COLLATE NOCASE AND email_verified = 1 AND id <> ?2
                  )"
             }
-            AddressKind::Phone => {
+            Channel::Sms => {
                 "SELECT EXISTS (SELECT 1 FROM user WHERE phone = ?1 AND phone_verified = 1 AND id <> ?2)"
             }
         };
@@ -211,7 +179,7 @@ impl Store {
             .prepare_cached(sql)?
             .query_one((change.address, user), |row| row.get(0))?
         {
-            return Err(StoreError::AddressTaken(change.which));
+            return Err(StoreError::AddressTaken(change.channel));
         }
         Ok(())
     }
@@ -219,7 +187,7 @@ impl Store {
 
 /// What becomes of one address.
 struct Change<'a> {
-    which: AddressKind,
+    channel: Channel,
     address: Option<&'a str>,
     standing: Standing,
     /// It is a method from now on.
@@ -232,20 +200,20 @@ impl<'a> Change<'a> {
     /// What `new` changes, if it does.
     fn of(stored: &StoredUser, new: &NewAddress<'a>, by_owner: bool) -> Option<Self> {
         let NewAddress {
-            which,
+            channel,
             address,
             standing,
         } = *new;
-        let old = stored.contact(which);
+        let old = stored.contacts[channel].as_ref();
         let is_same = old.map(|old| old.address.as_str()) == address;
-        let was_verified = stored.verified(which).is_some();
+        let was_verified = stored.verified(channel).is_some();
         let verified = address.is_some() && standing != Standing::Unverified;
         // Given by an administrator, it proves the user from now on.
         let is_raised = !by_owner && old.is_some_and(|old| old.by_owner);
         // An address that is verified stays so when it is given again.
         let is_changed = !is_same || verified && !was_verified || is_raised;
         is_changed.then_some(Self {
-            which,
+            channel,
             address,
             standing,
             verified,
@@ -258,17 +226,17 @@ impl<'a> Change<'a> {
     }
 
     const fn kind(&self) -> EventKind {
-        match (self.verified, self.was_verified, self.which) {
-            (true, _, AddressKind::Email) => EventKind::EmailEnrolled,
-            (true, _, AddressKind::Phone) => EventKind::SmsEnrolled,
-            (false, true, AddressKind::Email) => EventKind::EmailRemoved,
-            (false, true, AddressKind::Phone) => EventKind::SmsRemoved,
+        match (self.verified, self.was_verified, self.channel) {
+            (true, _, Channel::Email) => EventKind::EmailEnrolled,
+            (true, _, Channel::Sms) => EventKind::SmsEnrolled,
+            (false, true, Channel::Email) => EventKind::EmailRemoved,
+            (false, true, Channel::Sms) => EventKind::SmsRemoved,
             (false, false, _) => EventKind::UserChanged,
         }
     }
 
     fn words(&self) -> String {
-        let what = self.which.column();
+        let what = column(self.channel);
         match (self.address, self.standing) {
             (None, _) => format!("{what} is removed"),
             (Some(address), Standing::Unverified) => {
@@ -282,7 +250,7 @@ impl<'a> Change<'a> {
     /// For the log: the words, and which address it was that is a method no longer.
     fn detail(&self, stored: &StoredUser) -> String {
         let words = self.words();
-        match stored.verified(self.which) {
+        match stored.verified(self.channel) {
             Some(old) if Some(old) != self.address => format!("{words}; it was {old}"),
             _ => words,
         }
@@ -296,14 +264,14 @@ impl<'a> Change<'a> {
         has_one: bool,
         by_owner: bool,
     ) -> Result<(), StoreError> {
-        let column = self.which.column();
+        let column = column(self.channel);
         let sql = format!(
             "UPDATE user SET {column} = ?2, {column}_verified = ?3, {column}_by_owner = ?4 WHERE id = ?1"
         );
         let is_owners_word = by_owner && self.address.is_some() && !self.verified;
         db.prepare_cached(&sql)?
             .execute((user, self.address, self.verified, is_owners_word))?;
-        let method = self.which.name();
+        let method = self.channel.name();
         if self.verified && !has_one {
             ask_from_now_on(db, user)?;
             db.execute(
@@ -327,9 +295,10 @@ mod tests {
     use crate::{EventFilter, Settings};
     use twofa_core::user::{Contact, Verify};
     use twofa_core::{BackupCode, BackupSet};
+    use twofa_core::{Method, PerChannel};
 
-    const EMAIL: AddressKind = AddressKind::Email;
-    const PHONE: AddressKind = AddressKind::Phone;
+    const EMAIL: Channel = Channel::Email;
+    const PHONE: Channel = Channel::Sms;
     const NUMBER: &str = "+4930123456";
 
     fn contact(address: &str, verified: bool) -> Contact {
@@ -376,7 +345,7 @@ mod tests {
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
         let user = store.situation(&alice()).unwrap().user;
         assert_eq!(
-            (&user.phone, &user.email),
+            (&user.contacts[Channel::Sms], &user.contacts[Channel::Email]),
             (
                 &Some(contact(NUMBER, true)),
                 &Some(contact("alice@example.org", true))
@@ -448,7 +417,7 @@ mod tests {
         let late = store.remove_address(&alice(), before, EMAIL, &origin(), bench.now);
         assert!(matches!(late, Err(StoreError::ChangedMeanwhile)));
         assert_eq!(
-            store.situation(&alice()).unwrap().user.email,
+            store.situation(&alice()).unwrap().user.contacts[Channel::Email],
             Some(contact("alice@example.org", true))
         );
     }
@@ -499,7 +468,10 @@ mod tests {
                 .unwrap()
         );
         let user = store.situation(&alice()).unwrap().user;
-        assert_eq!((user.email, user.backup), (None, None));
+        assert_eq!(
+            (user.contacts[Channel::Email].clone(), user.backup),
+            (None, None)
+        );
     }
 
     #[test]
@@ -529,7 +501,7 @@ mod tests {
         assert!(store.reset(&alice(), &origin(), bench.now).unwrap());
         let user = store.situation(&alice()).unwrap().user;
         assert_eq!(
-            (user.email, user.preferred),
+            (user.contacts[Channel::Email].clone(), user.preferred),
             (Some(contact("alice@example.org", false)), None)
         );
         assert!(
@@ -545,7 +517,8 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let given = Settings {
-            email: Some(Some("alice@example.org".into())),
+            addresses: PerChannel::default()
+                .with(Channel::Email, Some(Some("alice@example.org".into()))),
             ..Settings::default()
         };
         let owner = Origin {
@@ -559,11 +532,8 @@ mod tests {
                 .unwrap();
             (
                 changes.len(),
-                store
-                    .situation(&alice())
-                    .unwrap()
-                    .user
-                    .email
+                store.situation(&alice()).unwrap().user.contacts[Channel::Email]
+                    .as_ref()
                     .unwrap()
                     .by_owner,
             )
@@ -583,7 +553,8 @@ mod tests {
             ..alice()
         };
         let unverified = Settings {
-            email: Some(Some("alice@example.org".into())),
+            addresses: PerChannel::default()
+                .with(Channel::Email, Some(Some("alice@example.org".into()))),
             ..Settings::default()
         };
         store
@@ -609,9 +580,9 @@ mod tests {
             .unwrap();
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
         bench.verify(&store, &alice(), PHONE, NUMBER);
-        let enrol = |which, address| {
+        let enrol = |channel, address| {
             let generation = Bench::generation(&store, &bob());
-            store.enrol_address(&bob(), generation, which, address, &origin(), bench.now)
+            store.enrol_address(&bob(), generation, channel, address, &origin(), bench.now)
         };
         let error = enrol(EMAIL, "Alice@Example.org").unwrap_err();
         assert_eq!(
@@ -625,7 +596,8 @@ mod tests {
         );
         assert!(!store.knows(&bob()).unwrap(), "nothing of it happened");
         let vouched = Settings {
-            email: Some(Some("alice@example.org".into())),
+            addresses: PerChannel::default()
+                .with(Channel::Email, Some(Some("alice@example.org".into()))),
             verify: Some(Verify::Always),
             vouched: true,
             ..Settings::default()

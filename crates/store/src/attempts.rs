@@ -21,9 +21,8 @@ use std::sync::Arc;
 use rusqlite::Transaction;
 use twofa_core::backup::DIGEST_BYTES;
 use twofa_core::lockout::Lock;
-use twofa_core::{Account, Throttle, Timestamp, User};
+use twofa_core::{Account, Channel, Throttle, Timestamp, User};
 
-use crate::addresses::AddressKind;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::events::{self, Event, EventKind, Origin};
@@ -66,7 +65,7 @@ pub enum CodeProof {
         count: u64,
     },
     /// It was sent to this address of the account. It is known to one login only, which uses it once.
-    Sent(AddressKind),
+    Sent(Channel),
 }
 
 /// What became of a code that was tried.
@@ -205,17 +204,17 @@ impl Store {
     pub fn use_sent_code(
         &self,
         attempt: Attempt,
-        which: AddressKind,
+        channel: Channel,
         address: &str,
         now: Timestamp,
     ) -> Result<Use, StoreError> {
         self.write(|db| {
             let stored = users::find(db, &attempt.account)?;
-            let is_theirs = stored.is_some_and(|stored| stored.verified(which) == Some(address));
+            let is_theirs = stored.is_some_and(|stored| stored.verified(channel) == Some(address));
             if is_theirs {
                 sends::was_typed(db, &attempt.account)?;
             }
-            let detail = Some(sent_code(which).to_owned());
+            let detail = Some(channel.method().info().noun.to_owned());
             attempt.finish(db, usize::from(is_theirs), EventKind::Passed, detail, now)
         })
     }
@@ -370,9 +369,9 @@ fn use_up(
 ) -> Result<String, StoreError> {
     let (app, count) = match proof {
         CodeProof::App { app, count } => (app, count),
-        CodeProof::Sent(which) => {
+        CodeProof::Sent(channel) => {
             sends::was_typed(db, account)?;
-            return Ok(sent_code(which).to_owned());
+            return Ok(channel.method().info().noun.to_owned());
         }
     };
     let used = "UPDATE app SET used = ?2 WHERE id = ?1 AND (used IS NULL OR used < ?2)";
@@ -384,13 +383,6 @@ fn use_up(
         (Some(app), 1) => Ok(format!("app '{}'", app.label)),
         // What was verified is what was read in this very transaction.
         _ => Err(StoreError::ChangedMeanwhile),
-    }
-}
-
-const fn sent_code(which: AddressKind) -> &'static str {
-    match which {
-        AddressKind::Email => "e-mail code",
-        AddressKind::Phone => "SMS code",
     }
 }
 
@@ -716,11 +708,11 @@ mod tests {
     fn a_code_that_was_sent_passes_while_its_address_is_the_users() {
         let bench = Bench::new();
         let (store, _) = enrolled(&bench);
-        let (email, phone) = (AddressKind::Email, AddressKind::Phone);
+        let (email, phone) = (Channel::Email, Channel::Sms);
         bench.verify(&store, &alice(), email, "alice@example.org");
-        let use_code = |attempt, which, address: &str| {
+        let use_code = |attempt, channel, address: &str| {
             store
-                .use_sent_code(attempt, which, address, bench.now)
+                .use_sent_code(attempt, channel, address, bench.now)
                 .unwrap()
         };
         assert_eq!(

@@ -358,6 +358,7 @@ mod tests {
     use rusqlite::StatementStatus;
     use std::fs;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use twofa_core::Channel;
 
     #[test]
     fn a_new_store_is_private_and_opens_again() {
@@ -594,7 +595,10 @@ mod tests {
             let store = Store::open(bench.location.clone()).unwrap();
             let situation = store.situation(&crate::testing::alice()).unwrap();
             let user = situation.user;
-            let (email, phone) = (user.email.unwrap(), user.phone.unwrap());
+            let (email, phone) = (
+                user.contacts[Channel::Email].clone().unwrap(),
+                user.contacts[Channel::Sms].clone().unwrap(),
+            );
             assert_eq!(
                 (email.address.as_str(), email.verified),
                 ("alice@example.org", true)

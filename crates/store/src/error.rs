@@ -4,9 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
+use twofa_core::Channel;
 use twofa_core::rulebook::BadRulebook;
 
-use crate::addresses::AddressKind;
 use crate::holder::Holder;
 use crate::location::Location;
 
@@ -98,10 +98,10 @@ pub enum StoreError {
     ChangedMeanwhile,
     /// The address is a method of another user, and the policy wants that of one user only. Not said of which.
     #[error("that {} is another user's already", match .0 {
-        AddressKind::Email => "e-mail address",
-        AddressKind::Phone => "phone number",
+        Channel::Email => "e-mail address",
+        Channel::Sms => "phone number",
     })]
-    AddressTaken(AddressKind),
+    AddressTaken(Channel),
     /// A login cannot begin with backup codes.
     #[error("logins cannot begin with backup codes, which only stand in for another method")]
     NotPreferable,

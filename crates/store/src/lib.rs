@@ -37,7 +37,6 @@ mod testing;
 mod unproved;
 mod users;
 
-pub use addresses::AddressKind;
 pub use attempts::{Attempt, CodeAttempt, CodeOutcome, CodeProof, Counted, Tally, Use};
 pub use database::Store;
 pub use error::StoreError;

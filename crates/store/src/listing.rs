@@ -1,9 +1,8 @@
 //! All users, one after the other.
 
-use twofa_core::user::{Enrolled, Summary};
-use twofa_core::{Account, Timestamp};
+use twofa_core::user::Summary;
+use twofa_core::{Account, Channel, Method, Methods, Timestamp};
 
-use crate::addresses::AddressKind;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::users::StoredUser;
@@ -21,6 +20,18 @@ pub struct UserRow {
     pub backup_codes: u32,
     /// When a code was right for the last time.
     pub passed_at: Option<Timestamp>,
+}
+
+impl UserRow {
+    /// What is enrolled, backup codes included.
+    pub const fn methods(&self) -> Methods {
+        let enrolled = self.summary.enrolled;
+        if self.backup_codes > 0 {
+            enrolled.with(Method::Backup)
+        } else {
+            enrolled
+        }
+    }
 }
 
 impl Store {
@@ -44,11 +55,7 @@ impl Store {
                     summary: Summary {
                         required: stored.required,
                         verify: stored.verify,
-                        enrolled: Enrolled {
-                            app: apps > 0,
-                            email: stored.verified(AddressKind::Email).is_some(),
-                            sms: stored.verified(AddressKind::Phone).is_some(),
-                        },
+                        enrolled: enrolled(&stored, apps),
                         throttle: stored.throttle,
                     },
                     apps,
@@ -62,6 +69,14 @@ impl Store {
             Ok(())
         })
     }
+}
+
+fn enrolled(stored: &StoredUser, apps: u32) -> Methods {
+    let app = (apps > 0).then_some(Method::App);
+    let verified = Channel::ALL
+        .into_iter()
+        .filter(|channel| stored.verified(*channel).is_some());
+    verified.map(Channel::method).chain(app).collect()
 }
 
 #[cfg(test)]
@@ -87,8 +102,8 @@ mod tests {
         store
             .users(|user| {
                 assert_eq!(
-                    (user.apps, user.summary.enrolled.app, user.passed_at),
-                    (1, true, None)
+                    (user.apps, user.summary.enrolled, user.passed_at),
+                    (1, Methods::NONE.with(Method::App), None)
                 );
                 names.push(user.account.name);
                 names.len() < 2
@@ -101,7 +116,7 @@ mod tests {
     fn a_verified_address_is_listed_as_a_method() {
         let bench = Bench::new();
         let store = bench.create();
-        bench.verify(&store, &bob(), AddressKind::Phone, "+4930123456");
+        bench.verify(&store, &bob(), Channel::Sms, "+4930123456");
         let mut rows = Vec::new();
         let each = |user| {
             rows.push(user);
@@ -111,13 +126,7 @@ mod tests {
         let [user] = rows.as_slice() else {
             panic!("{rows:?}")
         };
-        assert_eq!(
-            user.summary.enrolled,
-            Enrolled {
-                sms: true,
-                ..Enrolled::default()
-            }
-        );
+        assert_eq!(user.summary.enrolled, Methods::NONE.with(Method::Sms));
         assert_eq!(
             (&user.account, user.apps, user.backup_codes),
             (&bob(), 0, 0)

@@ -10,9 +10,9 @@
 use std::borrow::Cow;
 
 use rusqlite::{OptionalExtension, Row, Transaction};
-use twofa_core::{Account, Policy, Timestamp};
+use twofa_core::{Account, Channel, Policy, Timestamp};
 
-use crate::addresses::AddressKind;
+use crate::addresses::stored_channel;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::events::{Event, EventKind, Origin};
@@ -38,7 +38,7 @@ pub struct Notice {
     /// Whose second factor it is about.
     pub account: Account,
     /// How it goes.
-    pub which: AddressKind,
+    pub channel: Channel,
     /// Where to.
     pub address: String,
     /// What happened, a whole sentence.
@@ -156,13 +156,9 @@ pub(crate) fn queue(
         "INSERT INTO notice (name, uid, method, address, what, source, at, due_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
     )?;
-    for (which, address) in addresses {
-        let is_allowed = match which {
-            AddressKind::Email => notices.email,
-            AddressKind::Phone => notices.sms,
-        };
-        if is_allowed {
-            let (name, uid, method) = (&account.name, account.uid, which.name());
+    for (channel, address) in addresses {
+        if notices[channel] {
+            let (name, uid, method) = (&account.name, account.uid, channel.name());
             statement.execute((
                 name,
                 uid,
@@ -256,10 +252,10 @@ fn source(origin: &Origin) -> Option<&str> {
 }
 
 /// The addresses of `user` that are verified.
-fn verified(user: &StoredUser) -> Vec<(AddressKind, &str)> {
-    let all = [AddressKind::Email, AddressKind::Phone];
-    all.into_iter()
-        .filter_map(|which| Some((which, user.verified(which)?)))
+fn verified(user: &StoredUser) -> Vec<(Channel, &str)> {
+    Channel::ALL
+        .into_iter()
+        .filter_map(|channel| Some((channel, user.verified(channel)?)))
         .collect()
 }
 
@@ -270,7 +266,7 @@ fn notice(row: &Row<'_>) -> Result<Notice, StoreError> {
             name: row.get(1)?,
             uid: row.get(2)?,
         },
-        which: AddressKind::stored(&row.get::<_, String>(3)?)?,
+        channel: stored_channel(&row.get::<_, String>(3)?)?,
         address: row.get(4)?,
         what: row.get(5)?,
         source: row.get(6)?,
@@ -291,10 +287,10 @@ mod tests {
     use crate::testing::{Bench, alice, origin};
     use crate::{CodeAttempt, CodeProof, Counted, Settings, Tally};
     use std::sync::Barrier;
-    use twofa_core::{BackupCode, BackupSet, User};
+    use twofa_core::{BackupCode, BackupSet, PerChannel, User};
 
-    const EMAIL: AddressKind = AddressKind::Email;
-    const PHONE: AddressKind = AddressKind::Phone;
+    const EMAIL: Channel = Channel::Email;
+    const PHONE: Channel = Channel::Sms;
     const A: &str = "alice@example.org";
     const NUMBER: &str = "+4930123456";
 
@@ -448,8 +444,9 @@ mod tests {
         let bench = Bench::new();
         let store = reachable(&bench);
         let settings = Settings {
-            email: Some(Some("mallory@example.org".into())),
-            phone: Some(Some("+4930666666".into())),
+            addresses: PerChannel::default()
+                .with(Channel::Email, Some(Some("mallory@example.org".into())))
+                .with(Channel::Sms, Some(Some("+4930666666".into()))),
             vouched: true,
             ..Settings::default()
         };
@@ -486,7 +483,7 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let unverified = Settings {
-            email: Some(Some(A.into())),
+            addresses: PerChannel::default().with(Channel::Email, Some(Some(A.into()))),
             ..Settings::default()
         };
         store
@@ -559,7 +556,7 @@ mod tests {
         lock(&bench, &store);
         let notice = store.claim_notices(bench.now, 1).unwrap().remove(0);
         assert_eq!(
-            (notice.account, notice.which, notice.at),
+            (notice.account, notice.channel, notice.at),
             (alice(), EMAIL, bench.now)
         );
         assert_eq!(

@@ -2,9 +2,8 @@
 
 use rusqlite::{OptionalExtension, Params, Row, Transaction};
 use twofa_core::policy::SendLimits;
-use twofa_core::{Account, Timestamp};
+use twofa_core::{Account, Channel, PerChannel, Timestamp};
 
-use crate::addresses::AddressKind;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::events::Origin;
@@ -33,7 +32,7 @@ pub enum SendStart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendKind {
     /// A code, to an address of this kind.
-    Code(AddressKind),
+    Code(Channel),
     /// A question to a provider on somebody's behalf: whether they texted us.
     TextIn,
     /// A notice.
@@ -125,14 +124,14 @@ impl Store {
     /// The same for a code that is asked for from `origin`, where it is remembered until it is typed.
     pub fn begin_code(
         &self,
-        which: AddressKind,
+        channel: Channel,
         account: &Account,
         address: &str,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<SendStart, StoreError> {
         self.begin_send_to(
-            SendKind::Code(which),
+            SendKind::Code(channel),
             account,
             address,
             Some(origin.place()),
@@ -249,11 +248,11 @@ impl<'a> Send<'a> {
     ) -> Result<Self, StoreError> {
         let address = address.trim().to_lowercase();
         let stored = users::find(db, account)?;
-        let contacts =
-            [AddressKind::Email, AddressKind::Phone].map(|which| stored.as_ref()?.contact(which));
+        let contacts = stored.as_ref().map(|stored| &stored.contacts);
         let own = contacts
             .into_iter()
-            .flatten()
+            .flat_map(PerChannel::iter)
+            .filter_map(|(_, contact)| contact.as_ref())
             .find(|own| own.address.to_lowercase() == address);
         let (is_own, is_verified) = (own.is_some(), own.is_some_and(|own| own.verified));
         Ok(Self {
@@ -270,7 +269,7 @@ impl<'a> Send<'a> {
     }
 
     fn is_sms(&self) -> bool {
-        self.what == SendKind::Code(AddressKind::Phone)
+        self.what == SendKind::Code(Channel::Sms)
     }
 
     /// For each limit the send that is as many before this one as the limit allows, and how long it counts, in seconds:
@@ -483,7 +482,7 @@ mod tests {
     fn a_code_that_was_not_typed_is_awaited_for_a_while_where_it_was_asked_for() {
         let bench = Bench::new();
         let store = bench.create();
-        bench.verify(&store, &alice(), AddressKind::Email, A);
+        bench.verify(&store, &alice(), Channel::Email, A);
         let awaited = |origin: &Origin, after| {
             store
                 .code_is_awaited(&alice(), origin, 30, bench.now.after(after))
@@ -491,7 +490,7 @@ mod tests {
         };
         assert_eq!(awaited(&origin(), 0), None);
         store
-            .begin_code(AddressKind::Email, &alice(), A, &origin(), bench.now)
+            .begin_code(Channel::Email, &alice(), A, &origin(), bench.now)
             .unwrap();
         assert_eq!(awaited(&origin(), 29), Some(bench.now.after(30)));
         assert_eq!(awaited(&origin(), 30), None);
@@ -507,13 +506,13 @@ mod tests {
             panic!("{counted:?}")
         };
         store
-            .use_sent_code(attempt, AddressKind::Email, A, bench.now)
+            .use_sent_code(attempt, Channel::Email, A, bench.now)
             .unwrap();
         assert_eq!(awaited(&origin(), 1), None, "it was typed");
         store
-            .begin_code(AddressKind::Email, &alice(), A, &origin(), bench.now)
+            .begin_code(Channel::Email, &alice(), A, &origin(), bench.now)
             .unwrap();
-        bench.verify(&store, &alice(), AddressKind::Email, A);
+        bench.verify(&store, &alice(), Channel::Email, A);
         assert_eq!(awaited(&origin(), 1), None, "it was typed to enrol");
     }
 
@@ -524,7 +523,7 @@ mod tests {
         let send = |after, address| {
             store
                 .begin_send(
-                    SendKind::Code(AddressKind::Email),
+                    SendKind::Code(Channel::Email),
                     &alice(),
                     address,
                     bench.now.after(after),
@@ -557,7 +556,7 @@ mod tests {
             assert_eq!(
                 store
                     .begin_send(
-                        SendKind::Code(AddressKind::Email),
+                        SendKind::Code(Channel::Email),
                         &other,
                         A,
                         bench.now.after(3_600)
@@ -572,10 +571,10 @@ mod tests {
     fn whoever_asks_for_codes_to_another_ones_address_takes_none_of_the_owners() {
         let bench = Bench::new();
         let store = limited(&bench, limits("100", "2", "100"));
-        bench.verify(&store, &alice(), AddressKind::Email, A);
+        bench.verify(&store, &alice(), Channel::Email, A);
         let send = |account: &Account| {
             store
-                .begin_send(SendKind::Code(AddressKind::Email), account, A, bench.now)
+                .begin_send(SendKind::Code(Channel::Email), account, A, bench.now)
                 .unwrap()
         };
         assert_eq!([send(&bob()), send(&bob())], [SendStart::Allowed; 2]);
@@ -597,7 +596,7 @@ mod tests {
         let send = |account: &Account, address, after| {
             store
                 .begin_send(
-                    SendKind::Code(AddressKind::Email),
+                    SendKind::Code(Channel::Email),
                     account,
                     address,
                     bench.now.after(after),
@@ -625,7 +624,7 @@ mod tests {
                 uid: 1000 + i,
             };
             let start = store.begin_send(
-                SendKind::Code(AddressKind::Email),
+                SendKind::Code(Channel::Email),
                 &account,
                 &format!("{i}@example.org"),
                 bench.now.after(u64::from(i)),
@@ -635,7 +634,7 @@ mod tests {
         let next = |after| {
             store
                 .begin_send(
-                    SendKind::Code(AddressKind::Email),
+                    SendKind::Code(Channel::Email),
                     &bob(),
                     A,
                     bench.now.after(after),
@@ -659,12 +658,7 @@ mod tests {
         let store = limited(&bench, limits("1", "1", "1"));
         let send = |address| {
             store
-                .begin_send(
-                    SendKind::Code(AddressKind::Email),
-                    &alice(),
-                    address,
-                    bench.now,
-                )
+                .begin_send(SendKind::Code(Channel::Email), &alice(), address, bench.now)
                 .unwrap()
         };
         assert_eq!(send(A), SendStart::Allowed);
@@ -684,7 +678,7 @@ mod tests {
         for after in [0, 1, 3_599] {
             store
                 .begin_send(
-                    SendKind::Code(AddressKind::Email),
+                    SendKind::Code(Channel::Email),
                     &alice(),
                     A,
                     bench.now.after(after),
@@ -695,7 +689,7 @@ mod tests {
         assert_eq!(
             store
                 .begin_send(
-                    SendKind::Code(AddressKind::Email),
+                    SendKind::Code(Channel::Email),
                     &alice(),
                     A,
                     bench.now.after(3_600)
@@ -721,7 +715,7 @@ mod tests {
             let racer = |i: usize| {
                 start.wait();
                 stores[i % 2]
-                    .begin_send(SendKind::Code(AddressKind::Email), &alice(), A, bench.now)
+                    .begin_send(SendKind::Code(Channel::Email), &alice(), A, bench.now)
                     .unwrap()
                     == SendStart::Allowed
             };
@@ -744,7 +738,7 @@ mod tests {
         let store = limited(&bench, limits("2", "100", "100"));
         let send = |now| {
             store
-                .begin_send(SendKind::Code(AddressKind::Email), &alice(), A, now)
+                .begin_send(SendKind::Code(Channel::Email), &alice(), A, now)
                 .unwrap()
         };
         // Once while the clock was right, once while it was ten years ahead.
@@ -770,7 +764,7 @@ mod tests {
         for i in 0..200 {
             store
                 .begin_send(
-                    SendKind::Code(AddressKind::Email),
+                    SendKind::Code(Channel::Email),
                     &alice(),
                     A,
                     bench.now.after(i),
@@ -779,12 +773,12 @@ mod tests {
         }
         let later = bench.now.after(86_400 + 99);
         store
-            .begin_send(SendKind::Code(AddressKind::Email), &alice(), A, later)
+            .begin_send(SendKind::Code(Channel::Email), &alice(), A, later)
             .unwrap();
         assert_eq!(waiting(&store), 200 - 64 + 1);
         for _ in 0..3 {
             store
-                .begin_send(SendKind::Code(AddressKind::Email), &alice(), A, later)
+                .begin_send(SendKind::Code(Channel::Email), &alice(), A, later)
                 .unwrap();
         }
         assert_eq!(
@@ -832,7 +826,7 @@ mod tests {
             send(SendKind::Notice),
             too_many(SendLimit::Address, bench.now.after(86_400))
         );
-        assert_eq!(send(SendKind::Code(AddressKind::Email)), SendStart::Allowed);
+        assert_eq!(send(SendKind::Code(Channel::Email)), SendStart::Allowed);
     }
 
     #[test]
@@ -841,14 +835,14 @@ mod tests {
         let store = bench.create();
         assert_eq!(
             store
-                .begin_send(SendKind::Code(AddressKind::Email), &alice(), A, bench.now)
+                .begin_send(SendKind::Code(Channel::Email), &alice(), A, bench.now)
                 .unwrap(),
             SendStart::Allowed
         );
         assert!(!store.knows(&alice()).unwrap());
     }
 
-    const CODE: SendKind = SendKind::Code(AddressKind::Phone);
+    const CODE: SendKind = SendKind::Code(Channel::Sms);
 
     fn somebody(uid: u32) -> Account {
         Account {
@@ -867,7 +861,7 @@ mod tests {
                 .unwrap()
         };
         // By whatever way, and to however many addresses.
-        let mail = SendKind::Code(AddressKind::Email);
+        let mail = SendKind::Code(Channel::Email);
         assert_eq!(
             [
                 send(mail, A, 0),
@@ -906,7 +900,7 @@ mod tests {
             send(SendKind::Notice, "+4915112345678", 9_000),
             SendStart::Allowed
         );
-        bench.verify(&store, &alice(), AddressKind::Email, A);
+        bench.verify(&store, &alice(), Channel::Email, A);
         for _ in 0..10 {
             assert_eq!(send(mail, A, 9_000), SendStart::Allowed);
         }
@@ -919,7 +913,7 @@ mod tests {
         store
             .change_policy([("send.sms-daily", "10")], &origin(), bench.now)
             .unwrap();
-        bench.verify(&store, &alice(), AddressKind::Phone, "+4915112345678");
+        bench.verify(&store, &alice(), Channel::Sms, "+4915112345678");
         let send = |account: &Account, after| {
             store
                 .begin_send(CODE, account, "+4915112345678", bench.now.after(after))
@@ -940,7 +934,7 @@ mod tests {
         assert_eq!(send(&alice(), 2), too_many(SendLimit::Sms, tomorrow));
         // Mail costs nothing, and notices have limits of their own.
         let mail = store.begin_send(
-            SendKind::Code(AddressKind::Email),
+            SendKind::Code(Channel::Email),
             &alice(),
             A,
             bench.now.after(2),
@@ -975,7 +969,7 @@ mod tests {
         stores[0]
             .change_policy([("send.sms-daily", "10")], &origin(), bench.now)
             .unwrap();
-        bench.verify(&stores[0], &alice(), AddressKind::Phone, "+4915112345678");
+        bench.verify(&stores[0], &alice(), Channel::Sms, "+4915112345678");
         let send = |account: &Account, after| {
             let now = bench.now.after(after);
             let start = stores[0]
@@ -1020,7 +1014,7 @@ mod tests {
     fn notices_and_codes_take_nothing_of_the_machines_limit_from_each_other() {
         let bench = Bench::new();
         let store = limited(&bench, limits("100", "100", "1"));
-        for what in [SendKind::Notice, SendKind::Code(AddressKind::Email)] {
+        for what in [SendKind::Notice, SendKind::Code(Channel::Email)] {
             assert_eq!(
                 store.begin_send(what, &alice(), A, bench.now).unwrap(),
                 SendStart::Allowed

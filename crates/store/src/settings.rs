@@ -1,9 +1,9 @@
 //! What people set for themselves, or an administrator for them.
 
 use twofa_core::user::Verify;
-use twofa_core::{Account, Method, Timestamp};
+use twofa_core::{Account, Method, PerChannel, Timestamp};
 
-use crate::addresses::{AddressKind, NewAddress, Standing};
+use crate::addresses::{NewAddress, Standing};
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::events::{self, Event, EventKind, Origin};
@@ -14,10 +14,8 @@ use crate::users::{Generation, unchanged};
 pub struct Settings {
     /// When to ask.
     pub verify: Option<Verify>,
-    /// The e-mail address; `Some(None)` removes it. Unverified until a code sent there comes back.
-    pub email: Option<Option<String>>,
-    /// The phone number, likewise.
-    pub phone: Option<Option<String>>,
+    /// The addresses to change; `Some(None)` removes one. Unverified until a code sent there comes back.
+    pub addresses: PerChannel<Option<Option<String>>>,
     /// The method a login begins with; `Some(None)`: no matter which.
     pub preferred: Option<Option<Method>>,
     /// An administrator vouches for the addresses that are given here: they are verified without a code.
@@ -35,7 +33,11 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Vec<String>, StoreError> {
-        if settings.preferred == Some(Some(Method::Backup)) {
+        if settings
+            .preferred
+            .flatten()
+            .is_some_and(|method| !method.info().stands_alone)
+        {
             return Err(StoreError::NotPreferable);
         }
         let standing = if settings.vouched {
@@ -43,16 +45,13 @@ impl Store {
         } else {
             Standing::Unverified
         };
-        let given = [
-            (AddressKind::Email, &settings.email),
-            (AddressKind::Phone, &settings.phone),
-        ];
-        let addresses: Vec<_> = given
-            .into_iter()
-            .filter_map(|(which, address)| {
+        let addresses: Vec<_> = settings
+            .addresses
+            .iter()
+            .filter_map(|(channel, address)| {
                 let address = address.as_ref()?.as_deref();
                 Some(NewAddress {
-                    which,
+                    channel,
                     address,
                     standing,
                 })
@@ -73,7 +72,7 @@ impl Store {
                 let sql = "UPDATE user SET preferred = ?2 WHERE id = ?1 AND preferred IS NOT ?2";
                 if db.execute(sql, (user, preferred.map(Method::name)))? == 1 {
                     others.push(match preferred {
-                        Some(method) => format!("logins begin with {}", method.name()),
+                        Some(method) => format!("logins begin with {method}"),
                         None => "logins begin with no method in particular".to_owned(),
                     });
                 }
@@ -96,6 +95,7 @@ impl Store {
 mod tests {
     use super::*;
     use crate::testing::{Bench, alice, origin};
+    use twofa_core::Channel;
     use twofa_core::user::Contact;
 
     fn contact(address: &str, verified: bool) -> Contact {
@@ -108,7 +108,7 @@ mod tests {
 
     fn email(address: &str) -> Settings {
         Settings {
-            email: Some(Some(address.into())),
+            addresses: PerChannel::default().with(Channel::Email, Some(Some(address.into()))),
             ..Settings::default()
         }
     }
@@ -119,8 +119,9 @@ mod tests {
         let store = bench.create();
         let settings = Settings {
             verify: Some(Verify::Always),
-            email: Some(Some("alice@example.org".into())),
-            phone: Some(Some("+4930123456".into())),
+            addresses: PerChannel::default()
+                .with(Channel::Email, Some(Some("alice@example.org".into())))
+                .with(Channel::Sms, Some(Some("+4930123456".into()))),
             preferred: Some(Some(Method::Sms)),
             vouched: false,
         };
@@ -143,14 +144,17 @@ mod tests {
             (Verify::Always, Some(Method::Sms))
         );
         assert_eq!(
-            (user.email, user.phone),
+            (
+                user.contacts[Channel::Email].clone(),
+                user.contacts[Channel::Sms].clone()
+            ),
             (
                 Some(contact("alice@example.org", false)),
                 Some(contact("+4930123456", false))
             )
         );
         let none = Settings {
-            phone: Some(None),
+            addresses: PerChannel::default().with(Channel::Sms, Some(None)),
             preferred: Some(None),
             ..Settings::default()
         };
@@ -162,14 +166,17 @@ mod tests {
             ]
         );
         let user = store.situation(&alice()).unwrap().user;
-        assert_eq!((user.phone, user.preferred), (None, None));
+        assert_eq!(
+            (user.contacts[Channel::Sms].clone(), user.preferred),
+            (None, None)
+        );
     }
 
     #[test]
     fn an_address_that_is_verified_stays_so_when_it_is_given_again() {
         let bench = Bench::new();
         let store = bench.create();
-        bench.verify(&store, &alice(), AddressKind::Email, "alice@example.org");
+        bench.verify(&store, &alice(), Channel::Email, "alice@example.org");
         let before = Bench::generation(&store, &alice());
         let changes = store
             .set_user(
@@ -182,7 +189,7 @@ mod tests {
             .unwrap();
         assert!(changes.is_empty() && Bench::generation(&store, &alice()) == before);
         assert_eq!(
-            store.situation(&alice()).unwrap().user.email,
+            store.situation(&alice()).unwrap().user.contacts[Channel::Email],
             Some(contact("alice@example.org", true))
         );
     }
@@ -191,7 +198,7 @@ mod tests {
     fn a_new_address_over_a_verified_one_takes_the_method_away() {
         let bench = Bench::new();
         let store = bench.create();
-        bench.verify(&store, &alice(), AddressKind::Email, "alice@example.org");
+        bench.verify(&store, &alice(), Channel::Email, "alice@example.org");
         let before = Bench::generation(&store, &alice());
         store
             .set_user(
@@ -204,7 +211,7 @@ mod tests {
             .unwrap();
         let user = store.situation(&alice()).unwrap().user;
         assert_eq!(
-            (user.email, user.preferred),
+            (user.contacts[Channel::Email].clone(), user.preferred),
             (Some(contact("new@example.org", false)), None)
         );
         assert_ne!(Bench::generation(&store, &alice()), before);
@@ -256,7 +263,7 @@ mod tests {
         assert_eq!(changes, ["email is alice@example.org, vouched for"]);
         let user = store.situation(&alice()).unwrap().user;
         assert_eq!(
-            (user.email, user.preferred),
+            (user.contacts[Channel::Email].clone(), user.preferred),
             (
                 Some(contact("alice@example.org", true)),
                 Some(Method::Email)
@@ -328,10 +335,10 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let before = Bench::generation(&store, &alice());
-        bench.verify(&store, &alice(), AddressKind::Email, "alice@example.org");
+        bench.verify(&store, &alice(), Channel::Email, "alice@example.org");
         let settings = [
             Settings {
-                email: Some(None),
+                addresses: PerChannel::default().with(Channel::Email, Some(None)),
                 ..Settings::default()
             },
             Settings {
@@ -352,7 +359,7 @@ mod tests {
     fn another_address_in_the_place_of_the_last_method_leaves_a_second_factor_required() {
         let bench = Bench::new();
         let store = bench.create();
-        bench.verify(&store, &alice(), AddressKind::Email, "alice@example.org");
+        bench.verify(&store, &alice(), Channel::Email, "alice@example.org");
         let set = |settings: &Settings| {
             store
                 .set_user(

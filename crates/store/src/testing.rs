@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use nix::unistd::{getegid, geteuid};
 use tempfile::TempDir;
-use twofa_core::{Account, App, Key, Parameters, Timestamp};
+use twofa_core::{Account, App, Channel, Key, Parameters, Timestamp};
 
-use crate::{AddressKind, Generation, Location, NewApp, Origin, Owner, Store};
+use crate::{Generation, Location, NewApp, Origin, Owner, Store};
 
 pub(crate) struct Bench {
     pub location: Location,
@@ -50,16 +50,10 @@ impl Bench {
     }
 
     /// Enrols `address` as if a code that was sent there had come back.
-    pub(crate) fn verify(
-        &self,
-        store: &Store,
-        account: &Account,
-        which: AddressKind,
-        address: &str,
-    ) {
+    pub(crate) fn verify(&self, store: &Store, account: &Account, channel: Channel, address: &str) {
         let generation = Self::generation(store, account);
         store
-            .enrol_address(account, generation, which, address, &origin(), self.now)
+            .enrol_address(account, generation, channel, address, &origin(), self.now)
             .unwrap();
     }
 

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use rusqlite::{Row, Transaction};
 use twofa_core::lockout::Throttle;
 use twofa_core::user::{Contact, Verify};
-use twofa_core::{Account, Method, Timestamp, User};
+use twofa_core::{Account, Channel, Method, PerChannel, Timestamp, User};
 
-use crate::addresses::AddressKind;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::events::{self, Event, EventKind, Origin};
@@ -267,8 +266,7 @@ pub(crate) struct StoredUser {
     pub throttle: Throttle,
     generation: u64,
     passed_event: i64,
-    email: Option<Contact>,
-    phone: Option<Contact>,
+    pub contacts: PerChannel<Option<Contact>>,
     preferred: Option<Method>,
 }
 
@@ -277,17 +275,10 @@ impl StoredUser {
         Generation(Some((self.id, self.generation)))
     }
 
-    /// The address of this kind.
-    pub(crate) const fn contact(&self, which: AddressKind) -> Option<&Contact> {
-        match which {
-            AddressKind::Email => self.email.as_ref(),
-            AddressKind::Phone => self.phone.as_ref(),
-        }
-    }
-
-    /// The address of this kind, if it is verified: if it is a method.
-    pub(crate) fn verified(&self, which: AddressKind) -> Option<&str> {
-        self.contact(which)
+    /// The address that codes are sent to by `channel`, if it is verified: if it is a method.
+    pub(crate) fn verified(&self, channel: Channel) -> Option<&str> {
+        self.contacts[channel]
+            .as_ref()
             .filter(|contact| contact.verified)
             .map(|contact| contact.address.as_str())
     }
@@ -313,8 +304,7 @@ impl StoredUser {
             },
             generation: row.get(6)?,
             passed_event: row.get(7)?,
-            email: contact(row, 8, 13)?,
-            phone: contact(row, 10, 14)?,
+            contacts: contacts(row)?,
             preferred: preferred.map_err(|bad| broken(&bad))?,
         })
     }
@@ -419,12 +409,18 @@ pub(crate) fn load_without_backup_codes(
         preferred: stored.preferred,
         required: stored.required,
         verify: stored.verify,
-        email: stored.email.clone(),
-        phone: stored.phone.clone(),
+        contacts: stored.contacts.clone(),
         throttle: stored.throttle,
         apps: methods::apps(db, stored, key, account)?,
         backup: None,
     })
+}
+
+fn contacts(row: &Row<'_>) -> rusqlite::Result<PerChannel<Option<Contact>>> {
+    let mut contacts = PerChannel::default();
+    contacts[Channel::Email] = contact(row, 8, 13)?;
+    contacts[Channel::Sms] = contact(row, 10, 14)?;
+    Ok(contacts)
 }
 
 fn contact(row: &Row<'_>, first: usize, by_owner: usize) -> rusqlite::Result<Option<Contact>> {

@@ -11,14 +11,14 @@ use tempfile::TempDir;
 use twofa_core::app::{Algorithm, Movement, Parameters};
 use twofa_core::exemption::Subject;
 use twofa_core::user::{Contact, Verify};
-use twofa_core::{Account, BackupCode, Lock, Method, Timestamp, User};
+use twofa_core::{Account, BackupCode, Channel, Lock, Method, Timestamp, User};
 use twofa_store::{
-    AddressKind, Counted, EventFilter, Location, LoggedEvent, Notice, Origin, SendKind, SendLimit,
-    SendStart, SmsCount, Store, Tally, Value,
+    Counted, EventFilter, Location, LoggedEvent, Notice, Origin, SendKind, SendLimit, SendStart,
+    SmsCount, Store, Tally, Value,
 };
 
-const EMAIL: AddressKind = AddressKind::Email;
-const PHONE: AddressKind = AddressKind::Phone;
+const EMAIL: Channel = Channel::Email;
+const PHONE: Channel = Channel::Sms;
 
 struct Old {
     location: Location,
@@ -152,8 +152,14 @@ fn users_keep_their_methods_settings_and_failures() {
         (alice.verify, alice.preferred),
         (Verify::Always, Some(Method::App))
     );
-    assert_eq!(alice.email, contact("Alice@example.com", true, false));
-    assert_eq!(alice.phone, contact("+4930123456", false, true));
+    assert_eq!(
+        alice.contacts[Channel::Email],
+        contact("Alice@example.com", true, false)
+    );
+    assert_eq!(
+        alice.contacts[Channel::Sms],
+        contact("+4930123456", false, true)
+    );
     let apps: Vec<_> = alice
         .apps
         .iter()
@@ -181,8 +187,14 @@ fn users_keep_their_methods_settings_and_failures() {
     assert!(is_unused(20).is_none() && is_unused(24).is_some());
 
     let bob = user(&store, "bob", 1001);
-    assert_eq!(bob.email, contact("bob@example.org", false, false));
-    assert_eq!(bob.phone, contact("+4915112345678", true, false));
+    assert_eq!(
+        bob.contacts[Channel::Email],
+        contact("bob@example.org", false, false)
+    );
+    assert_eq!(
+        bob.contacts[Channel::Sms],
+        contact("+4915112345678", true, false)
+    );
     let missed = store.situation(&account("bob", 1001)).unwrap().missed;
     let missed = missed.unwrap();
     assert_eq!(
@@ -195,7 +207,9 @@ fn users_keep_their_methods_settings_and_failures() {
     assert_eq!(dave.throttle.failures(), 5);
     assert_eq!(dave.throttle.lock(at(63)), Some(Lock::Until(at(962))));
     let erin = user(&store, "erin", 1004);
-    assert!(erin.required && erin.email == contact("erin@example.org", false, false));
+    assert!(
+        erin.required && erin.contacts[Channel::Email] == contact("erin@example.org", false, false)
+    );
     assert!(!store.knows(&account("mallory", 1005)).unwrap());
 }
 
@@ -267,7 +281,10 @@ fn providers_keep_their_secrets_and_their_order() {
     let old = Old::new();
     let providers = old.open().providers().unwrap();
     assert_eq!(
-        (providers.order(EMAIL), providers.order(PHONE)),
+        (
+            providers.order[EMAIL].as_slice(),
+            providers.order[PHONE].as_slice()
+        ),
         (
             ["backup".to_owned(), "relay".to_owned()].as_slice(),
             ["texts".to_owned()].as_slice()
@@ -331,7 +348,7 @@ fn notices_that_were_queued_are_still_sent() {
     let told = |id| -> &Notice { notices.iter().find(|notice| notice.id == id).unwrap() };
     let locked = told(5);
     assert_eq!(
-        (&locked.account, locked.which, locked.address.as_str()),
+        (&locked.account, locked.channel, locked.address.as_str()),
         (&account("dave", 1003), EMAIL, "dave@example.org")
     );
     assert_eq!(
@@ -343,7 +360,7 @@ fn notices_that_were_queued_are_still_sent() {
         told(4).what,
         "Logins no longer ask for a code, where nothing requires it."
     );
-    assert_eq!((told(1).tries, told(9).which), (2, PHONE));
+    assert_eq!((told(1).tries, told(9).channel), (2, PHONE));
 }
 
 #[test]

@@ -6,10 +6,8 @@ use std::time::{Duration, Instant};
 
 use twofa_core::sent::Comparison;
 use twofa_core::user::masked;
-use twofa_core::{Answer, SentCode};
-use twofa_store::{
-    AddressKind, Attempt, Counted, Generation, SendKind, SendStart, StoreError, Tally, Use,
-};
+use twofa_core::{Answer, Channel, SentCode};
+use twofa_store::{Attempt, Counted, Generation, SendKind, SendStart, StoreError, Tally, Use};
 
 use crate::methods::choice::Unsent;
 use crate::methods::enrolment::EnrolmentError;
@@ -57,24 +55,23 @@ impl Verification<'_> {
     /// stands before the first question.
     pub fn of(
         &self,
-        which: AddressKind,
+        channel: Channel,
         given: Option<&str>,
         intro: &str,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Verified, EnrolmentError> {
         if let Some(address) = given {
-            return self.of_address(which, address, &masked(address), intro, dialogue);
+            return self.of_address(channel, address, &masked(address), intro, dialogue);
         }
-        if which == AddressKind::Phone && self.sending.policy.countries().is_empty() {
+        if channel == Channel::Sms && self.sending.policy.countries().is_empty() {
             return Err(EnrolmentError::NotSent(Unsent {
                 text: messages::NO_NUMBERS.to_owned(),
                 is_limited: false,
             }));
         }
-        let inbox =
-            (which == AddressKind::Phone).then(|| self.sending.services.courier.inbox_number());
+        let inbox = (channel == Channel::Sms).then(|| self.sending.services.courier.inbox_number());
         let inbox = inbox.flatten();
-        let question = messages::address_question(which, inbox.is_some());
+        let question = messages::address_question(channel, inbox.is_some());
         let mut text = format!("{intro}{question}");
         for _ in 0..SPELLINGS {
             let Some(typed) = dialogue.ask(text)? else {
@@ -84,8 +81,8 @@ impl Verification<'_> {
             match (typed, &inbox) {
                 ("", Some(number)) => return self.of_text_in(number, dialogue),
                 ("", None) => break,
-                _ => match self.read(which, typed) {
-                    Ok(address) => return self.of_typed(which, &address, dialogue),
+                _ => match self.read(channel, typed) {
+                    Ok(address) => return self.of_typed(channel, &address, dialogue),
                     Err(bad) => text = format!("{bad}.\n{question}"),
                 },
             }
@@ -93,34 +90,34 @@ impl Verification<'_> {
         Err(EnrolmentError::NotConfirmed)
     }
 
-    fn read(&self, which: AddressKind, text: &str) -> Result<String, BadAddress> {
-        addresses::read_of_user(self.sending.policy, which, text)
+    fn read(&self, channel: Channel, text: &str) -> Result<String, BadAddress> {
+        addresses::read_of_user(self.sending.policy, channel, text)
     }
 
     /// Who has typed a number is shown how it was read.
     fn of_typed(
         &self,
-        which: AddressKind,
+        channel: Channel,
         address: &str,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Verified, EnrolmentError> {
-        let shown = match which {
-            AddressKind::Email => masked(address),
-            AddressKind::Phone => addresses::readable(address),
+        let shown = match channel {
+            Channel::Email => masked(address),
+            Channel::Sms => addresses::readable(address),
         };
-        self.of_address(which, address, &shown, "", dialogue)
+        self.of_address(channel, address, &shown, "", dialogue)
     }
 
     /// `shown` is what the person may see of the address.
     fn of_address(
         &self,
-        which: AddressKind,
+        channel: Channel,
         address: &str,
         shown: &str,
         intro: &str,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Verified, EnrolmentError> {
-        let (mut code, said) = self.send(which, address, shown)?;
+        let (mut code, said) = self.send(channel, address, shown)?;
         let mut lead = format!("{intro}{said}");
         for left in (0..TRIES).rev() {
             let text = format!("{lead}\nType it here (r: new code): ");
@@ -132,13 +129,13 @@ impl Verification<'_> {
             let wrong = match answer {
                 Answer::Empty => break,
                 Answer::Resend => {
-                    lead = self.resend(&mut code, which, address, shown)?;
+                    lead = self.resend(&mut code, channel, address, shown)?;
                     continue;
                 }
                 Answer::Code(typed) => {
                     let attempt = self.count()?;
                     match code.compare(&typed, self.sending.services.now()) {
-                        Comparison::Same => return self.keep(which, address, attempt),
+                        Comparison::Same => return self.keep(channel, address, attempt),
                         Comparison::Expired => "That code has expired: type r for a new one.",
                         Comparison::Other => "That is not the code.",
                     }
@@ -156,18 +153,18 @@ impl Verification<'_> {
     /// Sends a code, and says so in words.
     fn send(
         &self,
-        which: AddressKind,
+        channel: Channel,
         address: &str,
         shown: &str,
     ) -> Result<(SentCode, String), EnrolmentError> {
         let OnItsWay { code, is_late } = self
             .sending
-            .send(which, address, Instant::now() + PATIENCE)
+            .send(channel, address, Instant::now() + PATIENCE)
             .map_err(not_sent)?;
         let lifetime = self.sending.policy.codes.lifetime;
         Ok((
             code,
-            messages::code_sent_to(which, shown, lifetime, is_late),
+            messages::code_sent_to(channel, shown, lifetime, is_late),
         ))
     }
 
@@ -175,7 +172,7 @@ impl Verification<'_> {
     fn resend(
         &self,
         code: &mut SentCode,
-        which: AddressKind,
+        channel: Channel,
         address: &str,
         shown: &str,
     ) -> Result<String, EnrolmentError> {
@@ -183,7 +180,7 @@ impl Verification<'_> {
         if now < code.next_at() {
             return Ok(messages::too_soon(code.next_at(), now));
         }
-        match self.send(which, address, shown) {
+        match self.send(channel, address, shown) {
             Ok((new, said)) => {
                 *code = new;
                 Ok(said)
@@ -214,7 +211,7 @@ impl Verification<'_> {
 
     fn keep(
         &self,
-        which: AddressKind,
+        channel: Channel,
         address: &str,
         attempt: Option<Attempt>,
     ) -> Result<Verified, EnrolmentError> {
@@ -228,7 +225,7 @@ impl Verification<'_> {
         let generation = store.enrol_address(
             account,
             self.generation,
-            which,
+            channel,
             address,
             origin,
             services.now(),
@@ -236,7 +233,7 @@ impl Verification<'_> {
         let is_recorded = attempt.is_some();
         if let Some(attempt) = attempt {
             // It was a right code: the try does not stay a failure.
-            if store.use_sent_code(attempt, which, address, services.now())? == Use::Already {
+            if store.use_sent_code(attempt, channel, address, services.now())? == Use::Already {
                 return Err(StoreError::ChangedMeanwhile.into());
             }
         }
@@ -267,8 +264,8 @@ impl Verification<'_> {
             };
             let typed = typed.expose().trim().to_owned();
             if !typed.is_empty() {
-                match self.read(AddressKind::Phone, &typed) {
-                    Ok(address) => return self.of_typed(AddressKind::Phone, &address, dialogue),
+                match self.read(Channel::Sms, &typed) {
+                    Ok(address) => return self.of_typed(Channel::Sms, &address, dialogue),
                     Err(bad) => {
                         text = format!("{bad}.\n{}", messages::text_us(number, code.digits()))
                     }
@@ -280,13 +277,7 @@ impl Verification<'_> {
                     // Said by itself: what follows takes its time, and a client waits only so long for a word.
                     dialogue
                         .info(format!("Your text message came from {}.", masked(&from)).into())?;
-                    return self.of_address(
-                        AddressKind::Phone,
-                        &from,
-                        &masked(&from),
-                        "",
-                        dialogue,
-                    );
+                    return self.of_address(Channel::Sms, &from, &masked(&from), "", dialogue);
                 }
                 Some(Err(bad)) => format!("{bad}.\n{}", messages::text_us(number, code.digits())),
                 None => messages::nothing_came_in(number),
@@ -374,9 +365,8 @@ fn not_sent(why: NotSent) -> EnrolmentError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sending::addresses;
     use crate::testing::{Desk, Scripted, clock, pass};
-    use twofa_delivery::{Channel, Received};
+    use twofa_delivery::Received;
     use twofa_store::Origin;
 
     const MAIL: &str = "alice@example.org";
@@ -384,7 +374,7 @@ mod tests {
 
     fn verify(
         desk: &Desk,
-        which: AddressKind,
+        channel: Channel,
         given: Option<&str>,
         dialogue: &mut Scripted<'_>,
     ) -> Result<Verified, EnrolmentError> {
@@ -404,9 +394,11 @@ mod tests {
             sending,
             generation: person.situation.generation,
         };
-        let result = verification.of(which, given, "", dialogue);
+        let result = verification.of(channel, given, "", dialogue);
         let user = desk.person().situation.user;
-        let is_kept = addresses::of(&user, which).is_some_and(|contact| contact.verified);
+        let is_kept = user.contacts[channel]
+            .as_ref()
+            .is_some_and(|contact| contact.verified);
         assert_eq!(
             result.is_ok(),
             is_kept,
@@ -423,7 +415,7 @@ mod tests {
             .types(MAIL)
             .answers(|_| desk.mailbox.code());
         assert_eq!(
-            verify(&desk, AddressKind::Email, None, &mut dialogue)
+            verify(&desk, Channel::Email, None, &mut dialogue)
                 .unwrap()
                 .address,
             MAIL
@@ -439,10 +431,10 @@ mod tests {
     fn it_is_not_after_five_wrong_codes_nor_when_nothing_could_be_sent() {
         let desk = Desk::new();
         let mut dialogue = (0..5).fold(Scripted::new(), |dialogue, _| dialogue.types("999999999"));
-        let result = verify(&desk, AddressKind::Email, Some(MAIL), &mut dialogue);
+        let result = verify(&desk, Channel::Email, Some(MAIL), &mut dialogue);
         assert!(matches!(result, Err(EnrolmentError::NotConfirmed)));
         desk.mailbox.goes_down(Channel::Email);
-        let result = verify(&desk, AddressKind::Email, Some(MAIL), &mut Scripted::new());
+        let result = verify(&desk, Channel::Email, Some(MAIL), &mut Scripted::new());
         assert!(matches!(result, Err(EnrolmentError::NotSent(_))));
     }
 
@@ -458,7 +450,7 @@ mod tests {
             })
             .answers(|_| first.borrow().clone())
             .answers(|_| desk.mailbox.code());
-        assert!(verify(&desk, AddressKind::Email, Some(MAIL), &mut dialogue).is_ok());
+        assert!(verify(&desk, Channel::Email, Some(MAIL), &mut dialogue).is_ok());
         assert!(
             dialogue.shown[2].starts_with("That is not the code."),
             "{:?}",
@@ -474,7 +466,7 @@ mod tests {
             .add_user(&desk.alice, &Origin::default(), clock())
             .unwrap();
         let mut dialogue = (0..4).fold(Scripted::new(), |dialogue, _| dialogue.types("999999999"));
-        let result = verify(&desk, AddressKind::Email, Some(MAIL), &mut dialogue);
+        let result = verify(&desk, Channel::Email, Some(MAIL), &mut dialogue);
         assert!(
             matches!(result, Err(EnrolmentError::Locked(_))),
             "{result:?}"
@@ -489,7 +481,7 @@ mod tests {
             .unwrap();
         let mut dialogue = Scripted::new().answers(|_| desk.mailbox.code());
         assert!(
-            verify(&desk, AddressKind::Phone, Some(PHONE), &mut dialogue)
+            verify(&desk, Channel::Sms, Some(PHONE), &mut dialogue)
                 .unwrap()
                 .is_recorded
         );
@@ -529,7 +521,7 @@ mod tests {
             .answers(texts)
             .answers(|_| desk.mailbox.code());
         assert_eq!(
-            verify(&desk, AddressKind::Phone, None, &mut dialogue)
+            verify(&desk, Channel::Sms, None, &mut dialogue)
                 .unwrap()
                 .address,
             PHONE
@@ -551,7 +543,7 @@ mod tests {
             ("0043 664 123456", "+43 664 123456"),
         ] {
             let mut dialogue = Scripted::new().types(typed).types("999999999").types("");
-            assert!(verify(&desk, AddressKind::Phone, None, &mut dialogue).is_err());
+            assert!(verify(&desk, Channel::Sms, None, &mut dialogue).is_err());
             let sent = format!("A code was sent by text message to {read}. ");
             assert!(dialogue.shown[1].starts_with(&sent), "{:?}", dialogue.shown);
             assert!(
@@ -563,7 +555,7 @@ mod tests {
         assert_eq!(desk.mailbox.destinations(), [PHONE, "+43664123456"]);
         // What is on file was not typed by whoever logs in.
         let mut dialogue = Scripted::new().types("");
-        assert!(verify(&desk, AddressKind::Phone, Some(PHONE), &mut dialogue).is_err());
+        assert!(verify(&desk, Channel::Sms, Some(PHONE), &mut dialogue).is_err());
         assert!(
             dialogue.shown[0].contains("to **** 5678."),
             "{:?}",
@@ -579,7 +571,7 @@ mod tests {
             .types("+86 131 2345 6789")
             .types("030 1234567")
             .types("");
-        assert!(verify(&desk, AddressKind::Phone, None, &mut dialogue).is_err());
+        assert!(verify(&desk, Channel::Sms, None, &mut dialogue).is_err());
         assert!(
             dialogue.shown[1].contains("a number of CN"),
             "{:?}",
@@ -599,14 +591,14 @@ mod tests {
         let mut dialogue = Scripted::new()
             .types("0176 12345678")
             .answers(|_| desk.mailbox.code());
-        assert!(verify(&desk, AddressKind::Phone, None, &mut dialogue).is_ok());
+        assert!(verify(&desk, Channel::Sms, None, &mut dialogue).is_ok());
     }
 
     #[test]
     fn where_no_country_is_allowed_nobody_is_asked_for_a_number() {
         let desk = Desk::new();
         let mut dialogue = Scripted::new();
-        let result = verify(&desk, AddressKind::Phone, None, &mut dialogue);
+        let result = verify(&desk, Channel::Sms, None, &mut dialogue);
         assert!(
             matches!(result, Err(EnrolmentError::NotSent(_))),
             "{result:?}"
@@ -614,15 +606,7 @@ mod tests {
         assert!(dialogue.shown.is_empty());
         // But the one that an administrator put in is written to.
         let mut dialogue = Scripted::new().answers(|_| desk.mailbox.code());
-        assert!(
-            verify(
-                &desk,
-                AddressKind::Phone,
-                Some("+8613123456789"),
-                &mut dialogue
-            )
-            .is_ok()
-        );
+        assert!(verify(&desk, Channel::Sms, Some("+8613123456789"), &mut dialogue).is_ok());
     }
 
     #[test]
@@ -648,7 +632,7 @@ mod tests {
             desk.mailbox.received.lock().unwrap().clear();
             "quit".to_owned()
         });
-        assert!(verify(&desk, AddressKind::Phone, None, &mut dialogue).is_err());
+        assert!(verify(&desk, Channel::Sms, None, &mut dialogue).is_err());
         assert!(desk.mailbox.destinations().is_empty());
     }
 
@@ -656,11 +640,11 @@ mod tests {
     fn after_three_codes_to_an_address_that_is_not_verified_the_next_is_refused_with_words() {
         let desk = Desk::new();
         for _ in 0..3 {
-            verify(&desk, AddressKind::Phone, Some(PHONE), &mut Scripted::new()).unwrap_err();
+            verify(&desk, Channel::Sms, Some(PHONE), &mut Scripted::new()).unwrap_err();
         }
         match verify(
             &desk,
-            AddressKind::Phone,
+            Channel::Sms,
             Some("+4917612345679"),
             &mut Scripted::new(),
         ) {

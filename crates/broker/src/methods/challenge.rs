@@ -4,12 +4,11 @@
 //! locked while the person types.
 
 use twofa_core::backup::HashError;
-use twofa_core::policy::Methods;
 use twofa_core::sent::Comparison;
 use twofa_core::user::EnrolledApp;
 use twofa_core::{
-    Account, Answer, AppCodeOutcome, BackupCode, Lock, Method, Movement, PendingResync, Policy,
-    Timestamp, User, Verification, check_app_code,
+    Account, Answer, AppCodeOutcome, BackupCode, Lock, Method, Methods, Movement, PendingResync,
+    Policy, Timestamp, User, Verification, check_app_code,
 };
 use twofa_proto::Prompt;
 use twofa_store::{
@@ -20,7 +19,6 @@ use crate::context::Services;
 use crate::identity::person::{Person, PersonError};
 use crate::methods::choice::{Begun, Choice, Sent, Unsent};
 use crate::process::log::{self, Priority};
-use crate::sending::addresses;
 use crate::text::messages;
 use crate::text::terminal::{Dialogue, Gone};
 
@@ -290,7 +288,7 @@ impl Challenge<'_> {
                     return Ok(Judgement::Right {
                         method: match proof {
                             CodeProof::App { .. } => Method::App,
-                            CodeProof::Sent(which) => which.method(),
+                            CodeProof::Sent(channel) => channel.method(),
                         },
                         backup_codes_left: person.situation.user.backup_codes_left(),
                     });
@@ -329,7 +327,7 @@ impl Challenge<'_> {
                 EXPIRED_CODE,
             ));
         }
-        let is_allowed = self.accepted.methods(policy).app;
+        let is_allowed = self.accepted.methods(policy).contains(Method::App);
         let apps = if is_allowed {
             user.apps.as_slice()
         } else {
@@ -347,9 +345,12 @@ impl Challenge<'_> {
     /// The code that was sent is right. It passes if the address is still the person's and still allowed.
     fn verify_sent(&self, sent: &Sent, user: &User, policy: &Policy) -> Result<CodeProof, Wrong> {
         let accepted = self.accepted.methods(policy);
-        let is_allowed = accepted.allows(sent.method())
-            || sent.wanted == Method::Sms && accepted.sms && policy.sms_falls_back_to_email();
-        let is_theirs = addresses::of(user, sent.which)
+        let is_allowed = accepted.contains(sent.method())
+            || sent.wanted == Method::Sms
+                && accepted.contains(Method::Sms)
+                && policy.sms_falls_back_to_email();
+        let is_theirs = user.contacts[sent.channel]
+            .as_ref()
             .is_some_and(|contact| contact.verified && contact.address == sent.address);
         if !is_allowed {
             let why = "a code by a method that was taken away meanwhile";
@@ -357,7 +358,7 @@ impl Challenge<'_> {
         } else if !is_theirs {
             Err(Wrong::new("the address was changed meanwhile", WRONG_CODE))
         } else {
-            Ok(CodeProof::Sent(sent.which))
+            Ok(CodeProof::Sent(sent.channel))
         }
     }
 
@@ -376,10 +377,11 @@ impl Challenge<'_> {
             };
         let person = Person::in_situation(*situation, self.account)?;
         let user = &person.situation.user;
+        let accepted = self.accepted.methods(&person.policy);
         let set = user
             .backup
             .as_ref()
-            .filter(|_| self.accepted.methods(&person.policy).backup);
+            .filter(|_| accepted.contains(Method::Backup));
         let Some(digest) = set.map(|set| set.find(code)).transpose()?.flatten() else {
             let why = "no backup code, or one that was used";
             return self.refuse(Wrong::new(why, WRONG_BACKUP_CODE), now);

@@ -3,11 +3,10 @@
 use std::time::Instant;
 
 use twofa_core::user::masked;
-use twofa_core::{Answer, Method, SentCode, Timestamp};
-use twofa_store::{AddressKind, StoreError};
+use twofa_core::{Answer, Channel, Method, SentCode, Timestamp};
+use twofa_store::StoreError;
 
 use crate::methods::challenge::Challenge;
-use crate::sending::addresses;
 use crate::sending::codes::{NotSent, OnItsWay, PATIENCE, Sending};
 use crate::text::messages;
 
@@ -20,7 +19,7 @@ pub struct Sent {
     /// The code.
     pub code: SentCode,
     /// Which kind of address it went to.
-    pub which: AddressKind,
+    pub channel: Channel,
     /// Which one.
     pub address: String,
     /// The method that was wanted. An e-mail in the place of a text message that could not be sent proves it as well.
@@ -32,7 +31,7 @@ pub struct Sent {
 impl Sent {
     /// The method it proves.
     pub const fn method(&self) -> Method {
-        self.which.method()
+        self.channel.method()
     }
 }
 
@@ -89,7 +88,8 @@ impl<'a> Choice<'a> {
             challenge,
             application: messages::application_name(&person.policy),
             methods: person.situation.user.methods(allowed),
-            has_backup: allowed.backup && person.situation.user.backup_codes_left() > 0,
+            has_backup: allowed.contains(Method::Backup)
+                && person.situation.user.backup_codes_left() > 0,
             is_choosing: false,
             last_by: Vec::new(),
         }
@@ -98,7 +98,8 @@ impl<'a> Choice<'a> {
     /// The first question. Where the first method sends, the code is on its way when this returns.
     pub fn begin(&mut self, sent: &mut Option<Sent>) -> Result<Begun, StoreError> {
         let first = match self.methods.first() {
-            None | Some(Method::App | Method::Backup) => {
+            Some(first) if first.channel().is_some() => *first,
+            _ => {
                 let has_app = self.methods.contains(&Method::App);
                 let is_only = self.methods.len() < 2;
                 return Ok(Begun::Asking(messages::code_prompt(
@@ -108,7 +109,6 @@ impl<'a> Choice<'a> {
                     is_only,
                 )));
             }
-            Some(first) => *first,
         };
         if self.challenge.cannot_answer {
             return Ok(Begun::Asking(self.again("No code was sent yet.")));
@@ -141,10 +141,7 @@ impl<'a> Choice<'a> {
 
     /// Another question, with what was wrong before it.
     pub fn again(&self, what: &str) -> String {
-        let sends = self
-            .methods
-            .iter()
-            .any(|method| matches!(method, Method::Email | Method::Sms));
+        let sends = self.methods.iter().any(|method| method.channel().is_some());
         messages::again(what, &self.application, sends, self.methods.len() > 1)
     }
 
@@ -179,8 +176,8 @@ impl<'a> Choice<'a> {
             Wish::List => Ok(self.again("There is no other way.")),
             Wish::Resend => self.resend(sent),
             Wish::NoneOfThem => Ok(format!("That is none of them.\n{}", self.list())),
-            Wish::Method(method @ (Method::Email | Method::Sms)) => self.send_and_ask(method, sent),
-            Wish::Method(Method::App | Method::Backup) => Ok(messages::code_prompt(
+            Wish::Method(method) if method.channel().is_some() => self.send_and_ask(method, sent),
+            Wish::Method(_) => Ok(messages::code_prompt(
                 &self.application,
                 true,
                 self.has_backup,
@@ -191,7 +188,7 @@ impl<'a> Choice<'a> {
 
     /// Sends the last code anew.
     fn resend(&mut self, sent: &mut Option<Sent>) -> Result<String, StoreError> {
-        let sends = |method: &&Method| matches!(method, Method::Email | Method::Sms);
+        let sends = |method: &&Method| method.channel().is_some();
         let last = sent.as_ref().map(|sent| sent.wanted);
         let Some(method) = last.or_else(|| self.methods.iter().find(sends).copied()) else {
             return Ok(self.again("Codes are not sent to you: your authenticator app shows them."));
@@ -230,7 +227,7 @@ impl<'a> Choice<'a> {
                 .map_or(String::new(), |to| format!(" to {to}"));
             text.push_str(&format!(
                 "  {number}  {}{destination}\n",
-                messages::method(*method)
+                method.info().phrase
             ));
         }
         let or_backup = if self.has_backup {
@@ -255,20 +252,15 @@ impl<'a> Choice<'a> {
         self.again(&format!("{text}{or_backup}"))
     }
 
-    fn address(&self, which: AddressKind) -> Option<&'a str> {
-        let contact = addresses::of(&self.challenge.person.situation.user, which);
+    fn address(&self, channel: Channel) -> Option<&'a str> {
+        let contact = self.challenge.person.situation.user.contacts[channel].as_ref();
         contact
             .filter(|contact| contact.verified)
             .map(|contact| contact.address.as_str())
     }
 
     fn destination(&self, method: Method) -> Option<String> {
-        let which = match method {
-            Method::Email => AddressKind::Email,
-            Method::Sms => AddressKind::Phone,
-            Method::App | Method::Backup => return None,
-        };
-        self.address(which).map(masked)
+        self.address(method.channel()?).map(masked)
     }
 
     /// Sends a new code by `method`; the one before dies, unless the new one is not sent. Says in words what became of
@@ -280,8 +272,8 @@ impl<'a> Choice<'a> {
     ) -> Result<Result<String, Unsent>, StoreError> {
         let deadline = Instant::now() + PATIENCE;
         let result = match method {
-            Method::Email => self.send_to(AddressKind::Email, method, deadline),
-            _ if !self.can_fall_back() => self.send_to(AddressKind::Phone, method, deadline),
+            Method::Email => self.send_to(Channel::Email, method, deadline),
+            _ if !self.can_fall_back() => self.send_to(Channel::Sms, method, deadline),
             _ => return self.send_by_phone_or_mail(method, deadline, sent),
         };
         self.keep(result, sent)
@@ -295,11 +287,7 @@ impl<'a> Choice<'a> {
         sent: &mut Option<Sent>,
     ) -> Result<Result<String, Unsent>, StoreError> {
         let (share, of) = SHARE_OF_SMS;
-        let by_phone = self.send_to(
-            AddressKind::Phone,
-            method,
-            Instant::now() + PATIENCE * share / of,
-        );
+        let by_phone = self.send_to(Channel::Sms, method, Instant::now() + PATIENCE * share / of);
         // What is too much for the phone is no reason to go round it.
         let is_stuck = match &by_phone {
             Ok(text) => text.is_late,
@@ -308,8 +296,8 @@ impl<'a> Choice<'a> {
         if !is_stuck {
             return self.keep(by_phone, sent);
         }
-        let no_sms = messages::not_sent(AddressKind::Phone);
-        let by_mail = self.send_to(AddressKind::Email, method, deadline);
+        let no_sms = messages::not_sent(Channel::Sms);
+        let by_mail = self.send_to(Channel::Email, method, deadline);
         // A text message that may be late is better than nothing.
         if by_mail.is_err() && by_phone.is_ok() {
             return self.keep(by_phone, sent);
@@ -326,7 +314,7 @@ impl<'a> Choice<'a> {
     /// Whether an e-mail may stand in for a text message.
     fn can_fall_back(&self) -> bool {
         self.challenge.person.policy.sms_falls_back_to_email()
-            && self.address(AddressKind::Email).is_some()
+            && self.address(Channel::Email).is_some()
     }
 
     /// Keeps a code that is on its way in the place of the one before.
@@ -338,7 +326,7 @@ impl<'a> Choice<'a> {
         match result {
             Ok(new) => {
                 let lifetime = self.challenge.person.policy.codes.lifetime;
-                let text = messages::code_sent(new.which, &new.address, lifetime, new.is_late);
+                let text = messages::code_sent(new.channel, &new.address, lifetime, new.is_late);
                 self.last_by.push((new.wanted, new.code.next_at()));
                 *sent = Some(new);
                 Ok(Ok(text))
@@ -348,8 +336,8 @@ impl<'a> Choice<'a> {
                 text: why.to_string(),
                 is_limited: true,
             })),
-            Err(NotSent::Undelivered(which)) => Ok(Err(Unsent {
-                text: messages::not_sent(which),
+            Err(NotSent::Undelivered(channel)) => Ok(Err(Unsent {
+                text: messages::not_sent(channel),
                 is_limited: false,
             })),
         }
@@ -357,13 +345,13 @@ impl<'a> Choice<'a> {
 
     fn send_to(
         &self,
-        which: AddressKind,
+        channel: Channel,
         wanted: Method,
         deadline: Instant,
     ) -> Result<Sent, NotSent> {
         let address = self
-            .address(which)
-            .ok_or(NotSent::Undelivered(which))?
+            .address(channel)
+            .ok_or(NotSent::Undelivered(channel))?
             .to_owned();
         let Challenge {
             services,
@@ -380,10 +368,10 @@ impl<'a> Choice<'a> {
             policy: &person.policy,
             purpose,
         };
-        let OnItsWay { code, is_late } = sending.send(which, &address, deadline)?;
+        let OnItsWay { code, is_late } = sending.send(channel, &address, deadline)?;
         Ok(Sent {
             code,
-            which,
+            channel,
             address,
             wanted,
             is_late,
@@ -396,14 +384,14 @@ mod tests {
     use super::*;
     use crate::methods::challenge::{Accepted, Outcome};
     use crate::testing::{Desk, Scripted, pass};
-    use twofa_delivery::{Channel, Message};
+    use twofa_delivery::Message;
     use twofa_store::Tally;
 
     const MAIL: &str = "alice@example.org";
     const PHONE: &str = "+4930123456";
 
     fn by_mail() -> Desk {
-        Desk::new().with(AddressKind::Email, MAIL)
+        Desk::new().with(Channel::Email, MAIL)
     }
 
     fn ask(desk: &Desk, dialogue: &mut Scripted<'_>) -> Outcome {
@@ -542,7 +530,7 @@ mod tests {
 
     #[test]
     fn a_text_message_that_cannot_be_sent_goes_by_mail_even_where_mail_is_not_allowed() {
-        let desk = by_mail().with(AddressKind::Phone, PHONE);
+        let desk = by_mail().with(Channel::Sms, PHONE);
         desk.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
         desk.mailbox.goes_down(Channel::Sms);
         let mut dialogue = Scripted::new().answers(code(&desk));
@@ -559,7 +547,7 @@ mod tests {
 
     #[test]
     fn a_text_message_that_may_be_late_is_waited_for_unless_a_mail_can_take_its_place() {
-        let desk = Desk::new().with(AddressKind::Phone, PHONE);
+        let desk = Desk::new().with(Channel::Sms, PHONE);
         desk.mailbox.is_late(Channel::Sms);
         let mut dialogue = Scripted::new().answers(code(&desk));
         assert_eq!(ask(&desk, &mut dialogue), passed(Method::Sms));
@@ -569,7 +557,7 @@ mod tests {
             dialogue.shown
         );
 
-        let desk = by_mail().with(AddressKind::Phone, PHONE);
+        let desk = by_mail().with(Channel::Sms, PHONE);
         desk.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
         desk.mailbox.is_late(Channel::Sms);
         let mut dialogue = Scripted::new().answers(code(&desk));
@@ -579,7 +567,7 @@ mod tests {
 
     #[test]
     fn another_code_after_a_fallback_is_as_good() {
-        let desk = by_mail().with(AddressKind::Phone, PHONE);
+        let desk = by_mail().with(Channel::Sms, PHONE);
         desk.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
         desk.mailbox.goes_down(Channel::Sms);
         let later = |_: &str| {
@@ -658,7 +646,7 @@ mod tests {
 
     #[test]
     fn too_many_text_messages_are_no_reason_to_send_mail() {
-        let desk = by_mail().with(AddressKind::Phone, PHONE);
+        let desk = by_mail().with(Channel::Sms, PHONE);
         desk.policy(&[("methods", "sms"), ("send.address-daily", "1")]);
         ask(&desk, &mut Scripted::new().types(""));
         pass(30);
@@ -671,7 +659,7 @@ mod tests {
 
     #[test]
     fn the_list_is_no_way_round_the_wait() {
-        let desk = by_mail().with(AddressKind::Phone, PHONE);
+        let desk = by_mail().with(Channel::Sms, PHONE);
         let mut dialogue = Scripted::new()
             .types("m")
             .types("2")
@@ -689,7 +677,7 @@ mod tests {
 
     #[test]
     fn a_number_that_is_not_on_the_list_costs_no_try() {
-        let desk = by_mail().with(AddressKind::Phone, PHONE);
+        let desk = by_mail().with(Channel::Sms, PHONE);
         let mut dialogue = Scripted::new()
             .types("m")
             .types("7")
@@ -709,7 +697,7 @@ mod tests {
             &[("methods", "sms"), ("fallback.sms-to-email", "off")][..],
             &[("methods", "sms")],
         ] {
-            let desk = by_mail().with(AddressKind::Phone, PHONE);
+            let desk = by_mail().with(Channel::Sms, PHONE);
             desk.policy(settings);
             desk.mailbox.goes_down(Channel::Sms);
             assert!(matches!(
@@ -722,7 +710,7 @@ mod tests {
 
     #[test]
     fn with_everything_down_the_app_is_still_there() {
-        let desk = by_mail().with(AddressKind::Phone, PHONE).with_app();
+        let desk = by_mail().with(Channel::Sms, PHONE).with_app();
         desk.mailbox.goes_down(Channel::Sms);
         desk.mailbox.goes_down(Channel::Email);
         let mut dialogue = Scripted::new().types("m").types("3").types("");
@@ -735,7 +723,7 @@ mod tests {
 
     #[test]
     fn the_methods_can_be_listed_and_chosen_by_number() {
-        let desk = by_mail().with(AddressKind::Phone, PHONE);
+        let desk = by_mail().with(Channel::Sms, PHONE);
         let mut dialogue = Scripted::new().types("m").types("2").answers(code(&desk));
         assert_eq!(ask(&desk, &mut dialogue), passed(Method::Sms));
         assert_eq!(
@@ -772,7 +760,7 @@ mod tests {
                 .remove_address(
                     alice,
                     generation,
-                    AddressKind::Email,
+                    Channel::Email,
                     origin,
                     crate::testing::clock(),
                 )

@@ -3,16 +3,16 @@
 use twofa_core::app::{Algorithm, App, Movement, Parameters};
 use twofa_core::backup::{self, BackupCode, BackupSet, HashError};
 use twofa_core::user::masked;
-use twofa_core::{Account, Answer, Key, Lock, Method, Policy, Verification as Check};
-use twofa_delivery::Channel;
-use twofa_store::{AddressKind, Generation, NewApp, Origin, Situation, StoreError};
+use twofa_core::{
+    Account, Answer, Channel, Key, Lock, Method, Methods, Policy, Verification as Check,
+};
+use twofa_store::{Generation, NewApp, Origin, Situation, StoreError};
 use zeroize::Zeroizing;
 
 use crate::context::Services;
 use crate::methods::address_verification::{Verification, Verified};
 use crate::methods::choice::Unsent;
-use crate::sending::addresses;
-use crate::sending::codes::{Sending, channel};
+use crate::sending::codes::Sending;
 use crate::text::messages;
 use crate::text::qr;
 use crate::text::terminal::{Dialogue, Gone, Stage};
@@ -102,8 +102,8 @@ impl Enrolment<'_> {
         if is_proved || !has_address(situation) {
             return self.of_a_chosen_method(situation, intro, dialogue);
         }
-        let (which, verified) = self.of_an_address_on_file(situation, intro, dialogue)?;
-        if !self.policy.methods.allows(which.method()) {
+        let (channel, verified) = self.of_an_address_on_file(situation, intro, dialogue)?;
+        if !self.policy.methods.contains(channel.method()) {
             let fresh = self.services.store.situation(self.account)?;
             return self.of_a_chosen_method(&fresh, "Now set up a second factor.", dialogue);
         }
@@ -117,7 +117,7 @@ impl Enrolment<'_> {
             .unwrap_or(generation);
         let what = format!(
             "by enrolling {} to {}",
-            messages::way(which),
+            messages::way(channel),
             masked(&address)
         );
         Ok(FirstMethod {
@@ -133,13 +133,12 @@ impl Enrolment<'_> {
         situation: &Situation,
         intro: &str,
         dialogue: &mut dyn Dialogue,
-    ) -> Result<(AddressKind, Verified), EnrolmentError> {
-        let on_file = [AddressKind::Email, AddressKind::Phone]
-            .into_iter()
-            .filter(|which| {
-                proves(situation, *which) && self.services.courier.carries(channel(*which))
-            });
-        let offered: Vec<_> = on_file.map(AddressKind::method).collect();
+    ) -> Result<(Channel, Verified), EnrolmentError> {
+        let is_usable = |channel: &Channel| {
+            proves(situation, *channel) && self.services.courier.carries(*channel)
+        };
+        let on_file = Channel::ALL.into_iter().filter(is_usable);
+        let offered: Vec<_> = on_file.map(Channel::method).collect();
         let mut intro = format!("{intro}\n");
         for _ in 0..CHOICES {
             let method = match offered.as_slice() {
@@ -147,13 +146,11 @@ impl Enrolment<'_> {
                 [only] => *only,
                 several => choose(several, &intro, dialogue)?,
             };
-            let which = if method == Method::Email {
-                AddressKind::Email
-            } else {
-                AddressKind::Phone
+            let Some(channel) = method.channel() else {
+                return Err(EnrolmentError::OutOfReach);
             };
-            match self.verified(situation, which, None, &intro, dialogue) {
-                Ok(verified) => return Ok((which, verified)),
+            match self.verified(situation, channel, None, &intro, dialogue) {
+                Ok(verified) => return Ok((channel, verified)),
                 Err(EnrolmentError::NotSent(unsent)) if offered.len() > 1 => {
                     intro = format!("{}\n", unsent.text);
                 }
@@ -181,21 +178,17 @@ impl Enrolment<'_> {
             if offered.len() > 1 {
                 intro.clear();
             }
-            let which = match method {
-                Method::Email => AddressKind::Email,
-                Method::Sms => AddressKind::Phone,
-                Method::App | Method::Backup => {
-                    let generation =
-                        self.of_an_app(situation, Parameters::default(), LABEL, &intro, dialogue)?;
-                    let what = format!("by enrolling '{LABEL}'");
-                    return Ok(FirstMethod {
-                        what,
-                        generation,
-                        is_recorded: false,
-                    });
-                }
+            let Some(channel) = method.channel() else {
+                let generation =
+                    self.of_an_app(situation, Parameters::default(), LABEL, &intro, dialogue)?;
+                let what = format!("by enrolling '{LABEL}'");
+                return Ok(FirstMethod {
+                    what,
+                    generation,
+                    is_recorded: false,
+                });
             };
-            match self.of_an_address(situation, which, None, &intro, dialogue) {
+            match self.of_an_address(situation, channel, None, &intro, dialogue) {
                 Ok(Verified {
                     address,
                     generation,
@@ -203,7 +196,7 @@ impl Enrolment<'_> {
                 }) => {
                     let what = format!(
                         "by enrolling {} to {}",
-                        messages::way(which),
+                        messages::way(channel),
                         masked(&address)
                     );
                     return Ok(FirstMethod {
@@ -224,16 +217,10 @@ impl Enrolment<'_> {
     /// The methods that are allowed and work here.
     fn offered(&self) -> Vec<Method> {
         let carries = |channel| self.services.courier.carries(channel);
-        let works = |method: &Method| match method {
-            Method::App => true,
-            Method::Email => carries(Channel::Email),
-            Method::Sms => carries(Channel::Sms),
-            Method::Backup => false,
-        };
-        let all = [Method::App, Method::Email, Method::Sms];
-        all.into_iter()
-            .filter(|method| self.policy.methods.allows(*method))
-            .filter(works)
+        let allowed = self.policy.methods.intersection(Methods::standing_alone());
+        allowed
+            .iter()
+            .filter(|method| method.channel().is_none_or(carries))
             .collect()
     }
 
@@ -242,12 +229,12 @@ impl Enrolment<'_> {
     pub fn of_an_address(
         &self,
         situation: &Situation,
-        which: AddressKind,
+        channel: Channel,
         given: Option<&str>,
         intro: &str,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Verified, EnrolmentError> {
-        let mut verified = self.verified(situation, which, given, intro, dialogue)?;
+        let mut verified = self.verified(situation, channel, given, intro, dialogue)?;
         if let Some(generation) =
             self.missing_backup_codes(situation, verified.generation, dialogue)?
         {
@@ -259,13 +246,13 @@ impl Enrolment<'_> {
     fn verified(
         &self,
         situation: &Situation,
-        which: AddressKind,
+        channel: Channel,
         given: Option<&str>,
         intro: &str,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Verified, EnrolmentError> {
         dialogue.reach(Stage::Enrolling);
-        let on_file = addresses::of(&situation.user, which);
+        let on_file = situation.user.contacts[channel].as_ref();
         let known = given.or(on_file.map(|contact| contact.address.as_str()));
         let Self {
             services,
@@ -284,7 +271,7 @@ impl Enrolment<'_> {
             sending,
             generation: situation.generation,
         };
-        let verified = verification.of(which, known, intro, dialogue)?;
+        let verified = verification.of(channel, known, intro, dialogue)?;
         dialogue.reach(Stage::Enrolled);
         Ok(verified)
     }
@@ -326,7 +313,7 @@ impl Enrolment<'_> {
         generation: Generation,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Option<Generation>, EnrolmentError> {
-        if !self.policy.methods.backup || situation.user.backup_codes_left() > 0 {
+        if !self.policy.methods.contains(Method::Backup) || situation.user.backup_codes_left() > 0 {
             return Ok(None);
         }
         self.backup_codes(generation, dialogue)
@@ -486,12 +473,16 @@ impl Enrolment<'_> {
 
 /// Whether an address is on file that an administrator put there, or that was verified once.
 pub fn has_address(situation: &Situation) -> bool {
-    proves(situation, AddressKind::Email) || proves(situation, AddressKind::Phone)
+    Channel::ALL
+        .into_iter()
+        .any(|channel| proves(situation, channel))
 }
 
 /// Whether there is one of this kind.
-pub fn proves(situation: &Situation, which: AddressKind) -> bool {
-    addresses::of(&situation.user, which).is_some_and(|contact| !contact.by_owner)
+pub fn proves(situation: &Situation, channel: Channel) -> bool {
+    situation.user.contacts[channel]
+        .as_ref()
+        .is_some_and(|contact| !contact.by_owner)
 }
 
 /// Which of `methods` the person wants; the first when they say nothing.

@@ -339,7 +339,8 @@ impl Door<'_> {
     /// Whether the person can show a code without one being sent.
     fn has_something_at_hand(&self) -> bool {
         let user = &self.person.situation.user;
-        user.enrolled().app || user.backup_codes_left() > 0
+        let is_at_hand = |method: Method| method.channel().is_none();
+        user.enrolled().iter().any(is_at_hand) || user.backup_codes_left() > 0
     }
 
     fn challenge(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
@@ -574,12 +575,10 @@ impl Door<'_> {
                 backup_codes_left,
             } => {
                 self.welcome(method, backup_codes_left, dialogue);
-                let why = match method {
-                    Method::App => "by an authenticator app".to_owned(),
-                    Method::Email => "by a code sent by e-mail".to_owned(),
-                    Method::Sms => "by a code sent by text message".to_owned(),
-                    Method::Backup => format!("by a backup code, {backup_codes_left} left"),
-                };
+                let mut why = format!("by {}", method.info().noun);
+                if method == Method::Backup {
+                    why.push_str(&format!(", {backup_codes_left} left"));
+                }
                 return Ok(Ruling::new(Verdict::Passed, why));
             }
             Outcome::Wrong { why } => (Ruling::new(Verdict::Denied, why), "Wrong code.".to_owned()),
@@ -619,7 +618,8 @@ impl Door<'_> {
         if let Some(missed) = &self.person.situation.missed {
             let _ = dialogue.info(messages::missed(missed, self.services.now()).into());
         }
-        let few = self.person.policy.methods.backup && backup_codes_left <= FEW_BACKUP_CODES;
+        let few = self.person.policy.methods.contains(Method::Backup)
+            && backup_codes_left <= FEW_BACKUP_CODES;
         if few || method == Method::Backup {
             let _ = dialogue.info(messages::backup_codes_left(backup_codes_left).into());
         }

@@ -1,16 +1,15 @@
 //! What people and administrators do with a record: look, enrol, set, remove, make backup codes.
 
 use twofa_core::exemption::Exemption;
-use twofa_core::policy;
 use twofa_core::text::{is_unprintable, printable};
-use twofa_core::user::{Contact, Enrolled, EnrolledApp};
-use twofa_core::{Account, Lock, Method, Mode, Policy, Status, Timestamp, Verify};
+use twofa_core::user::{Contact, EnrolledApp};
+use twofa_core::{
+    Account, Channel, Lock, Method, Methods, Mode, Policy, Status, Timestamp, Verify,
+};
 use twofa_proto::{
     AppReport, AppRequest, ContactReport, Done, ExemptionReport, Failure, Report, Request, Standing,
 };
-use twofa_store::{
-    AddressKind, Generation, Origin, Settings, Situation, StoreError, StoredExemption, Tally,
-};
+use twofa_store::{Generation, Origin, Settings, Situation, StoreError, StoredExemption, Tally};
 
 use crate::context::Services;
 use crate::identity::accounts;
@@ -22,7 +21,6 @@ use crate::methods::enrolment::{self, Enrolment, EnrolmentError};
 use crate::requests::error::Refusal;
 use crate::sending::addresses;
 use crate::sending::addresses::BadAddress;
-use crate::sending::codes::channel;
 use crate::text::messages;
 use crate::text::terminal::Dialogue;
 
@@ -152,7 +150,7 @@ fn proves_itself(situation: &Situation, request: &Request) -> bool {
     else {
         return false;
     };
-    which(method).is_ok_and(|which| enrolment::proves(situation, which))
+    sending_channel(method).is_ok_and(|channel| enrolment::proves(situation, channel))
 }
 
 /// What becomes of an address.
@@ -303,24 +301,24 @@ impl Desk<'_> {
         address: Option<&str>,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Done, Refusal> {
-        let which = which(method)?;
+        let channel = sending_channel(method)?;
         let Person { policy, .. } = person;
-        if !policy.methods.allows(which.method()) {
-            let message = format!("the policy allows no codes by {}", messages::way(which));
+        if !policy.methods.contains(channel.method()) {
+            let message = format!("the policy allows no codes by {}", messages::way(channel));
             return Err(Refusal::new(Failure::NotPermitted, message));
         }
-        if !self.services.courier.carries(channel(which)) {
+        if !self.services.courier.carries(channel) {
             let message = format!(
                 "this machine cannot send codes by {} yet",
-                messages::way(which)
+                messages::way(channel)
             );
             let hint = "an administrator sets up a provider with 'twofa provider add'";
             return Err(Refusal::new(Failure::Failed, message).hinted(hint));
         }
         let address = address
-            .map(|text| self.address(policy, which, text))
+            .map(|text| self.address(policy, channel, text))
             .transpose()?;
-        self.verify_address(person, which, address.as_deref(), dialogue)?;
+        self.verify_address(person, channel, address.as_deref(), dialogue)?;
         mention_disabled(person, dialogue)?;
         Ok(Done::Changed)
     }
@@ -328,11 +326,11 @@ impl Desk<'_> {
     fn verify_address(
         &self,
         person: &Person,
-        which: AddressKind,
+        channel: Channel,
         address: Option<&str>,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Generation, Refusal> {
-        if let (AddressKind::Phone, Some(number)) = (which, address) {
+        if let (Channel::Sms, Some(number)) = (channel, address) {
             dialogue.info(format!("The number is {}.", addresses::readable(number)).into())?;
         }
         let Verified {
@@ -341,14 +339,14 @@ impl Desk<'_> {
             ..
         } = self.enrolment(person).of_an_address(
             &person.situation,
-            which,
+            channel,
             address,
             "",
             dialogue,
         )?;
         let text = format!(
             "Codes can be sent by {} to {address} from now on.",
-            messages::way(which)
+            messages::way(channel)
         );
         dialogue.info(text.into())?;
         Ok(generation)
@@ -377,15 +375,15 @@ impl Desk<'_> {
             };
         }
         let apps = &situation.user.apps;
-        let address = which(method)
+        let address = sending_channel(method)
             .ok()
-            .filter(|which| addresses::of(&situation.user, *which).is_some());
+            .filter(|channel| situation.user.contacts[*channel].is_some());
         if address.is_none() && !apps.iter().any(|app| app.label == method) {
             let mut all: Vec<_> = apps.iter().map(|app| app.label.clone()).collect();
             let sent = enrolled
-                .among(person.policy.methods)
-                .into_iter()
-                .filter(|method| *method != Method::App);
+                .intersection(person.policy.methods)
+                .iter()
+                .filter(|method| method.channel().is_some());
             all.extend(sent.map(|method| method.name().to_owned()));
             let hint = match all.as_slice() {
                 [] => "nothing is enrolled".to_owned(),
@@ -395,20 +393,19 @@ impl Desk<'_> {
             return Err(Refusal::new(Failure::NotFound, message).hinted(hint));
         }
         match address {
-            Some(which) => self.may_lose(person, which)?,
-            None => self.may_be_left_with(
-                person,
-                Enrolled {
-                    app: apps.len() > 1,
-                    ..enrolled
-                },
-            )?,
+            Some(channel) => self.may_lose(person, channel.method())?,
+            None if apps.len() > 1 => {}
+            None => self.may_lose(person, Method::App)?,
         }
         match address {
-            Some(which) => {
-                services
-                    .store
-                    .remove_address(account, situation.generation, which, origin, now)?;
+            Some(channel) => {
+                services.store.remove_address(
+                    account,
+                    situation.generation,
+                    channel,
+                    origin,
+                    now,
+                )?;
             }
             None => {
                 services
@@ -450,23 +447,24 @@ impl Desk<'_> {
             ..Settings::default()
         };
         let mut to_verify = Vec::new();
-        for (which, text) in [(AddressKind::Email, email), (AddressKind::Phone, phone)] {
+        for (channel, text) in [(Channel::Email, email), (Channel::Sms, phone)] {
             let Some(text) = text else { continue };
-            match (which, self.new_address(person, which, text)?) {
-                (which, NewAddress::ToVerify(address)) => to_verify.push((which, address)),
-                (AddressKind::Email, NewAddress::Kept(address)) => settings.email = Some(address),
-                (AddressKind::Phone, NewAddress::Kept(address)) => settings.phone = Some(address),
+            match (channel, self.new_address(person, channel, text)?) {
+                (channel, NewAddress::ToVerify(address)) => to_verify.push((channel, address)),
+                (channel, NewAddress::Kept(address)) => {
+                    settings.addresses[channel] = Some(address);
+                }
             }
         }
         let is_all = to_verify.is_empty();
         let mut generation = person.situation.generation;
-        for (which, address) in to_verify {
+        for (channel, address) in to_verify {
             // What is verified first changes what the rest is allowed on, and nothing else may.
             let fresh = Person::of(self.services.store, &self.account)?;
             if fresh.situation.generation != generation {
                 return Err(StoreError::ChangedMeanwhile.into());
             }
-            generation = self.verify_address(&fresh, which, Some(&address), dialogue)?;
+            generation = self.verify_address(&fresh, channel, Some(&address), dialogue)?;
         }
         let Self {
             services,
@@ -491,25 +489,25 @@ impl Desk<'_> {
     fn new_address(
         &self,
         person: &Person,
-        which: AddressKind,
+        channel: Channel,
         text: &str,
     ) -> Result<NewAddress, Refusal> {
         if text.trim().is_empty() {
-            self.may_lose(person, which)?;
+            self.may_lose(person, channel.method())?;
             return Ok(NewAddress::Kept(None));
         }
-        let address = self.address(&person.policy, which, text)?;
+        let address = self.address(&person.policy, channel, text)?;
         if self.peer.is_root() {
             return Ok(NewAddress::Kept(Some(address)));
         }
-        if self.services.courier.carries(channel(which)) {
+        if self.services.courier.carries(channel) {
             return Ok(NewAddress::ToVerify(address));
         }
-        let known = addresses::of(&person.situation.user, which);
+        let known = person.situation.user.contacts[channel].as_ref();
         if known.is_some_and(|known| known.verified && known.address != address) {
             let message = format!(
                 "this machine cannot send codes by {} now",
-                messages::way(which)
+                messages::way(channel)
             );
             return Err(Refusal::new(Failure::Failed, message)
                 .hinted("the address you have stays as it is"));
@@ -518,13 +516,13 @@ impl Desk<'_> {
     }
 
     /// An address as it is kept. Root's word is good for any.
-    fn address(&self, policy: &Policy, which: AddressKind, text: &str) -> Result<String, Refusal> {
+    fn address(&self, policy: &Policy, channel: Channel, text: &str) -> Result<String, Refusal> {
         let read = if self.peer.is_root() {
             addresses::read
         } else {
             addresses::read_of_user
         };
-        read(policy, which, text).map_err(|bad| {
+        read(policy, channel, text).map_err(|bad| {
             let failure = match bad {
                 BadAddress::Elsewhere { .. } | BadAddress::NotMobile(_) => Failure::NotPermitted,
                 BadAddress::Email(_) | BadAddress::Phone(_) => Failure::Usage,
@@ -546,28 +544,11 @@ impl Desk<'_> {
         Ok(verify)
     }
 
-    /// Whether the person may do without the address of this kind.
-    fn may_lose(&self, person: &Person, which: AddressKind) -> Result<(), Refusal> {
+    /// Whether the person may do without `method`: a person who must have a second factor keeps one.
+    fn may_lose(&self, person: &Person, method: Method) -> Result<(), Refusal> {
         let user = &person.situation.user;
-        let enrolled = user.enrolled();
-        let left = match which {
-            AddressKind::Email => Enrolled {
-                email: false,
-                ..enrolled
-            },
-            AddressKind::Phone => Enrolled {
-                sms: false,
-                ..enrolled
-            },
-        };
-        self.may_be_left_with(person, left)
-    }
-
-    /// Whether the person may have these methods `left`: whoever must have a second factor keeps one.
-    fn may_be_left_with(&self, person: &Person, left: Enrolled) -> Result<(), Refusal> {
-        let user = &person.situation.user;
-        let allowed = person.policy.methods;
-        let is_last = user.enrolled().has_any(allowed) && !left.has_any(allowed);
+        let working = user.enrolled().intersection(person.policy.methods);
+        let is_last = !working.is_empty() && working.without(method).is_empty();
         if is_last && user.summary().is_obliged(&person.policy) && !self.peer.is_root() {
             let message = "a second factor is required of you, and this is your last method";
             return Err(
@@ -582,7 +563,7 @@ impl Desk<'_> {
         person: &Person,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Done, Refusal> {
-        if !person.policy.methods.backup {
+        if !person.policy.methods.contains(Method::Backup) {
             return Err(Refusal::new(
                 Failure::NotPermitted,
                 "the policy allows no backup codes",
@@ -617,16 +598,11 @@ fn mention_disabled(person: &Person, dialogue: &mut dyn Dialogue) -> Result<(), 
     Ok(())
 }
 
-/// The kind of address behind a method that sends.
-fn which(method: &str) -> Result<AddressKind, Refusal> {
-    match method.parse() {
-        Ok(Method::Email) => Ok(AddressKind::Email),
-        Ok(Method::Sms) => Ok(AddressKind::Phone),
-        _ => Err(Refusal::new(
-            Failure::Usage,
-            "codes are sent by email or sms",
-        )),
-    }
+/// The channel that sends the codes of the method called `method`.
+fn sending_channel(method: &str) -> Result<Channel, Refusal> {
+    method
+        .parse()
+        .map_err(|unknown| Refusal::new(Failure::Usage, format!("method: {unknown}")))
 }
 
 /// The method a login is to begin with; an empty one is forgotten.
@@ -634,12 +610,15 @@ fn preferred(text: &str) -> Result<Option<Method>, Refusal> {
     if text.is_empty() {
         return Ok(None);
     }
-    match text.parse() {
-        Ok(method @ (Method::App | Method::Email | Method::Sms)) => Ok(Some(method)),
-        _ => Err(Refusal::new(
-            Failure::Usage,
-            format!("prefer: {}", policy::UnknownMethod),
-        )),
+    match text.parse::<Method>() {
+        Ok(method) if method.info().stands_alone => Ok(Some(method)),
+        _ => {
+            let alone = Methods::standing_alone();
+            Err(Refusal::new(
+                Failure::Usage,
+                format!("prefer: it must be one of {alone}"),
+            ))
+        }
     }
 }
 
@@ -652,8 +631,8 @@ fn report(account: &Account, person: &Person, now: Timestamp) -> Report {
         standing: standing(person.status(account, now)),
         class: person.class.clone(),
         verify: user.verify.to_string(),
-        email: user.email.as_ref().map(contact),
-        phone: user.phone.as_ref().map(contact),
+        email: user.contacts[Channel::Email].as_ref().map(contact),
+        phone: user.contacts[Channel::Sms].as_ref().map(contact),
         methods: user
             .methods(person.policy.methods)
             .iter()

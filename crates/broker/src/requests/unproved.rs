@@ -4,7 +4,6 @@
 //! ([`Tally::Unproved`](twofa_store::Tally::Unproved)). Whether there is such an account, what it has and what the code
 //! was worth shows in nothing but whether the login works, which takes the password as well.
 
-use twofa_core::Method;
 use twofa_proto::{Login, Prompt, Verdict};
 
 use crate::methods::challenge::{self, Challenge, ChallengeError, Outcome};
@@ -74,11 +73,9 @@ pub(crate) fn ask(
         )
     };
     Ok(match challenge.ask_once(prompt, dialogue)? {
-        Outcome::Passed {
-            method: Method::Backup,
-            ..
-        } => Ruling::new(Verdict::Passed, "by a backup code"),
-        Outcome::Passed { .. } => Ruling::new(Verdict::Passed, "by an authenticator app"),
+        Outcome::Passed { method, .. } => {
+            Ruling::new(Verdict::Passed, format!("by {}", method.info().noun))
+        }
         Outcome::Wrong { why } | Outcome::TriesUsedUp { why } => denied(&why),
         Outcome::Locked(_) => denied("too many wrong codes"),
         Outcome::NoAnswer => denied("no code was entered"),

@@ -1,10 +1,8 @@
 //! Addresses as people write them, and as they are kept.
 
-use twofa_core::user::Contact;
-use twofa_core::{Policy, User};
+use twofa_core::{Channel, Policy};
 use twofa_delivery::mail;
 use twofa_delivery::sms::{self, Number};
-use twofa_store::AddressKind;
 
 use crate::text::messages;
 
@@ -34,18 +32,18 @@ pub enum BadAddress {
 
 /// The address that `text` means: what can be written to, or a number with its country (E.164), where `policy` may say
 /// whose numbers are written without it. An administrator may give any.
-pub fn read(policy: &Policy, which: AddressKind, text: &str) -> Result<String, BadAddress> {
-    match which {
-        AddressKind::Email => Ok(mail::address(text)?),
-        AddressKind::Phone => Ok(number(policy, text)?.e164()),
+pub fn read(policy: &Policy, channel: Channel, text: &str) -> Result<String, BadAddress> {
+    match channel {
+        Channel::Email => Ok(mail::address(text)?),
+        Channel::Sms => Ok(number(policy, text)?.e164()),
     }
 }
 
 /// The address that `text` means if a user may have codes sent there by their own word: text messages to other countries
 /// and to lines that are no phone's can cost much, and may be asked for by who earns it.
-pub fn read_of_user(policy: &Policy, which: AddressKind, text: &str) -> Result<String, BadAddress> {
-    if which == AddressKind::Email {
-        return read(policy, which, text);
+pub fn read_of_user(policy: &Policy, channel: Channel, text: &str) -> Result<String, BadAddress> {
+    if channel == Channel::Email {
+        return read(policy, channel, text);
     }
     let number = in_allowed_country(policy, number(policy, text)?)?;
     if number.is_mobile() {
@@ -88,14 +86,6 @@ pub fn readable(number: &str) -> String {
     Number::read(number, None).map_or_else(|_| number.to_owned(), |number| number.international())
 }
 
-/// What is known of the address of this kind.
-pub const fn of(user: &User, which: AddressKind) -> Option<&Contact> {
-    match which {
-        AddressKind::Email => user.email.as_ref(),
-        AddressKind::Phone => user.phone.as_ref(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,7 +93,7 @@ mod tests {
     #[test]
     fn a_number_without_its_country_is_the_one_of_the_policy() {
         let here = Policy::from_settings([("phone.country", "DE")]).unwrap();
-        let number = |policy: &Policy, text: &str| read(policy, AddressKind::Phone, text).ok();
+        let number = |policy: &Policy, text: &str| read(policy, Channel::Sms, text).ok();
         assert_eq!(
             number(&here, "030 1234567").as_deref(),
             Some("+49301234567")
@@ -123,7 +113,7 @@ mod tests {
     fn a_user_may_have_a_mobile_number_of_the_countries_that_the_policy_names() {
         let read = |settings: &[(&str, &str)], text: &str| {
             let policy = Policy::from_settings(settings.iter().copied()).unwrap();
-            read_of_user(&policy, AddressKind::Phone, text)
+            read_of_user(&policy, Channel::Sms, text)
         };
         let germany = [("phone.country", "DE")];
         assert_eq!(read(&germany, "0176 12345678").unwrap(), "+4917612345678");

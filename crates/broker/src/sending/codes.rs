@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use twofa_core::{Account, Policy, SentCode};
-use twofa_delivery::{Attempted, Channel, CodeMessage, Message};
-use twofa_store::{AddressKind, Event, EventKind, Origin, SendLimit, SendStart, StoreError};
+use twofa_core::{Account, Channel, Policy, SentCode};
+use twofa_delivery::{Attempted, CodeMessage, Message};
+use twofa_store::{Event, EventKind, Origin, SendLimit, SendStart, StoreError};
 use zeroize::Zeroizing;
 
 use crate::context::Services;
@@ -29,7 +29,7 @@ pub enum NotSent {
     },
     /// Nobody took it. What went wrong is for the administrator, and was told.
     #[error("{}", messages::not_sent(*.0))]
-    Undelivered(AddressKind),
+    Undelivered(Channel),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -59,21 +59,13 @@ pub struct OnItsWay {
     pub is_late: bool,
 }
 
-/// The channel to an address of this kind.
-pub const fn channel(which: AddressKind) -> Channel {
-    match which {
-        AddressKind::Email => Channel::Email,
-        AddressKind::Phone => Channel::Sms,
-    }
-}
-
 impl NotSent {
     /// Whether this holds for text messages alone, so that an e-mail may do. What is too much for one person or address
     /// is no reason to go round it.
     pub const fn is_for_want_of_sms(&self) -> bool {
         matches!(
             self,
-            Self::Undelivered(AddressKind::Phone)
+            Self::Undelivered(Channel::Sms)
                 | Self::TooMany {
                     limit: SendLimit::Sms,
                     ..
@@ -87,14 +79,14 @@ impl Sending<'_> {
     /// and no lock is held while it travels.
     pub fn send(
         &self,
-        which: AddressKind,
+        channel: Channel,
         address: &str,
         deadline: Instant,
     ) -> Result<OnItsWay, NotSent> {
         let Services { store, courier, .. } = self.services;
         let now = self.services.now();
-        let start = store.begin_code(which, self.account, address, self.origin, now)?;
-        if which == AddressKind::Phone {
+        let start = store.begin_code(channel, self.account, address, self.origin, now)?;
+        if channel == Channel::Sms {
             self.raise_alarms()?;
         }
         if let SendStart::TooMany { what, next } = start {
@@ -102,7 +94,7 @@ impl Sending<'_> {
             if self.origin.actor == 0 {
                 self.record(
                     EventKind::CodeNotSent,
-                    format!("{}: the limit is reached", to(which, address)),
+                    format!("{}: the limit is reached", to(channel, address)),
                 )?;
             }
             return Err(NotSent::TooMany {
@@ -126,7 +118,7 @@ impl Sending<'_> {
             lifetime: self.policy.codes.lifetime.seconds(),
             domain: self.policy.code_domain.clone(),
         });
-        match courier.send(channel(which), address, &message, deadline) {
+        match courier.send(channel, address, &message, deadline) {
             Ok(Attempted { by, id, before }) => {
                 for (provider, error) in before {
                     log::warn(&format!(
@@ -137,7 +129,7 @@ impl Sending<'_> {
                 let id = id.map_or(String::new(), |id| format!(" as {id}"));
                 self.record(
                     EventKind::CodeSent,
-                    format!("{} by '{by}'{id}", to(which, address)),
+                    format!("{} by '{by}'{id}", to(channel, address)),
                 )?;
                 Ok(OnItsWay {
                     code,
@@ -151,7 +143,7 @@ impl Sending<'_> {
                 ));
                 self.record(
                     EventKind::CodeNotSent,
-                    format!("{}: {undelivered}", to(which, address)),
+                    format!("{}: {undelivered}", to(channel, address)),
                 )?;
                 if undelivered.may_have_arrived() {
                     return Ok(OnItsWay {
@@ -160,7 +152,7 @@ impl Sending<'_> {
                     });
                 }
                 store.code_is_not_coming(self.account)?;
-                Err(NotSent::Undelivered(which))
+                Err(NotSent::Undelivered(channel))
             }
         }
     }
@@ -196,10 +188,10 @@ impl Sending<'_> {
 }
 
 /// Where a code goes, for the audit log.
-fn to(which: AddressKind, address: &str) -> String {
+fn to(channel: Channel, address: &str) -> String {
     format!(
         "{} to {}",
-        messages::way(which),
+        messages::way(channel),
         twofa_core::user::masked(address)
     )
 }
@@ -222,7 +214,7 @@ mod tests {
     const MAIL: &str = "alice@example.org";
     const PHONE: &str = "+4917612345678";
 
-    fn send(desk: &Desk, which: AddressKind, address: &str) -> Result<OnItsWay, NotSent> {
+    fn send(desk: &Desk, channel: Channel, address: &str) -> Result<OnItsWay, NotSent> {
         let person = desk.person();
         let Desk {
             alice: account,
@@ -236,7 +228,7 @@ mod tests {
             policy: &person.policy,
             purpose: "test",
         };
-        sending.send(which, address, Instant::now() + PATIENCE)
+        sending.send(channel, address, Instant::now() + PATIENCE)
     }
 
     /// What the audit log says of limits on text messages, oldest first.
@@ -255,15 +247,15 @@ mod tests {
 
     #[test]
     fn an_administrator_hears_once_that_most_and_that_all_text_messages_of_a_day_are_sent() {
-        let desk = Desk::new().with(AddressKind::Phone, PHONE);
+        let desk = Desk::new().with(Channel::Sms, PHONE);
         desk.policy(&[("send.sms-daily", "5")]);
         for told in [0, 0, 0, 1, 2] {
-            send(&desk, AddressKind::Phone, PHONE).unwrap();
+            send(&desk, Channel::Sms, PHONE).unwrap();
             assert_eq!(alarms(&desk).len(), told, "{:?}", alarms(&desk));
         }
         for _ in 0..2 {
             assert!(matches!(
-                send(&desk, AddressKind::Phone, PHONE),
+                send(&desk, Channel::Sms, PHONE),
                 Err(NotSent::TooMany {
                     limit: SendLimit::Sms,
                     ..
@@ -291,10 +283,10 @@ mod tests {
         let desk = Desk::new();
         desk.policy(&[("send.sms-daily", "10")]);
         for _ in 0..2 {
-            send(&desk, AddressKind::Phone, PHONE).unwrap();
+            send(&desk, Channel::Sms, PHONE).unwrap();
         }
         assert!(matches!(
-            send(&desk, AddressKind::Phone, PHONE),
+            send(&desk, Channel::Sms, PHONE),
             Err(NotSent::TooMany {
                 limit: SendLimit::UnverifiedSms,
                 ..
@@ -305,14 +297,14 @@ mod tests {
             alarms.len() == 1 && alarms[0].contains("numbers that are not verified"),
             "{alarms:?}"
         );
-        send(&desk, AddressKind::Email, MAIL).unwrap();
+        send(&desk, Channel::Email, MAIL).unwrap();
     }
 
     #[test]
     fn when_all_text_messages_of_a_day_are_sent_a_login_goes_on_by_mail() {
         let desk = Desk::new()
-            .with(AddressKind::Phone, PHONE)
-            .with(AddressKind::Email, MAIL);
+            .with(Channel::Sms, PHONE)
+            .with(Channel::Email, MAIL);
         desk.policy(&[("send.sms-daily", "1")]);
         let person = desk.person();
         let challenge = Challenge {

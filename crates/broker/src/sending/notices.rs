@@ -8,12 +8,13 @@ use std::process::{Command, Stdio};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use twofa_core::Channel;
 use twofa_delivery::{Message, NoticeMessage};
-use twofa_store::{AddressKind, Notice, NoticeFate, SendKind, SendStart, StoreError};
+use twofa_store::{Notice, NoticeFate, SendKind, SendStart, StoreError};
 
 use crate::context::Services;
 use crate::process::log;
-use crate::sending::codes::{PATIENCE, channel};
+use crate::sending::codes::PATIENCE;
 use crate::text::messages;
 
 /// The longest time between two looks for what other processes queued.
@@ -85,7 +86,7 @@ pub fn send_due(services: Services<'_>) -> Result<Option<u64>, StoreError> {
         }
         let application = messages::application_name(services.store.rulebook()?.machine());
         // A provider of text messages that hangs holds up no mail.
-        notices.sort_by_key(|notice| notice.which == AddressKind::Phone);
+        notices.sort_by_key(|notice| notice.channel == Channel::Sms);
         for notice in &notices {
             send(services, &application, notice)?;
         }
@@ -123,9 +124,9 @@ fn send(services: Services<'_>, application: &str, notice: &Notice) -> Result<()
         at: notice.at,
     });
     // A text message costs something.
-    let is_allowed = match notice.which {
-        AddressKind::Email => SendStart::Allowed,
-        AddressKind::Phone => services.store.begin_send(
+    let is_allowed = match notice.channel {
+        Channel::Email => SendStart::Allowed,
+        Channel::Sms => services.store.begin_send(
             SendKind::Notice,
             &notice.account,
             &notice.address,
@@ -136,7 +137,7 @@ fn send(services: Services<'_>, application: &str, notice: &Notice) -> Result<()
     let sent = match is_allowed {
         SendStart::Allowed => services
             .courier
-            .send(channel(notice.which), &notice.address, &message, deadline)
+            .send(notice.channel, &notice.address, &message, deadline)
             .map_err(|undelivered| undelivered.to_string()),
         SendStart::TooMany { .. } => Err("the limit on text messages is reached".to_owned()),
     };
@@ -150,8 +151,10 @@ fn send(services: Services<'_>, application: &str, notice: &Notice) -> Result<()
                 }
                 NoticeFate::GivenUp => "given up".to_owned(),
             };
-            let Notice { account, which, .. } = notice;
-            let way = messages::way(*which);
+            let Notice {
+                account, channel, ..
+            } = notice;
+            let way = messages::way(*channel);
             log::warn(&format!(
                 "a notice to {} by {way} was not sent, {next}: {undelivered}",
                 account.name

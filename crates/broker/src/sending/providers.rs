@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use twofa_core::Timestamp;
+use twofa_core::{Channel, Timestamp};
 use twofa_delivery::{
-    Attempted, Catalogue, Channel, Configuration, Courier, Dispatcher, Message, Places, Provider,
-    Received, SendError, Step, Undelivered,
+    Attempted, Catalogue, Configuration, Courier, Dispatcher, Message, Places, Provider, Received,
+    SendError, Step, Undelivered,
 };
-use twofa_store::{AddressKind, ProviderRecord, Store, StoreError};
+use twofa_store::{ProviderRecord, Store, StoreError};
 use zeroize::Zeroizing;
 
 use crate::process::log;
@@ -90,8 +90,7 @@ impl StoredProviders {
             log::warn(&bad.to_string());
         }
         let (mut opened, mut configurations) = (Vec::new(), Vec::new());
-        let order = [AddressKind::Email, AddressKind::Phone].map(|which| providers.order(which));
-        for name in order.into_iter().flatten() {
+        for name in providers.order.iter().flat_map(|(_, order)| order) {
             let Some(record) = providers.find(name) else {
                 continue;
             };

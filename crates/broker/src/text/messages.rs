@@ -6,8 +6,8 @@ use twofa_core::exemption::Exemption;
 use twofa_core::policy::SendLimits;
 use twofa_core::text::printable;
 use twofa_core::user::masked;
-use twofa_core::{Account, BackupCode, Lock, Method, Policy, Timestamp};
-use twofa_store::{AddressKind, Missed, Origin, SendLimit, SmsAlarm, SmsCount};
+use twofa_core::{Account, BackupCode, Channel, Lock, Method, Policy, Timestamp};
+use twofa_store::{Missed, Origin, SendLimit, SmsAlarm, SmsCount};
 use zeroize::Zeroizing;
 
 /// The name this machine goes by in prompts and apps: the policy's, or the host's.
@@ -104,37 +104,27 @@ pub fn again(what: &str, application: &str, sends: bool, has_others: bool) -> St
 }
 
 /// How codes get to an address of this kind.
-pub const fn way(which: AddressKind) -> &'static str {
-    match which {
-        AddressKind::Email => "e-mail",
-        AddressKind::Phone => "text message",
-    }
-}
-
-/// A method in a list.
-pub const fn method(method: Method) -> &'static str {
-    match method {
-        Method::App => "a code of your authenticator app",
-        Method::Email => "a code by e-mail",
-        Method::Sms => "a code by text message",
-        Method::Backup => "a backup code",
+pub const fn way(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Email => "e-mail",
+        Channel::Sms => "text message",
     }
 }
 
 /// A code is on its way, or as far as is known.
-pub fn code_sent(which: AddressKind, address: &str, lifetime: Duration, is_late: bool) -> String {
-    code_sent_to(which, &masked(address), lifetime, is_late)
+pub fn code_sent(channel: Channel, address: &str, lifetime: Duration, is_late: bool) -> String {
+    code_sent_to(channel, &masked(address), lifetime, is_late)
 }
 
 /// The same, of an address as it is to be shown.
-pub fn code_sent_to(which: AddressKind, to: &str, lifetime: Duration, is_late: bool) -> String {
+pub fn code_sent_to(channel: Channel, to: &str, lifetime: Duration, is_late: bool) -> String {
     let minutes = lifetime.seconds() / 60;
     let minutes = if minutes == 1 {
         "a minute".to_owned()
     } else {
         format!("{minutes} minutes")
     };
-    let way = way(which);
+    let way = way(channel);
     if is_late {
         return format!(
             "A code was sent by {way} to {to} and may be late. It is good for {minutes}."
@@ -144,16 +134,16 @@ pub fn code_sent_to(which: AddressKind, to: &str, lifetime: Duration, is_late: b
 }
 
 /// No code is on its way.
-pub fn not_sent(which: AddressKind) -> String {
-    format!("The {} with your code could not be sent.", way(which))
+pub fn not_sent(channel: Channel) -> String {
+    format!("The {} with your code could not be sent.", way(channel))
 }
 
 /// The question for an address.
-pub fn address_question(which: AddressKind, can_text_us: bool) -> &'static str {
-    match (which, can_text_us) {
-        (AddressKind::Email, _) => "Your e-mail address: ",
-        (AddressKind::Phone, false) => "Your phone number, with its country (+49 1512 3456789): ",
-        (AddressKind::Phone, true) => {
+pub fn address_question(channel: Channel, can_text_us: bool) -> &'static str {
+    match (channel, can_text_us) {
+        (Channel::Email, _) => "Your e-mail address: ",
+        (Channel::Sms, false) => "Your phone number, with its country (+49 1512 3456789): ",
+        (Channel::Sms, true) => {
             "Your phone number, with its country (+49 1512 3456789), or Enter to text us instead: "
         }
     }
@@ -313,10 +303,7 @@ pub fn help(methods: &[Method], has_backup: bool) -> String {
             "Open the authenticator app that you set up for this machine and type the digits it shows now.",
         );
     }
-    if methods
-        .iter()
-        .any(|method| matches!(method, Method::Email | Method::Sms))
-    {
+    if methods.iter().any(|method| method.channel().is_some()) {
         text.push(
             "Type the code that was sent to you; r sends a new one, and the one before dies.",
         );
@@ -391,14 +378,9 @@ pub const OUT_OF_REACH: &str = "A second factor must be set up first, with a cod
 
 /// Which method to set up, of these.
 pub fn which_method(methods: &[Method]) -> String {
-    let mut text = String::from("How do you want to get your codes?\n");
+    let mut text = String::from("How do you want to log in from now on?\n");
     for (number, method) in (1..).zip(methods) {
-        let what = match method {
-            Method::App | Method::Backup => "an authenticator app on your phone",
-            Method::Email => "by e-mail",
-            Method::Sms => "by text message",
-        };
-        text.push_str(&format!("  {number}  {what}\n"));
+        text.push_str(&format!("  {number}  with {}\n", method.info().phrase));
     }
     text.push_str("Type a number [1]: ");
     text

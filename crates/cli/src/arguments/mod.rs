@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use class::ClassCommand;
 pub use policy::{Confirmation, PolicyCommand};
-pub use provider::{Channel, MethodCommand, ProviderCommand, Testing};
+pub use provider::{MethodCommand, ProviderCommand, Testing};
 pub use self_service::{AddressArguments, AppArguments, CodeType, EnrolCommand};
 pub use user::{ExemptionCommand, MethodFilter, StatusFilter, UserCommand, Users};
 pub use values::Given;

@@ -55,7 +55,10 @@ pub(super) fn policy_help() -> String {
     for key in &KEYS {
         help.push_str(&format!(
             "  {:<18}{} ({}) [default: {}]\n",
-            key.name, key.help, key.values, key.default
+            key.name,
+            key.help,
+            key.values(),
+            key.default()
         ));
     }
     help.push_str(

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
+use twofa_core::Channel;
 
 use super::policy::Confirmation;
-use super::values::Given;
+use super::values::{Given, channel};
 
 /// Providers.
 #[derive(Debug, Subcommand)]
@@ -124,6 +125,7 @@ Examples:
   twofa method set sms --none")]
     Set {
         /// The method
+        #[arg(value_parser = channel())]
         method: Channel,
         /// The next one to try
         #[arg(
@@ -139,13 +141,4 @@ Examples:
         #[command(flatten)]
         confirmation: Confirmation,
     },
-}
-
-/// A method whose codes are sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Channel {
-    /// By e-mail
-    Email,
-    /// By text message
-    Sms,
 }

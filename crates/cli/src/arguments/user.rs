@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use ipnet::IpNet;
+use twofa_core::Method;
 use twofa_core::duration::Duration;
 
 use super::self_service::SET_HELP;
-use super::values::{Settings, user_keys};
+use super::values::{Settings, method_filter, user_keys};
 
 /// Exemptions.
 #[derive(Debug, Subcommand)]
@@ -36,7 +37,7 @@ pub enum UserCommand {
         #[arg(long)]
         class: Option<String>,
         /// Only those who have this method
-        #[arg(long, value_enum)]
+        #[arg(long, value_parser = method_filter())]
         method: Option<MethodFilter>,
         /// Only those who have not passed for this long, or never
         #[arg(long, value_name = "DURATION")]
@@ -131,19 +132,13 @@ pub enum StatusFilter {
     Exempt,
 }
 
-/// A method, as a filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// Methods, as a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MethodFilter {
-    /// An authenticator app
-    App,
-    /// Codes by e-mail
-    Email,
-    /// Codes by text message
-    Sms,
-    /// Backup codes
-    Backup,
-    /// None at all
-    None,
+    /// Those who have this one.
+    Has(Method),
+    /// Those who have none.
+    Nothing,
 }
 
 const MANY_HELP: &str = "\

@@ -7,7 +7,11 @@ use std::str::FromStr;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
+use twofa_core::Channel;
+use twofa_core::method::METHODS;
 use twofa_core::policy::KEYS;
+
+use super::MethodFilter;
 
 /// Takes these numbers and no others, and offers them to completions.
 pub(super) fn one_of<T>(numbers: [&'static str; 2]) -> impl TypedValueParser<Value = T>
@@ -15,6 +19,25 @@ where
     T: FromStr<Err: Into<Box<dyn Error + Send + Sync>>> + Clone + Send + Sync + 'static,
 {
     PossibleValuesParser::new(numbers).try_map(|number| number.parse())
+}
+
+/// Takes the name of a method that somebody may have, or `none`, and offers them to completions.
+pub(super) fn method_filter() -> impl TypedValueParser<Value = MethodFilter> {
+    let methods = METHODS
+        .iter()
+        .map(|info| PossibleValue::new(info.name).help(info.noun));
+    let none = PossibleValue::new("none").help("none at all");
+    PossibleValuesParser::new(methods.chain([none])).try_map(|name| match name.as_str() {
+        "none" => Ok(MethodFilter::Nothing),
+        name => name.parse().map(MethodFilter::Has),
+    })
+}
+
+/// Takes the name of a channel, and offers them to completions.
+pub(super) fn channel() -> impl TypedValueParser<Value = Channel> {
+    let channels = Channel::ALL
+        .map(|channel| PossibleValue::new(channel.name()).help(channel.method().info().noun));
+    PossibleValuesParser::new(channels).try_map(|name| name.parse::<Channel>())
 }
 
 /// Reads `KEY=VALUE`, and offers the keys to completions. Which keys there are is checked where they are set, with

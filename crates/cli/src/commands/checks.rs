@@ -1,114 +1,82 @@
 //! Whether there is anybody to carry the codes that a policy, or people, rely on.
 
-use twofa_core::Mode;
-use twofa_core::class::EVERYONE;
 use twofa_core::rulebook::Rulebook;
-use twofa_store::{AddressKind, Providers, Store, StoreError};
+use twofa_core::{Channel, Method, Methods, Mode, PerChannel};
+use twofa_store::{Providers, Store, StoreError};
 
 use crate::error::CommandError;
 
-/// The methods whose codes some provider carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Coverage {
-    pub(crate) email: bool,
-    pub(crate) sms: bool,
+/// The methods whose codes reach people: those that need no provider, and those with a provider whose settings open.
+pub(crate) fn carried(providers: &Providers) -> Methods {
+    let has_provider = |channel| {
+        let order: &Vec<String> = &providers.order[channel];
+        order.iter().any(|name| providers.find(name).is_some())
+    };
+    Methods::ALL
+        .iter()
+        .filter(|method| method.channel().is_none_or(has_provider))
+        .collect()
 }
 
-/// How many people get their codes by each method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Enrolled {
-    pub(crate) email: u64,
-    pub(crate) sms: u64,
-}
-
-impl Coverage {
-    /// What the providers in the store carry, so far as their settings open.
-    pub(crate) fn of(providers: &Providers) -> Self {
-        let some = |which| {
-            providers
-                .order(which)
-                .iter()
-                .any(|name: &String| providers.find(name).is_some())
+/// The classes of `rulebook` that allow nothing but codes that nobody carries.
+pub(crate) fn warnings(carried: Methods, rulebook: &Rulebook) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (name, policy) in rulebook.policies() {
+        let allowed = policy.methods.intersection(Methods::standing_alone());
+        if allowed.intersects(carried) || policy.mode == Mode::Disabled {
+            continue;
+        }
+        let channels: Vec<_> = allowed
+            .iter()
+            .filter_map(Method::channel)
+            .map(twofa_broker::words::way)
+            .collect();
+        let consequence = match policy.mode {
+            Mode::Mandatory => "whoever of it has no backup code cannot log in",
+            _ => "nobody of it can enrol, and whoever has cannot log in without a backup code",
         };
-        Self {
-            email: some(AddressKind::Email),
-            sms: some(AddressKind::Phone),
-        }
+        warnings.push(format!(
+            "class '{name}' allows only codes by {}, and no provider carries them: {consequence} \
+             (see 'twofa provider add')",
+            channels.join(" or ")
+        ));
     }
-
-    /// Whether codes reach addresses of this kind.
-    pub(crate) const fn has(self, which: AddressKind) -> bool {
-        match which {
-            AddressKind::Email => self.email,
-            AddressKind::Phone => self.sms,
-        }
-    }
-
-    /// The classes of `rulebook` that allow nothing but codes that nobody carries.
-    pub(crate) fn warnings(self, rulebook: &Rulebook) -> Vec<String> {
-        let classes = rulebook.classes().iter();
-        let classes = classes.filter_map(|class| {
-            Some((class.name.as_str(), class.policy(rulebook.machine()).ok()?))
-        });
-        let mut warnings = Vec::new();
-        for (name, policy) in classes.chain([(EVERYONE, rulebook.machine().clone())]) {
-            let methods = policy.methods;
-            let possible = methods.app || methods.email && self.email || methods.sms && self.sms;
-            if possible || policy.mode == Mode::Disabled {
-                continue;
-            }
-            let (what, consequence) = (
-                match (methods.email, methods.sms) {
-                    (true, true) => "codes by e-mail or SMS",
-                    (true, false) => "codes by e-mail",
-                    _ => "codes by SMS",
-                },
-                match policy.mode {
-                    Mode::Mandatory => "whoever of it has no backup code cannot log in",
-                    _ => {
-                        "nobody of it can enrol, and whoever has cannot log in without a backup code"
-                    }
-                },
-            );
-            warnings.push(format!(
-                "class '{name}' allows only {what}, and no provider carries them: {consequence} \
-                 (see 'twofa provider add')"
-            ));
-        }
-        warnings
-    }
-
-    /// What people would lose if this were all that is left of `before`.
-    pub(crate) fn losses(self, before: Self, enrolled: Enrolled) -> Vec<String> {
-        let all = [
-            (AddressKind::Email, enrolled.email),
-            (AddressKind::Phone, enrolled.sms),
-        ];
-        all.into_iter()
-            .filter(|(which, count)| *count > 0 && before.has(*which) && !self.has(*which))
-            .map(|(which, count)| {
-                format!("{}, and no provider would carry them", people(which, count))
-            })
-            .collect()
-    }
+    warnings
 }
 
-impl Enrolled {
-    /// Counts them.
-    pub(crate) fn count(store: &Store) -> Result<Self, StoreError> {
-        let mut enrolled = Self::default();
-        store.users(|user| {
-            enrolled.email += u64::from(user.summary.enrolled.email);
-            enrolled.sms += u64::from(user.summary.enrolled.sms);
-            true
-        })?;
-        Ok(enrolled)
-    }
+/// What people would lose if of the methods that were carried `before` only those of `after` were left. `enrolled` is
+/// how many people have each.
+pub(crate) fn losses(before: Methods, after: Methods, enrolled: PerChannel<u64>) -> Vec<String> {
+    enrolled
+        .iter()
+        .filter(|(channel, count)| {
+            let method = channel.method();
+            **count > 0 && before.contains(method) && !after.contains(method)
+        })
+        .map(|(channel, count)| {
+            format!(
+                "{}, and no provider would carry them",
+                people(channel, *count)
+            )
+        })
+        .collect()
+}
+
+/// How many people get codes by each channel.
+pub(crate) fn enrolled(store: &Store) -> Result<PerChannel<u64>, StoreError> {
+    let mut enrolled = PerChannel::default();
+    store.users(|user| {
+        for channel in user.summary.enrolled.iter().filter_map(Method::channel) {
+            enrolled[channel] += 1;
+        }
+        true
+    })?;
+    Ok(enrolled)
 }
 
 /// `3 users get their codes by e-mail`.
-pub(crate) fn people(which: AddressKind, count: u64) -> String {
-    let way = twofa_broker::words::way(which);
+pub(crate) fn people(channel: Channel, count: u64) -> String {
+    let way = twofa_broker::words::way(channel);
     match count {
         1 => format!("one user gets codes by {way}"),
         n => format!("{n} users get their codes by {way}"),
@@ -121,15 +89,15 @@ pub(crate) fn concerns(
     before: &Providers,
     after: &Providers,
 ) -> Result<Vec<String>, CommandError> {
-    let (before, after) = (Coverage::of(before), Coverage::of(after));
+    let (before, after) = (carried(before), carried(after));
     if before == after {
         return Ok(Vec::new());
     }
     let rulebook = store.rulebook()?;
-    let known = before.warnings(&rulebook);
-    let mut concerns = after.warnings(&rulebook);
+    let known = warnings(before, &rulebook);
+    let mut concerns = warnings(after, &rulebook);
     concerns.retain(|concern| !known.contains(concern));
-    concerns.extend(after.losses(before, Enrolled::count(store)?));
+    concerns.extend(losses(before, after, enrolled(store)?));
     Ok(concerns)
 }
 
@@ -139,10 +107,8 @@ mod tests {
     use twofa_core::Class;
     use twofa_core::policy::Policy;
 
-    const NOTHING: Coverage = Coverage {
-        email: false,
-        sms: false,
-    };
+    /// What works without a provider.
+    const NOTHING: Methods = Methods::NONE.with(Method::App).with(Method::Backup);
 
     fn book(settings: &[(&str, &str)]) -> Rulebook {
         Rulebook::new(
@@ -155,28 +121,13 @@ mod tests {
     #[test]
     fn a_policy_whose_only_methods_nobody_carries_is_warned_of() {
         let by_mail = book(&[("mode", "mandatory"), ("methods", "email,backup")]);
-        let warning = &NOTHING.warnings(&by_mail)[0];
+        let warning = &warnings(NOTHING, &by_mail)[0];
         assert!(
             warning.contains("class 'everyone' allows only codes by e-mail, and no provider"),
             "{warning}"
         );
-        assert!(
-            Coverage {
-                sms: true,
-                ..NOTHING
-            }
-            .warnings(&by_mail)
-            .len()
-                == 1
-        );
-        assert!(
-            Coverage {
-                email: true,
-                ..NOTHING
-            }
-            .warnings(&by_mail)
-            .is_empty()
-        );
+        assert!(warnings(NOTHING.with(Method::Sms), &by_mail).len() == 1);
+        assert!(warnings(NOTHING.with(Method::Email), &by_mail).is_empty());
     }
 
     #[test]
@@ -186,20 +137,13 @@ mod tests {
             [("mode", "mandatory"), ("methods", "app,email")],
         ] {
             assert!(
-                NOTHING.warnings(&book(&settings)).is_empty(),
+                warnings(NOTHING, &book(&settings)).is_empty(),
                 "{settings:?}"
             );
         }
         let either = book(&[("mode", "optional"), ("methods", "email,sms")]);
-        assert!(
-            Coverage {
-                sms: true,
-                ..NOTHING
-            }
-            .warnings(&either)
-            .is_empty()
-        );
-        assert_eq!(NOTHING.warnings(&either).len(), 1);
+        assert!(warnings(NOTHING.with(Method::Sms), &either).is_empty());
+        assert_eq!(warnings(NOTHING, &either).len(), 1);
     }
 
     #[test]
@@ -212,26 +156,23 @@ mod tests {
                 ("mode".into(), "mandatory".into()),
             ],
         };
-        let warnings = NOTHING.warnings(&Rulebook::new(Policy::default(), vec![class]).unwrap());
+        let warnings = warnings(
+            NOTHING,
+            &Rulebook::new(Policy::default(), vec![class]).unwrap(),
+        );
         assert!(
-            warnings.len() == 1 && warnings[0].starts_with("class 'ops' allows only codes by SMS")
+            warnings.len() == 1
+                && warnings[0].starts_with("class 'ops' allows only codes by text message")
         );
     }
 
     #[test]
     fn only_a_loss_that_somebody_feels_is_told() {
-        let all = Coverage {
-            email: true,
-            sms: true,
-        };
-        let enrolled = Enrolled { email: 3, sms: 0 };
-        let losses = NOTHING.losses(all, enrolled);
-        assert_eq!(
-            losses,
-            ["3 users get their codes by e-mail, and no provider would carry them"]
-        );
-        assert!(
-            NOTHING.losses(NOTHING, enrolled).is_empty() && all.losses(all, enrolled).is_empty()
-        );
+        let enrolled = PerChannel::default().with(Channel::Email, 3);
+        let expected = ["3 users get their codes by e-mail, and no provider would carry them"];
+        assert_eq!(losses(Methods::ALL, NOTHING, enrolled), expected);
+        for same in [NOTHING, Methods::ALL] {
+            assert!(losses(same, same, enrolled).is_empty());
+        }
     }
 }

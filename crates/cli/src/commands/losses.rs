@@ -1,12 +1,11 @@
 //! Whom a change leaves without a method that works, in words.
 
 use twofa_broker::{Broker, losses};
-use twofa_core::policy::Methods;
 use twofa_core::text::printable;
 use twofa_core::transition::{Consequence, Loss, Side, Transition};
 use twofa_core::{Account, Rulebook};
 
-use super::checks::Coverage;
+use super::checks;
 use crate::error::CommandError;
 
 /// So many people are named.
@@ -19,7 +18,7 @@ pub(crate) fn warnings(
     before: Option<&Rulebook>,
     wanted: &Rulebook,
 ) -> Result<Vec<String>, CommandError> {
-    let carried = carried(Coverage::of(&broker.store().providers()?));
+    let carried = checks::carried(&broker.store().providers()?);
     let nothing = Rulebook::default();
     let before = Side {
         rulebook: before.unwrap_or(&nothing),
@@ -66,7 +65,7 @@ pub(crate) fn standing(
     broker: &Broker,
     rulebook: &Rulebook,
 ) -> Result<[Option<String>; 2], CommandError> {
-    let carried = carried(Coverage::of(&broker.store().providers()?));
+    let carried = checks::carried(&broker.store().providers()?);
     let nothing = Side {
         rulebook: &Rulebook::default(),
         carried,
@@ -76,15 +75,6 @@ pub(crate) fn standing(
         &Transition::new(nothing, Side { rulebook, carried }),
     )?;
     Ok([Consequence::Replace, Consequence::Refused].map(|consequence| people(&lost, consequence)))
-}
-
-/// What reaches people when providers cover so much.
-const fn carried(coverage: Coverage) -> Methods {
-    Methods {
-        email: coverage.email,
-        sms: coverage.sms,
-        ..Methods::ALL
-    }
 }
 
 /// `12 users (alice, bob, carol, dave, erin and 7 more)`; `None`: nobody of `lost` has this to expect.

@@ -4,13 +4,13 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use twofa_broker::{Broker, clock};
-use twofa_core::Method;
+use twofa_core::{Channel, Methods};
 use twofa_delivery::{Catalogue, Places};
 use twofa_proto::Failure;
-use twofa_store::{AddressKind, Providers};
+use twofa_store::Providers;
 
 use super::{by_root, checks, confirm, provider};
-use crate::arguments::{Channel, Confirmation, MethodCommand};
+use crate::arguments::{Confirmation, MethodCommand};
 use crate::client;
 use crate::error::CommandError;
 use crate::output::{Output, Value};
@@ -48,12 +48,12 @@ fn list(broker: &Broker, output: Output) -> Result<(), CommandError> {
     let rulebook = broker.store().rulebook()?;
     let providers = broker.store().providers()?;
     let mut listing = output.listing(&["METHOD", "ALLOWED", "PROVIDERS"]);
-    for method in [Method::App, Method::Email, Method::Sms, Method::Backup] {
-        let allowed = rulebook.machine().methods.allows(method);
+    for method in Methods::ALL.iter() {
+        let allowed = rulebook.machine().methods.contains(method);
         let allows = |class: &&twofa_core::Class| {
             class
                 .policy(rulebook.machine())
-                .is_ok_and(|policy| policy.methods.allows(method))
+                .is_ok_and(|policy| policy.methods.contains(method))
         };
         let classes: Vec<_> = rulebook
             .classes()
@@ -61,11 +61,9 @@ fn list(broker: &Broker, output: Output) -> Result<(), CommandError> {
             .filter(allows)
             .map(|class| class.name.as_str())
             .collect();
-        let order = match method {
-            Method::Email => Some(providers.order(AddressKind::Email)),
-            Method::Sms => Some(providers.order(AddressKind::Phone)),
-            Method::App | Method::Backup => None,
-        };
+        let order = method
+            .channel()
+            .map(|channel| providers.order[channel].as_slice());
         let row = Row {
             method: method.name(),
             allowed,
@@ -108,43 +106,36 @@ fn carriers(providers: &Providers, order: Option<&[String]>) -> Value {
 
 fn set(
     broker: &Broker,
-    method: Channel,
+    channel: Channel,
     names: &[String],
     confirmation: Confirmation,
 ) -> Result<(), CommandError> {
-    let which = match method {
-        Channel::Email => AddressKind::Email,
-        Channel::Sms => AddressKind::Phone,
-    };
     let before = broker.store().providers()?;
     let (catalogue, _) = Catalogue::load(Places::default());
     for name in names {
         let kind = before
             .find(name)
             .and_then(|record| catalogue.find(&record.kind));
-        if let Some(kind) = kind.filter(|kind| provider::addresses(kind.channel) != which) {
-            let message = format!("'{name}' carries {}, not {}", kind.channel, which.name());
+        if let Some(kind) = kind.filter(|kind| kind.channel != channel) {
+            let message = format!("'{name}' carries {}, not {channel}", kind.channel);
             return Err(
                 CommandError::new(Failure::Usage, message).hinted("see 'twofa provider list'")
             );
         }
     }
     let mut after = before.clone();
-    match which {
-        AddressKind::Email => after.email = names.to_vec(),
-        AddressKind::Phone => after.sms = names.to_vec(),
-    }
+    after.order[channel] = names.to_vec();
     confirm::agree(
         &checks::concerns(broker.store(), &before, &after)?,
         confirmation,
     )?;
     let changed = broker
         .store()
-        .set_provider_order(which, names, &by_root(), clock::now())?;
+        .set_provider_order(channel, names, &by_root(), clock::now())?;
     let already = if changed { "" } else { "Nothing to change. " };
     Ok(writeln!(
         io::stdout(),
         "{already}{}",
-        provider::order(which, names)
+        provider::order(channel, names)
     )?)
 }

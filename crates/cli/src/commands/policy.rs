@@ -13,7 +13,7 @@ use twofa_delivery::sms;
 use twofa_proto::Failure;
 use twofa_store::StoreError;
 
-use super::checks::Coverage;
+use super::checks;
 use super::{by_root, confirm, losses};
 use crate::arguments::{Confirmation, PolicyCommand};
 use crate::error::CommandError;
@@ -79,7 +79,7 @@ fn show(broker: &Broker, output: Output) -> Result<(), CommandError> {
                 ("", _) => "(none)",
                 (value, _) => value,
             };
-            table.add_row([key.name, value, &format!("{} ({})", key.help, key.values)]);
+            table.add_row([key.name, value, &format!("{} ({})", key.help, key.values())]);
         }
         writeln!(out, "{}", table.trim_fmt())?;
         match rulebook.classes().len() {
@@ -165,9 +165,9 @@ fn new_warnings(
     before: Option<&Rulebook>,
     wanted: &Rulebook,
 ) -> Result<Vec<String>, CommandError> {
-    let coverage = Coverage::of(&broker.store().providers()?);
+    let carried = checks::carried(&broker.store().providers()?);
     let warnings =
-        |rulebook: &Rulebook| [rulebook.warnings(), coverage.warnings(rulebook)].concat();
+        |rulebook: &Rulebook| [rulebook.warnings(), checks::warnings(carried, rulebook)].concat();
     let known = before.map(warnings).unwrap_or_default();
     let mut warnings = warnings(wanted);
     warnings.retain(|warning| !known.contains(warning));

@@ -202,7 +202,7 @@ fn list_one(
         required: user.summary.required,
         verify: user.summary.verify.to_string(),
         failures: user.summary.throttle.failures(),
-        methods: methods(user),
+        methods: user.summary.enrolled.iter().map(Method::name).collect(),
         apps: user.apps,
         backup_codes_left: user.backup_codes,
         passed_at: user.passed_at.map(rfc3339),
@@ -227,20 +227,6 @@ fn list_one(
     Ok(())
 }
 
-/// What is enrolled and can stand alone, whether the policy allows it or not.
-fn methods(user: &UserRow) -> Vec<&'static str> {
-    let enrolled = user.summary.enrolled;
-    let all = [
-        (Method::App, enrolled.app),
-        (Method::Email, enrolled.email),
-        (Method::Sms, enrolled.sms),
-    ];
-    all.into_iter()
-        .filter(|(_, has)| *has)
-        .map(|(method, _)| method.name())
-        .collect()
-}
-
 impl Filter {
     fn lets_through(&self, user: &UserRow, class: &str, stands: Standing) -> bool {
         let status = self.status.is_none_or(|status| {
@@ -255,11 +241,8 @@ impl Filter {
             word == standing_word(stands)
         });
         let method = self.method.is_none_or(|method| match method {
-            MethodFilter::App => user.apps > 0,
-            MethodFilter::Email => user.summary.enrolled.email,
-            MethodFilter::Sms => user.summary.enrolled.sms,
-            MethodFilter::Backup => user.backup_codes > 0,
-            MethodFilter::None => methods(user).is_empty() && user.backup_codes == 0,
+            MethodFilter::Has(method) => user.methods().contains(method),
+            MethodFilter::Nothing => user.methods().is_empty(),
         });
         let stale = self
             .passed_before

@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
+use twofa_core::Channel;
+
 use crate::sms::number as phone_number;
 use lettre::Address;
 
 use super::{Mailer, address};
 use crate::error::{SendError, Step};
-use crate::message::{Channel, Message};
+use crate::message::Message;
 use crate::provider::{Provider, Receipt};
 
 /// Stands for the digits of the number, its country's first.

@@ -29,12 +29,13 @@ use std::time::Instant;
 
 use lettre::Address;
 use lettre::message::Mailbox;
+use twofa_core::Channel;
 use zeroize::Zeroizing;
 
 pub use address::{NoAddress, address};
 
 use crate::error::{SendError, Step};
-use crate::message::{Channel, Message};
+use crate::message::Message;
 use crate::provider::{BadProvider, Configuration, Kind, Places, Provider, Receipt};
 use crate::templates::Templates;
 use compose::Author;

@@ -9,6 +9,7 @@ use lettre::transport::smtp::authentication::Mechanism;
 use lettre::transport::smtp::extension::ClientId;
 use reqwest::Url;
 use rustls::ClientConfig;
+use twofa_core::Channel;
 use zeroize::Zeroizing;
 
 use super::compose::Author;
@@ -18,7 +19,6 @@ use super::smtp::Smtp;
 use super::token::{Refresh, TokenSource, Way};
 use super::{Transport, mailbox};
 use crate::error::SendError;
-use crate::message::Channel;
 use crate::program::Program;
 use crate::provider::{BadProvider, Configuration, Kind, Setting};
 use crate::secrets::Secrets;

@@ -9,12 +9,12 @@ use std::fmt;
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json_path::JsonPath;
+use twofa_core::Channel;
 
 use super::number::Form;
 use super::template::Template;
 use super::validity;
 use crate::error::Step;
-use crate::message::Channel;
 use crate::provider::{Kind, Setting};
 
 /// Placeholders that stand for the message, in [`Description::send`].

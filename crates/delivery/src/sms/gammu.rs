@@ -14,11 +14,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use data_encoding::HEXUPPER_PERMISSIVE;
 use jiff::tz::TimeZone;
-use twofa_core::Timestamp;
+use twofa_core::{Channel, Timestamp};
 
 use super::number::{Form, in_form};
 use crate::error::{SendError, Step};
-use crate::message::{Channel, Message};
+use crate::message::Message;
 use crate::program;
 use crate::provider::{
     BadProvider, Configuration, Inbox, Kind, Provider, Receipt, Received, Setting,

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
-use twofa_core::Timestamp;
+use twofa_core::{Channel, Timestamp};
 
 use super::answer::judge;
 use super::client::{Client, LONG, Request, SHORT};
@@ -16,7 +16,7 @@ use super::number::in_form;
 use super::request::{self, build, build_for};
 use super::template::Values;
 use crate::error::{SendError, Step};
-use crate::message::{Channel, Message};
+use crate::message::Message;
 use crate::provider::{BadProvider, Configuration, Inbox, Kind, Provider, Receipt, Received};
 use crate::secrets::Secrets;
 use crate::templates::{Templates, septets};

@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use twofa_delivery::{Channel, Provider, Step};
+use twofa_core::Channel;
+use twofa_delivery::{Provider, Step};
 use twofa_mailserver::{Door, MailServer, ThisHost};
 
 use super::{assert_clean, assert_error, is_root, message, message_of, provider, refusal, soon};

@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use twofa_delivery::{BadProvider, Channel, Provider, Step};
+use twofa_core::Channel;
+use twofa_delivery::{BadProvider, Provider, Step};
 use twofa_mailserver::{Door, MailServer, ThisHost};
 
 use super::{CODE, assert_error, is_root, message, provider, refusal, soon, try_provider};

@@ -1,6 +1,7 @@
 //! What an administrator may write.
 
-use twofa_delivery::{Catalogue, Channel, Places};
+use twofa_core::Channel;
+use twofa_delivery::{Catalogue, Places};
 
 use super::{provider, try_provider};
 

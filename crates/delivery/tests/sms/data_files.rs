@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use twofa_delivery::{BadProvider, Channel, sms};
+use twofa_core::Channel;
+use twofa_delivery::{BadProvider, sms};
 
 use crate::server::Server;
 use crate::support::{TO, catalogue, configuration, message, soon, text};

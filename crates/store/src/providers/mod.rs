@@ -6,10 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{OptionalExtension, Row, Transaction};
-use twofa_core::Timestamp;
+use twofa_core::{Channel, Timestamp};
 use zeroize::Zeroizing;
 
-use crate::addresses::AddressKind;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::events::{self, Event, EventKind, Origin};
@@ -28,10 +27,11 @@ impl Store {
         self.read(|db| {
             let mut providers = Providers {
                 version: version(db)?,
-                email: order(db, AddressKind::Email)?,
-                sms: order(db, AddressKind::Phone)?,
                 ..Providers::default()
             };
+            for channel in Channel::ALL {
+                providers.order[channel] = order(db, channel)?;
+            }
             let mut statement =
                 db.prepare_cached("SELECT id, kind, title, name FROM provider ORDER BY name")?;
             let mut rows = statement.query([])?;
@@ -76,7 +76,7 @@ impl Store {
     pub fn add_provider(
         &self,
         record: &ProviderRecord,
-        channel: AddressKind,
+        channel: Channel,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -179,7 +179,7 @@ impl Store {
     /// whether that changed anything.
     pub fn set_provider_order(
         &self,
-        which: AddressKind,
+        channel: Channel,
         names: &[String],
         origin: &Origin,
         now: Timestamp,
@@ -195,24 +195,24 @@ impl Store {
                     head(db, name)?.ok_or_else(|| StoreError::ProviderUnknown(name.clone()))
                 })
                 .collect::<Result<_, _>>()?;
-            if order(db, which)? == names {
+            if order(db, channel)? == names {
                 return Ok(false);
             }
             db.execute(
                 "DELETE FROM method_provider WHERE method = ?1",
-                [which.name()],
+                [channel.name()],
             )?;
             for (position, head) in (0_u32..).zip(ids) {
                 let sql =
                     "INSERT INTO method_provider (method, position, provider) VALUES (?1, ?2, ?3)";
-                db.execute(sql, (which.name(), position, head.id))?;
+                db.execute(sql, (channel.name(), position, head.id))?;
             }
             let names = if names.is_empty() {
                 "none".to_owned()
             } else {
                 names.join(", ")
             };
-            let detail = format!("{}: {names}", which.name());
+            let detail = format!("{}: {names}", channel.name());
             changed(db, EventKind::ProviderOrderChanged, detail, origin, now)?;
             Ok(true)
         })
@@ -259,12 +259,12 @@ fn version(db: &Transaction<'_>) -> Result<u64, StoreError> {
     })
 }
 
-fn order(db: &Transaction<'_>, which: AddressKind) -> Result<Vec<String>, StoreError> {
+fn order(db: &Transaction<'_>, channel: Channel) -> Result<Vec<String>, StoreError> {
     let mut statement = db.prepare_cached(
         "SELECT name FROM method_provider JOIN provider ON provider.id = provider
          WHERE method = ?1 ORDER BY position",
     )?;
-    let names = statement.query_map([which.name()], |row| row.get(0))?;
+    let names = statement.query_map([channel.name()], |row| row.get(0))?;
     Ok(names.collect::<Result<_, _>>()?)
 }
 
@@ -370,8 +370,8 @@ mod tests {
     use crate::EventFilter;
     use crate::testing::{Bench, origin};
 
-    const EMAIL: AddressKind = AddressKind::Email;
-    const SMS: AddressKind = AddressKind::Phone;
+    const EMAIL: Channel = Channel::Email;
+    const SMS: Channel = Channel::Sms;
     const PASSWORD: &str = "swordfish-in-the-sea";
 
     fn plain(text: &str) -> Value {
@@ -399,7 +399,7 @@ mod tests {
         }
     }
 
-    fn add(bench: &Bench, store: &Store, name: &str, channel: AddressKind) {
+    fn add(bench: &Bench, store: &Store, name: &str, channel: Channel) {
         store
             .add_provider(&relay(name), channel, &origin(), bench.now)
             .unwrap();
@@ -435,8 +435,8 @@ mod tests {
             providers.all,
             [relay("backup"), relay("relay"), relay("texts")]
         );
-        assert_eq!(providers.order(EMAIL), ["relay", "backup"]);
-        assert_eq!(providers.order(SMS), ["texts"]);
+        assert_eq!(providers.order[EMAIL], ["relay", "backup"]);
+        assert_eq!(providers.order[SMS], ["texts"]);
         assert_eq!(providers.find("relay"), Some(&relay("relay")));
         assert!(providers.find("nobody").is_none() && providers.broken.is_empty());
         let twice = store.add_provider(&relay("relay"), SMS, &origin(), bench.now);
@@ -513,12 +513,15 @@ mod tests {
         );
         let providers = store.providers().unwrap();
         assert_eq!(
-            (providers.all, providers.email),
+            (providers.all, providers.order[EMAIL].clone()),
             (vec![relay("backup")], names(&["backup"]))
         );
         // The next one is the last all the same.
         add(&bench, &store, "another", EMAIL);
-        assert_eq!(store.providers().unwrap().email, ["backup", "another"]);
+        assert_eq!(
+            store.providers().unwrap().order[EMAIL],
+            ["backup", "another"]
+        );
     }
 
     #[test]
@@ -531,16 +534,16 @@ mod tests {
         let set =
             |order: &[&str]| store.set_provider_order(EMAIL, &names(order), &origin(), bench.now);
         assert!(set(&["c", "a"]).unwrap() && !set(&["c", "a"]).unwrap());
-        assert_eq!(store.providers().unwrap().email, ["c", "a"]);
+        assert_eq!(store.providers().unwrap().order[EMAIL], ["c", "a"]);
         assert!(
             matches!(set(&["b", "nobody"]), Err(StoreError::ProviderUnknown(name)) if name == "nobody")
         );
         assert!(
             matches!(set(&["b", "c", "b"]), Err(StoreError::ProviderTwice(name)) if name == "b")
         );
-        assert_eq!(store.providers().unwrap().email, ["c", "a"]);
+        assert_eq!(store.providers().unwrap().order[EMAIL], ["c", "a"]);
         assert!(set(&[]).unwrap());
-        assert_eq!(store.providers().unwrap().email, names(&[]));
+        assert_eq!(store.providers().unwrap().order[EMAIL], names(&[]));
     }
 
     #[test]
@@ -627,7 +630,7 @@ mod tests {
                 name == "second" && why.contains("of the provider 'second' does not open"),
                 "{why}"
             );
-            assert_eq!(providers.email, ["first", "second"]);
+            assert_eq!(providers.order[EMAIL], ["first", "second"]);
             // It is set right by setting it anew.
             store
                 .change_provider(&relay("second"), &origin(), bench.now)

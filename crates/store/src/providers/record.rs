@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use twofa_core::PerChannel;
 
 use zeroize::Zeroizing;
-
-use crate::addresses::AddressKind;
 
 /// The value of a provider's setting.
 #[derive(Clone, PartialEq, Eq)]
@@ -60,23 +59,14 @@ pub struct Providers {
     pub version: u64,
     /// Those that can be used, by name.
     pub all: Vec<ProviderRecord>,
-    /// The names of those that carry e-mail, in the order in which they are tried. Broken ones keep their place.
-    pub email: Vec<String>,
-    /// The names of those that carry text messages, likewise.
-    pub sms: Vec<String>,
+    /// The names of those that send by each channel, in the order in which they are tried. Broken ones keep their
+    /// place.
+    pub order: PerChannel<Vec<String>>,
     /// The names of those whose settings do not open, and why.
     pub broken: Vec<(String, String)>,
 }
 
 impl Providers {
-    /// The names of those that send to addresses of this kind, in the order in which they are tried.
-    pub fn order(&self, which: AddressKind) -> &[String] {
-        match which {
-            AddressKind::Email => &self.email,
-            AddressKind::Phone => &self.sms,
-        }
-    }
-
     /// The usable provider of this name.
     pub fn find(&self, name: &str) -> Option<&ProviderRecord> {
         self.all.iter().find(|provider| provider.name == name)

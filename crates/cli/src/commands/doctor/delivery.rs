@@ -2,12 +2,13 @@
 
 use twofa_broker::providers::configuration;
 use twofa_broker::{Broker, clock, words};
+use twofa_core::{Channel, Method};
 use twofa_delivery::templates::Templates;
 use twofa_delivery::{Catalogue, Places, Provider, SendError};
-use twofa_store::{AddressKind, Providers, SmsAlarm};
+use twofa_store::{Providers, SmsAlarm};
 
 use super::{Finding, moment, notice, problem};
-use crate::commands::checks::{Coverage, Enrolled, people};
+use crate::commands::checks::{self, people};
 use crate::commands::provider::{check_all, spinner};
 use crate::error::CommandError;
 
@@ -69,7 +70,11 @@ fn open(
     let mut opened = Vec::new();
     for record in &providers.all {
         let name = &record.name;
-        if !providers.email.contains(name) && !providers.sms.contains(name) {
+        if !providers
+            .order
+            .iter()
+            .any(|(_, order)| order.contains(name))
+        {
             findings.push(notice(format!(
                 "provider '{name}' is not used: see 'twofa method set'"
             )));
@@ -88,7 +93,7 @@ fn open(
 /// What the standards say of codes that are sent: an administrator may be bound by them.
 fn standards(broker: &Broker, providers: &Providers) -> Result<Option<Finding>, CommandError> {
     let methods = broker.store().rulebook()?.machine().methods;
-    Ok((methods.email && !providers.order(AddressKind::Email).is_empty()).then(|| {
+    Ok((methods.contains(Method::Email) && !providers.order[Channel::Email].is_empty()).then(|| {
         notice(
             "codes by e-mail prove less than others: by NIST SP 800-63B-4 (3.1.3.1) they are no second factor; where that \
              binds you, leave email out of 'twofa policy set methods=…' (people with no other method are asked for such a \
@@ -100,16 +105,14 @@ fn standards(broker: &Broker, providers: &Providers) -> Result<Option<Finding>, 
 
 /// The methods that people have, or a policy relies on, and nobody carries.
 fn uncarried(broker: &Broker, providers: &Providers) -> Result<Vec<Finding>, CommandError> {
-    let coverage = Coverage::of(providers);
-    let mut findings: Vec<_> = coverage
-        .warnings(&broker.store().rulebook()?)
+    let carried = checks::carried(providers);
+    let mut findings: Vec<_> = checks::warnings(carried, &broker.store().rulebook()?)
         .into_iter()
         .map(problem)
         .collect();
-    let Enrolled { email, sms } = Enrolled::count(broker.store())?;
-    for (which, count) in [(AddressKind::Email, email), (AddressKind::Phone, sms)] {
-        if count > 0 && !coverage.has(which) {
-            let people = people(which, count);
+    for (channel, count) in checks::enrolled(broker.store())?.iter() {
+        if *count > 0 && !carried.contains(channel.method()) {
+            let people = people(channel, *count);
             findings.push(problem(format!(
                 "{people}, and no provider carries them: see 'twofa provider add'"
             )));
@@ -134,8 +137,8 @@ fn text_messages(broker: &Broker, providers: &Providers) -> Result<Vec<Finding>,
             }
         })
         .collect();
-    if policy.methods.sms
-        && !providers.order(AddressKind::Phone).is_empty()
+    if policy.methods.contains(Method::Sms)
+        && !providers.order[Channel::Sms].is_empty()
         && policy.countries().is_empty()
     {
         findings.push(notice(

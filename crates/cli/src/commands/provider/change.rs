@@ -4,13 +4,14 @@ use std::io::{self, Write};
 
 use twofa_broker::providers::configuration;
 use twofa_broker::{Broker, clock};
+use twofa_core::Channel;
 use twofa_core::text::is_unprintable;
-use twofa_delivery::{Catalogue, Channel, Kind as ProviderKind};
+use twofa_delivery::{Catalogue, Kind as ProviderKind};
 use twofa_proto::Failure;
-use twofa_store::{AddressKind, ProviderRecord, Store, StoreError, Value};
+use twofa_store::{ProviderRecord, Store, StoreError, Value};
 
 use super::settings::{self, Ask, Values};
-use super::{addresses, all, bad, catalogue, is_asked, kind, order, record, test};
+use super::{all, bad, catalogue, is_asked, kind, order, record, test};
 use crate::arguments::{Confirmation, Given};
 use crate::commands::{by_root, checks, confirm};
 use crate::error::CommandError;
@@ -62,15 +63,15 @@ pub(super) fn add(
         settings,
     };
     try_it(&catalogue, &record, wish.is_tried, "nothing was saved")?;
-    let which = addresses(kind.channel);
+    let channel = kind.channel;
     broker
         .store()
-        .add_provider(&record, which, &by_root(), clock::now())?;
+        .add_provider(&record, channel, &by_root(), clock::now())?;
     let mut out = io::stdout().lock();
     writeln!(
         out,
         "Added '{name}'. {}",
-        order(which, all(broker)?.order(which))
+        order(channel, &all(broker)?.order[channel])
     )?;
     let to = match kind.channel {
         Channel::Email => "you@example.org",
@@ -150,9 +151,9 @@ pub(super) fn remove(
     let after = all(broker)?;
     let mut out = io::stdout().lock();
     writeln!(out, "Removed '{name}'.")?;
-    for which in [AddressKind::Email, AddressKind::Phone] {
-        if before.order(which) != after.order(which) {
-            writeln!(out, "{}", order(which, after.order(which)))?;
+    for channel in Channel::ALL {
+        if before.order[channel] != after.order[channel] {
+            writeln!(out, "{}", order(channel, &after.order[channel]))?;
         }
     }
     Ok(())

@@ -12,9 +12,10 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use twofa_broker::Broker;
-use twofa_delivery::{BadProvider, Catalogue, Channel, Kind as ProviderKind, Places};
+use twofa_core::Channel;
+use twofa_delivery::{BadProvider, Catalogue, Kind as ProviderKind, Places};
 use twofa_proto::Failure;
-use twofa_store::{AddressKind, ProviderRecord, Providers, StoreError};
+use twofa_store::{ProviderRecord, Providers, StoreError};
 
 pub(crate) use test::{check_all, spinner};
 
@@ -120,17 +121,9 @@ fn record<'a>(providers: &'a Providers, name: &str) -> Result<&'a ProviderRecord
     Err(StoreError::ProviderUnknown(name.escape_debug().to_string()).into())
 }
 
-/// What a provider of this channel sends to.
-pub(crate) const fn addresses(channel: Channel) -> AddressKind {
-    match channel {
-        Channel::Email => AddressKind::Email,
-        Channel::Sms => AddressKind::Phone,
-    }
-}
-
 /// `Codes by e-mail go out by: mail, then relay.`
-pub(crate) fn order(which: AddressKind, names: &[String]) -> String {
-    let way = twofa_broker::words::way(which);
+pub(crate) fn order(channel: Channel, names: &[String]) -> String {
+    let way = twofa_broker::words::way(channel);
     match names {
         [] => format!("No codes go out by {way}."),
         names => format!("Codes by {way} go out by: {}.", names.join(", then ")),

@@ -305,7 +305,7 @@ pub(super) fn unknown(kind: &ProviderKind, name: &str) -> CommandError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twofa_delivery::Channel;
+    use twofa_core::Channel;
 
     fn kind() -> ProviderKind {
         let setting = |name: &str, secret, required, default: Option<&str>| Setting {

@@ -7,12 +7,13 @@ use std::path::Path;
 use serde::Serialize;
 use twofa_broker::Broker;
 use twofa_broker::providers::configuration;
+use twofa_core::Channel;
 use twofa_delivery::provider::Setting;
 use twofa_delivery::{Catalogue, Kind as ProviderKind, sms};
 use twofa_proto::Failure;
-use twofa_store::{AddressKind, ProviderRecord, Providers, Value as Stored};
+use twofa_store::{ProviderRecord, Providers, Value as Stored};
 
-use super::{addresses, all, catalogue, has_account, kind, own_files, record};
+use super::{all, catalogue, has_account, kind, own_files, record};
 use crate::error::CommandError;
 use crate::output::{self, Output, Value};
 
@@ -187,8 +188,8 @@ fn row<'a>(providers: &'a Providers, catalogue: &'a Catalogue, name: &'a str) ->
     let record = providers.find(name);
     let kind = record.and_then(|record| catalogue.find(&record.kind));
     let channel = kind
-        .map(|kind| addresses(kind.channel))
-        .or(place.and_then(|(way, _)| WAYS.get(way).copied()));
+        .map(|kind| kind.channel)
+        .or(place.map(|(channel, _)| channel));
     let problem = match record {
         Some(record) => catalogue
             .open(&configuration(record))
@@ -203,7 +204,7 @@ fn row<'a>(providers: &'a Providers, catalogue: &'a Catalogue, name: &'a str) ->
     Row {
         provider: name,
         kind: record.map(|record| record.kind.as_str()),
-        carries: channel.map(AddressKind::name),
+        carries: channel.map(Channel::name),
         order: place.map(|(_, order)| order),
         title: record
             .and_then(|record| record.title.as_deref())
@@ -212,17 +213,11 @@ fn row<'a>(providers: &'a Providers, catalogue: &'a Catalogue, name: &'a str) ->
     }
 }
 
-/// The methods in the order in which they are listed.
-const WAYS: [AddressKind; 2] = [AddressKind::Email, AddressKind::Phone];
-
-/// Which of [`WAYS`] a provider serves, and when it is tried: the first is 1.
-fn place(providers: &Providers, name: &str) -> Option<(usize, usize)> {
-    WAYS.iter().enumerate().find_map(|(way, which)| {
-        let at = providers
-            .order(*which)
-            .iter()
-            .position(|other| other == name)?;
-        Some((way, at + 1))
+/// The channel that a provider serves, and its place in the order in which they are tried: the first is 1.
+fn place(providers: &Providers, name: &str) -> Option<(Channel, usize)> {
+    providers.order.iter().find_map(|(channel, order)| {
+        let at = order.iter().position(|other| other == name)?;
+        Some((channel, at + 1))
     })
 }
 

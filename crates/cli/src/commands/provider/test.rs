@@ -97,9 +97,9 @@ pub(super) fn test(
         .open(&configuration(record))
         .map_err(|error| bad(&record.kind, &error))?;
     let policy = broker.store().rulebook()?.machine().clone();
-    let which = super::addresses(provider.channel());
+    let channel = provider.channel();
     let to = match to {
-        Some(to) => addresses::read(&policy, which, to)
+        Some(to) => addresses::read(&policy, channel, to)
             .map_err(|error| CommandError::new(Failure::Usage, error.to_string()))?,
         None => provider.own_address().map(str::to_owned).ok_or_else(|| {
             let error = CommandError::new(

@@ -1,0 +1,120 @@
+//! How a code travels to a person: by e-mail, or by text message.
+
+use std::fmt;
+use std::ops::{Index, IndexMut};
+use std::str::FromStr;
+
+use crate::method::Method;
+
+/// A way in which codes and notices reach people. Each has its own kind of address, and its own providers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Channel {
+    /// To an e-mail address.
+    Email,
+    /// By text message, to a phone number.
+    Sms,
+}
+
+impl Channel {
+    /// Every channel, in the order in which they are listed.
+    pub const ALL: [Self; 2] = [Self::Email, Self::Sms];
+
+    /// The channel as an administrator writes it and as it is stored.
+    pub const fn name(self) -> &'static str {
+        self.method().name()
+    }
+
+    /// The method whose codes are sent by this channel.
+    pub const fn method(self) -> Method {
+        match self {
+            Self::Email => Method::Email,
+            Self::Sms => Method::Sms,
+        }
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The text names no [`Channel`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it must be email or sms")]
+pub struct UnknownChannel;
+
+impl FromStr for Channel {
+    type Err = UnknownChannel;
+
+    fn from_str(text: &str) -> Result<Self, UnknownChannel> {
+        Self::ALL
+            .into_iter()
+            .find(|channel| channel.name() == text)
+            .ok_or(UnknownChannel)
+    }
+}
+
+/// One value for each channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PerChannel<T>([T; Channel::ALL.len()]);
+
+impl<T> PerChannel<T> {
+    /// The values that `value` gives for each channel.
+    pub fn from_fn(value: impl FnMut(Channel) -> T) -> Self {
+        Self(Channel::ALL.map(value))
+    }
+
+    /// The same with `value` for `channel`.
+    #[must_use]
+    pub fn with(mut self, channel: Channel, value: T) -> Self {
+        self[channel] = value;
+        self
+    }
+
+    /// The channels with their values, in the order of [`Channel::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = (Channel, &T)> {
+        Channel::ALL.into_iter().zip(&self.0)
+    }
+}
+
+impl<T> Index<Channel> for PerChannel<T> {
+    type Output = T;
+
+    fn index(&self, channel: Channel) -> &T {
+        &self.0[channel as usize]
+    }
+}
+
+impl<T> IndexMut<Channel> for PerChannel<T> {
+    fn index_mut(&mut self, channel: Channel) -> &mut T {
+        &mut self.0[channel as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_channel_has_a_value_of_its_own() {
+        let mut values = PerChannel::from_fn(Channel::name);
+        for channel in Channel::ALL {
+            assert_eq!(values[channel], channel.name());
+        }
+        values[Channel::Sms] = "text message";
+        let all: Vec<_> = values.iter().collect();
+        assert_eq!(
+            all,
+            [(Channel::Email, &"email"), (Channel::Sms, &"text message")]
+        );
+    }
+
+    #[test]
+    fn a_channel_is_known_by_its_name() {
+        for channel in Channel::ALL {
+            assert_eq!(channel.to_string().parse(), Ok(channel));
+        }
+        assert_eq!("phone".parse::<Channel>(), Err(UnknownChannel));
+    }
+}
