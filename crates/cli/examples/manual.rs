@@ -13,7 +13,7 @@ use clap::{Arg, ArgAction, Command, CommandFactory};
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 use jiff::Timestamp;
 use twofa_cli::arguments::Arguments;
-use twofa_core::lockout::MOST_FAILURES;
+use twofa_core::lockout::MAX_FAILURES;
 use twofa_core::policy::KEYS;
 
 /// The day of a page that whose build does not say when it is.
@@ -247,7 +247,7 @@ fn settings(roff: &mut Roff) {
         }
     }
     roff.control("PP", []);
-    let most = format!("After {MOST_FAILURES} wrong codes in a row an account stays locked until ");
+    let most = format!("After {MAX_FAILURES} wrong codes in a row an account stays locked until ");
     roff.text([roman(most), bold("twofa user unlock"), roman(".")]);
 }
 

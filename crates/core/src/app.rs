@@ -63,7 +63,7 @@ impl FromStr for Algorithm {
 
 /// What makes the code change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Movement {
+pub enum OtpKind {
     /// TOTP: the time, in steps of this many seconds.
     Time {
         /// Seconds in a step: 30 or 60.
@@ -76,7 +76,7 @@ pub enum Movement {
 /// How codes are made from the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parameters {
-    movement: Movement,
+    kind: OtpKind,
     algorithm: Algorithm,
     digits: u8,
 }
@@ -96,7 +96,7 @@ impl Default for Parameters {
     /// What every app can do: SHA-1, six digits, 30 seconds.
     fn default() -> Self {
         Self {
-            movement: Movement::Time { period: 30 },
+            kind: OtpKind::Time { period: 30 },
             algorithm: Algorithm::Sha1,
             digits: 6,
         }
@@ -105,20 +105,16 @@ impl Default for Parameters {
 
 impl Parameters {
     /// Checked parameters.
-    pub fn new(
-        movement: Movement,
-        algorithm: Algorithm,
-        digits: u8,
-    ) -> Result<Self, BadParameters> {
+    pub fn new(kind: OtpKind, algorithm: Algorithm, digits: u8) -> Result<Self, BadParameters> {
         if digits != 6 && digits != 8 {
             return Err(BadParameters::Digits(digits));
         }
-        match movement {
-            Movement::Time { period } if period != 30 && period != 60 => {
+        match kind {
+            OtpKind::Time { period } if period != 30 && period != 60 => {
                 Err(BadParameters::Period(period))
             }
-            Movement::Time { .. } | Movement::Counter => Ok(Self {
-                movement,
+            OtpKind::Time { .. } | OtpKind::Counter => Ok(Self {
+                kind,
                 algorithm,
                 digits,
             }),
@@ -126,8 +122,8 @@ impl Parameters {
     }
 
     /// What makes the code change.
-    pub const fn movement(&self) -> Movement {
-        self.movement
+    pub const fn kind(&self) -> OtpKind {
+        self.kind
     }
 
     /// The hash of the HMAC.
@@ -144,15 +140,15 @@ impl Parameters {
 impl fmt::Display for Parameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            movement,
+            kind,
             algorithm,
             digits,
         } = self;
-        match movement {
-            Movement::Time { period } => {
+        match kind {
+            OtpKind::Time { period } => {
                 write!(f, "TOTP {}, {digits} digits, {period} s", algorithm.name())
             }
-            Movement::Counter => write!(f, "HOTP {}, {digits} digits", algorithm.name()),
+            OtpKind::Counter => write!(f, "HOTP {}, {digits} digits", algorithm.name()),
         }
     }
 }
@@ -197,9 +193,9 @@ pub enum Verification {
 impl App {
     /// Verifies `code` at `now`. `code` is digits only ([`crate::Answer::Code`]).
     pub fn verify(&self, code: &str, now: Timestamp) -> Verification {
-        match self.parameters.movement {
-            Movement::Time { period } => self.verify_time(code, now.for_totp(), u64::from(period)),
-            Movement::Counter => self.verify_counter(code),
+        match self.parameters.kind {
+            OtpKind::Time { period } => self.verify_time(code, now.for_totp(), u64::from(period)),
+            OtpKind::Counter => self.verify_counter(code),
         }
     }
 
@@ -249,7 +245,7 @@ impl App {
     /// ([`Verification::Ahead`]), `code` must be the very next.
     pub fn resync(&self, ahead: u64, code: &str) -> Verification {
         let next = ahead.saturating_add(1);
-        let right = self.parameters.movement == Movement::Counter
+        let right = self.parameters.kind == OtpKind::Counter
             && self.is_new(ahead)
             && self.totp(1, 0).check(code, next).is_some();
         if right {
@@ -272,18 +268,18 @@ impl App {
         let issuer = utf8_percent_encode(issuer, ESCAPED);
         let account = utf8_percent_encode(account, ESCAPED);
         let Parameters {
-            movement,
+            kind,
             algorithm,
             digits,
         } = self.parameters;
-        let kind = if movement == Movement::Counter {
+        let name = if kind == OtpKind::Counter {
             "hotp"
         } else {
             "totp"
         };
         let key = self.key.base32();
         let mut url = Zeroizing::new(format!(
-            "otpauth://{kind}/{issuer}:{account}?secret={}&issuer={issuer}",
+            "otpauth://{name}/{issuer}:{account}?secret={}&issuer={issuer}",
             *key
         ));
         if algorithm != Algorithm::Sha1 {
@@ -293,10 +289,10 @@ impl App {
         if digits != 6 {
             url.push_str(&format!("&digits={digits}"));
         }
-        match movement {
-            Movement::Time { period: 30 } => {}
-            Movement::Time { period } => url.push_str(&format!("&period={period}")),
-            Movement::Counter => {
+        match kind {
+            OtpKind::Time { period: 30 } => {}
+            OtpKind::Time { period } => url.push_str(&format!("&period={period}")),
+            OtpKind::Counter => {
                 let next = self.used.map_or(0, |used| used.saturating_add(1));
                 url.push_str(&format!("&counter={next}"));
             }
@@ -333,14 +329,14 @@ mod tests {
 
     const SEED: &[u8] = b"1234567890123456789012345678901234567890123456789012345678901234";
 
-    fn app(movement: Movement, algorithm: Algorithm, digits: u8) -> App {
+    fn app(kind: OtpKind, algorithm: Algorithm, digits: u8) -> App {
         let length = match algorithm {
             Algorithm::Sha1 => 20,
             Algorithm::Sha256 => 32,
             Algorithm::Sha512 => 64,
         };
         App {
-            parameters: Parameters::new(movement, algorithm, digits).unwrap(),
+            parameters: Parameters::new(kind, algorithm, digits).unwrap(),
             key: Key::new(SEED[..length].to_vec()).unwrap(),
             used: None,
         }
@@ -360,7 +356,7 @@ mod tests {
             "755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583",
             "399871", "520489",
         ];
-        let mut token = app(Movement::Counter, Algorithm::Sha1, 6);
+        let mut token = app(OtpKind::Counter, Algorithm::Sha1, 6);
         for (count, code) in (0..).zip(codes) {
             assert_eq!(token.verify(code, at(0)), Verification::Accepted { count });
             token.used = Some(count);
@@ -398,7 +394,7 @@ mod tests {
             ),
         ];
         for (algorithm, codes) in rows {
-            let app = app(Movement::Time { period: 30 }, algorithm, 8);
+            let app = app(OtpKind::Time { period: 30 }, algorithm, 8);
             for (time, code) in times.into_iter().zip(codes) {
                 assert_eq!(
                     app.verify(code, at(time)),
@@ -411,7 +407,7 @@ mod tests {
 
     #[test]
     fn parameters_nobody_uses_are_refused() {
-        let time = |period| Movement::Time { period };
+        let time = |period| OtpKind::Time { period };
         assert_eq!(
             Parameters::new(time(30), Algorithm::Sha1, 7),
             Err(BadParameters::Digits(7))
@@ -424,7 +420,7 @@ mod tests {
 
     #[test]
     fn a_phone_five_minutes_behind_is_named_as_such_and_refused() {
-        let app = app(Movement::Time { period: 30 }, Algorithm::Sha1, 6);
+        let app = app(OtpKind::Time { period: 30 }, Algorithm::Sha1, 6);
         assert_eq!(
             app.verify(&code_of(&app, 990), at(30_000)),
             Verification::Drifted { seconds: -300 }
@@ -433,7 +429,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_went_back_is_named_and_accepts_nothing() {
-        let mut app = app(Movement::Time { period: 30 }, Algorithm::Sha1, 6);
+        let mut app = app(OtpKind::Time { period: 30 }, Algorithm::Sha1, 6);
         app.used = Some(1_002);
         assert_eq!(
             app.verify(&code_of(&app, 1_000), at(30_000)),
@@ -447,7 +443,7 @@ mod tests {
 
     #[test]
     fn a_token_pressed_ten_times_is_found_and_one_pressed_more_often_needs_two_codes() {
-        let mut token = app(Movement::Counter, Algorithm::Sha1, 6);
+        let mut token = app(OtpKind::Counter, Algorithm::Sha1, 6);
         token.used = Some(4);
         assert_eq!(
             token.verify(&code_of(&token, 14), at(0)),
@@ -474,7 +470,7 @@ mod tests {
 
     #[test]
     fn the_url_names_issuer_and_account_and_escapes_them() {
-        let app = app(Movement::Time { period: 30 }, Algorithm::Sha1, 6);
+        let app = app(OtpKind::Time { period: 30 }, Algorithm::Sha1, 6);
         assert_eq!(
             &**app.url("Büro & Co", "alice"),
             "otpauth://totp/B%C3%BCro%20%26%20Co:alice?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\
@@ -484,16 +480,16 @@ mod tests {
 
     #[test]
     fn the_url_says_what_differs_from_the_defaults() {
-        let ending = |movement, algorithm| {
-            let url = app(movement, algorithm, 8).url("vm", "alice");
+        let ending = |kind, algorithm| {
+            let url = app(kind, algorithm, 8).url("vm", "alice");
             url.split_once("issuer=vm").unwrap().1.to_owned()
         };
         assert_eq!(
-            ending(Movement::Time { period: 60 }, Algorithm::Sha256),
+            ending(OtpKind::Time { period: 60 }, Algorithm::Sha256),
             "&algorithm=SHA256&digits=8&period=60"
         );
         assert_eq!(
-            ending(Movement::Counter, Algorithm::Sha1),
+            ending(OtpKind::Counter, Algorithm::Sha1),
             "&digits=8&counter=0"
         );
     }
@@ -510,14 +506,14 @@ mod tests {
             prop_oneof![Just(30_u32), Just(60)],
         )
             .prop_map(|(algorithm, digits, period)| {
-                app(Movement::Time { period }, algorithm, digits)
+                app(OtpKind::Time { period }, algorithm, digits)
             })
     }
 
     fn period_of(app: &App) -> u64 {
-        match app.parameters.movement {
-            Movement::Time { period } => period.into(),
-            Movement::Counter => unreachable!(),
+        match app.parameters.kind {
+            OtpKind::Time { period } => period.into(),
+            OtpKind::Counter => unreachable!(),
         }
     }
 
@@ -551,7 +547,7 @@ mod tests {
 
         #[test]
         fn a_counter_never_goes_back(used in 0_u64..1_000_000, count in 0_u64..1_000_200) {
-            let mut token = app(Movement::Counter, Algorithm::Sha1, 6);
+            let mut token = app(OtpKind::Counter, Algorithm::Sha1, 6);
             token.used = Some(used);
             if let Verification::Accepted { count: accepted } = token.verify(&code_of(&token, count), at(0)) {
                 prop_assert!(accepted > used && accepted <= used + LOOK_AHEAD);

@@ -72,14 +72,14 @@ pub fn check_app_code<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::{Algorithm, App, Movement, Parameters};
+    use crate::app::{Algorithm, App, OtpKind, Parameters};
     use crate::key::Key;
 
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
     /// Apps with these ids, all with the key of RFC 4226 appendix D: tokens that count, of which none was used.
     fn tokens(ids: &[i64]) -> Vec<EnrolledApp> {
-        let parameters = Parameters::new(Movement::Counter, Algorithm::Sha1, 6).unwrap();
+        let parameters = Parameters::new(OtpKind::Counter, Algorithm::Sha1, 6).unwrap();
         let token = |id: &i64| EnrolledApp {
             id: *id,
             label: format!("token {id}"),

@@ -110,7 +110,7 @@ pub struct BackupSet {
 
 impl BackupSet {
     /// The set that keeps `codes` under `salt`.
-    pub fn seal(codes: &[BackupCode], salt: [u8; SALT_BYTES]) -> Result<Self, HashError> {
+    pub fn hash(codes: &[BackupCode], salt: [u8; SALT_BYTES]) -> Result<Self, HashError> {
         let mut set = Self {
             salt,
             cost: COST,
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn each_code_of_a_set_is_found_and_no_other() {
-        let set = BackupSet::seal(&codes(), [9; SALT_BYTES]).unwrap();
+        let set = BackupSet::hash(&codes(), [9; SALT_BYTES]).unwrap();
         for (code, digest) in codes().iter().zip(&set.unused) {
             assert_eq!(set.find(code).unwrap().as_ref(), Some(digest));
         }
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_set_made_anew_knows_none_of_the_old_codes() {
-        let set = BackupSet::seal(&codes(), [9; SALT_BYTES]).unwrap();
+        let set = BackupSet::hash(&codes(), [9; SALT_BYTES]).unwrap();
         let other = BackupSet {
             salt: [8; SALT_BYTES],
             ..set

@@ -230,7 +230,7 @@ mod tests {
         ];
         let membership = |group: &Group| {
             if unsettled.contains(&group.name.as_str()) {
-                Membership::Unsettled
+                Membership::Unknown
             } else if groups.contains(&group.name.as_str()) {
                 Membership::Member
             } else {
@@ -289,7 +289,7 @@ mod tests {
                 .push(("enrolment".into(), enrolment.into()));
             let classes = [only_apps];
             let found = effective(&machine, &classes, &summary(enrolled), |_| {
-                Membership::Unsettled
+                Membership::Unknown
             })
             .unwrap();
             assert_eq!(found.class, None, "{enrolment}");
@@ -306,7 +306,7 @@ mod tests {
             Policy::from_settings([("mode", "mandatory"), ("trust.remote", "2d")]).unwrap();
         let classes = [few];
         let held = |user: &Summary| {
-            let found = effective(&machine, &classes, user, |_| Membership::Unsettled)
+            let found = effective(&machine, &classes, user, |_| Membership::Unknown)
                 .unwrap()
                 .policy;
             (found.methods.to_string(), found.trust.remote.to_string())
@@ -329,7 +329,7 @@ mod tests {
             )
         };
         assert!(found(Membership::Member).is_err());
-        assert!(found(Membership::Unsettled).is_err());
+        assert!(found(Membership::Unknown).is_err());
         assert!(found(Membership::NotMember).is_ok());
     }
 

@@ -8,7 +8,7 @@ use crate::user::{Status, User, Verify};
 
 /// All that a decision rests on.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+pub struct DecisionFacts<'a> {
     /// The policy that holds for the person: the machine's with the class's own settings.
     pub policy: &'a Policy,
     /// What is known of the person.
@@ -18,7 +18,7 @@ pub struct Facts<'a> {
     /// What is known of the device.
     pub device: Device,
     /// Nothing is known of this very account, but there is a record with its name or its uid.
-    pub has_namesake: bool,
+    pub has_identity_mismatch: bool,
     /// Now.
     pub now: Timestamp,
 }
@@ -72,24 +72,24 @@ pub enum Denial {
     NotAllowed,
     /// Too many wrong codes.
     Locked(Lock),
-    /// The account is not the one that has a record under its name or its uid, and nobody has said which it is.
-    /// A changed uid must not read as "not enrolled".
-    Namesake,
+    /// There is a record with this account's name or uid that is another account's. A changed uid must not read as
+    /// "not enrolled".
+    IdentityMismatch,
 }
 
 /// Decides.
-pub fn decide(facts: Facts<'_>) -> Decision {
-    let Facts {
+pub fn decide(facts: DecisionFacts<'_>) -> Decision {
+    let DecisionFacts {
         policy,
         user,
         exemption,
         device,
-        has_namesake,
+        has_identity_mismatch,
         now,
     } = facts;
     match user.summary().status(policy, exemption, now) {
-        Status::Off | Status::Pending if has_namesake && policy.mode != Mode::Disabled => {
-            Decision::Deny(Denial::Namesake)
+        Status::Off | Status::Pending if has_identity_mismatch && policy.mode != Mode::Disabled => {
+            Decision::Deny(Denial::IdentityMismatch)
         }
         Status::Off if policy.mode == Mode::Disabled => Decision::NotRequired(Reason::Disabled),
         Status::Off if !user.enrolled().is_empty() => Decision::NotRequired(Reason::OptedOut),
@@ -121,7 +121,7 @@ mod tests {
     use crate::channel::{Channel, PerChannel};
     use crate::exemption::Subject;
     use crate::key::Key;
-    use crate::lockout::{MOST_FAILURES, Throttle};
+    use crate::lockout::{MAX_FAILURES, Throttle};
     use crate::method::{METHODS, Method, Methods};
     use crate::user::{Contact, EnrolledApp};
     use proptest::prelude::*;
@@ -144,12 +144,12 @@ mod tests {
     }
 
     fn decided(policy: &Policy, user: &User, device: Device) -> Decision {
-        decide(Facts {
+        decide(DecisionFacts {
             policy,
             user,
             exemption: None,
             device,
-            has_namesake: false,
+            has_identity_mismatch: false,
             now: NOW,
         })
     }
@@ -223,12 +223,12 @@ mod tests {
                     apps,
                     ..User::default()
                 };
-                let facts = Facts {
+                let facts = DecisionFacts {
                     policy: &policy,
                     user: &user,
                     exemption: Some(&exemption),
                     device: Device::Unknown,
-                    has_namesake: false,
+                    has_identity_mismatch: false,
                     now: NOW,
                 };
                 assert_eq!(decide(facts), Decision::NotRequired(Reason::Exempt));
@@ -264,7 +264,7 @@ mod tests {
             ..Policy::default()
         };
         let throttle = Throttle {
-            counted: 10,
+            attempts: 10,
             locked_until: Some(NOW.after(60)),
             ..Throttle::default()
         };
@@ -275,17 +275,17 @@ mod tests {
         };
         let locked = Decision::Deny(Denial::Locked(Lock::Until(NOW.after(60))));
         for device in [Device::Unknown, Device::TrustedUntil(NOW.after(60))] {
-            let facts = Facts {
+            let facts = DecisionFacts {
                 policy: &policy,
                 user: &user,
                 exemption: None,
                 device,
-                has_namesake: false,
+                has_identity_mismatch: false,
                 now: NOW,
             };
             assert_eq!(decide(facts), locked);
             assert_ne!(
-                decide(Facts {
+                decide(DecisionFacts {
                     now: NOW.after(60),
                     ..facts
                 }),
@@ -301,7 +301,7 @@ mod tests {
             ..Policy::default()
         };
         let throttle = Throttle {
-            counted: MOST_FAILURES.into(),
+            attempts: MAX_FAILURES.into(),
             ..Throttle::default()
         };
         let user = User {
@@ -319,20 +319,20 @@ mod tests {
     fn an_account_with_another_ones_name_or_uid_is_refused_unless_nobody_is_asked() {
         for (mode, decision) in [
             (Mode::Disabled, Decision::NotRequired(Reason::Disabled)),
-            (Mode::Optional, Decision::Deny(Denial::Namesake)),
-            (Mode::Mandatory, Decision::Deny(Denial::Namesake)),
+            (Mode::Optional, Decision::Deny(Denial::IdentityMismatch)),
+            (Mode::Mandatory, Decision::Deny(Denial::IdentityMismatch)),
         ] {
             let policy = Policy {
                 mode,
                 ..Policy::default()
             };
             let user = User::default();
-            let facts = Facts {
+            let facts = DecisionFacts {
                 policy: &policy,
                 user: &user,
                 exemption: None,
                 device: Device::Unknown,
-                has_namesake: true,
+                has_identity_mismatch: true,
                 now: NOW,
             };
             assert_eq!(decide(facts), decision, "{mode:?}");
@@ -395,7 +395,7 @@ mod tests {
         user: User,
         is_exempt: bool,
         device: Device,
-        has_namesake: bool,
+        has_identity_mismatch: bool,
     }
 
     impl Case {
@@ -412,12 +412,12 @@ mod tests {
                 granted_at: NOW,
                 until: None,
             };
-            let decision = decide(Facts {
+            let decision = decide(DecisionFacts {
                 policy: &self.policy,
                 user: &self.user,
                 exemption: self.is_exempt.then_some(&exemption),
                 device: self.device,
-                has_namesake: self.has_namesake,
+                has_identity_mismatch: self.has_identity_mismatch,
                 now: NOW,
             });
             matches!(decision, Decision::NotRequired(_) | Decision::Trusted)
@@ -457,8 +457,11 @@ mod tests {
                 stricter
             });
             let mut all: Vec<_> = changed.chain(without_a_method).collect();
-            // Of an account with a namesake nothing is stored.
-            for stricter in all.iter_mut().filter(|stricter| stricter.has_namesake) {
+            // Nothing is stored of an account that has no record of its own.
+            for stricter in all
+                .iter_mut()
+                .filter(|stricter| stricter.has_identity_mismatch)
+            {
                 stricter.user = User::default();
             }
             all
@@ -478,7 +481,7 @@ mod tests {
     prop_compose! {
         fn case()(
             mode in prop::sample::select(vec![Mode::Disabled, Mode::Optional, Mode::Mandatory]),
-            beforehand: bool, required: bool, is_exempt: bool, is_known: bool, has_namesake: bool,
+            beforehand: bool, required: bool, is_exempt: bool, is_known: bool, has_identity_mismatch: bool,
             allowed in methods(), has in methods(),
             verify in prop::sample::select(vec![Verify::Never, Verify::NewDevice, Verify::Always]),
         ) -> Case {
@@ -491,7 +494,7 @@ mod tests {
                     enrolment: if beforehand { Enrolment::Beforehand } else { Enrolment::AtLogin },
                     ..Policy::default()
                 },
-                user: if has_namesake { User::default() } else { User {
+                user: if has_identity_mismatch { User::default() } else { User {
                     required,
                     verify,
                     apps: if has.contains(Method::App) { enrolled() } else { Vec::new() },
@@ -500,7 +503,7 @@ mod tests {
                 } },
                 is_exempt,
                 device: if is_known { Device::TrustedUntil(NOW.after(60)) } else { Device::Unknown },
-                has_namesake,
+                has_identity_mismatch,
             }
         }
     }

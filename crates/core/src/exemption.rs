@@ -130,7 +130,7 @@ mod tests {
     fn covers(exemption: Exemption, account: &Account, source: Source<'_>, now: Timestamp) -> bool {
         let membership = |group: &Group| match group.name.as_str() {
             "robots" => Membership::Member,
-            "unsettled" => Membership::Unsettled,
+            "unsettled" => Membership::Unknown,
             _ => Membership::NotMember,
         };
         covering(&[exemption], account, source, now, membership).is_some()

@@ -38,5 +38,5 @@ pub enum Membership {
     /// Every source of the name service was asked, and none says so.
     NotMember,
     /// A source gave no answer, or contradicts itself. Neither of the above may be assumed.
-    Unsettled,
+    Unknown,
 }

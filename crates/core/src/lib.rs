@@ -39,7 +39,7 @@ pub mod user;
 
 pub use account::Account;
 pub use answer::Answer;
-pub use app::{Algorithm, App, Movement, Parameters, Verification};
+pub use app::{Algorithm, App, OtpKind, Parameters, Verification};
 pub use app_code::{AppCodeOutcome, PendingResync, check_app_code};
 pub use backup::{BackupCode, BackupSet};
 pub use channel::{Channel, PerChannel};

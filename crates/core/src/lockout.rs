@@ -8,9 +8,9 @@ use crate::duration::Duration;
 use crate::time::Timestamp;
 
 /// After this many consecutive failures only an administrator opens the lock (NIST SP 800-63B-4 §3.2.2).
-pub const MOST_FAILURES: u32 = 100;
+pub const MAX_FAILURES: u32 = 100;
 /// However often it doubled, a lock ends after a day.
-pub const LONGEST_LOCK: Duration = Duration::from_seconds(86_400);
+pub const MAX_LOCK: Duration = Duration::from_seconds(86_400);
 
 /// When and for how long an account is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Rules {
 pub enum Lock {
     /// It opens again at this moment.
     Until(Timestamp),
-    /// [`MOST_FAILURES`] were reached: an administrator must open it.
+    /// [`MAX_FAILURES`] were reached: an administrator must open it.
     Administrator,
 }
 
@@ -36,10 +36,10 @@ pub enum Lock {
 /// told by numbers, so that right codes that end at the same time take back nothing twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Throttle {
-    /// The number of the last attempt that was counted.
-    pub counted: u64,
-    /// Attempts up to this number are no failures any more.
-    pub forgiven: u64,
+    /// How many attempts were ever counted, which is the number of the last one.
+    pub attempts: u64,
+    /// Attempts up to and including this number are not failures: a right code or an administrator cleared them.
+    pub cleared_through: u64,
     /// Set when the failures reached the limit.
     pub locked_until: Option<Timestamp>,
 }
@@ -47,12 +47,12 @@ pub struct Throttle {
 impl Throttle {
     /// Consecutive attempts that did not end in a right code.
     pub const fn failures(&self) -> u64 {
-        self.counted.saturating_sub(self.forgiven)
+        self.attempts.saturating_sub(self.cleared_through)
     }
 
     /// The lock in force at `now`, if there is one.
     pub fn lock(&self, now: Timestamp) -> Option<Lock> {
-        if self.failures() >= MOST_FAILURES.into() {
+        if self.failures() >= MAX_FAILURES.into() {
             return Some(Lock::Administrator);
         }
         self.locked_until
@@ -61,12 +61,12 @@ impl Throttle {
     }
 
     /// Counts an attempt at `now`, before it is verified; its number is `counted` afterwards. An attempt that
-    /// reaches the limit locks the account for those behind it; if its own code is right, [`Throttle::forgive`]
+    /// reaches the limit locks the account for those behind it; if its own code is right, [`Throttle::clear_through`]
     /// opens it again.
     #[must_use]
     pub fn count(self, now: Timestamp, rules: Rules) -> Self {
         let counted = Self {
-            counted: self.counted.saturating_add(1),
+            attempts: self.attempts.saturating_add(1),
             ..self
         };
         let limit = u64::from(rules.after.max(1));
@@ -79,7 +79,7 @@ impl Throttle {
             .for_
             .seconds()
             .saturating_mul(1 << doublings.min(40))
-            .min(LONGEST_LOCK.seconds());
+            .min(MAX_LOCK.seconds());
         Self {
             locked_until: Some(now.after(seconds)),
             ..counted
@@ -89,9 +89,9 @@ impl Throttle {
     /// Takes back the failures up to and including the attempt number `attempt`, which turned out right.
     /// Attempts that were counted after it stay.
     #[must_use]
-    pub fn forgive(self, attempt: u64) -> Self {
+    pub fn clear_through(self, attempt: u64) -> Self {
         Self {
-            forgiven: self.forgiven.max(attempt.min(self.counted)),
+            cleared_through: self.cleared_through.max(attempt.min(self.attempts)),
             locked_until: None,
             ..self
         }
@@ -99,8 +99,8 @@ impl Throttle {
 
     /// Takes back everything, by an administrator's word.
     #[must_use]
-    pub fn forgive_all(self) -> Self {
-        self.forgive(self.counted)
+    pub fn clear(self) -> Self {
+        self.clear_through(self.attempts)
     }
 }
 
@@ -155,21 +155,21 @@ mod tests {
     #[test]
     fn a_right_code_leaves_the_guesses_that_began_after_it_counted() {
         let throttle = fail(3);
-        assert_eq!(throttle.forgive(2).failures(), 1);
-        assert_eq!(fail(10).forgive(10).lock(NOW), None);
+        assert_eq!(throttle.clear_through(2).failures(), 1);
+        assert_eq!(fail(10).clear_through(10).lock(NOW), None);
     }
 
     #[test]
     fn two_right_codes_at_once_take_back_nothing_twice() {
-        assert_eq!(fail(10).forgive(5).forgive(6).failures(), 4);
-        assert_eq!(fail(10).forgive(6).forgive(5).failures(), 4);
+        assert_eq!(fail(10).clear_through(5).clear_through(6).failures(), 4);
+        assert_eq!(fail(10).clear_through(6).clear_through(5).failures(), 4);
     }
 
     #[test]
     fn an_attempt_from_before_an_unlock_takes_back_nothing_from_after_it() {
-        let unlocked = fail(8).forgive_all();
+        let unlocked = fail(8).clear();
         let throttle = (0..5).fold(unlocked, |throttle, _| throttle.count(NOW, RULES));
-        assert_eq!(throttle.forgive(8).failures(), 5);
+        assert_eq!(throttle.clear_through(8).failures(), 5);
     }
 
     proptest! {

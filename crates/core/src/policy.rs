@@ -257,7 +257,7 @@ pub static KEYS: [Setting; 24] = [
         help: "Lock an account after this many wrong codes in a row",
         per_class: false,
         read: |policy, text| {
-            policy.lockout.after = number(text, 3..=lockout::MOST_FAILURES)
+            policy.lockout.after = number(text, 3..=lockout::MAX_FAILURES)
                 .ok_or("it must be a whole number from 3 to 100")?;
             Ok(())
         },
@@ -270,7 +270,7 @@ pub static KEYS: [Setting; 24] = [
         help: "Keep the first lock this long, each further one twice as long, at most 24h",
         per_class: false,
         read: |policy, text| {
-            let range = Duration::from_minutes(1)..=lockout::LONGEST_LOCK;
+            let range = Duration::from_minutes(1)..=lockout::MAX_LOCK;
             policy.lockout.for_ =
                 length(text, range).ok_or("it must be from 1m to 24h, such as 15m")?;
             Ok(())

@@ -24,11 +24,11 @@ pub struct SentCode {
 
 /// What comparing a code that was sent came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Comparison {
+pub enum SentCodeOutcome {
     /// It is the code.
-    Same,
+    Right,
     /// It is not.
-    Other,
+    Wrong,
     /// It is the code, too late, or well before it was sent: the clock went back.
     Expired,
 }
@@ -36,7 +36,7 @@ pub enum Comparison {
 impl SentCode {
     /// A code as `rules` want it, of what `random` gives byte by byte. Bytes above the last whole ten are drawn again:
     /// no bias.
-    pub fn make<E>(
+    pub fn generate<E>(
         rules: Codes,
         now: Timestamp,
         mut random: impl FnMut() -> Result<u8, E>,
@@ -62,15 +62,15 @@ impl SentCode {
     }
 
     /// Compares what was typed, in constant time.
-    pub fn compare(&self, typed: &str, now: Timestamp) -> Comparison {
+    pub fn compare(&self, typed: &str, now: Timestamp) -> SentCodeOutcome {
         if !bool::from(self.digits.as_bytes().ct_eq(typed.as_bytes())) {
-            Comparison::Other
+            SentCodeOutcome::Wrong
         } else if now.unix().saturating_add(CLOCK_SLIP) < self.sent_at.unix()
             || now >= self.sent_at.after(self.rules.lifetime.seconds())
         {
-            Comparison::Expired
+            SentCodeOutcome::Expired
         } else {
-            Comparison::Same
+            SentCodeOutcome::Right
         }
     }
 
@@ -100,7 +100,7 @@ mod tests {
             digits,
             ..Policy::default().codes
         };
-        SentCode::make(rules, NOW, || bytes.next().ok_or(())).unwrap()
+        SentCode::generate(rules, NOW, || bytes.next().ok_or(())).unwrap()
     }
 
     #[test]
@@ -108,18 +108,24 @@ mod tests {
         let code = code(6, &[1, 2, 3, 4, 5, 6]);
         assert_eq!(code.digits().as_str(), "123456");
         for (at, comparison) in [
-            (NOW, Comparison::Same),
-            (NOW.after(599), Comparison::Same),
-            (NOW.after(600), Comparison::Expired),
-            (Timestamp::from_unix(NOW.unix() - 60), Comparison::Same),
-            (Timestamp::from_unix(NOW.unix() - 61), Comparison::Expired),
+            (NOW, SentCodeOutcome::Right),
+            (NOW.after(599), SentCodeOutcome::Right),
+            (NOW.after(600), SentCodeOutcome::Expired),
+            (
+                Timestamp::from_unix(NOW.unix() - 60),
+                SentCodeOutcome::Right,
+            ),
+            (
+                Timestamp::from_unix(NOW.unix() - 61),
+                SentCodeOutcome::Expired,
+            ),
         ] {
             assert_eq!(code.compare("123456", at), comparison);
-            assert_eq!(code.compare("123457", at), Comparison::Other);
+            assert_eq!(code.compare("123457", at), SentCodeOutcome::Wrong);
         }
         assert_eq!(
             (code.compare("12345", NOW), code.compare("", NOW)),
-            (Comparison::Other, Comparison::Other)
+            (SentCodeOutcome::Wrong, SentCodeOutcome::Wrong)
         );
         assert_eq!(code.next_at(), NOW.after(30));
     }
@@ -132,7 +138,8 @@ mod tests {
     #[test]
     fn a_failing_generator_makes_no_code() {
         assert!(
-            SentCode::make(Policy::default().codes, NOW, || Err::<u8, _>("no entropy")).is_err()
+            SentCode::generate(Policy::default().codes, NOW, || Err::<u8, _>("no entropy"))
+                .is_err()
         );
     }
 

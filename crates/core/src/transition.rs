@@ -14,7 +14,7 @@ pub enum Consequence {
     /// They prove themselves with a method that is no longer allowed, and enrol another.
     Replace,
     /// A method of theirs is allowed, and no provider carries its codes. Without a backup code they are refused.
-    Uncarried,
+    Undeliverable,
     /// They are refused: nothing may be enrolled at a login, or there is nothing to prove themselves with or to enrol.
     Refused,
 }
@@ -25,7 +25,7 @@ pub struct Loss {
     /// What becomes of their logins.
     pub consequence: Consequence,
     /// Whether it is settled which rules hold for them; if not, it could be so.
-    pub is_settled: bool,
+    pub is_certain: bool,
 }
 
 /// Rules, with the methods that work under them.
@@ -69,7 +69,7 @@ impl<'a> Transition<'a> {
 
     /// Whether `user` could lose the last method that works, whatever groups they are in.
     pub fn could_concern(&self, user: &Summary) -> bool {
-        self.loss(user, |_| Membership::Unsettled).is_some()
+        self.loss(user, |_| Membership::Unknown).is_some()
     }
 
     /// What the change takes from `user`, whose membership in a group `membership` tells; it is asked about each group once
@@ -84,7 +84,7 @@ impl<'a> Transition<'a> {
         let mut known: Vec<Option<Membership>> = vec![None; self.groups.len()];
         let mut is_in = |at: usize| {
             let (Some(group), Some(slot)) = (self.groups.get(at), known.get_mut(at)) else {
-                return Membership::Unsettled;
+                return Membership::Unknown;
             };
             *slot.get_or_insert_with(|| membership(group))
         };
@@ -107,7 +107,7 @@ impl<'a> Transition<'a> {
                 if likelihood != Membership::NotMember {
                     worst = Some(Loss {
                         consequence,
-                        is_settled: likelihood == Membership::Member,
+                        is_certain: likelihood == Membership::Member,
                     });
                     break;
                 }
@@ -143,7 +143,7 @@ impl<'a> Transition<'a> {
         let mut word = Membership::Member;
         for (group, wanted) in ins.chain(outs) {
             match is_in(group) {
-                Membership::Unsettled => word = Membership::Unsettled,
+                Membership::Unknown => word = Membership::Unknown,
                 found if found != wanted => return Membership::NotMember,
                 _ => {}
             }
@@ -204,7 +204,7 @@ impl Rule {
                     Consequence::Refused
                 })
             }
-            Status::Enabled if !self.works(user) => Some(Consequence::Uncarried),
+            Status::Enabled if !self.works(user) => Some(Consequence::Undeliverable),
             _ => None,
         }
     }
@@ -230,7 +230,7 @@ fn severity(consequence: Option<Consequence>) -> u8 {
     match consequence {
         None => 0,
         Some(Consequence::Replace) => 1,
-        Some(Consequence::Uncarried | Consequence::Refused) => 2,
+        Some(Consequence::Undeliverable | Consequence::Refused) => 2,
     }
 }
 
@@ -272,7 +272,7 @@ mod tests {
 
     fn is_in(groups: &[&str], unsettled: &[&str]) -> impl Fn(&Group) -> Membership {
         move |group| match group.name.as_str() {
-            name if unsettled.contains(&name) => Membership::Unsettled,
+            name if unsettled.contains(&name) => Membership::Unknown,
             name if groups.contains(&name) => Membership::Member,
             _ => Membership::NotMember,
         }
@@ -289,7 +289,7 @@ mod tests {
             carried: ALL,
         });
         let loss = Transition::new(before, after).loss(user, is_in(groups, &[]))?;
-        assert!(loss.is_settled, "every membership is");
+        assert!(loss.is_certain, "every membership is");
         Some(loss.consequence)
     }
 
@@ -356,7 +356,7 @@ mod tests {
     #[test]
     fn a_lock_that_ends_hides_nobody() {
         let throttle = Throttle {
-            counted: 100,
+            attempts: 100,
             ..Throttle::default()
         };
         let locked = Summary {
@@ -452,7 +452,7 @@ mod tests {
         let change = Transition::new(sides[0], sides[1]);
         let loss = Some(Loss {
             consequence: Consequence::Replace,
-            is_settled: false,
+            is_certain: false,
         });
         assert_eq!(change.loss(&user(MAIL), is_in(&[], &["ops"])), loss);
         assert!(change.could_concern(&user(MAIL)));
@@ -485,18 +485,18 @@ mod tests {
                 carried: carried_then,
             };
             let loss =
-                Transition::new(before, after).loss(&user(enrolled), |_| Membership::Unsettled)?;
+                Transition::new(before, after).loss(&user(enrolled), |_| Membership::Unknown)?;
             Some(loss.consequence)
         };
         let app_too = MAIL.with(Method::App);
         assert_eq!(
             lost((&both, ALL), (&both, no_mail), MAIL),
-            Some(Consequence::Uncarried)
+            Some(Consequence::Undeliverable)
         );
         assert_eq!(lost((&both, ALL), (&both, no_mail), app_too), None);
         assert_eq!(
             lost((&both, no_mail), (&mail, no_mail), app_too),
-            Some(Consequence::Uncarried)
+            Some(Consequence::Undeliverable)
         );
         // Nothing worked before.
         assert_eq!(lost((&both, no_mail), (&app, no_mail), MAIL), None);
@@ -511,7 +511,7 @@ mod tests {
     fn a_text_message_that_may_go_by_mail_works_without_a_provider_for_it() {
         let no_sms = ALL.without(Method::Sms);
         let sms_and_mail = MAIL.with(Method::Sms);
-        for (fall_back, loss) in [("on", None), ("off", Some(Consequence::Uncarried))] {
+        for (fall_back, loss) in [("on", None), ("off", Some(Consequence::Undeliverable))] {
             let rulebook = book(
                 &[("methods", "sms"), ("fallback.sms-to-email", fall_back)],
                 &[],
@@ -521,7 +521,7 @@ mod tests {
                 carried,
             });
             let found =
-                Transition::new(before, after).loss(&user(sms_and_mail), |_| Membership::Unsettled);
+                Transition::new(before, after).loss(&user(sms_and_mail), |_| Membership::Unknown);
             assert_eq!(found.map(|loss| loss.consequence), loss, "{fall_back}");
         }
     }

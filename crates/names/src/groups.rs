@@ -99,7 +99,7 @@ impl Groups {
             match self.word_of(source, own, &possible, group, look.until) {
                 Membership::Member => return Membership::Member,
                 Membership::NotMember => {}
-                Membership::Unsettled => word = Membership::Unsettled,
+                Membership::Unknown => word = Membership::Unknown,
             }
         }
         word
@@ -133,7 +133,7 @@ impl Groups {
         };
         if !self.doubts.is_empty() && until <= Instant::now() {
             // Another source took all the time, and is to blame.
-            return Membership::Unsettled;
+            return Membership::Unknown;
         }
         match listed_at(source, name, possible, group, until) {
             Ok(Listed::Nowhere) => Membership::NotMember,
@@ -151,7 +151,7 @@ impl Groups {
         if !self.doubts.contains(&why) {
             self.doubts.push(why);
         }
-        Membership::Unsettled
+        Membership::Unknown
     }
 }
 
@@ -460,7 +460,7 @@ mod tests {
             };
             assert_eq!(
                 groups.membership(&group),
-                Membership::Unsettled,
+                Membership::Unknown,
                 "{name} {gid}"
             );
             assert_eq!(groups.doubts().len(), 1);

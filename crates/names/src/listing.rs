@@ -64,7 +64,7 @@ impl Directory {
             .filter(|entry| entry.uid == account.uid);
         let Some(local) = local else {
             return match self.until {
-                Some(until) if until <= Instant::now() => Membership::Unsettled,
+                Some(until) if until <= Instant::now() => Membership::Unknown,
                 _ => Groups::of(account).membership(group),
             };
         };
@@ -78,7 +78,7 @@ impl Directory {
         } else if members.is_complete {
             Membership::NotMember
         } else {
-            Membership::Unsettled
+            Membership::Unknown
         }
     }
 }
@@ -134,11 +134,11 @@ mod tests {
         };
         assert_eq!(
             directory.membership(&elsewhere, &group),
-            Membership::Unsettled
+            Membership::Unknown
         );
         assert_eq!(
             directory.membership(&elsewhere, &Group::called("no-such-group")),
-            Membership::Unsettled
+            Membership::Unknown
         );
         assert_eq!(
             Directory::read().membership(&elsewhere, &Group::called("no-such-group")),

@@ -444,7 +444,7 @@ mod tests {
         bench.enrol(&store, &alice(), "phone");
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
         let generation = || Bench::generation(&store, &alice());
-        let set = BackupSet::seal(&[BackupCode::from_random([1; 10])], [3; 16]).unwrap();
+        let set = BackupSet::hash(&[BackupCode::from_random([1; 10])], [3; 16]).unwrap();
         store
             .replace_backup_codes(&alice(), generation(), &set, &origin(), bench.now)
             .unwrap();

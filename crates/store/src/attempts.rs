@@ -155,8 +155,8 @@ impl Store {
             match verify(&user) {
                 Ok(proof) => {
                     let event = record(EventKind::Passed, use_up(db, account, &user, proof)?)?;
-                    let forgiven = counted.forgive(counted.counted);
-                    save_pass(db, &stored, tally, forgiven, origin, event, now)?;
+                    let cleared = counted.clear();
+                    save_pass(db, &stored, tally, cleared, origin, event, now)?;
                     Ok(CodeOutcome::Right(proof))
                 }
                 Err(wrong) => {
@@ -192,7 +192,7 @@ impl Store {
                 tally,
                 origin: origin.clone(),
                 user: stored.id,
-                number: throttle.counted,
+                number: throttle.attempts,
             };
             Ok(Counted::Attempt(attempt, Box::new(situation)))
         })
@@ -285,8 +285,8 @@ impl Attempt {
             Tally::Proved => stored.throttle,
             Tally::Unproved => unproved::load(db, stored.id)?,
         };
-        let forgiven = counted.forgive(self.number);
-        save_pass(db, &stored, self.tally, forgiven, &self.origin, event, now)?;
+        let cleared = counted.clear_through(self.number);
+        save_pass(db, &stored, self.tally, cleared, &self.origin, event, now)?;
         Ok(Use::First)
     }
 }
@@ -570,12 +570,12 @@ mod tests {
         for step in 1..=3 {
             store.unlock(&alice(), &origin(), bench.now).unwrap();
             let (counted, logged) = (
-                store.situation(&alice()).unwrap().user.throttle.counted,
+                store.situation(&alice()).unwrap().user.throttle.attempts,
                 log(&store).len(),
             );
             assert_eq!(race_for_step(&bench, &store, step), 1);
             let throttle = store.situation(&alice()).unwrap().user.throttle;
-            assert_eq!(throttle.counted - counted, 64, "none is lost");
+            assert_eq!(throttle.attempts - counted, 64, "none is lost");
             let log = &log(&store)[logged..];
             assert_eq!(log.len(), 64);
             let after = log
@@ -640,7 +640,7 @@ mod tests {
     /// All 64 count an attempt, then all try at once; how many were first, and how many failures stayed.
     fn race(store: &Store, bench: &Bench, try_it: impl Fn(Attempt) -> Use + Sync) -> (usize, u64) {
         store.unlock(&alice(), &origin(), bench.now).unwrap();
-        let before = store.situation(&alice()).unwrap().user.throttle.counted;
+        let before = store.situation(&alice()).unwrap().user.throttle.attempts;
         let start = Barrier::new(64);
         let racer = || {
             let attempt = attempt(store, bench);
@@ -671,7 +671,7 @@ mod tests {
         store
             .change_policy([("lockout.after", "100")], &origin(), bench.now)
             .unwrap();
-        let set = BackupSet::seal(&[BackupCode::from_random([1; 10])], [3; 16]).unwrap();
+        let set = BackupSet::hash(&[BackupCode::from_random([1; 10])], [3; 16]).unwrap();
         store
             .replace_backup_codes(
                 &alice(),

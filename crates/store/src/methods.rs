@@ -1,7 +1,7 @@
 //! Methods: authenticator apps and backup codes, enrolled and removed.
 
 use rusqlite::{OptionalExtension, Row, Transaction};
-use twofa_core::app::{Algorithm, App, Movement, Parameters};
+use twofa_core::app::{Algorithm, App, OtpKind, Parameters};
 use twofa_core::backup::{BackupSet, Cost};
 use twofa_core::user::EnrolledApp;
 use twofa_core::{Account, Key, Timestamp};
@@ -168,9 +168,9 @@ pub(crate) struct Parts {
 }
 
 pub(crate) fn parts(parameters: Parameters) -> Parts {
-    let period = match parameters.movement() {
-        Movement::Time { period } => Some(period),
-        Movement::Counter => None,
+    let period = match parameters.kind() {
+        OtpKind::Time { period } => Some(period),
+        OtpKind::Counter => None,
     };
     Parts {
         period,
@@ -358,7 +358,7 @@ pub(crate) fn app_of(
     let damaged = |what: String| StoreError::Damaged(format!("an app of {} {what}", place.whose));
     let movement = row
         .get::<_, Option<u32>>(first)?
-        .map_or(Movement::Counter, |period| Movement::Time { period });
+        .map_or(OtpKind::Counter, |period| OtpKind::Time { period });
     let algorithm: String = row.get(first + 1)?;
     let algorithm: Algorithm = algorithm
         .parse()
@@ -399,7 +399,7 @@ mod tests {
 
     fn backup_set(salt: u8) -> BackupSet {
         let codes: Vec<_> = (0..5).map(|i| BackupCode::from_random([i; 10])).collect();
-        BackupSet::seal(&codes, [salt; 16]).unwrap()
+        BackupSet::hash(&codes, [salt; 16]).unwrap()
     }
 
     #[test]
@@ -409,7 +409,7 @@ mod tests {
         let mut new = app("phone");
         new.app.used = Some(60_000_000);
         new.app.parameters =
-            Parameters::new(Movement::Time { period: 60 }, Algorithm::Sha512, 8).unwrap();
+            Parameters::new(OtpKind::Time { period: 60 }, Algorithm::Sha512, 8).unwrap();
         store
             .enrol_app(
                 &alice(),

@@ -315,7 +315,7 @@ mod tests {
     }
 
     fn backup_codes(bench: &Bench, store: &Store) -> BackupSet {
-        let set = BackupSet::seal(&[BackupCode::from_random([1; 10])], [3; 16]).unwrap();
+        let set = BackupSet::hash(&[BackupCode::from_random([1; 10])], [3; 16]).unwrap();
         let generation = Bench::generation(store, &alice());
         store
             .replace_backup_codes(&alice(), generation, &set, &origin(), bench.now)

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
     use crate::NewApp;
     use crate::testing::{Bench, alice, app, origin};
-    use twofa_core::app::{Algorithm, Movement};
+    use twofa_core::app::{Algorithm, OtpKind};
 
     #[test]
     fn a_key_that_was_shown_is_shown_again_where_it_was_for_a_quarter_of_an_hour() {
@@ -131,7 +131,7 @@ mod tests {
                 .unwrap();
             assert!(found.is_none(), "{elsewhere:?}");
         }
-        let other = Parameters::new(Movement::Counter, Algorithm::Sha1, 6).unwrap();
+        let other = Parameters::new(OtpKind::Counter, Algorithm::Sha1, 6).unwrap();
         assert_eq!(pending(other, bench.now), None);
         let new = NewApp {
             label: "phone".into(),

@@ -12,8 +12,8 @@ pub(crate) fn load(db: &Transaction<'_>, user: i64) -> Result<Throttle, StoreErr
     let throttle = statement
         .query_row([user], |row| {
             Ok(Throttle {
-                counted: row.get(0)?,
-                forgiven: row.get(1)?,
+                attempts: row.get(0)?,
+                cleared_through: row.get(1)?,
                 locked_until: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_unix),
             })
         })
@@ -26,6 +26,6 @@ pub(crate) fn save(db: &Transaction<'_>, user: i64, throttle: Throttle) -> Resul
     db.prepare_cached(
         "INSERT OR REPLACE INTO unproved (user, counted, forgiven, locked_until) VALUES (?1, ?2, ?3, ?4)",
     )?
-    .execute((user, throttle.counted, throttle.forgiven, until))?;
+    .execute((user, throttle.attempts, throttle.cleared_through, until))?;
     Ok(())
 }

@@ -176,8 +176,8 @@ impl Store {
             if failures == 0 {
                 return Ok(false);
             }
-            save_throttle(db, user.id, user.throttle.forgive_all())?;
-            unproved::save(db, user.id, unproved.forgive_all())?;
+            save_throttle(db, user.id, user.throttle.clear())?;
+            unproved::save(db, user.id, unproved.clear())?;
             let detail = Some(format!("after {failures} wrong codes in a row"));
             events::record(
                 db,
@@ -221,8 +221,8 @@ impl Store {
                 // Whoever had a second factor must set one up again, and not get by without.
                 db.execute("UPDATE user SET required = 1, verify = 'new-device' WHERE id = ?1", [user.id])?;
             }
-            save_throttle(db, user.id, user.throttle.forgive_all())?;
-            unproved::save(db, user.id, unproved::load(db, user.id)?.forgive_all())?;
+            save_throttle(db, user.id, user.throttle.clear())?;
+            unproved::save(db, user.id, unproved::load(db, user.id)?.clear())?;
             next_generation(db, user.id)?;
             Ok(true)
         })
@@ -298,8 +298,8 @@ impl StoredUser {
             required: row.get(1)?,
             verify: verify.map_err(|bad| broken(&bad))?,
             throttle: Throttle {
-                counted: row.get(3)?,
-                forgiven: row.get(4)?,
+                attempts: row.get(3)?,
+                cleared_through: row.get(4)?,
                 locked_until: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_unix),
             },
             generation: row.get(6)?,
@@ -370,7 +370,7 @@ pub(crate) fn save_pass(
     db.prepare_cached(
         "UPDATE user SET counted = ?2, forgiven = ?3, locked_until = ?4, passed_at = ?5, passed_event = ?6 WHERE id = ?1",
     )?
-    .execute((user, throttle.counted, throttle.forgiven, until, now.unix(), event))?;
+    .execute((user, throttle.attempts, throttle.cleared_through, until, now.unix(), event))?;
     Ok(())
 }
 
@@ -383,7 +383,7 @@ pub(crate) fn save_throttle(
     db.prepare_cached(
         "UPDATE user SET counted = ?2, forgiven = ?3, locked_until = ?4 WHERE id = ?1",
     )?
-    .execute((user, throttle.counted, throttle.forgiven, until))?;
+    .execute((user, throttle.attempts, throttle.cleared_through, until))?;
     Ok(())
 }
 

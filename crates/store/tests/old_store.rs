@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use tempfile::TempDir;
-use twofa_core::app::{Algorithm, Movement, Parameters};
+use twofa_core::app::{Algorithm, OtpKind, Parameters};
 use twofa_core::exemption::Subject;
 use twofa_core::user::{Contact, Verify};
 use twofa_core::{Account, BackupCode, Channel, Lock, Method, Timestamp, User};
@@ -172,8 +172,8 @@ fn users_keep_their_methods_settings_and_failures() {
             )
         })
         .collect();
-    let totp = Parameters::new(Movement::Time { period: 60 }, Algorithm::Sha512, 8).unwrap();
-    let hotp = Parameters::new(Movement::Counter, Algorithm::Sha1, 6).unwrap();
+    let totp = Parameters::new(OtpKind::Time { period: 60 }, Algorithm::Sha512, 8).unwrap();
+    let hotp = Parameters::new(OtpKind::Counter, Algorithm::Sha1, 6).unwrap();
     assert_eq!(
         apps,
         [

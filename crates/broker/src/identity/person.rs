@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use twofa_core::class::{self, BrokenClass};
-use twofa_core::decision::{Device, Facts};
+use twofa_core::decision::{DecisionFacts, Device};
 use twofa_core::exemption::{self, Exemption, Source};
 use twofa_core::{Account, Decision, Group, Membership, Mode, Policy, Status, Timestamp, decide};
 use twofa_store::{Situation, Store, StoreError, StoredExemption};
@@ -105,13 +105,13 @@ impl Person {
         let exemption = is_asked
             .then(|| self.exemption(account, source, now))
             .flatten();
-        let decision = decide(Facts {
+        let decision = decide(DecisionFacts {
             policy: &self.policy,
             user: &self.situation.user,
             exemption: exemption.as_ref(),
             // Devices will be known here.
             device: Device::Unknown,
-            has_namesake: self.situation.has_namesake,
+            has_identity_mismatch: self.situation.has_namesake,
             now,
         });
         (decision, exemption)

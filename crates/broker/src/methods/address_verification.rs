@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use twofa_core::sent::Comparison;
+use twofa_core::sent::SentCodeOutcome;
 use twofa_core::user::masked;
 use twofa_core::{Answer, Channel, SentCode};
 use twofa_store::{Attempt, Counted, Generation, SendKind, SendStart, StoreError, Tally, Use};
@@ -135,9 +135,9 @@ impl Verification<'_> {
                 Answer::Code(typed) => {
                     let attempt = self.count()?;
                     match code.compare(&typed, self.sending.services.now()) {
-                        Comparison::Same => return self.keep(channel, address, attempt),
-                        Comparison::Expired => "That code has expired: type r for a new one.",
-                        Comparison::Other => "That is not the code.",
+                        SentCodeOutcome::Right => return self.keep(channel, address, attempt),
+                        SentCodeOutcome::Expired => "That code has expired: type r for a new one.",
+                        SentCodeOutcome::Wrong => "That is not the code.",
                     }
                 }
                 _ => "That is not the code.",
@@ -255,7 +255,7 @@ impl Verification<'_> {
         } = self.sending;
         let begun = services.now();
         self.may_text_in()?;
-        let code = SentCode::make(policy.codes, begun, crate::sending::codes::random_byte)
+        let code = SentCode::generate(policy.codes, begun, crate::sending::codes::random_byte)
             .map_err(StoreError::from)?;
         let mut text = messages::text_us(number, code.digits());
         for _ in 0..LOOKS {
@@ -319,7 +319,7 @@ impl Verification<'_> {
                     let now = services.now();
                     let is_ours = |text: &str| {
                         text.split(|c: char| !c.is_ascii_digit())
-                            .any(|digits| code.compare(digits, now) == Comparison::Same)
+                            .any(|digits| code.compare(digits, now) == SentCodeOutcome::Right)
                     };
                     let is_new =
                         |at: Option<twofa_core::Timestamp>| at.is_none_or(|at| at >= since);

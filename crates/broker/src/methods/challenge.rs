@@ -4,10 +4,10 @@
 //! locked while the person types.
 
 use twofa_core::backup::HashError;
-use twofa_core::sent::Comparison;
+use twofa_core::sent::SentCodeOutcome;
 use twofa_core::user::EnrolledApp;
 use twofa_core::{
-    Account, Answer, AppCodeOutcome, BackupCode, Lock, Method, Methods, Movement, PendingResync,
+    Account, Answer, AppCodeOutcome, BackupCode, Lock, Method, Methods, OtpKind, PendingResync,
     Policy, Timestamp, User, Verification, check_app_code,
 };
 use twofa_proto::Prompt;
@@ -317,11 +317,11 @@ impl Challenge<'_> {
         // Good once, whatever becomes of it.
         if let Some(sent) = memory
             .sent
-            .take_if(|sent| compare(sent) == Comparison::Same)
+            .take_if(|sent| compare(sent) == SentCodeOutcome::Right)
         {
             return self.verify_sent(&sent, user, policy);
         }
-        if memory.sent.as_ref().map(compare) == Some(Comparison::Expired) {
+        if memory.sent.as_ref().map(compare) == Some(SentCodeOutcome::Expired) {
             return Err(Wrong::new(
                 "a code that was sent too long ago",
                 EXPIRED_CODE,
@@ -445,7 +445,7 @@ impl Wrong {
 
     /// A code that none of `apps` accepts.
     fn app_code(verification: Verification, apps: &[EnrolledApp]) -> Self {
-        let counts = |app: &EnrolledApp| app.app.parameters.movement() == Movement::Counter;
+        let counts = |app: &EnrolledApp| app.app.parameters.kind() == OtpKind::Counter;
         // The same words whether a token ran ahead or a code was guessed: they say nothing about the code.
         let wrong = if apps.iter().any(counts) {
             WRONG_CODE_OF_A_TOKEN

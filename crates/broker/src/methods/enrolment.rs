@@ -1,6 +1,6 @@
 //! Setting up an authenticator app and backup codes, at a login or from the command line.
 
-use twofa_core::app::{Algorithm, App, Movement, Parameters};
+use twofa_core::app::{Algorithm, App, OtpKind, Parameters};
 use twofa_core::backup::{self, BackupCode, BackupSet, HashError};
 use twofa_core::user::masked;
 use twofa_core::{
@@ -435,7 +435,7 @@ impl Enrolment<'_> {
         }
         let mut salt = [0; backup::SALT_BYTES];
         getrandom::fill(&mut salt)?;
-        let set = BackupSet::seal(&codes, salt)?;
+        let set = BackupSet::hash(&codes, salt)?;
         // Which one is asked for need not be secret, only not always the same.
         let asked = usize::from(salt[0]) % codes.len();
         let expected = codes.get(asked).map_or("", BackupCode::last_group);
@@ -527,9 +527,9 @@ pub fn parameters(
     period: u32,
 ) -> Result<Parameters, Box<dyn std::error::Error>> {
     let movement = if counter {
-        Movement::Counter
+        OtpKind::Counter
     } else {
-        Movement::Time { period }
+        OtpKind::Time { period }
     };
     Ok(Parameters::new(movement, algorithm.parse()?, digits)?)
 }

@@ -296,14 +296,14 @@ impl Door<'_> {
 
     /// Records that a login ended without a code. One in which a wrong code was typed is on record already.
     fn record_giving_up(&self, why: &str) -> Result<(), StoreError> {
-        let counted = self
+        let attempts = self
             .services
             .store
             .situation(self.account)?
             .user
             .throttle
-            .counted;
-        if counted != self.person.situation.user.throttle.counted {
+            .attempts;
+        if attempts != self.person.situation.user.throttle.attempts {
             return Ok(());
         }
         self.record_refusal(why, self.services.now())
@@ -536,7 +536,7 @@ impl Door<'_> {
             Denial::Locked(lock) => {
                 (Verdict::TriesUsedUp, messages::locked(lock, now), messages::locked(lock, now))
             }
-            Denial::Namesake => (
+            Denial::IdentityMismatch => (
                 Verdict::Denied,
                 "there is a record under the same name or uid of another account: see 'twofa user list', and \
                  'twofa user remove' what is old, or 'twofa user add' what is new"

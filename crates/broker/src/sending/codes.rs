@@ -103,7 +103,8 @@ impl Sending<'_> {
                 now,
             });
         }
-        let code = SentCode::make(self.policy.codes, now, random_byte).map_err(StoreError::from)?;
+        let code =
+            SentCode::generate(self.policy.codes, now, random_byte).map_err(StoreError::from)?;
         let message = Message::Code(CodeMessage {
             code: code.digits().clone(),
             application: messages::application_name(self.policy),

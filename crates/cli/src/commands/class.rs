@@ -258,7 +258,7 @@ fn test(broker: &Broker, user: &str, output: Output) -> Result<(), CommandError>
         Decision::Deny(Denial::Locked(Lock::Administrator)) => {
             ("deny", "locked until unlocked".to_owned())
         }
-        Decision::Deny(Denial::Namesake) => (
+        Decision::Deny(Denial::IdentityMismatch) => (
             "deny",
             "there is a record under the same name or uid of another account".to_owned(),
         ),

@@ -37,7 +37,7 @@ pub(crate) fn warnings(
     let mut warnings = Vec::new();
     for consequence in [
         Consequence::Replace,
-        Consequence::Uncarried,
+        Consequence::Undeliverable,
         Consequence::Refused,
     ] {
         let Some(people) = people(&lost, consequence) else {
@@ -48,7 +48,7 @@ pub(crate) fn warnings(
                 "{people} would have no allowed method left: at their next login they prove themselves with the old one \
                  and enrol another"
             ),
-            Consequence::Uncarried => format!(
+            Consequence::Undeliverable => format!(
                 "{people} would have only methods whose codes no provider carries: their logins will be refused, unless \
                  they have a backup code (see 'twofa provider add')"
             ),
@@ -84,7 +84,7 @@ fn people(lost: &[(Account, Loss)], consequence: Consequence) -> Option<String> 
         .filter(|(_, loss)| loss.consequence == consequence)
         .collect();
     // Stable: those it is certain of first, each in the order of their names.
-    people.sort_by_key(|(_, loss)| !loss.is_settled);
+    people.sort_by_key(|(_, loss)| !loss.is_certain);
     let names: Vec<_> = people
         .iter()
         .take(NAMED)
@@ -102,7 +102,7 @@ fn people(lost: &[(Account, Loss)], consequence: Consequence) -> Option<String> 
         format!("{} users", people.len())
     };
     Some(
-        match people.iter().filter(|(_, loss)| !loss.is_settled).count() {
+        match people.iter().filter(|(_, loss)| !loss.is_certain).count() {
             0 => format!("{users} ({names})"),
             unsettled => {
                 format!("up to {users} ({names}; the groups of {unsettled} of them are not known)")
@@ -115,10 +115,10 @@ fn people(lost: &[(Account, Loss)], consequence: Consequence) -> Option<String> 
 mod tests {
     use super::*;
 
-    fn lost(names: &[&str], is_settled: bool) -> Vec<(Account, Loss)> {
+    fn lost(names: &[&str], is_certain: bool) -> Vec<(Account, Loss)> {
         let loss = Loss {
             consequence: Consequence::Replace,
-            is_settled,
+            is_certain,
         };
         names
             .iter()

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use twofa_core::app::{Algorithm, Movement};
+use twofa_core::app::{Algorithm, OtpKind};
 use twofa_core::{Account, App, Key, Parameters, Timestamp};
 use twofa_e2e::unix_now;
 use twofa_store::{Location, NewApp, Origin, Owner, Store};
@@ -105,7 +105,7 @@ fn enrolled(size: usize, timed: &[User]) -> impl Iterator<Item = (Account, Key)>
 
 /// How a token counts (RFC 4226).
 fn counting() -> Parameters {
-    Parameters::new(Movement::Counter, Algorithm::Sha1, 6).expect("RFC 4226 allows that")
+    Parameters::new(OtpKind::Counter, Algorithm::Sha1, 6).expect("RFC 4226 allows that")
 }
 
 fn app(key: Key, parameters: Parameters) -> NewApp {

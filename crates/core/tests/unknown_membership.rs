@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use twofa_core::class::{self, Class};
-use twofa_core::decision::{Decision, Denial, Device, Facts, decide};
+use twofa_core::decision::{Decision, DecisionFacts, Denial, Device, decide};
 use twofa_core::exemption::{Exemption, Source, Subject, covering};
 use twofa_core::lockout::Throttle;
 use twofa_core::user::{Contact, EnrolledApp};
@@ -24,7 +24,7 @@ struct World {
     classes: Vec<Class>,
     exemptions: Vec<Exemption>,
     user: User,
-    has_namesake: bool,
+    has_identity_mismatch: bool,
     is_trusted: bool,
     is_member: [bool; GROUPS],
     is_untold: [bool; GROUPS],
@@ -34,7 +34,7 @@ impl World {
     fn membership(&self, group: &Group, is_all_told: bool) -> Membership {
         let at: usize = group.name.parse().unwrap();
         match (self.is_untold[at] && !is_all_told, self.is_member[at]) {
-            (true, _) => Membership::Unsettled,
+            (true, _) => Membership::Unknown,
             (false, true) => Membership::Member,
             (false, false) => Membership::NotMember,
         }
@@ -50,7 +50,10 @@ impl World {
             uid: 1000,
         };
         let exemption = covering(&self.exemptions, &alice, Source::default(), NOW, membership);
-        let Self { has_namesake, .. } = *self;
+        let Self {
+            has_identity_mismatch,
+            ..
+        } = *self;
         // Trust ends when it ends by the policy in force.
         let is_trusted = self.is_trusted && effective.policy.trust != Policy::default().trust;
         let device = if is_trusted {
@@ -58,12 +61,12 @@ impl World {
         } else {
             Device::Unknown
         };
-        decide(Facts {
+        decide(DecisionFacts {
             policy: &effective.policy,
             user,
             exemption,
             device,
-            has_namesake,
+            has_identity_mismatch,
             now: NOW,
         })
     }
@@ -162,12 +165,12 @@ fn user() -> impl Strategy<Value = User> {
             let throttle = match failures {
                 0 => Throttle::default(),
                 1 => Throttle {
-                    counted: 10,
+                    attempts: 10,
                     locked_until: Some(NOW.after(60)),
                     ..Throttle::default()
                 },
                 _ => Throttle {
-                    counted: 100,
+                    attempts: 100,
                     ..Throttle::default()
                 },
             };
@@ -202,11 +205,15 @@ fn world() -> impl Strategy<Value = World> {
                 classes,
                 exemptions,
                 user,
-                [has_namesake, is_trusted],
+                [has_identity_mismatch, is_trusted],
                 (is_member, is_untold),
             )| {
                 // Nothing is known of who has a namesake.
-                let user = if has_namesake { User::default() } else { user };
+                let user = if has_identity_mismatch {
+                    User::default()
+                } else {
+                    user
+                };
                 let machine = machine
                     .iter()
                     .map(|(key, value)| (key.as_str(), value.as_str()));
@@ -216,7 +223,7 @@ fn world() -> impl Strategy<Value = World> {
                     classes,
                     exemptions,
                     user,
-                    has_namesake,
+                    has_identity_mismatch,
                     is_trusted,
                     is_member,
                     is_untold,
@@ -237,8 +244,8 @@ proptest! {
     #[test]
     fn what_is_not_told_locks_nobody_out_who_can_show_a_code(world in world()) {
         let told = world.decision(true);
-        let is_refused = matches!(told, Decision::Deny(Denial::Locked(_) | Denial::Namesake));
-        let is_held_back = world.has_namesake || world.user.throttle.lock(NOW).is_some();
+        let is_refused = matches!(told, Decision::Deny(Denial::Locked(_) | Denial::IdentityMismatch));
+        let is_held_back = world.has_identity_mismatch || world.user.throttle.lock(NOW).is_some();
         let untold = world.decision(false);
         let is_concerned = world.can_show_a_code() && !is_refused && !is_held_back;
         let can_get_in = passes(untold) || untold == Decision::Challenge;
