@@ -16,8 +16,8 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{User, geteuid};
 use twofa_proto::{
-    ChannelError, ClientEnd, Done, FromBroker, FromClient, MESSAGE_TIMEOUT, Request, SERVICE_USER,
-    SOCKET, Secret, Stream,
+    ClientEnd, ConnectionError, Done, FromBroker, FromClient, MESSAGE_TIMEOUT, Request,
+    SERVICE_USER, SOCKET, Secret, Stream,
 };
 
 use crate::child::Child;
@@ -94,7 +94,7 @@ impl Broker {
         stream: Stream,
         request: Request,
         patience: Duration,
-    ) -> Result<Self, ChannelError> {
+    ) -> Result<Self, ConnectionError> {
         let mut end = ClientEnd::open(
             Timed {
                 stream,
@@ -114,14 +114,14 @@ impl Broker {
     }
 
     /// What the broker says next.
-    pub fn receive(&mut self) -> Result<FromBroker, ChannelError> {
+    pub fn receive(&mut self) -> Result<FromBroker, ConnectionError> {
         self.first
             .take()
             .map_or_else(|| self.receive_until(Instant::now() + MESSAGE_TIMEOUT), Ok)
     }
 
     /// Answers its prompt.
-    pub fn answer(&mut self, answer: Option<Secret>) -> Result<(), ChannelError> {
+    pub fn answer(&mut self, answer: Option<Secret>) -> Result<(), ConnectionError> {
         self.end.send(&FromClient::Answer(answer))
     }
 
@@ -142,7 +142,7 @@ impl Broker {
         }
     }
 
-    fn receive_until(&mut self, until: Instant) -> Result<FromBroker, ChannelError> {
+    fn receive_until(&mut self, until: Instant) -> Result<FromBroker, ConnectionError> {
         self.end.stream().until.set(until);
         self.end.receive()
     }
@@ -152,7 +152,7 @@ impl Broker {
 enum Dead {
     NoConnection(io::Error),
     Impostor(u32),
-    NotServed(ChannelError),
+    NotServed(ConnectionError),
 }
 
 impl Dead {
@@ -172,8 +172,8 @@ impl From<io::Error> for Dead {
     }
 }
 
-impl From<ChannelError> for Dead {
-    fn from(error: ChannelError) -> Self {
+impl From<ConnectionError> for Dead {
+    fn from(error: ConnectionError) -> Self {
         Self::NotServed(error)
     }
 }
@@ -335,7 +335,7 @@ mod tests {
         Request::Login(Login::default())
     }
 
-    fn open(patience: u64) -> (Result<Broker, ChannelError>, Duration) {
+    fn open(patience: u64) -> (Result<Broker, ConnectionError>, Duration) {
         let (client, _broker) = UnixStream::pair().unwrap();
         let start = Instant::now();
         let broker = Broker::open(client.into(), request(), Duration::from_millis(patience));
@@ -347,7 +347,7 @@ mod tests {
         let (broker, took) = open(50);
         assert!(matches!(
             broker,
-            Err(ChannelError::Codec(CodecError::TimedOut))
+            Err(ConnectionError::Codec(CodecError::TimedOut))
         ));
         assert!(
             took >= Duration::from_millis(50) && took < Duration::from_secs(1),
@@ -573,7 +573,7 @@ mod tests {
         let start = Instant::now();
         assert!(matches!(
             Broker::of_our_own(&program.0, request()),
-            Err(Dead::NotServed(ChannelError::Codec(CodecError::Closed)))
+            Err(Dead::NotServed(ConnectionError::Codec(CodecError::Closed)))
         ));
         assert!(start.elapsed() < Duration::from_secs(1));
     }

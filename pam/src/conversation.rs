@@ -750,7 +750,7 @@ mod tests {
         assert_eq!(code, PamResultCode::PAM_AUTHINFO_UNAVAIL);
         assert!(
             host.log_of(Level::Error)
-                .contains("the other side closed the connection")
+                .contains("the peer closed the connection")
         );
     }
 

@@ -342,7 +342,7 @@ fn it_is_not_content_while_nobody_can_be_checked() {
     machine.broker().stop();
     finds(
         &machine,
-        "problem: no broker answers at /run/twofa/twofad.sock (the other side did not answer in time)",
+        "problem: no broker answers at /run/twofa/twofad.sock (the peer did not answer in time)",
     );
     machine.broker().cont();
     machine.broker().terminate();

@@ -7,7 +7,7 @@ use nix::unistd::{User, getuid};
 use twofa_broker::{Broker, Dialogue, Peer, privileges, reset};
 use twofa_proto::codec::CodecError;
 use twofa_proto::{
-    ChannelError, ClientEnd, Done, Failure, FromBroker, FromClient, MESSAGE_TIMEOUT, Request,
+    ClientEnd, ConnectionError, Done, Failure, FromBroker, FromClient, MESSAGE_TIMEOUT, Request,
     SERVICE_USER, SOCKET, Stream,
 };
 use twofa_store::Location;
@@ -108,7 +108,7 @@ fn reach_broker(request: Request) -> Result<(ClientEnd<Stream>, FromBroker), Com
     Ok((broker, first))
 }
 
-fn limit(stream: &Stream, patience: Duration) -> Result<(), ChannelError> {
+fn limit(stream: &Stream, patience: Duration) -> Result<(), ConnectionError> {
     Ok(stream
         .set_read_timeout(patience)
         .map_err(CodecError::from)?)
@@ -138,14 +138,14 @@ fn converse(mut broker: ClientEnd<Stream>, first: FromBroker) -> Result<Done, Co
 }
 
 /// Nothing has happened yet.
-fn not_accepted(error: ChannelError) -> CommandError {
+fn not_accepted(error: ConnectionError) -> CommandError {
     match error {
-        ChannelError::Codec(CodecError::Closed) => CommandError::new(
+        ConnectionError::Codec(CodecError::Closed) => CommandError::new(
             Failure::Unavailable,
             "the broker turned this away: it has too much to do, or is being restarted",
         )
         .hinted("try again in a moment"),
-        ChannelError::Codec(CodecError::TimedOut) => {
+        ConnectionError::Codec(CodecError::TimedOut) => {
             let seconds = PATIENCE.as_secs();
             let message = format!(
                 "the socket {SOCKET} is there, but nobody answered within {seconds} seconds"

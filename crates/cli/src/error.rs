@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use twofa_broker::privileges::PrivilegeError;
 use twofa_proto::codec::CodecError;
-use twofa_proto::{ChannelError, Failure};
+use twofa_proto::{ConnectionError, Failure};
 use twofa_store::StoreError;
 
 /// Why a command ended early.
@@ -97,13 +97,13 @@ impl From<PrivilegeError> for CommandError {
     }
 }
 
-impl From<ChannelError> for CommandError {
-    fn from(error: ChannelError) -> Self {
+impl From<ConnectionError> for CommandError {
+    fn from(error: ConnectionError) -> Self {
         let message = match error {
-            ChannelError::Codec(CodecError::TimedOut) => {
+            ConnectionError::Codec(CodecError::TimedOut) => {
                 "the broker did not answer in time".to_owned()
             }
-            ChannelError::Codec(CodecError::Closed) => {
+            ConnectionError::Codec(CodecError::Closed) => {
                 "the broker ended before this was done".to_owned()
             }
             error => format!("the broker went away: {error}"),

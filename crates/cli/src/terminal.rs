@@ -8,7 +8,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{FlushArg, LocalFlags, SetArg, Termios, tcflush, tcgetattr, tcsetattr};
 use twofa_broker::{Dialogue, Gone};
 use twofa_proto::codec::CodecError;
-use twofa_proto::{ChannelError, Prompt, Secret};
+use twofa_proto::{ConnectionError, Prompt, Secret};
 
 /// Standard input and output.
 #[derive(Debug, Default)]
@@ -122,6 +122,6 @@ impl Drop for Silence {
     }
 }
 
-fn gone(error: io::Error) -> ChannelError {
+fn gone(error: io::Error) -> ConnectionError {
     CodecError::from(error).into()
 }

@@ -1,34 +1,34 @@
-//! A message on the wire: four bytes of length, then the message in postcard's format.
+//! A message on the wire: its length in four bytes, then the message in postcard's format.
 //!
-//! The length is capped before anything is read, so that no peer makes us keep more than one frame.
+//! The length is checked before anything is read, so no peer can make the other keep more than one frame.
 
 use std::io::{self, ErrorKind, Read, Write};
 
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
-/// The longest frame either side takes, in bytes.
+/// The longest frame that either side accepts, in bytes.
 pub const FRAME_CAP: usize = 64 * 1024;
 
 const LENGTH_BYTES: usize = 4;
 
-/// Why no message could be read or written.
+/// Why a message could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
     /// The peer closed the connection between two messages.
-    #[error("the other side closed the connection")]
+    #[error("the peer closed the connection")]
     Closed,
-    /// The peer sent nothing, or took nothing, in the time it had.
-    #[error("the other side did not answer in time")]
+    /// The peer sent or read nothing before the timeout.
+    #[error("the peer did not answer in time")]
     TimedOut,
     /// This side stopped waiting, for a reason of its own ([`ErrorKind::ConnectionAborted`]).
-    #[error("this side ended the conversation")]
+    #[error("this side ended the connection")]
     Aborted,
     /// A frame over [`FRAME_CAP`].
     #[error("a message of {0} bytes is over the limit of 65536")]
     TooLong(usize),
-    /// The bytes are no message.
-    #[error("the other side sent something that is no message")]
+    /// The bytes are not a message.
+    #[error("the peer sent bytes that are not a message")]
     Malformed,
     /// The connection broke.
     #[error("the connection broke: {0}")]
@@ -83,7 +83,7 @@ pub fn write<T: Serialize>(stream: &mut impl Write, message: &T) -> Result<(), C
         postcard::experimental::serialized_size(message).map_err(|_| CodecError::Malformed)?;
     let length = u32::try_from(frame).ok().filter(|_| frame <= FRAME_CAP);
     let length = length.ok_or(CodecError::TooLong(frame))?;
-    // Room from the start: a growing vector would leave copies of a secret behind.
+    // Allocated in full: a growing vector would leave copies of a secret behind.
     let mut wire = Zeroizing::new(Vec::with_capacity(LENGTH_BYTES + frame));
     wire.extend_from_slice(&length.to_be_bytes());
     let wire = postcard::to_extend(message, Extended(wire))
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_stream_is_an_answer_wherever_it_comes() {
+    fn end_of_stream_is_reported_wherever_it_comes() {
         let whole = wire(&FromClient::Answer(Some("123456".into())));
         for cut in 0..whole.len() {
             assert!(
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_whole_with_its_last_byte_and_too_long_with_its_fourth() {
+    fn a_message_is_complete_with_its_last_byte_and_too_long_with_its_fourth() {
         let whole = wire(&FromClient::Answer(Some("123456".into())));
         for cut in 0..whole.len() {
             assert!(!holds_message(&whole[..cut]).unwrap(), "cut at {cut}");
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_behind_a_message_are_refused() {
+    fn trailing_bytes_are_refused() {
         let mut frame = wire(&FromClient::Answer(None));
         frame[3] += 1;
         frame.push(0);
@@ -176,7 +176,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_comes_in_nothing_breaks(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn no_input_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let mut framed = u32::try_from(bytes.len()).unwrap().to_be_bytes().to_vec();
             framed.extend(&bytes);
             let _ = read::<FromClient>(&mut framed.as_slice());

@@ -1,43 +1,44 @@
-//! What the PAM module, the CLI and the broker say to each other.
+//! The messages between the broker and its clients, the PAM module and the command line.
 //!
-//! One connection is one conversation. The client opens it with a [`Request`]; from then on the broker
-//! leads: it sends texts and prompts, the client shows them and answers, until [`Done`] ends it. Which
-//! message may come when is a table ([`conduct::TABLE`]), checked at both ends; a message out of turn
-//! ends the conversation. End of file is an answer and ends it too.
+//! A connection serves one request. The client sends a [`Request`]. From then on the broker leads: it sends texts and
+//! prompts, the client shows them and sends answers, until [`Done`] ends the connection. Both ends check each message
+//! against one table of permitted transitions ([`state::TRANSITIONS`]); a message out of turn ends the connection, and so
+//! does end of file.
 //!
-//! [`message`] has the messages, [`codec`] their frames on the wire, [`conduct`] the table,
-//! [`channel`] the two ends that put the three together, [`stream`] the socket under them; [`ahead`] spares them reads.
+//! [`message`] has the messages, [`codec`] their frames on the wire, [`state`] the table, [`endpoint`] the two ends, which
+//! put the three together, and [`stream`] the socket under them, read through [`buffered`].
 #![forbid(unsafe_code)]
 
-mod ahead;
-pub mod channel;
+mod buffered;
 pub mod codec;
-pub mod conduct;
+pub mod endpoint;
 pub mod message;
 pub mod secret;
+pub mod state;
 pub mod stream;
 
 use std::time::Duration;
 
-pub use channel::{BrokerEnd, ChannelError, ClientEnd};
+pub use endpoint::{BrokerEnd, ClientEnd, ConnectionError};
 pub use message::{
     AppReport, AppRequest, ContactReport, Done, ExemptionReport, Failure, FromBroker, FromClient,
-    Login, Prompt, Report, Request, Standing, Verdict,
+    Login, Prompt, Request, UserReport, UserStatus, Verdict,
 };
 pub use secret::Secret;
 pub use stream::Stream;
 
-/// Raised whenever a message changes; a broker and a client of different versions refuse each other.
+/// The version of the protocol, raised whenever a message changes. A broker and a client of different versions refuse each
+/// other.
 pub const VERSION: u16 = 2;
 
-/// How long the broker works, at most, before it gives up: a code that is sent has the longest way, fail-over
-/// included. sshd gives a login two minutes, login(1) one.
+/// How long the broker works at most before it gives up. Sending a code, fail-over included, takes longest. sshd gives a
+/// login two minutes, login(1) one.
 pub const WORK_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long a client waits for the next message of a conversation that was accepted.
+/// How long a client waits for the next message once its request was accepted.
 pub const MESSAGE_TIMEOUT: Duration = WORK_TIMEOUT.saturating_add(Duration::from_secs(5));
 
-/// Where the broker listens.
+/// The socket that the broker listens at.
 pub const SOCKET: &str = "/run/twofa/twofad.sock";
 
 /// The system user that the broker runs as.

@@ -1,32 +1,32 @@
-//! The messages. Claims about who is asking are not among them: that is the socket's peer.
+//! The messages. None of them says who is asking: that is the peer of the socket.
 
 use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
 
-/// What a client sends.
+/// A message from a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromClient {
-    /// Opens the conversation.
+    /// Makes the request.
     Open {
-        /// [`crate::VERSION`] of the client.
+        /// The client's [`crate::VERSION`].
         version: u16,
-        /// What the client wants.
+        /// The request.
         request: Request,
     },
-    /// What was typed at a prompt; `None` when the terminal gave nothing back.
+    /// The answer to a prompt; `None`: the terminal gave none.
     Answer(Option<Secret>),
 }
 
-/// What a client wants.
+/// What a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Authenticate a login.
     Login(Login),
-    /// Say whether a login that got past the first factor needs a second one; ask for it only where
-    /// [`Login::may_ask`] says so.
+    /// Decide whether a login that has passed the first factor may go on without a second one. Ask for it only if
+    /// [`Login::may_ask`].
     Account(Login),
-    /// Report how a user stands.
+    /// UserReport a user's status.
     Status {
         /// Login name.
         user: String,
@@ -35,16 +35,16 @@ pub enum Request {
     EnrolApp {
         /// Login name.
         user: String,
-        /// How the app is to work.
+        /// Its label and parameters.
         app: AppRequest,
     },
-    /// Enrol an address that codes are sent to. It is kept once a code sent there came back.
+    /// Enrol an address for codes. It is kept once a code that was sent there has been typed.
     EnrolAddress {
         /// Login name.
         user: String,
         /// `email` or `sms`.
         method: String,
-        /// The address; `None`: the one that is known, else it is asked for.
+        /// The address; `None`: the one on file, or else the user is asked.
         address: Option<String>,
     },
     /// Remove an app by its label, the address of `email` or `sms`, or the backup codes by `backup`.
@@ -54,7 +54,7 @@ pub enum Request {
         /// The label, `email`, `sms` or `backup`.
         method: String,
     },
-    /// Set what people set for themselves, all or none.
+    /// Change what users set for themselves, all of it or nothing.
     Set {
         /// Login name.
         user: String,
@@ -64,12 +64,12 @@ pub enum Request {
         email: Option<String>,
         /// The phone number; an empty one is removed.
         phone: Option<String>,
-        /// The method a login begins with: `app`, `email` or `sms`; an empty one is forgotten.
+        /// The method that logins ask for first: `app`, `email` or `sms`; an empty one is removed.
         prefer: Option<String>,
-        /// The addresses are known to be the user's: root's word for it.
-        vouched: bool,
+        /// Root attests that the addresses are the user's.
+        attested: bool,
     },
-    /// Make new backup codes; the old ones die.
+    /// Make new backup codes; the old ones stop working.
     NewBackupCodes {
         /// Login name.
         user: String,
@@ -77,7 +77,7 @@ pub enum Request {
 }
 
 impl Request {
-    /// The login name that it is about.
+    /// The login name that the request is about.
     pub fn user(&self) -> &str {
         match self {
             Self::Login(login) | Self::Account(login) => &login.user,
@@ -91,88 +91,88 @@ impl Request {
     }
 }
 
-/// A login as the PAM module found it. The text fields are what the application claims, for people and
-/// logs; nothing is decided by them but whose record is looked at.
+/// A login as the PAM module describes it. The texts are claims of the application, for people and logs; nothing follows
+/// from them but whose record is read.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Login {
     /// `PAM_USER`.
     pub user: String,
     /// `PAM_SERVICE`, such as `sshd`.
     pub service: String,
-    /// `PAM_RHOST`, where the login comes from.
+    /// `PAM_RHOST`, the host that the login comes from.
     pub remote_host: Option<String>,
-    /// `PAM_RUSER`, who asks for it: su and sudo say so.
+    /// `PAM_RUSER`, the user who asks for the login: su and sudo set it.
     pub remote_user: Option<String>,
     /// `PAM_TTY`.
     pub terminal: Option<String>,
-    /// The code comes behind the password in one answer, so the prompt asks for both.
+    /// The code is typed behind the password in one answer, so the prompt asks for both.
     pub behind_password: bool,
-    /// The module's arguments on the line of the stack that asks: which line that is tells whether the first factor
-    /// has been shown when it is reached.
+    /// The module's arguments on the line of the stack that asks. They tell which line that is, and so whether the first
+    /// factor has been verified before it.
     pub arguments: Vec<String>,
-    /// Device and inode of the `/etc/pam.d` that the application sees: in another root than the broker's, another one.
+    /// Device and inode of the `/etc/pam.d` that the application sees. In a container that is not the broker's.
     pub pam_folder: Option<(u64, u64)>,
-    /// With [`Request::Account`]: the line has the argument `challenge`.
+    /// For [`Request::Account`]: the line has the argument `challenge`.
     pub may_ask: bool,
-    /// The application is known to answer no prompt, as sshd's method `password` is: nothing is sent for one.
+    /// The application is known to answer no prompt, as sshd's method `password` does; no code is sent for one.
     pub cannot_answer: bool,
-    /// What sshd itself proved before, as its `SSH_AUTH_INFO_0` has it: a method and its details on each line.
+    /// What sshd itself verified before, from its `SSH_AUTH_INFO_0`: on each line a method and its details.
     pub ssh_auth_info: Option<String>,
 }
 
-/// An app that is to be enrolled.
+/// The app that is to be enrolled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppRequest {
-    /// What its owner calls it; `None`: the broker finds a name.
+    /// Its label; `None`: the broker chooses one.
     pub label: Option<String>,
     /// HOTP instead of TOTP.
     pub counter: bool,
     /// `SHA1`, `SHA256` or `SHA512`.
     pub algorithm: String,
-    /// Digits of a code.
+    /// Digits of a code, 6 to 8.
     pub digits: u8,
-    /// Seconds a code lasts.
+    /// Seconds in which a TOTP code is shown.
     pub period: u32,
 }
 
-/// What the broker sends.
+/// A message from the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromBroker {
-    /// The request is being served. A client that waits in vain for this has lost nothing yet.
+    /// The request is being served. Until this arrives, a client can still turn to another broker.
     Accepted,
-    /// Show this and send back what is typed.
+    /// Show this and send what is typed.
     Prompt(Prompt),
-    /// Show this.
+    /// Show this text.
     Info(Secret),
-    /// Show this as an error.
+    /// Show this text as an error.
     Error(String),
-    /// The end.
+    /// The request has ended.
     Done(Done),
 }
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prompt {
-    /// All that must be read before answering, in the prompt's own text. May hold a key (enrolment).
+    /// Everything the person must read before answering. May show a key (enrolment).
     pub text: Secret,
-    /// Whether what is typed may be seen.
+    /// Whether what is typed is shown.
     pub echo: bool,
-    /// Set when password and code are asked for in one: how many digits the code at the end has.
+    /// For password and code in one answer: how many digits the code at its end has.
     pub digits_behind_password: Option<u8>,
 }
 
-/// How a conversation ended.
+/// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Done {
     /// The end of [`Request::Login`] and [`Request::Account`].
     Login {
-        /// What the application is told.
+        /// What the module reports to the application.
         verdict: Verdict,
-        /// Why, in words for the administrator's log. Never a secret.
+        /// Why, for the administrator's log. Never a secret.
         why: String,
     },
     /// The end of [`Request::Status`].
-    Status(Box<Report>),
+    Status(Box<UserReport>),
     /// A change was made.
     Changed,
     /// Nothing was changed.
@@ -186,68 +186,68 @@ pub enum Done {
     },
 }
 
-/// What becomes of a login.
+/// The result of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
-    /// A right code, and its use is on disk.
+    /// The code is right, and its use is on disk.
     Passed,
-    /// Policy asks nothing of this person.
+    /// The policy asks for nothing.
     NotRequired,
-    /// Policy would ask, and an exemption spares this person: to the application the same, to the log not.
+    /// An exemption covers the user. The application is told the same as for [`Self::NotRequired`]; the log is not.
     Exempt,
-    /// Nothing was decided: a later line of the same stack decides, with the code that was typed here.
+    /// Nothing was decided: a later line of the stack decides, with the code that was typed here.
     Later,
     /// Refused.
     Denied,
-    /// All tries are used up, or the account is locked.
+    /// No attempts are left, or the account is locked.
     TriesUsedUp,
     /// The second factor cannot be checked now.
     Unavailable,
-    /// The terminal gave no answer.
+    /// No answer came from the terminal.
     NoAnswer,
 }
 
 /// Why a request was not carried out; each kind is an exit code of the CLI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Failure {
-    /// It could not be done.
+    /// The request could not be carried out.
     Failed,
-    /// What was asked for makes no sense.
+    /// The request is invalid.
     Usage,
-    /// Not for this peer.
+    /// The peer may not make this request.
     NotPermitted,
     /// There is no such user or method.
     NotFound,
     /// A code was wrong, or the account is locked.
     Denied,
-    /// The store is out of reach.
+    /// The store cannot be reached.
     Unavailable,
 }
 
-/// How a user stands.
+/// A user's record, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
+pub struct UserReport {
     /// Login name.
     pub user: String,
-    /// User id.
+    /// User ID.
     pub uid: u32,
-    /// Where the user stands.
-    pub standing: Standing,
-    /// The class whose policy holds.
+    /// The status.
+    pub status: UserStatus,
+    /// The class whose policy applies.
     pub class: String,
-    /// When the user wants to be asked.
+    /// When the user wants to be asked: `never`, `new-device` or `always`.
     pub verify: String,
     /// The e-mail address.
     pub email: Option<ContactReport>,
     /// The phone number.
     pub phone: Option<ContactReport>,
-    /// The methods a login can ask for, the first one first.
+    /// The methods that a login can ask for, in that order.
     pub methods: Vec<String>,
     /// The exemptions in force.
     pub exemptions: Vec<ExemptionReport>,
-    /// An administrator requires a second factor.
+    /// Whether an administrator requires a second factor.
     pub required: bool,
-    /// Wrong codes in a row.
+    /// Wrong codes since the last right one.
     pub failures: u64,
     /// The enrolled apps.
     pub apps: Vec<AppReport>,
@@ -255,52 +255,52 @@ pub struct Report {
     pub backup_codes_left: u32,
 }
 
-/// Where a user stands, for people and scripts.
+/// The status of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Standing {
-    /// Not asked.
+pub enum UserStatus {
+    /// Not asked for a code.
     Off,
-    /// Must enrol.
+    /// Must enrol at the next login.
     Pending,
-    /// Is enrolled by methods that the policy no longer allows.
+    /// Has only methods that the policy no longer allows.
     NotAllowed,
-    /// Asked at each login.
+    /// Asked for a code at each login.
     Enabled,
     /// Locked until this many seconds after the Unix epoch.
     LockedUntil(i64),
     /// Locked until an administrator unlocks it.
     Locked,
-    /// Not asked until this many seconds after the Unix epoch; `None`: for good.
+    /// Exempt until this many seconds after the Unix epoch; `None`: without end.
     Exempt(Option<i64>),
 }
 
-/// An address that codes could be sent to.
+/// An address on file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContactReport {
     /// The address.
     pub address: String,
-    /// Whether a code sent there came back.
+    /// Whether it has been verified.
     pub verified: bool,
 }
 
-/// An exemption that covers a user.
+/// An exemption that covers the user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExemptionReport {
-    /// The number it goes by.
+    /// Its number.
     pub id: i64,
-    /// Why.
+    /// The administrator's reason.
     pub reason: String,
-    /// Seconds after the Unix epoch; `None`: it does not end.
+    /// When it ends, in seconds after the Unix epoch; `None`: never.
     pub until: Option<i64>,
-    /// Where it holds, in words; `None`: everywhere.
+    /// Where it applies, for people; `None`: everywhere.
     pub only: Option<String>,
 }
 
 /// An enrolled app without its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppReport {
-    /// What its owner calls it.
+    /// Its label.
     pub label: String,
     /// How its codes are made, for people.
     pub parameters: String,
@@ -313,7 +313,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_message_prints_what_was_typed_or_shown() {
+    fn no_message_prints_a_secret() {
         let secret = || Secret::from("943287");
         let prompt = Prompt {
             text: secret(),

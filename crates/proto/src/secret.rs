@@ -1,17 +1,17 @@
-//! Text that must not be seen.
+//! Text that must not be printed or left in memory.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// What was typed at a prompt: wiped when dropped, never printed.
+/// Text that was typed at a prompt, or that shows a key: wiped when dropped, never printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The one way out.
+    /// The text. This is the only way to it.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! The Unix socket under a conversation.
+//! The Unix socket under a connection.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -12,14 +12,13 @@ use nix::sys::socket::{
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
-/// A connected stream socket that never raises `SIGPIPE`: the module lives in other people's programs,
-/// which may not have it ignored.
+/// A connected stream socket that never raises `SIGPIPE`: the programs that load the module may not ignore that signal.
 #[derive(Debug)]
 pub struct Stream(UnixStream);
 
 impl Stream {
-    /// Connects to the socket at `path`, waiting at most `patience` for a place in its queue.
-    pub fn connect(path: &Path, patience: Duration) -> io::Result<Self> {
+    /// Connects to the socket at `path`, waiting at most `timeout` for room in its backlog.
+    pub fn connect(path: &Path, timeout: Duration) -> io::Result<Self> {
         let fd = socket(
             AddressFamily::Unix,
             SockType::Stream,
@@ -27,8 +26,8 @@ impl Stream {
             None,
         )?;
         // connect(2) on a Unix socket with a full backlog waits as long as SO_SNDTIMEO says (unix(7)).
-        let patience = i64::try_from(patience.as_micros()).unwrap_or(i64::MAX);
-        setsockopt(&fd, sockopt::SendTimeout, &TimeVal::microseconds(patience))?;
+        let timeout = i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX);
+        setsockopt(&fd, sockopt::SendTimeout, &TimeVal::microseconds(timeout))?;
         connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
         Ok(Self(UnixStream::from(fd)))
     }
@@ -39,22 +38,22 @@ impl Stream {
         Ok(getsockopt(&self.0, sockopt::PeerCredentials)?.uid())
     }
 
-    /// Reads what has come, without waiting: [`io::ErrorKind::WouldBlock`] when that is nothing.
+    /// Reads what has arrived, without waiting: [`io::ErrorKind::WouldBlock`] if nothing has.
     pub fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(recv(self.0.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT)?)
     }
 
     /// How long a read waits before it fails with [`io::ErrorKind::WouldBlock`].
-    pub fn set_read_timeout(&self, patience: Duration) -> io::Result<()> {
-        self.0.set_read_timeout(Some(patience))
+    pub fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.0.set_read_timeout(Some(timeout))
     }
 
     /// How long a write waits before it fails with [`io::ErrorKind::WouldBlock`].
-    pub fn set_write_timeout(&self, patience: Duration) -> io::Result<()> {
-        self.0.set_write_timeout(Some(patience))
+    pub fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.0.set_write_timeout(Some(timeout))
     }
 
-    /// Tells the other side that nothing more will come.
+    /// Tells the peer that nothing more will be sent.
     pub fn finish(&self) -> io::Result<()> {
         self.0.shutdown(std::net::Shutdown::Write)
     }

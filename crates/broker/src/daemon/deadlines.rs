@@ -100,7 +100,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::thread;
     use twofa_proto::codec::CodecError;
-    use twofa_proto::{BrokerEnd, ChannelError};
+    use twofa_proto::{BrokerEnd, ConnectionError};
 
     fn pair() -> (UnixStream, DeadlineStream) {
         let (client, broker) = UnixStream::pair().unwrap();
@@ -132,7 +132,7 @@ mod tests {
         let mut end = BrokerEnd::new(stream);
         assert!(matches!(
             end.request(),
-            Err(ChannelError::Codec(CodecError::TimedOut))
+            Err(ConnectionError::Codec(CodecError::TimedOut))
         ));
         assert!(begun.elapsed() >= timeout);
         drop(end);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
-use twofa_proto::{ChannelError, Done, Request, Stream, Verdict};
+use twofa_proto::{ConnectionError, Done, Request, Stream, Verdict};
 use twofa_store::{Location, StoreError};
 
 use super::admission::Admission;
@@ -194,7 +194,7 @@ pub fn serve_notices(location: Location) -> Result<(), StoreError> {
 
 /// Tells the administrator what the person at the prompt cannot fix. The module logs refused codes, with the login's own
 /// lines.
-fn report(ended: &Result<Done, ChannelError>) {
+fn report(ended: &Result<Done, ConnectionError>) {
     match ended {
         Ok(Done::Login {
             verdict: Verdict::Unavailable,
@@ -202,9 +202,9 @@ fn report(ended: &Result<Done, ChannelError>) {
         }) => {
             log::warn(&format!("a login could not be checked: {why}"));
         }
-        Err(error @ (ChannelError::OutOfTurn(_) | ChannelError::Version(_))) => {
+        Err(error @ (ConnectionError::OutOfTurn(_) | ConnectionError::Version(_))) => {
             log::warn(&error.to_string());
         }
-        Ok(_) | Err(ChannelError::Codec(_)) => {}
+        Ok(_) | Err(ConnectionError::Codec(_)) => {}
     }
 }

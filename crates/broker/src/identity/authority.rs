@@ -123,7 +123,7 @@ mod tests {
                 email: None,
                 phone: None,
                 prefer: None,
-                vouched: false,
+                attested: false,
             },
             Request::NewBackupCodes { user: user() },
         ]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use twofa_proto::codec::CodecError;
 use twofa_proto::{
-    BrokerEnd, ChannelError, Done, Failure, FromBroker, FromClient, Prompt, Request, Secret,
+    BrokerEnd, ConnectionError, Done, Failure, FromBroker, FromClient, Prompt, Request, Secret,
 };
 use twofa_store::StoreError;
 
@@ -35,7 +35,7 @@ pub fn serve<S: Connection, P>(
     peer: Peer,
     stream: S,
     admit: impl FnOnce(&Request) -> Option<P>,
-) -> Result<Done, ChannelError> {
+) -> Result<Done, ConnectionError> {
     let mut end = BrokerEnd::new(stream);
     let request = end.request()?;
     // A connection that is closed without an answer tells the module to try elsewhere.
@@ -71,7 +71,7 @@ struct RemoteTerminal<S> {
 
 /// Why nothing more can be asked.
 enum Closed {
-    ByClient(ChannelError),
+    ByClient(ConnectionError),
     ByBroker(Ending),
 }
 
@@ -93,7 +93,7 @@ impl<S: Connection> RemoteTerminal<S> {
     }
 
     /// Sends `done`, or the answer to `request` that follows from the broker's own ending.
-    fn finish(mut self, request: &Request, done: Done) -> Result<Done, ChannelError> {
+    fn finish(mut self, request: &Request, done: Done) -> Result<Done, ConnectionError> {
         let done = match self.closed {
             Some(Closed::ByClient(error)) => return Err(error),
             Some(Closed::ByBroker(ending)) => {
@@ -112,16 +112,16 @@ impl<S: Connection> RemoteTerminal<S> {
 
     fn exchange<T>(
         &mut self,
-        exchange: impl FnOnce(&mut BrokerEnd<S>) -> Result<T, ChannelError>,
-    ) -> Result<T, ChannelError> {
-        let closed = || ChannelError::from(CodecError::Closed);
+        exchange: impl FnOnce(&mut BrokerEnd<S>) -> Result<T, ConnectionError>,
+    ) -> Result<T, ConnectionError> {
+        let closed = || ConnectionError::from(CodecError::Closed);
         if self.closed.is_some() {
             return Err(closed());
         }
         exchange(&mut self.end).inspect_err(|error| {
             self.closed = Some(Closed::ByClient(match error {
-                ChannelError::OutOfTurn(error) => (*error).into(),
-                ChannelError::Codec(_) | ChannelError::Version(_) => closed(),
+                ConnectionError::OutOfTurn(error) => (*error).into(),
+                ConnectionError::Codec(_) | ConnectionError::Version(_) => closed(),
             }));
         })
     }
@@ -204,7 +204,7 @@ mod tests {
         assert!(terminal.error("Nobody sees this.").is_err());
         assert!(matches!(
             terminal.finish(&login(), Done::Changed),
-            Err(ChannelError::Codec(CodecError::Closed))
+            Err(ConnectionError::Codec(CodecError::Closed))
         ));
         let mut sent = client;
         let mut next = || codec::read::<FromBroker>(&mut sent);
@@ -234,7 +234,7 @@ mod tests {
         let error = terminal.finish(&login(), Done::Changed).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the other side broke the protocol: Open is not permitted while Asking"
+            "the peer broke the protocol: Open is not permitted while Asking"
         );
     }
 

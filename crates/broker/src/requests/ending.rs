@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use twofa_core::text::printable;
 use twofa_proto::codec::CodecError;
-use twofa_proto::{ChannelError, Done, Failure, Request, Verdict};
+use twofa_proto::{ConnectionError, Done, Failure, Request, Verdict};
 
 use crate::identity::authority::Peer;
 
@@ -27,10 +27,10 @@ pub(crate) enum Ending {
 
 impl Ending {
     /// The ending that `error` means at a prompt with this `timeout`, if it is one.
-    pub(crate) const fn from_error(error: &ChannelError, timeout: Duration) -> Option<Self> {
+    pub(crate) const fn from_error(error: &ConnectionError, timeout: Duration) -> Option<Self> {
         match error {
-            ChannelError::Codec(CodecError::TimedOut) => Some(Self::TimedOut(timeout)),
-            ChannelError::Codec(CodecError::Aborted) => Some(Self::Stopped),
+            ConnectionError::Codec(CodecError::TimedOut) => Some(Self::TimedOut(timeout)),
+            ConnectionError::Codec(CodecError::Aborted) => Some(Self::Stopped),
             _ => None,
         }
     }

@@ -7,7 +7,8 @@ use twofa_core::{
     Account, Channel, Lock, Method, Methods, Mode, Policy, Status, Timestamp, Verify,
 };
 use twofa_proto::{
-    AppReport, AppRequest, ContactReport, Done, ExemptionReport, Failure, Report, Request, Standing,
+    AppReport, AppRequest, ContactReport, Done, ExemptionReport, Failure, Request, UserReport,
+    UserStatus,
 };
 use twofa_store::{Generation, Origin, Settings, Situation, StoreError, StoredExemption, Tally};
 
@@ -428,13 +429,13 @@ impl Desk<'_> {
             email,
             phone,
             prefer,
-            vouched,
+            attested,
             ..
         } = request
         else {
             return Err(Refusal::new(Failure::Failed, "nothing is set by this"));
         };
-        if *vouched && !self.peer.is_root() {
+        if *attested && !self.peer.is_root() {
             return Err(Refusal::new(
                 Failure::NotPermitted,
                 "only root may vouch for an address",
@@ -443,7 +444,7 @@ impl Desk<'_> {
         let mut settings = Settings {
             verify: self.verify(person, verify.as_deref())?,
             preferred: prefer.as_deref().map(preferred).transpose()?,
-            vouched: *vouched,
+            vouched: *attested,
             ..Settings::default()
         };
         let mut to_verify = Vec::new();
@@ -623,12 +624,12 @@ fn preferred(text: &str) -> Result<Option<Method>, Refusal> {
 }
 
 /// How a person stands, without a secret.
-fn report(account: &Account, person: &Person, now: Timestamp) -> Report {
+fn report(account: &Account, person: &Person, now: Timestamp) -> UserReport {
     let user = &person.situation.user;
-    Report {
+    UserReport {
         user: account.name.clone(),
         uid: account.uid,
-        standing: standing(person.status(account, now)),
+        status: user_status(person.status(account, now)),
         class: person.class.clone(),
         verify: user.verify.to_string(),
         email: user.contacts[Channel::Email].as_ref().map(contact),
@@ -651,16 +652,16 @@ fn report(account: &Account, person: &Person, now: Timestamp) -> Report {
 }
 
 /// A status as the protocol has it.
-pub const fn standing(status: Status) -> Standing {
+pub const fn user_status(status: Status) -> UserStatus {
     match status {
-        Status::Off => Standing::Off,
-        Status::Pending => Standing::Pending,
-        Status::NotAllowed => Standing::NotAllowed,
-        Status::Enabled => Standing::Enabled,
-        Status::Locked(Lock::Until(until)) => Standing::LockedUntil(until.unix()),
-        Status::Locked(Lock::Administrator) => Standing::Locked,
-        Status::Exempt(None) => Standing::Exempt(None),
-        Status::Exempt(Some(until)) => Standing::Exempt(Some(until.unix())),
+        Status::Off => UserStatus::Off,
+        Status::Pending => UserStatus::Pending,
+        Status::NotAllowed => UserStatus::NotAllowed,
+        Status::Enabled => UserStatus::Enabled,
+        Status::Locked(Lock::Until(until)) => UserStatus::LockedUntil(until.unix()),
+        Status::Locked(Lock::Administrator) => UserStatus::Locked,
+        Status::Exempt(None) => UserStatus::Exempt(None),
+        Status::Exempt(Some(until)) => UserStatus::Exempt(Some(until.unix())),
     }
 }
 

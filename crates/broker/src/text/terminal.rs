@@ -1,11 +1,11 @@
 //! The person at the other end: somebody who is shown texts and answers prompts.
 
-use twofa_proto::{ChannelError, Prompt, Secret};
+use twofa_proto::{ConnectionError, Prompt, Secret};
 
 /// The terminal went away, or does not keep to the protocol. Whatever was being done ends here.
 #[derive(Debug, thiserror::Error)]
 #[error("the terminal is gone: {0}")]
-pub struct Gone(#[from] pub ChannelError);
+pub struct Gone(#[from] pub ConnectionError);
 
 /// How far a conversation has come, as far as it matters when it ends early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,7 @@ pub(crate) mod user;
 
 use jiff::tz::TimeZone;
 use twofa_core::Timestamp;
-use twofa_proto::Standing;
+use twofa_proto::UserStatus;
 use twofa_store::Origin;
 
 use crate::output::Value;
@@ -37,41 +37,41 @@ fn rfc3339(at: Timestamp) -> String {
 }
 
 /// Where somebody stands, in the words of the manual.
-fn standing(standing: Standing) -> Value {
+fn standing(standing: UserStatus) -> Value {
     match standing {
-        Standing::Off => Value::Text("off".to_owned()),
-        Standing::Pending => Value::Warning("pending setup at next login".to_owned()),
-        Standing::NotAllowed => Value::Warning("enrolled method no longer allowed".to_owned()),
-        Standing::Enabled => Value::Good("enabled".to_owned()),
-        Standing::LockedUntil(until) => Value::Bad(format!(
+        UserStatus::Off => Value::Text("off".to_owned()),
+        UserStatus::Pending => Value::Warning("pending setup at next login".to_owned()),
+        UserStatus::NotAllowed => Value::Warning("enrolled method no longer allowed".to_owned()),
+        UserStatus::Enabled => Value::Good("enabled".to_owned()),
+        UserStatus::LockedUntil(until) => Value::Bad(format!(
             "locked until {}",
             moment(Timestamp::from_unix(until))
         )),
-        Standing::Locked => Value::Bad("locked until unlocked".to_owned()),
-        Standing::Exempt(Some(until)) => Value::Warning(format!(
+        UserStatus::Locked => Value::Bad("locked until unlocked".to_owned()),
+        UserStatus::Exempt(Some(until)) => Value::Warning(format!(
             "exempt until {}",
             moment(Timestamp::from_unix(until))
         )),
-        Standing::Exempt(None) => Value::Warning("exempt without end".to_owned()),
+        UserStatus::Exempt(None) => Value::Warning("exempt without end".to_owned()),
     }
 }
 
 /// The same for scripts.
-const fn standing_word(standing: Standing) -> &'static str {
+const fn standing_word(standing: UserStatus) -> &'static str {
     match standing {
-        Standing::Off => "off",
-        Standing::Pending => "pending",
-        Standing::NotAllowed => "not-allowed",
-        Standing::Enabled => "enabled",
-        Standing::LockedUntil(_) | Standing::Locked => "locked",
-        Standing::Exempt(_) => "exempt",
+        UserStatus::Off => "off",
+        UserStatus::Pending => "pending",
+        UserStatus::NotAllowed => "not-allowed",
+        UserStatus::Enabled => "enabled",
+        UserStatus::LockedUntil(_) | UserStatus::Locked => "locked",
+        UserStatus::Exempt(_) => "exempt",
     }
 }
 
 /// When a lock or an exemption ends by itself, for scripts.
-fn standing_until(standing: Standing) -> Option<String> {
+fn standing_until(standing: UserStatus) -> Option<String> {
     match standing {
-        Standing::LockedUntil(until) | Standing::Exempt(Some(until)) => {
+        UserStatus::LockedUntil(until) | UserStatus::Exempt(Some(until)) => {
             Some(rfc3339(Timestamp::from_unix(until)))
         }
         _ => None,

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use twofa_core::Timestamp;
-use twofa_proto::{AppRequest, ContactReport, Done, ExemptionReport, Failure, Report, Request};
+use twofa_proto::{AppRequest, ContactReport, Done, ExemptionReport, Failure, Request, UserReport};
 
 use super::{moment, rfc3339, standing, standing_until, standing_word};
 use crate::arguments::{AddressArguments, AppArguments, CodeType, EnrolCommand};
@@ -80,8 +80,8 @@ pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Command
     let record = Record {
         user: report.user.clone(),
         uid: report.uid,
-        status: standing_word(report.standing),
-        until: standing_until(report.standing),
+        status: standing_word(report.status),
+        until: standing_until(report.status),
         class: report.class.clone(),
         verify: report.verify.clone(),
         email: report.email.as_ref().map(address),
@@ -104,7 +104,7 @@ pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Command
     output.object(&record, |out| show(&report, out))
 }
 
-fn show(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+fn show(report: &UserReport, out: &mut dyn Write) -> io::Result<()> {
     let required = if report.required {
         " (required by an administrator)"
     } else {
@@ -114,7 +114,7 @@ fn show(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         out,
         "Second factor of {}: {}{required}",
         report.user,
-        standing(report.standing).into_text()
+        standing(report.status).into_text()
     )?;
     writeln!(out, "Class: {}   Asked: {}", report.class, report.verify)?;
     for (what, contact, method) in [
@@ -269,7 +269,7 @@ fn request_to_set(
         email,
         phone,
         prefer,
-        vouched,
+        attested: vouched,
     })
 }
 
@@ -280,7 +280,7 @@ pub(crate) fn codes(new: bool, user: Option<String>, output: Output) -> Result<(
         })?;
         return Ok(());
     }
-    let Report {
+    let UserReport {
         user,
         backup_codes_left: left,
         ..
@@ -296,7 +296,7 @@ pub(crate) fn codes(new: bool, user: Option<String>, output: Output) -> Result<(
     })
 }
 
-fn report(user: Option<String>) -> Result<Report, CommandError> {
+fn report(user: Option<String>) -> Result<UserReport, CommandError> {
     match client::carry_out(Request::Status {
         user: client::user(user)?,
     })? {
@@ -327,7 +327,7 @@ mod tests {
             email,
             phone,
             prefer,
-            vouched,
+            attested: vouched,
             ..
         }) = request(&[("email", "a@example.org"), ("prefer", "")], true)
         else {

@@ -8,7 +8,7 @@ use twofa_broker::{Broker, accounts, clock, manage};
 use twofa_core::class::{self, EVERYONE};
 use twofa_core::exemption::{Exemption, Source, covering};
 use twofa_core::{Account, Method, Rulebook, Timestamp};
-use twofa_proto::{Failure, Standing};
+use twofa_proto::{Failure, UserStatus};
 use twofa_store::{StoreError, UserRow};
 
 use super::exemption::{self, Wish};
@@ -188,7 +188,7 @@ fn list_one(
     let exemption = covering(exemptions, account, Source::default(), now, |group| {
         directory.membership(account, group)
     });
-    let stands = manage::standing(user.summary.status(&effective.policy, exemption, now));
+    let stands = manage::user_status(user.summary.status(&effective.policy, exemption, now));
     let class = effective.class_name();
     if !filter.lets_through(user, class, stands) {
         return Ok(());
@@ -228,7 +228,7 @@ fn list_one(
 }
 
 impl Filter {
-    fn lets_through(&self, user: &UserRow, class: &str, stands: Standing) -> bool {
+    fn lets_through(&self, user: &UserRow, class: &str, stands: UserStatus) -> bool {
         let status = self.status.is_none_or(|status| {
             let word = match status {
                 StatusFilter::Off => "off",

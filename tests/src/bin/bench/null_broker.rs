@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 
 use twofa_e2e::Machine;
-use twofa_proto::{BrokerEnd, ChannelError, Done, FromBroker, Prompt, SOCKET, Stream, Verdict};
+use twofa_proto::{BrokerEnd, ConnectionError, Done, FromBroker, Prompt, SOCKET, Stream, Verdict};
 
 use crate::timing::put_into;
 
@@ -33,7 +33,7 @@ pub fn serve() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn let_in(stream: Stream) -> Result<(), ChannelError> {
+fn let_in(stream: Stream) -> Result<(), ConnectionError> {
     let mut end = BrokerEnd::new(stream);
     end.request()?;
     end.send(&FromBroker::Accepted)?;

@@ -1,28 +1,28 @@
-//! A connection that is read in few pieces.
+//! A connection that is read in as few system calls as possible.
 
 use std::io::{self, Read, Write};
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-/// Bytes read at once. Most messages fit, and those that come together come in one read.
+/// Bytes read at once. Most messages fit, and messages that arrive together are read together.
 pub(crate) const READ_AHEAD: usize = 512;
 
-/// Reads what has come, not only what is asked for, and keeps the rest for the next time.
+/// Reads what has arrived, not only what is asked for, and keeps the rest for the next read.
 #[derive(Debug)]
-pub(crate) struct Ahead<S> {
+pub(crate) struct BufferedStream<S> {
     stream: S,
     /// What was read last; it may hold a key or a code.
-    last: Zeroizing<[u8; READ_AHEAD]>,
-    /// The part of `last` that nobody has taken.
+    buffer: Zeroizing<[u8; READ_AHEAD]>,
+    /// The part of `buffer` that is still to be given out.
     unread: Range<usize>,
 }
 
-impl<S> Ahead<S> {
+impl<S> BufferedStream<S> {
     pub(crate) fn new(stream: S) -> Self {
         Self {
             stream,
-            last: Zeroizing::new([0; READ_AHEAD]),
+            buffer: Zeroizing::new([0; READ_AHEAD]),
             unread: 0..0,
         }
     }
@@ -36,13 +36,13 @@ impl<S> Ahead<S> {
     }
 }
 
-impl<S: Read> Read for Ahead<S> {
+impl<S: Read> Read for BufferedStream<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.unread.is_empty() {
-            self.unread = 0..self.stream.read(&mut *self.last)?;
+            self.unread = 0..self.stream.read(&mut *self.buffer)?;
         }
         let taken = self
-            .last
+            .buffer
             .get(self.unread.clone())
             .unwrap_or_default()
             .read(buffer)?;
@@ -51,7 +51,7 @@ impl<S: Read> Read for Ahead<S> {
     }
 }
 
-impl<S: Write> Write for Ahead<S> {
+impl<S: Write> Write for BufferedStream<S> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         self.stream.write(buffer)
     }

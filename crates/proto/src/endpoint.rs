@@ -1,91 +1,91 @@
-//! The two ends of a conversation: codec and conduct put together.
+//! The two ends of a connection: codec and protocol state put together.
 
 use std::io::{Read, Write};
 
 use crate::VERSION;
-use crate::ahead::Ahead;
+use crate::buffered::BufferedStream;
 use crate::codec::{self, CodecError};
-use crate::conduct::{OutOfTurn, Phase};
 use crate::message::{FromBroker, FromClient, Request};
+use crate::state::{OutOfTurn, State};
 
-/// Why a conversation cannot go on.
+/// Why a connection cannot go on.
 #[derive(Debug, thiserror::Error)]
-pub enum ChannelError {
-    /// Nothing could be read or written.
+pub enum ConnectionError {
+    /// A message could not be read or written.
     #[error(transparent)]
     Codec(#[from] CodecError),
-    /// Somebody spoke out of turn.
-    #[error("the other side broke the protocol: {0}")]
+    /// The peer sent a message that its state does not permit.
+    #[error("the peer broke the protocol: {0}")]
     OutOfTurn(#[from] OutOfTurn),
-    /// The two programs are of different versions.
-    #[error("the other side speaks version {0} of the protocol, this is version 1")]
+    /// The two programs speak different versions of the protocol.
+    #[error("the peer speaks version {0} of the protocol, this program version {VERSION}")]
     Version(u16),
 }
 
-/// The broker's end.
+/// The broker's end of a connection.
 #[derive(Debug)]
 pub struct BrokerEnd<S> {
-    stream: Ahead<S>,
-    phase: Phase,
+    stream: BufferedStream<S>,
+    state: State,
 }
 
 impl<S: Read + Write> BrokerEnd<S> {
-    /// The end of a fresh connection.
+    /// The broker's end of a new connection.
     pub fn new(stream: S) -> Self {
         Self {
-            stream: Ahead::new(stream),
-            phase: Phase::Opening,
+            stream: BufferedStream::new(stream),
+            state: State::Opening,
         }
     }
 
-    /// The connection itself.
+    /// The stream under the connection.
     pub const fn stream_mut(&mut self) -> &mut S {
         self.stream.stream_mut()
     }
 
-    /// What the client wants.
-    pub fn request(&mut self) -> Result<Request, ChannelError> {
+    /// Receives the request.
+    pub fn request(&mut self) -> Result<Request, ConnectionError> {
         match self.receive()? {
             FromClient::Open {
                 version: VERSION,
                 request,
             } => Ok(request),
-            FromClient::Open { version, .. } => Err(ChannelError::Version(version)),
+            FromClient::Open { version, .. } => Err(ConnectionError::Version(version)),
             message @ FromClient::Answer(_) => Err(OutOfTurn {
                 kind: message.kind(),
-                phase: self.phase,
+                state: self.state,
             }
             .into()),
         }
     }
 
-    /// Receives a message if one is permitted now.
-    pub fn receive(&mut self) -> Result<FromClient, ChannelError> {
+    /// Receives a message; fails if the state does not permit it.
+    pub fn receive(&mut self) -> Result<FromClient, ConnectionError> {
         let message: FromClient = codec::read(&mut self.stream)?;
-        self.phase = self.phase.after(message.kind())?;
+        self.state = self.state.after(message.kind())?;
         Ok(message)
     }
 
-    /// Sends a message if it is permitted now.
-    pub fn send(&mut self, message: &FromBroker) -> Result<(), ChannelError> {
-        self.phase = self.phase.after(message.kind())?;
+    /// Sends a message; fails if the state does not permit it.
+    pub fn send(&mut self, message: &FromBroker) -> Result<(), ConnectionError> {
+        self.state = self.state.after(message.kind())?;
         Ok(codec::write(&mut self.stream, message)?)
     }
 }
 
-/// The end of the PAM module or the CLI.
+/// The end of the PAM module or the command line.
 #[derive(Debug)]
 pub struct ClientEnd<S> {
-    stream: Ahead<S>,
-    phase: Phase,
+    stream: BufferedStream<S>,
+    state: State,
 }
 
 impl<S: Read + Write> ClientEnd<S> {
-    /// Opens a conversation on a fresh connection.
-    pub fn open(stream: S, request: Request) -> Result<Self, ChannelError> {
+    /// Makes `request` on a new connection.
+    pub fn open(stream: S, request: Request) -> Result<Self, ConnectionError> {
         let mut end = Self {
-            stream: Ahead::new(stream),
-            phase: Phase::Opening,
+            stream: BufferedStream::new(stream),
+            state: State::Opening,
         };
         end.send(&FromClient::Open {
             version: VERSION,
@@ -94,21 +94,21 @@ impl<S: Read + Write> ClientEnd<S> {
         Ok(end)
     }
 
-    /// The connection itself.
+    /// The stream under the connection.
     pub const fn stream(&self) -> &S {
         self.stream.stream()
     }
 
-    /// Receives a message if one is permitted now.
-    pub fn receive(&mut self) -> Result<FromBroker, ChannelError> {
+    /// Receives a message; fails if the state does not permit it.
+    pub fn receive(&mut self) -> Result<FromBroker, ConnectionError> {
         let message: FromBroker = codec::read(&mut self.stream)?;
-        self.phase = self.phase.after(message.kind())?;
+        self.state = self.state.after(message.kind())?;
         Ok(message)
     }
 
-    /// Sends a message if it is permitted now.
-    pub fn send(&mut self, message: &FromClient) -> Result<(), ChannelError> {
-        self.phase = self.phase.after(message.kind())?;
+    /// Sends a message; fails if the state does not permit it.
+    pub fn send(&mut self, message: &FromClient) -> Result<(), ConnectionError> {
+        self.state = self.state.after(message.kind())?;
         Ok(codec::write(&mut self.stream, message)?)
     }
 }
@@ -116,7 +116,7 @@ impl<S: Read + Write> ClientEnd<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ahead::READ_AHEAD;
+    use crate::buffered::READ_AHEAD;
     use crate::message::{Done, Login, Prompt};
     use std::os::unix::net::UnixStream;
 
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_goes_to_and_fro() {
+    fn a_request_is_answered_with_a_prompt_and_the_prompt_with_an_answer() {
         let (mut client, mut broker) = pair();
         assert_eq!(broker.request().unwrap(), Request::Login(Login::default()));
         broker.send(&FromBroker::Accepted).unwrap();
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_come_together_or_in_pieces_are_told_apart() {
+    fn messages_that_arrive_together_or_in_pieces_are_separated() {
         let (mut client, mut broker) = pair();
         broker.request().unwrap();
         let mut messages = vec![FromBroker::Accepted];
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_a_prompt_that_was_taken_back_does_not_hide_why() {
+    fn an_answer_to_a_withdrawn_prompt_does_not_hide_the_reason() {
         let (mut client, mut broker) = pair();
         broker.request().unwrap();
         broker.send(&FromBroker::Accepted).unwrap();
@@ -184,7 +184,7 @@ mod tests {
         broker.send(&FromBroker::Prompt(prompt)).unwrap();
         assert_eq!(client.receive().unwrap(), FromBroker::Accepted);
         assert!(matches!(client.receive().unwrap(), FromBroker::Prompt(_)));
-        // The one is under way when the other is sent.
+        // The answer is under way when the error is sent.
         client
             .send(&FromClient::Answer(Some("123456".into())))
             .unwrap();
@@ -199,19 +199,22 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_answers_before_it_is_asked_is_cut_off() {
+    fn an_answer_before_a_prompt_ends_the_connection() {
         let (mut client, mut broker) = pair();
         broker.request().unwrap();
         assert!(matches!(
             client.send(&FromClient::Answer(None)),
-            Err(ChannelError::OutOfTurn(_))
+            Err(ConnectionError::OutOfTurn(_))
         ));
         codec::write(
             &mut client.stream,
             &FromClient::Answer(Some("000000".into())),
         )
         .unwrap();
-        assert!(matches!(broker.receive(), Err(ChannelError::OutOfTurn(_))));
+        assert!(matches!(
+            broker.receive(),
+            Err(ConnectionError::OutOfTurn(_))
+        ));
     }
 
     #[test]
@@ -229,16 +232,19 @@ mod tests {
             },
         )
         .unwrap();
-        assert!(matches!(broker.request(), Err(ChannelError::Version(999))));
+        assert!(matches!(
+            broker.request(),
+            Err(ConnectionError::Version(999))
+        ));
     }
 
     #[test]
-    fn a_broker_that_goes_away_is_noticed_at_once() {
+    fn a_closed_connection_is_noticed_at_once() {
         let (mut client, broker) = pair();
         drop(broker);
         assert!(matches!(
             client.receive(),
-            Err(ChannelError::Codec(CodecError::Closed))
+            Err(ConnectionError::Codec(CodecError::Closed))
         ));
     }
 }
