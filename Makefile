@@ -1,15 +1,15 @@
-# twofa: build, try, test, measure, install. `make` alone says what there is.
+# twofa: build, try, test, benchmark, install. `make` alone lists the targets.
 
 CARGO   ?= cargo
 PREFIX  ?= /usr
 DESTDIR ?=
-# Where the system's PAM modules are: Debian has a folder for each architecture, Fedora lib64.
+# Where the system's PAM modules are: Debian has a directory for each architecture, Fedora lib64.
 PAMDIR  ?= $(patsubst %/,%,$(dir $(firstword $(foreach place,/usr/lib/*/security /usr/lib64/security \
              /usr/lib/security /lib/*/security /lib/security,$(wildcard $(place)/pam_unix.so)))))
 STRIP   ?= --strip
 
 BINDIR  = $(PREFIX)/bin
-# The module has this path of the broker built in.
+# The path of the broker is compiled into the module.
 SBINDIR = $(PREFIX)/sbin
 SHARE   = $(PREFIX)/share
 UNITS   = $(PREFIX)/lib/systemd/system
@@ -18,7 +18,7 @@ RELEASE = target/release
 ROOT := $(filter 0,$(shell id -u))
 
 ifneq ($(and $(ROOT),$(SUDO_USER)),)
-# sudo(8) sets a PATH without the Rust that its caller has from rustup.
+# sudo(8) sets a PATH without the Rust that its caller installed with rustup.
 CALLER_HOME := $(shell getent passwd '$(SUDO_USER)' | cut -d: -f6)
 ifeq ($(shell command -v $(CARGO)),)
 ifneq ($(wildcard $(CALLER_HOME)/.cargo/bin/cargo),)
@@ -26,23 +26,23 @@ export PATH := $(PATH):$(CALLER_HOME)/.cargo/bin
 export RUSTUP_HOME ?= $(CALLER_HOME)/.rustup
 endif
 endif
-# What is built in somebody's checkout stays theirs, so that they can build there without sudo.
+# Build results in a user's checkout stay the user's, so that building without sudo goes on working.
 GIVE_BACK = ; status=$$?; chown -R --reference=Makefile target; exit $$status
 endif
 
 .PHONY: help
 help:
-	@echo 'make demo      see it work: a throwaway machine, a real ssh login, nothing left behind (root)'
-	@echo 'make test      run every test (end-to-end tests need root)'
-	@echo 'make lint      check formatting, lints and manuals'
-	@echo 'make bench     measure against pam_google_authenticator and pam_oath (root)'
-	@echo 'make build     build everything for release'
-	@echo 'make install   install it [DESTDIR= PREFIX=/usr PAMDIR=] (root)'
+	@echo 'make demo      watch it work: a throwaway machine, a real ssh login, nothing left behind (root)'
+	@echo 'make test      run all tests (end-to-end tests need root)'
+	@echo 'make lint      check formatting, code and manuals'
+	@echo 'make bench     compare login times with pam_google_authenticator and pam_oath (root)'
+	@echo 'make build     build everything in release mode'
+	@echo 'make install   install the result [DESTDIR= PREFIX=/usr PAMDIR=] (root)'
 
 .PHONY: dependencies
 dependencies:
 	@command -v $(CARGO) >/dev/null || { \
-	  echo 'There is no cargo in the PATH: install Rust 1.89 or later, from https://rustup.rs for example.'; exit 1; }
+	  echo 'cargo is not in the PATH: install Rust 1.89 or later, for example from https://rustup.rs.'; exit 1; }
 ifneq ($(ROOT),)
 	@tests/install-dependencies
 endif
@@ -57,24 +57,25 @@ build: dependencies
 .PHONY: demo
 demo: dependencies
 	@$(if $(ROOT),,echo 'make demo starts a throwaway machine, which needs root: run it with sudo.'; exit 1)
-	@echo 'Building. The first time that takes some minutes.'
+	@echo 'Building. The first time, this takes a few minutes.'
 	@{ $(CARGO) build --locked --workspace --exclude twofa-e2e && \
 	   $(CARGO) build --locked -p twofa-e2e --bin demo && \
 	   $(CARGO) run --quiet --locked -p twofa-e2e --bin demo; } $(GIVE_BACK)
 
-# Checks our requests to SMS providers against the contracts these publish, in the folder that TWOFA_CONTRACTS names.
+# Tools that check our requests to SMS providers against the API descriptions these publish (in the directory
+# $TWOFA_CONTRACTS).
 .PHONY: contract-tools
 contract-tools: dependencies
 ifdef TWOFA_CONTRACTS
 	@tests/install-contract-tools || \
-	 echo 'Left out: SMS requests against published contracts, because the tools could not be installed.'
+	 echo 'Skipped: SMS requests against published API descriptions, because the tools could not be installed.'
 endif
 
-# Another implementation of the numbering plans, which ours is compared with.
+# Another implementation of the numbering plans, to compare ours with.
 .PHONY: phonenumbers
 phonenumbers: dependencies
 	@tests/install-phonenumbers || \
-	 echo 'Left out: phone numbers as another implementation reads them, because pip could not install it.'
+	 echo 'Skipped: comparing phone numbers with another implementation, because pip could not install it.'
 
 .PHONY: test
 test: dependencies contract-tools phonenumbers
@@ -83,7 +84,7 @@ ifneq ($(ROOT),)
 else
 	$(CARGO) test --locked --workspace --exclude twofa-e2e
 	@echo
-	@echo 'Left out: the end-to-end tests (real sshd, login, su and sudo in a throwaway machine). They need'
+	@echo 'Skipped: the end-to-end tests (real sshd, login, su and sudo in a throwaway machine), which need'
 	@echo 'root: run "sudo make test".'
 endif
 
@@ -93,20 +94,19 @@ lint: dependencies
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --quiet --locked --workspace --no-deps --document-private-items
 	@if command -v mandoc >/dev/null; then mandoc -Tlint -Wwarning man/*.[158]; \
-	 else echo 'Left out: the manuals, because mandoc is not installed.'; fi
+	 else echo 'Skipped: the manuals, because mandoc is not installed.'; fi
 
 .PHONY: bench
 bench: dependencies
 	@$(if $(ROOT),,echo 'make bench starts throwaway machines, which needs root: run it with sudo.'; exit 1)
 	@$(CARGO) run --locked --release -p twofa-e2e --bin bench $(GIVE_BACK)
 
-# Installs what `make build` built. On the running system (no DESTDIR) the first time also makes the system
-# user, the store and its key; never again, because a store that went missing must not be replaced by an
-# empty one. It enables nothing.
+# Installs what `make build` built. On the running system (no DESTDIR), the first time also creates the system user,
+# the store and its key; never again, because a missing store must not be replaced by an empty one. Enables nothing.
 .PHONY: install
 install:
-	@test -x $(RELEASE)/twofad || { echo 'Nothing is built yet: run "make build" first.'; exit 1; }
-	@test -n '$(PAMDIR)' || { echo 'Cannot find the PAM modules of this system: say where, with PAMDIR='; exit 1; }
+	@test -x $(RELEASE)/twofad || { echo 'Nothing has been built yet: run "make build" first.'; exit 1; }
+	@test -n '$(PAMDIR)' || { echo 'Cannot find the PAM modules of this system: set PAMDIR='; exit 1; }
 	install -D -m 755 $(STRIP) $(RELEASE)/twofa $(DESTDIR)$(BINDIR)/twofa
 	install -D -m 755 $(STRIP) $(RELEASE)/twofad $(DESTDIR)$(SBINDIR)/twofad
 	install -D -m 644 $(STRIP) $(RELEASE)/libpam_twofa.so $(DESTDIR)$(PAMDIR)/pam_twofa.so
@@ -127,8 +127,8 @@ ifeq ($(DESTDIR),)
 	  $(SBINDIR)/twofad --prepare; }
 	@echo
 	@echo 'Installed. Nothing asks for a code yet. Next:'
-	@echo '  systemctl enable --now twofad.socket    the broker: screen lockers and users need it, root logins start one'
-	@echo '  twofa policy set mode=optional          ask those who enrolled'
-	@echo '  twofa enrol app --user NAME             enrol somebody'
+	@echo '  systemctl enable --now twofad.socket    start the broker on demand: screen lockers and users need it'
+	@echo '  twofa policy set mode=optional          ask users who have enrolled'
+	@echo '  twofa enrol app --user NAME             enrol a user'
 	@echo '  man pam_twofa                           where to put the module, and how to test it before you log out'
 endif

@@ -1,0 +1,122 @@
+//! The repository's pages name only files and tests that exist.
+
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by failing")]
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Pages outside of `docs/`. The changelog may name what is no longer there.
+const PAGES: [&str; 4] = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "packaging/README.md",
+];
+/// How a path within the repository begins.
+const FOLDERS: [&str; 8] = [
+    ".ci/", "crates/", "docs/", "man/", "packaging/", "pam/", "tests/", "Cargo",
+];
+/// A name with so many underscores is a test's.
+const UNDERSCORES_OF_A_TEST: usize = 4;
+
+#[test]
+fn every_path_that_a_page_names_exists() {
+    let mut named = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        let links = links(&text).map(|link| page.with_file_name(link));
+        let paths = code_spans(&text)
+            .filter(|span| FOLDERS.iter().any(|folder| span.starts_with(folder)))
+            .map(|span| root().join(span));
+        for path in links.chain(paths) {
+            assert!(
+                path.exists(),
+                "{}: there is no {}",
+                page.display(),
+                path.display()
+            );
+            named += 1;
+        }
+    }
+    assert!(named > 20, "{named} paths found: does this test still look?");
+}
+
+#[test]
+fn every_test_that_a_page_names_exists() {
+    let functions = functions();
+    let mut named = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for name in code_spans(&text).filter(|span| is_name_of_a_test(span)) {
+            assert!(
+                functions.contains(name),
+                "{}: there is no test {name}",
+                page.display()
+            );
+            named += 1;
+        }
+    }
+    assert!(named > 20, "{named} tests found: does this test still look?");
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn pages() -> Vec<PathBuf> {
+    let in_docs = fs::read_dir(root().join("docs")).unwrap();
+    let in_docs = in_docs.map(|entry| entry.unwrap().path());
+    PAGES
+        .iter()
+        .map(|page| root().join(page))
+        .chain(in_docs.filter(|path| path.extension().is_some_and(|extension| extension == "md")))
+        .collect()
+}
+
+/// The files that `text` links to, without what points into them or to other machines.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    text.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(link, _)| link.split('#').next().unwrap_or_default())
+        .filter(|link| !link.is_empty() && !link.contains(':'))
+}
+
+/// What stands between backticks in a line.
+fn code_spans(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+fn is_name_of_a_test(span: &str) -> bool {
+    span.matches('_').count() >= UNDERSCORES_OF_A_TEST
+        && span
+            .bytes()
+            .all(|b| b == b'_' || b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
+/// The names of all functions in the repository's Rust files.
+fn functions() -> HashSet<String> {
+    let mut names = HashSet::new();
+    let mut folders: Vec<_> = ["crates", "pam", "tests"]
+        .map(|folder| root().join(folder))
+        .into();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(path).unwrap();
+                names.extend(text.lines().filter_map(function));
+            }
+        }
+    }
+    names
+}
+
+fn function(line: &str) -> Option<String> {
+    let (name, _) = line.split_once("fn ")?.1.split_once('(')?;
+    Some(name.to_owned())
+}
