@@ -15,49 +15,60 @@ const PAGES: [&str; 4] = [
 ];
 /// How a path within the repository begins.
 const FOLDERS: [&str; 8] = [
-    ".ci/", "crates/", "docs/", "man/", "packaging/", "pam/", "tests/", "Cargo",
+    ".ci/",
+    "crates/",
+    "docs/",
+    "man/",
+    "packaging/",
+    "pam/",
+    "tests/",
+    "Cargo",
 ];
 /// A name with so many underscores is a test's.
 const UNDERSCORES_OF_A_TEST: usize = 4;
 
 #[test]
 fn every_path_that_a_page_names_exists() {
-    let mut named = 0;
-    for page in pages() {
-        let text = fs::read_to_string(&page).unwrap();
-        let links = links(&text).map(|link| page.with_file_name(link));
-        let paths = code_spans(&text)
+    assert_none_missing(|page, text| {
+        let links = links(text).map(|link| (link, page.with_file_name(link)));
+        let paths = code_spans(text)
             .filter(|span| FOLDERS.iter().any(|folder| span.starts_with(folder)))
-            .map(|span| root().join(span));
-        for path in links.chain(paths) {
-            assert!(
-                path.exists(),
-                "{}: there is no {}",
-                page.display(),
-                path.display()
-            );
-            named += 1;
-        }
-    }
-    assert!(named > 20, "{named} paths found: does this test still look?");
+            .map(|span| (span, root().join(span)));
+        links
+            .chain(paths)
+            .map(|(name, path)| (name.to_owned(), path.exists()))
+            .collect()
+    });
 }
 
 #[test]
 fn every_test_that_a_page_names_exists() {
     let functions = functions();
-    let mut named = 0;
+    assert_none_missing(|_, text| {
+        code_spans(text)
+            .filter(|span| is_name_of_a_test(span))
+            .map(|name| (name.to_owned(), functions.contains(name)))
+            .collect()
+    });
+}
+
+/// Asks `names` what each page names, and whether it exists.
+fn assert_none_missing(names: impl Fn(&Path, &str) -> Vec<(String, bool)>) {
+    let (mut missing, mut named) = (Vec::new(), 0);
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
-        for name in code_spans(&text).filter(|span| is_name_of_a_test(span)) {
-            assert!(
-                functions.contains(name),
-                "{}: there is no test {name}",
-                page.display()
-            );
+        for (name, exists) in names(&page, &text) {
             named += 1;
+            if !exists {
+                missing.push(format!("{}: {name}", page.display()));
+            }
         }
     }
-    assert!(named > 20, "{named} tests found: does this test still look?");
+    assert!(missing.is_empty(), "missing:\n{}", missing.join("\n"));
+    assert!(
+        named > 20,
+        "{named} names found: does this test still look?"
+    );
 }
 
 fn root() -> PathBuf {
