@@ -243,7 +243,7 @@ fn a_broken_policy_file_changes_nothing_and_its_error_is_named() {
         ),
         (
             "[policy]\nmode = \"optional\"\n[[class]]\nname = \"a\"\ngroup = \"sudo\"\n\"lockout.after\" = \"5\"\n",
-            "class 'a': 'lockout.after' holds for the whole machine",
+            "class 'a': 'lockout.after' applies to the whole machine",
         ),
         ("mode = mandatory", "mode = mandatory"),
     ] {
@@ -329,7 +329,7 @@ fn a_class_that_cannot_be_is_refused() {
         &machine,
         "twofa class set a --group sudo lockout.after=5",
         2,
-        "holds for the whole machine",
+        "applies to the whole machine",
     );
     refused(
         &machine,

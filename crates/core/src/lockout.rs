@@ -14,11 +14,11 @@ pub const MAX_LOCK: Duration = Duration::from_seconds(86_400);
 
 /// When and for how long an account is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
+pub struct LockoutRules {
     /// This many consecutive failures lock the account, and each as many again.
     pub after: u32,
     /// How long the first lock lasts; each further one twice as long.
-    pub for_: Duration,
+    pub duration: Duration,
 }
 
 /// An account that is closed to codes.
@@ -64,7 +64,7 @@ impl Throttle {
     /// reaches the limit locks the account for those behind it; if its own code is right, [`Throttle::clear_through`]
     /// opens it again.
     #[must_use]
-    pub fn count(self, now: Timestamp, rules: Rules) -> Self {
+    pub fn count(self, now: Timestamp, rules: LockoutRules) -> Self {
         let counted = Self {
             attempts: self.attempts.saturating_add(1),
             ..self
@@ -76,7 +76,7 @@ impl Throttle {
         let doublings = counted.failures() / limit - 1;
         // 2^40 of the shortest locks are ages; more need not be told apart.
         let seconds = rules
-            .for_
+            .duration
             .seconds()
             .saturating_mul(1 << doublings.min(40))
             .min(MAX_LOCK.seconds());
@@ -110,9 +110,9 @@ mod tests {
     use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_unix(1_000_000);
-    const RULES: Rules = Rules {
+    const RULES: LockoutRules = LockoutRules {
         after: 10,
-        for_: Duration::from_minutes(15),
+        duration: Duration::from_minutes(15),
     };
 
     fn fail(times: u32) -> Throttle {
@@ -175,7 +175,7 @@ mod tests {
     proptest! {
         #[test]
         fn whoever_failed_as_often_as_the_limit_is_locked(after in 1_u32..=100, rounds in 1_u32..=100, minutes in 1_u32..=1440) {
-            let rules = Rules { after, for_: Duration::from_minutes(minutes) };
+            let rules = LockoutRules { after, duration: Duration::from_minutes(minutes) };
             let failures = after * rounds;
             let throttle = (0..failures).fold(Throttle::default(), |t, _| t.count(NOW, rules));
             prop_assert!(throttle.lock(NOW).is_some());
@@ -184,7 +184,7 @@ mod tests {
 
         #[test]
         fn more_failures_never_shorten_a_lock(after in 1_u32..=20, rounds in 1_u32..=30) {
-            let rules = Rules { after, for_: Duration::from_minutes(15) };
+            let rules = LockoutRules { after, duration: Duration::from_minutes(15) };
             let at = |n: u32| (0..n).fold(Throttle::default(), |t, _| t.count(NOW, rules)).locked_until;
             prop_assert!(at(after * rounds) <= at(after * (rounds + 1)));
         }

@@ -1,0 +1,332 @@
+//! The table of what an administrator can set.
+
+use std::fmt;
+
+use super::values::{
+    self, Invalid, bounded_duration, bounded_number, channels, choice, countries, country, methods,
+    switch, written_channels, written_switch,
+};
+use super::{Enrolment, Mode, Policy};
+use crate::duration::Duration;
+use crate::lockout;
+use crate::text::is_unprintable;
+
+/// One row of [`KEYS`].
+pub struct PolicyKey {
+    /// What an administrator writes before the `=`.
+    pub name: &'static str,
+    /// One line of explanation, imperative, no full stop.
+    pub help: &'static str,
+    /// Whether a class may have a value of its own.
+    pub per_class: bool,
+    values: &'static str,
+    default: &'static str,
+    pub(super) read: fn(&mut Policy, &str) -> Result<(), Invalid>,
+    write: fn(&Policy) -> String,
+}
+
+impl PolicyKey {
+    /// The values that can stand after the `=`, in words that follow "it must be".
+    pub fn values(&self) -> String {
+        values::with_names(self.values)
+    }
+
+    /// The value that is in force when nothing is set.
+    pub fn default(&self) -> String {
+        values::with_names(self.default)
+    }
+
+    /// The key's value in `policy`, as an administrator would write it.
+    pub fn value(&self, policy: &Policy) -> String {
+        (self.write)(policy)
+    }
+}
+
+impl fmt::Debug for PolicyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PolicyKey")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The row of [`KEYS`] that is called `name`.
+pub fn find(name: &str) -> Option<&'static PolicyKey> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+const LIMITS: &str = "a whole number from 1 to 1000000";
+const SWITCH: &str = "on or off";
+const TRUST: &str = "a duration from 0 to 99999d, such as 12h or 30d";
+
+/// Everything that can be set. `{methods}` and `{channels}` stand for the names of all there are.
+pub static KEYS: [PolicyKey; 24] = [
+    PolicyKey {
+        name: "mode",
+        values: "disabled, optional or mandatory",
+        default: "disabled",
+        help: "Ask nobody for a code, only those who have enrolled, or everybody",
+        per_class: true,
+        read: |policy, text| choice(text, &Mode::ALL, Mode::name).map(|mode| policy.mode = mode),
+        write: |policy| policy.mode.name().to_owned(),
+    },
+    PolicyKey {
+        name: "application-name",
+        values: "up to 40 characters, or empty for the host name",
+        default: "",
+        help: "Show this name in prompts, messages and authenticator apps",
+        per_class: false,
+        read: |policy, text| {
+            if text.chars().count() > 40 {
+                return Err(Invalid::because("it must have at most 40 characters"));
+            }
+            // It is shown on terminals and stands before the colon in `otpauth://` labels.
+            if text.chars().any(|c| is_unprintable(c) || c == ':') {
+                let why = "it must not contain a colon or a control character";
+                return Err(Invalid::because(why));
+            }
+            let name = text.trim();
+            policy.application_name = (!name.is_empty()).then(|| name.to_owned());
+            Ok(())
+        },
+        write: |policy| policy.application_name.clone().unwrap_or_default(),
+    },
+    PolicyKey {
+        name: "methods",
+        values: "one or more of {methods}",
+        default: "{methods}",
+        help: "Allow only these methods",
+        per_class: true,
+        read: |policy, text| methods(text).map(|methods| policy.methods = methods),
+        write: |policy| policy.methods.to_string(),
+    },
+    PolicyKey {
+        name: "enrolment",
+        values: "at-login or beforehand",
+        default: "at-login",
+        help: "Let users who must enrol do so while logging in, or refuse them until they have enrolled",
+        per_class: true,
+        read: |policy, text| {
+            choice(text, &Enrolment::ALL, Enrolment::name)
+                .map(|enrolment| policy.enrolment = enrolment)
+        },
+        write: |policy| policy.enrolment.name().to_owned(),
+    },
+    PolicyKey {
+        name: "trust.console",
+        values: TRUST,
+        default: "0",
+        help: "Trust a local terminal or display for this long after a code (no effect yet: devices are not recorded)",
+        per_class: true,
+        read: |policy, text| trust(text).map(|trust| policy.trust.console = trust),
+        write: |policy| policy.trust.console.to_string(),
+    },
+    PolicyKey {
+        name: "trust.remote",
+        values: TRUST,
+        default: "0",
+        help: "Trust a remote host or key for this long after a code (no effect yet: devices are not recorded)",
+        per_class: true,
+        read: |policy, text| trust(text).map(|trust| policy.trust.remote = trust),
+        write: |policy| policy.trust.remote.to_string(),
+    },
+    PolicyKey {
+        name: "trust.elevation",
+        values: TRUST,
+        default: "0",
+        help: "Trust a terminal at su and sudo for this long after a code (no effect yet: devices are not recorded)",
+        per_class: true,
+        read: |policy, text| trust(text).map(|trust| policy.trust.elevation = trust),
+        write: |policy| policy.trust.elevation.to_string(),
+    },
+    PolicyKey {
+        name: "lockout.after",
+        values: "a whole number from 3 to 100",
+        default: "10",
+        help: "Lock an account after this many wrong codes in a row",
+        per_class: false,
+        read: |policy, text| {
+            let range = 3..=lockout::MAX_FAILURES;
+            bounded_number(text, range).map(|after| policy.lockout.after = after)
+        },
+        write: |policy| policy.lockout.after.to_string(),
+    },
+    PolicyKey {
+        name: "lockout.for",
+        values: "a duration from 1m to 24h, such as 15m",
+        default: "15m",
+        help: "Lock an account for this long at first; each further lock lasts twice as long, up to 24h",
+        per_class: false,
+        read: |policy, text| {
+            let range = Duration::from_minutes(1)..=lockout::MAX_LOCK;
+            bounded_duration(text, range).map(|duration| policy.lockout.duration = duration)
+        },
+        write: |policy| policy.lockout.duration.to_string(),
+    },
+    PolicyKey {
+        name: "code.digits",
+        values: "a whole number from 6 to 9",
+        default: "6",
+        help: "Send codes with this many digits",
+        per_class: false,
+        read: |policy, text| bounded_number(text, 6..=9).map(|digits| policy.codes.digits = digits),
+        write: |policy| policy.codes.digits.to_string(),
+    },
+    PolicyKey {
+        name: "code.lifetime",
+        values: "a duration from 1m to 1h, such as 10m",
+        default: "10m",
+        help: "Accept a code for this long after it was sent",
+        per_class: false,
+        read: |policy, text| {
+            let range = Duration::from_minutes(1)..=Duration::from_minutes(60);
+            bounded_duration(text, range).map(|lifetime| policy.codes.lifetime = lifetime)
+        },
+        write: |policy| policy.codes.lifetime.to_string(),
+    },
+    PolicyKey {
+        name: "code.domain",
+        values: "a domain name such as example.org, or empty",
+        default: "",
+        help: "Bind codes in text messages to this domain, so that phones offer to fill them in",
+        per_class: false,
+        read: |policy, text| {
+            let is_fit = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+            if !text.chars().all(is_fit) || text.len() > 60 {
+                return Err(Invalid::Value);
+            }
+            policy.code_domain = (!text.is_empty()).then(|| text.to_owned());
+            Ok(())
+        },
+        write: |policy| policy.code_domain.clone().unwrap_or_default(),
+    },
+    PolicyKey {
+        name: "resend.cooldown",
+        values: "a duration from 0 to 10m, such as 30s",
+        default: "30s",
+        help: "Wait at least this long before sending another code in the same login",
+        per_class: false,
+        read: |policy, text| {
+            let range = Duration::from_seconds(0)..=Duration::from_minutes(10);
+            bounded_duration(text, range).map(|cooldown| policy.codes.cooldown = cooldown)
+        },
+        write: |policy| policy.codes.cooldown.to_string(),
+    },
+    PolicyKey {
+        name: "send.user-hourly",
+        values: LIMITS,
+        default: "20",
+        help: "Send at most this many codes per hour to one user",
+        per_class: false,
+        read: |policy, text| limit(text).map(|most| policy.limits.user_hourly = most),
+        write: |policy| policy.limits.user_hourly.to_string(),
+    },
+    PolicyKey {
+        name: "send.address-daily",
+        values: LIMITS,
+        default: "100",
+        help: "Send at most this many codes per day to one address or number",
+        per_class: false,
+        read: |policy, text| limit(text).map(|most| policy.limits.address_daily = most),
+        write: |policy| policy.limits.address_daily.to_string(),
+    },
+    PolicyKey {
+        name: "send.machine-hourly",
+        values: LIMITS,
+        default: "1000",
+        help: "Send at most this many codes per hour in total",
+        per_class: false,
+        read: |policy, text| limit(text).map(|most| policy.limits.machine_hourly = most),
+        write: |policy| policy.limits.machine_hourly.to_string(),
+    },
+    PolicyKey {
+        name: "send.unverified-hourly",
+        values: LIMITS,
+        default: "3",
+        help: "Send at most this many codes per hour to unverified addresses of one user",
+        per_class: false,
+        read: |policy, text| limit(text).map(|most| policy.limits.unverified_hourly = most),
+        write: |policy| policy.limits.unverified_hourly.to_string(),
+    },
+    PolicyKey {
+        name: "send.unverified-daily",
+        values: LIMITS,
+        default: "5",
+        help: "Send at most this many codes per day to unverified addresses of one user",
+        per_class: false,
+        read: |policy, text| limit(text).map(|most| policy.limits.unverified_daily = most),
+        write: |policy| policy.limits.unverified_daily.to_string(),
+    },
+    PolicyKey {
+        name: "send.sms-daily",
+        values: LIMITS,
+        default: "1000",
+        help: "Send at most this many text messages with codes per day in total, a fifth of them to unverified numbers",
+        per_class: false,
+        read: |policy, text| limit(text).map(|most| policy.limits.sms_daily = most),
+        write: |policy| policy.limits.sms_daily.to_string(),
+    },
+    PolicyKey {
+        name: "fallback.sms-to-email",
+        values: "on, off, or empty to follow methods",
+        default: "",
+        help: "Send the code by e-mail if its text message cannot be sent; 'on' does so even where methods lacks email",
+        per_class: true,
+        read: |policy, text| {
+            policy.fallback_to_email = match text {
+                "" => None,
+                text => Some(switch(text)?),
+            };
+            Ok(())
+        },
+        write: |policy| {
+            let fallback = policy.fallback_to_email;
+            fallback.map(written_switch).unwrap_or_default()
+        },
+    },
+    PolicyKey {
+        name: "addresses.unique",
+        values: SWITCH,
+        default: "off",
+        help: "Refuse an address or number that another user has already verified",
+        per_class: false,
+        read: |policy, text| switch(text).map(|on| policy.unique_addresses = on),
+        write: |policy| written_switch(policy.unique_addresses),
+    },
+    PolicyKey {
+        name: "phone.country",
+        values: "two capital letters such as DE, or empty",
+        default: "",
+        help: "Assume this country for phone numbers written without a country code",
+        per_class: false,
+        read: |policy, text| country(text).map(|country| policy.phone_country = country),
+        write: |policy| policy.phone_country.clone().unwrap_or_default(),
+    },
+    PolicyKey {
+        name: "phone.countries",
+        values: "a list such as DE,AT, or empty for phone.country alone",
+        default: "",
+        help: "Let users enrol phone numbers from these countries; only an administrator can set others",
+        per_class: true,
+        read: |policy, text| countries(text).map(|countries| policy.phone_countries = countries),
+        write: |policy| policy.phone_countries.join(","),
+    },
+    PolicyKey {
+        name: "notices",
+        values: "one or more of {channels}, or none",
+        default: "{channels}",
+        help: "Notify users of changes to their second factor by these channels",
+        per_class: false,
+        read: |policy, text| channels(text).map(|channels| policy.notices = channels),
+        write: |policy| written_channels(policy.notices),
+    },
+];
+
+fn limit(text: &str) -> Result<u32, Invalid> {
+    bounded_number(text, 1..=1_000_000)
+}
+
+fn trust(text: &str) -> Result<Duration, Invalid> {
+    let most = Duration::from_seconds(99_999 * 86_400);
+    bounded_duration(text, Duration::from_seconds(0)..=most)
+}

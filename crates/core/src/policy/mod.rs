@@ -1,0 +1,404 @@
+//! What an administrator decides for the whole machine.
+//!
+//! [`KEYS`] is the one table of what can be set: parsing, `twofa policy`, its help, completions and the manual follow
+//! from it. A key that is not in it, or a value that does not read, is an error everywhere: a broken policy denies, it
+//! never disables.
+
+mod keys;
+mod values;
+
+pub use keys::{KEYS, PolicyKey};
+
+use crate::channel::PerChannel;
+use crate::duration::Duration;
+use crate::lockout::LockoutRules;
+use crate::method::{Method, Methods};
+use values::Invalid;
+
+/// The policy in force. Only [`Policy::from_settings`] and [`Policy::overridden`] make one, so one that exists is valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Whom a login asks.
+    pub mode: Mode,
+    /// The name in every prompt and in the list of an authenticator app; `None`: the host name.
+    pub application_name: Option<String>,
+    /// The methods that may be used.
+    pub methods: Methods,
+    /// When people who must enrol do so.
+    pub enrolment: Enrolment,
+    /// How long devices are trusted.
+    pub trust: Trust,
+    /// When wrong codes lock an account.
+    pub lockout: LockoutRules,
+    /// The codes that are sent.
+    pub codes: Codes,
+    /// The domain that codes in text messages are bound to, for phones that fill them in.
+    pub code_domain: Option<String>,
+    /// How much may be sent.
+    pub limits: SendLimits,
+    /// Whether a code goes by e-mail if its text message cannot be sent; `None`: where [`Policy::methods`] allows e-mail.
+    pub fallback_to_email: Option<bool>,
+    /// Whether no two users may have the same verified address.
+    pub unique_addresses: bool,
+    /// The country whose numbers may be written without a country code: two capital letters (ISO 3166-1).
+    pub phone_country: Option<String>,
+    /// The countries whose numbers users may enrol themselves, as `phone_country`; see [`Policy::countries`].
+    pub phone_countries: Vec<String>,
+    /// The channels by which people are told what happened to their second factor.
+    pub notices: PerChannel<bool>,
+}
+
+/// Whom a login asks for a second factor. The stricter is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// Nobody.
+    Disabled,
+    /// Those who enrolled, and those an administrator requires it of.
+    Optional,
+    /// Everybody.
+    Mandatory,
+}
+
+/// When somebody who must have a second factor and has none sets one up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enrolment {
+    /// At the login prompt.
+    AtLogin,
+    /// Before the login, which is refused with words that say how.
+    Beforehand,
+}
+
+/// How long a verified device is trusted, by how it is used. Zero: a code is asked for every time.
+///
+/// Nothing records devices yet, so that no device is trusted; the decision is ready for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trust {
+    /// A local terminal or display.
+    pub console: Duration,
+    /// A login from another host.
+    pub remote: Duration,
+    /// su, sudo, polkit.
+    pub elevation: Duration,
+}
+
+/// The codes that are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Codes {
+    /// How many digits a code has, 6 to 9.
+    pub digits: u8,
+    /// How long a code is accepted after it was sent.
+    pub lifetime: Duration,
+    /// How long after one code the next can be sent in the same login.
+    pub cooldown: Duration,
+}
+
+/// How much may be sent. Every send counts when it starts, whether it arrives or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendLimits {
+    /// Codes to one user per hour.
+    pub user_hourly: u32,
+    /// Codes to one address per day.
+    pub address_daily: u32,
+    /// Codes of the whole machine per hour.
+    pub machine_hourly: u32,
+    /// Codes to unverified addresses of one user per hour.
+    pub unverified_hourly: u32,
+    /// Codes to unverified addresses of one user per day.
+    pub unverified_daily: u32,
+    /// Text messages with codes of the whole machine per day.
+    pub sms_daily: u32,
+}
+
+impl SendLimits {
+    /// How many text messages per day may go to unverified numbers: a fifth, so that most are left for logins.
+    pub fn sms_daily_unverified(&self) -> u32 {
+        (self.sms_daily / 5).max(1)
+    }
+}
+
+/// Why a policy cannot have a setting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadSetting {
+    /// There is no such key.
+    #[error("there is no setting called '{0}'")]
+    Unknown(String),
+    /// The key is the machine's, and no class may have a value of its own.
+    #[error("'{0}' applies to the whole machine and cannot be set for a class")]
+    NotPerClass(&'static str),
+    /// The value is not one that the key takes.
+    #[error("{key} cannot be '{value}': {why}")]
+    Value {
+        /// The key's name.
+        key: &'static str,
+        /// The value that was given.
+        value: String,
+        /// What the value must be.
+        why: String,
+    },
+}
+
+impl Default for Policy {
+    /// What holds when nothing is set.
+    fn default() -> Self {
+        Self {
+            mode: Mode::Disabled,
+            application_name: None,
+            methods: Methods::ALL,
+            enrolment: Enrolment::AtLogin,
+            trust: Trust {
+                console: Duration::from_seconds(0),
+                remote: Duration::from_seconds(0),
+                elevation: Duration::from_seconds(0),
+            },
+            lockout: LockoutRules {
+                after: 10,
+                duration: Duration::from_minutes(15),
+            },
+            codes: Codes {
+                digits: 6,
+                lifetime: Duration::from_minutes(10),
+                cooldown: Duration::from_seconds(30),
+            },
+            code_domain: None,
+            limits: SendLimits {
+                user_hourly: 20,
+                address_daily: 100,
+                machine_hourly: 1000,
+                unverified_hourly: 3,
+                unverified_daily: 5,
+                sms_daily: 1000,
+            },
+            fallback_to_email: None,
+            unique_addresses: false,
+            phone_country: None,
+            phone_countries: Vec::new(),
+            notices: PerChannel::from_fn(|_| true),
+        }
+    }
+}
+
+impl Policy {
+    /// Whether a code goes by e-mail if its text message cannot be sent.
+    pub fn sms_falls_back_to_email(&self) -> bool {
+        self.fallback_to_email
+            .unwrap_or(self.methods.contains(Method::Email))
+    }
+
+    /// The countries whose numbers users may enrol themselves.
+    pub fn countries(&self) -> &[String] {
+        if self.phone_countries.is_empty() {
+            self.phone_country.as_slice()
+        } else {
+            &self.phone_countries
+        }
+    }
+
+    /// The default policy with `settings` applied, all or none.
+    pub fn from_settings<'a>(
+        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, BadSetting> {
+        let mut policy = Self::default();
+        for (name, value) in settings {
+            policy.set(name, value)?;
+        }
+        Ok(policy)
+    }
+
+    /// This policy with a class's `settings` in place of its own.
+    pub fn overridden<'a>(
+        &self,
+        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, BadSetting> {
+        let mut policy = self.clone();
+        for (name, value) in settings {
+            if let Some(key) = keys::find(name).filter(|key| !key.per_class) {
+                return Err(BadSetting::NotPerClass(key.name));
+            }
+            policy.set(name, value)?;
+        }
+        Ok(policy)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), BadSetting> {
+        let key = keys::find(name).ok_or_else(|| BadSetting::Unknown(name.to_owned()))?;
+        (key.read)(self, value).map_err(|invalid| BadSetting::Value {
+            key: key.name,
+            value: value.to_owned(),
+            why: match invalid {
+                Invalid::Value => format!("it must be {}", key.values()),
+                Invalid::Because(why) => why,
+            },
+        })
+    }
+}
+
+impl Mode {
+    const ALL: [Self; 3] = [Self::Disabled, Self::Optional, Self::Mandatory];
+
+    /// The mode as an administrator writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Optional => "optional",
+            Self::Mandatory => "mandatory",
+        }
+    }
+}
+
+impl Enrolment {
+    const ALL: [Self; 2] = [Self::AtLogin, Self::Beforehand];
+
+    /// The time of enrolment as an administrator writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AtLogin => "at-login",
+            Self::Beforehand => "beforehand",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_says_what_the_default_policy_is() {
+        let defaults: Vec<_> = KEYS.iter().map(|key| (key.name, key.default())).collect();
+        let defaults = defaults.iter().map(|(name, value)| (*name, value.as_str()));
+        let from_table = Policy::from_settings(defaults);
+        assert_eq!(from_table, Ok(Policy::default()));
+    }
+
+    #[test]
+    fn every_value_shown_reads_back() {
+        let settings = [
+            ("mode", "mandatory"),
+            ("application-name", "Büro 7"),
+            ("methods", "app,sms"),
+            ("enrolment", "beforehand"),
+            ("trust.console", "30d"),
+            ("trust.remote", "12h"),
+            ("trust.elevation", "99999d"),
+            ("lockout.after", "5"),
+            ("lockout.for", "2h"),
+            ("code.digits", "9"),
+            ("code.lifetime", "5m"),
+            ("code.domain", "example.org"),
+            ("resend.cooldown", "1m"),
+            ("send.user-hourly", "3"),
+            ("send.address-daily", "4"),
+            ("send.machine-hourly", "5"),
+            ("send.unverified-hourly", "6"),
+            ("send.unverified-daily", "7"),
+            ("send.sms-daily", "8"),
+            ("fallback.sms-to-email", "off"),
+            ("addresses.unique", "on"),
+            ("phone.country", "DE"),
+            ("phone.countries", "DE,AT"),
+            ("notices", "email"),
+        ];
+        let policy = Policy::from_settings(settings).unwrap();
+        for ((name, value), key) in settings.iter().zip(&KEYS) {
+            assert_eq!((*name, *value), (key.name, key.value(&policy).as_str()));
+        }
+    }
+
+    #[test]
+    fn a_text_message_falls_back_to_what_methods_allows_unless_told_otherwise() {
+        for (settings, falls_back) in [
+            (vec![], true),
+            (vec![("methods", "app,sms")], false),
+            (
+                vec![("methods", "app,sms"), ("fallback.sms-to-email", "on")],
+                true,
+            ),
+            (vec![("fallback.sms-to-email", "off")], false),
+        ] {
+            let policy = Policy::from_settings(settings.clone()).unwrap();
+            assert_eq!(policy.sms_falls_back_to_email(), falls_back, "{settings:?}");
+        }
+        let class = Policy::default().overridden([("methods", "sms")]).unwrap();
+        assert!(
+            !class.sms_falls_back_to_email(),
+            "a class's own methods hold for it"
+        );
+    }
+
+    #[test]
+    fn numbers_may_be_of_the_countries_that_are_listed_or_else_of_the_one_that_is_the_default() {
+        let countries = |settings: &[(&str, &str)]| {
+            Policy::from_settings(settings.iter().copied())
+                .unwrap()
+                .countries()
+                .join(" ")
+        };
+        assert_eq!(countries(&[]), "");
+        assert_eq!(countries(&[("phone.country", "DE")]), "DE");
+        assert_eq!(
+            countries(&[("phone.country", "DE"), ("phone.countries", "AT, CH,AT")]),
+            "AT CH"
+        );
+    }
+
+    #[test]
+    fn a_class_overrides_what_it_may_and_keeps_the_rest() {
+        let machine =
+            Policy::from_settings([("mode", "optional"), ("lockout.after", "5")]).unwrap();
+        let class = machine
+            .overridden([("mode", "mandatory"), ("trust.remote", "1d")])
+            .unwrap();
+        assert_eq!((class.mode, class.lockout.after), (Mode::Mandatory, 5));
+        assert_eq!(
+            machine.overridden([("lockout.after", "50")]),
+            Err(BadSetting::NotPerClass("lockout.after"))
+        );
+        assert!(machine.overridden([("mode", "maybe")]).is_err());
+    }
+
+    #[test]
+    fn a_broken_setting_is_an_error_and_never_a_default() {
+        for (name, value) in [
+            ("mode", "off"),
+            ("mode", "Mandatory"),
+            ("mode", ""),
+            ("application-name", "a\u{1b}[2J"),
+            ("application-name", "a:b"),
+            ("methods", ""),
+            ("methods", "backup"),
+            ("methods", "app,fax"),
+            ("enrolment", "never"),
+            ("trust.remote", "100000d"),
+            ("trust.console", "forever"),
+            ("lockout.after", "0"),
+            ("lockout.after", "101"),
+            ("lockout.after", "-3"),
+            ("lockout.for", "0"),
+            ("lockout.for", "30d"),
+            ("code.digits", "5"),
+            ("code.digits", "10"),
+            ("code.lifetime", "0"),
+            ("code.domain", "example.org #123456"),
+            ("resend.cooldown", "1h"),
+            ("send.user-hourly", "0"),
+            ("send.machine-hourly", "many"),
+            ("fallback.sms-to-email", "yes"),
+            ("addresses.unique", ""),
+            ("phone.country", "de"),
+            ("phone.countries", "DE,at"),
+            ("phone.countries", "DE,"),
+            ("phone.countries", "any"),
+            ("send.sms-daily", "0"),
+            ("notices", "post"),
+        ] {
+            let result = Policy::from_settings([(name, value)]);
+            assert!(
+                matches!(result, Err(BadSetting::Value { .. })),
+                "{name}={value}"
+            );
+        }
+        assert_eq!(
+            Policy::from_settings([("moed", "optional")]),
+            Err(BadSetting::Unknown("moed".into()))
+        );
+    }
+}
