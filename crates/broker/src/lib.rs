@@ -33,4 +33,4 @@ pub use requests::broker::Broker;
 pub use requests::manage;
 pub use sending::{addresses, providers};
 pub use text::messages as words;
-pub use text::terminal::{Dialogue, Gone};
+pub use text::terminal::{Terminal, TerminalClosed};

@@ -9,7 +9,7 @@ use twofa_store::{Store, StoreError};
 use crate::identity::accounts::Directory;
 
 /// How long people of a directory are asked about. From then on they count as if they were in any group.
-const PATIENCE: Duration = Duration::from_secs(3);
+const DIRECTORY_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Everybody in `store` whom `change` leaves without a method that works, by name. Rather one too many than one too few:
 /// people whose groups the name service does not tell are among them.
@@ -25,7 +25,7 @@ pub fn of(store: &Store, change: &Transition<'_>) -> Result<Vec<(Account, Loss)>
         return Ok(Vec::new());
     }
     // The name service may take its time: nothing of the store is held meanwhile.
-    let mut directory = Directory::read_within(PATIENCE);
+    let mut directory = Directory::read_within(DIRECTORY_TIMEOUT);
     let lost = concerned.into_iter().filter_map(|(account, summary)| {
         let loss = change.loss(&summary, |group| directory.membership(&account, group))?;
         Some((account, loss))

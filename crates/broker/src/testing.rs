@@ -13,7 +13,7 @@ use twofa_store::{Location, NewApp, Origin, Owner, Store};
 use crate::context::Services;
 use crate::identity::first_factor::Stacks;
 use crate::identity::person::Person;
-use crate::text::terminal::{Dialogue, Gone};
+use crate::text::terminal::{Terminal, TerminalClosed};
 
 thread_local! {
     static NOW: Cell<i64> = const { Cell::new(1_800_000_000) };
@@ -119,13 +119,13 @@ impl Courier for Mailbox {
 type Answer<'a> = Box<dyn FnOnce(&str) -> String + 'a>;
 
 /// Answers prompts one after the other, and keeps what was shown.
-pub(crate) struct Scripted<'a> {
+pub(crate) struct ScriptedTerminal<'a> {
     /// The next one last.
     answers: Vec<Answer<'a>>,
     pub shown: Vec<String>,
 }
 
-impl<'a> Scripted<'a> {
+impl<'a> ScriptedTerminal<'a> {
     pub(crate) fn new() -> Self {
         Self {
             answers: Vec::new(),
@@ -151,8 +151,8 @@ impl<'a> Scripted<'a> {
     }
 }
 
-impl Dialogue for Scripted<'_> {
-    fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, Gone> {
+impl Terminal for ScriptedTerminal<'_> {
+    fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, TerminalClosed> {
         let text = prompt.text.expose().to_owned();
         let answer = self
             .answers
@@ -162,19 +162,19 @@ impl Dialogue for Scripted<'_> {
         Ok(answer)
     }
 
-    fn info(&mut self, text: Secret) -> Result<(), Gone> {
+    fn info(&mut self, text: Secret) -> Result<(), TerminalClosed> {
         self.shown.push(text.expose().to_owned());
         Ok(())
     }
 
-    fn error(&mut self, text: &str) -> Result<(), Gone> {
+    fn error(&mut self, text: &str) -> Result<(), TerminalClosed> {
         self.shown.push(text.to_owned());
         Ok(())
     }
 }
 
 /// A machine with a store and a mailbox, and alice.
-pub(crate) struct Desk {
+pub(crate) struct Bench {
     pub store: Store,
     pub mailbox: Mailbox,
     pub alice: Account,
@@ -183,7 +183,7 @@ pub(crate) struct Desk {
     _folder: TempDir,
 }
 
-impl Desk {
+impl Bench {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let location = Location {
@@ -200,7 +200,7 @@ impl Desk {
             remote_host: Some("192.0.2.7".into()),
             ..Origin::default()
         };
-        let desk = Self {
+        let bench = Self {
             store,
             mailbox: Mailbox::default(),
             alice: Account {
@@ -211,8 +211,8 @@ impl Desk {
             stacks: Stacks::default(),
             _folder: folder,
         };
-        desk.policy(&[("mode", "mandatory"), ("application-name", "Acme")]);
-        desk
+        bench.policy(&[("mode", "mandatory"), ("application-name", "Acme")]);
+        bench
     }
 
     pub(crate) fn policy(&self, settings: &[(&str, &str)]) {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::unistd::{User, getuid};
-use twofa_broker::{Broker, Dialogue, Peer, privileges, reset};
+use twofa_broker::{Broker, Peer, Terminal as _, privileges, reset};
 use twofa_proto::codec::CodecError;
 use twofa_proto::{
     ClientEnd, ConnectionError, Done, Failure, FromBroker, FromClient, MESSAGE_TIMEOUT, Request,

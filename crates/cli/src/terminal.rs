@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{FlushArg, LocalFlags, SetArg, Termios, tcflush, tcgetattr, tcsetattr};
-use twofa_broker::{Dialogue, Gone};
+use twofa_broker::{Terminal as _, TerminalClosed};
 use twofa_proto::codec::CodecError;
 use twofa_proto::{ConnectionError, Prompt, Secret};
 
@@ -29,7 +29,7 @@ impl Terminal {
         &mut self,
         prompt: Prompt,
         other: &impl AsFd,
-    ) -> Result<Typed, Gone> {
+    ) -> Result<Typed, TerminalClosed> {
         let stdin = io::stdin();
         if !prompt.echo || !stdin.is_terminal() {
             return Ok(Typed::Answer(self.prompt(prompt)?));
@@ -52,8 +52,8 @@ impl Terminal {
     }
 }
 
-impl Dialogue for Terminal {
-    fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, Gone> {
+impl twofa_broker::Terminal for Terminal {
+    fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, TerminalClosed> {
         if !prompt.echo && io::stdin().is_terminal() {
             return Ok(ask_hidden(prompt.text.expose())
                 .map(Secret::from)
@@ -64,7 +64,7 @@ impl Dialogue for Terminal {
         Ok(read_line().map_err(gone)?)
     }
 
-    fn info(&mut self, text: Secret) -> Result<(), Gone> {
+    fn info(&mut self, text: Secret) -> Result<(), TerminalClosed> {
         let mut out = io::stdout().lock();
         writeln!(out, "{}", text.expose())
             .and_then(|()| out.flush())
@@ -72,7 +72,7 @@ impl Dialogue for Terminal {
         Ok(())
     }
 
-    fn error(&mut self, text: &str) -> Result<(), Gone> {
+    fn error(&mut self, text: &str) -> Result<(), TerminalClosed> {
         writeln!(io::stderr(), "{text}").map_err(gone)?;
         Ok(())
     }

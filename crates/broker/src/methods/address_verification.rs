@@ -13,9 +13,9 @@ use crate::methods::choice::Unsent;
 use crate::methods::enrolment::EnrolmentError;
 use crate::sending::addresses;
 use crate::sending::addresses::BadAddress;
-use crate::sending::codes::{NotSent, OnItsWay, PATIENCE, Sending};
+use crate::sending::codes::{NotSent, OnItsWay, SEND_TIMEOUT, Sending};
 use crate::text::messages;
-use crate::text::terminal::Dialogue;
+use crate::text::terminal::Terminal;
 
 /// How often the code may be mistyped, or asked for anew.
 const TRIES: u32 = 5;
@@ -58,10 +58,10 @@ impl Verification<'_> {
         channel: Channel,
         given: Option<&str>,
         intro: &str,
-        dialogue: &mut dyn Dialogue,
+        terminal: &mut dyn Terminal,
     ) -> Result<Verified, EnrolmentError> {
         if let Some(address) = given {
-            return self.of_address(channel, address, &masked(address), intro, dialogue);
+            return self.of_address(channel, address, &masked(address), intro, terminal);
         }
         if channel == Channel::Sms && self.sending.policy.countries().is_empty() {
             return Err(EnrolmentError::NotSent(Unsent {
@@ -74,15 +74,15 @@ impl Verification<'_> {
         let question = messages::address_question(channel, inbox.is_some());
         let mut text = format!("{intro}{question}");
         for _ in 0..SPELLINGS {
-            let Some(typed) = dialogue.ask(text)? else {
+            let Some(typed) = terminal.ask(text)? else {
                 break;
             };
             let typed = typed.expose().trim();
             match (typed, &inbox) {
-                ("", Some(number)) => return self.of_text_in(number, dialogue),
+                ("", Some(number)) => return self.of_text_in(number, terminal),
                 ("", None) => break,
                 _ => match self.read(channel, typed) {
-                    Ok(address) => return self.of_typed(channel, &address, dialogue),
+                    Ok(address) => return self.of_typed(channel, &address, terminal),
                     Err(bad) => text = format!("{bad}.\n{question}"),
                 },
             }
@@ -99,13 +99,13 @@ impl Verification<'_> {
         &self,
         channel: Channel,
         address: &str,
-        dialogue: &mut dyn Dialogue,
+        terminal: &mut dyn Terminal,
     ) -> Result<Verified, EnrolmentError> {
         let shown = match channel {
             Channel::Email => masked(address),
             Channel::Sms => addresses::readable(address),
         };
-        self.of_address(channel, address, &shown, "", dialogue)
+        self.of_address(channel, address, &shown, "", terminal)
     }
 
     /// `shown` is what the person may see of the address.
@@ -115,13 +115,13 @@ impl Verification<'_> {
         address: &str,
         shown: &str,
         intro: &str,
-        dialogue: &mut dyn Dialogue,
+        terminal: &mut dyn Terminal,
     ) -> Result<Verified, EnrolmentError> {
         let (mut code, said) = self.send(channel, address, shown)?;
         let mut lead = format!("{intro}{said}");
         for left in (0..TRIES).rev() {
             let text = format!("{lead}\nType it here (r: new code): ");
-            let Some(typed) = dialogue.ask(text)? else {
+            let Some(typed) = terminal.ask(text)? else {
                 break;
             };
             let answer = Answer::read(typed.expose());
@@ -159,7 +159,7 @@ impl Verification<'_> {
     ) -> Result<(SentCode, String), EnrolmentError> {
         let OnItsWay { code, is_late } = self
             .sending
-            .send(channel, address, Instant::now() + PATIENCE)
+            .send(channel, address, Instant::now() + SEND_TIMEOUT)
             .map_err(not_sent)?;
         let lifetime = self.sending.policy.codes.lifetime;
         Ok((
@@ -248,7 +248,7 @@ impl Verification<'_> {
     fn of_text_in(
         &self,
         number: &str,
-        dialogue: &mut dyn Dialogue,
+        terminal: &mut dyn Terminal,
     ) -> Result<Verified, EnrolmentError> {
         let Sending {
             services, policy, ..
@@ -259,13 +259,13 @@ impl Verification<'_> {
             .map_err(StoreError::from)?;
         let mut text = messages::text_us(number, code.digits());
         for _ in 0..LOOKS {
-            let Some(typed) = dialogue.ask(text)? else {
+            let Some(typed) = terminal.ask(text)? else {
                 break;
             };
             let typed = typed.expose().trim().to_owned();
             if !typed.is_empty() {
                 match self.read(Channel::Sms, &typed) {
-                    Ok(address) => return self.of_typed(Channel::Sms, &address, dialogue),
+                    Ok(address) => return self.of_typed(Channel::Sms, &address, terminal),
                     Err(bad) => {
                         text = format!("{bad}.\n{}", messages::text_us(number, code.digits()))
                     }
@@ -275,9 +275,9 @@ impl Verification<'_> {
             text = match self.look(&code, begun) {
                 Some(Ok(from)) => {
                     // Said by itself: what follows takes its time, and a client waits only so long for a word.
-                    dialogue
+                    terminal
                         .info(format!("Your text message came from {}.", masked(&from)).into())?;
-                    return self.of_address(Channel::Sms, &from, &masked(&from), "", dialogue);
+                    return self.of_address(Channel::Sms, &from, &masked(&from), "", terminal);
                 }
                 Some(Err(bad)) => format!("{bad}.\n{}", messages::text_us(number, code.digits())),
                 None => messages::nothing_came_in(number),
@@ -365,7 +365,7 @@ fn not_sent(why: NotSent) -> EnrolmentError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Desk, Scripted, clock, pass};
+    use crate::testing::{Bench, ScriptedTerminal, clock, pass};
     use twofa_delivery::Received;
     use twofa_store::Origin;
 
@@ -373,19 +373,19 @@ mod tests {
     const PHONE: &str = "+4917612345678";
 
     fn verify(
-        desk: &Desk,
+        bench: &Bench,
         channel: Channel,
         given: Option<&str>,
-        dialogue: &mut Scripted<'_>,
+        terminal: &mut ScriptedTerminal<'_>,
     ) -> Result<Verified, EnrolmentError> {
-        let person = desk.person();
+        let person = bench.person();
         let origin = Origin {
             service: Some("twofa".into()),
             ..Origin::default()
         };
         let sending = Sending {
-            services: desk.services(),
-            account: &desk.alice,
+            services: bench.services(),
+            account: &bench.alice,
             origin: &origin,
             policy: &person.policy,
             purpose: "confirm that this address is yours",
@@ -394,8 +394,8 @@ mod tests {
             sending,
             generation: person.situation.generation,
         };
-        let result = verification.of(channel, given, "", dialogue);
-        let user = desk.person().situation.user;
+        let result = verification.of(channel, given, "", terminal);
+        let user = bench.person().situation.user;
         let is_kept = user.contacts[channel]
             .as_ref()
             .is_some_and(|contact| contact.verified);
@@ -409,64 +409,74 @@ mod tests {
 
     #[test]
     fn an_address_is_kept_when_its_code_comes_back() {
-        let desk = Desk::new();
-        let mut dialogue = Scripted::new()
+        let bench = Bench::new();
+        let mut terminal = ScriptedTerminal::new()
             .types("not an address")
             .types(MAIL)
-            .answers(|_| desk.mailbox.code());
+            .answers(|_| bench.mailbox.code());
         assert_eq!(
-            verify(&desk, Channel::Email, None, &mut dialogue)
+            verify(&bench, Channel::Email, None, &mut terminal)
                 .unwrap()
                 .address,
             MAIL
         );
         assert!(
-            dialogue.shown[2].contains("a***e@example.org"),
+            terminal.shown[2].contains("a***e@example.org"),
             "{:?}",
-            dialogue.shown
+            terminal.shown
         );
     }
 
     #[test]
     fn it_is_not_after_five_wrong_codes_nor_when_nothing_could_be_sent() {
-        let desk = Desk::new();
-        let mut dialogue = (0..5).fold(Scripted::new(), |dialogue, _| dialogue.types("999999999"));
-        let result = verify(&desk, Channel::Email, Some(MAIL), &mut dialogue);
+        let bench = Bench::new();
+        let mut terminal = (0..5).fold(ScriptedTerminal::new(), |terminal, _| {
+            terminal.types("999999999")
+        });
+        let result = verify(&bench, Channel::Email, Some(MAIL), &mut terminal);
         assert!(matches!(result, Err(EnrolmentError::NotConfirmed)));
-        desk.mailbox.goes_down(Channel::Email);
-        let result = verify(&desk, Channel::Email, Some(MAIL), &mut Scripted::new());
+        bench.mailbox.goes_down(Channel::Email);
+        let result = verify(
+            &bench,
+            Channel::Email,
+            Some(MAIL),
+            &mut ScriptedTerminal::new(),
+        );
         assert!(matches!(result, Err(EnrolmentError::NotSent(_))));
     }
 
     #[test]
     fn a_lost_code_is_sent_anew_and_the_one_before_dies() {
-        let desk = Desk::new();
+        let bench = Bench::new();
         let first = std::cell::RefCell::new(String::new());
-        let mut dialogue = Scripted::new()
+        let mut terminal = ScriptedTerminal::new()
             .answers(|_| {
-                *first.borrow_mut() = desk.mailbox.code();
+                *first.borrow_mut() = bench.mailbox.code();
                 pass(31);
                 "r".into()
             })
             .answers(|_| first.borrow().clone())
-            .answers(|_| desk.mailbox.code());
-        assert!(verify(&desk, Channel::Email, Some(MAIL), &mut dialogue).is_ok());
+            .answers(|_| bench.mailbox.code());
+        assert!(verify(&bench, Channel::Email, Some(MAIL), &mut terminal).is_ok());
         assert!(
-            dialogue.shown[2].starts_with("That is not the code."),
+            terminal.shown[2].starts_with("That is not the code."),
             "{:?}",
-            dialogue.shown
+            terminal.shown
         );
     }
 
     #[test]
     fn guesses_count_where_there_is_a_record_and_lock_it() {
-        let desk = Desk::new();
-        desk.policy(&[("lockout.after", "3")]);
-        desk.store
-            .add_user(&desk.alice, &Origin::default(), clock())
+        let bench = Bench::new();
+        bench.policy(&[("lockout.after", "3")]);
+        bench
+            .store
+            .add_user(&bench.alice, &Origin::default(), clock())
             .unwrap();
-        let mut dialogue = (0..4).fold(Scripted::new(), |dialogue, _| dialogue.types("999999999"));
-        let result = verify(&desk, Channel::Email, Some(MAIL), &mut dialogue);
+        let mut terminal = (0..4).fold(ScriptedTerminal::new(), |terminal, _| {
+            terminal.types("999999999")
+        });
+        let result = verify(&bench, Channel::Email, Some(MAIL), &mut terminal);
         assert!(
             matches!(result, Err(EnrolmentError::Locked(_))),
             "{result:?}"
@@ -475,17 +485,18 @@ mod tests {
 
     #[test]
     fn a_right_code_leaves_no_failure() {
-        let desk = Desk::new();
-        desk.store
-            .add_user(&desk.alice, &Origin::default(), clock())
+        let bench = Bench::new();
+        bench
+            .store
+            .add_user(&bench.alice, &Origin::default(), clock())
             .unwrap();
-        let mut dialogue = Scripted::new().answers(|_| desk.mailbox.code());
+        let mut terminal = ScriptedTerminal::new().answers(|_| bench.mailbox.code());
         assert!(
-            verify(&desk, Channel::Sms, Some(PHONE), &mut dialogue)
+            verify(&bench, Channel::Sms, Some(PHONE), &mut terminal)
                 .unwrap()
                 .is_recorded
         );
-        assert_eq!(desk.failures(), 0);
+        assert_eq!(bench.failures(), 0);
     }
 
     /// The code that a prompt shows to be texted.
@@ -499,16 +510,16 @@ mod tests {
 
     #[test]
     fn a_code_that_is_texted_to_us_gives_the_number_which_is_then_confirmed() {
-        let mut desk = Desk::new();
-        desk.policy(&[("phone.country", "DE")]);
-        desk.mailbox.number = Some("+15550100".to_owned());
+        let mut bench = Bench::new();
+        bench.policy(&[("phone.country", "DE")]);
+        bench.mailbox.number = Some("+15550100".to_owned());
         let texts = |prompt: &str| {
             let text = |from: &str, text: String| Received {
                 from: from.to_owned(),
                 text,
                 at: None,
             };
-            let mut received = desk.mailbox.received.lock().unwrap();
+            let mut received = bench.mailbox.received.lock().unwrap();
             received.push(text("+4930999999", "000000".to_owned()));
             received.push(text(
                 "4917612345678",
@@ -516,104 +527,107 @@ mod tests {
             ));
             String::new()
         };
-        let mut dialogue = Scripted::new()
+        let mut terminal = ScriptedTerminal::new()
             .types("")
             .answers(texts)
-            .answers(|_| desk.mailbox.code());
+            .answers(|_| bench.mailbox.code());
         assert_eq!(
-            verify(&desk, Channel::Sms, None, &mut dialogue)
+            verify(&bench, Channel::Sms, None, &mut terminal)
                 .unwrap()
                 .address,
             PHONE
         );
         assert!(
-            dialogue.shown[1].contains("+15550100"),
+            terminal.shown[1].contains("+15550100"),
             "{:?}",
-            dialogue.shown
+            terminal.shown
         );
-        assert_eq!(desk.mailbox.destinations(), [PHONE]);
+        assert_eq!(bench.mailbox.destinations(), [PHONE]);
     }
 
     #[test]
     fn a_number_is_shown_as_it_was_read_before_its_code_is_asked_for() {
-        let desk = Desk::new();
-        desk.policy(&[("phone.country", "DE"), ("phone.countries", "DE,AT")]);
+        let bench = Bench::new();
+        bench.policy(&[("phone.country", "DE"), ("phone.countries", "DE,AT")]);
         for (typed, read) in [
             ("0176 12345678", "+49 176 12345678"),
             ("0043 664 123456", "+43 664 123456"),
         ] {
-            let mut dialogue = Scripted::new().types(typed).types("999999999").types("");
-            assert!(verify(&desk, Channel::Sms, None, &mut dialogue).is_err());
+            let mut terminal = ScriptedTerminal::new()
+                .types(typed)
+                .types("999999999")
+                .types("");
+            assert!(verify(&bench, Channel::Sms, None, &mut terminal).is_err());
             let sent = format!("A code was sent by text message to {read}. ");
-            assert!(dialogue.shown[1].starts_with(&sent), "{:?}", dialogue.shown);
+            assert!(terminal.shown[1].starts_with(&sent), "{:?}", terminal.shown);
             assert!(
-                dialogue.shown[2].contains(&format!("The code went to {read}.")),
+                terminal.shown[2].contains(&format!("The code went to {read}.")),
                 "{:?}",
-                dialogue.shown
+                terminal.shown
             );
         }
-        assert_eq!(desk.mailbox.destinations(), [PHONE, "+43664123456"]);
+        assert_eq!(bench.mailbox.destinations(), [PHONE, "+43664123456"]);
         // What is on file was not typed by whoever logs in.
-        let mut dialogue = Scripted::new().types("");
-        assert!(verify(&desk, Channel::Sms, Some(PHONE), &mut dialogue).is_err());
+        let mut terminal = ScriptedTerminal::new().types("");
+        assert!(verify(&bench, Channel::Sms, Some(PHONE), &mut terminal).is_err());
         assert!(
-            dialogue.shown[0].contains("to **** 5678."),
+            terminal.shown[0].contains("to **** 5678."),
             "{:?}",
-            dialogue.shown
+            terminal.shown
         );
     }
 
     #[test]
     fn a_number_elsewhere_or_of_no_mobile_phone_gets_no_code_and_counts_for_nothing() {
-        let desk = Desk::new();
-        desk.policy(&[("phone.country", "DE"), ("send.unverified-daily", "1")]);
-        let mut dialogue = Scripted::new()
+        let bench = Bench::new();
+        bench.policy(&[("phone.country", "DE"), ("send.unverified-daily", "1")]);
+        let mut terminal = ScriptedTerminal::new()
             .types("+86 131 2345 6789")
             .types("030 1234567")
             .types("");
-        assert!(verify(&desk, Channel::Sms, None, &mut dialogue).is_err());
+        assert!(verify(&bench, Channel::Sms, None, &mut terminal).is_err());
         assert!(
-            dialogue.shown[1].contains("a number of CN"),
+            terminal.shown[1].contains("a number of CN"),
             "{:?}",
-            dialogue.shown
+            terminal.shown
         );
         assert!(
-            dialogue.shown[1].contains("twofa policy set phone.countries="),
+            terminal.shown[1].contains("twofa policy set phone.countries="),
             "{:?}",
-            dialogue.shown
+            terminal.shown
         );
         assert!(
-            dialogue.shown[2].contains("is no mobile number"),
+            terminal.shown[2].contains("is no mobile number"),
             "{:?}",
-            dialogue.shown
+            terminal.shown
         );
-        assert!(desk.mailbox.destinations().is_empty());
-        let mut dialogue = Scripted::new()
+        assert!(bench.mailbox.destinations().is_empty());
+        let mut terminal = ScriptedTerminal::new()
             .types("0176 12345678")
-            .answers(|_| desk.mailbox.code());
-        assert!(verify(&desk, Channel::Sms, None, &mut dialogue).is_ok());
+            .answers(|_| bench.mailbox.code());
+        assert!(verify(&bench, Channel::Sms, None, &mut terminal).is_ok());
     }
 
     #[test]
     fn where_no_country_is_allowed_nobody_is_asked_for_a_number() {
-        let desk = Desk::new();
-        let mut dialogue = Scripted::new();
-        let result = verify(&desk, Channel::Sms, None, &mut dialogue);
+        let bench = Bench::new();
+        let mut terminal = ScriptedTerminal::new();
+        let result = verify(&bench, Channel::Sms, None, &mut terminal);
         assert!(
             matches!(result, Err(EnrolmentError::NotSent(_))),
             "{result:?}"
         );
-        assert!(dialogue.shown.is_empty());
+        assert!(terminal.shown.is_empty());
         // But the one that an administrator put in is written to.
-        let mut dialogue = Scripted::new().answers(|_| desk.mailbox.code());
-        assert!(verify(&desk, Channel::Sms, Some("+8613123456789"), &mut dialogue).is_ok());
+        let mut terminal = ScriptedTerminal::new().answers(|_| bench.mailbox.code());
+        assert!(verify(&bench, Channel::Sms, Some("+8613123456789"), &mut terminal).is_ok());
     }
 
     #[test]
     fn a_text_message_from_elsewhere_is_told_so_and_gets_no_code() {
-        let mut desk = Desk::new();
-        desk.policy(&[("phone.country", "US")]);
-        desk.mailbox.number = Some("+15550100".to_owned());
+        let mut bench = Bench::new();
+        bench.policy(&[("phone.country", "US")]);
+        bench.mailbox.number = Some("+15550100".to_owned());
         let texts = |prompt: &str| {
             let text = format!("code: {}", shown_code(prompt));
             let received = Received {
@@ -621,32 +635,41 @@ mod tests {
                 text,
                 at: None,
             };
-            desk.mailbox.received.lock().unwrap().push(received);
+            bench.mailbox.received.lock().unwrap().push(received);
             String::new()
         };
-        let mut dialogue = Scripted::new().types("").answers(texts).answers(|text| {
-            assert!(
-                text.contains("+49 176 12345678 is a number of DE"),
-                "{text}"
-            );
-            desk.mailbox.received.lock().unwrap().clear();
-            "quit".to_owned()
-        });
-        assert!(verify(&desk, Channel::Sms, None, &mut dialogue).is_err());
-        assert!(desk.mailbox.destinations().is_empty());
+        let mut terminal = ScriptedTerminal::new()
+            .types("")
+            .answers(texts)
+            .answers(|text| {
+                assert!(
+                    text.contains("+49 176 12345678 is a number of DE"),
+                    "{text}"
+                );
+                bench.mailbox.received.lock().unwrap().clear();
+                "quit".to_owned()
+            });
+        assert!(verify(&bench, Channel::Sms, None, &mut terminal).is_err());
+        assert!(bench.mailbox.destinations().is_empty());
     }
 
     #[test]
     fn after_three_codes_to_an_address_that_is_not_verified_the_next_is_refused_with_words() {
-        let desk = Desk::new();
+        let bench = Bench::new();
         for _ in 0..3 {
-            verify(&desk, Channel::Sms, Some(PHONE), &mut Scripted::new()).unwrap_err();
+            verify(
+                &bench,
+                Channel::Sms,
+                Some(PHONE),
+                &mut ScriptedTerminal::new(),
+            )
+            .unwrap_err();
         }
         match verify(
-            &desk,
+            &bench,
             Channel::Sms,
             Some("+4917612345679"),
-            &mut Scripted::new(),
+            &mut ScriptedTerminal::new(),
         ) {
             Err(EnrolmentError::NotSent(Unsent {
                 text,
@@ -660,6 +683,6 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
-        assert_eq!(desk.mailbox.destinations(), [PHONE; 3]);
+        assert_eq!(bench.mailbox.destinations(), [PHONE; 3]);
     }
 }

@@ -20,7 +20,7 @@ use crate::identity::person::{Person, PersonError};
 use crate::methods::choice::{Begun, Choice, Sent, Unsent};
 use crate::process::log::{self, Priority};
 use crate::text::messages;
-use crate::text::terminal::{Dialogue, Gone};
+use crate::text::terminal::{Terminal, TerminalClosed};
 
 /// How many wrong answers a conversation takes.
 const TRIES: u32 = 3;
@@ -72,7 +72,7 @@ impl Accepted {
 
 /// How a challenge ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ChallengeOutcome {
     /// A right code, marked used on disk.
     Passed {
         /// By which method.
@@ -117,7 +117,7 @@ pub enum ChallengeError {
     Hash(#[from] HashError),
     /// The terminal went away.
     #[error(transparent)]
-    Gone(#[from] Gone),
+    TerminalClosed(#[from] TerminalClosed),
 }
 
 impl From<StoreError> for ChallengeError {
@@ -127,7 +127,7 @@ impl From<StoreError> for ChallengeError {
 }
 
 /// One answer, judged.
-enum Judgement {
+enum AnswerOutcome {
     Right {
         method: Method,
         backup_codes_left: usize,
@@ -141,7 +141,7 @@ enum Judgement {
 
 /// What one conversation knows between two prompts.
 #[derive(Default)]
-struct Memory {
+struct ChallengeState {
     sent: Option<Sent>,
     pending_resync: Option<PendingResync>,
 }
@@ -149,24 +149,28 @@ struct Memory {
 impl Challenge<'_> {
     /// Asks, up to [`TRIES`] times; `intro` stands before the first question. Whatever code comes is judged by every
     /// method; a code is sent first where the person's first method is one that sends.
-    pub fn ask(&self, intro: &str, dialogue: &mut dyn Dialogue) -> Result<Outcome, ChallengeError> {
+    pub fn ask(
+        &self,
+        intro: &str,
+        terminal: &mut dyn Terminal,
+    ) -> Result<ChallengeOutcome, ChallengeError> {
         let mut choice = Choice::of(self);
-        let mut memory = Memory::default();
-        let mut text = match choice.begin(&mut memory.sent)? {
+        let mut state = ChallengeState::default();
+        let mut text = match choice.begin(&mut state.sent)? {
             Begun::Asking(question) => format!("{intro}{question}"),
             Begun::NoWay(Unsent {
                 text,
                 is_limited: true,
-            }) => return Ok(Outcome::TooManyCodes { text }),
+            }) => return Ok(ChallengeOutcome::TooManyCodes { text }),
             Begun::NoWay(Unsent {
                 text,
                 is_limited: false,
-            }) => return Ok(Outcome::Unreachable { text }),
+            }) => return Ok(ChallengeOutcome::Unreachable { text }),
         };
         let (mut tries, mut wishes) = (TRIES, WISHES);
         loop {
-            let Some(typed) = dialogue.ask(text)? else {
-                return Ok(Outcome::NoAnswer);
+            let Some(typed) = terminal.ask(text)? else {
+                return Ok(ChallengeOutcome::NoAnswer);
             };
             let wish = choice.read(typed.expose());
             let answer = Answer::read(typed.expose());
@@ -174,37 +178,37 @@ impl Challenge<'_> {
             if let Some(wish) = wish {
                 wishes -= 1;
                 if wishes == 0 {
-                    return Ok(Outcome::TriesUsedUp {
+                    return Ok(ChallengeOutcome::TriesUsedUp {
                         why: "a wish instead of a code".to_owned(),
                     });
                 }
-                text = choice.grant(wish, &mut memory.sent)?;
+                text = choice.grant(wish, &mut state.sent)?;
                 continue;
             }
             let (why, hint) = match answer {
-                Answer::Empty => return Ok(Outcome::NoAnswer),
+                Answer::Empty => return Ok(ChallengeOutcome::NoAnswer),
                 // Not counted against the account: it was no guess. But it does use up a try.
                 Answer::NotACode | Answer::Help | Answer::Resend | Answer::OtherMethod => (
                     "what was typed cannot be a code".to_owned(),
                     messages::NOT_A_CODE,
                 ),
-                Answer::Code(_) | Answer::Backup(_) => match self.judge(&answer, &mut memory)? {
-                    Judgement::Right {
+                Answer::Code(_) | Answer::Backup(_) => match self.judge(&answer, &mut state)? {
+                    AnswerOutcome::Right {
                         method,
                         backup_codes_left,
                     } => {
-                        return Ok(Outcome::Passed {
+                        return Ok(ChallengeOutcome::Passed {
                             method,
                             backup_codes_left,
                         });
                     }
-                    Judgement::Locked(lock) => return Ok(Outcome::Locked(lock)),
-                    Judgement::Wrong { why, hint } => (why, hint),
+                    AnswerOutcome::Locked(lock) => return Ok(ChallengeOutcome::Locked(lock)),
+                    AnswerOutcome::Wrong { why, hint } => (why, hint),
                 },
             };
             tries -= 1;
             if tries == 0 {
-                return Ok(Outcome::TriesUsedUp { why });
+                return Ok(ChallengeOutcome::TriesUsedUp { why });
             }
             text = choice.again(&format!("{hint} ({})", messages::tries_left(tries)));
         }
@@ -215,41 +219,45 @@ impl Challenge<'_> {
     pub fn ask_once(
         &self,
         prompt: Prompt,
-        dialogue: &mut dyn Dialogue,
-    ) -> Result<Outcome, ChallengeError> {
-        let Some(typed) = dialogue.prompt(prompt)? else {
-            return Ok(Outcome::NoAnswer);
+        terminal: &mut dyn Terminal,
+    ) -> Result<ChallengeOutcome, ChallengeError> {
+        let Some(typed) = terminal.prompt(prompt)? else {
+            return Ok(ChallengeOutcome::NoAnswer);
         };
         let answer = Answer::read(typed.expose());
         drop(typed);
         match answer {
-            Answer::Empty => Ok(Outcome::NoAnswer),
+            Answer::Empty => Ok(ChallengeOutcome::NoAnswer),
             Answer::Help | Answer::Resend | Answer::OtherMethod | Answer::NotACode => {
-                Ok(Outcome::Wrong {
+                Ok(ChallengeOutcome::Wrong {
                     why: "there was no code in the answer".to_owned(),
                 })
             }
             Answer::Code(_) | Answer::Backup(_) => {
-                Ok(match self.judge(&answer, &mut Memory::default())? {
-                    Judgement::Right {
+                Ok(match self.judge(&answer, &mut ChallengeState::default())? {
+                    AnswerOutcome::Right {
                         method,
                         backup_codes_left,
-                    } => Outcome::Passed {
+                    } => ChallengeOutcome::Passed {
                         method,
                         backup_codes_left,
                     },
-                    Judgement::Locked(lock) => Outcome::Locked(lock),
-                    Judgement::Wrong { why, .. } => Outcome::Wrong { why },
+                    AnswerOutcome::Locked(lock) => ChallengeOutcome::Locked(lock),
+                    AnswerOutcome::Wrong { why, .. } => ChallengeOutcome::Wrong { why },
                 })
             }
         }
     }
 
     /// Counts, verifies, marks used.
-    fn judge(&self, answer: &Answer, memory: &mut Memory) -> Result<Judgement, ChallengeError> {
+    fn judge(
+        &self,
+        answer: &Answer,
+        state: &mut ChallengeState,
+    ) -> Result<AnswerOutcome, ChallengeError> {
         let now = self.services.now();
         match answer {
-            Answer::Code(code) => self.judge_code(code, memory, now),
+            Answer::Code(code) => self.judge_code(code, state, now),
             Answer::Backup(code) => self.judge_backup_code(code, now),
             Answer::Empty
             | Answer::Help
@@ -263,9 +271,9 @@ impl Challenge<'_> {
     fn judge_code(
         &self,
         code: &str,
-        memory: &mut Memory,
+        state: &mut ChallengeState,
         now: Timestamp,
-    ) -> Result<Judgement, ChallengeError> {
+    ) -> Result<AnswerOutcome, ChallengeError> {
         let Self {
             services: Services { store, .. },
             account,
@@ -282,10 +290,10 @@ impl Challenge<'_> {
                 origin,
                 known: &person.situation,
             };
-            let verify = |user: &User| self.verify(code, user, &person.policy, memory, now);
+            let verify = |user: &User| self.verify(code, user, &person.policy, state, now);
             match store.try_code(attempt, now, verify)? {
                 CodeOutcome::Right(proof) => {
-                    return Ok(Judgement::Right {
+                    return Ok(AnswerOutcome::Right {
                         method: match proof {
                             CodeProof::App { .. } => Method::App,
                             CodeProof::Sent(channel) => channel.method(),
@@ -294,7 +302,7 @@ impl Challenge<'_> {
                     });
                 }
                 CodeOutcome::Wrong(wrong) => return Ok(self.judged_wrong(wrong)),
-                CodeOutcome::Locked(lock) => return Ok(Judgement::Locked(lock)),
+                CodeOutcome::Locked(lock) => return Ok(AnswerOutcome::Locked(lock)),
                 CodeOutcome::Unknown => return self.refuse(Wrong::removed_meanwhile(), now),
                 // Read here and not in the transaction: it may take the name service.
                 CodeOutcome::Outdated => latest = Some(Person::of(store, account)?),
@@ -310,18 +318,18 @@ impl Challenge<'_> {
         code: &str,
         user: &User,
         policy: &Policy,
-        memory: &mut Memory,
+        state: &mut ChallengeState,
         now: Timestamp,
     ) -> Result<CodeProof, Wrong> {
         let compare = |sent: &Sent| sent.code.compare(code, now);
         // Good once, whatever becomes of it.
-        if let Some(sent) = memory
+        if let Some(sent) = state
             .sent
             .take_if(|sent| compare(sent) == SentCodeOutcome::Right)
         {
             return self.verify_sent(&sent, user, policy);
         }
-        if memory.sent.as_ref().map(compare) == Some(SentCodeOutcome::Expired) {
+        if state.sent.as_ref().map(compare) == Some(SentCodeOutcome::Expired) {
             return Err(Wrong::new(
                 "a code that was sent too long ago",
                 EXPIRED_CODE,
@@ -333,10 +341,10 @@ impl Challenge<'_> {
         } else {
             &[]
         };
-        match check_app_code(apps, code, memory.pending_resync, now) {
+        match check_app_code(apps, code, state.pending_resync, now) {
             AppCodeOutcome::Accepted { app, count } => Ok(CodeProof::App { app: app.id, count }),
             AppCodeOutcome::Refused { why, pending } => {
-                memory.pending_resync = pending;
+                state.pending_resync = pending;
                 Err(Wrong::app_code(why, apps))
             }
         }
@@ -367,12 +375,12 @@ impl Challenge<'_> {
         &self,
         code: &BackupCode,
         now: Timestamp,
-    ) -> Result<Judgement, ChallengeError> {
+    ) -> Result<AnswerOutcome, ChallengeError> {
         let store = self.services.store;
         let (attempt, situation) =
             match store.count_attempt(self.account, self.tally, self.origin, now)? {
                 Counted::Attempt(attempt, situation) => (attempt, situation),
-                Counted::Locked(lock) => return Ok(Judgement::Locked(lock)),
+                Counted::Locked(lock) => return Ok(AnswerOutcome::Locked(lock)),
                 Counted::Unknown => return self.refuse(Wrong::removed_meanwhile(), now),
             };
         let person = Person::in_situation(*situation, self.account)?;
@@ -387,7 +395,7 @@ impl Challenge<'_> {
             return self.refuse(Wrong::new(why, WRONG_BACKUP_CODE), now);
         };
         match store.use_backup_code(attempt, &digest, now)? {
-            Use::First => Ok(Judgement::Right {
+            Use::First => Ok(AnswerOutcome::Right {
                 method: Method::Backup,
                 backup_codes_left: user.backup_codes_left().saturating_sub(1),
             }),
@@ -399,7 +407,7 @@ impl Challenge<'_> {
     }
 
     /// Logs a wrong answer that the store has not logged yet.
-    fn refuse(&self, wrong: Wrong, now: Timestamp) -> Result<Judgement, ChallengeError> {
+    fn refuse(&self, wrong: Wrong, now: Timestamp) -> Result<AnswerOutcome, ChallengeError> {
         let event = Event {
             kind: EventKind::Refused,
             user: Some(self.account),
@@ -410,11 +418,11 @@ impl Challenge<'_> {
     }
 
     /// A wrong answer that the store has logged.
-    fn judged_wrong(&self, wrong: Wrong) -> Judgement {
+    fn judged_wrong(&self, wrong: Wrong) -> AnswerOutcome {
         let Wrong { why, hint } = wrong;
         let line = messages::log_line("wrong", self.origin, self.account, &why);
         log::auth(Priority::Notice, &line);
-        Judgement::Wrong { why, hint }
+        AnswerOutcome::Wrong { why, hint }
     }
 }
 

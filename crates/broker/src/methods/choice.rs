@@ -7,7 +7,7 @@ use twofa_core::{Answer, Channel, Method, SentCode, Timestamp};
 use twofa_store::StoreError;
 
 use crate::methods::challenge::Challenge;
-use crate::sending::codes::{NotSent, OnItsWay, PATIENCE, Sending};
+use crate::sending::codes::{NotSent, OnItsWay, SEND_TIMEOUT, Sending};
 use crate::text::messages;
 
 /// How much of the time a text message may take when an e-mail can stand in for it: three fifths.
@@ -54,7 +54,7 @@ pub struct Unsent {
 
 /// What somebody can want instead of giving a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum PromptCommand {
     /// To be told what to do.
     Help,
     /// Another code.
@@ -146,38 +146,48 @@ impl<'a> Choice<'a> {
     }
 
     /// What was typed instead of a code, if it was.
-    pub fn read(&mut self, typed: &str) -> Option<Wish> {
+    pub fn read(&mut self, typed: &str) -> Option<PromptCommand> {
         // The list holds for the answer to it alone.
         let is_choosing = std::mem::take(&mut self.is_choosing);
         match Answer::read(typed) {
-            Answer::Help => Some(Wish::Help),
-            Answer::Resend => Some(Wish::Resend),
-            Answer::OtherMethod => Some(Wish::List),
+            Answer::Help => Some(PromptCommand::Help),
+            Answer::Resend => Some(PromptCommand::Resend),
+            Answer::OtherMethod => Some(PromptCommand::List),
             // No code is as short as a number of the list.
             _ if is_choosing && typed.trim().len() <= 2 => {
                 let number = typed.trim().parse::<usize>().ok()?;
                 let method = number
                     .checked_sub(1)
                     .and_then(|index| self.methods.get(index));
-                Some(method.copied().map_or(Wish::NoneOfThem, Wish::Method))
+                Some(
+                    method
+                        .copied()
+                        .map_or(PromptCommand::NoneOfThem, PromptCommand::Method),
+                )
             }
             _ => None,
         }
     }
 
     /// Does what was asked for, and gives the next question.
-    pub fn grant(&mut self, wish: Wish, sent: &mut Option<Sent>) -> Result<String, StoreError> {
+    pub fn grant(
+        &mut self,
+        wish: PromptCommand,
+        sent: &mut Option<Sent>,
+    ) -> Result<String, StoreError> {
         match wish {
-            Wish::Help => Ok(self.again(&messages::help(&self.methods, self.has_backup))),
-            Wish::List if self.methods.len() > 1 => Ok(self.list()),
-            Wish::List if self.has_backup => {
+            PromptCommand::Help => Ok(self.again(&messages::help(&self.methods, self.has_backup))),
+            PromptCommand::List if self.methods.len() > 1 => Ok(self.list()),
+            PromptCommand::List if self.has_backup => {
                 Ok(self.again("There is no other way but your backup codes: type one of them."))
             }
-            Wish::List => Ok(self.again("There is no other way.")),
-            Wish::Resend => self.resend(sent),
-            Wish::NoneOfThem => Ok(format!("That is none of them.\n{}", self.list())),
-            Wish::Method(method) if method.channel().is_some() => self.send_and_ask(method, sent),
-            Wish::Method(_) => Ok(messages::code_prompt(
+            PromptCommand::List => Ok(self.again("There is no other way.")),
+            PromptCommand::Resend => self.resend(sent),
+            PromptCommand::NoneOfThem => Ok(format!("That is none of them.\n{}", self.list())),
+            PromptCommand::Method(method) if method.channel().is_some() => {
+                self.send_and_ask(method, sent)
+            }
+            PromptCommand::Method(_) => Ok(messages::code_prompt(
                 &self.application,
                 true,
                 self.has_backup,
@@ -270,7 +280,7 @@ impl<'a> Choice<'a> {
         method: Method,
         sent: &mut Option<Sent>,
     ) -> Result<Result<String, Unsent>, StoreError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + SEND_TIMEOUT;
         let result = match method {
             Method::Email => self.send_to(Channel::Email, method, deadline),
             _ if !self.can_fall_back() => self.send_to(Channel::Sms, method, deadline),
@@ -287,7 +297,11 @@ impl<'a> Choice<'a> {
         sent: &mut Option<Sent>,
     ) -> Result<Result<String, Unsent>, StoreError> {
         let (share, of) = SHARE_OF_SMS;
-        let by_phone = self.send_to(Channel::Sms, method, Instant::now() + PATIENCE * share / of);
+        let by_phone = self.send_to(
+            Channel::Sms,
+            method,
+            Instant::now() + SEND_TIMEOUT * share / of,
+        );
         // What is too much for the phone is no reason to go round it.
         let is_stuck = match &by_phone {
             Ok(text) => text.is_late,
@@ -382,27 +396,27 @@ impl<'a> Choice<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::methods::challenge::{Accepted, Outcome};
-    use crate::testing::{Desk, Scripted, pass};
+    use crate::methods::challenge::{Accepted, ChallengeOutcome};
+    use crate::testing::{Bench, ScriptedTerminal, pass};
     use twofa_delivery::Message;
     use twofa_store::Tally;
 
     const MAIL: &str = "alice@example.org";
     const PHONE: &str = "+4930123456";
 
-    fn by_mail() -> Desk {
-        Desk::new().with(Channel::Email, MAIL)
+    fn by_mail() -> Bench {
+        Bench::new().with(Channel::Email, MAIL)
     }
 
-    fn ask(desk: &Desk, dialogue: &mut Scripted<'_>) -> Outcome {
-        let person = desk.person();
-        let Desk {
+    fn ask(bench: &Bench, terminal: &mut ScriptedTerminal<'_>) -> ChallengeOutcome {
+        let person = bench.person();
+        let Bench {
             alice: account,
             origin,
             ..
-        } = desk;
+        } = bench;
         let challenge = Challenge {
-            services: desk.services(),
+            services: bench.services(),
             account,
             origin,
             person: &person,
@@ -411,39 +425,39 @@ mod tests {
             tally: Tally::Proved,
             cannot_answer: false,
         };
-        let outcome = challenge.ask("", dialogue).unwrap();
+        let outcome = challenge.ask("", terminal).unwrap();
         assert!(
-            dialogue.is_done(),
+            terminal.is_done(),
             "it asked less often: {:?}",
-            dialogue.shown
+            terminal.shown
         );
         outcome
     }
 
-    fn passed(method: Method) -> Outcome {
-        Outcome::Passed {
+    fn passed(method: Method) -> ChallengeOutcome {
+        ChallengeOutcome::Passed {
             method,
             backup_codes_left: 0,
         }
     }
 
-    fn code(desk: &Desk) -> impl FnOnce(&str) -> String {
-        |_| desk.mailbox.code()
+    fn code(bench: &Bench) -> impl FnOnce(&str) -> String {
+        |_| bench.mailbox.code()
     }
 
     #[test]
     fn a_code_that_was_mailed_passes_once_and_the_prompt_says_where_it_went() {
-        let desk = by_mail();
-        let mut dialogue = Scripted::new().answers(code(&desk));
-        assert_eq!(ask(&desk, &mut dialogue), passed(Method::Email));
+        let bench = by_mail();
+        let mut terminal = ScriptedTerminal::new().answers(code(&bench));
+        assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
         assert_eq!(
-            dialogue.shown,
+            terminal.shown,
             [
                 "A code was sent by e-mail to a***e@example.org. It is good for 10 minutes.\n\
               Verification code for Acme (r: new code, ?: help): "
             ]
         );
-        match desk.mailbox.sent.lock().unwrap().first() {
+        match bench.mailbox.sent.lock().unwrap().first() {
             Some((Channel::Email, to, Message::Code(message))) => {
                 assert_eq!(
                     (to.as_str(), message.purpose.as_str()),
@@ -456,53 +470,58 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
-        assert_eq!(desk.failures(), 0);
+        assert_eq!(bench.failures(), 0);
     }
 
     #[test]
     fn a_code_is_good_for_the_login_it_was_sent_for_and_no_other() {
-        let desk = by_mail();
-        ask(&desk, &mut Scripted::new().types(""));
-        let of_the_other_login = desk.mailbox.code();
+        let bench = by_mail();
+        ask(&bench, &mut ScriptedTerminal::new().types(""));
+        let of_the_other_login = bench.mailbox.code();
         let of_the_other_login = |_: &str| {
             // One in a million is the same.
-            let is_same = desk.mailbox.code() == of_the_other_login;
+            let is_same = bench.mailbox.code() == of_the_other_login;
             if is_same {
                 "999999999".into()
             } else {
                 of_the_other_login.clone()
             }
         };
-        let mut dialogue = Scripted::new().answers(of_the_other_login).types("");
-        assert_eq!(ask(&desk, &mut dialogue), Outcome::NoAnswer);
-        assert_eq!(desk.failures(), 1);
+        let mut terminal = ScriptedTerminal::new()
+            .answers(of_the_other_login)
+            .types("");
+        assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
+        assert_eq!(bench.failures(), 1);
     }
 
     #[test]
     fn a_wrong_code_counts_and_so_does_one_that_is_too_old() {
-        let desk = by_mail();
+        let bench = by_mail();
         let late = |_: &str| {
             pass(600);
-            desk.mailbox.code()
+            bench.mailbox.code()
         };
-        let mut dialogue = Scripted::new().types("000000000").answers(late).types("");
-        assert_eq!(ask(&desk, &mut dialogue), Outcome::NoAnswer);
-        assert_eq!(desk.failures(), 2);
+        let mut terminal = ScriptedTerminal::new()
+            .types("000000000")
+            .answers(late)
+            .types("");
+        assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
+        assert_eq!(bench.failures(), 2);
         assert!(
-            dialogue.shown[2].starts_with("That code has expired"),
+            terminal.shown[2].starts_with("That code has expired"),
             "{:?}",
-            dialogue.shown
+            terminal.shown
         );
     }
 
     #[test]
     fn another_code_can_be_had_after_a_while_and_kills_the_one_before_but_forgives_nothing() {
-        let desk = by_mail();
+        let bench = by_mail();
         let first = std::cell::RefCell::new(String::new());
-        let mut dialogue = Scripted::new()
+        let mut terminal = ScriptedTerminal::new()
             .types("999999999")
             .answers(|_| {
-                *first.borrow_mut() = desk.mailbox.code();
+                *first.borrow_mut() = bench.mailbox.code();
                 "r".into()
             })
             .answers(|_| {
@@ -510,127 +529,130 @@ mod tests {
                 "R".into()
             })
             .answers(|_| {
-                assert_eq!(desk.failures(), 1, "a new code forgives no failure");
+                assert_eq!(bench.failures(), 1, "a new code forgives no failure");
                 first.borrow().clone()
             })
-            .answers(|_| desk.mailbox.code());
-        assert_eq!(ask(&desk, &mut dialogue), passed(Method::Email));
+            .answers(|_| bench.mailbox.code());
+        assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
         assert!(
-            dialogue.shown[2].starts_with("A code is on its way already."),
+            terminal.shown[2].starts_with("A code is on its way already."),
             "{:?}",
-            dialogue.shown
+            terminal.shown
         );
-        assert_eq!(desk.mailbox.destinations().len(), 2);
+        assert_eq!(bench.mailbox.destinations().len(), 2);
         assert!(
-            dialogue.shown[4].starts_with("Wrong code."),
+            terminal.shown[4].starts_with("Wrong code."),
             "{:?}",
-            dialogue.shown
+            terminal.shown
         );
     }
 
     #[test]
     fn a_text_message_that_cannot_be_sent_goes_by_mail_even_where_mail_is_not_allowed() {
-        let desk = by_mail().with(Channel::Sms, PHONE);
-        desk.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
-        desk.mailbox.goes_down(Channel::Sms);
-        let mut dialogue = Scripted::new().answers(code(&desk));
-        assert_eq!(ask(&desk, &mut dialogue), passed(Method::Email));
+        let bench = by_mail().with(Channel::Sms, PHONE);
+        bench.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
+        bench.mailbox.goes_down(Channel::Sms);
+        let mut terminal = ScriptedTerminal::new().answers(code(&bench));
+        assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
         assert!(
-            dialogue.shown[0].starts_with(
+            terminal.shown[0].starts_with(
                 "The text message with your code could not be sent. A code was sent by e-mail to a***e@"
             ),
             "{:?}",
-            dialogue.shown
+            terminal.shown
         );
-        assert_eq!(desk.mailbox.destinations(), [MAIL]);
+        assert_eq!(bench.mailbox.destinations(), [MAIL]);
     }
 
     #[test]
     fn a_text_message_that_may_be_late_is_waited_for_unless_a_mail_can_take_its_place() {
-        let desk = Desk::new().with(Channel::Sms, PHONE);
-        desk.mailbox.is_late(Channel::Sms);
-        let mut dialogue = Scripted::new().answers(code(&desk));
-        assert_eq!(ask(&desk, &mut dialogue), passed(Method::Sms));
+        let bench = Bench::new().with(Channel::Sms, PHONE);
+        bench.mailbox.is_late(Channel::Sms);
+        let mut terminal = ScriptedTerminal::new().answers(code(&bench));
+        assert_eq!(ask(&bench, &mut terminal), passed(Method::Sms));
         assert!(
-            dialogue.shown[0].contains("and may be late"),
+            terminal.shown[0].contains("and may be late"),
             "{:?}",
-            dialogue.shown
+            terminal.shown
         );
 
-        let desk = by_mail().with(Channel::Sms, PHONE);
-        desk.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
-        desk.mailbox.is_late(Channel::Sms);
-        let mut dialogue = Scripted::new().answers(code(&desk));
-        assert_eq!(ask(&desk, &mut dialogue), passed(Method::Email));
-        assert_eq!(desk.mailbox.destinations(), [PHONE, MAIL]);
+        let bench = by_mail().with(Channel::Sms, PHONE);
+        bench.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
+        bench.mailbox.is_late(Channel::Sms);
+        let mut terminal = ScriptedTerminal::new().answers(code(&bench));
+        assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
+        assert_eq!(bench.mailbox.destinations(), [PHONE, MAIL]);
     }
 
     #[test]
     fn another_code_after_a_fallback_is_as_good() {
-        let desk = by_mail().with(Channel::Sms, PHONE);
-        desk.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
-        desk.mailbox.goes_down(Channel::Sms);
+        let bench = by_mail().with(Channel::Sms, PHONE);
+        bench.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
+        bench.mailbox.goes_down(Channel::Sms);
         let later = |_: &str| {
             pass(31);
             "r".to_owned()
         };
-        let mut dialogue = Scripted::new().answers(later).answers(code(&desk));
-        assert_eq!(ask(&desk, &mut dialogue), passed(Method::Email));
-        assert_eq!((desk.failures(), desk.mailbox.destinations().len()), (0, 2));
+        let mut terminal = ScriptedTerminal::new().answers(later).answers(code(&bench));
+        assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
+        assert_eq!(
+            (bench.failures(), bench.mailbox.destinations().len()),
+            (0, 2)
+        );
     }
 
     #[test]
     fn a_login_that_is_given_up_again_and_again_does_not_send_one_code_after_the_other() {
-        let desk = by_mail();
+        let bench = by_mail();
         for _ in 0..20 {
             assert_eq!(
-                ask(&desk, &mut Scripted::new().types("")),
-                Outcome::NoAnswer
+                ask(&bench, &mut ScriptedTerminal::new().types("")),
+                ChallengeOutcome::NoAnswer
             );
         }
-        assert_eq!(desk.mailbox.destinations().len(), 1);
-        let mut dialogue = Scripted::new().types("r").answers(|_| {
+        assert_eq!(bench.mailbox.destinations().len(), 1);
+        let mut terminal = ScriptedTerminal::new().types("r").answers(|_| {
             pass(30);
             "r".to_owned()
         });
-        dialogue = dialogue.answers(code(&desk));
-        assert_eq!(ask(&desk, &mut dialogue), passed(Method::Email));
+        terminal = terminal.answers(code(&bench));
+        assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
         assert!(
-            dialogue.shown[0].starts_with("A code was just sent for another login"),
+            terminal.shown[0].starts_with("A code was just sent for another login"),
             "{:?}",
-            dialogue.shown
+            terminal.shown
         );
-        assert_eq!(desk.mailbox.destinations().len(), 2);
+        assert_eq!(bench.mailbox.destinations().len(), 2);
         // Typed, it keeps nobody waiting.
         assert_eq!(
-            ask(&desk, &mut Scripted::new().answers(code(&desk))),
+            ask(&bench, &mut ScriptedTerminal::new().answers(code(&bench))),
             passed(Method::Email)
         );
     }
 
     #[test]
     fn a_code_that_no_provider_took_is_awaited_by_nobody() {
-        let desk = by_mail();
-        desk.mailbox.goes_down(Channel::Email);
+        let bench = by_mail();
+        bench.mailbox.goes_down(Channel::Email);
         assert!(matches!(
-            ask(&desk, &mut Scripted::new()),
-            Outcome::Unreachable { .. }
+            ask(&bench, &mut ScriptedTerminal::new()),
+            ChallengeOutcome::Unreachable { .. }
         ));
-        desk.mailbox.down.lock().unwrap().clear();
+        bench.mailbox.down.lock().unwrap().clear();
         assert_eq!(
-            ask(&desk, &mut Scripted::new().answers(code(&desk))),
+            ask(&bench, &mut ScriptedTerminal::new().answers(code(&bench))),
             passed(Method::Email)
         );
     }
 
     #[test]
     fn a_program_that_answers_nothing_is_sent_no_code() {
-        let desk = by_mail();
-        let person = desk.person();
+        let bench = by_mail();
+        let person = bench.person();
         let challenge = Challenge {
-            services: desk.services(),
-            account: &desk.alice,
-            origin: &desk.origin,
+            services: bench.services(),
+            account: &bench.alice,
+            origin: &bench.origin,
             person: &person,
             purpose: "log in with sshd",
             accepted: Accepted::Allowed,
@@ -638,56 +660,56 @@ mod tests {
             cannot_answer: true,
         };
         assert_eq!(
-            challenge.ask("", &mut Scripted::new()).unwrap(),
-            Outcome::NoAnswer
+            challenge.ask("", &mut ScriptedTerminal::new()).unwrap(),
+            ChallengeOutcome::NoAnswer
         );
-        assert!(desk.mailbox.destinations().is_empty());
+        assert!(bench.mailbox.destinations().is_empty());
     }
 
     #[test]
     fn too_many_text_messages_are_no_reason_to_send_mail() {
-        let desk = by_mail().with(Channel::Sms, PHONE);
-        desk.policy(&[("methods", "sms"), ("send.address-daily", "1")]);
-        ask(&desk, &mut Scripted::new().types(""));
+        let bench = by_mail().with(Channel::Sms, PHONE);
+        bench.policy(&[("methods", "sms"), ("send.address-daily", "1")]);
+        ask(&bench, &mut ScriptedTerminal::new().types(""));
         pass(30);
         assert!(matches!(
-            ask(&desk, &mut Scripted::new()),
-            Outcome::TooManyCodes { .. }
+            ask(&bench, &mut ScriptedTerminal::new()),
+            ChallengeOutcome::TooManyCodes { .. }
         ));
-        assert_eq!(desk.mailbox.destinations(), [PHONE]);
+        assert_eq!(bench.mailbox.destinations(), [PHONE]);
     }
 
     #[test]
     fn the_list_is_no_way_round_the_wait() {
-        let desk = by_mail().with(Channel::Sms, PHONE);
-        let mut dialogue = Scripted::new()
+        let bench = by_mail().with(Channel::Sms, PHONE);
+        let mut terminal = ScriptedTerminal::new()
             .types("m")
             .types("2")
             .types("m")
             .types("1")
             .types("");
-        assert_eq!(ask(&desk, &mut dialogue), Outcome::NoAnswer);
+        assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
         assert!(
-            dialogue.shown[4].starts_with("A code is on its way already."),
+            terminal.shown[4].starts_with("A code is on its way already."),
             "{:?}",
-            dialogue.shown
+            terminal.shown
         );
-        assert_eq!(desk.mailbox.destinations(), [MAIL, PHONE]);
+        assert_eq!(bench.mailbox.destinations(), [MAIL, PHONE]);
     }
 
     #[test]
     fn a_number_that_is_not_on_the_list_costs_no_try() {
-        let desk = by_mail().with(Channel::Sms, PHONE);
-        let mut dialogue = Scripted::new()
+        let bench = by_mail().with(Channel::Sms, PHONE);
+        let mut terminal = ScriptedTerminal::new()
             .types("m")
             .types("7")
             .types("2")
-            .answers(code(&desk));
-        assert_eq!(ask(&desk, &mut dialogue), passed(Method::Sms));
+            .answers(code(&bench));
+        assert_eq!(ask(&bench, &mut terminal), passed(Method::Sms));
         assert!(
-            dialogue.shown[2].starts_with("That is none of them."),
+            terminal.shown[2].starts_with("That is none of them."),
             "{:?}",
-            dialogue.shown
+            terminal.shown
         );
     }
 
@@ -697,65 +719,68 @@ mod tests {
             &[("methods", "sms"), ("fallback.sms-to-email", "off")][..],
             &[("methods", "sms")],
         ] {
-            let desk = by_mail().with(Channel::Sms, PHONE);
-            desk.policy(settings);
-            desk.mailbox.goes_down(Channel::Sms);
+            let bench = by_mail().with(Channel::Sms, PHONE);
+            bench.policy(settings);
+            bench.mailbox.goes_down(Channel::Sms);
             assert!(matches!(
-                ask(&desk, &mut Scripted::new()),
-                Outcome::Unreachable { .. }
+                ask(&bench, &mut ScriptedTerminal::new()),
+                ChallengeOutcome::Unreachable { .. }
             ));
-            assert!(desk.mailbox.destinations().is_empty());
+            assert!(bench.mailbox.destinations().is_empty());
         }
     }
 
     #[test]
     fn with_everything_down_the_app_is_still_there() {
-        let desk = by_mail().with(Channel::Sms, PHONE).with_app();
-        desk.mailbox.goes_down(Channel::Sms);
-        desk.mailbox.goes_down(Channel::Email);
-        let mut dialogue = Scripted::new().types("m").types("3").types("");
+        let bench = by_mail().with(Channel::Sms, PHONE).with_app();
+        bench.mailbox.goes_down(Channel::Sms);
+        bench.mailbox.goes_down(Channel::Email);
+        let mut terminal = ScriptedTerminal::new().types("m").types("3").types("");
         // Alice enrolled e-mail first, so that a login begins with it.
-        assert_eq!(ask(&desk, &mut dialogue), Outcome::NoAnswer);
+        assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
         assert!(
-            dialogue.shown[0].contains("could not be sent") && dialogue.shown[0].contains("app")
+            terminal.shown[0].contains("could not be sent") && terminal.shown[0].contains("app")
         );
     }
 
     #[test]
     fn the_methods_can_be_listed_and_chosen_by_number() {
-        let desk = by_mail().with(Channel::Sms, PHONE);
-        let mut dialogue = Scripted::new().types("m").types("2").answers(code(&desk));
-        assert_eq!(ask(&desk, &mut dialogue), passed(Method::Sms));
+        let bench = by_mail().with(Channel::Sms, PHONE);
+        let mut terminal = ScriptedTerminal::new()
+            .types("m")
+            .types("2")
+            .answers(code(&bench));
+        assert_eq!(ask(&bench, &mut terminal), passed(Method::Sms));
         assert_eq!(
-            dialogue.shown[1],
+            terminal.shown[1],
             "Prove that it is you by\n  1  a code by e-mail to a***e@example.org\n  \
              2  a code by text message to **** 3456\nType a number: "
         );
-        assert_eq!(desk.mailbox.destinations(), [MAIL, PHONE]);
+        assert_eq!(bench.mailbox.destinations(), [MAIL, PHONE]);
     }
 
     #[test]
     fn whoever_only_wishes_is_sent_away() {
-        let desk = Desk::new().with_app();
-        let mut dialogue = (0..8).fold(Scripted::new(), |dialogue, _| dialogue.types("?"));
+        let bench = Bench::new().with_app();
+        let mut terminal = (0..8).fold(ScriptedTerminal::new(), |terminal, _| terminal.types("?"));
         assert!(matches!(
-            ask(&desk, &mut dialogue),
-            Outcome::TriesUsedUp { .. }
+            ask(&bench, &mut terminal),
+            ChallengeOutcome::TriesUsedUp { .. }
         ));
-        assert_eq!(desk.failures(), 0);
+        assert_eq!(bench.failures(), 0);
     }
 
     #[test]
     fn a_code_to_an_address_that_was_removed_meanwhile_does_not_pass() {
-        let desk = by_mail();
+        let bench = by_mail();
         let removed = |_: &str| {
-            let generation = desk.person().situation.generation;
-            let Desk {
+            let generation = bench.person().situation.generation;
+            let Bench {
                 store,
                 alice,
                 origin,
                 ..
-            } = &desk;
+            } = &bench;
             store
                 .remove_address(
                     alice,
@@ -765,44 +790,46 @@ mod tests {
                     crate::testing::clock(),
                 )
                 .unwrap();
-            desk.mailbox.code()
+            bench.mailbox.code()
         };
-        let mut dialogue = Scripted::new().answers(removed).types("");
-        assert_eq!(ask(&desk, &mut dialogue), Outcome::NoAnswer);
-        assert_eq!(desk.failures(), 1);
+        let mut terminal = ScriptedTerminal::new().answers(removed).types("");
+        assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
+        assert_eq!(bench.failures(), 1);
     }
 
     #[test]
     fn nothing_more_is_sent_once_the_limit_is_reached_and_the_next_time_is_told() {
-        let desk = by_mail();
-        desk.policy(&[("send.user-hourly", "2")]);
+        let bench = by_mail();
+        bench.policy(&[("send.user-hourly", "2")]);
         for _ in 0..2 {
-            ask(&desk, &mut Scripted::new().types(""));
+            ask(&bench, &mut ScriptedTerminal::new().types(""));
             pass(30);
         }
-        let Outcome::TooManyCodes { text } = ask(&desk, &mut Scripted::new()) else {
+        let ChallengeOutcome::TooManyCodes { text } = ask(&bench, &mut ScriptedTerminal::new())
+        else {
             panic!("a third code was sent")
         };
         assert!(
             text.starts_with("Too many codes were sent to you. The next is possible at "),
             "{text}"
         );
-        assert_eq!(desk.mailbox.destinations().len(), 2);
+        assert_eq!(bench.mailbox.destinations().len(), 2);
         pass(3_600);
-        ask(&desk, &mut Scripted::new().types(""));
-        assert_eq!(desk.mailbox.destinations().len(), 3);
+        ask(&bench, &mut ScriptedTerminal::new().types(""));
+        assert_eq!(bench.mailbox.destinations().len(), 3);
     }
 
     #[test]
     fn no_code_is_in_the_audit_log() {
-        let desk = by_mail();
-        ask(&desk, &mut Scripted::new().answers(code(&desk)));
+        let bench = by_mail();
+        ask(&bench, &mut ScriptedTerminal::new().answers(code(&bench)));
         let mut log = String::new();
         let all = twofa_store::EventFilter {
             user: None,
             last: None,
         };
-        desk.store
+        bench
+            .store
             .events(&all, |event| {
                 log.push_str(&format!("{event:?}\n"));
                 true
@@ -812,6 +839,6 @@ mod tests {
             log.contains("e-mail to a***e@example.org by 'fake'"),
             "{log}"
         );
-        assert!(!log.contains(&desk.mailbox.code()), "{log}");
+        assert!(!log.contains(&bench.mailbox.code()), "{log}");
     }
 }

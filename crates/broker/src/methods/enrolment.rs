@@ -15,7 +15,7 @@ use crate::methods::choice::Unsent;
 use crate::sending::codes::Sending;
 use crate::text::messages;
 use crate::text::qr;
-use crate::text::terminal::{Dialogue, Gone, Stage};
+use crate::text::terminal::{Stage, Terminal, TerminalClosed};
 
 /// How often the first code of a new app, or the proof that backup codes were saved, may be mistyped.
 const CONFIRMATIONS: u32 = 5;
@@ -53,7 +53,7 @@ pub enum EnrolmentError {
     Locked(Lock),
     /// The terminal went away.
     #[error(transparent)]
-    Gone(#[from] Gone),
+    TerminalClosed(#[from] TerminalClosed),
 }
 
 impl From<getrandom::Error> for EnrolmentError {
@@ -97,15 +97,15 @@ impl Enrolment<'_> {
         situation: &Situation,
         is_proved: bool,
         intro: &str,
-        dialogue: &mut dyn Dialogue,
+        terminal: &mut dyn Terminal,
     ) -> Result<FirstMethod, EnrolmentError> {
         if is_proved || !has_address(situation) {
-            return self.of_a_chosen_method(situation, intro, dialogue);
+            return self.of_a_chosen_method(situation, intro, terminal);
         }
-        let (channel, verified) = self.of_an_address_on_file(situation, intro, dialogue)?;
+        let (channel, verified) = self.of_an_address_on_file(situation, intro, terminal)?;
         if !self.policy.methods.contains(channel.method()) {
             let fresh = self.services.store.situation(self.account)?;
-            return self.of_a_chosen_method(&fresh, "Now set up a second factor.", dialogue);
+            return self.of_a_chosen_method(&fresh, "Now set up a second factor.", terminal);
         }
         let Verified {
             address,
@@ -113,7 +113,7 @@ impl Enrolment<'_> {
             is_recorded,
         } = verified;
         let generation = self
-            .missing_backup_codes(situation, generation, dialogue)?
+            .missing_backup_codes(situation, generation, terminal)?
             .unwrap_or(generation);
         let what = format!(
             "by enrolling {} to {}",
@@ -132,7 +132,7 @@ impl Enrolment<'_> {
         &self,
         situation: &Situation,
         intro: &str,
-        dialogue: &mut dyn Dialogue,
+        terminal: &mut dyn Terminal,
     ) -> Result<(Channel, Verified), EnrolmentError> {
         let is_usable = |channel: &Channel| {
             proves(situation, *channel) && self.services.courier.carries(*channel)
@@ -144,12 +144,12 @@ impl Enrolment<'_> {
             let method = match offered.as_slice() {
                 [] => return Err(EnrolmentError::OutOfReach),
                 [only] => *only,
-                several => choose(several, &intro, dialogue)?,
+                several => choose(several, &intro, terminal)?,
             };
             let Some(channel) = method.channel() else {
                 return Err(EnrolmentError::OutOfReach);
             };
-            match self.verified(situation, channel, None, &intro, dialogue) {
+            match self.verified(situation, channel, None, &intro, terminal) {
                 Ok(verified) => return Ok((channel, verified)),
                 Err(EnrolmentError::NotSent(unsent)) if offered.len() > 1 => {
                     intro = format!("{}\n", unsent.text);
@@ -164,23 +164,23 @@ impl Enrolment<'_> {
         &self,
         situation: &Situation,
         intro: &str,
-        dialogue: &mut dyn Dialogue,
+        terminal: &mut dyn Terminal,
     ) -> Result<FirstMethod, EnrolmentError> {
-        dialogue.reach(Stage::Enrolling);
+        terminal.reach(Stage::Enrolling);
         let offered = self.offered();
         let mut intro = format!("{intro}\n");
         for _ in 0..CHOICES {
             let method = match offered.as_slice() {
                 [] => return Err(EnrolmentError::NoMethod),
                 [only] => *only,
-                several => choose(several, &intro, dialogue)?,
+                several => choose(several, &intro, terminal)?,
             };
             if offered.len() > 1 {
                 intro.clear();
             }
             let Some(channel) = method.channel() else {
                 let generation =
-                    self.of_an_app(situation, Parameters::default(), LABEL, &intro, dialogue)?;
+                    self.of_an_app(situation, Parameters::default(), LABEL, &intro, terminal)?;
                 let what = format!("by enrolling '{LABEL}'");
                 return Ok(FirstMethod {
                     what,
@@ -188,7 +188,7 @@ impl Enrolment<'_> {
                     is_recorded: false,
                 });
             };
-            match self.of_an_address(situation, channel, None, &intro, dialogue) {
+            match self.of_an_address(situation, channel, None, &intro, terminal) {
                 Ok(Verified {
                     address,
                     generation,
@@ -232,11 +232,11 @@ impl Enrolment<'_> {
         channel: Channel,
         given: Option<&str>,
         intro: &str,
-        dialogue: &mut dyn Dialogue,
+        terminal: &mut dyn Terminal,
     ) -> Result<Verified, EnrolmentError> {
-        let mut verified = self.verified(situation, channel, given, intro, dialogue)?;
+        let mut verified = self.verified(situation, channel, given, intro, terminal)?;
         if let Some(generation) =
-            self.missing_backup_codes(situation, verified.generation, dialogue)?
+            self.missing_backup_codes(situation, verified.generation, terminal)?
         {
             verified.generation = generation;
         }
@@ -249,9 +249,9 @@ impl Enrolment<'_> {
         channel: Channel,
         given: Option<&str>,
         intro: &str,
-        dialogue: &mut dyn Dialogue,
+        terminal: &mut dyn Terminal,
     ) -> Result<Verified, EnrolmentError> {
-        dialogue.reach(Stage::Enrolling);
+        terminal.reach(Stage::Enrolling);
         let on_file = situation.user.contacts[channel].as_ref();
         let known = given.or(on_file.map(|contact| contact.address.as_str()));
         let Self {
@@ -271,8 +271,8 @@ impl Enrolment<'_> {
             sending,
             generation: situation.generation,
         };
-        let verified = verification.of(channel, known, intro, dialogue)?;
-        dialogue.reach(Stage::Enrolled);
+        let verified = verification.of(channel, known, intro, terminal)?;
+        terminal.reach(Stage::Enrolled);
         Ok(verified)
     }
 
@@ -283,11 +283,11 @@ impl Enrolment<'_> {
         parameters: Parameters,
         label: &str,
         intro: &str,
-        dialogue: &mut dyn Dialogue,
+        terminal: &mut dyn Terminal,
     ) -> Result<Generation, EnrolmentError> {
-        dialogue.reach(Stage::Enrolling);
+        terminal.reach(Stage::Enrolling);
         let (mut app, generation) = self.pending_app(situation, parameters)?;
-        app.used = Some(self.first_code(&app, intro, dialogue)?);
+        app.used = Some(self.first_code(&app, intro, terminal)?);
         let new = NewApp {
             label: label.to_owned(),
             app,
@@ -300,9 +300,9 @@ impl Enrolment<'_> {
             self.origin,
             self.services.now(),
         )?;
-        dialogue.reach(Stage::Enrolled);
+        terminal.reach(Stage::Enrolled);
         Ok(self
-            .missing_backup_codes(situation, generation, dialogue)?
+            .missing_backup_codes(situation, generation, terminal)?
             .unwrap_or(generation))
     }
 
@@ -311,12 +311,12 @@ impl Enrolment<'_> {
         &self,
         situation: &Situation,
         generation: Generation,
-        dialogue: &mut dyn Dialogue,
+        terminal: &mut dyn Terminal,
     ) -> Result<Option<Generation>, EnrolmentError> {
         if !self.policy.methods.contains(Method::Backup) || situation.user.backup_codes_left() > 0 {
             return Ok(None);
         }
-        self.backup_codes(generation, dialogue)
+        self.backup_codes(generation, terminal)
     }
 
     /// The app whose key was shown before and not confirmed, or a new one. It is kept before it is shown.
@@ -379,7 +379,7 @@ impl Enrolment<'_> {
         &self,
         app: &App,
         intro: &str,
-        dialogue: &mut dyn Dialogue,
+        terminal: &mut dyn Terminal,
     ) -> Result<u64, EnrolmentError> {
         let url = app.url(&messages::application_name(self.policy), &self.account.name);
         // All in one prompt: whatever is sent apart from it, some client shows late or not at all.
@@ -398,7 +398,7 @@ impl Enrolment<'_> {
         ));
         let mut text = text.to_string();
         for left in (0..CONFIRMATIONS).rev() {
-            let typed = dialogue.ask(text)?;
+            let typed = terminal.ask(text)?;
             let verification = match typed.map(|typed| Answer::read(typed.expose())) {
                 None | Some(Answer::Empty) => break,
                 Some(Answer::Code(code)) => app.verify(&code, self.services.now()),
@@ -424,9 +424,9 @@ impl Enrolment<'_> {
     pub fn backup_codes(
         &self,
         generation: Generation,
-        dialogue: &mut dyn Dialogue,
+        terminal: &mut dyn Terminal,
     ) -> Result<Option<Generation>, EnrolmentError> {
-        dialogue.reach(Stage::Enrolling);
+        terminal.reach(Stage::Enrolling);
         let mut codes = Vec::with_capacity(backup::CODES);
         for _ in 0..backup::CODES {
             let mut random = Zeroizing::new([0; backup::CODE_BYTES]);
@@ -441,7 +441,7 @@ impl Enrolment<'_> {
         let expected = codes.get(asked).map_or("", BackupCode::last_group);
         let mut text = messages::backup_codes(&codes, asked).to_string();
         for _ in 0..CONFIRMATIONS {
-            let Some(typed) = dialogue
+            let Some(typed) = terminal
                 .ask(text)?
                 .filter(|typed| !typed.expose().trim().is_empty())
             else {
@@ -464,7 +464,7 @@ impl Enrolment<'_> {
             }
             text = format!("That is not it. {}", messages::saved_question(asked));
         }
-        dialogue.info(
+        terminal.info(
             "The backup codes were not kept. Make new ones with 'twofa codes --new'.".into(),
         )?;
         Ok(None)
@@ -489,12 +489,12 @@ pub fn proves(situation: &Situation, channel: Channel) -> bool {
 fn choose(
     methods: &[Method],
     intro: &str,
-    dialogue: &mut dyn Dialogue,
+    terminal: &mut dyn Terminal,
 ) -> Result<Method, EnrolmentError> {
     let question = messages::which_method(methods);
     let mut text = format!("{intro}{question}");
     for _ in 0..CHOICES {
-        let Some(typed) = dialogue.ask(text)? else {
+        let Some(typed) = terminal.ask(text)? else {
             break;
         };
         let number = match typed.expose().trim() {

@@ -13,7 +13,7 @@ use crate::identity::first_factor::Stacks;
 use crate::process::clock;
 use crate::requests::{login, manage};
 use crate::sending::providers::StoredProviders;
-use crate::text::terminal::Dialogue;
+use crate::text::terminal::Terminal;
 
 /// Serves requests, one after the other or many at once.
 #[derive(Debug)]
@@ -58,11 +58,11 @@ impl Broker {
         }
     }
 
-    /// Serves one request of `peer` over `dialogue`.
-    pub fn serve(&self, peer: Peer, request: &Request, dialogue: &mut dyn Dialogue) -> Done {
+    /// Serves one request of `peer` over `terminal`.
+    pub fn serve(&self, peer: Peer, request: &Request, terminal: &mut dyn Terminal) -> Done {
         match request {
             Request::Login(asked) | Request::Account(asked) => {
-                login::serve(self.services(), peer, request, asked, dialogue)
+                login::serve(self.services(), peer, request, asked, terminal)
             }
             Request::Status { .. }
             | Request::EnrolApp { .. }
@@ -70,7 +70,7 @@ impl Broker {
             | Request::Remove { .. }
             | Request::Set { .. }
             | Request::NewBackupCodes { .. } => {
-                manage::serve(self.services(), peer, request, dialogue)
+                manage::serve(self.services(), peer, request, terminal)
             }
         }
     }

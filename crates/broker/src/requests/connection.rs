@@ -15,7 +15,7 @@ use crate::requests::broker::Broker;
 use crate::requests::ending::{Ending, subject};
 use crate::requests::login;
 use crate::text::messages;
-use crate::text::terminal::{Dialogue, Gone, Stage};
+use crate::text::terminal::{Stage, Terminal, TerminalClosed};
 
 /// How long a person has to answer a prompt; sshd and login give up earlier by themselves.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
@@ -127,7 +127,7 @@ impl<S: Connection> RemoteTerminal<S> {
     }
 }
 
-impl<S: Connection> Dialogue for RemoteTerminal<S> {
+impl<S: Connection> Terminal for RemoteTerminal<S> {
     fn reach(&mut self, stage: Stage) {
         self.answer_timeout = ENROLMENT_TIMEOUT;
         self.end
@@ -136,7 +136,7 @@ impl<S: Connection> Dialogue for RemoteTerminal<S> {
         self.is_enrolled |= stage == Stage::Enrolled;
     }
 
-    fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, Gone> {
+    fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, TerminalClosed> {
         self.exchange(|end| end.send(&FromBroker::Prompt(prompt)))?;
         let timeout = self.answer_timeout;
         let answer = self.exchange(BrokerEnd::receive).inspect_err(|error| {
@@ -151,11 +151,11 @@ impl<S: Connection> Dialogue for RemoteTerminal<S> {
         }
     }
 
-    fn info(&mut self, text: Secret) -> Result<(), Gone> {
+    fn info(&mut self, text: Secret) -> Result<(), TerminalClosed> {
         Ok(self.exchange(|end| end.send(&FromBroker::Info(text)))?)
     }
 
-    fn error(&mut self, text: &str) -> Result<(), Gone> {
+    fn error(&mut self, text: &str) -> Result<(), TerminalClosed> {
         Ok(self.exchange(|end| end.send(&FromBroker::Error(text.to_owned())))?)
     }
 }

@@ -7,10 +7,10 @@ use crate::identity::person::PersonError;
 use crate::methods::challenge::ChallengeError;
 use crate::methods::choice::Unsent;
 use crate::methods::enrolment::EnrolmentError;
-use crate::text::terminal::Gone;
+use crate::text::terminal::TerminalClosed;
 
 /// Why a request was not carried out.
-pub(crate) struct Refusal {
+pub(crate) struct RequestError {
     /// The kind of failure.
     pub failure: Failure,
     /// What failed and why.
@@ -19,7 +19,7 @@ pub(crate) struct Refusal {
     pub hint: Option<String>,
 }
 
-impl Refusal {
+impl RequestError {
     /// A refusal without a hint.
     pub(crate) fn new(failure: Failure, message: impl Into<String>) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl Refusal {
     }
 }
 
-impl From<StoreError> for Refusal {
+impl From<StoreError> for RequestError {
     fn from(error: StoreError) -> Self {
         let failure = match error {
             StoreError::LabelTaken(_)
@@ -54,7 +54,7 @@ impl From<StoreError> for Refusal {
     }
 }
 
-impl From<PersonError> for Refusal {
+impl From<PersonError> for RequestError {
     fn from(error: PersonError) -> Self {
         match error {
             PersonError::Store(error) => error.into(),
@@ -63,27 +63,27 @@ impl From<PersonError> for Refusal {
     }
 }
 
-impl From<Gone> for Refusal {
-    fn from(gone: Gone) -> Self {
-        Self::new(Failure::Failed, gone.to_string())
+impl From<TerminalClosed> for RequestError {
+    fn from(closed: TerminalClosed) -> Self {
+        Self::new(Failure::Failed, closed.to_string())
     }
 }
 
-impl From<ChallengeError> for Refusal {
+impl From<ChallengeError> for RequestError {
     fn from(error: ChallengeError) -> Self {
         match error {
             ChallengeError::Person(error) => error.into(),
-            ChallengeError::Gone(gone) => gone.into(),
+            ChallengeError::TerminalClosed(closed) => closed.into(),
             ChallengeError::Hash(error) => Self::new(Failure::Failed, error.to_string()),
         }
     }
 }
 
-impl From<EnrolmentError> for Refusal {
+impl From<EnrolmentError> for RequestError {
     fn from(error: EnrolmentError) -> Self {
         match error {
             EnrolmentError::Store(error) => error.into(),
-            EnrolmentError::Gone(gone) => gone.into(),
+            EnrolmentError::TerminalClosed(closed) => closed.into(),
             EnrolmentError::NotConfirmed | EnrolmentError::Locked(_) => {
                 Self::new(Failure::Denied, error.to_string())
             }

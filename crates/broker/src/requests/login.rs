@@ -14,14 +14,14 @@ use crate::identity::accounts;
 use crate::identity::authority::{Peer, Permission};
 use crate::identity::first_factor::FirstFactor;
 use crate::identity::person::{Person, PersonError};
-use crate::methods::challenge::{Accepted, Challenge, ChallengeError, Outcome};
+use crate::methods::challenge::{Accepted, Challenge, ChallengeError, ChallengeOutcome};
 use crate::methods::choice::Unsent;
 use crate::methods::enrolment::{Enrolment, EnrolmentError, FirstMethod};
 use crate::process::log::{self, Priority};
-use crate::requests::login_outcome::Ruling;
+use crate::requests::login_outcome::LoginOutcome;
 use crate::requests::unproved::{self, Who};
 use crate::text::messages;
-use crate::text::terminal::Dialogue;
+use crate::text::terminal::Terminal;
 
 /// The longest that what an application says of a login is kept, in characters.
 const LONGEST_CLAIM: usize = 128;
@@ -46,7 +46,7 @@ fn not_here(doubt: Option<String>) -> String {
     format!("{why}, so nothing can be sent, set up or explained here: {what}")
 }
 
-/// Why there is no ruling; whatever it is, it ends in a refusal.
+/// Why there is no outcome; whatever it is, it ends in a refusal.
 #[derive(Debug, thiserror::Error)]
 enum LoginError {
     #[error(transparent)]
@@ -67,16 +67,16 @@ pub fn serve(
     peer: Peer,
     request: &Request,
     login: &Login,
-    dialogue: &mut dyn Dialogue,
+    terminal: &mut dyn Terminal,
 ) -> Done {
-    match rule(services, peer, request, login, dialogue) {
-        Ok(ruling) => ruling.into(),
+    match rule(services, peer, request, login, terminal) {
+        Ok(outcome) => outcome.into(),
         Err(
-            LoginError::Challenge(ChallengeError::Gone(gone))
-            | LoginError::Enrolment(EnrolmentError::Gone(gone)),
-        ) => Ruling::new(Verdict::NoAnswer, gone.to_string()).into(),
+            LoginError::Challenge(ChallengeError::TerminalClosed(closed))
+            | LoginError::Enrolment(EnrolmentError::TerminalClosed(closed)),
+        ) => LoginOutcome::new(Verdict::NoAnswer, closed.to_string()).into(),
         Err(error) => {
-            let _ = dialogue.error(messages::UNAVAILABLE);
+            let _ = terminal.error(messages::UNAVAILABLE);
             unavailable(&error.to_string())
         }
     }
@@ -84,7 +84,7 @@ pub fn serve(
 
 /// The end of a login that cannot be checked.
 pub fn unavailable(why: &str) -> Done {
-    Ruling::new(Verdict::Unavailable, why).into()
+    LoginOutcome::new(Verdict::Unavailable, why).into()
 }
 
 fn rule(
@@ -92,12 +92,15 @@ fn rule(
     peer: Peer,
     request: &Request,
     login: &Login,
-    dialogue: &mut dyn Dialogue,
-) -> Result<Ruling, LoginError> {
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
     // Where nobody is asked for anything, nothing that can fail is needed to say so.
     let rulebook = &services.store.rules_in_force()?.rulebook;
     if rulebook.asks_nobody() {
-        return Ok(Ruling::new(Verdict::NotRequired, "the policy is disabled"));
+        return Ok(LoginOutcome::new(
+            Verdict::NotRequired,
+            "the policy is disabled",
+        ));
     }
     let first_factor = services.stacks.first_factor(peer, request, login);
     let application = messages::application_name(rulebook.machine());
@@ -105,14 +108,14 @@ fn rule(
     let Some(account) = accounts::find(&login.user)? else {
         const WHY: &str = "there is no such account";
         if is_account || first_factor == FirstFactor::Shown {
-            return Ok(Ruling::new(Verdict::Denied, WHY));
+            return Ok(LoginOutcome::new(Verdict::Denied, WHY));
         }
         return unproved_or_later(
             first_factor,
             login,
             &application,
             Who::Refused(WHY.to_owned()),
-            dialogue,
+            terminal,
         );
     };
     let person = Person::of(services.store, &account)?;
@@ -121,7 +124,7 @@ fn rule(
     if peer.may(request, &account) != Permission::Granted {
         return Ok(for_stranger(peer, &account, decision));
     }
-    let door = Door {
+    let request_ = LoginRequest {
         services,
         peer,
         login,
@@ -130,51 +133,51 @@ fn rule(
         origin: origin(peer, login),
     };
     let can_ask = login.may_ask && !login.cannot_answer || login.behind_password;
-    let ruling = match (decision, first_factor) {
+    let outcome = match (decision, first_factor) {
         (Decision::NotRequired(reason), first_factor)
             if is_account || first_factor == FirstFactor::Shown =>
         {
             Ok(not_required(reason, exemption.as_ref(), &person))
         }
         // A refusal has reasons of its own, which need no question.
-        (Decision::Deny(denial), FirstFactor::Shown) => door.deny(denial, now, dialogue),
-        _ if is_account && !can_ask => door.was_not_asked(dialogue),
-        (decision, FirstFactor::Shown) => door
-            .decided(decision, dialogue)
-            .inspect_err(|error| door.was_left(error)),
+        (Decision::Deny(denial), FirstFactor::Shown) => request_.deny(denial, now, terminal),
+        _ if is_account && !can_ask => request_.was_not_asked(terminal),
+        (decision, FirstFactor::Shown) => request_
+            .decided(decision, terminal)
+            .inspect_err(|error| request_.was_left(error)),
         (decision, first_factor) => {
             let who = match decision {
                 Decision::NotRequired(reason) => {
                     Who::NotAsked(not_required(reason, exemption.as_ref(), &person))
                 }
                 Decision::Trusted => {
-                    Who::NotAsked(Ruling::new(Verdict::Passed, "by a trusted device"))
+                    Who::NotAsked(LoginOutcome::new(Verdict::Passed, "by a trusted device"))
                 }
-                Decision::Challenge if door.has_something_at_hand() => {
-                    Who::Asked(door.as_challenge("", Accepted::Allowed, Tally::Unproved))
+                Decision::Challenge if request_.has_something_at_hand() => {
+                    Who::Asked(request_.as_challenge("", Accepted::Allowed, Tally::Unproved))
                 }
                 Decision::Deny(Denial::Locked(lock)) => Who::Refused(messages::locked(lock, now)),
                 Decision::Challenge | Decision::Enrol | Decision::Replace | Decision::Deny(_) => {
                     Who::Refused(not_here(services.stacks.doubt(login)))
                 }
             };
-            unproved_or_later(first_factor, login, &application, who, dialogue)
+            unproved_or_later(first_factor, login, &application, who, terminal)
         }
     }?;
     Ok(match person.doubts() {
-        Some(doubts) => ruling.under_doubts(&doubts),
-        None => ruling,
+        Some(doubts) => outcome.under_doubts(&doubts),
+        None => outcome,
     })
 }
 
 /// The answer to a peer that may not ask about `account`. A service that is not root and lets people in must learn that
 /// policy asks nothing of them; it learns nothing else.
-fn for_stranger(peer: Peer, account: &Account, decision: Decision) -> Ruling {
+fn for_stranger(peer: Peer, account: &Account, decision: Decision) -> LoginOutcome {
     match decision {
         Decision::NotRequired(_) => {
-            Ruling::new(Verdict::NotRequired, "nothing is asked of this user")
+            LoginOutcome::new(Verdict::NotRequired, "nothing is asked of this user")
         }
-        _ => Ruling::new(
+        _ => LoginOutcome::new(
             Verdict::Denied,
             format!("uid {} may not ask about {}", peer.uid, account.name),
         ),
@@ -187,23 +190,23 @@ fn unproved_or_later(
     login: &Login,
     application: &str,
     who: Who<'_>,
-    dialogue: &mut dyn Dialogue,
-) -> Result<Ruling, LoginError> {
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
     if first_factor != FirstFactor::LaterLine {
-        return Ok(unproved::ask(login, application, who, dialogue)?);
+        return Ok(unproved::ask(login, application, who, terminal)?);
     }
     if login.behind_password {
-        dialogue
+        terminal
             .prompt(unproved::prompt(login, application, &who))
             .map_err(ChallengeError::from)?;
     }
-    Ok(Ruling::new(
+    Ok(LoginOutcome::new(
         Verdict::Later,
         "a line of the stack that comes later asks",
     ))
 }
 
-fn not_required(reason: Reason, exemption: Option<&Exemption>, person: &Person) -> Ruling {
+fn not_required(reason: Reason, exemption: Option<&Exemption>, person: &Person) -> LoginOutcome {
     let verdict = if reason == Reason::Exempt {
         Verdict::Exempt
     } else {
@@ -218,11 +221,11 @@ fn not_required(reason: Reason, exemption: Option<&Exemption>, person: &Person) 
             exemption.map_or("", |exemption| &exemption.reason)
         ),
     };
-    Ruling::new(verdict, why)
+    LoginOutcome::new(verdict, why)
 }
 
 /// A login of somebody who is known and may be asked.
-struct Door<'a> {
+struct LoginRequest<'a> {
     services: Services<'a>,
     peer: Peer,
     login: &'a Login,
@@ -231,7 +234,7 @@ struct Door<'a> {
     origin: Origin,
 }
 
-impl Door<'_> {
+impl LoginRequest<'_> {
     fn application(&self) -> String {
         messages::application_name(&self.person.policy)
     }
@@ -240,36 +243,36 @@ impl Door<'_> {
     fn decided(
         &self,
         decision: Decision,
-        dialogue: &mut dyn Dialogue,
-    ) -> Result<Ruling, LoginError> {
+        terminal: &mut dyn Terminal,
+    ) -> Result<LoginOutcome, LoginError> {
         let enrols = matches!(decision, Decision::Enrol | Decision::Replace);
         if enrols && self.login.cannot_answer && !self.login.behind_password {
             // Most likely nothing comes back, and then nothing is begun.
             let probe = messages::enrolment_probe(&self.application());
-            if dialogue.ask(probe).map_err(ChallengeError::from)?.is_none() {
-                return self.conclude(Outcome::NoAnswer, dialogue);
+            if terminal.ask(probe).map_err(ChallengeError::from)?.is_none() {
+                return self.conclude(ChallengeOutcome::NoAnswer, terminal);
             }
         }
         match decision {
             Decision::NotRequired(reason) => Ok(not_required(reason, None, self.person)),
-            Decision::Trusted => Ok(Ruling::new(Verdict::Passed, "by a trusted device")),
-            Decision::Deny(denial) => self.deny(denial, self.services.now(), dialogue),
+            Decision::Trusted => Ok(LoginOutcome::new(Verdict::Passed, "by a trusted device")),
+            Decision::Deny(denial) => self.deny(denial, self.services.now(), terminal),
             Decision::Enrol => {
-                self.enrol(false, &messages::must_enrol(&self.application()), dialogue)
+                self.enrol(false, &messages::must_enrol(&self.application()), terminal)
             }
-            Decision::Replace => self.replace(dialogue),
-            Decision::Challenge => self.challenge(dialogue),
+            Decision::Replace => self.replace(terminal),
+            Decision::Challenge => self.challenge(terminal),
         }
     }
 
     /// A login that comes to the account phase without a code, where none can be asked for.
-    fn was_not_asked(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
+    fn was_not_asked(&self, terminal: &mut dyn Terminal) -> Result<LoginOutcome, LoginError> {
         let advice = messages::not_asked(self.origin.service.as_deref(), self.login.cannot_answer);
-        dialogue
+        terminal
             .error(advice.person)
             .map_err(ChallengeError::from)?;
         self.record_refusal(advice.administrator, self.services.now())?;
-        Ok(Ruling::new(Verdict::Denied, advice.administrator))
+        Ok(LoginOutcome::new(Verdict::Denied, advice.administrator))
     }
 
     /// Somebody with the right password went away at the prompt: that may be the sign of a stolen one.
@@ -277,8 +280,8 @@ impl Door<'_> {
         const WHY: &str = "the first factor was right, and the login was given up at the code";
         if !matches!(
             error,
-            LoginError::Challenge(ChallengeError::Gone(_))
-                | LoginError::Enrolment(EnrolmentError::Gone(_))
+            LoginError::Challenge(ChallengeError::TerminalClosed(_))
+                | LoginError::Enrolment(EnrolmentError::TerminalClosed(_))
         ) {
             return;
         }
@@ -343,29 +346,29 @@ impl Door<'_> {
         user.enrolled().iter().any(is_at_hand) || user.backup_codes_left() > 0
     }
 
-    fn challenge(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
+    fn challenge(&self, terminal: &mut dyn Terminal) -> Result<LoginOutcome, LoginError> {
         let purpose = messages::purpose_of_login(self.origin.service.as_deref());
         let challenge = self.as_challenge(&purpose, Accepted::Allowed, Tally::Proved);
         if self.login.behind_password && !self.has_something_at_hand() {
-            dialogue
+            terminal
                 .error(messages::NO_ROOM_FOR_SENT)
                 .map_err(ChallengeError::from)?;
             let why = "codes are sent to this user, and this client has one prompt only";
-            return Ok(Ruling::new(Verdict::Denied, why));
+            return Ok(LoginOutcome::new(Verdict::Denied, why));
         }
         let outcome = if self.login.behind_password {
             challenge.ask_once(
                 unproved::prompt(self.login, "", &Who::Asked(challenge)),
-                dialogue,
+                terminal,
             )?
         } else {
-            challenge.ask("", dialogue)?
+            challenge.ask("", terminal)?
         };
-        self.conclude(outcome, dialogue)
+        self.conclude(outcome, terminal)
     }
 
     /// Asks for a code of a method that the policy no longer allows, then leads through enrolling one that it does.
-    fn replace(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
+    fn replace(&self, terminal: &mut dyn Terminal) -> Result<LoginOutcome, LoginError> {
         let Self {
             services,
             account,
@@ -374,18 +377,18 @@ impl Door<'_> {
             ..
         } = self;
         if self.login.behind_password {
-            dialogue
+            terminal
                 .error(messages::NO_ROOM_TO_ENROL)
                 .map_err(ChallengeError::from)?;
             let why =
                 "the enrolled method is no longer allowed, and this client has one prompt only";
-            return Ok(Ruling::new(Verdict::Denied, why));
+            return Ok(LoginOutcome::new(Verdict::Denied, why));
         }
         let purpose = messages::purpose_of_login(origin.service.as_deref());
         let challenge = self.as_challenge(&purpose, Accepted::Enrolled, Tally::Proved);
-        match challenge.ask(&messages::prove_first(&self.application()), dialogue)? {
-            Outcome::Passed { .. } => {}
-            outcome => return self.conclude(outcome, dialogue),
+        match challenge.ask(&messages::prove_first(&self.application()), terminal)? {
+            ChallengeOutcome::Passed { .. } => {}
+            outcome => return self.conclude(outcome, terminal),
         }
         let fresh = Person::of(services.store, account)?;
         let Self { peer, login, .. } = *self;
@@ -394,9 +397,9 @@ impl Door<'_> {
         if fresh.situation.generation != person.situation.generation
             || decision != Decision::Replace
         {
-            return self.changed_meanwhile(dialogue);
+            return self.changed_meanwhile(terminal);
         }
-        Door {
+        LoginRequest {
             services: *services,
             peer,
             login,
@@ -404,7 +407,7 @@ impl Door<'_> {
             person: &fresh,
             origin: origin.clone(),
         }
-        .enrol(true, "Now set up one that is allowed.", dialogue)
+        .enrol(true, "Now set up one that is allowed.", terminal)
     }
 
     /// Leads somebody who must have a second factor and has none through setting one up; `intro` stands before it.
@@ -413,8 +416,8 @@ impl Door<'_> {
         &self,
         is_proved: bool,
         intro: &str,
-        dialogue: &mut dyn Dialogue,
-    ) -> Result<Ruling, LoginError> {
+        terminal: &mut dyn Terminal,
+    ) -> Result<LoginOutcome, LoginError> {
         let Self {
             services,
             account,
@@ -423,10 +426,10 @@ impl Door<'_> {
             ..
         } = self;
         if self.login.behind_password {
-            dialogue
+            terminal
                 .error(messages::NO_ROOM_TO_ENROL)
                 .map_err(ChallengeError::from)?;
-            return Ok(Ruling::new(
+            return Ok(LoginOutcome::new(
                 Verdict::Denied,
                 "nothing is enrolled, and this client has one prompt only",
             ));
@@ -437,12 +440,12 @@ impl Door<'_> {
             origin,
             policy: &person.policy,
         };
-        match enrolment.of_a_first_method(&person.situation, is_proved, intro, dialogue) {
+        match enrolment.of_a_first_method(&person.situation, is_proved, intro, terminal) {
             Ok(FirstMethod {
                 what,
                 is_recorded: true,
                 ..
-            }) => Ok(Ruling::new(Verdict::Passed, what)),
+            }) => Ok(LoginOutcome::new(Verdict::Passed, what)),
             Ok(FirstMethod {
                 what,
                 generation,
@@ -455,73 +458,73 @@ impl Door<'_> {
                     origin,
                     services.now(),
                 ) {
-                    Ok(()) => Ok(Ruling::new(Verdict::Passed, what)),
-                    Err(StoreError::ChangedMeanwhile) => self.changed_meanwhile(dialogue),
+                    Ok(()) => Ok(LoginOutcome::new(Verdict::Passed, what)),
+                    Err(StoreError::ChangedMeanwhile) => self.changed_meanwhile(terminal),
                     Err(error) => Err(error.into()),
                 }
             }
             Err(EnrolmentError::NotConfirmed) => {
                 let why = "the user was asked to enrol and did not";
                 self.record_refusal(why, services.now())?;
-                dialogue
+                terminal
                     .error("No second factor was set up, so this login is refused.")
                     .map_err(ChallengeError::from)?;
-                Ok(Ruling::new(Verdict::Denied, why))
+                Ok(LoginOutcome::new(Verdict::Denied, why))
             }
             Err(EnrolmentError::Locked(lock)) => {
-                self.deny(Denial::Locked(lock), services.now(), dialogue)
+                self.deny(Denial::Locked(lock), services.now(), terminal)
             }
             Err(EnrolmentError::NoMethod) => {
-                dialogue
+                terminal
                     .error(messages::NO_METHOD)
                     .map_err(ChallengeError::from)?;
                 let why = "the policy allows only methods that no provider is set up for: see 'twofa provider add'";
-                Ok(Ruling::new(Verdict::Unavailable, why))
+                Ok(LoginOutcome::new(Verdict::Unavailable, why))
             }
             Err(EnrolmentError::OutOfReach) => {
-                dialogue
+                terminal
                     .error(messages::OUT_OF_REACH)
                     .map_err(ChallengeError::from)?;
                 let why = "an address is on file to prove the user by and no provider carries codes there: see \
                            'twofa provider add'";
                 self.record_refusal(why, services.now())?;
-                Ok(Ruling::new(Verdict::Unavailable, why))
+                Ok(LoginOutcome::new(Verdict::Unavailable, why))
             }
             Err(EnrolmentError::NotSent(Unsent { text, is_limited })) => {
-                dialogue.error(&text).map_err(ChallengeError::from)?;
+                terminal.error(&text).map_err(ChallengeError::from)?;
                 Ok(if is_limited {
-                    Ruling::new(
+                    LoginOutcome::new(
                         Verdict::TriesUsedUp,
                         "the limit on codes to enrol with is reached",
                     )
                 } else {
-                    Ruling::new(
+                    LoginOutcome::new(
                         Verdict::Unavailable,
                         "no code could be sent to enrol with: see 'twofa log'",
                     )
                 })
             }
             Err(EnrolmentError::Store(StoreError::ChangedMeanwhile)) => {
-                self.changed_meanwhile(dialogue)
+                self.changed_meanwhile(terminal)
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    fn changed_meanwhile(&self, dialogue: &mut dyn Dialogue) -> Result<Ruling, LoginError> {
+    fn changed_meanwhile(&self, terminal: &mut dyn Terminal) -> Result<LoginOutcome, LoginError> {
         let text = "Your second factor was set up or changed meanwhile: log in again.";
-        dialogue.error(text).map_err(ChallengeError::from)?;
+        terminal.error(text).map_err(ChallengeError::from)?;
         let why = "the user's methods changed while they enrolled";
         self.record_refusal(why, self.services.now())?;
-        Ok(Ruling::new(Verdict::Denied, why))
+        Ok(LoginOutcome::new(Verdict::Denied, why))
     }
 
     fn deny(
         &self,
         denial: Denial,
         now: Timestamp,
-        dialogue: &mut dyn Dialogue,
-    ) -> Result<Ruling, LoginError> {
+        terminal: &mut dyn Terminal,
+    ) -> Result<LoginOutcome, LoginError> {
         let (verdict, why, text) = match denial {
             Denial::NotEnrolled => (
                 Verdict::Denied,
@@ -545,8 +548,8 @@ impl Door<'_> {
             ),
         };
         self.record_refusal(&why, now)?;
-        dialogue.error(&text).map_err(ChallengeError::from)?;
-        Ok(Ruling::new(verdict, why))
+        terminal.error(&text).map_err(ChallengeError::from)?;
+        Ok(LoginOutcome::new(verdict, why))
     }
 
     /// Records a refusal for which nothing was typed. A user can ask about themselves as often as they like, and must
@@ -565,63 +568,66 @@ impl Door<'_> {
 
     fn conclude(
         &self,
-        outcome: Outcome,
-        dialogue: &mut dyn Dialogue,
-    ) -> Result<Ruling, LoginError> {
+        outcome: ChallengeOutcome,
+        terminal: &mut dyn Terminal,
+    ) -> Result<LoginOutcome, LoginError> {
         let now = self.services.now();
-        let (ruling, text) = match outcome {
-            Outcome::Passed {
+        let (outcome, text) = match outcome {
+            ChallengeOutcome::Passed {
                 method,
                 backup_codes_left,
             } => {
-                self.welcome(method, backup_codes_left, dialogue);
+                self.welcome(method, backup_codes_left, terminal);
                 let mut why = format!("by {}", method.info().noun);
                 if method == Method::Backup {
                     why.push_str(&format!(", {backup_codes_left} left"));
                 }
-                return Ok(Ruling::new(Verdict::Passed, why));
+                return Ok(LoginOutcome::new(Verdict::Passed, why));
             }
-            Outcome::Wrong { why } => (Ruling::new(Verdict::Denied, why), "Wrong code.".to_owned()),
-            Outcome::TriesUsedUp { why } => {
+            ChallengeOutcome::Wrong { why } => (
+                LoginOutcome::new(Verdict::Denied, why),
+                "Wrong code.".to_owned(),
+            ),
+            ChallengeOutcome::TriesUsedUp { why } => {
                 let why = format!("all tries are used up, the last was {why}");
                 (
-                    Ruling::new(Verdict::TriesUsedUp, why),
+                    LoginOutcome::new(Verdict::TriesUsedUp, why),
                     "Too many wrong answers.".to_owned(),
                 )
             }
-            Outcome::Locked(lock) => (
-                Ruling::new(Verdict::TriesUsedUp, messages::locked(lock, now)),
+            ChallengeOutcome::Locked(lock) => (
+                LoginOutcome::new(Verdict::TriesUsedUp, messages::locked(lock, now)),
                 messages::locked(lock, now),
             ),
-            Outcome::Unreachable { text } => {
+            ChallengeOutcome::Unreachable { text } => {
                 let why = "no code could be sent and there is no other way: see 'twofa log'";
-                (Ruling::new(Verdict::Unavailable, why), text)
+                (LoginOutcome::new(Verdict::Unavailable, why), text)
             }
-            Outcome::TooManyCodes { text } => {
+            ChallengeOutcome::TooManyCodes { text } => {
                 let why = "the limit on codes is reached and there is no other way: see 'send.*' in 'twofa policy show'";
-                (Ruling::new(Verdict::TriesUsedUp, why), text)
+                (LoginOutcome::new(Verdict::TriesUsedUp, why), text)
             }
-            Outcome::NoAnswer => {
+            ChallengeOutcome::NoAnswer => {
                 self.record_giving_up("no code was entered")?;
                 (
-                    Ruling::new(Verdict::NoAnswer, "no code was entered"),
+                    LoginOutcome::new(Verdict::NoAnswer, "no code was entered"),
                     "No code was entered.".to_owned(),
                 )
             }
         };
-        dialogue.error(&text).map_err(ChallengeError::from)?;
-        Ok(ruling)
+        terminal.error(&text).map_err(ChallengeError::from)?;
+        Ok(outcome)
     }
 
     /// What somebody who is in should know. A client that does not show it has still logged in.
-    fn welcome(&self, method: Method, backup_codes_left: usize, dialogue: &mut dyn Dialogue) {
+    fn welcome(&self, method: Method, backup_codes_left: usize, terminal: &mut dyn Terminal) {
         if let Some(missed) = &self.person.situation.missed {
-            let _ = dialogue.info(messages::missed(missed, self.services.now()).into());
+            let _ = terminal.info(messages::missed(missed, self.services.now()).into());
         }
         let few = self.person.policy.methods.contains(Method::Backup)
             && backup_codes_left <= FEW_BACKUP_CODES;
         if few || method == Method::Backup {
-            let _ = dialogue.info(messages::backup_codes_left(backup_codes_left).into());
+            let _ = terminal.info(messages::backup_codes_left(backup_codes_left).into());
         }
     }
 }

@@ -5,12 +5,12 @@ use twofa_proto::{Done, Verdict};
 
 /// What a login came to, and why, for the log.
 #[derive(Debug)]
-pub(crate) struct Ruling {
+pub(crate) struct LoginOutcome {
     pub(crate) verdict: Verdict,
     pub(crate) why: String,
 }
 
-impl Ruling {
+impl LoginOutcome {
     pub(crate) fn new(verdict: Verdict, why: impl Into<String>) -> Self {
         Self {
             verdict,
@@ -28,8 +28,8 @@ impl Ruling {
     }
 }
 
-impl From<Ruling> for Done {
-    fn from(Ruling { verdict, why }: Ruling) -> Self {
+impl From<LoginOutcome> for Done {
+    fn from(LoginOutcome { verdict, why }: LoginOutcome) -> Self {
         Self::Login {
             verdict,
             why: printable(&why),

@@ -17,13 +17,13 @@ use crate::identity::accounts;
 use crate::identity::authority::{Peer, Permission};
 use crate::identity::person::{Person, PersonError};
 use crate::methods::address_verification::Verified;
-use crate::methods::challenge::{Accepted, Challenge, Outcome};
+use crate::methods::challenge::{Accepted, Challenge, ChallengeOutcome};
 use crate::methods::enrolment::{self, Enrolment, EnrolmentError};
-use crate::requests::error::Refusal;
+use crate::requests::error::RequestError;
 use crate::sending::addresses;
 use crate::sending::addresses::BadAddress;
 use crate::text::messages;
-use crate::text::terminal::Dialogue;
+use crate::text::terminal::Terminal;
 
 const LONGEST_LABEL: usize = 32;
 /// What the backup codes are called where an app's label could stand.
@@ -34,11 +34,11 @@ pub fn serve(
     services: Services<'_>,
     peer: Peer,
     request: &Request,
-    dialogue: &mut dyn Dialogue,
+    terminal: &mut dyn Terminal,
 ) -> Done {
-    match carry_out(services, peer, request, dialogue) {
+    match carry_out(services, peer, request, terminal) {
         Ok(done) => done,
-        Err(Refusal {
+        Err(RequestError {
             failure,
             message,
             hint,
@@ -54,8 +54,8 @@ fn carry_out(
     services: Services<'_>,
     peer: Peer,
     request: &Request,
-    dialogue: &mut dyn Dialogue,
-) -> Result<Done, Refusal> {
+    terminal: &mut dyn Terminal,
+) -> Result<Done, RequestError> {
     let (Request::Status { user }
     | Request::EnrolApp { user, .. }
     | Request::EnrolAddress { user, .. }
@@ -63,12 +63,12 @@ fn carry_out(
     | Request::Set { user, .. }
     | Request::NewBackupCodes { user }) = request
     else {
-        return Err(Refusal::new(Failure::Failed, "a login is no change"));
+        return Err(RequestError::new(Failure::Failed, "a login is no change"));
     };
     let account = accounts::find(user)
         .map_err(PersonError::from)?
         .ok_or_else(|| {
-            Refusal::new(
+            RequestError::new(
                 Failure::NotFound,
                 format!("there is no account called '{user}'"),
             )
@@ -76,7 +76,7 @@ fn carry_out(
     let permission = peer.may(request, &account);
     if permission == Permission::Refused {
         let message = format!("only {} and root may do this", account.name);
-        return Err(Refusal::new(Failure::NotPermitted, message));
+        return Err(RequestError::new(Failure::NotPermitted, message));
     }
     let origin = Origin {
         actor: peer.uid,
@@ -84,7 +84,7 @@ fn carry_out(
         ..Origin::default()
     };
     let person = Person::of(services.store, &account)?;
-    let desk = Desk {
+    let request_ = ManageRequest {
         services,
         peer,
         account,
@@ -96,18 +96,18 @@ fn carry_out(
     {
         let message = "the policy no longer allows the method you have enrolled";
         let hint = "enrol an allowed one first, or ask an administrator";
-        return Err(Refusal::new(Failure::NotPermitted, message).hinted(hint));
+        return Err(RequestError::new(Failure::NotPermitted, message).hinted(hint));
     }
     if !matches!(request, Request::Status { .. }) && person.situation.has_namesake {
         // A record of its own would lift what the other record holds back.
         let hint =
             "root decides with 'twofa user remove' (what is old) or 'twofa user add' (what is new)";
-        return Err(Refusal::new(Failure::NotPermitted, messages::NAMESAKE).hinted(hint));
+        return Err(RequestError::new(Failure::NotPermitted, messages::NAMESAKE).hinted(hint));
     }
     let person = if permission == Permission::AfterCode {
-        let expected = desk.confirm(&person, request, dialogue)?;
+        let expected = request_.confirm(&person, request, terminal)?;
         // What may have been decided while the code was typed holds, on what the code was asked for.
-        let fresh = Person::of(services.store, &desk.account)?;
+        let fresh = Person::of(services.store, &request_.account)?;
         if fresh.situation.generation != expected {
             return Err(StoreError::ChangedMeanwhile.into());
         }
@@ -115,17 +115,17 @@ fn carry_out(
     } else {
         person
     };
-    desk.count(&person, request)?;
+    request_.count(&person, request)?;
     match request {
-        Request::EnrolApp { app, .. } => desk.enrol(&person, app, dialogue),
+        Request::EnrolApp { app, .. } => request_.enrol(&person, app, terminal),
         Request::EnrolAddress {
             method, address, ..
-        } => desk.enrol_address(&person, method, address.as_deref(), dialogue),
-        Request::Remove { method, .. } => desk.remove(&person, method),
-        Request::Set { .. } => desk.set(&person, request, dialogue),
-        Request::NewBackupCodes { .. } => desk.new_backup_codes(&person, dialogue),
+        } => request_.enrol_address(&person, method, address.as_deref(), terminal),
+        Request::Remove { method, .. } => request_.remove(&person, method),
+        Request::Set { .. } => request_.set(&person, request, terminal),
+        Request::NewBackupCodes { .. } => request_.new_backup_codes(&person, terminal),
         _ => Ok(Done::Status(Box::new(report(
-            &desk.account,
+            &request_.account,
             &person,
             services.now(),
         )))),
@@ -163,21 +163,21 @@ enum NewAddress {
 }
 
 /// One request about one account.
-struct Desk<'a> {
+struct ManageRequest<'a> {
     services: Services<'a>,
     peer: Peer,
     account: Account,
     origin: Origin,
 }
 
-impl Desk<'_> {
+impl ManageRequest<'_> {
     /// A fresh code before any change, once there is something to ask for. Gives the methods as they are then.
     fn confirm(
         &self,
         person: &Person,
         request: &Request,
-        dialogue: &mut dyn Dialogue,
-    ) -> Result<Generation, Refusal> {
+        terminal: &mut dyn Terminal,
+    ) -> Result<Generation, RequestError> {
         let Person {
             policy, situation, ..
         } = person;
@@ -188,7 +188,7 @@ impl Desk<'_> {
             let intro = "To change this, first prove it is you, at the address on file for you.";
             let (_, verified) = self
                 .enrolment(person)
-                .of_an_address_on_file(situation, intro, dialogue)?;
+                .of_an_address_on_file(situation, intro, terminal)?;
             return Ok(verified.generation);
         }
         // What is no longer allowed still proves who somebody is, where nothing else can.
@@ -200,7 +200,10 @@ impl Desk<'_> {
         };
         let now = self.services.now();
         if let Some(lock) = situation.user.throttle.lock(now) {
-            return Err(Refusal::new(Failure::Denied, messages::locked(lock, now)));
+            return Err(RequestError::new(
+                Failure::Denied,
+                messages::locked(lock, now),
+            ));
         }
         let Self {
             services,
@@ -219,33 +222,39 @@ impl Desk<'_> {
             tally: Tally::Proved,
             cannot_answer: false,
         };
-        match challenge.ask("To change this, first prove it is you.\n", dialogue)? {
-            Outcome::Passed { .. } => Ok(situation.generation),
-            Outcome::Locked(lock) => Err(Refusal::new(
+        match challenge.ask("To change this, first prove it is you.\n", terminal)? {
+            ChallengeOutcome::Passed { .. } => Ok(situation.generation),
+            ChallengeOutcome::Locked(lock) => Err(RequestError::new(
                 Failure::Denied,
                 messages::locked(lock, self.services.now()),
             )),
-            Outcome::Unreachable { text } => Err(Refusal::new(Failure::Unavailable, text)),
-            Outcome::TooManyCodes { text } => Err(Refusal::new(Failure::Denied, text)),
-            Outcome::NoAnswer => Err(Refusal::new(
+            ChallengeOutcome::Unreachable { text } => {
+                Err(RequestError::new(Failure::Unavailable, text))
+            }
+            ChallengeOutcome::TooManyCodes { text } => {
+                Err(RequestError::new(Failure::Denied, text))
+            }
+            ChallengeOutcome::NoAnswer => Err(RequestError::new(
                 Failure::Denied,
                 "no code was entered, so nothing was changed",
             )),
-            Outcome::Wrong { .. } | Outcome::TriesUsedUp { .. } => Err(Refusal::new(
-                Failure::Denied,
-                "too many wrong answers, so nothing was changed",
-            )),
+            ChallengeOutcome::Wrong { .. } | ChallengeOutcome::TriesUsedUp { .. } => {
+                Err(RequestError::new(
+                    Failure::Denied,
+                    "too many wrong answers, so nothing was changed",
+                ))
+            }
         }
     }
 
     /// Counts a change for which no code could be asked. A new app is counted when it gets a key: one whose key was
     /// shown before changes nothing.
-    fn count(&self, person: &Person, request: &Request) -> Result<(), Refusal> {
+    fn count(&self, person: &Person, request: &Request) -> Result<(), RequestError> {
         if matches!(request, Request::Status { .. } | Request::EnrolApp { .. }) {
             return Ok(());
         }
         match self.enrolment(person).too_many_changes(&person.situation)? {
-            Some(text) => Err(Refusal::new(Failure::Denied, text)),
+            Some(text) => Err(RequestError::new(Failure::Denied, text)),
             None => Ok(()),
         }
     }
@@ -263,8 +272,8 @@ impl Desk<'_> {
         &self,
         person: &Person,
         asked: &AppRequest,
-        dialogue: &mut dyn Dialogue,
-    ) -> Result<Done, Refusal> {
+        terminal: &mut dyn Terminal,
+    ) -> Result<Done, RequestError> {
         let AppRequest {
             label,
             counter,
@@ -273,24 +282,24 @@ impl Desk<'_> {
             period,
         } = asked;
         let parameters = enrolment::parameters(*counter, algorithm, *digits, *period)
-            .map_err(|bad| Refusal::new(Failure::Usage, bad.to_string()))?;
+            .map_err(|bad| RequestError::new(Failure::Usage, bad.to_string()))?;
         let label = self::label(label.as_deref(), &person.situation.user.apps)?;
         let intro = format!(
             "A new authenticator app for {}, called '{label}'.\n",
             self.account.name
         );
         let enrolment = self.enrolment(person);
-        enrolment.of_an_app(&person.situation, parameters, &label, &intro, dialogue).map_err(|error| {
+        enrolment.of_an_app(&person.situation, parameters, &label, &intro, terminal).map_err(|error| {
             let is_unconfirmed = matches!(error, EnrolmentError::NotConfirmed);
-            let refusal = Refusal::from(error);
+            let error = RequestError::from(error);
             if !is_unconfirmed {
-                return refusal;
+                return error;
             }
-            refusal
+            error
                 .hinted("the same key comes back for a quarter of an hour: run it again, or delete the key from your app")
         })?;
-        dialogue.info(format!("Your authenticator app is enrolled as '{label}'.").into())?;
-        mention_disabled(person, dialogue)?;
+        terminal.info(format!("Your authenticator app is enrolled as '{label}'.").into())?;
+        mention_disabled(person, terminal)?;
         Ok(Done::Changed)
     }
 
@@ -300,13 +309,13 @@ impl Desk<'_> {
         person: &Person,
         method: &str,
         address: Option<&str>,
-        dialogue: &mut dyn Dialogue,
-    ) -> Result<Done, Refusal> {
+        terminal: &mut dyn Terminal,
+    ) -> Result<Done, RequestError> {
         let channel = sending_channel(method)?;
         let Person { policy, .. } = person;
         if !policy.methods.contains(channel.method()) {
             let message = format!("the policy allows no codes by {}", messages::way(channel));
-            return Err(Refusal::new(Failure::NotPermitted, message));
+            return Err(RequestError::new(Failure::NotPermitted, message));
         }
         if !self.services.courier.carries(channel) {
             let message = format!(
@@ -314,13 +323,13 @@ impl Desk<'_> {
                 messages::way(channel)
             );
             let hint = "an administrator sets up a provider with 'twofa provider add'";
-            return Err(Refusal::new(Failure::Failed, message).hinted(hint));
+            return Err(RequestError::new(Failure::Failed, message).hinted(hint));
         }
         let address = address
             .map(|text| self.address(policy, channel, text))
             .transpose()?;
-        self.verify_address(person, channel, address.as_deref(), dialogue)?;
-        mention_disabled(person, dialogue)?;
+        self.verify_address(person, channel, address.as_deref(), terminal)?;
+        mention_disabled(person, terminal)?;
         Ok(Done::Changed)
     }
 
@@ -329,10 +338,10 @@ impl Desk<'_> {
         person: &Person,
         channel: Channel,
         address: Option<&str>,
-        dialogue: &mut dyn Dialogue,
-    ) -> Result<Generation, Refusal> {
+        terminal: &mut dyn Terminal,
+    ) -> Result<Generation, RequestError> {
         if let (Channel::Sms, Some(number)) = (channel, address) {
-            dialogue.info(format!("The number is {}.", addresses::readable(number)).into())?;
+            terminal.info(format!("The number is {}.", addresses::readable(number)).into())?;
         }
         let Verified {
             address,
@@ -343,17 +352,17 @@ impl Desk<'_> {
             channel,
             address,
             "",
-            dialogue,
+            terminal,
         )?;
         let text = format!(
             "Codes can be sent by {} to {address} from now on.",
             messages::way(channel)
         );
-        dialogue.info(text.into())?;
+        terminal.info(text.into())?;
         Ok(generation)
     }
 
-    fn remove(&self, person: &Person, method: &str) -> Result<Done, Refusal> {
+    fn remove(&self, person: &Person, method: &str) -> Result<Done, RequestError> {
         let Self {
             services,
             account,
@@ -368,7 +377,8 @@ impl Desk<'_> {
                 services
                     .store
                     .remove_backup_codes(account, situation.generation, origin, now)?;
-            let nothing = Refusal::new(Failure::NotFound, "there are no backup codes to remove");
+            let nothing =
+                RequestError::new(Failure::NotFound, "there are no backup codes to remove");
             return if removed {
                 Ok(Done::Changed)
             } else {
@@ -391,7 +401,7 @@ impl Desk<'_> {
                 all => format!("enrolled: {}", all.join(", ")),
             };
             let message = format!("there is no method called '{method}'");
-            return Err(Refusal::new(Failure::NotFound, message).hinted(hint));
+            return Err(RequestError::new(Failure::NotFound, message).hinted(hint));
         }
         match address {
             Some(channel) => self.may_lose(person, channel.method())?,
@@ -422,8 +432,8 @@ impl Desk<'_> {
         &self,
         person: &Person,
         request: &Request,
-        dialogue: &mut dyn Dialogue,
-    ) -> Result<Done, Refusal> {
+        terminal: &mut dyn Terminal,
+    ) -> Result<Done, RequestError> {
         let Request::Set {
             verify,
             email,
@@ -433,10 +443,10 @@ impl Desk<'_> {
             ..
         } = request
         else {
-            return Err(Refusal::new(Failure::Failed, "nothing is set by this"));
+            return Err(RequestError::new(Failure::Failed, "nothing is set by this"));
         };
         if *attested && !self.peer.is_root() {
-            return Err(Refusal::new(
+            return Err(RequestError::new(
                 Failure::NotPermitted,
                 "only root may vouch for an address",
             ));
@@ -465,7 +475,7 @@ impl Desk<'_> {
             if fresh.situation.generation != generation {
                 return Err(StoreError::ChangedMeanwhile.into());
             }
-            generation = self.verify_address(&fresh, channel, Some(&address), dialogue)?;
+            generation = self.verify_address(&fresh, channel, Some(&address), terminal)?;
         }
         let Self {
             services,
@@ -478,10 +488,10 @@ impl Desk<'_> {
                 .store
                 .set_user(account, generation, &settings, origin, services.now())?;
         if changes.is_empty() && is_all {
-            dialogue.info("Nothing to change: it is that already.".into())?;
+            terminal.info("Nothing to change: it is that already.".into())?;
         }
         for change in &changes {
-            dialogue.info(format!("{}: {change}.", self.account.name).into())?;
+            terminal.info(format!("{}: {change}.", self.account.name).into())?;
         }
         Ok(Done::Changed)
     }
@@ -492,7 +502,7 @@ impl Desk<'_> {
         person: &Person,
         channel: Channel,
         text: &str,
-    ) -> Result<NewAddress, Refusal> {
+    ) -> Result<NewAddress, RequestError> {
         if text.trim().is_empty() {
             self.may_lose(person, channel.method())?;
             return Ok(NewAddress::Kept(None));
@@ -510,14 +520,19 @@ impl Desk<'_> {
                 "this machine cannot send codes by {} now",
                 messages::way(channel)
             );
-            return Err(Refusal::new(Failure::Failed, message)
+            return Err(RequestError::new(Failure::Failed, message)
                 .hinted("the address you have stays as it is"));
         }
         Ok(NewAddress::Kept(Some(address)))
     }
 
     /// An address as it is kept. Root's word is good for any.
-    fn address(&self, policy: &Policy, channel: Channel, text: &str) -> Result<String, Refusal> {
+    fn address(
+        &self,
+        policy: &Policy,
+        channel: Channel,
+        text: &str,
+    ) -> Result<String, RequestError> {
         let read = if self.peer.is_root() {
             addresses::read
         } else {
@@ -528,32 +543,36 @@ impl Desk<'_> {
                 BadAddress::Elsewhere { .. } | BadAddress::NotMobile(_) => Failure::NotPermitted,
                 BadAddress::Email(_) | BadAddress::Phone(_) => Failure::Usage,
             };
-            Refusal::new(failure, bad.to_string())
+            RequestError::new(failure, bad.to_string())
         })
     }
 
-    fn verify(&self, person: &Person, verify: Option<&str>) -> Result<Option<Verify>, Refusal> {
+    fn verify(
+        &self,
+        person: &Person,
+        verify: Option<&str>,
+    ) -> Result<Option<Verify>, RequestError> {
         let verify: Option<Verify> = verify
             .map(str::parse)
             .transpose()
-            .map_err(|bad| Refusal::new(Failure::Usage, format!("verify: {bad}")))?;
+            .map_err(|bad| RequestError::new(Failure::Usage, format!("verify: {bad}")))?;
         let obliged = person.situation.user.summary().is_obliged(&person.policy);
         if verify == Some(Verify::Never) && obliged && !self.peer.is_root() {
             let message = "a second factor is required of you, so it cannot be 'never'";
-            return Err(Refusal::new(Failure::NotPermitted, message));
+            return Err(RequestError::new(Failure::NotPermitted, message));
         }
         Ok(verify)
     }
 
     /// Whether the person may do without `method`: a person who must have a second factor keeps one.
-    fn may_lose(&self, person: &Person, method: Method) -> Result<(), Refusal> {
+    fn may_lose(&self, person: &Person, method: Method) -> Result<(), RequestError> {
         let user = &person.situation.user;
         let working = user.enrolled().intersection(person.policy.methods);
         let is_last = !working.is_empty() && working.without(method).is_empty();
         if is_last && user.summary().is_obliged(&person.policy) && !self.peer.is_root() {
             let message = "a second factor is required of you, and this is your last method";
             return Err(
-                Refusal::new(Failure::NotPermitted, message).hinted("enrol another one first")
+                RequestError::new(Failure::NotPermitted, message).hinted("enrol another one first")
             );
         }
         Ok(())
@@ -562,52 +581,52 @@ impl Desk<'_> {
     fn new_backup_codes(
         &self,
         person: &Person,
-        dialogue: &mut dyn Dialogue,
-    ) -> Result<Done, Refusal> {
+        terminal: &mut dyn Terminal,
+    ) -> Result<Done, RequestError> {
         if !person.policy.methods.contains(Method::Backup) {
-            return Err(Refusal::new(
+            return Err(RequestError::new(
                 Failure::NotPermitted,
                 "the policy allows no backup codes",
             ));
         }
         if !person.situation.user.is_enrolled(person.policy.methods) {
-            let refusal = Refusal::new(
+            let error = RequestError::new(
                 Failure::Failed,
                 "backup codes stand in for another method, and there is none",
             );
-            return Err(refusal.hinted("enrol an authenticator app first: twofa enrol app"));
+            return Err(error.hinted("enrol an authenticator app first: twofa enrol app"));
         }
         if self
             .enrolment(person)
-            .backup_codes(person.situation.generation, dialogue)?
+            .backup_codes(person.situation.generation, terminal)?
             .is_some()
         {
-            dialogue.info("These are your backup codes now; those from before are void.".into())?;
+            terminal.info("These are your backup codes now; those from before are void.".into())?;
             return Ok(Done::Changed);
         }
-        Err(Refusal::new(
+        Err(RequestError::new(
             Failure::Denied,
             "nothing was changed: the codes from before still hold",
         ))
     }
 }
 
-fn mention_disabled(person: &Person, dialogue: &mut dyn Dialogue) -> Result<(), Refusal> {
+fn mention_disabled(person: &Person, terminal: &mut dyn Terminal) -> Result<(), RequestError> {
     if person.policy.mode == Mode::Disabled {
-        dialogue.info("Logins do not ask for it yet: the policy is disabled.".into())?;
+        terminal.info("Logins do not ask for it yet: the policy is disabled.".into())?;
     }
     Ok(())
 }
 
 /// The channel that sends the codes of the method called `method`.
-fn sending_channel(method: &str) -> Result<Channel, Refusal> {
+fn sending_channel(method: &str) -> Result<Channel, RequestError> {
     method
         .parse()
-        .map_err(|unknown| Refusal::new(Failure::Usage, format!("method: {unknown}")))
+        .map_err(|unknown| RequestError::new(Failure::Usage, format!("method: {unknown}")))
 }
 
 /// The method a login is to begin with; an empty one is forgotten.
-fn preferred(text: &str) -> Result<Option<Method>, Refusal> {
+fn preferred(text: &str) -> Result<Option<Method>, RequestError> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -615,7 +634,7 @@ fn preferred(text: &str) -> Result<Option<Method>, Refusal> {
         Ok(method) if method.info().stands_alone => Ok(Some(method)),
         _ => {
             let alone = Methods::standing_alone();
-            Err(Refusal::new(
+            Err(RequestError::new(
                 Failure::Usage,
                 format!("prefer: it must be one of {alone}"),
             ))
@@ -691,19 +710,19 @@ fn app_report(enrolled: &EnrolledApp) -> AppReport {
 }
 
 /// The label asked for if it can be one, or the next free of `app`, `app-2`, …
-fn label(asked: Option<&str>, apps: &[EnrolledApp]) -> Result<String, Refusal> {
+fn label(asked: Option<&str>, apps: &[EnrolledApp]) -> Result<String, RequestError> {
     let taken = |label: &str| apps.iter().any(|app| app.label == label);
     let Some(asked) = asked.map(str::trim) else {
         let numbered = (2..).map(|n| format!("app-{n}"));
         let free = std::iter::once("app".to_owned())
             .chain(numbered)
             .find(|label| !taken(label));
-        return free.ok_or_else(|| Refusal::new(Failure::Failed, "there is no free label"));
+        return free.ok_or_else(|| RequestError::new(Failure::Failed, "there is no free label"));
     };
     let fits = !asked.is_empty() && asked.chars().count() <= LONGEST_LABEL;
     if !fits || asked.chars().any(is_unprintable) || asked == BACKUP {
         let message = "a label has 1 to 32 characters, none of them invisible, and is not 'backup'";
-        return Err(Refusal::new(Failure::Usage, message));
+        return Err(RequestError::new(Failure::Usage, message));
     }
     if taken(asked) {
         return Err(StoreError::LabelTaken(asked.to_owned()).into());

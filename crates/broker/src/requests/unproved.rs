@@ -6,10 +6,10 @@
 
 use twofa_proto::{Login, Prompt, Verdict};
 
-use crate::methods::challenge::{self, Challenge, ChallengeError, Outcome};
-use crate::requests::login_outcome::Ruling;
+use crate::methods::challenge::{self, Challenge, ChallengeError, ChallengeOutcome};
+use crate::requests::login_outcome::LoginOutcome;
 use crate::text::messages;
-use crate::text::terminal::Dialogue;
+use crate::text::terminal::Terminal;
 
 /// Digits of a code where there is none to type.
 const USUAL_DIGITS: u8 = 6;
@@ -18,8 +18,8 @@ const USUAL_DIGITS: u8 = 6;
 pub(crate) enum Who<'a> {
     /// It is checked.
     Asked(Challenge<'a>),
-    /// Nothing is asked of them: whatever they answer, that is the ruling.
-    NotAsked(Ruling),
+    /// Nothing is asked of them: whatever they answer, that is the outcome.
+    NotAsked(LoginOutcome),
     /// They are refused, for this reason.
     Refused(String),
 }
@@ -51,35 +51,35 @@ pub(crate) fn ask(
     login: &Login,
     application: &str,
     who: Who<'_>,
-    dialogue: &mut dyn Dialogue,
-) -> Result<Ruling, ChallengeError> {
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, ChallengeError> {
     let prompt = prompt(login, application, &who);
     let challenge = match who {
         Who::Asked(challenge) => challenge,
-        Who::NotAsked(ruling) => {
-            dialogue.prompt(prompt)?;
-            return Ok(ruling);
+        Who::NotAsked(outcome) => {
+            terminal.prompt(prompt)?;
+            return Ok(outcome);
         }
         Who::Refused(why) => {
-            dialogue.prompt(prompt)?;
-            return Ok(Ruling::new(Verdict::Denied, why));
+            terminal.prompt(prompt)?;
+            return Ok(LoginOutcome::new(Verdict::Denied, why));
         }
     };
     // Every refusal has the same verdict: an application shows by it what the matter is.
     let denied = |why: &str| {
-        Ruling::new(
+        LoginOutcome::new(
             Verdict::Denied,
             format!("{why}; the password may be wrong as well"),
         )
     };
-    Ok(match challenge.ask_once(prompt, dialogue)? {
-        Outcome::Passed { method, .. } => {
-            Ruling::new(Verdict::Passed, format!("by {}", method.info().noun))
+    Ok(match challenge.ask_once(prompt, terminal)? {
+        ChallengeOutcome::Passed { method, .. } => {
+            LoginOutcome::new(Verdict::Passed, format!("by {}", method.info().noun))
         }
-        Outcome::Wrong { why } | Outcome::TriesUsedUp { why } => denied(&why),
-        Outcome::Locked(_) => denied("too many wrong codes"),
-        Outcome::NoAnswer => denied("no code was entered"),
-        Outcome::Unreachable { .. } | Outcome::TooManyCodes { .. } => {
+        ChallengeOutcome::Wrong { why } | ChallengeOutcome::TriesUsedUp { why } => denied(&why),
+        ChallengeOutcome::Locked(_) => denied("too many wrong codes"),
+        ChallengeOutcome::NoAnswer => denied("no code was entered"),
+        ChallengeOutcome::Unreachable { .. } | ChallengeOutcome::TooManyCodes { .. } => {
             denied("no code is sent here")
         }
     })

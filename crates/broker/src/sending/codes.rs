@@ -12,7 +12,7 @@ use crate::process::log;
 use crate::text::messages;
 
 /// How long a person waits for a code to be sent, fail-over to other providers and ways included.
-pub const PATIENCE: Duration = twofa_proto::WORK_TIMEOUT;
+pub const SEND_TIMEOUT: Duration = twofa_proto::WORK_TIMEOUT;
 
 /// Why no code is on its way.
 #[derive(Debug, thiserror::Error)]
@@ -207,35 +207,36 @@ pub fn random_byte() -> Result<u8, getrandom::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::methods::challenge::{Accepted, Challenge, Outcome};
-    use crate::testing::{Desk, Scripted};
+    use crate::methods::challenge::{Accepted, Challenge, ChallengeOutcome};
+    use crate::testing::{Bench, ScriptedTerminal};
     use twofa_core::Method;
     use twofa_store::{EventFilter, Tally};
 
     const MAIL: &str = "alice@example.org";
     const PHONE: &str = "+4917612345678";
 
-    fn send(desk: &Desk, channel: Channel, address: &str) -> Result<OnItsWay, NotSent> {
-        let person = desk.person();
-        let Desk {
+    fn send(bench: &Bench, channel: Channel, address: &str) -> Result<OnItsWay, NotSent> {
+        let person = bench.person();
+        let Bench {
             alice: account,
             origin,
             ..
-        } = desk;
+        } = bench;
         let sending = Sending {
-            services: desk.services(),
+            services: bench.services(),
             account,
             origin,
             policy: &person.policy,
             purpose: "test",
         };
-        sending.send(channel, address, Instant::now() + PATIENCE)
+        sending.send(channel, address, Instant::now() + SEND_TIMEOUT)
     }
 
     /// What the audit log says of limits on text messages, oldest first.
-    fn alarms(desk: &Desk) -> Vec<String> {
+    fn alarms(bench: &Bench) -> Vec<String> {
         let mut alarms = Vec::new();
-        desk.store
+        bench
+            .store
             .events(&EventFilter::default(), |event| {
                 if event.kind == "sms-limit" {
                     alarms.push(event.detail.unwrap_or_default());
@@ -248,22 +249,22 @@ mod tests {
 
     #[test]
     fn an_administrator_hears_once_that_most_and_that_all_text_messages_of_a_day_are_sent() {
-        let desk = Desk::new().with(Channel::Sms, PHONE);
-        desk.policy(&[("send.sms-daily", "5")]);
+        let bench = Bench::new().with(Channel::Sms, PHONE);
+        bench.policy(&[("send.sms-daily", "5")]);
         for told in [0, 0, 0, 1, 2] {
-            send(&desk, Channel::Sms, PHONE).unwrap();
-            assert_eq!(alarms(&desk).len(), told, "{:?}", alarms(&desk));
+            send(&bench, Channel::Sms, PHONE).unwrap();
+            assert_eq!(alarms(&bench).len(), told, "{:?}", alarms(&bench));
         }
         for _ in 0..2 {
             assert!(matches!(
-                send(&desk, Channel::Sms, PHONE),
+                send(&bench, Channel::Sms, PHONE),
                 Err(NotSent::TooMany {
                     limit: SendLimit::Sms,
                     ..
                 })
             ));
         }
-        let alarms = alarms(&desk);
+        let alarms = alarms(&bench);
         let says = |words: &str| alarms.iter().filter(|alarm| alarm.contains(words)).count();
         assert_eq!(
             says("24 hours: 4, and send.sms-daily=5 is soon reached"),
@@ -276,61 +277,63 @@ mod tests {
             "{alarms:?}"
         );
         assert_eq!(alarms.len(), 2, "{alarms:?}");
-        assert_eq!(desk.mailbox.destinations().len(), 5);
+        assert_eq!(bench.mailbox.destinations().len(), 5);
     }
 
     #[test]
     fn what_goes_to_numbers_that_are_not_verified_is_told_before_it_takes_much_of_the_rest() {
-        let desk = Desk::new();
-        desk.policy(&[("send.sms-daily", "10")]);
+        let bench = Bench::new();
+        bench.policy(&[("send.sms-daily", "10")]);
         for _ in 0..2 {
-            send(&desk, Channel::Sms, PHONE).unwrap();
+            send(&bench, Channel::Sms, PHONE).unwrap();
         }
         assert!(matches!(
-            send(&desk, Channel::Sms, PHONE),
+            send(&bench, Channel::Sms, PHONE),
             Err(NotSent::TooMany {
                 limit: SendLimit::UnverifiedSms,
                 ..
             })
         ));
-        let alarms = alarms(&desk);
+        let alarms = alarms(&bench);
         assert!(
             alarms.len() == 1 && alarms[0].contains("numbers that are not verified"),
             "{alarms:?}"
         );
-        send(&desk, Channel::Email, MAIL).unwrap();
+        send(&bench, Channel::Email, MAIL).unwrap();
     }
 
     #[test]
     fn when_all_text_messages_of_a_day_are_sent_a_login_goes_on_by_mail() {
-        let desk = Desk::new()
+        let bench = Bench::new()
             .with(Channel::Sms, PHONE)
             .with(Channel::Email, MAIL);
-        desk.policy(&[("send.sms-daily", "1")]);
-        let person = desk.person();
+        bench.policy(&[("send.sms-daily", "1")]);
+        let person = bench.person();
         let challenge = Challenge {
-            services: desk.services(),
-            account: &desk.alice,
-            origin: &desk.origin,
+            services: bench.services(),
+            account: &bench.alice,
+            origin: &bench.origin,
             person: &person,
             purpose: "log in with sshd",
             accepted: Accepted::Allowed,
             tally: Tally::Proved,
             cannot_answer: false,
         };
-        challenge.ask("", &mut Scripted::new().types("")).unwrap();
+        challenge
+            .ask("", &mut ScriptedTerminal::new().types(""))
+            .unwrap();
         crate::testing::pass(30);
-        let mut dialogue = Scripted::new().answers(|_| desk.mailbox.code());
-        let outcome = challenge.ask("", &mut dialogue).unwrap();
+        let mut terminal = ScriptedTerminal::new().answers(|_| bench.mailbox.code());
+        let outcome = challenge.ask("", &mut terminal).unwrap();
         assert_eq!(
             outcome,
-            Outcome::Passed {
+            ChallengeOutcome::Passed {
                 method: Method::Email,
                 backup_codes_left: 0
             }
         );
-        assert_eq!(desk.mailbox.destinations(), [PHONE, MAIL]);
-        let said = &dialogue.shown[0];
+        assert_eq!(bench.mailbox.destinations(), [PHONE, MAIL]);
+        let said = &terminal.shown[0];
         assert!(
             said.contains("could not be sent. A code was sent by e-mail"),
             "{said}"

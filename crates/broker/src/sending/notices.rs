@@ -14,7 +14,7 @@ use twofa_store::{Notice, NoticeFate, SendKind, SendStart, StoreError};
 
 use crate::context::Services;
 use crate::process::log;
-use crate::sending::codes::PATIENCE;
+use crate::sending::codes::SEND_TIMEOUT;
 use crate::text::messages;
 
 /// The longest time between two looks for what other processes queued.
@@ -133,7 +133,7 @@ fn send(services: Services<'_>, application: &str, notice: &Notice) -> Result<()
             services.now(),
         )?,
     };
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + SEND_TIMEOUT;
     let sent = match is_allowed {
         SendStart::Allowed => services
             .courier

@@ -5,7 +5,7 @@ use twofa_proto::{ConnectionError, Prompt, Secret};
 /// The terminal went away, or does not keep to the protocol. Whatever was being done ends here.
 #[derive(Debug, thiserror::Error)]
 #[error("the terminal is gone: {0}")]
-pub struct Gone(#[from] pub ConnectionError);
+pub struct TerminalClosed(#[from] pub ConnectionError);
 
 /// How far a conversation has come, as far as it matters when it ends early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,23 +18,23 @@ pub enum Stage {
 }
 
 /// A terminal, near or far.
-pub trait Dialogue {
+pub trait Terminal {
     /// Notes that the conversation has come to `stage`.
     fn reach(&mut self, stage: Stage) {
         let _ = stage;
     }
 
     /// Shows `prompt` and gives back what was typed; `None` at the end of input.
-    fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, Gone>;
+    fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, TerminalClosed>;
 
     /// Shows a text, which may hold secrets meant for the person.
-    fn info(&mut self, text: Secret) -> Result<(), Gone>;
+    fn info(&mut self, text: Secret) -> Result<(), TerminalClosed>;
 
     /// Shows an error.
-    fn error(&mut self, text: &str) -> Result<(), Gone>;
+    fn error(&mut self, text: &str) -> Result<(), TerminalClosed>;
 
     /// Asks for something that may be seen while it is typed.
-    fn ask(&mut self, text: String) -> Result<Option<Secret>, Gone> {
+    fn ask(&mut self, text: String) -> Result<Option<Secret>, TerminalClosed> {
         self.prompt(Prompt {
             text: text.into(),
             echo: true,

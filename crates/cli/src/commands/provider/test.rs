@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use twofa_broker::providers::configuration;
-use twofa_broker::sending::codes::PATIENCE;
+use twofa_broker::sending::codes::SEND_TIMEOUT;
 use twofa_broker::{Broker, addresses, clock, words};
 use twofa_delivery::{Message, Provider, SendError};
 use twofa_proto::Failure;
@@ -20,14 +20,14 @@ use crate::output::Output;
 pub(super) fn check(name: &str, provider: &dyn Provider) -> Result<Duration, SendError> {
     let waiting = spinner(format!("Trying '{name}'"));
     let begun = Instant::now();
-    let result = provider.check(begun + PATIENCE);
+    let result = provider.check(begun + SEND_TIMEOUT);
     waiting.finish_and_clear();
     result.map(|()| begun.elapsed())
 }
 
 /// Checks all of `providers` at once, so that those that hang do so together.
 pub(crate) fn check_all(providers: &[(String, Box<dyn Provider>)]) -> Vec<(&str, SendError)> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + SEND_TIMEOUT;
     thread::scope(|scope| {
         let checks: Vec<_> = providers
             .iter()
@@ -121,7 +121,7 @@ pub(super) fn test(
     let begun = Instant::now();
     let sent = steps.take(&format!("Send a test message to {to}"), || {
         let waiting = spinner(format!("Sending by '{name}'"));
-        let receipt = provider.send(&to, &message, begun + PATIENCE);
+        let receipt = provider.send(&to, &message, begun + SEND_TIMEOUT);
         waiting.finish_and_clear();
         receipt
     })?;
