@@ -52,6 +52,20 @@ fn every_test_that_a_page_names_exists() {
     });
 }
 
+#[test]
+fn every_type_and_constant_that_a_page_names_exists() {
+    let source = source();
+    assert_none_missing(|_, text| {
+        code_spans(text)
+            .filter(|span| is_name_of_a_type(span))
+            .map(|name| {
+                let last = name.rsplit("::").next().unwrap_or(name);
+                (name.to_owned(), source.contains(last))
+            })
+            .collect()
+    });
+}
+
 /// Asks `names` what each page names, and whether it exists.
 fn assert_none_missing(names: impl Fn(&Path, &str) -> Vec<(String, bool)>) {
     let (mut missing, mut named) = (Vec::new(), 0);
@@ -107,9 +121,23 @@ fn is_name_of_a_test(span: &str) -> bool {
             .all(|b| b == b'_' || b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
+/// A name in capitals, or in `CamelCase`, with or without what belongs to it.
+fn is_name_of_a_type(span: &str) -> bool {
+    span.len() > 1
+        && span.starts_with(|c: char| c.is_ascii_uppercase())
+        && span
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))
+}
+
 /// The names of all functions in the repository's Rust files.
 fn functions() -> HashSet<String> {
-    let mut names = HashSet::new();
+    source().lines().filter_map(function).collect()
+}
+
+/// The text of all of the repository's Rust files.
+fn source() -> String {
+    let mut source = String::new();
     let mut folders: Vec<_> = ["crates", "pam", "tests"]
         .map(|folder| root().join(folder))
         .into();
@@ -119,12 +147,11 @@ fn functions() -> HashSet<String> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(path).unwrap();
-                names.extend(text.lines().filter_map(function));
+                source.push_str(&fs::read_to_string(path).unwrap());
             }
         }
     }
-    names
+    source
 }
 
 fn function(line: &str) -> Option<String> {
