@@ -106,7 +106,7 @@ fn on_a_terminal_a_person_is_asked_whether_to_change_it_all_the_same() {
         assert!(said(&machine, "twofa policy show").contains("mode=optional"));
         let mut terminal = machine.terminal(BEFOREHAND);
         terminal.expect(OUTSIDE);
-        terminal.expect("Change it all the same? [y/N] ");
+        terminal.expect("Make the change anyway? [y/N] ");
         terminal.type_line(answer);
         assert_eq!(
             terminal.expect_end().code(),
@@ -121,7 +121,7 @@ fn on_a_terminal_a_person_is_asked_whether_to_change_it_all_the_same() {
 #[test]
 fn mandatory_without_a_backup_way_is_warned_of_for_a_class_as_well() {
     let machine = machine();
-    let words = "mandatory for class 'admins' without backup codes";
+    let words = "class 'admins' is mandatory without backup codes";
     refused(
         &machine,
         "twofa class set admins --group sudo mode=mandatory methods=app",
@@ -149,7 +149,7 @@ fn an_exported_policy_applies_as_no_change() {
         .ok();
     machine.run("twofa policy export >/root/policy.toml").ok();
 
-    let nothing = "Nothing would change: the policy is that already.\n";
+    let nothing = "Nothing would change: the policy is already like that.\n";
     assert_eq!(
         said(&machine, "twofa policy apply --dry-run /root/policy.toml"),
         nothing
@@ -161,7 +161,7 @@ fn an_exported_policy_applies_as_no_change() {
         ),
         nothing
     );
-    let nothing = "Nothing to change: the policy is that already.\n";
+    let nothing = "Nothing to change: that is already the case.\n";
     assert_eq!(
         said(&machine, "twofa policy apply /root/policy.toml"),
         nothing
@@ -499,11 +499,11 @@ fn the_doctor_names_a_class_whose_group_is_gone_and_what_could_leave_people_outs
     machine.run(&format!("{BEFOREHAND} --yes")).ok();
     let doctor = diagnosis(&machine);
     assert!(
-        doctor.contains("problem: class 'ops' holds for nobody: there is no group 'ops'"),
+        doctor.contains("problem: class 'ops' applies to nobody: there is no group 'ops'"),
         "{doctor}"
     );
     assert!(
-        doctor.contains("notice: it is mandatory for class 'everyone' with enrolment=beforehand"),
+        doctor.contains("notice: class 'everyone' is mandatory with enrolment=beforehand"),
         "{doctor}"
     );
     assert_eq!(machine.run_as("alice", "twofa doctor").code(), 3);

@@ -4,7 +4,7 @@
 
 use twofa_e2e::{Builder, Machine};
 
-const CONTENT: &str = "Nothing to complain about.\n";
+const CONTENT: &str = "No problems found.\n";
 
 /// What the doctor says; the exit code tells whether there is a problem.
 #[track_caller]
@@ -168,13 +168,13 @@ fn it_names_every_stack_that_lets_people_in_without_a_code() {
         );
         finds(
             &machine,
-            &format!("problem: /etc/pam.d/door: 'auth {control} pam_twofa.so' lets people in"),
+            &format!("problem: /etc/pam.d/door: 'auth {control} pam_twofa.so' lets in people"),
         );
     }
     put(&machine, "door", "auth sufficient pam_twofa.so\n");
     finds(
         &machine,
-        "problem: /etc/pam.d/door: 'auth sufficient pam_twofa.so' lets people in",
+        "problem: /etc/pam.d/door: 'auth sufficient pam_twofa.so' lets in people",
     );
 }
 
@@ -187,7 +187,7 @@ fn it_names_lines_that_are_reached_with_a_wrong_password() {
         "auth required pam_twofa.so\nauth required pam_permit.so\n",
     ] {
         put(&machine, "door", stack);
-        finds(&machine, "is reached without a right password");
+        finds(&machine, "is reached without a correct password");
         finds(&machine, "account required pam_twofa.so challenge");
     }
     put(
@@ -195,7 +195,7 @@ fn it_names_lines_that_are_reached_with_a_wrong_password() {
         "door",
         "auth required pam_twofa.so forward_pass\nauth required pam_unix.so try_first_pass\n",
     );
-    finds(&machine, "no line of pam_twofa stands behind");
+    finds(&machine, "no pam_twofa line follows the check");
     put(
         &machine,
         "door",
@@ -215,7 +215,7 @@ fn it_sees_what_libpam_would_read_and_nothing_else() {
     );
     finds(
         &machine,
-        "problem: no PAM service has pam_twofa.so in its auth stack",
+        "problem: no PAM service calls pam_twofa in its auth stack",
     );
     put(
         &machine,
@@ -224,7 +224,7 @@ fn it_sees_what_libpam_would_read_and_nothing_else() {
     );
     finds(
         &machine,
-        "problem: no PAM service has pam_twofa.so in its auth stack",
+        "problem: no PAM service calls pam_twofa in its auth stack",
     );
     put(
         &machine,
@@ -252,10 +252,10 @@ fn it_names_the_ways_to_root_that_do_not_ask() {
     );
     put(&machine, "sudo", BEHIND);
     machine.run("usermod --lock root").ok();
-    let open = "root is to be had there";
+    let open = "people can become root";
     finds(
         &machine,
-        "problem: sudo asks for a code, sudo-i (sudo -i) and polkit-1 (pkexec, run0) do not: root is to be had",
+        "problem: sudo asks for a code, sudo-i (sudo -i) and polkit-1 (pkexec, run0) do not: people can become root",
     );
     put(&machine, "sudo-i", BEHIND);
     finds(
@@ -283,7 +283,7 @@ fn it_names_account_lines_that_keep_people_out() {
     }
     finds(
         &machine,
-        "problem: sudo and sudo-i: the account line refuses sudo within its timestamp and by NOPASSWD",
+        "problem: sudo and sudo-i: the account line refuses sudo within its timestamp and with NOPASSWD",
     );
     machine.run("cp /etc/pam.d/common-account /root && echo 'account required pam_twofa.so challenge' >>/etc/pam.d/common-account").ok();
     finds(
@@ -307,7 +307,7 @@ fn it_names_lockers_of_one_field_and_what_happens_to_lockers_without_a_broker() 
     put(&machine, "swaylock", "auth include login\n");
     finds(
         &machine,
-        "problem: i3lock and swaylock: it has one field and answers every question with the password",
+        "problem: i3lock and swaylock: it has a single field and answers every question with the password",
     );
     machine.broker().terminate();
     finds(
@@ -324,7 +324,7 @@ fn it_is_not_content_while_nobody_can_be_checked() {
         .run("ls /usr/lib/*/security/pam_twofa.so /usr/lib64/security/pam_twofa.so 2>/dev/null")
         .stdout;
     machine.run(&format!("mv {} /root", module.trim())).ok();
-    finds(&machine, "problem: there is no pam_twofa.so in /");
+    finds(&machine, "problem: pam_twofa.so is missing from /");
     machine
         .run(&format!("mv /root/pam_twofa.so {}", module.trim()))
         .ok();
@@ -393,17 +393,17 @@ fn it_reads_what_sshd_does_with_keys() {
     put(&machine, "sshd", SSHD);
     finds(
         &machine,
-        "problem: sshd: people who need a code and offer a key are cut off",
+        "problem: sshd: users who need a code and offer a key are disconnected",
     );
     put(&machine, "sshd", BEHIND);
     finds(
         &machine,
-        "problem: sshd: a key alone lets in without a code",
+        "problem: sshd: a key alone lets people in without a code",
     );
 
     let key_then_code = "auth required pam_twofa.so\nauth required pam_permit.so\naccount required pam_twofa.so\n@include common-account\n";
     put(&machine, "sshd", key_then_code);
-    finds(&machine, "is reached without a right password");
+    finds(&machine, "is reached without a correct password");
     let machine = builder()
         .sshd("AuthenticationMethods publickey,keyboard-interactive")
         .build();
@@ -424,7 +424,7 @@ fn it_reads_the_settings_of_an_sshd_that_does_not_run_but_does_not_judge_them() 
         "sshd",
         "auth required pam_twofa.so\nauth required pam_permit.so\n@include common-account\n",
     );
-    finds(&machine, "is reached without a right password");
+    finds(&machine, "is reached without a correct password");
     let methods =
         "KbdInteractiveAuthentication yes\nAuthenticationMethods publickey,keyboard-interactive\n";
     machine.write_file("/etc/ssh/sshd_config", methods);
@@ -432,7 +432,7 @@ fn it_reads_the_settings_of_an_sshd_that_does_not_run_but_does_not_judge_them() 
     // One that runs is asked what is wrong with its file.
     machine.run("/usr/sbin/sshd -p 2222").ok();
     machine.run("echo Nonsense >>/etc/ssh/sshd_config").ok();
-    finds(&machine, "problem: sshd cannot be asked for its settings: ");
+    finds(&machine, "problem: sshd does not report its settings: ");
 }
 
 #[test]
@@ -445,7 +445,7 @@ fn it_reads_whether_sshd_can_ask_at_all() {
         ("UsePAM no", "problem: sshd: sshd_config has 'UsePAM no'"),
         (
             "PasswordAuthentication yes\nPubkeyAuthentication no",
-            "notice: sshd: sshd's method 'password'",
+            "notice: sshd: sshd's 'password' method",
         ),
     ] {
         let machine = builder().sshd(lines).build();

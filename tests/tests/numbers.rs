@@ -213,5 +213,5 @@ fn mail_that_methods_does_not_allow_is_warned_of_where_it_is_sent_all_the_same()
         "{warned}"
     );
     let typo = shown("twofa policy set phone.country=XX");
-    assert!(typo.stderr.contains("'XX' is no country"), "{typo}");
+    assert!(typo.stderr.contains("'XX' is not a country code"), "{typo}");
 }

@@ -109,7 +109,7 @@ fn optional_and_not_enrolled_is_asked_for_nothing() {
     assert!(said(&machine, "twofa status --user alice").contains("Second factor of alice: off"));
     let test = test_of(&machine, "alice");
     assert!(test.contains("Class of alice: everyone"), "{test}");
-    let why = "A login is asked for nothing: the mode is optional and nothing is enrolled.";
+    let why = "A login needs no code: the mode is optional and nothing is enrolled.";
     assert!(test.contains(why), "{test}");
 }
 
@@ -118,10 +118,7 @@ fn optional_and_enrolled_is_asked_for_a_code() {
     let (machine, phone) = enrolled("optional");
     is_asked_for_a_code(&machine, "alice", &phone.next_code());
     let test = test_of(&machine, "alice");
-    assert!(
-        test.contains("A login is asked for a code: enrolled"),
-        "{test}"
-    );
+    assert!(test.contains("A login needs a code: enrolled"), "{test}");
     // Nobody makes them: the mode is optional, they enrolled.
     assert!(!test.contains("requires"), "{test}");
 }
@@ -130,7 +127,7 @@ fn optional_and_enrolled_is_asked_for_a_code() {
 fn mandatory_and_pending_must_enrol() {
     let machine = builder("mandatory").build();
     let test = test_of(&machine, "alice");
-    let why = "A login is led through enrolment: the mode is mandatory and nothing is enrolled.";
+    let why = "A login leads through enrolment: the mode is mandatory and nothing is enrolled.";
     assert!(test.contains(why), "{test}");
     let status = said(&machine, "twofa status --user alice");
     assert!(
@@ -151,7 +148,7 @@ fn mandatory_and_enrolled_is_asked_for_a_code() {
     is_asked_for_a_code(&machine, "alice", &phone.next_code());
     let test = test_of(&machine, "alice");
     assert!(
-        test.contains("A login is asked for a code: enrolled, and the mode is mandatory."),
+        test.contains("A login needs a code: enrolled, and the mode is mandatory."),
         "{test}"
     );
 }
@@ -162,7 +159,7 @@ fn whom_an_administrator_requires_must_enrol_where_it_is_optional() {
     machine.run("twofa user require alice").ok();
     let test = test_of(&machine, "alice");
     let why =
-        "A login is led through enrolment: an administrator requires it and nothing is enrolled.";
+        "A login leads through enrolment: an administrator requires it and nothing is enrolled.";
     assert!(test.contains(why), "{test}");
 
     is_asked_for_nothing(&machine, "bob");
@@ -188,7 +185,7 @@ fn where_it_is_disabled_nobody_is_asked_whoever_requires_it() {
     is_asked_for_nothing(&machine, "alice");
     let test = test_of(&machine, "alice");
     assert!(
-        test.contains("A login is asked for nothing: the mode is disabled."),
+        test.contains("A login needs no code: the mode is disabled."),
         "{test}"
     );
 }
@@ -208,7 +205,7 @@ fn whoever_is_exempt_is_asked_for_nothing_until_the_exemption_ends() {
     );
     let test = test_of(&machine, "alice");
     assert!(
-        test.contains("A login is asked for nothing: exempt: nightly copies."),
+        test.contains("A login needs no code: exempt: nightly copies."),
         "{test}"
     );
 
@@ -251,7 +248,7 @@ fn an_exemption_from_a_network_holds_there_alone() {
     ssh(&machine, "bob").expect(INTRO);
 
     let test = test_of(&machine, "bob");
-    assert!(test.contains("A login is led through enrolment"), "{test}");
+    assert!(test.contains("A login leads through enrolment"), "{test}");
     assert!(
         test.contains("But from 192.0.2.0/24 it is exempt: elsewhere."),
         "{test}"
@@ -383,7 +380,7 @@ fn where_it_is_optional_one_can_choose_not_to_be_asked() {
 
     is_asked_for_nothing(&machine, "alice");
     let test = test_of(&machine, "alice");
-    let why = "A login is asked for nothing: the mode is optional and the user chose verify=never.";
+    let why = "A login needs no code: the mode is optional and the user chose verify=never.";
     assert!(test.contains(why), "{test}");
 
     // What an administrator requires counts for more.

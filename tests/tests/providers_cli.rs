@@ -311,7 +311,7 @@ fn nobodys_codes_are_taken_away_without_a_word() {
         &machine,
         "twofa user set alice email=alice@example.org --verified",
     );
-    let words = "one user gets codes by e-mail, and no provider would carry them";
+    let words = "1 user gets codes by e-mail, and no provider would send them";
     refused(&machine, "twofa provider remove mail", 1, words);
     refused(&machine, "twofa method set email --none", 1, words);
     assert!(said(&machine, "twofa method list").contains("email\tyes\tmail\n"));
@@ -325,7 +325,7 @@ fn nobodys_codes_are_taken_away_without_a_word() {
     );
     let doctor = machine.run("twofa doctor").stdout;
     assert!(
-        doctor.contains("problem: one user gets codes by e-mail, and no provider carries them"),
+        doctor.contains("problem: 1 user gets codes by e-mail, and no provider sends them"),
         "{doctor}"
     );
     refused(
@@ -339,7 +339,7 @@ fn nobodys_codes_are_taken_away_without_a_word() {
 #[test]
 fn a_policy_of_codes_that_nobody_carries_is_warned_of() {
     let machine = machine();
-    let words = "class 'everyone' allows only codes by e-mail, and no provider carries them";
+    let words = "class 'everyone' allows only codes by e-mail, and no provider sends them";
     refused(&machine, "twofa policy set methods=email,backup", 1, words);
     machine
         .run("twofa policy set methods=email,backup --yes")

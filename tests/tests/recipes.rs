@@ -31,7 +31,7 @@ fn machine(stack: &str, methods: &str) -> (Machine, Authenticator) {
     let phone = machine.enrol("alice");
     assert_eq!(
         machine.run("twofa doctor").ok().stdout,
-        "Nothing to complain about.\n"
+        "No problems found.\n"
     );
     (machine, phone)
 }
@@ -93,7 +93,7 @@ fn an_exempt_robot_gets_in_by_its_key_alone_and_nobody_else_does() {
     let machine = builder(&stack).sshd(lines).build();
     assert_eq!(
         machine.run("twofa doctor").ok().stdout,
-        "Nothing to complain about.\n"
+        "No problems found.\n"
     );
     machine.run(MAKE_KEY).ok();
     machine
@@ -117,7 +117,7 @@ fn one_prompt_takes_password_and_code() {
     let phone = machine.enrol("alice");
     assert_eq!(
         machine.run("twofa doctor").ok().stdout,
-        "Nothing to complain about.\n"
+        "No problems found.\n"
     );
     let lock = |user: &str, typed: &str| {
         machine.run_with_input(

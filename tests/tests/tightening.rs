@@ -191,7 +191,7 @@ fn refused(machine: &Machine, command: &str) -> String {
 }
 
 const REPLACE: &str =
-    "would have no allowed method left: at their next login they prove themselves with the old one";
+    "would have no allowed method left: at their next login they use the old one once more";
 
 #[test]
 fn a_policy_that_takes_the_last_method_away_counts_and_names_the_people_and_wants_a_yes() {
@@ -251,7 +251,7 @@ fn a_policy_that_takes_the_last_method_away_counts_and_names_the_people_and_want
     );
     let doctor = machine.run("twofa doctor").stdout;
     assert!(
-        doctor.contains("notice: without a method that is allowed: 1 user (bob); at their next"),
+        doctor.contains("notice: without an allowed method: 1 user (bob); at their next"),
         "{doctor}"
     );
     let listed = machine
@@ -271,7 +271,7 @@ fn a_policy_that_takes_the_last_method_away_counts_and_names_the_people_and_want
         .ok();
     let doctor = machine.run("twofa doctor").stdout;
     assert!(
-        doctor.contains("problem: without a method that is allowed: 1 user (bob); their logins"),
+        doctor.contains("problem: without an allowed method: 1 user (bob); their logins"),
         "{doctor}"
     );
     assert_eq!(
@@ -334,7 +334,7 @@ fn the_last_provider_of_a_method_that_people_rely_on_goes_only_with_a_yes() {
     ] {
         let said = refused(&machine, command);
         assert!(
-            said.contains("one user gets codes by e-mail, and no provider would carry them"),
+            said.contains("1 user gets codes by e-mail, and no provider would send them"),
             "{said}"
         );
     }

@@ -11,12 +11,12 @@
 //! - [`process`] frees the process from the program that started it, and writes the log;
 //! - [`text`] has every sentence that people read.
 //!
-//! [`losses`] tells an administrator beforehand what a change takes from people.
+//! [`admin`] is administration as a library, for the command line: it uses all of them but [`daemon`].
 
+pub mod admin;
 pub mod context;
 pub mod daemon;
 pub mod identity;
-pub mod losses;
 pub mod methods;
 pub mod process;
 pub mod requests;

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::unistd::{User, getuid};
-use twofa_broker::{Broker, Peer, Terminal as _, privileges, reset};
+use twofa_broker::admin::Administration;
+use twofa_broker::{Terminal as _, privileges};
 use twofa_proto::codec::CodecError;
 use twofa_proto::{
     ClientEnd, ConnectionError, Done, Failure, FromBroker, FromClient, MESSAGE_TIMEOUT, Request,
     SERVICE_USER, SOCKET, Stream,
 };
-use twofa_store::Location;
 
 use crate::error::CommandError;
 use crate::terminal::{Terminal, Typed};
@@ -42,18 +42,9 @@ pub(crate) fn user(named: Option<String>) -> Result<String, CommandError> {
     }
 }
 
-/// Opens the store for root, as the service's user: nothing in it is read with more rights than the
-/// broker has, and no file in it can come to belong to root.
-///
-/// From here on this process cannot be stopped by the person who started it, since it may hold the lock that every
-/// login waits for.
-pub(crate) fn open() -> Result<Broker, CommandError> {
-    // Of a control group that cannot be left a broker tells, which the module starts in it too.
-    let _ = reset::reset_limits();
-    reset::ignore_job_control();
-    privileges::become_service_user()?;
-    privileges::harden()?;
-    Ok(Broker::open(Location::default())?)
+/// Opens the store for root. From here on this process has the rights of the service's user.
+pub(crate) fn open() -> Result<Administration, CommandError> {
+    Ok(Administration::open()?)
 }
 
 /// Carries out `request` and shows what it says on the way.
@@ -63,7 +54,7 @@ pub(crate) fn carry_out(request: Request) -> Result<Done, CommandError> {
     let done = match reach_broker(request) {
         Ok((broker, first)) => converse(broker, first)?,
         // Nothing has happened yet, and root needs no broker.
-        Err(_) if is_root() => open()?.serve(Peer::ROOT, &again, &mut Terminal),
+        Err(_) if is_root() => open()?.serve(&again, &mut Terminal),
         Err(error) => return Err(error),
     };
     match done {

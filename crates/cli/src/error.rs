@@ -2,13 +2,17 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use twofa_broker::admin::AdminError;
 use twofa_broker::privileges::PrivilegeError;
 use twofa_proto::codec::CodecError;
 use twofa_proto::{ConnectionError, Failure};
 use twofa_store::StoreError;
+
+use crate::messages;
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -35,6 +39,12 @@ impl CommandError {
     /// Only root may do `what`.
     pub(crate) fn only_root(what: &str) -> Self {
         Self::new(Failure::NotPermitted, format!("only root can {what}")).hinted("run it with sudo")
+    }
+
+    /// This file cannot be read.
+    pub(crate) fn unreadable(file: &Path, error: &io::Error) -> Self {
+        let message = format!("cannot read {}: {error}", file.display());
+        Self::new(Failure::Failed, message)
     }
 
     /// Tells it on standard error.
@@ -64,30 +74,21 @@ impl fmt::Display for CommandError {
     }
 }
 
-impl From<StoreError> for CommandError {
-    fn from(error: StoreError) -> Self {
-        let (kind, hint) = match &error {
-            StoreError::BadRulebook(_) => (
-                Failure::Usage,
-                Some("see 'twofa policy show' for every setting"),
-            ),
-            StoreError::ProviderUnknown(_) => {
-                (Failure::NotFound, Some("see 'twofa provider list'"))
-            }
-            StoreError::ProviderExists(_) => {
-                (Failure::Failed, Some("change it with 'twofa provider set'"))
-            }
-            StoreError::ProviderTwice(_) | StoreError::BadProviderName(_) => {
-                (Failure::Usage, error.hint())
-            }
-            StoreError::ChangedMeanwhile => (Failure::Failed, error.hint()),
-            error => (Failure::Unavailable, error.hint()),
-        };
+impl From<AdminError> for CommandError {
+    fn from(error: AdminError) -> Self {
+        let (kind, hint) = messages::errors::advice(&error);
         Self {
             kind,
             message: error.to_string(),
-            hint: hint.map(str::to_owned),
+            hint,
         }
+    }
+}
+
+/// For the commands that still ask the store itself.
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        AdminError::from(error).into()
     }
 }
 

@@ -1,9 +1,11 @@
 //! Tables and colour on a terminal, tab-separated lines in a pipe, JSON when asked for.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::error::CommandError;
@@ -138,6 +140,19 @@ impl Listing {
             Form::Table(table) => writeln!(self.out, "{}", table.trim_fmt())?,
         }
         Ok(self.out.flush()?)
+    }
+}
+
+/// A sign on a terminal that something is going on.
+pub(crate) fn spinner(what: String) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_message(what);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    match ProgressStyle::with_template("{spinner} {msg} … {elapsed}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
     }
 }
 

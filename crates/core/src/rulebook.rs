@@ -2,8 +2,7 @@
 
 use crate::class::{Class, is_class_name};
 use crate::group::Group;
-use crate::method::Method;
-use crate::policy::{BadSetting, Enrolment, KEYS, Mode, Policy};
+use crate::policy::{BadSetting, KEYS, Mode, Policy};
 
 /// The machine's policy and the classes, in the order in which they are tried.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -140,45 +139,6 @@ impl Rulebook {
             Some(order(other)),
         );
         changes
-    }
-
-    /// What an administrator should think about before this holds: who could be left outside.
-    pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        for (name, policy) in self.policies() {
-            if policy.mode != Mode::Mandatory {
-                continue;
-            }
-            if policy.enrolment == Enrolment::Beforehand {
-                warnings.push(format!(
-                    "it is mandatory for class '{name}' with enrolment=beforehand: whoever of it has not enrolled cannot log in"
-                ));
-            }
-            if !policy.methods.contains(Method::Backup) {
-                warnings.push(format!(
-                    "it is mandatory for class '{name}' without backup codes: whoever of it loses the app cannot log in"
-                ));
-            }
-        }
-        warnings
-    }
-
-    /// What of this means more than it seems to, though it keeps nobody outside.
-    pub fn remarks(&self) -> Vec<String> {
-        let by_mail_all_the_same = |policy: &Policy| {
-            policy.fallback_to_email == Some(true)
-                && policy.methods.contains(Method::Sms)
-                && !policy.methods.contains(Method::Email)
-        };
-        self.policies()
-            .filter(|(_, policy)| by_mail_all_the_same(policy))
-            .map(|(name, _)| {
-                format!(
-                    "fallback.sms-to-email is on for class '{name}': a code whose text message cannot be sent goes by \
-                     e-mail, which methods does not allow there"
-                )
-            })
-            .collect()
     }
 
     /// The policy of each class, and of everyone else.
@@ -356,48 +316,5 @@ mod tests {
         let changes =
             book("optional", vec![a.clone(), b.clone()]).changes_to(&book("optional", vec![b, a]));
         assert_eq!(changes[0].to.as_deref(), Some("b, a"));
-    }
-
-    #[test]
-    fn what_could_leave_people_outside_is_warned_of() {
-        assert!(book("mandatory", vec![]).warnings().is_empty());
-        let beforehand = book(
-            "optional",
-            vec![class(
-                "ops",
-                &[("mode", "mandatory"), ("enrolment", "beforehand")],
-            )],
-        );
-        assert!(beforehand.warnings()[0].contains("class 'ops' with enrolment=beforehand"));
-        let no_backup = Policy::from_settings([("mode", "mandatory"), ("methods", "app")]).unwrap();
-        assert!(
-            Rulebook::new(no_backup, vec![]).unwrap().warnings()[0]
-                .contains("without backup codes")
-        );
-    }
-
-    #[test]
-    fn mail_that_methods_does_not_allow_is_remarked_on() {
-        let remarks = |settings: &[(&str, &str)]| {
-            Rulebook::new(
-                Policy::from_settings(settings.iter().copied()).unwrap(),
-                vec![],
-            )
-            .unwrap()
-            .remarks()
-        };
-        assert!(remarks(&[("methods", "app,sms")]).is_empty());
-        assert!(remarks(&[("fallback.sms-to-email", "on")]).is_empty());
-        assert!(remarks(&[("methods", "app"), ("fallback.sms-to-email", "on")]).is_empty());
-        let remarks = remarks(&[("methods", "app,sms"), ("fallback.sms-to-email", "on")]);
-        assert!(
-            remarks.len() == 1 && remarks[0].contains("for class 'everyone'"),
-            "{remarks:?}"
-        );
-        let class = class(
-            "ops",
-            &[("methods", "sms"), ("fallback.sms-to-email", "on")],
-        );
-        assert!(book("optional", vec![class]).remarks()[0].contains("for class 'ops'"));
     }
 }

@@ -1,4 +1,4 @@
-//! Warnings before a change, and whether to make it all the same.
+//! Warnings before a change, and whether to make it.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -7,36 +7,34 @@ use twofa_proto::Failure;
 use crate::arguments::Confirmation;
 use crate::error::CommandError;
 
-/// Tells `warnings`.
-pub(crate) fn warn(warnings: &[String]) -> Result<(), CommandError> {
+/// Shows `warnings`. How many there were.
+pub(crate) fn warn(warnings: impl IntoIterator<Item = String>) -> Result<usize, CommandError> {
     let mut stderr = io::stderr().lock();
+    let mut count = 0;
     for warning in warnings {
         writeln!(stderr, "warning: {warning}")?;
+        count += 1;
     }
-    Ok(())
+    Ok(count)
 }
 
-/// Tells `warnings`, if there are any, and asks whether to go on.
-pub(crate) fn agree(
-    warnings: &[String],
+/// Shows `warnings`, if there are any, and asks whether to go on.
+pub(crate) fn confirm(
+    warnings: impl IntoIterator<Item = String>,
     Confirmation { yes }: Confirmation,
 ) -> Result<(), CommandError> {
-    if warnings.is_empty() {
-        return Ok(());
-    }
-    warn(warnings)?;
-    if yes {
+    if warn(warnings)? == 0 || yes {
         return Ok(());
     }
     let refused = || {
         CommandError::new(Failure::Failed, "nothing was changed")
-            .hinted("say --yes to change it all the same")
+            .hinted("add --yes to make the change anyway")
     };
     if !io::stdin().is_terminal() {
         return Err(refused());
     }
     let mut stderr = io::stderr().lock();
-    write!(stderr, "Change it all the same? [y/N] ")?;
+    write!(stderr, "Make the change anyway? [y/N] ")?;
     stderr.flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;

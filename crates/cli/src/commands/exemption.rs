@@ -13,10 +13,11 @@ use twofa_core::exemption::{Exemption, Subject};
 use twofa_core::text::is_unprintable;
 use twofa_proto::Failure;
 
-use super::{administrator, by_root, moment, rfc3339};
+use super::{administrator, by_root};
 use crate::arguments::ExemptionCommand;
 use crate::client;
 use crate::error::CommandError;
+use crate::messages::{moment, rfc3339};
 use crate::output::{Output, Value};
 
 pub(crate) fn run(command: &ExemptionCommand, output: Output) -> Result<(), CommandError> {

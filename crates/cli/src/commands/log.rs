@@ -5,9 +5,9 @@ use std::io;
 use serde::Serialize;
 use twofa_store::{EventFilter, LoggedEvent};
 
-use super::{moment, rfc3339};
 use crate::client;
 use crate::error::CommandError;
+use crate::messages::{moment, rfc3339};
 use crate::output::{Listing, Output, Value};
 
 /// An event as JSON has it.

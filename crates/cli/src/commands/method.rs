@@ -3,16 +3,18 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use twofa_broker::{Broker, clock};
+use twofa_broker::admin::Administration;
+use twofa_broker::clock;
 use twofa_core::{Channel, Methods};
 use twofa_delivery::{Catalogue, Places};
 use twofa_proto::Failure;
 use twofa_store::Providers;
 
-use super::{by_root, checks, confirm, provider};
+use super::{by_root, confirm, provider};
 use crate::arguments::{Confirmation, MethodCommand};
 use crate::client;
 use crate::error::CommandError;
+use crate::messages;
 use crate::output::{Output, Value};
 
 pub(crate) fn run(command: &MethodCommand, output: Output) -> Result<(), CommandError> {
@@ -44,7 +46,7 @@ struct Row<'a> {
     providers: Option<&'a [String]>,
 }
 
-fn list(broker: &Broker, output: Output) -> Result<(), CommandError> {
+fn list(broker: &Administration, output: Output) -> Result<(), CommandError> {
     let rulebook = broker.store().rulebook()?;
     let providers = broker.store().providers()?;
     let mut listing = output.listing(&["METHOD", "ALLOWED", "PROVIDERS"]);
@@ -71,13 +73,8 @@ fn list(broker: &Broker, output: Output) -> Result<(), CommandError> {
             providers: order,
         };
         listing.row(&row, || {
-            let allowed = match (allowed, row.allowed_for_classes.as_slice()) {
-                (true, classes) if classes.len() == rulebook.classes().len() => "yes".to_owned(),
-                (false, []) => "no".to_owned(),
-                (true, []) => "not in classes".to_owned(),
-                (true, classes) => format!("yes; of the classes in {}", classes.join(", ")),
-                (false, classes) => format!("only in {}", classes.join(", ")),
-            };
+            let by_classes = &row.allowed_for_classes;
+            let allowed = messages::policy::allowed(allowed, by_classes, rulebook.classes().len());
             vec![
                 Value::Text(method.name().to_owned()),
                 Value::Text(allowed),
@@ -105,7 +102,7 @@ fn carriers(providers: &Providers, order: Option<&[String]>) -> Value {
 }
 
 fn set(
-    broker: &Broker,
+    broker: &Administration,
     channel: Channel,
     names: &[String],
     confirmation: Confirmation,
@@ -125,8 +122,11 @@ fn set(
     }
     let mut after = before.clone();
     after.order[channel] = names.to_vec();
-    confirm::agree(
-        &checks::concerns(broker.store(), &before, &after)?,
+    confirm::confirm(
+        broker
+            .concerns_about_providers(&before, &after)?
+            .iter()
+            .map(messages::policy::concern),
         confirmation,
     )?;
     let changed = broker

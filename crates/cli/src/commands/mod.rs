@@ -1,40 +1,23 @@
 //! The commands, a file for each noun.
 
-mod checks;
 pub(crate) mod class;
 pub(crate) mod completions;
 mod confirm;
 pub(crate) mod doctor;
 pub(crate) mod exemption;
 pub(crate) mod log;
-mod losses;
 pub(crate) mod method;
 pub(crate) mod policy;
 pub(crate) mod provider;
 pub(crate) mod self_service;
 pub(crate) mod user;
 
-use jiff::tz::TimeZone;
 use twofa_core::Timestamp;
 use twofa_proto::UserStatus;
 use twofa_store::Origin;
 
+use crate::messages::{moment, rfc3339};
 use crate::output::Value;
-
-/// A moment in local time.
-fn moment(at: Timestamp) -> String {
-    let at = jiff::Timestamp::from_second(at.unix()).unwrap_or_default();
-    at.to_zoned(TimeZone::system())
-        .strftime("%Y-%m-%d %H:%M:%S")
-        .to_string()
-}
-
-/// A moment as JSON has it (RFC 3339).
-fn rfc3339(at: Timestamp) -> String {
-    jiff::Timestamp::from_second(at.unix())
-        .unwrap_or_default()
-        .to_string()
-}
 
 /// Where somebody stands, in the words of the manual.
 fn standing(standing: UserStatus) -> Value {

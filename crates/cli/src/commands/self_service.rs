@@ -6,9 +6,10 @@ use serde::Serialize;
 use twofa_core::Timestamp;
 use twofa_proto::{AppRequest, ContactReport, Done, ExemptionReport, Failure, Request, UserReport};
 
-use super::{moment, rfc3339, standing, standing_until, standing_word};
+use super::{standing, standing_until, standing_word};
 use crate::arguments::{AddressArguments, AppArguments, CodeType, EnrolCommand};
 use crate::error::CommandError;
+use crate::messages::{moment, rfc3339};
 use crate::output::Output;
 use crate::{client, output};
 

@@ -4,17 +4,20 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use twofa_broker::accounts::Directory;
-use twofa_broker::{Broker, accounts, clock, manage};
-use twofa_core::class::{self, EVERYONE};
+use twofa_broker::admin::Administration;
+use twofa_broker::admin::class::check_exists;
+use twofa_broker::{accounts, clock, manage};
+use twofa_core::class;
 use twofa_core::exemption::{Exemption, Source, covering};
 use twofa_core::{Account, Method, Rulebook, Timestamp};
 use twofa_proto::{Failure, UserStatus};
 use twofa_store::{StoreError, UserRow};
 
 use super::exemption::{self, Wish};
-use super::{by_root, moment, rfc3339, self_service, standing, standing_until, standing_word};
+use super::{by_root, self_service, standing, standing_until, standing_word};
 use crate::arguments::{MethodFilter, StatusFilter, UserCommand, Users};
 use crate::error::CommandError;
+use crate::messages::{moment, rfc3339};
 use crate::output::{Listing, Output, Value};
 use crate::{bulk, client};
 
@@ -119,16 +122,9 @@ struct Row<'a> {
 
 fn list(filter: &Filter, output: Output) -> Result<(), CommandError> {
     let broker = client::open()?;
-    let rulebook = broker.store().rulebook()?;
-    if let Some(class) = &filter.class
-        && class != EVERYONE
-        && !rulebook.classes().iter().any(|known| known.name == *class)
-    {
-        let error = CommandError::new(
-            Failure::NotFound,
-            format!("there is no class called '{class}'"),
-        );
-        return Err(error.hinted("see 'twofa class list'"));
+    let rulebook = broker.rulebook()?;
+    if let Some(class) = &filter.class {
+        check_exists(&rulebook, class)?;
     }
     let exemptions: Vec<_> = broker
         .store()
@@ -276,7 +272,7 @@ fn change(
     users: &Users,
     unchanged: &str,
     changed: &str,
-    act: impl Fn(&Broker, &Account) -> Result<bool, StoreError>,
+    act: impl Fn(&Administration, &Account) -> Result<bool, StoreError>,
 ) -> Result<(), CommandError> {
     let names = bulk::names(users)?;
     let broker = client::open()?;

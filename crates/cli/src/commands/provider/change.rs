@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
+use twofa_broker::admin::Administration;
+use twofa_broker::clock;
 use twofa_broker::providers::configuration;
-use twofa_broker::{Broker, clock};
 use twofa_core::Channel;
 use twofa_core::text::is_unprintable;
 use twofa_delivery::{Catalogue, Kind as ProviderKind};
@@ -13,8 +14,9 @@ use twofa_store::{ProviderRecord, Store, StoreError, Value};
 use super::settings::{self, Ask, Values};
 use super::{all, bad, catalogue, is_asked, kind, order, record, test};
 use crate::arguments::{Confirmation, Given};
-use crate::commands::{by_root, checks, confirm};
+use crate::commands::{by_root, confirm};
 use crate::error::CommandError;
+use crate::messages;
 
 /// What an administrator wants of a provider.
 pub(super) struct Wish<'a> {
@@ -30,7 +32,7 @@ pub(super) struct Wish<'a> {
 const UNTESTED: &str = "--no-test saves it all the same";
 
 pub(super) fn add(
-    broker: &Broker,
+    broker: &Administration,
     name: &str,
     kind_name: &str,
     wish: Wish<'_>,
@@ -83,7 +85,7 @@ pub(super) fn add(
     )?)
 }
 
-pub(super) fn set(broker: &Broker, name: &str, wish: Wish<'_>) -> Result<(), CommandError> {
+pub(super) fn set(broker: &Administration, name: &str, wish: Wish<'_>) -> Result<(), CommandError> {
     if wish.given.is_empty() && wish.unset.is_empty() && !wish.has_secrets && wish.title.is_none() {
         let error = CommandError::new(Failure::Usage, "nothing is said to be changed");
         return Err(error.hinted("say KEY=VALUE, --unset KEY or --title"));
@@ -128,7 +130,7 @@ pub(super) fn set(broker: &Broker, name: &str, wish: Wish<'_>) -> Result<(), Com
 }
 
 pub(super) fn remove(
-    broker: &Broker,
+    broker: &Administration,
     name: &str,
     confirmation: Confirmation,
 ) -> Result<(), CommandError> {
@@ -138,8 +140,11 @@ pub(super) fn remove(
     }
     let mut after = before.clone();
     after.all.retain(|provider| provider.name != name);
-    confirm::agree(
-        &checks::concerns(broker.store(), &before, &after)?,
+    confirm::confirm(
+        broker
+            .concerns_about_providers(&before, &after)?
+            .iter()
+            .map(messages::policy::concern),
         confirmation,
     )?;
     if !broker

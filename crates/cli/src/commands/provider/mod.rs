@@ -11,13 +11,11 @@ mod test;
 use std::io::IsTerminal;
 use std::path::Path;
 
-use twofa_broker::Broker;
+use twofa_broker::admin::Administration;
 use twofa_core::Channel;
 use twofa_delivery::{BadProvider, Catalogue, Kind as ProviderKind, Places};
 use twofa_proto::Failure;
 use twofa_store::{ProviderRecord, Providers, StoreError};
-
-pub(crate) use test::{check_all, spinner};
 
 use crate::arguments::{ProviderCommand, Testing};
 use crate::client;
@@ -153,6 +151,6 @@ fn has_account(kind: &str, own: &Path) -> bool {
     !matches!(account(kind, "", own), Err(BadAccount::None(_)))
 }
 
-fn all(broker: &Broker) -> Result<Providers, CommandError> {
+fn all(broker: &Administration) -> Result<Providers, CommandError> {
     Ok(broker.store().providers()?)
 }

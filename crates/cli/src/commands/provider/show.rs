@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
-use twofa_broker::Broker;
+use twofa_broker::admin::Administration;
 use twofa_broker::providers::configuration;
 use twofa_core::Channel;
 use twofa_delivery::provider::Setting;
@@ -142,7 +142,7 @@ struct Row<'a> {
     problem: Option<String>,
 }
 
-pub(super) fn list(broker: &Broker, output: Output) -> Result<(), CommandError> {
+pub(super) fn list(broker: &Administration, output: Output) -> Result<(), CommandError> {
     let providers = all(broker)?;
     let catalogue = catalogue();
     let mut listing = output.listing(&["PROVIDER", "KIND", "CARRIES", "ORDER", "TITLE", "STATE"]);
@@ -230,7 +230,7 @@ struct Full<'a> {
 }
 
 pub(super) fn one(
-    broker: &Broker,
+    broker: &Administration,
     name: &str,
     reveal: bool,
     output: Output,

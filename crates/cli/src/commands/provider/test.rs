@@ -1,20 +1,19 @@
 //! Trying providers: as far as it goes without sending, or with a message.
 
-use std::io::{self, IsTerminal, Write};
-use std::thread;
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use twofa_broker::admin::Administration;
 use twofa_broker::providers::configuration;
 use twofa_broker::sending::codes::SEND_TIMEOUT;
-use twofa_broker::{Broker, addresses, clock, words};
+use twofa_broker::{addresses, clock, words};
 use twofa_delivery::{Message, Provider, SendError};
 use twofa_proto::Failure;
 
 use super::{all, bad, catalogue, record};
 use crate::error::CommandError;
-use crate::output::Output;
+use crate::output::{Output, spinner};
 
 /// Goes as far as `provider` can without sending anything, and says how long that took.
 pub(super) fn check(name: &str, provider: &dyn Provider) -> Result<Duration, SendError> {
@@ -23,34 +22,6 @@ pub(super) fn check(name: &str, provider: &dyn Provider) -> Result<Duration, Sen
     let result = provider.check(begun + SEND_TIMEOUT);
     waiting.finish_and_clear();
     result.map(|()| begun.elapsed())
-}
-
-/// Checks all of `providers` at once, so that those that hang do so together.
-pub(crate) fn check_all(providers: &[(String, Box<dyn Provider>)]) -> Vec<(&str, SendError)> {
-    let deadline = Instant::now() + SEND_TIMEOUT;
-    thread::scope(|scope| {
-        let checks: Vec<_> = providers
-            .iter()
-            .map(|(name, provider)| (name.as_str(), scope.spawn(move || provider.check(deadline))))
-            .collect();
-        checks
-            .into_iter()
-            .filter_map(|(name, check)| Some((name, check.join().ok()?.err()?)))
-            .collect()
-    })
-}
-
-/// Something that turns while one waits, on a terminal.
-pub(crate) fn spinner(what: String) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner().with_message(what);
-    bar.enable_steady_tick(Duration::from_millis(100));
-    match ProgressStyle::with_template("{spinner} {msg} … {elapsed}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 /// What went wrong with the provider `name`, and `what` that means.
@@ -86,7 +57,7 @@ struct Passed<'a> {
 }
 
 pub(super) fn test(
-    broker: &Broker,
+    broker: &Administration,
     name: &str,
     to: Option<&str>,
     output: Output,

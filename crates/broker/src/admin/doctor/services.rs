@@ -1,14 +1,20 @@
 //! What is known of the programs behind PAM services.
 
+use super::finding::RootService;
+
 /// Services by which people become root, and how that is typed. runuser(1) is root's own.
-pub(super) const ROOT_BY: [(&str, &str); 6] = [
-    ("sudo", "sudo"),
-    ("sudo-i", "sudo -i"),
-    ("polkit-1", "pkexec, run0"),
-    ("doas", "doas"),
-    ("su", "su"),
-    ("su-l", "su -"),
+pub(super) const ROOT_BY: [RootService; 6] = [
+    root("sudo", "sudo"),
+    root("sudo-i", "sudo -i"),
+    root("polkit-1", "pkexec, run0"),
+    root("doas", "doas"),
+    root("su", "su"),
+    root("su-l", "su -"),
 ];
+
+const fn root(service: &'static str, typed: &'static str) -> RootService {
+    RootService { service, typed }
+}
 
 /// Programs with a single field, which answer every question with the password that was typed there.
 const ONE_FIELD: [&str; 12] = [

@@ -13,7 +13,10 @@ const DIRECTORY_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Everybody in `store` whom `change` leaves without a method that works, by name. Rather one too many than one too few:
 /// people whose groups the name service does not tell are among them.
-pub fn of(store: &Store, change: &Transition<'_>) -> Result<Vec<(Account, Loss)>, StoreError> {
+pub(super) fn find(
+    store: &Store,
+    change: &Transition<'_>,
+) -> Result<Vec<(Account, Loss)>, StoreError> {
     let mut concerned = Vec::new();
     store.users(|user| {
         if change.could_concern(&user.summary) {

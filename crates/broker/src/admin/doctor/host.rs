@@ -1,4 +1,4 @@
-//! PAM's files on this machine.
+//! PAM's files on this machine, and what is wrong with them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,6 +8,10 @@ use std::path::{Path, PathBuf};
 
 use twofa_stacks::{File, Host};
 
+use super::finding::{Finding, HostFinding};
+use super::sshd::Sshd;
+use super::stacks;
+
 /// The folders that services are looked up in.
 const FOLDERS: [&str; 4] = [
     "/etc/pam.d",
@@ -16,8 +20,33 @@ const FOLDERS: [&str; 4] = [
     "/usr/etc/pam.d",
 ];
 
+/// What is wrong with the stacks, sshd and the module, and which screen lockers call it.
+pub(super) fn inspect() -> (Vec<Finding>, Vec<String>) {
+    let (sshd, error) = match Sshd::of_this_machine() {
+        None => (None, None),
+        Some(Ok(sshd)) => (Some(sshd), None),
+        Some(Err(error)) => (None, Some(error)),
+    };
+    let found = stacks::inspect(names(), &ThisMachine, sshd.as_ref(), root_has_a_password());
+    let mut findings = found.findings;
+    if let Some(error) = error {
+        // Before systemd's socket has started sshd for the first time there is no /run/sshd, and no answer.
+        let is_early = error.contains("privilege separation directory");
+        let unknown = HostFinding::SshdSettingsUnknown { error, is_early };
+        findings.push(Finding::Host(unknown));
+    }
+    if let (true, Some(folder)) = (found.used, folder_without_module()) {
+        findings.push(Finding::Host(HostFinding::ModuleMissing { folder }));
+    }
+    let paths = hidden_from_the_broker();
+    if found.used && !paths.is_empty() {
+        findings.push(Finding::Host(HostFinding::HiddenFromBroker { paths }));
+    }
+    (findings, found.lockers)
+}
+
 /// The machine this runs on.
-pub(super) struct ThisMachine;
+struct ThisMachine;
 
 impl Host for ThisMachine {
     fn read(&self, path: &str) -> File {
@@ -37,7 +66,7 @@ impl Host for ThisMachine {
 }
 
 /// The names of all files in the folders of services.
-pub(super) fn names() -> BTreeSet<String> {
+fn names() -> BTreeSet<String> {
     let files = FOLDERS
         .iter()
         .filter_map(|folder| fs::read_dir(folder).ok())
@@ -49,7 +78,7 @@ pub(super) fn names() -> BTreeSet<String> {
 }
 
 /// What of `/etc/pam.d` others than its owner and group cannot read, and so not the broker's user.
-pub(super) fn hidden_from_the_broker() -> Vec<String> {
+fn hidden_from_the_broker() -> Vec<String> {
     let folder = Path::new(FOLDERS[0]);
     let lacks =
         |path: &Path, bits: u32| fs::metadata(path).is_ok_and(|found| found.mode() & bits != bits);
@@ -71,7 +100,7 @@ pub(super) fn hidden_from_the_broker() -> Vec<String> {
 }
 
 /// Where libpam would look for `pam_twofa.so` and does not find it: beside `pam_unix.so`.
-pub(super) fn folder_without_module() -> Option<PathBuf> {
+fn folder_without_module() -> Option<PathBuf> {
     let of_debian = ["/usr/lib", "/lib"]
         .iter()
         .filter_map(|folder| fs::read_dir(folder).ok())
@@ -98,7 +127,7 @@ pub(super) fn folder_without_module() -> Option<PathBuf> {
 }
 
 /// Whether `su` leads to root: root has a password, or what there is cannot be read.
-pub(super) fn root_has_a_password() -> bool {
+fn root_has_a_password() -> bool {
     let Ok(shadow) = fs::read_to_string("/etc/shadow") else {
         return true;
     };

@@ -1,9 +1,13 @@
 use std::collections::BTreeMap;
 
-use twofa_stacks::{File, Host};
+use twofa_stacks::{Doubt, File, Host, Unusable};
 
-use super::look;
-use crate::commands::doctor::sshd::Sshd;
+use super::inspect;
+use crate::admin::doctor::finding::{
+    AccountComplaint, Complaint, DecidingLine, Finding, HostFinding, Line, Remedy, RootService,
+    Severity, SshdComplaint,
+};
+use crate::admin::doctor::sshd::Sshd;
 
 const DEBIAN: [(&str, &str); 3] = [
     (
@@ -81,40 +85,65 @@ impl Machine {
         }
     }
 
-    fn findings(&self, sshd: Option<&Sshd>) -> Vec<String> {
+    fn findings(&self, sshd: Option<&Sshd>) -> Vec<Finding> {
         let names = self
             .files
             .keys()
             .filter_map(|path| path.rsplit('/').next())
             .map(str::to_owned);
-        let found = look(names, self, sshd, self.root_has_a_password);
-        found
-            .findings
-            .into_iter()
-            .map(|finding| format!("{}: {}", finding.severity, finding.finding))
-            .collect()
+        inspect(names, self, sshd, self.root_has_a_password).findings
     }
 }
 
-fn debian(files: &[(&str, &str)]) -> Vec<String> {
+fn debian(files: &[(&str, &str)]) -> Vec<Finding> {
     Machine::new(true, &DEBIAN, files).findings(None)
 }
 
-fn el(files: &[(&str, &str)]) -> Vec<String> {
+fn el(files: &[(&str, &str)]) -> Vec<Finding> {
     Machine::new(false, &EL, files).findings(None)
 }
 
+/// Asserts that `complaint` is found about exactly these services.
 #[track_caller]
-fn finds(findings: &[String], words: &[&str]) {
-    assert!(
-        findings
-            .iter()
-            .any(|finding| words.iter().all(|word| finding.contains(word))),
-        "{words:?} in {findings:#?}"
-    );
+fn finds(findings: &[Finding], services: &[&str], complaint: &Complaint) {
+    let finding = Finding::Services {
+        services: services.iter().map(|name| (*name).to_owned()).collect(),
+        complaint: complaint.clone(),
+    };
+    assert!(findings.contains(&finding), "{finding:?} in {findings:#?}");
 }
 
-const NOTHING: [&str; 0] = [];
+#[track_caller]
+fn finds_on_host(findings: &[Finding], finding: HostFinding) {
+    let finding = Finding::Host(finding);
+    assert!(findings.contains(&finding), "{finding:?} in {findings:#?}");
+}
+
+/// A line of `name` in `/etc/pam.d`.
+fn line(name: &str, number: usize) -> Line {
+    Line {
+        file: format!("/etc/pam.d/{name}"),
+        number,
+    }
+}
+
+/// That `service` lets people in without a code, because of `module` in this line.
+#[track_caller]
+fn lets_in_past(findings: &[Finding], service: &str, at: Line, module: &str, remedy: Remedy) {
+    let deciding = DecidingLine {
+        line: at,
+        module: Some(module.to_owned()),
+        code: "success",
+        skips_module: true,
+    };
+    let complaint = Complaint::WithoutCode {
+        line: Some(deciding),
+        remedy: Some(remedy),
+    };
+    finds(findings, &[service], &complaint);
+}
+
+const NOTHING: [Finding; 0] = [];
 const BEHIND: &str = "@include common-auth\nauth required pam_twofa.so\n@include common-account\n";
 const EL_SSHD: &str = "auth substack password-auth\nauth include postlogin\naccount required pam_nologin.so\n\
     account required pam_twofa.so challenge\naccount include password-auth\n";
@@ -185,50 +214,49 @@ fn right_stacks_get_no_complaint() {
 
 #[test]
 fn ways_past_the_module_are_named() {
-    let around = "people get in without a code: ";
-    finds(
-        &el(&[(
-            "sudo",
-            "auth include system-auth\nauth required pam_twofa.so\naccount include system-auth\n",
-        )]),
-        &[
-            "sudo",
-            around,
-            "/etc/pam.d/system-auth:5 pam_unix.so returns success",
-            "challenge",
-        ],
+    let shared =
+        "auth include system-auth\nauth required pam_twofa.so\naccount include system-auth\n";
+    let in_account = Remedy::ChallengeInAccount;
+    lets_in_past(
+        &el(&[("sudo", shared)]),
+        "sudo",
+        line("system-auth", 5),
+        "pam_unix.so",
+        in_account,
     );
-    finds(
-        &debian(&[(
-            "sshd",
+    for (stack, number, module) in [
+        (
             "auth [success=done default=ignore] pam_unix.so\nauth required pam_twofa.so\n",
-        )]),
-        &["sshd", around, "sshd:1 pam_unix.so"],
-    );
-    finds(
-        &debian(&[(
-            "sshd",
-            "auth requisite pam_unix.so\nauth [success=1 default=ignore] pam_localuser.so\nauth required pam_twofa.so\nauth required pam_permit.so\n",
-        )]),
-        &[around, "sshd:2 pam_localuser.so"],
-    );
-    finds(
-        &el(&[(
-            "sshd",
-            "auth substack password-auth\naccount include password-auth\naccount required pam_twofa.so challenge\n",
-        )]),
-        &[around, "pam_localuser.so", "before it"],
-    );
-    finds(
-        &debian(&[(
-            "lightdm",
+            1,
+            "pam_unix.so",
+        ),
+        (
+            "auth requisite pam_unix.so\nauth [success=1 default=ignore] pam_localuser.so\n\
+             auth required pam_twofa.so\nauth required pam_permit.so\n",
+            2,
+            "pam_localuser.so",
+        ),
+        (
             &format!("auth sufficient pam_succeed_if.so user ingroup nopasswdlogin\n{BEHIND}"),
-        )]),
-        &[around, "lightdm:1 pam_succeed_if.so"],
-    );
-    finds(
-        &debian(&[("login", &format!("auth sufficient pam_rootok.so\n{BEHIND}"))]),
-        &[around, "login:1 pam_rootok.so"],
+            1,
+            "pam_succeed_if.so",
+        ),
+        (
+            &format!("auth sufficient pam_rootok.so\n{BEHIND}"),
+            1,
+            "pam_rootok.so",
+        ),
+    ] {
+        let findings = debian(&[("sshd", stack)]);
+        lets_in_past(&findings, "sshd", line("sshd", number), module, in_account);
+    }
+    let late = "auth substack password-auth\naccount include password-auth\naccount required pam_twofa.so challenge\n";
+    lets_in_past(
+        &el(&[("sshd", late)]),
+        "sshd",
+        line("password-auth", 10),
+        "pam_localuser.so",
+        Remedy::PutBefore,
     );
 }
 
@@ -244,75 +272,78 @@ fn controls_that_make_little_of_a_refusal_are_named() {
         "[success=ok new_authtok_reqd=ok default=ignore]",
         "[success=ok conv_err=1 default=bad]",
     ] {
+        let text = format!("auth {control} pam_twofa.so");
         let stack = format!(
-            "@include common-auth\nauth {control} pam_twofa.so\nauth optional pam_permit.so\n@include common-account\n"
+            "@include common-auth\n{text}\nauth optional pam_permit.so\n@include common-account\n"
         );
-        let line = format!(
-            "/etc/pam.d/sshd: 'auth {control} pam_twofa.so' lets people in whom pam_twofa refuses"
+        let file = "/etc/pam.d/sshd".to_owned();
+        finds_on_host(
+            &debian(&[("sshd", &stack)]),
+            HostFinding::ForgivingControl { file, text },
         );
-        finds(&debian(&[("sshd", &stack)]), &["problem: ", &line]);
     }
     let reset = "auth requisite pam_unix.so\nauth required pam_twofa.so\nauth [success=reset] pam_permit.so\nauth required pam_permit.so\n";
-    finds(
-        &debian(&[("sshd", reset)]),
-        &["sshd: people get in whom pam_twofa refuses"],
+    let findings = debian(&[("sshd", reset)]);
+    assert!(
+        matches!(
+            &findings[0],
+            Finding::Services { services, complaint: Complaint::DespiteRefusal(Some(_)) } if services == &["sshd"]
+        ),
+        "{findings:#?}"
     );
 }
 
 #[test]
 fn lines_that_are_reached_without_the_password_are_named() {
-    let unproved = "is reached without a right password";
-    let challenge = "account required pam_twofa.so challenge";
     let el_sshd =
         "auth substack password-auth\nauth required pam_twofa.so\naccount include password-auth\n";
     finds(
         &el(&[("sshd", el_sshd)]),
-        &["sshd: /etc/pam.d/sshd:2", unproved, challenge],
+        &["sshd"],
+        &Complaint::ReachedWithoutPassword(line("sshd", 2)),
     );
     let both = el_sshd.replace(
         "account",
         "account required pam_twofa.so challenge\naccount",
     );
+    let findings = el(&[("sshd", &both)]);
     finds(
-        &el(&[("sshd", &both)]),
-        &["notice: sshd: /etc/pam.d/sshd:2 asks nothing"],
+        &findings,
+        &["sshd"],
+        &Complaint::AsksNothing(line("sshd", 2)),
     );
-    finds(
-        &debian(&[(
-            "x",
-            "auth required pam_unix.so\nauth required pam_twofa.so\n",
-        )]),
-        &[unproved],
-    );
-    finds(
-        &debian(&[(
-            "x",
+    assert_eq!(findings[0].severity(), Severity::Notice);
+    for (stack, number) in [
+        ("auth required pam_unix.so\nauth required pam_twofa.so\n", 2),
+        (
             "auth required pam_twofa.so\nauth required pam_permit.so\n",
-        )]),
-        &[unproved],
-    );
+            1,
+        ),
+    ] {
+        finds(
+            &debian(&[("x", stack)]),
+            &["x"],
+            &Complaint::ReachedWithoutPassword(line("x", number)),
+        );
+    }
+}
+
+#[test]
+fn a_line_before_the_password_needs_another_behind_it() {
     let forward =
         "auth required pam_twofa.so forward_pass\nauth required pam_unix.so try_first_pass\n";
-    finds(
-        &debian(&[("vpn", forward)]),
-        &["vpn", "no line of pam_twofa stands behind"],
-    );
     // A line in auth is behind the password only where a wrong one ends the stack.
     let in_auth = format!("{forward}auth required pam_twofa.so\n@include common-account\n");
-    finds(
-        &debian(&[("vpn", &in_auth)]),
-        &["vpn", "no line of pam_twofa stands behind"],
-    );
+    let alone = Complaint::AsksOnlyBeforePassword(line("vpn", 1));
+    for stack in [forward, &in_auth] {
+        finds(&debian(&[("vpn", stack)]), &["vpn"], &alone);
+    }
     let ended = in_auth.replace("required pam_unix", "requisite pam_unix");
     let in_account = format!("{forward}account required pam_twofa.so\n@include common-account\n");
-    for behind in [ended, in_account] {
-        let findings = debian(&[("vpn", &behind)]);
-        assert!(
-            !findings
-                .iter()
-                .any(|finding| finding.contains("stands behind")),
-            "{findings:?}"
-        );
+    for stack in [ended, in_account] {
+        let findings = debian(&[("vpn", &stack)]);
+        let is_alone = |finding: &Finding| matches!(finding, Finding::Services { complaint, .. } if *complaint == alone);
+        assert!(!findings.iter().any(is_alone), "{findings:#?}");
     }
 }
 
@@ -322,7 +353,8 @@ fn a_locker_that_asks_no_more_than_auth_needs_its_second_line_there() {
                  account required pam_twofa.so\n@include common-account\n";
     finds(
         &debian(&[("swaylock", stack)]),
-        &["swaylock", "no line of pam_twofa stands behind"],
+        &["swaylock"],
+        &Complaint::AsksOnlyBeforePassword(line("swaylock", 1)),
     );
     assert_eq!(debian(&[("vpn", stack)]), NOTHING);
     let challenge = stack.replace(
@@ -336,10 +368,11 @@ fn a_locker_that_asks_no_more_than_auth_needs_its_second_line_there() {
 fn options_that_refuse_everybody_are_named() {
     for option in ["nullok", "challenge", "socket=twofad.sock"] {
         let stack = BEHIND.replace("pam_twofa.so", &format!("pam_twofa.so debug {option}"));
-        let words = format!(
-            "/etc/pam.d/sshd:2 refuses everybody: pam_twofa has no option '{option}' there"
-        );
-        finds(&debian(&[("sshd", &stack)]), &[&words]);
+        let finding = HostFinding::UnknownOption {
+            line: line("sshd", 2),
+            option: option.to_owned(),
+        };
+        finds_on_host(&debian(&[("sshd", &stack)]), finding);
     }
     let stack = BEHIND.replace("pam_twofa.so", "pam_twofa.so debug socket=/run/other.sock");
     assert_eq!(debian(&[("sshd", &stack)]), NOTHING);
@@ -357,72 +390,87 @@ fn root_is_to_be_had_by_all_its_ways_or_none() {
         ("su", su),
     ];
     let mut machine = Machine::new(true, &DEBIAN, &files);
-    let words = "sudo asks for a code, sudo-i (sudo -i), polkit-1 (pkexec, run0) and su do not: root is to be had there without a code";
-    finds(&machine.findings(None), &[words]);
+    let names = |services: &[RootService]| services.iter().map(|root| root.service).collect();
+    let open = |machine: &Machine| -> Vec<&'static str> {
+        let findings = machine.findings(None);
+        let found = findings.iter().find_map(|finding| match finding {
+            Finding::Host(HostFinding::RootWithoutCode { asking, open }) => Some((asking, open)),
+            _ => None,
+        });
+        let (asking, open) = found.unwrap();
+        assert_eq!(
+            asking[..],
+            [RootService {
+                service: "sudo",
+                typed: "sudo"
+            }]
+        );
+        names(open)
+    };
+    assert_eq!(open(&machine), ["sudo-i", "polkit-1", "su"]);
     machine.root_has_a_password = false;
-    finds(
-        &machine.findings(None),
-        &["sudo asks for a code, sudo-i (sudo -i) and polkit-1 (pkexec, run0) do not"],
-    );
+    assert_eq!(open(&machine), ["sudo-i", "polkit-1"]);
 }
 
 #[test]
 fn the_account_line_is_named_where_it_keeps_people_out() {
     let plain = "@include common-auth\nauth required pam_twofa.so\naccount required pam_twofa.so\n@include common-account\n";
-    finds(&debian(&[("sudo", plain)]), &["sudo: ", "NOPASSWD"]);
     finds(
-        &debian(&[(
-            "x",
-            "@include common-auth\naccount required pam_twofa.so\n@include common-account\n",
-        )]),
-        &["x: the account line asks for nothing"],
+        &debian(&[("sudo", plain)]),
+        &["sudo"],
+        &Complaint::Account(AccountComplaint::RefusesSudo),
+    );
+    let alone = "@include common-auth\naccount required pam_twofa.so\n@include common-account\n";
+    finds(
+        &debian(&[("x", alone)]),
+        &["x"],
+        &Complaint::Account(AccountComplaint::AsksNothing),
     );
     for line in [
         "account required pam_twofa.so",
         "account required pam_twofa.so challenge",
     ] {
+        let cron = format!("@include common-auth\n{line}\n@include common-account\n");
         finds(
-            &debian(&[
-                ("sshd", plain),
-                (
-                    "cron",
-                    &format!("@include common-auth\n{line}\n@include common-account\n"),
-                ),
-            ]),
-            &["cron: there is nobody to ask"],
+            &debian(&[("sshd", plain), ("cron", &cron)]),
+            &["cron"],
+            &Complaint::Account(AccountComplaint::Unattended),
         );
         let shared = format!("account required pam_unix.so\n{line}\n");
-        finds(
+        let file = "/etc/pam.d/common-account".to_owned();
+        finds_on_host(
             &debian(&[("common-account", &shared), ("sshd", BEHIND)]),
-            &[
-                "/etc/pam.d/common-account: ",
-                "refuses cron jobs and root's su",
-            ],
+            HostFinding::SharedAccount { file },
         );
     }
     let su = EL_SU.replace(
         "account sufficient pam_succeed_if.so uid = 0 use_uid quiet\n",
         "",
     );
-    finds(&el(&[("su", &su)]), &["su: ", "stops root's own su"]);
+    finds(
+        &el(&[("su", &su)]),
+        &["su"],
+        &Complaint::Account(AccountComplaint::StopsRootsSu),
+    );
 }
 
 #[test]
 fn lockers_of_one_field_are_named() {
-    let login = ("login", BEHIND);
-    let findings = debian(&[
-        login,
+    let lockers = [
+        ("login", BEHIND),
         ("i3lock", "auth include login\n"),
         ("swaylock", "auth include login\n"),
-    ]);
+    ];
     finds(
-        &findings,
-        &["problem: i3lock and swaylock: it has one field"],
+        &debian(&lockers),
+        &["i3lock", "swaylock"],
+        &Complaint::OneField,
     );
-    finds(&el(&[("sddm", EL_SSHD)]), &["sddm: it has one field"]);
+    finds(&el(&[("sddm", EL_SSHD)]), &["sddm"], &Complaint::OneField);
     finds(
         &el(&[("xscreensaver", EL_SUDO)]),
-        &["notice: xscreensaver: the auth stack alone lets people in"],
+        &["xscreensaver"],
+        &Complaint::AuthAloneLetsIn,
     );
 }
 
@@ -431,25 +479,27 @@ fn stacks_that_let_nobody_in_or_that_nobody_asks_are_named() {
     let moved = "auth [success=1 default=bad] pam_unix.so\nauth required pam_twofa.so\nauth [default=die] pam_faillock.so authfail\n";
     finds(
         &debian(&[("x", moved)]),
-        &["x: nobody gets in: whatever happens, the auth stack fails"],
+        &["x"],
+        &Complaint::AlwaysFails { stack: "auth" },
     );
     finds(
         &debian(&[("x", "auth required pam_twofa.so \\")]),
-        &["x: nobody gets in: ", "ends inside a continued line"],
+        &["x"],
+        &Complaint::Unusable(Unusable::Unfinished("/etc/pam.d/x".to_owned())),
     );
-    let none = "no PAM service has pam_twofa.so in its auth stack";
-    finds(
+    finds_on_host(
         &debian(&[("sshd", "@include common-auth\n"), ("sshd.rpmsave", BEHIND)]),
-        &[none],
+        HostFinding::NobodyIsAsked,
     );
-    finds(
+    finds_on_host(
         &debian(&[("sshd", "session optional pam_twofa.so\n")]),
-        &[none],
+        HostFinding::NobodyIsAsked,
     );
-    let doubted = "@include common-auth\nauth required pam_twofa.so \\\n# more\n";
+    let disputed = "@include common-auth\nauth required pam_twofa.so \\\n# more\n";
     finds(
-        &debian(&[("sshd", doubted)]),
-        &["sshd: who gets in cannot be told"],
+        &debian(&[("sshd", disputed)]),
+        &["sshd"],
+        &Complaint::Unsure(vec![Doubt::Disputed("/etc/pam.d/sshd".to_owned())]),
     );
 }
 
@@ -466,57 +516,39 @@ fn what_sshd_itself_does_is_part_of_it() {
     let found = |stack: &str, lines: &str| {
         Machine::new(true, &DEBIAN, &[("sshd", stack)]).findings(Some(&sshd(lines)))
     };
+    let keys = "authenticationmethods publickey,keyboard-interactive";
+    let keys_or_not = "authenticationmethods publickey,keyboard-interactive keyboard-interactive";
     for (stack, lines) in [
         (BEHIND, "pubkeyauthentication no"),
         (BEHIND, "authenticationmethods keyboard-interactive"),
-        (
-            &both,
-            "authenticationmethods publickey,keyboard-interactive keyboard-interactive",
-        ),
-        (
-            key_then_code,
-            "authenticationmethods publickey,keyboard-interactive",
-        ),
+        (&both, keys_or_not),
+        (key_then_code, keys),
         (&both, "pamservicename elsewhere"),
     ] {
         assert_eq!(found(stack, lines), NOTHING, "{lines}");
     }
-    finds(
-        &found(&both, ""),
-        &[
-            "problem: sshd: ",
-            "offer a key are cut off",
-            "-o PubkeyAuthentication=no",
-        ],
-    );
-    finds(
-        &found(BEHIND, ""),
-        &["problem: sshd: a key alone lets in without a code"],
-    );
-    finds(
-        &found(key_then_code, ""),
-        &["is reached without a right password"],
-    );
-    finds(
-        &found(
-            key_then_code,
-            "authenticationmethods publickey,keyboard-interactive keyboard-interactive",
+    let reached = Complaint::ReachedWithoutPassword(line("sshd", 1));
+    for (stack, lines, complaint) in [
+        (&both[..], "", &Complaint::Sshd(SshdComplaint::KeyIsCutOff)),
+        (BEHIND, "", &Complaint::Sshd(SshdComplaint::KeyAloneLetsIn)),
+        (key_then_code, "", &reached),
+        (key_then_code, keys_or_not, &reached),
+        (
+            &both,
+            "kbdinteractiveauthentication no",
+            &Complaint::Sshd(SshdComplaint::CannotAsk),
         ),
-        &["is reached without a right password"],
-    );
-    finds(
-        &found(&both, "kbdinteractiveauthentication no"),
-        &["problem: sshd: sshd cannot ask for a code"],
-    );
-    finds(
-        &found(&both, "usepam no"),
-        &["problem: sshd: ", "UsePAM no"],
-    );
-    finds(
-        &found(
+        (
+            &both,
+            "usepam no",
+            &Complaint::Sshd(SshdComplaint::WithoutPam),
+        ),
+        (
             BEHIND,
             "passwordauthentication yes\npubkeyauthentication no",
+            &Complaint::Sshd(SshdComplaint::PasswordMethod),
         ),
-        &["notice: sshd: sshd's method 'password'"],
-    );
+    ] {
+        finds(&found(stack, lines), &["sshd"], complaint);
+    }
 }

@@ -1,0 +1,141 @@
+//! Whether codes and notices would reach people.
+
+use twofa_core::{Channel, Method};
+use twofa_delivery::templates::Templates;
+use twofa_delivery::{Catalogue, Places, Provider, SendError};
+use twofa_store::{Providers, SmsAlarm};
+
+use super::finding::{DeliveryFinding, Finding};
+use crate::admin::{AdminError, Administration, checks, providers};
+use crate::sending::providers::configuration;
+
+/// A notice that is due for so many seconds is one that nobody sends.
+const OVERDUE: u64 = 300;
+
+/// What is wrong with the providers, their files, and what waits to be sent.
+pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminError> {
+    let places = Places::default();
+    let templates = Templates::load(&places.templates);
+    let templates = templates.map_or_else(|error| vec![error], |templates| templates.problems());
+    let mut findings: Vec<_> = templates.into_iter().map(template).collect();
+    let (catalogue, bad) = Catalogue::load(places);
+    findings.extend(bad.iter().map(|bad| DeliveryFinding::KindLeftOut {
+        error: bad.to_string(),
+    }));
+    let stored = admin.store().providers()?;
+    let sealed = stored.broken.iter().cloned();
+    findings.extend(sealed.map(|(name, error)| DeliveryFinding::ProviderSealed { name, error }));
+    let opened = open(&catalogue, &stored, &mut findings);
+    let failed = providers::check_all(&opened);
+    findings.extend(failed.into_iter().map(provider_failed));
+    findings.extend(email_is_weak(admin, &stored)?);
+    findings.extend(uncarried(admin, &stored)?);
+    findings.extend(text_messages(admin, &stored)?);
+    findings.extend(overdue(admin)?);
+    Ok(findings.into_iter().map(Finding::Delivery).collect())
+}
+
+fn template(SendError { reason, hint, .. }: SendError) -> DeliveryFinding {
+    DeliveryFinding::Template { reason, hint }
+}
+
+fn provider_failed((name, error): (&str, SendError)) -> DeliveryFinding {
+    DeliveryFinding::ProviderFailed {
+        name: name.to_owned(),
+        step: error.step.name(),
+        reason: error.reason,
+        hint: error.hint,
+    }
+}
+
+/// Opens the providers that are used, and tells of those that cannot be.
+fn open(
+    catalogue: &Catalogue,
+    providers: &Providers,
+    findings: &mut Vec<DeliveryFinding>,
+) -> Vec<(String, Box<dyn Provider>)> {
+    let mut opened = Vec::new();
+    for record in &providers.all {
+        let name = record.name.clone();
+        if !providers
+            .order
+            .iter()
+            .any(|(_, order)| order.contains(&name))
+        {
+            findings.push(DeliveryFinding::ProviderUnused { name });
+            continue;
+        }
+        match catalogue.open(&configuration(record)) {
+            Ok(provider) => opened.push((name, provider)),
+            Err(error) => findings.push(DeliveryFinding::ProviderUnusable {
+                name,
+                error: error.to_string(),
+            }),
+        }
+    }
+    opened
+}
+
+/// What the standards say of codes that are sent: an administrator may be bound by them.
+fn email_is_weak(
+    admin: &Administration,
+    providers: &Providers,
+) -> Result<Option<DeliveryFinding>, AdminError> {
+    let methods = admin.store().rulebook()?.machine().methods;
+    let is_sent = methods.contains(Method::Email) && !providers.order[Channel::Email].is_empty();
+    Ok(is_sent.then_some(DeliveryFinding::EmailIsWeak))
+}
+
+/// The channels by which people get their codes, and that nobody carries.
+fn uncarried(
+    admin: &Administration,
+    providers: &Providers,
+) -> Result<Vec<DeliveryFinding>, AdminError> {
+    let carried = checks::carried(providers);
+    let users = checks::users_by_channel(admin.store())?;
+    let uncarried = users
+        .iter()
+        .filter(|(channel, users)| **users > 0 && !carried.contains(channel.method()))
+        .map(|(channel, users)| DeliveryFinding::Uncarried {
+            channel,
+            users: *users,
+        });
+    Ok(uncarried.collect())
+}
+
+/// What text messages cost, and who can have them.
+fn text_messages(
+    admin: &Administration,
+    providers: &Providers,
+) -> Result<Vec<DeliveryFinding>, AdminError> {
+    let rulebook = admin.store().rulebook()?;
+    let policy = rulebook.machine();
+    let (limits, count) = (policy.limits, admin.store().sms_count(admin.now())?);
+    let mut findings: Vec<_> = SmsAlarm::due(count, limits)
+        .map(|alarm| DeliveryFinding::ManyTextMessages {
+            alarm,
+            count,
+            limits,
+        })
+        .collect();
+    let is_sent = policy.methods.contains(Method::Sms) && !providers.order[Channel::Sms].is_empty();
+    if is_sent && policy.countries().is_empty() {
+        findings.push(DeliveryFinding::NoPhoneCountry);
+    }
+    Ok(findings)
+}
+
+/// Notices to users that nobody sends.
+fn overdue(admin: &Administration) -> Result<Option<DeliveryFinding>, AdminError> {
+    let now = admin.now();
+    let next = admin.store().next_notice_due()?;
+    Ok(next.map(|due| {
+        if due.after(OVERDUE) <= now {
+            DeliveryFinding::NoticeOverdue { since: due }
+        } else if due > now {
+            DeliveryFinding::NoticeWaiting { next: due }
+        } else {
+            DeliveryFinding::NoticeDue
+        }
+    }))
+}

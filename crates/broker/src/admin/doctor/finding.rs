@@ -1,0 +1,417 @@
+//! What the doctor can find. Each finding is data: which sentence it makes is the caller's business.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use twofa_core::exemption::Subject;
+use twofa_core::policy::SendLimits;
+use twofa_core::{Channel, Timestamp};
+use twofa_stacks::{Doubt, Unusable};
+use twofa_store::{SmsAlarm, SmsCount};
+
+use crate::admin::checks::{Concern, People};
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Somebody is kept out, gets in without a code, or soon will.
+    Problem,
+    /// May be meant, or will pass.
+    Notice,
+}
+
+/// Something an administrator should look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// What is wrong with the stacks of these services.
+    Services {
+        /// The services, in the order in which they were read; never empty.
+        services: Vec<String>,
+        /// What is wrong.
+        complaint: Complaint,
+    },
+    /// What is wrong with a PAM file, the module or sshd, whichever service is concerned.
+    Host(HostFinding),
+    /// What is wrong with the broker at the socket.
+    Broker {
+        /// What became of the question.
+        silence: Silence,
+        /// The screen lockers that refuse everybody meanwhile.
+        lockers: Vec<String>,
+    },
+    /// What is wrong with the policy and its classes, or with what they mean for people.
+    Rules(RulesFinding),
+    /// An exemption: there is never none to think about.
+    Exemption {
+        /// The number it goes by.
+        id: i64,
+        /// Who is exempt.
+        subject: Subject,
+        /// Why, as the administrator wrote it.
+        reason: String,
+        /// When it ends.
+        end: ExemptionEnd,
+    },
+    /// What keeps codes and notices from people, or is to be known about them.
+    Delivery(DeliveryFinding),
+}
+
+impl Finding {
+    /// How much it matters.
+    pub fn severity(&self) -> Severity {
+        let is_notice = match self {
+            Self::Services { complaint, .. } => complaint.may_be_meant(),
+            Self::Host(finding) => {
+                matches!(
+                    finding,
+                    HostFinding::SshdSettingsUnknown { is_early: true, .. }
+                )
+            }
+            Self::Broker { .. } => false,
+            Self::Rules(finding) => finding.may_be_meant(),
+            Self::Exemption { .. } => true,
+            Self::Delivery(finding) => finding.may_be_meant(),
+        };
+        if is_notice {
+            Severity::Notice
+        } else {
+            Severity::Problem
+        }
+    }
+}
+
+/// A line of a PAM file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Its path.
+    pub file: String,
+    /// The line's number, from 1.
+    pub number: usize,
+}
+
+/// `FILE:NUMBER`, as compilers write it.
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.number)
+    }
+}
+
+/// The line that decides about a way in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecidingLine {
+    /// Where it is.
+    pub line: Line,
+    /// The module as it is written there; `None`: a line that libpam cannot read.
+    pub module: Option<String>,
+    /// The name of what it returns, such as `success`.
+    pub code: &'static str,
+    /// Whether a line of `pam_twofa` further down is left out because of that.
+    pub skips_module: bool,
+}
+
+/// Where the line of `pam_twofa` belongs, so that nothing leads past it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Before the line that decides.
+    PutBefore,
+    /// In `account`, with `challenge`.
+    ChallengeInAccount,
+}
+
+/// What is wrong with the stacks of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Complaint {
+    /// libpam cannot use the files: nobody gets in.
+    Unusable(Unusable),
+    /// The files cannot be followed, so that nothing can be said.
+    Unsure(Vec<Doubt>),
+    /// A stack fails whatever happens.
+    AlwaysFails {
+        /// `auth` or `account`.
+        stack: &'static str,
+    },
+    /// People get in without a code. No line: nothing is called at all.
+    WithoutCode {
+        /// The line that decides.
+        line: Option<DecidingLine>,
+        /// What to do, where a line leads past the module.
+        remedy: Option<Remedy>,
+    },
+    /// People get in whom the module refuses.
+    DespiteRefusal(Option<DecidingLine>),
+    /// People get in without a password.
+    WithoutPassword(Option<DecidingLine>),
+    /// `auth` alone lets people in, which is all that some screen lockers ask.
+    AuthAloneLetsIn,
+    /// A line asks before the password is checked, and none behind that.
+    AsksOnlyBeforePassword(Line),
+    /// A line in `auth` asks nothing, because the one with `challenge` in `account` does.
+    AsksNothing(Line),
+    /// A line is reached without a right password or key: it sends nothing and enrols nobody.
+    ReachedWithoutPassword(Line),
+    /// The module is called twice in `auth`.
+    AsksTwice,
+    /// The line in `account` keeps people out.
+    Account(AccountComplaint),
+    /// The program answers every question with the password.
+    OneField,
+    /// What sshd's settings make of the stack.
+    Sshd(SshdComplaint),
+}
+
+/// Why a line of the module in `account` keeps people out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountComplaint {
+    /// There is nobody to ask.
+    Unattended,
+    /// It asks for nothing, and refuses people who need a code.
+    AsksNothing,
+    /// It refuses sudo within its timestamp and by NOPASSWD.
+    RefusesSudo,
+    /// It stops root's own su.
+    StopsRootsSu,
+}
+
+/// What sshd's settings make of its stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SshdComplaint {
+    /// It does not use PAM.
+    WithoutPam,
+    /// It cannot ask questions.
+    CannotAsk,
+    /// Its method `password` lets in and can show no question.
+    PasswordMethod,
+    /// A key alone lets in without a code.
+    KeyAloneLetsIn,
+    /// People who offer a key are cut off before the password is asked for.
+    KeyIsCutOff,
+}
+
+impl Complaint {
+    const fn may_be_meant(&self) -> bool {
+        matches!(
+            self,
+            Self::AuthAloneLetsIn
+                | Self::AsksNothing(_)
+                | Self::AsksTwice
+                | Self::Sshd(SshdComplaint::PasswordMethod)
+        )
+    }
+}
+
+/// A service by which people become root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RootService {
+    /// The PAM service.
+    pub service: &'static str,
+    /// What people type.
+    pub typed: &'static str,
+}
+
+/// What is wrong with a PAM file, the module or sshd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostFinding {
+    /// No service asks anybody for a code.
+    NobodyIsAsked,
+    /// A line has an argument that the module does not know there: it refuses everybody.
+    UnknownOption {
+        /// The line.
+        line: Line,
+        /// The argument.
+        option: String,
+    },
+    /// The control of a line makes little of a refusal.
+    ForgivingControl {
+        /// The file.
+        file: String,
+        /// The line as it is written.
+        text: String,
+    },
+    /// A stack of `account` that many services share has the module in it.
+    SharedAccount {
+        /// The file.
+        file: String,
+    },
+    /// Some ways to root ask for a code, and others do not.
+    RootWithoutCode {
+        /// Those that ask.
+        asking: Vec<RootService>,
+        /// Those that do not.
+        open: Vec<RootService>,
+    },
+    /// The module is not beside the others.
+    ModuleMissing {
+        /// Where libpam looks.
+        folder: PathBuf,
+    },
+    /// The broker's user cannot read these files and folders.
+    HiddenFromBroker {
+        /// Their paths.
+        paths: Vec<String>,
+    },
+    /// An sshd that is in use does not say what its settings are.
+    SshdSettingsUnknown {
+        /// In its own words.
+        error: String,
+        /// It has not been started yet, and cannot know.
+        is_early: bool,
+    },
+}
+
+/// What became of a question to the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Silence {
+    /// Nobody answers at the socket.
+    Unanswered {
+        /// The error of the connection.
+        error: String,
+    },
+    /// The broker answers, and can do nothing.
+    Unable {
+        /// In its own words.
+        message: String,
+    },
+}
+
+/// What is wrong with the policy and its classes, or with what they mean for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RulesFinding {
+    /// The mode is disabled.
+    Disabled,
+    /// What was to be thought about before the policy came to be as it is.
+    Concern(Concern),
+    /// The name service does not answer.
+    NameService {
+        /// In its own words.
+        error: String,
+    },
+    /// People have enrolled nothing that is allowed, and replace it at their next login.
+    ReplaceAtLogin(People),
+    /// People have enrolled nothing that is allowed, and are refused.
+    Refused(People),
+}
+
+impl RulesFinding {
+    const fn may_be_meant(&self) -> bool {
+        match self {
+            Self::Disabled | Self::ReplaceAtLogin(_) => true,
+            Self::Concern(concern) => matches!(
+                concern,
+                Concern::EnrolledBeforehandOnly { .. } | Concern::NoBackupCodes { .. }
+            ),
+            Self::NameService { .. } | Self::Refused(_) => false,
+        }
+    }
+}
+
+/// When an exemption ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExemptionEnd {
+    /// Never.
+    Never,
+    /// It has ended.
+    Ended(Timestamp),
+    /// Within two weeks.
+    Soon(Timestamp),
+    /// Later than that.
+    Later(Timestamp),
+}
+
+/// What keeps codes and notices from people, or is to be known about them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeliveryFinding {
+    /// A template of the administrator's cannot be used.
+    Template {
+        /// What is wrong with it.
+        reason: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// A data file of an SMS provider cannot be used.
+    KindLeftOut {
+        /// What is wrong with it.
+        error: String,
+    },
+    /// The settings of a provider do not open.
+    ProviderSealed {
+        /// The provider.
+        name: String,
+        /// Why.
+        error: String,
+    },
+    /// A provider is in no order.
+    ProviderUnused {
+        /// The provider.
+        name: String,
+    },
+    /// The settings of a provider are wrong.
+    ProviderUnusable {
+        /// The provider.
+        name: String,
+        /// Why.
+        error: String,
+    },
+    /// A provider was tested, and failed.
+    ProviderFailed {
+        /// The provider.
+        name: String,
+        /// How far the test came.
+        step: &'static str,
+        /// Why it failed.
+        reason: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// Codes by e-mail are allowed (NIST SP 800-63B-4, 3.1.3.1).
+    EmailIsWeak,
+    /// People get their codes by a channel that no provider carries.
+    Uncarried {
+        /// The channel.
+        channel: Channel,
+        /// How many people: at least one.
+        users: u64,
+    },
+    /// Many text messages were sent.
+    ManyTextMessages {
+        /// Which limit is near or reached.
+        alarm: SmsAlarm,
+        /// How many went out in 24 hours.
+        count: SmsCount,
+        /// The limits.
+        limits: SendLimits,
+    },
+    /// Users cannot enrol phone numbers, because the policy names no country.
+    NoPhoneCountry,
+    /// A notice should have been sent some minutes ago.
+    NoticeOverdue {
+        /// When it was due.
+        since: Timestamp,
+    },
+    /// A notice could not be sent, or is being sent.
+    NoticeWaiting {
+        /// When it is tried next.
+        next: Timestamp,
+    },
+    /// A notice is about to be sent.
+    NoticeDue,
+}
+
+impl DeliveryFinding {
+    fn may_be_meant(&self) -> bool {
+        match self {
+            Self::ProviderUnused { .. }
+            | Self::EmailIsWeak
+            | Self::NoPhoneCountry
+            | Self::NoticeWaiting { .. }
+            | Self::NoticeDue => true,
+            Self::ManyTextMessages { alarm, .. } => *alarm == SmsAlarm::Most,
+            Self::Template { .. }
+            | Self::KindLeftOut { .. }
+            | Self::ProviderSealed { .. }
+            | Self::ProviderUnusable { .. }
+            | Self::ProviderFailed { .. }
+            | Self::Uncarried { .. }
+            | Self::NoticeOverdue { .. } => false,
+        }
+    }
+}

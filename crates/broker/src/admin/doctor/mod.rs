@@ -1,0 +1,39 @@
+//! What is wrong on this machine, or soon will be.
+//!
+//! [`inspect_host`] reads PAM's files, asks sshd and the broker, and wants root; [`Administration::findings`] looks into
+//! the store, the providers and the name service, and does so with the rights that the broker has. Each says what it
+//! found as [`Finding`]s: data, for whoever shows them.
+
+mod broker;
+mod complaints;
+mod delivery;
+pub mod finding;
+mod host;
+mod rules;
+mod services;
+mod sshd;
+mod stacks;
+
+pub use finding::{Finding, Severity};
+
+use super::Administration;
+use super::error::AdminError;
+
+/// What is wrong with PAM's stacks, sshd, the module and the broker at the socket. For root: it reads what others may not.
+pub fn inspect_host() -> Vec<Finding> {
+    let (mut findings, lockers) = host::inspect();
+    if let Err(silence) = broker::ask() {
+        findings.push(Finding::Broker { silence, lockers });
+    }
+    findings
+}
+
+impl Administration {
+    /// What is wrong with the rules, people's methods, the providers and what waits to be sent. It connects to every
+    /// provider that is in use, which takes as long as the slowest of them, 15 seconds at most.
+    pub fn findings(&self) -> Result<Vec<Finding>, AdminError> {
+        let mut findings = rules::findings(self)?;
+        findings.extend(delivery::findings(self)?);
+        Ok(findings)
+    }
+}

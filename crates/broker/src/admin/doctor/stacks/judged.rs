@@ -1,0 +1,323 @@
+//! A service that calls the module, and what is wrong with it.
+
+use twofa_stacks::{Answers, File, Host, OwnLine, Phase, Rule, Service, Step, Way, is_locker};
+
+use crate::admin::doctor::complaints::Complaints;
+use crate::admin::doctor::finding::{
+    AccountComplaint, Complaint, DecidingLine, HostFinding, Line, Remedy, SshdComplaint,
+};
+use crate::admin::doctor::services::{has_one_field, is_shared, is_unattended};
+use crate::admin::doctor::sshd::Sshd;
+
+pub(super) struct Judged<'a> {
+    host: &'a dyn Host,
+    service: Service,
+    answers: Answers,
+    own: Vec<OwnLine>,
+}
+
+impl<'a> Judged<'a> {
+    /// What there is to say of a service, if it calls the module and the model is sure of it.
+    pub(super) fn new(
+        service: Service,
+        host: &'a dyn Host,
+        complaints: &mut Complaints,
+    ) -> Option<Self> {
+        let own = service.own_lines();
+        if own.is_empty() {
+            return None;
+        }
+        let Some(answers) = service.answers() else {
+            let doubts = service.doubts.clone();
+            complaints.about(&service.name, Complaint::Unsure(doubts));
+            return None;
+        };
+        Some(Self {
+            host,
+            service,
+            answers,
+            own,
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.service.name
+    }
+
+    /// Whether anybody is asked there for a code.
+    pub(super) fn asks(&self) -> bool {
+        self.own
+            .iter()
+            .any(|line| line.reached && (line.phase == Phase::Auth || has(line, "challenge")))
+    }
+
+    /// All that is wrong with the service, where `sshd` is the one of the machine.
+    pub(super) fn complain(&self, sshd: Option<&Sshd>, complaints: &mut Complaints) {
+        let sshd = sshd.filter(|sshd| sshd.service() == self.name());
+        self.check_options(complaints);
+        let forgiven = self.check_controls(complaints);
+        self.check_success(forgiven, complaints);
+        self.check_ways_around(forgiven, sshd, complaints);
+        self.check_unproved_lines(sshd, complaints);
+        self.check_account(complaints);
+        self.check_one_field(complaints);
+        if self.answers.asks_twice {
+            complaints.about(self.name(), Complaint::AsksTwice);
+        }
+        if let Some(sshd) = sshd.filter(|sshd| sshd.is_in_use) {
+            self.check_sshd(sshd, complaints);
+        }
+    }
+
+    /// Its rules that call the module.
+    fn rules(&self) -> impl Iterator<Item = &Rule> {
+        let rules = self.service.auth.iter().chain(&self.service.account);
+        rules.filter(|rule| rule.is_own())
+    }
+
+    /// A line as it is written in its file.
+    fn text(&self, rule: &Rule) -> String {
+        let File::Text(text) = self.host.read(&rule.file) else {
+            return String::new();
+        };
+        let line = text.lines().nth(rule.line - 1).unwrap_or_default();
+        line.split('#').next().unwrap_or_default().trim().to_owned()
+    }
+
+    /// A locker whose program asks no more than `auth`, so that it has no lines of `account`.
+    fn is_auth_alone(&self) -> bool {
+        is_locker(self.name()) && !self.answers.account_succeeds
+    }
+
+    /// Arguments that the module cannot obey: it refuses everybody.
+    fn check_options(&self, complaints: &mut Complaints) {
+        for own in &self.own {
+            let known = |argument: &&String| match argument.as_str() {
+                "debug" | "forward_pass" | "use_first_pass" | "try_first_pass" => true,
+                "challenge" => own.phase == Phase::Account,
+                other => other.starts_with("socket=/"),
+            };
+            if let Some(bad) = own.arguments.iter().find(|argument| !known(argument)) {
+                complaints.host(HostFinding::UnknownOption {
+                    line: line(own),
+                    option: bad.clone(),
+                });
+            }
+        }
+    }
+
+    /// Lines whose control makes little of a refusal. Whether there were any.
+    fn check_controls(&self, complaints: &mut Complaints) -> bool {
+        let sound = self.answers.despite_refusal.is_none()
+            && self.answers.auth_succeeds
+            && (self.answers.account_succeeds || self.is_auth_alone());
+        let mut found = false;
+        for rule in self.rules() {
+            let never_right = rule.control.is("sufficient") || rule.control.is("optional");
+            if never_right || (rule.forgives() && !sound) {
+                found = true;
+                complaints.host(HostFinding::ForgivingControl {
+                    file: rule.file.to_string(),
+                    text: self.text(rule),
+                });
+            }
+        }
+        found
+    }
+
+    /// Stacks that let nobody in.
+    fn check_success(&self, forgiven: bool, complaints: &mut Complaints) {
+        let stack = if self.answers.auth_succeeds {
+            "account"
+        } else {
+            "auth"
+        };
+        let possible = self.answers.account_succeeds || self.is_auth_alone();
+        let somebody = self.answers.auth_succeeds && possible;
+        if !somebody && !forgiven {
+            complaints.about(self.name(), Complaint::AlwaysFails { stack });
+        }
+    }
+
+    /// Ways in that lead past the module, or past the password.
+    fn check_ways_around(&self, forgiven: bool, sshd: Option<&Sshd>, complaints: &mut Complaints) {
+        if forgiven {
+            return;
+        }
+        let Answers {
+            without_code,
+            auth_without_code,
+            despite_refusal,
+            without_first_factor,
+            ..
+        } = &self.answers;
+        let without_code = if self.is_auth_alone() {
+            auth_without_code
+        } else {
+            without_code
+        };
+        let proved_elsewhere = sshd.is_some_and(Sshd::key_comes_first)
+            || self
+                .own
+                .iter()
+                .any(|line| line.phase == Phase::Auth && line.reached && line.unproved);
+        let around = without_code.as_ref().and_then(Way::around);
+        let complaint = if let (Some(way), Some(step)) = (without_code, around) {
+            let remedy = if step.phase == Phase::Account {
+                Remedy::PutBefore
+            } else {
+                Remedy::ChallengeInAccount
+            };
+            Complaint::WithoutCode {
+                line: deciding_line(way),
+                remedy: Some(remedy),
+            }
+        } else if let Some(way) = despite_refusal {
+            Complaint::DespiteRefusal(deciding_line(way))
+        } else if let Some(way) = without_code {
+            Complaint::WithoutCode {
+                line: deciding_line(way),
+                remedy: None,
+            }
+        } else if let Some(way) = without_first_factor.as_ref().filter(|_| !proved_elsewhere) {
+            Complaint::WithoutPassword(deciding_line(way))
+        } else if is_locker(self.name()) && auth_without_code.is_some() {
+            Complaint::AuthAloneLetsIn
+        } else {
+            return;
+        };
+        complaints.about(self.name(), complaint);
+    }
+
+    /// Lines in `auth` that are reached with a wrong password too.
+    fn check_unproved_lines(&self, sshd: Option<&Sshd>, complaints: &mut Complaints) {
+        if sshd.is_some_and(Sshd::key_comes_first) {
+            return;
+        }
+        let is_followed = if is_locker(self.name()) {
+            self.answers.early_line_is_followed_in_auth
+        } else {
+            self.answers.early_line_is_followed
+        };
+        let unproved = self
+            .own
+            .iter()
+            .filter(|own| own.phase == Phase::Auth && own.reached && own.unproved);
+        for own in unproved {
+            let complaint = if has(own, "forward_pass") {
+                if is_followed {
+                    continue;
+                }
+                Complaint::AsksOnlyBeforePassword(line(own))
+            } else if self.answers.account_challenges && !is_locker(self.name()) {
+                Complaint::AsksNothing(line(own))
+            } else {
+                Complaint::ReachedWithoutPassword(line(own))
+            };
+            complaints.about(self.name(), complaint);
+        }
+    }
+
+    /// Lines in `account` that keep people out.
+    fn check_account(&self, complaints: &mut Complaints) {
+        let mut lines = self
+            .own
+            .iter()
+            .filter(|line| line.phase == Phase::Account && line.reached)
+            .peekable();
+        if lines.peek().is_none() {
+            return;
+        }
+        if let Some(line) = lines.find(|line| is_shared(&line.file)) {
+            let file = line.file.clone();
+            complaints.host(HostFinding::SharedAccount { file });
+            return;
+        }
+        let plain = self.answers.account_calls_own && !self.answers.account_challenges;
+        let name = self.name();
+        if is_unattended(name) {
+            complaints.about(name, Complaint::Account(AccountComplaint::Unattended));
+        } else if plain && !self.asks() {
+            complaints.about(name, Complaint::Account(AccountComplaint::AsksNothing));
+        } else if plain && matches!(name, "sudo" | "sudo-i") {
+            complaints.about(name, Complaint::Account(AccountComplaint::RefusesSudo));
+        }
+        if self.answers.account_calls_own_for_root && matches!(name, "su" | "su-l") {
+            complaints.about(name, Complaint::Account(AccountComplaint::StopsRootsSu));
+        }
+    }
+
+    /// Programs that answer every question with the password.
+    fn check_one_field(&self, complaints: &mut Complaints) {
+        if !has_one_field(self.name()) {
+            return;
+        }
+        let mut reached = self.own.iter().filter(|line| line.reached);
+        let behind_password =
+            |line: &OwnLine| has(line, "forward_pass") || has(line, "use_first_pass");
+        if reached.next().is_some_and(|first| !behind_password(first)) {
+            complaints.about(self.name(), Complaint::OneField);
+        }
+    }
+
+    /// What sshd's own settings make of the stack.
+    fn check_sshd(&self, sshd: &Sshd, complaints: &mut Complaints) {
+        let name = self.name();
+        if !sshd.is_on("usepam") {
+            complaints.about(name, Complaint::Sshd(SshdComplaint::WithoutPam));
+            return;
+        }
+        let needs_question = self.own.iter().any(|line| {
+            has(line, "challenge")
+                || (line.phase == Phase::Auth
+                    && !has(line, "forward_pass")
+                    && !has(line, "use_first_pass"))
+        });
+        if self.asks() && needs_question && !sshd.can_ask() {
+            complaints.about(name, Complaint::Sshd(SshdComplaint::CannotAsk));
+        } else if needs_question && sshd.takes_passwords() {
+            complaints.about(name, Complaint::Sshd(SshdComplaint::PasswordMethod));
+        }
+        if !sshd.key_alone_lets_in() {
+            return;
+        }
+        if self.answers.account_without_code.is_some() {
+            complaints.about(name, Complaint::Sshd(SshdComplaint::KeyAloneLetsIn));
+        } else if self.answers.account_calls_own {
+            complaints.about(name, Complaint::Sshd(SshdComplaint::KeyIsCutOff));
+        }
+    }
+}
+
+fn has(line: &OwnLine, option: &str) -> bool {
+    line.arguments.iter().any(|argument| argument == option)
+}
+
+fn line(own: &OwnLine) -> Line {
+    Line {
+        file: own.file.clone(),
+        number: own.line,
+    }
+}
+
+/// The line that decides on a way; `None`: no line is called.
+fn deciding_line(way: &Way) -> Option<DecidingLine> {
+    let own = way.0.iter().rev().find(|step| step.is_own());
+    let Step {
+        file,
+        line,
+        module,
+        code,
+        skips_own,
+        ..
+    } = way.around().or(own).or(way.0.last())?;
+    Some(DecidingLine {
+        line: Line {
+            file: file.clone(),
+            number: *line,
+        },
+        module: (!module.is_empty()).then(|| module.clone()),
+        code,
+        skips_module: *skips_own,
+    })
+}

@@ -1,0 +1,90 @@
+//! How the module is called in the PAM stacks: who gets in without a code, who is kept out, and who could ask for a code
+//! without knowing the password. [`judged`] looks at one service.
+
+mod judged;
+#[cfg(test)]
+mod tests;
+
+use twofa_stacks::{Host, Service, Unusable, is_locker};
+
+use super::complaints::Complaints;
+use super::finding::{Complaint, Finding, HostFinding};
+use super::services::{ROOT_BY, is_service};
+use super::sshd::Sshd;
+use judged::Judged;
+
+/// What was found, and what other checks want to know of it.
+pub(super) struct Stacks {
+    pub(super) findings: Vec<Finding>,
+    /// Services that call the module with the rights of the user.
+    pub(super) lockers: Vec<String>,
+    /// Whether any service calls the module at all.
+    pub(super) used: bool,
+}
+
+/// Looks at every service of the machine.
+pub(super) fn inspect(
+    names: impl IntoIterator<Item = String>,
+    host: &dyn Host,
+    sshd: Option<&Sshd>,
+    root_has_a_password: bool,
+) -> Stacks {
+    let mut complaints = Complaints::default();
+    let (mut judged, mut others) = (Vec::new(), Vec::new());
+    for name in names.into_iter().filter(|name| is_service(name)) {
+        match Service::read(&name, host) {
+            Ok(service) => match Judged::new(service, host, &mut complaints) {
+                Some(service) => judged.push(service),
+                None => others.push(name),
+            },
+            Err(Unusable::NoFile) => {}
+            Err(error) => complaints.about(&name, Complaint::Unusable(error)),
+        }
+    }
+    for service in &judged {
+        service.complain(sshd, &mut complaints);
+    }
+    let asking: Vec<_> = judged
+        .iter()
+        .filter(|service| service.asks())
+        .map(Judged::name)
+        .collect();
+    ways_to_root(&asking, &others, root_has_a_password, &mut complaints);
+    if asking.is_empty() {
+        complaints.host(HostFinding::NobodyIsAsked);
+    }
+    let lockers = judged
+        .iter()
+        .map(Judged::name)
+        .filter(|name| is_locker(name))
+        .map(str::to_owned)
+        .collect();
+    Stacks {
+        findings: complaints.into_findings(),
+        lockers,
+        used: !judged.is_empty(),
+    }
+}
+
+/// What makes people root must ask everywhere or nowhere.
+fn ways_to_root(
+    asking: &[&str],
+    others: &[String],
+    root_has_a_password: bool,
+    complaints: &mut Complaints,
+) {
+    let leads_to_root =
+        |name: &str| root_has_a_password || !name.starts_with("su") || name.starts_with("sudo");
+    let asking: Vec<_> = ROOT_BY
+        .into_iter()
+        .filter(|root| asking.contains(&root.service))
+        .collect();
+    let open: Vec<_> = ROOT_BY
+        .into_iter()
+        .filter(|root| others.iter().any(|other| other == root.service))
+        .filter(|root| leads_to_root(root.service))
+        .collect();
+    if !asking.is_empty() && !open.is_empty() {
+        complaints.host(HostFinding::RootWithoutCode { asking, open });
+    }
+}

@@ -1,0 +1,87 @@
+//! What administrators do, as a library: rules and findings as typed values, for the command line and for whatever else
+//! sets a machine up.
+//!
+//! [`Administration`] opens the store, and each of these adds what can be done with it: [`policy`] and [`class`] plan and
+//! make changes of the rules ([`document`] is their form in a file), [`checks`] says what to think about before rules or
+//! providers change, and whom that leaves without a method that works; [`doctor`] finds what is wrong. Nothing here prints, asks anybody or makes a sentence, errors ([`error`]) apart: a caller renders what it gets,
+//! and has the administrator agree to a change that raises concerns before it makes it.
+
+pub mod checks;
+pub mod class;
+pub mod doctor;
+pub mod document;
+pub mod error;
+mod losses;
+pub mod policy;
+pub mod providers;
+
+use twofa_core::Timestamp;
+use twofa_proto::{Done, Request};
+use twofa_store::{Location, Origin, Store};
+
+pub use error::AdminError;
+
+use crate::identity::authority::Peer;
+use crate::process::{privileges, reset};
+use crate::requests::broker::Broker;
+use crate::text::terminal::Terminal;
+
+/// An administrator at work on this machine's store.
+#[derive(Debug)]
+pub struct Administration {
+    broker: Broker,
+    /// The uid that the log names.
+    actor: u32,
+}
+
+impl Administration {
+    /// Opens the store of this machine, and gives root up for the service's user: nothing in the store is read with more
+    /// rights than the broker has, and no file in it can come to belong to root.
+    ///
+    /// From here on this process cannot be stopped by the person who started it, since it may hold the lock that every
+    /// login waits for.
+    pub fn open() -> Result<Self, AdminError> {
+        // Of a control group that cannot be left a broker tells, which the module starts in it too.
+        let _ = reset::reset_limits();
+        reset::ignore_job_control();
+        privileges::become_service_user()?;
+        privileges::harden()?;
+        Ok(Self {
+            broker: Broker::open(Location::default())?,
+            actor: login_uid(),
+        })
+    }
+
+    /// Serves what people otherwise ask the broker for, in this process and with root's rights over every user.
+    pub fn serve(&self, request: &Request, terminal: &mut dyn Terminal) -> Done {
+        self.broker.serve(Peer::ROOT, request, terminal)
+    }
+
+    /// Now, by the system's clock.
+    pub fn now(&self) -> Timestamp {
+        self.broker.services().now()
+    }
+
+    /// The store itself.
+    pub fn store(&self) -> &Store {
+        self.broker.store()
+    }
+
+    /// What is done here, in the audit log.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            actor: self.actor,
+            service: Some("twofa".to_owned()),
+            ..Origin::default()
+        }
+    }
+}
+
+/// The uid of the person who logged in and became root since (`/proc/self/loginuid`, proc(5)), where the kernel keeps it;
+/// else root's.
+fn login_uid() -> u32 {
+    let login_uid = std::fs::read_to_string("/proc/self/loginuid")
+        .ok()
+        .and_then(|uid| uid.trim().parse().ok());
+    login_uid.filter(|uid| *uid != u32::MAX).unwrap_or(0)
+}

@@ -1,0 +1,139 @@
+//! Changes of the policy and its classes: planned first, with what they would do to people, and then made.
+
+use twofa_core::rulebook::{Change, Rulebook};
+use twofa_core::{Class, Group};
+use twofa_store::StoreError;
+
+use super::checks::{self, Concern, Remark};
+use super::{AdminError, Administration};
+use crate::identity::accounts;
+
+/// A change of the rules that has not been made yet.
+#[derive(Debug)]
+pub struct PolicyPlan {
+    /// What could keep people out, and did not before. The change wants the administrator's word where there is any.
+    pub concerns: Vec<Concern>,
+    /// What is not what it seems, and was not there before.
+    pub remarks: Vec<Remark>,
+    /// `None`: what is stored is broken, and may be replaced by what is not.
+    before: Option<Rulebook>,
+    after: Rulebook,
+    scope: Scope,
+}
+
+/// How much of the rules a change is about.
+#[derive(Debug)]
+enum Scope {
+    /// These settings of the machine's policy. Whatever else somebody changes meanwhile stays.
+    Settings(Vec<(String, String)>),
+    /// All of them: nobody may have changed anything meanwhile.
+    Everything,
+}
+
+impl PolicyPlan {
+    /// What would change, in the order of settings and classes.
+    pub fn changes(&self) -> Vec<Change> {
+        let nothing = Rulebook::default();
+        let before = self.before.as_ref().unwrap_or(&nothing);
+        before.changes_to(&self.after)
+    }
+}
+
+impl Administration {
+    /// The policy and the classes in force.
+    pub fn rulebook(&self) -> Result<Rulebook, AdminError> {
+        Ok(self.store().rulebook()?)
+    }
+
+    /// Plans to change these settings of the machine's policy.
+    pub fn plan_settings(&self, settings: &[(String, String)]) -> Result<PolicyPlan, AdminError> {
+        let wanted = self.store().preview_policy(pairs(settings))?;
+        self.plan(wanted, Scope::Settings(settings.to_vec()))
+    }
+
+    /// Plans to put `wanted` in the place of all rules. Its groups get their gids: as the name service has them now, else as
+    /// they were known before.
+    pub fn plan_rulebook(&self, wanted: Rulebook) -> Result<PolicyPlan, AdminError> {
+        let before = self.in_force()?;
+        let groups = groups(before.as_ref());
+        let wanted = wanted.with_groups(|group| match accounts::group(&group.name) {
+            Ok(found) => found.unwrap_or_else(|| group.clone()),
+            Err(_) => known_group(&groups, &group.name),
+        });
+        self.plan(wanted, Scope::Everything)
+    }
+
+    /// Makes the change, and says what it changed.
+    pub fn make_change(&self, plan: &PolicyPlan) -> Result<Vec<Change>, AdminError> {
+        let (origin, now) = (self.origin(), self.now());
+        let changes = match &plan.scope {
+            Scope::Settings(settings) => {
+                self.store().change_policy(pairs(settings), &origin, now)?
+            }
+            Scope::Everything => {
+                let before = plan.before.as_ref();
+                self.store()
+                    .replace_rulebook(before, &plan.after, &origin, now)?
+            }
+        };
+        Ok(changes)
+    }
+
+    /// Plans to put `classes` in the place of those of `before`.
+    pub(super) fn plan_classes(
+        &self,
+        before: Rulebook,
+        classes: Vec<Class>,
+    ) -> Result<PolicyPlan, AdminError> {
+        let wanted = Rulebook::new(before.machine().clone(), classes)?;
+        self.plan_from(Some(before), wanted, Scope::Everything)
+    }
+
+    fn plan(&self, after: Rulebook, scope: Scope) -> Result<PolicyPlan, AdminError> {
+        self.plan_from(self.in_force()?, after, scope)
+    }
+
+    fn plan_from(
+        &self,
+        before: Option<Rulebook>,
+        after: Rulebook,
+        scope: Scope,
+    ) -> Result<PolicyPlan, AdminError> {
+        Ok(PolicyPlan {
+            concerns: checks::concerns_about_rules(self.store(), before.as_ref(), &after)?,
+            remarks: checks::new_remarks(before.as_ref(), &after),
+            before,
+            after,
+            scope,
+        })
+    }
+
+    /// The rulebook in force; `None`: what is stored is broken.
+    fn in_force(&self) -> Result<Option<Rulebook>, AdminError> {
+        match self.store().rulebook() {
+            Ok(rulebook) => Ok(Some(rulebook)),
+            Err(StoreError::BrokenPolicy(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn pairs(settings: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    settings
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+}
+
+fn groups(rulebook: Option<&Rulebook>) -> Vec<Group> {
+    let classes = rulebook.into_iter().flat_map(Rulebook::classes);
+    classes.map(|class| class.group.clone()).collect()
+}
+
+/// The group called `name` as one of `groups`, or without a gid.
+pub(super) fn known_group(groups: &[Group], name: &str) -> Group {
+    groups
+        .iter()
+        .find(|group| group.name == name)
+        .cloned()
+        .unwrap_or_else(|| Group::called(name))
+}

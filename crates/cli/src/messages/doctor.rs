@@ -1,0 +1,339 @@
+//! What the doctor found.
+
+use twofa_broker::admin::doctor::Finding;
+use twofa_broker::admin::doctor::finding::{
+    AccountComplaint, Complaint, DecidingLine, DeliveryFinding, ExemptionEnd, HostFinding, Remedy,
+    RootService, RulesFinding, Silence, SshdComplaint,
+};
+use twofa_broker::words;
+use twofa_core::exemption::Subject;
+use twofa_proto::SOCKET;
+
+use super::{enumerate, moment, policy};
+
+/// The line that asks wherever `auth` cannot.
+const CHALLENGE: &str = "'account required pam_twofa.so challenge'";
+/// What an sshd that is to ask for a code needs where people have keys.
+const WITH_KEYS: &str = "set 'AuthenticationMethods keyboard-interactive' for password and code, or \
+                         'publickey,keyboard-interactive' for key and code";
+
+/// A finding in words, without its severity.
+pub(crate) fn finding(finding: &Finding) -> String {
+    match finding {
+        Finding::Services {
+            services,
+            complaint,
+        } => format!("{}: {}", enumerate(services), self::complaint(complaint)),
+        Finding::Host(finding) => host(finding),
+        Finding::Broker { silence, lockers } => broker(silence, lockers),
+        Finding::Rules(finding) => rules(finding),
+        Finding::Exemption {
+            id,
+            subject,
+            reason,
+            end,
+        } => exemption(*id, subject, reason, *end),
+        Finding::Delivery(finding) => delivery(finding),
+    }
+}
+
+/// What the command ends with, if there are problems.
+pub(crate) fn problems(count: usize) -> Option<String> {
+    match count {
+        0 => None,
+        1 => Some("there is one problem".to_owned()),
+        n => Some(format!("there are {n} problems")),
+    }
+}
+
+fn complaint(complaint: &Complaint) -> String {
+    match complaint {
+        Complaint::Unusable(error) => format!("nobody gets in: {error}"),
+        Complaint::Unsure(doubts) => {
+            let doubts: Vec<_> = doubts.iter().map(ToString::to_string).collect();
+            format!("cannot tell who gets in: {}", doubts.join("; "))
+        }
+        Complaint::AlwaysFails { stack } => format!("nobody gets in: the {stack} stack always fails"),
+        Complaint::WithoutCode { line, remedy } => {
+            let remedy = match remedy {
+                Some(Remedy::PutBefore) => "; put the pam_twofa line before it".to_owned(),
+                Some(Remedy::ChallengeInAccount) => {
+                    format!("; ask with {CHALLENGE} before the other account lines instead")
+                }
+                None => String::new(),
+            };
+            format!(
+                "people get in without a code: {}{remedy}",
+                deciding_line(line.as_ref())
+            )
+        }
+        Complaint::DespiteRefusal(line) => format!(
+            "people get in whom pam_twofa refuses: {}",
+            deciding_line(line.as_ref())
+        ),
+        Complaint::WithoutPassword(line) => format!(
+            "people get in without a password: {}",
+            deciding_line(line.as_ref())
+        ),
+        Complaint::AsksOnlyBeforePassword(line) => format!(
+            "{line} asks before the password is checked, and no pam_twofa line follows the check: add 'auth required \
+             pam_twofa.so' after the line that checks the password"
+        ),
+        Complaint::AsksNothing(line) => {
+            format!("{line} asks nothing: the line with 'challenge' in account asks for the code")
+        }
+        Complaint::ReachedWithoutPassword(line) => format!(
+            "{line} is reached without a correct password or key, so no codes are sent from there and nobody can enrol; \
+             ask with {CHALLENGE} before the other account lines instead"
+        ),
+        Complaint::AuthAloneLetsIn => {
+            "the auth stack alone lets people in, and some screen lockers never call account".to_owned()
+        }
+        Complaint::AsksTwice => {
+            "pam_twofa is called twice in the auth stack: once is enough".to_owned()
+        }
+        Complaint::OneField => "it has a single field and answers every question with the password, so users who need a \
+                                code are locked out; give it a stack without pam_twofa, or the single-prompt stack of \
+                                pam_twofa(8)"
+            .to_owned(),
+        Complaint::Account(complaint) => account(*complaint).to_owned(),
+        Complaint::Sshd(complaint) => sshd(*complaint),
+    }
+}
+
+fn account(complaint: AccountComplaint) -> &'static str {
+    match complaint {
+        AccountComplaint::Unattended => {
+            "there is nobody to ask, so users who need a code are refused; remove pam_twofa"
+        }
+        AccountComplaint::AsksNothing => {
+            "the account line does not ask, so users who need a code are refused; add 'challenge'"
+        }
+        AccountComplaint::RefusesSudo => {
+            "the account line refuses sudo within its timestamp and with NOPASSWD, where nobody is asked; remove it, or \
+             add 'challenge'"
+        }
+        AccountComplaint::StopsRootsSu => {
+            "the account line also blocks root's own su; put it after 'account sufficient pam_succeed_if.so uid = 0 \
+             use_uid quiet'"
+        }
+    }
+}
+
+fn sshd(complaint: SshdComplaint) -> String {
+    match complaint {
+        SshdComplaint::WithoutPam => {
+            "sshd_config has 'UsePAM no': nobody is asked for a code".to_owned()
+        }
+        SshdComplaint::CannotAsk => "sshd cannot ask for a code, so users who need one are refused: set \
+                                     'KbdInteractiveAuthentication yes', and include keyboard-interactive in \
+                                     AuthenticationMethods if that is set"
+            .to_owned(),
+        SshdComplaint::PasswordMethod => "sshd's 'password' method cannot show a question and refuses users who need a \
+                                          code: set 'PasswordAuthentication no'"
+            .to_owned(),
+        SshdComplaint::KeyAloneLetsIn => {
+            format!("a key alone lets people in without a code: {WITH_KEYS}")
+        }
+        SshdComplaint::KeyIsCutOff => format!(
+            "users who need a code and offer a key are disconnected before they are asked for the password: {WITH_KEYS}; \
+             until then 'ssh -o PubkeyAuthentication=no' works"
+        ),
+    }
+}
+
+/// What happens on the line that decides.
+fn deciding_line(line: Option<&DecidingLine>) -> String {
+    let Some(DecidingLine {
+        line,
+        module,
+        code,
+        skips_module,
+    }) = line
+    else {
+        return "no line is called".to_owned();
+    };
+    let module = module.as_deref().unwrap_or("a broken line");
+    let skips = if *skips_module {
+        ", which skips pam_twofa"
+    } else {
+        ""
+    };
+    format!("{line} {module} returns {code}{skips}")
+}
+
+fn host(finding: &HostFinding) -> String {
+    match finding {
+        HostFinding::NobodyIsAsked => {
+            "no PAM service calls pam_twofa in its auth stack, or with 'challenge' in account: \
+                                       nobody is asked for a code"
+                .to_owned()
+        }
+        HostFinding::UnknownOption { line, option } => {
+            format!("{line} refuses everybody: pam_twofa does not know the option '{option}' there")
+        }
+        HostFinding::ForgivingControl { file, text } => {
+            format!(
+                "{file}: '{text}' lets people in although pam_twofa refuses them; make it 'required'"
+            )
+        }
+        HostFinding::SharedAccount { file } => format!(
+            "{file}: pam_twofa in a shared account stack refuses cron jobs and root's su; put the line into the files of \
+             the services that need it"
+        ),
+        HostFinding::RootWithoutCode { asking, open } => root_without_code(asking, open),
+        HostFinding::ModuleMissing { folder } => format!(
+            "pam_twofa.so is missing from {}: every service that names it refuses everybody",
+            folder.display()
+        ),
+        HostFinding::HiddenFromBroker { paths } => format!(
+            "the broker cannot read {}: where services need them, it treats every password as possibly wrong, sends no \
+             codes and enrols nobody; 'chmod o+r' the files and 'chmod o+rx' the folders",
+            enumerate(paths)
+        ),
+        HostFinding::SshdSettingsUnknown {
+            error,
+            is_early: true,
+        } => format!("sshd does not report its settings yet: {error}"),
+        HostFinding::SshdSettingsUnknown { error, .. } => {
+            format!("sshd does not report its settings: {error}")
+        }
+    }
+}
+
+fn root_without_code(asking: &[RootService], open: &[RootService]) -> String {
+    let asking: Vec<_> = asking.iter().map(|root| root.service).collect();
+    let open: Vec<_> = open
+        .iter()
+        .map(|RootService { service, typed }| {
+            if service == typed {
+                (*service).to_owned()
+            } else {
+                format!("{service} ({typed})")
+            }
+        })
+        .collect();
+    let ask = if asking.len() == 1 { "asks" } else { "ask" };
+    let not = if open.len() == 1 {
+        "does not"
+    } else {
+        "do not"
+    };
+    format!(
+        "{} {ask} for a code, {} {not}: people can become root without a code; copy files from /usr/lib/pam.d to \
+         /etc/pam.d before you change them",
+        enumerate(&asking),
+        enumerate(&open)
+    )
+}
+
+/// Root's logins start a broker of their own; nothing else does.
+fn broker(silence: &Silence, lockers: &[String]) -> String {
+    let why = match silence {
+        Silence::Unanswered { error } => format!("no broker answers at {SOCKET} ({error})"),
+        Silence::Unable { message } => format!("the broker at {SOCKET} cannot work: {message}"),
+    };
+    let lockers = if lockers.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", enumerate(lockers))
+    };
+    format!(
+        "{why}: screen lockers{lockers} refuse everybody, and users cannot change their own settings; start it with \
+         'systemctl enable --now twofad.socket', or see 'systemctl status twofad'"
+    )
+}
+
+fn rules(finding: &RulesFinding) -> String {
+    match finding {
+        RulesFinding::Disabled => {
+            "the policy is disabled: nobody outside a class is asked for a code".to_owned()
+        }
+        RulesFinding::Concern(concern) => policy::concern(concern),
+        RulesFinding::NameService { error } => error.clone(),
+        RulesFinding::ReplaceAtLogin(people) => format!(
+            "without an allowed method: {}; at their next login they use the old one once more and enrol another",
+            policy::people(people)
+        ),
+        RulesFinding::Refused(people) => format!(
+            "without an allowed method: {}; their logins are refused: allow what they have with 'twofa policy set \
+             methods=…', or let them enrol with 'twofa policy set enrolment=at-login'; see 'twofa user list --status \
+             not-allowed'",
+            policy::people(people)
+        ),
+    }
+}
+
+fn exemption(id: i64, subject: &Subject, reason: &str, end: ExemptionEnd) -> String {
+    let who = match subject {
+        Subject::User(account) => account.name.clone(),
+        Subject::Group(group) => format!("group {group}"),
+    };
+    let what = format!("exemption {id} of {who} ({reason})");
+    match end {
+        ExemptionEnd::Never => format!("{what} never ends"),
+        ExemptionEnd::Ended(at) => format!("{what} ended {}", moment(at)),
+        ExemptionEnd::Soon(at) => format!("{what} ends soon, {}", moment(at)),
+        ExemptionEnd::Later(at) => format!("{what} is in force until {}", moment(at)),
+    }
+}
+
+fn delivery(finding: &DeliveryFinding) -> String {
+    match finding {
+        DeliveryFinding::Template { reason, hint } => with_hint(reason, hint.as_deref()),
+        DeliveryFinding::KindLeftOut { error } => {
+            format!("a kind of provider is ignored: {error}")
+        }
+        DeliveryFinding::ProviderSealed { name, error } => {
+            format!("{error}; remove it with 'twofa provider remove {name}' and add it again")
+        }
+        DeliveryFinding::ProviderUnused { name } => {
+            format!("provider '{name}' is not used: see 'twofa method set'")
+        }
+        DeliveryFinding::ProviderUnusable { name, error } => {
+            format!("provider '{name}' cannot be used: {error}")
+        }
+        DeliveryFinding::ProviderFailed {
+            name,
+            step,
+            reason,
+            hint,
+        } => with_hint(
+            &format!("provider '{name}' failed at {step}: {reason}"),
+            hint.as_deref(),
+        ),
+        DeliveryFinding::Uncarried { channel, users } => format!(
+            "{}, and no provider sends them: see 'twofa provider add'",
+            policy::users_of(words::way(*channel), *users)
+        ),
+        DeliveryFinding::ManyTextMessages {
+            alarm,
+            count,
+            limits,
+        } => words::sms_alarm(*alarm, *count, *limits),
+        DeliveryFinding::EmailIsWeak => "codes by e-mail are weak: by NIST SP 800-63B-4 (3.1.3.1) they are not a second \
+                                         factor; if you must comply, leave email out of 'twofa policy set methods=…' \
+                                         (users with no other method are asked for such a code once more and then enrol \
+                                         another)"
+            .to_owned(),
+        DeliveryFinding::NoPhoneCountry => "users cannot enrol phone numbers themselves: set 'twofa policy set \
+                                            phone.country=…', or phone.countries for more than one"
+            .to_owned(),
+        DeliveryFinding::NoticeOverdue { since } => format!(
+            "a notice to a user has been waiting since {} and nothing sends it: start the broker, or run 'twofad --notices'",
+            moment(*since)
+        ),
+        DeliveryFinding::NoticeWaiting { next } => format!(
+            "a notice to a user could not be sent, or is being sent now; the next attempt is at {}",
+            moment(*next)
+        ),
+        DeliveryFinding::NoticeDue => "a notice to a user is about to be sent".to_owned(),
+    }
+}
+
+fn with_hint(what: &str, hint: Option<&str>) -> String {
+    match hint {
+        Some(hint) => format!("{what}; {hint}"),
+        None => what.to_owned(),
+    }
+}

@@ -1,0 +1,129 @@
+//! What to think about before rules or providers change, and what changed.
+
+use twofa_broker::admin::checks::{Concern, People, Remark};
+use twofa_broker::words;
+use twofa_core::Mode;
+use twofa_core::rulebook::Change;
+use twofa_core::transition::Consequence;
+
+use super::enumerate;
+
+/// A concern, as a warning.
+pub(crate) fn concern(concern: &Concern) -> String {
+    match concern {
+        Concern::EnrolledBeforehandOnly { class } => format!(
+            "class '{class}' is mandatory with enrolment=beforehand: members who have not enrolled cannot log in"
+        ),
+        Concern::NoBackupCodes { class } => format!(
+            "class '{class}' is mandatory without backup codes: members who lose their app cannot log in"
+        ),
+        Concern::NothingCarried {
+            class,
+            channels,
+            mode,
+        } => {
+            let channels: Vec<_> = channels
+                .iter()
+                .map(|channel| words::way(*channel))
+                .collect();
+            let consequence = match mode {
+                Mode::Mandatory => "members without a backup code cannot log in",
+                _ => "members cannot enrol, and those who have cannot log in without a backup code",
+            };
+            format!(
+                "class '{class}' allows only codes by {}, and no provider sends them: {consequence} (see 'twofa provider \
+                 add')",
+                channels.join(" or ")
+            )
+        }
+        Concern::GroupMissing { class, group } => {
+            format!("class '{class}' applies to nobody: there is no group '{group}'")
+        }
+        Concern::Loss {
+            consequence,
+            people,
+        } => loss(*consequence, people),
+        Concern::ChannelLost { channel, users } => format!(
+            "{}, and no provider would send them",
+            users_of(words::way(*channel), *users)
+        ),
+    }
+}
+
+fn loss(consequence: Consequence, people: &People) -> String {
+    let people = self::people(people);
+    match consequence {
+        Consequence::Replace => format!(
+            "{people} would have no allowed method left: at their next login they use the old one once more and enrol \
+             another"
+        ),
+        Consequence::Undeliverable => format!(
+            "{people} would have only methods whose codes no provider sends: their logins will be refused, unless they \
+             have a backup code (see 'twofa provider add')"
+        ),
+        Consequence::Refused => {
+            format!("{people} would have no allowed method left: their logins will be refused")
+        }
+    }
+}
+
+/// `2 users (alice and bob)`.
+pub(super) fn people(People { names, unsettled }: &People) -> String {
+    super::people(names, *unsettled)
+}
+
+/// `3 users get their codes by e-mail`.
+pub(super) fn users_of(way: &str, count: u64) -> String {
+    match count {
+        1 => format!("1 user gets codes by {way}"),
+        n => format!("{n} users get their codes by {way}"),
+    }
+}
+
+/// A remark, as a warning that needs no answer.
+pub(crate) fn remark(remark: &Remark) -> String {
+    match remark {
+        Remark::FallbackNotAllowed { class } => format!(
+            "fallback.sms-to-email is on for class '{class}': a code whose text message cannot be sent goes by e-mail, \
+             although methods does not allow e-mail there"
+        ),
+        Remark::UnknownCountry(country) => {
+            format!("'{country}' is not a country code: no phone number belongs to it")
+        }
+        Remark::GroupUnsettled { group, error } => format!(
+            "{error}; until it is known who is in group '{group}', the strictest class that could apply holds"
+        ),
+    }
+}
+
+/// `mode: 'optional' → 'mandatory'`.
+pub(crate) fn change(Change { what, from, to }: &Change) -> String {
+    let shown = |value: &Option<String>| {
+        value
+            .as_ref()
+            .map_or("nothing".to_owned(), |value| format!("'{value}'"))
+    };
+    format!("{what}: {} → {}", shown(from), shown(to))
+}
+
+/// The classes that have settings of their own, under a listing of the policy; `None`: there is none.
+pub(crate) fn classes_with_settings(count: usize) -> Option<String> {
+    match count {
+        0 => None,
+        1 => Some("1 class has settings of its own: see 'twofa class list'.".to_owned()),
+        n => Some(format!(
+            "{n} classes have settings of their own: see 'twofa class list'."
+        )),
+    }
+}
+
+/// Which classes allow a method, where the machine's policy does or does not.
+pub(crate) fn allowed(allowed: bool, by_classes: &[&str], classes: usize) -> String {
+    match (allowed, by_classes) {
+        (true, by) if by.len() == classes => "yes".to_owned(),
+        (false, []) => "no".to_owned(),
+        (true, []) => "not in classes".to_owned(),
+        (true, by) => format!("yes; of the classes in {}", enumerate(by)),
+        (false, by) => format!("only in {}", enumerate(by)),
+    }
+}
