@@ -1,4 +1,4 @@
-//! Our programs, built once and made ready for the machines.
+//! Our programs, built once and prepared for all machines.
 
 use std::env;
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use crate::namespaces::Installed;
 
-/// The files of ours that a package puts into a system.
+/// The files that our package installs.
 pub(crate) fn installed() -> Vec<Installed> {
     static FILES: OnceLock<Vec<Installed>> = OnceLock::new();
     FILES.get_or_init(prepare).clone()
@@ -30,7 +30,8 @@ fn prepare() -> Vec<Installed> {
     ]
 }
 
-/// Where cargo put the programs of the profile this runs in: a program is there itself, a test in `deps` below.
+/// The directory in which cargo put the programs of the profile that this runs in. A program is in it, a test in its
+/// subdirectory `deps`.
 fn profile_folder() -> PathBuf {
     let program = env::current_exe().expect("a test is a file");
     let folder = program.parent().expect("a test is in a folder");
@@ -73,7 +74,7 @@ fn build(profile_folder: &Path) {
     );
 }
 
-/// A copy without debug information, kept beside the original: every machine holds the programs in memory.
+/// A copy without debug information, kept beside the original, because every machine holds the programs in memory.
 fn slim(built: &Path, name: &str) -> PathBuf {
     let original = built.join(name);
     let folder = built.join("e2e");
@@ -84,7 +85,7 @@ fn slim(built: &Path, name: &str) -> PathBuf {
         return copy;
     }
     fs::create_dir_all(&folder).unwrap();
-    // Put in place in one step, as other tests may do the same.
+    // Renamed into place, because other tests may be doing the same.
     let fresh = tempfile::NamedTempFile::new_in(&folder).unwrap();
     let status = Command::new("strip")
         .arg("--strip-debug")
@@ -97,7 +98,7 @@ fn slim(built: &Path, name: &str) -> PathBuf {
     copy
 }
 
-/// The folder of the PAM modules: where `pam_unix.so` is.
+/// The directory of the PAM modules, where `pam_unix.so` is.
 fn pam_folder() -> PathBuf {
     let ours = format!("/usr/lib/{}-linux-gnu/security", env::consts::ARCH);
     let usual = [

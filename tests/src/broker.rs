@@ -21,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// How the broker was last started.
 #[derive(Debug, Default)]
 pub(crate) struct BrokerState {
-    /// As the machine numbers it.
+    /// Its process id inside the machine.
     pid: Option<u32>,
     own_clock: bool,
 }
@@ -37,11 +37,11 @@ impl<'a> Broker<'a> {
         Self { machine }
     }
 
-    /// Its process id, as the machine numbers it.
+    /// Its process id inside the machine.
     ///
     /// # Panics
     ///
-    /// When it has never been started.
+    /// If it has never been started.
     pub fn pid(self) -> u32 {
         self.machine
             .broker
@@ -51,7 +51,7 @@ impl<'a> Broker<'a> {
             .expect("a broker that was started")
     }
 
-    /// Whether it runs, stopped or not.
+    /// Whether its process exists, even if it is stopped by a signal.
     pub fn is_running(self) -> bool {
         state(self.machine, self.pid()).is_some()
     }
@@ -60,7 +60,7 @@ impl<'a> Broker<'a> {
     ///
     /// # Panics
     ///
-    /// When it ends, or does not listen after 20 seconds, with what it has written.
+    /// If it exits, or does not listen within 20 seconds; the message contains its output.
     pub fn start(self) {
         let mut settings = String::new();
         if self.machine.broker.lock().unwrap().own_clock {
@@ -93,7 +93,7 @@ impl<'a> Broker<'a> {
         );
     }
 
-    /// Ends it as a power cut would, with SIGKILL.
+    /// Ends it without warning, with SIGKILL.
     pub fn kill(self) {
         self.signal("KILL");
         self.wait_for_end();
@@ -105,7 +105,7 @@ impl<'a> Broker<'a> {
         self.wait_for_end();
     }
 
-    /// Ends it in order and starts it again.
+    /// Ends it with SIGTERM and starts it again.
     pub fn restart(self) {
         if self.is_running() {
             self.terminate();
@@ -113,7 +113,7 @@ impl<'a> Broker<'a> {
         self.start();
     }
 
-    /// Lets it hang: it runs no more but its socket stays open.
+    /// Makes it hang: it no longer runs, but its socket stays open.
     pub fn stop(self) {
         self.signal("STOP");
         let pid = self.pid();
@@ -127,8 +127,8 @@ impl<'a> Broker<'a> {
         self.signal("CONT");
     }
 
-    /// Sets its clock apart from the machine's, as libfaketime is told: `+10m`, `-90s`, `+0`. The first time it is
-    /// started anew for that; after that its time moves while it runs.
+    /// Sets its clock to a different time from the machine's, in libfaketime's notation: `+10m`, `-90s`, `+0`. The first
+    /// call restarts it; later calls change its time while it runs.
     pub fn set_clock(self, offset: &str) {
         self.machine.write_file(CLOCK, &format!("{offset}\n"));
         let known = std::mem::replace(&mut self.machine.broker.lock().unwrap().own_clock, true);
@@ -137,8 +137,8 @@ impl<'a> Broker<'a> {
         }
     }
 
-    /// Lets its system calls fail from now on, in the words of strace(1): `fdatasync:error=EIO:when=2+` or
-    /// `sendto:signal=KILL`. A count begins now, for each thread of the broker apart.
+    /// Makes system calls fail from now on, in strace(1)'s notation: `fdatasync:error=EIO:when=2+` or
+    /// `sendto:signal=KILL`. Counting begins now, separately for each thread of the broker.
     pub fn inject(self, fault: &str) -> Trace<'a> {
         let calls = fault.split(':').next().unwrap_or(fault);
         self.trace(&format!(
@@ -148,7 +148,7 @@ impl<'a> Broker<'a> {
         ))
     }
 
-    /// Looks at these system calls of it from now on, `pwrite64` or `%network`, and leaves them alone.
+    /// Records these system calls from now on, such as `pwrite64` or `%network`, without changing them.
     pub fn watch(self, calls: &str) -> Trace<'a> {
         self.trace(&format!("-e trace={}", quote(calls)))
     }
@@ -182,7 +182,7 @@ impl<'a> Broker<'a> {
     }
 }
 
-/// A look at the broker's system calls, and perhaps a fault in them; they are well again when this is dropped.
+/// A trace of the broker's system calls, perhaps with faults injected. Dropping it ends both.
 #[derive(Debug)]
 pub struct Trace<'a> {
     machine: &'a Machine,
@@ -190,7 +190,7 @@ pub struct Trace<'a> {
 }
 
 impl Trace<'_> {
-    /// The calls that were looked at so far, as strace writes them, with data in hexadecimal.
+    /// The calls recorded so far, as strace prints them, with data in hexadecimal.
     pub fn calls(&self) -> String {
         self.machine.file(TRACE)
     }
@@ -198,7 +198,7 @@ impl Trace<'_> {
 
 impl Drop for Trace<'_> {
     fn drop(&mut self) {
-        // strace lets go of the broker on SIGINT; it has ended by itself when the broker has.
+        // strace detaches on SIGINT; if the broker has exited, so has strace.
         let _ = self.machine.run(&format!("kill -INT {}", self.strace));
         wait::within(DEADLINE, || {
             state(self.machine, self.strace).is_none().then_some(())
@@ -206,7 +206,7 @@ impl Drop for Trace<'_> {
     }
 }
 
-/// The state of a process, a letter of proc(5), and `None` when it has ended.
+/// The state of a process, a letter of proc(5); `None` if it has exited.
 fn state(machine: &Machine, pid: u32) -> Option<char> {
     let status = fs::read_to_string(machine.host_path(&format!("/proc/{pid}/stat"))).ok()?;
     let state = status.rsplit_once(") ")?.1.chars().next()?;

@@ -1,4 +1,4 @@
-//! What a machine is to be like.
+//! The description of a machine.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,13 @@ use crate::machine::{Machine, quote};
 use crate::namespaces::Plan;
 use crate::sshd;
 
-/// The folder the store is in.
+/// The directory of the store.
 const STATE: &str = "/var/lib/twofa";
 
 /// Describes a machine; [`build`](Self::build) makes it.
 ///
-/// Unless told otherwise it has our programs installed, our module in `common-auth` as a package's profile puts it
-/// there and in sshd's account lines, a fresh key and store, a running broker, no users of its own and no sshd.
+/// By default it has our programs installed, our module in `common-auth` (where a package's profile puts it) and in
+/// sshd's account lines, a new key and store, a running broker, no users of its own and no sshd.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Builder {
@@ -46,7 +46,7 @@ impl Builder {
         self.user_in(name, &["sudo"])
     }
 
-    /// A user in these groups as well, which are made where they do not exist.
+    /// A user who is also in these groups, which are created if they do not exist.
     pub fn user_in(mut self, name: &str, groups: &[&str]) -> Self {
         let groups: Vec<String> = groups.iter().map(ToString::to_string).collect();
         self.groups.extend(groups.iter().cloned());
@@ -62,18 +62,18 @@ impl Builder {
         self.command(&format!("twofa policy set mode={}", quote(mode)))
     }
 
-    /// A command that root runs once everything is installed and before the broker starts; these run in order.
+    /// A command that root runs after everything is installed and before the broker starts. Commands run in order.
     pub fn command(mut self, command: &str) -> Self {
         self.commands.push(command.to_owned());
         self
     }
 
-    /// The whole of `/etc/pam.d/SERVICE`, instead of Debian's.
+    /// The complete `/etc/pam.d/SERVICE`, replacing Debian's.
     pub fn pam(self, service: &str, stack: &str) -> Self {
         self.file(&format!("/etc/pam.d/{service}"), stack)
     }
 
-    /// A file that is there before anything of ours runs, owned by root, mode 0644.
+    /// A file that exists before any of our programs run, owned by root, mode 0644.
     pub fn file(mut self, path: &str, content: &str) -> Self {
         self.files.push((path.to_owned(), content.to_owned()));
         self
@@ -84,13 +84,13 @@ impl Builder {
         self.sshd("")
     }
 
-    /// A running sshd with more lines of `sshd_config`, which win over ours.
+    /// A running sshd with additional lines of `sshd_config`, which take precedence over ours.
     pub fn sshd(mut self, lines: &str) -> Self {
         self.sshd = Some(lines.to_owned());
         self
     }
 
-    /// No sshd, which is how a machine begins.
+    /// No sshd, which is the default.
     pub fn without_sshd(mut self) -> Self {
         self.sshd = None;
         self
@@ -102,29 +102,29 @@ impl Builder {
         self
     }
 
-    /// A machine with nothing of ours: the programs, modules and stacks of the host as they are.
+    /// A machine without our programs: those of the host, its modules and its stacks, unchanged.
     pub fn bare(mut self) -> Self {
         self.bare = true;
         self
     }
 
-    /// What the machine writes goes to a real disk below `folder`, for benchmarks; it is cleared away at the end.
+    /// Writes what the machine writes to a real disk below `folder`, for benchmarks. It is deleted at the end.
     pub fn on_disk(mut self, folder: impl AsRef<Path>) -> Self {
         self.on_disk = Some(folder.as_ref().to_owned());
         self
     }
 
-    /// A file system of its own of `size` at `folder`, for instance `2M`, to be filled up.
+    /// A separate file system of `size`, for instance `2M`, at `folder`, for a test to fill up.
     pub fn tiny_disk(mut self, folder: &str, size: &str) -> Self {
         self.tiny_disks.push((folder.to_owned(), size.to_owned()));
         self
     }
 
-    /// Makes the machine and waits until all of it runs.
+    /// Starts the machine and waits until everything in it runs.
     ///
     /// # Panics
     ///
-    /// When it cannot be made: without root, or when a command fails.
+    /// If it cannot be started: without root, or if a command fails.
     pub fn build(self) -> Machine {
         let installed = if self.bare {
             Vec::new()
@@ -147,7 +147,7 @@ impl Builder {
         machine
     }
 
-    /// Everything that root does to set the machine up, in one go.
+    /// Everything that root does to set up the machine, as one script.
     fn script(&self) -> String {
         let mut script = String::new();
         let mut line = |text: String| script.push_str(&(text + "\n"));
@@ -181,7 +181,7 @@ impl Builder {
             let _ = writeln!(passwords, "{name}:{}", password_of(name));
         }
         if !passwords.is_empty() {
-            // Few rounds: what is tested is not how slow a password is.
+            // Few rounds: the cost of password hashing is not what is tested.
             line(format!(
                 "printf %s {} | chpasswd --crypt-method SHA512 --sha-rounds 1000",
                 quote(&passwords)
@@ -197,8 +197,8 @@ impl Builder {
     }
 }
 
-/// A line for stacks in which the first factor is always right and nobody is asked for it: a stand-in for a fingerprint
-/// reader. What comes behind it is asked of somebody who has shown the first factor.
+/// A line for stacks in which the first factor is always right without a prompt, in place of a fingerprint reader. The
+/// lines after it are reached only by somebody who has shown the first factor.
 pub const FIRST_FACTOR: &str = "auth requisite pam_fprintd.so\n";
 
 const STAND_IN: &str = "cd \"$(dirname \"$(find /usr/lib /lib -name pam_permit.so -print -quit)\")\" && \
@@ -208,13 +208,13 @@ const STAND_IN: &str = "cd \"$(dirname \"$(find /usr/lib /lib -name pam_permit.s
 const COMMON_AUTH: &str = "grep -q pam_twofa /etc/pam.d/common-auth || \
      echo 'auth required pam_twofa.so' >>/etc/pam.d/common-auth";
 
-/// sshd lets somebody in by a key without authenticating through PAM, but not without asking about the account. Ahead
-/// of the other account lines, because Debian's `common-account` ends the stack when a password has expired; and for
-/// sshd alone, because cron, su from root and sudo within its timestamp never authenticate either.
+/// With a key, sshd does not authenticate through PAM, but it does call the account phase. This line comes before the
+/// other account lines, because Debian's `common-account` ends the stack if a password has expired; and it is for sshd
+/// alone, because cron, su from root and sudo within its timestamp do not authenticate either.
 const SSHD_ACCOUNT: &str = "[ ! -e /etc/pam.d/sshd ] || grep -q pam_twofa /etc/pam.d/sshd || \
      sed -i '0,/^account/s//account required pam_twofa.so\\n&/' /etc/pam.d/sshd";
 
-/// The password of a user that [`Builder::user`] makes; every user has another.
+/// The password of a user created with [`Builder::user`]; each user has a different one.
 pub fn password_of(user: &str) -> String {
     format!("the password of {user}")
 }

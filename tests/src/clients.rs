@@ -1,14 +1,14 @@
-//! Other people's ssh clients. Each is used on a terminal, and what it shows is what its user would see.
+//! ssh clients other than OpenSSH's. Each runs on a terminal, and shows what its user would see.
 
 use crate::builder::password_of;
 use crate::machine::Machine;
 use crate::terminal::Terminal;
 
-/// Paramiko is a library: this is a program such as people write with it.
+/// Paramiko is a library; this is a typical program that uses it.
 const PARAMIKO: &str = include_str!("paramiko_login.py");
 const PARAMIKO_PATH: &str = "/usr/local/bin/paramiko-login";
 
-/// What each is asked to run, and what it says then.
+/// The command that each client runs, and its output.
 const COMMAND: &str = "echo logged in as $(id -un)";
 const LOGGED_IN: &str = "logged in as ";
 
@@ -27,7 +27,7 @@ impl Client {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Plink, Self::Dbclient, Self::Paramiko];
 
-    /// Goes to the machine's sshd as `user`, accepts its key and types the password: what is shown next is ours.
+    /// Connects to the machine's sshd as `user`, accepts the host key and types the password. The next prompt is ours.
     pub fn connect(self, machine: &Machine, user: &str) -> Terminal {
         let mut terminal = match self {
             Self::Plink => {
@@ -59,7 +59,7 @@ impl Client {
     #[track_caller]
     pub fn expect_login(self, terminal: &mut Terminal, user: &str) {
         if self == Self::Plink {
-            // So that a server cannot go on asking as if it were PuTTY.
+            // PuTTY waits for Enter here, so that a server cannot go on with prompts that look like PuTTY's own.
             terminal.expect("Press Return to begin session.");
             terminal.type_line("");
         }
@@ -71,7 +71,7 @@ impl Client {
         );
     }
 
-    /// Waits until the client has given up, and makes sure that nobody is in.
+    /// Waits until the client has given up, and checks that nobody is logged in.
     #[track_caller]
     pub fn expect_refusal(self, terminal: &mut Terminal) {
         let status = terminal.expect_end();

@@ -1,4 +1,4 @@
-//! The app on the user's phone. Codes come from oathtool, so that a mistake in ours is not made twice.
+//! The app on the user's phone. Codes come from oathtool, so that the test does not repeat a mistake of our code.
 
 use std::process::Command;
 use std::sync::Mutex;
@@ -26,10 +26,10 @@ pub fn unix_now() -> u64 {
 ///
 /// # Panics
 ///
-/// When oathtool refuses, with its words.
+/// If oathtool fails; the message contains its output.
 pub fn oathtool(key: &str, at: Option<&str>, extra: &[&str]) -> String {
     let mut command = Command::new("oathtool");
-    // The last of two --totp counts, so `extra` may say --totp=SHA256.
+    // oathtool uses the last --totp, so `extra` may contain --totp=SHA256.
     command.args(["--base32", "--totp"]).args(extra);
     if let Some(at) = at {
         command.args(["--now", at]);
@@ -48,11 +48,11 @@ pub fn oathtool(key: &str, at: Option<&str>, extra: &[&str]) -> String {
 pub struct Authenticator {
     /// The key in base32, without spaces.
     pub key: String,
-    /// The backup codes that were shown at the enrolment.
+    /// The backup codes shown during enrolment.
     pub backup_codes: Vec<String>,
     period: u64,
     extra: Vec<String>,
-    /// The last step whose code was given away by [`next_code`](Self::next_code).
+    /// The last step whose code [`next_code`](Self::next_code) returned.
     used: Mutex<u64>,
 }
 
@@ -86,7 +86,7 @@ impl Authenticator {
         self.code_at(0)
     }
 
-    /// The code the app shows this many steps from now.
+    /// The code that the app shows this many steps from now.
     pub fn code_at(&self, steps: i64) -> String {
         self.code_of(
             self.step()
@@ -95,8 +95,8 @@ impl Authenticator {
         )
     }
 
-    /// A valid code that has not been used: every step is accepted once. Given again and again it runs ahead of the
-    /// clock as far as the window allows, and waits for the clock only then.
+    /// A valid code that has not been used; every step is accepted once. Repeated calls run ahead of the clock as far as
+    /// the window allows, and only then wait for it.
     pub fn next_code(&self) -> String {
         let mut used = self.used.lock().unwrap();
         let step = self.step().max(*used + 1);

@@ -1,5 +1,4 @@
-//! Enrolling an app, as an administrator does, or whoever is led through it. The one place that knows the words of
-//! that dialogue.
+//! Enrolling an app, as an administrator or during login. The one place that knows the texts of that conversation.
 
 use crate::codes::Authenticator;
 use crate::machine::{Machine, quote};
@@ -18,8 +17,8 @@ pub(crate) fn app(machine: &Machine, user: &str) -> Authenticator {
     app
 }
 
-/// Takes the key from the enrolment that `terminal` shows, types the first code, and shows that the backup codes were
-/// saved.
+/// Reads the key from the enrolment that `terminal` shows, types the first code, and confirms that the backup codes have
+/// been saved.
 pub fn enrol_on(terminal: &mut Terminal) -> Authenticator {
     terminal.expect("Key:");
     let key = terminal.expect("\n");
@@ -30,7 +29,7 @@ pub fn enrol_on(terminal: &mut Terminal) -> Authenticator {
     app
 }
 
-/// Takes the backup codes that `terminal` shows next and answers the question whether they were saved.
+/// Reads the backup codes that `terminal` shows next and confirms that they have been saved.
 pub fn save_backup_codes(terminal: &mut Terminal) -> Vec<String> {
     let shown = terminal.expect("type the last four characters of number ");
     let codes: Vec<String> = shown
@@ -48,7 +47,7 @@ pub fn save_backup_codes(terminal: &mut Terminal) -> Vec<String> {
     codes
 }
 
-/// Whether this is of the form `abcd-efgh-ijkm-npqr`.
+/// Whether this has the form `abcd-efgh-ijkm-npqr`.
 fn is_backup_code(word: &str) -> bool {
     let groups: Vec<&str> = word.split('-').collect();
     let readable = |group: &&str| {

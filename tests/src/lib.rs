@@ -2,19 +2,19 @@
 //!
 //! [`Machine`] is a set of namespaces with an overlay over the host's `/`: every program, user and configuration
 //! file has its real path in it, it has its own loopback network, processes, terminals and log, and nothing that
-//! happens in it reaches the host. It takes a fraction of a second to make, any number of them run at once, and it
-//! dies with the test, however the test dies.
+//! happens in it reaches the host. It starts in a fraction of a second, any number of them can run at once, and it
+//! ends with the test, however the test ends.
 //!
-//! - [`Builder`] says what the machine is like: its users, its policy, its PAM stacks, its sshd.
+//! - [`Builder`] describes the machine: its users, its policy, its PAM stacks, its sshd.
 //! - [`Machine`] runs commands in it, and [`Terminal`] is a terminal on it, used as a person would.
 //! - [`Authenticator`] is the app on the user's phone; its codes come from oathtool, never from our own code.
-//! - [`Broker`] makes the broker fail from outside: killed, stopped, out of time, with failing system calls.
-//! - [`Client`] is one of other people's ssh clients, used on a terminal as well.
+//! - [`Broker`] makes the broker fail from outside: kills it, stops it, changes its clock, makes system calls fail.
+//! - [`Client`] is an ssh client other than OpenSSH's, also on a terminal.
 //! - [`decode_qr`] is the phone's camera.
-//! - [`MailServer`] is a real mail server with mailboxes, and [`HangingServer`] one that never says a word.
-//! - [`SmsProvider`] takes text messages, and has some for us.
+//! - [`MailServer`] is a real mail server with mailboxes, and [`HangingServer`] one that never answers.
+//! - [`SmsProvider`] accepts text messages, and lists those sent to us.
 //!
-//! It needs root, because namespaces, users and device nodes do.
+//! It needs root, because creating namespaces, users and device nodes does.
 
 #![forbid(unsafe_code)]
 // A test-support library: it says what went wrong by failing the test that uses it.

@@ -1,4 +1,4 @@
-//! The machine's `/dev/log`: what programs say to syslog, kept in memory.
+//! The machine's `/dev/log`: what programs send to syslog, kept in memory.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Longer than any line syslog(3) sends.
 const LONGEST: usize = 64 * 1024;
 
-/// What has arrived so far, one message a line, each with its `<priority>`.
+/// What has arrived so far, one message per line, each with its `<priority>`.
 #[derive(Debug, Default)]
 struct Messages {
     text: Mutex<String>,
@@ -29,7 +29,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Binds `path`, open to everyone as `/dev/log` is, and begins to listen.
+    /// Binds `path`, writable by everyone like `/dev/log`, and begins to listen.
     pub(crate) fn bind(path: &Path) -> io::Result<Self> {
         let socket = UnixDatagram::bind(path)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
@@ -49,7 +49,7 @@ impl Log {
         self.messages.text.lock().unwrap().clone()
     }
 
-    /// The first line with `needle`, as soon as there is one; the whole log when there is none after `deadline`.
+    /// The first line that contains `needle`, as soon as there is one; the whole log if there is none by `deadline`.
     pub(crate) fn wait_for(&self, needle: &str, deadline: Duration) -> Result<String, String> {
         let line = |text: &str| {
             text.lines()

@@ -16,7 +16,7 @@ use crate::sshd;
 use crate::terminal::Terminal;
 use crate::wait;
 
-/// How long something that should come at once may take.
+/// How long something that should happen at once may take.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A throwaway machine with the name `vm`. Everything in it ends when it is dropped.
@@ -35,7 +35,7 @@ pub(crate) struct Account {
 }
 
 impl Machine {
-    /// A machine to be described and then built.
+    /// The description of a machine, to be completed and then built.
     #[expect(
         clippy::new_ret_no_self,
         reason = "a test begins with the machine it wants: Machine::new().user(..).build()"
@@ -82,8 +82,8 @@ impl Machine {
         Process::piped(command, self.shell(user, command, &[]), "")
     }
 
-    /// A program of the machine that root is to start, for dialogues over pipes. Killing it only kills what leads
-    /// to it: it has to end by itself, as when its input ends.
+    /// A program of the machine for root to start, for exchanges over pipes. Killing it kills only nsenter: the program
+    /// must exit by itself, for example at the end of its input.
     pub fn program(&self, program: &str) -> Command {
         self.namespaces.command(program)
     }
@@ -118,7 +118,7 @@ impl Machine {
     ///
     /// # Panics
     ///
-    /// When there is none after 20 seconds, with the whole log.
+    /// If there is none within 20 seconds; the message contains the whole log.
     #[track_caller]
     pub fn wait_for_log(&self, needle: &str) -> String {
         match self.log.wait_for(needle, DEADLINE) {
@@ -133,7 +133,7 @@ impl Machine {
     ///
     /// # Panics
     ///
-    /// When none does after 20 seconds.
+    /// If none does within 20 seconds.
     pub fn wait_for_port(&self, port: u16) {
         let listens = || self.namespaces.listens_on_port(port).then_some(());
         wait::until(&format!("port {port} of the machine"), DEADLINE, listens);
@@ -143,13 +143,13 @@ impl Machine {
     ///
     /// # Panics
     ///
-    /// When it has not after 20 seconds.
+    /// If it does not within 20 seconds.
     pub fn wait_until(&self, condition: &str) {
         let holds = || self.run(condition).status.success().then_some(());
         wait::until(condition, DEADLINE, holds);
     }
 
-    /// What the broker has written to its standard error, all its runs together.
+    /// What the broker has written to standard error, in all its runs.
     pub fn broker_log(&self) -> String {
         self.run(&format!("cat {} 2>&1", broker::LOG)).stdout
     }
@@ -164,7 +164,7 @@ impl Machine {
         self.run(&format!("cat {}", quote(path))).ok().stdout
     }
 
-    /// Writes a file of the machine, owned by root and readable by all, and the folders it needs.
+    /// Writes a file of the machine, owned by root and readable by everyone, and creates the directories above it.
     pub fn write_file(&self, path: &str, content: &str) {
         let path = quote(path);
         self.run_with_input(
@@ -179,8 +179,8 @@ impl Machine {
         self.broker().start();
     }
 
-    /// Where the host reaches a path of the machine, for tests that have to look without running a program in it.
-    /// No part of `path` may be a symbolic link: it would be followed on the host.
+    /// The path by which the host reaches a path of the machine, for tests that must look without running a program in
+    /// it. No part of `path` may be a symbolic link: it would be followed on the host.
     pub fn host_path(&self, path: &str) -> PathBuf {
         self.namespaces.path(path)
     }
@@ -189,9 +189,9 @@ impl Machine {
         &self.namespaces
     }
 
-    /// A command that runs `command` in a shell as `user`, after the words of `first`.
+    /// A command that runs `command` in a shell as `user`, after the arguments in `first`.
     fn shell(&self, user: &str, command: &str, first: &[&str]) -> Command {
-        // A shell that starts the tests in the background has them ignore what Ctrl-C sends, and all they start.
+        // A shell that starts the tests in the background makes them, and what they start, ignore SIGINT.
         let mut words = vec!["env", "--default-signal=HUP,INT,QUIT"];
         words.extend(first);
         let account = self.account(user);

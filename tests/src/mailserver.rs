@@ -1,4 +1,4 @@
-//! Mail servers in a machine: a real one, and one that never says a word.
+//! Mail servers in a machine: a real one, and one that never answers.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use twofa_mailserver::{MailServer, Place};
 use crate::machine::{Machine, quote};
 use crate::process::Process;
 
-/// `MailServer::start(&machine, &["alice"])` starts one in a machine, on the ports that such servers have.
+/// `MailServer::start(&machine, &["alice"])` starts one in a machine, on the usual ports.
 impl Place for &Machine {
     fn folder(&self) -> String {
         "/var/lib/mailserver".to_owned()
@@ -25,7 +25,7 @@ impl Place for &Machine {
         self.host_path(path)
     }
 
-    /// A machine ends all that runs in it.
+    /// The machine ends everything that runs in it.
     fn ends_by_itself(&self) -> bool {
         true
     }
@@ -47,11 +47,11 @@ pub fn carry_mail<'a>(machine: &'a Machine, users: &[&str]) -> MailServer<&'a Ma
     mail
 }
 
-/// The six digits that stand alone in a message.
+/// The six digits that form a word of their own in a message.
 ///
 /// # Panics
 ///
-/// When there are none.
+/// If there are none.
 pub fn code_in(message: &str) -> String {
     let mut words = message.split(|c: char| !c.is_ascii_alphanumeric());
     let code = words.find(|word| word.len() == 6 && word.bytes().all(|c| c.is_ascii_digit()));
@@ -59,7 +59,7 @@ pub fn code_in(message: &str) -> String {
         .to_owned()
 }
 
-/// A server in a machine that takes connections and never says a word.
+/// A server in a machine that accepts connections and never answers.
 #[derive(Debug)]
 pub struct HangingServer {
     process: Process,
@@ -79,7 +79,7 @@ impl HangingServer {
         Self { process }
     }
 
-    /// Hangs up on everybody.
+    /// Closes all connections.
     pub fn stop(&mut self) {
         self.process.kill();
     }

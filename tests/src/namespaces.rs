@@ -17,7 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 const INIT: &str = include_str!("init.sh");
 
-/// Starts the machine's first process and clears its disk away at the end, as this process may be killed before that.
+/// Starts the machine's first process, and deletes its disk at the end, because this process may be killed before.
 const START: &str = r#"
 unshare --mount --net --pid --uts --ipc --fork --kill-child -- bash -s -- "$@"
 status=$?
@@ -25,13 +25,13 @@ rm -rf -- ${1:+"$1"}
 exit $status
 "#;
 
-/// File systems whose content belongs to the machine's `/` when the host keeps them apart from its own.
+/// Types of file systems that hold system directories: what the host mounts separately appears in the machine's `/`.
 const DISK_FILE_SYSTEMS: [&str; 7] = ["btrfs", "ext3", "ext4", "f2fs", "overlay", "xfs", "zfs"];
 
-/// The folders of the host that a machine sees even where they are file systems of their own.
+/// The directories of the host that a machine sees even if they are separate file systems.
 const SYSTEM_FOLDERS: [&str; 5] = ["/etc", "/opt", "/srv", "/usr", "/var"];
 
-/// A file of the host that is to be in the machine.
+/// A file of the host to copy into the machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Installed {
     pub(crate) mode: u32,
@@ -39,7 +39,7 @@ pub(crate) struct Installed {
     pub(crate) to: PathBuf,
 }
 
-/// What the file system is to be like.
+/// The description of the file system.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) on_disk: Option<PathBuf>,
@@ -53,7 +53,7 @@ pub(crate) struct Namespaces {
     unshare: Child,
     /// The machine lives until this pipe is closed.
     life: Option<ChildStdin>,
-    /// Process 1 of the machine, as the host numbers it.
+    /// The host's process id of the machine's process 1.
     init: u32,
     /// Kept until the machine has ended.
     _disk: Option<TempDir>,
@@ -88,7 +88,7 @@ impl Namespaces {
                 .arg(&file.from)
                 .arg(&file.to);
         }
-        // In a group of its own: an interrupt from the terminal ends the tests, and that ends the machine, in order.
+        // In a process group of its own: an interrupt from the terminal ends the tests, which then end the machine.
         command
             .process_group(0)
             .current_dir("/")
@@ -101,7 +101,7 @@ impl Namespaces {
         let mut unshare = command.spawn().expect("sh starts");
 
         let mut life = unshare.stdin.take().unwrap();
-        // When the shell has failed and gone, what it said is worth more than this.
+        // If the shell has failed, its output says more than this error.
         let _ = life.write_all(INIT.as_bytes());
         let mut said = BufReader::new(unshare.stdout.take().unwrap())
             .lines()
@@ -126,7 +126,7 @@ impl Namespaces {
         }
     }
 
-    /// A command that runs `program` in the machine, as root, with an environment of its own.
+    /// A command that runs `program` in the machine as root, with a new environment.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.args([
@@ -200,7 +200,7 @@ impl Drop for Namespaces {
     }
 }
 
-/// The system folders that are mounted apart from `/` on this host.
+/// The system directories that are separate mounts on this host.
 fn separate_file_systems() -> Vec<String> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let mut found: Vec<String> = mounts

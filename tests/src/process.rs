@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wait;
 
-/// How long a command may take that a test does not expect to wait.
+/// How long a command may take if the test does not expect it to wait.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a command ended and what it wrote.
@@ -31,29 +31,29 @@ pub struct Output {
     reason = "that it went well is often all a test asks"
 )]
 impl Output {
-    /// The output of a command that has to succeed.
+    /// The output of a command that must succeed.
     ///
     /// # Panics
     ///
-    /// When it did not, with everything it wrote.
+    /// If it failed; the message contains everything it wrote.
     #[track_caller]
     pub fn ok(self) -> Self {
         assert!(self.status.success(), "this should succeed: {self}");
         self
     }
 
-    /// The output of a command that has to fail.
+    /// The output of a command that must fail.
     ///
     /// # Panics
     ///
-    /// When it succeeded, with everything it wrote.
+    /// If it succeeded; the message contains everything it wrote.
     #[track_caller]
     pub fn fails(self) -> Self {
         assert!(!self.status.success(), "this should fail: {self}");
         self
     }
 
-    /// The exit code, as a shell shows it: 128 and the signal's number when a signal ended it.
+    /// The exit code as a shell shows it: 128 plus the signal's number if a signal ended it.
     pub fn code(&self) -> i32 {
         code_of(self.status)
     }
@@ -78,7 +78,7 @@ impl std::fmt::Display for Output {
 #[derive(Debug)]
 pub struct Process {
     command: String,
-    /// nsenter, which waits for the program and ends as it does.
+    /// nsenter, which waits for the program and exits with its status.
     child: Child,
     stdout: Option<JoinHandle<String>>,
     stderr: Option<JoinHandle<String>>,
@@ -94,7 +94,7 @@ impl Process {
         let mut process = Self::start(command, program);
         let mut stdin = process.child.stdin.take().unwrap();
         let input = input.to_owned();
-        // Written aside, as a program may write before it reads; one that reads nothing is no mistake.
+        // Written by a thread, because a program may write before it reads. One that reads nothing is no error.
         thread::spawn(move || stdin.write_all(input.as_bytes()));
         process.stdout = process.child.stdout.take().map(collect);
         process.stderr = process.child.stderr.take().map(collect);
@@ -118,7 +118,7 @@ impl Process {
     ///
     /// # Panics
     ///
-    /// When it has not ended after a minute.
+    /// If it has not ended after a minute.
     #[must_use = "a command that failed is only noticed by ok()"]
     pub fn wait(mut self) -> Output {
         let status = wait::within(PATIENCE, || self.ended());
@@ -164,7 +164,7 @@ impl Process {
         self.child.try_wait().expect("nsenter is our child")
     }
 
-    /// The processes nsenter has started, as the host numbers them.
+    /// The host's process ids of what nsenter has started.
     fn inside(&self) -> Vec<Pid> {
         let nsenter = self.child.id();
         let children = fs::read_to_string(format!("/proc/{nsenter}/task/{nsenter}/children"))
@@ -191,7 +191,7 @@ pub(crate) fn code_of(status: ExitStatus) -> i32 {
         .unwrap()
 }
 
-/// Reads a pipe to its end aside, so that the program never waits for its reader.
+/// Reads a pipe to its end in a thread, so that the program never waits for its reader.
 fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();

@@ -11,12 +11,12 @@ const QUIET: usize = 4;
 
 const BLOCKS: [char; 4] = [' ', '▀', '▄', '█'];
 
-/// What the QR code on a screen says. It is made of half blocks; the blocks are the light modules, as terminals are
-/// dark. Words around it, such as a prompt, do not matter.
+/// The content of the QR code on a screen. It is drawn with half blocks; the blocks are the light modules, because
+/// terminals are dark. Text around it, such as a prompt, is ignored.
 ///
 /// # Panics
 ///
-/// When there is none or zbarimg cannot read it.
+/// If there is none, or zbarimg cannot read it.
 #[track_caller]
 pub fn decode_qr(screen: &str) -> String {
     let rows = modules(screen);

@@ -1,6 +1,6 @@
 //! What a terminal has shown, as text.
 
-/// Turns a terminal's output into the text a person reads: without escape sequences, with plain line ends.
+/// Turns a terminal's output into the text that a person reads: without escape sequences, with plain line ends.
 #[derive(Debug, Default)]
 pub(crate) struct Screen {
     text: String,
@@ -30,7 +30,7 @@ impl Screen {
     }
 }
 
-/// How many bytes belong to the character or escape sequence that `bytes` begin with; `None` when it is not complete.
+/// How many bytes belong to the character or escape sequence at the start of `bytes`; `None` if it is incomplete.
 fn piece(bytes: &[u8]) -> Option<usize> {
     match bytes[0] {
         0x1b => escape(bytes),
@@ -47,7 +47,7 @@ fn all_of(bytes: &[u8], length: usize) -> Option<usize> {
         .take(length - 1)
         .take_while(|&&byte| byte & 0xc0 == 0x80)
         .count();
-    // Cut short by the end of what has arrived, or by a byte that does not belong to it.
+    // Cut off by the end of what has arrived, or by a byte that does not belong to it.
     (bytes.len() >= length || continued + 1 < bytes.len()).then_some(continued + 1)
 }
 

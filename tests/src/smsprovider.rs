@@ -1,4 +1,4 @@
-//! A provider of text messages in a machine: it takes and lists them as Twilio does, for one account.
+//! An SMS provider in a machine: it accepts and lists text messages as Twilio does, for one account.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::wait;
 
 const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 const TOKEN: &str = "sms-token-7f3b9c";
-/// Our number at it.
+/// Our number at this provider.
 const NUMBER: &str = "+14155550100";
 const DEADLINE: Duration = Duration::from_secs(20);
 const FOLDER: &str = "/var/lib/smsprovider";
@@ -45,12 +45,12 @@ impl SmsProvider {
         NUMBER
     }
 
-    /// The secret that it lets us in with.
+    /// The secret that authenticates us.
     pub fn token(&self) -> &'static str {
         TOKEN
     }
 
-    /// The command that sets it up under this name; the token is its standard input.
+    /// The command that adds it as a provider of this name; the token is its standard input.
     pub fn add(&self, name: &str) -> String {
         let port = self.port;
         format!(
@@ -59,12 +59,12 @@ impl SmsProvider {
         )
     }
 
-    /// From now on it takes nothing, and says so.
+    /// Makes it refuse everything from now on.
     pub fn goes_down(&self) {
         fs::write(self.folder.join("down"), "").unwrap();
     }
 
-    /// The text messages it has taken, oldest first: number, a tab, text.
+    /// The text messages it has accepted, oldest first: number, tab, text.
     pub fn sent(&self) -> Vec<String> {
         let sent = fs::read_to_string(self.folder.join("sent")).unwrap_or_default();
         sent.split('\0')
@@ -73,7 +73,7 @@ impl SmsProvider {
             .collect()
     }
 
-    /// Waits until it has taken `n`, and gives the last of them.
+    /// Waits until it has accepted `n` messages, and returns the last.
     pub fn wait_for(&self, n: usize) -> String {
         wait::until(&format!("{n} text messages"), DEADLINE, || {
             self.sent().into_iter().nth(n - 1)

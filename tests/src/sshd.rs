@@ -1,4 +1,4 @@
-//! The machine's sshd: the real one, at its real place.
+//! The machine's sshd: the real one, at its real path.
 
 use std::fmt::Write as _;
 use std::sync::OnceLock;
@@ -7,7 +7,7 @@ use crate::machine::{Machine, quote};
 
 pub(crate) const LOG: &str = "/var/log/sshd.log";
 
-/// As an administrator sets it up for a second factor; many logins at once are no attack here.
+/// As an administrator sets it up for a second factor, but without limits on simultaneous logins.
 const CONFIG: &str = "\
 HostKey /etc/ssh/vm_host_key
 UsePAM yes
@@ -22,7 +22,7 @@ AcceptEnv LANG LC_*
 Subsystem sftp internal-sftp
 ";
 
-/// The client knows the host's key and has nothing of its own to offer.
+/// The client knows the host key and has no keys of its own.
 const CLIENT_CONFIG: &str = "\
 Host *
     StrictHostKeyChecking yes
@@ -30,7 +30,7 @@ Host *
     GSSAPIAuthentication no
 ";
 
-/// Servers from 9.8 on shut out an address that fails often; older ones do not know the setting.
+/// From 9.8 on, sshd blocks addresses that fail often; older versions do not know the setting.
 const START: &str = "\
 chmod 0600 /etc/ssh/vm_host_key
 if grep -qi PerSourcePenalties /usr/sbin/sshd; then
@@ -39,10 +39,10 @@ fi
 /usr/sbin/sshd -E /var/log/sshd.log
 ";
 
-/// Writes the configuration, starts sshd and waits until it accepts connections. `lines` win over ours.
+/// Writes the configuration, starts sshd and waits until it accepts connections. `lines` take precedence over ours.
 pub(crate) fn start(machine: &Machine, lines: &str) {
     let (private, public) = host_key(machine);
-    // The first value given counts (sshd_config(5)), and a Match block reaches to the next one or the end.
+    // sshd uses the first value (sshd_config(5)), and a Match block extends to the next one or to the end.
     let (ahead, matches) = lines.split_at(first_match(lines));
     let config = format!("{ahead}\n{CONFIG}{matches}\n");
     let known_hosts = format!("vm,localhost,127.0.0.1,::1 {public}");
@@ -61,7 +61,7 @@ pub(crate) fn start(machine: &Machine, lines: &str) {
     machine.wait_for_port(22);
 }
 
-/// The machine's host key, made once for all machines of this process: (private, public).
+/// The host key, generated once for all machines of this process: (private, public).
 fn host_key(machine: &Machine) -> &'static (String, String) {
     static KEY: OnceLock<(String, String)> = OnceLock::new();
     KEY.get_or_init(|| {
@@ -75,7 +75,7 @@ fn host_key(machine: &Machine) -> &'static (String, String) {
     })
 }
 
-/// Where the first Match block begins.
+/// The position of the first Match block.
 fn first_match(lines: &str) -> usize {
     let mut at = 0;
     for line in lines.split_inclusive('\n') {

@@ -1,4 +1,4 @@
-//! A terminal on a machine, used as a person uses one.
+//! A terminal on a machine, used as a person would.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,10 +16,10 @@ use crate::namespaces::Namespaces;
 use crate::process::Process;
 use crate::screen::Screen;
 
-/// How long a person waits for what should come at once.
+/// How long a person waits for something that should happen at once.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long to wait for output before looking whether the program has ended.
+/// How long to wait for output before checking whether the program has ended.
 const GLANCE: Duration = Duration::from_millis(5);
 
 /// The group that terminals belong to, on every Linux.
@@ -35,7 +35,7 @@ const SIZE: Winsize = Winsize {
 
 /// A terminal of the machine, with a program in its foreground.
 ///
-/// It is hung up and the program killed when this is dropped.
+/// Dropping it hangs up and kills the program.
 #[derive(Debug)]
 pub struct Terminal {
     command: String,
@@ -65,7 +65,7 @@ impl Terminal {
             OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC,
         );
         let theirs = theirs.expect("the other end of the terminal");
-        // As sshd and login do for the one who logs in.
+        // As sshd and login do for the user who logs in.
         fchown(
             &theirs,
             Some(Uid::from_raw(account.uid)),
@@ -96,11 +96,11 @@ impl Terminal {
         self
     }
 
-    /// Waits until `text` is shown, and returns everything since the last call up to and with it.
+    /// Waits until `text` is shown, and returns everything since the last call up to and including it.
     ///
     /// # Panics
     ///
-    /// When the program ends or time runs out before that, with the whole screen.
+    /// If the program ends or time runs out first; the message contains the whole screen.
     #[track_caller]
     pub fn expect(&mut self, text: &str) -> String {
         let start = Instant::now();
@@ -125,11 +125,11 @@ impl Terminal {
         }
     }
 
-    /// Waits until the program ends; what it still says is on the [`screen`](Self::screen).
+    /// Waits until the program ends; its last output is on the [`screen`](Self::screen).
     ///
     /// # Panics
     ///
-    /// When time runs out before that, with the whole screen.
+    /// If time runs out first; the message contains the whole screen.
     #[track_caller]
     pub fn expect_end(&mut self) -> ExitStatus {
         let start = Instant::now();
@@ -172,13 +172,13 @@ impl Terminal {
         }
     }
 
-    /// Presses Ctrl and a letter: `'c'` interrupts, `'d'` ends the input.
+    /// Presses Ctrl and a letter: `'c'` interrupts, `'d'` ends input.
     pub fn press_ctrl(&mut self, letter: char) {
         let key = u8::try_from(letter).expect("a letter of the keyboard") & 0x1f;
         self.type_keys(&char::from(key).to_string());
     }
 
-    /// Closes the terminal's window: the program gets SIGHUP.
+    /// Closes the terminal's window, which sends SIGHUP to the program.
     pub fn hang_up(&mut self) {
         self.look();
         self.keyboard = None;
@@ -190,7 +190,7 @@ impl Terminal {
         self.screen.text().to_owned()
     }
 
-    /// Reads what has been shown since, waiting for a moment; `false` when there was nothing.
+    /// Reads new output, waiting for a moment; `false` if there was none.
     fn look(&mut self) -> bool {
         let Some(keyboard) = &self.keyboard else {
             std::thread::sleep(GLANCE);
@@ -203,7 +203,7 @@ impl Terminal {
                 self.screen.push(&buffer[..length]);
                 true
             }
-            // Nobody has the other end open: the program has ended, or it is login(1), which opens it anew.
+            // Nobody has the other end open: the program has ended, or it is login(1), which reopens it.
             Err(error) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => {
                 std::thread::sleep(GLANCE);
                 false
@@ -222,7 +222,7 @@ impl Terminal {
     }
 }
 
-/// Reads what there is, and nothing when nothing comes in time.
+/// Reads what there is; nothing if nothing arrives in time.
 fn read_within(terminal: impl AsFd, time: Duration, buffer: &mut [u8]) -> io::Result<usize> {
     let mut ready = [PollFd::new(&terminal, PollFlags::IN)];
     let time = Timespec::try_from(time).expect("a short time");

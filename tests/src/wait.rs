@@ -10,7 +10,7 @@ const INTERVAL: Duration = Duration::from_millis(2);
 ///
 /// # Panics
 ///
-/// When that has not happened after `deadline`; the message names `what` was waited for.
+/// If that does not happen by `deadline`; the message names `what` was waited for.
 pub(crate) fn until<T>(what: &str, deadline: Duration, probe: impl FnMut() -> Option<T>) -> T {
     within(deadline, probe).unwrap_or_else(|| panic!("waited {deadline:?} in vain for {what}"))
 }
