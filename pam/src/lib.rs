@@ -1,38 +1,36 @@
 //! `pam_twofa.so`: a terminal for the broker, inside the program that somebody logs in with.
 //!
-//! The module decides nothing. It asks the broker (`twofad`) about a login, shows what it is told to show,
-//! returns what is typed, and turns the broker's verdict into a PAM code. Whatever goes wrong on the way is
-//! a refusal.
+//! The module decides nothing. It asks the broker (`twofad`) about a login, shows the texts and prompts that the broker
+//! sends, returns the answers, and turns the broker's verdict into a PAM code. Any error is a refusal.
 //!
-//! - [`conversation`]: what is shown and asked, and the one place where a verdict becomes a code
-//! - [`broker`]: its socket, and for root without one, `twofad --stdio`
-//! - `child`: that process, which the application may take for its own
+//! - [`login`]: logins and account checks, and the one place where a verdict becomes a code
+//! - [`broker`]: the connection to the broker: its socket, and for root without one, `twofad --stdio`
+//! - [`host`]: the application, as a trait and behind libpam
 //! - [`options`]: the arguments in `/etc/pam.d`; one that cannot be obeyed refuses every login
-//! - [`split`]: a password and the code behind it, taken apart
-//! - [`host`]: the application, as a trait and as libpam
-//! - `sys`: everything unsafe
+//! - [`split`]: splits what was typed into a password and the code behind it
+//! - [`messages`]: every sentence that people read
+//! - `deadline`: waiting for the broker; `sigchld`: `SIGCHLD` while a broker starts or exits; `sys`: everything unsafe
 //!
-//! # In other people's programs
+//! # In other programs
 //!
-//! sshd, su, a display manager: the module starts no thread, prints nothing, reads and sets no environment,
-//! keeps no file open, and has `SIGCHLD` its own way only while a broker starts or ends. A panic is caught at the entry points and refuses.
+//! The module runs in sshd, su, display managers and others. It starts no thread, prints nothing, neither reads nor sets
+//! the environment, keeps no file open, and changes `SIGCHLD` only while a broker starts or exits. A panic is caught at the
+//! entry points and refuses.
 //!
 //! # Password and code in one
 //!
-//! For clients with a single field. With `forward_pass`, `use_first_pass` or `try_first_pass` the code
-//! stands behind the password: the module takes it off ([`split`]), leaves the password in `PAM_AUTHTOK` for
-//! the modules that follow (`pam_unix.so try_first_pass`), and sends the broker the code only.
+//! For clients with a single field. With `forward_pass`, `use_first_pass` or `try_first_pass` the code is typed behind the
+//! password: the module splits it off ([`split`]), leaves the password in `PAM_AUTHTOK` for the modules that follow
+//! (`pam_unix.so try_first_pass`), and sends the broker only the code.
 //!
-//! How many digits a code has comes with the broker's prompt, and it sends that number when the login was
-//! opened with `behind_password`. So `forward_pass` and `use_first_pass` open it that way, and
-//! `try_first_pass` does only if what `PAM_AUTHTOK` ends in may be a code; if that is refused, it puts
-//! `PAM_AUTHTOK` back and opens a second conversation, as it does at once when there is no such ending: a
-//! prompt for the code alone. A password of its own that ends in six digits thus costs a counted guess at each
-//! login, so `try_first_pass` is for stacks where password and code are expected together.
+//! The broker's prompt says how many digits a code has when the login was opened with `behind_password`. `forward_pass` and
+//! `use_first_pass` open it that way, and `try_first_pass` only if `PAM_AUTHTOK` ends in what may be a code. If that is
+//! refused, it restores `PAM_AUTHTOK` and opens a second exchange with a prompt for the code alone, as it does at once when
+//! there is no such ending. A password that itself ends in six digits thus costs a counted guess at each login, so
+//! `try_first_pass` is for stacks where password and code are expected together.
 //!
-//! Each prompt that carries the number is answered with what is split off. Where nothing splits off, the
-//! broker is sent a dash, which it reads as no code: it refuses or asks again, counts no guess, and no
-//! password leaves the process.
+//! Each prompt that carries the number is answered with what is split off. Where nothing can be split off, the broker is
+//! sent a dash, which is no code: it refuses or asks again, counts no guess, and no password leaves the process.
 #![deny(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -46,27 +44,29 @@
 )]
 
 pub mod broker;
-mod child;
-pub mod conversation;
+mod deadline;
 pub mod host;
+pub mod login;
+pub mod messages;
 pub mod options;
+mod sigchld;
 pub mod split;
 #[allow(unsafe_code)]
 mod sys;
 
 use std::ffi::CStr;
+use std::fmt::Display;
 use std::panic;
 use std::sync::Once;
 
 use pam::constants::{PamFlag, PamResultCode};
 use pam::module::{PamHandle, PamHooks};
 
-use crate::broker::Broker;
-use crate::host::{Host, Level, PamHost};
+use crate::broker::Connection;
+use crate::host::pam::PamHost;
+use crate::host::{Host, Level};
 use crate::options::Options;
-
-/// The entry points of pam(3).
-pub struct Module;
+pub use crate::sys::Module;
 
 impl PamHooks for Module {
     fn sm_authenticate(
@@ -76,20 +76,20 @@ impl PamHooks for Module {
     ) -> PamResultCode {
         enter(handle, &arguments, flags, |host, options, line| {
             if options.challenge {
-                return refuse(host, "option \"challenge\" belongs to an account line");
+                return refuse(host, &messages::CHALLENGE_IN_AUTH);
             }
-            conversation::login(host, options.code, line, |host, request| {
-                Broker::reach(host, &options.socket, request)
+            login::authenticate(host, options.code, line, |host, request| {
+                Connection::open(host, &options.socket, request)
             })
         })
     }
 
-    /// The account phase, which an application comes to when the first factor was right, or was shown by other means
+    /// The account phase, which an application reaches when the first factor was right, or was proved by other means
     /// (sshd by public key).
     fn acct_mgmt(handle: &mut PamHandle, arguments: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         enter(handle, &arguments, flags, |host, options, line| {
-            conversation::account(host, options.challenge, line, |host, request| {
-                Broker::reach(host, &options.socket, request)
+            login::check_account(host, options.challenge, line, |host, request| {
+                Connection::open(host, &options.socket, request)
             })
         })
     }
@@ -99,7 +99,7 @@ impl PamHooks for Module {
         PamResultCode::PAM_SUCCESS
     }
 
-    /// How long a session may live will be set here.
+    /// Sessions are left alone.
     fn sm_open_session(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
         PamResultCode::PAM_SUCCESS
     }
@@ -108,20 +108,20 @@ impl PamHooks for Module {
         PamResultCode::PAM_SUCCESS
     }
 
-    /// Passwords are other modules' business.
+    /// Passwords belong to other modules.
     fn sm_chauthtok(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
         PamResultCode::PAM_IGNORE
     }
 }
 
-/// Runs `check` with the options, if they can be obeyed.
+/// Runs `check` with the options on the line, if they can be obeyed.
 fn enter(
     handle: &mut PamHandle,
     arguments: &[&CStr],
     flags: PamFlag,
     check: impl FnOnce(&mut PamHost<'_>, &Options, &[String]) -> PamResultCode,
 ) -> PamResultCode {
-    // The module has a standard library of its own, and with it a hook that would print to the
+    // The module has its own copy of the standard library, whose panic hook would print to the
     // application's stderr and read its environment. pam-bindings catches the panic itself.
     static SILENCE: Once = Once::new();
     SILENCE.call_once(|| panic::set_hook(Box::new(|_| {})));
@@ -136,16 +136,13 @@ fn enter(
             host.set_debug(options.debug);
             check(&mut host, &options, &arguments)
         }
-        Err(bad) => refuse(&mut host, &bad.to_string()),
+        Err(bad) => refuse(&mut host, &bad),
     }
 }
 
-/// Refuses for an option that cannot be obeyed.
-fn refuse(host: &mut impl Host, why: &str) -> PamResultCode {
-    host.log(
-        Level::Error,
-        &format!("every login is refused until this is put right: {why}"),
-    );
+/// Refuses because of an option that cannot be obeyed.
+fn refuse(host: &mut impl Host, why: &dyn Display) -> PamResultCode {
+    host.log(Level::Error, &messages::refused_for_options(why));
     // Not PAM_SERVICE_ERR: stacks with `service_err=ignore` are common, and would let people in.
     PamResultCode::PAM_AUTH_ERR
 }

@@ -3,40 +3,42 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What the administrator wrote behind `pam_twofa.so`.
+use crate::messages;
+
+/// What the administrator wrote after `pam_twofa.so`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Options {
     /// `debug`: say more in the log.
     pub debug: bool,
     /// `socket=/path`: where the broker listens.
     pub socket: PathBuf,
-    /// Where the code is found.
-    pub code: CodeComes,
+    /// Where the code comes from.
+    pub code: CodeSource,
     /// `challenge`: ask in the account phase as well.
     pub challenge: bool,
 }
 
-/// Where the code is found: at most one of three options.
+/// Where the code comes from: at most one of three options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CodeComes {
-    /// At a prompt of its own.
-    Alone,
-    /// `forward_pass`: at a prompt that asks for password and code in one.
-    BehindPassword,
-    /// `use_first_pass`: behind the password that an earlier module got; never asked for.
-    BehindFirstPass,
-    /// `try_first_pass`: behind the password that an earlier module got, if it looks like one; else asked for.
-    PerhapsBehindFirstPass,
+pub enum CodeSource {
+    /// A prompt of its own.
+    OwnPrompt,
+    /// `forward_pass`: a prompt that asks for password and code in one.
+    PasswordPrompt,
+    /// `use_first_pass`: the end of the password that an earlier module got; the user is never asked.
+    FirstPass,
+    /// `try_first_pass`: the end of the password that an earlier module got, if it looks like a code; else a prompt.
+    FirstPassOrPrompt,
 }
 
-/// An argument that cannot be obeyed. Nobody gets in until it is put right.
+/// An argument that cannot be obeyed. Every login is refused until it is corrected.
 #[derive(Debug, PartialEq, Eq)]
 pub enum BadOption {
-    /// No such option.
+    /// There is no such option.
     Unknown(String),
     /// `socket=` without an absolute path.
     NotAbsolute(String),
-    /// It contradicts one that stands before it.
+    /// It contradicts an earlier one.
     Contradicts(String),
 }
 
@@ -48,11 +50,11 @@ impl Options {
             match argument {
                 "debug" => debug = true,
                 "challenge" => challenge = true,
-                "forward_pass" => put(&mut code, CodeComes::BehindPassword, argument)?,
-                "use_first_pass" => put(&mut code, CodeComes::BehindFirstPass, argument)?,
-                "try_first_pass" => put(&mut code, CodeComes::PerhapsBehindFirstPass, argument)?,
+                "forward_pass" => set_once(&mut code, CodeSource::PasswordPrompt, argument)?,
+                "use_first_pass" => set_once(&mut code, CodeSource::FirstPass, argument)?,
+                "try_first_pass" => set_once(&mut code, CodeSource::FirstPassOrPrompt, argument)?,
                 _ => match argument.strip_prefix("socket=").map(Path::new) {
-                    Some(path) if path.is_absolute() => put(&mut socket, path, argument)?,
+                    Some(path) if path.is_absolute() => set_once(&mut socket, path, argument)?,
                     Some(_) => return Err(BadOption::NotAbsolute(argument.to_owned())),
                     None => return Err(BadOption::Unknown(argument.to_owned())),
                 },
@@ -61,28 +63,32 @@ impl Options {
         Ok(Self {
             debug,
             socket: socket.unwrap_or(Path::new(twofa_proto::SOCKET)).to_owned(),
-            code: code.unwrap_or(CodeComes::Alone),
+            code: code.unwrap_or(CodeSource::OwnPrompt),
             challenge,
         })
     }
 }
 
-/// Sets what may be set once. The same again is no contradiction.
-fn put<T: PartialEq>(place: &mut Option<T>, value: T, argument: &str) -> Result<(), BadOption> {
-    if place.as_ref().is_some_and(|before| *before != value) {
+/// Sets an option once. The same value again is no contradiction.
+fn set_once<T: PartialEq>(
+    option: &mut Option<T>,
+    value: T,
+    argument: &str,
+) -> Result<(), BadOption> {
+    if option.as_ref().is_some_and(|before| *before != value) {
         return Err(BadOption::Contradicts(argument.to_owned()));
     }
-    *place = Some(value);
+    *option = Some(value);
     Ok(())
 }
 
 impl fmt::Display for BadOption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown(option) => write!(f, "unknown option {option:?}"),
-            Self::NotAbsolute(option) => write!(f, "option {option:?} needs an absolute path"),
-            Self::Contradicts(option) => write!(f, "option {option:?} contradicts one before it"),
-        }
+        f.write_str(&match self {
+            Self::Unknown(option) => messages::unknown_option(option),
+            Self::NotAbsolute(option) => messages::not_absolute(option),
+            Self::Contradicts(option) => messages::contradiction(option),
+        })
     }
 }
 
@@ -95,14 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn without_options_the_code_has_a_prompt_of_its_own() {
+    fn without_options_there_is_a_prompt_for_the_code() {
         let options = parse("").unwrap();
         assert_eq!(
             options,
             Options {
                 debug: false,
                 socket: twofa_proto::SOCKET.into(),
-                code: CodeComes::Alone,
+                code: CodeSource::OwnPrompt,
                 challenge: false
             }
         );
@@ -111,7 +117,7 @@ mod tests {
     #[test]
     fn every_option_is_read() {
         let options = parse("debug socket=/tmp/s try_first_pass debug").unwrap();
-        let code = CodeComes::PerhapsBehindFirstPass;
+        let code = CodeSource::FirstPassOrPrompt;
         assert_eq!(
             options,
             Options {
@@ -122,13 +128,10 @@ mod tests {
             }
         );
         assert!(parse("challenge").unwrap().challenge);
-        assert_eq!(
-            parse("use_first_pass").unwrap().code,
-            CodeComes::BehindFirstPass
-        );
+        assert_eq!(parse("use_first_pass").unwrap().code, CodeSource::FirstPass);
         assert_eq!(
             parse("forward_pass").unwrap().code,
-            CodeComes::BehindPassword
+            CodeSource::PasswordPrompt
         );
     }
 

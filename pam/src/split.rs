@@ -1,9 +1,9 @@
-//! A password and the code typed behind it, taken apart.
+//! Splits what was typed into a password and the code behind it.
 //!
 //! Bytes and not text: a password need not be UTF-8, a code always is.
 
-// The shape of a backup code is `twofa_core::BackupCode`'s, which a test holds this to. The module itself does
-// without that crate and its ciphers.
+// The format of a backup code is that of `twofa_core::BackupCode`, which a test compares. The module itself does without
+// that crate and its ciphers.
 
 /// Letters of a backup code: none that could be taken for another on paper.
 const BACKUP_ALPHABET: &[u8] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -11,8 +11,8 @@ const BACKUP_ALPHABET: &[u8] = b"abcdefghijkmnpqrstuvwxyz23456789";
 const BACKUP_LENGTH: usize = 19;
 const BACKUP_GROUP: usize = 4;
 
-/// The fewest digits a code has; what is behind a password that somebody else asked for is taken for a
-/// code from here on.
+/// The fewest digits that a code has. From this many on, what ends a password that another module asked for is taken for a
+/// code.
 const FEWEST_DIGITS: u8 = 6;
 
 /// What was typed, as password and code. The code is a backup code with its dashes or else the last
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn without_its_dashes_it_is_the_password() {
+    fn without_its_dashes_a_backup_code_is_part_of_the_password() {
         assert_eq!(split(b"abcdefghijkmnpqr", 6), None);
         assert_eq!(split(b"abcd-efgh-ijkm-npq0", 6), None);
         assert_eq!(split(b"abcde-fgh-ijkm-npqr", 6), None);

@@ -1,21 +1,21 @@
-//! All that is unsafe: the entry points, what pam-bindings lacks of libpam, and what a child process
-//! needs before it may become the broker.
+//! Everything unsafe: the entry points, the functions of libpam that pam-bindings lacks, signal dispositions, and what
+//! prepares a child process to become the broker.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::libc;
 use nix::sys::signal::{
-    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, raise, sigaction, sigprocmask,
+    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask,
 };
 use pam::items::ItemType;
 use pam::module::PamHandle;
 use zeroize::Zeroizing;
 
-use crate::{Module, child};
+/// What libpam calls: the functions of `pam_sm_authenticate(3)` and its like, which this macro exports.
+pub struct Module;
 
 pam::pam_hooks!(Module);
 
@@ -57,23 +57,23 @@ fn set_secret(handle: &mut PamHandle, item: ItemType, secret: &[u8]) -> bool {
     code == PAM_SUCCESS
 }
 
-/// A variable of the PAM environment, which is not the process's.
+/// A variable of the PAM environment, which is not that of the process.
 pub fn variable(handle: &PamHandle, name: &CStr) -> Option<String> {
     let handle = std::ptr::from_ref(handle).cast_mut();
     // SAFETY: the handle is libpam's own, and pam_getenv(3) only reads it; the name is a C string.
     let value = unsafe { pam_getenv(handle, name.as_ptr()) };
-    // SAFETY: what it returns is NULL or a C string that stands until the variable changes, which nobody does here.
-    (!value.is_null()).then(|| {
-        unsafe { CStr::from_ptr(value) }
-            .to_string_lossy()
-            .into_owned()
-    })
+    if value.is_null() {
+        return None;
+    }
+    // SAFETY: a C string that stands until the variable changes, which nothing does here.
+    let value = unsafe { CStr::from_ptr(value) };
+    Some(value.to_string_lossy().into_owned())
 }
 
 /// Under this name the handle keeps who has passed, as a `String`.
 const PASSED: &str = "pam_twofa_passed";
 
-/// Notes on the handle who has passed. A note that cannot be kept is asked for again, so that is no failure.
+/// Records on the handle who has passed. Failing to is no error: the user is asked once more.
 pub fn set_passed(handle: &mut PamHandle, user: &str) {
     let _ = handle.set_data(PASSED, Box::new(user.to_owned()));
 }
@@ -89,7 +89,7 @@ pub fn passed(handle: &PamHandle) -> Option<&str> {
 /// Under this name the handle keeps the code that came with a password, as a `Zeroizing<String>`.
 const CODE: &str = "pam_twofa_code";
 
-/// Keeps a code for a later line of the stack; an empty one is none. libpam wipes it with the handle.
+/// Keeps a code for a later line of the stack; an empty one means none. It is wiped with the handle.
 pub fn keep_code(handle: &mut PamHandle, code: &str) -> bool {
     handle
         .set_data(CODE, Box::new(Zeroizing::new(code.to_owned())))
@@ -103,63 +103,21 @@ pub fn kept_code(handle: &PamHandle) -> Option<&str> {
     Some(code.as_str()).filter(|code| !code.is_empty())
 }
 
-/// `SIGCHLD` has its default effect as long as this lives: where the application ignores it the kernel
-/// would reap our child before us, and the application's handler would reap it instead of us.
-///
-/// The setting is the whole process's, so it is held for as short as can be: while a child starts, and while one ends.
-/// The first that comes keeps the application's and the last that goes puts it back. What the application would have done
-/// about a child of its own that exited meanwhile is done then: its handler is told, or the child is reaped.
-pub struct DefaultSigchld(());
-
-struct Kept {
-    holders: usize,
-    before: Option<SigAction>,
+/// Gives `SIGCHLD` its default effect, and returns what the application had installed.
+pub fn default_sigchld() -> nix::Result<SigAction> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: SIG_DFL is no handler, so none runs in a context it is not fit for.
+    unsafe { sigaction(Signal::SIGCHLD, &default) }
 }
 
-static KEPT: Mutex<Kept> = Mutex::new(Kept {
-    holders: 0,
-    before: None,
-});
-
-impl DefaultSigchld {
-    /// Until it is dropped.
-    pub fn hold() -> io::Result<Self> {
-        let mut kept = kept();
-        if kept.holders == 0 {
-            let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-            // SAFETY: SIG_DFL is no handler, so none runs in a context it is not fit for.
-            kept.before = Some(unsafe { sigaction(Signal::SIGCHLD, &default) }?);
-        }
-        kept.holders += 1;
-        Ok(Self(()))
-    }
-}
-
-impl Drop for DefaultSigchld {
-    fn drop(&mut self) {
-        let mut kept = kept();
-        kept.holders -= 1;
-        if kept.holders == 0
-            && let Some(before) = kept.before.take()
-        {
-            // SAFETY: this is what the application itself had installed.
-            let _ = unsafe { sigaction(Signal::SIGCHLD, &before) };
-            match before.handler() {
-                SigHandler::SigDfl => {}
-                SigHandler::SigIgn => child::reap_all(),
-                _ if child::is_any_to_be_reaped() => drop(raise(Signal::SIGCHLD)),
-                _ => {}
-            }
-        }
-    }
-}
-
-fn kept() -> MutexGuard<'static, Kept> {
-    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+/// Gives `SIGCHLD` the effect that [`default_sigchld`] returned.
+pub fn restore_sigchld(before: &SigAction) {
+    // SAFETY: this is what the application itself had installed.
+    let _ = unsafe { sigaction(Signal::SIGCHLD, before) };
 }
 
 /// Lets `command` start with nothing of the application's: no open file above 2, no signal ignored or
-/// blocked, no terminal whose keys reach it (it learns from its socket that the login is over), and a
+/// blocked, no terminal whose keys reach it (its socket tells it that the login is over), and a
 /// umask that the user has not chosen.
 pub fn isolate(command: &mut Command) {
     // SAFETY: what runs between fork and exec must be async-signal-safe, for another thread of the
@@ -184,8 +142,8 @@ fn become_clean() -> io::Result<()> {
     Ok(())
 }
 
-/// Marks all files above 2, rather than closing them: the standard library reports through one of them that
-/// exec failed.
+/// Marks all files above 2 instead of closing them: through one of them the standard library reports that exec
+/// failed.
 fn close_on_exec() {
     /// Files above this number stay open in the broker. Only a program that has raised its limit can have some,
     /// and trying every number below an unlimited `RLIMIT_NOFILE` would take minutes; listing /proc/self/fd
@@ -218,8 +176,8 @@ pub mod tests {
     use super::*;
     use pam::constants::{PamFlag, PamMessageStyle, PamResultCode};
     use std::process::Stdio;
-    use std::sync::OnceLock;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Mutex, OnceLock};
     use std::{env, fs, ptr};
 
     #[link(name = "pam")]
@@ -256,7 +214,7 @@ pub mod tests {
 
     type Heard = Vec<(PamMessageStyle, String)>;
 
-    /// An application of the real libpam, which notes what it is to show.
+    /// An application of the real libpam; it records what it is given to show.
     pub struct Application {
         handle: *mut PamHandle,
         heard: Box<Mutex<Heard>>,
@@ -266,7 +224,7 @@ pub mod tests {
         pub fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
             fs::write(
-                directory.path().join("door"),
+                directory.path().join("service"),
                 "auth required pam_permit.so\n",
             )
             .unwrap();
@@ -280,9 +238,9 @@ pub mod tests {
             // SAFETY: all are C strings and places that outlive the call, and libpam copies the conversation. What
             // that points to is in a box that goes after the handle.
             let code = unsafe {
-                let (door, alice) = (c"door".as_ptr(), c"alice".as_ptr());
+                let (service, alice) = (c"service".as_ptr(), c"alice".as_ptr());
                 pam_start_confdir(
-                    door,
+                    service,
                     alice,
                     &raw const conversation,
                     path.as_ptr(),
@@ -330,14 +288,14 @@ pub mod tests {
         PAM_SUCCESS
     }
 
-    /// As an application does that wants nothing of its children.
+    /// What an application does that does not care about its children.
     pub fn ignore_sigchld() {
         let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
         // SAFETY: SIG_IGN is no handler.
         unsafe { sigaction(Signal::SIGCHLD, &ignore) }.unwrap();
     }
 
-    /// As an application does that has a handler, which counts in `heard` how often it was called.
+    /// What an application does that has a handler; `heard` counts its calls.
     pub fn handle_sigchld(heard: &'static AtomicUsize) {
         static HEARD: OnceLock<&AtomicUsize> = OnceLock::new();
         extern "C" fn count(_signal: c_int) {

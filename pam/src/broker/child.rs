@@ -1,7 +1,8 @@
-//! A child process of the application's that is ours.
+//! A child process that the module starts in an application that does not know of it.
 //!
-//! The application may reap it: it waits for all of its children, or ignores `SIGCHLD` so that the kernel does. From then
-//! on its number may be another process's. So it is known by a descriptor, which stays its own (`pidfd_open(2)`).
+//! The application may reap it: by waiting for all of its children, or by ignoring `SIGCHLD`, so that the kernel does. From
+//! then on its number may belong to another process. So it is identified by a descriptor, which stays its own
+//! (`pidfd_open(2)`).
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,10 +16,10 @@ use rustix::process::{
     waitid,
 };
 
-use crate::broker::wait_for;
-use crate::sys::DefaultSigchld;
+use crate::deadline::wait_for;
+use crate::sigchld::DefaultSigchld;
 
-/// A process that was started here. Dropping it lets it run.
+/// A process that was started here. It keeps running when this is dropped.
 pub struct Child {
     pid: Pid,
     /// `None` on a kernel before 5.3.
@@ -50,15 +51,15 @@ impl Child {
         };
     }
 
-    /// Reaps it, unless the application or the kernel did, as soon as it has exited. One that has been killed and does not
-    /// exit, as a disk or a debugger holds it, is left to the application after `until`.
-    pub fn reap(&self, until: Instant) {
+    /// Reaps it, unless the application or the kernel did, as soon as it has exited. If it does not exit by `deadline`
+    /// although it was killed, because a disk or a debugger holds it, it is left to the application.
+    pub fn reap(&self, deadline: Instant) {
         let exited = WaitIdOptions::EXITED;
         let Some(descriptor) = &self.descriptor else {
             let _ = waitid(WaitId::Pid(self.pid), exited);
             return;
         };
-        let _ = wait_for(descriptor, PollFlags::POLLIN, until);
+        let _ = wait_for(descriptor, PollFlags::POLLIN, deadline);
         // Linux 5.3 has the descriptor, but cannot wait for it.
         if let Err(Errno::INVAL) = waitid(
             WaitId::PidFd(descriptor.as_fd()),
@@ -79,23 +80,10 @@ impl Child {
     }
 }
 
-/// Reaps all children of this process that have exited, as the kernel does where `SIGCHLD` is ignored.
-pub fn reap_all() {
-    while matches!(
-        waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG),
-        Ok(Some(_))
-    ) {}
-}
-
-/// Whether a child of this process has exited and nobody has reaped it.
-pub fn is_any_to_be_reaped() -> bool {
-    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    matches!(waitid(WaitId::All, look), Ok(Some(_)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sigchld::has_unreaped_child;
     use crate::sys::tests::{handle_sigchld, ignore_sigchld};
     use nix::sys::wait::wait;
     use std::process::Stdio;
@@ -103,11 +91,11 @@ mod tests {
     use std::time::Duration;
     use std::{env, fs, thread};
 
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const TIMEOUT: Duration = Duration::from_secs(10);
     const REQUEST: &str = "PAM_TWOFA_TEST_CHILDREN";
 
-    /// Runs `application` in a process of its own: what it does about its children would hold for those of other tests.
-    fn as_an_application(name: &str, application: impl FnOnce()) {
+    /// Runs `application` in a process of its own: what it does about children would affect those of other tests.
+    fn in_an_application(name: &str, application: impl FnOnce()) {
         if env::var_os(REQUEST).is_some_and(|requested| requested == name) {
             application();
             return;
@@ -116,12 +104,19 @@ mod tests {
             return;
         }
         let run = Command::new(env::current_exe().unwrap())
-            .args(["--exact", &format!("child::tests::{name}"), "--nocapture"])
+            .args([
+                "--exact",
+                &format!("broker::child::tests::{name}"),
+                "--nocapture",
+            ])
             .env(REQUEST, name)
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
-        assert!(run.status.success() && said.contains("1 passed"), "{said}");
+        let output = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
+        assert!(
+            run.status.success() && output.contains("1 passed"),
+            "{output}"
+        );
     }
 
     fn program(script: &str) -> Command {
@@ -135,9 +130,9 @@ mod tests {
     }
 
     fn until(condition: impl Fn() -> bool) {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         while !condition() {
-            assert!(Instant::now() < end, "waited in vain");
+            assert!(Instant::now() < end, "timed out");
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -149,12 +144,12 @@ mod tests {
     fn kill_and_reap(child: &Child) {
         child.kill();
         let start = Instant::now();
-        child.reap(start + PATIENCE);
-        assert!(start.elapsed() < PATIENCE);
+        child.reap(start + TIMEOUT);
+        assert!(start.elapsed() < TIMEOUT);
         assert!(!exists(child.pid()));
     }
 
-    /// A line of `/proc/self/status`: whether `SIGCHLD` (17) is in this set.
+    /// Whether `SIGCHLD` (17) is in this set of `/proc/self/status`.
     fn is_sigchld_in(set: &str) -> bool {
         let status = fs::read_to_string("/proc/self/status").unwrap();
         let set = status
@@ -166,15 +161,12 @@ mod tests {
 
     #[test]
     fn a_child_is_killed_and_reaped_in_an_application_that_ignores_its_children() {
-        as_an_application(
+        in_an_application(
             "a_child_is_killed_and_reaped_in_an_application_that_ignores_its_children",
             || {
                 ignore_sigchld();
                 let child = Child::spawn(program("exec sleep 1000")).unwrap();
-                assert!(
-                    is_sigchld_in("SigIgn"),
-                    "while a person thinks it is the application's"
-                );
+                assert!(is_sigchld_in("SigIgn"), "restored once the child runs");
                 kill_and_reap(&child);
 
                 let child = Child::spawn(program("exit 0")).unwrap();
@@ -186,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_child_is_killed_and_reaped_in_an_application_that_waits_for_all_its_children() {
-        as_an_application(
+        in_an_application(
             "a_child_is_killed_and_reaped_in_an_application_that_waits_for_all_its_children",
             || {
                 let application = Child::spawn(program("exec sleep 1000")).unwrap();
@@ -202,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_handler_of_the_applications_hears_of_its_children_and_of_none_that_ends_in_order() {
-        as_an_application(
+        in_an_application(
             "a_handler_of_the_applications_hears_of_its_children_and_of_none_that_ends_in_order",
             || {
                 static HEARD: AtomicUsize = AtomicUsize::new(0);
@@ -216,7 +208,7 @@ mod tests {
 
                 let sigchld = DefaultSigchld::hold().unwrap();
                 let mut own = program("exit 0").spawn().unwrap();
-                until(is_any_to_be_reaped);
+                until(has_unreaped_child);
                 assert_eq!(HEARD.load(Ordering::Relaxed), 0);
                 drop(sigchld);
                 assert_eq!(HEARD.load(Ordering::Relaxed), 1);
@@ -230,7 +222,7 @@ mod tests {
         if !nix::unistd::geteuid().is_root() {
             return;
         }
-        as_an_application(
+        in_an_application(
             "a_process_that_has_the_number_of_a_child_that_is_gone_is_not_killed",
             || {
                 let child = Child::spawn(program("exit 0")).unwrap();
@@ -254,7 +246,7 @@ mod tests {
                     .unwrap();
 
                 child.kill();
-                child.reap(Instant::now() + PATIENCE);
+                child.reap(Instant::now() + TIMEOUT);
 
                 assert!(
                     another.try_wait().unwrap().is_none(),

@@ -1,0 +1,148 @@
+//! Logins and account checks: the broker is asked, its prompts are answered, and its verdict becomes a PAM code.
+//!
+//! - `exchange`: what the broker sends is shown, asked and answered
+//! - `answers`: where an answer comes from: the user, or a password with a code behind it
+//! - `outcome`: how it ended, for the application, the user and the log
+
+mod answers;
+mod exchange;
+mod outcome;
+#[cfg(test)]
+mod tests;
+
+use pam::constants::PamResultCode;
+use twofa_proto::{Login, Request, Verdict};
+
+use crate::broker::Connection;
+use crate::host::{Host, Level};
+use crate::messages;
+use crate::options::CodeSource;
+use answers::{Answers, take_kept_code};
+use exchange::run;
+use outcome::{Outcome, conclude, log_line, pam_code, report};
+
+/// Authenticates a login, for a line of the stack with these arguments.
+pub fn authenticate<H: Host>(
+    host: &mut H,
+    code_source: CodeSource,
+    arguments: &[String],
+    mut connect: impl FnMut(&mut H, Request) -> Result<Connection, String>,
+) -> PamResultCode {
+    let user = host.user();
+    // The handle may be used again, for another attempt or another user.
+    if host.passed().is_some() {
+        if host.passed_in_this_call() && host.passed() == user.as_deref() {
+            return pam_code(Verdict::Passed);
+        }
+        host.set_passed("");
+    }
+    let Some(user) = user else {
+        return check_unnamed(host, Request::Login, arguments, connect);
+    };
+    let mut ask = |host: &mut H, answers: Answers| {
+        let login = Login {
+            behind_password: answers.behind_password,
+            ..describe(host, &user, arguments)
+        };
+        run(host, answers, Request::Login(login), &mut connect)
+    };
+    let answers = Answers::new(host, code_source);
+    let guess = answers.first_pass.clone().filter(|_| answers.may_ask);
+    let mut outcome = ask(host, answers);
+    if let (Some(password), Verdict::Denied | Verdict::NotRequired | Verdict::Exempt) =
+        (guess, outcome.verdict)
+    {
+        if outcome.verdict == Verdict::Denied {
+            // The digits at the end belonged to the password, or were a wrong code.
+            let line = log_line("denied, asking", host, &user, &outcome.why);
+            host.log(Level::Notice, &line);
+            host.set_password(&password);
+        }
+        // Where the password may be wrong, the broker asks everyone: otherwise the prompt would reveal who needs a code.
+        let alone = Answers::new(host, CodeSource::OwnPrompt);
+        outcome = ask(host, alone);
+    }
+    if outcome.verdict == Verdict::Later
+        && let Some(code) = &outcome.code
+        && !host.keep_code(code.expose())
+    {
+        outcome = Outcome::new(Verdict::Unavailable, messages::CODE_NOT_KEPT);
+    }
+    finish(host, &user, outcome)
+}
+
+/// The account phase: for applications that let users in without [`authenticate`], for codes that an earlier line kept,
+/// and with `challenge` for stacks that ask there.
+pub fn check_account<H: Host>(
+    host: &mut H,
+    challenge: bool,
+    arguments: &[String],
+    connect: impl FnOnce(&mut H, Request) -> Result<Connection, String>,
+) -> PamResultCode {
+    let Some(user) = host.user() else {
+        return check_unnamed(host, Request::Account, arguments, connect);
+    };
+    if host.passed() == Some(&user) {
+        return pam_code(Verdict::Passed);
+    }
+    let kept = take_kept_code(host);
+    let answers = Answers {
+        behind_password: kept.is_some(),
+        kept,
+        may_ask: challenge,
+        ..Answers::NONE
+    };
+    let login = Login {
+        behind_password: answers.behind_password,
+        may_ask: challenge,
+        ..describe(host, &user, arguments)
+    };
+    let outcome = run(host, answers, Request::Account(login), connect);
+    finish(host, &user, outcome)
+}
+
+fn finish(host: &mut impl Host, user: &str, outcome: Outcome) -> PamResultCode {
+    let verdict = conclude(host, user, outcome);
+    if verdict == Verdict::Passed {
+        host.set_passed(user);
+    }
+    pam_code(verdict)
+}
+
+/// A login without a name that the broker could know. Where policy requires no code of anyone, none is required here.
+fn check_unnamed<H: Host>(
+    host: &mut H,
+    request: fn(Login) -> Request,
+    arguments: &[String],
+    connect: impl FnOnce(&mut H, Request) -> Result<Connection, String>,
+) -> PamResultCode {
+    if !host.has_unreadable_user() {
+        host.log(Level::Notice, messages::NO_USER);
+        return pam_code(Verdict::Denied);
+    }
+    let request = request(describe(host, "", arguments));
+    let outcome = run(host, Answers::NONE, request, connect);
+    let outcome = match outcome.verdict {
+        Verdict::NotRequired | Verdict::Unavailable => outcome,
+        _ => Outcome {
+            error_shown: outcome.error_shown,
+            ..Outcome::new(Verdict::Denied, messages::USER_NOT_UTF8)
+        },
+    };
+    pam_code(report(host, "", &outcome))
+}
+
+fn describe(host: &impl Host, user: &str, arguments: &[String]) -> Login {
+    Login {
+        user: user.to_owned(),
+        service: host.service(),
+        remote_host: host.remote_host(),
+        remote_user: host.remote_user(),
+        terminal: host.terminal(),
+        arguments: arguments.to_vec(),
+        cannot_answer: host.cannot_answer(),
+        ssh_auth_info: host.ssh_auth_info(),
+        pam_folder: host.pam_folder(),
+        ..Login::default()
+    }
+}

@@ -1,0 +1,83 @@
+//! How a login ended: for the application, for the user, and for the log.
+
+use pam::constants::PamResultCode;
+use twofa_proto::{Secret, Verdict};
+
+use crate::host::{Host, Level, Tone};
+use crate::messages;
+
+/// How an exchange with the broker ended.
+pub struct Outcome {
+    pub verdict: Verdict,
+    /// The reason, for the log.
+    pub why: String,
+    /// The broker has shown the user an error.
+    pub error_shown: bool,
+    /// The code that was split off a password.
+    pub code: Option<Secret>,
+}
+
+impl Outcome {
+    /// `verdict`, with the reason for the log.
+    pub fn new(verdict: Verdict, why: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            why: why.into(),
+            error_shown: false,
+            code: None,
+        }
+    }
+}
+
+/// The code for the application. Nothing else in a login or account check returns success or ignore.
+pub fn pam_code(verdict: Verdict) -> PamResultCode {
+    match verdict {
+        Verdict::Passed => PamResultCode::PAM_SUCCESS,
+        // Not success: a `sufficient` in the wrong place would let users in without a password.
+        // Nor is it success when a later line decides.
+        Verdict::NotRequired | Verdict::Exempt | Verdict::Later => PamResultCode::PAM_IGNORE,
+        Verdict::Denied => PamResultCode::PAM_AUTH_ERR,
+        Verdict::TriesUsedUp => PamResultCode::PAM_MAXTRIES,
+        Verdict::Unavailable => PamResultCode::PAM_AUTHINFO_UNAVAIL,
+        Verdict::NoAnswer => PamResultCode::PAM_CONV_ERR,
+    }
+}
+
+/// Reports the outcome, unless the application has changed the user: who passed must be who is let in (CVE-2024-9313).
+/// Returns the verdict that holds.
+pub fn conclude(host: &mut impl Host, user: &str, outcome: Outcome) -> Verdict {
+    let outcome = if host.user_is_still(user) {
+        outcome
+    } else {
+        Outcome::new(Verdict::Denied, messages::USER_CHANGED)
+    };
+    report(host, user, &outcome)
+}
+
+/// Logs the outcome, and tells the user where the broker has not. Returns its verdict.
+pub fn report(host: &mut impl Host, user: &str, outcome: &Outcome) -> Verdict {
+    let verdict = outcome.verdict;
+    let (level, words) = match verdict {
+        // Not "logged in": the first factor may still be wrong, where it is checked after or with ours.
+        Verdict::Passed => (Level::Info, "right"),
+        Verdict::Later => (Level::Debug, "left to a later line"),
+        // At each login while nobody needs a code.
+        Verdict::NotRequired => (Level::Debug, "not required"),
+        Verdict::Exempt => (Level::Info, "not asked for"),
+        Verdict::Denied => (Level::Notice, "denied"),
+        Verdict::TriesUsedUp => (Level::Notice, "denied, no more tries"),
+        Verdict::NoAnswer => (Level::Notice, "denied, no answer"),
+        Verdict::Unavailable => (Level::Error, "unavailable"),
+    };
+    if verdict == Verdict::Unavailable && !outcome.error_shown {
+        host.show(Tone::Error, messages::UNAVAILABLE);
+    }
+    let line = log_line(words, host, user, &outcome.why);
+    host.log(level, &line);
+    verdict
+}
+
+/// A line for the log about a login of `user`.
+pub fn log_line(words: &str, host: &impl Host, user: &str, why: &str) -> String {
+    messages::outcome(words, host.remote_host().as_deref(), user, why)
+}

@@ -1,0 +1,86 @@
+//! Every sentence that people read from the module: users on their screens, administrators in the system log.
+//!
+//! What users are shown comes from the broker, except for [`UNAVAILABLE`].
+
+use std::fmt::Display;
+
+/// What the user reads when the broker has shown no error.
+pub const UNAVAILABLE: &str = "The second factor cannot be checked now, so this login is refused. \
+                               The system log tells an administrator why.";
+
+/// There is nobody whom the broker could be asked about.
+pub const NO_USER: &str = "second factor denied: the application names no user";
+/// No account that the broker knows has such a name.
+pub const USER_NOT_UTF8: &str = "the user's name is not UTF-8";
+/// CVE-2024-9313.
+pub const USER_CHANGED: &str = "the application changed the user during the conversation";
+/// libpam has no memory left, or no data for this handle.
+pub const CODE_NOT_KEPT: &str = "the code cannot be kept for a later line";
+/// The modules that follow would ask for the password again, or get it with the code.
+pub const PASSWORD_NOT_SET: &str = "PAM_AUTHTOK cannot be set";
+/// `use_first_pass`, and nothing was split off.
+pub const NO_CODE_IN_PASSWORD: &str =
+    "the password from an earlier module ends in no code, or in one that was already sent";
+/// An account line without `challenge`.
+pub const MAY_NOT_ASK: &str = "the broker asks for a code where this line may not ask the user";
+/// A result of a request that the module does not make.
+pub const UNEXPECTED_RESULT: &str = "the broker sent the result of another request";
+/// The application returned no answer to a prompt.
+pub const NO_ANSWER: &str = "the terminal gave no answer";
+/// The same in sshd, whose method `password` cannot ask anything.
+pub const NO_ANSWER_SSHD: &str =
+    "sshd got no answer; if nothing was asked, set KbdInteractiveAuthentication yes in sshd_config";
+/// `challenge` on an auth line.
+pub const CHALLENGE_IN_AUTH: &str = "option \"challenge\" belongs on an account line";
+
+/// An option that cannot be obeyed.
+pub fn refused_for_options(why: &dyn Display) -> String {
+    format!("every login is refused until this is corrected: {why}")
+}
+
+/// How a login ended. The address comes before the name, which strangers choose. What is in quotes stays there:
+/// `Debug` escapes quotes, and whatever is invisible or changes the order of what is visible.
+pub fn outcome(outcome: &str, remote_host: Option<&str>, user: &str, why: &str) -> String {
+    let remote_host = remote_host.unwrap_or_default();
+    format!("second factor {outcome}: rhost={remote_host:?} user={user:?} why={why:?}")
+}
+
+/// The broker at a socket serves this login.
+pub fn served_at(socket: &dyn Display) -> String {
+    format!("served by the broker at {socket}")
+}
+
+/// No broker at a socket serves this login.
+pub fn no_broker_at(socket: &dyn Display, why: &dyn Display) -> String {
+    format!("no broker at {socket}: {why}")
+}
+
+/// Another one is started instead.
+pub fn starting(no_broker: &str, program: &str) -> String {
+    format!("{no_broker}; starting {program}")
+}
+
+/// That one does not serve this login either.
+pub fn not_started(no_broker: &str, program: &str, why: &dyn Display) -> String {
+    format!("{no_broker}; {program} was started instead and failed: {why}")
+}
+
+/// A process that listens at the socket and may not be the broker.
+pub fn not_the_broker(uid: u32, service_user: &str) -> String {
+    format!("uid {uid} listens there, which is neither root nor {service_user}")
+}
+
+/// An option that does not exist.
+pub fn unknown_option(option: &str) -> String {
+    format!("unknown option {option:?}")
+}
+
+/// `socket=` with a relative path.
+pub fn not_absolute(option: &str) -> String {
+    format!("option {option:?} needs an absolute path")
+}
+
+/// An option that contradicts another.
+pub fn contradiction(option: &str) -> String {
+    format!("option {option:?} contradicts one before it")
+}
