@@ -13,7 +13,9 @@ BINDIR  = $(PREFIX)/bin
 SBINDIR = $(PREFIX)/sbin
 SHARE   = $(PREFIX)/share
 UNITS   = $(PREFIX)/lib/systemd/system
-RELEASE = target/release
+# Where cargo builds: as it is told itself, by the environment or by "make CARGO_TARGET_DIR=...".
+TARGET  = $(or $(CARGO_TARGET_DIR),target)
+RELEASE = $(TARGET)/release
 
 ROOT := $(filter 0,$(shell id -u))
 
@@ -27,7 +29,7 @@ export RUSTUP_HOME ?= $(CALLER_HOME)/.rustup
 endif
 endif
 # Build results in a user's checkout stay the user's, so that building without sudo goes on working.
-GIVE_BACK = ; status=$$?; chown -R --reference=Makefile target; exit $$status
+GIVE_BACK = ; status=$$?; chown -R --reference=Makefile '$(TARGET)'; exit $$status
 endif
 
 .PHONY: help
