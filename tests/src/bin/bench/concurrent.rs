@@ -1,46 +1,46 @@
-//! How many can log in at once through one broker.
+//! How many logins a second one broker verifies, by one client and by many at once.
 
 use std::time::Duration;
 
 use twofa_e2e::Machine;
 
 use crate::statistics::milliseconds;
-use crate::timing::put_into;
+use crate::stopwatch::copy_into;
 use crate::users::User;
 
-/// So many at once, each of them with so many codes.
+/// Clients at once, and codes of each user.
 const LEVELS: [(usize, usize); 3] = [(1, 2), (8, 4), (64, 12)];
 
-/// How often somebody logs in before a broker is called warm: SQLite's log of writes (WAL) has grown to its full size by
-/// then, a thousand pages of which a login takes six, and is written from its beginning again.
+/// Logins after which a broker is called warm: by then SQLite's write-ahead log has grown to its full size, a thousand
+/// pages of which a login takes six, and is written from its beginning again.
 const WARM_UP: usize = 300;
 
-/// What was measured of so many at once.
+/// What was measured with one number of clients.
 #[derive(Debug)]
 pub struct Row {
-    /// How many at once.
+    /// Clients at once.
     pub at_once: usize,
-    /// What made the codes, in words.
+    /// HOTP or TOTP.
     pub codes: &'static str,
-    /// Verified logins in a second, one number for each attempt.
+    /// Verified logins a second, one number for each attempt.
     pub rates: Vec<f64>,
     /// The time of each login in milliseconds.
     pub times: Vec<f64>,
 }
 
-/// What was measured of all.
+/// What was measured with all numbers of clients.
 #[derive(Debug)]
 pub struct Concurrent {
-    /// One row for each number at once.
+    /// One row for each number of clients.
     pub rows: Vec<Row>,
-    /// How many have logged in altogether.
+    /// All logins together.
     pub logins: usize,
 }
 
-/// Lets `users` log in through the broker of `machine` by one, by 8 and by 64, and that `rounds` times.
+/// Lets `users` log in through the broker of `machine` one by one, 8 at once and 64 at once, `rounds` times.
 ///
-/// The first half have tokens that count: no code of theirs has to wait for the clock, so that these few hundred
-/// users can log in ten thousand times. The others have apps as everybody has, and show what difference that makes.
+/// The first half have HOTP tokens, whose codes need not wait for the clock: so these few hundred users can log in ten
+/// thousand times. The others have TOTP apps, to show what difference that makes.
 pub fn measure(
     machine: &Machine,
     users: &[User],
@@ -82,7 +82,7 @@ pub fn measure(
     Concurrent { rows, logins }
 }
 
-/// Lets `warm_up_user`, who has a token that counts, log in until the broker of `machine` is warm.
+/// Lets `warm_up_user`, who has a HOTP token, log in until the broker of `machine` is warm.
 pub fn warm_up(machine: &Machine, warm_up_user: &User) {
     log_in(
         machine,
@@ -104,7 +104,7 @@ impl Row {
     }
 }
 
-/// Lets everybody log in with each of their codes, and says how long it took altogether and each time.
+/// Lets all users log in with each of their codes. Returns the time of all logins together and of each.
 fn log_in<'a>(
     machine: &Machine,
     at_once: usize,
@@ -113,7 +113,7 @@ fn log_in<'a>(
     let lines: Vec<_> = users
         .map(|(user, codes)| format!("{} {}", user.account.name, codes.join(" ")))
         .collect();
-    let command = format!("{} --inside concurrent {at_once}", put_into(machine));
+    let command = format!("{} --inside concurrent {at_once}", copy_into(machine));
     let output = machine.run_with_input(&command, &lines.join("\n")).ok();
     let mut times = output
         .stdout

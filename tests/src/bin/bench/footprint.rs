@@ -1,8 +1,8 @@
-//! What ours takes up: files and memory.
+//! The size of our files, and the memory of our broker.
 
 use twofa_e2e::Machine;
 
-/// What the module may be linked with.
+/// Libraries that the module may need.
 pub const ALLOWED: [&str; 4] = ["libpam.so.", "libc.so.", "libgcc_s.so.", "ld-linux"];
 
 /// Sizes in KiB.
@@ -10,19 +10,19 @@ pub const ALLOWED: [&str; 4] = ["libpam.so.", "libc.so.", "libgcc_s.so.", "ld-li
 pub struct Footprint {
     /// The module without symbols, as a package ships it.
     pub module: f64,
-    /// The libraries it names.
+    /// The libraries that the module needs (`DT_NEEDED`).
     pub needed: Vec<String>,
     /// The broker's program without symbols.
     pub program: f64,
-    /// What the broker has in memory now (`VmRSS`).
+    /// Memory of the broker (`VmRSS`).
     pub resident: f64,
-    /// The most it ever had (`VmHWM`).
+    /// The most that the broker ever had in memory (`VmHWM`).
     pub peak: f64,
-    /// What of it is its own and not a mapped file (`RssAnon`).
+    /// Memory of the broker that is no mapped file (`RssAnon`).
     pub own: f64,
 }
 
-/// Looks at the module installed in `machine` and at its broker.
+/// Measures the module installed in `machine` and its broker.
 pub fn measure(machine: &Machine) -> Footprint {
     let module = machine
         .run("find /usr/lib /usr/lib64 /lib64 -name pam_twofa.so -print -quit 2>/dev/null")
@@ -50,7 +50,7 @@ pub fn measure(machine: &Machine) -> Footprint {
     }
 }
 
-/// The size of `file` without the symbols that nobody needs who runs it.
+/// The size of `file` in KiB without its symbols.
 fn stripped(machine: &Machine, file: &str) -> f64 {
     let command =
         format!("strip --strip-unneeded -o /run/stripped {file} && stat --format %s /run/stripped");

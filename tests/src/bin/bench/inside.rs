@@ -9,66 +9,90 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use twofa_e2e::password_of;
 use twofa_proto::{
     ClientEnd, Done, FromBroker, FromClient, Login, Request, SOCKET, Stream, Verdict,
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::ssh_logins::ASKPASS;
 
-/// For every line `SERVICE USER CODE` lets pamtester log in, and answers with the nanoseconds from its start to its
-/// end, or with words when it failed.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// For every line it reads, lets that user log in and answers with the nanoseconds from the start of the program to its
+/// end, or with words when the login failed. The lines are `pamtester SERVICE PRELOAD USER CODE`, with `-` for nothing to
+/// preload, and `ssh USER CODE`.
 pub fn stopwatch() -> ExitCode {
     for line in io::stdin().lines().map_while(Result::ok) {
         let words: Vec<&str> = line.split(' ').collect();
-        let [service, user, code] = words.as_slice() else {
-            return ExitCode::from(2);
+        let time = match words.as_slice() {
+            ["pamtester", service, preload, user, code] => {
+                time_pamtester(service, preload, user, code)
+            }
+            ["ssh", user, code] => time_ssh(user, code),
+            _ => return ExitCode::from(2),
         };
-        match time(service, user, code) {
+        match time {
             Ok(time) => println!("{}", time.as_nanos()),
-            Err(error) => println!("{}", error.to_string().replace('\n', " ")),
+            Err(error) => println!("{line}: {}", error.to_string().replace('\n', " ")),
         }
     }
     ExitCode::SUCCESS
 }
 
-fn time(service: &str, user: &str, code: &str) -> io::Result<Duration> {
+fn time_pamtester(service: &str, preload: &str, user: &str, code: &str) -> io::Result<Duration> {
     let (typed, mut keyboard) = io::pipe()?;
     writeln!(keyboard, "{code}")?;
     drop(keyboard);
-    let (mut shown, screen) = io::pipe()?;
     let mut pamtester = Command::new("/usr/bin/pamtester");
     pamtester.args([service, user, "authenticate"]).env_clear();
-    pamtester
-        .stdin(typed)
-        .stdout(screen.try_clone()?)
-        .stderr(screen);
+    if preload != "-" {
+        pamtester.env("LD_PRELOAD", preload);
+    }
+    pamtester.stdin(typed);
+    time(pamtester)
+}
+
+fn time_ssh(user: &str, code: &str) -> io::Result<Duration> {
+    let mut ssh = Command::new("/usr/bin/ssh");
+    ssh.args(["-n", "-o", "PreferredAuthentications=keyboard-interactive"])
+        .args(["-o", "LogLevel=ERROR", &format!("{user}@vm"), "true"])
+        .env_clear();
+    ssh.env("SSH_ASKPASS", ASKPASS)
+        .env("SSH_ASKPASS_REQUIRE", "force")
+        .env("BENCH_PASSWORD", password_of(user))
+        .env("BENCH_CODE", code);
+    time(ssh)
+}
+
+/// The time of a program that must succeed.
+fn time(mut program: Command) -> io::Result<Duration> {
+    let (mut shown, screen) = io::pipe()?;
+    program.stdout(screen.try_clone()?).stderr(screen);
 
     let start = Instant::now();
-    let status = pamtester.status()?;
+    let status = program.status()?;
     let time = start.elapsed();
 
     // It holds the other end of the pipe.
-    drop(pamtester);
+    drop(program);
     let mut text = String::new();
     shown.read_to_string(&mut text)?;
     if status.success() {
         Ok(time)
     } else {
-        Err(io::Error::other(format!(
-            "{service} {user}: {status}: {text}"
-        )))
+        Err(io::Error::other(format!("{status}: {text}")))
     }
 }
 
-/// Reads lines `USER CODE…`, lets all of them log in through the broker with each of their codes, `at_once` of them at a
-/// time, and writes the nanoseconds that took altogether, and then those of each login.
+/// Reads lines `USER CODE…`, lets all users log in through the broker with each of their codes, `at_once` of them at a
+/// time, and writes the nanoseconds of all logins together, then those of each.
 pub fn concurrent(at_once: &str) -> ExitCode {
-    in_a_crowd(at_once, log_in_by_turns)
+    run_at_once(at_once, log_in_by_turns)
 }
 
-/// Reads lines `USER`, lets all of them ask for a prompt, `at_once` of them at a time, and writes the nanoseconds likewise.
+/// Reads lines `USER`, lets all users ask for a prompt, `at_once` of them at a time, and writes nanoseconds likewise.
 pub fn prompts(at_once: &str) -> ExitCode {
-    in_a_crowd(at_once, |users| {
+    run_at_once(at_once, |users| {
         let time = |user: &Vec<&str>| {
             let start = Instant::now();
             be_prompted(user[0]).unwrap_or_else(|error| panic!("{}: {error}", user[0]));
@@ -78,14 +102,14 @@ pub fn prompts(at_once: &str) -> ExitCode {
     })
 }
 
-fn in_a_crowd(at_once: &str, act: impl Fn(&[Vec<&str>]) -> Vec<Duration> + Sync) -> ExitCode {
+fn run_at_once(at_once: &str, act: impl Fn(&[Vec<&str>]) -> Vec<Duration> + Sync) -> ExitCode {
     let lines: Vec<String> = io::stdin().lines().map_while(Result::ok).collect();
     let at_once: usize = at_once.parse().expect("a number");
     let (start, act) = (&Barrier::new(at_once + 1), &act);
     let (time, times) = thread::scope(|scope| {
         let clients: Vec<_> = (0..at_once)
             .map(|first| {
-                // Nobody is in two places at once: codes of one user must come in their order.
+                // One client for each user, whose codes must come in their order.
                 let users: Vec<Vec<&str>> = lines
                     .iter()
                     .skip(first)
@@ -113,7 +137,7 @@ fn in_a_crowd(at_once: &str, act: impl Fn(&[Vec<&str>]) -> Vec<Duration> + Sync)
     ExitCode::SUCCESS
 }
 
-/// Everybody with the first code, then everybody with the second, and so on.
+/// All users with their first code, then all with their second, and so on.
 fn log_in_by_turns(users: &[Vec<&str>]) -> Vec<Duration> {
     let turns = users.iter().map(Vec::len).max().unwrap_or_default();
     let mut times = Vec::new();
@@ -129,8 +153,8 @@ fn log_in_by_turns(users: &[Vec<&str>]) -> Vec<Duration> {
 
 /// A login as the module begins it.
 fn begin(user: &str) -> Result<ClientEnd<Stream>, Box<dyn std::error::Error>> {
-    let stream = Stream::connect(Path::new(SOCKET), PATIENCE)?;
-    stream.set_read_timeout(PATIENCE)?;
+    let stream = Stream::connect(Path::new(SOCKET), TIMEOUT)?;
+    stream.set_read_timeout(TIMEOUT)?;
     // As the module says it, so that the stack is known to ask behind the first factor.
     let pam_folder = fs::metadata("/etc/pam.d")
         .ok()

@@ -1,4 +1,4 @@
-//! How long a login waits for its code to be mailed: through a real mail server, with TLS and a password.
+//! How long a login waits for its code to be mailed, through a real mail server with TLS and a password.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,25 +7,24 @@ use twofa_e2e::{FIRST_FACTOR, Machine, carry_mail};
 
 use crate::footprint;
 use crate::statistics::milliseconds;
-use crate::timing::put_into;
+use crate::stopwatch::copy_into;
 use crate::users::User;
 
-/// So many log in one after the other, and as many again at once.
+/// Users who log in one after the other, and then at once.
 const PEOPLE: usize = 64;
-/// How often each of the two is tried.
+/// Times that each of the two is measured.
 const ROUNDS: usize = 3;
 
-/// What was measured, from the login's request to its prompt, in milliseconds. The mail server has accepted the mail by
-/// then.
+/// Milliseconds from the request of a login to its prompt, when the mail server has accepted the mail.
 #[derive(Debug)]
 pub struct MailBench {
     /// Of logins one after the other, over a connection that is open.
     pub alone: Vec<f64>,
     /// Of logins at once.
     pub at_once: Vec<f64>,
-    /// Until all that were at once had their prompt, one number for each try.
+    /// Until all concurrent logins had their prompt, one number for each round.
     pub all: Vec<f64>,
-    /// What the broker has in memory afterwards (`VmRSS`), in KiB.
+    /// Resident memory of the broker afterwards (`VmRSS`), in KiB.
     pub resident: f64,
 }
 
@@ -56,7 +55,7 @@ pub fn measure(disk: &Path, passwd: &str, users: &[User], progress: &dyn Fn(&str
             .ok();
     }
     let ask = |at_once: usize| {
-        let command = format!("{} --inside prompts {at_once}", put_into(&machine));
+        let command = format!("{} --inside prompts {at_once}", copy_into(&machine));
         let output = machine.run_with_input(&command, &names.join("\n")).ok();
         let mut times = output
             .stdout

@@ -1,10 +1,17 @@
 //! `make bench`: what a second factor of ours adds to a login, beside pam_google_authenticator and pam_oath.
 //!
-//! Everything runs in throwaway machines whose disks are real, so that a sync is one. A stopwatch inside each machine
-//! ([`inside`]) starts `pamtester SERVICE USER authenticate` and takes the time until it has ended; the rounds
-//! ([`timing`]) go through all stacks one after the other, in an order that changes, so that noise hits all alike.
-//! [`concurrent`] lets many log in at once through one broker, [`mail_bench`] has codes mailed, [`machines`] makes the machines and [`users`] who is in them,
-//! [`stores`] fills the stores, [`null_broker`] is a broker that checks nothing, [`footprint`] looks at size and memory, [`report`] puts it on paper.
+//! Everything runs in throwaway machines whose disks are real, so that a sync is one. [`machines`] makes them, [`users`]
+//! are who logs in, [`stores`] fills our stores and pam_oath's files.
+//!
+//! - [`timing`]: one login with pamtester through each of the [`stacks`]; [`sync_renames`] makes our peers as durable as
+//!   we are, and [`null_broker`] is a broker that checks nothing
+//! - [`ssh_logins`]: one login with ssh
+//! - [`concurrent`]: many logins at once through one broker
+//! - [`mail_bench`]: codes by mail
+//! - [`footprint`]: size and memory
+//!
+//! A [`stopwatch`] inside each machine ([`inside`]) times single logins; rounds go through all machines one after the
+//! other, in an order that changes, so that noise hits all alike. [`report`] and [`targets`] present what was measured.
 //!
 //! `--quick` measures fewer rounds and leaves out the million.
 
@@ -19,14 +26,21 @@
 )]
 
 mod concurrent;
+mod facts;
 mod footprint;
 mod inside;
 mod machines;
 mod mail_bench;
 mod null_broker;
 mod report;
+mod ssh_logins;
+mod stacks;
 mod statistics;
+mod stopwatch;
 mod stores;
+mod sync_renames;
+mod table;
+mod targets;
 mod timing;
 mod users;
 
@@ -35,8 +49,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 use std::{env, fs, panic};
 
+use crate::facts::Facts;
 use crate::machines::Machines;
-use crate::report::{Facts, Report};
+use crate::report::Report;
 use crate::users::Users;
 
 /// How much is measured.
@@ -46,18 +61,22 @@ pub struct Plan {
     sizes: &'static [usize],
     /// How often each stack is timed.
     rounds: usize,
-    /// How often each number of logins at once is tried.
+    /// How often each login by ssh is timed.
+    ssh_rounds: usize,
+    /// How often each number of concurrent logins is tried.
     attempts: usize,
 }
 
 const FULL: Plan = Plan {
     sizes: &[60, 100_000, 1_000_000],
     rounds: 110,
+    ssh_rounds: 40,
     attempts: 3,
 };
 const QUICK: Plan = Plan {
     sizes: &[60, 100_000],
     rounds: 20,
+    ssh_rounds: 10,
     attempts: 1,
 };
 
@@ -80,7 +99,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // What broke has been said by then, and the machines are cleared away.
+    // The panic has been reported by then, and the machines are gone.
     panic::catch_unwind(|| measure(plan)).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }
 
@@ -91,10 +110,11 @@ fn measure(plan: Plan) {
     let start = Instant::now();
     let progress = |what: &str| eprintln!("[{:3} s] {what}", start.elapsed().as_secs());
 
-    let load = report::load();
+    let load = facts::load();
     let users = Users::make();
     let machines = Machines::make(plan.sizes, disk.path(), &users, &progress);
     let timings = timing::measure(&machines, &users, plan.rounds, disk.path(), &progress);
+    let ssh = ssh_logins::measure(disk.path(), &users, plan.ssh_rounds, &progress);
     let facts = Facts::gather(disk.path(), &load);
     let concurrent = concurrent::measure(
         &machines.concurrent,
@@ -109,6 +129,7 @@ fn measure(plan: Plan) {
     let report = Report {
         facts,
         timings,
+        ssh,
         concurrent,
         footprint,
         mail,

@@ -1,6 +1,6 @@
-//! A broker that checks nothing: what is left of a login when there is no store, no code and no sync.
+//! A broker that checks nothing: what remains of a login without store, code and sync.
 //!
-//! It bounds what any broker can reach: the module, the way there and back, and the line in the log.
+//! No broker can be faster: there remain the module, the exchange with the broker, and the line in the log.
 
 use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use twofa_e2e::Machine;
 use twofa_proto::{BrokerEnd, ConnectionError, Done, FromBroker, Prompt, SOCKET, Stream, Verdict};
 
-use crate::timing::put_into;
+use crate::stopwatch::copy_into;
 
 /// Starts it in `machine`, in the place of the real one, and waits until it listens.
 pub fn start(machine: &Machine) {
-    let program = put_into(machine);
+    let program = copy_into(machine);
     // The module would start it if this one died, and its time would pass for this one's.
     machine.run("rm /usr/sbin/twofad").ok();
     machine

@@ -1,4 +1,4 @@
-//! Medians.
+//! Medians, and numbers as they are written.
 
 use std::time::Duration;
 
@@ -23,9 +23,27 @@ pub fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
+/// A number with a space between thousands, as in `100 000`.
+pub fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{median, percentile};
+    use super::{grouped, median, percentile};
+
+    #[test]
+    fn thousands_are_separated() {
+        assert_eq!([60, 1000, 100_000].map(grouped), ["60", "1 000", "100 000"]);
+    }
 
     #[test]
     fn half_of_the_values_do_not_exceed_the_median() {

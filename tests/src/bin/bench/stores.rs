@@ -1,7 +1,7 @@
 //! Stores with many users enrolled: ours, and the file of pam_oath.
 //!
-//! The users whose logins are timed stand at even distances between the others, by row and by name alike, as their
-//! neighbours of tomorrow would; side by side they would all be on one page.
+//! The users whose logins are timed are at even distances between the others, by row and by name alike; side by side they
+//! would all be on one page of the database.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,14 +13,14 @@ use twofa_store::{Location, NewApp, Origin, Owner, Store};
 
 use crate::users::{User, random_key};
 
-/// How many are enrolled in one transaction.
+/// Users enrolled in one transaction.
 const BATCH: usize = 10_000;
 
 /// Users who exist in the store alone have uids from here on.
 const FIRST_UID: usize = 1_000_000;
 
-/// Makes a store of ours in `folder` with `size` users, those in `timed` among them, and with `warm_up_user` besides, who
-/// has a token that counts.
+/// Makes a store of ours in `folder` with `size` users, those in `timed` among them, and with `warm_up_user`, who has a
+/// HOTP token.
 pub fn fill(folder: &Path, size: usize, timed: &[User], warm_up_user: &User) -> Location {
     let (store, location) = create(folder);
     let first = (
@@ -41,8 +41,8 @@ pub fn fill(folder: &Path, size: usize, timed: &[User], warm_up_user: &User) -> 
     location
 }
 
-/// Makes a store of ours in `folder` with these users: the first half have tokens that count, the others apps.
-pub fn fill_with_crowd(folder: &Path, concurrent: &[User]) -> Location {
+/// Makes a store of ours in `folder` with these users: the first half have HOTP tokens, the others TOTP apps.
+pub fn fill_for_concurrent(folder: &Path, concurrent: &[User]) -> Location {
     let (store, location) = create(folder);
     let (tokens, apps) = concurrent.split_at(concurrent.len() / 2);
     for (users, parameters) in [(tokens, counting()), (apps, Parameters::default())] {
@@ -103,7 +103,7 @@ fn enrolled(size: usize, timed: &[User]) -> impl Iterator<Item = (Account, Key)>
     })
 }
 
-/// How a token counts (RFC 4226).
+/// RFC 4226.
 fn counting() -> Parameters {
     Parameters::new(OtpKind::Counter, Algorithm::Sha1, 6).expect("RFC 4226 allows that")
 }

@@ -1,22 +1,15 @@
-//! The time of one login through each stack, side by side.
+//! The time of one login through each stack, side by side, and how often it syncs.
 
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::fs::File;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-use std::time::Duration;
 
-use twofa_e2e::{Authenticator, Machine};
+use twofa_e2e::Machine;
 
-use crate::machines::{Machines, Stack};
-use crate::statistics::{median, milliseconds};
+use crate::machines::Machines;
+use crate::stacks::Stack;
+use crate::statistics::median;
+use crate::stopwatch::{Codes, Stopwatch, run_rounds};
 use crate::users::Users;
-
-/// Rounds that are not counted: everything is read from disk for the first time.
-const WARM_UP: usize = 4;
-
-/// Where this program is in the machines.
-const PROGRAM: &str = "/run/bench";
 
 /// What was measured of one stack.
 #[derive(Debug)]
@@ -34,19 +27,20 @@ pub struct Timing {
 pub struct Timings(pub Vec<Timing>);
 
 impl Timings {
-    /// The times of `stack`, if it was measured.
-    pub fn of(&self, stack: Stack) -> Option<&Timing> {
+    /// What was measured of `stack`, if it was.
+    pub fn find(&self, stack: Stack) -> Option<&Timing> {
         self.0.iter().find(|timing| timing.stack == stack)
     }
 
-    /// What `stack` adds to the empty stack in milliseconds: the median of the differences in each round.
+    /// What `stack` adds to the same stack without a second factor in milliseconds: the median of the differences in each
+    /// round.
     pub fn added(&self, stack: Stack) -> Option<f64> {
-        let (empty, whole) = (self.of(Stack::Empty)?, self.of(stack)?);
-        let differences: Vec<f64> = whole
+        let (without, with) = (self.find(stack.baseline())?, self.find(stack)?);
+        let differences: Vec<f64> = with
             .times
             .iter()
-            .zip(&empty.times)
-            .map(|(it, empty)| it - empty)
+            .zip(&without.times)
+            .map(|(with, without)| with - without)
             .collect();
         Some(median(&differences))
     }
@@ -63,56 +57,46 @@ pub fn measure(
     let stacks = machines.stacks();
     let mut stopwatches: Vec<_> = stacks
         .iter()
-        .map(|(_, machine)| Stopwatch::start(machine))
-        .collect();
-    let mut timings: Vec<_> = stacks
-        .iter()
-        .map(|(stack, _)| Timing {
-            stack: *stack,
-            times: Vec::new(),
-            syncs: 0,
+        .map(|(stack, machine)| {
+            let (service, preload) = (stack.service(), stack.preload().unwrap_or("-"));
+            Stopwatch::start(machine, format!("pamtester {service} {preload}"))
         })
         .collect();
-    let disk = File::open(disk).expect("the folder of the machines' disks");
     progress("writing everything to disk");
-    rustix::fs::syncfs(&disk).expect("the disk can be synced");
+    File::open(disk)
+        .and_then(|disk| Ok(rustix::fs::syncfs(disk)?))
+        .expect("the disk can be synced");
 
     progress(&format!("timing {} stacks, {rounds} rounds", stacks.len()));
-    let mut codes = Codes::of(users);
-    let mut order = Order::new(stacks.len());
-    for round in 0..WARM_UP + rounds {
-        let (user, code) = codes.next();
-        for &i in order.shuffled() {
-            // Nobody pays for what the one before left unwritten.
-            rustix::fs::syncfs(&disk).expect("the disk can be synced");
-            let time = stopwatches[i].time(&stacks[i].0.service(), &user, &code);
-            if round >= WARM_UP {
-                timings[i].times.push(milliseconds(time));
-            }
-        }
-    }
+    let mut codes = Codes::new(&users.timed);
+    let times = run_rounds(&mut stopwatches, rounds, &mut codes, disk);
     let (user, code) = codes.next();
-    for ((stack, machine), timing) in stacks.iter().zip(&mut timings) {
-        timing.syncs = count_syncs(*stack, machine, &user, &code);
-    }
-    Timings(timings)
+    let timing = |((stack, machine), times): (&(Stack, &Machine), _)| Timing {
+        stack: *stack,
+        times,
+        syncs: count_syncs(*stack, machine, &user, &code),
+    };
+    Timings(stacks.iter().zip(times).map(timing).collect())
 }
 
-/// Counts how often a login makes something durable, with strace.
+/// Counts with strace how often a login makes something durable.
 fn count_syncs(stack: Stack, machine: &Machine, user: &str, code: &str) -> usize {
-    let traced =
+    let strace =
         "strace -f -q -o /run/syncs -e trace=fsync,fdatasync,sync_file_range,msync,sync,syncfs";
-    let login = format!("pamtester {} {user} authenticate", stack.service());
+    let preload = stack
+        .preload()
+        .map_or_else(String::new, |library| format!("env LD_PRELOAD={library} "));
+    let login = format!("{preload}pamtester {} {user} authenticate", stack.service());
     let script = if let Stack::Warm(_) = stack {
         let broker = machine.broker().pid();
         format!(
-            "{traced} -p {broker} & tracer=$!
+            "{strace} -p {broker} & tracer=$!
              until grep -q 'TracerPid:.*[1-9]' /proc/{broker}/status; do :; done
              echo {code} | {login}
              kill -INT $tracer; wait $tracer"
         )
     } else {
-        format!("echo {code} | {traced} {login}")
+        format!("echo {code} | {strace} {login}")
     };
     let output = machine.run(&format!("{script}\ngrep -c 'sync.*= 0' /run/syncs"));
     assert!(
@@ -125,110 +109,4 @@ fn count_syncs(stack: Stack, machine: &Machine, user: &str, code: &str) -> usize
         .last()
         .and_then(|line| line.parse().ok())
         .expect("grep counts")
-}
-
-/// Somebody's next code, everybody in turn.
-struct Codes {
-    apps: Vec<(String, Authenticator)>,
-    given: usize,
-}
-
-impl Codes {
-    fn of(users: &Users) -> Self {
-        let app = |key: &str| Authenticator::new(key);
-        let apps = users
-            .timed
-            .iter()
-            .map(|it| (it.account.name.clone(), app(&it.key.base32())))
-            .collect();
-        Self { apps, given: 0 }
-    }
-
-    fn next(&mut self) -> (String, String) {
-        let (user, app) = &self.apps[self.given % self.apps.len()];
-        self.given += 1;
-        (user.clone(), app.next_code())
-    }
-}
-
-/// An order that is another in every round, and the same in every run.
-struct Order {
-    order: Vec<usize>,
-    state: u64,
-}
-
-impl Order {
-    fn new(length: usize) -> Self {
-        Self {
-            order: (0..length).collect(),
-            state: 1,
-        }
-    }
-
-    /// Fisher and Yates' shuffle, with Marsaglia's xorshift64.
-    fn shuffled(&mut self) -> &[usize] {
-        for i in (1..self.order.len()).rev() {
-            self.state ^= self.state << 13;
-            self.state ^= self.state >> 7;
-            self.state ^= self.state << 17;
-            let j = usize::try_from(self.state % (i as u64 + 1)).unwrap();
-            self.order.swap(i, j);
-        }
-        &self.order
-    }
-}
-
-/// This program in a machine, waiting for logins to time. It ends when its standard input does.
-struct Stopwatch {
-    nsenter: Child,
-    orders: Option<ChildStdin>,
-    times: BufReader<ChildStdout>,
-}
-
-impl Stopwatch {
-    fn start(machine: &Machine) -> Self {
-        put_into(machine);
-        let mut program = machine.program(PROGRAM);
-        program
-            .args(["--inside", "stopwatch"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        let mut nsenter = program.spawn().expect("nsenter starts");
-        let times = BufReader::new(nsenter.stdout.take().unwrap());
-        Self {
-            orders: nsenter.stdin.take(),
-            nsenter,
-            times,
-        }
-    }
-
-    fn time(&mut self, service: &str, user: &str, code: &str) -> Duration {
-        let orders = self.orders.as_mut().expect("open until dropped");
-        writeln!(orders, "{service} {user} {code}").expect("the stopwatch reads");
-        let mut said = String::new();
-        self.times
-            .read_line(&mut said)
-            .expect("the stopwatch answers");
-        Duration::from_nanos(
-            said.trim()
-                .parse()
-                .unwrap_or_else(|_| panic!("a login failed: {said}")),
-        )
-    }
-}
-
-impl Drop for Stopwatch {
-    fn drop(&mut self) {
-        drop(self.orders.take());
-        let _ = self.nsenter.wait();
-    }
-}
-
-/// Puts this program into a machine and says where it is.
-pub fn put_into(machine: &Machine) -> &'static str {
-    let place = machine.host_path(PROGRAM);
-    if !place.exists() {
-        fs::copy("/proc/self/exe", place).expect("this program can be copied");
-    }
-    PROGRAM
 }

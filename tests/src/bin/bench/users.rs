@@ -5,10 +5,10 @@ use std::process::Command;
 
 use twofa_core::{Account, Key};
 
-/// How many log in under the stopwatch, in turns. Also how many are enrolled in the smallest store.
+/// Users whose single logins are timed, in turn. The smallest store has no others.
 pub const TIMED: usize = 60;
 
-/// How many log in at once, half with a token that counts and half with an app that goes by the time.
+/// Users who log in at once, half with HOTP tokens and half with TOTP apps.
 pub const CONCURRENT: usize = 512;
 
 const FIRST_UID: usize = 20_000;
@@ -16,21 +16,21 @@ const FIRST_UID: usize = 20_000;
 /// The group "users".
 const GID: u32 = 100;
 
-/// All that are in the machines' `/etc/passwd` beside the system's own.
+/// The users in the `/etc/passwd` of the machines, in addition to the system's own.
 #[derive(Debug)]
 pub struct Users {
-    /// Those whose logins are timed, [`TIMED`] of them.
+    /// Users whose single logins are timed, [`TIMED`] of them.
     pub timed: Vec<User>,
-    /// Those who log in at once, [`CONCURRENT`] of them.
+    /// Users who log in at once, [`CONCURRENT`] of them.
     pub concurrent: Vec<User>,
 }
 
-/// Somebody with an account and an authenticator.
+/// A user with an account and an authenticator.
 #[derive(Clone, Debug)]
 pub struct User {
-    /// The account.
+    /// Name and uid.
     pub account: Account,
-    /// What the authenticator shares with whoever checks its codes.
+    /// The key that the authenticator shares with the modules.
     pub key: Key,
 }
 
