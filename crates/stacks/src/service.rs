@@ -335,7 +335,7 @@ impl Reader<'_> {
             match head {
                 Head::Skipped => {}
                 Head::Include(include) => {
-                    self.include(&include, at, words.next(), place, stacks)?
+                    self.include(&include, at, words.next(), place, stacks)?;
                 }
                 Head::Module {
                     phase,
