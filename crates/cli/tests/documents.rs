@@ -54,7 +54,8 @@ fn every_test_that_a_page_names_exists() {
 
 #[test]
 fn every_type_and_constant_that_a_page_names_exists() {
-    let source = source();
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let source = source() + &makefile;
     assert_none_missing(|_, text| {
         code_spans(text)
             .filter(|span| is_name_of_a_type(span))
