@@ -22,7 +22,7 @@ fn said(machine: &Machine, command: &str) -> String {
     machine.run(command).ok().stdout
 }
 
-/// What the doctor says; the exit code tells whether there is a problem.
+/// The doctor's output; its exit code says whether there is a problem.
 fn diagnosis(machine: &Machine) -> String {
     let doctor = machine.run("twofa doctor");
     assert_eq!(
@@ -33,7 +33,7 @@ fn diagnosis(machine: &Machine) -> String {
     doctor.stdout
 }
 
-/// A command that fails with this exit code, and says this on standard error.
+/// A command that fails with this exit code and this message on standard error.
 #[track_caller]
 fn refused(machine: &Machine, command: &str, code: i32, words: &str) -> Output {
     let output = machine.run(&format!("{command} </dev/null"));
@@ -42,7 +42,7 @@ fn refused(machine: &Machine, command: &str, code: i32, words: &str) -> Output {
     output
 }
 
-/// What Python reads at `path` of what `command` prints.
+/// The value that Python finds at `path` in the JSON that `command` prints.
 fn json(machine: &Machine, command: &str, path: &str) -> String {
     let python = format!("python3 -c 'import json,sys; it = json.load(sys.stdin); print({path})'");
     said(machine, &format!("{command} --json | {python}"))
@@ -50,13 +50,13 @@ fn json(machine: &Machine, command: &str, path: &str) -> String {
         .to_owned()
 }
 
-/// The names that a listing shows.
+/// The names in a listing.
 fn names(machine: &Machine, command: &str) -> Vec<String> {
     let first = |line: &str| line.split('\t').next().unwrap().to_owned();
     said(machine, command).lines().map(first).collect()
 }
 
-/// Makes this many accounts, called u1, u2 …, with a file of their names at /root/names.
+/// Creates this many accounts, u1, u2 and so on, and a file with their names, /root/names.
 fn make_accounts(machine: &Machine, many: usize) {
     let (mut accounts, mut list) = (String::new(), String::new());
     for n in 1..=many {
@@ -92,7 +92,7 @@ fn a_change_that_could_leave_people_outside_is_not_made_without_a_word() {
         output.stdout,
         "mode: 'optional' → 'mandatory'\nenrolment: 'at-login' → 'beforehand'\n"
     );
-    // What is so already is not warned of again.
+    // What is already the case is not warned about again.
     let output = machine
         .run("twofa policy set lockout.after=5 </dev/null")
         .ok();
@@ -286,7 +286,7 @@ fn classes_are_listed_set_put_in_order_and_removed() {
         "order of classes: 'admins, alice' → 'alice, admins'\n"
     );
     assert_eq!(classes(), ["alice", "admins", "everyone"]);
-    // A change of settings leaves the order.
+    // A change of settings does not change the order.
     let taken = said(&machine, "twofa class set alice mode=");
     assert_eq!(taken, "class alice: mode: 'disabled' → nothing\n");
     assert_eq!(classes(), ["alice", "admins", "everyone"]);
@@ -485,7 +485,7 @@ fn exemptions_show_in_their_list_in_status_log_and_doctor_until_they_are_removed
     assert_eq!(names(&machine, "twofa exemption list"), ["2"]);
     assert!(said(&machine, "twofa log --user alice").contains("exemption-ended"));
     assert!(!said(&machine, "twofa status --user alice").contains("no hands"));
-    // A number is never given again.
+    // A number is never reused.
     let next = said(&machine, "twofa user exempt bob --reason again --until 1d");
     assert!(next.contains("exemption remove 3"), "{next}");
 }

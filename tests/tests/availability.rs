@@ -1,5 +1,5 @@
-//! Logins while another process holds the store's write lock and cannot go on, and whether anybody but root can bring
-//! that about.
+//! Logins while another process holds the store's write lock and cannot continue, and whether anyone but root can cause
+//! that.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -14,7 +14,7 @@ struct People {
     bob: Authenticator,
 }
 
-/// Without a running broker, so that each login has one of its own.
+/// Without a running broker, so that each login starts its own.
 fn people() -> People {
     let machine = Machine::new()
         .policy("mandatory")
@@ -31,7 +31,7 @@ fn people() -> People {
     }
 }
 
-/// Alice at the prompt, in a program that `first` starts, and the number of her broker.
+/// Alice at the prompt, in a program started by `first`, and the process id of her broker.
 fn alice_at_the_prompt(machine: &Machine, first: &str) -> (Terminal, String) {
     let mut terminal = machine.terminal(&format!("{first} pamtester door alice authenticate"));
     terminal.expect("Verification code for vm");
@@ -40,8 +40,8 @@ fn alice_at_the_prompt(machine: &Machine, first: &str) -> (Terminal, String) {
     (terminal, broker)
 }
 
-/// Has strace(1) do `fault` to the process at its next fdatasync(2), at which it holds the write lock, and waits until
-/// it is attached.
+/// Injects `fault` with strace(1) at the next fdatasync(2) of the process, which then holds the write lock. Waits until
+/// strace is attached.
 fn at_its_commit(machine: &Machine, pid: &str, fault: &str) -> Process {
     let inject = format!("-e trace=fdatasync -e inject=fdatasync:{fault}");
     let strace = machine.spawn(&format!("exec strace -f -q -o /dev/null -p {pid} {inject}"));
@@ -62,13 +62,13 @@ fn log_in(machine: &Machine, user: &str, code: &str) {
         .ok();
 }
 
-/// How a kind of control groups is mounted and frozen.
+/// How one version of control groups is mounted and frozen.
 struct Hierarchy {
     mount: &'static str,
     state: &'static str,
     frozen: &'static str,
     thawed: &'static str,
-    /// A file that has this line once everything in it is frozen.
+    /// A file that contains this line once everything in the group is frozen.
     shown: (&'static str, &'static str),
 }
 
@@ -87,8 +87,8 @@ const V1: Hierarchy = Hierarchy {
     shown: ("freezer.state", "FROZEN"),
 };
 
-/// A control group of alice's own, as a service manager of hers has one. The hierarchy is the host's, so it is cleared
-/// away.
+/// A control group that belongs to alice, as her service manager has one. The hierarchy is the host's, so the group is
+/// removed at the end.
 struct Session<'a> {
     machine: &'a Machine,
     hierarchy: Hierarchy,
@@ -112,7 +112,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Starts what follows in it.
+    /// A command prefix that starts the rest in the group.
     fn enter(&self) -> String {
         format!("echo $$ >{}/cgroup.procs; exec", self.group)
     }
@@ -159,7 +159,7 @@ impl Drop for Session<'_> {
     }
 }
 
-/// Into our own group, or the root where another test has just cleared that away.
+/// Moves to our own group, or to the root if another test has just removed that.
 fn assert_has_left(machine: &Machine, pid: &str) {
     let groups = machine.file(&format!("/proc/{pid}/cgroup"));
     assert!(
@@ -223,7 +223,7 @@ fn a_broker_that_the_module_started_has_nothing_of_its_callers_that_could_stop_i
         "Max pending signals",
         "Max realtime timeout",
     ] {
-        // In a container root may not raise it further.
+        // In a container, even root cannot raise it further.
         let (soft, hard) = limit(name);
         assert_eq!(soft, hard, "{name}");
     }
@@ -238,7 +238,7 @@ fn a_session_that_is_frozen_while_its_login_writes_holds_up_nobody() {
 
 #[test]
 fn a_session_that_is_frozen_by_cgroup_v1_while_its_login_writes_holds_up_nobody() {
-    // A kernel may be without it, or the host may have it in v2.
+    // The kernel may lack it, or the host may use it in v2.
     if Machine::new()
         .bare()
         .build()
@@ -305,7 +305,7 @@ fn a_process_that_root_stopped_while_it_writes_is_named_to_those_who_wait_and_en
 fn a_change_by_root_is_not_stopped_from_the_terminal_while_it_holds_the_lock() {
     let People { machine, bob, .. } = people();
     for signal in ["TSTP", "TTIN", "TTOU"] {
-        // A job of a shell with job control: the kernel stops no process that nobody could let go on.
+        // A job of a shell with job control: the kernel does not stop processes that nobody could continue.
         let change = format!(
             "strace -q -o /dev/null -e trace=fdatasync -e inject=fdatasync:signal={signal} \
              twofa policy set lockout.after=7 && twofa policy set lockout.after=10"

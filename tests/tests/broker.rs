@@ -1,4 +1,4 @@
-//! What happens to logins when the broker is dead, hung or dies under them.
+//! Logins while the broker is dead, hangs, or dies.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -40,7 +40,7 @@ fn with_a_dead_broker_root_starts_one_for_the_login_that_is_gone_afterwards() {
     terminal.expect_end();
 
     machine.run("pgrep -x twofad").fails();
-    // And the code it took is used up for whoever comes next.
+    // And the code that it accepted cannot be used again.
     let mut terminal = at_the_prompt(&machine);
     terminal.type_line(&phone.code());
     terminal.expect("used already");
@@ -56,7 +56,7 @@ fn a_broker_that_the_module_started_writes_its_reasons_to_the_log_of_the_system(
         .run(&format!("echo {} | {LOGIN}", phone.next_code()))
         .fails();
 
-    // The module says it as well, in a line of its own.
+    // The module logs it as well, in a line of its own.
     machine.wait_for_log("twofad[");
     let log = machine.log();
     let is_the_brokers =
@@ -157,7 +157,7 @@ fn a_commit_that_fails_on_the_disk_refuses() {
         "pwrite64:error=EIO:when=1".to_owned(),
         format!("pwrite64:error=EIO:when={}", counted + 1),
         "fdatasync:error=EIO".to_owned(),
-        // The last is the one that the login waits for.
+        // The login waits for the last one.
         format!("fdatasync:error=EIO:when={}", calls.syncs),
     ];
     for fault in faults {
@@ -183,15 +183,15 @@ fn log_in(machine: &Machine, code: &str) {
     assert!(terminal.expect_end().success());
 }
 
-/// What the broker calls on the way from a right answer to the end of the login.
+/// The broker's system calls from a right answer to the end of the login.
 struct Calls {
-    /// How many pwrite64 there have been when the attempt has been counted, and when the code has been used up.
+    /// How many calls of pwrite64 precede the commit of the attempt, and that of the code's use.
     writes_at_commits: [usize; 2],
     syncs: usize,
 }
 
-/// Watches a login with alice's second backup code, after one with the first: the first commit after an open does
-/// more than those that follow.
+/// Traces a login with alice's second backup code, after one with the first: the first commit after an open does more
+/// than later ones.
 fn calls_of_a_login(machine: &Machine, phone: &Authenticator) -> Calls {
     log_in(machine, &phone.backup_codes[0]);
     let mut terminal = at_the_prompt(machine);
@@ -225,7 +225,7 @@ fn commits(trace: &str) -> Vec<usize> {
         header.is_some_and(|data| data.get(16..32) != Some(r"\x00\x00\x00\x00"))
     };
     let commits = calls.iter().enumerate().filter(|(_, call)| is_commit(call));
-    // And the page behind it.
+    // And the page after it.
     commits.map(|(before, _)| before + 2).collect()
 }
 

@@ -1,4 +1,4 @@
-//! The command line, as administrators and users type it.
+//! The command line, as administrators and users use it.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -12,7 +12,7 @@ fn machine() -> Machine {
         .build()
 }
 
-/// What `alice` sees of `twofa enrol app` up to the question, and the key.
+/// What `alice` sees of `twofa enrol app` up to the prompt, and the key.
 fn enrolling(machine: &Machine, options: &str) -> (Terminal, String) {
     let mut terminal = machine.terminal_as("alice", &format!("twofa enrol app {options}"));
     terminal.expect("Key:");
@@ -282,7 +282,7 @@ fn nobody_sees_or_touches_another_users_record() {
 #[test]
 fn messages_out_of_turn_and_oversized_ones_end_the_conversation() {
     let (machine, _) = enrolled();
-    // Not our client: frames made by hand, a length in four bytes and postcard behind it.
+    // Not our client: frames built here, a length in four bytes followed by postcard.
     let forger = r"
 import socket, struct, sys
 def talk(*frames):
@@ -435,7 +435,7 @@ fn a_policy_changes_wholly_or_not_at_all() {
         said,
         "mode: 'optional' → 'mandatory'\nlockout.after: '10' → '5'\n"
     );
-    // What is shown in a pipe is what can be set.
+    // The output in a pipe can be used to set the policy.
     machine
         .run("twofa policy set $(twofa policy show | grep -v '=$')")
         .ok();

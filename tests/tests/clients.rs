@@ -1,4 +1,4 @@
-//! Other people's ssh clients against real sshd: `plink`, `dbclient`, Paramiko.
+//! ssh clients other than OpenSSH's with a real sshd: `plink`, `dbclient`, Paramiko.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -66,7 +66,7 @@ fn wrong_codes_are_refused_and_counted(client: Client) {
     );
 }
 
-/// So that the client asks about the host's key again, as [`Client::connect`] expects.
+/// Makes the client ask about the host key again, as [`Client::connect`] expects.
 fn forget_the_host(machine: &Machine) {
     machine
         .run("rm -rf /root/.putty /root/.config/putty /root/.ssh/known_hosts")

@@ -1,4 +1,4 @@
-//! Codes by e-mail and text message: sent by a real login through a real mail server, and typed by who reads them there.
+//! Codes by e-mail and text message: sent by a real login through a real mail server, read there and typed.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -11,7 +11,7 @@ use twofa_e2e::{
 
 const CODE_PROMPT: &str = "Verification code for vm";
 const SHELL: &str = "alice@vm:~$ ";
-/// Nine digits, where codes have six: never right by chance.
+/// Nine digits, whereas codes have six, so never right by chance.
 const WRONG: &str = "000000000";
 const MAIL: &str = "alice@example.org";
 const PHONE: &str = "+4930123456";
@@ -45,14 +45,14 @@ fn add_sms(machine: &Machine, sms: &SmsProvider) {
         .ok();
 }
 
-/// Alice has this address; an administrator says that it is hers.
+/// Alice has this address, attested by an administrator.
 fn knows(machine: &Machine, settings: &str) {
     machine
         .run(&format!("twofa user set alice {settings} --verified"))
         .ok();
 }
 
-/// A login whose password has been given.
+/// A login after its password has been typed.
 fn ssh(machine: &Machine, user: &str) -> Terminal {
     let mut terminal = machine.terminal(&format!(
         "LC_ALL=C.UTF-8 ssh -o NumberOfPasswordPrompts=1 {user}@vm"
@@ -62,14 +62,14 @@ fn ssh(machine: &Machine, user: &str) -> Terminal {
     terminal
 }
 
-/// Waits for the code prompt, and gives what stood before it.
+/// Waits for the code prompt, and returns the text before it.
 fn at_the_prompt(terminal: &mut Terminal) -> String {
     let before = terminal.expect(CODE_PROMPT);
     terminal.expect(": ");
     before
 }
 
-/// The six digits that stand alone in a message.
+/// The six digits that form a word of their own in a message.
 fn code_in(message: &str) -> String {
     let words = message.split(|c: char| !c.is_ascii_alphanumeric());
     let mut codes =
@@ -91,7 +91,7 @@ fn mailed(mail: &MailServer<&Machine>, n: usize) -> String {
     )
 }
 
-/// A mail without its headers, where ids and dates have digits as well.
+/// A mail without its headers, because IDs and dates contain digits too.
 fn body(mail: &str) -> &str {
     mail.split_once("text/plain").map_or(mail, |(_, rest)| {
         rest.split_once("\n\n").map_or(rest, |(_, text)| text)
@@ -323,7 +323,7 @@ fn a_text_message_brings_the_code_and_when_it_cannot_be_sent_a_mail_does() {
     );
     terminal.type_line(&mailed(&mail, 1));
     terminal.expect(SHELL);
-    // The provider's own code and words are for the administrator.
+    // The provider's own error code and message are for the administrator.
     let log = machine.run("twofa log --user alice").ok().stdout;
     assert!(
         log.contains("20503") && log.contains("Service unavailable"),
@@ -378,7 +378,7 @@ fn whoever_must_enrol_can_choose_mail_and_is_in_with_its_code() {
     terminal.expect(SHELL);
     let status = machine.run("twofa status --user alice").ok().stdout;
     assert!(status.contains(MAIL), "{status}");
-    // From then on it is asked for, and a backup code stands in for it.
+    // From then on it is asked for, and a backup code is accepted instead.
     let mut terminal = ssh(&machine, "alice");
     at_the_prompt(&mut terminal);
     terminal.type_line(&codes[0]);
@@ -502,10 +502,10 @@ fn while_one_login_waits_for_a_server_that_hangs_another_passes_at_once_and_the_
     knows(&machine, &format!("email={MAIL}"));
     let phone = machine.enrol("bob");
     let mut alice = ssh(&machine, "alice").patience(Duration::from_secs(30));
-    // A condition, no length of time: her code is on its way when the server has been connected to.
+    // A condition, not a length of time: her code is on its way once the server has a connection.
     machine.wait_until("ss -Htn state established 'dport = :2525' | grep -q .");
     let begun = Instant::now();
-    // A backup code, because those need not wait for the clock.
+    // A backup code, because that need not wait for the clock.
     let mut bob = ssh(&machine, "bob");
     at_the_prompt(&mut bob);
     bob.type_line(&phone.backup_codes[0]);
@@ -652,7 +652,7 @@ fn no_code_key_or_password_is_in_anything_that_the_machine_wrote() {
     mail.wait_for_mail("alice", 3);
     drop(terminal);
 
-    // Everything but what the two providers are there to keep, and the stack of this machine's own tools.
+    // Everything except what the two providers store by design, and the stack of this machine's own tools.
     let patterns: Vec<_> = secrets
         .iter()
         .map(|secret| format!("-e {}", quoted(secret)))

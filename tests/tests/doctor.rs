@@ -1,4 +1,4 @@
-//! `twofa doctor` on machines whose PAM stacks are right, and on others.
+//! `twofa doctor` on machines with correct and with faulty PAM stacks.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -6,7 +6,7 @@ use twofa_e2e::{Builder, Machine};
 
 const CONTENT: &str = "No problems found.\n";
 
-/// What the doctor says; the exit code tells whether there is a problem.
+/// The doctor's output; its exit code says whether there is a problem.
 #[track_caller]
 fn diagnosis(machine: &Machine) -> String {
     let doctor = machine.run("twofa doctor");
@@ -24,7 +24,7 @@ fn finds(machine: &Machine, words: &str) {
     assert!(doctor.contains(words), "{words:?} in {doctor}");
 }
 
-/// A machine where our module stands nowhere yet.
+/// A machine on which no stack has our module yet.
 fn builder() -> Builder {
     Machine::new()
         .policy("optional")
@@ -85,7 +85,7 @@ fn el() -> Machine {
 
 #[test]
 fn it_is_content_with_the_stacks_of_the_manual() {
-    // As a package puts it, behind common-auth for every service.
+    // Where a package puts it: after common-auth, for every service.
     let machine = Machine::new().policy("optional").build();
     assert_eq!(diagnosis(&machine), CONTENT);
 
@@ -330,7 +330,7 @@ fn it_is_not_content_while_nobody_can_be_checked() {
         .ok();
     assert_eq!(diagnosis(&machine), CONTENT);
 
-    // What the broker cannot read it cannot judge.
+    // The broker cannot judge what it cannot read.
     machine.run("chmod 0600 /etc/pam.d/common-auth").ok();
     finds(
         &machine,
@@ -338,7 +338,7 @@ fn it_is_not_content_while_nobody_can_be_checked() {
     );
     machine.run("chmod 0644 /etc/pam.d/common-auth").ok();
 
-    // Somebody holds the socket and never answers.
+    // Somebody has the socket open and never answers.
     machine.broker().stop();
     finds(
         &machine,
@@ -371,7 +371,7 @@ fn a_socket_that_nobody_serves_is_told_to_users() {
     machine.broker().cont();
 }
 
-/// The stack of the manual for passwords and codes, with the line that keeps keys alone out.
+/// The manual's stack for passwords and codes, with the line that refuses a key alone.
 const SSHD: &str = "@include common-auth
 auth required pam_twofa.so
 account required pam_nologin.so
@@ -429,7 +429,7 @@ fn it_reads_the_settings_of_an_sshd_that_does_not_run_but_does_not_judge_them() 
         "KbdInteractiveAuthentication yes\nAuthenticationMethods publickey,keyboard-interactive\n";
     machine.write_file("/etc/ssh/sshd_config", methods);
     assert_eq!(diagnosis(&machine), CONTENT);
-    // One that runs is asked what is wrong with its file.
+    // For an sshd that runs, `sshd -T` reports what is wrong with its file.
     machine.run("/usr/sbin/sshd -p 2222").ok();
     machine.run("echo Nonsense >>/etc/ssh/sshd_config").ok();
     finds(&machine, "problem: sshd does not report its settings: ");

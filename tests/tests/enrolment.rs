@@ -1,4 +1,4 @@
-//! Enrolment inside the login: whoever must have a second factor and has none is led through setting one up.
+//! Enrolment during login: users who must have a second factor but have none are guided through it.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -12,7 +12,7 @@ const QUESTION: &str = "Then type the 6-digit code it shows: ";
 const BACKUP_QUESTION: &str = "type the last four characters of number ";
 const CODE_PROMPT: &str = "Verification code for vm";
 const SHELL: &str = "alice@vm:~$ ";
-/// Eight digits, where the app has six: never right by chance.
+/// Eight digits, whereas the app has six, so never right by chance.
 const WRONG: &str = "00000000";
 
 fn builder() -> Builder {
@@ -23,7 +23,7 @@ fn machine() -> Machine {
     builder().with_sshd().build()
 }
 
-/// A terminal on which `command` has been given alice's password.
+/// A terminal on which `command` has received alice's password.
 fn behind_password(machine: &Machine, command: &str) -> Terminal {
     let mut terminal = machine.terminal(command);
     terminal.expect("Password:");
@@ -46,7 +46,7 @@ fn shown_key(terminal: &mut Terminal) -> String {
     key
 }
 
-/// Types the right first code, up to the question whether the backup codes were saved.
+/// Types the right first code, and continues to the question whether the backup codes have been saved.
 fn at_the_backup_codes(machine: &Machine) -> (Terminal, Authenticator) {
     let mut terminal = ssh(machine);
     let phone = Authenticator::new(&shown_key(&mut terminal));
@@ -237,7 +237,7 @@ fn whoever_takes_longer_than_the_login_may_sees_the_same_qr_code_again() {
     assert_eq!(shown_key(&mut terminal), key);
     drop(terminal);
 
-    // What somebody has seen from another place is not shown here.
+    // A key shown elsewhere is not shown here.
     let mut login = machine.terminal("exec login");
     login.expect("vm login: ");
     login.type_line("alice");
@@ -329,7 +329,7 @@ fn another_client_enrols(client: Client) {
     let phone = enrol_on(&mut terminal);
     client.expect_login(&mut terminal, "alice");
 
-    // PuTTY folds lines at 80 columns, and marks each that the server sent and each that it folded.
+    // PuTTY wraps lines at 80 columns, and marks those that the server sent and those that it wrapped.
     let screen = terminal.screen().replace("\n> ", "").replace("\n| ", "\n");
     let link = format!("otpauth://totp/vm:alice?secret={}&issuer=vm", phone.key);
     assert!(screen.contains(&link), "{client:?}: {screen}");
@@ -478,7 +478,7 @@ fn a_login_by_enrolment_counts_as_the_last_time_one_passed() {
         .with_sshd()
         .command("twofa policy set enrolment=beforehand --yes")
         .build();
-    // Refused for want of a second factor, which then is set up.
+    // Refused because there is no second factor, which is then set up.
     assert_refused(ssh(&machine));
     machine.run("twofa policy set enrolment=at-login").ok();
     let mut terminal = ssh(&machine);

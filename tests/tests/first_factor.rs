@@ -1,12 +1,12 @@
-//! Nobody gets anything without the first factor: stacks that go on after a wrong password, as EL's do, and one-field
-//! clients.
+//! Nobody gets anything without the first factor: stacks that continue after a wrong password, as EL's do, and clients
+//! with a single input field.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
 use twofa_e2e::{Authenticator, Builder, Machine, Terminal, carry_mail, code_in, password_of};
 
-/// EL's `password-auth` and `system-auth`, as authselect renders the profile `local` with faillock; what Debian lacks of the
-/// session lines is left out.
+/// EL's `password-auth` and `system-auth`, as authselect writes them for the profile `local` with faillock, without the
+/// session modules that Debian lacks.
 const LOCAL: &str = "\
 auth        required                                     pam_env.so
 auth        required                                     pam_faildelay.so delay=20000
@@ -18,7 +18,7 @@ account     required                                     pam_faillock.so
 account     required                                     pam_unix.so
 session     required                                     pam_unix.so
 ";
-/// The same of the profile `sssd`.
+/// The same for the profile `sssd`.
 const SSSD: &str = "\
 auth        required                                     pam_env.so
 auth        required                                     pam_faildelay.so delay=20000
@@ -43,7 +43,7 @@ const CODE_PROMPT: &str = "Verification code for vm";
 const UNIFORM: &str = "Verification code for vm (just press Enter if you have none): ";
 const SHELL: &str = "alice@vm:~$ ";
 
-/// EL's sshd with lines of ours behind its `auth substack` and before its `account include`.
+/// EL's sshd with our lines after its `auth substack` and before its `account include`.
 fn el_sshd(auth: &str, account: &str) -> String {
     format!(
         "auth       substack     password-auth\n{auth}auth       include      postlogin\n\
@@ -52,7 +52,7 @@ fn el_sshd(auth: &str, account: &str) -> String {
     )
 }
 
-/// A machine with EL's shared stacks. Debian's own stay as they are for whatever has none of these.
+/// A machine with EL's shared stacks. Services that do not include them keep Debian's.
 fn el(shared: &str) -> Builder {
     Machine::new()
         .policy("mandatory")
@@ -62,12 +62,12 @@ fn el(shared: &str) -> Builder {
         .pam("password-auth", shared)
         .pam("system-auth", shared)
         .pam("postlogin", "session optional pam_umask.so silent\n")
-        // No sssd here: it is out of reach, or knows nobody.
+        // There is no sssd here: it cannot be reached, or knows nobody.
         .command("cd $(dirname $(find /usr/lib /lib -name pam_deny.so -print -quit)) && ln -sf pam_deny.so pam_sss.so")
         .command("sed -i '/pam_twofa/d' /etc/pam.d/common-auth")
 }
 
-/// A login of `user` whose password has been given.
+/// A login of `user` after the password has been typed.
 fn ssh(machine: &Machine, user: &str, password: &str) -> Terminal {
     let command = format!("LC_ALL=C.UTF-8 ssh -o NumberOfPasswordPrompts=1 {user}@vm");
     let mut terminal = machine.terminal(&command);
@@ -95,7 +95,7 @@ fn failures(machine: &Machine, user: &str) -> String {
         .to_owned()
 }
 
-/// What is on the screen of `user` at the end, with the name taken out.
+/// The final screen of `user`, with the name removed.
 fn transcript(mut terminal: Terminal, user: &str) -> String {
     assert!(!terminal.expect_end().success());
     terminal.screen().replace(user, "USER")
@@ -128,7 +128,7 @@ fn on_el_a_code_is_asked_for_in_the_account_phase_behind_the_right_password_only
         assert!(mail.mails("carol").is_empty());
         assert_eq!(failures(&machine, "alice"), "\"failures\": 0,");
 
-        // Behind the right password codes are sent, and people who must enrol are led through it.
+        // After the right password, codes are sent, and users who must enrol are guided through it.
         let mut carol = ssh(&machine, "carol", &password_of("carol"));
         carol.expect("c***l@example.org");
         carol.expect(CODE_PROMPT);
@@ -233,7 +233,7 @@ fn services_of_display_managers_polkit_and_cockpit_ask_in_the_account_phase_too(
 
 #[test]
 fn an_account_line_that_nobody_can_answer_refuses_whom_the_policy_asks_and_nobody_else() {
-    // As cron comes to it: without authentication, and with nobody to ask.
+    // As cron does: without authentication, and with nobody to ask.
     let cron = "account required pam_twofa.so challenge\naccount include password-auth\n";
     let machine = el(LOCAL).pam("crond", cron).build();
     machine.enrol("alice");
@@ -300,7 +300,7 @@ fn in_auth_of_a_stack_that_goes_on_after_a_wrong_password_everybody_sees_the_sam
     let status = machine.run("twofa status --user alice").ok().stdout;
     assert!(!status.contains("locked"), "{status}");
     machine.wait_for_log("account required pam_twofa.so challenge");
-    // Of carol too, who can type nothing that is right here.
+    // This includes carol, who has no code that would be right here.
     machine.wait_for_log("user=\"carol\" why=\"nothing shows that the first factor was right");
 }
 
@@ -312,7 +312,7 @@ fn in_auth_of_such_a_stack_password_and_code_together_let_in() {
         .build();
     let phone = machine.enrol("alice");
     logs_in(ssh(&machine, "alice", &password_of("alice")), &phone);
-    // Guesses behind the right password are bounded all the same.
+    // Guesses after the right password are limited nevertheless.
     for _ in 0..10 {
         let mut terminal = ssh(&machine, "alice", &password_of("alice"));
         terminal.expect(UNIFORM);
@@ -375,7 +375,7 @@ fn a_code_behind_a_wrong_password_is_not_used_up_and_locks_nobody() {
     }
     assert_eq!(failures(&machine, "alice"), "\"failures\": 0,");
     login("alice", &format!("{}{code}", password_of("alice"))).ok();
-    // Once, and counted where the password is right.
+    // Asked once, and counted only if the password is right.
     login("alice", &format!("{}{code}", password_of("alice"))).fails();
     login("alice", &format!("{}000000", password_of("alice"))).fails();
     assert_eq!(failures(&machine, "alice"), "\"failures\": 2,");
@@ -386,7 +386,7 @@ fn a_code_behind_a_wrong_password_is_not_used_up_and_locks_nobody() {
 fn a_code_behind_a_password_can_be_checked_by_a_second_line_behind_it() {
     let stack = "auth requisite pam_twofa.so forward_pass\nauth requisite pam_unix.so use_first_pass\n\
                  auth required pam_twofa.so\naccount required pam_permit.so\n";
-    // Not `requisite` in front: nothing is decided there yet.
+    // The first line is not `requisite`: nothing is decided there yet.
     let stack = stack.replacen("requisite", "required", 1);
     let machine = Machine::new()
         .policy("optional")
@@ -405,7 +405,7 @@ fn a_code_behind_a_password_can_be_checked_by_a_second_line_behind_it() {
     login("alice", &format!("wrong{code}")).fails();
     login("alice", &format!("{}{code}", password_of("alice"))).ok();
     login("alice", &password_of("alice")).fails();
-    // Nothing is asked of grace, who types her password alone.
+    // Grace is not asked for a code, and types only her password.
     login("grace", &password_of("grace")).ok();
     login("grace", "wrong").fails();
 }
@@ -531,7 +531,7 @@ fn the_module_twice_in_one_stack_asks_once() {
         .pam("door", stack)
         .build();
     let phone = machine.enrol("alice");
-    // Twice on one handle as well: that is another login, and it is asked again.
+    // Also twice on one handle: that is another login, and asks again.
     let mut terminal = machine.terminal("pamtester door alice authenticate authenticate");
     for _ in 0..2 {
         terminal.expect("Password:");
@@ -623,7 +623,7 @@ fn the_right_password_left_at_the_code_is_told_to_the_log_and_to_the_next_login(
     thief.expect(CODE_PROMPT);
     thief.hang_up();
     thief.expect_end();
-    // sshd ends its child at the prompt, or the child is told first that nobody answers.
+    // Either sshd ends its child at the prompt, or the child notices first that nobody answers.
     let line = machine.wait_for_log("rhost=\"127.0.0.1\" user=\"alice\"");
     assert!(
         ["given up", "denied, no answer"]

@@ -1,11 +1,11 @@
-//! Doors on the machine itself: su, sudo, login, and a PAM application that is not root.
+//! Logins on the machine itself: su, sudo, login, and a PAM application that does not run as root.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
 use twofa_e2e::{Machine, Terminal, password_of};
 
 const CODE_PROMPT: &str = "Verification code for vm";
-/// A PAM application of its own, as a lock screen is: it runs as the user.
+/// A PAM application like a screen locker: it runs as the user.
 const LOCK_SCREEN: &str = "\
 auth requisite pam_fprintd.so
 auth required pam_twofa.so

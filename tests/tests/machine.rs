@@ -1,4 +1,4 @@
-//! The throwaway machine itself, with nothing of ours in it: what every other end-to-end test stands on.
+//! The throwaway machine itself, without our programs: the basis of all other end-to-end tests.
 
 // A test says what it expects by failing, and so do its helpers.
 #![allow(clippy::unwrap_used)]
@@ -416,7 +416,7 @@ fn a_pam_stack_of_the_test_decides() {
         .fails();
 }
 
-/// Stands for the broker until there is one: it listens, tells the time, and writes when asked.
+/// Takes the broker's place: it listens, tells the time, and writes when asked.
 const BROKER: &str = r#"#!/usr/bin/python3
 import os, pwd, socket, sys, time
 assert os.getuid() == pwd.getpwnam("twofa").pw_uid

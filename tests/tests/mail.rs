@@ -3,7 +3,7 @@
 
 use twofa_e2e::{Door, HangingServer, Machine, MailServer};
 
-/// Sends a mail from within the machine, by a program that is not ours.
+/// Sends a mail from within the machine, with a program that is not ours.
 fn send(machine: &Machine, server: &MailServer<&Machine>, door: Door, to: &str, body: &str) {
     let class = if door == Door::Implicit {
         "SMTP_SSL"
@@ -64,7 +64,7 @@ fn a_mail_server_in_a_machine_takes_mail_for_its_users() {
         );
     }
     assert_eq!(server.mails("bob"), Vec::<String>::new());
-    // A user's programs can read the CA, to check the server by it.
+    // Users' programs can read the CA certificate and verify the server with it.
     machine
         .run_as("alice", &format!("cat {}", server.ca_file()))
         .ok();

@@ -118,7 +118,7 @@ auth required pam_unix.so use_first_pass
 #[test]
 fn a_socket_elsewhere_is_used_and_an_impostor_on_it_is_not() {
     let (machine, phone) = machine("socket=/run/elsewhere.sock");
-    // Nobody there: root's module starts a broker of its own.
+    // Nobody listens: root's module starts its own broker.
     let code = phone.next_code();
     machine
         .run(&format!("echo {code} | pamtester door alice authenticate"))

@@ -1,5 +1,5 @@
-//! Name services that fail, hang, answer late, leave things out or are not there, at real logins. What a source does
-//! not say is neither "not a member" nor a reason to keep people out who can show a code.
+//! Real logins with name services that fail, hang, answer late, omit things or do not exist. No answer is neither "not a
+//! member" nor a reason to keep out people who can show a code.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -8,12 +8,12 @@ use twofa_e2e::{Authenticator, Builder, Machine, Terminal, password_of};
 const CODE_PROMPT: &str = "Verification code for vm";
 /// A source of the name service called `directory`.
 const MODULE: &str = include_str!("directory/nss.c");
-/// Asks alone whether a second factor is needed.
+/// A stack that asks only whether a second factor is required.
 const DOOR: &str =
     "auth requisite pam_fprintd.so\nauth required pam_twofa.so\nauth required pam_permit.so\n";
 
-/// A machine where group `admins` (alice) is in a directory, and `nsswitch` are the lines for accounts and groups. Nobody
-/// is asked but the class of that group: alice, bob and root have an app and chose not to be asked where it is optional.
+/// A machine with the group `admins` (alice) in a directory; `nsswitch` are the lines for accounts and groups. Only the
+/// class of that group is asked: alice, bob and root have an app and chose not to be asked where it is optional.
 fn builder(nsswitch: &str) -> Builder {
     let lines = format!("{nsswitch}\nshadow: files\nhosts: files\n");
     let module = "cc -shared -fPIC -o /usr/lib/libnss_directory.so.2 /etc/directory/nss.c";
@@ -39,7 +39,7 @@ fn builder(nsswitch: &str) -> Builder {
 
 const BESIDE_FILES: &str = "passwd: files directory\ngroup: files systemd directory";
 
-/// The machine with its class, and the people's phones: alice's, bob's and root's.
+/// The machine with its class, and the phones of alice, bob and root.
 fn machine() -> (Machine, [Authenticator; 3]) {
     let machine = builder(BESIDE_FILES)
         .command("twofa class set admins mode=mandatory")
@@ -48,7 +48,7 @@ fn machine() -> (Machine, [Authenticator; 3]) {
     (machine, phones)
 }
 
-/// Enrols somebody who does not want to be asked.
+/// Enrols a user who does not want to be asked.
 fn enrol(machine: &Machine, user: &str) -> Authenticator {
     let phone = machine.enrol(user);
     machine
@@ -130,7 +130,7 @@ fn an_administrator_of_a_directory_is_asked_whatever_becomes_of_it_and_the_log_s
     machine.wait_for_log(
         "source 'directory' does not tell the groups of alice: its module cannot be loaded",
     );
-    // The strictest rule that could apply is bob's as well, who can show a code.
+    // The strictest rule that could apply also applies to bob, who can show a code.
     is_asked(&machine, "bob", &bob.backup_codes[0]);
 }
 
@@ -231,7 +231,7 @@ fn a_class_of_a_directorys_group_can_be_made_while_the_directory_is_down() {
     directory(&machine, "works");
     is_asked(&machine, "alice", &alice.backup_codes[0]);
     is_not_asked(&machine, "bob");
-    // A name that every source denies is a mistake, as ever.
+    // A name that no source knows is an error, as always.
     machine.run("twofa class set others mode=mandatory").fails();
 }
 
@@ -280,7 +280,7 @@ fn a_person_of_the_directory_is_asked_as_its_groups_say() {
     door.expect("successfully authenticated");
     machine.run("pamtester door emil authenticate").ok();
     directory(&machine, "fails");
-    // Who they are cannot be found out, so nobody can say that nothing is asked of them.
+    // Nobody knows who they are, so nobody can say that they are not asked.
     machine.run("pamtester door emil authenticate").fails();
     machine.wait_for_log("the name service does not answer: account \\\"emil\\\"");
 }
@@ -298,7 +298,7 @@ fn where_nobody_is_asked_no_name_service_is_needed_to_say_so() {
             .expect("successfully authenticated")
     };
     passes();
-    // Without a daemon as well: the broker that root starts becomes the service without asking for its groups.
+    // Also without a daemon: the broker that root starts switches to the service user without looking up its groups.
     machine.broker().kill();
     passes();
 }
@@ -321,7 +321,7 @@ fn a_service_that_is_not_root_learns_that_nothing_is_asked_and_nothing_else() {
     let refused = door("alice").fails();
     assert!(!refused.to_string().contains(CODE_PROMPT), "{refused}");
     machine.wait_for_log("may not ask about alice");
-    // From one service only, which somebody who is not root could claim to be.
+    // For one service only, which a caller that is not root could claim to be.
     machine
         .run("twofa user exempt alice --service door --reason x --until 30d")
         .ok();
@@ -342,7 +342,7 @@ fn a_name_that_is_not_utf_8_is_refused_for_that_and_only_where_somebody_is_asked
     machine.wait_for_log("the user's name is not UTF-8");
 }
 
-/// Makes the disk with the store read-only.
+/// Makes the file system of the store read-only.
 fn write_protect(machine: &Machine) {
     machine
         .run(
@@ -383,7 +383,7 @@ fn what_a_killed_broker_left_in_the_log_of_the_store_counts_on_a_disk_that_canno
         .user("bob")
         .pam("door", DOOR)
         .build();
-    // The broker has the store open, so that this stays in its log.
+    // The broker has the store open, so this remains in its write-ahead log.
     machine.run("pamtester door bob authenticate").ok();
     machine
         .run("twofa policy set mode=mandatory enrolment=beforehand --yes")

@@ -1,4 +1,4 @@
-//! Phone numbers: which one a code goes to, whose they may be, and how many text messages go out.
+//! Phone numbers: where a code is sent, which numbers are allowed, and how many text messages are sent.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -25,7 +25,7 @@ fn sms(machine: &Machine) -> SmsProvider {
     sms
 }
 
-/// A login whose password has been given.
+/// A login after its password has been typed.
 fn ssh(machine: &Machine, user: &str) -> Terminal {
     let mut terminal = machine.terminal(&format!(
         "LC_ALL=C.UTF-8 ssh -o NumberOfPasswordPrompts=1 {user}@vm"
@@ -35,7 +35,7 @@ fn ssh(machine: &Machine, user: &str) -> Terminal {
     terminal
 }
 
-/// The code of a text message to `number`.
+/// The code in a text message to `number`.
 fn code_to(number: &str, message: &str) -> String {
     let (to, text) = message.split_once('\t').unwrap();
     assert_eq!(to, number, "{text}");
@@ -143,7 +143,7 @@ fn a_number_that_is_not_verified_gets_few_codes_and_leaves_the_others_theirs() {
         sms.wait_for(n);
         terminal.type_line("");
     }
-    // A fifth of ten are for numbers that nobody has verified.
+    // A fifth of ten is for unverified numbers.
     let refused = machine.run_as("alice", "twofa enrol sms '0176 22222222'");
     refused.clone().fails();
     assert!(

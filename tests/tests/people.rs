@@ -1,4 +1,4 @@
-//! Who is asked for a second factor and who is not: every state a person can be in, at a real login.
+//! Who is asked for a second factor and who is not: a real login for every state that a user can be in.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -7,10 +7,10 @@ use twofa_e2e::{Authenticator, Builder, Machine, Terminal, enrol_on, password_of
 const CODE_PROMPT: &str = "Verification code for vm";
 const INTRO: &str = "vm asks for a second factor, and you have none yet.";
 const NAMESAKE: &str = "This account is not the one that a second factor was set up for under its name or number. Ask an administrator.";
-/// Eight digits, where the app has six: never right by chance.
+/// Eight digits, whereas the app has six, so never right by chance.
 const WRONG: &str = "00000000";
 
-/// A machine with sshd and alice, where `mode` is everybody's.
+/// A machine with sshd and alice, and `mode` for everyone.
 fn builder(mode: &str) -> Builder {
     Machine::new().policy(mode).user("alice").with_sshd()
 }
@@ -21,7 +21,7 @@ fn enrolled(mode: &str) -> (Machine, Authenticator) {
     (machine, phone)
 }
 
-/// A login whose password has been given.
+/// A login after its password has been typed.
 fn ssh(machine: &Machine, user: &str) -> Terminal {
     ssh_with_password(machine, user, &password_of(user))
 }
@@ -41,7 +41,7 @@ fn answer(terminal: &mut Terminal, prompt: &str, answer: &str) {
     terminal.type_line(answer);
 }
 
-/// A login that is let in with nothing but the password.
+/// A login that succeeds with the password alone.
 fn is_asked_for_nothing(machine: &Machine, user: &str) {
     let mut terminal = ssh(machine, user);
     terminal.expect(&format!("{user}@vm:~$ "));
@@ -52,7 +52,7 @@ fn is_asked_for_nothing(machine: &Machine, user: &str) {
     );
 }
 
-/// A login that asks for a code, is given this one, and lets in.
+/// A login that asks for a code, receives this one, and succeeds.
 fn is_asked_for_a_code(machine: &Machine, user: &str, code: &str) -> Terminal {
     let mut terminal = ssh(machine, user);
     answer(&mut terminal, CODE_PROMPT, code);
@@ -60,7 +60,7 @@ fn is_asked_for_a_code(machine: &Machine, user: &str, code: &str) -> Terminal {
     terminal
 }
 
-/// A login that leads through enrolment and lets in.
+/// A login that guides through enrolment and succeeds.
 fn is_led_through_enrolment(machine: &Machine, user: &str) -> Authenticator {
     let mut terminal = ssh(machine, user);
     terminal.expect(INTRO);
@@ -79,7 +79,7 @@ fn is_refused(mut terminal: Terminal, words: &str) {
     );
 }
 
-/// A login with this many wrong codes, left behind at the next prompt or ended by the last of them.
+/// A login with this many wrong codes, abandoned at the next prompt or ended by the last of them.
 fn fail(machine: &Machine, times: usize) {
     let mut terminal = ssh(machine, "alice");
     for _ in 0..times {
@@ -119,7 +119,7 @@ fn optional_and_enrolled_is_asked_for_a_code() {
     is_asked_for_a_code(&machine, "alice", &phone.next_code());
     let test = test_of(&machine, "alice");
     assert!(test.contains("A login needs a code: enrolled"), "{test}");
-    // Nobody makes them: the mode is optional, they enrolled.
+    // Nobody requires it: the mode is optional and they have enrolled.
     assert!(!test.contains("requires"), "{test}");
 }
 
@@ -383,7 +383,7 @@ fn where_it_is_optional_one_can_choose_not_to_be_asked() {
     let why = "A login needs no code: the mode is optional and the user chose verify=never.";
     assert!(test.contains(why), "{test}");
 
-    // What an administrator requires counts for more.
+    // An administrator's requirement takes precedence.
     machine.run("twofa user require alice").ok();
     is_asked_for_a_code(&machine, "alice", &phone.next_code());
 }
@@ -704,7 +704,7 @@ fn a_namesake_cannot_get_past_the_refusal_by_an_own_change() {
             .run("usermod --login alicia --home /home/alicia --move-home alice")
             .ok();
 
-        // No code could be asked for, as nothing is enrolled under this name.
+        // No code can be asked for, because nothing is enrolled under this name.
         let refused = machine.run_as("alicia", change);
 
         is_refused(

@@ -1,4 +1,4 @@
-//! Connecting mail servers and SMS accounts, and setting up the codes they carry, as people type it.
+//! Adding mail servers and SMS accounts, and enrolling the codes that they send, on the command line.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -16,7 +16,7 @@ fn said(machine: &Machine, command: &str) -> String {
     machine.run(command).ok().stdout
 }
 
-/// A command that fails with this exit code, and says this on standard error.
+/// A command that fails with this exit code and this message on standard error.
 #[track_caller]
 fn refused(machine: &Machine, command: &str, code: i32, words: &str) -> Output {
     let output = machine.run(&format!("{command} </dev/null"));
@@ -25,7 +25,7 @@ fn refused(machine: &Machine, command: &str, code: i32, words: &str) -> Output {
     output
 }
 
-/// What Python reads at `path` of what `command` prints.
+/// The value that Python finds at `path` in the JSON that `command` prints.
 fn json(machine: &Machine, command: &str, path: &str) -> String {
     let python = format!("python3 -c 'import json,sys; it = json.load(sys.stdin); print({path})'");
     said(machine, &format!("{command} --json | {python}"))
@@ -33,7 +33,7 @@ fn json(machine: &Machine, command: &str, path: &str) -> String {
         .to_owned()
 }
 
-/// The command that connects the mail server under this name, all but the password.
+/// The command that adds the mail server under this name, without the password.
 fn add(server: &MailServer<&Machine>, name: &str) -> String {
     let (ca, from) = (server.ca_file(), server.username());
     format!("twofa provider add {name} smtp host=localhost from={from} ca-file={ca}")

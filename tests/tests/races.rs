@@ -1,4 +1,4 @@
-//! Many logins at once, through real programs.
+//! Many logins at once, with real programs.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -8,7 +8,7 @@ use twofa_e2e::{Authenticator, Machine, password_of};
 
 const LOGINS: usize = 64;
 
-/// Where it takes more than [`LOGINS`] wrong codes to lock.
+/// A policy under which it takes more than [`LOGINS`] wrong codes to lock an account.
 fn machine() -> (Machine, Authenticator) {
     machine_that("twofa policy set lockout.after=100")
 }
@@ -28,12 +28,12 @@ fn machine_that(command: &str) -> (Machine, Authenticator) {
     (machine, phone)
 }
 
-/// How many of [`LOGINS`] `pamtester`s, all at the prompt before the first answers, get in with `code`.
+/// How many of [`LOGINS`] `pamtester`s, all at the prompt before the first one answers, get in with `code`.
 fn let_in(machine: &Machine, code: &str) -> usize {
     all_at_once(machine, code).0
 }
 
-/// Like [`let_in`], and what they were told, all of them mixed.
+/// Like [`let_in`], with everything they printed, interleaved.
 fn all_at_once(machine: &Machine, code: &str) -> (usize, String) {
     let each = format!(
         "(read go <&3; echo {code}) | pamtester door alice authenticate && echo in >>/tmp/in"

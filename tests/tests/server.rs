@@ -1,4 +1,4 @@
-//! The broker as a server: restarts, connections that say nothing, prompts that nobody answers, slow work.
+//! The broker as a server: restarts, silent connections, prompts that nobody answers, slow work.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -10,7 +10,7 @@ const STACK: &str = "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n
 const LOGIN: &str = "pamtester door alice authenticate";
 const CODE_PROMPT: &str = "Verification code for vm";
 const RESTARTED: &str = "The login service was restarted: log in again.";
-/// How the broker is started where a test does it itself.
+/// How a test starts the broker itself.
 const SETPRIV: &str =
     "setpriv --reuid twofa --regid twofa --init-groups --inh-caps=-all --reset-env";
 
@@ -30,7 +30,7 @@ fn at_the_prompt(machine: &Machine) -> Terminal {
     terminal
 }
 
-/// How many threads the broker has started so far, as strace saw it.
+/// How many threads the broker has started so far, according to strace.
 fn starts(trace: &str) -> usize {
     trace
         .lines()
@@ -38,7 +38,7 @@ fn starts(trace: &str) -> usize {
         .count()
 }
 
-/// A service manager: it holds the socket, and starts the broker again whenever that ends.
+/// A service manager: it owns the socket, and restarts the broker when that exits.
 fn service_manager(machine: &Machine) -> Process {
     machine.broker().terminate();
     machine.run("rm -f /run/twofa/twofad.sock").ok();
@@ -97,7 +97,7 @@ fn fifty_people_at_prompts_are_told_of_a_restart_and_the_next_login_is_served_at
     }
     machine
         .wait_for_log("why=\"the broker was stopped or restarted while it waited for an answer\"");
-    // Nobody's answer was a guess.
+    // None of the answers counts as a guess.
     assert!(
         machine
             .run("twofa status --user alice --json")
@@ -129,7 +129,7 @@ fn an_answer_that_has_come_is_judged_and_the_end_leaves_no_journal() {
     let mut terminal = at_the_prompt(&machine);
     let pid = machine.broker().pid();
 
-    // The answer and the signal wait for the broker together.
+    // The answer and the signal are both pending when the broker continues.
     machine.broker().stop();
     terminal.type_line(&phone.next_code());
     machine.wait_until("ss -xH | awk '/twofad.sock/ && $3 > 0' | grep -q .");
@@ -139,7 +139,7 @@ fn an_answer_that_has_come_is_judged_and_the_end_leaves_no_journal() {
 
     terminal.expect("successfully authenticated");
     machine.wait_until(&format!("! kill -0 {pid} 2>/dev/null"));
-    // A clean end leaves no write-ahead log to be replayed.
+    // A clean end leaves no write-ahead log to replay.
     machine.run("test ! -s /var/lib/twofa/twofa.db-wal").ok();
 }
 
@@ -198,13 +198,13 @@ fn silent_connections_from_subordinate_uids_keep_nobody_out() {
     let _silent = machine.spawn("exec python3 /root/silent.py");
     machine.wait_until("[ -e /run/all ]");
 
-    // What a lock screen does, and a command.
+    // What a screen locker and a command do.
     let mut terminal = machine.terminal_as("bob", "pamtester door bob authenticate");
     terminal.expect(CODE_PROMPT);
     terminal.type_line(&phone.next_code());
     terminal.expect("successfully authenticated");
     machine.run_as("bob", "twofa status").ok();
-    // Of the owner of these uids as well.
+    // Also those of the owner of these uids.
     machine.run_as("alice", "twofa status").ok();
     let status = machine.file(&format!("/proc/{}/status", machine.broker().pid()));
     let threads = status
@@ -220,8 +220,8 @@ fn silent_connections_from_subordinate_uids_keep_nobody_out() {
 fn a_prompt_left_alone_ends_in_words_and_a_line_of_the_log() {
     let machine = machine();
     let phone = machine.enrol("alice");
-    // A broker whose clock runs twenty times as fast, while the rest of the machine keeps its time. No faster: its limit
-    // for a client's first word, 5 s, has to hold for a client on a busy machine.
+    // A broker whose clock runs twenty times as fast as the rest of the machine. No faster, because its limit of 5 s for a
+    // client's request must still be enough for a client on a busy machine.
     machine.broker().terminate();
     let _fast = machine.spawn(&format!(
         "exec {SETPRIV} env LD_PRELOAD=$(echo /usr/lib/*/faketime/libfaketimeMT.so.1) FAKETIME='+0 x20' \
@@ -242,7 +242,7 @@ fn a_prompt_left_alone_ends_in_words_and_a_line_of_the_log() {
     assert!(!terminal.expect_end().success());
     machine.wait_for_log("why=\"no answer came within 5 minutes\"");
 
-    // Setting up takes longer. Nobody has to press a key to be told.
+    // The limit is longer during enrolment. The text appears without a key press.
     enrolling.expect("no answer came within 15 minutes, so nothing was changed");
     assert_eq!(enrolling.expect_end().code(), Some(6));
     machine.wait_until("grep -q 'a request of uid [0-9]* about .bob. was ended: no answer came within 15 minutes' /var/log/twofad.log");
@@ -289,7 +289,7 @@ fn an_ordinary_users_command_waits_for_a_mail_server_that_greets_after_ten_secon
 fn somebody_with_nothing_enrolled_cannot_keep_the_disk_busy() {
     let machine = machine();
     let watched = machine.broker().watch("fdatasync");
-    // Each shows another key, until only the one before is shown again; the end of input is no answer.
+    // Each shows a different key, until the previous one is shown again; the end of input is not an answer.
     let enrols = "for n in $(seq 10); do twofa enrol app --period 30; twofa enrol app --period 60; done </dev/null";
     let said = machine.run_as("alice", enrols).fails().stderr;
     let said = format!(
@@ -310,7 +310,7 @@ fn somebody_with_nothing_enrolled_cannot_keep_the_disk_busy() {
     // That changes nothing.
     let mut terminal = machine.terminal_as("alice", "twofa enrol app --period 60");
     terminal.expect("Then type the 6-digit code it shows: ");
-    // Nobody else waits for it, and in an hour it is forgotten.
+    // Nobody else waits for it, and it is forgotten after an hour.
     machine.run_as("bob", "twofa set verify=always").ok();
     machine.broker().set_clock("+61m");
     machine.run_as("alice", "twofa set verify=always").ok();

@@ -31,7 +31,7 @@ fn machine() -> (Machine, Authenticator) {
     (machine, phone)
 }
 
-/// Gives root a key with which alice lets root in.
+/// Gives root a key that alice accepts.
 fn authorize_a_key(machine: &Machine) {
     machine
         .run(
@@ -42,7 +42,7 @@ fn authorize_a_key(machine: &Machine) {
         .ok();
 }
 
-/// Up to the code prompt, as a person gets there.
+/// A login as a person does it, up to the code prompt.
 fn at_the_code_prompt(machine: &Machine) -> Terminal {
     let mut terminal = machine.terminal("ssh -o NumberOfPasswordPrompts=1 alice@vm");
     terminal.expect("Password:");
@@ -152,7 +152,7 @@ fn a_code_two_minutes_old_is_refused_and_the_log_names_the_clock() {
     let (machine, phone) = machine();
 
     let mut terminal = at_the_code_prompt(&machine);
-    // Older than the enrolment's, so as a code from before it; the one after it is from the future.
+    // A code from the future: an old one precedes the enrolment's and counts as used, as below.
     terminal.type_line(&phone.code_at(4));
     terminal.expect("Wrong code.");
     terminal.expect(CODE_PROMPT);
@@ -327,7 +327,7 @@ fn a_key_does_not_get_round_the_code() {
     let line = machine.wait_for_log("AuthenticationMethods publickey,keyboard-interactive");
     assert!(line.contains("pam_twofa(sshd:account)"), "{line}");
 
-    // Without the key she logs in as ever.
+    // Without the key she logs in as before.
     let mut terminal =
         machine.terminal("ssh -o PubkeyAuthentication=no -o NumberOfPasswordPrompts=1 alice@vm");
     terminal.expect("Password:");
@@ -341,7 +341,7 @@ fn a_key_does_not_get_round_the_code() {
 fn a_key_does_not_get_round_the_code_when_the_password_has_expired() {
     let (machine, _) = machine();
     authorize_a_key(&machine);
-    // pam_unix's answer to that is not a refusal: sshd lets in and has the password changed.
+    // pam_unix does not refuse then: sshd lets the user in and has the password changed.
     machine.run("chage --lastday 0 alice").ok();
 
     let screen = assert_refused(machine.terminal("ssh alice@vm"));

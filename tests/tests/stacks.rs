@@ -1,4 +1,5 @@
-//! The model of PAM stacks against libpam itself: made-up stacks of `pam_debug(8)`, which returns what it is told to.
+//! The model of PAM stacks compared with libpam itself, on generated stacks of `pam_debug(8)`, which returns what its
+//! arguments say.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -10,7 +11,7 @@ use twofa_stacks::{File, Host, Service};
 
 const STACKS: usize = 400;
 
-/// Numbers that look random and are the same each time (xorshift64).
+/// Pseudorandom numbers, the same in each run (xorshift64).
 struct Numbers(u64);
 
 impl Numbers {
@@ -157,7 +158,7 @@ fn whom_libpam_lets_in_is_whom_the_model_lets_in() {
         let (auth, account) = (answers.next().unwrap(), answers.next().unwrap());
         let stacks = Service::read(&format!("s{number}"), &host);
         let model = stacks.ok().and_then(|service| service.answers());
-        // pamtester takes an expired password for a failure, programs for a password to be changed.
+        // pamtester treats an expired password as a failure, other programs have it changed.
         let model = model.map_or((false, false), |answers| {
             (answers.auth_succeeds, answers.account_succeeds)
         });
@@ -166,6 +167,6 @@ fn whom_libpam_lets_in_is_whom_the_model_lets_in() {
         assert!(model.1 || !account, "account of s{number}\n{text}");
         let_in += usize::from(auth) + usize::from(account);
     }
-    // Made-up stacks that all fail would show nothing.
+    // If all generated stacks failed, this would prove nothing.
     assert!((STACKS / 5..STACKS * 9 / 5).contains(&let_in), "{let_in}");
 }

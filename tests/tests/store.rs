@@ -1,5 +1,5 @@
-//! The store missing, unreadable, exposed, read-only, corrupt, on a full disk: always a refusal with a
-//! clear line in the log and to the person, never a login, and never a lost enrolment.
+//! A store that is missing, unreadable, exposed, read-only, corrupt or on a full disk: always a refusal that is explained
+//! in the log and to the user, never a login, and never a lost enrolment.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -9,7 +9,7 @@ const STACK: &str = "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n
 const LOGIN: &str = "pamtester door alice authenticate";
 const STORE: &str = "/var/lib/twofa/twofa.db";
 
-/// Who answers the login: the broker that was running when things went wrong, or one started after.
+/// Who serves the login: the broker that was running when the store broke, or one started later.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Broker {
     Running,
@@ -27,15 +27,15 @@ fn builder() -> Builder {
         .pam("door", STACK)
 }
 
-/// Breaks the store, has a login with a right code refused by each of `brokers` with `why` in the log,
-/// mends it, and logs in.
-fn breaks_and_mends(
+/// Breaks the store, checks that each of `brokers` refuses a login with a right code and logs `why`, repairs the store,
+/// and logs in.
+fn refuses_until_repaired(
     machine: &Machine,
     phone: &Authenticator,
     brokers: &[Broker],
     harm: &str,
     why: &str,
-    mend: &str,
+    repair: &str,
 ) {
     for (broker, backup_code) in brokers.iter().zip(&phone.backup_codes) {
         if *broker == Broker::Running {
@@ -58,7 +58,7 @@ fn breaks_and_mends(
             "{broker:?}: {}",
             terminal.screen()
         );
-        // A broker that the module started logs it too; what either sent is there before this line.
+        // A broker that the module started logs it too; both lines arrive before this one.
         machine
             .run(&format!("logger '{broker:?} has refused'"))
             .ok();
@@ -68,7 +68,7 @@ fn breaks_and_mends(
             |line: &str| line.contains("pam_twofa(door:auth)") && line.contains(why);
         assert!(log.lines().any(by_the_module), "{broker:?}: {log}");
 
-        machine.run(mend).ok();
+        machine.run(repair).ok();
         if *broker != Broker::Spawned {
             machine.broker().restart();
         }
@@ -96,7 +96,7 @@ fn a_missing_store_refuses() {
         "mv /var/lib/twofa /var/lib/away",
         "mv /var/lib/away /var/lib/twofa",
     );
-    breaks_and_mends(&machine, &phone, &ALL, away, "twofa.db is missing", back);
+    refuses_until_repaired(&machine, &phone, &ALL, away, "twofa.db is missing", back);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_missing_database_beside_its_key_refuses_and_is_not_made_anew() {
         format!("mv /root/away {STORE}"),
     );
     machine.start_broker();
-    breaks_and_mends(
+    refuses_until_repaired(
         &machine,
         &phone,
         &FRESH,
@@ -132,7 +132,7 @@ fn a_missing_key_refuses() {
         "mv /etc/twofa/secret.key /root/key",
         "mv /root/key /etc/twofa/secret.key",
     );
-    breaks_and_mends(
+    refuses_until_repaired(
         &machine,
         &phone,
         &FRESH,
@@ -148,7 +148,7 @@ fn another_key_refuses() {
     let swap =
         "cp -p /etc/twofa/secret.key /root/key && head -c 32 /dev/urandom >/etc/twofa/secret.key";
     let back = "cp -p /root/key /etc/twofa/secret.key";
-    breaks_and_mends(
+    refuses_until_repaired(
         &machine,
         &phone,
         &FRESH,
@@ -161,33 +161,33 @@ fn another_key_refuses() {
 #[test]
 fn a_key_that_others_can_read_refuses() {
     let (machine, phone) = enrolled();
-    let (harm, mend) = (
+    let (harm, repair) = (
         "chmod o+r /etc/twofa/secret.key",
         "chmod o= /etc/twofa/secret.key",
     );
-    breaks_and_mends(&machine, &phone, &FRESH, harm, "others can read", mend);
+    refuses_until_repaired(&machine, &phone, &FRESH, harm, "others can read", repair);
 }
 
 #[test]
 fn an_unreadable_store_refuses() {
     let (machine, phone) = enrolled();
     let harm = format!("chown root:root {STORE} && chmod 600 {STORE}");
-    let mend = format!("chown twofa:twofa {STORE}");
-    breaks_and_mends(
+    let repair = format!("chown twofa:twofa {STORE}");
+    refuses_until_repaired(
         &machine,
         &phone,
         &FRESH,
         &harm,
         "pam_twofa(door:auth)",
-        &mend,
+        &repair,
     );
 }
 
 #[test]
 fn a_store_that_others_can_read_refuses() {
     let (machine, phone) = enrolled();
-    let (harm, mend) = (format!("chmod o+r {STORE}"), format!("chmod o= {STORE}"));
-    breaks_and_mends(&machine, &phone, &ALL, &harm, "others can read", &mend);
+    let (harm, repair) = (format!("chmod o+r {STORE}"), format!("chmod o= {STORE}"));
+    refuses_until_repaired(&machine, &phone, &ALL, &harm, "others can read", &repair);
 }
 
 #[test]
@@ -197,14 +197,14 @@ fn a_corrupt_store_refuses() {
         "cp -p {STORE} /root/good && cp -p {STORE}-wal /root/good-wal 2>/dev/null; \
          dd if=/dev/urandom of={STORE} bs=1024 count=44 conv=notrunc status=none"
     );
-    let mend = format!("cp -p /root/good {STORE}");
-    breaks_and_mends(
+    let repair = format!("cp -p /root/good {STORE}");
+    refuses_until_repaired(
         &machine,
         &phone,
         &FRESH,
         &harm,
         "the store is damaged",
-        &mend,
+        &repair,
     );
 }
 
@@ -212,14 +212,14 @@ fn a_corrupt_store_refuses() {
 fn a_truncated_store_refuses() {
     let (machine, phone) = enrolled();
     let harm = format!("cp -p {STORE} /root/good && truncate -s 8192 {STORE}");
-    let mend = format!("cp -p /root/good {STORE}");
-    breaks_and_mends(
+    let repair = format!("cp -p /root/good {STORE}");
+    refuses_until_repaired(
         &machine,
         &phone,
         &FRESH,
         &harm,
         "the store is damaged",
-        &mend,
+        &repair,
     );
 }
 
@@ -227,14 +227,14 @@ fn a_truncated_store_refuses() {
 fn an_emptied_store_refuses() {
     let (machine, phone) = enrolled();
     let harm = format!("cp -p {STORE} /root/good && truncate -s 0 {STORE}");
-    let mend = format!("cp -p /root/good {STORE}");
-    breaks_and_mends(
+    let repair = format!("cp -p /root/good {STORE}");
+    refuses_until_repaired(
         &machine,
         &phone,
         &FRESH,
         &harm,
         "pam_twofa(door:auth)",
-        &mend,
+        &repair,
     );
 }
 
@@ -242,11 +242,18 @@ fn an_emptied_store_refuses() {
 fn a_read_only_store_refuses() {
     let machine = builder().tiny_disk("/var/lib/twofa", "4M").build();
     let phone = machine.enrol("alice");
-    let (harm, mend) = (
+    let (harm, repair) = (
         "mount -o remount,ro /var/lib/twofa",
         "mount -o remount,rw /var/lib/twofa",
     );
-    breaks_and_mends(&machine, &phone, &FRESH, harm, "pam_twofa(door:auth)", mend);
+    refuses_until_repaired(
+        &machine,
+        &phone,
+        &FRESH,
+        harm,
+        "pam_twofa(door:auth)",
+        repair,
+    );
 }
 
 #[test]
@@ -254,7 +261,7 @@ fn a_full_disk_refuses() {
     let machine = builder().tiny_disk("/var/lib/twofa", "1M").build();
     let phone = machine.enrol("alice");
     let fill = "dd if=/dev/zero of=/var/lib/twofa/ballast bs=4k status=none || true";
-    breaks_and_mends(
+    refuses_until_repaired(
         &machine,
         &phone,
         &ALL,
@@ -275,7 +282,7 @@ fn a_broken_policy_refuses_until_it_is_set_right() {
         )
     };
     let harm = sql("of course");
-    breaks_and_mends(
+    refuses_until_repaired(
         &machine,
         &phone,
         &ALL,

@@ -1,4 +1,5 @@
-//! Rules that get stricter under people who have enrolled: nobody slips past, and nobody is shut out without a word.
+//! Rules that become stricter for users who have enrolled: nobody gets around them, and nobody is locked out without an
+//! explanation.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -14,7 +15,7 @@ fn builder(mode: &str) -> Builder {
     Machine::new().policy(mode).user("alice").with_sshd()
 }
 
-/// Alice's only method is her e-mail address, by an administrator's word.
+/// Alice's only method is e-mail, with an address attested by an administrator.
 fn with_mail(machine: &Machine) -> MailServer<&Machine> {
     let mail = carry_mail(machine, &["alice"]);
     machine
@@ -122,7 +123,7 @@ fn an_address_on_file_comes_before_any_other_first_method() {
         .run("twofa user set alice email=alice@example.org")
         .ok();
 
-    // The policy allows the app, and the password alone shows no key.
+    // The policy allows the app, but the password alone does not show a key.
     let mut terminal = ssh(&machine);
     terminal.expect("a***e@example.org");
     assert!(!terminal.screen().contains("Key:"), "{}", terminal.screen());
@@ -173,7 +174,7 @@ fn an_address_of_another_kind_is_no_way_round_the_one_on_file() {
     );
 }
 
-/// The refusal of `command` in a pipe, which must change nothing.
+/// The refusal of `command` in a pipe, which must not change anything.
 fn refused(machine: &Machine, command: &str) -> String {
     let before = machine.run("twofa policy export").ok().stdout;
     let refused = machine.run(command);
@@ -263,7 +264,7 @@ fn a_policy_that_takes_the_last_method_away_counts_and_names_the_people_and_want
         "{listed}"
     );
 
-    // That their logins are refused now is worse; that it is as before is no question.
+    // A login that is refused from now on is worse and is asked about; one that is as before is not.
     let said = refused(&machine, "twofa policy set enrolment=beforehand");
     assert!(said.contains("1 user (bob)"), "{said}");
     machine
@@ -307,7 +308,7 @@ fn a_class_that_takes_the_last_method_of_its_members_away_counts_them_and_wants_
     let said = refused(&machine, "twofa class set apps --group ops");
     assert!(said.contains(&alice), "{said}");
 
-    // By its order, and by its going.
+    // Through its position, and through its removal.
     machine.run("twofa class set ops methods=app,email").ok();
     machine.run("twofa class remove apps").ok();
     machine
@@ -361,7 +362,7 @@ fn people_whose_groups_are_not_known_are_counted_as_if_they_were_in_them() {
     let counted =
         format!("up to 2 users (alice and bob; the groups of 1 of them are not known) {REPLACE}");
     assert!(said.contains(&counted), "{said}");
-    // What concerns nobody is no question for it.
+    // A change that affects nobody is not asked about.
     assert_eq!(
         machine.run("twofa policy set lockout.after=5").ok().stderr,
         ""
