@@ -1,7 +1,7 @@
-//! Who somebody is.
+//! The identity of a user.
 
-/// An account of this machine, as the name service knows it. The pair is the identity: an account
-/// re-created with another uid, or a uid given to another name, is somebody else.
+/// An account of this machine, as the name service knows it. Name and uid together are the identity: an account that
+/// was created again with another uid, or a uid that was given to another name, is a different user.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Account {
     /// The login name, as the name service spells it.

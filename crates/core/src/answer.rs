@@ -1,4 +1,4 @@
-//! What was typed at a code prompt, read once.
+//! What was typed at a code prompt.
 
 use std::fmt;
 
@@ -8,28 +8,28 @@ use crate::backup::BackupCode;
 
 /// What a person typed at a code prompt.
 ///
-/// A login password that ends up here reads as [`Answer::NotACode`], unless it looks like a code itself, and is
-/// dropped on the spot: never counted, compared or kept.
+/// A login password typed here by mistake reads as [`Answer::NotACode`], unless it looks like a code, and is dropped at
+/// once: never counted, compared or stored.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// Nothing at all: the end of input, or a client that has nothing to say.
+    /// Nothing: the end of input, or a client that gives no answer.
     Empty,
     /// Six to nine digits.
     Code(Zeroizing<String>),
-    /// Sixteen letters and digits of the backup codes' alphabet.
+    /// Sixteen characters of the backup codes' alphabet.
     Backup(BackupCode),
-    /// `?`: the person wants to know what to do.
+    /// `?`: asks for help.
     Help,
-    /// `r`: the person wants another code to be sent.
+    /// `r`: asks for another code to be sent.
     Resend,
-    /// `m`: the person wants to use another method.
+    /// `m`: asks for another method.
     OtherMethod,
-    /// Nothing that could be a code.
+    /// Anything else, which cannot be a code.
     NotACode,
 }
 
 impl Answer {
-    /// Reads what was typed. Spaces and dashes are for people and count for nothing; so does case.
+    /// Reads what was typed. Spaces, dashes and case are ignored in codes.
     pub fn read(typed: &str) -> Self {
         match typed.trim() {
             "" => return Self::Empty,
@@ -99,14 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_alone_is_a_wish() {
-        for (typed, wish) in [
+    fn a_letter_alone_is_a_command() {
+        for (typed, command) in [
             ("?", Answer::Help),
             (" r ", Answer::Resend),
             ("R", Answer::Resend),
             ("m", Answer::OtherMethod),
         ] {
-            assert_eq!(Answer::read(typed), wish);
+            assert_eq!(Answer::read(typed), command);
         }
     }
 

@@ -1,7 +1,7 @@
-//! Backup codes: a handful of codes on paper, each good for one login.
+//! Backup codes: a few codes on paper, each valid for one login.
 //!
-//! NIST SP 800-63B-4 §3.1.2 (look-up secrets) and §4.2.1.1 (saved recovery codes): at least 64 random
-//! bits, kept only as a salted hash, used once.
+//! NIST SP 800-63B-4 §3.1.2 (look-up secrets) and §4.2.1.1 (saved recovery codes): at least 64 random bits, stored only
+//! as a salted hash, used once.
 
 use std::fmt;
 
@@ -9,26 +9,26 @@ use argon2::{Argon2, Params, Version};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// How many codes a set has.
+/// How many codes there are in a new set.
 pub const CODES: usize = 5;
-/// Random bytes in a code: 80 bits, above the 64 that NIST SP 800-63B-4 §4.2.1.1 asks for.
+/// Random bytes in a code: 80 bits, more than the 64 that NIST SP 800-63B-4 §4.2.1.1 requires.
 pub const CODE_BYTES: usize = 10;
-/// Random bytes in a set's salt.
+/// Random bytes in the salt of a set.
 pub const SALT_BYTES: usize = 16;
 /// Bytes in the hash of a code.
 pub const DIGEST_BYTES: usize = 32;
 
 const LENGTH: usize = 16;
 const GROUP: usize = 4;
-/// 32 characters that cannot be taken for one another on paper: no l, o, 0, 1.
+/// 32 characters that are hard to confuse on paper: no l, o, 0, 1.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
-/// One backup code, in small letters and without dashes. Wiped when dropped, never printed.
+/// One backup code, in lower case and without dashes. Wiped when dropped, never printed.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct BackupCode(String);
 
 impl BackupCode {
-    /// The code that `random` bytes spell. 32 letters and five bits a letter: no bias.
+    /// The code that `random` bytes spell: five bits for each of the 32 characters, so no bias.
     pub fn from_random(random: [u8; CODE_BYTES]) -> Self {
         let random = Zeroizing::new(random);
         let mut text = String::with_capacity(LENGTH);
@@ -44,19 +44,19 @@ impl BackupCode {
         Self(text)
     }
 
-    /// Reads a code whose spaces and dashes are gone already.
+    /// Reads a code whose spaces and dashes were removed.
     pub(crate) fn read(bare: &str) -> Option<Self> {
         let text = Zeroizing::new(bare.to_ascii_lowercase());
         let right = text.len() == LENGTH && text.bytes().all(|b| ALPHABET.contains(&b));
         right.then(|| Self(text.to_string()))
     }
 
-    /// The last group, which somebody types back to show that the code was written down.
+    /// The last group, which a person types to show that the code was written down.
     pub fn last_group(&self) -> &str {
         self.0.get(LENGTH - GROUP..).unwrap_or_default()
     }
 
-    /// The code as it is shown, once: `abcd-efgh-ijkm-npqr`.
+    /// The code as it is shown: `abcd-efgh-ijkm-npqr`.
     pub fn grouped(&self) -> Zeroizing<String> {
         let mut grouped = Zeroizing::new(String::with_capacity(LENGTH + LENGTH / GROUP));
         for (i, c) in self.0.chars().enumerate() {
@@ -75,7 +75,7 @@ impl fmt::Debug for BackupCode {
     }
 }
 
-/// What hashing a code costs. Kept beside the hashes so that it can be raised later.
+/// What hashing a code costs (Argon2id). Stored with the hashes, so that it can be raised later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cost {
     /// Memory in KiB.
@@ -84,8 +84,8 @@ pub struct Cost {
     pub passes: u32,
 }
 
-/// 80 random bits cannot be guessed offline at any cost, so this is small on purpose: an attempt must
-/// not be a lever to slow the broker down, nor take it past its memory.
+/// The cost of new hashes. It is low on purpose: 80 random bits cannot be guessed offline at any cost, and an attempt
+/// must not be a way to slow the broker down or exhaust its memory.
 pub const COST: Cost = Cost {
     memory_kib: 4096,
     passes: 2,
@@ -96,20 +96,20 @@ pub const COST: Cost = Cost {
 #[error("cannot hash a backup code: {0}")]
 pub struct HashError(argon2::Error);
 
-/// A user's unused backup codes, as they are kept. One salt serves the whole set, so that an attempt
-/// costs one hash and not five; codes are random and independent, and no two sets share a salt.
+/// A user's unused backup codes, as they are stored. The codes of a set share a salt, so that an attempt costs one hash
+/// and not five; the codes are random and independent, and no two sets share a salt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupSet {
-    /// Random, one for each set.
+    /// Random bytes of this set.
     pub salt: [u8; SALT_BYTES],
-    /// What each hash cost.
+    /// The cost of each hash.
     pub cost: Cost,
-    /// The hashes of the codes not used yet.
+    /// The hashes of the codes that are not used yet.
     pub unused: Vec<[u8; DIGEST_BYTES]>,
 }
 
 impl BackupSet {
-    /// The set that keeps `codes` under `salt`.
+    /// The set of `codes`, hashed with `salt`.
     pub fn hash(codes: &[BackupCode], salt: [u8; SALT_BYTES]) -> Result<Self, HashError> {
         let mut set = Self {
             salt,
@@ -123,10 +123,10 @@ impl BackupSet {
         Ok(set)
     }
 
-    /// Which unused code was typed, as its hash; `None` when it is none of them.
+    /// The hash of the unused code that was typed; `None`: it is not one of them.
     pub fn find(&self, typed: &BackupCode) -> Result<Option<[u8; DIGEST_BYTES]>, HashError> {
         let digest = self.digest(typed)?;
-        // All are compared, so that the time says nothing about which.
+        // All are compared, so that the time reveals nothing.
         let mut found = None;
         for unused in &self.unused {
             if bool::from(unused.ct_eq(&digest)) {
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_made_anew_knows_none_of_the_old_codes() {
+    fn a_new_set_contains_none_of_the_old_codes() {
         let set = BackupSet::hash(&codes(), [9; SALT_BYTES]).unwrap();
         let other = BackupSet {
             salt: [8; SALT_BYTES],

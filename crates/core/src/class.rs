@@ -1,12 +1,11 @@
 //! Classes: rules for the members of a Unix group.
 //!
-//! The first class whose group somebody is in holds for them, with its own value for some settings; for the
-//! rest, and for everybody else, the machine's policy holds. That policy is shown as the last class,
-//! [`EVERYONE`].
+//! The first class whose group a user is a member of applies to that user, with its own value for some settings. For the
+//! other settings, and for users in no class, the machine's policy applies; it is shown as the last class, [`EVERYONE`].
 //!
-//! Where it cannot be settled whether somebody is in a group, more than one of these rules could hold. Then the
-//! strictest of them does ([`effective`]): a directory that is down, or has been made unreachable, must not turn a
-//! question into a pass, and people who can show a code are asked for one rather than refused.
+//! When the name service cannot say whether a user is a member of a group, more than one of these could apply. Then the
+//! strictest does ([`effective`]): a directory that is down, or that somebody made unreachable, must not let anyone in
+//! without a code, and users who can show a code are asked for one rather than refused.
 
 use std::cmp::Reverse;
 
@@ -17,27 +16,27 @@ use crate::policy::{BadSetting, Enrolment, Policy, Trust};
 use crate::time::Timestamp;
 use crate::user::{Status, Summary};
 
-/// The name under which the machine's own policy stands last among the classes.
+/// The name under which the machine's own policy is listed, last among the classes.
 pub const EVERYONE: &str = "everyone";
-const LONGEST_NAME: usize = 32;
+const MAX_NAME_LENGTH: usize = 32;
 
-/// A rule for the members of a group.
+/// Settings for the members of a Unix group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Class {
-    /// What administrators call it.
+    /// The name that administrators gave it.
     pub name: String,
-    /// The Unix group whose members it holds for.
+    /// The group whose members it applies to.
     pub group: Group,
-    /// What it has of its own, as settings of [`crate::policy::KEYS`].
+    /// Its own values for some [`crate::policy::KEYS`], by name.
     pub settings: Vec<(String, String)>,
 }
 
-/// The policy that holds for somebody, and the class it comes from (`None`: [`EVERYONE`]).
+/// The policy that applies to a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effective<'a> {
     /// The machine's policy with the class's own settings.
     pub policy: Policy,
-    /// The class.
+    /// The class that it comes from; `None`: [`EVERYONE`].
     pub class: Option<&'a Class>,
 }
 
@@ -48,18 +47,18 @@ impl Effective<'_> {
     }
 }
 
-/// A class's settings do not read, so no policy can be found for somebody whom it could hold for.
+/// A setting of a class is invalid, so that no policy can be found for those whom the class could apply to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("class '{class}' is broken: {error}")]
 pub struct BrokenClass {
-    /// The class.
+    /// The name of the class.
     pub class: String,
-    /// What is wrong.
+    /// What is wrong with it.
     pub error: BadSetting,
 }
 
-/// The policy that holds for the person that `user` is known of, whose membership in a group `membership` tells:
-/// the strictest of the [`candidates`].
+/// The policy that applies to `user`: the strictest of the [`candidates`]. `membership` says whether the user is a member
+/// of a group.
 pub fn effective<'a>(
     machine: &Policy,
     classes: &'a [Class],
@@ -73,12 +72,12 @@ pub fn effective<'a>(
     Ok(strictest(candidates(machine, classes, membership)?, user).unwrap_or(first))
 }
 
-/// Every policy that could hold for somebody whose membership in a group `membership` tells, in the order of the
-/// classes; never none. Classes behind the first that is certain to fit are not looked at.
+/// Every policy that could apply to the user whose `membership` in a group is known, in the order of the classes; at least
+/// one. Classes after the first that certainly applies are not looked at.
 ///
-/// A class whose group certainly does not exist is skipped like any other that the person is certainly not in: who was
-/// in the group lost what it gave them with it, and if the class could hold for everybody instead, deleting a group
-/// would lock people out who never were in it. `twofa doctor` reports such a class.
+/// A class whose group certainly does not exist is skipped, like any class that the user is certainly not in: the former
+/// members lost what the group gave them, and if the class could apply to everybody instead, deleting a group would lock
+/// out people who were never in it. `twofa doctor` reports such a class.
 pub fn candidates<'a>(
     machine: &Policy,
     classes: &'a [Class],
@@ -109,9 +108,9 @@ pub fn candidates<'a>(
     Ok(candidates)
 }
 
-/// The strictest of `candidates` for `user`. Those that are equally strict hold together: a method must be allowed by
-/// all of them, and trust ends when it ends by any. A device is not trusted at all where a milder one would not have
-/// left it at that, but led through enrolment or refused.
+/// The strictest of `candidates` for `user`. Equally strict ones apply together: a method must be allowed by all of them,
+/// and trust ends when it ends by any of them. No device is trusted if one of the milder candidates would lead through
+/// enrolment or refuse.
 fn strictest<'a>(mut candidates: Vec<Effective<'a>>, user: &Summary) -> Option<Effective<'a>> {
     let ranks: Vec<_> = candidates
         .iter()
@@ -122,13 +121,13 @@ fn strictest<'a>(mut candidates: Vec<Effective<'a>>, user: &Summary) -> Option<E
         .iter()
         .all(|rank| *rank == most || *rank == ASKS_NOTHING);
     candidates.retain(|candidate| strictness(&candidate.policy, user) == most);
-    // Stable: the first class of a mode stays first. Among policies that ask nothing the mode counts as well: one that
-    // is not disabled refuses a namesake.
+    // Stable: the first class of a mode stays first. The mode counts among policies that ask nothing, too: one that is not
+    // disabled refuses an account that does not match its record.
     candidates.sort_by_key(|candidate| Reverse(candidate.policy.mode));
     let mut candidates = candidates.into_iter();
     let first = candidates.next()?;
     let mut policy = candidates.fold(first.policy, |policy, other| {
-        both(policy, &other.policy, user)
+        combine(policy, &other.policy, user)
     });
     if !trusts_devices {
         policy.trust = Policy::default().trust;
@@ -136,16 +135,16 @@ fn strictest<'a>(mut candidates: Vec<Effective<'a>>, user: &Summary) -> Option<E
     Some(Effective { policy, ..first })
 }
 
-/// The least that [`strictness`] can be.
+/// The lowest [`strictness`].
 const ASKS_NOTHING: u8 = 0;
 
-/// How strict `policy` is with `user`. Exemptions, locks and devices are left out: what they do they do under any
+/// How strict `policy` is with `user`. Exemptions, locks and devices are left out: their effect is the same under any
 /// policy that asks.
 ///
-/// Asking for a code is stricter than leading through enrolment, which a password alone is enough for; and it comes
-/// before the refusal of those who have nothing, because who has a method under one of the policies can show a code.
+/// Asking for a code is stricter than leading through enrolment, for which a password is enough. It is also preferred to
+/// refusing users without a method, because a user who has a method under one of the policies can show a code.
 fn strictness(policy: &Policy, user: &Summary) -> u8 {
-    // A lock that ends has ended then.
+    // By then, every lock that ends has ended.
     let end_of_time = Timestamp::from_unix(i64::MAX);
     match user.status(policy, None, end_of_time) {
         Status::Off | Status::Exempt(_) => ASKS_NOTHING,
@@ -159,11 +158,11 @@ fn strictness(policy: &Policy, user: &Summary) -> u8 {
     }
 }
 
-/// What holds where both `policy` and `other` do, which are equally strict with `user`.
-fn both(policy: Policy, other: &Policy, user: &Summary) -> Policy {
+/// `policy` and `other`, which are equally strict with `user`, applied together.
+fn combine(policy: Policy, other: &Policy, user: &Summary) -> Policy {
     let (a, b) = (policy.methods, other.methods);
     let common = a.intersection(b);
-    // Something to show, or to enrol, must be left.
+    // A method to show, or to enrol, must be left.
     let is_enough = if user.enrolled.intersects(a) {
         user.enrolled.intersects(common)
     } else {
@@ -195,10 +194,10 @@ impl Class {
     }
 }
 
-/// Whether a class can be called `name`.
+/// Whether `name` is valid for a class.
 pub fn is_class_name(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    !name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(fits) && name != EVERYONE
+    !name.is_empty() && name.len() <= MAX_NAME_LENGTH && name.chars().all(fits) && name != EVERYONE
 }
 
 #[cfg(test)]
@@ -223,13 +222,13 @@ mod tests {
         }
     }
 
-    fn mode_of(groups: &[&str], unsettled: &[&str]) -> (Mode, String) {
+    fn mode_of(groups: &[&str], unknown: &[&str]) -> (Mode, String) {
         let classes = [
             class("services", "svc", "disabled"),
             class("admins", "sudo", "mandatory"),
         ];
         let membership = |group: &Group| {
-            if unsettled.contains(&group.name.as_str()) {
+            if unknown.contains(&group.name.as_str()) {
                 Membership::Unknown
             } else if groups.contains(&group.name.as_str()) {
                 Membership::Member
@@ -243,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_class_that_fits_holds_and_everyone_is_last() {
+    fn the_first_class_that_fits_applies_and_everyone_is_last() {
         assert_eq!(mode_of(&["sudo"], &[]), (Mode::Mandatory, "admins".into()));
         assert_eq!(
             mode_of(&["sudo", "svc"], &[]),
@@ -256,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_membership_is_not_settled_the_strictest_rule_that_could_apply_holds() {
+    fn where_a_membership_is_unknown_the_strictest_class_that_could_apply_does() {
         let admins = (Mode::Mandatory, "admins".to_owned());
         assert_eq!(mode_of(&[], &["sudo"]), admins, "could be an administrator");
         assert_eq!(
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn who_can_show_a_code_is_asked_for_one_and_not_refused_or_led_through_enrolment() {
+    fn a_user_who_can_show_a_code_is_asked_for_one_and_not_refused_or_led_through_enrolment() {
         let enrolled = Methods::NONE.with(Method::Email);
         let machine = Policy::from_settings([("mode", "mandatory")]).unwrap();
         for enrolment in ["at-login", "beforehand"] {
@@ -297,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_equally_strict_holds_together() {
+    fn equally_strict_policies_apply_together() {
         let enrolled = Methods::from_iter([Method::App, Method::Email]);
         let mut few = class("few", "few", "mandatory");
         few.settings.push(("methods".into(), "app,sms".into()));
@@ -318,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_class_is_an_error_for_whom_it_could_hold() {
+    fn a_broken_class_is_an_error_for_those_whom_it_could_apply_to() {
         let classes = [class("admins", "sudo", "sometimes")];
         let found = |membership| {
             effective(

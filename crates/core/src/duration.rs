@@ -1,8 +1,8 @@
-//! How an administrator writes a length of time: `30d`, `12h`, `90m`, `45s`, `0`.
+//! Durations as an administrator writes them: `30d`, `12h`, `90m`, `45s`, `0`.
 
 use std::fmt;
 
-/// A length of time as it stands in the policy, in seconds.
+/// A duration of whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Duration {
     seconds: u64,
@@ -11,27 +11,27 @@ pub struct Duration {
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
 impl Duration {
-    /// A length of `seconds`.
+    /// The duration of `seconds`.
     pub const fn from_seconds(seconds: u64) -> Self {
         Self { seconds }
     }
 
-    /// A length of `minutes`.
+    /// The duration of `minutes`.
     pub const fn from_minutes(minutes: u32) -> Self {
         Self {
             seconds: minutes as u64 * 60,
         }
     }
 
-    /// The length in seconds.
+    /// The duration in seconds.
     pub const fn seconds(self) -> u64 {
         self.seconds
     }
 }
 
-/// The text is not a length of time.
+/// The text is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a length of time is a whole number and a unit, such as 90m, 12h or 30d")]
+#[error("a duration is a whole number and a unit, such as 90m, 12h or 30d")]
 pub struct NotADuration;
 
 impl std::str::FromStr for Duration {
@@ -47,7 +47,7 @@ impl std::str::FromStr for Duration {
             .find(|(letter, _)| *letter == unit)
             .ok_or(NotADuration)?;
         let number = &text[..text.len() - unit.len_utf8()];
-        // `u32::from_str` would take a leading plus sign.
+        // `u64::from_str` would accept a leading plus sign.
         if !number.bytes().all(|b| b.is_ascii_digit()) {
             return Err(NotADuration);
         }

@@ -1,7 +1,7 @@
-//! Exemptions: accounts that nobody can answer a prompt for.
+//! Exemptions, for accounts that nobody can answer a prompt for.
 //!
-//! PCI DSS 4.0.1 §8.5.1: nobody gets past the second factor unless it is documented, authorised and for a
-//! limited time. So an exemption always says why, by whom and until when.
+//! PCI DSS 4.0.1 §8.5.1: bypassing the second factor must be documented, authorised and limited in time. So an exemption
+//! always says why, by whom and until when.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 /// Who is exempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// One account; one made anew with another uid is another.
+    /// One account. It does not pass to an account that is created again with another uid.
     User(Account),
     /// The members of a Unix group.
     Group(Group),
@@ -23,44 +23,45 @@ pub enum Subject {
 /// An exemption from the second factor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exemption {
-    /// Who.
+    /// The account or group that is exempt.
     pub subject: Subject,
-    /// Only from addresses in this network.
+    /// The network that logins must come from; `None`: any.
     pub network: Option<IpNet>,
-    /// Only at this PAM service.
+    /// The PAM service that it is limited to; `None`: any.
     pub service: Option<String>,
-    /// Why.
+    /// The administrator's reason.
     pub reason: String,
     /// The uid of the administrator who granted it.
     pub granted_by: u32,
     /// When it was granted.
     pub granted_at: Timestamp,
-    /// When it ends; `None` only where somebody wrote `never`.
+    /// When it ends; `None`: never, as the administrator wrote explicitly.
     pub until: Option<Timestamp>,
 }
 
-/// Where a login comes from, as far as it can be believed.
+/// Where a login comes from, as far as it is trustworthy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Source<'a> {
-    /// The PAM service. `None` where the one who says so could say anything.
+pub struct LoginSource<'a> {
+    /// The PAM service; `None`: the caller could claim any.
     pub service: Option<&'a str>,
-    /// The numeric address of the client. Never a name (CVE-2024-10963, pam_access).
+    /// The client's numeric address, never a name (CVE-2024-10963, pam_access); `None`: there is none, or the caller could
+    /// claim any.
     pub address: Option<IpAddr>,
 }
 
 impl Exemption {
-    /// Whether it holds at `now`.
+    /// Whether it has not ended at `now`.
     pub fn is_in_force(&self, now: Timestamp) -> bool {
         self.until.is_none_or(|until| now < until)
     }
 
-    /// Whether it holds wherever the login comes from.
+    /// Whether it is limited to no network and no service.
     pub const fn is_general(&self) -> bool {
         self.network.is_none() && self.service.is_none()
     }
 
-    /// Whether it holds for a login from `source`.
-    pub fn fits(&self, source: Source<'_>) -> bool {
+    /// Whether it applies to a login from `source`.
+    pub fn fits(&self, source: LoginSource<'_>) -> bool {
         let network = self
             .network
             .is_none_or(|network| source.address.is_some_and(|from| contains(network, from)));
@@ -72,17 +73,17 @@ impl Exemption {
     }
 }
 
-/// Whether `address` is in `network`; an IPv4 address seen through IPv6 (RFC 4291 §2.5.5.2) is itself.
+/// Whether `address` is in `network`. An IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) counts as the IPv4 address.
 fn contains(network: IpNet, address: IpAddr) -> bool {
     network.contains(&address.to_canonical())
 }
 
-/// The exemption that spares `account` the second factor at `now`, from `source`. Whether the account is in a
-/// group `membership` tells; one that is not settled spares nobody.
-pub fn covering<'a>(
+/// The first of `exemptions` that covers a login of `account` from `source` at `now`. `membership` says whether the account
+/// is a member of a group; where that is unknown, a group's exemption covers nobody.
+pub fn find_covering<'a>(
     exemptions: &'a [Exemption],
     account: &Account,
-    source: Source<'_>,
+    source: LoginSource<'_>,
     now: Timestamp,
     mut membership: impl FnMut(&Group) -> Membership,
 ) -> Option<&'a Exemption> {
@@ -120,20 +121,25 @@ mod tests {
         }
     }
 
-    fn from<'a>(service: &'a str, address: &str) -> Source<'a> {
-        Source {
+    fn from<'a>(service: &'a str, address: &str) -> LoginSource<'a> {
+        LoginSource {
             service: Some(service),
             address: address.parse().ok(),
         }
     }
 
-    fn covers(exemption: Exemption, account: &Account, source: Source<'_>, now: Timestamp) -> bool {
+    fn covers(
+        exemption: Exemption,
+        account: &Account,
+        source: LoginSource<'_>,
+        now: Timestamp,
+    ) -> bool {
         let membership = |group: &Group| match group.name.as_str() {
             "robots" => Membership::Member,
-            "unsettled" => Membership::Unknown,
+            "unknown" => Membership::Unknown,
             _ => Membership::NotMember,
         };
-        covering(&[exemption], account, source, now, membership).is_some()
+        find_covering(&[exemption], account, source, now, membership).is_some()
     }
 
     #[test]
@@ -141,26 +147,26 @@ mod tests {
         assert!(covers(
             exemption(),
             &backup(),
-            Source::default(),
+            LoginSource::default(),
             NOW.after(59)
         ));
         assert!(!covers(
             exemption(),
             &backup(),
-            Source::default(),
+            LoginSource::default(),
             NOW.after(60)
         ));
     }
 
     #[test]
-    fn an_exemption_is_for_its_account_and_not_for_one_made_anew() {
+    fn an_exemption_is_for_its_account_and_not_for_one_that_was_created_again() {
         assert!(!covers(
             exemption(),
             &Account {
                 uid: 901,
                 ..backup()
             },
-            Source::default(),
+            LoginSource::default(),
             NOW
         ));
         assert!(!covers(
@@ -169,7 +175,7 @@ mod tests {
                 name: "alice".into(),
                 uid: 900
             },
-            Source::default(),
+            LoginSource::default(),
             NOW
         ));
     }
@@ -180,17 +186,27 @@ mod tests {
             subject: Subject::Group(Group::called(name)),
             ..exemption()
         };
-        assert!(covers(group("robots"), &backup(), Source::default(), NOW));
-        assert!(!covers(group("people"), &backup(), Source::default(), NOW));
+        assert!(covers(
+            group("robots"),
+            &backup(),
+            LoginSource::default(),
+            NOW
+        ));
+        assert!(!covers(
+            group("people"),
+            &backup(),
+            LoginSource::default(),
+            NOW
+        ));
     }
 
     #[test]
-    fn a_membership_that_is_not_settled_exempts_nobody() {
-        let unsettled = Exemption {
-            subject: Subject::Group(Group::called("unsettled")),
+    fn an_unknown_membership_exempts_nobody() {
+        let unknown = Exemption {
+            subject: Subject::Group(Group::called("unknown")),
             ..exemption()
         };
-        assert!(!covers(unsettled, &backup(), Source::default(), NOW));
+        assert!(!covers(unknown, &backup(), LoginSource::default(), NOW));
     }
 
     #[test]
@@ -214,13 +230,13 @@ mod tests {
     }
 
     #[test]
-    fn a_service_must_be_the_very_one() {
+    fn a_service_must_match_exactly() {
         let sshd = Exemption {
             service: Some("sshd".into()),
             ..exemption()
         };
         assert!(covers(sshd.clone(), &backup(), from("sshd", ""), NOW));
         assert!(!covers(sshd.clone(), &backup(), from("su", ""), NOW));
-        assert!(!covers(sshd, &backup(), Source::default(), NOW));
+        assert!(!covers(sshd, &backup(), LoginSource::default(), NOW));
     }
 }

@@ -1,21 +1,21 @@
-//! Unix groups, and whether somebody is in one.
+//! Unix groups, and who is a member.
 
 use std::fmt;
 
 /// A Unix group, as a class or an exemption names it.
 ///
-/// The gid is what a login compares: it is what the name service tells of a person ("their own groups"), and it is
-/// known while the directory that the group comes from is out of reach.
+/// A login compares the gid: the name service gives the gids of a user's groups, also while the directory that the group
+/// comes from is unreachable.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Group {
-    /// Its name, as the administrator wrote it.
+    /// The name, as the administrator wrote it.
     pub name: String,
-    /// Its id when the administrator named it; `None`: the name service could not tell.
+    /// The gid at the time when the administrator named the group; `None`: the name service did not know it.
     pub gid: Option<u32>,
 }
 
 impl Group {
-    /// The group called `name`, whose gid is not known.
+    /// The group called `name`, with an unknown gid.
     pub fn called(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -30,13 +30,13 @@ impl fmt::Display for Group {
     }
 }
 
-/// Whether somebody is in a group.
+/// Whether a user is a member of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Membership {
-    /// A source of the name service says so.
+    /// A source of the name service lists the user.
     Member,
-    /// Every source of the name service was asked, and none says so.
+    /// Every source of the name service answered, and none lists the user.
     NotMember,
-    /// A source gave no answer, or contradicts itself. Neither of the above may be assumed.
+    /// A source gave no answer, or contradicted itself: neither of the above may be assumed.
     Unknown,
 }

@@ -5,50 +5,50 @@ use std::fmt;
 use data_encoding::BASE32_NOPAD;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// The key shared with an authenticator app: wiped when dropped, never printed.
+/// The key shared with an authenticator app. Wiped when dropped, never printed.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Key(Vec<u8>);
 
-/// 160 bits, as RFC 4226 §4 R6 recommends.
+/// Bytes in a new key: 160 bits, as RFC 4226 §4 R6 recommends.
 pub const KEY_BYTES: usize = 20;
-/// 128 bits, the least RFC 4226 §4 R6 allows.
-pub const LEAST_KEY_BYTES: usize = 16;
-/// More than the block of SHA-512 would only be hashed down again (RFC 2104 §2).
-pub const MOST_KEY_BYTES: usize = 128;
+/// The fewest bytes of a key: 128 bits (RFC 4226 §4 R6).
+pub const MIN_KEY_BYTES: usize = 16;
+/// The most bytes of a key. Beyond the block size of SHA-512 they would only be hashed down again (RFC 2104 §2).
+pub const MAX_KEY_BYTES: usize = 128;
 
-/// Why bytes or text are no usable key.
+/// Why bytes are not a usable key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadKey {
-    /// RFC 4226 §4 R6.
+    /// Shorter than RFC 4226 §4 R6 allows.
     #[error("a key needs at least 16 bytes (128 bits); this one has {0}")]
     TooShort(usize),
-    /// Longer than any authenticator can use.
+    /// Longer than any authenticator uses.
     #[error("a key has at most 128 bytes; this one has {0}")]
     TooLong(usize),
 }
 
 impl Key {
-    /// A key made of `bytes`.
+    /// The key of these `bytes`.
     pub fn new(bytes: Vec<u8>) -> Result<Self, BadKey> {
         let key = Self(bytes);
         match key.0.len() {
-            n if n < LEAST_KEY_BYTES => Err(BadKey::TooShort(n)),
-            n if n > MOST_KEY_BYTES => Err(BadKey::TooLong(n)),
+            n if n < MIN_KEY_BYTES => Err(BadKey::TooShort(n)),
+            n if n > MAX_KEY_BYTES => Err(BadKey::TooLong(n)),
             _ => Ok(key),
         }
     }
 
-    /// The one way out: the raw key, for sealing and for computing codes.
+    /// The raw key, for sealing and for computing codes. There is no other way to read it.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// The key as apps want it typed: base32 without padding (RFC 4648 §6).
+    /// The key as it is typed into an app: base32 without padding (RFC 4648 §6).
     pub fn base32(&self) -> Zeroizing<String> {
         Zeroizing::new(BASE32_NOPAD.encode(&self.0))
     }
 
-    /// [`Key::base32`] in groups of four, for people.
+    /// [`Key::base32`] in groups of four, to be read by people.
     pub fn grouped(&self) -> Zeroizing<String> {
         let text = self.base32();
         let mut grouped = Zeroizing::new(String::with_capacity(text.len() * 5 / 4 + 1));

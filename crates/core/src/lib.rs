@@ -1,24 +1,28 @@
-//! What a second factor means, and nothing else.
+//! What a second factor means: policy, methods, codes, lockout and the decision.
 //!
-//! Everything here is pure: no files, no clock, no randomness. The time and random bytes are
-//! parameters, so that every rule can be tested by a table. Where it is kept is `twofa-store`,
-//! who asks for it is `twofa-broker`.
+//! Everything here is pure: no files, no clock, no randomness. The time and random bytes are parameters, so that every
+//! rule can be tested by a table. `twofa-store` keeps the data, `twofa-broker` asks for codes.
 //!
-//! A login reads top to bottom:
-//! 1. [`decide`] says whether this person must show a second factor now ([`decision`]);
-//! 2. what was typed is read as an [`Answer`], or as nothing a code could be ([`answer`]);
-//! 3. an attempt is counted before it is verified ([`lockout`]);
-//! 4. the code is verified against the authenticator apps ([`app_code`], [`app`]), the code just [`sent`] or the backup
-//!    codes ([`backup`]).
+//! What an administrator decides:
+//! - [`policy`]: the settings of the machine, and the table of all keys;
+//! - [`class`]: own settings for the members of a Unix [`group`]; [`rulebook`]: policy and classes together;
+//! - [`exemption`]: accounts that are not asked;
+//! - [`transition`]: whom a change would leave without a working method.
 //!
-//! What holds for whom is the [`policy`], with what a [`class`] has of its own, less what an [`exemption`]
-//! spares. What a change of it takes from people is told before it is made ([`transition`]).
+//! What is known about a [`user`]: an [`account`] and its methods. [`method`] is the table of all methods, [`channel`] how
+//! codes are sent.
+//!
+//! What happens at a login, in this order:
+//! 1. [`decide`] says whether this user must show a second factor now ([`decision`]);
+//! 2. what was typed is read as an [`answer`];
+//! 3. the code is verified against the authenticator apps ([`app`]), the code that was [`sent`], or the backup codes
+//!    ([`backup`]);
+//! 4. a wrong code is counted, and too many lock the account ([`lockout`]).
 #![forbid(unsafe_code)]
 
 pub mod account;
 pub mod answer;
 pub mod app;
-pub mod app_code;
 pub mod backup;
 pub mod channel;
 pub mod class;
@@ -39,8 +43,10 @@ pub mod user;
 
 pub use account::Account;
 pub use answer::Answer;
-pub use app::{Algorithm, App, OtpKind, Parameters, Verification};
-pub use app_code::{AppCodeOutcome, PendingResync, check_app_code};
+pub use app::{
+    Algorithm, App, AppCodeOutcome, OtpKind, Parameters, PendingResync, Verification,
+    check_app_code,
+};
 pub use backup::{BackupCode, BackupSet};
 pub use channel::{Channel, PerChannel};
 pub use class::Class;

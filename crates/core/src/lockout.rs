@@ -1,56 +1,56 @@
-//! How many wrong codes in a row are too many, and what happens then.
+//! Lockout: how many wrong codes in a row are too many, and what happens then.
 //!
-//! RFC 4226 §7.3 (throttling holds across sessions) and NIST SP 800-63B-4 §3.2.2 (at most 100
-//! consecutive failures). An attempt is counted before its code is looked at; a right code takes back
-//! only what was counted up to itself, so that guesses running beside it stay counted.
+//! RFC 4226 §7.3 (throttling spans sessions) and NIST SP 800-63B-4 §3.2.2 (at most 100 consecutive failures). An attempt
+//! is counted before anybody learns its result; a right code clears only the attempts up to and including its own, so
+//! that guesses made at the same time stay counted.
 
 use crate::duration::Duration;
 use crate::time::Timestamp;
 
-/// After this many consecutive failures only an administrator opens the lock (NIST SP 800-63B-4 §3.2.2).
+/// After this many consecutive failures only an administrator can unlock the account (NIST SP 800-63B-4 §3.2.2).
 pub const MAX_FAILURES: u32 = 100;
-/// However often it doubled, a lock ends after a day.
+/// The longest lock: a day.
 pub const MAX_LOCK: Duration = Duration::from_seconds(86_400);
 
 /// When and for how long an account is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LockoutRules {
-    /// This many consecutive failures lock the account, and each as many again.
+    /// How many consecutive failures lock the account; each further multiple locks it again.
     pub after: u32,
-    /// How long the first lock lasts; each further one twice as long.
+    /// How long the first lock lasts. Each further lock lasts twice as long, up to [`MAX_LOCK`].
     pub duration: Duration,
 }
 
-/// An account that is closed to codes.
+/// Why an account accepts no codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lock {
-    /// It opens again at this moment.
+    /// It is locked until this time.
     Until(Timestamp),
-    /// [`MAX_FAILURES`] were reached: an administrator must open it.
+    /// There were [`MAX_FAILURES`]: it is locked until an administrator unlocks it.
     Administrator,
 }
 
 /// The attempts of one user, across all methods and sessions.
 ///
-/// Attempts are numbered as they are counted, and a number never comes again: what a right code takes back is
-/// told by numbers, so that right codes that end at the same time take back nothing twice.
+/// Attempts are numbered in the order in which they are counted, and no number is used twice: a right code clears the
+/// attempts up to its own number, so that right codes at the same time do not clear anything twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Throttle {
     /// How many attempts were ever counted, which is the number of the last one.
     pub attempts: u64,
     /// Attempts up to and including this number are not failures: a right code or an administrator cleared them.
     pub cleared_through: u64,
-    /// Set when the failures reached the limit.
+    /// The end of the lock that the failures caused; it may have passed.
     pub locked_until: Option<Timestamp>,
 }
 
 impl Throttle {
-    /// Consecutive attempts that did not end in a right code.
+    /// How many attempts in a row were not right.
     pub const fn failures(&self) -> u64 {
         self.attempts.saturating_sub(self.cleared_through)
     }
 
-    /// The lock in force at `now`, if there is one.
+    /// The lock in force at `now`.
     pub fn lock(&self, now: Timestamp) -> Option<Lock> {
         if self.failures() >= MAX_FAILURES.into() {
             return Some(Lock::Administrator);
@@ -60,9 +60,8 @@ impl Throttle {
             .map(Lock::Until)
     }
 
-    /// Counts an attempt at `now`, before it is verified; its number is `counted` afterwards. An attempt that
-    /// reaches the limit locks the account for those behind it; if its own code is right, [`Throttle::clear_through`]
-    /// opens it again.
+    /// Counts an attempt at `now`; its number is `attempts` afterwards. An attempt that reaches the limit locks the account
+    /// for those after it; if its own code is right, [`Throttle::clear_through`] unlocks it.
     #[must_use]
     pub fn count(self, now: Timestamp, rules: LockoutRules) -> Self {
         let counted = Self {
@@ -74,7 +73,7 @@ impl Throttle {
             return counted;
         }
         let doublings = counted.failures() / limit - 1;
-        // 2^40 of the shortest locks are ages; more need not be told apart.
+        // 2^40 times the shortest lock is far above the limit.
         let seconds = rules
             .duration
             .seconds()
@@ -86,8 +85,8 @@ impl Throttle {
         }
     }
 
-    /// Takes back the failures up to and including the attempt number `attempt`, which turned out right.
-    /// Attempts that were counted after it stay.
+    /// Clears the failures up to and including the attempt number `attempt`, which was right. Attempts that were counted
+    /// after it stay.
     #[must_use]
     pub fn clear_through(self, attempt: u64) -> Self {
         Self {
@@ -97,7 +96,7 @@ impl Throttle {
         }
     }
 
-    /// Takes back everything, by an administrator's word.
+    /// Clears all failures, for an administrator.
     #[must_use]
     pub fn clear(self) -> Self {
         self.clear_through(self.attempts)
@@ -160,13 +159,13 @@ mod tests {
     }
 
     #[test]
-    fn two_right_codes_at_once_take_back_nothing_twice() {
+    fn two_right_codes_at_once_clear_nothing_twice() {
         assert_eq!(fail(10).clear_through(5).clear_through(6).failures(), 4);
         assert_eq!(fail(10).clear_through(6).clear_through(5).failures(), 4);
     }
 
     #[test]
-    fn an_attempt_from_before_an_unlock_takes_back_nothing_from_after_it() {
+    fn an_attempt_from_before_an_unlock_clears_nothing_from_after_it() {
         let unlocked = fail(8).clear();
         let throttle = (0..5).fold(unlocked, |throttle, _| throttle.count(NOW, RULES));
         assert_eq!(throttle.clear_through(8).failures(), 5);
@@ -174,7 +173,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whoever_failed_as_often_as_the_limit_is_locked(after in 1_u32..=100, rounds in 1_u32..=100, minutes in 1_u32..=1440) {
+        fn an_account_with_as_many_failures_as_the_limit_is_locked(after in 1_u32..=100, rounds in 1_u32..=100, minutes in 1_u32..=1440) {
             let rules = LockoutRules { after, duration: Duration::from_minutes(minutes) };
             let failures = after * rounds;
             let throttle = (0..failures).fold(Throttle::default(), |t, _| t.count(NOW, rules));

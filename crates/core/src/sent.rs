@@ -1,7 +1,7 @@
-//! A code that was sent by e-mail or SMS: good for one login, for a while.
+//! Codes that are sent: each is valid for one login, and for a limited time.
 //!
-//! NIST SP 800-63B-4 §3.1.3.2 (out-of-band verifiers): at least six digits, at most ten minutes, used once. It lives in
-//! the memory of the login that asked for it and nowhere else, so that it is good for no other.
+//! NIST SP 800-63B-4 §3.1.3.2 (out-of-band verifiers): at least six digits, at most ten minutes, used once. A code exists
+//! only in the memory of the login that asked for it, so that no other login accepts it.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::policy::Codes;
 use crate::time::Timestamp;
 
-/// How far the clock may go back, in seconds, before a code is taken for one of another time.
+/// How far the clock may go back, in seconds, before a code no longer counts as recent.
 const CLOCK_SLIP: i64 = 60;
 
 /// A code that was sent. Never printed, wiped when dropped.
@@ -22,20 +22,20 @@ pub struct SentCode {
     rules: Codes,
 }
 
-/// What comparing a code that was sent came to.
+/// The result of comparing what was typed with a code that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SentCodeOutcome {
-    /// It is the code.
+    /// It is the code, in time.
     Right,
-    /// It is not.
+    /// It is not the code.
     Wrong,
-    /// It is the code, too late, or well before it was sent: the clock went back.
+    /// It is the code, but too late, or too long before it was sent: the clock went back.
     Expired,
 }
 
 impl SentCode {
-    /// A code as `rules` want it, of what `random` gives byte by byte. Bytes above the last whole ten are drawn again:
-    /// no bias.
+    /// A new code of as many digits as `rules` say, made of the bytes that `random` gives. Bytes of 250 and above are drawn
+    /// again, so that no digit is more likely than another.
     pub fn generate<E>(
         rules: Codes,
         now: Timestamp,
@@ -74,7 +74,7 @@ impl SentCode {
         }
     }
 
-    /// From when on another one may be sent.
+    /// The time from which another code may be sent.
     pub fn next_at(&self) -> Timestamp {
         self.sent_at.after(self.rules.cooldown.seconds())
     }
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_good_for_its_lifetime_and_not_before_it_was_sent() {
+    fn a_code_is_valid_for_its_lifetime_and_not_before_it_was_sent() {
         let code = code(6, &[1, 2, 3, 4, 5, 6]);
         assert_eq!(code.digits().as_str(), "123456");
         for (at, comparison) in [
@@ -131,12 +131,12 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_would_favour_a_digit_are_drawn_again() {
+    fn bytes_that_would_make_a_digit_more_likely_are_drawn_again() {
         assert_eq!(code(6, &[250, 251, 255, 249]).digits().as_str(), "999999");
     }
 
     #[test]
-    fn a_failing_generator_makes_no_code() {
+    fn without_randomness_there_is_no_code() {
         assert!(
             SentCode::generate(Policy::default().codes, NOW, || Err::<u8, _>("no entropy"))
                 .is_err()

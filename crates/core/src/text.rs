@@ -1,14 +1,14 @@
-//! Text from outside, made fit to be shown and logged.
+//! Making text from outside safe to show and to log.
 
-/// `text` with everything replaced that could steer a terminal or make a line read as another one: control
-/// characters, and Unicode's invisible and direction-changing ones (general categories Cc, Cf, Zl and Zp).
+/// `text` with `?` in place of every character that could control a terminal or disguise a line: control characters, and
+/// Unicode's invisible and direction-changing characters (general categories Cc, Cf, Zl and Zp).
 pub fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if is_unprintable(c) { '?' } else { c })
         .collect()
 }
 
-/// Whether `c` is one that [`printable`] replaces.
+/// Whether [`printable`] replaces `c`.
 pub fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_steers_a_terminal_or_turns_a_line_round_is_left() {
+    fn characters_that_control_a_terminal_or_reverse_a_line_are_replaced() {
         assert_eq!(printable("al\u{1b}[2Jice\n"), "al?[2Jice?");
         assert_eq!(
             printable("sshd\u{202e}gol\u{2066}x\u{200b}\u{feff}"),

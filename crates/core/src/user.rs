@@ -1,4 +1,4 @@
-//! What is known of a person.
+//! What is stored about a user.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,12 +12,12 @@ use crate::method::{Method, Methods};
 use crate::policy::{Mode, Policy};
 use crate::time::Timestamp;
 
-/// An enrolled authenticator app with what people call it.
+/// An authenticator app that a user enrolled.
 #[derive(Debug, Clone)]
 pub struct EnrolledApp {
-    /// Names the app in the store; means nothing outside.
+    /// The app's number in the store.
     pub id: i64,
-    /// What its owner calls it, such as `phone`. Unique for the user.
+    /// Its owner's name for it, such as `phone`. No two apps of a user have the same.
     pub label: String,
     /// When it was enrolled.
     pub enrolled_at: Timestamp,
@@ -25,15 +25,15 @@ pub struct EnrolledApp {
     pub app: App,
 }
 
-/// When somebody wants to be asked, as far as policy leaves it to them.
+/// When a user wants to be asked, as far as the policy leaves it to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Verify {
-    /// Never, where nothing requires it.
+    /// Never, unless a second factor is required.
     Never,
     /// On a device that is not trusted.
     #[default]
     NewDevice,
-    /// Every time, on a trusted device as well.
+    /// Every time, on a trusted device too.
     Always,
 }
 
@@ -53,7 +53,7 @@ impl fmt::Display for Verify {
     }
 }
 
-/// The text is no [`Verify`].
+/// The text names no [`Verify`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("it must be never, new-device or always")]
 pub struct UnknownVerify;
@@ -75,14 +75,14 @@ impl FromStr for Verify {
 pub struct Contact {
     /// The e-mail address or phone number.
     pub address: String,
-    /// Whether a code sent there came back.
+    /// Whether it counts as a method: a code sent there was typed back, or an administrator attested it.
     pub verified: bool,
-    /// Nobody's word but the user's: neither verified nor put on file by an administrator.
+    /// Whether only the user says that it is theirs: it was neither verified nor set by an administrator.
     pub by_owner: bool,
 }
 
-/// `address` as it may be shown to whoever stands at a prompt: enough for its owner to know it, too little for anybody
-/// else. `a***e@example.org`, `**** 4567`. In ASCII: OpenSSH shows anything else as octal numbers where the locale is C.
+/// `address` as it may be shown at a login prompt: enough for its owner to recognise, too little for anybody else, such as
+/// `a***e@example.org` or `**** 4567`. The mask is ASCII: in the C locale OpenSSH shows other characters as octal numbers.
 pub fn masked(address: &str) -> String {
     let Some((local, domain)) = address.rsplit_once('@') else {
         let digits: Vec<char> = address.chars().filter(char::is_ascii_digit).collect();
@@ -91,7 +91,7 @@ pub fn masked(address: &str) -> String {
     };
     let mut letters = local.chars();
     match (letters.next(), letters.next_back()) {
-        // Of two letters, both would be all.
+        // Two of two letters would be the whole name.
         (Some(first), Some(last)) if letters.next().is_some() => {
             format!("{first}***{last}@{domain}")
         }
@@ -100,57 +100,57 @@ pub fn masked(address: &str) -> String {
     }
 }
 
-/// What is stored for a person. Somebody nothing is stored for is [`User::default`].
+/// What is stored about a user; [`User::default`] if nothing is.
 #[derive(Debug, Clone, Default)]
 pub struct User {
-    /// An administrator requires a second factor of this person.
+    /// Whether an administrator requires a second factor of this user.
     pub required: bool,
-    /// When the person wants to be asked.
+    /// When the user wants to be asked.
     pub verify: Verify,
-    /// The e-mail address and the phone number.
+    /// The addresses that codes can be sent to.
     pub contacts: PerChannel<Option<Contact>>,
-    /// The method a login begins with, where the person said so.
+    /// The method that logins begin with, if the user chose one.
     pub preferred: Option<Method>,
     /// Failures and lock.
     pub throttle: Throttle,
     /// The enrolled apps, oldest first.
     pub apps: Vec<EnrolledApp>,
-    /// The backup codes, when there are any.
+    /// The backup codes, if there are any.
     pub backup: Option<BackupSet>,
 }
 
-/// Where a person stands, as it is shown.
+/// A user's status, as it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// Is not asked for a second factor.
+    /// Not asked for a second factor.
     Off,
-    /// Must have one and has none.
+    /// Must have a second factor and has none.
     Pending,
-    /// Is enrolled, but by no method that the policy still allows: must prove the old one and enrol another.
+    /// Enrolled, but with no method that the policy still allows: must prove an old one and enrol another.
     NotAllowed,
-    /// Is asked.
+    /// Asked for a second factor.
     Enabled,
-    /// Is refused for too many wrong codes.
+    /// Refused because of too many wrong codes.
     Locked(Lock),
-    /// Is not asked wherever the login comes from, until the exemption ends (`None`: it does not).
+    /// Exempt wherever a login comes from, until this time (`None`: for good).
     Exempt(Option<Timestamp>),
 }
 
-/// What of a person a status depends on; a listing knows no more.
+/// The part of a user that the status depends on. A listing reads no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Summary {
-    /// An administrator requires a second factor.
+    /// Whether an administrator requires a second factor.
     pub required: bool,
-    /// When the person wants to be asked.
+    /// When the user wants to be asked.
     pub verify: Verify,
-    /// The methods that are enrolled and can stand alone.
+    /// The enrolled methods that can stand alone.
     pub enrolled: Methods,
     /// Failures and lock.
     pub throttle: Throttle,
 }
 
 impl User {
-    /// The methods that are enrolled and can stand alone: backup codes are not among them.
+    /// The enrolled methods that can stand alone.
     pub fn enrolled(&self) -> Methods {
         let mut enrolled = Methods::NONE;
         if !self.apps.is_empty() {
@@ -164,12 +164,12 @@ impl User {
         enrolled
     }
 
-    /// Whether a method that can stand alone is enrolled and allowed.
+    /// Whether an enrolled method is `allowed`.
     pub fn is_enrolled(&self, allowed: Methods) -> bool {
         self.enrolled().intersects(allowed)
     }
 
-    /// The methods a login can ask for, the first one first: the preferred one, where it is enrolled and allowed.
+    /// The methods that a login can ask for, in order: first the preferred one, if it is enrolled and `allowed`.
     pub fn methods(&self, allowed: Methods) -> Vec<Method> {
         let mut methods: Vec<_> = self.enrolled().intersection(allowed).iter().collect();
         // Stable: the others keep their order.
@@ -182,7 +182,7 @@ impl User {
         self.backup.as_ref().map_or(0, |set| set.unused.len())
     }
 
-    /// What a status depends on.
+    /// The part that the status depends on.
     pub fn summary(&self) -> Summary {
         let Self {
             required,
@@ -200,7 +200,7 @@ impl User {
 }
 
 impl Summary {
-    /// Whether this person must have a second factor, willing or not.
+    /// Whether this user must have a second factor.
     pub fn is_obliged(&self, policy: &Policy) -> bool {
         match policy.mode {
             Mode::Disabled => false,
@@ -209,10 +209,10 @@ impl Summary {
         }
     }
 
-    /// Where the person stands at `now` under the policy that holds for them.
+    /// The status at `now`, under the policy and exemption that apply to the user.
     pub fn status(&self, policy: &Policy, exemption: Option<&Exemption>, now: Timestamp) -> Status {
-        // What is enrolled counts even where it is no longer allowed: a policy that got stricter must not read as
-        // "never enrolled".
+        // Methods that are no longer allowed count: after a change to a stricter policy, users must not seem to have never
+        // enrolled.
         let willing = !self.enrolled.is_empty() && self.verify != Verify::Never;
         if policy.mode == Mode::Disabled {
             Status::Off
@@ -238,7 +238,7 @@ mod tests {
     use crate::channel::Channel;
 
     #[test]
-    fn a_masked_address_is_known_to_its_owner_and_to_nobody_else() {
+    fn a_masked_address_shows_little() {
         for (address, shown) in [
             ("alice@example.org", "a***e@example.org"),
             ("bob@example.org", "b***b@example.org"),
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_begins_with_the_preferred_method_if_it_can() {
+    fn a_login_begins_with_the_preferred_method_where_possible() {
         let verified = |address: &str| {
             Some(Contact {
                 address: address.into(),

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use twofa_core::class::{self, Class};
 use twofa_core::decision::{Decision, DecisionFacts, Denial, Device, decide};
-use twofa_core::exemption::{Exemption, Source, Subject, covering};
+use twofa_core::exemption::{Exemption, LoginSource, Subject, find_covering};
 use twofa_core::lockout::Throttle;
 use twofa_core::user::{Contact, EnrolledApp};
 use twofa_core::{
@@ -49,7 +49,13 @@ impl World {
             name: "alice".into(),
             uid: 1000,
         };
-        let exemption = covering(&self.exemptions, &alice, Source::default(), NOW, membership);
+        let exemption = find_covering(
+            &self.exemptions,
+            &alice,
+            LoginSource::default(),
+            NOW,
+            membership,
+        );
         let Self {
             has_identity_mismatch,
             ..

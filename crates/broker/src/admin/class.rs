@@ -1,7 +1,7 @@
 //! Classes: their order and settings, and which one holds for a user.
 
 use twofa_core::class::EVERYONE;
-use twofa_core::exemption::{Exemption, Source};
+use twofa_core::exemption::{Exemption, LoginSource};
 use twofa_core::policy::KEYS;
 use twofa_core::{Class, Decision, Group, Mode, Rulebook};
 
@@ -92,7 +92,7 @@ impl Administration {
             accounts::find(name)?.ok_or_else(|| AdminError::NoAccount(name.to_owned()))?;
         let person = Person::of(self.store(), &account)?;
         let now = self.now();
-        let (decision, exemption) = person.decide(&account, Source::default(), now);
+        let (decision, exemption) = person.decide(&account, LoginSource::default(), now);
         let exemptions = person.exemptions(&account, now).into_iter();
         Ok(ClassTest {
             narrow_exemptions: exemptions

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use twofa_core::class::{self, BrokenClass};
 use twofa_core::decision::{DecisionFacts, Device};
-use twofa_core::exemption::{self, Exemption, Source};
+use twofa_core::exemption::{self, Exemption, LoginSource};
 use twofa_core::{Account, Decision, Group, Membership, Mode, Policy, Status, Timestamp, decide};
 use twofa_store::{Situation, Store, StoreError, StoredExemption};
 
@@ -76,7 +76,7 @@ impl Person {
     pub fn exemption(
         &self,
         account: &Account,
-        source: Source<'_>,
+        source: LoginSource<'_>,
         now: Timestamp,
     ) -> Option<Exemption> {
         let exemptions: Vec<_> = self
@@ -87,7 +87,7 @@ impl Person {
             .map(|stored| stored.exemption.clone())
             .collect();
         let mut groups = self.groups.borrow_mut();
-        exemption::covering(&exemptions, account, source, now, |group| {
+        exemption::find_covering(&exemptions, account, source, now, |group| {
             groups.membership(group)
         })
         .cloned()
@@ -97,7 +97,7 @@ impl Person {
     pub fn decide(
         &self,
         account: &Account,
-        source: Source<'_>,
+        source: LoginSource<'_>,
         now: Timestamp,
     ) -> (Decision, Option<Exemption>) {
         // Where nobody is asked there is nothing to be exempt from, and no need to know somebody's groups.
@@ -132,7 +132,7 @@ impl Person {
 
     /// Where the person stands at `now`, wherever a login may come from.
     pub fn status(&self, account: &Account, now: Timestamp) -> Status {
-        let exemption = self.exemption(account, Source::default(), now);
+        let exemption = self.exemption(account, LoginSource::default(), now);
         self.situation
             .user
             .summary()

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use twofa_core::decision::Reason;
-use twofa_core::exemption::{Exemption, Source};
+use twofa_core::exemption::{Exemption, LoginSource};
 use twofa_core::text::printable;
 use twofa_core::{Account, Decision, Denial, Method, Timestamp};
 use twofa_proto::{Done, Login, Request, Verdict};
@@ -634,15 +634,15 @@ impl LoginRequest<'_> {
 
 /// Where the login comes from, as far as it can be believed: root's module repeats what sshd and login say,
 /// anybody else's can say anything.
-fn source(peer: Peer, login: &Login) -> Source<'_> {
+fn source(peer: Peer, login: &Login) -> LoginSource<'_> {
     if !peer.is_root() {
-        return Source::default();
+        return LoginSource::default();
     }
     let address = login
         .remote_host
         .as_deref()
         .and_then(|host| host.parse::<IpAddr>().ok());
-    Source {
+    LoginSource {
         service: Some(&login.service),
         address,
     }

@@ -8,7 +8,7 @@ use twofa_broker::admin::Administration;
 use twofa_broker::admin::class::check_exists;
 use twofa_broker::{accounts, clock, manage};
 use twofa_core::class;
-use twofa_core::exemption::{Exemption, Source, covering};
+use twofa_core::exemption::{Exemption, LoginSource, find_covering};
 use twofa_core::{Account, Method, Rulebook, Timestamp};
 use twofa_proto::{Failure, UserStatus};
 use twofa_store::{StoreError, UserRow};
@@ -181,7 +181,7 @@ fn list_one(
     );
     let effective =
         effective.map_err(|error| CommandError::new(Failure::Unavailable, error.to_string()))?;
-    let exemption = covering(exemptions, account, Source::default(), now, |group| {
+    let exemption = find_covering(exemptions, account, LoginSource::default(), now, |group| {
         directory.membership(account, group)
     });
     let stands = manage::user_status(user.summary.status(&effective.policy, exemption, now));

@@ -1,10 +1,10 @@
-//! A code against all of somebody's apps: which of them accepts it, or why none does.
+//! Verifying a code against all apps of a person: which one accepts it, or why none does.
 
 use crate::app::Verification;
 use crate::time::Timestamp;
 use crate::user::EnrolledApp;
 
-/// A hardware token that ran far ahead, so that its next code is waited for (RFC 4226 §7.4).
+/// A hardware token that is far ahead, whose next code will resynchronise it (RFC 4226 §7.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PendingResync {
     /// The [`EnrolledApp::id`] of the token.
@@ -13,7 +13,7 @@ pub struct PendingResync {
     pub count: u64,
 }
 
-/// What became of a code that was checked against several apps.
+/// The result of [`check_app_code`].
 #[derive(Debug)]
 pub enum AppCodeOutcome<'a> {
     /// It is right. `count` must be stored as used before anyone is let in.
@@ -27,12 +27,12 @@ pub enum AppCodeOutcome<'a> {
     Refused {
         /// The most helpful of the reasons. Never [`Verification::Accepted`].
         why: Verification,
-        /// The token whose next code is waited for from now on.
+        /// The token whose next code will resynchronise it.
         pending: Option<PendingResync>,
     },
 }
 
-/// Checks `code` at `now` against `apps`. `pending` is what an earlier code of the same conversation left behind.
+/// Verifies `code` at `now` against `apps`. `pending` comes from an earlier code of the same conversation.
 pub fn check_app_code<'a>(
     apps: &'a [EnrolledApp],
     code: &str,

@@ -1,0 +1,401 @@
+use super::*;
+use crate::account::Account;
+use crate::app::{App, Parameters};
+use crate::channel::{Channel, PerChannel};
+use crate::exemption::Subject;
+use crate::key::Key;
+use crate::lockout::{MAX_FAILURES, Throttle};
+use crate::method::{METHODS, Method, Methods};
+use crate::user::{Contact, EnrolledApp};
+use proptest::prelude::*;
+
+const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+fn enrolled() -> Vec<EnrolledApp> {
+    let key = Key::new(vec![1; 20]).unwrap();
+    let app = App {
+        parameters: Parameters::default(),
+        key,
+        used: None,
+    };
+    vec![EnrolledApp {
+        id: 1,
+        label: "phone".into(),
+        enrolled_at: NOW,
+        app,
+    }]
+}
+
+fn decided(policy: &Policy, user: &User, device: Device) -> Decision {
+    decide(DecisionFacts {
+        policy,
+        user,
+        exemption: None,
+        device,
+        has_identity_mismatch: false,
+        now: NOW,
+    })
+}
+
+/// Every mode, whether an administrator requires it, what the person set, whether the device is trusted,
+/// whether an app is enrolled. A class is in it through the mode, which is all a class can say here.
+#[test]
+#[rustfmt::skip]
+fn mode_requirement_setting_device_and_enrolment_decide() {
+    use Decision::{Challenge as Ask, Enrol, NotRequired, Trusted as Pass};
+    use Mode::{Disabled, Mandatory, Optional};
+    use Verify::{Always, Never, NewDevice};
+    const OFF: Decision = NotRequired(Reason::Disabled);
+    const BARE: Decision = NotRequired(Reason::NotEnrolled);
+    const OUT: Decision = NotRequired(Reason::OptedOut);
+    // mode, required, setting: nothing enrolled; enrolled: on an unknown device, on a trusted one
+    let rows = [
+        (Disabled,  false, Never,     [OFF,   OFF, OFF]),
+        (Disabled,  false, NewDevice, [OFF,   OFF, OFF]),
+        (Disabled,  false, Always,    [OFF,   OFF, OFF]),
+        (Disabled,  true,  Never,     [OFF,   OFF, OFF]),
+        (Disabled,  true,  NewDevice, [OFF,   OFF, OFF]),
+        (Disabled,  true,  Always,    [OFF,   OFF, OFF]),
+        (Optional,  false, Never,     [BARE,  OUT, OUT]),
+        (Optional,  false, NewDevice, [BARE,  Ask, Pass]),
+        (Optional,  false, Always,    [BARE,  Ask, Ask]),
+        (Optional,  true,  Never,     [Enrol, Ask, Pass]),
+        (Optional,  true,  NewDevice, [Enrol, Ask, Pass]),
+        (Optional,  true,  Always,    [Enrol, Ask, Ask]),
+        (Mandatory, false, Never,     [Enrol, Ask, Pass]),
+        (Mandatory, false, NewDevice, [Enrol, Ask, Pass]),
+        (Mandatory, false, Always,    [Enrol, Ask, Ask]),
+        (Mandatory, true,  Never,     [Enrol, Ask, Pass]),
+        (Mandatory, true,  NewDevice, [Enrol, Ask, Pass]),
+        (Mandatory, true,  Always,    [Enrol, Ask, Ask]),
+    ];
+    let trusted = Device::TrustedUntil(NOW.after(1));
+    for (mode, required, verify, [bare, unknown, known]) in rows {
+        let policy = Policy { mode, ..Policy::default() };
+        let user = |apps| User { required, verify, apps, ..User::default() };
+        let row = format!("{mode:?} required={required} {verify}");
+        assert_eq!(decided(&policy, &user(Vec::new()), Device::Unknown), bare, "{row}, not enrolled");
+        assert_eq!(decided(&policy, &user(Vec::new()), trusted), bare, "{row}, not enrolled on a trusted device");
+        assert_eq!(decided(&policy, &user(enrolled()), Device::Unknown), unknown, "{row}, unknown device");
+        assert_eq!(decided(&policy, &user(enrolled()), trusted), known, "{row}, trusted device");
+    }
+}
+
+#[test]
+fn an_exemption_spares_everybody_and_needs_no_enrolment() {
+    let exemption = Exemption {
+        subject: Subject::User(Account {
+            name: "backup".into(),
+            uid: 900,
+        }),
+        network: None,
+        service: None,
+        reason: "nightly copies".into(),
+        granted_by: 0,
+        granted_at: NOW,
+        until: None,
+    };
+    for mode in [Mode::Optional, Mode::Mandatory] {
+        let policy = Policy {
+            mode,
+            ..Policy::default()
+        };
+        for apps in [Vec::new(), enrolled()] {
+            let user = User {
+                required: true,
+                apps,
+                ..User::default()
+            };
+            let facts = DecisionFacts {
+                policy: &policy,
+                user: &user,
+                exemption: Some(&exemption),
+                device: Device::Unknown,
+                has_identity_mismatch: false,
+                now: NOW,
+            };
+            assert_eq!(decide(facts), Decision::NotRequired(Reason::Exempt));
+        }
+    }
+}
+
+#[test]
+fn enrolment_beforehand_refuses_where_enrolment_at_login_leads() {
+    let policy = Policy {
+        mode: Mode::Mandatory,
+        enrolment: Enrolment::Beforehand,
+        ..Policy::default()
+    };
+    assert_eq!(
+        decided(&policy, &User::default(), Device::Unknown),
+        Decision::Deny(Denial::NotEnrolled)
+    );
+    let user = User {
+        apps: enrolled(),
+        ..User::default()
+    };
+    assert_eq!(
+        decided(&policy, &user, Device::Unknown),
+        Decision::Challenge
+    );
+}
+
+#[test]
+fn a_lock_refuses_until_its_end_on_a_trusted_device_too() {
+    let policy = Policy {
+        mode: Mode::Optional,
+        ..Policy::default()
+    };
+    let throttle = Throttle {
+        attempts: 10,
+        locked_until: Some(NOW.after(60)),
+        ..Throttle::default()
+    };
+    let user = User {
+        apps: enrolled(),
+        throttle,
+        ..User::default()
+    };
+    let locked = Decision::Deny(Denial::Locked(Lock::Until(NOW.after(60))));
+    for device in [Device::Unknown, Device::TrustedUntil(NOW.after(60))] {
+        let facts = DecisionFacts {
+            policy: &policy,
+            user: &user,
+            exemption: None,
+            device,
+            has_identity_mismatch: false,
+            now: NOW,
+        };
+        assert_eq!(decide(facts), locked);
+        assert_ne!(
+            decide(DecisionFacts {
+                now: NOW.after(60),
+                ..facts
+            }),
+            locked
+        );
+    }
+}
+
+#[test]
+fn a_hundred_failures_refuse_for_good() {
+    let policy = Policy {
+        mode: Mode::Mandatory,
+        ..Policy::default()
+    };
+    let throttle = Throttle {
+        attempts: MAX_FAILURES.into(),
+        ..Throttle::default()
+    };
+    let user = User {
+        apps: enrolled(),
+        throttle,
+        ..User::default()
+    };
+    assert_eq!(
+        decided(&policy, &user, Device::Unknown),
+        Decision::Deny(Denial::Locked(Lock::Administrator))
+    );
+}
+
+#[test]
+fn an_account_with_another_ones_name_or_uid_is_refused_unless_nobody_is_asked() {
+    for (mode, decision) in [
+        (Mode::Disabled, Decision::NotRequired(Reason::Disabled)),
+        (Mode::Optional, Decision::Deny(Denial::IdentityMismatch)),
+        (Mode::Mandatory, Decision::Deny(Denial::IdentityMismatch)),
+    ] {
+        let policy = Policy {
+            mode,
+            ..Policy::default()
+        };
+        let user = User::default();
+        let facts = DecisionFacts {
+            policy: &policy,
+            user: &user,
+            exemption: None,
+            device: Device::Unknown,
+            has_identity_mismatch: true,
+            now: NOW,
+        };
+        assert_eq!(decide(facts), decision, "{mode:?}");
+    }
+}
+
+#[test]
+fn trust_ends_at_its_end() {
+    let policy = Policy {
+        mode: Mode::Mandatory,
+        ..Policy::default()
+    };
+    let user = User {
+        apps: enrolled(),
+        ..User::default()
+    };
+    assert_eq!(
+        decided(&policy, &user, Device::TrustedUntil(NOW)),
+        Decision::Challenge
+    );
+}
+
+/// Every mode, requirement and setting for somebody with an app where only e-mail is allowed.
+#[test]
+#[rustfmt::skip]
+fn a_method_that_is_no_longer_allowed_is_neither_enough_nor_nothing() {
+    use Mode::{Disabled, Mandatory, Optional};
+    use Verify::{Always, Never, NewDevice};
+    const OFF: Decision = Decision::NotRequired(Reason::Disabled);
+    const OUT: Decision = Decision::NotRequired(Reason::OptedOut);
+    let rows = [
+        (Disabled,  true,  Always,    OFF),
+        (Optional,  false, Never,     OUT),
+        (Optional,  false, NewDevice, Decision::Replace),
+        (Optional,  false, Always,    Decision::Replace),
+        (Optional,  true,  Never,     Decision::Replace),
+        (Mandatory, false, Never,     Decision::Replace),
+        (Mandatory, false, NewDevice, Decision::Replace),
+    ];
+    for (mode, required, verify, expected) in rows {
+        let methods = Methods::ALL.without(Method::App);
+        let policy = Policy { mode, methods, ..Policy::default() };
+        let user = User { required, verify, apps: enrolled(), ..User::default() };
+        for device in [Device::Unknown, Device::TrustedUntil(NOW.after(60))] {
+            assert_eq!(decided(&policy, &user, device), expected, "{mode:?} required={required} {verify}");
+        }
+        let beforehand = Policy { enrolment: Enrolment::Beforehand, ..policy };
+        let expected = match expected {
+            Decision::Replace => Decision::Deny(Denial::NotAllowed),
+            other => other,
+        };
+        assert_eq!(decided(&beforehand, &user, Device::Unknown), expected, "{mode:?} {verify} beforehand");
+    }
+}
+
+/// What a decision may rest on, small enough to draw at random.
+#[derive(Debug, Clone)]
+struct Case {
+    policy: Policy,
+    user: User,
+    is_exempt: bool,
+    device: Device,
+    has_identity_mismatch: bool,
+}
+
+impl Case {
+    fn lets_in(&self) -> bool {
+        let exemption = Exemption {
+            subject: Subject::User(Account {
+                name: "alice".into(),
+                uid: 1000,
+            }),
+            network: None,
+            service: None,
+            reason: String::new(),
+            granted_by: 0,
+            granted_at: NOW,
+            until: None,
+        };
+        let decision = decide(DecisionFacts {
+            policy: &self.policy,
+            user: &self.user,
+            exemption: self.is_exempt.then_some(&exemption),
+            device: self.device,
+            has_identity_mismatch: self.has_identity_mismatch,
+            now: NOW,
+        });
+        matches!(decision, Decision::NotRequired(_) | Decision::Trusted)
+    }
+
+    /// This case with one thing stricter, once for each thing there is.
+    fn stricter(&self) -> Vec<Self> {
+        let changes: [fn(&mut Self); 7] = [
+            |case| {
+                case.policy.mode = if case.policy.mode == Mode::Disabled {
+                    Mode::Optional
+                } else {
+                    Mode::Mandatory
+                }
+            },
+            |case| case.policy.enrolment = Enrolment::Beforehand,
+            |case| case.user.required = true,
+            |case| {
+                case.user.verify = if case.user.verify == Verify::Never {
+                    Verify::NewDevice
+                } else {
+                    Verify::Always
+                }
+            },
+            |case| case.is_exempt = false,
+            |case| case.device = Device::Unknown,
+            |case| case.user.throttle.locked_until = Some(NOW.after(60)),
+        ];
+        let changed = changes.iter().map(|change| {
+            let mut stricter = self.clone();
+            change(&mut stricter);
+            stricter
+        });
+        let without_a_method = Methods::ALL.iter().map(|method| {
+            let mut stricter = self.clone();
+            stricter.policy.methods = stricter.policy.methods.without(method);
+            stricter
+        });
+        let mut all: Vec<_> = changed.chain(without_a_method).collect();
+        // Nothing is stored of an account that has no record of its own.
+        for stricter in all
+            .iter_mut()
+            .filter(|stricter| stricter.has_identity_mismatch)
+        {
+            stricter.user = User::default();
+        }
+        all
+    }
+}
+
+fn methods() -> impl Strategy<Value = Methods> {
+    prop::collection::vec(any::<bool>(), METHODS.len()).prop_map(|chosen| {
+        let chosen = Methods::ALL.iter().zip(chosen);
+        chosen
+            .filter(|(_, is_in)| *is_in)
+            .map(|(method, _)| method)
+            .collect()
+    })
+}
+
+prop_compose! {
+    fn case()(
+        mode in prop::sample::select(vec![Mode::Disabled, Mode::Optional, Mode::Mandatory]),
+        beforehand: bool, required: bool, is_exempt: bool, is_known: bool, has_identity_mismatch: bool,
+        allowed in methods(), has in methods(),
+        verify in prop::sample::select(vec![Verify::Never, Verify::NewDevice, Verify::Always]),
+    ) -> Case {
+        let contact = |channel: Channel| has.contains(channel.method())
+            .then(|| Contact { address: "somewhere".into(), verified: true, by_owner: false });
+        Case {
+            policy: Policy {
+                mode,
+                methods: allowed,
+                enrolment: if beforehand { Enrolment::Beforehand } else { Enrolment::AtLogin },
+                ..Policy::default()
+            },
+            user: if has_identity_mismatch { User::default() } else { User {
+                required,
+                verify,
+                apps: if has.contains(Method::App) { enrolled() } else { Vec::new() },
+                contacts: PerChannel::from_fn(contact),
+                ..User::default()
+            } },
+            is_exempt,
+            device: if is_known { Device::TrustedUntil(NOW.after(60)) } else { Device::Unknown },
+            has_identity_mismatch,
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_gets_stricter_lets_anybody_in_who_was_asked_or_refused(case in case()) {
+        for stricter in case.stricter() {
+            prop_assert!(case.lets_in() || !stricter.lets_in(), "{stricter:#?}");
+        }
+    }
+}
