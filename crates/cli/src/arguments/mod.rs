@@ -69,12 +69,12 @@ pub enum Command {
     /// Set up a second factor
     #[command(subcommand, visible_alias = "enroll")]
     Enrol(EnrolCommand),
-    /// Remove a method: an app by its label, 'email', 'sms', or 'backup' for the backup codes
+    /// Remove a method: an app by its label, any other method by its name
     #[command(
         after_help = "Examples:\n  twofa remove phone\n  twofa remove sms\n  twofa remove backup"
     )]
     Remove {
-        /// The label, 'email', 'sms' or 'backup'
+        /// The label of an app, or the name of another method
         method: String,
         /// Whose.
         #[command(flatten)]

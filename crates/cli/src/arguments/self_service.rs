@@ -1,32 +1,97 @@
 //! What people do with their own record.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand, ValueEnum};
+use twofa_core::{Channel, Method, Methods};
 
 use super::Whose;
 use super::values::one_of;
 
-/// What can be enrolled.
-#[derive(Debug, Subcommand)]
+/// What can be enrolled: an app with its parameters, or any other method that can stand alone.
+#[derive(Debug)]
 pub enum EnrolCommand {
-    /// Set up an authenticator app: scan a QR code, type the first code
-    #[command(after_help = "\
+    /// An authenticator app.
+    App(AppArguments),
+    /// Another method.
+    Other(Method, AddressArguments),
+}
+
+impl Subcommand for EnrolCommand {
+    fn augment_subcommands(command: Command) -> Command {
+        let methods = Methods::standing_alone();
+        methods.iter().fold(command, |command, method| {
+            command.subcommand(enrol_command(method))
+        })
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Self::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        name.parse::<Method>()
+            .is_ok_and(|method| method.info().stands_alone)
+    }
+}
+
+impl FromArgMatches for EnrolCommand {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let Some((name, arguments)) = matches.subcommand() else {
+            return Err(clap::Error::new(ErrorKind::MissingSubcommand));
+        };
+        match name.parse() {
+            Ok(Method::App) => Ok(Self::App(AppArguments::from_arg_matches(arguments)?)),
+            Ok(method) => {
+                let address = match method.channel() {
+                    Some(_) => AddressArguments::from_arg_matches(arguments)?,
+                    None => AddressArguments {
+                        address: None,
+                        user: Whose::from_arg_matches(arguments)?,
+                    },
+                };
+                Ok(Self::Other(method, address))
+            }
+            Err(unknown) => Err(clap::Error::raw(ErrorKind::InvalidSubcommand, unknown)),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn enrol_command(method: Method) -> Command {
+    let (name, noun) = (method.name(), method.info().noun);
+    let command = Command::new(name);
+    match (method, method.channel()) {
+        (Method::App, _) => AppArguments::augment_args(command)
+            .about("Set up an authenticator app: scan a QR code, type the first code")
+            .after_help(APP_EXAMPLES),
+        (_, Some(channel)) => AddressArguments::augment_args(command)
+            .about(format!("Set up {noun}s: one is sent, and you type it back"))
+            .after_help(address_examples(channel)),
+        (_, None) => Whose::augment_args(command).about(format!("Set up {noun}s")),
+    }
+}
+
+const APP_EXAMPLES: &str = "\
 Examples:
   twofa enrol app                  with the settings every app understands
   twofa enrol app --label phone    named, so that you can have several
-  twofa enrol app --type hotp      for a hardware token that counts")]
-    App(AppArguments),
-    /// Have codes sent by e-mail: type back the one that comes
-    #[command(after_help = "\
-Examples:
-  twofa enrol email                      to the address that is on file, or asks for one
-  twofa enrol email alice@example.org    to this one")]
-    Email(AddressArguments),
-    /// Have codes sent by text message: type back the one that comes
-    #[command(after_help = "\
-Examples:
-  twofa enrol sms                       to the number that is on file, or asks for one
-  twofa enrol sms '+49 1512 3456789'    to this one, written with its country")]
-    Sms(AddressArguments),
+  twofa enrol app --type hotp      for a hardware token that counts";
+
+fn address_examples(channel: Channel) -> String {
+    let example = match channel {
+        Channel::Email => "alice@example.org",
+        Channel::Sms => "'+49 1512 3456789'",
+    };
+    let to_this = format!("twofa enrol {channel} {example}");
+    let width = to_this.len() + 4;
+    let to_known = format!("twofa enrol {channel}");
+    format!(
+        "Examples:\n  {to_known:width$}to the address on file, or asks for one\n  {to_this:width$}to this one"
+    )
 }
 
 /// Where codes are to be sent.
@@ -74,7 +139,7 @@ pub enum CodeType {
 pub(super) const SET_HELP: &str = "\
 Keys:
   verify  never, new-device or always: when you are asked, as far as policy leaves it to you
-  prefer  app, email or sms: which one a login begins with; empty to forget it
+  prefer  the method that logins begin with, such as sms; empty for no preference
   email   an e-mail address; empty to remove it
   phone   a phone number with its country; empty to remove it
 A user's address is proved by a code that is sent there. What root sets waits for that, or is vouched for.

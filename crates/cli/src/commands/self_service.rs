@@ -198,22 +198,14 @@ pub(crate) fn enrol(what: EnrolCommand) -> Result<(), CommandError> {
                 app,
             }
         }
-        EnrolCommand::Email(wanted) => to_an_address("email", wanted)?,
-        EnrolCommand::Sms(wanted) => to_an_address("sms", wanted)?,
+        EnrolCommand::Other(method, AddressArguments { address, user }) => Request::EnrolAddress {
+            user: client::user(user.user)?,
+            method: method.to_string(),
+            address,
+        },
     };
     client::carry_out(request)?;
     Ok(())
-}
-
-fn to_an_address(
-    method: &str,
-    AddressArguments { address, user }: AddressArguments,
-) -> Result<Request, CommandError> {
-    Ok(Request::EnrolAddress {
-        user: client::user(user.user)?,
-        method: method.to_owned(),
-        address,
-    })
 }
 
 pub(crate) fn remove(method: String, user: Option<String>) -> Result<(), CommandError> {
