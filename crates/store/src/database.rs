@@ -30,6 +30,15 @@ static MIGRATIONS: [&str; 8] = [
 /// How long a write waits for another process, in the module's patience.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// Of a new store. A login changes a few dozen bytes on each of four pages, and all of these pages go to the log, so that
+/// small pages are written and synced faster. Stores with larger pages stay as they are.
+const PAGE_BYTES: u32 = 1024;
+
+/// After so many pages the log is copied back to the database by a process that leaves it behind ([`Store::leave_log`]).
+/// Whoever opens the store then reads all of it, about a microsecond for a page; copying takes three syncs, and a login
+/// writes four pages or five.
+const PAGES_LEFT: u32 = 100;
+
 /// How many compiled statements are kept: more than there are.
 const STATEMENTS: usize = 128;
 
@@ -67,11 +76,10 @@ impl Store {
             Err(error)
                 if schema == Schema::Existing && error.may_be_a_disk_that_takes_nothing() =>
             {
-                let snapshot = location
-                    .snapshot()
-                    .filter(|_| location.has_empty_log())
-                    .ok_or(error)?;
-                (open_snapshot(&location)?, Some(snapshot))
+                let snapshot = location.snapshot();
+                let opened =
+                    snapshot.and_then(|it| Some((open_snapshot(&location, &it).ok()?, Some(it))));
+                opened.ok_or(error)?
             }
             Err(error) => return Err(error),
         };
@@ -119,6 +127,14 @@ impl Store {
         location.is_vacant()
     }
 
+    /// Leaves the write-ahead log when the store is closed, for whoever opens it next. To copy it back takes two syncs
+    /// then, and to make a new one at the next opening two more: too much for a process that serves one login.
+    pub fn leave_log(&self) -> Result<(), StoreError> {
+        let connection = self.connection()?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        Ok(connection.pragma_update(None, "wal_autocheckpoint", PAGES_LEFT)?)
+    }
+
     pub(crate) const fn key(&self) -> &SealingKey {
         &self.key
     }
@@ -137,9 +153,7 @@ impl Store {
 
     /// SQLite takes no lock on a snapshot, so what was read from one counts only if nobody has changed it meanwhile.
     fn check_snapshot(&self) -> Result<(), StoreError> {
-        let is_same = |then: &Snapshot| {
-            self.location.snapshot().as_ref() == Some(then) && self.location.has_empty_log()
-        };
+        let is_same = |then: &Snapshot| self.location.snapshot().as_ref() == Some(then);
         if self.snapshot.as_ref().is_none_or(is_same) {
             Ok(())
         } else {
@@ -218,14 +232,22 @@ fn set_synchronous(connection: &Connection, mode: Synchronous) -> Result<(), Sto
 }
 
 fn open(location: &Location, schema: Schema) -> Result<Connection, StoreError> {
-    let mut connection = connect(location)?;
+    let before = location.snapshot();
+    let mut connection = connect(location, schema)?;
+    // SQLite does this at each first commit of a process; here it is done by whoever makes the log. While we have the log
+    // open, nobody removes it; and who finds something in it comes after a commit, which came after its maker got here.
+    let has_log_of = |before: &Snapshot| location.snapshot()?.has_log_of(before).then_some(());
+    if before.as_ref().and_then(has_log_of).is_none() {
+        location.sync_names()?;
+    }
     migrate(&mut connection, schema)?;
     Ok(connection)
 }
 
-/// The database without its write-ahead log, which must be empty: as if it stood on a medium that never changes
-/// (<https://sqlite.org/uri.html>, `immutable`). Everything that needs a log, or a lock, fails on any other connection.
-fn open_snapshot(location: &Location) -> Result<Connection, StoreError> {
+/// The database where nothing can be written beside it (<https://sqlite.org/uri.html>). With an empty write-ahead log it
+/// is read as if it stood on a medium that never changes, as everything that needs a log, or a lock, fails on any other
+/// connection. Else it is read through the log; SQLite does that only where the log's index is there as well.
+fn open_snapshot(location: &Location, snapshot: &Snapshot) -> Result<Connection, StoreError> {
     let path = resolved(location)?;
     let path = path
         .to_str()
@@ -239,7 +261,12 @@ fn open_snapshot(location: &Location) -> Result<Connection, StoreError> {
         | OpenFlags::SQLITE_OPEN_NOFOLLOW
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    let mut connection = Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)?;
+    let how = if snapshot.has_empty_log() {
+        "immutable=1"
+    } else {
+        "readonly_shm=1"
+    };
+    let mut connection = Connection::open_with_flags(format!("file:{path}?{how}"), flags)?;
     set_up(&connection)?;
     if outstanding(&connection.transaction()?, Schema::Existing)?.is_empty() {
         Ok(connection)
@@ -257,15 +284,21 @@ fn resolved(location: &Location) -> Result<PathBuf, StoreError> {
         .ok_or_else(|| StoreError::Missing(path.clone()))
 }
 
-fn connect(location: &Location) -> Result<Connection, StoreError> {
+fn connect(location: &Location, schema: Schema) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NOFOLLOW
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let connection = Connection::open_with_flags(resolved(location)?, flags)?;
     set_up(&connection)?;
-    let journal: String =
-        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if schema == Schema::New {
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+    }
+    let mode = "journal_mode";
+    let mut journal: String = connection.pragma_query_value(None, mode, |row| row.get(0))?;
+    if journal != "wal" {
+        journal = connection.pragma_update_and_check(None, mode, "wal", |row| row.get(0))?;
+    }
     if journal != "wal" {
         return Err(StoreError::Other(format!(
             "its journal cannot be a write-ahead log (it is '{journal}')"
@@ -281,9 +314,9 @@ fn set_up(connection: &Connection) -> Result<(), StoreError> {
     // asks about somebody else: half of all instructions of a login.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
     connection.pragma_update(None, "cell_size_check", true)?;
-    connection.pragma_update(None, "foreign_keys", true)?;
     set_synchronous(connection, Synchronous::Full)?;
     // A few hundred users' pages, in KiB; the system caches the rest.
     Ok(connection.pragma_update(None, "cache_size", -1024)?)
@@ -399,6 +432,59 @@ mod tests {
             assert_eq!(store.write_unsynced(level).unwrap(), 1, "1 is NORMAL");
             assert_eq!(store.write(level).unwrap(), 2, "2 is FULL");
         }
+    }
+
+    fn log_of(bench: &Bench) -> PathBuf {
+        bench.location.database.with_extension("db-wal")
+    }
+
+    #[test]
+    fn a_new_store_has_small_pages() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let size = store
+            .read(|db| Ok(db.pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))?));
+        assert_eq!(size.unwrap(), PAGE_BYTES);
+    }
+
+    #[test]
+    fn a_log_that_was_left_is_as_good_and_one_that_was_not_is_gone() {
+        let bench = Bench::new();
+        let (alice, origin) = (crate::testing::alice(), crate::testing::origin());
+        let set_required = |required, leaves| {
+            let store = Store::open(bench.location.clone()).unwrap();
+            if leaves {
+                store.leave_log().unwrap();
+            }
+            store
+                .set_required(&alice, required, &origin, bench.now)
+                .unwrap()
+        };
+        drop(bench.create());
+        for required in [true, false, true] {
+            assert!(set_required(required, true));
+            assert!(log_of(&bench).metadata().unwrap().len() > 0);
+        }
+        assert!(set_required(false, false));
+        assert!(!log_of(&bench).exists());
+    }
+
+    #[test]
+    fn a_log_that_is_left_does_not_grow_without_end() {
+        let bench = Bench::new();
+        let store = bench.create();
+        store.leave_log().unwrap();
+        for i in 0..200 {
+            let account = twofa_core::Account {
+                name: format!("user{i}"),
+                uid: i,
+            };
+            store
+                .add_user(&account, &crate::testing::origin(), bench.now)
+                .unwrap();
+        }
+        let pages = log_of(&bench).metadata().unwrap().len() / u64::from(PAGE_BYTES);
+        assert!(pages < u64::from(2 * PAGES_LEFT), "{pages}");
     }
 
     #[test]

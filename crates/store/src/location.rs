@@ -152,39 +152,65 @@ impl Location {
             _ => StoreError::file("look at", path)(error),
         })?;
         check_private(path, &metadata, OTHERS | GROUP)?;
-        Ok(FileId {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        })
+        Ok(FileId::of(&metadata))
     }
 }
 
-/// Tells whether a file has changed.
+/// Tells whether the database has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Snapshot {
+    database: FileState,
+    /// The write-ahead log, if there is anything in it.
+    log: Option<FileState>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FileState {
+    file: FileId,
     length: u64,
     changed: (i64, i64),
 }
 
-impl Location {
-    /// What the database is like now.
-    pub(crate) fn snapshot(&self) -> Option<Snapshot> {
-        let metadata = fs::symlink_metadata(&self.database).ok()?;
-        let changed = (metadata.mtime(), metadata.mtime_nsec());
-        Some(Snapshot {
-            length: metadata.len(),
-            changed,
-        })
+impl Snapshot {
+    /// Whether all is in the database itself.
+    pub(crate) const fn has_empty_log(&self) -> bool {
+        self.log.is_none()
     }
 
-    /// Whether there is certainly nothing in the write-ahead log of the database that is not in the database itself.
-    pub(crate) fn has_empty_log(&self) -> bool {
+    /// Whether the log has content in both, and is the same file.
+    pub(crate) fn has_log_of(&self, other: &Self) -> bool {
+        let log = |snapshot: &Self| snapshot.log.as_ref().map(|log| log.file);
+        log(self).is_some() && log(self) == log(other)
+    }
+}
+
+impl FileState {
+    fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            file: FileId::of(metadata),
+            length: metadata.len(),
+            changed: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
+
+impl Location {
+    /// What the database and its write-ahead log are like now; `None`: that cannot be told.
+    pub(crate) fn snapshot(&self) -> Option<Snapshot> {
+        let database = FileState::of(&fs::symlink_metadata(&self.database).ok()?);
         let mut log = self.database.clone().into_os_string();
         log.push("-wal");
-        match fs::symlink_metadata(Path::new(&log)) {
-            Ok(metadata) => metadata.len() == 0,
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
-        }
+        let log = match fs::symlink_metadata(Path::new(&log)) {
+            Ok(metadata) => Some(FileState::of(&metadata)).filter(|log| log.length > 0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(_) => return None,
+        };
+        Some(Snapshot { database, log })
+    }
+
+    /// Waits until the names of the files beside the database are on disk.
+    pub(crate) fn sync_names(&self) -> Result<(), StoreError> {
+        sync_directory(&self.database)
     }
 }
 
@@ -193,6 +219,15 @@ impl Location {
 pub(crate) struct FileId {
     device: u64,
     inode: u64,
+}
+
+impl FileId {
+    fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
 }
 
 /// Checks that `path` is a regular file with none of the mode bits in `forbidden`, owned by root, by us, or by
