@@ -47,6 +47,28 @@ fn with_a_dead_broker_root_starts_one_for_the_login_that_is_gone_afterwards() {
 }
 
 #[test]
+fn a_login_that_a_broker_is_started_for_waits_for_the_disk_once() {
+    let (machine, phone) = machine();
+    machine.broker().terminate();
+    let log_in = |traced: &str| {
+        let login = format!("echo {} | {traced} {LOGIN}", phone.next_code());
+        machine.run(&login).ok();
+    };
+    // This one finds no write-ahead log and makes it; the next finds it.
+    log_in("");
+    machine.run("test -s /var/lib/twofa/twofa.db-wal").ok();
+    log_in("strace -f -q -o /tmp/syncs -e trace=fsync,fdatasync,sync_file_range,msync,sync,syncfs");
+    let syncs = machine.file("/tmp/syncs");
+    assert_eq!(syncs.matches("sync").count(), 1, "{syncs}");
+    let modes = "stat -c %a%U /var/lib/twofa/twofa.db*";
+    assert_eq!(
+        machine.run(modes).ok().stdout,
+        "600twofa\n".repeat(3),
+        "the files beside the store are as private"
+    );
+}
+
+#[test]
 fn a_broker_that_the_module_started_writes_its_reasons_to_the_log_of_the_system() {
     let (machine, phone) = machine();
     machine.broker().kill();

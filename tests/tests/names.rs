@@ -377,6 +377,41 @@ fn on_a_disk_that_cannot_be_written_who_is_not_asked_gets_in_and_who_is_does_not
 }
 
 #[test]
+fn a_log_that_a_login_left_is_read_on_a_disk_that_cannot_be_written() {
+    let machine = Machine::new()
+        .policy("optional")
+        .user("alice")
+        .user("bob")
+        .pam("door", DOOR)
+        .tiny_disk("/var/lib/twofa", "1M")
+        .without_broker()
+        .build();
+    let phone = machine.enrol("alice");
+    let log_in = || {
+        let code = phone.next_code();
+        machine.run(&format!("echo {code} | pamtester door alice authenticate"))
+    };
+    log_in().ok();
+    machine.run("test -s /var/lib/twofa/twofa.db-wal").ok();
+    for (harm, mend) in [
+        (
+            "mount -o remount,ro /var/lib/twofa",
+            "mount -o remount,rw /var/lib/twofa",
+        ),
+        (
+            "! dd if=/dev/zero of=/var/lib/twofa/ballast bs=4k status=none",
+            "rm /var/lib/twofa/ballast",
+        ),
+    ] {
+        machine.run(harm).ok();
+        machine.run("pamtester door bob authenticate").ok();
+        log_in().fails();
+        machine.run(mend).ok();
+    }
+    log_in().ok();
+}
+
+#[test]
 fn what_a_killed_broker_left_in_the_log_of_the_store_counts_on_a_disk_that_cannot_be_written() {
     let machine = Machine::new()
         .policy("disabled")

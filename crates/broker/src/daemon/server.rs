@@ -176,7 +176,10 @@ pub fn serve_stdio(stream: Stream, location: Location) -> io::Result<()> {
         uid: stream.peer_uid()?,
     };
     // First, since it may wait for the store, and the client's time begins with the stream.
-    let broker = Broker::open(location);
+    let broker = Broker::open(location).and_then(|broker| {
+        broker.store().leave_log()?;
+        Ok(broker)
+    });
     let stream = DeadlineStream::new(stream, Vec::new(), None)?;
     report(&connection::serve(broker.as_ref(), peer, stream, |_| {
         Some(())
