@@ -54,4 +54,4 @@ pub use process::{Output, Process};
 pub use qr::decode_qr;
 pub use smsprovider::SmsProvider;
 pub use terminal::Terminal;
-pub use twofa_mailserver::{Door, MailServer};
+pub use twofa_mailserver::{Listener, MailServer};

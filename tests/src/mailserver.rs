@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use twofa_mailserver::{MailServer, Place};
+use twofa_mailserver::{Host, MailServer};
 
 use crate::machine::{Machine, quote};
 use crate::process::Process;
 
 /// `MailServer::start(&machine, &["alice"])` starts one in a machine, on the usual ports.
-impl Place for &Machine {
+impl Host for &Machine {
     fn folder(&self) -> String {
         "/var/lib/mailserver".to_owned()
     }
@@ -21,12 +21,12 @@ impl Place for &Machine {
         self.run_with_input("bash -eu", script).ok().stdout
     }
 
-    fn reach(&self, path: &str) -> PathBuf {
+    fn local_path(&self, path: &str) -> PathBuf {
         self.host_path(path)
     }
 
     /// The machine ends everything that runs in it.
-    fn ends_by_itself(&self) -> bool {
+    fn stops_its_processes(&self) -> bool {
         true
     }
 }

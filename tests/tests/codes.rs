@@ -368,7 +368,7 @@ fn whoever_must_enrol_can_choose_mail_and_is_in_with_its_code() {
     terminal.type_line("2");
     terminal.expect("Your e-mail address: ");
     terminal.type_line("nonsense");
-    terminal.expect("is no e-mail address");
+    terminal.expect("is not an e-mail address");
     terminal.expect("Your e-mail address: ");
     terminal.type_line(MAIL);
     terminal.expect("Type it here");

@@ -1,16 +1,22 @@
 //! The mail servers of a machine, which other tests rely on.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use twofa_e2e::{Door, HangingServer, Machine, MailServer};
+use twofa_e2e::{HangingServer, Listener, Machine, MailServer};
 
 /// Sends a mail from within the machine, with a program that is not ours.
-fn send(machine: &Machine, server: &MailServer<&Machine>, door: Door, to: &str, body: &str) {
-    let class = if door == Door::Implicit {
+fn send(
+    machine: &Machine,
+    server: &MailServer<&Machine>,
+    listener: Listener,
+    to: &str,
+    body: &str,
+) {
+    let class = if listener == Listener::Implicit {
         "SMTP_SSL"
     } else {
         "SMTP"
     };
-    let context = if door == Door::Implicit {
+    let context = if listener == Listener::Implicit {
         ", context=context"
     } else {
         ""
@@ -21,12 +27,12 @@ fn send(machine: &Machine, server: &MailServer<&Machine>, door: Door, to: &str, 
          server = smtplib.{class}({host:?}, {port}{context})\n",
         ca = server.ca_file(),
         host = server.host(),
-        port = server.port_of(door),
+        port = server.port_of(listener),
     );
-    if door == Door::Starttls {
+    if listener == Listener::Starttls {
         script += "server.starttls(context=context)\n";
     }
-    if door != Door::Plain {
+    if listener != Listener::Plain {
         let plain = format!("\\0{}\\0{}", server.username(), server.password());
         script += &format!(
             "import base64\n\
@@ -46,14 +52,14 @@ fn a_mail_server_in_a_machine_takes_mail_for_its_users() {
     let machine = Machine::new().bare().user("alice").build();
     let server = MailServer::start(&machine, &["alice", "bob"]);
     assert_eq!(server.port(), 465);
-    for (n, door) in [Door::Implicit, Door::Starttls, Door::Plain]
+    for (n, listener) in [Listener::Implicit, Listener::Starttls, Listener::Plain]
         .into_iter()
         .enumerate()
     {
         send(
             &machine,
             &server,
-            door,
+            listener,
             "alice@example.org",
             &format!("Subject: mail {n}\n\nhello"),
         );

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
-use twofa_e2e::{Door, Machine, MailServer, Output, SmsProvider, Terminal, save_backup_codes};
+use twofa_e2e::{Listener, Machine, MailServer, Output, SmsProvider, Terminal, save_backup_codes};
 
 fn machine() -> Machine {
     Machine::new()
@@ -109,7 +109,7 @@ fn what_a_provider_cannot_do_without_is_asked_for_with_its_help() {
     terminal.expect("Added 'mail'.");
     ends_well(terminal);
 
-    let words = "smtp needs 'host' (The mail server's name, as its certificate has it), 'from' (";
+    let words = "smtp needs 'host' (The mail server's name, as in its certificate), 'from' (";
     refused(&machine, "twofa provider add other smtp", 2, words);
 }
 
@@ -118,7 +118,7 @@ fn nothing_is_kept_of_a_provider_that_fails_and_the_step_is_named() {
     let machine = machine();
     let server = MailServer::start(&machine, &[]);
     let add = add(&server, "mail");
-    let other = server.port_of(Door::OtherName);
+    let other = server.port_of(Listener::OtherName);
     machine.write_file(
         "/root/right",
         &format!("# of the mail server\npassword={}\n", server.password()),

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use twofa_e2e::{Door, HangingServer, Machine, MailServer, Process, Terminal};
+use twofa_e2e::{HangingServer, Listener, Machine, MailServer, Process, Terminal};
 
 const STACK: &str = "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n";
 const LOGIN: &str = "pamtester door alice authenticate";
@@ -264,7 +264,7 @@ fn an_ordinary_users_command_waits_for_a_mail_server_that_greets_after_ten_secon
          \x20   carry(server, client)\n\
          listener = socket.create_server(('127.0.0.1', 4650))\n\
          while True: threading.Thread(target=serve, args=(listener.accept()[0],)).start()\n",
-        port = mail.port_of(Door::Plain),
+        port = mail.port_of(Listener::Plain),
     );
     machine.write_file("/root/slow.py", &script);
     let _slow = machine.spawn("exec python3 /root/slow.py");

@@ -1,7 +1,7 @@
 //! What every conversation works with.
 
 use twofa_core::Timestamp;
-use twofa_delivery::Courier;
+use twofa_delivery::Sender;
 use twofa_store::Store;
 
 use crate::identity::first_factor::Stacks;
@@ -12,7 +12,7 @@ pub struct Services<'a> {
     /// Where everything is kept.
     pub store: &'a Store,
     /// Who carries codes to addresses.
-    pub courier: &'a dyn Courier,
+    pub sender: &'a dyn Sender,
     /// The PAM stacks that logins come from.
     pub stacks: &'a Stacks,
     /// What the clock says, each time it matters.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 use twofa_core::{Account, App, Channel, Key, Parameters, Timestamp};
-use twofa_delivery::{Attempted, Courier, Message, Received, SendError, Step, Undelivered};
+use twofa_delivery::{Accepted, InboundSms, Message, SendError, Sender, Step, Undelivered};
 use twofa_proto::{Prompt, Secret};
 use twofa_store::{Location, NewApp, Origin, Owner, Store};
 
@@ -36,7 +36,7 @@ pub(crate) struct Mailbox {
     pub down: Mutex<Vec<Channel>>,
     pub late: Mutex<Vec<Channel>>,
     pub number: Option<String>,
-    pub received: Mutex<Vec<Received>>,
+    pub received: Mutex<Vec<InboundSms>>,
 }
 
 impl Mailbox {
@@ -68,8 +68,8 @@ impl Mailbox {
     }
 }
 
-impl Courier for Mailbox {
-    fn carries(&self, _: Channel) -> bool {
+impl Sender for Mailbox {
+    fn serves(&self, _: Channel) -> bool {
         true
     }
 
@@ -79,11 +79,11 @@ impl Courier for Mailbox {
         to: &str,
         message: &Message,
         _: Instant,
-    ) -> Result<Attempted, Undelivered> {
+    ) -> Result<Accepted, Undelivered> {
         if self.down.lock().unwrap().contains(&channel) {
-            let error = SendError::at(Step::Login, "535 no");
+            let error = SendError::new(Step::Login, "535 no");
             return Err(Undelivered {
-                tried: vec![("fake".to_owned(), error)],
+                failed: vec![("fake".to_owned(), error)],
             });
         }
         self.sent
@@ -93,16 +93,16 @@ impl Courier for Mailbox {
         if self.late.lock().unwrap().contains(&channel) {
             let error = SendError {
                 may_have_arrived: true,
-                ..SendError::late(Step::Message)
+                ..SendError::timeout(Step::Message)
             };
             return Err(Undelivered {
-                tried: vec![("fake".to_owned(), error)],
+                failed: vec![("fake".to_owned(), error)],
             });
         }
-        Ok(Attempted {
-            by: "fake".to_owned(),
+        Ok(Accepted {
+            provider: "fake".to_owned(),
             id: None,
-            before: Vec::new(),
+            failed: Vec::new(),
         })
     }
 
@@ -110,7 +110,7 @@ impl Courier for Mailbox {
         self.number.clone()
     }
 
-    fn received(&self, _: Timestamp, _: Instant) -> Result<Vec<Received>, SendError> {
+    fn received(&self, _: Timestamp, _: Instant) -> Result<Vec<InboundSms>, SendError> {
         Ok(self.received.lock().unwrap().clone())
     }
 }
@@ -224,7 +224,7 @@ impl Bench {
     pub(crate) fn services(&self) -> Services<'_> {
         Services {
             store: &self.store,
-            courier: &self.mailbox,
+            sender: &self.mailbox,
             stacks: &self.stacks,
             clock,
         }

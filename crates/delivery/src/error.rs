@@ -1,38 +1,38 @@
-//! What can go wrong on the way, said so that an administrator can mend it.
+//! Why a provider did not accept a message: which step failed, the reason, and what an administrator can do about it.
 
 use std::fmt;
 
-/// How far a message came.
+/// A step on the way of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// The settings do not fit together, or a file they name cannot be read.
+    /// Reading the provider's settings and the files they name.
     Settings,
     /// Looking up the server's name.
-    Name,
-    /// Connecting.
+    Lookup,
+    /// Connecting to the server.
     Connect,
-    /// TLS: the handshake or the certificate.
+    /// The TLS handshake, including the server's certificate.
     Tls,
     /// The server's greeting.
     Greeting,
-    /// Logging in: a password, a key, a token.
+    /// Authenticating with a password, key or token.
     Login,
-    /// The sender's address or number.
+    /// The server's check of the sender's address or number.
     Sender,
-    /// The recipient's address or number.
+    /// The server's check of the recipient's address or number.
     Recipient,
-    /// The message itself, or the provider's answer to it.
+    /// Handing over the message, including the provider's answer to it.
     Message,
-    /// A program on this machine.
+    /// Running a program on this machine.
     Program,
 }
 
 impl Step {
-    /// The step as it is named in errors.
+    /// The step's name in errors and data files.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Settings => "settings",
-            Self::Name => "name",
+            Self::Lookup => "name lookup",
             Self::Connect => "connect",
             Self::Tls => "TLS",
             Self::Greeting => "greeting",
@@ -51,59 +51,59 @@ impl fmt::Display for Step {
     }
 }
 
-/// Why a provider did not take a message. It never holds the code, a password or the message: what the provider
-/// said is cut to one printable line, and the secrets of the request are struck out of it.
+/// Why a provider did not accept a message. Contains no code, no password and no message: what a provider said is
+/// shortened to one printable line, and the secrets of the request are redacted from it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{step}: {reason}")]
 pub struct SendError {
-    /// Where it failed.
+    /// The step that failed.
     pub step: Step,
-    /// Why: the provider's own code and words where it had any.
+    /// Why it failed: the provider's own code and text where it gave any.
     pub reason: String,
     /// What an administrator can do about it.
     pub hint: Option<String>,
-    /// Whether the provider said of this recipient what every other provider would say too, so that trying another
-    /// one is no use. Rare; when in doubt `false`.
-    pub final_: bool,
+    /// What the provider said of the recipient holds for every other provider too, so that trying another one is
+    /// pointless. Rare; `false` when in doubt.
+    pub stops_failover: bool,
     /// The deadline passed.
     pub timed_out: bool,
-    /// The message was handed over, and whether it was taken is not known: the deadline passed or the connection broke
-    /// before an answer. It may still reach its recipient, so the code in it should stay good.
+    /// The message was handed over and it is unknown whether it was accepted: the deadline passed or the connection
+    /// broke before an answer. The message may still reach its recipient, so the code in it should stay valid.
     pub may_have_arrived: bool,
 }
 
 impl SendError {
     /// A failure at `step`.
-    pub fn at(step: Step, reason: impl Into<String>) -> Self {
+    pub fn new(step: Step, reason: impl Into<String>) -> Self {
         Self {
             step,
             reason: reason.into(),
             hint: None,
-            final_: false,
+            stops_failover: false,
             timed_out: false,
             may_have_arrived: false,
         }
     }
 
-    /// The same with something to do about it.
+    /// No answer by the deadline, at `step`.
+    pub fn timeout(step: Step) -> Self {
+        Self {
+            timed_out: true,
+            ..Self::new(step, "no answer in time")
+        }
+    }
+
+    /// The same error with a hint at what to do about it.
     #[must_use]
     pub fn hinted(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// The same of a message that was handed over, and about which nothing was heard after that.
+    /// The same error for a message that had been handed over, so that it may have arrived.
     #[must_use]
     pub(crate) fn after_handover(mut self) -> Self {
         self.may_have_arrived = true;
         self
-    }
-
-    /// No answer in time, at `step`.
-    pub fn late(step: Step) -> Self {
-        Self {
-            timed_out: true,
-            ..Self::at(step, "no answer in time")
-        }
     }
 }

@@ -1,37 +1,49 @@
-//! How a code travels to its owner: e-mail and SMS providers, and their order of fail-over.
+//! Sends codes and notices to users: e-mail and SMS providers, and fail-over between them.
 //!
-//! The broker hands a [`Message`] and a deadline to a [`Courier`]. The real one is the [`Dispatcher`]: it tries the
-//! providers of a [`twofa_core::Channel`] in the administrator's order until one has taken the message or the time is up.
+//! The broker hands a [`Message`] and a deadline to a [`Sender`]. In production that is the [`Dispatcher`]: it tries the
+//! providers of a channel in the administrator's order, until one accepts the message or the time is up.
 //!
-//! - [`provider`]: what kinds of providers there are, which settings each takes, and opening one;
-//! - [`mail`]: SMTP and the machine's own `sendmail`, and what a mail looks like;
-//! - [`sms`]: one engine for all SMS providers. Each of them is a data file in `sms/providers/`, so that a new one
-//!   takes no code;
-//! - [`templates`]: what messages say;
-//! - [`lookup`], [`tls`], [`program`]: servers' names, their certificates, and programs of this machine;
-//! - [`secrets`]: what must not stand in an error; [`stamp`]: whether an administrator's files have changed;
-//! - [`error`]: what went wrong, at which step, and what to do about it.
+//! From the top down:
 //!
-//! Moments are parameters and deadlines are the caller's. One place asks the clock: a signature for Amazon must be of
-//! the moment when it is sent.
+//! - [`dispatcher`]: fail-over; [`sender`]: its interface;
+//! - [`catalogue`]: the kinds of providers on this machine. It is the only module that knows all of them;
+//! - [`mail`]: SMTP, `sendmail`, and gateways from e-mail to SMS;
+//! - [`sms`]: an HTTP client for all SMS providers. Each of them is a data file in `sms/providers/`, so that a new one
+//!   takes no code. And a local modem;
+//! - [`templates`]: the texts of messages;
+//! - [`provider`]: what a provider is: its kind, its settings, the trait it implements; [`account`]: account strings;
+//!   [`fingerprint`]: whether an administrator's files have changed;
+//! - [`phone`]: phone numbers;
+//! - [`net`]: name lookup and TLS; [`subprocess`]: programs on this machine;
+//! - [`redaction`]: keeps secrets out of errors;
+//! - [`message`], [`error`]: what is sent, and why it was not.
+//!
+//! Times are parameters, and the caller sets the deadlines. The clock is asked in one place: a signature for AWS has to
+//! bear the time at which it is sent.
 #![forbid(unsafe_code)]
 
+mod account;
+mod catalogue;
 mod dispatcher;
 pub mod error;
-mod lookup;
+mod fingerprint;
 pub mod mail;
 pub mod message;
-mod program;
+mod net;
+pub mod phone;
 pub mod provider;
-mod secrets;
+mod redaction;
+mod sender;
 pub mod sms;
-mod stamp;
+mod subprocess;
 pub mod templates;
-mod tls;
 
-pub use dispatcher::{Attempted, Courier, Dispatcher, Undelivered};
+pub use account::BadAccount;
+pub use catalogue::Catalogue;
+pub use dispatcher::Dispatcher;
 pub use error::{SendError, Step};
 pub use message::{CodeMessage, Message, NoticeMessage};
 pub use provider::{
-    BadProvider, Catalogue, Configuration, Inbox, Kind, Places, Provider, Receipt, Received,
+    BadProvider, ConfigDirs, InboundSms, Inbox, Provider, ProviderConfig, ProviderKind, Receipt,
 };
+pub use sender::{Accepted, Sender, Undelivered};

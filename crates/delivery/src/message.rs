@@ -1,44 +1,44 @@
-//! What is said to people.
+//! The messages that are sent to users.
 
 use std::fmt;
 
 use twofa_core::Timestamp;
 use zeroize::Zeroizing;
 
-/// Something to be said to one person. Its words come from the templates ([`crate::mail`]).
+/// A message to one person. Its text comes from the templates ([`crate::templates`]).
 #[derive(Debug, Clone)]
 pub enum Message {
-    /// A code to be typed back.
+    /// A code to be entered.
     Code(CodeMessage),
-    /// Something that happened to the person's second factor. Never holds a code or a key.
+    /// A change to the person's second factor. Never contains a code or a key.
     Notice(NoticeMessage),
-    /// A test by an administrator.
+    /// A test message from an administrator.
     Test {
-        /// The name this machine goes by.
+        /// The name of this machine in messages.
         application: String,
-        /// Now.
+        /// When it was written.
         at: Timestamp,
     },
 }
 
-/// A code, and what its owner should know about it.
+/// A code, and what its recipient should know about it.
 #[derive(Clone)]
 pub struct CodeMessage {
     /// The code: digits.
     pub code: Zeroizing<String>,
-    /// The name this machine goes by.
+    /// The name of this machine in messages.
     pub application: String,
     /// The login name.
     pub user: String,
-    /// What it is for, such as `log in with sshd` or `confirm this address`.
+    /// What the code is for, such as `log in with sshd` or `confirm this address`.
     pub purpose: String,
-    /// From where it was asked for: a host or a terminal; `None` where that is not known.
+    /// The host or terminal it was requested from; `None` if that is not known.
     pub from: Option<String>,
-    /// When it was asked for.
+    /// When it was requested.
     pub at: Timestamp,
-    /// How long it is good for, in seconds.
+    /// How long it is valid, in seconds.
     pub lifetime: u64,
-    /// The domain the code is bound to, for phones that fill it in (last line `@domain #code`).
+    /// The domain the code is bound to, for phones that fill in codes (last line `@domain #code`).
     pub domain: Option<String>,
 }
 
@@ -51,17 +51,36 @@ impl fmt::Debug for CodeMessage {
     }
 }
 
-/// Something that happened.
+/// A notice about a change to a person's second factor.
 #[derive(Debug, Clone)]
 pub struct NoticeMessage {
-    /// The name this machine goes by.
+    /// The name of this machine in messages.
     pub application: String,
     /// The login name.
     pub user: String,
-    /// What happened, a whole sentence such as `An authenticator app was added.`
+    /// What happened, as a whole sentence such as `An authenticator app was added.`
     pub what: String,
-    /// By whom or from where, if known.
+    /// Who did it or from where, if that is known.
     pub from: Option<String>,
     /// When it happened.
     pub at: Timestamp,
+}
+
+impl Message {
+    /// The code in the message, if it has one.
+    pub(crate) fn code(&self) -> Option<&str> {
+        match self {
+            Self::Code(message) => Some(&message.code),
+            Self::Notice(_) | Self::Test { .. } => None,
+        }
+    }
+
+    /// When the message was written.
+    pub(crate) fn written_at(&self) -> Timestamp {
+        match self {
+            Self::Code(message) => message.at,
+            Self::Notice(message) => message.at,
+            Self::Test { at, .. } => *at,
+        }
+    }
 }

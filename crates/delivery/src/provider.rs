@@ -1,8 +1,12 @@
-//! Providers: what kinds there are, what each wants to know, and opening one.
+//! What a provider is: its kind and settings, the trait it implements, and what it can say.
+//!
+//! These types stand below everything else in the crate. A kind carries the function that opens its providers, so that
+//! nothing here knows which kinds exist; [`crate::catalogue`] lists them.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use twofa_core::{Channel, Timestamp};
@@ -10,18 +14,17 @@ use zeroize::Zeroizing;
 
 use crate::error::SendError;
 use crate::message::Message;
-use crate::{mail, sms};
 
-/// Where an administrator's own files are.
+/// The directories with an administrator's own files.
 #[derive(Debug, Clone)]
-pub struct Places {
+pub struct ConfigDirs {
     /// Data files of SMS providers that are not built in.
     pub sms: PathBuf,
-    /// Templates that take the place of the built-in ones.
+    /// Templates that replace the built-in ones.
     pub templates: PathBuf,
 }
 
-impl Default for Places {
+impl Default for ConfigDirs {
     fn default() -> Self {
         Self {
             sms: "/etc/twofa/sms.d".into(),
@@ -30,197 +33,191 @@ impl Default for Places {
     }
 }
 
-/// A kind of provider.
-#[derive(Debug, Clone)]
-pub struct Kind {
-    /// What an administrator writes, such as `smtp` or `twilio`.
+/// Opens a provider of a kind. Connects to nothing.
+type Open = dyn Fn(&ProviderKind, &ProviderConfig, &ConfigDirs) -> Result<Box<dyn Provider>, BadProvider>
+    + Send
+    + Sync;
+
+/// A kind of provider, such as `smtp` or `twilio`.
+#[derive(Clone)]
+pub struct ProviderKind {
+    /// The name that an administrator types.
     pub name: String,
-    /// Other names for it.
+    /// Other names that mean the same kind.
     pub aliases: Vec<String>,
-    /// What it is, for people.
+    /// The name shown to people, such as `Twilio`.
     pub title: String,
-    /// What it carries.
+    /// The channel it sends on.
     pub channel: Channel,
-    /// What it wants to know, in the order in which it is asked.
+    /// The settings it takes, in the order in which they are asked for.
     pub settings: Vec<Setting>,
+    /// The names of settings in the order of an account string; empty if the kind has no account strings.
+    pub account: Vec<String>,
+    pub(crate) open: Arc<Open>,
 }
 
-/// Something that a kind of provider wants to know.
+/// A setting that a kind of provider takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// What an administrator writes before the `=`.
+    /// What an administrator types before the `=`.
     pub name: String,
-    /// One line of explanation, no full stop.
+    /// One line of explanation without a full stop.
     pub help: String,
-    /// Sealed in the store, shown masked, never in argv.
+    /// Encrypted in the store, masked on the screen, never accepted in argv.
     pub secret: bool,
-    /// There is no doing without it.
+    /// The provider cannot be opened without it.
     pub required: bool,
-    /// What holds when nothing is given.
+    /// The value used if none is given.
     pub default: Option<String>,
 }
 
-/// A provider as it is stored.
+/// A provider as it is configured in the store.
 #[derive(Clone)]
-pub struct Configuration {
-    /// What the administrator calls it.
+pub struct ProviderConfig {
+    /// The administrator's name for it.
     pub name: String,
-    /// The name of its [`Kind`].
+    /// The name of its [`ProviderKind`].
     pub kind: String,
-    /// For people; `None`: the kind's.
+    /// A title chosen by the administrator; without one, the kind's title is shown.
     pub title: Option<String>,
-    /// By the names of the kind's settings.
+    /// Values by the name of the setting.
     pub settings: BTreeMap<String, Zeroizing<String>>,
 }
 
-impl fmt::Debug for Configuration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Configuration")
-            .field("name", &self.name)
-            .field("kind", &self.kind)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A provider cannot be made of this.
+/// Why a provider cannot be opened with its settings. No variant contains the value of a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadProvider {
-    /// There is no such kind.
+    /// No kind has this name or alias.
     #[error("there is no kind of provider called '{0}'")]
     UnknownKind(String),
-    /// A setting the kind does not have.
+    /// The kind has no such setting.
     #[error("{kind} has no setting called '{setting}'")]
     UnknownSetting {
         /// The kind's name.
         kind: String,
-        /// The setting's.
+        /// The setting's name.
         setting: String,
     },
-    /// A setting is missing.
+    /// A required setting has no value.
     #[error("{kind} needs '{setting}': {help}")]
     Missing {
         /// The kind's name.
         kind: String,
-        /// The setting's.
+        /// The setting's name.
         setting: String,
-        /// What it is.
+        /// The setting's one-line explanation.
         help: String,
     },
-    /// A value is not one the setting takes. It does not hold the value of a secret.
+    /// The setting does not accept this value.
     #[error("'{setting}' {why}")]
     Value {
         /// The setting's name.
         setting: String,
-        /// What is wrong, starting with a verb: `must be …`.
+        /// What is wrong, beginning with a verb: `must be …`.
         why: String,
     },
-    /// A data file is broken.
+    /// A data file, template or directory cannot be used.
     #[error("{file}: {why}")]
     File {
         /// Its path.
         file: String,
-        /// What is wrong, with the line where one is known.
+        /// What is wrong, with the line number where it is known.
         why: String,
     },
 }
 
-/// What a provider said when it took a message.
+/// What a provider returned when it accepted a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Receipt {
-    /// The provider's own name for the message, if it gave one: printable, one line.
+    /// The provider's ID of the message, if it returned one: printable, one line.
     pub id: Option<String>,
 }
 
 /// An open provider.
 pub trait Provider: fmt::Debug + Send + Sync {
-    /// What it carries.
+    /// The channel it sends on.
     fn channel(&self) -> Channel;
 
-    /// Sends `message` to `to`, or gives up by `deadline`.
+    /// Sends `message` to the address or number `to`. Returns by `deadline`, with an error if there was no answer.
     fn send(&self, to: &str, message: &Message, deadline: Instant) -> Result<Receipt, SendError>;
 
-    /// Goes as far as it can without sending anything: connects, logs in.
+    /// Connects and logs in, as far as that is possible without sending a message.
     fn check(&self, deadline: Instant) -> Result<(), SendError>;
 
-    /// Where a test message goes when nobody says: the address it sends from.
-    fn own_address(&self) -> Option<&str>;
+    /// The address or number it sends from, if a message can be sent there: the default recipient of a test message.
+    fn sender_address(&self) -> Option<&str>;
 
-    /// What was sent to it, for providers that tell.
+    /// The text messages it has received, for providers that can list them.
     fn inbox(&self) -> Option<&dyn Inbox> {
         None
     }
 }
 
-/// Text messages that people sent to us.
+/// The text messages that people sent to a provider's number.
 pub trait Inbox: Send + Sync {
-    /// Our number.
+    /// The number that people send text messages to.
     fn number(&self) -> &str;
 
-    /// What came in since `since`. May give older ones as well, and the same again.
-    fn received(&self, since: Timestamp, deadline: Instant) -> Result<Vec<Received>, SendError>;
+    /// The messages received since `since`. May also return older ones, and the same ones again.
+    fn received(&self, since: Timestamp, deadline: Instant) -> Result<Vec<InboundSms>, SendError>;
 }
 
-/// A text message from somebody.
+/// A text message that somebody sent to a provider's number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
+pub struct InboundSms {
     /// The number it came from, as the provider writes it.
     pub from: String,
-    /// What it says.
+    /// Its text.
     pub text: String,
-    /// When, if the provider says.
+    /// When it was received, if the provider says so.
     pub at: Option<Timestamp>,
 }
 
-/// All kinds of providers there are on this machine.
-#[derive(Debug, Clone)]
-pub struct Catalogue {
-    places: Places,
-    kinds: Vec<Kind>,
-}
-
-impl Catalogue {
-    /// The built-in kinds and those in `places`. A file that cannot be read or is broken is left out and told of: the
-    /// others still work.
-    pub fn load(places: Places) -> (Self, Vec<BadProvider>) {
-        let mut kinds = mail::kinds();
-        let (sms, bad) = sms::kinds(&places.sms);
-        kinds.extend(sms);
-        (Self { places, kinds }, bad)
-    }
-
-    /// The kinds, e-mail first.
-    pub fn kinds(&self) -> &[Kind] {
-        &self.kinds
-    }
-
-    /// The kind of this name or alias.
-    pub fn find(&self, name: &str) -> Option<&Kind> {
-        self.kinds
-            .iter()
-            .find(|kind| kind.name == name || kind.aliases.iter().any(|alias| alias == name))
-    }
-
-    /// Opens the provider that `configuration` describes. Nothing is connected yet.
-    pub fn open(&self, configuration: &Configuration) -> Result<Box<dyn Provider>, BadProvider> {
-        let kind = self.find(&configuration.kind);
-        let kind = kind.ok_or_else(|| BadProvider::UnknownKind(configuration.kind.clone()))?;
-        kind.check(&configuration.settings)?;
-        if mail::has_kind(&kind.name) {
-            mail::open(kind, configuration, &self.places)
-        } else {
-            sms::open(kind, configuration, &self.places)
+impl ProviderKind {
+    /// A kind without aliases and account strings, whose providers are opened by `open`.
+    pub fn new(
+        name: &str,
+        title: &str,
+        channel: Channel,
+        settings: Vec<Setting>,
+        open: impl Fn(&Self, &ProviderConfig, &ConfigDirs) -> Result<Box<dyn Provider>, BadProvider>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            aliases: Vec::new(),
+            title: title.to_owned(),
+            channel,
+            settings,
+            account: Vec::new(),
+            open: Arc::new(open),
         }
     }
-}
 
-impl Kind {
+    /// Whether `name` is the kind's name or one of its aliases.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.aliases.iter().any(|alias| alias == name)
+    }
+
     /// The setting of this name.
     pub fn setting(&self, name: &str) -> Option<&Setting> {
         self.settings.iter().find(|setting| setting.name == name)
     }
 
-    /// Whether these are settings of this kind, and none is missing.
+    /// Opens the provider that `config` describes. Connects to nothing.
+    pub(crate) fn open(
+        &self,
+        config: &ProviderConfig,
+        dirs: &ConfigDirs,
+    ) -> Result<Box<dyn Provider>, BadProvider> {
+        self.check(&config.settings)?;
+        (self.open)(self, config, dirs)
+    }
+
+    /// Checks that all `settings` are settings of this kind and that no required one is missing.
     fn check(&self, settings: &BTreeMap<String, Zeroizing<String>>) -> Result<(), BadProvider> {
         if let Some(unknown) = settings.keys().find(|name| self.setting(name).is_none()) {
             return Err(BadProvider::UnknownSetting {
@@ -235,24 +232,48 @@ impl Kind {
                     .is_none_or(|value| value.is_empty())
         };
         match self.settings.iter().find(is_missing) {
-            Some(Setting { name, help, .. }) => Err(BadProvider::Missing {
-                kind: self.name.clone(),
-                setting: name.clone(),
-                help: help.clone(),
-            }),
+            Some(setting) => Err(self.missing(&setting.name)),
             None => Ok(()),
+        }
+    }
+
+    /// The error for a setting of this kind that needs a value and has none.
+    pub(crate) fn missing(&self, name: &str) -> BadProvider {
+        let help = self.setting(name).map(|setting| setting.help.clone());
+        BadProvider::Missing {
+            kind: self.name.clone(),
+            setting: name.to_owned(),
+            help: help.unwrap_or_default(),
         }
     }
 }
 
-impl Configuration {
-    /// The value of the setting `name`, or the kind's default.
-    pub(crate) fn value<'a>(&'a self, kind: &'a Kind, name: &str) -> Option<&'a str> {
+impl fmt::Debug for ProviderKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderKind")
+            .field("name", &self.name)
+            .field("channel", &self.channel)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ProviderConfig {
+    /// The value of the setting `name`, or the kind's default. An empty value counts as none.
+    pub(crate) fn value<'a>(&'a self, kind: &'a ProviderKind, name: &str) -> Option<&'a str> {
         let given = self
             .settings
             .get(name)
             .map(|value| value.as_str())
             .filter(|value| !value.is_empty());
         given.or_else(|| kind.setting(name)?.default.as_deref())
+    }
+}
+
+impl fmt::Debug for ProviderConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderConfig")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! A CA and an issuer of tokens, for tests.
+//! A CA and an issuer of access tokens, for tests.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use rcgen::{
     date_time_ymd,
 };
 
-/// A CA of one's own.
+/// A private CA.
 #[derive(Debug)]
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -18,9 +18,9 @@ pub struct Authority {
 /// A certificate and its key, both in PEM.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// The certificate.
+    /// The certificate, in PEM.
     pub certificate: String,
-    /// Its key.
+    /// Its private key, in PEM.
     pub key: String,
 }
 
@@ -29,7 +29,7 @@ impl Authority {
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // RFC 5280, 4.2.1.3 and below 4.2.1.1: who is strict refuses certificates without these.
+        // Strict clients refuse certificates without this and the key identifier below (RFC 5280 §4.2.1.3, §4.2.1.1).
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params
             .distinguished_name
@@ -42,12 +42,12 @@ impl Authority {
         }
     }
 
-    /// Its own certificate, in PEM.
+    /// The CA's own certificate, in PEM.
     pub fn certificate(&self) -> &str {
         &self.certificate
     }
 
-    /// A certificate for these names, good now.
+    /// A certificate for these names that is valid now.
     pub fn identity(&self, names: &[&str]) -> Identity {
         self.issue(names, 2000, 2200)
     }
@@ -81,7 +81,7 @@ impl Default for Authority {
     }
 }
 
-/// A token for `user` (a JWT, RFC 7519) that is good for years, signed by openssl with `key`.
+/// A token for `user` (a JWT, RFC 7519) that is valid for years, signed by openssl with `key`.
 pub(super) fn token(user: &str, key: &str) -> String {
     let claims =
         format!(r#"{{"email":"{user}","sub":"{user}","iat":1700000000,"exp":7000000000}}"#);

@@ -1,19 +1,20 @@
 //! A real mail server with mailboxes: Postfix, with Dovecot to check passwords and tokens.
 //!
-//! [`MailServer::start`] starts one in a [`Place`]: on this host's loopback, or in a throwaway machine. It needs root.
+//! [`MailServer::start`] starts one on a [`Host`]: on this host's loopback interface, or in a throwaway machine. It needs
+//! root.
 //!
-//! It has a [`Door`] for each way in, and a login of its own. It takes mail for the users it is started with, and for
-//! nobody else without a login. Some addresses are special, so that a test can have any refusal:
+//! The server has a port for each [`Listener`], and one login. Without a login it accepts mail only for the users it is
+//! started with. Some addresses are special, so that a test can have any refusal:
 //!
-//! | address | what happens to mail for it, or from it |
+//! | address | reply to mail for it, or from it |
 //! |---|---|
-//! | `grey@example.org` | put off with 450, as greylisting does |
+//! | `grey@example.org` | deferred with 450, as by greylisting |
 //! | `full@example.org` | refused with 552 |
 //! | `banned@example.org` as sender | refused with 550 5.7.1 |
-//! | `spam@example.org` | taken as a recipient, refused with 550 after the mail |
+//! | `spam@example.org` | accepted as a recipient, refused with 550 after the mail |
 
 #![forbid(unsafe_code)]
-// A test-support library: it says what went wrong by failing the test that uses it.
+// A library for tests: it reports a failure by panicking in the test that uses it.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -22,7 +23,7 @@
 )]
 
 mod authority;
-mod place;
+mod host;
 mod setup;
 
 use std::fs;
@@ -31,25 +32,25 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use authority::{Authority, Identity};
-pub use place::{Place, ThisHost};
+pub use host::{Host, LocalHost};
 
-/// How long what should come at once may take.
-const DEADLINE: Duration = Duration::from_secs(20);
+/// The time limit for waiting for a mail or a line in the log.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How often a condition is looked at.
-const INTERVAL: Duration = Duration::from_millis(2);
+/// The interval at which a condition is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// The domain of its mailboxes.
 pub const DOMAIN: &str = "example.org";
 
-/// A way into the server.
+/// A port of the server, by how its connections are encrypted and authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
-    /// TLS from the start, a login is possible; port 465 on a machine.
+pub enum Listener {
+    /// TLS from the start, with a login; port 465 in a machine.
     Implicit,
-    /// STARTTLS, and nothing without it; a login is possible then. Port 587 on a machine.
+    /// STARTTLS, and nothing without it; then with a login. Port 587 in a machine.
     Starttls,
-    /// No TLS and no login; port 25 on a machine.
+    /// No TLS and no login; port 25 in a machine.
     Plain,
     /// Like [`Implicit`](Self::Implicit), with a certificate for another name.
     OtherName,
@@ -57,102 +58,102 @@ pub enum Door {
     Expired,
 }
 
-/// All of them, in the order of their ports in [`MailServer`].
-const DOORS: [Door; 5] = [
-    Door::Implicit,
-    Door::Starttls,
-    Door::Plain,
-    Door::OtherName,
-    Door::Expired,
+/// All listeners, in the order of their ports in [`MailServer`].
+const LISTENERS: [Listener; 5] = [
+    Listener::Implicit,
+    Listener::Starttls,
+    Listener::Plain,
+    Listener::OtherName,
+    Listener::Expired,
 ];
 
-/// A running mail server; it ends when this is dropped.
+/// A running mail server. It is stopped on drop.
 #[derive(Debug)]
-pub struct MailServer<P: Place> {
-    place: P,
+pub struct MailServer<H: Host> {
+    machine: H,
     folder: String,
     ports: [u16; 5],
-    /// Their main processes, as the place numbers them.
+    /// The main processes of Postfix and Dovecot, by their PIDs on that host.
     pids: Vec<u32>,
 }
 
-impl<P: Place> MailServer<P> {
-    /// Starts it in `place`, with mailboxes for `users` at [`DOMAIN`].
-    pub fn start(place: P, users: &[&str]) -> Self {
-        let (folder, ports) = (place.folder(), place.ports());
-        place.run(&setup::files(&folder, &ports, users));
+impl<H: Host> MailServer<H> {
+    /// Starts it on `machine`, with mailboxes for `users` at [`DOMAIN`].
+    pub fn start(machine: H, users: &[&str]) -> Self {
+        let (folder, ports) = (machine.folder(), machine.ports());
+        machine.run(&setup::files(&folder, &ports, users));
         let mut server = Self {
-            place,
+            machine,
             folder,
             ports,
             pids: Vec::new(),
         };
-        server.start_again();
+        server.restart();
         server
     }
 
-    /// Ends the server and closes its connections; its mails stay.
+    /// Stops the server and closes its connections. Its mails are kept.
     pub fn stop(&mut self) {
         let pids = std::mem::take(&mut self.pids);
         if !pids.is_empty() {
-            self.place.run(&setup::stop(&pids, &self.ports));
+            self.machine.run(&setup::stop(&pids, &self.ports));
         }
     }
 
     /// Starts a server that was stopped.
-    pub fn start_again(&mut self) {
-        let pids = self.place.run(&setup::start(&self.folder, &self.ports));
+    pub fn restart(&mut self) {
+        let pids = self.machine.run(&setup::start(&self.folder, &self.ports));
         self.pids = pids
             .split_whitespace()
-            .map(|pid| pid.parse().expect("a process's number"))
+            .map(|pid| pid.parse().expect("a PID"))
             .collect();
     }
 
-    /// The name that its certificate has.
+    /// The host name in its certificate.
     pub fn host(&self) -> &'static str {
         "localhost"
     }
 
     /// The port for TLS from the start.
     pub fn port(&self) -> u16 {
-        self.port_of(Door::Implicit)
+        self.port_of(Listener::Implicit)
     }
 
-    /// The port of a door.
-    pub fn port_of(&self, door: Door) -> u16 {
-        let i = DOORS
+    /// The port of `listener`.
+    pub fn port_of(&self, listener: Listener) -> u16 {
+        let i = LISTENERS
             .iter()
-            .position(|it| *it == door)
-            .expect("each door has a port");
+            .position(|it| *it == listener)
+            .expect("each listener has a port");
         self.ports[i]
     }
 
-    /// The CA that its certificates are from, a PEM file that everybody may read.
+    /// The CA that issued its certificates: a PEM file that everybody may read.
     pub fn ca_file(&self) -> String {
         format!("{}/ca.pem", self.folder)
     }
 
-    /// A command that hands it mail as `/usr/sbin/sendmail` does, with its arguments.
+    /// The sendmail command that hands mail to this server.
     pub fn sendmail(&self) -> String {
         format!("/usr/sbin/sendmail -C {}/etc", self.folder)
     }
 
-    /// The name to log in with, an address as well.
+    /// The user name of the login, which is also an address.
     pub fn username(&self) -> &'static str {
         setup::LOGIN
     }
 
-    /// The password to log in with.
+    /// The password of the login.
     pub fn password(&self) -> &'static str {
         setup::PASSWORD
     }
 
-    /// A token to log in with by XOAUTH2, good for years.
+    /// An access token for a login with XOAUTH2, valid for years.
     pub fn token(&self) -> String {
         authority::token(setup::LOGIN, setup::TOKEN_KEY)
     }
 
-    /// What has come for `user`, oldest first, as it lies in the mailbox.
+    /// The mails in the mailbox of `user`, oldest first, with their headers.
     pub fn mails(&self, user: &str) -> Vec<String> {
         let mut mails = Vec::new();
         for folder in ["new", "cur"] {
@@ -175,65 +176,65 @@ impl<P: Place> MailServer<P> {
         mails.into_iter().map(|(_, _, mail)| mail).collect()
     }
 
-    /// Waits until `n` mails have come for `user`, and returns all there are.
+    /// Waits until `user` has `n` mails, and returns all of them.
     ///
     /// # Panics
     ///
-    /// When they have not after 20 seconds, with the server's log.
+    /// After 20 seconds, with the server's log.
     pub fn wait_for_mail(&self, user: &str, n: usize) -> Vec<String> {
         let mut mails = Vec::new();
-        let have_come = within_deadline(|| {
+        let has_mails = holds_in_time(|| {
             mails = self.mails(user);
             mails.len() >= n
         });
         assert!(
-            have_come,
-            "waited in vain for {n} mails for {user}, there are {mails:?}\n{}",
+            has_mails,
+            "{user} has not {n} mails but {mails:?}\n{}",
             self.log()
         );
         mails
     }
 
-    /// Waits until the server has logged `needle`; it does so a little later than it answers.
+    /// Waits until the server's log contains `needle`: the log is written a little later than the answer is sent.
     ///
     /// # Panics
     ///
-    /// When it has not after 20 seconds, with its log.
+    /// After 20 seconds, with the log.
     pub fn wait_for_log(&self, needle: &str) {
-        let is_there = within_deadline(|| self.log().contains(needle));
-        assert!(is_there, "waited in vain for {needle:?} in\n{}", self.log());
+        let is_logged = holds_in_time(|| self.log().contains(needle));
+        assert!(is_logged, "{needle:?} is not in the log:\n{}", self.log());
     }
 
-    /// What the server has logged.
+    /// The server's log.
     pub fn log(&self) -> String {
         let log = |name| fs::read_to_string(self.path(name)).unwrap_or_default();
         format!("{}{}", log("mail.log"), log("dovecot/log"))
     }
 
-    /// A path in the server's folder, as this host reaches it.
+    /// The path of the server's file `name`, as seen from this host.
     fn path(&self, name: &str) -> PathBuf {
-        self.place.reach(&format!("{}/{name}", self.folder))
+        self.machine.local_path(&format!("{}/{name}", self.folder))
     }
 }
 
-impl<P: Place> Drop for MailServer<P> {
+impl<H: Host> Drop for MailServer<H> {
     fn drop(&mut self) {
-        if !self.place.ends_by_itself() {
+        if !self.machine.stops_its_processes() {
             self.stop();
         }
     }
 }
 
-/// Whether `condition` comes to hold.
-fn within_deadline(mut condition: impl FnMut() -> bool) -> bool {
+/// Waits for `condition`. Returns whether it holds within the time limit.
+fn holds_in_time(mut condition: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     loop {
         if condition() {
             return true;
         }
-        if start.elapsed() > DEADLINE {
+        if start.elapsed() > TIMEOUT {
             return false;
         }
-        thread::sleep(INTERVAL);
+        thread::sleep(POLL_INTERVAL);
     }
 }

@@ -1,4 +1,4 @@
-//! How the mail server is set up: scripts that write its files and start it.
+//! Scripts that write the mail server's files, start it and stop it.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use crate::authority::{Authority, Identity};
 
 pub(super) const LOGIN: &str = "login@example.org";
 pub(super) const PASSWORD: &str = "Mail-server pass wörd";
-/// What tokens are signed with.
+/// The key that access tokens are signed with.
 pub(super) const TOKEN_KEY: &str = "key-that-signs-the-tokens";
 
-/// Postfix's main settings. Names are not looked up: there is nobody to ask.
+/// Postfix's main.cf. Names are not looked up, because there is no resolver.
 const MAIN: &str = "\
 compatibility_level = 3.6
 queue_directory = FOLDER/queue
@@ -47,7 +47,7 @@ smtpd_error_sleep_time = 0
 header_checks = regexp:FOLDER/headers
 ";
 
-/// Its programs, without those that talk to other machines.
+/// Postfix's master.cf, without the programs that connect to other machines.
 const MASTER: &str = "\
 pickup unix n - n 60 1 pickup
 postlog unix-dgram n - n - 1 postlogd
@@ -69,7 +69,7 @@ anvil unix - - n - 1 anvil
 tlsmgr unix - - n 1000? 1 tlsmgr
 ";
 
-/// Dovecot before 2.4, which only checks passwords and tokens.
+/// The configuration of Dovecot before 2.4, which only checks passwords and tokens.
 const DOVECOT_2_3: &str = "\
 base_dir = FOLDER/dovecot/run
 log_path = FOLDER/dovecot/log
@@ -105,7 +105,7 @@ local_validation_key_dict = fs:posix:prefix=FOLDER/dovecot/keys/
 username_attribute = email
 ";
 
-/// The same for Dovecot from 2.4 on, which reads nothing that was written for those before it.
+/// The configuration of Dovecot 2.4 and later, which does not accept older ones.
 const DOVECOT_2_4: &str = "\
 dovecot_config_version = 2.4.0
 dovecot_storage_version = 2.4.0
@@ -198,7 +198,7 @@ pub(super) fn files(folder: &str, ports: &[u16; 5], users: &[&str]) -> String {
     script + "base64 -w0 dovecot/key >dovecot/keys/default/HS256/default\n"
 }
 
-/// Postfix is particular about who owns its folders.
+/// Creates the directories, with the owners that Postfix requires.
 const FOLDERS: &str = "\
 mkdir -p etc data mail dovecot/keys/default/HS256 queue
 (cd queue
@@ -212,8 +212,8 @@ chown postfix data
 chown 65534:65534 mail
 ";
 
-/// A script that starts a server in `folder`, and writes the numbers of its processes once it answers. Postfix's first
-/// process ends all of its process group when it ends, so it has to have one.
+/// A script that starts a server in `folder` and prints the PIDs of its main processes once it answers. Postfix's master
+/// kills its process group when it exits, so it runs in one of its own.
 pub(super) fn start(folder: &str, ports: &[u16; 5]) -> String {
     let ports = ports.map(|port| port.to_string()).join(" ");
     format!(
@@ -236,8 +236,8 @@ pub(super) fn start(folder: &str, ports: &[u16; 5]) -> String {
     )
 }
 
-/// A script that ends these processes, and waits until they have ended, whether they are buried or not, and no process
-/// they started listens any more.
+/// A script that kills these processes, and waits until they have exited (as zombies or reaped) and nothing listens on the
+/// ports.
 pub(super) fn stop(pids: &[u32], ports: &[u16; 5]) -> String {
     let pids = pids
         .iter()
@@ -255,7 +255,7 @@ pub(super) fn stop(pids: &[u32], ports: &[u16; 5]) -> String {
     )
 }
 
-/// A shell function: whether somebody listens on a port, by the kernel's own table.
+/// A shell function: whether a port is listened on, from the kernel's table.
 const LISTENS: &str =
     r#"listens() { grep -q ":$(printf %04X $1) 00000000:0000 0A" /proc/net/tcp; }"#;
 
@@ -271,7 +271,7 @@ fn master(ports: &[u16; 5]) -> String {
              -o smtpd_tls_wrappermode=yes -o smtpd_sasl_auth_enable=yes"
         )
     };
-    let doors = [
+    let listeners = [
         (implicit, certificate("good")),
         (
             starttls,
@@ -281,7 +281,7 @@ fn master(ports: &[u16; 5]) -> String {
         (other_name, certificate("other-name")),
         (expired, certificate("expired")),
     ];
-    let lines =
-        doors.map(|(port, options)| format!("127.0.0.1:{port} inet n - n - - smtpd{options}\n"));
+    let lines = listeners
+        .map(|(port, options)| format!("127.0.0.1:{port} inet n - n - - smtpd{options}\n"));
     lines.concat() + MASTER
 }

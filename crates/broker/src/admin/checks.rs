@@ -4,7 +4,7 @@ use twofa_core::channel::PerChannel;
 use twofa_core::policy::{Enrolment, Policy};
 use twofa_core::transition::{Consequence, Loss, Side, Transition};
 use twofa_core::{Account, Channel, Class, Method, Methods, Mode, Rulebook};
-use twofa_delivery::sms;
+use twofa_delivery::phone;
 use twofa_store::{Providers, Store, StoreError};
 
 use super::losses;
@@ -291,7 +291,7 @@ fn remarks(rulebook: &Rulebook) -> Vec<Remark> {
     }
     countries.sort();
     countries.dedup();
-    countries.retain(|country| !sms::is_country(country));
+    countries.retain(|country| !phone::is_country(country));
     remarks.extend(countries.into_iter().map(Remark::UnknownCountry));
     remarks
 }

@@ -69,7 +69,7 @@ impl Verification<'_> {
                 is_limited: false,
             }));
         }
-        let inbox = (channel == Channel::Sms).then(|| self.sending.services.courier.inbox_number());
+        let inbox = (channel == Channel::Sms).then(|| self.sending.services.sender.inbox_number());
         let inbox = inbox.flatten();
         let question = messages::address_question(channel, inbox.is_some());
         let mut text = format!("{intro}{question}");
@@ -314,7 +314,7 @@ impl Verification<'_> {
         let since = twofa_core::Timestamp::from_unix(begun.unix().saturating_sub(CLOCK_SKEW));
         let deadline = Instant::now() + LOOK;
         loop {
-            match services.courier.received(since, deadline) {
+            match services.sender.received(since, deadline) {
                 Ok(messages) => {
                     let now = services.now();
                     let is_ours = |text: &str| {
@@ -366,7 +366,7 @@ fn not_sent(why: NotSent) -> EnrolmentError {
 mod tests {
     use super::*;
     use crate::testing::{Bench, ScriptedTerminal, clock, pass};
-    use twofa_delivery::Received;
+    use twofa_delivery::InboundSms;
     use twofa_store::Origin;
 
     const MAIL: &str = "alice@example.org";
@@ -514,7 +514,7 @@ mod tests {
         bench.policy(&[("phone.country", "DE")]);
         bench.mailbox.number = Some("+15550100".to_owned());
         let texts = |prompt: &str| {
-            let text = |from: &str, text: String| Received {
+            let text = |from: &str, text: String| InboundSms {
                 from: from.to_owned(),
                 text,
                 at: None,
@@ -630,7 +630,7 @@ mod tests {
         bench.mailbox.number = Some("+15550100".to_owned());
         let texts = |prompt: &str| {
             let text = format!("code: {}", shown_code(prompt));
-            let received = Received {
+            let received = InboundSms {
                 from: PHONE.to_owned(),
                 text,
                 at: None,

@@ -33,7 +33,7 @@ const READS: u32 = 4;
 /// A challenge that is about to be made.
 #[derive(Debug, Clone, Copy)]
 pub struct Challenge<'a> {
-    /// Store, courier, clock.
+    /// Store, sender, clock.
     pub services: Services<'a>,
     /// Whose code is asked for.
     pub account: &'a Account,

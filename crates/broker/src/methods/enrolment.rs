@@ -65,7 +65,7 @@ impl From<getrandom::Error> for EnrolmentError {
 /// An enrolment that is allowed.
 #[derive(Debug, Clone, Copy)]
 pub struct Enrolment<'a> {
-    /// Store, courier, clock.
+    /// Store, sender, clock.
     pub services: Services<'a>,
     /// Whose it is.
     pub account: &'a Account,
@@ -135,7 +135,7 @@ impl Enrolment<'_> {
         terminal: &mut dyn Terminal,
     ) -> Result<(Channel, Verified), EnrolmentError> {
         let is_usable = |channel: &Channel| {
-            proves(situation, *channel) && self.services.courier.carries(*channel)
+            proves(situation, *channel) && self.services.sender.serves(*channel)
         };
         let on_file = Channel::ALL.into_iter().filter(is_usable);
         let offered: Vec<_> = on_file.map(Channel::method).collect();
@@ -216,11 +216,11 @@ impl Enrolment<'_> {
 
     /// The methods that are allowed and work here.
     fn offered(&self) -> Vec<Method> {
-        let carries = |channel| self.services.courier.carries(channel);
+        let serves = |channel| self.services.sender.serves(channel);
         let allowed = self.policy.methods.intersection(Methods::standing_alone());
         allowed
             .iter()
-            .filter(|method| method.channel().is_none_or(carries))
+            .filter(|method| method.channel().is_none_or(serves))
             .collect()
     }
 

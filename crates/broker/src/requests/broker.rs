@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use twofa_core::Timestamp;
-use twofa_delivery::{Courier, Places};
+use twofa_delivery::{ConfigDirs, Sender};
 use twofa_proto::{Done, Request};
 use twofa_store::{Location, Store, StoreError};
 
@@ -20,7 +20,7 @@ use crate::text::terminal::Terminal;
 pub struct Broker {
     store: Arc<Store>,
     clock: fn() -> Timestamp,
-    courier: Box<dyn Courier>,
+    sender: Box<dyn Sender>,
     stacks: Stacks,
 }
 
@@ -28,11 +28,11 @@ impl Broker {
     /// A broker over the store at `location`, which must exist.
     pub fn open(location: Location) -> Result<Self, StoreError> {
         let store = Arc::new(Store::open(location)?);
-        let courier = Box::new(StoredProviders::new(store.clone(), Places::default()));
+        let sender = Box::new(StoredProviders::new(store.clone(), ConfigDirs::default()));
         Ok(Self {
             store,
             clock: clock::now,
-            courier,
+            sender,
             stacks: Stacks::default(),
         })
     }
@@ -47,12 +47,12 @@ impl Broker {
         let Self {
             store,
             clock,
-            courier,
+            sender,
             stacks,
         } = self;
         Services {
             store,
-            courier: &**courier,
+            sender: &**sender,
             stacks,
             clock: *clock,
         }

@@ -317,7 +317,7 @@ impl ManageRequest<'_> {
             let message = format!("the policy allows no codes by {}", messages::way(channel));
             return Err(RequestError::new(Failure::NotPermitted, message));
         }
-        if !self.services.courier.carries(channel) {
+        if !self.services.sender.serves(channel) {
             let message = format!(
                 "this machine cannot send codes by {} yet",
                 messages::way(channel)
@@ -511,7 +511,7 @@ impl ManageRequest<'_> {
         if self.peer.is_root() {
             return Ok(NewAddress::Kept(Some(address)));
         }
-        if self.services.courier.carries(channel) {
+        if self.services.sender.serves(channel) {
             return Ok(NewAddress::ToVerify(address));
         }
         let known = person.situation.user.contacts[channel].as_ref();

@@ -2,7 +2,7 @@
 
 use twofa_core::{Channel, Policy};
 use twofa_delivery::mail;
-use twofa_delivery::sms::{self, Number};
+use twofa_delivery::phone::{self, Number};
 
 use crate::text::messages;
 
@@ -11,10 +11,10 @@ use crate::text::messages;
 pub enum BadAddress {
     /// No e-mail address.
     #[error(transparent)]
-    Email(#[from] mail::NoAddress),
+    Email(#[from] mail::BadEmailAddress),
     /// No phone number.
     #[error(transparent)]
-    Phone(#[from] sms::BadNumber),
+    Phone(#[from] phone::BadNumber),
     /// A number of a country that users' numbers may not be in.
     #[error("{}", messages::number_elsewhere(.number, .country.as_deref(), .allowed))]
     Elsewhere {
@@ -57,12 +57,12 @@ pub fn read_of_user(policy: &Policy, channel: Channel, text: &str) -> Result<Str
 pub fn read_of_sender(policy: &Policy, text: &str) -> Result<String, BadAddress> {
     // Some providers leave the plus sign away.
     let text = text.trim();
-    let number = Number::read(&format!("+{}", text.trim_start_matches('+')), None)?;
+    let number = Number::parse(&format!("+{}", text.trim_start_matches('+')), None)?;
     Ok(in_allowed_country(policy, number)?.e164())
 }
 
 fn number(policy: &Policy, text: &str) -> Result<Number, BadAddress> {
-    Ok(Number::read(text, policy.phone_country.as_deref())?)
+    Ok(Number::parse(text, policy.phone_country.as_deref())?)
 }
 
 fn in_allowed_country(policy: &Policy, number: Number) -> Result<Number, BadAddress> {
@@ -83,7 +83,7 @@ fn in_allowed_country(policy: &Policy, number: Number) -> Result<Number, BadAddr
 
 /// A number that is kept, as people read it, such as `+49 1512 3456789`.
 pub fn readable(number: &str) -> String {
-    Number::read(number, None).map_or_else(|_| number.to_owned(), |number| number.international())
+    Number::parse(number, None).map_or_else(|_| number.to_owned(), |number| number.international())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use twofa_core::{Account, Channel, Policy, SentCode};
-use twofa_delivery::{Attempted, CodeMessage, Message};
+use twofa_delivery::{Accepted, CodeMessage, Message};
 use twofa_store::{Event, EventKind, Origin, SendLimit, SendStart, StoreError};
 use zeroize::Zeroizing;
 
@@ -38,7 +38,7 @@ pub enum NotSent {
 /// What the codes of one conversation say about it.
 #[derive(Debug, Clone, Copy)]
 pub struct Sending<'a> {
-    /// Store, courier, clock.
+    /// Store, sender, clock.
     pub services: Services<'a>,
     /// Whose code it is.
     pub account: &'a Account,
@@ -83,7 +83,7 @@ impl Sending<'_> {
         address: &str,
         deadline: Instant,
     ) -> Result<OnItsWay, NotSent> {
-        let Services { store, courier, .. } = self.services;
+        let Services { store, sender, .. } = self.services;
         let now = self.services.now();
         let start = store.begin_code(channel, self.account, address, self.origin, now)?;
         if channel == Channel::Sms {
@@ -119,18 +119,22 @@ impl Sending<'_> {
             lifetime: self.policy.codes.lifetime.seconds(),
             domain: self.policy.code_domain.clone(),
         });
-        match courier.send(channel, address, &message, deadline) {
-            Ok(Attempted { by, id, before }) => {
-                for (provider, error) in before {
+        match sender.send(channel, address, &message, deadline) {
+            Ok(Accepted {
+                provider,
+                id,
+                failed,
+            }) => {
+                for (other, error) in failed {
                     log::warn(&format!(
-                        "provider '{provider}' did not take a code for {}: {error}",
+                        "provider '{other}' did not take a code for {}: {error}",
                         self.account.name
                     ));
                 }
                 let id = id.map_or(String::new(), |id| format!(" as {id}"));
                 self.record(
                     EventKind::CodeSent,
-                    format!("{} by '{by}'{id}", to(channel, address)),
+                    format!("{} by '{provider}'{id}", to(channel, address)),
                 )?;
                 Ok(OnItsWay {
                     code,

@@ -136,7 +136,7 @@ fn send(services: Services<'_>, application: &str, notice: &Notice) -> Result<()
     let deadline = Instant::now() + SEND_TIMEOUT;
     let sent = match is_allowed {
         SendStart::Allowed => services
-            .courier
+            .sender
             .send(notice.channel, &notice.address, &message, deadline)
             .map_err(|undelivered| undelivered.to_string()),
         SendStart::TooMany { .. } => Err("the limit on text messages is reached".to_owned()),

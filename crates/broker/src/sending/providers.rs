@@ -1,23 +1,23 @@
-//! The providers as the store has them now: opened when they change, kept open in between.
+//! The providers in the store: opened when they change, and kept open in between.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use twofa_core::{Channel, Timestamp};
 use twofa_delivery::{
-    Attempted, Catalogue, Configuration, Courier, Dispatcher, Message, Places, Provider, Received,
-    SendError, Step, Undelivered,
+    Accepted, Catalogue, ConfigDirs, Dispatcher, InboundSms, Message, Provider, ProviderConfig,
+    SendError, Sender, Step, Undelivered,
 };
 use twofa_store::{ProviderRecord, Store, StoreError};
 use zeroize::Zeroizing;
 
 use crate::process::log;
 
-/// Carries by the providers in the store.
+/// Sends by the providers in the store.
 #[derive(Debug)]
 pub struct StoredProviders {
     store: Arc<Store>,
-    places: Places,
+    dirs: ConfigDirs,
     /// The providers as they were opened last. They keep their connections for as long as nothing about them changes.
     open: Mutex<Option<Opened>>,
 }
@@ -27,22 +27,22 @@ pub struct StoredProviders {
 struct Opened {
     /// The version of the store.
     version: u64,
-    /// What the administrator's own files were like.
-    stamp: u64,
-    /// Those whose files the providers have read.
-    configurations: Vec<(Configuration, u64)>,
-    /// Some could not be opened; from then on that is tried again.
-    again_at: Option<Instant>,
+    /// The fingerprint of the administrator's own files.
+    fingerprint: u64,
+    /// The providers' configurations, with the fingerprints of the files they name.
+    configs: Vec<(ProviderConfig, u64)>,
+    /// When those that could not be opened are tried again. `None`: all are open.
+    retry_at: Option<Instant>,
     dispatcher: Arc<Dispatcher>,
 }
 
-/// How long a provider that could not be opened is left alone.
-const REST: Duration = Duration::from_secs(30);
+/// How long it takes until a provider that could not be opened is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// A provider of the store as the delivery wants it.
-pub fn configuration(record: &ProviderRecord) -> Configuration {
+/// The configuration of a provider in the store.
+pub fn configuration(record: &ProviderRecord) -> ProviderConfig {
     let settings = record.settings.iter();
-    Configuration {
+    ProviderConfig {
         name: record.name.clone(),
         kind: record.kind.clone(),
         title: record.title.clone(),
@@ -53,11 +53,11 @@ pub fn configuration(record: &ProviderRecord) -> Configuration {
 }
 
 impl StoredProviders {
-    /// The providers in `store`; an administrator's own files are in `places`.
-    pub const fn new(store: Arc<Store>, places: Places) -> Self {
+    /// The providers in `store`, with an administrator's own files in `dirs`.
+    pub const fn new(store: Arc<Store>, dirs: ConfigDirs) -> Self {
         Self {
             store,
-            places,
+            dirs,
             open: Mutex::new(None),
         }
     }
@@ -65,75 +65,75 @@ impl StoredProviders {
     /// The providers as they are now.
     fn dispatcher(&self) -> Result<Arc<Dispatcher>, StoreError> {
         let version = self.store.providers_version()?;
-        let stamp = self.places.stamp();
+        let fingerprint = self.dirs.fingerprint();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = open
             .as_ref()
-            .filter(|opened| opened.is_good(version, stamp))
+            .filter(|opened| opened.is_current(version, fingerprint))
         {
             return Ok(opened.dispatcher.clone());
         }
-        let opened = self.open_all(stamp)?;
+        let opened = self.open_all(fingerprint)?;
         let dispatcher = opened.dispatcher.clone();
         *open = Some(opened);
         Ok(dispatcher)
     }
 
-    fn open_all(&self, stamp: u64) -> Result<Opened, StoreError> {
+    fn open_all(&self, fingerprint: u64) -> Result<Opened, StoreError> {
         let providers = self.store.providers()?;
         let mut has_failed = !providers.broken.is_empty();
         for (name, why) in &providers.broken {
             log::warn(&format!("provider '{name}' cannot be used: {why}"));
         }
-        let (catalogue, bad) = Catalogue::load(self.places.clone());
+        let (catalogue, bad) = Catalogue::load(self.dirs.clone());
         for bad in bad {
             log::warn(&bad.to_string());
         }
-        let (mut opened, mut configurations) = (Vec::new(), Vec::new());
+        let (mut opened, mut configs) = (Vec::new(), Vec::new());
         for name in providers.order.iter().flat_map(|(_, order)| order) {
             let Some(record) = providers.find(name) else {
                 continue;
             };
-            let configuration = configuration(record);
-            match catalogue.open(&configuration) {
+            let config = configuration(record);
+            match catalogue.open(&config) {
                 Ok(provider) => opened.push((name.clone(), Arc::<dyn Provider>::from(provider))),
                 Err(error) => {
                     has_failed = true;
                     log::warn(&format!("provider '{name}' cannot be used: {error}"));
                 }
             }
-            let stamp = configuration.stamp();
-            configurations.push((configuration, stamp));
+            let files = config.fingerprint();
+            configs.push((config, files));
         }
         Ok(Opened {
             version: providers.version,
-            stamp,
-            configurations,
-            again_at: has_failed.then(|| Instant::now() + REST),
+            fingerprint,
+            configs,
+            retry_at: has_failed.then(|| Instant::now() + RETRY_AFTER),
             dispatcher: Arc::new(Dispatcher::new(opened)),
         })
     }
 }
 
 impl Opened {
-    /// Whether all is still as it was when they were opened.
-    fn is_good(&self, version: u64, stamp: u64) -> bool {
+    /// Whether nothing has changed since they were opened.
+    fn is_current(&self, version: u64, fingerprint: u64) -> bool {
         self.version == version
-            && self.stamp == stamp
+            && self.fingerprint == fingerprint
             && self
-                .again_at
-                .is_none_or(|again_at| Instant::now() < again_at)
+                .retry_at
+                .is_none_or(|retry_at| Instant::now() < retry_at)
             && self
-                .configurations
+                .configs
                 .iter()
-                .all(|(configuration, stamp)| configuration.stamp() == *stamp)
+                .all(|(config, files)| config.fingerprint() == *files)
     }
 }
 
-impl Courier for StoredProviders {
-    fn carries(&self, channel: Channel) -> bool {
+impl Sender for StoredProviders {
+    fn serves(&self, channel: Channel) -> bool {
         match self.dispatcher() {
-            Ok(dispatcher) => dispatcher.carries(channel),
+            Ok(dispatcher) => dispatcher.serves(channel),
             Err(error) => {
                 log::warn(&format!("cannot read the providers: {error}"));
                 false
@@ -147,13 +147,13 @@ impl Courier for StoredProviders {
         to: &str,
         message: &Message,
         deadline: Instant,
-    ) -> Result<Attempted, Undelivered> {
+    ) -> Result<Accepted, Undelivered> {
         match self.dispatcher() {
             Ok(dispatcher) => dispatcher.send(channel, to, message, deadline),
             Err(error) => {
-                let error = SendError::at(Step::Settings, error.to_string());
+                let error = SendError::new(Step::Settings, error.to_string());
                 Err(Undelivered {
-                    tried: vec![("store".to_owned(), error)],
+                    failed: vec![("store".to_owned(), error)],
                 })
             }
         }
@@ -163,10 +163,10 @@ impl Courier for StoredProviders {
         self.dispatcher().ok()?.inbox_number()
     }
 
-    fn received(&self, since: Timestamp, deadline: Instant) -> Result<Vec<Received>, SendError> {
+    fn received(&self, since: Timestamp, deadline: Instant) -> Result<Vec<InboundSms>, SendError> {
         let dispatcher = self
             .dispatcher()
-            .map_err(|error| SendError::at(Step::Settings, error.to_string()))?;
+            .map_err(|error| SendError::new(Step::Settings, error.to_string()))?;
         dispatcher.received(since, deadline)
     }
 }

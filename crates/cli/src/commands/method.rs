@@ -6,7 +6,7 @@ use serde::Serialize;
 use twofa_broker::admin::Administration;
 use twofa_broker::clock;
 use twofa_core::{Channel, Methods};
-use twofa_delivery::{Catalogue, Places};
+use twofa_delivery::{Catalogue, ConfigDirs};
 use twofa_proto::Failure;
 use twofa_store::Providers;
 
@@ -108,7 +108,7 @@ fn set(
     confirmation: Confirmation,
 ) -> Result<(), CommandError> {
     let before = broker.store().providers()?;
-    let (catalogue, _) = Catalogue::load(Places::default());
+    let (catalogue, _) = Catalogue::load(ConfigDirs::default());
     for name in names {
         let kind = before
             .find(name)

@@ -1,24 +1,25 @@
-//! E-mail addresses, as a mail server will take them.
+//! E-mail addresses in the form that mail servers accept.
 
 use lettre::Address;
+use lettre::message::Mailbox;
 
-/// The longest path a mail server has to take, without its angle brackets (RFC 5321 §4.5.3.1.3).
-const LONGEST: usize = 254;
+/// The longest path that a mail server has to accept, in bytes without its angle brackets (RFC 5321 §4.5.3.1.3).
+const MAX_LENGTH: usize = 254;
 
-/// Not an e-mail address. Holds what was written, escaped.
+/// Not an e-mail address. Contains the text, escaped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no e-mail address")]
-pub struct NoAddress(String);
+#[error("'{0}' is not an e-mail address")]
+pub struct BadEmailAddress(String);
 
-impl NoAddress {
-    pub(super) fn new(text: &str) -> Self {
+impl BadEmailAddress {
+    fn new(text: &str) -> Self {
         Self(text.escape_debug().to_string())
     }
 }
 
-/// The e-mail address in `text` as it will be written to: without space around it, its domain in lower case and, where
-/// it has letters other than ASCII's, in the form that every mail server takes (RFC 5891). What stands before the `@`
-/// belongs to its server and stays as it is.
+/// The e-mail address in `text`, normalised: without surrounding space, the domain in lower case and, if it has letters
+/// beyond ASCII, in the ASCII form that every mail server accepts (RFC 5891). The part before the `@` is kept as it is:
+/// only its own server knows how to read it.
 ///
 /// ```
 /// use twofa_delivery::mail::address;
@@ -26,15 +27,16 @@ impl NoAddress {
 /// assert_eq!(address(" Alice@Bücher.example").unwrap(), "Alice@xn--bcher-kva.example");
 /// assert!(address("alice").is_err());
 /// ```
-pub fn address(text: &str) -> Result<String, NoAddress> {
-    parsed(text).map(|address| address.to_string())
+pub fn address(text: &str) -> Result<String, BadEmailAddress> {
+    parse(text).map(|address| address.to_string())
 }
 
-/// The same, ready to be sent to.
-pub(super) fn parsed(text: &str) -> Result<Address, NoAddress> {
-    let bad = || NoAddress::new(text);
+/// Like [`address()`], as lettre's type.
+pub(super) fn parse(text: &str) -> Result<Address, BadEmailAddress> {
+    let bad = || BadEmailAddress::new(text);
     let (user, domain) = text.trim().rsplit_once('@').ok_or_else(bad)?;
-    // A quoted local part may hold these; no mailbox is called that, and they would end an SMTP command's argument.
+    // RFC 5321 allows these in a quoted local part. No real mailbox has them, and they would end the argument of an SMTP
+    // command.
     if user
         .chars()
         .any(|c| c.is_whitespace() || matches!(c, '<' | '>') || twofa_core::text::is_unprintable(c))
@@ -47,19 +49,41 @@ pub(super) fn parsed(text: &str) -> Result<Address, NoAddress> {
         idna::domain_to_ascii(domain).map_err(|_| bad())?
     };
     let address = Address::new(user, domain).map_err(|_| bad())?;
-    if AsRef::<str>::as_ref(&address).len() > LONGEST {
+    if AsRef::<str>::as_ref(&address).len() > MAX_LENGTH {
         Err(bad())
     } else {
         Ok(address)
     }
 }
 
+/// A mailbox as an administrator writes it: `Name <address>`, or the address alone.
+pub(super) fn parse_mailbox(text: &str) -> Result<Mailbox, BadEmailAddress> {
+    let text = text.trim();
+    let Some((name, address)) = text
+        .strip_suffix('>')
+        .and_then(|text| text.rsplit_once('<'))
+    else {
+        return Ok(Mailbox::new(None, parse(text)?));
+    };
+    let name = name.trim();
+    let name = name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'))
+        .unwrap_or(name)
+        .trim();
+    if name.chars().any(twofa_core::text::is_unprintable) {
+        return Err(BadEmailAddress::new(text));
+    }
+    let name = (!name.is_empty()).then(|| name.to_owned());
+    Ok(Mailbox::new(name, parse(address)?))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::address;
+    use super::*;
 
     #[test]
-    fn an_address_is_brought_into_the_form_that_servers_take() {
+    fn an_address_is_normalised_to_the_form_that_servers_accept() {
         for (text, expected) in [
             (" alice@example.org\n", "alice@example.org"),
             (
@@ -76,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_and_shown_harmless() {
+    fn what_is_not_an_address_is_refused_and_escaped_in_the_error() {
         let long = format!("a@{}.example", "b.".repeat(130));
         for text in [
             "",
@@ -96,6 +120,33 @@ mod tests {
                 !error.to_string().contains(['\r', '\n', '\u{202e}']),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_mailbox_is_an_address_with_or_without_a_name() {
+        let plain = parse_mailbox(" login@example.org ").unwrap();
+        assert_eq!(
+            (plain.name, plain.email.to_string()),
+            (None, "login@example.org".to_owned())
+        );
+        for (text, name) in [
+            ("Büro 7 <login@example.org>", "Büro 7"),
+            ("\"Logins, all\" <login@example.org>", "Logins, all"),
+            ("東京 <login@example.org>", "東京"),
+        ] {
+            let named = parse_mailbox(text).unwrap();
+            assert_eq!(named.name.as_deref(), Some(name));
+            assert_eq!(named.email.to_string(), "login@example.org");
+        }
+        for text in [
+            "",
+            "login",
+            "Name <login@example.org",
+            "a\nb <login@example.org>",
+            "<>",
+        ] {
+            assert!(parse_mailbox(text).is_err(), "{text:?}");
         }
     }
 }

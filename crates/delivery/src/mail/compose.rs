@@ -1,4 +1,4 @@
-//! What a mail looks like: its headers, and its words as text and as HTML.
+//! Builds mails: headers, and the content as plain text and HTML.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,12 +10,12 @@ use twofa_core::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::error::{SendError, Step};
-use crate::templates::Letter;
+use crate::templates::MailContent;
 
-/// The last second of the year 9999, the last one that a `Date` header can say.
+/// The last second of the year 9999, the latest time that a `Date` header can express.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// Who writes.
+/// The sender of mails.
 #[derive(Debug, Clone)]
 pub(super) struct Author {
     pub(super) from: Mailbox,
@@ -23,55 +23,55 @@ pub(super) struct Author {
 }
 
 impl Author {
-    /// `letter` as a mail to `to`: the text first, then the same in HTML (RFC 2046 §5.1.4: the best comes last).
+    /// `content` as a mail to `to`, with the plain text before the HTML: the preferred form comes last (RFC 2046 §5.1.4).
     pub(super) fn mail(
         &self,
         to: &Address,
-        letter: &Letter,
+        content: &MailContent,
         at: Timestamp,
     ) -> Result<Zeroizing<Vec<u8>>, SendError> {
-        let subject = letter.subject.clone();
-        let parts = MultiPart::alternative_plain_html(letter.text.clone(), letter.html.clone());
-        finished(self.head(to, at)?.subject(subject).multipart(parts))
+        let parts = MultiPart::alternative_plain_html(content.text.clone(), content.html.clone());
+        let headers = self.headers(to, at)?.subject(content.subject.clone());
+        serialize(headers.multipart(parts))
     }
 
-    /// A mail of nothing but `text`, for machines that read it.
-    pub(super) fn bare_mail(
+    /// A mail without a subject that contains only `text`, for gateways that forward it.
+    pub(super) fn plain_mail(
         &self,
         to: &Address,
         text: String,
         at: Timestamp,
     ) -> Result<Zeroizing<Vec<u8>>, SendError> {
-        finished(self.head(to, at)?.singlepart(SinglePart::plain(text)))
+        serialize(self.headers(to, at)?.singlepart(SinglePart::plain(text)))
     }
 
-    fn head(&self, to: &Address, at: Timestamp) -> Result<MessageBuilder, SendError> {
+    fn headers(&self, to: &Address, at: Timestamp) -> Result<MessageBuilder, SendError> {
         let seconds = u64::try_from(at.unix()).unwrap_or(0).min(LAST_SECOND);
         let mut id = [0; 16];
         getrandom::fill(&mut id)
-            .map_err(|error| SendError::at(Step::Message, error.to_string()))?;
+            .map_err(|error| SendError::new(Step::Message, error.to_string()))?;
         let id = format!("<{}@{}>", HEXLOWER.encode(&id), self.from.email.domain());
-        let mut head = lettre::Message::builder()
+        let mut headers = lettre::Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, to.clone()))
             .date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
             .message_id(Some(id))
             .header(AutoSubmitted);
         if let Some(reply_to) = &self.reply_to {
-            head = head.reply_to(reply_to.clone());
+            headers = headers.reply_to(reply_to.clone());
         }
-        Ok(head)
+        Ok(headers)
     }
 }
 
-fn finished(
+fn serialize(
     mail: Result<lettre::Message, lettre::error::Error>,
 ) -> Result<Zeroizing<Vec<u8>>, SendError> {
-    let mail = mail.map_err(|error| SendError::at(Step::Message, error.to_string()))?;
+    let mail = mail.map_err(|error| SendError::new(Step::Message, error.to_string()))?;
     Ok(Zeroizing::new(mail.formatted()))
 }
 
-/// Keeps vacation responders and the like from answering (RFC 3834 §5).
+/// The header that keeps vacation responders and the like from replying (RFC 3834 §5).
 #[derive(Clone)]
 struct AutoSubmitted;
 

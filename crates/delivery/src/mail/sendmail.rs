@@ -1,8 +1,8 @@
-//! The machine's own mail system, by the program that every Unix has for it.
+//! The machine's own mail system, through the `sendmail` program that every Unix mail system provides.
 //!
-//! The broker gives up for good to gain rights by starting a program (`PR_SET_NO_NEW_PRIVS`), so that a program which
-//! writes to a queue with rights of its own cannot take mail from it: Postfix's would try until the deadline, each
-//! time. Such a program is refused. Whether it is one is read from its file, not from this process: an administrator's
+//! twofad sets `PR_SET_NO_NEW_PRIVS`, so a program it starts gains no rights from a set-user-ID or set-group-ID bit. A
+//! sendmail that needs such rights to write to the mail queue cannot work: Postfix's would retry until the deadline every
+//! time. Such a program is therefore refused. Whether it needs rights is read from the file's mode, not tried: the
 //! command that adds a provider runs with other rights than the broker.
 
 use std::fs::File;
@@ -14,27 +14,29 @@ use std::time::Instant;
 
 use lettre::Address;
 
-use super::{Outgoing, Transport};
+use super::mailer::{Outgoing, Transport};
 use crate::error::{SendError, Step};
-use crate::program::Program;
 use crate::provider::Receipt;
-use crate::secrets::Secrets;
+use crate::redaction::Secrets;
+use crate::subprocess::Program;
 
-/// sysexits.h: the addressee is unknown.
+/// The path that the Linux Standard Base specifies.
+pub(super) const DEFAULT_COMMAND: &str = "/usr/sbin/sendmail";
+
+/// sysexits.h: the recipient is unknown.
 const EX_NOUSER: i32 = 67;
-/// sysexits.h: try again later.
+/// sysexits.h: a temporary failure.
 const EX_TEMPFAIL: i32 = 75;
 
-/// What Postfix's sendmail, which has no rights of its own, starts to write to the queue (postdrop(1)).
+/// The set-group-ID program through which Postfix's sendmail writes to the queue (postdrop(1)).
 const POSTDROP: &str = "/usr/sbin/postdrop";
-/// A program of more bytes is not looked through; Postfix's has 31 thousand.
-const LARGEST: u64 = 1024 * 1024;
+/// Larger programs are not searched, in bytes. Postfix's sendmail has 31 thousand.
+const MAX_SEARCHED: u64 = 1024 * 1024;
 
-/// What to use in the place of a program with rights of its own.
-const INSTEAD: &str =
-    "use a provider of kind smtp with host=127.0.0.1 tls=none, if the mail system listens there";
+/// The alternative to a program that needs rights of its own.
+const ALTERNATIVE: &str = "use a provider of kind smtp with host=127.0.0.1 tls=none, if the mail system accepts connections there";
 
-/// Sends through a program that takes the mail on its standard input.
+/// Sends mails through a program that reads them from its standard input.
 #[derive(Debug)]
 pub(super) struct Sendmail {
     program: Program,
@@ -42,79 +44,79 @@ pub(super) struct Sendmail {
 }
 
 impl Sendmail {
-    /// Sends mail from `from` through `program`; what is wrong with that, starting with a verb.
+    /// Sends mails from `from` through `program`. The error says what is wrong with the program, beginning with a verb.
     pub(super) fn new(program: Program, from: Address) -> Result<Self, String> {
-        match rights_of(program.path()) {
+        match needed_rights(program.path()) {
             Some(why) => Err(format!(
-                "must be a program that runs without rights of its own: {why}; {INSTEAD}"
+                "must be a program that works without rights of its own: {why}; {ALTERNATIVE}"
             )),
             None => Ok(Self { program, from }),
         }
     }
 
     fn not_started(&self, error: &io::Error) -> SendError {
-        SendError::at(Step::Program, format!("{}: {error}", self.program.path()))
-            .hinted("set 'command' to the machine's sendmail, or use a provider of kind smtp")
+        SendError::new(Step::Program, format!("{}: {error}", self.program.path()))
+            .hinted("set 'command' to this machine's sendmail, or use a provider of kind smtp")
     }
 }
 
 impl Transport for Sendmail {
     fn deliver(&self, mail: &Outgoing<'_>, deadline: Instant) -> Result<Receipt, SendError> {
         let to = mail.to.to_string();
-        // -i: a line with nothing but a dot does not end the mail; -f: who hears of a mail that comes back.
+        // -i: a line with a single dot does not end the mail; -f: the address that bounces go to.
         let arguments = ["-i", "-f", self.from.as_ref(), "--", &to];
-        // The program's conventions are this machine's: lines end in LF.
+        // Local programs expect lines to end in LF.
         let content = zeroize::Zeroizing::new(without_cr(mail.content));
-        let ended = self.program.run(&arguments, &content, deadline);
-        let ended = ended.map_err(|error| match error.kind() {
-            // It had the mail, or most of it, before it was killed.
-            ErrorKind::TimedOut => SendError::late(Step::Program).after_handover(),
+        let output = self.program.run(&arguments, &content, deadline);
+        let output = output.map_err(|error| match error.kind() {
+            // The program had all or most of the mail before it was killed.
+            ErrorKind::TimedOut => SendError::timeout(Step::Program).after_handover(),
             _ => self.not_started(&error),
         })?;
-        if ended.status.success() {
+        if output.status.success() {
             return Ok(Receipt::default());
         }
         let secrets = Secrets::default().with(mail.code);
-        let said = String::from_utf8_lossy(&ended.stderr);
-        let said = said
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let message = stderr
             .lines()
             .find(|line| !line.trim().is_empty())
             .unwrap_or_default();
-        Err(failed(
+        Err(exit_error(
             self.program.path(),
-            ended.status,
-            &secrets.strike(said),
+            output.status,
+            &secrets.redact(message),
         ))
     }
 
     fn check(&self, _: Instant) -> Result<(), SendError> {
-        if let Some(why) = rights_of(self.program.path()) {
-            return Err(SendError::at(Step::Program, why).hinted(INSTEAD));
+        let path = self.program.path();
+        if let Some(why) = needed_rights(path) {
+            return Err(SendError::new(Step::Program, why).hinted(ALTERNATIVE));
         }
-        let found =
-            std::fs::metadata(self.program.path()).map_err(|error| self.not_started(&error))?;
-        if found.is_file() && found.permissions().mode() & 0o111 != 0 {
+        let file = std::fs::metadata(path).map_err(|error| self.not_started(&error))?;
+        if file.is_file() && file.permissions().mode() & 0o111 != 0 {
             return Ok(());
         }
         Err(self.not_started(&ErrorKind::PermissionDenied.into()))
     }
 }
 
-/// Why the program at `path` cannot do its work without gaining rights; `None`: it can, or is not there.
-fn rights_of(path: &str) -> Option<String> {
-    if let Some(rights) = set_id(path) {
+/// Why the program at `path` cannot work without gaining rights. `None`: it can, or it does not exist.
+fn needed_rights(path: &str) -> Option<String> {
+    if let Some(bit) = set_id_bit(path) {
         return Some(format!(
-            "{path} is {rights}, which has no effect when twofad starts it"
+            "{path} is {bit}, which has no effect when twofad starts it"
         ));
     }
-    let rights = set_id(POSTDROP).filter(|_| is_postfixs(path).unwrap_or(false))?;
+    let bit = set_id_bit(POSTDROP).filter(|_| uses_postdrop(path).unwrap_or(false))?;
     Some(format!(
-        "{path} is Postfix's and needs {POSTDROP}, which is {rights}; that has no effect under twofad"
+        "{path} is Postfix's and needs {POSTDROP}, which is {bit}; that has no effect when twofad starts it"
     ))
 }
 
-/// Whose rights the program at `path` runs with, if not its caller's.
-fn set_id(path: &str) -> Option<&'static str> {
+/// The name of the bit that lets the program at `path` run with other rights than its caller's.
+fn set_id_bit(path: &str) -> Option<&'static str> {
     let mode = std::fs::metadata(path).ok()?.permissions().mode();
     match mode & 0o6000 {
         0 => None,
@@ -123,37 +125,39 @@ fn set_id(path: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether the program at `path` is one that hands mail to [`POSTDROP`]: it has its name in it.
-fn is_postfixs(path: &str) -> io::Result<bool> {
-    // Before it is opened, which a pipe would not come back from.
+/// Whether the program at `path` hands mail to [`POSTDROP`], which is so if it contains that name.
+fn uses_postdrop(path: &str) -> io::Result<bool> {
+    // Checked before opening, because opening a FIFO would block.
     if !std::fs::metadata(path)?.is_file() {
         return Ok(false);
     }
     let mut content = Vec::new();
-    File::open(path)?.take(LARGEST).read_to_end(&mut content)?;
+    File::open(path)?
+        .take(MAX_SEARCHED)
+        .read_to_end(&mut content)?;
     let name = b"/postdrop";
     Ok(content.windows(name.len()).any(|window| window == name))
 }
 
-fn failed(path: &str, status: ExitStatus, said: &str) -> SendError {
+fn exit_error(path: &str, status: ExitStatus, message: &str) -> SendError {
     let how = match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with status {code}"),
-        (None, signal) => format!("was ended by signal {}", signal.unwrap_or_default()),
+        (Some(code), _) => format!("exited with status {code}"),
+        (None, signal) => format!("was killed by signal {}", signal.unwrap_or_default()),
     };
-    let colon = if said.is_empty() { "" } else { ": " };
+    let colon = if message.is_empty() { "" } else { ": " };
     let step = if status.code() == Some(EX_NOUSER) {
         Step::Recipient
     } else {
         Step::Program
     };
-    let error = SendError::at(step, format!("{path} {how}{colon}{said}"));
+    let error = SendError::new(step, format!("{path} {how}{colon}{message}"));
     match status.code() {
-        Some(EX_NOUSER) => error.hinted("the address does not exist: check how it is written"),
-        Some(EX_TEMPFAIL) => {
-            error.hinted("the machine's mail system cannot take mail right now: see its log")
-        }
+        Some(EX_NOUSER) => error.hinted("the address does not exist: check its spelling"),
+        Some(EX_TEMPFAIL) => error.hinted(
+            "the machine's mail system cannot accept mail right now: see its log",
+        ),
         _ => error.hinted(
-            "see the log of the machine's mail system; the user 'twofa' has to be allowed to send",
+            "see the log of the machine's mail system; the user 'twofa' must be allowed to send mail",
         ),
     }
 }

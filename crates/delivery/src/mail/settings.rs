@@ -1,360 +1,92 @@
-//! What an administrator can set for the kinds of e-mail providers.
+//! Reads the settings of the e-mail providers and builds what they describe.
 
-use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use lettre::Address;
 use lettre::transport::smtp::authentication::Mechanism;
 use lettre::transport::smtp::extension::ClientId;
 use reqwest::Url;
-use rustls::ClientConfig;
-use twofa_core::Channel;
-use zeroize::Zeroizing;
 
+use super::address::parse_mailbox;
 use super::compose::Author;
-use super::gateway::Pattern;
-use super::sendmail::Sendmail;
-use super::smtp::Smtp;
-use super::token::{Refresh, TokenSource, Way};
-use super::{Transport, mailbox};
-use crate::error::SendError;
-use crate::program::Program;
-use crate::provider::{BadProvider, Configuration, Kind, Setting};
-use crate::secrets::Secrets;
-use crate::tls;
+use super::gateway::AddressPattern;
+use super::mailer::Transport;
+use super::sendmail::{self, Sendmail};
+use super::smtp::{
+    Authentication, Credential, RefreshGrant, Server, Smtp, Tls, TokenCache, TokenSource,
+};
+use crate::provider::{BadProvider, ProviderConfig, ProviderKind};
+use crate::subprocess::Program;
 
-/// A mail server.
-pub(super) const SMTP: &str = "smtp";
-/// The machine's own mail system.
-pub(super) const SENDMAIL: &str = "sendmail";
-/// A gateway from e-mail to SMS.
-pub(super) const GATEWAY: &str = "email-gateway";
+const MAX_CONNECTIONS: usize = 64;
 
-/// Where sendmail is on every Unix that has one (Linux Standard Base, /usr/sbin/sendmail).
-const SENDMAIL_COMMAND: &str = "/usr/sbin/sendmail";
-
-/// Connections to one server at a time. Enough for many logins at once, few enough for a relay's limit per client.
-const CONNECTIONS: &str = "16";
-const MOST_CONNECTIONS: usize = 64;
-
-/// Kind `smtp`.
-pub(super) fn smtp() -> Kind {
-    Kind {
-        name: SMTP.to_owned(),
-        aliases: vec!["email".to_owned(), "mail".to_owned()],
-        title: "A mail server (SMTP)".to_owned(),
-        channel: Channel::Email,
-        settings: server_settings(true),
-    }
-}
-
-/// Kind `sendmail`.
-pub(super) fn sendmail() -> Kind {
-    Kind {
-        name: SENDMAIL.to_owned(),
-        aliases: Vec::new(),
-        title: "The machine's own mail system (sendmail)".to_owned(),
-        channel: Channel::Email,
-        settings: vec![from(), command(), reply_to()],
-    }
-}
-
-/// Kind `email-gateway`.
-pub(super) fn gateway() -> Kind {
-    let mut settings = vec![
-        Setting {
-            required: true,
-            ..setting(
-                "address",
-                "The gateway's address for a number, such as {number}@sms.example.com or {e164}@…",
-            )
-        },
-        Setting {
-            default: Some(SMTP.to_owned()),
-            ..setting(
-                "transport",
-                "How mail gets to the gateway: smtp or sendmail",
-            )
-        },
-    ];
-    settings.extend(server_settings(false));
-    settings.push(command());
-    Kind {
-        name: GATEWAY.to_owned(),
-        aliases: vec!["email-to-sms".to_owned()],
-        title: "A gateway from e-mail to SMS".to_owned(),
-        channel: Channel::Sms,
-        settings,
-    }
-}
-
-fn server_settings(host_required: bool) -> Vec<Setting> {
-    let secret = |name, help| Setting {
-        secret: true,
-        ..setting(name, help)
-    };
-    let by_default = |name, help, default: &str| Setting {
-        default: Some(default.to_owned()),
-        ..setting(name, help)
-    };
-    vec![
-        Setting {
-            required: host_required,
-            ..setting("host", "The mail server's name, as its certificate has it")
-        },
-        by_default(
-            "tls",
-            "implicit, starttls, none (this machine only) or none-anywhere (codes cross the network in the clear)",
-            "implicit",
-        ),
-        setting(
-            "port",
-            "The mail server's port; by tls 465 (implicit), 587 (starttls) or 25",
-        ),
-        from(),
-        setting(
-            "username",
-            "The name to log in with; the address in 'from' unless set",
-        ),
-        secret(
-            "password",
-            "The password to log in with, if the server wants one",
-        ),
-        by_default(
-            "auth",
-            "How to log in: auto, plain, login or xoauth2",
-            "auto",
-        ),
-        setting(
-            "token-command",
-            "A program that prints a token for xoauth2, with its arguments",
-        ),
-        secret(
-            "refresh-token",
-            "A refresh token, in place of a token-command",
-        ),
-        setting(
-            "client-id",
-            "The client that the refresh token was made for",
-        ),
-        secret("client-secret", "That client's secret, if it has one"),
-        setting(
-            "token-url",
-            "Where a refresh token is exchanged for a token (https)",
-        ),
-        setting(
-            "ca-file",
-            "A CA's certificate (PEM) to trust besides the system's",
-        ),
-        reply_to(),
-        setting(
-            "hello",
-            "The name this machine gives itself to the server; its host name unless set",
-        ),
-        by_default(
-            "connections",
-            "How many connections to the server there may be at a time",
-            CONNECTIONS,
-        ),
-    ]
-}
-
-fn from() -> Setting {
-    Setting {
-        required: true,
-        ..setting("from", "The address to send from, or 'Name <address>'")
-    }
-}
-
-fn reply_to() -> Setting {
-    setting("reply-to", "Where answers go, if not to 'from'")
-}
-
-fn command() -> Setting {
-    Setting {
-        default: Some(SENDMAIL_COMMAND.to_owned()),
-        ..setting(
-            "command",
-            "The sendmail program, with arguments of its own if it needs any",
-        )
-    }
-}
-
-fn setting(name: &str, help: &str) -> Setting {
-    Setting {
-        name: name.to_owned(),
-        help: help.to_owned(),
-        secret: false,
-        required: false,
-        default: None,
-    }
-}
-
-/// How a connection to a mail server is kept from listeners.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tls {
-    /// From the first byte on (RFC 8314 §3.3).
-    Implicit,
-    /// Asked for after hello; without it nothing is sent.
-    Starttls,
-    /// Not at all.
-    None {
-        /// Not only to this machine.
-        anywhere: bool,
-    },
-}
-
-/// A mail server, and what it takes to talk to it.
-pub(super) struct Server {
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) tls: Tls,
-    pub(super) hello: ClientId,
-    pub(super) login: Option<Login>,
-    ca_file: Option<PathBuf>,
-    /// Made when first needed: the system's roots take a while to read. It remembers TLS sessions.
-    client: Mutex<Option<Arc<ClientConfig>>>,
-}
-
-/// Who we are to a mail server.
-pub(super) struct Login {
-    pub(super) username: String,
-    pub(super) proof: Proof,
-    /// In order of preference.
-    pub(super) mechanisms: Vec<Mechanism>,
-}
-
-/// That it is us.
-pub(super) enum Proof {
-    Password(Zeroizing<String>),
-    Token(TokenSource),
-}
-
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server")
-            .field("place", &self.place())
-            .field("tls", &self.tls)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Server {
-    /// Host and port.
-    pub(super) fn place(&self) -> String {
-        if self.host.contains(':') {
-            return format!("[{}]:{}", self.host, self.port);
-        }
-        format!("{}:{}", self.host, self.port)
-    }
-
-    /// Whether it is logged in to with a token.
-    pub(super) fn uses_token(&self) -> bool {
-        matches!(
-            &self.login,
-            Some(Login {
-                proof: Proof::Token(_),
-                ..
-            })
-        )
-    }
-
-    /// What must not stand in an error about it.
-    pub(super) fn secrets(&self) -> Secrets {
-        let mut secrets = Secrets::default();
-        if let Some(Login {
-            proof: Proof::Password(password),
-            ..
-        }) = &self.login
-        {
-            secrets.add(password);
-        }
-        secrets
-    }
-
-    /// What TLS is spoken with; `None`: it is not spoken.
-    pub(super) fn tls_settings(&self) -> Result<Option<Arc<ClientConfig>>, SendError> {
-        if matches!(self.tls, Tls::None { .. }) {
-            return Ok(None);
-        }
-        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        if client.is_none() {
-            *client = Some(Arc::new(tls::client(self.ca_file.as_deref())?));
-        }
-        Ok(client.clone())
-    }
-}
-
-/// The settings of one provider, to be read.
+/// Reads the settings of one provider.
 #[derive(Clone, Copy)]
-pub(super) struct Settings<'a> {
-    kind: &'a Kind,
-    configuration: &'a Configuration,
+pub(super) struct SettingsReader<'a> {
+    kind: &'a ProviderKind,
+    config: &'a ProviderConfig,
 }
 
-impl<'a> Settings<'a> {
-    pub(super) fn new(kind: &'a Kind, configuration: &'a Configuration) -> Self {
-        Self {
-            kind,
-            configuration,
-        }
+impl<'a> SettingsReader<'a> {
+    pub(super) fn new(kind: &'a ProviderKind, config: &'a ProviderConfig) -> Self {
+        Self { kind, config }
     }
 
-    /// Who writes the mails.
+    /// The sender of the mails.
     pub(super) fn author(self) -> Result<Author, BadProvider> {
         let read = |name| {
-            let text = self.text(name).map(mailbox).transpose();
-            text.map_err(|error| {
+            let mailbox = self.text(name).map(parse_mailbox).transpose();
+            mailbox.map_err(|error| {
                 bad(
                     name,
                     &format!("must be an address or 'Name <address>': {error}"),
                 )
             })
         };
-        let from = read("from")?.ok_or_else(|| self.missing("from"))?;
+        let from = read("from")?.ok_or_else(|| self.kind.missing("from"))?;
         Ok(Author {
             from,
             reply_to: read("reply-to")?,
         })
     }
 
-    /// What takes the mails of this sender.
+    /// The transport that a gateway is reached by.
     pub(super) fn transport(self, from: Address) -> Result<Box<dyn Transport>, BadProvider> {
-        let name = if self.kind.name == GATEWAY {
-            self.text("transport")
-        } else {
-            Some(self.kind.name.as_str())
-        };
-        match name {
-            Some(SENDMAIL) => {
-                let command = self.text("command").unwrap_or(SENDMAIL_COMMAND);
-                let program = Program::parse(command).map_err(|why| bad("command", &why))?;
-                Ok(Box::new(
-                    Sendmail::new(program, from).map_err(|why| bad("command", &why))?,
-                ))
-            }
-            Some(SMTP) => {
-                let server = self.server(&from)?;
-                let connections = self.number("connections", 1..=MOST_CONNECTIONS)?;
-                let connections = connections.ok_or_else(|| self.missing("connections"))?;
-                Ok(Box::new(Smtp::new(server, from, connections)))
-            }
+        match self.text("transport") {
+            Some("smtp") => Ok(Box::new(self.smtp(from)?)),
+            Some("sendmail") => Ok(Box::new(self.sendmail(from)?)),
             _ => Err(bad("transport", "must be 'smtp' or 'sendmail'")),
         }
     }
 
-    /// How a gateway's addresses are made.
-    pub(super) fn pattern(self) -> Result<Pattern, BadProvider> {
-        let text = self
-            .text("address")
-            .ok_or_else(|| self.missing("address"))?;
-        Pattern::parse(text).map_err(|why| bad("address", &why))
+    /// The mail server as a transport for mails from `from`.
+    pub(super) fn smtp(self, from: Address) -> Result<Smtp, BadProvider> {
+        let server = self.server(&from)?;
+        let connections = self.number("connections", 1..=MAX_CONNECTIONS)?;
+        let connections = connections.ok_or_else(|| self.kind.missing("connections"))?;
+        Ok(Smtp::new(server, from, connections))
     }
 
-    /// The mail server it is about.
+    /// The sendmail program as a transport for mails from `from`.
+    pub(super) fn sendmail(self, from: Address) -> Result<Sendmail, BadProvider> {
+        let command = self.text("command").unwrap_or(sendmail::DEFAULT_COMMAND);
+        Program::parse(command)
+            .and_then(|program| Sendmail::new(program, from))
+            .map_err(|why| bad("command", &why))
+    }
+
+    /// The pattern of a gateway's addresses.
+    pub(super) fn address_pattern(self) -> Result<AddressPattern, BadProvider> {
+        let text = self
+            .text("address")
+            .ok_or_else(|| self.kind.missing("address"))?;
+        AddressPattern::parse(text).map_err(|why| bad("address", &why))
+    }
+
+    /// The mail server.
     pub(super) fn server(self, from: &Address) -> Result<Server, BadProvider> {
-        let host = self.text("host").ok_or_else(|| self.missing("host"))?;
+        let host = self.text("host").ok_or_else(|| self.kind.missing("host"))?;
         let host = host
             .trim_start_matches('[')
             .trim_end_matches(']')
@@ -362,7 +94,7 @@ impl<'a> Settings<'a> {
         if host.contains(|c: char| c.is_whitespace() || c == '/' || c == '@') {
             return Err(bad(
                 "host",
-                "must be a name such as smtp.example.com, without more",
+                "must be a host name alone, such as smtp.example.com",
             ));
         }
         let tls = match self.text("tls") {
@@ -378,22 +110,12 @@ impl<'a> Settings<'a> {
             }
         };
         let port = self.number("port", 1..=usize::from(u16::MAX))?;
-        let usual = match tls {
-            Tls::Implicit => 465,
-            Tls::Starttls => 587,
-            Tls::None { .. } => 25,
-        };
-        Ok(Server {
-            host,
-            port: port
-                .and_then(|port| u16::try_from(port).ok())
-                .unwrap_or(usual),
-            tls,
-            hello: self.hello()?,
-            login: self.login(from)?,
-            ca_file: self.ca_file()?,
-            client: Mutex::default(),
-        })
+        let port = port
+            .and_then(|port| u16::try_from(port).ok())
+            .unwrap_or(tls.default_port());
+        let (hello, authentication) = (self.hello()?, self.authentication(from)?);
+        let ca_file = self.ca_file()?;
+        Ok(Server::new(host, port, tls, hello, authentication, ca_file))
     }
 
     fn hello(self) -> Result<ClientId, BadProvider> {
@@ -411,7 +133,7 @@ impl<'a> Settings<'a> {
             Some(name) if is_name(name) => Ok(ClientId::Domain(name.to_owned())),
             Some(_) => Err(bad("hello", "must be a host name")),
             None => Ok(match ClientId::default() {
-                // Some host names would not do as an argument of a command.
+                // Not every host name is a valid argument of EHLO.
                 ClientId::Domain(name) if !is_name(&name) => {
                     ClientId::Domain("localhost".to_owned())
                 }
@@ -420,10 +142,28 @@ impl<'a> Settings<'a> {
         }
     }
 
-    fn login(self, from: &Address) -> Result<Option<Login>, BadProvider> {
+    fn authentication(self, from: &Address) -> Result<Option<Authentication>, BadProvider> {
+        let Some((mechanisms, credential)) = self.credential()? else {
+            return Ok(None);
+        };
+        let username = self
+            .text("username")
+            .map_or_else(|| from.to_string(), str::to_owned);
+        if username.contains(char::is_control) {
+            return Err(bad("username", "must not contain control characters"));
+        }
+        Ok(Some(Authentication {
+            username,
+            credential,
+            mechanisms,
+        }))
+    }
+
+    /// The credential and the mechanisms it can be used with, in order of preference. `None`: no login is configured.
+    fn credential(self) -> Result<Option<(Vec<Mechanism>, Credential)>, BadProvider> {
         let source = self.token_source()?;
         let password = self
-            .configuration
+            .config
             .settings
             .get("password")
             .filter(|password| !password.is_empty());
@@ -435,76 +175,65 @@ impl<'a> Settings<'a> {
             (Some("login"), _) => (vec![Mechanism::Login], false),
             _ => return Err(bad("auth", "must be 'auto', 'plain', 'login' or 'xoauth2'")),
         };
-        let proof = match (source, password) {
+        let credential = match (source, password) {
             (Some(_), Some(_)) => {
-                return Err(bad("password", "must not be set together with a token"));
+                return Err(bad(
+                    "password",
+                    "cannot be combined with a token: unset 'password', or unset 'token-command' and 'refresh-token'",
+                ));
             }
-            (Some(source), None) if wants_token => Proof::Token(source),
-            (None, Some(password)) if !wants_token => Proof::Password(password.clone()),
+            (Some(source), None) if wants_token => Credential::Token(TokenCache::new(source)),
+            (None, Some(password)) if !wants_token => Credential::Password(password.clone()),
             (None, None) if self.text("auth") == Some("auto") => {
                 return match self.text("username") {
-                    Some(_) => Err(self.missing("password")),
+                    Some(_) => Err(self.kind.missing("password")),
                     None => Ok(None),
                 };
             }
-            (_, _) if wants_token => return Err(self.missing("token-command")),
-            (_, _) => return Err(self.missing("password")),
+            (_, _) if wants_token => return Err(self.kind.missing("token-command")),
+            (_, _) => return Err(self.kind.missing("password")),
         };
-        let username = self
-            .text("username")
-            .map_or_else(|| from.to_string(), str::to_owned);
-        if username.contains(char::is_control) {
-            return Err(bad("username", "must be printable"));
-        }
-        Ok(Some(Login {
-            username,
-            proof,
-            mechanisms,
-        }))
+        Ok(Some((mechanisms, credential)))
     }
 
     fn token_source(self) -> Result<Option<TokenSource>, BadProvider> {
         let refresh_token = self
-            .configuration
+            .config
             .settings
             .get("refresh-token")
             .filter(|token| !token.is_empty());
-        let way = match (self.text("token-command"), refresh_token) {
-            (None, None) => return Ok(None),
-            (Some(_), Some(_)) => {
-                return Err(bad(
-                    "token-command",
-                    "must not be set together with refresh-token",
-                ));
-            }
+        match (self.text("token-command"), refresh_token) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => Err(bad(
+                "token-command",
+                "cannot be combined with 'refresh-token': unset one of them",
+            )),
             (Some(command), None) => {
-                Way::Program(Program::parse(command).map_err(|why| bad("token-command", &why))?)
+                let program = Program::parse(command).map_err(|why| bad("token-command", &why))?;
+                Ok(Some(TokenSource::Command(program)))
             }
             (None, Some(refresh_token)) => {
                 let url = self
                     .text("token-url")
-                    .ok_or_else(|| self.missing("token-url"))?;
+                    .ok_or_else(|| self.kind.missing("token-url"))?;
                 let url = Url::parse(url)
                     .ok()
-                    .filter(|url| url.scheme() == "https" && url.has_host());
-                Way::Refresh(Box::new(Refresh {
-                    url: url.ok_or_else(|| {
-                        bad("token-url", "must be a URL that begins with https://")
-                    })?,
-                    grant: refresh_token.clone(),
-                    client_id: self.text("client-id").map(str::to_owned),
-                    client_secret: self.configuration.settings.get("client-secret").cloned(),
-                    ca_file: self.ca_file()?,
-                    client: OnceLock::new(),
-                }))
+                    .filter(|url| url.scheme() == "https" && url.has_host())
+                    .ok_or_else(|| bad("token-url", "must be a URL that begins with https://"))?;
+                Ok(Some(TokenSource::Refresh(Box::new(RefreshGrant::new(
+                    url,
+                    refresh_token.clone(),
+                    self.text("client-id").map(str::to_owned),
+                    self.config.settings.get("client-secret").cloned(),
+                    self.ca_file()?,
+                )))))
             }
-        };
-        Ok(Some(TokenSource::new(way)))
+        }
     }
 
     fn ca_file(self) -> Result<Option<PathBuf>, BadProvider> {
         match self.text("ca-file").map(PathBuf::from) {
-            Some(path) if path.is_relative() => Err(bad("ca-file", "must be a path from / on")),
+            Some(path) if path.is_relative() => Err(bad("ca-file", "must be an absolute path")),
             path => Ok(path),
         }
     }
@@ -512,7 +241,7 @@ impl<'a> Settings<'a> {
     fn number(
         self,
         name: &str,
-        range: std::ops::RangeInclusive<usize>,
+        range: RangeInclusive<usize>,
     ) -> Result<Option<usize>, BadProvider> {
         let Some(text) = self.text(name) else {
             return Ok(None);
@@ -526,21 +255,12 @@ impl<'a> Settings<'a> {
         }
     }
 
-    /// What is set, without space around it, or the default.
+    /// The value without surrounding space, or the default.
     fn text(self, name: &str) -> Option<&'a str> {
-        self.configuration
+        self.config
             .value(self.kind, name)
             .map(str::trim)
             .filter(|text| !text.is_empty())
-    }
-
-    fn missing(self, name: &str) -> BadProvider {
-        let help = self.kind.setting(name).map(|setting| setting.help.clone());
-        BadProvider::Missing {
-            kind: self.kind.name.clone(),
-            setting: name.to_owned(),
-            help: help.unwrap_or_default(),
-        }
     }
 }
 

@@ -3,7 +3,10 @@ use std::fs;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
+use super::context::{duration, time};
 use super::*;
+use crate::message::NoticeMessage;
+use twofa_core::Timestamp;
 
 const CODE: &str = "918273";
 
@@ -41,16 +44,16 @@ fn messages(application: &str) -> [Message; 3] {
 }
 
 fn built_in() -> Templates {
-    Templates::load(Path::new("/nowhere")).unwrap()
+    Templates::load(Path::new("/nowhere"))
 }
 
-/// Templates with these files in the place of the built-in ones.
-fn with_own(files: &[(&str, &str)]) -> (TempDir, Templates) {
+/// Templates with these files in the administrator's directory.
+fn with_custom(files: &[(&str, &str)]) -> (TempDir, Templates) {
     let folder = TempDir::new().unwrap();
     for (name, source) in files {
         fs::write(folder.path().join(name), source).unwrap();
     }
-    let templates = Templates::load(folder.path()).unwrap();
+    let templates = Templates::load(folder.path());
     (folder, templates)
 }
 
@@ -62,15 +65,15 @@ fn problem_of(templates: &Templates) -> String {
 }
 
 #[test]
-fn a_code_mail_says_who_asks_for_whom_from_where_when_and_what_to_do() {
-    let letter = built_in()
-        .letter(&Message::Code(code("Example Server")))
+fn a_code_mail_says_for_whom_from_where_and_when_it_was_requested_and_what_to_do() {
+    let mail = built_in()
+        .mail(&Message::Code(code("Example Server")))
         .unwrap();
     assert_eq!(
-        letter.subject, "Your code for Example Server",
+        mail.subject, "Your code for Example Server",
         "no code: subjects are logged"
     );
-    for body in [&letter.text, &letter.html] {
+    for body in [&mail.text, &mail.html] {
         for words in [
             CODE,
             "Example Server",
@@ -88,30 +91,30 @@ fn a_code_mail_says_who_asks_for_whom_from_where_when_and_what_to_do() {
             "no links: {body}"
         );
     }
-    assert!(letter.text.is_ascii() && letter.text.lines().all(|line| line.len() <= 78));
+    assert!(mail.text.is_ascii() && mail.text.lines().all(|line| line.len() <= 78));
 }
 
 #[test]
-fn every_message_has_words_for_mail_and_text_messages() {
+fn every_message_has_templates_for_mails_and_text_messages() {
     let templates = built_in();
     for message in messages("Example") {
-        let letter = templates.letter(&message).unwrap();
-        assert!(letter.subject.contains("Example"));
+        let mail = templates.mail(&message).unwrap();
+        assert!(mail.subject.contains("Example"));
         assert!(
-            letter.text.contains("Example")
-                && !letter.text.contains("none")
-                && !letter.text.contains("{{")
+            mail.text.contains("Example")
+                && !mail.text.contains("none")
+                && !mail.text.contains("{{")
         );
-        assert!(letter.html.starts_with("<!DOCTYPE html>") && letter.html.contains("Example"));
-        let text = templates.text_message(&message).unwrap();
+        assert!(mail.html.starts_with("<!DOCTYPE html>") && mail.html.contains("Example"));
+        let text = templates.sms(&message).unwrap();
         assert!(text.contains("Example") && segments(&text) == 1, "{text}");
     }
     assert_eq!(templates.problems(), []);
 }
 
 #[test]
-fn a_mail_looks_as_it_was_drawn() {
-    let letter = built_in().letter(&Message::Code(code("Example"))).unwrap();
+fn a_mail_is_laid_out_as_designed() {
+    let mail = built_in().mail(&Message::Code(code("Example"))).unwrap();
     let time = time(Timestamp::from_unix(1_764_000_000));
     let expected = format!(
         "Your code for Example:\n\n    918273\n\nIt is needed to log in with sshd.\n\n    For:    alice\n    \
@@ -119,13 +122,13 @@ fn a_mail_looks_as_it_was_drawn() {
          If this was not you, change your password and tell your administrator.\n\
          Nobody will ever ask you for this code: do not pass it on."
     );
-    assert_eq!(letter.text, expected);
+    assert_eq!(mail.text, expected);
     let nowhere = Message::Code(CodeMessage {
         from: None,
         ..code("Example")
     });
     assert_eq!(
-        built_in().letter(&nowhere).unwrap().text,
+        built_in().mail(&nowhere).unwrap().text,
         expected.replace("    From:   203.0.113.7\n", "")
     );
 }
@@ -133,33 +136,33 @@ fn a_mail_looks_as_it_was_drawn() {
 #[test]
 fn html_is_escaped_and_a_subject_is_one_line() {
     let evil = "<b>\"Evil\" & 'Söhne'\r\nBcc: x@y.org\u{202e}";
-    let letter = built_in().letter(&Message::Code(code(evil))).unwrap();
+    let mail = built_in().mail(&Message::Code(code(evil))).unwrap();
     assert!(
-        letter.html.contains("&lt;b&gt;&quot;Evil&quot; &amp; "),
+        mail.html.contains("&lt;b&gt;&quot;Evil&quot; &amp; "),
         "{}",
-        letter.html
+        mail.html
     );
-    assert!(!letter.html.contains("<b>"));
+    assert!(!mail.html.contains("<b>"));
     assert_eq!(
-        letter.subject,
+        mail.subject,
         "Your code for <b>\"Evil\" & 'Söhne' Bcc: x@y.org?"
     );
     assert!(
-        letter.text.contains("<b>\"Evil\" & 'Söhne'"),
+        mail.text.contains("<b>\"Evil\" & 'Söhne'"),
         "text is not escaped"
     );
 
-    let (_folder, templates) = with_own(&[("code.subject", "One\n  two {{ application }}\n")]);
+    let (_folder, templates) = with_custom(&[("code.subject", "One\n  two {{ application }}\n")]);
     assert_eq!(
-        templates.letter(&Message::Code(code("x"))).unwrap().subject,
+        templates.mail(&Message::Code(code("x"))).unwrap().subject,
         "One two x"
     );
 }
 
 #[test]
-fn a_text_message_says_all_it_can() {
+fn a_text_message_has_all_facts_when_there_is_room() {
     let text = built_in()
-        .text_message(&Message::Code(code("Example Server")))
+        .sms(&Message::Code(code("Example Server")))
         .unwrap();
     assert_eq!(
         text,
@@ -168,7 +171,7 @@ fn a_text_message_says_all_it_can() {
 }
 
 #[test]
-fn a_code_by_text_message_is_always_one_segment_with_the_code_whole() {
+fn a_code_by_text_message_is_always_one_segment_with_the_whole_code() {
     let templates = built_in();
     for name in [
         "x",
@@ -190,7 +193,7 @@ fn a_code_by_text_message_is_always_one_segment_with_the_code_whole() {
                         domain,
                         ..code(&application)
                     };
-                    let text = templates.text_message(&Message::Code(message)).unwrap();
+                    let text = templates.sms(&Message::Code(message)).unwrap();
                     assert_eq!(segments(&text), 1, "{text}");
                     assert!(text.contains(CODE), "{text}");
                 }
@@ -200,13 +203,13 @@ fn a_code_by_text_message_is_always_one_segment_with_the_code_whole() {
 }
 
 #[test]
-fn a_code_bound_to_a_domain_ends_in_its_line() {
+fn a_code_bound_to_a_domain_ends_in_the_line_for_phones() {
     let bound = |application: &str, domain: &str| {
         let message = CodeMessage {
             domain: Some(domain.to_owned()),
             ..code(application)
         };
-        built_in().text_message(&Message::Code(message)).unwrap()
+        built_in().sms(&Message::Code(message)).unwrap()
     };
     let text = bound("Example", "example.org");
     assert_eq!(text.lines().last(), Some("@example.org #918273"));
@@ -221,13 +224,13 @@ fn a_code_bound_to_a_domain_ends_in_its_line() {
 }
 
 #[test]
-fn what_matters_least_is_left_out_first() {
+fn the_least_important_facts_are_left_out_first() {
     let text = |application: &str| {
         let message = CodeMessage {
             from: Some("10.0.0.7".into()),
             ..code(application)
         };
-        built_in().text_message(&Message::Code(message)).unwrap()
+        built_in().sms(&Message::Code(message)).unwrap()
     };
     assert_eq!(
         text("東京"),
@@ -245,8 +248,8 @@ fn what_matters_least_is_left_out_first() {
 }
 
 #[test]
-fn an_administrators_template_replaces_its_part_alone() {
-    let (_folder, templates) = with_own(&[
+fn an_administrators_template_replaces_only_its_own_part() {
+    let (_folder, templates) = with_custom(&[
         (
             "code.txt",
             "{{ application }} says {{ code }} to {{ user }} ({{ lifetime }})\n",
@@ -256,19 +259,19 @@ fn an_administrators_template_replaces_its_part_alone() {
         ("code.html~", "{{"),
     ]);
     assert_eq!(templates.problems(), []);
-    let letter = templates.letter(&Message::Code(code("Example"))).unwrap();
-    assert_eq!(letter.text, "Example says 918273 to alice (10 minutes)");
-    assert_eq!(letter.subject, "Your code for Example");
-    assert!(letter.html.contains("It is needed to log in with sshd."));
+    let mail = templates.mail(&Message::Code(code("Example"))).unwrap();
+    assert_eq!(mail.text, "Example says 918273 to alice (10 minutes)");
+    assert_eq!(mail.subject, "Your code for Example");
+    assert!(mail.html.contains("It is needed to log in with sshd."));
     let [_, notice, _] = messages("Example");
     assert_eq!(
-        templates.text_message(&notice).unwrap(),
+        templates.sms(&notice).unwrap(),
         "An authenticator app was added."
     );
 }
 
 #[test]
-fn a_broken_template_is_told_of_by_file_and_line_and_the_built_in_one_stands_in() {
+fn an_invalid_template_is_reported_by_file_and_line_and_the_built_in_one_is_used() {
     for (name, source, place, why) in [
         (
             "code.txt",
@@ -291,7 +294,7 @@ fn a_broken_template_is_told_of_by_file_and_line_and_the_built_in_one_stands_in(
         ("code.sms", "Hello", ": ", "{{ code }} is missing"),
         ("code.text", "{{ code }}", ": ", "no template of this name"),
     ] {
-        let (folder, templates) = with_own(&[(name, source)]);
+        let (folder, templates) = with_custom(&[(name, source)]);
         let problem = problem_of(&templates);
         let file = format!("settings: {}{place}", folder.path().join(name).display());
         assert!(
@@ -300,19 +303,19 @@ fn a_broken_template_is_told_of_by_file_and_line_and_the_built_in_one_stands_in(
         );
         let message = Message::Code(code("Example"));
         assert_eq!(
-            templates.letter(&message).unwrap(),
-            built_in().letter(&message).unwrap()
+            templates.mail(&message).unwrap(),
+            built_in().mail(&message).unwrap()
         );
         assert_eq!(
-            templates.text_message(&message).unwrap(),
-            built_in().text_message(&message).unwrap()
+            templates.sms(&message).unwrap(),
+            built_in().sms(&message).unwrap()
         );
     }
 }
 
 #[test]
-fn a_template_that_breaks_only_for_one_message_is_told_of_without_the_code() {
-    let (_folder, templates) = with_own(&[(
+fn a_template_that_fails_for_one_message_is_reported_without_the_code() {
+    let (_folder, templates) = with_custom(&[(
         "code.txt",
         "{{ code }}{% if application == 'Bad' %}{{ code.x.y }}{{ (code ~ 'x')|int }}{% endif %}",
     )]);
@@ -320,22 +323,22 @@ fn a_template_that_breaks_only_for_one_message_is_told_of_without_the_code() {
     let message = Message::Code(code("Bad"));
     for _ in 0..3 {
         assert_eq!(
-            templates.letter(&message).unwrap(),
-            built_in().letter(&message).unwrap()
+            templates.mail(&message).unwrap(),
+            built_in().mail(&message).unwrap()
         );
     }
     assert!(!problem_of(&templates).contains(CODE));
 }
 
 #[test]
-fn an_unreadable_folder_is_told_of() {
+fn an_unreadable_directory_is_reported() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let templates = Templates::load(file.path()).unwrap();
+    let templates = Templates::load(file.path());
     assert!(problem_of(&templates).contains(&*file.path().display().to_string()));
 }
 
 #[test]
-fn durations_are_said_as_people_say_them() {
+fn durations_are_written_in_words() {
     for (seconds, words) in [
         (0, "0 seconds"),
         (1, "1 second"),
@@ -348,7 +351,7 @@ fn durations_are_said_as_people_say_them() {
 }
 
 #[test]
-fn a_letter_does_not_show_its_code() {
-    let letter = built_in().letter(&Message::Code(code("Example"))).unwrap();
-    assert!(!format!("{letter:?}").contains(CODE));
+fn debug_output_of_a_mail_does_not_show_its_code() {
+    let mail = built_in().mail(&Message::Code(code("Example"))).unwrap();
+    assert!(!format!("{mail:?}").contains(CODE));
 }

@@ -1,4 +1,4 @@
-//! Against servers that hang, hang up, talk nonsense, or give away what they were told.
+//! Servers that hang, close the connection, do not speak SMTP, or repeat the secrets they were sent.
 
 use std::io::Write;
 use std::net::{TcpListener, UdpSocket};
@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use twofa_delivery::{Provider, SendError, Step};
 
-use super::scripted::{Scripted, Talk, ca_file};
-use super::{CODE, assert_clean, assert_error, is_root, message, provider, refusal, soon};
+use super::scripted::{Connection, Scripted, ca_file};
+use super::{CODE, assert_clean, assert_error, is_root, message, provider, send_error, soon};
 
-/// How long a send may take here.
+/// The deadline of a send in these tests.
 const DEADLINE: Duration = Duration::from_millis(700);
 
-/// How much later than its deadline it may end: a busy machine does not wake a thread at once.
+/// How much later than its deadline a send may return: a busy machine does not wake a thread at once.
 const GRACE: Duration = Duration::from_millis(700);
 
 fn through(server: &Scripted, tls: &str, more: &[(&str, &str)]) -> Box<dyn Provider> {
@@ -36,7 +36,7 @@ fn through(server: &Scripted, tls: &str, more: &[(&str, &str)]) -> Box<dyn Provi
     provider("smtp", &settings)
 }
 
-/// Sends with a short deadline, which has to be kept.
+/// Sends with a short deadline, which must be kept.
 fn in_time(provider: &dyn Provider) -> SendError {
     let start = Instant::now();
     let error = provider
@@ -51,7 +51,7 @@ fn in_time(provider: &dyn Provider) -> SendError {
     error
 }
 
-/// Where a server stops answering, and the step that says so.
+/// The commands at which a server stops answering, and the step that is reported.
 const STOPS: [(&str, Step); 6] = [
     ("EHLO", Step::Greeting),
     ("AUTH", Step::Login),
@@ -62,24 +62,28 @@ const STOPS: [(&str, Step); 6] = [
 ];
 
 #[test]
-fn a_server_that_hangs_is_given_up_at_its_step_by_the_deadline() {
-    let silent = Scripted::start(Talk::hang);
+fn a_server_that_hangs_is_given_up_by_the_deadline_and_the_step_is_named() {
+    let unresponsive = Scripted::start(Connection::hang);
     for (tls, step) in [
         ("implicit", Step::Tls),
         ("none", Step::Greeting),
         ("starttls", Step::Greeting),
     ] {
-        let error = in_time(&*through(&silent, tls, &[]));
+        let error = in_time(&*through(&unresponsive, tls, &[]));
         assert!(error.timed_out, "{error:?}");
         assert_eq!(error.step, step);
         assert!(error.hint.is_some(), "{error:?}");
     }
-    let error = in_time(&*through(&Scripted::start_tls(Talk::hang), "implicit", &[]));
+    let error = in_time(&*through(
+        &Scripted::start_tls(Connection::hang),
+        "implicit",
+        &[],
+    ));
     assert!(error.timed_out && error.step == Step::Greeting, "{error:?}");
     for (stop, step) in STOPS {
-        let server = Scripted::start_tls(move |talk| {
-            talk.serve_until(stop)?;
-            talk.hang()
+        let server = Scripted::start_tls(move |connection| {
+            connection.serve_until(stop)?;
+            connection.hang()
         });
         let error = in_time(&*through(&server, "implicit", &[]));
         assert!(error.timed_out && error.step == step, "{stop}: {error:?}");
@@ -87,15 +91,15 @@ fn a_server_that_hangs_is_given_up_at_its_step_by_the_deadline() {
 }
 
 #[test]
-fn a_server_that_drips_bytes_gains_no_time() {
-    let dripping = Scripted::start(Talk::drip);
+fn a_server_that_sends_single_bytes_cannot_prolong_the_deadline() {
+    let dripping = Scripted::start(Connection::drip);
     for (tls, step) in [("implicit", Step::Tls), ("none", Step::Greeting)] {
         assert_eq!(in_time(&*through(&dripping, tls, &[])).step, step);
     }
     for (stop, step) in STOPS {
-        let server = Scripted::start_tls(move |talk| {
-            talk.serve_until(stop)?;
-            talk.drip()
+        let server = Scripted::start_tls(move |connection| {
+            connection.serve_until(stop)?;
+            connection.drip()
         });
         let error = in_time(&*through(&server, "implicit", &[]));
         assert!(error.timed_out && error.step == step, "{stop}: {error:?}");
@@ -103,37 +107,38 @@ fn a_server_that_drips_bytes_gains_no_time() {
 }
 
 #[test]
-fn a_server_that_talks_without_end_is_stopped() {
-    let server = Scripted::start(|talk| {
+fn a_server_that_sends_without_end_is_given_up() {
+    let server = Scripted::start(|connection| {
         loop {
-            talk.say("220-and another thing")?;
+            connection.send("220-and another thing")?;
         }
     });
     assert_error(
         &in_time(&*through(&server, "none", &[])),
         Step::Greeting,
-        "no mail server",
-        "check host and port",
+        "does not answer like a mail server",
+        "check 'host' and 'port'",
     );
-    let server = Scripted::start(|talk| {
+    let server = Scripted::start(|connection| {
         loop {
-            talk.raw(&[b'x'; 4096])?;
+            connection.send_bytes(&[b'x'; 4096])?;
         }
     });
     assert_error(
         &in_time(&*through(&server, "none", &[])),
         Step::Greeting,
-        "a line without an end",
+        "a line longer than 4096 bytes",
         "",
     );
 }
 
 #[test]
-fn a_server_that_hangs_up_is_told_of_at_its_step() {
+fn a_closed_connection_is_reported_with_the_step() {
     for (stop, step) in STOPS {
-        let server = Scripted::start_tls(move |talk| talk.serve_until(stop).map(|_| ()));
-        let error = refusal(&*through(&server, "implicit", &[]), "alice@example.org");
-        assert_error(&error, step, "the server hung up", "");
+        let server =
+            Scripted::start_tls(move |connection| connection.serve_until(stop).map(|_| ()));
+        let error = send_error(&*through(&server, "implicit", &[]), "alice@example.org");
+        assert_error(&error, step, "the server closed the connection", "");
         assert!(!error.timed_out);
         assert_eq!(
             server.connections(),
@@ -144,21 +149,21 @@ fn a_server_that_hangs_up_is_told_of_at_its_step() {
 }
 
 #[test]
-fn what_is_no_mail_server_is_told_of() {
-    let web = Scripted::start(|talk| talk.say("HTTP/1.1 400 Bad Request"));
-    let error = refusal(&*through(&web, "none", &[]), "alice@example.org");
+fn a_server_that_is_not_a_mail_server_is_reported() {
+    let web = Scripted::start(|connection| connection.send("HTTP/1.1 400 Bad Request"));
+    let error = send_error(&*through(&web, "none", &[]), "alice@example.org");
     assert_error(
         &error,
         Step::Greeting,
-        "no mail server",
-        "check host and port",
+        "does not answer like a mail server",
+        "check 'host' and 'port'",
     );
-    let error = refusal(&*through(&web, "implicit", &[]), "alice@example.org");
+    let error = send_error(&*through(&web, "implicit", &[]), "alice@example.org");
     assert_error(&error, Step::Tls, "does not speak TLS", "tls=starttls");
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_told_of() {
+fn a_port_where_nobody_listens_is_reported() {
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -173,8 +178,8 @@ fn a_port_where_nobody_listens_is_told_of() {
             ("from", "login@example.org"),
         ],
     );
-    let error = refusal(&*provider, "alice@example.org");
-    assert_error(&error, Step::Connect, "refused", "check host and port");
+    let error = send_error(&*provider, "alice@example.org");
+    assert_error(&error, Step::Connect, "refused", "check 'host' and 'port'");
 }
 
 #[test]
@@ -187,11 +192,11 @@ fn a_name_that_does_not_exist_is_told_of_in_time() {
         ],
     );
     let error = in_time(&*provider);
-    assert_eq!(error.step, Step::Name, "{error:?}");
+    assert_eq!(error.step, Step::Lookup, "{error:?}");
     assert!(error.hint.is_some());
 }
 
-/// Set in the process that runs with a resolver of its own.
+/// Set in the process that runs with a resolver that never answers.
 const WITH_SILENT_RESOLVER: &str = "TEST_WITH_SILENT_RESOLVER";
 
 #[test]
@@ -200,7 +205,7 @@ fn a_resolver_that_hangs_is_given_up_and_does_not_take_all_threads() {
         return;
     }
     if std::env::var_os(WITH_SILENT_RESOLVER).is_none() {
-        // Once more, with a network and a resolv.conf of its own.
+        // Runs this test again, with a network and a resolv.conf of its own.
         let name = "hostile::a_resolver_that_hangs_is_given_up_and_does_not_take_all_threads";
         let script = "ip link set lo up && mount --bind \"$1\" /etc/resolv.conf && exec \"$0\" --exact \"$2\"";
         let mut resolver = tempfile::NamedTempFile::new().unwrap();
@@ -221,7 +226,7 @@ fn a_resolver_that_hangs_is_given_up_and_does_not_take_all_threads() {
         );
         return;
     }
-    let _silent = UdpSocket::bind("127.0.0.1:53").unwrap();
+    let _unresponsive = UdpSocket::bind("127.0.0.1:53").unwrap();
     let settings = [
         ("host", "smtp.example.org"),
         ("from", "login@example.org"),
@@ -237,7 +242,7 @@ fn a_resolver_that_hangs_is_given_up_and_does_not_take_all_threads() {
     assert!(
         errors
             .iter()
-            .all(|error| error.step == Step::Name && error.timed_out),
+            .all(|error| error.step == Step::Lookup && error.timed_out),
         "{errors:?}"
     );
     let threads = std::fs::read_dir("/proc/self/task")
@@ -246,73 +251,73 @@ fn a_resolver_that_hangs_is_given_up_and_does_not_take_all_threads() {
     let asking =
         threads.filter(|comm| std::fs::read_to_string(comm).is_ok_and(|name| name == "look-up\n"));
     assert_eq!(asking.count(), 1);
-    // Another name is found meanwhile.
-    let server = Scripted::start(|talk| talk.go_on_until("never").map(|_| ()));
+    // Another name can be looked up in the meantime.
+    let server = Scripted::start(|connection| connection.continue_until("never").map(|_| ()));
     let error = in_time(&*through(&server, "none", &[("host", "localhost")]));
-    assert_ne!(error.step, Step::Name, "{error:?}");
+    assert_ne!(error.step, Step::Lookup, "{error:?}");
 }
 
 #[test]
-fn a_server_that_turns_us_away_is_told_of() {
+fn a_server_that_rejects_the_connection_is_reported() {
     for (greeting, hint) in [
         (
             "554 5.7.1 Your address is on a list",
-            "turns this machine away",
+            "rejects connections from this machine",
         ),
         (
             "421 4.7.0 Too many connections from you",
-            "'connections' lower",
+            "lower 'connections'",
         ),
     ] {
-        let server = Scripted::start(move |talk| talk.say(greeting));
-        let error = refusal(&*through(&server, "none", &[]), "alice@example.org");
+        let server = Scripted::start(move |connection| connection.send(greeting));
+        let error = send_error(&*through(&server, "none", &[]), "alice@example.org");
         assert_error(&error, Step::Greeting, greeting, hint);
     }
 }
 
 #[test]
-fn starttls_is_never_done_without() {
-    let stripped = Scripted::start(|talk| talk.serve_until("never").map(|_| ()));
-    let error = refusal(&*through(&stripped, "starttls", &[]), "alice@example.org");
+fn nothing_is_sent_without_starttls_where_it_is_required() {
+    let stripped = Scripted::start(|connection| connection.serve_until("never").map(|_| ()));
+    let error = send_error(&*through(&stripped, "starttls", &[]), "alice@example.org");
     assert_error(&error, Step::Tls, "does not offer STARTTLS", "tls=implicit");
 
-    let refusing = Scripted::start(|talk| {
-        talk.say("220 hello")?;
-        talk.hear()?;
-        talk.say("250-hello\r\n250 STARTTLS")?;
-        assert_eq!(talk.hear()?, "STARTTLS");
-        talk.say("454 4.7.0 TLS not available")?;
-        // Nothing but a goodbye is sent in the clear.
-        assert_eq!(talk.hear()?, "QUIT");
+    let refusing = Scripted::start(|connection| {
+        connection.send("220 hello")?;
+        connection.read_line()?;
+        connection.send("250-hello\r\n250 STARTTLS")?;
+        assert_eq!(connection.read_line()?, "STARTTLS");
+        connection.send("454 4.7.0 TLS not available")?;
+        // Only QUIT is sent unencrypted.
+        assert_eq!(connection.read_line()?, "QUIT");
         Ok(())
     });
-    let error = refusal(&*through(&refusing, "starttls", &[]), "alice@example.org");
+    let error = send_error(&*through(&refusing, "starttls", &[]), "alice@example.org");
     assert_error(&error, Step::Tls, "454 4.7.0 TLS not available", "");
 }
 
 #[test]
-fn what_a_listener_puts_in_before_tls_is_not_taken() {
-    let injected = Scripted::start(|talk| {
-        talk.say("220 hello")?;
-        talk.hear()?;
-        talk.say("250-hello\r\n250 STARTTLS")?;
-        talk.hear()?;
-        talk.say("220 go on\r\n250-hello\r\n250 AUTH PLAIN")?;
-        talk.secure()
+fn bytes_that_an_attacker_inserts_before_tls_are_not_accepted() {
+    let injected = Scripted::start(|connection| {
+        connection.send("220 hello")?;
+        connection.read_line()?;
+        connection.send("250-hello\r\n250 STARTTLS")?;
+        connection.read_line()?;
+        connection.send("220 go on\r\n250-hello\r\n250 AUTH PLAIN")?;
+        connection.secure()
     });
-    let error = refusal(&*through(&injected, "starttls", &[]), "alice@example.org");
-    assert_error(&error, Step::Tls, "more than its answer", "");
+    let error = send_error(&*through(&injected, "starttls", &[]), "alice@example.org");
+    assert_error(&error, Step::Tls, "more than its reply", "");
 }
 
 #[test]
 fn plain_text_only_goes_to_this_machine_unless_it_may_go_anywhere() {
-    // 192.0.2.0/24 is nobody's (RFC 5737): nothing is sent there even where this fails.
+    // 192.0.2.0/24 is not routed (RFC 5737): nothing is sent to anybody even if this fails.
     let settings = [
         ("host", "192.0.2.1"),
         ("tls", "none"),
         ("from", "login@example.org"),
     ];
-    let error = refusal(&*provider("smtp", &settings), "alice@example.org");
+    let error = send_error(&*provider("smtp", &settings), "alice@example.org");
     assert_error(&error, Step::Tls, "another machine", "none-anywhere");
     let settings = [
         ("host", "192.0.2.1"),
@@ -323,76 +328,76 @@ fn plain_text_only_goes_to_this_machine_unless_it_may_go_anywhere() {
 }
 
 #[test]
-fn a_server_that_repeats_what_it_was_told_gives_nothing_away() {
+fn a_server_that_repeats_secrets_does_not_reveal_them() {
     for stop in ["AUTH", "MAIL", "RCPT", "DATA"] {
-        let server = Scripted::start(move |talk| {
-            talk.serve_until(stop)?;
+        let server = Scripted::start(move |connection| {
+            connection.serve_until(stop)?;
             let secrets =
                 "hunter2-secret AGxvZ2luQGV4YW1wbGUub3JnAGh1bnRlcjItc2VjcmV0 aHVudGVyMi1zZWNyZXQ=";
-            // At its login it does not know the code yet.
+            // At the login it does not know the code yet.
             let code = if stop == "AUTH" {
                 "hunter2-secret"
             } else {
                 CODE
             };
-            talk.say(&format!(
+            connection.send(&format!(
                 "550-5.0.0 I heard: {secrets}\r\n550 5.0.0 and {code}\u{1b}[2J"
             ))?;
-            talk.go_on_until("never").map(|_| ())
+            connection.continue_until("never").map(|_| ())
         });
-        let error = refusal(&*through(&server, "none", &[]), "alice@example.org");
+        let error = send_error(&*through(&server, "none", &[]), "alice@example.org");
         assert_eq!(error.reason, "550 5.0.0 I heard: […] […] […] and […]?[2J");
     }
 }
 
 #[test]
-fn only_an_unknown_mailbox_is_final() {
-    for (answer, is_final, hint) in [
+fn only_an_unknown_mailbox_stops_the_failover() {
+    for (answer, stops_failover, hint) in [
         ("550 5.1.1 User unknown", true, "does not exist"),
         ("450 4.1.1 Try again", false, "greylisting"),
         ("450 4.7.1 Greylisted", false, "greylisting"),
         (
             "554 5.7.1 Relay access denied",
             false,
-            "username and password",
+            "'username' and 'password'",
         ),
-        ("550 no", false, "does not take"),
-        ("552 5.2.2 Mailbox full", false, "does not take"),
+        ("550 no", false, "does not accept"),
+        ("552 5.2.2 Mailbox full", false, "does not accept"),
     ] {
-        let server = Scripted::start(move |talk| {
-            talk.serve_until("RCPT")?;
-            talk.say(answer)?;
-            talk.go_on_until("never").map(|_| ())
+        let server = Scripted::start(move |connection| {
+            connection.serve_until("RCPT")?;
+            connection.send(answer)?;
+            connection.continue_until("never").map(|_| ())
         });
-        let error = refusal(&*through(&server, "none", &[]), "alice@example.org");
+        let error = send_error(&*through(&server, "none", &[]), "alice@example.org");
         assert_error(&error, Step::Recipient, answer, hint);
-        assert_eq!(error.final_, is_final, "{answer}");
+        assert_eq!(error.stops_failover, stops_failover, "{answer}");
     }
 }
 
 #[test]
-fn a_connection_the_server_has_left_is_replaced_once_and_nobody_notices() {
-    // Each connection carries one mail, and is then left: by hanging up, by a last word, without a word.
-    for leave in ["hang up", "421", "silence"] {
+fn a_connection_that_the_server_dropped_is_replaced_once_without_an_error() {
+    // Each connection takes one mail and is then dropped: closed, closed after 421, or left open without an answer.
+    for leave in ["close", "421", "no answer"] {
         let mails = Arc::new(AtomicUsize::new(0));
-        let taken = Arc::clone(&mails);
-        let server = Scripted::start_tls(move |talk| {
-            talk.serve_until(".")?;
-            taken.fetch_add(1, Ordering::SeqCst);
-            talk.say("250 2.0.0 Ok: queued as 4D2")?;
+        let accepted = Arc::clone(&mails);
+        let server = Scripted::start_tls(move |connection| {
+            connection.serve_until(".")?;
+            accepted.fetch_add(1, Ordering::SeqCst);
+            connection.send("250 2.0.0 Ok: queued as 4D2")?;
             match leave {
-                "hang up" => Ok(()),
-                "421" => talk.say("421 4.4.2 timeout"),
-                _ => talk.hang(),
+                "close" => Ok(()),
+                "421" => connection.send("421 4.4.2 timeout"),
+                _ => connection.hang(),
             }
         });
         let provider = through(&server, "implicit", &[]);
         for sent in 1..=3 {
             let deadline = Instant::now()
-                + if leave == "silence" {
+                + if leave == "no answer" {
                     DEADLINE * 2
                 } else {
-                    super::PATIENCE
+                    super::TIMEOUT
                 };
             let receipt = provider
                 .send("alice@example.org", &message(), deadline)
@@ -408,71 +413,106 @@ fn a_connection_the_server_has_left_is_replaced_once_and_nobody_notices() {
 }
 
 #[test]
-fn a_mail_the_server_may_have_is_not_sent_twice() {
-    let server = Scripted::start(|talk| {
-        talk.serve_until(".")?;
-        talk.say("250 2.0.0 Ok")?;
-        talk.go_on_until(".").map(|_| ())
+fn a_mail_that_the_server_may_have_accepted_is_not_sent_twice() {
+    let server = Scripted::start(|connection| {
+        connection.serve_until(".")?;
+        connection.send("250 2.0.0 Ok")?;
+        connection.continue_until(".").map(|_| ())
     });
     let provider = through(&server, "none", &[]);
     provider
         .send("alice@example.org", &message(), soon())
         .unwrap();
-    let error = refusal(&*provider, "alice@example.org");
-    assert_error(&error, Step::Message, "the server hung up", "");
+    let error = send_error(&*provider, "alice@example.org");
+    assert_error(
+        &error,
+        Step::Message,
+        "the server closed the connection",
+        "",
+    );
     assert_eq!(server.connections(), 1);
 }
 
 #[test]
 fn only_a_mail_that_was_handed_over_without_an_answer_may_have_arrived() {
-    type Script = fn(&mut Talk) -> std::io::Result<()>;
+    type Script = fn(&mut Connection) -> std::io::Result<()>;
     let scripts: [(Script, bool); 8] = [
-        (|talk| talk.serve_until(".").and_then(|_| talk.hang()), true),
-        (|talk| talk.serve_until(".").map(|_| ()), true),
         (
-            |talk| talk.serve_until(".").and_then(|_| talk.say("what?")),
+            |connection| connection.serve_until(".").and_then(|_| connection.hang()),
+            true,
+        ),
+        (|connection| connection.serve_until(".").map(|_| ()), true),
+        (
+            |connection| {
+                connection
+                    .serve_until(".")
+                    .and_then(|_| connection.send("what?"))
+            },
             true,
         ),
         (
-            |talk| talk.serve_until(".").and_then(|_| talk.say("250-2.0.0 go")),
+            |connection| {
+                connection
+                    .serve_until(".")
+                    .and_then(|_| connection.send("250-2.0.0 go"))
+            },
             true,
         ),
         (
-            |talk| {
-                talk.serve_until(".")
-                    .and_then(|_| talk.say("451 4.3.0 not now"))
+            |connection| {
+                connection
+                    .serve_until(".")
+                    .and_then(|_| connection.send("451 4.3.0 not now"))
             },
             false,
         ),
         (
-            |talk| talk.serve_until(".").and_then(|_| talk.say("554 5.7.1 no")),
+            |connection| {
+                connection
+                    .serve_until(".")
+                    .and_then(|_| connection.send("554 5.7.1 no"))
+            },
             false,
         ),
         (
-            |talk| talk.serve_until("DATA").and_then(|_| talk.hang()),
+            |connection| {
+                connection
+                    .serve_until("DATA")
+                    .and_then(|_| connection.hang())
+            },
             false,
         ),
-        (|talk| talk.serve_until("MAIL").map(|_| ()), false),
+        (
+            |connection| connection.serve_until("MAIL").map(|_| ()),
+            false,
+        ),
     ];
     for (i, (script, may_have_arrived)) in scripts.into_iter().enumerate() {
         let server = Scripted::start(script);
         let error = in_time(&*through(&server, "none", &[]));
         assert_eq!(error.may_have_arrived, may_have_arrived, "{i}: {error:?}");
     }
-    assert!(!in_time(&*through(&Scripted::start(Talk::hang), "implicit", &[])).may_have_arrived);
+    assert!(
+        !in_time(&*through(
+            &Scripted::start(Connection::hang),
+            "implicit",
+            &[]
+        ))
+        .may_have_arrived
+    );
 }
 
 #[test]
-fn a_refused_mail_leaves_a_connection_that_carries_the_next() {
-    let server = Scripted::start(|talk| {
-        talk.serve_until("RCPT")?;
-        talk.say("550 5.1.1 User unknown")?;
-        assert_eq!(talk.hear()?, "RSET");
-        talk.say("250 2.0.0 Ok")?;
-        talk.go_on_until("never").map(|_| ())
+fn after_a_refused_mail_the_connection_can_send_another() {
+    let server = Scripted::start(|connection| {
+        connection.serve_until("RCPT")?;
+        connection.send("550 5.1.1 User unknown")?;
+        assert_eq!(connection.read_line()?, "RSET");
+        connection.send("250 2.0.0 Ok")?;
+        connection.continue_until("never").map(|_| ())
     });
     let provider = through(&server, "none", &[]);
-    assert!(refusal(&*provider, "nobody@example.org").final_);
+    assert!(send_error(&*provider, "nobody@example.org").stops_failover);
     provider
         .send("alice@example.org", &message(), soon())
         .unwrap();
@@ -480,10 +520,10 @@ fn a_refused_mail_leaves_a_connection_that_carries_the_next() {
 }
 
 #[test]
-fn so_many_connections_at_a_time_and_nobody_waits_past_the_deadline() {
-    let server = Scripted::start(|talk| {
-        talk.serve_until("MAIL")?;
-        talk.hang()
+fn connections_are_limited_and_no_send_waits_past_its_deadline() {
+    let server = Scripted::start(|connection| {
+        connection.serve_until("MAIL")?;
+        connection.hang()
     });
     let provider = through(&server, "none", &[("connections", "3")]);
     let errors: Vec<_> = thread::scope(|scope| {
@@ -493,22 +533,22 @@ fn so_many_connections_at_a_time_and_nobody_waits_past_the_deadline() {
         sends.into_iter().map(|send| send.join().unwrap()).collect()
     });
     assert_eq!(server.connections(), 3);
-    // Only those that the server left waiting are its silence; the others did not get as far.
+    // Only the sends that had a connection timed out; the others waited for one.
     let (late, waited): (Vec<_>, Vec<_>) = errors.iter().partition(|error| error.timed_out);
     assert_eq!((late.len(), waited.len()), (3, 9), "{errors:?}");
     for error in waited {
         assert_error(
             error,
             Step::Connect,
-            "too much is sent at once: all 3 connections",
+            "all 3 connections were in use",
             "'connections'",
         );
     }
 }
 
 #[test]
-fn an_address_that_is_none_is_refused_before_anything_is_sent() {
-    let server = Scripted::start(|talk| talk.serve_until("never").map(|_| ()));
+fn an_invalid_address_is_refused_before_anything_is_sent() {
+    let server = Scripted::start(|connection| connection.serve_until("never").map(|_| ()));
     let provider = through(&server, "none", &[]);
     for to in [
         "",
@@ -516,9 +556,9 @@ fn an_address_that_is_none_is_refused_before_anything_is_sent() {
         "alice@example.org>\r\nRCPT TO:<bob@example.org",
         "a b@example.org",
     ] {
-        assert_eq!(refusal(&*provider, to).step, Step::Recipient);
+        assert_eq!(send_error(&*provider, to).step, Step::Recipient);
     }
     assert_eq!(server.connections(), 0);
-    let error = refusal(&*provider, "用户@example.org");
+    let error = send_error(&*provider, "用户@example.org");
     assert_error(&error, Step::Recipient, "ASCII", "");
 }

@@ -1,7 +1,7 @@
-//! Mail for real: through Postfix with passwords and tokens checked by Dovecot, through a sendmail program, and
-//! against servers that do everything wrong.
+//! E-mail providers with real mail systems: Postfix, with Dovecot to check passwords and tokens; a sendmail program; and
+//! servers that misbehave.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-// Figures, and what was left out.
+// Measured times, and tests that are skipped.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod hostile;
@@ -17,15 +17,16 @@ use std::time::{Duration, Instant};
 
 use twofa_core::Timestamp;
 use twofa_delivery::{
-    BadProvider, Catalogue, CodeMessage, Configuration, Message, Places, Provider, SendError, Step,
+    BadProvider, Catalogue, CodeMessage, ConfigDirs, Message, Provider, ProviderConfig, SendError,
+    Step,
 };
 use zeroize::Zeroizing;
 
-/// The code in every message here, which must not turn up anywhere else.
+/// The code in every message of these tests, which must not appear anywhere else.
 const CODE: &str = "918273";
 
-/// More than any answer takes that comes at all.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// More time than any answer takes.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// An open provider of `kind`.
 fn provider(kind: &str, settings: &[(&str, &str)]) -> Box<dyn Provider> {
@@ -33,7 +34,7 @@ fn provider(kind: &str, settings: &[(&str, &str)]) -> Box<dyn Provider> {
 }
 
 fn try_provider(kind: &str, settings: &[(&str, &str)]) -> Result<Box<dyn Provider>, BadProvider> {
-    let (catalogue, bad) = Catalogue::load(Places {
+    let (catalogue, bad) = Catalogue::load(ConfigDirs {
         sms: "/nowhere".into(),
         templates: "/nowhere".into(),
     });
@@ -42,7 +43,7 @@ fn try_provider(kind: &str, settings: &[(&str, &str)]) -> Result<Box<dyn Provide
         .iter()
         .map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned())))
         .collect();
-    catalogue.open(&Configuration {
+    catalogue.open(&ProviderConfig {
         name: "test".into(),
         kind: kind.into(),
         title: None,
@@ -68,17 +69,17 @@ fn message_of(application: &str) -> Message {
 }
 
 fn soon() -> Instant {
-    Instant::now() + PATIENCE
+    Instant::now() + TIMEOUT
 }
 
 /// Sends a code to `to`, and expects it to fail.
-fn refusal(provider: &dyn Provider, to: &str) -> SendError {
+fn send_error(provider: &dyn Provider, to: &str) -> SendError {
     let error = provider.send(to, &message(), soon()).unwrap_err();
     assert_clean(provider, &error);
     error
 }
 
-/// What must hold for every error, whatever was wrong.
+/// Checks what must hold for every error.
 fn assert_clean(provider: &dyn Provider, error: &SendError) {
     let all = format!("{error} {error:?} {provider:?}");
     for secret in [CODE, "Mail-server pass", "TWFpbC1zZXJ2ZXI", "hunter2"] {
@@ -98,11 +99,11 @@ fn assert_error(error: &SendError, step: Step, reason: &str, hint: &str) {
     );
 }
 
-/// Whether the tests that start real servers can run; says so when they are left out.
+/// Whether the tests that start real servers can run. Prints a line if they are skipped.
 fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
-        eprintln!("left out: starting a mail server needs root");
+        eprintln!("skipped: starting a mail server needs root");
     }
     root
 }

@@ -1,25 +1,25 @@
-//! Against a real mail server.
+//! A real mail server.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use twofa_core::Channel;
 use twofa_delivery::{Provider, Step};
-use twofa_mailserver::{Door, MailServer, ThisHost};
+use twofa_mailserver::{Listener, LocalHost, MailServer};
 
-use super::{assert_clean, assert_error, is_root, message, message_of, provider, refusal, soon};
+use super::{assert_clean, assert_error, is_root, message, message_of, provider, send_error, soon};
 
-/// Settings for a door of `server`, and what else is said.
+/// A provider that uses the port `listener` of `server`, with `more` settings.
 pub(super) fn through(
-    server: &MailServer<ThisHost>,
-    door: Door,
+    server: &MailServer<LocalHost>,
+    listener: Listener,
     more: &[(&str, &str)],
 ) -> Box<dyn Provider> {
-    let (port, ca_file) = (server.port_of(door).to_string(), server.ca_file());
-    let tls = match door {
-        Door::Starttls => "starttls",
-        Door::Plain => "none",
-        Door::Implicit | Door::OtherName | Door::Expired => "implicit",
+    let (port, ca_file) = (server.port_of(listener).to_string(), server.ca_file());
+    let tls = match listener {
+        Listener::Starttls => "starttls",
+        Listener::Plain => "none",
+        Listener::Implicit | Listener::OtherName | Listener::Expired => "implicit",
     };
     let mut settings = vec![
         ("host", server.host()),
@@ -28,7 +28,7 @@ pub(super) fn through(
         ("ca-file", &ca_file),
         ("from", "Anmeldung <login@example.org>"),
     ];
-    if door != Door::Plain {
+    if listener != Listener::Plain {
         settings.push(("password", server.password()));
     }
     settings.retain(|(name, _)| more.iter().all(|(other, _)| other != name));
@@ -37,37 +37,37 @@ pub(super) fn through(
 }
 
 #[test]
-fn a_mail_goes_through_every_door_of_a_real_server() {
+fn a_mail_is_accepted_on_every_port_of_a_real_server() {
     if !is_root() {
         return;
     }
-    let server = MailServer::start(ThisHost::new(), &["alice"]);
-    for (sent, door) in [Door::Implicit, Door::Starttls, Door::Plain]
+    let server = MailServer::start(LocalHost::new(), &["alice"]);
+    for (sent, listener) in [Listener::Implicit, Listener::Starttls, Listener::Plain]
         .into_iter()
         .enumerate()
     {
-        let provider = through(&server, door, &[]);
+        let provider = through(&server, listener, &[]);
         provider.check(soon()).unwrap();
         assert_eq!(server.mails("alice").len(), sent, "a check sends nothing");
         let receipt = provider
             .send("alice@example.org", &message(), soon())
             .unwrap();
-        assert!(receipt.id.is_some(), "{door:?}");
+        assert!(receipt.id.is_some(), "{listener:?}");
         server.wait_for_mail("alice", sent + 1);
     }
     server.wait_for_log("sasl_method=PLAIN, sasl_username=login@example.org");
 }
 
 #[test]
-fn a_login_works_with_each_mechanism_and_by_the_address_or_a_name() {
+fn a_login_works_with_each_mechanism_and_with_the_address_or_a_user_name() {
     if !is_root() {
         return;
     }
-    let server = MailServer::start(ThisHost::new(), &["alice"]);
+    let server = MailServer::start(LocalHost::new(), &["alice"]);
     for (auth, mechanism) in [("plain", "PLAIN"), ("login", "LOGIN"), ("auto", "PLAIN")] {
         let provider = through(
             &server,
-            Door::Starttls,
+            Listener::Starttls,
             &[("auth", auth), ("username", server.username())],
         );
         provider
@@ -86,31 +86,31 @@ fn a_login_works_with_each_mechanism_and_by_the_address_or_a_name() {
             ("password", ""),
             ("token-command", &*printer),
         ];
-        through(&server, Door::Implicit, &more)
+        through(&server, Listener::Implicit, &more)
             .send("alice@example.org", &message(), soon())
             .unwrap();
     }
     server.wait_for_log("sasl_method=XOAUTH2, sasl_username=login@example.org");
 
-    // Dovecot checks the signature, so that another token is refused.
+    // Dovecot checks the signature, so another token is refused.
     let printer = super::tokens::printer(folder.path(), &format!("echo {token}x"));
     let more = [("password", ""), ("token-command", &*printer)];
-    let provider = through(&server, Door::Implicit, &more);
-    let error = refusal(&*provider, "alice@example.org");
+    let provider = through(&server, Listener::Implicit, &more);
+    let error = send_error(&*provider, "alice@example.org");
     assert_error(&error, Step::Login, "535", "token was refused");
     assert!(!format!("{error:?}").contains(&token[..20]));
 }
 
 #[test]
-fn a_real_servers_refusals_are_told_of_at_their_step() {
+fn refusals_of_a_real_server_are_reported_with_the_step() {
     if !is_root() {
         return;
     }
-    let server = MailServer::start(ThisHost::new(), &["alice"]);
-    let refused = |door, more: &[(&str, &str)], to| {
-        let provider = through(&server, door, more);
-        let error = refusal(&*provider, to);
-        // What goes wrong before a mail is seen by a check as well.
+    let server = MailServer::start(LocalHost::new(), &["alice"]);
+    let refused = |listener, more: &[(&str, &str)], to| {
+        let provider = through(&server, listener, more);
+        let error = send_error(&*provider, to);
+        // A check finds everything that fails before the recipient is named.
         if !matches!(error.step, Step::Recipient | Step::Message) {
             let checked = provider.check(soon()).unwrap_err();
             assert_eq!((checked.step, &checked.reason), (error.step, &error.reason));
@@ -118,103 +118,103 @@ fn a_real_servers_refusals_are_told_of_at_their_step() {
         error
     };
     let alice = "alice@example.org";
-    let error = refused(Door::Implicit, &[("password", "hunter2")], alice);
+    let error = refused(Listener::Implicit, &[("password", "hunter2")], alice);
     assert_error(
         &error,
         Step::Login,
         "535 5.7.8",
-        "check username and password",
+        "check 'username' and 'password'",
     );
-    let error = refused(Door::Plain, &[("password", server.password())], alice);
+    let error = refused(Listener::Plain, &[("password", server.password())], alice);
     assert_error(&error, Step::Login, "offers no login", "port 465");
-    let error = refused(Door::Plain, &[], "somebody@elsewhere.example");
+    let error = refused(Listener::Plain, &[], "somebody@elsewhere.example");
     assert_error(
         &error,
         Step::Recipient,
         "554 5.7.1 <somebody@elsewhere.example>: Relay access denied",
         "relay",
     );
-    let error = refused(Door::Plain, &[], "grey@example.org");
+    let error = refused(Listener::Plain, &[], "grey@example.org");
     assert_error(&error, Step::Recipient, "450 4.7.1", "greylisting");
-    assert!(!error.final_);
-    let error = refused(Door::Plain, &[], "full@example.org");
+    assert!(!error.stops_failover);
+    let error = refused(Listener::Plain, &[], "full@example.org");
     assert_error(&error, Step::Recipient, "552 5.2.2", "");
-    let error = refused(Door::Plain, &[], "nobody@example.org");
+    let error = refused(Listener::Plain, &[], "nobody@example.org");
     assert_error(&error, Step::Recipient, "550 5.1.1", "does not exist");
-    assert!(error.final_);
-    let error = refused(Door::Plain, &[("from", "banned@example.org")], alice);
+    assert!(error.stops_failover);
+    let error = refused(Listener::Plain, &[("from", "banned@example.org")], alice);
     assert_error(&error, Step::Sender, "550 5.7.1", "set 'from'");
-    let error = refused(Door::Plain, &[], "spam@example.org");
+    let error = refused(Listener::Plain, &[], "spam@example.org");
     assert_error(
         &error,
         Step::Message,
         "550 5.7.1 This looks like spam",
-        "unwanted",
+        "spam",
     );
 }
 
 #[test]
-fn a_certificate_that_does_not_fit_is_told_of_with_what_to_do() {
+fn an_invalid_certificate_is_reported_with_what_to_do() {
     if !is_root() {
         return;
     }
-    let server = MailServer::start(ThisHost::new(), &["alice"]);
-    let refused = |door, more: &[(&str, &str)]| {
-        let provider = through(&server, door, more);
-        let error = refusal(&*provider, "alice@example.org");
+    let server = MailServer::start(LocalHost::new(), &["alice"]);
+    let refused = |listener, more: &[(&str, &str)]| {
+        let provider = through(&server, listener, more);
+        let error = send_error(&*provider, "alice@example.org");
         assert_clean(&*provider, &provider.check(soon()).unwrap_err());
         error
     };
-    let error = refused(Door::OtherName, &[]);
+    let error = refused(Listener::OtherName, &[]);
     let names = "is for mail.example.net, smtp.example.net, not for localhost";
     assert_error(
         &error,
         Step::Tls,
         names,
-        "set 'host' to a name that the certificate has",
+        "set 'host' to a name in its certificate",
     );
-    let error = refused(Door::Implicit, &[("host", "127.0.0.1")]);
+    let error = refused(Listener::Implicit, &[("host", "127.0.0.1")]);
     assert_error(
         &error,
         Step::Tls,
         "is for localhost, mail.example.org, not for 127.0.0.1",
         "set 'host'",
     );
-    let error = refused(Door::Expired, &[]);
+    let error = refused(Listener::Expired, &[]);
     assert_error(&error, Step::Tls, "expired on 2001-01-01", "clock");
-    for door in [Door::Implicit, Door::Starttls] {
-        let error = refused(door, &[("ca-file", "")]);
-        assert_error(&error, Step::Tls, "a CA that is not known", "ca-file=");
+    for listener in [Listener::Implicit, Listener::Starttls] {
+        let error = refused(listener, &[("ca-file", "")]);
+        assert_error(&error, Step::Tls, "does not trust", "ca-file=");
     }
-    let error = refused(Door::Implicit, &[("ca-file", "/nowhere/ca.pem")]);
+    let error = refused(Listener::Implicit, &[("ca-file", "/nowhere/ca.pem")]);
     assert_error(&error, Step::Settings, "/nowhere/ca.pem", "PEM");
-    let plain_port = server.port_of(Door::Plain).to_string();
-    let error = refused(Door::Implicit, &[("port", &plain_port)]);
+    let plain_port = server.port_of(Listener::Plain).to_string();
+    let error = refused(Listener::Implicit, &[("port", &plain_port)]);
     assert_error(&error, Step::Tls, "does not speak TLS", "tls=starttls");
-    let error = refused(Door::Starttls, &[("port", &plain_port)]);
+    let error = refused(Listener::Starttls, &[("port", &plain_port)]);
     assert_error(&error, Step::Tls, "does not offer STARTTLS", "tls=implicit");
     assert_eq!(server.mails("alice").len(), 0);
 }
 
 #[test]
-fn a_server_that_was_started_again_is_found_again() {
+fn mail_is_sent_again_after_the_server_restarts() {
     if !is_root() {
         return;
     }
-    let mut server = MailServer::start(ThisHost::new(), &["alice"]);
-    let provider = through(&server, Door::Implicit, &[]);
+    let mut server = MailServer::start(LocalHost::new(), &["alice"]);
+    let provider = through(&server, Listener::Implicit, &[]);
     provider
         .send("alice@example.org", &message(), soon())
         .unwrap();
     server.wait_for_mail("alice", 1);
     server.stop();
     assert_error(
-        &refusal(&*provider, "alice@example.org"),
+        &send_error(&*provider, "alice@example.org"),
         Step::Connect,
         "refused",
         "",
     );
-    server.start_again();
+    server.restart();
     provider
         .send("alice@example.org", &message(), soon())
         .unwrap();
@@ -222,12 +222,12 @@ fn a_server_that_was_started_again_is_found_again() {
 }
 
 #[test]
-fn sixty_four_mails_at_once_are_all_taken_in_time() {
+fn sixty_four_mails_at_once_are_all_accepted_in_time() {
     if !is_root() {
         return;
     }
-    let server = MailServer::start(ThisHost::new(), &["alice"]);
-    let provider = through(&server, Door::Implicit, &[]);
+    let server = MailServer::start(LocalHost::new(), &["alice"]);
+    let provider = through(&server, Listener::Implicit, &[]);
     let connections_before = server.log().matches(" connect from ").count();
     for round in ["cold", "warm"] {
         let start = Instant::now();
@@ -253,11 +253,11 @@ fn sixty_four_mails_at_once_are_all_taken_in_time() {
 }
 
 #[test]
-fn a_gateway_gets_the_text_message_at_the_numbers_address() {
+fn a_gateway_receives_the_text_message_at_the_address_of_the_number() {
     if !is_root() {
         return;
     }
-    let server = MailServer::start(ThisHost::new(), &["14155552671"]);
+    let server = MailServer::start(LocalHost::new(), &["14155552671"]);
     let (port, ca_file) = (server.port().to_string(), server.ca_file());
     let gateway = provider(
         "email-gateway",
@@ -287,13 +287,13 @@ fn a_gateway_gets_the_text_message_at_the_numbers_address() {
 }
 
 #[test]
-fn a_warm_connection_is_used_again() {
+fn an_open_connection_is_used_again() {
     if !is_root() {
         return;
     }
-    let server = MailServer::start(ThisHost::new(), &["alice"]);
+    let server = MailServer::start(LocalHost::new(), &["alice"]);
     let connections_before = server.log().matches(" connect from ").count();
-    let provider = through(&server, Door::Implicit, &[]);
+    let provider = through(&server, Listener::Implicit, &[]);
     provider
         .send("alice@example.org", &message(), soon())
         .unwrap();

@@ -1,4 +1,4 @@
-//! What a mail looks like to a program that knows mail: Python's email package.
+//! Mails as they are parsed by another program: Python's email package.
 
 use std::fs;
 use std::io::Write;
@@ -11,7 +11,7 @@ use twofa_delivery::{Message, NoticeMessage};
 use super::sendmail::sendmail_with;
 use super::{CODE, message, message_of, soon};
 
-/// Reads a mail strictly, and says what is in it.
+/// Parses a mail strictly and prints its content as JSON.
 const READER: &str = r#"
 import email, email.header, email.policy, email.utils, json, sys
 raw = sys.stdin.buffer.read()
@@ -34,7 +34,7 @@ json.dump({
 }, sys.stdout)
 "#;
 
-/// `message` as it reaches a sendmail program, and as Python reads it.
+/// `message` as a sendmail program receives it, and as Python parses it.
 fn read(message: &Message, settings: &[(&str, &str)]) -> (String, Value) {
     let (folder, provider) = sendmail_with("cat >mail", settings);
     provider.send("alice@example.org", message, soon()).unwrap();
@@ -55,7 +55,7 @@ fn read(message: &Message, settings: &[(&str, &str)]) -> (String, Value) {
 }
 
 #[test]
-fn a_mail_reads_as_it_was_meant() {
+fn a_mail_is_parsed_as_it_was_composed() {
     let (raw, mail) = read(
         &message(),
         &[
@@ -110,7 +110,7 @@ fn a_mail_reads_as_it_was_meant() {
 }
 
 #[test]
-fn names_of_any_printable_letters_survive() {
+fn names_with_any_printable_characters_are_preserved() {
     for name in [
         "„“”",
         "<>\"'&\\",
@@ -129,7 +129,7 @@ fn names_of_any_printable_letters_survive() {
 }
 
 #[test]
-fn each_mail_has_an_id_of_its_own_and_nothing_but_the_expected_headers() {
+fn each_mail_has_its_own_message_id_and_only_the_expected_headers() {
     let (_, first) = read(&message_of("Example"), &[]);
     let (_, second) = read(&message_of("Example"), &[]);
     assert_ne!(

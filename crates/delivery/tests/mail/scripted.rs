@@ -1,4 +1,4 @@
-//! A mail server that does what a test wants, with TLS if it is to.
+//! A mail server that follows a test's script, with or without TLS.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -46,7 +46,7 @@ pub(super) struct Scripted {
 impl Scripted {
     /// Serves each connection with `script`.
     pub(super) fn start(
-        script: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static,
+        script: impl Fn(&mut Connection) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -58,24 +58,24 @@ impl Scripted {
                 let script = Arc::clone(&script);
                 let stream = stream.unwrap();
                 stream.set_nodelay(true).unwrap();
-                // A client that hangs up early is no failure of the server's.
-                thread::spawn(move || script(&mut Talk::new(stream)));
+                // An error is a client that closed the connection, which is not a failure of the test.
+                thread::spawn(move || script(&mut Connection::new(stream)));
             }
         });
         Self { port, connections }
     }
 
-    /// The same after a TLS handshake.
+    /// Like [`start`](Self::start), after a TLS handshake.
     pub(super) fn start_tls(
-        script: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static,
+        script: impl Fn(&mut Connection) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        Self::start(move |talk| {
-            talk.secure()?;
-            script(talk)
+        Self::start(move |connection| {
+            connection.secure()?;
+            script(connection)
         })
     }
 
-    /// Connections so far.
+    /// The number of connections so far.
     pub(super) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
@@ -85,12 +85,12 @@ trait ReadWrite: Read + Write + Send {}
 impl<T: Read + Write + Send> ReadWrite for T {}
 
 /// A connection, as the server sees it.
-pub(super) struct Talk {
+pub(super) struct Connection {
     socket: TcpStream,
     stream: BufReader<Box<dyn ReadWrite>>,
 }
 
-impl Talk {
+impl Connection {
     fn new(socket: TcpStream) -> Self {
         let stream = BufReader::new(Box::new(socket.try_clone().unwrap()) as Box<dyn ReadWrite>);
         Self { socket, stream }
@@ -106,18 +106,18 @@ impl Talk {
         Ok(())
     }
 
-    /// Sends lines.
-    pub(super) fn say(&mut self, lines: &str) -> io::Result<()> {
-        self.raw(format!("{lines}\r\n").as_bytes())
+    /// Sends lines, and a line ending.
+    pub(super) fn send(&mut self, lines: &str) -> io::Result<()> {
+        self.send_bytes(format!("{lines}\r\n").as_bytes())
     }
 
-    pub(super) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes)?;
         self.stream.get_mut().flush()
     }
 
-    /// The next line; an error at the end.
-    pub(super) fn hear(&mut self) -> io::Result<String> {
+    /// Reads the next line. The end of the connection is an error.
+    pub(super) fn read_line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         if self.stream.read_line(&mut line)? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -125,58 +125,58 @@ impl Talk {
         Ok(line.trim_end().to_owned())
     }
 
-    /// The next bytes.
-    pub(super) fn hear_bytes(&mut self, count: usize) -> io::Result<String> {
+    /// Reads `count` bytes.
+    pub(super) fn read_bytes(&mut self, count: usize) -> io::Result<String> {
         let mut bytes = vec![0; count];
         self.stream.read_exact(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Says nothing more until the client hangs up.
+    /// Sends nothing more until the client closes the connection.
     pub(super) fn hang(&mut self) -> io::Result<()> {
         self.stream.read_to_end(&mut Vec::new()).map(|_| ())
     }
 
-    /// Sends a byte now and then, and never a whole line.
+    /// Sends a byte at intervals, and never a whole line.
     pub(super) fn drip(&mut self) -> io::Result<()> {
         loop {
-            self.raw(b"2")?;
+            self.send_bytes(b"2")?;
             thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// Greets, and answers as a mail server does until a command begins with `stop`, which is returned. `.` is the end
-    /// of a mail.
+    /// Sends a greeting and answers like a mail server until a command begins with `stop`, and returns that command. `.`
+    /// is the end of a mail.
     pub(super) fn serve_until(&mut self, stop: &str) -> io::Result<String> {
-        self.say("220 scripted ESMTP")?;
-        self.go_on_until(stop)
+        self.send("220 scripted ESMTP")?;
+        self.continue_until(stop)
     }
 
-    /// The same without a greeting.
-    pub(super) fn go_on_until(&mut self, stop: &str) -> io::Result<String> {
+    /// Like [`serve_until`](Self::serve_until), without a greeting.
+    pub(super) fn continue_until(&mut self, stop: &str) -> io::Result<String> {
         loop {
-            let command = self.hear()?;
+            let command = self.read_line()?;
             if command.starts_with(stop) {
                 return Ok(command);
             }
             match command.split([' ', ':']).next().unwrap() {
                 "EHLO" => {
-                    self.say("250-scripted\r\n250-8BITMIME\r\n250 AUTH PLAIN LOGIN XOAUTH2")?
+                    self.send("250-scripted\r\n250-8BITMIME\r\n250 AUTH PLAIN LOGIN XOAUTH2")?;
                 }
-                "AUTH" => self.say("235 2.7.0 welcome")?,
+                "AUTH" => self.send("235 2.7.0 welcome")?,
                 "DATA" => {
-                    self.say("354 go on")?;
-                    while self.hear()? != "." {}
+                    self.send("354 go on")?;
+                    while self.read_line()? != "." {}
                     if stop == "." {
                         return Ok(".".to_owned());
                     }
-                    self.say("250 2.0.0 Ok: queued as 4D2")?;
+                    self.send("250 2.0.0 Ok: queued as 4D2")?;
                 }
                 "QUIT" => {
-                    self.say("221 bye")?;
+                    self.send("221 bye")?;
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
-                _ => self.say("250 2.0.0 Ok")?,
+                _ => self.send("250 2.0.0 Ok")?,
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Through a program of the machine.
+//! The sendmail program of the machine.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use twofa_core::Channel;
 use twofa_delivery::{BadProvider, Provider, Step};
-use twofa_mailserver::{Door, MailServer, ThisHost};
+use twofa_mailserver::{Listener, LocalHost, MailServer};
 
-use super::{CODE, assert_error, is_root, message, provider, refusal, soon, try_provider};
+use super::{CODE, assert_error, is_root, message, provider, send_error, soon, try_provider};
 
-/// A sendmail that runs `script`, in a folder of its own.
+/// A sendmail that runs `script` in a directory of its own.
 fn sendmail(script: &str) -> (TempDir, Box<dyn Provider>) {
     sendmail_with(script, &[])
 }
 
-/// The same with more settings.
+/// Like [`sendmail`], with more settings.
 pub(super) fn sendmail_with(script: &str, more: &[(&str, &str)]) -> (TempDir, Box<dyn Provider>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sendmail");
@@ -38,16 +38,19 @@ pub(super) fn sendmail_with(script: &str, more: &[(&str, &str)]) -> (TempDir, Bo
     (folder, provider("sendmail", &settings))
 }
 
-/// Waits until there is no process of this number, a zombie included.
+/// Waits until the process `pid` does not exist, not even as a zombie.
 pub(super) fn wait_until_gone(pid: &str) {
     let start = Instant::now();
     while is_alive(pid) {
-        assert!(start.elapsed() < Duration::from_secs(10), "{pid} lives on");
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "{pid} still runs"
+        );
         thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// Whether there is a process of this number; one that the machine's first process has yet to bury is gone.
+/// Whether the process `pid` exists. A zombie that only init has yet to reap does not count.
 fn is_alive(pid: &str) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
         return false;
@@ -58,12 +61,12 @@ fn is_alive(pid: &str) -> bool {
 }
 
 #[test]
-fn the_mail_goes_in_on_standard_input_and_the_code_nowhere_else() {
+fn the_mail_is_written_to_standard_input_and_the_code_nowhere_else() {
     let (folder, provider) =
         sendmail(r#"for a; do echo "$a"; done >arguments; env >environment; cat >mail"#);
     provider.check(soon()).unwrap();
     assert_eq!(provider.channel(), Channel::Email);
-    assert_eq!(provider.own_address(), Some("login@example.org"));
+    assert_eq!(provider.sender_address(), Some("login@example.org"));
     provider
         .send("alice@example.org", &message(), soon())
         .unwrap();
@@ -73,7 +76,7 @@ fn the_mail_goes_in_on_standard_input_and_the_code_nowhere_else() {
         "-own\nargument\n-i\n-f\nlogin@example.org\n--\nalice@example.org\n"
     );
     let environment = read("environment");
-    // The shell adds some of its own.
+    // The shell adds variables of its own.
     let is_shells = |line: &str| {
         ["PWD=", "OLDPWD=", "_="]
             .iter()
@@ -91,11 +94,11 @@ fn the_mail_goes_in_on_standard_input_and_the_code_nowhere_else() {
     );
 }
 
-/// What runs a command with the rights that programs have under the broker.
+/// Runs a command with the rights that programs have when the broker starts them.
 const AS_THE_BROKER: &str =
     "/usr/bin/setpriv --no-new-privs --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all";
 
-/// As msmtp does it: what it is given goes to a mail server.
+/// Hands its input to a mail server, as msmtp does.
 const RELAY: &str = r#"#!/usr/bin/python3
 import smtplib, sys
 port, dash_i, dash_f, sender, dashes, to = sys.argv[1:]
@@ -105,11 +108,11 @@ with smtplib.SMTP("localhost", int(port)) as server:
 "#;
 
 #[test]
-fn a_sendmail_without_rights_of_its_own_takes_a_mail() {
+fn a_sendmail_without_rights_of_its_own_accepts_a_mail() {
     if !is_root() {
         return;
     }
-    let server = MailServer::start(ThisHost::new(), &["alice"]);
+    let server = MailServer::start(LocalHost::new(), &["alice"]);
     let folder = tempfile::tempdir().unwrap();
     let relay = folder.path().join("relay");
     fs::write(&relay, RELAY).unwrap();
@@ -119,7 +122,7 @@ fn a_sendmail_without_rights_of_its_own_takes_a_mail() {
     let command = format!(
         "{AS_THE_BROKER} {} {}",
         relay.display(),
-        server.port_of(Door::Plain)
+        server.port_of(Listener::Plain)
     );
     let provider = provider(
         "sendmail",
@@ -205,7 +208,7 @@ fn a_program_with_rights_of_its_own_is_refused() {
 }
 
 #[test]
-fn an_address_is_never_taken_for_an_option() {
+fn an_address_is_never_read_as_an_option() {
     let (folder, provider) = sendmail(r#"for a; do echo "$a"; done >arguments; cat >/dev/null"#);
     provider
         .send("-oQ/tmp@example.org", &message(), soon())
@@ -218,39 +221,39 @@ fn an_address_is_never_taken_for_an_option() {
 }
 
 #[test]
-fn a_program_that_fails_is_told_of_without_the_code() {
+fn a_program_that_fails_is_reported_without_the_code() {
     let (_folder, provider) = sendmail(
         "echo; echo \"sendmail: $(tr -d '=\\n' | grep -o 918273 | head -1) is bad\" >&2; exit 77",
     );
-    let error = refusal(&*provider, "alice@example.org");
+    let error = send_error(&*provider, "alice@example.org");
     assert_error(
         &error,
         Step::Program,
-        "ended with status 77: sendmail: […] is bad",
-        "allowed to send",
+        "exited with status 77: sendmail: […] is bad",
+        "allowed to send mail",
     );
     let (_folder, provider) = sendmail("cat >/dev/null; exit 67");
     assert_error(
-        &refusal(&*provider, "alice@example.org"),
+        &send_error(&*provider, "alice@example.org"),
         Step::Recipient,
         "67",
         "does not exist",
     );
     let (_folder, provider) = sendmail("cat >/dev/null; exit 75");
     assert_error(
-        &refusal(&*provider, "alice@example.org"),
+        &send_error(&*provider, "alice@example.org"),
         Step::Program,
         "75",
         "right now",
     );
     let (_folder, provider) = sendmail("kill -TERM $$");
     assert_error(
-        &refusal(&*provider, "alice@example.org"),
+        &send_error(&*provider, "alice@example.org"),
         Step::Program,
-        "ended by signal 15",
+        "killed by signal 15",
         "",
     );
-    // It never reads, and that is its own affair.
+    // A program that exits successfully without reading the mail has accepted it.
     let (_folder, provider) = sendmail("exec <&-; exit 0");
     provider
         .send("alice@example.org", &message(), soon())
@@ -258,7 +261,7 @@ fn a_program_that_fails_is_told_of_without_the_code() {
 }
 
 #[test]
-fn a_program_that_is_not_there_is_told_of() {
+fn a_program_that_is_not_there_is_reported() {
     for command in ["/nowhere/sendmail", "/etc/passwd", "/tmp"] {
         let provider = provider(
             "sendmail",
@@ -271,7 +274,7 @@ fn a_program_that_is_not_there_is_told_of() {
             "kind smtp",
         );
         assert_error(
-            &refusal(&*provider, "alice@example.org"),
+            &send_error(&*provider, "alice@example.org"),
             Step::Program,
             command,
             "kind smtp",
@@ -280,7 +283,7 @@ fn a_program_that_is_not_there_is_told_of() {
 }
 
 #[test]
-fn a_program_that_hangs_is_killed_at_the_deadline_with_what_it_started() {
+fn a_program_that_hangs_is_killed_at_the_deadline_with_its_children() {
     for script in [
         "sleep 1000 & echo $$ $! >pids; wait",
         "trap '' TERM; echo $$ >pids; while :; do :; done",
@@ -308,7 +311,7 @@ fn a_program_that_hangs_is_killed_at_the_deadline_with_what_it_started() {
 }
 
 #[test]
-fn a_program_that_leaves_one_behind_is_not_waited_for() {
+fn a_process_that_the_program_leaves_behind_is_not_waited_for() {
     let (folder, provider) = sendmail("cat >/dev/null; sleep 1000 & echo $! >pids");
     let start = Instant::now();
     provider

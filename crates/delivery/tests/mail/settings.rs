@@ -1,7 +1,7 @@
-//! What an administrator may write.
+//! The settings of e-mail providers.
 
 use twofa_core::Channel;
-use twofa_delivery::{Catalogue, Places};
+use twofa_delivery::{Catalogue, ConfigDirs};
 
 use super::{provider, try_provider};
 
@@ -9,8 +9,8 @@ const HOST: (&str, &str) = ("host", "smtp.example.org");
 const FROM: (&str, &str) = ("from", "login@example.org");
 
 #[test]
-fn the_kinds_say_what_they_want_to_know() {
-    let (catalogue, _) = Catalogue::load(Places {
+fn the_kinds_describe_their_settings() {
+    let (catalogue, _) = Catalogue::load(ConfigDirs {
         sms: "/nowhere".into(),
         templates: "/nowhere".into(),
     });
@@ -37,8 +37,8 @@ fn the_kinds_say_what_they_want_to_know() {
 }
 
 #[test]
-fn what_fits_together_is_taken() {
-    // Which sendmail this machine has is another matter.
+fn valid_combinations_of_settings_are_accepted() {
+    // A path that does not exist: the sendmail of this machine may need rights of its own.
     let command = ("command", "/nowhere/sendmail");
     let number = ("address", "{number}@sms.example.org");
     for (kind, settings) in [
@@ -93,7 +93,7 @@ fn what_fits_together_is_taken() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_with_the_setting_and_without_its_secret() {
+fn invalid_settings_are_refused_by_name_without_revealing_a_secret() {
     let number = ("address", "{number}@sms.example.org");
     for (kind, settings, setting) in [
         ("smtp", vec![FROM], "host"),
@@ -190,12 +190,12 @@ fn what_does_not_fit_is_refused_with_the_setting_and_without_its_secret() {
 }
 
 #[test]
-fn a_test_goes_to_the_address_it_is_sent_from() {
+fn a_test_message_is_sent_to_the_address_it_comes_from() {
     let own = provider("smtp", &[HOST, ("from", "Login <login@bücher.example>")]);
-    assert_eq!(own.own_address(), Some("login@xn--bcher-kva.example"));
+    assert_eq!(own.sender_address(), Some("login@xn--bcher-kva.example"));
     let gateway = provider(
         "email-gateway",
         &[HOST, FROM, ("address", "{number}@sms.example.org")],
     );
-    assert_eq!(gateway.own_address(), None);
+    assert_eq!(gateway.sender_address(), None);
 }

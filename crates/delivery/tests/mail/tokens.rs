@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use data_encoding::BASE64;
 use twofa_delivery::{Provider, SendError, Step};
 
-use super::scripted::{Scripted, Talk, ca_file};
+use super::scripted::{Connection, Scripted, ca_file};
 use super::{assert_clean, assert_error, message, provider, soon};
 
 /// A program in `folder` that runs `script`; its path.
@@ -36,15 +36,14 @@ fn through(server: &Scripted, more: &[(&str, &str)]) -> Box<dyn Provider> {
     provider("smtp", &settings)
 }
 
-/// A mail server that takes these tokens, says no in a challenge to others, and counts both. Each connection carries one
-/// mail.
+/// A mail server that accepts these tokens, refuses others in a challenge, and counts both. Each connection takes one mail.
 fn checking(good: &'static [&'static str]) -> (Scripted, Arc<[AtomicUsize; 2]>) {
     let counts = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
     let seen = Arc::clone(&counts);
-    let server = Scripted::start_tls(move |talk| {
-        talk.say("220 hello")?;
+    let server = Scripted::start_tls(move |connection| {
+        connection.send("220 hello")?;
         loop {
-            let command = talk.go_on_until("AUTH")?;
+            let command = connection.continue_until("AUTH")?;
             let response = command
                 .strip_prefix("AUTH XOAUTH2 ")
                 .expect("the mechanism");
@@ -56,17 +55,17 @@ fn checking(good: &'static [&'static str]) -> (Scripted, Arc<[AtomicUsize; 2]>) 
             let token = token.strip_suffix("\x01\x01").expect("the end of it");
             if good.contains(&token) {
                 seen[0].fetch_add(1, Ordering::SeqCst);
-                talk.say("235 2.7.0 welcome")?;
-                talk.go_on_until(".")?;
-                return talk.say("250 2.0.0 Ok");
+                connection.send("235 2.7.0 welcome")?;
+                connection.continue_until(".")?;
+                return connection.send("250 2.0.0 Ok");
             }
             seen[1].fetch_add(1, Ordering::SeqCst);
-            talk.say(&format!(
+            connection.send(&format!(
                 "334 {}",
                 BASE64.encode(br#"{"status":"401","schemes":"bearer"}"#)
             ))?;
-            assert_eq!(talk.hear()?, "", "the challenge is answered");
-            talk.say(&format!("535 5.7.8 {token} is no good"))?;
+            assert_eq!(connection.read_line()?, "", "the challenge is answered");
+            connection.send(&format!("535 5.7.8 {token} is no good"))?;
         }
     });
     (server, counts)
@@ -79,7 +78,7 @@ fn send(provider: &dyn Provider) -> Result<(), SendError> {
 }
 
 #[test]
-fn a_programs_token_is_used_for_a_while() {
+fn a_token_that_a_command_printed_is_cached_for_a_while() {
     let folder = tempfile::tempdir().unwrap();
     let count = folder.path().join("count");
     let command = printer(
@@ -103,9 +102,9 @@ fn a_programs_token_is_used_for_a_while() {
 }
 
 #[test]
-fn a_kept_token_that_was_withdrawn_is_replaced_once() {
+fn a_cached_token_that_was_revoked_is_replaced_once() {
     let folder = tempfile::tempdir().unwrap();
-    // Each run prints another token; only the third is good from the beginning, the first was until now.
+    // Each run prints another token. The first is refused.
     let count = folder.path().join("count");
     let command = printer(
         folder.path(),
@@ -130,7 +129,7 @@ fn a_kept_token_that_was_withdrawn_is_replaced_once() {
 }
 
 #[test]
-fn a_token_program_that_fails_is_told_of() {
+fn a_token_program_that_fails_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let (server, _) = checking(&[]);
     let error_of = |script: &str| {
@@ -149,13 +148,13 @@ fn a_token_program_that_fails_is_told_of() {
     assert_error(
         &error_of("true"),
         Step::Login,
-        "printed no token",
+        "it printed no token",
         "access token",
     );
     assert_error(
         &error_of("printf 'two words'"),
         Step::Login,
-        "printed no token",
+        "it printed no token",
         "",
     );
     let leak = error_of("echo hunter2-token; echo 'cannot store hunter2-token' >&2; exit 1");
@@ -189,16 +188,16 @@ fn a_token_program_that_hangs_is_killed_at_the_deadline() {
     }
 }
 
-/// The provider of the account: takes one refresh token, and counts.
+/// The token endpoint of the account's provider: accepts one refresh token, and counts the requests.
 fn token_url(answer: &'static str, hangs: bool) -> (Scripted, Arc<AtomicUsize>) {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&asked);
-    let server = Scripted::start_tls(move |talk: &mut Talk| {
-        let request = talk.hear()?;
+    let requests = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&requests);
+    let server = Scripted::start_tls(move |connection: &mut Connection| {
+        let request = connection.read_line()?;
         assert_eq!(request, "POST /token HTTP/1.1");
         let mut length = 0;
         loop {
-            let header = talk.hear()?.to_ascii_lowercase();
+            let header = connection.read_line()?.to_ascii_lowercase();
             if let Some(value) = header.strip_prefix("content-length: ") {
                 length = value.parse().unwrap();
             }
@@ -206,16 +205,16 @@ fn token_url(answer: &'static str, hangs: bool) -> (Scripted, Arc<AtomicUsize>) 
                 break;
             }
         }
-        let form = talk.hear_bytes(length)?;
+        let form = connection.read_bytes(length)?;
         let expected = "grant_type=refresh_token&refresh_token=hunter2-refresh&client_id=our-client\
                         &client_secret=hunter2-client";
         assert_eq!(form, expected);
         count.fetch_add(1, Ordering::SeqCst);
         if hangs {
-            return talk.hang();
+            return connection.hang();
         }
         let (status, body) = answer.split_once(' ').unwrap();
-        talk.raw(
+        connection.send_bytes(
             format!(
                 "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
                 body.len()
@@ -223,7 +222,7 @@ fn token_url(answer: &'static str, hangs: bool) -> (Scripted, Arc<AtomicUsize>) 
             .as_bytes(),
         )
     });
-    (server, asked)
+    (server, requests)
 }
 
 fn refreshing(mail: &Scripted, account: &Scripted) -> Box<dyn Provider> {
@@ -240,10 +239,10 @@ fn refreshing(mail: &Scripted, account: &Scripted) -> Box<dyn Provider> {
 }
 
 #[test]
-fn a_refresh_token_is_exchanged_for_a_token_that_is_kept_until_it_expires() {
+fn a_refresh_token_is_exchanged_for_a_token_that_is_cached_until_it_expires() {
     let (mail, counts) = checking(&["hunter2-access"]);
     let answer = r#"200 {"access_token":"hunter2-access","expires_in":3600,"token_type":"Bearer"}"#;
-    let (account, asked) = token_url(answer, false);
+    let (account, requests) = token_url(answer, false);
     let provider = refreshing(&mail, &account);
     for _ in 0..3 {
         send(&*provider).unwrap();
@@ -251,13 +250,13 @@ fn a_refresh_token_is_exchanged_for_a_token_that_is_kept_until_it_expires() {
     assert_eq!(
         (
             counts[0].load(Ordering::SeqCst),
-            asked.load(Ordering::SeqCst)
+            requests.load(Ordering::SeqCst)
         ),
         (3, 1)
     );
 
-    // One that is good for less than a minute is not kept.
-    let (account, asked) = token_url(
+    // A token that is valid for less than a minute is not cached.
+    let (account, requests) = token_url(
         r#"200 {"access_token":"hunter2-access","expires_in":"59"}"#,
         false,
     );
@@ -265,28 +264,28 @@ fn a_refresh_token_is_exchanged_for_a_token_that_is_kept_until_it_expires() {
     for _ in 0..2 {
         send(&*provider).unwrap();
     }
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    assert_eq!(requests.load(Ordering::SeqCst), 2);
 }
 
 #[test]
-fn a_refresh_token_that_is_refused_is_told_of() {
+fn a_refresh_token_that_is_refused_is_reported() {
     let (mail, _) = checking(&[]);
     for (answer, reason, hint) in [
         (
             r#"400 {"error":"invalid_grant","error_description":"hunter2-refresh was revoked"}"#,
             "400 invalid_grant […] was revoked",
-            "consent again",
+            "grant consent again",
         ),
         (
             r#"401 {"error":"invalid_client"}"#,
             "401 invalid_client",
             "client-secret",
         ),
-        (r"200 <html>", "200", "check token-url"),
+        (r"200 <html>", "200", "check 'token-url'"),
         (
             r#"200 {"access_token":"two words"}"#,
             "200",
-            "check token-url",
+            "check 'token-url'",
         ),
     ] {
         let (account, _) = token_url(answer, false);

@@ -14,7 +14,7 @@ use twofa_delivery::Provider;
 
 use crate::server::read;
 use crate::support::{TO, client, message, open, soon};
-use crate::tools::{Running, free_address, left_out, project, tool};
+use crate::tools::{Running, free_address, project, skipped, tool};
 
 /// A mock of a provider's interface, and a proxy before it that keeps what the mock says of our requests.
 struct Contract {
@@ -64,7 +64,7 @@ impl Contract {
     #[track_caller]
     fn holds(&self) {
         let answers = self.answers.lock().unwrap();
-        assert!(!answers.is_empty(), "nothing was asked");
+        assert!(!answers.is_empty(), "no request was sent");
         for checked in answers.iter() {
             assert!(!(400..500).contains(&checked.status), "{}", checked.shown);
             let violations: Vec<Value> = checked
@@ -85,7 +85,7 @@ impl Contract {
 /// A contract of the folder that `TWOFA_CONTRACTS` names.
 fn published(file: &str, prefix: &'static str) -> Option<Contract> {
     let Some(folder) = env::var_os("TWOFA_CONTRACTS").map(PathBuf::from) else {
-        left_out("TWOFA_CONTRACTS names no folder with contracts");
+        skipped("TWOFA_CONTRACTS names no folder with contracts");
         return None;
     };
     Contract::serve(&project().join(folder).join(file), prefix)
@@ -114,31 +114,31 @@ fn proxy(mock: SocketAddr, prefix: &'static str, answers: Arc<Mutex<Vec<Checked>
 fn pass(stream: TcpStream, mock: SocketAddr, prefix: &str, answers: &Mutex<Vec<Checked>>) {
     let mut writer = stream.try_clone().unwrap();
     let mut reader = BufReader::new(stream);
-    while let Some(asked) = read(&mut reader, 0) {
+    while let Some(request) = read(&mut reader, 0) {
         let client = client();
-        let method = reqwest::Method::from_bytes(asked.method.as_bytes()).unwrap();
-        let mut request = client.request(
+        let method = reqwest::Method::from_bytes(request.method.as_bytes()).unwrap();
+        let mut forwarded = client.request(
             method,
             format!(
                 "http://{mock}{}",
-                asked.target.strip_prefix(prefix).unwrap()
+                request.target.strip_prefix(prefix).unwrap()
             ),
         );
-        for (name, value) in asked
+        for (name, value) in request
             .headers
             .iter()
             .filter(|(name, _)| name != "host" && name != "content-length")
         {
-            request = request.header(name, value);
+            forwarded = forwarded.header(name, value);
         }
-        let answer = request.body(asked.body.clone()).send().unwrap();
+        let answer = forwarded.body(request.body.clone()).send().unwrap();
         let status = answer.status().as_u16();
         let violations = answer
             .headers()
             .get("sl-violations")
             .map(|all| all.to_str().unwrap().to_owned());
         let body = answer.text().unwrap();
-        let shown = format!("{asked:#?}\n{status} {body}");
+        let shown = format!("{request:#?}\n{status} {body}");
         answers.lock().unwrap().push(Checked {
             status,
             violations,

@@ -1,17 +1,17 @@
-//! Data files: the built-in ones, an administrator's, and their mistakes.
+//! Data files: built-in ones, custom ones, and mistakes in them.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use twofa_core::Channel;
-use twofa_delivery::{BadProvider, sms};
+use twofa_delivery::{BadProvider, ProviderKind, sms};
 
 use crate::server::Server;
 use crate::support::{TO, catalogue, configuration, message, soon, text};
-use crate::tools::left_out;
+use crate::tools::skipped;
 
-const OWN: &str = r#"
+const CUSTOM: &str = r#"
 name = "acme"
 aliases = ["acme-sms"]
 title = "Acme"
@@ -40,14 +40,14 @@ path = "/v1/{{ region }}/send"
 json = { to = "{{ to }}", text = "{{ text }}" }
 "#;
 
-/// An administrator's folder. Its files must be root's, so that only root can try it.
+/// An administrator's directory. Its files must belong to root, so only root can run these tests.
 struct Folder(tempfile::TempDir);
 
 impl Folder {
     fn new() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         if chown(folder.path(), Some(0), Some(0)).is_err() {
-            left_out("files of root's can be made by root only");
+            skipped("only root can create files that belong to root");
             return None;
         }
         Some(Self(folder))
@@ -81,9 +81,13 @@ fn mistake(text: &str) -> String {
 
 #[test]
 fn the_built_in_providers_are_all_there() {
-    let (kinds, bad) = sms::kinds(Path::new("/nonexistent"));
+    let (catalogue, bad) = catalogue(Path::new("/nonexistent"));
     assert_eq!(bad, []);
-    let names: Vec<_> = kinds.iter().map(|kind| kind.name.as_str()).collect();
+    let kinds = || {
+        let all = catalogue.kinds().iter();
+        all.filter(|kind| kind.name != "email-gateway" && kind.channel == Channel::Sms)
+    };
+    let names: Vec<_> = kinds().map(|kind| kind.name.as_str()).collect();
     for name in [
         "twilio",
         "vonage",
@@ -109,8 +113,7 @@ fn the_built_in_providers_are_all_there() {
     ] {
         assert!(names.contains(&name), "{name}");
     }
-    for kind in &kinds {
-        assert_eq!(kind.channel, Channel::Sms);
+    for kind in kinds() {
         assert!(!kind.title.is_empty());
         for setting in &kind.settings {
             assert!(
@@ -118,7 +121,7 @@ fn the_built_in_providers_are_all_there() {
                 "{}: {setting:?}",
                 kind.name
             );
-            // What a provider cannot do without must be asked for, and keys must be sealed.
+            // What a provider cannot do without must be request for, and keys must be sealed.
             let is_key = ["key", "secret", "token", "password"]
                 .iter()
                 .any(|word| setting.name.contains(word));
@@ -132,14 +135,7 @@ fn the_built_in_providers_are_all_there() {
             );
         }
     }
-    let find = |name: &str| {
-        catalogue(Path::new("/nonexistent"))
-            .0
-            .find(name)
-            .unwrap()
-            .name
-            .clone()
-    };
+    let find = |name: &str| catalogue.find(name).unwrap().name.clone();
     assert_eq!(find("nexmo"), "vonage");
     assert_eq!(find("grouptexting"), "eztexting");
     assert_eq!(find("gammu"), "gammu-smsd");
@@ -147,11 +143,11 @@ fn the_built_in_providers_are_all_there() {
 
 #[test]
 fn every_provider_has_a_base_and_a_ca_file() {
-    for kind in sms::kinds(Path::new("/nonexistent"))
-        .0
-        .iter()
-        .filter(|kind| kind.name != "gammu-smsd")
-    {
+    let (catalogue, _) = catalogue(Path::new("/nonexistent"));
+    let is_http = |kind: &&ProviderKind| {
+        kind.channel == Channel::Sms && !["gammu-smsd", "email-gateway"].contains(&&*kind.name)
+    };
+    for kind in catalogue.kinds().iter().filter(is_http) {
         let base = kind.setting("base").unwrap();
         assert!(
             base.default
@@ -166,9 +162,9 @@ fn every_provider_has_a_base_and_a_ca_file() {
 }
 
 #[test]
-fn a_file_of_an_administrators_is_a_provider_like_any_other() {
+fn a_custom_file_is_a_kind_like_any_other() {
     let Some(folder) = Folder::new() else { return };
-    folder.put("acme.toml", OWN);
+    folder.put("acme.toml", CUSTOM);
     folder.put(".hidden.toml", "x");
     folder.put("notes.txt", "x");
     let (catalogue, bad) = catalogue(folder.path());
@@ -187,19 +183,19 @@ fn a_file_of_an_administrators_is_a_provider_like_any_other() {
         provider.send(TO, &message(), soon()).unwrap().id.as_deref(),
         Some("7")
     );
-    let asked = server.asked_once();
+    let request = server.only_request();
     assert_eq!(
-        (asked.target.as_str(), asked.header("authorization")),
+        (request.target.as_str(), request.header("authorization")),
         ("/v1/us/send", Some("Bearer hush"))
     );
-    let body: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
+    let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
     assert_eq!(body, serde_json::json!({"to": TO, "text": text()}));
 }
 
 #[test]
-fn a_file_of_an_administrators_takes_the_place_of_a_built_in_one() {
+fn a_custom_file_replaces_a_built_in_one() {
     let Some(folder) = Folder::new() else { return };
-    folder.put("twilio.toml", &OWN.replace("\"acme\"", "\"twilio\""));
+    folder.put("twilio.toml", &CUSTOM.replace("\"acme\"", "\"twilio\""));
     let (catalogue, bad) = catalogue(folder.path());
     assert_eq!(bad, []);
     assert_eq!(
@@ -218,14 +214,14 @@ fn a_file_of_an_administrators_takes_the_place_of_a_built_in_one() {
         .unwrap()
         .send(TO, &message(), soon())
         .unwrap();
-    assert_eq!(server.asked_once().path(), "/v1/eu/send");
+    assert_eq!(server.only_request().path(), "/v1/eu/send");
 }
 
 #[test]
-fn a_file_that_somebody_else_could_have_written_is_left_out() {
+fn a_file_that_somebody_else_could_have_written_is_skipped() {
     let Some(folder) = Folder::new() else { return };
-    let file = folder.put("acme.toml", OWN);
-    let why = || match sms::kinds(folder.path()).1.as_slice() {
+    let file = folder.put("acme.toml", CUSTOM);
+    let why = || match catalogue(folder.path()).1.as_slice() {
         [BadProvider::File { why, .. }] => why.clone(),
         other => panic!("{other:?}"),
     };
@@ -236,30 +232,32 @@ fn a_file_that_somebody_else_could_have_written_is_left_out() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     chown(&file, Some(65534), None).unwrap();
     assert!(why().contains("belongs to uid 65534"), "{}", why());
-    // It can be checked, though, and says so.
+    // It can still be checked, and the check warns of it.
     let report = sms::check_file(&file).unwrap();
     assert!(
         report.warnings[0].contains("belongs to uid 65534"),
         "{report:?}"
     );
     chown(&file, Some(0), None).unwrap();
-    assert_eq!(sms::kinds(folder.path()).1, []);
+    assert_eq!(catalogue(folder.path()).1, []);
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
     assert!(why().contains("can write to it"), "{}", why());
 }
 
 #[test]
-fn a_broken_file_is_told_of_and_the_others_still_work() {
+fn an_invalid_file_is_reported_and_the_others_still_work() {
     let Some(folder) = Folder::new() else { return };
-    folder.put("a.toml", OWN);
+    folder.put("a.toml", CUSTOM);
     folder.put("b.toml", "name = 1");
-    folder.put("c.toml", OWN);
+    folder.put("c.toml", CUSTOM);
     folder.put(
         "d.toml",
-        &OWN.replace("\"acme\"", "\"smtp\"").replace("acme-sms", "d"),
+        &CUSTOM
+            .replace("\"acme\"", "\"smtp\"")
+            .replace("acme-sms", "d"),
     );
-    let (kinds, bad) = sms::kinds(folder.path());
-    assert!(kinds.iter().any(|kind| kind.name == "acme"));
+    let (catalogue, bad) = catalogue(folder.path());
+    assert!(catalogue.find("acme").is_some());
     let bad: Vec<_> = bad.iter().map(ToString::to_string).collect();
     assert_eq!(bad.len(), 3, "{bad:?}");
     assert!(bad[0].contains("b.toml: line 1: "), "{bad:?}");
@@ -276,23 +274,23 @@ fn a_broken_file_is_told_of_and_the_others_still_work() {
 #[test]
 fn a_check_shows_a_request_without_its_secrets() {
     let Some(folder) = Folder::new() else { return };
-    let report = sms::check_file(&folder.put("acme.toml", OWN)).unwrap();
+    let report = sms::check_file(&folder.put("acme.toml", CUSTOM)).unwrap();
     assert_eq!(report.warnings, [""; 0]);
     assert_eq!(report.kind.name, "acme");
     let expected = "POST https://eu.acme.example/v1/eu/send\naccept: application/json\n\
                     content-type: application/json\nauthorization: Bearer ********\n\n\
                     {\"text\":\"Example: 123456 is your code.\",\"to\":\"+14155552671\"}";
     assert_eq!(report.sample, expected);
-    let replacing = folder.put("twilio.toml", &OWN.replace("\"acme\"", "\"twilio\""));
+    let replacing = folder.put("twilio.toml", &CUSTOM.replace("\"acme\"", "\"twilio\""));
     let report = sms::check_file(&replacing).unwrap();
     assert!(
-        report.warnings[0].contains("takes the place of the built-in 'twilio'"),
+        report.warnings[0].contains("replaces the built-in 'twilio'"),
         "{report:?}"
     );
 }
 
 #[test]
-fn every_built_in_file_passes_the_check_of_an_administrators() {
+fn every_built_in_file_passes_the_check_for_custom_files() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sms/providers");
     let mut count = 0;
     for entry in fs::read_dir(folder).unwrap() {
@@ -307,12 +305,14 @@ fn every_built_in_file_passes_the_check_of_an_administrators() {
     assert_eq!(count, 20);
 }
 
+/// What is wrong with a valid file after `from` in it is replaced by `to`.
+fn changed(from: &str, to: &str) -> String {
+    assert!(CUSTOM.contains(from), "{from}");
+    mistake(&CUSTOM.replace(from, to))
+}
+
 #[test]
-fn mistakes_are_told_with_their_line_and_what_was_expected() {
-    let changed = |from: &str, to: &str| {
-        assert!(OWN.contains(from), "{from}");
-        mistake(&OWN.replace(from, to))
-    };
+fn mistakes_in_the_form_are_reported_with_their_line_and_what_was_expected() {
     let cases = [
         (
             mistake("name = \"x\"\nb"),
@@ -325,35 +325,42 @@ fn mistakes_are_told_with_their_line_and_what_was_expected() {
         ),
         (
             changed("id = \"$.id\"", "id = \"id\""),
-            "line 7: 'id' is no JSONPath",
+            "line 7: 'id' is not a JSONPath",
         ),
         (
             changed("{{ api_key }}", "{{ api_kee }}"),
-            "line 23: '{{ api_kee }}' is no setting; here there are: api_key, region",
+            "line 23: '{{ api_kee }}' is not a known placeholder: those known here are api_key, region",
         ),
         (
             changed("{{ text }}", "{{ message }}"),
-            "line 27: '{{ message }}' is no setting; here there are: api_key, region, to, text",
+            "line 27: '{{ message }}' is not a known placeholder: those known here are api_key, region, to, text",
         ),
         (
             changed("{{ text }}", "{{ text"),
-            "line 27: '{{ text' is no template",
+            "line 27: '{{ text' is not a valid template",
         ),
         (
             changed("path = \"/v1", "path = \"v1"),
-            "line 26: path: a '/' at the start",
+            "line 26: path: it must start with '/'",
         ),
+    ];
+    assert_mistakes(&cases);
+}
+
+#[test]
+fn mistakes_in_the_content_are_reported_with_their_line_and_what_was_expected() {
+    let cases = [
         (
             changed("kind = \"bearer\"", "kind = \"bear\""),
             "unknown variant `bear`, expected one of `none`, `basic`",
         ),
         (
             changed("json = {", "form = { a = \"b\" }\njson = {"),
-            "a form or json, not both",
+            "either form or json, not both",
         ),
         (
             changed("[\"https://acme.example/docs\"]", "[]"),
-            "line 5: sources: say where",
+            "line 5: sources: name the documents",
         ),
         (
             changed(
@@ -364,7 +371,7 @@ fn mistakes_are_told_with_their_line_and_what_was_expected() {
         ),
         (
             changed("{{ region }}.acme", "{{ to }}.acme"),
-            "line 6: '{{ to }}' is no setting",
+            "line 6: '{{ to }}' is not a known placeholder",
         ),
         (
             changed("\"api-key\", \"region\"", "\"api-key\", \"from\""),
@@ -388,7 +395,7 @@ fn mistakes_are_told_with_their_line_and_what_was_expected() {
         ),
         (
             changed("name = \"acme\"", "name = \"Acme SMS\""),
-            "line 2: 'Acme SMS' is no name",
+            "line 2: 'Acme SMS' is not a valid name",
         ),
         (
             changed("[send]", "[number]\nform = \"roman\"\n[send]"),
@@ -408,39 +415,48 @@ fn mistakes_are_told_with_their_line_and_what_was_expected() {
         ),
         (
             changed("[send]", "[send]\nheaders = { \"X Y\" = \"z\" }"),
-            "'X Y' is no name of a header",
+            "'X Y' is not a valid header name",
         ),
         (
             mistake(&format!(
-                "{OWN}\n[inbox]\nmessages = \"$\"\nfrom = \"$\"\ntext = \"$\"\nrequest = {{ path = \"/\" }}"
+                "{CUSTOM}\n[inbox]\nmessages = \"$\"\nfrom = \"$\"\ntext = \"$\"\nrequest = {{ path = \"/\" }}"
             )),
             "line 29: [inbox] needs a setting called 'from'",
         ),
     ];
+    assert_mistakes(&cases);
+}
+
+/// Checks that each error contains the expected text.
+#[track_caller]
+fn assert_mistakes(cases: &[(String, &str)]) {
     for (why, expected) in cases {
         assert!(why.contains(expected), "{expected}\n{why}");
     }
 }
 
 #[test]
-fn a_file_that_is_none_is_refused() {
+fn what_is_not_a_text_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let why = |path: &Path| sms::check_file(path).unwrap_err().to_string();
     assert!(why(&folder.path().join("none.toml")).contains("No such file"));
-    assert!(why(folder.path()).contains("this is no file"));
+    assert!(why(folder.path()).contains("this is not a regular file"));
     let long = folder.path().join("long.toml");
     fs::write(&long, "#".repeat(70_000)).unwrap();
-    assert!(why(&long).contains("longer than"));
+    assert!(why(&long).contains("larger than"));
     let binary = folder.path().join("binary.toml");
     fs::write(&binary, [0xff, 0xfe]).unwrap();
     assert!(why(&binary).contains("UTF-8"));
 }
 
 #[test]
-fn account_strings_are_read_in_their_known_order() {
-    let own = Path::new("/nonexistent");
+fn account_strings_are_read_in_the_order_of_the_data_file() {
+    let (catalogue, _) = catalogue(Path::new("/nonexistent"));
     let read = |kind: &str, text: &str| {
-        let settings = sms::account(kind, text, own).map_err(|error| error.to_string())?;
+        let kind = catalogue.find(kind).unwrap();
+        let settings = kind
+            .parse_account(text)
+            .map_err(|error| error.to_string())?;
         Ok::<_, String>(
             settings
                 .iter()
@@ -474,18 +490,13 @@ fn account_strings_are_read_in_their_known_order() {
     ] {
         let error = read(kind, text).unwrap_err();
         assert!(
-            error.contains("with semicolons in between") || kind == "clickatell",
+            error.contains("with semicolons between the fields") || kind == "clickatell",
             "{error}"
         );
         assert!(!error.contains("hush"), "{error}");
     }
     assert!(
         read("plivo", "a;b")
-            .unwrap_err()
-            .contains("no account strings")
-    );
-    assert!(
-        read("nobody", "a")
             .unwrap_err()
             .contains("no account strings")
     );
@@ -516,7 +527,7 @@ fn the_example_in_the_manual_is_a_provider() {
 fn every_key_of_a_data_file_is_in_the_manual() {
     let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../man/twofa-sms.5");
     let manual = fs::read_to_string(manual).unwrap().replace("\\-", "-");
-    // A wrong key is answered with all right ones.
+    // The error for an unknown key lists all known ones.
     let wrong = |text: &str| {
         let why = mistake(text);
         let (_, known) = why

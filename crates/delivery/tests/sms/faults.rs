@@ -1,4 +1,4 @@
-//! Servers that hang, lie or are not who they should be.
+//! Servers that hang, misbehave or are not the right ones.
 
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -29,7 +29,7 @@ fn twilio(base: &str) -> Box<dyn Provider> {
     open("twilio", base, &SETTINGS)
 }
 
-/// A server that does `serve` with every connection, in a thread each.
+/// A server that handles every connection with `serve`, each in a thread.
 fn server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -43,13 +43,13 @@ fn server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     address
 }
 
-/// Reads until the other side goes.
+/// Reads until the client closes the connection.
 fn hang(mut stream: TcpStream) {
     let mut sink = [0; 1024];
     while stream.read(&mut sink).is_ok_and(|count| count > 0) {}
 }
 
-/// Writes `start`, and then `again` forever, a piece every 50 ms.
+/// Writes `start`, and then `again` every 50 ms forever.
 fn drip(stream: TcpStream, start: &str, again: &[u8]) {
     let mut writer = stream.try_clone().unwrap();
     read(&mut BufReader::new(stream), 0).unwrap();
@@ -60,7 +60,7 @@ fn drip(stream: TcpStream, start: &str, again: &[u8]) {
     }
 }
 
-/// What becomes of a message that must be given up after a second.
+/// The error for a message with a deadline of a second, which must be kept.
 #[track_caller]
 fn given_up(base: &str) -> SendError {
     let provider = twilio(base);
@@ -76,10 +76,10 @@ fn given_up(base: &str) -> SendError {
 }
 
 #[test]
-fn a_server_that_never_takes_the_connection_is_given_up() {
+fn a_server_that_never_accepts_the_connection_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    // Nobody accepts, so that at last there is no room in the queue.
+    // No connection is accepted, so that the queue fills up.
     let mut waiting = Vec::new();
     while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
         waiting.push(stream);
@@ -130,7 +130,7 @@ fn only_a_message_that_was_handed_over_without_an_answer_may_have_arrived() {
                 answer(
                     stream,
                     "HTTP/1.1 301 X\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n",
-                )
+                );
             },
             false,
         ),
@@ -139,7 +139,7 @@ fn only_a_message_that_was_handed_over_without_an_answer_may_have_arrived() {
         let base = format!("http://{}", server(serve));
         let error = twilio(&base).send(TO, &message(), soon()).unwrap_err();
         assert_eq!(error.may_have_arrived, may_have_arrived, "{i}: {error:?}");
-        // A check has no message that could arrive.
+        // A check sends no message that could arrive.
         let check = twilio(&base).check(soon());
         assert!(check.is_ok() || !check.unwrap_err().may_have_arrived, "{i}");
     }
@@ -180,13 +180,13 @@ fn a_server_that_stops_within_its_answer_is_given_up() {
 }
 
 #[test]
-fn a_deadline_that_has_passed_asks_nobody() {
+fn after_the_deadline_no_request_is_sent() {
     let server = Server::answering(201, "{}");
     let error = twilio(&server.base())
         .send(TO, &message(), Instant::now())
         .unwrap_err();
     assert!(error.timed_out);
-    assert!(server.asked().is_empty());
+    assert!(server.requests().is_empty());
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_connection_that_breaks_is_an_error() {
 }
 
 #[test]
-fn nobody_listening_is_an_error_at_the_step_of_connecting() {
+fn a_refused_connection_is_an_error_of_the_connect_step() {
     let error = twilio(&format!("http://{}", free_address()))
         .send(TO, &message(), soon())
         .unwrap_err();
@@ -238,11 +238,11 @@ fn a_redirect_is_not_followed() {
         assert!(error.reason.contains(&elsewhere.base()), "{error:?}");
         assert!(!format!("{error:?}").contains("hush"), "{error:?}");
     }
-    assert!(elsewhere.asked().is_empty());
+    assert!(elsewhere.requests().is_empty());
 }
 
 #[test]
-fn a_web_page_is_no_success() {
+fn a_web_page_is_not_a_success() {
     let server = Server::answering(201, "<html><title>Welcome</title></html>");
     let error = twilio(&server.base())
         .send(TO, &message(), soon())
@@ -260,14 +260,17 @@ fn a_connection_is_used_again() {
         provider.send(TO, &message(), soon()).unwrap();
     }
     assert!(
-        server.asked().iter().all(|asked| asked.connection == 0),
+        server
+            .requests()
+            .iter()
+            .all(|request| request.connection == 0),
         "{:#?}",
-        server.asked()
+        server.requests()
     );
 }
 
 #[test]
-fn a_connection_that_the_server_closed_is_made_anew() {
+fn a_connection_that_the_server_closed_is_replaced() {
     let address = server(|stream| {
         let mut writer = stream.try_clone().unwrap();
         read(&mut BufReader::new(stream), 0).unwrap();
@@ -284,11 +287,11 @@ fn a_connection_that_the_server_closed_is_made_anew() {
 }
 
 #[test]
-fn a_check_logs_in_where_the_provider_has_something_harmless_to_ask() {
-    let server = Server::with(|asked| {
-        assert_eq!(asked.method, "GET");
+fn a_check_authenticates_where_the_provider_has_a_harmless_request() {
+    let server = Server::with(|request| {
+        assert_eq!(request.method, "GET");
         Answer::new(
-            if asked.header("authorization").is_some() {
+            if request.header("authorization").is_some() {
                 200
             } else {
                 401
@@ -305,7 +308,7 @@ fn a_check_logs_in_where_the_provider_has_something_harmless_to_ask() {
 }
 
 #[test]
-fn a_check_only_connects_where_a_provider_has_nothing_harmless_to_ask() {
+fn a_check_only_connects_where_the_provider_has_no_harmless_request() {
     let settings = [
         ("auth-id", "MA1"),
         ("auth-token", "hush"),
@@ -316,9 +319,9 @@ fn a_check_only_connects_where_a_provider_has_nothing_harmless_to_ask() {
         open("plivo", &server.base(), &settings)
             .check(soon())
             .unwrap();
-        let asked = server.asked_once();
+        let request = server.only_request();
         assert_eq!(
-            (asked.method.as_str(), asked.header("authorization")),
+            (request.method.as_str(), request.header("authorization")),
             ("HEAD", None)
         );
     }
@@ -347,7 +350,7 @@ fn tls_server(identity: &Identity) -> SocketAddr {
     server(move |stream| {
         let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
         let mut stream = BufReader::new(StreamOwned::new(tls, stream));
-        // A client that does not like the certificate asks nothing.
+        // A client that refuses the certificate sends no request.
         while read(&mut stream, 0).is_some() {
             let body = r#"{"sid":"SM1"}"#;
             let answer = format!(
@@ -375,7 +378,7 @@ fn over_tls(
 }
 
 #[test]
-fn a_server_is_trusted_by_its_certificate_and_no_other_way() {
+fn a_server_is_trusted_only_by_its_certificate() {
     let authority = Authority::new();
     let folder = tempfile::tempdir().unwrap();
     let ca_file = folder.path().join("ca.pem");
@@ -410,7 +413,7 @@ fn a_server_is_trusted_by_its_certificate_and_no_other_way() {
 }
 
 #[test]
-fn keys_and_codes_travel_in_clear_only_on_this_machine_or_when_somebody_says_so() {
+fn keys_and_codes_are_sent_unencrypted_only_on_this_machine_or_if_allowed() {
     let catalogue = catalogue(Path::new("/nonexistent")).0;
     let opened = |base: &str, allow: Option<&str>| {
         let mut configuration = configuration("twilio", &SETTINGS);
@@ -451,7 +454,7 @@ fn keys_and_codes_travel_in_clear_only_on_this_machine_or_when_somebody_says_so(
 }
 
 #[test]
-fn nothing_shows_a_key_or_a_code() {
+fn debug_output_and_errors_show_no_key_and_no_code() {
     let server = Server::answering(201, r#"{"sid":"SM1"}"#);
     let provider = twilio(&server.base());
     provider.send(TO, &message(), soon()).unwrap();
@@ -474,22 +477,22 @@ fn nothing_shows_a_key_or_a_code() {
 }
 
 #[test]
-fn a_server_without_an_address_is_an_error_at_the_step_of_its_name() {
+fn a_name_without_an_address_is_an_error_of_the_lookup_step() {
     let error = twilio("https://nobody.invalid").send(
         TO,
         &message(),
         Instant::now() + Duration::from_secs(3),
     );
     let error = error.unwrap_err();
-    assert_eq!(error.step, Step::Name, "{error:?}");
+    assert_eq!(error.step, Step::Lookup, "{error:?}");
 }
 
-/// What runs alone in a network whose only name server never answers.
+/// Runs alone in a network whose only name server never answers.
 #[test]
 #[ignore = "run by a_lookup_that_hangs_is_given_up"]
 fn inside_a_network_without_names() {
     let error = given_up("https://sms.example.com");
-    assert_eq!(error.step, Step::Name);
+    assert_eq!(error.step, Step::Lookup);
     assert!(!error.may_have_arrived);
 }
 
@@ -498,7 +501,7 @@ fn a_lookup_that_hangs_is_given_up() {
     let folder = tempfile::tempdir().unwrap();
     let resolv = folder.path().join("resolv.conf");
     std::fs::write(&resolv, "nameserver 127.0.0.1\noptions timeout:20\n").unwrap();
-    // A socket that is bound and never read takes the questions and gives no answer.
+    // A socket that is bound and never read accepts the queries and never answers.
     let script = "ip link set lo up && mount --bind \"$1\" /etc/resolv.conf && \
                   exec python3 -c 'import os,socket,subprocess,sys\n\
                   s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((\"127.0.0.1\", 53))\n\
@@ -510,21 +513,21 @@ fn a_lookup_that_hangs_is_given_up() {
         .arg(&resolv)
         .arg(std::env::current_exe().unwrap());
     let Ok(output) = command.output() else {
-        return crate::tools::left_out("there is no unshare");
+        return crate::tools::skipped("unshare is not installed");
     };
-    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+    let output_text = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
-    if said.contains("Operation not permitted") {
-        return crate::tools::left_out("a network of one's own needs root");
+    if output_text.contains("Operation not permitted") {
+        return crate::tools::skipped("a network namespace needs root");
     }
     assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{said}"
+        output.status.success() && output_text.contains("1 passed"),
+        "{output_text}"
     );
 }
 
 #[test]
-fn a_client_that_is_dropped_while_it_waits_does_not_hold_anybody_up() {
+fn a_provider_that_is_dropped_while_it_sends_does_not_block() {
     let address = server(hang);
     let provider = twilio(&format!("http://{address}"));
     let provider: Arc<dyn Provider> = Arc::from(provider);
@@ -541,17 +544,17 @@ fn a_client_that_is_dropped_while_it_waits_does_not_hold_anybody_up() {
     assert!(sending.join().unwrap().unwrap_err().timed_out);
 }
 
-/// What runs in an environment that names a proxy.
+/// Runs in an environment that names a proxy.
 #[test]
-#[ignore = "run by a_proxy_of_the_environments_is_not_asked"]
+#[ignore = "run by a_proxy_from_the_environment_is_not_used"]
 fn inside_an_environment_with_a_proxy() {
     let server = Server::answering(201, r#"{"sid":"SM1"}"#);
     twilio(&server.base()).send(TO, &message(), soon()).unwrap();
-    assert_eq!(server.asked_once().method, "POST");
+    assert_eq!(server.only_request().method, "POST");
 }
 
 #[test]
-fn a_proxy_of_the_environments_is_not_asked() {
+fn a_proxy_from_the_environment_is_not_used() {
     let proxy = Server::answering(500, "");
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([
@@ -574,20 +577,20 @@ fn a_proxy_of_the_environments_is_not_asked() {
         .env_remove("NO_PROXY")
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let output_text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{said}"
+        output.status.success() && output_text.contains("1 passed"),
+        "{output_text}"
     );
-    assert!(proxy.asked().is_empty());
+    assert!(proxy.requests().is_empty());
 }
 
 #[test]
-fn a_provider_that_repeats_the_login_gives_nothing_away() {
-    let server = Server::with(|asked| {
-        let login = asked.header("authorization").unwrap();
-        let said = serde_json::json!({ "code": 20003, "message": format!("bad header {login} for {}", asked.body) });
-        Answer::new(401, &said.to_string())
+fn a_provider_that_repeats_the_login_does_not_reveal_it() {
+    let server = Server::with(|request| {
+        let login = request.header("authorization").unwrap();
+        let output_text = serde_json::json!({ "code": 20003, "message": format!("bad header {login} for {}", request.body) });
+        Answer::new(401, &output_text.to_string())
     });
     let settings = [
         ("account-sid", "AC1"),
@@ -598,7 +601,7 @@ fn a_provider_that_repeats_the_login_gives_nothing_away() {
         .send(TO, &message(), soon())
         .unwrap_err();
     let login = server
-        .asked_once()
+        .only_request()
         .header("authorization")
         .unwrap()
         .trim_start_matches("Basic ")

@@ -1,7 +1,7 @@
 //! Text messages that people send to us, where a provider tells of them.
 
 use twofa_core::Timestamp;
-use twofa_delivery::Received;
+use twofa_delivery::InboundSms;
 
 use crate::server::{Answer, Server};
 use crate::support::{open, soon};
@@ -163,14 +163,14 @@ fn each_provider_that_lists_messages_is_asked_as_it_documents() {
         let server = Server::answering(200, one.answer);
         let provider = open(one.kind, &server.base(), one.settings);
         let received = provider.inbox().unwrap().received(SINCE, soon()).unwrap();
-        let asked = server.asked_once();
+        let request = server.only_request();
         assert_eq!(
-            (asked.method.as_str(), asked.target.as_str()),
+            (request.method.as_str(), request.target.as_str()),
             (one.method, one.target),
             "{}",
             one.kind
         );
-        let expected = Received {
+        let expected = InboundSms {
             from: one.from.to_owned(),
             text: "JOIN 7".to_owned(),
             at: one.at.map(Timestamp::from_unix),
@@ -210,10 +210,10 @@ fn a_list_is_read_page_by_page_but_not_on_another_server() {
             r#"{{"messages":[{{"direction":"inbound","from":"+1","body":"{text}"}}],"next_page_uri":"{next}"}}"#
         )
     };
-    let server = Server::with(move |asked| {
+    let server = Server::with(move |request| {
         Answer::new(
             200,
-            &if asked.target.contains("Page=2") {
+            &if request.target.contains("Page=2") {
                 page("", "two")
             } else {
                 page("/x.json?Page=2", "one")
@@ -232,8 +232,8 @@ fn a_list_is_read_page_by_page_but_not_on_another_server() {
         .map(|message| message.text.as_str())
         .collect();
     assert_eq!(texts, ["one", "two"]);
-    assert_eq!(server.asked()[1].target, "/x.json?Page=2");
-    assert!(server.asked()[1].header("authorization").is_some());
+    assert_eq!(server.requests()[1].target, "/x.json?Page=2");
+    assert!(server.requests()[1].header("authorization").is_some());
 
     let elsewhere = Server::answering(200, "{}");
     let away = page(&format!("{}/x", elsewhere.base()), "one");
@@ -244,7 +244,7 @@ fn a_list_is_read_page_by_page_but_not_on_another_server() {
         .received(SINCE, soon())
         .unwrap_err();
     assert!(error.reason.contains("another server"), "{error:?}");
-    assert!(elsewhere.asked().is_empty());
+    assert!(elsewhere.requests().is_empty());
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_list_without_end_is_read_only_so_far() {
         .unwrap()
         .received(SINCE, soon())
         .unwrap();
-    assert_eq!(server.asked().len(), 5);
+    assert_eq!(server.requests().len(), 5);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use twofa_core::Timestamp;
 use twofa_delivery::{Message, Provider, Step};
 
 use crate::support::{CODE, TO, catalogue, configuration, message, soon};
-use crate::tools::{Running, left_out, until};
+use crate::tools::{Running, skipped, until};
 
 const NUMBER: &str = "+15005550001";
 
@@ -22,7 +22,7 @@ struct Modem {
 impl Modem {
     fn new() -> Option<Self> {
         if !Path::new("/usr/bin/gammu-smsd-inject").exists() {
-            left_out("gammu-smsd is not installed");
+            skipped("gammu-smsd is not installed");
             return None;
         }
         let folder = tempfile::tempdir().unwrap();

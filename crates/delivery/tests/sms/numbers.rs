@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::env;
 use std::process::Command;
 
-use twofa_delivery::sms::{BadNumber, Number};
+use twofa_delivery::phone::{BadNumber, Number};
 
-use crate::tools::{left_out, project};
+use crate::tools::{project, skipped};
 
 /// Where a foreign number written with 00 or with the local prefix may be refused, because it can be read as another one
 /// as well: here prefixes of carriers, or numbers at home, begin with 00 and go on.
@@ -32,7 +32,7 @@ fn reference() -> Option<String> {
             env::var_os("CI").is_none(),
             "tests/install-phonenumbers was not run, or failed"
         );
-        left_out(
+        skipped(
             "phone numbers as Python reads them (tests/install-phonenumbers installs what that needs)",
         );
         return None;
@@ -81,7 +81,7 @@ fn numbers_of_every_country_are_read_in_every_country_as_another_implementation_
             continue;
         }
         compared += 1;
-        let number = Number::read(text, Some(country));
+        let number = Number::parse(text, Some(country));
         let read = number.as_ref().map_or("-".to_owned(), Number::e164);
         if read != means {
             differences.push(format!("{text} in {country}: {number:?}, and not {means}"));
@@ -119,7 +119,7 @@ fn check_country(e164: &str, countries: &str, kind: &str) {
         kind,
         "FIXED_LINE" | "MOBILE" | "FIXED_LINE_OR_MOBILE" | "VOIP"
     );
-    match Number::read(e164, None) {
+    match Number::parse(e164, None) {
         Ok(number) => {
             assert!(is_ordinary, "{e164} is {kind}");
             assert_eq!(

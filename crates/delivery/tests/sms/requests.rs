@@ -782,7 +782,7 @@ fn each_provider_is_asked_as_it_documents() {
         let server = Server::answering(one.taken.status, one.taken.body);
         let provider = open(one.kind, &server.base(), one.settings);
         let receipt = provider.send(TO, &message(), soon());
-        let asked = server.asked_once();
+        let request = server.only_request();
         let about = one.kind;
         assert_eq!(
             receipt.map(|receipt| receipt.id),
@@ -790,16 +790,20 @@ fn each_provider_is_asked_as_it_documents() {
             "{about}"
         );
         assert_eq!(
-            (asked.method.as_str(), asked.target.as_str()),
+            (request.method.as_str(), request.target.as_str()),
             ("POST", one.path),
             "{about}"
         );
         for (name, value) in &one.headers {
-            assert_eq!(asked.header(name), Some(value.as_str()), "{about}: {name}");
+            assert_eq!(
+                request.header(name),
+                Some(value.as_str()),
+                "{about}: {name}"
+            );
         }
-        let agent = asked.header("user-agent").unwrap();
+        let agent = request.header("user-agent").unwrap();
         assert!(agent.starts_with("twofa/"), "{about}: {agent}");
-        let kind = asked.header("content-type").unwrap();
+        let kind = request.header("content-type").unwrap();
         match one.body {
             Body::Form(expected) => {
                 assert_eq!(kind, "application/x-www-form-urlencoded", "{about}");
@@ -808,12 +812,12 @@ fn each_provider_is_asked_as_it_documents() {
                     .map(|(name, value)| (name.to_owned(), value))
                     .collect();
                 expected.sort();
-                assert_eq!(asked.form(), expected, "{about}");
+                assert_eq!(request.form(), expected, "{about}");
             }
             Body::Json(expected) => {
                 assert_eq!(kind, "application/json", "{about}");
                 assert_eq!(
-                    serde_json::from_str::<Value>(&asked.body).unwrap(),
+                    serde_json::from_str::<Value>(&request.body).unwrap(),
                     expected,
                     "{about}"
                 );
@@ -842,12 +846,12 @@ fn an_error_that_repeats_the_request_shows_neither_code_nor_keys() {
     let said =
         |body: &str| json!({"code": 1, "message": format!("cannot send {body}")}).to_string();
     for one in documented() {
-        let server = Server::with(move |asked| {
+        let server = Server::with(move |request| {
             let all = format!(
                 "{} {} {:?} {}",
-                asked.target,
-                asked.body,
-                asked.headers,
+                request.target,
+                request.body,
+                request.headers,
                 text()
             );
             crate::server::Answer::new(400, &said(&all))

@@ -1,4 +1,4 @@
-//! An HTTP server that writes down what it is asked and answers what it is told.
+//! An HTTP server that records requests and answers as a test wants it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,18 +7,18 @@ use std::thread;
 
 /// One request.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct Request {
     pub method: String,
     /// Path and query.
     pub target: String,
-    /// Names in small letters.
+    /// Names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
-    /// On which connection it came, counted from 0.
+    /// The number of its connection, counted from 0.
     pub connection: usize,
 }
 
-impl Asked {
+impl Request {
     /// The value of the header `name`.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
@@ -66,39 +66,39 @@ impl Answer {
         }
     }
 
-    /// With one header more.
+    /// Adds a header.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 }
 
-/// The server. Its threads end with the test.
+/// The server. Its threads end with the test process.
 pub struct Server {
     address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
-    /// A server that answers always the same.
+    /// A server that always sends the same answer.
     pub fn answering(status: u16, body: &str) -> Self {
         let answer = Answer::new(status, body);
         Self::with(move |_| answer.clone())
     }
 
-    /// A server that answers what `respond` makes of the request.
-    pub fn with(respond: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
+    /// A server that answers each request with the result of `respond`.
+    pub fn with(respond: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let (all, respond) = (Arc::clone(&asked), Arc::new(respond));
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (all, respond) = (Arc::clone(&requests), Arc::new(respond));
         thread::spawn(move || {
             for (connection, stream) in listener.incoming().enumerate() {
                 let (all, respond) = (Arc::clone(&all), Arc::clone(&respond));
                 thread::spawn(move || serve(stream.unwrap(), connection, &all, respond.as_ref()));
             }
         });
-        Self { address, asked }
+        Self { address, requests }
     }
 
     /// Its URL.
@@ -106,30 +106,30 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// What it was asked up to now.
-    pub fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+    /// The requests so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
     }
 
-    /// The only thing it was asked.
-    pub fn asked_once(&self) -> Asked {
-        let asked = self.asked();
-        assert_eq!(asked.len(), 1, "{asked:#?}");
-        asked[0].clone()
+    /// The request, if there was exactly one.
+    pub fn only_request(&self) -> Request {
+        let requests = self.requests();
+        assert_eq!(requests.len(), 1, "{requests:#?}");
+        requests[0].clone()
     }
 }
 
 fn serve(
     stream: TcpStream,
     connection: usize,
-    all: &Mutex<Vec<Asked>>,
-    respond: &(impl Fn(&Asked) -> Answer + ?Sized),
+    all: &Mutex<Vec<Request>>,
+    respond: &(impl Fn(&Request) -> Answer + ?Sized),
 ) {
     let mut writer = stream.try_clone().unwrap();
     let mut reader = BufReader::new(stream);
-    while let Some(asked) = read(&mut reader, connection) {
-        let answer = respond(&asked);
-        all.lock().unwrap().push(asked.clone());
+    while let Some(request) = read(&mut reader, connection) {
+        let answer = respond(&request);
+        all.lock().unwrap().push(request.clone());
         let mut head = format!(
             "HTTP/1.1 {} X\r\ncontent-length: {}\r\n",
             answer.status,
@@ -139,12 +139,12 @@ fn serve(
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str("\r\n");
-        let body = if asked.method == "HEAD" {
+        let body = if request.method == "HEAD" {
             &[][..]
         } else {
             &answer.body
         };
-        // The other side may have gone.
+        // The client may have closed the connection.
         if writer
             .write_all(head.as_bytes())
             .and_then(|()| writer.write_all(body))
@@ -156,7 +156,7 @@ fn serve(
 }
 
 /// The next request; `None` at the end of the connection.
-pub fn read(reader: &mut impl BufRead, connection: usize) -> Option<Asked> {
+pub fn read(reader: &mut impl BufRead, connection: usize) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
     let mut words = line.split_whitespace();
@@ -170,18 +170,18 @@ pub fn read(reader: &mut impl BufRead, connection: usize) -> Option<Asked> {
         };
         headers.push((name.to_lowercase(), value.trim().to_owned()));
     }
-    let mut asked = Asked {
+    let mut request = Request {
         method,
         target,
         headers,
         body: String::new(),
         connection,
     };
-    let length = asked
+    let length = request
         .header("content-length")
         .map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    asked.body = String::from_utf8(body).unwrap();
-    Some(asked)
+    request.body = String::from_utf8(body).unwrap();
+    Some(request)
 }

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use twofa_core::Timestamp;
 use twofa_delivery::templates::Templates;
 use twofa_delivery::{
-    BadProvider, Catalogue, CodeMessage, Configuration, Message, Places, Provider,
+    BadProvider, Catalogue, CodeMessage, ConfigDirs, Message, Provider, ProviderConfig,
 };
 use zeroize::Zeroizing;
 
 /// The code in [`message`].
 pub const CODE: &str = "314159";
-/// Where messages go, as it is kept.
+/// The recipient of messages, as it is stored.
 pub const TO: &str = "+15005550006";
-/// The same for providers that do without the plus sign.
+/// The recipient for providers that take numbers without the plus sign.
 pub const TO_DIGITS: &str = "15005550006";
 
 /// A message with a code.
@@ -32,34 +32,33 @@ pub fn message() -> Message {
     })
 }
 
-/// What [`message`] says.
+/// The text of [`message`].
 pub fn text() -> String {
     Templates::load(Path::new("/nonexistent"))
-        .unwrap()
-        .text_message(&message())
+        .sms(&message())
         .unwrap()
 }
 
-/// Long enough for a server on this machine.
+/// A deadline that a server on this machine always meets.
 pub fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
 
 /// A catalogue with the administrator's files in `sms`.
 pub fn catalogue(sms: &Path) -> (Catalogue, Vec<BadProvider>) {
-    Catalogue::load(Places {
+    Catalogue::load(ConfigDirs {
         sms: sms.to_owned(),
         templates: "/nonexistent".into(),
     })
 }
 
 /// A provider of the kind `kind` with these settings.
-pub fn configuration(kind: &str, settings: &[(&str, &str)]) -> Configuration {
+pub fn configuration(kind: &str, settings: &[(&str, &str)]) -> ProviderConfig {
     let settings: BTreeMap<_, _> = settings
         .iter()
         .map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned())))
         .collect();
-    Configuration {
+    ProviderConfig {
         name: kind.to_owned(),
         kind: kind.to_owned(),
         title: None,
@@ -79,9 +78,9 @@ pub fn open(kind: &str, base: &str, settings: &[(&str, &str)]) -> Box<dyn Provid
         .unwrap()
 }
 
-/// A client for the tests' own errands.
+/// A client for requests of the tests themselves.
 pub fn client() -> reqwest::blocking::Client {
-    // Whoever comes first; all say the same.
+    // Fails if another test has done it; all install the same provider.
     let _done = rustls::crypto::ring::default_provider().install_default();
     reqwest::blocking::Client::builder()
         .no_proxy()

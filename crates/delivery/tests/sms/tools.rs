@@ -1,4 +1,4 @@
-//! Programs that stand in for providers, ended with the test.
+//! Programs that play providers and end with the test.
 
 use std::env;
 use std::fs;
@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A program that runs until this value goes.
+/// A program that is killed on drop.
 pub struct Running {
     child: Child,
     log: PathBuf,
@@ -29,13 +29,13 @@ impl Running {
         }
     }
 
-    /// Waits until it takes connections at `address`.
+    /// Waits until it accepts connections at `address`.
     pub fn serves(&mut self, address: SocketAddr) {
-        until("it takes connections", || {
+        until("it accepts connections", || {
             let status = self.child.try_wait().unwrap();
             assert!(
                 status.is_none(),
-                "it ended: {status:?} {}",
+                "it exited: {status:?} {}",
                 fs::read_to_string(&self.log).unwrap()
             );
             TcpStream::connect(address).is_ok()
@@ -50,7 +50,7 @@ impl Drop for Running {
     }
 }
 
-/// Waits until something holds, and fails when it does not for a minute.
+/// Waits until a condition holds, and panics after a minute.
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !holds() {
@@ -59,7 +59,7 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// An address nobody listens at.
+/// An address on which nothing listens.
 pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -67,28 +67,28 @@ pub fn free_address() -> SocketAddr {
         .unwrap()
 }
 
-/// The program at `path` in the folder where `tests/install-contract-tools` put it. `None`: it is not there, which is
-/// said, because then a test is left out.
+/// The program at `path` in the directory where `tests/install-contract-tools` installs it. `None`: it is missing, which is
+/// printed, because the test is skipped then.
 pub fn tool(path: &str) -> Option<PathBuf> {
     let folder = env::var_os("TWOFA_TEST_TOOLS").unwrap_or_else(|| "target/contract-tools".into());
     let tool = project().join(folder).join(path);
     if tool.exists() {
         return Some(tool);
     }
-    left_out(&format!(
+    skipped(&format!(
         "{} is missing (tests/install-contract-tools installs it)",
         tool.display()
     ));
     None
 }
 
-/// The folder of the whole project.
+/// The directory of the whole project.
 pub fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Says that a test was left out, past the capture of what tests say: one that does nothing must not look like one that
+/// Prints that a test was skipped, bypassing the capture of the test's output: a skipped test must not look like one that
 /// passed.
-pub fn left_out(why: &str) {
-    writeln!(io::stderr(), "Left out: {why}.").unwrap();
+pub fn skipped(why: &str) {
+    writeln!(io::stderr(), "Skipped: {why}.").unwrap();
 }

@@ -2,7 +2,7 @@
 
 use twofa_core::{Channel, Method};
 use twofa_delivery::templates::Templates;
-use twofa_delivery::{Catalogue, Places, Provider, SendError};
+use twofa_delivery::{Catalogue, ConfigDirs, Provider, SendError};
 use twofa_store::{Providers, SmsAlarm};
 
 use super::finding::{DeliveryFinding, Finding};
@@ -14,11 +14,10 @@ const OVERDUE: u64 = 300;
 
 /// What is wrong with the providers, their files, and what waits to be sent.
 pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminError> {
-    let places = Places::default();
-    let templates = Templates::load(&places.templates);
-    let templates = templates.map_or_else(|error| vec![error], |templates| templates.problems());
-    let mut findings: Vec<_> = templates.into_iter().map(template).collect();
-    let (catalogue, bad) = Catalogue::load(places);
+    let dirs = ConfigDirs::default();
+    let problems = Templates::load(&dirs.templates).problems();
+    let mut findings: Vec<_> = problems.into_iter().map(template).collect();
+    let (catalogue, bad) = Catalogue::load(dirs);
     findings.extend(bad.iter().map(|bad| DeliveryFinding::KindLeftOut {
         error: bad.to_string(),
     }));

@@ -7,7 +7,7 @@ use twofa_broker::clock;
 use twofa_broker::providers::configuration;
 use twofa_core::Channel;
 use twofa_core::text::is_unprintable;
-use twofa_delivery::{Catalogue, Kind as ProviderKind};
+use twofa_delivery::{Catalogue, ProviderKind};
 use twofa_proto::Failure;
 use twofa_store::{ProviderRecord, Store, StoreError, Value};
 

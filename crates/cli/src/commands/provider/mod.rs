@@ -9,11 +9,10 @@ mod show;
 mod test;
 
 use std::io::IsTerminal;
-use std::path::Path;
 
 use twofa_broker::admin::Administration;
 use twofa_core::Channel;
-use twofa_delivery::{BadProvider, Catalogue, Kind as ProviderKind, Places};
+use twofa_delivery::{BadProvider, Catalogue, ConfigDirs, ProviderKind};
 use twofa_proto::Failure;
 use twofa_store::{ProviderRecord, Providers, StoreError};
 
@@ -94,7 +93,7 @@ fn secrets(testing: &Testing) -> Result<Option<settings::Values>, CommandError> 
 
 /// The kinds there are. A broken file of an administrator's is the doctor's business.
 fn catalogue() -> Catalogue {
-    Catalogue::load(Places::default()).0
+    Catalogue::load(ConfigDirs::default()).0
 }
 
 fn kind<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a ProviderKind, CommandError> {
@@ -140,15 +139,6 @@ fn bad(kind: &str, bad: &BadProvider) -> CommandError {
 /// Whether somebody is there to answer questions.
 fn is_asked() -> bool {
     std::io::stdin().is_terminal()
-}
-
-fn own_files() -> std::path::PathBuf {
-    Places::default().sms
-}
-
-fn has_account(kind: &str, own: &Path) -> bool {
-    use twofa_delivery::sms::{BadAccount, account};
-    !matches!(account(kind, "", own), Err(BadAccount::None(_)))
 }
 
 fn all(broker: &Administration) -> Result<Providers, CommandError> {

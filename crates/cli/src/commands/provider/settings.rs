@@ -5,12 +5,11 @@ use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
 use std::path::Path;
 
+use twofa_delivery::ProviderKind;
 use twofa_delivery::provider::Setting;
-use twofa_delivery::{Kind as ProviderKind, sms};
 use twofa_proto::Failure;
 use zeroize::Zeroizing;
 
-use super::{has_account, own_files};
 use crate::arguments::Given;
 use crate::error::CommandError;
 use crate::terminal;
@@ -151,9 +150,7 @@ pub(super) fn told(
         .into_iter()
         .map(|(name, value)| (name, Source::File(value)));
     for (name, source) in from_line.chain(from_file) {
-        let account = name == ACCOUNT
-            && kind.setting(ACCOUNT).is_none()
-            && has_account(&kind.name, &own_files());
+        let account = name == ACCOUNT && kind.setting(ACCOUNT).is_none() && kind.has_account();
         let question = match kind.setting(&name) {
             Some(setting) => Question::about(setting),
             None if account => Question {
@@ -288,7 +285,7 @@ impl Source<'_> {
 }
 
 fn expand(kind: &ProviderKind, account: &str) -> Result<Values, CommandError> {
-    let settings = sms::account(&kind.name, account, &own_files());
+    let settings = kind.parse_account(account);
     settings.map_err(|error| CommandError::new(Failure::Usage, error.to_string()))
 }
 
@@ -315,18 +312,14 @@ mod tests {
             required,
             default: default.map(str::to_owned),
         };
-        ProviderKind {
-            name: "post".into(),
-            aliases: Vec::new(),
-            title: "A post office".into(),
-            channel: Channel::Email,
-            settings: vec![
-                setting("host", false, true, None),
-                setting("tls", false, true, Some("implicit")),
-                setting("key", true, true, None),
-                setting("reply-to", false, false, None),
-            ],
-        }
+        let settings = vec![
+            setting("host", false, true, None),
+            setting("tls", false, true, Some("implicit")),
+            setting("key", true, true, None),
+            setting("reply-to", false, false, None),
+        ];
+        let open = |_: &_, _: &_, _: &_| unreachable!("only the settings are read");
+        ProviderKind::new("post", "A post office", Channel::Email, settings, open)
     }
 
     fn given(settings: &[&str]) -> Vec<Given> {

@@ -9,11 +9,11 @@ use twofa_broker::admin::Administration;
 use twofa_broker::providers::configuration;
 use twofa_core::Channel;
 use twofa_delivery::provider::Setting;
-use twofa_delivery::{Catalogue, Kind as ProviderKind, sms};
+use twofa_delivery::{Catalogue, ProviderKind, sms};
 use twofa_proto::Failure;
 use twofa_store::{ProviderRecord, Providers, Value as Stored};
 
-use super::{all, catalogue, has_account, kind, own_files, record};
+use super::{all, catalogue, kind, record};
 use crate::error::CommandError;
 use crate::output::{self, Output, Value};
 
@@ -121,7 +121,7 @@ fn one_kind(kind: &ProviderKind, output: Output, out: &mut dyn Write) -> std::io
         table.add_row(row);
     }
     writeln!(out, "\n{}", table.trim_fmt())?;
-    if kind.setting("account").is_none() && has_account(&kind.name, &own_files()) {
+    if kind.setting("account").is_none() && kind.has_account() {
         writeln!(
             out,
             "\nOr all of the account in one, with semicolons in between: account (secret)"

@@ -72,13 +72,16 @@ pub(super) fn test(
     let to = match to {
         Some(to) => addresses::read(&policy, channel, to)
             .map_err(|error| CommandError::new(Failure::Usage, error.to_string()))?,
-        None => provider.own_address().map(str::to_owned).ok_or_else(|| {
-            let error = CommandError::new(
-                Failure::Usage,
-                format!("'{name}' does not say where a test could go"),
-            );
-            error.hinted("say it with --to")
-        })?,
+        None => provider
+            .sender_address()
+            .map(str::to_owned)
+            .ok_or_else(|| {
+                let error = CommandError::new(
+                    Failure::Usage,
+                    format!("'{name}' does not say where a test could go"),
+                );
+                error.hinted("say it with --to")
+            })?,
     };
     let mut steps = Steps {
         is_silent: output.is_json(),

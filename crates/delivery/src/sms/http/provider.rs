@@ -1,0 +1,152 @@
+//! An open provider with an HTTP interface.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use twofa_core::{Channel, Timestamp};
+
+use super::api::{Api, settings_error};
+use super::client::{MAX_ANSWER, MAX_LIST};
+use super::{inbox, request};
+use crate::error::SendError;
+use crate::message::Message;
+use crate::provider::{
+    BadProvider, InboundSms, Inbox, Provider, ProviderConfig, ProviderKind, Receipt,
+};
+use crate::sms::data_file::DataFile;
+use crate::sms::recipient::format_number;
+use crate::templates::{Templates, septets};
+
+/// How long a message is kept that the provider lists only once, in seconds.
+const KEEP_RECEIVED: u64 = 60 * 60;
+/// The maximum number of such messages that are kept.
+const MAX_KEPT: usize = 1000;
+
+/// An open provider.
+pub(in crate::sms) struct HttpProvider {
+    api: Api,
+    from: Option<String>,
+    templates: Templates,
+    /// Messages that the provider will not list again, with the time until which each is kept.
+    kept: Mutex<Vec<(Timestamp, InboundSms)>>,
+}
+
+impl HttpProvider {
+    /// Opens the provider that `data_file` describes, with the settings in `config`. Connects to nothing.
+    pub(in crate::sms) fn open(
+        data_file: Arc<DataFile>,
+        kind: &ProviderKind,
+        config: &ProviderConfig,
+        templates: Templates,
+    ) -> Result<Self, BadProvider> {
+        Ok(Self {
+            api: Api::open(data_file, kind, config)?,
+            from: config.value(kind, "from").map(str::to_owned),
+            templates,
+            kept: Mutex::default(),
+        })
+    }
+
+    /// Adds `received` to the messages that are kept, and returns all of them that are still kept at `now`.
+    fn keep(&self, received: Vec<InboundSms>, now: Timestamp) -> Vec<InboundSms> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(until, _)| *until > now);
+        kept.extend(
+            received
+                .into_iter()
+                .map(|message| (message.at.unwrap_or(now).after(KEEP_RECEIVED), message)),
+        );
+        let surplus = kept.len().saturating_sub(MAX_KEPT);
+        kept.drain(..surplus);
+        kept.iter().map(|(_, message)| message.clone()).collect()
+    }
+}
+
+impl Provider for HttpProvider {
+    fn channel(&self) -> Channel {
+        Channel::Sms
+    }
+
+    fn send(&self, to: &str, message: &Message, deadline: Instant) -> Result<Receipt, SendError> {
+        let data_file = &self.api.data_file;
+        let number = &data_file.number;
+        let text = self.templates.sms(message)?;
+        let mut values = self.api.values.clone();
+        values.set(
+            "to",
+            format_number(to, number.format, &number.calling_codes)?,
+        );
+        values.set("unicode", septets(&text).is_none());
+        values.set("text", text.as_str());
+        values.set("lifetime", ());
+        let mut secrets = self.api.secrets.clone();
+        secrets.add(&text);
+        if let Message::Code(code) = message {
+            secrets.add(&code.code);
+            values.set("lifetime", code.lifetime);
+        }
+        let request = self.api.request(&data_file.send, &values)?;
+        let answer = self
+            .api
+            .call(&data_file.send, request, MAX_ANSWER, deadline, &secrets)?;
+        let id = data_file.id.as_ref().and_then(|path| path.first(&answer));
+        Ok(Receipt {
+            id: id.map(|id| secrets.redact(&id)).filter(|id| !id.is_empty()),
+        })
+    }
+
+    fn check(&self, deadline: Instant) -> Result<(), SendError> {
+        let Some(check) = &self.api.data_file.check else {
+            let url = request::parse_url(&self.api.base).map_err(settings_error)?;
+            let reached = self.api.client.reach(url, deadline);
+            return reached.map_err(inbox::without_message);
+        };
+        let request = self.api.request(check, &self.api.values)?;
+        self.api
+            .call(check, request, MAX_LIST, deadline, &self.api.secrets)
+            .map(|_| ())
+            .map_err(inbox::without_message)
+    }
+
+    fn sender_address(&self) -> Option<&str> {
+        self.from.as_deref().filter(|from| is_number(from))
+    }
+
+    fn inbox(&self) -> Option<&dyn Inbox> {
+        (self.api.data_file.inbox.is_some() && self.sender_address().is_some()).then_some(self)
+    }
+}
+
+impl Inbox for HttpProvider {
+    fn number(&self) -> &str {
+        self.from.as_deref().unwrap_or_default()
+    }
+
+    fn received(&self, since: Timestamp, deadline: Instant) -> Result<Vec<InboundSms>, SendError> {
+        let Some(spec) = &self.api.data_file.inbox else {
+            return Ok(Vec::new());
+        };
+        let received = inbox::list(&self.api, spec, since, deadline)?;
+        if spec.once {
+            // They are not listed again, and the next caller may be the one who waits for them.
+            return Ok(self.keep(received, since));
+        }
+        Ok(received)
+    }
+}
+
+impl fmt::Debug for HttpProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpProvider")
+            .field("kind", &self.api.data_file.name)
+            .field("base", &self.api.base)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether `from` is a number, to which something can be sent. It may also be a name.
+fn is_number(from: &str) -> bool {
+    let digits = from.strip_prefix('+').unwrap_or(from);
+    digits.len() >= 3 && digits.bytes().all(|b| b.is_ascii_digit())
+}
