@@ -1,42 +1,45 @@
-//! The questions that a stack is asked.
+//! The questions that a service is asked.
 
 use crate::module::{Caller, is_own};
 use crate::paths::{Notes, Paths, Success};
-use crate::service::{Doubt, Kind, Phase, Rule, Service};
+use crate::phase::Phase;
+use crate::programs::asks_for_itself;
+use crate::rule::{Rule, RuleKind};
+use crate::service::Service;
 
 /// A line that calls twofa's module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnLine {
     /// `auth` or `account`.
     pub phase: Phase,
-    /// The file it stands in.
+    /// The file that contains it.
     pub file: String,
-    /// Its number there, from 1.
+    /// Its number in that file, from 1.
     pub line: usize,
-    /// What stands behind the module.
+    /// The words after the module.
     pub arguments: Vec<String>,
-    /// Some way leads to it.
+    /// Some path leads to it.
     pub reached: bool,
-    /// Some way leads to it on which no module has proved who somebody is: the password may be wrong. Also of a line in
-    /// `auth` that no way leads to: should it be called, the model is wrong. Of lines in `account`: authentication can
-    /// succeed without a first factor.
+    /// Some path leads to it on which no module has proved the user's identity: the password may be wrong. Also set for
+    /// a line in `auth` that no path leads to: if it is called, the model is wrong. For lines in `account`: authentication
+    /// can succeed without a first factor.
     pub unproved: bool,
 }
 
-/// A line called on a way.
+/// A line called on a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// `auth` or `account`.
     pub phase: Phase,
-    /// The file it stands in.
+    /// The file that contains it.
     pub file: String,
-    /// Its number there, from 1.
+    /// Its number in that file, from 1.
     pub line: usize,
     /// The module, as it is written there; empty for a line that libpam cannot read.
     pub module: String,
     /// The name of what it returned.
     pub code: &'static str,
-    /// Because of that, a line of twofa's module further down is left out.
+    /// Because of that result, a later line of twofa's module is skipped.
     pub skips_own: bool,
 }
 
@@ -47,12 +50,12 @@ impl Step {
     }
 }
 
-/// A way in: what was called, and what it returned.
+/// A path that lets in: what was called, and what it returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Way(pub Vec<Step>);
 
 impl Way {
-    /// The line that leads past twofa's module, if there is one.
+    /// The line that bypasses twofa's module, if there is one.
     pub fn around(&self) -> Option<&Step> {
         self.0.iter().rev().find(|step| step.skips_own)
     }
@@ -67,12 +70,12 @@ impl Way {
 pub struct Answers {
     /// `auth` and `account` succeed without a line of twofa's that let through.
     pub without_code: Option<Way>,
-    /// `auth` alone does, which is all that some screen lockers ask.
+    /// `auth` alone does, which is all that some screen lockers call.
     pub auth_without_code: Option<Way>,
-    /// `account` alone does, which is all that is asked where something else authenticated: sshd by key, sudo within its
+    /// `account` alone does, which is all that is called where something else authenticated: sshd by key, sudo within its
     /// timestamp, cron.
     pub account_without_code: Option<Way>,
-    /// `auth` and `account` succeed, and no module has proved who it is.
+    /// `auth` and `account` succeed, and no module has proved the user's identity.
     pub without_first_factor: Option<Way>,
     /// They succeed although a line of twofa's refused.
     pub despite_refusal: Option<Way>,
@@ -84,72 +87,24 @@ pub struct Answers {
     pub account_calls_own: bool,
     /// Every success of `account` called one with `challenge`, and none that refused.
     pub account_challenges: bool,
-    /// Every success that called a line in `auth` which may be called before the first factor is proved called another one
-    /// that is not, or one in `account`, and none that refused. Programs that never come to `account` (some screen lockers)
-    /// are not thought of.
+    /// Every success that called a line in `auth` before the first factor was proved also called a line after that, or
+    /// one in `account`, and none that refused. Programs that never call `account` (some screen lockers) are not
+    /// considered.
     pub early_line_is_followed: bool,
-    /// The same, with that second line in `auth`.
+    /// The same, with the later line in `auth`.
     pub early_line_is_followed_in_auth: bool,
-    /// Where programs keep the real user of the person who asks (su): root's own calls come to a line of twofa's in
-    /// `account`, whatever happens.
+    /// Where programs keep the real user of the person who asks (su): calls by root always reach a line of twofa's in
+    /// `account`.
     pub account_calls_own_for_root: bool,
-    /// On some way through `auth` two lines ask for a code alone.
+    /// On some path through `auth` two lines ask for a code alone.
     pub asks_twice: bool,
-}
-
-/// Services whose programs run with the real user of the person who asks. Everywhere else a calling root says nothing:
-/// sshd and login are root's for everybody.
-const ASKS_FOR_ITSELF: [&str; 17] = [
-    "su",
-    "su-l",
-    "runuser",
-    "runuser-l",
-    "sudo",
-    "sudo-i",
-    "doas",
-    "chfn",
-    "chsh",
-    "passwd",
-    "chpasswd",
-    "chage",
-    "newusers",
-    "useradd",
-    "usermod",
-    "userdel",
-    "groupmod",
-];
-
-/// Screen lockers: some of them never come to `account`, or come to it and do not listen.
-const LOCKERS: [&str; 17] = [
-    "i3lock",
-    "swaylock",
-    "waylock",
-    "gtklock",
-    "hyprlock",
-    "physlock",
-    "xlock",
-    "xsecurelock",
-    "sxlock",
-    "vlock",
-    "kde",
-    "xscreensaver",
-    "xfce4-screensaver",
-    "mate-screensaver",
-    "cinnamon-screensaver",
-    "gnome-screensaver",
-    "light-locker",
-];
-
-/// Whether a service is a screen locker's, so that `auth` alone counts.
-pub fn is_locker(service: &str) -> bool {
-    LOCKERS.contains(&service)
 }
 
 impl Service {
     /// The lines of twofa's module in `auth`, then in `account`, in the order in which libpam would call them, and
     /// whether each is reached with the first factor proved.
     ///
-    /// A line that is not among them is one that this model does not know: take it for unproved. Where there are
+    /// A line that is missing here is unknown to this model and must be treated as unproved. Where there are
     /// [doubts](Service::doubts) every line is.
     pub fn own_lines(&self) -> Vec<OwnLine> {
         self.marked().into_iter().map(|(_, line)| line).collect()
@@ -198,9 +153,9 @@ impl Service {
         }
     }
 
-    /// Who gets in. `None` where there are [doubts](Service::doubts): then nothing can be said.
+    /// Who gets in. `None` where there are [doubts](Service::doubts).
     ///
-    /// Where programs keep the real user of the person who asks (su, sudo), root's own calls are left out.
+    /// Where programs keep the real user of the person who asks (su, sudo), calls by root are left out.
     pub fn answers(&self) -> Option<Answers> {
         if !self.doubts.is_empty() {
             return None;
@@ -228,7 +183,7 @@ impl Service {
                 self.ask(caller, &early, &mut answers);
             }
         }
-        // Nothing is said of a phase that never succeeds.
+        // A phase that never succeeds calls nothing on success.
         answers.account_calls_own &= answers.account_succeeds;
         answers.account_challenges &= answers.account_succeeds;
         Some(answers)
@@ -279,20 +234,11 @@ impl Service {
     }
 
     fn callers(&self) -> [Caller; 2] {
-        let asks_for_itself = ASKS_FOR_ITSELF.contains(&self.name.as_str());
+        let asks_for_itself = asks_for_itself(&self.name);
         [false, true].map(|root| Caller {
             root,
             asks_for_itself,
         })
-    }
-}
-
-impl Doubt {
-    /// The file it is about.
-    pub fn file(&self) -> &str {
-        match self {
-            Self::Unreadable(file) | Self::Disputed(file) | Self::TooDeep(file) => file,
-        }
     }
 }
 
@@ -327,8 +273,8 @@ fn way(phases: &[(&Paths<'_>, Success)]) -> Way {
                 file: rules[at].file.to_string(),
                 line: rules[at].line,
                 module: match &rules[at].kind {
-                    Kind::Module { module, .. } => module.clone(),
-                    Kind::Substack | Kind::Broken => String::new(),
+                    RuleKind::Module { module, .. } => module.clone(),
+                    RuleKind::Substack | RuleKind::Broken => String::new(),
                 },
                 code: code.name(),
                 skips_own: rules[at + 1..next].iter().any(Rule::is_own),

@@ -83,7 +83,7 @@ impl Codes {
     pub(crate) const ALL: Self = Self(u32::MAX);
 
     /// The set of these numbers, each below 32.
-    pub(crate) const fn of(numbers: &[u8]) -> Self {
+    pub(crate) const fn from_numbers(numbers: &[u8]) -> Self {
         let (mut bits, mut next) = (0, 0);
         while next < numbers.len() {
             bits |= 1 << numbers[next];

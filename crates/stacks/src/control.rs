@@ -1,8 +1,8 @@
-//! What a line's control makes of each code (pam.conf(5), `_pam_parse_control` of Linux-PAM).
+//! What a control says about each code (pam.conf(5), `_pam_parse_control` of Linux-PAM).
 
 use crate::code::{Code, NAMES};
 
-/// What becomes of the stack when a module returned some code.
+/// What a result of a module does to the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     /// Nothing.
@@ -15,9 +15,9 @@ pub enum Action {
     Bad,
     /// A failure that ends the stack or substack.
     Die,
-    /// What counted so far in this stack or substack is forgotten.
+    /// What has counted so far in this stack or substack is discarded.
     Reset,
-    /// Counts nothing and leaves out so many of the next lines.
+    /// Counts nothing and skips this many of the following lines.
     Jump(u32),
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Parsed {
 }
 
 impl Control {
-    /// What libpam makes of a control that it cannot read: whatever the module returns is a failure.
+    /// How libpam treats a control that it cannot read: every result is a failure.
     pub(crate) const BAD: Self = Self([Action::Bad; 32]);
 
     /// The action for a code.
@@ -41,7 +41,7 @@ impl Control {
         self.0.get(code.index()).copied().unwrap_or(Action::Bad)
     }
 
-    /// Whether it says the same as this control would.
+    /// Whether it is equivalent to the control `other`.
     pub fn is(&self, other: &str) -> bool {
         *self == Self::parse(other).control
     }
@@ -50,7 +50,7 @@ impl Control {
         self.0.contains(&action)
     }
 
-    /// Reads what stands in the place of the control, without its brackets.
+    /// Reads a control, without its brackets.
     pub(crate) fn parse(text: &str) -> Parsed {
         let word = |others, success, ignore: Option<Action>| {
             let mut actions = [others; 32];
@@ -102,7 +102,7 @@ fn pairs(text: &str) -> Result<Control, bool> {
     Ok(Control(actions.map(|action| action.unwrap_or(Action::Bad))))
 }
 
-/// The code that `text` begins with; `None` for `default`. libpam wants no end of a word.
+/// The code that `text` begins with; `None` for `default`. libpam does not require the word to end there.
 fn code(text: &str) -> Option<(Option<usize>, &str)> {
     NAMES
         .iter()

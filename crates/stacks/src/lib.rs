@@ -1,9 +1,14 @@
 //! A model of PAM stacks: which lines of a service are reached, and who gets in.
 //!
-//! PAM's files say which module is called when, and what its answer counts for. Whether a second factor can be passed by
+//! PAM's files say which module is called when, and what its result counts for. Whether a second factor can be bypassed
 //! depends on all of them together: on includes, jumps, and what each module may return. So the files are read as libpam
-//! reads them ([`service`]: where they are found; `text`: lines and words; [`control`]: what an answer counts for), and
-//! every way through them is followed (`paths`) for all that the modules may return (`module`, a table).
+//! reads them, and every path through them is followed for every result that the modules may return.
+//!
+//! - [`service`]: the stacks of a service; `reader` finds its files, `text` splits lines and words
+//! - `rule`: a line of a stack; [`control`]: what a result counts for; [`code`]: the results
+//! - `module`: what modules may return, a table; `programs`: what is known of programs
+//! - `paths`: every path through a stack; `tally`: what libpam has counted on it
+//! - `answers`: the questions that a service is asked
 //!
 //! ```
 //! use twofa_stacks::{File, Host, Service};
@@ -27,26 +32,38 @@
 //! # Ok::<(), twofa_stacks::Unusable>(())
 //! ```
 //!
-//! # What it rests on
+//! # Assumptions
 //!
-//! What is not known counts as possible: a module that is not in the table may return anything and proves nothing, and
-//! the answers of two lines are independent of each other. So "nobody gets in without" can be relied on, and "somebody
-//! gets in without" may be too strict. Where files cannot be read, or libpam's versions read them differently, there is
-//! a [`Doubt`] and the worst is assumed.
+//! What is unknown counts as possible: a module that is not in the table may return anything and proves nothing, and
+//! the results of two lines are independent of each other. So "nobody gets in without a code" can be relied on, and
+//! "somebody gets in without a code" may be too strict. Where files cannot be read, or versions of Linux-PAM read them
+//! differently, there is a [`Doubt`] and the worst is assumed.
 //!
-//! Reading does no I/O: a [`Host`] hands over the files, and [`Service::files`] says which ones mattered.
+//! The model does no I/O: a [`Host`] provides the files, and [`Service::files`] lists those that were looked at.
 #![forbid(unsafe_code)]
 
 mod answers;
 pub mod code;
 pub mod control;
+mod error;
+mod host;
 mod module;
 mod paths;
+mod phase;
+mod programs;
+mod reader;
+mod rule;
 pub mod service;
+mod tally;
 mod text;
 
-pub use answers::{Answers, OwnLine, Step, Way, is_locker};
-pub use service::{Doubt, File, Host, Phase, Rule, Service, Unusable};
+pub use answers::{Answers, OwnLine, Step, Way};
+pub use error::{Doubt, Unusable};
+pub use host::{File, Host};
+pub use phase::Phase;
+pub use programs::is_locker;
+pub use rule::{Rule, RuleKind};
+pub use service::Service;
 
 #[cfg(test)]
 mod tests;

@@ -1,21 +1,21 @@
-//! What is known of modules: which codes they return, and whether success proves who somebody is.
+//! What is known of modules: which codes they return, and whether success proves the user's identity.
 //!
-//! A module that is not in the table may return anything and proves nothing. One that is in the table may be missing
+//! A module that is not in the table may return anything and proves nothing. One in the table may be missing
 //! from the machine, so each may also return `PAM_MODULE_UNKNOWN`. The codes are those of the modules' manuals and
 //! sources; where a code depends on the machine's state (files, groups, a directory), it counts as possible.
 
 use crate::code::{Code, Codes};
-use crate::service::Phase;
+use crate::phase::Phase;
 
 /// twofa's own module.
 const OWN: &str = "pam_twofa";
 
-/// Whether a module's success in `auth` proves who somebody is.
+/// What a module's success in `auth` proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Proof {
-    /// By a password, a key, a token, a finger.
+    /// The user's identity, by a password, a key, a token or a fingerprint.
     FirstFactor,
-    /// Only that the calling process is root's.
+    /// Only that the calling process belongs to root.
     RootCalls,
     Nothing,
 }
@@ -54,7 +54,7 @@ const ANY: &[u8] = &[
     26, 27, 28, 29, 30, 31,
 ];
 
-/// Passwords first, then keys and bodies, then the rest.
+/// Passwords first, then keys and biometrics, then the rest.
 const TABLE: &[Known] = &[
     proves(
         "pam_unix",
@@ -132,7 +132,7 @@ const TABLE: &[Known] = &[
     known("pam_access", &[0, 6, 10, 26], &[0, 6, 10, 26]),
     known("pam_time", NONE, &[0, 6, 10, 26]),
     known("pam_cap", &[0, 25], NONE),
-    // It also returns success without a password, to the guests of sepermit.conf: they are meant to get in so.
+    // It also returns success without a password for the guests of sepermit.conf, which is its purpose.
     known("pam_sepermit", &[3, 7, 25], &[3, 7, 25]),
     known("pam_selinux_permit", &[3, 7, 25], &[3, 7, 25]),
     known("pam_selinux", &[7], NONE),
@@ -147,22 +147,22 @@ const TABLE: &[Known] = &[
     known("pam_ecryptfs", &[0, 4, 7, 25], NONE),
 ];
 
-/// What a line returns, and what that says.
+/// What a line may return, and what success means.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Behaviour {
     pub(crate) codes: Codes,
-    /// Success proves who somebody is.
+    /// Success proves the user's identity.
     pub(crate) proves: bool,
-    /// twofa's own.
+    /// The line calls twofa's module.
     pub(crate) own: bool,
 }
 
-/// Where the calling program stands.
+/// The user that the calling program runs as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Caller {
     /// Its real user is root.
     pub(crate) root: bool,
-    /// Its real user is the person who asks, as with su and sudo; else it serves strangers.
+    /// Its real user is the person who asks, as with su and sudo; otherwise it serves anyone.
     pub(crate) asks_for_itself: bool,
 }
 
@@ -194,13 +194,13 @@ pub(crate) fn behaviour(
         return codes(Codes::only(code).and(Codes::only(Code::MODULE_UNKNOWN)));
     }
     if name == "pam_debug" {
-        return codes(Codes::only(told(arguments, phase)));
+        return codes(Codes::only(debug_code(arguments, phase)));
     }
     let Some(known) = TABLE.iter().find(|known| known.name == name) else {
         return codes(Codes::ALL);
     };
     let in_auth = phase == Phase::Auth;
-    let possible = Codes::of(if in_auth { known.auth } else { known.account });
+    let possible = Codes::from_numbers(if in_auth { known.auth } else { known.account });
     let has = |option: &str| arguments.iter().any(|argument| argument == option);
     Behaviour {
         proves: in_auth
@@ -211,15 +211,15 @@ pub(crate) fn behaviour(
             },
         own: false,
         codes: possible
-            .and(Codes::of(extra(name, &has)))
+            .and(Codes::from_numbers(extra(name, &has)))
             .and(Codes::only(Code::MODULE_UNKNOWN)),
     }
 }
 
 /// `pam_twofa(8)`: success, ignore and its refusals. A panic is `PAM_ABORT`; the module may be missing.
-pub(crate) const OWN_CODES: Codes = Codes::of(&[0, 7, 9, 11, 19, 25, 26, 28]);
+pub(crate) const OWN_CODES: Codes = Codes::from_numbers(&[0, 7, 9, 11, 19, 25, 26, 28]);
 
-/// What a line of ours says when it lets through.
+/// Whether a line of ours lets through when it returns this.
 pub(crate) fn passes(code: Code) -> bool {
     code == Code::SUCCESS || code == Code::IGNORE
 }
@@ -242,20 +242,20 @@ fn fixed(name: &str, arguments: &[String], caller: Caller) -> Option<Code> {
     }
 }
 
-/// `pam_debug(8)` returns what it is told to, and stands in for other modules in tests.
-fn told(arguments: &[String], phase: Phase) -> Code {
+/// `pam_debug(8)` returns the code in its arguments, and takes the place of other modules in tests.
+fn debug_code(arguments: &[String], phase: Phase) -> Code {
     let key = if phase == Phase::Auth {
         "auth="
     } else {
         "acct="
     };
-    let told = arguments
+    let code = arguments
         .iter()
         .find_map(|argument| argument.strip_prefix(key));
-    told.and_then(Code::named).unwrap_or(Code::SUCCESS)
+    code.and_then(Code::named).unwrap_or(Code::SUCCESS)
 }
 
-/// `pam_succeed_if` asked whether root calls (`uid = 0 use_uid`), or asked nothing, which succeeds.
+/// `pam_succeed_if` with a condition on the caller (`uid = 0 use_uid`), or with none, which succeeds.
 fn condition(arguments: &[String], caller: Caller) -> Option<Code> {
     let flags = [
         "use_uid",
@@ -283,7 +283,7 @@ fn condition(arguments: &[String], caller: Caller) -> Option<Code> {
     }
 }
 
-/// `pam_unix` of `/lib/security/pam_unix.so`.
+/// The name of a module: `pam_unix` for `/lib/security/pam_unix.so`.
 fn name(module: &str) -> &str {
     let base = module.rsplit('/').next().unwrap_or_default();
     base.strip_suffix(".so").unwrap_or(base)

@@ -1,36 +1,38 @@
-//! Every way through a stack: `_pam_dispatch_aux` of Linux-PAM, for all that its modules may return.
+//! Every path through a stack: `_pam_dispatch_aux` of Linux-PAM, for every result that its modules may return.
 //!
-//! Control only ever goes forward, so the lines are taken in order, each with the set of states in which it can be
-//! reached. A state is what libpam has counted so far and what the questions need to know of the way there; states that
-//! are alike are one, which keeps the sets small whatever the number of ways.
+//! Control only moves forward, so the lines are taken in order, each with the set of states in which it can be
+//! reached. A state is what libpam has counted so far and what the questions need to know of the path; equal states are
+//! merged, which keeps the sets small however many paths there are.
 
 use crate::code::{Code, Codes};
 use crate::control::Action;
 use crate::module::{Behaviour, Caller, behaviour, passes};
-use crate::service::{Kind, Phase, Rule};
+use crate::phase::Phase;
+use crate::rule::{Rule, RuleKind};
+use crate::tally::{Impression, Status, Tally};
 
-/// What has happened on a way.
+/// What has happened on a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Notes(u16);
 
 impl Notes {
-    /// A module has proved who it is.
+    /// A module has proved the user's identity.
     pub(crate) const PROVED: Self = Self(1);
     /// A line of ours returned success, or that it need not ask.
     pub(crate) const PASSED: Self = Self(2);
     /// A line of ours refused.
     pub(crate) const REFUSED: Self = Self(4);
-    /// A line of ours in `auth` was called that may be called before anything was proved.
+    /// A line of ours in `auth` was called that may be called before the identity was proved.
     pub(crate) const EARLY: Self = Self(8);
-    /// One was called that is never called before.
+    /// A line of ours in `auth` was called that is called only after the identity was proved.
     pub(crate) const LATE: Self = Self(16);
     /// A line of ours in `auth` asked for a code alone.
     const ALONE: Self = Self(256);
-    /// Two lines did.
+    /// Two lines of ours in `auth` asked for a code alone.
     pub(crate) const TWICE: Self = Self(32);
     /// A line of ours in `account` was called.
     pub(crate) const ACCOUNT: Self = Self(64);
-    /// One that asks there.
+    /// A line of ours in `account` with `challenge` was called.
     pub(crate) const CHALLENGE: Self = Self(128);
 
     pub(crate) const fn has(self, other: Self) -> bool {
@@ -39,91 +41,6 @@ impl Notes {
 
     pub(crate) const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
-    }
-}
-
-/// What a stack would return if it ended here. libpam has more codes; only these make a difference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Status {
-    Success,
-    /// `PAM_NEW_AUTHTOK_REQD`: in `account`, the way in once the password is changed.
-    NewToken,
-    #[default]
-    Other,
-}
-
-impl Status {
-    const fn of(code: Code) -> Self {
-        match code {
-            Code::SUCCESS => Self::Success,
-            Code::NEW_AUTHTOK_REQD => Self::NewToken,
-            _ => Self::Other,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Impression {
-    #[default]
-    Undefined,
-    Positive,
-    Negative,
-}
-
-/// What libpam has counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Tally {
-    impression: Impression,
-    status: Status,
-}
-
-impl Tally {
-    const fn failed(status: Status) -> Self {
-        // A failure without a code of its own is PAM_PERM_DENIED in the end.
-        let status = if matches!(status, Status::Success) {
-            Status::Other
-        } else {
-            status
-        };
-        Self {
-            impression: Impression::Negative,
-            status,
-        }
-    }
-
-    fn counts(self) -> bool {
-        match self.impression {
-            Impression::Undefined => true,
-            Impression::Positive => self.status == Status::Success,
-            Impression::Negative => false,
-        }
-    }
-
-    /// Three bits, to be kept for a `reset`.
-    const fn packed(self) -> u64 {
-        self.impression as u64 * 3 + self.status as u64
-    }
-
-    const fn unpacked(packed: u64) -> Self {
-        let impression = match packed / 3 {
-            0 => Impression::Undefined,
-            1 => Impression::Positive,
-            _ => Impression::Negative,
-        };
-        let status = match packed % 3 {
-            0 => Status::Success,
-            1 => Status::NewToken,
-            _ => Status::Other,
-        };
-        Self { impression, status }
-    }
-
-    fn lets_in(self, phase: Phase) -> bool {
-        match self.status {
-            Status::Success => self.impression == Impression::Positive,
-            Status::NewToken => phase == Phase::Account,
-            Status::Other => false,
-        }
     }
 }
 
@@ -137,7 +54,7 @@ struct State {
     saved: u64,
 }
 
-/// Something a line may return, as far as it makes a difference.
+/// A result of a line, as far as it makes a difference.
 #[derive(Debug, Clone, Copy)]
 struct Outcome {
     code: Code,
@@ -149,31 +66,31 @@ struct Outcome {
 
 impl Outcome {
     fn differs(&self, other: &Self) -> bool {
-        let told = |outcome: &Self| outcome.own.then(|| passes(outcome.code));
+        let passed = |outcome: &Self| outcome.own.then(|| passes(outcome.code));
         (self.action, self.status, self.proves) != (other.action, other.status, other.proves)
-            || told(self) != told(other)
+            || passed(self) != passed(other)
     }
 }
 
-/// A way to a line in one state.
+/// A path to a line, in one state.
 struct Node {
     at: usize,
     state: State,
-    /// Where it comes from, and what the line there returned.
+    /// The previous node, and what the line there returned.
     from: Option<(usize, Code)>,
 }
 
-/// Everything that can happen in a stack.
+/// All paths through a stack.
 pub(crate) struct Paths<'a> {
     rules: &'a [Rule],
     phase: Phase,
     early: &'a [usize],
     nodes: Vec<Node>,
-    /// For each line, and behind the last one, the nodes there.
+    /// The nodes at each line, and at the end.
     at: Vec<Vec<usize>>,
 }
 
-/// A way that ends in success.
+/// A path that ends in success.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Success {
     pub(crate) notes: Notes,
@@ -181,8 +98,8 @@ pub(crate) struct Success {
 }
 
 impl<'a> Paths<'a> {
-    /// Follows all ways through a stack, with what has happened in phases before. Of the lines of ours in `auth` these are
-    /// `early`.
+    /// Follows all paths through a stack, with the notes of earlier phases. `early` are the lines of ours in `auth` that
+    /// may be called before the identity was proved.
     pub(crate) fn explore(
         rules: &'a [Rule],
         phase: Phase,
@@ -214,7 +131,7 @@ impl<'a> Paths<'a> {
                 if resets {
                     enter(&mut state, rule.level);
                 }
-                if rule.kind == Kind::Substack {
+                if rule.kind == RuleKind::Substack {
                     paths.reach(at + 1, state, paths.nodes[node].from);
                     continue;
                 }
@@ -236,7 +153,7 @@ impl<'a> Paths<'a> {
         self.phase
     }
 
-    /// The ways that let in, one for each set of notes.
+    /// The paths that let in, one for each set of notes.
     pub(crate) fn successes(&self) -> Vec<Success> {
         let ends = self.at.last().into_iter().flatten();
         let mut found: Vec<Success> = Vec::new();
@@ -254,7 +171,7 @@ impl<'a> Paths<'a> {
         found
     }
 
-    /// What has happened on the ways to a line.
+    /// What has happened on the paths to a line.
     pub(crate) fn notes_at(&self, line: usize) -> impl Iterator<Item = Notes> {
         self.at
             .get(line)
@@ -263,7 +180,7 @@ impl<'a> Paths<'a> {
             .map(|&node| self.nodes[node].state.notes)
     }
 
-    /// The lines called on a way: which, what it returned, and which comes next.
+    /// The lines called on a path: each with what it returned and which line came next.
     pub(crate) fn way(&self, success: Success) -> Vec<(usize, Code, usize)> {
         let mut way = Vec::new();
         let (mut node, mut next) = (&self.nodes[success.node], self.rules.len());
@@ -286,7 +203,7 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// Where a line leads, and in which state.
+    /// The line that follows `at` after `outcome`, and the state there.
     fn step(&self, at: usize, mut state: State, outcome: &Outcome) -> (usize, State) {
         let level = self.rules[at].level;
         state.notes = self.noted(at, state.notes, outcome);
@@ -320,7 +237,7 @@ impl<'a> Paths<'a> {
         }
         (
             if leaves {
-                self.behind(at, level)
+                self.after_substack(at, level)
             } else {
                 at + 1
             },
@@ -328,8 +245,8 @@ impl<'a> Paths<'a> {
         )
     }
 
-    /// The first line behind `at` that is not as deep.
-    fn behind(&self, at: usize, level: u8) -> usize {
+    /// The first line after `at` outside of its substack.
+    fn after_substack(&self, at: usize, level: u8) -> usize {
         let deep = self.rules[at + 1..]
             .iter()
             .take_while(|rule| rule.level >= level)
@@ -337,7 +254,7 @@ impl<'a> Paths<'a> {
         at + 1 + deep
     }
 
-    /// Leaves out so many lines; a substack counts as one. An error where there are not so many.
+    /// Skips this many lines; a substack counts as one. The error is the line that follows if there are too few.
     fn jump(&self, mut at: usize, lines: u32) -> Result<usize, usize> {
         let level = self.rules[at].level;
         for _ in 0..lines {
@@ -371,7 +288,7 @@ impl<'a> Paths<'a> {
                 .any(|argument| argument == option)
         };
         let when = match self.phase {
-            // What it makes of a login is the same on the ways on which the first factor is proved.
+            // The same on the paths on which the identity is proved, since the broker treats the line alike.
             Phase::Auth if self.early.contains(&at) => Notes::EARLY,
             Phase::Auth => Notes::LATE,
             _ if has("challenge") => Notes::CHALLENGE.with(Notes::ACCOUNT),
@@ -386,25 +303,25 @@ impl<'a> Paths<'a> {
             (true, false) => Notes::ALONE,
             (false, _) => Notes::default(),
         };
-        let told = if passes(outcome.code) {
+        let verdict = if passes(outcome.code) {
             Notes::PASSED
         } else {
             Notes::REFUSED
         };
-        notes.with(when).with(told).with(asked)
+        notes.with(when).with(verdict).with(asked)
     }
 }
 
-/// Keeps what a `reset` in the substack that begins here goes back to.
+/// Saves what a `reset` in the substack that begins here returns to.
 fn enter(state: &mut State, level: u8) {
     if level > state.level {
-        let place = 4 * level;
-        state.saved = state.saved & !(0xf << place) | state.tally.packed() << place;
+        let shift = 4 * level;
+        state.saved = state.saved & !(0xf << shift) | state.tally.packed() << shift;
     }
     state.level = level;
 }
 
-/// What a line may return, one of each kind that makes a difference.
+/// The results of a line that make a difference.
 fn outcomes(rule: &Rule, phase: Phase, caller: Caller) -> Vec<Outcome> {
     let broken = Behaviour {
         codes: Codes::only(Code::PERM_DENIED),
@@ -412,8 +329,8 @@ fn outcomes(rule: &Rule, phase: Phase, caller: Caller) -> Vec<Outcome> {
         own: false,
     };
     let Behaviour { codes, proves, own } = match &rule.kind {
-        Kind::Module { module, arguments } => behaviour(module, arguments, phase, caller),
-        Kind::Broken | Kind::Substack => broken,
+        RuleKind::Module { module, arguments } => behaviour(module, arguments, phase, caller),
+        RuleKind::Broken | RuleKind::Substack => broken,
     };
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut add = |outcome: Outcome| {
@@ -421,18 +338,18 @@ fn outcomes(rule: &Rule, phase: Phase, caller: Caller) -> Vec<Outcome> {
             outcomes.push(outcome);
         }
     };
-    // PAM_INCOMPLETE ends everything and lets nobody in.
+    // PAM_INCOMPLETE ends the call and lets nobody in.
     for code in codes.iter().filter(|code| *code != Code::INCOMPLETE) {
         add(Outcome {
             code,
             action: rule.control.action(code),
-            status: Status::of(code),
+            status: Status::from_code(code),
             proves: proves && code == Code::SUCCESS,
             own,
         });
     }
     if codes == Codes::ALL {
-        // What is no code counts as a failure.
+        // A number that is no code counts as a failure.
         let code = Code::PERM_DENIED;
         add(Outcome {
             code,

@@ -12,14 +12,14 @@ pub(crate) struct Lines {
     pub(crate) all: Vec<Line>,
     /// The file ends inside a continuation: libpam refuses it.
     pub(crate) unfinished: bool,
-    /// Something that Linux-PAM up to 1.5 reads in another way.
+    /// Something that Linux-PAM up to 1.5 reads differently.
     pub(crate) disputed: bool,
 }
 
 /// The longest line that Linux-PAM up to 1.5 does not cut.
 const LONGEST: usize = 1022;
 
-/// Splits a file into lines. Nothing is quoted: a `#` begins a comment wherever it stands.
+/// Splits a file into lines. There is no quoting: a `#` begins a comment anywhere.
 pub(crate) fn lines(text: &str) -> Lines {
     let mut found = Lines {
         all: Vec::new(),

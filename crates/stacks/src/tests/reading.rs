@@ -3,16 +3,16 @@
 use super::{answers, debian, machine, own, read};
 use crate::code::Code;
 use crate::control::Action;
-use crate::service::Kind;
+use crate::rule::RuleKind;
 use crate::{Doubt, File, Host, Phase, Rule, Service, Unusable};
 
 fn modules(rules: &[Rule]) -> Vec<&str> {
     rules
         .iter()
         .map(|rule| match &rule.kind {
-            Kind::Module { module, .. } => module.as_str(),
-            Kind::Substack => "(substack)",
-            Kind::Broken => "(broken)",
+            RuleKind::Module { module, .. } => module.as_str(),
+            RuleKind::Substack => "(substack)",
+            RuleKind::Broken => "(broken)",
         })
         .collect()
 }

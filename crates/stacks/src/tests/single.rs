@@ -7,7 +7,7 @@ use super::{Machine, machine};
 use crate::code::Code;
 use crate::control::Action;
 use crate::module::{Caller, behaviour, passes};
-use crate::service::Kind;
+use crate::rule::RuleKind;
 use crate::{Phase, Rule, Service};
 
 /// The lines called on a way, and what libpam returns in the end.
@@ -31,7 +31,7 @@ fn run(rules: &[Rule], mut call: impl FnMut(usize) -> Code) -> Run {
         }
         before = level;
         at += 1;
-        if rule.kind == Kind::Substack {
+        if rule.kind == RuleKind::Substack {
             continue;
         }
         let code = call(at - 1);
@@ -85,7 +85,7 @@ fn runs(rules: &[Rule], phase: Phase, caller: Caller) -> Vec<Run> {
     let choices: Vec<Vec<Code>> = rules
         .iter()
         .map(|rule| match &rule.kind {
-            Kind::Module { module, arguments } => behaviour(module, arguments, phase, caller)
+            RuleKind::Module { module, arguments } => behaviour(module, arguments, phase, caller)
                 .codes
                 .iter()
                 .filter(|code| *code != Code::INCOMPLETE)
@@ -148,7 +148,7 @@ impl Told<'_> {
 }
 
 fn proves(rule: &Rule, code: Code, phase: Phase, caller: Caller) -> bool {
-    let Kind::Module { module, arguments } = &rule.kind else {
+    let RuleKind::Module { module, arguments } = &rule.kind else {
         return false;
     };
     code == Code::SUCCESS && behaviour(module, arguments, phase, caller).proves
@@ -310,7 +310,7 @@ fn too_many(rules: &[Rule], phase: Phase) -> bool {
         asks_for_itself: false,
     };
     let count = |rule: &Rule| match &rule.kind {
-        Kind::Module { module, arguments } => behaviour(module, arguments, phase, caller)
+        RuleKind::Module { module, arguments } => behaviour(module, arguments, phase, caller)
             .codes
             .iter()
             .count(),
