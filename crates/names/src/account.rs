@@ -1,4 +1,4 @@
-//! Who is called by a name.
+//! Accounts by name.
 
 use std::time::Instant;
 
@@ -7,12 +7,12 @@ use twofa_core::Account;
 
 use crate::Unanswered;
 use crate::files::{Entry, Groups, Passwd};
-use crate::patience::{PATIENCE, ask};
+use crate::query::{TIMEOUT, query};
 use crate::switch::Switch;
 
-/// The account called `name`, spelled as the name service spells it, so that an alias of a name leads to the same
-/// record. `None` when there is no such account; a name service that gives no answer is an error, because "cannot ask"
-/// is not "nobody".
+/// The account called `name`, spelled as the name service spells it, so that an alias leads to the same record. `None`
+/// when there is no such account; a name service that does not answer is an error, because "cannot ask" is not "does not
+/// exist".
 ///
 /// No other source is asked about an account of `/etc/passwd` where that file comes first. Where it comes later, it is
 /// used when the sources before it give no answer.
@@ -76,7 +76,7 @@ fn entry(name: &str) -> Result<Option<(String, Entry)>, Unanswered> {
         return Err(Unanswered(why));
     }
     let wanted = name.to_owned();
-    let asked = ask("passwd", Instant::now() + PATIENCE, move || {
+    let asked = query("passwd", Instant::now() + TIMEOUT, move || {
         User::from_name(&wanted)
     });
     let why = match asked {

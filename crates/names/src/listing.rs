@@ -7,20 +7,21 @@ use std::time::{Duration, Instant};
 use twofa_core::{Account, Group, Membership};
 
 use crate::files::{self, Entry, Passwd};
-use crate::groups::{Groups, is_files, look_up};
+use crate::groups::{is_files, look_up};
+use crate::membership::Groups;
 use crate::module::Key;
-use crate::patience::PATIENCE;
+use crate::query::TIMEOUT;
 use crate::switch::Switch;
 
 /// Membership for many accounts at once, as a listing needs it: for an account of `/etc/passwd` the members of each group
 /// are looked up once, instead of the groups of each account. A login asks about the one account ([`Groups`]).
 #[derive(Debug, Default)]
 pub struct Directory {
-    /// The accounts of this machine.
+    /// The accounts in `/etc/passwd`, by name.
     local: HashMap<Vec<u8>, Entry>,
     groups: HashMap<Group, Members>,
-    /// When accounts that are not of this machine are no longer asked about.
-    until: Option<Instant>,
+    /// From this time on, other accounts are not asked about.
+    deadline: Option<Instant>,
 }
 
 /// The members of a group.
@@ -28,12 +29,12 @@ pub struct Directory {
 struct Members {
     gid: Option<u32>,
     listed: HashSet<Vec<u8>>,
-    /// Nobody else is in it.
+    /// The list has all members.
     is_complete: bool,
 }
 
 impl Directory {
-    /// The directory of this machine. Without `/etc/passwd` every account is asked about.
+    /// Reads `/etc/passwd`. If it cannot be read, every account is asked about.
     pub fn read() -> Self {
         let mut local = HashMap::new();
         if let Ok(passwd) = Passwd::read() {
@@ -47,11 +48,11 @@ impl Directory {
         }
     }
 
-    /// The same, for a count that must not take long: accounts that are not of this machine have to be asked about one by
-    /// one, and when `limit` is over the memberships of the rest are not settled.
+    /// The same, for counts that must not take long: accounts that are not in `/etc/passwd` are asked about one by one, and
+    /// after `limit` the memberships of the rest are unknown.
     pub fn read_within(limit: Duration) -> Self {
         Self {
-            until: Some(Instant::now() + limit),
+            deadline: Some(Instant::now() + limit),
             ..Self::read()
         }
     }
@@ -63,9 +64,9 @@ impl Directory {
             .get(account.name.as_bytes())
             .filter(|entry| entry.uid == account.uid);
         let Some(local) = local else {
-            return match self.until {
-                Some(until) if until <= Instant::now() => Membership::Unknown,
-                _ => Groups::of(account).membership(group),
+            return match self.deadline {
+                Some(deadline) if deadline <= Instant::now() => Membership::Unknown,
+                _ => Groups::new(account).membership(group),
             };
         };
         let members = match self.groups.entry(group.clone()) {
@@ -92,7 +93,7 @@ fn members_of(group: &Group) -> Members {
         is_complete: true,
         ..Members::default()
     };
-    let until = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     for source in switch.initgroups() {
         if is_files(&source, Some(&files)) {
             let lines = files.lines().filter(|line| Some(line.gid) == gid);
@@ -102,7 +103,7 @@ fn members_of(group: &Group) -> Members {
             continue;
         }
         let key = gid.map_or_else(|| Key::Name(group.name.clone()), Key::Gid);
-        match look_up(&source, key, until) {
+        match look_up(&source, key, deadline) {
             Ok(Some(entry)) => {
                 gid = gid.or(Some(entry.gid));
                 members.listed.extend(entry.members);
@@ -154,7 +155,7 @@ mod tests {
         };
         for name in ["root", "daemon", "no-such-group"] {
             let group = Group::called(name);
-            let one = Groups::of(&root).membership(&group);
+            let one = Groups::new(&root).membership(&group);
             assert_eq!(Directory::read().membership(&root, &group), one, "{name}");
         }
     }

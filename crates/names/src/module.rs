@@ -1,6 +1,6 @@
-//! One source of the name service, asked by itself. The one place with unsafe code: a source is a shared library with
+//! One source of the name service, asked by itself. The one file with unsafe code: a source is a shared library with
 //! C functions (`_nss_SOURCE_getgrnam_r` and others: "NSS Modules Interface" in the manual of the GNU C library), and
-//! nothing else tells its status, which is the difference between "not found" and "cannot say".
+//! only they return the status that tells "not found" from "cannot tell".
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_long};
@@ -50,13 +50,13 @@ pub(crate) enum Key {
     Gid(u32),
 }
 
-/// What a source says of the groups of a person.
+/// What a source answers about the groups of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Own {
-    /// These, without the primary one.
-    Groups(Vec<u32>),
-    /// It cannot be asked; its groups have lists of members, and nothing else tells who is in them.
-    NotTold,
+pub(crate) enum AccountGroups {
+    /// Their gids, without the primary one.
+    Gids(Vec<u32>),
+    /// It has no such function: only the lists of members of its groups tell who is in them.
+    Unsupported,
 }
 
 /// A source of the name service. Its library is never unloaded: it may have threads and connections.
@@ -69,7 +69,7 @@ pub(crate) struct Module {
 static LOADED: Mutex<Option<HashMap<String, &'static Library>>> = Mutex::new(None);
 
 impl Module {
-    /// The module of `source`; `None`: there is none, and nothing that it could tell of.
+    /// The module of `source`. `None`: it is not installed, and would have nothing to answer.
     pub(crate) fn load(source: &str) -> Answer<Self> {
         if !source
             .bytes()
@@ -104,9 +104,9 @@ impl Module {
     }
 
     /// The groups of `user`, without `primary`. `None`: it knows of none.
-    pub(crate) fn own_groups(&self, user: &str, primary: u32) -> Answer<Own> {
+    pub(crate) fn own_groups(&self, user: &str, primary: u32) -> Answer<AccountGroups> {
         let Some(initgroups) = self.function::<InitgroupsDyn>("initgroups_dyn") else {
-            return Ok(Some(Own::NotTold));
+            return Ok(Some(AccountGroups::Unsupported));
         };
         let Ok(user) = CString::new(user) else {
             return Ok(None);
@@ -126,7 +126,7 @@ impl Module {
                 &raw mut errno,
             )
         };
-        self.answer(status, errno, || Own::Groups(list.first(count)))
+        self.answer(status, errno, || AccountGroups::Gids(list.first(count)))
     }
 
     /// The group that `key` names, with its members.
@@ -197,7 +197,7 @@ impl Module {
         }
     }
 
-    /// What "not found" is worth.
+    /// The answer that "not found" stands for.
     fn not_found<T>(&self) -> Answer<T> {
         // Where sssd is built with --enable-sss-default-nss-plugin (Fedora, RHEL), its module says "not found" when
         // its daemon does not run.
@@ -218,9 +218,9 @@ impl Module {
     }
 }
 
-/// Whether a source whose module is not installed has nothing to tell. Distributions name these two where they are not
-/// installed: systemd's tells of services at a socket, and that of machines has groups without members only, where
-/// it has groups at all (before systemd 246).
+/// Whether a source whose module is not installed would have nothing to answer. Distributions list these two even where
+/// they are not installed: systemd's asks services at a socket, and that of machines has only groups without members,
+/// if it has groups at all (before systemd 246).
 fn has_nothing(source: &str) -> bool {
     match source {
         "systemd" => !Path::new("/run/systemd/userdb").exists(),
@@ -313,7 +313,7 @@ mod tests {
         assert_eq!(files.group(&Key::Gid(0)).unwrap().unwrap().gid, 0);
         assert!(matches!(
             files.own_groups("root", 0),
-            Ok(None | Some(Own::Groups(_)))
+            Ok(None | Some(AccountGroups::Gids(_)))
         ));
     }
 }

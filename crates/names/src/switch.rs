@@ -1,17 +1,17 @@
-//! Which sources the name service has: nsswitch.conf(5).
+//! The sources of the name service: nsswitch.conf(5).
 
 use std::io::ErrorKind;
 use std::{fs, io};
 
-/// Where it is; the second is where some distributions ship one that the first stands over.
+/// The paths of nsswitch.conf; some distributions ship the second, which the first overrides.
 const FILES: [&str; 2] = ["/etc/nsswitch.conf", "/usr/etc/nsswitch.conf"];
 
-/// What nsswitch.conf says.
+/// The content of nsswitch.conf.
 #[derive(Debug)]
 pub(crate) struct Switch(Vec<u8>);
 
 impl Switch {
-    /// Reads it; where there is none, libc's defaults hold.
+    /// Reads the file; where there is none, libc's defaults hold.
     pub(crate) fn read() -> Result<Self, String> {
         for path in FILES {
             match fs::read(path) {
@@ -33,7 +33,7 @@ impl Switch {
         self.sources("group")
     }
 
-    /// The sources for the groups of a person.
+    /// The sources for the groups of an account.
     pub(crate) fn initgroups(&self) -> Vec<String> {
         self.line("initgroups").unwrap_or_else(|| self.group())
     }
@@ -43,8 +43,8 @@ impl Switch {
             .unwrap_or_else(|| vec!["files".to_owned()])
     }
 
-    /// The sources on the lines of `database`, in their order. Actions such as `[NOTFOUND=return]` are left out: they say
-    /// who need not be asked after an answer, and "not a member" is what every source has to say.
+    /// The sources on the lines of `database`, in their order. Actions such as `[NOTFOUND=return]` are ignored: they say
+    /// which sources need not be asked after an answer, but "not a member" takes the answers of all sources.
     fn line(&self, database: &str) -> Option<Vec<String>> {
         let text = String::from_utf8_lossy(&self.0);
         let mut found: Vec<String> = Vec::new();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn initgroups_stands_over_group_and_files_is_the_default() {
+    fn initgroups_overrides_group_and_files_is_the_default() {
         assert_eq!(
             switch("group: files\ninitgroups: sss\n").initgroups(),
             ["sss"]

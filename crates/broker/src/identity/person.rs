@@ -44,7 +44,7 @@ impl Person {
 
     /// The person whose `situation` this is.
     pub fn in_situation(situation: Situation, account: &Account) -> Result<Self, PersonError> {
-        let mut groups = Groups::of(account);
+        let mut groups = Groups::new(account);
         let rulebook = &situation.rules.rulebook;
         let user = situation.user.summary();
         let membership = |group: &Group| groups.membership(group);

@@ -1,8 +1,8 @@
-//! Questions that may never be answered.
+//! Queries to modules of the name service, which may hang.
 //!
-//! A module of the name service can hang for minutes (sssd's waits five for its daemon), and nothing can break it off. So it
-//! is asked on a thread of its own. A source that owes many answers for longer than anybody waits is not asked again, so
-//! that threads do not pile up. It takes many, because one name that is slow to look up says little about another.
+//! A module can hang for minutes (sssd's waits five minutes for its daemon), and nothing can interrupt it. So it is called
+//! on a thread of its own. A source with many overdue answers is not queried again, so that threads do not pile up. The
+//! limit is high, because one name that is slow to look up says little about another.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -10,21 +10,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The longest that a person waits for the name service, in one look at their account and in one at their groups. The
-/// PAM module waits 20 s for a message of the broker.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest wait for the name service, once for an account and once for its groups. The PAM module waits 20 s for a
+/// message of the broker.
+pub const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Enough for modules, which are written for the 8 MiB of a main thread but keep what is large on the heap.
-const STACK: usize = 1 << 20;
+/// Bytes; enough for modules, which are written for the 8 MiB of a main thread but keep large data on the heap.
+const STACK_SIZE: usize = 1 << 20;
 
-/// A source that owes so many overdue answers is not asked again until it has given one.
-const MOST_OVERDUE: usize = 32;
+/// A source with this many overdue answers is not queried again until one has arrived.
+const MAX_OVERDUE: usize = 32;
 
-/// A question that was asked and is not answered yet.
+/// A query without an answer yet.
 struct Open {
     id: u64,
     source: String,
-    until: Instant,
+    deadline: Instant,
 }
 
 static OPEN: Mutex<Vec<Open>> = Mutex::new(Vec::new());
@@ -34,7 +34,7 @@ fn open() -> MutexGuard<'static, Vec<Open>> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends the question when its thread does, whatever becomes of it.
+/// Removes the query when its thread ends, even by a panic.
 struct Ended(u64);
 
 impl Drop for Ended {
@@ -43,49 +43,49 @@ impl Drop for Ended {
     }
 }
 
-/// An answer that is on its way.
+/// An answer that is awaited.
 pub(crate) struct Pending<T> {
     answered: Receiver<T>,
-    until: Instant,
+    deadline: Instant,
 }
 
-/// Asks `source`; the answer is wanted until `until`. Fails with the reason.
+/// Queries `source`, for an answer by `deadline`. Fails with the reason.
 pub(crate) fn start<T: Send + 'static>(
     source: &str,
-    until: Instant,
+    deadline: Instant,
     question: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Pending<T>, String> {
-    let ended = register(source, until)?;
+    let ended = register(source, deadline)?;
     let (answer, answered) = mpsc::sync_channel(1);
     let asking = thread::Builder::new()
         .name(format!("nss {source}"))
-        .stack_size(STACK)
+        .stack_size(STACK_SIZE)
         .spawn(move || {
             let ended = ended;
             let value = question();
-            // Before anybody learns the answer, so that the next question finds this one gone.
+            // Before the answer is sent, so that the next query finds this one gone.
             drop(ended);
             let _ = answer.send(value);
         });
     asking.map_err(|error| format!("cannot start a thread for it: {error}"))?;
-    Ok(Pending { answered, until })
+    Ok(Pending { answered, deadline })
 }
 
-fn register(source: &str, until: Instant) -> Result<Ended, String> {
+fn register(source: &str, deadline: Instant) -> Result<Ended, String> {
     let mut open = open();
     let now = Instant::now();
     let overdue = open
         .iter()
-        .filter(|earlier| earlier.source == source && earlier.until <= now)
+        .filter(|earlier| earlier.source == source && earlier.deadline <= now)
         .count();
-    if overdue >= MOST_OVERDUE {
+    if overdue >= MAX_OVERDUE {
         return Err(format!("it still owes {overdue} earlier answers"));
     }
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     open.push(Open {
         id,
         source: source.to_owned(),
-        until,
+        deadline,
     });
     Ok(Ended(id))
 }
@@ -93,23 +93,23 @@ fn register(source: &str, until: Instant) -> Result<Ended, String> {
 impl<T> Pending<T> {
     /// Waits for the answer. Fails with the reason.
     pub(crate) fn wait(self) -> Result<T, String> {
-        let left = self.until.saturating_duration_since(Instant::now());
+        let left = self.deadline.saturating_duration_since(Instant::now());
         self.answered
             .recv_timeout(left)
             .map_err(|error| match error {
-                RecvTimeoutError::Timeout => format!("no answer within {} s", PATIENCE.as_secs()),
+                RecvTimeoutError::Timeout => format!("no answer within {} s", TIMEOUT.as_secs()),
                 RecvTimeoutError::Disconnected => "asking it failed".to_owned(),
             })
     }
 }
 
-/// Asks `source` and waits for its answer until `until`.
-pub(crate) fn ask<T: Send + 'static>(
+/// Queries `source` and waits for its answer until `deadline`.
+pub(crate) fn query<T: Send + 'static>(
     source: &str,
-    until: Instant,
+    deadline: Instant,
     question: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, String> {
-    start(source, until, question)?.wait()
+    start(source, deadline, question)?.wait()
 }
 
 #[cfg(test)]
@@ -126,29 +126,30 @@ mod tests {
             let held = held.clone();
             move || drop(held.lock().map(|held| held.recv()))
         };
-        for _ in 0..MOST_OVERDUE {
+        for _ in 0..MAX_OVERDUE {
             assert_eq!(
-                ask(source, Instant::now(), hang()),
+                query(source, Instant::now(), hang()),
                 Err("no answer within 5 s".to_owned())
             );
         }
-        let soon = || Instant::now() + PATIENCE;
+        let soon = || Instant::now() + TIMEOUT;
         assert_eq!(
-            ask(source, soon(), || 1),
+            query(source, soon(), || 1),
             Err("it still owes 32 earlier answers".to_owned())
         );
-        assert_eq!(ask("another", soon(), || 2), Ok(2));
+        assert_eq!(query("another", soon(), || 2), Ok(2));
         drop(let_go);
-        while ask(source, soon(), || 3) != Ok(3) {
+        while query(source, soon(), || 3) != Ok(3) {
             thread::yield_now();
         }
     }
 
     #[test]
     fn a_question_that_panics_is_no_answer_and_does_not_stay_open() {
-        let soon = Instant::now() + PATIENCE;
-        let answer: Result<(), _> = ask("panics", soon, || std::panic::resume_unwind(Box::new(())));
+        let soon = Instant::now() + TIMEOUT;
+        let answer: Result<(), _> =
+            query("panics", soon, || std::panic::resume_unwind(Box::new(())));
         assert!(answer.is_err());
-        assert_eq!(ask("panics", soon, || 1), Ok(1));
+        assert_eq!(query("panics", soon, || 1), Ok(1));
     }
 }
