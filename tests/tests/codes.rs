@@ -363,7 +363,7 @@ fn whoever_must_enrol_can_choose_mail_and_is_in_with_its_code() {
     let mail = MailServer::start(&machine, &["alice"]);
     add_mail(&machine, &mail);
     let mut terminal = ssh(&machine, "alice");
-    terminal.expect("2  by e-mail");
+    terminal.expect("2  with a code by e-mail");
     terminal.expect(": ");
     terminal.type_line("2");
     terminal.expect("Your e-mail address: ");
