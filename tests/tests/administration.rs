@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use twofa_e2e::{Machine, Output};
 
 const BEFOREHAND: &str = "twofa policy set mode=mandatory enrolment=beforehand";
-const OUTSIDE: &str = "whoever of it has not enrolled cannot log in";
+const OUTSIDE: &str = "members who have not enrolled cannot log in";
 
 fn machine() -> Machine {
     Machine::new()

@@ -168,13 +168,13 @@ fn it_names_every_stack_that_lets_people_in_without_a_code() {
         );
         finds(
             &machine,
-            &format!("problem: /etc/pam.d/door: 'auth {control} pam_twofa.so' lets in people"),
+            &format!("problem: /etc/pam.d/door: 'auth {control} pam_twofa.so' lets people in"),
         );
     }
     put(&machine, "door", "auth sufficient pam_twofa.so\n");
     finds(
         &machine,
-        "problem: /etc/pam.d/door: 'auth sufficient pam_twofa.so' lets in people",
+        "problem: /etc/pam.d/door: 'auth sufficient pam_twofa.so' lets people in",
     );
 }
 
