@@ -347,7 +347,7 @@ fn administrators_see_require_release_reset_and_remove() {
     );
     assert_eq!(
         said("twofa user require mallory"),
-        "A second factor was required already of mallory.\n"
+        "A second factor was already required of mallory.\n"
     );
     let list = said("twofa user list");
     let rows: Vec<Vec<&str>> = list
@@ -377,12 +377,14 @@ fn administrators_see_require_release_reset_and_remove() {
     );
     assert_eq!(
         said("twofa user reset alice"),
-        "Removed every method, and requires a new one, of alice.\n"
+        "Removed every method of alice, and required a new one.\n"
     );
     assert!(said("twofa status --user alice").contains("Nothing is enrolled"));
     machine.run("userdel mallory").ok();
     assert_eq!(machine.run("twofa user show mallory").code(), 4);
-    assert!(said("twofa user remove mallory").contains("Removed all that was known of mallory"));
+    assert!(
+        said("twofa user remove mallory").contains("Removed everything on record about mallory")
+    );
     assert_eq!(machine.run("twofa user remove mallory").code(), 4);
 }
 

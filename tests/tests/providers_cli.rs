@@ -70,8 +70,8 @@ fn a_mail_server_is_connected_in_two_commands_and_a_test_message_arrives() {
     terminal.expect("password (The password to log in with");
     terminal.expect(": ");
     terminal.type_line(server.password());
-    terminal.expect("Added 'mail'. Codes by e-mail go out by: mail.");
-    terminal.expect("Try it: twofa provider test mail --to you@example.org");
+    terminal.expect("Added 'mail'. Codes by e-mail are sent by: mail.");
+    terminal.expect("Test it: twofa provider test mail --to you@example.org");
     assert!(!terminal.screen().contains(server.password()));
     ends_well(terminal);
 
@@ -84,7 +84,10 @@ fn a_mail_server_is_connected_in_two_commands_and_a_test_message_arrives() {
         tested.contains("Send a test message to alice@example.org: done after "),
         "{tested}"
     );
-    assert!(tested.contains("The provider took it as "), "{tested}");
+    assert!(
+        tested.contains("The provider accepted the message as "),
+        "{tested}"
+    );
     assert!(server.wait_for_mail("alice", 1)[0].contains("This is a test"));
     let id = json(
         &machine,
@@ -250,7 +253,7 @@ fn providers_stand_in_for_each_other_in_the_order_that_is_set() {
         .ok()
         .stdout;
     assert!(
-        added.contains("Added 'texts'. Codes by text message go out by: texts."),
+        added.contains("Added 'texts'. Codes by text message are sent by: texts."),
         "{added}"
     );
 
@@ -258,7 +261,7 @@ fn providers_stand_in_for_each_other_in_the_order_that_is_set() {
         &machine,
         "twofa method set email --provider relay --provider mail",
     );
-    assert_eq!(order, "Codes by e-mail go out by: relay, then mail.\n");
+    assert_eq!(order, "Codes by e-mail are sent by: relay, then mail.\n");
     let methods = said(&machine, "twofa method list");
     assert!(
         methods.contains("email\tyes\trelay, mail\n") && methods.contains("app\tyes\t-\n"),
@@ -288,11 +291,11 @@ fn providers_stand_in_for_each_other_in_the_order_that_is_set() {
         &machine,
         "twofa method set sms --provider texts --provider texts",
         2,
-        "'texts' is there twice",
+        "'texts' is named twice",
     );
     assert_eq!(
         said(&machine, "twofa method set sms --none"),
-        "No codes go out by text message.\n"
+        "No codes are sent by text message.\n"
     );
     assert!(
         machine
@@ -321,7 +324,7 @@ fn nobodys_codes_are_taken_away_without_a_word() {
         .ok();
     assert_eq!(
         removed.stdout,
-        "Removed 'mail'.\nNo codes go out by e-mail.\n"
+        "Removed 'mail'.\nNo codes are sent by e-mail.\n"
     );
     let doctor = machine.run("twofa doctor").stdout;
     assert!(
@@ -471,7 +474,7 @@ fn kinds_and_data_files_are_everybodys_to_look_at_and_providers_are_roots() {
         .ok();
     let doctor = machine.run("twofa doctor").stdout;
     assert!(
-        doctor.contains("problem: a kind of provider is left out: /etc/twofa/sms.d/broken.toml"),
+        doctor.contains("problem: a kind of provider is ignored: /etc/twofa/sms.d/broken.toml"),
         "{doctor}"
     );
 }
@@ -492,7 +495,7 @@ fn a_data_file_of_an_administrators_is_checked_and_makes_a_kind() {
         .ok()
         .stdout;
     assert!(
-        checked.contains("/etc/twofa/sms.d/acme.toml is sound: acme, Acme."),
+        checked.contains("/etc/twofa/sms.d/acme.toml is valid: acme, Acme."),
         "{checked}"
     );
     assert!(

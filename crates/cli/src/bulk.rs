@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use twofa_broker::accounts;
+use twofa_broker::admin::users::group_members;
 use twofa_proto::Failure;
 
 use crate::arguments::Users;
@@ -24,37 +24,23 @@ pub(crate) fn names(
 ) -> Result<Vec<String>, CommandError> {
     let mut all = names.clone();
     if let Some(group) = group {
-        let members = accounts::members(group)
-            .map_err(|error| CommandError::new(Failure::Unavailable, error.to_string()))?;
-        let missing = || {
-            CommandError::new(
-                Failure::NotFound,
-                format!("there is no Unix group called '{group}'"),
-            )
-        };
-        all.extend(members.ok_or_else(missing)?);
+        all.extend(group_members(group)?);
     }
     if let Some(file) = from_file {
-        let read = read(file);
-        all.extend(read.map_err(|error| {
-            CommandError::new(
-                Failure::Failed,
-                format!("cannot read {}: {error}", file.display()),
-            )
-        })?);
+        all.extend(read(file).map_err(|error| CommandError::unreadable(file, &error))?);
     }
     let mut seen = std::collections::HashSet::new();
     all.retain(|name| seen.insert(name.clone()));
     if all.is_empty() {
         return Err(CommandError::new(
             Failure::NotFound,
-            "there is nobody in it",
+            "the group or file names nobody",
         ));
     }
     Ok(all)
 }
 
-/// One name on a line; empty lines and what stands behind a `#` count for nothing.
+/// One name on a line; empty lines and what follows a `#` are ignored.
 fn read(file: &Path) -> io::Result<Vec<String>> {
     let reader: Box<dyn BufRead> = if file == Path::new("-") {
         Box::new(io::stdin().lock())

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use twofa_broker::admin::AdminError;
+use twofa_broker::admin::providers::ProviderFailure;
 use twofa_broker::privileges::PrivilegeError;
 use twofa_proto::codec::CodecError;
 use twofa_proto::{ConnectionError, Failure};
-use twofa_store::StoreError;
 
 use crate::messages;
 
@@ -45,6 +45,22 @@ impl CommandError {
     pub(crate) fn unreadable(file: &Path, error: &io::Error) -> Self {
         let message = format!("cannot read {}: {error}", file.display());
         Self::new(Failure::Failed, message)
+    }
+
+    /// The provider `name` failed a test.
+    pub(crate) fn provider_failed(
+        name: &str,
+        failure: &ProviderFailure,
+        consequence: &str,
+        instead: Option<&str>,
+    ) -> Self {
+        let (message, hint) =
+            messages::errors::provider_failed(name, failure, consequence, instead);
+        Self {
+            kind: Failure::Failed,
+            message,
+            hint,
+        }
     }
 
     /// Tells it on standard error.
@@ -82,13 +98,6 @@ impl From<AdminError> for CommandError {
             message: error.to_string(),
             hint,
         }
-    }
-}
-
-/// For the commands that still ask the store itself.
-impl From<StoreError> for CommandError {
-    fn from(error: StoreError) -> Self {
-        AdminError::from(error).into()
     }
 }
 

@@ -110,7 +110,7 @@ impl Administration {
 }
 
 /// Fails where `rulebook` has no class `name`. [`EVERYONE`] is one here.
-pub fn check_exists(rulebook: &Rulebook, name: &str) -> Result<(), AdminError> {
+pub(super) fn check_exists(rulebook: &Rulebook, name: &str) -> Result<(), AdminError> {
     if name == EVERYONE || position(rulebook.classes(), name).is_some() {
         Ok(())
     } else {

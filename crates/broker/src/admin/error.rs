@@ -1,11 +1,17 @@
 //! Why an administrator's wish could not be fulfilled.
 
+use std::io;
+
+use twofa_core::Channel;
 use twofa_core::rulebook::BadRulebook;
+use twofa_delivery::BadProvider;
+use twofa_delivery::provider::Setting;
 use twofa_store::StoreError;
 
 use crate::identity::accounts::NameServiceError;
 use crate::identity::person::PersonError;
 use crate::process::privileges::PrivilegeError;
+use crate::sending::addresses::BadAddress;
 
 /// What failed and why. What to do about it depends on the program that shows it.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +37,12 @@ pub enum AdminError {
     /// There is no such account.
     #[error("there is no account called '{0}'")]
     NoAccount(String),
+    /// There is no such account, of which there may still be a record.
+    #[error("there is no account called '{0}'")]
+    NoUser(String),
+    /// There is no record of the name.
+    #[error("nothing is known of '{0}'")]
+    NothingKnown(String),
     /// There is no such group.
     #[error("there is no Unix group called '{0}'")]
     NoGroup(String),
@@ -43,18 +55,112 @@ pub enum AdminError {
     /// The machine's own policy is listed like a class and is none.
     #[error("'everyone' is the policy of the machine")]
     EveryoneIsNoClass,
+    /// There is no such exemption.
+    #[error("there is no exemption number {0}")]
+    NoExemption(i64),
+    /// The reason for an exemption cannot be read.
+    #[error("a reason must have 1 to 200 visible characters")]
+    BadReason,
+    /// The service of an exemption cannot be one.
+    #[error("that is not the name of a PAM service, such as sshd")]
+    BadService,
     /// There is no provider of this name.
     #[error("there is no provider called '{0}'")]
     NoProvider(String),
+    /// The settings of a provider do not open.
+    #[error("{error}")]
+    ProviderSealed {
+        /// The provider.
+        name: String,
+        /// Why.
+        error: String,
+    },
     /// There is a provider of this name.
     #[error("there is already a provider called '{0}'")]
     ProviderExists(String),
-    /// A provider stands twice in an order.
+    /// A provider is twice in an order.
     #[error("'{0}' is named twice")]
     ProviderTwice(String),
     /// A provider cannot be called that.
     #[error(transparent)]
     BadProviderName(StoreError),
+    /// A provider sends by another channel than the one it is wanted for.
+    #[error("'{provider}' carries {sends}, not {wanted}")]
+    WrongChannel {
+        /// The provider.
+        provider: String,
+        /// What it sends by.
+        sends: Channel,
+        /// What it was to send by.
+        wanted: Channel,
+    },
+    /// There is no such kind of provider.
+    #[error("there is no kind of provider called '{0}'")]
+    NoKind(String),
+    /// A provider cannot be made of its settings.
+    #[error("{error}")]
+    BadProvider {
+        /// Its kind.
+        kind: String,
+        /// What is wrong.
+        error: BadProvider,
+    },
+    /// The title of a provider cannot be read.
+    #[error("a title must have at most 100 characters, all of them visible")]
+    BadTitle,
+    /// A change of a provider changes nothing.
+    #[error("nothing to change was given")]
+    NoChange,
+    /// A kind of provider has no such setting.
+    #[error("{kind} has no setting called '{setting}'")]
+    NoSetting {
+        /// The kind.
+        kind: String,
+        /// The setting.
+        setting: String,
+    },
+    /// A setting is given more than once.
+    #[error("'{0}' is given twice")]
+    SettingTwice(String),
+    /// Settings are missing, and nobody is there to be asked.
+    #[error("{kind} needs {}", list(.settings))]
+    SettingsMissing {
+        /// The kind of provider.
+        kind: String,
+        /// What is missing: at least one.
+        settings: Vec<Setting>,
+    },
+    /// A secret was given where others can see it.
+    #[error("'{0}' is secret, and other users can see command lines")]
+    SecretShown(String),
+    /// A setting is to be asked for, and nobody is there.
+    #[error("'{0}' can only be asked for on a terminal")]
+    NobodyToAsk(String),
+    /// A setting was asked for, and there was no answer.
+    #[error("cannot ask for '{setting}': {error}")]
+    NotAsked {
+        /// The setting.
+        setting: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The text that holds a whole account cannot be read. It does not hold the text.
+    #[error("{0}")]
+    BadAccount(String),
+    /// That is no address of the provider's channel.
+    #[error(transparent)]
+    BadAddress(#[from] BadAddress),
+    /// A provider has no address of its own to send a test to.
+    #[error("'{0}' has no address of its own to send a test to")]
+    NoTestAddress(String),
+}
+
+fn list(settings: &[Setting]) -> String {
+    let settings: Vec<_> = settings
+        .iter()
+        .map(|Setting { name, help, .. }| format!("'{name}' ({help})"))
+        .collect();
+    settings.join(", ")
 }
 
 impl From<StoreError> for AdminError {

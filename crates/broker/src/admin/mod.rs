@@ -2,8 +2,10 @@
 //! sets a machine up.
 //!
 //! [`Administration`] opens the store, and each of these adds what can be done with it: [`policy`] and [`class`] plan and
-//! make changes of the rules ([`document`] is their form in a file), [`checks`] says what to think about before rules or
-//! providers change, and whom that leaves without a method that works; [`doctor`] finds what is wrong. Nothing here prints, asks anybody or makes a sentence, errors ([`error`]) apart: a caller renders what it gets,
+//! make changes of the rules ([`document`] is their form in a file), [`exemption`] grants and ends exemptions, [`users`]
+//! lists and changes users, [`providers`] and [`methods`] say who sends codes. [`checks`] is what to think about before
+//! rules or providers change, and whom that leaves without a method that works; [`doctor`] finds what is
+//! wrong, and [`log`] tells what happened. Nothing here prints, asks anybody or makes a sentence, errors ([`error`]) apart: a caller renders what it gets,
 //! and has the administrator agree to a change that raises concerns before it makes it.
 
 pub mod checks;
@@ -11,9 +13,13 @@ pub mod class;
 pub mod doctor;
 pub mod document;
 pub mod error;
+pub mod exemption;
+pub mod log;
 mod losses;
+pub mod methods;
 pub mod policy;
 pub mod providers;
+pub mod users;
 
 use twofa_core::Timestamp;
 use twofa_proto::{Done, Request};
@@ -63,12 +69,12 @@ impl Administration {
     }
 
     /// The store itself.
-    pub fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Store {
         self.broker.store()
     }
 
     /// What is done here, in the audit log.
-    pub fn origin(&self) -> Origin {
+    pub(crate) fn origin(&self) -> Origin {
         Origin {
             actor: self.actor,
             service: Some("twofa".to_owned()),

@@ -13,8 +13,7 @@ pub use class::ClassCommand;
 pub use policy::{Confirmation, PolicyCommand};
 pub use provider::{MethodCommand, ProviderCommand, Testing};
 pub use self_service::{AddressArguments, AppArguments, CodeType, EnrolCommand};
-pub use user::{ExemptionCommand, MethodFilter, StatusFilter, UserCommand, Users};
-pub use values::Given;
+pub use user::{ExemptArguments, ExemptionCommand, ListArguments, UserCommand, Users};
 
 use self_service::SET_HELP;
 use values::{Settings, user_keys};
@@ -177,10 +176,11 @@ mod tests {
         else {
             panic!("something else was read")
         };
-        let given = |name: &str, value: Option<&str>| Given {
-            name: name.to_owned(),
-            value: value.map(str::to_owned),
-        };
+        let given =
+            |name: &str, value: Option<&str>| twofa_broker::admin::providers::settings::Given {
+                name: name.to_owned(),
+                value: value.map(str::to_owned),
+            };
         assert_eq!(
             settings,
             [

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use twofa_broker::admin::providers::settings::Given;
 use twofa_core::Channel;
 
 use super::policy::Confirmation;
-use super::values::{Given, channel};
+use super::values::{channel, given};
 
 /// Providers.
 #[derive(Debug, Subcommand)]
@@ -33,7 +34,7 @@ Examples:
         /// Its kind, of 'twofa provider kinds'
         kind: String,
         /// What it is told; a name alone is asked for
-        #[arg(value_name = "KEY=VALUE")]
+        #[arg(value_name = "KEY=VALUE", value_parser = given)]
         settings: Vec<Given>,
         /// What to call it in front of people
         #[arg(long)]
@@ -62,7 +63,7 @@ Examples:
         /// The provider
         name: String,
         /// What it is told; a name alone is asked for
-        #[arg(value_name = "KEY=VALUE")]
+        #[arg(value_name = "KEY=VALUE", value_parser = given)]
         settings: Vec<Given>,
         /// Forget this setting
         #[arg(long, value_name = "KEY")]

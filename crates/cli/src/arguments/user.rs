@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use ipnet::IpNet;
-use twofa_core::Method;
+use twofa_broker::admin::users::{MethodFilter, StatusKind};
 use twofa_core::duration::Duration;
 
 use super::self_service::SET_HELP;
-use super::values::{Settings, method_filter, user_keys};
+use super::values::{Settings, method_filter, status_filter, user_keys};
 
 /// Exemptions.
 #[derive(Debug, Subcommand)]
@@ -29,20 +29,7 @@ pub enum UserCommand {
     #[command(
         after_help = "Examples:\n  twofa user list --status pending\n  twofa user list --stale 90d --json"
     )]
-    List {
-        /// Only those who stand so
-        #[arg(long, value_enum)]
-        status: Option<StatusFilter>,
-        /// Only those of this class
-        #[arg(long)]
-        class: Option<String>,
-        /// Only those who have this method
-        #[arg(long, value_parser = method_filter())]
-        method: Option<MethodFilter>,
-        /// Only those who have not passed for this long, or never
-        #[arg(long, value_name = "DURATION")]
-        stale: Option<Duration>,
-    },
+    List(ListArguments),
     /// Show how a user stands
     Show {
         /// Login name
@@ -77,28 +64,49 @@ pub enum UserCommand {
 Examples:
   twofa user exempt backup --reason 'nightly copies' --until 2027-06-30 --from 192.0.2.0/24
   twofa user exempt --group robots --reason 'no hands' --until never --service sshd")]
-    Exempt {
-        /// Login name
-        #[arg(required_unless_present = "group", conflicts_with = "group")]
-        name: Option<String>,
-        /// The members of this Unix group, whoever they are at the time
-        #[arg(long)]
-        group: Option<String>,
-        /// Why
-        #[arg(long)]
-        reason: String,
-        /// Until when: a day (2027-06-30), a length of time (30d), or 'never'
-        #[arg(long, value_name = "WHEN")]
-        until: String,
-        /// Only from addresses in this network
-        #[arg(long, value_name = "CIDR")]
-        from: Option<IpNet>,
-        /// Only at this PAM service, such as sshd
-        #[arg(long)]
-        service: Option<String>,
-    },
+    Exempt(ExemptArguments),
     /// Forget users, also those whose account is gone
     Remove(Users),
+}
+
+/// Which users to list.
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    /// Only users with this status
+    #[arg(long, value_parser = status_filter())]
+    pub status: Option<StatusKind>,
+    /// Only users of this class
+    #[arg(long)]
+    pub class: Option<String>,
+    /// Only users who have this method
+    #[arg(long, value_parser = method_filter())]
+    pub method: Option<MethodFilter>,
+    /// Only users who have not passed for this long, or never
+    #[arg(long, value_name = "DURATION")]
+    pub stale: Option<Duration>,
+}
+
+/// Who is to be exempt, why and until when.
+#[derive(Debug, Args)]
+pub struct ExemptArguments {
+    /// Login name
+    #[arg(required_unless_present = "group", conflicts_with = "group")]
+    pub name: Option<String>,
+    /// The members of this Unix group, as they are at each login
+    #[arg(long)]
+    pub group: Option<String>,
+    /// Why
+    #[arg(long)]
+    pub reason: String,
+    /// Until when: a date (2027-06-30), a length of time (30d), or 'never'
+    #[arg(long, value_name = "WHEN")]
+    pub until: String,
+    /// Only for logins from addresses in this network
+    #[arg(long, value_name = "CIDR")]
+    pub from: Option<IpNet>,
+    /// Only for this PAM service, such as sshd
+    #[arg(long)]
+    pub service: Option<String>,
 }
 
 /// One user, or many at once.
@@ -113,32 +121,6 @@ pub struct Users {
     /// And those named in this file, one on a line; '-' for standard input
     #[arg(long, value_name = "FILE")]
     pub from_file: Option<PathBuf>,
-}
-
-/// Where somebody stands, as a filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum StatusFilter {
-    /// Not asked
-    Off,
-    /// Must enrol
-    Pending,
-    /// Enrolled, but nothing that is allowed
-    NotAllowed,
-    /// Asked
-    Enabled,
-    /// Refused for wrong codes
-    Locked,
-    /// Exempt
-    Exempt,
-}
-
-/// Methods, as a filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MethodFilter {
-    /// Those who have this one.
-    Has(Method),
-    /// Those who have none.
-    Nothing,
 }
 
 const MANY_HELP: &str = "\

@@ -7,11 +7,11 @@ use std::str::FromStr;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
+use twofa_broker::admin::providers::settings::Given;
+use twofa_broker::admin::users::{MethodFilter, StatusKind};
 use twofa_core::Channel;
 use twofa_core::method::METHODS;
 use twofa_core::policy::KEYS;
-
-use super::MethodFilter;
 
 /// Takes these numbers and no others, and offers them to completions.
 pub(super) fn one_of<T>(numbers: [&'static str; 2]) -> impl TypedValueParser<Value = T>
@@ -30,6 +30,26 @@ pub(super) fn method_filter() -> impl TypedValueParser<Value = MethodFilter> {
     PossibleValuesParser::new(methods.chain([none])).try_map(|name| match name.as_str() {
         "none" => Ok(MethodFilter::Nothing),
         name => name.parse().map(MethodFilter::Has),
+    })
+}
+
+/// Takes the name of a status, and offers them to completions.
+pub(super) fn status_filter() -> impl TypedValueParser<Value = StatusKind> {
+    let kinds = StatusKind::ALL.map(|kind| {
+        PossibleValue::new(kind.name()).help(match kind {
+            StatusKind::Off => "not asked for a code",
+            StatusKind::Pending => "must enrol at the next login",
+            StatusKind::NotAllowed => "enrolled, but by no allowed method",
+            StatusKind::Enabled => "asked for a code",
+            StatusKind::Locked => "locked after too many wrong codes",
+            StatusKind::Exempt => "exempt",
+        })
+    });
+    PossibleValuesParser::new(kinds).try_map(|name| {
+        let mut kinds = StatusKind::ALL.into_iter();
+        kinds
+            .find(|kind| kind.name() == name)
+            .ok_or("there is no such status")
     })
 }
 
@@ -89,26 +109,15 @@ impl TypedValueParser for Settings {
     }
 }
 
-/// A setting of a provider: `KEY=VALUE`, or the key alone, whose value is then asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Given {
-    /// The setting's name.
-    pub name: String,
-    /// Its value; `None`: it is asked for.
-    pub value: Option<String>,
-}
-
-impl FromStr for Given {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name, Some(value.trim().to_owned())),
-            None => (text, None),
-        };
-        Ok(Self {
-            name: name.trim().to_owned(),
-            value,
-        })
-    }
+/// Reads a setting of a provider: `KEY=VALUE`, or the key alone, whose value is then asked for.
+#[expect(clippy::unnecessary_wraps, reason = "clap's parsers may fail")]
+pub(super) fn given(text: &str) -> Result<Given, Infallible> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value.trim().to_owned())),
+        None => (text, None),
+    };
+    Ok(Given {
+        name: name.trim().to_owned(),
+        value,
+    })
 }

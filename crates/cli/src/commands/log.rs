@@ -3,7 +3,7 @@
 use std::io;
 
 use serde::Serialize;
-use twofa_store::{EventFilter, LoggedEvent};
+use twofa_broker::admin::log::LoggedEvent;
 
 use crate::client;
 use crate::error::CommandError;
@@ -33,15 +33,12 @@ pub(crate) fn run(
     if !client::is_root() {
         return Err(CommandError::only_root("see the log"));
     }
-    let broker = client::open()?;
     let mut listing = output.listing(&["TIME", "EVENT", "USER", "AT", "FROM", "BY", "DETAIL"]);
     let mut written = Ok(());
-    broker
-        .store()
-        .events(&EventFilter { user, last }, |event| {
-            written = list_one(&event, &mut listing);
-            written.is_ok()
-        })?;
+    client::open()?.events(user, last, |event| {
+        written = list_one(&event, &mut listing);
+        written.is_ok()
+    })?;
     written?;
     listing.end("Nothing has happened yet.")
 }

@@ -4,34 +4,29 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use twofa_broker::admin::Administration;
-use twofa_broker::clock;
-use twofa_core::{Channel, Methods};
-use twofa_delivery::{Catalogue, ConfigDirs};
-use twofa_proto::Failure;
-use twofa_store::Providers;
+use twofa_broker::admin::methods::ListedMethod;
+use twofa_core::Channel;
 
-use super::{by_root, confirm, provider};
+use super::confirm;
 use crate::arguments::{Confirmation, MethodCommand};
 use crate::client;
 use crate::error::CommandError;
-use crate::messages;
+use crate::messages::{policy, provider as messages};
 use crate::output::{Output, Value};
 
 pub(crate) fn run(command: &MethodCommand, output: Output) -> Result<(), CommandError> {
     if !client::is_root() {
-        return Err(CommandError::only_root(
-            "see or change how codes are carried",
-        ));
+        return Err(CommandError::only_root("see or change how codes are sent"));
     }
-    let broker = client::open()?;
+    let admin = client::open()?;
     match command {
-        MethodCommand::List => list(&broker, output),
+        MethodCommand::List => list(&admin, output),
         MethodCommand::Set {
             method,
             providers,
             confirmation,
             ..
-        } => set(&broker, *method, providers, *confirmation),
+        } => set(&admin, *method, providers, *confirmation),
     }
 }
 
@@ -41,101 +36,55 @@ struct Row<'a> {
     method: &'static str,
     /// For everyone who is in no class.
     allowed: bool,
-    allowed_for_classes: Vec<&'a str>,
-    /// None where nothing is carried.
+    allowed_for_classes: &'a [String],
+    /// None where nothing is sent.
     providers: Option<&'a [String]>,
 }
 
-fn list(broker: &Administration, output: Output) -> Result<(), CommandError> {
-    let rulebook = broker.store().rulebook()?;
-    let providers = broker.store().providers()?;
+fn list(admin: &Administration, output: Output) -> Result<(), CommandError> {
     let mut listing = output.listing(&["METHOD", "ALLOWED", "PROVIDERS"]);
-    for method in Methods::ALL.iter() {
-        let allowed = rulebook.machine().methods.contains(method);
-        let allows = |class: &&twofa_core::Class| {
-            class
-                .policy(rulebook.machine())
-                .is_ok_and(|policy| policy.methods.contains(method))
-        };
-        let classes: Vec<_> = rulebook
-            .classes()
-            .iter()
-            .filter(allows)
-            .map(|class| class.name.as_str())
-            .collect();
-        let order = method
-            .channel()
-            .map(|channel| providers.order[channel].as_slice());
+    for method in &admin.methods()? {
         let row = Row {
-            method: method.name(),
-            allowed,
-            allowed_for_classes: classes,
-            providers: order,
+            method: method.method.name(),
+            allowed: method.allowed,
+            allowed_for_classes: &method.allowed_by,
+            providers: method.providers.as_deref(),
         };
         listing.row(&row, || {
-            let by_classes = &row.allowed_for_classes;
-            let allowed = messages::policy::allowed(allowed, by_classes, rulebook.classes().len());
             vec![
-                Value::Text(method.name().to_owned()),
-                Value::Text(allowed),
-                carriers(&providers, order),
+                Value::Text(row.method.to_owned()),
+                Value::Text(policy::allowed(
+                    method.allowed,
+                    &method.allowed_by,
+                    method.classes,
+                )),
+                providers(method),
             ]
         })?;
     }
     listing.end("")
 }
 
-fn carriers(providers: &Providers, order: Option<&[String]>) -> Value {
-    match order {
+fn providers(method: &ListedMethod) -> Value {
+    match method.providers.as_deref() {
         None => Value::Text("-".to_owned()),
         Some([]) => Value::Warning("none".to_owned()),
-        Some(order) => {
-            let text = order.join(", ");
-            let is_usable = order.iter().any(|name| providers.find(name).is_some());
-            if is_usable {
-                Value::Text(text)
-            } else {
-                Value::Bad(text)
-            }
-        }
+        Some(order) if method.is_carried => Value::Text(order.join(", ")),
+        Some(order) => Value::Bad(order.join(", ")),
     }
 }
 
 fn set(
-    broker: &Administration,
+    admin: &Administration,
     channel: Channel,
     names: &[String],
     confirmation: Confirmation,
 ) -> Result<(), CommandError> {
-    let before = broker.store().providers()?;
-    let (catalogue, _) = Catalogue::load(ConfigDirs::default());
-    for name in names {
-        let kind = before
-            .find(name)
-            .and_then(|record| catalogue.find(&record.kind));
-        if let Some(kind) = kind.filter(|kind| kind.channel != channel) {
-            let message = format!("'{name}' carries {}, not {channel}", kind.channel);
-            return Err(
-                CommandError::new(Failure::Usage, message).hinted("see 'twofa provider list'")
-            );
-        }
+    let plan = admin.plan_order(channel, names)?;
+    confirm::confirm(plan.concerns.iter().map(policy::concern), confirmation)?;
+    let mut out = io::stdout().lock();
+    if !admin.set_order(&plan)? {
+        write!(out, "Nothing to change: that is already the case. ")?;
     }
-    let mut after = before.clone();
-    after.order[channel] = names.to_vec();
-    confirm::confirm(
-        broker
-            .concerns_about_providers(&before, &after)?
-            .iter()
-            .map(messages::policy::concern),
-        confirmation,
-    )?;
-    let changed = broker
-        .store()
-        .set_provider_order(channel, names, &by_root(), clock::now())?;
-    let already = if changed { "" } else { "Nothing to change. " };
-    Ok(writeln!(
-        io::stdout(),
-        "{already}{}",
-        provider::order(channel, names)
-    )?)
+    Ok(writeln!(out, "{}", messages::order(channel, names))?)
 }

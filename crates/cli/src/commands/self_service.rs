@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use twofa_broker::admin::users::StatusKind;
 use twofa_core::Timestamp;
 use twofa_proto::{AppRequest, ContactReport, Done, ExemptionReport, Failure, Request, UserReport};
 
-use super::{standing, standing_until, standing_word};
 use crate::arguments::{AddressArguments, AppArguments, CodeType, EnrolCommand};
 use crate::error::CommandError;
-use crate::messages::{moment, rfc3339};
+use crate::messages::{moment, rfc3339, user as texts};
 use crate::output::Output;
 use crate::{client, output};
 
@@ -81,8 +81,8 @@ pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Command
     let record = Record {
         user: report.user.clone(),
         uid: report.uid,
-        status: standing_word(report.status),
-        until: standing_until(report.status),
+        status: StatusKind::of(report.status).name(),
+        until: texts::status_end(report.status),
         class: report.class.clone(),
         verify: report.verify.clone(),
         email: report.email.as_ref().map(address),
@@ -115,7 +115,7 @@ fn show(report: &UserReport, out: &mut dyn Write) -> io::Result<()> {
         out,
         "Second factor of {}: {}{required}",
         report.user,
-        standing(report.status).into_text()
+        texts::status(report.status).into_text()
     )?;
     writeln!(out, "Class: {}   Asked: {}", report.class, report.verify)?;
     for (what, contact, method) in [

@@ -293,14 +293,9 @@ fn delivery(finding: &DeliveryFinding) -> String {
         DeliveryFinding::ProviderUnusable { name, error } => {
             format!("provider '{name}' cannot be used: {error}")
         }
-        DeliveryFinding::ProviderFailed {
-            name,
-            step,
-            reason,
-            hint,
-        } => with_hint(
-            &format!("provider '{name}' failed at {step}: {reason}"),
-            hint.as_deref(),
+        DeliveryFinding::ProviderFailed { name, failure } => with_hint(
+            &format!("provider '{name}' failed at {}: {}", failure.step, failure.reason),
+            failure.hint.as_deref(),
         ),
         DeliveryFinding::Uncarried { channel, users } => format!(
             "{}, and no provider sends them: see 'twofa provider add'",

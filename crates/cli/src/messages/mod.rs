@@ -1,11 +1,14 @@
 //! Every sentence that the command line shows, made of the library's typed values.
 //!
-//! [`doctor`] has the findings, [`class_test`] what becomes of a login, [`policy`] what to think about before rules change.
+//! [`doctor`] has the findings, [`class_test`] what becomes of a login, [`policy`] what to think about before rules change,
+//! [`user`] and [`provider`] what is said about those, [`errors`] what to do about an error.
 
 pub(crate) mod class_test;
 pub(crate) mod doctor;
 pub(crate) mod errors;
 pub(crate) mod policy;
+pub(crate) mod provider;
+pub(crate) mod user;
 
 use jiff::tz::TimeZone;
 use twofa_core::Timestamp;
@@ -27,6 +30,14 @@ pub(crate) fn rfc3339(at: Timestamp) -> String {
     jiff::Timestamp::from_second(at.unix())
         .unwrap_or_default()
         .to_string()
+}
+
+/// `until 2027-06-30 12:00:00`, or `without end`.
+pub(crate) fn until(end: Option<Timestamp>) -> String {
+    end.map_or_else(
+        || "without end".to_owned(),
+        |end| format!("until {}", moment(end)),
+    )
 }
 
 /// `a, b and c`.

@@ -87,6 +87,9 @@ pub(crate) fn remark(remark: &Remark) -> String {
             "fallback.sms-to-email is on for class '{class}': a code whose text message cannot be sent goes by e-mail, \
              although methods does not allow e-mail there"
         ),
+        Remark::Disabled => "the policy is disabled, so nobody outside a class is asked for a code; see 'twofa policy set \
+                             mode=optional'"
+            .to_owned(),
         Remark::UnknownCountry(country) => {
             format!("'{country}' is not a country code: no phone number belongs to it")
         }
@@ -118,7 +121,7 @@ pub(crate) fn classes_with_settings(count: usize) -> Option<String> {
 }
 
 /// Which classes allow a method, where the machine's policy does or does not.
-pub(crate) fn allowed(allowed: bool, by_classes: &[&str], classes: usize) -> String {
+pub(crate) fn allowed(allowed: bool, by_classes: &[String], classes: usize) -> String {
     match (allowed, by_classes) {
         (true, by) if by.len() == classes => "yes".to_owned(),
         (false, []) => "no".to_owned(),

@@ -6,7 +6,8 @@ use twofa_delivery::{Catalogue, ConfigDirs, Provider, SendError};
 use twofa_store::{Providers, SmsAlarm};
 
 use super::finding::{DeliveryFinding, Finding};
-use crate::admin::{AdminError, Administration, checks, providers};
+use crate::admin::providers::test::check_all;
+use crate::admin::{AdminError, Administration, checks};
 use crate::sending::providers::configuration;
 
 /// A notice that is due for so many seconds is one that nobody sends.
@@ -25,8 +26,13 @@ pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminErro
     let sealed = stored.broken.iter().cloned();
     findings.extend(sealed.map(|(name, error)| DeliveryFinding::ProviderSealed { name, error }));
     let opened = open(&catalogue, &stored, &mut findings);
-    let failed = providers::check_all(&opened);
-    findings.extend(failed.into_iter().map(provider_failed));
+    let failed = check_all(&opened).into_iter();
+    findings.extend(
+        failed.map(|(name, failure)| DeliveryFinding::ProviderFailed {
+            name: name.to_owned(),
+            failure,
+        }),
+    );
     findings.extend(email_is_weak(admin, &stored)?);
     findings.extend(uncarried(admin, &stored)?);
     findings.extend(text_messages(admin, &stored)?);
@@ -36,15 +42,6 @@ pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminErro
 
 fn template(SendError { reason, hint, .. }: SendError) -> DeliveryFinding {
     DeliveryFinding::Template { reason, hint }
-}
-
-fn provider_failed((name, error): (&str, SendError)) -> DeliveryFinding {
-    DeliveryFinding::ProviderFailed {
-        name: name.to_owned(),
-        step: error.step.name(),
-        reason: error.reason,
-        hint: error.hint,
-    }
 }
 
 /// Opens the providers that are used, and tells of those that cannot be.

@@ -10,6 +10,7 @@ use twofa_stacks::{Doubt, Unusable};
 use twofa_store::{SmsAlarm, SmsCount};
 
 use crate::admin::checks::{Concern, People};
+use crate::admin::providers::ProviderFailure;
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -355,12 +356,8 @@ pub enum DeliveryFinding {
     ProviderFailed {
         /// The provider.
         name: String,
-        /// How far the test came.
-        step: &'static str,
-        /// Why it failed.
-        reason: String,
-        /// What to do about it.
-        hint: Option<String>,
+        /// How far the test came, and why it failed there.
+        failure: ProviderFailure,
     },
     /// Codes by e-mail are allowed (NIST SP 800-63B-4, 3.1.3.1).
     EmailIsWeak,

@@ -1,220 +1,132 @@
 //! Adding, changing and removing providers.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::path::Path;
 
 use twofa_broker::admin::Administration;
-use twofa_broker::clock;
-use twofa_broker::providers::configuration;
-use twofa_core::Channel;
-use twofa_core::text::is_unprintable;
-use twofa_delivery::{Catalogue, ProviderKind};
+use twofa_broker::admin::providers::draft::{ProviderDraft, ProviderInput};
+use twofa_broker::admin::providers::settings::{Ask, Given, Question, Values, parse_secrets};
 use twofa_proto::Failure;
-use twofa_store::{ProviderRecord, Store, StoreError, Value};
+use zeroize::Zeroizing;
 
-use super::settings::{self, Ask, Values};
-use super::{all, bad, catalogue, is_asked, kind, order, record, test};
-use crate::arguments::{Confirmation, Given};
-use crate::commands::{by_root, confirm};
+use crate::arguments::{Confirmation, Testing};
+use crate::commands::confirm;
 use crate::error::CommandError;
-use crate::messages;
+use crate::messages::{policy, provider as texts};
+use crate::output::spinner;
+use crate::terminal;
 
-/// What an administrator wants of a provider.
-pub(super) struct Wish<'a> {
-    pub(super) given: &'a [Given],
-    pub(super) has_secrets: bool,
-    pub(super) secrets: Values,
-    pub(super) title: Option<&'a str>,
-    pub(super) unset: &'a [String],
-    pub(super) is_tried: bool,
+/// What is given for a provider. The file of secrets is read here, as root.
+pub(super) fn input(
+    given: &[Given],
+    title: Option<&str>,
+    unset: &[String],
+    testing: &Testing,
+) -> Result<ProviderInput, CommandError> {
+    let file = testing.secrets_from.as_deref();
+    Ok(ProviderInput {
+        given: given.to_vec(),
+        secrets: file.map(read_secrets).transpose()?,
+        title: title.map(str::to_owned),
+        unset: unset.to_vec(),
+    })
 }
-
-/// What there is to do about a test that fails.
-const UNTESTED: &str = "--no-test saves it all the same";
 
 pub(super) fn add(
-    broker: &Administration,
+    admin: &Administration,
     name: &str,
-    kind_name: &str,
-    wish: Wish<'_>,
+    kind: &str,
+    input: ProviderInput,
+    is_tested: bool,
 ) -> Result<(), CommandError> {
-    let catalogue = catalogue();
-    let kind = kind(&catalogue, kind_name)?;
-    // Before anybody types a password for nothing.
-    Store::check_provider_name(name)?;
-    let providers = all(broker)?;
-    if providers.find(name).is_some() || providers.broken.iter().any(|(broken, _)| broken == name) {
-        return Err(StoreError::ProviderExists(name.to_owned()).into());
+    let draft = admin.draft_provider(name, kind, input, asker())?;
+    if is_tested {
+        test(name, &draft, "; nothing was saved")?;
     }
-    let title = title(wish.title)?;
-    let ask: Ask<'_> = if is_asked() {
-        Some(&settings::ask)
-    } else {
-        None
-    };
-    let mut told = settings::told(kind, wish.given, wish.secrets, ask)?;
-    settings::complete(kind, &mut told, wish.has_secrets, ask)?;
-    told.retain(|_, value| !value.is_empty());
-    let settings = told
-        .into_iter()
-        .map(|(name, value)| value_of(kind, name, value))
-        .collect();
-    let record = ProviderRecord {
-        name: name.to_owned(),
-        kind: kind.name.clone(),
-        title,
-        settings,
-    };
-    try_it(&catalogue, &record, wish.is_tried, "nothing was saved")?;
-    let channel = kind.channel;
-    broker
-        .store()
-        .add_provider(&record, channel, &by_root(), clock::now())?;
+    let order = admin.add_provider(&draft)?;
     let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "Added '{name}'. {}",
-        order(channel, &all(broker)?.order[channel])
-    )?;
-    let to = match kind.channel {
-        Channel::Email => "you@example.org",
-        Channel::Sms => "'+49 30 123456'",
-    };
-    Ok(writeln!(
-        out,
-        "Try it: twofa provider test {name} --to {to}"
-    )?)
+    let channel = draft.channel();
+    writeln!(out, "Added '{name}'. {}", texts::order(channel, &order))?;
+    Ok(writeln!(out, "{}", texts::how_to_test(name, channel))?)
 }
 
-pub(super) fn set(broker: &Administration, name: &str, wish: Wish<'_>) -> Result<(), CommandError> {
-    if wish.given.is_empty() && wish.unset.is_empty() && !wish.has_secrets && wish.title.is_none() {
-        let error = CommandError::new(Failure::Usage, "nothing is said to be changed");
-        return Err(error.hinted("say KEY=VALUE, --unset KEY or --title"));
+pub(super) fn set(
+    admin: &Administration,
+    name: &str,
+    input: ProviderInput,
+    is_tested: bool,
+) -> Result<(), CommandError> {
+    let draft = admin.draft_provider_change(name, input, asker())?;
+    if is_tested && draft.is_different {
+        test(name, &draft, "; nothing was changed")?;
     }
-    let catalogue = catalogue();
-    let providers = all(broker)?;
-    let mut record = record(&providers, name)?.clone();
-    let before = record.settings.clone();
-    let kind = kind(&catalogue, &record.kind)?;
-    if wish.title.is_some() {
-        record.title = title(wish.title)?;
-    }
-    let ask: Ask<'_> = if is_asked() {
-        Some(&settings::ask)
-    } else {
-        None
-    };
-    for unset in wish.unset {
-        if record.settings.remove(unset).is_none() && kind.setting(unset).is_none() {
-            return Err(settings::unknown(kind, unset));
-        }
-    }
-    for (name, value) in settings::told(kind, wish.given, wish.secrets, ask)? {
-        if value.is_empty() {
-            record.settings.remove(&name);
-        } else {
-            let (name, value) = value_of(kind, name, value);
-            record.settings.insert(name, value);
-        }
-    }
-    let is_tried = wish.is_tried && record.settings != before;
-    try_it(&catalogue, &record, is_tried, "nothing was changed")?;
-    let changed = broker
-        .store()
-        .change_provider(&record, &by_root(), clock::now())?;
+    let changed = admin.change_provider(&draft)?;
     let mut out = io::stdout().lock();
     match changed.as_slice() {
-        [] => writeln!(out, "Nothing to change: it is that already.")?,
+        [] => writeln!(out, "Nothing to change: that is already the case.")?,
         changed => writeln!(out, "Changed '{name}': {}.", changed.join(", "))?,
     }
     Ok(())
 }
 
 pub(super) fn remove(
-    broker: &Administration,
+    admin: &Administration,
     name: &str,
     confirmation: Confirmation,
 ) -> Result<(), CommandError> {
-    let before = all(broker)?;
-    if !before.broken.iter().any(|(broken, _)| broken == name) {
-        record(&before, name)?;
-    }
-    let mut after = before.clone();
-    after.all.retain(|provider| provider.name != name);
-    confirm::confirm(
-        broker
-            .concerns_about_providers(&before, &after)?
-            .iter()
-            .map(messages::policy::concern),
-        confirmation,
-    )?;
-    if !broker
-        .store()
-        .remove_provider(name, &by_root(), clock::now())?
-    {
-        return Err(StoreError::ChangedMeanwhile.into());
-    }
-    let after = all(broker)?;
+    let plan = admin.plan_removal(name)?;
+    confirm::confirm(plan.concerns.iter().map(policy::concern), confirmation)?;
+    let orders = admin.remove_provider(&plan)?;
     let mut out = io::stdout().lock();
     writeln!(out, "Removed '{name}'.")?;
-    for channel in Channel::ALL {
-        if before.order[channel] != after.order[channel] {
-            writeln!(out, "{}", order(channel, &after.order[channel]))?;
-        }
+    for (channel, order) in orders {
+        writeln!(out, "{}", texts::order(channel, &order))?;
     }
     Ok(())
 }
 
-/// Opens the provider and tries it, unless that is not wanted.
-fn try_it(
-    catalogue: &Catalogue,
-    record: &ProviderRecord,
-    is_tried: bool,
-    nothing: &str,
-) -> Result<(), CommandError> {
-    let provider = catalogue
-        .open(&configuration(record))
-        .map_err(|error| bad(&record.kind, &error))?;
-    if !is_tried {
-        return Ok(());
-    }
-    let failed = |error| {
-        test::failed(
-            &record.name,
-            &error,
-            &format!("; {nothing}"),
-            Some(UNTESTED),
-        )
-    };
-    test::check(&record.name, &*provider)
-        .map_err(failed)
+/// Tests a provider before it is saved. `consequence` is what a failure means.
+fn test(name: &str, draft: &ProviderDraft, consequence: &str) -> Result<(), CommandError> {
+    let waiting = spinner(format!("Testing '{name}'"));
+    let result = draft.check();
+    waiting.finish_and_clear();
+    let instead = Some("--no-test saves it anyway");
+    result
         .map(drop)
+        .map_err(|failure| CommandError::provider_failed(name, &failure, consequence, instead))
 }
 
-fn value_of(
-    kind: &ProviderKind,
-    name: String,
-    value: zeroize::Zeroizing<String>,
-) -> (String, Value) {
-    // What the kind does not know any more may have been a secret.
-    let is_plain = kind.setting(&name).is_some_and(|setting| !setting.secret);
-    let value = if is_plain {
-        Value::Plain(value.to_string())
+/// How to ask for a setting, if there is a terminal.
+fn asker() -> Ask<'static> {
+    if io::stdin().is_terminal() {
+        Some(&ask)
     } else {
-        Value::Secret(value)
-    };
-    (name, value)
+        None
+    }
 }
 
-/// A title as it is kept; an empty one is none.
-fn title(title: Option<&str>) -> Result<Option<String>, CommandError> {
-    let Some(title) = title.map(str::trim).filter(|title| !title.is_empty()) else {
-        return Ok(None);
-    };
-    if title.chars().count() > 100 || title.chars().any(is_unprintable) {
-        return Err(CommandError::new(
-            Failure::Usage,
-            "a title has at most 100 characters, none of them invisible",
-        ));
+fn ask(question: &Question<'_>) -> io::Result<Zeroizing<String>> {
+    let text = texts::question(question);
+    if question.is_secret {
+        return Ok(Zeroizing::new(terminal::ask_hidden(&text)?));
     }
-    Ok(Some(title.to_owned()))
+    let mut out = io::stderr().lock();
+    write!(out, "{text}")?;
+    out.flush()?;
+    let mut line = Zeroizing::new(String::new());
+    io::stdin().lock().read_line(&mut line)?;
+    Ok(Zeroizing::new(line.trim().to_owned()))
+}
+
+fn read_secrets(file: &Path) -> Result<Values, CommandError> {
+    let mut text = Zeroizing::new(String::new());
+    let result = if file == Path::new("-") {
+        io::stdin().read_to_string(&mut text)
+    } else {
+        File::open(file).and_then(|mut file| file.read_to_string(&mut text))
+    };
+    result.map_err(|error| CommandError::unreadable(file, &error))?;
+    parse_secrets(&text)
+        .map_err(|why| CommandError::new(Failure::Usage, format!("{}: {why}", file.display())))
 }

@@ -1,19 +1,17 @@
 //! What there is to see of providers.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
 use twofa_broker::admin::Administration;
-use twofa_broker::providers::configuration;
+use twofa_broker::admin::providers::{
+    self, ListedProvider, ProviderKind, Setting, Value as Stored,
+};
 use twofa_core::Channel;
-use twofa_delivery::provider::Setting;
-use twofa_delivery::{Catalogue, ProviderKind, sms};
 use twofa_proto::Failure;
-use twofa_store::{ProviderRecord, Providers, Value as Stored};
 
-use super::{all, catalogue, kind, record};
 use crate::error::CommandError;
 use crate::output::{self, Output, Value};
 
@@ -40,39 +38,33 @@ struct SettingRow<'a> {
 }
 
 fn kind_row(kind: &ProviderKind) -> KindRow<'_> {
-    let settings = kind.settings.iter().map(
-        |Setting {
-             name,
-             help,
-             secret,
-             required,
-             default,
-         }| SettingRow {
-            setting: name,
-            help,
-            required: *required,
-            secret: *secret,
-            default: default.as_deref(),
-        },
-    );
     KindRow {
         kind: &kind.name,
         aliases: &kind.aliases,
         carries: kind.channel.name(),
         title: &kind.title,
-        settings: settings.collect(),
+        settings: kind.settings.iter().map(setting_row).collect(),
+    }
+}
+
+fn setting_row(setting: &Setting) -> SettingRow<'_> {
+    SettingRow {
+        setting: &setting.name,
+        help: &setting.help,
+        required: setting.required,
+        secret: setting.secret,
+        default: setting.default.as_deref(),
     }
 }
 
 pub(super) fn kinds(name: Option<&str>, output: Output) -> Result<(), CommandError> {
-    let catalogue = catalogue();
     if let Some(name) = name {
-        let kind = kind(&catalogue, name)?;
-        return output.object(&kind_row(kind), |out| one_kind(kind, output, out));
+        let kind = providers::kind(name)?;
+        return output.object(&kind_row(&kind), |out| one_kind(&kind, output, out));
     }
     let mut listing = output.listing(&["KIND", "CARRIES", "TITLE"]);
-    for kind in catalogue.kinds() {
-        listing.row(&kind_row(kind), || {
+    for kind in providers::kinds() {
+        listing.row(&kind_row(&kind), || {
             let texts = [kind.name.as_str(), kind.channel.name(), &kind.title];
             texts.map(|text| Value::Text(text.to_owned())).into()
         })?;
@@ -80,29 +72,21 @@ pub(super) fn kinds(name: Option<&str>, output: Output) -> Result<(), CommandErr
     listing.end("There are no kinds of providers.")
 }
 
-fn one_kind(kind: &ProviderKind, output: Output, out: &mut dyn Write) -> std::io::Result<()> {
-    let rows = kind.settings.iter().map(
-        |Setting {
-             name,
-             help,
-             secret,
-             required,
-             default,
-         }| {
-            let needed = match (required, secret) {
-                (true, true) => "required, secret",
-                (true, false) => "required",
-                (false, true) => "secret",
-                (false, false) => "",
-            };
-            [
-                name.as_str(),
-                needed,
-                default.as_deref().unwrap_or_default(),
-                help.as_str(),
-            ]
-        },
-    );
+fn one_kind(kind: &ProviderKind, output: Output, out: &mut dyn Write) -> io::Result<()> {
+    let rows = kind.settings.iter().map(|setting| {
+        let needed = match (setting.required, setting.secret) {
+            (true, true) => "required, secret",
+            (true, false) => "required",
+            (false, true) => "secret",
+            (false, false) => "",
+        };
+        [
+            setting.name.as_str(),
+            needed,
+            setting.default.as_deref().unwrap_or_default(),
+            setting.help.as_str(),
+        ]
+    });
     if !output.is_terminal() {
         return rows
             .map(|row| row.join("\t"))
@@ -124,7 +108,7 @@ fn one_kind(kind: &ProviderKind, output: Output, out: &mut dyn Write) -> std::io
     if kind.setting("account").is_none() && kind.has_account() {
         writeln!(
             out,
-            "\nOr all of the account in one, with semicolons in between: account (secret)"
+            "\nOr the whole account in one text, its parts separated by semicolons: account (secret)"
         )?;
     }
     Ok(())
@@ -139,86 +123,41 @@ struct Row<'a> {
     /// From 1; none: it is not used.
     order: Option<usize>,
     title: Option<&'a str>,
-    problem: Option<String>,
+    problem: Option<&'a str>,
 }
 
-pub(super) fn list(broker: &Administration, output: Output) -> Result<(), CommandError> {
-    let providers = all(broker)?;
-    let catalogue = catalogue();
+fn row(listed: &ListedProvider) -> Row<'_> {
+    Row {
+        provider: &listed.name,
+        kind: listed.kind.as_deref(),
+        carries: listed.channel.map(Channel::name),
+        order: listed.order,
+        title: listed.title.as_deref(),
+        problem: listed.problem.as_deref(),
+    }
+}
+
+pub(super) fn list(admin: &Administration, output: Output) -> Result<(), CommandError> {
     let mut listing = output.listing(&["PROVIDER", "KIND", "CARRIES", "ORDER", "TITLE", "STATE"]);
-    let mut names: Vec<_> = providers
-        .all
-        .iter()
-        .map(|provider| provider.name.as_str())
-        .collect();
-    names.extend(providers.broken.iter().map(|(name, _)| name.as_str()));
-    // By method, in the order in which they are tried, then the others.
-    names.sort_by_key(|name| {
-        (
-            place(&providers, name).is_none(),
-            place(&providers, name),
-            *name,
-        )
-    });
-    for name in names {
-        let row = row(&providers, &catalogue, name);
+    for listed in &admin.providers()? {
+        let row = row(listed);
         listing.row(&row, || {
             let text = |text: Option<&str>| Value::Text(text.unwrap_or("-").to_owned());
             vec![
-                text(Some(name)),
+                text(Some(row.provider)),
                 text(row.kind),
                 text(row.carries),
                 row.order
                     .map_or_else(|| text(None), |order| Value::Number(order as u64)),
                 text(row.title),
-                match &row.problem {
-                    Some(problem) => Value::Bad(problem.clone()),
+                match row.problem {
+                    Some(problem) => Value::Bad(problem.to_owned()),
                     None => Value::Good("ready".to_owned()),
                 },
             ]
         })?;
     }
-    listing.end(
-        "There are no providers, so that no codes are sent. Connect one with 'twofa provider add'.",
-    )
-}
-
-fn row<'a>(providers: &'a Providers, catalogue: &'a Catalogue, name: &'a str) -> Row<'a> {
-    let place = place(providers, name);
-    let record = providers.find(name);
-    let kind = record.and_then(|record| catalogue.find(&record.kind));
-    let channel = kind
-        .map(|kind| kind.channel)
-        .or(place.map(|(channel, _)| channel));
-    let problem = match record {
-        Some(record) => catalogue
-            .open(&configuration(record))
-            .err()
-            .map(|error| error.to_string()),
-        None => providers
-            .broken
-            .iter()
-            .find(|(broken, _)| broken == name)
-            .map(|(_, why)| why.clone()),
-    };
-    Row {
-        provider: name,
-        kind: record.map(|record| record.kind.as_str()),
-        carries: channel.map(Channel::name),
-        order: place.map(|(_, order)| order),
-        title: record
-            .and_then(|record| record.title.as_deref())
-            .or(kind.map(|kind| kind.title.as_str())),
-        problem,
-    }
-}
-
-/// The channel that a provider serves, and its place in the order in which they are tried: the first is 1.
-fn place(providers: &Providers, name: &str) -> Option<(Channel, usize)> {
-    providers.order.iter().find_map(|(channel, order)| {
-        let at = order.iter().position(|other| other == name)?;
-        Some((channel, at + 1))
-    })
+    listing.end("There are no providers, so no codes are sent. Add one with 'twofa provider add'.")
 }
 
 /// A provider in full as JSON has it.
@@ -230,60 +169,50 @@ struct Full<'a> {
 }
 
 pub(super) fn one(
-    broker: &Administration,
+    admin: &Administration,
     name: &str,
     reveal: bool,
     output: Output,
 ) -> Result<(), CommandError> {
-    let providers = all(broker)?;
-    let ProviderRecord { settings, .. } = record(&providers, name)?;
-    let catalogue = catalogue();
-    let shown = |value: &'_ Stored| value.is_secret() && !reveal;
-    let settings: BTreeMap<_, _> = settings
-        .iter()
-        .map(|(name, value)| {
-            (
-                name.as_str(),
-                if shown(value) { MASK } else { value.text() },
-            )
-        })
-        .collect();
+    let provider = admin.provider(name)?;
+    let shown = |value: &'_ Stored| !value.is_secret() || reveal;
+    let settings = provider.settings.iter().map(|(name, value)| {
+        let text = if shown(value) { value.text() } else { MASK };
+        (name.as_str(), text)
+    });
     let full = Full {
-        row: row(&providers, &catalogue, name),
-        settings,
+        row: row(&provider.listed),
+        settings: settings.collect(),
     };
     output.object(&full, |out| {
-        if !output.is_terminal() {
-            return full
-                .settings
-                .iter()
-                .try_for_each(|(name, value)| writeln!(out, "{name}\t{value}"));
+        if output.is_terminal() {
+            return in_words(&full, out);
         }
-        let Row {
-            kind,
-            carries,
-            order,
-            title,
-            problem,
-            ..
-        } = &full.row;
-        writeln!(out, "{name}: {}", title.unwrap_or("-"))?;
-        let order = order.map_or("not used".to_owned(), |order| format!("number {order}"));
-        writeln!(
-            out,
-            "Failure: {}   Carries: {}, {order}",
-            kind.unwrap_or("-"),
-            carries.unwrap_or("-")
-        )?;
-        if let Some(problem) = problem {
-            writeln!(out, "It cannot be used: {problem}")?;
-        }
-        let mut table = output::table(&["SETTING", "VALUE"]);
-        for (name, value) in &full.settings {
-            table.add_row([name, value]);
-        }
-        writeln!(out, "\n{}", table.trim_fmt())
+        full.settings
+            .iter()
+            .try_for_each(|(name, value)| writeln!(out, "{name}\t{value}"))
     })
+}
+
+fn in_words(Full { row, settings }: &Full<'_>, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}: {}", row.provider, row.title.unwrap_or("-"))?;
+    let order = row
+        .order
+        .map_or("not used".to_owned(), |order| format!("number {order}"));
+    writeln!(
+        out,
+        "Kind: {}   Carries: {}, {order}",
+        row.kind.unwrap_or("-"),
+        row.carries.unwrap_or("-")
+    )?;
+    if let Some(problem) = row.problem {
+        writeln!(out, "It cannot be used: {problem}")?;
+    }
+    let mut table = output::table(&["SETTING", "VALUE"]);
+    for (name, value) in settings {
+        table.add_row([name, value]);
+    }
+    writeln!(out, "\n{}", table.trim_fmt())
 }
 
 /// A data file as JSON has it.
@@ -296,37 +225,28 @@ struct Checked<'a> {
 }
 
 pub(super) fn check(file: &Path, output: Output) -> Result<(), CommandError> {
-    let report = sms::check_file(file).map_err(|error| {
+    let checked = providers::check_file(file).map_err(|error| {
         CommandError::new(Failure::Failed, error.to_string())
-            .hinted("twofa-sms(5) tells of the form of these files")
+            .hinted("twofa-sms(5) describes the form of these files")
     })?;
-    let checked = Checked {
-        kind: kind_row(&report.kind),
-        sample: &report.sample,
-        warnings: &report.warnings,
+    let row = Checked {
+        kind: kind_row(&checked.kind),
+        sample: &checked.sample,
+        warnings: &checked.warnings,
     };
-    output.object(&checked, |out| {
-        writeln!(
-            out,
-            "{} is sound: {}, {}.",
-            file.display(),
-            report.kind.name,
-            report.kind.title
-        )?;
-        for warning in &report.warnings {
+    output.object(&row, |out| {
+        let (file, kind) = (file.display(), &checked.kind);
+        writeln!(out, "{file} is valid: {}, {}.", kind.name, kind.title)?;
+        for warning in &checked.warnings {
             writeln!(out, "warning: {warning}")?;
         }
-        let required: Vec<_> = report
-            .kind
-            .settings
-            .iter()
-            .map(|setting| setting.name.as_str())
-            .collect();
-        writeln!(out, "It wants to know: {}", required.join(", "))?;
+        let settings = kind.settings.iter().map(|setting| setting.name.as_str());
+        let settings: Vec<_> = settings.collect();
+        writeln!(out, "Its settings: {}", settings.join(", "))?;
         writeln!(
             out,
             "\nThe request it makes:\n\n{}",
-            report.sample.trim_end()
+            checked.sample.trim_end()
         )
     })
 }

@@ -1,0 +1,19 @@
+//! The audit log.
+
+use twofa_store::EventFilter;
+pub use twofa_store::LoggedEvent;
+
+use super::{AdminError, Administration};
+
+impl Administration {
+    /// Gives every event to `each`, the earliest first, until it answers `false`: all of them, or those about the user
+    /// called `user`, or the `last` so many of either.
+    pub fn events(
+        &self,
+        user: Option<String>,
+        last: Option<u32>,
+        each: impl FnMut(LoggedEvent) -> bool,
+    ) -> Result<(), AdminError> {
+        Ok(self.store().events(&EventFilter { user, last }, each)?)
+    }
+}

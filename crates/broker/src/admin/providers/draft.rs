@@ -1,0 +1,195 @@
+//! Providers that are being added or changed: put together, tested, and only then saved.
+
+use std::time::Duration;
+
+use twofa_core::Channel;
+use twofa_core::text::is_unprintable;
+use twofa_delivery::Provider;
+use twofa_store::{ProviderRecord, Store};
+use zeroize::Zeroizing;
+
+use super::settings::{self, Ask, Given, Values};
+use super::{ProviderFailure, ProviderKind, Value, catalogue, find, find_kind, is_broken, test};
+use crate::admin::{AdminError, Administration};
+
+/// So many characters a title has at most.
+const LONGEST_TITLE: usize = 100;
+
+/// What an administrator gives for a provider.
+#[derive(Debug, Default)]
+pub struct ProviderInput {
+    /// Settings of the command line, where others can see them.
+    pub given: Vec<Given>,
+    /// Settings of a file; `None`: there is no file.
+    pub secrets: Option<Values>,
+    /// What to call it in front of people; an empty one takes the title away.
+    pub title: Option<String>,
+    /// Settings to take away.
+    pub unset: Vec<String>,
+}
+
+impl ProviderInput {
+    const fn is_empty(&self) -> bool {
+        let Self {
+            given,
+            secrets,
+            title,
+            unset,
+        } = self;
+        given.is_empty() && secrets.is_none() && title.is_none() && unset.is_empty()
+    }
+}
+
+/// A provider that has not been saved yet.
+#[derive(Debug)]
+pub struct ProviderDraft {
+    record: ProviderRecord,
+    channel: Channel,
+    provider: Box<dyn Provider>,
+    /// Whether it is told anything else than what is saved.
+    pub is_different: bool,
+}
+
+impl ProviderDraft {
+    /// What it sends by.
+    pub const fn channel(&self) -> Channel {
+        self.channel
+    }
+
+    /// Goes as far as the provider can without sending anything. Answers how long that took.
+    pub fn check(&self) -> Result<Duration, ProviderFailure> {
+        test::check(&*self.provider)
+    }
+}
+
+impl Administration {
+    /// Drafts a provider called `name` of the kind `kind`. What it needs and is not given is asked for by `ask`.
+    pub fn draft_provider(
+        &self,
+        name: &str,
+        kind: &str,
+        input: ProviderInput,
+        ask: Ask<'_>,
+    ) -> Result<ProviderDraft, AdminError> {
+        let catalogue = catalogue();
+        let kind = find_kind(&catalogue, kind)?;
+        // Before anybody types a password for nothing.
+        Store::check_provider_name(name)?;
+        let providers = self.store().providers()?;
+        if providers.find(name).is_some() || is_broken(&providers, name) {
+            return Err(AdminError::ProviderExists(name.to_owned()));
+        }
+        let title = title(input.title.as_deref())?;
+        let has_secrets = input.secrets.is_some();
+        let secrets = input.secrets.unwrap_or_default();
+        let mut values = settings::collect(kind, &input.given, secrets, ask)?;
+        settings::complete(kind, &mut values, has_secrets, ask)?;
+        values.retain(|_, value| !value.is_empty());
+        let record = ProviderRecord {
+            name: name.to_owned(),
+            kind: kind.name.clone(),
+            title,
+            settings: values
+                .into_iter()
+                .map(|(name, value)| value_of(kind, name, value))
+                .collect(),
+        };
+        Ok(ProviderDraft {
+            provider: test::open(&catalogue, &record)?,
+            channel: kind.channel,
+            record,
+            is_different: true,
+        })
+    }
+
+    /// Drafts a change of the provider called `name`.
+    pub fn draft_provider_change(
+        &self,
+        name: &str,
+        input: ProviderInput,
+        ask: Ask<'_>,
+    ) -> Result<ProviderDraft, AdminError> {
+        if input.is_empty() {
+            return Err(AdminError::NoChange);
+        }
+        let catalogue = catalogue();
+        let mut record = find(&self.store().providers()?, name)?.clone();
+        let before = record.settings.clone();
+        let kind = find_kind(&catalogue, &record.kind)?;
+        if input.title.is_some() {
+            record.title = title(input.title.as_deref())?;
+        }
+        for unset in &input.unset {
+            if record.settings.remove(unset).is_none() && kind.setting(unset).is_none() {
+                return Err(settings::unknown(kind, unset));
+            }
+        }
+        let secrets = input.secrets.unwrap_or_default();
+        for (name, value) in settings::collect(kind, &input.given, secrets, ask)? {
+            if value.is_empty() {
+                record.settings.remove(&name);
+            } else {
+                let (name, value) = value_of(kind, name, value);
+                record.settings.insert(name, value);
+            }
+        }
+        Ok(ProviderDraft {
+            provider: test::open(&catalogue, &record)?,
+            channel: kind.channel,
+            is_different: record.settings != before,
+            record,
+        })
+    }
+
+    /// Saves a new provider, and answers the order in which those of its channel are tried from now on: it is the last.
+    pub fn add_provider(&self, draft: &ProviderDraft) -> Result<Vec<String>, AdminError> {
+        let (record, channel) = (&draft.record, draft.channel);
+        self.store()
+            .add_provider(record, channel, &self.origin(), self.now())?;
+        self.provider_order(channel)
+    }
+
+    /// Saves a change, and answers the names of what changed.
+    pub fn change_provider(&self, draft: &ProviderDraft) -> Result<Vec<String>, AdminError> {
+        let (origin, now) = (self.origin(), self.now());
+        Ok(self.store().change_provider(&draft.record, &origin, now)?)
+    }
+}
+
+fn value_of(kind: &ProviderKind, name: String, value: Zeroizing<String>) -> (String, Value) {
+    // What the kind no longer knows may have been a secret.
+    let is_plain = kind.setting(&name).is_some_and(|setting| !setting.secret);
+    let value = if is_plain {
+        Value::Plain(value.to_string())
+    } else {
+        Value::Secret(value)
+    };
+    (name, value)
+}
+
+/// A title as it is kept; an empty one is none.
+fn title(title: Option<&str>) -> Result<Option<String>, AdminError> {
+    let Some(title) = title.map(str::trim).filter(|title| !title.is_empty()) else {
+        return Ok(None);
+    };
+    if title.chars().count() > LONGEST_TITLE || title.chars().any(is_unprintable) {
+        return Err(AdminError::BadTitle);
+    }
+    Ok(Some(title.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_trimmed_and_an_empty_one_is_none() {
+        assert_eq!(title(Some("  ")).unwrap(), None);
+        assert_eq!(
+            title(Some(" Post office ")).unwrap().as_deref(),
+            Some("Post office")
+        );
+        assert!(title(Some(&"x".repeat(LONGEST_TITLE + 1))).is_err());
+        assert!(title(Some("a\u{1b}b")).is_err());
+    }
+}

@@ -1,0 +1,323 @@
+//! Users: listing them, and changing one after the other.
+
+use twofa_core::class;
+use twofa_core::exemption::{Exemption, LoginSource, find_covering};
+use twofa_core::user::Verify;
+use twofa_core::{Account, Method, Methods, Mode, Rulebook, Timestamp};
+use twofa_proto::UserStatus;
+use twofa_store::UserRow;
+
+use super::checks::Remark;
+use super::class::check_exists;
+use super::{AdminError, Administration};
+use crate::identity::accounts::{self, Directory};
+use crate::identity::person::PersonError;
+use crate::requests::manage::user_status;
+
+/// Which users a listing has.
+#[derive(Debug, Clone, Default)]
+pub struct UserFilter {
+    /// Those of this status.
+    pub status: Option<StatusKind>,
+    /// Those of this class.
+    pub class: Option<String>,
+    /// Those with this method, or none.
+    pub method: Option<MethodFilter>,
+    /// Those who have shown a correct code for the last time before this, or never.
+    pub passed_before: Option<Timestamp>,
+}
+
+/// A status without its details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusKind {
+    /// Not asked for a code.
+    Off,
+    /// Must enrol.
+    Pending,
+    /// Enrolled, by no method that is allowed.
+    NotAllowed,
+    /// Asked for a code.
+    Enabled,
+    /// Refused for wrong codes.
+    Locked,
+    /// Exempt.
+    Exempt,
+}
+
+impl StatusKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::Off,
+        Self::Pending,
+        Self::NotAllowed,
+        Self::Enabled,
+        Self::Locked,
+        Self::Exempt,
+    ];
+
+    /// The kind of `status`.
+    pub const fn of(status: UserStatus) -> Self {
+        match status {
+            UserStatus::Off => Self::Off,
+            UserStatus::Pending => Self::Pending,
+            UserStatus::NotAllowed => Self::NotAllowed,
+            UserStatus::Enabled => Self::Enabled,
+            UserStatus::LockedUntil(_) | UserStatus::Locked => Self::Locked,
+            UserStatus::Exempt(_) => Self::Exempt,
+        }
+    }
+
+    /// For scripts: `not-allowed` and the like.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Pending => "pending",
+            Self::NotAllowed => "not-allowed",
+            Self::Enabled => "enabled",
+            Self::Locked => "locked",
+            Self::Exempt => "exempt",
+        }
+    }
+}
+
+/// Methods, as a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MethodFilter {
+    /// Those who have this one.
+    Has(Method),
+    /// Those who have none.
+    Nothing,
+}
+
+/// A user of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedUser {
+    /// Login name and uid.
+    pub account: Account,
+    /// How a login from nowhere in particular would fare.
+    pub status: UserStatus,
+    /// The class whose policy holds.
+    pub class: String,
+    /// Whether an administrator requires a second factor.
+    pub required: bool,
+    /// When the user wants to be asked.
+    pub verify: Verify,
+    /// Wrong codes in a row.
+    pub failures: u64,
+    /// What is enrolled and can stand alone, whether the policy allows it or not.
+    pub methods: Methods,
+    /// How many apps are enrolled.
+    pub apps: u32,
+    /// Backup codes not used yet.
+    pub backup_codes: u32,
+    /// When a code was correct for the last time.
+    pub passed_at: Option<Timestamp>,
+}
+
+/// A change that can be made to many users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserChange {
+    /// Makes a record.
+    Add,
+    /// Requires a second factor.
+    Require,
+    /// No longer requires one.
+    Release,
+    /// Ends a lock and forgets wrong codes.
+    Unlock,
+    /// Removes all methods.
+    Reset,
+}
+
+/// The login names of the members of a Unix group.
+pub fn group_members(group: &str) -> Result<Vec<String>, AdminError> {
+    accounts::members(group)?.ok_or_else(|| AdminError::NoGroup(group.to_owned()))
+}
+
+impl Administration {
+    /// Gives every user that `filter` lets through to `each`, by name, until it answers `false`.
+    pub fn users(
+        &self,
+        filter: &UserFilter,
+        mut each: impl FnMut(ListedUser) -> bool,
+    ) -> Result<(), AdminError> {
+        let rulebook = self.rulebook()?;
+        if let Some(class) = &filter.class {
+            check_exists(&rulebook, class)?;
+        }
+        let exemptions = self.store().exemptions()?.into_iter();
+        let mut view = View {
+            rulebook,
+            exemptions: exemptions.map(|stored| stored.exemption).collect(),
+            directory: Directory::read(),
+            now: self.now(),
+        };
+        let mut result = Ok(());
+        self.store().users(|row| match view.user(row) {
+            Ok(user) => !filter.lets_through(&user) || each(user),
+            Err(error) => {
+                result = Err(error);
+                false
+            }
+        })?;
+        result
+    }
+
+    /// Makes `change` to the user called `name`, and answers whether anything was different before.
+    pub fn change_user(&self, name: &str, change: UserChange) -> Result<bool, AdminError> {
+        let account = accounts::find(name)?;
+        let account = &account.ok_or_else(|| AdminError::NoUser(name.to_owned()))?;
+        let (store, origin, now) = (self.store(), &self.origin(), self.now());
+        Ok(match change {
+            UserChange::Add => store.add_user(account, origin, now)?,
+            UserChange::Require => store.set_required(account, true, origin, now)?,
+            UserChange::Release => store.set_required(account, false, origin, now)?,
+            UserChange::Unlock => store.unlock(account, origin, now)?,
+            UserChange::Reset => store.reset(account, origin, now)?,
+        })
+    }
+
+    /// Removes all that is known of `name`, under every uid it ever had: the account may be gone, or made again. Answers
+    /// the uids.
+    pub fn remove_user(&self, name: &str) -> Result<Vec<u32>, AdminError> {
+        let uids = self.store().uids_of(name)?;
+        if uids.is_empty() {
+            return Err(AdminError::NothingKnown(name.to_owned()));
+        }
+        for uid in &uids {
+            let account = Account {
+                name: name.to_owned(),
+                uid: *uid,
+            };
+            self.store()
+                .remove_user(&account, &self.origin(), self.now())?;
+        }
+        Ok(uids)
+    }
+
+    /// What is to be known where a second factor is required of single users.
+    pub fn remark_on_requiring(&self) -> Result<Option<Remark>, AdminError> {
+        let is_disabled = self.rulebook()?.machine().mode == Mode::Disabled;
+        Ok(is_disabled.then_some(Remark::Disabled))
+    }
+}
+
+/// What a user's status depends on besides the user.
+struct View {
+    rulebook: Rulebook,
+    exemptions: Vec<Exemption>,
+    directory: Directory,
+    now: Timestamp,
+}
+
+impl View {
+    fn user(&mut self, row: UserRow) -> Result<ListedUser, AdminError> {
+        let UserRow {
+            account, summary, ..
+        } = row;
+        let directory = &mut self.directory;
+        let (machine, classes) = (self.rulebook.machine(), self.rulebook.classes());
+        let effective = class::effective(machine, classes, &summary, |group| {
+            directory.membership(&account, group)
+        });
+        let effective = effective.map_err(PersonError::from)?;
+        let exemption = find_covering(
+            &self.exemptions,
+            &account,
+            LoginSource::default(),
+            self.now,
+            |group| directory.membership(&account, group),
+        );
+        let status = summary.status(&effective.policy, exemption, self.now);
+        Ok(ListedUser {
+            status: user_status(status),
+            class: effective.class_name().to_owned(),
+            account,
+            required: summary.required,
+            verify: summary.verify,
+            failures: summary.throttle.failures(),
+            methods: summary.enrolled,
+            apps: row.apps,
+            backup_codes: row.backup_codes,
+            passed_at: row.passed_at,
+        })
+    }
+}
+
+impl UserFilter {
+    fn lets_through(&self, user: &ListedUser) -> bool {
+        let status = self
+            .status
+            .is_none_or(|status| status == StatusKind::of(user.status));
+        let method = self.method.is_none_or(|method| match method {
+            MethodFilter::Has(Method::Backup) => user.backup_codes > 0,
+            MethodFilter::Has(method) => user.methods.contains(method),
+            MethodFilter::Nothing => user.methods.is_empty() && user.backup_codes == 0,
+        });
+        let stale = self
+            .passed_before
+            .is_none_or(|before| user.passed_at.is_none_or(|passed| passed < before));
+        let class = self.class.as_ref();
+        status && method && stale && class.is_none_or(|class| *class == user.class)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user() -> ListedUser {
+        ListedUser {
+            account: Account {
+                name: "alice".into(),
+                uid: 1000,
+            },
+            status: UserStatus::LockedUntil(1_800_000_000),
+            class: "ops".into(),
+            required: false,
+            verify: Verify::Always,
+            failures: 0,
+            methods: Methods::NONE.with(Method::App),
+            apps: 1,
+            backup_codes: 0,
+            passed_at: None,
+        }
+    }
+
+    #[test]
+    fn a_filter_lets_through_who_fits_in_all_of_it() {
+        let nobody_asked = UserFilter::default();
+        let locked = UserFilter {
+            status: Some(StatusKind::Locked),
+            class: Some("ops".into()),
+            method: Some(MethodFilter::Has(Method::App)),
+            passed_before: Some(Timestamp::from_unix(0)),
+        };
+        assert!(nobody_asked.lets_through(&user()) && locked.lets_through(&user()));
+        let passed = ListedUser {
+            passed_at: Some(Timestamp::from_unix(1)),
+            ..user()
+        };
+        assert!(!locked.lets_through(&passed));
+        for other in [
+            UserFilter {
+                status: Some(StatusKind::Enabled),
+                ..locked.clone()
+            },
+            UserFilter {
+                class: Some("web".into()),
+                ..locked.clone()
+            },
+            UserFilter {
+                method: Some(MethodFilter::Has(Method::Backup)),
+                ..locked.clone()
+            },
+            UserFilter {
+                method: Some(MethodFilter::Nothing),
+                ..locked.clone()
+            },
+        ] {
+            assert!(!other.lets_through(&user()), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What is said about users.
+
+use twofa_broker::admin::users::UserChange;
+use twofa_core::Timestamp;
+use twofa_proto::UserStatus;
+
+use super::{moment, rfc3339, until};
+use crate::output::Value;
+
+/// A status, in the words of the manual.
+pub(crate) fn status(status: UserStatus) -> Value {
+    match status {
+        UserStatus::Off => Value::Text("off".to_owned()),
+        UserStatus::Pending => Value::Warning("pending setup at next login".to_owned()),
+        UserStatus::NotAllowed => Value::Warning("enrolled method no longer allowed".to_owned()),
+        UserStatus::Enabled => Value::Good("enabled".to_owned()),
+        UserStatus::LockedUntil(at) => {
+            Value::Bad(format!("locked until {}", moment(Timestamp::from_unix(at))))
+        }
+        UserStatus::Locked => Value::Bad("locked until unlocked".to_owned()),
+        UserStatus::Exempt(end) => {
+            Value::Warning(format!("exempt {}", until(end.map(Timestamp::from_unix))))
+        }
+    }
+}
+
+/// When a lock or an exemption ends by itself, for scripts.
+pub(crate) fn status_end(status: UserStatus) -> Option<String> {
+    match status {
+        UserStatus::LockedUntil(at) | UserStatus::Exempt(Some(at)) => {
+            Some(rfc3339(Timestamp::from_unix(at)))
+        }
+        _ => None,
+    }
+}
+
+/// What a change did to the user called `name`; not `changed`: nothing.
+pub(crate) fn changed(change: UserChange, changed: bool, name: &str) -> String {
+    match (change, changed) {
+        (UserChange::Add, true) => format!("Added {name}."),
+        (UserChange::Add, false) => format!("{name} was already on record."),
+        (UserChange::Require, true) => format!("A second factor is now required of {name}."),
+        (UserChange::Require, false) => {
+            format!("A second factor was already required of {name}.")
+        }
+        (UserChange::Release, true) => format!("No longer required of {name}."),
+        (UserChange::Release, false) => format!("No second factor was required of {name}."),
+        (UserChange::Unlock, true) => format!("Unlocked {name}."),
+        (UserChange::Unlock, false) => format!("There was nothing to unlock for {name}."),
+        (UserChange::Reset, true) => {
+            format!("Removed every method of {name}, and required a new one.")
+        }
+        (UserChange::Reset, false) => format!("Nothing was enrolled for {name}."),
+    }
+}
+
+/// That a user was removed, with the uids that the record had.
+pub(crate) fn removed(name: &str, uids: &[u32]) -> String {
+    let uids: Vec<_> = uids.iter().map(u32::to_string).collect();
+    format!(
+        "Removed everything on record about {name} (uid {}).",
+        uids.join(", ")
+    )
+}
