@@ -198,14 +198,26 @@ impl Location {
     /// What the database and its write-ahead log are like now; `None`: that cannot be told.
     pub(crate) fn snapshot(&self) -> Option<Snapshot> {
         let database = FileState::of(&fs::symlink_metadata(&self.database).ok()?);
+        let log = self.log().ok()?.filter(|log| log.length > 0);
+        Some(Snapshot { database, log })
+    }
+
+    /// The length of the write-ahead log in bytes.
+    pub(crate) fn log_length(&self) -> Result<u64, StoreError> {
+        let log = self
+            .log()
+            .map_err(StoreError::file("look for the log of", &self.database))?;
+        Ok(log.map_or(0, |log| log.length))
+    }
+
+    fn log(&self) -> io::Result<Option<FileState>> {
         let mut log = self.database.clone().into_os_string();
         log.push("-wal");
-        let log = match fs::symlink_metadata(Path::new(&log)) {
-            Ok(metadata) => Some(FileState::of(&metadata)).filter(|log| log.length > 0),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(_) => return None,
-        };
-        Some(Snapshot { database, log })
+        match fs::symlink_metadata(Path::new(&log)) {
+            Ok(metadata) => Ok(Some(FileState::of(&metadata))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Waits until the names of the files beside the database are on disk.

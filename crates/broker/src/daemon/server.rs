@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::mem;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{self, AssertUnwindSafe};
@@ -176,16 +177,18 @@ pub fn serve_stdio(stream: Stream, location: Location) -> io::Result<()> {
         uid: stream.peer_uid()?,
     };
     // First, since it may wait for the store, and the client's time begins with the stream.
-    let broker = Broker::open(location).and_then(|broker| {
-        broker.store().leave_log()?;
-        Ok(broker)
-    });
+    let broker = Broker::open(location);
     let stream = DeadlineStream::new(stream, Vec::new(), None)?;
     report(&connection::serve(broker.as_ref(), peer, stream, |_| {
         Some(())
     }));
-    if broker.is_ok_and(|broker| notices::is_any_due(broker.services())) {
+    let Ok(broker) = broker else { return Ok(()) };
+    if notices::is_any_due(broker.services()) {
         notices::send_by_another_process()?;
+    }
+    // The end of the process closes the store too, in less time, and somebody waits for it.
+    if broker.store().leave_short_log().unwrap_or(false) {
+        mem::forget(broker);
     }
     Ok(())
 }
