@@ -109,11 +109,7 @@ fn open_gateway(
 }
 
 fn server_settings(is_host_required: bool) -> Vec<Setting> {
-    let secret = |name, help| Setting {
-        secret: true,
-        ..setting(name, help)
-    };
-    vec![
+    let mut settings = vec![
         Setting {
             required: is_host_required,
             ..setting("host", "The mail server's name, as in its certificate")
@@ -128,6 +124,33 @@ fn server_settings(is_host_required: bool) -> Vec<Setting> {
             "The mail server's port; depending on tls, 465 (implicit), 587 (starttls) or 25 unless set",
         ),
         from(),
+    ];
+    settings.extend(login_settings());
+    settings.extend([
+        setting(
+            "ca-file",
+            "A CA certificate (PEM) to trust in addition to the system's",
+        ),
+        reply_to(),
+        setting(
+            "hello",
+            "The name this machine gives in EHLO; its host name unless set",
+        ),
+        with_default(
+            "connections",
+            "The maximum number of connections to the server at a time",
+            CONNECTIONS,
+        ),
+    ]);
+    settings
+}
+
+fn login_settings() -> [Setting; 8] {
+    let secret = |name, help| Setting {
+        secret: true,
+        ..setting(name, help)
+    };
+    [
         setting(
             "username",
             "The name to log in with; the address in 'from' unless set",
@@ -157,20 +180,6 @@ fn server_settings(is_host_required: bool) -> Vec<Setting> {
         setting(
             "token-url",
             "Where the refresh token is exchanged for an access token (https)",
-        ),
-        setting(
-            "ca-file",
-            "A CA certificate (PEM) to trust in addition to the system's",
-        ),
-        reply_to(),
-        setting(
-            "hello",
-            "The name this machine gives in EHLO; its host name unless set",
-        ),
-        with_default(
-            "connections",
-            "The maximum number of connections to the server at a time",
-            CONNECTIONS,
         ),
     ]
 }

@@ -433,73 +433,42 @@ fn a_mail_that_the_server_may_have_accepted_is_not_sent_twice() {
     assert_eq!(server.connections(), 1);
 }
 
+/// A server that sends `reply` to the content of a mail.
+fn replies_to_mail(reply: &'static str) -> Scripted {
+    Scripted::start(move |connection| {
+        connection.serve_until(".")?;
+        connection.send(reply)
+    })
+}
+
 #[test]
 fn only_a_mail_that_was_handed_over_without_an_answer_may_have_arrived() {
-    type Script = fn(&mut Connection) -> std::io::Result<()>;
-    let scripts: [(Script, bool); 8] = [
-        (
-            |connection| connection.serve_until(".").and_then(|_| connection.hang()),
-            true,
-        ),
-        (|connection| connection.serve_until(".").map(|_| ()), true),
-        (
-            |connection| {
-                connection
-                    .serve_until(".")
-                    .and_then(|_| connection.send("what?"))
-            },
-            true,
-        ),
-        (
-            |connection| {
-                connection
-                    .serve_until(".")
-                    .and_then(|_| connection.send("250-2.0.0 go"))
-            },
-            true,
-        ),
-        (
-            |connection| {
-                connection
-                    .serve_until(".")
-                    .and_then(|_| connection.send("451 4.3.0 not now"))
-            },
-            false,
-        ),
-        (
-            |connection| {
-                connection
-                    .serve_until(".")
-                    .and_then(|_| connection.send("554 5.7.1 no"))
-            },
-            false,
-        ),
-        (
-            |connection| {
-                connection
-                    .serve_until("DATA")
-                    .and_then(|_| connection.hang())
-            },
-            false,
-        ),
-        (
-            |connection| connection.serve_until("MAIL").map(|_| ()),
-            false,
-        ),
-    ];
-    for (i, (script, may_have_arrived)) in scripts.into_iter().enumerate() {
-        let server = Scripted::start(script);
+    let hangs_at = |stop| {
+        Scripted::start(move |connection| {
+            connection.serve_until(stop)?;
+            connection.hang()
+        })
+    };
+    let closes_at =
+        |stop| Scripted::start(move |connection| connection.serve_until(stop).map(|_| ()));
+    for (i, (server, may_have_arrived)) in [
+        (hangs_at("."), true),
+        (closes_at("."), true),
+        (replies_to_mail("what?"), true),
+        (replies_to_mail("250-2.0.0 go"), true),
+        (replies_to_mail("451 4.3.0 not now"), false),
+        (replies_to_mail("554 5.7.1 no"), false),
+        (hangs_at("DATA"), false),
+        (closes_at("MAIL"), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let error = in_time(&*through(&server, "none", &[]));
         assert_eq!(error.may_have_arrived, may_have_arrived, "{i}: {error:?}");
     }
-    assert!(
-        !in_time(&*through(
-            &Scripted::start(Connection::hang),
-            "implicit",
-            &[]
-        ))
-        .may_have_arrived
-    );
+    let no_tls = Scripted::start(Connection::hang);
+    assert!(!in_time(&*through(&no_tls, "implicit", &[])).may_have_arrived);
 }
 
 #[test]

@@ -93,8 +93,7 @@ fn valid_combinations_of_settings_are_accepted() {
 }
 
 #[test]
-fn invalid_settings_are_refused_by_name_without_revealing_a_secret() {
-    let number = ("address", "{number}@sms.example.org");
+fn invalid_settings_of_a_server_are_refused_by_name() {
     for (kind, settings, setting) in [
         ("smtp", vec![FROM], "host"),
         ("smtp", vec![HOST], "from"),
@@ -109,6 +108,22 @@ fn invalid_settings_are_refused_by_name_without_revealing_a_secret() {
         ("smtp", vec![HOST, FROM, ("port", "0")], "port"),
         ("smtp", vec![HOST, FROM, ("port", "65536")], "port"),
         ("smtp", vec![HOST, FROM, ("auth", "cram-md5")], "auth"),
+        ("smtp", vec![HOST, FROM, ("hello", "a b")], "hello"),
+        ("smtp", vec![HOST, FROM, ("ca-file", "ca.pem")], "ca-file"),
+        (
+            "smtp",
+            vec![HOST, FROM, ("connections", "0")],
+            "connections",
+        ),
+        ("smtp", vec![HOST, FROM, ("colour", "red")], "colour"),
+    ] {
+        assert_refused(kind, &settings, setting);
+    }
+}
+
+#[test]
+fn contradictory_or_incomplete_logins_are_refused_by_name_without_revealing_a_secret() {
+    for (kind, settings, setting) in [
         ("smtp", vec![HOST, FROM, ("auth", "plain")], "password"),
         ("smtp", vec![HOST, FROM, ("username", "login")], "password"),
         (
@@ -156,14 +171,15 @@ fn invalid_settings_are_refused_by_name_without_revealing_a_secret() {
             ],
             "token-url",
         ),
-        ("smtp", vec![HOST, FROM, ("hello", "a b")], "hello"),
-        ("smtp", vec![HOST, FROM, ("ca-file", "ca.pem")], "ca-file"),
-        (
-            "smtp",
-            vec![HOST, FROM, ("connections", "0")],
-            "connections",
-        ),
-        ("smtp", vec![HOST, FROM, ("colour", "red")], "colour"),
+    ] {
+        assert_refused(kind, &settings, setting);
+    }
+}
+
+#[test]
+fn invalid_settings_of_sendmail_and_gateways_are_refused_by_name() {
+    let number = ("address", "{number}@sms.example.org");
+    for (kind, settings, setting) in [
         ("sendmail", vec![FROM, ("command", "sendmail")], "command"),
         ("email-gateway", vec![HOST, FROM], "address"),
         (
@@ -178,15 +194,19 @@ fn invalid_settings_are_refused_by_name_without_revealing_a_secret() {
             "transport",
         ),
     ] {
-        let error = try_provider(kind, &settings)
-            .expect_err(setting)
-            .to_string();
-        assert!(
-            error.contains(&format!("'{setting}'")),
-            "{setting}: {error}"
-        );
-        assert!(!error.contains("hunter2"), "{error}");
+        assert_refused(kind, &settings, setting);
     }
+}
+
+/// Checks that a provider with these settings is refused because of `setting`.
+#[track_caller]
+fn assert_refused(kind: &str, settings: &[(&str, &str)], setting: &str) {
+    let error = try_provider(kind, settings).expect_err(setting).to_string();
+    assert!(
+        error.contains(&format!("'{setting}'")),
+        "{setting}: {error}"
+    );
+    assert!(!error.contains("hunter2"), "{error}");
 }
 
 #[test]

@@ -397,6 +397,13 @@ fn mistakes_in_the_content_are_reported_with_their_line_and_what_was_expected() 
             changed("name = \"acme\"", "name = \"Acme SMS\""),
             "line 2: 'Acme SMS' is not a valid name",
         ),
+    ];
+    assert_mistakes(&cases);
+}
+
+#[test]
+fn mistakes_in_optional_tables_are_reported_with_what_was_expected() {
+    let cases = [
         (
             changed("[send]", "[number]\nform = \"roman\"\n[send]"),
             "unknown variant `roman`, expected one of `e164`, `digits`, `national`",
