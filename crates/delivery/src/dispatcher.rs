@@ -134,6 +134,7 @@ impl Sender for Dispatcher {
                 Step::Settings,
                 "no provider lists the text messages it receives",
             )
+            .hinted("add one whose data file has an [inbox] table: see twofa-sms(5)")
         };
         self.inbox().ok_or_else(none)?.received(since, deadline)
     }

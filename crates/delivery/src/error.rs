@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A step on the way of a message.
+/// A step in sending a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Reading the provider's settings and the files they name.

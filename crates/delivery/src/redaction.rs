@@ -303,10 +303,10 @@ mod tests {
     fn a_message_is_redacted_as_a_whole_and_line_by_line() {
         let secrets = secrets(&[
             "123456",
-            "Your code is 123456.\nIt is good for ten minutes.",
+            "Your code is 123456.\nIt is valid for ten minutes.",
         ]);
-        let said = "code 123456: 'Your code is 123456. It is good for ten minutes.' or \
-                    'It is good for ten minutes.' or 'Your+code+is+123456.%0D%0AIt+is+good+for+ten+minutes.'";
+        let said = "code 123456: 'Your code is 123456. It is valid for ten minutes.' or \
+                    'It is valid for ten minutes.' or 'Your+code+is+123456.%0D%0AIt+is+valid+for+ten+minutes.'";
         assert_eq!(secrets.redact(said), "code […]: '[…]' or '[…]' or '[…]'");
         assert_eq!(secrets.with(Some("hush")).redact("no hush"), "no […]");
     }

@@ -70,7 +70,9 @@ impl Transport for Sendmail {
         let output = self.program.run(&arguments, &content, deadline);
         let output = output.map_err(|error| match error.kind() {
             // The program had all or most of the mail before it was killed.
-            ErrorKind::TimedOut => SendError::timeout(Step::Program).after_handover(),
+            ErrorKind::TimedOut => SendError::timeout(Step::Program)
+                .hinted("run the program as the user 'twofa' to see what it waits for")
+                .after_handover(),
             _ => self.not_started(&error),
         })?;
         if output.status.success() {

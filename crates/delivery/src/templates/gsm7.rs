@@ -1,25 +1,25 @@
-//! How much room a text message takes (3GPP TS 23.038 §6.2.1, TS 23.040 §9.2.3.24).
+//! Counts the septets and segments of a text message (3GPP TS 23.038 §6.2.1, TS 23.040 §9.2.3.24).
 
-/// The default alphabet: one septet each.
+/// The GSM 7-bit default alphabet. Each character takes one septet.
 const ALPHABET: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?\
     ¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
 
-/// The extension table: an escape and one more septet each.
+/// The extension table. Each character takes two septets, of which the first is the escape.
 const EXTENSION: &str = "\u{c}^{}\\[~]|€";
 
-/// Septets in a message of one segment, and in each segment of a longer one.
+/// The number of septets in a message of one segment, and in each segment of a longer one.
 const SEPTETS: (usize, usize) = (160, 153);
 
-/// UTF-16 units in a message of one segment, and in each segment of a longer one.
+/// The number of UTF-16 units in a message of one segment, and in each segment of a longer one.
 const UNITS: (usize, usize) = (70, 67);
 
-/// Septets that `text` takes in the default alphabet with its extension; `None`: it has a character that is in neither,
-/// and has to go as UCS-2.
+/// The number of septets that `text` takes in the default alphabet with its extension. `None`: it has characters outside
+/// both and must be sent as UCS-2.
 pub fn septets(text: &str) -> Option<usize> {
     text.chars().map(septets_of).sum()
 }
 
-/// Segments that `text` is sent, and paid for, in.
+/// The number of segments in which `text` is sent and billed.
 pub fn segments(text: &str) -> usize {
     let (sizes, (whole, part)): (Vec<usize>, _) = match text.chars().map(septets_of).collect() {
         Some(sizes) => (sizes, SEPTETS),
@@ -28,7 +28,7 @@ pub fn segments(text: &str) -> usize {
     if sizes.iter().sum::<usize>() <= whole {
         return 1;
     }
-    // What takes two is not cut in half.
+    // A character of two septets or units is not split between segments.
     let mut segments = 1;
     let mut used = 0;
     for size in sizes {
@@ -56,8 +56,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tables_are_whole() {
-        // 128 places, of which one is the escape and two more share a sign with ASCII.
+    fn the_tables_are_complete() {
+        // 128 code points, of which one is the escape.
         assert_eq!(ALPHABET.chars().count(), 127);
         assert_eq!(EXTENSION.chars().count(), 10);
     }
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(
             segments(&format!("{}€{}", "a".repeat(152), "a".repeat(152))),
             3,
-            "€ is not cut in half"
+            "€ is not split"
         );
         assert_eq!(segments(&"東".repeat(70)), 1);
         assert_eq!(segments(&"東".repeat(71)), 2);

@@ -117,10 +117,10 @@ fn a_mail_is_laid_out_as_designed() {
     let mail = built_in().mail(&Message::Code(code("Example"))).unwrap();
     let time = time(Timestamp::from_unix(1_764_000_000));
     let expected = format!(
-        "Your code for Example:\n\n    918273\n\nIt is needed to log in with sshd.\n\n    For:    alice\n    \
-         From:   203.0.113.7\n    When:   {time}\n\nIt is good for 10 minutes, once, and for nothing else.\n\n\
-         If this was not you, change your password and tell your administrator.\n\
-         Nobody will ever ask you for this code: do not pass it on."
+        "Your code for Example:\n\n    918273\n\nUse it to log in with sshd.\n\n    User:   alice\n    \
+         From:   203.0.113.7\n    Time:   {time}\n\nIt is valid for 10 minutes and can be used once.\n\n\
+         If you did not request it, change your password and tell your administrator.\n\
+         Never give this code to anyone: nobody will ask you for it."
     );
     assert_eq!(mail.text, expected);
     let nowhere = Message::Code(CodeMessage {
@@ -218,7 +218,7 @@ fn a_code_bound_to_a_domain_ends_in_the_line_for_phones() {
         bound("東京", "example.org").lines().last(),
         Some("@example.org #918273")
     );
-    // There is no room for both: the words win.
+    // There is no room for both: the text is kept and the line left out.
     let text = bound("Example", &format!("{}.example.org", "a".repeat(140)));
     assert!(!text.contains('@') && segments(&text) == 1, "{text}");
 }
@@ -262,7 +262,7 @@ fn an_administrators_template_replaces_only_its_own_part() {
     let mail = templates.mail(&Message::Code(code("Example"))).unwrap();
     assert_eq!(mail.text, "Example says 918273 to alice (10 minutes)");
     assert_eq!(mail.subject, "Your code for Example");
-    assert!(mail.html.contains("It is needed to log in with sshd."));
+    assert!(mail.html.contains("Use it to log in with sshd."));
     let [_, notice, _] = messages("Example");
     assert_eq!(
         templates.sms(&notice).unwrap(),

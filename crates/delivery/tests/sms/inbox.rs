@@ -1,4 +1,4 @@
-//! Text messages that people send to us, where a provider tells of them.
+//! Text messages that people send, for providers that list them.
 
 use twofa_core::Timestamp;
 use twofa_delivery::InboundSms;
@@ -8,7 +8,7 @@ use crate::support::{open, soon};
 
 const SINCE: Timestamp = Timestamp::from_unix(1_790_000_000); // 2026-09-21T14:13:20Z
 
-/// What a provider's documentation says.
+/// A request and its answer as a provider documents them.
 struct Documented {
     kind: &'static str,
     settings: &'static [(&'static str, &'static str)],
@@ -158,7 +158,7 @@ fn documented() -> Vec<Documented> {
 }
 
 #[test]
-fn each_provider_that_lists_messages_is_asked_as_it_documents() {
+fn each_provider_that_lists_messages_receives_the_request_that_it_documents() {
     for one in documented() {
         let server = Server::answering(200, one.answer);
         let provider = open(one.kind, &server.base(), one.settings);
@@ -192,7 +192,7 @@ fn a_provider_that_lists_nothing_has_no_inbox() {
             ("from", "15005550001")
         ]
     ));
-    // Nobody can write to a name.
+    // No message can be sent to a name.
     assert!(!has_inbox(
         "messagebird",
         &[("access-key", "a"), ("from", "Acme")]
@@ -204,7 +204,7 @@ fn a_provider_that_lists_nothing_has_no_inbox() {
 }
 
 #[test]
-fn a_list_is_read_page_by_page_but_not_on_another_server() {
+fn a_list_is_read_page_by_page_but_not_from_another_server() {
     let page = |next: &str, text: &str| {
         format!(
             r#"{{"messages":[{{"direction":"inbound","from":"+1","body":"{text}"}}],"next_page_uri":"{next}"}}"#
@@ -248,7 +248,7 @@ fn a_list_is_read_page_by_page_but_not_on_another_server() {
 }
 
 #[test]
-fn a_list_without_end_is_read_only_so_far() {
+fn at_most_five_pages_of_a_list_are_read() {
     let server = Server::answering(200, r#"{"messages":[],"next_page_uri":"/again"}"#);
     let settings = [
         ("account-sid", "AC1"),
@@ -264,7 +264,7 @@ fn a_list_without_end_is_read_only_so_far() {
 }
 
 #[test]
-fn a_message_that_is_told_of_only_once_is_there_for_everybody_who_waits() {
+fn a_message_that_is_listed_only_once_is_kept_for_all_who_wait() {
     let server = Server::with({
         let first = std::sync::atomic::AtomicBool::new(true);
         move |_| {

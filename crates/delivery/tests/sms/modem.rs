@@ -1,4 +1,4 @@
-//! A modem of one's own: gammu-smsd with a modem that is a folder.
+//! A local modem: gammu-smsd with a dummy modem that is a directory.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +14,7 @@ use crate::tools::{Running, skipped, until};
 
 const NUMBER: &str = "+15005550001";
 
-/// The modem, its daemon not running yet.
+/// The modem. Its daemon is not started yet.
 struct Modem {
     folder: tempfile::TempDir,
 }
@@ -53,7 +53,7 @@ impl Modem {
 
     fn daemon(&self) -> Running {
         let mut command = Command::new("/usr/bin/gammu-smsd");
-        // It writes some formats in its locale's characters.
+        // Some formats are written in the character set of the locale.
         command
             .env("LC_ALL", "C.UTF-8")
             .arg("-c")
@@ -75,7 +75,7 @@ impl Modem {
             .unwrap()
     }
 
-    /// Somebody writes to the modem.
+    /// The modem receives a message.
     fn receives(&self, from: &str, text: &str) {
         let mut command = Command::new("/usr/bin/gammu");
         command
@@ -88,9 +88,9 @@ impl Modem {
         assert!(command.output().unwrap().status.success());
     }
 
-    /// That the code is in no file any more.
-    fn knows_no_code(&self) {
-        // In UTF-16, as hexadecimal.
+    /// Checks that no file contains the code.
+    fn assert_no_code(&self) {
+        // The code in UTF-16, written in hexadecimal.
         let wide = CODE.split("").collect::<Vec<_>>().join("003");
         let wide = wide.trim_end_matches("003");
         let mut folders = vec![self.folder.path().to_owned()];
@@ -118,14 +118,14 @@ impl Modem {
 }
 
 #[test]
-fn a_message_goes_through_the_modem_and_leaves_no_code_behind() {
+fn a_message_is_sent_through_the_modem_and_no_file_keeps_the_code() {
     let Some(modem) = Modem::new() else { return };
     let _daemon = modem.daemon();
     let provider = modem.open();
     provider.check(soon()).unwrap();
     let receipt = provider.send(TO, &message(), soon()).unwrap();
     assert!(receipt.id.is_some_and(|id| id.contains(TO)));
-    modem.knows_no_code();
+    modem.assert_no_code();
     assert!(
         fs::read_to_string(modem.path("log"))
             .unwrap()
@@ -134,7 +134,7 @@ fn a_message_goes_through_the_modem_and_leaves_no_code_behind() {
 }
 
 #[test]
-fn a_text_beyond_the_gsm_alphabet_goes_as_unicode() {
+fn a_text_beyond_the_gsm_alphabet_is_sent_as_unicode() {
     let Some(modem) = Modem::new() else { return };
     let provider = modem.open();
     let Message::Code(mut code) = message() else {
@@ -154,25 +154,25 @@ fn a_text_beyond_the_gsm_alphabet_goes_as_unicode() {
     );
     let _daemon = modem.daemon();
     sending.join().unwrap().unwrap();
-    modem.knows_no_code();
+    modem.assert_no_code();
 }
 
 #[test]
-fn a_message_that_the_modem_does_not_send_is_an_error_and_leaves_no_code_behind() {
+fn a_message_that_the_modem_cannot_send_is_an_error_and_no_file_keeps_the_code() {
     let Some(modem) = Modem::new() else { return };
     let provider = modem.open();
     let sending = std::thread::spawn(move || provider.send(TO, &message(), soon()));
     until("the message is queued", || modem.queued().is_some());
-    // What lies in its way there makes the daemon move it to where errors go.
+    // A directory of that name makes the daemon move the message to the error directory.
     fs::create_dir(modem.path("sent").join(modem.queued().unwrap())).unwrap();
     let _daemon = modem.daemon();
     let error = sending.join().unwrap().unwrap_err();
     assert_eq!(error.step, Step::Message, "{error:?}");
-    modem.knows_no_code();
+    modem.assert_no_code();
 }
 
 #[test]
-fn a_message_that_does_not_go_in_time_is_taken_back() {
+fn a_message_that_is_not_sent_in_time_is_removed() {
     let Some(modem) = Modem::new() else { return };
     let start = Instant::now();
     let error = modem
@@ -182,7 +182,7 @@ fn a_message_that_does_not_go_in_time_is_taken_back() {
     assert!(error.timed_out, "{error:?}");
     assert!(start.elapsed() < Duration::from_millis(2500));
     assert_eq!(modem.queued(), None);
-    modem.knows_no_code();
+    modem.assert_no_code();
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn a_program_that_hangs_is_killed_at_the_deadline() {
 }
 
 #[test]
-fn a_program_that_hangs_after_it_queued_the_message_leaves_no_code_behind() {
+fn after_a_program_that_queued_the_message_hangs_no_file_keeps_the_code() {
     let Some(modem) = Modem::new() else { return };
     let program = modem.path("inject");
     fs::write(
@@ -224,7 +224,7 @@ fn a_program_that_hangs_after_it_queued_the_message_leaves_no_code_behind() {
     until("the message is queued", || modem.queued().is_some());
     assert!(sending.join().unwrap().unwrap_err().timed_out);
     assert_eq!(modem.queued(), None);
-    modem.knows_no_code();
+    modem.assert_no_code();
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn neither_code_nor_text_is_ever_an_argument() {
 }
 
 #[test]
-fn what_people_write_is_found_in_the_inbox_in_every_format() {
+fn received_messages_are_read_in_every_format() {
     for format in ["unicode", "standard", "detail"] {
         let Some(modem) = Modem::new() else { return };
         modem.configure(format);
@@ -278,7 +278,7 @@ fn what_people_write_is_found_in_the_inbox_in_every_format() {
 }
 
 #[test]
-fn a_modem_that_would_show_codes_to_others_is_refused() {
+fn a_modem_whose_directories_or_log_reveal_codes_is_refused() {
     let Some(modem) = Modem::new() else { return };
     fs::set_permissions(modem.path("sent"), fs::Permissions::from_mode(0o755)).unwrap();
     let error = modem.open().check(soon()).unwrap_err();

@@ -1,4 +1,4 @@
-//! What goes to each provider, and what becomes of its answers.
+//! The request to each provider, and how its answers are read.
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
@@ -7,14 +7,14 @@ use twofa_delivery::Step;
 use crate::server::Server;
 use crate::support::{CODE, TO, TO_DIGITS, message, open, soon, text};
 
-/// What a provider's documentation says.
+/// A request and its answers as a provider documents them.
 struct Documented {
     kind: &'static str,
     settings: &'static [(&'static str, &'static str)],
     path: &'static str,
     headers: Vec<(&'static str, String)>,
     body: Body,
-    taken: Taken,
+    accepted: Accepted,
     refused: Vec<Refused>,
 }
 
@@ -23,14 +23,14 @@ enum Body {
     Json(Value),
 }
 
-/// A success.
-struct Taken {
+/// The answer to an accepted message.
+struct Accepted {
     status: u16,
     body: &'static str,
     id: Option<&'static str>,
 }
 
-/// An error: status, body, at which step it is, and what is said of it.
+/// An error: HTTP status, body, the step that failed, and a part of the expected error text.
 struct Refused(u16, &'static str, Step, &'static str);
 
 fn basic(user: &str, password: &str) -> (&'static str, String) {
@@ -60,7 +60,7 @@ fn form(pairs: &[(&'static str, &str)]) -> Body {
 fn documented() -> Vec<Documented> {
     let text = text();
     let text = text.as_str();
-    let taken = |status, body, id| Taken {
+    let accepted = |status, body, id| Accepted {
         status,
         body,
         id: Some(id),
@@ -81,7 +81,7 @@ fn documented() -> Vec<Documented> {
                 ("To", TO),
                 ("ValidityPeriod", "600"),
             ]),
-            taken: taken(
+            accepted: accepted(
                 201,
                 r#"{"sid":"SM1","status":"queued","error_code":null}"#,
                 "SM1",
@@ -128,7 +128,7 @@ fn documented() -> Vec<Documented> {
                 ("To", TO),
                 ("ValidityPeriod", "600"),
             ]),
-            taken: taken(201, r#"{"sid":"SM1"}"#, "SM1"),
+            accepted: accepted(201, r#"{"sid":"SM1"}"#, "SM1"),
             refused: vec![Refused(
                 201,
                 r#"{"sid":"SM1","error_code":30007,"error_message":"filtered"}"#,
@@ -153,7 +153,7 @@ fn documented() -> Vec<Documented> {
                 ("text", text),
                 ("type", "text"),
             ]),
-            taken: taken(
+            accepted: accepted(
                 200,
                 r#"{"message-count":"1","messages":[{"to":"1","message-id":"0A00","status":"0","remaining-balance":"1"}]}"#,
                 "0A00",
@@ -198,7 +198,7 @@ fn documented() -> Vec<Documented> {
             path: "/messages",
             headers: vec![header("authorization", "hush==")],
             body: Body::Json(json!({"content": text, "to": [TO_DIGITS], "from": "15005550001"})),
-            taken: taken(
+            accepted: accepted(
                 202,
                 r#"{"messages":[{"apiMessageId":"a1","accepted":true,"to":"1","error":null}],"error":null}"#,
                 "a1",
@@ -225,7 +225,7 @@ fn documented() -> Vec<Documented> {
             path: "/v1/messages",
             headers: vec![basic("ann", "hush")],
             body: Body::Json(json!({"toNumbers": [TO_DIGITS], "message": text})),
-            taken: taken(201, r#"{"id":"77"}"#, "77"),
+            accepted: accepted(201, r#"{"id":"77"}"#, "77"),
             refused: vec![
                 Refused(
                     401,
@@ -248,7 +248,7 @@ fn documented() -> Vec<Documented> {
             path: "/api/sms",
             headers: vec![header("x-api-key", "hush")],
             body: Body::Json(json!({"to": TO_DIGITS, "text": text, "from": "Acme"})),
-            taken: taken(
+            accepted: accepted(
                 200,
                 r#"{"success":"100","messages":[{"id":"77","success":true,"error":null,"error_text":null}]}"#,
                 "77",
@@ -289,7 +289,7 @@ fn documented() -> Vec<Documented> {
                 ("message", text),
                 ("maxsplit", "3"),
             ]),
-            taken: taken(200, "OK: 15005550006:2942263", "2942263"),
+            accepted: accepted(200, "OK: 15005550006:2942263", "2942263"),
             refused: vec![
                 Refused(
                     200,
@@ -315,7 +315,7 @@ fn documented() -> Vec<Documented> {
             body: Body::Json(
                 json!({"LicenseKey": "hush-guid", "From": "15005550001", "To": [TO_DIGITS], "Body": text, "Concatenate": true, "IsUnicode": false, "UseMMS": false}),
             ),
-            taken: taken(
+            accepted: accepted(
                 200,
                 r#"[{"Attachments":[],"From":"1","MessageID":"1627aea5","MessageStatus":100,"To":"1"}]"#,
                 "1627aea5",
@@ -346,7 +346,7 @@ fn documented() -> Vec<Documented> {
             path: "/v1/Account/MA1/Message/",
             headers: vec![basic("MA1", "hush")],
             body: Body::Json(json!({"src": "15005550001", "dst": TO, "text": text})),
-            taken: taken(
+            accepted: accepted(
                 202,
                 r#"{"api_id":"a","message":"message(s) queued","message_uuid":["u1"]}"#,
                 "u1",
@@ -380,7 +380,7 @@ fn documented() -> Vec<Documented> {
             body: Body::Json(
                 json!({"originator": "Acme", "recipients": [TO_DIGITS], "body": text, "datacoding": "plain"}),
             ),
-            taken: taken(
+            accepted: accepted(
                 201,
                 r#"{"id":"e8","recipients":{"totalSentCount":1}}"#,
                 "e8",
@@ -406,7 +406,7 @@ fn documented() -> Vec<Documented> {
             path: "/messages",
             headers: vec![header("authorization", "Bearer KEYhush")],
             body: Body::Json(json!({"from": "+15005550001", "to": TO, "text": text})),
-            taken: taken(
+            accepted: accepted(
                 200,
                 r#"{"data":{"id":"b0c","to":[{"status":"queued"}],"errors":[]}}"#,
                 "b0c",
@@ -440,7 +440,7 @@ fn documented() -> Vec<Documented> {
             body: Body::Json(
                 json!({"messages": [{"source": "twofa", "to": TO, "from": "Acme", "body": text}]}),
             ),
-            taken: taken(
+            accepted: accepted(
                 200,
                 r#"{"http_code":200,"response_code":"SUCCESS","response_msg":"queued","data":{"messages":[{"message_id":"BF7","status":"SUCCESS"}]}}"#,
                 "BF7",
@@ -482,7 +482,7 @@ fn documented() -> Vec<Documented> {
             path: "/p1/batches",
             headers: vec![header("authorization", "Bearer hush")],
             body: Body::Json(json!({"from": "15005550001", "to": [TO_DIGITS], "body": text})),
-            taken: taken(201, r#"{"id":"01FC","canceled":false}"#, "01FC"),
+            accepted: accepted(201, r#"{"id":"01FC","canceled":false}"#, "01FC"),
             refused: vec![
                 Refused(
                     400,
@@ -501,7 +501,7 @@ fn documented() -> Vec<Documented> {
             body: Body::Json(
                 json!({"messages": [{"sender": "Acme", "destinations": [{"to": TO_DIGITS}], "content": {"text": text}}]}),
             ),
-            taken: taken(
+            accepted: accepted(
                 200,
                 r#"{"bulkId":"b","messages":[{"messageId":"2033","status":{"groupId":1,"groupName":"PENDING","id":26,"name":"PENDING_ACCEPTED","description":"Message sent to next instance"}}]}"#,
                 "2033",
@@ -533,7 +533,7 @@ fn documented() -> Vec<Documented> {
             path: "/api/v2/messages",
             headers: vec![basic("ann", "hush")],
             body: Body::Json(json!({"text": text, "phones": TO_DIGITS})),
-            taken: taken(
+            accepted: accepted(
                 201,
                 r#"{"id":49575710,"href":"/api/v2/sessions/49575710","type":"message","sessionId":34436259,"messageId":49575710}"#,
                 "49575710",
@@ -571,7 +571,7 @@ fn documented() -> Vec<Documented> {
                 ("format", "json"),
                 ("encoding", "utf-8"),
             ]),
-            taken: taken(
+            accepted: accepted(
                 200,
                 r#"{"count":1,"list":[{"id":"5A56","points":0.16,"number":"1","status":"QUEUE","error":null}]}"#,
                 "5A56",
@@ -609,7 +609,7 @@ fn documented() -> Vec<Documented> {
                 ("message", text),
                 ("dontlog", "message"),
             ]),
-            taken: taken(
+            accepted: accepted(
                 200,
                 r#"{"status":"created","direction":"outgoing","from":"Acme","id":"s70"}"#,
                 "s70",
@@ -632,7 +632,7 @@ fn documented() -> Vec<Documented> {
             body: Body::Json(
                 json!([{"to": [{"type": "INTERNATIONAL", "address": TO}], "body": text, "encoding": "TEXT"}]),
             ),
-            taken: taken(
+            accepted: accepted(
                 201,
                 r#"[{"id":"4023457654","type":"SENT","status":{"id":"ACCEPTED.null","type":"ACCEPTED","subtype":null}}]"#,
                 "4023457654",
@@ -674,7 +674,7 @@ fn documented() -> Vec<Documented> {
                 ("bulkSMSMode", "1"),
                 ("from", "Acme"),
             ]),
-            taken: taken(
+            accepted: accepted(
                 201,
                 r#"{"SMSMessageData":{"Message":"Sent to 1/1","Recipients":[{"statusCode":101,"number":"+1","status":"Success","cost":"KES 0.8","messageId":"ATX1"}]}}"#,
                 "ATX1",
@@ -708,7 +708,7 @@ fn documented() -> Vec<Documented> {
             body: Body::Json(
                 json!({"sender": "Acme", "recipients": [{"msisdn": TO_DIGITS}], "message": text, "encoding": "UTF8"}),
             ),
-            taken: taken(
+            accepted: accepted(
                 200,
                 r#"{"ids":[421332671],"usage":{"countries":{"DK":1}}}"#,
                 "421332671",
@@ -753,7 +753,7 @@ fn documented() -> Vec<Documented> {
                 ("MessageAttributes.entry.2.Value.DataType", "String"),
                 ("MessageAttributes.entry.2.Value.StringValue", "Acme"),
             ]),
-            taken: taken(
+            accepted: accepted(
                 200,
                 r#"<PublishResponse xmlns="https://sns.amazonaws.com/doc/2010-03-31/"><PublishResult><MessageId>567910cd</MessageId></PublishResult><ResponseMetadata><RequestId>d74b</RequestId></ResponseMetadata></PublishResponse>"#,
                 "567910cd",
@@ -777,16 +777,16 @@ fn documented() -> Vec<Documented> {
 }
 
 #[test]
-fn each_provider_is_asked_as_it_documents() {
+fn each_provider_receives_the_request_that_it_documents() {
     for one in documented() {
-        let server = Server::answering(one.taken.status, one.taken.body);
+        let server = Server::answering(one.accepted.status, one.accepted.body);
         let provider = open(one.kind, &server.base(), one.settings);
         let receipt = provider.send(TO, &message(), soon());
         let request = server.only_request();
         let about = one.kind;
         assert_eq!(
             receipt.map(|receipt| receipt.id),
-            Ok(one.taken.id.map(str::to_owned)),
+            Ok(one.accepted.id.map(str::to_owned)),
             "{about}"
         );
         assert_eq!(
@@ -827,16 +827,16 @@ fn each_provider_is_asked_as_it_documents() {
 }
 
 #[test]
-fn an_error_of_a_provider_is_an_error_with_its_code_and_words() {
+fn an_error_contains_the_providers_code_and_text() {
     for one in documented() {
-        for Refused(status, body, step, says) in one.refused {
+        for Refused(status, body, step, text) in one.refused {
             let server = Server::answering(status, body);
             let error = open(one.kind, &server.base(), one.settings)
                 .send(TO, &message(), soon())
                 .unwrap_err();
             let about = format!("{}, {status} {body}: {error:?}", one.kind);
             assert_eq!(error.step, step, "{about}");
-            assert!(error.reason.contains(says), "{about}");
+            assert!(error.reason.contains(text), "{about}");
         }
     }
 }

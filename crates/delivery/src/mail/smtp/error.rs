@@ -10,7 +10,7 @@ use super::server::{Server, Tls};
 use crate::error::{SendError, Step};
 use crate::redaction::Secrets;
 
-/// Enhanced status codes (RFC 3463) that say there is no such mailbox, whoever sends.
+/// Enhanced status codes (RFC 3463) that say that there is no such mailbox, regardless of the sender.
 const NO_SUCH_MAILBOX: [&str; 2] = ["5.1.1", "5.1.10"];
 
 /// Why an exchange with a mail server failed.
@@ -137,7 +137,7 @@ fn message_hint(reply: &Reply) -> Option<String> {
         _ if reply.is_temporary() => {
             Some("the mail server cannot accept mail right now: try again later".into())
         }
-        _ => None,
+        _ => Some("ask the mail server's administrator why it refuses the mail".into()),
     }
 }
 
@@ -182,7 +182,8 @@ fn connection_failed(server: &Server, step: Step, error: &io::Error) -> SendErro
             SendError::new(step, "the server closed the connection")
                 .hinted("try again; if it happens every time, the mail server's log says why")
         }
-        _ => SendError::new(step, describe(error)),
+        _ => SendError::new(step, describe(error))
+            .hinted("check 'host', 'port' and 'tls', and the mail server's log"),
     }
 }
 
@@ -200,7 +201,7 @@ fn timed_out(server: &Server, step: Step) -> SendError {
         Step::Tls if server.tls == Tls::Implicit => error.hinted(
             "a port that expects STARTTLS does not answer a TLS handshake: try tls=starttls (port 587)",
         ),
-        _ => error,
+        _ => error.hinted("the mail server may be overloaded: try again later, and see its log"),
     }
 }
 
@@ -218,7 +219,7 @@ fn tls_failed(server: &Server, error: &TlsError) -> SendError {
         | TlsError::PeerIncompatible(_) => at(error.to_string()).hinted(
             "the server supports only TLS versions before 1.2 or insecure ciphers: it must be updated",
         ),
-        _ => at(error.to_string()),
+        _ => at(error.to_string()).hinted("check the TLS settings of the mail server, and its log"),
     }
 }
 

@@ -80,10 +80,10 @@ impl Stream {
         }
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         let session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
-        let Inner::Plain(timed) = std::mem::replace(&mut self.inner, Inner::Handshaking) else {
+        let Inner::Plain(socket) = std::mem::replace(&mut self.inner, Inner::Handshaking) else {
             return Err(ErrorKind::NotConnected.into());
         };
-        let mut tls = StreamOwned::new(session, timed);
+        let mut tls = StreamOwned::new(session, socket);
         while tls.conn.is_handshaking() {
             tls.conn.complete_io(&mut tls.sock)?;
         }
@@ -94,7 +94,7 @@ impl Stream {
     /// Sets the deadline for all further reads and writes.
     pub(super) fn set_deadline(&mut self, deadline: Instant) {
         match &mut self.inner {
-            Inner::Plain(timed) => timed.deadline = deadline,
+            Inner::Plain(socket) => socket.deadline = deadline,
             Inner::Tls(tls) => tls.sock.deadline = deadline,
             Inner::Handshaking => (),
         }
@@ -102,18 +102,18 @@ impl Stream {
 
     /// Whether the server has neither closed the connection nor sent anything unsolicited.
     pub(super) fn is_quiet(&self) -> bool {
-        let timed = match &self.inner {
-            Inner::Plain(timed) => timed,
+        let socket = match &self.inner {
+            Inner::Plain(socket) => socket,
             Inner::Tls(tls) => &tls.sock,
             Inner::Handshaking => return false,
         };
-        self.buffer.is_empty() && timed.is_quiet().unwrap_or(false)
+        self.buffer.is_empty() && socket.is_quiet().unwrap_or(false)
     }
 
     /// Writes all of `bytes`.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.inner {
-            Inner::Plain(timed) => timed.write_all(bytes),
+            Inner::Plain(socket) => socket.write_all(bytes),
             Inner::Tls(tls) => tls.write_all(bytes).and_then(|()| tls.flush()),
             Inner::Handshaking => Err(ErrorKind::NotConnected.into()),
         }
@@ -137,7 +137,7 @@ impl Stream {
             }
             let mut chunk = [0; CHUNK];
             let count = match &mut self.inner {
-                Inner::Plain(timed) => timed.read(&mut chunk),
+                Inner::Plain(socket) => socket.read(&mut chunk),
                 Inner::Tls(tls) => tls.read(&mut chunk),
                 Inner::Handshaking => Err(ErrorKind::NotConnected.into()),
             };

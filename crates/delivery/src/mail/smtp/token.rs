@@ -191,7 +191,8 @@ fn run_token_command(program: &Program, deadline: Instant) -> Result<Zeroizing<S
             ErrorKind::TimedOut => SendError {
                 timed_out: true,
                 ..at("it did not finish in time".to_owned())
-            },
+            }
+            .hinted("run it as the user 'twofa' to see what it waits for"),
             _ => {
                 at(error.to_string()).hinted("check the path, and that the user 'twofa' may run it")
             }
@@ -350,6 +351,7 @@ fn endpoint_timeout() -> SendError {
         timed_out: true,
         ..endpoint_error("no answer in time")
     }
+    .hinted("check 'token-url', and this machine's network")
 }
 
 /// A number of seconds, which some servers write as a string.

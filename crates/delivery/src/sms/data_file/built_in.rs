@@ -3,8 +3,8 @@
 use super::parse::parse;
 use super::schema::DataFile;
 
-/// Name and text of each file, in the order in which the kinds are listed.
-const FILES: [(&str, &str); 20] = [
+/// Name and text of each file, in the order in which the kinds are listed. A test fails if a file is missing here.
+const FILES: &[(&str, &str)] = &[
     ("twilio", include_str!("../providers/twilio.toml")),
     ("vonage", include_str!("../providers/vonage.toml")),
     ("clickatell", include_str!("../providers/clickatell.toml")),
@@ -47,7 +47,7 @@ mod tests {
     fn every_built_in_data_file_is_valid_and_named_after_its_provider() {
         for (name, text) in FILES {
             match parse(text) {
-                Ok(data_file) => assert_eq!(data_file.name, name),
+                Ok(data_file) => assert_eq!(data_file.name, *name),
                 Err(error) => panic!("{name}.toml: {error}"),
             }
         }

@@ -143,7 +143,9 @@ impl Gammu {
         let output = subprocess::run(command, text.as_bytes(), deadline);
         let output = output.map_err(|error| match error.kind() {
             // It may have been queued, and the daemon may send it before it is removed.
-            io::ErrorKind::TimedOut => SendError::timeout(Step::Program).after_handover(),
+            io::ErrorKind::TimedOut => SendError::timeout(Step::Program)
+                .hinted("run the program as the user 'twofa' to see what it waits for")
+                .after_handover(),
             _ => failed(&error.to_string()),
         })?;
         let stdout = String::from_utf8_lossy(&output.stdout);

@@ -24,6 +24,8 @@ pub(super) const MAX_LIST: u64 = 1024 * 1024;
 /// How long an unused connection is kept open. Servers close theirs after a while, and not always properly.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What to do about a provider that did not answer, or not completely.
+const RETRY_HINT: &str = "try again later; if it happens again, check the provider's status page";
 /// What to do about a server that does not complete a TLS handshake.
 const NO_TLS_HINT: &str = "check that the server at 'base' supports TLS 1.2 or 1.3";
 
@@ -170,11 +172,11 @@ impl fmt::Debug for Response {
 fn request_failed(error: &reqwest::Error, host: &str, secrets: &Secrets) -> SendError {
     if error.is_timeout() {
         let is_pending = lookup::is_pending(host);
-        let error = SendError::timeout(if is_pending {
-            Step::Lookup
+        let error = if is_pending {
+            SendError::timeout(Step::Lookup).hinted("check this machine's DNS resolver")
         } else {
-            Step::Message
-        });
+            SendError::timeout(Step::Message).hinted(RETRY_HINT)
+        };
         // The client does not say at which step it timed out. Only if the name was never found, nothing can have been sent.
         let may_be_sent = !is_pending || lookup::has_succeeded(host);
         return if may_be_sent {
@@ -216,6 +218,7 @@ fn request_failed(error: &reqwest::Error, host: &str, secrets: &Secrets) -> Send
         Step::Message,
         format!("the connection broke before the provider answered: {why}"),
     )
+    .hinted(RETRY_HINT)
     .after_handover()
 }
 
@@ -226,12 +229,13 @@ fn body_failed(error: &io::Error, deadline: Instant) -> SendError {
             .and_then(|inner| inner.downcast_ref::<reqwest::Error>())
             .is_some_and(reqwest::Error::is_timeout);
     if timed_out || Instant::now() >= deadline {
-        return SendError::timeout(Step::Message);
+        return SendError::timeout(Step::Message).hinted(RETRY_HINT);
     }
     SendError::new(
         Step::Message,
         "the connection broke within the provider's answer",
     )
+    .hinted(RETRY_HINT)
 }
 
 fn redirected(response: &blocking::Response) -> SendError {

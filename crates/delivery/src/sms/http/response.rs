@@ -124,7 +124,7 @@ fn refused_by_status(status: u16, reason: String) -> SendError {
         // A gateway of the provider had no answer from the server behind it, which may have sent the message.
         502 | 504 => error.hinted(PROVIDER_FAULT).after_handover(),
         500.. => error.hinted(PROVIDER_FAULT),
-        _ => error,
+        _ => error.hinted("look this error up in the provider's documentation"),
     }
 }
 
