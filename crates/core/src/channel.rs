@@ -1,4 +1,6 @@
-//! How a code travels to a person: by e-mail, or by text message.
+//! The channels: the ways in which codes and notices reach people.
+//!
+//! [`CHANNELS`] is the one table: what a channel is called, and what kind of address it sends to, follow from it.
 
 use std::fmt;
 use std::ops::{Index, IndexMut};
@@ -6,7 +8,7 @@ use std::str::FromStr;
 
 use crate::method::Method;
 
-/// A way in which codes and notices reach people. Each has its own kind of address, and its own providers.
+/// A way in which codes and notices reach people. Each has its own address of a user, and its own providers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Channel {
     /// To an e-mail address.
@@ -15,9 +17,52 @@ pub enum Channel {
     Sms,
 }
 
+/// One row of [`CHANNELS`].
+#[derive(Debug)]
+pub struct ChannelInfo {
+    /// The channel that the row is about.
+    pub channel: Channel,
+    /// The method whose codes are sent by it. The two have the same name.
+    pub method: Method,
+    /// A noun that can follow "by", such as `e-mail`.
+    pub noun: &'static str,
+    /// The kind of address that it sends to.
+    pub address: AddressKind,
+}
+
+/// A kind of address that codes can be sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressKind {
+    /// An e-mail address.
+    Email,
+    /// A phone number.
+    Phone,
+}
+
+/// Every channel there is, in the order of [`Channel`].
+pub static CHANNELS: [ChannelInfo; Channel::ALL.len()] = [
+    ChannelInfo {
+        channel: Channel::Email,
+        method: Method::Email,
+        noun: "e-mail",
+        address: AddressKind::Email,
+    },
+    ChannelInfo {
+        channel: Channel::Sms,
+        method: Method::Sms,
+        noun: "text message",
+        address: AddressKind::Phone,
+    },
+];
+
 impl Channel {
     /// Every channel, in the order in which they are listed.
     pub const ALL: [Self; 2] = [Self::Email, Self::Sms];
+
+    /// The channel's row of [`CHANNELS`].
+    pub const fn info(self) -> &'static ChannelInfo {
+        &CHANNELS[self as usize]
+    }
 
     /// The channel as an administrator writes it and as it is stored.
     pub const fn name(self) -> &'static str {
@@ -26,9 +71,34 @@ impl Channel {
 
     /// The method whose codes are sent by this channel.
     pub const fn method(self) -> Method {
+        self.info().method
+    }
+
+    /// A noun that can follow "by": `e-mail`, `text message`.
+    pub const fn noun(self) -> &'static str {
+        self.info().noun
+    }
+
+    /// The kind of address that this channel sends to.
+    pub const fn address_kind(self) -> AddressKind {
+        self.info().address
+    }
+}
+
+impl AddressKind {
+    /// What such an address is called.
+    pub const fn noun(self) -> &'static str {
         match self {
-            Self::Email => Method::Email,
-            Self::Sms => Method::Sms,
+            Self::Email => "e-mail address",
+            Self::Phone => "phone number",
+        }
+    }
+
+    /// An address that nobody has, for help texts.
+    pub const fn example(self) -> &'static str {
+        match self {
+            Self::Email => "alice@example.org",
+            Self::Phone => "+49 1512 3456789",
         }
     }
 }
@@ -41,7 +111,7 @@ impl fmt::Display for Channel {
 
 /// The text names no [`Channel`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("it must be email or sms")]
+#[error("it must be one of {}", Channel::ALL.map(Channel::name).join(","))]
 pub struct UnknownChannel;
 
 impl FromStr for Channel {
@@ -111,8 +181,9 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_is_known_by_its_name() {
+    fn each_channel_has_its_row_and_is_known_by_its_name() {
         for channel in Channel::ALL {
+            assert_eq!(channel.info().channel, channel);
             assert_eq!(channel.to_string().parse(), Ok(channel));
         }
         assert_eq!("phone".parse::<Channel>(), Err(UnknownChannel));

@@ -97,10 +97,7 @@ pub enum StoreError {
     #[error("it was changed by somebody else meanwhile, so nothing was done")]
     ChangedMeanwhile,
     /// The address is a method of another user, and the policy wants that of one user only. Not said of which.
-    #[error("that {} is another user's already", match .0 {
-        Channel::Email => "e-mail address",
-        Channel::Sms => "phone number",
-    })]
+    #[error("that {} is another user's already", .0.address_kind().noun())]
     AddressTaken(Channel),
     /// A login cannot begin with backup codes.
     #[error("logins cannot begin with backup codes, which only stand in for another method")]

@@ -82,11 +82,9 @@ Examples:
   twofa enrol app --type hotp      for a hardware token that counts";
 
 fn address_examples(channel: Channel) -> String {
-    let example = match channel {
-        Channel::Email => "alice@example.org",
-        Channel::Sms => "'+49 1512 3456789'",
-    };
-    let to_this = format!("twofa enrol {channel} {example}");
+    let example = channel.address_kind().example();
+    let quote = if example.contains(' ') { "'" } else { "" };
+    let to_this = format!("twofa enrol {channel} {quote}{example}{quote}");
     let width = to_this.len() + 4;
     let to_known = format!("twofa enrol {channel}");
     format!(

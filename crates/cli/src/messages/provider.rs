@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use twofa_broker::admin::providers::settings::Question;
-use twofa_broker::words;
 use twofa_core::Channel;
+use twofa_core::channel::AddressKind;
 
 /// `Codes by e-mail are sent by: mail, then relay.`
 pub(crate) fn order(channel: Channel, names: &[String]) -> String {
-    let channel = words::way(channel);
+    let channel = channel.noun();
     match names {
         [] => format!("No codes are sent by {channel}."),
         names => format!("Codes by {channel} are sent by: {}.", names.join(", then ")),
@@ -17,9 +17,9 @@ pub(crate) fn order(channel: Channel, names: &[String]) -> String {
 
 /// The command that tests a provider.
 pub(crate) fn how_to_test(name: &str, channel: Channel) -> String {
-    let to = match channel {
-        Channel::Email => "you@example.org",
-        Channel::Sms => "'+49 30 123456'",
+    let to = match channel.address_kind() {
+        AddressKind::Email => "you@example.org",
+        AddressKind::Phone => "'+49 30 123456'",
     };
     format!("Test it: twofa provider test {name} --to {to}")
 }
