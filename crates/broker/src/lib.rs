@@ -32,5 +32,6 @@ pub use process::{clock, privileges, reset};
 pub use requests::broker::Broker;
 pub use requests::manage;
 pub use sending::{addresses, providers};
+pub use text::events;
 pub use text::messages as words;
 pub use text::terminal::{Terminal, TerminalClosed};

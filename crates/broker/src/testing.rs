@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use twofa_core::{Account, App, Channel, Key, Parameters, Timestamp};
 use twofa_delivery::{Accepted, InboundSms, Message, SendError, Sender, Step, Undelivered};
 use twofa_proto::{Prompt, Secret};
+use twofa_store::event::LoginOrigin;
 use twofa_store::{Location, NewApp, Origin, Owner, Store};
 
 use crate::context::Services;
@@ -195,11 +196,12 @@ impl Bench {
             gid: nix::unistd::getegid().as_raw(),
         };
         let store = Store::create(location, owner).unwrap();
-        let origin = Origin {
+        let login = LoginOrigin {
             service: Some("sshd".into()),
             remote_host: Some("192.0.2.7".into()),
-            ..Origin::default()
+            ..LoginOrigin::default()
         };
+        let origin = Origin::login(0, login);
         let bench = Self {
             store,
             mailbox: Mailbox::default(),

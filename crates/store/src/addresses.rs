@@ -1,31 +1,17 @@
-//! Addresses that codes are sent to. A verified one is a method: whoever reads what is sent there can log in.
+//! Addresses that codes are sent to. A verified one is a method: who reads what is sent there can log in.
 //!
-//! [`Store::apply`] is the one way in which an address changes. It records what happens before it happens: the notices of it
-//! ([`crate::notices`]) go to the addresses that were verified until then, never to the one that is just coming in.
+//! [`Tx::set_addresses`] is the one way in which an address changes. It records what happens before it happens: the notices
+//! of it ([`crate::notices`]) go to the addresses that were verified until then, never to the one that is just coming in.
 
-use rusqlite::Transaction;
 use twofa_core::{Account, Channel, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::events::{self, Event, EventKind, Origin};
-use crate::methods::{ask_from_now_on, delete_backup_codes, generation, has_method};
-use crate::sends;
-use crate::users::{Generation, StoredUser, find, next_generation, unchanged};
-
-/// The channel that is stored as `name`.
-pub(crate) fn stored_channel(name: &str) -> Result<Channel, StoreError> {
-    name.parse()
-        .map_err(|_| StoreError::Damaged("a message in it goes by an unknown channel".to_owned()))
-}
-
-/// The column of `user` that holds the address codes are sent to by `channel`.
-const fn column(channel: Channel) -> &'static str {
-    match channel {
-        Channel::Email => "email",
-        Channel::Sms => "phone",
-    }
-}
+use crate::event::{Attestation, Event, Origin, UserChange};
+use crate::generation::Generation;
+use crate::sql::sends;
+use crate::sql::users::{self, UserRecord};
+use crate::tx::Tx;
 
 /// An address that is to take the place of another.
 #[derive(Debug)]
@@ -33,23 +19,13 @@ pub(crate) struct NewAddress<'a> {
     pub channel: Channel,
     /// `None`: there is to be none.
     pub address: Option<&'a str>,
-    pub standing: Standing,
-}
-
-/// Why an address is believed to be the user's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// It is not.
-    Unverified,
-    /// An administrator says so.
-    Vouched,
-    /// A code that was sent there came back.
-    Confirmed,
+    /// Why it is believed to be the user's; `None`: it is not, until a code that is sent there comes back.
+    pub attestation: Option<Attestation>,
 }
 
 impl Store {
     /// Enrols `address`: a code that was sent there came back. It is verified from this commit on, takes the place of
-    /// whatever address of its kind there was, and where it is the first method, logins begin with it.
+    /// whatever address of its channel there was, and where it is the first method, logins begin with it.
     pub fn enrol_address(
         &self,
         account: &Account,
@@ -59,21 +35,20 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Generation, StoreError> {
-        self.write(|db| {
-            unchanged(db, account, expected)?;
+        self.change(origin, now, |tx| {
+            tx.unchanged(account, expected)?;
             let new = NewAddress {
                 channel,
                 address: Some(address),
-                standing: Standing::Confirmed,
+                attestation: Some(Attestation::Confirmed),
             };
-            self.apply(db, account, &[new], origin, now)?;
-            sends::was_typed(db, account)?;
-            generation(db, account)
+            tx.set_addresses(account, &[new])?;
+            sends::clear_places(tx.db, account)?;
+            tx.generation(account)
         })
     }
 
-    /// Removes the address, and with the last method the backup codes, which cannot stand alone. Answers whether there
-    /// was one.
+    /// Removes the address, and with the last method the backup codes. Answers whether there was one.
     pub fn remove_address(
         &self,
         account: &Account,
@@ -82,102 +57,67 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.write(|db| {
-            unchanged(db, account, expected)?;
+        self.change(origin, now, |tx| {
+            tx.unchanged(account, expected)?;
             let none = NewAddress {
                 channel,
                 address: None,
-                standing: Standing::Unverified,
+                attestation: None,
             };
-            Ok(!self.apply(db, account, &[none], origin, now)?.is_empty())
+            Ok(!tx.set_addresses(account, &[none])?.is_empty())
         })
     }
+}
 
-    /// Puts the addresses `new` in the place of those of `account`, which has a record, and says in words what that
-    /// changed. All that hangs on it follows: the generation, what is preferred, the backup codes.
-    pub(crate) fn apply(
+impl Tx<'_> {
+    /// Puts the addresses `new` in the place of those of `account`, which has a record, and gives the events of it. All
+    /// that hangs on it follows: the generation, what is preferred, the backup codes.
+    pub(crate) fn set_addresses(
         &self,
-        db: &Transaction<'_>,
         account: &Account,
         new: &[NewAddress<'_>],
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<Vec<String>, StoreError> {
-        let Some(stored) = find(db, account)? else {
+    ) -> Result<Vec<Event>, StoreError> {
+        let Some(user) = self.find(account)? else {
             return Err(StoreError::ChangedMeanwhile);
         };
-        let by_owner = origin.actor == account.uid && account.uid != 0;
+        let by_owner = self.origin.actor == account.uid && account.uid != 0;
         let changes: Vec<_> = new
             .iter()
-            .filter_map(|new| Change::of(&stored, new, by_owner))
+            .filter_map(|new| Change::find(&user, new, by_owner))
             .collect();
+        let mut events = Vec::new();
         for change in &changes {
-            if change.verified {
-                self.refuse_taken(db, stored.id, change)?;
-            }
-            let event = Event {
-                kind: change.kind(),
-                user: Some(account),
-                detail: Some(change.detail(&stored)),
-            };
-            events::record(db, &event, origin, now)?;
+            self.refuse_taken(&user, change)?;
+            let event = change.event();
+            self.record(Some(account), &event)?;
+            events.push(event);
         }
-        let mut has_one = has_method(db, stored.id)?;
+        let mut has_one = users::has_method(self.db, user.id)?;
         for change in &changes {
-            change.carry_out(db, stored.id, has_one, by_owner)?;
-            has_one |= change.verified;
+            change.carry_out(self, &user, has_one, by_owner)?;
+            has_one |= change.is_verified();
         }
-        let mut words: Vec<_> = changes.iter().map(Change::words).collect();
-        if changes.iter().any(Change::is_of_a_method) {
-            next_generation(db, stored.id)?;
-            if !has_method(db, stored.id)? {
-                delete_backup_codes(db, stored.id, account, origin, now)?;
-                // Whoever gets another address is not to be without a second factor until it is verified.
-                if changes
-                    .iter()
-                    .any(|change| change.was_verified && change.address.is_some())
-                {
-                    db.execute(
-                        "UPDATE user SET required = 1, verify = 'new-device' WHERE id = ?1",
-                        [stored.id],
-                    )?;
-                    let event = Event {
-                        kind: EventKind::Required,
-                        user: Some(account),
-                        detail: None,
-                    };
-                    events::record(db, &event, origin, now)?;
-                    words.push("a second factor must be set up at the next login".to_owned());
-                }
-            }
+        if !changes.iter().any(Change::is_of_a_method) {
+            return Ok(events);
         }
-        Ok(words)
+        users::raise_generation(self.db, user.id)?;
+        let is_none_left = self.remove_what_cannot_stand_alone(account, user.id)?;
+        // Who gets another address is not to be without a second factor until it is verified.
+        if is_none_left && changes.iter().any(Change::replaces_a_method) {
+            self.require_another(user.id)?;
+            self.record(Some(account), &Event::Required)?;
+            events.push(Event::Required);
+        }
+        Ok(events)
     }
 
     /// Refuses an address that somebody else has verified, where the policy wants them unique.
-    fn refuse_taken(
-        &self,
-        db: &Transaction<'_>,
-        user: i64,
-        change: &Change<'_>,
-    ) -> Result<(), StoreError> {
-        if !self.rules(db)?.rulebook.machine().unique_addresses {
+    fn refuse_taken(&self, user: &UserRecord, change: &Change<'_>) -> Result<(), StoreError> {
+        let Some(address) = change.address.filter(|_| change.is_verified()) else {
             return Ok(());
-        }
-        // The conditions are those of the indexes, word by word.
-        let sql = match change.channel {
-            Channel::Email => {
-                "SELECT EXISTS (
-                     SELECT 1 FROM user WHERE email = ?1 COLLATE NOCASE AND email_verified = 1 AND id <> ?2
-                 )"
-            }
-            Channel::Sms => {
-                "SELECT EXISTS (SELECT 1 FROM user WHERE phone = ?1 AND phone_verified = 1 AND id <> ?2)"
-            }
         };
-        if db
-            .prepare_cached(sql)?
-            .query_one((change.address, user), |row| row.get(0))?
+        if self.rules()?.rulebook.machine().unique_addresses
+            && users::is_verified_by_another(self.db, user.id, change.channel, address)?
         {
             return Err(StoreError::AddressTaken(change.channel));
         }
@@ -189,100 +129,90 @@ impl Store {
 struct Change<'a> {
     channel: Channel,
     address: Option<&'a str>,
-    standing: Standing,
     /// It is a method from now on.
-    verified: bool,
-    /// There was a method, which is gone or gets another address.
-    was_verified: bool,
+    attestation: Option<Attestation>,
+    /// The address that was a method, and is gone or gets another address.
+    verified: Option<&'a str>,
 }
 
 impl<'a> Change<'a> {
     /// What `new` changes, if it does.
-    fn of(stored: &StoredUser, new: &NewAddress<'a>, by_owner: bool) -> Option<Self> {
+    fn find(user: &'a UserRecord, new: &NewAddress<'a>, by_owner: bool) -> Option<Self> {
         let NewAddress {
             channel,
             address,
-            standing,
+            attestation,
         } = *new;
-        let old = stored.contacts[channel].as_ref();
+        let old = user.contacts[channel].as_ref();
+        let change = Self {
+            channel,
+            address,
+            attestation: attestation.filter(|_| address.is_some()),
+            verified: user.verified(channel),
+        };
         let is_same = old.map(|old| old.address.as_str()) == address;
-        let was_verified = stored.verified(channel).is_some();
-        let verified = address.is_some() && standing != Standing::Unverified;
         // Given by an administrator, it proves the user from now on.
         let is_raised = !by_owner && old.is_some_and(|old| old.by_owner);
         // An address that is verified stays so when it is given again.
-        let is_changed = !is_same || verified && !was_verified || is_raised;
-        is_changed.then_some(Self {
-            channel,
-            address,
-            standing,
-            verified,
-            was_verified,
-        })
+        let is_new_method = change.is_verified() && change.verified.is_none();
+        (!is_same || is_new_method || is_raised).then_some(change)
+    }
+
+    const fn is_verified(&self) -> bool {
+        self.attestation.is_some()
     }
 
     const fn is_of_a_method(&self) -> bool {
-        self.verified || self.was_verified
+        self.is_verified() || self.verified.is_some()
     }
 
-    const fn kind(&self) -> EventKind {
-        match (self.verified, self.was_verified, self.channel) {
-            (true, _, Channel::Email) => EventKind::EmailEnrolled,
-            (true, _, Channel::Sms) => EventKind::SmsEnrolled,
-            (false, true, Channel::Email) => EventKind::EmailRemoved,
-            (false, true, Channel::Sms) => EventKind::SmsRemoved,
-            (false, false, _) => EventKind::UserChanged,
-        }
+    const fn replaces_a_method(&self) -> bool {
+        self.verified.is_some() && self.address.is_some()
     }
 
-    fn words(&self) -> String {
-        let what = column(self.channel);
-        match (self.address, self.standing) {
-            (None, _) => format!("{what} is removed"),
-            (Some(address), Standing::Unverified) => {
-                format!("{what} is {address}, not verified yet")
-            }
-            (Some(address), Standing::Vouched) => format!("{what} is {address}, vouched for"),
-            (Some(address), Standing::Confirmed) => format!("{what} is {address}, verified"),
-        }
-    }
-
-    /// For the log: the words, and which address it was that is a method no longer.
-    fn detail(&self, stored: &StoredUser) -> String {
-        let words = self.words();
-        match stored.verified(self.channel) {
-            Some(old) if Some(old) != self.address => format!("{words}; it was {old}"),
-            _ => words,
+    fn event(&self) -> Event {
+        let channel = self.channel;
+        let address = self.address.map(ToOwned::to_owned);
+        match (self.attestation, address, self.verified) {
+            (Some(attestation), Some(address), old) => Event::AddressEnrolled {
+                channel,
+                replaced: old.filter(|old| *old != address).map(ToOwned::to_owned),
+                address,
+                attestation,
+            },
+            (_, instead, Some(old)) => Event::AddressRemoved {
+                channel,
+                address: old.to_owned(),
+                instead,
+            },
+            (_, address, None) => Event::UserChanged(UserChange::Address { channel, address }),
         }
     }
 
     /// `has_one`: there is a method already. `by_owner`: no administrator does it.
     fn carry_out(
         &self,
-        db: &Transaction<'_>,
-        user: i64,
+        tx: &Tx<'_>,
+        user: &UserRecord,
         has_one: bool,
         by_owner: bool,
     ) -> Result<(), StoreError> {
-        let column = column(self.channel);
-        let sql = format!(
-            "UPDATE user SET {column} = ?2, {column}_verified = ?3, {column}_by_owner = ?4 WHERE id = ?1"
-        );
-        let is_owners_word = by_owner && self.address.is_some() && !self.verified;
-        db.prepare_cached(&sql)?
-            .execute((user, self.address, self.verified, is_owners_word))?;
-        let method = self.channel.name();
-        if self.verified && !has_one {
-            ask_from_now_on(db, user)?;
-            db.execute(
-                "UPDATE user SET preferred = ?2 WHERE id = ?1",
-                (user, method),
-            )?;
-        } else if !self.verified && self.was_verified {
-            db.execute(
-                "UPDATE user SET preferred = NULL WHERE id = ?1 AND preferred = ?2",
-                (user, method),
-            )?;
+        let is_verified = self.is_verified();
+        let is_owners_word = by_owner && self.address.is_some() && !is_verified;
+        users::set_contact(
+            tx.db,
+            user.id,
+            self.channel,
+            self.address,
+            is_verified,
+            is_owners_word,
+        )?;
+        let method = self.channel.method();
+        if is_verified && !has_one {
+            tx.ask_from_now_on(user.id)?;
+            users::set_preferred(tx.db, user.id, Some(method))?;
+        } else if !is_verified && self.verified.is_some() && user.preferred == Some(method) {
+            users::set_preferred(tx.db, user.id, None)?;
         }
         Ok(())
     }
@@ -291,8 +221,8 @@ impl<'a> Change<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Settings;
     use crate::testing::{Bench, alice, bob, origin};
-    use crate::{EventFilter, Settings};
     use twofa_core::user::{Contact, Verify};
     use twofa_core::{BackupCode, BackupSet};
     use twofa_core::{Method, PerChannel};
@@ -309,18 +239,13 @@ mod tests {
         }
     }
 
-    fn kinds(store: &Store) -> Vec<String> {
-        let mut kinds = Vec::new();
-        let each = |event: crate::LoggedEvent| {
-            kinds.push(format!(
-                "{}: {}",
-                event.kind,
-                event.detail.unwrap_or_default()
-            ));
-            true
-        };
-        store.events(&EventFilter::default(), each).unwrap();
-        kinds
+    fn enrolled(channel: Channel, address: &str) -> Event {
+        Event::AddressEnrolled {
+            channel,
+            address: address.into(),
+            attestation: Attestation::Confirmed,
+            replaced: None,
+        }
     }
 
     #[test]
@@ -343,7 +268,7 @@ mod tests {
         let before = Bench::generation(&store, &alice());
         bench.verify(&store, &alice(), PHONE, NUMBER);
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
-        let user = store.situation(&alice()).unwrap().user;
+        let user = store.snapshot(&alice()).unwrap().user;
         assert_eq!(
             (&user.contacts[Channel::Sms], &user.contacts[Channel::Email]),
             (
@@ -357,10 +282,10 @@ mod tests {
         );
         assert_ne!(Bench::generation(&store, &alice()), before);
         assert_eq!(
-            kinds(&store)[1..],
+            bench.log(&store)[1..],
             [
-                "sms-enrolled: phone is +4930123456, verified",
-                "email-enrolled: email is alice@example.org, verified"
+                enrolled(PHONE, NUMBER),
+                enrolled(EMAIL, "alice@example.org")
             ]
         );
     }
@@ -371,7 +296,7 @@ mod tests {
         let store = bench.create();
         bench.enrol(&store, &alice(), "phone");
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
-        assert_eq!(store.situation(&alice()).unwrap().user.preferred, None);
+        assert_eq!(store.snapshot(&alice()).unwrap().user.preferred, None);
     }
 
     #[test]
@@ -393,10 +318,7 @@ mod tests {
             )
             .unwrap();
         bench.enrol(&store, &alice(), "phone");
-        assert_eq!(
-            store.situation(&alice()).unwrap().user.verify,
-            Verify::Never
-        );
+        assert_eq!(store.snapshot(&alice()).unwrap().user.verify, Verify::Never);
     }
 
     #[test]
@@ -417,7 +339,7 @@ mod tests {
         let late = store.remove_address(&alice(), before, EMAIL, &origin(), bench.now);
         assert!(matches!(late, Err(StoreError::ChangedMeanwhile)));
         assert_eq!(
-            store.situation(&alice()).unwrap().user.contacts[Channel::Email],
+            store.snapshot(&alice()).unwrap().user.contacts[Channel::Email],
             Some(contact("alice@example.org", true))
         );
     }
@@ -454,7 +376,7 @@ mod tests {
                 .unwrap()
         );
         assert_eq!(
-            store.situation(&alice()).unwrap().user.backup_codes_left(),
+            store.snapshot(&alice()).unwrap().user.backup_codes_left(),
             1
         );
         assert!(
@@ -467,7 +389,7 @@ mod tests {
                 .remove_address(&alice(), generation(), EMAIL, &origin(), bench.now)
                 .unwrap()
         );
-        let user = store.situation(&alice()).unwrap().user;
+        let user = store.snapshot(&alice()).unwrap().user;
         assert_eq!(
             (user.contacts[Channel::Email].clone(), user.backup),
             (None, None)
@@ -484,11 +406,15 @@ mod tests {
         store
             .remove_address(&alice(), before, EMAIL, &origin(), bench.now)
             .unwrap();
-        assert_eq!(store.situation(&alice()).unwrap().user.preferred, None);
+        assert_eq!(store.snapshot(&alice()).unwrap().user.preferred, None);
         assert_ne!(Bench::generation(&store, &alice()), before);
         assert_eq!(
-            kinds(&store).pop().unwrap(),
-            "email-removed: email is removed; it was alice@example.org"
+            bench.log(&store).pop(),
+            Some(Event::AddressRemoved {
+                channel: EMAIL,
+                address: "alice@example.org".into(),
+                instead: None,
+            })
         );
     }
 
@@ -499,7 +425,7 @@ mod tests {
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
         let before = Bench::generation(&store, &alice());
         assert!(store.reset(&alice(), &origin(), bench.now).unwrap());
-        let user = store.situation(&alice()).unwrap().user;
+        let user = store.snapshot(&alice()).unwrap().user;
         assert_eq!(
             (user.contacts[Channel::Email].clone(), user.preferred),
             (Some(contact("alice@example.org", false)), None)
@@ -532,7 +458,7 @@ mod tests {
                 .unwrap();
             (
                 changes.len(),
-                store.situation(&alice()).unwrap().user.contacts[Channel::Email]
+                store.snapshot(&alice()).unwrap().user.contacts[Channel::Email]
                     .as_ref()
                     .unwrap()
                     .by_owner,
@@ -566,9 +492,9 @@ mod tests {
                 bench.now,
             )
             .unwrap();
-        assert!(!store.situation(&stranger).unwrap().has_namesake);
+        assert!(!store.snapshot(&stranger).unwrap().has_identity_mismatch);
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
-        assert!(store.situation(&stranger).unwrap().has_namesake);
+        assert!(store.snapshot(&stranger).unwrap().has_identity_mismatch);
     }
 
     #[test]
@@ -599,7 +525,7 @@ mod tests {
             addresses: PerChannel::default()
                 .with(Channel::Email, Some(Some("alice@example.org".into()))),
             verify: Some(Verify::Always),
-            vouched: true,
+            attested: true,
             ..Settings::default()
         };
         let set = |settings: &Settings| {
@@ -618,7 +544,7 @@ mod tests {
         // What is not verified is nobody's.
         assert_eq!(
             set(&Settings {
-                vouched: false,
+                attested: false,
                 ..vouched
             })
             .unwrap()
@@ -678,7 +604,7 @@ mod tests {
             let sql =
                 format!("EXPLAIN QUERY PLAN SELECT 1 FROM user WHERE {condition} AND id <> 1");
             store
-                .read(|db| Ok(db.query_one(&sql, [], |row| row.get::<_, String>(3))?))
+                .read(|view| Ok(view.db.query_one(&sql, [], |row| row.get::<_, String>(3))?))
                 .unwrap()
         };
         let email = plan("email = 'a' COLLATE NOCASE AND email_verified = 1");

@@ -18,18 +18,19 @@
 
 use std::sync::Arc;
 
-use rusqlite::Transaction;
 use twofa_core::backup::DIGEST_BYTES;
 use twofa_core::lockout::Lock;
 use twofa_core::{Account, Channel, Throttle, Timestamp, User};
 
+use crate::app_sealing::stored_count;
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::events::{self, Event, EventKind, Origin};
-use crate::methods::count_to_sql;
-use crate::sends;
-use crate::unproved;
-use crate::users::{self, Generation, Situation, StoredUser};
+use crate::event::{Event, Origin, Proof, RefusalReason, Source};
+use crate::generation::Generation;
+use crate::snapshot::UserSnapshot;
+use crate::sql::users::UserRecord;
+use crate::sql::{apps, backup_codes, sends, unproved, users};
+use crate::tx::Tx;
 
 /// Where an attempt is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub struct CodeAttempt<'a> {
     /// Where it was typed.
     pub origin: &'a Origin,
     /// What was known of the account when it was decided which methods count.
-    pub known: &'a Situation,
+    pub known: &'a UserSnapshot,
 }
 
 /// What a right code proves, and how it is used up.
@@ -100,7 +101,7 @@ pub struct Attempt {
 #[derive(Debug)]
 pub enum Counted {
     /// It was counted. Verify it against this, which is of the same moment.
-    Attempt(Attempt, Box<Situation>),
+    Attempt(Attempt, Box<UserSnapshot>),
     /// The account is locked; nothing was counted and nothing may be verified.
     Locked(Lock),
     /// Nothing is known of the account, so no code can be right.
@@ -120,9 +121,8 @@ impl Store {
     /// Checks the lock, runs `verify`, and marks the code used or counts and logs the failure, all in one transaction.
     ///
     /// `verify` sees the account as it is stored at this moment, but for the backup codes, which are left out. It runs
-    /// under the write lock of the store, so it must be quick and ask nobody. Its error is why the code is wrong, for the
-    /// log.
-    pub fn try_code<W: AsRef<str>>(
+    /// under the write lock of the store, so it must be quick and ask nobody. Its error says why the code is wrong.
+    pub fn try_code<W: AsRef<RefusalReason>>(
         &self,
         attempt: CodeAttempt<'_>,
         now: Timestamp,
@@ -134,34 +134,31 @@ impl Store {
             origin,
             known,
         } = attempt;
-        self.write(|db| {
-            let Some(stored) = users::find(db, account)? else {
+        self.change(origin, now, |tx| {
+            let Some(record) = tx.find(account)? else {
                 return Ok(CodeOutcome::Unknown);
             };
-            let before = match attempts_before(db, &stored, tally, now)? {
+            let before = match attempts_before(tx, &record, tally)? {
                 Ok(before) => before,
                 Err(lock) => return Ok(CodeOutcome::Locked(lock)),
             };
-            let rules = self.rules(db)?;
-            let user = users::load_without_backup_codes(db, &stored, self.key(), account)?;
-            if !Arc::ptr_eq(&rules, &known.rules) || !known.is_about(&stored) {
+            let rules = tx.rules()?;
+            let user = tx.user_without_backup_codes(account, &record)?;
+            if !Arc::ptr_eq(&rules, &known.rules) || !known.is_about(&record) {
                 return Ok(CodeOutcome::Outdated);
             }
             let counted = before.count(now, rules.rulebook.machine().lockout);
-            let record = |kind, detail: String| {
-                let (user, detail) = (Some(account), Some(detail));
-                events::record(db, &Event { kind, user, detail }, origin, now)
-            };
             match verify(&user) {
                 Ok(proof) => {
-                    let event = record(EventKind::Passed, use_up(db, account, &user, proof)?)?;
-                    let cleared = counted.clear();
-                    save_pass(db, &stored, tally, cleared, origin, event, now)?;
+                    let by = use_up(tx, account, &user, proof)?;
+                    let event = tx.record(Some(account), &Event::Passed { by })?;
+                    save_pass(tx, &record, tally, counted.clear(), event)?;
                     Ok(CodeOutcome::Right(proof))
                 }
                 Err(wrong) => {
-                    save_failure(db, &stored, account, tally, counted, origin, now)?;
-                    record(EventKind::Refused, wrong.as_ref().to_owned())?;
+                    save_failure(tx, account, &record, tally, counted)?;
+                    let why = *wrong.as_ref();
+                    tx.record(Some(account), &Event::Refused { why })?;
                     Ok(CodeOutcome::Wrong(wrong))
                 }
             }
@@ -176,25 +173,25 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Counted, StoreError> {
-        self.write_unsynced(|db| {
-            let Some(stored) = users::find(db, account)? else {
+        self.change_unsynced(origin, now, |tx| {
+            let Some(record) = tx.find(account)? else {
                 return Ok(Counted::Unknown);
             };
-            let before = match attempts_before(db, &stored, tally, now)? {
+            let before = match attempts_before(tx, &record, tally)? {
                 Ok(before) => before,
                 Err(lock) => return Ok(Counted::Locked(lock)),
             };
-            let situation = self.situation_of(db, Some(&stored), account)?;
-            let throttle = before.count(now, situation.rules.rulebook.machine().lockout);
-            save_failure(db, &stored, account, tally, throttle, origin, now)?;
+            let snapshot = tx.snapshot(account, Some(&record))?;
+            let throttle = before.count(now, snapshot.rules.rulebook.machine().lockout);
+            save_failure(tx, account, &record, tally, throttle)?;
             let attempt = Attempt {
                 account: account.clone(),
                 tally,
                 origin: origin.clone(),
-                user: stored.id,
+                user: record.id,
                 number: throttle.attempts,
             };
-            Ok(Counted::Attempt(attempt, Box::new(situation)))
+            Ok(Counted::Attempt(attempt, Box::new(snapshot)))
         })
     }
 
@@ -208,41 +205,37 @@ impl Store {
         address: &str,
         now: Timestamp,
     ) -> Result<Use, StoreError> {
-        self.write(|db| {
-            let stored = users::find(db, &attempt.account)?;
-            let is_theirs = stored.is_some_and(|stored| stored.verified(channel) == Some(address));
+        self.change(&attempt.origin, now, |tx| {
+            let record = tx.find(&attempt.account)?;
+            let is_theirs = record.is_some_and(|record| record.verified(channel) == Some(address));
             if is_theirs {
-                sends::was_typed(db, &attempt.account)?;
+                sends::clear_places(tx.db, &attempt.account)?;
             }
-            let detail = Some(channel.method().info().noun.to_owned());
-            attempt.finish(db, usize::from(is_theirs), EventKind::Passed, detail, now)
+            let by = Proof::SentCode { channel };
+            attempt.finish(tx, is_theirs, &Event::Passed { by })
         })
     }
 
-    /// Records that `account` passed in another way than by an attempt: the code that confirmed an enrolment.
+    /// Records that `account` passed in another way than by an attempt: `by` the code that confirmed an enrolment.
     pub fn record_pass(
         &self,
         account: &Account,
         expected: Generation,
-        detail: String,
+        by: Proof,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write(|db| {
-            users::unchanged(db, account, expected)?;
-            let Some(stored) =
-                users::find(db, account)?.filter(|stored| stored.throttle.lock(now).is_none())
-            else {
+        self.change(origin, now, |tx| {
+            tx.unchanged(account, expected)?;
+            let record = tx
+                .find(account)?
+                .filter(|record| record.throttle.lock(now).is_none());
+            let Some(record) = record else {
                 return Err(StoreError::ChangedMeanwhile);
             };
-            let event = Event {
-                kind: EventKind::Passed,
-                user: Some(account),
-                detail: Some(detail),
-            };
-            let event = events::record(db, &event, origin, now)?;
+            let event = tx.record(Some(account), &Event::Passed { by })?;
             // Wrong codes from before stay counted: this was no proof of what was enrolled then.
-            users::save_pass(db, stored.id, stored.throttle, event, now)
+            users::save_pass(tx.db, record.id, record.throttle, event, now)
         })
     }
 
@@ -254,136 +247,115 @@ impl Store {
         digest: &[u8; DIGEST_BYTES],
         now: Timestamp,
     ) -> Result<Use, StoreError> {
-        self.write(|db| {
-            let sql = "DELETE FROM backup_code WHERE user = ?1 AND digest = ?2";
-            let marked = db.prepare_cached(sql)?.execute((attempt.user, digest))?;
-            attempt.finish(db, marked, EventKind::BackupCodeUsed, None, now)
+        self.change(&attempt.origin, now, |tx| {
+            let is_deleted = backup_codes::delete_code(tx.db, attempt.user, digest)?;
+            attempt.finish(tx, is_deleted, &Event::BackupCodeUsed)
         })
     }
 }
 
 impl Attempt {
-    fn finish(
-        &self,
-        db: &Transaction<'_>,
-        marked: usize,
-        kind: EventKind,
-        detail: Option<String>,
-        now: Timestamp,
-    ) -> Result<Use, StoreError> {
-        let stored = users::find(db, &self.account)?.filter(|stored| stored.id == self.user);
-        let (Some(stored), 1) = (stored, marked) else {
+    /// `is_first`: its code was marked used just now.
+    fn finish(&self, tx: &Tx<'_>, is_first: bool, event: &Event) -> Result<Use, StoreError> {
+        let record = tx
+            .find(&self.account)?
+            .filter(|record| record.id == self.user && is_first);
+        let Some(record) = record else {
             return Ok(Use::Already);
         };
-        let event = Event {
-            kind,
-            user: Some(&self.account),
-            detail,
-        };
-        let event = events::record(db, &event, &self.origin, now)?;
+        let event = tx.record(Some(&self.account), event)?;
         let counted = match self.tally {
-            Tally::Proved => stored.throttle,
-            Tally::Unproved => unproved::load(db, stored.id)?,
+            Tally::Proved => record.throttle,
+            Tally::Unproved => unproved::throttle(tx.db, record.id)?,
         };
         let cleared = counted.clear_through(self.number);
-        save_pass(db, &stored, self.tally, cleared, &self.origin, event, now)?;
+        save_pass(tx, &record, self.tally, cleared, event)?;
         Ok(Use::First)
     }
 }
 
 /// The attempts in `tally` so far, or the lock that refuses further ones.
 fn attempts_before(
-    db: &Transaction<'_>,
-    stored: &StoredUser,
+    tx: &Tx<'_>,
+    record: &UserRecord,
     tally: Tally,
-    now: Timestamp,
 ) -> Result<Result<Throttle, Lock>, StoreError> {
     // The lock of the account holds where anybody may have typed the code, too.
-    if let Some(lock) = stored.throttle.lock(now) {
+    if let Some(lock) = record.throttle.lock(tx.now) {
         return Ok(Err(lock));
     }
     let before = match tally {
-        Tally::Proved => stored.throttle,
-        Tally::Unproved => unproved::load(db, stored.id)?,
+        Tally::Proved => record.throttle,
+        Tally::Unproved => unproved::throttle(tx.db, record.id)?,
     };
-    Ok(before.lock(now).map_or(Ok(before), Err))
+    Ok(before.lock(tx.now).map_or(Ok(before), Err))
 }
 
 /// Saves `throttle`, in which an attempt was just counted, and logs the lock that comes of it.
 fn save_failure(
-    db: &Transaction<'_>,
-    stored: &StoredUser,
+    tx: &Tx<'_>,
     account: &Account,
+    record: &UserRecord,
     tally: Tally,
     throttle: Throttle,
-    origin: &Origin,
-    now: Timestamp,
 ) -> Result<(), StoreError> {
     if tally == Tally::Unproved {
-        return unproved::save(db, stored.id, throttle);
+        return unproved::save_throttle(tx.db, record.id, throttle);
     }
-    users::save_throttle(db, stored.id, throttle)?;
-    if throttle.lock(now).is_none() {
+    users::save_throttle(tx.db, record.id, throttle)?;
+    if throttle.lock(tx.now).is_none() {
         return Ok(());
     }
     let failures = throttle.failures();
-    let event = Event {
-        kind: EventKind::Locked,
-        user: Some(account),
-        detail: Some(format!("after {failures} wrong codes in a row")),
-    };
-    events::record(db, &event, origin, now).map(drop)
+    tx.record(Some(account), &Event::Locked { failures })
+        .map(drop)
 }
 
 /// Saves `throttle`, in which an attempt was just taken back, and that the code was right, which `event` logs.
 fn save_pass(
-    db: &Transaction<'_>,
-    stored: &StoredUser,
+    tx: &Tx<'_>,
+    record: &UserRecord,
     tally: Tally,
     throttle: Throttle,
-    origin: &Origin,
     event: i64,
-    now: Timestamp,
 ) -> Result<(), StoreError> {
     let own = match tally {
         Tally::Proved => throttle,
         Tally::Unproved => {
-            unproved::save(db, stored.id, throttle)?;
-            stored.throttle
+            unproved::save_throttle(tx.db, record.id, throttle)?;
+            record.throttle
         }
     };
-    if origin.is_command_line() {
+    match tx.origin.source {
+        Source::Login(_) => users::save_pass(tx.db, record.id, own, event, tx.now),
         // No login: what was refused before it is still to be told.
-        users::save_throttle(db, stored.id, own)
-    } else {
-        users::save_pass(db, stored.id, own, event, now)
+        Source::CommandLine => users::save_throttle(tx.db, record.id, own),
     }
 }
 
 /// Marks the code that gave `proof` used, and says for the log which it was.
 fn use_up(
-    db: &Transaction<'_>,
+    tx: &Tx<'_>,
     account: &Account,
     user: &User,
     proof: CodeProof,
-) -> Result<String, StoreError> {
+) -> Result<Proof, StoreError> {
     let (app, count) = match proof {
         CodeProof::App { app, count } => (app, count),
         CodeProof::Sent(channel) => {
-            sends::was_typed(db, account)?;
-            return Ok(channel.method().info().noun.to_owned());
+            sends::clear_places(tx.db, account)?;
+            return Ok(Proof::SentCode { channel });
         }
     };
-    let used = "UPDATE app SET used = ?2 WHERE id = ?1 AND (used IS NULL OR used < ?2)";
-    let marked = db
-        .prepare_cached(used)?
-        .execute((app, count_to_sql(count)?))?;
+    let is_marked = apps::mark_used(tx.db, app, stored_count(count)?)?;
     let app = user.apps.iter().find(|enrolled| enrolled.id == app);
-    match (app, marked) {
-        (Some(app), 1) => Ok(format!("app '{}'", app.label)),
-        // What was verified is what was read in this very transaction.
-        _ => Err(StoreError::ChangedMeanwhile),
-    }
+    // What was verified is what was read in this very transaction.
+    let app = app
+        .filter(|_| is_marked)
+        .ok_or(StoreError::ChangedMeanwhile)?;
+    Ok(Proof::App {
+        label: app.label.clone(),
+    })
 }
 
 #[cfg(test)]
@@ -404,19 +376,23 @@ mod tests {
         }
     }
 
+    const REFUSED: Event = Event::Refused {
+        why: RefusalReason::WrongCode,
+    };
+
     fn enrolled(bench: &Bench) -> (Store, EnrolledApp) {
         let store = bench.create();
         bench.enrol(&store, &alice(), "phone");
-        let app = store.situation(&alice()).unwrap().user.apps.remove(0);
+        let app = store.snapshot(&alice()).unwrap().user.apps.remove(0);
         (store, app)
     }
 
     fn failures(store: &Store) -> u64 {
-        store.situation(&alice()).unwrap().user.throttle.failures()
+        store.snapshot(&alice()).unwrap().user.throttle.failures()
     }
 
     /// Types the code of `step`, which the first app accepts if it has accepted none as high.
-    fn type_step(store: &Store, bench: &Bench, step: u64) -> CodeOutcome<&'static str> {
+    fn type_step(store: &Store, bench: &Bench, step: u64) -> CodeOutcome<RefusalReason> {
         type_step_at(store, &origin(), bench.now, step)
     }
 
@@ -425,18 +401,18 @@ mod tests {
         origin: &Origin,
         now: Timestamp,
         step: u64,
-    ) -> CodeOutcome<&'static str> {
-        let known = store.situation(&alice()).unwrap();
+    ) -> CodeOutcome<RefusalReason> {
+        let known = store.snapshot(&alice()).unwrap();
         type_step_knowing(store, &known, origin, now, step)
     }
 
     fn type_step_knowing(
         store: &Store,
-        known: &Situation,
+        known: &UserSnapshot,
         origin: &Origin,
         now: Timestamp,
         step: u64,
-    ) -> CodeOutcome<&'static str> {
+    ) -> CodeOutcome<RefusalReason> {
         let attempt = CodeAttempt {
             account: &alice(),
             tally: Tally::Proved,
@@ -448,7 +424,7 @@ mod tests {
                 app: app.id,
                 count: step,
             }),
-            _ => Err("a code that was used already"),
+            _ => Err(RefusalReason::Replayed),
         };
         store.try_code(attempt, now, verify).unwrap()
     }
@@ -468,7 +444,7 @@ mod tests {
         kinds
     }
 
-    const USED: CodeOutcome<&str> = CodeOutcome::Wrong("a code that was used already");
+    const USED: CodeOutcome<RefusalReason> = CodeOutcome::Wrong(RefusalReason::Replayed);
 
     #[test]
     fn a_wrong_code_counts_and_a_right_one_takes_back_what_was_counted() {
@@ -515,7 +491,7 @@ mod tests {
             },
         ];
         for (step, change) in (1..).zip(changes) {
-            let known = store.situation(&alice).unwrap();
+            let known = store.snapshot(&alice).unwrap();
             change();
             let outcome = type_step_knowing(&store, &known, &origin, bench.now, step);
             assert_eq!(outcome, CodeOutcome::Outdated, "change {step}");
@@ -529,7 +505,7 @@ mod tests {
         let bench = Bench::new();
         let (store, _) = enrolled(&bench);
         let other = Store::open(bench.location.clone()).unwrap();
-        let known = store.situation(&alice()).unwrap();
+        let known = store.snapshot(&alice()).unwrap();
         bench.enrol(&other, &crate::testing::bob(), "phone");
         let outcome = type_step_knowing(&store, &known, &origin(), bench.now, 7);
         assert!(is_right(&outcome), "{outcome:?}");
@@ -540,7 +516,7 @@ mod tests {
         let other = Store::open(bench.location.clone()).unwrap();
         let start = Barrier::new(64);
         let racer = |store| {
-            let known = Store::situation(store, &alice()).unwrap();
+            let known = Store::snapshot(store, &alice()).unwrap();
             start.wait();
             type_step_knowing(store, &known, &origin(), bench.now, step)
         };
@@ -570,11 +546,11 @@ mod tests {
         for step in 1..=3 {
             store.unlock(&alice(), &origin(), bench.now).unwrap();
             let (counted, logged) = (
-                store.situation(&alice()).unwrap().user.throttle.attempts,
+                store.snapshot(&alice()).unwrap().user.throttle.attempts,
                 log(&store).len(),
             );
             assert_eq!(race_for_step(&bench, &store, step), 1);
-            let throttle = store.situation(&alice()).unwrap().user.throttle;
+            let throttle = store.snapshot(&alice()).unwrap().user.throttle;
             assert_eq!(throttle.attempts - counted, 64, "none is lost");
             let log = &log(&store)[logged..];
             assert_eq!(log.len(), 64);
@@ -592,24 +568,24 @@ mod tests {
         let bench = Bench::new();
         let (store, app) = enrolled(&bench);
         let (account, origin) = (alice(), origin());
-        let known = store.situation(&account).unwrap();
+        let known = store.snapshot(&account).unwrap();
         let attempt = |tally| CodeAttempt {
             account: &account,
             tally,
             origin: &origin,
             known: &known,
         };
-        let guess = |_: &User| Err("a wrong code");
+        let guess = |_: &User| Err(RefusalReason::WrongCode);
         for _ in 0..10 {
             let tried = store.try_code(attempt(Tally::Unproved), bench.now, guess);
-            assert_eq!(tried.unwrap(), CodeOutcome::Wrong("a wrong code"));
+            assert_eq!(tried.unwrap(), CodeOutcome::Wrong(RefusalReason::WrongCode));
         }
         let tried = store.try_code(attempt(Tally::Unproved), bench.now, guess);
         assert!(matches!(tried, Ok(CodeOutcome::Locked(Lock::Until(_)))));
         assert_eq!(failures(&store), 0);
         let count = 7;
         let proof = CodeProof::App { app: app.id, count };
-        let right = |_: &User| Ok::<_, String>(proof);
+        let right = |_: &User| Ok::<_, RefusalReason>(proof);
         let tried = store.try_code(attempt(Tally::Proved), bench.now, right);
         assert_eq!(tried.unwrap(), CodeOutcome::Right(proof));
     }
@@ -623,7 +599,7 @@ mod tests {
         std::os::unix::fs::symlink("nowhere", shm).unwrap();
         let store = Store::open(bench.location.clone()).unwrap();
         assert!(store.is_snapshot());
-        let known = store.situation(&alice()).unwrap();
+        let known = store.snapshot(&alice()).unwrap();
         let attempt = CodeAttempt {
             account: &alice(),
             tally: Tally::Proved,
@@ -631,7 +607,10 @@ mod tests {
             known: &known,
         };
         let app = known.user.apps[0].id;
-        for result in [Ok(CodeProof::App { app, count: 7 }), Err("a wrong code")] {
+        for result in [
+            Ok(CodeProof::App { app, count: 7 }),
+            Err(RefusalReason::WrongCode),
+        ] {
             let tried = store.try_code(attempt, bench.now, |_| result);
             assert!(matches!(tried, Err(StoreError::ReadOnly)), "{tried:?}");
         }
@@ -640,7 +619,7 @@ mod tests {
     /// All 64 count an attempt, then all try at once; how many were first, and how many failures stayed.
     fn race(store: &Store, bench: &Bench, try_it: impl Fn(Attempt) -> Use + Sync) -> (usize, u64) {
         store.unlock(&alice(), &origin(), bench.now).unwrap();
-        let before = store.situation(&alice()).unwrap().user.throttle.attempts;
+        let before = store.snapshot(&alice()).unwrap().user.throttle.attempts;
         let start = Barrier::new(64);
         let racer = || {
             let attempt = attempt(store, bench);
@@ -740,29 +719,25 @@ mod tests {
             Use::Already,
             "it is on file, and no method"
         );
-        let mut details = Vec::new();
-        let each = |event: crate::LoggedEvent| {
-            details.extend(event.detail.filter(|_| event.kind == "passed"));
-            true
+        let passed = |event: &Event| matches!(event, Event::Passed { .. });
+        let by = Proof::SentCode {
+            channel: Channel::Email,
         };
-        store.events(&crate::EventFilter::default(), each).unwrap();
-        assert_eq!(details, ["e-mail code"]);
+        let log = bench.log(&store).into_iter().filter(passed);
+        assert_eq!(log.collect::<Vec<_>>(), [Event::Passed { by }]);
     }
 
     #[test]
     fn what_was_refused_is_told_until_the_next_right_code() {
         let bench = Bench::new();
         let (store, _) = enrolled(&bench);
-        let missed = || store.situation(&alice()).unwrap().missed;
+        let missed = || store.snapshot(&alice()).unwrap().missed;
         assert_eq!(missed(), None);
         let alice = alice();
         for _ in 0..2 {
-            let refused = Event {
-                kind: EventKind::Refused,
-                user: Some(&alice),
-                detail: None,
-            };
-            store.record(&refused, &origin(), bench.now).unwrap();
+            store
+                .record(Some(&alice), &REFUSED, &origin(), bench.now)
+                .unwrap();
         }
         let told = missed().unwrap();
         assert_eq!(
@@ -778,7 +753,10 @@ mod tests {
         let bench = Bench::new();
         let (store, _) = enrolled(&bench);
         let pass = |generation| {
-            store.record_pass(&alice(), generation, String::new(), &origin(), bench.now)
+            let by = Proof::EnrolledApp {
+                label: "phone".into(),
+            };
+            store.record_pass(&alice(), generation, by, &origin(), bench.now)
         };
         let generation = || Bench::generation(&store, &alice());
         pass(generation()).unwrap();
@@ -799,20 +777,13 @@ mod tests {
         let bench = Bench::new();
         let (store, _) = enrolled(&bench);
         let alice = alice();
-        let refused = Event {
-            kind: EventKind::Refused,
-            user: Some(&alice),
-            detail: None,
-        };
-        store.record(&refused, &origin(), bench.now).unwrap();
-        let command_line = Origin {
-            actor: 1000,
-            service: Some("twofa".into()),
-            ..Origin::default()
-        };
+        store
+            .record(Some(&alice), &REFUSED, &origin(), bench.now)
+            .unwrap();
+        let command_line = Origin::command_line(1000);
         let outcome = type_step_at(&store, &command_line, bench.now, 7);
         assert!(is_right(&outcome), "{outcome:?}");
-        assert_eq!(store.situation(&alice).unwrap().missed.unwrap().count, 1);
+        assert_eq!(store.snapshot(&alice).unwrap().missed.unwrap().count, 1);
     }
 
     #[test]
@@ -841,7 +812,7 @@ mod tests {
             assert_eq!(type_step(&store, &bench, 7), USED);
         }
         assert!(is_right(&type_step(&store, &bench, 8)));
-        let throttle = store.situation(&alice()).unwrap().user.throttle;
+        let throttle = store.snapshot(&alice()).unwrap().user.throttle;
         assert_eq!((throttle.failures(), throttle.lock(bench.now)), (0, None));
         assert!(!log(&store).iter().any(|kind| kind == "locked"));
     }
@@ -850,7 +821,7 @@ mod tests {
     fn an_attempt_whose_user_was_removed_meanwhile_does_not_pass() {
         let bench = Bench::new();
         let (store, _) = enrolled(&bench);
-        let known = store.situation(&alice()).unwrap();
+        let known = store.snapshot(&alice()).unwrap();
         let begun = attempt(&store, &bench);
         store.remove_user(&alice(), &origin(), bench.now).unwrap();
         let used = store.use_backup_code(begun, &[0; 32], bench.now);
@@ -890,7 +861,7 @@ mod tests {
             Counted::Locked(Lock::Until(_))
         ));
         assert_eq!(
-            store.situation(&alice()).unwrap().user.throttle.failures(),
+            store.snapshot(&alice()).unwrap().user.throttle.failures(),
             0
         );
         assert!(matches!(count(Tally::Proved, 1), Counted::Attempt(..)));

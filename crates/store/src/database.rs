@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use twofa_core::Timestamp;
 
 use crate::error::StoreError;
+use crate::event::Origin;
 use crate::location::{FileId, Location, Owner, Snapshot};
-use crate::rules::KnownRules;
+use crate::rules::RulesCache;
 use crate::seal::SealingKey;
+use crate::tx::{Tx, View};
 
 /// Marks a database as ours (`PRAGMA application_id`): "2FA" and a version of the mark.
 const APPLICATION_ID: i64 = 0x3246_4101;
 
 /// Each runs once, in order; the number of those that ran is the schema version (`PRAGMA user_version`).
-static MIGRATIONS: [&str; 8] = [
+static MIGRATIONS: [&str; 9] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_people.sql"),
     include_str!("../migrations/0003_codes.sql"),
@@ -25,6 +28,7 @@ static MIGRATIONS: [&str; 8] = [
     include_str!("../migrations/0006_limits.sql"),
     include_str!("../migrations/0007_unproved_changes.sql"),
     include_str!("../migrations/0008_addresses.sql"),
+    include_str!("../migrations/0009_events_as_data.sql"),
 ];
 
 /// How long a write waits for another process, in the module's patience.
@@ -51,7 +55,7 @@ pub struct Store {
     connection: Mutex<Connection>,
     /// What the database file was like when nothing could be written beside it; `None`: SQLite looks after that.
     snapshot: Option<Snapshot>,
-    pub(crate) rules: Mutex<Option<KnownRules>>,
+    rules: RulesCache,
 }
 
 impl Store {
@@ -89,7 +93,7 @@ impl Store {
             key,
             connection,
             snapshot,
-            rules: Mutex::default(),
+            rules: RulesCache::default(),
         })
     }
 
@@ -135,20 +139,24 @@ impl Store {
         Ok(connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_short)?)
     }
 
-    pub(crate) const fn key(&self) -> &SealingKey {
-        &self.key
-    }
-
     /// Runs `work` on one consistent view.
     pub(crate) fn read<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+        work: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut connection = self.connection()?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
-        let value = work(&transaction)?;
+        let value = work(&self.view(&transaction))?;
         self.check_snapshot()?;
         Ok(value)
+    }
+
+    const fn view<'a>(&'a self, db: &'a Transaction<'a>) -> View<'a> {
+        View {
+            db,
+            key: &self.key,
+            rules: &self.rules,
+        }
     }
 
     /// SQLite takes no lock on a snapshot, so what was read from one counts only if nobody has changed it meanwhile.
@@ -161,25 +169,52 @@ impl Store {
         }
     }
 
-    /// Runs `work` as one write transaction. It is on disk when this returns `Ok`; on any error nothing
-    /// of it happened.
-    pub(crate) fn write<T>(
+    /// Runs `work`, which `origin` asked for, as one write transaction. It is on disk when this returns `Ok`; on any error
+    /// nothing of it happened.
+    pub(crate) fn change<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+        origin: &Origin,
+        now: Timestamp,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        transact(&mut *self.connection()?, work).map_err(|error| error.name_holder(&self.location))
+        self.transact(Synchronous::Full, |view| work(&Tx { view, origin, now }))
     }
 
-    /// Like [`Store::write`], but what is committed is on disk only with the next [`Store::write`]. Until then
-    /// everybody sees it, and a power cut may undo it.
+    /// Like [`Store::change`], but what is committed is on disk only with the next one. Until then everybody sees it, and a
+    /// power cut may undo it.
+    pub(crate) fn change_unsynced<T>(
+        &self,
+        origin: &Origin,
+        now: Timestamp,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.transact(Synchronous::Normal, |view| work(&Tx { view, origin, now }))
+    }
+
+    /// Like [`Store::change_unsynced`], for bookkeeping that is not logged.
     pub(crate) fn write_unsynced<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+        work: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.transact(Synchronous::Normal, |view| work(&view))
+    }
+
+    fn transact<T>(
+        &self,
+        synchronous: Synchronous,
+        work: impl FnOnce(View<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut connection = self.connection()?;
-        set_synchronous(&connection, Synchronous::Normal)?;
-        let result = transact(&mut connection, work);
-        set_synchronous(&connection, Synchronous::Full)?;
+        let work = |db: &Transaction<'_>| work(self.view(db));
+        let result = match synchronous {
+            Synchronous::Full => transact(&mut connection, work),
+            Synchronous::Normal => {
+                set_synchronous(&connection, Synchronous::Normal)?;
+                let result = transact(&mut connection, work);
+                set_synchronous(&connection, Synchronous::Full)?;
+                result
+            }
+        };
         result.map_err(|error| error.name_holder(&self.location))
     }
 
@@ -387,7 +422,7 @@ fn outstanding(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Bench;
+    use crate::testing::{Bench, origin};
     use rusqlite::StatementStatus;
     use std::fs;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -415,22 +450,25 @@ mod tests {
     fn what_is_written_is_on_disk_before_it_returns() {
         let bench = Bench::new();
         let store = bench.create();
-        let durable = store.write(|db| {
-            Ok(db.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?)
-        });
+        let durable = store.change(&origin(), bench.now, |tx| synchronous(tx));
         assert_eq!(durable.unwrap(), 2, "2 is FULL");
+    }
+
+    fn synchronous(view: &View<'_>) -> Result<i64, StoreError> {
+        Ok(view
+            .db
+            .pragma_query_value(None, "synchronous", |row| row.get(0))?)
     }
 
     #[test]
     fn a_commit_without_its_sync_is_no_habit() {
         let bench = Bench::new();
         let store = bench.create();
-        let level = |db: &Transaction<'_>| {
-            Ok(db.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?)
-        };
         for _ in 0..3 {
-            assert_eq!(store.write_unsynced(level).unwrap(), 1, "1 is NORMAL");
-            assert_eq!(store.write(level).unwrap(), 2, "2 is FULL");
+            let unsynced = store.write_unsynced(synchronous);
+            assert_eq!(unsynced.unwrap(), 1, "1 is NORMAL");
+            let synced = store.change(&origin(), bench.now, |tx| synchronous(tx));
+            assert_eq!(synced.unwrap(), 2, "2 is FULL");
         }
     }
 
@@ -442,15 +480,18 @@ mod tests {
     fn a_new_store_has_small_pages() {
         let bench = Bench::new();
         let store = bench.create();
-        let size = store
-            .read(|db| Ok(db.pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))?));
+        let size = store.read(|view| {
+            Ok(view
+                .db
+                .pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))?)
+        });
         assert_eq!(size.unwrap(), PAGE_BYTES);
     }
 
     #[test]
     fn a_log_that_was_left_is_as_good_and_one_that_was_not_is_gone() {
         let bench = Bench::new();
-        let (alice, origin) = (crate::testing::alice(), crate::testing::origin());
+        let (alice, origin) = (crate::testing::alice(), origin());
         let set_required = |required, leaves: bool| {
             let store = Store::open(bench.location.clone()).unwrap();
             assert!(!leaves || store.leave_short_log().unwrap());
@@ -478,9 +519,7 @@ mod tests {
                 name: format!("user{uid}"),
                 uid,
             };
-            store
-                .add_user(&account, &crate::testing::origin(), bench.now)
-                .unwrap();
+            store.add_user(&account, &origin(), bench.now).unwrap();
             store.leave_short_log().unwrap();
             drop(store);
             lengths.push(log_of(&bench).metadata().map_or(0, |log| log.len()));
@@ -498,9 +537,9 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let compiled_again = |name: &str| {
-            store.read(|db| {
+            store.read(|view| {
                 let sql = "SELECT uid FROM user WHERE name = ?1 AND uid > 0 ORDER BY uid DESC";
-                let mut statement = db.prepare_cached(sql)?;
+                let mut statement = view.db.prepare_cached(sql)?;
                 statement.exists([name])?;
                 Ok(statement.get_status(StatementStatus::RePrepare))
             })
@@ -518,7 +557,7 @@ mod tests {
         let alice = crate::testing::alice();
         let mode = |store: &Store| {
             store
-                .situation(&alice)
+                .snapshot(&alice)
                 .unwrap()
                 .rules
                 .rulebook
@@ -531,7 +570,7 @@ mod tests {
             (&other, "disabled"),
         ] {
             changed_by
-                .change_policy([("mode", setting)], &crate::testing::origin(), bench.now)
+                .change_policy([("mode", setting)], &origin(), bench.now)
                 .unwrap();
             assert_eq!(
                 (mode(&store).name(), mode(&other).name()),
@@ -609,9 +648,7 @@ mod tests {
     fn a_database_from_a_newer_version_is_refused_and_left_alone() {
         let bench = Bench::new();
         let store = bench.create();
-        store
-            .write(|db| Ok(db.pragma_update(None, "user_version", 99)?))
-            .unwrap();
+        bench.execute(&store, "PRAGMA user_version = 99");
         drop(store);
         let error = Store::open(bench.location.clone()).unwrap_err();
         assert!(
@@ -654,7 +691,7 @@ mod tests {
         for _ in 0..2 {
             let store = Store::open(bench.location.clone()).unwrap();
             let alice = crate::testing::alice();
-            assert!(store.situation(&alice).unwrap().user.required);
+            assert!(store.snapshot(&alice).unwrap().user.required);
         }
     }
 
@@ -685,7 +722,7 @@ mod tests {
 
         for _ in 0..2 {
             let store = Store::open(bench.location.clone()).unwrap();
-            let situation = store.situation(&crate::testing::alice()).unwrap();
+            let situation = store.snapshot(&crate::testing::alice()).unwrap();
             let user = situation.user;
             let (email, phone) = (
                 user.contacts[Channel::Email].clone().unwrap(),
@@ -742,19 +779,14 @@ mod tests {
         let store = bench.create();
         assert!(!store.is_snapshot());
         store
-            .change_policy(
-                [("mode", "mandatory")],
-                &crate::testing::origin(),
-                bench.now,
-            )
+            .change_policy([("mode", "mandatory")], &origin(), bench.now)
             .unwrap();
         drop(store);
         in_the_way_of(&bench, "-shm");
         let store = Store::open(bench.location.clone()).unwrap();
         assert!(store.is_snapshot());
         assert_eq!(store.rulebook().unwrap().machine().mode.name(), "mandatory");
-        let changed =
-            store.change_policy([("mode", "disabled")], &crate::testing::origin(), bench.now);
+        let changed = store.change_policy([("mode", "disabled")], &origin(), bench.now);
         assert!(matches!(changed, Err(StoreError::ReadOnly)), "{changed:?}");
     }
 

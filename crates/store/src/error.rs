@@ -3,7 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rusqlite::ErrorCode;
 use twofa_core::Channel;
 use twofa_core::rulebook::BadRulebook;
 
@@ -174,34 +173,6 @@ impl StoreError {
             action,
             path,
             source,
-        }
-    }
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::Error;
-        if matches!(
-            error,
-            Error::FromSqlConversionFailure(..)
-                | Error::InvalidColumnType(..)
-                | Error::IntegralValueOutOfRange(..)
-        ) {
-            return Self::Damaged("a value in it is not of its kind".to_owned());
-        }
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt) => {
-                Self::Damaged("SQLite finds it malformed".to_owned())
-            }
-            Some(ErrorCode::NotADatabase) => Self::Damaged("it is no SQLite database".to_owned()),
-            Some(ErrorCode::DiskFull) => Self::Full,
-            Some(ErrorCode::ReadOnly) => Self::ReadOnly,
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy(None),
-            Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure) => {
-                Self::Unusable(error.to_string())
-            }
-            // rusqlite's own text may quote SQL, which is ours and holds no value.
-            _ => Self::Other(error.to_string()),
         }
     }
 }

@@ -1,27 +1,18 @@
-//! Exemptions as they are kept.
+//! Exemptions, granted and ended.
 
-use rusqlite::{Row, Transaction};
-use twofa_core::duration::Duration;
+use twofa_core::Timestamp;
 use twofa_core::exemption::{Exemption, Subject};
-use twofa_core::{Account, Group, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::events::{self, Event, EventKind, Origin};
-
-/// An exemption with the number it goes by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredExemption {
-    /// Its number, never given to another.
-    pub id: i64,
-    /// The exemption.
-    pub exemption: Exemption,
-}
+use crate::event::{Event, ExemptionFields, Origin};
+use crate::sql::exemptions::{self, StoredExemption};
+use crate::tx::Tx;
 
 impl Store {
     /// Every exemption, also those that have ended, in the order in which they were granted.
     pub fn exemptions(&self) -> Result<Vec<StoredExemption>, StoreError> {
-        self.read(all)
+        self.read(|view| exemptions::all(view.db))
     }
 
     /// Grants an exemption and gives its number.
@@ -31,40 +22,10 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<i64, StoreError> {
-        let Exemption {
-            subject,
-            network,
-            service,
-            reason,
-            granted_by,
-            granted_at,
-            until,
-        } = exemption;
-        let (user, group) = match subject {
-            Subject::User(account) => (Some(account), None),
-            Subject::Group(group) => (None, Some(group)),
-        };
-        self.write(|db| {
-            self.forget_rules();
-            db.execute(
-                "INSERT INTO exemption
-                 (name, uid, unix_group, unix_gid, network, service, reason, granted_by, granted_at, until)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-                (
-                    user.map(|account| &account.name),
-                    user.map(|account| account.uid),
-                    group.map(|group| &group.name),
-                    group.and_then(|group| group.gid),
-                    network.map(|network| network.to_string()),
-                    service,
-                    reason,
-                    granted_by,
-                    granted_at.unix(),
-                    until.map(Timestamp::unix),
-                ),
-            )?;
-            let id = db.last_insert_rowid();
-            log(db, EventKind::Exempted, id, exemption, origin, now)?;
+        self.change(origin, now, |tx| {
+            tx.rules.forget();
+            let id = exemptions::insert(tx.db, exemption)?;
+            record(tx, exemption, Event::Exempted(fields(id, exemption)))?;
             Ok(id)
         })
     }
@@ -76,105 +37,56 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Option<Exemption>, StoreError> {
-        self.write(|db| {
-            self.forget_rules();
-            let Some(stored) = all(db)?.into_iter().find(|stored| stored.id == id) else {
+        self.change(origin, now, |tx| {
+            tx.rules.forget();
+            let found = exemptions::all(tx.db)?
+                .into_iter()
+                .find(|stored| stored.id == id);
+            let Some(StoredExemption { exemption, .. }) = found else {
                 return Ok(None);
             };
-            db.execute("DELETE FROM exemption WHERE id = ?1", [id])?;
-            log(
-                db,
-                EventKind::ExemptionEnded,
-                id,
-                &stored.exemption,
-                origin,
-                now,
+            exemptions::delete(tx.db, id)?;
+            record(
+                tx,
+                &exemption,
+                Event::ExemptionEnded(fields(id, &exemption)),
             )?;
-            Ok(Some(stored.exemption))
+            Ok(Some(exemption))
         })
     }
 }
 
-fn log(
-    db: &Transaction<'_>,
-    kind: EventKind,
-    id: i64,
-    exemption: &Exemption,
-    origin: &Origin,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let (user, whom) = match &exemption.subject {
-        Subject::User(account) => (Some(account), String::new()),
-        Subject::Group(group) => (None, format!(" of group {group}")),
+fn record(tx: &Tx<'_>, exemption: &Exemption, event: Event) -> Result<(), StoreError> {
+    let user = match &exemption.subject {
+        Subject::User(account) => Some(account),
+        Subject::Group(_) => None,
     };
-    let until = exemption.until.map_or("without end".to_owned(), |until| {
-        let length = until.unix().saturating_sub(exemption.granted_at.unix());
-        format!(
-            "for {}",
-            Duration::from_seconds(u64::try_from(length).unwrap_or_default())
-        )
-    });
-    let network = exemption
-        .network
-        .map_or(String::new(), |network| format!(" from {network}"));
-    let service = exemption
-        .service
-        .as_ref()
-        .map_or(String::new(), |service| format!(" at {service}"));
-    let detail = Some(format!(
-        "number {id}{whom} {until}{network}{service}: {}",
-        exemption.reason
-    ));
-    events::record(db, &Event { kind, user, detail }, origin, now).map(drop)
+    tx.record(user, &event).map(drop)
 }
 
-pub(crate) fn all(db: &Transaction<'_>) -> Result<Vec<StoredExemption>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT id, name, uid, unix_group, network, service, reason, granted_by, granted_at, until, unix_gid
-         FROM exemption ORDER BY id",
-    )?;
-    let mut rows = statement.query([])?;
-    let mut exemptions = Vec::new();
-    while let Some(row) = rows.next()? {
-        exemptions.push(stored(row)?);
+fn fields(id: i64, exemption: &Exemption) -> ExemptionFields {
+    let seconds = |until: Timestamp| {
+        let seconds = until.unix().saturating_sub(exemption.granted_at.unix());
+        u64::try_from(seconds).unwrap_or_default()
+    };
+    ExemptionFields {
+        id,
+        group: match &exemption.subject {
+            Subject::User(_) => None,
+            Subject::Group(group) => Some(group.name.clone()),
+        },
+        network: exemption.network.map(|network| network.to_string()),
+        service: exemption.service.clone(),
+        seconds: exemption.until.map(seconds),
+        reason: exemption.reason.clone(),
     }
-    Ok(exemptions)
-}
-
-fn stored(row: &Row<'_>) -> Result<StoredExemption, StoreError> {
-    let subject = match row.get(1)? {
-        Some(name) => Subject::User(Account {
-            name,
-            uid: row.get(2)?,
-        }),
-        None => Subject::Group(Group {
-            name: row.get(3)?,
-            gid: row.get(10)?,
-        }),
-    };
-    let network: Option<String> = row.get(4)?;
-    let network = network.map(|text| text.parse()).transpose();
-    let exemption = Exemption {
-        subject,
-        network: network.map_err(|_| {
-            StoreError::Damaged("an exemption has no network we can read".to_owned())
-        })?,
-        service: row.get(5)?,
-        reason: row.get(6)?,
-        granted_by: row.get(7)?,
-        granted_at: Timestamp::from_unix(row.get(8)?),
-        until: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_unix),
-    };
-    Ok(StoredExemption {
-        id: row.get(0)?,
-        exemption,
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{Bench, alice, origin};
+    use twofa_core::Group;
 
     #[test]
     fn an_exemption_comes_back_as_it_was_granted_and_goes_when_revoked() {

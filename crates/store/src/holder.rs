@@ -124,7 +124,7 @@ mod tests {
             key: folder.join("etc/secret.key"),
         };
         let store = Store::open(location).unwrap();
-        let held: Result<(), StoreError> = store.write(|_| {
+        let held: Result<(), StoreError> = store.write_unsynced(|_| {
             writeln!(io::stdout(), "held").unwrap();
             io::stdin().lines().for_each(drop);
             Ok(())
@@ -158,8 +158,8 @@ mod tests {
         // An open store, and one that is opened now: a store that is up to date is opened without the lock.
         let another = Store::open(bench.location.clone()).unwrap();
         for error in [
-            store.write(|_| Ok(())).unwrap_err(),
-            another.write(|_| Ok(())).unwrap_err(),
+            store.write_unsynced(|_| Ok(())).unwrap_err(),
+            another.write_unsynced(|_| Ok(())).unwrap_err(),
         ] {
             assert!(
                 matches!(&error, StoreError::Busy(Some(found)) if found.pid.unsigned_abs() == pid),
@@ -173,14 +173,14 @@ mod tests {
 
         holder.kill().unwrap();
         holder.wait().unwrap();
-        store.write(|_| Ok(())).unwrap();
+        store.write_unsynced(|_| Ok(())).unwrap();
     }
 
     #[test]
     fn asking_who_holds_a_lock_gives_up_none_of_our_own() {
         let bench = Bench::new();
         let store = bench.create();
-        let held: Result<(), StoreError> = store.write(|_| {
+        let held: Result<(), StoreError> = store.write_unsynced(|_| {
             assert_eq!(Holder::find(&bench.location), None);
             let locks = fs::read_to_string("/proc/locks").unwrap();
             let ours = format!(" WRITE {} ", std::process::id());

@@ -5,12 +5,12 @@ use twofa_core::{Account, Channel, Method, Methods, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::users::StoredUser;
+use crate::sql::users::{self, ListedUser, UserRecord};
 
 /// A user in a listing, without keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserRow {
-    /// Who.
+    /// Name and uid.
     pub account: Account,
     /// What a status depends on.
     pub summary: Summary,
@@ -34,48 +34,36 @@ impl UserRow {
     }
 }
 
-impl Store {
-    /// Gives every user to `each`, by name, until it answers `false`.
-    pub fn users(&self, mut each: impl FnMut(UserRow) -> bool) -> Result<(), StoreError> {
-        self.read(|db| {
-            let mut statement = db.prepare_cached(
-                "SELECT id, required, verify, counted, forgiven, locked_until, generation, passed_event,
-                        email, email_verified, phone, phone_verified, preferred, email_by_owner, phone_by_owner,
-                        name, uid, passed_at,
-                        (SELECT count(*) FROM app WHERE app.user = user.id),
-                        (SELECT count(*) FROM backup_code WHERE backup_code.user = user.id)
-                 FROM user ORDER BY name, uid",
-            )?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let stored = StoredUser::of(row)?;
-                let apps = row.get(18)?;
-                let user = UserRow {
-                    account: Account { name: row.get(15)?, uid: row.get(16)? },
-                    summary: Summary {
-                        required: stored.required,
-                        verify: stored.verify,
-                        enrolled: enrolled(&stored, apps),
-                        throttle: stored.throttle,
-                    },
-                    apps,
-                    backup_codes: row.get(19)?,
-                    passed_at: row.get::<_, Option<i64>>(17)?.map(Timestamp::from_unix),
-                };
-                if !each(user) {
-                    break;
-                }
-            }
-            Ok(())
-        })
+impl From<ListedUser> for UserRow {
+    fn from(listed: ListedUser) -> Self {
+        let ListedUser { record, apps, .. } = &listed;
+        Self {
+            summary: Summary {
+                required: record.required,
+                verify: record.verify,
+                enrolled: enrolled(record, *apps),
+                throttle: record.throttle,
+            },
+            apps: *apps,
+            account: listed.account,
+            backup_codes: listed.backup_codes,
+            passed_at: listed.passed_at,
+        }
     }
 }
 
-fn enrolled(stored: &StoredUser, apps: u32) -> Methods {
+impl Store {
+    /// Gives every user to `each`, by name, until it answers `false`.
+    pub fn users(&self, mut each: impl FnMut(UserRow) -> bool) -> Result<(), StoreError> {
+        self.read(|view| users::each(view.db, |user| each(user.into())))
+    }
+}
+
+fn enrolled(user: &UserRecord, apps: u32) -> Methods {
     let app = (apps > 0).then_some(Method::App);
     let verified = Channel::ALL
         .into_iter()
-        .filter(|channel| stored.verified(*channel).is_some());
+        .filter(|channel| user.verified(*channel).is_some());
     verified.map(Channel::method).chain(app).collect()
 }
 

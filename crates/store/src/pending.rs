@@ -3,12 +3,12 @@
 use twofa_core::app::{App, Parameters};
 use twofa_core::{Account, Timestamp};
 
+use crate::app_sealing;
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::events::Origin;
-use crate::methods::{Parts, app_of, generation, parts};
-use crate::seal::{Place, Whose};
-use crate::users::{Generation, find, unchanged};
+use crate::event::Origin;
+use crate::generation::Generation;
+use crate::sql::apps::{self, SealedApp};
 
 /// How long a key that was shown and not confirmed is shown again, in seconds.
 const PENDING_FOR: u64 = 900;
@@ -24,20 +24,16 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Option<App>, StoreError> {
-        self.read(|db| {
-            let Some(user) = find(db, account)? else {
+        self.read(|view| {
+            let Some(user) = view.find(account)? else {
                 return Ok(None);
             };
-            let mut statement = db.prepare_cached(
-                "SELECT period, algorithm, digits, key FROM pending_app
-                 WHERE user = ?1 AND made_at BETWEEN ?2 AND ?3 AND shown_to = ?4",
-            )?;
-            let (from, to) = (now.before(PENDING_FOR).unix(), now.unix());
-            let mut rows = statement.query((user.id, from, to, origin.place()))?;
-            let Some(row) = rows.next()? else {
+            let from = now.before(PENDING_FOR);
+            let Some(sealed) = apps::pending(view.db, user.id, from, now, &origin.place())? else {
                 return Ok(None);
             };
-            let app = app_of(row, 0, self.key(), pending_place(user.id, account), None)?;
+            let data = app_sealing::pending(user.id, account);
+            let app = app_sealing::open(view.key, data, &sealed, None)?;
             Ok(Some(app).filter(|app| app.parameters == parameters))
         })
     }
@@ -51,26 +47,16 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Generation, StoreError> {
-        self.write(|db| {
-            let user = unchanged(db, account, expected)?;
-            let sealed = self.key().seal(pending_place(user, account), app.key.expose())?;
-            let Parts { period, algorithm, digits } = parts(app.parameters);
-            db.execute(
-                "INSERT OR REPLACE INTO pending_app (user, period, algorithm, digits, key, shown_to, made_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                (user, period, algorithm, digits, sealed, origin.place(), now.unix()),
-            )?;
-            generation(db, account)
+        self.change(origin, now, |tx| {
+            let user = tx.unchanged(account, expected)?;
+            let data = app_sealing::pending(user, account);
+            let sealed = SealedApp {
+                parameters: app.parameters.into(),
+                key: tx.key.seal(data, app.key.expose())?,
+            };
+            apps::set_pending(tx.db, user, &sealed, &origin.place(), now)?;
+            tx.generation(account)
         })
-    }
-}
-
-fn pending_place(row: i64, owner: &Account) -> Place<'_> {
-    Place {
-        table: "pending_app",
-        column: "key",
-        row,
-        whose: Whose::User(owner),
     }
 }
 
@@ -78,6 +64,7 @@ fn pending_place(row: i64, owner: &Account) -> Place<'_> {
 mod tests {
     use super::*;
     use crate::NewApp;
+    use crate::event::LoginOrigin;
     use crate::testing::{Bench, alice, app, origin};
     use twofa_core::app::{Algorithm, OtpKind};
 
@@ -107,24 +94,16 @@ mod tests {
             None,
             "the clock went back"
         );
+        let at = |change: fn(&mut LoginOrigin)| {
+            let mut login = origin().as_login().unwrap().clone();
+            change(&mut login);
+            Origin::login(0, login)
+        };
         for elsewhere in [
-            Origin {
-                remote_host: Some("203.0.113.9".into()),
-                ..origin()
-            },
-            Origin {
-                service: Some("cockpit".into()),
-                ..origin()
-            },
-            Origin {
-                terminal: Some("/dev/tty2".into()),
-                ..origin()
-            },
-            Origin {
-                service: Some("twofa".into()),
-                actor: 1000,
-                ..Origin::default()
-            },
+            at(|login| login.remote_host = Some("203.0.113.9".into())),
+            at(|login| login.service = Some("cockpit".into())),
+            at(|login| login.terminal = Some("/dev/tty2".into())),
+            Origin::command_line(1000),
         ] {
             let found = store
                 .pending_app(&alice(), standard, &elsewhere, bench.now)

@@ -1,18 +1,27 @@
-//! The policy and the classes as they are kept.
+//! The policy and the classes, read and changed.
 
-use rusqlite::Transaction;
+use std::sync::Arc;
+
+use twofa_core::Timestamp;
 use twofa_core::policy::{KEYS, Policy};
 use twofa_core::rulebook::{BadRulebook, Change, Rulebook};
-use twofa_core::{Class, Group, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::events::{self, Event, EventKind, Origin};
+use crate::event::{Event, Origin};
+use crate::rules::{self, Rules};
+use crate::sql::policy;
+use crate::tx::{Tx, View};
 
 impl Store {
+    /// The rules in force.
+    pub fn rules_in_force(&self) -> Result<Arc<Rules>, StoreError> {
+        self.read(|view| view.rules())
+    }
+
     /// The policy and the classes in force. Anything stored that does not read is an error, never a default.
     pub fn rulebook(&self) -> Result<Rulebook, StoreError> {
-        self.read(load)
+        self.read(|view| rules::rulebook(view.db))
     }
 
     /// Changes `settings` of the machine's policy, all or none, and says what changed. A stored setting that is
@@ -24,10 +33,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<Change>, StoreError> {
         let settings: Vec<_> = settings.into_iter().collect();
-        self.write(|db| {
-            self.forget_rules();
-            let after = preview(db, &settings)?;
-            save(db, &after, origin, now)
+        self.change(origin, now, |tx| {
+            tx.rules.forget();
+            let after = preview(tx, &settings)?;
+            save(tx, &after)
         })
     }
 
@@ -37,7 +46,7 @@ impl Store {
         settings: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Rulebook, StoreError> {
         let settings: Vec<_> = settings.into_iter().collect();
-        self.read(|db| preview(db, &settings))
+        self.read(|view| preview(view, &settings))
     }
 
     /// Puts `rulebook` in the place of `before`, wholly, and says what changed. `None`: of whatever is broken there.
@@ -48,9 +57,9 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Vec<Change>, StoreError> {
-        self.write(|db| {
-            self.forget_rules();
-            let unchanged = match load(db) {
+        self.change(origin, now, |tx| {
+            tx.rules.forget();
+            let unchanged = match rules::rulebook(tx.db) {
                 Ok(stored) => before == Some(&stored),
                 Err(StoreError::BrokenPolicy(_)) => before.is_none(),
                 Err(error) => return Err(error),
@@ -58,129 +67,48 @@ impl Store {
             if !unchanged {
                 return Err(StoreError::ChangedMeanwhile);
             }
-            save(db, rulebook, origin, now)
+            save(tx, rulebook)
         })
     }
 }
 
-pub(crate) fn load(db: &Transaction<'_>) -> Result<Rulebook, StoreError> {
-    let machine = parse(&settings(db)?).map_err(StoreError::BrokenPolicy)?;
-    Rulebook::new(machine, classes(db)?).map_err(StoreError::BrokenPolicy)
-}
-
-fn preview(db: &Transaction<'_>, changed: &[(&str, &str)]) -> Result<Rulebook, StoreError> {
+fn preview(view: &View<'_>, changed: &[(&str, &str)]) -> Result<Rulebook, StoreError> {
     // What is asked for must read by itself, so that a mistake is not blamed on what is stored.
     Policy::from_settings(changed.iter().copied()).map_err(BadRulebook::from)?;
-    let mut settings = settings(db)?;
+    let mut settings = policy::settings(view.db)?;
     settings.retain(|(key, _)| !changed.iter().any(|(new, _)| new == key));
     settings.extend(
         changed
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned())),
     );
-    let machine = parse(&settings).map_err(StoreError::BrokenPolicy)?;
-    Ok(Rulebook::new(machine, classes(db)?)?)
+    let machine = rules::parse(&settings).map_err(StoreError::BrokenPolicy)?;
+    Ok(Rulebook::new(machine, policy::classes(view.db)?)?)
 }
 
-fn save(
-    db: &Transaction<'_>,
-    after: &Rulebook,
-    origin: &Origin,
-    now: Timestamp,
-) -> Result<Vec<Change>, StoreError> {
+fn save(tx: &Tx<'_>, after: &Rulebook) -> Result<Vec<Change>, StoreError> {
     // Where what is stored does not read, everything is new.
-    let before = match load(db) {
+    let before = match rules::rulebook(tx.db) {
         Err(StoreError::BrokenPolicy(_)) => Rulebook::default(),
         loaded => loaded?,
     };
     let changes = before.changes_to(after);
-    db.execute("DELETE FROM setting", [])?;
-    for key in &KEYS {
-        db.execute(
-            "INSERT INTO setting (key, value) VALUES (?1, ?2)",
-            (key.name, key.value(after.machine())),
-        )?;
-    }
-    db.execute("DELETE FROM class", [])?;
-    for (position, class) in (0_u32..).zip(after.classes()) {
-        let sql =
-            "INSERT INTO class (name, position, unix_group, unix_gid) VALUES (?1, ?2, ?3, ?4)";
-        db.execute(
-            sql,
-            (&class.name, position, &class.group.name, class.group.gid),
-        )?;
-        for (key, value) in &class.settings {
-            let sql = "INSERT INTO class_setting (class, key, value) VALUES (?1, ?2, ?3)";
-            db.execute(sql, (&class.name, key, value))?;
-        }
-    }
-    for Change { what, from, to } in &changes {
-        let shown = |value: &Option<String>| {
-            value
-                .as_ref()
-                .map_or("nothing".to_owned(), |value| format!("'{value}'"))
-        };
-        let detail = Some(format!("{what} from {} to {}", shown(from), shown(to)));
-        events::record(
-            db,
-            &Event {
-                kind: EventKind::PolicyChanged,
-                user: None,
-                detail,
-            },
-            origin,
-            now,
-        )?;
+    let settings = KEYS
+        .iter()
+        .map(|key| (key.name, key.value(after.machine())));
+    policy::replace_settings(tx.db, settings)?;
+    policy::replace_classes(tx.db, after.classes())?;
+    for Change { what, from, to } in changes.iter().cloned() {
+        tx.record(None, &Event::PolicyChanged { what, from, to })?;
     }
     Ok(changes)
-}
-
-fn settings(db: &Transaction<'_>) -> Result<Vec<(String, String)>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT key, value FROM setting")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn classes(db: &Transaction<'_>) -> Result<Vec<Class>, StoreError> {
-    let mut classes: Vec<Class> = Vec::new();
-    let mut statement = db.prepare_cached(
-        "SELECT name, unix_group, unix_gid, key, value
-         FROM class LEFT JOIN class_setting ON class = name ORDER BY position, key",
-    )?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let name: String = row.get(0)?;
-        if classes.last().is_none_or(|class| class.name != name) {
-            let group = Group {
-                name: row.get(1)?,
-                gid: row.get(2)?,
-            };
-            classes.push(Class {
-                name,
-                group,
-                settings: Vec::new(),
-            });
-        }
-        let setting: Option<String> = row.get(3)?;
-        if let (Some(key), Some(class)) = (setting, classes.last_mut()) {
-            class.settings.push((key, row.get(4)?));
-        }
-    }
-    Ok(classes)
-}
-
-fn parse(settings: &[(String, String)]) -> Result<Policy, BadRulebook> {
-    let settings = settings
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.as_str()));
-    Ok(Policy::from_settings(settings)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{Bench, origin};
-    use twofa_core::Mode;
+    use twofa_core::{Class, Group, Mode};
 
     fn change(what: &str, from: &str, to: &str) -> Change {
         Change {
@@ -226,9 +154,7 @@ mod tests {
     fn a_broken_stored_policy_is_an_error_until_it_is_set_right() {
         let bench = Bench::new();
         let store = bench.create();
-        store
-            .write(|db| Ok(db.execute("INSERT INTO setting VALUES ('mode', 'maybe')", [])?))
-            .unwrap();
+        bench.execute(&store, "INSERT INTO setting VALUES ('mode', 'maybe')");
         assert!(matches!(store.rulebook(), Err(StoreError::BrokenPolicy(_))));
         store
             .change_policy([("mode", "optional")], &origin(), bench.now)
@@ -240,9 +166,7 @@ mod tests {
     fn a_setting_nobody_knows_is_an_error() {
         let bench = Bench::new();
         let store = bench.create();
-        store
-            .write(|db| Ok(db.execute("INSERT INTO setting VALUES ('nouserok', 'yes')", [])?))
-            .unwrap();
+        bench.execute(&store, "INSERT INTO setting VALUES ('nouserok', 'yes')");
         assert!(matches!(store.rulebook(), Err(StoreError::BrokenPolicy(_))));
     }
 

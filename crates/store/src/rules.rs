@@ -1,14 +1,13 @@
 //! What administrators have decided, kept in memory as long as it holds.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::Transaction;
-use twofa_core::Rulebook;
+use twofa_core::Policy;
+use twofa_core::rulebook::{BadRulebook, Rulebook};
 
-use crate::database::Store;
 use crate::error::StoreError;
-use crate::exemptions::{self, StoredExemption};
-use crate::policy;
+use crate::sql::exemptions::{self, StoredExemption};
+use crate::sql::{Db, policy, pragmas};
 
 /// What an administrator has decided: policy, classes and exemptions.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,28 +18,25 @@ pub struct Rules {
     pub exemptions: Vec<StoredExemption>,
 }
 
+/// The rules that were read last. They change rarely and every login asks for them.
+#[derive(Debug, Default)]
+pub(crate) struct RulesCache(Mutex<Option<KnownRules>>);
+
 /// The rules as of one state of the database.
 #[derive(Debug)]
-pub(crate) struct KnownRules {
-    /// `PRAGMA data_version`: differs as soon as another connection has changed anything.
+struct KnownRules {
+    /// Differs as soon as another connection has changed anything.
     data_version: i64,
     rules: Arc<Rules>,
 }
 
-impl Store {
-    /// The rules in force.
-    pub fn rules_in_force(&self) -> Result<Arc<Rules>, StoreError> {
-        self.read(|db| self.rules(db))
-    }
-
-    /// The rules in force in `db`. Rules change rarely and every login asks for them, so they are read again only
-    /// when the database has changed under us; our own changes of them call [`Store::forget_rules`]. Rules that were
-    /// read again and have not changed are the same [`Arc`], so that who holds one can tell.
-    pub(crate) fn rules(&self, db: &Transaction<'_>) -> Result<Arc<Rules>, StoreError> {
-        let data_version = db
-            .prepare_cached("PRAGMA data_version")?
-            .query_one([], |row| row.get(0))?;
-        let mut known = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+impl RulesCache {
+    /// The rules in force in `db`. They are read again only when the database has changed under us, or after
+    /// [`RulesCache::forget`]. Rules that were read again and have not changed are the same [`Arc`], so that who holds
+    /// one can tell.
+    pub(crate) fn load(&self, db: &Db<'_>) -> Result<Arc<Rules>, StoreError> {
+        let data_version = pragmas::data_version(db)?;
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known
             .as_ref()
             .filter(|known| known.data_version == data_version)
@@ -48,7 +44,7 @@ impl Store {
             return Ok(known.rules.clone());
         }
         let read = Rules {
-            rulebook: policy::load(db)?,
+            rulebook: rulebook(db)?,
             exemptions: exemptions::all(db)?,
         };
         let rules = match known.take() {
@@ -63,7 +59,20 @@ impl Store {
     }
 
     /// Forgets the rules, before they are changed in a transaction of ours.
-    pub(crate) fn forget_rules(&self) {
-        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    pub(crate) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
+}
+
+/// The policy and the classes in `db`. Anything stored that does not read is an error, never a default.
+pub(crate) fn rulebook(db: &Db<'_>) -> Result<Rulebook, StoreError> {
+    let machine = parse(&policy::settings(db)?).map_err(StoreError::BrokenPolicy)?;
+    Rulebook::new(machine, policy::classes(db)?).map_err(StoreError::BrokenPolicy)
+}
+
+pub(crate) fn parse(settings: &[(String, String)]) -> Result<Policy, BadRulebook> {
+    let settings = settings
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()));
+    Ok(Policy::from_settings(settings)?)
 }

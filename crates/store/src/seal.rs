@@ -22,24 +22,24 @@ pub struct SealingKey(XChaCha20Poly1305);
 
 /// Where a sealed value stands.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct AssociatedData<'a> {
     pub table: &'static str,
     pub column: &'static str,
     /// A number that is never given to another row.
     pub row: i64,
-    pub whose: Whose<'a>,
+    pub owner: Owner<'a>,
 }
 
 /// What a sealed value belongs to. A column holds values of one of these kinds only.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Whose<'a> {
+pub(crate) enum Owner<'a> {
     /// A user.
     User(&'a Account),
     /// The setting of this name, of the provider that is the row.
     Setting(&'a str),
 }
 
-impl fmt::Display for Whose<'_> {
+impl fmt::Display for Owner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::User(account) => &account.name,
@@ -53,13 +53,17 @@ impl SealingKey {
         Self(XChaCha20Poly1305::new(&Key::from(*bytes)))
     }
 
-    /// Seals `secret` for `place`: nonce, ciphertext, tag.
-    pub(crate) fn seal(&self, place: Place<'_>, secret: &[u8]) -> Result<Vec<u8>, StoreError> {
+    /// Seals `secret` for `data`: nonce, ciphertext, tag.
+    pub(crate) fn seal(
+        &self,
+        data: AssociatedData<'_>,
+        secret: &[u8],
+    ) -> Result<Vec<u8>, StoreError> {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce)?;
         let payload = Payload {
             msg: secret,
-            aad: &place.bytes(),
+            aad: &data.bytes(),
         };
         let sealed = self
             .0
@@ -68,10 +72,10 @@ impl SealingKey {
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
-    /// Opens what was sealed for `place`, and nothing else.
+    /// Opens what was sealed for `data`, and nothing else.
     pub(crate) fn open(
         &self,
-        place: Place<'_>,
+        data: AssociatedData<'_>,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let (nonce, sealed) = sealed
@@ -79,7 +83,7 @@ impl SealingKey {
             .ok_or(StoreError::Seal)?;
         let payload = Payload {
             msg: sealed,
-            aad: &place.bytes(),
+            aad: &data.bytes(),
         };
         self.0
             .decrypt(&XNonce::from(*nonce), payload)
@@ -94,18 +98,18 @@ impl fmt::Debug for SealingKey {
     }
 }
 
-impl Place<'_> {
+impl AssociatedData<'_> {
     /// One spelling for one place: numbers have a fixed width and the name, the only part of free
     /// length that is not ours, stands last. The column tells whose it is.
     fn bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{}.{}\0", self.table, self.column).into_bytes();
         bytes.extend_from_slice(&self.row.to_be_bytes());
-        match self.whose {
-            Whose::User(account) => {
+        match self.owner {
+            Owner::User(account) => {
                 bytes.extend_from_slice(&account.uid.to_be_bytes());
                 bytes.extend_from_slice(account.name.as_bytes());
             }
-            Whose::Setting(name) => bytes.extend_from_slice(name.as_bytes()),
+            Owner::Setting(name) => bytes.extend_from_slice(name.as_bytes()),
         }
         bytes
     }
@@ -126,11 +130,11 @@ mod tests {
     fn what_is_sealed_opens_in_its_place_and_nowhere_else() {
         let key = SealingKey::new(&[7; KEY_BYTES]);
         let alice = alice();
-        let place = Place {
+        let place = AssociatedData {
             table: "app",
             column: "key",
             row: 1,
-            whose: Whose::User(&alice),
+            owner: Owner::User(&alice),
         };
         let sealed = key.seal(place, b"shared key").unwrap();
         assert_eq!(&**key.open(place, &sealed).unwrap(), b"shared key");
@@ -144,21 +148,21 @@ mod tests {
             ..alice.clone()
         };
         for elsewhere in [
-            Place {
+            AssociatedData {
                 table: "provider",
                 ..place
             },
-            Place {
+            AssociatedData {
                 column: "label",
                 ..place
             },
-            Place { row: 2, ..place },
-            Place {
-                whose: Whose::User(&bob),
+            AssociatedData { row: 2, ..place },
+            AssociatedData {
+                owner: Owner::User(&bob),
                 ..place
             },
-            Place {
-                whose: Whose::User(&alice_again),
+            AssociatedData {
+                owner: Owner::User(&alice_again),
                 ..place
             },
         ] {
@@ -177,11 +181,11 @@ mod tests {
     fn a_changed_byte_anywhere_is_noticed() {
         let key = SealingKey::new(&[7; KEY_BYTES]);
         let alice = alice();
-        let place = Place {
+        let place = AssociatedData {
             table: "app",
             column: "key",
             row: 1,
-            whose: Whose::User(&alice),
+            owner: Owner::User(&alice),
         };
         let sealed = key.seal(place, b"shared key").unwrap();
         for i in 0..sealed.len() {
@@ -196,11 +200,11 @@ mod tests {
     fn the_same_secret_never_looks_the_same() {
         let key = SealingKey::new(&[7; KEY_BYTES]);
         let alice = alice();
-        let place = Place {
+        let place = AssociatedData {
             table: "app",
             column: "key",
             row: 1,
-            whose: Whose::User(&alice),
+            owner: Owner::User(&alice),
         };
         assert_ne!(
             key.seal(place, b"shared key").unwrap(),

@@ -3,11 +3,12 @@
 use twofa_core::user::Verify;
 use twofa_core::{Account, Method, PerChannel, Timestamp};
 
-use crate::addresses::{NewAddress, Standing};
+use crate::addresses::NewAddress;
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::events::{self, Event, EventKind, Origin};
-use crate::users::{Generation, unchanged};
+use crate::event::{Attestation, Event, Origin, UserChange};
+use crate::generation::Generation;
+use crate::sql::users;
 
 /// What somebody sets for themselves, or an administrator for them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,12 +19,12 @@ pub struct Settings {
     pub addresses: PerChannel<Option<Option<String>>>,
     /// The method a login begins with; `Some(None)`: no matter which.
     pub preferred: Option<Option<Method>>,
-    /// An administrator vouches for the addresses that are given here: they are verified without a code.
-    pub vouched: bool,
+    /// An administrator attests the addresses that are given here: they are verified without a code.
+    pub attested: bool,
 }
 
 impl Store {
-    /// Sets what `settings` holds, all of it in one go, and says what changed in words. Only while the methods of
+    /// Sets what `settings` holds, all of it in one go, and gives the events of what changed. Only while the methods of
     /// `account` are those it was allowed on: an address may be one of them, and so is doing without.
     pub fn set_user(
         &self,
@@ -32,7 +33,7 @@ impl Store {
         settings: &Settings,
         origin: &Origin,
         now: Timestamp,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Vec<Event>, StoreError> {
         if settings
             .preferred
             .flatten()
@@ -40,53 +41,37 @@ impl Store {
         {
             return Err(StoreError::NotPreferable);
         }
-        let standing = if settings.vouched {
-            Standing::Vouched
-        } else {
-            Standing::Unverified
-        };
         let addresses: Vec<_> = settings
             .addresses
             .iter()
             .filter_map(|(channel, address)| {
-                let address = address.as_ref()?.as_deref();
                 Some(NewAddress {
                     channel,
-                    address,
-                    standing,
+                    address: address.as_ref()?.as_deref(),
+                    attestation: settings.attested.then_some(Attestation::Administrator),
                 })
             })
             .collect();
-        self.write(|db| {
-            let user = unchanged(db, account, expected)?;
+        self.change(origin, now, |tx| {
+            let user = tx.unchanged(account, expected)?;
             // A first method sets some of the rest; what is asked for has the last word.
-            let mut changes = self.apply(db, account, &addresses, origin, now)?;
-            let mut others = Vec::new();
-            if let Some(verify) = settings.verify {
-                let sql = "UPDATE user SET verify = ?2 WHERE id = ?1 AND verify <> ?2";
-                if db.execute(sql, (user, verify.to_string()))? == 1 {
-                    others.push(format!("verify is {verify}"));
-                }
+            let mut events = tx.set_addresses(account, &addresses)?;
+            let mut changes = Vec::new();
+            if let Some(value) = settings.verify
+                && users::set_verify(tx.db, user, value)?
+            {
+                changes.push(UserChange::Verify { value });
             }
-            if let Some(preferred) = settings.preferred {
-                let sql = "UPDATE user SET preferred = ?2 WHERE id = ?1 AND preferred IS NOT ?2";
-                if db.execute(sql, (user, preferred.map(Method::name)))? == 1 {
-                    others.push(match preferred {
-                        Some(method) => format!("logins begin with {method}"),
-                        None => "logins begin with no method in particular".to_owned(),
-                    });
-                }
+            if let Some(method) = settings.preferred
+                && users::set_preferred(tx.db, user, method)?
+            {
+                changes.push(UserChange::Preferred { method });
             }
-            for change in &others {
-                let event = Event {
-                    kind: EventKind::UserChanged,
-                    user: Some(account),
-                    detail: Some(change.clone()),
-                };
-                events::record(db, &event, origin, now)?;
+            for change in changes.into_iter().map(Event::UserChanged) {
+                tx.record(Some(account), &change)?;
+                events.push(change);
             }
-            changes.append(&mut others);
-            Ok(changes)
+            Ok(events)
         })
     }
 }
@@ -123,7 +108,7 @@ mod tests {
                 .with(Channel::Email, Some(Some("alice@example.org".into())))
                 .with(Channel::Sms, Some(Some("+4930123456".into()))),
             preferred: Some(Some(Method::Sms)),
-            vouched: false,
+            attested: false,
         };
         let set = |settings: &Settings| {
             store
@@ -137,8 +122,8 @@ mod tests {
                 .unwrap()
         };
         assert_eq!(set(&settings).len(), 4);
-        assert_eq!(set(&settings), Vec::<String>::new());
-        let user = store.situation(&alice()).unwrap().user;
+        assert_eq!(set(&settings), []);
+        let user = store.snapshot(&alice()).unwrap().user;
         assert_eq!(
             (user.verify, user.preferred),
             (Verify::Always, Some(Method::Sms))
@@ -161,11 +146,14 @@ mod tests {
         assert_eq!(
             set(&none),
             [
-                "phone is removed",
-                "logins begin with no method in particular"
+                Event::UserChanged(UserChange::Address {
+                    channel: Channel::Sms,
+                    address: None
+                }),
+                Event::UserChanged(UserChange::Preferred { method: None })
             ]
         );
-        let user = store.situation(&alice()).unwrap().user;
+        let user = store.snapshot(&alice()).unwrap().user;
         assert_eq!(
             (user.contacts[Channel::Sms].clone(), user.preferred),
             (None, None)
@@ -189,7 +177,7 @@ mod tests {
             .unwrap();
         assert!(changes.is_empty() && Bench::generation(&store, &alice()) == before);
         assert_eq!(
-            store.situation(&alice()).unwrap().user.contacts[Channel::Email],
+            store.snapshot(&alice()).unwrap().user.contacts[Channel::Email],
             Some(contact("alice@example.org", true))
         );
     }
@@ -209,7 +197,7 @@ mod tests {
                 bench.now,
             )
             .unwrap();
-        let user = store.situation(&alice()).unwrap().user;
+        let user = store.snapshot(&alice()).unwrap().user;
         assert_eq!(
             (user.contacts[Channel::Email].clone(), user.preferred),
             (Some(contact("new@example.org", false)), None)
@@ -217,7 +205,14 @@ mod tests {
         assert_ne!(Bench::generation(&store, &alice()), before);
         assert_eq!(
             bench.told(&store),
-            ["alice@example.org: The e-mail address for codes was removed."]
+            [(
+                "alice@example.org".to_owned(),
+                Event::AddressRemoved {
+                    channel: Channel::Email,
+                    address: "alice@example.org".into(),
+                    instead: Some("new@example.org".into())
+                }
+            )]
         );
         // One that is no method changes none.
         let before = Bench::generation(&store, &alice());
@@ -234,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_somebody_vouches_for_is_a_method_at_once() {
+    fn an_address_that_an_administrator_attests_is_a_method_at_once() {
         let bench = Bench::new();
         let store = bench.create();
         store
@@ -247,21 +242,29 @@ mod tests {
             )
             .unwrap();
         let before = Bench::generation(&store, &alice());
-        let vouched = Settings {
-            vouched: true,
+        let attested = Settings {
+            attested: true,
             ..email("alice@example.org")
         };
         let changes = store
             .set_user(
                 &alice(),
                 Bench::generation(&store, &alice()),
-                &vouched,
+                &attested,
                 &origin(),
                 bench.now,
             )
             .unwrap();
-        assert_eq!(changes, ["email is alice@example.org, vouched for"]);
-        let user = store.situation(&alice()).unwrap().user;
+        assert_eq!(
+            changes,
+            [Event::AddressEnrolled {
+                channel: Channel::Email,
+                address: "alice@example.org".into(),
+                attestation: Attestation::Administrator,
+                replaced: None
+            }]
+        );
+        let user = store.snapshot(&alice()).unwrap().user;
         assert_eq!(
             (user.contacts[Channel::Email].clone(), user.preferred),
             (
@@ -275,7 +278,7 @@ mod tests {
                 .set_user(
                     &alice(),
                     Bench::generation(&store, &alice()),
-                    &vouched,
+                    &attested,
                     &origin(),
                     bench.now
                 )
@@ -291,7 +294,7 @@ mod tests {
         let settings = Settings {
             verify: Some(Verify::Never),
             preferred: Some(Some(Method::App)),
-            vouched: true,
+            attested: true,
             ..email("alice@example.org")
         };
         store
@@ -303,7 +306,7 @@ mod tests {
                 bench.now,
             )
             .unwrap();
-        let user = store.situation(&alice()).unwrap().user;
+        let user = store.snapshot(&alice()).unwrap().user;
         assert_eq!(
             (user.verify, user.preferred),
             (Verify::Never, Some(Method::App))
@@ -372,10 +375,7 @@ mod tests {
                 .unwrap()
         };
         let changes = set(&email("new@example.org"));
-        assert_eq!(
-            changes[1],
-            "a second factor must be set up at the next login"
-        );
-        assert!(store.situation(&alice()).unwrap().user.required);
+        assert_eq!(changes[1], Event::Required);
+        assert!(store.snapshot(&alice()).unwrap().user.required);
     }
 }

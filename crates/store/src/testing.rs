@@ -6,7 +6,8 @@ use nix::unistd::{getegid, geteuid};
 use tempfile::TempDir;
 use twofa_core::{Account, App, Channel, Key, Parameters, Timestamp};
 
-use crate::{Generation, Location, NewApp, Origin, Owner, Store};
+use crate::event::{LoginOrigin, Record};
+use crate::{Event, EventFilter, Generation, Location, NewApp, Origin, Owner, Store};
 
 pub(crate) struct Bench {
     pub location: Location,
@@ -39,7 +40,7 @@ impl Bench {
     }
 
     pub(crate) fn generation(store: &Store, account: &Account) -> Generation {
-        store.situation(account).unwrap().generation
+        store.snapshot(account).unwrap().generation
     }
 
     pub(crate) fn enrol(&self, store: &Store, account: &Account, label: &str) {
@@ -57,16 +58,54 @@ impl Bench {
             .unwrap();
     }
 
-    /// What is waiting to be told, as `address: sentence`. It is forgotten by that.
-    pub(crate) fn told(&self, store: &Store) -> Vec<String> {
+    /// The notices that are waiting, as address and event. They are forgotten by that.
+    pub(crate) fn told(&self, store: &Store) -> Vec<(String, Event)> {
         let notices = store.claim_notices(self.now.after(86_400), 1_000).unwrap();
         for notice in &notices {
             store.notice_sent(notice.id).unwrap();
         }
         notices
             .into_iter()
-            .map(|notice| format!("{}: {}", notice.address, notice.what))
+            .map(|notice| match notice.record {
+                Record::Event(event) => (notice.address, *event),
+                Record::Text(text) => panic!("{text}"),
+            })
             .collect()
+    }
+
+    /// The events of the log, oldest first.
+    pub(crate) fn log(&self, store: &Store) -> Vec<Event> {
+        let mut log = Vec::new();
+        store
+            .events(&EventFilter::default(), |logged| {
+                match logged.record {
+                    Record::Event(event) => log.push(*event),
+                    Record::Text(text) => panic!("{text}"),
+                }
+                true
+            })
+            .unwrap();
+        log
+    }
+
+    /// How SQLite carries out `sql`.
+    pub(crate) fn plan(&self, store: &Store, sql: &str) -> String {
+        store
+            .read(|view| {
+                let mut statement = view.db.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+                let steps = statement
+                    .raw_query()
+                    .mapped(|row| row.get::<_, String>("detail"));
+                Ok(steps.collect::<Result<Vec<_>, _>>()?.join("; "))
+            })
+            .unwrap()
+    }
+
+    /// Carries out `sql` beside all rules.
+    pub(crate) fn execute(&self, store: &Store, sql: &str) {
+        store
+            .write_unsynced(|view| Ok(view.db.execute_batch(sql)?))
+            .unwrap();
     }
 }
 
@@ -98,10 +137,12 @@ pub(crate) fn app(label: &str) -> NewApp {
 }
 
 pub(crate) fn origin() -> Origin {
-    Origin {
-        actor: 0,
-        service: Some("sshd".into()),
-        remote_host: Some("192.0.2.7".into()),
-        ..Origin::default()
-    }
+    Origin::login(
+        0,
+        LoginOrigin {
+            service: Some("sshd".into()),
+            remote_host: Some("192.0.2.7".into()),
+            ..LoginOrigin::default()
+        },
+    )
 }

@@ -1,7 +1,11 @@
 //! The audit log.
 
 use twofa_store::EventFilter;
-pub use twofa_store::LoggedEvent;
+pub use twofa_store::SmsCount;
+pub use twofa_store::event::{
+    AppFields, Attestation, Event, ExemptionFields, LoggedEvent, NotSent, Proof, Record,
+    RefusalReason, SmsAlarm, UserChange,
+};
 
 use super::{AdminError, Administration};
 

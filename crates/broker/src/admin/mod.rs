@@ -75,11 +75,7 @@ impl Administration {
 
     /// What is done here, in the audit log.
     pub(crate) fn origin(&self) -> Origin {
-        Origin {
-            actor: self.actor,
-            service: Some("twofa".to_owned()),
-            ..Origin::default()
-        }
+        Origin::command_line(self.actor)
     }
 }
 

@@ -6,7 +6,7 @@ use twofa_core::class::{self, BrokenClass};
 use twofa_core::decision::{DecisionFacts, Device};
 use twofa_core::exemption::{self, Exemption, LoginSource};
 use twofa_core::{Account, Decision, Group, Membership, Mode, Policy, Status, Timestamp, decide};
-use twofa_store::{Situation, Store, StoreError, StoredExemption};
+use twofa_store::{Store, StoreError, StoredExemption, UserSnapshot};
 
 use crate::identity::accounts::{Groups, NameServiceError};
 
@@ -28,7 +28,7 @@ pub enum PersonError {
 #[derive(Debug)]
 pub struct Person {
     /// What is stored.
-    pub situation: Situation,
+    pub situation: UserSnapshot,
     /// The policy that holds for them.
     pub policy: Policy,
     /// The class that it comes from.
@@ -39,11 +39,11 @@ pub struct Person {
 impl Person {
     /// What is known of `account` now.
     pub fn of(store: &Store, account: &Account) -> Result<Self, PersonError> {
-        Self::in_situation(store.situation(account)?, account)
+        Self::in_situation(store.snapshot(account)?, account)
     }
 
     /// The person whose `situation` this is.
-    pub fn in_situation(situation: Situation, account: &Account) -> Result<Self, PersonError> {
+    pub fn in_situation(situation: UserSnapshot, account: &Account) -> Result<Self, PersonError> {
         let mut groups = Groups::new(account);
         let rulebook = &situation.rules.rulebook;
         let user = situation.user.summary();
@@ -111,7 +111,7 @@ impl Person {
             exemption: exemption.as_ref(),
             // Devices will be known here.
             device: Device::Unknown,
-            has_identity_mismatch: self.situation.has_namesake,
+            has_identity_mismatch: self.situation.has_identity_mismatch,
             now,
         });
         (decision, exemption)

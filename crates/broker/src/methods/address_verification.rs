@@ -379,10 +379,7 @@ mod tests {
         terminal: &mut ScriptedTerminal<'_>,
     ) -> Result<Verified, EnrolmentError> {
         let person = bench.person();
-        let origin = Origin {
-            service: Some("twofa".into()),
-            ..Origin::default()
-        };
+        let origin = Origin::command_line(0);
         let sending = Sending {
             services: bench.services(),
             account: &bench.alice,
@@ -471,7 +468,7 @@ mod tests {
         bench.policy(&[("lockout.after", "3")]);
         bench
             .store
-            .add_user(&bench.alice, &Origin::default(), clock())
+            .add_user(&bench.alice, &Origin::command_line(0), clock())
             .unwrap();
         let mut terminal = (0..4).fold(ScriptedTerminal::new(), |terminal, _| {
             terminal.types("999999999")
@@ -488,7 +485,7 @@ mod tests {
         let bench = Bench::new();
         bench
             .store
-            .add_user(&bench.alice, &Origin::default(), clock())
+            .add_user(&bench.alice, &Origin::command_line(0), clock())
             .unwrap();
         let mut terminal = ScriptedTerminal::new().answers(|_| bench.mailbox.code());
         assert!(

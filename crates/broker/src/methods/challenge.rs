@@ -11,16 +11,17 @@ use twofa_core::{
     Policy, Timestamp, User, Verification, check_app_code,
 };
 use twofa_proto::Prompt;
+use twofa_store::event::RefusalReason;
 use twofa_store::{
-    CodeAttempt, CodeOutcome, CodeProof, Counted, Event, EventKind, Origin, StoreError, Tally, Use,
+    CodeAttempt, CodeOutcome, CodeProof, Counted, Event, Origin, StoreError, Tally, Use,
 };
 
 use crate::context::Services;
 use crate::identity::person::{Person, PersonError};
 use crate::methods::choice::{Begun, Choice, Sent, Unsent};
 use crate::process::log::{self, Priority};
-use crate::text::messages;
 use crate::text::terminal::{Terminal, TerminalClosed};
+use crate::text::{events, messages};
 
 /// How many wrong answers a conversation takes.
 const TRIES: u32 = 3;
@@ -263,7 +264,9 @@ impl Challenge<'_> {
             | Answer::Help
             | Answer::Resend
             | Answer::OtherMethod
-            | Answer::NotACode => self.refuse(Wrong::new("nothing to verify", WRONG_CODE), now),
+            | Answer::NotACode => {
+                self.refuse(Wrong::new(RefusalReason::NothingToVerify, WRONG_CODE), now)
+            }
         }
     }
 
@@ -301,7 +304,7 @@ impl Challenge<'_> {
                         backup_codes_left: person.situation.user.backup_codes_left(),
                     });
                 }
-                CodeOutcome::Wrong(wrong) => return Ok(self.judged_wrong(wrong)),
+                CodeOutcome::Wrong(wrong) => return Ok(self.judged_wrong(wrong, now)),
                 CodeOutcome::Locked(lock) => return Ok(AnswerOutcome::Locked(lock)),
                 CodeOutcome::Unknown => return self.refuse(Wrong::removed_meanwhile(), now),
                 // Read here and not in the transaction: it may take the name service.
@@ -330,10 +333,7 @@ impl Challenge<'_> {
             return self.verify_sent(&sent, user, policy);
         }
         if state.sent.as_ref().map(compare) == Some(SentCodeOutcome::Expired) {
-            return Err(Wrong::new(
-                "a code that was sent too long ago",
-                EXPIRED_CODE,
-            ));
+            return Err(Wrong::new(RefusalReason::SentCodeExpired, EXPIRED_CODE));
         }
         let is_allowed = self.accepted.methods(policy).contains(Method::App);
         let apps = if is_allowed {
@@ -361,10 +361,10 @@ impl Challenge<'_> {
             .as_ref()
             .is_some_and(|contact| contact.verified && contact.address == sent.address);
         if !is_allowed {
-            let why = "a code by a method that was taken away meanwhile";
+            let why = RefusalReason::MethodRemoved;
             Err(Wrong::new(why, WRONG_CODE))
         } else if !is_theirs {
-            Err(Wrong::new("the address was changed meanwhile", WRONG_CODE))
+            Err(Wrong::new(RefusalReason::AddressChanged, WRONG_CODE))
         } else {
             Ok(CodeProof::Sent(sent.channel))
         }
@@ -391,7 +391,7 @@ impl Challenge<'_> {
             .as_ref()
             .filter(|_| accepted.contains(Method::Backup));
         let Some(digest) = set.map(|set| set.find(code)).transpose()?.flatten() else {
-            let why = "no backup code, or one that was used";
+            let why = RefusalReason::UnknownBackupCode;
             return self.refuse(Wrong::new(why, WRONG_BACKUP_CODE), now);
         };
         match store.use_backup_code(attempt, &digest, now)? {
@@ -400,7 +400,7 @@ impl Challenge<'_> {
                 backup_codes_left: user.backup_codes_left().saturating_sub(1),
             }),
             Use::Already => {
-                let why = "a backup code that was just used";
+                let why = RefusalReason::BackupCodeJustUsed;
                 self.refuse(Wrong::new(why, WRONG_BACKUP_CODE), now)
             }
         }
@@ -408,18 +408,20 @@ impl Challenge<'_> {
 
     /// Logs a wrong answer that the store has not logged yet.
     fn refuse(&self, wrong: Wrong, now: Timestamp) -> Result<AnswerOutcome, ChallengeError> {
-        let event = Event {
-            kind: EventKind::Refused,
-            user: Some(self.account),
-            detail: Some(wrong.why.clone()),
-        };
-        self.services.store.record(&event, self.origin, now)?;
-        Ok(self.judged_wrong(wrong))
+        let event = Event::Refused { why: wrong.why };
+        let Self {
+            account, origin, ..
+        } = *self;
+        self.services
+            .store
+            .record(Some(account), &event, origin, now)?;
+        Ok(self.judged_wrong(wrong, now))
     }
 
     /// A wrong answer that the store has logged.
-    fn judged_wrong(&self, wrong: Wrong) -> AnswerOutcome {
+    fn judged_wrong(&self, wrong: Wrong, now: Timestamp) -> AnswerOutcome {
         let Wrong { why, hint } = wrong;
+        let why = events::refusal(why, now);
         let line = messages::log_line("wrong", self.origin, self.account, &why);
         log::auth(Priority::Notice, &line);
         AnswerOutcome::Wrong { why, hint }
@@ -429,26 +431,24 @@ impl Challenge<'_> {
 /// What is wrong with an answer.
 #[derive(Debug)]
 struct Wrong {
-    /// For the log.
-    why: String,
+    why: RefusalReason,
     /// For the person.
     hint: &'static str,
 }
 
-impl AsRef<str> for Wrong {
-    fn as_ref(&self) -> &str {
+impl AsRef<RefusalReason> for Wrong {
+    fn as_ref(&self) -> &RefusalReason {
         &self.why
     }
 }
 
 impl Wrong {
-    fn new(why: &str, hint: &'static str) -> Self {
-        let why = why.to_owned();
+    const fn new(why: RefusalReason, hint: &'static str) -> Self {
         Self { why, hint }
     }
 
-    fn removed_meanwhile() -> Self {
-        Self::new("the user was removed meanwhile", WRONG_CODE)
+    const fn removed_meanwhile() -> Self {
+        Self::new(RefusalReason::UserRemoved, WRONG_CODE)
     }
 
     /// A code that none of `apps` accepts.
@@ -460,25 +460,16 @@ impl Wrong {
         } else {
             WRONG_CODE
         };
-        match verification {
-            Verification::Replayed => Self::new("a code that was used already", USED_CODE),
-            Verification::ClockWentBack => Self::new(
-                "a code of now after one of the future: the clock of this machine went back",
-                CLOCK_WENT_BACK,
-            ),
-            Verification::Ahead { .. } => {
-                Self::new("the token ran ahead, its next code is needed", wrong)
+        let (why, hint) = match verification {
+            Verification::Replayed => (RefusalReason::Replayed, USED_CODE),
+            Verification::ClockWentBack => (RefusalReason::ClockWentBack, CLOCK_WENT_BACK),
+            Verification::Ahead { .. } => (RefusalReason::TokenAhead, wrong),
+            Verification::Drifted { seconds } => (RefusalReason::Drifted { seconds }, wrong),
+            Verification::Wrong | Verification::Accepted { .. } => {
+                (RefusalReason::WrongCode, wrong)
             }
-            Verification::Drifted { seconds } => {
-                let direction = if seconds < 0 { "behind" } else { "ahead" };
-                let off = seconds.unsigned_abs();
-                let why = format!(
-                    "a code from {off} s {direction}: the clock of the phone or of this machine is wrong"
-                );
-                Self { why, hint: wrong }
-            }
-            Verification::Wrong | Verification::Accepted { .. } => Self::new("a wrong code", wrong),
-        }
+        };
+        Self { why, hint }
     }
 }
 

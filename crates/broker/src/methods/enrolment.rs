@@ -6,7 +6,8 @@ use twofa_core::user::masked;
 use twofa_core::{
     Account, Answer, Channel, Key, Lock, Method, Methods, Policy, Verification as Check,
 };
-use twofa_store::{Generation, NewApp, Origin, Situation, StoreError};
+use twofa_store::event::Proof;
+use twofa_store::{Generation, NewApp, Origin, StoreError, UserSnapshot};
 use zeroize::Zeroizing;
 
 use crate::context::Services;
@@ -78,8 +79,8 @@ pub struct Enrolment<'a> {
 /// A first method that was set up.
 #[derive(Debug)]
 pub struct FirstMethod {
-    /// Which, for the log.
-    pub what: String,
+    /// What it proves.
+    pub by: Proof,
     /// What the methods are then.
     pub generation: Generation,
     /// The pass was recorded already.
@@ -94,7 +95,7 @@ impl Enrolment<'_> {
     /// an administrator put them there, and a password alone must not enrol around them.
     pub fn of_a_first_method(
         &self,
-        situation: &Situation,
+        situation: &UserSnapshot,
         is_proved: bool,
         intro: &str,
         terminal: &mut dyn Terminal,
@@ -104,7 +105,7 @@ impl Enrolment<'_> {
         }
         let (channel, verified) = self.of_an_address_on_file(situation, intro, terminal)?;
         if !self.policy.methods.contains(channel.method()) {
-            let fresh = self.services.store.situation(self.account)?;
+            let fresh = self.services.store.snapshot(self.account)?;
             return self.of_a_chosen_method(&fresh, "Now set up a second factor.", terminal);
         }
         let Verified {
@@ -115,13 +116,12 @@ impl Enrolment<'_> {
         let generation = self
             .missing_backup_codes(situation, generation, terminal)?
             .unwrap_or(generation);
-        let what = format!(
-            "by enrolling {} to {}",
-            messages::way(channel),
-            masked(&address)
-        );
+        let by = Proof::EnrolledAddress {
+            channel,
+            address: masked(&address),
+        };
         Ok(FirstMethod {
-            what,
+            by,
             generation,
             is_recorded,
         })
@@ -130,7 +130,7 @@ impl Enrolment<'_> {
     /// Verifies an address that is on file, by a code that is sent there. Of two the person chooses.
     pub fn of_an_address_on_file(
         &self,
-        situation: &Situation,
+        situation: &UserSnapshot,
         intro: &str,
         terminal: &mut dyn Terminal,
     ) -> Result<(Channel, Verified), EnrolmentError> {
@@ -162,7 +162,7 @@ impl Enrolment<'_> {
 
     fn of_a_chosen_method(
         &self,
-        situation: &Situation,
+        situation: &UserSnapshot,
         intro: &str,
         terminal: &mut dyn Terminal,
     ) -> Result<FirstMethod, EnrolmentError> {
@@ -181,9 +181,11 @@ impl Enrolment<'_> {
             let Some(channel) = method.channel() else {
                 let generation =
                     self.of_an_app(situation, Parameters::default(), LABEL, &intro, terminal)?;
-                let what = format!("by enrolling '{LABEL}'");
+                let by = Proof::EnrolledApp {
+                    label: LABEL.to_owned(),
+                };
                 return Ok(FirstMethod {
-                    what,
+                    by,
                     generation,
                     is_recorded: false,
                 });
@@ -194,13 +196,12 @@ impl Enrolment<'_> {
                     generation,
                     is_recorded,
                 }) => {
-                    let what = format!(
-                        "by enrolling {} to {}",
-                        messages::way(channel),
-                        masked(&address)
-                    );
+                    let by = Proof::EnrolledAddress {
+                        channel,
+                        address: masked(&address),
+                    };
                     return Ok(FirstMethod {
-                        what,
+                        by,
                         generation,
                         is_recorded,
                     });
@@ -228,7 +229,7 @@ impl Enrolment<'_> {
     /// codes where there are none.
     pub fn of_an_address(
         &self,
-        situation: &Situation,
+        situation: &UserSnapshot,
         channel: Channel,
         given: Option<&str>,
         intro: &str,
@@ -245,7 +246,7 @@ impl Enrolment<'_> {
 
     fn verified(
         &self,
-        situation: &Situation,
+        situation: &UserSnapshot,
         channel: Channel,
         given: Option<&str>,
         intro: &str,
@@ -279,7 +280,7 @@ impl Enrolment<'_> {
     /// Sets up an app of these `parameters` as `label`, and the backup codes where there are none.
     pub fn of_an_app(
         &self,
-        situation: &Situation,
+        situation: &UserSnapshot,
         parameters: Parameters,
         label: &str,
         intro: &str,
@@ -309,7 +310,7 @@ impl Enrolment<'_> {
     /// Makes backup codes where they are allowed and there are none. `None`: there are, or they were not saved.
     fn missing_backup_codes(
         &self,
-        situation: &Situation,
+        situation: &UserSnapshot,
         generation: Generation,
         terminal: &mut dyn Terminal,
     ) -> Result<Option<Generation>, EnrolmentError> {
@@ -322,7 +323,7 @@ impl Enrolment<'_> {
     /// The app whose key was shown before and not confirmed, or a new one. It is kept before it is shown.
     fn pending_app(
         &self,
-        situation: &Situation,
+        situation: &UserSnapshot,
         parameters: Parameters,
     ) -> Result<(App, Generation), EnrolmentError> {
         let now = self.services.now();
@@ -360,7 +361,7 @@ impl Enrolment<'_> {
     /// each waits for the disk. Says so in words if there were too many.
     pub(crate) fn too_many_changes(
         &self,
-        situation: &Situation,
+        situation: &UserSnapshot,
     ) -> Result<Option<String>, StoreError> {
         let is_proved = situation.user.is_enrolled(self.policy.methods);
         if self.origin.actor == 0 || is_proved {
@@ -472,14 +473,14 @@ impl Enrolment<'_> {
 }
 
 /// Whether an address is on file that an administrator put there, or that was verified once.
-pub fn has_address(situation: &Situation) -> bool {
+pub fn has_address(situation: &UserSnapshot) -> bool {
     Channel::ALL
         .into_iter()
         .any(|channel| proves(situation, channel))
 }
 
 /// Whether there is one of this kind.
-pub fn proves(situation: &Situation, channel: Channel) -> bool {
+pub fn proves(situation: &UserSnapshot, channel: Channel) -> bool {
     situation.user.contacts[channel]
         .as_ref()
         .is_some_and(|contact| !contact.by_owner)

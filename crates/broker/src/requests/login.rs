@@ -7,7 +7,8 @@ use twofa_core::exemption::{Exemption, LoginSource};
 use twofa_core::text::printable;
 use twofa_core::{Account, Decision, Denial, Method, Timestamp};
 use twofa_proto::{Done, Login, Request, Verdict};
-use twofa_store::{Event, EventKind, Origin, StoreError, Tally};
+use twofa_store::event::{LoginOrigin, RefusalReason};
+use twofa_store::{Event, Origin, StoreError, Tally};
 
 use crate::context::Services;
 use crate::identity::accounts;
@@ -20,8 +21,8 @@ use crate::methods::enrolment::{Enrolment, EnrolmentError, FirstMethod};
 use crate::process::log::{self, Priority};
 use crate::requests::login_outcome::LoginOutcome;
 use crate::requests::unproved::{self, Who};
-use crate::text::messages;
 use crate::text::terminal::Terminal;
+use crate::text::{events, messages};
 
 /// The longest that what an application says of a login is kept, in characters.
 const LONGEST_CLAIM: usize = 128;
@@ -267,17 +268,16 @@ impl LoginRequest<'_> {
 
     /// A login that comes to the account phase without a code, where none can be asked for.
     fn was_not_asked(&self, terminal: &mut dyn Terminal) -> Result<LoginOutcome, LoginError> {
-        let advice = messages::not_asked(self.origin.service.as_deref(), self.login.cannot_answer);
+        let advice = messages::not_asked(self.origin.service(), self.login.cannot_answer);
         terminal
             .error(advice.person)
             .map_err(ChallengeError::from)?;
-        self.record_refusal(advice.administrator, self.services.now())?;
-        Ok(LoginOutcome::new(Verdict::Denied, advice.administrator))
+        let why = self.record_refusal(advice.why)?;
+        Ok(LoginOutcome::new(Verdict::Denied, why))
     }
 
     /// Somebody with the right password went away at the prompt: that may be the sign of a stolen one.
     fn was_left(&self, error: &LoginError) {
-        const WHY: &str = "the first factor was right, and the login was given up at the code";
         if !matches!(
             error,
             LoginError::Challenge(ChallengeError::TerminalClosed(_))
@@ -285,11 +285,12 @@ impl LoginRequest<'_> {
         ) {
             return;
         }
+        let why = events::refusal(RefusalReason::GivenUp, self.services.now());
         log::auth(
             Priority::Notice,
-            &messages::log_line("given up", &self.origin, self.account, WHY),
+            &messages::log_line("given up", &self.origin, self.account, &why),
         );
-        if let Err(error) = self.record_giving_up(WHY) {
+        if let Err(error) = self.record_giving_up(RefusalReason::GivenUp) {
             log::warn(&format!(
                 "cannot record that {} gave up a login: {error}",
                 self.account.name
@@ -298,18 +299,18 @@ impl LoginRequest<'_> {
     }
 
     /// Records that a login ended without a code. One in which a wrong code was typed is on record already.
-    fn record_giving_up(&self, why: &str) -> Result<(), StoreError> {
+    fn record_giving_up(&self, why: RefusalReason) -> Result<(), StoreError> {
         let attempts = self
             .services
             .store
-            .situation(self.account)?
+            .snapshot(self.account)?
             .user
             .throttle
             .attempts;
         if attempts != self.person.situation.user.throttle.attempts {
             return Ok(());
         }
-        self.record_refusal(why, self.services.now())
+        self.record_refusal(why).map(drop)
     }
 
     fn as_challenge<'b>(
@@ -347,7 +348,7 @@ impl LoginRequest<'_> {
     }
 
     fn challenge(&self, terminal: &mut dyn Terminal) -> Result<LoginOutcome, LoginError> {
-        let purpose = messages::purpose_of_login(self.origin.service.as_deref());
+        let purpose = messages::purpose_of_login(self.origin.service());
         let challenge = self.as_challenge(&purpose, Accepted::Allowed, Tally::Proved);
         if self.login.behind_password && !self.has_something_at_hand() {
             terminal
@@ -384,7 +385,7 @@ impl LoginRequest<'_> {
                 "the enrolled method is no longer allowed, and this client has one prompt only";
             return Ok(LoginOutcome::new(Verdict::Denied, why));
         }
-        let purpose = messages::purpose_of_login(origin.service.as_deref());
+        let purpose = messages::purpose_of_login(origin.service());
         let challenge = self.as_challenge(&purpose, Accepted::Enrolled, Tally::Proved);
         match challenge.ask(&messages::prove_first(&self.application()), terminal)? {
             ChallengeOutcome::Passed { .. } => {}
@@ -442,30 +443,27 @@ impl LoginRequest<'_> {
         };
         match enrolment.of_a_first_method(&person.situation, is_proved, intro, terminal) {
             Ok(FirstMethod {
-                what,
+                by,
                 is_recorded: true,
                 ..
-            }) => Ok(LoginOutcome::new(Verdict::Passed, what)),
+            }) => Ok(LoginOutcome::new(Verdict::Passed, events::proof(&by))),
             Ok(FirstMethod {
-                what,
+                by,
                 generation,
                 is_recorded: false,
             }) => {
-                match services.store.record_pass(
-                    account,
-                    generation,
-                    what.clone(),
-                    origin,
-                    services.now(),
-                ) {
-                    Ok(()) => Ok(LoginOutcome::new(Verdict::Passed, what)),
+                let why = events::proof(&by);
+                match services
+                    .store
+                    .record_pass(account, generation, by, origin, services.now())
+                {
+                    Ok(()) => Ok(LoginOutcome::new(Verdict::Passed, why)),
                     Err(StoreError::ChangedMeanwhile) => self.changed_meanwhile(terminal),
                     Err(error) => Err(error.into()),
                 }
             }
             Err(EnrolmentError::NotConfirmed) => {
-                let why = "the user was asked to enrol and did not";
-                self.record_refusal(why, services.now())?;
+                let why = self.record_refusal(RefusalReason::NotConfirmed)?;
                 terminal
                     .error("No second factor was set up, so this login is refused.")
                     .map_err(ChallengeError::from)?;
@@ -478,16 +476,14 @@ impl LoginRequest<'_> {
                 terminal
                     .error(messages::NO_METHOD)
                     .map_err(ChallengeError::from)?;
-                let why = "the policy allows only methods that no provider is set up for: see 'twofa provider add'";
+                let why = events::refusal(RefusalReason::NoMethod, services.now());
                 Ok(LoginOutcome::new(Verdict::Unavailable, why))
             }
             Err(EnrolmentError::OutOfReach) => {
                 terminal
                     .error(messages::OUT_OF_REACH)
                     .map_err(ChallengeError::from)?;
-                let why = "an address is on file to prove the user by and no provider carries codes there: see \
-                           'twofa provider add'";
-                self.record_refusal(why, services.now())?;
+                let why = self.record_refusal(RefusalReason::OutOfReach)?;
                 Ok(LoginOutcome::new(Verdict::Unavailable, why))
             }
             Err(EnrolmentError::NotSent(Unsent { text, is_limited })) => {
@@ -514,8 +510,7 @@ impl LoginRequest<'_> {
     fn changed_meanwhile(&self, terminal: &mut dyn Terminal) -> Result<LoginOutcome, LoginError> {
         let text = "Your second factor was set up or changed meanwhile: log in again.";
         terminal.error(text).map_err(ChallengeError::from)?;
-        let why = "the user's methods changed while they enrolled";
-        self.record_refusal(why, self.services.now())?;
+        let why = self.record_refusal(RefusalReason::MethodsChanged)?;
         Ok(LoginOutcome::new(Verdict::Denied, why))
     }
 
@@ -528,42 +523,39 @@ impl LoginRequest<'_> {
         let (verdict, why, text) = match denial {
             Denial::NotEnrolled => (
                 Verdict::Denied,
-                "a second factor is required and none is enrolled".to_owned(),
+                RefusalReason::NotEnrolled,
                 messages::not_enrolled(&self.application(), &self.account.name),
             ),
             Denial::NotAllowed => (
                 Verdict::Denied,
-                "the enrolled method is no longer allowed, and enrolment=beforehand".to_owned(),
+                RefusalReason::NotAllowed,
                 messages::NOT_ALLOWED.to_owned(),
             ),
-            Denial::Locked(lock) => {
-                (Verdict::TriesUsedUp, messages::locked(lock, now), messages::locked(lock, now))
-            }
+            Denial::Locked(lock) => (
+                Verdict::TriesUsedUp,
+                lock.into(),
+                messages::locked(lock, now),
+            ),
             Denial::IdentityMismatch => (
                 Verdict::Denied,
-                "there is a record under the same name or uid of another account: see 'twofa user list', and \
-                 'twofa user remove' what is old, or 'twofa user add' what is new"
-                    .to_owned(),
+                RefusalReason::IdentityMismatch,
                 messages::NAMESAKE.to_owned(),
             ),
         };
-        self.record_refusal(&why, now)?;
+        let why = self.record_refusal(why)?;
         terminal.error(&text).map_err(ChallengeError::from)?;
         Ok(LoginOutcome::new(verdict, why))
     }
 
-    /// Records a refusal for which nothing was typed. A user can ask about themselves as often as they like, and must
-    /// not fill the disk with it.
-    fn record_refusal(&self, why: &str, now: Timestamp) -> Result<(), StoreError> {
-        if !self.peer.is_root() {
-            return Ok(());
+    /// Records a refusal for which nothing was typed, and says it in words. A user can ask about themselves as often as
+    /// they like, and must not fill the disk with it.
+    fn record_refusal(&self, why: RefusalReason) -> Result<String, StoreError> {
+        let (store, now) = (self.services.store, self.services.now());
+        if self.peer.is_root() {
+            let event = Event::Refused { why };
+            store.record(Some(self.account), &event, &self.origin, now)?;
         }
-        let event = Event {
-            kind: EventKind::Refused,
-            user: Some(self.account),
-            detail: Some(why.to_owned()),
-        };
-        self.services.store.record(&event, &self.origin, now)
+        Ok(events::refusal(why, now))
     }
 
     fn conclude(
@@ -608,9 +600,10 @@ impl LoginRequest<'_> {
                 (LoginOutcome::new(Verdict::TriesUsedUp, why), text)
             }
             ChallengeOutcome::NoAnswer => {
-                self.record_giving_up("no code was entered")?;
+                let why = RefusalReason::NoCodeEntered;
+                self.record_giving_up(why)?;
                 (
-                    LoginOutcome::new(Verdict::NoAnswer, "no code was entered"),
+                    LoginOutcome::new(Verdict::NoAnswer, events::refusal(why, now)),
                     "No code was entered.".to_owned(),
                 )
             }
@@ -651,20 +644,17 @@ fn source(peer: Peer, login: &Login) -> LoginSource<'_> {
 /// The same for the audit log.
 fn origin(peer: Peer, login: &Login) -> Origin {
     if !peer.is_root() {
-        return Origin {
-            actor: peer.uid,
-            ..Origin::default()
-        };
+        return Origin::login(peer.uid, LoginOrigin::default());
     }
     let claim = |text: &str| {
         let text: String = printable(text).chars().take(LONGEST_CLAIM).collect();
         Some(text).filter(|text| !text.is_empty())
     };
-    Origin {
-        actor: peer.uid,
+    let source = LoginOrigin {
         service: claim(&login.service),
         remote_host: login.remote_host.as_deref().and_then(claim),
         remote_user: login.remote_user.as_deref().and_then(claim),
         terminal: login.terminal.as_deref().and_then(claim),
-    }
+    };
+    Origin::login(peer.uid, source)
 }

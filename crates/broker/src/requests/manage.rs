@@ -10,7 +10,7 @@ use twofa_proto::{
     AppReport, AppRequest, ContactReport, Done, ExemptionReport, Failure, Request, UserReport,
     UserStatus,
 };
-use twofa_store::{Generation, Origin, Settings, Situation, StoreError, StoredExemption, Tally};
+use twofa_store::{Generation, Origin, Settings, StoreError, StoredExemption, Tally, UserSnapshot};
 
 use crate::context::Services;
 use crate::identity::accounts;
@@ -22,8 +22,8 @@ use crate::methods::enrolment::{self, Enrolment, EnrolmentError};
 use crate::requests::error::RequestError;
 use crate::sending::addresses;
 use crate::sending::addresses::BadAddress;
-use crate::text::messages;
 use crate::text::terminal::Terminal;
+use crate::text::{events, messages};
 
 const LONGEST_LABEL: usize = 32;
 /// What the backup codes are called where an app's label could stand.
@@ -78,11 +78,7 @@ fn carry_out(
         let message = format!("only {} and root may do this", account.name);
         return Err(RequestError::new(Failure::NotPermitted, message));
     }
-    let origin = Origin {
-        actor: peer.uid,
-        service: Some("twofa".to_owned()),
-        ..Origin::default()
-    };
+    let origin = Origin::command_line(peer.uid);
     let person = Person::of(services.store, &account)?;
     let request_ = ManageRequest {
         services,
@@ -98,7 +94,7 @@ fn carry_out(
         let hint = "enrol an allowed one first, or ask an administrator";
         return Err(RequestError::new(Failure::NotPermitted, message).hinted(hint));
     }
-    if !matches!(request, Request::Status { .. }) && person.situation.has_namesake {
+    if !matches!(request, Request::Status { .. }) && person.situation.has_identity_mismatch {
         // A record of its own would lift what the other record holds back.
         let hint =
             "root decides with 'twofa user remove' (what is old) or 'twofa user add' (what is new)";
@@ -142,7 +138,7 @@ const fn adds(request: &Request) -> bool {
 
 /// Whether carrying out `request` sends a code to an address on file that proves the person: another proof before it would
 /// be the same again. Without such an address of its kind, one would be asked for.
-fn proves_itself(situation: &Situation, request: &Request) -> bool {
+fn proves_itself(situation: &UserSnapshot, request: &Request) -> bool {
     let Request::EnrolAddress {
         method,
         address: None,
@@ -454,7 +450,7 @@ impl ManageRequest<'_> {
         let mut settings = Settings {
             verify: self.verify(person, verify.as_deref())?,
             preferred: prefer.as_deref().map(preferred).transpose()?,
-            vouched: *attested,
+            attested: *attested,
             ..Settings::default()
         };
         let mut to_verify = Vec::new();
@@ -490,7 +486,7 @@ impl ManageRequest<'_> {
         if changes.is_empty() && is_all {
             terminal.info("Nothing to change: it is that already.".into())?;
         }
-        for change in &changes {
+        for change in changes.iter().filter_map(events::change) {
             terminal.info(format!("{}: {change}.", self.account.name).into())?;
         }
         Ok(Done::Changed)

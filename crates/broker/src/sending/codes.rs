@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use twofa_core::user::masked;
 use twofa_core::{Account, Channel, Policy, SentCode};
 use twofa_delivery::{Accepted, CodeMessage, Message};
-use twofa_store::{Event, EventKind, Origin, SendLimit, SendStart, StoreError};
+use twofa_store::{Event, Origin, SendLimit, SendStart, SmsCount, StoreError, event};
 use zeroize::Zeroizing;
 
 use crate::context::Services;
@@ -92,10 +93,7 @@ impl Sending<'_> {
         if let SendStart::TooMany { what, next } = start {
             // Users can ask for themselves as often as they like, and must not write as often.
             if self.origin.actor == 0 {
-                self.record(
-                    EventKind::CodeNotSent,
-                    format!("{}: the limit is reached", to(channel, address)),
-                )?;
+                self.record_not_sent(channel, address, event::NotSent::LimitReached)?;
             }
             return Err(NotSent::TooMany {
                 limit: what,
@@ -110,11 +108,7 @@ impl Sending<'_> {
             application: messages::application_name(self.policy),
             user: self.account.name.clone(),
             purpose: self.purpose.to_owned(),
-            from: self
-                .origin
-                .remote_host
-                .clone()
-                .or_else(|| self.origin.terminal.clone()),
+            from: self.origin.host_or_terminal().map(ToOwned::to_owned),
             at: now,
             lifetime: self.policy.codes.lifetime.seconds(),
             domain: self.policy.code_domain.clone(),
@@ -131,11 +125,12 @@ impl Sending<'_> {
                         self.account.name
                     ));
                 }
-                let id = id.map_or(String::new(), |id| format!(" as {id}"));
-                self.record(
-                    EventKind::CodeSent,
-                    format!("{} by '{provider}'{id}", to(channel, address)),
-                )?;
+                self.record(&Event::CodeSent {
+                    channel,
+                    to: masked(address),
+                    provider,
+                    id,
+                })?;
                 Ok(OnItsWay {
                     code,
                     is_late: false,
@@ -146,10 +141,8 @@ impl Sending<'_> {
                     "no provider took a code for {}: {undelivered}",
                     self.account.name
                 ));
-                self.record(
-                    EventKind::CodeNotSent,
-                    format!("{}: {undelivered}", to(channel, address)),
-                )?;
+                let error = undelivered.to_string();
+                self.record_not_sent(channel, address, event::NotSent::Undelivered { error })?;
                 if undelivered.may_have_arrived() {
                     return Ok(OnItsWay {
                         code,
@@ -167,38 +160,38 @@ impl Sending<'_> {
         let Services { store, .. } = self.services;
         let now = self.services.now();
         for alarm in store.raise_sms_alarms(now)? {
-            let limits = store.rulebook()?.machine().limits;
-            let text = messages::sms_alarm(alarm, store.sms_count(now)?, limits);
-            log::warn(&text);
-            let event = Event {
-                kind: EventKind::SmsLimit,
-                user: None,
-                detail: Some(text),
+            let limit = store.rulebook()?.machine().limits.sms_daily;
+            let count = store.sms_count(now)?;
+            log::warn(&messages::sms_alarm(alarm, count, limit));
+            let SmsCount { all, unverified } = count;
+            let event = Event::SmsLimit {
+                alarm,
+                all,
+                unverified,
+                limit,
             };
-            store.record(&event, self.origin, now)?;
+            store.record(None, &event, self.origin, now)?;
         }
         Ok(())
     }
 
-    fn record(&self, kind: EventKind, detail: String) -> Result<(), StoreError> {
-        let event = Event {
-            kind,
-            user: Some(self.account),
-            detail: Some(detail),
-        };
-        self.services
-            .store
-            .record(&event, self.origin, self.services.now())
+    fn record_not_sent(
+        &self,
+        channel: Channel,
+        address: &str,
+        why: event::NotSent,
+    ) -> Result<(), StoreError> {
+        self.record(&Event::CodeNotSent {
+            channel,
+            to: masked(address),
+            why,
+        })
     }
-}
 
-/// Where a code goes, for the audit log.
-fn to(channel: Channel, address: &str) -> String {
-    format!(
-        "{} to {}",
-        messages::way(channel),
-        twofa_core::user::masked(address)
-    )
+    fn record(&self, event: &Event) -> Result<(), StoreError> {
+        let Services { store, .. } = self.services;
+        store.record(Some(self.account), event, self.origin, self.services.now())
+    }
 }
 
 /// A byte of the system's generator.
@@ -214,7 +207,7 @@ mod tests {
     use crate::methods::challenge::{Accepted, Challenge, ChallengeOutcome};
     use crate::testing::{Bench, ScriptedTerminal};
     use twofa_core::Method;
-    use twofa_store::{EventFilter, Tally};
+    use twofa_store::{EventFilter, SmsAlarm, Tally};
 
     const MAIL: &str = "alice@example.org";
     const PHONE: &str = "+4917612345678";
@@ -236,14 +229,16 @@ mod tests {
         sending.send(channel, address, Instant::now() + SEND_TIMEOUT)
     }
 
-    /// What the audit log says of limits on text messages, oldest first.
-    fn alarms(bench: &Bench) -> Vec<String> {
+    /// What the audit log says of limits on text messages, oldest first: how many were sent, and what about it.
+    fn alarms(bench: &Bench) -> Vec<(SmsAlarm, u32)> {
         let mut alarms = Vec::new();
         bench
             .store
-            .events(&EventFilter::default(), |event| {
-                if event.kind == "sms-limit" {
-                    alarms.push(event.detail.unwrap_or_default());
+            .events(&EventFilter::default(), |logged| {
+                if let event::Record::Event(event) = logged.record
+                    && let Event::SmsLimit { alarm, all, .. } = *event
+                {
+                    alarms.push((alarm, all));
                 }
                 true
             })
@@ -268,19 +263,7 @@ mod tests {
                 })
             ));
         }
-        let alarms = alarms(&bench);
-        let says = |words: &str| alarms.iter().filter(|alarm| alarm.contains(words)).count();
-        assert_eq!(
-            says("24 hours: 4, and send.sms-daily=5 is soon reached"),
-            1,
-            "{alarms:?}"
-        );
-        assert_eq!(
-            says("24 hours: 5, and send.sms-daily=5 allows no more"),
-            1,
-            "{alarms:?}"
-        );
-        assert_eq!(alarms.len(), 2, "{alarms:?}");
+        assert_eq!(alarms(&bench), [(SmsAlarm::Most, 4), (SmsAlarm::All, 5)]);
         assert_eq!(bench.mailbox.destinations().len(), 5);
     }
 
@@ -298,11 +281,7 @@ mod tests {
                 ..
             })
         ));
-        let alarms = alarms(&bench);
-        assert!(
-            alarms.len() == 1 && alarms[0].contains("numbers that are not verified"),
-            "{alarms:?}"
-        );
+        assert_eq!(alarms(&bench), [(SmsAlarm::Unverified, 2)]);
         send(&bench, Channel::Email, MAIL).unwrap();
     }
 

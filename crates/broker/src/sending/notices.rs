@@ -15,7 +15,7 @@ use twofa_store::{Notice, NoticeFate, SendKind, SendStart, StoreError};
 use crate::context::Services;
 use crate::process::log;
 use crate::sending::codes::SEND_TIMEOUT;
-use crate::text::messages;
+use crate::text::{events, messages};
 
 /// The longest time between two looks for what other processes queued.
 const MAX_NAP: Duration = Duration::from_secs(60);
@@ -119,8 +119,8 @@ fn send(services: Services<'_>, application: &str, notice: &Notice) -> Result<()
     let message = Message::Notice(NoticeMessage {
         application: application.to_owned(),
         user: notice.account.name.clone(),
-        what: notice.what.clone(),
-        from: notice.source.clone(),
+        what: events::notice(&notice.record, &notice.source),
+        from: events::notice_source(&notice.source),
         at: notice.at,
     });
     // A text message costs something.

@@ -3,10 +3,10 @@
 use jiff::tz::TimeZone;
 use twofa_core::duration::Duration;
 use twofa_core::exemption::Exemption;
-use twofa_core::policy::SendLimits;
 use twofa_core::text::printable;
 use twofa_core::user::masked;
 use twofa_core::{Account, BackupCode, Channel, Lock, Method, Policy, Timestamp};
+use twofa_store::event::{LoginOrigin, RefusalReason};
 use twofa_store::{Missed, Origin, SendLimit, SmsAlarm, SmsCount};
 use zeroize::Zeroizing;
 
@@ -47,35 +47,31 @@ pub fn enrolment_probe(application: &str) -> String {
     format!("A second factor must be set up for {application}. Press Enter to begin: ")
 }
 
-/// What a login is told that was let in without a code being asked for, and what its administrator can do.
+/// What a login is told that was let in without a code being asked for.
 pub struct NotAsked {
     /// For the person.
     pub person: &'static str,
-    /// For the log.
-    pub administrator: &'static str,
+    /// For the log, where it says what an administrator can do.
+    pub why: RefusalReason,
 }
 
-/// Why nobody asked for a code, in the words of the service that it is about.
+/// Why nobody asked for a code, by the service that it is about.
 pub fn not_asked(service: Option<&str>, is_sshd_without_questions: bool) -> NotAsked {
     match service {
         _ if is_sshd_without_questions => NotAsked {
             person: "This login needs a verification code, and sshd cannot ask for one after a key alone or by its method \
                      'password'. Try 'ssh -o PubkeyAuthentication=no -o PreferredAuthentications=keyboard-interactive', \
                      or ask an administrator.",
-            administrator: "a second factor is needed and sshd cannot ask for one after a key alone or by its method \
-                            'password': set 'AuthenticationMethods publickey,keyboard-interactive' and \
-                            'KbdInteractiveAuthentication yes'",
+            why: RefusalReason::NotAskedBySshd,
         },
         Some("sudo" | "sudo-i") => NotAsked {
             person: "sudo needs a verification code here and did not ask for one. Try 'sudo -k' first, or ask an \
                      administrator.",
-            administrator: "a second factor is needed and sudo did not authenticate (NOPASSWD, or within its timestamp): \
-                            leave the account line out of its stack, or write 'challenge' behind it",
+            why: RefusalReason::NotAskedBySudo,
         },
         _ => NotAsked {
             person: "This login needs a verification code and was not asked for one. An administrator can help.",
-            administrator: "a second factor is needed and the program did not authenticate: write 'challenge' behind \
-                            the account line where it can ask",
+            why: RefusalReason::NotAsked,
         },
     }
 }
@@ -83,9 +79,11 @@ pub fn not_asked(service: Option<&str>, is_sshd_without_questions: bool) -> NotA
 /// A line of the system log about `account`, in the form of the module's own. What is in quotes stays there: `Debug`
 /// escapes quotes and what cannot be seen.
 pub fn log_line(outcome: &str, origin: &Origin, account: &Account, why: &str) -> String {
+    let none = LoginOrigin::default();
+    let login = origin.as_login().unwrap_or(&none);
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let (host, by) = (text(&origin.remote_host), text(&origin.remote_user));
-    let (service, terminal) = (text(&origin.service), text(&origin.terminal));
+    let (host, by) = (text(&login.remote_host), text(&login.remote_user));
+    let (service, terminal) = (origin.service().unwrap_or_default(), text(&login.terminal));
     let user = &account.name;
     format!(
         "second factor {outcome}: rhost={host:?} user={user:?} ruser={by:?} service={service:?} tty={terminal:?} why={why:?}"
@@ -234,9 +232,8 @@ pub fn too_many_changes(next: Timestamp, now: Timestamp) -> String {
 }
 
 /// For the administrator: how many text messages went out.
-pub fn sms_alarm(alarm: SmsAlarm, count: SmsCount, limits: SendLimits) -> String {
+pub fn sms_alarm(alarm: SmsAlarm, count: SmsCount, sms_daily: u32) -> String {
     let SmsCount { all, unverified } = count;
-    let SendLimits { sms_daily, .. } = limits;
     let next = "see 'twofa log' for whom; if that is right, raise it with 'twofa policy set send.sms-daily=…'";
     match alarm {
         SmsAlarm::Unverified => format!(

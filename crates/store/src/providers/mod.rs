@@ -1,18 +1,19 @@
-//! Providers as they are kept: what carries codes, what each was told, and in which order they are tried.
+//! Providers as they are kept: what carries codes, the settings of each, and in which order they are tried.
 //!
 //! What is secret of their settings is sealed to the provider and the setting's name. One provider whose secret does not
 //! open is [`Providers::broken`] and takes no other with it: a login can do with those that are left.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{OptionalExtension, Row, Transaction};
-use twofa_core::{Channel, Timestamp};
+use twofa_core::{Channel, PerChannel, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::events::{self, Event, EventKind, Origin};
-use crate::seal::{Place, SealingKey, Whose};
+use crate::event::{Event, Origin};
+use crate::seal::{AssociatedData, Owner, SealingKey};
+use crate::sql::providers::{self, SettingRow};
+use crate::tx::{Tx, View};
 
 mod record;
 
@@ -24,43 +25,36 @@ const LONGEST_NAME: usize = 32;
 impl Store {
     /// All providers and their order, as of one moment.
     pub fn providers(&self) -> Result<Providers, StoreError> {
-        self.read(|db| {
-            let mut providers = Providers {
-                version: version(db)?,
+        self.read(|view| {
+            let mut found = Providers {
+                version: providers::version(view.db)?,
+                order: PerChannel::default(),
                 ..Providers::default()
             };
             for channel in Channel::ALL {
-                providers.order[channel] = order(db, channel)?;
+                found.order[channel] = providers::order(view.db, channel)?;
             }
-            let mut statement =
-                db.prepare_cached("SELECT id, kind, title, name FROM provider ORDER BY name")?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let head = Head::of(row)?;
-                let name: String = row.get(3)?;
-                match settings(db, self.key(), head.id, &name) {
-                    Ok(settings) => {
-                        let Head { kind, title, .. } = head;
-                        providers.all.push(ProviderRecord {
-                            name,
-                            kind,
-                            title,
-                            settings,
-                        });
-                    }
+            for provider in providers::all(view.db)? {
+                match settings(view, provider.id, &provider.name) {
+                    Ok(settings) => found.all.push(ProviderRecord {
+                        name: provider.name,
+                        kind: provider.kind,
+                        title: provider.title,
+                        settings,
+                    }),
                     Err(error @ StoreError::ProviderSealed { .. }) => {
-                        providers.broken.push((name, error.to_string()));
+                        found.broken.push((provider.name, error.to_string()));
                     }
                     Err(error) => return Err(error),
                 }
             }
-            Ok(providers)
+            Ok(found)
         })
     }
 
-    /// A number that rises with every change of providers or their order, for whoever keeps them in memory.
+    /// A number that rises with every change of providers or their order, for programs that keep them in memory.
     pub fn providers_version(&self) -> Result<u64, StoreError> {
-        self.read(version)
+        self.read(|view| providers::version(view.db))
     }
 
     /// Whether a provider can be called `name`.
@@ -72,7 +66,7 @@ impl Store {
         }
     }
 
-    /// Adds a provider, which is the last that is tried for addresses of the kind `channel`.
+    /// Adds a provider, which is the last that is tried for `channel`.
     pub fn add_provider(
         &self,
         record: &ProviderRecord,
@@ -87,24 +81,19 @@ impl Store {
             settings,
         } = record;
         Self::check_provider_name(name)?;
-        self.write(|db| {
-            if head(db, name)?.is_some() {
+        self.change(origin, now, |tx| {
+            if providers::find(tx.db, name)?.is_some() {
                 return Err(StoreError::ProviderExists(name.clone()));
             }
-            db.execute(
-                "INSERT INTO provider (name, kind, title, created_at, changed_at) VALUES (?1, ?2, ?3, ?4, ?4)",
-                (name, kind, title, now.unix()),
-            )?;
-            let id = db.last_insert_rowid();
-            insert_settings(db, self.key(), id, settings)?;
-            db.execute(
-                "INSERT INTO method_provider (method, position, provider) VALUES (
-                     ?1, (SELECT coalesce(max(position) + 1, 0) FROM method_provider WHERE method = ?1), ?2
-                 )",
-                (channel.name(), id),
-            )?;
-            let detail = format!("'{name}' ({kind}), for {}", channel.name());
-            changed(db, EventKind::ProviderAdded, detail, origin, now)
+            let id = providers::insert(tx.db, name, kind, title.as_deref(), now)?;
+            providers::replace_settings(tx.db, id, &sealed(tx.key, id, settings)?)?;
+            providers::append_to_order(tx.db, channel, id)?;
+            let event = Event::ProviderAdded {
+                name: name.clone(),
+                of_kind: kind.clone(),
+                channel,
+            };
+            changed(tx, &event)
         })
     }
 
@@ -122,36 +111,32 @@ impl Store {
             title,
             settings: new,
         } = record;
-        self.write(|db| {
-            let Some(head) = head(db, name)? else {
+        self.change(origin, now, |tx| {
+            let Some(old) = providers::find(tx.db, name)? else {
                 return Err(StoreError::ProviderUnknown(name.clone()));
             };
-            if head.kind != *kind {
+            if old.kind != *kind {
                 return Err(StoreError::ChangedMeanwhile);
             }
-            let mut what = match settings(db, self.key(), head.id, name) {
+            let mut what = match settings(tx, old.id, name) {
                 Ok(old) => differences(&old, new),
                 // This is how one is set right: everything is new.
                 Err(StoreError::ProviderSealed { .. }) => new.keys().cloned().collect(),
                 Err(error) => return Err(error),
             };
-            if head.title != *title {
+            if old.title != *title {
                 what.push("title".to_owned());
             }
             if what.is_empty() {
                 return Ok(what);
             }
-            db.execute(
-                "UPDATE provider SET title = ?2, changed_at = ?3 WHERE id = ?1",
-                (head.id, title, now.unix()),
-            )?;
-            db.execute(
-                "DELETE FROM provider_setting WHERE provider = ?1",
-                [head.id],
-            )?;
-            insert_settings(db, self.key(), head.id, new)?;
-            let detail = format!("'{name}': {}", what.join(", "));
-            changed(db, EventKind::ProviderChanged, detail, origin, now)?;
+            providers::set_title(tx.db, old.id, title.as_deref(), now)?;
+            providers::replace_settings(tx.db, old.id, &sealed(tx.key, old.id, new)?)?;
+            let event = Event::ProviderChanged {
+                name: name.clone(),
+                settings: what.clone(),
+            };
+            changed(tx, &event)?;
             Ok(what)
         })
     }
@@ -163,19 +148,21 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.write(|db| {
-            let Some(head) = head(db, name)? else {
+        self.change(origin, now, |tx| {
+            let Some(provider) = providers::find(tx.db, name)? else {
                 return Ok(false);
             };
-            // Its settings and its places in the order go with it.
-            db.execute("DELETE FROM provider WHERE id = ?1", [head.id])?;
-            let detail = format!("'{name}' ({})", head.kind);
-            changed(db, EventKind::ProviderRemoved, detail, origin, now)?;
+            providers::delete(tx.db, provider.id)?;
+            let event = Event::ProviderRemoved {
+                name: provider.name,
+                of_kind: provider.kind,
+            };
+            changed(tx, &event)?;
             Ok(true)
         })
     }
 
-    /// Has the providers of these names tried in this order for addresses of the kind `which`, and no others. Answers
+    /// Has the providers of these names tried in this order for `channel`, and no others. Answers
     /// whether that changed anything.
     pub fn set_provider_order(
         &self,
@@ -188,58 +175,25 @@ impl Store {
         if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
             return Err(StoreError::ProviderTwice(twice.clone()));
         }
-        self.write(|db| {
-            let ids: Vec<_> = names
-                .iter()
-                .map(|name| {
-                    head(db, name)?.ok_or_else(|| StoreError::ProviderUnknown(name.clone()))
-                })
-                .collect::<Result<_, _>>()?;
-            if order(db, channel)? == names {
+        self.change(origin, now, |tx| {
+            let id = |name: &String| {
+                providers::find(tx.db, name)?
+                    .map(|provider| provider.id)
+                    .ok_or_else(|| StoreError::ProviderUnknown(name.clone()))
+            };
+            let ids: Vec<_> = names.iter().map(id).collect::<Result<_, _>>()?;
+            if providers::order(tx.db, channel)? == names {
                 return Ok(false);
             }
-            db.execute(
-                "DELETE FROM method_provider WHERE method = ?1",
-                [channel.name()],
-            )?;
-            for (position, head) in (0_u32..).zip(ids) {
-                let sql =
-                    "INSERT INTO method_provider (method, position, provider) VALUES (?1, ?2, ?3)";
-                db.execute(sql, (channel.name(), position, head.id))?;
-            }
-            let names = if names.is_empty() {
-                "none".to_owned()
-            } else {
-                names.join(", ")
+            providers::set_order(tx.db, channel, &ids)?;
+            let event = Event::ProviderOrderChanged {
+                channel,
+                order: names.to_vec(),
             };
-            let detail = format!("{}: {names}", channel.name());
-            changed(db, EventKind::ProviderOrderChanged, detail, origin, now)?;
+            changed(tx, &event)?;
             Ok(true)
         })
     }
-}
-
-/// A row of `provider` without its name.
-struct Head {
-    id: i64,
-    kind: String,
-    title: Option<String>,
-}
-
-impl Head {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: row.get(0)?,
-            kind: row.get(1)?,
-            title: row.get(2)?,
-        })
-    }
-}
-
-fn head(db: &Transaction<'_>, name: &str) -> Result<Option<Head>, StoreError> {
-    let mut statement =
-        db.prepare_cached("SELECT id, kind, title FROM provider WHERE name = ?1")?;
-    Ok(statement.query_row([name], Head::of).optional()?)
 }
 
 fn is_name(name: &str) -> bool {
@@ -248,88 +202,69 @@ fn is_name(name: &str) -> bool {
     (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(is_fit)
 }
 
-fn version(db: &Transaction<'_>) -> Result<u64, StoreError> {
-    let sql = "SELECT version FROM provider_version WHERE id = 1";
-    let version = db
-        .prepare_cached(sql)?
-        .query_row([], |row| row.get(0))
-        .optional()?;
-    version.ok_or_else(|| {
-        StoreError::Damaged("it does not say which version its providers are".to_owned())
-    })
-}
-
-fn order(db: &Transaction<'_>, channel: Channel) -> Result<Vec<String>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT name FROM method_provider JOIN provider ON provider.id = provider
-         WHERE method = ?1 ORDER BY position",
-    )?;
-    let names = statement.query_map([channel.name()], |row| row.get(0))?;
-    Ok(names.collect::<Result<_, _>>()?)
-}
-
-fn place(provider: i64, setting: &str) -> Place<'_> {
-    Place {
+/// What a sealed setting is bound to.
+const fn associated_data(provider: i64, setting: &str) -> AssociatedData<'_> {
+    AssociatedData {
         table: "provider_setting",
         column: "sealed",
         row: provider,
-        whose: Whose::Setting(setting),
+        owner: Owner::Setting(setting),
     }
 }
 
-fn settings(
-    db: &Transaction<'_>,
-    key: &SealingKey,
-    id: i64,
-    name: &str,
-) -> Result<BTreeMap<String, Value>, StoreError> {
-    let mut statement =
-        db.prepare_cached("SELECT key, value, sealed FROM provider_setting WHERE provider = ?1")?;
-    let mut rows = statement.query([id])?;
+/// The settings of the provider `id`, which is called `name`, opened.
+fn settings(view: &View<'_>, id: i64, name: &str) -> Result<BTreeMap<String, Value>, StoreError> {
     let mut settings = BTreeMap::new();
-    while let Some(row) = rows.next()? {
-        let setting: String = row.get(0)?;
-        let value = match row.get(1)? {
+    for SettingRow { key, value, sealed } in providers::settings(view.db, id)? {
+        let value = match value {
             Some(text) => Value::Plain(text),
-            None => Value::Secret(open(key, place(id, &setting), row).ok_or_else(|| {
-                StoreError::ProviderSealed {
-                    provider: name.to_owned(),
-                    setting: setting.clone(),
+            None => match open(view.key, associated_data(id, &key), sealed) {
+                Some(text) => Value::Secret(text),
+                None => {
+                    return Err(StoreError::ProviderSealed {
+                        provider: name.to_owned(),
+                        setting: key,
+                    });
                 }
-            })?),
+            },
         };
-        settings.insert(setting, value);
+        settings.insert(key, value);
     }
     Ok(settings)
 }
 
-/// The secret in the third column, if it opens and is text.
-fn open(key: &SealingKey, place: Place<'_>, row: &Row<'_>) -> Option<Zeroizing<String>> {
-    let bytes = key.open(place, row.get_ref(2).ok()?.as_blob().ok()?).ok()?;
+/// The secret that is sealed, if it opens and is text.
+fn open(
+    key: &SealingKey,
+    data: AssociatedData<'_>,
+    sealed: Option<Vec<u8>>,
+) -> Option<Zeroizing<String>> {
+    let bytes = key.open(data, &sealed?).ok()?;
     let text = std::str::from_utf8(&bytes).ok()?;
     Some(Zeroizing::new(text.to_owned()))
 }
 
-fn insert_settings(
-    db: &Transaction<'_>,
+/// The settings of the provider `id` as they are stored.
+fn sealed(
     key: &SealingKey,
-    provider: i64,
+    id: i64,
     settings: &BTreeMap<String, Value>,
-) -> Result<(), StoreError> {
-    let mut statement = db.prepare_cached(
-        "INSERT INTO provider_setting (provider, key, value, sealed) VALUES (?1, ?2, ?3, ?4)",
-    )?;
-    for (setting, value) in settings {
+) -> Result<Vec<SettingRow>, StoreError> {
+    let row = |(name, value): (&String, &Value)| {
         let (plain, sealed) = match value {
-            Value::Plain(text) => (Some(text), None),
-            Value::Secret(text) => (
-                None,
-                Some(key.seal(place(provider, setting), text.as_bytes())?),
-            ),
+            Value::Plain(text) => (Some(text.clone()), None),
+            Value::Secret(text) => {
+                let sealed = key.seal(associated_data(id, name), text.as_bytes())?;
+                (None, Some(sealed))
+            }
         };
-        statement.execute((provider, setting, plain, sealed))?;
-    }
-    Ok(())
+        Ok(SettingRow {
+            key: name.clone(),
+            value: plain,
+            sealed,
+        })
+    };
+    settings.iter().map(row).collect()
 }
 
 /// The names of the settings that only one of them has or whose values differ.
@@ -342,32 +277,15 @@ fn differences(old: &BTreeMap<String, Value>, new: &BTreeMap<String, Value>) -> 
         .collect()
 }
 
-/// Says that something about the providers changed, to whoever keeps them in memory and to the log.
-fn changed(
-    db: &Transaction<'_>,
-    kind: EventKind,
-    detail: String,
-    origin: &Origin,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    db.execute("UPDATE provider_version SET version = version + 1", [])?;
-    events::record(
-        db,
-        &Event {
-            kind,
-            user: None,
-            detail: Some(detail),
-        },
-        origin,
-        now,
-    )
-    .map(drop)
+/// Tells programs that keep the providers in memory, and the log, that something about them changed.
+fn changed(tx: &Tx<'_>, event: &Event) -> Result<(), StoreError> {
+    providers::raise_version(tx.db)?;
+    tx.record(None, event).map(drop)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::EventFilter;
     use crate::testing::{Bench, origin};
 
     const EMAIL: Channel = Channel::Email;
@@ -407,20 +325,6 @@ mod tests {
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
-    }
-
-    fn log(store: &Store) -> Vec<String> {
-        let mut log = Vec::new();
-        let each = |event: crate::LoggedEvent| {
-            log.push(format!(
-                "{} {}",
-                event.kind,
-                event.detail.unwrap_or_default()
-            ));
-            true
-        };
-        store.events(&EventFilter::default(), each).unwrap();
-        log
     }
 
     #[test]
@@ -574,12 +478,25 @@ mod tests {
             *versions.last().unwrap()
         );
         assert_eq!(
-            log(&store),
+            bench.log(&store),
             [
-                "provider-added 'relay' (smtp), for email",
-                "provider-changed 'relay': password",
-                "provider-order-changed email: none",
-                "provider-removed 'relay' (smtp)"
+                Event::ProviderAdded {
+                    name: "relay".into(),
+                    of_kind: "smtp".into(),
+                    channel: EMAIL
+                },
+                Event::ProviderChanged {
+                    name: "relay".into(),
+                    settings: vec!["password".into()]
+                },
+                Event::ProviderOrderChanged {
+                    channel: EMAIL,
+                    order: Vec::new()
+                },
+                Event::ProviderRemoved {
+                    name: "relay".into(),
+                    of_kind: "smtp".into()
+                },
             ]
         );
     }
@@ -620,7 +537,7 @@ mod tests {
             let store = bench.create();
             add(&bench, &store, "first", EMAIL);
             add(&bench, &store, "second", EMAIL);
-            store.write(|db| Ok(db.execute(sql, [])?)).unwrap();
+            bench.execute(&store, sql);
             let providers = store.providers().unwrap();
             assert_eq!(providers.all, [relay("first")]);
             let [(name, why)] = providers.broken.as_slice() else {
@@ -649,14 +566,16 @@ mod tests {
         add(&bench, &store, "relay", EMAIL);
         let sql = "SELECT sealed FROM provider_setting WHERE sealed IS NOT NULL";
         let old: Vec<u8> = store
-            .read(|db| Ok(db.query_one(sql, [], |row| row.get(0))?))
+            .read(|view| Ok(view.db.query_one(sql, [], |row| row.get(0))?))
             .unwrap();
         store
             .remove_provider("relay", &origin(), bench.now)
             .unwrap();
         add(&bench, &store, "relay", EMAIL);
         let sql = "UPDATE provider_setting SET sealed = ?1 WHERE sealed IS NOT NULL";
-        store.write(|db| Ok(db.execute(sql, [&old])?)).unwrap();
+        store
+            .write_unsynced(|view| Ok(view.db.execute(sql, [&old])?))
+            .unwrap();
         assert_eq!(store.providers().unwrap().broken.len(), 1);
     }
 }

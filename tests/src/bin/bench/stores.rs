@@ -28,14 +28,14 @@ pub fn fill(folder: &Path, size: usize, timed: &[User], warm_up_user: &User) -> 
         app(warm_up_user.key.clone(), counting()),
     );
     store
-        .enrol_many([first], &Origin::default(), now())
+        .enrol_many([first], &Origin::command_line(0), now())
         .expect("they can be enrolled");
     let mut users = enrolled(size, timed)
         .map(|(account, key)| (account, app(key, Parameters::default())))
         .peekable();
     while users.peek().is_some() {
         store
-            .enrol_many(users.by_ref().take(BATCH), &Origin::default(), now())
+            .enrol_many(users.by_ref().take(BATCH), &Origin::command_line(0), now())
             .expect("they can be enrolled");
     }
     location
@@ -50,7 +50,7 @@ pub fn fill_for_concurrent(folder: &Path, concurrent: &[User]) -> Location {
             .iter()
             .map(|it| (it.account.clone(), app(it.key.clone(), parameters)));
         store
-            .enrol_many(enrolled, &Origin::default(), now())
+            .enrol_many(enrolled, &Origin::command_line(0), now())
             .expect("they can be enrolled");
     }
     location
@@ -76,7 +76,7 @@ fn create(folder: &Path) -> (Store, Location) {
     };
     let store = Store::create(location.clone(), Owner { uid: 0, gid: 0 }).expect("a new store");
     store
-        .change_policy([("mode", "optional")], &Origin::default(), now())
+        .change_policy([("mode", "optional")], &Origin::command_line(0), now())
         .expect("the policy can be set");
     (store, location)
 }

@@ -4,6 +4,7 @@ use twofa_core::{Account, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
+use crate::sql::unproved;
 
 const HOUR: u64 = 3_600;
 /// So many changes of one account in an hour: more than people need to set up their methods, and so few that a
@@ -23,23 +24,14 @@ impl Store {
         account: &Account,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        self.write_unsynced(|db| {
-            let sql = "UPDATE unproved_change SET at = ?1 WHERE at > ?1";
-            db.prepare_cached(sql)?.execute([now.unix()])?;
-            let sql = "DELETE FROM unproved_change WHERE at <= ?1";
-            db.prepare_cached(sql)?.execute([now.before(HOUR).unix()])?;
-            let sql = "SELECT count(*), min(at) FROM unproved_change WHERE name = ?1 AND uid = ?2";
-            let (count, oldest): (u32, Option<i64>) = db
-                .prepare_cached(sql)?
-                .query_one((&account.name, account.uid), |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })?;
+        self.write_unsynced(|view| {
+            unproved::pull_changes_back(view.db, now)?;
+            unproved::delete_changes(view.db, now.before(HOUR))?;
+            let (count, oldest) = unproved::count_changes(view.db, account)?;
             if let Some(oldest) = oldest.filter(|_| count >= MOST_IN_AN_HOUR) {
-                return Ok(Some(Timestamp::from_unix(oldest).after(HOUR)));
+                return Ok(Some(oldest.after(HOUR)));
             }
-            let sql = "INSERT INTO unproved_change (at, name, uid) VALUES (?1, ?2, ?3)";
-            db.prepare_cached(sql)?
-                .execute((now.unix(), &account.name, account.uid))?;
+            unproved::insert_change(view.db, account, now)?;
             Ok(None)
         })
     }

@@ -1,0 +1,50 @@
+//! Backup codes, made and removed.
+
+use twofa_core::backup::BackupSet;
+use twofa_core::{Account, Timestamp};
+
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::event::{Event, Origin};
+use crate::generation::Generation;
+use crate::sql::{backup_codes, users};
+
+impl Store {
+    /// Puts `set` in the place of whatever backup codes there were.
+    pub fn replace_backup_codes(
+        &self,
+        account: &Account,
+        expected: Generation,
+        set: &BackupSet,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Generation, StoreError> {
+        self.change(origin, now, |tx| {
+            let user = tx.unchanged(account, expected)?;
+            users::raise_generation(tx.db, user)?;
+            let event = if backup_codes::delete(tx.db, user)? {
+                Event::BackupCodesReplaced
+            } else {
+                Event::BackupCodesMade
+            };
+            backup_codes::insert(tx.db, user, set)?;
+            tx.record(Some(account), &event)?;
+            tx.generation(account)
+        })
+    }
+
+    /// Removes the backup codes. Answers whether there were any.
+    pub fn remove_backup_codes(
+        &self,
+        account: &Account,
+        expected: Generation,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.change(origin, now, |tx| {
+            let user = tx.unchanged(account, expected)?;
+            users::raise_generation(tx.db, user)?;
+            tx.delete_backup_codes(account, user)
+        })
+    }
+}

@@ -1,0 +1,172 @@
+//! The audit log: what happened, to whom, from where and by whom.
+//!
+//! [`Tx::record`] is the one way into it. What the user should know of is queued as a notice in the same transaction: a
+//! change without its notice does not happen.
+
+use twofa_core::{Account, Timestamp};
+
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::event::{Event, LoggedEvent, Origin, StoredEvent};
+use crate::notices;
+use crate::sql::events;
+use crate::tx::Tx;
+
+/// How many logins and refusals of one user are kept: nobody fills the disk by logging in.
+const KEPT_OF_A_USER: u32 = 5_000;
+/// How many codes that were sent or not. They are counted apart: somebody who asks for one code after the other does not
+/// wipe out what else there is on record.
+const CODES_KEPT_OF_A_USER: u32 = 1_000;
+/// After about so many events the oldest of the user at hand are removed. It does not matter which numbers have gaps.
+const PRUNED_EVERY: i64 = 64;
+
+/// Which events [`Store::events`] gives.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// The login name of the user they happened to; `None`: of all users and of none.
+    pub user: Option<String>,
+    /// Only the last so many.
+    pub last: Option<u32>,
+}
+
+impl Store {
+    /// Logs an event by itself, with the user it happened to if there is one.
+    pub fn record(
+        &self,
+        user: Option<&Account>,
+        event: &Event,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.change(origin, now, |tx| tx.record(user, event).map(drop))
+    }
+
+    /// Gives the events that `filter` lets through to `each`, oldest first, until it answers `false`.
+    pub fn events(
+        &self,
+        filter: &EventFilter,
+        each: impl FnMut(LoggedEvent) -> bool,
+    ) -> Result<(), StoreError> {
+        let EventFilter { user, last } = filter;
+        self.read(|view| events::each(view.db, user.as_deref(), *last, each))
+    }
+}
+
+impl Tx<'_> {
+    /// Logs `event`, queues what the user is to be told of it, and gives its number.
+    pub(crate) fn record(&self, user: Option<&Account>, event: &Event) -> Result<i64, StoreError> {
+        let stored = StoredEvent::from(event);
+        let id = events::insert(self.db, user, &stored, self.origin, self.now)?;
+        let Some(user) = user else {
+            return Ok(id);
+        };
+        if id % PRUNED_EVERY == 0 {
+            events::delete_old(self.db, user, KEPT_OF_A_USER)?;
+            events::delete_old_codes(self.db, user, CODES_KEPT_OF_A_USER)?;
+        }
+        if event.is_noticed() {
+            notices::queue(self, user, &stored)?;
+        }
+        Ok(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{NotSent, Proof, RefusalReason};
+    use crate::testing::{Bench, alice, origin};
+    use twofa_core::Channel;
+
+    const REFUSED: Event = Event::Refused {
+        why: RefusalReason::WrongCode,
+    };
+
+    fn kinds(store: &Store, filter: &EventFilter) -> Vec<String> {
+        let mut kinds = Vec::new();
+        let each = |event: LoggedEvent| {
+            kinds.push(event.kind);
+            true
+        };
+        store.events(filter, each).unwrap();
+        kinds
+    }
+
+    #[test]
+    fn nobody_fills_the_disk_with_refusals_and_changes_are_kept() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let alice = alice();
+        bench.enrol(&store, &alice, "phone");
+        store
+            .change(&origin(), bench.now, |tx| {
+                (0..i64::from(KEPT_OF_A_USER) + 200)
+                    .try_for_each(|_| tx.record(Some(&alice), &REFUSED).map(drop))
+            })
+            .unwrap();
+        let kinds = kinds(&store, &EventFilter::default());
+        assert!(kinds.len() <= 5_000 + 1 + 64, "{}", kinds.len());
+        assert_eq!(kinds[0], "app-enrolled");
+    }
+
+    #[test]
+    fn nobody_fills_the_disk_with_codes_or_wipes_out_logins_with_them() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let alice = alice();
+        let channel = Channel::Email;
+        let passed = Event::Passed {
+            by: Proof::SentCode { channel },
+        };
+        let to = String::from("a***e@example.org");
+        let codes = [
+            Event::CodeSent {
+                channel,
+                to: to.clone(),
+                provider: "relay".into(),
+                id: None,
+            },
+            Event::CodeNotSent {
+                channel,
+                to,
+                why: NotSent::LimitReached,
+            },
+        ];
+        store
+            .change(&origin(), bench.now, |tx| {
+                tx.record(Some(&alice), &passed)?;
+                (0..KEPT_OF_A_USER as usize + 200)
+                    .try_for_each(|i| tx.record(Some(&alice), &codes[i % 2]).map(drop))
+            })
+            .unwrap();
+        let kinds = kinds(&store, &EventFilter::default());
+        assert!(kinds.len() <= 1_000 + 1 + 64, "{}", kinds.len());
+        assert_eq!(kinds[0], "passed", "codes wipe out nothing else");
+    }
+
+    #[test]
+    fn events_come_back_in_order_and_for_one_user() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let alice = alice();
+        let events = [
+            (None, Event::UserRemoved),
+            (Some(&alice), Event::UserAdded),
+            (Some(&alice), Event::Required),
+            (None, Event::Released),
+        ];
+        for (user, event) in events {
+            store.record(user, &event, &origin(), bench.now).unwrap();
+        }
+        let kinds = |user: Option<&str>, last| {
+            let user = user.map(Into::into);
+            kinds(&store, &EventFilter { user, last })
+        };
+        assert_eq!(
+            kinds(None, None),
+            ["user-removed", "user-added", "required", "released"]
+        );
+        assert_eq!(kinds(Some("alice"), None), ["user-added", "required"]);
+        assert_eq!(kinds(None, Some(2)), ["required", "released"]);
+    }
+}

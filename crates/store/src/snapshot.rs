@@ -1,0 +1,97 @@
+//! What is known of one user, from one moment.
+
+use std::sync::Arc;
+
+use twofa_core::{Account, User};
+
+use crate::app_sealing;
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::event::Missed;
+use crate::generation::Generation;
+use crate::rules::Rules;
+use crate::sql::users::UserRecord;
+use crate::sql::{apps, backup_codes, events, users};
+use crate::tx::View;
+
+/// All that a decision about a user needs, from one moment.
+#[derive(Debug, Clone)]
+pub struct UserSnapshot {
+    /// Policy, classes and exemptions in force.
+    pub rules: Arc<Rules>,
+    /// What is known of the user; nothing, for somebody never seen.
+    pub user: User,
+    /// What was refused since the last time a code was right.
+    pub missed: Option<Missed>,
+    /// Nothing is known of the user, but there is a record with a method or a requirement under the same name or
+    /// the same uid.
+    pub has_identity_mismatch: bool,
+    /// Which methods this is about.
+    pub generation: Generation,
+}
+
+impl UserSnapshot {
+    /// Whether `user` has the same methods, requirement and wish, so that the same policy holds and the same decision
+    /// would be made, locks and used codes aside.
+    pub(crate) fn is_about(&self, user: &UserRecord) -> bool {
+        self.generation == Generation::from(user)
+            && (self.user.required, self.user.verify) == (user.required, user.verify)
+    }
+}
+
+impl Store {
+    /// The policy and what is known of `account`, as of one moment.
+    pub fn snapshot(&self, account: &Account) -> Result<UserSnapshot, StoreError> {
+        self.read(|view| view.snapshot(account, view.find(account)?.as_ref()))
+    }
+}
+
+impl View<'_> {
+    /// The snapshot of `account`, which is `user` if anything is known of it.
+    pub(crate) fn snapshot(
+        &self,
+        account: &Account,
+        user: Option<&UserRecord>,
+    ) -> Result<UserSnapshot, StoreError> {
+        let rules = self.rules()?;
+        let Some(user) = user else {
+            return Ok(UserSnapshot {
+                rules,
+                user: User::default(),
+                missed: None,
+                has_identity_mismatch: users::has_identity_mismatch(self.db, account)?,
+                generation: Generation::UNKNOWN,
+            });
+        };
+        Ok(UserSnapshot {
+            rules,
+            user: User {
+                backup: backup_codes::find(self.db, user.id)?,
+                ..self.user_without_backup_codes(account, user)?
+            },
+            missed: events::refused_since(self.db, account, user.passed_event)?,
+            has_identity_mismatch: false,
+            generation: Generation::from(user),
+        })
+    }
+
+    pub(crate) fn user_without_backup_codes(
+        &self,
+        account: &Account,
+        user: &UserRecord,
+    ) -> Result<User, StoreError> {
+        let apps = apps::all(self.db, user.id)?
+            .into_iter()
+            .map(|app| app_sealing::open_enrolled(self.key, account, app))
+            .collect::<Result<_, _>>()?;
+        Ok(User {
+            preferred: user.preferred,
+            required: user.required,
+            verify: user.verify,
+            contacts: user.contacts.clone(),
+            throttle: user.throttle,
+            apps,
+            backup: None,
+        })
+    }
+}

@@ -1,0 +1,189 @@
+//! Authenticator apps and tokens, and those whose key was shown and whose first code has not come back: the tables `app`
+//! and `pending_app`.
+
+use rusqlite::{OptionalExtension, Row};
+use twofa_core::Timestamp;
+use twofa_core::app::{OtpKind, Parameters};
+
+use super::{Db, timestamp};
+use crate::error::StoreError;
+
+/// An app, its key sealed.
+#[derive(Debug)]
+pub(crate) struct SealedApp {
+    pub parameters: StoredParameters,
+    pub key: Vec<u8>,
+}
+
+/// The parameters of an app as they are stored.
+#[derive(Debug)]
+pub(crate) struct StoredParameters {
+    /// Seconds of a time step; `None`: it counts codes (HOTP).
+    pub period: Option<u32>,
+    pub algorithm: String,
+    pub digits: u8,
+}
+
+/// An app that is enrolled.
+#[derive(Debug)]
+pub(crate) struct AppRecord {
+    /// Never given to another row, because the key is bound to it.
+    pub id: i64,
+    pub label: String,
+    pub app: SealedApp,
+    /// The highest step or counter that was accepted.
+    pub used: Option<i64>,
+    pub enrolled_at: Timestamp,
+}
+
+impl From<Parameters> for StoredParameters {
+    fn from(parameters: Parameters) -> Self {
+        Self {
+            period: match parameters.kind() {
+                OtpKind::Time { period } => Some(period),
+                OtpKind::Counter => None,
+            },
+            algorithm: parameters.algorithm().name().to_owned(),
+            digits: parameters.digits(),
+        }
+    }
+}
+
+/// The apps of `user` in the order in which they were enrolled.
+pub(crate) fn all(db: &Db<'_>, user: i64) -> Result<Vec<AppRecord>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT id, label, period, algorithm, digits, key, used, enrolled_at FROM app WHERE user = ?1 ORDER BY id",
+    )?;
+    let apps = statement.query_map([user], |row| {
+        Ok(AppRecord {
+            id: row.get("id")?,
+            label: row.get("label")?,
+            app: sealed_app(row)?,
+            used: row.get("used")?,
+            enrolled_at: timestamp(row, "enrolled_at")?,
+        })
+    })?;
+    Ok(apps.collect::<Result<_, _>>()?)
+}
+
+pub(crate) fn count(db: &Db<'_>, user: i64) -> Result<u32, StoreError> {
+    let sql = "SELECT count(*) AS apps FROM app WHERE user = ?1";
+    Ok(db
+        .prepare_cached(sql)?
+        .query_one([user], |row| row.get("apps"))?)
+}
+
+pub(crate) fn has_label(db: &Db<'_>, user: i64, label: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM app WHERE user = ?1 AND label = ?2";
+    Ok(db.prepare_cached(sql)?.exists((user, label))?)
+}
+
+/// Adds an app without its key and gives its id, which the key is to be sealed to.
+pub(crate) fn insert(
+    db: &Db<'_>,
+    user: i64,
+    label: &str,
+    parameters: &StoredParameters,
+    used: Option<i64>,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let StoredParameters {
+        period,
+        algorithm,
+        digits,
+    } = parameters;
+    let sql = "INSERT INTO app (user, label, period, algorithm, digits, key, used, enrolled_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, x'', ?6, ?7)";
+    Ok(db.prepare_cached(sql)?.insert((
+        user,
+        label,
+        period,
+        algorithm,
+        digits,
+        used,
+        now.unix(),
+    ))?)
+}
+
+pub(crate) fn set_key(db: &Db<'_>, id: i64, sealed: &[u8]) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE app SET key = ?2 WHERE id = ?1")?
+        .execute((id, sealed))?;
+    Ok(())
+}
+
+/// Marks a step or counter used, if it is higher than any before it. Answers whether it was: of any number of
+/// transactions that mark the same one, one gets `true`.
+pub(crate) fn mark_used(db: &Db<'_>, id: i64, count: i64) -> Result<bool, StoreError> {
+    let sql = "UPDATE app SET used = ?2 WHERE id = ?1 AND (used IS NULL OR used < ?2)";
+    Ok(db.prepare_cached(sql)?.execute((id, count))? == 1)
+}
+
+/// Answers whether there was such an app.
+pub(crate) fn delete(db: &Db<'_>, user: i64, label: &str) -> Result<bool, StoreError> {
+    let sql = "DELETE FROM app WHERE user = ?1 AND label = ?2";
+    Ok(db.prepare_cached(sql)?.execute((user, label))? == 1)
+}
+
+pub(crate) fn delete_all(db: &Db<'_>, user: i64) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM app WHERE user = ?1")?
+        .execute([user])?;
+    Ok(())
+}
+
+/// The pending app of `user`, if it was made between `from` and `to` and shown at `place`.
+pub(crate) fn pending(
+    db: &Db<'_>,
+    user: i64,
+    from: Timestamp,
+    to: Timestamp,
+    place: &str,
+) -> Result<Option<SealedApp>, StoreError> {
+    let sql = "SELECT period, algorithm, digits, key FROM pending_app
+               WHERE user = ?1 AND made_at BETWEEN ?2 AND ?3 AND shown_to = ?4";
+    Ok(db
+        .prepare_cached(sql)?
+        .query_row((user, from.unix(), to.unix(), place), sealed_app)
+        .optional()?)
+}
+
+/// Puts a pending app in the place of the one there may be.
+pub(crate) fn set_pending(
+    db: &Db<'_>,
+    user: i64,
+    app: &SealedApp,
+    place: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let SealedApp {
+        parameters:
+            StoredParameters {
+                period,
+                algorithm,
+                digits,
+            },
+        key,
+    } = app;
+    delete_pending(db, user)?;
+    let sql = "INSERT INTO pending_app (user, period, algorithm, digits, key, shown_to, made_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    db.prepare_cached(sql)?
+        .execute((user, period, algorithm, digits, key, place, now.unix()))?;
+    Ok(())
+}
+
+pub(crate) fn delete_pending(db: &Db<'_>, user: i64) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM pending_app WHERE user = ?1")?
+        .execute([user])?;
+    Ok(())
+}
+
+fn sealed_app(row: &Row<'_>) -> rusqlite::Result<SealedApp> {
+    Ok(SealedApp {
+        parameters: StoredParameters {
+            period: row.get("period")?,
+            algorithm: row.get("algorithm")?,
+            digits: row.get("digits")?,
+        },
+        key: row.get("key")?,
+    })
+}

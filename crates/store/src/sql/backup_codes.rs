@@ -1,0 +1,59 @@
+//! Backup codes that were not used yet: the tables `backup_set` and `backup_code`.
+
+use rusqlite::OptionalExtension;
+use twofa_core::backup::{BackupSet, Cost, DIGEST_BYTES};
+
+use super::Db;
+use crate::error::StoreError;
+
+pub(crate) fn find(db: &Db<'_>, user: i64) -> Result<Option<BackupSet>, StoreError> {
+    let sql = "SELECT salt, memory_kib, passes FROM backup_set WHERE user = ?1";
+    let set = db.prepare_cached(sql)?.query_row([user], |row| {
+        Ok(BackupSet {
+            salt: row.get("salt")?,
+            cost: Cost {
+                memory_kib: row.get("memory_kib")?,
+                passes: row.get("passes")?,
+            },
+            unused: Vec::new(),
+        })
+    });
+    let Some(mut set) = set.optional()? else {
+        return Ok(None);
+    };
+    let mut statement = db.prepare_cached("SELECT digest FROM backup_code WHERE user = ?1")?;
+    set.unused = statement
+        .query_map([user], |row| row.get("digest"))?
+        .collect::<Result<_, _>>()?;
+    Ok(Some(set))
+}
+
+/// Adds a set where there is none.
+pub(crate) fn insert(db: &Db<'_>, user: i64, set: &BackupSet) -> Result<(), StoreError> {
+    let Cost { memory_kib, passes } = set.cost;
+    let sql = "INSERT INTO backup_set (user, salt, memory_kib, passes) VALUES (?1, ?2, ?3, ?4)";
+    db.prepare_cached(sql)?
+        .execute((user, set.salt, memory_kib, passes))?;
+    let mut statement =
+        db.prepare_cached("INSERT INTO backup_code (user, digest) VALUES (?1, ?2)")?;
+    for digest in &set.unused {
+        statement.execute((user, digest))?;
+    }
+    Ok(())
+}
+
+/// Removes the set with its codes. Answers whether there was one.
+pub(crate) fn delete(db: &Db<'_>, user: i64) -> Result<bool, StoreError> {
+    let sql = "DELETE FROM backup_set WHERE user = ?1";
+    Ok(db.prepare_cached(sql)?.execute([user])? == 1)
+}
+
+/// Removes one code. Answers whether it was there: of any number of transactions that use one code, one gets `true`.
+pub(crate) fn delete_code(
+    db: &Db<'_>,
+    user: i64,
+    digest: &[u8; DIGEST_BYTES],
+) -> Result<bool, StoreError> {
+    let sql = "DELETE FROM backup_code WHERE user = ?1 AND digest = ?2";
+    Ok(db.prepare_cached(sql)?.execute((user, digest))? == 1)
+}

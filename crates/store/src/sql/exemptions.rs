@@ -1,0 +1,98 @@
+//! Exemptions: the table `exemption`.
+
+use rusqlite::Row;
+use twofa_core::exemption::{Exemption, Subject};
+use twofa_core::{Account, Group, Timestamp};
+
+use super::{Db, optional_timestamp, timestamp};
+use crate::error::StoreError;
+
+/// An exemption with the number it goes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredExemption {
+    /// Its number, never given to another.
+    pub id: i64,
+    /// The exemption.
+    pub exemption: Exemption,
+}
+
+/// Every exemption in the order in which they were granted.
+pub(crate) fn all(db: &Db<'_>) -> Result<Vec<StoredExemption>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT id, name, uid, unix_group, unix_gid, network, service, reason, granted_by, granted_at, until
+         FROM exemption ORDER BY id",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut exemptions = Vec::new();
+    while let Some(row) = rows.next()? {
+        exemptions.push(stored(row)?);
+    }
+    Ok(exemptions)
+}
+
+/// Adds an exemption and gives its number.
+pub(crate) fn insert(db: &Db<'_>, exemption: &Exemption) -> Result<i64, StoreError> {
+    let (user, group) = match &exemption.subject {
+        Subject::User(account) => (Some(account), None),
+        Subject::Group(group) => (None, Some(group)),
+    };
+    let mut statement = db.prepare_cached(
+        "INSERT INTO exemption
+         (name, uid, unix_group, unix_gid, network, service, reason, granted_by, granted_at, until)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    Ok(statement.insert((
+        user.map(|account| &account.name),
+        user.map(|account| account.uid),
+        group.map(|group| &group.name),
+        group.and_then(|group| group.gid),
+        exemption.network.map(|network| network.to_string()),
+        &exemption.service,
+        &exemption.reason,
+        exemption.granted_by,
+        exemption.granted_at.unix(),
+        exemption.until.map(Timestamp::unix),
+    ))?)
+}
+
+pub(crate) fn delete(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM exemption WHERE id = ?1")?
+        .execute([id])?;
+    Ok(())
+}
+
+/// Removes the exemptions of one user; those of groups stay.
+pub(crate) fn delete_of_user(db: &Db<'_>, account: &Account) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM exemption WHERE name = ?1 AND uid = ?2")?
+        .execute((&account.name, account.uid))?;
+    Ok(())
+}
+
+fn stored(row: &Row<'_>) -> Result<StoredExemption, StoreError> {
+    let subject = match row.get("name")? {
+        Some(name) => Subject::User(Account {
+            name,
+            uid: row.get("uid")?,
+        }),
+        None => Subject::Group(Group {
+            name: row.get("unix_group")?,
+            gid: row.get("unix_gid")?,
+        }),
+    };
+    let network: Option<String> = row.get("network")?;
+    let network = network.map(|text| text.parse()).transpose();
+    Ok(StoredExemption {
+        id: row.get("id")?,
+        exemption: Exemption {
+            subject,
+            network: network.map_err(|_| {
+                StoreError::Damaged("an exemption has no network we can read".to_owned())
+            })?,
+            service: row.get("service")?,
+            reason: row.get("reason")?,
+            granted_by: row.get("granted_by")?,
+            granted_at: timestamp(row, "granted_at")?,
+            until: optional_timestamp(row, "until")?,
+        },
+    })
+}

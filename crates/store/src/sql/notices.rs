@@ -1,0 +1,141 @@
+//! Notices that wait to be sent: the table `notice`.
+
+use rusqlite::{OptionalExtension, Row};
+use twofa_core::{Account, Channel, Timestamp};
+
+use super::{Db, channel, timestamp};
+use crate::error::StoreError;
+use crate::event::{NoticeSource, Record, StoredEvent};
+
+/// Something that somebody is to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Its number, never given to another.
+    pub id: i64,
+    /// Whose second factor it is about.
+    pub account: Account,
+    /// How it goes.
+    pub channel: Channel,
+    /// Where to.
+    pub address: String,
+    /// What happened.
+    pub record: Record,
+    /// From where.
+    pub source: NoticeSource,
+    /// When it happened.
+    pub at: Timestamp,
+    /// How many tries there were, the one it was claimed for included.
+    pub tries: u32,
+}
+
+/// Adds a notice that is due at once.
+pub(crate) fn insert(
+    db: &Db<'_>,
+    account: &Account,
+    channel: Channel,
+    address: &str,
+    event: &StoredEvent,
+    source: &NoticeSource,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut statement = db.prepare_cached(
+        "INSERT INTO notice (name, uid, channel, address, kind, fields, source, place, at, due_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
+    )?;
+    statement.execute((
+        &account.name,
+        account.uid,
+        channel.name(),
+        address,
+        &event.kind,
+        &event.fields,
+        source.name(),
+        source.place(),
+        now.unix(),
+    ))?;
+    Ok(())
+}
+
+/// Puts off at most `most` notices that are due at `now`, or put off beyond `impossible`, until `until`, and gives them,
+/// the oldest first. No two transactions get the same one.
+pub(crate) fn claim(
+    db: &Db<'_>,
+    now: Timestamp,
+    impossible: Timestamp,
+    until: Timestamp,
+    most: u32,
+) -> Result<Vec<Notice>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "UPDATE notice SET due_at = ?2, tries = tries + 1 WHERE id IN (
+             SELECT id FROM notice WHERE due_at <= ?1 OR due_at > ?3 ORDER BY due_at, id LIMIT ?4
+         ) RETURNING id, name, uid, channel, address, kind, fields, what, source, place, at, tries",
+    )?;
+    let mut rows = statement.query((now.unix(), until.unix(), impossible.unix(), most))?;
+    let mut notices = Vec::new();
+    while let Some(row) = rows.next()? {
+        notices.push(notice(row)?);
+    }
+    notices.sort_by_key(|notice| notice.id);
+    Ok(notices)
+}
+
+/// When a notice was queued and how often it was tried; `None`: it is gone.
+pub(crate) fn find(db: &Db<'_>, id: i64) -> Result<Option<(Timestamp, u32)>, StoreError> {
+    let sql = "SELECT at, tries FROM notice WHERE id = ?1";
+    let found = db
+        .prepare_cached(sql)?
+        .query_row([id], |row| Ok((timestamp(row, "at")?, row.get("tries")?)));
+    Ok(found.optional()?)
+}
+
+pub(crate) fn put_off(db: &Db<'_>, id: i64, until: Timestamp) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE notice SET due_at = ?2 WHERE id = ?1")?
+        .execute((id, until.unix()))?;
+    Ok(())
+}
+
+pub(crate) fn delete(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM notice WHERE id = ?1")?
+        .execute([id])?;
+    Ok(())
+}
+
+/// Removes the notices about `account` that are older than its newest `most`.
+pub(crate) fn delete_old(db: &Db<'_>, account: &Account, most: u32) -> Result<(), StoreError> {
+    let sql = "DELETE FROM notice WHERE name = ?1 AND uid = ?2 AND id <= (
+                   SELECT id FROM notice WHERE name = ?1 AND uid = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3
+               )";
+    db.prepare_cached(sql)?
+        .execute((&account.name, account.uid, most))?;
+    Ok(())
+}
+
+/// When the next notice is due.
+pub(crate) fn next_due(db: &Db<'_>) -> Result<Option<Timestamp>, StoreError> {
+    let sql = "SELECT min(due_at) AS next FROM notice";
+    let next: Option<i64> = db
+        .prepare_cached(sql)?
+        .query_one([], |row| row.get("next"))?;
+    Ok(next.map(Timestamp::from_unix))
+}
+
+fn notice(row: &Row<'_>) -> Result<Notice, StoreError> {
+    let kind: Option<String> = row.get("kind")?;
+    Ok(Notice {
+        id: row.get("id")?,
+        account: Account {
+            name: row.get("name")?,
+            uid: row.get("uid")?,
+        },
+        channel: channel(row)?,
+        address: row.get("address")?,
+        record: Record::read(
+            kind.as_deref().unwrap_or_default(),
+            row.get("fields")?,
+            row.get("what")?,
+        ),
+        source: NoticeSource::stored(&row.get::<_, String>("source")?, row.get("place")?),
+        at: timestamp(row, "at")?,
+        tries: row.get("tries")?,
+    })
+}

@@ -1,0 +1,73 @@
+//! The policy and the classes: the tables `setting`, `class` and `class_setting`.
+
+use twofa_core::{Class, Group};
+
+use super::Db;
+use crate::error::StoreError;
+
+/// The machine's settings: keys and values as an administrator writes them.
+pub(crate) fn settings(db: &Db<'_>) -> Result<Vec<(String, String)>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT key, value FROM setting")?;
+    let rows = statement.query_map([], |row| Ok((row.get("key")?, row.get("value")?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Puts `settings` in the place of all that there are.
+pub(crate) fn replace_settings(
+    db: &Db<'_>,
+    settings: impl IntoIterator<Item = (&'static str, String)>,
+) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM setting")?.execute([])?;
+    let mut statement = db.prepare_cached("INSERT INTO setting (key, value) VALUES (?1, ?2)")?;
+    for setting in settings {
+        statement.execute(setting)?;
+    }
+    Ok(())
+}
+
+/// The classes in their order.
+pub(crate) fn classes(db: &Db<'_>) -> Result<Vec<Class>, StoreError> {
+    let mut classes: Vec<Class> = Vec::new();
+    let mut statement = db.prepare_cached(
+        "SELECT name, unix_group, unix_gid, key, value
+         FROM class LEFT JOIN class_setting ON class = name ORDER BY position, key",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let name: String = row.get("name")?;
+        if classes.last().is_none_or(|class| class.name != name) {
+            let group = Group {
+                name: row.get("unix_group")?,
+                gid: row.get("unix_gid")?,
+            };
+            classes.push(Class {
+                name,
+                group,
+                settings: Vec::new(),
+            });
+        }
+        let key: Option<String> = row.get("key")?;
+        if let (Some(key), Some(class)) = (key, classes.last_mut()) {
+            class.settings.push((key, row.get("value")?));
+        }
+    }
+    Ok(classes)
+}
+
+/// Puts `classes` in the place of all that there are.
+pub(crate) fn replace_classes(db: &Db<'_>, classes: &[Class]) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM class")?.execute([])?;
+    let mut class_row = db.prepare_cached(
+        "INSERT INTO class (name, position, unix_group, unix_gid) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    let mut setting_row =
+        db.prepare_cached("INSERT INTO class_setting (class, key, value) VALUES (?1, ?2, ?3)")?;
+    for (position, class) in (0_u32..).zip(classes) {
+        let Group { name, gid } = &class.group;
+        class_row.execute((&class.name, position, name, gid))?;
+        for (key, value) in &class.settings {
+            setting_row.execute((&class.name, key, value))?;
+        }
+    }
+    Ok(())
+}

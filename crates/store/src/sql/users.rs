@@ -1,0 +1,380 @@
+//! Users: the table `user`.
+
+use std::fmt;
+
+use rusqlite::{Row, Statement};
+use twofa_core::user::{Contact, Verify};
+use twofa_core::{Account, Channel, Method, PerChannel, Throttle, Timestamp};
+
+use super::{Db, optional_timestamp};
+use crate::error::StoreError;
+
+/// A row of `user`, without the account it is for.
+#[derive(Debug)]
+pub(crate) struct UserRecord {
+    /// Never given to another row, because sealed keys are bound to it.
+    pub id: i64,
+    pub required: bool,
+    pub verify: Verify,
+    pub throttle: Throttle,
+    /// Rises with every change of methods.
+    pub generation: u64,
+    /// The event of the last time a code was right; 0: none.
+    pub passed_event: i64,
+    pub contacts: PerChannel<Option<Contact>>,
+    pub preferred: Option<Method>,
+}
+
+impl UserRecord {
+    /// The address that codes are sent to by `channel`, if it is verified: if it is a method.
+    pub(crate) fn verified(&self, channel: Channel) -> Option<&str> {
+        self.contacts[channel]
+            .as_ref()
+            .filter(|contact| contact.verified)
+            .map(|contact| contact.address.as_str())
+    }
+}
+
+/// A user in a listing.
+#[derive(Debug)]
+pub(crate) struct ListedUser {
+    pub account: Account,
+    pub record: UserRecord,
+    pub apps: u32,
+    /// Not used yet.
+    pub backup_codes: u32,
+    pub passed_at: Option<Timestamp>,
+}
+
+/// The columns that [`Columns`] finds.
+macro_rules! columns {
+    () => {
+        "id, required, verify, attempts, cleared_through, locked_until, generation, passed_event, preferred, \
+         email, email_verified, email_by_owner, phone, phone_verified, phone_by_owner"
+    };
+}
+
+pub(crate) fn find(db: &Db<'_>, account: &Account) -> Result<Option<UserRecord>, StoreError> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM user WHERE name = ?1 AND uid = ?2"
+    );
+    let mut statement = db.prepare_cached(sql)?;
+    let columns = Columns::find(&statement)?;
+    let mut rows = statement.query((&account.name, account.uid))?;
+    rows.next()?.map(|row| columns.read(row)).transpose()
+}
+
+/// Gives every user to `each`, by name, until it answers `false`.
+pub(crate) fn each(
+    db: &Db<'_>,
+    mut each: impl FnMut(ListedUser) -> bool,
+) -> Result<(), StoreError> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        ", name, uid, passed_at,
+          (SELECT count(*) FROM app WHERE app.user = user.id) AS apps,
+          (SELECT count(*) FROM backup_code WHERE backup_code.user = user.id) AS backup_codes
+         FROM user ORDER BY name, uid"
+    );
+    let mut statement = db.prepare_cached(sql)?;
+    let columns = Columns::find(&statement)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let listed = ListedUser {
+            account: Account {
+                name: row.get("name")?,
+                uid: row.get("uid")?,
+            },
+            record: columns.read(row)?,
+            apps: row.get("apps")?,
+            backup_codes: row.get("backup_codes")?,
+            passed_at: optional_timestamp(row, "passed_at")?,
+        };
+        if !each(listed) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The uids of the users called `name`, ascending.
+pub(crate) fn uids(db: &Db<'_>, name: &str) -> Result<Vec<u32>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT uid FROM user WHERE name = ?1 ORDER BY uid")?;
+    let uids = statement.query_map([name], |row| row.get("uid"))?;
+    Ok(uids.collect::<Result<_, _>>()?)
+}
+
+/// Adds the user `account`, of whom nothing is known, and gives its id.
+pub(crate) fn insert(db: &Db<'_>, account: &Account) -> Result<i64, StoreError> {
+    let sql = "INSERT INTO user (name, uid) VALUES (?1, ?2)";
+    Ok(db
+        .prepare_cached(sql)?
+        .insert((&account.name, account.uid))?)
+}
+
+/// Removes a user and everything that belongs to it: methods, a pending app, throttles.
+pub(crate) fn delete(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM user WHERE id = ?1")?
+        .execute([id])?;
+    Ok(())
+}
+
+/// Answers whether that changed anything.
+pub(crate) fn set_required(db: &Db<'_>, id: i64, required: bool) -> Result<bool, StoreError> {
+    let sql = "UPDATE user SET required = ?2 WHERE id = ?1 AND required <> ?2";
+    Ok(db.prepare_cached(sql)?.execute((id, required))? == 1)
+}
+
+/// Answers whether that changed anything.
+pub(crate) fn set_verify(db: &Db<'_>, id: i64, verify: Verify) -> Result<bool, StoreError> {
+    let sql = "UPDATE user SET verify = ?2 WHERE id = ?1 AND verify <> ?2";
+    Ok(db.prepare_cached(sql)?.execute((id, verify.to_string()))? == 1)
+}
+
+/// Has codes asked for on new devices again, where they were never.
+pub(crate) fn end_opt_out(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
+    let sql = "UPDATE user SET verify = 'new-device' WHERE id = ?1 AND verify = 'never'";
+    db.prepare_cached(sql)?.execute([id])?;
+    Ok(())
+}
+
+/// Answers whether that changed anything.
+pub(crate) fn set_preferred(
+    db: &Db<'_>,
+    id: i64,
+    method: Option<Method>,
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE user SET preferred = ?2 WHERE id = ?1 AND preferred IS NOT ?2";
+    Ok(db
+        .prepare_cached(sql)?
+        .execute((id, method.map(Method::name)))?
+        == 1)
+}
+
+/// Sets the address of `channel`; `by_owner`: on its owner's word alone.
+pub(crate) fn set_contact(
+    db: &Db<'_>,
+    id: i64,
+    channel: Channel,
+    address: Option<&str>,
+    verified: bool,
+    by_owner: bool,
+) -> Result<(), StoreError> {
+    let sql = match channel {
+        Channel::Email => {
+            "UPDATE user SET email = ?2, email_verified = ?3, email_by_owner = ?4 WHERE id = ?1"
+        }
+        Channel::Sms => {
+            "UPDATE user SET phone = ?2, phone_verified = ?3, phone_by_owner = ?4 WHERE id = ?1"
+        }
+    };
+    db.prepare_cached(sql)?
+        .execute((id, address, verified, by_owner))?;
+    Ok(())
+}
+
+/// Makes every address one that is not verified, and so no method. They stay on file.
+pub(crate) fn unverify_contacts(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
+    let sql = "UPDATE user SET email_verified = 0, phone_verified = 0 WHERE id = ?1";
+    db.prepare_cached(sql)?.execute([id])?;
+    Ok(())
+}
+
+/// Whether a user other than `id` has verified `address`. Upper and lower case make no other mailbox in practice. Found
+/// by an index, whose conditions are these, word by word.
+pub(crate) fn is_verified_by_another(
+    db: &Db<'_>,
+    id: i64,
+    channel: Channel,
+    address: &str,
+) -> Result<bool, StoreError> {
+    let sql = of_another(channel);
+    Ok(db.prepare_cached(sql)?.exists((address, id))?)
+}
+
+const fn of_another(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Email => {
+            "SELECT 1 FROM user WHERE email = ?1 COLLATE NOCASE AND email_verified = 1 AND id <> ?2"
+        }
+        Channel::Sms => "SELECT 1 FROM user WHERE phone = ?1 AND phone_verified = 1 AND id <> ?2",
+    }
+}
+
+/// Marks that the methods of a user changed.
+pub(crate) fn raise_generation(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE user SET generation = generation + 1 WHERE id = ?1")?
+        .execute([id])?;
+    Ok(())
+}
+
+pub(crate) fn save_throttle(db: &Db<'_>, id: i64, throttle: Throttle) -> Result<(), StoreError> {
+    let sql =
+        "UPDATE user SET attempts = ?2, cleared_through = ?3, locked_until = ?4 WHERE id = ?1";
+    let until = throttle.locked_until.map(Timestamp::unix);
+    db.prepare_cached(sql)?
+        .execute((id, throttle.attempts, throttle.cleared_through, until))?;
+    Ok(())
+}
+
+/// Saves `throttle` and that a code was right at `now`, which `event` logs.
+pub(crate) fn save_pass(
+    db: &Db<'_>,
+    id: i64,
+    throttle: Throttle,
+    event: i64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE user SET attempts = ?2, cleared_through = ?3, locked_until = ?4, passed_at = ?5, passed_event = ?6
+               WHERE id = ?1";
+    let until = throttle.locked_until.map(Timestamp::unix);
+    db.prepare_cached(sql)?.execute((
+        id,
+        throttle.attempts,
+        throttle.cleared_through,
+        until,
+        now.unix(),
+        event,
+    ))?;
+    Ok(())
+}
+
+/// Whether a user has a method that can stand alone.
+pub(crate) fn has_method(db: &Db<'_>, id: i64) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM user WHERE id = ?1 AND (email_verified OR phone_verified
+                   OR EXISTS (SELECT 1 FROM app WHERE app.user = user.id))";
+    Ok(db.prepare_cached(sql)?.exists([id])?)
+}
+
+/// Whether a user has any method, backup codes included, or an app whose key was shown.
+pub(crate) fn has_anything(db: &Db<'_>, id: i64) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM user WHERE id = ?1 AND (email_verified OR phone_verified
+                   OR EXISTS (SELECT 1 FROM app WHERE app.user = user.id)
+                   OR EXISTS (SELECT 1 FROM backup_set WHERE backup_set.user = user.id)
+                   OR EXISTS (SELECT 1 FROM pending_app WHERE pending_app.user = user.id))";
+    Ok(db.prepare_cached(sql)?.exists([id])?)
+}
+
+/// Whether a user with a method or a requirement has the name or the uid of `account`. Found by indexes.
+pub(crate) fn has_identity_mismatch(db: &Db<'_>, account: &Account) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM user WHERE (name = ?1 OR uid = ?2)
+               AND (required OR email_verified OR phone_verified
+                   OR EXISTS (SELECT 1 FROM app WHERE app.user = user.id))";
+    Ok(db
+        .prepare_cached(sql)?
+        .exists((&account.name, account.uid))?)
+}
+
+/// Where the columns of [`UserRecord`] stand in a statement: looked up once, however many rows it has.
+struct Columns {
+    id: usize,
+    required: usize,
+    verify: usize,
+    attempts: usize,
+    cleared_through: usize,
+    locked_until: usize,
+    generation: usize,
+    passed_event: usize,
+    preferred: usize,
+    contacts: PerChannel<ContactColumns>,
+}
+
+#[derive(Default)]
+struct ContactColumns {
+    address: usize,
+    verified: usize,
+    by_owner: usize,
+}
+
+impl Columns {
+    fn find(statement: &Statement<'_>) -> Result<Self, StoreError> {
+        let at = |name: &str| statement.column_index(name);
+        let mut contacts = PerChannel::default();
+        for channel in Channel::ALL {
+            let [address, verified, by_owner] = match channel {
+                Channel::Email => ["email", "email_verified", "email_by_owner"],
+                Channel::Sms => ["phone", "phone_verified", "phone_by_owner"],
+            };
+            contacts[channel] = ContactColumns {
+                address: at(address)?,
+                verified: at(verified)?,
+                by_owner: at(by_owner)?,
+            };
+        }
+        Ok(Self {
+            id: at("id")?,
+            required: at("required")?,
+            verify: at("verify")?,
+            attempts: at("attempts")?,
+            cleared_through: at("cleared_through")?,
+            locked_until: at("locked_until")?,
+            generation: at("generation")?,
+            passed_event: at("passed_event")?,
+            preferred: at("preferred")?,
+            contacts,
+        })
+    }
+
+    fn read(&self, row: &Row<'_>) -> Result<UserRecord, StoreError> {
+        let broken = |bad: &dyn fmt::Display| {
+            StoreError::Damaged(format!("a user's setting is broken: {bad}"))
+        };
+        let verify = row.get::<_, String>(self.verify)?.parse();
+        let preferred = row.get::<_, Option<String>>(self.preferred)?;
+        let preferred = preferred.map(|name| name.parse()).transpose();
+        let mut contacts = PerChannel::default();
+        for (channel, columns) in self.contacts.iter() {
+            contacts[channel] = columns.read(row)?;
+        }
+        Ok(UserRecord {
+            id: row.get(self.id)?,
+            required: row.get(self.required)?,
+            verify: verify.map_err(|bad| broken(&bad))?,
+            throttle: Throttle {
+                attempts: row.get(self.attempts)?,
+                cleared_through: row.get(self.cleared_through)?,
+                locked_until: row
+                    .get::<_, Option<i64>>(self.locked_until)?
+                    .map(Timestamp::from_unix),
+            },
+            generation: row.get(self.generation)?,
+            passed_event: row.get(self.passed_event)?,
+            contacts,
+            preferred: preferred.map_err(|bad| broken(&bad))?,
+        })
+    }
+}
+
+impl ContactColumns {
+    fn read(&self, row: &Row<'_>) -> rusqlite::Result<Option<Contact>> {
+        let address: Option<String> = row.get(self.address)?;
+        let (verified, by_owner) = (row.get(self.verified)?, row.get(self.by_owner)?);
+        Ok(address.map(|address| Contact {
+            address,
+            verified,
+            by_owner,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Bench;
+
+    #[test]
+    fn the_owner_of_an_address_is_found_by_an_index() {
+        let bench = Bench::new();
+        let store = bench.create();
+        for (channel, index) in [
+            (Channel::Email, "user_of_email"),
+            (Channel::Sms, "user_of_phone"),
+        ] {
+            let plan = bench.plan(&store, of_another(channel));
+            assert!(plan.contains(index), "{plan}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Transactions, as the rules of the store see them: [`View`] is one consistent view, [`Tx`] a change that somebody makes.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use twofa_core::Timestamp;
+
+use crate::error::StoreError;
+use crate::event::Origin;
+use crate::rules::{Rules, RulesCache};
+use crate::seal::SealingKey;
+use crate::sql::Db;
+
+/// One transaction, and what everything in it shares.
+#[derive(Debug)]
+pub(crate) struct View<'a> {
+    pub db: &'a Db<'a>,
+    pub key: &'a SealingKey,
+    pub rules: &'a RulesCache,
+}
+
+impl View<'_> {
+    /// The rules in force.
+    pub(crate) fn rules(&self) -> Result<Arc<Rules>, StoreError> {
+        self.rules.load(self.db)
+    }
+}
+
+/// A write transaction of somebody: what happens in it is logged with `origin` and `now`.
+#[derive(Debug)]
+pub(crate) struct Tx<'a> {
+    pub view: View<'a>,
+    pub origin: &'a Origin,
+    pub now: Timestamp,
+}
+
+impl<'a> Deref for Tx<'a> {
+    type Target = View<'a>;
+
+    fn deref(&self) -> &View<'a> {
+        &self.view
+    }
+}
