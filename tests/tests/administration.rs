@@ -445,7 +445,7 @@ fn exemptions_show_in_their_list_in_status_log_and_doctor_until_they_are_removed
     assert!(list.contains("2\tgroup sudo\t-\t"), "{list}");
     let status = said(&machine, "twofa status --user alice");
     assert!(
-        status.contains("Exempt without end, only at cron: no hands (number 1)"),
+        status.contains("Exempt without end, only at cron: no hands (exemption 1)"),
         "{status}"
     );
     let status = machine.run_as("carol", "twofa status").ok().stdout;

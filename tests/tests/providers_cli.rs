@@ -405,8 +405,7 @@ fn an_administrator_vouches_for_addresses_and_a_user_says_which_comes_first() {
         "twofa user set alice email=alice@example.org phone=+4930123456",
     );
     let status = said(&machine, "twofa user show alice");
-    let unproved =
-        "Phone: +4930123456 (not verified)\n  To have codes sent there: twofa enrol sms\n";
+    let unproved = "Phone: +4930123456 (not verified)\n  To verify it: twofa enrol sms\n";
     assert!(status.contains(unproved), "{status}");
     said(
         &machine,

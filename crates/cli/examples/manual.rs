@@ -16,12 +16,14 @@ use twofa_cli::arguments::Arguments;
 use twofa_core::lockout::MAX_FAILURES;
 use twofa_core::policy::KEYS;
 
-/// The day of a page that whose build does not say when it is.
+/// The date of a page whose build does not set one.
 const UNDATED: &str = "2026-11-21";
 
 #[allow(dead_code, reason = "the test takes this file in as a module")]
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = env::args_os().nth(1).ok_or("say into which folder")?;
+    let folder = env::args_os()
+        .nth(1)
+        .ok_or("name the folder to write into")?;
     let date = match env::var("SOURCE_DATE_EPOCH") {
         Ok(epoch) => Timestamp::from_second(epoch.parse()?)?
             .strftime("%Y-%m-%d")
@@ -51,7 +53,7 @@ pub fn page(date: &str) -> String {
         roman(" ..."),
     ]);
     roff.control("SH", ["DESCRIPTION"]);
-    // Behind the first line, which stands under NAME.
+    // After the first line, which is under NAME.
     for line in text(twofa.get_long_about())
         .lines()
         .skip(1)
@@ -61,10 +63,10 @@ pub fn page(date: &str) -> String {
     }
     roff.control("PP", []);
     roff.text([roman(
-        "What users ask for goes to twofad(8). Root's commands open the store themselves.",
+        "Users' commands are carried out by twofad(8). Root's commands open the store themselves.",
     )]);
     roff.control("SH", ["OPTIONS"]);
-    roff.text([roman("Every command takes these.")]);
+    roff.text([roman("All commands take these options.")]);
     twofa
         .get_arguments()
         .for_each(|option| describe(&mut roff, option));
@@ -74,7 +76,7 @@ pub fn page(date: &str) -> String {
     files(&mut roff);
     exit_status(&mut roff);
     roff.control("SH", ["EXAMPLES"]);
-    roff.text([roman("To begin with:")]);
+    roff.text([roman("Common tasks:")]);
     examples(&mut roff, &twofa);
     roff.control("SH", ["SEE ALSO"]);
     roff.text([
@@ -93,7 +95,7 @@ pub fn page(date: &str) -> String {
         .collect()
 }
 
-/// A part for each command below `parent` that does something.
+/// A part for each command below `parent` that has no commands of its own.
 fn commands(roff: &mut Roff, parent: &Command, path: &[&str]) {
     for command in parent
         .get_subcommands()
@@ -205,14 +207,14 @@ fn describe(roff: &mut Roff, argument: &Arg) {
     }
     if let [default, ..] = argument.get_default_values() {
         roff.text([
-            roman("Without it: "),
+            roman("Default: "),
             bold(default.to_string_lossy()),
             roman("."),
         ]);
     }
 }
 
-/// The examples that stand at the end of a command's help.
+/// The examples at the end of a command's help.
 fn examples(roff: &mut Roff, command: &Command) {
     let help = text(command.get_after_long_help().or(command.get_after_help()));
     let examples = help
@@ -235,15 +237,15 @@ fn settings(roff: &mut Roff) {
     roff.control("SH", ["POLICY SETTINGS"]);
     roff.text([
         bold("twofa policy set"),
-        roman(" takes these. A change is in force at once, and logged."),
+        roman(" takes these settings. A change applies at once, and is logged."),
     ]);
     for key in &KEYS {
         roff.control("TP", []);
         roff.text([bold(key.name)]);
         roff.text([roman(sentence(key.help))]);
-        roff.text([roman(format!("It can be: {}.", key.values()))]);
+        roff.text([roman(format!("Values: {}.", key.values()))]);
         if !key.default().is_empty() {
-            roff.text([roman("If it is not set: "), bold(key.default()), roman(".")]);
+            roff.text([roman("Default: "), bold(key.default()), roman(".")]);
         }
     }
     roff.control("PP", []);
@@ -254,7 +256,7 @@ fn settings(roff: &mut Roff) {
 fn files(roff: &mut Roff) {
     roff.control("SH", ["FILES"]);
     for (path, what) in [
-        (twofa_proto::SOCKET, "where twofad(8) listens"),
+        (twofa_proto::SOCKET, "socket of twofad(8)"),
         ("/var/lib/twofa/twofa.db", "store: policy, users, log"),
         (
             "/etc/twofa/secret.key",
@@ -266,7 +268,7 @@ fn files(roff: &mut Roff) {
         ),
         (
             "/etc/twofa/templates/",
-            "what messages say, in place of the built-in texts, see twofad(8)",
+            "texts of messages that replace the built-in ones, see twofad(8)",
         ),
     ] {
         roff.control("TP", []);
@@ -280,16 +282,16 @@ fn exit_status(roff: &mut Roff) {
     for (status, meaning) in [
         ("0", "Done."),
         ("1", "Failed."),
-        ("2", "Wrong usage, or a value that a setting cannot have."),
+        ("2", "Wrong usage, or an invalid value."),
         (
             "3",
-            "Not permitted: it takes root, or the policy forbids it.",
+            "Not permitted: only root can do it, or the policy forbids it.",
         ),
         ("4", "Not found: no such account or method."),
         ("5", "Denied: a wrong code, or the account is locked."),
         (
             "6",
-            "The broker, the store or the name service is out of reach.",
+            "The broker, the store or the name service is unavailable.",
         ),
     ] {
         roff.control("TP", []);

@@ -11,10 +11,10 @@ use twofa_proto::Failure;
 use crate::arguments::Users;
 use crate::error::CommandError;
 
-/// More users than this get a bar on a terminal and a sum, not a line each.
+/// For more users than this there is a progress bar and a total instead of a line each.
 const FEW: usize = 20;
 
-/// The login names that `users` stands for, each once.
+/// The login names in `users`, its group and its file, each once.
 pub(crate) fn names(
     Users {
         names,

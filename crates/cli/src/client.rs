@@ -1,4 +1,4 @@
-//! How a request reaches the broker's code: over the socket, or for root in this process where no broker serves it.
+//! How a request reaches the broker's code: over the socket, or for root in this process if no broker answers.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use twofa_proto::{
 use crate::error::CommandError;
 use crate::terminal::{Terminal, Typed};
 
-/// How long the broker may take to take notice of us. From then on it has [`MESSAGE_TIMEOUT`].
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the broker may take to accept a request. From then on it has [`MESSAGE_TIMEOUT`] for each message.
+const ACCEPT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Whether this is root's session.
+/// Whether root runs this.
 pub(crate) fn is_root() -> bool {
     getuid().is_root()
 }
@@ -33,7 +33,7 @@ pub(crate) fn user(named: Option<String>) -> Result<String, CommandError> {
         Ok(Some(user)) => Ok(user.name),
         Ok(None) => Err(CommandError::new(
             Failure::NotFound,
-            format!("uid {uid} has no account"),
+            format!("there is no account with the user ID {uid}"),
         )),
         Err(error) => Err(CommandError::new(
             Failure::Unavailable,
@@ -47,7 +47,7 @@ pub(crate) fn open() -> Result<Administration, CommandError> {
     Ok(Administration::open()?)
 }
 
-/// Carries out `request` and shows what it says on the way.
+/// Has `request` carried out, and shows and asks what comes up meanwhile.
 pub(crate) fn carry_out(request: Request) -> Result<Done, CommandError> {
     privileges::harden()?;
     let again = request.clone();
@@ -73,36 +73,34 @@ pub(crate) fn carry_out(request: Request) -> Result<Done, CommandError> {
     }
 }
 
-/// A conversation with the broker at the socket, and its first message, which says that it serves us.
+/// A connection to the broker at the socket, and its first message, which says that it accepts the request.
 fn reach_broker(request: Request) -> Result<(ClientEnd<Stream>, FromBroker), CommandError> {
     let unavailable = |why: String| {
         CommandError::new(
             Failure::Unavailable,
-            format!("the broker does not answer at {SOCKET}: {why}"),
+            format!("cannot reach the broker at {SOCKET}: {why}"),
         )
         .hinted("ask an administrator to start it: systemctl start twofad.socket")
     };
-    let stream = Stream::connect(Path::new(SOCKET), PATIENCE)
+    let stream = Stream::connect(Path::new(SOCKET), ACCEPT_TIMEOUT)
         .map_err(|error| unavailable(error.to_string()))?;
     let uid = stream
         .peer_uid()
         .map_err(|error| unavailable(error.to_string()))?;
-    // Root is there where systemd holds the socket.
+    // It is root where systemd holds the socket.
     if uid != 0 && uid != privileges::service_owner()?.uid {
         return Err(unavailable(format!(
-            "uid {uid} listens there, which is neither root nor {SERVICE_USER}"
+            "the process that listens there belongs to user ID {uid}, which is neither root nor {SERVICE_USER}"
         )));
     }
-    limit(&stream, PATIENCE)?;
+    limit(&stream, ACCEPT_TIMEOUT)?;
     let mut broker = ClientEnd::open(stream, request)?;
     let first = broker.receive().map_err(not_accepted)?;
     Ok((broker, first))
 }
 
-fn limit(stream: &Stream, patience: Duration) -> Result<(), ConnectionError> {
-    Ok(stream
-        .set_read_timeout(patience)
-        .map_err(CodecError::from)?)
+fn limit(stream: &Stream, timeout: Duration) -> Result<(), ConnectionError> {
+    Ok(stream.set_read_timeout(timeout).map_err(CodecError::from)?)
 }
 
 fn converse(mut broker: ClientEnd<Stream>, first: FromBroker) -> Result<Done, CommandError> {
@@ -116,7 +114,7 @@ fn converse(mut broker: ClientEnd<Stream>, first: FromBroker) -> Result<Done, Co
                     .prompt_unless(prompt, broker.stream())
                     .map_err(|gone| gone.0)?;
                 if let Typed::Answer(answer) = answer {
-                    // A broker that has ended the conversation meanwhile has said why.
+                    // A broker that has ended the connection meanwhile has said why.
                     let _ = broker.send(&FromClient::Answer(answer));
                 }
             }
@@ -128,19 +126,17 @@ fn converse(mut broker: ClientEnd<Stream>, first: FromBroker) -> Result<Done, Co
     }
 }
 
-/// Nothing has happened yet.
+/// The broker did not accept the request: nothing has happened yet.
 fn not_accepted(error: ConnectionError) -> CommandError {
     match error {
         ConnectionError::Codec(CodecError::Closed) => CommandError::new(
             Failure::Unavailable,
-            "the broker turned this away: it has too much to do, or is being restarted",
+            "the broker refused the connection: it is overloaded or being restarted",
         )
         .hinted("try again in a moment"),
         ConnectionError::Codec(CodecError::TimedOut) => {
-            let seconds = PATIENCE.as_secs();
-            let message = format!(
-                "the socket {SOCKET} is there, but nobody answered within {seconds} seconds"
-            );
+            let seconds = ACCEPT_TIMEOUT.as_secs();
+            let message = format!("the broker at {SOCKET} did not answer within {seconds} seconds");
             CommandError::new(Failure::Unavailable, message)
                 .hinted("ask an administrator to restart the broker: systemctl restart twofad.socket twofad")
         }

@@ -1,4 +1,4 @@
-//! What failed, why, what to do next, and the exit status that says which kind it was.
+//! What failed, why, what to do next, and the exit status that tells the kind of failure.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -63,7 +63,7 @@ impl CommandError {
         }
     }
 
-    /// Tells it on standard error.
+    /// Prints it on standard error, and gives the exit status.
     pub(crate) fn report(self) -> ExitCode {
         const RED: Style = AnsiColor::Red.on_default().bold();
         const CYAN: Style = AnsiColor::Cyan.on_default().bold();
@@ -83,7 +83,7 @@ impl CommandError {
     }
 }
 
-/// Its words without the hint.
+/// The message without the hint.
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -114,18 +114,18 @@ impl From<ConnectionError> for CommandError {
                 "the broker did not answer in time".to_owned()
             }
             ConnectionError::Codec(CodecError::Closed) => {
-                "the broker ended before this was done".to_owned()
+                "the broker closed the connection before the command was finished".to_owned()
             }
-            error => format!("the broker went away: {error}"),
+            error => format!("the connection to the broker failed: {error}"),
         };
         Self::new(Failure::Unavailable, message).hinted(
-            "see 'twofa status'; an administrator finds the reason with 'systemctl status twofad'",
+            "check with 'twofa status' what was done; an administrator finds the reason with 'systemctl status twofad'",
         )
     }
 }
 
-/// What cannot be written. A reader that has seen enough (`twofa log | head`) is no failure, but there is
-/// nobody left to tell either way.
+/// Output that cannot be written. A reader that has read enough (`twofa log | head`) is no failure, and there is nobody
+/// to tell either way.
 impl From<io::Error> for CommandError {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {

@@ -1,10 +1,10 @@
 //! The command line for users and administrators. It owns all terminal I/O of the project.
 //!
-//! [`arguments`] is the one definition of commands; help, completions and the manual follow from it. What
-//! people do with their own record is a conversation with the broker ([`client`]): over the socket for
-//! users, in this process for root, with the same code behind it and the same [`terminal`] in front.
-//! What only administrators do goes to the store itself ([`commands`]). [`error`] gives errors their
-//! words, hints and exit codes, [`output`] decides between tables, plain lines and JSON.
+//! [`arguments`] defines the commands; help, completions and the manual follow from it. What people do with their own
+//! record is a request to the broker ([`client`]): over the socket for users, in this process for root, with the same
+//! code behind it and the same [`terminal`] in front. What only administrators do is the library
+//! [`twofa_broker::admin`]: [`commands`] call it, ask for confirmation and print ([`output`]), and decide nothing.
+//! [`messages`] has every sentence, and [`error`] the exit statuses.
 #![forbid(unsafe_code)]
 
 pub mod arguments;

@@ -51,17 +51,17 @@ impl Output {
         Ok(out.flush()?)
     }
 
-    /// Whether a person looks at it.
+    /// Whether standard output is a terminal.
     pub(crate) const fn is_terminal(self) -> bool {
         self.terminal
     }
 
-    /// Whether a program reads it.
+    /// Whether JSON is asked for.
     pub(crate) const fn is_json(self) -> bool {
         self.json
     }
 
-    /// A listing that is printed as its rows come, except on a terminal, where columns must line up.
+    /// A listing whose rows are printed as they come, except on a terminal, where columns must line up.
     pub(crate) fn listing(self, headings: &'static [&'static str]) -> Listing {
         let out = BufWriter::new(io::stdout());
         let form = if self.json {
@@ -75,7 +75,7 @@ impl Output {
     }
 }
 
-/// A listing under way.
+/// A listing that is being printed.
 pub(crate) struct Listing {
     out: BufWriter<io::Stdout>,
     form: Form,
@@ -91,7 +91,7 @@ enum Form {
     Stream(Vec<u16>),
 }
 
-/// So many rows are held back on a terminal to find out how wide columns must be.
+/// How many rows are held back on a terminal to find out the widths of the columns.
 const HELD_BACK: usize = 500;
 
 impl Listing {
@@ -130,7 +130,7 @@ impl Listing {
         }
     }
 
-    /// Ends the listing; says `nothing` on a terminal when it had no row.
+    /// Ends the listing; prints `nothing` on a terminal if it had no rows.
     pub(crate) fn end(mut self, nothing: &str) -> Result<(), CommandError> {
         match self.form {
             Form::Json { first: true } => writeln!(self.out, "[]")?,
@@ -143,7 +143,7 @@ impl Listing {
     }
 }
 
-/// A sign on a terminal that something is going on.
+/// A spinner on a terminal, with `what` is going on.
 pub(crate) fn spinner(what: String) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -156,7 +156,7 @@ pub(crate) fn spinner(what: String) -> ProgressBar {
     }
 }
 
-/// A table of words and space, without lines.
+/// A table without lines.
 pub(crate) fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
     table
@@ -181,7 +181,7 @@ impl Value {
         }
     }
 
-    /// Writes the value as wide as [`table`] would, with two spaces behind it.
+    /// Writes the value as wide as [`table`] would, followed by two spaces.
     fn write(self, out: &mut impl Write, width: usize) -> io::Result<()> {
         let colour = match &self {
             Self::Text(_) | Self::Number(_) => Style::new(),

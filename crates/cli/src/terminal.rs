@@ -1,4 +1,4 @@
-//! The person in front of this program, as the broker's conversations see them.
+//! The terminal of this program, which shows what the broker says and takes the answers.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -23,8 +23,8 @@ pub(crate) enum Typed {
 }
 
 impl Terminal {
-    /// Shows `prompt`, and waits for an answer until `other` has something to say. That is looked at on a terminal
-    /// only, which gives a line at a time: of a pipe the answer may have been read before.
+    /// Shows `prompt`, and waits for an answer until something can be read from `other`. `other` is watched on a
+    /// terminal only, which gives one line at a time: the answer from a pipe may already have been read.
     pub(crate) fn prompt_unless(
         &mut self,
         prompt: Prompt,
@@ -43,7 +43,7 @@ impl Terminal {
             }
         }
         if events[0].any() == Some(false) {
-            // What is half typed is not for the shell.
+            // A line that was typed in part must not reach the shell.
             let _ = tcflush(&stdin, FlushArg::TCIFLUSH);
             let _ = writeln!(io::stdout());
             return Ok(Typed::Nothing);
@@ -87,22 +87,22 @@ fn show(prompt: &Prompt) -> io::Result<()> {
 fn read_line() -> io::Result<Option<Secret>> {
     let mut line = String::new();
     if io::stdin().lock().read_line(&mut line)? == 0 {
-        // The cursor still stands behind the prompt.
+        // The cursor is still after the prompt.
         let _ = writeln!(io::stdout());
         return Ok(None);
     }
     Ok(Some(Secret::from(line)))
 }
 
-/// Asks for something that nobody else is to see. Nothing is shown from before the question on: who types as soon as it
-/// stands there must not be read over the shoulder.
+/// Asks for something that nobody else may see. Echo is off before the question appears, so that even what is typed at
+/// once is not shown.
 pub(crate) fn ask_hidden(question: &str) -> io::Result<String> {
-    // It asks first, and only then sees to it that nothing is shown.
+    // rpassword shows the question first, and turns echo off only then.
     let _silence = Silence::of_input();
     rpassword::prompt_password(question)
 }
 
-/// A terminal that does not show what is typed, for as long as this lives.
+/// Standard input without echo, for as long as this lives.
 struct Silence(Termios);
 
 impl Silence {

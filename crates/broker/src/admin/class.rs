@@ -174,6 +174,7 @@ fn find_group(known: &Group, name: Option<&str>) -> Result<(Group, Option<Remark
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::testing::{Bench, owned};
 
     fn classes(names: &[&str]) -> Vec<Class> {
         let class = |name: &&str| Class {
@@ -230,5 +231,40 @@ mod tests {
             [pair("mode", "optional"), pair("methods", "app")]
         );
         assert_eq!(settings(&[("mode", "")]), []);
+    }
+
+    #[test]
+    fn a_class_is_made_listed_before_everyone_and_removed() {
+        let bench = Bench::new();
+        let root = ClassChange {
+            group: Some("root".into()),
+            ..change("admins", None, &[("mode", "mandatory")])
+        };
+        let plan = bench.plan_class(&root).unwrap();
+        bench.make_change(&plan).unwrap();
+        let classes = bench.classes().unwrap();
+        let names: Vec<_> = classes.iter().map(|class| class.name.as_str()).collect();
+        assert_eq!(names, ["admins", EVERYONE]);
+        assert_eq!(classes[0].settings, owned(&[("mode", "mandatory")]));
+        assert_eq!(bench.test_class("root").unwrap().class, "admins");
+        let removal = bench.plan_class_removal("admins").unwrap();
+        bench.make_change(&removal).unwrap();
+        assert!(matches!(
+            bench.plan_class_removal("admins"),
+            Err(AdminError::NoClass(_))
+        ));
+    }
+
+    #[test]
+    fn a_class_needs_a_group_that_exists_and_everyone_is_none() {
+        let bench = Bench::new();
+        assert!(matches!(
+            bench.plan_class(&change("no such group", None, &[])),
+            Err(AdminError::NoGroupForClass(_))
+        ));
+        assert!(matches!(
+            bench.plan_class(&change(EVERYONE, None, &[])),
+            Err(AdminError::EveryoneIsNoClass)
+        ));
     }
 }

@@ -136,6 +136,7 @@ fn check_service(service: Option<&str>) -> Result<(), AdminError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::testing::Bench;
 
     #[test]
     fn an_end_is_a_day_a_length_of_time_or_never() {
@@ -169,5 +170,45 @@ mod tests {
         assert!(check_reason("nightly copies").is_ok());
         assert!(check_service(Some(" ")).is_err() && check_service(Some("sshd")).is_ok());
         assert!(check_service(None).is_ok());
+    }
+
+    fn request(subject: SubjectName) -> ExemptionRequest {
+        ExemptionRequest {
+            subject,
+            reason: " nightly copies ".into(),
+            until: None,
+            network: None,
+            service: None,
+        }
+    }
+
+    #[test]
+    fn an_exemption_is_granted_by_name_listed_and_ended() {
+        let bench = Bench::new();
+        let id = bench
+            .grant_exemption(&request(SubjectName::User("root".into())))
+            .unwrap();
+        let [stored] = bench.exemptions().unwrap().try_into().unwrap();
+        assert_eq!((stored.id, stored.exemption.granted_by), (id, 1000));
+        assert_eq!(bench.end_exemption(id).unwrap().reason, "nightly copies");
+        assert!(matches!(
+            bench.end_exemption(id),
+            Err(AdminError::NoExemption(gone)) if gone == id
+        ));
+    }
+
+    #[test]
+    fn nobody_is_exempt_under_a_name_that_does_not_exist() {
+        let bench = Bench::new();
+        let name = "no-such-name".to_owned();
+        assert!(matches!(
+            bench.grant_exemption(&request(SubjectName::User(name.clone()))),
+            Err(AdminError::NoAccount(_))
+        ));
+        assert!(matches!(
+            bench.grant_exemption(&request(SubjectName::Group(name))),
+            Err(AdminError::NoGroup(_))
+        ));
+        assert_eq!(bench.exemptions().unwrap(), []);
     }
 }

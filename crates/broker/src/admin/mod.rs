@@ -19,6 +19,8 @@ mod losses;
 pub mod methods;
 pub mod policy;
 pub mod providers;
+#[cfg(test)]
+mod testing;
 pub mod users;
 
 use twofa_core::Timestamp;

@@ -137,3 +137,68 @@ pub(super) fn known_group(groups: &[Group], name: &str) -> Group {
         .cloned()
         .unwrap_or_else(|| Group::called(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::document;
+    use crate::admin::testing::{Bench, owned};
+    use twofa_core::policy::KEYS;
+
+    #[test]
+    fn a_plan_says_what_would_change_and_changes_nothing_until_it_is_made() {
+        let bench = Bench::new();
+        let beforehand = owned(&[("mode", "mandatory"), ("enrolment", "beforehand")]);
+        let plan = bench.plan_settings(&beforehand).unwrap();
+        assert_eq!(
+            plan.concerns,
+            [Concern::EnrolledBeforehandOnly {
+                class: "everyone".into()
+            }]
+        );
+        assert_eq!(plan.changes().len(), 2);
+        assert_eq!(bench.rulebook().unwrap(), Rulebook::default());
+        assert_eq!(bench.make_change(&plan).unwrap(), plan.changes());
+        // What is so already raises no concern again.
+        let next = bench
+            .plan_settings(&owned(&[("lockout.after", "5")]))
+            .unwrap();
+        assert_eq!(next.concerns, []);
+    }
+
+    #[test]
+    fn settings_are_changed_beside_what_somebody_else_changed_and_a_whole_policy_is_not() {
+        let bench = Bench::new();
+        let whole = document::read("[policy]\nmode = \"optional\"").unwrap();
+        let whole = bench.plan_rulebook(whole).unwrap();
+        let mode = bench
+            .plan_settings(&owned(&[("mode", "optional")]))
+            .unwrap();
+        bench.policy(&[("lockout.after", "5")]);
+        assert!(matches!(
+            bench.make_change(&whole),
+            Err(AdminError::ChangedMeanwhile(_))
+        ));
+        bench.make_change(&mode).unwrap();
+        let rulebook = bench.rulebook().unwrap();
+        let value = |name| {
+            let key = KEYS.iter().find(|key| key.name == name).unwrap();
+            key.value(rulebook.machine())
+        };
+        assert_eq!(
+            (value("mode").as_str(), value("lockout.after").as_str()),
+            ("optional", "5")
+        );
+    }
+
+    #[test]
+    fn a_setting_that_is_wrong_is_not_planned() {
+        let bench = Bench::new();
+        for wrong in [("mode", "perhaps"), ("moed", "optional")] {
+            assert!(matches!(
+                bench.plan_settings(&owned(&[wrong])),
+                Err(AdminError::BadRulebook(_))
+            ));
+        }
+    }
+}

@@ -265,6 +265,7 @@ impl UserFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::testing::Bench;
 
     fn user() -> ListedUser {
         ListedUser {
@@ -319,5 +320,67 @@ mod tests {
         ] {
             assert!(!other.lets_through(&user()), "{other:?}");
         }
+    }
+
+    fn listed(bench: &Bench, filter: &UserFilter) -> Vec<(String, StatusKind)> {
+        let mut users = Vec::new();
+        bench
+            .users(filter, |user| {
+                users.push((user.account.name, StatusKind::of(user.status)));
+                true
+            })
+            .unwrap();
+        users
+    }
+
+    #[test]
+    fn a_change_says_whether_anything_was_different_and_the_list_shows_it() {
+        let bench = Bench::new();
+        bench.policy(&[("mode", "optional")]);
+        let all = UserFilter::default();
+        for (change, status) in [
+            (UserChange::Add, StatusKind::Off),
+            (UserChange::Require, StatusKind::Pending),
+            (UserChange::Release, StatusKind::Off),
+        ] {
+            let changes = [(); 2].map(|()| bench.change_user("root", change).unwrap());
+            assert_eq!(changes, [true, false], "{change:?}");
+            assert_eq!(listed(&bench, &all), [("root".to_owned(), status)]);
+        }
+        assert!(!bench.change_user("root", UserChange::Unlock).unwrap());
+        assert!(!bench.change_user("root", UserChange::Reset).unwrap());
+        assert_eq!(bench.remove_user("root").unwrap(), [0]);
+        assert_eq!(listed(&bench, &all), []);
+    }
+
+    #[test]
+    fn users_groups_and_classes_that_do_not_exist_are_said_to_be_missing() {
+        let bench = Bench::new();
+        let name = "no-such-name";
+        assert!(matches!(
+            bench.change_user(name, UserChange::Add),
+            Err(AdminError::NoUser(_))
+        ));
+        assert!(matches!(
+            bench.remove_user(name),
+            Err(AdminError::NothingKnown(_))
+        ));
+        assert!(matches!(group_members(name), Err(AdminError::NoGroup(_))));
+        let filter = UserFilter {
+            class: Some(name.into()),
+            ..UserFilter::default()
+        };
+        assert!(matches!(
+            bench.users(&filter, |_| true),
+            Err(AdminError::NoClass(_))
+        ));
+    }
+
+    #[test]
+    fn a_requirement_without_effect_is_remarked_on() {
+        let bench = Bench::new();
+        assert_eq!(bench.remark_on_requiring().unwrap(), Some(Remark::Disabled));
+        bench.policy(&[("mode", "optional")]);
+        assert_eq!(bench.remark_on_requiring().unwrap(), None);
     }
 }

@@ -5,30 +5,30 @@ use clap::Subcommand;
 use super::policy::Confirmation;
 use super::values::{Settings, class_keys};
 
-/// Classes.
+/// The commands about classes.
 #[derive(Debug, Subcommand)]
 pub enum ClassCommand {
     /// List the classes in the order in which they are tried
     List,
-    /// Make a class or change its settings; KEY= takes a setting away
+    /// Create a class or change its settings; KEY= removes a setting
     #[command(after_help = "\
 Examples:
   twofa class set admins --group sudo mode=mandatory
   twofa class set robots --group svc --before admins mode=disabled
-  twofa class set admins trust.remote=       as everyone has it")]
+  twofa class set admins trust.remote=       use the setting of everyone")]
     Set {
         /// The class
         name: String,
-        /// The Unix group whose members it holds for; a new class has its own name's
+        /// The Unix group it applies to; for a new class, the group of the same name if not given
         #[arg(long)]
         group: Option<String>,
         /// Try it before this class; a new class comes last, before everyone
         #[arg(long, value_name = "CLASS")]
         before: Option<String>,
-        /// What it has of its own
+        /// Its own settings
         #[arg(value_name = "KEY=VALUE", hide_possible_values = true, value_parser = Settings(class_keys))]
         settings: Vec<(String, String)>,
-        /// Whether to ask.
+        /// Confirmation of the change.
         #[command(flatten)]
         confirmation: Confirmation,
     },
@@ -36,11 +36,11 @@ Examples:
     Remove {
         /// The class
         name: String,
-        /// Whether to ask.
+        /// Confirmation of the change.
         #[command(flatten)]
         confirmation: Confirmation,
     },
-    /// Say which class holds for a user and what a login would be asked now, and why
+    /// Show which class applies to a user, what a login would be asked now, and why
     #[command(after_help = "Example:\n  twofa class test alice")]
     Test {
         /// Login name

@@ -20,8 +20,8 @@ use values::{Settings, user_keys};
 
 /// A second factor for Linux logins
 ///
-/// Ordinary users look at and change their own record; root administers the machine. A change of what is
-/// enrolled asks for a fresh code first, once something is enrolled.
+/// Users see and change their own settings; root administers the machine. Once a method is enrolled, changes to
+/// enrolled methods ask for a new code first.
 #[derive(Debug, Parser)]
 #[command(
     name = "twofa",
@@ -32,23 +32,23 @@ use values::{Settings, user_keys};
 #[command(after_help = "\
 Examples:
   twofa enrol app                        set up an authenticator app for yourself
-  twofa status                           see how you stand
-  sudo twofa policy set mode=mandatory   ask everybody for a second factor
-  sudo twofa user unlock alice           let alice try again after too many wrong codes
+  twofa status                           see your own status
+  sudo twofa policy set mode=mandatory   require a second factor of everybody
+  sudo twofa user unlock alice           unlock alice after too many wrong codes
 
 Exit status: 0 done, 1 failed, 2 usage, 3 not permitted, 4 not found, 5 denied or locked,
-6 broker or store out of reach.")]
+6 broker or store unavailable.")]
 pub struct Arguments {
     /// Print data as JSON
     #[arg(long, global = true)]
     pub json: bool,
 
-    /// What to do
+    /// The command
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// Whose record; root may name somebody else.
+/// The user that a command is about; only root may name another.
 #[derive(Debug, Args)]
 pub struct Whose {
     /// Act for this user (root)
@@ -59,9 +59,9 @@ pub struct Whose {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show how you stand: what is enrolled, and whether logins ask for it
+    /// Show your status: what is enrolled, and whether logins ask for it
     Status {
-        /// Whose.
+        /// The user it is about.
         #[command(flatten)]
         user: Whose,
     },
@@ -75,62 +75,62 @@ pub enum Command {
     Remove {
         /// The label of an app, or the name of another method
         method: String,
-        /// Whose.
+        /// The user it is about.
         #[command(flatten)]
         user: Whose,
     },
-    /// Set when you are asked, by what, and where codes are sent
+    /// Set when you are asked for a code, your preferred method, and where codes are sent
     #[command(after_help = SET_HELP)]
     Set {
-        /// What to set
+        /// The settings
         #[arg(required = true, value_name = "KEY=VALUE", hide_possible_values = true)]
         #[arg(value_parser = Settings(user_keys))]
         settings: Vec<(String, String)>,
-        /// Vouch for the addresses given here: they need no code to prove them (root)
+        /// Mark the addresses given here as verified, without sending a code (root)
         #[arg(long)]
         verified: bool,
-        /// Whose.
+        /// The user it is about.
         #[command(flatten)]
         user: Whose,
     },
     /// Show how many backup codes are left, or make new ones
     #[command(
-        after_help = "Examples:\n  twofa codes          how many are left\n  twofa codes --new    make new ones; the old ones die"
+        after_help = "Examples:\n  twofa codes          show how many are left\n  twofa codes --new    make new ones; the old ones stop working"
     )]
     Codes {
-        /// Make new codes and show them once; the old ones die
+        /// Make new codes and show them once; the old ones stop working
         #[arg(long)]
         new: bool,
-        /// Whose.
+        /// The user it is about.
         #[command(flatten)]
         user: Whose,
     },
-    /// See or change the policy of this machine (root)
+    /// Show or change the policy of this machine (root)
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// See or change rules for the members of a Unix group (root)
+    /// Show or change rules for the members of a Unix group (root)
     #[command(subcommand)]
     Class(ClassCommand),
     /// Administer users (root)
     #[command(subcommand)]
     User(UserCommand),
-    /// Connect mail servers and SMS accounts, which carry codes (root)
+    /// Manage the mail servers and SMS accounts that send codes (root)
     #[command(subcommand)]
     Provider(ProviderCommand),
-    /// See which methods there are, and say which providers carry their codes (root)
+    /// Show the methods, and set which providers send their codes (root)
     #[command(subcommand)]
     Method(MethodCommand),
-    /// See or end exemptions (root)
+    /// Show or end exemptions (root)
     #[command(subcommand)]
     Exemption(ExemptionCommand),
-    /// Look for what is wrong, or soon will be (root)
+    /// Check this machine for problems, present or coming (root)
     Doctor,
-    /// Show what happened: right and wrong codes, refusals, changes (root)
+    /// Show the log: correct and wrong codes, refusals, changes (root)
     ///
-    /// "passed" means that the second factor was right. Whether the login succeeded, the application's own log says.
+    /// "passed" means that the second factor was correct. Whether the login succeeded is in the application's own log.
     #[command(after_help = "Examples:\n  twofa log --last 20\n  twofa log --user alice --json")]
     Log {
-        /// Only what concerns this user
+        /// Only events about this user
         #[arg(long, value_name = "NAME")]
         user: Option<String>,
         /// Only the last N events

@@ -7,45 +7,45 @@ use twofa_core::policy::KEYS;
 
 use super::values::{Settings, policy_keys};
 
-/// The policy.
+/// The commands about the policy.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
     /// Show every setting, its value and what it means
     Show,
-    /// Change settings, all or none
+    /// Change settings, all of them or none
     #[command(after_help = policy_help())]
     Set {
-        /// What to change
+        /// The settings
         #[arg(required = true, value_name = "KEY=VALUE", hide_possible_values = true)]
         #[arg(value_parser = Settings(policy_keys))]
         settings: Vec<(String, String)>,
-        /// Whether to ask.
+        /// Confirmation of the change.
         #[command(flatten)]
         confirmation: Confirmation,
     },
-    /// Write policy and classes as TOML
+    /// Print policy and classes as TOML
     #[command(after_help = "Example:\n  twofa policy export > policy.toml")]
     Export,
-    /// Make policy and classes what a TOML file says, all or nothing
+    /// Replace policy and classes with those of a TOML file, all of it or nothing
     #[command(
         after_help = "Examples:\n  twofa policy apply policy.toml --dry-run\n  twofa policy apply - < policy.toml"
     )]
     Apply {
-        /// The file, as 'policy export' writes it; '-' for standard input
+        /// The file, as printed by 'policy export'; '-' for standard input
         file: PathBuf,
-        /// Show what would change and change nothing
+        /// Show what would change, and change nothing
         #[arg(long)]
         dry_run: bool,
-        /// Whether to ask.
+        /// Confirmation of the change.
         #[command(flatten)]
         confirmation: Confirmation,
     },
 }
 
-/// What to do about a change that could leave people outside.
+/// Confirmation of a change that could lock people out.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Confirmation {
-    /// Make the change although it could leave people unable to log in, or without a method that works
+    /// Make the change even if it could leave users unable to log in or without a working method
     #[arg(long)]
     pub yes: bool,
 }

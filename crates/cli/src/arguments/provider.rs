@@ -9,19 +9,20 @@ use twofa_core::Channel;
 use super::policy::Confirmation;
 use super::values::{channel, given};
 
-/// Providers.
+/// The commands about providers.
 #[derive(Debug, Subcommand)]
 pub enum ProviderCommand {
-    /// List the kinds of providers, or what one of them wants to know (everybody)
+    /// List the kinds of providers, or the settings of one kind (everybody)
     #[command(after_help = "Examples:\n  twofa provider kinds\n  twofa provider kinds smtp")]
     Kinds {
         /// The kind whose settings to show
         kind: Option<String>,
     },
-    /// Connect a provider: it is tried first, and kept if it works
+    /// Add a provider: it is tested first, and saved if it works
     ///
-    /// It comes last in the order in which its method's providers are tried. Secrets, such as passwords, are asked for
-    /// without showing them, or read from a file; never from the command line, where other users would see them.
+    /// It comes last in the order in which the providers of its method are tried. Secrets, such as passwords, are asked
+    /// for without showing what is typed, or read from a file. They are never taken from the command line, where other
+    /// users could see them.
     #[command(after_help = "\
 Examples:
   twofa provider add mail smtp host=mail.example.org from=login@example.org
@@ -29,31 +30,31 @@ Examples:
   twofa provider add sms twilio account
   twofa provider add sms twilio from=+15550006789 --secrets-from secrets.txt")]
     Add {
-        /// What to call it: small letters, digits, '-', '_' and '.'
+        /// A name for it: lower-case letters, digits, '-', '_' and '.'
         name: String,
-        /// Its kind, of 'twofa provider kinds'
+        /// Its kind, one of 'twofa provider kinds'
         kind: String,
-        /// What it is told; a name alone is asked for
+        /// Its settings; you are asked for the value of a key without one
         #[arg(value_name = "KEY=VALUE", value_parser = given)]
         settings: Vec<Given>,
-        /// What to call it in front of people
+        /// The name that users see
         #[arg(long)]
         title: Option<String>,
-        /// How it is tried.
+        /// How it is tested.
         #[command(flatten)]
         testing: Testing,
     },
     /// List the providers and the order in which they are tried
     List,
-    /// Show what a provider was told
+    /// Show a provider's settings
     Show {
         /// The provider
         name: String,
-        /// Show its secrets too
+        /// Show secrets too
         #[arg(long)]
         reveal: bool,
     },
-    /// Change what a provider is told: it is tried first, and changed if it works
+    /// Change a provider's settings: they are tested first, and saved if they work
     #[command(after_help = "\
 Examples:
   twofa provider set mail host=mail2.example.org
@@ -62,28 +63,28 @@ Examples:
     Set {
         /// The provider
         name: String,
-        /// What it is told; a name alone is asked for
+        /// Its settings; you are asked for the value of a key without one
         #[arg(value_name = "KEY=VALUE", value_parser = given)]
         settings: Vec<Given>,
-        /// Forget this setting
+        /// Remove this setting
         #[arg(long, value_name = "KEY")]
         unset: Vec<String>,
-        /// What to call it in front of people; empty for its kind's title
+        /// The name that users see; empty for the title of its kind
         #[arg(long)]
         title: Option<String>,
-        /// How it is tried.
+        /// How it is tested.
         #[command(flatten)]
         testing: Testing,
     },
-    /// Remove a provider, its secrets and its place in the order
+    /// Remove a provider with its secrets and its place in the order
     Remove {
         /// The provider
         name: String,
-        /// Whether to ask.
+        /// Confirmation of the change.
         #[command(flatten)]
         confirmation: Confirmation,
     },
-    /// Try a provider: connect, log in, send a test message
+    /// Test a provider: connect, log in, send a test message
     #[command(after_help = "\
 Examples:
   twofa provider test mail
@@ -91,35 +92,35 @@ Examples:
     Test {
         /// The provider
         name: String,
-        /// Where to; the address it sends from, where it has one
+        /// Where to send it, if not to the provider's own sender address
         #[arg(long, value_name = "ADDRESS")]
         to: Option<String>,
     },
-    /// Check a data file of an SMS provider of your own, and show the request it makes (everybody)
+    /// Check your own data file for an SMS provider, and show the request it makes (everybody)
     #[command(after_help = "Example:\n  twofa provider check /etc/twofa/sms.d/acme.toml")]
     Check {
-        /// The file, as twofa-sms(5) has it
+        /// The file, in the form of twofa-sms(5)
         file: PathBuf,
     },
 }
 
-/// How a provider is tried before it is kept.
+/// How a provider is tested before it is saved.
 #[derive(Debug, Args)]
 pub struct Testing {
-    /// Read secrets from this file, KEY=VALUE one on a line; '-' for standard input
+    /// Read secrets from this file, one KEY=VALUE per line; '-' for standard input
     #[arg(long, value_name = "FILE")]
     pub secrets_from: Option<PathBuf>,
-    /// Do not try it first
+    /// Save it without a test
     #[arg(long)]
     pub no_test: bool,
 }
 
-/// Methods.
+/// The commands about methods.
 #[derive(Debug, Subcommand)]
 pub enum MethodCommand {
-    /// List the methods, whether the policy allows them, and who carries their codes
+    /// List the methods, whether the policy allows them, and which providers send their codes
     List,
-    /// Say which providers carry a method's codes, in the order in which they are tried
+    /// Set which providers send a method's codes, in the order in which they are tried
     #[command(after_help = "\
 Examples:
   twofa method set email --provider mail --provider relay
@@ -128,17 +129,17 @@ Examples:
         /// The method
         #[arg(value_parser = channel())]
         method: Channel,
-        /// The next one to try
+        /// A provider; repeat this for more, in order
         #[arg(
             long = "provider",
             value_name = "NAME",
             required_unless_present = "none"
         )]
         providers: Vec<String>,
-        /// Try none: no codes are sent
+        /// Use no provider: no codes are sent
         #[arg(long, conflicts_with = "providers")]
         none: bool,
-        /// Whether to ask.
+        /// Confirmation of the change.
         #[command(flatten)]
         confirmation: Confirmation,
     },

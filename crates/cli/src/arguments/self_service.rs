@@ -66,10 +66,12 @@ fn enrol_command(method: Method) -> Command {
     let command = Command::new(name);
     match (method, method.channel()) {
         (Method::App, _) => AppArguments::augment_args(command)
-            .about("Set up an authenticator app: scan a QR code, type the first code")
+            .about("Set up an authenticator app: scan a QR code and type the first code")
             .after_help(APP_EXAMPLES),
         (_, Some(channel)) => AddressArguments::augment_args(command)
-            .about(format!("Set up {noun}s: one is sent, and you type it back"))
+            .about(format!(
+                "Set up {noun}s: type in the code that is sent to you"
+            ))
             .after_help(address_examples(channel)),
         (_, None) => Whose::augment_args(command).about(format!("Set up {noun}s")),
     }
@@ -78,8 +80,8 @@ fn enrol_command(method: Method) -> Command {
 const APP_EXAMPLES: &str = "\
 Examples:
   twofa enrol app                  with the settings every app understands
-  twofa enrol app --label phone    named, so that you can have several
-  twofa enrol app --type hotp      for a hardware token that counts";
+  twofa enrol app --label phone    with a label, so that you can have several
+  twofa enrol app --type hotp      for a hardware token that counts uses";
 
 fn address_examples(channel: Channel) -> String {
     let example = channel.address_kind().example();
@@ -88,39 +90,39 @@ fn address_examples(channel: Channel) -> String {
     let width = to_this.len() + 4;
     let to_known = format!("twofa enrol {channel}");
     format!(
-        "Examples:\n  {to_known:width$}to the address on file, or asks for one\n  {to_this:width$}to this one"
+        "Examples:\n  {to_known:width$}use the address on record, or ask for one\n  {to_this:width$}use this address"
     )
 }
 
-/// Where codes are to be sent.
+/// Where codes are to be sent, and for whom.
 #[derive(Debug, Args)]
 pub struct AddressArguments {
     /// The e-mail address or phone number
     pub address: Option<String>,
-    /// Whose.
+    /// The user it is about.
     #[command(flatten)]
     pub user: Whose,
 }
 
-/// How the app is to work.
+/// The parameters of an app.
 #[derive(Debug, Args)]
 pub struct AppArguments {
-    /// Call it this
+    /// Label for the app
     #[arg(long)]
     pub label: Option<String>,
     /// What makes the code change
     #[arg(long = "type", value_name = "TYPE", default_value = "totp")]
     pub kind: CodeType,
-    /// Hash of the code; many apps only know SHA1 and do not say so
+    /// Hash function; many apps silently support SHA1 only
     #[arg(long, default_value = "SHA1", value_parser = ["SHA1", "SHA256", "SHA512"], ignore_case = true)]
     pub algorithm: String,
-    /// Digits of a code
+    /// Number of digits in a code
     #[arg(long, default_value = "6", value_parser = one_of::<u8>(["6", "8"]))]
     pub digits: u8,
-    /// Seconds a code lasts
+    /// Seconds for which a code is valid
     #[arg(long, default_value = "30", value_parser = one_of::<u32>(["30", "60"]))]
     pub period: u32,
-    /// Whose.
+    /// The user it is about.
     #[command(flatten)]
     pub user: Whose,
 }
@@ -136,11 +138,12 @@ pub enum CodeType {
 
 pub(super) const SET_HELP: &str = "\
 Keys:
-  verify  never, new-device or always: when you are asked, as far as policy leaves it to you
+  verify  never, new-device or always: when you are asked, where the policy leaves it to you
   prefer  the method that logins begin with, such as sms; empty for no preference
   email   an e-mail address; empty to remove it
   phone   a phone number with its country; empty to remove it
-A user's address is proved by a code that is sent there. What root sets waits for that, or is vouched for.
+A user verifies an address with a code that is sent to it. One that root sets is not verified until then, unless root
+adds --verified.
 
 Examples:
   twofa set verify=always prefer=sms

@@ -10,62 +10,62 @@ use twofa_core::duration::Duration;
 use super::self_service::SET_HELP;
 use super::values::{Settings, method_filter, status_filter, user_keys};
 
-/// Exemptions.
+/// The commands about exemptions.
 #[derive(Debug, Subcommand)]
 pub enum ExemptionCommand {
-    /// List them all, those that have ended too
+    /// List all exemptions, including those that have ended
     List,
-    /// End one
+    /// End an exemption
     Remove {
-        /// Its number
+        /// Its number in the list
         id: i64,
     },
 }
 
-/// Users.
+/// The commands about users.
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
-    /// List everybody something is known of
+    /// List all users on record
     #[command(
         after_help = "Examples:\n  twofa user list --status pending\n  twofa user list --stale 90d --json"
     )]
     List(ListArguments),
-    /// Show how a user stands
+    /// Show a user's status
     Show {
         /// Login name
         name: String,
     },
-    /// Make records of users, so that they are listed
+    /// Put users on record, so that they are listed
     Add(Users),
-    /// Set when a user is asked, by what, and where codes are sent
+    /// Set when a user is asked for a code, the preferred method, and where codes are sent
     #[command(after_help = user_set_help())]
     Set {
         /// Login name
         name: String,
-        /// What to set
+        /// The settings
         #[arg(required = true, value_name = "KEY=VALUE", hide_possible_values = true)]
         #[arg(value_parser = Settings(user_keys))]
         settings: Vec<(String, String)>,
-        /// Vouch for the addresses given here: they need no code to prove them
+        /// Mark the addresses given here as verified, without sending a code
         #[arg(long)]
         verified: bool,
     },
-    /// Require a second factor of users, unless the mode is disabled
+    /// Require a second factor of users; without effect while the mode is disabled
     #[command(after_help = MANY_HELP)]
     Require(Users),
-    /// No longer require it
+    /// No longer require a second factor of users
     Release(Users),
-    /// Open a lock and forget the wrong codes
+    /// Unlock users and clear their wrong codes
     Unlock(Users),
-    /// Remove all methods of users who lost them; what is required of them stays
+    /// Remove all methods of users who lost them, and require new ones
     Reset(Users),
     /// Exempt users for a time, with a reason; shown in status, log and doctor
     #[command(after_help = "\
 Examples:
   twofa user exempt backup --reason 'nightly copies' --until 2027-06-30 --from 192.0.2.0/24
-  twofa user exempt --group robots --reason 'no hands' --until never --service sshd")]
+  twofa user exempt --group robots --reason 'unattended' --until never --service sshd")]
     Exempt(ExemptArguments),
-    /// Forget users, also those whose account is gone
+    /// Remove users from the record, also those whose account is gone
     Remove(Users),
 }
 
@@ -81,7 +81,7 @@ pub struct ListArguments {
     /// Only users who have this method
     #[arg(long, value_parser = method_filter())]
     pub method: Option<MethodFilter>,
-    /// Only users who have not passed for this long, or never
+    /// Only users who have not passed a check for this long, or ever
     #[arg(long, value_name = "DURATION")]
     pub stale: Option<Duration>,
 }
@@ -115,10 +115,10 @@ pub struct ExemptArguments {
 pub struct Users {
     /// Login names
     pub names: Vec<String>,
-    /// And the members of this Unix group
+    /// The members of this Unix group, too
     #[arg(long)]
     pub group: Option<String>,
-    /// And those named in this file, one on a line; '-' for standard input
+    /// The users named in this file, too, one per line; '-' for standard input
     #[arg(long, value_name = "FILE")]
     pub from_file: Option<PathBuf>,
 }

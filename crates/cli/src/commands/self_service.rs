@@ -1,4 +1,4 @@
-//! What everybody does with their own record: `status`, `enrol`, `remove`, `set`, `codes`.
+//! What people do with their own record: `status`, `enrol`, `remove`, `set`, `codes`.
 
 use std::io::{self, Write};
 
@@ -8,10 +8,10 @@ use twofa_core::Timestamp;
 use twofa_proto::{AppRequest, ContactReport, Done, ExemptionReport, Failure, Request, UserReport};
 
 use crate::arguments::{AddressArguments, AppArguments, CodeType, EnrolCommand};
+use crate::client;
 use crate::error::CommandError;
-use crate::messages::{moment, rfc3339, user as texts};
+use crate::messages::{rfc3339, status, user as texts};
 use crate::output::Output;
-use crate::{client, output};
 
 /// A record as JSON has it.
 #[derive(Debug, Serialize)]
@@ -102,78 +102,7 @@ pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Command
             .collect(),
         backup_codes_left: report.backup_codes_left,
     };
-    output.object(&record, |out| show(&report, out))
-}
-
-fn show(report: &UserReport, out: &mut dyn Write) -> io::Result<()> {
-    let required = if report.required {
-        " (required by an administrator)"
-    } else {
-        ""
-    };
-    writeln!(
-        out,
-        "Second factor of {}: {}{required}",
-        report.user,
-        texts::status(report.status).into_text()
-    )?;
-    writeln!(out, "Class: {}   Asked: {}", report.class, report.verify)?;
-    for (what, contact, method) in [
-        ("E-mail", &report.email, "email"),
-        ("Phone", &report.phone, "sms"),
-    ] {
-        if let Some(ContactReport { address, verified }) = contact {
-            let standing = if *verified {
-                "verified"
-            } else {
-                "not verified"
-            };
-            writeln!(out, "{what}: {address} ({standing})")?;
-            if !verified {
-                writeln!(out, "  To have codes sent there: twofa enrol {method}")?;
-            }
-        }
-    }
-    if !report.methods.is_empty() {
-        writeln!(out, "A login asks for: {}", report.methods.join(", or "))?;
-    }
-    for ExemptionReport {
-        id,
-        reason,
-        until,
-        only,
-    } in &report.exemptions
-    {
-        let until = until.map_or("without end".to_owned(), |until| {
-            format!("until {}", moment(Timestamp::from_unix(until)))
-        });
-        let only = only
-            .as_ref()
-            .map_or(String::new(), |only| format!(", only {only}"));
-        writeln!(out, "Exempt {until}{only}: {reason} (number {id})")?;
-    }
-    if report.failures > 0 {
-        writeln!(out, "Wrong codes in a row: {}", report.failures)?;
-    }
-    if report.methods.is_empty() && report.apps.is_empty() {
-        return writeln!(
-            out,
-            "\nNothing is enrolled. Set up an authenticator app with: twofa enrol app"
-        );
-    }
-    if report.apps.is_empty() {
-        return writeln!(out, "\nBackup codes left: {}", report.backup_codes_left);
-    }
-    let mut apps = output::table(&["APP", "CODES", "SINCE"]);
-    for app in &report.apps {
-        apps.add_row([
-            &app.label,
-            &app.parameters,
-            &moment(Timestamp::from_unix(app.enrolled_at)),
-        ]);
-    }
-    writeln!(out, "\n{}", apps.trim_fmt())?;
-    writeln!(out, "\nBackup codes left: {}", report.backup_codes_left)
+    output.object(&record, |out| status::show(&report, out))
 }
 
 pub(crate) fn enrol(what: EnrolCommand) -> Result<(), CommandError> {
@@ -229,7 +158,7 @@ pub(crate) fn set(
 
 fn request_to_set(
     settings: Vec<(String, String)>,
-    vouched: bool,
+    attested: bool,
     user: String,
 ) -> Result<Request, CommandError> {
     let (mut verify, mut prefer, mut email, mut phone) = (None, None, None, None);
@@ -242,19 +171,19 @@ fn request_to_set(
             key => {
                 let error = CommandError::new(
                     Failure::Usage,
-                    format!("there is nothing called '{}'", key.escape_debug()),
+                    format!("there is no setting called '{}'", key.escape_debug()),
                 );
-                return Err(error.hinted("one can set verify, prefer, email and phone"));
+                return Err(error.hinted("you can set verify, prefer, email and phone"));
             }
         };
         *slot = Some(value);
     }
-    if vouched && email.is_none() && phone.is_none() {
+    if attested && email.is_none() && phone.is_none() {
         let error = CommandError::new(
             Failure::Usage,
-            "--verified vouches for an address, and none is given",
+            "--verified is about an address, and none is given",
         );
-        return Err(error.hinted("give email= or phone= with it"));
+        return Err(error.hinted("add email= or phone="));
     }
     Ok(Request::Set {
         user,
@@ -262,7 +191,7 @@ fn request_to_set(
         email,
         phone,
         prefer,
-        attested: vouched,
+        attested,
     })
 }
 
@@ -279,14 +208,7 @@ pub(crate) fn codes(new: bool, user: Option<String>, output: Output) -> Result<(
         ..
     } = report(user)?;
     let record = serde_json::json!({ "user": user, "backup_codes_left": left });
-    output.object(&record, |out| {
-        writeln!(out, "Backup codes left: {left}")?;
-        if left <= 2 {
-            writeln!(out, "Make new ones with: twofa codes --new")
-        } else {
-            Ok(())
-        }
-    })
+    output.object(&record, |out| status::show_backup_codes(left, out))
 }
 
 fn report(user: Option<String>) -> Result<UserReport, CommandError> {
@@ -296,7 +218,7 @@ fn report(user: Option<String>) -> Result<UserReport, CommandError> {
         Done::Status(report) => Ok(*report),
         _ => Err(CommandError::new(
             Failure::Unavailable,
-            "the broker answered something else than was asked",
+            "the broker did not answer with a status",
         )),
     }
 }
@@ -305,12 +227,12 @@ fn report(user: Option<String>) -> Result<UserReport, CommandError> {
 mod tests {
     use super::*;
 
-    fn request(settings: &[(&str, &str)], vouched: bool) -> Result<Request, CommandError> {
+    fn request(settings: &[(&str, &str)], attested: bool) -> Result<Request, CommandError> {
         let settings = settings
             .iter()
             .map(|(key, value)| ((*key).into(), (*value).into()))
             .collect();
-        request_to_set(settings, vouched, "alice".into())
+        request_to_set(settings, attested, "alice".into())
     }
 
     #[test]
@@ -320,13 +242,13 @@ mod tests {
             email,
             phone,
             prefer,
-            attested: vouched,
+            attested,
             ..
         }) = request(&[("email", "a@example.org"), ("prefer", "")], true)
         else {
             panic!("something else was asked for")
         };
-        assert_eq!((verify, phone, vouched), (None, None, true));
+        assert_eq!((verify, phone, attested), (None, None, true));
         assert_eq!(
             (email.as_deref(), prefer.as_deref()),
             (Some("a@example.org"), Some(""))
@@ -334,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_vouched_for_without_an_address() {
+    fn an_attestation_needs_an_address() {
         assert!(request(&[("verify", "always")], true).is_err());
         assert!(request(&[("mail", "a@example.org")], false).is_err());
     }

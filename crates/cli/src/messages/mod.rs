@@ -1,8 +1,8 @@
 //! Every sentence that the command line shows, made of the library's typed values.
 //!
 //! [`doctor`] has the findings, [`class_test`] what becomes of a login, [`policy`] what to think about before rules change,
-//! [`user`] and [`provider`] what is said about those, [`events`] what the audit log says, [`errors`] what to do about an
-//! error.
+//! [`user`], [`status`] and [`provider`] what is said about those, [`events`] what the audit log says, [`errors`] what to
+//! do about an error.
 
 pub(crate) mod class_test;
 pub(crate) mod doctor;
@@ -10,6 +10,7 @@ pub(crate) mod errors;
 pub(crate) mod events;
 pub(crate) mod policy;
 pub(crate) mod provider;
+pub(crate) mod status;
 pub(crate) mod user;
 
 use jiff::tz::TimeZone;

@@ -73,6 +73,7 @@ fn end(until: Option<Timestamp>, now: Timestamp) -> ExemptionEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::testing::Bench;
 
     #[test]
     fn an_exemption_ends_soon_within_two_weeks() {
@@ -83,5 +84,22 @@ mod tests {
         assert_eq!(end(Some(day), now), ExemptionEnd::Soon(day));
         let later = day.after(1);
         assert_eq!(end(Some(later), now), ExemptionEnd::Later(later));
+    }
+
+    #[test]
+    fn a_policy_that_asks_nobody_and_one_that_keeps_people_out_are_found() {
+        let bench = Bench::new();
+        let found = |bench: &Bench| findings(bench).unwrap();
+        assert_eq!(found(&bench), [Finding::Rules(RulesFinding::Disabled)]);
+        bench.policy(&[("mode", "optional")]);
+        assert_eq!(found(&bench), []);
+        bench.policy(&[("mode", "mandatory"), ("enrolment", "beforehand")]);
+        let concern = Concern::EnrolledBeforehandOnly {
+            class: "everyone".into(),
+        };
+        assert_eq!(
+            found(&bench),
+            [Finding::Rules(RulesFinding::Concern(concern))]
+        );
     }
 }

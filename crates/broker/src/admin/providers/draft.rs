@@ -181,6 +181,7 @@ fn title(title: Option<&str>) -> Result<Option<String>, AdminError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::testing::Bench;
 
     #[test]
     fn a_title_is_trimmed_and_an_empty_one_is_none() {
@@ -191,5 +192,118 @@ mod tests {
         );
         assert!(title(Some(&"x".repeat(LONGEST_TITLE + 1))).is_err());
         assert!(title(Some("a\u{1b}b")).is_err());
+    }
+
+    fn relay(settings: &[(&str, &str)]) -> ProviderInput {
+        let given = |(name, value): &(&str, &str)| Given {
+            name: (*name).to_owned(),
+            value: Some((*value).to_owned()),
+        };
+        ProviderInput {
+            given: settings.iter().map(given).collect(),
+            ..ProviderInput::default()
+        }
+    }
+
+    const RELAY: [(&str, &str); 3] = [
+        ("host", "127.0.0.1"),
+        ("tls", "none"),
+        ("from", "login@example.org"),
+    ];
+
+    #[test]
+    fn a_provider_is_drafted_added_changed_and_removed() {
+        let bench = Bench::new();
+        let draft = |name| bench.draft_provider(name, "smtp", relay(&RELAY), None);
+        assert_eq!(bench.add_provider(&draft("a").unwrap()).unwrap(), ["a"]);
+        assert_eq!(
+            bench.add_provider(&draft("b").unwrap()).unwrap(),
+            ["a", "b"]
+        );
+        assert!(matches!(draft("a"), Err(AdminError::ProviderExists(_))));
+        assert!(matches!(draft("A B"), Err(AdminError::BadProviderName(_))));
+
+        let same = bench
+            .draft_provider_change("a", relay(&RELAY), None)
+            .unwrap();
+        assert!(!same.is_different && bench.change_provider(&same).unwrap().is_empty());
+        let port = relay(&[("port", "2525")]);
+        let other = bench.draft_provider_change("a", port, None).unwrap();
+        assert!(other.is_different);
+        assert_eq!(bench.change_provider(&other).unwrap(), ["port"]);
+
+        let removal = bench.plan_removal("a").unwrap();
+        let orders = bench.remove_provider(&removal).unwrap();
+        assert_eq!(orders, [(Channel::Email, vec!["b".to_owned()])]);
+        assert!(matches!(
+            bench.remove_provider(&removal),
+            Err(AdminError::ChangedMeanwhile(_))
+        ));
+    }
+
+    #[test]
+    fn what_is_not_enough_for_a_provider_makes_no_draft() {
+        let bench = Bench::new();
+        let draft = |kind, input| bench.draft_provider("a", kind, input, None).map(drop);
+        assert!(matches!(
+            draft("pigeon", relay(&RELAY)),
+            Err(AdminError::NoKind(_))
+        ));
+        assert!(matches!(
+            draft("smtp", relay(&RELAY[..2])),
+            Err(AdminError::SettingsMissing { .. })
+        ));
+        assert!(matches!(
+            draft("smtp", relay(&[("tls", "perhaps"), RELAY[0], RELAY[2]])),
+            Err(AdminError::BadProvider { .. })
+        ));
+        assert!(matches!(
+            bench.draft_provider_change("a", ProviderInput::default(), None),
+            Err(AdminError::NoChange)
+        ));
+        assert!(matches!(
+            bench.draft_provider_change("a", relay(&RELAY), None),
+            Err(AdminError::NoProvider(_))
+        ));
+    }
+
+    #[test]
+    fn providers_are_listed_by_the_order_in_which_they_are_tried() {
+        let bench = Bench::new();
+        for name in ["a", "b", "c"] {
+            let draft = bench.draft_provider(name, "smtp", relay(&RELAY), None);
+            bench.add_provider(&draft.unwrap()).unwrap();
+        }
+        let order = ["c".to_owned(), "a".to_owned()];
+        let plan = bench.plan_order(Channel::Email, &order).unwrap();
+        assert!(bench.set_order(&plan).unwrap() && !bench.set_order(&plan).unwrap());
+        let listed = bench.providers().unwrap();
+        let listed: Vec<_> = listed
+            .iter()
+            .map(|provider| (provider.name.as_str(), provider.order))
+            .collect();
+        assert_eq!(listed, [("c", Some(1)), ("a", Some(2)), ("b", None)]);
+        assert!(matches!(
+            bench.plan_order(Channel::Sms, &order),
+            Err(AdminError::WrongChannel { .. })
+        ));
+    }
+
+    #[test]
+    fn to_remove_the_only_provider_of_what_a_policy_relies_on_is_a_concern() {
+        let bench = Bench::new();
+        let draft = bench.draft_provider("a", "smtp", relay(&RELAY), None);
+        bench.add_provider(&draft.unwrap()).unwrap();
+        assert!(bench.plan_removal("a").unwrap().concerns.is_empty());
+        bench.policy(&[("mode", "optional"), ("methods", "email")]);
+        assert_eq!(bench.plan_removal("a").unwrap().concerns.len(), 1);
+        assert_eq!(
+            bench
+                .plan_order(Channel::Email, &[])
+                .unwrap()
+                .concerns
+                .len(),
+            1
+        );
     }
 }

@@ -1,0 +1,102 @@
+//! What `status` says about a user.
+
+use std::io::{self, Write};
+
+use twofa_core::Timestamp;
+use twofa_proto::{ContactReport, ExemptionReport, UserReport};
+
+use super::{moment, until, user};
+use crate::output;
+
+/// So few backup codes left are a reason to make new ones.
+const FEW_BACKUP_CODES: u32 = 2;
+
+/// Writes all of `report`.
+pub(crate) fn show(report: &UserReport, out: &mut dyn Write) -> io::Result<()> {
+    let required = if report.required {
+        " (required by an administrator)"
+    } else {
+        ""
+    };
+    let status = user::status(report.status).into_text();
+    writeln!(out, "Second factor of {}: {status}{required}", report.user)?;
+    writeln!(
+        out,
+        "Class: {}   Asked for a code: {}",
+        report.class, report.verify
+    )?;
+    show_address("E-mail", report.email.as_ref(), "email", out)?;
+    show_address("Phone", report.phone.as_ref(), "sms", out)?;
+    if !report.methods.is_empty() {
+        writeln!(out, "A login asks for: {}", report.methods.join(", or "))?;
+    }
+    for exemption in &report.exemptions {
+        writeln!(out, "{}", self::exemption(exemption))?;
+    }
+    if report.failures > 0 {
+        writeln!(out, "Wrong codes in a row: {}", report.failures)?;
+    }
+    if report.methods.is_empty() && report.apps.is_empty() {
+        return writeln!(
+            out,
+            "\nNothing is enrolled. Set up an authenticator app with: twofa enrol app"
+        );
+    }
+    show_apps(report, out)?;
+    writeln!(out, "\nBackup codes left: {}", report.backup_codes_left)
+}
+
+/// Writes how many backup codes are left, and what to do when they are few.
+pub(crate) fn show_backup_codes(left: u32, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "Backup codes left: {left}")?;
+    if left <= FEW_BACKUP_CODES {
+        writeln!(out, "Make new ones with: twofa codes --new")?;
+    }
+    Ok(())
+}
+
+fn show_address(
+    what: &str,
+    contact: Option<&ContactReport>,
+    method: &str,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    match contact {
+        None => Ok(()),
+        Some(ContactReport {
+            address,
+            verified: true,
+        }) => writeln!(out, "{what}: {address} (verified)"),
+        Some(ContactReport { address, .. }) => writeln!(
+            out,
+            "{what}: {address} (not verified)\n  To verify it: twofa enrol {method}"
+        ),
+    }
+}
+
+fn exemption(
+    ExemptionReport {
+        id,
+        reason,
+        until: end,
+        only,
+    }: &ExemptionReport,
+) -> String {
+    let until = until(end.map(Timestamp::from_unix));
+    let only = only
+        .as_ref()
+        .map_or(String::new(), |only| format!(", only {only}"));
+    format!("Exempt {until}{only}: {reason} (exemption {id})")
+}
+
+fn show_apps(report: &UserReport, out: &mut dyn Write) -> io::Result<()> {
+    if report.apps.is_empty() {
+        return Ok(());
+    }
+    let mut apps = output::table(&["APP", "CODES", "SINCE"]);
+    for app in &report.apps {
+        let since = moment(Timestamp::from_unix(app.enrolled_at));
+        apps.add_row([&app.label, &app.parameters, &since]);
+    }
+    writeln!(out, "\n{}", apps.trim_fmt())
+}
