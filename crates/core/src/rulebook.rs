@@ -1,39 +1,39 @@
-//! The whole policy: the machine's and the classes', as one thing that is valid, compared and changed at once.
+//! The machine's policy and all classes together: validated, compared and changed as one.
 
 use crate::class::{Class, is_class_name};
 use crate::group::Group;
 use crate::policy::{BadSetting, KEYS, Mode, Policy};
 
-/// The machine's policy and the classes, in the order in which they are tried.
+/// The machine's policy and the classes, in the order in which they are tried. One that exists is valid.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rulebook {
     machine: Policy,
     classes: Vec<Class>,
 }
 
-/// Why there can be no such rulebook.
+/// Why a policy and classes are not a valid rulebook.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRulebook {
-    /// A setting of the machine.
+    /// A setting of the machine is invalid.
     #[error(transparent)]
     Setting(#[from] BadSetting),
-    /// A setting of a class.
+    /// A setting of a class is invalid.
     #[error("class '{class}': {error}")]
     ClassSetting {
-        /// The class.
+        /// The name of the class.
         class: String,
-        /// What is wrong.
+        /// What is wrong with the setting.
         error: BadSetting,
     },
-    /// A name no class can have.
+    /// A class has an invalid name.
     #[error(
         "a class cannot be called '{0}': a name has 1 to 32 letters, digits, '-', '_' or '.', and is not 'everyone'"
     )]
     Name(String),
-    /// Two classes of one name.
+    /// Two classes have the same name.
     #[error("there are two classes called '{0}'")]
     Twice(String),
-    /// A class without a group.
+    /// A class has no group.
     #[error("class '{0}' needs a Unix group")]
     NoGroup(String),
 }
@@ -41,16 +41,16 @@ pub enum BadRulebook {
 /// One difference between two rulebooks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// What differs: a setting, or `class NAME` or one of its settings.
+    /// What differs: a key, `class NAME`, or `class NAME: KEY`.
     pub what: String,
-    /// What it was; `None`: it was not there.
+    /// Its value before; `None`: there was none.
     pub from: Option<String>,
-    /// What it is; `None`: it is not there any more.
+    /// Its value after; `None`: there is none.
     pub to: Option<String>,
 }
 
 impl Rulebook {
-    /// A rulebook of these, if everything in it reads.
+    /// The rulebook of this policy and these classes, if it is valid.
     pub fn new(machine: Policy, classes: Vec<Class>) -> Result<Self, BadRulebook> {
         for (i, class) in classes.iter().enumerate() {
             if !is_class_name(&class.name) {
@@ -77,17 +77,17 @@ impl Rulebook {
         Ok(Self { machine, classes })
     }
 
-    /// The machine's policy, which holds for whoever is in no class.
+    /// The machine's policy, which applies to users in no class.
     pub const fn machine(&self) -> &Policy {
         &self.machine
     }
 
-    /// The classes, the first that fits first.
+    /// The classes, in the order in which they are tried.
     pub fn classes(&self) -> &[Class] {
         &self.classes
     }
 
-    /// The same with the group of each class as `known` makes it.
+    /// This rulebook with `known` applied to the group of each class.
     #[must_use]
     pub fn with_groups(mut self, known: impl Fn(&Group) -> Group) -> Self {
         for class in &mut self.classes {
@@ -96,7 +96,7 @@ impl Rulebook {
         self
     }
 
-    /// Whether neither the machine's policy nor a class asks anybody for anything.
+    /// Whether neither the machine's policy nor any class asks for a second factor.
     pub fn asks_nobody(&self) -> bool {
         let asks = |class: &Class| {
             class
@@ -106,7 +106,7 @@ impl Rulebook {
         self.machine.mode == Mode::Disabled && !self.classes.iter().any(asks)
     }
 
-    /// What turns this rulebook into `other`, in the order of the settings and classes.
+    /// The changes that turn this rulebook into `other`, in the order of the keys and classes.
     pub fn changes_to(&self, other: &Self) -> Vec<Change> {
         let mut changes = Vec::new();
         for key in &KEYS {
