@@ -54,6 +54,22 @@ macro_rules! columns {
     };
 }
 
+/// A condition: the user has a method that can stand alone.
+macro_rules! has_method {
+    () => {
+        "(email_verified OR phone_verified OR EXISTS (SELECT 1 FROM app WHERE app.user = user.id))"
+    };
+}
+
+/// The columns of the address that codes are sent to by `channel`: itself, whether it is verified, whether it is on its
+/// owner's word alone.
+const fn contact_columns(channel: Channel) -> [&'static str; 3] {
+    match channel {
+        Channel::Email => ["email", "email_verified", "email_by_owner"],
+        Channel::Sms => ["phone", "phone_verified", "phone_by_owner"],
+    }
+}
+
 pub(crate) fn find(db: &Db<'_>, account: &Account) -> Result<Option<UserRecord>, StoreError> {
     let sql = concat!(
         "SELECT ",
@@ -163,23 +179,20 @@ pub(crate) fn set_contact(
     verified: bool,
     by_owner: bool,
 ) -> Result<(), StoreError> {
-    let sql = match channel {
-        Channel::Email => {
-            "UPDATE user SET email = ?2, email_verified = ?3, email_by_owner = ?4 WHERE id = ?1"
-        }
-        Channel::Sms => {
-            "UPDATE user SET phone = ?2, phone_verified = ?3, phone_by_owner = ?4 WHERE id = ?1"
-        }
-    };
-    db.prepare_cached(sql)?
+    let [own, is_verified, is_by_owner] = contact_columns(channel);
+    let sql =
+        format!("UPDATE user SET {own} = ?2, {is_verified} = ?3, {is_by_owner} = ?4 WHERE id = ?1");
+    db.prepare_cached(&sql)?
         .execute((id, address, verified, by_owner))?;
     Ok(())
 }
 
 /// Makes every address one that is not verified, and so no method. They stay on file.
 pub(crate) fn unverify_contacts(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
-    let sql = "UPDATE user SET email_verified = 0, phone_verified = 0 WHERE id = ?1";
-    db.prepare_cached(sql)?.execute([id])?;
+    for [_, verified, _] in Channel::ALL.map(contact_columns) {
+        let sql = format!("UPDATE user SET {verified} = 0 WHERE id = ?1");
+        db.prepare_cached(&sql)?.execute([id])?;
+    }
     Ok(())
 }
 
@@ -244,25 +257,28 @@ pub(crate) fn save_pass(
 
 /// Whether a user has a method that can stand alone.
 pub(crate) fn has_method(db: &Db<'_>, id: i64) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM user WHERE id = ?1 AND (email_verified OR phone_verified
-                   OR EXISTS (SELECT 1 FROM app WHERE app.user = user.id))";
+    let sql = concat!("SELECT 1 FROM user WHERE id = ?1 AND ", has_method!());
     Ok(db.prepare_cached(sql)?.exists([id])?)
 }
 
 /// Whether a user has any method, backup codes included, or an app whose key was shown.
 pub(crate) fn has_anything(db: &Db<'_>, id: i64) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM user WHERE id = ?1 AND (email_verified OR phone_verified
-                   OR EXISTS (SELECT 1 FROM app WHERE app.user = user.id)
-                   OR EXISTS (SELECT 1 FROM backup_set WHERE backup_set.user = user.id)
-                   OR EXISTS (SELECT 1 FROM pending_app WHERE pending_app.user = user.id))";
+    let sql = concat!(
+        "SELECT 1 FROM user WHERE id = ?1 AND (",
+        has_method!(),
+        " OR EXISTS (SELECT 1 FROM backup_set WHERE backup_set.user = user.id)
+          OR EXISTS (SELECT 1 FROM pending_app WHERE pending_app.user = user.id))"
+    );
     Ok(db.prepare_cached(sql)?.exists([id])?)
 }
 
 /// Whether a user with a method or a requirement has the name or the uid of `account`. Found by indexes.
 pub(crate) fn has_identity_mismatch(db: &Db<'_>, account: &Account) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM user WHERE (name = ?1 OR uid = ?2)
-               AND (required OR email_verified OR phone_verified
-                   OR EXISTS (SELECT 1 FROM app WHERE app.user = user.id))";
+    let sql = concat!(
+        "SELECT 1 FROM user WHERE (name = ?1 OR uid = ?2) AND (required OR ",
+        has_method!(),
+        ")"
+    );
     Ok(db
         .prepare_cached(sql)?
         .exists((&account.name, account.uid))?)
@@ -294,10 +310,7 @@ impl Columns {
         let at = |name: &str| statement.column_index(name);
         let mut contacts = PerChannel::default();
         for channel in Channel::ALL {
-            let [address, verified, by_owner] = match channel {
-                Channel::Email => ["email", "email_verified", "email_by_owner"],
-                Channel::Sms => ["phone", "phone_verified", "phone_by_owner"],
-            };
+            let [address, verified, by_owner] = contact_columns(channel);
             contacts[channel] = ContactColumns {
                 address: at(address)?,
                 verified: at(verified)?,
