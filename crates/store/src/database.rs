@@ -1,11 +1,7 @@
-//! The database itself: opening, making, migrating, and transactions.
+//! The store itself: opening and making it, and its transactions.
 
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use twofa_core::Timestamp;
 
 use crate::error::StoreError;
@@ -13,37 +9,15 @@ use crate::event::Origin;
 use crate::location::{FileId, Location, Owner, Snapshot};
 use crate::rules::RulesCache;
 use crate::seal::SealingKey;
+use crate::sql::Db;
+use crate::sql::connection::{self, Connection};
+use crate::sql::pragmas::{self, Synchronous, set_synchronous};
+use crate::sql::schema::Schema;
 use crate::tx::{Tx, View};
-
-/// Marks a database as ours (`PRAGMA application_id`): "2FA" and a version of the mark.
-const APPLICATION_ID: i64 = 0x3246_4101;
-
-/// Each runs once, in order; the number of those that ran is the schema version (`PRAGMA user_version`).
-static MIGRATIONS: [&str; 9] = [
-    include_str!("../migrations/0001_first.sql"),
-    include_str!("../migrations/0002_people.sql"),
-    include_str!("../migrations/0003_codes.sql"),
-    include_str!("../migrations/0004_first_factor.sql"),
-    include_str!("../migrations/0005_groups.sql"),
-    include_str!("../migrations/0006_limits.sql"),
-    include_str!("../migrations/0007_unproved_changes.sql"),
-    include_str!("../migrations/0008_addresses.sql"),
-    include_str!("../migrations/0009_events_as_data.sql"),
-];
-
-/// How long a write waits for another process, in the module's patience.
-const BUSY: Duration = Duration::from_secs(5);
-
-/// Of a new store. A login changes a few dozen bytes on each of four pages, and all of these pages go to the log, so that
-/// small pages are written and synced faster. Stores with larger pages stay as they are.
-const PAGE_BYTES: u32 = 1024;
 
 /// The longest log that [`Store::leave_short_log`] leaves, in bytes. Whoever opens the store next reads all of it, which
 /// takes about a microsecond for a page; a login writes four pages or five.
 const LONGEST_LOG_LEFT: u64 = 128 * 1024;
-
-/// How many compiled statements are kept: more than there are.
-const STATEMENTS: usize = 128;
 
 /// An open store, shared between threads.
 #[derive(Debug)]
@@ -67,21 +41,23 @@ impl Store {
             return Err(StoreError::Missing(location.database));
         }
         let place = location.clone();
-        Self::open_schema(location, Schema::Existing).map_err(|error| error.name_holder(&place))
+        Self::open_schema(location, Schema::Existing)
+            .map_err(|error| error.name_holder(&place.database))
     }
 
     fn open_schema(location: Location, schema: Schema) -> Result<Self, StoreError> {
         let key = location.read_key()?;
         let file = location.inspect_database()?;
-        let (connection, snapshot) = match open(&location, schema) {
+        let (connection, snapshot) = match connection::open(&location, schema) {
             Ok(connection) => (connection, None),
             // Whom the policy asks for nothing must not be kept out by a disk that cannot be written.
             Err(error)
                 if schema == Schema::Existing && error.may_be_a_disk_that_takes_nothing() =>
             {
                 let snapshot = location.snapshot();
-                let opened =
-                    snapshot.and_then(|it| Some((open_snapshot(&location, &it).ok()?, Some(it))));
+                let opened = snapshot.and_then(|it| {
+                    Some((connection::open_snapshot(&location, &it).ok()?, Some(it)))
+                });
                 opened.ok_or(error)?
             }
             Err(error) => return Err(error),
@@ -136,7 +112,7 @@ impl Store {
     pub fn leave_short_log(&self) -> Result<bool, StoreError> {
         let is_short = self.location.log_length()? <= LONGEST_LOG_LEFT;
         let connection = self.connection()?;
-        Ok(connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_short)?)
+        pragmas::leave_log(&connection, is_short)
     }
 
     /// Runs `work` on one consistent view.
@@ -145,13 +121,12 @@ impl Store {
         work: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut connection = self.connection()?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
-        let value = work(&self.view(&transaction))?;
+        let value = connection::view(&mut connection, |db| work(&self.view(db)))?;
         self.check_snapshot()?;
         Ok(value)
     }
 
-    const fn view<'a>(&'a self, db: &'a Transaction<'a>) -> View<'a> {
+    const fn view<'a>(&'a self, db: &'a Db<'a>) -> View<'a> {
         View {
             db,
             key: &self.key,
@@ -205,17 +180,17 @@ impl Store {
         work: impl FnOnce(View<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut connection = self.connection()?;
-        let work = |db: &Transaction<'_>| work(self.view(db));
+        let work = |db: &Db<'_>| work(self.view(db));
         let result = match synchronous {
-            Synchronous::Full => transact(&mut connection, work),
+            Synchronous::Full => connection::transact(&mut connection, work),
             Synchronous::Normal => {
                 set_synchronous(&connection, Synchronous::Normal)?;
-                let result = transact(&mut connection, work);
+                let result = connection::transact(&mut connection, work);
                 set_synchronous(&connection, Synchronous::Full)?;
                 result
             }
         };
-        result.map_err(|error| error.name_holder(&self.location))
+        result.map_err(|error| error.name_holder(&self.location.database))
     }
 
     /// The connection, as long as the file it has open is the one at its path: a database that was
@@ -238,195 +213,15 @@ impl Store {
     }
 }
 
-fn transact<T>(
-    connection: &mut Connection,
-    work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let value = work(&transaction)?;
-    transaction.commit()?;
-    Ok(value)
-}
-
-/// Whether a commit waits for the disk (<https://sqlite.org/pragma.html#pragma_synchronous>).
-#[derive(Debug, Clone, Copy)]
-enum Synchronous {
-    /// It does.
-    Full,
-    /// It does not.
-    Normal,
-}
-
-fn set_synchronous(connection: &Connection, mode: Synchronous) -> Result<(), StoreError> {
-    // Not as a cached statement: SQLite carries this out when it compiles it.
-    let mode = match mode {
-        Synchronous::Full => "full",
-        Synchronous::Normal => "normal",
-    };
-    Ok(connection.pragma_update(None, "synchronous", mode)?)
-}
-
-fn open(location: &Location, schema: Schema) -> Result<Connection, StoreError> {
-    let before = location.snapshot();
-    let mut connection = connect(location, schema)?;
-    // SQLite does this at each first commit of a process; here it is done by whoever makes the log. While we have the log
-    // open, nobody removes it; and who finds something in it comes after a commit, which came after its maker got here.
-    let has_log_of = |before: &Snapshot| location.snapshot()?.has_log_of(before).then_some(());
-    if before.as_ref().and_then(has_log_of).is_none() {
-        location.sync_names()?;
-    }
-    migrate(&mut connection, schema)?;
-    Ok(connection)
-}
-
-/// The database where nothing can be written beside it (<https://sqlite.org/uri.html>). With an empty write-ahead log it
-/// is read as if it stood on a medium that never changes, as everything that needs a log, or a lock, fails on any other
-/// connection. Else it is read through the log; SQLite does that only where the log's index is there as well.
-fn open_snapshot(location: &Location, snapshot: &Snapshot) -> Result<Connection, StoreError> {
-    let path = resolved(location)?;
-    let path = path
-        .to_str()
-        .ok_or_else(|| StoreError::Other("its path is not UTF-8".to_owned()))?;
-    let path = path
-        .replace('%', "%25")
-        .replace('?', "%3f")
-        .replace('#', "%23");
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_URI
-        | OpenFlags::SQLITE_OPEN_NOFOLLOW
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    let how = if snapshot.has_empty_log() {
-        "immutable=1"
-    } else {
-        "readonly_shm=1"
-    };
-    let mut connection = Connection::open_with_flags(format!("file:{path}?{how}"), flags)?;
-    set_up(&connection)?;
-    if outstanding(&connection.transaction()?, Schema::Existing)?.is_empty() {
-        Ok(connection)
-    } else {
-        Err(StoreError::ReadOnly)
-    }
-}
-
-/// The path of the database. NOFOLLOW is about the whole path for SQLite; a link further up is the administrator's own.
-fn resolved(location: &Location) -> Result<PathBuf, StoreError> {
-    let path = &location.database;
-    path.parent()
-        .zip(path.file_name())
-        .and_then(|(directory, name)| Some(directory.canonicalize().ok()?.join(name)))
-        .ok_or_else(|| StoreError::Missing(path.clone()))
-}
-
-fn connect(location: &Location, schema: Schema) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_NOFOLLOW
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    let connection = Connection::open_with_flags(resolved(location)?, flags)?;
-    set_up(&connection)?;
-    if schema == Schema::New {
-        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
-    }
-    let mode = "journal_mode";
-    let mut journal: String = connection.pragma_query_value(None, mode, |row| row.get(0))?;
-    if journal != "wal" {
-        journal = connection.pragma_update_and_check(None, mode, "wal", |row| row.get(0))?;
-    }
-    if journal != "wal" {
-        return Err(StoreError::Other(format!(
-            "its journal cannot be a write-ahead log (it is '{journal}')"
-        )));
-    }
-    Ok(connection)
-}
-
-/// What holds for every connection.
-fn set_up(connection: &Connection) -> Result<(), StoreError> {
-    connection.busy_timeout(BUSY)?;
-    // One plan for whatever values. Without this SQLite compiles a statement with an ORDER BY again each time that it
-    // asks about somebody else: half of all instructions of a login.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
-    connection.pragma_update(None, "cell_size_check", true)?;
-    set_synchronous(connection, Synchronous::Full)?;
-    // A few hundred users' pages, in KiB; the system caches the rest.
-    Ok(connection.pragma_update(None, "cache_size", -1024)?)
-}
-
-/// What the database is expected to hold already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Schema {
-    /// Nothing: it was made just now.
-    New,
-    /// At least the first schema. An emptied file is not a new store.
-    Existing,
-}
-
-/// Brings the schema up to date. Where it is already, which is nearly always, nothing is locked and nothing written.
-fn migrate(connection: &mut Connection, schema: Schema) -> Result<(), StoreError> {
-    if schema == Schema::Existing && outstanding(&connection.transaction()?, schema)?.is_empty() {
-        return Ok(());
-    }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let outstanding = outstanding(&transaction, schema)?;
-    if outstanding.is_empty() {
-        return Ok(());
-    }
-    for migration in outstanding {
-        transaction.execute_batch(migration)?;
-    }
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", newest_schema())?;
-    Ok(transaction.commit()?)
-}
-
-fn newest_schema() -> i64 {
-    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
-}
-
-/// The migrations that have not run, if this is a database of ours.
-fn outstanding(
-    transaction: &Transaction<'_>,
-    schema: Schema,
-) -> Result<&'static [&'static str], StoreError> {
-    let known = newest_schema();
-    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let application: i64 =
-        transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let tables: i64 =
-        transaction.query_one("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    match (application, found, tables, schema) {
-        (APPLICATION_ID, 1.., 1.., Schema::Existing) | (0, 0, 0, Schema::New) => {}
-        (0, 0, 0, Schema::Existing) => {
-            return Err(StoreError::Damaged("it was emptied".to_owned()));
-        }
-        _ => {
-            return Err(StoreError::Damaged(
-                "it is a database of another program".to_owned(),
-            ));
-        }
-    }
-    if found > known {
-        return Err(StoreError::Newer { found, known });
-    }
-    usize::try_from(found)
-        .ok()
-        .and_then(|found| MIGRATIONS.get(found..))
-        .ok_or_else(|| StoreError::Damaged("its schema has no number we ever gave".to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::pragmas::PAGE_BYTES;
     use crate::testing::{Bench, origin};
     use rusqlite::StatementStatus;
     use std::fs;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    use twofa_core::Channel;
+    use std::path::PathBuf;
 
     #[test]
     fn a_new_store_is_private_and_opens_again() {
@@ -644,128 +439,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_database_from_a_newer_version_is_refused_and_left_alone() {
-        let bench = Bench::new();
-        let store = bench.create();
-        bench.execute(&store, "PRAGMA user_version = 99");
-        drop(store);
-        let error = Store::open(bench.location.clone()).unwrap_err();
-        assert!(
-            matches!(error, StoreError::Newer { found: 99, .. }),
-            "{error}"
-        );
-        assert!(error.to_string().contains("newer twofa"));
-    }
-
-    #[test]
-    fn a_database_of_another_program_is_refused() {
-        let bench = Bench::new();
-        drop(bench.create());
-        fs::remove_file(&bench.location.database).unwrap();
-        let other = Connection::open(&bench.location.database).unwrap();
-        other.execute_batch("CREATE TABLE theirs (x)").unwrap();
-        drop(other);
-        fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(matches!(
-            Store::open(bench.location.clone()),
-            Err(StoreError::Damaged(_))
-        ));
-    }
-
-    #[test]
-    fn a_database_of_the_first_schema_is_brought_up_to_date_and_keeps_its_people() {
-        let bench = Bench::new();
-        drop(bench.create());
-        fs::remove_file(&bench.location.database).unwrap();
-        let old = Connection::open(&bench.location.database).unwrap();
-        old.execute_batch(MIGRATIONS[0]).unwrap();
-        old.execute_batch("INSERT INTO user (name, uid, required) VALUES ('alice', 1000, 1)")
-            .unwrap();
-        old.pragma_update(None, "application_id", APPLICATION_ID)
-            .unwrap();
-        old.pragma_update(None, "user_version", 1).unwrap();
-        drop(old);
-        fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
-
-        for _ in 0..2 {
-            let store = Store::open(bench.location.clone()).unwrap();
-            let alice = crate::testing::alice();
-            assert!(store.snapshot(&alice).unwrap().user.required);
-        }
-    }
-
-    #[test]
-    fn a_database_of_the_second_schema_is_brought_up_to_date_and_keeps_what_is_in_it() {
-        let bench = Bench::new();
-        drop(bench.create());
-        fs::remove_file(&bench.location.database).unwrap();
-        let old = Connection::open(&bench.location.database).unwrap();
-        old.execute_batch(MIGRATIONS[0]).unwrap();
-        old.execute_batch(MIGRATIONS[1]).unwrap();
-        old.execute_batch(
-            "INSERT INTO user (name, uid, verify, email, email_verified, phone, counted, forgiven, generation)
-             VALUES ('alice', 1000, 'always', 'alice@example.org', 1, '+4930123456', 7, 5, 3);
-             INSERT INTO backup_set VALUES (1, zeroblob(16), 8, 1);
-             INSERT INTO backup_code VALUES (1, zeroblob(32));
-             INSERT INTO setting VALUES ('mode', 'mandatory');
-             INSERT INTO class VALUES ('admins', 0, 'sudo');
-             INSERT INTO event (at, kind, name, uid, actor) VALUES (1, 'app-enrolled', 'alice', 1000, 0);
-             INSERT INTO exemption (unix_group, reason, granted_by, granted_at) VALUES ('robots', 'backups', 0, 1);",
-        )
-        .unwrap();
-        old.pragma_update(None, "application_id", APPLICATION_ID)
-            .unwrap();
-        old.pragma_update(None, "user_version", 2).unwrap();
-        drop(old);
-        fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
-
-        for _ in 0..2 {
-            let store = Store::open(bench.location.clone()).unwrap();
-            let situation = store.snapshot(&crate::testing::alice()).unwrap();
-            let user = situation.user;
-            let (email, phone) = (
-                user.contacts[Channel::Email].clone().unwrap(),
-                user.contacts[Channel::Sms].clone().unwrap(),
-            );
-            assert_eq!(
-                (email.address.as_str(), email.verified),
-                ("alice@example.org", true)
-            );
-            assert_eq!(
-                (phone.address.as_str(), phone.verified),
-                ("+4930123456", false)
-            );
-            assert_eq!(
-                (user.preferred, user.verify.to_string().as_str()),
-                (None, "always")
-            );
-            assert_eq!(
-                (user.throttle.failures(), user.backup.unwrap().unused.len()),
-                (2, 1)
-            );
-            let rules = situation.rules;
-            assert_eq!(
-                (
-                    rules.rulebook.machine().mode.name(),
-                    rules.rulebook.classes().len()
-                ),
-                ("mandatory", 1)
-            );
-            assert_eq!(rules.exemptions.len(), 1);
-            let mut events = 0;
-            store
-                .events(&crate::EventFilter::default(), |_| {
-                    events += 1;
-                    true
-                })
-                .unwrap();
-            assert_eq!(events, 1);
-            assert_eq!(store.providers().unwrap(), crate::Providers::default());
-            assert_eq!(store.next_notice_due().unwrap(), None);
-        }
-    }
-
     /// Keeps SQLite from making the companion of the database with this `ending`, as a read-only disk does.
     fn in_the_way_of(bench: &Bench, ending: &str) {
         let mut companion = bench.location.database.clone().into_os_string();
@@ -826,39 +499,6 @@ mod tests {
             store.rulebook(),
             Err(StoreError::ChangedMeanwhile)
         ));
-    }
-
-    #[test]
-    fn a_database_of_the_third_schema_falls_back_to_mail_where_methods_allows_it() {
-        let bench = Bench::new();
-        drop(bench.create());
-        fs::remove_file(&bench.location.database).unwrap();
-        let old = Connection::open(&bench.location.database).unwrap();
-        MIGRATIONS[..3]
-            .iter()
-            .for_each(|migration| old.execute_batch(migration).unwrap());
-        old.execute_batch(
-            "INSERT INTO setting VALUES ('methods', 'app,sms'), ('fallback.sms-to-email', 'on');
-             INSERT INTO class VALUES ('admins', 0, 'sudo');
-             INSERT INTO class_setting VALUES ('admins', 'fallback.sms-to-email', 'on');",
-        )
-        .unwrap();
-        old.pragma_update(None, "application_id", APPLICATION_ID)
-            .unwrap();
-        old.pragma_update(None, "user_version", 3).unwrap();
-        drop(old);
-        fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
-
-        let rulebook = Store::open(bench.location.clone())
-            .unwrap()
-            .rulebook()
-            .unwrap();
-        assert!(!rulebook.machine().sms_falls_back_to_email());
-        let class = rulebook.classes()[0].policy(rulebook.machine()).unwrap();
-        assert!(
-            class.sms_falls_back_to_email(),
-            "what a class has of its own was somebody's word"
-        );
     }
 
     #[test]

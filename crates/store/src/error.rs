@@ -7,7 +7,6 @@ use twofa_core::Channel;
 use twofa_core::rulebook::BadRulebook;
 
 use crate::holder::Holder;
-use crate::location::Location;
 
 /// Why the store could not do what it was asked. Never holds a stored value.
 #[derive(Debug, thiserror::Error)]
@@ -160,9 +159,9 @@ impl StoreError {
     }
 
     /// With the process that was waited for in vain, where it was one.
-    pub(crate) fn name_holder(self, location: &Location) -> Self {
+    pub(crate) fn name_holder(self, database: &Path) -> Self {
         match self {
-            Self::Busy(None) => Self::Busy(Holder::find(location)),
+            Self::Busy(None) => Self::Busy(Holder::find(database)),
             other => other,
         }
     }

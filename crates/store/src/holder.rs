@@ -13,8 +13,6 @@ use std::{fmt, fs};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
-use crate::location::Location;
-
 /// The byte of the `-shm` file that a writer locks (sqlite.org/walformat.html §2.3.1).
 const WRITE_LOCK: libc::off_t = 120;
 /// The bytes of the database that are locked by a program that wants it for itself alone, or keeps no write-ahead
@@ -48,11 +46,11 @@ impl fmt::Display for Holder {
 impl Holder {
     /// Who of the other processes keeps us from writing at this moment, if that can be told: not of a process in
     /// another PID namespace.
-    pub(crate) fn find(location: &Location) -> Option<Self> {
-        let mut shared_memory = location.database.clone().into_os_string();
+    pub(crate) fn find(database: &Path) -> Option<Self> {
+        let mut shared_memory = database.to_owned().into_os_string();
         shared_memory.push("-shm");
         let pid = locker(&PathBuf::from(shared_memory), WRITE_LOCK, 1)
-            .or_else(|| locker(&location.database, PENDING, PENDING_LENGTH))?;
+            .or_else(|| locker(database, PENDING, PENDING_LENGTH))?;
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok();
         Some(Self {
             pid,
@@ -105,7 +103,7 @@ fn locker(path: &Path, start: libc::off_t, length: libc::off_t) -> Option<libc::
 mod tests {
     use super::*;
     use crate::testing::Bench;
-    use crate::{Store, StoreError};
+    use crate::{Location, Store, StoreError};
     use std::env;
     use std::io::{self, BufRead, BufReader, Write};
     use std::process::{Child, Command, Stdio};
@@ -181,7 +179,7 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let held: Result<(), StoreError> = store.write_unsynced(|_| {
-            assert_eq!(Holder::find(&bench.location), None);
+            assert_eq!(Holder::find(&bench.location.database), None);
             let locks = fs::read_to_string("/proc/locks").unwrap();
             let ours = format!(" WRITE {} ", std::process::id());
             assert!(

@@ -2,16 +2,19 @@
 //! `docs/architecture.md` lists what each must guarantee.
 //!
 //! Each function is one statement, or the few that make one change; none decides anything. They take and give plain
-//! values and read columns by their names. One file for each group of tables, and [`pragmas`] for what SQLite alone has.
+//! values and read columns by their names. One file for each group of tables; [`connection`] and [`schema`] open the
+//! database, and [`pragmas`] has what SQLite alone has.
 
 pub(crate) mod apps;
 pub(crate) mod backup_codes;
+pub(crate) mod connection;
 pub(crate) mod events;
 pub(crate) mod exemptions;
 pub(crate) mod notices;
 pub(crate) mod policy;
 pub(crate) mod pragmas;
 pub(crate) mod providers;
+pub(crate) mod schema;
 pub(crate) mod sends;
 pub(crate) mod unproved;
 pub(crate) mod users;

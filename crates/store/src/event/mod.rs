@@ -1,0 +1,20 @@
+//! Events as data: what the audit log keeps, and what notices are about. Nothing here is a sentence; the programs that
+//! show events make the sentences.
+//!
+//! An event is stored as the name of its kind and a JSON object of its fields. Fields may be added later if they are
+//! optional; none is ever renamed, because old rows have them.
+//!
+//! [`kinds`] are the events and their fields, [`origin`] is who did something and where, [`stored`] how both are kept.
+
+mod as_text;
+pub mod kinds;
+pub mod origin;
+pub mod stored;
+
+pub use kinds::{
+    AppFields, Attestation, Event, ExemptionFields, NotSent, Proof, RefusalReason, SmsAlarm,
+    UserChange,
+};
+pub use origin::{LoginOrigin, NoticeSource, Origin, Source};
+pub(crate) use stored::StoredEvent;
+pub use stored::{LoggedEvent, Missed, Record};

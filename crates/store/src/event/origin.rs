@@ -1,0 +1,146 @@
+//! Who did something, and where it was asked for.
+
+/// Who did something, and where it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The uid of the process that asked.
+    pub actor: u32,
+    /// Where.
+    pub source: Source,
+}
+
+/// Where something was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A login.
+    Login(LoginOrigin),
+    /// The command line of this machine: nobody was let in there.
+    CommandLine,
+}
+
+/// What the application says of a login. As the module of a root program told it, else empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoginOrigin {
+    /// PAM service.
+    pub service: Option<String>,
+    /// Where it came from.
+    pub remote_host: Option<String>,
+    /// Who asked for it, where somebody logs in as another user: `PAM_RUSER`.
+    pub remote_user: Option<String>,
+    /// Terminal.
+    pub terminal: Option<String>,
+}
+
+impl Origin {
+    /// The command line, as `actor` uses it.
+    pub const fn command_line(actor: u32) -> Self {
+        Self {
+            actor,
+            source: Source::CommandLine,
+        }
+    }
+
+    /// A login that the process of `actor` asked about.
+    pub const fn login(actor: u32, login: LoginOrigin) -> Self {
+        Self {
+            actor,
+            source: Source::Login(login),
+        }
+    }
+
+    /// What is known of the login, if it was one.
+    pub const fn as_login(&self) -> Option<&LoginOrigin> {
+        match &self.source {
+            Source::Login(login) => Some(login),
+            Source::CommandLine => None,
+        }
+    }
+
+    /// The name in the log for what asked: the PAM service, or `twofa`, which a PAM service may be called too.
+    pub fn service(&self) -> Option<&str> {
+        match &self.source {
+            Source::Login(login) => login.service.as_deref(),
+            Source::CommandLine => Some("twofa"),
+        }
+    }
+
+    /// Where a login came from: the host, else the terminal.
+    pub fn host_or_terminal(&self) -> Option<&str> {
+        let login = self.as_login()?;
+        login.remote_host.as_deref().or(login.terminal.as_deref())
+    }
+
+    /// The place this is from, to tell one from another: service, remote host and terminal of a login, or somebody's
+    /// command line. It is stored, so it stays as it is.
+    pub(crate) fn place(&self) -> String {
+        let Source::Login(login) = &self.source else {
+            return format!("command line of uid {}", self.actor);
+        };
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let host = login.remote_host.as_deref().unwrap_or("this machine");
+        let (service, terminal) = (text(&login.service), text(&login.terminal));
+        format!("service {service} of {host} at {terminal}")
+    }
+}
+
+impl Source {
+    /// The variant, as it is stored.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Login(_) => LOGIN,
+            Self::CommandLine => COMMAND_LINE,
+        }
+    }
+
+    /// The reverse of [`Source::name`], with what is stored of a login.
+    pub(crate) fn stored(name: &str, login: LoginOrigin) -> Self {
+        match name {
+            COMMAND_LINE => Self::CommandLine,
+            _ => Self::Login(login),
+        }
+    }
+}
+
+const LOGIN: &str = "login";
+const COMMAND_LINE: &str = "command-line";
+
+/// Where something came from that somebody gets a notice of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoticeSource {
+    /// A login from this host, else at this terminal, if either is known.
+    Login(Option<String>),
+    /// The command line of this machine.
+    CommandLine,
+}
+
+impl NoticeSource {
+    pub(crate) fn stored(name: &str, place: Option<String>) -> Self {
+        match name {
+            COMMAND_LINE => Self::CommandLine,
+            _ => Self::Login(place),
+        }
+    }
+
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Login(_) => LOGIN,
+            Self::CommandLine => COMMAND_LINE,
+        }
+    }
+
+    pub(crate) fn place(&self) -> Option<&str> {
+        match self {
+            Self::Login(place) => place.as_deref(),
+            Self::CommandLine => None,
+        }
+    }
+}
+
+impl From<&Origin> for NoticeSource {
+    fn from(origin: &Origin) -> Self {
+        match origin.source {
+            Source::Login(_) => Self::Login(origin.host_or_terminal().map(ToOwned::to_owned)),
+            Source::CommandLine => Self::CommandLine,
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The schema of the database, and how older ones are brought up to date.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::Db;
+use super::pragmas::{self, APPLICATION_ID, Header};
+use crate::error::StoreError;
+
+/// Each runs once, in order; the number of those that ran is the schema version ([`Header::schema`]).
+static MIGRATIONS: [&str; 9] = [
+    include_str!("../../migrations/0001_first.sql"),
+    include_str!("../../migrations/0002_people.sql"),
+    include_str!("../../migrations/0003_codes.sql"),
+    include_str!("../../migrations/0004_first_factor.sql"),
+    include_str!("../../migrations/0005_groups.sql"),
+    include_str!("../../migrations/0006_limits.sql"),
+    include_str!("../../migrations/0007_unproved_changes.sql"),
+    include_str!("../../migrations/0008_addresses.sql"),
+    include_str!("../../migrations/0009_events_as_data.sql"),
+];
+
+/// What the database is expected to hold already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Schema {
+    /// Nothing: it was made just now.
+    New,
+    /// At least the first schema. An emptied file is not a new store.
+    Existing,
+}
+
+/// Brings the schema up to date. Where it is already, which is nearly always, nothing is locked and nothing written.
+pub(crate) fn migrate(connection: &mut Connection, schema: Schema) -> Result<(), StoreError> {
+    if schema == Schema::Existing && is_newest(connection)? {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let outstanding = outstanding(&transaction, schema)?;
+    if outstanding.is_empty() {
+        return Ok(());
+    }
+    for migration in outstanding {
+        transaction.execute_batch(migration)?;
+    }
+    let header = Header {
+        application: APPLICATION_ID,
+        schema: newest_schema(),
+    };
+    pragmas::set_header(&transaction, header)?;
+    Ok(transaction.commit()?)
+}
+
+/// Whether there is nothing to bring up to date.
+pub(crate) fn is_newest(connection: &mut Connection) -> Result<bool, StoreError> {
+    Ok(outstanding(&connection.transaction()?, Schema::Existing)?.is_empty())
+}
+
+fn newest_schema() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// The migrations that have not run, if this is a database of ours.
+fn outstanding(
+    transaction: &Db<'_>,
+    schema: Schema,
+) -> Result<&'static [&'static str], StoreError> {
+    let known = newest_schema();
+    let Header {
+        application,
+        schema: found,
+    } = pragmas::header(transaction)?;
+    let tables: i64 =
+        transaction.query_one("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (application, found, tables, schema) {
+        (APPLICATION_ID, 1.., 1.., Schema::Existing) | (0, 0, 0, Schema::New) => {}
+        (0, 0, 0, Schema::Existing) => {
+            return Err(StoreError::Damaged("it was emptied".to_owned()));
+        }
+        _ => {
+            return Err(StoreError::Damaged(
+                "it is a database of another program".to_owned(),
+            ));
+        }
+    }
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    usize::try_from(found)
+        .ok()
+        .and_then(|found| MIGRATIONS.get(found..))
+        .ok_or_else(|| StoreError::Damaged("its schema has no number we ever gave".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Bench;
+    use crate::{Store, StoreError};
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use twofa_core::Channel;
+
+    #[test]
+    fn a_database_of_another_program_is_refused() {
+        let bench = Bench::new();
+        drop(bench.create());
+        fs::remove_file(&bench.location.database).unwrap();
+        let other = Connection::open(&bench.location.database).unwrap();
+        other.execute_batch("CREATE TABLE theirs (x)").unwrap();
+        drop(other);
+        fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(matches!(
+            Store::open(bench.location.clone()),
+            Err(StoreError::Damaged(_))
+        ));
+    }
+
+    #[test]
+    fn a_database_of_the_first_schema_is_brought_up_to_date_and_keeps_its_people() {
+        let bench = Bench::new();
+        drop(bench.create());
+        fs::remove_file(&bench.location.database).unwrap();
+        let old = Connection::open(&bench.location.database).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.execute_batch("INSERT INTO user (name, uid, required) VALUES ('alice', 1000, 1)")
+            .unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID)
+            .unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        drop(old);
+        fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
+
+        for _ in 0..2 {
+            let store = Store::open(bench.location.clone()).unwrap();
+            let alice = crate::testing::alice();
+            assert!(store.snapshot(&alice).unwrap().user.required);
+        }
+    }
+
+    #[test]
+    fn a_database_of_the_second_schema_is_brought_up_to_date_and_keeps_what_is_in_it() {
+        let bench = Bench::new();
+        drop(bench.create());
+        fs::remove_file(&bench.location.database).unwrap();
+        let old = Connection::open(&bench.location.database).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.execute_batch(MIGRATIONS[1]).unwrap();
+        old.execute_batch(
+            "INSERT INTO user (name, uid, verify, email, email_verified, phone, counted, forgiven, generation)
+             VALUES ('alice', 1000, 'always', 'alice@example.org', 1, '+4930123456', 7, 5, 3);
+             INSERT INTO backup_set VALUES (1, zeroblob(16), 8, 1);
+             INSERT INTO backup_code VALUES (1, zeroblob(32));
+             INSERT INTO setting VALUES ('mode', 'mandatory');
+             INSERT INTO class VALUES ('admins', 0, 'sudo');
+             INSERT INTO event (at, kind, name, uid, actor) VALUES (1, 'app-enrolled', 'alice', 1000, 0);
+             INSERT INTO exemption (unix_group, reason, granted_by, granted_at) VALUES ('robots', 'backups', 0, 1);",
+        )
+        .unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID)
+            .unwrap();
+        old.pragma_update(None, "user_version", 2).unwrap();
+        drop(old);
+        fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
+
+        for _ in 0..2 {
+            let store = Store::open(bench.location.clone()).unwrap();
+            let situation = store.snapshot(&crate::testing::alice()).unwrap();
+            let user = situation.user;
+            let (email, phone) = (
+                user.contacts[Channel::Email].clone().unwrap(),
+                user.contacts[Channel::Sms].clone().unwrap(),
+            );
+            assert_eq!(
+                (email.address.as_str(), email.verified),
+                ("alice@example.org", true)
+            );
+            assert_eq!(
+                (phone.address.as_str(), phone.verified),
+                ("+4930123456", false)
+            );
+            assert_eq!(
+                (user.preferred, user.verify.to_string().as_str()),
+                (None, "always")
+            );
+            assert_eq!(
+                (user.throttle.failures(), user.backup.unwrap().unused.len()),
+                (2, 1)
+            );
+            let rules = situation.rules;
+            assert_eq!(
+                (
+                    rules.rulebook.machine().mode.name(),
+                    rules.rulebook.classes().len()
+                ),
+                ("mandatory", 1)
+            );
+            assert_eq!(rules.exemptions.len(), 1);
+            let mut events = 0;
+            store
+                .events(&crate::EventFilter::default(), |_| {
+                    events += 1;
+                    true
+                })
+                .unwrap();
+            assert_eq!(events, 1);
+            assert_eq!(store.providers().unwrap(), crate::Providers::default());
+            assert_eq!(store.next_notice_due().unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn a_database_of_the_third_schema_falls_back_to_mail_where_methods_allows_it() {
+        let bench = Bench::new();
+        drop(bench.create());
+        fs::remove_file(&bench.location.database).unwrap();
+        let old = Connection::open(&bench.location.database).unwrap();
+        MIGRATIONS[..3]
+            .iter()
+            .for_each(|migration| old.execute_batch(migration).unwrap());
+        old.execute_batch(
+            "INSERT INTO setting VALUES ('methods', 'app,sms'), ('fallback.sms-to-email', 'on');
+             INSERT INTO class VALUES ('admins', 0, 'sudo');
+             INSERT INTO class_setting VALUES ('admins', 'fallback.sms-to-email', 'on');",
+        )
+        .unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID)
+            .unwrap();
+        old.pragma_update(None, "user_version", 3).unwrap();
+        drop(old);
+        fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
+
+        let rulebook = Store::open(bench.location.clone())
+            .unwrap()
+            .rulebook()
+            .unwrap();
+        assert!(!rulebook.machine().sms_falls_back_to_email());
+        let class = rulebook.classes()[0].policy(rulebook.machine()).unwrap();
+        assert!(
+            class.sms_falls_back_to_email(),
+            "what a class has of its own was somebody's word"
+        );
+    }
+
+    #[test]
+    fn a_database_from_a_newer_version_is_refused_and_left_alone() {
+        let bench = Bench::new();
+        let store = bench.create();
+        bench.execute(&store, "PRAGMA user_version = 99");
+        drop(store);
+        let error = Store::open(bench.location.clone()).unwrap_err();
+        assert!(
+            matches!(error, StoreError::Newer { found: 99, .. }),
+            "{error}"
+        );
+        assert!(error.to_string().contains("newer twofa"));
+    }
+}
