@@ -13,7 +13,7 @@ BINDIR  = $(PREFIX)/bin
 SBINDIR = $(PREFIX)/sbin
 SHARE   = $(PREFIX)/share
 UNITS   = $(PREFIX)/lib/systemd/system
-# Where cargo builds: as it is told itself, by the environment or by "make CARGO_TARGET_DIR=...".
+# Where cargo builds. CARGO_TARGET_DIR may be set in the environment or as "make CARGO_TARGET_DIR=...".
 TARGET  = $(or $(CARGO_TARGET_DIR),target)
 RELEASE = $(TARGET)/release
 
@@ -29,7 +29,9 @@ export RUSTUP_HOME ?= $(CALLER_HOME)/.rustup
 endif
 endif
 # Build results in a user's checkout stay the user's, so that building without sudo goes on working.
-GIVE_BACK = ; status=$$?; chown -R --reference=Makefile '$(TARGET)'; exit $$status
+# (The tools of the tests are in target, wherever cargo builds.)
+GIVE_BACK = ; status=$$?; for built in target '$(TARGET)'; do \
+  [ ! -e "$$built" ] || chown -R --reference=Makefile "$$built"; done; exit $$status
 endif
 
 .PHONY: help

@@ -72,22 +72,7 @@ impl Namespaces {
                 .expect("the folder for the machine's disk")
         });
 
-        let mut command = Command::new("sh");
-        command.args(["-c", START, "machine"]);
-        command.arg(disk.as_ref().map_or(Path::new(""), TempDir::path));
-        for folder in separate_file_systems() {
-            command.args(["overlay", &folder]);
-        }
-        for (folder, size) in &plan.tiny_disks {
-            command.args(["tiny", folder, size]);
-        }
-        for file in &plan.installed {
-            command
-                .arg("install")
-                .arg(format!("{:04o}", file.mode))
-                .arg(&file.from)
-                .arg(&file.to);
-        }
+        let mut command = start_command(plan, disk.as_ref());
         // In a process group of its own: an interrupt from the terminal ends the tests, which then end the machine.
         command
             .process_group(0)
@@ -184,6 +169,27 @@ impl Namespaces {
     fn network(&self, table: &str) -> String {
         fs::read_to_string(format!("/proc/{}/net/{table}", self.init)).unwrap_or_default()
     }
+}
+
+/// The shell that starts the machine's first process, with the arguments of `init.sh`.
+fn start_command(plan: &Plan, disk: Option<&TempDir>) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", START, "machine"]);
+    command.arg(disk.map_or(Path::new(""), TempDir::path));
+    for folder in separate_file_systems() {
+        command.args(["overlay", &folder]);
+    }
+    for (folder, size) in &plan.tiny_disks {
+        command.args(["tiny", folder, size]);
+    }
+    for file in &plan.installed {
+        command
+            .arg("install")
+            .arg(format!("{:04o}", file.mode))
+            .arg(&file.from)
+            .arg(&file.to);
+    }
+    command
 }
 
 const ROOT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

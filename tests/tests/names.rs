@@ -143,13 +143,13 @@ fn who_is_certainly_in_no_class_is_not_asked() {
     }
     let listed = machine.run("twofa class test bob").ok().stdout;
     assert!(
-        listed.contains("Class of bob: everyone") && !listed.contains("not settled"),
+        listed.contains("Class of bob: everyone") && !listed.contains("not known for certain"),
         "{listed}"
     );
 }
 
 #[test]
-fn a_source_that_was_named_and_never_installed_settles_nothing() {
+fn a_source_that_is_listed_and_not_installed_leaves_memberships_unknown() {
     let machine = builder("passwd: files\ngroup: files\ninitgroups: sss")
         .user_in("dave", &["wheel"])
         .command("twofa class set admins --group wheel mode=mandatory")
@@ -160,7 +160,7 @@ fn a_source_that_was_named_and_never_installed_settles_nothing() {
     }
     let test = machine.run("twofa class test alice").ok().stdout;
     assert!(
-        test.contains("not settled") && test.contains("source 'sss'"),
+        test.contains("not known for certain") && test.contains("source 'sss'"),
         "{test}"
     );
 }

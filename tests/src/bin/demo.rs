@@ -1,9 +1,9 @@
 //! `make demo`: the main job for real, on a throwaway machine, as a person would see it.
 //!
-//! Nothing here is played: the sshd, the logins and the programs are the real ones, the codes come from
+//! Nothing here is simulated: the sshd, the logins and the programs are the real ones, the codes come from
 //! oathtool as they would from a phone, and the machine is gone when this ends.
 
-// A demonstration that cannot go on says why by failing.
+// A demonstration that cannot continue fails and says why.
 #![allow(clippy::panic)]
 
 use std::io::Write;
@@ -24,7 +24,7 @@ fn main() {
     );
     let machine = Machine::new().user("alice").user("bob").with_sshd().build();
 
-    title("1. The administrator asks everybody for a second factor");
+    title("1. The administrator requires a second factor of every user");
     run(&machine, "twofa policy set mode=mandatory");
 
     title("2. Alice sets up the authenticator app on her phone");
@@ -32,37 +32,14 @@ fn main() {
 
     title("3. Alice logs in over ssh, with her password and the code her phone shows");
     let code = phone.next_code();
-    let mut ssh = ssh(&machine);
-    ssh.expect("Verification code");
-    ssh.expect(": ");
-    ssh.type_line(&code);
-    ssh.expect("alice@vm:~$ ");
-    ssh.type_line("exit");
-    ssh.expect_end();
-    show("alice@laptop:~$ ssh alice@vm", &mut ssh);
+    log_in(&machine, "alice@laptop:~$ ssh alice@vm", &code);
 
-    title("4. Somebody saw that code, and the password, and tries both again: refused");
-    let mut ssh = self::ssh(&machine);
-    ssh.expect("Verification code");
-    ssh.expect(": ");
-    ssh.type_line(&code);
-    ssh.expect("used already");
-    ssh.expect("Verification code");
-    ssh.expect(": ");
-    ssh.type_line("");
-    ssh.expect_end();
-    show("mallory@elsewhere:~$ ssh alice@vm", &mut ssh);
+    title("4. Someone saw that code, and the password, and tries both again: refused");
+    try_again(&machine, &code);
 
-    title("5. Alice is without her phone and takes a backup code from her drawer");
+    title("5. Alice does not have her phone with her and uses a backup code");
     let backup_code = phone.backup_codes.first().map_or("", String::as_str);
-    let mut ssh = self::ssh(&machine);
-    ssh.expect("Verification code");
-    ssh.expect(": ");
-    ssh.type_line(backup_code);
-    ssh.expect("alice@vm:~$ ");
-    ssh.type_line("exit");
-    ssh.expect_end();
-    show("alice@laptop:~$ ssh alice@vm", &mut ssh);
+    log_in(&machine, "alice@laptop:~$ ssh alice@vm", backup_code);
 
     title("6. The administrator connects the company's mail server, and a test message arrives");
     let mail = MailServer::start(&machine, &["bob"]);
@@ -71,19 +48,9 @@ fn main() {
     show_mail(&mail, 1);
 
     title(
-        "7. Bob has no app. At his next login he chooses e-mail, and is in with the code that was sent to him",
+        "7. Bob has no app. At his next login he chooses e-mail, and logs in with the code that was sent to him",
     );
-    let mut ssh = ssh_as(&machine, "bob");
-    answer(&mut ssh, "2  by e-mail", "2");
-    answer(&mut ssh, "Your e-mail address", "bob@example.org");
-    ssh.expect("Type it here");
-    ssh.expect(": ");
-    ssh.type_line(&code_in(&show_mail(&mail, 2)));
-    save_backup_codes(&mut ssh);
-    ssh.expect("bob@vm:~$ ");
-    ssh.type_line("exit");
-    ssh.expect_end();
-    show("bob@laptop:~$ ssh bob@vm", &mut ssh);
+    enrol_by_mail(&machine, &mail);
 
     title("8. The administrator sees all of it");
     run(&machine, "twofa log");
@@ -91,7 +58,42 @@ fn main() {
 
     drop(mail);
     drop(machine);
-    title("That was all of it. The machine is gone and nothing is left behind.");
+    title("That is all. The machine is gone and nothing is left behind.");
+}
+
+/// Alice logs in with her password and `code`, and leaves.
+fn log_in(machine: &Machine, command: &str, code: &str) {
+    let mut ssh = ssh_as(machine, "alice");
+    answer(&mut ssh, "Verification code", code);
+    ssh.expect("alice@vm:~$ ");
+    ssh.type_line("exit");
+    ssh.expect_end();
+    show(command, &mut ssh);
+}
+
+/// Someone who knows Alice's password tries a `code` that was used.
+fn try_again(machine: &Machine, code: &str) {
+    let mut ssh = ssh_as(machine, "alice");
+    answer(&mut ssh, "Verification code", code);
+    ssh.expect("used already");
+    answer(&mut ssh, "Verification code", "");
+    ssh.expect_end();
+    show("mallory@elsewhere:~$ ssh alice@vm", &mut ssh);
+}
+
+/// Bob chooses codes by e-mail while he logs in.
+fn enrol_by_mail(machine: &Machine, mail: &MailServer<&Machine>) {
+    let mut ssh = ssh_as(machine, "bob");
+    answer(&mut ssh, "2  with a code by e-mail", "2");
+    answer(&mut ssh, "Your e-mail address", "bob@example.org");
+    ssh.expect("Type it here");
+    ssh.expect(": ");
+    ssh.type_line(&code_in(&show_mail(mail, 2)));
+    save_backup_codes(&mut ssh);
+    ssh.expect("bob@vm:~$ ");
+    ssh.type_line("exit");
+    ssh.expect_end();
+    show("bob@laptop:~$ ssh bob@vm", &mut ssh);
 }
 
 fn enrol(machine: &Machine) -> Authenticator {
@@ -104,11 +106,7 @@ fn enrol(machine: &Machine) -> Authenticator {
     phone
 }
 
-/// An ssh login of alice's up to where the password is typed.
-fn ssh(machine: &Machine) -> Terminal {
-    ssh_as(machine, "alice")
-}
-
+/// An ssh login up to where the password has been typed.
 fn ssh_as(machine: &Machine, user: &str) -> Terminal {
     let mut ssh = machine.terminal(&format!(
         "LC_ALL=C.UTF-8 ssh -o NumberOfPasswordPrompts=1 {user}@vm"
@@ -124,7 +122,7 @@ fn answer(terminal: &mut Terminal, question: &str, answer: &str) {
     terminal.type_line(answer);
 }
 
-/// Sets the mail server up as the administrator would, who is asked for its password.
+/// Adds the mail server as an administrator does, who is asked for its password.
 fn add_provider(machine: &Machine, mail: &MailServer<&Machine>) {
     let command = format!(
         "twofa provider add mail smtp host={} from=it@example.org username={} ca-file={}",
@@ -207,6 +205,6 @@ fn say(text: &str) {
 
 fn print(text: &str) {
     let mut out = anstream::stdout().lock();
-    // Whoever closed the pipe does not want to see more, but the machine is still to be cleaned up.
+    // A closed pipe is no error: the machine still has to be cleaned up.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

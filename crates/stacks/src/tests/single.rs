@@ -1,5 +1,5 @@
-//! All ways against each way alone: libpam's loop, written down once more without any of the model's shortcuts, run for
-//! every combination of what the modules may return.
+//! All paths together against each path alone: libpam's loop, written once more without the shortcuts of the model, and run
+//! for every combination of the modules' results.
 
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::module::{Caller, behaviour, passes};
 use crate::rule::RuleKind;
 use crate::{Phase, Rule, Service};
 
-/// The lines called on a way, and what libpam returns in the end.
+/// The lines called on a path, and the result of libpam.
 struct Run {
     calls: Vec<(usize, Code)>,
     result: usize,
@@ -80,7 +80,7 @@ fn run(rules: &[Rule], mut call: impl FnMut(usize) -> Code) -> Run {
     }
 }
 
-/// Every run there is.
+/// Every possible run.
 fn runs(rules: &[Rule], phase: Phase, caller: Caller) -> Vec<Run> {
     let choices: Vec<Vec<Code>> = rules
         .iter()
@@ -114,15 +114,16 @@ fn runs(rules: &[Rule], phase: Phase, caller: Caller) -> Vec<Run> {
     }
 }
 
-/// What the calls of a run say.
-struct Told<'a> {
+/// The calls of a run.
+#[derive(Clone, Copy)]
+struct Calls<'a> {
     rules: &'a [Rule],
     run: &'a Run,
     phase: Phase,
     caller: Caller,
 }
 
-impl Told<'_> {
+impl Calls<'_> {
     fn any(&self, wanted: impl Fn(&Rule, Code) -> bool) -> bool {
         self.run
             .calls
@@ -154,105 +155,137 @@ fn proves(rule: &Rule, code: Code, phase: Phase, caller: Caller) -> bool {
     code == Code::SUCCESS && behaviour(module, arguments, phase, caller).proves
 }
 
-/// Holds all answers about a service against its single runs.
-fn check(service: &Service, asks_for_itself: bool) {
-    let mut without = [false; 4];
-    let mut account_calls = true;
-    let (mut reached, mut unproved) = (
-        vec![false; service.auth.len()],
-        vec![false; service.auth.len()],
-    );
-    for caller in [false, true].map(|root| Caller {
-        root,
-        asks_for_itself,
-    }) {
-        let first = runs(&service.auth, Phase::Auth, caller);
-        let second = runs(&service.account, Phase::Account, caller);
-        for run in &first {
-            let mut proved = false;
-            for (at, code) in &run.calls {
-                reached[*at] = true;
-                unproved[*at] |= !proved;
-                proved |= proves(&service.auth[*at], *code, Phase::Auth, caller);
+/// What the single runs of a service say to the questions that the model answers.
+#[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "answers to questions that do not depend on each other"
+)]
+struct Truth {
+    without_code: bool,
+    without_first_factor: bool,
+    despite_refusal: bool,
+    auth_without_code: bool,
+    account_calls_own: bool,
+    /// For each line in `auth`: it is called, and called before the identity is proved.
+    reached: Vec<bool>,
+    unproved: Vec<bool>,
+}
+
+/// How a run counts: a line of ours let through, the identity was proved, a line of ours refused.
+type Kind = (bool, bool, bool);
+
+impl Truth {
+    fn collect(service: &Service, asks_for_itself: bool) -> Self {
+        let mut truth = Self {
+            account_calls_own: true,
+            reached: vec![false; service.auth.len()],
+            unproved: vec![false; service.auth.len()],
+            ..Self::default()
+        };
+        for caller in [false, true].map(|root| Caller {
+            root,
+            asks_for_itself,
+        }) {
+            let auth = runs(&service.auth, Phase::Auth, caller);
+            truth.add_lines(&service.auth, &auth, caller);
+            if !caller.root || !asks_for_itself {
+                truth.add_answers(service, &auth, caller);
             }
         }
-        if caller.root && asks_for_itself {
-            continue;
-        }
-        let told = |run, rules, phase| Told {
-            rules,
-            run,
-            phase,
-            caller,
-        };
-        let lets_in: Vec<_> = second
-            .iter()
-            .filter(|run| [0, 12].contains(&run.result))
-            .collect();
-        account_calls &= lets_in
-            .iter()
-            .all(|run| told(run, &service.account, Phase::Account).called());
-        // Which combinations of the two phases there are, each once.
-        let kinds = |told: Told<'_>| (told.passed(), told.proved(), told.refused());
-        let mut firsts: Vec<_> = first
-            .iter()
-            .filter(|run| run.result == 0)
-            .map(|run| kinds(told(run, &service.auth, Phase::Auth)))
-            .collect();
-        let mut seconds: Vec<_> = lets_in
-            .iter()
-            .map(|run| kinds(told(run, &service.account, Phase::Account)))
-            .collect();
-        firsts.sort_unstable();
-        firsts.dedup();
-        seconds.sort_unstable();
-        seconds.dedup();
-        for first in &firsts {
-            without[3] |= !first.0;
-            for second in &seconds {
-                without[0] |= !first.0 && !second.0;
-                without[1] |= !first.1;
-                without[2] |= first.2 || second.2;
+        truth
+    }
+
+    fn add_lines(&mut self, rules: &[Rule], auth: &[Run], caller: Caller) {
+        for run in auth {
+            let mut proved = false;
+            for (at, code) in &run.calls {
+                self.reached[*at] = true;
+                self.unproved[*at] |= !proved;
+                proved |= proves(&rules[*at], *code, Phase::Auth, caller);
             }
         }
     }
+
+    fn add_answers(&mut self, service: &Service, auth: &[Run], caller: Caller) {
+        let account = runs(&service.account, Phase::Account, caller);
+        let lets_in: Vec<_> = account
+            .iter()
+            .filter(|run| [0, 12].contains(&run.result))
+            .map(|run| Calls {
+                rules: &service.account,
+                run,
+                phase: Phase::Account,
+                caller,
+            })
+            .collect();
+        self.account_calls_own &= lets_in.iter().all(Calls::called);
+        let succeeds = auth.iter().filter(|run| run.result == 0).map(|run| Calls {
+            rules: &service.auth,
+            run,
+            phase: Phase::Auth,
+            caller,
+        });
+        for first in kinds(succeeds) {
+            self.auth_without_code |= !first.0;
+            for second in kinds(lets_in.iter().copied()) {
+                self.without_code |= !first.0 && !second.0;
+                self.without_first_factor |= !first.1;
+                self.despite_refusal |= first.2 || second.2;
+            }
+        }
+    }
+}
+
+/// The kinds of runs there are, each once.
+fn kinds<'a>(runs: impl Iterator<Item = Calls<'a>>) -> Vec<Kind> {
+    let mut kinds: Vec<_> = runs
+        .map(|calls| (calls.passed(), calls.proved(), calls.refused()))
+        .collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}
+
+/// Compares all answers about a service with its single runs.
+fn check(service: &Service, asks_for_itself: bool) {
+    let truth = Truth::collect(service, asks_for_itself);
     let answers = service.answers().unwrap();
-    assert_eq!(answers.without_code.is_some(), without[0], "without a code");
-    assert_eq!(
-        answers.without_first_factor.is_some(),
-        without[1],
-        "without a first factor"
-    );
-    assert_eq!(
-        answers.despite_refusal.is_some(),
-        without[2],
-        "despite a refusal"
-    );
-    assert_eq!(
-        answers.auth_without_code.is_some(),
-        without[3],
-        "without a code in auth"
-    );
+    for (question, answer, expected) in [
+        ("without a code", &answers.without_code, truth.without_code),
+        (
+            "without a first factor",
+            &answers.without_first_factor,
+            truth.without_first_factor,
+        ),
+        (
+            "despite a refusal",
+            &answers.despite_refusal,
+            truth.despite_refusal,
+        ),
+        (
+            "without a code in auth",
+            &answers.auth_without_code,
+            truth.auth_without_code,
+        ),
+    ] {
+        assert_eq!(answer.is_some(), expected, "{question}");
+    }
     assert_eq!(
         answers.account_calls_own,
-        account_calls && answers.account_succeeds,
+        truth.account_calls_own && answers.account_succeeds,
         "account calls"
     );
-    let own: Vec<_> = service
-        .own_lines()
-        .into_iter()
+    let lines = service.own_lines().into_iter();
+    let lines: Vec<_> = lines
         .filter(|line| line.phase == Phase::Auth)
+        .map(|line| (line.reached, line.unproved))
         .collect();
-    let wanted: Vec<_> = (0..service.auth.len())
+    let expected: Vec<_> = (0..service.auth.len())
         .filter(|at| service.auth[*at].is_own())
-        .map(|at| (reached[at], unproved[at] || !reached[at]))
+        .map(|at| (truth.reached[at], truth.unproved[at] || !truth.reached[at]))
         .collect();
-    assert_eq!(
-        own.iter()
-            .map(|line| (line.reached, line.unproved))
-            .collect::<Vec<_>>(),
-        wanted
-    );
+    assert_eq!(lines, expected);
 }
 
 fn control() -> impl Strategy<Value = String> {
@@ -323,7 +356,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
-    fn all_ways_together_are_what_each_is_alone(
+    fn all_paths_together_equal_each_path_alone(
         service in lines(&["a", "missing"]), a in lines(&["b"]), b in lines(&["missing"]), su in any::<bool>(),
     ) {
         let name = if su { "su" } else { "sshd" };
