@@ -124,7 +124,7 @@ fn where_no_country_is_named_the_words_say_who_can_help() {
     assert!(sms.sent().is_empty());
     let doctor = machine.run("twofa doctor").stdout;
     assert!(
-        doctor.contains("users cannot enrol phone numbers by themselves"),
+        doctor.contains("users cannot enrol phone numbers themselves"),
         "{doctor}"
     );
 }

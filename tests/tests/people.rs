@@ -648,7 +648,7 @@ fn an_account_made_anew_is_refused_until_the_old_record_is_removed() {
         machine.wait_for_log("under the same name or uid of another account");
         let test = test_of(&machine, "alice");
         assert!(
-            test.contains("A login is refused: there is a record under the same name or uid"),
+            test.contains("A login is refused: a second factor is registered for a different account with this name or user ID"),
             "{test}"
         );
 

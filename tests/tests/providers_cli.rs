@@ -562,7 +562,7 @@ fn an_account_in_one_text_is_taken_apart() {
     let machine = machine();
     let account = "AC0123456789abcdef0123456789abcdef;sms-token-7f3b9c;+14155550100";
     let mut terminal = machine.terminal("twofa provider add texts twilio account --no-test");
-    terminal.expect("account (All of the account in one, with semicolons in between): ");
+    terminal.expect("account (the whole account in one text, its parts separated by semicolons): ");
     terminal.type_line(account);
     terminal.expect("Added 'texts'.");
     ends_well(terminal);

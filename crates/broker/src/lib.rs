@@ -11,9 +11,11 @@
 //! - [`process`] frees the process from the program that started it, and writes the log;
 //! - [`text`] has every sentence that people read.
 //!
-//! [`admin`] is administration as a library, for the command line: it uses all of them but [`daemon`].
+//! [`admin`] is administration as a library, for the command line: it uses all of them but [`daemon`]. [`client`] is the
+//! other end of a request.
 
 pub mod admin;
+pub mod client;
 pub mod context;
 pub mod daemon;
 pub mod identity;
@@ -35,3 +37,8 @@ pub use sending::{addresses, providers};
 pub use text::events;
 pub use text::messages as words;
 pub use text::terminal::{Terminal, TerminalClosed};
+/// What requests, terminals and the answers to them are made of.
+pub use twofa_proto::{
+    AppRequest, ContactReport, Done, ExemptionReport, Failure, Prompt, Request, SERVICE_USER,
+    SOCKET, Secret, UserReport, UserStatus,
+};

@@ -256,7 +256,7 @@ fn settings(roff: &mut Roff) {
 fn files(roff: &mut Roff) {
     roff.control("SH", ["FILES"]);
     for (path, what) in [
-        (twofa_proto::SOCKET, "socket of twofad(8)"),
+        (twofa_broker::SOCKET, "socket of twofad(8)"),
         ("/var/lib/twofa/twofa.db", "store: policy, users, log"),
         (
             "/etc/twofa/secret.key",

@@ -5,8 +5,8 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use twofa_broker::Failure;
 use twofa_broker::admin::users::group_members;
-use twofa_proto::Failure;
 
 use crate::arguments::Users;
 use crate::error::CommandError;

@@ -1,22 +1,12 @@
 //! How a request reaches the broker's code: over the socket, or for root in this process if no broker answers.
 
-use std::path::Path;
-use std::time::Duration;
-
 use nix::unistd::{User, getuid};
 use twofa_broker::admin::Administration;
-use twofa_broker::{Terminal as _, privileges};
-use twofa_proto::codec::CodecError;
-use twofa_proto::{
-    ClientEnd, ConnectionError, Done, Failure, FromBroker, FromClient, MESSAGE_TIMEOUT, Request,
-    SERVICE_USER, SOCKET, Stream,
-};
+use twofa_broker::{Done, Failure, Request};
+use twofa_broker::{client, privileges};
 
 use crate::error::CommandError;
-use crate::terminal::{Terminal, Typed};
-
-/// How long the broker may take to accept a request. From then on it has [`MESSAGE_TIMEOUT`] for each message.
-const ACCEPT_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::terminal::StandardTerminal;
 
 /// Whether root runs this.
 pub(crate) fn is_root() -> bool {
@@ -51,11 +41,12 @@ pub(crate) fn open() -> Result<Administration, CommandError> {
 pub(crate) fn carry_out(request: Request) -> Result<Done, CommandError> {
     privileges::harden()?;
     let again = request.clone();
-    let done = match reach_broker(request) {
-        Ok((broker, first)) => converse(broker, first)?,
+    let mut terminal = StandardTerminal;
+    let done = match client::submit(request) {
+        Ok(accepted) => accepted.finish(&mut terminal)?,
         // Nothing has happened yet, and root needs no broker.
-        Err(_) if is_root() => open()?.serve(&again, &mut Terminal),
-        Err(error) => return Err(error),
+        Err(_) if is_root() => open()?.serve(&again, &mut terminal),
+        Err(error) => return Err(error.into()),
     };
     match done {
         Done::Failed {
@@ -70,76 +61,5 @@ pub(crate) fn carry_out(request: Request) -> Result<Done, CommandError> {
             })
         }
         done => Ok(done),
-    }
-}
-
-/// A connection to the broker at the socket, and its first message, which says that it accepts the request.
-fn reach_broker(request: Request) -> Result<(ClientEnd<Stream>, FromBroker), CommandError> {
-    let unavailable = |why: String| {
-        CommandError::new(
-            Failure::Unavailable,
-            format!("cannot reach the broker at {SOCKET}: {why}"),
-        )
-        .hinted("ask an administrator to start it: systemctl start twofad.socket")
-    };
-    let stream = Stream::connect(Path::new(SOCKET), ACCEPT_TIMEOUT)
-        .map_err(|error| unavailable(error.to_string()))?;
-    let uid = stream
-        .peer_uid()
-        .map_err(|error| unavailable(error.to_string()))?;
-    // It is root where systemd holds the socket.
-    if uid != 0 && uid != privileges::service_owner()?.uid {
-        return Err(unavailable(format!(
-            "the process that listens there belongs to user ID {uid}, which is neither root nor {SERVICE_USER}"
-        )));
-    }
-    limit(&stream, ACCEPT_TIMEOUT)?;
-    let mut broker = ClientEnd::open(stream, request)?;
-    let first = broker.receive().map_err(not_accepted)?;
-    Ok((broker, first))
-}
-
-fn limit(stream: &Stream, timeout: Duration) -> Result<(), ConnectionError> {
-    Ok(stream.set_read_timeout(timeout).map_err(CodecError::from)?)
-}
-
-fn converse(mut broker: ClientEnd<Stream>, first: FromBroker) -> Result<Done, CommandError> {
-    let mut terminal = Terminal;
-    let mut message = first;
-    loop {
-        match message {
-            FromBroker::Accepted => limit(broker.stream(), MESSAGE_TIMEOUT)?,
-            FromBroker::Prompt(prompt) => {
-                let answer = terminal
-                    .prompt_unless(prompt, broker.stream())
-                    .map_err(|gone| gone.0)?;
-                if let Typed::Answer(answer) = answer {
-                    // A broker that has ended the connection meanwhile has said why.
-                    let _ = broker.send(&FromClient::Answer(answer));
-                }
-            }
-            FromBroker::Info(text) => terminal.info(text).map_err(|gone| gone.0)?,
-            FromBroker::Error(text) => terminal.error(&text).map_err(|gone| gone.0)?,
-            FromBroker::Done(done) => return Ok(done),
-        }
-        message = broker.receive()?;
-    }
-}
-
-/// The broker did not accept the request: nothing has happened yet.
-fn not_accepted(error: ConnectionError) -> CommandError {
-    match error {
-        ConnectionError::Codec(CodecError::Closed) => CommandError::new(
-            Failure::Unavailable,
-            "the broker refused the connection: it is overloaded or being restarted",
-        )
-        .hinted("try again in a moment"),
-        ConnectionError::Codec(CodecError::TimedOut) => {
-            let seconds = ACCEPT_TIMEOUT.as_secs();
-            let message = format!("the broker at {SOCKET} did not answer within {seconds} seconds");
-            CommandError::new(Failure::Unavailable, message)
-                .hinted("ask an administrator to restart the broker: systemctl restart twofad.socket twofad")
-        }
-        error => error.into(),
     }
 }

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use twofa_broker::Failure;
 use twofa_broker::admin::AdminError;
 use twofa_broker::admin::providers::ProviderFailure;
+use twofa_broker::client::ClientError;
 use twofa_broker::privileges::PrivilegeError;
-use twofa_proto::codec::CodecError;
-use twofa_proto::{ConnectionError, Failure};
 
 use crate::messages;
 
@@ -107,20 +107,13 @@ impl From<PrivilegeError> for CommandError {
     }
 }
 
-impl From<ConnectionError> for CommandError {
-    fn from(error: ConnectionError) -> Self {
-        let message = match error {
-            ConnectionError::Codec(CodecError::TimedOut) => {
-                "the broker did not answer in time".to_owned()
-            }
-            ConnectionError::Codec(CodecError::Closed) => {
-                "the broker closed the connection before the command was finished".to_owned()
-            }
-            error => format!("the connection to the broker failed: {error}"),
-        };
-        Self::new(Failure::Unavailable, message).hinted(
-            "check with 'twofa status' what was done; an administrator finds the reason with 'systemctl status twofad'",
-        )
+impl From<ClientError> for CommandError {
+    fn from(error: ClientError) -> Self {
+        let command_error = Self::new(Failure::Unavailable, error.to_string());
+        match messages::errors::client_advice(&error) {
+            Some(hint) => command_error.hinted(hint),
+            None => command_error,
+        }
     }
 }
 

@@ -1,45 +1,35 @@
 //! The terminal of this program, which shows what the broker says and takes the answers.
 
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{FlushArg, LocalFlags, SetArg, Termios, tcflush, tcgetattr, tcsetattr};
-use twofa_broker::{Terminal as _, TerminalClosed};
-use twofa_proto::codec::CodecError;
-use twofa_proto::{ConnectionError, Prompt, Secret};
+use twofa_broker::client::{ClientTerminal, Typed};
+use twofa_broker::{Prompt, Secret, Terminal, TerminalClosed};
 
 /// Standard input and output.
 #[derive(Debug, Default)]
-pub(crate) struct Terminal;
+pub(crate) struct StandardTerminal;
 
-/// What became of a prompt.
-pub(crate) enum Typed {
-    /// It was answered; `None` is the end of input.
-    Answer(Option<Secret>),
-    /// Something else came first.
-    Nothing,
-}
-
-impl Terminal {
-    /// Shows `prompt`, and waits for an answer until something can be read from `other`. `other` is watched on a
-    /// terminal only, which gives one line at a time: the answer from a pipe may already have been read.
-    pub(crate) fn prompt_unless(
+impl ClientTerminal for StandardTerminal {
+    /// `other` is watched on a terminal only, which gives one line at a time: the answer from a pipe may already have been
+    /// read.
+    fn prompt_unless(
         &mut self,
         prompt: Prompt,
-        other: &impl AsFd,
+        other: BorrowedFd<'_>,
     ) -> Result<Typed, TerminalClosed> {
         let stdin = io::stdin();
         if !prompt.echo || !stdin.is_terminal() {
             return Ok(Typed::Answer(self.prompt(prompt)?));
         }
-        show(&prompt).map_err(gone)?;
-        let mut events =
-            [stdin.as_fd(), other.as_fd()].map(|file| PollFd::new(file, PollFlags::POLLIN));
+        show(&prompt)?;
+        let mut events = [stdin.as_fd(), other].map(|file| PollFd::new(file, PollFlags::POLLIN));
         while let Err(error) = poll(&mut events, PollTimeout::NONE) {
             if error != Errno::EINTR {
-                return Err(gone(error.into()).into());
+                return Err(io::Error::from(error).into());
             }
         }
         if events[0].any() == Some(false) {
@@ -48,32 +38,29 @@ impl Terminal {
             let _ = writeln!(io::stdout());
             return Ok(Typed::Nothing);
         }
-        Ok(Typed::Answer(read_line().map_err(gone)?))
+        Ok(Typed::Answer(read_line()?))
     }
 }
 
-impl twofa_broker::Terminal for Terminal {
+impl Terminal for StandardTerminal {
     fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, TerminalClosed> {
         if !prompt.echo && io::stdin().is_terminal() {
             return Ok(ask_hidden(prompt.text.expose())
                 .map(Secret::from)
-                .map(Some)
-                .map_err(gone)?);
+                .map(Some)?);
         }
-        show(&prompt).map_err(gone)?;
-        Ok(read_line().map_err(gone)?)
+        show(&prompt)?;
+        Ok(read_line()?)
     }
 
     fn info(&mut self, text: Secret) -> Result<(), TerminalClosed> {
         let mut out = io::stdout().lock();
-        writeln!(out, "{}", text.expose())
-            .and_then(|()| out.flush())
-            .map_err(gone)?;
+        writeln!(out, "{}", text.expose()).and_then(|()| out.flush())?;
         Ok(())
     }
 
     fn error(&mut self, text: &str) -> Result<(), TerminalClosed> {
-        writeln!(io::stderr(), "{text}").map_err(gone)?;
+        writeln!(io::stderr(), "{text}")?;
         Ok(())
     }
 }
@@ -120,8 +107,4 @@ impl Drop for Silence {
     fn drop(&mut self) {
         let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.0);
     }
-}
-
-fn gone(error: io::Error) -> ConnectionError {
-    CodecError::from(error).into()
 }

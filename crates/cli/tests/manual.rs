@@ -122,7 +122,7 @@ fn every_option_of_the_broker_is_in_its_manual() {
             "its synopsis lacks {name}"
         );
     }
-    assert!(heads(part(&page, ".SH FILES")).any(|head| says(head, twofa_proto::SOCKET)));
+    assert!(heads(part(&page, ".SH FILES")).any(|head| says(head, twofa_broker::SOCKET)));
 }
 
 #[test]
@@ -160,12 +160,12 @@ fn every_option_of_the_module_is_in_its_manual() {
 
 #[test]
 fn the_units_are_for_the_socket_and_the_user_of_the_code() {
-    assert!(SOCKET.contains(&format!("\nListenStream={}\n", twofa_proto::SOCKET)));
+    assert!(SOCKET.contains(&format!("\nListenStream={}\n", twofa_broker::SOCKET)));
     assert!(SERVICE.contains(&format!(
         "\nUser={0}\nGroup={0}\n",
-        twofa_proto::SERVICE_USER
+        twofa_broker::SERVICE_USER
     )));
-    assert!(SYSUSERS.starts_with(&format!("u {} ", twofa_proto::SERVICE_USER)));
+    assert!(SYSUSERS.starts_with(&format!("u {} ", twofa_broker::SERVICE_USER)));
 }
 
 #[test]

@@ -1,11 +1,20 @@
 //! The person at the other end: somebody who is shown texts and answers prompts.
 
+use std::io;
+
+use twofa_proto::codec::CodecError;
 use twofa_proto::{ConnectionError, Prompt, Secret};
 
 /// The terminal went away, or does not keep to the protocol. Whatever was being done ends here.
 #[derive(Debug, thiserror::Error)]
 #[error("the terminal is gone: {0}")]
 pub struct TerminalClosed(#[from] pub ConnectionError);
+
+impl From<io::Error> for TerminalClosed {
+    fn from(error: io::Error) -> Self {
+        Self(CodecError::from(error).into())
+    }
+}
 
 /// How far a conversation has come, as far as it matters when it ends early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

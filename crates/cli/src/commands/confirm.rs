@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use twofa_proto::Failure;
+use twofa_broker::Failure;
 
 use crate::arguments::Confirmation;
 use crate::error::CommandError;

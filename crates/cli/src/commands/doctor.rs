@@ -1,8 +1,8 @@
 //! `twofa doctor`.
 
 use serde::Serialize;
+use twofa_broker::Failure;
 use twofa_broker::admin::doctor::{Finding, Severity, inspect_host};
-use twofa_proto::Failure;
 
 use crate::client;
 use crate::error::CommandError;

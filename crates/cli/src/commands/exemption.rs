@@ -4,11 +4,11 @@ use std::io::{self, Write};
 
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use twofa_broker::Failure;
 use twofa_broker::admin::exemption::{ExemptionRequest, SubjectName, read_end};
 use twofa_broker::{clock, words};
 use twofa_core::Timestamp;
 use twofa_core::exemption::{Exemption, Subject};
-use twofa_proto::Failure;
 
 use crate::arguments::{ExemptArguments, ExemptionCommand};
 use crate::client;

@@ -5,11 +5,11 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use twofa_broker::Failure;
 use twofa_broker::admin::policy::PolicyPlan;
 use twofa_broker::admin::{Administration, document};
 use twofa_core::policy::KEYS;
 use twofa_core::rulebook::{Change, Rulebook};
-use twofa_proto::Failure;
 
 use super::confirm;
 use crate::arguments::{Confirmation, PolicyCommand};

@@ -4,8 +4,10 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use twofa_broker::admin::users::StatusKind;
+use twofa_broker::{
+    AppRequest, ContactReport, Done, ExemptionReport, Failure, Request, UserReport,
+};
 use twofa_core::Timestamp;
-use twofa_proto::{AppRequest, ContactReport, Done, ExemptionReport, Failure, Request, UserReport};
 
 use crate::arguments::{AddressArguments, AppArguments, CodeType, EnrolCommand};
 use crate::client;

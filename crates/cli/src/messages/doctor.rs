@@ -1,5 +1,6 @@
 //! What the doctor found.
 
+use twofa_broker::SOCKET;
 use twofa_broker::admin::doctor::Finding;
 use twofa_broker::admin::doctor::finding::{
     AccountComplaint, Complaint, DecidingLine, DeliveryFinding, ExemptionEnd, HostFinding, Remedy,
@@ -7,7 +8,6 @@ use twofa_broker::admin::doctor::finding::{
 };
 use twofa_broker::words;
 use twofa_core::exemption::Subject;
-use twofa_proto::SOCKET;
 
 use super::{enumerate, moment, policy};
 

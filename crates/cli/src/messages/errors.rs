@@ -1,8 +1,9 @@
 //! What to do about an error, and which kind of failure it is.
 
+use twofa_broker::Failure;
 use twofa_broker::admin::AdminError;
 use twofa_broker::admin::providers::{BadProvider, ProviderFailure};
-use twofa_proto::Failure;
+use twofa_broker::client::ClientError;
 
 /// The kind of `error`, which is the exit status, and what to do next.
 pub(crate) fn advice(error: &AdminError) -> (Failure, Option<String>) {
@@ -96,6 +97,23 @@ fn hint(error: &AdminError) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+/// What to do where the broker could not be asked.
+pub(crate) const fn client_advice(error: &ClientError) -> Option<&'static str> {
+    match error {
+        ClientError::Unreachable(_) => {
+            Some("ask an administrator to start it: systemctl start twofad.socket")
+        }
+        ClientError::Refused => Some("try again in a moment"),
+        ClientError::NotAccepted => Some(
+            "ask an administrator to restart the broker: systemctl restart twofad.socket twofad",
+        ),
+        ClientError::Closed | ClientError::TimedOut | ClientError::Connection(_) => Some(
+            "check with 'twofa status' what was done; an administrator finds the reason with 'systemctl status twofad'",
+        ),
+        ClientError::Privileges(_) => None,
+    }
 }
 
 /// That a provider failed a test, and what to do about it. `consequence` is what that means, `instead` what else can be

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
+use twofa_broker::{ContactReport, ExemptionReport, UserReport};
 use twofa_core::Timestamp;
-use twofa_proto::{ContactReport, ExemptionReport, UserReport};
 
 use super::{moment, until, user};
 use crate::output;

@@ -1,8 +1,8 @@
 //! What is said about users.
 
+use twofa_broker::UserStatus;
 use twofa_broker::admin::users::UserChange;
 use twofa_core::Timestamp;
-use twofa_proto::UserStatus;
 
 use super::{moment, rfc3339, until};
 use crate::output::Value;

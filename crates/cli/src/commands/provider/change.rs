@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::path::Path;
 
+use twofa_broker::Failure;
 use twofa_broker::admin::Administration;
 use twofa_broker::admin::providers::draft::{ProviderDraft, ProviderInput};
 use twofa_broker::admin::providers::settings::{Ask, Given, Question, Values, parse_secrets};
-use twofa_proto::Failure;
 use zeroize::Zeroizing;
 
 use crate::arguments::{Confirmation, Testing};

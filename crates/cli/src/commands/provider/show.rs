@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
+use twofa_broker::Failure;
 use twofa_broker::admin::Administration;
 use twofa_broker::admin::providers::{
     self, ListedProvider, ProviderKind, Setting, Value as Stored,
 };
 use twofa_core::Channel;
-use twofa_proto::Failure;
 
 use crate::error::CommandError;
 use crate::output::{self, Output, Value};
