@@ -67,6 +67,35 @@ fn every_type_and_constant_that_a_page_names_exists() {
     });
 }
 
+#[test]
+fn every_statement_of_the_store_is_listed() {
+    let architecture = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let listed: HashSet<_> = code_spans(&architecture)
+        .map(|span| span.rsplit("::").next().unwrap_or(span))
+        .collect();
+    let mut statements = 0;
+    for entry in fs::read_dir(root().join("crates/store/src/sql")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        for line in text
+            .lines()
+            .filter(|line| line.starts_with("pub(crate) fn "))
+        {
+            let name = function(&line.replace('<', "(")).unwrap();
+            assert!(
+                listed.contains(name.as_str()),
+                "docs/architecture.md does not list {name} of {}",
+                path.display()
+            );
+            statements += 1;
+        }
+    }
+    assert!(
+        statements > 50,
+        "{statements} found: does this test still look?"
+    );
+}
+
 /// Asks `names` what each page names, and whether it exists.
 fn assert_none_missing(names: impl Fn(&Path, &str) -> Vec<(String, bool)>) {
     let (mut missing, mut named) = (Vec::new(), 0);
