@@ -208,12 +208,12 @@ fn a_change_takes_a_fresh_code_once_something_is_enrolled() {
     terminal.expect("first prove it is you");
     terminal.type_line(&phone.next_code());
     save_backup_codes(&mut terminal);
-    terminal.expect("those from before are void");
+    terminal.expect("Earlier ones no longer work");
     assert!(terminal.expect_end().success());
     let mut terminal = machine.terminal_as("alice", "twofa remove app");
     terminal.expect("first prove it is you");
     terminal.type_line(&phone.backup_codes[0]);
-    terminal.expect("none of your unused backup codes");
+    terminal.expect("not one of your unused backup codes");
 }
 
 #[test]

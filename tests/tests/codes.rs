@@ -107,7 +107,9 @@ fn a_login_is_asked_for_the_code_that_was_mailed_and_it_works_once() {
     let mut terminal = ssh(&machine, "alice");
     let said = at_the_prompt(&mut terminal);
     assert!(
-        said.contains("A code was sent by e-mail to a***e@example.org. It is good for 10 minutes."),
+        said.contains(
+            "A code was sent by e-mail to a***e@example.org. It is valid for 10 minutes."
+        ),
         "{said}"
     );
     let code = mailed(&mail, 1);
@@ -522,7 +524,7 @@ fn while_one_login_waits_for_a_server_that_hangs_another_passes_at_once_and_the_
         begun.elapsed()
     );
     assert!(!alice.expect_end().success());
-    machine.wait_for_log("no code could be sent and there is no other way");
+    machine.wait_for_log("no code could be sent and there is no other method");
 }
 
 #[test]

@@ -411,7 +411,7 @@ fn who_shows_no_backup_code_is_in_with_the_app_and_without_backup_codes() {
             "wrong" => {
                 for _ in 0..4 {
                     terminal.type_line("0000");
-                    terminal.expect("That is not it. When you have saved them");
+                    terminal.expect("That is not correct. When you have saved them");
                     terminal.expect(": ");
                 }
                 terminal.type_line("0000");
@@ -518,7 +518,7 @@ fn with_enrolment_beforehand_the_login_is_refused_and_says_what_to_do() {
         "{screen}"
     );
     assert!(!screen.contains("Key:"), "{screen}");
-    machine.wait_for_log("a second factor is required and none is enrolled");
+    machine.wait_for_log("nothing is enrolled, and enrolment=beforehand");
     let phone = machine.enrol("alice");
     drop(log_in_with(&machine, &phone.next_code()));
 }
@@ -567,7 +567,7 @@ fn a_client_with_one_prompt_is_refused_and_told_why() {
         "{refused}"
     );
     assert!(has_nothing_enrolled(&machine));
-    machine.wait_for_log("this client has one prompt only");
+    machine.wait_for_log("this client has only one prompt");
 }
 
 #[test]

@@ -40,7 +40,7 @@ session     required                                     pam_unix.so
 ";
 const CHALLENGE: &str = "account    required     pam_twofa.so challenge\n";
 const CODE_PROMPT: &str = "Verification code for vm";
-const UNIFORM: &str = "Verification code for vm (just press Enter if you have none): ";
+const UNIFORM: &str = "Verification code for vm (press Enter if you have none): ";
 const SHELL: &str = "alice@vm:~$ ";
 
 /// EL's sshd with our lines after its `auth substack` and before its `account include`.

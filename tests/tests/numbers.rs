@@ -53,7 +53,7 @@ fn a_code_goes_to_the_number_of_the_country_that_was_written_and_the_prompt_show
     let machine = builder("phone.country=US phone.countries=US,DE").build();
     let sms = sms(&machine);
     let mut terminal = ssh(&machine, "alice");
-    terminal.expect("Your phone number, with its country");
+    terminal.expect("Your phone number with its country code");
     terminal.expect(": ");
     terminal.type_line("011 49 176 12345678");
     terminal.expect("A code was sent by text message to +49 176 12345678.");
@@ -86,7 +86,7 @@ fn a_number_of_a_country_that_is_not_named_gets_no_code_until_an_administrator_p
     let mut terminal = ssh(&machine, "alice");
     // Jamaica has the calling code of the United States.
     for (typed, country) in [("+86 131 2345 6789", "CN"), ("+1 876 210 1234", "JM")] {
-        terminal.expect("Your phone number, with its country");
+        terminal.expect("Your phone number with its country code");
         terminal.expect(": ");
         terminal.type_line(typed);
         terminal.expect(&format!(

@@ -6,7 +6,7 @@ use twofa_e2e::{Authenticator, Builder, Machine, Terminal, enrol_on, password_of
 
 const CODE_PROMPT: &str = "Verification code for vm";
 const INTRO: &str = "vm asks for a second factor, and you have none yet.";
-const NAMESAKE: &str = "This account is not the one that a second factor was set up for under its name or number. Ask an administrator.";
+const NAMESAKE: &str = "A second factor is registered for a different account with this name or user ID. Ask an administrator.";
 /// Eight digits, whereas the app has six, so never right by chance.
 const WRONG: &str = "00000000";
 
@@ -645,10 +645,12 @@ fn an_account_made_anew_is_refused_until_the_old_record_is_removed() {
             .ok();
 
         is_refused(ssh(&machine, "alice"), NAMESAKE);
-        machine.wait_for_log("under the same name or uid of another account");
+        machine.wait_for_log("registered for a different account");
         let test = test_of(&machine, "alice");
         assert!(
-            test.contains("A login is refused: a second factor is registered for a different account with this name or user ID"),
+            test.contains(
+                "A login is refused: a second factor is registered for a different account"
+            ),
             "{test}"
         );
 

@@ -299,7 +299,7 @@ fn somebody_with_nothing_enrolled_cannot_keep_the_disk_busy() {
             .fails()
             .stderr
     );
-    assert!(said.contains("no right code came back"), "{said}");
+    assert!(said.contains("no right code was entered"), "{said}");
     let refused =
         "Too many changes were made before a second factor was set up. The next is possible at ";
     assert_eq!(said.matches(refused).count(), 6, "{said}");

@@ -179,7 +179,7 @@ fn a_backup_code_lets_in_once() {
 
     let mut again = at_the_code_prompt(&machine);
     again.type_line(code);
-    again.expect("none of your unused backup codes");
+    again.expect("not one of your unused backup codes");
     again.expect(CODE_PROMPT);
     again.type_line(&phone.backup_codes[1].to_uppercase().replace('-', " "));
     again.expect("3 backup codes are left.");
@@ -447,7 +447,7 @@ fn an_account_made_anew_with_another_uid_is_not_the_old_one() {
     terminal.expect("Password:");
     terminal.type_line(&password_of("alice"));
 
-    assert!(assert_refused(terminal).contains("This account is not the one"));
+    assert!(assert_refused(terminal).contains("registered for a different account"));
     drop(phone);
 }
 

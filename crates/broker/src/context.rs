@@ -1,27 +1,71 @@
-//! What every conversation works with.
+//! What a request is served with: the services of the broker, and who the request is about.
 
-use twofa_core::Timestamp;
+use twofa_core::{Account, Policy, Timestamp, User};
 use twofa_delivery::Sender;
-use twofa_store::Store;
+use twofa_store::{Origin, Store};
 
 use crate::identity::first_factor::Stacks;
+use crate::identity::person::Person;
+use crate::text::messages;
 
-/// What every conversation works with.
+/// What every request works with.
 #[derive(Debug, Clone, Copy)]
 pub struct Services<'a> {
-    /// Where everything is kept.
+    /// Everything that is kept.
     pub store: &'a Store,
-    /// Who carries codes to addresses.
+    /// Carries codes and notices to addresses.
     pub sender: &'a dyn Sender,
     /// The PAM stacks that logins come from.
     pub stacks: &'a Stacks,
-    /// What the clock says, each time it matters.
+    /// The clock, asked each time that the time matters.
     pub clock: fn() -> Timestamp,
 }
 
 impl Services<'_> {
-    /// Now.
+    /// The time now.
     pub fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+}
+
+/// One request about one person.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// Store, delivery, clock.
+    pub services: Services<'a>,
+    /// The account that the request is about.
+    pub account: &'a Account,
+    /// Where the request comes from, for the audit log.
+    pub origin: &'a Origin,
+    /// What was known of the person when the request was permitted.
+    pub person: &'a Person,
+    /// What the request is for, as a message with a code says it: `log in with sshd`.
+    pub purpose: &'a str,
+}
+
+impl<'a> Context<'a> {
+    /// The store.
+    pub const fn store(&self) -> &'a Store {
+        self.services.store
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        self.services.now()
+    }
+
+    /// What is stored of the person.
+    pub const fn user(&self) -> &'a User {
+        &self.person.snapshot.user
+    }
+
+    /// The policy that applies to the person.
+    pub const fn policy(&self) -> &'a Policy {
+        &self.person.policy
+    }
+
+    /// The name of this machine in prompts and apps.
+    pub fn application(&self) -> String {
+        messages::application_name(self.policy())
     }
 }

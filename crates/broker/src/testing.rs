@@ -11,7 +11,7 @@ use twofa_proto::{Prompt, Secret};
 use twofa_store::event::LoginOrigin;
 use twofa_store::{Location, NewApp, Origin, Owner, Store};
 
-use crate::context::Services;
+use crate::context::{Context, Services};
 use crate::identity::first_factor::Stacks;
 use crate::identity::person::Person;
 use crate::text::terminal::{Terminal, TerminalClosed};
@@ -223,6 +223,17 @@ impl Bench {
             .unwrap();
     }
 
+    /// A login with sshd about alice, of whom this `person` is known.
+    pub(crate) fn context<'a>(&'a self, person: &'a Person) -> Context<'a> {
+        Context {
+            services: self.services(),
+            account: &self.alice,
+            origin: &self.origin,
+            person,
+            purpose: "log in with sshd",
+        }
+    }
+
     pub(crate) fn services(&self) -> Services<'_> {
         Services {
             store: &self.store,
@@ -234,7 +245,7 @@ impl Bench {
 
     /// Alice has this address, verified.
     pub(crate) fn with(self, channel: Channel, address: &str) -> Self {
-        let generation = self.person().situation.generation;
+        let generation = self.person().snapshot.generation;
         self.store
             .enrol_address(
                 &self.alice,
@@ -260,7 +271,7 @@ impl Bench {
             label: "app".into(),
             app,
         };
-        let generation = self.person().situation.generation;
+        let generation = self.person().snapshot.generation;
         self.store
             .enrol_app(&self.alice, generation, &new, &self.origin, clock())
             .unwrap();
@@ -268,10 +279,10 @@ impl Bench {
     }
 
     pub(crate) fn person(&self) -> Person {
-        Person::of(&self.store, &self.alice).unwrap()
+        Person::load(&self.store, &self.alice).unwrap()
     }
 
     pub(crate) fn failures(&self) -> u64 {
-        self.person().situation.user.throttle.failures()
+        self.person().snapshot.user.throttle.failures()
     }
 }

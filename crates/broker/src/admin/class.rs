@@ -90,7 +90,7 @@ impl Administration {
     pub fn test_class(&self, name: &str) -> Result<ClassTest, AdminError> {
         let account =
             accounts::find(name)?.ok_or_else(|| AdminError::NoAccount(name.to_owned()))?;
-        let person = Person::of(self.store(), &account)?;
+        let person = Person::load(self.store(), &account)?;
         let now = self.now();
         let (decision, exemption) = person.decide(&account, LoginSource::default(), now);
         let exemptions = person.exemptions(&account, now).into_iter();
@@ -101,7 +101,7 @@ impl Administration {
                 .collect(),
             doubts: person.doubts(),
             mode: person.policy.mode,
-            required: person.situation.user.required,
+            required: person.snapshot.user.required,
             class: person.class,
             decision,
             exemption,

@@ -5,7 +5,9 @@ use std::cell::RefCell;
 use twofa_core::class::{self, BrokenClass};
 use twofa_core::decision::{DecisionFacts, Device};
 use twofa_core::exemption::{self, Exemption, LoginSource};
-use twofa_core::{Account, Decision, Group, Membership, Mode, Policy, Status, Timestamp, decide};
+use twofa_core::{
+    Account, Channel, Decision, Group, Membership, Mode, Policy, Status, Timestamp, decide,
+};
 use twofa_store::{Store, StoreError, StoredExemption, UserSnapshot};
 
 use crate::identity::accounts::{Groups, NameServiceError};
@@ -28,7 +30,7 @@ pub enum PersonError {
 #[derive(Debug)]
 pub struct Person {
     /// What is stored.
-    pub situation: UserSnapshot,
+    pub snapshot: UserSnapshot,
     /// The policy that holds for them.
     pub policy: Policy,
     /// The class that it comes from.
@@ -38,21 +40,21 @@ pub struct Person {
 
 impl Person {
     /// What is known of `account` now.
-    pub fn of(store: &Store, account: &Account) -> Result<Self, PersonError> {
-        Self::in_situation(store.snapshot(account)?, account)
+    pub fn load(store: &Store, account: &Account) -> Result<Self, PersonError> {
+        Self::from_snapshot(store.snapshot(account)?, account)
     }
 
-    /// The person whose `situation` this is.
-    pub fn in_situation(situation: UserSnapshot, account: &Account) -> Result<Self, PersonError> {
+    /// The person of whom this `snapshot` is.
+    pub fn from_snapshot(snapshot: UserSnapshot, account: &Account) -> Result<Self, PersonError> {
         let mut groups = Groups::new(account);
-        let rulebook = &situation.rules.rulebook;
-        let user = situation.user.summary();
+        let rulebook = &snapshot.rules.rulebook;
+        let user = snapshot.user.summary();
         let membership = |group: &Group| groups.membership(group);
         let effective =
             class::effective(rulebook.machine(), rulebook.classes(), &user, membership)?;
         let (class, policy) = (effective.class_name().to_owned(), effective.policy);
         Ok(Self {
-            situation,
+            snapshot,
             policy,
             class,
             groups: RefCell::new(groups),
@@ -66,9 +68,24 @@ impl Person {
         (!groups.doubts().is_empty()).then(|| groups.doubts().join("; "))
     }
 
+    /// Whether an address for `channel` is on file that an administrator put there or that was verified once: a code sent
+    /// there proves the person.
+    pub fn is_on_file(&self, channel: Channel) -> bool {
+        self.snapshot.user.contacts[channel]
+            .as_ref()
+            .is_some_and(|contact| !contact.by_owner)
+    }
+
+    /// Whether there is such an address for any channel.
+    pub fn has_address_on_file(&self) -> bool {
+        Channel::ALL
+            .into_iter()
+            .any(|channel| self.is_on_file(channel))
+    }
+
     /// Whether there are methods, and none that the policy allows.
     pub fn has_only_what_is_not_allowed(&self) -> bool {
-        let user = &self.situation.user;
+        let user = &self.snapshot.user;
         !user.enrolled().is_empty() && !user.is_enrolled(self.policy.methods)
     }
 
@@ -80,7 +97,7 @@ impl Person {
         now: Timestamp,
     ) -> Option<Exemption> {
         let exemptions: Vec<_> = self
-            .situation
+            .snapshot
             .rules
             .exemptions
             .iter()
@@ -107,11 +124,11 @@ impl Person {
             .flatten();
         let decision = decide(DecisionFacts {
             policy: &self.policy,
-            user: &self.situation.user,
+            user: &self.snapshot.user,
             exemption: exemption.as_ref(),
             // Devices will be known here.
             device: Device::Unknown,
-            has_identity_mismatch: self.situation.has_identity_mismatch,
+            has_identity_mismatch: self.snapshot.has_identity_mismatch,
             now,
         });
         (decision, exemption)
@@ -124,7 +141,7 @@ impl Person {
             exemption::Subject::User(exempt) => exempt == account,
             exemption::Subject::Group(group) => groups.membership(group) == Membership::Member,
         };
-        let stored = self.situation.rules.exemptions.iter();
+        let stored = self.snapshot.rules.exemptions.iter();
         stored
             .filter(|stored| stored.exemption.is_in_force(now) && covers(stored))
             .collect()
@@ -133,7 +150,7 @@ impl Person {
     /// Where the person stands at `now`, wherever a login may come from.
     pub fn status(&self, account: &Account, now: Timestamp) -> Status {
         let exemption = self.exemption(account, LoginSource::default(), now);
-        self.situation
+        self.snapshot
             .user
             .summary()
             .status(&self.policy, exemption.as_ref(), now)

@@ -1,153 +1,125 @@
-//! By which method a code is asked for, and what stands in the question: the first method, another one, another code.
+//! Which method a challenge asks for: the first one, another one, another code. It keeps the code that was sent.
 
 use std::time::Instant;
 
 use twofa_core::user::masked;
-use twofa_core::{Answer, Channel, Method, SentCode, Timestamp};
+use twofa_core::{Answer, Channel, Method, Methods, Timestamp};
 use twofa_store::StoreError;
 
-use crate::methods::challenge::Challenge;
-use crate::sending::codes::{NotSent, OnItsWay, SEND_TIMEOUT, Sending};
+use crate::context::Context;
+use crate::methods::challenge_state::{ChallengeState, OutstandingCode};
+use crate::sending::codes::{self, DispatchedCode, NotSent, SEND_TIMEOUT, Unsent};
 use crate::text::messages;
 
 /// How much of the time a text message may take when an e-mail can stand in for it: three fifths.
 const SHARE_OF_SMS: (u32, u32) = (3, 5);
 
-/// A code that was sent and is waited for. It is in this conversation's memory and nowhere else.
-#[derive(Debug)]
-pub struct Sent {
-    /// The code.
-    pub code: SentCode,
-    /// Which kind of address it went to.
-    pub channel: Channel,
-    /// Which one.
-    pub address: String,
-    /// The method that was wanted. An e-mail in the place of a text message that could not be sent proves it as well.
-    pub wanted: Method,
-    /// Whether it arrives is not known.
-    pub is_late: bool,
-}
-
-impl Sent {
-    /// The method it proves.
-    pub const fn method(&self) -> Method {
-        self.channel.method()
-    }
-}
-
 /// How a challenge begins.
-pub enum Begun {
-    /// With this question.
-    Asking(String),
-    /// Not at all: nothing could be sent and nothing else is there.
-    NoWay(Unsent),
+pub(super) enum FirstPrompt {
+    /// With this prompt.
+    Ask(String),
+    /// Not at all: no code could be sent, and the person has no other method.
+    Unsent(Unsent),
 }
 
-/// No code is on its way.
-#[derive(Debug)]
-pub struct Unsent {
-    /// Why, to the person.
-    pub text: String,
-    /// Enough was sent: the providers are not to blame.
-    pub is_limited: bool,
-}
-
-/// What somebody can want instead of giving a code.
+/// What a person can type instead of a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PromptCommand {
-    /// To be told what to do.
+pub(super) enum PromptCommand {
+    /// Explain what to do.
     Help,
-    /// Another code.
+    /// Send another code.
     Resend,
-    /// To see the methods.
+    /// List the methods.
     List,
-    /// This method.
-    Method(Method),
+    /// Ask for a code of this method.
+    Choose(Method),
     /// A number that is not on the list.
-    NoneOfThem,
+    NotListed,
 }
 
-/// The methods of one person in one conversation.
-pub struct Choice<'a> {
-    challenge: &'a Challenge<'a>,
+/// What sending a code came to.
+enum SendOutcome {
+    /// A code is on its way, or as far as is known; this says so to the person.
+    Sent(String),
+    Unsent(Unsent),
+}
+
+/// The methods of one person in one challenge.
+pub(super) struct Choice<'a> {
+    context: Context<'a>,
     application: String,
     methods: Vec<Method>,
     has_backup: bool,
-    /// The person was shown the methods and may answer with a number.
+    /// The person was shown the list of methods and may answer with a number.
     is_choosing: bool,
     /// By which methods codes were sent, and from when on another may be.
-    last_by: Vec<(Method, Timestamp)>,
+    next_at: Vec<(Method, Timestamp)>,
+    /// What is remembered until the next prompt.
+    pub(super) state: ChallengeState,
 }
 
 impl<'a> Choice<'a> {
-    /// The choice of the challenge's person.
-    pub fn of(challenge: &'a Challenge<'a>) -> Self {
-        let person = challenge.person;
-        let allowed = challenge.accepted.methods(&person.policy);
+    /// The person's methods among those that are `accepted`.
+    pub(super) fn new(context: Context<'a>, accepted: Methods) -> Self {
+        let user = context.user();
         Self {
-            challenge,
-            application: messages::application_name(&person.policy),
-            methods: person.situation.user.methods(allowed),
-            has_backup: allowed.contains(Method::Backup)
-                && person.situation.user.backup_codes_left() > 0,
+            context,
+            application: context.application(),
+            methods: user.methods(accepted),
+            has_backup: accepted.contains(Method::Backup) && user.backup_codes_left() > 0,
             is_choosing: false,
-            last_by: Vec::new(),
+            next_at: Vec::new(),
+            state: ChallengeState::default(),
         }
     }
 
-    /// The first question. Where the first method sends, the code is on its way when this returns.
-    pub fn begin(&mut self, sent: &mut Option<Sent>) -> Result<Begun, StoreError> {
+    /// The first prompt. If the codes of the first method are sent, one is sent before this returns, unless the
+    /// application `cannot_answer`.
+    pub(super) fn begin(&mut self, cannot_answer: bool) -> Result<FirstPrompt, StoreError> {
         let first = match self.methods.first() {
             Some(first) if first.channel().is_some() => *first,
             _ => {
                 let has_app = self.methods.contains(&Method::App);
-                let is_only = self.methods.len() < 2;
-                return Ok(Begun::Asking(messages::code_prompt(
+                return Ok(FirstPrompt::Ask(messages::code_prompt(
                     &self.application,
                     has_app,
                     self.has_backup,
-                    is_only,
+                    self.methods.len() < 2,
                 )));
             }
         };
-        if self.challenge.cannot_answer {
-            return Ok(Begun::Asking(self.again("No code was sent yet.")));
+        if cannot_answer {
+            return Ok(FirstPrompt::Ask(self.prompt_again(messages::NOT_SENT_YET)));
         }
-        let Challenge {
-            services,
-            account,
-            origin,
-            person,
-            ..
-        } = *self.challenge;
-        let (now, cooldown) = (services.now(), person.policy.codes.cooldown.seconds());
-        if let Some(next) = services
-            .store
-            .code_is_awaited(account, origin, cooldown, now)?
-        {
-            self.last_by.push((first, next));
-            return Ok(Begun::Asking(
-                self.again(&messages::sent_to_another_login(next, now)),
-            ));
+        let Context {
+            account, origin, ..
+        } = self.context;
+        let now = self.context.now();
+        let cooldown = self.context.policy().codes.cooldown.seconds();
+        let store = self.context.store();
+        if let Some(next) = store.code_is_awaited(account, origin, cooldown, now)? {
+            self.next_at.push((first, next));
+            let text = messages::sent_to_another_login(next, now);
+            return Ok(FirstPrompt::Ask(self.prompt_again(&text)));
         }
-        match self.send(first, sent)? {
-            Ok(text) => Ok(Begun::Asking(self.again(&text))),
-            Err(unsent) if self.methods.len() > 1 || self.has_backup => {
-                Ok(Begun::Asking(self.other_ways(&unsent.text, first)))
+        Ok(match self.send(first)? {
+            SendOutcome::Sent(text) => FirstPrompt::Ask(self.prompt_again(&text)),
+            SendOutcome::Unsent(unsent) if self.methods.len() > 1 || self.has_backup => {
+                FirstPrompt::Ask(self.offer_others(&unsent.text, first))
             }
-            Err(unsent) => Ok(Begun::NoWay(unsent)),
-        }
+            SendOutcome::Unsent(unsent) => FirstPrompt::Unsent(unsent),
+        })
     }
 
-    /// Another question, with what was wrong before it.
-    pub fn again(&self, what: &str) -> String {
+    /// Another prompt, with `text` before it.
+    pub(super) fn prompt_again(&self, text: &str) -> String {
         let sends = self.methods.iter().any(|method| method.channel().is_some());
-        messages::again(what, &self.application, sends, self.methods.len() > 1)
+        messages::prompt_again(text, &self.application, sends, self.methods.len() > 1)
     }
 
-    /// What was typed instead of a code, if it was.
-    pub fn read(&mut self, typed: &str) -> Option<PromptCommand> {
-        // The list holds for the answer to it alone.
+    /// The command that was typed instead of a code, if it is one.
+    pub(super) fn read(&mut self, typed: &str) -> Option<PromptCommand> {
+        // Numbers mean the list only in the answer to it.
         let is_choosing = std::mem::take(&mut self.is_choosing);
         match Answer::read(typed) {
             Answer::Help => Some(PromptCommand::Help),
@@ -159,35 +131,31 @@ impl<'a> Choice<'a> {
                 let method = number
                     .checked_sub(1)
                     .and_then(|index| self.methods.get(index));
-                Some(
-                    method
-                        .copied()
-                        .map_or(PromptCommand::NoneOfThem, PromptCommand::Method),
-                )
+                Some(method.map_or(PromptCommand::NotListed, |method| {
+                    PromptCommand::Choose(*method)
+                }))
             }
             _ => None,
         }
     }
 
-    /// Does what was asked for, and gives the next question.
-    pub fn grant(
-        &mut self,
-        wish: PromptCommand,
-        sent: &mut Option<Sent>,
-    ) -> Result<String, StoreError> {
-        match wish {
-            PromptCommand::Help => Ok(self.again(&messages::help(&self.methods, self.has_backup))),
+    /// Carries out a command, and gives the next prompt.
+    pub(super) fn carry_out(&mut self, command: PromptCommand) -> Result<String, StoreError> {
+        match command {
+            PromptCommand::Help => {
+                let help = messages::help(&self.methods, self.has_backup);
+                Ok(self.prompt_again(&help))
+            }
             PromptCommand::List if self.methods.len() > 1 => Ok(self.list()),
-            PromptCommand::List if self.has_backup => {
-                Ok(self.again("There is no other way but your backup codes: type one of them."))
+            PromptCommand::List => {
+                Ok(self.prompt_again(messages::no_other_method(self.has_backup)))
             }
-            PromptCommand::List => Ok(self.again("There is no other way.")),
-            PromptCommand::Resend => self.resend(sent),
-            PromptCommand::NoneOfThem => Ok(format!("That is none of them.\n{}", self.list())),
-            PromptCommand::Method(method) if method.channel().is_some() => {
-                self.send_and_ask(method, sent)
+            PromptCommand::Resend => self.resend(),
+            PromptCommand::NotListed => Ok(messages::not_listed(&self.list())),
+            PromptCommand::Choose(method) if method.channel().is_some() => {
+                self.send_and_prompt(method)
             }
-            PromptCommand::Method(_) => Ok(messages::code_prompt(
+            PromptCommand::Choose(_) => Ok(messages::code_prompt(
                 &self.application,
                 true,
                 self.has_backup,
@@ -196,74 +164,49 @@ impl<'a> Choice<'a> {
         }
     }
 
-    /// Sends the last code anew.
-    fn resend(&mut self, sent: &mut Option<Sent>) -> Result<String, StoreError> {
-        let sends = |method: &&Method| method.channel().is_some();
-        let last = sent.as_ref().map(|sent| sent.wanted);
-        let Some(method) = last.or_else(|| self.methods.iter().find(sends).copied()) else {
-            return Ok(self.again("Codes are not sent to you: your authenticator app shows them."));
-        };
-        self.send_and_ask(method, sent)
+    fn resend(&mut self) -> Result<String, StoreError> {
+        let is_sent = |method: &&Method| method.channel().is_some();
+        let last = self.state.outstanding.as_ref().map(|code| code.wanted);
+        match last.or_else(|| self.methods.iter().find(is_sent).copied()) {
+            Some(method) => self.send_and_prompt(method),
+            None => Ok(self.prompt_again(messages::NOTHING_TO_RESEND)),
+        }
     }
 
-    /// Sends a code by `method`, not too soon after the last one by it.
-    fn send_and_ask(
-        &mut self,
-        method: Method,
-        sent: &mut Option<Sent>,
-    ) -> Result<String, StoreError> {
-        let now = self.challenge.services.now();
-        let last = self
-            .last_by
-            .iter()
-            .rfind(|(by, _)| *by == method)
-            .map(|(_, next)| *next);
-        if let Some(next) = last.filter(|next| now < *next) {
-            return Ok(self.again(&messages::too_soon(next, now)));
+    /// Sends a code by `method`, unless that is too soon after the last one by it.
+    fn send_and_prompt(&mut self, method: Method) -> Result<String, StoreError> {
+        let now = self.context.now();
+        let next_at = self.next_at.iter().rfind(|(by, _)| *by == method);
+        if let Some((_, next)) = next_at.filter(|(_, next)| now < *next) {
+            return Ok(self.prompt_again(&messages::too_soon(*next, now)));
         }
-        Ok(match self.send(method, sent)? {
-            Ok(text) => self.again(&text),
-            Err(unsent) => self.other_ways(&unsent.text, method),
+        Ok(match self.send(method)? {
+            SendOutcome::Sent(text) => self.prompt_again(&text),
+            SendOutcome::Unsent(unsent) => self.offer_others(&unsent.text, method),
         })
     }
 
     /// The methods, to be chosen by number.
     fn list(&mut self) -> String {
         self.is_choosing = true;
-        let mut text = String::from("Prove that it is you by\n");
-        for (number, method) in (1..).zip(&self.methods) {
-            let destination = self
-                .destination(*method)
-                .map_or(String::new(), |to| format!(" to {to}"));
-            text.push_str(&format!(
-                "  {number}  {}{destination}\n",
-                method.info().phrase
-            ));
-        }
-        let or_backup = if self.has_backup {
-            ", or a backup code"
-        } else {
-            ""
-        };
-        text.push_str(&format!("Type a number{or_backup}: "));
-        text
+        let methods = self
+            .methods
+            .iter()
+            .map(|method| (*method, self.destination(*method)));
+        messages::method_list(methods, self.has_backup)
     }
 
-    /// `text`, and what else there is after `failed` did not work.
-    fn other_ways(&mut self, text: &str, failed: Method) -> String {
+    /// `text`, and what the person can use instead of the method that `failed`.
+    fn offer_others(&mut self, text: &str, failed: Method) -> String {
         if self.methods.iter().any(|method| *method != failed) {
             return format!("{text}\n{}", self.list());
         }
-        let or_backup = if self.has_backup {
-            " Use a backup code."
-        } else {
-            ""
-        };
-        self.again(&format!("{text}{or_backup}"))
+        let text = messages::with_backup_code(text, self.has_backup);
+        self.prompt_again(&text)
     }
 
     fn address(&self, channel: Channel) -> Option<&'a str> {
-        let contact = self.challenge.person.situation.user.contacts[channel].as_ref();
+        let contact = self.context.user().contacts[channel].as_ref();
         contact
             .filter(|contact| contact.verified)
             .map(|contact| contact.address.as_str())
@@ -273,572 +216,89 @@ impl<'a> Choice<'a> {
         self.address(method.channel()?).map(masked)
     }
 
-    /// Sends a new code by `method`; the one before dies, unless the new one is not sent. Says in words what became of
-    /// it.
-    fn send(
-        &mut self,
-        method: Method,
-        sent: &mut Option<Sent>,
-    ) -> Result<Result<String, Unsent>, StoreError> {
+    /// Sends a new code by `method`. The one before stops working, unless the new one is not sent.
+    fn send(&mut self, method: Method) -> Result<SendOutcome, StoreError> {
         let deadline = Instant::now() + SEND_TIMEOUT;
         let result = match method {
-            Method::Email => self.send_to(Channel::Email, method, deadline),
-            _ if !self.can_fall_back() => self.send_to(Channel::Sms, method, deadline),
-            _ => return self.send_by_phone_or_mail(method, deadline, sent),
+            Method::Email => self.dispatch(Channel::Email, method, deadline),
+            _ if !self.can_fall_back() => self.dispatch(Channel::Sms, method, deadline),
+            _ => return self.send_by_sms_or_email(method, deadline),
         };
-        self.keep(result, sent)
+        self.keep(result)
     }
 
-    /// Sends a text message, and an e-mail when no provider said in time that it took it.
-    fn send_by_phone_or_mail(
+    /// Sends a text message, and an e-mail if no provider confirms in time that it took it.
+    fn send_by_sms_or_email(
         &mut self,
         method: Method,
         deadline: Instant,
-        sent: &mut Option<Sent>,
-    ) -> Result<Result<String, Unsent>, StoreError> {
+    ) -> Result<SendOutcome, StoreError> {
         let (share, of) = SHARE_OF_SMS;
-        let by_phone = self.send_to(
-            Channel::Sms,
-            method,
-            Instant::now() + SEND_TIMEOUT * share / of,
-        );
-        // What is too much for the phone is no reason to go round it.
-        let is_stuck = match &by_phone {
-            Ok(text) => text.is_late,
-            Err(why) => why.is_for_want_of_sms(),
+        let sms_deadline = Instant::now() + SEND_TIMEOUT * share / of;
+        let by_sms = self.dispatch(Channel::Sms, method, sms_deadline);
+        let needs_email = match &by_sms {
+            Ok(code) => code.is_late,
+            // Other limits hold for e-mail as well.
+            Err(why) => why.is_about_sms_alone(),
         };
-        if !is_stuck {
-            return self.keep(by_phone, sent);
+        if !needs_email {
+            return self.keep(by_sms);
         }
-        let no_sms = messages::not_sent(Channel::Sms);
-        let by_mail = self.send_to(Channel::Email, method, deadline);
+        let by_email = self.dispatch(Channel::Email, method, deadline);
         // A text message that may be late is better than nothing.
-        if by_mail.is_err() && by_phone.is_ok() {
-            return self.keep(by_phone, sent);
+        if by_email.is_err() && by_sms.is_ok() {
+            return self.keep(by_sms);
         }
-        Ok(match self.keep(by_mail, sent)? {
-            Ok(mail) => Ok(format!("{no_sms} {mail}")),
-            Err(no_mail) => Err(Unsent {
-                text: format!("{no_sms} {}", no_mail.text),
-                ..no_mail
+        let not_by_sms = messages::not_sent(Channel::Sms);
+        Ok(match self.keep(by_email)? {
+            SendOutcome::Sent(text) => SendOutcome::Sent(format!("{not_by_sms} {text}")),
+            SendOutcome::Unsent(unsent) => SendOutcome::Unsent(Unsent {
+                text: format!("{not_by_sms} {}", unsent.text),
+                ..unsent
             }),
         })
     }
 
     /// Whether an e-mail may stand in for a text message.
     fn can_fall_back(&self) -> bool {
-        self.challenge.person.policy.sms_falls_back_to_email()
-            && self.address(Channel::Email).is_some()
+        self.context.policy().sms_falls_back_to_email() && self.address(Channel::Email).is_some()
     }
 
-    /// Keeps a code that is on its way in the place of the one before.
+    /// Keeps a code that is on its way instead of the one before.
     fn keep(
         &mut self,
-        result: Result<Sent, NotSent>,
-        sent: &mut Option<Sent>,
-    ) -> Result<Result<String, Unsent>, StoreError> {
-        match result {
-            Ok(new) => {
-                let lifetime = self.challenge.person.policy.codes.lifetime;
-                let text = messages::code_sent(new.channel, &new.address, lifetime, new.is_late);
-                self.last_by.push((new.wanted, new.code.next_at()));
-                *sent = Some(new);
-                Ok(Ok(text))
-            }
-            Err(NotSent::Store(error)) => Err(error),
-            Err(why @ NotSent::TooMany { .. }) => Ok(Err(Unsent {
-                text: why.to_string(),
-                is_limited: true,
-            })),
-            Err(NotSent::Undelivered(channel)) => Ok(Err(Unsent {
-                text: messages::not_sent(channel),
-                is_limited: false,
-            })),
-        }
+        result: Result<OutstandingCode, NotSent>,
+    ) -> Result<SendOutcome, StoreError> {
+        let code = match result {
+            Ok(code) => code,
+            Err(why) => return Ok(SendOutcome::Unsent(why.into_unsent()?)),
+        };
+        let lifetime = self.context.policy().codes.lifetime;
+        let text =
+            messages::code_sent(code.channel, &masked(&code.address), lifetime, code.is_late);
+        self.next_at.push((code.wanted, code.code.next_at()));
+        self.state.outstanding = Some(code);
+        Ok(SendOutcome::Sent(text))
     }
 
-    fn send_to(
+    fn dispatch(
         &self,
         channel: Channel,
         wanted: Method,
         deadline: Instant,
-    ) -> Result<Sent, NotSent> {
+    ) -> Result<OutstandingCode, NotSent> {
         let address = self
             .address(channel)
             .ok_or(NotSent::Undelivered(channel))?
             .to_owned();
-        let Challenge {
-            services,
-            account,
-            origin,
-            person,
-            purpose,
-            ..
-        } = *self.challenge;
-        let sending = Sending {
-            services,
-            account,
-            origin,
-            policy: &person.policy,
-            purpose,
-        };
-        let OnItsWay { code, is_late } = sending.send(channel, &address, deadline)?;
-        Ok(Sent {
+        let DispatchedCode { code, is_late } =
+            codes::send(self.context, channel, &address, deadline)?;
+        Ok(OutstandingCode {
             code,
             channel,
             address,
             wanted,
             is_late,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::methods::challenge::{Accepted, ChallengeOutcome};
-    use crate::testing::{Bench, ScriptedTerminal, pass};
-    use twofa_delivery::Message;
-    use twofa_store::Tally;
-
-    const MAIL: &str = "alice@example.org";
-    const PHONE: &str = "+4930123456";
-
-    fn by_mail() -> Bench {
-        Bench::new().with(Channel::Email, MAIL)
-    }
-
-    fn ask(bench: &Bench, terminal: &mut ScriptedTerminal<'_>) -> ChallengeOutcome {
-        let person = bench.person();
-        let Bench {
-            alice: account,
-            origin,
-            ..
-        } = bench;
-        let challenge = Challenge {
-            services: bench.services(),
-            account,
-            origin,
-            person: &person,
-            purpose: "log in with sshd",
-            accepted: Accepted::Allowed,
-            tally: Tally::Proved,
-            cannot_answer: false,
-        };
-        let outcome = challenge.ask("", terminal).unwrap();
-        assert!(
-            terminal.is_done(),
-            "it asked less often: {:?}",
-            terminal.shown
-        );
-        outcome
-    }
-
-    fn passed(method: Method) -> ChallengeOutcome {
-        ChallengeOutcome::Passed {
-            method,
-            backup_codes_left: 0,
-        }
-    }
-
-    fn code(bench: &Bench) -> impl FnOnce(&str) -> String {
-        |_| bench.mailbox.code()
-    }
-
-    #[test]
-    fn a_code_that_was_mailed_passes_once_and_the_prompt_says_where_it_went() {
-        let bench = by_mail();
-        let mut terminal = ScriptedTerminal::new().answers(code(&bench));
-        assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
-        assert_eq!(
-            terminal.shown,
-            [
-                "A code was sent by e-mail to a***e@example.org. It is good for 10 minutes.\n\
-              Verification code for Acme (r: new code, ?: help): "
-            ]
-        );
-        match bench.mailbox.sent.lock().unwrap().first() {
-            Some((Channel::Email, to, Message::Code(message))) => {
-                assert_eq!(
-                    (to.as_str(), message.purpose.as_str()),
-                    (MAIL, "log in with sshd")
-                );
-                assert_eq!(
-                    (message.from.as_deref(), message.lifetime),
-                    (Some("192.0.2.7"), 600)
-                );
-            }
-            other => panic!("{other:?}"),
-        }
-        assert_eq!(bench.failures(), 0);
-    }
-
-    #[test]
-    fn a_code_is_good_for_the_login_it_was_sent_for_and_no_other() {
-        let bench = by_mail();
-        ask(&bench, &mut ScriptedTerminal::new().types(""));
-        let of_the_other_login = bench.mailbox.code();
-        let of_the_other_login = |_: &str| {
-            // One in a million is the same.
-            let is_same = bench.mailbox.code() == of_the_other_login;
-            if is_same {
-                "999999999".into()
-            } else {
-                of_the_other_login.clone()
-            }
-        };
-        let mut terminal = ScriptedTerminal::new()
-            .answers(of_the_other_login)
-            .types("");
-        assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
-        assert_eq!(bench.failures(), 1);
-    }
-
-    #[test]
-    fn a_wrong_code_counts_and_so_does_one_that_is_too_old() {
-        let bench = by_mail();
-        let late = |_: &str| {
-            pass(600);
-            bench.mailbox.code()
-        };
-        let mut terminal = ScriptedTerminal::new()
-            .types("000000000")
-            .answers(late)
-            .types("");
-        assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
-        assert_eq!(bench.failures(), 2);
-        assert!(
-            terminal.shown[2].starts_with("That code has expired"),
-            "{:?}",
-            terminal.shown
-        );
-    }
-
-    #[test]
-    fn another_code_can_be_had_after_a_while_and_kills_the_one_before_but_forgives_nothing() {
-        let bench = by_mail();
-        let first = std::cell::RefCell::new(String::new());
-        let mut terminal = ScriptedTerminal::new()
-            .types("999999999")
-            .answers(|_| {
-                *first.borrow_mut() = bench.mailbox.code();
-                "r".into()
-            })
-            .answers(|_| {
-                pass(30);
-                "R".into()
-            })
-            .answers(|_| {
-                assert_eq!(bench.failures(), 1, "a new code forgives no failure");
-                first.borrow().clone()
-            })
-            .answers(|_| bench.mailbox.code());
-        assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
-        assert!(
-            terminal.shown[2].starts_with("A code is on its way already."),
-            "{:?}",
-            terminal.shown
-        );
-        assert_eq!(bench.mailbox.destinations().len(), 2);
-        assert!(
-            terminal.shown[4].starts_with("Wrong code."),
-            "{:?}",
-            terminal.shown
-        );
-    }
-
-    #[test]
-    fn a_text_message_that_cannot_be_sent_goes_by_mail_even_where_mail_is_not_allowed() {
-        let bench = by_mail().with(Channel::Sms, PHONE);
-        bench.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
-        bench.mailbox.goes_down(Channel::Sms);
-        let mut terminal = ScriptedTerminal::new().answers(code(&bench));
-        assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
-        assert!(
-            terminal.shown[0].starts_with(
-                "The text message with your code could not be sent. A code was sent by e-mail to a***e@"
-            ),
-            "{:?}",
-            terminal.shown
-        );
-        assert_eq!(bench.mailbox.destinations(), [MAIL]);
-    }
-
-    #[test]
-    fn a_text_message_that_may_be_late_is_waited_for_unless_a_mail_can_take_its_place() {
-        let bench = Bench::new().with(Channel::Sms, PHONE);
-        bench.mailbox.is_late(Channel::Sms);
-        let mut terminal = ScriptedTerminal::new().answers(code(&bench));
-        assert_eq!(ask(&bench, &mut terminal), passed(Method::Sms));
-        assert!(
-            terminal.shown[0].contains("and may be late"),
-            "{:?}",
-            terminal.shown
-        );
-
-        let bench = by_mail().with(Channel::Sms, PHONE);
-        bench.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
-        bench.mailbox.is_late(Channel::Sms);
-        let mut terminal = ScriptedTerminal::new().answers(code(&bench));
-        assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
-        assert_eq!(bench.mailbox.destinations(), [PHONE, MAIL]);
-    }
-
-    #[test]
-    fn another_code_after_a_fallback_is_as_good() {
-        let bench = by_mail().with(Channel::Sms, PHONE);
-        bench.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
-        bench.mailbox.goes_down(Channel::Sms);
-        let later = |_: &str| {
-            pass(31);
-            "r".to_owned()
-        };
-        let mut terminal = ScriptedTerminal::new().answers(later).answers(code(&bench));
-        assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
-        assert_eq!(
-            (bench.failures(), bench.mailbox.destinations().len()),
-            (0, 2)
-        );
-    }
-
-    #[test]
-    fn a_login_that_is_given_up_again_and_again_does_not_send_one_code_after_the_other() {
-        let bench = by_mail();
-        for _ in 0..20 {
-            assert_eq!(
-                ask(&bench, &mut ScriptedTerminal::new().types("")),
-                ChallengeOutcome::NoAnswer
-            );
-        }
-        assert_eq!(bench.mailbox.destinations().len(), 1);
-        let mut terminal = ScriptedTerminal::new().types("r").answers(|_| {
-            pass(30);
-            "r".to_owned()
-        });
-        terminal = terminal.answers(code(&bench));
-        assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
-        assert!(
-            terminal.shown[0].starts_with("A code was just sent for another login"),
-            "{:?}",
-            terminal.shown
-        );
-        assert_eq!(bench.mailbox.destinations().len(), 2);
-        // Typed, it keeps nobody waiting.
-        assert_eq!(
-            ask(&bench, &mut ScriptedTerminal::new().answers(code(&bench))),
-            passed(Method::Email)
-        );
-    }
-
-    #[test]
-    fn a_code_that_no_provider_took_is_awaited_by_nobody() {
-        let bench = by_mail();
-        bench.mailbox.goes_down(Channel::Email);
-        assert!(matches!(
-            ask(&bench, &mut ScriptedTerminal::new()),
-            ChallengeOutcome::Unreachable { .. }
-        ));
-        bench.mailbox.down.lock().unwrap().clear();
-        assert_eq!(
-            ask(&bench, &mut ScriptedTerminal::new().answers(code(&bench))),
-            passed(Method::Email)
-        );
-    }
-
-    #[test]
-    fn a_program_that_answers_nothing_is_sent_no_code() {
-        let bench = by_mail();
-        let person = bench.person();
-        let challenge = Challenge {
-            services: bench.services(),
-            account: &bench.alice,
-            origin: &bench.origin,
-            person: &person,
-            purpose: "log in with sshd",
-            accepted: Accepted::Allowed,
-            tally: Tally::Proved,
-            cannot_answer: true,
-        };
-        assert_eq!(
-            challenge.ask("", &mut ScriptedTerminal::new()).unwrap(),
-            ChallengeOutcome::NoAnswer
-        );
-        assert!(bench.mailbox.destinations().is_empty());
-    }
-
-    #[test]
-    fn too_many_text_messages_are_no_reason_to_send_mail() {
-        let bench = by_mail().with(Channel::Sms, PHONE);
-        bench.policy(&[("methods", "sms"), ("send.address-daily", "1")]);
-        ask(&bench, &mut ScriptedTerminal::new().types(""));
-        pass(30);
-        assert!(matches!(
-            ask(&bench, &mut ScriptedTerminal::new()),
-            ChallengeOutcome::TooManyCodes { .. }
-        ));
-        assert_eq!(bench.mailbox.destinations(), [PHONE]);
-    }
-
-    #[test]
-    fn the_list_is_no_way_round_the_wait() {
-        let bench = by_mail().with(Channel::Sms, PHONE);
-        let mut terminal = ScriptedTerminal::new()
-            .types("m")
-            .types("2")
-            .types("m")
-            .types("1")
-            .types("");
-        assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
-        assert!(
-            terminal.shown[4].starts_with("A code is on its way already."),
-            "{:?}",
-            terminal.shown
-        );
-        assert_eq!(bench.mailbox.destinations(), [MAIL, PHONE]);
-    }
-
-    #[test]
-    fn a_number_that_is_not_on_the_list_costs_no_try() {
-        let bench = by_mail().with(Channel::Sms, PHONE);
-        let mut terminal = ScriptedTerminal::new()
-            .types("m")
-            .types("7")
-            .types("2")
-            .answers(code(&bench));
-        assert_eq!(ask(&bench, &mut terminal), passed(Method::Sms));
-        assert!(
-            terminal.shown[2].starts_with("That is none of them."),
-            "{:?}",
-            terminal.shown
-        );
-    }
-
-    #[test]
-    fn it_does_not_where_the_policy_says_so_or_allows_no_mail() {
-        for settings in [
-            &[("methods", "sms"), ("fallback.sms-to-email", "off")][..],
-            &[("methods", "sms")],
-        ] {
-            let bench = by_mail().with(Channel::Sms, PHONE);
-            bench.policy(settings);
-            bench.mailbox.goes_down(Channel::Sms);
-            assert!(matches!(
-                ask(&bench, &mut ScriptedTerminal::new()),
-                ChallengeOutcome::Unreachable { .. }
-            ));
-            assert!(bench.mailbox.destinations().is_empty());
-        }
-    }
-
-    #[test]
-    fn with_everything_down_the_app_is_still_there() {
-        let bench = by_mail().with(Channel::Sms, PHONE).with_app();
-        bench.mailbox.goes_down(Channel::Sms);
-        bench.mailbox.goes_down(Channel::Email);
-        let mut terminal = ScriptedTerminal::new().types("m").types("3").types("");
-        // Alice enrolled e-mail first, so that a login begins with it.
-        assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
-        assert!(
-            terminal.shown[0].contains("could not be sent") && terminal.shown[0].contains("app")
-        );
-    }
-
-    #[test]
-    fn the_methods_can_be_listed_and_chosen_by_number() {
-        let bench = by_mail().with(Channel::Sms, PHONE);
-        let mut terminal = ScriptedTerminal::new()
-            .types("m")
-            .types("2")
-            .answers(code(&bench));
-        assert_eq!(ask(&bench, &mut terminal), passed(Method::Sms));
-        assert_eq!(
-            terminal.shown[1],
-            "Prove that it is you by\n  1  a code by e-mail to a***e@example.org\n  \
-             2  a code by text message to **** 3456\nType a number: "
-        );
-        assert_eq!(bench.mailbox.destinations(), [MAIL, PHONE]);
-    }
-
-    #[test]
-    fn whoever_only_wishes_is_sent_away() {
-        let bench = Bench::new().with_app();
-        let mut terminal = (0..8).fold(ScriptedTerminal::new(), |terminal, _| terminal.types("?"));
-        assert!(matches!(
-            ask(&bench, &mut terminal),
-            ChallengeOutcome::TriesUsedUp { .. }
-        ));
-        assert_eq!(bench.failures(), 0);
-    }
-
-    #[test]
-    fn a_code_to_an_address_that_was_removed_meanwhile_does_not_pass() {
-        let bench = by_mail();
-        let removed = |_: &str| {
-            let generation = bench.person().situation.generation;
-            let Bench {
-                store,
-                alice,
-                origin,
-                ..
-            } = &bench;
-            store
-                .remove_address(
-                    alice,
-                    generation,
-                    Channel::Email,
-                    origin,
-                    crate::testing::clock(),
-                )
-                .unwrap();
-            bench.mailbox.code()
-        };
-        let mut terminal = ScriptedTerminal::new().answers(removed).types("");
-        assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
-        assert_eq!(bench.failures(), 1);
-    }
-
-    #[test]
-    fn nothing_more_is_sent_once_the_limit_is_reached_and_the_next_time_is_told() {
-        let bench = by_mail();
-        bench.policy(&[("send.user-hourly", "2")]);
-        for _ in 0..2 {
-            ask(&bench, &mut ScriptedTerminal::new().types(""));
-            pass(30);
-        }
-        let ChallengeOutcome::TooManyCodes { text } = ask(&bench, &mut ScriptedTerminal::new())
-        else {
-            panic!("a third code was sent")
-        };
-        assert!(
-            text.starts_with("Too many codes were sent to you. The next is possible at "),
-            "{text}"
-        );
-        assert_eq!(bench.mailbox.destinations().len(), 2);
-        pass(3_600);
-        ask(&bench, &mut ScriptedTerminal::new().types(""));
-        assert_eq!(bench.mailbox.destinations().len(), 3);
-    }
-
-    #[test]
-    fn no_code_is_in_the_audit_log() {
-        let bench = by_mail();
-        ask(&bench, &mut ScriptedTerminal::new().answers(code(&bench)));
-        let mut log = String::new();
-        let all = twofa_store::EventFilter {
-            user: None,
-            last: None,
-        };
-        bench
-            .store
-            .events(&all, |event| {
-                log.push_str(&format!("{event:?}\n"));
-                true
-            })
-            .unwrap();
-        assert!(
-            log.contains("a***e@example.org") && log.contains("\"fake\""),
-            "{log}"
-        );
-        assert!(!log.contains(&bench.mailbox.code()), "{log}");
     }
 }

@@ -1,9 +1,21 @@
 //! The methods of a person: proving oneself by one of them, and setting one up.
 //!
-//! [`challenge`] asks for a code and is the one place where somebody is believed; [`choice`] is which method it asks by.
-//! [`enrolment`] sets up apps, addresses and backup codes, and [`address_verification`] proves an address.
+//! [`challenge`] asks for a code. [`choice`] is which method it asks by, [`challenge_state`] what it remembers between two
+//! prompts, and [`verify`] the one place where somebody is believed.
+//!
+//! [`enrolment`] sets up methods: an app ([`app_enrolment`]), an address once it is verified ([`address_verification`],
+//! [`inbound_sms`], [`candidate`]), and [`backup_codes`]. [`change_limit`] counts what is changed without a code, and
+//! [`error`] is why something was not set up.
 
 pub mod address_verification;
+pub(crate) mod app_enrolment;
+pub(crate) mod backup_codes;
+mod candidate;
 pub mod challenge;
-pub mod choice;
+mod challenge_state;
+pub(crate) mod change_limit;
+mod choice;
 pub mod enrolment;
+pub mod error;
+mod inbound_sms;
+mod verify;

@@ -1,26 +1,27 @@
-//! Why a request of the command line is not carried out, in its words.
+//! Why a request of the command line is not carried out, as the client is told it.
 
 use twofa_proto::Failure;
 use twofa_store::StoreError;
 
 use crate::identity::person::PersonError;
 use crate::methods::challenge::ChallengeError;
-use crate::methods::choice::Unsent;
-use crate::methods::enrolment::EnrolmentError;
+use crate::methods::error::EnrolmentError;
+use crate::sending::codes::Unsent;
+use crate::text::messages::commands::{self, Refusal};
 use crate::text::terminal::TerminalClosed;
 
 /// Why a request was not carried out.
 pub(crate) struct RequestError {
     /// The kind of failure.
-    pub failure: Failure,
+    pub(crate) failure: Failure,
     /// What failed and why.
-    pub message: String,
+    pub(crate) message: String,
     /// What to do next.
-    pub hint: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
 impl RequestError {
-    /// A refusal without a hint.
+    /// An error without a hint.
     pub(crate) fn new(failure: Failure, message: impl Into<String>) -> Self {
         Self {
             failure,
@@ -29,11 +30,21 @@ impl RequestError {
         }
     }
 
-    /// The same with something to do about it.
+    /// The same error with a hint.
     #[must_use]
     pub(crate) fn hinted(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+impl From<Refusal> for RequestError {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            failure: refusal.failure,
+            message: refusal.message.to_owned(),
+            hint: refusal.hint.map(str::to_owned),
+        }
     }
 }
 
@@ -73,7 +84,7 @@ impl From<ChallengeError> for RequestError {
     fn from(error: ChallengeError) -> Self {
         match error {
             ChallengeError::Person(error) => error.into(),
-            ChallengeError::TerminalClosed(closed) => closed.into(),
+            ChallengeError::Terminal(closed) => closed.into(),
             ChallengeError::Hash(error) => Self::new(Failure::Failed, error.to_string()),
         }
     }
@@ -82,21 +93,20 @@ impl From<ChallengeError> for RequestError {
 impl From<EnrolmentError> for RequestError {
     fn from(error: EnrolmentError) -> Self {
         match error {
-            EnrolmentError::Store(error) => error.into(),
-            EnrolmentError::TerminalClosed(closed) => closed.into(),
+            EnrolmentError::Person(error) => error.into(),
+            EnrolmentError::Terminal(closed) => closed.into(),
             EnrolmentError::NotConfirmed | EnrolmentError::Locked(_) => {
                 Self::new(Failure::Denied, error.to_string())
             }
             EnrolmentError::NotSent(Unsent { text, is_limited }) => {
-                let refusal = Self::new(Failure::Failed, text);
+                let error = Self::new(Failure::Failed, text);
                 if is_limited {
-                    return refusal;
+                    return error;
                 }
-                refusal.hinted("an administrator finds the reason in 'twofa log'")
+                error.hinted(commands::SEE_LOG)
             }
-            EnrolmentError::OutOfReach => Self::new(Failure::Failed, error.to_string()).hinted(
-                "an administrator sets up a provider with 'twofa provider add', or enrols you",
-            ),
+            EnrolmentError::OutOfReach => Self::new(Failure::Failed, error.to_string())
+                .hinted(commands::ADD_A_PROVIDER_OR_ENROL),
             EnrolmentError::NoMethod | EnrolmentError::Hash(_) | EnrolmentError::Key(_) => {
                 Self::new(Failure::Failed, error.to_string())
             }

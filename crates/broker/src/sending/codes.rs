@@ -1,34 +1,34 @@
-//! Sending a code to its owner: within the limits, within the time, and told to the administrator when it fails.
+//! Sending a code to its owner: within the limits and in time. The administrator learns what failed.
 
 use std::time::{Duration, Instant};
 
 use twofa_core::user::masked;
-use twofa_core::{Account, Channel, Policy, SentCode};
+use twofa_core::{Channel, SentCode, Timestamp};
 use twofa_delivery::{Accepted, CodeMessage, Message};
-use twofa_store::{Event, Origin, SendLimit, SendStart, SmsCount, StoreError, event};
+use twofa_store::{Event, SendLimit, SendStart, SmsCount, StoreError, event};
 use zeroize::Zeroizing;
 
-use crate::context::Services;
+use crate::context::{Context, Services};
 use crate::process::log;
-use crate::text::messages;
+use crate::text::messages::{self, log_lines};
 
-/// How long a person waits for a code to be sent, fail-over to other providers and ways included.
+/// How long a person waits for a code to be sent, fail-over to other providers and channels included.
 pub const SEND_TIMEOUT: Duration = twofa_proto::WORK_TIMEOUT;
 
-/// Why no code is on its way.
+/// Why no code was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum NotSent {
-    /// Enough was sent. Says when the next may be.
+    /// A limit was reached.
     #[error("{}", messages::too_many_codes(*limit, *next, *now))]
     TooMany {
-        /// Which limit was met.
+        /// The limit.
         limit: SendLimit,
-        /// When the next is possible.
-        next: twofa_core::Timestamp,
+        /// When the next code may be sent.
+        next: Timestamp,
         /// When that was found.
-        now: twofa_core::Timestamp,
+        now: Timestamp,
     },
-    /// Nobody took it. What went wrong is for the administrator, and was told.
+    /// No provider took it. The administrator was told why.
     #[error("{}", messages::not_sent(*.0))]
     Undelivered(Channel),
     /// The store failed.
@@ -36,34 +36,28 @@ pub enum NotSent {
     Store(#[from] StoreError),
 }
 
-/// What the codes of one conversation say about it.
-#[derive(Debug, Clone, Copy)]
-pub struct Sending<'a> {
-    /// Store, sender, clock.
-    pub services: Services<'a>,
-    /// Whose code it is.
-    pub account: &'a Account,
-    /// From where it is asked for.
-    pub origin: &'a Origin,
-    /// The policy that holds.
-    pub policy: &'a Policy,
-    /// What it is for, such as `log in with sshd`.
-    pub purpose: &'a str,
+/// No code was sent, as the person is told it.
+#[derive(Debug)]
+pub struct Unsent {
+    /// Why, for the person.
+    pub text: String,
+    /// Whether a limit was reached, so that the providers are not to blame.
+    pub is_limited: bool,
 }
 
-/// A code on its way.
+/// A code that was sent.
 #[derive(Debug)]
-pub struct OnItsWay {
+pub struct DispatchedCode {
     /// The code.
     pub code: SentCode,
-    /// A provider had it and did not say in time what became of it.
+    /// Whether no provider has confirmed in time that it took the code.
     pub is_late: bool,
 }
 
 impl NotSent {
-    /// Whether this holds for text messages alone, so that an e-mail may do. What is too much for one person or address
-    /// is no reason to go round it.
-    pub const fn is_for_want_of_sms(&self) -> bool {
+    /// Whether the reason concerns text messages alone, so that an e-mail can stand in. A limit of the person or the
+    /// address must hold for every channel.
+    pub const fn is_about_sms_alone(&self) -> bool {
         matches!(
             self,
             Self::Undelivered(Channel::Sms)
@@ -73,128 +67,134 @@ impl NotSent {
                 }
         )
     }
+
+    /// The same for the person; an error of the store stays one.
+    pub fn into_unsent(self) -> Result<Unsent, StoreError> {
+        match self {
+            Self::Store(error) => Err(error),
+            Self::TooMany { .. } | Self::Undelivered(_) => Ok(Unsent {
+                text: self.to_string(),
+                is_limited: matches!(self, Self::TooMany { .. }),
+            }),
+        }
+    }
 }
 
-impl Sending<'_> {
-    /// Sends a new code to `address`, or gives up by `deadline`. It counts against the limits whether it arrives or not,
-    /// and no lock is held while it travels.
-    pub fn send(
-        &self,
-        channel: Channel,
-        address: &str,
-        deadline: Instant,
-    ) -> Result<OnItsWay, NotSent> {
-        let Services { store, sender, .. } = self.services;
-        let now = self.services.now();
-        let start = store.begin_code(channel, self.account, address, self.origin, now)?;
-        if channel == Channel::Sms {
-            self.raise_alarms()?;
+/// Sends a new code to `address`, or gives up at `deadline`. It counts against the limits whether it arrives or not. No
+/// lock is held while it travels.
+pub fn send(
+    context: Context<'_>,
+    channel: Channel,
+    address: &str,
+    deadline: Instant,
+) -> Result<DispatchedCode, NotSent> {
+    let Context {
+        account, origin, ..
+    } = context;
+    let Services { store, sender, .. } = context.services;
+    let now = context.now();
+    let start = store.begin_code(channel, account, address, origin, now)?;
+    if channel == Channel::Sms {
+        raise_alarms(context)?;
+    }
+    if let SendStart::TooMany { what: limit, next } = start {
+        // Users can ask for codes as often as they like, and must not fill the disk with it.
+        if origin.actor == 0 {
+            record_not_sent(context, channel, address, event::NotSent::LimitReached)?;
         }
-        if let SendStart::TooMany { what, next } = start {
-            // Users can ask for themselves as often as they like, and must not write as often.
-            if self.origin.actor == 0 {
-                self.record_not_sent(channel, address, event::NotSent::LimitReached)?;
+        return Err(NotSent::TooMany { limit, next, now });
+    }
+    let code =
+        SentCode::generate(context.policy().codes, now, random_byte).map_err(StoreError::from)?;
+    let message = Message::Code(message(context, &code, now));
+    match sender.send(channel, address, &message, deadline) {
+        Ok(Accepted {
+            provider,
+            id,
+            failed,
+        }) => {
+            for (other, error) in failed {
+                log::warn(&log_lines::refused_by(&other, account, &error));
             }
-            return Err(NotSent::TooMany {
-                limit: what,
-                next,
-                now,
-            });
-        }
-        let code =
-            SentCode::generate(self.policy.codes, now, random_byte).map_err(StoreError::from)?;
-        let message = Message::Code(CodeMessage {
-            code: code.digits().clone(),
-            application: messages::application_name(self.policy),
-            user: self.account.name.clone(),
-            purpose: self.purpose.to_owned(),
-            from: self.origin.host_or_terminal().map(ToOwned::to_owned),
-            at: now,
-            lifetime: self.policy.codes.lifetime.seconds(),
-            domain: self.policy.code_domain.clone(),
-        });
-        match sender.send(channel, address, &message, deadline) {
-            Ok(Accepted {
+            let to = masked(address);
+            let sent = Event::CodeSent {
+                channel,
+                to,
                 provider,
                 id,
-                failed,
-            }) => {
-                for (other, error) in failed {
-                    log::warn(&format!(
-                        "provider '{other}' did not take a code for {}: {error}",
-                        self.account.name
-                    ));
-                }
-                self.record(&Event::CodeSent {
-                    channel,
-                    to: masked(address),
-                    provider,
-                    id,
-                })?;
-                Ok(OnItsWay {
-                    code,
-                    is_late: false,
-                })
-            }
-            Err(undelivered) => {
-                log::warn(&format!(
-                    "no provider took a code for {}: {undelivered}",
-                    self.account.name
-                ));
-                let error = undelivered.to_string();
-                self.record_not_sent(channel, address, event::NotSent::Undelivered { error })?;
-                if undelivered.may_have_arrived() {
-                    return Ok(OnItsWay {
-                        code,
-                        is_late: true,
-                    });
-                }
-                store.code_is_not_coming(self.account)?;
-                Err(NotSent::Undelivered(channel))
-            }
-        }
-    }
-
-    /// Tells the administrator when much is spent on text messages.
-    fn raise_alarms(&self) -> Result<(), StoreError> {
-        let Services { store, .. } = self.services;
-        let now = self.services.now();
-        for alarm in store.raise_sms_alarms(now)? {
-            let limit = store.rulebook()?.machine().limits.sms_daily;
-            let count = store.sms_count(now)?;
-            log::warn(&messages::sms_alarm(alarm, count, limit));
-            let SmsCount { all, unverified } = count;
-            let event = Event::SmsLimit {
-                alarm,
-                all,
-                unverified,
-                limit,
             };
-            store.record(None, &event, self.origin, now)?;
+            record(context, &sent)?;
+            let is_late = false;
+            Ok(DispatchedCode { code, is_late })
         }
-        Ok(())
-    }
-
-    fn record_not_sent(
-        &self,
-        channel: Channel,
-        address: &str,
-        why: event::NotSent,
-    ) -> Result<(), StoreError> {
-        self.record(&Event::CodeNotSent {
-            channel,
-            to: masked(address),
-            why,
-        })
-    }
-
-    fn record(&self, event: &Event) -> Result<(), StoreError> {
-        let Services { store, .. } = self.services;
-        store.record(Some(self.account), event, self.origin, self.services.now())
+        Err(undelivered) => {
+            log::warn(&log_lines::undelivered(account, &undelivered));
+            let error = undelivered.to_string();
+            let why = event::NotSent::Undelivered { error };
+            record_not_sent(context, channel, address, why)?;
+            if undelivered.may_have_arrived() {
+                let is_late = true;
+                return Ok(DispatchedCode { code, is_late });
+            }
+            store.code_is_not_coming(account)?;
+            Err(NotSent::Undelivered(channel))
+        }
     }
 }
 
-/// A byte of the system's generator.
+fn message(context: Context<'_>, code: &SentCode, now: Timestamp) -> CodeMessage {
+    CodeMessage {
+        code: code.digits().clone(),
+        application: context.application(),
+        user: context.account.name.clone(),
+        purpose: context.purpose.to_owned(),
+        from: context.origin.host_or_terminal().map(ToOwned::to_owned),
+        at: now,
+        lifetime: context.policy().codes.lifetime.seconds(),
+        domain: context.policy().code_domain.clone(),
+    }
+}
+
+/// Tells the administrator when many text messages have been sent.
+fn raise_alarms(context: Context<'_>) -> Result<(), StoreError> {
+    let store = context.store();
+    let now = context.now();
+    for alarm in store.raise_sms_alarms(now)? {
+        let limit = store.rulebook()?.machine().limits.sms_daily;
+        let count = store.sms_count(now)?;
+        log::warn(&log_lines::sms_alarm(alarm, count, limit));
+        let SmsCount { all, unverified } = count;
+        let event = Event::SmsLimit {
+            alarm,
+            all,
+            unverified,
+            limit,
+        };
+        store.record(None, &event, context.origin, now)?;
+    }
+    Ok(())
+}
+
+fn record_not_sent(
+    context: Context<'_>,
+    channel: Channel,
+    address: &str,
+    why: event::NotSent,
+) -> Result<(), StoreError> {
+    let to = masked(address);
+    record(context, &Event::CodeNotSent { channel, to, why })
+}
+
+fn record(context: Context<'_>, event: &Event) -> Result<(), StoreError> {
+    let Context {
+        account, origin, ..
+    } = context;
+    context
+        .store()
+        .record(Some(account), event, origin, context.now())
+}
+
+/// A byte from the system's random number generator.
 pub fn random_byte() -> Result<u8, getrandom::Error> {
     let mut byte = Zeroizing::new([0]);
     getrandom::fill(&mut *byte)?;
@@ -212,21 +212,10 @@ mod tests {
     const MAIL: &str = "alice@example.org";
     const PHONE: &str = "+4917612345678";
 
-    fn send(bench: &Bench, channel: Channel, address: &str) -> Result<OnItsWay, NotSent> {
+    fn send(bench: &Bench, channel: Channel, address: &str) -> Result<DispatchedCode, NotSent> {
         let person = bench.person();
-        let Bench {
-            alice: account,
-            origin,
-            ..
-        } = bench;
-        let sending = Sending {
-            services: bench.services(),
-            account,
-            origin,
-            policy: &person.policy,
-            purpose: "test",
-        };
-        sending.send(channel, address, Instant::now() + SEND_TIMEOUT)
+        let deadline = Instant::now() + SEND_TIMEOUT;
+        super::send(bench.context(&person), channel, address, deadline)
     }
 
     /// What the audit log says of limits on text messages, oldest first: how many were sent, and what about it.
@@ -293,11 +282,7 @@ mod tests {
         bench.policy(&[("send.sms-daily", "1")]);
         let person = bench.person();
         let challenge = Challenge {
-            services: bench.services(),
-            account: &bench.alice,
-            origin: &bench.origin,
-            person: &person,
-            purpose: "log in with sshd",
+            context: bench.context(&person),
             accepted: Accepted::Allowed,
             tally: Tally::Proved,
             cannot_answer: false,

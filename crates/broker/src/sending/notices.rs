@@ -1,7 +1,7 @@
-//! Telling people what happened to their second factor, after it happened and by the ways they have besides.
+//! Telling people what happened to their second factor, by every address they have.
 //!
-//! The store queues a notice in the transaction of what it is about; here it is sent, apart from any conversation, and
-//! tried again when it could not be.
+//! The store queues a notice in the transaction of what it is about. Here it is sent, apart from any request, and tried
+//! again if it could not be sent.
 
 use std::io;
 use std::process::{Command, Stdio};
@@ -10,16 +10,17 @@ use std::time::{Duration, Instant};
 
 use twofa_core::Channel;
 use twofa_delivery::{Message, NoticeMessage};
-use twofa_store::{Notice, NoticeFate, SendKind, SendStart, StoreError};
+use twofa_store::{Notice, SendKind, SendStart, StoreError};
 
 use crate::context::Services;
 use crate::process::log;
 use crate::sending::codes::SEND_TIMEOUT;
-use crate::text::{events, messages};
+use crate::text::events;
+use crate::text::messages::{self, log_lines};
 
 /// The longest time between two looks for what other processes queued.
 const MAX_NAP: Duration = Duration::from_secs(60);
-/// How many are claimed at once: no more than can fail one after the other in the time they are claimed for.
+/// How many notices are claimed at once: no more than can fail one after the other in the time they are claimed for.
 const BATCH: u32 = 6;
 
 /// Wakes the thread that sends notices.
@@ -77,7 +78,7 @@ pub fn keep_sending(wakeup: &Wakeup, mut send: impl FnMut() -> Option<u64>) {
     }
 }
 
-/// Sends all that is due at this moment, and says in how many seconds the next is.
+/// Sends all that is due. Answers in how many seconds the next is.
 pub fn send_due(services: Services<'_>) -> Result<Option<u64>, StoreError> {
     loop {
         let mut notices = services.store.claim_notices(services.now(), BATCH)?;
@@ -85,7 +86,7 @@ pub fn send_due(services: Services<'_>) -> Result<Option<u64>, StoreError> {
             break;
         }
         let application = messages::application_name(services.store.rulebook()?.machine());
-        // A provider of text messages that hangs holds up no mail.
+        // E-mail first: a provider of text messages may hang.
         notices.sort_by_key(|notice| notice.channel == Channel::Sms);
         for notice in &notices {
             send(services, &application, notice)?;
@@ -101,8 +102,8 @@ pub fn is_any_due(services: Services<'_>) -> bool {
     due.is_ok_and(|due| due.is_some_and(|at| at <= services.now()))
 }
 
-/// Starts a broker that sends what is due and ends, for a conversation that has no broker to leave it to and that
-/// nobody should be kept waiting by.
+/// Starts a process that sends what is due and ends. A broker that serves one connection does this, so that its client does
+/// not wait for the notices.
 pub fn send_by_another_process() -> io::Result<()> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("--notices").env_clear().current_dir("/");
@@ -123,7 +124,7 @@ fn send(services: Services<'_>, application: &str, notice: &Notice) -> Result<()
         from: events::notice_source(&notice.source),
         at: notice.at,
     });
-    // A text message costs something.
+    // Text messages cost money.
     let is_allowed = match notice.channel {
         Channel::Email => SendStart::Allowed,
         Channel::Sms => services.store.begin_send(
@@ -139,25 +140,22 @@ fn send(services: Services<'_>, application: &str, notice: &Notice) -> Result<()
             .sender
             .send(notice.channel, &notice.address, &message, deadline)
             .map_err(|undelivered| undelivered.to_string()),
-        SendStart::TooMany { .. } => Err("the limit on text messages is reached".to_owned()),
+        SendStart::TooMany { .. } => Err(log_lines::SMS_LIMIT_REACHED.to_owned()),
     };
     match sent {
         Ok(_) => services.store.notice_sent(notice.id),
         Err(undelivered) => {
-            let fate = services.store.notice_failed(notice.id, services.now())?;
-            let next = match fate {
-                NoticeFate::RetryAt(at) => {
-                    format!("tried again at {}", messages::moment(at, services.now()))
-                }
-                NoticeFate::GivenUp => "given up".to_owned(),
-            };
+            let now = services.now();
+            let fate = services.store.notice_failed(notice.id, now)?;
             let Notice {
                 account, channel, ..
             } = notice;
-            let way = messages::way(*channel);
-            log::warn(&format!(
-                "a notice to {} by {way} was not sent, {next}: {undelivered}",
-                account.name
+            log::warn(&log_lines::notice_not_sent(
+                account,
+                *channel,
+                fate,
+                now,
+                &undelivered,
             ));
             Ok(())
         }

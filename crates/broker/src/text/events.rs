@@ -1,7 +1,7 @@
 //! Events as people read them: why something was refused, what a notice says, what somebody changed.
 
 use twofa_core::user::Verify;
-use twofa_core::{Channel, Lock, Timestamp};
+use twofa_core::{Channel, Timestamp};
 use twofa_store::Event;
 use twofa_store::event::{Attestation, NoticeSource, Proof, Record, RefusalReason, UserChange};
 
@@ -13,7 +13,7 @@ pub fn refusal(why: RefusalReason, now: Timestamp) -> String {
         RefusalReason::WrongCode => "a wrong code",
         RefusalReason::Replayed => "a code that was used already",
         RefusalReason::ClockWentBack => {
-            "a code of now after one of the future: the clock of this machine went back"
+            "a code of the present after one of the future: the clock of this machine went back"
         }
         RefusalReason::TokenAhead => "the token ran ahead, its next code is needed",
         RefusalReason::Drifted { seconds } => {
@@ -24,11 +24,11 @@ pub fn refusal(why: RefusalReason, now: Timestamp) -> String {
             );
         }
         RefusalReason::SentCodeExpired => "a code that was sent too long ago",
-        RefusalReason::MethodRemoved => "a code by a method that was taken away meanwhile",
+        RefusalReason::MethodRemoved => "a code by a method that was disallowed meanwhile",
         RefusalReason::AddressChanged => "the address was changed meanwhile",
         RefusalReason::UnknownBackupCode => "no backup code, or one that was used",
         RefusalReason::BackupCodeJustUsed => "a backup code that was just used",
-        RefusalReason::NothingToVerify => "nothing to verify",
+        RefusalReason::NothingToVerify => "there was no code in the answer",
         RefusalReason::UserRemoved => "the user was removed meanwhile",
         RefusalReason::NoCodeEntered => "no code was entered",
         RefusalReason::GivenUp => {
@@ -41,33 +41,36 @@ pub fn refusal(why: RefusalReason, now: Timestamp) -> String {
         }
         RefusalReason::NotAskedBySudo => {
             "a second factor is needed and sudo did not authenticate (NOPASSWD, or within its timestamp): \
-             leave the account line out of its stack, or write 'challenge' behind it"
+             leave the account line out of its stack, or add the argument 'challenge' to it"
         }
         RefusalReason::NotAsked => {
-            "a second factor is needed and the program did not authenticate: write 'challenge' behind \
-             the account line where it can ask"
+            "a second factor is needed and the program did not authenticate: add the argument 'challenge' \
+             to the account line where it can ask"
         }
         RefusalReason::NotConfirmed => "the user was asked to enrol and did not",
         RefusalReason::NoMethod => {
-            "the policy allows only methods that no provider is set up for: see 'twofa provider add'"
+            "the policy allows only methods for which no provider is set up: see 'twofa provider add'"
         }
         RefusalReason::OutOfReach => {
-            "an address is on file to prove the user by and no provider carries codes there: see \
+            "an address on file must prove the user, and no provider sends codes there: see \
              'twofa provider add'"
         }
-        RefusalReason::MethodsChanged => "the user's methods changed while they enrolled",
-        RefusalReason::NotEnrolled => "a second factor is required and none is enrolled",
+        RefusalReason::MethodsChanged => "the user's methods changed during the login",
+        RefusalReason::NotEnrolled => {
+            "a second factor is required, nothing is enrolled, and enrolment=beforehand"
+        }
         RefusalReason::NotAllowed => {
             "the enrolled method is no longer allowed, and enrolment=beforehand"
         }
         RefusalReason::Locked { until } => {
-            let until = until.map(Timestamp::from_unix);
-            let lock = until.map_or(Lock::Administrator, Lock::Until);
-            return messages::locked(lock, now);
+            return until.map(Timestamp::from_unix).map_or_else(
+                || "locked until an administrator unlocks it".to_owned(),
+                |until| format!("locked until {}", messages::moment(until, now)),
+            );
         }
         RefusalReason::IdentityMismatch => {
-            "there is a record under the same name or uid of another account: see 'twofa user list', and \
-             'twofa user remove' what is old, or 'twofa user add' what is new"
+            "a second factor is registered for a different account with this name or user ID: see 'twofa user list', \
+             and 'twofa user remove' the old account or 'twofa user add' the new one"
         }
     };
     text.to_owned()

@@ -305,7 +305,7 @@ fn delivery(finding: &DeliveryFinding) -> String {
             alarm,
             count,
             limits,
-        } => words::sms_alarm(*alarm, *count, limits.sms_daily),
+        } => twofa_broker::text::messages::log_lines::sms_alarm(*alarm, *count, limits.sms_daily),
         DeliveryFinding::EmailIsWeak => "codes by e-mail are weak: by NIST SP 800-63B-4 (3.1.3.1) they are not a second \
                                          factor; if you must comply, leave email out of 'twofa policy set methods=…' \
                                          (users with no other method are asked for such a code once more and then enrol \

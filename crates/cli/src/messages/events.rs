@@ -70,7 +70,7 @@ fn of_event(event: &Event, at: Timestamp) -> Option<String> {
             limit,
         } => {
             let (all, unverified) = (*all, *unverified);
-            words::sms_alarm(*alarm, SmsCount { all, unverified }, *limit)
+            words::log_lines::sms_alarm(*alarm, SmsCount { all, unverified }, *limit)
         }
         Event::BackupCodeUsed
         | Event::BackupCodesMade

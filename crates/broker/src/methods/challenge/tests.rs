@@ -1,0 +1,423 @@
+use super::*;
+use crate::testing::{Bench, ScriptedTerminal, clock, pass};
+use twofa_core::Channel;
+use twofa_delivery::Message;
+
+const MAIL: &str = "alice@example.org";
+const PHONE: &str = "+4930123456";
+
+fn by_mail() -> Bench {
+    Bench::new().with(Channel::Email, MAIL)
+}
+
+fn ask(bench: &Bench, terminal: &mut ScriptedTerminal<'_>) -> ChallengeOutcome {
+    let person = bench.person();
+    let challenge = Challenge {
+        context: bench.context(&person),
+        accepted: Accepted::Allowed,
+        tally: Tally::Proved,
+        cannot_answer: false,
+    };
+    let outcome = challenge.ask("", terminal).unwrap();
+    assert!(
+        terminal.is_done(),
+        "it asked less often: {:?}",
+        terminal.shown
+    );
+    outcome
+}
+
+fn passed(method: Method) -> ChallengeOutcome {
+    ChallengeOutcome::Passed {
+        method,
+        backup_codes_left: 0,
+    }
+}
+
+fn code(bench: &Bench) -> impl FnOnce(&str) -> String {
+    |_| bench.mailbox.code()
+}
+
+#[test]
+fn a_code_that_was_mailed_passes_once_and_the_prompt_says_where_it_went() {
+    let bench = by_mail();
+    let mut terminal = ScriptedTerminal::new().answers(code(&bench));
+    assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
+    assert_eq!(
+        terminal.shown,
+        [
+            "A code was sent by e-mail to a***e@example.org. It is valid for 10 minutes.\n\
+          Verification code for Acme (r: new code, ?: help): "
+        ]
+    );
+    match bench.mailbox.sent.lock().unwrap().first() {
+        Some((Channel::Email, to, Message::Code(message))) => {
+            assert_eq!(
+                (to.as_str(), message.purpose.as_str()),
+                (MAIL, "log in with sshd")
+            );
+            assert_eq!(
+                (message.from.as_deref(), message.lifetime),
+                (Some("192.0.2.7"), 600)
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(bench.failures(), 0);
+}
+
+#[test]
+fn a_code_is_good_for_the_login_it_was_sent_for_and_no_other() {
+    let bench = by_mail();
+    ask(&bench, &mut ScriptedTerminal::new().types(""));
+    let of_the_other_login = bench.mailbox.code();
+    let of_the_other_login = |_: &str| {
+        // One in a million is the same.
+        let is_same = bench.mailbox.code() == of_the_other_login;
+        if is_same {
+            "999999999".into()
+        } else {
+            of_the_other_login.clone()
+        }
+    };
+    let mut terminal = ScriptedTerminal::new()
+        .answers(of_the_other_login)
+        .types("");
+    assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
+    assert_eq!(bench.failures(), 1);
+}
+
+#[test]
+fn a_wrong_code_counts_and_so_does_one_that_is_too_old() {
+    let bench = by_mail();
+    let late = |_: &str| {
+        pass(600);
+        bench.mailbox.code()
+    };
+    let mut terminal = ScriptedTerminal::new()
+        .types("000000000")
+        .answers(late)
+        .types("");
+    assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
+    assert_eq!(bench.failures(), 2);
+    assert!(
+        terminal.shown[2].starts_with("That code has expired"),
+        "{:?}",
+        terminal.shown
+    );
+}
+
+#[test]
+fn another_code_can_be_had_after_a_while_and_kills_the_one_before_but_forgives_nothing() {
+    let bench = by_mail();
+    let first = std::cell::RefCell::new(String::new());
+    let mut terminal = ScriptedTerminal::new()
+        .types("999999999")
+        .answers(|_| {
+            *first.borrow_mut() = bench.mailbox.code();
+            "r".into()
+        })
+        .answers(|_| {
+            pass(30);
+            "R".into()
+        })
+        .answers(|_| {
+            assert_eq!(bench.failures(), 1, "a new code forgives no failure");
+            first.borrow().clone()
+        })
+        .answers(|_| bench.mailbox.code());
+    assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
+    assert!(
+        terminal.shown[2].starts_with("A code is on its way already."),
+        "{:?}",
+        terminal.shown
+    );
+    assert_eq!(bench.mailbox.destinations().len(), 2);
+    assert!(
+        terminal.shown[4].starts_with("Wrong code."),
+        "{:?}",
+        terminal.shown
+    );
+}
+
+#[test]
+fn a_text_message_that_cannot_be_sent_goes_by_mail_even_where_mail_is_not_allowed() {
+    let bench = by_mail().with(Channel::Sms, PHONE);
+    bench.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
+    bench.mailbox.goes_down(Channel::Sms);
+    let mut terminal = ScriptedTerminal::new().answers(code(&bench));
+    assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
+    assert!(
+        terminal.shown[0].starts_with(
+            "The text message with your code could not be sent. A code was sent by e-mail to a***e@"
+        ),
+        "{:?}",
+        terminal.shown
+    );
+    assert_eq!(bench.mailbox.destinations(), [MAIL]);
+}
+
+#[test]
+fn a_text_message_that_may_be_late_is_waited_for_unless_a_mail_can_take_its_place() {
+    let bench = Bench::new().with(Channel::Sms, PHONE);
+    bench.mailbox.is_late(Channel::Sms);
+    let mut terminal = ScriptedTerminal::new().answers(code(&bench));
+    assert_eq!(ask(&bench, &mut terminal), passed(Method::Sms));
+    assert!(
+        terminal.shown[0].contains("and may be late"),
+        "{:?}",
+        terminal.shown
+    );
+
+    let bench = by_mail().with(Channel::Sms, PHONE);
+    bench.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
+    bench.mailbox.is_late(Channel::Sms);
+    let mut terminal = ScriptedTerminal::new().answers(code(&bench));
+    assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
+    assert_eq!(bench.mailbox.destinations(), [PHONE, MAIL]);
+}
+
+#[test]
+fn another_code_after_a_fallback_is_as_good() {
+    let bench = by_mail().with(Channel::Sms, PHONE);
+    bench.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
+    bench.mailbox.goes_down(Channel::Sms);
+    let later = |_: &str| {
+        pass(31);
+        "r".to_owned()
+    };
+    let mut terminal = ScriptedTerminal::new().answers(later).answers(code(&bench));
+    assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
+    assert_eq!(
+        (bench.failures(), bench.mailbox.destinations().len()),
+        (0, 2)
+    );
+}
+
+#[test]
+fn a_login_that_is_given_up_again_and_again_does_not_send_one_code_after_the_other() {
+    let bench = by_mail();
+    for _ in 0..20 {
+        assert_eq!(
+            ask(&bench, &mut ScriptedTerminal::new().types("")),
+            ChallengeOutcome::NoAnswer
+        );
+    }
+    assert_eq!(bench.mailbox.destinations().len(), 1);
+    let mut terminal = ScriptedTerminal::new().types("r").answers(|_| {
+        pass(30);
+        "r".to_owned()
+    });
+    terminal = terminal.answers(code(&bench));
+    assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
+    assert!(
+        terminal.shown[0].starts_with("A code was just sent for another login"),
+        "{:?}",
+        terminal.shown
+    );
+    assert_eq!(bench.mailbox.destinations().len(), 2);
+    // Typed, it keeps nobody waiting.
+    assert_eq!(
+        ask(&bench, &mut ScriptedTerminal::new().answers(code(&bench))),
+        passed(Method::Email)
+    );
+}
+
+#[test]
+fn a_code_that_no_provider_took_is_awaited_by_nobody() {
+    let bench = by_mail();
+    bench.mailbox.goes_down(Channel::Email);
+    assert!(matches!(
+        ask(&bench, &mut ScriptedTerminal::new()),
+        ChallengeOutcome::Unreachable { .. }
+    ));
+    bench.mailbox.down.lock().unwrap().clear();
+    assert_eq!(
+        ask(&bench, &mut ScriptedTerminal::new().answers(code(&bench))),
+        passed(Method::Email)
+    );
+}
+
+#[test]
+fn a_program_that_answers_nothing_is_sent_no_code() {
+    let bench = by_mail();
+    let person = bench.person();
+    let challenge = Challenge {
+        context: bench.context(&person),
+        accepted: Accepted::Allowed,
+        tally: Tally::Proved,
+        cannot_answer: true,
+    };
+    assert_eq!(
+        challenge.ask("", &mut ScriptedTerminal::new()).unwrap(),
+        ChallengeOutcome::NoAnswer
+    );
+    assert!(bench.mailbox.destinations().is_empty());
+}
+
+#[test]
+fn too_many_text_messages_are_no_reason_to_send_mail() {
+    let bench = by_mail().with(Channel::Sms, PHONE);
+    bench.policy(&[("methods", "sms"), ("send.address-daily", "1")]);
+    ask(&bench, &mut ScriptedTerminal::new().types(""));
+    pass(30);
+    assert!(matches!(
+        ask(&bench, &mut ScriptedTerminal::new()),
+        ChallengeOutcome::TooManyCodes { .. }
+    ));
+    assert_eq!(bench.mailbox.destinations(), [PHONE]);
+}
+
+#[test]
+fn the_list_is_no_way_round_the_wait() {
+    let bench = by_mail().with(Channel::Sms, PHONE);
+    let mut terminal = ScriptedTerminal::new()
+        .types("m")
+        .types("2")
+        .types("m")
+        .types("1")
+        .types("");
+    assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
+    assert!(
+        terminal.shown[4].starts_with("A code is on its way already."),
+        "{:?}",
+        terminal.shown
+    );
+    assert_eq!(bench.mailbox.destinations(), [MAIL, PHONE]);
+}
+
+#[test]
+fn a_number_that_is_not_on_the_list_costs_no_try() {
+    let bench = by_mail().with(Channel::Sms, PHONE);
+    let mut terminal = ScriptedTerminal::new()
+        .types("m")
+        .types("7")
+        .types("2")
+        .answers(code(&bench));
+    assert_eq!(ask(&bench, &mut terminal), passed(Method::Sms));
+    assert!(
+        terminal.shown[2].starts_with("That is not on the list."),
+        "{:?}",
+        terminal.shown
+    );
+}
+
+#[test]
+fn it_does_not_where_the_policy_says_so_or_allows_no_mail() {
+    for settings in [
+        &[("methods", "sms"), ("fallback.sms-to-email", "off")][..],
+        &[("methods", "sms")],
+    ] {
+        let bench = by_mail().with(Channel::Sms, PHONE);
+        bench.policy(settings);
+        bench.mailbox.goes_down(Channel::Sms);
+        assert!(matches!(
+            ask(&bench, &mut ScriptedTerminal::new()),
+            ChallengeOutcome::Unreachable { .. }
+        ));
+        assert!(bench.mailbox.destinations().is_empty());
+    }
+}
+
+#[test]
+fn with_everything_down_the_app_is_still_there() {
+    let bench = by_mail().with(Channel::Sms, PHONE).with_app();
+    bench.mailbox.goes_down(Channel::Sms);
+    bench.mailbox.goes_down(Channel::Email);
+    let mut terminal = ScriptedTerminal::new().types("m").types("3").types("");
+    // Alice enrolled e-mail first, so that a login begins with it.
+    assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
+    assert!(terminal.shown[0].contains("could not be sent") && terminal.shown[0].contains("app"));
+}
+
+#[test]
+fn the_methods_can_be_listed_and_chosen_by_number() {
+    let bench = by_mail().with(Channel::Sms, PHONE);
+    let mut terminal = ScriptedTerminal::new()
+        .types("m")
+        .types("2")
+        .answers(code(&bench));
+    assert_eq!(ask(&bench, &mut terminal), passed(Method::Sms));
+    assert_eq!(
+        terminal.shown[1],
+        "Prove that it is you with one of these:\n  1  a code by e-mail to a***e@example.org\n  \
+         2  a code by text message to **** 3456\nType a number: "
+    );
+    assert_eq!(bench.mailbox.destinations(), [MAIL, PHONE]);
+}
+
+#[test]
+fn whoever_only_wishes_is_sent_away() {
+    let bench = Bench::new().with_app();
+    let mut terminal = (0..8).fold(ScriptedTerminal::new(), |terminal, _| terminal.types("?"));
+    assert!(matches!(
+        ask(&bench, &mut terminal),
+        ChallengeOutcome::TriesUsedUp { .. }
+    ));
+    assert_eq!(bench.failures(), 0);
+}
+
+#[test]
+fn a_code_to_an_address_that_was_removed_meanwhile_does_not_pass() {
+    let bench = by_mail();
+    let removed = |_: &str| {
+        let generation = bench.person().snapshot.generation;
+        let Bench {
+            store,
+            alice,
+            origin,
+            ..
+        } = &bench;
+        store
+            .remove_address(alice, generation, Channel::Email, origin, clock())
+            .unwrap();
+        bench.mailbox.code()
+    };
+    let mut terminal = ScriptedTerminal::new().answers(removed).types("");
+    assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
+    assert_eq!(bench.failures(), 1);
+}
+
+#[test]
+fn nothing_more_is_sent_once_the_limit_is_reached_and_the_next_time_is_told() {
+    let bench = by_mail();
+    bench.policy(&[("send.user-hourly", "2")]);
+    for _ in 0..2 {
+        ask(&bench, &mut ScriptedTerminal::new().types(""));
+        pass(30);
+    }
+    let ChallengeOutcome::TooManyCodes { text } = ask(&bench, &mut ScriptedTerminal::new()) else {
+        panic!("a third code was sent")
+    };
+    assert!(
+        text.starts_with("Too many codes were sent to you. The next is possible at "),
+        "{text}"
+    );
+    assert_eq!(bench.mailbox.destinations().len(), 2);
+    pass(3_600);
+    ask(&bench, &mut ScriptedTerminal::new().types(""));
+    assert_eq!(bench.mailbox.destinations().len(), 3);
+}
+
+#[test]
+fn no_code_is_in_the_audit_log() {
+    let bench = by_mail();
+    ask(&bench, &mut ScriptedTerminal::new().answers(code(&bench)));
+    let mut log = String::new();
+    let all = twofa_store::EventFilter {
+        user: None,
+        last: None,
+    };
+    bench
+        .store
+        .events(&all, |event| {
+            log.push_str(&format!("{event:?}\n"));
+            true
+        })
+        .unwrap();
+    assert!(
+        log.contains("a***e@example.org") && log.contains("\"fake\""),
+        "{log}"
+    );
+    assert!(!log.contains(&bench.mailbox.code()), "{log}");
+}

@@ -1,0 +1,271 @@
+//! Verifying what was typed: the one place where somebody is believed.
+//!
+//! The order is that of [`twofa_store::attempts`]: check the lock, verify, mark used or count, and only then believe.
+
+use twofa_core::backup::HashError;
+use twofa_core::sent::SentCodeOutcome;
+use twofa_core::{
+    Answer, AppCodeOutcome, BackupCode, Lock, Method, Methods, Policy, Timestamp, User,
+    check_app_code,
+};
+use twofa_store::{CodeAttempt, CodeOutcome, CodeProof, Counted, Event, StoreError, Tally, Use};
+
+use crate::context::Context;
+use crate::identity::person::{Person, PersonError};
+use crate::methods::challenge_state::{ChallengeState, OutstandingCode};
+use crate::process::log::{self, Priority};
+use crate::text::events;
+use crate::text::messages::{WrongAnswer, log_lines};
+use crate::text::terminal::TerminalClosed;
+
+/// How often a person's record is read for one code, if it changes as often meanwhile.
+const READS: u32 = 4;
+
+/// Which of a person's methods a challenge accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// The methods that the policy allows.
+    Allowed,
+    /// Every method that is enrolled: the policy became stricter, and an old method proves the person once more.
+    Enrolled,
+}
+
+impl Accepted {
+    /// The methods that count under `policy`.
+    pub const fn methods(self, policy: &Policy) -> Methods {
+        match self {
+            Self::Allowed => policy.methods,
+            Self::Enrolled => Methods::ALL,
+        }
+    }
+}
+
+/// Why a challenge could not be carried through.
+#[derive(Debug, thiserror::Error)]
+pub enum ChallengeError {
+    /// The store or the name service failed; nobody was believed.
+    #[error(transparent)]
+    Person(#[from] PersonError),
+    /// A backup code could not be hashed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// The terminal went away.
+    #[error(transparent)]
+    Terminal(#[from] TerminalClosed),
+}
+
+impl From<StoreError> for ChallengeError {
+    fn from(error: StoreError) -> Self {
+        Self::Person(error.into())
+    }
+}
+
+/// What verifying an answer came to.
+pub(super) enum AnswerOutcome {
+    /// The code is right, and marked used on disk.
+    Right {
+        method: Method,
+        backup_codes_left: usize,
+    },
+    /// Counted and logged.
+    Wrong {
+        /// For the log.
+        why: String,
+        /// For the person.
+        hint: &'static str,
+    },
+    /// Not verified: the account is locked.
+    Locked(Lock),
+}
+
+/// Verifies the answers of one challenge.
+pub(super) struct Verifier<'a> {
+    pub(super) context: Context<'a>,
+    pub(super) accepted: Accepted,
+    pub(super) tally: Tally,
+}
+
+impl Verifier<'_> {
+    /// Verifies a code, and counts it or marks it used.
+    pub(super) fn verify(
+        &self,
+        answer: &Answer,
+        state: &mut ChallengeState,
+    ) -> Result<AnswerOutcome, ChallengeError> {
+        let now = self.context.now();
+        match answer {
+            Answer::Code(code) => self.verify_code(code, state, now),
+            Answer::Backup(code) => self.verify_backup_code(code, now),
+            Answer::Empty
+            | Answer::Help
+            | Answer::Resend
+            | Answer::OtherMethod
+            | Answer::NotACode => self.record_wrong(WrongAnswer::NO_CODE, now),
+        }
+    }
+
+    /// Verifies a code of an app, or one that was sent.
+    fn verify_code(
+        &self,
+        code: &str,
+        state: &mut ChallengeState,
+        now: Timestamp,
+    ) -> Result<AnswerOutcome, ChallengeError> {
+        let Context {
+            account, origin, ..
+        } = self.context;
+        let store = self.context.store();
+        let mut latest = None;
+        for _ in 0..READS {
+            let person = latest.as_ref().unwrap_or(self.context.person);
+            let attempt = CodeAttempt {
+                account,
+                tally: self.tally,
+                origin,
+                known: &person.snapshot,
+            };
+            let compare = |user: &User| self.compare(code, user, &person.policy, state, now);
+            match store.try_code(attempt, now, compare)? {
+                CodeOutcome::Right(proof) => {
+                    return Ok(AnswerOutcome::Right {
+                        method: match proof {
+                            CodeProof::App { .. } => Method::App,
+                            CodeProof::Sent(channel) => channel.method(),
+                        },
+                        backup_codes_left: person.snapshot.user.backup_codes_left(),
+                    });
+                }
+                CodeOutcome::Wrong(wrong) => return Ok(self.log_wrong(wrong, now)),
+                CodeOutcome::Locked(lock) => return Ok(AnswerOutcome::Locked(lock)),
+                CodeOutcome::Unknown => {
+                    return self.record_wrong(WrongAnswer::USER_REMOVED, now);
+                }
+                // Read here and not in the transaction: it may take the name service.
+                CodeOutcome::Outdated => latest = Some(Person::load(store, account)?),
+            }
+        }
+        Err(StoreError::ChangedMeanwhile.into())
+    }
+
+    /// Compares `code` with those of `user`, to whom `policy` applies. Called under the write lock of the store: it only
+    /// computes, and remembers what this challenge must.
+    fn compare(
+        &self,
+        code: &str,
+        user: &User,
+        policy: &Policy,
+        state: &mut ChallengeState,
+        now: Timestamp,
+    ) -> Result<CodeProof, WrongAnswer> {
+        let outcome = |sent: &OutstandingCode| sent.code.compare(code, now);
+        // It works once, whatever follows.
+        if let Some(sent) = state
+            .outstanding
+            .take_if(|sent| outcome(sent) == SentCodeOutcome::Right)
+        {
+            return self.check_sent(&sent, user, policy);
+        }
+        if state.outstanding.as_ref().map(outcome) == Some(SentCodeOutcome::Expired) {
+            return Err(WrongAnswer::EXPIRED);
+        }
+        let is_allowed = self.accepted.methods(policy).contains(Method::App);
+        let apps = if is_allowed {
+            user.apps.as_slice()
+        } else {
+            &[]
+        };
+        match check_app_code(apps, code, state.pending_resync, now) {
+            AppCodeOutcome::Accepted { app, count } => Ok(CodeProof::App { app: app.id, count }),
+            AppCodeOutcome::Refused { why, pending } => {
+                state.pending_resync = pending;
+                Err(WrongAnswer::app_code(why, apps))
+            }
+        }
+    }
+
+    /// Checks whether the address of a code that was typed is still the person's, and its method still allowed.
+    fn check_sent(
+        &self,
+        sent: &OutstandingCode,
+        user: &User,
+        policy: &Policy,
+    ) -> Result<CodeProof, WrongAnswer> {
+        let accepted = self.accepted.methods(policy);
+        let is_allowed = accepted.contains(sent.method())
+            || sent.wanted == Method::Sms
+                && accepted.contains(Method::Sms)
+                && policy.sms_falls_back_to_email();
+        let is_theirs = user.contacts[sent.channel]
+            .as_ref()
+            .is_some_and(|contact| contact.verified && contact.address == sent.address);
+        if !is_allowed {
+            Err(WrongAnswer::METHOD_REMOVED)
+        } else if !is_theirs {
+            Err(WrongAnswer::ADDRESS_CHANGED)
+        } else {
+            Ok(CodeProof::Sent(sent.channel))
+        }
+    }
+
+    /// Verifies a backup code outside of any transaction, because that is slow by design: counted before, marked used
+    /// after.
+    fn verify_backup_code(
+        &self,
+        code: &BackupCode,
+        now: Timestamp,
+    ) -> Result<AnswerOutcome, ChallengeError> {
+        let Context {
+            account, origin, ..
+        } = self.context;
+        let store = self.context.store();
+        let (attempt, snapshot) = match store.count_attempt(account, self.tally, origin, now)? {
+            Counted::Attempt(attempt, snapshot) => (attempt, snapshot),
+            Counted::Locked(lock) => return Ok(AnswerOutcome::Locked(lock)),
+            Counted::Unknown => return self.record_wrong(WrongAnswer::USER_REMOVED, now),
+        };
+        let person = Person::from_snapshot(*snapshot, account)?;
+        let user = &person.snapshot.user;
+        let accepted = self.accepted.methods(&person.policy);
+        let set = user
+            .backup
+            .as_ref()
+            .filter(|_| accepted.contains(Method::Backup));
+        let Some(digest) = set.map(|set| set.find(code)).transpose()?.flatten() else {
+            return self.record_wrong(WrongAnswer::BACKUP_CODE, now);
+        };
+        match store.use_backup_code(attempt, &digest, now)? {
+            Use::First => Ok(AnswerOutcome::Right {
+                method: Method::Backup,
+                backup_codes_left: user.backup_codes_left().saturating_sub(1),
+            }),
+            Use::Already => self.record_wrong(WrongAnswer::BACKUP_CODE_USED, now),
+        }
+    }
+
+    /// Records and logs a wrong answer that the store has not recorded.
+    fn record_wrong(
+        &self,
+        wrong: WrongAnswer,
+        now: Timestamp,
+    ) -> Result<AnswerOutcome, ChallengeError> {
+        let Context {
+            account, origin, ..
+        } = self.context;
+        let event = Event::Refused { why: wrong.why };
+        let store = self.context.store();
+        store.record(Some(account), &event, origin, now)?;
+        Ok(self.log_wrong(wrong, now))
+    }
+
+    /// Logs a wrong answer that the store has recorded.
+    fn log_wrong(&self, wrong: WrongAnswer, now: Timestamp) -> AnswerOutcome {
+        let Context {
+            account, origin, ..
+        } = self.context;
+        let why = events::refusal(wrong.why, now);
+        let line = log_lines::login("wrong", origin, account, &why);
+        log::auth(Priority::Notice, &line);
+        let hint = wrong.hint;
+        AnswerOutcome::Wrong { why, hint }
+    }
+}

@@ -1,0 +1,161 @@
+//! A login in which a method must be set up first. The first code of the new method is the one that lets the person in.
+
+use twofa_core::{Decision, Denial};
+use twofa_proto::Verdict;
+use twofa_store::event::RefusalReason;
+use twofa_store::{StoreError, Tally};
+
+use super::challenge::conclude;
+use super::origin;
+use super::outcome::LoginOutcome;
+use super::request::{LoginError, LoginRequest};
+use crate::context::Context;
+use crate::identity::person::{Person, PersonError};
+use crate::methods::challenge::{Accepted, ChallengeOutcome};
+use crate::methods::enrolment::{self, FirstMethod};
+use crate::methods::error::EnrolmentError;
+use crate::sending::codes::Unsent;
+use crate::text::events;
+use crate::text::messages::{self, reasons};
+use crate::text::terminal::Terminal;
+
+/// Whether the client answers prompts. One that probably does not is asked first, and nothing is begun unless it does.
+pub(super) fn can_begin(
+    request: &LoginRequest<'_>,
+    terminal: &mut dyn Terminal,
+) -> Result<bool, LoginError> {
+    let login = request.login;
+    if !login.cannot_answer || login.behind_password {
+        return Ok(true);
+    }
+    let probe = messages::enrolment_probe(&request.context.application());
+    Ok(terminal.ask(probe)?.is_some())
+}
+
+/// Guides somebody who must have a second factor and has none through setting one up; `intro` stands before it.
+pub(super) fn enrol(
+    request: &LoginRequest<'_>,
+    is_proved: bool,
+    intro: &str,
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
+    if request.login.behind_password {
+        let outcome = LoginOutcome::new(Verdict::Denied, reasons::ONE_PROMPT_TO_ENROL);
+        return request.refuse(messages::ONE_PROMPT_TO_ENROL, outcome, terminal);
+    }
+    match enrolment::enrol_first(request.context, is_proved, intro, terminal) {
+        Ok(first) => pass(request, first, terminal),
+        Err(error) => refuse(request, error, terminal),
+    }
+}
+
+/// Asks for a code of a method that the policy no longer allows, then guides through enrolling one that it does.
+pub(super) fn replace(
+    request: &LoginRequest<'_>,
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
+    if request.login.behind_password {
+        let outcome = LoginOutcome::new(Verdict::Denied, reasons::ONE_PROMPT_TO_REPLACE);
+        return request.refuse(messages::ONE_PROMPT_TO_ENROL, outcome, terminal);
+    }
+    let context = request.context;
+    let challenge = request.challenge(Accepted::Enrolled, Tally::Proved);
+    let intro = messages::prove_first(&context.application());
+    match challenge.ask(&intro, terminal)? {
+        ChallengeOutcome::Passed { .. } => {}
+        outcome => return conclude(request, outcome, terminal),
+    }
+    let fresh = Person::load(context.store(), context.account)?;
+    let source = origin::for_exemptions(request.peer, request.login);
+    let (decision, _) = fresh.decide(context.account, source, context.now());
+    // Nothing is enrolled by what was decided before the code was typed.
+    if fresh.snapshot.generation != context.person.snapshot.generation
+        || decision != Decision::Replace
+    {
+        return changed_meanwhile(request, terminal);
+    }
+    let request = LoginRequest {
+        context: Context {
+            person: &fresh,
+            ..context
+        },
+        ..*request
+    };
+    enrol(&request, true, messages::NOW_REPLACE, terminal)
+}
+
+/// Lets in who has set up a first method.
+fn pass(
+    request: &LoginRequest<'_>,
+    first: FirstMethod,
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
+    let FirstMethod {
+        by,
+        generation,
+        is_recorded,
+    } = first;
+    let why = events::proof(&by);
+    if !is_recorded {
+        let Context {
+            account, origin, ..
+        } = request.context;
+        let (store, now) = (request.context.store(), request.context.now());
+        match store.record_pass(account, generation, by, origin, now) {
+            Ok(()) => {}
+            Err(StoreError::ChangedMeanwhile) => return changed_meanwhile(request, terminal),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(LoginOutcome::new(Verdict::Passed, why))
+}
+
+/// Refuses where no method was set up.
+fn refuse(
+    request: &LoginRequest<'_>,
+    error: EnrolmentError,
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
+    let (verdict, why, text) = match error {
+        EnrolmentError::NotConfirmed => {
+            let why = request.record_refusal(RefusalReason::NotConfirmed)?;
+            (Verdict::Denied, why, messages::NOT_SET_UP)
+        }
+        EnrolmentError::NoMethod => {
+            let why = events::refusal(RefusalReason::NoMethod, request.context.now());
+            (Verdict::Unavailable, why, messages::NO_METHOD)
+        }
+        EnrolmentError::OutOfReach => {
+            let why = request.record_refusal(RefusalReason::OutOfReach)?;
+            (Verdict::Unavailable, why, messages::OUT_OF_REACH)
+        }
+        EnrolmentError::NotSent(Unsent {
+            ref text,
+            is_limited: true,
+        }) => (
+            Verdict::TriesUsedUp,
+            reasons::TOO_MANY_TO_ENROL.to_owned(),
+            text.as_str(),
+        ),
+        EnrolmentError::NotSent(Unsent { ref text, .. }) => (
+            Verdict::Unavailable,
+            reasons::NOT_SENT_TO_ENROL.to_owned(),
+            text.as_str(),
+        ),
+        EnrolmentError::Locked(lock) => return request.deny(Denial::Locked(lock), terminal),
+        EnrolmentError::Person(PersonError::Store(StoreError::ChangedMeanwhile)) => {
+            return changed_meanwhile(request, terminal);
+        }
+        error => return Err(error.into()),
+    };
+    request.refuse(text, LoginOutcome::new(verdict, why), terminal)
+}
+
+fn changed_meanwhile(
+    request: &LoginRequest<'_>,
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
+    let why = request.record_refusal(RefusalReason::MethodsChanged)?;
+    let outcome = LoginOutcome::new(Verdict::Denied, why);
+    request.refuse(messages::CHANGED_MEANWHILE, outcome, terminal)
+}

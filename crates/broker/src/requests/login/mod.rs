@@ -1,0 +1,180 @@
+//! A login, as the PAM module asks about it.
+//!
+//! Here it is decided what follows: nothing, a refusal, or one of [`challenge`] and [`enrolment`] for somebody who has shown
+//! the first factor, and [`unproved`] for anybody else. [`request`] is what they share, [`origin`] what is believed of where
+//! the login comes from, and [`outcome`] what it ends with.
+
+mod challenge;
+mod enrolment;
+mod origin;
+mod outcome;
+mod request;
+#[cfg(test)]
+mod tests;
+mod unproved;
+
+use twofa_core::{Account, Decision, Denial};
+use twofa_proto::{Done, Login, Request, Verdict};
+use twofa_store::Tally;
+
+use self::outcome::LoginOutcome;
+use self::request::{LoginError, LoginRequest};
+use self::unproved::Subject;
+use crate::context::{Context, Services};
+use crate::identity::accounts;
+use crate::identity::authority::{Peer, Permission};
+use crate::identity::first_factor::FirstFactor;
+use crate::identity::person::Person;
+use crate::methods::challenge::{Accepted, ChallengeOutcome};
+use crate::text::messages::{self, reasons};
+use crate::text::terminal::Terminal;
+
+/// Serves [`Request::Login`] and [`Request::Account`]. Any error is a refusal.
+pub fn serve(
+    services: Services<'_>,
+    peer: Peer,
+    request: &Request,
+    login: &Login,
+    terminal: &mut dyn Terminal,
+) -> Done {
+    match begin(services, peer, request, login, terminal) {
+        Ok(outcome) => outcome.into(),
+        Err(error) => match error.closed() {
+            Some(closed) => LoginOutcome::new(Verdict::NoAnswer, closed.to_string()).into(),
+            None => {
+                let _ = terminal.error(messages::UNAVAILABLE);
+                unavailable(&error.to_string())
+            }
+        },
+    }
+}
+
+/// The end of a login that cannot be checked.
+pub fn unavailable(why: &str) -> Done {
+    LoginOutcome::new(Verdict::Unavailable, why).into()
+}
+
+/// Finds out who the login is about, and what is decided about them.
+fn begin(
+    services: Services<'_>,
+    peer: Peer,
+    request: &Request,
+    login: &Login,
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
+    // Where nobody is asked, nothing that can fail is needed to say so.
+    let rulebook = &services.store.rules_in_force()?.rulebook;
+    if rulebook.asks_nobody() {
+        let why = reasons::POLICY_DISABLED;
+        return Ok(LoginOutcome::new(Verdict::NotRequired, why));
+    }
+    let first_factor = services.stacks.first_factor(peer, request, login);
+    let application = messages::application_name(rulebook.machine());
+    let is_account = matches!(request, Request::Account(_));
+    let Some(account) = accounts::find(&login.user)? else {
+        if is_account || first_factor == FirstFactor::Shown {
+            return Ok(LoginOutcome::new(Verdict::Denied, reasons::NO_ACCOUNT));
+        }
+        let subject = Subject::Refused(reasons::NO_ACCOUNT.to_owned());
+        return unproved::ask(first_factor, login, &application, subject, terminal);
+    };
+    let origin = origin::for_log(peer, login);
+    let person = Person::load(services.store, &account)?;
+    let source = origin::for_exemptions(peer, login);
+    let (decision, exemption) = person.decide(&account, source, services.now());
+    if peer.may(request, &account) != Permission::Granted {
+        return Ok(for_stranger(peer, &account, decision));
+    }
+    let request = LoginRequest {
+        context: Context {
+            services,
+            account: &account,
+            origin: &origin,
+            person: &person,
+            purpose: &messages::login_purpose(origin.service()),
+        },
+        peer,
+        login,
+        decision,
+        exemption: exemption.as_ref(),
+    };
+    let outcome = follow(&request, is_account, first_factor, &application, terminal)?;
+    Ok(match person.doubts() {
+        Some(doubts) => outcome.under_doubts(&doubts),
+        None => outcome,
+    })
+}
+
+/// Does what follows from the decision and from what is known of the first factor.
+fn follow(
+    request: &LoginRequest<'_>,
+    is_account: bool,
+    first_factor: FirstFactor,
+    application: &str,
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
+    let login = request.login;
+    let can_ask = login.may_ask && !login.cannot_answer || login.behind_password;
+    let is_shown = first_factor == FirstFactor::Shown;
+    match request.decision {
+        Decision::NotRequired(_) if is_account || is_shown => Ok(request.not_asked()),
+        // A refusal has reasons of its own, which need no question.
+        Decision::Deny(denial) if is_shown => request.deny(denial, terminal),
+        _ if is_account && !can_ask => request.could_not_ask(terminal),
+        _ if is_shown => {
+            carry_out(request, terminal).inspect_err(|error| request.log_given_up(error))
+        }
+        _ => {
+            let subject = subject(request);
+            unproved::ask(first_factor, login, application, subject, terminal)
+        }
+    }
+}
+
+/// Carries out what was decided about somebody who has shown the first factor.
+fn carry_out(
+    request: &LoginRequest<'_>,
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
+    let enrols = matches!(request.decision, Decision::Enrol | Decision::Replace);
+    if enrols && !enrolment::can_begin(request, terminal)? {
+        return challenge::conclude(request, ChallengeOutcome::NoAnswer, terminal);
+    }
+    match request.decision {
+        Decision::NotRequired(_) | Decision::Trusted => Ok(request.not_asked()),
+        Decision::Deny(denial) => request.deny(denial, terminal),
+        Decision::Challenge => challenge::ask(request, terminal),
+        Decision::Enrol => {
+            let intro = messages::must_enrol(&request.context.application());
+            enrolment::enrol(request, false, &intro, terminal)
+        }
+        Decision::Replace => enrolment::replace(request, terminal),
+    }
+}
+
+/// What an answer is worth where the first factor may be wrong.
+fn subject<'a>(request: &'a LoginRequest<'_>) -> Subject<'a> {
+    match request.decision {
+        Decision::NotRequired(_) | Decision::Trusted => Subject::NotAsked(request.not_asked()),
+        Decision::Challenge if request.has_code_at_hand() => {
+            Subject::Asked(request.challenge(Accepted::Allowed, Tally::Unproved))
+        }
+        Decision::Deny(Denial::Locked(_)) => Subject::Refused(request.explain()),
+        Decision::Challenge | Decision::Enrol | Decision::Replace | Decision::Deny(_) => {
+            let doubt = request.context.services.stacks.doubt(request.login);
+            Subject::Refused(reasons::first_factor_unknown(doubt.as_deref()))
+        }
+    }
+}
+
+/// The answer to a peer that may not ask about `account`. A service that is not root and lets people in must learn that
+/// the policy asks nothing of them. It learns nothing else.
+fn for_stranger(peer: Peer, account: &Account, decision: Decision) -> LoginOutcome {
+    match decision {
+        Decision::NotRequired(_) => LoginOutcome::new(Verdict::NotRequired, reasons::NOT_ASKED),
+        _ => LoginOutcome::new(
+            Verdict::Denied,
+            reasons::not_permitted(peer.uid, &account.name),
+        ),
+    }
+}

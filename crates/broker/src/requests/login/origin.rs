@@ -1,0 +1,48 @@
+//! Where a login comes from, as far as it is believed.
+
+use std::net::IpAddr;
+
+use twofa_core::exemption::LoginSource;
+use twofa_core::text::printable;
+use twofa_proto::Login;
+use twofa_store::Origin;
+use twofa_store::event::LoginOrigin;
+
+use crate::identity::authority::Peer;
+
+/// Characters of an application's claim that are kept at most.
+const MAX_CLAIM: usize = 128;
+
+/// Where the login comes from, as far as an exemption may rest on it: root's module repeats what sshd and login say, any
+/// other peer can claim anything.
+pub(super) fn for_exemptions(peer: Peer, login: &Login) -> LoginSource<'_> {
+    if !peer.is_root() {
+        return LoginSource::default();
+    }
+    let address = login
+        .remote_host
+        .as_deref()
+        .and_then(|host| host.parse::<IpAddr>().ok());
+    LoginSource {
+        service: Some(&login.service),
+        address,
+    }
+}
+
+/// Where the login comes from, for the audit log.
+pub(super) fn for_log(peer: Peer, login: &Login) -> Origin {
+    if !peer.is_root() {
+        return Origin::login(peer.uid, LoginOrigin::default());
+    }
+    let claim = |text: &str| {
+        let text: String = printable(text).chars().take(MAX_CLAIM).collect();
+        Some(text).filter(|text| !text.is_empty())
+    };
+    let source = LoginOrigin {
+        service: claim(&login.service),
+        remote_host: login.remote_host.as_deref().and_then(claim),
+        remote_user: login.remote_user.as_deref().and_then(claim),
+        terminal: login.terminal.as_deref().and_then(claim),
+    };
+    Origin::login(peer.uid, source)
+}

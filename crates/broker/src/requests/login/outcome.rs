@@ -1,0 +1,37 @@
+//! What a login ends with.
+
+use twofa_core::text::printable;
+use twofa_proto::{Done, Verdict};
+
+use crate::text::messages::reasons;
+
+/// What a login ends with, and why, for the log.
+#[derive(Debug)]
+pub(super) struct LoginOutcome {
+    pub(super) verdict: Verdict,
+    pub(super) why: String,
+}
+
+impl LoginOutcome {
+    pub(super) fn new(verdict: Verdict, why: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            why: why.into(),
+        }
+    }
+
+    /// The same, where it is not settled which rules apply.
+    pub(super) fn under_doubts(self, doubts: &str) -> Self {
+        let why = reasons::under_doubts(&self.why, doubts);
+        Self { why, ..self }
+    }
+}
+
+impl From<LoginOutcome> for Done {
+    fn from(LoginOutcome { verdict, why }: LoginOutcome) -> Self {
+        Self::Login {
+            verdict,
+            why: printable(&why),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! A login of somebody who is known and may be asked.
+
+use twofa_core::decision::Reason;
+use twofa_core::{Decision, Denial, Exemption};
+use twofa_proto::{Login, Prompt, Verdict};
+use twofa_store::event::RefusalReason;
+use twofa_store::{Event, StoreError, Tally};
+
+use super::outcome::LoginOutcome;
+use crate::context::Context;
+use crate::identity::authority::Peer;
+use crate::identity::person::PersonError;
+use crate::methods::challenge::{Accepted, Challenge, ChallengeError};
+use crate::methods::error::EnrolmentError;
+use crate::process::log::{self, Priority};
+use crate::text::events;
+use crate::text::explain::{self, Grounds};
+use crate::text::messages::{self, log_lines};
+use crate::text::terminal::{Terminal, TerminalClosed};
+
+/// Why a login has no outcome. It is refused then.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoginError {
+    #[error(transparent)]
+    Challenge(#[from] ChallengeError),
+    #[error(transparent)]
+    Enrolment(#[from] EnrolmentError),
+    #[error(transparent)]
+    Terminal(#[from] TerminalClosed),
+}
+
+impl LoginError {
+    /// The error of the terminal, if that went away.
+    pub(super) const fn closed(&self) -> Option<&TerminalClosed> {
+        match self {
+            Self::Terminal(closed)
+            | Self::Challenge(ChallengeError::Terminal(closed))
+            | Self::Enrolment(EnrolmentError::Terminal(closed)) => Some(closed),
+            Self::Challenge(_) | Self::Enrolment(_) => None,
+        }
+    }
+}
+
+impl<E: Into<PersonError>> From<E> for LoginError {
+    fn from(error: E) -> Self {
+        Self::Challenge(ChallengeError::Person(error.into()))
+    }
+}
+
+/// A login of somebody who is known and may be asked.
+pub(super) struct LoginRequest<'a> {
+    pub(super) context: Context<'a>,
+    pub(super) peer: Peer,
+    pub(super) login: &'a Login,
+    /// What was decided when the login began.
+    pub(super) decision: Decision,
+    /// The exemption that covers the login.
+    pub(super) exemption: Option<&'a Exemption>,
+}
+
+impl LoginRequest<'_> {
+    /// Whether the person can show a code without one being sent.
+    pub(super) fn has_code_at_hand(&self) -> bool {
+        let user = self.context.user();
+        !user.apps.is_empty() || user.backup_codes_left() > 0
+    }
+
+    pub(super) const fn challenge(&self, accepted: Accepted, tally: Tally) -> Challenge<'_> {
+        Challenge {
+            context: self.context,
+            accepted,
+            tally,
+            cannot_answer: self.login.cannot_answer,
+        }
+    }
+
+    /// Why the login is treated as it is, for the log.
+    pub(super) fn explain(&self) -> String {
+        self.explain_decision(self.decision)
+    }
+
+    pub(super) fn explain_decision(&self, decision: Decision) -> String {
+        let grounds = Grounds {
+            mode: self.context.policy().mode,
+            required: self.context.user().required,
+            exemption: self.exemption,
+            now: self.context.now(),
+        };
+        explain::decision(decision, &grounds)
+    }
+
+    /// The outcome where no code is asked for.
+    pub(super) fn not_asked(&self) -> LoginOutcome {
+        let verdict = match self.decision {
+            Decision::Trusted => Verdict::Passed,
+            Decision::NotRequired(Reason::Exempt) => Verdict::Exempt,
+            _ => Verdict::NotRequired,
+        };
+        LoginOutcome::new(verdict, self.explain())
+    }
+
+    /// Refuses before anything is asked.
+    pub(super) fn deny(
+        &self,
+        denial: Denial,
+        terminal: &mut dyn Terminal,
+    ) -> Result<LoginOutcome, LoginError> {
+        let now = self.context.now();
+        let (reason, text) = match denial {
+            Denial::NotEnrolled => {
+                let application = self.context.application();
+                let text = messages::not_enrolled(&application, &self.context.account.name);
+                (RefusalReason::NotEnrolled, text)
+            }
+            Denial::NotAllowed => (RefusalReason::NotAllowed, messages::NOT_ALLOWED.to_owned()),
+            Denial::Locked(lock) => (lock.into(), messages::locked(lock, now)),
+            Denial::IdentityMismatch => (
+                RefusalReason::IdentityMismatch,
+                messages::IDENTITY_MISMATCH.to_owned(),
+            ),
+        };
+        let verdict = match denial {
+            Denial::Locked(_) => Verdict::TriesUsedUp,
+            _ => Verdict::Denied,
+        };
+        self.record_refusal(reason)?;
+        let why = self.explain_decision(Decision::Deny(denial));
+        self.refuse(&text, LoginOutcome::new(verdict, why), terminal)
+    }
+
+    /// Refuses a login that came to the account phase without a code, where none can be asked for.
+    pub(super) fn could_not_ask(
+        &self,
+        terminal: &mut dyn Terminal,
+    ) -> Result<LoginOutcome, LoginError> {
+        let service = self.context.origin.service();
+        let advice = messages::not_asked(service, self.login.cannot_answer);
+        terminal.error(advice.person)?;
+        let why = self.record_refusal(advice.why)?;
+        Ok(LoginOutcome::new(Verdict::Denied, why))
+    }
+
+    /// Ends with `outcome`, and tells the person why.
+    pub(super) fn refuse(
+        &self,
+        text: &str,
+        outcome: LoginOutcome,
+        terminal: &mut dyn Terminal,
+    ) -> Result<LoginOutcome, LoginError> {
+        terminal.error(text)?;
+        Ok(outcome)
+    }
+
+    /// Logs that somebody with the right password went away at the prompt: it may be the sign of a stolen password.
+    pub(super) fn log_given_up(&self, error: &LoginError) {
+        if error.closed().is_none() {
+            return;
+        }
+        let Context {
+            account, origin, ..
+        } = self.context;
+        let why = events::refusal(RefusalReason::GivenUp, self.context.now());
+        let line = log_lines::login("given up", origin, account, &why);
+        log::auth(Priority::Notice, &line);
+        if let Err(error) = self.record_giving_up(RefusalReason::GivenUp) {
+            log::warn(&log_lines::not_recorded(account, &error));
+        }
+    }
+
+    /// Records that a login ended without a code. If a wrong code was typed, the login is on record already.
+    pub(super) fn record_giving_up(&self, why: RefusalReason) -> Result<(), StoreError> {
+        let store = self.context.store();
+        let throttle = store.snapshot(self.context.account)?.user.throttle;
+        if throttle.attempts != self.context.user().throttle.attempts {
+            return Ok(());
+        }
+        self.record_refusal(why).map(drop)
+    }
+
+    /// Records a refusal for which nothing was typed, and gives it in words for the log. A user can ask about themselves as
+    /// often as they like, and must not fill the disk with it.
+    pub(super) fn record_refusal(&self, why: RefusalReason) -> Result<String, StoreError> {
+        let now = self.context.now();
+        if self.peer.is_root() {
+            let Context {
+                account, origin, ..
+            } = self.context;
+            let event = Event::Refused { why };
+            let store = self.context.store();
+            store.record(Some(account), &event, origin, now)?;
+        }
+        Ok(events::refusal(why, now))
+    }
+}
+
+/// The prompt for password and code in one answer, where the code has so many `digits`.
+pub(super) fn password_and_code(digits: u8) -> Prompt {
+    Prompt {
+        text: messages::PASSWORD_AND_CODE.into(),
+        echo: false,
+        digits_behind_password: Some(digits),
+    }
+}

@@ -1,0 +1,135 @@
+//! Enrolling apps, addresses and backup codes.
+
+use twofa_core::text::is_unprintable;
+use twofa_core::user::EnrolledApp;
+use twofa_core::{Channel, Method, Mode};
+use twofa_proto::{AppRequest, Done, Failure};
+use twofa_store::{Generation, StoreError};
+
+use super::request::{ManageRequest, sending_channel};
+use crate::context::Context;
+use crate::methods::address_verification::Verified;
+use crate::methods::error::EnrolmentError;
+use crate::methods::{app_enrolment, backup_codes, enrolment};
+use crate::requests::error::RequestError;
+use crate::sending::addresses;
+use crate::text::messages::{self, commands};
+use crate::text::terminal::Terminal;
+
+/// Characters of a label, at most.
+const MAX_LABEL: usize = 32;
+
+/// Enrols an authenticator app.
+pub(super) fn app(
+    context: Context<'_>,
+    request: &AppRequest,
+    terminal: &mut dyn Terminal,
+) -> Result<Done, RequestError> {
+    let parameters = app_enrolment::parameters(request)
+        .map_err(|bad| RequestError::new(Failure::Usage, bad.to_string()))?;
+    let label = label(request.label.as_deref(), &context.user().apps)?;
+    let intro = messages::new_app(&context.account.name, &label);
+    app_enrolment::enrol_app(context, parameters, &label, &intro, terminal).map_err(|error| {
+        let is_unconfirmed = matches!(error, EnrolmentError::NotConfirmed);
+        let error = RequestError::from(error);
+        if is_unconfirmed {
+            error.hinted(commands::SAME_KEY_AGAIN)
+        } else {
+            error
+        }
+    })?;
+    terminal.info(messages::app_enrolled(&label).into())?;
+    mention_disabled(context, terminal)?;
+    Ok(Done::Changed)
+}
+
+/// Enrols an address: it is kept when a code that was sent there is typed.
+pub(super) fn address(
+    manage: &ManageRequest<'_>,
+    method: &str,
+    address: Option<&str>,
+    terminal: &mut dyn Terminal,
+) -> Result<Done, RequestError> {
+    let context = manage.context;
+    let channel = sending_channel(method)?;
+    if !context.policy().methods.contains(channel.method()) {
+        let message = commands::channel_not_allowed(channel);
+        return Err(RequestError::new(Failure::NotPermitted, message));
+    }
+    if !context.services.sender.serves(channel) {
+        let message = commands::cannot_send_yet(channel);
+        return Err(RequestError::new(Failure::Failed, message).hinted(commands::ADD_A_PROVIDER));
+    }
+    let address = address
+        .map(|text| manage.address(channel, text))
+        .transpose()?;
+    verify_address(context, channel, address.as_deref(), terminal)?;
+    mention_disabled(context, terminal)?;
+    Ok(Done::Changed)
+}
+
+/// Verifies an address. Gives the generation of the person's methods after that.
+pub(super) fn verify_address(
+    context: Context<'_>,
+    channel: Channel,
+    address: Option<&str>,
+    terminal: &mut dyn Terminal,
+) -> Result<Generation, RequestError> {
+    if let (Channel::Sms, Some(number)) = (channel, address) {
+        let number = addresses::readable(number);
+        terminal.info(messages::number_read(&number).into())?;
+    }
+    let Verified {
+        address,
+        generation,
+        ..
+    } = enrolment::enrol_address(context, channel, address, "", terminal)?;
+    terminal.info(messages::address_enrolled(channel, &address).into())?;
+    Ok(generation)
+}
+
+/// Makes new backup codes.
+pub(super) fn backup_codes(
+    context: Context<'_>,
+    terminal: &mut dyn Terminal,
+) -> Result<Done, RequestError> {
+    let allowed = context.policy().methods;
+    if !allowed.contains(Method::Backup) {
+        return Err(commands::NO_BACKUP_CODES_ALLOWED.into());
+    }
+    if !context.user().is_enrolled(allowed) {
+        return Err(commands::BACKUP_CODES_ALONE.into());
+    }
+    let generation = context.person.snapshot.generation;
+    if backup_codes::make(context, generation, terminal)?.is_none() {
+        return Err(commands::BACKUP_CODES_UNCHANGED.into());
+    }
+    terminal.info(messages::BACKUP_CODES_REPLACED.into())?;
+    Ok(Done::Changed)
+}
+
+fn mention_disabled(context: Context<'_>, terminal: &mut dyn Terminal) -> Result<(), RequestError> {
+    if context.policy().mode == Mode::Disabled {
+        terminal.info(messages::NOT_ASKED_YET.into())?;
+    }
+    Ok(())
+}
+
+/// The label that is asked for, if it can be one, or the first that is free of `app`, `app-2`, ...
+fn label(asked: Option<&str>, apps: &[EnrolledApp]) -> Result<String, RequestError> {
+    let is_taken = |label: &str| apps.iter().any(|app| app.label == label);
+    let Some(asked) = asked.map(str::trim) else {
+        let numbered = (2..).map(|n| format!("app-{n}"));
+        let mut labels = std::iter::once("app".to_owned()).chain(numbered);
+        let free = labels.find(|label| !is_taken(label));
+        return free.ok_or_else(|| commands::NO_FREE_LABEL.into());
+    };
+    let fits = !asked.is_empty() && asked.chars().count() <= MAX_LABEL;
+    if !fits || asked.chars().any(is_unprintable) || asked == Method::Backup.name() {
+        return Err(commands::BAD_LABEL.into());
+    }
+    if is_taken(asked) {
+        return Err(StoreError::LabelTaken(asked.to_owned()).into());
+    }
+    Ok(asked.to_owned())
+}

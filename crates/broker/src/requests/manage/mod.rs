@@ -1,0 +1,137 @@
+//! What users and administrators do with a record: look, enrol, change, remove, make backup codes.
+//!
+//! A [`request`] is permitted first, if need be after a [`proof`]; then it enrols ([`enrol`]), sets ([`set`]), removes
+//! ([`remove`]) or reports ([`report`]).
+
+mod enrol;
+mod proof;
+mod remove;
+mod report;
+mod request;
+mod set;
+#[cfg(test)]
+mod tests;
+
+use twofa_core::Account;
+use twofa_core::text::printable;
+use twofa_proto::{Done, Failure, Request};
+use twofa_store::{Origin, StoreError};
+
+use self::request::ManageRequest;
+use super::error::RequestError;
+use crate::context::{Context, Services};
+use crate::identity::accounts;
+use crate::identity::authority::{Peer, Permission};
+use crate::identity::person::{Person, PersonError};
+use crate::methods::change_limit;
+use crate::text::messages::{self, commands};
+use crate::text::terminal::Terminal;
+
+pub use self::report::user_status;
+
+/// Serves every request that is not a login.
+pub fn serve(
+    services: Services<'_>,
+    peer: Peer,
+    request: &Request,
+    terminal: &mut dyn Terminal,
+) -> Done {
+    match permit(services, peer, request, terminal) {
+        Ok(done) => done,
+        Err(error) => Done::Failed {
+            failure: error.failure,
+            message: printable(&error.message),
+            hint: error.hint,
+        },
+    }
+}
+
+/// Carries out `request` if `peer` may make it, after a code if that takes one.
+fn permit(
+    services: Services<'_>,
+    peer: Peer,
+    request: &Request,
+    terminal: &mut dyn Terminal,
+) -> Result<Done, RequestError> {
+    let account = find_account(request.user())?;
+    let permission = peer.may(request, &account);
+    if permission == Permission::Refused {
+        let message = commands::only_for(&account.name);
+        return Err(RequestError::new(Failure::NotPermitted, message));
+    }
+    let origin = Origin::command_line(peer.uid);
+    let person = Person::load(services.store, &account)?;
+    let context = Context {
+        services,
+        account: &account,
+        origin: &origin,
+        person: &person,
+        purpose: messages::CHANGE_PURPOSE,
+    };
+    check_record(&person, request, permission)?;
+    if permission != Permission::AfterCode {
+        return perform(&ManageRequest { context, peer }, request, terminal);
+    }
+    let expected = proof::ask(context, request, terminal)?;
+    // What was decided while the code was typed applies, to the methods that the code was asked for.
+    let fresh = Person::load(services.store, &account)?;
+    if fresh.snapshot.generation != expected {
+        return Err(StoreError::ChangedMeanwhile.into());
+    }
+    let context = Context {
+        person: &fresh,
+        ..context
+    };
+    perform(&ManageRequest { context, peer }, request, terminal)
+}
+
+fn find_account(name: &str) -> Result<Account, RequestError> {
+    let found = accounts::find(name).map_err(PersonError::from)?;
+    found.ok_or_else(|| RequestError::new(Failure::NotFound, commands::no_account(name)))
+}
+
+/// Refuses what no code permits.
+fn check_record(
+    person: &Person,
+    request: &Request,
+    permission: Permission,
+) -> Result<(), RequestError> {
+    let adds = matches!(
+        request,
+        Request::EnrolApp { .. } | Request::EnrolAddress { .. }
+    );
+    if permission == Permission::AfterCode && person.has_only_what_is_not_allowed() && !adds {
+        return Err(commands::METHOD_NOT_ALLOWED.into());
+    }
+    // A record of its own would lift what the other record holds back.
+    if !matches!(request, Request::Status { .. }) && person.snapshot.has_identity_mismatch {
+        return Err(commands::IDENTITY_MISMATCH.into());
+    }
+    Ok(())
+}
+
+/// Carries out a request that is permitted.
+fn perform(
+    manage: &ManageRequest<'_>,
+    request: &Request,
+    terminal: &mut dyn Terminal,
+) -> Result<Done, RequestError> {
+    let context = manage.context;
+    // A new app is counted when it gets a key: one whose key was shown before changes nothing.
+    if !matches!(request, Request::Status { .. } | Request::EnrolApp { .. })
+        && let Some(text) = change_limit::count_unproved(context)?
+    {
+        return Err(RequestError::new(Failure::Denied, text));
+    }
+    match request {
+        Request::EnrolApp { app, .. } => enrol::app(context, app, terminal),
+        Request::EnrolAddress {
+            method, address, ..
+        } => enrol::address(manage, method, address.as_deref(), terminal),
+        Request::Remove { method, .. } => remove::method(manage, method),
+        Request::Set { .. } => set::settings(manage, request, terminal),
+        Request::NewBackupCodes { .. } => enrol::backup_codes(context, terminal),
+        Request::Status { .. } => Ok(Done::Status(Box::new(report::record(context)))),
+        Request::Login(_) | Request::Account(_) => Err(commands::NO_LOGIN_HERE.into()),
+    }
+}

@@ -1,0 +1,80 @@
+//! What a record says, for the client.
+
+use twofa_core::exemption::Exemption;
+use twofa_core::user::{Contact, EnrolledApp};
+use twofa_core::{Channel, Lock, Status, Timestamp};
+use twofa_proto::{AppReport, ContactReport, ExemptionReport, UserReport, UserStatus};
+use twofa_store::StoredExemption;
+
+use crate::context::Context;
+use crate::text::messages;
+
+/// The person's record, without secrets.
+pub(super) fn record(context: Context<'_>) -> UserReport {
+    let Context {
+        account, person, ..
+    } = context;
+    let (user, now) = (context.user(), context.now());
+    UserReport {
+        user: account.name.clone(),
+        uid: account.uid,
+        status: user_status(person.status(account, now)),
+        class: person.class.clone(),
+        verify: user.verify.to_string(),
+        email: user.contacts[Channel::Email].as_ref().map(contact),
+        phone: user.contacts[Channel::Sms].as_ref().map(contact),
+        methods: user
+            .methods(person.policy.methods)
+            .iter()
+            .map(|method| method.name().to_owned())
+            .collect(),
+        exemptions: person
+            .exemptions(account, now)
+            .into_iter()
+            .map(exemption)
+            .collect(),
+        required: user.required,
+        failures: user.throttle.failures(),
+        apps: user.apps.iter().map(app_report).collect(),
+        backup_codes_left: u32::try_from(user.backup_codes_left()).unwrap_or(u32::MAX),
+    }
+}
+
+/// A status as the protocol has it.
+pub const fn user_status(status: Status) -> UserStatus {
+    match status {
+        Status::Off => UserStatus::Off,
+        Status::Pending => UserStatus::Pending,
+        Status::NotAllowed => UserStatus::NotAllowed,
+        Status::Enabled => UserStatus::Enabled,
+        Status::Locked(Lock::Until(until)) => UserStatus::LockedUntil(until.unix()),
+        Status::Locked(Lock::Administrator) => UserStatus::Locked,
+        Status::Exempt(None) => UserStatus::Exempt(None),
+        Status::Exempt(Some(until)) => UserStatus::Exempt(Some(until.unix())),
+    }
+}
+
+fn contact(contact: &Contact) -> ContactReport {
+    ContactReport {
+        address: contact.address.clone(),
+        verified: contact.verified,
+    }
+}
+
+fn exemption(stored: &StoredExemption) -> ExemptionReport {
+    let Exemption { reason, until, .. } = &stored.exemption;
+    ExemptionReport {
+        id: stored.id,
+        reason: reason.clone(),
+        until: until.map(Timestamp::unix),
+        only: messages::exemption_scope(&stored.exemption),
+    }
+}
+
+fn app_report(enrolled: &EnrolledApp) -> AppReport {
+    AppReport {
+        label: enrolled.label.clone(),
+        parameters: enrolled.app.parameters.to_string(),
+        enrolled_at: enrolled.enrolled_at.unix(),
+    }
+}

@@ -1,0 +1,198 @@
+//! Why a request of the command line is not carried out, each with what to do next.
+
+use std::fmt::Display;
+
+use twofa_core::{Channel, Methods};
+use twofa_proto::Failure;
+
+use super::way;
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy)]
+pub struct Refusal {
+    /// The kind of failure.
+    pub failure: Failure,
+    /// What failed and why.
+    pub message: &'static str,
+    /// What to do next.
+    pub hint: Option<&'static str>,
+}
+
+impl Refusal {
+    const fn new(failure: Failure, message: &'static str) -> Self {
+        Self {
+            failure,
+            message,
+            hint: None,
+        }
+    }
+
+    const fn hinted(failure: Failure, message: &'static str, hint: &'static str) -> Self {
+        Self {
+            failure,
+            message,
+            hint: Some(hint),
+        }
+    }
+}
+
+/// A login was sent where a change is expected.
+pub const NO_LOGIN_HERE: Refusal = Refusal::new(Failure::Failed, "this request changes nothing");
+
+/// The user has only methods that are no longer allowed, and the request adds none.
+pub const METHOD_NOT_ALLOWED: Refusal = Refusal::hinted(
+    Failure::NotPermitted,
+    "the policy no longer allows the method you have enrolled",
+    "enrol an allowed one first, or ask an administrator",
+);
+
+/// The record belongs to another account of this name or uid.
+pub const IDENTITY_MISMATCH: Refusal = Refusal::hinted(
+    Failure::NotPermitted,
+    "a second factor is registered for a different account with this name or user ID",
+    "root decides: 'twofa user remove' for the old account, or 'twofa user add' for the new one",
+);
+
+/// The first prompt was not answered.
+pub const NO_CODE_ENTERED: Refusal = Refusal::new(
+    Failure::Denied,
+    "no code was entered, so nothing was changed",
+);
+
+/// No tries are left.
+pub const TOO_MANY_WRONG_ANSWERS: Refusal = Refusal::new(
+    Failure::Denied,
+    "too many wrong answers, so nothing was changed",
+);
+
+/// A user must keep one method.
+pub const LAST_METHOD: Refusal = Refusal::hinted(
+    Failure::NotPermitted,
+    "a second factor is required of you, and this is your last method",
+    "enrol another one first",
+);
+
+/// A user cannot opt out.
+pub const VERIFY_REQUIRED: Refusal = Refusal::new(
+    Failure::NotPermitted,
+    "a second factor is required of you, so it cannot be 'never'",
+);
+
+/// Attesting an address takes root.
+pub const ONLY_ROOT_ATTESTS: Refusal = Refusal::new(
+    Failure::NotPermitted,
+    "only root may attest that an address is the user's",
+);
+
+/// The policy allows no backup codes.
+pub const NO_BACKUP_CODES_ALLOWED: Refusal =
+    Refusal::new(Failure::NotPermitted, "the policy allows no backup codes");
+
+/// Backup codes need another method.
+pub const BACKUP_CODES_ALONE: Refusal = Refusal::hinted(
+    Failure::Failed,
+    "backup codes stand in for another method, and none is enrolled",
+    "enrol an authenticator app first: twofa enrol app",
+);
+
+/// New backup codes were not confirmed.
+pub const BACKUP_CODES_UNCHANGED: Refusal = Refusal::new(
+    Failure::Denied,
+    "nothing was changed: your earlier backup codes still work",
+);
+
+/// There is nothing to remove.
+pub const NO_BACKUP_CODES: Refusal =
+    Refusal::new(Failure::NotFound, "there are no backup codes to remove");
+
+/// The label cannot be one.
+pub const BAD_LABEL: Refusal = Refusal::new(
+    Failure::Usage,
+    "a label has 1 to 32 characters, none of them invisible, and is not 'backup'",
+);
+
+/// Every label that could be chosen is taken.
+pub const NO_FREE_LABEL: Refusal = Refusal::new(Failure::Failed, "no label is free");
+
+/// What to do when a new app was not confirmed.
+pub const SAME_KEY_AGAIN: &str = "the same key is shown again for 15 minutes: run the command again, or delete the key from your app";
+
+/// What to do when no provider sends codes.
+pub const ADD_A_PROVIDER: &str = "an administrator sets up a provider with 'twofa provider add'";
+
+/// What to do when no provider sends codes to the address on file.
+pub const ADD_A_PROVIDER_OR_ENROL: &str =
+    "an administrator sets up a provider with 'twofa provider add', or enrols you";
+
+/// Where the reason is when a code could not be sent.
+pub const SEE_LOG: &str = "an administrator finds the reason in 'twofa log'";
+
+/// What becomes of an address that could not be replaced.
+pub const ADDRESS_STAYS: &str = "the address you have stays as it is";
+
+/// No right code was typed.
+pub const NOT_CONFIRMED: &str = "no right code was entered, so nothing was enrolled";
+
+/// No method that is allowed can be set up.
+pub const NO_METHOD_HERE: &str = "no method that is allowed can be set up here";
+
+/// The address on file must prove the user, and no provider sends there.
+pub const NOTHING_SENT_THERE: &str =
+    "a code must first be sent to the address on file, and this machine cannot send one there";
+
+/// Too many wrong codes locked the account.
+pub const TOO_MANY_WRONG_CODES: &str = "too many wrong codes";
+
+/// Another user's record.
+pub fn only_for(user: &str) -> String {
+    format!("only {user} and root may do this")
+}
+
+/// No such account.
+pub fn no_account(user: &str) -> String {
+    format!("there is no account called '{user}'")
+}
+
+/// No such method.
+pub fn no_method(name: &str) -> String {
+    format!("there is no method called '{name}'")
+}
+
+/// What there is instead.
+pub fn enrolled_methods(names: &[&str]) -> String {
+    if names.is_empty() {
+        "nothing is enrolled".to_owned()
+    } else {
+        format!("enrolled: {}", names.join(", "))
+    }
+}
+
+/// A value that is no method that sends codes.
+pub fn bad_method(error: &impl Display) -> String {
+    format!("method: {error}")
+}
+
+/// A value that `verify` cannot have.
+pub fn bad_verify(error: &impl Display) -> String {
+    format!("verify: {error}")
+}
+
+/// A value that `prefer` cannot have.
+pub fn bad_preference(possible: Methods) -> String {
+    format!("prefer: it must be one of {possible}")
+}
+
+/// The policy does not allow this method.
+pub fn channel_not_allowed(channel: Channel) -> String {
+    format!("the policy allows no codes by {}", way(channel))
+}
+
+/// No provider sends by this channel.
+pub fn cannot_send_yet(channel: Channel) -> String {
+    format!("this machine cannot send codes by {} yet", way(channel))
+}
+
+/// No provider sends by this channel, though one has.
+pub fn cannot_send_now(channel: Channel) -> String {
+    format!("this machine cannot send codes by {} now", way(channel))
+}

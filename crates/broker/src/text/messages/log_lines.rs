@@ -1,0 +1,83 @@
+//! Lines of the system log and of the audit log, for administrators. None has a secret, or an address in full.
+
+use std::fmt::Display;
+
+use twofa_core::{Account, Channel, Timestamp};
+use twofa_store::event::LoginOrigin;
+use twofa_store::{NoticeFate, Origin, SmsAlarm, SmsCount};
+
+use super::{moment, way};
+
+/// A login of `account`, in the form of the module's own lines. `Debug` escapes quotes and what is not printable.
+pub fn login(outcome: &str, origin: &Origin, account: &Account, why: &str) -> String {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let none = LoginOrigin::default();
+    let login = origin.as_login().unwrap_or(&none);
+    let (host, by) = (text(&login.remote_host), text(&login.remote_user));
+    let (service, terminal) = (origin.service().unwrap_or_default(), text(&login.terminal));
+    let user = &account.name;
+    format!(
+        "second factor {outcome}: rhost={host:?} user={user:?} ruser={by:?} service={service:?} tty={terminal:?} why={why:?}"
+    )
+}
+
+/// That a login was given up could not be recorded.
+pub fn not_recorded(account: &Account, error: &impl Display) -> String {
+    let user = &account.name;
+    format!("cannot record that {user} gave up a login: {error}")
+}
+
+/// A provider did not take a code, and the next one was tried.
+pub fn refused_by(provider: &str, account: &Account, error: &impl Display) -> String {
+    let user = &account.name;
+    format!("provider '{provider}' did not take a code for {user}: {error}")
+}
+
+/// No provider took a code.
+pub fn undelivered(account: &Account, error: &impl Display) -> String {
+    let user = &account.name;
+    format!("no provider took a code for {user}: {error}")
+}
+
+/// Text messages to us could not be looked up.
+pub fn inbox_unreadable(error: &impl Display) -> String {
+    format!("cannot look for text messages that came in: {error}")
+}
+
+/// A notice could not be sent.
+pub fn notice_not_sent(
+    account: &Account,
+    channel: Channel,
+    fate: NoticeFate,
+    now: Timestamp,
+    error: &impl Display,
+) -> String {
+    let next = match fate {
+        NoticeFate::RetryAt(at) => format!("tried again at {}", moment(at, now)),
+        NoticeFate::GivenUp => "given up".to_owned(),
+    };
+    let (user, way) = (&account.name, way(channel));
+    format!("a notice to {user} by {way} was not sent, {next}: {error}")
+}
+
+/// A notice was not sent because of the limit on text messages.
+pub const SMS_LIMIT_REACHED: &str = "the limit on text messages is reached";
+
+/// How many text messages were sent.
+pub fn sms_alarm(alarm: SmsAlarm, count: SmsCount, sms_daily: u32) -> String {
+    let SmsCount { all, unverified } = count;
+    let next = "see 'twofa log' for whom; if that is right, raise it with 'twofa policy set send.sms-daily=...'";
+    match alarm {
+        SmsAlarm::Unverified => format!(
+            "text messages to numbers that are not verified, in the last 24 hours: {unverified}, which is the fifth of \
+             send.sms-daily={sms_daily} that may be; until some are older no such number can be enrolled; {next}"
+        ),
+        SmsAlarm::Most => format!(
+            "text messages with codes in the last 24 hours: {all}, and send.sms-daily={sms_daily} is soon reached; {next}"
+        ),
+        SmsAlarm::All => format!(
+            "text messages with codes in the last 24 hours: {all}, and send.sms-daily={sms_daily} allows no more: until \
+             some are older, codes go by other ways or not at all; {next}"
+        ),
+    }
+}

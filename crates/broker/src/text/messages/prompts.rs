@@ -1,0 +1,213 @@
+//! What people are asked. All that must be read before answering stands in the prompt itself: some client shows what is
+//! sent apart from it late or not at all. A prompt for a code begins with "Verification code", which clients look for.
+
+use twofa_core::{App, BackupCode, Channel, Method};
+use zeroize::Zeroizing;
+
+use super::tries_left;
+
+/// The first prompt of a challenge that sends no code.
+pub fn code_prompt(application: &str, has_app: bool, has_backup: bool, is_only: bool) -> String {
+    let methods = match (has_app, has_backup) {
+        (false, true) => "backup code",
+        (_, false) => "authenticator app",
+        (true, true) => "authenticator app or backup code",
+    };
+    let others = if is_only { "" } else { "; m: other methods" };
+    format!("Verification code for {application} ({methods}{others}): ")
+}
+
+/// A further prompt, with `text` before it. It names the commands that do something.
+pub fn prompt_again(text: &str, application: &str, sends: bool, has_others: bool) -> String {
+    let keys = match (sends, has_others) {
+        (true, true) => " (r: new code, m: other methods, ?: help)",
+        (true, false) => " (r: new code, ?: help)",
+        (false, true) => " (m: other methods, ?: help)",
+        (false, false) => "",
+    };
+    format!("{text}\nVerification code for {application}{keys}: ")
+}
+
+/// The one prompt for everybody where the password may be wrong. It tells nobody whether there is such an account, and
+/// what it has.
+pub fn uniform_prompt(application: &str) -> String {
+    format!("Verification code for {application} (press Enter if you have none): ")
+}
+
+/// The prompt for password and code in one answer. It is the same for everybody: the password is not checked yet.
+pub const PASSWORD_AND_CODE: &str =
+    "Password, followed directly by the verification code if you have one: ";
+
+/// The prompt before enrolment where the program may not answer any.
+pub fn enrolment_probe(application: &str) -> String {
+    format!("A second factor must be set up for {application}. Press Enter to begin: ")
+}
+
+/// A person's methods, each with the address that its codes are sent to, to be chosen by number.
+pub fn method_list(
+    methods: impl Iterator<Item = (Method, Option<String>)>,
+    has_backup: bool,
+) -> String {
+    let mut text = String::from("Prove that it is you with one of these:\n");
+    for (number, (method, destination)) in (1..).zip(methods) {
+        let destination = destination.map_or(String::new(), |to| format!(" to {to}"));
+        let phrase = method.info().phrase;
+        text.push_str(&format!("  {number}  {phrase}{destination}\n"));
+    }
+    let or_backup = if has_backup { ", or a backup code" } else { "" };
+    text.push_str(&format!("Type a number{or_backup}: "));
+    text
+}
+
+/// The methods that can be set up, to be chosen by number.
+pub fn which_method(methods: &[Method]) -> String {
+    let mut text = String::from("How do you want to get your codes?\n");
+    for (number, method) in (1..).zip(methods) {
+        let what = match method {
+            Method::App | Method::Backup => "from an authenticator app on your phone",
+            Method::Email => "by e-mail",
+            Method::Sms => "by text message",
+        };
+        text.push_str(&format!("  {number}  {what}\n"));
+    }
+    text.push_str("Type a number [1]: ");
+    text
+}
+
+/// The list once more, after a number that is not on it.
+pub fn not_listed(list: &str) -> String {
+    format!("That is not on the list.\n{list}")
+}
+
+/// The question for an address.
+pub fn address_question(channel: Channel, can_text_us: bool) -> &'static str {
+    match (channel, can_text_us) {
+        (Channel::Email, _) => "Your e-mail address: ",
+        (Channel::Sms, false) => "Your phone number with its country code (+49 1512 3456789): ",
+        (Channel::Sms, true) => {
+            "Your phone number with its country code (+49 1512 3456789), or press Enter to send us a text message: "
+        }
+    }
+}
+
+/// A question once more, after an answer with this error.
+pub fn ask_again(error: &impl std::fmt::Display, question: &str) -> String {
+    format!("{error}.\n{question}")
+}
+
+/// How to send us a text message.
+pub fn text_us(number: &str, code: &str) -> String {
+    format!(
+        "Send this code in a text message from your phone to {number}:\n\n    {code}\n\n\
+         Then press Enter here, or type your number: "
+    )
+}
+
+/// No text message has arrived.
+pub fn nothing_came_in(number: &str) -> String {
+    format!("Nothing has arrived at {number} yet. Press Enter to look again, or type your number: ")
+}
+
+/// The prompt for the code that confirms an address.
+pub fn confirm_prompt(text: &str) -> String {
+    format!("{text}\nType it here (r: new code): ")
+}
+
+/// An app's key as picture, text and link, and the prompt for its first code.
+pub fn app_key(intro: &str, picture: Option<&str>, app: &App, url: &str) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(format!("{intro}Scan this with your authenticator app:\n\n"));
+    if let Some(picture) = picture {
+        text.push_str(picture);
+        text.push_str("\n\n");
+    }
+    text.push_str("Or enter this key in the app.\n  Key:  ");
+    text.push_str(&app.key.grouped());
+    text.push_str("\n  Link: ");
+    text.push_str(url);
+    let digits = app.parameters.digits();
+    text.push_str(&format!("\n\nThen type the {digits}-digit code it shows: "));
+    text
+}
+
+/// The prompt for an app's first code once more; `is_drifted`: the code was one of another time.
+pub fn app_code_again(is_drifted: bool, tries: u32) -> String {
+    let wrong = if is_drifted {
+        "That code is for another time: correct the clock of your phone."
+    } else {
+        "That is not the code for this key."
+    };
+    let left = tries_left(tries);
+    format!("{wrong} ({left})\nThe code your app shows now: ")
+}
+
+/// The backup codes, and the question that shows that they were saved: the last group of the one at `asked`, counted from
+/// zero.
+pub fn backup_codes(codes: &[BackupCode], asked: usize) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::from(
+        "Backup codes, for when you cannot get another code. Each works once.\n\
+         Write them down or save them now: they are not shown again.\n",
+    ));
+    for (number, code) in (1..).zip(codes) {
+        text.push_str(&format!("\n    {number}.  "));
+        text.push_str(&code.grouped());
+    }
+    text.push_str("\n\n");
+    text.push_str(&saved_question(asked));
+    text
+}
+
+/// The question after a wrong answer to it.
+pub fn saved_question_again(asked: usize) -> String {
+    format!("That is not correct. {}", saved_question(asked))
+}
+
+fn saved_question(asked: usize) -> String {
+    format!(
+        "When you have saved them, type the last four characters of number {}: ",
+        asked + 1
+    )
+}
+
+/// Stands before the first enrolment at a login.
+pub fn must_enrol(application: &str) -> String {
+    format!("{application} asks for a second factor, and you have none yet.")
+}
+
+/// Stands before the question for a code of a method that is to be replaced.
+pub fn prove_first(application: &str) -> String {
+    format!(
+        "{application} no longer allows the second factor you have set up. Use it one last time, then set up another.\n"
+    )
+}
+
+/// Stands before the enrolment of a method that replaces another.
+pub const NOW_REPLACE: &str = "Now set up one that is allowed.";
+
+/// Stands before the enrolment that follows a code to an address on file.
+pub const NOW_SET_UP: &str = "Now set up a second factor.";
+
+/// Stands before a code that permits a change.
+pub const PROVE_TO_CHANGE: &str = "To change this, first prove it is you.\n";
+
+/// Stands before a code to the address on file that permits a change.
+pub const PROVE_BY_ADDRESS: &str =
+    "To change this, first prove it is you, with a code to the address on file.";
+
+/// Stands before the key of a further app.
+pub fn new_app(user: &str, label: &str) -> String {
+    format!("A new authenticator app for {user}, called '{label}'.\n")
+}
+
+/// What a code is for that permits a change.
+pub const CHANGE_PURPOSE: &str = "change how you log in";
+
+/// What a code is for that confirms an address.
+pub const CONFIRM_PURPOSE: &str = "confirm that this address is yours";
+
+/// What a code is for that is sent at a login.
+pub fn login_purpose(service: Option<&str>) -> String {
+    service.map_or_else(
+        || "log in".to_owned(),
+        |service| format!("log in with {service}"),
+    )
+}

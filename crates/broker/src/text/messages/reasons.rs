@@ -1,0 +1,103 @@
+//! Why a login ended as it did, for the log.
+
+use twofa_core::Method;
+
+/// The policy asks nobody.
+pub const POLICY_DISABLED: &str = "the policy is disabled";
+
+/// No account has the name.
+pub const NO_ACCOUNT: &str = "there is no such account";
+
+/// The peer is not told more than that.
+pub const NOT_ASKED: &str = "nothing is asked of this user";
+
+/// The peer may not ask about this account.
+pub fn not_permitted(uid: u32, user: &str) -> String {
+    format!("uid {uid} may not ask about {user}")
+}
+
+/// Another line of the stack asks.
+pub const LATER_LINE: &str = "a later line of the stack asks";
+
+/// The person cannot be helped where the password may be wrong; `doubt` is why that is not known.
+pub fn first_factor_unknown(doubt: Option<&str>) -> String {
+    let (why, advice) = match doubt {
+        None => (
+            "nothing shows that the first factor was right when this line of the PAM stack asks"
+                .to_owned(),
+            "use 'account required pam_twofa.so challenge', see pam_twofa(8)",
+        ),
+        Some(doubt) => (
+            format!(
+                "it is not known whether this PAM stack goes on after a wrong password ({doubt})"
+            ),
+            "see THE FIRST FACTOR in twofad(8)",
+        ),
+    };
+    format!("{why}, so nothing can be sent, set up or explained here: {advice}")
+}
+
+/// The same refusal, where the first factor may be wrong.
+pub fn or_wrong_password(why: &str) -> String {
+    format!("{why}; the password may be wrong as well")
+}
+
+/// The rules that apply are not settled.
+pub fn under_doubts(why: &str, doubts: &str) -> String {
+    format!("{why}; the strictest rules that could apply hold: {doubts}")
+}
+
+/// A right code.
+pub fn passed(method: Method, backup_codes_left: usize) -> String {
+    let left = match method {
+        Method::Backup => format!(", {backup_codes_left} left"),
+        Method::App | Method::Email | Method::Sms => String::new(),
+    };
+    format!("by {}{left}", method.info().noun)
+}
+
+/// An answer that cannot be a code, and may be a password.
+pub const NOT_A_CODE: &str = "what was typed cannot be a code";
+
+/// The one answer has no code.
+pub const NO_CODE: &str = "there was no code in the answer";
+
+/// Nothing was typed where the first factor may be wrong.
+pub const NO_CODE_ENTERED: &str = "no code was entered";
+
+/// A command, one too many.
+pub const COMMAND: &str = "a command instead of a code";
+
+/// No tries are left.
+pub fn tries_used_up(last: &str) -> String {
+    format!("all tries are used up, the last was {last}")
+}
+
+/// No code could be sent, and the person has no other method.
+pub const UNREACHABLE: &str = "no code could be sent and there is no other method: see 'twofa log'";
+
+/// No code may be sent, and the person has no other method.
+pub const TOO_MANY_CODES: &str = "the limit on codes is reached and there is no other method: see 'send.*' in 'twofa policy show'";
+
+/// Too many wrong codes where the first factor may be wrong.
+pub const TOO_MANY_WRONG_CODES: &str = "too many wrong codes";
+
+/// No code is sent where the first factor may be wrong.
+pub const NOTHING_SENT_HERE: &str = "no code is sent here";
+
+/// Codes are sent to the person, and the client has one prompt.
+pub const ONE_PROMPT_TO_SEND: &str =
+    "codes are sent to this user, and this client has only one prompt";
+
+/// A method must be replaced, and the client has one prompt.
+pub const ONE_PROMPT_TO_REPLACE: &str =
+    "the enrolled method is no longer allowed, and this client has only one prompt";
+
+/// A method must be enrolled, and the client has one prompt.
+pub const ONE_PROMPT_TO_ENROL: &str = "nothing is enrolled, and this client has only one prompt";
+
+/// The codes for an enrolment have reached a limit.
+pub const TOO_MANY_TO_ENROL: &str = "the limit on codes for enrolment is reached";
+
+/// The code for an enrolment could not be sent.
+pub const NOT_SENT_TO_ENROL: &str = "no code could be sent for enrolment: see 'twofa log'";
