@@ -310,7 +310,7 @@ fn a_text_message_brings_the_code_and_when_it_cannot_be_sent_a_mail_does() {
     assert!(
         warned
             .stderr
-            .contains("e-mail, which methods does not allow"),
+            .contains("although methods does not allow e-mail"),
         "{warned}"
     );
     let mut terminal = ssh(&machine, "alice");
