@@ -59,7 +59,7 @@ fn refused(server: &Server, step: Step, reply: &Reply, secrets: &Secrets) -> Sen
         Step::Login => Some(login_hint(server, reply)),
         Step::Sender => Some(sender_hint(reply)),
         Step::Recipient => Some(recipient_hint(reply)),
-        Step::Message => message_hint(reply),
+        Step::Message => Some(message_hint(reply)),
         Step::Settings | Step::Lookup | Step::Connect | Step::Program => None,
     };
     let is_unknown = reply
@@ -127,17 +127,17 @@ fn recipient_hint(reply: &Reply) -> String {
     }
 }
 
-fn message_hint(reply: &Reply) -> Option<String> {
+fn message_hint(reply: &Reply) -> String {
     match reply.code {
-        552 => Some("the mailbox is full, or the mail is too large for the server".into()),
-        554 | 550 => Some(
+        552 => "the mailbox is full, or the mail is too large for the server".into(),
+        554 | 550 => {
             "the server takes the mail for spam: have its filter accept mail from the address in 'from'"
-                .into(),
-        ),
-        _ if reply.is_temporary() => {
-            Some("the mail server cannot accept mail right now: try again later".into())
+                .into()
         }
-        _ => Some("ask the mail server's administrator why it refuses the mail".into()),
+        _ if reply.is_temporary() => {
+            "the mail server cannot accept mail right now: try again later".into()
+        }
+        _ => "ask the mail server's administrator why it refuses the mail".into(),
     }
 }
 
