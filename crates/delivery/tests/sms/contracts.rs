@@ -1,4 +1,4 @@
-//! Checks the requests against the providers' published OpenAPI contracts, with prism.
+//! Checks the requests against the providers' published `OpenAPI` contracts, with prism.
 
 use std::env;
 use std::io::{BufReader, Write};
