@@ -545,14 +545,14 @@ fn a_provider_whose_secret_does_not_open_is_told_of_and_can_be_removed() {
 }
 
 #[test]
-fn the_doctor_tells_of_a_template_that_is_broken() {
+fn the_doctor_reports_an_invalid_template() {
     let machine = machine();
     machine
         .run("mkdir -p /etc/twofa/templates; echo 'no code' >/etc/twofa/templates/code.txt")
         .ok();
     let doctor = machine.run("twofa doctor").stdout;
     assert!(
-        doctor.contains("problem: /etc/twofa/templates/code.txt: it does not say the code"),
+        doctor.contains("problem: /etc/twofa/templates/code.txt: it does not contain the code"),
         "{doctor}"
     );
 }
