@@ -24,29 +24,17 @@ impl Passwd {
 
     /// The account called `name`.
     pub(crate) fn entry(&self, name: &str) -> Option<Entry> {
-        self.entries()
+        // Every login asks, and the file may be long: the other lines are not taken apart.
+        lines(&self.0)
+            .filter(|line| line.starts_with(name.as_bytes()))
+            .filter_map(passwd_line)
             .find(|(found, _)| *found == name.as_bytes())
             .map(|(_, entry)| entry)
     }
 
     /// Name and ids of every account. The first of a name counts.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&[u8], Entry)> {
-        lines(&self.0).filter_map(|line| {
-            let mut fields = line.split(|byte| *byte == b':');
-            let (name, _, uid, gid) = (
-                fields.next()?,
-                fields.next()?,
-                fields.next()?,
-                fields.next()?,
-            );
-            Some((
-                name,
-                Entry {
-                    uid: number(uid)?,
-                    gid: number(gid)?,
-                },
-            ))
-        })
+        lines(&self.0).filter_map(passwd_line)
     }
 
     /// Whether a line takes in, or leaves out, what another source has (`+`, `-`: nsswitch.conf(5), `compat`).
@@ -120,6 +108,18 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| *byte == b'\n')
         .map(<[u8]>::trim_ascii)
         .filter(is_entry)
+}
+
+fn passwd_line(line: &[u8]) -> Option<(&[u8], Entry)> {
+    let mut fields = line.split(|byte| *byte == b':');
+    let (name, _, uid, gid) = (
+        fields.next()?,
+        fields.next()?,
+        fields.next()?,
+        fields.next()?,
+    );
+    let (uid, gid) = (number(uid)?, number(gid)?);
+    Some((name, Entry { uid, gid }))
 }
 
 fn has_compat_lines(text: &[u8]) -> bool {

@@ -48,7 +48,8 @@ impl Switch {
     fn line(&self, database: &str) -> Option<Vec<String>> {
         let text = String::from_utf8_lossy(&self.0);
         let mut found: Vec<String> = Vec::new();
-        for line in text.lines() {
+        let lines = text.lines();
+        for line in lines.filter(|line| line.trim_start().starts_with(database)) {
             let line = line.split('#').next().unwrap_or_default();
             let Some((name, sources)) = line.split_once(':') else {
                 continue;

@@ -1,5 +1,6 @@
 //! The store itself: opening and making it, and its transactions.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use twofa_core::Timestamp;
@@ -30,6 +31,7 @@ pub struct Store {
     /// What the database file was like when nothing could be written beside it; `None`: SQLite looks after that.
     snapshot: Option<Snapshot>,
     rules: RulesCache,
+    may_have_notices: AtomicBool,
 }
 
 impl Store {
@@ -70,6 +72,7 @@ impl Store {
             connection,
             snapshot,
             rules: RulesCache::default(),
+            may_have_notices: AtomicBool::new(true),
         })
     }
 
@@ -126,11 +129,17 @@ impl Store {
         Ok(value)
     }
 
+    /// Whether notices may have been queued since this was asked last, as far as anything was read meanwhile.
+    pub fn may_have_notices(&self) -> bool {
+        self.may_have_notices.swap(false, Ordering::Relaxed)
+    }
+
     const fn view<'a>(&'a self, db: &'a Db<'a>) -> View<'a> {
         View {
             db,
             key: &self.key,
             rules: &self.rules,
+            may_have_notices: &self.may_have_notices,
         }
     }
 

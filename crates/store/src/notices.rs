@@ -9,6 +9,8 @@
 //!
 //! [`Event::is_noticed`]: crate::Event::is_noticed
 
+use std::sync::atomic::Ordering;
+
 use twofa_core::{Account, Channel, Policy, Timestamp};
 
 use crate::database::Store;
@@ -108,6 +110,7 @@ pub(crate) fn queue(tx: &Tx<'_>, account: &Account, event: &StoredEvent) -> Resu
     for (channel, address) in addresses {
         if allowed[channel] {
             notices::insert(tx.db, account, channel, address, event, &source, tx.now)?;
+            tx.may_have_notices.store(true, Ordering::Relaxed);
         }
     }
     notices::delete_old(tx.db, account, KEPT_OF_A_USER)
@@ -134,6 +137,22 @@ mod tests {
         bench.verify(&store, &alice(), PHONE, NUMBER);
         bench.told(&store);
         store
+    }
+
+    #[test]
+    fn whoever_sends_notices_is_told_of_new_ones_by_this_process_or_another() {
+        let bench = Bench::new();
+        let store = reachable(&bench);
+        let other = Store::open(bench.location.clone()).unwrap();
+        assert!(store.may_have_notices());
+        store.snapshot(&alice()).unwrap();
+        assert!(!store.may_have_notices());
+        store.reset(&alice(), &origin(), bench.now).unwrap();
+        assert!(store.may_have_notices());
+        assert!(!store.may_have_notices());
+        bench.verify(&other, &alice(), EMAIL, A);
+        store.snapshot(&alice()).unwrap();
+        assert!(store.may_have_notices());
     }
 
     fn both(event: &Event) -> Vec<(String, Event)> {

@@ -1,5 +1,6 @@
 //! What administrators have decided, kept in memory as long as it holds.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use twofa_core::Policy;
@@ -33,8 +34,8 @@ struct KnownRules {
 impl RulesCache {
     /// The rules in force in `db`. They are read again only when the database has changed under us, or after
     /// [`RulesCache::forget`]. Rules that were read again and have not changed are the same [`Arc`], so that who holds
-    /// one can tell.
-    pub(crate) fn load(&self, db: &Db<'_>) -> Result<Arc<Rules>, StoreError> {
+    /// one can tell. `changed` is set then: another process may have changed anything.
+    pub(crate) fn load(&self, db: &Db<'_>, changed: &AtomicBool) -> Result<Arc<Rules>, StoreError> {
         let data_version = pragmas::data_version(db)?;
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known
@@ -43,6 +44,7 @@ impl RulesCache {
         {
             return Ok(known.rules.clone());
         }
+        changed.store(true, Ordering::Relaxed);
         let read = Rules {
             rulebook: rulebook(db)?,
             exemptions: exemptions::all(db)?,

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use twofa_core::Timestamp;
 
@@ -17,12 +18,14 @@ pub(crate) struct View<'a> {
     pub db: &'a Db<'a>,
     pub key: &'a SealingKey,
     pub rules: &'a RulesCache,
+    /// Set when a notice may have been queued, by this process or another.
+    pub may_have_notices: &'a AtomicBool,
 }
 
 impl View<'_> {
     /// The rules in force.
     pub(crate) fn rules(&self) -> Result<Arc<Rules>, StoreError> {
-        self.rules.load(self.db)
+        self.rules.load(self.db, self.may_have_notices)
     }
 }
 

@@ -80,10 +80,8 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     let (requested, stored, waker) = (shutdown.clone(), store.clone(), wakeup.clone());
     let pool = workers::start(listener.try_clone()?, shutdown, owners, move |connection| {
         serve_connection(connection, &requested, &admission, &stored);
-        if stored
-            .if_open()
-            .is_some_and(|broker| notices::is_any_due(broker.services()))
-        {
+        let may_have_notices = |broker: Arc<Broker>| broker.store().may_have_notices();
+        if stored.if_open().is_some_and(may_have_notices) {
             waker.wake();
         }
     })?;
