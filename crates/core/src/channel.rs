@@ -26,6 +26,8 @@ pub struct ChannelInfo {
     pub method: Method,
     /// A noun that can follow "by", such as `e-mail`.
     pub noun: &'static str,
+    /// The key of `twofa set` that its address has, and the column that it is stored in.
+    pub setting: &'static str,
     /// The kind of address that it sends to.
     pub address: AddressKind,
 }
@@ -45,12 +47,14 @@ pub static CHANNELS: [ChannelInfo; Channel::ALL.len()] = [
         channel: Channel::Email,
         method: Method::Email,
         noun: "e-mail",
+        setting: "email",
         address: AddressKind::Email,
     },
     ChannelInfo {
         channel: Channel::Sms,
         method: Method::Sms,
         noun: "text message",
+        setting: "phone",
         address: AddressKind::Phone,
     },
 ];

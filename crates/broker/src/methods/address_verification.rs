@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use twofa_core::channel::AddressKind;
 use twofa_core::sent::SentCodeOutcome;
 use twofa_core::{Answer, Channel, SentCode};
 use twofa_store::{Attempt, Counted, Generation, StoreError, Tally, Use};
@@ -66,16 +67,15 @@ impl AddressVerification<'_> {
         terminal: &mut dyn Terminal,
     ) -> Result<Candidate, EnrolmentError> {
         let policy = self.context.policy();
-        if self.channel == Channel::Sms && policy.countries().is_empty() {
+        if self.channel.address_kind() == AddressKind::Phone && policy.countries().is_empty() {
             return Err(EnrolmentError::NotSent(Unsent {
                 text: messages::NO_NUMBERS.to_owned(),
                 is_limited: false,
             }));
         }
-        let inbox = match self.channel {
-            Channel::Email => None,
-            Channel::Sms => self.context.services.sender.inbox_number(),
-        };
+        let can_text = self.channel == Channel::Sms;
+        let inbox = can_text.then(|| self.context.services.sender.inbox_number());
+        let inbox = inbox.flatten();
         let question = messages::address_question(self.channel, inbox.is_some());
         let mut text = format!("{intro}{question}");
         for _ in 0..SPELLINGS {

@@ -1,6 +1,7 @@
 //! An address that is to be verified.
 
 use twofa_core::Channel;
+use twofa_core::channel::AddressKind;
 use twofa_core::user::masked;
 
 use crate::sending::addresses;
@@ -23,9 +24,9 @@ impl Candidate {
 
     /// An address that the person has typed. A number is shown as it was read.
     pub(super) fn typed(channel: Channel, address: String) -> Self {
-        let shown = match channel {
-            Channel::Email => masked(&address),
-            Channel::Sms => addresses::readable(&address),
+        let shown = match channel.address_kind() {
+            AddressKind::Email => masked(&address),
+            AddressKind::Phone => addresses::readable(&address),
         };
         Self { address, shown }
     }

@@ -79,13 +79,10 @@ impl<'a> Choice<'a> {
         let first = match self.methods.first() {
             Some(first) if first.channel().is_some() => *first,
             _ => {
-                let has_app = self.methods.contains(&Method::App);
-                return Ok(FirstPrompt::Ask(messages::code_prompt(
-                    &self.application,
-                    has_app,
-                    self.has_backup,
-                    self.methods.len() < 2,
-                )));
+                let at_hand = self.methods.iter().copied();
+                let at_hand = at_hand.filter(|method| method.channel().is_none());
+                let is_only = self.methods.len() < 2;
+                return Ok(FirstPrompt::Ask(self.code_prompt(at_hand, is_only)));
             }
         };
         if cannot_answer {
@@ -109,6 +106,16 @@ impl<'a> Choice<'a> {
             }
             SendOutcome::Unsent(unsent) => FirstPrompt::Unsent(unsent),
         })
+    }
+
+    /// The prompt for a code of the methods `at_hand`. Without any, it names the app that nobody has: it reveals nothing.
+    fn code_prompt(&self, at_hand: impl Iterator<Item = Method>, is_only: bool) -> String {
+        let backup = self.has_backup.then_some(Method::Backup);
+        let mut methods: Vec<_> = at_hand.chain(backup).collect();
+        if methods.is_empty() {
+            methods.push(Method::App);
+        }
+        messages::code_prompt(&self.application, &methods, is_only)
     }
 
     /// Another prompt, with `text` before it.
@@ -155,12 +162,7 @@ impl<'a> Choice<'a> {
             PromptCommand::Choose(method) if method.channel().is_some() => {
                 self.send_and_prompt(method)
             }
-            PromptCommand::Choose(_) => Ok(messages::code_prompt(
-                &self.application,
-                true,
-                self.has_backup,
-                true,
-            )),
+            PromptCommand::Choose(method) => Ok(self.code_prompt([method].into_iter(), true)),
         }
     }
 
@@ -219,12 +221,13 @@ impl<'a> Choice<'a> {
     /// Sends a new code by `method`. The one before stops working, unless the new one is not sent.
     fn send(&mut self, method: Method) -> Result<SendOutcome, StoreError> {
         let deadline = Instant::now() + SEND_TIMEOUT;
-        let result = match method {
-            Method::Email => self.dispatch(Channel::Email, method, deadline),
-            _ if !self.can_fall_back() => self.dispatch(Channel::Sms, method, deadline),
-            _ => return self.send_by_sms_or_email(method, deadline),
-        };
-        self.keep(result)
+        if method == Method::Sms && self.can_fall_back() {
+            return self.send_by_sms_or_email(method, deadline);
+        }
+        match method.channel() {
+            Some(channel) => self.keep(self.dispatch(channel, method, deadline)),
+            None => Ok(SendOutcome::Sent(messages::NOTHING_TO_RESEND.to_owned())),
+        }
     }
 
     /// Sends a text message, and an e-mail if no provider confirms in time that it took it.

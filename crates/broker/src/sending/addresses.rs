@@ -1,5 +1,6 @@
 //! Addresses as people write them, and as they are kept.
 
+use twofa_core::channel::AddressKind;
 use twofa_core::{Channel, Policy};
 use twofa_delivery::mail;
 use twofa_delivery::phone::{self, Number};
@@ -33,16 +34,16 @@ pub enum BadAddress {
 /// The address that `text` means: what can be written to, or a number with its country (E.164), where `policy` may say
 /// whose numbers are written without it. An administrator may give any.
 pub fn read(policy: &Policy, channel: Channel, text: &str) -> Result<String, BadAddress> {
-    match channel {
-        Channel::Email => Ok(mail::address(text)?),
-        Channel::Sms => Ok(number(policy, text)?.e164()),
+    match channel.address_kind() {
+        AddressKind::Email => Ok(mail::address(text)?),
+        AddressKind::Phone => Ok(number(policy, text)?.e164()),
     }
 }
 
 /// The address that `text` means if a user may have codes sent there by their own word: text messages to other countries
 /// and to lines that are no phone's can cost much, and may be asked for by who earns it.
 pub fn read_of_user(policy: &Policy, channel: Channel, text: &str) -> Result<String, BadAddress> {
-    if channel == Channel::Email {
+    if channel.address_kind() == AddressKind::Email {
         return read(policy, channel, text);
     }
     let number = in_allowed_country(policy, number(policy, text)?)?;

@@ -9,6 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use twofa_core::Channel;
+use twofa_core::channel::AddressKind;
 use twofa_delivery::{Message, NoticeMessage};
 use twofa_store::{Notice, SendKind, SendStart, StoreError};
 
@@ -87,7 +88,7 @@ pub fn send_due(services: Services<'_>) -> Result<Option<u64>, StoreError> {
         }
         let application = messages::application_name(services.store.rulebook()?.machine());
         // E-mail first: a provider of text messages may hang.
-        notices.sort_by_key(|notice| notice.channel == Channel::Sms);
+        notices.sort_by_key(|notice| notice.channel != Channel::Email);
         for notice in &notices {
             send(services, &application, notice)?;
         }
@@ -124,10 +125,10 @@ fn send(services: Services<'_>, application: &str, notice: &Notice) -> Result<()
         from: events::notice_source(&notice.source),
         at: notice.at,
     });
-    // Text messages cost money.
-    let is_allowed = match notice.channel {
-        Channel::Email => SendStart::Allowed,
-        Channel::Sms => services.store.begin_send(
+    // Messages to phones cost money.
+    let is_allowed = match notice.channel.address_kind() {
+        AddressKind::Email => SendStart::Allowed,
+        AddressKind::Phone => services.store.begin_send(
             SendKind::Notice,
             &notice.account,
             &notice.address,

@@ -1,7 +1,7 @@
 //! Events as people read them: why something was refused, what a notice says, what somebody changed.
 
+use twofa_core::Timestamp;
 use twofa_core::user::Verify;
-use twofa_core::{Channel, Timestamp};
 use twofa_store::Event;
 use twofa_store::event::{Attestation, NoticeSource, Proof, Record, RefusalReason, UserChange};
 
@@ -83,7 +83,7 @@ pub fn proof(by: &Proof) -> String {
         Proof::SentCode { channel } => channel.method().info().noun.to_owned(),
         Proof::EnrolledApp { label } => format!("by enrolling '{label}'"),
         Proof::EnrolledAddress { channel, address } => {
-            format!("by enrolling {} to {address}", messages::way(*channel))
+            format!("by enrolling {} to {address}", channel.noun())
         }
     }
 }
@@ -109,10 +109,13 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
             return format!("Logins were locked after {failures} wrong codes in a row.");
         }
         Event::AddressEnrolled { channel, .. } => {
-            return format!("A new {} for codes was set.", address_noun(*channel));
+            return format!("A new {} for codes was set.", channel.address_kind().noun());
         }
         Event::AddressRemoved { channel, .. } => {
-            return format!("The {} for codes was removed.", address_noun(*channel));
+            return format!(
+                "The {} for codes was removed.",
+                channel.address_kind().noun()
+            );
         }
         Event::BackupCodeUsed => match source {
             NoticeSource::CommandLine => "A backup code was used to allow a change.",
@@ -171,7 +174,7 @@ pub fn change(event: &Event) -> Option<String> {
                 Attestation::Confirmed => "verified",
                 Attestation::Administrator => "attested by an administrator",
             };
-            format!("{} is {address}, {why}", setting(*channel))
+            format!("{} is {address}, {why}", channel.info().setting)
         }
         Event::AddressRemoved {
             channel,
@@ -179,8 +182,8 @@ pub fn change(event: &Event) -> Option<String> {
             ..
         }
         | Event::UserChanged(UserChange::Address { channel, address }) => match address {
-            Some(address) => format!("{} is {address}, not verified yet", setting(*channel)),
-            None => format!("{} is removed", setting(*channel)),
+            Some(address) => format!("{} is {address}, not verified yet", channel.info().setting),
+            None => format!("{} is removed", channel.info().setting),
         },
         Event::Required => "a second factor must be set up at the next login".to_owned(),
         Event::UserChanged(UserChange::Verify { value }) => format!("verify is {value}"),
@@ -192,26 +195,11 @@ pub fn change(event: &Event) -> Option<String> {
     })
 }
 
-/// The setting of an address, as a user writes it.
-const fn setting(channel: Channel) -> &'static str {
-    match channel {
-        Channel::Email => "email",
-        Channel::Sms => "phone",
-    }
-}
-
-const fn address_noun(channel: Channel) -> &'static str {
-    match channel {
-        Channel::Email => "e-mail address",
-        Channel::Sms => "phone number",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{Bench, clock};
-    use twofa_core::Method;
+    use twofa_core::{Channel, Method};
     use twofa_store::event::{AppFields, ExemptionFields, NotSent, SmsAlarm};
 
     const MAIL: &str = "alice@example.org";

@@ -6,7 +6,6 @@ use twofa_broker::admin::doctor::finding::{
     AccountComplaint, Complaint, DecidingLine, DeliveryFinding, ExemptionEnd, HostFinding, Remedy,
     RootService, RulesFinding, Silence, SshdComplaint,
 };
-use twofa_broker::words;
 use twofa_core::exemption::Subject;
 
 use super::{enumerate, moment, policy};
@@ -299,7 +298,7 @@ fn delivery(finding: &DeliveryFinding) -> String {
         ),
         DeliveryFinding::Uncarried { channel, users } => format!(
             "{}, and no provider sends them: see 'twofa provider add'",
-            policy::users_of(words::way(*channel), *users)
+            policy::users_of(channel.noun(), *users)
         ),
         DeliveryFinding::ManyTextMessages {
             alarm,

@@ -141,7 +141,7 @@ fn value(value: Option<&str>) -> String {
 }
 
 fn destination(channel: Channel, to: &str) -> String {
-    format!("{} to {to}", words::way(channel))
+    format!("{} to {to}", channel.noun())
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! What to think about before rules or providers change, and what changed.
 
 use twofa_broker::admin::checks::{Concern, People, Remark};
-use twofa_broker::words;
 use twofa_core::Mode;
 use twofa_core::rulebook::Change;
 use twofa_core::transition::Consequence;
@@ -22,10 +21,7 @@ pub(crate) fn concern(concern: &Concern) -> String {
             channels,
             mode,
         } => {
-            let channels: Vec<_> = channels
-                .iter()
-                .map(|channel| words::way(*channel))
-                .collect();
+            let channels: Vec<_> = channels.iter().map(|channel| channel.noun()).collect();
             let consequence = match mode {
                 Mode::Mandatory => "members without a backup code cannot log in",
                 _ => "members cannot enrol, and those who have cannot log in without a backup code",
@@ -45,7 +41,7 @@ pub(crate) fn concern(concern: &Concern) -> String {
         } => loss(*consequence, people),
         Concern::ChannelLost { channel, users } => format!(
             "{}, and no provider would send them",
-            users_of(words::way(*channel), *users)
+            users_of(channel.noun(), *users)
         ),
     }
 }

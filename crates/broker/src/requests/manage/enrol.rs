@@ -1,5 +1,6 @@
 //! Enrolling apps, addresses and backup codes.
 
+use twofa_core::channel::AddressKind;
 use twofa_core::text::is_unprintable;
 use twofa_core::user::EnrolledApp;
 use twofa_core::{Channel, Method, Mode};
@@ -75,7 +76,7 @@ pub(super) fn verify_address(
     address: Option<&str>,
     terminal: &mut dyn Terminal,
 ) -> Result<Generation, RequestError> {
-    if let (Channel::Sms, Some(number)) = (channel, address) {
+    if let (AddressKind::Phone, Some(number)) = (channel.address_kind(), address) {
         let number = addresses::readable(number);
         terminal.info(messages::number_read(&number).into())?;
     }

@@ -5,8 +5,6 @@ use std::fmt::Display;
 use twofa_core::{Channel, Methods};
 use twofa_proto::Failure;
 
-use super::way;
-
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy)]
 pub struct Refusal {
@@ -184,15 +182,15 @@ pub fn bad_preference(possible: Methods) -> String {
 
 /// The policy does not allow this method.
 pub fn channel_not_allowed(channel: Channel) -> String {
-    format!("the policy allows no codes by {}", way(channel))
+    format!("the policy allows no codes by {}", channel.noun())
 }
 
 /// No provider sends by this channel.
 pub fn cannot_send_yet(channel: Channel) -> String {
-    format!("this machine cannot send codes by {} yet", way(channel))
+    format!("this machine cannot send codes by {} yet", channel.noun())
 }
 
 /// No provider sends by this channel, though one has.
 pub fn cannot_send_now(channel: Channel) -> String {
-    format!("this machine cannot send codes by {} now", way(channel))
+    format!("this machine cannot send codes by {} now", channel.noun())
 }

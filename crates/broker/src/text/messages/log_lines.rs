@@ -6,7 +6,7 @@ use twofa_core::{Account, Channel, Timestamp};
 use twofa_store::event::LoginOrigin;
 use twofa_store::{NoticeFate, Origin, SmsAlarm, SmsCount};
 
-use super::{moment, way};
+use super::moment;
 
 /// A login of `account`, in the form of the module's own lines. `Debug` escapes quotes and what is not printable.
 pub fn login(outcome: &str, origin: &Origin, account: &Account, why: &str) -> String {
@@ -56,7 +56,7 @@ pub fn notice_not_sent(
         NoticeFate::RetryAt(at) => format!("tried again at {}", moment(at, now)),
         NoticeFate::GivenUp => "given up".to_owned(),
     };
-    let (user, way) = (&account.name, way(channel));
+    let (user, way) = (&account.name, channel.noun());
     format!("a notice to {user} by {way} was not sent, {next}: {error}")
 }
 

@@ -16,7 +16,7 @@ mod wrong_answer;
 use jiff::tz::TimeZone;
 use twofa_core::exemption::Exemption;
 use twofa_core::text::printable;
-use twofa_core::{Channel, Policy, Timestamp};
+use twofa_core::{Policy, Timestamp};
 
 pub use self::notes::*;
 pub use self::prompts::*;
@@ -31,14 +31,6 @@ pub fn application_name(policy: &Policy) -> String {
             |_| "this machine".to_owned(),
             |name| printable(&name.to_string_lossy()),
         ),
-    }
-}
-
-/// How codes travel by `channel`: what follows "by".
-pub const fn way(channel: Channel) -> &'static str {
-    match channel {
-        Channel::Email => "e-mail",
-        Channel::Sms => "text message",
     }
 }
 

@@ -5,12 +5,12 @@ use twofa_core::text::printable;
 use twofa_core::{Channel, Method, Timestamp};
 use twofa_store::Missed;
 
-use super::{counted, moment, seconds_until, tries_left, way};
+use super::{counted, moment, seconds_until, tries_left};
 
 /// A code was sent to an address that is shown as `shown`; `is_late`: no provider has confirmed it.
 pub fn code_sent(channel: Channel, shown: &str, lifetime: Duration, is_late: bool) -> String {
     let lifetime = counted(lifetime.seconds() / 60, "minute");
-    let way = way(channel);
+    let way = channel.noun();
     let late = if is_late { " and may be late" } else { "" };
     format!("A code was sent by {way} to {shown}{late}. It is valid for {lifetime}.")
 }
@@ -138,7 +138,7 @@ pub fn app_enrolled(label: &str) -> String {
 
 /// An address was enrolled.
 pub fn address_enrolled(channel: Channel, address: &str) -> String {
-    let way = way(channel);
+    let way = channel.noun();
     format!("Codes can be sent by {way} to {address} from now on.")
 }
 

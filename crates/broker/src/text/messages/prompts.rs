@@ -1,18 +1,16 @@
 //! What people are asked. All that must be read before answering stands in the prompt itself: some client shows what is
 //! sent apart from it late or not at all. A prompt for a code begins with "Verification code", which clients look for.
 
+use twofa_core::channel::AddressKind;
 use twofa_core::{App, BackupCode, Channel, Method};
 use zeroize::Zeroizing;
 
 use super::tries_left;
 
-/// The first prompt of a challenge that sends no code.
-pub fn code_prompt(application: &str, has_app: bool, has_backup: bool, is_only: bool) -> String {
-    let methods = match (has_app, has_backup) {
-        (false, true) => "backup code",
-        (_, false) => "authenticator app",
-        (true, true) => "authenticator app or backup code",
-    };
+/// The first prompt of a challenge that sends no code, for somebody with these methods at hand.
+pub fn code_prompt(application: &str, at_hand: &[Method], is_only: bool) -> String {
+    let nouns: Vec<_> = at_hand.iter().map(|method| method.info().noun).collect();
+    let methods = nouns.join(" or ");
     let others = if is_only { "" } else { "; m: other methods" };
     format!("Verification code for {application} ({methods}{others}): ")
 }
@@ -61,14 +59,9 @@ pub fn method_list(
 
 /// The methods that can be set up, to be chosen by number.
 pub fn which_method(methods: &[Method]) -> String {
-    let mut text = String::from("How do you want to get your codes?\n");
+    let mut text = String::from("How do you want to log in from now on?\n");
     for (number, method) in (1..).zip(methods) {
-        let what = match method {
-            Method::App | Method::Backup => "from an authenticator app on your phone",
-            Method::Email => "by e-mail",
-            Method::Sms => "by text message",
-        };
-        text.push_str(&format!("  {number}  {what}\n"));
+        text.push_str(&format!("  {number}  with {}\n", method.info().phrase));
     }
     text.push_str("Type a number [1]: ");
     text
@@ -81,10 +74,12 @@ pub fn not_listed(list: &str) -> String {
 
 /// The question for an address.
 pub fn address_question(channel: Channel, can_text_us: bool) -> &'static str {
-    match (channel, can_text_us) {
-        (Channel::Email, _) => "Your e-mail address: ",
-        (Channel::Sms, false) => "Your phone number with its country code (+49 1512 3456789): ",
-        (Channel::Sms, true) => {
+    match (channel.address_kind(), can_text_us) {
+        (AddressKind::Email, _) => "Your e-mail address: ",
+        (AddressKind::Phone, false) => {
+            "Your phone number with its country code (+49 1512 3456789): "
+        }
+        (AddressKind::Phone, true) => {
             "Your phone number with its country code (+49 1512 3456789), or press Enter to send us a text message: "
         }
     }

@@ -49,9 +49,10 @@ pub fn under_doubts(why: &str, doubts: &str) -> String {
 
 /// A right code.
 pub fn passed(method: Method, backup_codes_left: usize) -> String {
-    let left = match method {
-        Method::Backup => format!(", {backup_codes_left} left"),
-        Method::App | Method::Email | Method::Sms => String::new(),
+    let left = if method == Method::Backup {
+        format!(", {backup_codes_left} left")
+    } else {
+        String::new()
     };
     format!("by {}{left}", method.info().noun)
 }

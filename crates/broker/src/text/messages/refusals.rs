@@ -4,11 +4,11 @@ use twofa_core::{Channel, Lock, Timestamp};
 use twofa_store::SendLimit;
 use twofa_store::event::RefusalReason;
 
-use super::{moment, way};
+use super::moment;
 
 /// No code was sent by `channel`.
 pub fn not_sent(channel: Channel) -> String {
-    format!("The {} with your code could not be sent.", way(channel))
+    format!("The {} with your code could not be sent.", channel.noun())
 }
 
 /// A limit on codes was reached.
