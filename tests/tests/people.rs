@@ -426,7 +426,6 @@ fn where_it_is_mandatory_one_cannot_choose_not_to_be_asked() {
 #[test]
 fn addresses_are_kept_as_not_verified_and_bad_ones_are_refused() {
     let machine = builder("optional")
-        .user("mallory")
         .command("twofa policy set phone.countries=DE")
         .build();
     let set = machine
@@ -474,7 +473,17 @@ fn addresses_are_kept_as_not_verified_and_bad_ones_are_refused() {
             .stdout
             .contains("alice@example.org")
     );
+}
 
+#[test]
+fn addresses_are_changed_by_their_owner_and_by_root_alone() {
+    let machine = builder("optional")
+        .user("mallory")
+        .command("twofa policy set phone.countries=DE")
+        .build();
+    machine
+        .run_as("alice", "twofa set phone='+49 (176) 123-45678'")
+        .ok();
     let refused = machine.run_as(
         "mallory",
         "twofa set email=mallory@example.org --user alice",

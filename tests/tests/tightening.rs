@@ -194,18 +194,28 @@ fn refused(machine: &Machine, command: &str) -> String {
 const REPLACE: &str =
     "would have no allowed method left: at their next login they use the old one once more";
 
-#[test]
-fn a_policy_that_takes_the_last_method_away_counts_and_names_the_people_and_wants_a_yes() {
-    let machine = Machine::new()
+/// A machine for alice and bob.
+fn machine() -> Machine {
+    Machine::new()
         .policy("optional")
         .user("alice")
         .user("bob")
-        .build();
-    let _mail = carry_mail(&machine, &["bob"]);
+        .build()
+}
+
+/// Makes e-mail the only method of bob.
+fn give_bob_mail(machine: &Machine) -> MailServer<&Machine> {
+    let mail = carry_mail(machine, &["bob"]);
     machine
         .run("twofa user add alice && twofa user set bob email=bob@example.org --verified")
         .ok();
+    mail
+}
 
+#[test]
+fn a_policy_that_takes_the_last_method_away_counts_and_names_the_people_and_wants_a_yes() {
+    let machine = machine();
+    let _mail = give_bob_mail(&machine);
     let said = refused(&machine, "twofa policy set methods=app,backup");
     assert!(
         said.contains(&format!("warning: 1 user (bob) {REPLACE}")),
@@ -263,8 +273,15 @@ fn a_policy_that_takes_the_last_method_away_counts_and_names_the_people_and_want
         listed.starts_with("bob\t") && listed.lines().count() == 1,
         "{listed}"
     );
+}
 
-    // A login that is refused from now on is worse and is asked about; one that is as before is not.
+#[test]
+fn a_login_that_is_refused_from_now_on_is_confirmed_and_one_that_is_as_before_is_not() {
+    let machine = machine();
+    let _mail = give_bob_mail(&machine);
+    machine
+        .run("twofa policy set methods=app,backup --yes")
+        .ok();
     let said = refused(&machine, "twofa policy set enrolment=beforehand");
     assert!(said.contains("1 user (bob)"), "{said}");
     machine
