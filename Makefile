@@ -62,9 +62,8 @@ build: dependencies
 demo: dependencies
 	@$(if $(ROOT),,echo 'make demo starts a throwaway machine, which needs root: run it with sudo.'; exit 1)
 	@echo 'Building. The first time, this takes a few minutes.'
-	@{ $(CARGO) build --locked --workspace --exclude twofa-e2e && \
-	   $(CARGO) build --locked -p twofa-e2e --bin demo && \
-	   $(CARGO) run --quiet --locked -p twofa-e2e --bin demo; } $(GIVE_BACK)
+	@{ $(CARGO) build --locked --workspace --lib --bin twofa --bin twofad --bin demo && \
+	   '$(TARGET)/debug/demo'; } $(GIVE_BACK)
 
 # Tools that check our requests to SMS providers against the API descriptions these publish (in the directory
 # $TWOFA_CONTRACTS).

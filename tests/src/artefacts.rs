@@ -54,9 +54,13 @@ fn build(profile_folder: &Path) {
     command.args([
         "build",
         "--quiet",
+        // Packages selected as the demo selects them, so that dependencies have the same features and are compiled once.
         "--workspace",
-        "--exclude",
-        env!("CARGO_PKG_NAME"),
+        "--lib",
+        "--bin",
+        "twofa",
+        "--bin",
+        "twofad",
         "--profile",
         profile,
     ]);
