@@ -9,31 +9,30 @@ use twofa_core::{Channel, Timestamp};
 /// What was logged at `at`; `None`: the kind says it all.
 pub(crate) fn detail(record: &Record, at: Timestamp) -> Option<String> {
     match record {
-        Record::Event(event) => of_event(event, at),
+        Record::Event(event) => event_detail(event, at),
         Record::Text(text) => Some(text.clone()).filter(|text| !text.is_empty()),
     }
 }
 
-fn of_event(event: &Event, at: Timestamp) -> Option<String> {
+fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
     Some(match event {
         Event::Passed { by } => events::proof(by),
         Event::Refused { why } => events::refusal(*why, at),
         Event::Locked { failures } | Event::Unlocked { failures } => {
             format!("after {failures} wrong codes in a row")
         }
-        Event::AppEnrolled(app) => of_app(app),
+        Event::AppEnrolled(app) => app_detail(app),
         Event::AppRemoved { label } => format!("'{label}'"),
-        Event::AddressEnrolled { replaced, .. } => of_change(event, replaced.as_deref())?,
-        Event::AddressRemoved { address, .. } => of_change(event, Some(address))?,
-        Event::UserChanged(_) => of_change(event, None)?,
+        Event::AddressEnrolled { replaced, .. } => change_detail(event, replaced.as_deref())?,
+        Event::AddressRemoved { address, .. } => change_detail(event, Some(address))?,
+        Event::UserChanged(_) => change_detail(event, None)?,
         Event::PolicyChanged { what, from, to } => {
-            format!(
-                "{what} from {} to {}",
-                value(from.as_deref()),
-                value(to.as_deref())
-            )
+            let [from, to] = [from, to].map(|value| setting(value.as_deref()));
+            format!("{what} from {from} to {to}")
         }
-        Event::Exempted(exemption) | Event::ExemptionEnded(exemption) => of_exemption(exemption),
+        Event::Exempted(exemption) | Event::ExemptionEnded(exemption) => {
+            exemption_detail(exemption)
+        }
         Event::CodeSent {
             channel,
             to,
@@ -44,11 +43,7 @@ fn of_event(event: &Event, at: Timestamp) -> Option<String> {
             format!("{} by '{provider}'{id}", destination(*channel, to))
         }
         Event::CodeNotSent { channel, to, why } => {
-            let why = match why {
-                NotSent::LimitReached => "the limit is reached",
-                NotSent::Undelivered { error } => error,
-            };
-            format!("{}: {why}", destination(*channel, to))
+            format!("{}: {}", destination(*channel, to), not_sent(why))
         }
         Event::ProviderAdded {
             name,
@@ -57,20 +52,18 @@ fn of_event(event: &Event, at: Timestamp) -> Option<String> {
         } => format!("'{name}' ({of_kind}), for {channel}"),
         Event::ProviderChanged { name, settings } => format!("'{name}': {}", settings.join(", ")),
         Event::ProviderRemoved { name, of_kind } => format!("'{name}' ({of_kind})"),
-        Event::ProviderOrderChanged { channel, order } if order.is_empty() => {
-            format!("{channel}: none")
-        }
-        Event::ProviderOrderChanged { channel, order } => {
-            format!("{channel}: {}", order.join(", "))
-        }
+        Event::ProviderOrderChanged { channel, order } => provider_order(*channel, order),
         Event::SmsLimit {
             alarm,
             all,
             unverified,
             limit,
         } => {
-            let (all, unverified) = (*all, *unverified);
-            words::log_lines::sms_alarm(*alarm, SmsCount { all, unverified }, *limit)
+            let count = SmsCount {
+                all: *all,
+                unverified: *unverified,
+            };
+            words::log_lines::sms_alarm(*alarm, count, *limit)
         }
         Event::BackupCodeUsed
         | Event::BackupCodesMade
@@ -85,7 +78,7 @@ fn of_event(event: &Event, at: Timestamp) -> Option<String> {
 }
 
 /// With the address that was the method until then, if it is a method no longer.
-fn of_change(event: &Event, old: Option<&str>) -> Option<String> {
+fn change_detail(event: &Event, old: Option<&str>) -> Option<String> {
     let change = events::change(event)?;
     Some(match old {
         Some(old) => format!("{change}; it was {old}"),
@@ -93,7 +86,7 @@ fn of_change(event: &Event, old: Option<&str>) -> Option<String> {
     })
 }
 
-fn of_app(app: &AppFields) -> String {
+fn app_detail(app: &AppFields) -> String {
     let AppFields {
         label,
         algorithm,
@@ -111,7 +104,7 @@ fn of_app(app: &AppFields) -> String {
     )
 }
 
-fn of_exemption(exemption: &ExemptionFields) -> String {
+fn exemption_detail(exemption: &ExemptionFields) -> String {
     let ExemptionFields {
         id,
         group,
@@ -136,8 +129,22 @@ fn of_exemption(exemption: &ExemptionFields) -> String {
     )
 }
 
-fn value(value: Option<&str>) -> String {
+fn setting(value: Option<&str>) -> String {
     value.map_or_else(|| "nothing".to_owned(), |value| format!("'{value}'"))
+}
+
+fn not_sent(why: &NotSent) -> &str {
+    match why {
+        NotSent::LimitReached => "the limit is reached",
+        NotSent::Undelivered { error } => error,
+    }
+}
+
+fn provider_order(channel: Channel, order: &[String]) -> String {
+    match order {
+        [] => format!("{channel}: none"),
+        order => format!("{channel}: {}", order.join(", ")),
+    }
 }
 
 fn destination(channel: Channel, to: &str) -> String {
@@ -161,156 +168,151 @@ mod tests {
         }
     }
 
+    #[track_caller]
+    fn says(event: Event, expected: &str) {
+        let detail = detail(&Record::Event(Box::new(event)), Timestamp::from_unix(0));
+        assert_eq!(detail.as_deref(), Some(expected));
+    }
+
     #[test]
-    fn each_event_is_told_as_it_always_was() {
+    fn a_login_says_what_was_shown_or_why_it_was_refused() {
+        let app = Proof::App {
+            label: "dad's phone".into(),
+        };
+        says(Event::Passed { by: app }, "app 'dad's phone'");
+        let code = Proof::SentCode {
+            channel: Channel::Email,
+        };
+        says(Event::Passed { by: code }, "e-mail code");
+        let enrolled = Proof::EnrolledAddress {
+            channel: Channel::Sms,
+            address: "+49********56".into(),
+        };
+        says(
+            Event::Passed { by: enrolled },
+            "by enrolling text message to +49********56",
+        );
+        let why = RefusalReason::Drifted { seconds: -90 };
+        says(
+            Event::Refused { why },
+            "a code from 90 s behind: the clock of the phone or of this machine is wrong",
+        );
+        says(
+            Event::Locked { failures: 5 },
+            "after 5 wrong codes in a row",
+        );
+    }
+
+    #[test]
+    fn a_change_of_methods_and_settings_says_what_they_are_and_were() {
+        says(
+            Event::AppEnrolled(AppFields {
+                label: "phone".into(),
+                algorithm: "SHA1".into(),
+                digits: 6,
+                period: Some(30),
+            }),
+            "'phone', TOTP SHA1, 6 digits, 30 s",
+        );
         let (channel, address) = (Channel::Email, String::from("alice@example.org"));
-        let to = String::from("a***e@example.org");
-        let name = String::from("relay");
-        let events = [
-            (
-                Event::Passed {
-                    by: Proof::App {
-                        label: "dad's phone".into(),
-                    },
-                },
-                "app 'dad's phone'",
-            ),
-            (
-                Event::Passed {
-                    by: Proof::SentCode { channel },
-                },
-                "e-mail code",
-            ),
-            (
-                Event::Passed {
-                    by: Proof::EnrolledAddress {
-                        channel: Channel::Sms,
-                        address: "+49********56".into(),
-                    },
-                },
-                "by enrolling text message to +49********56",
-            ),
-            (
-                Event::Refused {
-                    why: RefusalReason::Drifted { seconds: -90 },
-                },
-                "a code from 90 s behind: the clock of the phone or of this machine is wrong",
-            ),
-            (
-                Event::Locked { failures: 5 },
-                "after 5 wrong codes in a row",
-            ),
-            (
-                Event::AppEnrolled(AppFields {
-                    label: "phone".into(),
-                    algorithm: "SHA1".into(),
-                    digits: 6,
-                    period: Some(30),
-                }),
-                "'phone', TOTP SHA1, 6 digits, 30 s",
-            ),
-            (
-                Event::AddressEnrolled {
-                    channel,
-                    address: address.clone(),
-                    attestation: Attestation::Confirmed,
-                    replaced: Some("old@example.org".into()),
-                },
-                "email is alice@example.org, verified; it was old@example.org",
-            ),
-            (
-                Event::AddressRemoved {
-                    channel,
-                    address,
-                    instead: None,
-                },
-                "email is removed; it was alice@example.org",
-            ),
-            (
-                Event::UserChanged(UserChange::Verify {
-                    value: Verify::Never,
-                }),
-                "verify is never",
-            ),
-            (
-                Event::UserChanged(UserChange::Preferred { method: None }),
-                "logins begin with no method in particular",
-            ),
-            (
-                Event::PolicyChanged {
-                    what: "class admins".into(),
-                    from: None,
-                    to: Some("group sudo".into()),
-                },
-                "class admins from nothing to 'group sudo'",
-            ),
-            (
-                Event::Exempted(exemption()),
-                "number 3 of group robots for 1d from 2001:db8::/32 at sshd: backups",
-            ),
-            (
-                Event::ExemptionEnded(ExemptionFields {
-                    group: None,
-                    network: None,
-                    service: None,
-                    seconds: None,
-                    ..exemption()
-                }),
-                "number 3 without end: backups",
-            ),
-            (
-                Event::CodeSent {
-                    channel,
-                    to: to.clone(),
-                    provider: name.clone(),
-                    id: Some("250 queued".into()),
-                },
-                "e-mail to a***e@example.org by 'relay' as 250 queued",
-            ),
-            (
-                Event::CodeNotSent {
-                    channel,
-                    to,
-                    why: NotSent::LimitReached,
-                },
-                "e-mail to a***e@example.org: the limit is reached",
-            ),
-            (
-                Event::ProviderAdded {
-                    name: name.clone(),
-                    of_kind: "smtp".into(),
-                    channel,
-                },
-                "'relay' (smtp), for email",
-            ),
-            (
-                Event::ProviderChanged {
-                    name,
-                    settings: vec!["host".into(), "title".into()],
-                },
-                "'relay': host, title",
-            ),
-            (
-                Event::ProviderOrderChanged {
-                    channel,
-                    order: Vec::new(),
-                },
-                "email: none",
-            ),
-        ];
-        for (event, expected) in events {
-            let record = Record::Event(Box::new(event));
-            let detail = detail(&record, Timestamp::from_unix(0));
-            assert_eq!(detail.as_deref(), Some(expected));
-        }
+        says(
+            Event::AddressEnrolled {
+                channel,
+                address: address.clone(),
+                attestation: Attestation::Confirmed,
+                replaced: Some("old@example.org".into()),
+            },
+            "email is alice@example.org, verified; it was old@example.org",
+        );
+        says(
+            Event::AddressRemoved {
+                channel,
+                address,
+                instead: None,
+            },
+            "email is removed; it was alice@example.org",
+        );
+        says(
+            Event::UserChanged(UserChange::Verify {
+                value: Verify::Never,
+            }),
+            "verify is never",
+        );
+        says(
+            Event::UserChanged(UserChange::Preferred { method: None }),
+            "logins begin with no method in particular",
+        );
+    }
+
+    #[test]
+    fn what_is_sent_says_where_to_and_by_which_provider() {
+        let (channel, to) = (Channel::Email, String::from("a***e@example.org"));
+        says(
+            Event::CodeSent {
+                channel,
+                to: to.clone(),
+                provider: "relay".into(),
+                id: Some("250 queued".into()),
+            },
+            "e-mail to a***e@example.org by 'relay' as 250 queued",
+        );
+        let why = NotSent::LimitReached;
+        says(
+            Event::CodeNotSent { channel, to, why },
+            "e-mail to a***e@example.org: the limit is reached",
+        );
         let alarm = Event::SmsLimit {
             alarm: SmsAlarm::Most,
             all: 8,
             unverified: 0,
             limit: 10,
         };
-        let detail = of_event(&alarm, Timestamp::from_unix(0)).unwrap();
+        let detail = event_detail(&alarm, Timestamp::from_unix(0)).unwrap();
         assert!(detail.contains("24 hours: 8, and send.sms-daily=10 is soon reached"));
+    }
+
+    #[test]
+    fn what_administrators_do_says_what_changed() {
+        says(
+            Event::PolicyChanged {
+                what: "class admins".into(),
+                from: None,
+                to: Some("group sudo".into()),
+            },
+            "class admins from nothing to 'group sudo'",
+        );
+        says(
+            Event::Exempted(exemption()),
+            "number 3 of group robots for 1d from 2001:db8::/32 at sshd: backups",
+        );
+        let general = ExemptionFields {
+            group: None,
+            network: None,
+            service: None,
+            seconds: None,
+            ..exemption()
+        };
+        says(
+            Event::ExemptionEnded(general),
+            "number 3 without end: backups",
+        );
+        let (name, channel) = (String::from("relay"), Channel::Email);
+        let added = Event::ProviderAdded {
+            name: name.clone(),
+            of_kind: "smtp".into(),
+            channel,
+        };
+        says(added, "'relay' (smtp), for email");
+        let settings = vec!["host".into(), "title".into()];
+        says(
+            Event::ProviderChanged { name, settings },
+            "'relay': host, title",
+        );
+        let order = Vec::new();
+        says(
+            Event::ProviderOrderChanged { channel, order },
+            "email: none",
+        );
     }
 
     #[test]
