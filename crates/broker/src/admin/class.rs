@@ -3,7 +3,7 @@
 use twofa_core::class::EVERYONE;
 use twofa_core::exemption::{Exemption, LoginSource};
 use twofa_core::policy::KEYS;
-use twofa_core::{Class, Decision, Group, Mode, Rulebook};
+use twofa_core::{Class, Decision, Group, Mode, Rulebook, Timestamp};
 
 use super::checks::Remark;
 use super::policy::{PolicyPlan, known_group};
@@ -33,6 +33,8 @@ pub struct ClassTest {
     pub mode: Mode,
     /// Whether an administrator requires a second factor of the user.
     pub required: bool,
+    /// The time of the test.
+    pub at: Timestamp,
     /// What becomes of a login.
     pub decision: Decision,
     /// The exemption that had its part in that.
@@ -103,6 +105,7 @@ impl Administration {
             mode: person.policy.mode,
             required: person.snapshot.user.required,
             class: person.class,
+            at: now,
             decision,
             exemption,
         })

@@ -1,10 +1,10 @@
 //! Why a login is treated as it is: one explanation, for the log and for `twofa class test`.
 
 use twofa_core::decision::Reason;
-use twofa_core::{Decision, Denial, Exemption, Mode, Timestamp};
+use twofa_core::{Decision, Denial, Exemption, Lock, Mode, Timestamp};
 use twofa_store::event::RefusalReason;
 
-use super::events;
+use super::{events, messages};
 
 /// What a decision followed from.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +50,12 @@ fn denied(denial: Denial, grounds: &Grounds<'_>) -> String {
             format!("{obligation}, nothing is enrolled, and enrolment=beforehand")
         }
         Denial::NotAllowed => events::refusal(RefusalReason::NotAllowed, grounds.now),
-        Denial::Locked(lock) => events::refusal(lock.into(), grounds.now),
+        Denial::Locked(Lock::Until(until)) => {
+            format!("locked until {}", messages::moment(until, grounds.now))
+        }
+        Denial::Locked(Lock::Administrator) => {
+            "locked until an administrator unlocks it".to_owned()
+        }
         Denial::IdentityMismatch => events::refusal(RefusalReason::IdentityMismatch, grounds.now),
     }
 }

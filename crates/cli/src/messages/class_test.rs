@@ -1,7 +1,6 @@
 //! What `class test` says about a login.
 
 use twofa_broker::admin::class::ClassTest;
-use twofa_broker::clock;
 use twofa_broker::text::explain::{self, Grounds};
 use twofa_broker::text::messages;
 use twofa_core::Decision;
@@ -24,7 +23,7 @@ pub(crate) fn reason(test: &ClassTest) -> String {
         mode: test.mode,
         required: test.required,
         exemption: test.exemption.as_ref(),
-        now: clock::now(),
+        now: test.at,
     };
     explain::decision(test.decision, &grounds)
 }
