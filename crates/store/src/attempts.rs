@@ -479,11 +479,8 @@ mod tests {
             &|| set_policy(&other, "methods", "app,backup"),
             &|| bench.enrol(&store, &alice, "second"),
             &|| {
-                assert!(
-                    other
-                        .set_required(&alice, true, &origin, bench.now)
-                        .unwrap()
-                )
+                let required = other.set_required(&alice, true, &origin, bench.now);
+                assert!(required.unwrap());
             },
             &|| {
                 store.remove_user(&alice, &origin, bench.now).unwrap();

@@ -1,22 +1,69 @@
 //! A connection to the database: opened, and used for one transaction after the other.
 
+use std::ops::Deref;
 use std::path::PathBuf;
 
-use rusqlite::{OpenFlags, TransactionBehavior};
+use rusqlite::OpenFlags;
 
 pub(crate) use rusqlite::Connection;
 
+use super::pragmas;
 use super::schema::{self, Schema};
-use super::{Db, pragmas};
 use crate::error::StoreError;
 use crate::location::{Location, Snapshot};
+
+/// A transaction that statements run in, rolled back unless it is committed.
+///
+/// Unlike [`rusqlite::Transaction`] it has the statements that begin and end it compiled once.
+#[derive(Debug)]
+pub(crate) struct Db<'a>(&'a Connection);
+
+impl<'a> Db<'a> {
+    /// One consistent view, from its first statement on.
+    pub(super) fn begin_view(connection: &'a mut Connection) -> Result<Self, StoreError> {
+        Self::begin(connection, "BEGIN")
+    }
+
+    /// A change, which nobody else makes at the same time.
+    pub(super) fn begin_change(connection: &'a mut Connection) -> Result<Self, StoreError> {
+        Self::begin(connection, "BEGIN IMMEDIATE")
+    }
+
+    fn begin(connection: &'a mut Connection, sql: &str) -> Result<Self, StoreError> {
+        connection.prepare_cached(sql)?.execute([])?;
+        Ok(Self(connection))
+    }
+
+    pub(super) fn commit(self) -> Result<(), StoreError> {
+        self.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+}
+
+impl Deref for Db<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.0
+    }
+}
+
+impl Drop for Db<'_> {
+    fn drop(&mut self) {
+        if !self.is_autocommit() {
+            // What fails here has rolled back already, or the next BEGIN fails.
+            let rollback = self.prepare_cached("ROLLBACK");
+            let _ = rollback.and_then(|mut rollback| rollback.execute([]));
+        }
+    }
+}
 
 /// Runs `work` on one consistent view.
 pub(crate) fn view<T>(
     connection: &mut Connection,
     work: impl FnOnce(&Db<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    work(&connection.transaction_with_behavior(TransactionBehavior::Deferred)?)
+    work(&Db::begin_view(connection)?)
 }
 
 /// Runs `work` as one write transaction: on any error nothing of it happened.
@@ -24,9 +71,9 @@ pub(crate) fn transact<T>(
     connection: &mut Connection,
     work: impl FnOnce(&Db<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let value = work(&transaction)?;
-    transaction.commit()?;
+    let change = Db::begin_change(connection)?;
+    let value = work(&change)?;
+    change.commit()?;
     Ok(value)
 }
 

@@ -24,8 +24,7 @@ use twofa_core::{Channel, Timestamp};
 
 use crate::error::StoreError;
 
-/// A transaction that statements run in.
-pub(crate) type Db<'a> = rusqlite::Transaction<'a>;
+pub(crate) use connection::Db;
 
 fn timestamp(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
     Ok(Timestamp::from_unix(row.get(column)?))

@@ -1,6 +1,6 @@
 //! The schema of the database, and how older ones are brought up to date.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 
 use super::Db;
 use super::pragmas::{self, APPLICATION_ID, Header};
@@ -33,7 +33,7 @@ pub(crate) fn migrate(connection: &mut Connection, schema: Schema) -> Result<(),
     if schema == Schema::Existing && is_newest(connection)? {
         return Ok(());
     }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = Db::begin_change(connection)?;
     let outstanding = outstanding(&transaction, schema)?;
     if outstanding.is_empty() {
         return Ok(());
@@ -46,12 +46,12 @@ pub(crate) fn migrate(connection: &mut Connection, schema: Schema) -> Result<(),
         schema: newest_schema(),
     };
     pragmas::set_header(&transaction, header)?;
-    Ok(transaction.commit()?)
+    transaction.commit()
 }
 
 /// Whether there is nothing to bring up to date.
 pub(crate) fn is_newest(connection: &mut Connection) -> Result<bool, StoreError> {
-    Ok(outstanding(&connection.transaction()?, Schema::Existing)?.is_empty())
+    Ok(outstanding(&Db::begin_view(connection)?, Schema::Existing)?.is_empty())
 }
 
 fn newest_schema() -> i64 {
