@@ -5,13 +5,17 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use tempfile::TempDir;
-use twofa_core::{Account, App, Channel, Key, Parameters, Timestamp};
+use twofa_core::app::{Algorithm, OtpKind};
+use twofa_core::backup::SALT_BYTES;
+use twofa_core::{Account, App, BackupCode, BackupSet, Channel, Key, Parameters, Timestamp};
 use twofa_delivery::{Accepted, InboundSms, Message, SendError, Sender, Step, Undelivered};
-use twofa_proto::{Prompt, Secret};
-use twofa_store::event::LoginOrigin;
-use twofa_store::{Location, NewApp, Origin, Owner, Store};
+use twofa_proto::codec::CodecError;
+use twofa_proto::{ConnectionError, Prompt, Secret};
+use twofa_store::event::{LoginOrigin, Record, RefusalReason};
+use twofa_store::{Event, EventFilter, Location, NewApp, Origin, Owner, Store};
 
 use crate::context::{Context, Services};
+use crate::identity::accounts;
 use crate::identity::first_factor::Stacks;
 use crate::identity::person::Person;
 use crate::text::terminal::{Terminal, TerminalClosed};
@@ -36,6 +40,8 @@ pub(crate) struct Mailbox {
     pub sent: Mutex<Vec<(Channel, String, Message)>>,
     pub down: Mutex<Vec<Channel>>,
     pub late: Mutex<Vec<Channel>>,
+    /// Nothing is carried by these channels, as without a provider.
+    pub missing: Mutex<Vec<Channel>>,
     pub number: Option<String>,
     pub received: Mutex<Vec<InboundSms>>,
 }
@@ -70,8 +76,8 @@ impl Mailbox {
 }
 
 impl Sender for Mailbox {
-    fn serves(&self, _: Channel) -> bool {
-        true
+    fn serves(&self, channel: Channel) -> bool {
+        !self.missing.lock().unwrap().contains(&channel)
     }
 
     fn send(
@@ -124,6 +130,8 @@ pub(crate) struct ScriptedTerminal<'a> {
     /// The next one last.
     answers: Vec<Answer<'a>>,
     pub shown: Vec<String>,
+    /// The terminal goes away at the prompt after the last answer.
+    goes_away: bool,
 }
 
 impl<'a> ScriptedTerminal<'a> {
@@ -131,7 +139,15 @@ impl<'a> ScriptedTerminal<'a> {
         Self {
             answers: Vec::new(),
             shown: Vec::new(),
+            goes_away: false,
         }
+    }
+
+    /// Goes away at the prompt after the last answer.
+    #[must_use]
+    pub(crate) fn goes_away(self) -> Self {
+        let goes_away = true;
+        Self { goes_away, ..self }
     }
 
     /// Types `answer` at the next prompt.
@@ -155,6 +171,10 @@ impl<'a> ScriptedTerminal<'a> {
 impl Terminal for ScriptedTerminal<'_> {
     fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, TerminalClosed> {
         let text = prompt.text.expose().to_owned();
+        if self.goes_away && self.answers.is_empty() {
+            self.shown.push(text);
+            return Err(ConnectionError::from(CodecError::Closed).into());
+        }
         let answer = self
             .answers
             .pop()
@@ -174,13 +194,56 @@ impl Terminal for ScriptedTerminal<'_> {
     }
 }
 
+/// What a token shows whose key is that of RFC 4226, appendix D, from counter 0 on.
+pub(crate) const TOKEN_CODES: [&str; 10] = [
+    "755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871",
+    "520489",
+];
+
+/// What an authenticator app shows now for the key in `prompt`.
+pub(crate) fn app_code(prompt: &str) -> String {
+    let key = prompt
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Key:"))
+        .unwrap();
+    let (mut bytes, mut buffer, mut bits) = (Vec::new(), 0_u32, 0);
+    for letter in key.bytes().filter(u8::is_ascii_alphanumeric) {
+        let value = match letter {
+            b'2'..=b'7' => letter - b'2' + 26,
+            _ => letter.to_ascii_uppercase() - b'A',
+        };
+        buffer = buffer << 5 | u32::from(value);
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((buffer >> bits & 0xff) as u8);
+        }
+    }
+    let totp = totp_rs::Builder::new()
+        .with_secret(bytes)
+        .build_noncompliant();
+    let now = u64::try_from(clock().unix()).unwrap();
+    totp.generate(now).to_string()
+}
+
+/// The answer to the question whether the backup codes in `prompt` were saved.
+pub(crate) fn saved(prompt: &str) -> String {
+    let asked = prompt.split("number ").last().unwrap();
+    let number = asked.trim_end_matches([':', ' ']);
+    let code = prompt
+        .lines()
+        .find_map(|line| line.trim().strip_prefix(&format!("{number}.")))
+        .unwrap();
+    code.rsplit('-').next().unwrap().to_owned()
+}
+
 /// A machine with a store and a mailbox, and alice.
 pub(crate) struct Bench {
     pub store: Store,
     pub mailbox: Mailbox,
     pub alice: Account,
     pub origin: Origin,
-    stacks: Stacks,
+    pub stacks: Stacks,
     _folder: TempDir,
 }
 
@@ -223,6 +286,63 @@ impl Bench {
             .unwrap();
     }
 
+    /// The same with an account that the name service of this machine knows.
+    pub(crate) fn with_local_account() -> Self {
+        let mut bench = Self::new();
+        bench.alice = accounts::find("nobody").unwrap().unwrap();
+        bench
+    }
+
+    /// Alice has a hardware token that shows [`TOKEN_CODES`].
+    pub(crate) fn with_token(self) -> Self {
+        let parameters = Parameters::new(OtpKind::Counter, Algorithm::Sha1, 6).unwrap();
+        let key = Key::new(b"12345678901234567890".to_vec()).unwrap();
+        self.enrol("token", parameters, key);
+        self
+    }
+
+    fn enrol(&self, label: &str, parameters: Parameters, key: Key) {
+        let new = NewApp {
+            label: label.into(),
+            app: App {
+                parameters,
+                key,
+                used: None,
+            },
+        };
+        let generation = self.person().snapshot.generation;
+        self.store
+            .enrol_app(&self.alice, generation, &new, &self.origin, clock())
+            .unwrap();
+    }
+
+    /// Alice has these backup codes.
+    pub(crate) fn with_backup_codes(self, codes: &[BackupCode]) -> Self {
+        let set = BackupSet::hash(codes, [7; SALT_BYTES]).unwrap();
+        let generation = self.person().snapshot.generation;
+        let (alice, origin) = (&self.alice, &self.origin);
+        self.store
+            .replace_backup_codes(alice, generation, &set, origin, clock())
+            .unwrap();
+        self
+    }
+
+    /// What the audit log says of refusals, oldest first.
+    pub(crate) fn refusals(&self) -> Vec<RefusalReason> {
+        let mut reasons = Vec::new();
+        self.store
+            .events(&EventFilter::default(), |logged| {
+                if let Record::Event(event) = logged.record
+                    && let Event::Refused { why } = *event
+                {
+                    reasons.push(why);
+                }
+                true
+            })
+            .unwrap();
+        reasons
+    }
+
     /// A login with sshd about alice, of whom this `person` is known.
     pub(crate) fn context<'a>(&'a self, person: &'a Person) -> Context<'a> {
         Context {
@@ -262,19 +382,7 @@ impl Bench {
     /// Alice has an app; nobody knows its key.
     pub(crate) fn with_app(self) -> Self {
         let key = Key::new(vec![7; 20]).unwrap();
-        let app = App {
-            parameters: Parameters::default(),
-            key,
-            used: None,
-        };
-        let new = NewApp {
-            label: "app".into(),
-            app,
-        };
-        let generation = self.person().snapshot.generation;
-        self.store
-            .enrol_app(&self.alice, generation, &new, &self.origin, clock())
-            .unwrap();
+        self.enrol("app", Parameters::default(), key);
         self
     }
 

@@ -139,6 +139,29 @@ impl Stacks {
     }
 }
 
+#[cfg(test)]
+impl Stacks {
+    /// Stacks in which the one line of the service `sshd` asks too early, and a later one asks again.
+    pub(crate) fn with_a_later_line() -> Self {
+        let early = Line {
+            phase: Phase::Auth,
+            arguments: Vec::new(),
+            may_be_unproved: true,
+        };
+        let known = Known {
+            files: Vec::new(),
+            lines: vec![early],
+            is_followed: true,
+            is_followed_in_auth: false,
+            account_challenges: true,
+            doubt: None,
+        };
+        Self {
+            known: Mutex::new(HashMap::from([("sshd".to_owned(), known)])),
+        }
+    }
+}
+
 impl Known {
     /// `None`: libpam could not start this service either, or its files are being changed.
     fn read(name: &str) -> Option<Self> {
