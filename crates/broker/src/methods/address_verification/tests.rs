@@ -70,7 +70,7 @@ fn it_is_not_after_five_wrong_codes_nor_when_nothing_could_be_sent() {
 }
 
 #[test]
-fn a_lost_code_is_sent_anew_and_the_one_before_dies() {
+fn another_code_replaces_the_one_before() {
     let bench = Bench::new();
     let first = std::cell::RefCell::new(String::new());
     let mut terminal = ScriptedTerminal::new()
@@ -191,7 +191,7 @@ fn a_number_is_shown_as_it_was_read_before_its_code_is_asked_for() {
         );
     }
     assert_eq!(bench.mailbox.destinations(), [PHONE, "+43664123456"]);
-    // What is on file was not typed by whoever logs in.
+    // What is on file was not typed by the person who logs in.
     let mut terminal = ScriptedTerminal::new().types("");
     assert!(verify(&bench, Channel::Sms, Some(PHONE), &mut terminal).is_err());
     assert!(

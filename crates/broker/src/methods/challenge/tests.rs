@@ -1,5 +1,6 @@
 use super::*;
-use crate::testing::{Bench, ScriptedTerminal, clock, pass};
+use crate::testing::{Bench, ScriptedTerminal, TOKEN_CODES, clock, pass};
+use twofa_core::BackupCode;
 use twofa_core::Channel;
 use twofa_delivery::Message;
 
@@ -108,7 +109,7 @@ fn a_wrong_code_counts_and_so_does_one_that_is_too_old() {
 }
 
 #[test]
-fn another_code_can_be_had_after_a_while_and_kills_the_one_before_but_forgives_nothing() {
+fn another_code_after_the_wait_replaces_the_one_before_and_clears_no_failure() {
     let bench = by_mail();
     let first = std::cell::RefCell::new(String::new());
     let mut terminal = ScriptedTerminal::new()
@@ -224,7 +225,7 @@ fn a_login_that_is_given_up_again_and_again_does_not_send_one_code_after_the_oth
 }
 
 #[test]
-fn a_code_that_no_provider_took_is_awaited_by_nobody() {
+fn a_code_that_no_provider_took_delays_no_other_login() {
     let bench = by_mail();
     bench.mailbox.goes_down(Channel::Email);
     assert!(matches!(
@@ -269,7 +270,7 @@ fn too_many_text_messages_are_no_reason_to_send_mail() {
 }
 
 #[test]
-fn the_list_is_no_way_round_the_wait() {
+fn choosing_from_the_list_does_not_shorten_the_wait() {
     let bench = by_mail().with(Channel::Sms, PHONE);
     let mut terminal = ScriptedTerminal::new()
         .types("m")
@@ -303,7 +304,7 @@ fn a_number_that_is_not_on_the_list_costs_no_try() {
 }
 
 #[test]
-fn it_does_not_where_the_policy_says_so_or_allows_no_mail() {
+fn no_mail_takes_the_place_of_a_text_message_where_the_policy_does_not_allow_it() {
     for settings in [
         &[("methods", "sms"), ("fallback.sms-to-email", "off")][..],
         &[("methods", "sms")],
@@ -347,7 +348,7 @@ fn the_methods_can_be_listed_and_chosen_by_number() {
 }
 
 #[test]
-fn whoever_only_wishes_is_sent_away() {
+fn a_person_who_only_gives_commands_is_refused() {
     let bench = Bench::new().with_app();
     let mut terminal = (0..8).fold(ScriptedTerminal::new(), |terminal, _| terminal.types("?"));
     assert!(matches!(
@@ -379,7 +380,7 @@ fn a_code_to_an_address_that_was_removed_meanwhile_does_not_pass() {
 }
 
 #[test]
-fn nothing_more_is_sent_once_the_limit_is_reached_and_the_next_time_is_told() {
+fn at_the_limit_nothing_is_sent_and_the_person_learns_when_it_is_again() {
     let bench = by_mail();
     bench.policy(&[("send.user-hourly", "2")]);
     for _ in 0..2 {
@@ -420,4 +421,117 @@ fn no_code_is_in_the_audit_log() {
         "{log}"
     );
     assert!(!log.contains(&bench.mailbox.code()), "{log}");
+}
+
+fn backup_code() -> BackupCode {
+    BackupCode::from_random([7; twofa_core::backup::CODE_BYTES])
+}
+
+#[test]
+fn a_code_of_an_app_passes_once() {
+    let bench = Bench::new().with_token();
+    let mut terminal = ScriptedTerminal::new().types(TOKEN_CODES[0]);
+    assert_eq!(ask(&bench, &mut terminal), passed(Method::App));
+    let mut again = ScriptedTerminal::new().types(TOKEN_CODES[0]).types("");
+    assert_eq!(ask(&bench, &mut again), ChallengeOutcome::NoAnswer);
+    assert!(
+        again.shown[1].starts_with("That code was used already"),
+        "{:?}",
+        again.shown
+    );
+    assert_eq!(bench.failures(), 1, "a replay is a failure");
+}
+
+#[test]
+fn a_backup_code_passes_once_and_says_how_many_are_left() {
+    let bench = Bench::new()
+        .with_token()
+        .with_backup_codes(&[backup_code()]);
+    let code = backup_code();
+    let mut terminal = ScriptedTerminal::new().answers(|_| code.grouped().to_string());
+    assert_eq!(ask(&bench, &mut terminal), passed(Method::Backup));
+    let mut again = ScriptedTerminal::new()
+        .answers(|_| code.grouped().to_string())
+        .types("");
+    assert_eq!(ask(&bench, &mut again), ChallengeOutcome::NoAnswer);
+    assert_eq!(bench.failures(), 1);
+}
+
+#[test]
+fn a_backup_code_does_not_pass_where_the_policy_allows_none() {
+    let bench = Bench::new()
+        .with_token()
+        .with_backup_codes(&[backup_code()]);
+    bench.policy(&[("methods", "app")]);
+    let code = backup_code();
+    let mut terminal = ScriptedTerminal::new()
+        .answers(|_| code.grouped().to_string())
+        .types("");
+    assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
+    assert_eq!(bench.failures(), 1);
+}
+
+#[test]
+fn what_cannot_be_a_code_uses_up_a_try_and_counts_for_nothing() {
+    let bench = Bench::new().with_token();
+    let mut terminal = (0..3).fold(ScriptedTerminal::new(), |terminal, _| {
+        terminal.types("my secret password")
+    });
+    let outcome = ask(&bench, &mut terminal);
+    let ChallengeOutcome::TriesUsedUp { why } = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert!(!why.contains("secret"), "{why}");
+    assert_eq!(bench.failures(), 0);
+    assert!(bench.refusals().is_empty());
+}
+
+#[test]
+fn the_lock_holds_for_the_next_code_of_the_same_challenge() {
+    let bench = Bench::new().with_token();
+    bench.policy(&[("lockout.after", "3")]);
+    let mut guesses = (0..3).fold(ScriptedTerminal::new(), |terminal, _| {
+        terminal.types("000000")
+    });
+    ask(&bench, &mut guesses);
+    let mut terminal = ScriptedTerminal::new().types(TOKEN_CODES[0]);
+    assert!(matches!(
+        ask(&bench, &mut terminal),
+        ChallengeOutcome::Locked(_)
+    ));
+    assert_eq!(bench.failures(), 3, "a locked account counts no further");
+}
+
+#[test]
+fn a_right_code_clears_the_failures_before_it() {
+    let bench = Bench::new().with_token();
+    let mut terminal = ScriptedTerminal::new()
+        .types("000000")
+        .types(TOKEN_CODES[0]);
+    assert_eq!(ask(&bench, &mut terminal), passed(Method::App));
+    assert_eq!(bench.failures(), 0);
+}
+
+#[test]
+fn a_code_does_not_pass_once_its_user_was_removed() {
+    let bench = Bench::new().with_token();
+    let removed = |_: &str| {
+        let (alice, origin) = (&bench.alice, &bench.origin);
+        bench.store.remove_user(alice, origin, clock()).unwrap();
+        TOKEN_CODES[0].to_owned()
+    };
+    let mut terminal = ScriptedTerminal::new().answers(removed).types("");
+    assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
+}
+
+#[test]
+fn a_method_that_is_disallowed_while_the_code_is_typed_does_not_pass() {
+    let bench = Bench::new().with_token();
+    let disallowed = |_: &str| {
+        bench.policy(&[("methods", "email")]);
+        TOKEN_CODES[0].to_owned()
+    };
+    let mut terminal = ScriptedTerminal::new().answers(disallowed).types("");
+    assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
+    assert_eq!(bench.failures(), 1);
 }
