@@ -26,7 +26,7 @@ pub enum Request {
     /// Decide whether a login that has passed the first factor may go on without a second one. Ask for it only if
     /// [`Login::may_ask`].
     Account(Login),
-    /// UserReport a user's status.
+    /// Report a user's status.
     Status {
         /// Login name.
         user: String,

@@ -46,13 +46,11 @@ pub(super) fn verify_address(
         context: Context { purpose, ..context },
         channel,
     };
-    match known {
-        Some(address) => verification.run(&Candidate::masked(address), intro, terminal),
-        None => {
-            let candidate = verification.ask_address(intro, terminal)?;
-            verification.run(&candidate, "", terminal)
-        }
+    if let Some(address) = known {
+        return verification.run(&Candidate::masked(address), intro, terminal);
     }
+    let candidate = verification.ask_address(intro, terminal)?;
+    verification.run(&candidate, "", terminal)
 }
 
 struct AddressVerification<'a> {

@@ -54,7 +54,7 @@ pub fn enrol_first(
         return enrol_chosen(context, messages::NOW_SET_UP, terminal);
     }
     add_backup_codes(context, &mut verified, terminal)?;
-    Ok(FirstMethod::address(channel, verified))
+    Ok(FirstMethod::address(channel, &verified))
 }
 
 /// Verifies an address that is on file, by a code that is sent there. Of two addresses the person chooses one.
@@ -111,7 +111,7 @@ fn enrol_chosen(
         |method, intro, terminal| match method.channel() {
             Some(channel) => {
                 let verified = enrol_address(context, channel, None, intro, terminal)?;
-                Ok(FirstMethod::address(channel, verified))
+                Ok(FirstMethod::address(channel, &verified))
             }
             None => Ok(FirstMethod {
                 generation: enrol_app(context, Parameters::default(), LABEL, intro, terminal)?,
@@ -209,7 +209,7 @@ fn add_backup_codes(
 }
 
 impl FirstMethod {
-    fn address(channel: Channel, verified: Verified) -> Self {
+    fn address(channel: Channel, verified: &Verified) -> Self {
         Self {
             by: Proof::EnrolledAddress {
                 channel,

@@ -1,4 +1,4 @@
-//! The listening socket that a service manager passes (sd_listen_fds(3)).
+//! The listening socket that a service manager passes, see `sd_listen_fds(3)`.
 
 use std::io;
 use std::os::unix::net::UnixListener;

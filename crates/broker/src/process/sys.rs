@@ -7,7 +7,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-/// The descriptors that the service manager passed (sd_listen_fds(3)). Must be called once, before anything else opens a
+/// The descriptors that the service manager passed, see `sd_listen_fds(3)`. Must be called once, before anything else opens a
 /// file.
 pub(super) fn take_passed_descriptors() -> std::io::Result<Vec<OwnedFd>> {
     let passed = sd_notify::listen_fds()?;

@@ -6,7 +6,7 @@ use twofa_store::Tally;
 use twofa_store::event::RefusalReason;
 
 use super::outcome::LoginOutcome;
-use super::request::{LoginError, LoginRequest, password_and_code};
+use super::request::{self, LoginError, LoginRequest, password_and_code};
 use crate::methods::challenge::{self, Accepted, ChallengeOutcome};
 use crate::text::events;
 use crate::text::messages::{self, reasons};
@@ -27,7 +27,7 @@ pub(super) fn ask(
     }
     if !request.has_code_at_hand() {
         let outcome = LoginOutcome::new(Verdict::Denied, reasons::ONE_PROMPT_TO_SEND);
-        return request.refuse(messages::ONE_PROMPT_TO_SEND, outcome, terminal);
+        return request::refuse(messages::ONE_PROMPT_TO_SEND, outcome, terminal);
     }
     let prompt = password_and_code(challenge::digits(request.context.user()));
     let outcome = challenge.ask_once(prompt, terminal)?;
@@ -78,7 +78,7 @@ pub(super) fn conclude(
             )
         }
     };
-    request.refuse(&text, LoginOutcome::new(verdict, why), terminal)
+    request::refuse(&text, LoginOutcome::new(verdict, why), terminal)
 }
 
 /// Tells what somebody who is in should know. A client that does not show it has still logged in.

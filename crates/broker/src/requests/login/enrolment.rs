@@ -8,7 +8,7 @@ use twofa_store::{StoreError, Tally};
 use super::challenge::conclude;
 use super::origin;
 use super::outcome::LoginOutcome;
-use super::request::{LoginError, LoginRequest};
+use super::request::{self, LoginError, LoginRequest};
 use crate::context::Context;
 use crate::identity::person::{Person, PersonError};
 use crate::methods::challenge::{Accepted, ChallengeOutcome};
@@ -41,7 +41,7 @@ pub(super) fn enrol(
 ) -> Result<LoginOutcome, LoginError> {
     if request.login.behind_password {
         let outcome = LoginOutcome::new(Verdict::Denied, reasons::ONE_PROMPT_TO_ENROL);
-        return request.refuse(messages::ONE_PROMPT_TO_ENROL, outcome, terminal);
+        return request::refuse(messages::ONE_PROMPT_TO_ENROL, outcome, terminal);
     }
     match enrolment::enrol_first(request.context, is_proved, intro, terminal) {
         Ok(first) => pass(request, first, terminal),
@@ -56,7 +56,7 @@ pub(super) fn replace(
 ) -> Result<LoginOutcome, LoginError> {
     if request.login.behind_password {
         let outcome = LoginOutcome::new(Verdict::Denied, reasons::ONE_PROMPT_TO_REPLACE);
-        return request.refuse(messages::ONE_PROMPT_TO_ENROL, outcome, terminal);
+        return request::refuse(messages::ONE_PROMPT_TO_ENROL, outcome, terminal);
     }
     let context = request.context;
     let challenge = request.challenge(Accepted::Enrolled, Tally::Proved);
@@ -148,7 +148,7 @@ fn refuse(
         }
         error => return Err(error.into()),
     };
-    request.refuse(text, LoginOutcome::new(verdict, why), terminal)
+    request::refuse(text, LoginOutcome::new(verdict, why), terminal)
 }
 
 fn changed_meanwhile(
@@ -157,5 +157,5 @@ fn changed_meanwhile(
 ) -> Result<LoginOutcome, LoginError> {
     let why = request.record_refusal(RefusalReason::MethodsChanged)?;
     let outcome = LoginOutcome::new(Verdict::Denied, why);
-    request.refuse(messages::CHANGED_MEANWHILE, outcome, terminal)
+    request::refuse(messages::CHANGED_MEANWHILE, outcome, terminal)
 }

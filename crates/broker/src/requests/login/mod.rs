@@ -39,13 +39,13 @@ pub fn serve(
 ) -> Done {
     match begin(services, peer, request, login, terminal) {
         Ok(outcome) => outcome.into(),
-        Err(error) => match error.closed() {
-            Some(closed) => LoginOutcome::new(Verdict::NoAnswer, closed.to_string()).into(),
-            None => {
-                let _ = terminal.error(messages::UNAVAILABLE);
-                unavailable(&error.to_string())
+        Err(error) => {
+            if let Some(closed) = error.closed() {
+                return LoginOutcome::new(Verdict::NoAnswer, closed.to_string()).into();
             }
-        },
+            let _ = terminal.error(messages::UNAVAILABLE);
+            unavailable(&error.to_string())
+        }
     }
 }
 

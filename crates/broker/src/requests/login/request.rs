@@ -125,7 +125,7 @@ impl LoginRequest<'_> {
         };
         self.record_refusal(reason)?;
         let why = self.explain_decision(Decision::Deny(denial));
-        self.refuse(&text, LoginOutcome::new(verdict, why), terminal)
+        refuse(&text, LoginOutcome::new(verdict, why), terminal)
     }
 
     /// Refuses a login that came to the account phase without a code, where none can be asked for.
@@ -138,17 +138,6 @@ impl LoginRequest<'_> {
         terminal.error(advice.person)?;
         let why = self.record_refusal(advice.why)?;
         Ok(LoginOutcome::new(Verdict::Denied, why))
-    }
-
-    /// Ends with `outcome`, and tells the person why.
-    pub(super) fn refuse(
-        &self,
-        text: &str,
-        outcome: LoginOutcome,
-        terminal: &mut dyn Terminal,
-    ) -> Result<LoginOutcome, LoginError> {
-        terminal.error(text)?;
-        Ok(outcome)
     }
 
     /// Logs that somebody with the right password went away at the prompt: it may be the sign of a stolen password.
@@ -191,6 +180,16 @@ impl LoginRequest<'_> {
         }
         Ok(events::refusal(why, now))
     }
+}
+
+/// Ends with `outcome`, and tells the person why.
+pub(super) fn refuse(
+    text: &str,
+    outcome: LoginOutcome,
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
+    terminal.error(text)?;
+    Ok(outcome)
 }
 
 /// The prompt for password and code in one answer, where the code has so many `digits`.

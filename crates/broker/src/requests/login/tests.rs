@@ -1,5 +1,6 @@
 use super::*;
 use crate::testing::{Bench, ScriptedTerminal, TOKEN_CODES, app_code, clock, pass, saved};
+use std::os::unix::fs::MetadataExt;
 use twofa_core::exemption::Subject;
 use twofa_core::{BackupCode, Channel, Exemption};
 use twofa_store::Origin;
@@ -23,7 +24,6 @@ fn proved(bench: &Bench) -> Login {
 /// A login of which nothing shows that the first factor was right.
 fn unproved(bench: &Bench) -> Login {
     let folder = std::fs::metadata("/etc/pam.d").unwrap();
-    use std::os::unix::fs::MetadataExt;
     Login {
         user: bench.alice.name.clone(),
         service: "no-such-service".into(),

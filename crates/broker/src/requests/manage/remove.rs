@@ -45,14 +45,16 @@ pub(super) fn method(manage: &ManageRequest<'_>, name: &str) -> Result<Done, Req
 
 fn unknown(context: Context<'_>, name: &str) -> RequestError {
     let user = context.user();
-    let sent = user
+    let mut names: Vec<_> = user.apps.iter().map(|app| app.label.as_str()).collect();
+    for method in user
         .enrolled()
         .intersection(context.policy().methods)
         .iter()
-        .filter(|method| method.channel().is_some())
-        .map(|method| method.name());
-    let labels = user.apps.iter().map(|app| app.label.as_str());
-    let enrolled: Vec<_> = labels.chain(sent).collect();
+    {
+        if method.channel().is_some() {
+            names.push(method.name());
+        }
+    }
     RequestError::new(Failure::NotFound, commands::no_method(name))
-        .hinted(commands::enrolled_methods(&enrolled))
+        .hinted(commands::enrolled_methods(&names))
 }
