@@ -282,7 +282,7 @@ mod tests {
         );
         assert_ne!(Bench::generation(&store, &alice()), before);
         assert_eq!(
-            bench.log(&store)[1..],
+            Bench::log(&store)[1..],
             [
                 enrolled(PHONE, NUMBER),
                 enrolled(EMAIL, "alice@example.org")
@@ -409,7 +409,7 @@ mod tests {
         assert_eq!(store.snapshot(&alice()).unwrap().user.preferred, None);
         assert_ne!(Bench::generation(&store, &alice()), before);
         assert_eq!(
-            bench.log(&store).pop(),
+            Bench::log(&store).pop(),
             Some(Event::AddressRemoved {
                 channel: EMAIL,
                 address: "alice@example.org".into(),
@@ -432,7 +432,7 @@ mod tests {
         );
         assert!(
             user.required,
-            "whoever had a second factor must set one up again"
+            "a user who had a second factor must set one up again"
         );
         assert_ne!(Bench::generation(&store, &alice()), before);
         assert!(!store.reset(&alice(), &origin(), bench.now).unwrap());
@@ -471,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namesake_with_an_address_alone_is_one() {
+    fn a_mismatch_needs_a_method_or_a_requirement() {
         let bench = Bench::new();
         let store = bench.create();
         let stranger = Account {
@@ -521,7 +521,7 @@ mod tests {
             "that phone number is another user's already"
         );
         assert!(!store.knows(&bob()).unwrap(), "nothing of it happened");
-        let vouched = Settings {
+        let attested = Settings {
             addresses: PerChannel::default()
                 .with(Channel::Email, Some(Some("alice@example.org".into()))),
             verify: Some(Verify::Always),
@@ -538,14 +538,14 @@ mod tests {
             )
         };
         assert!(matches!(
-            set(&vouched),
+            set(&attested),
             Err(StoreError::AddressTaken(EMAIL))
         ));
         // What is not verified is nobody's.
         assert_eq!(
             set(&Settings {
                 attested: false,
-                ..vouched
+                ..attested
             })
             .unwrap()
             .len(),

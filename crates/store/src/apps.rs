@@ -180,7 +180,7 @@ mod tests {
         bench.enrol(&store, &alice(), "phone");
         bench.enrol(&store, &mallory, "phone");
         let steal = "UPDATE app SET key = (SELECT key FROM app WHERE user = 2) WHERE user = 1";
-        bench.execute(&store, steal);
+        Bench::execute(&store, steal);
         assert!(matches!(store.snapshot(&alice()), Err(StoreError::Seal)));
         assert!(store.snapshot(&mallory).is_ok());
     }

@@ -45,7 +45,7 @@ pub enum Tally {
 /// A code that somebody typed, before it is verified.
 #[derive(Debug, Clone, Copy)]
 pub struct CodeAttempt<'a> {
-    /// Whose code it should be.
+    /// The account that the code should belong to.
     pub account: &'a Account,
     /// Where a failure is counted.
     pub tally: Tally,
@@ -720,7 +720,7 @@ mod tests {
         let by = Proof::SentCode {
             channel: Channel::Email,
         };
-        let log = bench.log(&store).into_iter().filter(passed);
+        let log = Bench::log(&store).into_iter().filter(passed);
         assert_eq!(log.collect::<Vec<_>>(), [Event::Passed { by }]);
     }
 

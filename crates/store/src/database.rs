@@ -16,7 +16,7 @@ use crate::sql::pragmas::{self, Synchronous, set_synchronous};
 use crate::sql::schema::Schema;
 use crate::tx::{Tx, View};
 
-/// The longest log that [`Store::leave_short_log`] leaves, in bytes. Whoever opens the store next reads all of it, which
+/// The longest log that [`Store::leave_short_log`] leaves, in bytes. The next process that opens the store reads all of it, which
 /// takes about a microsecond for a page; a login writes four pages or five.
 const LONGEST_LOG_LEFT: u64 = 128 * 1024;
 
@@ -109,7 +109,7 @@ impl Store {
         location.is_vacant()
     }
 
-    /// Leaves the write-ahead log when the store is closed, for whoever opens it next, if the log is short. Answers whether
+    /// Leaves the write-ahead log when the store is closed, for the next process, if the log is short. Answers whether
     /// it does. To copy the log back and remove it takes two syncs, and to make a new one at the next opening two more: too
     /// much for a process that serves one login.
     pub fn leave_short_log(&self) -> Result<bool, StoreError> {
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_key_is_not_made_anew() {
+    fn a_missing_key_is_not_replaced() {
         let bench = Bench::new();
         drop(bench.create());
         fs::remove_file(&bench.location.key).unwrap();

@@ -31,7 +31,7 @@ pub enum StoreError {
     /// A file has an owner or mode that lets the wrong people at it.
     #[error("{} {why}", .path.display())]
     Exposed {
-        /// The file.
+        /// Of the file.
         path: PathBuf,
         /// What is wrong with it and what it should be.
         why: String,
@@ -44,7 +44,7 @@ pub enum StoreError {
     File {
         /// What was tried.
         action: &'static str,
-        /// The file.
+        /// Of the file.
         path: PathBuf,
         /// The system's word on it.
         source: io::Error,
@@ -129,7 +129,7 @@ pub enum StoreError {
     /// SQLite could not open, make or write one of the files of the database.
     #[error("the store failed: {0}")]
     Unusable(String),
-    /// Anything else.
+    /// Anything else that SQLite or the system reports.
     #[error("the store failed: {0}")]
     Other(String),
 }

@@ -25,7 +25,7 @@ impl Store {
         self.change(origin, now, |tx| {
             tx.rules.forget();
             let id = exemptions::insert(tx.db, exemption)?;
-            record(tx, exemption, Event::Exempted(fields(id, exemption)))?;
+            record(tx, exemption, &Event::Exempted(fields(id, exemption)))?;
             Ok(id)
         })
     }
@@ -49,19 +49,19 @@ impl Store {
             record(
                 tx,
                 &exemption,
-                Event::ExemptionEnded(fields(id, &exemption)),
+                &Event::ExemptionEnded(fields(id, &exemption)),
             )?;
             Ok(Some(exemption))
         })
     }
 }
 
-fn record(tx: &Tx<'_>, exemption: &Exemption, event: Event) -> Result<(), StoreError> {
+fn record(tx: &Tx<'_>, exemption: &Exemption, event: &Event) -> Result<(), StoreError> {
     let user = match &exemption.subject {
         Subject::User(account) => Some(account),
         Subject::Group(_) => None,
     };
-    tx.record(user, &event).map(drop)
+    tx.record(user, event).map(drop)
 }
 
 fn fields(id: i64, exemption: &Exemption) -> ExemptionFields {

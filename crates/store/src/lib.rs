@@ -1,16 +1,20 @@
 //! Where users, the policy and the audit log are kept.
 //!
-//! All SQL of the project is in this crate and no type of SQLite leaves it: another engine would be
-//! another crate with these methods. [`Store`] is opened with [`Store::open`]; only [`Store::create`]
-//! makes one, and only where none was, because a store that has gone missing must never read as "nobody
-//! has a second factor".
+//! [`Store`] is opened with [`Store::open`]; only [`Store::create`] makes one, and only where none was, because a store
+//! that has gone missing must never read as "nobody has a second factor". No type of SQLite leaves this crate.
 //!
-//! Each operation that counts is one method, one write transaction, and on disk when it returns
-//! (`synchronous=FULL`). A login is [`Store::situation`], [`Store::begin_send`] where a code is sent, and
-//! [`Store::try_code`], or for a backup code [`Store::count_attempt`] and [`Store::use_backup_code`] ([`attempts`]). What people should know of is queued with the change itself ([`notices`]).
+//! Each operation that counts is one method, one write transaction, and on disk when it returns. A login is
+//! [`Store::snapshot`], [`Store::begin_code`] where a code is sent, and [`Store::try_code`], or for a backup code
+//! [`Store::count_attempt`] and [`Store::use_backup_code`] ([`attempts`]).
 //!
-//! Shared keys and providers' passwords are sealed to their row ([`seal`]); [`location`] says where the files are and who may
-//! see them.
+//! From the bottom up:
+//!
+//! - [`event`] is what can happen, as data, and who did it; [`error`] is what can go wrong;
+//! - [`seal`] binds secrets to their row, [`location`] says where the files are and who may read them;
+//! - [`sql`] has the statements, and is all that knows SQLite;
+//! - [`tx`] is what a transaction hands to the rules; [`database`] begins and ends transactions;
+//! - the rest are the rules, a file for each subject. [`record`] logs an event and queues its notice ([`notices`]);
+//!   [`methods`] is what follows from a change of any method; [`snapshot`] is all that a decision about a user needs.
 #![forbid(unsafe_code)]
 
 mod addresses;

@@ -110,7 +110,7 @@ impl Location {
         })
     }
 
-    /// Makes a fresh sealing key, readable by root (or whoever runs this) and the service's group.
+    /// Makes a fresh sealing key, readable by root (or the user who runs this) and the service's group.
     fn make_key(&self, owner: Owner) -> Result<(), StoreError> {
         let path = &self.key;
         make_directory(path, 0o755)?;

@@ -389,7 +389,7 @@ mod tests {
     fn a_broken_policy_keeps_nobody_from_being_told() {
         let bench = Bench::new();
         let store = reachable(&bench);
-        bench.execute(&store, "INSERT INTO setting VALUES ('mode', 'maybe')");
+        Bench::execute(&store, "INSERT INTO setting VALUES ('mode', 'maybe')");
         store.reset(&alice(), &origin(), bench.now).unwrap();
         assert_eq!(bench.told(&store).len(), 2);
     }

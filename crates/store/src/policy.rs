@@ -15,6 +15,10 @@ use crate::tx::{Tx, View};
 
 impl Store {
     /// The rules in force.
+    #[allow(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method is of a view with one lifetime"
+    )]
     pub fn rules_in_force(&self) -> Result<Arc<Rules>, StoreError> {
         self.read(|view| view.rules())
     }
@@ -154,7 +158,7 @@ mod tests {
     fn a_broken_stored_policy_is_an_error_until_it_is_set_right() {
         let bench = Bench::new();
         let store = bench.create();
-        bench.execute(&store, "INSERT INTO setting VALUES ('mode', 'maybe')");
+        Bench::execute(&store, "INSERT INTO setting VALUES ('mode', 'maybe')");
         assert!(matches!(store.rulebook(), Err(StoreError::BrokenPolicy(_))));
         store
             .change_policy([("mode", "optional")], &origin(), bench.now)
@@ -166,7 +170,7 @@ mod tests {
     fn a_setting_nobody_knows_is_an_error() {
         let bench = Bench::new();
         let store = bench.create();
-        bench.execute(&store, "INSERT INTO setting VALUES ('nouserok', 'yes')");
+        Bench::execute(&store, "INSERT INTO setting VALUES ('nouserok', 'yes')");
         assert!(matches!(store.rulebook(), Err(StoreError::BrokenPolicy(_))));
     }
 

@@ -15,7 +15,7 @@ use crate::sql::{Db, policy, pragmas};
 pub struct Rules {
     /// Policy and classes.
     pub rulebook: Rulebook,
-    /// Every exemption.
+    /// Every exemption, also those that have ended.
     pub exemptions: Vec<StoredExemption>,
 }
 

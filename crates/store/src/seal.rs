@@ -33,7 +33,7 @@ pub(crate) struct AssociatedData<'a> {
 /// What a sealed value belongs to. A column holds values of one of these kinds only.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Owner<'a> {
-    /// A user.
+    /// A user, by name and uid.
     User(&'a Account),
     /// The setting of this name, of the provider that is the row.
     Setting(&'a str),

@@ -1,4 +1,4 @@
-//! How much is sent: every code costs something, and somebody who gets too many is being pestered.
+//! Limits on what is sent: every message costs something, and nobody should be flooded with codes.
 
 use twofa_core::policy::SendLimits;
 use twofa_core::{Account, Channel, PerChannel, Timestamp};
@@ -36,7 +36,7 @@ pub enum SendKind {
     Code(Channel),
     /// A question to a provider on somebody's behalf: whether they texted us.
     TextIn,
-    /// A notice.
+    /// A notice, by any channel.
     Notice,
 }
 
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_asks_for_codes_to_another_ones_address_takes_none_of_the_owners() {
+    fn asking_for_codes_to_an_address_of_somebody_else_takes_none_of_its_owners_codes() {
         let bench = Bench::new();
         let store = limited(&bench, limits("100", "2", "100"));
         bench.verify(&store, &alice(), Channel::Email, A);
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_gets_so_many_in_a_day_whoever_asks_and_however_it_is_spelled() {
+    fn an_address_gets_so_many_in_a_day_for_all_users_and_in_any_spelling() {
         let bench = Bench::new();
         let store = limited(&bench, limits("100", "2", "100"));
         let send = |account: &Account, address, after| {

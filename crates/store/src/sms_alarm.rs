@@ -14,7 +14,7 @@ const DAY: u64 = 86_400;
 /// How many text messages with codes went out in the last 24 hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SmsCount {
-    /// In all.
+    /// To all numbers, verified or not.
     pub all: u32,
     /// To numbers that were not verified.
     pub unverified: u32,

@@ -74,7 +74,7 @@ impl Bench {
     }
 
     /// The events of the log, oldest first.
-    pub(crate) fn log(&self, store: &Store) -> Vec<Event> {
+    pub(crate) fn log(store: &Store) -> Vec<Event> {
         let mut log = Vec::new();
         store
             .events(&EventFilter::default(), |logged| {
@@ -89,7 +89,7 @@ impl Bench {
     }
 
     /// How SQLite carries out `sql`.
-    pub(crate) fn plan(&self, store: &Store, sql: &str) -> String {
+    pub(crate) fn plan(store: &Store, sql: &str) -> String {
         store
             .read(|view| {
                 let mut statement = view.db.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
@@ -102,7 +102,7 @@ impl Bench {
     }
 
     /// Carries out `sql` beside all rules.
-    pub(crate) fn execute(&self, store: &Store, sql: &str) {
+    pub(crate) fn execute(store: &Store, sql: &str) {
         store
             .write_unsynced(|view| Ok(view.db.execute_batch(sql)?))
             .unwrap();

@@ -135,7 +135,7 @@ mod tests {
     use crate::testing::{Bench, alice, origin};
 
     #[test]
-    fn an_account_made_anew_has_nothing_of_the_old_one_and_is_known_for_its_namesake() {
+    fn an_account_made_again_with_another_uid_has_nothing_of_the_old_one_and_is_a_mismatch() {
         let bench = Bench::new();
         let store = bench.create();
         bench.enrol(&store, &alice(), "phone");

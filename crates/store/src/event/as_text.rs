@@ -27,6 +27,7 @@ pub(super) mod optional {
 
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
+    #[allow(clippy::ref_option, reason = "serde hands it over like this")]
     pub(in crate::event) fn serialize<S: Serializer>(
         value: &Option<impl Display>,
         serializer: S,

@@ -21,7 +21,7 @@ pub enum Event {
     BackupCodeUsed,
     /// A login was refused, or a code for a change.
     Refused {
-        /// Why.
+        /// The reason, of which programs make the sentence.
         why: RefusalReason,
     },
     /// Wrong codes locked an account.
@@ -41,7 +41,7 @@ pub enum Event {
         /// How codes get there.
         #[serde(with = "as_text")]
         channel: Channel,
-        /// The address.
+        /// The new address.
         address: String,
         /// Why it is believed to be the user's.
         attestation: Attestation,
@@ -113,12 +113,12 @@ pub enum Event {
         channel: Channel,
         /// Where to, masked.
         to: String,
-        /// Why.
+        /// The reason, of which programs make the sentence.
         why: NotSent,
     },
     /// An administrator added a provider.
     ProviderAdded {
-        /// Its name.
+        /// The name that the administrator gave it.
         name: String,
         /// The name of its kind.
         of_kind: String,
@@ -128,21 +128,21 @@ pub enum Event {
     },
     /// An administrator changed a provider.
     ProviderChanged {
-        /// Its name.
+        /// The name that the administrator gave it.
         name: String,
         /// The names of the settings that changed.
         settings: Vec<String>,
     },
     /// An administrator removed a provider.
     ProviderRemoved {
-        /// Its name.
+        /// The name that the administrator gave it.
         name: String,
         /// The name of its kind.
         of_kind: String,
     },
     /// An administrator changed the order in which providers are tried.
     ProviderOrderChanged {
-        /// For what.
+        /// The channel that they are tried for.
         #[serde(with = "as_text")]
         channel: Channel,
         /// Their names, the first to be tried first.
@@ -310,7 +310,7 @@ pub enum Attestation {
 /// An exemption. Of a user it is where the event has one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExemptionFields {
-    /// Its number.
+    /// The number by which an administrator ends it.
     pub id: i64,
     /// The group whose members are exempt.
     pub group: Option<String>,
@@ -320,7 +320,7 @@ pub struct ExemptionFields {
     pub service: Option<String>,
     /// For how many seconds from its grant on; `None`: it has no end.
     pub seconds: Option<u64>,
-    /// Why.
+    /// The administrator's words.
     pub reason: String,
 }
 

@@ -5,14 +5,14 @@
 pub struct Origin {
     /// The uid of the process that asked.
     pub actor: u32,
-    /// Where.
+    /// A login, or the command line.
     pub source: Source,
 }
 
 /// Where something was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// A login.
+    /// A login, as far as the application says where it comes from.
     Login(LoginOrigin),
     /// The command line of this machine: nobody was let in there.
     CommandLine,
@@ -21,13 +21,13 @@ pub enum Source {
 /// What the application says of a login. As the module of a root program told it, else empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoginOrigin {
-    /// PAM service.
+    /// The PAM service, such as `sshd`.
     pub service: Option<String>,
     /// Where it came from.
     pub remote_host: Option<String>,
     /// Who asked for it, where somebody logs in as another user: `PAM_RUSER`.
     pub remote_user: Option<String>,
-    /// Terminal.
+    /// The terminal, such as `/dev/tty2`.
     pub terminal: Option<String>,
 }
 

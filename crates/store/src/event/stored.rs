@@ -35,7 +35,7 @@ impl From<&Event> for StoredEvent {
 /// What happened, as the store knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
-    /// The event.
+    /// The event with its fields.
     Event(Box<Event>),
     /// What an earlier version wrote in words, or the fields as they are that a later one wrote; may be empty.
     Text(String),
@@ -97,7 +97,7 @@ pub struct LoggedEvent {
     pub user: Option<String>,
     /// From where and by whom.
     pub origin: Origin,
-    /// What happened.
+    /// What happened, beside its kind.
     pub record: Record,
 }
 

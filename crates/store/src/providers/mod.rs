@@ -420,7 +420,7 @@ mod tests {
             (providers.all, providers.order[EMAIL].clone()),
             (vec![relay("backup")], names(&["backup"]))
         );
-        // The next one is the last all the same.
+        // The next one is still the last.
         add(&bench, &store, "another", EMAIL);
         assert_eq!(
             store.providers().unwrap().order[EMAIL],
@@ -478,7 +478,7 @@ mod tests {
             *versions.last().unwrap()
         );
         assert_eq!(
-            bench.log(&store),
+            Bench::log(&store),
             [
                 Event::ProviderAdded {
                     name: "relay".into(),
@@ -537,7 +537,7 @@ mod tests {
             let store = bench.create();
             add(&bench, &store, "first", EMAIL);
             add(&bench, &store, "second", EMAIL);
-            bench.execute(&store, sql);
+            Bench::execute(&store, sql);
             let providers = store.providers().unwrap();
             assert_eq!(providers.all, [relay("first")]);
             let [(name, why)] = providers.broken.as_slice() else {
@@ -548,7 +548,7 @@ mod tests {
                 "{why}"
             );
             assert_eq!(providers.order[EMAIL], ["first", "second"]);
-            // It is set right by setting it anew.
+            // Setting it again sets it right.
             store
                 .change_provider(&relay("second"), &origin(), bench.now)
                 .unwrap();

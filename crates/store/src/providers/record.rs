@@ -39,7 +39,7 @@ impl fmt::Debug for Value {
     }
 }
 
-/// A provider.
+/// A provider, its secret settings opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderRecord {
     /// What the administrator calls it: 1 to 32 of `a`–`z`, `0`–`9`, `-`, `_` and `.`.

@@ -81,7 +81,7 @@ pub(crate) fn transact<T>(
 pub(crate) fn open(location: &Location, schema: Schema) -> Result<Connection, StoreError> {
     let before = location.snapshot();
     let mut connection = connect(location, schema)?;
-    // SQLite does this at each first commit of a process; here it is done by whoever makes the log. While we have the log
+    // SQLite does this at each first commit of a process; here the process that makes the log does it. While we have the log
     // open, nobody removes it; and who finds something in it comes after a commit, which came after its maker got here.
     let has_log_of = |before: &Snapshot| location.snapshot()?.has_log_of(before).then_some(());
     if before.as_ref().and_then(has_log_of).is_none() {

@@ -12,7 +12,7 @@ use crate::error::StoreError;
 pub struct StoredExemption {
     /// Its number, never given to another.
     pub id: i64,
-    /// The exemption.
+    /// As it was granted.
     pub exemption: Exemption,
 }
 

@@ -12,15 +12,15 @@ use crate::event::{NoticeSource, Record, StoredEvent};
 pub struct Notice {
     /// Its number, never given to another.
     pub id: i64,
-    /// Whose second factor it is about.
+    /// The user whose second factor it is about.
     pub account: Account,
     /// How it goes.
     pub channel: Channel,
-    /// Where to.
+    /// The address that was verified when it was queued.
     pub address: String,
-    /// What happened.
+    /// What happened, of which programs make the sentence.
     pub record: Record,
-    /// From where.
+    /// Where that was asked for.
     pub source: NoticeSource,
     /// When it happened.
     pub at: Timestamp,

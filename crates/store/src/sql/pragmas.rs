@@ -22,9 +22,9 @@ const STATEMENTS: usize = 128;
 /// Whether a commit waits for the disk (<https://sqlite.org/pragma.html#pragma_synchronous>).
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Synchronous {
-    /// It does.
+    /// A commit is on disk when it returns.
     Full,
-    /// It does not.
+    /// A commit is on disk with the next one that is [`Synchronous::Full`], or earlier.
     Normal,
 }
 

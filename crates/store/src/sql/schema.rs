@@ -244,7 +244,7 @@ mod tests {
     fn a_database_from_a_newer_version_is_refused_and_left_alone() {
         let bench = Bench::new();
         let store = bench.create();
-        bench.execute(&store, "PRAGMA user_version = 99");
+        Bench::execute(&store, "PRAGMA user_version = 99");
         drop(store);
         let error = Store::open(bench.location.clone()).unwrap_err();
         assert!(

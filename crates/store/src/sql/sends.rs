@@ -248,7 +248,7 @@ mod tests {
             LAST_AWAITED,
             CLEAR_PLACES,
         ] {
-            let plan = bench.plan(&store, sql);
+            let plan = Bench::plan(&store, sql);
             assert!(
                 plan.contains("SEARCH send USING")
                     && !plan.contains("SCAN send")

@@ -386,7 +386,7 @@ mod tests {
             (Channel::Email, "user_of_email"),
             (Channel::Sms, "user_of_phone"),
         ] {
-            let plan = bench.plan(&store, of_another(channel));
+            let plan = Bench::plan(&store, of_another(channel));
             assert!(plan.contains(index), "{plan}");
         }
     }
