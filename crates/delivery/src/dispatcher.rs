@@ -51,8 +51,8 @@ impl Dispatcher {
             .filter(move |route| route.channel == channel)
     }
 
-    /// The routes of `channel` in the order in which they are tried now. Those that recently did not answer in time come
-    /// last, so that not every login waits for a provider that is down.
+    /// The routes of `channel` in the order in which they are tried now. Those that recently did not answer in time
+    /// come last, so that not every login waits for a provider that is down.
     fn order(&self, channel: Channel, now: Instant) -> Vec<&Route> {
         let mut routes: Vec<_> = self.routes(channel).collect();
         routes.sort_by_key(|route| route.is_cooling_down(now));

@@ -16,8 +16,8 @@ impl ConfigDirs {
     /// [`Catalogue`] of an older fingerprint has older templates and data files.
     ///
     /// Costs a listing of each directory and a `stat` of each file; no file is read. A directory that does not exist
-    /// counts as empty. A second change within a few milliseconds that keeps a file's size may go unnoticed, because file
-    /// systems store times no more precisely.
+    /// counts as empty. A second change within a few milliseconds that keeps a file's size may go unnoticed, because
+    /// file systems store times no more precisely.
     ///
     /// [`Catalogue`]: crate::Catalogue
     pub fn fingerprint(&self) -> u64 {
@@ -37,8 +37,8 @@ impl ConfigDirs {
 }
 
 impl ProviderConfig {
-    /// The fingerprint of the file that this provider reads once and keeps in memory, its `ca-file`. A constant if it has
-    /// none.
+    /// The fingerprint of the file that this provider reads once and keeps in memory, its `ca-file`. A constant if it
+    /// has none.
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         if let Some(file) = self.settings.get(CA_FILE).filter(|file| !file.is_empty()) {

@@ -1,7 +1,7 @@
 //! Sends codes and notices to users: e-mail and SMS providers, and fail-over between them.
 //!
-//! The broker hands a [`Message`] and a deadline to a [`Sender`]. In production that is the [`Dispatcher`]: it tries the
-//! providers of a channel in the administrator's order, until one accepts the message or the time is up.
+//! The broker hands a [`Message`] and a deadline to a [`Sender`]. In production that is the [`Dispatcher`]: it tries
+//! the providers of a channel in the administrator's order, until one accepts the message or the time is up.
 //!
 //! From the top down:
 //!

@@ -1,8 +1,8 @@
 //! Redacts secrets from what servers and programs say.
 //!
-//! Servers repeat what they were sent, and not always in the form in which it was sent: in a URL, in JSON, in a web page,
-//! or within the base64 of a login. A secret is therefore searched for character by character in every escaped form, and
-//! in base64 at each of the three offsets it can have within a group of four letters.
+//! Servers repeat what they were sent, and not always in the form in which it was sent: in a URL, in JSON, in a web
+//! page, or within the base64 of a login. A secret is therefore searched for character by character in every escaped
+//! form, and in base64 at each of the three offsets it can have within a group of four letters.
 
 use std::fmt;
 
@@ -111,7 +111,8 @@ impl Secret {
         kept
     }
 
-    /// The number of bytes that the secret takes at the beginning of `text`, in whichever form. `None`: it is not there.
+    /// The number of bytes that the secret takes at the beginning of `text`, in whichever form. `None`: it is not
+    /// there.
     fn length_at(&self, text: &str) -> Option<usize> {
         // At almost every place it is not there, which must be found out fast, because an answer may be long.
         let first = text.chars().next()?;
@@ -174,7 +175,7 @@ fn escaped(text: &str) -> Option<(char, usize)> {
     Some((if c.is_whitespace() { ' ' } else { c }, length))
 }
 
-/// `%C3%A9`.
+/// A character in percent-encoded UTF-8: `%C3%A9`.
 fn percent(text: &str) -> Option<(char, usize)> {
     let byte = |i: usize| hex(text.get(3 * i..3 * i + 3)?.strip_prefix('%')?);
     let first = u8::try_from(byte(0)?).ok()?;
@@ -188,7 +189,7 @@ fn percent(text: &str) -> Option<(char, usize)> {
     Some((c, 3 * count))
 }
 
-/// `\"`, `\n` or `\u00e9`.
+/// A character escaped as in JSON: `\"`, `\n` or `\u00e9`.
 fn backslash(text: &str) -> Option<(char, usize)> {
     let unit = |at: usize| u16::try_from(hex(text.get(at..at + 6)?.strip_prefix("\\u")?)?).ok();
     match text.chars().nth(1)? {
@@ -208,7 +209,7 @@ fn backslash(text: &str) -> Option<(char, usize)> {
     }
 }
 
-/// `&amp;` or `&#38;`.
+/// A character reference of HTML: `&amp;` or `&#38;`.
 fn entity(text: &str) -> Option<(char, usize)> {
     let end = text.bytes().take(10).position(|byte| byte == b';')?;
     let c = match text.get(1..end)? {

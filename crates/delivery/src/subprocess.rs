@@ -66,8 +66,8 @@ impl Program {
     }
 }
 
-/// Runs `command` with `input` on its standard input. If it has not exited by `deadline`, it is killed together with the
-/// processes it started, and the error is [`ErrorKind::TimedOut`].
+/// Runs `command` with `input` on its standard input. If it has not exited by `deadline`, it is killed together with
+/// the processes it started, and the error is [`ErrorKind::TimedOut`].
 pub(crate) fn run(
     mut command: Command,
     input: &[u8],

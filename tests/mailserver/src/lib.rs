@@ -1,7 +1,7 @@
 //! A real mail server with mailboxes: Postfix, with Dovecot to check passwords and tokens.
 //!
-//! [`MailServer::start`] starts one on a [`Host`]: on this host's loopback interface, or in a throwaway machine. It needs
-//! root.
+//! [`MailServer::start`] starts one on a [`Host`]: on this host's loopback interface, or in a throwaway machine. It
+//! needs root.
 //!
 //! The server has a port for each [`Listener`], and one login. Without a login it accepts mail only for the users it is
 //! started with. Some addresses are special, so that a test can have any refusal:

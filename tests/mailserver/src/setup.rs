@@ -212,8 +212,8 @@ chown postfix data
 chown 65534:65534 mail
 ";
 
-/// A script that starts a server in `folder` and prints the PIDs of its main processes once it answers. Postfix's master
-/// kills its process group when it exits, so it runs in one of its own.
+/// A script that starts a server in `folder` and prints the PIDs of its main processes once it answers. Postfix's
+/// master kills its process group when it exits, so it runs in one of its own.
 pub(super) fn start(folder: &str, ports: &[u16; 5]) -> String {
     let ports = ports.map(|port| port.to_string()).join(" ");
     format!(
@@ -236,8 +236,8 @@ pub(super) fn start(folder: &str, ports: &[u16; 5]) -> String {
     )
 }
 
-/// A script that kills these processes, and waits until they have exited (as zombies or reaped) and nothing listens on the
-/// ports.
+/// A script that kills these processes, and waits until they have exited (as zombies or reaped) and nothing listens on
+/// the ports.
 pub(super) fn stop(pids: &[u32], ports: &[u16; 5]) -> String {
     let pids = pids
         .iter()

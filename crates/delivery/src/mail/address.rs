@@ -35,8 +35,8 @@ pub fn address(text: &str) -> Result<String, BadEmailAddress> {
 pub(super) fn parse(text: &str) -> Result<Address, BadEmailAddress> {
     let bad = || BadEmailAddress::new(text);
     let (user, domain) = text.trim().rsplit_once('@').ok_or_else(bad)?;
-    // RFC 5321 allows these in a quoted local part. No real mailbox has them, and they would end the argument of an SMTP
-    // command.
+    // RFC 5321 allows these in a quoted local part. No real mailbox has them, and they would end the argument of an
+    // SMTP command.
     if user
         .chars()
         .any(|c| c.is_whitespace() || matches!(c, '<' | '>') || twofa_core::text::is_unprintable(c))

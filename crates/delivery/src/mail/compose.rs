@@ -23,7 +23,8 @@ pub(super) struct Author {
 }
 
 impl Author {
-    /// `content` as a mail to `to`, with the plain text before the HTML: the preferred form comes last (RFC 2046 §5.1.4).
+    /// `content` as a mail to `to`, with the plain text before the HTML: the preferred form comes last (RFC 2046
+    /// §5.1.4).
     pub(super) fn mail(
         &self,
         to: &Address,

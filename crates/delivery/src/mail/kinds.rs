@@ -58,7 +58,7 @@ fn sendmail() -> ProviderKind {
         "sendmail",
         "The machine's own mail system (sendmail)",
         Channel::Email,
-        vec![from(), command(), reply_to()],
+        vec![from_setting(), command(), reply_to()],
         open,
     )
 }
@@ -123,7 +123,7 @@ fn server_settings(is_host_required: bool) -> Vec<Setting> {
             "port",
             "The mail server's port; depending on tls, 465 (implicit), 587 (starttls) or 25 unless set",
         ),
-        from(),
+        from_setting(),
     ];
     settings.extend(login_settings());
     settings.extend([
@@ -184,7 +184,7 @@ fn login_settings() -> [Setting; 8] {
     ]
 }
 
-fn from() -> Setting {
+fn from_setting() -> Setting {
     Setting {
         required: true,
         ..setting("from", "The address to send from, or 'Name <address>'")

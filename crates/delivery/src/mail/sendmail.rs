@@ -1,9 +1,9 @@
 //! The machine's own mail system, through the `sendmail` program that every Unix mail system provides.
 //!
 //! twofad sets `PR_SET_NO_NEW_PRIVS`, so a program it starts gains no rights from a set-user-ID or set-group-ID bit. A
-//! sendmail that needs such rights to write to the mail queue cannot work: Postfix's would retry until the deadline every
-//! time. Such a program is therefore refused. Whether it needs rights is read from the file's mode, not tried: the
-//! command that adds a provider runs with other rights than the broker.
+//! sendmail that needs such rights to write to the mail queue cannot work: Postfix's would retry until the deadline
+//! every time. Such a program is therefore refused. Whether it needs rights is read from the file's mode, not tried:
+//! the command that adds a provider runs with other rights than the broker.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};

@@ -7,9 +7,9 @@ const MAX_DIGITS: usize = 30;
 /// The maximum length of the text, in bytes.
 const MAX_LENGTH: usize = 200;
 
-/// What would be dialled for `text`: its digits, after a plus sign if it begins with one. `None`: it contains a character
-/// that does not belong to a phone number. Letters of a keypad are not accepted, because they invite typing errors, and
-/// extensions are not, because they cannot receive text messages.
+/// What would be dialled for `text`: its digits, after a plus sign if it begins with one. `None`: it contains a
+/// character that does not belong to a phone number. Letters of a keypad are not accepted, because they invite typing
+/// errors, and extensions are not, because they cannot receive text messages.
 pub(super) fn dialled(text: &str) -> Option<String> {
     let mut dialled = String::new();
     for c in text.chars() {
@@ -28,8 +28,8 @@ pub(super) fn dialled(text: &str) -> Option<String> {
     ((1..=MAX_DIGITS).contains(&digits) && text.len() <= MAX_LENGTH).then_some(dialled)
 }
 
-/// Whether `c` separates groups of digits: spaces, brackets, and everything that looks like a hyphen, a dot, a slash or a
-/// tilde.
+/// Whether `c` separates groups of digits: spaces, brackets, and everything that looks like a hyphen, a dot, a slash or
+/// a tilde.
 fn is_separator(c: char) -> bool {
     c.is_whitespace()
         || matches!(c,

@@ -24,8 +24,8 @@ pub enum BadNumber {
     /// It can be read as a number of one country and as one of another.
     #[error("this can be read as {0} and as {1}; write the number with '+' and the country code")]
     Ambiguous(String, String),
-    /// The number exists, but codes are not sent to numbers of its kind, because a text message there may cost many times
-    /// the usual price or reach nobody.
+    /// The number exists, but codes are not sent to numbers of its kind, because a text message there may cost many
+    /// times the usual price or reach nobody.
     #[error("this is a {0} number: codes are sent only to mobile, fixed-line and VoIP numbers")]
     Costly(&'static str),
     /// The default country is not the code of a country.
@@ -38,10 +38,10 @@ pub enum BadNumber {
 pub struct Number(PhoneNumber);
 
 impl Number {
-    /// Parses the phone number `text`. A number that begins with `+` or `00` is read by the plan of its own country alone,
-    /// and so is one that begins with the international prefix of `default_country` (two letters, ISO 3166-1). Any other
-    /// is read as a number of that country. The grouping of the digits does not matter. A text that can be read as two
-    /// different numbers is refused.
+    /// Parses the phone number `text`. A number that begins with `+` or `00` is read by the plan of its own country
+    /// alone, and so is one that begins with the international prefix of `default_country` (two letters, ISO 3166-1).
+    /// Any other is read as a number of that country. The grouping of the digits does not matter. A text that can be
+    /// read as two different numbers is refused.
     pub fn parse(text: &str, default_country: Option<&str>) -> Result<Self, BadNumber> {
         let mut readings = readings(text, default_country)?;
         // The national prefix as it is written for callers from abroad. In Italy it is part of some numbers, and adding

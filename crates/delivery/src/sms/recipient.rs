@@ -8,12 +8,12 @@ use crate::error::{SendError, Step};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum NumberFormat {
-    /// `+15551234567`.
+    /// With the plus sign: `+15551234567`.
     #[default]
     E164,
-    /// `15551234567`.
+    /// Without the plus sign: `15551234567`.
     Digits,
-    /// `5551234567`: without the calling code, for a provider that serves only one.
+    /// Without the calling code, for a provider that serves only one: `5551234567`.
     National,
 }
 

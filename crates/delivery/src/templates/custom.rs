@@ -66,7 +66,8 @@ impl CustomTemplates {
         self.environment.get_template(name).is_ok()
     }
 
-    /// Renders the template `name`. `None`: there is none, or it fails for this message, which is added to the problems.
+    /// Renders the template `name`. `None`: there is none, or it fails for this message, which is added to the
+    /// problems.
     pub(super) fn render(&self, name: &str, context: &TemplateContext<'_>) -> Option<String> {
         let template = self.environment.get_template(name).ok()?;
         match template.render(context.value()) {

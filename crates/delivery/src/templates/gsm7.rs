@@ -13,8 +13,8 @@ const SEPTETS: (usize, usize) = (160, 153);
 /// The number of UTF-16 units in a message of one segment, and in each segment of a longer one.
 const UNITS: (usize, usize) = (70, 67);
 
-/// The number of septets that `text` takes in the default alphabet with its extension. `None`: it has characters outside
-/// both and must be sent as UCS-2.
+/// The number of septets that `text` takes in the default alphabet with its extension. `None`: it has characters
+/// outside both and must be sent as UCS-2.
 pub fn septets(text: &str) -> Option<usize> {
     text.chars().map(septets_of).sum()
 }

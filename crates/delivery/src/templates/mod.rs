@@ -1,7 +1,7 @@
 //! The texts of messages, from built-in templates and an administrator's.
 //!
-//! A template is named after the message and the part of it: `code.subject`, `code.txt`, `code.html`, `code.sms`, and the
-//! same for `notice` and `test`. [`context`] defines the variables that a template can use. [`custom`] reads an
+//! A template is named after the message and the part of it: `code.subject`, `code.txt`, `code.html`, `code.sms`, and
+//! the same for `notice` and `test`. [`context`] defines the variables that a template can use. [`custom`] reads an
 //! administrator's templates; each replaces the built-in template of its name. An invalid one is reported, and the
 //! built-in template is used instead, so that a typing error locks nobody out. [`gsm7`] counts the segments of a text
 //! message.
@@ -92,8 +92,9 @@ impl Templates {
         })
     }
 
-    /// Renders `message` as a text message of one segment if possible: the least important facts are left out, and a long
-    /// name is shortened. A code that is bound to a domain ends in the line `@domain #code` if there is room for it.
+    /// Renders `message` as a text message of one segment if possible: the least important facts are left out, and a
+    /// long name is shortened. A code that is bound to a domain ends in the line `@domain #code` if there is room for
+    /// it.
     pub fn sms(&self, message: &Message) -> Result<String, SendError> {
         let context = TemplateContext::new(message);
         let name = format!("{}.sms", context.message);

@@ -1,5 +1,5 @@
-//! E-mail providers with real mail systems: Postfix, with Dovecot to check passwords and tokens; a sendmail program; and
-//! servers that misbehave.
+//! E-mail providers with real mail systems: Postfix, with Dovecot to check passwords and tokens; a sendmail program;
+//! and servers that misbehave.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 // Measured times, and tests that are skipped.
 #![allow(clippy::print_stdout, clippy::print_stderr)]

@@ -145,8 +145,8 @@ impl Connection {
         }
     }
 
-    /// Sends a greeting and answers like a mail server until a command begins with `stop`, and returns that command. `.`
-    /// is the end of a mail.
+    /// Sends a greeting and answers like a mail server until a command begins with `stop`, and returns that command.
+    /// `.` is the end of a mail.
     pub(super) fn serve_until(&mut self, stop: &str) -> io::Result<String> {
         self.send("220 scripted ESMTP")?;
         self.continue_until(stop)

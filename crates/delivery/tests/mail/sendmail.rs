@@ -144,11 +144,11 @@ fn a_sendmail_without_rights_of_its_own_accepts_a_mail() {
 }
 
 #[test]
-fn postfixs_sendmail_cannot_take_a_mail_from_the_broker_and_is_refused() {
+fn postfixs_sendmail_cannot_accept_a_mail_from_the_broker_and_is_refused() {
     if !is_root() {
         return;
     }
-    // This is why: it asks its helper again and again, until the deadline.
+    // The reason for the refusal: it retries to start its helper until the deadline.
     let command = "/usr/sbin/sendmail";
     let behind = format!("{AS_THE_BROKER} {command}");
     let behind = provider(
@@ -189,7 +189,7 @@ fn a_program_with_rights_of_its_own_is_refused() {
     ] {
         let (folder, provider) = sendmail("cat >/dev/null");
         provider.check(soon()).unwrap();
-        // As a package does that is put in the place of another one.
+        // As when a package replaces the program.
         let path = folder.path().join("sendmail");
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         assert_error(

@@ -36,7 +36,8 @@ fn through(server: &Scripted, more: &[(&str, &str)]) -> Box<dyn Provider> {
     provider("smtp", &settings)
 }
 
-/// A mail server that accepts these tokens, refuses others in a challenge, and counts both. Each connection takes one mail.
+/// A mail server that accepts these tokens, refuses others in a challenge, and counts both. Each connection takes one
+/// mail.
 fn checking(good: &'static [&'static str]) -> (Scripted, Arc<[AtomicUsize; 2]>) {
     let counts = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
     let seen = Arc::clone(&counts);

@@ -28,7 +28,8 @@ impl Sns {
         server.serves(address);
         let iam = |form: &[(&str, &str)]| {
             let client = client();
-            // Until it is told to check, anything in the form of a signature is one; the service's name is read from it.
+            // Until it is told to check, anything in the form of a signature is one; the service's name is read from
+            // it.
             let request = client.post(format!("http://{address}/")).form(form).header(
                 "authorization",
                 "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0",

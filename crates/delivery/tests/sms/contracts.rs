@@ -34,8 +34,8 @@ struct Checked {
 }
 
 impl Contract {
-    /// Starts the mock of the contract in `file`. It serves without the path of the contract's server, so `prefix` is removed
-    /// from paths.
+    /// Starts the mock of the contract in `file`. It serves without the path of the contract's server, so `prefix` is
+    /// removed from paths.
     fn serve(file: &Path, prefix: &'static str) -> Option<Self> {
         let prism = tool("node_modules/.bin/prism")?;
         let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! SMS providers: with servers that answer as the providers document, with their published contracts, and with a modem's
-//! daemon.
+//! SMS providers: with servers that answer as the providers document, with their published contracts, and with a
+//! modem's daemon.
 
 #![cfg(test)]
 

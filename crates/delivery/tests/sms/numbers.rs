@@ -8,8 +8,8 @@ use twofa_delivery::phone::{BadNumber, Number};
 
 use crate::tools::{project, skipped};
 
-/// Where a foreign number written with 00 or with the local prefix may be refused, because it can be read as another one
-/// as well: here prefixes of carriers, or numbers at home, begin with 00 and go on.
+/// Where a foreign number written with 00 or with the local prefix may be refused, because it can be read as another
+/// one as well: here prefixes of carriers, or numbers at home, begin with 00 and go on.
 const CAN_BE_ASKED_AGAIN: [&str; 20] = [
     "AU", "BO", "BR", "CC", "CO", "CX", "GY", "HK", "ID", "JP", "KH", "KR", "MN", "NG", "SG", "TH",
     "TJ", "TW", "TZ", "UG",

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// One request.
+/// A request as the server received it.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: String,
@@ -48,7 +48,7 @@ fn pairs(encoded: &str) -> Vec<(String, String)> {
     pairs
 }
 
-/// An answer.
+/// An answer to a request.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
@@ -101,7 +101,7 @@ impl Server {
         Self { address, requests }
     }
 
-    /// Its URL.
+    /// The server's URL.
     pub fn base(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -67,8 +67,8 @@ pub fn free_address() -> SocketAddr {
         .unwrap()
 }
 
-/// The program at `path` in the directory where `tests/install-contract-tools` installs it. `None`: it is missing, which is
-/// printed, because the test is skipped then.
+/// The program at `path` in the directory where `tests/install-contract-tools` installs it. `None`: it is missing,
+/// which is printed, because the test is skipped then.
 pub fn tool(path: &str) -> Option<PathBuf> {
     let folder = env::var_os("TWOFA_TEST_TOOLS").unwrap_or_else(|| "target/contract-tools".into());
     let tool = project().join(folder).join(path);
@@ -87,8 +87,8 @@ pub fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Prints that a test was skipped, bypassing the capture of the test's output: a skipped test must not look like one that
-/// passed.
+/// Prints that a test was skipped, bypassing the capture of the test's output: a skipped test must not look like one
+/// that passed.
 pub fn skipped(why: &str) {
     writeln!(io::stderr(), "Skipped: {why}.").unwrap();
 }

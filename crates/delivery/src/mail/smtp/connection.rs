@@ -101,8 +101,8 @@ impl Connection {
         !self.is_broken && self.stream.is_quiet()
     }
 
-    /// Sends `mail` and returns the server's reply to it. `first_reply_by` is the deadline for the first reply alone; it
-    /// is earlier than `deadline` where the server may have dropped the connection.
+    /// Sends `mail` and returns the server's reply to it. `first_reply_by` is the deadline for the first reply alone;
+    /// it is earlier than `deadline` where the server may have dropped the connection.
     pub(super) fn send_mail(
         &mut self,
         server: &Server,

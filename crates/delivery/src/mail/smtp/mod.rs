@@ -1,10 +1,10 @@
 //! SMTP: sends mails through a mail server.
 //!
-//! A mail is sent as follows: [`Smtp`] takes a connection from the [`pool`] or opens a new one. A [`connection`] connects,
-//! says EHLO and switches to TLS; [`login`] authenticates it, with a token from [`token`] where that is configured. Below
-//! them, [`stream`] keeps every read and write within the deadline and [`reply`] parses the server's replies. [`server`]
-//! is the server's address and settings. [`error`] turns everything that can go wrong into an error that says which step
-//! failed, why, and what to do.
+//! A mail is sent as follows: [`Smtp`] takes a connection from the [`pool`] or opens a new one. A [`connection`]
+//! connects, says EHLO and switches to TLS; [`login`] authenticates it, with a token from [`token`] where that is
+//! configured. Below them, [`stream`] keeps every read and write within the deadline and [`reply`] parses the server's
+//! replies. [`server`] is the server's address and settings. [`error`] turns everything that can go wrong into an error
+//! that says which step failed, why, and what to do.
 
 mod connection;
 mod error;
@@ -67,8 +67,8 @@ impl Smtp {
         Ok(connection)
     }
 
-    /// Sends on a connection that was idle. The server may have dropped it without closing it; then the first reply never
-    /// comes, and half of the time is left for a new connection.
+    /// Sends on a connection that was idle. The server may have dropped it without closing it; then the first reply
+    /// never comes, and half of the time is left for a new connection.
     fn send_on_idle(
         &self,
         connection: &mut Connection,

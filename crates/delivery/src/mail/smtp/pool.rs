@@ -114,7 +114,8 @@ impl Pool {
         drop(broken);
     }
 
-    /// Closes the connections whose idle time is over. Returns the time until the next one's is; `None` if there is none.
+    /// Closes the connections whose idle time is over. Returns the time until the next one's is; `None` if there is
+    /// none.
     fn close_idle(&self) -> Option<Duration> {
         let mut state = self.lock();
         let (expired, idle): (Vec<_>, Vec<_>) = std::mem::take(&mut state.idle)

@@ -49,8 +49,8 @@ struct DeadlineSocket {
 }
 
 impl Stream {
-    /// Connects to the first of `addresses` that accepts the connection. Each has its share of the time, so that one that
-    /// drops packets does not use up the time of all.
+    /// Connects to the first of `addresses` that accepts the connection. Each has its share of the time, so that one
+    /// that drops packets does not use up the time of all.
     pub(super) fn connect(addresses: &[SocketAddr], deadline: Instant) -> io::Result<Self> {
         let mut last = io::Error::other("the name has no address");
         for (i, address) in addresses.iter().enumerate() {
@@ -73,7 +73,8 @@ impl Stream {
     /// Performs the TLS handshake.
     pub(super) fn start_tls(&mut self, config: &Arc<ClientConfig>, name: &str) -> io::Result<()> {
         if !self.buffer.is_empty() {
-            // Bytes received unencrypted would be read as a reply received under TLS (STARTTLS injection, CVE-2011-0411).
+            // Bytes received unencrypted would be read as a reply received under TLS (STARTTLS injection,
+            // CVE-2011-0411).
             return Err(io::Error::other(
                 "the server sent more than its reply to STARTTLS before TLS began",
             ));

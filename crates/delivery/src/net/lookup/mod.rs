@@ -1,9 +1,9 @@
 //! Name lookup within a deadline.
 //!
 //! The C library's resolver cannot be interrupted. It is therefore called in a thread of its own, which is abandoned if
-//! it hangs. All callers that look up the same name at the same time share one answer, whichever provider they belong to.
-//! A name whose lookup hangs is looked up again after a while, but occupies no more than a few threads and does not delay
-//! the lookup of other names.
+//! it hangs. All callers that look up the same name at the same time share one answer, whichever provider they belong
+//! to. A name whose lookup hangs is looked up again after a while, but occupies no more than a few threads and does not
+//! delay the lookup of other names.
 
 use std::collections::HashMap;
 use std::fmt;

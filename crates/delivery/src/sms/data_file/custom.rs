@@ -108,8 +108,8 @@ fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Why a file or directory may have been written by somebody other than root. The author of a data file can have keys and
-/// codes sent anywhere.
+/// Why a file or directory may have been written by somebody other than root. The author of a data file can have keys
+/// and codes sent anywhere.
 fn distrust(metadata: &Metadata) -> Option<String> {
     if metadata.uid() != 0 {
         return Some(format!(

@@ -81,9 +81,9 @@ pub(in crate::sms) enum Auth {
     /// Not at all, or in its body.
     #[default]
     None,
-    /// RFC 7617.
+    /// HTTP Basic authentication (RFC 7617).
     Basic { user: Template, password: Template },
-    /// RFC 6750.
+    /// A bearer token (RFC 6750).
     Bearer { token: Template },
     /// A header of the provider's own.
     Header { name: String, value: Template },

@@ -14,8 +14,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-/// The characters that are percent-encoded in a path segment: all but RFC 3986's unreserved characters, `*` of the mask,
-/// and `+`.
+/// The characters that are percent-encoded in a path segment: all but RFC 3986's unreserved characters, `*` of the
+/// mask, and `+`.
 const ENCODED_IN_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')

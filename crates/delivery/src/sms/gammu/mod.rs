@@ -1,8 +1,9 @@
 //! A local modem, run by `gammu-smsd` with its service `files`.
 //!
-//! `gammu-smsd-inject` writes a message to the daemon's outbox, and the daemon moves it to `sent` or `error`. All three are
-//! directories of files with the code in clear text, so the file of a message is removed whatever happens to the message.
-//! [`spool`] is these directories, [`inbox`] the one with the messages that people sent, and [`mod@format`] reads the files.
+//! `gammu-smsd-inject` writes a message to the daemon's outbox, and the daemon moves it to `sent` or `error`. All three
+//! are directories of files with the code in clear text, so the file of a message is removed whatever happens to the
+//! message. [`spool`] is these directories, [`inbox`] the one with the messages that people sent, and [`mod@format`]
+//! reads the files.
 
 mod format;
 mod inbox;
@@ -35,7 +36,7 @@ const CLEANUP_TIME: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 struct Gammu {
     config: PathBuf,
-    /// gammu-smsd-inject.
+    /// The path of gammu-smsd-inject.
     program: PathBuf,
     from: Option<String>,
     templates: Templates,

@@ -177,7 +177,8 @@ fn request_failed(error: &reqwest::Error, host: &str, secrets: &Secrets) -> Send
         } else {
             SendError::timeout(Step::Message).hinted(RETRY_HINT)
         };
-        // The client does not say at which step it timed out. Only if the name was never found, nothing can have been sent.
+        // The client does not say at which step it timed out. Only if the name was never found, nothing can have been
+        // sent.
         let may_be_sent = !is_pending || lookup::has_succeeded(host);
         return if may_be_sent {
             error.after_handover()

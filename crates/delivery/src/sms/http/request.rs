@@ -178,8 +178,8 @@ fn form_urlencoded(pairs: &[(String, String)]) -> String {
         .unwrap_or_default()
 }
 
-/// Fills in a JSON template. `None`: the entry is left out, because it is a single placeholder without a value, or a list
-/// or table whose entries are all left out.
+/// Fills in a JSON template. `None`: the entry is left out, because it is a single placeholder without a value, or a
+/// list or table whose entries are all left out.
 fn fill_in(template: &JsonTemplate, values: &Values) -> Result<Option<serde_json::Value>, String> {
     Ok(match template {
         JsonTemplate::Fixed(value) => Some(value.clone()),
