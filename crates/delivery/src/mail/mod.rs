@@ -5,7 +5,7 @@
 //! - [`smtp`]: a mail server;
 //! - [`sendmail`]: a program on this machine.
 //!
-//! [`address`] and [`compose`] are what a mail is made of, [`gateway`] sends text messages through a mailer, [`kinds`]
+//! [`mod@address`] and [`compose`] are what a mail is made of, [`gateway`] sends text messages through a mailer, [`mod@kinds`]
 //! declares the kinds of providers with their settings, and [`settings`] reads the values of those settings.
 
 mod address;

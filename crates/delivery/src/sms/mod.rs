@@ -8,7 +8,7 @@
 //! - [`http`]: sends requests as a data file describes them;
 //! - [`gammu`]: a local modem, the one provider without HTTP;
 //! - [`recipient`]: the recipient's number in a provider's format;
-//! - [`kinds`]: all kinds of SMS providers;
+//! - [`mod@kinds`]: all kinds of SMS providers;
 //! - [`check`]: `twofa provider check`.
 
 mod check;

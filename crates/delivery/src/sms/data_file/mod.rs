@@ -1,6 +1,6 @@
 //! Data files: what a provider's requests and answers look like.
 //!
-//! [`parse()`] turns the text of a file into a [`DataFile`], whose fields are in [`schema`]. Parsing is strict: a
+//! [`mod@parse`] turns the text of a file into a [`DataFile`], whose fields are in [`schema`]. Parsing is strict: a
 //! [`DataFile`] has no unknown keys, its templates ([`template`]) and JSON paths ([`json`]) are well-formed, and its
 //! parts fit together ([`validity`]). Mistakes are therefore found when a file is read and not when a code is to be
 //! sent. [`built_in`] has the files of this crate, [`custom`] reads an administrator's.

@@ -2,7 +2,7 @@
 //!
 //! [`provider`] is the open provider. It uses [`api`]: the data file together with an administrator's settings. A
 //! request is built by [`request`] ([`sigv4`] signs those to AWS), sent by [`client`], and its answer is evaluated by
-//! [`response`]. [`inbox`] lists the messages that people sent, and [`sample`] shows a request without sending it.
+//! [`response`]. [`inbox`] lists the messages that people sent, and [`mod@sample`] shows a request without sending it.
 
 mod api;
 mod client;
