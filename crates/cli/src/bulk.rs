@@ -1,7 +1,6 @@
 //! One command for many users.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,6 +9,7 @@ use twofa_broker::admin::users::group_members;
 
 use crate::arguments::Users;
 use crate::error::CommandError;
+use crate::input;
 
 /// For more users than this there is a progress bar and a total instead of a line each.
 const FEW: usize = 20;
@@ -27,7 +27,7 @@ pub(crate) fn names(
         all.extend(group_members(group)?);
     }
     if let Some(file) = from_file {
-        all.extend(read(file).map_err(|error| CommandError::unreadable(file, &error))?);
+        all.extend(names_in(file)?);
     }
     let mut seen = std::collections::HashSet::new();
     all.retain(|name| seen.insert(name.clone()));
@@ -41,21 +41,15 @@ pub(crate) fn names(
 }
 
 /// One name on a line; empty lines and what follows a `#` are ignored.
-fn read(file: &Path) -> io::Result<Vec<String>> {
-    let reader: Box<dyn BufRead> = if file == Path::new("-") {
-        Box::new(io::stdin().lock())
-    } else {
-        Box::new(BufReader::new(File::open(file)?))
-    };
-    let mut names = Vec::new();
-    for line in reader.lines() {
-        let line = line?;
-        let name = line.split('#').next().unwrap_or_default().trim();
-        if !name.is_empty() {
-            names.push(name.to_owned());
-        }
-    }
-    Ok(names)
+fn names_in(file: &Path) -> Result<Vec<String>, CommandError> {
+    let lines = input::lines(file)?;
+    let names = lines
+        .iter()
+        .map(|line| line.split('#').next().unwrap_or_default().trim());
+    Ok(names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect())
 }
 
 /// Does `act` to each of `names` and says what it answers. One that fails does not keep the others from it; the

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
@@ -39,12 +38,6 @@ impl CommandError {
     /// Only root may do `what`.
     pub(crate) fn only_root(what: &str) -> Self {
         Self::new(Failure::NotPermitted, format!("only root can {what}")).hinted("run it with sudo")
-    }
-
-    /// This file cannot be read.
-    pub(crate) fn unreadable(file: &Path, error: &io::Error) -> Self {
-        let message = format!("cannot read {}: {error}", file.display());
-        Self::new(Failure::Failed, message)
     }
 
     /// The provider `name` failed a test.

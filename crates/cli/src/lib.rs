@@ -12,6 +12,7 @@ mod bulk;
 mod client;
 mod commands;
 mod error;
+mod input;
 mod messages;
 mod output;
 mod terminal;

@@ -1,12 +1,16 @@
-//! What administrators do, as a library: rules and findings as typed values, for the command line and for whatever else
-//! sets a machine up.
+//! What administrators do, as a library: rules and findings as typed values, for the command line and for any other
+//! program that sets a machine up.
 //!
-//! [`Administration`] opens the store, and each of these adds what can be done with it: [`policy`] and [`class`] plan and
-//! make changes of the rules ([`document`] is their form in a file), [`exemption`] grants and ends exemptions, [`users`]
-//! lists and changes users, [`providers`] and [`methods`] say who sends codes. [`checks`] is what to think about before
-//! rules or providers change, and whom that leaves without a method that works; [`doctor`] finds what is
-//! wrong, and [`log`] tells what happened. Nothing here prints, asks anybody or makes a sentence, errors ([`error`]) apart: a caller renders what it gets,
-//! and has the administrator agree to a change that raises concerns before it makes it.
+//! [`Administration`] opens the store, and each of these adds what can be done with it:
+//!
+//! - [`policy`] and [`class`] plan and make changes of the rules; [`document`] is their form in a file;
+//! - [`checks`] is what to think about before rules or providers change: whom that leaves without a working method;
+//! - [`exemption`] grants and ends exemptions, [`users`] lists and changes users;
+//! - [`providers`] and [`methods`] manage what sends codes;
+//! - [`doctor`] finds what is wrong, and [`log`] reads the audit log.
+//!
+//! Nothing here prints, asks anybody or makes sentences, except for errors ([`error`]). A caller renders what it gets,
+//! and has the administrator agree to the concerns of a plan before it makes the change.
 
 pub mod checks;
 pub mod class;
@@ -49,7 +53,7 @@ impl Administration {
     /// From here on this process cannot be stopped by the person who started it, since it may hold the lock that every
     /// login waits for.
     pub fn open() -> Result<Self, AdminError> {
-        // Of a control group that cannot be left a broker tells, which the module starts in it too.
+        // If the control group cannot be left, the broker that the module starts in it reports that.
         let _ = reset::reset_limits();
         reset::ignore_job_control();
         privileges::become_service_user()?;

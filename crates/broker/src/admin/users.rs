@@ -202,7 +202,7 @@ impl Administration {
     }
 }
 
-/// What a user's status depends on besides the user.
+/// What users' statuses depend on, read once for a whole listing.
 struct View {
     rulebook: Rulebook,
     exemptions: Vec<Exemption>,

@@ -25,7 +25,7 @@ Examples:
         /// Try it before this class; a new class comes last, before everyone
         #[arg(long, value_name = "CLASS")]
         before: Option<String>,
-        /// Its own settings
+        /// Settings that differ from the policy of the machine
         #[arg(value_name = "KEY=VALUE", hide_possible_values = true, value_parser = Settings(class_keys))]
         settings: Vec<(String, String)>,
         /// Confirmation of the change.

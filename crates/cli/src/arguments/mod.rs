@@ -111,7 +111,7 @@ pub enum Command {
     /// Show or change rules for the members of a Unix group (root)
     #[command(subcommand)]
     Class(ClassCommand),
-    /// Administer users (root)
+    /// Manage users (root)
     #[command(subcommand)]
     User(UserCommand),
     /// Manage the mail servers and SMS accounts that send codes (root)

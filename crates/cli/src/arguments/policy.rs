@@ -53,13 +53,12 @@ pub struct Confirmation {
 pub(super) fn policy_help() -> String {
     let mut help = String::from("Settings:\n");
     for key in &KEYS {
-        help.push_str(&format!(
-            "  {:<18}{} ({}) [default: {}]\n",
-            key.name,
-            key.help,
-            key.values(),
-            key.default()
-        ));
+        help.push_str(&format!("  {}\n", key.name));
+        help.push_str(&format!("      {} ({})", key.help, key.values()));
+        if !key.default().is_empty() {
+            help.push_str(&format!(" [default: {}]", key.default()));
+        }
+        help.push('\n');
     }
     help.push_str(
         "\nExamples:\n  twofa policy set mode=optional\n  twofa policy set lockout.after=5 lockout.for=30m",

@@ -32,7 +32,7 @@ Examples:
     Add {
         /// A name for it: lower-case letters, digits, '-', '_' and '.'
         name: String,
-        /// Its kind, one of 'twofa provider kinds'
+        /// Its kind; see 'twofa provider kinds'
         kind: String,
         /// Its settings; you are asked for the value of a key without one
         #[arg(value_name = "KEY=VALUE", value_parser = given)]
@@ -92,7 +92,7 @@ Examples:
     Test {
         /// The provider
         name: String,
-        /// Where to send it, if not to the provider's own sender address
+        /// Where to send the message; by default to the provider's own sender address
         #[arg(long, value_name = "ADDRESS")]
         to: Option<String>,
     },

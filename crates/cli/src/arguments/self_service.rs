@@ -69,6 +69,9 @@ fn enrol_command(method: Method) -> Command {
             .about("Set up an authenticator app: scan a QR code and type the first code")
             .after_help(APP_EXAMPLES),
         (_, Some(channel)) => AddressArguments::augment_args(command)
+            .mut_arg("address", |arg| {
+                arg.help(format!("The {}", channel.info().address.noun()))
+            })
             .about(format!(
                 "Set up {noun}s: type in the code that is sent to you"
             ))
@@ -110,7 +113,7 @@ pub struct AppArguments {
     /// Label for the app
     #[arg(long)]
     pub label: Option<String>,
-    /// What makes the code change
+    /// Whether codes change with time or with each use
     #[arg(long = "type", value_name = "TYPE", default_value = "totp")]
     pub kind: CodeType,
     /// Hash function; many apps silently support SHA1 only
@@ -130,9 +133,9 @@ pub struct AppArguments {
 /// What makes a code change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CodeType {
-    /// The time
+    /// With time
     Totp,
-    /// Each use
+    /// With each use
     Hotp,
 }
 
@@ -142,8 +145,8 @@ Keys:
   prefer  the method that logins begin with, such as sms; empty for no preference
   email   an e-mail address; empty to remove it
   phone   a phone number with its country; empty to remove it
-A user verifies an address with a code that is sent to it. One that root sets is not verified until then, unless root
-adds --verified.
+A user verifies an address with a code that is sent to it. An address that root sets is not verified until then, unless
+--verified is given.
 
 Examples:
   twofa set verify=always prefer=sms

@@ -81,7 +81,7 @@ pub struct ListArguments {
     /// Only users who have this method
     #[arg(long, value_parser = method_filter())]
     pub method: Option<MethodFilter>,
-    /// Only users who have not passed a check for this long, or ever
+    /// Only users who have not entered a correct code for this long, or ever
     #[arg(long, value_name = "DURATION")]
     pub stale: Option<Duration>,
 }
@@ -95,7 +95,7 @@ pub struct ExemptArguments {
     /// The members of this Unix group, as they are at each login
     #[arg(long)]
     pub group: Option<String>,
-    /// Why
+    /// Why they are exempt
     #[arg(long)]
     pub reason: String,
     /// Until when: a date (2027-06-30), a length of time (30d), or 'never'

@@ -1,8 +1,7 @@
 //! `twofa policy`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use twofa_broker::Failure;
@@ -16,7 +15,7 @@ use crate::arguments::{Confirmation, PolicyCommand};
 use crate::error::CommandError;
 use crate::messages::policy as messages;
 use crate::output::Output;
-use crate::{client, output};
+use crate::{client, input, output};
 
 pub(crate) fn run(command: &PolicyCommand, output: Output) -> Result<(), CommandError> {
     if !client::is_root() {
@@ -120,14 +119,7 @@ fn export(rulebook: &Rulebook) -> Result<(), CommandError> {
 }
 
 fn read(file: &Path) -> Result<Rulebook, CommandError> {
-    let mut text = String::new();
-    let result = if file == Path::new("-") {
-        io::stdin().read_to_string(&mut text)
-    } else {
-        File::open(file).and_then(|mut file| file.read_to_string(&mut text))
-    };
-    result.map_err(|error| CommandError::unreadable(file, &error))?;
-    document::read(&text).map_err(|why| {
+    document::read(&input::read(file)?).map_err(|why| {
         CommandError::new(Failure::Usage, format!("{}: {why}", file.display()))
             .hinted("see 'twofa policy export' for the form of the file")
     })

@@ -44,7 +44,7 @@ fn template(SendError { reason, hint, .. }: SendError) -> DeliveryFinding {
     DeliveryFinding::Template { reason, hint }
 }
 
-/// Opens the providers that are used, and tells of those that cannot be.
+/// Opens the providers that are used, and adds findings about those that cannot be.
 fn open(
     catalogue: &Catalogue,
     providers: &Providers,

@@ -1,8 +1,8 @@
 //! What is wrong on this machine, or soon will be.
 //!
 //! [`inspect_host`] reads PAM's files, asks sshd and the broker, and wants root; [`Administration::findings`] looks into
-//! the store, the providers and the name service, and does so with the rights that the broker has. Each says what it
-//! found as [`Finding`]s: data, for whoever shows them.
+//! the store, the providers and the name service, and does so with the rights that the broker has. Both
+//! return [`Finding`]s: data, of which the caller makes sentences.
 
 mod broker;
 mod complaints;

@@ -18,13 +18,13 @@ const LONGEST_TITLE: usize = 100;
 /// What an administrator gives for a provider.
 #[derive(Debug, Default)]
 pub struct ProviderInput {
-    /// Settings of the command line, where others can see them.
+    /// Settings from the command line, where others can see them.
     pub given: Vec<Given>,
-    /// Settings of a file; `None`: there is no file.
+    /// Settings from a file of secrets; `None`: there is no file.
     pub secrets: Option<Values>,
-    /// What to call it in front of people; an empty one takes the title away.
+    /// The name that users see; an empty one removes the title.
     pub title: Option<String>,
-    /// Settings to take away.
+    /// Settings to remove.
     pub unset: Vec<String>,
 }
 
@@ -46,7 +46,7 @@ pub struct ProviderDraft {
     record: ProviderRecord,
     channel: Channel,
     provider: Box<dyn Provider>,
-    /// Whether it is told anything else than what is saved.
+    /// Whether its settings differ from those that are saved.
     pub is_different: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Providers: which there are, what they are told, and whether they work.
+//! Providers: which there are, their settings, and whether they work.
 //!
 //! [`draft`] puts a new provider or a change together of what an administrator gives ([`settings`]), so that it can be
 //! tested before it is saved; [`test`] tests what is saved. Everything but reading a file of secrets happens with the
@@ -58,7 +58,7 @@ pub struct ListedProvider {
     pub channel: Option<Channel>,
     /// When it is tried among those of its channel: the first is 1. `None`: it is not used.
     pub order: Option<usize>,
-    /// What people are shown: its own title, else its kind's.
+    /// The name that users see: its own title, else its kind's.
     pub title: Option<String>,
     /// Why it cannot be used.
     pub problem: Option<String>,
@@ -69,7 +69,7 @@ pub struct ListedProvider {
 pub struct ProviderDetails {
     /// As it is listed.
     pub listed: ListedProvider,
-    /// What it is told. Secrets are among it, and say that they are.
+    /// Its settings by name. Secrets are among them, marked as such.
     pub settings: BTreeMap<String, Value>,
 }
 

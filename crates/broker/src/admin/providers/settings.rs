@@ -1,4 +1,4 @@
-//! What a provider is told: what is given in a command line, in a file of secrets, and what is asked for.
+//! The settings of a provider: given in a command line, in a file of secrets, or asked for.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,13 +9,13 @@ use zeroize::Zeroizing;
 
 use crate::admin::AdminError;
 
-/// Values by the names of their settings. An empty one takes a setting away.
+/// Values by the names of their settings. An empty one removes the setting.
 pub type Values = BTreeMap<String, Zeroizing<String>>;
 
 /// Several settings in one text, for the kinds that have such texts.
 const ACCOUNT: &str = "account";
 
-/// How a question is put; `None` where nobody is there to answer. An empty answer is none.
+/// How to ask a question; `None` if nobody is there to answer. An empty answer means the default.
 pub type Ask<'a> = Option<&'a dyn Fn(&Question<'_>) -> io::Result<Zeroizing<String>>>;
 
 /// A setting as somebody gives it where others can see it.
@@ -36,9 +36,9 @@ pub struct Question<'a> {
     pub help: &'a str,
     /// Whether what is typed must not be seen.
     pub is_secret: bool,
-    /// Whether there is no doing without an answer.
+    /// Whether an answer is needed.
     pub is_required: bool,
-    /// What no answer stands for.
+    /// The value that no answer means.
     pub default: Option<&'a str>,
 }
 
@@ -69,7 +69,7 @@ impl<'a> Question<'a> {
     }
 }
 
-/// Why a file of secrets cannot be read. What a line holds is not told: it may be a secret.
+/// Why a file of secrets cannot be read. The line itself is not shown, because it may hold a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadSecrets {
     /// The line with this number, from 1, is no setting.
@@ -99,7 +99,8 @@ pub fn parse_secrets(text: &str) -> Result<Values, BadSecrets> {
     Ok(values)
 }
 
-/// What a provider of this `kind` is told by the command line and by `secrets`; a name alone is asked for.
+/// The settings of a provider of this `kind` from the command line and from `secrets`. A setting without a value is asked
+/// for.
 pub(super) fn collect(
     kind: &ProviderKind,
     given: &[Given],
@@ -141,7 +142,7 @@ pub(super) fn collect(
     Ok(collected)
 }
 
-/// Asks for what a new provider cannot do without, and for its password where none was given.
+/// Asks for the settings that a new provider needs, and for its password if no secret was given.
 pub(super) fn complete(
     kind: &ProviderKind,
     values: &mut Values,
@@ -199,7 +200,7 @@ impl Source<'_> {
         let setting = || question.name.to_owned();
         match self {
             Self::File(value) => Ok(value),
-            // Nothing is given away by taking a secret away.
+            // Removing a secret discloses nothing.
             Self::Line(Some(value)) if !question.is_secret || value.is_empty() => {
                 Ok(Zeroizing::new(value.to_owned()))
             }
@@ -356,11 +357,11 @@ mod tests {
     fn a_password_that_can_be_left_out_is_asked_for_once_and_only_if_no_secret_was_given() {
         let mut kind = kind();
         kind.settings[2].required = false;
-        let told = |has_secrets| {
+        let is_asked = |has_secrets| {
             let mut values = Values::from([("host".to_owned(), Zeroizing::new("mx".to_owned()))]);
             complete(&kind, &mut values, has_secrets, Some(&answer)).unwrap();
             values.contains_key("key")
         };
-        assert_eq!((told(false), told(true)), (true, false));
+        assert_eq!((is_asked(false), is_asked(true)), (true, false));
     }
 }

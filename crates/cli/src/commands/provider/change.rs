@@ -1,7 +1,6 @@
 //! Adding, changing and removing providers.
 
-use std::fs::File;
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 
 use twofa_broker::Failure;
@@ -15,7 +14,7 @@ use crate::commands::confirm;
 use crate::error::CommandError;
 use crate::messages::{policy, provider as texts};
 use crate::output::spinner;
-use crate::terminal;
+use crate::{input, terminal};
 
 /// What is given for a provider. The file of secrets is read here, as root.
 pub(super) fn input(
@@ -120,13 +119,6 @@ fn ask(question: &Question<'_>) -> io::Result<Zeroizing<String>> {
 }
 
 fn read_secrets(file: &Path) -> Result<Values, CommandError> {
-    let mut text = Zeroizing::new(String::new());
-    let result = if file == Path::new("-") {
-        io::stdin().read_to_string(&mut text)
-    } else {
-        File::open(file).and_then(|mut file| file.read_to_string(&mut text))
-    };
-    result.map_err(|error| CommandError::unreadable(file, &error))?;
-    parse_secrets(&text)
+    parse_secrets(&input::read(file)?)
         .map_err(|why| CommandError::new(Failure::Usage, format!("{}: {why}", file.display())))
 }
