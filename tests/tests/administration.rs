@@ -699,7 +699,7 @@ fn users_are_listed_by_status_class_method_and_how_long_they_have_been_away() {
         .user("dave")
         .administrator("carol")
         .pam(
-            "door",
+            "testapp",
             "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n",
         )
         .command("twofa class set admins --group sudo mode=mandatory")
@@ -722,10 +722,10 @@ fn users_are_listed_by_status_class_method_and_how_long_they_have_been_away() {
     assert_eq!(list("--method none"), ["bob", "carol", "dave"]);
     assert_eq!(list("--method none --class everyone --status off"), ["bob"]);
 
-    let mut door = machine.terminal("pamtester door alice authenticate");
-    door.expect("Verification code");
-    door.type_line(&phone.next_code());
-    door.expect("successfully authenticated");
+    let mut login = machine.terminal("pamtester testapp alice authenticate");
+    login.expect("Verification code");
+    login.type_line(&phone.next_code());
+    login.expect("successfully authenticated");
     assert_eq!(list("--stale 90d"), ["bob", "carol", "dave"]);
 
     refused(

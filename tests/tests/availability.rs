@@ -20,7 +20,7 @@ fn people() -> People {
         .policy("mandatory")
         .user("alice")
         .user("bob")
-        .pam("door", STACK)
+        .pam("testapp", STACK)
         .build();
     let (alice, bob) = (machine.enrol("alice"), machine.enrol("bob"));
     machine.broker().terminate();
@@ -33,7 +33,7 @@ fn people() -> People {
 
 /// Alice at the prompt, in a program started by `first`, and the process id of her broker.
 fn alice_at_the_prompt(machine: &Machine, first: &str) -> (Terminal, String) {
-    let mut terminal = machine.terminal(&format!("{first} pamtester door alice authenticate"));
+    let mut terminal = machine.terminal(&format!("{first} pamtester testapp alice authenticate"));
     terminal.expect("Verification code for vm");
     terminal.expect(": ");
     let broker = machine.run("pgrep -x twofad").ok().stdout.trim().to_owned();
@@ -58,7 +58,9 @@ fn wait_for_write_lock(machine: &Machine, pid: &str) {
 
 fn log_in(machine: &Machine, user: &str, code: &str) {
     machine
-        .run(&format!("echo {code} | pamtester door {user} authenticate"))
+        .run(&format!(
+            "echo {code} | pamtester testapp {user} authenticate"
+        ))
         .ok();
 }
 
@@ -283,8 +285,8 @@ fn a_process_that_root_stopped_while_it_writes_is_named_to_those_who_wait_and_en
     terminal.type_line(&code);
     wait_for_write_lock(&machine, &pid);
 
-    let (door, right) = ("pamtester door bob authenticate", bob.next_code());
-    machine.run(&format!("echo {right} | {door}")).fails();
+    let (login, right) = ("pamtester testapp bob authenticate", bob.next_code());
+    machine.run(&format!("echo {right} | {login}")).fails();
     let named =
         format!("process {pid} (twofad) has it; if that one hangs, end it with 'kill -9 {pid}'");
     let line = machine.wait_for_log(&named);
@@ -366,7 +368,7 @@ fn where_a_control_group_cannot_be_left_logins_go_on_and_the_log_says_so() {
     let session = Session::new(&machine, V2, "fixed");
     let log_in = format!(
         "echo $$ >{}/cgroup.procs; mount -o remount,ro,bind {CGROUPS}; \
-         echo {} | pamtester door alice authenticate; status=$?; \
+         echo {} | pamtester testapp alice authenticate; status=$?; \
          mount -o remount,rw,bind {CGROUPS}; exit $status",
         session.group,
         alice.next_code()

@@ -5,14 +5,14 @@
 use twofa_e2e::{Authenticator, Machine, Terminal};
 
 const STACK: &str = "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n";
-const LOGIN: &str = "pamtester door alice authenticate";
+const LOGIN: &str = "pamtester testapp alice authenticate";
 const CODE_PROMPT: &str = "Verification code for vm";
 
 fn machine() -> (Machine, Authenticator) {
     let machine = Machine::new()
         .policy("mandatory")
         .user("alice")
-        .pam("door", STACK)
+        .pam("testapp", STACK)
         .build();
     let phone = machine.enrol("alice");
     (machine, phone)
@@ -123,7 +123,7 @@ fn a_broker_that_dies_at_the_prompt_ends_in_a_refusal_and_costs_nothing() {
 
     terminal.expect("The second factor cannot be checked now");
     assert!(!terminal.expect_end().success());
-    machine.wait_for_log("pam_twofa(door:auth)");
+    machine.wait_for_log("pam_twofa(testapp:auth)");
     machine.start_broker();
     let mut terminal = at_the_prompt(&machine);
     terminal.type_line(&code);

@@ -63,7 +63,7 @@ fn every_kind_of_app_can_be_enrolled_and_logs_in() {
             .policy("optional")
             .user("alice")
             .pam(
-                "door",
+                "testapp",
                 "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n",
             )
             .build();
@@ -85,19 +85,19 @@ fn every_kind_of_app_can_be_enrolled_and_logs_in() {
         terminal.expect("is enrolled as");
         assert!(terminal.expect_end().success(), "{options}");
 
-        let mut door = machine.terminal("pamtester door alice authenticate");
-        door.expect("Verification code");
+        let mut login = machine.terminal("pamtester testapp alice authenticate");
+        login.expect("Verification code");
         if options == "--type hotp" {
-            door.type_line(&code(None, &["--hotp", "--counter=3"]));
+            login.type_line(&code(None, &["--hotp", "--counter=3"]));
         } else {
             let ahead = if options.contains("60") {
                 "now + 60 seconds"
             } else {
                 "now + 30 seconds"
             };
-            door.type_line(&code(Some(ahead), oath));
+            login.type_line(&code(Some(ahead), oath));
         }
-        door.expect("successfully authenticated");
+        login.expect("successfully authenticated");
     }
 }
 
@@ -107,7 +107,7 @@ fn a_token_that_ran_far_ahead_is_found_again_by_two_codes_in_a_row() {
         .policy("optional")
         .user("alice")
         .pam(
-            "door",
+            "testapp",
             "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n",
         )
         .build();
@@ -125,12 +125,12 @@ fn a_token_that_ran_far_ahead_is_found_again_by_two_codes_in_a_row() {
     terminal.expect("is enrolled");
     terminal.expect_end();
 
-    let mut door = machine.terminal("pamtester door alice authenticate");
-    door.expect("Verification code");
-    door.type_line(&code(40));
-    door.expect("With a hardware token, press its button and type the next one.");
-    door.type_line(&code(41));
-    door.expect("successfully authenticated");
+    let mut login = machine.terminal("pamtester testapp alice authenticate");
+    login.expect("Verification code");
+    login.type_line(&code(40));
+    login.expect("With a hardware token, press its button and type the next one.");
+    login.type_line(&code(41));
+    login.expect("successfully authenticated");
 }
 
 #[test]

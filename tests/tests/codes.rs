@@ -222,14 +222,14 @@ fn a_template_that_is_changed_is_in_the_next_mail() {
     machine.run("mkdir -p /etc/twofa/templates").ok();
     machine.write_file(
         "/etc/twofa/templates/code.subject",
-        "The door of {{ application }}\n",
+        "Login to {{ application }}\n",
     );
     at_the_prompt(&mut ssh(&machine, "alice"));
     let mails = mail.wait_for_mail("alice", 2);
     assert!(
         mails
             .iter()
-            .any(|mail| mail.contains("Subject: The door of vm")),
+            .any(|mail| mail.contains("Subject: Login to vm")),
         "{mails:?}"
     );
 }

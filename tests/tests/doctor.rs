@@ -127,30 +127,30 @@ fn it_names_every_stack_that_lets_people_in_without_a_code() {
         ),
         (
             "auth [success=1 default=die] pam_unix.so\nauth required pam_twofa.so\nauth required pam_permit.so\n",
-            "door:1 pam_unix.so",
+            "testapp:1 pam_unix.so",
         ),
         (
             "auth [success=done default=die] pam_unix.so\nauth required pam_twofa.so\n",
-            "door:1 pam_unix.so",
+            "testapp:1 pam_unix.so",
         ),
         (
             "auth sufficient pam_unix.so\nauth required pam_twofa.so\n",
-            "door:1 pam_unix.so",
+            "testapp:1 pam_unix.so",
         ),
         (
             "auth requisite pam_unix.so\nauth sufficient pam_localuser.so\nauth required pam_twofa.so\n",
-            "door:2 pam_localuser.so",
+            "testapp:2 pam_localuser.so",
         ),
         (
             "auth requisite pam_unix.so\nauth sufficient pam_exec.so /bin/x\nauth required pam_twofa.so\n",
-            "door:2 pam_exec.so",
+            "testapp:2 pam_exec.so",
         ),
         (
             "auth substack password-auth\naccount include password-auth\naccount required pam_twofa.so challenge\n",
             "pam_localuser.so",
         ),
     ] {
-        put(&machine, "door", stack);
+        put(&machine, "testapp", stack);
         finds(&machine, words);
     }
     for control in [
@@ -163,18 +163,18 @@ fn it_names_every_stack_that_lets_people_in_without_a_code() {
     ] {
         put(
             &machine,
-            "door",
+            "testapp",
             &format!("{unix}auth {control} pam_twofa.so\nauth optional pam_permit.so\n"),
         );
         finds(
             &machine,
-            &format!("problem: /etc/pam.d/door: 'auth {control} pam_twofa.so' lets people in"),
+            &format!("problem: /etc/pam.d/testapp: 'auth {control} pam_twofa.so' lets people in"),
         );
     }
-    put(&machine, "door", "auth sufficient pam_twofa.so\n");
+    put(&machine, "testapp", "auth sufficient pam_twofa.so\n");
     finds(
         &machine,
-        "problem: /etc/pam.d/door: 'auth sufficient pam_twofa.so' lets people in",
+        "problem: /etc/pam.d/testapp: 'auth sufficient pam_twofa.so' lets people in",
     );
 }
 
@@ -186,19 +186,19 @@ fn it_names_lines_that_are_reached_with_a_wrong_password() {
         "auth required pam_unix.so\nauth required pam_twofa.so\n",
         "auth required pam_twofa.so\nauth required pam_permit.so\n",
     ] {
-        put(&machine, "door", stack);
+        put(&machine, "testapp", stack);
         finds(&machine, "is reached without a correct password");
         finds(&machine, "account required pam_twofa.so challenge");
     }
     put(
         &machine,
-        "door",
+        "testapp",
         "auth required pam_twofa.so forward_pass\nauth required pam_unix.so try_first_pass\n",
     );
     finds(&machine, "no pam_twofa line follows the check");
     put(
         &machine,
-        "door",
+        "testapp",
         "auth required pam_twofa.so forward_pass\nauth requisite pam_unix.so try_first_pass\nauth required pam_twofa.so\n",
     );
     assert_eq!(diagnosis(&machine), CONTENT);
@@ -210,7 +210,7 @@ fn it_sees_what_libpam_would_read_and_nothing_else() {
     put(&machine, "sshd.rpmsave", BEHIND);
     put(
         &machine,
-        "door",
+        "testapp",
         "session optional pam_twofa.so\n# auth required pam_twofa.so\n",
     );
     finds(
@@ -219,7 +219,7 @@ fn it_sees_what_libpam_would_read_and_nothing_else() {
     );
     put(
         &machine,
-        "door",
+        "testapp",
         "account required pam_twofa.so\naccount required pam_permit.so\n",
     );
     finds(
@@ -228,18 +228,18 @@ fn it_sees_what_libpam_would_read_and_nothing_else() {
     );
     put(
         &machine,
-        "door",
+        "testapp",
         "@include common-auth\nAUTH Required \\\n    pam_twofa.so\n@include common-account\n",
     );
     assert_eq!(diagnosis(&machine), CONTENT);
     put(
         &machine,
-        "door",
+        "testapp",
         "@include common-auth\nauth required pam_twofa.so\n@include gone\n",
     );
     finds(
         &machine,
-        "problem: door: nobody gets in: /etc/pam.d/door:3: @include of a file that is not there",
+        "problem: testapp: nobody gets in: /etc/pam.d/testapp:3: @include of a file that is not there",
     );
 }
 

@@ -542,10 +542,10 @@ fn the_password_method_of_sshd_cannot_enrol_and_is_refused() {
 fn a_client_with_one_prompt_is_refused_and_told_why() {
     let stack = "auth required pam_twofa.so forward_pass\nauth required pam_unix.so use_first_pass\n\
                  account required pam_twofa.so\naccount required pam_permit.so\n";
-    let machine = builder().pam("door", stack).build();
+    let machine = builder().pam("testapp", stack).build();
     let login = |password: &str| {
         machine.run_with_input(
-            "pamtester door alice authenticate acct_mgmt",
+            "pamtester testapp alice authenticate acct_mgmt",
             &format!("{password}123456\n"),
         )
     };

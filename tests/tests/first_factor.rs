@@ -354,12 +354,12 @@ fn a_code_behind_a_wrong_password_is_not_used_up_and_locks_nobody() {
         .policy("mandatory")
         .user("alice")
         .user("grace")
-        .pam("door", stack)
+        .pam("testapp", stack)
         .build();
     let phone = machine.enrol("alice");
     let login = |user: &str, typed: &str| {
         machine.run_with_input(
-            &format!("pamtester door {user} authenticate acct_mgmt"),
+            &format!("pamtester testapp {user} authenticate acct_mgmt"),
             &format!("{typed}\n"),
         )
     };
@@ -392,12 +392,12 @@ fn a_code_behind_a_password_can_be_checked_by_a_second_line_behind_it() {
         .policy("optional")
         .user("alice")
         .user("grace")
-        .pam("door", &stack)
+        .pam("testapp", &stack)
         .build();
     let phone = machine.enrol("alice");
     let login = |user: &str, typed: &str| {
         machine.run_with_input(
-            &format!("pamtester door {user} authenticate"),
+            &format!("pamtester testapp {user} authenticate"),
             &format!("{typed}\n"),
         )
     };
@@ -412,13 +412,13 @@ fn a_code_behind_a_password_can_be_checked_by_a_second_line_behind_it() {
 
 #[test]
 fn a_password_that_looks_like_one_with_a_code_tells_nobody_who_is_asked() {
-    let door = "auth substack password-auth\nauth required pam_twofa.so try_first_pass\naccount required pam_permit.so\n";
-    let machine = el(LOCAL).pam("door", door).build();
+    let stack = "auth substack password-auth\nauth required pam_twofa.so try_first_pass\naccount required pam_permit.so\n";
+    let machine = el(LOCAL).pam("testapp", stack).build();
     machine.run("twofa policy set mode=optional").ok();
     machine.run("echo grace:secret123456 | chpasswd").ok();
     machine.enrol("alice");
     let attempt = |user: &str, password: &str| {
-        let mut terminal = machine.terminal(&format!("pamtester door {user} authenticate"));
+        let mut terminal = machine.terminal(&format!("pamtester testapp {user} authenticate"));
         terminal.expect("Password:");
         terminal.type_line(password);
         terminal.expect(UNIFORM);
@@ -438,32 +438,32 @@ fn a_password_that_looks_like_one_with_a_code_tells_nobody_who_is_asked() {
 #[test]
 fn a_password_that_looks_like_one_with_a_code_lets_nobody_in_where_no_later_line_checks_it() {
     for option in ["try_first_pass", "use_first_pass", "forward_pass"] {
-        let door = format!(
+        let stack = format!(
             "auth substack password-auth\nauth required pam_twofa.so {option}\naccount required pam_permit.so\n"
         );
-        let machine = el(LOCAL).pam("door", &door).build();
+        let machine = el(LOCAL).pam("testapp", &stack).build();
         machine.run("echo alice:secret123456 | chpasswd").ok();
         machine.enrol("alice");
         let typed = "secret123456\nsecret123456\n";
         machine
-            .run_with_input("pamtester door alice authenticate acct_mgmt", typed)
+            .run_with_input("pamtester testapp alice authenticate acct_mgmt", typed)
             .fails();
     }
 }
 
 #[test]
 fn of_two_lines_that_a_wrong_password_comes_to_the_first_checks_the_code() {
-    let door = "auth required pam_twofa.so forward_pass\nauth required pam_unix.so use_first_pass\n\
+    let stack = "auth required pam_twofa.so forward_pass\nauth required pam_unix.so use_first_pass\n\
                 auth required pam_twofa.so\naccount required pam_permit.so\n";
     let machine = Machine::new()
         .policy("mandatory")
         .user("alice")
-        .pam("door", door)
+        .pam("testapp", stack)
         .build();
     let phone = machine.enrol("alice");
     let login = |code: &str| {
         let typed = format!("{}{code}\n", password_of("alice"));
-        machine.run_with_input("pamtester door alice authenticate acct_mgmt", &typed)
+        machine.run_with_input("pamtester testapp alice authenticate acct_mgmt", &typed)
     };
     login("000000").fails();
     login(&phone.next_code()).ok();
@@ -471,14 +471,14 @@ fn of_two_lines_that_a_wrong_password_comes_to_the_first_checks_the_code() {
 
 #[test]
 fn whom_nothing_is_asked_needs_no_code_behind_the_password_for_a_line_that_comes_later() {
-    let door = "auth substack password-auth\nauth required pam_twofa.so use_first_pass\n\
+    let stack = "auth substack password-auth\nauth required pam_twofa.so use_first_pass\n\
                 account required pam_twofa.so\naccount required pam_permit.so\n";
-    let machine = el(LOCAL).pam("door", door).build();
+    let machine = el(LOCAL).pam("testapp", stack).build();
     machine.run("twofa policy set mode=optional").ok();
     machine.enrol("alice");
     let login = |user: &str, typed: &str| {
         machine.run_with_input(
-            &format!("pamtester door {user} authenticate acct_mgmt"),
+            &format!("pamtester testapp {user} authenticate acct_mgmt"),
             &format!("{typed}\n"),
         )
     };
@@ -507,9 +507,9 @@ fn where_the_stack_cannot_be_read_the_log_says_so() {
 
 #[test]
 fn a_screen_locker_which_never_comes_to_account_is_asked_in_auth() {
-    let door = "auth substack password-auth\nauth required pam_twofa.so\n\
+    let stack = "auth substack password-auth\nauth required pam_twofa.so\n\
                 account required pam_twofa.so challenge\naccount required pam_permit.so\n";
-    let machine = el(LOCAL).pam("i3lock", door).build();
+    let machine = el(LOCAL).pam("i3lock", stack).build();
     let phone = machine.enrol("alice");
     for code in ["000000000", &phone.next_code()] {
         let mut terminal = machine.terminal("pamtester i3lock alice authenticate");
@@ -528,11 +528,11 @@ fn the_module_twice_in_one_stack_asks_once() {
     let machine = Machine::new()
         .policy("mandatory")
         .user("alice")
-        .pam("door", stack)
+        .pam("testapp", stack)
         .build();
     let phone = machine.enrol("alice");
     // Also twice on one handle: that is another login, and asks again.
-    let mut terminal = machine.terminal("pamtester door alice authenticate authenticate");
+    let mut terminal = machine.terminal("pamtester testapp alice authenticate authenticate");
     for _ in 0..2 {
         terminal.expect("Password:");
         terminal.type_line(&password_of("alice"));

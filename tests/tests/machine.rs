@@ -202,13 +202,13 @@ fn what_is_logged_reaches_the_test() {
     machine
         .run_as(
             "alice",
-            "logger --priority auth.notice --tag door 'alice knocks'",
+            "logger --priority auth.notice --tag testapp 'alice logs in'",
         )
         .ok();
 
-    let line = machine.wait_for_log("alice knocks");
+    let line = machine.wait_for_log("alice logs in");
     assert!(
-        line.starts_with("<37>") && line.contains("door: "),
+        line.starts_with("<37>") && line.contains("testapp: "),
         "{line}"
     );
     assert!(machine.log().contains(&line));
@@ -268,7 +268,7 @@ fn nothing_that_happens_in_a_machine_reaches_the_host() {
 
     let machine = bare()
         .user("mallory")
-        .file("/etc/pam.d/other-door", "auth required pam_deny.so\n")
+        .file("/etc/pam.d/other-service", "auth required pam_deny.so\n")
         .build();
     machine.run("rm -rf /usr/share/doc /etc/ssh; touch /new /tmp/new-in-vm /run/new-in-vm /root/new /dev/shm/new-in-vm").ok();
     machine.run("ls /usr/share/doc").fails();
@@ -278,7 +278,7 @@ fn nothing_that_happens_in_a_machine_reaches_the_host() {
     assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), mounts);
     assert!(fs::exists("/usr/share/doc").unwrap() && fs::exists("/etc/ssh").unwrap());
     for path in [
-        "/etc/pam.d/other-door",
+        "/etc/pam.d/other-service",
         "/new",
         "/tmp/new-in-vm",
         "/run/new-in-vm",
@@ -403,12 +403,12 @@ fn a_pam_stack_of_the_test_decides() {
     let stack = "auth required pam_permit.so\naccount required pam_permit.so\n";
     let machine = bare()
         .user("alice")
-        .pam("door", stack)
+        .pam("testapp", stack)
         .pam("wall", &stack.replacen("permit", "deny", 1))
         .build();
 
     machine
-        .run_as("alice", "pamtester door alice authenticate")
+        .run_as("alice", "pamtester testapp alice authenticate")
         .ok();
     machine
         .run_as("alice", "pamtester wall alice authenticate")

@@ -9,7 +9,7 @@ fn machine(options: &str) -> (Machine, Authenticator) {
     let machine = Machine::new()
         .policy("mandatory")
         .user("alice")
-        .pam("door", &stack)
+        .pam("testapp", &stack)
         .build();
     let phone = machine.enrol("alice");
     (machine, phone)
@@ -42,26 +42,26 @@ fn an_unknown_option_refuses_everybody_and_is_named_in_the_log() {
     let (machine, phone) = machine("nullok");
     machine
         .run(&format!(
-            "echo {} | pamtester door alice authenticate",
+            "echo {} | pamtester testapp alice authenticate",
             phone.next_code()
         ))
         .fails();
     let line = machine.wait_for_log("nullok");
-    assert!(line.contains("pam_twofa(door:auth)"), "{line}");
+    assert!(line.contains("pam_twofa(testapp:auth)"), "{line}");
     machine.run("twofa policy set mode=disabled").ok();
     machine
-        .run("pamtester door alice authenticate </dev/null")
+        .run("pamtester testapp alice authenticate </dev/null")
         .fails();
 }
 
 #[test]
 fn credentials_are_set_without_complaint() {
     let (machine, phone) = machine("");
-    let mut door = machine.terminal("pamtester door alice authenticate setcred");
-    door.expect("Verification code");
-    door.type_line(&phone.next_code());
-    door.expect("successfully authenticated");
-    assert!(door.expect_end().success(), "{}", door.screen());
+    let mut login = machine.terminal("pamtester testapp alice authenticate setcred");
+    login.expect("Verification code");
+    login.type_line(&phone.next_code());
+    login.expect("successfully authenticated");
+    assert!(login.expect_end().success(), "{}", login.screen());
 }
 
 #[test]
@@ -71,11 +71,14 @@ fn a_client_with_one_prompt_types_the_code_behind_the_password() {
     let machine = Machine::new()
         .policy("mandatory")
         .user("alice")
-        .pam("door", stack)
+        .pam("testapp", stack)
         .build();
     let phone = machine.enrol("alice");
     let answers = |answer: &str| {
-        machine.run_with_input("pamtester door alice authenticate", &format!("{answer}\n"))
+        machine.run_with_input(
+            "pamtester testapp alice authenticate",
+            &format!("{answer}\n"),
+        )
     };
 
     answers(&format!("{}{}", password_of("alice"), phone.next_code())).ok();
@@ -104,11 +107,14 @@ auth required pam_unix.so use_first_pass
     let machine = Machine::new()
         .policy("mandatory")
         .user("alice")
-        .pam("door", stack)
+        .pam("testapp", stack)
         .build();
     let phone = machine.enrol("alice");
     let answers = |answer: &str| {
-        machine.run_with_input("pamtester door alice authenticate", &format!("{answer}\n"))
+        machine.run_with_input(
+            "pamtester testapp alice authenticate",
+            &format!("{answer}\n"),
+        )
     };
 
     answers(&format!("{}{}", password_of("alice"), phone.next_code())).ok();
@@ -121,7 +127,9 @@ fn a_socket_elsewhere_is_used_and_an_impostor_on_it_is_not() {
     // Nobody listens: root's module starts its own broker.
     let code = phone.next_code();
     machine
-        .run(&format!("echo {code} | pamtester door alice authenticate"))
+        .run(&format!(
+            "echo {code} | pamtester testapp alice authenticate"
+        ))
         .ok();
 
     let yes = "import socket,os; s=socket.socket(socket.AF_UNIX); s.bind('/run/elsewhere.sock'); \
@@ -131,7 +139,9 @@ fn a_socket_elsewhere_is_used_and_an_impostor_on_it_is_not() {
     let impostor = machine.spawn("python3 /root/impostor.py");
     machine.wait_until("[ -S /run/elsewhere.sock ] && ss -Hlx src /run/elsewhere.sock | grep -q .");
     machine
-        .run(&format!("echo {code} | pamtester door alice authenticate"))
+        .run(&format!(
+            "echo {code} | pamtester testapp alice authenticate"
+        ))
         .fails();
     machine.wait_for_log("elsewhere.sock");
     assert!(impostor.wait().stdout.contains("left alone"));

@@ -25,7 +25,7 @@ fn builder(nsswitch: &str) -> Builder {
             "admins:*:5000:alice,dora\nrobots:*:5001:bob\n",
         )
         .file("/etc/directory/passwd", "")
-        .pam("door", DOOR)
+        .pam("testapp", DOOR)
         .user("alice")
         .user("bob")
         .user("carol")
@@ -275,13 +275,13 @@ fn a_person_of_the_directory_is_asked_as_its_groups_say() {
         .command("twofa class set admins mode=mandatory")
         .build();
     let dora = enrol(&machine, "dora");
-    let mut door = machine.terminal("pamtester door dora authenticate");
-    answer(&mut door, CODE_PROMPT, &dora.backup_codes[0]);
-    door.expect("successfully authenticated");
-    machine.run("pamtester door emil authenticate").ok();
+    let mut login = machine.terminal("pamtester testapp dora authenticate");
+    answer(&mut login, CODE_PROMPT, &dora.backup_codes[0]);
+    login.expect("successfully authenticated");
+    machine.run("pamtester testapp emil authenticate").ok();
     directory(&machine, "fails");
     // Nobody knows who they are, so nobody can say that they are not asked.
-    machine.run("pamtester door emil authenticate").fails();
+    machine.run("pamtester testapp emil authenticate").fails();
     machine.wait_for_log("the name service does not answer: account \\\"emil\\\"");
 }
 
@@ -294,7 +294,7 @@ fn where_nobody_is_asked_no_name_service_is_needed_to_say_so() {
     directory(&machine, "hangs 600");
     let passes = || {
         machine
-            .terminal("pamtester door emil authenticate")
+            .terminal("pamtester testapp emil authenticate")
             .expect("successfully authenticated")
     };
     passes();
@@ -309,36 +309,40 @@ fn a_service_that_is_not_root_learns_that_nothing_is_asked_and_nothing_else() {
         .policy("disabled")
         .user("alice")
         .user("bob")
-        .pam("door", DOOR)
+        .pam("testapp", DOOR)
         .build();
     machine.enrol("alice");
-    let door = |user: &str| machine.run_as("bob", &format!("pamtester door {user} authenticate"));
-    door("alice").ok();
+    let log_in =
+        |user: &str| machine.run_as("bob", &format!("pamtester testapp {user} authenticate"));
+    log_in("alice").ok();
     machine.run("twofa policy set mode=optional").ok();
     machine.run("twofa user set alice verify=never").ok();
-    door("alice").ok();
+    log_in("alice").ok();
     machine.run("twofa user set alice verify=new-device").ok();
-    let refused = door("alice").fails();
+    let refused = log_in("alice").fails();
     assert!(!refused.to_string().contains(CODE_PROMPT), "{refused}");
     machine.wait_for_log("may not ask about alice");
     // For one service only, which a caller that is not root could claim to be.
     machine
-        .run("twofa user exempt alice --service door --reason x --until 30d")
+        .run("twofa user exempt alice --service testapp --reason x --until 30d")
         .ok();
-    door("alice").fails();
+    log_in("alice").fails();
     machine
         .run("twofa user exempt alice --reason x --until 30d")
         .ok();
-    door("alice").ok();
+    log_in("alice").ok();
 }
 
 #[test]
 fn a_name_that_is_not_utf_8_is_refused_for_that_and_only_where_somebody_is_asked() {
-    let machine = Machine::new().policy("disabled").pam("door", DOOR).build();
-    let door = "pamtester door \"$(printf 'caf\\351')\" authenticate";
-    machine.run(door).ok();
+    let machine = Machine::new()
+        .policy("disabled")
+        .pam("testapp", DOOR)
+        .build();
+    let command = "pamtester testapp \"$(printf 'caf\\351')\" authenticate";
+    machine.run(command).ok();
     machine.run("twofa policy set mode=mandatory").ok();
-    machine.run(door).fails();
+    machine.run(command).fails();
     machine.wait_for_log("the user's name is not UTF-8");
 }
 
@@ -358,14 +362,14 @@ fn on_a_disk_that_cannot_be_written_who_is_not_asked_gets_in_and_who_is_does_not
         .policy("optional")
         .user("alice")
         .user("bob")
-        .pam("door", DOOR)
+        .pam("testapp", DOOR)
         .without_broker()
         .build();
     machine.enrol("alice");
     write_protect(&machine);
-    machine.run("pamtester door bob authenticate").ok();
+    machine.run("pamtester testapp bob authenticate").ok();
     machine
-        .run("echo 123456 | pamtester door alice authenticate")
+        .run("echo 123456 | pamtester testapp alice authenticate")
         .fails();
     machine.wait_for_log("the store is read-only");
     machine.run("umount /var/lib/twofa").ok();
@@ -373,7 +377,7 @@ fn on_a_disk_that_cannot_be_written_who_is_not_asked_gets_in_and_who_is_does_not
         .run("twofa policy set mode=mandatory enrolment=beforehand --yes")
         .ok();
     write_protect(&machine);
-    machine.run("pamtester door bob authenticate").fails();
+    machine.run("pamtester testapp bob authenticate").fails();
 }
 
 #[test]
@@ -382,14 +386,16 @@ fn a_log_that_a_login_left_is_read_on_a_disk_that_cannot_be_written() {
         .policy("optional")
         .user("alice")
         .user("bob")
-        .pam("door", DOOR)
+        .pam("testapp", DOOR)
         .tiny_disk("/var/lib/twofa", "1M")
         .without_broker()
         .build();
     let phone = machine.enrol("alice");
     let log_in = || {
         let code = phone.next_code();
-        machine.run(&format!("echo {code} | pamtester door alice authenticate"))
+        machine.run(&format!(
+            "echo {code} | pamtester testapp alice authenticate"
+        ))
     };
     log_in().ok();
     machine.run("test -s /var/lib/twofa/twofa.db-wal").ok();
@@ -404,7 +410,7 @@ fn a_log_that_a_login_left_is_read_on_a_disk_that_cannot_be_written() {
         ),
     ] {
         machine.run(harm).ok();
-        machine.run("pamtester door bob authenticate").ok();
+        machine.run("pamtester testapp bob authenticate").ok();
         log_in().fails();
         machine.run(mend).ok();
     }
@@ -416,20 +422,20 @@ fn what_a_killed_broker_left_in_the_log_of_the_store_counts_on_a_disk_that_canno
     let machine = Machine::new()
         .policy("disabled")
         .user("bob")
-        .pam("door", DOOR)
+        .pam("testapp", DOOR)
         .build();
     // The broker has the store open, so this remains in its write-ahead log.
-    machine.run("pamtester door bob authenticate").ok();
+    machine.run("pamtester testapp bob authenticate").ok();
     machine
         .run("twofa policy set mode=mandatory enrolment=beforehand --yes")
         .ok();
     machine.broker().kill();
     machine.run("test -s /var/lib/twofa/twofa.db-wal").ok();
     write_protect(&machine);
-    machine.run("pamtester door bob authenticate").fails();
+    machine.run("pamtester testapp bob authenticate").fails();
     machine
         .run("umount /var/lib/twofa && rm /var/lib/twofa/twofa.db-shm")
         .ok();
     write_protect(&machine);
-    machine.run("pamtester door bob authenticate").fails();
+    machine.run("pamtester testapp bob authenticate").fails();
 }

@@ -19,7 +19,7 @@ fn machine_that(command: &str) -> (Machine, Authenticator) {
         .command(command)
         .user("alice")
         .pam(
-            "door",
+            "testapp",
             "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n",
         )
         .with_sshd()
@@ -36,7 +36,7 @@ fn let_in(machine: &Machine, code: &str) -> usize {
 /// Like [`let_in`], with everything they printed, interleaved.
 fn all_at_once(machine: &Machine, code: &str) -> (usize, String) {
     let each = format!(
-        "(read go <&3; echo {code}) | pamtester door alice authenticate && echo in >>/tmp/in"
+        "(read go <&3; echo {code}) | pamtester testapp alice authenticate && echo in >>/tmp/in"
     );
     let all = format!(
         "mkfifo /tmp/go && : >/tmp/in && exec 4<>/tmp/go && for i in $(seq {LOGINS}); do ({each}) 3</tmp/go & done; \
@@ -85,7 +85,8 @@ fn of_64_logins_at_once_without_a_running_broker_exactly_one_gets_in() {
     let (machine, phone) = machine();
     machine.broker().terminate();
     let code = phone.next_code();
-    let each = format!("(echo {code} | pamtester door alice authenticate && echo in >>/tmp/in) &");
+    let each =
+        format!("(echo {code} | pamtester testapp alice authenticate && echo in >>/tmp/in) &");
     let all =
         format!(": >/tmp/in; for i in $(seq {LOGINS}); do {each} done; wait; echo; wc -l </tmp/in");
     assert_eq!(machine.run(&all).ok().stdout.lines().last(), Some("1"));
@@ -142,7 +143,9 @@ fn of_64_logins_at_once_with_wrong_codes_only_as_many_are_verified_as_it_takes_t
     assert_eq!(failures(&machine), "\"failures\": 10,");
     for right in [phone.next_code(), phone.backup_codes[0].clone()] {
         let refused = machine
-            .run(&format!("echo {right} | pamtester door alice authenticate"))
+            .run(&format!(
+                "echo {right} | pamtester testapp alice authenticate"
+            ))
             .fails();
         assert!(
             refused

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use twofa_e2e::{HangingServer, Listener, Machine, MailServer, Process, Terminal};
 
 const STACK: &str = "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n";
-const LOGIN: &str = "pamtester door alice authenticate";
+const LOGIN: &str = "pamtester testapp alice authenticate";
 const CODE_PROMPT: &str = "Verification code for vm";
 const RESTARTED: &str = "The login service was restarted: log in again.";
 /// How a test starts the broker itself.
@@ -19,7 +19,7 @@ fn machine() -> Machine {
         .policy("mandatory")
         .user("alice")
         .user("bob")
-        .pam("door", STACK)
+        .pam("testapp", STACK)
         .build()
 }
 
@@ -160,7 +160,7 @@ fn a_broker_that_ends_while_it_sends_starts_no_threads_and_lets_root_log_in_else
     let pid = machine.broker().pid();
     let watched = machine.broker().watch("clone,clone3");
     machine.run(&format!("kill -TERM {pid}")).ok();
-    let mut terminal = machine.terminal("pamtester door bob authenticate");
+    let mut terminal = machine.terminal("pamtester testapp bob authenticate");
     terminal.expect(CODE_PROMPT);
     assert!(
         machine.broker().is_running(),
@@ -199,7 +199,7 @@ fn silent_connections_from_subordinate_uids_keep_nobody_out() {
     machine.wait_until("[ -e /run/all ]");
 
     // What a screen locker and a command do.
-    let mut terminal = machine.terminal_as("bob", "pamtester door bob authenticate");
+    let mut terminal = machine.terminal_as("bob", "pamtester testapp bob authenticate");
     terminal.expect(CODE_PROMPT);
     terminal.type_line(&phone.next_code());
     terminal.expect("successfully authenticated");
@@ -235,7 +235,7 @@ fn a_prompt_left_alone_ends_in_words_and_a_line_of_the_log() {
     enrolling.expect("Then type the 6-digit code it shows: ");
     let mut terminal = at_the_prompt(&machine);
     machine.wait_until(
-        "grep -q 'a login of .alice. with .door.*no answer came within 5 minutes' /var/log/twofad.log",
+        "grep -q 'a login of .alice. with .testapp.*no answer came within 5 minutes' /var/log/twofad.log",
     );
     terminal.type_line(&phone.next_code());
     terminal.expect("No answer came within 5 minutes, so nothing was changed. Log in again.");

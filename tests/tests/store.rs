@@ -6,7 +6,7 @@
 use twofa_e2e::{Authenticator, Builder, Machine};
 
 const STACK: &str = "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n";
-const LOGIN: &str = "pamtester door alice authenticate";
+const LOGIN: &str = "pamtester testapp alice authenticate";
 const STORE: &str = "/var/lib/twofa/twofa.db";
 
 /// Who serves the login: the broker that was running when the store broke, or one started later.
@@ -24,7 +24,7 @@ fn builder() -> Builder {
     Machine::new()
         .policy("optional")
         .user("alice")
-        .pam("door", STACK)
+        .pam("testapp", STACK)
 }
 
 /// Breaks the store, checks that each of `brokers` refuses a login with a right code and logs `why`, repairs the store,
@@ -65,7 +65,7 @@ fn refuses_until_repaired(
         machine.wait_for_log(&format!("{broker:?} has refused"));
         let log = machine.log();
         let by_the_module =
-            |line: &str| line.contains("pam_twofa(door:auth)") && line.contains(why);
+            |line: &str| line.contains("pam_twofa(testapp:auth)") && line.contains(why);
         assert!(log.lines().any(by_the_module), "{broker:?}: {log}");
 
         machine.run(repair).ok();
@@ -178,7 +178,7 @@ fn an_unreadable_store_refuses() {
         &phone,
         &FRESH,
         &harm,
-        "pam_twofa(door:auth)",
+        "pam_twofa(testapp:auth)",
         &repair,
     );
 }
@@ -233,7 +233,7 @@ fn an_emptied_store_refuses() {
         &phone,
         &FRESH,
         &harm,
-        "pam_twofa(door:auth)",
+        "pam_twofa(testapp:auth)",
         &repair,
     );
 }
@@ -251,7 +251,7 @@ fn a_read_only_store_refuses() {
         &phone,
         &FRESH,
         harm,
-        "pam_twofa(door:auth)",
+        "pam_twofa(testapp:auth)",
         repair,
     );
 }
@@ -266,7 +266,7 @@ fn a_full_disk_refuses() {
         &phone,
         &ALL,
         fill,
-        "pam_twofa(door:auth)",
+        "pam_twofa(testapp:auth)",
         "rm -f /var/lib/twofa/ballast",
     );
     let line = machine.log();
