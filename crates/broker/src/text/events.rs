@@ -129,7 +129,7 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         Event::UserChanged(UserChange::Verify {
             value: Verify::Never,
         }) => "Logins no longer ask for a code, where nothing requires it.",
-        // The store queues no notice of these (`Event::is_noticed`); whoever gets one should still look.
+        // The store queues no notice of these (`Event::is_noticed`). If one came, its user should still look.
         Event::Passed { .. }
         | Event::Refused { .. }
         | Event::BackupCodesMade
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_is_told_to_its_user_or_not_whoever_words_it() {
+    fn each_kind_of_event_makes_its_notice_or_none() {
         let events = events();
         let named: std::collections::HashSet<_> = events
             .iter()
