@@ -206,11 +206,14 @@ impl Drop for Trace<'_> {
     }
 }
 
-/// The state of a process, a letter of proc(5); `None` if it has exited.
+/// The state of a process, a letter of proc(5), and `None` when it has ended: a zombie with other threads still holds its
+/// files, a socket that it listens at among them.
 fn state(machine: &Machine, pid: u32) -> Option<char> {
     let status = fs::read_to_string(machine.host_path(&format!("/proc/{pid}/stat"))).ok()?;
     let state = status.rsplit_once(") ")?.1.chars().next()?;
-    (!matches!(state, 'Z' | 'X')).then_some(state)
+    let threads = fs::read_dir(machine.host_path(&format!("/proc/{pid}/task")));
+    let has_ended = matches!(state, 'Z' | 'X') && threads.map_or(0, Iterator::count) <= 1;
+    (!has_ended).then_some(state)
 }
 
 /// Whether every thread of a process is traced.
