@@ -450,7 +450,7 @@ fn exemptions_show_in_their_list_in_status_log_and_doctor_until_they_are_removed
     );
     let status = machine.run_as("carol", "twofa status").ok().stdout;
     assert!(
-        status.contains("exempt until ") && status.contains("moving house (number 2)"),
+        status.contains("exempt until ") && status.contains("moving house (exemption 2)"),
         "{status}"
     );
     let log = said(&machine, "twofa log");

@@ -27,15 +27,7 @@ pub mod sending;
 mod testing;
 pub mod text;
 
-pub use identity::accounts;
-pub use identity::authority::Peer;
-pub use identity::person;
-pub use process::{clock, privileges, reset};
-pub use requests::broker::Broker;
-pub use requests::manage;
-pub use sending::{addresses, providers};
-pub use text::events;
-pub use text::messages as words;
+pub use process::{clock, privileges};
 pub use text::terminal::{Terminal, TerminalClosed};
 /// What requests, terminals and the answers to them are made of.
 pub use twofa_proto::{

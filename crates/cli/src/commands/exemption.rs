@@ -6,7 +6,8 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use twofa_broker::Failure;
 use twofa_broker::admin::exemption::{ExemptionRequest, SubjectName, read_end};
-use twofa_broker::{clock, words};
+use twofa_broker::clock;
+use twofa_broker::text::messages::exemption_scope;
 use twofa_core::Timestamp;
 use twofa_core::exemption::{Exemption, Subject};
 
@@ -94,7 +95,7 @@ fn row(id: i64, exemption: &Exemption, now: Timestamp) -> Row<'_> {
         id,
         user,
         group,
-        only: words::exemption_scope(exemption),
+        only: exemption_scope(exemption),
         reason: &exemption.reason,
         granted_by_uid: exemption.granted_by,
         granted_at: rfc3339(exemption.granted_at),

@@ -2,7 +2,7 @@
 
 use twofa_broker::admin::class::ClassTest;
 use twofa_broker::text::explain::{self, Grounds};
-use twofa_broker::text::messages;
+use twofa_broker::text::messages::exemption_scope;
 use twofa_core::Decision;
 
 /// The decision as JSON has it.
@@ -47,7 +47,7 @@ pub(crate) fn sentences(test: &ClassTest) -> Vec<String> {
         ));
     }
     for exemption in &test.narrow_exemptions {
-        let only = messages::exemption_scope(exemption).unwrap_or_default();
+        let only = exemption_scope(exemption).unwrap_or_default();
         sentences.push(format!("But {only} it is exempt: {}.", exemption.reason));
     }
     sentences

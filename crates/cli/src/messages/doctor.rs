@@ -6,6 +6,7 @@ use twofa_broker::admin::doctor::finding::{
     AccountComplaint, Complaint, DecidingLine, DeliveryFinding, ExemptionEnd, HostFinding, Remedy,
     RootService, RulesFinding, Silence, SshdComplaint,
 };
+use twofa_broker::text::messages::log_lines::sms_alarm;
 use twofa_core::exemption::Subject;
 
 use super::{enumerate, moment, policy};
@@ -304,7 +305,7 @@ fn delivery(finding: &DeliveryFinding) -> String {
             alarm,
             count,
             limits,
-        } => twofa_broker::text::messages::log_lines::sms_alarm(*alarm, *count, limits.sms_daily),
+        } => sms_alarm(*alarm, *count, limits.sms_daily),
         DeliveryFinding::EmailIsWeak => "codes by e-mail are weak: by NIST SP 800-63B-4 (3.1.3.1) they are not a second \
                                          factor; if you must comply, leave email out of 'twofa policy set methods=…' \
                                          (users with no other method are asked for such a code once more and then enrol \
@@ -329,5 +330,83 @@ fn with_hint(what: &str, hint: Option<&str>) -> String {
     match hint {
         Some(hint) => format!("{what}; {hint}"),
         None => what.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+    use twofa_broker::admin::doctor::finding::Line;
+
+    #[track_caller]
+    fn says(finding: &Finding, text: &str) {
+        assert_eq!(super::finding(finding), text);
+    }
+
+    fn about(services: &[&str], complaint: Complaint) -> Finding {
+        Finding::Services {
+            services: services.iter().map(|name| (*name).to_owned()).collect(),
+            complaint,
+        }
+    }
+
+    #[test]
+    fn services_with_one_complaint_are_named_together_with_the_line_and_the_remedy() {
+        let line = DecidingLine {
+            line: Line {
+                file: "/etc/pam.d/system-auth".into(),
+                number: 5,
+            },
+            module: Some("pam_unix.so".into()),
+            code: "success",
+            skips_module: true,
+        };
+        let complaint = Complaint::WithoutCode {
+            line: Some(line),
+            remedy: Some(Remedy::PutBefore),
+        };
+        says(
+            &about(&["login", "sshd", "sudo"], complaint),
+            "login, sshd and sudo: people get in without a code: /etc/pam.d/system-auth:5 pam_unix.so returns success, \
+             which skips pam_twofa; put the pam_twofa line before it",
+        );
+        says(
+            &about(&["x"], Complaint::WithoutPassword(None)),
+            "x: people get in without a password: no line is called",
+        );
+    }
+
+    #[test]
+    fn a_way_to_root_is_named_by_its_service_and_what_people_type() {
+        let root = |service, typed| RootService { service, typed };
+        let finding = HostFinding::RootWithoutCode {
+            asking: vec![root("sudo", "sudo")],
+            open: vec![root("sudo-i", "sudo -i"), root("su", "su")],
+        };
+        says(
+            &Finding::Host(finding),
+            "sudo asks for a code, sudo-i (sudo -i) and su do not: people can become root without a code; copy files from \
+             /usr/lib/pam.d to /etc/pam.d before you change them",
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_found_or_reached_is_said_with_its_consequence() {
+        let folder = PathBuf::from("/usr/lib64/security");
+        says(
+            &Finding::Host(HostFinding::ModuleMissing { folder }),
+            "pam_twofa.so is missing from /usr/lib64/security: every service that names it refuses everybody",
+        );
+        let silence = Silence::Unable {
+            message: "the store is damaged".into(),
+        };
+        let lockers = vec!["i3lock".to_owned()];
+        says(
+            &Finding::Broker { silence, lockers },
+            "the broker at /run/twofa/twofad.sock cannot work: the store is damaged: screen lockers (i3lock) refuse \
+             everybody, and users cannot change their own settings; start it with 'systemctl enable --now twofad.socket', \
+             or see 'systemctl status twofad'",
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! What the audit log says of each event, beside its kind.
 
 use twofa_broker::admin::log::{AppFields, Event, ExemptionFields, NotSent, Record, SmsCount};
-use twofa_broker::{events, words};
+use twofa_broker::text::events;
+use twofa_broker::text::messages::log_lines::sms_alarm;
 use twofa_core::app::{Algorithm, OtpKind, Parameters};
 use twofa_core::duration::Duration;
 use twofa_core::{Channel, Timestamp};
@@ -63,7 +64,7 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
                 all: *all,
                 unverified: *unverified,
             };
-            words::log_lines::sms_alarm(*alarm, count, *limit)
+            sms_alarm(*alarm, count, *limit)
         }
         Event::BackupCodeUsed
         | Event::BackupCodesMade
