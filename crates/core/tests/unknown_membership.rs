@@ -147,8 +147,13 @@ fn exemptions() -> impl Strategy<Value = Vec<Exemption>> {
 
 fn user() -> impl Strategy<Value = User> {
     let verify = prop::sample::select(vec![Verify::Never, Verify::NewDevice, Verify::Always]);
-    (any::<[bool; 4]>(), verify, 0_u8..3).prop_map(
-        |([required, app, email, sms], verify, failures)| {
+    (
+        any::<[bool; 2]>(),
+        any::<[bool; Channel::ALL.len()]>(),
+        verify,
+        0_u8..3,
+    )
+        .prop_map(|([required, app], contacts, verify, failures)| {
             let key = Key::new(vec![1; 20]).unwrap();
             let app = app.then(|| App {
                 parameters: Parameters::default(),
@@ -185,14 +190,10 @@ fn user() -> impl Strategy<Value = User> {
                 verify,
                 throttle,
                 apps: apps.into_iter().collect(),
-                contacts: PerChannel::from_fn(|channel| match channel {
-                    Channel::Email => contact(email),
-                    Channel::Sms => contact(sms),
-                }),
+                contacts: PerChannel::from_fn(|channel| contact(contacts[channel as usize])),
                 ..User::default()
             }
-        },
-    )
+        })
 }
 
 fn world() -> impl Strategy<Value = World> {
