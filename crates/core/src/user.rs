@@ -263,7 +263,9 @@ mod tests {
         };
         let all = Policy::default().methods;
         let mut user = User {
-            contacts: PerChannel::from_fn(|_| verified("somewhere")),
+            contacts: PerChannel::default()
+                .with(Channel::Email, verified("alice@example.org"))
+                .with(Channel::Sms, verified("+4930123456")),
             ..User::default()
         };
         assert_eq!(user.methods(all), [Method::Email, Method::Sms]);

@@ -113,13 +113,14 @@ fn enrol_chosen(
                 let verified = enrol_address(context, channel, None, intro, terminal)?;
                 Ok(FirstMethod::address(channel, &verified))
             }
-            None => Ok(FirstMethod {
+            None if method == Method::App => Ok(FirstMethod {
                 generation: enrol_app(context, Parameters::default(), LABEL, intro, terminal)?,
                 by: Proof::EnrolledApp {
                     label: LABEL.to_owned(),
                 },
                 is_recorded: false,
             }),
+            None => Err(EnrolmentError::NoMethod),
         },
     )
 }
