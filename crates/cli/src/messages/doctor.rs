@@ -231,7 +231,7 @@ fn root_without_code(asking: &[RootService], open: &[RootService]) -> String {
 fn broker(silence: &Silence, lockers: &[String]) -> String {
     let why = match silence {
         Silence::Unanswered { error } => format!("no broker answers at {SOCKET} ({error})"),
-        Silence::Unable { message } => format!("the broker at {SOCKET} cannot work: {message}"),
+        Silence::Unable { message } => format!("the broker at {SOCKET} cannot work ({message})"),
     };
     let lockers = if lockers.is_empty() {
         String::new()
@@ -404,7 +404,7 @@ mod tests {
         let lockers = vec!["i3lock".to_owned()];
         says(
             &Finding::Broker { silence, lockers },
-            "the broker at /run/twofa/twofad.sock cannot work: the store is damaged: screen lockers (i3lock) refuse \
+            "the broker at /run/twofa/twofad.sock cannot work (the store is damaged): screen lockers (i3lock) refuse \
              everybody, and users cannot change their own settings; start it with 'systemctl enable --now twofad.socket', \
              or see 'systemctl status twofad'",
         );
