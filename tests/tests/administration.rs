@@ -100,7 +100,7 @@ fn a_change_that_could_leave_people_outside_is_not_made_without_a_word() {
 }
 
 #[test]
-fn on_a_terminal_a_person_is_asked_whether_to_change_it_all_the_same() {
+fn on_a_terminal_a_person_is_asked_whether_to_change_it_anyway() {
     let machine = machine();
     for (answer, code) in [("n", 1), ("", 1), ("y", 0)] {
         assert!(said(&machine, "twofa policy show").contains("mode=optional"));

@@ -360,7 +360,7 @@ fn m_offers_the_other_methods() {
 }
 
 #[test]
-fn whoever_must_enrol_can_choose_mail_and_is_in_with_its_code() {
+fn a_user_who_must_enrol_can_choose_mail_and_gets_in_with_its_code() {
     let machine = builder().build();
     let mail = MailServer::start(&machine, &["alice"]);
     add_mail(&machine, &mail);
@@ -419,7 +419,7 @@ fn an_address_that_an_administrator_set_is_the_one_that_enrolment_at_a_login_wri
 }
 
 #[test]
-fn a_user_verifies_an_address_of_their_own_and_a_lost_code_is_sent_anew() {
+fn a_user_verifies_an_address_of_their_own_and_a_lost_code_is_sent_again() {
     let machine = builder().build();
     let mail = MailServer::start(&machine, &["alice"]);
     add_mail(&machine, &mail);

@@ -201,7 +201,7 @@ fn a_wrong_code_and_then_the_right_one_enrols() {
 }
 
 #[test]
-fn whoever_is_cut_off_at_the_qr_code_sees_the_same_one_again() {
+fn a_user_cut_off_at_the_qr_code_sees_the_same_one_again() {
     let machine = machine();
     let mut terminal = ssh(&machine);
     let key = shown_key(&mut terminal);
@@ -223,7 +223,7 @@ fn whoever_is_cut_off_at_the_qr_code_sees_the_same_one_again() {
 }
 
 #[test]
-fn whoever_takes_longer_than_the_login_may_sees_the_same_qr_code_again() {
+fn a_user_who_takes_longer_than_the_login_may_sees_the_same_qr_code_again() {
     let machine = builder()
         .sshd("LoginGraceTime 3\n")
         .command("sed -i 's/^LOGIN_TIMEOUT.*/LOGIN_TIMEOUT 3/' /etc/login.defs")
@@ -438,7 +438,7 @@ fn who_shows_no_backup_code_is_in_with_the_app_and_without_backup_codes() {
 }
 
 #[test]
-fn whoever_is_cut_off_at_the_backup_codes_has_the_app() {
+fn a_user_cut_off_at_the_backup_codes_has_the_app() {
     let machine = machine();
     let (mut terminal, phone) = at_the_backup_codes(&machine);
     terminal.hang_up();

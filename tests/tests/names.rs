@@ -399,7 +399,7 @@ fn a_log_that_a_login_left_is_read_on_a_disk_that_cannot_be_written() {
     };
     log_in().ok();
     machine.run("test -s /var/lib/twofa/twofa.db-wal").ok();
-    for (harm, mend) in [
+    for (harm, repair) in [
         (
             "mount -o remount,ro /var/lib/twofa",
             "mount -o remount,rw /var/lib/twofa",
@@ -412,7 +412,7 @@ fn a_log_that_a_login_left_is_read_on_a_disk_that_cannot_be_written() {
         machine.run(harm).ok();
         machine.run("pamtester testapp bob authenticate").ok();
         log_in().fails();
-        machine.run(mend).ok();
+        machine.run(repair).ok();
     }
     log_in().ok();
 }

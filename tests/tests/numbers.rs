@@ -200,7 +200,7 @@ fn the_administrator_hears_that_the_text_messages_of_a_day_are_used_up() {
 }
 
 #[test]
-fn mail_that_methods_does_not_allow_is_warned_of_where_it_is_sent_all_the_same() {
+fn mail_that_methods_does_not_allow_is_warned_of_where_it_is_sent_anyway() {
     let machine = builder("").build();
     let shown = |command: &str| machine.run(command).ok();
     let quiet = shown("twofa policy set methods=app,sms,backup");

@@ -179,7 +179,7 @@ fn whom_an_administrator_requires_must_enrol_where_it_is_optional() {
 }
 
 #[test]
-fn where_it_is_disabled_nobody_is_asked_whoever_requires_it() {
+fn where_it_is_disabled_nobody_is_asked_even_if_required() {
     let (machine, _) = enrolled("disabled");
     machine.run("twofa user require alice").ok();
     is_asked_for_nothing(&machine, "alice");
@@ -191,7 +191,7 @@ fn where_it_is_disabled_nobody_is_asked_whoever_requires_it() {
 }
 
 #[test]
-fn whoever_is_exempt_is_asked_for_nothing_until_the_exemption_ends() {
+fn an_exempt_user_is_asked_for_nothing_until_the_exemption_ends() {
     let machine = builder("mandatory").build();
     machine
         .run("twofa user exempt alice --reason 'nightly copies' --until 30d")
@@ -283,7 +283,7 @@ fn an_exemption_at_a_service_holds_there_alone() {
 }
 
 #[test]
-fn whoever_is_locked_is_refused_and_told_until_when() {
+fn a_locked_user_is_refused_and_told_until_when() {
     let (machine, phone) = enrolled("mandatory");
     machine.run("twofa policy set lockout.after=3").ok();
     fail(&machine, 3);
@@ -634,7 +634,7 @@ fn failures_and_the_lock_survive_a_restart_of_the_broker() {
 }
 
 #[test]
-fn an_account_made_anew_is_refused_until_the_old_record_is_removed() {
+fn a_recreated_account_is_refused_until_the_old_record_is_removed() {
     for (mode, requires) in [
         ("optional", false),
         ("optional", true),

@@ -436,7 +436,7 @@ fn who_is_not_enrolled_is_not_asked_when_it_is_optional_or_disabled() {
 }
 
 #[test]
-fn an_account_made_anew_with_another_uid_is_not_the_old_one() {
+fn an_account_recreated_with_another_uid_is_not_the_old_one() {
     let (machine, phone) = machine();
     machine.run("userdel alice && useradd --uid 4242 --create-home --shell /bin/bash alice && chown -R alice ~alice").ok();
     machine

@@ -100,7 +100,7 @@ fn a_missing_store_refuses() {
 }
 
 #[test]
-fn a_missing_database_beside_its_key_refuses_and_is_not_made_anew() {
+fn a_missing_database_beside_its_key_refuses_and_is_not_recreated() {
     let (machine, phone) = enrolled();
     machine.broker().terminate();
     let (away, back) = (

@@ -32,7 +32,7 @@ fn ssh(machine: &Machine) -> Terminal {
 }
 
 #[test]
-fn whoever_has_only_a_method_that_is_no_longer_allowed_proves_it_once_more_and_enrols_another() {
+fn a_user_with_only_a_method_that_is_no_longer_allowed_proves_it_once_more_and_enrols_another() {
     for mode in ["optional", "mandatory"] {
         let machine = builder(mode).build();
         let mail = with_mail(&machine);

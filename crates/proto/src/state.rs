@@ -1,7 +1,7 @@
 //! Which message is permitted in which state of a connection.
 //!
 //! Modelled on OpenSSH's `monitor.c`: each permitted message has a row in a table, and a message without a row for the
-//! present state ends the connection. There is no state besides this one.
+//! present state ends the connection. There is no other state.
 
 use crate::message::{FromBroker, FromClient};
 

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_sends_notices_is_told_of_new_ones_by_this_process_or_another() {
+    fn the_sender_of_notices_hears_of_new_ones_from_this_process_or_another() {
         let bench = Bench::new();
         let store = reachable(&bench);
         let other = Store::open(bench.location.clone()).unwrap();

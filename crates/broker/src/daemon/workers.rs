@@ -39,7 +39,7 @@ const RECOVERY_PAUSE: Duration = Duration::from_millis(100);
 struct Pool<S> {
     listener: UnixListener,
     shutdown: Arc<Shutdown>,
-    /// Whoever holds this lock is the leader.
+    /// The worker that holds this lock is the leader.
     pending: Mutex<PendingConnections>,
     owners: Arc<Mutex<Owners>>,
     workers: Mutex<Counts>,

@@ -41,7 +41,7 @@ impl FromStr for Algorithm {
     }
 }
 
-/// What one-time passwords are made of besides the key.
+/// What one-time passwords depend on, in addition to the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OtpKind {
     /// TOTP (RFC 6238): the time, in steps of `period` seconds.

@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_provider_is_not_tried_any_more() {
+    fn a_removed_provider_is_no_longer_tried() {
         let bench = Bench::new();
         let store = bench.create();
         add(&bench, &store, "relay", EMAIL);

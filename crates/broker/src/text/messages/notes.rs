@@ -1,4 +1,4 @@
-//! What people are told besides.
+//! Further texts.
 
 use twofa_core::duration::Duration;
 use twofa_core::text::printable;
