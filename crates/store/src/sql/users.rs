@@ -1,6 +1,7 @@
 //! Users: the table `user`.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use rusqlite::{Row, Statement};
 use twofa_core::user::{Contact, Verify};
@@ -71,13 +72,21 @@ const fn contact_columns(channel: Channel) -> [&'static str; 3] {
 }
 
 pub(crate) fn find(db: &Db<'_>, account: &Account) -> Result<Option<UserRecord>, StoreError> {
+    // The statement is always the same; to look for its columns each time takes longer than to run it.
+    static COLUMNS: OnceLock<Columns> = OnceLock::new();
     let sql = concat!(
         "SELECT ",
         columns!(),
         " FROM user WHERE name = ?1 AND uid = ?2"
     );
     let mut statement = db.prepare_cached(sql)?;
-    let columns = Columns::find(&statement)?;
+    let columns = match COLUMNS.get() {
+        Some(columns) => columns,
+        None => {
+            let found = Columns::find(&statement)?;
+            COLUMNS.get_or_init(|| found)
+        }
+    };
     let mut rows = statement.query((&account.name, account.uid))?;
     rows.next()?.map(|row| columns.read(row)).transpose()
 }
