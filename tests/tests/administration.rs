@@ -121,7 +121,7 @@ fn on_a_terminal_a_person_is_asked_whether_to_change_it_anyway() {
 #[test]
 fn mandatory_without_a_backup_way_is_warned_of_for_a_class_as_well() {
     let machine = machine();
-    let words = "class 'admins' is mandatory without backup codes";
+    let words = "class 'admins' has mode=mandatory without backup codes";
     refused(
         &machine,
         "twofa class set admins --group sudo mode=mandatory methods=app",
@@ -503,7 +503,7 @@ fn the_doctor_names_a_class_whose_group_is_gone_and_what_could_leave_people_outs
         "{doctor}"
     );
     assert!(
-        doctor.contains("notice: class 'everyone' is mandatory with enrolment=beforehand"),
+        doctor.contains("notice: class 'everyone' has mode=mandatory and enrolment=beforehand"),
         "{doctor}"
     );
     assert_eq!(machine.run_as("alice", "twofa doctor").code(), 3);
@@ -528,12 +528,15 @@ fn several_users_are_changed_at_once_by_name_by_group_and_from_a_file() {
     let released = said(&machine, "twofa user release --from-file /root/names");
     assert_eq!(
         released,
-        "No longer required of alice.\nNo second factor was required of bob.\n"
+        "A second factor is no longer required of alice.\nNo second factor was required of bob.\n"
     );
     let released = machine
         .run_with_input("twofa user release --from-file -", "carol\n")
         .ok();
-    assert_eq!(released.stdout, "No longer required of carol.\n");
+    assert_eq!(
+        released.stdout,
+        "A second factor is no longer required of carol.\n"
+    );
 
     machine.enrol("alice");
     assert_eq!(

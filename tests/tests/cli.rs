@@ -373,7 +373,7 @@ fn administrators_see_require_release_reset_and_remove() {
     assert!(said("twofa user show alice").contains("TOTP SHA1, 6 digits, 30 s"));
     assert_eq!(
         said("twofa user release mallory"),
-        "No longer required of mallory.\n"
+        "A second factor is no longer required of mallory.\n"
     );
     assert_eq!(
         said("twofa user reset alice"),

@@ -70,7 +70,7 @@ fn a_mail_server_is_connected_in_two_commands_and_a_test_message_arrives() {
     terminal.expect("password (The password to log in with");
     terminal.expect(": ");
     terminal.type_line(server.password());
-    terminal.expect("Added 'mail'. Codes by e-mail are sent by: mail.");
+    terminal.expect("Added 'mail'. Codes by e-mail are sent through: mail.");
     terminal.expect("Test it: twofa provider test mail --to you@example.org");
     assert!(!terminal.screen().contains(server.password()));
     ends_well(terminal);
@@ -253,7 +253,7 @@ fn providers_stand_in_for_each_other_in_the_order_that_is_set() {
         .ok()
         .stdout;
     assert!(
-        added.contains("Added 'texts'. Codes by text message are sent by: texts."),
+        added.contains("Added 'texts'. Codes by text message are sent through: texts."),
         "{added}"
     );
 
@@ -261,7 +261,10 @@ fn providers_stand_in_for_each_other_in_the_order_that_is_set() {
         &machine,
         "twofa method set email --provider relay --provider mail",
     );
-    assert_eq!(order, "Codes by e-mail are sent by: relay, then mail.\n");
+    assert_eq!(
+        order,
+        "Codes by e-mail are sent through: relay, then mail.\n"
+    );
     let methods = said(&machine, "twofa method list");
     assert!(
         methods.contains("email\tyes\trelay, mail\n") && methods.contains("app\tyes\t-\n"),

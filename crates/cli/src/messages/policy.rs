@@ -11,10 +11,10 @@ use super::enumerate;
 pub(crate) fn concern(concern: &Concern) -> String {
     match concern {
         Concern::EnrolledBeforehandOnly { class } => format!(
-            "class '{class}' is mandatory with enrolment=beforehand: members who have not enrolled cannot log in"
+            "class '{class}' has mode=mandatory and enrolment=beforehand: members who have not enrolled cannot log in"
         ),
         Concern::NoBackupCodes { class } => format!(
-            "class '{class}' is mandatory without backup codes: members who lose their app cannot log in"
+            "class '{class}' has mode=mandatory without backup codes: members who lose their app cannot log in"
         ),
         Concern::NothingCarried {
             class,
@@ -122,7 +122,7 @@ pub(crate) fn allowed(allowed: bool, by_classes: &[String], classes: usize) -> S
         (true, by) if by.len() == classes => "yes".to_owned(),
         (false, []) => "no".to_owned(),
         (true, []) => "not in classes".to_owned(),
-        (true, by) => format!("yes; of the classes in {}", enumerate(by)),
+        (true, by) => format!("yes; of the classes only in {}", enumerate(by)),
         (false, by) => format!("only in {}", enumerate(by)),
     }
 }

@@ -6,12 +6,15 @@ use twofa_broker::admin::providers::settings::Question;
 use twofa_core::Channel;
 use twofa_core::channel::AddressKind;
 
-/// `Codes by e-mail are sent by: mail, then relay.`
+/// `Codes by e-mail are sent through: mail, then relay.`
 pub(crate) fn order(channel: Channel, names: &[String]) -> String {
     let channel = channel.noun();
     match names {
         [] => format!("No codes are sent by {channel}."),
-        names => format!("Codes by {channel} are sent by: {}.", names.join(", then ")),
+        names => format!(
+            "Codes by {channel} are sent through: {}.",
+            names.join(", then ")
+        ),
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn changed(change: UserChange, changed: bool, name: &str) -> String {
         (UserChange::Require, false) => {
             format!("A second factor was already required of {name}.")
         }
-        (UserChange::Release, true) => format!("No longer required of {name}."),
+        (UserChange::Release, true) => format!("A second factor is no longer required of {name}."),
         (UserChange::Release, false) => format!("No second factor was required of {name}."),
         (UserChange::Unlock, true) => format!("Unlocked {name}."),
         (UserChange::Unlock, false) => format!("There was nothing to unlock for {name}."),
