@@ -17,7 +17,7 @@ pub enum Method {
     Email,
     /// A code by text message.
     Sms,
-    /// Backup codes.
+    /// Backup codes, which stand in for another method.
     Backup,
 }
 

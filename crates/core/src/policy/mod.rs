@@ -51,11 +51,11 @@ pub struct Policy {
 /// Whom a login asks for a second factor. The stricter is the greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
-    /// Nobody.
+    /// Nobody is asked.
     Disabled,
-    /// Those who enrolled, and those an administrator requires it of.
+    /// Those who enrolled are asked, and those of whom an administrator requires it.
     Optional,
-    /// Everybody.
+    /// Everybody is asked, and enrols if necessary.
     Mandatory,
 }
 
