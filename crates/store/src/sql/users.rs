@@ -80,12 +80,11 @@ pub(crate) fn find(db: &Db<'_>, account: &Account) -> Result<Option<UserRecord>,
         " FROM user WHERE name = ?1 AND uid = ?2"
     );
     let mut statement = db.prepare_cached(sql)?;
-    let columns = match COLUMNS.get() {
-        Some(columns) => columns,
-        None => {
-            let found = Columns::find(&statement)?;
-            COLUMNS.get_or_init(|| found)
-        }
+    let columns = if let Some(columns) = COLUMNS.get() {
+        columns
+    } else {
+        let found = Columns::find(&statement)?;
+        COLUMNS.get_or_init(|| found)
     };
     let mut rows = statement.query((&account.name, account.uid))?;
     rows.next()?.map(|row| columns.read(row)).transpose()
