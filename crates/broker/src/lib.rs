@@ -4,11 +4,11 @@
 //!
 //! - [`daemon`] is `twofad`: it listens, limits connections and waits no longer than it must;
 //! - [`requests`] serves one connection: a login or a command, permitted by a table;
-//! - [`methods`] asks for codes and believes them, and sets up methods;
-//! - [`sending`] carries codes and notices, through the providers of the store;
-//! - [`context`] is what all of these are handed;
-//! - [`identity`] is who asks, about whom, and what is known of them;
-//! - [`process`] frees the process from the program that started it, and writes the log;
+//! - [`methods`] asks for codes and verifies them, and sets up methods;
+//! - [`sending`] sends codes and notices through the providers in the store;
+//! - [`context`] is what all of these work with;
+//! - [`identity`] finds out who asks, about whom, and what is known of them;
+//! - [`process`] resets what the starting program has set, gives up root, and writes the log;
 //! - [`text`] has every sentence that people read.
 //!
 //! [`admin`] is administration as a library, for the command line: it uses all of them but [`daemon`]. [`client`] is the

@@ -1,4 +1,4 @@
-//! A store, a mailbox and somebody at a terminal, for tests.
+//! A store, a mailbox and a scripted terminal, for tests.
 
 use std::cell::Cell;
 use std::sync::Mutex;
@@ -34,13 +34,13 @@ pub(crate) fn pass(seconds: i64) {
     NOW.set(NOW.get() + seconds);
 }
 
-/// Keeps what was sent, as mailboxes would, and fails by the channels that are down.
+/// Keeps what was sent, as mailboxes would, and fails for the channels that are down.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     pub sent: Mutex<Vec<(Channel, String, Message)>>,
     pub down: Mutex<Vec<Channel>>,
     pub late: Mutex<Vec<Channel>>,
-    /// Nothing is carried by these channels, as without a provider.
+    /// No provider serves these channels.
     pub missing: Mutex<Vec<Channel>>,
     pub number: Option<String>,
     pub received: Mutex<Vec<InboundSms>>,
@@ -65,7 +65,7 @@ impl Mailbox {
             .collect()
     }
 
-    /// What goes this way arrives, and nobody says so in time.
+    /// What is sent by this channel arrives, and no provider confirms it in time.
     pub(crate) fn is_late(&self, channel: Channel) {
         self.late.lock().unwrap().push(channel);
     }

@@ -1,60 +1,60 @@
 //! Who may ask the broker for what.
 //!
-//! Authority comes from the kernel's word on who is at the other end (`SO_PEERCRED`), never from the
-//! message (GHSA-6gp8-pp9v-gx45, himmelblau: any local user could enrol for anyone over the socket).
+//! Authority comes from the uid of the peer, which the kernel reports (`SO_PEERCRED`), never from the message
+//! (GHSA-6gp8-pp9v-gx45, himmelblau: any local user could enrol for anyone over the socket).
 
 use twofa_core::Account;
 use twofa_proto::Request;
 
-/// Who is at the other end of a conversation.
+/// The process at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// Its effective uid when it connected.
+    /// Its effective uid at the time it connected.
     pub uid: u32,
 }
 
-/// What the peer is to the account it asks about.
+/// How the peer is related to the account it asks about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Relation {
     Root,
     Owner,
-    Stranger,
+    Other,
 }
 
-/// What is asked for, without for whom.
+/// What a request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
     /// Authenticate a login, or say whether one needs a second factor.
     Login,
-    /// Look at a record.
-    Look,
+    /// Read a record.
+    Read,
     /// Change a record.
     Change,
 }
 
-/// How far a request is permitted.
+/// Whether a request is permitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permission {
-    /// As it is.
+    /// It is.
     Granted,
-    /// After a fresh code from a method that is enrolled, if one is.
+    /// After a fresh code of an enrolled method, if there is one.
     AfterCode,
-    /// Not at all.
+    /// It is not.
     Refused,
 }
 
-/// What is not here is refused.
-const TABLE: [(Act, Relation, Permission); 6] = [
+/// Every combination that is permitted; all others are refused.
+const PERMISSIONS: [(Act, Relation, Permission); 6] = [
     (Act::Login, Relation::Root, Permission::Granted),
     (Act::Login, Relation::Owner, Permission::Granted),
-    (Act::Look, Relation::Root, Permission::Granted),
-    (Act::Look, Relation::Owner, Permission::Granted),
+    (Act::Read, Relation::Root, Permission::Granted),
+    (Act::Read, Relation::Owner, Permission::Granted),
     (Act::Change, Relation::Root, Permission::Granted),
     (Act::Change, Relation::Owner, Permission::AfterCode),
 ];
 
 impl Peer {
-    /// Root's own hand, as on the CLI that opened the store itself.
+    /// Root, as on a command line that opens the store itself.
     pub const ROOT: Self = Self { uid: 0 };
 
     /// Whether this is root.
@@ -62,23 +62,25 @@ impl Peer {
         self.uid == 0
     }
 
-    /// How far `request` about `account` is permitted to this peer.
+    /// Whether this peer may make `request` about `account`.
     pub fn may(self, request: &Request, account: &Account) -> Permission {
         let relation = match self.uid {
             0 => Relation::Root,
             uid if uid == account.uid => Relation::Owner,
-            _ => Relation::Stranger,
+            _ => Relation::Other,
         };
         let act = match request {
             Request::Login(_) | Request::Account(_) => Act::Login,
-            Request::Status { .. } => Act::Look,
+            Request::Status { .. } => Act::Read,
             Request::EnrolApp { .. }
             | Request::EnrolAddress { .. }
             | Request::Remove { .. }
             | Request::Set { .. }
             | Request::NewBackupCodes { .. } => Act::Change,
         };
-        let row = TABLE.iter().find(|(a, r, _)| (*a, *r) == (act, relation));
+        let row = PERMISSIONS
+            .iter()
+            .find(|(a, r, _)| (*a, *r) == (act, relation));
         row.map_or(Permission::Refused, |(_, _, permission)| *permission)
     }
 }

@@ -1,8 +1,8 @@
-//! Whether somebody has shown the first factor when the module asks about them.
+//! Whether the first factor of a login was right when the module asks.
 //!
-//! A module cannot see it: a stack may go on after a wrong password (`substack` on EL, `forward_pass` in front of
-//! pam_unix). So the stack is read here, and what the model cannot settle counts as not shown. Without the first factor
-//! nobody is sent a code, enrolled, told an address, or able to lock an account.
+//! A module cannot see it: a stack may go on after a wrong password (`substack` on EL, `forward_pass` before pam_unix).
+//! So the stack is read here, and what the model cannot settle counts as not shown. Without the first factor nobody is
+//! sent a code, enrolled, shown an address, or able to lock an account.
 
 use std::collections::HashMap;
 use std::fs;
@@ -15,11 +15,11 @@ use twofa_stacks::{File, Host, Phase, Service};
 
 use crate::identity::authority::Peer;
 
-/// How many services are remembered. More names than a machine has services are made up.
-const MOST: usize = 64;
-/// The longest that the name of a file can be, in bytes (`NAME_MAX`, limits.h).
-const LONGEST_NAME: usize = 255;
-/// The methods of sshd that prove who somebody is before PAM is asked (`SSH_AUTH_INFO_0`, see `sshd_config(5)`).
+/// How many services are remembered. A machine has fewer; more names than that are invented by clients.
+const MAX_SERVICES: usize = 64;
+/// The longest name of a file, in bytes (`NAME_MAX`, limits.h).
+const MAX_NAME: usize = 255;
+/// The methods of sshd that authenticate a user before PAM is asked (`SSH_AUTH_INFO_0`, see `sshd_config(5)`).
 const PROOFS_OF_SSHD: [&str; 3] = ["publickey", "hostbased", "gssapi-with-mic"];
 
 /// What is known of the first factor when a line of the stack is called.
@@ -33,25 +33,25 @@ pub enum FirstFactor {
     Unknown,
 }
 
-/// The stacks of this machine's services, as far as they have been asked about.
+/// The stacks of this machine's services, read when they are first asked about.
 #[derive(Debug, Default)]
 pub struct Stacks {
     known: Mutex<HashMap<String, Known>>,
 }
 
-/// What a service's files came to.
+/// What is known of a service from its files.
 #[derive(Debug, Clone)]
 struct Known {
-    /// The files that were looked for, with what was found. While that is the same, the rest holds.
-    files: Vec<(String, Option<Found>)>,
+    /// The files that were looked for, with their state. While that is the same, the rest is current.
+    files: Vec<(String, Option<FileState>)>,
     lines: Vec<Line>,
-    /// A line that asks too early is followed by another one, in `auth` or in `account`.
+    /// Whether a line that asks too early is followed by another one, in `auth` or in `account`.
     is_followed: bool,
     /// The same, in `auth`.
     is_followed_in_auth: bool,
-    /// The account phase lets nobody through without a line that has `challenge`.
+    /// Whether nobody passes the account phase without a line that has `challenge`.
     account_challenges: bool,
-    /// Why nothing is known of the lines.
+    /// Why the lines are not understood.
     doubt: Option<String>,
 }
 
@@ -62,8 +62,8 @@ struct Line {
     may_be_unproved: bool,
 }
 
-/// What tells one state of a file from another.
-type Found = (u64, u64, u64, i64, i64, i64, i64);
+/// The state of a file: device, inode, size, and times of the last change.
+type FileState = (u64, u64, u64, i64, i64, i64, i64);
 
 impl Stacks {
     /// What is known of the first factor at the line that makes `request` about `login`.
@@ -71,8 +71,11 @@ impl Stacks {
         if peer.is_root() && is_proved_by_sshd(login) {
             return FirstFactor::Shown;
         }
-        // In a container the application has other files than we do.
-        let Some(known) = self.known(&login.service).filter(|_| sees_our_files(login)) else {
+        // In a container the application has other files than the broker.
+        let Some(known) = self
+            .known(&login.service)
+            .filter(|_| sees_same_files(login))
+        else {
             return FirstFactor::Unknown;
         };
         let phase = if matches!(request, Request::Account(_)) {
@@ -89,8 +92,8 @@ impl Stacks {
         if is_found && same.all(|line| !line.may_be_unproved) {
             return FirstFactor::Shown;
         }
-        // Programs that run with the user's rights are lockers whatever they are called, and not all of those come to the
-        // account phase.
+        // A program that runs with the user's rights is a screen locker, whatever its name, and not every one of those enters
+        // the account phase.
         let in_account = if login.behind_password {
             known.is_followed
         } else {
@@ -107,7 +110,7 @@ impl Stacks {
 
     /// Why nothing is known of the stack that `login` comes from, for the system log. `None`: it is known.
     pub fn doubt(&self, login: &Login) -> Option<String> {
-        if !sees_our_files(login) {
+        if !sees_same_files(login) {
             return Some("the program that asks has another /etc/pam.d than twofad".to_owned());
         }
         match self.known(&login.service) {
@@ -117,17 +120,17 @@ impl Stacks {
     }
 
     fn known(&self, service: &str) -> Option<Known> {
-        if service.len() > LONGEST_NAME {
+        if service.len() > MAX_NAME {
             return None;
         }
         let known = self.lock().get(service).cloned();
         if let Some(known) = known.filter(Known::is_current) {
             return Some(known);
         }
-        // Read without the lock: another login of the same service reads the same.
+        // Read without the lock: another login of the same service would read the same.
         let known = Known::read(service)?;
         let mut all = self.lock();
-        if all.len() >= MOST {
+        if all.len() >= MAX_SERVICES {
             all.clear();
         }
         all.insert(service.to_owned(), known.clone());
@@ -163,17 +166,17 @@ impl Stacks {
 }
 
 impl Known {
-    /// `None`: libpam could not start this service either, or its files are being changed.
+    /// `None`: libpam could not start this service either, or its files are changing.
     fn read(name: &str) -> Option<Self> {
         let first = Service::read(name, &ThisMachine).ok()?;
-        // Their state from before they are read: a change while they are read must show later.
+        // Their state before they are read, so that a change while they are read is noticed later.
         let files = first
             .files
             .iter()
             .map(|path| (path.clone(), found(path)))
             .collect();
         let service = Service::read(name, &ThisMachine).ok()?;
-        // A file that was included only just now would not be watched.
+        // A file that was included between the two readings would not be watched.
         if service.files != first.files {
             return None;
         }
@@ -226,7 +229,7 @@ impl Host for ThisMachine {
     }
 }
 
-fn found(path: &str) -> Option<Found> {
+fn found(path: &str) -> Option<FileState> {
     let file = fs::metadata(path).ok()?;
     let (mtime, ctime) = (
         (file.mtime(), file.mtime_nsec()),
@@ -243,7 +246,7 @@ fn found(path: &str) -> Option<Found> {
     ))
 }
 
-fn sees_our_files(login: &Login) -> bool {
+fn sees_same_files(login: &Login) -> bool {
     let ours = fs::metadata("/etc/pam.d")
         .ok()
         .map(|folder| (folder.dev(), folder.ino()));
@@ -258,181 +261,4 @@ fn is_proved_by_sshd(login: &Login) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(phase: Phase, arguments: &[&str], may_be_unproved: bool) -> Line {
-        Line {
-            phase,
-            arguments: arguments.iter().map(ToString::to_string).collect(),
-            may_be_unproved,
-        }
-    }
-
-    /// Stacks that know one service, `door`, by this.
-    fn stacks(lines: Vec<Line>, is_followed: bool, account_challenges: bool) -> Stacks {
-        let known = Known {
-            files: Vec::new(),
-            lines,
-            is_followed,
-            is_followed_in_auth: false,
-            account_challenges,
-            doubt: None,
-        };
-        Stacks {
-            known: Mutex::new(HashMap::from([("door".to_owned(), known)])),
-        }
-    }
-
-    fn login(arguments: &[&str]) -> Login {
-        let pam_folder = fs::metadata("/etc/pam.d")
-            .ok()
-            .map(|folder| (folder.dev(), folder.ino()));
-        let arguments = arguments.iter().map(ToString::to_string).collect();
-        Login {
-            service: "door".into(),
-            arguments,
-            pam_folder,
-            ..Login::default()
-        }
-    }
-
-    fn in_auth(stacks: &Stacks, login: &Login) -> FirstFactor {
-        stacks.first_factor(Peer::ROOT, &Request::Login(login.clone()), login)
-    }
-
-    #[test]
-    fn what_the_stack_proves_is_believed_for_the_line_that_asks() {
-        let stacks = stacks(
-            vec![
-                line(Phase::Auth, &["forward_pass"], true),
-                line(Phase::Auth, &[], false),
-            ],
-            true,
-            false,
-        );
-        let early = Login {
-            behind_password: true,
-            ..login(&["forward_pass"])
-        };
-        assert_eq!(in_auth(&stacks, &early), FirstFactor::LaterLine);
-        assert_eq!(in_auth(&stacks, &login(&[])), FirstFactor::Shown);
-        assert_eq!(
-            in_auth(&stacks, &login(&["debug"])),
-            FirstFactor::Unknown,
-            "no such line"
-        );
-    }
-
-    #[test]
-    fn of_two_equal_lines_the_one_that_proves_less_counts() {
-        let stacks = stacks(
-            vec![line(Phase::Auth, &[], false), line(Phase::Auth, &[], true)],
-            false,
-            false,
-        );
-        assert_eq!(in_auth(&stacks, &login(&[])), FirstFactor::Unknown);
-    }
-
-    #[test]
-    fn only_an_account_line_with_challenge_takes_the_question_over() {
-        let lines = || {
-            vec![
-                line(Phase::Auth, &[], true),
-                line(Phase::Account, &["challenge"], false),
-            ]
-        };
-        assert_eq!(
-            in_auth(&stacks(lines(), true, true), &login(&[])),
-            FirstFactor::LaterLine
-        );
-        assert_eq!(
-            in_auth(&stacks(lines(), true, false), &login(&[])),
-            FirstFactor::Unknown
-        );
-    }
-
-    #[test]
-    fn a_screen_locker_is_not_left_to_an_account_phase_that_it_may_not_come_to() {
-        let lines = vec![
-            line(Phase::Auth, &[], true),
-            line(Phase::Auth, &["forward_pass"], true),
-            line(Phase::Account, &["challenge"], false),
-        ];
-        let stacks = stacks(lines, true, true);
-        let early = Login {
-            behind_password: true,
-            ..login(&["forward_pass"])
-        };
-        for login in [login(&[]), early] {
-            let request = Request::Login(login.clone());
-            assert_eq!(
-                stacks.first_factor(Peer::ROOT, &request, &login),
-                FirstFactor::LaterLine
-            );
-            assert_eq!(
-                stacks.first_factor(Peer { uid: 1000 }, &request, &login),
-                FirstFactor::Unknown
-            );
-        }
-    }
-
-    #[test]
-    fn an_application_with_another_pam_d_than_ours_is_not_judged_by_ours() {
-        let stacks = stacks(vec![line(Phase::Auth, &[], false)], false, true);
-        for pam_folder in [None, Some((0, 0))] {
-            assert_eq!(
-                in_auth(
-                    &stacks,
-                    &Login {
-                        pam_folder,
-                        ..login(&[])
-                    }
-                ),
-                FirstFactor::Unknown
-            );
-        }
-    }
-
-    #[test]
-    fn what_sshd_proved_is_believed_from_root_alone() {
-        let stacks = stacks(vec![line(Phase::Auth, &[], true)], false, false);
-        let by = |info: &str| Login {
-            ssh_auth_info: Some(info.into()),
-            ..login(&[])
-        };
-        assert_eq!(
-            in_auth(&stacks, &by("publickey ssh-ed25519 AAAA\n")),
-            FirstFactor::Shown
-        );
-        assert_eq!(
-            in_auth(&stacks, &by("password\nkeyboard-interactive/pam\n")),
-            FirstFactor::Unknown
-        );
-        let claim = by("publickey ssh-ed25519 AAAA\n");
-        let user = Peer { uid: 1000 };
-        assert_eq!(
-            stacks.first_factor(user, &Request::Login(claim.clone()), &claim),
-            FirstFactor::Unknown
-        );
-    }
-
-    #[test]
-    fn a_stack_that_changed_is_read_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("door");
-        fs::write(&path, "one").unwrap();
-        let path = path.to_str().unwrap().to_owned();
-        let known = Known {
-            files: vec![(path.clone(), found(&path)), (format!("{path}-none"), None)],
-            lines: Vec::new(),
-            is_followed: false,
-            is_followed_in_auth: false,
-            account_challenges: false,
-            doubt: None,
-        };
-        assert!(known.is_current());
-        fs::write(&path, "another").unwrap();
-        assert!(!known.is_current());
-    }
-}
+mod tests;

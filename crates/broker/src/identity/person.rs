@@ -1,4 +1,4 @@
-//! A person as a request finds them: what is stored, which policy holds, what spares them.
+//! A person at the time of a request: what is stored, which policy applies, which exemptions cover them.
 
 use std::cell::RefCell;
 
@@ -12,7 +12,7 @@ use twofa_store::{Store, StoreError, StoredExemption, UserSnapshot};
 
 use crate::identity::accounts::{Groups, NameServiceError};
 
-/// Why nothing can be said about a person. Either way nobody gets in.
+/// Why a person could not be loaded. Nobody gets in then.
 #[derive(Debug, thiserror::Error)]
 pub enum PersonError {
     /// The store failed.
@@ -31,7 +31,7 @@ pub enum PersonError {
 pub struct Person {
     /// What is stored.
     pub snapshot: UserSnapshot,
-    /// The policy that holds for them.
+    /// The policy that applies to them.
     pub policy: Policy,
     /// The class that it comes from.
     pub class: String,
@@ -39,12 +39,12 @@ pub struct Person {
 }
 
 impl Person {
-    /// What is known of `account` now.
+    /// Loads what is known of `account` now.
     pub fn load(store: &Store, account: &Account) -> Result<Self, PersonError> {
         Self::from_snapshot(store.snapshot(account)?, account)
     }
 
-    /// The person of whom this `snapshot` is.
+    /// The person with this `snapshot`.
     pub fn from_snapshot(snapshot: UserSnapshot, account: &Account) -> Result<Self, PersonError> {
         let mut groups = Groups::new(account);
         let rulebook = &snapshot.rules.rulebook;
@@ -61,8 +61,8 @@ impl Person {
         })
     }
 
-    /// Why it is not settled which rules hold for them, so that the strictest do; `None`: it is settled. Names the source of
-    /// the name service that has no answer, for the system log.
+    /// Why it is not settled which rules apply to them, so that the strictest do; `None`: it is settled. Names the source of
+    /// the name service that does not answer, for the system log.
     pub fn doubts(&self) -> Option<String> {
         let groups = self.groups.borrow();
         (!groups.doubts().is_empty()).then(|| groups.doubts().join("; "))
@@ -110,14 +110,14 @@ impl Person {
         .cloned()
     }
 
-    /// Decides about a login of `account` from `source` at `now`, and says which exemption had its part in it.
+    /// Decides about a login of `account` from `source` at `now`. Gives the exemption that covers it, too.
     pub fn decide(
         &self,
         account: &Account,
         source: LoginSource<'_>,
         now: Timestamp,
     ) -> (Decision, Option<Exemption>) {
-        // Where nobody is asked there is nothing to be exempt from, and no need to know somebody's groups.
+        // Where nobody is asked, there is nothing to be exempt from, and no need to look up groups.
         let is_asked = self.policy.mode != Mode::Disabled;
         let exemption = is_asked
             .then(|| self.exemption(account, source, now))
@@ -126,7 +126,7 @@ impl Person {
             policy: &self.policy,
             user: &self.snapshot.user,
             exemption: exemption.as_ref(),
-            // Devices will be known here.
+            // Trusted devices will be known here.
             device: Device::Unknown,
             has_identity_mismatch: self.snapshot.has_identity_mismatch,
             now,
@@ -134,7 +134,7 @@ impl Person {
         (decision, exemption)
     }
 
-    /// The exemptions in force that can cover `account` at `now`, from wherever.
+    /// The exemptions in force at `now` that can cover `account`, wherever a login comes from.
     pub fn exemptions(&self, account: &Account, now: Timestamp) -> Vec<&StoredExemption> {
         let mut groups = self.groups.borrow_mut();
         let mut covers = |stored: &&StoredExemption| match &stored.exemption.subject {
@@ -147,7 +147,7 @@ impl Person {
             .collect()
     }
 
-    /// Where the person stands at `now`, wherever a login may come from.
+    /// The status of the person at `now`, wherever a login comes from.
     pub fn status(&self, account: &Account, now: Timestamp) -> Status {
         let exemption = self.exemption(account, LoginSource::default(), now);
         self.snapshot

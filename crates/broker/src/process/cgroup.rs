@@ -1,23 +1,23 @@
-//! Leaving the control groups of the program that started us (cgroups(7)).
+//! Leaving the control groups of the program that started this one, see `cgroups(7)`.
 //!
-//! The owner of a control group can freeze what is in it, or leave it next to no processor, memory or disk, root's
-//! processes too. Users own some: a service manager of their own (user@.service) has its part of the tree delegated.
+//! The owner of a control group can freeze the processes in it, root's as well, or leave them next to no processor,
+//! memory or disk. Users own some: the service manager of a user (user@.service) has a part of the tree delegated.
 //!
 //! In cgroup v2 the process goes to `/twofa`, a group of its own directly below the root, where container managers
 //! without systemd have theirs too and which systemd leaves alone; in v1 to the root of each hierarchy. Only root
 //! can limit or freeze them, or the roots not even root.
 //!
-//! Where there is no way out, as in containers that see their part of the tree read-only, the process stays where it
-//! is and goes on: to refuse there would refuse every login, and a user who is to own a control group needs a tree that
-//! can be written to.
+//! Where a group cannot be left, as in containers that see their part of the tree read-only, the process stays where it is
+//! and goes on: to refuse there would refuse every login, and a user can own a control group only in a tree that can be
+//! written.
 
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// Our own group in cgroup v2. It stays, as a process cannot remove the group it is in.
-const OWN: &str = "twofa";
+/// The broker's group in cgroup v2. It is never removed, since a process cannot remove the group it is in.
+const GROUP: &str = "twofa";
 
 /// Control groups that could not be left, each with the reason.
 #[derive(Debug, thiserror::Error)]
@@ -135,9 +135,9 @@ impl<'a> Membership<'a> {
     }
 }
 
-/// Our group below `root`, made where it is not there. One that others may write to is none.
+/// The broker's group below `root`, created if necessary. One that others can write to is not used.
 fn own_group(root: &Path) -> io::Result<PathBuf> {
-    let group = root.join(OWN);
+    let group = root.join(GROUP);
     match DirBuilder::new().mode(0o755).create(&group) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
@@ -151,7 +151,7 @@ fn own_group(root: &Path) -> io::Result<PathBuf> {
     Ok(group)
 }
 
-/// 0 stands for the process that writes it.
+/// Moves this process to `group`: 0 stands for the process that writes it.
 fn enter(group: &Path) -> io::Result<()> {
     fs::write(group.join("cgroup.procs"), "0")
 }
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn each_hierarchy_is_found_where_it_is_mounted() {
+    fn each_hierarchy_is_found_at_its_mount_point() {
         for (line, point) in [
             (
                 "0::/user.slice/user-1000.slice/session-3.scope",

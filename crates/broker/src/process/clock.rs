@@ -1,10 +1,10 @@
-//! The clock, asked by the outermost layer alone.
+//! The clock. Only the outermost layer asks it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use twofa_core::Timestamp;
 
-/// Now, by the system's clock.
+/// The time now, by the system's clock.
 #[allow(
     clippy::disallowed_methods,
     reason = "this is the one place that asks the clock"

@@ -1,4 +1,4 @@
-//! Giving up root, and keeping what is in memory in memory.
+//! Giving up root, and keeping secrets in memory.
 
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
@@ -7,7 +7,7 @@ use twofa_names::{Unanswered, listed_groups, system_user};
 use twofa_proto::SERVICE_USER;
 use twofa_store::Owner;
 
-/// Why privileges are not what they must be.
+/// Why the process does not have the privileges that it must have.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivilegeError {
     /// The system user does not exist.
@@ -18,10 +18,10 @@ pub enum PrivilegeError {
     /// The system user is root, by uid or group.
     #[error("the system user '{SERVICE_USER}' is root: it must be a user of its own")]
     ServiceUserIsRoot,
-    /// Started by somebody who is neither root nor the service.
+    /// The process was started neither by root nor by the service.
     #[error("only root and '{SERVICE_USER}' can do this")]
     NotPermitted,
-    /// The name service does not know.
+    /// The name service failed.
     #[error("cannot look up the system user: {0}")]
     Names(#[from] Unanswered),
     /// The kernel refused.
@@ -29,7 +29,7 @@ pub enum PrivilegeError {
     Refused(&'static str, nix::Error),
 }
 
-/// The service's user and its group.
+/// The service's user and group.
 fn service_user() -> Result<(Uid, Gid), PrivilegeError> {
     let (uid, gid) = system_user(SERVICE_USER)?.ok_or(PrivilegeError::NoServiceUser)?;
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
@@ -50,8 +50,8 @@ pub fn service_owner() -> Result<Owner, PrivilegeError> {
 
 /// Becomes the service's user for good: all three uids and gids, its groups, and no way back.
 ///
-/// Its groups are those of `/etc/group`, such as `dialout` for a modem. initgroups(3) would ask every directory, and a
-/// login would wait for one that hangs.
+/// Its groups are those of `/etc/group`, such as `dialout` for a modem. `initgroups(3)` would ask every directory, and
+/// logins would wait for one that hangs.
 pub fn become_service_user() -> Result<(), PrivilegeError> {
     let (uid, gid) = service_user()?;
     if geteuid() == uid {
@@ -68,7 +68,7 @@ pub fn become_service_user() -> Result<(), PrivilegeError> {
     setgroups(&groups).map_err(refused("give up root's groups"))?;
     setresgid(gid, gid, gid).map_err(refused("give up root's group"))?;
     setresuid(uid, uid, uid).map_err(refused("give up root"))?;
-    // The kernel said yes three times; make sure that it is so.
+    // The kernel reported success three times; check that it is true.
     match setresuid(
         Uid::from_raw(u32::MAX),
         Uid::from_raw(0),
@@ -79,7 +79,7 @@ pub fn become_service_user() -> Result<(), PrivilegeError> {
     }
 }
 
-/// No core dumps, no debugger of the same user, nothing gained by exec: secrets stay in this process.
+/// Forbids core dumps, debuggers of the same user, and gaining privileges by exec, so that secrets stay in this process.
 pub fn harden() -> Result<(), PrivilegeError> {
     prctl::set_dumpable(false).map_err(refused("forbid core dumps"))?;
     prctl::set_no_new_privs().map_err(refused("forbid new privileges"))?;

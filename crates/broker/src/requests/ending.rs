@@ -2,7 +2,6 @@
 //!
 //! The person is told, nothing unfinished is kept, and the log has the reason.
 
-use std::fmt;
 use std::time::Duration;
 
 use twofa_core::text::printable;
@@ -10,18 +9,17 @@ use twofa_proto::codec::CodecError;
 use twofa_proto::{ConnectionError, Done, Failure, Request, Verdict};
 
 use crate::identity::authority::Peer;
+use crate::text::messages::{endings, log_lines};
 
 /// Characters of a client's claim that are logged at most.
 const MAX_CLAIM: usize = 128;
 
 /// Why the broker ends a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// No answer came within this time.
-    #[error("no answer came within {} minutes", .0.as_secs() / 60)]
     TimedOut(Duration),
     /// The broker got SIGTERM.
-    #[error("the broker was stopped or restarted while it waited for an answer")]
     Stopped,
 }
 
@@ -35,71 +33,42 @@ impl Ending {
         }
     }
 
+    /// The reason, for the log.
+    pub(crate) fn why(self) -> String {
+        match self {
+            Self::TimedOut(timeout) => endings::why_timed_out(timeout),
+            Self::Stopped => endings::WHY_STOPPED.to_owned(),
+        }
+    }
+
     /// What the person at the login is told; `is_enrolled` says that a method was set up before.
     pub(crate) fn text(self, is_enrolled: bool) -> String {
-        match (self, is_enrolled) {
-            (Self::TimedOut(_), false) => {
-                format!(
-                    "{}, so nothing was changed. Log in again.",
-                    capitalised(self)
-                )
-            }
-            (Self::Stopped, false) => "The login service was restarted: log in again.".to_owned(),
-            (Self::TimedOut(_), true) => format!("{}. {KEPT} Log in again.", capitalised(self)),
-            (Self::Stopped, true) => {
-                format!("The login service was restarted: log in again. {KEPT}")
-            }
+        match self {
+            Self::TimedOut(timeout) => endings::login_timed_out(timeout, is_enrolled),
+            Self::Stopped => endings::login_stopped(is_enrolled),
         }
     }
 
     /// The answer to `request`.
     pub(crate) fn done(self, request: &Request, is_enrolled: bool) -> Done {
-        match (request, self) {
-            (Request::Login(_) | Request::Account(_), Self::TimedOut(_)) => Done::Login {
-                verdict: Verdict::NoAnswer,
-                why: self.to_string(),
-            },
-            (Request::Login(_) | Request::Account(_), Self::Stopped) => Done::Login {
-                verdict: Verdict::Unavailable,
-                why: self.to_string(),
-            },
-            (_, ending) => {
-                let cause = match ending {
-                    Self::TimedOut(_) => ending.to_string(),
-                    Self::Stopped => "the login service was restarted".to_owned(),
-                };
-                let (message, hint) = if is_enrolled {
-                    let message =
-                        format!("{cause}: what you had confirmed is kept, the rest was not done");
-                    (
-                        message,
-                        "see 'twofa status'; 'twofa codes --new' makes backup codes",
-                    )
-                } else {
-                    (
-                        format!("{cause}, so nothing was changed"),
-                        "run the command again",
-                    )
-                };
-                Done::Failed {
-                    failure: Failure::Unavailable,
-                    message,
-                    hint: Some(hint.to_owned()),
-                }
-            }
+        if matches!(request, Request::Login(_) | Request::Account(_)) {
+            let verdict = match self {
+                Self::TimedOut(_) => Verdict::NoAnswer,
+                Self::Stopped => Verdict::Unavailable,
+            };
+            let why = self.why();
+            return Done::Login { verdict, why };
+        }
+        let why = match self {
+            Self::TimedOut(_) => self.why(),
+            Self::Stopped => endings::SERVICE_RESTARTED.to_owned(),
+        };
+        Done::Failed {
+            failure: Failure::Unavailable,
+            message: endings::command_ended(&why, is_enrolled),
+            hint: Some(endings::command_hint(is_enrolled).to_owned()),
         }
     }
-}
-
-/// Added where a method was set up before the end.
-const KEPT: &str = "What you had confirmed is kept; if you have no backup codes, make them with 'twofa codes --new'.";
-
-fn capitalised(what: impl fmt::Display) -> String {
-    let text = what.to_string();
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
 }
 
 /// What `peer` asked for, for the log. Names and hosts are the client's claims.
@@ -107,15 +76,11 @@ pub(crate) fn subject(request: &Request, peer: Peer) -> String {
     let claim = |text: &str| printable(text).chars().take(MAX_CLAIM).collect::<String>();
     let user = claim(request.user());
     let (Request::Login(login) | Request::Account(login)) = request else {
-        return format!("a request of uid {} about '{user}'", peer.uid);
+        return log_lines::request_of(peer.uid, &user);
     };
     let place = login.remote_host.as_deref().or(login.terminal.as_deref());
-    let place = place.map_or_else(String::new, |place| format!(" from '{}'", claim(place)));
-    format!(
-        "a login of '{user}' with '{}'{place}, asked for by uid {}",
-        claim(&login.service),
-        peer.uid
-    )
+    let place = place.map(claim);
+    log_lines::login_of(peer.uid, &user, &claim(&login.service), place.as_deref())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Addresses as people write them, and as they are kept.
+//! Addresses as people write them, and as they are stored.
 
 use twofa_core::channel::AddressKind;
 use twofa_core::{Channel, Policy};
@@ -7,26 +7,26 @@ use twofa_delivery::phone::{self, Number};
 
 use crate::text::messages;
 
-/// The text is no address of its kind, or none that a user may have.
+/// Why a text is not an address that a user may have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadAddress {
-    /// No e-mail address.
+    /// It is not an e-mail address.
     #[error(transparent)]
     Email(#[from] mail::BadEmailAddress),
-    /// No phone number.
+    /// It is not a phone number.
     #[error(transparent)]
     Phone(#[from] phone::BadNumber),
-    /// A number of a country that users' numbers may not be in.
+    /// The number is in a country where users' numbers may not be.
     #[error("{}", messages::number_elsewhere(.number, .country.as_deref(), .allowed))]
     Elsewhere {
-        /// The number as people read it.
+        /// The number in international notation.
         number: String,
-        /// Its country.
+        /// Its country (ISO 3166), if it is known.
         country: Option<String>,
-        /// The countries it may be in.
+        /// The countries where it may be (ISO 3166).
         allowed: Vec<String>,
     },
-    /// A number that cannot be a mobile phone's.
+    /// The number is not that of a mobile phone.
     #[error("{}", messages::number_not_mobile(.0))]
     NotMobile(String),
 }
@@ -40,8 +40,8 @@ pub fn read(policy: &Policy, channel: Channel, text: &str) -> Result<String, Bad
     }
 }
 
-/// The address that `text` means if a user may have codes sent there by their own word: text messages to other countries
-/// and to lines that are no phone's can cost much, and may be asked for by who earns it.
+/// The address that `text` means, if users may enrol it themselves: text messages to other countries and to premium numbers
+/// can cost much, and there are people who earn money with them.
 pub fn read_of_user(policy: &Policy, channel: Channel, text: &str) -> Result<String, BadAddress> {
     if channel.address_kind() == AddressKind::Email {
         return read(policy, channel, text);
@@ -54,9 +54,9 @@ pub fn read_of_user(policy: &Policy, channel: Channel, text: &str) -> Result<Str
     }
 }
 
-/// The number `text` that somebody texted us from. That it can do so shows that it takes text messages.
+/// The number `text` that a text message came from. It can send one, so it can receive one.
 pub fn read_of_sender(policy: &Policy, text: &str) -> Result<String, BadAddress> {
-    // Some providers leave the plus sign away.
+    // Some providers omit the plus sign.
     let text = text.trim();
     let number = Number::parse(&format!("+{}", text.trim_start_matches('+')), None)?;
     Ok(in_allowed_country(policy, number)?.e164())
@@ -82,7 +82,7 @@ fn in_allowed_country(policy: &Policy, number: Number) -> Result<Number, BadAddr
     })
 }
 
-/// A number that is kept, as people read it, such as `+49 1512 3456789`.
+/// A stored number in international notation, such as `+49 1512 3456789`.
 pub fn readable(number: &str) -> String {
     Number::parse(number, None).map_or_else(|_| number.to_owned(), |number| number.international())
 }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_without_its_country_is_the_one_of_the_policy() {
+    fn a_number_without_a_country_is_in_that_of_the_policy() {
         let here = Policy::from_settings([("phone.country", "DE")]).unwrap();
         let number = |policy: &Policy, text: &str| read(policy, Channel::Sms, text).ok();
         assert_eq!(
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_may_have_a_mobile_number_of_the_countries_that_the_policy_names() {
+    fn users_enrol_mobile_numbers_of_the_countries_that_the_policy_names() {
         let read = |settings: &[(&str, &str)], text: &str| {
             let policy = Policy::from_settings(settings.iter().copied()).unwrap();
             read_of_user(&policy, Channel::Sms, text)
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_texts_us_is_read_with_its_country_whether_or_not_there_is_a_plus_sign() {
+    fn a_sender_is_read_with_its_country_with_or_without_a_plus_sign() {
         let here =
             Policy::from_settings([("phone.country", "US"), ("phone.countries", "DE")]).unwrap();
         for text in ["+4917612345678", " 4917612345678", "493012345678"] {

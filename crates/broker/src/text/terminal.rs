@@ -1,11 +1,11 @@
-//! The person at the other end: somebody who is shown texts and answers prompts.
+//! The terminal of a person, who is shown texts and answers prompts.
 
 use std::io;
 
 use twofa_proto::codec::CodecError;
 use twofa_proto::{ConnectionError, Prompt, Secret};
 
-/// The terminal went away, or does not keep to the protocol. Whatever was being done ends here.
+/// The terminal went away, or broke the protocol. The request ends.
 #[derive(Debug, thiserror::Error)]
 #[error("the terminal is gone: {0}")]
 pub struct TerminalClosed(#[from] pub ConnectionError);
@@ -16,19 +16,18 @@ impl From<io::Error> for TerminalClosed {
     }
 }
 
-/// How far a conversation has come, as far as it matters when it ends early.
+/// How far an enrolment has come, for a request that ends early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// A method is being set up, which takes people longer than a code does: an app has to be installed first, or
-    /// a message to arrive.
+    /// A method is being set up. That takes people longer than a code does: an app must be installed, or a message arrive.
     Enrolling,
     /// The method is set up.
     Enrolled,
 }
 
-/// A terminal, near or far.
+/// A terminal, local or at the other end of a connection.
 pub trait Terminal {
-    /// Notes that the conversation has come to `stage`.
+    /// Notes that the request has reached `stage`.
     fn reach(&mut self, stage: Stage) {
         let _ = stage;
     }
@@ -36,7 +35,7 @@ pub trait Terminal {
     /// Shows `prompt` and gives back what was typed; `None` at the end of input.
     fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, TerminalClosed>;
 
-    /// Shows a text, which may hold secrets meant for the person.
+    /// Shows a text, which may contain secrets meant for the person.
     fn info(&mut self, text: Secret) -> Result<(), TerminalClosed>;
 
     /// Shows an error.

@@ -108,7 +108,7 @@ fn of_several_methods_the_person_chooses_by_number() {
         .answers(|_| bench.mailbox.code());
     enrol(&bench, &mut terminal).unwrap();
     assert!(
-        terminal.shown[0].starts_with("Set one up.\nHow do you want to get your codes?"),
+        terminal.shown[0].starts_with("Set one up.\nHow do you want to log in from now on?"),
         "{:?}",
         terminal.shown
     );

@@ -21,6 +21,22 @@ pub fn login(outcome: &str, origin: &Origin, account: &Account, why: &str) -> St
     )
 }
 
+/// A request of `uid` about `user` that is not a login.
+pub fn request_of(uid: u32, user: &str) -> String {
+    format!("a request of uid {uid} about '{user}'")
+}
+
+/// A login of `user` that `uid` asked about, from the host or terminal `place`.
+pub fn login_of(uid: u32, user: &str, service: &str, place: Option<&str>) -> String {
+    let place = place.map_or_else(String::new, |place| format!(" from '{place}'"));
+    format!("a login of '{user}' with '{service}'{place}, asked for by uid {uid}")
+}
+
+/// The broker ended a request at a prompt.
+pub fn ended(subject: &str, why: &str) -> String {
+    format!("{subject} was ended: {why}")
+}
+
 /// That a login was given up could not be recorded.
 pub fn not_recorded(account: &Account, error: &impl Display) -> String {
     let user = &account.name;

@@ -1,0 +1,243 @@
+use super::*;
+use crate::testing::{Bench, clock};
+use twofa_core::{Channel, Method};
+use twofa_store::event::{AppFields, ExemptionFields, NotSent, SmsAlarm};
+
+const MAIL: &str = "alice@example.org";
+const CHANNEL: Channel = Channel::Email;
+
+/// Events of every kind, and the sentence that their user is sent of each. Where it depends on the fields, of each case.
+fn events() -> Vec<(Event, Option<&'static str>)> {
+    let mut events = events_of_methods();
+    events.extend(events_of_administration());
+    events
+}
+
+fn events_of_methods() -> Vec<(Event, Option<&'static str>)> {
+    let label = String::from("dad's phone', old");
+    let app = AppFields {
+        label: label.clone(),
+        algorithm: "SHA1".into(),
+        digits: 6,
+        period: Some(30),
+    };
+    let enrolled = |channel| Event::AddressEnrolled {
+        channel,
+        address: "new".into(),
+        attestation: Attestation::Confirmed,
+        replaced: None,
+    };
+    let removed = |channel| Event::AddressRemoved {
+        channel,
+        address: "old".into(),
+        instead: None,
+    };
+    let verify = |value| Event::UserChanged(UserChange::Verify { value });
+    let why = RefusalReason::WrongCode;
+    let by = Proof::SentCode { channel: CHANNEL };
+    vec![
+        (Event::Passed { by }, None),
+        (
+            Event::BackupCodeUsed,
+            Some("A backup code was used to log in."),
+        ),
+        (Event::Refused { why }, None),
+        (
+            Event::Locked { failures: 5 },
+            Some("Logins were locked after 5 wrong codes in a row."),
+        ),
+        (
+            Event::AppEnrolled(app),
+            Some("An authenticator app called 'dad's phone', old' was added."),
+        ),
+        (
+            Event::AppRemoved { label },
+            Some("The authenticator app called 'dad's phone', old' was removed."),
+        ),
+        (
+            enrolled(Channel::Email),
+            Some("A new e-mail address for codes was set."),
+        ),
+        (
+            enrolled(Channel::Sms),
+            Some("A new phone number for codes was set."),
+        ),
+        (
+            removed(Channel::Email),
+            Some("The e-mail address for codes was removed."),
+        ),
+        (
+            removed(Channel::Sms),
+            Some("The phone number for codes was removed."),
+        ),
+        (Event::BackupCodesMade, None),
+        (
+            Event::BackupCodesReplaced,
+            Some("New backup codes were made. The earlier ones no longer work."),
+        ),
+        (Event::BackupCodesRemoved, None),
+        (
+            verify(Verify::Never),
+            Some("Logins no longer ask for a code, where nothing requires it."),
+        ),
+        (verify(Verify::NewDevice), None),
+        (verify(Verify::Always), None),
+        (
+            Event::UserChanged(UserChange::Preferred {
+                method: Some(Method::App),
+            }),
+            None,
+        ),
+        (
+            Event::UserChanged(UserChange::Address {
+                channel: CHANNEL,
+                address: None,
+            }),
+            None,
+        ),
+    ]
+}
+
+fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
+    let exemption = ExemptionFields {
+        id: 1,
+        group: None,
+        network: None,
+        service: None,
+        seconds: None,
+        reason: "new phone".into(),
+    };
+    let (name, of_kind) = (String::from("relay"), String::from("smtp"));
+    vec![
+        (Event::Required, None),
+        (Event::Released, None),
+        (Event::Unlocked { failures: 5 }, None),
+        (
+            Event::Reset,
+            Some("An administrator reset your second factor. It must be set up again."),
+        ),
+        (
+            Event::UserRemoved,
+            Some("Your second factor was removed by an administrator."),
+        ),
+        (
+            Event::PolicyChanged {
+                what: "mode".into(),
+                from: None,
+                to: None,
+            },
+            None,
+        ),
+        (Event::Exempted(exemption.clone()), None),
+        (Event::ExemptionEnded(exemption), None),
+        (Event::UserAdded, None),
+        (
+            Event::CodeSent {
+                channel: CHANNEL,
+                to: "a***e".into(),
+                provider: name.clone(),
+                id: None,
+            },
+            None,
+        ),
+        (
+            Event::CodeNotSent {
+                channel: CHANNEL,
+                to: "a***e".into(),
+                why: NotSent::LimitReached,
+            },
+            None,
+        ),
+        (
+            Event::ProviderAdded {
+                name: name.clone(),
+                of_kind: of_kind.clone(),
+                channel: CHANNEL,
+            },
+            None,
+        ),
+        (
+            Event::ProviderChanged {
+                name: name.clone(),
+                settings: Vec::new(),
+            },
+            None,
+        ),
+        (Event::ProviderRemoved { name, of_kind }, None),
+        (
+            Event::ProviderOrderChanged {
+                channel: CHANNEL,
+                order: Vec::new(),
+            },
+            None,
+        ),
+        (
+            Event::SmsLimit {
+                alarm: SmsAlarm::All,
+                all: 1,
+                unverified: 1,
+                limit: 1,
+            },
+            None,
+        ),
+    ]
+}
+
+/// Serde names every variant when it is asked for one that there is not.
+fn kinds() -> usize {
+    let error = serde_json::from_str::<Event>(r#"{"kind": ""}"#).unwrap_err();
+    let expected = error.to_string();
+    expected
+        .split_once("one of")
+        .unwrap()
+        .1
+        .matches('`')
+        .count()
+        / 2
+}
+
+#[test]
+fn each_kind_of_event_makes_its_notice_or_none() {
+    let events = events();
+    let named: std::collections::HashSet<_> = events
+        .iter()
+        .map(|(event, _)| std::mem::discriminant(event))
+        .collect();
+    assert_eq!(named.len(), kinds(), "an event is missing here");
+    let bench = Bench::new().with(CHANNEL, MAIL);
+    for (event, expected) in events {
+        bench
+            .store
+            .record(Some(&bench.alice), &event, &bench.origin, clock())
+            .unwrap();
+        let told: Vec<_> = bench
+            .store
+            .claim_notices(clock(), 10)
+            .unwrap()
+            .into_iter()
+            .map(|queued| {
+                bench.store.notice_sent(queued.id).unwrap();
+                notice(&queued.record, &queued.source)
+            })
+            .collect();
+        assert_eq!(told, expected.as_slice(), "{event:?}");
+    }
+}
+
+#[test]
+fn a_backup_code_for_a_change_was_no_login() {
+    let record = Record::Event(Box::new(Event::BackupCodeUsed));
+    let source = NoticeSource::CommandLine;
+    let expected = "A backup code was used to allow a change.";
+    assert_eq!(notice(&record, &source), expected);
+    let from = notice_source(&source);
+    assert_eq!(from.as_deref(), Some("the command line of this machine"));
+}
+
+#[test]
+fn a_sentence_that_an_earlier_version_queued_is_sent_as_it_is() {
+    let what = "An authenticator app called 'phone' was added.";
+    let source = NoticeSource::Login(Some("192.0.2.7".into()));
+    assert_eq!(notice(&Record::Text(what.into()), &source), what);
+    assert_eq!(notice_source(&source).as_deref(), Some("192.0.2.7"));
+}
