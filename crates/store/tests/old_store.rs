@@ -146,7 +146,7 @@ fn no_row_is_lost_and_no_number_given_out_again() {
 }
 
 #[test]
-fn users_keep_their_methods_settings_and_failures() {
+fn users_keep_their_methods_and_settings() {
     let old = Old::new();
     let store = old.open();
 
@@ -188,6 +188,12 @@ fn users_keep_their_methods_settings_and_failures() {
     let is_unused = |n| codes.find(&BackupCode::from_random([n; 10])).unwrap();
     assert_eq!(codes.unused.len(), 4);
     assert!(is_unused(20).is_none() && is_unused(24).is_some());
+}
+
+#[test]
+fn users_keep_their_addresses_requirements_and_failures() {
+    let old = Old::new();
+    let store = old.open();
 
     let bob = user(&store, "bob", 1001);
     assert_eq!(

@@ -8,6 +8,7 @@ use twofa_store::event::{Attestation, NoticeSource, Proof, Record, RefusalReason
 use super::messages;
 
 /// Why somebody was refused, for the system log and the audit log.
+#[allow(clippy::too_many_lines, reason = "a table")]
 pub fn refusal(why: RefusalReason, now: Timestamp) -> String {
     let text = match why {
         RefusalReason::WrongCode => "a wrong code",

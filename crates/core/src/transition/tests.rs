@@ -137,6 +137,7 @@ fn a_lock_that_ends_hides_nobody() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn a_class_that_comes_changes_moves_or_goes_takes_methods_from_its_members_alone() {
     const APP: &[(&str, &str)] = &[("methods", "app")];
     const EMAIL: &[(&str, &str)] = &[("methods", "email")];

@@ -13,6 +13,7 @@ fn events() -> Vec<(Event, Option<&'static str>)> {
     events
 }
 
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn events_of_methods() -> Vec<(Event, Option<&'static str>)> {
     let label = String::from("dad's phone', old");
     let app = AppFields {
@@ -98,6 +99,7 @@ fn events_of_methods() -> Vec<(Event, Option<&'static str>)> {
     ]
 }
 
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
     let exemption = ExemptionFields {
         id: 1,
