@@ -1,4 +1,4 @@
-//! Further texts.
+//! What people are told that is neither a question nor a refusal.
 
 use twofa_core::duration::Duration;
 use twofa_core::text::printable;
