@@ -115,8 +115,8 @@ fn an_administrator_of_a_directory_is_asked_whatever_becomes_of_it_and_the_log_s
     let mut login = at_the_console(&machine, "alice", codes.next().unwrap());
     for doubt in [
         "source 'directory' lists alice in admins",
-        "source 'directory' does not tell the groups of alice: it is unavailable (Connection refused)",
-        "source 'directory' does not tell the groups of alice: no answer within 5 s",
+        "source 'directory' does not report the groups of alice: it is unavailable (Connection refused)",
+        "source 'directory' does not report the groups of alice: no answer within 5 s",
     ] {
         let line = machine.wait_for_log(doubt);
         assert!(line.contains("second factor right"), "{line}");
@@ -128,7 +128,7 @@ fn an_administrator_of_a_directory_is_asked_whatever_becomes_of_it_and_the_log_s
     machine.broker().restart();
     is_asked(&machine, "alice", &alice.next_code());
     machine.wait_for_log(
-        "source 'directory' does not tell the groups of alice: its module cannot be loaded",
+        "source 'directory' does not report the groups of alice: its module cannot be loaded",
     );
     // The strictest rule that could apply also applies to bob, who can show a code.
     is_asked(&machine, "bob", &bob.backup_codes[0]);

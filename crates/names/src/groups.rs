@@ -71,7 +71,7 @@ fn find(name: &str, deadline: Instant) -> Result<Option<Entry>, Unanswered> {
             Ok(None) => {}
             Err(why) => {
                 unanswered.get_or_insert(format!(
-                    "source '{source}' does not tell whether there is a group {name}: {why}"
+                    "source '{source}' does not say whether group {name} exists: {why}"
                 ));
             }
         }
@@ -103,7 +103,7 @@ pub(crate) fn look_up(source: &str, key: Key, deadline: Instant) -> Answer<Entry
     })?;
     match found {
         Ok(None) if hides_failures(source) => {
-            Err("it does not tell 'no' from 'no answer'".to_owned())
+            Err("it does not distinguish 'no' from 'no answer'".to_owned())
         }
         found => found,
     }

@@ -92,7 +92,7 @@ impl Groups {
             Ok(true) => {
                 let name = &self.account.name;
                 membership = self.unknown(format!(
-                    "/etc/group lists {name} in {group}, and is no source of nsswitch.conf"
+                    "/etc/group lists {name} in {group}, but nsswitch.conf does not list it as a source"
                 ));
             }
             Err(why) => membership = self.unknown(why),
@@ -120,12 +120,12 @@ impl Groups {
         let lists_are_all = match own {
             Err(why) => {
                 return self.unknown(format!(
-                    "source '{source}' does not tell the groups of {name}: {why}"
+                    "source '{source}' does not report the groups of {name}: {why}"
                 ));
             }
             _ if hides_failures(source) => {
                 return self.unknown(format!(
-                    "source '{source}' does not tell 'no' from 'no answer'"
+                    "source '{source}' does not distinguish 'no' from 'no answer'"
                 ));
             }
             // It knows the account. Asking for all members of the group as well would take a directory long.
@@ -143,10 +143,10 @@ impl Groups {
             Ok(Listed::Nowhere) => Membership::NotMember,
             Ok(Listed::ByGid) if lists_are_all => Membership::Member,
             Ok(Listed::ByGid | Listed::ByName) => self.unknown(format!(
-                "source '{source}' lists {name} in {group}, and does not tell of it among their groups"
+                "source '{source}' lists {name} in {group}, but does not report it among the user's groups"
             )),
             Err(why) => {
-                self.unknown(format!("source '{source}' does not tell the members of {group}: {why}"))
+                self.unknown(format!("source '{source}' does not report the members of {group}: {why}"))
             }
         }
     }
@@ -164,7 +164,7 @@ impl Answers {
     fn collect(account: &Account) -> Self {
         let primary = match primary_group(account) {
             Ok(Some(gid)) => Ok(gid),
-            Ok(None) => Err(format!("the account {} is not there", account.name)),
+            Ok(None) => Err(format!("the account {} does not exist", account.name)),
             Err(Unanswered(why)) => Err(why),
         };
         let deadline = Instant::now() + TIMEOUT;

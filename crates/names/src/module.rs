@@ -75,7 +75,7 @@ impl Module {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
         {
-            return Err("it has no name that a module can have".to_owned());
+            return Err("no module can have this name".to_owned());
         }
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = loaded.get_or_insert_default();
@@ -190,10 +190,8 @@ impl Module {
             // "No such process" is userdb's way to say that nobody provides the record.
             UNAVAIL if self.source == "systemd" && errno == Errno::ESRCH => Ok(None),
             UNAVAIL => Err(format!("it is unavailable ({})", errno.desc())),
-            TRYAGAIN => Err(format!("it fails for now ({})", errno.desc())),
-            other => Err(format!(
-                "it answers with the status {other}, which there is not"
-            )),
+            TRYAGAIN => Err(format!("it fails temporarily ({})", errno.desc())),
+            other => Err(format!("it returned the unknown status {other}")),
         }
     }
 
@@ -243,7 +241,7 @@ impl List {
         let start: *mut gid_t =
             unsafe { libc::calloc(Self::ROOM.into(), size_of::<gid_t>()) }.cast();
         if start.is_null() {
-            return Err("there is no memory left".to_owned());
+            return Err("out of memory".to_owned());
         }
         Ok(Self {
             start,
@@ -299,7 +297,10 @@ mod tests {
     fn a_module_that_is_not_there_gives_no_answer() {
         let error = Module::load("nosuchsource").unwrap_err();
         assert!(error.contains("cannot be loaded"), "{error}");
-        assert!(Module::load("../etc/evil").unwrap_err().contains("no name"));
+        assert_eq!(
+            Module::load("../etc/evil").unwrap_err(),
+            "no module can have this name"
+        );
     }
 
     #[test]

@@ -79,7 +79,7 @@ fn register(source: &str, deadline: Instant) -> Result<Ended, String> {
         .filter(|earlier| earlier.source == source && earlier.deadline <= now)
         .count();
     if overdue >= MAX_OVERDUE {
-        return Err(format!("it still owes {overdue} earlier answers"));
+        return Err(format!("{overdue} earlier questions are not answered yet"));
     }
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     open.push(Open {
@@ -135,7 +135,7 @@ mod tests {
         let soon = || Instant::now() + TIMEOUT;
         assert_eq!(
             query(source, soon(), || 1),
-            Err("it still owes 32 earlier answers".to_owned())
+            Err("32 earlier questions are not answered yet".to_owned())
         );
         assert_eq!(query("another", soon(), || 2), Ok(2));
         drop(let_go);

@@ -513,12 +513,12 @@ mod tests {
         let error = enrol(EMAIL, "Alice@Example.org").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "that e-mail address is another user's already"
+            "that e-mail address already belongs to another user"
         );
         let error = enrol(PHONE, NUMBER).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "that phone number is another user's already"
+            "that phone number already belongs to another user"
         );
         assert!(!store.knows(&bob()).unwrap(), "nothing of it happened");
         let attested = Settings {

@@ -26,7 +26,7 @@ pub enum StoreError {
         absent: PathBuf,
     },
     /// There is a store already.
-    #[error("there is a store at {} already", .0.display())]
+    #[error("a store already exists at {}", .0.display())]
     Exists(PathBuf),
     /// A file has an owner or mode that lets the wrong people at it.
     #[error("{} {why}", .path.display())]
@@ -37,7 +37,7 @@ pub enum StoreError {
         why: String,
     },
     /// The key file is not a key.
-    #[error("{} is no sealing key: it must have exactly 32 bytes", .0.display())]
+    #[error("{} is not a sealing key: it must have exactly 32 bytes", .0.display())]
     BadKey(PathBuf),
     /// A file could not be opened, read or made.
     #[error("cannot {action} {}: {source}", .path.display())]
@@ -86,16 +86,16 @@ pub enum StoreError {
     #[error(transparent)]
     BadRulebook(#[from] BadRulebook),
     /// The user has an app with this label.
-    #[error("there is an app called '{0}' already")]
+    #[error("there is already an app called '{0}'")]
     LabelTaken(String),
     /// The user has as many apps as one can have.
-    #[error("there are {0} apps already, which is the most one can have")]
+    #[error("{0} apps are already enrolled, which is the maximum")]
     TooManyApps(u32),
     /// The user's methods changed between permission and change.
-    #[error("it was changed by somebody else meanwhile, so nothing was done")]
+    #[error("someone else changed it in the meantime, so nothing was done")]
     ChangedMeanwhile,
     /// The address is a method of another user, and the policy wants that of one user only. Not said of which.
-    #[error("that {} is another user's already", .0.address_kind().noun())]
+    #[error("that {} already belongs to another user", .0.address_kind().noun())]
     AddressTaken(Channel),
     /// A login cannot begin with backup codes.
     #[error("logins cannot begin with backup codes, which only stand in for another method")]
@@ -104,13 +104,13 @@ pub enum StoreError {
     #[error("there is no provider called '{0}'")]
     ProviderUnknown(String),
     /// There is a provider of this name.
-    #[error("there is a provider called '{0}' already")]
+    #[error("there is already a provider called '{0}'")]
     ProviderExists(String),
     /// A provider would be tried twice.
-    #[error("'{0}' is there twice")]
+    #[error("'{0}' is listed twice")]
     ProviderTwice(String),
     /// A provider cannot be called that.
-    #[error("'{}' is no name for a provider: it must be 1 to 32 of a-z, 0-9, '-', '_' and '.'", .0.escape_debug())]
+    #[error("a provider cannot be called '{}': a name has 1 to 32 of a-z, 0-9, '-', '_' and '.'", .0.escape_debug())]
     BadProviderName(String),
     /// A sealed setting of a provider does not open.
     #[error(
@@ -145,10 +145,12 @@ impl StoreError {
             Self::Replaced(_) => "restart twofad",
             Self::Damaged(_) => "restore it from a backup",
             Self::Seal => "restore store and sealing key from the same backup",
-            Self::Full => "make space on the disk",
-            Self::ReadOnly => "look whether its file system was mounted read-only after an error",
-            Self::BrokenPolicy(_) => "set it right with 'twofa policy set KEY=VALUE'",
-            Self::ChangedMeanwhile => "look at how it is now, then begin again",
+            Self::Full => "free some space on the disk",
+            Self::ReadOnly => {
+                "check whether its file system was remounted read-only after an error"
+            }
+            Self::BrokenPolicy(_) => "correct it with 'twofa policy set KEY=VALUE'",
+            Self::ChangedMeanwhile => "check the current state, then try again",
             _ => return None,
         })
     }

@@ -257,8 +257,8 @@ fn check_private(path: &Path, metadata: &fs::Metadata, forbidden: u32) -> Result
     let mode = metadata.mode() & 0o7777;
     if mode & forbidden != 0 {
         let why = format!(
-            "has mode {mode:04o}, so that others can read or change it; take that away with 'chmod', and if others may \
-             have read it, make new secrets"
+            "has mode {mode:04o}, so that others can read or change it; remove these permissions with 'chmod', and if others \
+             may have read it, create new secrets"
         );
         return exposed(path, why);
     }
@@ -277,10 +277,7 @@ fn check_private(path: &Path, metadata: &fs::Metadata, forbidden: u32) -> Result
     } else {
         exposed(
             path,
-            format!(
-                "belongs to uid {}, who has no business with it",
-                metadata.uid()
-            ),
+            format!("belongs to uid {}, which must not own it", metadata.uid()),
         )
     }
 }

@@ -49,7 +49,7 @@ impl From<rusqlite::Error> for StoreError {
                 | Error::InvalidColumnType(..)
                 | Error::IntegralValueOutOfRange(..)
         ) {
-            return Self::Damaged("a value in it is not of its kind".to_owned());
+            return Self::Damaged("a value in it has the wrong type".to_owned());
         }
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt) => {
