@@ -451,7 +451,7 @@ fn somebody_who_texts_us_a_code_has_enrolled_their_number_once_another_code_came
     let sms = SmsProvider::start(&machine, 8080);
     add_sms(&machine, &sms);
     let mut terminal = machine.terminal_as("alice", "twofa enrol sms");
-    terminal.expect("or Enter to text us instead: ");
+    terminal.expect("or press Enter to send us a text message: ");
     terminal.type_line("");
     let said = terminal.expect("Then press Enter here");
     assert!(said.contains(sms.number()), "{said}");
@@ -477,7 +477,7 @@ fn a_login_over_ssh_can_enrol_a_number_by_texting_from_it() {
     let sms = SmsProvider::start(&machine, 8080);
     add_sms(&machine, &sms);
     let mut terminal = ssh(&machine, "alice");
-    terminal.expect("or Enter to text us instead: ");
+    terminal.expect("or press Enter to send us a text message: ");
     terminal.type_line("");
     let said = terminal.expect("Then press Enter here");
     sms.receives(PHONE, &code_in(&said));
