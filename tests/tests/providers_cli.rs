@@ -278,24 +278,7 @@ fn providers_stand_in_for_each_other_in_the_order_that_is_set() {
         ),
         "['relay', 'mail', 'texts']"
     );
-    refused(
-        &machine,
-        "twofa method set email --provider texts",
-        2,
-        "'texts' carries sms, not email",
-    );
-    refused(
-        &machine,
-        "twofa method set sms --provider ghost",
-        4,
-        "there is no provider called 'ghost'",
-    );
-    refused(
-        &machine,
-        "twofa method set sms --provider texts --provider texts",
-        2,
-        "'texts' is named twice",
-    );
+    no_other_order_can_be_set(&machine);
     assert_eq!(
         said(&machine, "twofa method set sms --none"),
         "No codes are sent by text message.\n"
@@ -305,6 +288,27 @@ fn providers_stand_in_for_each_other_in_the_order_that_is_set() {
             .run("twofa doctor")
             .stdout
             .contains("notice: provider 'texts' is not used")
+    );
+}
+
+fn no_other_order_can_be_set(machine: &Machine) {
+    refused(
+        machine,
+        "twofa method set email --provider texts",
+        2,
+        "'texts' carries sms, not email",
+    );
+    refused(
+        machine,
+        "twofa method set sms --provider ghost",
+        4,
+        "there is no provider called 'ghost'",
+    );
+    refused(
+        machine,
+        "twofa method set sms --provider texts --provider texts",
+        2,
+        "'texts' is named twice",
     );
 }
 
