@@ -220,9 +220,10 @@ impl Location {
         }
     }
 
-    /// Waits until the names of the files beside the database are on disk.
+    /// Waits until the names of the files beside the database are on disk. A disk that fails at this takes no changes, like
+    /// one that fails at a write.
     pub(crate) fn sync_names(&self) -> Result<(), StoreError> {
-        sync_directory(&self.database)
+        sync_directory(&self.database).map_err(|error| StoreError::Unusable(error.to_string()))
     }
 }
 
@@ -343,4 +344,20 @@ fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_synced_is_a_disk_that_takes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location {
+            database: folder.path().join("not there").join("twofa.db"),
+            key: folder.path().join("secret.key"),
+        };
+        let error = location.sync_names().unwrap_err();
+        assert!(error.may_be_a_disk_that_takes_nothing(), "{error}");
+    }
 }
