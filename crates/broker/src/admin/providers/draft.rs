@@ -1,5 +1,6 @@
 //! Providers that are being added or changed: put together, tested, and only then saved.
 
+use std::fmt;
 use std::time::Duration;
 
 use twofa_core::Channel;
@@ -16,7 +17,7 @@ use crate::admin::{AdminError, Administration};
 const LONGEST_TITLE: usize = 100;
 
 /// What an administrator gives for a provider.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct ProviderInput {
     /// Settings from the command line, where others can see them.
     pub given: Vec<Given>,
@@ -26,6 +27,25 @@ pub struct ProviderInput {
     pub title: Option<String>,
     /// Settings to remove.
     pub unset: Vec<String>,
+}
+
+/// Without the secrets: their names alone.
+impl fmt::Debug for ProviderInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            given,
+            secrets,
+            title,
+            unset,
+        } = self;
+        let secrets = secrets.as_ref().map(|secrets| secrets.keys());
+        f.debug_struct("ProviderInput")
+            .field("given", given)
+            .field("secrets", &secrets)
+            .field("title", title)
+            .field("unset", unset)
+            .finish()
+    }
 }
 
 impl ProviderInput {
@@ -192,6 +212,20 @@ mod tests {
         );
         assert!(title(Some(&"x".repeat(LONGEST_TITLE + 1))).is_err());
         assert!(title(Some("a\u{1b}b")).is_err());
+    }
+
+    #[test]
+    fn secrets_are_not_in_debug_output() {
+        let secret = Zeroizing::new("hunter2".to_owned());
+        let input = ProviderInput {
+            secrets: Some(Values::from([("password".to_owned(), secret)])),
+            ..ProviderInput::default()
+        };
+        let output = format!("{input:?}");
+        assert!(
+            output.contains("password") && !output.contains("hunter2"),
+            "{output}"
+        );
     }
 
     fn relay(settings: &[(&str, &str)]) -> ProviderInput {
