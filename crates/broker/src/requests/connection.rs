@@ -22,7 +22,7 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// The same while a method is being set up.
 pub const ENROLMENT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// A client connection on which reads have a deadterminal.
+/// A client connection on which reads have a deadline.
 pub trait Connection: Read + Write {
     /// From the next write on, a read fails as timed out when `timeout` has passed since the last write.
     fn set_answer_timeout(&mut self, timeout: Duration);
