@@ -498,6 +498,27 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_while_a_code_is_verified_leaves_nothing_and_the_store_goes_on() {
+        let bench = Bench::new();
+        let (store, _) = enrolled(&bench);
+        let (account, origin) = (alice(), origin());
+        let known = store.snapshot(&account).unwrap();
+        let attempt = CodeAttempt {
+            account: &account,
+            tally: Tally::Proved,
+            origin: &origin,
+            known: &known,
+        };
+        let verify = |_: &User| -> Result<CodeProof, RefusalReason> { panic!("a defect") };
+        let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            store.try_code(attempt, bench.now, verify)
+        }));
+        assert!(tried.is_err());
+        assert_eq!(failures(&store), 0);
+        assert!(is_right(&type_step(&store, &bench, 7)));
+    }
+
+    #[test]
     fn what_other_processes_do_beside_the_rules_makes_nobody_ask_again() {
         let bench = Bench::new();
         let (store, _) = enrolled(&bench);
