@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::mem;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{self, AssertUnwindSafe};
@@ -184,9 +183,9 @@ pub fn serve_stdio(stream: Stream, location: Location) -> io::Result<()> {
     if notices::is_any_due(broker.services()) {
         notices::send_by_another_process()?;
     }
-    // The end of the process closes the store too, in less time, and somebody waits for it.
+    // Somebody waits for the end of the process.
     if broker.store().leave_short_log().unwrap_or(false) {
-        mem::forget(broker);
+        broker.keep_store_open();
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What serves requests: the store, the providers, the PAM stacks and the clock, opened once.
 
+use std::mem;
 use std::sync::Arc;
 
 use twofa_core::Timestamp;
@@ -42,6 +43,12 @@ impl Broker {
         &self.store
     }
 
+    /// Has the store stay open until the process ends, which closes it in less time. The rest is closed with the broker:
+    /// a mail server is to get its QUIT.
+    pub fn keep_store_open(&self) {
+        mem::forget(self.store.clone());
+    }
+
     /// What every request works with.
     pub fn services(&self) -> Services<'_> {
         let Self {
@@ -73,5 +80,31 @@ impl Broker {
                 manage::serve(self.services(), peer, request, terminal)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twofa_store::Owner;
+
+    #[test]
+    fn where_the_store_stays_open_the_providers_are_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location {
+            database: folder.path().join("db/twofa.db"),
+            key: folder.path().join("etc/key"),
+        };
+        let owner = Owner {
+            uid: nix::unistd::geteuid().as_raw(),
+            gid: nix::unistd::getegid().as_raw(),
+        };
+        drop(Store::create(location.clone(), owner).unwrap());
+        let broker = Broker::open(location).unwrap();
+        let store = Arc::downgrade(&broker.store);
+        assert_eq!(store.strong_count(), 2, "the broker's and the providers'");
+        broker.keep_store_open();
+        drop(broker);
+        assert_eq!(store.strong_count(), 1, "the one that is kept");
     }
 }
