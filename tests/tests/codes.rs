@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use twofa_e2e::{
-    Builder, HangingServer, Machine, MailServer, SmsProvider, Terminal, password_of,
+    Builder, HangingServer, Machine, MailServer, SmsProvider, Terminal, code_in, password_of,
     save_backup_codes,
 };
 
@@ -67,17 +67,6 @@ fn at_the_prompt(terminal: &mut Terminal) -> String {
     let before = terminal.expect(CODE_PROMPT);
     terminal.expect(": ");
     before
-}
-
-/// The six digits that form a word of their own in a message.
-fn code_in(message: &str) -> String {
-    let words = message.split(|c: char| !c.is_ascii_alphanumeric());
-    let mut codes =
-        words.filter(|word| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit()));
-    codes
-        .next()
-        .unwrap_or_else(|| panic!("there is no code in {message}"))
-        .to_owned()
 }
 
 /// The code in the plain text of the `n`th mail to alice.

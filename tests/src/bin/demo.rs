@@ -10,7 +10,7 @@ use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
 use twofa_e2e::{
-    Authenticator, Machine, MailServer, Terminal, decode_qr, enrol_on, password_of,
+    Authenticator, Machine, MailServer, Terminal, code_in, decode_qr, enrol_on, password_of,
     save_backup_codes,
 };
 
@@ -168,16 +168,6 @@ fn indented(text: &str) -> String {
         .map(|line| format!("    {line}"))
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-/// The six digits that stand alone in a text.
-fn code_in(text: &str) -> String {
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-    let mut codes =
-        words.filter(|word| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit()));
-    codes
-        .next()
-        .map_or_else(|| panic!("there is no code in {text}"), str::to_owned)
 }
 
 /// Runs `command` on a terminal of the administrator's and shows it.
