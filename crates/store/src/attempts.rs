@@ -165,7 +165,8 @@ impl Store {
         })
     }
 
-    /// Checks the lock of `account` and counts an attempt in `tally`, before anything is verified.
+    /// Checks the lock of `account` and counts an attempt in `tally`, before anything is verified. It is on disk with the
+    /// next change that is, which the result of a backup code always comes with.
     pub fn count_attempt(
         &self,
         account: &Account,
@@ -173,26 +174,18 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Counted, StoreError> {
-        self.change_unsynced(origin, now, |tx| {
-            let Some(record) = tx.find(account)? else {
-                return Ok(Counted::Unknown);
-            };
-            let before = match attempts_before(tx, &record, tally)? {
-                Ok(before) => before,
-                Err(lock) => return Ok(Counted::Locked(lock)),
-            };
-            let snapshot = tx.snapshot(account, Some(&record))?;
-            let throttle = before.count(now, snapshot.rules.rulebook.machine().lockout);
-            save_failure(tx, account, &record, tally, throttle)?;
-            let attempt = Attempt {
-                account: account.clone(),
-                tally,
-                origin: origin.clone(),
-                user: record.id,
-                number: throttle.attempts,
-            };
-            Ok(Counted::Attempt(attempt, Box::new(snapshot)))
-        })
+        self.change_unsynced(origin, now, |tx| count_attempt(tx, account, tally))
+    }
+
+    /// The same for an attempt whose failure is told without another change: it is on disk when this returns.
+    pub fn count_attempt_durably(
+        &self,
+        account: &Account,
+        tally: Tally,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Counted, StoreError> {
+        self.change(origin, now, |tx| count_attempt(tx, account, tally))
     }
 
     #[allow(clippy::needless_pass_by_value, reason = "an attempt is used up")]
@@ -272,6 +265,27 @@ impl Attempt {
         save_pass(tx, &record, self.tally, cleared, event)?;
         Ok(Use::First)
     }
+}
+
+fn count_attempt(tx: &Tx<'_>, account: &Account, tally: Tally) -> Result<Counted, StoreError> {
+    let Some(record) = tx.find(account)? else {
+        return Ok(Counted::Unknown);
+    };
+    let before = match attempts_before(tx, &record, tally)? {
+        Ok(before) => before,
+        Err(lock) => return Ok(Counted::Locked(lock)),
+    };
+    let snapshot = tx.snapshot(account, Some(&record))?;
+    let throttle = before.count(tx.now, snapshot.rules.rulebook.machine().lockout);
+    save_failure(tx, account, &record, tally, throttle)?;
+    let attempt = Attempt {
+        account: account.clone(),
+        tally,
+        origin: tx.origin.clone(),
+        user: record.id,
+        number: throttle.attempts,
+    };
+    Ok(Counted::Attempt(attempt, Box::new(snapshot)))
 }
 
 /// The attempts in `tally` so far, or the lock that refuses further ones.

@@ -168,7 +168,7 @@ impl AddressVerification<'_> {
         } = self.context;
         let now = self.context.now();
         let store = self.context.store();
-        match store.count_attempt(account, Tally::Proved, origin, now)? {
+        match store.count_attempt_durably(account, Tally::Proved, origin, now)? {
             Counted::Attempt(attempt, _) => Ok(Some(attempt)),
             Counted::Unknown => Ok(None),
             Counted::Locked(lock) => Err(EnrolmentError::Locked(lock)),
