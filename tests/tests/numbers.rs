@@ -90,7 +90,7 @@ fn a_number_of_a_country_that_is_not_named_gets_no_code_until_an_administrator_p
         terminal.expect(": ");
         terminal.type_line(typed);
         terminal.expect(&format!(
-            "is a number of {country}, and users can enrol numbers of US alone"
+            "is a number of {country}, and users can enrol only numbers of US"
         ));
     }
     let refused = machine.run_as("alice", "twofa enrol sms '+86 131 2345 6789'");
@@ -119,7 +119,7 @@ fn where_no_country_is_named_the_words_say_who_can_help() {
     let machine = builder("").build();
     let sms = sms(&machine);
     let mut terminal = ssh(&machine, "alice");
-    terminal.expect("Phone numbers cannot be enrolled by users on this machine.");
+    terminal.expect("Users cannot enrol phone numbers on this machine.");
     assert!(!terminal.expect_end().success());
     assert!(sms.sent().is_empty());
     let doctor = machine.run("twofa doctor").stdout;
