@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "no QR code")]
-    fn a_screen_without_one_is_told() {
+    fn a_screen_without_a_qr_code_is_reported() {
         decode_qr("Password: ");
     }
 }

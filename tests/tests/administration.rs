@@ -73,7 +73,7 @@ fn make_accounts(machine: &Machine, many: usize) {
 }
 
 #[test]
-fn a_change_that_could_leave_people_outside_is_not_made_without_a_word() {
+fn a_change_that_could_lock_people_out_needs_confirmation() {
     let machine = machine();
     let output = refused(&machine, BEFOREHAND, 1, OUTSIDE);
     assert!(
@@ -119,7 +119,7 @@ fn on_a_terminal_a_person_is_asked_whether_to_change_it_anyway() {
 }
 
 #[test]
-fn mandatory_without_a_backup_way_is_warned_of_for_a_class_as_well() {
+fn a_mandatory_class_without_a_backup_method_gets_a_warning_as_well() {
     let machine = machine();
     let words = "class 'admins' has mode=mandatory without backup codes";
     refused(
@@ -206,7 +206,7 @@ fn a_policy_file_shows_its_difference_and_is_applied_as_one() {
 }
 
 #[test]
-fn a_policy_file_that_could_leave_people_outside_needs_a_word_too() {
+fn a_policy_file_that_could_lock_people_out_needs_confirmation_too() {
     let machine = machine();
     machine.write_file(
         "/root/policy.toml",
@@ -491,7 +491,7 @@ fn exemptions_show_in_their_list_in_status_log_and_doctor_until_they_are_removed
 }
 
 #[test]
-fn the_doctor_names_a_class_whose_group_is_gone_and_what_could_leave_people_outside() {
+fn the_doctor_names_a_class_whose_group_is_gone_and_what_could_lock_people_out() {
     let machine = machine();
     machine
         .run("groupadd ops && twofa class set ops mode=mandatory && groupdel ops")
@@ -694,7 +694,7 @@ fn a_long_listing_goes_on_as_it_is_read_and_ends_when_the_reader_does() {
 }
 
 #[test]
-fn users_are_listed_by_status_class_method_and_how_long_they_have_been_away() {
+fn users_are_listed_by_status_class_method_and_last_login() {
     let machine = Machine::new()
         .policy("optional")
         .user("alice")

@@ -87,7 +87,7 @@ fn a_broker_that_the_module_started_writes_its_reasons_to_the_log_of_the_system(
 }
 
 #[test]
-fn a_hung_broker_is_passed_by_for_root() {
+fn a_root_program_bypasses_a_hung_broker() {
     let (machine, phone) = machine();
     machine.broker().stop();
 

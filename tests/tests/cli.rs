@@ -217,7 +217,7 @@ fn a_change_takes_a_fresh_code_once_something_is_enrolled() {
 }
 
 #[test]
-fn ones_last_method_stays_while_it_is_required() {
+fn users_keep_their_last_method_while_a_second_factor_is_required() {
     let (machine, phone) = enrolled();
     machine.run("twofa user require alice").ok();
     let mut terminal = machine.terminal_as("alice", "twofa remove app");

@@ -163,7 +163,7 @@ fn quoted(text: &str) -> String {
 }
 
 #[test]
-fn r_sends_another_code_and_kills_the_one_before() {
+fn r_sends_another_code_and_invalidates_the_previous_one() {
     let machine = builder().build();
     let mail = MailServer::start(&machine, &["alice"]);
     add_mail(&machine, &mail);
@@ -517,7 +517,7 @@ fn while_one_login_waits_for_a_server_that_hangs_another_passes_at_once_and_the_
 }
 
 #[test]
-fn a_provider_that_hangs_or_refuses_is_no_hindrance_while_there_is_another() {
+fn a_provider_that_hangs_or_refuses_stops_no_code_while_there_is_another() {
     let machine = builder().build();
     let mail = MailServer::start(&machine, &["alice"]);
     let _hanging = HangingServer::start(&machine, 2525);

@@ -84,7 +84,7 @@ fn el() -> Machine {
 }
 
 #[test]
-fn it_is_content_with_the_stacks_of_the_manual() {
+fn the_stacks_in_the_manual_have_no_findings() {
     // Where a package puts it: after common-auth, for every service.
     let machine = Machine::new().policy("optional").build();
     assert_eq!(diagnosis(&machine), CONTENT);
@@ -117,7 +117,7 @@ fn it_is_content_with_the_stacks_of_the_manual() {
 }
 
 #[test]
-fn it_names_every_stack_that_lets_people_in_without_a_code() {
+fn the_doctor_names_every_stack_that_lets_people_in_without_a_code() {
     let machine = el();
     let unix = "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\n";
     for (stack, words) in [
@@ -179,7 +179,7 @@ fn it_names_every_stack_that_lets_people_in_without_a_code() {
 }
 
 #[test]
-fn it_names_lines_that_are_reached_with_a_wrong_password() {
+fn the_doctor_names_lines_that_are_reached_with_a_wrong_password() {
     let machine = el();
     for stack in [
         "auth substack password-auth\nauth required pam_twofa.so\naccount include password-auth\n",
@@ -205,7 +205,7 @@ fn it_names_lines_that_are_reached_with_a_wrong_password() {
 }
 
 #[test]
-fn it_sees_what_libpam_would_read_and_nothing_else() {
+fn the_doctor_reads_what_libpam_would_read_and_nothing_else() {
     let machine = builder().build();
     put(&machine, "sshd.rpmsave", BEHIND);
     put(
@@ -244,7 +244,7 @@ fn it_sees_what_libpam_would_read_and_nothing_else() {
 }
 
 #[test]
-fn it_names_the_ways_to_root_that_do_not_ask() {
+fn the_doctor_names_the_ways_to_root_that_do_not_ask() {
     let machine = builder().build();
     machine.write_file(
         "/usr/lib/pam.d/polkit-1",
@@ -275,7 +275,7 @@ fn it_names_the_ways_to_root_that_do_not_ask() {
 }
 
 #[test]
-fn it_names_account_lines_that_keep_people_out() {
+fn the_doctor_names_account_lines_that_keep_people_out() {
     let machine = builder().build();
     let plain = "@include common-auth\nauth required pam_twofa.so\naccount required pam_twofa.so\n@include common-account\n";
     for service in ["sudo", "sudo-i", "polkit-1"] {
@@ -300,7 +300,7 @@ fn it_names_account_lines_that_keep_people_out() {
 }
 
 #[test]
-fn it_names_lockers_of_one_field_and_what_happens_to_lockers_without_a_broker() {
+fn the_doctor_names_lockers_with_one_field_and_what_happens_to_lockers_without_a_broker() {
     let machine = builder().build();
     put(&machine, "login", BEHIND);
     put(&machine, "i3lock", "auth include login\n");
@@ -317,7 +317,7 @@ fn it_names_lockers_of_one_field_and_what_happens_to_lockers_without_a_broker() 
 }
 
 #[test]
-fn it_is_not_content_while_nobody_can_be_checked() {
+fn the_doctor_finds_a_problem_while_nobody_can_be_checked() {
     let machine = builder().build();
     put(&machine, "sshd", BEHIND);
     let module = machine
@@ -353,7 +353,7 @@ fn it_is_not_content_while_nobody_can_be_checked() {
 }
 
 #[test]
-fn a_socket_that_nobody_serves_is_told_to_users() {
+fn users_are_told_that_nobody_serves_the_socket() {
     let machine = Machine::new().policy("optional").user("alice").build();
     machine.broker().stop();
     let status = machine.run_as("alice", "twofa status");
@@ -378,7 +378,7 @@ account required pam_twofa.so
 ";
 
 #[test]
-fn it_reads_what_sshd_does_with_keys() {
+fn the_doctor_reads_what_sshd_does_with_keys() {
     for methods in [
         "AuthenticationMethods keyboard-interactive",
         "PubkeyAuthentication no",
@@ -410,7 +410,7 @@ fn it_reads_what_sshd_does_with_keys() {
 }
 
 #[test]
-fn it_reads_the_settings_of_an_sshd_that_does_not_run_but_does_not_judge_them() {
+fn the_doctor_reads_the_settings_of_an_sshd_that_does_not_run_but_does_not_judge_them() {
     let machine = builder().build();
     machine
         .run("echo 'KbdInteractiveAuthentication no' >/etc/ssh/sshd_config")
@@ -434,7 +434,7 @@ fn it_reads_the_settings_of_an_sshd_that_does_not_run_but_does_not_judge_them() 
 }
 
 #[test]
-fn it_reads_whether_sshd_can_ask_at_all() {
+fn the_doctor_reads_whether_sshd_can_ask_at_all() {
     for (lines, words) in [
         (
             "KbdInteractiveAuthentication no",

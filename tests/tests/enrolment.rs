@@ -81,7 +81,7 @@ fn has_nothing_enrolled(machine: &Machine) -> bool {
 }
 
 #[test]
-fn who_must_enrol_and_has_not_is_led_through_it_and_logs_in_with_it_from_then_on() {
+fn a_user_who_must_enrol_is_led_through_it_and_logs_in_with_it_from_then_on() {
     let machine = machine();
 
     let mut terminal = ssh(&machine);
@@ -403,7 +403,7 @@ fn su_and_sudo_enrol() {
 }
 
 #[test]
-fn who_shows_no_backup_code_is_in_with_the_app_and_without_backup_codes() {
+fn a_user_who_shows_no_backup_code_is_let_in_with_the_app_and_without_backup_codes() {
     for leave in ["wrong", "empty", "end of input"] {
         let machine = machine();
         let (mut terminal, phone) = at_the_backup_codes(&machine);
@@ -473,7 +473,7 @@ fn without_backup_codes_in_the_policy_none_are_shown() {
 }
 
 #[test]
-fn a_login_by_enrolment_counts_as_the_last_time_one_passed() {
+fn a_login_by_enrolment_counts_as_the_last_login() {
     let machine = builder()
         .with_sshd()
         .command("twofa policy set enrolment=beforehand --yes")

@@ -452,7 +452,7 @@ fn a_password_that_looks_like_one_with_a_code_lets_nobody_in_where_no_later_line
 }
 
 #[test]
-fn of_two_lines_that_a_wrong_password_comes_to_the_first_checks_the_code() {
+fn of_two_lines_that_a_wrong_password_reaches_the_first_checks_the_code() {
     let stack = "auth required pam_twofa.so forward_pass\nauth required pam_unix.so use_first_pass\n\
                 auth required pam_twofa.so\naccount required pam_permit.so\n";
     let machine = Machine::new()
@@ -470,7 +470,7 @@ fn of_two_lines_that_a_wrong_password_comes_to_the_first_checks_the_code() {
 }
 
 #[test]
-fn whom_nothing_is_asked_needs_no_code_behind_the_password_for_a_line_that_comes_later() {
+fn a_user_of_whom_nothing_is_asked_needs_no_code_behind_the_password_for_a_later_line() {
     let stack = "auth substack password-auth\nauth required pam_twofa.so use_first_pass\n\
                 account required pam_twofa.so\naccount required pam_permit.so\n";
     let machine = el(LOCAL).pam("testapp", stack).build();
@@ -612,7 +612,7 @@ fn key_then_password_is_asked_in_the_account_phase_and_a_key_alone_is_told_the_w
 }
 
 #[test]
-fn the_right_password_left_at_the_code_is_told_to_the_log_and_to_the_next_login() {
+fn a_login_that_is_abandoned_at_the_code_prompt_is_logged_and_reported_at_the_next_one() {
     let machine = Machine::new()
         .policy("mandatory")
         .user("alice")

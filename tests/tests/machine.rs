@@ -127,7 +127,7 @@ fn an_interrupt_and_a_hang_up_reach_the_program() {
 }
 
 #[test]
-fn a_terminal_tells_the_whole_screen_when_what_was_expected_does_not_come() {
+fn a_terminal_reports_the_whole_screen_when_the_expected_text_does_not_appear() {
     let machine = bare().build();
     let told = |command: &str| {
         let mut terminal = machine

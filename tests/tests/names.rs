@@ -135,7 +135,7 @@ fn an_administrator_of_a_directory_is_asked_whatever_becomes_of_it_and_the_log_s
 }
 
 #[test]
-fn who_is_certainly_in_no_class_is_not_asked() {
+fn a_user_who_is_certainly_in_no_class_is_not_asked() {
     let (machine, _) = machine();
     for how in ["works", "late 1", "omits"] {
         directory(&machine, how);

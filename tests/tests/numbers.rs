@@ -115,7 +115,7 @@ fn a_number_of_a_country_that_is_not_named_gets_no_code_until_an_administrator_p
 }
 
 #[test]
-fn where_no_country_is_named_the_words_say_who_can_help() {
+fn where_no_country_is_named_the_message_says_who_can_help() {
     let machine = builder("").build();
     let sms = sms(&machine);
     let mut terminal = ssh(&machine, "alice");
@@ -161,7 +161,7 @@ fn a_number_that_is_not_verified_gets_few_codes_and_leaves_the_others_theirs() {
 }
 
 #[test]
-fn the_administrator_hears_that_the_text_messages_of_a_day_are_used_up() {
+fn the_administrator_is_warned_that_the_text_messages_of_a_day_are_used_up() {
     let machine = builder("phone.country=DE send.sms-daily=1").build();
     let sms = sms(&machine);
     machine
@@ -200,7 +200,7 @@ fn the_administrator_hears_that_the_text_messages_of_a_day_are_used_up() {
 }
 
 #[test]
-fn mail_that_methods_does_not_allow_is_warned_of_where_it_is_sent_anyway() {
+fn mail_that_is_not_allowed_and_is_sent_anyway_gets_a_warning() {
     let machine = builder("").build();
     let shown = |command: &str| machine.run(command).ok();
     let quiet = shown("twofa policy set methods=app,sms,backup");

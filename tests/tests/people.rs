@@ -154,7 +154,7 @@ fn mandatory_and_enrolled_is_asked_for_a_code() {
 }
 
 #[test]
-fn whom_an_administrator_requires_must_enrol_where_it_is_optional() {
+fn a_user_whom_an_administrator_requires_must_enrol_where_it_is_optional() {
     let machine = builder("optional").user("bob").build();
     machine.run("twofa user require alice").ok();
     let test = test_of(&machine, "alice");
@@ -332,7 +332,7 @@ fn a_class_makes_it_mandatory_for_administrators_and_leaves_it_to_the_others() {
 }
 
 #[test]
-fn of_several_classes_the_first_that_fits_holds() {
+fn of_several_classes_the_first_that_matches_applies() {
     let machine = builder("optional")
         .user_in("carol", &["sudo", "robots"])
         .build();
@@ -358,7 +358,7 @@ fn a_class_is_that_of_the_primary_group_as_well() {
 }
 
 #[test]
-fn who_joins_or_leaves_a_group_changes_class_at_the_next_login() {
+fn a_user_who_joins_or_leaves_a_group_changes_class_at_the_next_login() {
     let machine = builder("optional").build();
     machine
         .run("twofa class set admins --group sudo mode=mandatory")
@@ -579,7 +579,7 @@ fn a_slip_on_the_way_in_is_not_held_against_the_next_login() {
 }
 
 #[test]
-fn few_backup_codes_are_told_at_every_login() {
+fn a_low_number_of_backup_codes_is_reported_at_every_login() {
     let (machine, phone) = enrolled("mandatory");
     for (code, words) in phone
         .backup_codes
@@ -694,7 +694,7 @@ fn a_renamed_account_is_refused_until_the_old_record_is_removed() {
 }
 
 #[test]
-fn a_namesake_whom_an_administrator_adds_is_somebody_of_their_own() {
+fn a_renamed_account_that_an_administrator_adds_is_a_new_user() {
     let (machine, _) = enrolled("optional");
     machine
         .run("usermod --login alicia --home /home/alicia --move-home alice")
@@ -704,7 +704,7 @@ fn a_namesake_whom_an_administrator_adds_is_somebody_of_their_own() {
 }
 
 #[test]
-fn a_namesake_cannot_get_past_the_refusal_by_an_own_change() {
+fn a_renamed_account_cannot_end_the_refusal_by_a_change_of_its_own() {
     for change in [
         "twofa set email=alicia@example.org",
         "twofa set verify=never",

@@ -241,7 +241,7 @@ fn a_secret_is_changed_by_a_question_and_only_if_it_works() {
 }
 
 #[test]
-fn providers_stand_in_for_each_other_in_the_order_that_is_set() {
+fn the_next_provider_in_the_order_takes_over_from_one_that_fails() {
     let machine = machine();
     let server = MailServer::start(&machine, &["alice"]);
     let phones = SmsProvider::start(&machine, 8801);
@@ -313,7 +313,7 @@ fn no_other_order_can_be_set(machine: &Machine) {
 }
 
 #[test]
-fn nobodys_codes_are_taken_away_without_a_word() {
+fn what_would_take_codes_from_users_needs_confirmation() {
     let machine = machine();
     let server = MailServer::start(&machine, &["alice"]);
     connect(&machine, &server, "mail");
@@ -347,7 +347,7 @@ fn nobodys_codes_are_taken_away_without_a_word() {
 }
 
 #[test]
-fn a_policy_of_codes_that_nobody_carries_is_warned_of() {
+fn a_policy_of_codes_that_no_provider_carries_gets_a_warning() {
     let machine = machine();
     let words = "class 'everyone' allows only codes by e-mail, and no provider sends them";
     refused(&machine, "twofa policy set methods=email,backup", 1, words);
@@ -405,7 +405,7 @@ fn a_user_sets_up_codes_by_mail_with_the_one_that_comes() {
 }
 
 #[test]
-fn an_administrator_vouches_for_addresses_and_a_user_says_which_comes_first() {
+fn an_administrator_attests_addresses_and_a_user_chooses_which_comes_first() {
     let machine = machine();
     said(
         &machine,
@@ -437,7 +437,7 @@ fn an_administrator_vouches_for_addresses_and_a_user_says_which_comes_first() {
 }
 
 #[test]
-fn kinds_and_data_files_are_everybodys_to_look_at_and_providers_are_roots() {
+fn anyone_may_read_kinds_and_data_files_and_only_root_providers() {
     let machine = machine();
     let kinds = machine.run_as("alice", "twofa provider kinds").ok().stdout;
     assert!(
@@ -523,7 +523,7 @@ fn a_data_file_of_an_administrators_is_checked_and_makes_a_kind() {
 }
 
 #[test]
-fn a_provider_whose_secret_does_not_open_is_told_of_and_can_be_removed() {
+fn a_provider_whose_secret_does_not_open_is_reported_and_can_be_removed() {
     let machine = machine();
     let server = MailServer::start(&machine, &[]);
     connect(&machine, &server, "mail");
@@ -565,7 +565,7 @@ fn the_doctor_reports_an_invalid_template() {
 }
 
 #[test]
-fn an_account_in_one_text_is_taken_apart() {
+fn an_account_string_is_split_into_settings() {
     let machine = machine();
     let account = "AC0123456789abcdef0123456789abcdef;sms-token-7f3b9c;+14155550100";
     let mut terminal = machine.terminal("twofa provider add texts twilio account --no-test");

@@ -87,7 +87,7 @@ fn for_both_everybody_types_password_and_code_with_a_key_or_without() {
 }
 
 #[test]
-fn an_exempt_robot_gets_in_by_its_key_alone_and_nobody_else_does() {
+fn an_exempt_service_account_gets_in_by_its_key_alone_and_nobody_else_does() {
     let stack = DEBIAN.replacen("account", "account required pam_twofa.so\naccount", 1);
     let lines = "AuthenticationMethods keyboard-interactive\nMatch User alice,bob\n    AuthenticationMethods publickey\n";
     let machine = builder(&stack).sshd(lines).build();

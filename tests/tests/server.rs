@@ -123,7 +123,7 @@ fn a_command_at_a_prompt_is_told_of_a_restart_before_anything_is_typed() {
 }
 
 #[test]
-fn an_answer_that_has_come_is_judged_and_the_end_leaves_no_journal() {
+fn an_answer_that_has_arrived_is_verified_and_the_end_leaves_no_journal() {
     let machine = machine();
     let phone = machine.enrol("alice");
     let mut terminal = at_the_prompt(&machine);
@@ -217,7 +217,7 @@ fn silent_connections_from_subordinate_uids_keep_nobody_out() {
 }
 
 #[test]
-fn a_prompt_left_alone_ends_in_words_and_a_line_of_the_log() {
+fn an_unanswered_prompt_ends_with_an_explanation_and_a_log_line() {
     let machine = machine();
     let phone = machine.enrol("alice");
     // A broker whose clock runs twenty times as fast as the rest of the machine. No faster, because its limit of 5 s for a

@@ -266,7 +266,7 @@ fn a_password_typed_at_the_code_prompt_is_neither_counted_nor_logged() {
 }
 
 #[test]
-fn help_is_there_for_the_asking() {
+fn help_is_shown_on_request() {
     let (machine, phone) = machine();
     let mut terminal = at_the_code_prompt(&machine);
     terminal.type_line("?");
@@ -304,7 +304,7 @@ fn a_key_then_a_code_lets_in_and_a_key_alone_does_not() {
 }
 
 #[test]
-fn a_key_alone_is_refused_in_the_account_phase_with_words_for_the_administrator() {
+fn a_key_alone_is_refused_in_the_account_phase_and_the_log_tells_the_administrator_why() {
     let machine = Machine::new()
         .policy("mandatory")
         .user("alice")
@@ -319,7 +319,7 @@ fn a_key_alone_is_refused_in_the_account_phase_with_words_for_the_administrator(
 }
 
 #[test]
-fn a_key_does_not_get_round_the_code() {
+fn a_key_does_not_bypass_the_code() {
     let (machine, phone) = machine();
     authorize_a_key(&machine);
 
@@ -338,7 +338,7 @@ fn a_key_does_not_get_round_the_code() {
 }
 
 #[test]
-fn a_key_does_not_get_round_the_code_when_the_password_has_expired() {
+fn a_key_does_not_bypass_the_code_when_the_password_has_expired() {
     let (machine, _) = machine();
     authorize_a_key(&machine);
     // pam_unix does not refuse then: sshd lets the user in and has the password changed.
@@ -420,7 +420,7 @@ fn the_password_method_cannot_be_asked_for_a_code_and_is_refused() {
 }
 
 #[test]
-fn who_is_not_enrolled_is_not_asked_when_it_is_optional_or_disabled() {
+fn a_user_who_is_not_enrolled_is_not_asked_when_it_is_optional_or_disabled() {
     for mode in ["optional", "disabled"] {
         let machine = Machine::new()
             .policy(mode)

@@ -104,7 +104,7 @@ fn where_nothing_may_be_enrolled_at_the_login_the_refusal_says_what_is_wrong() {
 }
 
 #[test]
-fn joining_a_group_with_stricter_methods_is_no_way_past_them() {
+fn joining_a_group_with_stricter_methods_does_not_bypass_them() {
     let machine = builder("optional").build();
     let mail = with_mail(&machine);
     machine
@@ -151,7 +151,7 @@ fn an_address_on_file_comes_before_any_other_first_method() {
 }
 
 #[test]
-fn an_address_on_file_that_nothing_can_be_sent_to_is_no_way_round_it() {
+fn an_address_on_file_that_cannot_be_reached_cannot_be_bypassed() {
     let machine = builder("mandatory").build();
     machine
         .run("twofa user set alice email=alice@example.org")
@@ -167,7 +167,7 @@ fn an_address_on_file_that_nothing_can_be_sent_to_is_no_way_round_it() {
 }
 
 #[test]
-fn an_address_of_another_kind_is_no_way_round_the_one_on_file() {
+fn an_address_of_another_kind_does_not_bypass_the_one_on_file() {
     let machine = builder("mandatory").build();
     let _mail = carry_mail(&machine, &["alice"]);
     machine
@@ -221,7 +221,7 @@ fn give_bob_mail(machine: &Machine) -> MailServer<&Machine> {
 }
 
 #[test]
-fn a_policy_that_takes_the_last_method_away_counts_and_names_the_people_and_wants_a_yes() {
+fn a_policy_that_takes_the_last_method_away_counts_and_names_the_people_and_needs_confirmation() {
     let machine = machine();
     let _mail = give_bob_mail(&machine);
     let said = refused(&machine, "twofa policy set methods=app,backup");
@@ -307,7 +307,7 @@ fn a_login_that_is_refused_from_now_on_is_confirmed_and_one_that_is_as_before_is
 }
 
 #[test]
-fn a_class_that_takes_the_last_method_of_its_members_away_counts_them_and_wants_a_yes() {
+fn a_class_that_takes_the_last_method_of_its_members_away_counts_them_and_needs_confirmation() {
     let machine = Machine::new()
         .policy("optional")
         .user_in("alice", &["ops"])
@@ -348,7 +348,7 @@ fn a_class_that_takes_the_last_method_of_its_members_away_counts_them_and_wants_
 }
 
 #[test]
-fn the_last_provider_of_a_method_that_people_rely_on_goes_only_with_a_yes() {
+fn the_last_provider_of_a_method_that_people_rely_on_is_removed_only_after_confirmation() {
     let machine = Machine::new().policy("optional").user("bob").build();
     let _mail = carry_mail(&machine, &["bob"]);
     machine

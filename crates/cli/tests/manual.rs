@@ -51,7 +51,7 @@ fn every_command_has_its_part_with_all_it_takes() {
 }
 
 #[test]
-fn every_alias_is_told() {
+fn every_alias_is_documented() {
     let page = twofa();
     let twofa = arguments();
     let aliases: Vec<_> = twofa

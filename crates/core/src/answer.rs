@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_empty() {
+    fn blank_input_is_an_empty_answer() {
         for typed in ["", " ", "\t", "\r"] {
             assert_eq!(Answer::read(typed), Answer::Empty);
         }

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_class_that_fits_applies_and_everyone_is_last() {
+    fn the_first_class_that_matches_applies_and_everyone_is_last() {
         assert_eq!(mode_of(&["sudo"], &[]), (Mode::Mandatory, "admins".into()));
         assert_eq!(
             mode_of(&["sudo", "svc"], &[]),

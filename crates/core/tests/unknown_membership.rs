@@ -243,13 +243,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
     #[test]
-    fn what_is_not_told_turns_no_question_and_no_refusal_into_a_pass(world in world()) {
+    fn an_unknown_membership_turns_no_question_and_no_refusal_into_a_pass(world in world()) {
         let (told, untold) = (world.decision(true), world.decision(false));
         prop_assert!(passes(told) || !passes(untold), "{told:?} became {untold:?}");
     }
 
     #[test]
-    fn what_is_not_told_locks_nobody_out_who_can_show_a_code(world in world()) {
+    fn an_unknown_membership_locks_out_nobody_who_can_show_a_code(world in world()) {
         let told = world.decision(true);
         let is_refused = matches!(told, Decision::Deny(Denial::Locked(_) | Denial::IdentityMismatch));
         let is_held_back = world.has_identity_mismatch || world.user.throttle.lock(NOW).is_some();

@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_is_in_its_primary_group_and_in_no_group_that_there_is_not() {
+    fn root_is_in_its_primary_group_and_in_no_group_that_does_not_exist() {
         let root = Account {
             name: "root".into(),
             uid: 0,

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_that_panics_is_no_answer_and_does_not_stay_open() {
+    fn a_query_that_panics_is_no_answer_and_does_not_stay_open() {
         let soon = Instant::now() + TIMEOUT;
         let answer: Result<(), _> =
             query("panics", soon, || std::panic::resume_unwind(Box::new(())));

@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_that_enrol_at_once_one_does() {
+    fn of_two_users_who_enrol_at_once_only_one_succeeds() {
         let bench = Bench::new();
         let store = bench.create();
         let before = Bench::generation(&store, &alice());
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn with_the_last_method_the_backup_codes_go_and_not_before() {
+    fn backup_codes_are_removed_with_the_last_method_and_not_before() {
         let bench = Bench::new();
         let store = bench.create();
         bench.enrol(&store, &alice(), "phone");
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_method_is_preferred_no_more() {
+    fn a_removed_method_is_no_longer_preferred() {
         let bench = Bench::new();
         let store = bench.create();
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn an_administrators_word_for_an_address_counts_where_its_owner_gave_it_before() {
+    fn an_address_that_an_administrator_repeats_no_longer_counts_as_set_by_its_owner() {
         let bench = Bench::new();
         let store = bench.create();
         let given = Settings {
@@ -560,7 +560,7 @@ mod tests {
     }
 
     #[test]
-    fn where_they_are_not_two_users_share_one() {
+    fn where_addresses_need_not_be_unique_two_users_can_share_one() {
         let bench = Bench::new();
         let store = bench.create();
         for account in [alice(), bob()] {
@@ -597,7 +597,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_an_address_is_is_looked_up_and_not_searched_for() {
+    fn the_owner_of_an_address_is_looked_up_and_not_searched_for() {
         let bench = Bench::new();
         let store = bench.create();
         let plan = |condition: &str| {

@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn with_the_last_app_the_backup_codes_go() {
+    fn removing_the_last_app_removes_the_backup_codes() {
         let bench = Bench::new();
         let store = bench.create();
         bench.enrol(&store, &alice(), "phone");
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn new_backup_codes_kill_the_old() {
+    fn new_backup_codes_invalidate_the_old_ones() {
         let bench = Bench::new();
         let store = bench.create();
         for salt in [3, 4] {

@@ -533,7 +533,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_processes_do_beside_the_rules_makes_nobody_ask_again() {
+    fn a_change_of_another_user_by_another_process_does_not_invalidate_a_prompt() {
         let bench = Bench::new();
         let (store, _) = enrolled(&bench);
         let other = Store::open(bench.location.clone()).unwrap();
@@ -596,7 +596,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_codes_of_people_who_may_be_anybody_refuse_further_ones_and_lock_nobody() {
+    fn wrong_codes_in_unproved_logins_refuse_further_ones_and_do_not_lock_the_account() {
         let bench = Bench::new();
         let (store, app) = enrolled(&bench);
         let (account, origin) = (alice(), origin());
@@ -760,7 +760,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_is_told_until_the_next_right_code() {
+    fn refused_attempts_are_reported_until_the_next_right_code() {
         let bench = Bench::new();
         let (store, _) = enrolled(&bench);
         let missed = || store.snapshot(&alice()).unwrap().missed;
@@ -805,7 +805,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_for_a_change_is_no_login() {
+    fn a_code_for_a_change_is_not_a_login() {
         let bench = Bench::new();
         let (store, _) = enrolled(&bench);
         let alice = alice();

@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_without_its_sync_is_no_habit() {
+    fn after_a_commit_without_a_sync_the_next_one_is_synced_again() {
         let bench = Bench::new();
         let store = bench.create();
         for _ in 0..3 {

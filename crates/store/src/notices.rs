@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sender_of_notices_hears_of_new_ones_from_this_process_or_another() {
+    fn the_sender_of_notices_learns_of_new_ones_from_this_process_or_another() {
         let bench = Bench::new();
         let store = reachable(&bench);
         let other = Store::open(bench.location.clone()).unwrap();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_to_somebody_is_told_at_their_verified_addresses() {
+    fn notices_go_to_the_verified_addresses_of_a_user() {
         let bench = Bench::new();
         let store = reachable(&bench);
         let generation = || Bench::generation(&store, &alice());
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backup_code_for_a_change_was_no_login() {
+    fn a_backup_code_for_a_change_is_not_a_login() {
         let bench = Bench::new();
         let store = reachable(&bench);
         let set = backup_codes(&bench, &store);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_told_of_by_the_others_and_by_the_one_it_replaces() {
+    fn a_new_address_is_reported_to_the_others_and_to_the_one_it_replaces() {
         let bench = Bench::new();
         let store = bench.create();
         bench.verify(&store, &alice(), EMAIL, A);
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn both_addresses_replaced_in_one_go_are_told_of_at_both_old_ones() {
+    fn two_addresses_replaced_at_once_are_reported_to_both_old_ones() {
         let bench = Bench::new();
         let store = reachable(&bench);
         let settings = Settings {
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_user_is_told_so() {
+    fn a_removed_user_is_notified() {
         let bench = Bench::new();
         let store = reachable(&bench);
         store.remove_user(&alice(), &origin(), bench.now).unwrap();
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_told_at_an_address_that_is_not_verified_or_of_a_login() {
+    fn no_notice_goes_to_an_address_that_is_not_verified_and_none_is_about_a_login() {
         let bench = Bench::new();
         let store = bench.create();
         let unverified = Settings {
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn notices_go_by_the_ways_the_policy_has() {
+    fn notices_use_the_channels_that_the_policy_allows() {
         for (ways, told) in [
             ("email", vec![A]),
             ("sms", vec![NUMBER]),
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_policy_keeps_nobody_from_being_told() {
+    fn a_broken_policy_does_not_stop_notices() {
         let bench = Bench::new();
         let store = reachable(&bench);
         Bench::execute(&store, "INSERT INTO setting VALUES ('mode', 'maybe')");
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_is_where_who_and_when() {
+    fn a_notice_says_where_who_and_when() {
         let bench = Bench::new();
         let store = reachable(&bench);
         lock(&bench, &store);
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_that_claim_one_gets_each() {
+    fn each_notice_is_claimed_only_once() {
         let bench = Bench::new();
         let stores = [
             reachable(&bench),

@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_gets_so_many_in_an_hour_that_rolls() {
+    fn codes_of_one_user_are_limited_in_a_rolling_hour() {
         let bench = Bench::new();
         let store = limited(&bench, limits("2", "100", "100"));
         let send = |after, address| {
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_gets_so_many_in_a_day_for_all_users_and_in_any_spelling() {
+    fn codes_to_one_address_are_limited_in_a_day_for_all_users_and_spellings() {
         let bench = Bench::new();
         let store = limited(&bench, limits("100", "2", "100"));
         let send = |account: &Account, address, after| {
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn the_machine_sends_so_many_in_an_hour() {
+    fn codes_of_the_machine_are_limited_in_an_hour() {
         let bench = Bench::new();
         let store = limited(&bench, limits("100", "100", "3"));
         for i in 0..3 {
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_limits_the_one_that_holds_longest_is_told() {
+    fn of_several_limits_the_one_that_holds_longest_is_reported() {
         let bench = Bench::new();
         let store = limited(&bench, limits("1", "1", "1"));
         let send = |address| {
@@ -483,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn of_64_at_once_as_many_are_sent_as_the_limit_allows() {
+    fn of_64_sends_at_once_as_many_succeed_as_the_limit_allows() {
         for limit in [
             limits("10", "1000", "1000"),
             limits("1000", "10", "1000"),
@@ -516,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_went_back_opens_no_limit_and_keeps_none_shut() {
+    fn a_clock_that_went_back_neither_lifts_a_limit_nor_extends_one() {
         let bench = Bench::new();
         let store = limited(&bench, limits("2", "100", "100"));
         let send = |now| {
@@ -541,7 +541,7 @@ mod tests {
     }
 
     #[test]
-    fn sends_that_no_limit_asks_for_are_removed_a_few_at_a_time() {
+    fn sends_that_no_limit_counts_are_removed_a_few_at_a_time() {
         let bench = Bench::new();
         let store = limited(&bench, limits("1000", "1000", "1000"));
         for i in 0..200 {

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_beside_a_first_method_has_the_last_word() {
+    fn settings_that_are_given_with_a_first_method_override_its_defaults() {
         let bench = Bench::new();
         let store = bench.create();
         let settings = Settings {

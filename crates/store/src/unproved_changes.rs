@@ -43,7 +43,7 @@ mod tests {
     use crate::testing::{Bench, alice, bob};
 
     #[test]
-    fn ten_changes_in_an_hour_that_rolls_and_others_are_not_held_up() {
+    fn ten_changes_are_allowed_in_a_rolling_hour_and_other_users_are_not_affected() {
         let bench = Bench::new();
         let store = bench.create();
         let (alice, bob) = (alice(), bob());

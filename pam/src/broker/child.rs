@@ -193,9 +193,10 @@ mod tests {
     }
 
     #[test]
-    fn a_handler_of_the_applications_hears_of_its_children_and_of_none_that_ends_in_order() {
+    fn a_handler_of_the_application_is_called_for_its_own_children_and_for_none_that_ends_in_order()
+    {
         in_an_application(
-            "a_handler_of_the_applications_hears_of_its_children_and_of_none_that_ends_in_order",
+            "a_handler_of_the_application_is_called_for_its_own_children_and_for_none_that_ends_in_order",
             || {
                 static HEARD: AtomicUsize = AtomicUsize::new(0);
                 handle_sigchld(&HEARD);

@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_whose_only_methods_nobody_carries_is_a_concern() {
+    fn a_policy_whose_only_methods_no_provider_carries_is_a_concern() {
         let by_mail = book(&[("mode", "mandatory"), ("methods", "email,backup")]);
         let concern = nothing_carried(EVERYONE, &[Channel::Email], Mode::Mandatory);
         for carried in [NOTHING, NO_MAIL] {
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_asks_nobody_or_allows_an_app_is_none() {
+    fn a_policy_that_asks_nobody_or_allows_an_app_is_no_concern() {
         for settings in [
             [("mode", "disabled"), ("methods", "email")],
             [("mode", "mandatory"), ("methods", "app,email,backup")],
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn those_it_is_certain_of_are_named_first() {
+    fn users_who_certainly_lose_a_method_are_named_first() {
         let lost = [("alice", false), ("bob", true), ("carol", false)].map(|(name, is_certain)| {
             let account = Account {
                 name: name.into(),
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fallback_that_methods_does_not_allow_and_a_country_that_does_not_exist_are_remarked_on() {
+    fn a_fallback_that_is_not_allowed_and_a_country_that_does_not_exist_get_a_remark() {
         assert_eq!(remarks(&book(&[("methods", "app,sms")])), []);
         let fallback = book(&[("methods", "app,sms"), ("fallback.sms-to-email", "on")]);
         let remark = Remark::FallbackNotAllowed {

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_with_anything_wrong_says_what() {
+    fn an_invalid_document_is_refused_with_the_reason() {
         for (text, why) in [
             ("", "missing field `policy`"),
             ("[policy]", "[policy] has no mode"),

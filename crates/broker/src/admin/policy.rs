@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_changed_beside_what_somebody_else_changed_and_a_whole_policy_is_not() {
+    fn a_change_of_settings_survives_a_concurrent_change_and_a_whole_policy_does_not() {
         let bench = Bench::new();
         let whole = document::read("[policy]\nmode = \"optional\"").unwrap();
         let whole = bench.plan_rulebook(whole).unwrap();

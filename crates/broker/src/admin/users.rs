@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_lets_through_who_fits_in_all_of_it() {
+    fn a_filter_selects_users_who_match_all_of_its_conditions() {
         let nobody_asked = UserFilter::default();
         let locked = UserFilter {
             status: Some(StatusKind::Locked),
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_requirement_without_effect_is_remarked_on() {
+    fn a_requirement_without_effect_gets_a_remark() {
         let bench = Bench::new();
         assert_eq!(bench.remark_on_requiring().unwrap(), Some(Remark::Disabled));
         bench.policy(&[("mode", "optional")]);

@@ -183,7 +183,7 @@ fn a_port_where_nobody_listens_is_reported() {
 }
 
 #[test]
-fn a_name_that_does_not_exist_is_told_of_in_time() {
+fn a_name_that_does_not_exist_is_reported_in_time() {
     let provider = provider(
         "smtp",
         &[

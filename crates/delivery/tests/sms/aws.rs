@@ -94,7 +94,7 @@ impl Sns {
 }
 
 #[test]
-fn amazon_takes_our_signature_and_refuses_one_with_a_wrong_key() {
+fn amazon_accepts_our_signature_and_refuses_one_with_a_wrong_key() {
     let Some(sns) = Sns::start() else { return };
     let receipt = sns.open(&sns.secret).send(TO, &message(), soon()).unwrap();
     assert!(receipt.id.is_some_and(|id| !id.is_empty()));

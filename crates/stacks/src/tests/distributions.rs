@@ -99,7 +99,7 @@ fn a_line_in_front_of_debians_passwords_proves_nothing_yet() {
 }
 
 #[test]
-fn a_later_line_counts_only_where_its_refusal_does_and_its_program_comes_to_it() {
+fn a_later_line_counts_only_where_its_refusal_does_and_its_program_reaches_it() {
     let first =
         "auth required pam_twofa.so forward_pass\nauth requisite pam_unix.so try_first_pass\n";
     let answers = |rest: &str| {
@@ -153,7 +153,7 @@ account required pam_nologin.so\naccount include password-auth\n";
 }
 
 #[test]
-fn el_never_comes_to_a_line_behind_an_include() {
+fn el_never_reaches_a_line_behind_an_include() {
     let machine = on_el(
         "sudo",
         "auth include system-auth\nauth required pam_twofa.so\naccount include system-auth\n",
@@ -350,7 +350,7 @@ fn each_control_that_lets_a_refusal_pass_is_found() {
 }
 
 #[test]
-fn what_gets_round_the_line_is_named() {
+fn the_line_that_bypasses_twofa_is_named() {
     for (lines, module) in [
         (
             "auth [success=done default=ignore] pam_unix.so\nauth required pam_twofa.so\n",
@@ -424,7 +424,7 @@ fn two_lines_that_ask_are_noticed() {
 }
 
 #[test]
-fn a_line_that_no_way_leads_to_is_not_reached() {
+fn a_line_that_no_path_leads_to_is_not_reached() {
     let text = "auth requisite pam_unix.so\nauth [default=done] pam_permit.so\nauth required pam_twofa.so\n";
     // Where pam_permit is missing, its code is kept as an error: the stack ends there too, or goes on to refuse.
     let lines = own("sshd", &machine(&[("sshd", text)]), Phase::Auth);

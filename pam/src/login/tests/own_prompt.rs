@@ -140,7 +140,7 @@ fn a_user_who_needs_no_code_is_not_refused_for_giving_no_answer() {
 }
 
 #[test]
-fn a_broker_that_keeps_asking_is_left() {
+fn a_broker_that_keeps_asking_is_abandoned() {
     let mut host = host([CODE]);
     host.answers.push_back(None);
     let mut broker = broker(|end| {

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn left_overs_and_shared_files_are_no_services() {
+    fn leftover_and_shared_files_are_not_services() {
         for name in ["sshd", "sudo-i", "polkit-1", "gdm-password", "vmtoolsd"] {
             assert!(is_service(name), "{name}");
         }

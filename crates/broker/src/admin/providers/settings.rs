@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_that_there_is_not_is_named_without_its_value() {
+    fn a_setting_that_does_not_exist_is_named_without_its_value() {
         let given = given(&["kee=swordfish"]);
         let error = collect(&kind(), &given, Values::new(), None).unwrap_err();
         assert_eq!(error.to_string(), "post has no setting called 'kee'");

@@ -74,7 +74,7 @@ fn of_two_equal_lines_the_one_that_proves_less_counts() {
 }
 
 #[test]
-fn only_an_account_line_with_challenge_takes_the_question_over() {
+fn only_an_account_line_with_challenge_asks_instead() {
     let lines = || {
         vec![
             line(Phase::Auth, &[], true),
@@ -92,7 +92,7 @@ fn only_an_account_line_with_challenge_takes_the_question_over() {
 }
 
 #[test]
-fn a_screen_locker_is_not_left_to_an_account_phase_that_it_may_not_enter() {
+fn a_screen_locker_does_not_depend_on_an_account_phase_that_it_may_never_call() {
     let lines = vec![
         line(Phase::Auth, &[], true),
         line(Phase::Auth, &["forward_pass"], true),

@@ -52,7 +52,7 @@ fn an_address_is_kept_when_its_code_comes_back() {
 }
 
 #[test]
-fn it_is_not_after_five_wrong_codes_nor_when_nothing_could_be_sent() {
+fn an_address_is_not_kept_after_five_wrong_codes_nor_if_nothing_could_be_sent() {
     let bench = Bench::new();
     let mut terminal = (0..5).fold(ScriptedTerminal::new(), |terminal, _| {
         terminal.types("999999999")
@@ -70,7 +70,7 @@ fn it_is_not_after_five_wrong_codes_nor_when_nothing_could_be_sent() {
 }
 
 #[test]
-fn another_code_replaces_the_one_before() {
+fn another_code_replaces_the_previous_one() {
     let bench = Bench::new();
     let first = std::cell::RefCell::new(String::new());
     let mut terminal = ScriptedTerminal::new()
@@ -248,7 +248,7 @@ fn where_no_country_is_allowed_nobody_is_asked_for_a_number() {
 }
 
 #[test]
-fn a_text_message_from_elsewhere_is_told_so_and_gets_no_code() {
+fn a_text_message_from_a_country_that_is_not_allowed_is_refused_and_gets_no_code() {
     let mut bench = Bench::new();
     bench.policy(&[("phone.country", "US")]);
     bench.mailbox.number = Some("+15550100".to_owned());
@@ -278,7 +278,7 @@ fn a_text_message_from_elsewhere_is_told_so_and_gets_no_code() {
 }
 
 #[test]
-fn after_three_codes_to_an_address_that_is_not_verified_the_next_is_refused_with_words() {
+fn after_three_codes_to_an_address_that_is_not_verified_the_next_is_refused_with_an_explanation() {
     let bench = Bench::new();
     for _ in 0..3 {
         verify(

@@ -68,7 +68,7 @@ fn a_code_that_was_mailed_passes_once_and_the_prompt_says_where_it_went() {
 }
 
 #[test]
-fn a_code_is_good_for_the_login_it_was_sent_for_and_no_other() {
+fn a_code_is_valid_for_the_login_it_was_sent_for_and_no_other() {
     let bench = by_mail();
     ask(&bench, &mut ScriptedTerminal::new().types(""));
     let of_the_other_login = bench.mailbox.code();
@@ -109,7 +109,7 @@ fn a_wrong_code_counts_and_so_does_one_that_is_too_old() {
 }
 
 #[test]
-fn another_code_after_the_wait_replaces_the_one_before_and_clears_no_failure() {
+fn another_code_after_the_wait_replaces_the_previous_one_and_clears_no_failure() {
     let bench = by_mail();
     let first = std::cell::RefCell::new(String::new());
     let mut terminal = ScriptedTerminal::new()
@@ -179,7 +179,7 @@ fn a_text_message_that_may_be_late_is_waited_for_unless_a_mail_can_take_its_plac
 }
 
 #[test]
-fn another_code_after_a_fallback_is_as_good() {
+fn another_code_after_a_fallback_passes_as_well() {
     let bench = by_mail().with(Channel::Sms, PHONE);
     bench.policy(&[("methods", "sms"), ("fallback.sms-to-email", "on")]);
     bench.mailbox.goes_down(Channel::Sms);
@@ -321,7 +321,7 @@ fn no_mail_takes_the_place_of_a_text_message_where_the_policy_does_not_allow_it(
 }
 
 #[test]
-fn with_everything_down_the_app_is_still_there() {
+fn with_every_provider_down_an_app_code_still_passes() {
     let bench = by_mail().with(Channel::Sms, PHONE).with_app();
     bench.mailbox.goes_down(Channel::Sms);
     bench.mailbox.goes_down(Channel::Email);

@@ -196,7 +196,7 @@ fn a_user_who_must_enrol_is_guided_through_it_and_is_in_with_the_first_code() {
 }
 
 #[test]
-fn enrolment_that_is_not_confirmed_is_a_refusal_on_record() {
+fn an_enrolment_that_is_not_confirmed_is_recorded_as_a_refusal() {
     let bench = bench();
     bench.policy(&[("methods", "app")]);
     let mut terminal = ScriptedTerminal::new().types("");
@@ -398,7 +398,7 @@ fn a_client_with_one_prompt_gets_no_code_that_must_be_sent() {
 }
 
 #[test]
-fn a_login_that_is_left_at_the_code_is_on_record_once() {
+fn a_login_that_is_abandoned_at_the_code_prompt_is_recorded_once() {
     let bench = bench().with_token();
     let mut terminal = ScriptedTerminal::new().goes_away();
     assert_eq!(log_in(&bench, &mut terminal).0, Verdict::NoAnswer);
@@ -412,7 +412,7 @@ fn a_login_that_is_left_at_the_code_is_on_record_once() {
 }
 
 #[test]
-fn a_user_who_asks_about_themselves_does_not_fill_the_record() {
+fn a_user_who_asks_about_themselves_does_not_fill_the_audit_log() {
     let bench = bench();
     bench.policy(&[("enrolment", "beforehand")]);
     let owner = Peer {
@@ -462,7 +462,7 @@ fn an_account_line_that_cannot_ask_refuses_and_says_how_to_configure_it() {
 }
 
 #[test]
-fn somebody_who_is_in_learns_of_failed_attempts_and_of_few_backup_codes() {
+fn a_user_who_passed_is_told_of_failed_attempts_and_of_few_backup_codes() {
     let code = BackupCode::from_random([7; twofa_core::backup::CODE_BYTES]);
     let bench = bench().with_token().with_backup_codes(&[code]);
     let mut terminal = ScriptedTerminal::new().types(TOKEN_CODES[0]);

@@ -31,7 +31,7 @@ fn alarms(bench: &Bench) -> Vec<(SmsAlarm, u32)> {
 }
 
 #[test]
-fn an_administrator_hears_once_that_most_and_that_all_text_messages_of_a_day_are_sent() {
+fn an_administrator_is_warned_once_that_most_and_once_that_all_text_messages_of_a_day_are_sent() {
     let bench = Bench::new().with(Channel::Sms, PHONE);
     bench.policy(&[("send.sms-daily", "5")]);
     for told in [0, 0, 0, 1, 2] {
@@ -52,7 +52,7 @@ fn an_administrator_hears_once_that_most_and_that_all_text_messages_of_a_day_are
 }
 
 #[test]
-fn what_goes_to_numbers_that_are_not_verified_is_told_before_it_takes_much_of_the_rest() {
+fn messages_to_numbers_that_are_not_verified_are_reported_before_they_use_much_of_the_limit() {
     let bench = Bench::new();
     bench.policy(&[("send.sms-daily", "10")]);
     for _ in 0..2 {

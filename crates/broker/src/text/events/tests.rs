@@ -227,7 +227,7 @@ fn each_kind_of_event_makes_its_notice_or_none() {
 }
 
 #[test]
-fn a_backup_code_for_a_change_was_no_login() {
+fn a_backup_code_for_a_change_is_not_a_login() {
     let record = Record::Event(Box::new(Event::BackupCodeUsed));
     let source = NoticeSource::CommandLine;
     let expected = "A backup code was used to allow a change.";

@@ -213,7 +213,7 @@ fn right_stacks_get_no_complaint() {
 }
 
 #[test]
-fn ways_past_the_module_are_named() {
+fn paths_that_bypass_the_module_are_named() {
     let shared =
         "auth include system-auth\nauth required pam_twofa.so\naccount include system-auth\n";
     let in_account = Remedy::ChallengeInAccount;
@@ -261,7 +261,7 @@ fn ways_past_the_module_are_named() {
 }
 
 #[test]
-fn controls_that_make_little_of_a_refusal_are_named() {
+fn controls_that_let_a_refusal_pass_are_named() {
     for control in [
         "sufficient",
         "optional",
@@ -379,7 +379,7 @@ fn options_that_refuse_everybody_are_named() {
 }
 
 #[test]
-fn root_is_to_be_had_by_all_its_ways_or_none() {
+fn ways_to_root_that_do_not_ask_are_named_if_others_do() {
     let plain = "@include common-auth\n@include common-account\n";
     let su = "auth sufficient pam_rootok.so\n@include common-auth\n@include common-account\n";
     let files = [
@@ -455,7 +455,7 @@ fn the_account_line_is_named_where_it_keeps_people_out() {
 }
 
 #[test]
-fn lockers_of_one_field_are_named() {
+fn lockers_with_one_field_are_named() {
     let lockers = [
         ("login", BEHIND),
         ("i3lock", "auth include login\n"),
