@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 /// What the user reads when the broker has shown no error.
 pub const UNAVAILABLE: &str = "The second factor cannot be checked now, so this login is refused. \
-                               The system log tells an administrator why.";
+                               An administrator can find the reason in the system log.";
 
 /// There is nobody whom the broker could be asked about.
 pub const NO_USER: &str = "second factor denied: the application names no user";

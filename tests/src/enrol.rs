@@ -31,7 +31,7 @@ pub fn enrol_on(terminal: &mut Terminal) -> Authenticator {
 
 /// Reads the backup codes that `terminal` shows next and confirms that they have been saved.
 pub fn save_backup_codes(terminal: &mut Terminal) -> Vec<String> {
-    let shown = terminal.expect("type the last four characters of number ");
+    let shown = terminal.expect("type the last four characters of code ");
     let codes: Vec<String> = shown
         .split_whitespace()
         .filter(|word| is_backup_code(word))

@@ -161,7 +161,7 @@ fn an_exported_policy_applies_as_no_change() {
         ),
         nothing
     );
-    let nothing = "Nothing to change: that is already the case.\n";
+    let nothing = "Nothing to change: it is already set that way.\n";
     assert_eq!(
         said(&machine, "twofa policy apply /root/policy.toml"),
         nothing

@@ -33,7 +33,7 @@ fn a_code_lets_in_once(client: Client) {
     forget_the_host(&machine);
     let mut terminal = at_the_code_prompt(client, &machine);
     terminal.type_line(&code);
-    terminal.expect("That code was used already: wait for the next one. (2 tries are left)");
+    terminal.expect("That code has already been used: wait for the next one. (2 tries are left)");
     // And so does a backup code.
     terminal.expect(NEXT_PROMPT);
     terminal.type_line(&phone.backup_codes[0]);

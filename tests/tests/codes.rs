@@ -193,7 +193,7 @@ fn another_code_is_not_sent_at_once() {
     let mut terminal = ssh(&machine, "alice");
     at_the_prompt(&mut terminal);
     terminal.type_line("r");
-    terminal.expect("A code is on its way already. Another one can be sent in ");
+    terminal.expect("A code is already on its way. Another one can be sent in ");
     at_the_prompt(&mut terminal);
     terminal.type_line(&mailed(&mail, 1));
     terminal.expect(SHELL);
@@ -354,7 +354,7 @@ fn a_user_who_must_enrol_can_choose_mail_and_gets_in_with_its_code() {
     let mail = MailServer::start(&machine, &["alice"]);
     add_mail(&machine, &mail);
     let mut terminal = ssh(&machine, "alice");
-    terminal.expect("2  with a code by e-mail");
+    terminal.expect("2  a code by e-mail");
     terminal.expect(": ");
     terminal.type_line("2");
     terminal.expect("Your e-mail address: ");
@@ -440,7 +440,7 @@ fn somebody_who_texts_us_a_code_has_enrolled_their_number_once_another_code_came
     let sms = SmsProvider::start(&machine, 8080);
     add_sms(&machine, &sms);
     let mut terminal = machine.terminal_as("alice", "twofa enrol sms");
-    terminal.expect("or press Enter to send us a text message: ");
+    terminal.expect("or press Enter to verify it by sending us a text message: ");
     terminal.type_line("");
     let said = terminal.expect("Then press Enter here");
     assert!(said.contains(sms.number()), "{said}");
@@ -466,7 +466,7 @@ fn a_login_over_ssh_can_enrol_a_number_by_texting_from_it() {
     let sms = SmsProvider::start(&machine, 8080);
     add_sms(&machine, &sms);
     let mut terminal = ssh(&machine, "alice");
-    terminal.expect("or press Enter to send us a text message: ");
+    terminal.expect("or press Enter to verify it by sending us a text message: ");
     terminal.type_line("");
     let said = terminal.expect("Then press Enter here");
     sms.receives(PHONE, &code_in(&said));
@@ -596,7 +596,7 @@ fn the_limit_on_codes_holds_over_logins_and_says_when_the_next_is_possible() {
     let mut terminal = ssh(&machine, "alice");
     at_the_prompt(&mut terminal);
     terminal.type_line("r");
-    terminal.expect("Too many codes were sent to you. The next is possible at ");
+    terminal.expect("Too many codes have been sent to you. The next can be sent at ");
     terminal.expect(": ");
     terminal.type_line(&phone.next_code());
     terminal.expect(SHELL);

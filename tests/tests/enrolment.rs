@@ -7,9 +7,9 @@ use twofa_e2e::{
     save_backup_codes,
 };
 
-const INTRO: &str = "vm asks for a second factor, and you have none yet.";
+const INTRO: &str = "vm requires a second factor, and you have not set one up yet.";
 const QUESTION: &str = "Then type the 6-digit code it shows: ";
-const BACKUP_QUESTION: &str = "type the last four characters of number ";
+const BACKUP_QUESTION: &str = "type the last four characters of code ";
 const CODE_PROMPT: &str = "Verification code for vm";
 const SHELL: &str = "alice@vm:~$ ";
 /// Eight digits, whereas the app has six, so never right by chance.
@@ -325,7 +325,7 @@ fn an_ssh_client_without_utf_8_gets_key_and_link_and_enrols() {
 fn another_client_enrols(client: Client) {
     let machine = machine();
     let mut terminal = client.connect(&machine, "alice");
-    terminal.expect("vm asks for a second factor, and you have none yet.");
+    terminal.expect("vm requires a second factor, and you have not set one up yet.");
     let phone = enrol_on(&mut terminal);
     client.expect_login(&mut terminal, "alice");
 
@@ -419,7 +419,7 @@ fn a_user_who_shows_no_backup_code_is_let_in_with_the_app_and_without_backup_cod
             "empty" => terminal.type_line(""),
             _ => terminal.press_ctrl('d'),
         }
-        terminal.expect("The backup codes were not kept. Make new ones with 'twofa codes --new'.");
+        terminal.expect("The backup codes were not confirmed and do not work. Make new ones with 'twofa codes --new'.");
         terminal.expect(SHELL);
 
         let status = machine.run("twofa status --user alice").ok().stdout;
@@ -430,7 +430,7 @@ fn a_user_who_shows_no_backup_code_is_let_in_with_the_app_and_without_backup_cod
         assert!(status.contains("Backup codes left: 0"), "{leave}: {status}");
         let mut again = log_in_with(&machine, &phone.next_code());
         assert!(
-            again.screen().contains("No backup code is left."),
+            again.screen().contains("No backup codes are left."),
             "{leave}: {}",
             again.screen()
         );
@@ -447,7 +447,7 @@ fn a_user_cut_off_at_the_backup_codes_has_the_app() {
 
     let mut again = log_in_with(&machine, &phone.next_code());
     assert!(
-        again.screen().contains("No backup code is left."),
+        again.screen().contains("No backup codes are left."),
         "{}",
         again.screen()
     );
@@ -510,7 +510,7 @@ fn with_enrolment_beforehand_the_login_is_refused_and_says_what_to_do() {
     let screen = assert_refused(ssh(&machine));
 
     assert!(
-        screen.contains("vm asks for a second factor, and none is set up for alice."),
+        screen.contains("vm requires a second factor, and none is set up for alice."),
         "{screen}"
     );
     assert!(
@@ -563,7 +563,7 @@ fn a_client_with_one_prompt_is_refused_and_told_why() {
     assert!(
         refused
             .to_string()
-            .contains("Log in with ssh or on the console once."),
+            .contains("Log in once with ssh or on the console."),
         "{refused}"
     );
     assert!(has_nothing_enrolled(&machine));

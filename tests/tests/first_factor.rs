@@ -135,7 +135,7 @@ fn on_el_a_code_is_asked_for_in_the_account_phase_behind_the_right_password_only
         carol.type_line(&code_in(mail.wait_for_mail("carol", 1).last().unwrap()));
         carol.expect("carol@vm:~$ ");
         let mut grace = ssh(&machine, "grace", &password_of("grace"));
-        grace.expect("vm asks for a second factor, and you have none yet.");
+        grace.expect("vm requires a second factor, and you have not set one up yet.");
     }
 }
 

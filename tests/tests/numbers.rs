@@ -90,7 +90,7 @@ fn a_number_of_a_country_that_is_not_named_gets_no_code_until_an_administrator_p
         terminal.expect(": ");
         terminal.type_line(typed);
         terminal.expect(&format!(
-            "is a number of {country}, and users can enrol only numbers of US"
+            "is a number from {country}, and users can enrol only numbers from US"
         ));
     }
     let refused = machine.run_as("alice", "twofa enrol sms '+86 131 2345 6789'");
@@ -138,7 +138,7 @@ fn a_number_that_is_not_verified_gets_few_codes_and_leaves_the_others_theirs() {
         .ok();
     for n in 1..=2 {
         let mut terminal = machine.terminal_as("alice", "twofa enrol sms '0176 11111111'");
-        terminal.expect("The number is +49 176 11111111.");
+        terminal.expect("Your number was read as +49 176 11111111.");
         terminal.expect("(r: new code): ");
         sms.wait_for(n);
         terminal.type_line("");
@@ -149,7 +149,7 @@ fn a_number_that_is_not_verified_gets_few_codes_and_leaves_the_others_theirs() {
     assert!(
         refused
             .stderr
-            .contains("to numbers that are not confirmed yet"),
+            .contains("to numbers that are not verified yet"),
         "{refused}"
     );
     assert_eq!(sms.sent().len(), 2);
@@ -173,7 +173,7 @@ fn the_administrator_is_warned_that_the_text_messages_of_a_day_are_used_up() {
     terminal.hang_up();
     let mut terminal = ssh(&machine, "bob");
     terminal.expect(
-        "This machine has sent as many text messages as it may in a day. The next is possible at ",
+        "This machine has sent as many text messages as it may in a day. The next can be sent at ",
     );
     assert!(!terminal.expect_end().success());
     assert_eq!(sms.sent().len(), 1);

@@ -5,7 +5,7 @@
 use twofa_e2e::{Authenticator, Builder, Machine, Terminal, enrol_on, password_of};
 
 const CODE_PROMPT: &str = "Verification code for vm";
-const INTRO: &str = "vm asks for a second factor, and you have none yet.";
+const INTRO: &str = "vm requires a second factor, and you have not set one up yet.";
 const NAMESAKE: &str = "A second factor is registered for a different account with this name or user ID. Ask an administrator.";
 /// Eight digits, whereas the app has six, so never right by chance.
 const WRONG: &str = "00000000";
@@ -520,7 +520,7 @@ fn the_next_login_says_how_often_it_failed_since_when_and_from_where() {
     let mut second = is_asked_for_a_code(&machine, "alice", &phone.backup_codes[0]);
     let screen = second.screen();
     assert!(
-        screen.contains("There was one failed attempt to log in as you since the last time, at "),
+        screen.contains("There was one failed attempt to log in as you since your last login, at "),
         "{screen}"
     );
     assert!(screen.contains(" from 127.0.0.1."), "{screen}");
@@ -603,7 +603,7 @@ fn a_low_number_of_backup_codes_is_reported_at_every_login() {
     is_asked_for_a_code(&machine, "alice", &phone.backup_codes[3]);
     let mut terminal = is_asked_for_a_code(&machine, "alice", &phone.backup_codes[4]);
     assert!(
-        terminal.screen().contains("No backup code is left."),
+        terminal.screen().contains("No backup codes are left."),
         "{}",
         terminal.screen()
     );

@@ -299,9 +299,9 @@ fn somebody_with_nothing_enrolled_cannot_keep_the_disk_busy() {
             .fails()
             .stderr
     );
-    assert!(said.contains("no right code was entered"), "{said}");
+    assert!(said.contains("no correct code was entered"), "{said}");
     let refused =
-        "Too many changes were made before a second factor was set up. The next is possible at ";
+        "Too many changes were made before a second factor was set up. The next can be made at ";
     assert_eq!(said.matches(refused).count(), 6, "{said}");
     let syncs = watched.calls().matches("fdatasync(").count();
     assert!((1..=20).contains(&syncs), "{syncs}: {}", watched.calls());

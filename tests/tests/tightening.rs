@@ -129,7 +129,7 @@ fn an_address_on_file_comes_before_any_other_first_method() {
     assert!(!terminal.screen().contains("Key:"), "{}", terminal.screen());
     terminal.expect("Type it here");
     terminal.type_line(&code_in(mail.wait_for_mail("alice", 1).last().unwrap()));
-    terminal.expect("type the last four characters of number ");
+    terminal.expect("type the last four characters of code ");
     drop(terminal);
 
     // Nor does the command line.

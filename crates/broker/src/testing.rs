@@ -228,7 +228,7 @@ pub(crate) fn app_code(prompt: &str) -> String {
 
 /// The answer to the question whether the backup codes in `prompt` were saved.
 pub(crate) fn saved(prompt: &str) -> String {
-    let asked = prompt.split("number ").last().unwrap();
+    let asked = prompt.split("characters of code ").last().unwrap();
     let number = asked.trim_end_matches([':', ' ']);
     let code = prompt
         .lines()

@@ -75,7 +75,7 @@ fn log_in(machine: &Machine, command: &str, code: &str) {
 fn try_again(machine: &Machine, code: &str) {
     let mut ssh = ssh_as(machine, "alice");
     answer(&mut ssh, "Verification code", code);
-    ssh.expect("used already");
+    ssh.expect("already been used");
     answer(&mut ssh, "Verification code", "");
     ssh.expect_end();
     show("mallory@elsewhere:~$ ssh alice@vm", &mut ssh);
@@ -84,7 +84,7 @@ fn try_again(machine: &Machine, code: &str) {
 /// Bob chooses codes by e-mail while he logs in.
 fn enrol_by_mail(machine: &Machine, mail: &MailServer<&Machine>) {
     let mut ssh = ssh_as(machine, "bob");
-    answer(&mut ssh, "2  with a code by e-mail", "2");
+    answer(&mut ssh, "2  a code by e-mail", "2");
     answer(&mut ssh, "Your e-mail address", "bob@example.org");
     ssh.expect("Type it here");
     ssh.expect(": ");

@@ -123,7 +123,10 @@ mod tests {
                     !is_enrolled,
                     "{message}"
                 );
-                assert_eq!(ending.text(is_enrolled).contains("is kept"), is_enrolled);
+                assert_eq!(
+                    ending.text(is_enrolled).contains("has been saved"),
+                    is_enrolled
+                );
             }
         }
     }

@@ -36,8 +36,7 @@ pub fn refusal(why: RefusalReason, now: Timestamp) -> String {
             "the first factor was right, and the login was given up at the code"
         }
         RefusalReason::NotAskedBySshd => {
-            "a second factor is needed and sshd cannot ask for one after a key alone or by its method \
-             'password': set 'AuthenticationMethods publickey,keyboard-interactive' and \
+            "a second factor is needed and sshd cannot ask for one after a key alone or with its 'password' method: set 'AuthenticationMethods publickey,keyboard-interactive' and \
              'KbdInteractiveAuthentication yes'"
         }
         RefusalReason::NotAskedBySudo => {

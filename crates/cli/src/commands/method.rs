@@ -84,7 +84,7 @@ fn set(
     confirm::confirm(plan.concerns.iter().map(policy::concern), confirmation)?;
     let mut out = io::stdout().lock();
     if !admin.set_order(&plan)? {
-        write!(out, "Nothing to change: that is already the case. ")?;
+        write!(out, "Nothing to change: it is already set that way. ")?;
     }
     Ok(writeln!(out, "{}", messages::order(channel, names))?)
 }

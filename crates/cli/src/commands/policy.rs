@@ -63,7 +63,7 @@ pub(super) fn make(
     confirm::confirm(plan.concerns.iter().map(messages::concern), confirmation)?;
     show_changes(
         &admin.make_change(plan)?,
-        "Nothing to change: that is already the case.",
+        "Nothing to change: it is already set that way.",
     )
 }
 

@@ -211,7 +211,7 @@ fn a_number_elsewhere_or_of_no_mobile_phone_gets_no_code_and_counts_for_nothing(
         .types("");
     assert!(verify(&bench, Channel::Sms, None, &mut terminal).is_err());
     assert!(
-        terminal.shown[1].contains("a number of CN"),
+        terminal.shown[1].contains("a number from CN"),
         "{:?}",
         terminal.shown
     );
@@ -267,7 +267,7 @@ fn a_text_message_from_a_country_that_is_not_allowed_is_refused_and_gets_no_code
         .answers(texts)
         .answers(|text| {
             assert!(
-                text.contains("+49 176 12345678 is a number of DE"),
+                text.contains("+49 176 12345678 is a number from DE"),
                 "{text}"
             );
             bench.mailbox.received.lock().unwrap().clear();
@@ -300,7 +300,7 @@ fn after_three_codes_to_an_address_that_is_not_verified_the_next_is_refused_with
             is_limited: true,
         })) => {
             assert!(
-                text.contains("not confirmed yet. The next is possible at "),
+                text.contains("not verified yet. The next can be sent at "),
                 "{text}"
             );
             assert!(text.contains("ask an administrator"), "{text}");

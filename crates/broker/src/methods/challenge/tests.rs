@@ -129,7 +129,7 @@ fn another_code_after_the_wait_replaces_the_previous_one_and_clears_no_failure()
         .answers(|_| bench.mailbox.code());
     assert_eq!(ask(&bench, &mut terminal), passed(Method::Email));
     assert!(
-        terminal.shown[2].starts_with("A code is on its way already."),
+        terminal.shown[2].starts_with("A code is already on its way."),
         "{:?}",
         terminal.shown
     );
@@ -280,7 +280,7 @@ fn choosing_from_the_list_does_not_shorten_the_wait() {
         .types("");
     assert_eq!(ask(&bench, &mut terminal), ChallengeOutcome::NoAnswer);
     assert!(
-        terminal.shown[4].starts_with("A code is on its way already."),
+        terminal.shown[4].starts_with("A code is already on its way."),
         "{:?}",
         terminal.shown
     );
@@ -391,7 +391,7 @@ fn at_the_limit_nothing_is_sent_and_the_person_learns_when_it_is_again() {
         panic!("a third code was sent")
     };
     assert!(
-        text.starts_with("Too many codes were sent to you. The next is possible at "),
+        text.starts_with("Too many codes have been sent to you. The next can be sent at "),
         "{text}"
     );
     assert_eq!(bench.mailbox.destinations().len(), 2);
@@ -435,7 +435,7 @@ fn a_code_of_an_app_passes_once() {
     let mut again = ScriptedTerminal::new().types(TOKEN_CODES[0]).types("");
     assert_eq!(ask(&bench, &mut again), ChallengeOutcome::NoAnswer);
     assert!(
-        again.shown[1].starts_with("That code was used already"),
+        again.shown[1].starts_with("That code has already been used"),
         "{:?}",
         again.shown
     );

@@ -89,7 +89,9 @@ fn backup_codes_are_kept_only_when_the_person_shows_that_they_were_saved() {
     assert_eq!(bench.person().snapshot.user.backup_codes_left(), 0);
     assert_eq!(
         terminal.shown.last().map(String::as_str),
-        Some("The backup codes were not kept. Make new ones with 'twofa codes --new'.")
+        Some(
+            "The backup codes were not confirmed and do not work. Make new ones with 'twofa codes --new'."
+        )
     );
 
     let bench = only("app,backup");
@@ -108,12 +110,13 @@ fn of_several_methods_the_person_chooses_by_number() {
         .answers(|_| bench.mailbox.code());
     enrol(&bench, &mut terminal).unwrap();
     assert!(
-        terminal.shown[0].starts_with("Set one up.\nHow do you want to log in from now on?"),
+        terminal.shown[0]
+            .starts_with("Set one up.\nWhat do you want to use as your second factor?"),
         "{:?}",
         terminal.shown
     );
     assert!(
-        terminal.shown[1].starts_with("That is not on the list.\nHow do you want"),
+        terminal.shown[1].starts_with("That is not on the list.\nWhat do you want"),
         "{:?}",
         terminal.shown
     );

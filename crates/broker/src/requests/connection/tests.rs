@@ -149,7 +149,7 @@ fn a_command_without_an_answer_fails_once_and_says_what_is_kept() {
         ),
         (
             &[Stage::Enrolled, Stage::Enrolling],
-            "no answer came within 15 minutes: what you had confirmed is kept, the rest was not done",
+            "no answer came within 15 minutes: what you had confirmed has been saved, the rest was not done",
         ),
     ] {
         let sent = ended(&request, io::ErrorKind::TimedOut, stages);

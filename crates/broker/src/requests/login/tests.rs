@@ -189,7 +189,8 @@ fn a_user_who_must_enrol_is_guided_through_it_and_is_in_with_the_first_code() {
     let user = bench.person().snapshot.user;
     assert_eq!((user.apps.len(), user.backup_codes_left() > 0), (1, true));
     assert!(
-        terminal.shown[0].starts_with("Acme asks for a second factor, and you have none yet."),
+        terminal.shown[0]
+            .starts_with("Acme requires a second factor, and you have not set one up yet."),
         "{:?}",
         terminal.shown
     );

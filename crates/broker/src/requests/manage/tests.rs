@@ -189,7 +189,7 @@ fn a_right_code_permits_the_change_and_is_used_by_it() {
     let failure = refused(&bench, owner(&bench), &request, &mut again);
     assert_eq!(failure, Failure::Denied);
     assert!(
-        again.shown[1].starts_with("That code was used already"),
+        again.shown[1].starts_with("That code has already been used"),
         "{:?}",
         again.shown
     );

@@ -48,7 +48,7 @@ pub const METHOD_NOT_ALLOWED: Refusal = Refusal::hinted(
 pub const IDENTITY_MISMATCH: Refusal = Refusal::hinted(
     Failure::NotPermitted,
     "a second factor is registered for a different account with this name or user ID",
-    "root decides: 'twofa user remove' for the old account, or 'twofa user add' for the new one",
+    "ask an administrator: 'twofa user remove' for the old account, or 'twofa user add' for the new one",
 );
 
 /// The first prompt was not answered.
@@ -116,20 +116,21 @@ pub const NO_FREE_LABEL: Refusal = Refusal::new(Failure::Failed, "no label is fr
 pub const SAME_KEY_AGAIN: &str = "the same key is shown again for 15 minutes: run the command again, or delete the key from your app";
 
 /// What to do when no provider sends codes.
-pub const ADD_A_PROVIDER: &str = "an administrator sets up a provider with 'twofa provider add'";
+pub const ADD_A_PROVIDER: &str =
+    "ask an administrator to set up a provider with 'twofa provider add'";
 
 /// What to do when no provider sends codes to the address on file.
 pub const ADD_A_PROVIDER_OR_ENROL: &str =
-    "an administrator sets up a provider with 'twofa provider add', or enrols you";
+    "ask an administrator to set up a provider with 'twofa provider add', or to enrol you";
 
 /// Where the reason is when a code could not be sent.
-pub const SEE_LOG: &str = "an administrator finds the reason in 'twofa log'";
+pub const SEE_LOG: &str = "an administrator can find the reason in 'twofa log'";
 
 /// What becomes of an address that could not be replaced.
 pub const ADDRESS_STAYS: &str = "the address you have stays as it is";
 
 /// No right code was typed.
-pub const NOT_CONFIRMED: &str = "no right code was entered, so nothing was enrolled";
+pub const NOT_CONFIRMED: &str = "no correct code was entered, so nothing was enrolled";
 
 /// No method that is allowed can be set up.
 pub const NO_METHOD_HERE: &str = "no method that is allowed can be set up here";
@@ -182,7 +183,7 @@ pub fn bad_preference(possible: Methods) -> String {
 
 /// The policy does not allow this method.
 pub fn channel_not_allowed(channel: Channel) -> String {
-    format!("the policy allows no codes by {}", channel.noun())
+    format!("the policy does not allow codes by {}", channel.noun())
 }
 
 /// No provider sends by this channel.

@@ -36,7 +36,7 @@ pub const SERVICE_RESTARTED: &str = "the login service was restarted";
 /// A command ended for this reason.
 pub fn command_ended(why: &str, is_enrolled: bool) -> String {
     if is_enrolled {
-        format!("{why}: what you had confirmed is kept, the rest was not done")
+        format!("{why}: what you had confirmed has been saved, the rest was not done")
     } else {
         format!("{why}, so nothing was changed")
     }
@@ -51,7 +51,7 @@ pub const fn command_hint(is_enrolled: bool) -> &'static str {
     }
 }
 
-const KEPT: &str = "What you had confirmed is kept; if you have no backup codes, make them with 'twofa codes --new'.";
+const KEPT: &str = "What you had confirmed has been saved; if you have no backup codes, make them with 'twofa codes --new'.";
 
 const fn minutes(timeout: Duration) -> u64 {
     timeout.as_secs() / 60

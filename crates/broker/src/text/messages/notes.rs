@@ -20,16 +20,16 @@ pub const NOT_SENT_YET: &str = "No code has been sent yet.";
 
 /// The last code was sent for another login and works only there.
 pub fn sent_to_another_login(next: Timestamp, now: Timestamp) -> String {
-    let seconds = seconds_until(next, now);
+    let seconds = counted(seconds_until(next, now), "second");
     format!(
-        "A code was just sent for another login of yours and works only there. For a new one, type r in {seconds} s."
+        "A code was just sent for another login of yours and works only there. For a new one, type r in {seconds}."
     )
 }
 
 /// Another code was asked for too soon.
 pub fn too_soon(next: Timestamp, now: Timestamp) -> String {
     let seconds = counted(seconds_until(next, now), "second");
-    format!("A code is on its way already. Another one can be sent in {seconds}.")
+    format!("A code is already on its way. Another one can be sent in {seconds}.")
 }
 
 /// Another code was asked for by somebody whose methods send none.
@@ -38,7 +38,7 @@ pub const NOTHING_TO_RESEND: &str = "No codes are sent to you: your authenticato
 /// Another method was asked for by somebody who has one.
 pub const fn no_other_method(has_backup: bool) -> &'static str {
     if has_backup {
-        "You have no other method but your backup codes: type one of them."
+        "You have no other method except your backup codes: type one of them."
     } else {
         "You have no other method."
     }
@@ -103,7 +103,7 @@ pub fn missed(missed: &Missed, now: Timestamp) -> String {
         .map_or(String::new(), |from| format!(" from {}", printable(from)));
     let last = if *count == 1 { "at" } else { "the last at" };
     format!(
-        "There {attempts} to log in as you since the last time, {last} {}{from}.",
+        "There {attempts} to log in as you since your last login, {last} {}{from}.",
         moment(*last_at, now)
     )
 }
@@ -111,7 +111,7 @@ pub fn missed(missed: &Missed, now: Timestamp) -> String {
 /// Few backup codes are left.
 pub fn backup_codes_left(left: usize) -> String {
     match left {
-        0 => "No backup code is left. Make new ones with 'twofa codes --new'.".to_owned(),
+        0 => "No backup codes are left. Make new ones with 'twofa codes --new'.".to_owned(),
         1 => "One backup code is left. Make new ones with 'twofa codes --new'.".to_owned(),
         2 => "2 backup codes are left. Make new ones with 'twofa codes --new'.".to_owned(),
         n => format!("{n} backup codes are left."),
@@ -125,7 +125,7 @@ pub fn texted_from(shown: &str) -> String {
 
 /// Backup codes that were shown do not count.
 pub const BACKUP_CODES_NOT_KEPT: &str =
-    "The backup codes were not kept. Make new ones with 'twofa codes --new'.";
+    "The backup codes were not confirmed and do not work. Make new ones with 'twofa codes --new'.";
 
 /// Backup codes were made where there were some.
 pub const BACKUP_CODES_REPLACED: &str =
@@ -144,14 +144,14 @@ pub fn address_enrolled(channel: Channel, address: &str) -> String {
 
 /// How a number was read.
 pub fn number_read(number: &str) -> String {
-    format!("The number is {number}.")
+    format!("Your number was read as {number}.")
 }
 
 /// A method was enrolled where no login asks for it.
 pub const NOT_ASKED_YET: &str = "Logins do not ask for it yet: the policy is disabled.";
 
 /// All of what was set is so already.
-pub const NOTHING_TO_CHANGE: &str = "Nothing to change: that is already the case.";
+pub const NOTHING_TO_CHANGE: &str = "Nothing to change: it is already set that way.";
 
 /// What was changed about `user`.
 pub fn user_changed(user: &str, change: &str) -> String {

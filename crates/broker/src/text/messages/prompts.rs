@@ -59,9 +59,9 @@ pub fn method_list(
 
 /// The methods that can be set up, to be chosen by number.
 pub fn which_method(methods: &[Method]) -> String {
-    let mut text = String::from("How do you want to log in from now on?\n");
+    let mut text = String::from("What do you want to use as your second factor?\n");
     for (number, method) in (1..).zip(methods) {
-        text.push_str(&format!("  {number}  with {}\n", method.info().phrase));
+        text.push_str(&format!("  {number}  {}\n", method.info().phrase));
     }
     text.push_str("Type a number [1]: ");
     text
@@ -80,7 +80,7 @@ pub fn address_question(channel: Channel, can_text_us: bool) -> &'static str {
             "Your phone number with its country code (+49 1512 3456789): "
         }
         (AddressKind::Phone, true) => {
-            "Your phone number with its country code (+49 1512 3456789), or press Enter to send us a text message: "
+            "Your phone number with its country code (+49 1512 3456789), or press Enter to verify it by sending us a text message: "
         }
     }
 }
@@ -100,7 +100,9 @@ pub fn text_us(number: &str, code: &str) -> String {
 
 /// No text message has arrived.
 pub fn nothing_came_in(number: &str) -> String {
-    format!("Nothing has arrived at {number} yet. Press Enter to look again, or type your number: ")
+    format!(
+        "No text message has arrived at {number} yet. Press Enter to check again, or type your number: "
+    )
 }
 
 /// The prompt for the code that confirms an address.
@@ -127,7 +129,7 @@ pub fn app_key(intro: &str, picture: Option<&str>, app: &App, url: &str) -> Zero
 /// The prompt for an app's first code once more; `is_drifted`: the code was one of another time.
 pub fn app_code_again(is_drifted: bool, tries: u32) -> String {
     let wrong = if is_drifted {
-        "That code is for another time: correct the clock of your phone."
+        "That code is from the wrong time: correct the clock on your phone."
     } else {
         "That is not the code for this key."
     };
@@ -158,14 +160,14 @@ pub fn saved_question_again(asked: usize) -> String {
 
 fn saved_question(asked: usize) -> String {
     format!(
-        "When you have saved them, type the last four characters of number {}: ",
+        "When you have saved them, type the last four characters of code {}: ",
         asked + 1
     )
 }
 
 /// Stands before the first enrolment at a login.
 pub fn must_enrol(application: &str) -> String {
-    format!("{application} asks for a second factor, and you have none yet.")
+    format!("{application} requires a second factor, and you have not set one up yet.")
 }
 
 /// Stands before the question for a code of a method that is to be replaced.

@@ -14,14 +14,14 @@ pub fn not_sent(channel: Channel) -> String {
 /// A limit on codes was reached.
 pub fn too_many_codes(limit: SendLimit, next: Timestamp, now: Timestamp) -> String {
     let what = match limit {
-        SendLimit::User => "Too many codes were sent to you.",
-        SendLimit::Address => "Too many codes were sent to this address.",
-        SendLimit::Machine => "Too many codes were sent to all users of this machine.",
+        SendLimit::User => "Too many codes have been sent to you.",
+        SendLimit::Address => "Too many codes have been sent to this address.",
+        SendLimit::Machine => "Too many codes have been sent to all users of this machine.",
         SendLimit::Unverified => {
-            "Too many codes were sent for you to addresses that are not confirmed yet."
+            "Too many of your codes have been sent to addresses that are not verified yet."
         }
         SendLimit::UnverifiedSms => {
-            "Too many text messages were sent from this machine to numbers that are not confirmed yet."
+            "Too many text messages have been sent from this machine to numbers that are not verified yet."
         }
         SendLimit::Sms => "This machine has sent as many text messages as it may in a day.",
     };
@@ -32,33 +32,33 @@ pub fn too_many_codes(limit: SendLimit, next: Timestamp, now: Timestamp) -> Stri
         }
     };
     let next = moment(next, now);
-    format!("{what} The next is possible at {next}.{instead}")
+    format!("{what} The next can be sent at {next}.{instead}")
 }
 
 /// The limit on changes without a code was reached.
 pub fn too_many_changes(next: Timestamp, now: Timestamp) -> String {
     let next = moment(next, now);
     format!(
-        "Too many changes were made before a second factor was set up. The next is possible at {next}."
+        "Too many changes were made before a second factor was set up. The next can be made at {next}."
     )
 }
 
 /// A user's number is in a country that users' numbers may not be in.
 pub fn number_elsewhere(number: &str, country: Option<&str>, allowed: &[String]) -> String {
-    let of = country.map_or(String::new(), |country| format!(" of {country}"));
+    let from = country.map_or(String::new(), |country| format!(" from {country}"));
     let (why, set) = match allowed {
         [] => (
             "users cannot enrol phone numbers on this machine".to_owned(),
             country.unwrap_or("DE"),
         ),
         allowed => (
-            format!("users can enrol only numbers of {}", allowed.join(", ")),
+            format!("users can enrol only numbers from {}", allowed.join(", ")),
             "...",
         ),
     };
     let digits = number.replace(' ', "");
     format!(
-        "{number} is a number{of}, and {why}: an administrator can set it with 'twofa user set NAME phone={digits}', or \
+        "{number} is a number{from}, and {why}: an administrator can set it with 'twofa user set NAME phone={digits}', or \
          allow its country with 'twofa policy set phone.countries={set}'"
     )
 }
@@ -67,8 +67,7 @@ pub fn number_elsewhere(number: &str, country: Option<&str>, allowed: &[String])
 pub fn number_not_mobile(number: &str) -> String {
     let digits = number.replace(' ', "");
     format!(
-        "{number} is not a mobile number, and many other numbers cannot receive text messages: give a mobile number, or \
-         an administrator can set this one with 'twofa user set NAME phone={digits}'"
+        "{number} is not a mobile number, and many other numbers cannot receive text messages: enter a mobile number, or ask an administrator to set this one with 'twofa user set NAME phone={digits}'"
     )
 }
 
@@ -95,29 +94,28 @@ pub fn locked(lock: Lock, now: Timestamp) -> String {
 /// No method is enrolled, and none can be enrolled at a login.
 pub fn not_enrolled(application: &str, user: &str) -> String {
     format!(
-        "{application} asks for a second factor, and none is set up for {user}. Ask an administrator to run \
+        "{application} requires a second factor, and none is set up for {user}. Ask an administrator to run \
          'twofa enrol app --user {user}' with you."
     )
 }
 
 /// Every method that is enrolled is no longer allowed, and none can be enrolled at a login.
 pub const NOT_ALLOWED: &str = "The policy no longer allows the second factor you have set up, so this login is refused. \
-                               An administrator can help.";
+                               Ask an administrator.";
 
 /// The account has the name or the uid of somebody else's record.
 pub const IDENTITY_MISMATCH: &str = "A second factor is registered for a different account with this name or user ID. Ask an \
                                      administrator.";
 
 /// The second factor cannot be checked.
-pub const UNAVAILABLE: &str = "The second factor cannot be checked now, so this is refused. An administrator finds the \
-                               reason in the system log.";
+pub const UNAVAILABLE: &str = "The second factor cannot be checked now, so this is refused. An administrator can find the reason in the system log.";
 
 /// Enrolment takes more than the one prompt that a client has.
 pub const ONE_PROMPT_TO_ENROL: &str = "A second factor must be set up first. That takes several questions, and this program \
-                                       can ask only one. Log in with ssh or on the console once.";
+                                       can ask only one. Log in once with ssh or on the console.";
 
 /// A client has its one prompt before a code is sent.
-pub const ONE_PROMPT_TO_SEND: &str = "Your codes are sent to you, and this program asks its only question before one is sent. \
+pub const ONE_PROMPT_TO_SEND: &str = "Your codes are sent by e-mail or text message, and this program asks its only question before one can be sent. \
                                       Log in with ssh or on the console.";
 
 /// The address on file must prove the person, and no provider sends there.
@@ -125,14 +123,14 @@ pub const OUT_OF_REACH: &str = "A second factor must be set up first, with a cod
                                 machine cannot send one. Ask an administrator.";
 
 /// No method that is allowed can be set up.
-pub const NO_METHOD: &str = "A second factor must be set up first, and no allowed method can be: this machine cannot send \
+pub const NO_METHOD: &str = "A second factor must be set up first, and none of the allowed methods can be: this machine cannot send \
                              codes. Ask an administrator.";
 
 /// No second factor was set up where one must be.
 pub const NOT_SET_UP: &str = "No second factor was set up, so this login is refused.";
 
 /// What was decided when the login began no longer holds.
-pub const CHANGED_MEANWHILE: &str = "Your second factor was changed meanwhile: log in again.";
+pub const CHANGED_MEANWHILE: &str = "Your second factor was changed in the meantime: log in again.";
 
 /// No tries are left.
 pub const TOO_MANY_WRONG_ANSWERS: &str = "Too many wrong answers.";
@@ -165,8 +163,7 @@ pub struct NotAsked {
 pub fn not_asked(service: Option<&str>, is_sshd_without_questions: bool) -> NotAsked {
     match service {
         _ if is_sshd_without_questions => NotAsked {
-            person: "This login needs a verification code, and sshd cannot ask for one after a key alone or by its method \
-                     'password'. Try 'ssh -o PubkeyAuthentication=no -o PreferredAuthentications=keyboard-interactive', \
+            person: "This login needs a verification code, and sshd cannot ask for one after a key alone or with its 'password' method. Try 'ssh -o PubkeyAuthentication=no -o PreferredAuthentications=keyboard-interactive', \
                      or ask an administrator.",
             why: RefusalReason::NotAskedBySshd,
         },
@@ -176,7 +173,7 @@ pub fn not_asked(service: Option<&str>, is_sshd_without_questions: bool) -> NotA
             why: RefusalReason::NotAskedBySudo,
         },
         _ => NotAsked {
-            person: "This login needs a verification code and was not asked for one. An administrator can help.",
+            person: "This login needs a verification code and was not asked for one. Ask an administrator.",
             why: RefusalReason::NotAsked,
         },
     }

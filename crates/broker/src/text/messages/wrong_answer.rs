@@ -17,7 +17,7 @@ pub struct WrongAnswer {
 }
 
 const NOT_A_BACKUP_CODE: &str = "That is not one of your unused backup codes.";
-const USED_CODE: &str = "That code was used already: wait for the next one.";
+const USED_CODE: &str = "That code has already been used: wait for the next one.";
 const WRONG_TOKEN_CODE: &str =
     "Wrong code. With a hardware token, press its button and type the next one.";
 const CLOCK_WENT_BACK: &str =

@@ -63,7 +63,7 @@ pub(super) fn set(
     let changed = admin.change_provider(&draft)?;
     let mut out = io::stdout().lock();
     match changed.as_slice() {
-        [] => writeln!(out, "Nothing to change: that is already the case.")?,
+        [] => writeln!(out, "Nothing to change: it is already set that way.")?,
         changed => writeln!(out, "Changed '{name}': {}.", changed.join(", "))?,
     }
     Ok(())
