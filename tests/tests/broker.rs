@@ -43,7 +43,7 @@ fn with_a_dead_broker_root_starts_one_for_the_login_that_is_gone_afterwards() {
     // And the code that it accepted cannot be used again.
     let mut terminal = at_the_prompt(&machine);
     terminal.type_line(&phone.code());
-    terminal.expect("used already");
+    terminal.expect("already been used");
 }
 
 #[test]

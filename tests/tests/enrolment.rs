@@ -134,7 +134,7 @@ fn the_code_that_enrolled_does_not_log_in_again() {
     let mut again = ssh(&machine);
     again.expect(CODE_PROMPT);
     again.type_line(&code);
-    again.expect("used already");
+    again.expect("already been used");
 }
 
 #[test]

@@ -141,7 +141,7 @@ fn a_replayed_code_is_refused_and_the_next_one_is_not() {
 
     let mut second = at_the_code_prompt(&machine);
     second.type_line(&code);
-    second.expect("used already: wait for the next one. (2 tries are left)");
+    second.expect("already been used: wait for the next one. (2 tries are left)");
     second.expect(CODE_PROMPT);
     second.type_line(&phone.next_code());
     second.expect("alice@vm:~$ ");
@@ -164,7 +164,7 @@ fn a_code_two_minutes_old_is_refused_and_the_log_names_the_clock() {
     );
     let mut terminal = at_the_code_prompt(&machine);
     terminal.type_line(&phone.code_at(-4));
-    terminal.expect("used already");
+    terminal.expect("already been used");
 }
 
 #[test]
