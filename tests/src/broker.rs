@@ -33,7 +33,7 @@ pub struct Broker<'a> {
 }
 
 impl<'a> Broker<'a> {
-    pub(crate) fn of(machine: &'a Machine) -> Self {
+    pub(crate) fn new(machine: &'a Machine) -> Self {
         Self { machine }
     }
 

@@ -106,7 +106,7 @@ impl Machine {
 
     /// The broker of this machine.
     pub fn broker(&self) -> Broker<'_> {
-        Broker::of(self)
+        Broker::new(self)
     }
 
     /// Everything that programs have sent to syslog so far.

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::wait;
 
 /// How long a command may take if the test does not expect it to wait.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How a command ended and what it wrote.
 #[derive(Clone, Debug)]
@@ -121,7 +121,7 @@ impl Process {
     /// If it has not ended after a minute.
     #[must_use = "a command that failed is only noticed by ok()"]
     pub fn wait(mut self) -> Output {
-        let status = wait::within(PATIENCE, || self.ended());
+        let status = wait::within(TIMEOUT, || self.ended());
         if status.is_none() {
             self.kill();
         }
@@ -132,7 +132,7 @@ impl Process {
         let command = self.command.clone();
         let Some(status) = status else {
             panic!(
-                "{command}\nhas not ended after {PATIENCE:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---"
+                "{command}\nhas not ended after {TIMEOUT:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---"
             );
         };
         Output {

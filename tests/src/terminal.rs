@@ -17,7 +17,7 @@ use crate::process::Process;
 use crate::screen::Screen;
 
 /// How long a person waits for something that should happen at once.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long to wait for output before checking whether the program has ended.
 const GLANCE: Duration = Duration::from_millis(5);
@@ -45,7 +45,7 @@ pub struct Terminal {
     screen: Screen,
     /// How far into the screen's text the person has read.
     read: usize,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Terminal {
@@ -85,14 +85,14 @@ impl Terminal {
             process,
             screen: Screen::default(),
             read: 0,
-            patience: PATIENCE,
+            timeout: TIMEOUT,
         }
     }
 
-    /// The same terminal with a person who waits this long, instead of 20 seconds.
+    /// Sets how long each expected text is waited for, instead of 20 seconds.
     #[must_use]
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
         self
     }
 
@@ -119,8 +119,8 @@ impl Terminal {
                     "the program ended ({status}) before it said {text:?}"
                 ));
             }
-            if start.elapsed() > self.patience {
-                self.fail(&format!("waited {:?} in vain for {text:?}", self.patience));
+            if start.elapsed() > self.timeout {
+                self.fail(&format!("waited {:?} in vain for {text:?}", self.timeout));
             }
         }
     }
@@ -142,10 +142,10 @@ impl Terminal {
                 self.read = self.screen.text().len();
                 return status;
             }
-            if start.elapsed() > self.patience {
+            if start.elapsed() > self.timeout {
                 self.fail(&format!(
                     "waited {:?} in vain for the program's end",
-                    self.patience
+                    self.timeout
                 ));
             }
         }

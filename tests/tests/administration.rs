@@ -18,7 +18,7 @@ fn machine() -> Machine {
         .build()
 }
 
-fn said(machine: &Machine, command: &str) -> String {
+fn output_of(machine: &Machine, command: &str) -> String {
     machine.run(command).ok().stdout
 }
 
@@ -45,7 +45,7 @@ fn refused(machine: &Machine, command: &str, code: i32, words: &str) -> Output {
 /// The value that Python finds at `path` in the JSON that `command` prints.
 fn json(machine: &Machine, command: &str, path: &str) -> String {
     let python = format!("python3 -c 'import json,sys; it = json.load(sys.stdin); print({path})'");
-    said(machine, &format!("{command} --json | {python}"))
+    output_of(machine, &format!("{command} --json | {python}"))
         .trim()
         .to_owned()
 }
@@ -53,7 +53,7 @@ fn json(machine: &Machine, command: &str, path: &str) -> String {
 /// The names in a listing.
 fn names(machine: &Machine, command: &str) -> Vec<String> {
     let first = |line: &str| line.split('\t').next().unwrap().to_owned();
-    said(machine, command).lines().map(first).collect()
+    output_of(machine, command).lines().map(first).collect()
 }
 
 /// Creates this many accounts, u1, u2 and so on, and a file with their names, /root/names.
@@ -80,7 +80,7 @@ fn a_change_that_could_lock_people_out_needs_confirmation() {
         output.stderr.contains("nothing was changed") && output.stderr.contains("--yes"),
         "{output}"
     );
-    let policy = said(&machine, "twofa policy show");
+    let policy = output_of(&machine, "twofa policy show");
     assert!(
         policy.contains("mode=optional") && policy.contains("enrolment=at-login"),
         "{policy}"
@@ -103,7 +103,7 @@ fn a_change_that_could_lock_people_out_needs_confirmation() {
 fn on_a_terminal_a_person_is_asked_whether_to_change_it_anyway() {
     let machine = machine();
     for (answer, code) in [("n", 1), ("", 1), ("y", 0)] {
-        assert!(said(&machine, "twofa policy show").contains("mode=optional"));
+        assert!(output_of(&machine, "twofa policy show").contains("mode=optional"));
         let mut terminal = machine.terminal(BEFOREHAND);
         terminal.expect(OUTSIDE);
         terminal.expect("Make the change anyway? [y/N] ");
@@ -115,7 +115,7 @@ fn on_a_terminal_a_person_is_asked_whether_to_change_it_anyway() {
             terminal.screen()
         );
     }
-    assert!(said(&machine, "twofa policy show").contains("mode=mandatory"));
+    assert!(output_of(&machine, "twofa policy show").contains("mode=mandatory"));
 }
 
 #[test]
@@ -128,11 +128,11 @@ fn a_mandatory_class_without_a_backup_method_gets_a_warning_as_well() {
         1,
         words,
     );
-    assert!(!said(&machine, "twofa class list").contains("admins"));
+    assert!(!output_of(&machine, "twofa class list").contains("admins"));
     machine
         .run("twofa class set admins --group sudo mode=mandatory methods=app --yes")
         .ok();
-    assert!(said(&machine, "twofa class list").contains("admins\tsudo\t"));
+    assert!(output_of(&machine, "twofa class list").contains("admins\tsudo\t"));
 }
 
 #[test]
@@ -151,11 +151,11 @@ fn an_exported_policy_applies_as_no_change() {
 
     let nothing = "Nothing would change: the policy is already like that.\n";
     assert_eq!(
-        said(&machine, "twofa policy apply --dry-run /root/policy.toml"),
+        output_of(&machine, "twofa policy apply --dry-run /root/policy.toml"),
         nothing
     );
     assert_eq!(
-        said(
+        output_of(
             &machine,
             "twofa policy apply --dry-run - </root/policy.toml"
         ),
@@ -163,7 +163,7 @@ fn an_exported_policy_applies_as_no_change() {
     );
     let nothing = "Nothing to change: it is already set that way.\n";
     assert_eq!(
-        said(&machine, "twofa policy apply /root/policy.toml"),
+        output_of(&machine, "twofa policy apply /root/policy.toml"),
         nothing
     );
 }
@@ -171,7 +171,7 @@ fn an_exported_policy_applies_as_no_change() {
 #[test]
 fn a_policy_file_shows_its_difference_and_is_applied_as_one() {
     let machine = machine();
-    said(&machine, "twofa policy export >/root/policy.toml");
+    output_of(&machine, "twofa policy export >/root/policy.toml");
     machine
         .run("sed -i 's/^mode = .*/mode = \"mandatory\"/' /root/policy.toml")
         .ok();
@@ -185,20 +185,20 @@ fn a_policy_file_shows_its_difference_and_is_applied_as_one() {
                       class admins: nothing → 'group sudo'\n\
                       class admins: trust.remote: nothing → '12h'\n";
     assert_eq!(
-        said(&machine, "twofa policy apply /root/policy.toml --dry-run"),
+        output_of(&machine, "twofa policy apply /root/policy.toml --dry-run"),
         difference
     );
-    assert!(said(&machine, "twofa policy show").contains("mode=optional"));
-    assert!(!said(&machine, "twofa class list").contains("admins"));
+    assert!(output_of(&machine, "twofa policy show").contains("mode=optional"));
+    assert!(!output_of(&machine, "twofa class list").contains("admins"));
 
     assert_eq!(
-        said(&machine, "twofa policy apply /root/policy.toml"),
+        output_of(&machine, "twofa policy apply /root/policy.toml"),
         difference
     );
 
-    assert!(said(&machine, "twofa policy show").contains("mode=mandatory"));
-    assert!(said(&machine, "twofa class list").contains("admins\tsudo\ttrust.remote=12h\n"));
-    let log = said(&machine, "twofa log");
+    assert!(output_of(&machine, "twofa policy show").contains("mode=mandatory"));
+    assert!(output_of(&machine, "twofa class list").contains("admins\tsudo\ttrust.remote=12h\n"));
+    let log = output_of(&machine, "twofa log");
     assert!(
         log.contains("policy-changed") && log.contains("class admins"),
         "{log}"
@@ -213,17 +213,17 @@ fn a_policy_file_that_could_lock_people_out_needs_confirmation_too() {
         "[policy]\nmode = \"mandatory\"\nenrolment = \"beforehand\"\n",
     );
     refused(&machine, "twofa policy apply /root/policy.toml", 1, OUTSIDE);
-    assert!(said(&machine, "twofa policy show").contains("mode=optional"));
+    assert!(output_of(&machine, "twofa policy show").contains("mode=optional"));
     machine
         .run("twofa policy apply /root/policy.toml --yes")
         .ok();
-    assert!(said(&machine, "twofa policy show").contains("enrolment=beforehand"));
+    assert!(output_of(&machine, "twofa policy show").contains("enrolment=beforehand"));
 }
 
 #[test]
 fn a_broken_policy_file_changes_nothing_and_its_error_is_named() {
     let machine = machine();
-    let before = said(&machine, "twofa policy export");
+    let before = output_of(&machine, "twofa policy export");
     for (text, words) in [
         (
             "[policy]\nmode = \"mandatory\"\n[[class]]\nname = \"a\"\n",
@@ -262,13 +262,13 @@ fn a_broken_policy_file_changes_nothing_and_its_error_is_named() {
         1,
         "cannot read /root/no-such-file",
     );
-    assert_eq!(said(&machine, "twofa policy export"), before);
+    assert_eq!(output_of(&machine, "twofa policy export"), before);
 }
 
 #[test]
 fn classes_are_listed_set_put_in_order_and_removed() {
     let machine = machine();
-    let first = said(
+    let first = output_of(
         &machine,
         "twofa class set admins --group sudo mode=mandatory trust.remote=1d",
     );
@@ -280,23 +280,23 @@ fn classes_are_listed_set_put_in_order_and_removed() {
     let classes = || names(&machine, "twofa class list");
     assert_eq!(classes(), ["admins", "alice", "everyone"]);
 
-    let moved = said(&machine, "twofa class set alice --before admins");
+    let moved = output_of(&machine, "twofa class set alice --before admins");
     assert_eq!(
         moved,
         "order of classes: 'admins, alice' → 'alice, admins'\n"
     );
     assert_eq!(classes(), ["alice", "admins", "everyone"]);
     // A change of settings does not change the order.
-    let taken = said(&machine, "twofa class set alice mode=");
+    let taken = output_of(&machine, "twofa class set alice mode=");
     assert_eq!(taken, "class alice: mode: 'disabled' → nothing\n");
     assert_eq!(classes(), ["alice", "admins", "everyone"]);
 
     assert_eq!(
-        said(&machine, "twofa class remove alice"),
+        output_of(&machine, "twofa class remove alice"),
         "class alice: 'group alice' → nothing\n"
     );
     assert_eq!(classes(), ["admins", "everyone"]);
-    let list = said(&machine, "twofa class list");
+    let list = output_of(&machine, "twofa class list");
     assert!(
         list.contains("admins\tsudo\tmode=mandatory trust.remote=1d\n"),
         "{list}"
@@ -415,9 +415,9 @@ fn an_exemption_needs_a_reason_and_an_end() {
         4,
         "no Unix group",
     );
-    assert_eq!(said(&machine, "twofa exemption list"), "");
+    assert_eq!(output_of(&machine, "twofa exemption list"), "");
 
-    let never = said(
+    let never = output_of(
         &machine,
         &format!("{exempt} --reason 'no hands' --until never"),
     );
@@ -437,13 +437,13 @@ fn exemptions_show_in_their_list_in_status_log_and_doctor_until_they_are_removed
         .run("twofa user exempt --group sudo --reason 'moving house' --until 3d")
         .ok();
 
-    let list = said(&machine, "twofa exemption list");
+    let list = output_of(&machine, "twofa exemption list");
     assert!(
         list.contains("1\talice\tat cron\tnever\tno hands\tuid 0\n"),
         "{list}"
     );
     assert!(list.contains("2\tgroup sudo\t-\t"), "{list}");
-    let status = said(&machine, "twofa status --user alice");
+    let status = output_of(&machine, "twofa status --user alice");
     assert!(
         status.contains("Exempt without end, only at cron: no hands (exemption 1)"),
         "{status}"
@@ -453,7 +453,7 @@ fn exemptions_show_in_their_list_in_status_log_and_doctor_until_they_are_removed
         status.contains("exempt until ") && status.contains("moving house (exemption 2)"),
         "{status}"
     );
-    let log = said(&machine, "twofa log");
+    let log = output_of(&machine, "twofa log");
     assert!(
         log.contains("number 1 without end at cron: no hands"),
         "{log}"
@@ -473,7 +473,7 @@ fn exemptions_show_in_their_list_in_status_log_and_doctor_until_they_are_removed
     );
 
     assert_eq!(
-        said(&machine, "twofa exemption remove 1"),
+        output_of(&machine, "twofa exemption remove 1"),
         "Ended: no hands.\n"
     );
     refused(
@@ -483,10 +483,10 @@ fn exemptions_show_in_their_list_in_status_log_and_doctor_until_they_are_removed
         "there is no exemption number 1",
     );
     assert_eq!(names(&machine, "twofa exemption list"), ["2"]);
-    assert!(said(&machine, "twofa log --user alice").contains("exemption-ended"));
-    assert!(!said(&machine, "twofa status --user alice").contains("no hands"));
+    assert!(output_of(&machine, "twofa log --user alice").contains("exemption-ended"));
+    assert!(!output_of(&machine, "twofa status --user alice").contains("no hands"));
     // A number is never reused.
-    let next = said(&machine, "twofa user exempt bob --reason again --until 1d");
+    let next = output_of(&machine, "twofa user exempt bob --reason again --until 1d");
     assert!(next.contains("exemption remove 3"), "{next}");
 }
 
@@ -513,19 +513,19 @@ fn the_doctor_names_a_class_whose_group_is_gone_and_what_could_lock_people_out()
 fn several_users_are_changed_at_once_by_name_by_group_and_from_a_file() {
     let machine = machine();
     assert_eq!(
-        said(&machine, "twofa user add alice bob alice"),
+        output_of(&machine, "twofa user add alice bob alice"),
         "Added alice.\nAdded bob.\n"
     );
     machine
         .run("groupadd staff2 && usermod -aG staff2 alice && usermod -aG staff2 carol")
         .ok();
-    let required = said(&machine, "twofa user require --group staff2");
+    let required = output_of(&machine, "twofa user require --group staff2");
     assert_eq!(
         required,
         "A second factor is now required of alice.\nA second factor is now required of carol.\n"
     );
     machine.write_file("/root/names", "# on holiday\nalice\n\n  bob  # back soon\n");
-    let released = said(&machine, "twofa user release --from-file /root/names");
+    let released = output_of(&machine, "twofa user release --from-file /root/names");
     assert_eq!(
         released,
         "A second factor is no longer required of alice.\nNo second factor was required of bob.\n"
@@ -540,16 +540,16 @@ fn several_users_are_changed_at_once_by_name_by_group_and_from_a_file() {
 
     machine.enrol("alice");
     assert_eq!(
-        said(&machine, "twofa user unlock alice bob"),
+        output_of(&machine, "twofa user unlock alice bob"),
         "There was nothing to unlock for alice.\nThere was nothing to unlock for bob.\n"
     );
     assert_eq!(
-        said(&machine, "twofa user reset alice"),
+        output_of(&machine, "twofa user reset alice"),
         "Removed every method of alice, and required a new one.\n"
     );
-    let removed = said(&machine, "twofa user remove alice bob carol");
+    let removed = output_of(&machine, "twofa user remove alice bob carol");
     assert_eq!(removed.lines().count(), 3, "{removed}");
-    assert_eq!(said(&machine, "twofa user list"), "");
+    assert_eq!(output_of(&machine, "twofa user list"), "");
 }
 
 #[test]
@@ -570,11 +570,11 @@ fn a_reset_of_somebody_without_a_method_says_so() {
     let machine = machine();
     machine.run("twofa user require alice").ok();
     assert_eq!(
-        said(&machine, "twofa user reset alice"),
+        output_of(&machine, "twofa user reset alice"),
         "Nothing was enrolled for alice.\n"
     );
     assert_eq!(
-        said(&machine, "twofa user reset bob"),
+        output_of(&machine, "twofa user reset bob"),
         "Nothing was enrolled for bob.\n"
     );
 }
@@ -619,7 +619,7 @@ fn a_reset_leaves_the_account_pending() {
         .run("twofa user require alice && twofa user reset alice")
         .ok();
     assert!(
-        said(&machine, "twofa user show alice")
+        output_of(&machine, "twofa user show alice")
             .contains("pending setup at next login (required by an administrator)")
     );
 }
@@ -826,7 +826,7 @@ fn an_ordinary_user_administers_nothing() {
     machine
         .run("twofa user exempt alice --reason why --until 1d")
         .ok();
-    let before = said(
+    let before = output_of(
         &machine,
         "twofa policy export; twofa exemption list; twofa user list",
     );
@@ -854,7 +854,7 @@ fn an_ordinary_user_administers_nothing() {
         );
     }
     assert_eq!(
-        said(
+        output_of(
             &machine,
             "twofa policy export; twofa exemption list; twofa user list"
         ),

@@ -105,7 +105,7 @@ fn a_broker_that_hangs_after_the_prompt_ends_in_a_refusal() {
     machine.broker().stop();
     terminal.type_line(&phone.next_code());
 
-    let mut terminal = terminal.patience(std::time::Duration::from_secs(40));
+    let mut terminal = terminal.timeout(std::time::Duration::from_secs(40));
     terminal.expect("The second factor cannot be checked now");
     assert!(!terminal.expect_end().success());
     machine.wait_for_log("did not answer in time");

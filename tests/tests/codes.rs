@@ -492,7 +492,7 @@ fn while_one_login_waits_for_a_server_that_hangs_another_passes_at_once_and_the_
     machine.run(add).ok();
     knows(&machine, &format!("email={MAIL}"));
     let phone = machine.enrol("bob");
-    let mut alice = ssh(&machine, "alice").patience(Duration::from_secs(30));
+    let mut alice = ssh(&machine, "alice").timeout(Duration::from_secs(30));
     // A condition, not a length of time: her code is on its way once the server has a connection.
     machine.wait_until("ss -Htn state established 'dport = :2525' | grep -q .");
     let begun = Instant::now();
@@ -534,7 +534,7 @@ fn a_provider_that_hangs_or_refuses_stops_no_code_while_there_is_another() {
     knows(&machine, &format!("email={MAIL}"));
     for n in 1..=2 {
         let begun = Instant::now();
-        let mut terminal = ssh(&machine, "alice").patience(Duration::from_secs(30));
+        let mut terminal = ssh(&machine, "alice").timeout(Duration::from_secs(30));
         at_the_prompt(&mut terminal);
         assert!(
             begun.elapsed() < Duration::from_secs(18),

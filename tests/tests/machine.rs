@@ -132,7 +132,7 @@ fn a_terminal_reports_the_whole_screen_when_the_expected_text_does_not_appear() 
     let told = |command: &str| {
         let mut terminal = machine
             .terminal(command)
-            .patience(Duration::from_millis(300));
+            .timeout(Duration::from_millis(300));
         let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             terminal.expect("never said")
         }));

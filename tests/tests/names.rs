@@ -9,7 +9,7 @@ const CODE_PROMPT: &str = "Verification code for vm";
 /// A source of the name service called `directory`.
 const MODULE: &str = include_str!("directory/nss.c");
 /// A stack that asks only whether a second factor is required.
-const DOOR: &str =
+const TESTAPP_STACK: &str =
     "auth requisite pam_fprintd.so\nauth required pam_twofa.so\nauth required pam_permit.so\n";
 
 /// A machine with the group `admins` (alice) in a directory; `nsswitch` are the lines for accounts and groups. Only the
@@ -25,7 +25,7 @@ fn builder(nsswitch: &str) -> Builder {
             "admins:*:5000:alice,dora\nrobots:*:5001:bob\n",
         )
         .file("/etc/directory/passwd", "")
-        .pam("testapp", DOOR)
+        .pam("testapp", TESTAPP_STACK)
         .user("alice")
         .user("bob")
         .user("carol")
@@ -309,7 +309,7 @@ fn a_service_that_is_not_root_learns_that_nothing_is_asked_and_nothing_else() {
         .policy("disabled")
         .user("alice")
         .user("bob")
-        .pam("testapp", DOOR)
+        .pam("testapp", TESTAPP_STACK)
         .build();
     machine.enrol("alice");
     let log_in =
@@ -337,7 +337,7 @@ fn a_service_that_is_not_root_learns_that_nothing_is_asked_and_nothing_else() {
 fn a_name_that_is_not_utf_8_is_refused_for_that_and_only_where_somebody_is_asked() {
     let machine = Machine::new()
         .policy("disabled")
-        .pam("testapp", DOOR)
+        .pam("testapp", TESTAPP_STACK)
         .build();
     let command = "pamtester testapp \"$(printf 'caf\\351')\" authenticate";
     machine.run(command).ok();
@@ -362,7 +362,7 @@ fn on_a_disk_that_cannot_be_written_who_is_not_asked_gets_in_and_who_is_does_not
         .policy("optional")
         .user("alice")
         .user("bob")
-        .pam("testapp", DOOR)
+        .pam("testapp", TESTAPP_STACK)
         .without_broker()
         .build();
     machine.enrol("alice");
@@ -386,7 +386,7 @@ fn a_log_that_a_login_left_is_read_on_a_disk_that_cannot_be_written() {
         .policy("optional")
         .user("alice")
         .user("bob")
-        .pam("testapp", DOOR)
+        .pam("testapp", TESTAPP_STACK)
         .tiny_disk("/var/lib/twofa", "1M")
         .without_broker()
         .build();
@@ -422,7 +422,7 @@ fn what_a_killed_broker_left_in_the_log_of_the_store_counts_on_a_disk_that_canno
     let machine = Machine::new()
         .policy("disabled")
         .user("bob")
-        .pam("testapp", DOOR)
+        .pam("testapp", TESTAPP_STACK)
         .build();
     // The broker has the store open, so this remains in its write-ahead log.
     machine.run("pamtester testapp bob authenticate").ok();

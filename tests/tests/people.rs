@@ -6,7 +6,7 @@ use twofa_e2e::{Authenticator, Builder, Machine, Terminal, enrol_on, password_of
 
 const CODE_PROMPT: &str = "Verification code for vm";
 const INTRO: &str = "vm requires a second factor, and you have not set one up yet.";
-const NAMESAKE: &str = "A second factor is registered for a different account with this name or user ID. Ask an administrator.";
+const IDENTITY_MISMATCH: &str = "A second factor is registered for a different account with this name or user ID. Ask an administrator.";
 /// Eight digits, whereas the app has six, so never right by chance.
 const WRONG: &str = "00000000";
 
@@ -94,19 +94,21 @@ fn fail(machine: &Machine, times: usize) {
     terminal.expect_end();
 }
 
-fn said(machine: &Machine, command: &str) -> String {
+fn output_of(machine: &Machine, command: &str) -> String {
     machine.run(command).ok().stdout
 }
 
 fn test_of(machine: &Machine, user: &str) -> String {
-    said(machine, &format!("twofa class test {user}"))
+    output_of(machine, &format!("twofa class test {user}"))
 }
 
 #[test]
 fn optional_and_not_enrolled_is_asked_for_nothing() {
     let machine = builder("optional").build();
     is_asked_for_nothing(&machine, "alice");
-    assert!(said(&machine, "twofa status --user alice").contains("Second factor of alice: off"));
+    assert!(
+        output_of(&machine, "twofa status --user alice").contains("Second factor of alice: off")
+    );
     let test = test_of(&machine, "alice");
     assert!(test.contains("Class of alice: everyone"), "{test}");
     let why = "A login needs no code: the mode is optional and nothing is enrolled.";
@@ -129,7 +131,7 @@ fn mandatory_and_pending_must_enrol() {
     let test = test_of(&machine, "alice");
     let why = "A login leads through enrolment: the mode is mandatory and nothing is enrolled.";
     assert!(test.contains(why), "{test}");
-    let status = said(&machine, "twofa status --user alice");
+    let status = output_of(&machine, "twofa status --user alice");
     assert!(
         status.contains("Second factor of alice: pending setup at next login"),
         "{status}"
@@ -138,7 +140,8 @@ fn mandatory_and_pending_must_enrol() {
     is_led_through_enrolment(&machine, "alice");
 
     assert!(
-        said(&machine, "twofa status --user alice").contains("Second factor of alice: enabled")
+        output_of(&machine, "twofa status --user alice")
+            .contains("Second factor of alice: enabled")
     );
 }
 
@@ -166,7 +169,7 @@ fn a_user_whom_an_administrator_requires_must_enrol_where_it_is_optional() {
     let phone = is_led_through_enrolment(&machine, "alice");
 
     is_asked_for_a_code(&machine, "alice", &phone.next_code());
-    let status = said(&machine, "twofa status --user alice");
+    let status = output_of(&machine, "twofa status --user alice");
     assert!(
         status.contains("enabled (required by an administrator)"),
         "{status}"
@@ -200,7 +203,7 @@ fn an_exempt_user_is_asked_for_nothing_until_the_exemption_ends() {
     is_asked_for_nothing(&machine, "alice");
 
     assert!(
-        said(&machine, "twofa status --user alice")
+        output_of(&machine, "twofa status --user alice")
             .contains("Second factor of alice: exempt until ")
     );
     let test = test_of(&machine, "alice");
@@ -231,7 +234,7 @@ fn the_members_of_an_exempt_group_are_asked_for_nothing() {
         .ok();
     is_asked_for_nothing(&machine, "robot");
     ssh(&machine, "alice").expect(INTRO);
-    assert!(said(&machine, "twofa status --user robot").contains("exempt without end"));
+    assert!(output_of(&machine, "twofa status --user robot").contains("exempt without end"));
 }
 
 #[test]
@@ -253,7 +256,7 @@ fn an_exemption_from_a_network_holds_there_alone() {
         test.contains("But from 192.0.2.0/24 it is exempt: elsewhere."),
         "{test}"
     );
-    let status = said(&machine, "twofa status --user bob");
+    let status = output_of(&machine, "twofa status --user bob");
     assert!(
         status.contains("pending") && status.contains("only from 192.0.2.0/24: elsewhere"),
         "{status}"
@@ -294,13 +297,13 @@ fn a_locked_user_is_refused_and_told_until_when() {
     );
     let test = test_of(&machine, "alice");
     assert!(test.contains("A login is refused: locked until "), "{test}");
-    assert!(said(&machine, "twofa user list --status locked").contains("locked until "));
-    let log = said(&machine, "twofa log --user alice");
+    assert!(output_of(&machine, "twofa user list --status locked").contains("locked until "));
+    let log = output_of(&machine, "twofa log --user alice");
     assert!(log.contains("\tlocked\t"), "{log}");
 
     machine.run("twofa user unlock alice").ok();
     is_asked_for_a_code(&machine, "alice", &phone.next_code());
-    assert!(said(&machine, "twofa log --user alice").contains("\tunlocked\t"));
+    assert!(output_of(&machine, "twofa log --user alice").contains("\tunlocked\t"));
 }
 
 #[test]
@@ -327,7 +330,7 @@ fn a_class_makes_it_mandatory_for_administrators_and_leaves_it_to_the_others() {
     assert!(test.contains("Class of carol: admins"), "{test}");
     let phone = is_led_through_enrolment(&machine, "carol");
     is_asked_for_a_code(&machine, "carol", &phone.next_code());
-    let log = said(&machine, "twofa status --user carol");
+    let log = output_of(&machine, "twofa status --user carol");
     assert!(log.contains("Class: admins"), "{log}");
 }
 
@@ -503,7 +506,9 @@ fn addresses_are_changed_by_their_owner_and_by_root_alone() {
     machine
         .run("twofa user set alice email=root@example.org")
         .ok();
-    assert!(said(&machine, "twofa user show alice").contains("root@example.org (not verified)"));
+    assert!(
+        output_of(&machine, "twofa user show alice").contains("root@example.org (not verified)")
+    );
 }
 
 #[test]
@@ -615,7 +620,7 @@ fn failures_and_the_lock_survive_a_restart_of_the_broker() {
     machine.run("twofa policy set lockout.after=4").ok();
     fail(&machine, 3);
     machine.broker().restart();
-    assert!(said(&machine, "twofa status --user alice").contains("Wrong codes in a row: 3"));
+    assert!(output_of(&machine, "twofa status --user alice").contains("Wrong codes in a row: 3"));
     let mut terminal = ssh(&machine, "alice");
     answer(&mut terminal, CODE_PROMPT, WRONG);
     answer(&mut terminal, CODE_PROMPT, &phone.next_code());
@@ -653,7 +658,7 @@ fn a_recreated_account_is_refused_until_the_old_record_is_removed() {
             .run_with_input("chpasswd", &format!("alice:{}\n", password_of("alice")))
             .ok();
 
-        is_refused(ssh(&machine, "alice"), NAMESAKE);
+        is_refused(ssh(&machine, "alice"), IDENTITY_MISMATCH);
         machine.wait_for_log("registered for a different account");
         let test = test_of(&machine, "alice");
         assert!(
@@ -682,7 +687,7 @@ fn a_renamed_account_is_refused_until_the_old_record_is_removed() {
         let renamed =
             |machine: &Machine| ssh_with_password(machine, "alicia", &password_of("alice"));
 
-        is_refused(renamed(&machine), NAMESAKE);
+        is_refused(renamed(&machine), IDENTITY_MISMATCH);
 
         machine.run("twofa user remove alice").ok();
         renamed(&machine).expect(if mode == "mandatory" {
@@ -720,7 +725,7 @@ fn a_renamed_account_cannot_end_the_refusal_by_a_change_of_its_own() {
 
         is_refused(
             ssh_with_password(&machine, "alicia", &password_of("alice")),
-            NAMESAKE,
+            IDENTITY_MISMATCH,
         );
         assert_eq!(refused.code(), 3, "{refused}");
     }

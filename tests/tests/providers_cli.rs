@@ -12,7 +12,7 @@ fn machine() -> Machine {
         .build()
 }
 
-fn said(machine: &Machine, command: &str) -> String {
+fn output_of(machine: &Machine, command: &str) -> String {
     machine.run(command).ok().stdout
 }
 
@@ -28,7 +28,7 @@ fn refused(machine: &Machine, command: &str, code: i32, words: &str) -> Output {
 /// The value that Python finds at `path` in the JSON that `command` prints.
 fn json(machine: &Machine, command: &str, path: &str) -> String {
     let python = format!("python3 -c 'import json,sys; it = json.load(sys.stdin); print({path})'");
-    said(machine, &format!("{command} --json | {python}"))
+    output_of(machine, &format!("{command} --json | {python}"))
         .trim()
         .to_owned()
 }
@@ -75,7 +75,7 @@ fn a_mail_server_is_connected_in_two_commands_and_a_test_message_arrives() {
     assert!(!terminal.screen().contains(server.password()));
     ends_well(terminal);
 
-    let tested = said(&machine, "twofa provider test mail --to alice@example.org");
+    let tested = output_of(&machine, "twofa provider test mail --to alice@example.org");
     assert!(
         tested.contains("Connect and log in: done after "),
         "{tested}"
@@ -147,17 +147,18 @@ fn nothing_is_kept_of_a_provider_that_fails_and_the_step_is_named() {
             "{output}"
         );
         assert!(!output.stderr.contains("swordfish"), "{output}");
-        assert_eq!(said(&machine, "twofa provider list"), "");
+        assert_eq!(output_of(&machine, "twofa provider list"), "");
     }
     let untested = format!("{add} port=4711 --secrets-from /root/right --no-test");
-    assert!(said(&machine, &untested).contains("Added 'mail'."));
+    assert!(output_of(&machine, &untested).contains("Added 'mail'."));
     let doctor = machine.run("twofa doctor").stdout;
     assert!(
         doctor.contains("problem: provider 'mail' failed at connect: "),
         "{doctor}"
     );
     assert!(
-        said(&machine, "twofa provider set mail --unset port").contains("Changed 'mail': port.")
+        output_of(&machine, "twofa provider set mail --unset port")
+            .contains("Changed 'mail': port.")
     );
     let doctor = machine.run("twofa doctor").stdout;
     assert!(!doctor.contains("provider 'mail'"), "{doctor}");
@@ -195,12 +196,12 @@ fn a_secret_never_stands_in_a_command_line_or_a_listing() {
         "twofa log",
     ] {
         assert!(
-            !said(&machine, command).contains(server.password()),
+            !output_of(&machine, command).contains(server.password()),
             "{command}"
         );
     }
-    assert!(said(&machine, "twofa provider show mail").contains("password\t••••\n"));
-    let shown = said(&machine, "twofa provider show mail --reveal");
+    assert!(output_of(&machine, "twofa provider show mail").contains("password\t••••\n"));
+    let shown = output_of(&machine, "twofa provider show mail --reveal");
     assert!(
         shown.contains(&format!("password\t{}\n", server.password())),
         "{shown}"
@@ -235,9 +236,12 @@ fn a_secret_is_changed_by_a_question_and_only_if_it_works() {
         assert_eq!(kept, server.password());
     }
     assert!(
-        said(&machine, "twofa provider set mail --title Post").contains("Changed 'mail': title.")
+        output_of(&machine, "twofa provider set mail --title Post")
+            .contains("Changed 'mail': title.")
     );
-    assert!(said(&machine, "twofa provider list").contains("mail\tsmtp\temail\t1\tPost\tready\n"));
+    assert!(
+        output_of(&machine, "twofa provider list").contains("mail\tsmtp\temail\t1\tPost\tready\n")
+    );
 }
 
 #[test]
@@ -257,7 +261,7 @@ fn the_next_provider_in_the_order_takes_over_from_one_that_fails() {
         "{added}"
     );
 
-    let order = said(
+    let order = output_of(
         &machine,
         "twofa method set email --provider relay --provider mail",
     );
@@ -265,7 +269,7 @@ fn the_next_provider_in_the_order_takes_over_from_one_that_fails() {
         order,
         "Codes by e-mail are sent through: relay, then mail.\n"
     );
-    let methods = said(&machine, "twofa method list");
+    let methods = output_of(&machine, "twofa method list");
     assert!(
         methods.contains("email\tyes\trelay, mail\n") && methods.contains("app\tyes\t-\n"),
         "{methods}"
@@ -280,7 +284,7 @@ fn the_next_provider_in_the_order_takes_over_from_one_that_fails() {
     );
     no_other_order_can_be_set(&machine);
     assert_eq!(
-        said(&machine, "twofa method set sms --none"),
+        output_of(&machine, "twofa method set sms --none"),
         "No codes are sent by text message.\n"
     );
     assert!(
@@ -317,14 +321,14 @@ fn what_would_take_codes_from_users_needs_confirmation() {
     let machine = machine();
     let server = MailServer::start(&machine, &["alice"]);
     connect(&machine, &server, "mail");
-    said(
+    output_of(
         &machine,
         "twofa user set alice email=alice@example.org --verified",
     );
     let words = "1 user gets codes by e-mail, and no provider would send them";
     refused(&machine, "twofa provider remove mail", 1, words);
     refused(&machine, "twofa method set email --none", 1, words);
-    assert!(said(&machine, "twofa method list").contains("email\tyes\tmail\n"));
+    assert!(output_of(&machine, "twofa method list").contains("email\tyes\tmail\n"));
 
     let removed = machine
         .run("twofa provider remove mail --yes </dev/null")
@@ -386,7 +390,7 @@ fn a_user_sets_up_codes_by_mail_with_the_one_that_comes() {
     terminal.expect("Codes can be sent by e-mail to alice@example.org from now on.");
     ends_well(terminal);
 
-    let status = said(&machine, "twofa user show alice");
+    let status = output_of(&machine, "twofa user show alice");
     assert!(
         status.contains("E-mail: alice@example.org (verified)\n"),
         "{status}"
@@ -396,30 +400,30 @@ fn a_user_sets_up_codes_by_mail_with_the_one_that_comes() {
         json(&machine, "twofa user show alice", "it[\"methods\"]"),
         "['email']"
     );
-    let listed = said(&machine, "twofa user list --method email");
+    let listed = output_of(&machine, "twofa user list --method email");
     assert!(
         listed.contains("alice\t") && listed.contains("\temail\t"),
         "{listed}"
     );
-    assert_eq!(said(&machine, "twofa user list --method sms"), "");
+    assert_eq!(output_of(&machine, "twofa user list --method sms"), "");
 }
 
 #[test]
 fn an_administrator_attests_addresses_and_a_user_chooses_which_comes_first() {
     let machine = machine();
-    said(
+    output_of(
         &machine,
         "twofa user set alice email=alice@example.org phone=+4930123456",
     );
-    let status = said(&machine, "twofa user show alice");
+    let status = output_of(&machine, "twofa user show alice");
     let unproved = "Phone: +4930123456 (not verified)\n  To verify it: twofa enrol sms\n";
     assert!(status.contains(unproved), "{status}");
-    said(
+    output_of(
         &machine,
         "twofa user set alice email=alice@example.org phone=+4930123456 --verified",
     );
-    said(&machine, "twofa set --user alice prefer=sms");
-    let status = said(&machine, "twofa user show alice");
+    output_of(&machine, "twofa set --user alice prefer=sms");
+    let status = output_of(&machine, "twofa user show alice");
     assert!(
         status.contains("A login asks for: sms, or email\n"),
         "{status}"
@@ -432,8 +436,8 @@ fn an_administrator_attests_addresses_and_a_user_chooses_which_comes_first() {
     );
     let own = machine.run_as("bob", "twofa set email=bob@example.org --verified");
     assert_eq!(own.code(), 3, "{own}");
-    said(&machine, "twofa remove sms --user alice");
-    assert!(said(&machine, "twofa user show alice").contains("A login asks for: email\n"));
+    output_of(&machine, "twofa remove sms --user alice");
+    assert!(output_of(&machine, "twofa user show alice").contains("A login asks for: email\n"));
 }
 
 #[test]
@@ -508,14 +512,14 @@ fn a_data_file_of_an_administrators_is_checked_and_makes_a_kind() {
         checked.contains("The request it makes:\n\nPOST "),
         "{checked}"
     );
-    assert!(said(&machine, "twofa provider kinds").contains("acme\tsms\tAcme\n"));
-    said(
+    assert!(output_of(&machine, "twofa provider kinds").contains("acme\tsms\tAcme\n"));
+    output_of(
         &machine,
         "printf 'auth-token=x' | twofa provider add texts acme account-sid=AC1 from=+14155550100 \
                     --no-test --secrets-from -",
     );
     machine.run("rm /etc/twofa/sms.d/acme.toml").ok();
-    let listed = said(&machine, "twofa provider list");
+    let listed = output_of(&machine, "twofa provider list");
     assert!(
         listed.contains("texts\tacme\tsms\t1\t-\tthere is no kind of provider called 'acme'"),
         "{listed}"
@@ -537,7 +541,7 @@ fn a_provider_whose_secret_does_not_open_is_reported_and_can_be_removed() {
         .ok();
     let words = "'password' of the provider 'mail' does not open";
     assert!(
-        said(&machine, "twofa provider list")
+        output_of(&machine, "twofa provider list")
             .starts_with(&format!("mail\t-\temail\t1\t-\t{words}"))
     );
     refused(&machine, "twofa provider show mail", 6, words);
@@ -547,7 +551,7 @@ fn a_provider_whose_secret_does_not_open_is_reported_and_can_be_removed() {
             .stdout
             .contains(&format!("problem: {words}"))
     );
-    assert!(said(&machine, "twofa provider remove mail").starts_with("Removed 'mail'."));
+    assert!(output_of(&machine, "twofa provider remove mail").starts_with("Removed 'mail'."));
     connect(&machine, &server, "mail");
 }
 
@@ -573,7 +577,7 @@ fn an_account_string_is_split_into_settings() {
     terminal.type_line(account);
     terminal.expect("Added 'texts'.");
     ends_well(terminal);
-    let shown = said(&machine, "twofa provider show texts");
+    let shown = output_of(&machine, "twofa provider show texts");
     assert!(
         shown.contains("from\t+14155550100\n") && !shown.contains("7f3b9c"),
         "{shown}"

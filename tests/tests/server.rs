@@ -231,7 +231,7 @@ fn an_unanswered_prompt_ends_with_an_explanation_and_a_log_line() {
 
     let mut enrolling = machine
         .terminal_as("bob", "twofa enrol app")
-        .patience(Duration::from_secs(90));
+        .timeout(Duration::from_secs(90));
     enrolling.expect("Then type the 6-digit code it shows: ");
     let mut terminal = at_the_prompt(&machine);
     machine.wait_until(

@@ -379,7 +379,7 @@ fn scp_sftp_and_rsync_ask_and_then_carry_files() {
         "rsync /root/cargo alice@vm:rsync-cargo",
     ];
     for (command, code) in commands.iter().zip(&phone.backup_codes) {
-        let mut terminal = machine.terminal(command).patience(Duration::from_secs(60));
+        let mut terminal = machine.terminal(command).timeout(Duration::from_secs(60));
         terminal.expect("Password:");
         terminal.type_line(&password_of("alice"));
         terminal.expect(CODE_PROMPT);

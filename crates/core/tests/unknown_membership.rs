@@ -215,7 +215,7 @@ fn world() -> impl Strategy<Value = World> {
                 [has_identity_mismatch, is_trusted],
                 (is_member, is_untold),
             )| {
-                // Nothing is known of who has a namesake.
+                // Nothing is known of a user with an identity mismatch.
                 let user = if has_identity_mismatch {
                     User::default()
                 } else {

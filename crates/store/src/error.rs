@@ -120,7 +120,7 @@ pub enum StoreError {
     ProviderSealed {
         /// The provider's name.
         provider: String,
-        /// The setting's.
+        /// The setting's name.
         setting: String,
     },
     /// The operating system gave no randomness.
@@ -160,7 +160,7 @@ impl StoreError {
         matches!(self, Self::ReadOnly | Self::Full | Self::Unusable(_))
     }
 
-    /// With the process that was waited for in vain, where it was one.
+    /// Adds the process that holds the lock, if this is a wait that timed out.
     pub(crate) fn name_holder(self, database: &Path) -> Self {
         match self {
             Self::Busy(None) => Self::Busy(Holder::find(database)),

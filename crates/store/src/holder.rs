@@ -1,4 +1,4 @@
-//! Which process holds a lock on the database that we waited for in vain.
+//! Which process holds the lock on the database that a wait timed out on.
 //!
 //! The kernel is asked (fcntl(2), `F_GETLK`) rather than `/proc/locks`, which the broker does not see in its systemd unit
 //! and which names a file by numbers that some file systems do not show elsewhere.

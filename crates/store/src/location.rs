@@ -152,7 +152,7 @@ impl Location {
             _ => StoreError::file("look at", path)(error),
         })?;
         check_private(path, &metadata, OTHERS | GROUP)?;
-        Ok(FileId::of(&metadata))
+        Ok(FileId::from_metadata(&metadata))
     }
 }
 
@@ -185,9 +185,9 @@ impl Snapshot {
 }
 
 impl FileState {
-    fn of(metadata: &fs::Metadata) -> Self {
+    fn from_metadata(metadata: &fs::Metadata) -> Self {
         Self {
-            file: FileId::of(metadata),
+            file: FileId::from_metadata(metadata),
             length: metadata.len(),
             changed: (metadata.mtime(), metadata.mtime_nsec()),
         }
@@ -197,7 +197,7 @@ impl FileState {
 impl Location {
     /// What the database and its write-ahead log are like now; `None`: that cannot be told.
     pub(crate) fn snapshot(&self) -> Option<Snapshot> {
-        let database = FileState::of(&fs::symlink_metadata(&self.database).ok()?);
+        let database = FileState::from_metadata(&fs::symlink_metadata(&self.database).ok()?);
         let log = self.log().ok()?.filter(|log| log.length > 0);
         Some(Snapshot { database, log })
     }
@@ -214,7 +214,7 @@ impl Location {
         let mut log = self.database.clone().into_os_string();
         log.push("-wal");
         match fs::symlink_metadata(Path::new(&log)) {
-            Ok(metadata) => Ok(Some(FileState::of(&metadata))),
+            Ok(metadata) => Ok(Some(FileState::from_metadata(&metadata))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -235,7 +235,7 @@ pub(crate) struct FileId {
 }
 
 impl FileId {
-    fn of(metadata: &fs::Metadata) -> Self {
+    fn from_metadata(metadata: &fs::Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),

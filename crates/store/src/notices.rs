@@ -135,7 +135,7 @@ mod tests {
         let store = bench.create();
         bench.verify(&store, &alice(), EMAIL, A);
         bench.verify(&store, &alice(), PHONE, NUMBER);
-        bench.told(&store);
+        bench.take_notices(&store);
         store
     }
 
@@ -155,7 +155,7 @@ mod tests {
         assert!(store.may_have_notices());
     }
 
-    fn both(event: &Event) -> Vec<(String, Event)> {
+    fn to_both_addresses(event: &Event) -> Vec<(String, Event)> {
         vec![(A.into(), event.clone()), (NUMBER.into(), event.clone())]
     }
 
@@ -191,8 +191,8 @@ mod tests {
         let generation = || Bench::generation(&store, &alice());
         bench.enrol(&store, &alice(), "dad's phone', old");
         assert_eq!(
-            bench.told(&store),
-            both(&Event::AppEnrolled(AppFields::new(
+            bench.take_notices(&store),
+            to_both_addresses(&Event::AppEnrolled(AppFields::new(
                 "dad's phone', old",
                 Parameters::default()
             )))
@@ -207,18 +207,21 @@ mod tests {
             )
             .unwrap();
         assert_eq!(
-            bench.told(&store),
-            both(&Event::AppRemoved {
+            bench.take_notices(&store),
+            to_both_addresses(&Event::AppRemoved {
                 label: "dad's phone', old".into()
             })
         );
         backup_codes(&bench, &store);
         assert!(
-            bench.told(&store).is_empty(),
+            bench.take_notices(&store).is_empty(),
             "the first ones come with what was told already"
         );
         let set = backup_codes(&bench, &store);
-        assert_eq!(bench.told(&store), both(&Event::BackupCodesReplaced));
+        assert_eq!(
+            bench.take_notices(&store),
+            to_both_addresses(&Event::BackupCodesReplaced)
+        );
         let counted = store
             .count_attempt(&alice(), Tally::Proved, &origin(), bench.now)
             .unwrap();
@@ -228,11 +231,17 @@ mod tests {
         let _ = store
             .use_backup_code(attempt, &set.unused[0], bench.now)
             .unwrap();
-        assert_eq!(bench.told(&store), both(&Event::BackupCodeUsed));
+        assert_eq!(
+            bench.take_notices(&store),
+            to_both_addresses(&Event::BackupCodeUsed)
+        );
         lock(&bench, &store);
-        assert_eq!(bench.told(&store), both(&Event::Locked { failures: 10 }));
+        assert_eq!(
+            bench.take_notices(&store),
+            to_both_addresses(&Event::Locked { failures: 10 })
+        );
         store.reset(&alice(), &origin(), bench.now).unwrap();
-        assert_eq!(bench.told(&store), both(&Event::Reset));
+        assert_eq!(bench.take_notices(&store), to_both_addresses(&Event::Reset));
     }
 
     #[test]
@@ -240,7 +249,7 @@ mod tests {
         let bench = Bench::new();
         let store = reachable(&bench);
         let set = backup_codes(&bench, &store);
-        bench.told(&store);
+        bench.take_notices(&store);
         let command_line = Origin::command_line(1000);
         let counted = store
             .count_attempt(&alice(), Tally::Proved, &command_line, bench.now)
@@ -260,16 +269,19 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         bench.verify(&store, &alice(), EMAIL, A);
-        assert!(bench.told(&store).is_empty(), "it got the code just now");
+        assert!(
+            bench.take_notices(&store).is_empty(),
+            "it got the code just now"
+        );
         bench.verify(&store, &alice(), PHONE, NUMBER);
         assert_eq!(
-            bench.told(&store),
+            bench.take_notices(&store),
             [(A.to_owned(), enrolled(PHONE, NUMBER, None))]
         );
         bench.verify(&store, &alice(), EMAIL, "new@example.org");
         assert_eq!(
-            bench.told(&store),
-            both(&enrolled(EMAIL, "new@example.org", Some(A)))
+            bench.take_notices(&store),
+            to_both_addresses(&enrolled(EMAIL, "new@example.org", Some(A)))
         );
         let generation = Bench::generation(&store, &alice());
         store
@@ -281,7 +293,7 @@ mod tests {
             instead: None,
         };
         assert_eq!(
-            bench.told(&store),
+            bench.take_notices(&store),
             [
                 ("new@example.org".to_owned(), removed.clone()),
                 (NUMBER.to_owned(), removed)
@@ -309,7 +321,7 @@ mod tests {
                 bench.now,
             )
             .unwrap();
-        let told = bench.told(&store);
+        let told = bench.take_notices(&store);
         assert_eq!(told.len(), 4);
         for address in [A, NUMBER] {
             let told = told.iter().filter(|(told, _)| told == address);
@@ -322,7 +334,10 @@ mod tests {
         let bench = Bench::new();
         let store = reachable(&bench);
         store.remove_user(&alice(), &origin(), bench.now).unwrap();
-        assert_eq!(bench.told(&store), both(&Event::UserRemoved));
+        assert_eq!(
+            bench.take_notices(&store),
+            to_both_addresses(&Event::UserRemoved)
+        );
     }
 
     #[test]
@@ -343,7 +358,7 @@ mod tests {
             )
             .unwrap();
         bench.enrol(&store, &alice(), "phone");
-        assert!(bench.told(&store).is_empty());
+        assert!(bench.take_notices(&store).is_empty());
         bench.verify(&store, &alice(), EMAIL, A);
         let (account, origin) = (alice(), origin());
         let known = store.snapshot(&account).unwrap();
@@ -356,7 +371,7 @@ mod tests {
         let app = known.user.apps[0].id;
         let verify = |_: &User| Ok::<_, RefusalReason>(CodeProof::App { app, count: 7 });
         let _ = store.try_code(attempt, bench.now, verify).unwrap();
-        assert!(bench.told(&store).is_empty());
+        assert!(bench.take_notices(&store).is_empty());
     }
 
     #[test]
@@ -391,7 +406,7 @@ mod tests {
         let store = reachable(&bench);
         Bench::execute(&store, "INSERT INTO setting VALUES ('mode', 'maybe')");
         store.reset(&alice(), &origin(), bench.now).unwrap();
-        assert_eq!(bench.told(&store).len(), 2);
+        assert_eq!(bench.take_notices(&store).len(), 2);
     }
 
     #[test]
@@ -527,7 +542,7 @@ mod tests {
                 )
                 .unwrap();
         }
-        let told = bench.told(&store);
+        let told = bench.take_notices(&store);
         assert_eq!(told.len(), 100);
         let last = Event::AppRemoved {
             label: "phone 69".into(),

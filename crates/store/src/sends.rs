@@ -61,11 +61,11 @@ impl Store {
     /// Counts `what` for `account` that is about to be sent to `address`, unless that is more than the machine's policy
     /// allows. It counts from now on, whether it arrives or not; the account needs no record.
     ///
-    /// Not synced: it guards money and patience, not logins. A power cut forgets the last few, which then can be sent
+    /// Not synced: it limits costs and nuisance, not logins. A power cut forgets the last few, which then can be sent
     /// once more; every login's own commits keep them before that.
     ///
-    /// A clock that has gone back neither opens a limit nor keeps one shut: what was sent in what is the future now
-    /// counts as sent now, so that it is over when its hour or day is.
+    /// A clock that has gone back neither lifts a limit nor extends one: a send whose time now lies in the future
+    /// counts as sent now, so that it expires after its hour or day.
     pub fn begin_send(
         &self,
         what: SendKind,

@@ -204,7 +204,7 @@ mod tests {
         );
         assert_ne!(Bench::generation(&store, &alice()), before);
         assert_eq!(
-            bench.told(&store),
+            bench.take_notices(&store),
             [(
                 "alice@example.org".to_owned(),
                 Event::AddressRemoved {

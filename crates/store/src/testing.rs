@@ -58,8 +58,8 @@ impl Bench {
             .unwrap();
     }
 
-    /// The notices that are waiting, as address and event. They are forgotten by that.
-    pub(crate) fn told(&self, store: &Store) -> Vec<(String, Event)> {
+    /// Takes all waiting notices out of the queue, as address and event.
+    pub(crate) fn take_notices(&self, store: &Store) -> Vec<(String, Event)> {
         let notices = store.claim_notices(self.now.after(86_400), 1_000).unwrap();
         for notice in &notices {
             store.notice_sent(notice.id).unwrap();

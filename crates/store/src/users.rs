@@ -153,9 +153,9 @@ mod tests {
                 ..alice()
             },
         ] {
-            let situation = store.snapshot(&stranger).unwrap();
+            let snapshot = store.snapshot(&stranger).unwrap();
             assert!(
-                situation.user.apps.is_empty() && situation.has_identity_mismatch,
+                snapshot.user.apps.is_empty() && snapshot.has_identity_mismatch,
                 "{stranger:?}"
             );
         }

@@ -56,7 +56,7 @@ impl StatusKind {
     ];
 
     /// The kind of `status`.
-    pub const fn of(status: UserStatus) -> Self {
+    pub const fn from_status(status: UserStatus) -> Self {
         match status {
             UserStatus::Off => Self::Off,
             UserStatus::Pending => Self::Pending,
@@ -248,7 +248,7 @@ impl UserFilter {
     fn lets_through(&self, user: &ListedUser) -> bool {
         let status = self
             .status
-            .is_none_or(|status| status == StatusKind::of(user.status));
+            .is_none_or(|status| status == StatusKind::from_status(user.status));
         let method = self.method.is_none_or(|method| match method {
             MethodFilter::Has(Method::Backup) => user.backup_codes > 0,
             MethodFilter::Has(method) => user.methods.contains(method),
@@ -326,7 +326,7 @@ mod tests {
         let mut users = Vec::new();
         bench
             .users(filter, |user| {
-                users.push((user.account.name, StatusKind::of(user.status)));
+                users.push((user.account.name, StatusKind::from_status(user.status)));
                 true
             })
             .unwrap();

@@ -55,10 +55,10 @@ struct Subordinates {
 
 impl Owners {
     pub(super) fn of_this_machine() -> Self {
-        Self::of(Path::new("/etc/passwd"), Path::new("/etc/subuid"))
+        Self::from_files(Path::new("/etc/passwd"), Path::new("/etc/subuid"))
     }
 
-    fn of(passwd: &Path, subuid: &Path) -> Self {
+    fn from_files(passwd: &Path, subuid: &Path) -> Self {
         Self {
             passwd: Cached::new(passwd),
             subuid: Cached::new(subuid),
@@ -179,7 +179,7 @@ mod tests {
             let [p, s] = ["passwd", "subuid"].map(|name| files.0.path().join(name));
             fs::write(&p, passwd).unwrap();
             fs::write(&s, subuid).unwrap();
-            (files, Owners::of(&p, &s))
+            (files, Owners::from_files(&p, &s))
         }
     }
 

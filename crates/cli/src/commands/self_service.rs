@@ -83,7 +83,7 @@ pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Command
     let record = Record {
         user: report.user.clone(),
         uid: report.uid,
-        status: StatusKind::of(report.status).name(),
+        status: StatusKind::from_status(report.status).name(),
         until: texts::status_end(report.status),
         class: report.class.clone(),
         verify: report.verify.clone(),

@@ -94,7 +94,7 @@ fn list_one(user: &ListedUser, listing: &mut Listing) -> io::Result<()> {
     let row = Row {
         user: &user.account.name,
         uid: user.account.uid,
-        status: StatusKind::of(user.status).name(),
+        status: StatusKind::from_status(user.status).name(),
         until: messages::user::status_end(user.status),
         class: &user.class,
         required: user.required,

@@ -344,7 +344,7 @@ mod tests {
         assert_eq!(super::finding(finding), text);
     }
 
-    fn about(services: &[&str], complaint: Complaint) -> Finding {
+    fn services_with(services: &[&str], complaint: Complaint) -> Finding {
         Finding::Services {
             services: services.iter().map(|name| (*name).to_owned()).collect(),
             complaint,
@@ -367,12 +367,12 @@ mod tests {
             remedy: Some(Remedy::PutBefore),
         };
         says(
-            &about(&["login", "sshd", "sudo"], complaint),
+            &services_with(&["login", "sshd", "sudo"], complaint),
             "login, sshd and sudo: people get in without a code: /etc/pam.d/system-auth:5 pam_unix.so returns success, \
              which skips pam_twofa; put the pam_twofa line before it",
         );
         says(
-            &about(&["x"], Complaint::WithoutPassword(None)),
+            &services_with(&["x"], Complaint::WithoutPassword(None)),
             "x: people get in without a password: no line is called",
         );
     }

@@ -167,8 +167,8 @@ mod tests {
     }
 
     fn holds_what_the_second_schema_had(store: &Store) {
-        let situation = store.snapshot(&crate::testing::alice()).unwrap();
-        let user = situation.user;
+        let snapshot = store.snapshot(&crate::testing::alice()).unwrap();
+        let user = snapshot.user;
         let (email, phone) = (
             user.contacts[Channel::Email].clone().unwrap(),
             user.contacts[Channel::Sms].clone().unwrap(),
@@ -189,7 +189,7 @@ mod tests {
             (user.throttle.failures(), user.backup.unwrap().unused.len()),
             (2, 1)
         );
-        let rules = situation.rules;
+        let rules = snapshot.rules;
         assert_eq!(
             (
                 rules.rulebook.machine().mode.name(),

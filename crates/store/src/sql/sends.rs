@@ -109,7 +109,7 @@ pub(crate) fn nth_of_machine(
     nth_newest(db, OF_MACHINE, (since.unix(), nth, send.is_notice))
 }
 
-/// Of what was sent to one address, for whomever.
+/// Of what was sent to one address, for any user.
 pub(crate) fn nth_to_address(
     db: &Db<'_>,
     send: &SendRecord<'_>,

@@ -52,14 +52,14 @@ impl Facts {
                 "disk",
                 format!(
                     "{}, overlayfs on it; 4 KiB appended and synced in {:.3} ms again and again, {:.3} ms every 20 ms",
-                    said("findmnt", &findmnt),
+                    output_of("findmnt", &findmnt),
                     sync_time(disk, Duration::ZERO),
                     sync_time(disk, Duration::from_millis(20))
                 ),
             ),
             (
                 "peers",
-                said(
+                output_of(
                     "dpkg-query",
                     &[
                         &["--show", "--showformat=${Package} ${Version}  "],
@@ -78,8 +78,8 @@ pub fn load() -> String {
     averages.split(' ').next().unwrap_or_default().to_owned()
 }
 
-/// What a program writes, with single spaces.
-fn said(program: &str, arguments: &[&str]) -> String {
+/// The standard output of a program, with single spaces.
+fn output_of(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program)
         .args(arguments)
         .output()

@@ -8,7 +8,7 @@ pub(super) struct Complaints(Vec<Finding>);
 
 impl Complaints {
     /// Something about a service.
-    pub(super) fn about(&mut self, service: &str, complaint: Complaint) {
+    pub(super) fn add(&mut self, service: &str, complaint: Complaint) {
         let known = self.0.iter_mut().find_map(|finding| match finding {
             Finding::Services {
                 services,

@@ -43,7 +43,7 @@ pub struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    fn about(setting: &'a Setting) -> Self {
+    fn new(setting: &'a Setting) -> Self {
         Self {
             name: &setting.name,
             help: &setting.help,
@@ -117,7 +117,7 @@ pub(super) fn collect(
     for (name, source) in from_line.chain(from_file) {
         let account = name == ACCOUNT && kind.setting(ACCOUNT).is_none() && kind.has_account();
         let question = match kind.setting(&name) {
-            Some(setting) => Question::about(setting),
+            Some(setting) => Question::new(setting),
             None if account => Question {
                 name: ACCOUNT,
                 help: "the whole account in one text, its parts separated by semicolons",
@@ -158,7 +158,7 @@ pub(super) fn complete(
             continue;
         }
         let value = match (ask, &setting.default) {
-            (Some(ask), _) => Question::about(setting).ask(ask)?,
+            (Some(ask), _) => Question::new(setting).ask(ask)?,
             (None, default) => Zeroizing::new(default.clone().unwrap_or_default()),
         };
         if value.is_empty() {
@@ -179,7 +179,7 @@ pub(super) fn complete(
             .clone()
             .any(|setting| values.contains_key(&setting.name));
     if let (Some(ask), Some(first), false) = (ask, secrets.next(), has_secret) {
-        let value = Question::about(first).ask(ask)?;
+        let value = Question::new(first).ask(ask)?;
         if !value.is_empty() {
             values.insert(first.name.clone(), value);
         }

@@ -29,7 +29,7 @@ impl<'a> Judged<'a> {
         }
         let Some(answers) = service.answers() else {
             let doubts = service.doubts.clone();
-            complaints.about(&service.name, Complaint::Unsure(doubts));
+            complaints.add(&service.name, Complaint::Unsure(doubts));
             return None;
         };
         Some(Self {
@@ -62,7 +62,7 @@ impl<'a> Judged<'a> {
         self.check_account(complaints);
         self.check_one_field(complaints);
         if self.answers.asks_twice {
-            complaints.about(self.name(), Complaint::AsksTwice);
+            complaints.add(self.name(), Complaint::AsksTwice);
         }
         if let Some(sshd) = sshd.filter(|sshd| sshd.is_in_use) {
             self.check_sshd(sshd, complaints);
@@ -135,7 +135,7 @@ impl<'a> Judged<'a> {
         let possible = self.answers.account_succeeds || self.is_auth_alone();
         let somebody = self.answers.auth_succeeds && possible;
         if !somebody && !forgiven {
-            complaints.about(self.name(), Complaint::AlwaysFails { stack });
+            complaints.add(self.name(), Complaint::AlwaysFails { stack });
         }
     }
 
@@ -186,7 +186,7 @@ impl<'a> Judged<'a> {
         } else {
             return;
         };
-        complaints.about(self.name(), complaint);
+        complaints.add(self.name(), complaint);
     }
 
     /// Lines in `auth` that are reached with a wrong password too.
@@ -214,7 +214,7 @@ impl<'a> Judged<'a> {
             } else {
                 Complaint::ReachedWithoutPassword(line(own))
             };
-            complaints.about(self.name(), complaint);
+            complaints.add(self.name(), complaint);
         }
     }
 
@@ -236,14 +236,14 @@ impl<'a> Judged<'a> {
         let plain = self.answers.account_calls_own && !self.answers.account_challenges;
         let name = self.name();
         if is_unattended(name) {
-            complaints.about(name, Complaint::Account(AccountComplaint::Unattended));
+            complaints.add(name, Complaint::Account(AccountComplaint::Unattended));
         } else if plain && !self.asks() {
-            complaints.about(name, Complaint::Account(AccountComplaint::AsksNothing));
+            complaints.add(name, Complaint::Account(AccountComplaint::AsksNothing));
         } else if plain && matches!(name, "sudo" | "sudo-i") {
-            complaints.about(name, Complaint::Account(AccountComplaint::RefusesSudo));
+            complaints.add(name, Complaint::Account(AccountComplaint::RefusesSudo));
         }
         if self.answers.account_calls_own_for_root && matches!(name, "su" | "su-l") {
-            complaints.about(name, Complaint::Account(AccountComplaint::StopsRootsSu));
+            complaints.add(name, Complaint::Account(AccountComplaint::StopsRootsSu));
         }
     }
 
@@ -256,7 +256,7 @@ impl<'a> Judged<'a> {
         let behind_password =
             |line: &OwnLine| has(line, "forward_pass") || has(line, "use_first_pass");
         if reached.next().is_some_and(|first| !behind_password(first)) {
-            complaints.about(self.name(), Complaint::OneField);
+            complaints.add(self.name(), Complaint::OneField);
         }
     }
 
@@ -264,7 +264,7 @@ impl<'a> Judged<'a> {
     fn check_sshd(&self, sshd: &Sshd, complaints: &mut Complaints) {
         let name = self.name();
         if !sshd.is_on("usepam") {
-            complaints.about(name, Complaint::Sshd(SshdComplaint::WithoutPam));
+            complaints.add(name, Complaint::Sshd(SshdComplaint::WithoutPam));
             return;
         }
         let needs_question = self.own.iter().any(|line| {
@@ -274,17 +274,17 @@ impl<'a> Judged<'a> {
                     && !has(line, "use_first_pass"))
         });
         if self.asks() && needs_question && !sshd.can_ask() {
-            complaints.about(name, Complaint::Sshd(SshdComplaint::CannotAsk));
+            complaints.add(name, Complaint::Sshd(SshdComplaint::CannotAsk));
         } else if needs_question && sshd.takes_passwords() {
-            complaints.about(name, Complaint::Sshd(SshdComplaint::PasswordMethod));
+            complaints.add(name, Complaint::Sshd(SshdComplaint::PasswordMethod));
         }
         if !sshd.key_alone_lets_in() {
             return;
         }
         if self.answers.account_without_code.is_some() {
-            complaints.about(name, Complaint::Sshd(SshdComplaint::KeyAloneLetsIn));
+            complaints.add(name, Complaint::Sshd(SshdComplaint::KeyAloneLetsIn));
         } else if self.answers.account_calls_own {
-            complaints.about(name, Complaint::Sshd(SshdComplaint::KeyIsCutOff));
+            complaints.add(name, Complaint::Sshd(SshdComplaint::KeyIsCutOff));
         }
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn inspect(
                 None => others.push(name),
             },
             Err(Unusable::NoFile) => {}
-            Err(error) => complaints.about(&name, Complaint::Unusable(error)),
+            Err(error) => complaints.add(&name, Complaint::Unusable(error)),
         }
     }
     for service in &judged {
