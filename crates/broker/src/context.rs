@@ -44,7 +44,7 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// The store.
+    /// The store that the request reads and changes.
     pub const fn store(&self) -> &'a Store {
         self.services.store
     }

@@ -120,7 +120,7 @@ pub enum BadProvider {
     /// A data file, template or directory cannot be used.
     #[error("{file}: {why}")]
     File {
-        /// Its path.
+        /// The path of the file.
         file: String,
         /// What is wrong, with the line number where it is known.
         why: String,
@@ -168,7 +168,7 @@ pub trait Inbox: Send + Sync {
 pub struct InboundSms {
     /// The number it came from, as the provider writes it.
     pub from: String,
-    /// Its text.
+    /// The text as it was received.
     pub text: String,
     /// When it was received, if the provider says so.
     pub at: Option<Timestamp>,

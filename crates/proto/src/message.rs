@@ -11,7 +11,7 @@ pub enum FromClient {
     Open {
         /// The client's [`crate::VERSION`].
         version: u16,
-        /// The request.
+        /// What the client asks for.
         request: Request,
     },
     /// The answer to a prompt; `None`: the terminal gave none.
@@ -28,19 +28,19 @@ pub enum Request {
     Account(Login),
     /// Report a user's status.
     Status {
-        /// Login name.
+        /// The login name of the user that the request is about.
         user: String,
     },
     /// Enrol an authenticator app.
     EnrolApp {
-        /// Login name.
+        /// The login name of the user that the request is about.
         user: String,
         /// Its label and parameters.
         app: AppRequest,
     },
     /// Enrol an address for codes. It is kept once a code that was sent there has been typed.
     EnrolAddress {
-        /// Login name.
+        /// The login name of the user that the request is about.
         user: String,
         /// `email` or `sms`.
         method: String,
@@ -49,14 +49,14 @@ pub enum Request {
     },
     /// Remove an app by its label, the address of `email` or `sms`, or the backup codes by `backup`.
     Remove {
-        /// Login name.
+        /// The login name of the user that the request is about.
         user: String,
         /// The label, `email`, `sms` or `backup`.
         method: String,
     },
     /// Change what users set for themselves, all of it or nothing.
     Set {
-        /// Login name.
+        /// The login name of the user that the request is about.
         user: String,
         /// `never`, `new-device` or `always`.
         verify: Option<String>,
@@ -71,7 +71,7 @@ pub enum Request {
     },
     /// Make new backup codes; the old ones stop working.
     NewBackupCodes {
-        /// Login name.
+        /// The login name of the user that the request is about.
         user: String,
     },
 }
@@ -95,7 +95,7 @@ impl Request {
 /// from them but whose record is read.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Login {
-    /// `PAM_USER`.
+    /// `PAM_USER`, the login name.
     pub user: String,
     /// `PAM_SERVICE`, such as `sshd`.
     pub service: String,
@@ -103,7 +103,7 @@ pub struct Login {
     pub remote_host: Option<String>,
     /// `PAM_RUSER`, the user who asks for the login: su and sudo set it.
     pub remote_user: Option<String>,
-    /// `PAM_TTY`.
+    /// `PAM_TTY`, the terminal of the login.
     pub terminal: Option<String>,
     /// The code is typed behind the password in one answer, so the prompt asks for both.
     pub behind_password: bool,
@@ -150,7 +150,7 @@ pub enum FromBroker {
     Done(Done),
 }
 
-/// A question.
+/// A text that expects one answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prompt {
     /// Everything the person must read before answering. May show a key (enrolment).
@@ -197,7 +197,7 @@ pub enum Verdict {
     Exempt,
     /// Nothing was decided: a later line of the stack decides, with the code that was typed here.
     Later,
-    /// Refused.
+    /// The login is refused.
     Denied,
     /// No attempts are left, or the account is locked.
     TriesUsedUp,
@@ -227,11 +227,11 @@ pub enum Failure {
 /// A user's record, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserReport {
-    /// Login name.
+    /// The login name that the record is kept under.
     pub user: String,
-    /// User ID.
+    /// The numeric user ID of the account.
     pub uid: u32,
-    /// The status.
+    /// Whether the user is asked for a code, locked or exempt.
     pub status: UserStatus,
     /// The class whose policy applies.
     pub class: String,
@@ -278,7 +278,7 @@ pub enum UserStatus {
 /// An address on file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContactReport {
-    /// The address.
+    /// The e-mail address, or the phone number in E.164.
     pub address: String,
     /// Whether it has been verified.
     pub verified: bool,
@@ -287,7 +287,7 @@ pub struct ContactReport {
 /// An exemption that covers the user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExemptionReport {
-    /// Its number.
+    /// The number by which administrators refer to it.
     pub id: i64,
     /// The administrator's reason.
     pub reason: String,
@@ -300,7 +300,7 @@ pub struct ExemptionReport {
 /// An enrolled app without its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppReport {
-    /// Its label.
+    /// The label that the user gave it, unique among their apps.
     pub label: String,
     /// How its codes are made, for people.
     pub parameters: String,

@@ -61,7 +61,7 @@ impl Way {
     }
 }
 
-/// Who gets in.
+/// Whether anyone gets in without a code or without the first factor, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -79,9 +79,9 @@ pub struct Answers {
     pub without_first_factor: Option<Way>,
     /// They succeed although a line of twofa's refused.
     pub despite_refusal: Option<Way>,
-    /// `auth` can succeed.
+    /// On some path `auth` succeeds.
     pub auth_succeeds: bool,
-    /// `account` can succeed.
+    /// On some path `account` succeeds.
     pub account_succeeds: bool,
     /// Every success of `account` called a line of twofa's.
     pub account_calls_own: bool,

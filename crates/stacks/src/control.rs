@@ -5,13 +5,13 @@ use crate::code::{Code, NAMES};
 /// What a result of a module does to the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
-    /// Nothing.
+    /// Does not count (`ignore`).
     Ignore,
     /// Counts, unless something failed before.
     Ok,
     /// As [`Action::Ok`], and the stack or substack ends here if nothing failed before.
     Done,
-    /// A failure.
+    /// Counts as a failure; the following lines are still called.
     Bad,
     /// A failure that ends the stack or substack.
     Die,

@@ -3,12 +3,12 @@
 /// The type of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
-    /// `auth`.
+    /// `auth`: authenticates the user.
     Auth,
-    /// `account`.
+    /// `account`: decides whether the account may be used.
     Account,
-    /// `session`.
+    /// `session`: runs when a session begins and ends.
     Session,
-    /// `password`.
+    /// `password`: changes the password.
     Password,
 }

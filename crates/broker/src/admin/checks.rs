@@ -1,4 +1,4 @@
-//! What to think about before rules or providers change: who would be kept out, and what means more than it seems.
+//! What to consider before rules or providers change: who would be locked out, and which effects may surprise.
 
 use twofa_core::channel::PerChannel;
 use twofa_core::policy::{Enrolment, Policy};
@@ -10,57 +10,57 @@ use twofa_store::{Providers, Store, StoreError};
 use super::losses;
 use crate::identity::accounts;
 
-/// What could keep people out, so that an administrator should agree to it.
+/// What could lock people out, so that an administrator must confirm it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Concern {
     /// A second factor is mandatory for a class, and cannot be enrolled at a login.
     EnrolledBeforehandOnly {
-        /// The class.
+        /// The name of the class.
         class: String,
     },
     /// A second factor is mandatory for a class, without backup codes.
     NoBackupCodes {
-        /// The class.
+        /// The name of the class.
         class: String,
     },
     /// A class allows nothing but codes that are sent, and no provider carries them.
     NothingCarried {
-        /// The class.
+        /// The name of the class.
         class: String,
         /// How the codes would travel; never empty.
         channels: Vec<Channel>,
         /// Whether its members must have a second factor.
         mode: Mode,
     },
-    /// A class holds for nobody: its group does not exist.
+    /// A class applies to nobody: its group does not exist.
     GroupMissing {
-        /// The class.
+        /// The name of the class.
         class: String,
-        /// The Unix group.
+        /// The name of the Unix group.
         group: String,
     },
     /// People are left without a method that works.
     Loss {
         /// What becomes of their logins.
         consequence: Consequence,
-        /// Who they are.
+        /// The people whose methods are lost.
         people: People,
     },
     /// People get their codes by a channel that no provider would carry.
     ChannelLost {
-        /// The channel.
+        /// The channel that no provider sends by.
         channel: Channel,
         /// How many people: at least one.
         users: u64,
     },
 }
 
-/// What keeps nobody out, and is not what it seems.
+/// What locks nobody out, but has an effect that may surprise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remark {
     /// Codes whose text message cannot be sent go by e-mail, which is not allowed for the class.
     FallbackNotAllowed {
-        /// The class.
+        /// The name of the class.
         class: String,
     },
     /// The policy is disabled: nobody outside a class is asked.
@@ -69,14 +69,14 @@ pub enum Remark {
     UnknownCountry(String),
     /// The name service does not say who is in the group of a class: meanwhile the strictest class that could apply holds.
     GroupUnsettled {
-        /// The Unix group.
+        /// The name of the Unix group.
         group: String,
         /// Why there is no answer.
         error: String,
     },
 }
 
-/// People, those it is certain of first, each part by name.
+/// People, those who are certainly affected first, each part by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct People {
     /// Their login names; never none.

@@ -1,4 +1,4 @@
-//! Classes: their order and settings, and which one holds for a user.
+//! Classes: their order and settings, and which one applies to a user.
 
 use twofa_core::class::EVERYONE;
 use twofa_core::exemption::{Exemption, LoginSource};
@@ -14,7 +14,7 @@ use crate::identity::person::Person;
 /// What a class is to be. One that does not exist yet is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClassChange {
-    /// The class.
+    /// The name of the class.
     pub name: String,
     /// The Unix group whose members it holds for; `None`: as it is, and for a new class the one of its name.
     pub group: Option<String>,
@@ -27,9 +27,9 @@ pub struct ClassChange {
 /// Which rules hold for a user now, and what they would do to a login from nowhere in particular.
 #[derive(Debug)]
 pub struct ClassTest {
-    /// The class.
+    /// The name of the class that applies.
     pub class: String,
-    /// Its mode.
+    /// Whether that class makes a second factor mandatory, optional or disabled.
     pub mode: Mode,
     /// Whether an administrator requires a second factor of the user.
     pub required: bool,

@@ -1,4 +1,4 @@
-//! Why an administrator's wish could not be fulfilled.
+//! Why an administrative command failed.
 
 use std::io;
 
@@ -70,9 +70,9 @@ pub enum AdminError {
     /// The settings of a provider do not open.
     #[error("{error}")]
     ProviderSealed {
-        /// The provider.
+        /// The provider's name.
         name: String,
-        /// Why.
+        /// The reason, for administrators.
         error: String,
     },
     /// There is a provider of this name.
@@ -87,7 +87,7 @@ pub enum AdminError {
     /// A provider sends by another channel than the one it is wanted for.
     #[error("'{provider}' carries {sends}, not {wanted}")]
     WrongChannel {
-        /// The provider.
+        /// The provider's name.
         provider: String,
         /// What it sends by.
         sends: Channel,
@@ -100,7 +100,7 @@ pub enum AdminError {
     /// A provider cannot be made of its settings.
     #[error("{error}")]
     BadProvider {
-        /// Its kind.
+        /// The name of its kind.
         kind: String,
         /// What is wrong.
         error: BadProvider,
@@ -114,9 +114,9 @@ pub enum AdminError {
     /// A kind of provider has no such setting.
     #[error("{kind} has no setting called '{setting}'")]
     NoSetting {
-        /// The kind.
+        /// The name of the kind of provider.
         kind: String,
-        /// The setting.
+        /// The setting's name.
         setting: String,
     },
     /// A setting is given more than once.
@@ -139,9 +139,9 @@ pub enum AdminError {
     /// A setting was asked for, and there was no answer.
     #[error("cannot ask for '{setting}': {error}")]
     NotAsked {
-        /// The setting.
+        /// The setting's name.
         setting: String,
-        /// Why.
+        /// The error of the terminal.
         error: io::Error,
     },
     /// The text that holds a whole account cannot be read. It does not hold the text.

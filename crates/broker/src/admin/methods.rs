@@ -10,7 +10,7 @@ use super::{AdminError, Administration};
 /// A method of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedMethod {
-    /// The method.
+    /// The method that this entry describes.
     pub method: Method,
     /// Whether the machine's policy allows it.
     pub allowed: bool,
@@ -34,7 +34,7 @@ pub struct OrderPlan {
 }
 
 impl Administration {
-    /// Every method.
+    /// All methods, with the classes that allow them and the providers of their codes.
     pub fn methods(&self) -> Result<Vec<ListedMethod>, AdminError> {
         let rulebook = self.rulebook()?;
         let providers = self.store().providers()?;

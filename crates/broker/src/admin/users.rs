@@ -1,4 +1,4 @@
-//! Users: listing them, and changing one after the other.
+//! Users: lists them, and changes them one by one.
 
 use twofa_core::class;
 use twofa_core::exemption::{Exemption, LoginSource, find_covering};
@@ -32,7 +32,7 @@ pub struct UserFilter {
 pub enum StatusKind {
     /// Not asked for a code.
     Off,
-    /// Must enrol.
+    /// Must enrol at the next login.
     Pending,
     /// Enrolled, by no method that is allowed.
     NotAllowed,
@@ -40,12 +40,12 @@ pub enum StatusKind {
     Enabled,
     /// Refused for wrong codes.
     Locked,
-    /// Exempt.
+    /// Not asked, because an exemption covers the user.
     Exempt,
 }
 
 impl StatusKind {
-    /// Every kind.
+    /// All kinds, in the order in which help and completions show them.
     pub const ALL: [Self; 6] = [
         Self::Off,
         Self::Pending,

@@ -35,11 +35,11 @@ enum Act {
 /// Whether a request is permitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permission {
-    /// It is.
+    /// The request is served at once.
     Granted,
-    /// After a fresh code of an enrolled method, if there is one.
+    /// It is served after a fresh code of an enrolled method, if there is one.
     AfterCode,
-    /// It is not.
+    /// The request is not served.
     Refused,
 }
 

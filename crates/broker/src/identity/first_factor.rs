@@ -25,7 +25,7 @@ const PROOFS_OF_SSHD: [&str; 3] = ["publickey", "hostbased", "gssapi-with-mic"];
 /// What is known of the first factor when a line of the stack is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FirstFactor {
-    /// It was right.
+    /// It was right whenever this line is called.
     Shown,
     /// It may be wrong, and a later line of the stack is called when it is right. That line asks.
     LaterLine,

@@ -24,7 +24,7 @@ const SPELLINGS: u32 = 3;
 /// An address that is a method now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// The address.
+    /// The address in the form in which it is stored.
     pub address: String,
     /// The generation of the person's methods after that.
     pub generation: Generation,

@@ -30,7 +30,7 @@ pub enum Priority {
     Warning = 4,
     /// Normal, but significant.
     Notice = 5,
-    /// Informational.
+    /// Nothing an administrator must act on.
     Info = 6,
 }
 

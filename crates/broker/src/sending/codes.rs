@@ -21,7 +21,7 @@ pub enum NotSent {
     /// A limit was reached.
     #[error("{}", messages::too_many_codes(*limit, *next, *now))]
     TooMany {
-        /// The limit.
+        /// The limit that was reached.
         limit: SendLimit,
         /// When the next code may be sent.
         next: Timestamp,
@@ -48,7 +48,7 @@ pub struct Unsent {
 /// A code that was sent.
 #[derive(Debug)]
 pub struct DispatchedCode {
-    /// The code.
+    /// The code, with the time at which it was sent.
     pub code: SentCode,
     /// Whether no provider has confirmed in time that it took the code.
     pub is_late: bool,

@@ -42,7 +42,7 @@ const BUILT_IN: [(&str, &str); 12] = [
     ("test.sms", include_str!("../../templates/test.sms")),
 ];
 
-/// Renders messages.
+/// The templates of all messages; renders a message for a channel.
 #[derive(Debug)]
 pub struct Templates {
     built_in: Environment<'static>,

@@ -28,7 +28,7 @@ pub enum Finding {
     Services {
         /// The services, in the order in which they were read; never empty.
         services: Vec<String>,
-        /// What is wrong.
+        /// What is wrong with each of them.
         complaint: Complaint,
     },
     /// What is wrong with a PAM file, the module or sshd, whichever service is concerned.
@@ -42,7 +42,7 @@ pub enum Finding {
     },
     /// What is wrong with the policy and its classes, or with what they mean for people.
     Rules(RulesFinding),
-    /// An exemption: there is never none to think about.
+    /// An exemption: each one deserves a look.
     Exemption {
         /// The number it goes by.
         id: i64,
@@ -84,7 +84,7 @@ impl Finding {
 /// A line of a PAM file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Its path.
+    /// The path of the file.
     pub file: String,
     /// The line's number, from 1.
     pub number: usize,
@@ -203,9 +203,9 @@ impl Complaint {
 /// A service by which people become root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RootService {
-    /// The PAM service.
+    /// The name of the PAM service.
     pub service: &'static str,
-    /// What people type.
+    /// The command by which people use it.
     pub typed: &'static str,
 }
 
@@ -216,21 +216,21 @@ pub enum HostFinding {
     NobodyIsAsked,
     /// A line has an argument that the module does not know there: it refuses everybody.
     UnknownOption {
-        /// The line.
+        /// The line that has the argument.
         line: Line,
-        /// The argument.
+        /// The argument as it is written there.
         option: String,
     },
-    /// The control of a line makes little of a refusal.
+    /// The control of a line lets a refusal pass.
     ForgivingControl {
-        /// The file.
+        /// The path of the file.
         file: String,
         /// The line as it is written.
         text: String,
     },
     /// A stack of `account` that many services share has the module in it.
     SharedAccount {
-        /// The file.
+        /// The path of the file.
         file: String,
     },
     /// Some ways to root ask for a code, and others do not.
@@ -247,12 +247,12 @@ pub enum HostFinding {
     },
     /// The broker's user cannot read these files and folders.
     HiddenFromBroker {
-        /// Their paths.
+        /// The paths of what it cannot read.
         paths: Vec<String>,
     },
     /// An sshd that is in use does not say what its settings are.
     SshdSettingsUnknown {
-        /// In its own words.
+        /// The error as it was reported.
         error: String,
         /// It has not been started yet, and cannot know.
         is_early: bool,
@@ -269,7 +269,7 @@ pub enum Silence {
     },
     /// The broker answers, and can do nothing.
     Unable {
-        /// In its own words.
+        /// The message of the broker.
         message: String,
     },
 }
@@ -279,11 +279,11 @@ pub enum Silence {
 pub enum RulesFinding {
     /// The mode is disabled.
     Disabled,
-    /// What was to be thought about before the policy came to be as it is.
+    /// A concern that a change to the present policy would have raised.
     Concern(Concern),
     /// The name service does not answer.
     NameService {
-        /// In its own words.
+        /// The error as it was reported.
         error: String,
     },
     /// People have enrolled nothing that is allowed, and replace it at their next login.
@@ -308,13 +308,13 @@ impl RulesFinding {
 /// When an exemption ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExemptionEnd {
-    /// Never.
+    /// It has no end.
     Never,
-    /// It has ended.
+    /// It ended at this time.
     Ended(Timestamp),
-    /// Within two weeks.
+    /// It ends at this time, within two weeks.
     Soon(Timestamp),
-    /// Later than that.
+    /// It ends at this time, in more than two weeks.
     Later(Timestamp),
 }
 
@@ -335,26 +335,26 @@ pub enum DeliveryFinding {
     },
     /// The settings of a provider do not open.
     ProviderSealed {
-        /// The provider.
+        /// The provider's name.
         name: String,
-        /// Why.
+        /// The reason, for administrators.
         error: String,
     },
     /// A provider is in no order.
     ProviderUnused {
-        /// The provider.
+        /// The provider's name.
         name: String,
     },
     /// The settings of a provider are wrong.
     ProviderUnusable {
-        /// The provider.
+        /// The provider's name.
         name: String,
-        /// Why.
+        /// The reason, for administrators.
         error: String,
     },
     /// A provider was tested, and failed.
     ProviderFailed {
-        /// The provider.
+        /// The provider's name.
         name: String,
         /// How far the test came, and why it failed there.
         failure: ProviderFailure,
@@ -363,7 +363,7 @@ pub enum DeliveryFinding {
     EmailIsWeak,
     /// People get their codes by a channel that no provider carries.
     Uncarried {
-        /// The channel.
+        /// The channel that no provider sends by.
         channel: Channel,
         /// How many people: at least one.
         users: u64,
@@ -374,7 +374,7 @@ pub enum DeliveryFinding {
         alarm: SmsAlarm,
         /// How many went out in 24 hours.
         count: SmsCount,
-        /// The limits.
+        /// The limits that the policy sets.
         limits: SendLimits,
     },
     /// Users cannot enrol phone numbers, because the policy names no country.

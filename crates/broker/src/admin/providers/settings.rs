@@ -27,12 +27,12 @@ pub struct Given {
     pub value: Option<String>,
 }
 
-/// A question.
+/// A setting that an administrator is asked for.
 #[derive(Debug)]
 pub struct Question<'a> {
     /// The setting's name.
     pub name: &'a str,
-    /// What it is.
+    /// What the setting is for, in one line.
     pub help: &'a str,
     /// Whether what is typed must not be seen.
     pub is_secret: bool,
