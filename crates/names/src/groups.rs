@@ -89,7 +89,7 @@ pub(crate) fn is_files(source: &str, files: Option<&files::Groups>) -> bool {
 }
 
 /// Whether a source that says no may have been without an answer itself: libc's `compat` asks another behind
-/// `/etc/group` and hides what becomes of it.
+/// `/etc/group` and hides how that ends.
 pub(crate) fn hides_failures(source: &str) -> bool {
     source == "compat"
 }

@@ -129,7 +129,7 @@ pub struct AppRequest {
     pub counter: bool,
     /// `SHA1`, `SHA256` or `SHA512`.
     pub algorithm: String,
-    /// Digits of a code, 6 to 8.
+    /// How many digits a code has, 6 or 8.
     pub digits: u8,
     /// Seconds in which a TOTP code is shown.
     pub period: u32,

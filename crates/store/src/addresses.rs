@@ -17,9 +17,9 @@ use crate::tx::Tx;
 #[derive(Debug)]
 pub(crate) struct NewAddress<'a> {
     pub channel: Channel,
-    /// `None`: there is to be none.
+    /// `None`: the address is removed.
     pub address: Option<&'a str>,
-    /// Why it is believed to be the user's; `None`: it is not, until a code that is sent there comes back.
+    /// Why it counts as the user's; `None`: it does not, until a code that is sent there comes back.
     pub attestation: Option<Attestation>,
 }
 

@@ -177,7 +177,7 @@ impl Store {
         self.change_unsynced(origin, now, |tx| count_attempt(tx, account, tally))
     }
 
-    /// The same for an attempt whose failure is told without another change: it is on disk when this returns.
+    /// The same for an attempt whose failure is reported without another change: it is on disk when this returns.
     pub fn count_attempt_durably(
         &self,
         account: &Account,
@@ -342,7 +342,7 @@ fn save_pass(
     };
     match tx.origin.source {
         Source::Login(_) => users::save_pass(tx.db, record.id, own, event, tx.now),
-        // No login: what was refused before it is still to be told.
+        // No login: refusals before it are still to be reported.
         Source::CommandLine => users::save_throttle(tx.db, record.id, own),
     }
 }

@@ -15,7 +15,7 @@ impl Store {
         self.read(|view| exemptions::all(view.db))
     }
 
-    /// Grants an exemption and gives its number.
+    /// Grants an exemption and returns its number.
     pub fn grant(
         &self,
         exemption: &Exemption,

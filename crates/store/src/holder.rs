@@ -44,8 +44,8 @@ impl fmt::Display for Holder {
 }
 
 impl Holder {
-    /// Who of the other processes keeps us from writing at this moment, if that can be told: not of a process in
-    /// another PID namespace.
+    /// The other process that blocks our writes at this moment, if it can be determined: not if it is in another PID
+    /// namespace.
     pub(crate) fn find(database: &Path) -> Option<Self> {
         let mut shared_memory = database.to_owned().into_os_string();
         shared_memory.push("-shm");

@@ -1,4 +1,4 @@
-//! All users, one after the other.
+//! Lists all users.
 
 use twofa_core::user::Summary;
 use twofa_core::{Account, Channel, Method, Methods, Timestamp};

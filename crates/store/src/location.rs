@@ -195,7 +195,7 @@ impl FileState {
 }
 
 impl Location {
-    /// What the database and its write-ahead log are like now; `None`: that cannot be told.
+    /// The state of the database and its write-ahead log now; `None`: it cannot be determined.
     pub(crate) fn snapshot(&self) -> Option<Snapshot> {
         let database = FileState::from_metadata(&fs::symlink_metadata(&self.database).ok()?);
         let log = self.log().ok()?.filter(|log| log.length > 0);

@@ -14,10 +14,10 @@ use crate::tx::Tx;
 
 /// How many logins and refusals of one user are kept: nobody fills the disk by logging in.
 const KEPT_OF_A_USER: u32 = 5_000;
-/// How many codes that were sent or not. They are counted apart: somebody who asks for one code after the other does not
-/// wipe out what else there is on record.
+/// How many events about codes that were sent or not. They are counted apart: somebody who asks for code after code
+/// does not push other events out of the log.
 const CODES_KEPT_OF_A_USER: u32 = 1_000;
-/// After about so many events the oldest of the user at hand are removed. It does not matter which numbers have gaps.
+/// After about this many events the oldest of the current user are removed. It does not matter which numbers have gaps.
 const PRUNED_EVERY: i64 = 64;
 
 /// Which events [`Store::events`] gives.
@@ -25,7 +25,7 @@ const PRUNED_EVERY: i64 = 64;
 pub struct EventFilter {
     /// The login name of the user they happened to; `None`: of all users and of none.
     pub user: Option<String>,
-    /// Only the last so many.
+    /// How many of the latest events; `None`: all.
     pub last: Option<u32>,
 }
 
@@ -53,7 +53,7 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Logs `event`, queues what the user is to be told of it, and gives its number.
+    /// Logs `event`, queues the notice that the user gets of it, if any, and returns its number.
     pub(crate) fn record(&self, user: Option<&Account>, event: &Event) -> Result<i64, StoreError> {
         let stored = StoredEvent::from(event);
         let id = events::insert(self.db, user, &stored, self.origin, self.now)?;

@@ -90,8 +90,8 @@ impl Store {
     }
 
     /// From when on another code may be sent to `account` without being asked for, if one went there less than `cooldown`
-    /// seconds ago at the wish of `origin` and was not typed: a program that answers no prompt must not make us send one
-    /// code after the other.
+    /// seconds ago at the request of `origin` and was not typed: a program that answers no prompt must not make us send one
+    /// code after another.
     pub fn code_is_awaited(
         &self,
         account: &Account,

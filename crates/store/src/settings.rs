@@ -24,7 +24,7 @@ pub struct Settings {
 }
 
 impl Store {
-    /// Sets what `settings` holds, all of it in one go, and gives the events of what changed. Only while the methods of
+    /// Sets what `settings` holds in one transaction, and returns the events of what changed. Only while the methods of
     /// `account` are those it was allowed on: an address may be one of them, and so is doing without.
     pub fn set_user(
         &self,

@@ -1,4 +1,4 @@
-//! When an administrator should hear of text messages: they cost money, and there are people who earn it.
+//! When an administrator is warned of many text messages: they cost money, and some operators earn by them.
 
 use twofa_core::Timestamp;
 use twofa_core::policy::SendLimits;

@@ -31,7 +31,7 @@ pub struct UserSnapshot {
 }
 
 impl UserSnapshot {
-    /// Whether `user` has the same methods, requirement and wish, so that the same policy holds and the same decision
+    /// Whether `user` has the same methods, requirement and setting, so that the same policy holds and the same decision
     /// would be made, locks and used codes aside.
     pub(crate) fn is_about(&self, user: &UserRecord) -> bool {
         self.generation == Generation::from(user)

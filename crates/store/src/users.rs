@@ -95,7 +95,7 @@ impl Store {
             if !has_any && user.throttle.failures() == 0 {
                 return Ok(false);
             }
-            // While the addresses are still the user's, so that it is told there.
+            // While the addresses are still the user's, so that the notice goes there.
             tx.record(Some(account), &Event::Reset)?;
             if has_any {
                 tx.remove_all_methods(user.id)?;
@@ -118,7 +118,7 @@ impl Store {
             let Some(user) = tx.find(account)? else {
                 return Ok(false);
             };
-            // While the addresses are still known, so that it is told there.
+            // While the addresses are still known, so that the notice goes there.
             tx.record(Some(account), &Event::UserRemoved)?;
             users::delete(tx.db, user.id)?;
             // Nobody inherits an exemption with a name and a number that are given out again.

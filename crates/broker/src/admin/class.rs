@@ -24,7 +24,7 @@ pub struct ClassChange {
     pub settings: Vec<(String, String)>,
 }
 
-/// Which rules hold for a user now, and what they would do to a login from nowhere in particular.
+/// Which rules apply to a user now, and what they would do to a login without a known origin.
 #[derive(Debug)]
 pub struct ClassTest {
     /// The name of the class that applies.

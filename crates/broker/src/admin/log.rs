@@ -11,7 +11,7 @@ use super::{AdminError, Administration};
 
 impl Administration {
     /// Gives every event to `each`, the earliest first, until it answers `false`: all of them, or those about the user
-    /// called `user`, or the `last` so many of either.
+    /// called `user`, or the `last` of either, as many as it says.
     pub fn events(
         &self,
         user: Option<String>,

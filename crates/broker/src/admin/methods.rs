@@ -27,7 +27,7 @@ pub struct ListedMethod {
 /// An order of providers that has not been set yet.
 #[derive(Debug)]
 pub struct OrderPlan {
-    /// What could keep people out, and did not before.
+    /// What could lock people out, and did not before.
     pub concerns: Vec<Concern>,
     channel: Channel,
     names: Vec<String>,

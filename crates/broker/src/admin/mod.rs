@@ -4,7 +4,7 @@
 //! [`Administration`] opens the store, and each of these adds what can be done with it:
 //!
 //! - [`policy`] and [`class`] plan and make changes of the rules; [`document`] is their form in a file;
-//! - [`checks`] is what to think about before rules or providers change: whom that leaves without a working method;
+//! - [`checks`] is what to consider before rules or providers change: whom that leaves without a working method;
 //! - [`exemption`] grants and ends exemptions, [`users`] lists and changes users;
 //! - [`providers`] and [`methods`] manage what sends codes;
 //! - [`doctor`] finds what is wrong, and [`log`] reads the audit log.

@@ -11,9 +11,9 @@ use crate::identity::accounts;
 /// A change of the rules that has not been made yet.
 #[derive(Debug)]
 pub struct PolicyPlan {
-    /// What could keep people out, and did not before. The change wants the administrator's word where there is any.
+    /// What could lock people out, and did not before. If there is any, the administrator must confirm the change.
     pub concerns: Vec<Concern>,
-    /// What is not what it seems, and was not there before.
+    /// What may surprise, and was not there before.
     pub remarks: Vec<Remark>,
     /// `None`: what is stored is broken, and may be replaced by what is not.
     before: Option<Rulebook>,

@@ -94,9 +94,9 @@ pub enum MethodFilter {
 pub struct ListedUser {
     /// Login name and uid.
     pub account: Account,
-    /// How a login from nowhere in particular would fare.
+    /// The status at a login without a known origin.
     pub status: UserStatus,
-    /// The class whose policy holds.
+    /// The class whose policy applies.
     pub class: String,
     /// Whether an administrator requires a second factor.
     pub required: bool,

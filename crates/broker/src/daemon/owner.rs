@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// At most so many accounts that only the name service knows are remembered.
+/// How many accounts that only the name service knows are remembered at most.
 const MAX_KNOWN: usize = 16_384;
 
 /// The account that a connection is counted against.

@@ -25,7 +25,7 @@ use super::shutdown::{Shutdown, wait_for_any};
 use crate::identity::authority::Peer;
 use crate::process::log;
 
-/// At least so many workers are idle: the leader, and one that takes the lead when a connection comes.
+/// At least this many workers are idle: the leader, and one that takes the lead when a connection comes.
 const MIN_IDLE: usize = 2;
 /// Idle workers above this number end.
 const MAX_IDLE: usize = 4;

@@ -1,4 +1,4 @@
-//! Asking for a code. What is typed is believed in [`verify`](super::verify) alone.
+//! Asking for a code. What is typed is accepted in [`verify`](super::verify) alone.
 //!
 //! Nothing is locked while the person types.
 

@@ -1,7 +1,7 @@
 //! The methods of a person: proving oneself by one of them, and setting one up.
 //!
 //! [`challenge`] asks for a code. [`choice`] is which method it asks by, [`challenge_state`] what it remembers between two
-//! prompts, and [`verify`] the one place where somebody is believed.
+//! prompts, and [`verify`] the only place where a code is accepted.
 //!
 //! [`enrolment`] sets up methods: an app ([`app_enrolment`]), an address once it is verified ([`address_verification`],
 //! [`inbound_sms`], [`candidate`]), and [`backup_codes`]. [`change_limit`] counts what is changed without a code, and

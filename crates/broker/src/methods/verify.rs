@@ -1,6 +1,6 @@
-//! Verifying what was typed: the one place where somebody is believed.
+//! Verifying what was typed: the only place where a code is accepted.
 //!
-//! The order is that of [`twofa_store::attempts`]: check the lock, verify, mark used or count, and only then believe.
+//! The order is that of [`twofa_store::attempts`]: check the lock, verify, mark used or count, and only then accept.
 
 use twofa_core::backup::HashError;
 use twofa_core::sent::SentCodeOutcome;

@@ -20,7 +20,7 @@ pub(super) fn take_passed_descriptors() -> std::io::Result<Vec<OwnedFd>> {
 
 /// Gives this thread the scheduling that init starts with.
 pub(super) fn set_normal_scheduling() {
-    /// `ioprio_set(2)`: of one process, no class of its own, so that it goes by its nice value.
+    /// `ioprio_set(2)`: for one process, no class of its own, so that its nice value applies.
     const IOPRIO_WHO_PROCESS: libc::c_int = 1;
     const IOPRIO_CLASS_NONE: libc::c_int = 0;
 

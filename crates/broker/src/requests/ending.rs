@@ -41,7 +41,7 @@ impl Ending {
         }
     }
 
-    /// What the person at the login is told; `is_enrolled` says that a method was set up before.
+    /// What the person at the login is shown; `is_enrolled` says that a method was set up before.
     pub(crate) fn text(self, is_enrolled: bool) -> String {
         match self {
             Self::TimedOut(timeout) => endings::login_timed_out(timeout, is_enrolled),

@@ -88,7 +88,7 @@ pub fn proof(by: &Proof) -> String {
     }
 }
 
-/// What a user is told who may not have done it, a whole sentence.
+/// The sentence of a notice, for a user who may not have caused the event.
 pub fn notice(record: &Record, source: &NoticeSource) -> String {
     match record {
         Record::Event(event) => event_notice(event, source),

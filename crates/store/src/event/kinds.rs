@@ -8,7 +8,7 @@ use twofa_core::{Channel, Method};
 
 use super::as_text::{self, optional as as_optional_text};
 
-/// What happened. Its user, if it has one, its origin and its time stand beside it. Holds no secret.
+/// What happened. Its user, if it has one, its origin and its time are kept beside it. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "fields", rename_all = "kebab-case")]
 pub enum Event {
@@ -43,19 +43,19 @@ pub enum Event {
         channel: Channel,
         /// The new address.
         address: String,
-        /// Why it is believed to be the user's.
+        /// Why it counts as the user's.
         attestation: Attestation,
         /// The address that was the method until then, if it was another one.
         replaced: Option<String>,
     },
-    /// An address is a method no longer.
+    /// An address is no longer a method.
     AddressRemoved {
         /// How codes got there.
         #[serde(with = "as_text")]
         channel: Channel,
         /// The address that was the method.
         address: String,
-        /// What stands in its place and is not verified yet.
+        /// The address that replaces it and is not verified yet.
         instead: Option<String>,
     },
     /// Backup codes were made where there were none.
@@ -297,7 +297,7 @@ impl AppFields {
     }
 }
 
-/// Why an address is believed to be a user's.
+/// Why an address counts as a user's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Attestation {
@@ -363,7 +363,7 @@ pub enum NotSent {
     },
 }
 
-/// That an administrator should hear of it: text messages cost money, and there are people who earn it.
+/// A warning for administrators about the number of text messages: they cost money, and some operators earn by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SmsAlarm {

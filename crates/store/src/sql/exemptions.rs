@@ -7,7 +7,7 @@ use twofa_core::{Account, Group, Timestamp};
 use super::{Db, optional_timestamp, timestamp};
 use crate::error::StoreError;
 
-/// An exemption with the number it goes by.
+/// An exemption with its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredExemption {
     /// Its number, never given to another.

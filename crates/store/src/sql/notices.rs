@@ -7,7 +7,7 @@ use super::{Db, channel, timestamp};
 use crate::error::StoreError;
 use crate::event::{NoticeSource, Record, StoredEvent};
 
-/// Something that somebody is to be told.
+/// A notice that waits to be sent to one address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// Its number, never given to another.

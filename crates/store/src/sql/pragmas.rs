@@ -1,5 +1,5 @@
 //! What SQLite has no statement for: its settings, and the numbers that it keeps in a database's header. All its `PRAGMA`s
-//! stand here.
+//! are here.
 
 use std::time::Duration;
 

@@ -74,7 +74,7 @@ pub(crate) fn clear_places(db: &Db<'_>, account: &Account) -> Result<(), StoreEr
     Ok(())
 }
 
-// The statements below give when the `nth` newest of some sends after `since` began, if there are so many. `nth` counts
+// The statements below give when the `nth` newest of some sends after `since` began, if there are that many. `nth` counts
 // from one.
 
 /// Of what was sent to one user.

@@ -7,10 +7,10 @@ use twofa_proto::{ClientEnd, Done, Failure, FromBroker, Request, SOCKET, Stream}
 
 use super::finding::Silence;
 
-/// How long the broker may take to take notice.
+/// How long the broker may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Asks it something. The error says what became of the question.
+/// Sends the broker a request that changes nothing. The error says why it was not answered.
 pub(super) fn ask() -> Result<(), Silence> {
     match last_message() {
         Ok(Done::Failed {

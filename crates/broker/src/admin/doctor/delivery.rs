@@ -10,7 +10,7 @@ use crate::admin::providers::test::check_all;
 use crate::admin::{AdminError, Administration, checks};
 use crate::sending::providers::configuration;
 
-/// A notice that is due for so many seconds is one that nobody sends.
+/// A notice that has been due for this many seconds is overdue.
 const OVERDUE: u64 = 300;
 
 /// What is wrong with the providers, their files, and what waits to be sent.

@@ -35,7 +35,7 @@ pub enum Finding {
     Host(HostFinding),
     /// What is wrong with the broker at the socket.
     Broker {
-        /// What became of the question.
+        /// Why it did not answer.
         silence: Silence,
         /// The screen lockers that refuse everybody meanwhile.
         lockers: Vec<String>,
@@ -44,7 +44,7 @@ pub enum Finding {
     Rules(RulesFinding),
     /// An exemption: each one deserves a look.
     Exemption {
-        /// The number it goes by.
+        /// The number by which administrators refer to it.
         id: i64,
         /// Who is exempt.
         subject: Subject,
@@ -152,7 +152,7 @@ pub enum Complaint {
     ReachedWithoutPassword(Line),
     /// The module is called twice in `auth`.
     AsksTwice,
-    /// The line in `account` keeps people out.
+    /// The line in `account` locks people out.
     Account(AccountComplaint),
     /// The program answers every question with the password.
     OneField,
@@ -160,7 +160,7 @@ pub enum Complaint {
     Sshd(SshdComplaint),
 }
 
-/// Why a line of the module in `account` keeps people out.
+/// Why a line of the module in `account` locks people out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountComplaint {
     /// There is nobody to ask.
@@ -259,7 +259,7 @@ pub enum HostFinding {
     },
 }
 
-/// What became of a question to the broker.
+/// Why the broker did not answer a request of the doctor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Silence {
     /// Nobody answers at the socket.

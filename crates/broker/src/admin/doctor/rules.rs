@@ -8,10 +8,10 @@ use crate::admin::checks::{self, Concern};
 use crate::admin::{AdminError, Administration};
 use crate::identity::accounts;
 
-/// An exemption that ends within so many seconds ends soon.
+/// An exemption that ends within this many seconds ends soon.
 const SOON: u64 = 14 * 86_400;
 
-/// All of it.
+/// All findings about the policy, its classes and exemptions.
 pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminError> {
     let mut findings = Vec::new();
     findings.extend(policy(admin)?.into_iter().map(Finding::Rules));

@@ -76,7 +76,7 @@ pub struct ProviderDetails {
 /// A removal that has not been made yet.
 #[derive(Debug)]
 pub struct RemovalPlan {
-    /// What could keep people out, and did not before.
+    /// What could lock people out, and did not before.
     pub concerns: Vec<Concern>,
     name: String,
     before: Providers,

@@ -12,7 +12,7 @@ use crate::text::events;
 use crate::text::messages::{self, reasons};
 use crate::text::terminal::Terminal;
 
-/// At most so many backup codes are few: every login says how many are left.
+/// If this many backup codes or fewer are left, every login says how many.
 const FEW_BACKUP_CODES: usize = 2;
 
 /// Asks for a code of a method that the policy allows.
@@ -34,7 +34,7 @@ pub(super) fn ask(
     conclude(request, outcome, terminal)
 }
 
-/// The outcome of a login whose challenge ended so. The person is told.
+/// The outcome of a login whose challenge ended with `outcome`, which is shown to the person.
 pub(super) fn conclude(
     request: &LoginRequest<'_>,
     outcome: ChallengeOutcome,

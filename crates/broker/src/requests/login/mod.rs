@@ -1,8 +1,8 @@
 //! A login, as the PAM module asks about it.
 //!
 //! Here it is decided what follows: nothing, a refusal, or one of [`challenge`] and [`enrolment`] for somebody who has shown
-//! the first factor, and [`unproved`] for anybody else. [`request`] is what they share, [`origin`] what is believed of where
-//! the login comes from, and [`outcome`] what it ends with.
+//! the first factor, and [`unproved`] for anybody else. [`request`] is what they share, [`origin`] how far a claim
+//! about its source is trusted, and [`outcome`] what it ends with.
 
 mod challenge;
 mod enrolment;

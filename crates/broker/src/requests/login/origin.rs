@@ -1,4 +1,4 @@
-//! Where a login comes from, as far as it is believed.
+//! Where a login comes from, as far as the claims of the application can be trusted.
 
 use std::net::IpAddr;
 

@@ -192,7 +192,7 @@ pub(super) fn refuse(
     Ok(outcome)
 }
 
-/// The prompt for password and code in one answer, where the code has so many `digits`.
+/// The prompt for password and code in one answer, where the code has this many `digits`.
 pub(super) fn password_and_code(digits: u8) -> Prompt {
     Prompt {
         text: messages::PASSWORD_AND_CODE.into(),

@@ -185,7 +185,7 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
     ]
 }
 
-/// Serde names every variant when it is asked for one that there is not.
+/// Serde names every variant when it is asked for one that does not exist.
 fn kinds() -> usize {
     let error = serde_json::from_str::<Event>(r#"{"kind": ""}"#).unwrap_err();
     let expected = error.to_string();
