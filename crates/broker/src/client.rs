@@ -16,7 +16,7 @@ use crate::text::terminal::{Terminal, TerminalClosed};
 /// How long the broker may take to accept a request. From then on it has [`MESSAGE_TIMEOUT`] for each message.
 const ACCEPT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why a request came to no end.
+/// Why a request did not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody can be reached at the socket, or somebody who is not the broker.
@@ -58,7 +58,7 @@ impl From<TerminalClosed> for ClientError {
     }
 }
 
-/// What became of a prompt.
+/// How a prompt ended.
 pub enum Typed {
     /// It was answered; `None` is the end of input.
     Answer(Option<Secret>),

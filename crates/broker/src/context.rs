@@ -11,7 +11,7 @@ use crate::text::messages;
 /// What every request works with.
 #[derive(Debug, Clone, Copy)]
 pub struct Services<'a> {
-    /// Everything that is kept.
+    /// The store of users, policy and audit log.
     pub store: &'a Store,
     /// Carries codes and notices to addresses.
     pub sender: &'a dyn Sender,

@@ -56,7 +56,7 @@ impl CommandError {
         }
     }
 
-    /// Prints it on standard error, and gives the exit status.
+    /// Prints it on standard error, and returns the exit status.
     pub(crate) fn report(self) -> ExitCode {
         const RED: Style = AnsiColor::Red.on_default().bold();
         const CYAN: Style = AnsiColor::Cyan.on_default().bold();

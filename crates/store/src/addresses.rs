@@ -48,7 +48,7 @@ impl Store {
         })
     }
 
-    /// Removes the address, and with the last method the backup codes. Answers whether there was one.
+    /// Removes the address, and with the last method the backup codes. Returns whether there was one.
     pub fn remove_address(
         &self,
         account: &Account,
@@ -70,7 +70,7 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Puts the addresses `new` in the place of those of `account`, which has a record, and gives the events of it. All
+    /// Puts the addresses `new` in the place of those of `account`, which has a record, and returns the events of it. All
     /// that hangs on it follows: the generation, what is preferred, the backup codes.
     pub(crate) fn set_addresses(
         &self,

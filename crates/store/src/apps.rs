@@ -56,7 +56,7 @@ impl Store {
         })
     }
 
-    /// Removes the app called `label`, and with the last method the backup codes. Answers whether there was such an app.
+    /// Removes the app called `label`, and with the last method the backup codes. Returns whether there was such an app.
     pub fn remove_app(
         &self,
         account: &Account,

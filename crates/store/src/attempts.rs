@@ -69,7 +69,7 @@ pub enum CodeProof {
     Sent(Channel),
 }
 
-/// What became of a code that was tried.
+/// The outcome of verifying a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CodeOutcome<W> {
     /// It is right and marked used: let them in.
@@ -97,7 +97,7 @@ pub struct Attempt {
     number: u64,
 }
 
-/// What counting an attempt came to.
+/// The outcome of counting an attempt.
 #[derive(Debug)]
 pub enum Counted {
     /// It was counted. Verify it against this, which is of the same moment.
@@ -108,7 +108,7 @@ pub enum Counted {
     Unknown,
 }
 
-/// What marking a code used came to.
+/// The outcome of marking a code used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
     /// It was unused, and is used now: let them in.
@@ -543,7 +543,7 @@ mod tests {
         assert!(is_right(&outcome), "{outcome:?}");
     }
 
-    /// All 64 type the code of `step` at once, half of them to another process's store. Answers how many passed.
+    /// All 64 type the code of `step` at once, half of them to another process's store. Returns how many passed.
     fn race_for_step(bench: &Bench, store: &Store, step: u64) -> usize {
         let other = Store::open(bench.location.clone()).unwrap();
         let start = Barrier::new(64);

@@ -33,7 +33,7 @@ impl Store {
         })
     }
 
-    /// Removes the backup codes. Answers whether there were any.
+    /// Removes the backup codes. Returns whether there were any.
     pub fn remove_backup_codes(
         &self,
         account: &Account,

@@ -77,7 +77,7 @@ impl Store {
     }
 
     /// Whether this is the store as it was when it was opened, because nothing can be written where it is. It can be read
-    /// for a short time: as soon as somebody else has changed it, it answers no more.
+    /// for a short time: as soon as somebody else has changed it, it gives no more answers.
     pub const fn is_snapshot(&self) -> bool {
         self.snapshot.is_some()
     }
@@ -109,7 +109,7 @@ impl Store {
         location.is_vacant()
     }
 
-    /// Leaves the write-ahead log when the store is closed, for the next process, if the log is short. Answers whether
+    /// Leaves the write-ahead log when the store is closed, for the next process, if the log is short. Returns whether
     /// it does. To copy the log back and remove it takes two syncs, and to make a new one at the next opening two more: too
     /// much for a process that serves one login.
     pub fn leave_short_log(&self) -> Result<bool, StoreError> {

@@ -30,7 +30,7 @@ impl Store {
         })
     }
 
-    /// Ends the exemption number `id`. Answers what it was, if there was one.
+    /// Ends the exemption number `id`. Returns what it was, if there was one.
     pub fn revoke_exemption(
         &self,
         id: i64,

@@ -53,7 +53,7 @@ impl From<ListedUser> for UserRow {
 }
 
 impl Store {
-    /// Gives every user to `each`, by name, until it answers `false`.
+    /// Passes every user to `each`, by name, until it returns `false`.
     pub fn users(&self, mut each: impl FnMut(UserRow) -> bool) -> Result<(), StoreError> {
         self.read(|view| users::each(view.db, |user| each(user.into())))
     }

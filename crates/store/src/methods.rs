@@ -14,7 +14,7 @@ impl Tx<'_> {
         users::end_opt_out(self.db, user)
     }
 
-    /// Backup codes cannot stand alone: they go with the last method. Answers whether none is left.
+    /// Backup codes cannot stand alone: they go with the last method. Returns whether none is left.
     pub(crate) fn remove_what_cannot_stand_alone(
         &self,
         account: &Account,
@@ -27,7 +27,7 @@ impl Tx<'_> {
         Ok(!is_left)
     }
 
-    /// Answers whether there were any.
+    /// Returns whether there were any.
     pub(crate) fn delete_backup_codes(
         &self,
         account: &Account,
@@ -57,7 +57,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Forgets all failures of `user` and opens its locks. Answers how many there were.
+    /// Forgets all failures of `user` and removes its locks. Returns how many there were.
     pub(crate) fn clear_failures(&self, account: &Account) -> Result<u64, StoreError> {
         let Some(user) = self.find(account)? else {
             return Ok(0);

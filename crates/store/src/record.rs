@@ -41,7 +41,7 @@ impl Store {
         self.change(origin, now, |tx| tx.record(user, event).map(drop))
     }
 
-    /// Gives the events that `filter` lets through to `each`, oldest first, until it answers `false`.
+    /// Passes the events that `filter` lets through to `each`, oldest first, until it returns `false`.
     pub fn events(
         &self,
         filter: &EventFilter,

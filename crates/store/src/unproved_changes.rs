@@ -13,7 +13,7 @@ const MOST_IN_AN_HOUR: u32 = 10;
 
 impl Store {
     /// Counts a change to the record of `account` that is about to be made and that no code has proved, unless there
-    /// were too many within an hour. Answers when the next is possible if there were.
+    /// were too many within an hour. Returns when the next is possible if there were.
     ///
     /// Not synced: it spares the disk. The change's own commit keeps it.
     ///

@@ -19,7 +19,7 @@ impl Store {
         self.read(|view| users::uids(view.db, name))
     }
 
-    /// Makes a record of `account`, so that it is listed. Answers whether there was none.
+    /// Makes a record of `account`, so that it is listed. Returns whether there was none.
     pub fn add_user(
         &self,
         account: &Account,
@@ -36,7 +36,7 @@ impl Store {
         })
     }
 
-    /// Requires a second factor of `account`, or no longer requires it. Answers whether that changed
+    /// Requires a second factor of `account`, or no longer requires it. Returns whether that changed
     /// anything.
     pub fn set_required(
         &self,
@@ -63,7 +63,7 @@ impl Store {
         })
     }
 
-    /// Forgets the failures of `account` and opens its lock. Answers whether there was anything to forget.
+    /// Forgets the failures of `account` and removes its lock. Returns whether there was anything to forget.
     pub fn unlock(
         &self,
         account: &Account,
@@ -80,7 +80,7 @@ impl Store {
     }
 
     /// Removes every method of `account` and opens its lock, for somebody who lost them all: addresses must be verified
-    /// again. If there were any, a second factor is required from now on. Answers whether there was anything to remove.
+    /// again. If there were any, a second factor is required from now on. Returns whether there was anything to remove.
     pub fn reset(
         &self,
         account: &Account,
@@ -107,7 +107,7 @@ impl Store {
         })
     }
 
-    /// Removes everything known of `account` but what was logged. Answers whether there was anything.
+    /// Removes everything known of `account` but what was logged. Returns whether there was anything.
     pub fn remove_user(
         &self,
         account: &Account,

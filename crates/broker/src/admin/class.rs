@@ -16,11 +16,11 @@ use crate::identity::person::Person;
 pub struct ClassChange {
     /// The name of the class.
     pub name: String,
-    /// The Unix group whose members it holds for; `None`: as it is, and for a new class the one of its name.
+    /// The Unix group whose members it applies to; `None`: unchanged, or for a new class the group of that name.
     pub group: Option<String>,
-    /// The class before which it is tried; `None`: where it is, and last for a new class.
+    /// The class before which it is tried; `None`: unchanged, or last for a new class.
     pub before: Option<String>,
-    /// Settings; an empty value takes one away.
+    /// Its own settings; an empty value removes one.
     pub settings: Vec<(String, String)>,
 }
 
@@ -35,13 +35,13 @@ pub struct ClassTest {
     pub required: bool,
     /// The time of the test.
     pub at: Timestamp,
-    /// What becomes of a login.
+    /// What a login of the user would get.
     pub decision: Decision,
-    /// The exemption that had its part in that.
+    /// The exemption that led to that decision, if any.
     pub exemption: Option<Exemption>,
-    /// Why it is not settled which class holds, so that the strictest does.
+    /// Why it is unknown which class applies, so that the strictest does; `None`: it is known.
     pub doubts: Option<String>,
-    /// The exemptions that hold for some logins only.
+    /// The exemptions that cover some logins only.
     pub narrow_exemptions: Vec<Exemption>,
 }
 

@@ -7,7 +7,7 @@ use twofa_core::policy::{BadSetting, KEYS, Policy};
 use twofa_core::rulebook::{BadRulebook, Rulebook};
 use twofa_core::{Class, Group};
 
-/// Why a document is no policy.
+/// Why a document is not a valid policy.
 #[derive(Debug, thiserror::Error)]
 pub enum BadDocument {
     /// It is not TOML, or not of this form.
@@ -56,7 +56,7 @@ pub fn write(rulebook: &Rulebook) -> Result<String, toml::ser::Error> {
     })
 }
 
-/// The rulebook that a document is about.
+/// Parses a document into a rulebook.
 pub fn read(text: &str) -> Result<Rulebook, BadDocument> {
     let Document { policy, classes } = toml::from_str(text)?;
     if !policy.contains_key("mode") {

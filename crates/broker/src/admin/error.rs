@@ -89,7 +89,7 @@ pub enum AdminError {
     WrongChannel {
         /// The provider's name.
         provider: String,
-        /// What it sends by.
+        /// The channel it sends by.
         sends: Channel,
         /// What it was to send by.
         wanted: Channel,

@@ -80,7 +80,7 @@ impl Administration {
         Ok(self.store().exemptions()?)
     }
 
-    /// Grants an exemption, and answers its number.
+    /// Grants an exemption, and returns its number.
     pub fn grant_exemption(&self, request: &ExemptionRequest) -> Result<i64, AdminError> {
         let (reason, service) = (request.reason.trim(), request.service.as_deref());
         check_reason(reason)?;
@@ -98,7 +98,7 @@ impl Administration {
         Ok(self.store().grant(&exemption, &self.origin(), now)?)
     }
 
-    /// Ends the exemption number `id`, and answers what it was.
+    /// Ends the exemption number `id`, and returns what it was.
     pub fn end_exemption(&self, id: i64) -> Result<Exemption, AdminError> {
         let ended = self
             .store()

@@ -10,7 +10,7 @@ pub use twofa_store::event::{
 use super::{AdminError, Administration};
 
 impl Administration {
-    /// Gives every event to `each`, the earliest first, until it answers `false`: all of them, or those about the user
+    /// Passes every event to `each`, the earliest first, until it returns `false`: all of them, or those about the user
     /// called `user`, or the `last` of either, as many as it says.
     pub fn events(
         &self,

@@ -7,7 +7,7 @@ use twofa_store::Providers;
 use super::checks::{self, Concern};
 use super::{AdminError, Administration};
 
-/// A method of a listing.
+/// One method in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedMethod {
     /// The method that this entry describes.
@@ -75,7 +75,7 @@ impl Administration {
         })
     }
 
-    /// Sets the order, and answers whether it was another before.
+    /// Sets the order, and returns whether it was another before.
     pub fn set_order(&self, plan: &OrderPlan) -> Result<bool, AdminError> {
         let OrderPlan { channel, names, .. } = plan;
         Ok(self

@@ -69,7 +69,7 @@ impl Administration {
         self.broker.serve(Peer::ROOT, request, terminal)
     }
 
-    /// Now, by the system's clock.
+    /// The current time by the system clock, in whole seconds.
     pub fn now(&self) -> Timestamp {
         self.broker.services().now()
     }

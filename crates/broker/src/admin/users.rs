@@ -14,7 +14,7 @@ use crate::identity::accounts::{self, Directory};
 use crate::identity::person::PersonError;
 use crate::requests::manage::user_status;
 
-/// Which users a listing has.
+/// Which users a listing contains.
 #[derive(Debug, Clone, Default)]
 pub struct UserFilter {
     /// Those of this status.
@@ -89,7 +89,7 @@ pub enum MethodFilter {
     Nothing,
 }
 
-/// A user of a listing.
+/// One user in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedUser {
     /// Login name and uid.
@@ -102,7 +102,7 @@ pub struct ListedUser {
     pub required: bool,
     /// When the user wants to be asked.
     pub verify: Verify,
-    /// Wrong codes in a row.
+    /// Wrong codes since the last right one.
     pub failures: u64,
     /// What is enrolled and can stand alone, whether the policy allows it or not.
     pub methods: Methods,
@@ -135,7 +135,7 @@ pub fn group_members(group: &str) -> Result<Vec<String>, AdminError> {
 }
 
 impl Administration {
-    /// Gives every user that `filter` lets through to `each`, by name, until it answers `false`.
+    /// Passes every user that `filter` lets through to `each`, by name, until it returns `false`.
     pub fn users(
         &self,
         filter: &UserFilter,
@@ -163,7 +163,7 @@ impl Administration {
         result
     }
 
-    /// Makes `change` to the user called `name`, and answers whether anything was different before.
+    /// Makes `change` to the user called `name`, and returns whether anything was different before.
     pub fn change_user(&self, name: &str, change: UserChange) -> Result<bool, AdminError> {
         let account = accounts::find(name)?;
         let account = &account.ok_or_else(|| AdminError::NoUser(name.to_owned()))?;
@@ -177,7 +177,7 @@ impl Administration {
         })
     }
 
-    /// Removes all that is known of `name`, under every uid it ever had: the account may be gone, or made again. Answers
+    /// Removes all that is known of `name`, under every uid it ever had: the account may be gone, or made again. Returns
     /// the uids.
     pub fn remove_user(&self, name: &str) -> Result<Vec<u32>, AdminError> {
         let uids = self.store().uids_of(name)?;

@@ -150,7 +150,7 @@ impl<T: Default> Cached<T> {
         }
     }
 
-    /// Reads the file again if it has changed. Answers whether it has.
+    /// Reads the file again if it has changed. Returns whether it has.
     fn refresh(&mut self, make: impl FnOnce(&str) -> T) -> bool {
         let found = fs::metadata(&self.path)
             .and_then(|found| Ok((found.ino(), found.size(), found.modified()?)))

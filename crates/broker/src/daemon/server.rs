@@ -137,7 +137,7 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// Sends the notices that are due. Answers in how many seconds the next is.
+/// Sends the notices that are due. Returns the seconds until the next is due.
 fn send_notices(store: &LazyStore) -> Option<u64> {
     let broker = store.open().ok()?;
     notices::send_due(broker.services()).unwrap_or_else(|error| {

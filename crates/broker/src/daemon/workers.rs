@@ -93,7 +93,7 @@ impl<S> RunningPool<S> {
         lock(&self.0.pending).close();
     }
 
-    /// Waits until every connection is served, at most for `timeout`. Answers whether they are.
+    /// Waits until every connection is served, at most for `timeout`. Returns whether they are.
     pub(super) fn wait_until_served(&self, timeout: Duration) -> bool {
         let Pool {
             workers, served, ..
@@ -153,7 +153,7 @@ impl<S: Fn(ReadyConnection) + Send + Sync + 'static> Pool<S> {
         }
     }
 
-    /// Waits until something happens. Answers a connection whose request has arrived by then, if there is one.
+    /// Waits until something happens. Returns a connection whose request has arrived by then, if there is one.
     fn wait(&self, pending: &mut PendingConnections) -> Option<ReadyConnection> {
         let mut files = vec![self.shutdown.as_fd(), self.listener.as_fd()];
         files.extend(pending.files());
@@ -207,7 +207,7 @@ impl<S: Fn(ReadyConnection) + Send + Sync + 'static> Pool<S> {
         );
     }
 
-    /// Makes a worker that has served idle again. Answers whether it is needed.
+    /// Makes a worker that has served idle again. Returns whether it is needed.
     fn rejoin(&self) -> bool {
         let mut workers = lock(&self.workers);
         let is_needed = workers.idle < MAX_IDLE;

@@ -110,7 +110,7 @@ impl Person {
         .cloned()
     }
 
-    /// Decides about a login of `account` from `source` at `now`. Gives the exemption that covers it, too.
+    /// Decides about a login of `account` from `source` at `now`. Returns the exemption that covers it, too.
     pub fn decide(
         &self,
         account: &Account,

@@ -18,7 +18,7 @@ use crate::text::terminal::{Stage, Terminal};
 /// How often the first code of a new app may be mistyped.
 const TRIES: u32 = 5;
 
-/// Sets up an app with these `parameters` as `label`, and the backup codes if there are none. Gives the new generation of
+/// Sets up an app with these `parameters` as `label`, and the backup codes if there are none. Returns the new generation of
 /// the methods.
 pub(crate) fn enrol_app(
     context: Context<'_>,
@@ -91,7 +91,7 @@ fn pending_app(
     Ok((app, generation))
 }
 
-/// Shows the key until its first right code is typed. Gives the step or counter of that code.
+/// Shows the key until its first right code is typed. Returns the step or counter of that code.
 fn ask_first_code(
     context: Context<'_>,
     app: &App,

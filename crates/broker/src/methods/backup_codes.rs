@@ -27,7 +27,7 @@ pub(super) fn make_missing(
     make(context, generation, terminal)
 }
 
-/// Makes backup codes, shows them once, and keeps them when the person has shown that they were saved. Gives the new
+/// Makes backup codes, shows them once, and keeps them when the person has shown that they were saved. Returns the new
 /// generation of the methods; `None`: they are not kept, and earlier codes still work.
 pub(crate) fn make(
     context: Context<'_>,

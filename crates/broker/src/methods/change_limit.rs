@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::text::messages;
 
 /// Counts a change that is about to be made, if the account's own user makes it and was not asked for a code: each writes
-/// to the disk. Gives the text for the person if there were too many.
+/// to the disk. Returns the text for the person if there were too many.
 pub(crate) fn count_unproved(context: Context<'_>) -> Result<Option<String>, StoreError> {
     let is_proved = context.user().is_enrolled(context.policy().methods);
     if context.origin.actor == 0 || is_proved {

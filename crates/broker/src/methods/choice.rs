@@ -37,7 +37,7 @@ pub(super) enum PromptCommand {
     NotListed,
 }
 
-/// What sending a code came to.
+/// The outcome of sending a code.
 enum SendOutcome {
     /// A code is on its way, or as far as is known; this says so to the person.
     Sent(String),
@@ -146,7 +146,7 @@ impl<'a> Choice<'a> {
         }
     }
 
-    /// Carries out a command, and gives the next prompt.
+    /// Carries out a command, and returns the next prompt.
     pub(super) fn carry_out(&mut self, command: PromptCommand) -> Result<String, StoreError> {
         match command {
             PromptCommand::Help => {

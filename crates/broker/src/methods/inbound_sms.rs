@@ -79,7 +79,7 @@ fn count_request(context: Context<'_>) -> Result<(), EnrolmentError> {
     }
 }
 
-/// Looks for a text message with `code` for a while. Gives the number it came from, or why that cannot be used.
+/// Looks for a text message with `code` for a while. Returns the number it came from, or why that cannot be used.
 fn find_sender(
     context: Context<'_>,
     code: &SentCode,

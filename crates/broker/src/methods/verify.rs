@@ -60,7 +60,7 @@ impl From<StoreError> for ChallengeError {
     }
 }
 
-/// What verifying an answer came to.
+/// The outcome of verifying an answer.
 pub(super) enum AnswerOutcome {
     /// The code is right, and marked used on disk.
     Right {

@@ -50,7 +50,7 @@ impl Wakeup {
         self.changed.notify_all();
     }
 
-    /// Waits until there may be something to send, at most for `nap`. Answers whether to go on.
+    /// Waits until there may be something to send, at most for `nap`. Returns whether to go on.
     fn wait(&self, nap: Duration) -> bool {
         let state = self.lock();
         let waited = self
@@ -79,7 +79,7 @@ pub fn keep_sending(wakeup: &Wakeup, mut send: impl FnMut() -> Option<u64>) {
     }
 }
 
-/// Sends all that is due. Answers in how many seconds the next is.
+/// Sends all that is due. Returns the seconds until the next is due.
 pub fn send_due(services: Services<'_>) -> Result<Option<u64>, StoreError> {
     loop {
         let mut notices = services.store.claim_notices(services.now(), BATCH)?;

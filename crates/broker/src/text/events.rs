@@ -161,7 +161,7 @@ pub fn notice_source(source: &NoticeSource) -> Option<String> {
     }
 }
 
-/// What somebody changed of their settings, or an administrator for them; of other events nothing.
+/// What a user, or an administrator for them, changed in the settings; `None` for other events.
 pub fn change(event: &Event) -> Option<String> {
     Some(match event {
         Event::AddressEnrolled {

@@ -141,7 +141,7 @@ impl Store {
         })
     }
 
-    /// Removes a provider, also from the order in which they are tried. Answers whether there was one.
+    /// Removes a provider, also from the order in which they are tried. Returns whether there was one.
     pub fn remove_provider(
         &self,
         name: &str,
@@ -162,7 +162,7 @@ impl Store {
         })
     }
 
-    /// Has the providers of these names tried in this order for `channel`, and no others. Answers
+    /// Has the providers of these names tried in this order for `channel`, and no others. Returns
     /// whether that changed anything.
     pub fn set_provider_order(
         &self,

@@ -78,7 +78,7 @@ pub(crate) fn has_label(db: &Db<'_>, user: i64, label: &str) -> Result<bool, Sto
     Ok(db.prepare_cached(sql)?.exists((user, label))?)
 }
 
-/// Adds an app without its key and gives its id, which the key is to be sealed to.
+/// Adds an app without its key and returns its id, which the key is to be sealed to.
 pub(crate) fn insert(
     db: &Db<'_>,
     user: i64,
@@ -111,14 +111,14 @@ pub(crate) fn set_key(db: &Db<'_>, id: i64, sealed: &[u8]) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Marks a step or counter used, if it is higher than any before it. Answers whether it was: of any number of
+/// Marks a step or counter used, if it is higher than any before it. Returns whether it was: of any number of
 /// transactions that mark the same one, one gets `true`.
 pub(crate) fn mark_used(db: &Db<'_>, id: i64, count: i64) -> Result<bool, StoreError> {
     let sql = "UPDATE app SET used = ?2 WHERE id = ?1 AND (used IS NULL OR used < ?2)";
     Ok(db.prepare_cached(sql)?.execute((id, count))? == 1)
 }
 
-/// Answers whether there was such an app.
+/// Returns whether there was such an app.
 pub(crate) fn delete(db: &Db<'_>, user: i64, label: &str) -> Result<bool, StoreError> {
     let sql = "DELETE FROM app WHERE user = ?1 AND label = ?2";
     Ok(db.prepare_cached(sql)?.execute((user, label))? == 1)

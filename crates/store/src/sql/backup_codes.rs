@@ -42,13 +42,13 @@ pub(crate) fn insert(db: &Db<'_>, user: i64, set: &BackupSet) -> Result<(), Stor
     Ok(())
 }
 
-/// Removes the set with its codes. Answers whether there was one.
+/// Removes the set with its codes. Returns whether there was one.
 pub(crate) fn delete(db: &Db<'_>, user: i64) -> Result<bool, StoreError> {
     let sql = "DELETE FROM backup_set WHERE user = ?1";
     Ok(db.prepare_cached(sql)?.execute([user])? == 1)
 }
 
-/// Removes one code. Answers whether it was there: of any number of transactions that use one code, one gets `true`.
+/// Removes one code. Returns whether it was there: of any number of transactions that use one code, one gets `true`.
 pub(crate) fn delete_code(
     db: &Db<'_>,
     user: i64,

@@ -13,7 +13,7 @@ const REFUSED: &str = "refused";
 const CODE_SENT: &str = "code-sent";
 const CODE_NOT_SENT: &str = "code-not-sent";
 
-/// Adds an event and gives its number. Numbers rise in the order in which transactions are committed; they may have gaps.
+/// Adds an event and returns its number. Numbers rise in the order in which transactions are committed; they may have gaps.
 pub(crate) fn insert(
     db: &Db<'_>,
     user: Option<&Account>,
@@ -43,7 +43,7 @@ pub(crate) fn insert(
     ))?)
 }
 
-/// Gives the last `most` events, of `user` or of all, to `each`, oldest first, until it answers `false`.
+/// Passes the last `most` events, of `user` or of all, to `each`, oldest first, until it returns `false`.
 pub(crate) fn each(
     db: &Db<'_>,
     user: Option<&str>,

@@ -30,7 +30,7 @@ pub(crate) fn all(db: &Db<'_>) -> Result<Vec<StoredExemption>, StoreError> {
     Ok(exemptions)
 }
 
-/// Adds an exemption and gives its number.
+/// Adds an exemption and returns its number.
 pub(crate) fn insert(db: &Db<'_>, exemption: &Exemption) -> Result<i64, StoreError> {
     let (user, group) = match &exemption.subject {
         Subject::User(account) => (Some(account), None),

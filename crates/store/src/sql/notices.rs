@@ -56,7 +56,7 @@ pub(crate) fn insert(
     Ok(())
 }
 
-/// Puts off at most `most` notices that are due at `now`, or put off beyond `impossible`, until `until`, and gives them,
+/// Puts off at most `most` notices that are due at `now`, or put off beyond `impossible`, until `until`, and returns them,
 /// the oldest first. No two transactions get the same one.
 pub(crate) fn claim(
     db: &Db<'_>,

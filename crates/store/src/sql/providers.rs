@@ -58,7 +58,7 @@ pub(crate) fn find(db: &Db<'_>, name: &str) -> Result<Option<ProviderRow>, Store
         .optional()?)
 }
 
-/// Adds a provider without settings and gives its id.
+/// Adds a provider without settings and returns its id.
 pub(crate) fn insert(
     db: &Db<'_>,
     name: &str,

@@ -90,7 +90,7 @@ pub(crate) fn find(db: &Db<'_>, account: &Account) -> Result<Option<UserRecord>,
     rows.next()?.map(|row| columns.read(row)).transpose()
 }
 
-/// Gives every user to `each`, by name, until it answers `false`.
+/// Passes every user to `each`, by name, until it returns `false`.
 pub(crate) fn each(
     db: &Db<'_>,
     mut each: impl FnMut(ListedUser) -> bool,
@@ -131,7 +131,7 @@ pub(crate) fn uids(db: &Db<'_>, name: &str) -> Result<Vec<u32>, StoreError> {
     Ok(uids.collect::<Result<_, _>>()?)
 }
 
-/// Adds the user `account`, of whom nothing is known, and gives its id.
+/// Adds the user `account`, of whom nothing is known, and returns its id.
 pub(crate) fn insert(db: &Db<'_>, account: &Account) -> Result<i64, StoreError> {
     let sql = "INSERT INTO user (name, uid) VALUES (?1, ?2)";
     Ok(db
@@ -146,13 +146,13 @@ pub(crate) fn delete(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Answers whether that changed anything.
+/// Returns whether that changed anything.
 pub(crate) fn set_required(db: &Db<'_>, id: i64, required: bool) -> Result<bool, StoreError> {
     let sql = "UPDATE user SET required = ?2 WHERE id = ?1 AND required <> ?2";
     Ok(db.prepare_cached(sql)?.execute((id, required))? == 1)
 }
 
-/// Answers whether that changed anything.
+/// Returns whether that changed anything.
 pub(crate) fn set_verify(db: &Db<'_>, id: i64, verify: Verify) -> Result<bool, StoreError> {
     let sql = "UPDATE user SET verify = ?2 WHERE id = ?1 AND verify <> ?2";
     Ok(db.prepare_cached(sql)?.execute((id, verify.to_string()))? == 1)
@@ -165,7 +165,7 @@ pub(crate) fn end_opt_out(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Answers whether that changed anything.
+/// Returns whether that changed anything.
 pub(crate) fn set_preferred(
     db: &Db<'_>,
     id: i64,

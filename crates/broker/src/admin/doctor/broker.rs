@@ -23,7 +23,7 @@ pub(super) fn ask() -> Result<(), Silence> {
     }
 }
 
-/// Asks for root's status, and gives the last message of the answer.
+/// Asks for root's status, and returns the last message of the answer.
 fn last_message() -> Result<Done, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let stream = Stream::connect(Path::new(SOCKET), TIMEOUT).map_err(|error| text(&error))?;

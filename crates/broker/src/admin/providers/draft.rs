@@ -71,12 +71,12 @@ pub struct ProviderDraft {
 }
 
 impl ProviderDraft {
-    /// What it sends by.
+    /// The channel it sends by.
     pub const fn channel(&self) -> Channel {
         self.channel
     }
 
-    /// Goes as far as the provider can without sending anything. Answers how long that took.
+    /// Goes as far as the provider can without sending anything. Returns how long that took.
     pub fn check(&self) -> Result<Duration, ProviderFailure> {
         test::check(&*self.provider)
     }
@@ -161,7 +161,7 @@ impl Administration {
         })
     }
 
-    /// Saves a new provider, and answers the order in which those of its channel are tried from now on: it is the last.
+    /// Saves a new provider, and returns the order in which those of its channel are tried from now on: it is the last.
     pub fn add_provider(&self, draft: &ProviderDraft) -> Result<Vec<String>, AdminError> {
         let (record, channel) = (&draft.record, draft.channel);
         self.store()
@@ -169,7 +169,7 @@ impl Administration {
         self.provider_order(channel)
     }
 
-    /// Saves a change, and answers the names of what changed.
+    /// Saves a change, and returns the names of what changed.
     pub fn change_provider(&self, draft: &ProviderDraft) -> Result<Vec<String>, AdminError> {
         let (origin, now) = (self.origin(), self.now());
         Ok(self.store().change_provider(&draft.record, &origin, now)?)

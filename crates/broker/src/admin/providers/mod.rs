@@ -47,14 +47,14 @@ impl From<SendError> for ProviderFailure {
     }
 }
 
-/// A provider of a listing.
+/// One provider in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedProvider {
     /// What the administrator calls it.
     pub name: String,
     /// Its kind, where its settings open.
     pub kind: Option<String>,
-    /// What it sends by, where that is known.
+    /// The channel it sends by, if known.
     pub channel: Option<Channel>,
     /// When it is tried among those of its channel: the first is 1. `None`: it is not used.
     pub order: Option<usize>,
@@ -67,9 +67,9 @@ pub struct ListedProvider {
 /// A provider in full.
 #[derive(Debug)]
 pub struct ProviderDetails {
-    /// As it is listed.
+    /// Its entry in the listing.
     pub listed: ListedProvider,
-    /// Its settings by name. Secrets are among them, marked as such.
+    /// Its settings by name, including secrets, which are marked.
     pub settings: BTreeMap<String, Value>,
 }
 
@@ -88,7 +88,7 @@ pub fn kinds() -> Vec<ProviderKind> {
     catalogue().kinds().to_vec()
 }
 
-/// The kind called `name`, by whichever of its names.
+/// The kind called `name`, by any of its names.
 pub fn kind(name: &str) -> Result<ProviderKind, AdminError> {
     Ok(find_kind(&catalogue(), name)?.clone())
 }
@@ -140,7 +140,7 @@ impl Administration {
         })
     }
 
-    /// Removes the provider, and answers the orders that it was part of, as they are now.
+    /// Removes the provider, and returns the orders that it was part of, as they are now.
     pub fn remove_provider(
         &self,
         plan: &RemovalPlan,

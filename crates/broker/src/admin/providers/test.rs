@@ -58,7 +58,7 @@ impl Administration {
 }
 
 impl ProviderTest {
-    /// Goes as far as the provider can without sending anything. Answers how long that took.
+    /// Goes as far as the provider can without sending anything. Returns how long that took.
     pub fn check(&self) -> Result<Duration, ProviderFailure> {
         check(&*self.provider)
     }
@@ -76,7 +76,7 @@ impl ProviderTest {
     }
 }
 
-/// Goes as far as `provider` can without sending anything. Answers how long that took.
+/// Goes as far as `provider` can without sending anything. Returns how long that took.
 pub(super) fn check(provider: &dyn Provider) -> Result<Duration, ProviderFailure> {
     let begun = Instant::now();
     provider.check(begun + SEND_TIMEOUT)?;

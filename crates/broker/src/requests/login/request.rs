@@ -166,7 +166,7 @@ impl LoginRequest<'_> {
         self.record_refusal(why).map(drop)
     }
 
-    /// Records a refusal for which nothing was typed, and gives it in words for the log. A user can ask about themselves as
+    /// Records a refusal for which nothing was typed, and returns it in words for the log. A user can ask about themselves as
     /// often as they like, and must not fill the disk with it.
     pub(super) fn record_refusal(&self, why: RefusalReason) -> Result<String, StoreError> {
         let now = self.context.now();

@@ -69,7 +69,7 @@ pub(super) fn address(
     Ok(Done::Changed)
 }
 
-/// Verifies an address. Gives the generation of the person's methods after that.
+/// Verifies an address. Returns the generation of the person's methods after that.
 pub(super) fn verify_address(
     context: Context<'_>,
     channel: Channel,

@@ -12,7 +12,7 @@ use crate::requests::error::RequestError;
 use crate::text::messages::{self, commands};
 use crate::text::terminal::Terminal;
 
-/// Asks for the proof that `request` takes. Gives the generation of the person's methods that the proof is good for.
+/// Asks for the proof that `request` takes. Returns the generation of the person's methods that the proof is good for.
 pub(super) fn ask(
     context: Context<'_>,
     request: &Request,
