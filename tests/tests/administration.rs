@@ -149,7 +149,7 @@ fn an_exported_policy_applies_as_no_change() {
         .ok();
     machine.run("twofa policy export >/root/policy.toml").ok();
 
-    let nothing = "Nothing would change: the policy is already like that.\n";
+    let nothing = "Nothing would change: it is already set that way.\n";
     assert_eq!(
         output_of(&machine, "twofa policy apply --dry-run /root/policy.toml"),
         nothing
@@ -545,7 +545,7 @@ fn several_users_are_changed_at_once_by_name_by_group_and_from_a_file() {
     );
     assert_eq!(
         output_of(&machine, "twofa user reset alice"),
-        "Removed every method of alice, and required a new one.\n"
+        "Removed all methods of alice; a new one is required.\n"
     );
     let removed = output_of(&machine, "twofa user remove alice bob carol");
     assert_eq!(removed.lines().count(), 3, "{removed}");

@@ -377,7 +377,7 @@ fn administrators_see_require_release_reset_and_remove() {
     );
     assert_eq!(
         said("twofa user reset alice"),
-        "Removed every method of alice, and required a new one.\n"
+        "Removed all methods of alice; a new one is required.\n"
     );
     assert!(said("twofa status --user alice").contains("Nothing is enrolled"));
     machine.run("userdel mallory").ok();

@@ -129,7 +129,7 @@ fn optional_and_enrolled_is_asked_for_a_code() {
 fn mandatory_and_pending_must_enrol() {
     let machine = builder("mandatory").build();
     let test = test_of(&machine, "alice");
-    let why = "A login leads through enrolment: the mode is mandatory and nothing is enrolled.";
+    let why = "A login goes through enrolment: the mode is mandatory and nothing is enrolled.";
     assert!(test.contains(why), "{test}");
     let status = output_of(&machine, "twofa status --user alice");
     assert!(
@@ -162,7 +162,7 @@ fn a_user_whom_an_administrator_requires_must_enrol_where_it_is_optional() {
     machine.run("twofa user require alice").ok();
     let test = test_of(&machine, "alice");
     let why =
-        "A login leads through enrolment: an administrator requires it and nothing is enrolled.";
+        "A login goes through enrolment: an administrator requires it and nothing is enrolled.";
     assert!(test.contains(why), "{test}");
 
     is_asked_for_nothing(&machine, "bob");
@@ -251,9 +251,9 @@ fn an_exemption_from_a_network_holds_there_alone() {
     ssh(&machine, "bob").expect(INTRO);
 
     let test = test_of(&machine, "bob");
-    assert!(test.contains("A login leads through enrolment"), "{test}");
+    assert!(test.contains("A login goes through enrolment"), "{test}");
     assert!(
-        test.contains("But from 192.0.2.0/24 it is exempt: elsewhere."),
+        test.contains("A login from 192.0.2.0/24 is exempt: elsewhere."),
         "{test}"
     );
     let status = output_of(&machine, "twofa status --user bob");
@@ -282,7 +282,7 @@ fn an_exemption_at_a_service_holds_there_alone() {
 
     ssh(&machine, "alice").expect(INTRO);
     let test = test_of(&machine, "alice");
-    assert!(test.contains("But at su it is exempt: batch."), "{test}");
+    assert!(test.contains("A login at su is exempt: batch."), "{test}");
 }
 
 #[test]

@@ -573,7 +573,8 @@ fn an_account_string_is_split_into_settings() {
     let machine = machine();
     let account = "AC0123456789abcdef0123456789abcdef;sms-token-7f3b9c;+14155550100";
     let mut terminal = machine.terminal("twofa provider add texts twilio account --no-test");
-    terminal.expect("account (the whole account in one text, its parts separated by semicolons): ");
+    terminal
+        .expect("account (the whole account in one value, its parts separated by semicolons): ");
     terminal.type_line(account);
     terminal.expect("Added 'texts'.");
     ends_well(terminal);

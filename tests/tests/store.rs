@@ -120,7 +120,9 @@ fn a_missing_database_beside_its_key_refuses_and_is_not_recreated() {
     machine.run(&away).ok();
     let refused = machine.run("/usr/sbin/twofad --prepare").fails();
     assert!(
-        refused.stderr.contains("not making a new store over it"),
+        refused
+            .stderr
+            .contains("refusing to create a new store over it"),
         "{refused}"
     );
 }

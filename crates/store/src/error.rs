@@ -18,7 +18,7 @@ pub enum StoreError {
     #[error("the sealing key {} is missing", .0.display())]
     KeyMissing(PathBuf),
     /// One of database and key exists without the other, so this is no first start.
-    #[error("{} exists without {}: not making a new store over it", .present.display(), .absent.display())]
+    #[error("{} exists without {}: refusing to create a new store over it", .present.display(), .absent.display())]
     Halved {
         /// The file that is there.
         present: PathBuf,

@@ -41,7 +41,7 @@ pub enum AdminError {
     #[error("there is no account called '{0}'")]
     NoUser(String),
     /// There is no record of the name.
-    #[error("nothing is known of '{0}'")]
+    #[error("there is no record of '{0}'")]
     NothingKnown(String),
     /// There is no such group.
     #[error("there is no Unix group called '{0}'")]

@@ -12,9 +12,9 @@ use super::messages;
 pub fn refusal(why: RefusalReason, now: Timestamp) -> String {
     let text = match why {
         RefusalReason::WrongCode => "a wrong code",
-        RefusalReason::Replayed => "a code that was used already",
+        RefusalReason::Replayed => "a code that had already been used",
         RefusalReason::ClockWentBack => {
-            "a code of the present after one of the future: the clock of this machine went back"
+            "a code from now after one from the future: the clock of this machine was set back"
         }
         RefusalReason::TokenAhead => "the token ran ahead, its next code is needed",
         RefusalReason::Drifted { seconds } => {
@@ -25,19 +25,19 @@ pub fn refusal(why: RefusalReason, now: Timestamp) -> String {
             );
         }
         RefusalReason::SentCodeExpired => "a code that was sent too long ago",
-        RefusalReason::MethodRemoved => "a code by a method that was disallowed meanwhile",
-        RefusalReason::AddressChanged => "the address was changed meanwhile",
-        RefusalReason::UnknownBackupCode => "no backup code, or one that was used",
-        RefusalReason::BackupCodeJustUsed => "a backup code that was just used",
+        RefusalReason::MethodRemoved => "a code from a method that is no longer allowed",
+        RefusalReason::AddressChanged => "the address was changed in the meantime",
+        RefusalReason::UnknownBackupCode => "not a backup code, or one that had already been used",
+        RefusalReason::BackupCodeJustUsed => "a backup code that had just been used",
         RefusalReason::NothingToVerify => "there was no code in the answer",
-        RefusalReason::UserRemoved => "the user was removed meanwhile",
+        RefusalReason::UserRemoved => "the user was removed in the meantime",
         RefusalReason::NoCodeEntered => "no code was entered",
         RefusalReason::GivenUp => {
-            "the first factor was right, and the login was given up at the code"
+            "the first factor was correct, and the login was given up at the prompt for a code"
         }
         RefusalReason::NotAskedBySshd => {
-            "a second factor is needed and sshd cannot ask for one after a key alone or with its 'password' method: set 'AuthenticationMethods publickey,keyboard-interactive' and \
-             'KbdInteractiveAuthentication yes'"
+            "a second factor is needed and sshd cannot ask for one after a key alone or with its 'password' method: \
+             set 'AuthenticationMethods publickey,keyboard-interactive' and 'KbdInteractiveAuthentication yes'"
         }
         RefusalReason::NotAskedBySudo => {
             "a second factor is needed and sudo did not authenticate (NOPASSWD, or within its timestamp): \
@@ -128,7 +128,7 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         Event::UserRemoved => "Your second factor was removed by an administrator.",
         Event::UserChanged(UserChange::Verify {
             value: Verify::Never,
-        }) => "Logins no longer ask for a code, where nothing requires it.",
+        }) => "Logins no longer ask for a code unless the policy requires one.",
         // The store queues no notice of these (`Event::is_noticed`). If one came, its user should still look.
         Event::Passed { .. }
         | Event::Refused { .. }
@@ -183,13 +183,13 @@ pub fn change(event: &Event) -> Option<String> {
         }
         | Event::UserChanged(UserChange::Address { channel, address }) => match address {
             Some(address) => format!("{} is {address}, not verified yet", channel.info().setting),
-            None => format!("{} is removed", channel.info().setting),
+            None => format!("{} was removed", channel.info().setting),
         },
         Event::Required => "a second factor must be set up at the next login".to_owned(),
         Event::UserChanged(UserChange::Verify { value }) => format!("verify is {value}"),
         Event::UserChanged(UserChange::Preferred { method }) => match method {
             Some(method) => format!("logins begin with {method}"),
-            None => "logins begin with no method in particular".to_owned(),
+            None => "logins begin with no particular method".to_owned(),
         },
         _ => return None,
     })

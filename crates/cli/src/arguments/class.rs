@@ -22,7 +22,7 @@ Examples:
         /// The Unix group it applies to; for a new class, the group of the same name if not given
         #[arg(long)]
         group: Option<String>,
-        /// Try it before this class; a new class comes last, before everyone
+        /// Try it before this class; by default, a new class is tried last
         #[arg(long, value_name = "CLASS")]
         before: Option<String>,
         /// Settings that differ from the policy of the machine
@@ -40,7 +40,7 @@ Examples:
         #[command(flatten)]
         confirmation: Confirmation,
     },
-    /// Show which class applies to a user, what a login would be asked now, and why
+    /// Show which class applies to a user, what a login would require now, and why
     #[command(after_help = "Example:\n  twofa class test alice")]
     Test {
         /// Login name

@@ -123,7 +123,7 @@ pub enum Command {
     /// Show or end exemptions (root)
     #[command(subcommand)]
     Exemption(ExemptionCommand),
-    /// Check this machine for problems, present or coming (root)
+    /// Check this machine for current and upcoming problems (root)
     Doctor,
     /// Show the log: correct and wrong codes, refusals, changes (root)
     ///

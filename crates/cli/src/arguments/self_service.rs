@@ -116,7 +116,7 @@ pub struct AppArguments {
     /// Whether codes change with time or with each use
     #[arg(long = "type", value_name = "TYPE", default_value = "totp")]
     pub kind: CodeType,
-    /// Hash function; many apps silently support SHA1 only
+    /// Hash function; many apps ignore this and always use SHA1
     #[arg(long, default_value = "SHA1", value_parser = ["SHA1", "SHA256", "SHA512"], ignore_case = true)]
     pub algorithm: String,
     /// Number of digits in a code

@@ -65,7 +65,7 @@ Examples:
   twofa user exempt backup --reason 'nightly copies' --until 2027-06-30 --from 192.0.2.0/24
   twofa user exempt --group robots --reason 'unattended' --until never --service sshd")]
     Exempt(ExemptArguments),
-    /// Remove users from the record, also those whose account is gone
+    /// Remove users from the record, including those whose account is gone
     Remove(Users),
 }
 
@@ -115,10 +115,10 @@ pub struct ExemptArguments {
 pub struct Users {
     /// Login names
     pub names: Vec<String>,
-    /// The members of this Unix group, too
+    /// Also the members of this Unix group
     #[arg(long)]
     pub group: Option<String>,
-    /// The users named in this file, too, one per line; '-' for standard input
+    /// Also the users named in this file, one per line; '-' for standard input
     #[arg(long, value_name = "FILE")]
     pub from_file: Option<PathBuf>,
 }

@@ -39,7 +39,7 @@ pub(super) fn status_filter() -> impl TypedValueParser<Value = StatusKind> {
         PossibleValue::new(kind.name()).help(match kind {
             StatusKind::Off => "not asked for a code",
             StatusKind::Pending => "must enrol at the next login",
-            StatusKind::NotAllowed => "enrolled, but by no allowed method",
+            StatusKind::NotAllowed => "enrolled, but not with an allowed method",
             StatusKind::Enabled => "asked for a code",
             StatusKind::Locked => "locked after too many wrong codes",
             StatusKind::Exempt => "exempt",
@@ -92,7 +92,7 @@ impl TypedValueParser for Settings {
         let setting = value.to_str().and_then(|text| text.split_once('='));
         let (key, value) = setting.ok_or_else(|| {
             let words = format!(
-                "'{}' is no setting: write KEY=VALUE, such as mode=mandatory\n",
+                "'{}' is not a setting: write KEY=VALUE, such as mode=mandatory\n",
                 value.display()
             );
             clap::Error::raw(ErrorKind::ValueValidation, words).with_cmd(command)

@@ -42,7 +42,7 @@ pub(crate) fn run(
         written.is_ok()
     })?;
     written?;
-    listing.end("Nothing has happened yet.")
+    listing.end("No events to show.")
 }
 
 fn list_one(event: &LoggedEvent, listing: &mut Listing) -> io::Result<()> {

@@ -47,7 +47,7 @@ pub(crate) fn run(command: &PolicyCommand, output: Output) -> Result<(), Command
             confirm::warn(plan.concerns.iter().map(messages::concern))?;
             show_changes(
                 &plan.changes(),
-                "Nothing would change: the policy is already like that.",
+                "Nothing would change: it is already set that way.",
             )
         }
     }

@@ -183,7 +183,7 @@ fn request_to_set(
     if attested && email.is_none() && phone.is_none() {
         let error = CommandError::new(
             Failure::Usage,
-            "--verified is about an address, and none is given",
+            "--verified applies to an address, and none is given",
         );
         return Err(error.hinted("add email= or phone="));
     }

@@ -34,9 +34,9 @@ pub(crate) fn sentences(test: &ClassTest) -> Vec<String> {
         Decision::NotRequired(_) => "A login needs no code",
         Decision::Trusted => "A login passes without a code",
         Decision::Challenge => "A login needs a code",
-        Decision::Enrol => "A login leads through enrolment",
+        Decision::Enrol => "A login goes through enrolment",
         Decision::Replace => {
-            "A login needs a code by that method, and then leads through enrolment"
+            "A login needs a code from that method, and then goes through enrolment"
         }
         Decision::Deny(_) => "A login is refused",
     };
@@ -48,7 +48,7 @@ pub(crate) fn sentences(test: &ClassTest) -> Vec<String> {
     }
     for exemption in &test.narrow_exemptions {
         let only = exemption_scope(exemption).unwrap_or_default();
-        sentences.push(format!("But {only} it is exempt: {}.", exemption.reason));
+        sentences.push(format!("A login {only} is exempt: {}.", exemption.reason));
     }
     sentences
 }

@@ -306,16 +306,17 @@ fn delivery(finding: &DeliveryFinding) -> String {
             count,
             limits,
         } => sms_alarm(*alarm, *count, limits.sms_daily),
-        DeliveryFinding::EmailIsWeak => "codes by e-mail are weak: by NIST SP 800-63B-4 (3.1.3.1) they are not a second \
-                                         factor; if you must comply, leave email out of 'twofa policy set methods=…' \
-                                         (users with no other method are asked for such a code once more and then enrol \
-                                         another)"
+        DeliveryFinding::EmailIsWeak => "codes by e-mail are weak: under NIST SP 800-63B-4 (3.1.3.1) they are not a \
+                                         second factor; if you must comply, leave email out of 'twofa policy set \
+                                         methods=…' (users with no other method are asked for such a code once more and \
+                                         then enrol another)"
             .to_owned(),
         DeliveryFinding::NoPhoneCountry => "users cannot enrol phone numbers themselves: set 'twofa policy set \
                                             phone.country=…', or phone.countries for more than one"
             .to_owned(),
         DeliveryFinding::NoticeOverdue { since } => format!(
-            "a notice to a user has been waiting since {} and nothing sends it: start the broker, or run 'twofad --notices'",
+            "a notice to a user has been waiting since {} and nothing is sending it: start the broker, or run 'twofad \
+             --notices'",
             moment(*since)
         ),
         DeliveryFinding::NoticeWaiting { next } => format!(

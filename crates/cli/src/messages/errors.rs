@@ -110,7 +110,8 @@ pub(crate) const fn client_advice(error: &ClientError) -> Option<&'static str> {
             "ask an administrator to restart the broker: systemctl restart twofad.socket twofad",
         ),
         ClientError::Closed | ClientError::TimedOut | ClientError::Connection(_) => Some(
-            "check with 'twofa status' what was done; an administrator finds the reason with 'systemctl status twofad'",
+            "check with 'twofa status' what was done; an administrator can find the reason with 'systemctl status \
+             twofad'",
         ),
         ClientError::Privileges(_) => None,
     }

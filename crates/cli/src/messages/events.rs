@@ -231,7 +231,7 @@ mod tests {
                 address,
                 instead: None,
             },
-            "email is removed; it was alice@example.org",
+            "email was removed; it was alice@example.org",
         );
         says(
             Event::UserChanged(UserChange::Verify {
@@ -241,7 +241,7 @@ mod tests {
         );
         says(
             Event::UserChanged(UserChange::Preferred { method: None }),
-            "logins begin with no method in particular",
+            "logins begin with no particular method",
         );
     }
 
@@ -269,7 +269,9 @@ mod tests {
             limit: 10,
         };
         let detail = event_detail(&alarm, Timestamp::from_unix(0)).unwrap();
-        assert!(detail.contains("24 hours: 8, and send.sms-daily=10 is soon reached"));
+        assert!(
+            detail.contains("24 hours: 8, and the limit send.sms-daily=10 will soon be reached")
+        );
     }
 
     #[test]

@@ -90,7 +90,7 @@ pub(crate) fn remark(remark: &Remark) -> String {
             format!("'{country}' is not a country code: no phone number belongs to it")
         }
         Remark::GroupUnsettled { group, error } => format!(
-            "{error}; until it is known who is in group '{group}', the strictest class that could apply holds"
+            "{error}; until it is known who is in group '{group}', the strictest class that could apply is used"
         ),
     }
 }
@@ -122,7 +122,7 @@ pub(crate) fn allowed(allowed: bool, by_classes: &[String], classes: usize) -> S
         (true, by) if by.len() == classes => "yes".to_owned(),
         (false, []) => "no".to_owned(),
         (true, []) => "not in classes".to_owned(),
-        (true, by) => format!("yes; of the classes only in {}", enumerate(by)),
+        (true, by) => format!("yes; among classes, only in {}", enumerate(by)),
         (false, by) => format!("only in {}", enumerate(by)),
     }
 }

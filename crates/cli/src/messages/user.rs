@@ -17,7 +17,7 @@ pub(crate) fn status(status: UserStatus) -> Value {
         UserStatus::LockedUntil(at) => {
             Value::Bad(format!("locked until {}", moment(Timestamp::from_unix(at))))
         }
-        UserStatus::Locked => Value::Bad("locked until unlocked".to_owned()),
+        UserStatus::Locked => Value::Bad("locked until an administrator unlocks it".to_owned()),
         UserStatus::Exempt(end) => {
             Value::Warning(format!("exempt {}", until(end.map(Timestamp::from_unix))))
         }
@@ -48,7 +48,7 @@ pub(crate) fn changed(change: UserChange, changed: bool, name: &str) -> String {
         (UserChange::Unlock, true) => format!("Unlocked {name}."),
         (UserChange::Unlock, false) => format!("There was nothing to unlock for {name}."),
         (UserChange::Reset, true) => {
-            format!("Removed every method of {name}, and required a new one.")
+            format!("Removed all methods of {name}; a new one is required.")
         }
         (UserChange::Reset, false) => format!("Nothing was enrolled for {name}."),
     }

@@ -48,7 +48,7 @@ impl Sendmail {
     pub(super) fn new(program: Program, from: Address) -> Result<Self, String> {
         match needed_rights(program.path()) {
             Some(why) => Err(format!(
-                "must be a program that works without rights of its own: {why}; {ALTERNATIVE}"
+                "must be a program that needs no privileges of its own: {why}; {ALTERNATIVE}"
             )),
             None => Ok(Self { program, from }),
         }

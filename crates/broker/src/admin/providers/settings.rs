@@ -120,7 +120,7 @@ pub(super) fn collect(
             Some(setting) => Question::new(setting),
             None if account => Question {
                 name: ACCOUNT,
-                help: "the whole account in one text, its parts separated by semicolons",
+                help: "the whole account in one value, its parts separated by semicolons",
                 is_secret: true,
                 is_required: true,
                 default: None,

@@ -79,7 +79,7 @@ fn events_of_methods() -> Vec<(Event, Option<&'static str>)> {
         (Event::BackupCodesRemoved, None),
         (
             verify(Verify::Never),
-            Some("Logins no longer ask for a code, where nothing requires it."),
+            Some("Logins no longer ask for a code unless the policy requires one."),
         ),
         (verify(Verify::NewDevice), None),
         (verify(Verify::Always), None),

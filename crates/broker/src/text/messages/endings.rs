@@ -51,7 +51,8 @@ pub const fn command_hint(is_enrolled: bool) -> &'static str {
     }
 }
 
-const KEPT: &str = "What you had confirmed has been saved; if you have no backup codes, make them with 'twofa codes --new'.";
+const KEPT: &str = "What you had confirmed has been saved; if you have no backup codes, make them with 'twofa codes \
+                    --new'.";
 
 const fn minutes(timeout: Duration) -> u64 {
     timeout.as_secs() / 60

@@ -46,18 +46,18 @@ pub fn not_recorded(account: &Account, error: &impl Display) -> String {
 /// A provider did not take a code, and the next one was tried.
 pub fn refused_by(provider: &str, account: &Account, error: &impl Display) -> String {
     let user = &account.name;
-    format!("provider '{provider}' did not take a code for {user}: {error}")
+    format!("provider '{provider}' did not accept a code for {user}: {error}")
 }
 
 /// No provider took a code.
 pub fn undelivered(account: &Account, error: &impl Display) -> String {
     let user = &account.name;
-    format!("no provider took a code for {user}: {error}")
+    format!("no provider accepted a code for {user}: {error}")
 }
 
 /// Text messages to us could not be looked up.
 pub fn inbox_unreadable(error: &impl Display) -> String {
-    format!("cannot look for text messages that came in: {error}")
+    format!("cannot check for incoming text messages: {error}")
 }
 
 /// A notice could not be sent.
@@ -82,18 +82,21 @@ pub const SMS_LIMIT_REACHED: &str = "the limit on text messages is reached";
 /// How many text messages were sent.
 pub fn sms_alarm(alarm: SmsAlarm, count: SmsCount, sms_daily: u32) -> String {
     let SmsCount { all, unverified } = count;
-    let next = "see 'twofa log' for whom; if that is right, raise it with 'twofa policy set send.sms-daily=...'";
+    let next = "see 'twofa log' for the users; if these messages are legitimate, raise the limit with 'twofa policy \
+                set send.sms-daily=...'";
     match alarm {
         SmsAlarm::Unverified => format!(
-            "text messages to numbers that are not verified, in the last 24 hours: {unverified}, which is the fifth of \
-             send.sms-daily={sms_daily} that may be; until some are older no such number can be enrolled; {next}"
+            "text messages to unverified numbers in the last 24 hours: {unverified}, and a fifth of \
+             send.sms-daily={sms_daily} is the most allowed: no unverified number can be enrolled until the count \
+             falls; {next}"
         ),
         SmsAlarm::Most => format!(
-            "text messages with codes in the last 24 hours: {all}, and send.sms-daily={sms_daily} is soon reached; {next}"
+            "text messages with codes in the last 24 hours: {all}, and the limit send.sms-daily={sms_daily} will soon \
+             be reached; {next}"
         ),
         SmsAlarm::All => format!(
-            "text messages with codes in the last 24 hours: {all}, and send.sms-daily={sms_daily} allows no more: until \
-             some are older, codes go by other ways or not at all; {next}"
+            "text messages with codes in the last 24 hours: {all}, and send.sms-daily={sms_daily} allows no more: \
+             until the count falls, codes go by e-mail or not at all; {next}"
         ),
     }
 }

@@ -80,7 +80,8 @@ pub fn address_question(channel: Channel, can_text_us: bool) -> &'static str {
             "Your phone number with its country code (+49 1512 3456789): "
         }
         (AddressKind::Phone, true) => {
-            "Your phone number with its country code (+49 1512 3456789), or press Enter to verify it by sending us a text message: "
+            "Your phone number with its country code (+49 1512 3456789), or press Enter to verify it by sending us a \
+             text message: "
         }
     }
 }

@@ -58,8 +58,8 @@ pub fn number_elsewhere(number: &str, country: Option<&str>, allowed: &[String])
     };
     let digits = number.replace(' ', "");
     format!(
-        "{number} is a number{from}, and {why}: an administrator can set it with 'twofa user set NAME phone={digits}', or \
-         allow its country with 'twofa policy set phone.countries={set}'"
+        "{number} is a number{from}, and {why}: an administrator can set it with 'twofa user set NAME \
+         phone={digits}', or allow its country with 'twofa policy set phone.countries={set}'"
     )
 }
 
@@ -67,7 +67,8 @@ pub fn number_elsewhere(number: &str, country: Option<&str>, allowed: &[String])
 pub fn number_not_mobile(number: &str) -> String {
     let digits = number.replace(' ', "");
     format!(
-        "{number} is not a mobile number, and many other numbers cannot receive text messages: enter a mobile number, or ask an administrator to set this one with 'twofa user set NAME phone={digits}'"
+        "{number} is not a mobile number, and many other numbers cannot receive text messages: enter a mobile number, \
+         or ask an administrator to set this one with 'twofa user set NAME phone={digits}'"
     )
 }
 
@@ -108,23 +109,24 @@ pub const IDENTITY_MISMATCH: &str = "A second factor is registered for a differe
                                      administrator.";
 
 /// The second factor cannot be checked.
-pub const UNAVAILABLE: &str = "The second factor cannot be checked now, so this is refused. An administrator can find the reason in the system log.";
+pub const UNAVAILABLE: &str = "The second factor cannot be checked now, so this is refused. An administrator can find \
+                               the reason in the system log.";
 
 /// Enrolment takes more than the one prompt that a client has.
 pub const ONE_PROMPT_TO_ENROL: &str = "A second factor must be set up first. That takes several questions, and this program \
                                        can ask only one. Log in once with ssh or on the console.";
 
 /// A client has its one prompt before a code is sent.
-pub const ONE_PROMPT_TO_SEND: &str = "Your codes are sent by e-mail or text message, and this program asks its only question before one can be sent. \
-                                      Log in with ssh or on the console.";
+pub const ONE_PROMPT_TO_SEND: &str = "Your codes are sent by e-mail or text message, and this program asks its only \
+                                      question before one can be sent. Log in with ssh or on the console.";
 
 /// The address on file must prove the person, and no provider sends there.
 pub const OUT_OF_REACH: &str = "A second factor must be set up first, with a code to the address on file for you, and this \
                                 machine cannot send one. Ask an administrator.";
 
 /// No method that is allowed can be set up.
-pub const NO_METHOD: &str = "A second factor must be set up first, and none of the allowed methods can be: this machine cannot send \
-                             codes. Ask an administrator.";
+pub const NO_METHOD: &str = "A second factor must be set up first, and none of the allowed methods can be: this \
+                             machine cannot send codes. Ask an administrator.";
 
 /// No second factor was set up where one must be.
 pub const NOT_SET_UP: &str = "No second factor was set up, so this login is refused.";
@@ -163,8 +165,9 @@ pub struct NotAsked {
 pub fn not_asked(service: Option<&str>, is_sshd_without_questions: bool) -> NotAsked {
     match service {
         _ if is_sshd_without_questions => NotAsked {
-            person: "This login needs a verification code, and sshd cannot ask for one after a key alone or with its 'password' method. Try 'ssh -o PubkeyAuthentication=no -o PreferredAuthentications=keyboard-interactive', \
-                     or ask an administrator.",
+            person: "This login needs a verification code, and sshd cannot ask for one after a key alone or with its \
+                     'password' method. Try 'ssh -o PubkeyAuthentication=no -o \
+                     PreferredAuthentications=keyboard-interactive', or ask an administrator.",
             why: RefusalReason::NotAskedBySshd,
         },
         Some("sudo" | "sudo-i") => NotAsked {

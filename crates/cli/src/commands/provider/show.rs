@@ -108,7 +108,7 @@ fn one_kind(kind: &ProviderKind, output: Output, out: &mut dyn Write) -> io::Res
     if kind.setting("account").is_none() && kind.has_account() {
         writeln!(
             out,
-            "\nOr the whole account in one text, its parts separated by semicolons: account (secret)"
+            "\nOr the whole account in one value, its parts separated by semicolons: account (secret)"
         )?;
     }
     Ok(())

@@ -37,7 +37,7 @@ pub(super) fn run(
     )?;
     let checked = checked.map_err(failed)?;
     let what = format!("Send a test message to {}", test.to);
-    let sent = step(output, &what, &format!("Sending by '{name}'"), || {
+    let sent = step(output, &what, &format!("Sending through '{name}'"), || {
         test.send()
     })?;
     let sent = sent.map_err(failed)?;

@@ -131,7 +131,7 @@ fn message_hint(reply: &Reply) -> String {
     match reply.code {
         552 => "the mailbox is full, or the mail is too large for the server".into(),
         554 | 550 => {
-            "the server takes the mail for spam: have its filter accept mail from the address in 'from'"
+            "the server considers the mail spam: have its filter accept mail from the address in 'from'"
                 .into()
         }
         _ if reply.is_temporary() => {

@@ -234,7 +234,7 @@ fn body_failed(error: &io::Error, deadline: Instant) -> SendError {
     }
     SendError::new(
         Step::Message,
-        "the connection broke within the provider's answer",
+        "the connection broke in the middle of the provider's answer",
     )
     .hinted(RETRY_HINT)
 }

@@ -14,7 +14,7 @@ const MAX_DEPTH: usize = 32;
 /// What to do about an answer that is not the provider's.
 const CHECK_BASE: &str = "check that 'base' is the URL of the provider's interface";
 /// What to do about a provider that is out of order.
-const PROVIDER_FAULT: &str = "the provider is out of order: try again later";
+const PROVIDER_FAULT: &str = "the provider is having problems: try again later";
 
 /// The content of the answer to `spec` if it is successful, or the provider's error without any of the `secrets`.
 pub(super) fn evaluate(
