@@ -1,4 +1,4 @@
-//! The other end of a request: what asks the broker at its socket, and shows what it says.
+//! The client of the broker: sends a request to its socket, and shows the texts and prompts that come back.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;

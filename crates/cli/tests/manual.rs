@@ -261,7 +261,7 @@ fn plain(page: &str) -> String {
     })
 }
 
-/// Whether `word` stands in `text`, and not as part of a longer word.
+/// Whether `word` is in `text`, and not as part of a longer word.
 fn says(text: &str, word: &str) -> bool {
     let part_of_word = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
     text.match_indices(word).any(|(at, _)| {

@@ -1,4 +1,4 @@
-//! Exemptions, for accounts that nobody can answer a prompt for.
+//! Exemptions, for accounts whose prompts nobody can answer.
 //!
 //! PCI DSS 4.0.1 §8.5.1: bypassing the second factor must be documented, authorised and limited in time. So an exemption
 //! always says why, by whom and until when.

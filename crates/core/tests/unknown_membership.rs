@@ -1,4 +1,4 @@
-//! Whatever the name service does not tell, nobody gets past a question or a refusal for it.
+//! Whatever the name service leaves unknown, nobody avoids a prompt or a refusal because of it.
 
 #![allow(clippy::unwrap_used)] // a test says what it expects by failing
 

@@ -125,7 +125,7 @@ impl Tx<'_> {
     }
 }
 
-/// What becomes of one address.
+/// What happens to one address.
 struct Change<'a> {
     channel: Channel,
     address: Option<&'a str>,

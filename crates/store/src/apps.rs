@@ -14,7 +14,7 @@ use crate::tx::Tx;
 /// An app that is to be enrolled.
 #[derive(Debug, Clone)]
 pub struct NewApp {
-    /// What its owner calls it.
+    /// Its label, unique among the apps of the user.
     pub label: String,
     /// The app. `used` must be the count of the code that confirmed it.
     pub app: App,

@@ -77,7 +77,7 @@ impl Store {
     }
 
     /// Whether this is the store as it was when it was opened, because nothing can be written where it is. It can be read
-    /// for a short time: as soon as somebody else has changed it, it gives no more answers.
+    /// for a short time: as soon as somebody else has changed it, every read fails.
     pub const fn is_snapshot(&self) -> bool {
         self.snapshot.is_some()
     }

@@ -24,9 +24,9 @@ pub struct Location {
 /// The system user and group that the broker runs as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
-    /// Owns the database.
+    /// The uid that owns the database.
     pub uid: u32,
-    /// May read the sealing key.
+    /// The gid whose members may read the sealing key.
     pub gid: u32,
 }
 

@@ -31,18 +31,18 @@ const MOST_TRIES: u32 = 20;
 /// How many notices wait for one user.
 const KEPT_OF_A_USER: u32 = 100;
 
-/// What becomes of a notice that could not be sent.
+/// What happens to a notice that could not be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoticeFate {
-    /// It is tried again then.
+    /// It is sent again at this time.
     RetryAt(Timestamp),
-    /// It is tried no longer.
+    /// It is not sent again.
     GivenUp,
 }
 
 impl Store {
-    /// At most `most` notices that are due, oldest first. They are the caller's for two minutes; then, if nobody said
-    /// what came of them, they are due again.
+    /// At most `most` notices that are due, oldest first. No other caller gets them for two
+    /// minutes. Those whose outcome has not been reported by then are due again.
     pub fn claim_notices(&self, now: Timestamp, most: u32) -> Result<Vec<Notice>, StoreError> {
         self.write_unsynced(|view| {
             // One that waits longer than any delay was put off by a clock that has gone back since.

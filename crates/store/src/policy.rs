@@ -53,7 +53,7 @@ impl Store {
         self.read(|view| preview(view, &settings))
     }
 
-    /// Puts `rulebook` in the place of `before`, wholly, and says what changed. `None`: of whatever is broken there.
+    /// Replaces the whole rulebook `before` by `rulebook`, and returns what changed. `None`: replaces a broken one.
     pub fn replace_rulebook(
         &self,
         before: Option<&Rulebook>,

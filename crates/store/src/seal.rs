@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::error::StoreError;
 
-/// Bytes of a sealing key.
+/// The length of a sealing key in bytes.
 pub const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 

@@ -15,7 +15,7 @@ const DAY: u64 = 86_400;
 /// How many old rows one send removes at most: more than it adds, so that they go, and so few that nobody waits for it.
 const PRUNED_AT_ONCE: u32 = 64;
 
-/// Whether a code may be sent.
+/// Whether a code or notice may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendStart {
     /// It may, and is counted.
@@ -40,7 +40,7 @@ pub enum SendKind {
     Notice,
 }
 
-/// Of what there is a limit.
+/// The limit that was reached: who or what it counts for, and in which period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendLimit {
     /// To one user in an hour, whichever address it goes to.

@@ -13,11 +13,11 @@ use crate::sql::users;
 /// What somebody sets for themselves, or an administrator for them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
-    /// When to ask.
+    /// When logins ask the user; `None`: unchanged.
     pub verify: Option<Verify>,
     /// The addresses to change; `Some(None)` removes one. Unverified until a code sent there comes back.
     pub addresses: PerChannel<Option<Option<String>>>,
-    /// The method a login begins with; `Some(None)`: no matter which.
+    /// The method a login begins with; `Some(None)`: no preference.
     pub preferred: Option<Option<Method>>,
     /// An administrator attests the addresses that are given here: they are verified without a code.
     pub attested: bool,

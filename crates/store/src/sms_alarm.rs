@@ -21,7 +21,7 @@ pub struct SmsCount {
 }
 
 impl SmsAlarm {
-    /// The alarms that there is cause for at this count.
+    /// The alarms that this count calls for.
     pub fn due(count: SmsCount, limits: SendLimits) -> impl Iterator<Item = Self> {
         let SendLimits { sms_daily, .. } = limits;
         let most = u64::from(count.all) * 5 >= u64::from(sms_daily) * 4;
@@ -53,7 +53,7 @@ impl Store {
         self.read(|view| count(view.db, now))
     }
 
-    /// The alarms that there is cause for, each once in 24 hours.
+    /// The alarms that the present count calls for, each at most once in 24 hours.
     pub fn raise_sms_alarms(&self, now: Timestamp) -> Result<Vec<SmsAlarm>, StoreError> {
         if self.read(|view| due(view, now))?.is_empty() {
             return Ok(Vec::new());

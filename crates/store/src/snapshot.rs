@@ -26,7 +26,7 @@ pub struct UserSnapshot {
     /// Nothing is known of the user, but there is a record with a method or a requirement under the same name or
     /// the same uid.
     pub has_identity_mismatch: bool,
-    /// Which methods this is about.
+    /// The generation of the methods in [`Self::user`].
     pub generation: Generation,
 }
 

@@ -17,8 +17,8 @@ impl Store {
     ///
     /// Not synced: it spares the disk. The change's own commit keeps it.
     ///
-    /// A clock that has gone back neither opens the limit nor keeps it shut: what was changed in what is the future now
-    /// counts as changed now.
+    /// A clock that has gone back neither lifts the limit nor extends it: a change whose time now lies in the future
+    /// counts as made now.
     pub fn begin_unproved_change(
         &self,
         account: &Account,

@@ -41,7 +41,7 @@ pub enum Concern {
     },
     /// People are left without a method that works.
     Loss {
-        /// What becomes of their logins.
+        /// What happens at their logins.
         consequence: Consequence,
         /// The people whose methods are lost.
         people: People,

@@ -1,4 +1,4 @@
-//! Exemptions: who may be spared a second factor, why and until when.
+//! Exemptions: who is not asked for a second factor, why and until when.
 
 use ipnet::IpNet;
 use jiff::civil::Date;

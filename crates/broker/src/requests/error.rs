@@ -1,4 +1,4 @@
-//! Why a request of the command line is not carried out, as the client is told it.
+//! Why a request of the command line is not carried out, in the form that is sent to the client.
 
 use twofa_proto::Failure;
 use twofa_store::StoreError;

@@ -36,7 +36,7 @@ pub enum NotSent {
     Store(#[from] StoreError),
 }
 
-/// No code was sent, as the person is told it.
+/// That no code was sent, in the form that the person is shown.
 #[derive(Debug)]
 pub struct Unsent {
     /// Why, for the person.

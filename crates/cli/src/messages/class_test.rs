@@ -1,4 +1,4 @@
-//! What `class test` says about a login.
+//! How `twofa class test` explains a login.
 
 use twofa_broker::admin::class::ClassTest;
 use twofa_broker::text::explain::{self, Grounds};

@@ -1,6 +1,6 @@
 //! Every sentence that the command line shows, made of the library's typed values.
 //!
-//! [`doctor`] has the findings, [`class_test`] what becomes of a login, [`policy`] what to think about before rules change,
+//! [`doctor`] has the findings, [`class_test`] what a login would get, [`policy`] what to consider before rules change,
 //! [`user`], [`status`] and [`provider`] what is said about those, [`events`] what the audit log says, [`errors`] what to
 //! do about an error.
 

@@ -1,4 +1,4 @@
-//! What to think about before rules or providers change, and what changed.
+//! What to consider before rules or providers change, and what changed.
 
 use twofa_broker::admin::checks::{Concern, People, Remark};
 use twofa_core::Mode;

@@ -1,4 +1,4 @@
-//! What is said about providers.
+//! Sentences about providers.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is said about users.
+//! Sentences about users.
 
 use twofa_broker::UserStatus;
 use twofa_broker::admin::users::UserChange;

@@ -1,4 +1,4 @@
-//! The one decision: must this person show a second factor now?
+//! The decision: must this person show a second factor now?
 
 use crate::exemption::Exemption;
 use crate::lockout::Lock;

@@ -161,13 +161,13 @@ pub enum Event {
     },
 }
 
-/// What somebody showed who passed.
+/// What a user showed in order to pass.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "method", rename_all = "kebab-case")]
 pub enum Proof {
     /// A code of an authenticator app.
     App {
-        /// What its owner calls it.
+        /// Its label at that time.
         label: String,
     },
     /// A code that was sent.
@@ -178,7 +178,7 @@ pub enum Proof {
     },
     /// The first code of an app that was enrolled in this login.
     EnrolledApp {
-        /// What its owner calls it.
+        /// Its label at that time.
         label: String,
     },
     /// A code that was sent to an address which was enrolled with it in this login.
@@ -273,11 +273,11 @@ impl From<Lock> for RefusalReason {
 /// An authenticator app, without its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppFields {
-    /// What its owner calls it.
+    /// Its label at that time.
     pub label: String,
     /// The name of its hash.
     pub algorithm: String,
-    /// Digits of a code.
+    /// How many digits its codes have.
     pub digits: u8,
     /// Seconds of a time step; `None`: it counts codes (HOTP).
     pub period: Option<u32>,
@@ -320,7 +320,7 @@ pub struct ExemptionFields {
     pub service: Option<String>,
     /// For how many seconds from its grant on; `None`: it has no end.
     pub seconds: Option<u64>,
-    /// The administrator's words.
+    /// The administrator's reason.
     pub reason: String,
 }
 

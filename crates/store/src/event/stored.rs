@@ -73,7 +73,7 @@ fn parse(kind: &str, fields: Option<&str>) -> Option<Event> {
     serde_json::from_value(value.into()).ok()
 }
 
-/// Refused logins that the user has not been told of.
+/// Refused logins that have not been reported to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missed {
     /// How many there were.
@@ -87,7 +87,7 @@ pub struct Missed {
 /// An event as it was logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedEvent {
-    /// Rises with each event.
+    /// Its number, higher than that of every earlier event.
     pub id: i64,
     /// When it happened.
     pub at: Timestamp,
@@ -97,7 +97,7 @@ pub struct LoggedEvent {
     pub user: Option<String>,
     /// From where and by whom.
     pub origin: Origin,
-    /// What happened, beside its kind.
+    /// The fields of the event.
     pub record: Record,
 }
 

@@ -46,9 +46,9 @@ pub struct ProviderRecord {
     pub name: String,
     /// The name of its kind, such as `smtp`.
     pub kind: String,
-    /// For people; `None`: the kind's.
+    /// The title that users see; `None`: that of the kind.
     pub title: Option<String>,
-    /// By their names.
+    /// Its settings by name.
     pub settings: BTreeMap<String, Value>,
 }
 

@@ -14,13 +14,13 @@ pub struct Notice {
     pub id: i64,
     /// The user whose second factor it is about.
     pub account: Account,
-    /// How it goes.
+    /// The channel it is sent by.
     pub channel: Channel,
     /// The address that was verified when it was queued.
     pub address: String,
     /// What happened, of which programs make the sentence.
     pub record: Record,
-    /// Where that was asked for.
+    /// Where the event was caused.
     pub source: NoticeSource,
     /// When it happened.
     pub at: Timestamp,

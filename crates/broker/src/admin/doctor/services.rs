@@ -1,4 +1,4 @@
-//! What is known of the programs behind PAM services.
+//! What is known about the programs that use PAM services.
 
 use super::finding::RootService;
 

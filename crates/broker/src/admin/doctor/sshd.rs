@@ -1,4 +1,4 @@
-//! What sshd would do, in its own words.
+//! What sshd does with keys and prompts, from the settings that `sshd -T` prints.
 
 use std::collections::BTreeMap;
 use std::fs;

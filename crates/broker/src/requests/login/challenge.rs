@@ -1,4 +1,4 @@
-//! A login that takes a code.
+//! A login that requires a code.
 
 use twofa_core::{Decision, Denial, Method};
 use twofa_proto::Verdict;

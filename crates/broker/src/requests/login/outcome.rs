@@ -1,4 +1,4 @@
-//! What a login ends with.
+//! The outcome of a login: the verdict, and the reason for the log.
 
 use twofa_core::text::printable;
 use twofa_proto::{Done, Verdict};

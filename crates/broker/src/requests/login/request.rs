@@ -1,4 +1,4 @@
-//! A login of somebody who is known and may be asked.
+//! A login of a known user about whom the peer may ask.
 
 use twofa_core::decision::Reason;
 use twofa_core::{Decision, Denial, Exemption};

@@ -1,4 +1,4 @@
-//! What a record says, for the client.
+//! The status of a user, as it is reported to the client.
 
 use twofa_core::exemption::Exemption;
 use twofa_core::user::{Contact, EnrolledApp};

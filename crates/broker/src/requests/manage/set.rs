@@ -13,7 +13,7 @@ use crate::text::events;
 use crate::text::messages::{self, commands};
 use crate::text::terminal::Terminal;
 
-/// What becomes of an address.
+/// What happens to an address.
 enum NewAddress {
     /// It is stored as it is; `None`: the one on file is removed.
     Stored(Option<String>),

@@ -126,7 +126,7 @@ pub const ADD_A_PROVIDER_OR_ENROL: &str =
 /// Where the reason is when a code could not be sent.
 pub const SEE_LOG: &str = "an administrator can find the reason in 'twofa log'";
 
-/// What becomes of an address that could not be replaced.
+/// What happens to an address that could not be replaced.
 pub const ADDRESS_STAYS: &str = "the address you have stays as it is";
 
 /// No right code was typed.

@@ -1,4 +1,4 @@
-//! What is said when the broker ends a request at a prompt.
+//! Messages for requests that the broker ends at a prompt.
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //!
 //! [`prompts`] are questions, [`notes`] tell a person what happened, and [`refusals`] why something is not done, with
 //! [`commands`] for the command line, [`wrong_answer`] for codes and [`endings`] for requests that wait too long. [`log_lines`] are for administrators, and
-//! [`reasons`] say in them why a login ended as it did. What is the same in all of them stands here. Texts for a terminal
+//! [`reasons`] say in them why a login ended as it did. What all of them share is in this file. Texts for a terminal
 //! are ASCII, because nothing is known of the terminal.
 
 pub mod commands;

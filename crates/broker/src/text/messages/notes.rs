@@ -1,4 +1,4 @@
-//! What people are told that is neither a question nor a refusal.
+//! Messages to people that are neither questions nor refusals.
 
 use twofa_core::duration::Duration;
 use twofa_core::text::printable;

@@ -1,5 +1,5 @@
-//! What people are asked. All that must be read before answering stands in the prompt itself: some client shows what is
-//! sent apart from it late or not at all. A prompt for a code begins with "Verification code", which clients look for.
+//! What people are asked. All that must be read before answering is in the prompt itself: some clients show what
+//! is sent separately late or not at all. A prompt for a code begins with "Verification code", which clients look for.
 
 use twofa_core::channel::AddressKind;
 use twofa_core::{App, BackupCode, Channel, Method};
@@ -166,32 +166,32 @@ fn saved_question(asked: usize) -> String {
     )
 }
 
-/// Stands before the first enrolment at a login.
+/// Shown before the first enrolment at a login.
 pub fn must_enrol(application: &str) -> String {
     format!("{application} requires a second factor, and you have not set one up yet.")
 }
 
-/// Stands before the question for a code of a method that is to be replaced.
+/// Shown before the question for a code of a method that is to be replaced.
 pub fn prove_first(application: &str) -> String {
     format!(
         "{application} no longer allows the second factor you have set up. Use it one last time, then set up another.\n"
     )
 }
 
-/// Stands before the enrolment of a method that replaces another.
+/// Shown before the enrolment of a method that replaces another.
 pub const NOW_REPLACE: &str = "Now set up one that is allowed.";
 
-/// Stands before the enrolment that follows a code to an address on file.
+/// Shown before the enrolment that follows a code to an address on file.
 pub const NOW_SET_UP: &str = "Now set up a second factor.";
 
-/// Stands before a code that permits a change.
+/// Shown before a code that permits a change.
 pub const PROVE_TO_CHANGE: &str = "To change this, first prove it is you.\n";
 
-/// Stands before a code to the address on file that permits a change.
+/// Shown before a code to the address on file that permits a change.
 pub const PROVE_BY_ADDRESS: &str =
     "To change this, first prove it is you, with a code to the address on file.";
 
-/// Stands before the key of a further app.
+/// Shown before the key of a further app.
 pub fn new_app(user: &str, label: &str) -> String {
     format!("A new authenticator app for {user}, called '{label}'.\n")
 }

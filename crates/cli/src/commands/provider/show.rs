@@ -1,4 +1,4 @@
-//! What there is to see of providers.
+//! Listings and details of providers.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
