@@ -412,7 +412,7 @@ fn json_is_json_and_says_the_same() {
 }
 
 #[test]
-fn a_policy_changes_wholly_or_not_at_all() {
+fn a_policy_changes_as_a_whole_or_not_at_all() {
     let machine = machine();
     let refused = machine.run("twofa policy set mode=mandatory lockout.after=1000");
     assert_eq!(refused.code(), 2);

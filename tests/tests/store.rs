@@ -276,7 +276,7 @@ fn a_full_disk_refuses() {
 }
 
 #[test]
-fn a_broken_policy_refuses_until_it_is_set_right() {
+fn a_broken_policy_refuses_until_it_is_corrected() {
     let (machine, phone) = enrolled();
     let sql = |value: &str| {
         format!(

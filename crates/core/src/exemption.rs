@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exemption_ends_at_its_end() {
+    fn an_exemption_is_not_in_force_after_its_end() {
         assert!(covers(
             exemption(),
             &backup(),

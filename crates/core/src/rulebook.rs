@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rulebook_with_anything_wrong_in_it_is_none() {
+    fn an_invalid_rulebook_is_refused() {
         let rulebook = |classes| Rulebook::new(Policy::default(), classes);
         assert!(matches!(
             rulebook(vec![class("a b", &[])]),

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_are_what_the_manual_says() {
+    fn control_keywords_mean_what_the_manual_says() {
         let pairs = [
             (
                 "required",

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_goes_on_behind_a_backslash() {
+    fn a_line_continues_after_a_backslash() {
         let joined = lines("auth \\\n  required \\ \t\n m.so\nx");
         let texts: Vec<_> = joined
             .all

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn many_users_are_enrolled_in_one_go_or_none_is() {
+    fn many_users_are_enrolled_in_one_transaction_or_none_is() {
         let bench = Bench::new();
         let store = bench.create();
         let accounts: Vec<_> = (0..3)

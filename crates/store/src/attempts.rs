@@ -699,7 +699,7 @@ mod tests {
     }
 
     #[test]
-    fn none_of_64_failures_at_once_is_lost() {
+    fn of_64_failures_at_once_none_is_lost() {
         let bench = Bench::new();
         let (store, _) = enrolled(&bench);
         store

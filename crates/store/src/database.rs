@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_was_left_is_as_good_and_one_that_was_not_is_gone() {
+    fn a_log_that_was_left_is_read_and_one_that_was_not_is_removed() {
         let bench = Bench::new();
         let (alice, origin) = (crate::testing::alice(), origin());
         let set_required = |required, leaves: bool| {
@@ -493,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_that_somebody_has_changed_answers_no_more() {
+    fn a_snapshot_that_has_changed_since_is_no_longer_read() {
         let bench = Bench::new();
         drop(bench.create());
         in_the_way_of(&bench, "-shm");

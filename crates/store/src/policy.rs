@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_changes_wholly_and_says_what_changed() {
+    fn a_policy_changes_as_a_whole_and_says_what_changed() {
         let bench = Bench::new();
         let store = bench.create();
         let changes = store.change_policy(
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_stored_policy_is_an_error_until_it_is_set_right() {
+    fn a_broken_stored_policy_is_an_error_until_it_is_corrected() {
         let bench = Bench::new();
         let store = bench.create();
         Bench::execute(&store, "INSERT INTO setting VALUES ('mode', 'maybe')");
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_nobody_knows_is_an_error() {
+    fn an_unknown_setting_is_an_error() {
         let bench = Bench::new();
         let store = bench.create();
         Bench::execute(&store, "INSERT INTO setting VALUES ('nouserok', 'yes')");

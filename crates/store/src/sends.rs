@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_was_not_typed_is_awaited_for_a_while_where_it_was_asked_for() {
+    fn a_code_that_was_not_typed_is_expected_for_a_while_where_it_was_requested() {
         let bench = Bench::new();
         let store = bench.create();
         bench.verify(&store, &alice(), Channel::Email, A);

@@ -224,7 +224,7 @@ fn users_keep_their_addresses_requirements_and_failures() {
 }
 
 #[test]
-fn what_strangers_tried_still_counts_apart() {
+fn attempts_of_unproved_logins_still_count_separately() {
     let old = Old::new();
     let store = old.open();
     let dave = account("dave", 1003);

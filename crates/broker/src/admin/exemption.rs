@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_exempt_under_a_name_that_does_not_exist() {
+    fn no_exemption_is_granted_under_a_name_that_does_not_exist() {
         let bench = Bench::new();
         let name = "no-such-name".to_owned();
         assert!(matches!(

@@ -80,7 +80,7 @@ fn the_codes_of_rfc_6238_appendix_b_are_accepted() {
 }
 
 #[test]
-fn parameters_nobody_uses_are_refused() {
+fn parameters_that_no_app_uses_are_refused() {
     let time = |period| OtpKind::Time { period };
     assert_eq!(
         Parameters::new(time(30), Algorithm::Sha1, 7),

@@ -178,7 +178,7 @@ fn a_lock_refuses_until_its_end_on_a_trusted_device_too() {
 }
 
 #[test]
-fn a_hundred_failures_refuse_for_good() {
+fn a_hundred_failures_refuse_until_an_administrator_unlocks() {
     let policy = Policy {
         mode: Mode::Mandatory,
         ..Policy::default()
@@ -223,7 +223,7 @@ fn an_account_with_another_ones_name_or_uid_is_refused_unless_nobody_is_asked() 
 }
 
 #[test]
-fn trust_ends_at_its_end() {
+fn a_device_is_not_trusted_after_its_trust_has_expired() {
     let policy = Policy {
         mode: Mode::Mandatory,
         ..Policy::default()
@@ -241,7 +241,7 @@ fn trust_ends_at_its_end() {
 /// Every mode, requirement and setting for somebody with an app where only e-mail is allowed.
 #[test]
 #[rustfmt::skip]
-fn a_method_that_is_no_longer_allowed_is_neither_enough_nor_nothing() {
+fn a_method_that_is_no_longer_allowed_is_neither_sufficient_nor_ignored() {
     use Mode::{Disabled, Mandatory, Optional};
     use Verify::{Always, Never, NewDevice};
     const OFF: Decision = Decision::NotRequired(Reason::Disabled);

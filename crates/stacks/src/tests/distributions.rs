@@ -137,7 +137,7 @@ fn a_later_line_counts_only_where_its_refusal_does_and_its_program_reaches_it() 
 }
 
 #[test]
-fn el_goes_on_behind_a_substack_after_a_wrong_password() {
+fn el_continues_after_a_substack_with_a_wrong_password() {
     let stack = "auth substack password-auth\nauth required pam_twofa.so\nauth include postlogin
 account required pam_nologin.so\naccount include password-auth\n";
     assert_eq!(own("sshd", &on_el("sshd", stack), Phase::Auth), [UNPROVED]);
@@ -201,7 +201,7 @@ fn els_sufficient_lines_skip_a_challenge_behind_them() {
 }
 
 #[test]
-fn roots_own_su_is_not_held_against_the_stack() {
+fn su_by_root_does_not_count_against_the_stack() {
     let text = |first: &str, second: &str| {
         format!(
             "auth sufficient pam_rootok.so\nauth substack system-auth\n{first}\n\
@@ -223,7 +223,7 @@ fn roots_own_su_is_not_held_against_the_stack() {
 }
 
 #[test]
-fn suse_goes_on_after_a_wrong_password() {
+fn suse_continues_after_a_wrong_password() {
     let common = "auth required pam_env.so\nauth optional pam_gnome_keyring.so\nauth required pam_unix.so try_first_pass\n";
     let account = "account required pam_unix.so try_first_pass\n";
     let stack = |auth: &str, mine: &str| {

@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_set_wholly_or_not_at_all() {
+    fn an_order_is_set_as_a_whole_or_not_at_all() {
         let bench = Bench::new();
         let store = bench.create();
         for name in ["a", "b", "c"] {

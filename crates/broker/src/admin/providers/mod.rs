@@ -1,7 +1,7 @@
 //! Providers: which there are, their settings, and whether they work.
 //!
 //! [`draft`] puts a new provider or a change together of what an administrator gives ([`settings`]), so that it can be
-//! tested before it is saved; [`test`] tests what is saved. Everything but reading a file of secrets happens with the
+//! tested before it is saved; [`mod@test`] tests what is saved. Everything but reading a file of secrets happens with the
 //! rights of the broker: what works here works there.
 
 pub mod draft;

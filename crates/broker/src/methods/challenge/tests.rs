@@ -380,7 +380,7 @@ fn a_code_to_an_address_that_was_removed_meanwhile_does_not_pass() {
 }
 
 #[test]
-fn at_the_limit_nothing_is_sent_and_the_person_learns_when_it_is_again() {
+fn at_the_limit_nothing_is_sent_and_the_person_is_told_when_the_next_is_possible() {
     let bench = by_mail();
     bench.policy(&[("send.user-hourly", "2")]);
     for _ in 0..2 {

@@ -435,7 +435,7 @@ fn a_channel_without_a_provider_or_a_policy_is_refused_with_the_reason() {
 }
 
 #[test]
-fn removing_what_is_not_there_names_what_is() {
+fn removing_a_method_that_is_not_enrolled_names_those_that_are() {
     let bench = bench().with_token();
     let done = serve(
         bench.services(),

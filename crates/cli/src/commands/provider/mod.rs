@@ -1,4 +1,4 @@
-//! `twofa provider`: [`change`] adds, changes and removes, [`show`] lists, [`test`] tests.
+//! `twofa provider`: [`change`] adds, changes and removes, [`show`] lists, [`mod@test`] tests.
 
 mod change;
 mod show;
@@ -43,7 +43,7 @@ pub(crate) fn run(command: &ProviderCommand, output: Output) -> Result<(), Comma
             change::remove(&client::open()?, name, *confirmation)
         }
         ProviderCommand::Show { name, reveal } => {
-            show::one(&client::open()?, name, *reveal, output)
+            show::details(&client::open()?, name, *reveal, output)
         }
         ProviderCommand::Test { name, to } => {
             test::run(&client::open()?, name, to.as_deref(), output)

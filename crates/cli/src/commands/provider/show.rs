@@ -168,7 +168,7 @@ struct Full<'a> {
     settings: BTreeMap<&'a str, &'a str>,
 }
 
-pub(super) fn one(
+pub(super) fn details(
     admin: &Administration,
     name: &str,
     reveal: bool,

@@ -348,7 +348,7 @@ fn a_line_before_the_password_needs_another_behind_it() {
 }
 
 #[test]
-fn a_locker_that_asks_no_more_than_auth_needs_its_second_line_there() {
+fn a_locker_that_calls_only_auth_needs_the_second_line_there() {
     let stack = "auth required pam_twofa.so forward_pass\nauth requisite pam_unix.so try_first_pass\n\
                  account required pam_twofa.so\n@include common-account\n";
     finds(
