@@ -132,7 +132,7 @@ pub enum Status {
     Enabled,
     /// Refused because of too many wrong codes.
     Locked(Lock),
-    /// Exempt wherever a login comes from, until this time (`None`: for good).
+    /// Exempt wherever a login comes from, until this time (`None`: without end).
     Exempt(Option<Timestamp>),
 }
 

@@ -1,7 +1,7 @@
 //! Addresses that codes are sent to. A verified one is a method: who reads what is sent there can log in.
 //!
 //! [`Tx::set_addresses`] is the one way in which an address changes. It records what happens before it happens: the notices
-//! of it ([`crate::notices`]) go to the addresses that were verified until then, never to the one that is just coming in.
+//! of it ([`crate::notices`]) go to the addresses that were verified until then, never to the new one.
 
 use twofa_core::{Account, Channel, Timestamp};
 

@@ -1,4 +1,4 @@
-//! The order that keeps codes single and failures counted.
+//! The order of operations by which each code works once and each failure is counted.
 //!
 //! A code that is verified in microseconds, of an app or one that was sent, is one write transaction with one sync
 //! ([`Store::try_code`]): the lock is checked, the code is verified against what is stored at this moment, and either the
@@ -10,11 +10,11 @@
 //! 1. [`Store::count_attempt`] checks the lock and counts the attempt as a failure, committed;
 //! 2. the code is verified, outside of any transaction;
 //! 3. [`Store::use_backup_code`] deletes it, if it is still there, and takes back the count, committed;
-//! 4. only then somebody is let in.
+//! 4. only then is the user let in.
 //!
-//! That count is committed, and so holds for every attempt after it, without waiting for the disk; the sync of whatever is
-//! told in the end, right or wrong, takes it along. So nobody learns anything about a code whose attempt a power cut could
-//! still undo. Whatever dies in between, the attempt stays counted and the code stays unused or used up.
+//! That count is committed without waiting for the disk, and every later attempt sees it. The sync before the result is
+//! reported, right or wrong, includes it. So nobody learns anything about a code whose attempt a power cut could
+//! still undo. If a process ends in between, the attempt stays counted and the code is either unused or used up.
 
 use std::sync::Arc;
 

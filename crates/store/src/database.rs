@@ -26,9 +26,9 @@ pub struct Store {
     location: Location,
     file: FileId,
     key: SealingKey,
-    /// One for all threads: what it has cached dies with every write of another connection.
+    /// One for all threads: a write by another connection would invalidate what it has cached.
     connection: Mutex<Connection>,
-    /// What the database file was like when nothing could be written beside it; `None`: SQLite looks after that.
+    /// The state of the database file where nothing can be written beside it; `None`: SQLite detects changes itself.
     snapshot: Option<Snapshot>,
     rules: RulesCache,
     may_have_notices: AtomicBool,

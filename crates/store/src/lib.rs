@@ -1,7 +1,7 @@
 //! Where users, the policy and the audit log are kept.
 //!
 //! [`Store`] is opened with [`Store::open`]; only [`Store::create`] makes one, and only where none was, because a store
-//! that has gone missing must never read as "nobody has a second factor". No type of SQLite leaves this crate.
+//! that is missing must never read as "nobody has a second factor". No type of SQLite leaves this crate.
 //!
 //! Each operation that counts is one method, one write transaction, and on disk when it returns. A login is
 //! [`Store::snapshot`], [`Store::begin_code`] where a code is sent, and [`Store::try_code`], or for a backup code

@@ -1,11 +1,11 @@
-//! What people are told of their second factor: that something happened to it which they should know if it was not
-//! they who did it.
+//! Notices to users: that something happened to their second factor which they should know of if they did not cause
+//! it.
 //!
 //! [`queue`] is called with every event that makes a notice ([`Event::is_noticed`]), in its transaction. One notice goes to
 //! each address that is verified at that moment, by the channels the policy has. They wait here until a broker has sent
-//! them, which takes them with [`Store::claim_notices`] and says what came of it.
+//! them, which takes them with [`Store::claim_notices`] and reports the outcome.
 //!
-//! The bookkeeping of what was sent is not synced. What a power cut undoes of it is sent twice.
+//! The bookkeeping of what was sent is not synced. Notices whose outcome a power cut undoes are sent twice.
 //!
 //! [`Event::is_noticed`]: crate::Event::is_noticed
 

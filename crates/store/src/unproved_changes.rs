@@ -1,4 +1,4 @@
-//! How often somebody may change a record whom no code has proved to be its owner.
+//! A limit on changes to a record by somebody whom no code has proved to be its owner.
 
 use twofa_core::{Account, Timestamp};
 
@@ -15,7 +15,7 @@ impl Store {
     /// Counts a change to the record of `account` that is about to be made and that no code has proved, unless there
     /// were too many within an hour. Returns when the next is possible if there were.
     ///
-    /// Not synced: it spares the disk. The change's own commit keeps it.
+    /// Not synced, to save disk writes: the sync of the change itself includes it.
     ///
     /// A clock that has gone back neither lifts the limit nor extends it: a change whose time now lies in the future
     /// counts as made now.

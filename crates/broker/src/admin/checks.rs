@@ -67,7 +67,8 @@ pub enum Remark {
     Disabled,
     /// The policy names a country that does not exist.
     UnknownCountry(String),
-    /// The name service does not say who is in the group of a class: meanwhile the strictest class that could apply holds.
+    /// The name service does not say who is in the group of a class; until it does, the strictest class that could apply
+    /// is used.
     GroupUnsettled {
         /// The name of the Unix group.
         group: String,
@@ -81,7 +82,7 @@ pub enum Remark {
 pub struct People {
     /// Their login names; never none.
     pub names: Vec<String>,
-    /// How many of them, at the end, could be spared: it is not settled which groups they are in.
+    /// How many of them, at the end of the list, may not be affected: it is unknown which groups they are in.
     pub unsettled: usize,
 }
 

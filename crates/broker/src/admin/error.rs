@@ -19,19 +19,19 @@ pub enum AdminError {
     /// The store failed.
     #[error(transparent)]
     Store(StoreError),
-    /// The process is not what it must be.
+    /// The process does not have the privileges that it must have.
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),
     /// The name service failed.
     #[error(transparent)]
     NameService(#[from] NameServiceError),
-    /// Nothing can be said about a user.
+    /// What is known of a user could not be loaded.
     #[error(transparent)]
     Person(#[from] PersonError),
     /// Somebody else changed it since it was looked at.
     #[error(transparent)]
     ChangedMeanwhile(StoreError),
-    /// The rules cannot be like that.
+    /// The policy or its classes would be invalid.
     #[error(transparent)]
     BadRulebook(#[from] BadRulebook),
     /// There is no such account.
@@ -52,7 +52,7 @@ pub enum AdminError {
     /// There is no such class.
     #[error("there is no class called '{0}'")]
     NoClass(String),
-    /// The machine's own policy is listed like a class and is none.
+    /// `everyone` is listed like a class, but is the machine's own policy.
     #[error("'everyone' is the policy of the machine")]
     EveryoneIsNoClass,
     /// There is no such exemption.
@@ -61,7 +61,7 @@ pub enum AdminError {
     /// The reason for an exemption cannot be read.
     #[error("a reason must have 1 to 200 visible characters")]
     BadReason,
-    /// The service of an exemption cannot be one.
+    /// What was given as the service of an exemption is not a valid service name.
     #[error("that is not the name of a PAM service, such as sshd")]
     BadService,
     /// There is no provider of this name.

@@ -38,7 +38,7 @@ use crate::process::{privileges, reset};
 use crate::requests::broker::Broker;
 use crate::text::terminal::Terminal;
 
-/// An administrator at work on this machine's store.
+/// Administration of this machine's store.
 #[derive(Debug)]
 pub struct Administration {
     broker: Broker,

@@ -1,4 +1,4 @@
-//! Learning a phone number the other way round: the person texts a code to our number, and the number it comes from is
+//! Learning a phone number from a text message: the person texts a code to our number, and the number it comes from is
 //! then verified like any other.
 
 use std::thread;

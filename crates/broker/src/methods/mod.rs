@@ -1,4 +1,4 @@
-//! The methods of a person: proving oneself by one of them, and setting one up.
+//! The methods of a person: asking for a code of one, and setting one up.
 //!
 //! [`challenge`] asks for a code. [`choice`] is which method it asks by, [`challenge_state`] what it remembers between two
 //! prompts, and [`verify`] the only place where a code is accepted.

@@ -43,7 +43,7 @@ impl Accepted {
 /// Why a challenge could not be carried through.
 #[derive(Debug, thiserror::Error)]
 pub enum ChallengeError {
-    /// The store or the name service failed; nobody was believed.
+    /// The store or the name service failed; no code was accepted.
     #[error(transparent)]
     Person(#[from] PersonError),
     /// A backup code could not be hashed.

@@ -1,6 +1,6 @@
 //! The process as the kernel sees it, for `twofad` and for root's `twofa`.
 //!
-//! [`reset`] and [`cgroup`] undo what the program that started it has set, [`privileges`] gives up root for good,
+//! [`reset`] and [`cgroup`] undo what the program that started it has set, [`privileges`] gives up root irrevocably,
 //! [`socket_activation`] takes over a socket, [`log`] writes to the system's log without ever waiting for it, and [`clock`]
 //! is the one place that asks for the time. [`sys`] has what takes unsafe code.
 

@@ -48,7 +48,7 @@ pub fn service_owner() -> Result<Owner, PrivilegeError> {
     })
 }
 
-/// Becomes the service's user for good: all three uids and gids, its groups, and no way back.
+/// Becomes the service's user irrevocably: all three uids and gids, and its groups.
 ///
 /// Its groups are those of `/etc/group`, such as `dialout` for a modem. `initgroups(3)` would ask every directory, and
 /// logins would wait for one that hangs.

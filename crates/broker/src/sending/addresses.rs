@@ -41,7 +41,7 @@ pub fn read(policy: &Policy, channel: Channel, text: &str) -> Result<String, Bad
 }
 
 /// The address that `text` means, if users may enrol it themselves: text messages to other countries and to premium numbers
-/// can cost much, and there are people who earn money with them.
+/// can cost much, and some operators earn by them.
 pub fn read_of_user(policy: &Policy, channel: Channel, text: &str) -> Result<String, BadAddress> {
     if channel.address_kind() == AddressKind::Email {
         return read(policy, channel, text);

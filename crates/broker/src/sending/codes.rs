@@ -41,7 +41,7 @@ pub enum NotSent {
 pub struct Unsent {
     /// Why, for the person.
     pub text: String,
-    /// Whether a limit was reached, so that the providers are not to blame.
+    /// Whether a limit was reached; otherwise no provider took the code.
     pub is_limited: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Users, and what spares them.
+//! Users, and exemptions.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! What somebody did who may not be the user: attempts without a proved first factor, and changes that no code allowed.
-//! The tables `unproved` and `unproved_change`.
+//! What was done by somebody who may not be the user: attempts without a proved first factor, and changes that no code
+//! allowed. The tables `unproved` and `unproved_change`.
 
 use rusqlite::OptionalExtension;
 use twofa_core::{Account, Throttle, Timestamp};

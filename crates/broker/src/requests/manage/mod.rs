@@ -1,6 +1,6 @@
 //! What users and administrators do with a record: look, enrol, change, remove, make backup codes.
 //!
-//! A [`request`] is permitted first, if need be after a [`proof`]; then it enrols ([`enrol`]), sets ([`set`]), removes
+//! A [`request`] is permitted first, if necessary after a [`proof`]; then it enrols ([`enrol`]), sets ([`set`]), removes
 //! ([`remove`]) or reports ([`report`]).
 
 mod enrol;
