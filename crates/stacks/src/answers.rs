@@ -56,7 +56,7 @@ pub struct Way(pub Vec<Step>);
 
 impl Way {
     /// The line that bypasses twofa's module, if there is one.
-    pub fn around(&self) -> Option<&Step> {
+    pub fn bypassing_step(&self) -> Option<&Step> {
         self.0.iter().rev().find(|step| step.skips_own)
     }
 }

@@ -76,13 +76,13 @@ impl Connection {
         if !peer::may_be_broker(uid, path) {
             return Err(Unreachable::NotTheBroker(uid));
         }
-        Ok(Self::over(stream, request, SOCKET_TIMEOUT)?)
+        Ok(Self::submit(stream, request, SOCKET_TIMEOUT)?)
     }
 
     fn to_spawned(program: &Path, request: Request) -> Result<Self, Unreachable> {
         let (stream, spawned) = SpawnedBroker::start(program)?;
         // There is nothing to fall back to if it is slow to start, so it has the longer time.
-        let connection = Self::over(stream, request, MESSAGE_TIMEOUT)?;
+        let connection = Self::submit(stream, request, MESSAGE_TIMEOUT)?;
         Ok(Self {
             _spawned: Some(spawned),
             ..connection
@@ -90,7 +90,7 @@ impl Connection {
     }
 
     /// Sends `request` over a fresh connection and waits until the broker accepts it.
-    pub fn over(
+    pub fn submit(
         stream: Stream,
         request: Request,
         timeout: Duration,
@@ -199,7 +199,8 @@ mod tests {
     fn open(timeout: u64) -> (Result<Connection, ConnectionError>, Duration) {
         let (client, _broker) = UnixStream::pair().unwrap();
         let start = Instant::now();
-        let connection = Connection::over(client.into(), request(), Duration::from_millis(timeout));
+        let connection =
+            Connection::submit(client.into(), request(), Duration::from_millis(timeout));
         (connection, start.elapsed())
     }
 
@@ -227,7 +228,7 @@ mod tests {
             })
         });
         let start = Instant::now();
-        assert!(Connection::over(client.into(), request(), Duration::from_millis(100)).is_err());
+        assert!(Connection::submit(client.into(), request(), Duration::from_millis(100)).is_err());
         assert!(
             start.elapsed() < Duration::from_millis(500),
             "{:?}",
@@ -250,7 +251,7 @@ mod tests {
             broker.send(&sent).unwrap();
         });
         let mut client =
-            Connection::over(client.into(), request(), Duration::from_secs(5)).unwrap();
+            Connection::submit(client.into(), request(), Duration::from_secs(5)).unwrap();
         assert_eq!(client.receive().unwrap(), done);
         broker.join().unwrap();
     }

@@ -160,7 +160,7 @@ fn el_never_reaches_a_line_behind_an_include() {
     );
     let answers = answers("sudo", &machine);
     let way = answers.without_code.unwrap();
-    let around = way.around().unwrap();
+    let around = way.bypassing_step().unwrap();
     assert_eq!(
         (around.module.as_str(), around.code, around.line),
         ("pam_unix.so", "success", 6)
@@ -194,7 +194,12 @@ fn els_sufficient_lines_skip_a_challenge_behind_them() {
     );
     let answers = answers("sshd", &machine);
     assert_eq!(
-        answers.without_code.unwrap().around().unwrap().module,
+        answers
+            .without_code
+            .unwrap()
+            .bypassing_step()
+            .unwrap()
+            .module,
         "pam_localuser.so"
     );
     assert!(!answers.account_calls_own);
@@ -304,7 +309,7 @@ fn a_line_put_between_moves_the_jumps_over_itself() {
         .without_code
         .unwrap();
     assert_eq!(
-        around.around().map(|step| step.module.as_str()),
+        around.bypassing_step().map(|step| step.module.as_str()),
         Some("pam_unix.so")
     );
 }
@@ -372,7 +377,7 @@ fn the_line_that_bypasses_twofa_is_named() {
         let machine = on_debian("sshd", &format!("{lines}@include common-account\n"));
         let way = answers("sshd", &machine).without_code.expect(lines);
         assert_eq!(
-            way.around().map(|step| step.module.as_str()),
+            way.bypassing_step().map(|step| step.module.as_str()),
             Some(module),
             "{lines}"
         );

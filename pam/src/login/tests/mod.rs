@@ -189,7 +189,7 @@ impl ScriptedBroker {
         let mut client = self.1.take();
         move |_, request| {
             let client = client.take().unwrap();
-            Connection::over(client.into(), request, Duration::from_secs(5))
+            Connection::submit(client.into(), request, Duration::from_secs(5))
                 .map_err(|error| error.to_string())
         }
     }

@@ -46,9 +46,9 @@ impl<'a> Judged<'a> {
 
     /// Whether anybody is asked there for a code.
     pub(super) fn asks(&self) -> bool {
-        self.own
-            .iter()
-            .any(|line| line.reached && (line.phase == Phase::Auth || has(line, "challenge")))
+        self.own.iter().any(|line| {
+            line.reached && (line.phase == Phase::Auth || has_option(line, "challenge"))
+        })
     }
 
     /// All that is wrong with the service, where `sshd` is the one of the machine.
@@ -161,7 +161,7 @@ impl<'a> Judged<'a> {
                 .own
                 .iter()
                 .any(|line| line.phase == Phase::Auth && line.reached && line.unproved);
-        let around = without_code.as_ref().and_then(Way::around);
+        let around = without_code.as_ref().and_then(Way::bypassing_step);
         let complaint = if let (Some(way), Some(step)) = (without_code, around) {
             let remedy = if step.phase == Phase::Account {
                 Remedy::PutBefore
@@ -204,7 +204,7 @@ impl<'a> Judged<'a> {
             .iter()
             .filter(|own| own.phase == Phase::Auth && own.reached && own.unproved);
         for own in unproved {
-            let complaint = if has(own, "forward_pass") {
+            let complaint = if has_option(own, "forward_pass") {
                 if is_followed {
                     continue;
                 }
@@ -254,7 +254,7 @@ impl<'a> Judged<'a> {
         }
         let mut reached = self.own.iter().filter(|line| line.reached);
         let behind_password =
-            |line: &OwnLine| has(line, "forward_pass") || has(line, "use_first_pass");
+            |line: &OwnLine| has_option(line, "forward_pass") || has_option(line, "use_first_pass");
         if reached.next().is_some_and(|first| !behind_password(first)) {
             complaints.add(self.name(), Complaint::OneField);
         }
@@ -268,10 +268,10 @@ impl<'a> Judged<'a> {
             return;
         }
         let needs_question = self.own.iter().any(|line| {
-            has(line, "challenge")
+            has_option(line, "challenge")
                 || (line.phase == Phase::Auth
-                    && !has(line, "forward_pass")
-                    && !has(line, "use_first_pass"))
+                    && !has_option(line, "forward_pass")
+                    && !has_option(line, "use_first_pass"))
         });
         if self.asks() && needs_question && !sshd.can_ask() {
             complaints.add(name, Complaint::Sshd(SshdComplaint::CannotAsk));
@@ -289,7 +289,7 @@ impl<'a> Judged<'a> {
     }
 }
 
-fn has(line: &OwnLine, option: &str) -> bool {
+fn has_option(line: &OwnLine, option: &str) -> bool {
     line.arguments.iter().any(|argument| argument == option)
 }
 
@@ -310,7 +310,7 @@ fn deciding_line(way: &Way) -> Option<DecidingLine> {
         code,
         skips_own,
         ..
-    } = way.around().or(own).or(way.0.last())?;
+    } = way.bypassing_step().or(own).or(way.0.last())?;
     Some(DecidingLine {
         line: Line {
             file: file.clone(),
