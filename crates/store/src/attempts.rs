@@ -110,7 +110,7 @@ pub enum Counted {
 
 /// The outcome of marking a code used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Use {
+pub enum MarkUsedOutcome {
     /// It was unused, and is used now: let them in.
     First,
     /// Somebody was quicker, or it was removed meanwhile. The attempt stays a failure.
@@ -197,7 +197,7 @@ impl Store {
         channel: Channel,
         address: &str,
         now: Timestamp,
-    ) -> Result<Use, StoreError> {
+    ) -> Result<MarkUsedOutcome, StoreError> {
         self.change(&attempt.origin, now, |tx| {
             let record = tx.find(&attempt.account)?;
             let is_theirs = record.is_some_and(|record| record.verified(channel) == Some(address));
@@ -239,7 +239,7 @@ impl Store {
         attempt: Attempt,
         digest: &[u8; DIGEST_BYTES],
         now: Timestamp,
-    ) -> Result<Use, StoreError> {
+    ) -> Result<MarkUsedOutcome, StoreError> {
         self.change(&attempt.origin, now, |tx| {
             let is_deleted = backup_codes::delete_code(tx.db, attempt.user, digest)?;
             attempt.finish(tx, is_deleted, &Event::BackupCodeUsed)
@@ -249,12 +249,17 @@ impl Store {
 
 impl Attempt {
     /// `is_first`: its code was marked used just now.
-    fn finish(&self, tx: &Tx<'_>, is_first: bool, event: &Event) -> Result<Use, StoreError> {
+    fn finish(
+        &self,
+        tx: &Tx<'_>,
+        is_first: bool,
+        event: &Event,
+    ) -> Result<MarkUsedOutcome, StoreError> {
         let record = tx
             .find(&self.account)?
             .filter(|record| record.id == self.user && is_first);
         let Some(record) = record else {
-            return Ok(Use::Already);
+            return Ok(MarkUsedOutcome::Already);
         };
         let event = tx.record(Some(&self.account), event)?;
         let counted = match self.tally {
@@ -263,7 +268,7 @@ impl Attempt {
         };
         let cleared = counted.clear_through(self.number);
         save_pass(tx, &record, self.tally, cleared, event)?;
-        Ok(Use::First)
+        Ok(MarkUsedOutcome::First)
     }
 }
 
@@ -649,7 +654,11 @@ mod tests {
     }
 
     /// All 64 count an attempt, then all try at once; how many were first, and how many failures stayed.
-    fn race(store: &Store, bench: &Bench, try_it: impl Fn(Attempt) -> Use + Sync) -> (usize, u64) {
+    fn race(
+        store: &Store,
+        bench: &Bench,
+        try_it: impl Fn(Attempt) -> MarkUsedOutcome + Sync,
+    ) -> (usize, u64) {
         store.unlock(&alice(), &origin(), bench.now).unwrap();
         let before = store.snapshot(&alice()).unwrap().user.throttle.attempts;
         let start = Barrier::new(64);
@@ -667,7 +676,7 @@ mod tests {
         });
         let winners: Vec<_> = results
             .iter()
-            .filter(|(_, used)| *used == Use::First)
+            .filter(|(_, used)| *used == MarkUsedOutcome::First)
             .collect();
         let [(number, _)] = winners.as_slice() else {
             panic!("{} were first", winners.len())
@@ -728,27 +737,30 @@ mod tests {
         };
         assert_eq!(
             use_code(attempt(&store, &bench), email, "mallory@example.org"),
-            Use::Already
+            MarkUsedOutcome::Already
         );
         assert_eq!(
             use_code(attempt(&store, &bench), phone, "alice@example.org"),
-            Use::Already
+            MarkUsedOutcome::Already
         );
         assert_eq!(failures(&store), 2);
         assert_eq!(
             use_code(attempt(&store, &bench), email, "alice@example.org"),
-            Use::First
+            MarkUsedOutcome::First
         );
         assert_eq!(failures(&store), 0);
 
         let begun = attempt(&store, &bench);
         bench.verify(&store, &alice(), email, "new@example.org");
-        assert_eq!(use_code(begun, email, "alice@example.org"), Use::Already);
+        assert_eq!(
+            use_code(begun, email, "alice@example.org"),
+            MarkUsedOutcome::Already
+        );
         let begun = attempt(&store, &bench);
         store.reset(&alice(), &origin(), bench.now).unwrap();
         assert_eq!(
             use_code(begun, email, "new@example.org"),
-            Use::Already,
+            MarkUsedOutcome::Already,
             "it is on file, and no method"
         );
         let passed = |event: &Event| matches!(event, Event::Passed { .. });
@@ -857,7 +869,7 @@ mod tests {
         let begun = attempt(&store, &bench);
         store.remove_user(&alice(), &origin(), bench.now).unwrap();
         let used = store.use_backup_code(begun, &[0; 32], bench.now);
-        assert_eq!(used.unwrap(), Use::Already);
+        assert_eq!(used.unwrap(), MarkUsedOutcome::Already);
         let outcome = type_step_knowing(&store, &known, &origin(), bench.now, 7);
         assert_eq!(outcome, CodeOutcome::Unknown);
     }

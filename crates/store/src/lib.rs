@@ -50,7 +50,7 @@ mod unproved_changes;
 mod users;
 
 pub use apps::NewApp;
-pub use attempts::{Attempt, CodeAttempt, CodeOutcome, CodeProof, Counted, Tally, Use};
+pub use attempts::{Attempt, CodeAttempt, CodeOutcome, CodeProof, Counted, MarkUsedOutcome, Tally};
 pub use database::Store;
 pub use error::StoreError;
 pub use event::{Event, LoggedEvent, Missed, Origin, SmsAlarm};

@@ -5,7 +5,7 @@ use std::time::Instant;
 use twofa_core::channel::AddressKind;
 use twofa_core::sent::SentCodeOutcome;
 use twofa_core::{Answer, Channel, SentCode};
-use twofa_store::{Attempt, Counted, Generation, StoreError, Tally, Use};
+use twofa_store::{Attempt, Counted, Generation, MarkUsedOutcome, StoreError, Tally};
 
 use crate::context::Context;
 use crate::methods::candidate::Candidate;
@@ -199,7 +199,8 @@ impl AddressVerification<'_> {
         let is_recorded = attempt.is_some();
         if let Some(attempt) = attempt {
             // The code was right, so the try does not stay a failure.
-            if store.use_sent_code(attempt, self.channel, address, now)? == Use::Already {
+            if store.use_sent_code(attempt, self.channel, address, now)? == MarkUsedOutcome::Already
+            {
                 return Err(StoreError::ChangedMeanwhile.into());
             }
         }

@@ -8,7 +8,9 @@ use twofa_core::{
     Answer, AppCodeOutcome, BackupCode, Lock, Method, Methods, Policy, Timestamp, User,
     check_app_code,
 };
-use twofa_store::{CodeAttempt, CodeOutcome, CodeProof, Counted, Event, StoreError, Tally, Use};
+use twofa_store::{
+    CodeAttempt, CodeOutcome, CodeProof, Counted, Event, MarkUsedOutcome, StoreError, Tally,
+};
 
 use crate::context::Context;
 use crate::identity::person::{Person, PersonError};
@@ -234,11 +236,11 @@ impl Verifier<'_> {
             return self.record_wrong(WrongAnswer::BACKUP_CODE, now);
         };
         match store.use_backup_code(attempt, &digest, now)? {
-            Use::First => Ok(AnswerOutcome::Right {
+            MarkUsedOutcome::First => Ok(AnswerOutcome::Right {
                 method: Method::Backup,
                 backup_codes_left: user.backup_codes_left().saturating_sub(1),
             }),
-            Use::Already => self.record_wrong(WrongAnswer::BACKUP_CODE_USED, now),
+            MarkUsedOutcome::Already => self.record_wrong(WrongAnswer::BACKUP_CODE_USED, now),
         }
     }
 
