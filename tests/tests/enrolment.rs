@@ -185,7 +185,7 @@ fn a_wrong_code_and_then_the_right_one_enrols() {
     let mut terminal = ssh(&machine);
     let phone = Authenticator::new(&shown_key(&mut terminal));
     terminal.type_line(&phone.code_at(10));
-    terminal.expect("correct the clock of your phone");
+    terminal.expect("correct the clock on your phone");
     terminal.expect("The code your app shows now: ");
     terminal.type_line(&password_of("alice"));
     terminal.expect("That is not the code for this key.");
