@@ -23,7 +23,12 @@ impl Sns {
         let folder = tempfile::tempdir().unwrap();
         let address = free_address();
         let mut command = Command::new(moto);
-        command.args(["-H", "127.0.0.1", "-p", &address.port().to_string()]);
+        command.args([
+            "-H",
+            &address.ip().to_string(),
+            "-p",
+            &address.port().to_string(),
+        ]);
         let mut server = Running::start(&mut command, &folder.path().join("log"));
         server.serves(address);
         let iam = |form: &[(&str, &str)]| {

@@ -41,10 +41,12 @@ impl Contract {
         let folder = tempfile::tempdir().unwrap();
         let mock = free_address();
         let mut command = Command::new(prism);
-        command
-            .arg("mock")
-            .arg(file)
-            .args(["-h", "127.0.0.1", "-p", &mock.port().to_string()]);
+        command.arg("mock").arg(file).args([
+            "-h",
+            &mock.ip().to_string(),
+            "-p",
+            &mock.port().to_string(),
+        ]);
         let mut running = Running::start(&mut command, &folder.path().join("log"));
         running.serves(mock);
         let answers = Arc::new(Mutex::new(Vec::new()));

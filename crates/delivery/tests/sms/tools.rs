@@ -3,9 +3,10 @@
 use std::env;
 use std::fs;
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -59,9 +60,14 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// An address on which nothing listens.
+/// An address on which nothing listens. Each has a loopback host of its own: a port of a shared one could go to another
+/// test before the program that it is meant for has taken it.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
+    static GIVEN: AtomicU8 = AtomicU8::new(1);
+    let [.., high, low] = process::id().to_be_bytes();
+    let last = GIVEN.fetch_add(1, Ordering::Relaxed);
+    assert!(last < 255, "as many hosts as a process has addresses");
+    TcpListener::bind((Ipv4Addr::new(127, high, low, last), 0))
         .unwrap()
         .local_addr()
         .unwrap()
