@@ -31,22 +31,7 @@ impl Sns {
         ]);
         let mut server = Running::start(&mut command, &folder.path().join("log"));
         server.serves(address);
-        let iam = |form: &[(&str, &str)]| {
-            let client = client();
-            // Until it is told to check, anything in the form of a signature is one; the service's name is read from
-            // it.
-            let request = client.post(format!("http://{address}/")).form(form).header(
-                "authorization",
-                "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0",
-            );
-            request
-                .send()
-                .unwrap()
-                .error_for_status()
-                .unwrap()
-                .text()
-                .unwrap()
-        };
+        let iam = |form: &[(&str, &str)]| ask_iam(address, form);
         iam(&[
             ("Action", "CreateUser"),
             ("UserName", "twofa"),
@@ -96,6 +81,23 @@ impl Sns {
         ];
         open("aws-sns", &format!("http://{}", self.address), &settings)
     }
+}
+
+/// Sends a request to the service for users and keys, and returns its answer, in XML.
+fn ask_iam(address: SocketAddr, form: &[(&str, &str)]) -> String {
+    let client = client();
+    // Until it is told to check, anything in the form of a signature is one; the service's name is read from it.
+    let request = client.post(format!("http://{address}/")).form(form).header(
+        "authorization",
+        "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0",
+    );
+    request
+        .send()
+        .unwrap()
+        .error_for_status()
+        .unwrap()
+        .text()
+        .unwrap()
 }
 
 #[test]
