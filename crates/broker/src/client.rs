@@ -19,7 +19,7 @@ const ACCEPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Why a request did not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody can be reached at the socket, or somebody who is not the broker.
+    /// Nothing answers at the socket, or what answers is not the broker.
     #[error("cannot reach the broker at {SOCKET}: {0}")]
     Unreachable(String),
     /// The broker closed the connection before it accepted the request.

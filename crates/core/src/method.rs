@@ -34,7 +34,7 @@ pub struct MethodInfo {
     pub phrase: &'static str,
     /// The channel by which its codes are sent; `None`: nothing is sent.
     pub channel: Option<Channel>,
-    /// Whether somebody who has this method and no other is enrolled.
+    /// Whether a user who has only this method counts as enrolled.
     pub stands_alone: bool,
 }
 

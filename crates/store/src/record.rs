@@ -14,7 +14,7 @@ use crate::tx::Tx;
 
 /// How many logins and refusals of one user are kept: nobody fills the disk by logging in.
 const KEPT_OF_A_USER: u32 = 5_000;
-/// How many events about codes that were sent or not. They are counted apart: somebody who asks for code after code
+/// How many events about codes that were sent or not. They are counted apart: a user who requests code after code
 /// does not push other events out of the log.
 const CODES_KEPT_OF_A_USER: u32 = 1_000;
 /// After about this many events the oldest of the current user are removed. It does not matter which numbers have gaps.

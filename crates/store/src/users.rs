@@ -79,7 +79,7 @@ impl Store {
         })
     }
 
-    /// Removes every method of `account` and opens its lock, for somebody who lost them all: addresses must be verified
+    /// Removes every method of `account` and opens its lock, for a user who has lost them all: addresses must be verified
     /// again. If there were any, a second factor is required from now on. Returns whether there was anything to remove.
     pub fn reset(
         &self,

@@ -59,7 +59,7 @@ pub enum Mode {
     Mandatory,
 }
 
-/// When somebody who must have a second factor and has none sets one up.
+/// When users who must have a second factor but have none can set one up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enrolment {
     /// At the login prompt.

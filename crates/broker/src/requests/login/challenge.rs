@@ -81,7 +81,7 @@ pub(super) fn conclude(
     request::refuse(&text, LoginOutcome::new(verdict, why), terminal)
 }
 
-/// Tells what somebody who is in should know. A client that does not show it has still logged in.
+/// Shows what a user should know after a correct code. If the client cannot show it, the login still succeeds.
 fn welcome(
     request: &LoginRequest<'_>,
     method: Method,

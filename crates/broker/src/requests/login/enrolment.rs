@@ -32,7 +32,7 @@ pub(super) fn can_begin(
     Ok(terminal.ask(probe)?.is_some())
 }
 
-/// Guides somebody who must have a second factor and has none through setting one up; `intro` stands before it.
+/// Guides a user who must have a second factor but has none through enrolment. `intro` is shown first.
 pub(super) fn enrol(
     request: &LoginRequest<'_>,
     is_proved: bool,

@@ -1,7 +1,7 @@
 //! A login, as the PAM module asks about it.
 //!
-//! Here it is decided what follows: nothing, a refusal, or one of [`challenge`] and [`enrolment`] for somebody who has shown
-//! the first factor, and [`unproved`] for anybody else. [`request`] is what they share, [`origin`] how far a claim
+//! This file picks the next step: none, a refusal, [`challenge`] or [`enrolment`] once the first factor has been shown, and
+//! [`unproved`] otherwise. [`request`] is what they share, [`origin`] how far a claim
 //! about its source is trusted, and [`outcome`] what it ends with.
 
 mod challenge;
@@ -131,7 +131,7 @@ fn follow(
     }
 }
 
-/// Carries out what was decided about somebody who has shown the first factor.
+/// Carries out the decision about a user who has shown the first factor.
 fn carry_out(
     request: &LoginRequest<'_>,
     terminal: &mut dyn Terminal,

@@ -47,7 +47,7 @@ impl<E: Into<PersonError>> From<E> for LoginError {
     }
 }
 
-/// A login of somebody who is known and may be asked.
+/// A login to an existing account, by a peer that may ask about it.
 pub(super) struct LoginRequest<'a> {
     pub(super) context: Context<'a>,
     pub(super) peer: Peer,

@@ -72,8 +72,8 @@ pub(super) fn ask(
     Ok(LoginOutcome::new(Verdict::Denied, why))
 }
 
-/// The question. Where the code is typed behind the password, its digits are cut off the answer: none for somebody who
-/// is not asked.
+/// The prompt. Where the code is typed after the password in one answer, it also says how many digits to split off: none
+/// for a user who is not asked for a code.
 fn prompt(login: &Login, application: &str, subject: &Subject<'_>) -> Prompt {
     if !login.behind_password {
         return Prompt {

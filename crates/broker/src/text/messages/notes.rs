@@ -35,7 +35,7 @@ pub fn too_soon(next: Timestamp, now: Timestamp) -> String {
 /// Another code was asked for by somebody whose methods send none.
 pub const NOTHING_TO_RESEND: &str = "No codes are sent to you: your authenticator app shows them.";
 
-/// Another method was asked for by somebody who has one.
+/// For a user who asks for another method and has only one.
 pub const fn no_other_method(has_backup: bool) -> &'static str {
     if has_backup {
         "You have no other method except your backup codes: type one of them."

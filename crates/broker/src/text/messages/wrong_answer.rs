@@ -12,7 +12,7 @@ use super::refusals::{EXPIRED_CODE, WRONG_CODE};
 pub struct WrongAnswer {
     /// For the log.
     pub why: RefusalReason,
-    /// For the person. It says nothing about the code to somebody who guesses.
+    /// For the person. It tells an attacker nothing about the code.
     pub hint: &'static str,
 }
 
