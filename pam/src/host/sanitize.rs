@@ -1,12 +1,13 @@
 //! Text without characters that steer: it may hold names that strangers chose.
 
+use twofa_text::is_unprintable;
 use zeroize::Zeroizing;
 
 /// `text` for one line of the log: characters that could end the line, or make it read as another, are escaped.
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
-        if steers(c) {
+        if is_unprintable(c) {
             line.extend(c.escape_default());
         } else {
             line.push(c);
@@ -21,19 +22,13 @@ pub fn harmless(text: &str) -> Zeroizing<String> {
     // No character becomes longer, so the buffer does not grow and leave a copy behind.
     let mut harmless = Zeroizing::new(String::with_capacity(text.len()));
     harmless.extend(text.chars().map(|c| {
-        if steers(c) && !matches!(c, '\n' | '\t') {
+        if is_unprintable(c) && !matches!(c, '\n' | '\t') {
             '?'
         } else {
             c
         }
     }));
     harmless
-}
-
-/// Controls, line separators, and invisible characters that reorder or hide others.
-fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -50,6 +45,25 @@ mod tests {
             one_line("a\u{2028}b\u{202e}c\u{feff}"),
             r"a\u{2028}b\u{202e}c\u{feff}"
         );
+    }
+
+    #[test]
+    fn what_the_broker_shows_as_a_question_mark_is_one_here_too() {
+        for c in ('\0'..=char::MAX).filter(|c| !matches!(c, '\n' | '\t')) {
+            let text = c.to_string();
+            assert_eq!(
+                *harmless(&text),
+                twofa_core::text::printable(&text),
+                "{}",
+                c.escape_unicode()
+            );
+            assert_eq!(
+                one_line(&text) != text,
+                twofa_core::text::is_unprintable(c),
+                "{}",
+                c.escape_unicode()
+            );
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr};
 use nix::sys::stat::{fstat, makedev};
+use twofa_core::text::is_unprintable;
 
 /// The socket of the log daemon, see `syslog(3)`.
 const LOG: &str = "/dev/log";
@@ -110,24 +111,17 @@ fn wait_for_room(file: &impl AsFd) -> nix::Result<()> {
 fn on_one_line(line: &str) -> String {
     let mut safe = String::with_capacity(line.len());
     for c in line.chars() {
-        let written = if is_printable(c) {
+        let written = if is_unprintable(c) {
+            write!(safe, "{}", c.escape_default())
+        } else {
             safe.push(c);
             Ok(())
-        } else {
-            write!(safe, "{}", c.escape_default())
         };
         if written.is_err() || safe.len() >= MAX_LINE {
             break;
         }
     }
     safe
-}
-
-/// Neither a control character nor one that changes the layout of a line (Unicode: line and paragraph separators,
-/// bidirectional controls).
-fn is_printable(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
