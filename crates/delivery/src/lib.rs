@@ -14,7 +14,7 @@
 //! - [`provider`]: what a provider is: its kind, its settings, the trait it implements; [`account`]: account strings;
 //!   [`fingerprint`]: whether an administrator's files have changed;
 //! - [`phone`]: phone numbers;
-//! - [`net`]: name lookup and TLS; [`subprocess`]: programs on this machine;
+//! - [`net`]: name lookup, HTTP and TLS; [`subprocess`]: programs on this machine;
 //! - [`redaction`]: keeps secrets out of errors;
 //! - [`message`], [`error`]: what is sent, and why it was not.
 //!

@@ -1,4 +1,7 @@
-//! What all network connections share: name lookup within a deadline, and the TLS configuration.
+//! What all network connections share: name lookup, byte streams and HTTP requests that keep deadlines, and the TLS
+//! configuration.
 
+pub(crate) mod http;
 pub(crate) mod lookup;
+pub(crate) mod stream;
 pub(crate) mod tls;

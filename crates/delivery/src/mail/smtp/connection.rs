@@ -16,10 +16,10 @@ use zeroize::Zeroizing;
 use super::error::{SmtpFailure, explain};
 use super::reply::{Reply, ReplyLine};
 use super::server::{Server, Tls};
-use super::stream::Stream;
 use crate::error::{SendError, Step};
 use crate::mail::mailer::Outgoing;
 use crate::net::lookup::look_up;
+use crate::net::stream::Stream;
 use crate::redaction::Secrets;
 
 /// The maximum number of lines in a reply.

@@ -7,13 +7,18 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::client::{Client, Request};
 use super::request;
 use super::response::evaluate;
 use crate::error::{SendError, Step};
+use crate::net::http::{Client, Request};
 use crate::provider::{BadProvider, ProviderConfig, ProviderKind};
 use crate::redaction::Secrets;
 use crate::sms::data_file::{COMMON_SETTINGS, DataFile, RequestSpec, Values};
+
+/// The maximum length of an answer to a message, in bytes.
+pub(super) const MAX_ANSWER: u64 = 64 * 1024;
+/// The maximum length of a list of received messages, in bytes.
+pub(super) const MAX_LIST: u64 = 1024 * 1024;
 
 /// A provider's interface.
 pub(super) struct Api {

@@ -7,8 +7,7 @@ use reqwest::Url;
 use serde_json::Value;
 use twofa_core::Timestamp;
 
-use super::api::{Api, settings_error};
-use super::client::MAX_LIST;
+use super::api::{Api, MAX_LIST, settings_error};
 use super::request;
 use crate::error::{SendError, Step};
 use crate::provider::InboundSms;

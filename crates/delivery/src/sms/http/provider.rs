@@ -6,8 +6,7 @@ use std::time::Instant;
 
 use twofa_core::{Channel, Timestamp};
 
-use super::api::{Api, settings_error};
-use super::client::{MAX_ANSWER, MAX_LIST};
+use super::api::{Api, MAX_ANSWER, MAX_LIST, settings_error};
 use super::{inbox, request};
 use crate::error::SendError;
 use crate::message::Message;

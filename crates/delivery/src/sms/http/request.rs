@@ -6,8 +6,8 @@ use data_encoding::BASE64;
 use reqwest::Url;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
-use super::client::Request;
 use super::sigv4;
+use crate::net::http::Request;
 use crate::sms::data_file::{
     AnswerFormat, Auth, HttpMethod, JsonTemplate, RequestSpec, Template, Values,
 };

@@ -3,8 +3,8 @@
 use roxmltree::Node;
 use serde_json::{Map, Value};
 
-use super::client::Response;
 use crate::error::{SendError, Step};
+use crate::net::http::Response;
 use crate::redaction::Secrets;
 use crate::sms::data_file::{AnswerFormat, Errors, Path, RequestSpec, Success, scalar};
 

@@ -2,13 +2,12 @@
 
 use std::time::SystemTime;
 
+use crate::net::http::Request;
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
     SignableBody, SignableRequest, SigningSettings, sign as sign_request,
 };
 use aws_sigv4::sign::v4;
-
-use super::client::Request;
 
 const NOT_SIGNED: &str = "the request cannot be signed with this key";
 

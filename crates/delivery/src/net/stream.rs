@@ -26,7 +26,7 @@ fn time_left(deadline: Instant) -> io::Result<Duration> {
 
 /// A connection, with or without TLS.
 #[derive(Debug)]
-pub(super) struct Stream {
+pub(crate) struct Stream {
     inner: Inner,
     /// Bytes that were received and not yet returned.
     buffer: Vec<u8>,
@@ -51,7 +51,7 @@ struct DeadlineSocket {
 impl Stream {
     /// Connects to the first of `addresses` that accepts the connection. Each has its share of the time, so that one
     /// that drops packets does not use up the time of all.
-    pub(super) fn connect(addresses: &[SocketAddr], deadline: Instant) -> io::Result<Self> {
+    pub(crate) fn connect(addresses: &[SocketAddr], deadline: Instant) -> io::Result<Self> {
         let mut last = io::Error::other("the name has no address");
         for (i, address) in addresses.iter().enumerate() {
             let remaining = u32::try_from(addresses.len() - i - 1).unwrap_or(u32::MAX - 1);
@@ -71,7 +71,7 @@ impl Stream {
     }
 
     /// Performs the TLS handshake.
-    pub(super) fn start_tls(&mut self, config: &Arc<ClientConfig>, name: &str) -> io::Result<()> {
+    pub(crate) fn start_tls(&mut self, config: &Arc<ClientConfig>, name: &str) -> io::Result<()> {
         if !self.buffer.is_empty() {
             // Bytes received unencrypted would be read as a reply received under TLS (STARTTLS injection,
             // CVE-2011-0411).
@@ -93,7 +93,7 @@ impl Stream {
     }
 
     /// Sets the deadline for all further reads and writes.
-    pub(super) fn set_deadline(&mut self, deadline: Instant) {
+    pub(crate) fn set_deadline(&mut self, deadline: Instant) {
         match &mut self.inner {
             Inner::Plain(socket) => socket.deadline = deadline,
             Inner::Tls(tls) => tls.sock.deadline = deadline,
@@ -102,7 +102,7 @@ impl Stream {
     }
 
     /// Whether the server has neither closed the connection nor sent anything unsolicited.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub(crate) fn is_quiet(&self) -> bool {
         let socket = match &self.inner {
             Inner::Plain(socket) => socket,
             Inner::Tls(tls) => &tls.sock,
@@ -112,7 +112,7 @@ impl Stream {
     }
 
     /// Writes all of `bytes`.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.inner {
             Inner::Plain(socket) => socket.write_all(bytes),
             Inner::Tls(tls) => tls.write_all(bytes).and_then(|()| tls.flush()),
@@ -121,7 +121,7 @@ impl Stream {
     }
 
     /// Reads the next line, without its line ending.
-    pub(super) fn read_line(&mut self) -> io::Result<Vec<u8>> {
+    pub(crate) fn read_line(&mut self) -> io::Result<Vec<u8>> {
         loop {
             if let Some(end) = self.buffer.iter().position(|&b| b == b'\n') {
                 let mut line: Vec<u8> = self.buffer.drain(..=end).collect();
@@ -152,7 +152,7 @@ impl Stream {
     }
 
     /// Sends `farewell` and closes the connection without waiting for a reply.
-    pub(super) fn close(&mut self, farewell: &[u8]) {
+    pub(crate) fn close(&mut self, farewell: &[u8]) {
         self.set_deadline(Instant::now() + Duration::from_millis(5));
         let _ = self.write(farewell);
         if let Inner::Tls(tls) = &mut self.inner {

@@ -17,10 +17,6 @@ use crate::error::{SendError, Step};
 use crate::net::{lookup, tls};
 use crate::redaction::Secrets;
 
-/// The maximum length of an answer to a message, in bytes.
-pub(super) const MAX_ANSWER: u64 = 64 * 1024;
-/// The maximum length of a list of received messages, in bytes.
-pub(super) const MAX_LIST: u64 = 1024 * 1024;
 /// How long an unused connection is kept open. Servers close theirs after a while, and not always properly.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -30,29 +26,29 @@ const RETRY_HINT: &str = "try again later; if it happens again, check the provid
 const NO_TLS_HINT: &str = "check that the server at 'base' supports TLS 1.2 or 1.3";
 
 /// A client that keeps its connections open.
-pub(super) struct Client {
+pub(crate) struct Client {
     ca_file: Option<PathBuf>,
     // Made at the first use, because making one starts a thread, and most processes that open a provider send nothing.
     client: Mutex<Option<blocking::Client>>,
 }
 
 /// An HTTP request.
-pub(super) struct Request {
-    pub(super) method: Method,
-    pub(super) url: Url,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Option<Vec<u8>>,
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Vec<u8>>,
 }
 
 /// An HTTP response.
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Client {
     /// A client that trusts the system's roots and those in `ca_file`.
-    pub(super) fn new(ca_file: Option<PathBuf>) -> Self {
+    pub(crate) fn new(ca_file: Option<PathBuf>) -> Self {
         Self {
             ca_file,
             client: Mutex::new(None),
@@ -61,7 +57,7 @@ impl Client {
 
     /// Sends `request` and reads an answer of at most `max_length` bytes, by `deadline`. Errors contain none of the
     /// `secrets`. They say that a message may have arrived if the server may have read the request.
-    pub(super) fn exchange(
+    pub(crate) fn exchange(
         &self,
         request: Request,
         max_length: u64,
@@ -87,7 +83,7 @@ impl Client {
     }
 
     /// Checks that the server at `url` answers, whatever it answers. No secret is sent.
-    pub(super) fn reach(&self, url: Url, deadline: Instant) -> Result<(), SendError> {
+    pub(crate) fn reach(&self, url: Url, deadline: Instant) -> Result<(), SendError> {
         let request = Request {
             method: Method::HEAD,
             url,
