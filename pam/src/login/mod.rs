@@ -19,7 +19,7 @@ use crate::messages;
 use crate::options::CodeSource;
 use answers::{Answers, take_kept_code};
 use exchange::run;
-use outcome::{Outcome, conclude, log_line, pam_code, report};
+use outcome::{Outcome, conclude, log_line, pam_code, report, stops_at_maxtries};
 
 /// Authenticates a login, for a line of the stack with these arguments.
 pub fn authenticate<H: Host>(
@@ -32,7 +32,7 @@ pub fn authenticate<H: Host>(
     // The handle may be used again, for another attempt or another user.
     if host.passed().is_some() {
         if host.passed_in_this_call() && host.passed() == user.as_deref() {
-            return pam_code(Verdict::Passed);
+            return PamResultCode::PAM_SUCCESS;
         }
         host.set_passed("");
     }
@@ -68,7 +68,7 @@ pub fn authenticate<H: Host>(
     {
         outcome = Outcome::new(Verdict::Unavailable, messages::CODE_NOT_KEPT);
     }
-    finish(host, &user, outcome)
+    pam_code(finish(host, &user, outcome), stops_at_maxtries(host))
 }
 
 /// The account phase: for applications that let users in without [`authenticate`], for codes that an earlier line kept,
@@ -83,7 +83,7 @@ pub fn check_account<H: Host>(
         return check_unnamed(host, Request::Account, arguments, connect);
     };
     if host.passed() == Some(&user) {
-        return pam_code(Verdict::Passed);
+        return PamResultCode::PAM_SUCCESS;
     }
     let kept = take_kept_code(host);
     let answers = Answers {
@@ -98,15 +98,15 @@ pub fn check_account<H: Host>(
         ..describe(host, &user, arguments)
     };
     let outcome = run(host, answers, Request::Account(login), connect);
-    finish(host, &user, outcome)
+    pam_code(finish(host, &user, outcome), false)
 }
 
-fn finish(host: &mut impl Host, user: &str, outcome: Outcome) -> PamResultCode {
+fn finish(host: &mut impl Host, user: &str, outcome: Outcome) -> Verdict {
     let verdict = conclude(host, user, outcome);
     if verdict == Verdict::Passed {
         host.set_passed(user);
     }
-    pam_code(verdict)
+    verdict
 }
 
 /// A login without a name that the broker could know. Where policy requires no code of anyone, none is required here.
@@ -118,7 +118,7 @@ fn check_unnamed<H: Host>(
 ) -> PamResultCode {
     if !host.has_unreadable_user() {
         host.log(Level::Notice, messages::NO_USER);
-        return pam_code(Verdict::Denied);
+        return PamResultCode::PAM_AUTH_ERR;
     }
     let request = request(describe(host, "", arguments));
     let outcome = run(host, Answers::NONE, request, connect);
@@ -129,7 +129,7 @@ fn check_unnamed<H: Host>(
             ..Outcome::new(Verdict::Denied, messages::USER_NOT_UTF8)
         },
     };
-    pam_code(report(host, "", &outcome))
+    pam_code(report(host, "", &outcome), false)
 }
 
 fn describe(host: &impl Host, user: &str, arguments: &[String]) -> Login {

@@ -29,18 +29,30 @@ impl Outcome {
     }
 }
 
+/// The services that stop asking at `PAM_MAXTRIES`, and ask again at other codes: sshd does within one connection,
+/// login and sudo-rs until they have had enough. Others need not know it: cockpit-session takes it for a fault of its own
+/// and the browser gets HTTP 500 (session-utils.c, `exit_init_problem`).
+const STOPS_AT_MAXTRIES: [&str; 6] = ["sshd", "login", "remote", "gdm-password", "sudo", "sudo-i"];
+
 /// The code for the application. Nothing else in a login or account check returns success or ignore.
-pub fn pam_code(verdict: Verdict) -> PamResultCode {
+///
+/// `stops_at_maxtries` is whether the caller, in this phase, knows `PAM_MAXTRIES`. No answer is `PAM_AUTH_ERR` like any
+/// other refusal: `PAM_CONV_ERR` is none of the codes of pam_sm_authenticate(3), and sudo and cockpit take it for a fault.
+pub fn pam_code(verdict: Verdict, stops_at_maxtries: bool) -> PamResultCode {
     match verdict {
         Verdict::Passed => PamResultCode::PAM_SUCCESS,
         // Not success: a `sufficient` in the wrong place would let users in without a password.
         // Nor is it success when a later line decides.
         Verdict::NotRequired | Verdict::Exempt | Verdict::Later => PamResultCode::PAM_IGNORE,
-        Verdict::Denied => PamResultCode::PAM_AUTH_ERR,
-        Verdict::TriesUsedUp => PamResultCode::PAM_MAXTRIES,
+        Verdict::TriesUsedUp if stops_at_maxtries => PamResultCode::PAM_MAXTRIES,
+        Verdict::Denied | Verdict::TriesUsedUp | Verdict::NoAnswer => PamResultCode::PAM_AUTH_ERR,
         Verdict::Unavailable => PamResultCode::PAM_AUTHINFO_UNAVAIL,
-        Verdict::NoAnswer => PamResultCode::PAM_CONV_ERR,
     }
+}
+
+/// Whether the program that `host` is knows `PAM_MAXTRIES` as the end of a login's authentication.
+pub fn stops_at_maxtries(host: &impl Host) -> bool {
+    STOPS_AT_MAXTRIES.contains(&host.service().as_str())
 }
 
 /// Reports the outcome, unless the application has changed the user: who passed must be who is let in (CVE-2024-9313).

@@ -22,6 +22,9 @@ fn a_user_who_has_not_passed_on_this_handle_is_checked() {
         ),
         (Verdict::NotRequired, PamResultCode::PAM_IGNORE, vec![]),
         (Verdict::Denied, PamResultCode::PAM_AUTH_ERR, vec![]),
+        // PAM_MAXTRIES is none of the codes of pam_sm_acct_mgmt(3).
+        (Verdict::TriesUsedUp, PamResultCode::PAM_AUTH_ERR, vec![]),
+        (Verdict::NoAnswer, PamResultCode::PAM_AUTH_ERR, vec![]),
     ] {
         let mut host = host(steps);
         host.passed = Some("bob".into());

@@ -28,6 +28,7 @@ use Step::{Prompt as Asks, SetPassed, SetPassword, Show};
 /// A host that follows a script, and fails the test if the module does not go through all of it.
 struct ScriptedHost {
     user: Option<&'static str>,
+    service: &'static str,
     has_unreadable_user: bool,
     user_later: &'static str,
     terminal: Option<&'static str>,
@@ -44,6 +45,7 @@ struct ScriptedHost {
 fn host(steps: impl IntoIterator<Item = Step>) -> ScriptedHost {
     ScriptedHost {
         user: Some("alice"),
+        service: "sshd",
         has_unreadable_user: false,
         user_later: "alice",
         terminal: None,
@@ -104,7 +106,7 @@ impl Host for ScriptedHost {
         self.user_later == user
     }
     fn service(&self) -> String {
-        "sshd".into()
+        self.service.into()
     }
     fn remote_host(&self) -> Option<String> {
         Some("192.0.2.1".into())

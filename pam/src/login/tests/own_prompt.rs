@@ -47,7 +47,7 @@ fn each_verdict_has_its_code() {
         ),
         (
             Verdict::NoAnswer,
-            PamResultCode::PAM_CONV_ERR,
+            PamResultCode::PAM_AUTH_ERR,
             Level::Notice,
         ),
         (
@@ -70,6 +70,23 @@ fn each_verdict_has_its_code() {
             "{:?}",
             host.log
         );
+    }
+}
+
+#[test]
+fn a_program_that_does_not_know_maxtries_is_told_that_authentication_failed() {
+    for (service, expected) in [
+        ("sshd", PamResultCode::PAM_MAXTRIES),
+        ("login", PamResultCode::PAM_MAXTRIES),
+        ("sudo", PamResultCode::PAM_MAXTRIES),
+        ("cockpit", PamResultCode::PAM_AUTH_ERR),
+        ("something-else", PamResultCode::PAM_AUTH_ERR),
+    ] {
+        let mut host = host([]);
+        host.service = service;
+        let mut broker = broker(|end| send_verdict(end, Verdict::TriesUsedUp));
+        let code = authenticate(&mut host, CodeSource::OwnPrompt, &[], broker.connect());
+        assert_eq!(code, expected, "{service}");
     }
 }
 
@@ -122,7 +139,7 @@ fn no_answer_stays_no_answer_whatever_the_broker_sends_then() {
         });
         assert_eq!(
             authenticate(&mut host, CodeSource::OwnPrompt, &[], broker.connect()),
-            PamResultCode::PAM_CONV_ERR
+            PamResultCode::PAM_AUTH_ERR
         );
     }
 }
@@ -151,7 +168,7 @@ fn a_broker_that_keeps_asking_is_abandoned() {
     });
     assert_eq!(
         authenticate(&mut host, CodeSource::OwnPrompt, &[], broker.connect()),
-        PamResultCode::PAM_CONV_ERR
+        PamResultCode::PAM_AUTH_ERR
     );
 }
 
@@ -195,7 +212,7 @@ fn an_empty_answer_is_sent_as_it_is() {
         });
         assert_eq!(
             authenticate(&mut host, CodeSource::OwnPrompt, &[], broker.connect()),
-            PamResultCode::PAM_CONV_ERR
+            PamResultCode::PAM_AUTH_ERR
         );
     }
 }
