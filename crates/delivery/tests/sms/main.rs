@@ -10,6 +10,7 @@ mod faults;
 mod inbox;
 mod modem;
 mod numbers;
+mod refusals;
 mod requests;
 mod server;
 mod support;

@@ -621,7 +621,7 @@ fn documented() -> Vec<Documented> {
                     Step::Login,
                     "HTTP 401: API access requires",
                 ),
-                Refused(403, "Missing key from", Step::Login, "Missing key from"),
+                Refused(403, "Missing key from", Step::Message, "Missing key from"),
             ],
         },
         Documented {

@@ -12,7 +12,14 @@ use crate::provider::Setting;
 use crate::sms::recipient::NumberFormat;
 
 /// The placeholders for the message, in [`DataFile::send`].
-pub(super) const MESSAGE_PLACEHOLDERS: [&str; 4] = ["to", "text", "unicode", "lifetime"];
+pub(super) const MESSAGE_PLACEHOLDERS: [&str; 6] = [
+    "to",
+    "text",
+    "unicode",
+    "lifetime",
+    "expires",
+    "expires_time",
+];
 /// The placeholders for the start of the period to list, in [`DataFile::inbox`].
 pub(super) const INBOX_PLACEHOLDERS: [&str; 3] = ["since", "since_date", "since_time"];
 /// The settings that every provider has.
@@ -184,6 +191,9 @@ pub(in crate::sms) struct KnownError {
     /// The provider's error codes; empty: any.
     #[serde(default)]
     pub(in crate::sms) codes: Vec<String>,
+    /// Parts of the provider's error text, in upper or lower case; empty: any text.
+    #[serde(default)]
+    pub(in crate::sms) words: Vec<String>,
     /// The HTTP statuses; empty: any.
     #[serde(default)]
     pub(in crate::sms) status: Vec<u16>,

@@ -26,7 +26,7 @@ pub(super) fn list(
     let mut values = api.values.clone();
     values.set("since", since.unix());
     values.set("since-date", in_utc(since, "%Y-%m-%d"));
-    values.set("since-time", in_utc(since, "%Y-%m-%dT%H:%M:%SZ"));
+    values.set("since-time", iso8601(since));
     let mut request = api.request(&spec.request, &values)?;
     let mut received = Vec::new();
     for _ in 0..MAX_PAGES {
@@ -98,6 +98,11 @@ fn parse_time(text: &str, format: TimeFormat) -> Option<Timestamp> {
 fn parse_utc(text: &str, format: &str) -> Result<jiff::Timestamp, jiff::Error> {
     let time = jiff::civil::DateTime::strptime(format, text)?.to_zoned(TimeZone::UTC)?;
     Ok(time.timestamp())
+}
+
+/// The time `at` in UTC, such as `2026-01-31T23:59:59Z`.
+pub(super) fn iso8601(at: Timestamp) -> String {
+    in_utc(at, "%Y-%m-%dT%H:%M:%SZ")
 }
 
 fn in_utc(at: Timestamp, format: &str) -> String {

@@ -7,13 +7,14 @@ use std::time::Instant;
 use twofa_core::{Channel, Timestamp};
 
 use super::api::{Api, MAX_ANSWER, MAX_LIST, settings_error};
+use super::inbox::iso8601;
 use super::{inbox, request};
 use crate::error::SendError;
 use crate::message::Message;
 use crate::provider::{
     BadProvider, InboundSms, Inbox, Provider, ProviderConfig, ProviderKind, Receipt,
 };
-use crate::sms::data_file::DataFile;
+use crate::sms::data_file::{DataFile, Values};
 use crate::sms::recipient::format_number;
 use crate::templates::{Templates, septets};
 
@@ -78,12 +79,11 @@ impl Provider for HttpProvider {
         );
         values.set("unicode", septets(&text).is_none());
         values.set("text", text.as_str());
-        values.set("lifetime", ());
+        set_lifetime(&mut values, message);
         let mut secrets = self.api.secrets.clone();
         secrets.add(&text);
         if let Message::Code(code) = message {
             secrets.add(&code.code);
-            values.set("lifetime", code.lifetime);
         }
         let request = self.api.request(&data_file.send, &values)?;
         let answer = self
@@ -133,6 +133,20 @@ impl Inbox for HttpProvider {
         }
         Ok(received)
     }
+}
+
+/// Sets how long and until when the code in `message` is valid; no values for a message without a code.
+fn set_lifetime(values: &mut Values, message: &Message) {
+    let Message::Code(code) = message else {
+        for name in ["lifetime", "expires", "expires-time"] {
+            values.set(name, ());
+        }
+        return;
+    };
+    let expires = code.at.after(code.lifetime);
+    values.set("lifetime", code.lifetime);
+    values.set("expires", expires.unix());
+    values.set("expires-time", iso8601(expires));
 }
 
 impl fmt::Debug for HttpProvider {

@@ -96,6 +96,7 @@ fn refused(
     };
     let known = errors.known.iter().find(|known| {
         (known.codes.is_empty() || code.as_ref().is_some_and(|code| known.codes.contains(code)))
+            && (known.words.is_empty() || contains_any(&reason, &known.words))
             && (known.status.is_empty() || known.status.contains(&response.status))
     });
     let reason = secrets.redact(&reason);
@@ -109,15 +110,23 @@ fn refused(
     refused_by_status(response.status, reason)
 }
 
+/// Whether one of `parts` is in `text`, in upper or lower case.
+fn contains_any(text: &str, parts: &[String]) -> bool {
+    let text = text.to_lowercase();
+    parts.iter().any(|part| text.contains(&part.to_lowercase()))
+}
+
 /// An error that the data file does not list.
 fn refused_by_status(status: u16, reason: String) -> SendError {
     let error = SendError::new(Step::Message, reason);
     match status {
-        401 | 403 => SendError {
+        401 => SendError {
             step: Step::Login,
             ..error
         }
-        .hinted("check the keys, and what they are permitted to do"),
+        .hinted("check the keys"),
+        // Providers also answer 403 for a lack of credit, a country that is not enabled, or a recipient who opted out.
+        403 => error.hinted("the provider does not permit this: check what it says, the account's balance, and what the account and its keys may do"),
         402 => error.hinted("check the account's balance"),
         404 => error.hinted(CHECK_BASE),
         429 => error.hinted("the provider accepts no more requests for now: try again later"),
@@ -210,6 +219,13 @@ mod tests {
         assert_eq!(parse(bomb, AnswerFormat::Xml), None);
         let deep = format!("{}{}", "<a>".repeat(9000), "</a>".repeat(9000));
         let _no_overflow = parse(deep.as_bytes(), AnswerFormat::Xml);
+    }
+
+    #[test]
+    fn words_of_a_known_error_are_found_in_upper_or_lower_case() {
+        let words = ["no credit".to_owned(), "unknown sender".to_owned()];
+        assert!(contains_any("Account has NO credit left", &words));
+        assert!(!contains_any("sender", &words));
     }
 
     #[test]

@@ -46,6 +46,8 @@ fn sample_values(data_file: &DataFile, settings: &[(String, String)]) -> Result<
     values.set("text", "Example: 123456 is your code.");
     values.set("unicode", false);
     values.set("lifetime", 600_u64);
+    values.set("expires", 1_769_903_999_u64);
+    values.set("expires-time", "2026-01-31T23:59:59Z");
     Ok(values)
 }
 
