@@ -40,6 +40,8 @@ pub struct CodeMessage {
     pub lifetime: u64,
     /// The domain the code is bound to, for phones that fill in codes (last line `@domain #code`).
     pub domain: Option<String>,
+    /// Whether the subject of a mail may contain the code. Mail systems log subjects.
+    pub in_subject: bool,
 }
 
 impl fmt::Debug for CodeMessage {

@@ -152,6 +152,7 @@ fn message(context: Context<'_>, code: &SentCode, now: Timestamp) -> CodeMessage
         at: now,
         lifetime: context.policy().codes.lifetime.seconds(),
         domain: context.policy().code_domain.clone(),
+        in_subject: context.policy().code_in_subject,
     }
 }
 

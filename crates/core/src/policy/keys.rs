@@ -60,7 +60,7 @@ const SWITCH: &str = "on or off";
 const TRUST: &str = "a duration from 0 to 99999d, such as 12h or 30d";
 
 /// Everything that can be set. `{methods}` and `{channels}` stand for the names of all there are.
-pub static KEYS: [PolicyKey; 24] = [
+pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "mode",
         values: "disabled, optional or mandatory",
@@ -199,6 +199,15 @@ pub static KEYS: [PolicyKey; 24] = [
             Ok(())
         },
         write: |policy| policy.code_domain.clone().unwrap_or_default(),
+    },
+    PolicyKey {
+        name: "code.in-subject",
+        values: SWITCH,
+        default: "off",
+        help: "Put codes into the subjects of e-mails too, where mail servers log them; they begin the text in any case",
+        per_class: false,
+        read: |policy, text| switch(text).map(|on| policy.code_in_subject = on),
+        write: |policy| written_switch(policy.code_in_subject),
     },
     PolicyKey {
         name: "resend.cooldown",

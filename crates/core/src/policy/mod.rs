@@ -34,6 +34,8 @@ pub struct Policy {
     pub codes: Codes,
     /// The domain that codes in text messages are bound to, for phones that fill them in.
     pub code_domain: Option<String>,
+    /// Whether the subject of an e-mail may contain its code.
+    pub code_in_subject: bool,
     /// How much may be sent.
     pub limits: SendLimits,
     /// Whether a code goes by e-mail if its text message cannot be sent; `None`: where [`Policy::methods`] allows e-mail.
@@ -160,6 +162,7 @@ impl Default for Policy {
                 cooldown: Duration::from_seconds(30),
             },
             code_domain: None,
+            code_in_subject: false,
             limits: SendLimits {
                 user_hourly: 20,
                 address_daily: 100,
@@ -284,6 +287,7 @@ mod tests {
             ("code.digits", "9"),
             ("code.lifetime", "5m"),
             ("code.domain", "example.org"),
+            ("code.in-subject", "on"),
             ("resend.cooldown", "1m"),
             ("send.user-hourly", "3"),
             ("send.address-daily", "4"),

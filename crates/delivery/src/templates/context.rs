@@ -1,7 +1,7 @@
 //! The environment of templates, and the variables that they can use.
 //!
-//! A code has `application`, `user`, `code`, `purpose`, `from` (may be none), `time` and `lifetime`; a notice has
-//! `application`, `user`, `what`, `from` (may be none) and `time`; a test message has `application` and `time`.
+//! A code has `application`, `user`, `code`, `code_in_subject`, `purpose`, `from` (may be none), `time` and `lifetime`;
+//! a notice has `application`, `user`, `what`, `from` (may be none) and `time`; a test message has `application` and `time`.
 
 use jiff::tz::TimeZone;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
@@ -24,6 +24,7 @@ pub(super) struct TemplateContext<'a> {
     application: String,
     user: Option<String>,
     pub(super) code: Option<&'a str>,
+    code_in_subject: bool,
     purpose: Option<String>,
     from: Option<String>,
     time: Option<String>,
@@ -49,6 +50,7 @@ impl<'a> TemplateContext<'a> {
             application: one_line(application),
             user: None,
             code: None,
+            code_in_subject: false,
             purpose: None,
             from: None,
             time: None,
@@ -61,6 +63,7 @@ impl<'a> TemplateContext<'a> {
         Self {
             user: Some(one_line(&message.user)),
             code: Some(&message.code),
+            code_in_subject: message.in_subject,
             purpose: Some(one_line(&message.purpose)),
             from: message.from.as_deref().map(one_line),
             time: Some(time(message.at)),
@@ -92,6 +95,7 @@ impl<'a> TemplateContext<'a> {
             application: "Example".to_owned(),
             user: some("alice"),
             code: Some(SAMPLE_CODE),
+            code_in_subject: false,
             purpose: some("log in with sshd"),
             from: some("192.0.2.1"),
             time: some("1 January 2026, 12:00 UTC"),
@@ -112,6 +116,7 @@ impl<'a> TemplateContext<'a> {
             application,
             user,
             code,
+            code_in_subject,
             purpose,
             from,
             time,
@@ -119,7 +124,9 @@ impl<'a> TemplateContext<'a> {
             what,
         } = self;
         match *message {
-            "code" => context! { application, user, code, purpose, from, time, lifetime },
+            "code" => {
+                context! { application, user, code, code_in_subject, purpose, from, time, lifetime }
+            }
             "notice" => context! { application, user, what, from, time },
             _ => context! { application, time },
         }

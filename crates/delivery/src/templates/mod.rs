@@ -23,22 +23,32 @@ use crate::message::{CodeMessage, Message};
 use context::{TemplateContext, environment, one_line};
 use custom::CustomTemplates;
 
+/// A template for HTML: the beginning that all of them share, up to the title, and the rest from `$file`.
+macro_rules! html {
+    ($file:literal) => {
+        concat!(
+            include_str!("../../templates/head.html"),
+            include_str!(concat!("../../templates/", $file))
+        )
+    };
+}
+
 /// The built-in templates. Together they cover every part of every message.
 const BUILT_IN: [(&str, &str); 12] = [
     ("code.subject", include_str!("../../templates/code.subject")),
     ("code.txt", include_str!("../../templates/code.txt")),
-    ("code.html", include_str!("../../templates/code.html")),
+    ("code.html", html!("code.html")),
     ("code.sms", include_str!("../../templates/code.sms")),
     (
         "notice.subject",
         include_str!("../../templates/notice.subject"),
     ),
     ("notice.txt", include_str!("../../templates/notice.txt")),
-    ("notice.html", include_str!("../../templates/notice.html")),
+    ("notice.html", html!("notice.html")),
     ("notice.sms", include_str!("../../templates/notice.sms")),
     ("test.subject", include_str!("../../templates/test.subject")),
     ("test.txt", include_str!("../../templates/test.txt")),
-    ("test.html", include_str!("../../templates/test.html")),
+    ("test.html", html!("test.html")),
     ("test.sms", include_str!("../../templates/test.sms")),
 ];
 

@@ -20,6 +20,7 @@ fn code(application: &str) -> CodeMessage {
         at: Timestamp::from_unix(1_764_000_000),
         lifetime: 600,
         domain: None,
+        in_subject: false,
     }
 }
 
@@ -117,8 +118,9 @@ fn a_mail_is_laid_out_as_designed() {
     let mail = built_in().mail(&Message::Code(code("Example"))).unwrap();
     let time = time(Timestamp::from_unix(1_764_000_000));
     let expected = format!(
-        "Your code for Example:\n\n    918273\n\nUse it to log in with sshd.\n\n    User:   alice\n    \
-         From:   203.0.113.7\n    Time:   {time}\n\nIt is valid for 10 minutes and can be used once.\n\n\
+        "918273 is your code for Example.\n\nUse it to log in with sshd.\n\
+         It is valid for 10 minutes and can be used once.\n\n    User:   alice\n    \
+         From:   203.0.113.7\n    Time:   {time}\n\n\
          If you did not request it, change your password and tell your administrator.\n\
          Never give this code to anyone: nobody will ask you for it."
     );
@@ -131,6 +133,31 @@ fn a_mail_is_laid_out_as_designed() {
         built_in().mail(&nowhere).unwrap().text,
         expected.replace("    From:   203.0.113.7\n", "")
     );
+}
+
+#[test]
+fn the_code_is_in_the_subject_only_where_the_policy_allows_it_and_always_begins_the_text() {
+    let message = |in_subject| {
+        Message::Code(CodeMessage {
+            in_subject,
+            ..code("Example")
+        })
+    };
+    for (in_subject, subject) in [
+        (false, "Your code for Example"),
+        (true, "918273 is your code for Example"),
+    ] {
+        let mail = built_in().mail(&message(in_subject)).unwrap();
+        assert_eq!(mail.subject, subject);
+        // What a phone's notification shows of it.
+        assert!(
+            mail.text.starts_with("918273 is your code"),
+            "{}",
+            mail.text
+        );
+    }
+    let (_folder, templates) = with_custom(&[("code.subject", "Code")]);
+    assert_eq!(templates.mail(&message(true)).unwrap().subject, "Code");
 }
 
 #[test]

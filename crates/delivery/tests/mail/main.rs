@@ -4,6 +4,7 @@
 // Measured times, and tests that are skipped.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod appearance;
 mod hostile;
 mod postfix;
 mod reading;
@@ -65,6 +66,7 @@ fn message_of(application: &str) -> Message {
         at: Timestamp::from_unix(1_764_000_000),
         lifetime: 600,
         domain: None,
+        in_subject: false,
     })
 }
 

@@ -29,6 +29,7 @@ pub fn message() -> Message {
         at: Timestamp::from_unix(1_790_000_000),
         lifetime: 600,
         domain: None,
+        in_subject: false,
     })
 }
 
