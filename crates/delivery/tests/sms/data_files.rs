@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use twofa_core::Channel;
-use twofa_delivery::{BadProvider, ProviderKind, sms};
+use twofa_core::{Channel, Timestamp};
+use twofa_delivery::{BadProvider, Message, ProviderKind, sms};
 
 use crate::server::Server;
 use crate::support::{TO, catalogue, configuration, message, soon, text};
@@ -190,6 +190,54 @@ fn a_custom_file_is_a_kind_like_any_other() {
     );
     let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
     assert_eq!(body, serde_json::json!({"to": TO, "text": text()}));
+}
+
+#[test]
+fn a_file_can_say_when_the_code_expires_and_tell_one_message_from_another() {
+    let Some(folder) = Folder::new() else { return };
+    let json = "json = { until = \"{{ expires }}\", time = \"{{ expires_time }}\", \
+                seconds = \"{{ lifetime }}\", key = \"{{ uuid }}\" }";
+    let plain = "json = { to = \"{{ to }}\", text = \"{{ text }}\" }";
+    folder.put("acme.toml", &CUSTOM.replace(plain, json));
+    let (catalogue, bad) = catalogue(folder.path());
+    assert_eq!(bad, []);
+    let server = Server::answering(200, r#"{"id":7}"#);
+    let settings = [("api-key", "hush"), ("base", &server.base())];
+    let provider = catalogue.open(&configuration("acme", &settings)).unwrap();
+    let test = Message::Test {
+        application: "Acme".to_owned(),
+        at: Timestamp::from_unix(1_790_000_000),
+    };
+    for message in [&message(), &message(), &test] {
+        provider.send(TO, message, soon()).unwrap();
+    }
+    let bodies: Vec<serde_json::Value> = server
+        .requests()
+        .iter()
+        .map(|request| serde_json::from_str(&request.body).unwrap())
+        .collect();
+    let [one, other, test] = bodies.as_slice() else {
+        panic!("{bodies:?}");
+    };
+    let key = |body: &serde_json::Value| body["key"].as_str().unwrap().to_owned();
+    let expected = serde_json::json!({
+        "until": 1_790_000_600, "time": "2026-09-21T14:23:20Z", "seconds": 600, "key": key(one),
+    });
+    assert_eq!(*one, expected);
+    // A message without a code does not expire.
+    assert_eq!(*test, serde_json::json!({"key": key(test)}));
+    assert!(key(one) != key(other) && key(other) != key(test));
+    // RFC 9562 §5.4: version 4, variant 10.
+    let key = key(one);
+    let parts: Vec<_> = key.split('-').collect();
+    assert_eq!(
+        parts.iter().map(|part| part.len()).collect::<Vec<_>>(),
+        [8, 4, 4, 4, 12]
+    );
+    assert!(
+        parts[2].starts_with('4') && parts[3].starts_with(['8', '9', 'a', 'b']),
+        "{key}"
+    );
 }
 
 #[test]

@@ -12,13 +12,14 @@ use crate::provider::Setting;
 use crate::sms::recipient::NumberFormat;
 
 /// The placeholders for the message, in [`DataFile::send`].
-pub(super) const MESSAGE_PLACEHOLDERS: [&str; 6] = [
+pub(super) const MESSAGE_PLACEHOLDERS: [&str; 7] = [
     "to",
     "text",
     "unicode",
     "lifetime",
     "expires",
     "expires_time",
+    "uuid",
 ];
 /// The placeholders for the start of the period to list, in [`DataFile::inbox`].
 pub(super) const INBOX_PLACEHOLDERS: [&str; 3] = ["since", "since_date", "since_time"];

@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use data_encoding::HEXLOWER;
 use twofa_core::{Channel, Timestamp};
 
 use super::api::{Api, MAX_ANSWER, MAX_LIST, settings_error};
 use super::inbox::iso8601;
 use super::{inbox, request};
-use crate::error::SendError;
+use crate::error::{SendError, Step};
 use crate::message::Message;
 use crate::provider::{
     BadProvider, InboundSms, Inbox, Provider, ProviderConfig, ProviderKind, Receipt,
@@ -80,6 +81,7 @@ impl Provider for HttpProvider {
         values.set("unicode", septets(&text).is_none());
         values.set("text", text.as_str());
         set_lifetime(&mut values, message);
+        values.set("uuid", random_uuid()?);
         let mut secrets = self.api.secrets.clone();
         secrets.add(&text);
         if let Message::Code(code) = message {
@@ -156,6 +158,24 @@ impl fmt::Debug for HttpProvider {
             .field("base", &self.api.base)
             .finish_non_exhaustive()
     }
+}
+
+/// A random UUID (RFC 9562 §5.4).
+fn random_uuid() -> Result<String, SendError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| SendError::new(Step::Program, format!("no random numbers: {error}")))?;
+    bytes[6] = bytes[6] & 0x0f | 0x40; // version 4
+    bytes[8] = bytes[8] & 0x3f | 0x80; // variant
+    let hex = HEXLOWER.encode(&bytes);
+    let parts = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ];
+    Ok(parts.join("-"))
 }
 
 /// Whether `from` is a number, to which something can be sent. It may also be a name.

@@ -48,6 +48,7 @@ fn sample_values(data_file: &DataFile, settings: &[(String, String)]) -> Result<
     values.set("lifetime", 600_u64);
     values.set("expires", 1_769_903_999_u64);
     values.set("expires-time", "2026-01-31T23:59:59Z");
+    values.set("uuid", "00000000-0000-4000-8000-000000000000");
     Ok(values)
 }
 
