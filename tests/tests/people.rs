@@ -730,3 +730,55 @@ fn a_renamed_account_cannot_end_the_refusal_by_a_change_of_its_own() {
         assert_eq!(refused.code(), 3, "{refused}");
     }
 }
+
+#[test]
+fn with_sudo_a_change_says_whose_it_is_and_what_is_shown_says_so() {
+    let machine = Machine::new()
+        .policy("disabled")
+        .administrator("carol")
+        .build();
+    for command in [
+        "enrol app",
+        "set verify=always",
+        "remove app",
+        "codes --new",
+    ] {
+        for caller in [
+            "SUDO_USER=carol",
+            "DOAS_USER=carol",
+            "PKEXEC_UID=$(id -u carol)",
+        ] {
+            let refused = machine.run(&format!("{caller} twofa {command} </dev/null"));
+            assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+            let stderr = refused.stderr;
+            for named in ["carol", "root"] {
+                let spelled = format!("'twofa {command} --user {named}'");
+                assert!(stderr.contains(&spelled), "{stderr}");
+            }
+        }
+    }
+    let shown = machine.run("SUDO_USER=carol twofa status").ok();
+    assert!(shown.stdout.contains("Second factor of root"), "{shown:?}");
+    assert!(shown.stderr.contains("--user carol"), "{shown:?}");
+
+    // On a terminal it is asked; no answer is no answer.
+    let start = |answer: &str| {
+        let mut sudo = machine.terminal_as("carol", "sudo twofa set email=carol@example.org");
+        sudo.expect("password for carol");
+        sudo.expect(": ");
+        sudo.type_line(&password_of("carol"));
+        sudo.expect("carol or root? ");
+        sudo.type_line(answer);
+        sudo
+    };
+    let mut sudo = start("");
+    sudo.expect("so nothing was changed");
+    assert!(!sudo.expect_end().success());
+    let mut sudo = start("carol");
+    sudo.expect("carol: ");
+    assert!(sudo.expect_end().success());
+    let status = machine.run("twofa status --user carol").ok().stdout;
+    assert!(status.contains("carol@example.org"), "{status}");
+    let status = machine.run("twofa status --user root").ok().stdout;
+    assert!(!status.contains("carol@example.org"), "{status}");
+}

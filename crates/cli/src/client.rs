@@ -1,8 +1,8 @@
 //! How a request reaches the broker's code: over the socket, or for root in this process if no broker answers.
 
-use nix::unistd::{User, getuid};
+use nix::unistd::getuid;
 use twofa_broker::admin::Administration;
-use twofa_broker::{Done, Failure, Request};
+use twofa_broker::{Done, Request};
 use twofa_broker::{client, privileges};
 
 use crate::error::CommandError;
@@ -11,25 +11,6 @@ use crate::terminal::StandardTerminal;
 /// Whether root runs this.
 pub(crate) fn is_root() -> bool {
     getuid().is_root()
-}
-
-/// The user a command is about: the one named, or oneself.
-pub(crate) fn user(named: Option<String>) -> Result<String, CommandError> {
-    if let Some(named) = named {
-        return Ok(named);
-    }
-    let uid = getuid();
-    match User::from_uid(uid) {
-        Ok(Some(user)) => Ok(user.name),
-        Ok(None) => Err(CommandError::new(
-            Failure::NotFound,
-            format!("there is no account with the user ID {uid}"),
-        )),
-        Err(error) => Err(CommandError::new(
-            Failure::Unavailable,
-            format!("the name service does not answer: {error}"),
-        )),
-    }
 }
 
 /// Opens the store for root. From here on this process has the rights of the service's user.

@@ -37,7 +37,7 @@ const STOPS_AT_MAXTRIES: [&str; 6] = ["sshd", "login", "remote", "gdm-password",
 /// The code for the application. Nothing else in a login or account check returns success or ignore.
 ///
 /// `stops_at_maxtries` is whether the caller, in this phase, knows `PAM_MAXTRIES`. No answer is `PAM_AUTH_ERR` like any
-/// other refusal: `PAM_CONV_ERR` is none of the codes of pam_sm_authenticate(3), and sudo and cockpit take it for a fault.
+/// other refusal: `PAM_CONV_ERR` is none of the codes of `pam_sm_authenticate(3)`, and sudo and cockpit take it for a fault.
 pub fn pam_code(verdict: Verdict, stops_at_maxtries: bool) -> PamResultCode {
     match verdict {
         Verdict::Passed => PamResultCode::PAM_SUCCESS,

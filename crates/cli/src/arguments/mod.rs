@@ -51,7 +51,7 @@ pub struct Arguments {
 /// The user that a command is about; only root may name another.
 #[derive(Debug, Args)]
 pub struct Whose {
-    /// Act for this user (root)
+    /// Act for this user (root); with sudo, say so for yourself too
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
 }

@@ -10,10 +10,10 @@ use twofa_broker::{
 use twofa_core::Timestamp;
 
 use crate::arguments::{AddressArguments, AppArguments, CodeType, EnrolCommand};
-use crate::client;
 use crate::error::CommandError;
 use crate::messages::{rfc3339, status, user as texts};
 use crate::output::Output;
+use crate::{client, subject};
 
 /// A record as JSON has it.
 #[derive(Debug, Serialize)]
@@ -125,12 +125,12 @@ pub(crate) fn enrol(what: EnrolCommand) -> Result<(), CommandError> {
                 period,
             };
             Request::EnrolApp {
-                user: client::user(user.user)?,
+                user: subject::to_change(user.user)?,
                 app,
             }
         }
         EnrolCommand::Other(method, AddressArguments { address, user }) => Request::EnrolAddress {
-            user: client::user(user.user)?,
+            user: subject::to_change(user.user)?,
             method: method.to_string(),
             address,
         },
@@ -142,7 +142,7 @@ pub(crate) fn enrol(what: EnrolCommand) -> Result<(), CommandError> {
 pub(crate) fn remove(method: String, user: Option<String>) -> Result<(), CommandError> {
     let removed = format!("Removed '{method}'.");
     client::carry_out(Request::Remove {
-        user: client::user(user)?,
+        user: subject::to_change(user)?,
         method,
     })?;
     Ok(writeln!(io::stdout(), "{removed}")?)
@@ -153,7 +153,7 @@ pub(crate) fn set(
     verified: bool,
     user: Option<String>,
 ) -> Result<(), CommandError> {
-    let request = request_to_set(settings, verified, client::user(user)?)?;
+    let request = request_to_set(settings, verified, subject::to_change(user)?)?;
     client::carry_out(request)?;
     Ok(())
 }
@@ -200,7 +200,7 @@ fn request_to_set(
 pub(crate) fn codes(new: bool, user: Option<String>, output: Output) -> Result<(), CommandError> {
     if new {
         client::carry_out(Request::NewBackupCodes {
-            user: client::user(user)?,
+            user: subject::to_change(user)?,
         })?;
         return Ok(());
     }
@@ -215,7 +215,7 @@ pub(crate) fn codes(new: bool, user: Option<String>, output: Output) -> Result<(
 
 fn report(user: Option<String>) -> Result<UserReport, CommandError> {
     match client::carry_out(Request::Status {
-        user: client::user(user)?,
+        user: subject::to_show(user)?,
     })? {
         Done::Status(report) => Ok(*report),
         _ => Err(CommandError::new(

@@ -11,6 +11,7 @@ pub(crate) mod events;
 pub(crate) mod policy;
 pub(crate) mod provider;
 pub(crate) mod status;
+pub(crate) mod subject;
 pub(crate) mod user;
 
 use jiff::tz::TimeZone;
