@@ -6,7 +6,8 @@ DESTDIR ?=
 # Where the system's PAM modules are: Debian has a directory for each architecture, Fedora lib64.
 PAMDIR  ?= $(patsubst %/,%,$(dir $(firstword $(foreach place,/usr/lib/*/security /usr/lib64/security \
              /usr/lib/security /lib/*/security /lib/security,$(wildcard $(place)/pam_unix.so)))))
-STRIP   ?= --strip
+# strip(1) comes with a compiler, which the machine that installs need not have.
+STRIP   ?= $(if $(shell command -v strip),--strip)
 
 BINDIR  = $(PREFIX)/bin
 # The path of the broker is compiled into the module.
@@ -42,6 +43,7 @@ help:
 	@echo 'make bench     compare login times with pam_google_authenticator and pam_oath (root)'
 	@echo 'make build     build everything in release mode'
 	@echo 'make install   install the result [DESTDIR= PREFIX=/usr PAMDIR=] (root)'
+	@echo 'make uninstall remove what make install installed; users and their codes stay (root)'
 
 .PHONY: dependencies
 dependencies:
@@ -51,8 +53,15 @@ ifneq ($(ROOT),)
 	@tests/install-dependencies
 endif
 
+# What building needs, without what only tests need: nothing else is installed on a machine that is to use twofa.
+.PHONY: build-dependencies
+build-dependencies:
+	@command -v $(CARGO) >/dev/null || { \
+	  echo 'cargo is not in the PATH: install Rust 1.89 or later, for example from https://rustup.rs.'; exit 1; }
+	@tests/install-dependencies build
+
 .PHONY: build
-build: dependencies
+build: build-dependencies
 	TWOFA_BROKER=$(SBINDIR)/twofad $(CARGO) build --locked --release --workspace --exclude twofa-e2e
 	@mkdir -p $(RELEASE)/man $(RELEASE)/completions
 	$(CARGO) run --quiet --locked --release -p twofa-cli --example manual -- $(RELEASE)/man
@@ -105,7 +114,8 @@ bench: dependencies
 	@$(CARGO) run --locked --release -p twofa-e2e --bin bench $(GIVE_BACK)
 
 # Installs what `make build` built. On the running system (no DESTDIR), the first time also creates the system user,
-# the store and its key; never again, because a missing store must not be replaced by an empty one. Enables nothing.
+# the store and its key; never again, because a missing store must not be replaced by an empty one. Starts the broker on
+# demand (the socket), without which users and screen lockers get no answer. No PAM file is changed: nobody is asked yet.
 .PHONY: install
 install:
 	@test -x $(RELEASE)/twofad || { echo 'Nothing has been built yet: run "make build" first.'; exit 1; }
@@ -128,10 +138,45 @@ ifeq ($(DESTDIR),)
 	    useradd --system --user-group --home-dir /var/lib/twofa --no-create-home --shell /usr/sbin/nologin twofa; } && \
 	  { systemd-tmpfiles --create $(PREFIX)/lib/tmpfiles.d/twofa.conf 2>/dev/null || true; } && \
 	  $(SBINDIR)/twofad --prepare; }
+ifneq ($(wildcard /run/systemd/system),)
+	systemctl daemon-reload
+	systemctl enable --quiet --now twofad.socket
+	systemctl try-restart twofad.service
+endif
 	@echo
-	@echo 'Installed. Nothing asks for a code yet. Next:'
-	@echo '  systemctl enable --now twofad.socket    start the broker on demand: screen lockers and users need it'
-	@echo '  twofa policy set mode=optional          ask users who have enrolled'
-	@echo '  twofa enrol app --user NAME             enrol a user'
-	@echo '  man pam_twofa                           where to put the module, and how to test it before you log out'
+	@echo 'Installed. Nobody is asked for a code yet. Next:'
+	@echo '  twofa enrol app                         enrol yourself'
+	@echo '  sudo twofa policy set mode=optional     ask users who have enrolled'
+	@echo '  README.md, man pam_twofa                where PAM asks: sshd, sudo and others'
+endif
+
+# Where a service could name the module.
+PAM_FILES = /etc/pam.conf /etc/pam.d /usr/lib/pam.d /usr/share/pam/pam.d /usr/etc/pam.d
+
+# A service whose file names a module that is missing refuses everybody: then nothing is removed.
+.PHONY: uninstall
+uninstall:
+ifeq ($(DESTDIR),)
+	@named=$$(grep -rslE '^[^#]*pam_twofa' $(PAM_FILES)); [ -z "$$named" ] || { \
+	  echo 'Nothing was removed. These files still name pam_twofa, and without it they would refuse everybody:'; \
+	  echo "$$named"; echo 'Remove its lines first.'; exit 1; }
+	@test -n '$(PAMDIR)' || { echo 'Cannot find the PAM modules of this system: set PAMDIR='; exit 1; }
+ifneq ($(wildcard /run/systemd/system),)
+	-systemctl disable --quiet --now twofad.socket twofad.service
+endif
+endif
+	rm -f $(DESTDIR)$(BINDIR)/twofa $(DESTDIR)$(SBINDIR)/twofad $(DESTDIR)$(PAMDIR)/pam_twofa.so
+	rm -f $(addprefix $(DESTDIR)$(UNITS)/,twofad.service twofad.socket)
+	rm -f $(DESTDIR)$(PREFIX)/lib/sysusers.d/twofa.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twofa.conf
+	rm -f $(DESTDIR)$(SHARE)/man/man1/twofa.1 $(DESTDIR)$(SHARE)/man/man1/twofa-*.1
+	rm -f $(addprefix $(DESTDIR)$(SHARE)/man/,$(patsubst man/%.5,man5/%.5,$(wildcard man/*.5)) \
+	  $(patsubst man/%.8,man8/%.8,$(wildcard man/*.8)))
+	rm -f $(DESTDIR)$(SHARE)/bash-completion/completions/twofa $(DESTDIR)$(SHARE)/zsh/site-functions/_twofa
+	rm -f $(DESTDIR)$(SHARE)/fish/vendor_completions.d/twofa.fish
+ifeq ($(DESTDIR),)
+ifneq ($(wildcard /run/systemd/system),)
+	systemctl daemon-reload
+endif
+	@echo
+	@echo 'Removed. Users, codes and their key stay in /var/lib/twofa and /etc/twofa, and so does the system user twofa.'
 endif

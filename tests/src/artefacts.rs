@@ -15,6 +15,45 @@ pub(crate) fn installed() -> Vec<Installed> {
     FILES.get_or_init(prepare).clone()
 }
 
+/// The directory of the machine that [`checkout`] fills.
+pub const CHECKOUT: &str = "/usr/src/twofa";
+
+/// The files of a checkout in which `make build` has run, as far as `make install` needs them.
+pub(crate) fn checkout() -> Vec<Installed> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests are in a directory of the workspace");
+    let there = Path::new(CHECKOUT);
+    let mut files: Vec<_> = installed()
+        .into_iter()
+        .map(|program| {
+            let name = program.from.file_name().expect("a program is a file");
+            let to = there.join("target/release").join(name);
+            Installed { to, ..program }
+        })
+        .collect();
+    for name in ["Makefile", "man", "packaging"] {
+        add_files(&here.join(name), here, &mut files);
+    }
+    files
+}
+
+/// The file `path`, or all files below the directory `path`.
+fn add_files(path: &Path, here: &Path, files: &mut Vec<Installed>) {
+    if path.is_dir() {
+        for entry in fs::read_dir(path).expect("a directory").flatten() {
+            add_files(&entry.path(), here, files);
+        }
+        return;
+    }
+    let name = path.strip_prefix(here).expect("a file of the workspace");
+    files.push(Installed {
+        mode: 0o644,
+        from: path.to_owned(),
+        to: Path::new(CHECKOUT).join(name),
+    });
+}
+
 fn prepare() -> Vec<Installed> {
     let built = profile_folder();
     build(&built);

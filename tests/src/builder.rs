@@ -19,6 +19,7 @@ const STATE: &str = "/var/lib/twofa";
 #[must_use]
 pub struct Builder {
     bare: bool,
+    checkout: bool,
     without_broker: bool,
     on_disk: Option<PathBuf>,
     tiny_disks: Vec<(String, String)>,
@@ -108,6 +109,12 @@ impl Builder {
         self
     }
 
+    /// A machine without our programs, but with a [checkout](crate::CHECKOUT) in which `make build` has run.
+    pub fn checkout(mut self) -> Self {
+        self.checkout = true;
+        self.bare()
+    }
+
     /// Writes what the machine writes to a real disk below `folder`, for benchmarks. It is deleted at the end.
     pub fn on_disk(mut self, folder: impl AsRef<Path>) -> Self {
         self.on_disk = Some(folder.as_ref().to_owned());
@@ -126,7 +133,9 @@ impl Builder {
     ///
     /// If it cannot be started: without root, or if a command fails.
     pub fn build(self) -> Machine {
-        let installed = if self.bare {
+        let installed = if self.checkout {
+            artefacts::checkout()
+        } else if self.bare {
             Vec::new()
         } else {
             artefacts::installed()

@@ -43,6 +43,7 @@ mod sshd;
 mod terminal;
 mod wait;
 
+pub use artefacts::CHECKOUT;
 pub use broker::{Broker, Trace};
 pub use builder::{Builder, FIRST_FACTOR, password_of};
 pub use clients::Client;
