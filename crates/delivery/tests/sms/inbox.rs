@@ -46,6 +46,16 @@ fn documented() -> Vec<Documented> {
             at: Some(1_789_999_200),
         },
         Documented {
+            kind: "bird",
+            settings: &[("api-key", "bk_eu1_hush"), ("from", "+15005550001")],
+            method: "GET",
+            target: "/v1/sms/messages?created_after=2026-09-21T14%3A13%3A20Z&direction=inbound&limit=100&to=%2B15005550001",
+            answer: r#"{"data":[{"id":"sms_1","direction":"inbound","from":"+15005550006","to":"+15005550001","text":"JOIN 7",
+                "created_at":"2026-09-21T14:00:00Z"}],"next_cursor":null}"#,
+            from: "+15005550006",
+            at: Some(1_789_999_200),
+        },
+        Documented {
             kind: "clicksend",
             settings: &[
                 ("username", "ann"),

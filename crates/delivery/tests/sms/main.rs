@@ -9,6 +9,7 @@ mod data_files;
 mod faults;
 mod inbox;
 mod modem;
+mod newer;
 mod numbers;
 mod refusals;
 mod requests;

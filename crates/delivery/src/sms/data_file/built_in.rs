@@ -31,6 +31,14 @@ const FILES: &[(&str, &str)] = &[
     ),
     ("gatewayapi", include_str!("../providers/gatewayapi.toml")),
     ("aws-sns", include_str!("../providers/aws-sns.toml")),
+    ("aws-eum", include_str!("../providers/aws-eum.toml")),
+    ("bandwidth", include_str!("../providers/bandwidth.toml")),
+    ("bird", include_str!("../providers/bird.toml")),
+    ("brevo", include_str!("../providers/brevo.toml")),
+    ("d7", include_str!("../providers/d7.toml")),
+    ("telesign", include_str!("../providers/telesign.toml")),
+    ("unifonic", include_str!("../providers/unifonic.toml")),
+    ("signal", include_str!("../providers/signal.toml")),
 ];
 
 /// The built-in data files.

@@ -78,7 +78,8 @@ fn refused(
     let first = |paths: &[Path]| {
         content.and_then(|content| paths.iter().find_map(|path| path.first(content)))
     };
-    let code = first(&errors.code).filter(|code| !code.is_empty());
+    let code = first(&errors.code).map(without_namespace);
+    let code = code.filter(|code| !code.is_empty());
     let text = first(&errors.text).filter(|text| !text.is_empty());
     // Errors are not always in the format of other answers.
     let text = text.or_else(|| {
@@ -114,6 +115,15 @@ fn refused(
 fn contains_any(text: &str, parts: &[String]) -> bool {
     let text = text.to_lowercase();
     parts.iter().any(|part| text.contains(&part.to_lowercase()))
+}
+
+/// An error's code without the namespace that AWS may put before it (`com.amazonaws.x#ErrorName`; Smithy, protocol
+/// awsJson1_0, "Operation error serialization").
+fn without_namespace(code: String) -> String {
+    match code.rsplit_once('#') {
+        Some((_, name)) => name.to_owned(),
+        None => code,
+    }
 }
 
 /// An error that the data file does not list.
