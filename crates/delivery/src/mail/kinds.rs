@@ -6,6 +6,7 @@ use super::gateway::Gateway;
 use super::mailer::Mailer;
 use super::sendmail;
 use super::settings::SettingsReader;
+use crate::net::proxy;
 use crate::provider::{BadProvider, ConfigDirs, Provider, ProviderConfig, ProviderKind, Setting};
 use crate::templates::Templates;
 
@@ -142,6 +143,9 @@ fn server_settings(is_host_required: bool) -> Vec<Setting> {
             CONNECTIONS,
         ),
     ]);
+    settings.extend(proxy::settings(
+        "token-url alone (the mail server is connected to directly)",
+    ));
     settings
 }
 

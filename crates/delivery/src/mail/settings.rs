@@ -16,6 +16,8 @@ use super::sendmail::{self, Sendmail};
 use super::smtp::{
     Authentication, Credential, RefreshGrant, Server, Smtp, Tls, TokenCache, TokenSource,
 };
+use crate::net::http::Client;
+use crate::net::proxy::Proxy;
 use crate::provider::{BadProvider, ProviderConfig, ProviderKind};
 use crate::subprocess::Program;
 
@@ -202,6 +204,12 @@ impl<'a> SettingsReader<'a> {
             .settings
             .get("refresh-token")
             .filter(|token| !token.is_empty());
+        if refresh_token.is_none() && self.text("proxy").is_some() {
+            return Err(bad(
+                "proxy",
+                "is used for 'token-url' alone: the mail server is always connected to directly",
+            ));
+        }
         match (self.text("token-command"), refresh_token) {
             (None, None) => Ok(None),
             (Some(_), Some(_)) => Err(bad(
@@ -220,12 +228,13 @@ impl<'a> SettingsReader<'a> {
                     .ok()
                     .filter(|url| url.scheme() == "https" && url.has_host())
                     .ok_or_else(|| bad("token-url", "must be a URL that begins with https://"))?;
+                let proxy = Proxy::from_settings(self.kind, self.config)?;
                 Ok(Some(TokenSource::Refresh(Box::new(RefreshGrant::new(
                     url,
                     refresh_token.clone(),
                     self.text("client-id").map(str::to_owned),
                     self.config.settings.get("client-secret").cloned(),
-                    self.ca_file()?,
+                    Client::new(self.ca_file()?, proxy, "token-url"),
                 )))))
             }
         }

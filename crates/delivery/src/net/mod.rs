@@ -1,7 +1,8 @@
-//! What all network connections share: name lookup, byte streams and HTTP requests that keep deadlines, and the TLS
-//! configuration.
+//! What all network connections share: name lookup, byte streams and HTTP requests that keep deadlines, proxies, and the
+//! TLS configuration.
 
 pub(crate) mod http;
 pub(crate) mod lookup;
+pub(crate) mod proxy;
 pub(crate) mod stream;
 pub(crate) mod tls;

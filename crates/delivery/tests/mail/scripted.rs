@@ -132,6 +132,14 @@ impl Connection {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// Hands everything to `target` and back until one of them closes the connection.
+    pub(super) fn relay(&mut self, target: &str) -> io::Result<()> {
+        let server = TcpStream::connect(target)?;
+        let (mut from, mut to) = (server.try_clone()?, self.socket.try_clone()?);
+        thread::spawn(move || io::copy(&mut from, &mut to));
+        io::copy(&mut self.stream, &mut &server).map(|_| ())
+    }
+
     /// Sends nothing more until the client closes the connection.
     pub(super) fn hang(&mut self) -> io::Result<()> {
         self.stream.read_to_end(&mut Vec::new()).map(|_| ())

@@ -29,7 +29,13 @@ fn the_kinds_describe_their_settings() {
             );
             assert_eq!(
                 setting.secret,
-                ["password", "refresh-token", "client-secret"].contains(&&*setting.name),
+                [
+                    "password",
+                    "refresh-token",
+                    "client-secret",
+                    "proxy-password"
+                ]
+                .contains(&&*setting.name),
                 "{setting:?}"
             );
         }
@@ -170,6 +176,12 @@ fn contradictory_or_incomplete_logins_are_refused_by_name_without_revealing_a_se
                 ("token-url", "http://x.example"),
             ],
             "token-url",
+        ),
+        // It would not be used.
+        (
+            "smtp",
+            vec![HOST, FROM, ("proxy", "http://x.example")],
+            "proxy",
         ),
     ] {
         assert_refused(kind, &settings, setting);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -306,4 +307,134 @@ fn a_refresh_token_that_is_refused_is_reported() {
         "{:?}",
         start.elapsed()
     );
+}
+
+/// Runs in an environment that names a proxy.
+#[test]
+#[ignore = "run by the_token_client_uses_no_proxy_from_the_environment"]
+fn inside_an_environment_with_a_proxy() {
+    let (mail, counts) = checking(&["hunter2-access"]);
+    let answer = r#"200 {"access_token":"hunter2-access","expires_in":3600}"#;
+    let (account, requests) = token_url(answer, false);
+    send(&*refreshing(&mail, &account)).unwrap();
+    assert_eq!(counts[0].load(Ordering::SeqCst), 1);
+    assert_eq!(requests.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn the_token_client_uses_no_proxy_from_the_environment() {
+    let proxy = Scripted::start(Connection::hang);
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([
+        "--ignored",
+        "--exact",
+        "tokens::inside_an_environment_with_a_proxy",
+    ]);
+    let url = format!("http://127.0.0.1:{}", proxy.port);
+    for name in [
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+        "HTTP_PROXY",
+    ] {
+        command.env(name, &url);
+    }
+    let output = command
+        .env_remove("no_proxy")
+        .env_remove("NO_PROXY")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+    assert_eq!(proxy.connections(), 0);
+}
+
+/// An HTTP proxy that answers CONNECT with `status` and, if that is 200, connects to the target.
+fn proxy(status: &'static str) -> Scripted {
+    Scripted::start(move |connection| {
+        let request = connection.read_line()?;
+        let target = request.split(' ').nth(1).unwrap().to_owned();
+        assert!(request.starts_with("CONNECT "), "{request}");
+        let mut login = String::new();
+        loop {
+            let header = connection.read_line()?;
+            match header.split_once(": Basic ") {
+                Some((name, value)) if name.eq_ignore_ascii_case("proxy-authorization") => {
+                    value.clone_into(&mut login);
+                }
+                _ if header.is_empty() => break,
+                _ => (),
+            }
+        }
+        if BASE64.decode(login.as_bytes()).unwrap() != b"ann:hunter2-proxy" {
+            return connection.send("HTTP/1.1 407 Who are you\r\n");
+        }
+        connection.send(&format!("HTTP/1.1 {status}\r\n"))?;
+        if status.starts_with("200") {
+            connection.relay(&target)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_refresh_token_is_exchanged_through_a_proxy() {
+    let (mail, counts) = checking(&["hunter2-access"]);
+    let answer = r#"200 {"access_token":"hunter2-access","expires_in":3600}"#;
+    let (account, requests) = token_url(answer, false);
+    let url = format!("https://localhost:{}/token", account.port);
+    let through = |proxy: &Scripted, password: &str| {
+        let proxy = format!("http://ann@localhost:{}", proxy.port);
+        through(
+            &mail,
+            &[
+                ("refresh-token", "hunter2-refresh"),
+                ("client-id", "our-client"),
+                ("client-secret", "hunter2-client"),
+                ("token-url", &url),
+                ("proxy", &proxy),
+                ("proxy-password", password),
+            ],
+        )
+    };
+    let good = proxy("200 Connected");
+    send(&*through(&good, "hunter2-proxy")).unwrap();
+    assert_eq!(
+        (good.connections(), requests.load(Ordering::SeqCst)),
+        (1, 1)
+    );
+    assert_eq!(counts[0].load(Ordering::SeqCst), 1);
+    for (password, status, reason, hint) in [
+        (
+            "hunter2-proxy",
+            "403 Forbidden",
+            "403 Forbidden",
+            "allow connections to localhost",
+        ),
+        (
+            "hunter2-proxy",
+            "502 Bad Gateway",
+            "502 Bad Gateway",
+            "host name in 'token-url'",
+        ),
+        (
+            "hunter2-other",
+            "200 X",
+            "refuses the login",
+            "proxy-password",
+        ),
+    ] {
+        let provider = through(&proxy(status), password);
+        let error = provider.check(soon()).unwrap_err();
+        assert_error(&error, Step::Login, reason, hint);
+        assert!(
+            error.reason.starts_with("token-url: the proxy localhost:"),
+            "{error:?}"
+        );
+        assert_clean(&*provider, &error);
+    }
 }

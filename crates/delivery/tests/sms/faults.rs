@@ -30,7 +30,7 @@ fn twilio(base: &str) -> Box<dyn Provider> {
 }
 
 /// A server that handles every connection with `serve`, each in a thread.
-fn server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
+pub fn server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let serve = Arc::new(serve);
@@ -332,21 +332,8 @@ fn a_check_only_connects_where_the_provider_has_no_harmless_request() {
 }
 
 /// A server that answers every request with a success, over TLS.
-fn tls_server(identity: &Identity) -> SocketAddr {
-    let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes())
-        .map(Result::unwrap)
-        .collect();
-    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap();
-    let config = Arc::new(
-        config
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .unwrap(),
-    );
+pub fn tls_server(identity: &Identity) -> SocketAddr {
+    let config = tls_config(identity);
     server(move |stream| {
         let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
         let mut stream = BufReader::new(StreamOwned::new(tls, stream));
@@ -360,6 +347,24 @@ fn tls_server(identity: &Identity) -> SocketAddr {
             stream.get_mut().write_all(answer.as_bytes()).unwrap();
         }
     })
+}
+
+/// The TLS configuration of a server with this identity.
+pub fn tls_config(identity: &Identity) -> Arc<ServerConfig> {
+    let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes())
+        .map(Result::unwrap)
+        .collect();
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    Arc::new(
+        config
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap(),
+    )
 }
 
 fn over_tls(

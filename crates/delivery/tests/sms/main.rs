@@ -11,6 +11,7 @@ mod inbox;
 mod modem;
 mod newer;
 mod numbers;
+mod proxy;
 mod refusals;
 mod requests;
 mod server;

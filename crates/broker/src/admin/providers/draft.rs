@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use twofa_core::Channel;
 use twofa_core::text::is_unprintable;
-use twofa_delivery::Provider;
+use twofa_delivery::{BadProvider, Catalogue, Provider};
 use twofa_store::{ProviderRecord, Store};
 use zeroize::Zeroizing;
 
@@ -105,7 +105,7 @@ impl Administration {
         let mut values = settings::collect(kind, &input.given, secrets, ask)?;
         settings::complete(kind, &mut values, has_secrets, ask)?;
         values.retain(|_, value| !value.is_empty());
-        let record = ProviderRecord {
+        let mut record = ProviderRecord {
             name: name.to_owned(),
             kind: kind.name.clone(),
             title,
@@ -115,7 +115,7 @@ impl Administration {
                 .collect(),
         };
         Ok(ProviderDraft {
-            provider: test::open(&catalogue, &record)?,
+            provider: open_asking(&catalogue, kind, &mut record, ask)?,
             channel: kind.channel,
             record,
             is_different: true,
@@ -154,7 +154,7 @@ impl Administration {
             }
         }
         Ok(ProviderDraft {
-            provider: test::open(&catalogue, &record)?,
+            provider: open_asking(&catalogue, kind, &mut record, ask)?,
             channel: kind.channel,
             is_different: record.settings != before,
             record,
@@ -173,6 +173,43 @@ impl Administration {
     pub fn change_provider(&self, draft: &ProviderDraft) -> Result<Vec<String>, AdminError> {
         let (origin, now) = (self.origin(), self.now());
         Ok(self.store().change_provider(&draft.record, &origin, now)?)
+    }
+}
+
+/// Makes a provider of its settings. A secret that others among them call for, such as the password of a proxy's user,
+/// is asked for by `ask`.
+fn open_asking(
+    catalogue: &Catalogue,
+    kind: &ProviderKind,
+    record: &mut ProviderRecord,
+    ask: Ask<'_>,
+) -> Result<Box<dyn Provider>, AdminError> {
+    loop {
+        let error = match test::open(catalogue, record) {
+            Err(error) => error,
+            opened => return opened,
+        };
+        let secret = match &error {
+            AdminError::BadProvider {
+                error: BadProvider::Missing { setting, .. },
+                ..
+            } => kind.setting(setting).filter(|setting| setting.secret),
+            _ => None,
+        };
+        let (Some(secret), Some(_)) = (secret, ask) else {
+            return Err(error);
+        };
+        let question = Given {
+            name: secret.name.clone(),
+            value: None,
+        };
+        for (name, value) in settings::collect(kind, &[question], Values::new(), ask)? {
+            if value.is_empty() {
+                return Err(error);
+            }
+            let (name, value) = value_of(kind, name, value);
+            record.settings.insert(name, value);
+        }
     }
 }
 
@@ -273,6 +310,45 @@ mod tests {
             bench.remove_provider(&removal),
             Err(AdminError::ChangedMeanwhile(_))
         ));
+    }
+
+    #[test]
+    fn the_password_of_a_proxys_user_is_asked_for_and_sealed() {
+        let bench = Bench::new();
+        let mut settings = vec![
+            ("account-sid", "AC1"),
+            ("from", "+15005550001"),
+            ("proxy", "http://ann@proxy.corp:3128"),
+        ];
+        let ask = |question: &settings::Question<'_>| {
+            assert!(question.is_secret, "{question:?}");
+            Ok(Zeroizing::new(format!("my {}", question.name)))
+        };
+        let draft = bench
+            .draft_provider("a", "twilio", relay(&settings), Some(&ask))
+            .unwrap();
+        let secret = |name: &str| draft.record.settings.get(name).unwrap();
+        for name in ["auth-token", "proxy-password"] {
+            assert!(secret(name).is_secret() && secret(name).text() == format!("my {name}"));
+        }
+        settings.truncate(2);
+        let draft = bench.draft_provider("a", "twilio", relay(&settings), Some(&ask));
+        bench.add_provider(&draft.unwrap()).unwrap();
+        let change = |ask| {
+            let proxy = relay(&[("proxy", "http://ann@proxy.corp:3128")]);
+            bench.draft_provider_change("a", proxy, ask)
+        };
+        let draft = change(Some(&ask)).unwrap();
+        assert_eq!(
+            bench.change_provider(&draft).unwrap(),
+            ["proxy", "proxy-password"]
+        );
+        bench
+            .draft_provider_change("a", relay(&[("proxy-password", ""), ("proxy", "")]), None)
+            .map(|draft| bench.change_provider(&draft).unwrap())
+            .unwrap();
+        let error = change(None).unwrap_err().to_string();
+        assert!(error.contains("'proxy-password'"), "{error}");
     }
 
     #[test]

@@ -1,19 +1,17 @@
 //! Access tokens for XOAUTH2: printed by a command, or exchanged for a refresh token (RFC 6749 §6).
 
 use std::fmt;
-use std::io::{ErrorKind, Read};
-use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::io::ErrorKind;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::blocking::{Client, Response};
-use reqwest::redirect::Policy;
-use reqwest::{StatusCode, Url};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::error::{SendError, Step};
-use crate::net::{lookup, tls};
+use crate::net::http::{Client, Request, Response, form_urlencoded};
 use crate::redaction::Secrets;
 use crate::subprocess::Program;
 
@@ -28,6 +26,9 @@ const EXPIRY_MARGIN: Duration = Duration::from_secs(60);
 
 /// The maximum length of a token, in bytes. Those of some providers have several thousand.
 const MAX_LENGTH: usize = 16 * 1024;
+
+/// The maximum length of an endpoint's answer, in bytes.
+const MAX_ANSWER: u64 = 32 * 1024;
 
 /// Fetches tokens from a source and caches the last one.
 pub(in crate::mail) struct TokenCache {
@@ -53,8 +54,7 @@ pub(in crate::mail) struct RefreshGrant {
     refresh_token: Zeroizing<String>,
     client_id: Option<String>,
     client_secret: Option<Zeroizing<String>>,
-    ca_file: Option<PathBuf>,
-    client: OnceLock<Client>,
+    client: Client,
 }
 
 /// An access token.
@@ -229,77 +229,44 @@ impl RefreshGrant {
         refresh_token: Zeroizing<String>,
         client_id: Option<String>,
         client_secret: Option<Zeroizing<String>>,
-        ca_file: Option<PathBuf>,
+        client: Client,
     ) -> Self {
         Self {
             url,
             refresh_token,
             client_id,
             client_secret,
-            ca_file,
-            client: OnceLock::new(),
+            client,
         }
     }
 
     fn fetch(&self, deadline: Instant) -> Result<Fetched, SendError> {
         let secrets = self.secrets();
-        let response = self.request(deadline, &secrets)?;
-        let status = response.status();
-        let mut body = Zeroizing::new(Vec::new());
-        let limit = u64::try_from(MAX_LENGTH * 2).unwrap_or(u64::MAX);
-        response
-            .take(limit)
-            .read_to_end(&mut body)
-            .map_err(|error| match error.kind() {
-                ErrorKind::TimedOut => endpoint_timeout(),
-                _ => endpoint_error(&secrets.redact(&error.to_string())),
-            })?;
+        let Response { status, body } = self
+            .client
+            .exchange(self.request(), MAX_ANSWER, deadline, &secrets)
+            .map_err(at_endpoint)?;
+        let body = Zeroizing::new(body);
+        let status = StatusCode::from_u16(status).unwrap_or_default();
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
         parse_answer(status, &answer).ok_or_else(|| refused(status, &answer, &secrets))
     }
 
-    fn request(&self, deadline: Instant, secrets: &Secrets) -> Result<Response, SendError> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(endpoint_timeout());
-        }
+    fn request(&self) -> Request {
         let mut form = vec![
             ("grant_type", "refresh_token"),
-            ("refresh_token", &self.refresh_token),
+            ("refresh_token", self.refresh_token.as_str()),
         ];
         form.extend(self.client_id.as_deref().map(|id| ("client_id", id)));
-        form.extend(
-            self.client_secret
-                .as_deref()
-                .map(|secret| ("client_secret", secret.as_str())),
-        );
-        let request = self.client()?.post(self.url.clone());
-        let response = request.timeout(left).form(&form).send();
-        response.map_err(|error| {
-            if error.is_timeout() {
-                endpoint_timeout()
-            } else {
-                endpoint_error(&secrets.redact(&root_cause(&error)))
-                    .hinted("check 'token-url', and this machine's network")
-            }
-        })
-    }
-
-    fn client(&self) -> Result<&Client, SendError> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
+        let secret = self.client_secret.as_deref();
+        form.extend(secret.map(|secret| ("client_secret", secret.as_str())));
+        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        Request {
+            method: Method::POST,
+            url: self.url.clone(),
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, form_type)]),
+            body: Some(form_urlencoded(&form).into_bytes()),
         }
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls::client_config(self.ca_file.as_deref())?)
-            // A redirect would send the secrets to another server than the administrator's.
-            .redirect(Policy::none())
-            .dns_resolver(Arc::new(lookup::HttpResolver))
-            .https_only(true)
-            .build()
-            .map_err(|error| {
-                SendError::new(Step::Settings, format!("token-url: {}", root_cause(&error)))
-            })?;
-        Ok(self.client.get_or_init(|| client))
     }
 
     fn secrets(&self) -> Secrets {
@@ -346,26 +313,19 @@ fn endpoint_error(why: &str) -> SendError {
     SendError::new(Step::Login, format!("token-url: {why}"))
 }
 
-fn endpoint_timeout() -> SendError {
+/// A failure on the way to the endpoint. No message has been handed over to anybody.
+fn at_endpoint(error: SendError) -> SendError {
     SendError {
-        timed_out: true,
-        ..endpoint_error("no answer in time")
+        step: Step::Login,
+        reason: format!("token-url: {}", error.reason),
+        may_have_arrived: false,
+        ..error
     }
-    .hinted("check 'token-url', and this machine's network")
 }
 
 /// A number of seconds, which some servers write as a string.
 fn seconds(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
-}
-
-/// The text of the innermost error, which is the specific one.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 use super::json::{JsonTemplate, Path};
 use super::template::Template;
 use crate::error::Step;
+use crate::net::proxy;
 use crate::provider::Setting;
 use crate::sms::recipient::NumberFormat;
 
@@ -24,7 +25,8 @@ pub(super) const MESSAGE_PLACEHOLDERS: [&str; 7] = [
 /// The placeholders for the start of the period to list, in [`DataFile::inbox`].
 pub(super) const INBOX_PLACEHOLDERS: [&str; 3] = ["since", "since_date", "since_time"];
 /// The settings that every provider has.
-pub(in crate::sms) const COMMON_SETTINGS: [&str; 3] = ["base", "ca-file", "allow-plain"];
+pub(in crate::sms) const COMMON_SETTINGS: [&str; 5] =
+    ["base", "ca-file", "allow-plain", "proxy", "proxy-password"];
 
 /// A data file: one provider.
 #[derive(Debug, Clone, Deserialize)]
@@ -281,6 +283,7 @@ impl DataFile {
             secret: false,
             required: false,
         }));
+        settings.extend(proxy::settings("the interface"));
         settings
     }
 }

@@ -11,6 +11,7 @@ use super::request;
 use super::response::evaluate;
 use crate::error::{SendError, Step};
 use crate::net::http::{Client, Request};
+use crate::net::proxy::Proxy;
 use crate::provider::{BadProvider, ProviderConfig, ProviderKind};
 use crate::redaction::Secrets;
 use crate::sms::data_file::{COMMON_SETTINGS, DataFile, RequestSpec, Values};
@@ -62,7 +63,7 @@ impl Api {
             base,
             values,
             secrets,
-            client: Client::new(ca_file),
+            client: Client::new(ca_file, Proxy::from_settings(kind, config)?, "base"),
         })
     }
 

@@ -7,7 +7,7 @@ use reqwest::Url;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use super::sigv4;
-use crate::net::http::Request;
+use crate::net::http::{Request, form_urlencoded};
 use crate::sms::data_file::{
     AnswerFormat, Auth, HttpMethod, JsonTemplate, RequestSpec, Template, Values,
 };
@@ -167,15 +167,6 @@ fn pairs(
         }
     }
     Ok(pairs)
-}
-
-/// Encodes `pairs` as `application/x-www-form-urlencoded` (URL standard).
-fn form_urlencoded(pairs: &[(String, String)]) -> String {
-    // The URL parser encodes a query this way. Another encoder would be another dependency.
-    Url::parse_with_params("x:", pairs)
-        .ok()
-        .and_then(|url| url.query().map(str::to_owned))
-        .unwrap_or_default()
 }
 
 /// Fills in a JSON template. `None`: the entry is left out, because it is a single placeholder without a value, or a

@@ -1,7 +1,8 @@
 //! An HTTP client that keeps deadlines, limits the length of answers, and sends nothing to a server that the
-//! administrator did not name.
+//! administrator did not name. [`failure`] explains what goes wrong.
 
-use std::error::Error as StdError;
+mod failure;
+
 use std::fmt;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -11,25 +12,28 @@ use std::time::{Duration, Instant};
 use reqwest::blocking;
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
-use reqwest::{Method, Url};
+use reqwest::{Method, StatusCode, Url};
 
 use crate::error::{SendError, Step};
+use crate::net::proxy::Proxy;
 use crate::net::{lookup, tls};
 use crate::redaction::Secrets;
+use failure::{login_refused, root_cause};
 
 /// How long an unused connection is kept open. Servers close theirs after a while, and not always properly.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What to do about a provider that did not answer, or not completely.
 const RETRY_HINT: &str = "try again later; if it happens again, check the provider's status page";
-/// What to do about a server that does not complete a TLS handshake.
-const NO_TLS_HINT: &str = "check that the server at 'base' supports TLS 1.2 or 1.3";
 
 /// A client that keeps its connections open.
 pub(crate) struct Client {
     ca_file: Option<PathBuf>,
+    proxy: Option<Proxy>,
+    /// The setting that names the server, for hints.
+    url_setting: &'static str,
     // Made at the first use, because making one starts a thread, and most processes that open a provider send nothing.
-    client: Mutex<Option<blocking::Client>>,
+    cached: Mutex<Option<blocking::Client>>,
 }
 
 /// An HTTP request.
@@ -47,11 +51,18 @@ pub(crate) struct Response {
 }
 
 impl Client {
-    /// A client that trusts the system's roots and those in `ca_file`.
-    pub(crate) fn new(ca_file: Option<PathBuf>) -> Self {
+    /// A client for the server that the setting `url_setting` names. It trusts the system's roots and those in `ca_file`,
+    /// and connects through `proxy` if there is one.
+    pub(crate) fn new(
+        ca_file: Option<PathBuf>,
+        proxy: Option<Proxy>,
+        url_setting: &'static str,
+    ) -> Self {
         Self {
             ca_file,
-            client: Mutex::new(None),
+            proxy,
+            url_setting,
+            cached: Mutex::new(None),
         }
     }
 
@@ -66,7 +77,7 @@ impl Client {
     ) -> Result<Response, SendError> {
         let response = self.send(request, deadline, secrets)?;
         if response.status().is_redirection() {
-            return Err(redirected(&response));
+            return Err(self.redirected(&response));
         }
         let status = response.status().as_u16();
         let mut body = Vec::new();
@@ -77,7 +88,10 @@ impl Client {
                 Step::Message,
                 format!("the answer is longer than {max_length} bytes"),
             )
-            .hinted("check that 'base' is the URL of the provider's interface"));
+            .hinted(format!(
+                "check that '{}' is the URL of the provider's interface",
+                self.url_setting
+            )));
         }
         Ok(Response { status, body })
     }
@@ -105,7 +119,7 @@ impl Client {
         if left.is_zero() {
             return Err(SendError::timeout(Step::Connect));
         }
-        let host = request.url.host_str().unwrap_or_default().to_owned();
+        let url = request.url.clone();
         // The timeout lasts until the last byte of the answer.
         let mut builder = client
             .request(request.method, request.url)
@@ -114,17 +128,28 @@ impl Client {
         if let Some(body) = request.body {
             builder = builder.body(body);
         }
-        builder
-            .send()
-            .map_err(|error| request_failed(&error, &host, secrets))
+        let response = builder.send().map_err(|error| {
+            let secrets = self.with_proxy(secrets);
+            self.proxy
+                .as_ref()
+                .and_then(|proxy| self.proxy_failed(proxy, &error, &url, deadline, &secrets))
+                .unwrap_or_else(|| self.request_failed(&error, &url, &secrets))
+        })?;
+        match &self.proxy {
+            // Without TLS there is no tunnel, and the proxy answers in the server's place.
+            Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                Err(login_refused(proxy, "407"))
+            }
+            _ => Ok(response),
+        }
     }
 
     fn client(&self) -> Result<blocking::Client, SendError> {
-        let mut cached = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = &*cached {
             return Ok(client.clone());
         }
-        let client = blocking::Client::builder()
+        let builder = blocking::Client::builder()
             .tls_backend_preconfigured(tls::client_config(self.ca_file.as_deref())?)
             .user_agent(concat!("twofa/", env!("CARGO_PKG_VERSION")))
             // A redirect or a proxy from the environment would send the secrets to another server.
@@ -132,18 +157,58 @@ impl Client {
             .no_proxy()
             .referer(false)
             .dns_resolver(Arc::new(lookup::HttpResolver))
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .build()
+            .pool_idle_timeout(IDLE_TIMEOUT);
+        let proxy = self.proxy.as_ref().map(Proxy::for_client).transpose();
+        let client = proxy
+            .and_then(|proxy| match proxy {
+                Some(proxy) => builder.proxy(proxy).build(),
+                None => builder.build(),
+            })
             .map_err(|error| SendError::new(Step::Settings, root_cause(&error)))?;
         *cached = Some(client.clone());
         Ok(client)
     }
+
+    fn with_proxy(&self, secrets: &Secrets) -> Secrets {
+        let mut secrets = secrets.clone();
+        if let Some(proxy) = &self.proxy {
+            proxy.add_secrets(&mut secrets);
+        }
+        secrets
+    }
+
+    fn redirected(&self, response: &blocking::Response) -> SendError {
+        let to = response
+            .headers()
+            .get(LOCATION)
+            .and_then(|value| response.url().join(value.to_str().ok()?).ok());
+        // Only the server: the rest of the URL may repeat what was sent.
+        let to = to.as_ref().map(|url| url.origin().ascii_serialization());
+        let reason = match to {
+            Some(to) => format!("HTTP {}: redirected to {to}", response.status().as_u16()),
+            None => format!("HTTP {}: redirected", response.status().as_u16()),
+        };
+        SendError::new(Step::Message, reason).hinted(format!(
+            "redirects are not followed, because that would send the keys to another server: set '{}' to the URL of the interface",
+            self.url_setting
+        ))
+    }
+}
+
+/// Encodes `pairs` as `application/x-www-form-urlencoded` (URL standard).
+pub(crate) fn form_urlencoded<T: AsRef<str>>(pairs: &[(T, T)]) -> String {
+    // The URL parser encodes a query this way. Another encoder would be another dependency.
+    Url::parse_with_params("x:", pairs)
+        .ok()
+        .and_then(|url| url.query().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("ca_file", &self.ca_file)
+            .field("proxy", &self.proxy)
             .finish_non_exhaustive()
     }
 }
@@ -164,61 +229,6 @@ impl fmt::Debug for Response {
     }
 }
 
-/// Why there is no answer from `host`. The error never contains the URL, because that may contain a key.
-fn request_failed(error: &reqwest::Error, host: &str, secrets: &Secrets) -> SendError {
-    if error.is_timeout() {
-        let is_pending = lookup::is_pending(host);
-        let error = if is_pending {
-            SendError::timeout(Step::Lookup).hinted("check this machine's DNS resolver")
-        } else {
-            SendError::timeout(Step::Message).hinted(RETRY_HINT)
-        };
-        // The client does not say at which step it timed out. Only if the name was never found, nothing can have been
-        // sent.
-        let may_be_sent = !is_pending || lookup::has_succeeded(host);
-        return if may_be_sent {
-            error.after_handover()
-        } else {
-            error
-        };
-    }
-    let why = secrets.redact(&root_cause(error));
-    for cause in causes(error) {
-        if let Some(tls) = tls_error(cause) {
-            let hint = match tls {
-                rustls::Error::InvalidCertificate(_) => {
-                    "check that 'base' names the right server; if its certificate is from a CA of your own, name that in 'ca-file'"
-                }
-                _ => NO_TLS_HINT,
-            };
-            return SendError::new(Step::Tls, secrets.redact(&tls.to_string())).hinted(hint);
-        }
-        // Before the request, the handshake is the only exchange that the server can break off.
-        if error.is_connect() && is_eof(cause) {
-            return SendError::new(
-                Step::Tls,
-                "the server closed the connection during the TLS handshake",
-            )
-            .hinted(NO_TLS_HINT);
-        }
-        // The connector's error of a failed lookup has no type that could be matched.
-        if cause.to_string() == "dns error" {
-            return SendError::new(Step::Lookup, why)
-                .hinted("check the host name in 'base', and this machine's DNS resolver");
-        }
-    }
-    if error.is_connect() {
-        return SendError::new(Step::Connect, why)
-            .hinted("check 'base', the network, and firewall rules for this machine");
-    }
-    SendError::new(
-        Step::Message,
-        format!("the connection broke before the provider answered: {why}"),
-    )
-    .hinted(RETRY_HINT)
-    .after_handover()
-}
-
 fn body_failed(error: &io::Error, deadline: Instant) -> SendError {
     let timed_out = error.kind() == io::ErrorKind::TimedOut
         || error
@@ -233,53 +243,4 @@ fn body_failed(error: &io::Error, deadline: Instant) -> SendError {
         "the connection broke in the middle of the provider's answer",
     )
     .hinted(RETRY_HINT)
-}
-
-fn redirected(response: &blocking::Response) -> SendError {
-    let to = response
-        .headers()
-        .get(LOCATION)
-        .and_then(|value| response.url().join(value.to_str().ok()?).ok());
-    // Only the server: the rest of the URL may repeat what was sent.
-    let to = to.as_ref().map(|url| url.origin().ascii_serialization());
-    let reason = match to {
-        Some(to) => format!("HTTP {}: redirected to {to}", response.status().as_u16()),
-        None => format!("HTTP {}: redirected", response.status().as_u16()),
-    };
-    SendError::new(Step::Message, reason).hinted(
-        "redirects are not followed, because that would send the keys to another server: set 'base' to the URL of the interface",
-    )
-}
-
-fn causes(error: &reqwest::Error) -> Vec<&(dyn StdError + 'static)> {
-    let mut causes = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        causes.push(cause);
-        next = cause.source();
-    }
-    causes
-}
-
-/// The TLS error in `cause`. An I/O error returns the error it wraps by `get_ref`, not as its source.
-fn tls_error<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    if let Some(tls) = cause.downcast_ref() {
-        return Some(tls);
-    }
-    tls_error(cause.downcast_ref::<io::Error>()?.get_ref()?)
-}
-
-/// Whether `cause` is a closed connection.
-fn is_eof(cause: &(dyn StdError + 'static)) -> bool {
-    let Some(error) = cause.downcast_ref::<io::Error>() else {
-        return false;
-    };
-    error.kind() == io::ErrorKind::UnexpectedEof
-        || error.get_ref().is_some_and(|inner| is_eof(inner))
-}
-
-fn root_cause(error: &reqwest::Error) -> String {
-    causes(error)
-        .last()
-        .map_or_else(|| "the HTTP client failed".to_owned(), ToString::to_string)
 }
