@@ -315,4 +315,34 @@ mod tests {
         let stored = store.snapshot(&alice()).unwrap().user.backup.unwrap();
         assert_eq!((stored.salt, stored.unused.len()), ([4; 16], 5));
     }
+
+    #[test]
+    fn codes_that_were_shown_are_void_until_they_are_confirmed_or_the_methods_go() {
+        let bench = Bench::new();
+        let store = bench.create();
+        bench.enrol(&store, &alice(), "phone");
+        let shown_at = || store.snapshot(&alice()).unwrap().codes_shown_at;
+        let show = || {
+            let before = Bench::generation(&store, &alice());
+            store
+                .note_codes_shown(&alice(), &origin(), bench.now)
+                .unwrap();
+            assert_eq!(shown_at(), Some(bench.now));
+            assert_eq!(Bench::generation(&store, &alice()), before);
+        };
+        show();
+        let generation = Bench::generation(&store, &alice());
+        store
+            .replace_backup_codes(&alice(), generation, &backup_set(3), &origin(), bench.now)
+            .unwrap();
+        assert_eq!(shown_at(), None);
+        show();
+        store
+            .forget_codes_shown(&alice(), &origin(), bench.now)
+            .unwrap();
+        assert_eq!(shown_at(), None);
+        show();
+        store.reset(&alice(), &origin(), bench.now).unwrap();
+        assert_eq!(shown_at(), None);
+    }
 }

@@ -189,9 +189,10 @@ impl Store {
     }
 
     #[allow(clippy::needless_pass_by_value, reason = "an attempt is used up")]
-    /// Takes back the count of an attempt with a code that was sent to `address`, if that is the user's verified
-    /// address of its kind still. Such a code is known to one login only, which uses it once.
-    pub fn use_sent_code(
+    /// Takes back the count of an attempt with the code that confirmed `address`, if that is the user's verified address of
+    /// its kind still. Such a code is known to one request only, which uses it once. Nobody has passed with that: whether
+    /// a login succeeds is recorded at its end ([`Self::record_pass`]).
+    pub fn use_confirming_code(
         &self,
         attempt: Attempt,
         channel: Channel,
@@ -204,8 +205,7 @@ impl Store {
             if is_theirs {
                 sends::clear_places(tx.db, &attempt.account)?;
             }
-            let by = Proof::SentCode { channel };
-            attempt.finish(tx, is_theirs, &Event::Passed { by })
+            attempt.finish(tx, is_theirs, None)
         })
     }
 
@@ -242,18 +242,18 @@ impl Store {
     ) -> Result<MarkUsedOutcome, StoreError> {
         self.change(&attempt.origin, now, |tx| {
             let is_deleted = backup_codes::delete_code(tx.db, attempt.user, digest)?;
-            attempt.finish(tx, is_deleted, &Event::BackupCodeUsed)
+            attempt.finish(tx, is_deleted, Some(&Event::BackupCodeUsed))
         })
     }
 }
 
 impl Attempt {
-    /// `is_first`: its code was marked used just now.
+    /// `is_first`: its code was marked used just now. `passed` logs that it let somebody in, if it did.
     fn finish(
         &self,
         tx: &Tx<'_>,
         is_first: bool,
-        event: &Event,
+        passed: Option<&Event>,
     ) -> Result<MarkUsedOutcome, StoreError> {
         let record = tx
             .find(&self.account)?
@@ -261,13 +261,21 @@ impl Attempt {
         let Some(record) = record else {
             return Ok(MarkUsedOutcome::Already);
         };
-        let event = tx.record(Some(&self.account), event)?;
         let counted = match self.tally {
             Tally::Proved => record.throttle,
             Tally::Unproved => unproved::throttle(tx.db, record.id)?,
         };
         let cleared = counted.clear_through(self.number);
-        save_pass(tx, &record, self.tally, cleared, event)?;
+        match passed {
+            Some(event) => {
+                let event = tx.record(Some(&self.account), event)?;
+                save_pass(tx, &record, self.tally, cleared, event)?;
+            }
+            None if self.tally == Tally::Unproved => {
+                unproved::save_throttle(tx.db, record.id, cleared)?;
+            }
+            None => users::save_throttle(tx.db, record.id, cleared)?,
+        }
         Ok(MarkUsedOutcome::First)
     }
 }

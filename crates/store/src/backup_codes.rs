@@ -28,8 +28,36 @@ impl Store {
                 Event::BackupCodesMade
             };
             backup_codes::insert(tx.db, user, set)?;
+            users::set_codes_shown(tx.db, user, None)?;
             tx.record(Some(account), &event)?;
             tx.generation(account)
+        })
+    }
+
+    /// Keeps that codes are shown to the user of `account` now, which do not work until [`Self::replace_backup_codes`] keeps
+    /// them. No generation is raised: no method changes.
+    pub fn note_codes_shown(
+        &self,
+        account: &Account,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.change(origin, now, |tx| match tx.find(account)? {
+            Some(user) => users::set_codes_shown(tx.db, user.id, Some(now)),
+            None => Ok(()),
+        })
+    }
+
+    /// Forgets that codes were shown and not confirmed, once their owner was told that they do not work.
+    pub fn forget_codes_shown(
+        &self,
+        account: &Account,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.change_unsynced(origin, now, |tx| match tx.find(account)? {
+            Some(user) => users::set_codes_shown(tx.db, user.id, None),
+            None => Ok(()),
         })
     }
 

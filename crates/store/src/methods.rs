@@ -52,6 +52,7 @@ impl Tx<'_> {
         apps::delete_all(self.db, user)?;
         apps::delete_pending(self.db, user)?;
         backup_codes::delete(self.db, user)?;
+        users::set_codes_shown(self.db, user, None)?;
         users::unverify_contacts(self.db, user)?;
         users::set_preferred(self.db, user, None)?;
         Ok(())

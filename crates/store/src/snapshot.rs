@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use twofa_core::{Account, User};
+use twofa_core::{Account, Timestamp, User};
 
 use crate::app_sealing;
 use crate::database::Store;
@@ -23,6 +23,8 @@ pub struct UserSnapshot {
     pub user: User,
     /// What was refused since the last time a code was right.
     pub missed: Option<Missed>,
+    /// When backup codes were shown that the user has not confirmed, so that they do not work.
+    pub codes_shown_at: Option<Timestamp>,
     /// Nothing is known of the user, but there is a record with a method or a requirement under the same name or
     /// the same uid.
     pub has_identity_mismatch: bool,
@@ -59,6 +61,7 @@ impl View<'_> {
                 rules,
                 user: User::default(),
                 missed: None,
+                codes_shown_at: None,
                 has_identity_mismatch: users::has_identity_mismatch(self.db, account)?,
                 generation: Generation::UNKNOWN,
             });
@@ -70,6 +73,7 @@ impl View<'_> {
                 ..self.user_without_backup_codes(account, user)?
             },
             missed: events::refused_since(self.db, account, user.passed_event)?,
+            codes_shown_at: user.codes_shown_at,
             has_identity_mismatch: false,
             generation: Generation::from(user),
         })

@@ -28,8 +28,6 @@ pub struct Verified {
     pub address: String,
     /// The generation of the person's methods after that.
     pub generation: Generation,
-    /// Whether the right code was recorded as that of an attempt that was counted.
-    pub is_recorded: bool,
 }
 
 /// Finds out the address, sends a code there and keeps the address when the code is typed. `known` is the address that is
@@ -196,10 +194,10 @@ impl AddressVerification<'_> {
             origin,
             now,
         )?;
-        let is_recorded = attempt.is_some();
         if let Some(attempt) = attempt {
             // The code was right, so the try does not stay a failure.
-            if store.use_sent_code(attempt, self.channel, address, now)? == MarkUsedOutcome::Already
+            if store.use_confirming_code(attempt, self.channel, address, now)?
+                == MarkUsedOutcome::Already
             {
                 return Err(StoreError::ChangedMeanwhile.into());
             }
@@ -207,7 +205,6 @@ impl AddressVerification<'_> {
         Ok(Verified {
             address: address.to_owned(),
             generation,
-            is_recorded,
         })
     }
 }

@@ -47,6 +47,13 @@ pub(crate) fn make(
     // Which one is asked for need not be secret, only not always the same.
     let asked = usize::from(salt[0]) % codes.len();
     let expected = codes.get(asked).map_or("", BackupCode::last_group);
+    let Context {
+        account, origin, ..
+    } = context;
+    let store = context.store();
+    // On disk before they are shown: whatever ends this, their owner is told that they do not work.
+    store.note_codes_shown(account, origin, context.now())?;
+    terminal.reach(Stage::CodesShown);
     let mut text = messages::backup_codes(&codes, asked).to_string();
     for _ in 0..TRIES {
         let Some(typed) = terminal.ask(text)? else {
@@ -57,17 +64,15 @@ pub(crate) fn make(
             break;
         }
         if typed.to_ascii_lowercase().ends_with(expected) {
-            let generation = context.store().replace_backup_codes(
-                context.account,
-                generation,
-                &set,
-                context.origin,
-                context.now(),
-            )?;
+            let generation =
+                store.replace_backup_codes(account, generation, &set, origin, context.now())?;
+            terminal.reach(Stage::CodesSettled);
             return Ok(Some(generation));
         }
         text = messages::saved_question_again(asked);
     }
     terminal.info(messages::BACKUP_CODES_NOT_KEPT.into())?;
+    terminal.reach(Stage::CodesSettled);
+    store.forget_codes_shown(account, origin, context.now())?;
     Ok(None)
 }

@@ -26,8 +26,6 @@ pub struct FirstMethod {
     pub by: Proof,
     /// The generation of the person's methods after that.
     pub generation: Generation,
-    /// Whether the pass was recorded already.
-    pub is_recorded: bool,
 }
 
 /// Sets up a first method and the backup codes, at a login; `intro` stands before the first prompt. If the policy allows
@@ -118,7 +116,6 @@ fn enrol_chosen(
                 by: Proof::EnrolledApp {
                     label: LABEL.to_owned(),
                 },
-                is_recorded: false,
             }),
             None => Err(EnrolmentError::NoMethod),
         },
@@ -217,7 +214,6 @@ impl FirstMethod {
                 address: masked(&verified.address),
             },
             generation: verified.generation,
-            is_recorded: verified.is_recorded,
         }
     }
 }

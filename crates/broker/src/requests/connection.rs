@@ -15,7 +15,7 @@ use crate::requests::broker::Broker;
 use crate::requests::ending::{Ending, subject};
 use crate::requests::login;
 use crate::text::messages::{self, log_lines};
-use crate::text::terminal::{Stage, Terminal, TerminalClosed};
+use crate::text::terminal::{Progress, Stage, Terminal, TerminalClosed};
 
 /// How long a person has to answer a prompt; sshd and login give up earlier by themselves.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
@@ -66,7 +66,7 @@ struct RemoteTerminal<S> {
     end: BrokerEnd<S>,
     closed: Option<Closed>,
     answer_timeout: Duration,
-    is_enrolled: bool,
+    progress: Progress,
 }
 
 /// Why nothing more can be asked.
@@ -76,12 +76,12 @@ enum Closed {
 }
 
 impl<S: Connection> RemoteTerminal<S> {
-    const fn new(end: BrokerEnd<S>) -> Self {
+    fn new(end: BrokerEnd<S>) -> Self {
         Self {
             end,
             closed: None,
             answer_timeout: ANSWER_TIMEOUT,
-            is_enrolled: false,
+            progress: Progress::default(),
         }
     }
 
@@ -100,9 +100,9 @@ impl<S: Connection> RemoteTerminal<S> {
                 // The command line prints the ending itself.
                 if matches!(request, Request::Login(_) | Request::Account(_)) {
                     self.end
-                        .send(&FromBroker::Error(ending.text(self.is_enrolled)))?;
+                        .send(&FromBroker::Error(ending.text(self.progress)))?;
                 }
-                ending.done(request, self.is_enrolled)
+                ending.done(request, self.progress)
             }
             None => done,
         };
@@ -133,7 +133,7 @@ impl<S: Connection> Terminal for RemoteTerminal<S> {
         self.end
             .stream_mut()
             .set_answer_timeout(self.answer_timeout);
-        self.is_enrolled |= stage == Stage::Enrolled;
+        self.progress.reach(stage);
     }
 
     fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, TerminalClosed> {

@@ -10,6 +10,7 @@ use twofa_proto::{ConnectionError, Done, Failure, Request, Verdict};
 
 use crate::identity::authority::Peer;
 use crate::text::messages::{endings, log_lines};
+use crate::text::terminal::Progress;
 
 /// Characters of a client's claim that are logged at most.
 const MAX_CLAIM: usize = 128;
@@ -41,16 +42,16 @@ impl Ending {
         }
     }
 
-    /// What the person at the login is shown; `is_enrolled` says that a method was set up before.
-    pub(crate) fn text(self, is_enrolled: bool) -> String {
+    /// What the person at the login is shown.
+    pub(crate) fn text(self, progress: Progress) -> String {
         match self {
-            Self::TimedOut(timeout) => endings::login_timed_out(timeout, is_enrolled),
-            Self::Stopped => endings::login_stopped(is_enrolled),
+            Self::TimedOut(timeout) => endings::login_timed_out(timeout, progress),
+            Self::Stopped => endings::login_stopped(progress),
         }
     }
 
     /// The answer to `request`.
-    pub(crate) fn done(self, request: &Request, is_enrolled: bool) -> Done {
+    pub(crate) fn done(self, request: &Request, progress: Progress) -> Done {
         if matches!(request, Request::Login(_) | Request::Account(_)) {
             let verdict = match self {
                 Self::TimedOut(_) => Verdict::NoAnswer,
@@ -65,8 +66,8 @@ impl Ending {
         };
         Done::Failed {
             failure: Failure::Unavailable,
-            message: endings::command_ended(&why, is_enrolled),
-            hint: Some(endings::command_hint(is_enrolled).to_owned()),
+            message: endings::command_ended(&why, progress),
+            hint: Some(endings::command_hint(progress).to_owned()),
         }
     }
 }
@@ -115,7 +116,11 @@ mod tests {
         };
         for ending in [Ending::TimedOut(Duration::from_secs(900)), Ending::Stopped] {
             for is_enrolled in [false, true] {
-                let Done::Failed { message, .. } = ending.done(&request, is_enrolled) else {
+                let progress = Progress {
+                    is_enrolled,
+                    ..Progress::default()
+                };
+                let Done::Failed { message, .. } = ending.done(&request, progress) else {
                     panic!()
                 };
                 assert_eq!(
@@ -124,9 +129,30 @@ mod tests {
                     "{message}"
                 );
                 assert_eq!(
-                    ending.text(is_enrolled).contains("has been saved"),
+                    ending.text(progress).contains("has been saved"),
                     is_enrolled
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn codes_that_were_shown_and_not_confirmed_are_said_to_be_void() {
+        let request = Request::NewBackupCodes {
+            user: "alice".into(),
+        };
+        for ending in [Ending::TimedOut(Duration::from_secs(900)), Ending::Stopped] {
+            for is_enrolled in [false, true] {
+                let progress = Progress {
+                    is_enrolled,
+                    has_void_codes: true,
+                };
+                let Done::Failed { message, .. } = ending.done(&request, progress) else {
+                    panic!()
+                };
+                for text in [message, ending.text(progress)] {
+                    assert!(text.contains("do not work"), "{text}");
+                }
             }
         }
     }

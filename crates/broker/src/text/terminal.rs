@@ -23,6 +23,31 @@ pub enum Stage {
     Enrolling,
     /// The method is set up.
     Enrolled,
+    /// Backup codes are shown, which do not work until they are confirmed.
+    CodesShown,
+    /// They are confirmed, or the person was told that they do not work.
+    CodesSettled,
+}
+
+/// What has been set up when a request ends early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// A method was set up.
+    pub is_enrolled: bool,
+    /// Backup codes were shown that do not work.
+    pub has_void_codes: bool,
+}
+
+impl Progress {
+    /// Notes that the request has reached `stage`.
+    pub const fn reach(&mut self, stage: Stage) {
+        match stage {
+            Stage::Enrolling => {}
+            Stage::Enrolled => self.is_enrolled = true,
+            Stage::CodesShown => self.has_void_codes = true,
+            Stage::CodesSettled => self.has_void_codes = false,
+        }
+    }
 }
 
 /// A terminal, local or at the other end of a connection.

@@ -344,14 +344,14 @@ fn of_64_failures_at_once_none_is_lost() {
 }
 
 #[test]
-fn a_code_that_was_sent_passes_while_its_address_is_the_users() {
+fn a_code_that_confirms_an_address_counts_while_it_is_the_users_and_lets_nobody_in() {
     let bench = Bench::new();
     let (store, _) = enrolled(&bench);
     let (email, phone) = (Channel::Email, Channel::Sms);
     bench.verify(&store, &alice(), email, "alice@example.org");
     let use_code = |attempt, channel, address: &str| {
         store
-            .use_sent_code(attempt, channel, address, bench.now)
+            .use_confirming_code(attempt, channel, address, bench.now)
             .unwrap()
     };
     assert_eq!(
@@ -383,11 +383,10 @@ fn a_code_that_was_sent_passes_while_its_address_is_the_users() {
         "it is on file, and no method"
     );
     let passed = |event: &Event| matches!(event, Event::Passed { .. });
-    let by = Proof::SentCode {
-        channel: Channel::Email,
-    };
-    let log = Bench::log(&store).into_iter().filter(passed);
-    assert_eq!(log.collect::<Vec<_>>(), [Event::Passed { by }]);
+    assert!(
+        !Bench::log(&store).iter().any(passed),
+        "whether the login succeeds is not known yet"
+    );
 }
 
 #[test]

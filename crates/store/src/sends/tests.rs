@@ -67,7 +67,7 @@ fn a_code_that_was_not_typed_is_expected_for_a_while_where_it_was_requested() {
         panic!("{counted:?}")
     };
     store
-        .use_sent_code(attempt, Channel::Email, A, bench.now)
+        .use_confirming_code(attempt, Channel::Email, A, bench.now)
         .unwrap();
     assert_eq!(awaited(&origin(), 1), None, "it was typed");
     store

@@ -24,6 +24,8 @@ pub(crate) struct UserRecord {
     pub passed_event: i64,
     pub contacts: PerChannel<Option<Contact>>,
     pub preferred: Option<Method>,
+    /// When backup codes were shown that have not been confirmed.
+    pub codes_shown_at: Option<Timestamp>,
 }
 
 impl UserRecord {
@@ -50,7 +52,7 @@ pub(crate) struct ListedUser {
 /// The columns that [`Columns`] finds.
 macro_rules! columns {
     () => {
-        "id, required, verify, attempts, cleared_through, locked_until, generation, passed_event, preferred, \
+        "id, required, verify, attempts, cleared_through, locked_until, generation, passed_event, preferred, codes_shown_at, \
          email, email_verified, email_by_owner, phone, phone_verified, phone_by_owner"
     };
 }
@@ -225,6 +227,18 @@ const fn of_another(channel: Channel) -> &'static str {
     }
 }
 
+/// Keeps when backup codes were shown that have not been confirmed; `None`: there are none.
+pub(crate) fn set_codes_shown(
+    db: &Db<'_>,
+    id: i64,
+    at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE user SET codes_shown_at = ?2 WHERE id = ?1";
+    db.prepare_cached(sql)?
+        .execute((id, at.map(Timestamp::unix)))?;
+    Ok(())
+}
+
 /// Marks that the methods of a user changed.
 pub(crate) fn raise_generation(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
     db.prepare_cached("UPDATE user SET generation = generation + 1 WHERE id = ?1")?
@@ -303,6 +317,7 @@ struct Columns {
     generation: usize,
     passed_event: usize,
     preferred: usize,
+    codes_shown_at: usize,
     contacts: PerChannel<ContactColumns>,
 }
 
@@ -335,6 +350,7 @@ impl Columns {
             generation: at("generation")?,
             passed_event: at("passed_event")?,
             preferred: at("preferred")?,
+            codes_shown_at: at("codes_shown_at")?,
             contacts,
         })
     }
@@ -365,6 +381,9 @@ impl Columns {
             passed_event: row.get(self.passed_event)?,
             contacts,
             preferred: preferred.map_err(|bad| broken(&bad))?,
+            codes_shown_at: row
+                .get::<_, Option<i64>>(self.codes_shown_at)?
+                .map(Timestamp::from_unix),
         })
     }
 }

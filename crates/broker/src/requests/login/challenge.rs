@@ -92,6 +92,16 @@ fn welcome(
     if let Some(missed) = &context.person.snapshot.missed {
         let _ = terminal.info(messages::missed(missed, context.now()).into());
     }
+    if let Some(shown_at) = context.person.snapshot.codes_shown_at {
+        let text = messages::void_codes(shown_at, backup_codes_left, context.now());
+        if terminal.info(text.into()).is_ok() {
+            let (account, origin) = (context.account, context.origin);
+            // If that fails, the next login says it again.
+            let _ = context
+                .store()
+                .forget_codes_shown(account, origin, context.now());
+        }
+    }
     let are_few =
         context.policy().methods.contains(Method::Backup) && backup_codes_left <= FEW_BACKUP_CODES;
     if are_few || method == Method::Backup {

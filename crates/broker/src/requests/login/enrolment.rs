@@ -1,7 +1,8 @@
 //! A login in which a method must be set up first. The first code of the new method is the one that lets the person in.
 
 use twofa_core::{Decision, Denial};
-use twofa_proto::Verdict;
+use twofa_proto::codec::CodecError;
+use twofa_proto::{ConnectionError, Prompt, Secret, Verdict};
 use twofa_store::event::RefusalReason;
 use twofa_store::{StoreError, Tally};
 
@@ -17,7 +18,7 @@ use crate::methods::error::EnrolmentError;
 use crate::sending::codes::Unsent;
 use crate::text::events;
 use crate::text::messages::{self, reasons};
-use crate::text::terminal::Terminal;
+use crate::text::terminal::{Progress, Stage, Terminal, TerminalClosed};
 
 /// Whether the client answers prompts. One that probably does not is asked first, and nothing is begun unless it does.
 pub(super) fn can_begin(
@@ -43,7 +44,8 @@ pub(super) fn enrol(
         let outcome = LoginOutcome::new(Verdict::Denied, reasons::ONE_PROMPT_TO_ENROL);
         return request::refuse(messages::ONE_PROMPT_TO_ENROL, outcome, terminal);
     }
-    match enrolment::enrol_first(request.context, is_proved, intro, terminal) {
+    let mut answering = AnsweringTerminal::new(terminal);
+    match enrolment::enrol_first(request.context, is_proved, intro, &mut answering) {
         Ok(first) => pass(request, first, terminal),
         Err(error) => refuse(request, error, terminal),
     }
@@ -90,24 +92,17 @@ fn pass(
     first: FirstMethod,
     terminal: &mut dyn Terminal,
 ) -> Result<LoginOutcome, LoginError> {
-    let FirstMethod {
-        by,
-        generation,
-        is_recorded,
-    } = first;
+    let FirstMethod { by, generation } = first;
     let why = events::proof(&by);
-    if !is_recorded {
-        let Context {
-            account, origin, ..
-        } = request.context;
-        let (store, now) = (request.context.store(), request.context.now());
-        match store.record_pass(account, generation, by, origin, now) {
-            Ok(()) => {}
-            Err(StoreError::ChangedMeanwhile) => return changed_meanwhile(request, terminal),
-            Err(error) => return Err(error.into()),
-        }
+    let Context {
+        account, origin, ..
+    } = request.context;
+    let (store, now) = (request.context.store(), request.context.now());
+    match store.record_pass(account, generation, by, origin, now) {
+        Ok(()) => Ok(LoginOutcome::new(Verdict::Passed, why)),
+        Err(StoreError::ChangedMeanwhile) => changed_meanwhile(request, terminal),
+        Err(error) => Err(error.into()),
     }
-    Ok(LoginOutcome::new(Verdict::Passed, why))
 }
 
 /// Refuses where no method was set up.
@@ -158,4 +153,44 @@ fn changed_meanwhile(
     let why = request.record_refusal(RefusalReason::MethodsChanged)?;
     let outcome = LoginOutcome::new(Verdict::Denied, why);
     request::refuse(messages::CHANGED_MEANWHILE, outcome, terminal)
+}
+
+/// A terminal that is gone once a method is set up and a prompt gets no answer: the module refuses the login then, so it
+/// must not go on here. Before that, no answer is a person who does not enrol.
+struct AnsweringTerminal<'a> {
+    terminal: &'a mut dyn Terminal,
+    progress: Progress,
+}
+
+impl<'a> AnsweringTerminal<'a> {
+    fn new(terminal: &'a mut dyn Terminal) -> Self {
+        Self {
+            terminal,
+            progress: Progress::default(),
+        }
+    }
+}
+
+impl Terminal for AnsweringTerminal<'_> {
+    fn reach(&mut self, stage: Stage) {
+        self.progress.reach(stage);
+        self.terminal.reach(stage);
+    }
+
+    fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, TerminalClosed> {
+        match self.terminal.prompt(prompt)? {
+            None if self.progress.is_enrolled => {
+                Err(ConnectionError::from(CodecError::Closed).into())
+            }
+            answer => Ok(answer),
+        }
+    }
+
+    fn info(&mut self, text: Secret) -> Result<(), TerminalClosed> {
+        self.terminal.info(text)
+    }
+
+    fn error(&mut self, text: &str) -> Result<(), TerminalClosed> {
+        self.terminal.error(text)
+    }
 }

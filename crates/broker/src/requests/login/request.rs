@@ -156,11 +156,12 @@ impl LoginRequest<'_> {
         }
     }
 
-    /// Records that a login ended without a code. If a wrong code was typed, the login is on record already.
+    /// Records that a login ended without a code, or after a right one before it was over. If a wrong code was the last that
+    /// was typed, the login is on record as refused already.
     pub(super) fn record_giving_up(&self, why: RefusalReason) -> Result<(), StoreError> {
         let store = self.context.store();
         let throttle = store.snapshot(self.context.account)?.user.throttle;
-        if throttle.attempts != self.context.user().throttle.attempts {
+        if throttle.failures() > self.context.user().throttle.failures() {
             return Ok(());
         }
         self.record_refusal(why).map(drop)

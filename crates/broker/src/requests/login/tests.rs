@@ -3,8 +3,8 @@ use crate::testing::{Bench, ScriptedTerminal, TOKEN_CODES, app_code, clock, pass
 use std::os::unix::fs::MetadataExt;
 use twofa_core::exemption::Subject;
 use twofa_core::{BackupCode, Channel, Exemption};
-use twofa_store::Origin;
-use twofa_store::event::RefusalReason;
+use twofa_store::event::{Record, RefusalReason};
+use twofa_store::{Event, EventFilter, Origin};
 
 const MAIL: &str = "alice@example.org";
 const WRONG: &str = "000000";
@@ -410,6 +410,83 @@ fn a_login_that_is_abandoned_at_the_code_prompt_is_recorded_once() {
         bench.refusals(),
         [RefusalReason::GivenUp, RefusalReason::WrongCode]
     );
+}
+
+/// What the audit log says happened, oldest first: passes, and refusals of a login.
+fn endings(bench: &Bench) -> Vec<&'static str> {
+    let mut endings = Vec::new();
+    bench
+        .store
+        .events(&EventFilter::default(), |logged| {
+            if let Record::Event(event) = logged.record {
+                match *event {
+                    Event::Passed { .. } | Event::BackupCodeUsed => endings.push("passed"),
+                    Event::Refused { .. } => endings.push("refused"),
+                    _ => {}
+                }
+            }
+            true
+        })
+        .unwrap();
+    endings
+}
+
+#[test]
+fn an_enrolment_that_is_left_at_the_backup_codes_lets_nobody_in_and_is_not_recorded_as_passed() {
+    for method in ["app", "email"] {
+        // A client that goes away, and one that says that it got no answer.
+        for goes_away in [true, false] {
+            let bench = bench();
+            bench.policy(&[("methods", &format!("{method},backup"))]);
+            let origin = Origin::command_line(0);
+            bench
+                .store
+                .add_user(&bench.alice, &origin, clock())
+                .unwrap();
+            let terminal = ScriptedTerminal::new();
+            let terminal = if method == "app" {
+                terminal.answers(app_code)
+            } else {
+                terminal.types(MAIL).answers(|_| bench.mailbox.code())
+            };
+            let mut terminal = if goes_away {
+                terminal.goes_away()
+            } else {
+                terminal
+            };
+            let (verdict, _) = log_in(&bench, &mut terminal);
+            let snapshot = bench.person().snapshot;
+            assert_eq!(verdict, Verdict::NoAnswer, "{method}");
+            assert!(!snapshot.user.enrolled().is_empty(), "{method}");
+            assert_eq!(endings(&bench), ["refused"], "{method}");
+            assert_eq!(bench.refusals(), [RefusalReason::GivenUp], "{method}");
+            assert_eq!(snapshot.codes_shown_at, Some(clock()), "{method}");
+        }
+    }
+}
+
+#[test]
+fn a_method_whose_replacement_is_left_is_recorded_as_a_refusal_after_the_code_that_passed() {
+    let bench = bench().with_token();
+    bench.policy(&[("methods", "email")]);
+    let mut terminal = ScriptedTerminal::new().types(TOKEN_CODES[0]).goes_away();
+    assert_eq!(log_in(&bench, &mut terminal).0, Verdict::NoAnswer);
+    assert_eq!(endings(&bench), ["passed", "refused"]);
+}
+
+#[test]
+fn codes_that_were_not_confirmed_are_said_to_be_void_at_the_next_login_once() {
+    let bench = bench().with_token();
+    bench
+        .store
+        .note_codes_shown(&bench.alice, &bench.origin, clock())
+        .unwrap();
+    for (code, is_told) in [(TOKEN_CODES[0], true), (TOKEN_CODES[1], false)] {
+        let mut terminal = ScriptedTerminal::new().types(code);
+        assert_eq!(log_in(&bench, &mut terminal).0, Verdict::Passed);
+        let says = |text: &String| text.contains("were not confirmed and do not work");
+        assert_eq!(terminal.shown.iter().any(says), is_told);
+    }
 }
 
 #[test]

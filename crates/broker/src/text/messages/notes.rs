@@ -127,6 +127,20 @@ pub fn texted_from(shown: &str) -> String {
 pub const BACKUP_CODES_NOT_KEPT: &str =
     "The backup codes were not confirmed and do not work. Make new ones with 'twofa codes --new'.";
 
+/// Backup codes that were shown at `at` do not count; `left` earlier ones do.
+pub fn void_codes(at: Timestamp, left: usize, now: Timestamp) -> String {
+    let at = moment(at, now);
+    let earlier = if left > 0 {
+        ", and your earlier ones still do"
+    } else {
+        ""
+    };
+    format!(
+        "The backup codes shown at {at} were not confirmed and do not work{earlier}. Make new ones with 'twofa codes \
+         --new'."
+    )
+}
+
 /// Backup codes were made where there were some.
 pub const BACKUP_CODES_REPLACED: &str =
     "These are your backup codes now. Earlier ones no longer work.";
