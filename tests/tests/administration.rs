@@ -227,25 +227,25 @@ fn a_broken_policy_file_changes_nothing_and_its_error_is_named() {
     for (text, words) in [
         (
             "[policy]\nmode = \"mandatory\"\n[[class]]\nname = \"a\"\n",
-            "missing field `group`",
+            "line 3: a class needs group",
         ),
         (
-            "[policy]\nmode = \"mandatory\"\nlockout.after = \"5\"\n",
-            "lockout",
+            "[policy]\nmode = \"mandatory\"\nlockout.after = \"never\"\n",
+            "line 3: lockout.after: it must be a whole number from 3 to 100",
         ),
         (
             "[policy]\nmode = \"mandatory\"\nmoed = \"optional\"\n",
-            "there is no setting called 'moed'",
+            "line 3: there is no setting of this name",
         ),
         (
             "[policy]\nmode = \"mandatory\"\n\"lockout.after\" = \"1\"\n",
-            "lockout.after cannot be '1': it must be a whole number from 3 to 100",
+            "line 3: lockout.after: it must be a whole number from 3 to 100",
         ),
         (
             "[policy]\nmode = \"optional\"\n[[class]]\nname = \"a\"\ngroup = \"sudo\"\n\"lockout.after\" = \"5\"\n",
-            "class 'a': 'lockout.after' applies to the whole machine",
+            "line 6: 'lockout.after' applies to the whole machine",
         ),
-        ("mode = mandatory", "mode = mandatory"),
+        ("mode = mandatory", "line 1: this is not TOML"),
     ] {
         machine.write_file("/root/policy.toml", text);
         refused(&machine, "twofa policy apply /root/policy.toml", 2, words);
@@ -655,7 +655,7 @@ fn many_users_have_a_progress_bar_on_a_terminal_and_none_in_a_pipe() {
         &machine,
         "twofa user release --from-file /root/names",
         4,
-        "nobody-at-all",
+        "names, line 201: there is no account of this name",
     );
     assert_eq!(output.stdout, "200 of 201 done.\n");
 }

@@ -10,6 +10,7 @@ use twofa_broker::admin::AdminError;
 use twofa_broker::admin::providers::ProviderFailure;
 use twofa_broker::client::ClientError;
 use twofa_broker::privileges::PrivilegeError;
+use twofa_core::text::printable;
 
 use crate::messages;
 
@@ -61,9 +62,13 @@ impl CommandError {
         const RED: Style = AnsiColor::Red.on_default().bold();
         const CYAN: Style = AnsiColor::Cyan.on_default().bold();
         let mut stderr = anstream::stderr().lock();
-        let _ = writeln!(stderr, "{RED}error:{RED:#} {}", self.message);
+        let _ = writeln!(
+            stderr,
+            "{RED}error:{RED:#} {}",
+            printable_lines(&self.message)
+        );
         if let Some(hint) = self.hint {
-            let _ = writeln!(stderr, "{CYAN}hint:{CYAN:#} {hint}");
+            let _ = writeln!(stderr, "{CYAN}hint:{CYAN:#} {}", printable_lines(&hint));
         }
         ExitCode::from(match self.kind {
             Failure::Failed => 1,
@@ -74,6 +79,12 @@ impl CommandError {
             Failure::Unavailable => 6,
         })
     }
+}
+
+/// `text`, in which names and paths may stand that strangers chose.
+fn printable_lines(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(printable).collect();
+    lines.join("\n")
 }
 
 /// The message without the hint.

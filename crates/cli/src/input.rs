@@ -1,38 +1,56 @@
-//! Files that are named on the command line, of which `-` is standard input.
+//! Files that are named on the command line, of which `-` is standard input. No error quotes their content: whoever may run
+//! one command as root may not therefore read every file.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::path::Path;
 
+use twofa_broker::Failure;
+use twofa_core::text::decode;
 use zeroize::Zeroizing;
 
 use crate::error::CommandError;
+use crate::invoker;
 
-/// All of the text of `file`.
+/// Bytes; more is not a list of names, a policy or a file of secrets.
+const MAX_SIZE: u64 = 16 << 20;
+
+/// All of the text of `file`, without a byte order mark.
 pub(crate) fn read(file: &Path) -> Result<Zeroizing<String>, CommandError> {
-    let mut text = Zeroizing::new(String::new());
-    open(file)
-        .and_then(|mut reader| reader.read_to_string(&mut text))
-        .map_err(|error| unreadable(file, &error))?;
-    Ok(text)
+    let bytes = bytes(file).map_err(|error| unreadable(file, &error))?;
+    match decode(&bytes) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(why) => Err(CommandError::new(
+            Failure::Usage,
+            format!("{}: {why}", file.display()),
+        )),
+    }
 }
 
-/// The lines of `file`.
-pub(crate) fn lines(file: &Path) -> Result<Vec<String>, CommandError> {
-    open(file)
-        .and_then(|reader| reader.lines().collect())
-        .map_err(|error| unreadable(file, &error))
-}
-
-fn open(file: &Path) -> io::Result<Box<dyn BufRead>> {
-    Ok(if file == Path::new("-") {
+fn bytes(file: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    let reader: Box<dyn Read> = if invoker::is_standard_input(file) {
         Box::new(io::stdin().lock())
     } else {
-        Box::new(BufReader::new(File::open(file)?))
-    })
+        Box::new(invoker::as_invoker(|| File::open(file))?)
+    };
+    reader.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_SIZE {
+        return Err(io::Error::other(format!(
+            "it is larger than {MAX_SIZE} bytes"
+        )));
+    }
+    Ok(bytes)
 }
 
-fn unreadable(file: &Path, error: &io::Error) -> CommandError {
+/// That `file` cannot be read. It says with whose rights that was tried.
+pub(crate) fn unreadable(file: &Path, error: &io::Error) -> CommandError {
     let message = format!("cannot read {}: {error}", file.display());
-    CommandError::new(twofa_broker::Failure::Failed, message)
+    let error = CommandError::new(Failure::Failed, message);
+    match invoker::name() {
+        Some(name) => error.hinted(format!(
+            "files are opened with the rights of {name}, who runs this as root; '-' reads standard input"
+        )),
+        None => error,
+    }
 }

@@ -13,6 +13,7 @@ mod client;
 mod commands;
 mod error;
 mod input;
+mod invoker;
 mod messages;
 mod output;
 mod subject;

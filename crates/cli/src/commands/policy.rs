@@ -112,10 +112,7 @@ fn show(rulebook: &Rulebook, output: Output) -> Result<(), CommandError> {
 }
 
 fn export(rulebook: &Rulebook) -> Result<(), CommandError> {
-    let text = document::write(rulebook).map_err(|error| {
-        CommandError::new(Failure::Failed, format!("cannot write TOML: {error}"))
-    })?;
-    Ok(io::stdout().write_all(text.as_bytes())?)
+    Ok(io::stdout().write_all(document::write(rulebook).as_bytes())?)
 }
 
 fn read(file: &Path) -> Result<Rulebook, CommandError> {

@@ -40,6 +40,7 @@ const fn kind(error: &AdminError) -> Failure {
         | AdminError::BadTitle
         | AdminError::NoChange
         | AdminError::NoSetting { .. }
+        | AdminError::NoSettingOfFile(_)
         | AdminError::SettingTwice(_)
         | AdminError::SettingsMissing { .. }
         | AdminError::SecretShown(_)
@@ -78,7 +79,9 @@ fn hint(error: &AdminError) -> Option<String> {
             error: BadProvider::File { .. },
             ..
         } => return None,
-        AdminError::BadProvider { kind, .. } | AdminError::NoSetting { kind, .. } => {
+        AdminError::BadProvider { kind, .. }
+        | AdminError::NoSetting { kind, .. }
+        | AdminError::NoSettingOfFile(kind) => {
             return Some(format!("see 'twofa provider kinds {kind}'"));
         }
         AdminError::SettingsMissing { settings, .. } => {

@@ -19,10 +19,25 @@ pub struct PolicyKey {
     pub help: &'static str,
     /// Whether a class may have a value of its own.
     pub per_class: bool,
+    /// How a document writes its values.
+    pub form: ValueForm,
     values: &'static str,
     default: &'static str,
     pub(super) read: fn(&mut Policy, &str) -> Result<(), Invalid>,
     write: fn(&Policy) -> String,
+}
+
+/// The form that the values of a key have where types exist, as in TOML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueForm {
+    /// A string.
+    Text,
+    /// A whole number.
+    Number,
+    /// A Boolean: `on` or `off` on the command line.
+    Switch,
+    /// A list of strings, with commas between them on the command line.
+    List,
 }
 
 impl PolicyKey {
@@ -64,6 +79,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "mode",
         values: "disabled, optional or mandatory",
+        form: ValueForm::Text,
         default: "disabled",
         help: "Ask nobody for a code, only those who have enrolled, or everybody",
         per_class: true,
@@ -73,6 +89,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "application-name",
         values: "up to 40 characters, or empty for the host name",
+        form: ValueForm::Text,
         default: "",
         help: "Show this name in prompts, messages and authenticator apps",
         per_class: false,
@@ -94,6 +111,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "methods",
         values: "one or more of {methods}",
+        form: ValueForm::List,
         default: "{methods}",
         help: "Allow only these methods",
         per_class: true,
@@ -103,6 +121,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "enrolment",
         values: "at-login or beforehand",
+        form: ValueForm::Text,
         default: "at-login",
         help: "Let users who must enrol do so while logging in, or refuse them until they have enrolled",
         per_class: true,
@@ -115,6 +134,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "trust.console",
         values: TRUST,
+        form: ValueForm::Text,
         default: "0",
         help: "Trust a local terminal or display for this long after a code (no effect yet: devices are not recorded)",
         per_class: true,
@@ -124,6 +144,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "trust.remote",
         values: TRUST,
+        form: ValueForm::Text,
         default: "0",
         help: "Trust a remote host or key for this long after a code (no effect yet: devices are not recorded)",
         per_class: true,
@@ -133,6 +154,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "trust.elevation",
         values: TRUST,
+        form: ValueForm::Text,
         default: "0",
         help: "Trust a terminal at su and sudo for this long after a code (no effect yet: devices are not recorded)",
         per_class: true,
@@ -142,6 +164,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "lockout.after",
         values: "a whole number from 3 to 100",
+        form: ValueForm::Number,
         default: "10",
         help: "Lock an account after this many wrong codes in a row",
         per_class: false,
@@ -154,6 +177,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "lockout.for",
         values: "a duration from 1m to 24h, such as 15m",
+        form: ValueForm::Text,
         default: "15m",
         help: "Lock an account for this long at first; each further lock lasts twice as long, up to 24h",
         per_class: false,
@@ -166,6 +190,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "code.digits",
         values: "a whole number from 6 to 9",
+        form: ValueForm::Number,
         default: "6",
         help: "Send codes with this many digits",
         per_class: false,
@@ -175,6 +200,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "code.lifetime",
         values: "a duration from 1m to 1h, such as 10m",
+        form: ValueForm::Text,
         default: "10m",
         help: "Accept a code for this long after it was sent",
         per_class: false,
@@ -187,6 +213,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "code.domain",
         values: "a domain name such as example.org, or empty",
+        form: ValueForm::Text,
         default: "",
         help: "Bind codes in text messages to this domain, so that phones offer to fill them in",
         per_class: false,
@@ -203,6 +230,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "code.in-subject",
         values: SWITCH,
+        form: ValueForm::Switch,
         default: "off",
         help: "Put codes into the subjects of e-mails too, where mail servers log them; they begin the text in any case",
         per_class: false,
@@ -212,6 +240,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "resend.cooldown",
         values: "a duration from 0 to 10m, such as 30s",
+        form: ValueForm::Text,
         default: "30s",
         help: "Wait at least this long before sending another code in the same login",
         per_class: false,
@@ -224,6 +253,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "send.user-hourly",
         values: LIMITS,
+        form: ValueForm::Number,
         default: "20",
         help: "Send at most this many codes per hour to one user",
         per_class: false,
@@ -233,6 +263,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "send.address-daily",
         values: LIMITS,
+        form: ValueForm::Number,
         default: "100",
         help: "Send at most this many codes per day to one address or number",
         per_class: false,
@@ -242,6 +273,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "send.machine-hourly",
         values: LIMITS,
+        form: ValueForm::Number,
         default: "1000",
         help: "Send at most this many codes per hour in total",
         per_class: false,
@@ -251,6 +283,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "send.unverified-hourly",
         values: LIMITS,
+        form: ValueForm::Number,
         default: "3",
         help: "Send at most this many codes per hour to unverified addresses of one user",
         per_class: false,
@@ -260,6 +293,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "send.unverified-daily",
         values: LIMITS,
+        form: ValueForm::Number,
         default: "5",
         help: "Send at most this many codes per day to unverified addresses of one user",
         per_class: false,
@@ -269,6 +303,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "send.sms-daily",
         values: LIMITS,
+        form: ValueForm::Number,
         default: "1000",
         help: "Send at most this many text messages with codes per day in total, a fifth of them to unverified numbers",
         per_class: false,
@@ -278,6 +313,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "fallback.sms-to-email",
         values: "on, off, or empty to follow methods",
+        form: ValueForm::Switch,
         default: "",
         help: "Send the code by e-mail if its text message cannot be sent; 'on' does so even where methods lacks email",
         per_class: true,
@@ -296,6 +332,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "addresses.unique",
         values: SWITCH,
+        form: ValueForm::Switch,
         default: "off",
         help: "Refuse an address or number that another user has already verified",
         per_class: false,
@@ -305,6 +342,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "phone.country",
         values: "two capital letters such as DE, or empty",
+        form: ValueForm::Text,
         default: "",
         help: "Assume this country for phone numbers written without a country code",
         per_class: false,
@@ -314,6 +352,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "phone.countries",
         values: "a list such as DE,AT, or empty for phone.country alone",
+        form: ValueForm::List,
         default: "",
         help: "Let users enrol phone numbers from these countries; only an administrator can set others",
         per_class: true,
@@ -323,6 +362,7 @@ pub static KEYS: [PolicyKey; 25] = [
     PolicyKey {
         name: "notices",
         values: "one or more of {channels}, or none",
+        form: ValueForm::List,
         default: "{channels}",
         help: "Notify users of changes to their second factor by these channels",
         per_class: false,

@@ -7,7 +7,7 @@
 mod keys;
 mod values;
 
-pub use keys::{KEYS, PolicyKey};
+pub use keys::{KEYS, PolicyKey, ValueForm, find};
 
 use crate::channel::PerChannel;
 use crate::duration::Duration;
@@ -214,7 +214,7 @@ impl Policy {
     ) -> Result<Self, BadSetting> {
         let mut policy = self.clone();
         for (name, value) in settings {
-            if let Some(key) = keys::find(name).filter(|key| !key.per_class) {
+            if let Some(key) = find(name).filter(|key| !key.per_class) {
                 return Err(BadSetting::NotPerClass(key.name));
             }
             policy.set(name, value)?;
@@ -223,7 +223,7 @@ impl Policy {
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), BadSetting> {
-        let key = keys::find(name).ok_or_else(|| BadSetting::Unknown(name.to_owned()))?;
+        let key = find(name).ok_or_else(|| BadSetting::Unknown(name.to_owned()))?;
         (key.read)(self, value).map_err(|invalid| BadSetting::Value {
             key: key.name,
             value: value.to_owned(),

@@ -80,7 +80,7 @@ pub(super) fn methods(text: &str) -> Result<Methods, Invalid> {
 
 pub(super) fn channels(text: &str) -> Result<PerChannel<bool>, Invalid> {
     let mut channels = PerChannel::from_fn(|_| false);
-    if text == NO_CHANNEL {
+    if text == NO_CHANNEL || text.is_empty() {
         return Ok(channels);
     }
     for name in text.split(',') {

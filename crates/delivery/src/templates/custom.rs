@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use minijinja::Environment;
+use twofa_core::text::decode;
 
 use super::context::{SAMPLE_CODE, TemplateContext, environment, one_line};
 use crate::error::{SendError, Step};
@@ -91,10 +92,11 @@ impl CustomTemplates {
             let why = format!("the file is larger than {MAX_SIZE} bytes");
             return Err(problem(path, None, &why));
         }
-        let source = std::fs::read_to_string(path)
-            .map_err(|error| problem(path, None, &error.to_string()))?;
+        let source =
+            std::fs::read(path).map_err(|error| problem(path, None, &error.to_string()))?;
+        let source = decode(&source).map_err(|error| problem(path, None, &error.to_string()))?;
         self.environment
-            .add_template_owned(name.to_owned(), source)
+            .add_template_owned(name.to_owned(), source.to_owned())
             .map_err(|error| self.describe(name, &error, None))?;
 
         for context in TemplateContext::samples(name) {

@@ -187,6 +187,16 @@ fn html_is_escaped_and_a_subject_is_one_line() {
 }
 
 #[test]
+fn a_template_that_was_saved_on_windows_has_neither_a_mark_nor_a_broken_subject() {
+    let (_folder, templates) = with_custom(&[(
+        "code.subject",
+        "\u{feff}Your code for {{ application }}\r\n",
+    )]);
+    let mail = templates.mail(&messages("vm")[0]).unwrap();
+    assert_eq!(mail.subject, "Your code for vm");
+}
+
+#[test]
 fn a_text_message_has_all_facts_when_there_is_room() {
     let text = built_in()
         .sms(&Message::Code(code("Example Server")))

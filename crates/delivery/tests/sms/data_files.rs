@@ -342,6 +342,8 @@ fn an_invalid_file_is_reported_and_the_others_still_work() {
 #[test]
 fn a_check_shows_a_request_without_its_secrets() {
     let Some(folder) = Folder::new() else { return };
+    let windows = format!("\u{feff}{}", CUSTOM.replace('\n', "\r\n"));
+    sms::check_file(&folder.put("windows.toml", &windows)).unwrap();
     let report = sms::check_file(&folder.put("acme.toml", CUSTOM)).unwrap();
     assert_eq!(report.warnings, [""; 0]);
     assert_eq!(report.kind.name, "acme");

@@ -125,6 +125,9 @@ pub(super) fn collect(
                 is_required: true,
                 default: None,
             },
+            None if matches!(source, Source::File(_)) => {
+                return Err(AdminError::NoSettingOfFile(kind.name.clone()));
+            }
             None => return Err(unknown(kind, &name)),
         };
         let value = source.value(&question, ask)?;
@@ -319,6 +322,12 @@ mod tests {
         assert_eq!(why, BadSecrets::NotASetting(2));
         let twice = parse_secrets("key=a\nkey=b");
         assert_eq!(twice.unwrap_err(), BadSecrets::Repeated(2));
+        let file = parse_secrets("swordfish=b").unwrap();
+        let error = collect(&kind(), &[], file, None).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the file of secrets has a key that is no setting of post"
+        );
         let file = parse_secrets("host=b").unwrap();
         let error = collect(&kind(), &given(&["host=a"]), file, None).unwrap_err();
         assert!(matches!(&error, AdminError::SettingTwice(name) if name == "host"));

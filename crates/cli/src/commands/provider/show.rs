@@ -14,6 +14,7 @@ use twofa_core::Channel;
 
 use crate::error::CommandError;
 use crate::output::{self, Output, Value};
+use crate::{input, invoker};
 
 /// What is shown in a secret's place.
 const MASK: &str = "••••";
@@ -225,7 +226,9 @@ struct Checked<'a> {
 }
 
 pub(super) fn check(file: &Path, output: Output) -> Result<(), CommandError> {
-    let checked = providers::check_file(file).map_err(|error| {
+    let checked = invoker::as_invoker(|| Ok(providers::check_file(file)))
+        .map_err(|error| input::unreadable(file, &error))?;
+    let checked = checked.map_err(|error| {
         CommandError::new(Failure::Failed, error.to_string())
             .hinted("twofa-sms(5) describes the form of these files")
     })?;

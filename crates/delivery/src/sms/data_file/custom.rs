@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use twofa_core::text::decode;
+
 use super::parse::parse;
 use super::schema::DataFile;
 use crate::provider::{BadProvider, ProviderKind};
@@ -74,14 +76,15 @@ pub(in crate::sms) fn read(path: &Path) -> Result<(DataFile, Option<String>), Ba
         }
         let file = File::open(path)?;
         let metadata = file.metadata()?;
-        let mut text = String::new();
-        file.take(MAX_SIZE + 1).read_to_string(&mut text)?;
-        if text.len() as u64 > MAX_SIZE {
+        let mut bytes = Vec::new();
+        file.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MAX_SIZE {
             return Err(io::Error::other(format!(
                 "the file is larger than {MAX_SIZE} bytes"
             )));
         }
-        Ok((text, metadata))
+        let text = decode(&bytes).map_err(io::Error::other)?;
+        Ok((text.to_owned(), metadata))
     };
     let (text, metadata) = open().map_err(|error| bad_file(path, error.to_string()))?;
     let data_file = parse(&text).map_err(|error| bad_file(path, error.to_string()))?;
