@@ -12,7 +12,7 @@
 //! - [`Client`] is an ssh client other than OpenSSH's, also on a terminal.
 //! - [`decode_qr`] is the phone's camera.
 //! - [`MailServer`] is a real mail server with mailboxes, and [`HangingServer`] one that never answers.
-//! - [`SmsProvider`] accepts text messages, and lists those sent to us.
+//! - [`SmsProvider`] accepts text messages, and lists those sent to us; [`SignalApi`] sends them through Signal.
 //!
 //! It needs root, because creating namespaces, users and device nodes does.
 
@@ -38,6 +38,7 @@ mod namespaces;
 mod process;
 mod qr;
 mod screen;
+mod signalapi;
 mod smsprovider;
 mod sshd;
 mod terminal;
@@ -53,6 +54,7 @@ pub use machine::Machine;
 pub use mailserver::{HangingServer, carry_mail, code_in};
 pub use process::{Output, Process};
 pub use qr::decode_qr;
+pub use signalapi::SignalApi;
 pub use smsprovider::SmsProvider;
 pub use terminal::Terminal;
 pub use twofa_mailserver::{Listener, MailServer};

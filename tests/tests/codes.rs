@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use twofa_e2e::{
-    Builder, HangingServer, Machine, MailServer, SmsProvider, Terminal, code_in, password_of,
-    save_backup_codes,
+    Builder, HangingServer, Machine, MailServer, SignalApi, SmsProvider, Terminal, code_in,
+    password_of, save_backup_codes,
 };
 
 const CODE_PROMPT: &str = "Verification code for vm";
@@ -456,6 +456,37 @@ fn somebody_who_texts_us_a_code_has_enrolled_their_number_once_another_code_came
     terminal.expect(&format!(
         "Codes can be sent by text message to {PHONE} from now on."
     ));
+}
+
+#[test]
+fn codes_come_through_signal_once_the_account_is_one_of_the_program_that_sends_them() {
+    let machine = builder().build();
+    let signal = SignalApi::start(&machine);
+    let wrong = machine.run("twofa provider add chat signal from=+4930999999");
+    assert_ne!(wrong.code(), 0, "{wrong}");
+    assert!(
+        wrong.stderr.contains("Specified account does not exist"),
+        "{wrong}"
+    );
+    let add = format!("twofa provider add chat signal from={}", signal.account());
+    machine.run(&add).ok();
+
+    let test = |to: &str| machine.run(&format!("twofa provider test chat --to {to}"));
+    test(PHONE).ok();
+    assert!(signal.wait_for(1).starts_with(PHONE));
+    let refused = test(signal.stranger());
+    assert_ne!(refused.code(), 0, "{refused}");
+    assert!(
+        refused.stderr.contains("has no Signal account"),
+        "{refused}"
+    );
+
+    knows(&machine, &format!("phone={PHONE}"));
+    let mut terminal = ssh(&machine, "alice");
+    at_the_prompt(&mut terminal);
+    let message = signal.wait_for(2);
+    terminal.type_line(&code_in(message.split('\t').nth(1).unwrap()));
+    terminal.expect(SHELL);
 }
 
 #[test]

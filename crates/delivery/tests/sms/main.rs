@@ -14,6 +14,7 @@ mod numbers;
 mod proxy;
 mod refusals;
 mod requests;
+mod sdks;
 mod server;
 mod support;
 mod tools;
