@@ -197,6 +197,9 @@ pub(in crate::sms) struct KnownError {
     /// Parts of the provider's error text, in upper or lower case; empty: any text.
     #[serde(default)]
     pub(in crate::sms) words: Vec<String>,
+    /// There is a value other than `null` at one of these paths; empty: no matter.
+    #[serde(default)]
+    pub(in crate::sms) present: Vec<Path>,
     /// The HTTP statuses; empty: any.
     #[serde(default)]
     pub(in crate::sms) status: Vec<u16>,
@@ -213,6 +216,9 @@ pub(in crate::sms) struct KnownError {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::sms) struct InboxSpec {
     pub(in crate::sms) request: RequestSpec,
+    /// The name of the setting with the number that people send messages to.
+    #[serde(default = "from")]
+    pub(in crate::sms) number: String,
     /// The path of the messages in the answer.
     pub(in crate::sms) messages: Path,
     /// The path of the sender's number in a message.
@@ -336,6 +342,11 @@ impl RequestSpec {
         }
         templates
     }
+}
+
+/// The setting with the number of an inbox, if the file names no other.
+fn from() -> String {
+    "from".to_owned()
 }
 
 /// Deserializes the name of a step that an error of a provider can be about.

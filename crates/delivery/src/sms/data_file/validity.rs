@@ -140,10 +140,12 @@ fn check_requests(data_file: &DataFile) -> Result<(), Mistake> {
         if data_file
             .settings
             .iter()
-            .all(|setting| setting.name != "from")
+            .all(|setting| setting.name != inbox.number)
         {
-            let why =
-                "[inbox] needs a setting called 'from': the number that people send messages to";
+            let why = format!(
+                "[inbox] needs a setting called '{}': the number that people send messages to",
+                inbox.number
+            );
             return Err(Mistake::new("[inbox", why));
         }
     }

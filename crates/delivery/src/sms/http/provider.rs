@@ -28,6 +28,8 @@ const MAX_KEPT: usize = 1000;
 pub(in crate::sms) struct HttpProvider {
     api: Api,
     from: Option<String>,
+    /// The number that people send messages to; `None` if the provider lists no messages.
+    inbox_number: Option<String>,
     templates: Templates,
     /// Messages that the provider will not list again, with the time until which each is kept.
     kept: Mutex<Vec<(Timestamp, InboundSms)>>,
@@ -41,7 +43,13 @@ impl HttpProvider {
         config: &ProviderConfig,
         templates: Templates,
     ) -> Result<Self, BadProvider> {
+        let inbox = data_file.inbox.as_ref();
+        let inbox_number = inbox
+            .and_then(|inbox| config.value(kind, &inbox.number))
+            .filter(|number| is_number(number))
+            .map(str::to_owned);
         Ok(Self {
+            inbox_number,
             api: Api::open(data_file, kind, config)?,
             from: config.value(kind, "from").map(str::to_owned),
             templates,
@@ -115,13 +123,13 @@ impl Provider for HttpProvider {
     }
 
     fn inbox(&self) -> Option<&dyn Inbox> {
-        (self.api.data_file.inbox.is_some() && self.sender_address().is_some()).then_some(self)
+        self.inbox_number.is_some().then_some(self)
     }
 }
 
 impl Inbox for HttpProvider {
     fn number(&self) -> &str {
-        self.from.as_deref().unwrap_or_default()
+        self.inbox_number.as_deref().unwrap_or_default()
     }
 
     fn received(&self, since: Timestamp, deadline: Instant) -> Result<Vec<InboundSms>, SendError> {

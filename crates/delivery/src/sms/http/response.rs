@@ -59,14 +59,16 @@ fn holds(success: &Success, content: &Value) -> bool {
         !found.is_empty() && found.iter().all(is_allowed)
     });
     every
-        && success
-            .present
-            .iter()
-            .all(|path| path.all(content).iter().any(|value| !value.is_null()))
+        && success.present.iter().all(|path| has_value(path, content))
         && success
             .absent
             .iter()
             .all(|path| path.all(content).iter().all(|value| value.is_null()))
+}
+
+/// Whether there is a value other than `null` at `path`.
+fn has_value(path: &Path, content: &Value) -> bool {
+    path.all(content).iter().any(|value| !value.is_null())
 }
 
 fn refused(
@@ -98,6 +100,10 @@ fn refused(
     let known = errors.known.iter().find(|known| {
         (known.codes.is_empty() || code.as_ref().is_some_and(|code| known.codes.contains(code)))
             && (known.words.is_empty() || contains_any(&reason, &known.words))
+            && (known.present.is_empty()
+                || content.is_some_and(|content| {
+                    known.present.iter().any(|path| has_value(path, content))
+                }))
             && (known.status.is_empty() || known.status.contains(&response.status))
     });
     let reason = secrets.redact(&reason);
