@@ -252,10 +252,14 @@ fn requests_to_bulksms_conform_to_its_contract() {
     let settings = [
         ("token-id", "t1"),
         ("token-secret", "hush"),
-        ("from", "+15005550001"),
+        ("reply-number", "+15005550001"),
     ];
     let provider = open("bulksms", &contract.base(), &settings);
     send(provider.as_ref());
+    for from in ["12345", "+15005550001", "Acme"] {
+        let settings = [("token-id", "t1"), ("token-secret", "hush"), ("from", from)];
+        send(open("bulksms", &contract.base(), &settings).as_ref());
+    }
     list(provider.as_ref());
     let _answered = provider.check(soon());
     contract.assert_holds();

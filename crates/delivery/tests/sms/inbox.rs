@@ -40,7 +40,7 @@ fn documented() -> Vec<Documented> {
             kind: "messagebird",
             settings: &[("access-key", "hush"), ("from", "15005550001")],
             method: "GET",
-            target: "/messages?direction=mo",
+            target: "/messages?direction=mo&from=2026-09-21T14%3A13%3A20Z&limit=100&recipient=15005550001",
             answer: r#"{"items":[{"id":"1","originator":15005550006,"body":"JOIN 7","createdDatetime":"2026-09-21T14:00:00+00:00"}]}"#,
             from: "15005550006",
             at: Some(1_789_999_200),
@@ -76,7 +76,7 @@ fn documented() -> Vec<Documented> {
                 ("from", "+15005550001"),
             ],
             method: "GET",
-            target: "/p1/inbounds?start_date=2026-09-21T14%3A13%3A20Z&to=15005550001",
+            target: "/p1/inbounds?page_size=100&start_date=2026-09-21T14%3A13%3A20Z&to=15005550001",
             answer: r#"{"inbounds":[{"id":"1","from":"15005550006","to":"1","body":"JOIN 7","received_at":"2026-09-21T14:00:00.123Z"}]}"#,
             from: "15005550006",
             at: Some(1_789_999_200),
@@ -134,25 +134,12 @@ fn documented() -> Vec<Documented> {
             settings: &[
                 ("token-id", "t1"),
                 ("token-secret", "hush"),
-                ("from", "+15005550001"),
+                ("reply-number", "+15005550001"),
             ],
             method: "GET",
             target: "/messages?filter=type%3DRECEIVED&limit=100",
             answer: r#"[{"type":"RECEIVED","from":"15005550006","body":"JOIN 7","submission":{"date":"2026-09-21T14:00:00Z"}}]"#,
             from: "15005550006",
-            at: Some(1_789_999_200),
-        },
-        Documented {
-            kind: "africastalking",
-            settings: &[
-                ("username", "sandbox"),
-                ("api-key", "hush"),
-                ("from", "20880"),
-            ],
-            method: "GET",
-            target: "/version1/messaging?lastReceivedId=0&username=sandbox",
-            answer: r#"{"SMSMessageData":{"Messages":[{"id":1,"from":"+15005550006","to":"20880","text":"JOIN 7","date":"2026-09-21T14:00:00Z"}]}}"#,
-            from: "+15005550006",
             at: Some(1_789_999_200),
         },
         Documented {
@@ -202,6 +189,16 @@ fn a_provider_that_lists_nothing_has_no_inbox() {
             ("from", "15005550001")
         ]
     ));
+    // It lists the oldest messages for ever.
+    let sandbox = [("username", "sandbox"), ("api-key", "a"), ("from", "20880")];
+    assert!(!has_inbox("africastalking", &sandbox));
+    // Nobody can reply to a message with a sender of one's own.
+    let bulksms = [
+        ("token-id", "a"),
+        ("token-secret", "b"),
+        ("from", "15005550001"),
+    ];
+    assert!(!has_inbox("bulksms", &bulksms));
     // No message can be sent to a name.
     assert!(!has_inbox(
         "messagebird",

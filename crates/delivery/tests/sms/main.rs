@@ -15,6 +15,7 @@ mod proxy;
 mod refusals;
 mod requests;
 mod sdks;
+mod senders;
 mod server;
 mod support;
 mod tools;

@@ -152,6 +152,7 @@ fn documented() -> Vec<Documented> {
                 ("from", "15005550001"),
                 ("to", TO_DIGITS),
                 ("text", text),
+                ("ttl", "600000"),
                 ("type", "text"),
             ]),
             accepted: accepted(
@@ -196,9 +197,11 @@ fn documented() -> Vec<Documented> {
         Documented {
             kind: "clickatell",
             settings: &[("api-key", "hush=="), ("from", "+15005550001")],
-            path: "/messages",
+            path: "/v1/message",
             headers: vec![header("authorization", "hush==")],
-            body: Body::Json(json!({"content": text, "to": [TO_DIGITS], "from": "15005550001"})),
+            body: Body::Json(
+                json!({"messages": [{"channel": "sms", "content": text, "to": TO_DIGITS, "from": "15005550001", "validityPeriod": 10}]}),
+            ),
             accepted: accepted(
                 202,
                 r#"{"messages":[{"apiMessageId":"a1","accepted":true,"to":"1","error":null}],"error":null}"#,
@@ -208,7 +211,7 @@ fn documented() -> Vec<Documented> {
                 Refused(
                     202,
                     r#"{"messages":[{"apiMessageId":"","accepted":false,"to":"1","errorCode":105,"error":"Invalid Destination Address"}],"error":null}"#,
-                    Step::Message,
+                    Step::Recipient,
                     "105: Invalid Dest",
                 ),
                 Refused(
@@ -248,7 +251,7 @@ fn documented() -> Vec<Documented> {
             settings: &[("api-key", "hush"), ("from", "Acme")],
             path: "/api/sms",
             headers: vec![header("x-api-key", "hush")],
-            body: Body::Json(json!({"to": TO_DIGITS, "text": text, "from": "Acme"})),
+            body: Body::Json(json!({"to": TO_DIGITS, "text": text, "from": "Acme", "ttl": 10})),
             accepted: accepted(
                 200,
                 r#"{"success":"100","messages":[{"id":"77","success":true,"error":null,"error_text":null}]}"#,
@@ -318,7 +321,7 @@ fn documented() -> Vec<Documented> {
             ),
             accepted: accepted(
                 200,
-                r#"[{"Attachments":[],"From":"1","MessageID":"1627aea5","MessageStatus":100,"To":"1"}]"#,
+                r#"[{"Attachments":[],"From":"1","MessageID":"1627aea5","MessageStatus":201,"To":"1"}]"#,
                 "1627aea5",
             ),
             refused: vec![
@@ -346,7 +349,9 @@ fn documented() -> Vec<Documented> {
             ],
             path: "/v1/Account/MA1/Message/",
             headers: vec![basic("MA1", "hush")],
-            body: Body::Json(json!({"src": "15005550001", "dst": TO, "text": text})),
+            body: Body::Json(
+                json!({"src": "15005550001", "dst": TO, "text": text, "log": "number_only", "message_expiry": 600}),
+            ),
             accepted: accepted(
                 202,
                 r#"{"api_id":"a","message":"message(s) queued","message_uuid":["u1"]}"#,
@@ -362,7 +367,7 @@ fn documented() -> Vec<Documented> {
                 Refused(
                     400,
                     r#"{"api_id":"a","error":"dst is invalid"}"#,
-                    Step::Message,
+                    Step::Recipient,
                     "HTTP 400: dst is invalid",
                 ),
                 Refused(
@@ -379,7 +384,7 @@ fn documented() -> Vec<Documented> {
             path: "/messages",
             headers: vec![header("authorization", "AccessKey hush")],
             body: Body::Json(
-                json!({"originator": "Acme", "recipients": [TO_DIGITS], "body": text, "datacoding": "plain"}),
+                json!({"originator": "Acme", "recipients": [TO_DIGITS], "body": text, "datacoding": "plain", "validity": 600}),
             ),
             accepted: accepted(
                 201,
@@ -396,7 +401,7 @@ fn documented() -> Vec<Documented> {
                 Refused(
                     422,
                     r#"{"errors":[{"code":9,"description":"no (correct) recipients found","parameter":"recipients"}]}"#,
-                    Step::Message,
+                    Step::Recipient,
                     "9: no (correct)",
                 ),
             ],
@@ -482,7 +487,9 @@ fn documented() -> Vec<Documented> {
             ],
             path: "/p1/batches",
             headers: vec![header("authorization", "Bearer hush")],
-            body: Body::Json(json!({"from": "15005550001", "to": [TO_DIGITS], "body": text})),
+            body: Body::Json(
+                json!({"from": "15005550001", "to": [TO_DIGITS], "body": text, "expire_at": "2026-09-21T14:23:20Z", "max_number_of_message_parts": 3}),
+            ),
             accepted: accepted(201, r#"{"id":"01FC","canceled":false}"#, "01FC"),
             refused: vec![
                 Refused(
@@ -500,7 +507,7 @@ fn documented() -> Vec<Documented> {
             path: "/sms/3/messages",
             headers: vec![header("authorization", "App hush")],
             body: Body::Json(
-                json!({"messages": [{"sender": "Acme", "destinations": [{"to": TO_DIGITS}], "content": {"text": text}}]}),
+                json!({"messages": [{"sender": "Acme", "destinations": [{"to": TO_DIGITS}], "content": {"text": text}, "options": {"validityPeriod": {"amount": 600, "timeUnit": "SECONDS"}}}]}),
             ),
             accepted: accepted(
                 200,
@@ -533,7 +540,7 @@ fn documented() -> Vec<Documented> {
             settings: &[("username", "ann"), ("api-key", "hush")],
             path: "/api/v2/messages",
             headers: vec![basic("ann", "hush")],
-            body: Body::Json(json!({"text": text, "phones": TO_DIGITS})),
+            body: Body::Json(json!({"text": text, "phones": TO_DIGITS, "partsCount": 3})),
             accepted: accepted(
                 201,
                 r#"{"id":49575710,"href":"/api/v2/sessions/49575710","type":"message","sessionId":34436259,"messageId":49575710}"#,
@@ -549,7 +556,7 @@ fn documented() -> Vec<Documented> {
                 Refused(
                     400,
                     r#"{"code":400,"message":"Validation Failed","errors":{"common":[],"fields":{"phones":["bad number"]}}}"#,
-                    Step::Message,
+                    Step::Recipient,
                     "400: bad number",
                 ),
                 Refused(
@@ -571,6 +578,9 @@ fn documented() -> Vec<Documented> {
                 ("from", "Acme"),
                 ("format", "json"),
                 ("encoding", "utf-8"),
+                ("max_parts", "3"),
+                // An hour and five minutes: an earlier time would be refused.
+                ("expiration_date", "1790003900"),
             ]),
             accepted: accepted(
                 200,
@@ -631,7 +641,7 @@ fn documented() -> Vec<Documented> {
             path: "/messages",
             headers: vec![basic("t1", "hush")],
             body: Body::Json(
-                json!([{"to": [{"type": "INTERNATIONAL", "address": TO}], "body": text, "encoding": "TEXT"}]),
+                json!([{"to": [{"type": "INTERNATIONAL", "address": TO}], "body": text, "encoding": "TEXT", "longMessageMaxParts": 3}]),
             ),
             accepted: accepted(
                 201,
@@ -648,7 +658,7 @@ fn documented() -> Vec<Documented> {
                 Refused(
                     201,
                     r#"[{"id":"1","status":{"id":"FAILED.NOT_SENT","type":"FAILED","subtype":"NOT_SENT"}}]"#,
-                    Step::Message,
+                    Step::Recipient,
                     "FAILED.NOT_SENT",
                 ),
                 Refused(
@@ -690,7 +700,7 @@ fn documented() -> Vec<Documented> {
                 Refused(
                     201,
                     r#"{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}"#,
-                    Step::Message,
+                    Step::Sender,
                     "InvalidSenderId",
                 ),
                 Refused(
@@ -707,7 +717,7 @@ fn documented() -> Vec<Documented> {
             path: "/rest/mtsms",
             headers: vec![basic("hush", "")],
             body: Body::Json(
-                json!({"sender": "Acme", "recipients": [{"msisdn": TO_DIGITS}], "message": text, "encoding": "UTF8"}),
+                json!({"sender": "Acme", "recipients": [{"msisdn": TO_DIGITS}], "message": text, "encoding": "UTF8", "validity_period": 600, "max_parts": 3}),
             ),
             accepted: accepted(
                 200,
@@ -724,7 +734,7 @@ fn documented() -> Vec<Documented> {
                 Refused(
                     422,
                     r#"{"code":"0x0308","message":"Invalid msisdn"}"#,
-                    Step::Message,
+                    Step::Recipient,
                     "0x0308: Invalid msisdn",
                 ),
             ],
