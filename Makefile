@@ -31,7 +31,7 @@ endif
 endif
 # Build results in a user's checkout stay the user's, so that building without sudo goes on working.
 # (The tools of the tests are in target, wherever cargo builds.)
-GIVE_BACK = ; status=$$?; for built in target '$(TARGET)'; do \
+GIVE_BACK = ; status=$$?; for built in target '$(TARGET)' docs/images; do \
   [ ! -e "$$built" ] || chown -R --reference=Makefile "$$built"; done; exit $$status
 endif
 
@@ -41,6 +41,7 @@ help:
 	@echo 'make test      run all tests (end-to-end tests need root)'
 	@echo 'make lint      check formatting, code and manuals'
 	@echo 'make bench     compare login times with pam_google_authenticator and pam_oath (root)'
+	@echo 'make screenshots  draw the pictures of the README again (root)'
 	@echo 'make build     build everything in release mode'
 	@echo 'make install   install the result [DESTDIR= PREFIX=/usr PAMDIR=] (root)'
 	@echo 'make uninstall remove what make install installed; users and their codes stay (root)'
@@ -107,6 +108,13 @@ lint: dependencies
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --quiet --locked --workspace --no-deps --document-private-items
 	@if command -v mandoc >/dev/null; then mandoc -Tlint -Wwarning man/*.[158]; \
 	 else echo 'Skipped: the manuals, because mandoc is not installed.'; fi
+
+# Draws the pictures of the README again.
+.PHONY: screenshots
+screenshots: dependencies
+	@$(if $(ROOT),,echo 'make screenshots starts a throwaway machine, which needs root: run it with sudo.'; exit 1)
+	@{ $(CARGO) build --locked --workspace --lib --bin twofa --bin twofad --bin screenshots && \
+	   mkdir -p docs/images && '$(TARGET)/debug/screenshots' docs/images; } $(GIVE_BACK)
 
 .PHONY: bench
 bench: dependencies

@@ -11,6 +11,7 @@
 //! - [`Broker`] makes the broker fail from outside: kills it, stops it, changes its clock, makes system calls fail.
 //! - [`Client`] is an ssh client other than OpenSSH's, also on a terminal.
 //! - [`decode_qr`] is the phone's camera.
+//! - [`screenshot`] draws a terminal.
 //! - [`MailServer`] is a real mail server with mailboxes, and [`HangingServer`] one that never answers.
 //! - [`SmsProvider`] accepts text messages, and lists those sent to us; [`SignalApi`] sends them through Signal.
 //!
@@ -38,6 +39,7 @@ mod namespaces;
 mod process;
 mod qr;
 mod screen;
+mod screenshot;
 mod signalapi;
 mod smsprovider;
 mod sshd;
@@ -54,6 +56,7 @@ pub use machine::Machine;
 pub use mailserver::{HangingServer, carry_mail, code_in};
 pub use process::{Output, Process};
 pub use qr::decode_qr;
+pub use screenshot::screenshot;
 pub use signalapi::SignalApi;
 pub use smsprovider::SmsProvider;
 pub use terminal::Terminal;

@@ -4,6 +4,8 @@
 #[derive(Debug, Default)]
 pub(crate) struct Screen {
     text: String,
+    /// Everything that was pushed.
+    output: Vec<u8>,
     /// The beginning of a character or an escape sequence whose end has not arrived.
     pending: Vec<u8>,
 }
@@ -13,7 +15,13 @@ impl Screen {
         &self.text
     }
 
+    /// The output as it came, with escape sequences.
+    pub(crate) fn output(&self) -> &[u8] {
+        &self.output
+    }
+
     pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.output.extend_from_slice(bytes);
         self.pending.extend_from_slice(bytes);
         let pending = std::mem::take(&mut self.pending);
         let mut rest = pending.as_slice();
@@ -31,7 +39,7 @@ impl Screen {
 }
 
 /// How many bytes belong to the character or escape sequence at the start of `bytes`; `None` if it is incomplete.
-fn piece(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn piece(bytes: &[u8]) -> Option<usize> {
     match bytes[0] {
         0x1b => escape(bytes),
         0xc0..=0xdf => all_of(bytes, 2),

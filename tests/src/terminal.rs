@@ -190,6 +190,12 @@ impl Terminal {
         self.screen.text().to_owned()
     }
 
+    /// Everything shown so far, as the programs wrote it.
+    pub fn output(&mut self) -> Vec<u8> {
+        while self.look() {}
+        self.screen.output().to_vec()
+    }
+
     /// Reads new output, waiting for a moment; `false` if there was none.
     fn look(&mut self) -> bool {
         let Some(keyboard) = &self.keyboard else {
