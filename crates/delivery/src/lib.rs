@@ -13,7 +13,7 @@
 //! - [`templates`]: the texts of messages;
 //! - [`provider`]: what a provider is: its kind, its settings, the trait it implements; [`account`]: account strings;
 //!   [`fingerprint`]: whether an administrator's files have changed;
-//! - [`phone`]: phone numbers;
+//! - [`phone`]: phone numbers; [`characters`]: what is pasted together with them and with e-mail addresses;
 //! - [`net`]: name lookup, HTTP and TLS; [`subprocess`]: programs on this machine;
 //! - [`redaction`]: keeps secrets out of errors;
 //! - [`message`], [`error`]: what is sent, and why it was not.
@@ -24,6 +24,7 @@
 
 mod account;
 mod catalogue;
+mod characters;
 mod dispatcher;
 pub mod error;
 mod fingerprint;

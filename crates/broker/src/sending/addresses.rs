@@ -56,10 +56,7 @@ pub fn read_of_user(policy: &Policy, channel: Channel, text: &str) -> Result<Str
 
 /// The number `text` that a text message came from. It can send one, so it can receive one.
 pub fn read_of_sender(policy: &Policy, text: &str) -> Result<String, BadAddress> {
-    // Some providers omit the plus sign.
-    let text = text.trim();
-    let number = Number::parse(&format!("+{}", text.trim_start_matches('+')), None)?;
-    Ok(in_allowed_country(policy, number)?.e164())
+    Ok(in_allowed_country(policy, Number::parse_sender(text)?)?.e164())
 }
 
 fn number(policy: &Policy, text: &str) -> Result<Number, BadAddress> {
@@ -150,7 +147,12 @@ mod tests {
     fn a_sender_is_read_with_its_country_with_or_without_a_plus_sign() {
         let here =
             Policy::from_settings([("phone.country", "US"), ("phone.countries", "DE")]).unwrap();
-        for text in ["+4917612345678", " 4917612345678", "493012345678"] {
+        for text in [
+            "+4917612345678",
+            " 4917612345678",
+            "493012345678",
+            "\u{202a}+49\u{a0}176\u{2011}12345678\u{202c}",
+        ] {
             assert!(
                 read_of_sender(&here, text).unwrap().starts_with("+49"),
                 "{text}"

@@ -1,10 +1,15 @@
 //! Phone numbers: parses what people type and normalises it to E.164.
 //!
-//! The numbering plans come from rlibphonenumber. [`dialled`] decides which characters belong to a number.
+//! The numbering plans come from rlibphonenumber. [`written`] decides which characters belong to a number. Every number
+//! that comes from outside is read here: what people type, and the senders of text messages.
 
-mod dialled;
+mod written;
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region};
+use twofa_core::text::is_unprintable;
+
+use crate::characters;
+use written::Written;
 
 /// Why a text is not accepted as a phone number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,6 +20,12 @@ pub enum BadNumber {
         "this is not a phone number; write it with '+' and the country code, such as +14155552671"
     )]
     Unreadable,
+    /// It contains this character, which does not belong to a phone number.
+    #[error(
+        "{} does not belong to a phone number; write it with '+' and the country code, such as +14155552671",
+        characters::describe(*.0)
+    )]
+    Character(char),
     /// It may be a phone number, but its country is not known.
     #[error("write the number with '+' and the country code, such as +14155552671")]
     NoCountry,
@@ -43,14 +54,11 @@ impl Number {
     /// Any other is read as a number of that country. The grouping of the digits does not matter. A text that can be
     /// read as two different numbers is refused.
     pub fn parse(text: &str, default_country: Option<&str>) -> Result<Self, BadNumber> {
-        let mut readings = readings(text, default_country)?;
-        // The national prefix as it is written for callers from abroad. In Italy it is part of some numbers, and adding
-        // it to others makes a different number.
-        if text.contains("(0)") {
-            readings.extend(self::readings(
-                &text.replacen("(0)", "", 1),
-                default_country,
-            )?);
+        let written = Written::parse(text)?;
+        let mut readings = readings(&written.dialled, default_country)?;
+        // In Italy the prefix is part of some numbers, and adding it to others makes a different number.
+        if let Some(without_prefix) = &written.without_prefix {
+            readings.extend(self::readings(without_prefix, default_country)?);
         }
         let mut number: Result<Self, BadNumber> = Err(BadNumber::NoCountry);
         for reading in readings {
@@ -69,6 +77,16 @@ impl Number {
         number
             .costly_kind()
             .map_or(Ok(number), |kind| Err(BadNumber::Costly(kind)))
+    }
+
+    /// Parses the number `text` that a text message came from. It has its country code; some providers omit the plus sign.
+    pub fn parse_sender(text: &str) -> Result<Self, BadNumber> {
+        let dialled = Written::parse(text)?.dialled;
+        if dialled.starts_with('+') || dialled.starts_with("00") {
+            Self::parse(&dialled, None)
+        } else {
+            Self::parse(&format!("+{dialled}"), None)
+        }
     }
 
     /// The number as it is stored: `+4915123456789` (ITU-T E.164).
@@ -134,6 +152,18 @@ pub fn normalise(text: &str, default_country: Option<&str>) -> Result<String, Ba
     Number::parse(text, default_country).map(|number| number.e164())
 }
 
+/// The sender `text` of a provider's settings: a number without its separators, because providers take nothing else, or
+/// a name without invisible characters around it. It need not be a number that can be dialled: it may be a short one.
+pub fn normalise_sender(text: &str) -> String {
+    match Written::parse(text) {
+        // A name may consist of digits and signs, such as 24/7.
+        Ok(Written { dialled, .. }) if dialled.starts_with('+') || dialled.len() >= 7 => dialled,
+        _ => text
+            .trim_matches(|c: char| c.is_whitespace() || is_unprintable(c))
+            .to_owned(),
+    }
+}
+
 /// Whether `code` is the two-letter code of a country that has phone numbers.
 pub fn is_country(code: &str) -> bool {
     region(code).is_ok()
@@ -150,12 +180,11 @@ fn region(code: &str) -> Result<Region, BadNumber> {
         .ok_or_else(|| BadNumber::UnknownCountry(code.chars().take(20).collect()))
 }
 
-/// The possible readings of `text`: as an international number, and as it would be dialled in the default country.
+/// The possible readings of `dialled`: as an international number, and as it would be dialled in the default country.
 fn readings(
-    text: &str,
+    dialled: &str,
     default_country: Option<&str>,
 ) -> Result<Vec<Result<Number, BadNumber>>, BadNumber> {
-    let dialled = dialled::dialled(text).ok_or(BadNumber::Unreadable)?;
     let mut readings = Vec::new();
     // 00 is the international prefix of most countries (ITU-T E.164). In some it begins a national number or the prefix
     // of a carrier.
@@ -163,7 +192,7 @@ fn readings(
         readings.push(parse(&format!("+{digits}"), None));
     }
     if let Some(code) = default_country.filter(|_| !dialled.starts_with('+')) {
-        readings.push(parse(&dialled, Some(region(code)?)));
+        readings.push(parse(dialled, Some(region(code)?)));
     }
     Ok(readings)
 }

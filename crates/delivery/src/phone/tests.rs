@@ -102,6 +102,33 @@ fn a_copied_number_is_read_as_it_looks() {
         "+٤٩ ١٧٦ ١٢٣٤٥٦٧٨",
         "\u{2066}(+49) 176·1234·5678\u{2069}",
         "［+49］（176）１２３４５６７８",
+        "tel:+49-176-12345678",
+        "TEL: +49 176 12345678",
+        "Tel.: +49 176 12345678",
+        "tel://+49(176)12345678",
+        "tel:%2B49%20176%2012345678",
+        "sms:+4917612345678",
+        "\u{feff}<tel:+49-176-12345678>\u{a0}",
+        "\u{2068}tel:+49 176 12345678\u{2069}",
+        "+49（0）176 12345678",
+        "+49 ( ０ ) 176 12345678",
+        "+49\u{a0}(\u{200b}0)\u{a0}176\u{202f}12345678",
+        "+49．176．1234．5678",
+        "+49／176／12345678",
+        "⁺49 176 12345678",
+        "➕49 176 12345678",
+        "+49•176•1234•5678",
+        "+49。176。12345678",
+        "+49\u{6d4}176\u{6d4}12345678",
+        "+۴۹ ۱۷۶ ۱۲۳۴۵۶۷۸",
+        "+४९ १७६ १२३४५६७८",
+        "+𝟒𝟗 𝟏𝟕𝟔 𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖",
+        "+49\u{2003}176\u{3000}12345678\u{2800}",
+        "+49\u{ad}176\u{30fc}1234\u{2796}5678",
+        "\u{202a}+49\u{202c} \u{202b}176\u{202c} \u{2067}12345678\u{2069}",
+        "+4\u{fe0f}\u{20e3}9\u{fe0f}\u{20e3} 176 12345678",
+        "\"+49 176 12345678\"",
+        "'+49 176 12345678",
     ] {
         assert_eq!(
             normalise(text, Some("US")).unwrap(),
@@ -109,19 +136,95 @@ fn a_copied_number_is_read_as_it_looks() {
             "{text:?}"
         );
     }
-    // What is shown as 87654321 here is not what would be dialled.
-    assert!(normalise("\u{202e}+49 176 12345678", None).is_err());
+}
+
+#[test]
+fn what_does_not_belong_to_a_number_is_named_and_not_shown_if_that_could_mislead() {
+    for (text, named) in [
+        ("+49 176 1234567O", "'O' (U+004F)"),
+        ("+49 176 12345678 ext. 5", "'e' (U+0065)"),
+        ("tel:+49-176-12345678;ext=5", "';' (U+003B)"),
+        ("alice@example.org", "'a' (U+0061)"),
+        ("+49 176 12345678\u{1b}[2J", "U+001B"),
+        ("+49 176 12345678\u{9b}2J", "U+009B"),
+        ("+49 176 12345678\0", "U+0000"),
+        // What is shown as 87654321 here is not what would be dialled.
+        ("\u{202e}+49 176 12345678", "U+202E (shows text backwards)"),
+        ("+49 176 12345678\u{e0031}", "U+E0031"),
+        ("+49 176 1234567⑧", "'⑧' (U+2467)"),
+        ("+49 176 1234567²", "'²' (U+00B2)"),
+        ("4\u{ff0b}9", "'\u{ff0b}' (U+FF0B)"),
+        ("+49 176 +49 176", "'+' (U+002B)"),
+        // A combining character would join what is before it.
+        ("+49 176 12345678\u{338}", "U+0338"),
+    ] {
+        let error = normalise(text, None).unwrap_err();
+        let shown = error.to_string();
+        assert!(
+            shown.starts_with(&format!("{named} does not belong to a phone number")),
+            "{text:?}: {shown}"
+        );
+        assert!(
+            !shown.chars().any(twofa_core::text::is_unprintable),
+            "{shown:?}"
+        );
+    }
     for text in [
-        "+49 176 1234567O",
-        "+49 176 12345678\u{1b}",
-        "+49 176 1234567⑧",
-        "4\u{ff0b}9",
+        "",
+        " ",
+        "+",
+        "()",
+        "tel:",
+        "\u{202d}\u{202c}",
+        &"1".repeat(31),
     ] {
         assert_eq!(
             normalise(text, None),
             Err(BadNumber::Unreadable),
             "{text:?}"
         );
+    }
+}
+
+#[test]
+fn the_number_of_a_sender_has_its_country_code_with_or_without_a_plus_sign() {
+    for text in [
+        "+4917612345678",
+        "4917612345678",
+        " 49 176 12345678 ",
+        "\u{202a}+49\u{a0}176 12345678\u{202c}",
+        "＋４９１７６１２３４５６７８",
+        "tel:+4917612345678",
+        "004917612345678",
+    ] {
+        let number = Number::parse_sender(text).unwrap();
+        assert_eq!(number.e164(), "+4917612345678", "{text:?}");
+    }
+    for text in ["INFO", "0176 12345678", "12345", "++4917612345678", ""] {
+        assert!(Number::parse_sender(text).is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn a_sender_that_is_a_number_loses_its_separators_and_a_name_stays() {
+    for (text, expected) in [
+        ("+1 (500) 555-0001", "+15005550001"),
+        (
+            "\u{202a}+1\u{a0}500\u{2011}555\u{2011}0001\u{202c}",
+            "+15005550001",
+        ),
+        ("１５００５５５０００１", "15005550001"),
+        ("tel:+1-500-555-0001", "+15005550001"),
+        ("15005550001", "15005550001"),
+        ("12345", "12345"),
+        (" Acme ", "Acme"),
+        ("\u{feff}Acme\u{200b}", "Acme"),
+        ("24/7", "24/7"),
+        ("MG0123456789", "MG0123456789"),
+        ("whatsapp:+15005550001", "whatsapp:+15005550001"),
+        ("Büro 7", "Büro 7"),
+    ] {
+        assert_eq!(normalise_sender(text), expected, "{text:?}");
     }
 }
 
@@ -140,15 +243,18 @@ fn a_number_belongs_to_its_country_and_to_those_that_share_it() {
 #[test]
 fn what_is_not_a_number_is_refused_and_the_error_says_how_to_write_one() {
     assert_eq!(normalise("415 555 2671", None), Err(BadNumber::NoCountry));
-    assert_eq!(normalise("alice", Some("US")), Err(BadNumber::Unreadable));
+    assert_eq!(
+        normalise("alice", Some("US")),
+        Err(BadNumber::Character('a'))
+    );
     assert_eq!(normalise("", None), Err(BadNumber::Unreadable));
     assert_eq!(
         normalise("+1 800 FLOWERS", None),
-        Err(BadNumber::Unreadable)
+        Err(BadNumber::Character('F'))
     );
     assert_eq!(
         normalise("+14155552671 ext. 5", None),
-        Err(BadNumber::Unreadable)
+        Err(BadNumber::Character('e'))
     );
     assert_eq!(normalise("+1415555", None), Err(BadNumber::Invalid));
     assert!(normalise("+999123456789", None).is_err());

@@ -883,3 +883,27 @@ fn an_error_that_repeats_the_request_shows_neither_code_nor_keys() {
         }
     }
 }
+
+#[test]
+fn a_sender_that_was_pasted_with_separators_is_sent_as_a_number() {
+    for (from, sent) in [
+        (
+            "\u{202a}+1\u{a0}(500) 555\u{2011}0001\u{202c}",
+            "+15005550001",
+        ),
+        ("+1\t500\t5550001", "+15005550001"),
+        (" Acme ", "Acme"),
+    ] {
+        let server = Server::answering(201, r#"{"sid":"SM1"}"#);
+        let settings = [("account-sid", "AC1"), ("auth-token", "x"), ("from", from)];
+        let provider = open("twilio", &server.base(), &settings);
+        provider.send(TO, &message(), soon()).unwrap();
+        let form = server.only_request().form();
+        assert!(
+            form.contains(&("From".to_owned(), sent.to_owned())),
+            "{form:?}"
+        );
+        let is_number = sent.starts_with('+');
+        assert_eq!(provider.sender_address(), is_number.then_some(sent));
+    }
+}

@@ -19,6 +19,7 @@ use twofa_core::{Channel, Timestamp};
 
 use crate::error::{SendError, Step};
 use crate::message::Message;
+use crate::phone;
 use crate::provider::{
     BadProvider, ConfigDirs, InboundSms, Inbox, Provider, ProviderConfig, ProviderKind, Receipt,
     Setting,
@@ -96,7 +97,7 @@ fn open(
     Ok(Box::new(Gammu {
         config: path("config")?,
         program: path("program")?,
-        from: config.value(kind, "from").map(str::to_owned),
+        from: config.value(kind, "from").map(phone::normalise_sender),
         templates: Templates::load(&dirs.templates),
     }))
 }

@@ -12,6 +12,7 @@ use super::response::evaluate;
 use crate::error::{SendError, Step};
 use crate::net::http::{Client, Request};
 use crate::net::proxy::Proxy;
+use crate::phone;
 use crate::provider::{BadProvider, ProviderConfig, ProviderKind};
 use crate::redaction::Secrets;
 use crate::sms::data_file::{COMMON_SETTINGS, DataFile, RequestSpec, Values};
@@ -106,6 +107,7 @@ fn read_settings(
     {
         let value = config.value(kind, &setting.name);
         match value {
+            Some(value) if setting.name == "from" => values.set("from", sender(value)?),
             Some(value) if value.chars().any(char::is_control) => {
                 return Err(bad(&setting.name, "must be one line of text"));
             }
@@ -117,6 +119,15 @@ fn read_settings(
         }
     }
     Ok((values, secrets))
+}
+
+/// The sender in the setting `from`: a number as providers take it, or a name.
+pub(super) fn sender(from: &str) -> Result<String, BadProvider> {
+    let sender = phone::normalise_sender(from);
+    if sender.chars().any(char::is_control) {
+        return Err(bad("from", "must be one line of text"));
+    }
+    Ok(sender)
 }
 
 /// Checks that secrets may be sent to `base`.

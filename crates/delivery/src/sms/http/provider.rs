@@ -7,7 +7,7 @@ use std::time::Instant;
 use data_encoding::HEXLOWER;
 use twofa_core::{Channel, Timestamp};
 
-use super::api::{Api, MAX_ANSWER, MAX_LIST, settings_error};
+use super::api::{Api, MAX_ANSWER, MAX_LIST, sender, settings_error};
 use super::inbox::iso8601;
 use super::{inbox, request};
 use crate::error::{SendError, Step};
@@ -51,7 +51,7 @@ impl HttpProvider {
         Ok(Self {
             inbox_number,
             api: Api::open(data_file, kind, config)?,
-            from: config.value(kind, "from").map(str::to_owned),
+            from: config.value(kind, "from").map(sender).transpose()?,
             templates,
             kept: Mutex::default(),
         })
