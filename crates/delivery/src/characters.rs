@@ -25,7 +25,8 @@ pub(crate) fn describe(c: char) -> String {
     let code_point = format!("U+{:04X}", u32::from(c));
     match c {
         '\u{202e}' => format!("{code_point} (shows text backwards)"),
-        c if is_unprintable(c) || c.is_whitespace() || is_combining(c) => code_point,
+        c if is_unprintable(c) || is_combining(c) => code_point,
+        c if c.is_whitespace() => format!("a space ({code_point})"),
         c => format!("'{c}' ({code_point})"),
     }
 }
