@@ -13,6 +13,8 @@ use crate::characters::{describe, is_hyphen, is_invisible};
 const MAX_LENGTH: usize = 254;
 /// The longest part before the `@`, in bytes (RFC 5321 §4.5.3.1.1).
 const MAX_LOCAL: usize = 64;
+/// What begins a link to an address (RFC 6068).
+const LINK: &str = "mailto:";
 /// The part of a refused text that an error repeats, in characters.
 const MAX_REPEATED: usize = 100;
 
@@ -155,9 +157,7 @@ fn unwrap(text: &str) -> Result<String, BadEmailAddress> {
         }
         bare = inner.trim();
     }
-    const LINK: &str = "mailto:";
     match bare.get(..LINK.len()) {
-        // RFC 6068
         Some(start) if start.eq_ignore_ascii_case(LINK) => {
             let link = bare.get(LINK.len()..).unwrap_or_default();
             let address = link.split('?').next().unwrap_or_default();

@@ -164,10 +164,7 @@ fn what_does_not_belong_to_a_number_is_named_and_not_shown_if_that_could_mislead
             shown.starts_with(&format!("{named} does not belong to a phone number")),
             "{text:?}: {shown}"
         );
-        assert!(
-            !shown.chars().any(twofa_core::text::is_unprintable),
-            "{shown:?}"
-        );
+        assert!(!shown.chars().any(is_unprintable), "{shown:?}");
     }
     for text in [
         "",
