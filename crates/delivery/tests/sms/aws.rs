@@ -105,15 +105,19 @@ fn amazon_accepts_our_signature_and_refuses_one_with_a_wrong_key() {
     let Some(sns) = Sns::start() else { return };
     let receipt = sns.open(&sns.secret).send(TO, &message(), soon()).unwrap();
     assert!(receipt.id.is_some_and(|id| !id.is_empty()));
+    sns.open(&sns.secret).check(soon()).unwrap();
 
-    let wrong = sns
-        .open("wrongwrongwrongwrongwrongwrongwrongwrong")
-        .send(TO, &message(), soon())
-        .unwrap_err();
-    assert_eq!(wrong.step, Step::Login, "{wrong:?}");
-    assert!(
-        wrong.reason.starts_with("SignatureDoesNotMatch"),
-        "{wrong:?}"
-    );
-    assert!(!format!("{wrong:?}").contains("wrongwrong"));
+    let wrong = sns.open("wrongwrongwrongwrongwrongwrongwrongwrong");
+    let refused = [
+        wrong.send(TO, &message(), soon()).unwrap_err(),
+        wrong.check(soon()).unwrap_err(),
+    ];
+    for error in refused {
+        assert_eq!(error.step, Step::Login, "{error:?}");
+        assert!(
+            error.reason.starts_with("SignatureDoesNotMatch"),
+            "{error:?}"
+        );
+        assert!(!format!("{error:?}").contains("wrongwrong"));
+    }
 }

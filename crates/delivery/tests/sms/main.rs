@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod aws;
+mod checks;
 mod contracts;
 mod data_files;
 mod faults;
