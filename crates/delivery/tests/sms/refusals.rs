@@ -309,6 +309,8 @@ fn refusals_of_infobip_and_africastalking_are_told_apart() {
         ("REJECTED_DND", Step::Recipient),
         ("REJECTED_DESTINATION_BLOCKLISTED", Step::Recipient),
         ("REJECTED_FLOODING_FILTER", Step::Recipient),
+        ("SIGNALS_BLOCKED", Step::Recipient),
+        ("REJECTED_ROUTE_NOT_AVAILABLE", Step::Message),
         ("REJECTED_NOT_ENOUGH_CREDITS", Step::Message),
     ] {
         let body = format!(
@@ -635,4 +637,43 @@ fn refusals_of_bulksms_and_textmagic_are_blamed_on_the_number_they_name() {
         ),
     ];
     assert_refused("textmagic", &textmagic, &refusals);
+}
+
+#[test]
+fn refusals_of_seven_and_clicksend_are_told_apart_by_their_codes() {
+    let refusals = [
+        (200, "903", Step::Login, "address of this machine"),
+        (200, "902", Step::Login, "API key"),
+        (200, "403", Step::Recipient, "in a day"),
+        (200, "500", Step::Message, "top it up"),
+    ];
+    assert_refused("seven", &[("api-key", "hush")], &refusals);
+    let clicksend = [("username", "ann"), ("api-key", "hush")];
+    let refusals = [
+        (
+            200,
+            r#"{"response_code":"SUCCESS","data":{"messages":[{"status":"INVALID_CREDENTIALS"}]}}"#,
+            Step::Login,
+            "API key",
+        ),
+        (
+            403,
+            r#"{"http_code":403,"response_code":"FORBIDDEN","response_msg":"no"}"#,
+            Step::Message,
+            "does not permit this",
+        ),
+    ];
+    assert_refused("clicksend", &clicksend, &refusals);
+}
+
+#[test]
+fn a_success_of_eztexting_has_an_id() {
+    let settings = [("username", "ann"), ("password", "hush")];
+    let refusals = [(
+        200,
+        r#"{"errors":[{"code":"X1","message":"no"}]}"#,
+        Step::Message,
+        "",
+    )];
+    assert_refused("eztexting", &settings, &refusals);
 }
