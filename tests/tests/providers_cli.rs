@@ -445,7 +445,9 @@ fn anyone_may_read_kinds_and_data_files_and_only_root_providers() {
     let machine = machine();
     let kinds = machine.run_as("alice", "twofa provider kinds").ok().stdout;
     assert!(
-        kinds.contains("smtp\temail\tA mail server (SMTP)\n") && kinds.contains("twilio\tsms\t"),
+        kinds.contains("smtp\temail\tA mail server (SMTP)\t-\t-\t-\n")
+            && kinds.contains("twilio\tsms\tTwilio\tyes\tyes\tyes\n")
+            && kinds.contains("unifonic\tsms\tUnifonic\tno\tno\tyes\n"),
         "{kinds}"
     );
     let smtp = machine
@@ -512,7 +514,9 @@ fn a_data_file_of_an_administrators_is_checked_and_makes_a_kind() {
         checked.contains("The request it makes:\n\nPOST "),
         "{checked}"
     );
-    assert!(output_of(&machine, "twofa provider kinds").contains("acme\tsms\tAcme\n"));
+    assert!(
+        output_of(&machine, "twofa provider kinds").contains("acme\tsms\tAcme\tyes\tyes\tyes\n")
+    );
     output_of(
         &machine,
         "printf 'auth-token=x' | twofa provider add texts acme account-sid=AC1 from=+14155550100 \

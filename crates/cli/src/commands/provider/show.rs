@@ -8,7 +8,7 @@ use serde::Serialize;
 use twofa_broker::Failure;
 use twofa_broker::admin::Administration;
 use twofa_broker::admin::providers::{
-    self, ListedProvider, ProviderKind, Setting, Value as Stored,
+    self, ListedProvider, ProviderKind, Setting, SmsFeatures, Value as Stored,
 };
 use twofa_core::Channel;
 
@@ -26,7 +26,19 @@ struct KindRow<'a> {
     aliases: &'a [String],
     carries: &'static str,
     title: &'a str,
+    /// None: it is not an SMS provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sms: Option<SmsRow>,
     settings: Vec<SettingRow<'a>>,
+}
+
+/// What an SMS provider can do as JSON has it.
+#[derive(Debug, Serialize)]
+struct SmsRow {
+    number: &'static str,
+    lifetime: bool,
+    inbox: bool,
+    check: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -44,6 +56,12 @@ fn kind_row(kind: &ProviderKind) -> KindRow<'_> {
         aliases: &kind.aliases,
         carries: kind.channel.name(),
         title: &kind.title,
+        sms: kind.sms.map(|sms| SmsRow {
+            number: sms.number,
+            lifetime: sms.lifetime,
+            inbox: sms.inbox,
+            check: sms.check,
+        }),
         settings: kind.settings.iter().map(setting_row).collect(),
     }
 }
@@ -63,14 +81,32 @@ pub(super) fn kinds(name: Option<&str>, output: Output) -> Result<(), CommandErr
         let kind = providers::kind(name)?;
         return output.object(&kind_row(&kind), |out| one_kind(&kind, output, out));
     }
-    let mut listing = output.listing(&["KIND", "CARRIES", "TITLE"]);
+    let headings = &["KIND", "CARRIES", "TITLE", "LIFETIME", "INBOX", "CHECK"];
+    let mut listing = output.listing(headings);
     for kind in providers::kinds() {
         listing.row(&kind_row(&kind), || {
-            let texts = [kind.name.as_str(), kind.channel.name(), &kind.title];
+            let sms = |feature: fn(&SmsFeatures) -> bool| yes_or_no(kind.sms.as_ref().map(feature));
+            let texts = [
+                kind.name.as_str(),
+                kind.channel.name(),
+                &kind.title,
+                sms(|sms| sms.lifetime),
+                sms(|sms| sms.inbox),
+                sms(|sms| sms.check),
+            ];
             texts.map(|text| Value::Text(text.to_owned())).into()
         })?;
     }
     listing.end("There are no kinds of providers.")
+}
+
+/// A feature in a table; `-` if it is not one of this kind.
+fn yes_or_no(feature: Option<bool>) -> &'static str {
+    match feature {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "-",
+    }
 }
 
 fn one_kind(kind: &ProviderKind, output: Output, out: &mut dyn Write) -> io::Result<()> {
@@ -100,6 +136,17 @@ fn one_kind(kind: &ProviderKind, output: Output, out: &mut dyn Write) -> io::Res
     )?;
     if !kind.aliases.is_empty() {
         writeln!(out, "Also called {}", kind.aliases.join(", "))?;
+    }
+    if let Some(sms) = kind.sms {
+        let answer = |feature: bool| yes_or_no(Some(feature));
+        writeln!(out, "Takes numbers like {}", sms.number)?;
+        writeln!(out, "Is told when a code expires: {}", answer(sms.lifetime))?;
+        writeln!(out, "Lists text messages sent to it: {}", answer(sms.inbox))?;
+        writeln!(
+            out,
+            "Its keys are tried when it is added: {}",
+            answer(sms.check)
+        )?;
     }
     let mut table = output::table(&["SETTING", "", "DEFAULT", "MEANING"]);
     for row in rows {

@@ -9,7 +9,7 @@ use super::json::{JsonTemplate, Path};
 use super::template::Template;
 use crate::error::Step;
 use crate::net::proxy;
-use crate::provider::Setting;
+use crate::provider::{Setting, SmsFeatures};
 use crate::sms::recipient::NumberFormat;
 
 /// The placeholders for the message, in [`DataFile::send`].
@@ -22,6 +22,8 @@ pub(super) const MESSAGE_PLACEHOLDERS: [&str; 7] = [
     "expires_time",
     "uuid",
 ];
+/// Those that say when a code expires.
+const VALIDITY_PLACEHOLDERS: [&str; 3] = ["lifetime", "expires", "expires_time"];
 /// The placeholders for the start of the period to list, in [`DataFile::inbox`].
 pub(super) const INBOX_PLACEHOLDERS: [&str; 3] = ["since", "since_date", "since_time"];
 /// The settings that every provider has.
@@ -262,6 +264,18 @@ impl DataFile {
     pub(in crate::sms) fn shares_name(&self, other: &Self) -> bool {
         self.names()
             .any(|name| other.names().any(|taken| taken == name))
+    }
+
+    /// What the interface can do.
+    pub(in crate::sms) fn features(&self) -> SmsFeatures {
+        let send = self.send.templates();
+        let mut placeholders = send.iter().flat_map(|template| template.placeholders());
+        SmsFeatures {
+            number: self.number.format.example(),
+            lifetime: placeholders.any(|name| VALIDITY_PLACEHOLDERS.contains(&name.as_str())),
+            inbox: self.inbox.is_some(),
+            check: self.check.is_some(),
+        }
     }
 
     /// The settings in the file, then those that every provider has.

@@ -22,7 +22,7 @@ use crate::message::Message;
 use crate::phone;
 use crate::provider::{
     BadProvider, ConfigDirs, InboundSms, Inbox, Provider, ProviderConfig, ProviderKind, Receipt,
-    Setting,
+    Setting, SmsFeatures,
 };
 use crate::redaction::Secrets;
 use crate::sms::recipient::{NumberFormat, format_number};
@@ -71,6 +71,12 @@ pub(super) fn kind() -> ProviderKind {
     ];
     ProviderKind {
         aliases: vec!["gammu".to_owned()],
+        sms: Some(SmsFeatures {
+            number: NumberFormat::E164.example(),
+            lifetime: false,
+            inbox: true,
+            check: true,
+        }),
         ..ProviderKind::new(
             "gammu-smsd",
             "A local modem (gammu-smsd)",

@@ -124,7 +124,7 @@ fn contains_any(text: &str, parts: &[String]) -> bool {
 }
 
 /// An error's code without the namespace that AWS may put before it (`com.amazonaws.x#ErrorName`; Smithy, protocol
-/// awsJson1_0, "Operation error serialization").
+/// `awsJson1_0`, "Operation error serialization").
 fn without_namespace(code: String) -> String {
     match code.rsplit_once('#') {
         Some((_, name)) => name.to_owned(),
