@@ -10,8 +10,8 @@
 //! - [`Authenticator`] is the app on the user's phone; its codes come from oathtool, never from our own code.
 //! - [`Broker`] makes the broker fail from outside: kills it, stops it, changes its clock, makes system calls fail.
 //! - [`Client`] is an ssh client other than OpenSSH's, also on a terminal.
-//! - [`decode_qr`] is the phone's camera.
 //! - [`screenshot`] draws a terminal.
+//! - [`Terminal::read_qr`] is the phone's camera.
 //! - [`MailServer`] is a real mail server with mailboxes, and [`HangingServer`] one that never answers.
 //! - [`SmsProvider`] accepts text messages, and lists those sent to us; [`SignalApi`] sends them through Signal.
 //!
@@ -45,6 +45,7 @@ mod smsprovider;
 mod sshd;
 mod terminal;
 mod wait;
+mod window;
 
 pub use artefacts::CHECKOUT;
 pub use broker::{Broker, Trace};
@@ -55,9 +56,9 @@ pub use enrol::{enrol_on, save_backup_codes};
 pub use machine::Machine;
 pub use mailserver::{HangingServer, carry_mail, code_in};
 pub use process::{Output, Process};
-pub use qr::decode_qr;
 pub use screenshot::screenshot;
 pub use signalapi::SignalApi;
 pub use smsprovider::SmsProvider;
 pub use terminal::Terminal;
 pub use twofa_mailserver::{Listener, MailServer};
+pub use window::Theme;

@@ -14,7 +14,9 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use crate::machine::Account;
 use crate::namespaces::Namespaces;
 use crate::process::Process;
+use crate::qr::read_pgm;
 use crate::screen::Screen;
+use crate::window::{Theme, Window};
 
 /// How long a person waits for something that should happen at once.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -194,6 +196,21 @@ impl Terminal {
     pub fn output(&mut self) -> Vec<u8> {
         while self.look() {}
         self.screen.output().to_vec()
+    }
+
+    /// What a window of 80 columns and 25 lines shows of it now.
+    pub fn window(&mut self) -> String {
+        Window::after(&self.output(), 80, 25, Theme::Dark).text()
+    }
+
+    /// The content of the QR code that such a window shows whole, in these colours; `None`: zbarimg reads none.
+    pub fn read_qr(&mut self, theme: Theme) -> Option<String> {
+        self.read_qr_of(80, 25, theme)
+    }
+
+    /// The same for a window of another size.
+    pub fn read_qr_of(&mut self, columns: usize, lines: usize, theme: Theme) -> Option<String> {
+        read_pgm(&Window::after(&self.output(), columns, lines, theme).picture())
     }
 
     /// Reads new output, waiting for a moment; `false` if there was none.

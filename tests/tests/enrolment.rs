@@ -3,12 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
 use twofa_e2e::{
-    Authenticator, Builder, Client, Machine, Terminal, decode_qr, enrol_on, password_of,
+    Authenticator, Builder, Client, Machine, Terminal, Theme, enrol_on, password_of,
     save_backup_codes,
 };
 
 const INTRO: &str = "vm requires a second factor, and you have not set one up yet.";
 const QUESTION: &str = "Then type the 6-digit code it shows: ";
+const QR_QUESTION: &str = "Then type the 6-digit code it shows (qr: inverted): ";
 const BACKUP_QUESTION: &str = "type the last four characters of code ";
 const CODE_PROMPT: &str = "Verification code for vm";
 const SHELL: &str = "alice@vm:~$ ";
@@ -102,23 +103,78 @@ fn a_user_who_must_enrol_is_led_through_it_and_logs_in_with_it_from_then_on() {
     assert!(log.contains("by enrolling 'app'"), "{log}");
 }
 
+/// Asks for the QR code of `link` and reads it from a window of 80×25, dark and then, inverted, light.
+#[track_caller]
+fn read_both_qr_codes(terminal: &mut Terminal, link: &str) {
+    for (theme, other) in [(Theme::Dark, Theme::Light), (Theme::Light, Theme::Dark)] {
+        terminal.type_line("qr");
+        terminal.expect("Scan this with your app:");
+        terminal.expect(QR_QUESTION);
+        let window = terminal.window();
+        assert_eq!(terminal.read_qr(theme).as_deref(), Some(link), "{window}");
+        assert_eq!(terminal.read_qr(other), None);
+        assert!(window.contains(QR_QUESTION.trim_end()), "{window}");
+    }
+}
+
 #[test]
-fn the_qr_code_the_key_and_the_link_on_an_ssh_screen_are_the_same_key() {
+fn the_key_and_the_link_on_an_ssh_screen_come_first_and_the_qr_code_on_request() {
     let machine = machine();
 
     let mut terminal = ssh(&machine);
     let key = shown_key(&mut terminal);
 
     let screen = terminal.screen();
-    let link = format!("otpauth://totp/vm:alice?secret={key}&issuer=vm");
-    assert_eq!(decode_qr(&screen), link);
+    let link = format!("otpauth://totp/vm:alice@vm?secret={key}");
     assert!(screen.contains(&format!("  Link: {link}\n")), "{screen}");
+    assert!(screen.is_ascii(), "{screen}");
     // sshd puts a name before every prompt: the password's, and one for all of the enrolment.
     assert_eq!(screen.matches("(alice@vm) ").count(), 2, "{screen}");
     assert!(
         screen.contains(&format!("(alice@vm) {INTRO}\n")),
         "{screen}"
     );
+    read_both_qr_codes(&mut terminal, &link);
+    let phone = Authenticator::new(&key);
+    terminal.type_line(&phone.next_code());
+    save_backup_codes(&mut terminal);
+    terminal.expect(SHELL);
+}
+
+#[test]
+fn with_names_of_20_letters_the_qr_code_and_the_prompt_fit_in_80_by_25() {
+    let (host, user) = ("server-twenty-letter", "alice-adams-of-sales");
+    let machine = Machine::new()
+        .policy("mandatory")
+        .user(user)
+        .command(&format!("hostname {host}"))
+        .with_sshd()
+        .build();
+    let mut terminal = machine.terminal(&format!("LC_ALL=C.UTF-8 ssh {user}@vm"));
+    terminal.expect("Password:");
+    terminal.type_line(&password_of(user));
+
+    let key = shown_key(&mut terminal);
+    let link = format!("otpauth://totp/{host}:{user}@{host}?secret={key}");
+    read_both_qr_codes(&mut terminal, &link);
+}
+
+#[test]
+fn a_qr_code_that_is_higher_than_a_screen_says_how_to_see_it() {
+    let host = "h".repeat(60);
+    let machine = builder()
+        .command(&format!("hostname {host}"))
+        .with_sshd()
+        .build();
+    let mut terminal = ssh(&machine);
+    let key = shown_key(&mut terminal);
+    terminal.type_line("qr");
+    terminal.expect("If you do not see all ");
+    terminal.expect("enlarge the window and type qr twice.\n");
+    terminal.expect(QR_QUESTION);
+    assert_eq!(terminal.read_qr(Theme::Dark), None);
+    let link = format!("otpauth://totp/{host}:alice@{host}?secret={key}");
+    assert_eq!(terminal.read_qr_of(100, 50, Theme::Dark), Some(link));
 }
 
 #[test]
@@ -306,7 +362,7 @@ fn two_logins_that_enrol_at_once_enrol_one_app() {
 }
 
 #[test]
-fn an_ssh_client_without_utf_8_gets_key_and_link_and_enrols() {
+fn an_ssh_client_without_utf_8_gets_key_and_link_without_octal_numbers_and_enrols() {
     let machine = machine();
     let mut terminal = behind_password(
         &machine,
@@ -317,8 +373,9 @@ fn an_ssh_client_without_utf_8_gets_key_and_link_and_enrols() {
     terminal.expect(SHELL);
 
     let screen = terminal.screen();
-    let link = format!("otpauth://totp/vm:alice?secret={}&issuer=vm", phone.key);
+    let link = format!("otpauth://totp/vm:alice@vm?secret={}", phone.key);
     assert!(screen.contains(&format!("  Link: {link}\n")), "{screen}");
+    assert!(!screen.contains('\\'), "{screen}");
     drop(log_in_with(&machine, &phone.next_code()));
 }
 
@@ -326,17 +383,21 @@ fn another_client_enrols(client: Client) {
     let machine = machine();
     let mut terminal = client.connect(&machine, "alice");
     terminal.expect("vm requires a second factor, and you have not set one up yet.");
-    let phone = enrol_on(&mut terminal);
-    client.expect_login(&mut terminal, "alice");
-
+    let key = shown_key(&mut terminal);
     // PuTTY wraps lines at 80 columns, and marks those that the server sent and those that it wrapped.
     let screen = terminal.screen().replace("\n> ", "").replace("\n| ", "\n");
-    let link = format!("otpauth://totp/vm:alice?secret={}&issuer=vm", phone.key);
+    let link = format!("otpauth://totp/vm:alice@vm?secret={key}");
     assert!(screen.contains(&link), "{client:?}: {screen}");
     // Dropbear's client shows nothing but ASCII.
     if client != Client::Dbclient {
-        assert_eq!(decode_qr(&screen), link, "{client:?}");
+        terminal.type_line("qr");
+        terminal.expect(QR_QUESTION);
+        assert_eq!(terminal.read_qr(Theme::Dark), Some(link), "{client:?}");
     }
+    let mut phone = Authenticator::new(&key);
+    terminal.type_line(&phone.next_code());
+    phone.backup_codes = save_backup_codes(&mut terminal);
+    client.expect_login(&mut terminal, "alice");
     drop(log_in_with(&machine, &phone.next_code()));
     drop(log_in_with(&machine, &phone.backup_codes[0]));
 }
@@ -366,14 +427,12 @@ fn the_console_enrols() {
     login.type_line(&password_of("alice"));
 
     login.expect(INTRO);
-    let phone = enrol_on(&mut login);
+    let key = shown_key(&mut login);
+    let link = format!("otpauth://totp/vm:alice@vm?secret={key}");
+    read_both_qr_codes(&mut login, &link);
+    login.type_line(&Authenticator::new(&key).next_code());
+    save_backup_codes(&mut login);
     login.expect(SHELL);
-
-    let screen = login.screen();
-    assert_eq!(
-        decode_qr(&screen),
-        format!("otpauth://totp/vm:alice?secret={}&issuer=vm", phone.key)
-    );
 }
 
 #[test]
@@ -384,14 +443,13 @@ fn su_and_sudo_enrol() {
     su.expect("Password:");
     su.type_line(&password_of("alice"));
     su.expect(INTRO);
-    let phone = enrol_on(&mut su);
+    let key = shown_key(&mut su);
+    let link = format!("otpauth://totp/vm:alice@vm?secret={key}");
+    read_both_qr_codes(&mut su, &link);
+    su.type_line(&Authenticator::new(&key).next_code());
+    save_backup_codes(&mut su);
     su.expect("alice\n");
     assert!(su.expect_end().success());
-    let screen = su.screen();
-    assert_eq!(
-        decode_qr(&screen),
-        format!("otpauth://totp/vm:alice?secret={}&issuer=vm", phone.key)
-    );
 
     let mut sudo = machine.terminal_as("carol", "sudo id -un");
     sudo.expect("password for carol");

@@ -28,6 +28,7 @@ mod testing;
 pub mod text;
 
 pub use process::{clock, privileges};
+pub use text::qr;
 pub use text::terminal::{Terminal, TerminalClosed};
 /// What requests, terminals and the answers to them are made of.
 pub use twofa_proto::{

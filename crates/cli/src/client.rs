@@ -20,13 +20,20 @@ pub(crate) fn open() -> Result<Administration, CommandError> {
 
 /// Has `request` carried out, and shows and asks what comes up meanwhile.
 pub(crate) fn carry_out(request: Request) -> Result<Done, CommandError> {
+    carry_out_on(&mut StandardTerminal::default(), request)
+}
+
+/// The same on this `terminal`.
+pub(crate) fn carry_out_on(
+    terminal: &mut StandardTerminal,
+    request: Request,
+) -> Result<Done, CommandError> {
     privileges::harden()?;
     let again = request.clone();
-    let mut terminal = StandardTerminal;
     let done = match client::submit(request) {
-        Ok(accepted) => accepted.finish(&mut terminal)?,
+        Ok(accepted) => accepted.finish(terminal)?,
         // Nothing has happened yet, and root needs no broker.
-        Err(_) if is_root() => open()?.serve(&again, &mut terminal),
+        Err(_) if is_root() => open()?.serve(&again, terminal),
         Err(error) => return Err(error.into()),
     };
     match done {

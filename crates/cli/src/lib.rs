@@ -2,9 +2,10 @@
 //!
 //! [`arguments`] defines the commands; help, completions and the manual follow from it. What people do with their own
 //! record is a request to the broker ([`client`]): over the socket for users, in this process for root, with the same
-//! code behind it and the same [`terminal`] in front; [`subject`] is whose record that is. What only administrators do
-//! is the library [`twofa_broker::admin`]: [`commands`] call it, ask for confirmation and print ([`output`]), and decide
-//! nothing. [`messages`] has every sentence, and [`error`] the exit statuses.
+//! code behind it and the same [`terminal`] in front, which shows a key as a [`picture`] or writes it to a [`qr_file`];
+//! [`subject`] is whose record that is. What only administrators do is the library [`twofa_broker::admin`]: [`commands`]
+//! call it, ask for confirmation and print ([`output`]), and decide nothing. [`messages`] has every sentence, and
+//! [`error`] the exit statuses.
 #![forbid(unsafe_code)]
 
 pub mod arguments;
@@ -16,6 +17,8 @@ mod input;
 mod invoker;
 mod messages;
 mod output;
+mod picture;
+mod qr_file;
 mod subject;
 mod terminal;
 

@@ -8,10 +8,56 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{FlushArg, LocalFlags, SetArg, Termios, tcflush, tcgetattr, tcsetattr};
 use twofa_broker::client::{ClientTerminal, Typed};
 use twofa_broker::{Prompt, Secret, Terminal, TerminalClosed};
+use zeroize::Zeroizing;
+
+use crate::messages::enrol as messages;
+use crate::picture;
+use crate::qr_file::QrFile;
 
 /// Standard input and output.
 #[derive(Debug, Default)]
-pub(crate) struct StandardTerminal;
+pub(crate) struct StandardTerminal {
+    /// Where the QR code of a key goes, instead of the screen.
+    qr_file: Option<QrFile>,
+}
+
+impl StandardTerminal {
+    pub(crate) const fn new(qr_file: Option<QrFile>) -> Self {
+        Self { qr_file }
+    }
+
+    pub(crate) const fn qr_file(&self) -> Option<&QrFile> {
+        self.qr_file.as_ref()
+    }
+
+    /// Shows `prompt`; the picture of a key stands before its last line, the question.
+    fn show(&mut self, prompt: &Prompt) -> io::Result<()> {
+        let text = prompt.text.expose();
+        let question = text.rfind('\n').map_or(0, |end| end + 1);
+        let picture = match &prompt.link {
+            Some(link) => self.draw(link.expose())?,
+            None => Zeroizing::default(),
+        };
+        let mut out = io::stdout().lock();
+        for part in [&text[..question], &picture, &text[question..]] {
+            out.write_all(part.as_bytes())?;
+        }
+        out.flush()
+    }
+
+    /// The QR code of `link` for the screen, or what has become of it.
+    fn draw(&mut self, link: &str) -> io::Result<Zeroizing<String>> {
+        let Some(file) = &mut self.qr_file else {
+            return Ok(picture::for_terminal(link));
+        };
+        let text = if file.write(link)? {
+            messages::written_to(file.path())
+        } else {
+            messages::TOO_LONG.to_owned()
+        };
+        Ok(Zeroizing::new(text))
+    }
+}
 
 impl ClientTerminal for StandardTerminal {
     /// `other` is watched on a terminal only, which gives one line at a time: the answer from a pipe may already have been
@@ -25,7 +71,7 @@ impl ClientTerminal for StandardTerminal {
         if !prompt.echo || !stdin.is_terminal() {
             return Ok(Typed::Answer(self.prompt(prompt)?));
         }
-        show(&prompt)?;
+        self.show(&prompt)?;
         let mut events = [stdin.as_fd(), other].map(|file| PollFd::new(file, PollFlags::POLLIN));
         while let Err(error) = poll(&mut events, PollTimeout::NONE) {
             if error != Errno::EINTR {
@@ -49,7 +95,7 @@ impl Terminal for StandardTerminal {
                 .map(Secret::from)
                 .map(Some)?);
         }
-        show(&prompt)?;
+        self.show(&prompt)?;
         Ok(read_line()?)
     }
 
@@ -63,11 +109,6 @@ impl Terminal for StandardTerminal {
         writeln!(io::stderr(), "{text}")?;
         Ok(())
     }
-}
-
-fn show(prompt: &Prompt) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    write!(out, "{}", prompt.text.expose()).and_then(|()| out.flush())
 }
 
 /// A line of standard input; `None` at its end.

@@ -136,6 +136,7 @@ mod tests {
                 text: "Code: ".into(),
                 echo: true,
                 digits_behind_password: None,
+                link: None,
             }))
             .unwrap();
         assert_eq!(client.receive().unwrap(), FromBroker::Accepted);
@@ -180,6 +181,7 @@ mod tests {
             text: "Code: ".into(),
             echo: true,
             digits_behind_password: None,
+            link: None,
         };
         broker.send(&FromBroker::Prompt(prompt)).unwrap();
         assert_eq!(client.receive().unwrap(), FromBroker::Accepted);

@@ -159,6 +159,9 @@ pub struct Prompt {
     pub echo: bool,
     /// For password and code in one answer: how many digits the code at its end has.
     pub digits_behind_password: Option<u8>,
+    /// The link of the key that the text shows. A client that knows its screen shows it as a picture too, before the last
+    /// line.
+    pub link: Option<Secret>,
 }
 
 /// How a request ended.
@@ -319,6 +322,7 @@ mod tests {
             text: secret(),
             echo: true,
             digits_behind_password: None,
+            link: Some(secret()),
         };
         let messages = [
             format!("{:?}", FromClient::Answer(Some(secret()))),

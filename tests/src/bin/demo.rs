@@ -10,7 +10,7 @@ use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
 use twofa_e2e::{
-    Authenticator, Machine, MailServer, Terminal, code_in, decode_qr, enrol_on, password_of,
+    Authenticator, Machine, MailServer, Terminal, Theme, code_in, enrol_on, password_of,
     save_backup_codes,
 };
 
@@ -100,8 +100,9 @@ fn enrol(machine: &Machine) -> Authenticator {
     let mut terminal = machine.terminal_as("alice", "twofa enrol app --label phone");
     let phone = enrol_on(&mut terminal);
     terminal.expect_end();
-    let scanned = decode_qr(&terminal.screen());
+    let scanned = terminal.read_qr_of(120, 60, Theme::Dark);
     show("alice@vm:~$ twofa enrol app --label phone", &mut terminal);
+    let scanned = scanned.unwrap_or_else(|| "nothing".to_owned());
     say(&format!("The phone's camera reads: {scanned}"));
     phone
 }

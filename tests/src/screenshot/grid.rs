@@ -4,17 +4,17 @@ use crate::screen::piece;
 
 /// How a cell is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Style {
-    pub(super) foreground: Option<Colour>,
-    pub(super) background: Option<Colour>,
-    pub(super) bold: bool,
-    pub(super) dim: bool,
+pub(crate) struct Style {
+    pub(crate) foreground: Option<Colour>,
+    pub(crate) background: Option<Colour>,
+    pub(crate) bold: bool,
+    pub(crate) dim: bool,
     reversed: bool,
 }
 
 impl Style {
     /// The colours as they are seen: exchanged if the cell is reversed. `None` is the terminal's own.
-    pub(super) fn colours(self, own: [Colour; 2]) -> [Colour; 2] {
+    pub(crate) fn colours(self, own: [Colour; 2]) -> [Colour; 2] {
         let [foreground, background] = [
             self.foreground.unwrap_or(own[0]),
             self.background.unwrap_or(own[1]),
@@ -28,16 +28,16 @@ impl Style {
 }
 
 /// Red, green and blue.
-pub(super) type Colour = [u8; 3];
+pub(crate) type Colour = [u8; 3];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cell {
-    pub(super) character: char,
-    pub(super) style: Style,
+pub(crate) struct Cell {
+    pub(crate) character: char,
+    pub(crate) style: Style,
 }
 
 /// A blank cell in the terminal's own colours.
-pub(super) const BLANK: Cell = Cell {
+pub(crate) const BLANK: Cell = Cell {
     character: ' ',
     style: Style {
         foreground: None,
@@ -50,9 +50,9 @@ pub(super) const BLANK: Cell = Cell {
 
 /// The lines of a terminal, scrolled back to the first.
 #[derive(Debug)]
-pub(super) struct Grid {
-    pub(super) columns: usize,
-    pub(super) lines: Vec<Vec<Cell>>,
+pub(crate) struct Grid {
+    pub(crate) columns: usize,
+    pub(crate) lines: Vec<Vec<Cell>>,
     row: usize,
     column: usize,
     style: Style,
@@ -65,7 +65,7 @@ impl Grid {
     /// # Panics
     ///
     /// At a control sequence that changes the picture in a way that is not drawn.
-    pub(super) fn new(columns: usize, palette: [Colour; 16], output: &[u8]) -> Self {
+    pub(crate) fn new(columns: usize, palette: [Colour; 16], output: &[u8]) -> Self {
         let mut grid = Self {
             columns,
             lines: vec![Vec::new()],

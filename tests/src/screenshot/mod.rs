@@ -4,7 +4,7 @@
 //! length, so that the columns stay where they are in whatever font the reader has. Block characters are not text but
 //! areas, so that a QR code has sharp edges.
 
-mod grid;
+pub(crate) mod grid;
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,7 @@
 //! Setting up an authenticator app or a hardware token.
 
-use twofa_core::app::{Algorithm, App, OtpKind, Parameters};
-use twofa_core::{Answer, Key, Verification};
+use twofa_core::app::{Algorithm, App, AppEntry, OtpKind, Parameters};
+use twofa_core::{Answer, Key, Timestamp, Verification};
 use twofa_proto::AppRequest;
 use twofa_store::{Generation, NewApp};
 use zeroize::Zeroizing;
@@ -11,12 +11,14 @@ use crate::methods::backup_codes;
 use crate::methods::change_limit;
 use crate::methods::error::EnrolmentError;
 use crate::sending::codes::Unsent;
-use crate::text::messages;
-use crate::text::qr;
+use crate::text::messages::{self, WrongFirstCode};
+use crate::text::qr::{Drawn, QrPicture};
 use crate::text::terminal::{Stage, Terminal};
 
 /// How often the first code of a new app may be mistyped.
 const TRIES: u32 = 5;
+/// How often its key is drawn.
+const PICTURES: u32 = 10;
 
 /// Sets up an app with these `parameters` as `label`, and the backup codes if there are none. Returns the new generation of
 /// the methods.
@@ -29,7 +31,7 @@ pub(crate) fn enrol_app(
 ) -> Result<Generation, EnrolmentError> {
     terminal.reach(Stage::Enrolling);
     let (mut app, generation) = pending_app(context, parameters)?;
-    app.used = Some(ask_first_code(context, &app, intro, terminal)?);
+    app.used = Some(ask_first_code(context, &app, label, intro, terminal)?);
     let new = NewApp {
         label: label.to_owned(),
         app,
@@ -92,30 +94,74 @@ fn pending_app(
 }
 
 /// Shows the key until its first right code is typed. Returns the step or counter of that code.
+///
+/// At a login the key is drawn on request only: a client whose locale is not UTF-8 would show each line as octal numbers,
+/// and nothing here knows which client that is, nor whether its text is lighter than the background. The command line
+/// knows both, and draws by itself.
 fn ask_first_code(
     context: Context<'_>,
     app: &App,
+    label: &str,
     intro: &str,
     terminal: &mut dyn Terminal,
 ) -> Result<u64, EnrolmentError> {
-    let url = app.url(&context.application(), &context.account.name);
-    let picture = qr::half_blocks(&url);
-    let picture = picture.as_deref().map(String::as_str);
-    let mut text = messages::app_key(intro, picture, app, &url).to_string();
-    for left in (0..TRIES).rev() {
-        let typed = terminal.ask(text)?;
-        let verification = match typed.map(|typed| Answer::read(typed.expose())) {
-            None | Some(Answer::Empty) => break,
-            Some(Answer::Code(code)) => app.verify(&code, context.now()),
-            Some(_) => Verification::Wrong,
-        };
-        if let Verification::Accepted { count } = verification {
-            return Ok(count);
+    let url = app.url(&AppEntry {
+        issuer: &context.application(),
+        user: &context.account.name,
+        host: &messages::host_name(),
+        label,
+    });
+    let offers_picture = context.origin.as_login().is_some();
+    let (mut tries, mut pictures) = (TRIES, 0);
+    let text = messages::app_key(intro, app, &url, offers_picture).to_string();
+    let mut typed = terminal.ask_with_link(text, Some(&url))?;
+    while let Some(answer) = typed {
+        if pictures < PICTURES && answer.expose().trim().eq_ignore_ascii_case("qr") {
+            typed = terminal.ask(draw(app, &url, pictures))?;
+            pictures += 1;
+            continue;
         }
-        let is_drifted = matches!(verification, Verification::Drifted { .. });
-        text = messages::app_code_again(is_drifted, left.max(1));
+        let again = match Answer::read(answer.expose()) {
+            Answer::Empty => break,
+            Answer::Code(code) => match app.verify(&code, context.now()) {
+                Verification::Accepted { count } => return Ok(count),
+                verification => explain(app, &code, verification, context.now()),
+            },
+            _ => WrongFirstCode::Wrong,
+        };
+        tries -= 1;
+        if tries == 0 {
+            break;
+        }
+        typed = terminal.ask(messages::app_code_again(&again, tries))?;
     }
     Err(EnrolmentError::NotConfirmed)
+}
+
+/// The key as a picture for the time number `before` that it is drawn: for dark terminals first, then inverted.
+fn draw(app: &App, url: &str, before: u32) -> String {
+    let drawn = if before.is_multiple_of(2) {
+        Drawn::Light
+    } else {
+        Drawn::Dark
+    };
+    QrPicture::new(url).map_or_else(
+        || messages::NO_PICTURE.to_owned(),
+        |picture| messages::app_picture(&picture, drawn, app).to_string(),
+    )
+}
+
+/// Why `code` does not confirm the app.
+fn explain(app: &App, code: &str, verification: Verification, now: Timestamp) -> WrongFirstCode {
+    if matches!(verification, Verification::Drifted { .. }) {
+        return WrongFirstCode::Drifted;
+    }
+    let ignored = app.ignored_settings(code, now);
+    if ignored.is_empty() {
+        WrongFirstCode::Wrong
+    } else {
+        WrongFirstCode::Ignored(ignored)
+    }
 }
 
 /// Bytes of a key: as many as the hash has (RFC 6238 §5.1, RFC 4226 §4 R6).

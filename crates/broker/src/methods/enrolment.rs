@@ -1,5 +1,6 @@
 //! Setting up methods, at a login or from the command line.
 
+use twofa_core::app::DEFAULT_LABEL;
 use twofa_core::user::masked;
 use twofa_core::{Channel, Method, Methods, Parameters};
 use twofa_store::Generation;
@@ -16,8 +17,6 @@ use crate::text::terminal::{Stage, Terminal};
 
 /// How often a person may choose what to set up.
 const CHOICES: u32 = 3;
-/// The label of an app that nobody named.
-const LABEL: &str = "app";
 
 /// A first method that was set up.
 #[derive(Debug)]
@@ -112,9 +111,15 @@ fn enrol_chosen(
                 Ok(FirstMethod::address(channel, &verified))
             }
             None if method == Method::App => Ok(FirstMethod {
-                generation: enrol_app(context, Parameters::default(), LABEL, intro, terminal)?,
+                generation: enrol_app(
+                    context,
+                    Parameters::default(),
+                    DEFAULT_LABEL,
+                    intro,
+                    terminal,
+                )?,
                 by: Proof::EnrolledApp {
-                    label: LABEL.to_owned(),
+                    label: DEFAULT_LABEL.to_owned(),
                 },
             }),
             None => Err(EnrolmentError::NoMethod),

@@ -5,5 +5,5 @@
 pub mod events;
 pub mod explain;
 pub mod messages;
-pub(crate) mod qr;
+pub mod qr;
 pub mod terminal;

@@ -68,10 +68,20 @@ pub trait Terminal {
 
     /// Asks for something that may be seen while it is typed.
     fn ask(&mut self, text: String) -> Result<Option<Secret>, TerminalClosed> {
+        self.ask_with_link(text, None)
+    }
+
+    /// The same where `text` shows the key of this `link`.
+    fn ask_with_link(
+        &mut self,
+        text: String,
+        link: Option<&str>,
+    ) -> Result<Option<Secret>, TerminalClosed> {
         self.prompt(Prompt {
             text: text.into(),
             echo: true,
             digits_behind_password: None,
+            link: link.map(Secret::from),
         })
     }
 }

@@ -5,7 +5,8 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand, ValueEnum};
 use twofa_core::{Channel, Method, Methods};
 
 use super::Whose;
-use super::values::one_of;
+use super::values::{one_of, qr_path};
+use crate::qr_file::QrPath;
 
 /// What can be enrolled: an app with its parameters, or any other method that can stand alone.
 #[derive(Debug)]
@@ -82,9 +83,10 @@ fn enrol_command(method: Method) -> Command {
 
 const APP_EXAMPLES: &str = "\
 Examples:
-  twofa enrol app                  with the settings every app understands
-  twofa enrol app --label phone    with a label, so that you can have several
-  twofa enrol app --type hotp      for a hardware token that counts uses";
+  twofa enrol app                    with the settings every app understands
+  twofa enrol app --label phone      with a label, so that you can have several
+  twofa enrol app --type hotp        for a hardware token that counts uses
+  twofa enrol app --qr-file qr.png   with the QR code in a file";
 
 fn address_examples(channel: Channel) -> String {
     let example = channel.address_kind().example();
@@ -125,6 +127,9 @@ pub struct AppArguments {
     /// Seconds for which a code is valid
     #[arg(long, default_value = "30", value_parser = one_of::<u32>(["30", "60"]))]
     pub period: u32,
+    /// Write the QR code to FILE, a new .png or .svg that only you can read, instead of showing it
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, value_parser = qr_path())]
+    pub qr_file: Option<QrPath>,
     /// The user it is about.
     #[command(flatten)]
     pub user: Whose,

@@ -5,13 +5,15 @@ use std::error::Error;
 use std::ffi::OsStr;
 use std::str::FromStr;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use twofa_broker::admin::providers::settings::Given;
 use twofa_broker::admin::users::{MethodFilter, StatusKind};
 use twofa_core::Channel;
 use twofa_core::method::METHODS;
 use twofa_core::policy::KEYS;
+
+use crate::qr_file::QrPath;
 
 /// Takes these numbers and no others, and offers them to completions.
 pub(super) fn one_of<T>(numbers: [&'static str; 2]) -> impl TypedValueParser<Value = T>
@@ -31,6 +33,11 @@ pub(super) fn method_filter() -> impl TypedValueParser<Value = MethodFilter> {
         "none" => Ok(MethodFilter::Nothing),
         name => name.parse().map(MethodFilter::Has),
     })
+}
+
+/// Takes the name of a file for a QR code.
+pub(super) fn qr_path() -> impl TypedValueParser<Value = QrPath> {
+    OsStringValueParser::new().try_map(QrPath::read)
 }
 
 /// Takes the name of a status, and offers them to completions.

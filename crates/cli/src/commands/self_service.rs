@@ -11,8 +11,10 @@ use twofa_core::Timestamp;
 
 use crate::arguments::{AddressArguments, AppArguments, CodeType, EnrolCommand};
 use crate::error::CommandError;
-use crate::messages::{rfc3339, status, user as texts};
+use crate::messages::{enrol, rfc3339, status, user as texts};
 use crate::output::Output;
+use crate::qr_file::QrPath;
+use crate::terminal::StandardTerminal;
 use crate::{client, subject};
 
 /// A record as JSON has it.
@@ -108,35 +110,47 @@ pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Command
 }
 
 pub(crate) fn enrol(what: EnrolCommand) -> Result<(), CommandError> {
-    let request = match what {
-        EnrolCommand::App(AppArguments {
-            label,
-            kind,
-            algorithm,
-            digits,
-            period,
-            user,
-        }) => {
-            let app = AppRequest {
-                label,
-                counter: kind == CodeType::Hotp,
-                algorithm,
-                digits,
-                period,
-            };
-            Request::EnrolApp {
+    match what {
+        EnrolCommand::App(arguments) => enrol_app(arguments),
+        EnrolCommand::Other(method, AddressArguments { address, user }) => {
+            client::carry_out(Request::EnrolAddress {
                 user: subject::to_change(user.user)?,
-                app,
-            }
+                method: method.to_string(),
+                address,
+            })?;
+            Ok(())
         }
-        EnrolCommand::Other(method, AddressArguments { address, user }) => Request::EnrolAddress {
-            user: subject::to_change(user.user)?,
-            method: method.to_string(),
-            address,
-        },
+    }
+}
+
+fn enrol_app(arguments: AppArguments) -> Result<(), CommandError> {
+    let AppArguments {
+        label,
+        kind,
+        algorithm,
+        digits,
+        period,
+        qr_file,
+        user,
+    } = arguments;
+    let app = AppRequest {
+        label,
+        counter: kind == CodeType::Hotp,
+        algorithm,
+        digits,
+        period,
     };
-    client::carry_out(request)?;
-    Ok(())
+    let user = subject::to_change(user.user)?;
+    // Before anything else: root without a broker gives up its rights.
+    let qr_file = qr_file.map(QrPath::create).transpose()?;
+    let mut terminal = StandardTerminal::new(qr_file);
+    let done = client::carry_out_on(&mut terminal, Request::EnrolApp { user, app });
+    if let Some(file) = terminal.qr_file()
+        && file.is_written()
+    {
+        writeln!(io::stdout(), "{}", enrol::remove(file.path()))?;
+    }
+    done.map(|_| ())
 }
 
 pub(crate) fn remove(method: String, user: Option<String>) -> Result<(), CommandError> {

@@ -4,17 +4,20 @@
 //! accepted, and only a higher one is accepted after it, so that a code works once (RFC 6238 §5.2). Storing that count
 //! is the store's task: verification changes nothing here.
 //!
-//! [`Parameters`] say how codes are made; [`check_app_code`] verifies a code against all apps of a person.
+//! [`Parameters`] say how codes are made; [`check_app_code`] verifies a code against all apps of a person. An [`AppEntry`]
+//! is how an app lists the key, and [`App::ignored_settings`] explains a code of an app that ignores some of the parameters.
 
 mod check;
+mod entry;
+mod ignored;
 mod parameters;
 
 pub use check::{AppCodeOutcome, PendingResync, check_app_code};
+pub use entry::{AppEntry, DEFAULT_LABEL};
+pub use ignored::IgnoredSetting;
 pub use parameters::{Algorithm, BadParameters, OtpKind, Parameters, UnknownAlgorithm};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use totp_rs::{Builder, Totp};
-use zeroize::Zeroizing;
 
 use crate::key::Key;
 use crate::time::Timestamp;
@@ -128,47 +131,6 @@ impl App {
         } else {
             Verification::Wrong
         }
-    }
-
-    /// The `otpauth://` URL of this key for a QR code, as in the Key URI Format: the issuer is the relying application's
-    /// name, the account the login name. Parameters that have their default are left out: a shorter URL is easier to scan.
-    pub fn url(&self, issuer: &str, account: &str) -> Zeroizing<String> {
-        // RFC 3986 §2.3: these need no escape.
-        const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
-            .remove(b'-')
-            .remove(b'.')
-            .remove(b'_')
-            .remove(b'~');
-        let issuer = utf8_percent_encode(issuer, ESCAPED);
-        let account = utf8_percent_encode(account, ESCAPED);
-        let (kind, algorithm) = (self.parameters.kind(), self.parameters.algorithm());
-        let digits = self.parameters.digits();
-        let name = if kind == OtpKind::Counter {
-            "hotp"
-        } else {
-            "totp"
-        };
-        let key = self.key.base32();
-        let mut url = Zeroizing::new(format!(
-            "otpauth://{name}/{issuer}:{account}?secret={}&issuer={issuer}",
-            *key
-        ));
-        if algorithm != Algorithm::Sha1 {
-            url.push_str("&algorithm=");
-            url.push_str(algorithm.name());
-        }
-        if digits != 6 {
-            url.push_str(&format!("&digits={digits}"));
-        }
-        match kind {
-            OtpKind::Time { period: 30 } => {}
-            OtpKind::Time { period } => url.push_str(&format!("&period={period}")),
-            OtpKind::Counter => {
-                let next = self.used.map_or(0, |used| used.saturating_add(1));
-                url.push_str(&format!("&counter={next}"));
-            }
-        }
-        url
     }
 
     fn is_new(&self, count: u64) -> bool {

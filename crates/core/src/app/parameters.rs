@@ -56,9 +56,9 @@ pub enum OtpKind {
 /// How codes are made from the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parameters {
-    kind: OtpKind,
-    algorithm: Algorithm,
-    digits: u8,
+    pub(super) kind: OtpKind,
+    pub(super) algorithm: Algorithm,
+    pub(super) digits: u8,
 }
 
 /// Parameters that RFC 4226 §5.3 or common authenticators do not allow.

@@ -142,32 +142,6 @@ fn a_token_pressed_ten_times_is_found_and_one_pressed_more_often_needs_two_codes
     );
 }
 
-#[test]
-fn the_url_names_issuer_and_account_and_escapes_them() {
-    let app = app(OtpKind::Time { period: 30 }, Algorithm::Sha1, 6);
-    assert_eq!(
-        &**app.url("Büro & Co", "alice"),
-        "otpauth://totp/B%C3%BCro%20%26%20Co:alice?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\
-         &issuer=B%C3%BCro%20%26%20Co"
-    );
-}
-
-#[test]
-fn the_url_says_what_differs_from_the_defaults() {
-    let ending = |kind, algorithm| {
-        let url = app(kind, algorithm, 8).url("vm", "alice");
-        url.split_once("issuer=vm").unwrap().1.to_owned()
-    };
-    assert_eq!(
-        ending(OtpKind::Time { period: 60 }, Algorithm::Sha256),
-        "&algorithm=SHA256&digits=8&period=60"
-    );
-    assert_eq!(
-        ending(OtpKind::Counter, Algorithm::Sha1),
-        "&digits=8&counter=0"
-    );
-}
-
 fn any_totp() -> impl Strategy<Value = App> {
     let algorithm = prop_oneof![
         Just(Algorithm::Sha1),

@@ -209,6 +209,7 @@ fn prompt(end: &mut End, digits: Option<u8>) -> Option<String> {
         text: "Code: ".into(),
         echo: digits.is_none(),
         digits_behind_password: digits,
+        link: None,
     };
     end.send(&FromBroker::Prompt(prompt)).unwrap();
     match end.receive().unwrap() {

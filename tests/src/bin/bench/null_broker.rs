@@ -42,6 +42,7 @@ fn let_in(stream: Stream) -> Result<(), ConnectionError> {
         text,
         echo: true,
         digits_behind_password: None,
+        link: None,
     }))?;
     end.receive()?;
     let done = Done::Login {

@@ -205,3 +205,42 @@ fn the_key_is_in_the_prompt_and_nowhere_in_the_audit_log() {
         .unwrap();
     assert!(!log.is_empty() && !log.contains(key), "{log}");
 }
+
+#[test]
+fn the_key_comes_as_text_and_is_drawn_when_asked_for_each_time_inverted() {
+    let bench = only("app");
+    let key_prompt = std::cell::RefCell::new(String::new());
+    let mut terminal = ScriptedTerminal::new()
+        .answers(|prompt| {
+            *key_prompt.borrow_mut() = prompt.to_owned();
+            "qr".into()
+        })
+        .types("QR")
+        .types("000000")
+        .types(" qr ")
+        .answers(|_| app_code(&key_prompt.borrow()));
+    enrol(&bench, &mut terminal).unwrap();
+    let shown = &terminal.shown;
+    assert!(shown[0].is_ascii(), "{}", shown[0]);
+    assert!(shown[0].contains("\n  Key:  ") && shown[0].contains("\n  Link: otpauth://totp/"));
+    assert!(
+        shown[1].starts_with("Scan this with your app:\n█"),
+        "{}",
+        shown[1]
+    );
+    assert!(
+        shown[2].starts_with("Scan this with your app:\n "),
+        "{}",
+        shown[2]
+    );
+    assert!(shown[3].contains("4 tries are left"), "{}", shown[3]);
+    assert_eq!(shown[4], shown[1]);
+}
+
+#[test]
+fn a_key_is_drawn_ten_times_and_then_qr_is_a_wrong_code() {
+    let bench = only("app");
+    let mut terminal = (0..15).fold(ScriptedTerminal::new(), |terminal, _| terminal.types("qr"));
+    let error = enrol(&bench, &mut terminal).unwrap_err();
+    assert!(matches!(error, EnrolmentError::NotConfirmed), "{error}");
+}

@@ -199,5 +199,6 @@ pub(super) fn password_and_code(digits: u8) -> Prompt {
         text: messages::PASSWORD_AND_CODE.into(),
         echo: false,
         digits_behind_password: Some(digits),
+        link: None,
     }
 }

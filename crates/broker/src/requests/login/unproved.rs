@@ -80,6 +80,7 @@ fn prompt(login: &Login, application: &str, subject: &Subject<'_>) -> Prompt {
             text: messages::uniform_prompt(application).into(),
             echo: true,
             digits_behind_password: None,
+            link: None,
         };
     }
     password_and_code(match subject {

@@ -1,5 +1,6 @@
 //! Enrolling apps, addresses and backup codes.
 
+use twofa_core::app::DEFAULT_LABEL;
 use twofa_core::channel::AddressKind;
 use twofa_core::text::is_unprintable;
 use twofa_core::user::EnrolledApp;
@@ -116,17 +117,19 @@ fn mention_disabled(context: Context<'_>, terminal: &mut dyn Terminal) -> Result
     Ok(())
 }
 
-/// The label that is asked for, if it can be one, or the first that is free of `app`, `app-2`, ...
+/// The label that is asked for, if it can be one, or the first that is free of `app`, `app-2`, ... Authenticator apps show
+/// it behind the account, where a colon has a meaning of its own.
 fn label(asked: Option<&str>, apps: &[EnrolledApp]) -> Result<String, RequestError> {
     let is_taken = |label: &str| apps.iter().any(|app| app.label == label);
     let Some(asked) = asked.map(str::trim) else {
-        let numbered = (2..).map(|n| format!("app-{n}"));
-        let mut labels = std::iter::once("app".to_owned()).chain(numbered);
+        let numbered = (2..).map(|n| format!("{DEFAULT_LABEL}-{n}"));
+        let mut labels = std::iter::once(DEFAULT_LABEL.to_owned()).chain(numbered);
         let free = labels.find(|label| !is_taken(label));
         return free.ok_or_else(|| commands::NO_FREE_LABEL.into());
     };
     let fits = !asked.is_empty() && asked.chars().count() <= MAX_LABEL;
-    if !fits || asked.chars().any(is_unprintable) || asked == Method::Backup.name() {
+    let is_unfit = |c| is_unprintable(c) || c == ':';
+    if !fits || asked.chars().any(is_unfit) || asked == Method::Backup.name() {
         return Err(commands::BAD_LABEL.into());
     }
     if is_taken(asked) {

@@ -106,7 +106,7 @@ pub const NO_BACKUP_CODES: Refusal =
 /// The label cannot be one.
 pub const BAD_LABEL: Refusal = Refusal::new(
     Failure::Usage,
-    "a label has 1 to 32 characters, none of them invisible, and is not 'backup'",
+    "a label has 1 to 32 characters, no colon and none that is invisible, and is not 'backup'",
 );
 
 /// Every label that could be chosen is taken.

@@ -26,13 +26,15 @@ pub use self::wrong_answer::WrongAnswer;
 
 /// The name of this machine in prompts and apps: the policy's, or the host's.
 pub fn application_name(policy: &Policy) -> String {
-    match &policy.application_name {
-        Some(name) => name.clone(),
-        None => nix::unistd::gethostname().map_or_else(
-            |_| "this machine".to_owned(),
-            |name| printable(&name.to_string_lossy()),
-        ),
-    }
+    policy.application_name.clone().unwrap_or_else(host_name)
+}
+
+/// The name of this host.
+pub fn host_name() -> String {
+    nix::unistd::gethostname().map_or_else(
+        |_| "this machine".to_owned(),
+        |name| printable(&name.to_string_lossy()),
+    )
 }
 
 /// A moment as people write it: the time, and the day unless it is today. In the system's time zone.

@@ -1,11 +1,13 @@
 //! What people are asked. All that must be read before answering is in the prompt itself: some clients show what
 //! is sent separately late or not at all. A prompt for a code begins with "Verification code", which clients look for.
 
+use twofa_core::app::IgnoredSetting;
 use twofa_core::channel::AddressKind;
 use twofa_core::{App, BackupCode, Channel, Method};
 use zeroize::Zeroizing;
 
 use super::tries_left;
+use crate::text::qr::{self, Drawn, QrPicture};
 
 /// The first prompt of a challenge that sends no code, for somebody with these methods at hand.
 pub fn code_prompt(application: &str, at_hand: &[Method], is_only: bool) -> String {
@@ -111,14 +113,16 @@ pub fn confirm_prompt(text: &str) -> String {
     format!("{text}\nType it here (r: new code): ")
 }
 
-/// An app's key as picture, text and link, and the prompt for its first code.
-pub fn app_key(intro: &str, picture: Option<&str>, app: &App, url: &str) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(format!("{intro}Scan this with your authenticator app:\n\n"));
-    if let Some(picture) = picture {
-        text.push_str(picture);
-        text.push_str("\n\n");
-    }
-    text.push_str("Or enter this key in the app.\n  Key:  ");
+/// An app's key and its link, and the prompt for its first code; `offers_picture`: a QR code is shown on request.
+pub fn app_key(intro: &str, app: &App, url: &str, offers_picture: bool) -> Zeroizing<String> {
+    let or_scan = if offers_picture {
+        ", or type qr for a QR code to scan"
+    } else {
+        ""
+    };
+    let mut text = Zeroizing::new(format!(
+        "{intro}Enter this key in your authenticator app{or_scan}.\n\n  Key:  "
+    ));
     text.push_str(&app.key.grouped());
     text.push_str("\n  Link: ");
     text.push_str(url);
@@ -127,15 +131,70 @@ pub fn app_key(intro: &str, picture: Option<&str>, app: &App, url: &str) -> Zero
     text
 }
 
-/// The prompt for an app's first code once more; `is_drifted`: the code was one of another time.
-pub fn app_code_again(is_drifted: bool, tries: u32) -> String {
-    let wrong = if is_drifted {
-        "That code is from the wrong time: correct the clock on your phone."
-    } else {
-        "That is not the code for this key."
+/// The key as a picture, and the prompt for its first code. The first line and the last are short: sshd puts names before
+/// the first, and together with the picture they fit on a screen of 25 lines.
+pub fn app_picture(picture: &QrPicture, drawn: Drawn, app: &App) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::from("Scan this with your app:\n"));
+    text.push_str(&picture.half_blocks(drawn));
+    let (lines, columns) = (picture.lines(), picture.side());
+    if lines > qr::LINES_OF_SCREEN {
+        text.push_str(&format!(
+            "If you do not see all {lines} lines and {columns} columns of it, enlarge the window and type qr twice.\n"
+        ));
+    }
+    let digits = app.parameters.digits();
+    text.push_str(&format!(
+        "Then type the {digits}-digit code it shows (qr: inverted): "
+    ));
+    text
+}
+
+/// The key is too long for a picture.
+pub const NO_PICTURE: &str =
+    "It is too long for a QR code: enter the key.\nThe code your app shows now: ";
+
+/// What is wrong with an app's first code.
+#[derive(Debug)]
+pub enum WrongFirstCode {
+    /// It is not a code of this key.
+    Wrong,
+    /// It is one of another time.
+    Drifted,
+    /// It is the code of an app that ignores these settings.
+    Ignored(Vec<IgnoredSetting>),
+}
+
+/// The prompt for an app's first code once more.
+pub fn app_code_again(wrong: &WrongFirstCode, tries: u32) -> String {
+    let wrong = match wrong {
+        WrongFirstCode::Wrong => "That is not the code for this key.".to_owned(),
+        WrongFirstCode::Drifted => {
+            "That code is from the wrong time: correct the clock on your phone.".to_owned()
+        }
+        WrongFirstCode::Ignored(settings) => {
+            let options = options(settings);
+            format!(
+                "Your app ignores {options}, so its codes cannot be accepted. Use another app, or press Enter to stop, \
+                 delete this key from the app, and enrol without {options}."
+            )
+        }
     };
     let left = tries_left(tries);
     format!("{wrong} ({left})\nThe code your app shows now: ")
+}
+
+/// The options of `twofa enrol app` that ask for these settings.
+fn options(settings: &[IgnoredSetting]) -> String {
+    let options: Vec<_> = settings
+        .iter()
+        .map(|setting| match setting {
+            IgnoredSetting::Counter => "--type hotp".to_owned(),
+            IgnoredSetting::Algorithm(algorithm) => format!("--algorithm {}", algorithm.name()),
+            IgnoredSetting::Digits(digits) => format!("--digits {digits}"),
+            IgnoredSetting::Period(seconds) => format!("--period {seconds}"),
+        })
+        .collect();
+    options.join(" and ")
 }
 
 /// The backup codes, and the question that shows that they were saved: the last group of the one at `asked`, counted from
