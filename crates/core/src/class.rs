@@ -154,7 +154,7 @@ fn strictness(policy: &Policy, user: &Summary) -> u8 {
         },
         Status::NotAllowed => 3,
         Status::Enabled => 4,
-        Status::Locked(_) => 5,
+        Status::Locked(_) | Status::IdentityMismatch => 5,
     }
 }
 

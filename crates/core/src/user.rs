@@ -134,6 +134,20 @@ pub enum Status {
     Locked(Lock),
     /// Exempt wherever a login comes from, until this time (`None`: without end).
     Exempt(Option<Timestamp>),
+    /// Refused: nothing is stored about the account, but its name or its uid is that of another account's record.
+    IdentityMismatch,
+}
+
+impl Status {
+    /// This status of an account about which nothing is stored, where there is a record with its name or its uid: a changed
+    /// uid must not read as "not enrolled".
+    #[must_use]
+    pub fn with_identity_mismatch(self, policy: &Policy) -> Self {
+        match self {
+            Self::Off | Self::Pending if policy.mode != Mode::Disabled => Self::IdentityMismatch,
+            status => status,
+        }
+    }
 }
 
 /// The part of a user that the status depends on. A listing reads no more.

@@ -37,6 +37,15 @@ impl Passwd {
         lines(&self.0).filter_map(passwd_line)
     }
 
+    /// Name, ids and shell of every account. The first of a name counts.
+    pub(crate) fn entries_with_shells(&self) -> impl Iterator<Item = (&[u8], Entry, &[u8])> {
+        lines(&self.0).filter_map(|line| {
+            let (name, entry) = passwd_line(line)?;
+            let shell = line.splitn(7, |byte| *byte == b':').nth(6);
+            Some((name, entry, shell.unwrap_or_default()))
+        })
+    }
+
     /// Whether a line takes in, or leaves out, what another source has (`+`, `-`: nsswitch.conf(5), `compat`).
     pub(crate) fn has_compat_lines(&self) -> bool {
         has_compat_lines(&self.0)

@@ -13,6 +13,7 @@
 //! No question waits longer than [`TIMEOUT`]: modules are asked on threads of their own ([`query`]).
 
 mod account;
+mod accounts;
 mod files;
 mod groups;
 mod listing;
@@ -23,6 +24,7 @@ mod query;
 mod switch;
 
 pub use account::{find, listed_groups, system_user};
+pub use accounts::{AccountLookup, LoginAccounts, login_accounts, shared_uids};
 pub use groups::{group, members};
 pub use listing::Directory;
 pub use membership::Groups;

@@ -289,6 +289,31 @@ unsafe fn strings(list: *mut *mut c_char) -> Vec<Vec<u8>> {
     }
 }
 
+/// Name, uid and shell of every account that the name service lists (getpwent(3)). To be called on one thread at a time.
+pub(crate) fn all_accounts() -> Vec<(String, u32, Vec<u8>)> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _only = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut accounts = Vec::new();
+    // SAFETY: setpwent, getpwent and endpwent share one buffer of libc, which nothing else in this program uses and which
+    // the lock keeps to this thread. What an entry points to is copied before the next call.
+    unsafe {
+        libc::setpwent();
+        while let Some(entry) = libc::getpwent().as_ref() {
+            let text = |text: *const c_char| {
+                if text.is_null() {
+                    Vec::new()
+                } else {
+                    CStr::from_ptr(text).to_bytes().to_vec()
+                }
+            };
+            let name = String::from_utf8_lossy(&text(entry.pw_name)).into_owned();
+            accounts.push((name, entry.pw_uid, text(entry.pw_shell)));
+        }
+        libc::endpwent();
+    }
+    accounts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -256,6 +256,11 @@ pub struct UserReport {
     pub apps: Vec<AppReport>,
     /// Backup codes not used yet.
     pub backup_codes_left: u32,
+    /// When backup codes were shown that were not confirmed and do not work, in seconds after the Unix epoch; `None`: there
+    /// are none.
+    pub void_codes_shown_at: Option<i64>,
+    /// For [`UserStatus::IdentityMismatch`]: how the account differs from the one on record, for people.
+    pub difference: Option<String>,
 }
 
 /// The status of a user.
@@ -276,6 +281,10 @@ pub enum UserStatus {
     Locked,
     /// Exempt until this many seconds after the Unix epoch; `None`: without end.
     Exempt(Option<i64>),
+    /// Refused: a second factor is registered for another account with this name or this uid.
+    IdentityMismatch,
+    /// There is a record, and no account with its name or its uid.
+    Gone,
 }
 
 /// An address on file.

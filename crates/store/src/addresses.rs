@@ -492,9 +492,21 @@ mod tests {
                 bench.now,
             )
             .unwrap();
-        assert!(!store.snapshot(&stranger).unwrap().has_identity_mismatch);
+        assert!(
+            store
+                .snapshot(&stranger)
+                .unwrap()
+                .identity_mismatch
+                .is_none()
+        );
         bench.verify(&store, &alice(), EMAIL, "alice@example.org");
-        assert!(store.snapshot(&stranger).unwrap().has_identity_mismatch);
+        assert!(
+            store
+                .snapshot(&stranger)
+                .unwrap()
+                .identity_mismatch
+                .is_some()
+        );
     }
 
     #[test]

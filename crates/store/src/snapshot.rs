@@ -25,9 +25,9 @@ pub struct UserSnapshot {
     pub missed: Option<Missed>,
     /// When backup codes were shown that the user has not confirmed, so that they do not work.
     pub codes_shown_at: Option<Timestamp>,
-    /// Nothing is known of the user, but there is a record with a method or a requirement under the same name or
-    /// the same uid.
-    pub has_identity_mismatch: bool,
+    /// Nothing is known of the user, but this account's record, which has a method or a requirement, has the same name or the
+    /// same uid.
+    pub identity_mismatch: Option<Account>,
     /// The generation of the methods in [`Self::user`].
     pub generation: Generation,
 }
@@ -62,7 +62,7 @@ impl View<'_> {
                 user: User::default(),
                 missed: None,
                 codes_shown_at: None,
-                has_identity_mismatch: users::has_identity_mismatch(self.db, account)?,
+                identity_mismatch: users::identity_mismatch(self.db, account)?,
                 generation: Generation::UNKNOWN,
             });
         };
@@ -74,7 +74,7 @@ impl View<'_> {
             },
             missed: events::refused_since(self.db, account, user.passed_event)?,
             codes_shown_at: user.codes_shown_at,
-            has_identity_mismatch: false,
+            identity_mismatch: None,
             generation: Generation::from(user),
         })
     }

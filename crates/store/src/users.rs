@@ -155,12 +155,18 @@ mod tests {
         ] {
             let snapshot = store.snapshot(&stranger).unwrap();
             assert!(
-                snapshot.user.apps.is_empty() && snapshot.has_identity_mismatch,
+                snapshot.user.apps.is_empty() && snapshot.identity_mismatch.is_some(),
                 "{stranger:?}"
             );
         }
-        assert!(!store.snapshot(&bob).unwrap().has_identity_mismatch);
-        assert!(!store.snapshot(&alice()).unwrap().has_identity_mismatch);
+        assert!(store.snapshot(&bob).unwrap().identity_mismatch.is_none());
+        assert!(
+            store
+                .snapshot(&alice())
+                .unwrap()
+                .identity_mismatch
+                .is_none()
+        );
         assert_eq!(store.uids_of("alice").unwrap(), [1000]);
         // An administrator who knows better says so.
         let alicia = Account {
@@ -168,7 +174,7 @@ mod tests {
             ..alice()
         };
         store.add_user(&alicia, &origin(), bench.now).unwrap();
-        assert!(!store.snapshot(&alicia).unwrap().has_identity_mismatch);
+        assert!(store.snapshot(&alicia).unwrap().identity_mismatch.is_none());
     }
 
     #[test]

@@ -65,6 +65,15 @@ pub enum Remark {
     },
     /// The policy is disabled: nobody outside a class is asked.
     Disabled,
+    /// Accounts that could log in have no second factor, and need one now.
+    NoSecondFactor {
+        /// How many are led through enrolment at their next login.
+        at_login: usize,
+        /// How many are refused until they have enrolled.
+        refused: usize,
+        /// Whether all accounts are counted: a directory may not list its own.
+        is_complete: bool,
+    },
     /// The policy names a country that does not exist.
     UnknownCountry(String),
     /// The name service does not say who is in the group of a class; until it does, the strictest class that could apply

@@ -3,7 +3,7 @@
 use twofa_core::class::EVERYONE;
 use twofa_core::exemption::{Exemption, LoginSource};
 use twofa_core::policy::KEYS;
-use twofa_core::{Class, Decision, Group, Mode, Rulebook, Timestamp};
+use twofa_core::{Account, Class, Decision, Group, Mode, Rulebook, Timestamp};
 
 use super::checks::Remark;
 use super::policy::{PolicyPlan, known_group};
@@ -27,6 +27,10 @@ pub struct ClassChange {
 /// Which rules apply to a user now, and what they would do to a login without a known origin.
 #[derive(Debug)]
 pub struct ClassTest {
+    /// The account, as the name service spells it.
+    pub account: Account,
+    /// The account on record that has its name or its uid, where they are not the same.
+    pub identity_mismatch: Option<Account>,
     /// The name of the class that applies.
     pub class: String,
     /// Whether that class makes a second factor mandatory, optional or disabled.
@@ -104,7 +108,9 @@ impl Administration {
             doubts: person.doubts(),
             mode: person.policy.mode,
             required: person.snapshot.user.required,
+            identity_mismatch: person.snapshot.identity_mismatch,
             class: person.class,
+            account,
             at: now,
             decision,
             exemption,

@@ -5,7 +5,7 @@
 //!
 //! - [`policy`] and [`class`] plan and make changes of the rules; [`document`] is their form in a file;
 //! - [`checks`] is what to consider before rules or providers change: whom that leaves without a working method;
-//! - [`exemption`] grants and ends exemptions, [`users`] lists and changes users;
+//! - [`exemption`] grants and ends exemptions, [`listing`] lists users, and [`users`] changes them;
 //! - [`providers`] and [`methods`] manage what sends codes;
 //! - [`doctor`] finds what is wrong, and [`log`] reads the audit log.
 //!
@@ -18,6 +18,7 @@ pub mod doctor;
 pub mod document;
 pub mod error;
 pub mod exemption;
+pub mod listing;
 pub mod log;
 mod losses;
 pub mod methods;

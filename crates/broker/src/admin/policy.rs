@@ -5,6 +5,7 @@ use twofa_core::{Class, Group};
 use twofa_store::StoreError;
 
 use super::checks::{self, Concern, Remark};
+use super::listing::remark_on_unenrolled;
 use super::{AdminError, Administration};
 use crate::identity::accounts;
 
@@ -99,9 +100,12 @@ impl Administration {
         after: Rulebook,
         scope: Scope,
     ) -> Result<PolicyPlan, AdminError> {
+        let mut remarks = checks::new_remarks(before.as_ref(), &after);
+        let (store, now) = (self.store(), self.now());
+        remarks.extend(remark_on_unenrolled(store, before.as_ref(), &after, now)?);
         Ok(PolicyPlan {
-            concerns: checks::concerns_about_rules(self.store(), before.as_ref(), &after)?,
-            remarks: checks::new_remarks(before.as_ref(), &after),
+            concerns: checks::concerns_about_rules(store, before.as_ref(), &after)?,
+            remarks,
             before,
             after,
             scope,

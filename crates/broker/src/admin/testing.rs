@@ -3,7 +3,8 @@
 use std::ops::Deref;
 
 use tempfile::TempDir;
-use twofa_store::{Location, Owner, Store};
+use twofa_core::{Account, App, Key, Parameters};
+use twofa_store::{Location, NewApp, Owner, Store};
 
 use super::Administration;
 use crate::requests::broker::Broker;
@@ -39,6 +40,25 @@ impl Bench {
     pub(super) fn policy(&self, settings: &[(&str, &str)]) {
         let plan = self.admin.plan_settings(&owned(settings)).unwrap();
         self.admin.make_change(&plan).unwrap();
+    }
+}
+
+impl Bench {
+    /// This account has an app, whether the name service knows it or not.
+    pub(super) fn enrol_account(&self, name: &str, uid: u32) {
+        let account = Account {
+            name: name.to_owned(),
+            uid,
+        };
+        let app = App {
+            parameters: Parameters::default(),
+            key: Key::new(vec![7; 20]).unwrap(),
+            used: None,
+        };
+        let label = "app".to_owned();
+        let apps = [(account, NewApp { label, app })];
+        let (origin, now) = (self.origin(), self.now());
+        self.store().enrol_many(apps, &origin, now).unwrap();
     }
 }
 

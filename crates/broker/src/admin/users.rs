@@ -1,30 +1,34 @@
-//! Users: lists them, and changes them one by one.
+//! Users: what a listing ([`listing`](super::listing)) says of them, and changes one by one.
 
-use twofa_core::class;
-use twofa_core::exemption::{Exemption, LoginSource, find_covering};
 use twofa_core::user::Verify;
-use twofa_core::{Account, Method, Methods, Mode, Rulebook, Timestamp};
+use twofa_core::{Account, Method, Methods, Mode, Timestamp};
 use twofa_proto::UserStatus;
-use twofa_store::UserRow;
 
 use super::checks::Remark;
-use super::class::check_exists;
 use super::{AdminError, Administration};
-use crate::identity::accounts::{self, Directory};
-use crate::identity::person::PersonError;
-use crate::requests::manage::user_status;
+use crate::identity::accounts;
+use crate::identity::standing::AccountState;
 
 /// Which users a listing contains.
 #[derive(Debug, Clone, Default)]
 pub struct UserFilter {
     /// Those of this status.
-    pub status: Option<StatusKind>,
+    pub status: Option<StatusFilter>,
     /// Those of this class.
     pub class: Option<String>,
     /// Those with this method, or none.
     pub method: Option<MethodFilter>,
     /// Those who have shown a correct code for the last time before this, or never.
     pub passed_before: Option<Timestamp>,
+}
+
+/// What a listing selects by status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusFilter {
+    /// Those on record with this status.
+    Is(StatusKind),
+    /// Everybody who could log in and has no second factor, on record or not.
+    WithoutSecondFactor,
 }
 
 /// A status without its details.
@@ -42,17 +46,23 @@ pub enum StatusKind {
     Locked,
     /// Not asked, because an exemption covers the user.
     Exempt,
+    /// Refused: the account has another uid or another name than the one on record.
+    IdentityMismatch,
+    /// On record, and no such account.
+    Gone,
 }
 
 impl StatusKind {
     /// All kinds, in the order in which help and completions show them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Off,
         Self::Pending,
         Self::NotAllowed,
         Self::Enabled,
         Self::Locked,
         Self::Exempt,
+        Self::IdentityMismatch,
+        Self::Gone,
     ];
 
     /// The kind of `status`.
@@ -64,6 +74,8 @@ impl StatusKind {
             UserStatus::Enabled => Self::Enabled,
             UserStatus::LockedUntil(_) | UserStatus::Locked => Self::Locked,
             UserStatus::Exempt(_) => Self::Exempt,
+            UserStatus::IdentityMismatch => Self::IdentityMismatch,
+            UserStatus::Gone => Self::Gone,
         }
     }
 
@@ -76,6 +88,8 @@ impl StatusKind {
             Self::Enabled => "enabled",
             Self::Locked => "locked",
             Self::Exempt => "exempt",
+            Self::IdentityMismatch => "identity-mismatch",
+            Self::Gone => "gone",
         }
     }
 }
@@ -96,6 +110,8 @@ pub struct ListedUser {
     pub account: Account,
     /// The status at a login without a known origin.
     pub status: UserStatus,
+    /// What has become of the account.
+    pub state: AccountState,
     /// The class whose policy applies.
     pub class: String,
     /// Whether an administrator requires a second factor.
@@ -135,34 +151,6 @@ pub fn group_members(group: &str) -> Result<Vec<String>, AdminError> {
 }
 
 impl Administration {
-    /// Passes every user that `filter` lets through to `each`, by name, until it returns `false`.
-    pub fn users(
-        &self,
-        filter: &UserFilter,
-        mut each: impl FnMut(ListedUser) -> bool,
-    ) -> Result<(), AdminError> {
-        let rulebook = self.rulebook()?;
-        if let Some(class) = &filter.class {
-            check_exists(&rulebook, class)?;
-        }
-        let exemptions = self.store().exemptions()?.into_iter();
-        let mut view = View {
-            rulebook,
-            exemptions: exemptions.map(|stored| stored.exemption).collect(),
-            directory: Directory::read(),
-            now: self.now(),
-        };
-        let mut result = Ok(());
-        self.store().users(|row| match view.user(row) {
-            Ok(user) => !filter.lets_through(&user) || each(user),
-            Err(error) => {
-                result = Err(error);
-                false
-            }
-        })?;
-        result
-    }
-
     /// Makes `change` to the user called `name`, and returns whether anything was different before.
     pub fn change_user(&self, name: &str, change: UserChange) -> Result<bool, AdminError> {
         let account = accounts::find(name)?;
@@ -202,53 +190,12 @@ impl Administration {
     }
 }
 
-/// What users' statuses depend on, read once for a whole listing.
-struct View {
-    rulebook: Rulebook,
-    exemptions: Vec<Exemption>,
-    directory: Directory,
-    now: Timestamp,
-}
-
-impl View {
-    fn user(&mut self, row: UserRow) -> Result<ListedUser, AdminError> {
-        let UserRow {
-            account, summary, ..
-        } = row;
-        let directory = &mut self.directory;
-        let (machine, classes) = (self.rulebook.machine(), self.rulebook.classes());
-        let effective = class::effective(machine, classes, &summary, |group| {
-            directory.membership(&account, group)
-        });
-        let effective = effective.map_err(PersonError::from)?;
-        let exemption = find_covering(
-            &self.exemptions,
-            &account,
-            LoginSource::default(),
-            self.now,
-            |group| directory.membership(&account, group),
-        );
-        let status = summary.status(&effective.policy, exemption, self.now);
-        Ok(ListedUser {
-            status: user_status(status),
-            class: effective.class_name().to_owned(),
-            account,
-            required: summary.required,
-            verify: summary.verify,
-            failures: summary.throttle.failures(),
-            methods: summary.enrolled,
-            apps: row.apps,
-            backup_codes: row.backup_codes,
-            passed_at: row.passed_at,
-        })
-    }
-}
-
 impl UserFilter {
-    fn lets_through(&self, user: &ListedUser) -> bool {
-        let status = self
-            .status
-            .is_none_or(|status| status == StatusKind::from_status(user.status));
+    pub(super) fn lets_through(&self, user: &ListedUser) -> bool {
+        let status = self.status.is_none_or(|status| match status {
+            StatusFilter::Is(kind) => kind == StatusKind::from_status(user.status),
+            StatusFilter::WithoutSecondFactor => user.methods.is_empty(),
+        });
         let method = self.method.is_none_or(|method| match method {
             MethodFilter::Has(Method::Backup) => user.backup_codes > 0,
             MethodFilter::Has(method) => user.methods.contains(method),
@@ -274,6 +221,7 @@ mod tests {
                 uid: 1000,
             },
             status: UserStatus::LockedUntil(1_800_000_000),
+            state: AccountState::Current,
             class: "ops".into(),
             required: false,
             verify: Verify::Always,
@@ -289,7 +237,7 @@ mod tests {
     fn a_filter_selects_users_who_match_all_of_its_conditions() {
         let nobody_asked = UserFilter::default();
         let locked = UserFilter {
-            status: Some(StatusKind::Locked),
+            status: Some(StatusFilter::Is(StatusKind::Locked)),
             class: Some("ops".into()),
             method: Some(MethodFilter::Has(Method::App)),
             passed_before: Some(Timestamp::from_unix(0)),
@@ -302,7 +250,7 @@ mod tests {
         assert!(!locked.lets_through(&passed));
         for other in [
             UserFilter {
-                status: Some(StatusKind::Enabled),
+                status: Some(StatusFilter::Is(StatusKind::Enabled)),
                 ..locked.clone()
             },
             UserFilter {

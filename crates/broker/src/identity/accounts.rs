@@ -1,6 +1,9 @@
 //! Accounts and groups, as the name service knows them (local files, LDAP, SSSD): see [`twofa_names`].
 
-pub use twofa_names::{Directory, Groups, Unanswered as NameServiceError, find, group, members};
+pub use twofa_names::{
+    AccountLookup, Directory, Groups, LoginAccounts, Unanswered as NameServiceError, find, group,
+    login_accounts, members, shared_uids,
+};
 
 /// Whether there is a group called `name`.
 pub fn group_exists(name: &str) -> Result<bool, NameServiceError> {

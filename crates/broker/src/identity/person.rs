@@ -128,7 +128,7 @@ impl Person {
             exemption: exemption.as_ref(),
             // Trusted devices will be known here.
             device: Device::Unknown,
-            has_identity_mismatch: self.snapshot.has_identity_mismatch,
+            has_identity_mismatch: self.snapshot.identity_mismatch.is_some(),
             now,
         });
         (decision, exemption)
@@ -150,9 +150,11 @@ impl Person {
     /// The status of the person at `now`, wherever a login comes from.
     pub fn status(&self, account: &Account, now: Timestamp) -> Status {
         let exemption = self.exemption(account, LoginSource::default(), now);
-        self.snapshot
-            .user
-            .summary()
-            .status(&self.policy, exemption.as_ref(), now)
+        let summary = self.snapshot.user.summary();
+        let status = summary.status(&self.policy, exemption.as_ref(), now);
+        match self.snapshot.identity_mismatch {
+            Some(_) => status.with_identity_mismatch(&self.policy),
+            None => status,
+        }
     }
 }

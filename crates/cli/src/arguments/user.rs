@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use ipnet::IpNet;
-use twofa_broker::admin::users::{MethodFilter, StatusKind};
+use twofa_broker::admin::users::{MethodFilter, StatusFilter};
 use twofa_core::duration::Duration;
 
 use super::self_service::SET_HELP;
@@ -27,7 +27,7 @@ pub enum ExemptionCommand {
 pub enum UserCommand {
     /// List all users on record
     #[command(
-        after_help = "Examples:\n  twofa user list --status pending\n  twofa user list --stale 90d --json"
+        after_help = "Examples:\n  twofa user list --status pending\n  twofa user list --status none\n  twofa user list --stale 90d --json"
     )]
     List(ListArguments),
     /// Show a user's status
@@ -72,9 +72,9 @@ Examples:
 /// Which users to list.
 #[derive(Debug, Args)]
 pub struct ListArguments {
-    /// Only users with this status
+    /// Only users with this status; none: everybody who could log in and has no second factor, on record or not
     #[arg(long, value_parser = status_filter())]
-    pub status: Option<StatusKind>,
+    pub status: Option<StatusFilter>,
     /// Only users of this class
     #[arg(long)]
     pub class: Option<String>,

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use twofa_broker::admin::providers::settings::Given;
-use twofa_broker::admin::users::{MethodFilter, StatusKind};
+use twofa_broker::admin::users::{MethodFilter, StatusFilter, StatusKind};
 use twofa_core::Channel;
 use twofa_core::method::METHODS;
 use twofa_core::policy::KEYS;
@@ -41,7 +41,8 @@ pub(super) fn qr_path() -> impl TypedValueParser<Value = QrPath> {
 }
 
 /// Takes the name of a status, and offers them to completions.
-pub(super) fn status_filter() -> impl TypedValueParser<Value = StatusKind> {
+pub(super) fn status_filter() -> impl TypedValueParser<Value = StatusFilter> {
+    const NONE: &str = "none";
     let kinds = StatusKind::ALL.map(|kind| {
         PossibleValue::new(kind.name()).help(match kind {
             StatusKind::Off => "not asked for a code",
@@ -50,12 +51,19 @@ pub(super) fn status_filter() -> impl TypedValueParser<Value = StatusKind> {
             StatusKind::Enabled => "asked for a code",
             StatusKind::Locked => "locked after too many wrong codes",
             StatusKind::Exempt => "exempt",
+            StatusKind::IdentityMismatch => "refused: another name or user ID is on record",
+            StatusKind::Gone => "on record, and no such account",
         })
     });
-    PossibleValuesParser::new(kinds).try_map(|name| {
+    let none = PossibleValue::new(NONE).help("could log in, and has no second factor");
+    PossibleValuesParser::new(kinds.into_iter().chain([none])).try_map(|name| {
+        if name == NONE {
+            return Ok(StatusFilter::WithoutSecondFactor);
+        }
         let mut kinds = StatusKind::ALL.into_iter();
         kinds
             .find(|kind| kind.name() == name)
+            .map(StatusFilter::Is)
             .ok_or("there is no such status")
     })
 }

@@ -35,6 +35,10 @@ struct Record {
     failures: u64,
     apps: Vec<AppRecord>,
     backup_codes_left: u32,
+    /// When codes were shown that were not confirmed and do not work.
+    void_codes_shown_at: Option<String>,
+    /// How the account differs from the one on record.
+    difference: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -105,6 +109,10 @@ pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Command
             })
             .collect(),
         backup_codes_left: report.backup_codes_left,
+        void_codes_shown_at: report
+            .void_codes_shown_at
+            .map(|at| rfc3339(Timestamp::from_unix(at))),
+        difference: report.difference.clone(),
     };
     output.object(&record, |out| status::show(&report, out))
 }
@@ -218,13 +226,17 @@ pub(crate) fn codes(new: bool, user: Option<String>, output: Output) -> Result<(
         })?;
         return Ok(());
     }
+    let report = report(user)?;
     let UserReport {
         user,
         backup_codes_left: left,
         ..
-    } = report(user)?;
+    } = &report;
     let record = serde_json::json!({ "user": user, "backup_codes_left": left });
-    output.object(&record, |out| status::show_backup_codes(left, out))
+    output.object(&record, |out| {
+        status::show_void_codes(&report, out)?;
+        status::show_backup_codes(*left, out)
+    })
 }
 
 fn report(user: Option<String>) -> Result<UserReport, CommandError> {

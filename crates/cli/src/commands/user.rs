@@ -58,6 +58,9 @@ struct Row<'a> {
     user: &'a str,
     uid: u32,
     status: &'static str,
+    /// What has become of the account.
+    account: &'static str,
+    account_note: Option<String>,
     until: Option<String>,
     class: &'a str,
     required: bool,
@@ -82,12 +85,16 @@ fn list(filter: &UserFilter, output: Output) -> Result<(), CommandError> {
         "LAST PASSED",
     ]);
     let mut written = Ok(());
-    client::open()?.users(filter, |user| {
+    let gaps = client::open()?.users(filter, |user| {
         written = list_one(&user, &mut listing);
         written.is_ok()
     })?;
     written?;
-    listing.end("No users to show. Add them with 'twofa enrol app', 'twofa user add' or 'twofa user require'.")
+    listing.end("No users to show. Add them with 'twofa enrol app', 'twofa user add' or 'twofa user require'.")?;
+    for note in texts::gaps(&gaps) {
+        writeln!(io::stderr(), "note: {note}")?;
+    }
+    Ok(())
 }
 
 fn list_one(user: &ListedUser, listing: &mut Listing) -> io::Result<()> {
@@ -95,6 +102,8 @@ fn list_one(user: &ListedUser, listing: &mut Listing) -> io::Result<()> {
         user: &user.account.name,
         uid: user.account.uid,
         status: StatusKind::from_status(user.status).name(),
+        account: texts::account_state(&user.state),
+        account_note: texts::account_note(user),
         until: messages::user::status_end(user.status),
         class: &user.class,
         required: user.required,
@@ -109,7 +118,7 @@ fn list_one(user: &ListedUser, listing: &mut Listing) -> io::Result<()> {
         vec![
             Value::Text(user.account.name.clone()),
             Value::Number(user.account.uid.into()),
-            texts::status(user.status),
+            texts::listed_status(user),
             Value::Text(user.class.clone()),
             Value::Text(if user.required { "yes" } else { "no" }.to_owned()),
             Value::Text(if row.methods.is_empty() {

@@ -23,6 +23,10 @@ pub(crate) fn reason(test: &ClassTest) -> String {
         mode: test.mode,
         required: test.required,
         exemption: test.exemption.as_ref(),
+        mismatch: test
+            .identity_mismatch
+            .as_ref()
+            .map(|record| (&test.account, record)),
         now: test.at,
     };
     explain::decision(test.decision, &grounds)

@@ -3,13 +3,14 @@
 use twofa_broker::SOCKET;
 use twofa_broker::admin::doctor::Finding;
 use twofa_broker::admin::doctor::finding::{
-    AccountComplaint, Complaint, DecidingLine, DeliveryFinding, ExemptionEnd, HostFinding, Remedy,
-    RootService, RulesFinding, Silence, SshdComplaint,
+    AccountComplaint, AccountFinding, Complaint, DecidingLine, DeliveryFinding, ExemptionEnd,
+    HostFinding, Remedy, RootService, RulesFinding, Silence, SshdComplaint,
 };
+use twofa_broker::text::explain::difference;
 use twofa_broker::text::messages::log_lines::sms_alarm;
 use twofa_core::exemption::Subject;
 
-use super::{enumerate, moment, policy};
+use super::{enumerate, moment, people, policy};
 
 /// The line that asks wherever `auth` cannot.
 const CHALLENGE: &str = "'account required pam_twofa.so challenge'";
@@ -27,6 +28,7 @@ pub(crate) fn finding(finding: &Finding) -> String {
         Finding::Host(finding) => host(finding),
         Finding::Broker { silence, lockers } => broker(silence, lockers),
         Finding::Rules(finding) => rules(finding),
+        Finding::Accounts(finding) => accounts(finding),
         Finding::Exemption {
             id,
             subject,
@@ -260,6 +262,33 @@ fn rules(finding: &RulesFinding) -> String {
              methods=…', or let them enrol with 'twofa policy set enrolment=at-login'; see 'twofa user list --status \
              not-allowed'",
             policy::people(people)
+        ),
+    }
+}
+
+fn accounts(finding: &AccountFinding) -> String {
+    match finding {
+        AccountFinding::Gone { names } => format!(
+            "on record without an account: {}; a new account with the same name and user ID would be asked for the old \
+             codes: remove what is left with 'twofa user remove', see 'twofa user list --status gone'",
+            people(names, 0)
+        ),
+        AccountFinding::Differs { record, now } => format!(
+            "{}: logins of {} are refused; 'twofa user remove {}' the old account, or 'twofa user add {}' the new one",
+            difference(now, record),
+            now.name,
+            record.name,
+            now.name
+        ),
+        AccountFinding::Unsettled { names, error } => format!(
+            "cannot be settled whether there are accounts for {}: {error}",
+            people(names, 0)
+        ),
+        AccountFinding::SharedUid { uid, with, without } => format!(
+            "user ID {uid} is shared: {} must show a second factor, and {} has none (refused; with a record of its own, not \
+             asked); enrol each name, or give each an ID of its own",
+            enumerate(with),
+            enumerate(without)
         ),
     }
 }

@@ -86,6 +86,11 @@ pub(crate) fn remark(remark: &Remark) -> String {
         Remark::Disabled => "the policy is disabled, so nobody outside a class is asked for a code; see 'twofa policy set \
                              mode=optional'"
             .to_owned(),
+        Remark::NoSecondFactor {
+            at_login,
+            refused,
+            is_complete,
+        } => no_second_factor(*at_login, *refused, *is_complete),
         Remark::UnknownCountry(country) => {
             format!("'{country}' is not a country code: no phone number belongs to it")
         }
@@ -93,6 +98,26 @@ pub(crate) fn remark(remark: &Remark) -> String {
             "{error}; until it is known who is in group '{group}', the strictest class that could apply is used"
         ),
     }
+}
+
+fn no_second_factor(at_login: usize, refused: usize, is_complete: bool) -> String {
+    let have_none = match at_login + refused {
+        1 => "1 account that can log in has no second factor yet".to_owned(),
+        n => format!("{n} accounts that can log in have no second factor yet"),
+    };
+    let led = "led through enrolment at the next login";
+    let kept_out = "refused until an administrator has enrolled them (enrolment=beforehand)";
+    let what = match (at_login, refused) {
+        (n, 0) => format!("{} {led}", if n == 1 { "it is" } else { "they are" }),
+        (0, n) => format!("{} {kept_out}", if n == 1 { "it is" } else { "they are" }),
+        (led_count, kept_count) => format!("{led_count} of them {led}, {kept_count} {kept_out}"),
+    };
+    let more = if is_complete {
+        ""
+    } else {
+        "; a directory may have more than it lists"
+    };
+    format!("{have_none}: {what}{more}; see 'twofa user list --status none'")
 }
 
 /// `mode: 'optional' → 'mandatory'`.

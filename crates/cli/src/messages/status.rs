@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use twofa_broker::clock;
+use twofa_broker::text::messages::void_codes;
 use twofa_broker::{ContactReport, ExemptionReport, UserReport};
 use twofa_core::Timestamp;
 
@@ -18,7 +20,10 @@ pub(crate) fn show(report: &UserReport, out: &mut dyn Write) -> io::Result<()> {
     } else {
         ""
     };
-    let status = user::status(report.status).into_text();
+    let mut status = user::status(report.status).into_text();
+    if let Some(difference) = &report.difference {
+        status = format!("{status} ({difference})");
+    }
     writeln!(out, "Second factor of {}: {status}{required}", report.user)?;
     writeln!(
         out,
@@ -43,7 +48,20 @@ pub(crate) fn show(report: &UserReport, out: &mut dyn Write) -> io::Result<()> {
         );
     }
     show_apps(report, out)?;
-    writeln!(out, "\nBackup codes left: {}", report.backup_codes_left)
+    writeln!(out)?;
+    show_void_codes(report, out)?;
+    writeln!(out, "Backup codes left: {}", report.backup_codes_left)
+}
+
+/// Says that backup codes which were shown do not work, if there are any.
+pub(crate) fn show_void_codes(report: &UserReport, out: &mut dyn Write) -> io::Result<()> {
+    let Some(at) = report.void_codes_shown_at else {
+        return Ok(());
+    };
+    let at = Timestamp::from_unix(at);
+    let left = usize::try_from(report.backup_codes_left).unwrap_or(usize::MAX);
+    let text = void_codes(at, left, clock::now());
+    writeln!(out, "{text}")
 }
 
 /// Writes how many backup codes are left, and what to do when they are few.

@@ -1,10 +1,12 @@
 //! Sentences about users.
 
 use twofa_broker::UserStatus;
-use twofa_broker::admin::users::UserChange;
+use twofa_broker::admin::listing::ListingGaps;
+use twofa_broker::admin::users::{ListedUser, UserChange};
+use twofa_broker::identity::standing::AccountState;
 use twofa_core::Timestamp;
 
-use super::{moment, rfc3339, until};
+use super::{enumerate, moment, rfc3339, until};
 use crate::output::Value;
 
 /// A status, in the words of the manual.
@@ -21,7 +23,58 @@ pub(crate) fn status(status: UserStatus) -> Value {
         UserStatus::Exempt(end) => {
             Value::Warning(format!("exempt {}", until(end.map(Timestamp::from_unix))))
         }
+        UserStatus::IdentityMismatch => {
+            Value::Bad("refused: registered for a different account".to_owned())
+        }
+        UserStatus::Gone => Value::Bad("gone: no such account".to_owned()),
     }
+}
+
+/// The status of a user in a listing, with what has become of the account.
+pub(crate) fn listed_status(user: &ListedUser) -> Value {
+    let value = status(user.status);
+    let Some(note) = account_note(user) else {
+        return value;
+    };
+    let text = format!("{} ({note})", value.into_text());
+    match user.state {
+        AccountState::Unsettled(_) => Value::Warning(text),
+        _ => Value::Bad(text),
+    }
+}
+
+/// How the account and the record differ, or why that is not known; `None`: they do not, or the status says so.
+pub(crate) fn account_note(user: &ListedUser) -> Option<String> {
+    match &user.state {
+        AccountState::Unsettled(why) => Some(format!("cannot be settled: {why}")),
+        state => state.difference(&user.account),
+    }
+}
+
+/// What has become of the account, for scripts.
+pub(crate) const fn account_state(state: &AccountState) -> &'static str {
+    match state {
+        AccountState::Current => "current",
+        AccountState::Differs(_) | AccountState::Mismatched(_) => "differs",
+        AccountState::Gone => "gone",
+        AccountState::Unsettled(_) => "unsettled",
+    }
+}
+
+/// What a listing of everybody without a second factor may lack.
+pub(crate) fn gaps(gaps: &ListingGaps) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !gaps.incomplete.is_empty() {
+        notes.push(format!(
+            "accounts of {} are here only as far as the name service lists them ('getent passwd'), and most directories \
+             list none: a directory's own tools know who is in it",
+            enumerate(&gaps.incomplete)
+        ));
+    }
+    if let Some(why) = &gaps.unanswered {
+        notes.push(format!("the name service did not list its accounts: {why}"));
+    }
+    notes
 }
 
 /// When a lock or an exemption ends by itself, for scripts.

@@ -71,8 +71,7 @@ pub enum Denial {
     NotAllowed,
     /// Too many wrong codes.
     Locked(Lock),
-    /// There is a record with this account's name or uid that is another account's. A changed uid must not read as
-    /// "not enrolled".
+    /// There is a record with this account's name or uid that is another account's ([`Status::IdentityMismatch`]).
     IdentityMismatch,
 }
 
@@ -86,10 +85,12 @@ pub fn decide(facts: DecisionFacts<'_>) -> Decision {
         has_identity_mismatch,
         now,
     } = facts;
-    match user.summary().status(policy, exemption, now) {
-        Status::Off | Status::Pending if has_identity_mismatch && policy.mode != Mode::Disabled => {
-            Decision::Deny(Denial::IdentityMismatch)
-        }
+    let mut status = user.summary().status(policy, exemption, now);
+    if has_identity_mismatch {
+        status = status.with_identity_mismatch(policy);
+    }
+    match status {
+        Status::IdentityMismatch => Decision::Deny(Denial::IdentityMismatch),
         Status::Off if policy.mode == Mode::Disabled => Decision::NotRequired(Reason::Disabled),
         Status::Off if !user.enrolled().is_empty() => Decision::NotRequired(Reason::OptedOut),
         Status::Off => Decision::NotRequired(Reason::NotEnrolled),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use rusqlite::{Row, Statement};
+use rusqlite::{OptionalExtension, Row, Statement};
 use twofa_core::user::{Contact, Verify};
 use twofa_core::{Account, Channel, Method, PerChannel, Throttle, Timestamp};
 
@@ -294,16 +294,25 @@ pub(crate) fn has_anything(db: &Db<'_>, id: i64) -> Result<bool, StoreError> {
     Ok(db.prepare_cached(sql)?.exists([id])?)
 }
 
-/// Whether a user with a method or a requirement has the name or the uid of `account`. Found by indexes.
-pub(crate) fn has_identity_mismatch(db: &Db<'_>, account: &Account) -> Result<bool, StoreError> {
+/// The user with a method or a requirement who has the name or the uid of `account`; the name goes first. Found by indexes.
+pub(crate) fn identity_mismatch(
+    db: &Db<'_>,
+    account: &Account,
+) -> Result<Option<Account>, StoreError> {
     let sql = concat!(
-        "SELECT 1 FROM user WHERE (name = ?1 OR uid = ?2) AND (required OR ",
+        "SELECT name, uid FROM user WHERE (name = ?1 OR uid = ?2) AND (required OR ",
         has_method!(),
-        ")"
+        ") ORDER BY name <> ?1, id LIMIT 1"
     );
-    Ok(db
+    let found = db
         .prepare_cached(sql)?
-        .exists((&account.name, account.uid))?)
+        .query_row((&account.name, account.uid), |row| {
+            Ok(Account {
+                name: row.get("name")?,
+                uid: row.get("uid")?,
+            })
+        });
+    Ok(found.optional()?)
 }
 
 /// Where the columns of [`UserRecord`] stand in a statement: looked up once, however many rows it has.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use twofa_core::exemption::Subject;
 use twofa_core::policy::SendLimits;
-use twofa_core::{Channel, Timestamp};
+use twofa_core::{Account, Channel, Timestamp};
 use twofa_stacks::{Doubt, Unusable};
 use twofa_store::{SmsAlarm, SmsCount};
 
@@ -42,6 +42,8 @@ pub enum Finding {
     },
     /// What is wrong with the policy and its classes, or with what they mean for people.
     Rules(RulesFinding),
+    /// What has become of the accounts on record.
+    Accounts(AccountFinding),
     /// An exemption: each one deserves a look.
     Exemption {
         /// The number by which administrators refer to it.
@@ -70,6 +72,7 @@ impl Finding {
             }
             Self::Broker { .. } => false,
             Self::Rules(finding) => finding.may_be_meant(),
+            Self::Accounts(finding) => finding.may_be_meant(),
             Self::Exemption { .. } => true,
             Self::Delivery(finding) => finding.may_be_meant(),
         };
@@ -301,6 +304,48 @@ impl RulesFinding {
                 Concern::EnrolledBeforehandOnly { .. } | Concern::NoBackupCodes { .. }
             ),
             Self::NameService { .. } | Self::Refused(_) => false,
+        }
+    }
+}
+
+/// What has become of accounts on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountFinding {
+    /// Nobody has these names and uids. Accounts that are made with both again take over the records.
+    Gone {
+        /// The names on record.
+        names: Vec<String>,
+    },
+    /// An account has another uid or another name than the one on record, and is refused.
+    Differs {
+        /// The account on record.
+        record: Account,
+        /// The account that there is.
+        now: Account,
+    },
+    /// The name service does not say whether there are such accounts.
+    Unsettled {
+        /// The names on record.
+        names: Vec<String>,
+        /// Why there is no answer.
+        error: String,
+    },
+    /// Names that share a uid, of which some have a second factor and others do not.
+    SharedUid {
+        /// The uid that all of them have.
+        uid: u32,
+        /// Those who have a second factor, or must have one.
+        with: Vec<String>,
+        /// Those who have none.
+        without: Vec<String>,
+    },
+}
+
+impl AccountFinding {
+    const fn may_be_meant(&self) -> bool {
+        match self {
+            Self::Gone { .. } | Self::Unsettled { .. } => true,
+            Self::Differs { .. } | Self::SharedUid { .. } => false,
         }
     }
 }

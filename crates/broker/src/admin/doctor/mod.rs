@@ -4,6 +4,7 @@
 //! the store, the providers and the name service, and does so with the rights that the broker has. Both
 //! return [`Finding`]s: data, of which the caller makes sentences.
 
+mod accounts;
 mod broker;
 mod complaints;
 mod delivery;
@@ -29,10 +30,11 @@ pub fn inspect_host() -> Vec<Finding> {
 }
 
 impl Administration {
-    /// What is wrong with the rules, people's methods, the providers and what waits to be sent. It connects to every
+    /// What is wrong with the rules, people's methods and accounts, the providers and what waits to be sent. It connects to every
     /// provider that is in use, which takes as long as the slowest of them, 15 seconds at most.
     pub fn findings(&self) -> Result<Vec<Finding>, AdminError> {
         let mut findings = rules::findings(self)?;
+        findings.extend(accounts::findings(self)?);
         findings.extend(delivery::findings(self)?);
         Ok(findings)
     }

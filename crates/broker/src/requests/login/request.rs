@@ -84,6 +84,13 @@ impl LoginRequest<'_> {
             mode: self.context.policy().mode,
             required: self.context.user().required,
             exemption: self.exemption,
+            mismatch: self
+                .context
+                .person
+                .snapshot
+                .identity_mismatch
+                .as_ref()
+                .map(|record| (self.context.account, record)),
             now: self.context.now(),
         };
         explain::decision(decision, &grounds)

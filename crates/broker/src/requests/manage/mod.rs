@@ -53,7 +53,7 @@ fn permit(
     request: &Request,
     terminal: &mut dyn Terminal,
 ) -> Result<Done, RequestError> {
-    let account = find_account(request.user())?;
+    let account = find_account(services, peer, request.user())?;
     let permission = peer.may(request, &account);
     if permission == Permission::Refused {
         let message = commands::only_for(&account.name);
@@ -85,9 +85,19 @@ fn permit(
     perform(&ManageRequest { context, peer }, request, terminal)
 }
 
-fn find_account(name: &str) -> Result<Account, RequestError> {
+fn find_account(services: Services<'_>, peer: Peer, name: &str) -> Result<Account, RequestError> {
     let found = accounts::find(name).map_err(PersonError::from)?;
-    found.ok_or_else(|| RequestError::new(Failure::NotFound, commands::no_account(name)))
+    if let Some(account) = found {
+        return Ok(account);
+    }
+    let error = RequestError::new(Failure::NotFound, commands::no_account(name));
+    // Only root learns who was here.
+    let has_record = peer.is_root() && !services.store.uids_of(name)?.is_empty();
+    Err(if has_record {
+        error.hinted(commands::record_without_account(name))
+    } else {
+        error
+    })
 }
 
 /// Refuses what no code permits.
@@ -104,7 +114,7 @@ fn check_record(
         return Err(commands::METHOD_NOT_ALLOWED.into());
     }
     // A record of its own would lift what the other record holds back.
-    if !matches!(request, Request::Status { .. }) && person.snapshot.has_identity_mismatch {
+    if !matches!(request, Request::Status { .. }) && person.snapshot.identity_mismatch.is_some() {
         return Err(commands::IDENTITY_MISMATCH.into());
     }
     Ok(())

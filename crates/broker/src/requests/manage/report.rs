@@ -7,7 +7,7 @@ use twofa_proto::{AppReport, ContactReport, ExemptionReport, UserReport, UserSta
 use twofa_store::StoredExemption;
 
 use crate::context::Context;
-use crate::text::messages;
+use crate::text::{explain, messages};
 
 /// The person's record, without secrets.
 pub(super) fn record(context: Context<'_>) -> UserReport {
@@ -36,6 +36,12 @@ pub(super) fn record(context: Context<'_>) -> UserReport {
         required: user.required,
         failures: user.throttle.failures(),
         apps: user.apps.iter().map(app_report).collect(),
+        void_codes_shown_at: person.snapshot.codes_shown_at.map(Timestamp::unix),
+        difference: person
+            .snapshot
+            .identity_mismatch
+            .as_ref()
+            .map(|record| explain::difference(account, record)),
         backup_codes_left: u32::try_from(user.backup_codes_left()).unwrap_or(u32::MAX),
     }
 }
@@ -49,6 +55,7 @@ pub const fn user_status(status: Status) -> UserStatus {
         Status::Enabled => UserStatus::Enabled,
         Status::Locked(Lock::Until(until)) => UserStatus::LockedUntil(until.unix()),
         Status::Locked(Lock::Administrator) => UserStatus::Locked,
+        Status::IdentityMismatch => UserStatus::IdentityMismatch,
         Status::Exempt(None) => UserStatus::Exempt(None),
         Status::Exempt(Some(until)) => UserStatus::Exempt(Some(until.unix())),
     }

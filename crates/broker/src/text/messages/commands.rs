@@ -147,6 +147,11 @@ pub fn only_for(user: &str) -> String {
     format!("only {user} and root may do this")
 }
 
+/// An account is gone and its record is not.
+pub fn record_without_account(name: &str) -> String {
+    format!("there is still a record of it: remove that with 'twofa user remove {name}'")
+}
+
 /// No such account.
 pub fn no_account(user: &str) -> String {
     format!("there is no account called '{user}'")

@@ -1,0 +1,402 @@
+//! Lists users: those on record, and those who could log in and have no second factor.
+//!
+//! The store is read first and let go: the name service, which is asked afterwards, may take its time.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use twofa_core::class::{self, Effective};
+use twofa_core::exemption::{Exemption, LoginSource, find_covering};
+use twofa_core::policy::Enrolment;
+use twofa_core::user::{Summary, Verify};
+use twofa_core::{Account, Methods, Mode, Rulebook, Throttle, Timestamp};
+use twofa_proto::UserStatus;
+use twofa_store::{Store, StoreError, UserRow};
+
+use super::checks::Remark;
+use super::class::check_exists;
+use super::users::{ListedUser, StatusFilter, UserFilter};
+use super::{AdminError, Administration};
+use crate::identity::accounts::{self, Directory, LoginAccounts};
+use crate::identity::person::PersonError;
+use crate::identity::standing::{AccountState, Standings};
+use crate::requests::manage::user_status;
+
+/// How long the groups of accounts of a directory are asked about, where everybody who could log in is listed or counted. What
+/// is not answered by then counts as the strictest.
+const GROUPS_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What a listing may lack.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListingGaps {
+    /// The sources of accounts that may have more than they list.
+    pub incomplete: Vec<String>,
+    /// Why the name service did not list what is not in `/etc/passwd`.
+    pub unanswered: Option<String>,
+}
+
+impl ListingGaps {
+    fn of(found: &LoginAccounts) -> Self {
+        Self {
+            incomplete: found.incomplete.clone(),
+            unanswered: found.unanswered.clone(),
+        }
+    }
+}
+
+impl Administration {
+    /// Passes every user that `filter` lets through to `each`, by name, until it returns `false`.
+    pub fn users(
+        &self,
+        filter: &UserFilter,
+        mut each: impl FnMut(ListedUser) -> bool,
+    ) -> Result<ListingGaps, AdminError> {
+        let rulebook = self.rulebook()?;
+        if let Some(class) = &filter.class {
+            check_exists(&rulebook, class)?;
+        }
+        let without_factor = filter.status == Some(StatusFilter::WithoutSecondFactor);
+        let (rows, gaps) = if without_factor {
+            rows_without_method(self.store())?
+        } else {
+            (rows(self.store())?, ListingGaps::default())
+        };
+        let mut view = View::new(self, rulebook, without_factor)?;
+        for row in rows {
+            let user = view.user(row)?;
+            if filter.lets_through(&user) && !each(user) {
+                break;
+            }
+        }
+        Ok(gaps)
+    }
+}
+
+/// How many who could log in and have no second factor must have one under `after`, and need none under `before`.
+pub(super) fn remark_on_unenrolled(
+    store: &Store,
+    before: Option<&Rulebook>,
+    after: &Rulebook,
+    now: Timestamp,
+) -> Result<Option<Remark>, AdminError> {
+    let asks = after
+        .policies()
+        .any(|(_, policy)| policy.mode == Mode::Mandatory);
+    if !asks || before == Some(after) {
+        return Ok(None);
+    }
+    let (rows, gaps) = rows_without_method(store)?;
+    let nothing = Rulebook::default();
+    let before = before.unwrap_or(&nothing);
+    let exemptions = exemptions(store)?;
+    let mut directory = Directory::read_within(GROUPS_TIMEOUT);
+    let (mut at_login, mut refused) = (0, 0);
+    for UserRow {
+        account, summary, ..
+    } in rows
+    {
+        let earlier = effective(before, &summary, &account, &mut directory)?.policy;
+        let later = effective(after, &summary, &account, &mut directory)?.policy;
+        let is_new = summary.is_obliged(&later) && !summary.is_obliged(&earlier);
+        let exemption = covering(&exemptions, &account, now, &mut directory);
+        if !is_new || exemption.is_some() {
+            continue;
+        }
+        match later.enrolment {
+            Enrolment::AtLogin => at_login += 1,
+            Enrolment::Beforehand => refused += 1,
+        }
+    }
+    let is_complete = gaps == ListingGaps::default();
+    Ok((at_login + refused > 0).then_some(Remark::NoSecondFactor {
+        at_login,
+        refused,
+        is_complete,
+    }))
+}
+
+/// Everybody on record, by name.
+pub(super) fn rows(store: &Store) -> Result<Vec<UserRow>, StoreError> {
+    let mut rows = Vec::new();
+    store.users(|row| {
+        rows.push(row);
+        true
+    })?;
+    Ok(rows)
+}
+
+/// Everybody who could log in and has no method, on record or not, by name.
+fn rows_without_method(store: &Store) -> Result<(Vec<UserRow>, ListingGaps), StoreError> {
+    let found = accounts::login_accounts();
+    let gaps = ListingGaps::of(&found);
+    let mut recorded: HashMap<_, _> = rows(store)?
+        .into_iter()
+        .map(|row| (row.account.clone(), row))
+        .collect();
+    let with_record = found
+        .accounts
+        .into_iter()
+        .map(|account| match recorded.remove(&account) {
+            Some(row) => row,
+            None => unknown(account),
+        });
+    let rows = with_record.filter(|row| row.summary.enrolled.is_empty());
+    Ok((rows.collect(), gaps))
+}
+
+/// Somebody who is not on record.
+fn unknown(account: Account) -> UserRow {
+    UserRow {
+        account,
+        summary: Summary {
+            required: false,
+            verify: Verify::default(),
+            enrolled: Methods::NONE,
+            throttle: Throttle::default(),
+        },
+        apps: 0,
+        backup_codes: 0,
+        passed_at: None,
+    }
+}
+
+fn exemptions(store: &Store) -> Result<Vec<Exemption>, StoreError> {
+    let stored = store.exemptions()?.into_iter();
+    Ok(stored.map(|stored| stored.exemption).collect())
+}
+
+fn effective<'a>(
+    rulebook: &'a Rulebook,
+    summary: &Summary,
+    account: &Account,
+    directory: &mut Directory,
+) -> Result<Effective<'a>, AdminError> {
+    let (machine, classes) = (rulebook.machine(), rulebook.classes());
+    let membership = |group: &twofa_core::Group| directory.membership(account, group);
+    let effective = class::effective(machine, classes, summary, membership);
+    Ok(effective.map_err(PersonError::from)?)
+}
+
+fn covering<'a>(
+    exemptions: &'a [Exemption],
+    account: &Account,
+    now: Timestamp,
+    directory: &mut Directory,
+) -> Option<&'a Exemption> {
+    find_covering(exemptions, account, LoginSource::default(), now, |group| {
+        directory.membership(account, group)
+    })
+}
+
+/// What users' statuses depend on, read once for a whole listing.
+struct View {
+    rulebook: Rulebook,
+    exemptions: Vec<Exemption>,
+    directory: Directory,
+    standings: Standings,
+    records: Records,
+    now: Timestamp,
+}
+
+impl View {
+    fn new(
+        admin: &Administration,
+        rulebook: Rulebook,
+        has_everybody: bool,
+    ) -> Result<Self, AdminError> {
+        let directory = if has_everybody {
+            Directory::read_within(GROUPS_TIMEOUT)
+        } else {
+            Directory::read()
+        };
+        Ok(Self {
+            rulebook,
+            exemptions: exemptions(admin.store())?,
+            directory,
+            standings: Standings::read(),
+            records: Records::read(admin.store())?,
+            now: admin.now(),
+        })
+    }
+
+    fn user(&mut self, row: UserRow) -> Result<ListedUser, AdminError> {
+        let UserRow {
+            account, summary, ..
+        } = row;
+        let effective = effective(&self.rulebook, &summary, &account, &mut self.directory)?;
+        let policy = &effective.policy;
+        let exemption = covering(&self.exemptions, &account, self.now, &mut self.directory);
+        let status = summary.status(policy, exemption, self.now);
+        let mut state = self.standings.state(&account);
+        let status = match &state {
+            AccountState::Gone => UserStatus::Gone,
+            AccountState::Differs(_) if policy.mode != Mode::Disabled && holds_back(&summary) => {
+                UserStatus::IdentityMismatch
+            }
+            // Not on record itself: its login finds the record of another.
+            AccountState::Current => match self.records.mismatch(&account) {
+                Some(record) => {
+                    state = AccountState::Mismatched(record);
+                    user_status(status.with_identity_mismatch(policy))
+                }
+                None => user_status(status),
+            },
+            AccountState::Differs(_) | AccountState::Mismatched(_) | AccountState::Unsettled(_) => {
+                user_status(status)
+            }
+        };
+        Ok(ListedUser {
+            status,
+            state,
+            class: effective.class_name().to_owned(),
+            account,
+            required: summary.required,
+            verify: summary.verify,
+            failures: summary.throttle.failures(),
+            methods: summary.enrolled,
+            apps: row.apps,
+            backup_codes: row.backup_codes,
+            passed_at: row.passed_at,
+        })
+    }
+}
+
+/// Whether a record of this kind holds back other accounts of its name or uid.
+pub(super) fn holds_back(summary: &Summary) -> bool {
+    summary.required || !summary.enrolled.is_empty()
+}
+
+/// Which names and uids are on record.
+struct Records {
+    known: HashSet<Account>,
+    /// The records that hold back other accounts of their name or uid.
+    by_name: HashMap<String, Account>,
+    by_uid: HashMap<u32, Account>,
+}
+
+impl Records {
+    fn read(store: &Store) -> Result<Self, StoreError> {
+        let mut records = Self {
+            known: HashSet::new(),
+            by_name: HashMap::new(),
+            by_uid: HashMap::new(),
+        };
+        for UserRow {
+            account, summary, ..
+        } in rows(store)?
+        {
+            records.known.insert(account.clone());
+            if holds_back(&summary) {
+                let name = account.name.clone();
+                records.by_name.entry(name).or_insert(account.clone());
+                records.by_uid.entry(account.uid).or_insert(account);
+            }
+        }
+        Ok(records)
+    }
+
+    /// The record that an account without one is mistaken for, as at its login
+    /// ([`identity_mismatch`](twofa_store::UserSnapshot::identity_mismatch)).
+    fn mismatch(&self, account: &Account) -> Option<Account> {
+        if self.known.contains(account) {
+            return None;
+        }
+        let same_name = self.by_name.get(&account.name);
+        same_name.or_else(|| self.by_uid.get(&account.uid)).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::testing::{Bench, owned};
+    use crate::admin::users::{StatusKind, UserChange};
+
+    fn listed(bench: &Bench, filter: &UserFilter) -> Vec<ListedUser> {
+        let mut users = Vec::new();
+        bench
+            .users(filter, |user| {
+                users.push(user);
+                true
+            })
+            .unwrap();
+        users
+    }
+
+    #[test]
+    fn a_record_of_a_gone_account_and_one_with_another_uid_are_marked() {
+        let bench = Bench::new();
+        bench.policy(&[("mode", "mandatory")]);
+        bench.enrol_account("no-such-account", 4_000_000_000);
+        bench.enrol_account("root", 4_000_000_001);
+        let users = listed(&bench, &UserFilter::default());
+        let marks: Vec<_> = users
+            .iter()
+            .map(|user| (StatusKind::from_status(user.status), user.state.clone()))
+            .collect();
+        let root = Account {
+            name: "root".into(),
+            uid: 0,
+        };
+        assert_eq!(
+            marks,
+            [
+                (StatusKind::Gone, AccountState::Gone),
+                (StatusKind::IdentityMismatch, AccountState::Differs(root)),
+            ]
+        );
+        // The account itself, which is not on record, by the same words as at its login.
+        let none = UserFilter {
+            status: Some(StatusFilter::WithoutSecondFactor),
+            ..UserFilter::default()
+        };
+        let users = listed(&bench, &none);
+        let root = users
+            .iter()
+            .find(|user| user.account.name == "root")
+            .unwrap();
+        assert_eq!(root.status, UserStatus::IdentityMismatch);
+        let person = bench.test_class("root").unwrap();
+        assert_eq!(
+            Some(root.state.clone()),
+            person.identity_mismatch.map(AccountState::Mismatched)
+        );
+    }
+
+    #[test]
+    fn those_without_a_second_factor_are_listed_and_counted_where_one_becomes_mandatory() {
+        let bench = Bench::new();
+        let none = UserFilter {
+            status: Some(StatusFilter::WithoutSecondFactor),
+            ..UserFilter::default()
+        };
+        let has_root = |bench: &Bench| {
+            let users = listed(bench, &none);
+            users.iter().any(|user| user.account.name == "root")
+        };
+        let counted = |bench: &Bench, settings: &[(&str, &str)]| {
+            let plan = bench.plan_settings(&owned(settings)).unwrap();
+            plan.remarks.into_iter().find_map(|remark| match remark {
+                Remark::NoSecondFactor {
+                    at_login, refused, ..
+                } => Some((at_login, refused)),
+                _ => None,
+            })
+        };
+        assert!(has_root(&bench));
+        let all = listed(&bench, &none).len();
+        assert_eq!(counted(&bench, &[("mode", "optional")]), None);
+        assert_eq!(counted(&bench, &[("mode", "mandatory")]), Some((all, 0)));
+        let beforehand = [("mode", "mandatory"), ("enrolment", "beforehand")];
+        assert_eq!(counted(&bench, &beforehand), Some((0, all)));
+
+        bench.change_user("root", UserChange::Add).unwrap();
+        assert!(has_root(&bench), "on record, and without a method");
+        bench.enrol_account("root", 0);
+        assert!(!has_root(&bench));
+        let expected = Some((all - 1, 0)).filter(|(count, _)| *count > 0);
+        assert_eq!(counted(&bench, &[("mode", "mandatory")]), expected);
+        bench.policy(&[("mode", "mandatory")]);
+        assert_eq!(counted(&bench, &[("lockout.after", "7")]), None);
+    }
+}
