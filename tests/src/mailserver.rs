@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use twofa_mailserver::{Host, MailServer};
+use twofa_mailserver::{Host, MailServer, Ports};
 
 use crate::machine::{Machine, quote};
 use crate::process::Process;
@@ -13,8 +13,8 @@ impl Host for &Machine {
         "/var/lib/mailserver".to_owned()
     }
 
-    fn ports(&self) -> [u16; 5] {
-        [465, 587, 25, 1465, 2465]
+    fn ports(&self) -> Ports {
+        [465, 587, 25, 1465, 2465, 1025]
     }
 
     fn run(&self, script: &str) -> String {

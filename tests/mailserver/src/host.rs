@@ -7,13 +7,16 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+/// A port for each [`Listener`](crate::Listener), in their order.
+pub type Ports = [u16; 6];
+
 /// A host that a mail server runs on, as root.
 pub trait Host {
     /// The directory for all of the server's files. It need not exist.
     fn folder(&self) -> String;
 
-    /// Free ports, one for each [`Listener`](crate::Listener) in their order.
-    fn ports(&self) -> [u16; 5];
+    /// Free ports.
+    fn ports(&self) -> Ports;
 
     /// Runs a script with `bash -eu` and returns its output. Panics if it fails.
     fn run(&self, script: &str) -> String;
@@ -42,9 +45,9 @@ impl Host for LocalHost {
         self.0.path().to_str().expect("a path in UTF-8").to_owned()
     }
 
-    fn ports(&self) -> [u16; 5] {
+    fn ports(&self) -> Ports {
         // All are bound at the same time, so that they differ.
-        let listeners = [(); 5].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+        let listeners = [(); 6].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
         listeners.map(|listener| {
             listener
                 .local_addr()

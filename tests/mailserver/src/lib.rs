@@ -32,7 +32,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use authority::{Authority, Identity};
-pub use host::{Host, LocalHost};
+pub use host::{Host, LocalHost, Ports};
 
 /// The time limit for waiting for a mail or a line in the log.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -56,15 +56,19 @@ pub enum Listener {
     OtherName,
     /// Like [`Implicit`](Self::Implicit), with a certificate that has expired.
     Expired,
+    /// Like [`Plain`](Self::Plain). It wants a fully qualified name or an address in EHLO, and says so where Postfix does
+    /// by default: when the recipient is named.
+    Strict,
 }
 
 /// All listeners, in the order of their ports in [`MailServer`].
-const LISTENERS: [Listener; 5] = [
+const LISTENERS: [Listener; 6] = [
     Listener::Implicit,
     Listener::Starttls,
     Listener::Plain,
     Listener::OtherName,
     Listener::Expired,
+    Listener::Strict,
 ];
 
 /// A running mail server. It is stopped on drop.
@@ -72,7 +76,7 @@ const LISTENERS: [Listener; 5] = [
 pub struct MailServer<H: Host> {
     machine: H,
     folder: String,
-    ports: [u16; 5],
+    ports: Ports,
     /// The main processes of Postfix and Dovecot, by their PIDs on that host.
     pids: Vec<u32>,
 }

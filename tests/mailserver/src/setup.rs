@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::DOMAIN;
+use crate::Ports;
 use crate::authority::{Authority, Identity};
 
 pub(super) const LOGIN: &str = "login@example.org";
@@ -151,7 +152,7 @@ banned@example.org 550 5.7.1 You may not send as this sender
 ";
 
 /// A script that writes all files of a server in `folder`.
-pub(super) fn files(folder: &str, ports: &[u16; 5], users: &[&str]) -> String {
+pub(super) fn files(folder: &str, ports: &Ports, users: &[&str]) -> String {
     let authority = Authority::new();
     let good = authority.identity(&["localhost", "mail.example.org"]);
     let other_name = authority.identity(&["mail.example.net", "smtp.example.net"]);
@@ -214,7 +215,7 @@ chown 65534:65534 mail
 
 /// A script that starts a server in `folder` and prints the PIDs of its main processes once it answers. Postfix's
 /// master kills its process group when it exits, so it runs in one of its own.
-pub(super) fn start(folder: &str, ports: &[u16; 5]) -> String {
+pub(super) fn start(folder: &str, ports: &Ports) -> String {
     let ports = ports.map(|port| port.to_string()).join(" ");
     format!(
         "cd {folder}
@@ -238,7 +239,7 @@ pub(super) fn start(folder: &str, ports: &[u16; 5]) -> String {
 
 /// A script that kills these processes, and waits until they have exited (as zombies or reaped) and nothing listens on
 /// the ports.
-pub(super) fn stop(pids: &[u32], ports: &[u16; 5]) -> String {
+pub(super) fn stop(pids: &[u32], ports: &Ports) -> String {
     let pids = pids
         .iter()
         .map(u32::to_string)
@@ -263,8 +264,8 @@ fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-fn master(ports: &[u16; 5]) -> String {
-    let [implicit, starttls, plain, other_name, expired] = ports;
+fn master(ports: &Ports) -> String {
+    let [implicit, starttls, plain, other_name, expired, strict] = ports;
     let certificate = |name: &str| {
         format!(
             " -o smtpd_tls_cert_file=FOLDER/{name}.crt -o smtpd_tls_key_file=FOLDER/{name}.key \
@@ -280,6 +281,12 @@ fn master(ports: &[u16; 5]) -> String {
         (plain, String::new()),
         (other_name, certificate("other-name")),
         (expired, certificate("expired")),
+        (
+            strict,
+            " -o smtpd_delay_reject=yes -o smtpd_helo_required=yes \
+             -o smtpd_helo_restrictions=reject_invalid_helo_hostname,reject_non_fqdn_helo_hostname"
+                .to_owned(),
+        ),
     ];
     let lines = listeners
         .map(|(port, options)| format!("127.0.0.1:{port} inet n - n - - smtpd{options}\n"));

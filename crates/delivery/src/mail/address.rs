@@ -72,12 +72,14 @@ pub(super) fn parse(text: &str) -> Result<Address, BadEmailAddress> {
 
 /// A mailbox as an administrator writes it: `Name <address>`, or the address alone.
 pub(super) fn parse_mailbox(text: &str) -> Result<Mailbox, BadEmailAddress> {
-    let email = parse(text)?;
     let text = text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
-    let name = text
+    // Unlike in what is pasted, a name may have angle brackets of its own.
+    let (name, address) = text
         .strip_suffix('>')
-        .and_then(|text| text.rsplit_once('<'));
-    let name = name.map(|(name, _)| name.trim()).unwrap_or_default();
+        .and_then(|text| text.rsplit_once('<'))
+        .unwrap_or(("", text));
+    let email = parse(address)?;
+    let name = name.trim();
     let name = name
         .strip_prefix('"')
         .and_then(|name| name.strip_suffix('"'))

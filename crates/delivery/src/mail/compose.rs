@@ -4,8 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use data_encoding::HEXLOWER;
 use lettre::Address;
-use lettre::message::header::{Header, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MessageBuilder, MultiPart, SinglePart};
+use lettre::address::Envelope;
+use lettre::message::header::{From, Header, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Mailboxes, MessageBuilder, MultiPart, SinglePart};
 use twofa_core::Timestamp;
 use zeroize::Zeroizing;
 
@@ -33,7 +34,7 @@ impl Author {
     ) -> Result<Zeroizing<Vec<u8>>, SendError> {
         let parts = MultiPart::alternative_plain_html(content.text.clone(), content.html.clone());
         let headers = self.headers(to, at)?.subject(content.subject.clone());
-        serialize(headers.multipart(parts))
+        self.serialize(headers.multipart(parts))
     }
 
     /// A mail without a subject that contains only `text`, for gateways that forward it.
@@ -43,7 +44,7 @@ impl Author {
         text: String,
         at: Timestamp,
     ) -> Result<Zeroizing<Vec<u8>>, SendError> {
-        serialize(self.headers(to, at)?.singlepart(SinglePart::plain(text)))
+        self.serialize(self.headers(to, at)?.singlepart(SinglePart::plain(text)))
     }
 
     fn headers(&self, to: &Address, at: Timestamp) -> Result<MessageBuilder, SendError> {
@@ -52,8 +53,13 @@ impl Author {
         getrandom::fill(&mut id)
             .map_err(|error| SendError::new(Step::Message, error.to_string()))?;
         let id = format!("<{}@{}>", HEXLOWER.encode(&id), self.from.email.domain());
+        // lettre reads the headers of sender and recipient again, and does not know all forms of addresses that are sent:
+        // the envelope is set, and the sender once the mail is complete.
+        let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.clone()])
+            .map_err(|error| SendError::new(Step::Message, error.to_string()))?;
         let mut headers = lettre::Message::builder()
-            .from(self.from.clone())
+            .envelope(envelope)
+            .from(Mailbox::new(None, Address::new_dangerous("x", "localhost")))
             .to(Mailbox::new(None, to.clone()))
             .date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
             .message_id(Some(id))
@@ -63,13 +69,16 @@ impl Author {
         }
         Ok(headers)
     }
-}
 
-fn serialize(
-    mail: Result<lettre::Message, lettre::error::Error>,
-) -> Result<Zeroizing<Vec<u8>>, SendError> {
-    let mail = mail.map_err(|error| SendError::new(Step::Message, error.to_string()))?;
-    Ok(Zeroizing::new(mail.formatted()))
+    fn serialize(
+        &self,
+        mail: Result<lettre::Message, lettre::error::Error>,
+    ) -> Result<Zeroizing<Vec<u8>>, SendError> {
+        let mut mail = mail.map_err(|error| SendError::new(Step::Message, error.to_string()))?;
+        let from = Mailboxes::from(self.from.clone());
+        mail.headers_mut().set(From::from(from));
+        Ok(Zeroizing::new(mail.formatted()))
+    }
 }
 
 /// The header that keeps vacation responders and the like from replying (RFC 3834 §5).

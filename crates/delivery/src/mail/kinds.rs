@@ -135,7 +135,7 @@ fn server_settings(is_host_required: bool) -> Vec<Setting> {
         reply_to(),
         setting(
             "hello",
-            "The name this machine gives in EHLO; its host name unless set",
+            "The name this machine gives in EHLO; its full host name unless set, or its address if it has none",
         ),
         with_default(
             "connections",

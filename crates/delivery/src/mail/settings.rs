@@ -120,7 +120,7 @@ impl<'a> SettingsReader<'a> {
         Ok(Server::new(host, port, tls, hello, authentication, ca_file))
     }
 
-    fn hello(self) -> Result<ClientId, BadProvider> {
+    fn hello(self) -> Result<Option<ClientId>, BadProvider> {
         let is_name = |name: &str| {
             let inner = name
                 .strip_prefix('[')
@@ -132,15 +132,12 @@ impl<'a> SettingsReader<'a> {
                     .all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b))
         };
         match self.text("hello") {
-            Some(name) if is_name(name) => Ok(ClientId::Domain(name.to_owned())),
-            Some(_) => Err(bad("hello", "must be a host name")),
-            None => Ok(match ClientId::default() {
-                // Not every host name is a valid argument of EHLO.
-                ClientId::Domain(name) if !is_name(&name) => {
-                    ClientId::Domain("localhost".to_owned())
-                }
-                id => id,
-            }),
+            Some(name) if is_name(name) => Ok(Some(ClientId::Domain(name.to_owned()))),
+            Some(_) => Err(bad(
+                "hello",
+                "must be a host name such as login.example.org, or an address such as [192.0.2.1]",
+            )),
+            None => Ok(None),
         }
     }
 

@@ -70,6 +70,15 @@ impl Stream {
         Err(last)
     }
 
+    /// The address of this end of the connection.
+    pub(crate) fn local_address(&self) -> io::Result<SocketAddr> {
+        match &self.inner {
+            Inner::Plain(socket) => socket.socket.local_addr(),
+            Inner::Tls(tls) => tls.sock.socket.local_addr(),
+            Inner::Handshaking => Err(ErrorKind::NotConnected.into()),
+        }
+    }
+
     /// Performs the TLS handshake.
     pub(crate) fn start_tls(&mut self, config: &Arc<ClientConfig>, name: &str) -> io::Result<()> {
         if !self.buffer.is_empty() {

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod appearance;
+mod hello;
 mod hostile;
 mod postfix;
 mod reading;

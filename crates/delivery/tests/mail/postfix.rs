@@ -18,7 +18,7 @@ pub(super) fn through(
     let (port, ca_file) = (server.port_of(listener).to_string(), server.ca_file());
     let tls = match listener {
         Listener::Starttls => "starttls",
-        Listener::Plain => "none",
+        Listener::Plain | Listener::Strict => "none",
         Listener::Implicit | Listener::OtherName | Listener::Expired => "implicit",
     };
     let mut settings = vec![
@@ -28,7 +28,7 @@ pub(super) fn through(
         ("ca-file", &ca_file),
         ("from", "Anmeldung <login@example.org>"),
     ];
-    if listener != Listener::Plain {
+    if !matches!(listener, Listener::Plain | Listener::Strict) {
         settings.push(("password", server.password()));
     }
     settings.retain(|(name, _)| more.iter().all(|(other, _)| other != name));
@@ -317,4 +317,87 @@ fn an_open_connection_is_used_again() {
         connections_before + 1
     );
     assert!(times[25] < Duration::from_millis(100), "{times:?}");
+}
+
+#[test]
+fn a_server_that_wants_a_full_name_in_ehlo_gets_one_or_an_address() {
+    if !is_root() {
+        return;
+    }
+    let server = MailServer::start(LocalHost::new(), &["alice"]);
+    let all: [&[(&str, &str)]; 4] = [
+        &[],
+        &[("hello", "login.example.org")],
+        &[("hello", "[127.0.0.1]")],
+        &[("hello", "[IPv6:::1]")],
+    ];
+    for (sent, more) in all.into_iter().enumerate() {
+        let provider = through(&server, Listener::Strict, more);
+        provider.check(soon()).unwrap();
+        assert_eq!(server.mails("alice").len(), sent, "a check sends nothing");
+        provider
+            .send("alice@example.org", &message(), soon())
+            .unwrap();
+        server.wait_for_mail("alice", sent + 1);
+    }
+    assert_eq!(server.mails("login").len(), 0, "a check sends nothing");
+}
+
+#[test]
+fn a_name_in_ehlo_that_a_server_refuses_at_the_recipient_is_found_by_a_check() {
+    if !is_root() {
+        return;
+    }
+    let server = MailServer::start(LocalHost::new(), &["alice"]);
+    for (hello, reason) in [
+        (
+            "server01",
+            "504 5.5.2 <server01>: Helo command rejected: need fully-qualified hostname",
+        ),
+        (
+            "web_1-.example.org",
+            "501 5.5.2 <web_1-.example.org>: Helo command rejected: Invalid name",
+        ),
+    ] {
+        let provider = through(&server, Listener::Strict, &[("hello", hello)]);
+        for error in [
+            provider.check(soon()).unwrap_err(),
+            send_error(&*provider, "alice@example.org"),
+        ] {
+            assert_error(&error, Step::Greeting, reason, "'hello'");
+            assert!(!error.stops_failover, "{error:?}");
+        }
+    }
+    // A recipient that is refused is not a fault of the provider: codes go to others.
+    let more = [("from", "unknown@example.org")];
+    through(&server, Listener::Strict, &more)
+        .check(soon())
+        .unwrap();
+    let more = [("from", "unknown@elsewhere.example")];
+    through(&server, Listener::Strict, &more)
+        .check(soon())
+        .unwrap();
+}
+
+#[test]
+fn an_address_with_odd_dots_is_delivered() {
+    if !is_root() {
+        return;
+    }
+    let users = ["a..b", ".ab", "ab."];
+    let server = MailServer::start(LocalHost::new(), &users);
+    let provider = through(&server, Listener::Plain, &[]);
+    for user in users {
+        for to in [
+            format!("{user}@example.org"),
+            format!("\"{user}\"@example.org"),
+        ] {
+            provider.send(&to, &message(), soon()).unwrap();
+        }
+        let mails = server.wait_for_mail(user, 2);
+        for mail in mails {
+            let to = format!("\nTo: \"{user}\"@example.org\n");
+            assert!(mail.replace('\r', "").contains(&to), "{mail}");
+        }
+    }
 }

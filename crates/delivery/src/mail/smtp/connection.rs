@@ -13,7 +13,8 @@ use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Quit, Rcpt, Rset, Star
 use lettre::transport::smtp::extension::{ClientId, MailParameter};
 use zeroize::Zeroizing;
 
-use super::error::{SmtpFailure, explain};
+use super::error::{SmtpFailure, explain, refuses_recipient_alone};
+use super::hello::own_name;
 use super::reply::{Reply, ReplyLine};
 use super::server::{Server, Tls};
 use crate::error::{SendError, Step};
@@ -64,6 +65,9 @@ impl Connection {
 
         let stream = Stream::connect(&addresses, deadline);
         let stream = stream.map_err(|error| at(Step::Connect)(error.into()))?;
+        let local = stream.local_address();
+        let local = local.map_err(|error| at(Step::Connect)(error.into()))?;
+        let hello = server.hello.clone().unwrap_or_else(|| own_name(local));
         let mut connection = Self {
             stream,
             extensions: Vec::new(),
@@ -74,9 +78,7 @@ impl Connection {
             handshake.map_err(|error| at(Step::Tls)(error.into()))?;
         }
         connection.read_reply().map_err(at(Step::Greeting))?;
-        connection
-            .hello(&server.hello)
-            .map_err(at(Step::Greeting))?;
+        connection.hello(&hello).map_err(at(Step::Greeting))?;
         if let (Tls::Starttls, Some(tls)) = (server.tls, &tls) {
             connection.check_starttls()?;
             connection
@@ -84,9 +86,7 @@ impl Connection {
                 .map_err(at(Step::Tls))?;
             let handshake = connection.stream.start_tls(tls, &server.host);
             handshake.map_err(|error| at(Step::Tls)(error.into()))?;
-            connection
-                .hello(&server.hello)
-                .map_err(at(Step::Greeting))?;
+            connection.hello(&hello).map_err(at(Step::Greeting))?;
         }
         Ok(connection)
     }
@@ -151,16 +151,27 @@ impl Connection {
         })
     }
 
-    /// Checks that the server accepts mail from this sender. Sends no mail.
+    /// Checks that the server accepts mail from this sender. Sends no mail: it goes as far as naming a recipient, because
+    /// many servers refuse clients, their names and senders only then. The recipient is the sender itself, the one address
+    /// that is known to exist, and it is no fault if the server refuses that one alone.
     pub(super) fn check_sender(
         &mut self,
         server: &Server,
         from: &Address,
     ) -> Result<(), SendError> {
-        let reply = self.command(&Mail::new(Some(from.clone()), Vec::new()).to_string());
-        reply.map_err(|failure| explain(server, Step::Sender, failure, &server.secrets()))?;
-        let _ = self.command(&Rset.to_string());
-        Ok(())
+        let options = self
+            .mail_parameters(from, from)
+            .map_err(|failure| failure.error)?;
+        let secrets = server.secrets();
+        self.command(&Mail::new(Some(from.clone()), options).to_string())
+            .map_err(|failure| explain(server, Step::Sender, failure, &secrets))?;
+        let reply = self.command(&Rcpt::new(from.clone(), Vec::new()).to_string());
+        self.reset();
+        match reply {
+            Err(SmtpFailure::Refused(reply)) if refuses_recipient_alone(&reply) => Ok(()),
+            Err(failure) => Err(explain(server, Step::Recipient, failure, &secrets)),
+            Ok(_) => Ok(()),
+        }
     }
 
     /// The login mechanisms that the server offers, as it writes them. `None`: it offers no login.

@@ -42,12 +42,60 @@ pub(super) fn explain(
     }
 }
 
+/// Whether a refusal of a recipient says nothing about mail to others.
+pub(super) fn refuses_recipient_alone(reply: &Reply) -> bool {
+    // 421: the server closes the connection. 530: it requires a login.
+    !matches!(reply.code, 421 | 530) && actual_step(Step::Recipient, reply) == Step::Recipient
+}
+
+/// What `reply` at `step` is about: servers check the client's name and address, and the sender, but say so only when the
+/// recipient is named (Postfix by default, and Exim's usual configuration).
+fn actual_step(step: Step, reply: &Reply) -> Step {
+    if is_about_hello(step, reply) {
+        return Step::Greeting;
+    }
+    let is_late = matches!(step, Step::Sender | Step::Recipient);
+    match step {
+        // Postfix
+        _ if is_late && reply.mentions("client host rejected") => Step::Greeting,
+        // Postfix; Exim
+        Step::Recipient
+            if reply.mentions("sender address rejected")
+                || reply.mentions("sender verify fail") =>
+        {
+            Step::Sender
+        }
+        step => step,
+    }
+}
+
+/// Whether `reply` refuses the name that this machine gave in EHLO. Every server has its own words, and most of them name
+/// the command. 503 is about the order of commands.
+fn is_about_hello(step: Step, reply: &Reply) -> bool {
+    let is_refusal = matches!(
+        step,
+        Step::Greeting | Step::Sender | Step::Recipient | Step::Message
+    );
+    if !is_refusal || reply.code == 503 {
+        return false;
+    }
+    // Sendmail and Exchange, in reply to EHLO itself.
+    let is_bad_name = step == Step::Greeting && reply.mentions("invalid domain name");
+    is_bad_name || reply.has_word(&["helo", "ehlo"])
+}
+
 fn refused(server: &Server, step: Step, reply: &Reply, secrets: &Secrets) -> SendError {
+    let step = actual_step(step, reply);
     let mut error = SendError::new(step, secrets.redact(&reply.text()));
     error.hint = match step {
         _ if is_connection_limit(reply) => {
             Some("the server limits the number of connections: lower 'connections'".into())
         }
+        Step::Greeting if is_about_hello(step, reply) => Some(
+            "the mail server refuses the name that this machine gives in EHLO: set 'hello' to its full name in DNS, such as \
+             login.example.org"
+                .into(),
+        ),
         Step::Greeting => Some(
             "the mail server rejects connections from this machine: ask its administrator to allow them"
                 .into(),

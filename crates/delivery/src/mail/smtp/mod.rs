@@ -1,13 +1,14 @@
 //! SMTP: sends mails through a mail server.
 //!
 //! A mail is sent as follows: [`Smtp`] takes a connection from the [`pool`] or opens a new one. A [`connection`]
-//! connects, says EHLO and switches to TLS; [`login`] authenticates it, with a token from [`token`] where that is
+//! connects, says EHLO ([`hello`] has the name) and switches to TLS; [`login`] authenticates it, with a token from [`token`] where that is
 //! configured. Below them, [`crate::net::stream`] keeps every read and write within the deadline and [`reply`]
 //! parses the server's replies. [`server`] is the server's address and settings. [`error`] turns everything that can go wrong into an error
 //! that says which step failed, why, and what to do.
 
 mod connection;
 mod error;
+mod hello;
 mod login;
 mod pool;
 mod reply;

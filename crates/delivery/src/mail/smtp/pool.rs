@@ -49,8 +49,16 @@ impl Pool {
     pub(super) fn take(self: &Arc<Self>, deadline: Instant) -> Result<Slot, SendError> {
         // Closed after the lock is released, because sending QUIT may take a moment.
         let mut unusable = Vec::new();
+        let mut has_waited = false;
         let mut state = self.lock();
         loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if has_waited && left.is_zero() {
+                drop(state);
+                // The connection that was released may be what woke this thread.
+                self.released.notify_one();
+                return Err(self.all_in_use());
+            }
             while let Some((connection, since)) = state.idle.pop() {
                 if since.elapsed() < self.idle_timeout && connection.is_usable() {
                     drop(state);
@@ -70,23 +78,22 @@ impl Pool {
                     connection: None,
                 });
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                // Not marked as timed out: that would make the dispatcher avoid a server that works.
-                let reason = format!(
-                    "all {} connections were in use until the deadline",
-                    self.max_open
-                );
-                drop(state);
-                return Err(SendError::new(Step::Connect, reason)
-                    .hinted("raise 'connections' if the server allows it"));
-            }
             let waited = self
                 .released
                 .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner);
             state = waited.0;
+            has_waited = true;
         }
+    }
+
+    /// Not marked as timed out: that would make the dispatcher avoid a server that works.
+    fn all_in_use(&self) -> SendError {
+        let reason = format!(
+            "all {} connections were in use until the deadline",
+            self.max_open
+        );
+        SendError::new(Step::Connect, reason).hinted("raise 'connections' if the server allows it")
     }
 
     fn give_back(self: &Arc<Self>, connection: Option<Connection>) {

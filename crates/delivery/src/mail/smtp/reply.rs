@@ -76,6 +76,23 @@ impl Reply {
         text
     }
 
+    /// Whether one of `words`, which are in lower case, is a word of the text; case is ignored. Addresses in angle brackets
+    /// are no words.
+    pub(super) fn has_word(&self, words: &[&str]) -> bool {
+        self.lines.iter().any(|line| {
+            let without_addresses = line.split('<').enumerate().map(|(i, part)| match i {
+                0 => part,
+                _ => part.split_once('>').map_or(part, |(_, rest)| rest),
+            });
+            without_addresses
+                .flat_map(|part| part.split(|c: char| !(c.is_alphanumeric() || "@._-".contains(c))))
+                .any(|word| {
+                    let word = word.trim_matches(['.', '-', '_']);
+                    words.iter().any(|known| word.eq_ignore_ascii_case(known))
+                })
+        })
+    }
+
     /// Whether the text contains `needle`, which is in lower case; case is ignored.
     pub(super) fn mentions(&self, needle: &str) -> bool {
         self.lines

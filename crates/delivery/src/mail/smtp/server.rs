@@ -43,8 +43,8 @@ pub(in crate::mail) struct Server {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) tls: Tls,
-    /// The name this machine gives in EHLO.
-    pub(super) hello: ClientId,
+    /// The name this machine gives in EHLO, if it is configured.
+    pub(super) hello: Option<ClientId>,
     pub(super) authentication: Option<Authentication>,
     ca_file: Option<PathBuf>,
     /// Made at the first use, because reading the system's roots takes a while. Remembers TLS sessions.
@@ -81,7 +81,7 @@ impl Server {
         host: String,
         port: u16,
         tls: Tls,
-        hello: ClientId,
+        hello: Option<ClientId>,
         authentication: Option<Authentication>,
         ca_file: Option<PathBuf>,
     ) -> Self {

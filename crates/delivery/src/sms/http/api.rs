@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::request;
 use super::response::evaluate;
@@ -41,7 +42,7 @@ impl Api {
         kind: &ProviderKind,
         config: &ProviderConfig,
     ) -> Result<Self, BadProvider> {
-        let (values, secrets) = read_settings(kind, config)?;
+        let (values, secrets) = read_settings(&data_file, kind, config)?;
         let base = match config.settings.get("base").filter(|base| !base.is_empty()) {
             Some(base) => base.trim_end_matches('/').to_owned(),
             None => data_file.base.base(&values).map_err(|_| {
@@ -95,39 +96,38 @@ impl Api {
 
 /// The values of all settings of the provider's own, and those of the secret ones again.
 fn read_settings(
+    data_file: &DataFile,
     kind: &ProviderKind,
     config: &ProviderConfig,
 ) -> Result<(Values, Secrets), BadProvider> {
     let mut values = Values::default();
     let mut secrets = Secrets::default();
+    let inbox_number = data_file.inbox.as_ref().map(|inbox| inbox.number.as_str());
+    let is_number = |name: &str| name == "from" || Some(name) == inbox_number;
     for setting in kind
         .settings
         .iter()
         .filter(|setting| !COMMON_SETTINGS.contains(&setting.name.as_str()))
     {
-        let value = config.value(kind, &setting.name);
-        match value {
-            Some(value) if setting.name == "from" => values.set("from", sender(value)?),
+        let value = config.value(kind, &setting.name).map(|value| {
+            Zeroizing::new(if is_number(&setting.name) {
+                phone::normalise_sender(value)
+            } else {
+                value.to_owned()
+            })
+        });
+        match &value {
             Some(value) if value.chars().any(char::is_control) => {
                 return Err(bad(&setting.name, "must be one line of text"));
             }
-            Some(value) => values.set(&setting.name, value),
+            Some(value) => values.set(&setting.name, value.as_str()),
             None => values.set(&setting.name, ()),
         }
         if let Some(value) = value.filter(|_| setting.secret) {
-            secrets.add(value);
+            secrets.add(&value);
         }
     }
     Ok((values, secrets))
-}
-
-/// The sender in the setting `from`: a number as providers take it, or a name.
-pub(super) fn sender(from: &str) -> Result<String, BadProvider> {
-    let sender = phone::normalise_sender(from);
-    if sender.chars().any(char::is_control) {
-        return Err(bad("from", "must be one line of text"));
-    }
-    Ok(sender)
 }
 
 /// Checks that secrets may be sent to `base`.

@@ -7,11 +7,12 @@ use std::time::Instant;
 use data_encoding::HEXLOWER;
 use twofa_core::{Channel, Timestamp};
 
-use super::api::{Api, MAX_ANSWER, MAX_LIST, sender, settings_error};
+use super::api::{Api, MAX_ANSWER, MAX_LIST, settings_error};
 use super::inbox::iso8601;
 use super::{inbox, request};
 use crate::error::{SendError, Step};
 use crate::message::Message;
+use crate::phone;
 use crate::provider::{
     BadProvider, InboundSms, Inbox, Provider, ProviderConfig, ProviderKind, Receipt,
 };
@@ -46,12 +47,12 @@ impl HttpProvider {
         let inbox = data_file.inbox.as_ref();
         let inbox_number = inbox
             .and_then(|inbox| config.value(kind, &inbox.number))
-            .filter(|number| is_number(number))
-            .map(str::to_owned);
+            .map(phone::normalise_sender)
+            .filter(|number| is_number(number));
         Ok(Self {
             inbox_number,
             api: Api::open(data_file, kind, config)?,
-            from: config.value(kind, "from").map(sender).transpose()?,
+            from: config.value(kind, "from").map(phone::normalise_sender),
             templates,
             kept: Mutex::default(),
         })
