@@ -520,8 +520,8 @@ fn refusals_of_plivo_are_told_apart_by_their_words() {
         (
             403,
             r#"{"api_id":"a","error":"no"}"#,
-            Step::Message,
-            "does not permit this",
+            Step::Recipient,
+            "country",
         ),
     ];
     assert_refused("plivo", &plivo, &refusals);
@@ -676,4 +676,19 @@ fn a_success_of_eztexting_has_an_id() {
         "",
     )];
     assert_refused("eztexting", &settings, &refusals);
+}
+
+#[test]
+fn a_check_has_no_recipient_to_blame() {
+    let server = Server::answering(403, r#"{"api_id":"a","error":"no"}"#);
+    let settings = [
+        ("auth-id", "MA1"),
+        ("auth-token", "hush"),
+        ("from", "15005550001"),
+    ];
+    let error = open("plivo", &server.base(), &settings)
+        .check(soon())
+        .unwrap_err();
+    assert_eq!(error.step, Step::Message, "{error:?}");
+    assert!(error.hint.unwrap().contains("does not permit this"));
 }

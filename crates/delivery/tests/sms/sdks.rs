@@ -26,6 +26,58 @@ struct Sdk {
 
 const SDKS: &[Sdk] = &[
     Sdk {
+        kind: "plivo",
+        settings: &[
+            ("auth-id", "MA1234567890ABCDEFGH"),
+            ("auth-token", "hush"),
+            ("from", FROM),
+        ],
+        script: r#"
+from plivo.rest import client
+client.PLIVO_API_BASE_URI = base + "/v1/Account"
+client.Client("MA1234567890ABCDEFGH", "hush").messages.create(
+    src="+15005550001", dst=to, text=text, message_expiry=600)
+"#,
+        headers: &["authorization"],
+        // The SDK knows only true and false for the log, and sends three defaults.
+        apart_from: &["/log", "/type", "/method", "/trackable"],
+    },
+    Sdk {
+        kind: "messagebird",
+        settings: &[("access-key", "hush"), ("from", FROM)],
+        script: r#"
+from messagebird.client import Client, HttpClient
+Client("hush", HttpClient(base, "hush", "")).message_create(
+    "15005550001", [digits], text, {"datacoding": "plain", "validity": 600})
+"#,
+        headers: &["authorization"],
+        // Joined with commas; the documents of the interface have a list.
+        apart_from: &["/recipients"],
+    },
+    Sdk {
+        kind: "africastalking",
+        settings: &[("username", "acme"), ("api-key", "hush"), ("from", "Acme")],
+        script: r#"
+import africastalking
+africastalking.initialize("acme", "hush")
+africastalking.SMS._baseUrl = base + "/version1"
+africastalking.SMS.send(text, [to], "Acme")
+"#,
+        headers: &["apikey", "content-type"],
+        apart_from: &[],
+    },
+    Sdk {
+        kind: "smsapi",
+        settings: &[("token", "hush"), ("from", "Acme")],
+        script: r#"
+from smsapi.client import Client
+Client(base + "/", access_token="hush").sms.send(to=digits, message=text, from_="Acme", encoding="utf-8",
+    max_parts="3", expiration_date="1790003900")
+"#,
+        headers: &["authorization"],
+        apart_from: &[],
+    },
+    Sdk {
         kind: "bird",
         settings: &[("api-key", "bk_eu1_hush"), ("from", FROM)],
         script: r#"

@@ -15,7 +15,7 @@ mod validity;
 
 pub(super) use json::{JsonTemplate, Path, scalar};
 pub(super) use schema::{
-    AnswerFormat, Auth, COMMON_SETTINGS, DataFile, Errors, HttpMethod, InboxSpec, RequestSpec,
+    AnswerFormat, Auth, COMMON_SETTINGS, DataFile, HttpMethod, InboxSpec, KnownError, RequestSpec,
     Success, TimeFormat,
 };
 pub(super) use template::{Template, Values};

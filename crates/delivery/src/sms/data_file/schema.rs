@@ -260,6 +260,11 @@ impl DataFile {
         self.aliases.iter().chain([&self.name]).map(String::as_str)
     }
 
+    /// Whether `request` is the one that sends a message, and not another of this file.
+    pub(in crate::sms) fn sends_by(&self, request: &RequestSpec) -> bool {
+        std::ptr::eq(request, &raw const self.send)
+    }
+
     /// Whether `other` has a name or alias in common with this file.
     pub(in crate::sms) fn shares_name(&self, other: &Self) -> bool {
         self.names()

@@ -90,7 +90,7 @@ impl Api {
         let response = self
             .client
             .exchange(request, max_length, deadline, secrets)?;
-        evaluate(&response, spec, &self.data_file.errors, secrets)
+        evaluate(&response, spec, &self.data_file, secrets)
     }
 }
 

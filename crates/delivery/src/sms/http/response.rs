@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 use crate::error::{SendError, Step};
 use crate::net::http::Response;
 use crate::redaction::Secrets;
-use crate::sms::data_file::{AnswerFormat, Errors, Path, RequestSpec, Success, scalar};
+use crate::sms::data_file::{
+    AnswerFormat, DataFile, KnownError, Path, RequestSpec, Success, scalar,
+};
 
 /// The maximum depth to which an XML answer is read. Real answers are less deep.
 const MAX_DEPTH: usize = 32;
@@ -20,7 +22,7 @@ const PROVIDER_FAULT: &str = "the provider is having problems: try again later";
 pub(super) fn evaluate(
     response: &Response,
     spec: &RequestSpec,
-    errors: &Errors,
+    data_file: &DataFile,
     secrets: &Secrets,
 ) -> Result<Value, SendError> {
     let content = parse(&response.body, spec.answer);
@@ -46,7 +48,13 @@ pub(super) fn evaluate(
             )
             .hinted(CHECK_BASE))
         }
-        content => Err(refused(response, content.as_ref(), errors, secrets)),
+        content => Err(refused(
+            response,
+            content.as_ref(),
+            spec,
+            data_file,
+            secrets,
+        )),
     }
 }
 
@@ -74,9 +82,11 @@ fn has_value(path: &Path, content: &Value) -> bool {
 fn refused(
     response: &Response,
     content: Option<&Value>,
-    errors: &Errors,
+    spec: &RequestSpec,
+    data_file: &DataFile,
     secrets: &Secrets,
 ) -> SendError {
+    let errors = &data_file.errors;
     let first = |paths: &[Path]| {
         content.and_then(|content| paths.iter().find_map(|path| path.first(content)))
     };
@@ -97,15 +107,13 @@ fn refused(
         (None, Some(text)) if !text.is_empty() => format!("HTTP {}: {text}", response.status),
         (None, _) => format!("HTTP {}", response.status),
     };
-    let known = errors.known.iter().find(|known| {
-        (known.codes.is_empty() || code.as_ref().is_some_and(|code| known.codes.contains(code)))
-            && (known.words.is_empty() || contains_any(&reason, &known.words))
-            && (known.present.is_empty()
-                || content.is_some_and(|content| {
-                    known.present.iter().any(|path| has_value(path, content))
-                }))
-            && (known.status.is_empty() || known.status.contains(&response.status))
-    });
+    // A check and a list have no recipient.
+    let mut known = errors
+        .known
+        .iter()
+        .filter(|known| known.step != Step::Recipient || data_file.sends_by(spec));
+    let known =
+        known.find(|known| is_known(known, response.status, code.as_ref(), &reason, content));
     let reason = secrets.redact(&reason);
     if let Some(known) = known {
         return SendError {
@@ -115,6 +123,21 @@ fn refused(
         };
     }
     refused_by_status(response.status, reason)
+}
+
+/// Whether an answer with this `status`, error `code`, error text `reason` and `content` is the error `known`.
+fn is_known(
+    known: &KnownError,
+    status: u16,
+    code: Option<&String>,
+    reason: &str,
+    content: Option<&Value>,
+) -> bool {
+    let has_any = |content| known.present.iter().any(|path| has_value(path, content));
+    (known.codes.is_empty() || code.is_some_and(|code| known.codes.contains(code)))
+        && (known.words.is_empty() || contains_any(reason, &known.words))
+        && (known.present.is_empty() || content.is_some_and(has_any))
+        && (known.status.is_empty() || known.status.contains(&status))
 }
 
 /// Whether one of `parts` is in `text`, in upper or lower case.
