@@ -309,14 +309,10 @@ fn a_check_authenticates_where_the_provider_has_a_harmless_request() {
 
 #[test]
 fn a_check_only_connects_where_the_provider_has_no_harmless_request() {
-    let settings = [
-        ("auth-id", "MA1"),
-        ("auth-token", "hush"),
-        ("from", "15005550001"),
-    ];
+    let settings = [("license-key", "hush"), ("from", "15005550001")];
     for status in [200, 302, 404, 500] {
         let server = Server::answering(status, "");
-        open("plivo", &server.base(), &settings)
+        open("cdyne", &server.base(), &settings)
             .check(soon())
             .unwrap();
         let request = server.only_request();
@@ -325,7 +321,7 @@ fn a_check_only_connects_where_the_provider_has_no_harmless_request() {
             ("HEAD", None)
         );
     }
-    let nobody = open("plivo", &format!("http://{}", free_address()), &settings)
+    let nobody = open("cdyne", &format!("http://{}", free_address()), &settings)
         .check(soon())
         .unwrap_err();
     assert_eq!(nobody.step, Step::Connect);
