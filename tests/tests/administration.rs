@@ -50,10 +50,14 @@ fn json(machine: &Machine, command: &str, path: &str) -> String {
         .to_owned()
 }
 
-/// The names in a listing.
+/// The names in a listing, below its headings.
 fn names(machine: &Machine, command: &str) -> Vec<String> {
     let first = |line: &str| line.split('\t').next().unwrap().to_owned();
-    output_of(machine, command).lines().map(first).collect()
+    output_of(machine, command)
+        .lines()
+        .skip(1)
+        .map(first)
+        .collect()
 }
 
 /// Creates this many accounts, u1, u2 and so on, and a file with their names, /root/names.

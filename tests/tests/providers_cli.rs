@@ -546,7 +546,7 @@ fn a_provider_whose_secret_does_not_open_is_reported_and_can_be_removed() {
     let words = "'password' of the provider 'mail' does not open";
     assert!(
         output_of(&machine, "twofa provider list")
-            .starts_with(&format!("mail\t-\temail\t1\t-\t{words}"))
+            .contains(&format!("\nmail\t-\temail\t1\t-\t{words}"))
     );
     refused(&machine, "twofa provider show mail", 6, words);
     assert!(

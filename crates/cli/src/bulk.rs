@@ -1,7 +1,7 @@
 //! One command for many users.
 
 use std::collections::HashSet;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,6 +14,7 @@ use crate::arguments::Users;
 use crate::error::CommandError;
 use crate::input;
 use crate::messages::errors::advice;
+use crate::output::can_animate;
 
 /// Characters; a login name has at most 32 of them on Linux (useradd(8)), and in directories at most 256.
 const LONGEST_NAME: usize = 256;
@@ -136,7 +137,7 @@ impl Named {
 }
 
 fn bar(many: usize) -> ProgressBar {
-    if many <= FEW || !io::stderr().is_terminal() {
+    if many <= FEW || !can_animate() {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} users, {eta} left");

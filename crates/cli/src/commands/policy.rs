@@ -14,8 +14,8 @@ use super::confirm;
 use crate::arguments::{Confirmation, PolicyCommand};
 use crate::error::CommandError;
 use crate::messages::policy as messages;
-use crate::output::Output;
-use crate::{client, input, output};
+use crate::output::{Output, Table, terminal_width};
+use crate::{client, input};
 
 pub(crate) fn run(command: &PolicyCommand, output: Output) -> Result<(), CommandError> {
     if !client::is_root() {
@@ -91,7 +91,7 @@ fn show(rulebook: &Rulebook, output: Output) -> Result<(), CommandError> {
                 .iter()
                 .try_for_each(|key| writeln!(out, "{}={}", key.name, key.value(policy)));
         }
-        let mut table = output::table(&["SETTING", "VALUE", "MEANING"]);
+        let mut table = Table::new(&["SETTING", "VALUE", "MEANING"]);
         for key in &KEYS {
             let value = key.value(policy);
             let value = match (value.as_str(), key.name) {
@@ -101,9 +101,9 @@ fn show(rulebook: &Rulebook, output: Output) -> Result<(), CommandError> {
                 ("", _) => "(none)",
                 (value, _) => value,
             };
-            table.add_row([key.name, value, &format!("{} ({})", key.help, key.values())]);
+            table.push_texts(&[key.name, value, &format!("{} ({})", key.help, key.values())]);
         }
-        writeln!(out, "{}", table.trim_fmt())?;
+        table.write(terminal_width(), out)?;
         match messages::classes_with_settings(rulebook.classes().len()) {
             Some(classes) => writeln!(out, "\n{classes}"),
             None => Ok(()),

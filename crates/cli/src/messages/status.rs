@@ -8,7 +8,7 @@ use twofa_broker::{ContactReport, ExemptionReport, UserReport};
 use twofa_core::Timestamp;
 
 use super::{moment, until, user};
-use crate::output;
+use crate::output::{Table, terminal_width};
 
 /// So few backup codes left are a reason to make new ones.
 const FEW_BACKUP_CODES: u32 = 2;
@@ -20,7 +20,7 @@ pub(crate) fn show(report: &UserReport, out: &mut dyn Write) -> io::Result<()> {
     } else {
         ""
     };
-    let mut status = user::status(report.status).into_text();
+    let mut status = user::status(report.status).text();
     if let Some(difference) = &report.difference {
         status = format!("{status} ({difference})");
     }
@@ -111,10 +111,11 @@ fn show_apps(report: &UserReport, out: &mut dyn Write) -> io::Result<()> {
     if report.apps.is_empty() {
         return Ok(());
     }
-    let mut apps = output::table(&["APP", "CODES", "SINCE"]);
+    let mut apps = Table::new(&["APP", "CODES", "SINCE"]);
     for app in &report.apps {
         let since = moment(Timestamp::from_unix(app.enrolled_at));
-        apps.add_row([&app.label, &app.parameters, &since]);
+        apps.push_texts(&[&app.label, &app.parameters, &since]);
     }
-    writeln!(out, "\n{}", apps.trim_fmt())
+    writeln!(out)?;
+    apps.write(terminal_width(), out)
 }

@@ -36,7 +36,7 @@ pub(crate) fn listed_status(user: &ListedUser) -> Value {
     let Some(note) = account_note(user) else {
         return value;
     };
-    let text = format!("{} ({note})", value.into_text());
+    let text = format!("{} ({note})", value.text());
     match user.state {
         AccountState::Unsettled(_) => Value::Warning(text),
         _ => Value::Bad(text),

@@ -11,9 +11,10 @@ use twofa_broker::admin::providers::{
     self, ListedProvider, ProviderKind, Setting, SmsFeatures, Value as Stored,
 };
 use twofa_core::Channel;
+use twofa_core::text::printable;
 
 use crate::error::CommandError;
-use crate::output::{self, Output, Value};
+use crate::output::{Output, Table, Value, terminal_width};
 use crate::{input, invoker};
 
 /// What is shown in a secret's place.
@@ -109,6 +110,9 @@ fn yes_or_no(feature: Option<bool>) -> &'static str {
     }
 }
 
+/// Of the settings of a kind.
+const HEADINGS: &[&str] = &["SETTING", "NEEDED", "DEFAULT", "MEANING"];
+
 fn one_kind(kind: &ProviderKind, output: Output, out: &mut dyn Write) -> io::Result<()> {
     let rows = kind.settings.iter().map(|setting| {
         let needed = match (setting.required, setting.secret) {
@@ -125,8 +129,9 @@ fn one_kind(kind: &ProviderKind, output: Output, out: &mut dyn Write) -> io::Res
         ]
     });
     if !output.is_terminal() {
+        writeln!(out, "{}", HEADINGS.join("\t"))?;
         return rows
-            .map(|row| row.join("\t"))
+            .map(|row| row.map(printable).join("\t"))
             .try_for_each(|row| writeln!(out, "{row}"));
     }
     writeln!(
@@ -148,11 +153,10 @@ fn one_kind(kind: &ProviderKind, output: Output, out: &mut dyn Write) -> io::Res
             answer(sms.check)
         )?;
     }
-    let mut table = output::table(&["SETTING", "", "DEFAULT", "MEANING"]);
-    for row in rows {
-        table.add_row(row);
-    }
-    writeln!(out, "\n{}", table.trim_fmt())?;
+    let mut table = Table::new(HEADINGS);
+    rows.for_each(|row| table.push_texts(&row));
+    writeln!(out)?;
+    table.write(terminal_width(), out)?;
     if kind.setting("account").is_none() && kind.has_account() {
         writeln!(
             out,
@@ -236,9 +240,10 @@ pub(super) fn details(
         if output.is_terminal() {
             return in_words(&full, out);
         }
+        writeln!(out, "SETTING\tVALUE")?;
         full.settings
             .iter()
-            .try_for_each(|(name, value)| writeln!(out, "{name}\t{value}"))
+            .try_for_each(|(name, value)| writeln!(out, "{name}\t{}", printable(value)))
     })
 }
 
@@ -256,11 +261,12 @@ fn in_words(Full { row, settings }: &Full<'_>, out: &mut dyn Write) -> io::Resul
     if let Some(problem) = row.problem {
         writeln!(out, "It cannot be used: {problem}")?;
     }
-    let mut table = output::table(&["SETTING", "VALUE"]);
+    let mut table = Table::new(&["SETTING", "VALUE"]);
     for (name, value) in settings {
-        table.add_row([name, value]);
+        table.push_texts(&[name, value]);
     }
-    writeln!(out, "\n{}", table.trim_fmt())
+    writeln!(out)?;
+    table.write(terminal_width(), out)
 }
 
 /// A data file as JSON has it.
@@ -284,7 +290,8 @@ pub(super) fn check(file: &Path, output: Output) -> Result<(), CommandError> {
         sample: &checked.sample,
         warnings: &checked.warnings,
     };
-    output.object(&row, |out| {
+    // A long line of the request is part of it.
+    output.verbatim(&row, |out| {
         let (file, kind) = (file.display(), &checked.kind);
         writeln!(out, "{file} is valid: {}, {}.", kind.name, kind.title)?;
         for warning in &checked.warnings {

@@ -1,14 +1,24 @@
-//! Tables and colour on a terminal, tab-separated lines in a pipe, JSON when asked for.
+//! How data is shown: tables and colour on a terminal ([`table`], [`wrap`]), lines of tab-separated values under a line of
+//! headings in a pipe, JSON when asked for.
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+mod json;
+mod table;
+mod wrap;
+
+use std::env;
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::time::Duration;
 
+use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use twofa_core::text::printable;
 
 use crate::error::CommandError;
+pub(crate) use table::Table;
+use table::{Layout, write_row};
+pub(crate) use wrap::{terminal_width, wrap_lines};
 
 /// How data is printed.
 #[derive(Debug, Clone, Copy)]
@@ -35,15 +45,32 @@ impl Output {
         }
     }
 
-    /// Prints one object: JSON, or the lines `people` writes.
+    /// Prints one object: JSON, or the lines `people` writes, broken between words on a terminal.
     pub(crate) fn object(
+        self,
+        object: &impl Serialize,
+        people: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), CommandError> {
+        self.verbatim(object, |out| {
+            if !self.terminal {
+                return people(out);
+            }
+            let mut text = Vec::new();
+            people(&mut text)?;
+            let text = String::from_utf8_lossy(&text);
+            write!(out, "{}", wrap_lines(&text, terminal_width()))
+        })
+    }
+
+    /// Prints one object: JSON, or the lines `people` writes, as they are.
+    pub(crate) fn verbatim(
         self,
         object: &impl Serialize,
         people: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), CommandError> {
         let mut out = anstream::stdout().lock();
         if self.json {
-            serde_json::to_writer_pretty(&mut out, object).map_err(io::Error::from)?;
+            json::write_pretty(&mut out, object)?;
             writeln!(out)?;
         } else {
             people(&mut out)?;
@@ -63,21 +90,26 @@ impl Output {
 
     /// A listing whose rows are printed as they come, except on a terminal, where columns must line up.
     pub(crate) fn listing(self, headings: &'static [&'static str]) -> Listing {
-        let out = BufWriter::new(io::stdout());
+        let out = BufWriter::new(anstream::stdout().lock());
         let form = if self.json {
             Form::Json { first: true }
         } else if self.terminal {
-            Form::Table(Box::new(table(headings)))
+            Form::Table(Table::new(headings))
         } else {
-            Form::Plain
+            Form::Plain { first: true }
         };
-        Listing { out, form }
+        Listing {
+            out,
+            headings,
+            form,
+        }
     }
 }
 
 /// A listing that is being printed.
 pub(crate) struct Listing {
-    out: BufWriter<io::Stdout>,
+    out: BufWriter<AutoStream<StdoutLock<'static>>>,
+    headings: &'static [&'static str],
     form: Form,
 }
 
@@ -85,10 +117,13 @@ enum Form {
     Json {
         first: bool,
     },
-    Plain,
-    Table(Box<Table>),
-    /// A table that grew too long to hold back: its columns stay as wide as they were.
-    Stream(Vec<u16>),
+    /// A line for each row, with tabs between its values, for other programs.
+    Plain {
+        first: bool,
+    },
+    Table(Table),
+    /// A table that grew too long to hold back: its layout stays as it was.
+    Stream(Layout),
 }
 
 /// How many rows are held back on a terminal to find out the widths of the columns.
@@ -106,27 +141,25 @@ impl Listing {
                 self.out
                     .write_all(if *first { b"[\n  " } else { b",\n  " })?;
                 *first = false;
-                serde_json::to_writer(&mut self.out, object)?;
-                Ok(())
+                json::write(&mut self.out, object)
             }
-            Form::Plain => {
-                let values: Vec<_> = values().into_iter().map(Value::into_text).collect();
+            Form::Plain { first } => {
+                if *first {
+                    writeln!(self.out, "{}", self.headings.join("\t"))?;
+                }
+                *first = false;
+                let values: Vec<_> = values().iter().map(Value::text).collect();
                 writeln!(self.out, "{}", values.join("\t"))
             }
             Form::Table(table) => {
-                table.add_row(values().into_iter().map(Value::into_cell));
-                if table.row_count() == HELD_BACK {
-                    writeln!(self.out, "{}", table.trim_fmt())?;
-                    self.form = Form::Stream(table.column_max_content_widths());
+                table.push(values());
+                if table.len() == HELD_BACK {
+                    let layout = table.begin(terminal_width(), &mut self.out)?;
+                    self.form = Form::Stream(layout);
                 }
                 Ok(())
             }
-            Form::Stream(widths) => {
-                for (value, width) in values().into_iter().zip(&*widths) {
-                    value.write(&mut self.out, usize::from(*width))?;
-                }
-                writeln!(self.out)
-            }
+            Form::Stream(layout) => write_row(layout, self.headings, &values(), &mut self.out),
         }
     }
 
@@ -135,9 +168,13 @@ impl Listing {
         match self.form {
             Form::Json { first: true } => writeln!(self.out, "[]")?,
             Form::Json { first: false } => writeln!(self.out, "\n]")?,
-            Form::Plain | Form::Stream(_) => {}
-            Form::Table(table) if table.row_count() == 0 => writeln!(self.out, "{nothing}")?,
-            Form::Table(table) => writeln!(self.out, "{}", table.trim_fmt())?,
+            Form::Plain { .. } | Form::Stream(_) => {}
+            Form::Table(table) if table.len() == 0 => {
+                write!(self.out, "{}", wrap_lines(nothing, terminal_width()))?;
+            }
+            Form::Table(table) => {
+                table.write(terminal_width(), &mut self.out)?;
+            }
         }
         Ok(self.out.flush()?)
     }
@@ -145,7 +182,7 @@ impl Listing {
 
 /// A spinner on a terminal, with `what` is going on.
 pub(crate) fn spinner(what: String) -> ProgressBar {
-    if !io::stderr().is_terminal() {
+    if !can_animate() {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new_spinner().with_message(what);
@@ -156,57 +193,28 @@ pub(crate) fn spinner(what: String) -> ProgressBar {
     }
 }
 
-/// A table without lines.
-pub(crate) fn table(headings: &[&str]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(
-        headings
-            .iter()
-            .map(|heading| Cell::new(heading).add_attribute(Attribute::Bold)),
-    );
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table
+/// Whether standard error is a terminal that can write over what it shows.
+pub(crate) fn can_animate() -> bool {
+    io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|kind| kind != "dumb")
 }
 
 impl Value {
-    pub(crate) fn into_text(self) -> String {
+    /// The value without characters that steer a terminal or end a line.
+    pub(crate) fn text(&self) -> String {
         match self {
-            Self::Text(text) | Self::Good(text) | Self::Warning(text) | Self::Bad(text) => text,
+            Self::Text(text) | Self::Good(text) | Self::Warning(text) | Self::Bad(text) => {
+                printable(text)
+            }
             Self::Number(number) => number.to_string(),
         }
     }
 
-    /// Writes the value as wide as [`table`] would, followed by two spaces.
-    fn write(self, out: &mut impl Write, width: usize) -> io::Result<()> {
-        let colour = match &self {
+    const fn style(&self) -> Style {
+        match self {
             Self::Text(_) | Self::Number(_) => Style::new(),
             Self::Good(_) => AnsiColor::Green.on_default(),
             Self::Warning(_) => AnsiColor::Yellow.on_default(),
             Self::Bad(_) => AnsiColor::Red.on_default(),
-        };
-        let is_number = matches!(self, Self::Number(_));
-        let text = self.into_text();
-        let padding = " ".repeat(width.saturating_sub(text.chars().count()));
-        let (before, behind) = if is_number {
-            (padding.as_str(), "")
-        } else {
-            ("", padding.as_str())
-        };
-        write!(out, "{before}{colour}{text}{colour:#}{behind}  ")
-    }
-
-    pub(crate) fn into_cell(self) -> Cell {
-        match self {
-            Self::Text(text) => Cell::new(text),
-            Self::Number(number) => Cell::new(number).set_alignment(CellAlignment::Right),
-            Self::Good(text) => Cell::new(text).fg(Color::Green),
-            Self::Warning(text) => Cell::new(text).fg(Color::Yellow),
-            Self::Bad(text) => Cell::new(text).fg(Color::Red),
         }
     }
 }
