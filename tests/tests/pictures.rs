@@ -19,7 +19,7 @@ fn enrolling(machine: &Machine, setup: &str, options: &str) -> (Terminal, String
 }
 
 fn key_of(link: &str) -> String {
-    let from_key = link.split_once("secret=").unwrap().1;
+    let from_key = link.split_once("secret=").unwrap().1.trim();
     from_key.split('&').next().unwrap().to_owned()
 }
 
@@ -51,6 +51,40 @@ fn a_window_of_80_by_25_shows_a_code_that_is_read_whatever_its_colours() {
     let window = terminal.window();
     assert!(window.trim_end().ends_with("code it shows:"), "{window}");
     assert!(finish(terminal, &link).expect_end().success());
+}
+
+#[test]
+fn machines_of_one_application_and_apps_of_one_user_have_different_accounts() {
+    let mut accounts = Vec::new();
+    for host in ["web1", "web2"] {
+        let machine = Machine::new()
+            .policy("optional")
+            .user("alice")
+            .command(&format!(
+                "hostname {host}; twofa policy set application-name=ACME"
+            ))
+            .build();
+        for _ in 0..2 {
+            let mut root = machine.terminal("twofa enrol app --user alice");
+            root.expect("  Link: otpauth://totp/ACME:");
+            let account = root.expect("?").replace('?', "");
+            let link = root.expect("\n");
+            root.expect("code it shows: ");
+            root.type_line(&Authenticator::new(&key_of(&link)).next_code());
+            if !accounts.contains(&format!("alice@{host}")) {
+                save_backup_codes(&mut root);
+            }
+            root.expect("is enrolled as");
+            accounts.push(account);
+        }
+    }
+    let wanted = [
+        "alice@web1",
+        "alice@web1%20(app-2)",
+        "alice@web2",
+        "alice@web2%20(app-2)",
+    ];
+    assert_eq!(accounts, wanted);
 }
 
 #[test]

@@ -78,7 +78,7 @@ impl Screen {
 }
 
 fn in_half_blocks(picture: &QrPicture) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::new());
+    let mut text = Zeroizing::new(messages::SCAN.to_owned());
     for line in picture.half_blocks(Drawn::Dark).lines() {
         text.push_str(BLACK_ON_WHITE);
         text.push_str(line);
@@ -88,7 +88,7 @@ fn in_half_blocks(picture: &QrPicture) -> Zeroizing<String> {
 }
 
 fn in_spaces(picture: &QrPicture) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::new());
+    let mut text = Zeroizing::new(messages::SCAN.to_owned());
     for y in 0..picture.side() {
         for x in 0..picture.side() {
             let is_dark = picture.is_dark(x, y);

@@ -18,7 +18,7 @@ use crate::text::terminal::{Stage, Terminal};
 /// How often the first code of a new app may be mistyped.
 const TRIES: u32 = 5;
 /// How often its key is drawn.
-const PICTURES: u32 = 10;
+const PICTURES: u32 = 6;
 
 /// Sets up an app with these `parameters` as `label`, and the backup codes if there are none. Returns the new generation of
 /// the methods.

@@ -3,6 +3,9 @@
 use std::io;
 use std::path::Path;
 
+/// Stands above the picture.
+pub(crate) const SCAN: &str = "Or scan this:\n";
+
 /// The terminal has no colours.
 pub(crate) const NO_COLOURS: &str =
     "This terminal cannot show a QR code: --qr-file FILE.png writes one to a file.\n";

@@ -238,9 +238,9 @@ fn the_key_comes_as_text_and_is_drawn_when_asked_for_each_time_inverted() {
 }
 
 #[test]
-fn a_key_is_drawn_ten_times_and_then_qr_is_a_wrong_code() {
+fn a_key_is_drawn_six_times_and_then_qr_is_a_wrong_code() {
     let bench = only("app");
-    let mut terminal = (0..15).fold(ScriptedTerminal::new(), |terminal, _| terminal.types("qr"));
+    let mut terminal = (0..11).fold(ScriptedTerminal::new(), |terminal, _| terminal.types("qr"));
     let error = enrol(&bench, &mut terminal).unwrap_err();
     assert!(matches!(error, EnrolmentError::NotConfirmed), "{error}");
 }
