@@ -116,6 +116,15 @@ screenshots: dependencies
 	@{ $(CARGO) build --locked --workspace --lib --bin twofa --bin twofad --bin screenshots && \
 	   mkdir -p docs/images && '$(TARGET)/debug/screenshots' docs/images; } $(GIVE_BACK)
 
+# Shows every mail in Chromium, light and dark, narrow and wide. Chromium is large, so nothing else installs it.
+.PHONY: pictures
+pictures: dependencies
+	@$(if $(ROOT),,echo 'make pictures starts a throwaway machine, which needs root: run it with sudo.'; exit 1)
+	@[ -x /usr/bin/chromium ] || [ -x /usr/bin/google-chrome ] || \
+	 apt-get install --yes --quiet --no-install-recommends chromium fonts-dejavu-core
+	@{ mkdir -p '$(TARGET)/pictures' && TWOFA_PICTURES='$(abspath $(TARGET)/pictures)' \
+	   $(CARGO) test --locked -p twofa-e2e --test mail_clients && echo 'The pictures are in $(TARGET)/pictures.'; } $(GIVE_BACK)
+
 .PHONY: bench
 bench: dependencies
 	@$(if $(ROOT),,echo 'make bench starts throwaway machines, which needs root: run it with sudo.'; exit 1)
