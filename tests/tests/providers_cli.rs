@@ -594,3 +594,78 @@ fn an_account_string_is_split_into_settings() {
         "'account' is secret",
     );
 }
+
+#[test]
+fn a_provider_is_added_checked_and_used_through_a_proxy_whose_password_is_asked_for() {
+    let machine = machine();
+    let sms = SmsProvider::start(&machine, 8025);
+    machine.write_file(
+        "/root/proxy.conf",
+        "Port 3128\nListen 127.0.0.1\nLogLevel Connect\nBasicAuth ann proxy-swordfish\n",
+    );
+    let proxy = machine.spawn("exec tinyproxy -d -c /root/proxy.conf >/root/proxy.log 2>&1");
+    machine.wait_for_port(3128);
+
+    let add = sms.add("sms").replace("--secrets-from -", "");
+    let mut terminal = machine.terminal(&format!("{add} proxy=http://ann@127.0.0.1:3128"));
+    terminal.expect("auth-token (");
+    terminal.type_line(sms.token());
+    terminal.expect("proxy-password (");
+    terminal.type_line("proxy-swordfish");
+    terminal.expect("Added 'sms'.");
+    assert!(!terminal.screen().contains("swordfish"));
+    ends_well(terminal);
+    output_of(&machine, "twofa provider test sms --to '+14155550123'");
+    assert_eq!(sms.sent().len(), 1);
+    // One connection for the check of 'add', one for the test's check and message.
+    let log = output_of(&machine, "cat /root/proxy.log");
+    assert!(log.matches("http://127.0.0.1:8025/").count() >= 3, "{log}");
+    for command in [
+        "twofa provider show sms",
+        "twofa provider show sms --json",
+        "twofa log",
+    ] {
+        let shown = output_of(&machine, command);
+        assert!(!shown.contains("swordfish"), "{shown}");
+    }
+    assert!(output_of(&machine, "twofa provider show sms").contains("http://ann@127.0.0.1:3128"));
+
+    drop(proxy);
+    let words = "'sms' failed at connect: the proxy 127.0.0.1:3128: ";
+    refused(
+        &machine,
+        "twofa provider test sms --to '+14155550123'",
+        1,
+        words,
+    );
+    let doctor = machine.run("twofa doctor").stdout;
+    assert!(doctor.contains(words), "{doctor}");
+    let shown = "proxy=http://ann:proxy-swordfish@127.0.0.1:3128";
+    let output = refused(
+        &machine,
+        &format!("twofa provider set sms {shown}"),
+        2,
+        "'proxy' must not contain the password",
+    );
+    assert!(!output.stderr.contains("swordfish"), "{output}");
+}
+
+#[test]
+fn a_mail_server_that_refuses_the_name_of_this_machine_is_found_before_a_code_is_sent() {
+    let machine = machine();
+    let server = MailServer::start(&machine, &["alice"]);
+    let port = server.port_of(Listener::Strict);
+    let add = format!(
+        "twofa provider add mail smtp host=localhost port={port} tls=none from=login@example.org"
+    );
+    let words = "'mail' failed at greeting: 504 5.5.2 <server01>: Helo command rejected";
+    let output = refused(&machine, &format!("{add} hello=server01"), 1, words);
+    assert!(output.stderr.contains("set 'hello'"), "{output}");
+    // The machine's own name is as short, so that it gives its address.
+    output_of(&machine, &add);
+    output_of(&machine, "twofa provider test mail --to alice@example.org");
+    server.wait_for_mail("alice", 1);
+    output_of(&machine, "twofa provider set mail hello=server01 --no-test");
+    let doctor = machine.run("twofa doctor").stdout;
+    assert!(doctor.contains(words), "{doctor}");
+}

@@ -29,12 +29,13 @@ pub enum SendStart {
     },
 }
 
-/// What is sent. Each has limits of its own, so that notices do not use up the codes that people log in with.
+/// What is sent. Notices are counted by themselves against the same limits, so that they do not use up the codes that people
+/// log in with. Everything else counts as a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendKind {
     /// A code, by this channel.
     Code(Channel),
-    /// A question to a provider on somebody's behalf: whether they texted us.
+    /// A question to a provider on somebody's behalf: whether they texted us. It costs a request, and counts as a code.
     TextIn,
     /// A notice, by any channel.
     Notice,
