@@ -48,12 +48,11 @@ fn connect(machine: &Machine, server: &MailServer<&Machine>, name: &str) {
 
 /// The code in a mail.
 fn code(mail: &str) -> String {
-    let is_code = |line: &&str| line.len() == 6 && line.bytes().all(|b| b.is_ascii_digit());
-    mail.lines()
-        .map(str::trim)
-        .find(is_code)
-        .unwrap_or_else(|| panic!("no code in {mail}"))
-        .to_owned()
+    let line = mail
+        .lines()
+        .find_map(|line| line.split_once(" is your code for "));
+    let (code, _) = line.unwrap_or_else(|| panic!("no code in {mail}"));
+    code.to_owned()
 }
 
 fn ends_well(mut terminal: Terminal) {
