@@ -97,6 +97,14 @@ fn is_other_spelling(one: &str, other: &str) -> bool {
     local(one) == local(other)
 }
 
+fn obligation(grounds: &Grounds<'_>) -> String {
+    if grounds.required {
+        "an administrator requires it".to_owned()
+    } else {
+        format!("the mode is {}", grounds.mode.name())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,13 +140,5 @@ mod tests {
         ] {
             assert_eq!(difference(&now, &alice), expected);
         }
-    }
-}
-
-fn obligation(grounds: &Grounds<'_>) -> String {
-    if grounds.required {
-        "an administrator requires it".to_owned()
-    } else {
-        format!("the mode is {}", grounds.mode.name())
     }
 }
