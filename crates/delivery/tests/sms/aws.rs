@@ -1,10 +1,14 @@
-//! Amazon SNS, played by moto, which checks signatures for real.
+//! AWS: SNS, played by moto, which checks signatures for real, and End User Messaging against the model and the signatures
+//! of AWS's own SDK.
 
+use std::io::Write;
 use std::net::SocketAddr;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use serde_json::json;
 use twofa_delivery::{Provider, Step};
 
+use crate::server::Server;
 use crate::support::{TO, client, message, open, soon};
 use crate::tools::{Running, free_address, tool};
 
@@ -119,5 +123,89 @@ fn amazon_accepts_our_signature_and_refuses_one_with_a_wrong_key() {
             "{error:?}"
         );
         assert!(!format!("{error:?}").contains("wrongwrong"));
+    }
+}
+
+/// Python that reads a request to AWS's `sms-voice`, and exits with 0 if it is the one that AWS's own SDK would send:
+/// its target and body fit the service's model, and its signature is the one that the SDK computes.
+const AWS: &str = r#"
+import json, re, sys
+import botocore.session
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.validate import ParamValidator
+
+request = json.load(sys.stdin)
+headers = request["headers"]
+model = botocore.session.get_session().get_service_model("pinpoint-sms-voice-v2")
+prefix, name = headers["x-amz-target"].split(".")
+assert prefix == model.metadata["targetPrefix"], prefix
+assert headers["content-type"] == "application/x-amz-json-" + model.metadata["jsonVersion"]
+body = json.loads(request["body"])
+shape = model.operation_model(name).input_shape
+unknown = set(body) - set(shape.members)
+assert not unknown, unknown
+report = ParamValidator().validate(body, shape)
+assert not report.has_errors(), report.generate_report()
+for name, value in body.items():
+    member = shape.members[name]
+    allowed = getattr(member, "enum", [])
+    assert not allowed or value in allowed, (name, value)
+    pattern = member.metadata.get("pattern")
+    assert not pattern or re.fullmatch(pattern, value, re.DOTALL), (name, value, pattern)
+
+scheme, fields = headers["authorization"].split(" ", 1)
+fields = dict(field.split("=", 1) for field in fields.split(", "))
+key, day, region, service, _ = fields["Credential"].split("/")
+assert (scheme, service) == ("AWS4-HMAC-SHA256", model.signing_name), (scheme, service)
+signed = {name: headers[name] for name in fields["SignedHeaders"].split(";")}
+assert {"host", "x-amz-date", "x-amz-target"} <= set(signed), signed
+repeated = AWSRequest(method="POST", url=request["url"], data=request["body"], headers=signed)
+repeated.context["timestamp"] = headers["x-amz-date"]
+signer = SigV4Auth(Credentials(key, "hush"), service, region)
+canonical = signer.canonical_request(repeated)
+signature = signer.signature(signer.string_to_sign(repeated, canonical), repeated)
+assert signature == fields["Signature"], canonical
+"#;
+
+#[test]
+fn a_request_to_aws_end_user_messaging_fits_its_model_and_its_signature_is_that_of_its_sdk() {
+    let Some(python) = tool("venv/bin/python") else {
+        return;
+    };
+    let server = Server::answering(200, r#"{"MessageId":"m1"}"#);
+    let settings = [
+        ("access-key-id", "AKIA1"),
+        ("secret-access-key", "hush"),
+        ("region", "eu-west-1"),
+        ("from", "+15005550001"),
+        ("max-price", "0.25"),
+    ];
+    let provider = open("aws-eum", &server.base(), &settings);
+    provider.send(TO, &message(), soon()).unwrap();
+    let _not_an_answer_to_it = provider.check(soon());
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    for request in requests {
+        let headers: serde_json::Map<_, _> = request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), json!(value)))
+            .collect();
+        let url = format!("{}{}", server.base(), request.target);
+        let request = json!({"url": url, "headers": headers, "body": request.body});
+        let mut child = Command::new(&python)
+            .args(["-c", AWS])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(request.to_string().as_bytes()).unwrap();
+        drop(input);
+        let output = child.wait_with_output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{request:#}\n{error}");
     }
 }
