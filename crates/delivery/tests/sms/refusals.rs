@@ -692,3 +692,52 @@ fn a_check_has_no_recipient_to_blame() {
     assert_eq!(error.step, Step::Message, "{error:?}");
     assert!(error.hint.unwrap().contains("does not permit this"));
 }
+
+#[test]
+fn an_accepted_request_with_a_message_that_has_failed_is_a_refusal() {
+    const CASES: &[(&str, Settings, Refusal)] = &[
+        (
+            "telnyx",
+            &[("api-key", "KEYhush"), ("from", "+15005550001")],
+            (
+                200,
+                r#"{"data":{"id":"b0c","to":[{"status":"sending_failed"}],"errors":[]}}"#,
+                Step::Message,
+                "",
+            ),
+        ),
+        (
+            "messagebird",
+            &[("access-key", "hush"), ("from", "Acme")],
+            (
+                201,
+                r#"{"id":"e8","recipients":{"totalSentCount":0,"items":[{"recipient":1,"status":"delivery_failed"}]}}"#,
+                Step::Message,
+                "",
+            ),
+        ),
+        (
+            "smsapi",
+            &[("token", "hush")],
+            (
+                200,
+                r#"{"count":1,"list":[{"id":"5A56","number":"1","status":"FAILED","error":13}]}"#,
+                Step::Recipient,
+                "",
+            ),
+        ),
+        (
+            "46elks",
+            &[("username", "u1"), ("password", "hush"), ("from", "Acme")],
+            (
+                200,
+                r#"{"status":"failed","direction":"outgoing","id":"s70"}"#,
+                Step::Message,
+                "",
+            ),
+        ),
+    ];
+    for (kind, settings, refusal) in CASES {
+        assert_one(kind, settings, *refusal);
+    }
+}

@@ -306,3 +306,15 @@ fn a_check_of_gatewayapi_and_africastalking_asks_for_the_account() {
         );
     }
 }
+
+#[test]
+fn a_setting_that_no_message_can_be_built_with_is_found_by_the_check() {
+    let server = Server::answering(200, r#"{"credit":1}"#);
+    let settings = [("token", "hush"), ("max-parts", "three")];
+    let error = open("gatewayapi", &server.base(), &settings)
+        .check(soon())
+        .unwrap_err();
+    assert_eq!(error.step, twofa_delivery::Step::Settings, "{error:?}");
+    assert!(error.reason.contains("max_parts"), "{error:?}");
+    assert!(server.requests().is_empty());
+}

@@ -9,6 +9,7 @@ use twofa_core::{Channel, Timestamp};
 
 use super::api::{Api, MAX_ANSWER, MAX_LIST, settings_error};
 use super::inbox::iso8601;
+use super::sample::set_message;
 use super::{inbox, request};
 use crate::error::{SendError, Step};
 use crate::message::Message;
@@ -107,6 +108,10 @@ impl Provider for HttpProvider {
     }
 
     fn check(&self, deadline: Instant) -> Result<(), SendError> {
+        // Settings with which no message can be built are found now instead of at the first code.
+        let mut values = self.api.values.clone();
+        set_message(&mut values, &self.api.data_file).map_err(settings_error)?;
+        self.api.request(&self.api.data_file.send, &values)?;
         let Some(check) = &self.api.data_file.check else {
             let url = request::parse_url(&self.api.base).map_err(settings_error)?;
             let reached = self.api.client.reach(url, deadline);

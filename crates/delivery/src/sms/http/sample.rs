@@ -10,7 +10,11 @@ pub(in crate::sms) fn sample(
     data_file: &DataFile,
     settings: &[(String, String)],
 ) -> Result<String, String> {
-    let values = sample_values(data_file, settings)?;
+    let mut values = Values::default();
+    for (name, value) in settings {
+        values.set(name, value.as_str());
+    }
+    set_message(&mut values, data_file)?;
     let base = data_file.base.base(&values)?;
     let spec = &data_file.send;
     let request = request::build(spec, &Auth::None, base.trim_end_matches('/'), &values)?;
@@ -32,12 +36,8 @@ pub(in crate::sms) fn sample(
     Ok(lines.join("\n"))
 }
 
-/// `settings`, and a message to a number that the provider serves.
-fn sample_values(data_file: &DataFile, settings: &[(String, String)]) -> Result<Values, String> {
-    let mut values = Values::default();
-    for (name, value) in settings {
-        values.set(name, value.as_str());
-    }
+/// Adds a message to a number that the provider serves.
+pub(super) fn set_message(values: &mut Values, data_file: &DataFile) -> Result<(), String> {
     let number = &data_file.number;
     let code = number.calling_codes.first().map_or("1", String::as_str);
     let to = format!("+{code}4155552671");
@@ -49,7 +49,7 @@ fn sample_values(data_file: &DataFile, settings: &[(String, String)]) -> Result<
     values.set("expires", 1_769_903_999_u64);
     values.set("expires-time", "2026-01-31T23:59:59Z");
     values.set("uuid", "00000000-0000-4000-8000-000000000000");
-    Ok(values)
+    Ok(())
 }
 
 /// The header that authenticates the request, described instead of encoded so that it can be read.
