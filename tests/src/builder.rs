@@ -171,6 +171,7 @@ impl Builder {
             line(format!("chmod 0700 {STATE}"));
             line(STAND_IN.into());
             line(COMMON_AUTH.into());
+            line(WITHOUT_ONE_FIELD.into());
             line(SSHD_ACCOUNT.into());
         }
         for (path, content) in &self.files {
@@ -216,6 +217,9 @@ const STAND_IN: &str = "cd \"$(dirname \"$(find /usr/lib /lib -name pam_permit.s
 /// Debian's own stacks with our line at the end of `common-auth`, where pam-auth-update puts it.
 const COMMON_AUTH: &str = "grep -q pam_twofa /etc/pam.d/common-auth || \
      echo 'auth required pam_twofa.so' >>/etc/pam.d/common-auth";
+
+/// Servers of the host that can ask for a password alone, and whose stacks include `common-auth`.
+const WITHOUT_ONE_FIELD: &str = "rm -f /etc/pam.d/dovecot /etc/pam.d/vsftpd";
 
 /// With a key, sshd does not authenticate through PAM, but it does call the account phase. This line comes before the
 /// other account lines, because Debian's `common-account` ends the stack if a password has expired; and it is for sshd

@@ -59,6 +59,7 @@ pub use process::{Output, Process};
 pub use screenshot::screenshot;
 pub use signalapi::SignalApi;
 pub use smsprovider::SmsProvider;
+pub use sshd::SYSTEMCTL;
 pub use terminal::Terminal;
 pub use twofa_mailserver::{Listener, MailServer};
 pub use window::Theme;

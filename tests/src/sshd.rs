@@ -39,6 +39,17 @@ fi
 /usr/sbin/sshd -E /var/log/sshd.log
 ";
 
+/// Machines have no systemd. This program does what `systemctl reload ssh` does on Debian, and returns when sshd listens
+/// again.
+pub const SYSTEMCTL: &str = "#!/bin/sh -e
+[ \"$*\" = 'reload ssh' ]
+/usr/sbin/sshd -t
+listening() { grep -c 'Server listening' /var/log/sshd.log || true; }
+before=$(listening)
+kill -HUP \"$(cat /run/sshd.pid)\"
+while [ \"$(listening)\" = \"$before\" ]; do sleep 0.02; done
+";
+
 /// Writes the configuration, starts sshd and waits until it accepts connections. `lines` take precedence over ours.
 pub(crate) fn start(machine: &Machine, lines: &str) {
     let (private, public) = host_key(machine);

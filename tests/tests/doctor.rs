@@ -283,7 +283,7 @@ fn the_doctor_names_account_lines_that_keep_people_out() {
     }
     finds(
         &machine,
-        "problem: sudo and sudo-i: the account line refuses sudo within its timestamp and with NOPASSWD",
+        "problem: sudo and sudo-i: the account line refuses users who need no password",
     );
     machine.run("cp /etc/pam.d/common-account /root && echo 'account required pam_twofa.so challenge' >>/etc/pam.d/common-account").ok();
     finds(

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
-use twofa_e2e::{Authenticator, CHECKOUT, Machine, Terminal, enrol_on, password_of};
+use twofa_e2e::{Authenticator, CHECKOUT, Machine, SYSTEMCTL, Terminal, enrol_on, password_of};
 
 const README: &str = include_str!("../../README.md");
 /// Compiling is left out: the checkout has what it makes.
@@ -14,16 +14,6 @@ const SSH: &str = "LC_ALL=C.UTF-8 ssh -o StrictHostKeyChecking=accept-new";
 /// Debian 13's own, without comments. It turns keyboard-interactive off further down.
 const SSHD_CONFIG: &str = "Include /etc/ssh/sshd_config.d/*.conf\nKbdInteractiveAuthentication no\nUsePAM yes\n\
     X11Forwarding yes\nPrintMotd no\nAcceptEnv LANG LC_*\nSubsystem sftp internal-sftp\n";
-
-/// The machine has no systemd. This does what `systemctl reload ssh` does on Debian, and returns when sshd listens again.
-const SYSTEMCTL: &str = "#!/bin/sh -e
-[ \"$*\" = 'reload ssh' ]
-/usr/sbin/sshd -t
-listening() { grep -c 'Server listening' /var/log/sshd.log || true; }
-before=$(listening)
-kill -HUP \"$(cat /run/sshd.pid)\"
-while [ \"$(listening)\" = \"$before\" ]; do sleep 0.02; done
-";
 
 const START_SSHD: &str = "chmod +x /usr/local/sbin/systemctl && ssh-keygen -A >&2 \
     && if grep -qi PerSourcePenalties /usr/sbin/sshd; then \

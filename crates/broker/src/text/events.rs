@@ -37,15 +37,15 @@ pub fn refusal(why: RefusalReason, now: Timestamp) -> String {
         }
         RefusalReason::NotAskedBySshd => {
             "a second factor is needed and sshd cannot ask for one after a key alone or with its 'password' method: \
-             set 'AuthenticationMethods publickey,keyboard-interactive' and 'KbdInteractiveAuthentication yes'"
+             set 'KbdInteractiveAuthentication yes', 'PasswordAuthentication no' and AuthenticationMethods, see pam_twofa(8)"
         }
         RefusalReason::NotAskedBySudo => {
             "a second factor is needed and sudo did not authenticate (NOPASSWD, or within its timestamp): \
              leave the account line out of its stack, or add the argument 'challenge' to it"
         }
         RefusalReason::NotAsked => {
-            "a second factor is needed and the program did not authenticate: add the argument 'challenge' \
-             to the account line where it can ask"
+            "a second factor is needed and the program did not authenticate: remove the account line from its stack, or \
+             add the argument 'challenge' to it where somebody can be asked"
         }
         RefusalReason::NotConfirmed => "the user was asked to enrol and did not",
         RefusalReason::NoMethod => {

@@ -21,10 +21,11 @@ pub(crate) fn run(output: Output) -> Result<(), CommandError> {
         return Err(CommandError::only_root("inspect the whole machine"));
     }
     // PAM's files are read as root, the store as the service.
-    let mut findings = inspect_host();
+    let inspection = inspect_host();
     let waiting = spinner("Testing every provider".to_owned());
-    let more = client::open().and_then(|admin| Ok(admin.findings()?));
+    let more = client::open().and_then(|admin| Ok(admin.findings(&inspection)?));
     waiting.finish_and_clear();
+    let mut findings = inspection.findings;
     findings.extend(more?);
     let rows: Vec<_> = findings.iter().map(row).collect();
     output.object(&rows, |out| {

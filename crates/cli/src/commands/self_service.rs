@@ -85,6 +85,7 @@ struct AppRecord {
 }
 
 pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), CommandError> {
+    let suffix = suffix(user.as_deref());
     let report = report(user)?;
     let record = Record {
         user: report.user.clone(),
@@ -114,7 +115,7 @@ pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Command
             .map(|at| rfc3339(Timestamp::from_unix(at))),
         difference: report.difference.clone(),
     };
-    output.object(&record, |out| status::show(&report, out))
+    output.object(&record, |out| status::show(&report, &suffix, out))
 }
 
 pub(crate) fn enrol(what: EnrolCommand) -> Result<(), CommandError> {
@@ -226,6 +227,7 @@ pub(crate) fn codes(new: bool, user: Option<String>, output: Output) -> Result<(
         })?;
         return Ok(());
     }
+    let suffix = suffix(user.as_deref());
     let report = report(user)?;
     let UserReport {
         user,
@@ -235,8 +237,13 @@ pub(crate) fn codes(new: bool, user: Option<String>, output: Output) -> Result<(
     let record = serde_json::json!({ "user": user, "backup_codes_left": left });
     output.object(&record, |out| {
         status::show_void_codes(&report, out)?;
-        status::show_backup_codes(*left, out)
+        status::show_backup_codes(*left, &suffix, out)
     })
+}
+
+/// What a command about this `user` ends with: nothing, if it is about oneself.
+fn suffix(user: Option<&str>) -> String {
+    user.map_or(String::new(), |user| format!(" --user {user}"))
 }
 
 fn report(user: Option<String>) -> Result<UserReport, CommandError> {

@@ -99,7 +99,7 @@ fn complaint(complaint: &Complaint) -> String {
                                 pam_twofa(8)"
             .to_owned(),
         Complaint::Account(complaint) => account(*complaint).to_owned(),
-        Complaint::Sshd(complaint) => sshd(*complaint),
+        Complaint::Sshd(complaint) => sshd(complaint),
     }
 }
 
@@ -112,8 +112,8 @@ fn account(complaint: AccountComplaint) -> &'static str {
             "the account line does not ask, so users who need a code are refused; add 'challenge'"
         }
         AccountComplaint::RefusesSudo => {
-            "the account line refuses sudo within its timestamp and with NOPASSWD, where nobody is asked; remove it, or \
-             add 'challenge'"
+            "the account line refuses users who need no password (within sudo's timestamp, with NOPASSWD, or with doas's \
+             persist and nopass), because nobody is asked then; remove it, or add 'challenge'"
         }
         AccountComplaint::StopsRootsSu => {
             "the account line also blocks root's own su; put it after 'account sufficient pam_succeed_if.so uid = 0 \
@@ -122,13 +122,13 @@ fn account(complaint: AccountComplaint) -> &'static str {
     }
 }
 
-fn sshd(complaint: SshdComplaint) -> String {
+fn sshd(complaint: &SshdComplaint) -> String {
     match complaint {
         SshdComplaint::WithoutPam => {
             "sshd_config has 'UsePAM no': nobody is asked for a code".to_owned()
         }
         SshdComplaint::CannotAsk => "sshd cannot ask for a code, so users who need one are refused: set \
-                                     'KbdInteractiveAuthentication yes', and include keyboard-interactive in \
+                                     'KbdInteractiveAuthentication yes' and 'PasswordAuthentication no', and include keyboard-interactive in \
                                      AuthenticationMethods if that is set"
             .to_owned(),
         SshdComplaint::PasswordMethod => "sshd's 'password' method cannot show a question and refuses users who need a \
@@ -137,6 +137,11 @@ fn sshd(complaint: SshdComplaint) -> String {
         SshdComplaint::KeyAloneLetsIn => {
             format!("a key alone lets people in without a code: {WITH_KEYS}")
         }
+        SshdComplaint::KeyAloneLetsInUsers(users) => format!(
+            "in a Match block, a key alone lets people in without a code ({}): put 'account required pam_twofa.so' before \
+             the other account lines, which lets only exempt users in that way",
+            enumerate(users)
+        ),
         SshdComplaint::KeyIsCutOff => format!(
             "users who need a code and offer a key are disconnected before they are asked for the password: {WITH_KEYS}; \
              until then 'ssh -o PubkeyAuthentication=no' works"
@@ -192,6 +197,11 @@ fn host(finding: &HostFinding) -> String {
             "the broker cannot read {}: where services need them, it treats every password as possibly wrong, sends no \
              codes and enrols nobody; 'chmod o+r' the files and 'chmod o+rx' the folders",
             enumerate(paths)
+        ),
+        HostFinding::RobotsNeedMore { accounts } => format!(
+            "no code is asked of {}, but sshd asks for more than a key, and there is no password: give automated logins \
+             'AuthenticationMethods publickey' in a Match block, see 'robots with keys' in pam_twofa(8)",
+            enumerate(accounts)
         ),
         HostFinding::SshdSettingsUnknown {
             error,

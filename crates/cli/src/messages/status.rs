@@ -13,8 +13,8 @@ use crate::output::{Table, terminal_width};
 /// So few backup codes left are a reason to make new ones.
 const FEW_BACKUP_CODES: u32 = 2;
 
-/// Writes all of `report`.
-pub(crate) fn show(report: &UserReport, out: &mut dyn Write) -> io::Result<()> {
+/// Writes all of `report`. Commands that it names end with `suffix`: empty, or ` --user NAME`.
+pub(crate) fn show(report: &UserReport, suffix: &str, out: &mut dyn Write) -> io::Result<()> {
     let required = if report.required {
         " (required by an administrator)"
     } else {
@@ -30,8 +30,13 @@ pub(crate) fn show(report: &UserReport, out: &mut dyn Write) -> io::Result<()> {
         "Class: {}   Asked for a code: {}",
         report.class, report.verify
     )?;
-    show_address("E-mail", report.email.as_ref(), "email", out)?;
-    show_address("Phone", report.phone.as_ref(), "sms", out)?;
+    show_address(
+        "E-mail",
+        report.email.as_ref(),
+        &format!("email{suffix}"),
+        out,
+    )?;
+    show_address("Phone", report.phone.as_ref(), &format!("sms{suffix}"), out)?;
     if !report.methods.is_empty() {
         writeln!(out, "A login asks for: {}", report.methods.join(", or "))?;
     }
@@ -44,7 +49,7 @@ pub(crate) fn show(report: &UserReport, out: &mut dyn Write) -> io::Result<()> {
     if report.methods.is_empty() && report.apps.is_empty() {
         return writeln!(
             out,
-            "\nNothing is enrolled. Set up an authenticator app with: twofa enrol app"
+            "\nNothing is enrolled. Set up an authenticator app with: twofa enrol app{suffix}"
         );
     }
     show_apps(report, out)?;
@@ -65,10 +70,10 @@ pub(crate) fn show_void_codes(report: &UserReport, out: &mut dyn Write) -> io::R
 }
 
 /// Writes how many backup codes are left, and what to do when they are few.
-pub(crate) fn show_backup_codes(left: u32, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn show_backup_codes(left: u32, suffix: &str, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "Backup codes left: {left}")?;
     if left <= FEW_BACKUP_CODES {
-        writeln!(out, "Make new ones with: twofa codes --new")?;
+        writeln!(out, "Make new ones with: twofa codes --new{suffix}")?;
     }
     Ok(())
 }

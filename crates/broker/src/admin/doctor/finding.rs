@@ -68,6 +68,7 @@ impl Finding {
                 matches!(
                     finding,
                     HostFinding::SshdSettingsUnknown { is_early: true, .. }
+                        | HostFinding::RobotsNeedMore { .. }
                 )
             }
             Self::Broker { .. } => false,
@@ -177,7 +178,7 @@ pub enum AccountComplaint {
 }
 
 /// What sshd's settings make of its stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SshdComplaint {
     /// It does not use PAM.
     WithoutPam,
@@ -187,6 +188,8 @@ pub enum SshdComplaint {
     PasswordMethod,
     /// A key alone lets in without a code.
     KeyAloneLetsIn,
+    /// In `Match` blocks, a key alone lets these users in without a code; never empty.
+    KeyAloneLetsInUsers(Vec<String>),
     /// People who offer a key are cut off before the password is asked for.
     KeyIsCutOff,
 }
@@ -252,6 +255,11 @@ pub enum HostFinding {
     HiddenFromBroker {
         /// The paths of what it cannot read.
         paths: Vec<String>,
+    },
+    /// Accounts that are exempt and have no password, whom sshd asks for more than a key; never empty.
+    RobotsNeedMore {
+        /// Their names.
+        accounts: Vec<String>,
     },
     /// An sshd that is in use does not say what its settings are.
     SshdSettingsUnknown {

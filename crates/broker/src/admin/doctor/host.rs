@@ -20,14 +20,24 @@ const FOLDERS: [&str; 4] = [
     "/usr/etc/pam.d",
 ];
 
-/// What is wrong with the stacks, sshd and the module, and which screen lockers call it.
-pub(super) fn inspect() -> (Vec<Finding>, Vec<String>) {
+/// What there is to say of PAM's files.
+pub(super) struct Report {
+    /// What is wrong with the stacks, sshd and the module.
+    pub(super) findings: Vec<Finding>,
+    /// The screen lockers that call the module.
+    pub(super) lockers: Vec<String>,
+    /// Accounts without a password that sshd asks for more than a key.
+    pub(super) stuck: Vec<String>,
+}
+
+/// Looks at the stacks, sshd and the module.
+pub(super) fn inspect() -> Report {
     let (sshd, error) = match Sshd::of_this_machine() {
         None => (None, None),
         Some(Ok(sshd)) => (Some(sshd), None),
         Some(Err(error)) => (None, Some(error)),
     };
-    let found = stacks::inspect(names(), &ThisMachine, sshd.as_ref(), root_has_a_password());
+    let found = stacks::inspect(names(), &ThisMachine, sshd.as_ref(), has_password("root"));
     let mut findings = found.findings;
     if let Some(error) = error {
         // Before systemd's socket has started sshd for the first time there is no /run/sshd, and no answer.
@@ -42,7 +52,20 @@ pub(super) fn inspect() -> (Vec<Finding>, Vec<String>) {
     if found.used && !paths.is_empty() {
         findings.push(Finding::Host(HostFinding::HiddenFromBroker { paths }));
     }
-    (findings, found.lockers)
+    let stuck = sshd
+        .filter(|sshd| sshd.is_in_use)
+        .map_or(Vec::new(), |sshd| {
+            let accounts = sshd.accounts.into_iter();
+            accounts
+                .filter(|account| !account.key_alone_lets_in && !has_password(&account.name))
+                .map(|account| account.name)
+                .collect()
+        });
+    Report {
+        findings,
+        lockers: found.lockers,
+        stuck,
+    }
 }
 
 /// The machine this runs on.
@@ -126,11 +149,12 @@ fn folder_without_module() -> Option<PathBuf> {
     }
 }
 
-/// Whether `su` leads to root: root has a password, or what there is cannot be read.
-fn root_has_a_password() -> bool {
+/// Whether somebody can know the password of this account: it has one, or what there is cannot be read.
+fn has_password(account: &str) -> bool {
     let Ok(shadow) = fs::read_to_string("/etc/shadow") else {
         return true;
     };
-    let root = shadow.lines().find_map(|line| line.strip_prefix("root:"));
-    root.is_none_or(|fields| !fields.starts_with(['!', '*']))
+    let mut lines = shadow.lines().filter_map(|line| line.split_once(':'));
+    let fields = lines.find_map(|(name, fields)| (name == account).then_some(fields));
+    fields.is_none_or(|fields| !fields.starts_with(['!', '*']))
 }

@@ -10,6 +10,7 @@ mod complaints;
 mod delivery;
 pub mod finding;
 mod host;
+mod robots;
 mod rules;
 mod services;
 mod sshd;
@@ -20,21 +21,35 @@ pub use finding::{Finding, Severity};
 use super::Administration;
 use super::error::AdminError;
 
-/// What is wrong with PAM's stacks, sshd, the module and the broker at the socket. For root: it reads what others may not.
-pub fn inspect_host() -> Vec<Finding> {
-    let (mut findings, lockers) = host::inspect();
+/// What root can see of this machine.
+#[derive(Debug, Default)]
+pub struct Inspection {
+    /// What is wrong with PAM's stacks, sshd, the module and the broker at the socket.
+    pub findings: Vec<Finding>,
+    /// Accounts without a password that sshd asks for more than a key.
+    stuck: Vec<String>,
+}
+
+/// Looks at PAM's stacks, sshd, the module and the broker at the socket. For root: it reads what others may not.
+pub fn inspect_host() -> Inspection {
+    let host::Report {
+        mut findings,
+        lockers,
+        stuck,
+    } = host::inspect();
     if let Err(silence) = broker::ask() {
         findings.push(Finding::Broker { silence, lockers });
     }
-    findings
+    Inspection { findings, stuck }
 }
 
 impl Administration {
     /// What is wrong with the rules, people's methods and accounts, the providers and what waits to be sent. It connects to every
     /// provider that is in use, which takes as long as the slowest of them, 15 seconds at most.
-    pub fn findings(&self) -> Result<Vec<Finding>, AdminError> {
+    pub fn findings(&self, inspection: &Inspection) -> Result<Vec<Finding>, AdminError> {
         let mut findings = rules::findings(self)?;
         findings.extend(accounts::findings(self)?);
+        findings.extend(robots::finding(self, &inspection.stuck)?);
         findings.extend(delivery::findings(self)?);
         Ok(findings)
     }

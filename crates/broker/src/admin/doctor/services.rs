@@ -17,7 +17,7 @@ const fn root(service: &'static str, typed: &'static str) -> RootService {
 }
 
 /// Programs with a single field, which answer every question with the password that was typed there.
-const ONE_FIELD: [&str; 12] = [
+const ONE_FIELD: [&str; 18] = [
     "i3lock",
     "swaylock",
     "waylock",
@@ -30,6 +30,12 @@ const ONE_FIELD: [&str; 12] = [
     "lxdm",
     "slim",
     "xdm",
+    "xrdp-sesman",
+    "vsftpd",
+    "proftpd",
+    "pure-ftpd",
+    "dovecot",
+    "smtp",
 ];
 
 /// Services without anybody to ask, which call the account phase alone.

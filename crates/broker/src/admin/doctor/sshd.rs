@@ -8,12 +8,24 @@ use std::process::{Command, Stdio};
 /// Where the program is; it wants to be called by its whole path.
 const PROGRAMS: [&str; 3] = ["/usr/sbin/sshd", "/usr/bin/sshd", "/usr/local/sbin/sshd"];
 
+/// sshd is asked about at most this many accounts: each takes a hundredth of a second.
+const MOST_ACCOUNTS: usize = 500;
+
 /// sshd's settings, those outside of `Match` blocks.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Sshd {
     settings: BTreeMap<String, String>,
     /// One runs, or starts with the machine.
     pub(super) is_in_use: bool,
+    /// The accounts of root and of people, with the settings that apply to each.
+    pub(super) accounts: Vec<SshdAccount>,
+}
+
+/// What sshd asks of one account.
+#[derive(Debug)]
+pub(super) struct SshdAccount {
+    pub(super) name: String,
+    pub(super) key_alone_lets_in: bool,
 }
 
 impl Sshd {
@@ -30,10 +42,12 @@ impl Sshd {
             .output();
         let error = match output {
             Ok(output) if output.status.success() => {
-                let settings = String::from_utf8_lossy(&output.stdout).into_owned();
+                let sshd = Self::read(&String::from_utf8_lossy(&output.stdout));
+                let accounts = sshd.look_at_accounts(program);
                 return Some(Ok(Self {
                     is_in_use,
-                    ..Self::read(&settings)
+                    accounts,
+                    ..sshd
                 }));
             }
             Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
@@ -51,7 +65,27 @@ impl Sshd {
         Self {
             settings,
             is_in_use: true,
+            accounts: Vec::new(),
         }
+    }
+
+    /// What applies to each account of `/etc/passwd`, where a `Match` block can make a difference.
+    fn look_at_accounts(&self, program: &str) -> Vec<SshdAccount> {
+        let everywhere = self.key_alone_lets_in();
+        let has_matches = has_matches();
+        let accounts = accounts().into_iter().take(MOST_ACCOUNTS);
+        let look = |name: String| {
+            let own = if has_matches {
+                settings_of(program, &name)
+            } else {
+                None
+            };
+            SshdAccount {
+                key_alone_lets_in: own.map_or(everywhere, |own| own.key_alone_lets_in()),
+                name,
+            }
+        };
+        accounts.map(look).collect()
     }
 
     pub(super) fn is_on(&self, setting: &str) -> bool {
@@ -135,6 +169,49 @@ impl Sshd {
             .is_none_or(|lists| lists.iter().flatten().any(|method| *method == "password"));
         self.is_on("passwordauthentication") && listed
     }
+}
+
+/// The settings for a login of this account from this machine. `None`: sshd does not say.
+fn settings_of(program: &str, account: &str) -> Option<Sshd> {
+    let connection =
+        format!("user={account},host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22");
+    let output = Command::new(program)
+        .args(["-T", "-C", &connection])
+        .env_clear()
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    output.status.success().then(|| Sshd::read(&text))
+}
+
+/// Root and the accounts of people, who have a uid from 1000 on.
+fn accounts() -> Vec<String> {
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let account = |line: &str| {
+        let mut fields = line.split(':');
+        let (name, uid) = (fields.next()?, fields.nth(1)?.parse::<u32>().ok()?);
+        let is_safe = !name.contains([',', '=']);
+        (is_safe && (uid == 0 || (1000..65534).contains(&uid))).then(|| name.to_owned())
+    };
+    passwd.lines().filter_map(account).collect()
+}
+
+/// Whether there is a `Match` block in the files that Debian and others have.
+fn has_matches() -> bool {
+    let parts = fs::read_dir("/etc/ssh/sshd_config.d")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|file| file.path());
+    let mut files = parts.chain(["/etc/ssh/sshd_config".into()]);
+    files.any(|file| {
+        let text = fs::read_to_string(file)
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        text.lines()
+            .any(|line| line.trim_start().starts_with("match"))
+    })
 }
 
 /// Whether a process is an sshd.

@@ -175,6 +175,11 @@ pub fn not_asked(service: Option<&str>, is_sshd_without_questions: bool) -> NotA
                      administrator.",
             why: RefusalReason::NotAskedBySudo,
         },
+        Some("doas") => NotAsked {
+            person: "doas needs a verification code here and did not ask for one. Try 'doas -L' first, or ask an \
+                     administrator.",
+            why: RefusalReason::NotAsked,
+        },
         _ => NotAsked {
             person: "This login needs a verification code and was not asked for one. Ask an administrator.",
             why: RefusalReason::NotAsked,

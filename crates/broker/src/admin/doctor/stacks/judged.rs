@@ -239,7 +239,7 @@ impl<'a> Judged<'a> {
             complaints.add(name, Complaint::Account(AccountComplaint::Unattended));
         } else if plain && !self.asks() {
             complaints.add(name, Complaint::Account(AccountComplaint::AsksNothing));
-        } else if plain && matches!(name, "sudo" | "sudo-i") {
+        } else if plain && matches!(name, "sudo" | "sudo-i" | "doas") {
             complaints.add(name, Complaint::Account(AccountComplaint::RefusesSudo));
         }
         if self.answers.account_calls_own_for_root && matches!(name, "su" | "su-l") {
@@ -279,6 +279,15 @@ impl<'a> Judged<'a> {
             complaints.add(name, Complaint::Sshd(SshdComplaint::PasswordMethod));
         }
         if !sshd.key_alone_lets_in() {
+            let users = sshd
+                .accounts
+                .iter()
+                .filter(|account| account.key_alone_lets_in);
+            let users: Vec<_> = users.map(|account| account.name.clone()).collect();
+            if !users.is_empty() && self.answers.account_without_code.is_some() {
+                let complaint = SshdComplaint::KeyAloneLetsInUsers(users);
+                complaints.add(name, Complaint::Sshd(complaint));
+            }
             return;
         }
         if self.answers.account_without_code.is_some() {
