@@ -286,6 +286,27 @@ fn a_person_of_the_directory_is_asked_as_its_groups_say() {
 }
 
 #[test]
+fn members_of_a_group_that_a_directory_may_keep_to_itself_are_warned_of() {
+    let machine = builder(BESIDE_FILES).build();
+    machine
+        .run("groupadd staff2 && usermod -g staff2 carol && usermod -aG staff2 alice")
+        .ok();
+    let output = machine.run("twofa user add --group staff2").ok();
+    assert_eq!(output.stdout, "Added alice.\nAdded carol.\n");
+    assert!(
+        output.stderr.contains(
+            "warning: people of directory whose primary group is 'staff2' may be missing"
+        ),
+        "{output}"
+    );
+    machine
+        .run("printf 'passwd: files systemd\\ngroup: files\\n' >/etc/nsswitch.conf")
+        .ok();
+    let output = machine.run("twofa user add --group staff2").ok();
+    assert_eq!(output.stderr, "", "{output}");
+}
+
+#[test]
 fn where_nobody_is_asked_no_name_service_is_needed_to_say_so() {
     let machine = builder(BESIDE_FILES)
         .command("twofa class set admins mode=disabled")

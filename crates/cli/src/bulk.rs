@@ -14,6 +14,7 @@ use crate::arguments::Users;
 use crate::error::CommandError;
 use crate::input;
 use crate::messages::errors::advice;
+use crate::messages::user::incomplete;
 use crate::output::can_animate;
 
 /// Characters; a login name has at most 32 of them on Linux (useradd(8)), and in directories at most 256.
@@ -44,7 +45,11 @@ pub(crate) fn names(
     };
     let mut all: Vec<_> = names.iter().map(plain).collect();
     if let Some(group) = group {
-        all.extend(group_members(group)?.iter().map(plain));
+        let members = group_members(group)?;
+        if let Some(warning) = incomplete(group, &members.incomplete) {
+            writeln!(io::stderr(), "warning: {warning}")?;
+        }
+        all.extend(members.names.iter().map(plain));
     }
     if let Some(file) = from_file {
         all.extend(names_in(file, &input::read(file)?)?);

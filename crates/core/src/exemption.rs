@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use crate::account::Account;
 use crate::group::{Group, Membership};
@@ -73,9 +73,21 @@ impl Exemption {
     }
 }
 
-/// Whether `address` is in `network`. An IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) counts as the IPv4 address.
+/// Whether `address` is in `network`. An IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) counts as the IPv4 address, and a
+/// network of such addresses as one of IPv4 addresses.
 fn contains(network: IpNet, address: IpAddr) -> bool {
-    network.contains(&address.to_canonical())
+    canonical(network).contains(&address.to_canonical())
+}
+
+/// `::ffff:10.0.0.0/104` is `10.0.0.0/8`.
+fn canonical(network: IpNet) -> IpNet {
+    let length = network.prefix_len().checked_sub(96);
+    match (network.addr().to_canonical(), network, length) {
+        (IpAddr::V4(address), IpNet::V6(_), Some(length)) => {
+            Ipv4Net::new(address, length).map_or(network, IpNet::V4)
+        }
+        _ => network,
+    }
 }
 
 /// The first of `exemptions` that covers a login of `account` from `source` at `now`. `membership` says whether the account
@@ -99,6 +111,7 @@ pub fn find_covering<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::parse_address;
 
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
@@ -226,6 +239,31 @@ mod tests {
                 expected,
                 "{address}"
             );
+        }
+    }
+
+    #[test]
+    fn a_network_fits_its_addresses_however_they_are_written() {
+        for (network, address, expected) in [
+            ("fe80::/10", "fe80::1%eth0", true),
+            ("fe80::/10", "[FE80::1%eth0]", true),
+            ("10.0.0.0/8", "::ffff:10.0.0.1", true),
+            ("::ffff:10.0.0.0/104", "10.0.0.1", true),
+            ("::ffff:10.0.0.0/104", "::ffff:10.0.0.1", true),
+            ("::ffff:10.0.0.0/104", "11.0.0.1", false),
+            ("::/0", "2001:db8::1", true),
+            ("::/0", "10.0.0.1", false),
+            ("10.0.0.0/8", "10.0.0.1.", false),
+        ] {
+            let exemption = Exemption {
+                network: Some(network.parse().unwrap()),
+                ..exemption()
+            };
+            let source = LoginSource {
+                service: None,
+                address: parse_address(address),
+            };
+            assert_eq!(exemption.fits(source), expected, "{network} {address}");
         }
     }
 

@@ -145,11 +145,7 @@ pub fn login_accounts() -> LoginAccounts {
         let is_person = uid == 0 || uid >= lowest && !NO_PERSON.iter().any(|no| no.contains(&uid));
         is_person && is_shell(shell)
     };
-    let sources = Switch::read().map_or_else(|_| Vec::new(), |switch| switch.passwd());
-    let incomplete: Vec<_> = sources
-        .into_iter()
-        .filter(|source| !LOCAL_SOURCES.contains(&source.as_str()))
-        .collect();
+    let incomplete = incomplete_sources();
     let mut found = HashMap::new();
     if let Ok(passwd) = Passwd::read() {
         for (name, entry, shell) in passwd.entries_with_shells() {
@@ -163,9 +159,9 @@ pub fn login_accounts() -> LoginAccounts {
     if !incomplete.is_empty() {
         match query("passwd", Instant::now() + TIMEOUT, all_accounts) {
             Ok(all) => {
-                for (name, uid, shell) in all {
-                    if could_log_in(uid, &shell) {
-                        found.entry(name).or_insert(uid);
+                for (name, entry, shell) in all {
+                    if could_log_in(entry.uid, &shell) {
+                        found.entry(name).or_insert(entry.uid);
                     }
                 }
             }
@@ -182,6 +178,15 @@ pub fn login_accounts() -> LoginAccounts {
         incomplete,
         unanswered,
     }
+}
+
+/// The sources of accounts of which nobody knows whether they list all they have.
+pub(crate) fn incomplete_sources() -> Vec<String> {
+    let sources = Switch::read().map_or_else(|_| Vec::new(), |switch| switch.passwd());
+    sources
+        .into_iter()
+        .filter(|source| !LOCAL_SOURCES.contains(&source.as_str()))
+        .collect()
 }
 
 /// The uids of `/etc/passwd` that more than one name has, with those names.

@@ -1,11 +1,13 @@
 //! Groups by name and by gid.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use twofa_core::Group;
 
+use crate::accounts::incomplete_sources;
 use crate::files::{self, Passwd};
-use crate::module::{Entry, Key, Module};
+use crate::module::{Entry, Key, Module, all_accounts};
 use crate::query::{TIMEOUT, query};
 use crate::switch::Switch;
 use crate::{Answer, Unanswered};
@@ -19,26 +21,38 @@ pub fn group(name: &str) -> Result<Option<Group>, Unanswered> {
     }))
 }
 
-/// The login names of the members of the group called `name`: those it lists, and the accounts of `/etc/passwd` whose
-/// primary group it is. `None`: there is no such group.
-pub fn members(name: &str) -> Result<Option<Vec<String>>, Unanswered> {
-    let Some(Entry { gid, mut members }) = find(name, Instant::now() + TIMEOUT)? else {
+/// The members of a group, as far as they can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupMembers {
+    /// Their login names: those that the group lists, then the others by name.
+    pub names: Vec<String>,
+    /// The sources that may have accounts whose primary group it is and that do not list their accounts, as most
+    /// directories.
+    pub incomplete: Vec<String>,
+}
+
+/// The members of the group called `name`: those it lists, and the accounts whose primary group it is, as far as the name
+/// service lists accounts. `None`: there is no such group.
+pub fn members(name: &str) -> Result<Option<GroupMembers>, Unanswered> {
+    let deadline = Instant::now() + TIMEOUT;
+    let Some(Entry { gid, members }) = find(name, deadline)? else {
         return Ok(None);
     };
+    let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+    let mut names: Vec<_> = members.iter().map(|name| text(name)).collect();
     let passwd = Passwd::read().map_err(Unanswered)?;
-    let primary = passwd
-        .entries()
-        .filter(|(_, entry)| entry.gid == gid)
-        .map(|(name, _)| name.to_vec());
-    let mut primary: Vec<_> = primary.filter(|name| !members.contains(name)).collect();
-    primary.sort();
-    members.append(&mut primary);
-    Ok(Some(
-        members
-            .into_iter()
-            .map(|name| String::from_utf8_lossy(&name).into_owned())
-            .collect(),
-    ))
+    let local = passwd.entries().filter(|(_, entry)| entry.gid == gid);
+    let mut primary: BTreeSet<_> = local.map(|(name, _)| text(name)).collect();
+    let incomplete = incomplete_sources();
+    if !incomplete.is_empty() {
+        // What is not listed in time is as unknown as what is never listed.
+        let all = query("passwd", deadline, all_accounts).unwrap_or_default();
+        let all = all.into_iter().filter(|(_, entry, _)| entry.gid == gid);
+        primary.extend(all.map(|(name, _, _)| name));
+    }
+    primary.retain(|name| !names.contains(name));
+    names.extend(primary);
+    Ok(Some(GroupMembers { names, incomplete }))
 }
 
 pub(crate) fn gid_of(name: &str, deadline: Instant) -> Result<Option<u32>, Unanswered> {
@@ -132,6 +146,7 @@ mod tests {
             members("root")
                 .unwrap()
                 .unwrap()
+                .names
                 .contains(&"root".to_owned())
         );
         assert_eq!(members("no-such-group"), Ok(None));

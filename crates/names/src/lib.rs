@@ -25,7 +25,7 @@ mod switch;
 
 pub use account::{find, listed_groups, system_user};
 pub use accounts::{AccountLookup, LoginAccounts, login_accounts, shared_uids};
-pub use groups::{group, members};
+pub use groups::{GroupMembers, group, members};
 pub use listing::Directory;
 pub use membership::Groups;
 pub use query::TIMEOUT;

@@ -12,7 +12,7 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW, Symbol};
 use nix::errno::Errno;
 use nix::libc::{self, gid_t, group};
 
-use crate::Answer;
+use crate::{Answer, files};
 
 /// `enum nss_status`, nss.h.
 const TRYAGAIN: c_int = -2;
@@ -289,8 +289,8 @@ unsafe fn strings(list: *mut *mut c_char) -> Vec<Vec<u8>> {
     }
 }
 
-/// Name, uid and shell of every account that the name service lists (getpwent(3)). To be called on one thread at a time.
-pub(crate) fn all_accounts() -> Vec<(String, u32, Vec<u8>)> {
+/// Name, ids and shell of every account that the name service lists (getpwent(3)). To be called on one thread at a time.
+pub(crate) fn all_accounts() -> Vec<(String, files::Entry, Vec<u8>)> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _only = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let mut accounts = Vec::new();
@@ -307,7 +307,11 @@ pub(crate) fn all_accounts() -> Vec<(String, u32, Vec<u8>)> {
                 }
             };
             let name = String::from_utf8_lossy(&text(entry.pw_name)).into_owned();
-            accounts.push((name, entry.pw_uid, text(entry.pw_shell)));
+            let ids = files::Entry {
+                uid: entry.pw_uid,
+                gid: entry.pw_gid,
+            };
+            accounts.push((name, ids, text(entry.pw_shell)));
         }
         libc::endpwent();
     }

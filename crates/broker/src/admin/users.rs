@@ -7,6 +7,7 @@ use twofa_proto::UserStatus;
 use super::checks::Remark;
 use super::{AdminError, Administration};
 use crate::identity::accounts;
+pub use crate::identity::accounts::GroupMembers;
 use crate::identity::standing::AccountState;
 
 /// Which users a listing contains.
@@ -145,8 +146,8 @@ pub enum UserChange {
     Reset,
 }
 
-/// The login names of the members of a Unix group.
-pub fn group_members(group: &str) -> Result<Vec<String>, AdminError> {
+/// The members of a Unix group.
+pub fn group_members(group: &str) -> Result<GroupMembers, AdminError> {
     accounts::members(group)?.ok_or_else(|| AdminError::NoGroup(group.to_owned()))
 }
 

@@ -1,8 +1,8 @@
 //! Accounts and groups, as the name service knows them (local files, LDAP, SSSD): see [`twofa_names`].
 
 pub use twofa_names::{
-    AccountLookup, Directory, Groups, LoginAccounts, Unanswered as NameServiceError, find, group,
-    login_accounts, members, shared_uids,
+    AccountLookup, Directory, GroupMembers, Groups, LoginAccounts, Unanswered as NameServiceError,
+    find, group, login_accounts, members, shared_uids,
 };
 
 /// Whether there is a group called `name`.

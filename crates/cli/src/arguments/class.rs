@@ -9,6 +9,7 @@ use super::values::{Settings, class_keys};
 #[derive(Debug, Subcommand)]
 pub enum ClassCommand {
     /// List the classes in the order in which they are tried
+    #[command(after_help = "Example:\n  twofa class list")]
     List,
     /// Create a class or change its settings; KEY= removes a setting
     #[command(after_help = "\
@@ -33,6 +34,7 @@ Examples:
         confirmation: Confirmation,
     },
     /// Remove a class
+    #[command(after_help = "Example:\n  twofa class remove admins")]
     Remove {
         /// The class
         name: String,

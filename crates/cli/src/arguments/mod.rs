@@ -60,6 +60,7 @@ pub struct Whose {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show your status: what is enrolled, and whether logins ask for it
+    #[command(after_help = "Examples:\n  twofa status\n  twofa status --json")]
     Status {
         /// The user it is about.
         #[command(flatten)]
@@ -124,6 +125,7 @@ pub enum Command {
     #[command(subcommand)]
     Exemption(ExemptionCommand),
     /// Check this machine for current and upcoming problems (root)
+    #[command(after_help = "Examples:\n  twofa doctor\n  twofa doctor --json")]
     Doctor,
     /// Show the log: correct and wrong codes, refusals, changes (root)
     ///

@@ -11,6 +11,7 @@ use super::values::{Settings, policy_keys};
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
     /// Show every setting, its value and what it means
+    #[command(after_help = "Examples:\n  twofa policy show\n  twofa policy show | grep lockout")]
     Show,
     /// Change settings, all of them or none
     #[command(after_help = policy_help())]

@@ -45,8 +45,12 @@ Examples:
         testing: Testing,
     },
     /// List the providers and the order in which they are tried
+    #[command(after_help = "Example:\n  twofa provider list")]
     List,
     /// Show a provider's settings
+    #[command(
+        after_help = "Examples:\n  twofa provider show mail\n  twofa provider show mail --reveal"
+    )]
     Show {
         /// The provider
         name: String,
@@ -77,6 +81,7 @@ Examples:
         testing: Testing,
     },
     /// Remove a provider with its secrets and its place in the order
+    #[command(after_help = "Example:\n  twofa provider remove mail")]
     Remove {
         /// The provider
         name: String,
@@ -119,6 +124,7 @@ pub struct Testing {
 #[derive(Debug, Subcommand)]
 pub enum MethodCommand {
     /// List the methods, whether the policy allows them, and which providers send their codes
+    #[command(after_help = "Example:\n  twofa method list")]
     List,
     /// Set which providers send a method's codes, in the order in which they are tried
     #[command(after_help = "\

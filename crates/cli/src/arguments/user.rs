@@ -8,14 +8,16 @@ use twofa_broker::admin::users::{MethodFilter, StatusFilter};
 use twofa_core::duration::Duration;
 
 use super::self_service::SET_HELP;
-use super::values::{Settings, method_filter, status_filter, user_keys};
+use super::values::{Settings, method_filter, network, status_filter, user_keys};
 
 /// The commands about exemptions.
 #[derive(Debug, Subcommand)]
 pub enum ExemptionCommand {
     /// List all exemptions, including those that have ended
+    #[command(after_help = "Examples:\n  twofa exemption list\n  twofa exemption list --json")]
     List,
     /// End an exemption
+    #[command(after_help = "Example:\n  twofa exemption remove 2")]
     Remove {
         /// Its number in the list
         id: i64,
@@ -31,11 +33,15 @@ pub enum UserCommand {
     )]
     List(ListArguments),
     /// Show a user's status
+    #[command(after_help = "Example:\n  twofa user show alice")]
     Show {
         /// Login name
         name: String,
     },
     /// Put users on record, so that they are listed
+    #[command(
+        after_help = "Examples:\n  twofa user add alice bob\n  twofa user add --from-file names.txt"
+    )]
     Add(Users),
     /// Set when a user is asked for a code, the preferred method, and where codes are sent
     #[command(after_help = user_set_help())]
@@ -54,10 +60,15 @@ pub enum UserCommand {
     #[command(after_help = MANY_HELP)]
     Require(Users),
     /// No longer require a second factor of users
+    #[command(
+        after_help = "Examples:\n  twofa user release alice\n  twofa user release --group staff"
+    )]
     Release(Users),
     /// Unlock users and clear their wrong codes
+    #[command(after_help = "Example:\n  twofa user unlock alice")]
     Unlock(Users),
     /// Remove all methods of users who lost them, and require new ones
+    #[command(after_help = "Example:\n  twofa user reset alice")]
     Reset(Users),
     /// Exempt users for a time, with a reason; shown in status, log and doctor
     #[command(after_help = "\
@@ -66,6 +77,7 @@ Examples:
   twofa user exempt --group robots --reason 'unattended' --until never --service sshd")]
     Exempt(ExemptArguments),
     /// Remove users from the record, including those whose account is gone
+    #[command(after_help = "Example:\n  twofa user remove alice")]
     Remove(Users),
 }
 
@@ -102,7 +114,7 @@ pub struct ExemptArguments {
     #[arg(long, value_name = "WHEN")]
     pub until: String,
     /// Only for logins from addresses in this network
-    #[arg(long, value_name = "CIDR")]
+    #[arg(long, value_name = "CIDR", value_parser = network)]
     pub from: Option<IpNet>,
     /// Only for this PAM service, such as sshd
     #[arg(long)]

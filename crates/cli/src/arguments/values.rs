@@ -7,9 +7,11 @@ use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
+use ipnet::IpNet;
 use twofa_broker::admin::providers::settings::Given;
 use twofa_broker::admin::users::{MethodFilter, StatusFilter, StatusKind};
 use twofa_core::Channel;
+use twofa_core::address::parse_address;
 use twofa_core::method::METHODS;
 use twofa_core::policy::KEYS;
 
@@ -122,6 +124,13 @@ impl TypedValueParser for Settings {
                 .map(|key| PossibleValue::new(format!("{key}="))),
         ))
     }
+}
+
+/// Reads a network, or one address.
+pub(super) fn network(text: &str) -> Result<IpNet, &'static str> {
+    let address = || parse_address(text).map(IpNet::from);
+    let network = text.parse().ok().or_else(address);
+    network.ok_or("write a network such as 192.0.2.0/24 or 2001:db8::/32, or an address")
 }
 
 /// Reads a setting of a provider: `KEY=VALUE`, or the key alone, whose value is then asked for.

@@ -5,6 +5,7 @@ use twofa_broker::admin::listing::ListingGaps;
 use twofa_broker::admin::users::{ListedUser, UserChange};
 use twofa_broker::identity::standing::AccountState;
 use twofa_core::Timestamp;
+use twofa_core::text::printable;
 
 use super::{enumerate, moment, rfc3339, until};
 use crate::output::Value;
@@ -105,6 +106,18 @@ pub(crate) fn changed(change: UserChange, changed: bool, name: &str) -> String {
         }
         (UserChange::Reset, false) => format!("Nothing was enrolled for {name}."),
     }
+}
+
+/// That members of `group` may be missing, if there are `sources` that do not list their accounts.
+pub(crate) fn incomplete(group: &str, sources: &[String]) -> Option<String> {
+    (!sources.is_empty()).then(|| {
+        format!(
+            "people of {} whose primary group is '{}' may be missing, because it need not list its accounts: name them too, \
+             or set a class for the group",
+            sources.join(", "),
+            printable(group)
+        )
+    })
 }
 
 /// That a user was removed, with the uids that the record had.

@@ -1,7 +1,6 @@
 //! Where a login comes from, as far as the claims of the application can be trusted.
 
-use std::net::IpAddr;
-
+use twofa_core::address::parse_address;
 use twofa_core::exemption::LoginSource;
 use twofa_core::text::printable;
 use twofa_proto::Login;
@@ -19,10 +18,7 @@ pub(super) fn for_exemptions(peer: Peer, login: &Login) -> LoginSource<'_> {
     if !peer.is_root() {
         return LoginSource::default();
     }
-    let address = login
-        .remote_host
-        .as_deref()
-        .and_then(|host| host.parse::<IpAddr>().ok());
+    let address = login.remote_host.as_deref().and_then(parse_address);
     LoginSource {
         service: Some(&login.service),
         address,
