@@ -208,6 +208,21 @@ fn a_file_is_new_and_png_or_svg_and_nothing_is_left_of_one_without_a_code() {
     );
     assert!(refused.fails().stderr.contains("a label has"));
     machine.run("test ! -e /home/alice/new.png").ok();
+    // Under sudo the file is the caller's, who may not write where only root may.
+    let sudo = "SUDO_UID=$(id -u alice) SUDO_USER=alice SUDO_COMMAND=/usr/bin/twofa \
+                twofa enrol app --user alice --qr-file";
+    let refused = machine.run(&format!("{sudo} /root/key.png </dev/null"));
+    let refused = refused.fails();
+    assert!(
+        refused
+            .stderr
+            .contains("cannot create '/root/key.png': Permission denied"),
+        "{refused}"
+    );
+    let made = machine.run(&format!(
+        "{sudo} /tmp/sudo.png </dev/null; stat -c '%a %U' /tmp/sudo.png"
+    ));
+    assert!(made.stdout.ends_with("600 alice\n"), "{made}");
     let root = machine.run("cd /tmp && twofa enrol app --user alice --qr-file root.svg </dev/null; stat -c '%a %U' root.svg");
     assert!(root.stdout.ends_with("600 root\n"), "{root}");
 }

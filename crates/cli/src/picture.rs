@@ -66,8 +66,8 @@ impl Screen {
         };
         // The prompt stands below it.
         if columns > self.columns || lines >= self.lines {
-            let text = messages::does_not_fit((columns, lines + 1), (self.columns, self.lines));
-            return Zeroizing::new(text);
+            let (needed, window) = ((columns, lines + 1), (self.columns, self.lines));
+            return Zeroizing::new(messages::does_not_fit(needed, window, self.has_blocks));
         }
         if self.has_blocks {
             in_half_blocks(&picture)
@@ -142,6 +142,8 @@ mod tests {
             let shown = screen(columns, lines, has_blocks).show(LINK);
             assert_eq!(shown.contains("\x1b[0m\n"), fits, "{columns}x{lines}");
             assert_eq!(shown.contains("--qr-file"), !fits, "{columns}x{lines}");
+            let is_told = shown.contains("In a UTF-8 locale");
+            assert_eq!(is_told, !fits && !has_blocks, "{columns}x{lines}");
             assert!(has_blocks || shown.is_ascii());
         }
     }

@@ -121,10 +121,10 @@ pub struct AppArguments {
     /// Hash function; many apps ignore this and always use SHA1
     #[arg(long, default_value = "SHA1", value_parser = ["SHA1", "SHA256", "SHA512"], ignore_case = true)]
     pub algorithm: String,
-    /// Number of digits in a code
+    /// Number of digits in a code; some apps ignore this and always show 6
     #[arg(long, default_value = "6", value_parser = one_of::<u8>(["6", "8"]))]
     pub digits: u8,
-    /// Seconds for which a code is valid
+    /// Seconds for which a code is valid; some apps ignore this and always use 30
     #[arg(long, default_value = "30", value_parser = one_of::<u32>(["30", "60"]))]
     pub period: u32,
     /// Write the QR code to FILE, a new .png or .svg that only you can read, instead of showing it

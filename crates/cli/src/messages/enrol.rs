@@ -13,11 +13,20 @@ pub(crate) const NO_COLOURS: &str =
 /// The link is longer than a QR code can be.
 pub(crate) const TOO_LONG: &str = "The link is too long for a QR code: enter the key.\n";
 
-/// The picture needs more columns and lines than the window has.
-pub(crate) fn does_not_fit(needed: (usize, usize), window: (usize, usize)) -> String {
+/// The picture needs more columns and lines than the window has; `has_blocks`: it is drawn in half blocks.
+pub(crate) fn does_not_fit(
+    needed: (usize, usize),
+    window: (usize, usize),
+    has_blocks: bool,
+) -> String {
     let ((columns, lines), (width, height)) = (needed, window);
+    let half = if has_blocks {
+        ""
+    } else {
+        "In a UTF-8 locale (LC_ALL=C.UTF-8) it takes half as many.\n"
+    };
     format!(
-        "The QR code needs a window of {columns} columns and {lines} lines; this one has {width} and {height}.\n\
+        "The QR code needs a window of {columns} columns and {lines} lines; this one has {width} and {height}.\n{half}\
          To see it, press Enter, enlarge the window and run the command again: the key\n\
          stays the same. Or write it to a file with --qr-file FILE.png.\n"
     )
