@@ -55,7 +55,11 @@ fn a_code_goes_to_the_number_of_the_country_that_was_written_and_the_prompt_show
     let mut terminal = ssh(&machine, "alice");
     terminal.expect("Your phone number with its country code");
     terminal.expect(": ");
-    terminal.type_line("011 49 176 12345678");
+    terminal.type_line("+49 176 1234567O");
+    terminal.expect("'O' (U+004F) does not belong to a phone number");
+    terminal.expect("Your phone number with its country code");
+    terminal.expect(": ");
+    terminal.type_line("\u{202a}011\u{a0}49\u{2011}176 12345678\u{202c}");
     terminal.expect("A code was sent by text message to +49 176 12345678.");
     terminal.expect("(r: new code): ");
     terminal.type_line(&code_to(PHONE, &sms.wait_for(1)));
@@ -66,6 +70,8 @@ fn a_code_goes_to_the_number_of_the_country_that_was_written_and_the_prompt_show
         "0049 176 12345678",
         "011 49 176 12345678",
         "\u{202d}+49\u{2011}176\u{a0}12345678\u{202c}",
+        "tel:+49-176-12345678",
+        "＋４９（０）１７６\t１２３４５６７８",
     ] {
         machine
             .run(&format!("twofa user set bob phone='{typed}'"))
@@ -214,4 +220,35 @@ fn mail_that_is_not_allowed_and_is_sent_anyway_gets_a_warning() {
     );
     let typo = shown("twofa policy set phone.country=XX");
     assert!(typo.stderr.contains("'XX' is not a country code"), "{typo}");
+}
+
+#[test]
+fn an_address_is_read_as_it_looks_and_is_one_mailbox_in_every_form() {
+    let machine = builder("addresses.unique=on").build();
+    for typed in [
+        "a..b@docomo.ne.jp",
+        "\"a..b\"@docomo.ne.jp",
+        "\u{feff}a..b@docomo.ne.jp.\u{a0}",
+        "mailto:a..b@docomo.ne.jp",
+        "Bob <a..b@docomo.ne.jp>",
+    ] {
+        machine
+            .run(&format!("twofa user set bob email='{typed}' --verified"))
+            .ok();
+        let status = machine.run("twofa user show bob").ok().stdout;
+        assert!(
+            status.contains("E-mail: a..b@docomo.ne.jp"),
+            "{typed}: {status}"
+        );
+        let other = machine.run(&format!("twofa user set alice email='{typed}' --verified"));
+        assert!(
+            other.stderr.contains("already belongs to another user"),
+            "{other}"
+        );
+        machine.run("twofa user set bob email=").ok();
+    }
+    let refused = machine.run("twofa user set bob email='bob\u{202e}@example.org'");
+    assert_eq!(refused.code(), 2, "{refused}");
+    let words = "U+202E (shows text backwards) does not belong there";
+    assert!(refused.stderr.contains(words), "{refused}");
 }
