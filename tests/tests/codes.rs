@@ -465,7 +465,10 @@ fn codes_come_through_signal_once_the_account_is_one_of_the_program_that_sends_t
     let wrong = machine.run("twofa provider add chat signal from=+4930999999");
     assert_ne!(wrong.code(), 0, "{wrong}");
     assert!(
-        wrong.stderr.contains("Specified account does not exist"),
+        wrong.stderr.contains("Specified account does not exist")
+            && wrong
+                .stderr
+                .contains("registered with the signal-cli-rest-api"),
         "{wrong}"
     );
     let add = format!("twofa provider add chat signal from={}", signal.account());

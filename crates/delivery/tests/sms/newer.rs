@@ -301,7 +301,7 @@ fn signal(text: &str) -> Documented {
             Refused(
                 400,
                 r#"{"error":"Specified account does not exist"}"#,
-                Step::Message,
+                Step::Sender,
                 "Specified account",
             ),
             Refused(
