@@ -228,7 +228,7 @@ fn examples(roff: &mut Roff, command: &Command) {
     roff.control("PP", []);
     roff.control("EX", []);
     for line in examples {
-        roff.text([roman(format!("  {line}"))]);
+        roff.text([roman(line)]);
     }
     roff.control("EE", []);
 }

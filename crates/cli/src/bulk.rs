@@ -15,7 +15,7 @@ use crate::error::CommandError;
 use crate::input;
 use crate::messages::errors::advice;
 use crate::messages::user::incomplete;
-use crate::output::can_animate;
+use crate::output::{can_animate, for_stderr};
 
 /// Characters; a login name has at most 32 of them on Linux (useradd(8)), and in directories at most 256.
 const LONGEST_NAME: usize = 256;
@@ -47,7 +47,11 @@ pub(crate) fn names(
     if let Some(group) = group {
         let members = group_members(group)?;
         if let Some(warning) = incomplete(group, &members.incomplete) {
-            writeln!(io::stderr(), "warning: {warning}")?;
+            write!(
+                io::stderr(),
+                "{}",
+                for_stderr(&format!("warning: {warning}"))
+            )?;
         }
         all.extend(members.names.iter().map(plain));
     }

@@ -13,6 +13,7 @@ use twofa_broker::privileges::PrivilegeError;
 use twofa_core::text::printable;
 
 use crate::messages;
+use crate::output::for_stderr;
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -62,13 +63,11 @@ impl CommandError {
         const RED: Style = AnsiColor::Red.on_default().bold();
         const CYAN: Style = AnsiColor::Cyan.on_default().bold();
         let mut stderr = anstream::stderr().lock();
-        let _ = writeln!(
-            stderr,
-            "{RED}error:{RED:#} {}",
-            printable_lines(&self.message)
-        );
+        let message = format!("{RED}error:{RED:#} {}", printable_lines(&self.message));
+        let _ = write!(stderr, "{}", for_stderr(&message));
         if let Some(hint) = self.hint {
-            let _ = writeln!(stderr, "{CYAN}hint:{CYAN:#} {}", printable_lines(&hint));
+            let hint = format!("{CYAN}hint:{CYAN:#} {}", printable_lines(&hint));
+            let _ = write!(stderr, "{}", for_stderr(&hint));
         }
         ExitCode::from(match self.kind {
             Failure::Failed => 1,

@@ -39,7 +39,7 @@ Examples:
 Exit status: 0 done, 1 failed, 2 usage, 3 not permitted, 4 not found, 5 denied or locked,
 6 broker or store unavailable.")]
 pub struct Arguments {
-    /// Print data as JSON
+    /// Print data as JSON, for other programs
     #[arg(long, global = true)]
     pub json: bool,
 

@@ -6,13 +6,14 @@ use twofa_broker::Failure;
 
 use crate::arguments::Confirmation;
 use crate::error::CommandError;
+use crate::output::for_stderr;
 
 /// Shows `warnings`. How many there were.
 pub(crate) fn warn(warnings: impl IntoIterator<Item = String>) -> Result<usize, CommandError> {
     let mut stderr = io::stderr().lock();
     let mut count = 0;
     for warning in warnings {
-        writeln!(stderr, "warning: {warning}")?;
+        write!(stderr, "{}", for_stderr(&format!("warning: {warning}")))?;
         count += 1;
     }
     Ok(count)

@@ -1,7 +1,8 @@
 //! Text in lines of a terminal's width, broken between words alone.
 
 use std::env;
-use std::io;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 
 use terminal_size::terminal_size_of;
 use unicode_width::UnicodeWidthStr;
@@ -11,9 +12,13 @@ const USUAL_WIDTH: usize = 80;
 
 /// Columns of the terminal that standard output is, unless `COLUMNS` says otherwise.
 pub(crate) fn terminal_width() -> usize {
+    width_of(&io::stdout())
+}
+
+fn width_of(terminal: &impl AsFd) -> usize {
     let by_environment = env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
     let columns = by_environment.filter(|columns| *columns > 0).or_else(|| {
-        let (columns, _) = terminal_size_of(io::stdout())?;
+        let (columns, _) = terminal_size_of(terminal)?;
         Some(usize::from(columns.0))
     });
     columns
@@ -21,8 +26,21 @@ pub(crate) fn terminal_width() -> usize {
         .unwrap_or(USUAL_WIDTH)
 }
 
-/// Columns that `text` takes: two for a wide character of East Asia, none for an accent that combines.
+/// `text` in lines for standard error, broken between words if that is a terminal.
+pub(crate) fn for_stderr(text: &str) -> String {
+    let stderr = io::stderr();
+    if stderr.is_terminal() {
+        wrap_lines(text, width_of(&stderr))
+    } else {
+        format!("{text}\n")
+    }
+}
+
+/// Columns that `text` takes: two for a wide character of East Asia, none for an accent that combines or a style.
 pub(super) fn width(text: &str) -> usize {
+    if text.contains('\u{1b}') {
+        return anstream::adapter::strip_str(text).to_string().width();
+    }
     text.width()
 }
 
@@ -112,9 +130,7 @@ fn wrap_hanging(text: &str, first: usize, columns: usize) -> Vec<String> {
 pub(crate) fn wrap_lines(text: &str, columns: usize) -> String {
     let mut wrapped = String::with_capacity(text.len());
     for line in text.lines() {
-        // Styles take no columns.
-        let shown = anstream::adapter::strip_str(line).to_string();
-        if width(&shown) <= columns {
+        if width(line) <= columns {
             wrapped.push_str(line);
             wrapped.push('\n');
             continue;
