@@ -208,7 +208,12 @@ fn a_file_is_new_and_png_or_svg_and_nothing_is_left_of_one_without_a_code() {
     );
     assert!(refused.fails().stderr.contains("a label has"));
     machine.run("test ! -e /home/alice/new.png").ok();
-    // Under sudo the file is the caller's, who may not write where only root may.
+}
+
+#[test]
+fn a_file_of_root_is_roots_and_under_sudo_the_callers() {
+    let machine = machine();
+    // Its caller may not write where only root may.
     let sudo = "SUDO_UID=$(id -u alice) SUDO_USER=alice SUDO_COMMAND=/usr/bin/twofa \
                 twofa enrol app --user alice --qr-file";
     let refused = machine.run(&format!("{sudo} /root/key.png </dev/null"));

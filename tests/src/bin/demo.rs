@@ -101,7 +101,12 @@ fn enrol(machine: &Machine) -> Authenticator {
     let phone = enrol_on(&mut terminal);
     terminal.expect_end();
     let scanned = terminal.read_qr_of(120, 60, Theme::Dark);
-    show("alice@vm:~$ twofa enrol app --label phone", &mut terminal);
+    let output = terminal.output();
+    // With its colours, which the QR code is made of.
+    show_text(
+        "alice@vm:~$ twofa enrol app --label phone",
+        &String::from_utf8_lossy(&output),
+    );
     let scanned = scanned.unwrap_or_else(|| "nothing".to_owned());
     say(&format!("The phone's camera reads: {scanned}"));
     phone
@@ -180,9 +185,13 @@ fn run(machine: &Machine, command: &str) {
 }
 
 fn show(command: &str, terminal: &mut Terminal) {
+    show_text(command, &terminal.screen());
+}
+
+fn show_text(command: &str, text: &str) {
     print(&format!(
         "{COMMAND}{command}{COMMAND:#}\n{}\n",
-        terminal.screen().trim_end()
+        text.trim_end()
     ));
 }
 
