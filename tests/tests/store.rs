@@ -293,3 +293,31 @@ fn a_broken_policy_refuses_until_it_is_corrected() {
         "twofa policy set mode=mandatory",
     );
 }
+
+/// The commands in `twofad(8)` behind the mark `test: NAME`.
+fn commands(name: &str) -> String {
+    let manual = include_str!("../../man/twofad.8");
+    let block = manual.split(&format!(".\\\" test: {name}\n.EX\n")).nth(1);
+    let block = block.unwrap().split(".EE").next().unwrap();
+    format!("set -e\n{}", block.replace("\\-", "-"))
+}
+
+#[test]
+fn a_live_store_is_backed_up_and_restored_with_the_commands_of_the_manual() {
+    let machine = builder()
+        // The machine has no systemd: the test stops and starts the broker.
+        .file("/usr/local/bin/systemctl", "#!/bin/sh\n")
+        .command("chmod +x /usr/local/bin/systemctl")
+        .build();
+    let phone = machine.enrol("alice");
+    machine.run(&commands("backup")).ok();
+    let strange = "find /var/lib/twofa ! -user twofa";
+    assert_eq!(machine.run(strange).ok().stdout, "");
+    machine.run("twofa user reset alice").ok();
+
+    machine.broker().terminate();
+    machine.run(&commands("restore")).ok();
+    machine.start_broker();
+    let code = &phone.backup_codes[0];
+    machine.run(&format!("echo {code} | {LOGIN}")).ok();
+}
