@@ -92,6 +92,24 @@ fn every_table_fits_a_terminal_of_any_width_and_breaks_no_word() {
 }
 
 #[test]
+fn help_fits_the_terminal_and_one_without_a_size_has_80_columns() {
+    let machine = Machine::new().build();
+    for (size, columns) in [(0, 80), (40, 40), (80, 80)] {
+        let text = shown(&machine, size, "policy set --help");
+        let is_typed = |line: &str| line.contains("twofa ");
+        assert!(
+            text.lines()
+                .all(|line| width(line) <= columns || is_typed(line)),
+            "{size}: {text}"
+        );
+        assert!(
+            text.contains("\n  send.address-daily\n      Send at most"),
+            "{size}: {text}"
+        );
+    }
+}
+
+#[test]
 fn the_environment_says_how_wide_a_terminal_is_and_whether_it_has_colours() {
     let machine = machine();
     let mut terminal = machine.terminal("stty cols 200; COLUMNS=40 twofa user list");

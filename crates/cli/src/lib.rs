@@ -22,20 +22,31 @@ mod qr_file;
 mod subject;
 mod terminal;
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::arguments::{Arguments, Command};
 use crate::error::CommandError;
 
 /// Runs `twofa`.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match run(arguments) {
+    match run(arguments()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.report(),
     }
+}
+
+/// What was typed. Help, and mistakes, end the program.
+fn arguments() -> Arguments {
+    let mut command = Arguments::command();
+    if io::stdout().is_terminal() {
+        // clap takes a terminal that does not know its width for one of 100 columns.
+        command = command.term_width(output::terminal_width());
+    }
+    let matches = command.get_matches();
+    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 fn run(Arguments { json, command }: Arguments) -> Result<(), CommandError> {

@@ -8,8 +8,7 @@ fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
 }
 
-/// A table of every shape that the commands print.
-fn tables() -> Vec<Table> {
+fn user_list() -> Table {
     let users = |name: &str, status: Value| {
         vec![
             text(name),
@@ -23,7 +22,7 @@ fn tables() -> Vec<Table> {
             text("2026-11-26 22:10:00"),
         ]
     };
-    let user_list = Table {
+    Table {
         headings: &[
             "USER",
             "UID",
@@ -46,8 +45,11 @@ fn tables() -> Vec<Table> {
                 Value::Warning("pending setup at next login".into()),
             ),
         ],
-    };
-    let log = Table {
+    }
+}
+
+fn log() -> Table {
+    Table {
         headings: &["TIME", "EVENT", "USER", "AT", "FROM", "BY", "DETAIL"],
         rows: vec![vec![
             text("2026-11-26 22:10:00"),
@@ -58,7 +60,11 @@ fn tables() -> Vec<Table> {
             text("uid 0"),
             text("wrong code: 3 in a row, the account is locked until 2026-11-26 22:25:00"),
         ]],
-    };
+    }
+}
+
+/// A table of every shape that the commands print.
+fn tables() -> Vec<Table> {
     let mut policy = Table::new(&["SETTING", "VALUE", "MEANING"]);
     for key in &twofa_core::policy::KEYS {
         let meaning = format!("{} ({})", key.help, key.values());
@@ -71,8 +77,8 @@ fn tables() -> Vec<Table> {
         rows: vec![vec![text("a"), text("")]],
     };
     vec![
-        user_list,
-        log,
+        user_list(),
+        log(),
         policy,
         small,
         empty_heading,
@@ -130,8 +136,7 @@ fn a_column_that_is_too_wide_is_wrapped() {
 
 #[test]
 fn a_table_that_does_not_fit_has_a_record_for_each_row() {
-    let users = tables().swap_remove(0);
-    let shown = plain(&users, 60);
+    let shown = plain(&user_list(), 60);
     assert!(
         shown.starts_with(
             "alice\n  uid: 1000   status: enabled   class: everyone\n  required: no   methods: app,email,sms   backup codes: 5\n  \
