@@ -53,6 +53,11 @@ fn a_new_uid_under_an_old_name_is_said_in_the_same_words_everywhere() {
             "{text}"
         );
     }
+    let status = machine.run_as("alice", "twofa status").ok().stdout;
+    assert!(
+        status.contains("'twofa user add alice'") && !status.contains("twofa enrol"),
+        "{status}"
+    );
     let list = machine.run("twofa user list").ok().stdout;
     assert!(
         list.contains(difference) && list.contains("different account"),

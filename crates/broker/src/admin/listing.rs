@@ -88,7 +88,7 @@ pub(super) fn remark_on_unenrolled(
     let (rows, gaps) = rows_without_method(store)?;
     let nothing = Rulebook::default();
     let before = before.unwrap_or(&nothing);
-    let exemptions = exemptions(store)?;
+    let (exemptions, records) = (exemptions(store)?, Records::read(store)?);
     let mut directory = Directory::read_within(GROUPS_TIMEOUT);
     let (mut at_login, mut refused) = (0, 0);
     for UserRow {
@@ -99,7 +99,8 @@ pub(super) fn remark_on_unenrolled(
         let later = effective(after, &summary, &account, &mut directory)?.policy;
         let is_new = summary.is_obliged(&later) && !summary.is_obliged(&earlier);
         let exemption = covering(&exemptions, &account, now, &mut directory);
-        if !is_new || exemption.is_some() {
+        // One that is mistaken for another is refused under any rules: the doctor names it.
+        if !is_new || exemption.is_some() || records.mismatch(&account).is_some() {
             continue;
         }
         match later.enrolment {
@@ -395,6 +396,10 @@ mod tests {
         bench.enrol_account("root", 0);
         assert!(!has_root(&bench));
         let expected = Some((all - 1, 0)).filter(|(count, _)| *count > 0);
+        assert_eq!(counted(&bench, &[("mode", "mandatory")]), expected);
+        bench.remove_user("root").unwrap();
+        bench.enrol_account("root", 4_000_000_001);
+        assert!(has_root(&bench), "mistaken for the other, and refused");
         assert_eq!(counted(&bench, &[("mode", "mandatory")]), expected);
         bench.policy(&[("mode", "mandatory")]);
         assert_eq!(counted(&bench, &[("lockout.after", "7")]), None);

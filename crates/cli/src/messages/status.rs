@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use twofa_broker::clock;
 use twofa_broker::text::messages::void_codes;
-use twofa_broker::{ContactReport, ExemptionReport, UserReport};
+use twofa_broker::{ContactReport, ExemptionReport, UserReport, UserStatus};
 use twofa_core::Timestamp;
 
 use super::{moment, until, user};
@@ -45,6 +45,14 @@ pub(crate) fn show(report: &UserReport, suffix: &str, out: &mut dyn Write) -> io
     }
     if report.failures > 0 {
         writeln!(out, "Wrong codes in a row: {}", report.failures)?;
+    }
+    if report.status == UserStatus::IdentityMismatch {
+        let name = &report.user;
+        return writeln!(
+            out,
+            "\nAn administrator can remove the old record ('twofa user remove', see 'twofa user list') or give this account \
+             its own ('twofa user add {name}')."
+        );
     }
     if report.methods.is_empty() && report.apps.is_empty() {
         return writeln!(
