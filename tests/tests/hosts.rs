@@ -2,6 +2,7 @@
 //! files that Debian ships, and users log in with the programs. Where a program cannot run here (a greeter, a locker, polkit,
 //! xrdp), pamtester takes its place with the file of Debian 13's package.
 
+#![allow(clippy::print_stderr)] // a test that is skipped says so
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
 use twofa_e2e::{Authenticator, Builder, Machine, SYSTEMCTL, Terminal, password_of};

@@ -113,7 +113,7 @@ fn follow(choice: &str) -> Protected {
     }
     Protected {
         machine,
-        phone: phone.expect("the README enrols an app"),
+        phone: phone.unwrap(),
     }
 }
 
