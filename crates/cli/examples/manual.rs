@@ -52,29 +52,7 @@ pub fn page(date: &str) -> String {
         italic("command"),
         roman(" ..."),
     ]);
-    roff.control("SH", ["DESCRIPTION"]);
-    // After the first line, which is under NAME.
-    for line in text(twofa.get_long_about())
-        .lines()
-        .skip(1)
-        .filter(|line| !line.is_empty())
-    {
-        roff.text([roman(sentence(line))]);
-    }
-    roff.control("PP", []);
-    roff.text([roman(
-        "Users' commands are carried out by twofad(8). Root's commands open the store themselves.",
-    )]);
-    for paragraph in [
-        "On a terminal, tables fit its width, or that in COLUMNS, and colours are left out as NO_COLOR, CLICOLOR and \
-         TERM=dumb say. In a pipe they are a line of headings and one line for each record, with tabs between the values.",
-        "Files that are named on the command line are opened with the rights of the user who called sudo(8), run0(1), \
-         pkexec(1) or doas(1), so that a rule of sudo for one command is none for reading files. In a shell that sudo \
-         started they are opened as root.",
-    ] {
-        roff.control("PP", []);
-        roff.text([roman(paragraph)]);
-    }
+    description(&mut roff, &twofa);
     roff.control("SH", ["OPTIONS"]);
     roff.text([roman("All commands take these options.")]);
     twofa
@@ -103,6 +81,32 @@ pub fn page(date: &str) -> String {
         .lines()
         .flat_map(|line| [line.trim_end(), "\n"])
         .collect()
+}
+
+fn description(roff: &mut Roff, twofa: &Command) {
+    roff.control("SH", ["DESCRIPTION"]);
+    // After the first line, which is under NAME.
+    for line in text(twofa.get_long_about())
+        .lines()
+        .skip(1)
+        .filter(|line| !line.is_empty())
+    {
+        roff.text([roman(sentence(line))]);
+    }
+    roff.control("PP", []);
+    roff.text([roman(
+        "Users' commands are carried out by twofad(8). Root's commands open the store themselves.",
+    )]);
+    for paragraph in [
+        "On a terminal, tables fit its width, or that in COLUMNS, and colours are left out as NO_COLOR, CLICOLOR and \
+         TERM=dumb say. In a pipe they are a line of headings and one line for each record, with tabs between the values.",
+        "Files that are named on the command line are opened with the rights of the user who called sudo(8), run0(1), \
+         pkexec(1) or doas(1), so that a rule of sudo for one command is none for reading files. In a shell that sudo \
+         started they are opened as root.",
+    ] {
+        roff.control("PP", []);
+        roff.text([roman(paragraph)]);
+    }
 }
 
 /// A part for each command below `parent` that has no commands of its own.
