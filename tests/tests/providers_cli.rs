@@ -415,7 +415,8 @@ fn an_administrator_attests_addresses_and_a_user_chooses_which_comes_first() {
         "twofa user set alice email=alice@example.org phone=+4930123456",
     );
     let status = output_of(&machine, "twofa user show alice");
-    let unproved = "Phone: +4930123456 (not verified)\n  To verify it: twofa enrol sms\n";
+    let unproved =
+        "Phone: +4930123456 (not verified)\n  To verify it: twofa enrol sms --user alice\n";
     assert!(status.contains(unproved), "{status}");
     output_of(
         &machine,

@@ -59,7 +59,7 @@ mod tests {
             );
             assert_eq!(
                 one_line(&text) != text,
-                twofa_core::text::is_unprintable(c),
+                is_unprintable(c),
                 "{}",
                 c.escape_unicode()
             );
