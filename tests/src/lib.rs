@@ -10,7 +10,7 @@
 //! - [`Authenticator`] is the app on the user's phone; its codes come from oathtool, never from our own code.
 //! - [`Broker`] makes the broker fail from outside: kills it, stops it, changes its clock, makes system calls fail.
 //! - [`Client`] is an ssh client other than OpenSSH's, also on a terminal.
-//! - [`screenshot`] draws a terminal.
+//! - [`mod@screenshot`] draws a terminal.
 //! - [`Terminal::read_qr`] is the phone's camera.
 //! - [`MailServer`] is a real mail server with mailboxes, and [`HangingServer`] one that never answers.
 //! - [`SmsProvider`] accepts text messages, and lists those sent to us; [`SignalApi`] sends them through Signal.
