@@ -1,6 +1,6 @@
 //! The command line for users and administrators. It owns all terminal I/O of the project.
 //!
-//! [`arguments`] defines the commands; help, completions and the manual follow from it. What people do with their own
+//! [`mod@arguments`] defines the commands; help, completions and the manual follow from it. What people do with their own
 //! record is a request to the broker ([`client`]): over the socket for users, in this process for root, with the same
 //! code behind it and the same [`terminal`] in front, which shows a key as a [`picture`] or writes it to a [`qr_file`];
 //! [`subject`] is whose record that is. What only administrators do is the library [`twofa_broker::admin`]: [`commands`]
