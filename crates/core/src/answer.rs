@@ -6,6 +6,51 @@ use zeroize::Zeroizing;
 
 use crate::backup::BackupCode;
 
+/// What a person typed at a code prompt, and whether the device is to be trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// What was typed, without the `+`.
+    pub answer: Answer,
+    /// A code has a `+` at its end, or at its beginning: tokens that type for their owner press Enter behind the digits.
+    pub trusts_device: bool,
+}
+
+impl Reply {
+    /// Reads what was typed. A `+` goes with a code and with nothing else; two of them are no code.
+    pub fn read(typed: &str) -> Self {
+        let typed = Zeroizing::new(typed.chars().map(half_width).collect::<String>());
+        let typed = typed.trim();
+        let bare = typed.strip_suffix('+').or_else(|| typed.strip_prefix('+'));
+        let Some(bare) = bare else {
+            return Self {
+                answer: Answer::read(typed),
+                trusts_device: false,
+            };
+        };
+        let answer = match Answer::read(bare) {
+            code @ (Answer::Code(_) | Answer::Backup(_)) => code,
+            _ => Answer::NotACode,
+        };
+        Self {
+            trusts_device: answer != Answer::NotACode,
+            answer,
+        }
+    }
+}
+
+/// The ASCII character that a full-width one stands for, which input methods for Chinese and Japanese type
+/// (Unicode, Halfwidth and Fullwidth Forms); any other is left alone.
+fn half_width(typed: char) -> char {
+    match typed {
+        '\u{ff01}'..='\u{ff5e}' => u32::from(typed)
+            .checked_sub(0xfee0)
+            .and_then(char::from_u32)
+            .unwrap_or(typed),
+        '\u{3000}' => ' ',
+        _ => typed,
+    }
+}
+
 /// What a person typed at a code prompt.
 ///
 /// A login password typed here by mistake reads as [`Answer::NotACode`], unless it looks like a code, and is dropped at
@@ -81,6 +126,49 @@ mod tests {
         ] {
             assert!(matches!(Answer::read(typed), Answer::Code(_)), "{typed:?}");
         }
+    }
+
+    #[test]
+    fn a_plus_at_one_end_of_a_code_trusts_the_device() {
+        for typed in [
+            "123456+",
+            "+123456",
+            " 123 456 + ",
+            "123456 +",
+            "123456＋",
+            "＋１２３４５６",
+            "12345678+",
+        ] {
+            let Reply {
+                answer,
+                trusts_device,
+            } = Reply::read(typed);
+            assert!(
+                matches!(answer, Answer::Code(_)) && trusts_device,
+                "{typed:?}"
+            );
+        }
+        let backup = Reply::read("abcd-efgh-ijkm-npqr+");
+        assert!(matches!(backup.answer, Answer::Backup(_)) && backup.trusts_device);
+        let full_width = Reply::read("１２３　４５６");
+        assert!(!full_width.trusts_device);
+        assert_eq!(full_width.answer, Answer::read("123456"));
+    }
+
+    #[test]
+    fn a_plus_anywhere_else_is_no_code_and_trusts_nothing() {
+        for typed in [
+            "+", "++", "＋", "123456++", "+123456+", "123+456", "r+", "m+", "?+", "+r", "12345+",
+        ] {
+            let reply = Reply::read(typed);
+            assert_eq!(
+                (reply.answer, reply.trusts_device),
+                (Answer::NotACode, false),
+                "{typed:?}"
+            );
+        }
+        assert_eq!(Reply::read("r").answer, Answer::Resend);
+        assert_eq!(Reply::read(" ").answer, Answer::Empty);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 use crate::duration::Duration;
 use crate::group::{Group, Membership};
 use crate::method::Methods;
-use crate::policy::{BadSetting, Enrolment, Policy, Trust};
+use crate::policy::{BadSetting, Enrolment, Policy};
 use crate::time::Timestamp;
 use crate::user::{Status, Summary};
 
@@ -168,19 +168,21 @@ fn combine(policy: Policy, other: &Policy, user: &Summary) -> Policy {
     } else {
         common.intersects(Methods::standing_alone())
     };
-    let shorter = |a: Duration, b: Duration| a.min(b);
     Policy {
         methods: if is_enough { common } else { a },
-        trust: Trust {
-            console: shorter(policy.trust.console, other.trust.console),
-            remote: shorter(policy.trust.remote, other.trust.remote),
-            elevation: shorter(policy.trust.elevation, other.trust.elevation),
-        },
+        trust: policy.trust.stricter(&other.trust),
+        session_lifetime: shorter_lifetime(policy.session_lifetime, other.session_lifetime),
         fallback_to_email: Some(
             policy.sms_falls_back_to_email() && other.sms_falls_back_to_email(),
         ),
         ..policy
     }
+}
+
+/// The shorter of two lifetimes, of which zero is without end.
+fn shorter_lifetime(a: Duration, b: Duration) -> Duration {
+    let limited = [a, b].into_iter().filter(|lifetime| lifetime.seconds() > 0);
+    limited.min().unwrap_or(a)
 }
 
 impl Class {

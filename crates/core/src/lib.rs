@@ -13,7 +13,8 @@
 //! codes are sent.
 //!
 //! What happens at a login, in this order:
-//! 1. [`decide`] says whether this user must show a second factor now ([`decision`]);
+//! 1. [`decide`] says whether this user must show a second factor now ([`decision`]), which a trusted [`device`] may stand in
+//!    for;
 //! 2. what was typed is read as an [`answer`];
 //! 3. the code is verified against the authenticator apps ([`app`]), the code that was [`sent`], or the backup codes
 //!    ([`backup`]);
@@ -28,6 +29,7 @@ pub mod backup;
 pub mod channel;
 pub mod class;
 pub mod decision;
+pub mod device;
 pub mod duration;
 pub mod exemption;
 pub mod group;
@@ -43,7 +45,7 @@ pub mod transition;
 pub mod user;
 
 pub use account::Account;
-pub use answer::Answer;
+pub use answer::{Answer, Reply};
 pub use app::{
     Algorithm, App, AppCodeOutcome, OtpKind, Parameters, PendingResync, Verification,
     check_app_code,
@@ -52,6 +54,7 @@ pub use backup::{BackupCode, BackupSet};
 pub use channel::{Channel, PerChannel};
 pub use class::Class;
 pub use decision::{Decision, Denial, decide};
+pub use device::{Device, DeviceKind, Grant};
 pub use exemption::Exemption;
 pub use group::{Group, Membership};
 pub use key::Key;

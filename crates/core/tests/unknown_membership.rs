@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use twofa_core::class::{self, Class};
-use twofa_core::decision::{Decision, DecisionFacts, Denial, Device, decide};
+use twofa_core::decision::{Decision, DecisionFacts, Denial, decide};
 use twofa_core::exemption::{Exemption, LoginSource, Subject, find_covering};
 use twofa_core::lockout::Throttle;
 use twofa_core::user::{Contact, EnrolledApp};
@@ -61,17 +61,13 @@ impl World {
             ..
         } = *self;
         // Trust ends when it ends by the policy in force.
-        let is_trusted = self.is_trusted && effective.policy.trust != Policy::default().trust;
-        let device = if is_trusted {
-            Device::TrustedUntil(NOW.after(60))
-        } else {
-            Device::Unknown
-        };
+        let has_trusted_device =
+            self.is_trusted && effective.policy.trust != Policy::default().trust;
         decide(DecisionFacts {
             policy: &effective.policy,
             user,
             exemption,
-            device,
+            has_trusted_device,
             has_identity_mismatch,
             now: NOW,
         })

@@ -127,7 +127,7 @@ impl Person {
             user: &self.snapshot.user,
             exemption: exemption.as_ref(),
             // Trusted devices will be known here.
-            device: Device::Unknown,
+            has_trusted_device: false,
             has_identity_mismatch: self.snapshot.identity_mismatch.is_some(),
             now,
         });

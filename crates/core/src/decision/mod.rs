@@ -15,21 +15,12 @@ pub struct DecisionFacts<'a> {
     pub user: &'a User,
     /// The exemption that covers this login.
     pub exemption: Option<&'a Exemption>,
-    /// What is known about the device.
-    pub device: Device,
+    /// Whether the login comes from a device whose grant is believed now ([`crate::Grant::is_believed`]).
+    pub has_trusted_device: bool,
     /// Nothing is stored about this account, but there is a record with the same name or the same uid.
     pub has_identity_mismatch: bool,
     /// The time of the decision.
     pub now: Timestamp,
-}
-
-/// What a login proves about the device it comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Device {
-    /// Nothing, or that it is a device without a grant.
-    Unknown,
-    /// A device that was verified before and is trusted until this time.
-    TrustedUntil(Timestamp),
 }
 
 /// What a login does about the second factor.
@@ -81,7 +72,7 @@ pub fn decide(facts: DecisionFacts<'_>) -> Decision {
         policy,
         user,
         exemption,
-        device,
+        has_trusted_device,
         has_identity_mismatch,
         now,
     } = facts;
@@ -104,12 +95,9 @@ pub fn decide(facts: DecisionFacts<'_>) -> Decision {
             Enrolment::AtLogin => Decision::Replace,
             Enrolment::Beforehand => Decision::Deny(Denial::NotAllowed),
         },
-        Status::Enabled => match device {
-            Device::TrustedUntil(end) if now < end && user.verify != Verify::Always => {
-                Decision::Trusted
-            }
-            Device::TrustedUntil(_) | Device::Unknown => Decision::Challenge,
-        },
+        // `never` reads as `new-device` where the policy asks all the same.
+        Status::Enabled if has_trusted_device && user.verify != Verify::Always => Decision::Trusted,
+        Status::Enabled => Decision::Challenge,
     }
 }
 

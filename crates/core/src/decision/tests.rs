@@ -26,12 +26,12 @@ fn enrolled() -> Vec<EnrolledApp> {
     }]
 }
 
-fn decided(policy: &Policy, user: &User, device: Device) -> Decision {
+fn decided(policy: &Policy, user: &User, has_trusted_device: bool) -> Decision {
     decide(DecisionFacts {
         policy,
         user,
         exemption: None,
-        device,
+        has_trusted_device,
         has_identity_mismatch: false,
         now: NOW,
     })
@@ -69,14 +69,14 @@ fn mode_requirement_setting_device_and_enrolment_decide() {
         (Mandatory, true,  NewDevice, [Enrol, Ask, Pass]),
         (Mandatory, true,  Always,    [Enrol, Ask, Ask]),
     ];
-    let trusted = Device::TrustedUntil(NOW.after(1));
+    let trusted = true;
     for (mode, required, verify, [bare, unknown, known]) in rows {
         let policy = Policy { mode, ..Policy::default() };
         let user = |apps| User { required, verify, apps, ..User::default() };
         let row = format!("{mode:?} required={required} {verify}");
-        assert_eq!(decided(&policy, &user(Vec::new()), Device::Unknown), bare, "{row}, not enrolled");
+        assert_eq!(decided(&policy, &user(Vec::new()), false), bare, "{row}, not enrolled");
         assert_eq!(decided(&policy, &user(Vec::new()), trusted), bare, "{row}, not enrolled on a trusted device");
-        assert_eq!(decided(&policy, &user(enrolled()), Device::Unknown), unknown, "{row}, unknown device");
+        assert_eq!(decided(&policy, &user(enrolled()), false), unknown, "{row}, unknown device");
         assert_eq!(decided(&policy, &user(enrolled()), trusted), known, "{row}, trusted device");
     }
 }
@@ -110,7 +110,7 @@ fn an_exemption_spares_everybody_and_needs_no_enrolment() {
                 policy: &policy,
                 user: &user,
                 exemption: Some(&exemption),
-                device: Device::Unknown,
+                has_trusted_device: false,
                 has_identity_mismatch: false,
                 now: NOW,
             };
@@ -127,17 +127,14 @@ fn enrolment_beforehand_refuses_where_enrolment_at_login_leads() {
         ..Policy::default()
     };
     assert_eq!(
-        decided(&policy, &User::default(), Device::Unknown),
+        decided(&policy, &User::default(), false),
         Decision::Deny(Denial::NotEnrolled)
     );
     let user = User {
         apps: enrolled(),
         ..User::default()
     };
-    assert_eq!(
-        decided(&policy, &user, Device::Unknown),
-        Decision::Challenge
-    );
+    assert_eq!(decided(&policy, &user, false), Decision::Challenge);
 }
 
 #[test]
@@ -157,12 +154,12 @@ fn a_lock_refuses_until_its_end_on_a_trusted_device_too() {
         ..User::default()
     };
     let locked = Decision::Deny(Denial::Locked(Lock::Until(NOW.after(60))));
-    for device in [Device::Unknown, Device::TrustedUntil(NOW.after(60))] {
+    for has_trusted_device in [false, true] {
         let facts = DecisionFacts {
             policy: &policy,
             user: &user,
             exemption: None,
-            device,
+            has_trusted_device,
             has_identity_mismatch: false,
             now: NOW,
         };
@@ -193,7 +190,7 @@ fn a_hundred_failures_refuse_until_an_administrator_unlocks() {
         ..User::default()
     };
     assert_eq!(
-        decided(&policy, &user, Device::Unknown),
+        decided(&policy, &user, false),
         Decision::Deny(Denial::Locked(Lock::Administrator))
     );
 }
@@ -214,28 +211,12 @@ fn an_account_with_another_ones_name_or_uid_is_refused_unless_nobody_is_asked() 
             policy: &policy,
             user: &user,
             exemption: None,
-            device: Device::Unknown,
+            has_trusted_device: false,
             has_identity_mismatch: true,
             now: NOW,
         };
         assert_eq!(decide(facts), decision, "{mode:?}");
     }
-}
-
-#[test]
-fn a_device_is_not_trusted_after_its_trust_has_expired() {
-    let policy = Policy {
-        mode: Mode::Mandatory,
-        ..Policy::default()
-    };
-    let user = User {
-        apps: enrolled(),
-        ..User::default()
-    };
-    assert_eq!(
-        decided(&policy, &user, Device::TrustedUntil(NOW)),
-        Decision::Challenge
-    );
 }
 
 /// Every mode, requirement and setting for somebody with an app where only e-mail is allowed.
@@ -259,15 +240,15 @@ fn a_method_that_is_no_longer_allowed_is_neither_sufficient_nor_ignored() {
         let methods = Methods::ALL.without(Method::App);
         let policy = Policy { mode, methods, ..Policy::default() };
         let user = User { required, verify, apps: enrolled(), ..User::default() };
-        for device in [Device::Unknown, Device::TrustedUntil(NOW.after(60))] {
-            assert_eq!(decided(&policy, &user, device), expected, "{mode:?} required={required} {verify}");
+        for has_trusted_device in [false, true] {
+            assert_eq!(decided(&policy, &user, has_trusted_device), expected, "{mode:?} required={required} {verify}");
         }
         let beforehand = Policy { enrolment: Enrolment::Beforehand, ..policy };
         let expected = match expected {
             Decision::Replace => Decision::Deny(Denial::NotAllowed),
             other => other,
         };
-        assert_eq!(decided(&beforehand, &user, Device::Unknown), expected, "{mode:?} {verify} beforehand");
+        assert_eq!(decided(&beforehand, &user, false), expected, "{mode:?} {verify} beforehand");
     }
 }
 
@@ -277,7 +258,7 @@ struct Case {
     policy: Policy,
     user: User,
     is_exempt: bool,
-    device: Device,
+    has_trusted_device: bool,
     has_identity_mismatch: bool,
 }
 
@@ -299,7 +280,7 @@ impl Case {
             policy: &self.policy,
             user: &self.user,
             exemption: self.is_exempt.then_some(&exemption),
-            device: self.device,
+            has_trusted_device: self.has_trusted_device,
             has_identity_mismatch: self.has_identity_mismatch,
             now: NOW,
         });
@@ -326,7 +307,7 @@ impl Case {
                 }
             },
             |case| case.is_exempt = false,
-            |case| case.device = Device::Unknown,
+            |case| case.has_trusted_device = false,
             |case| case.user.throttle.locked_until = Some(NOW.after(60)),
         ];
         let changed = changes.iter().map(|change| {
@@ -385,7 +366,7 @@ prop_compose! {
                 ..User::default()
             } },
             is_exempt,
-            device: if is_known { Device::TrustedUntil(NOW.after(60)) } else { Device::Unknown },
+            has_trusted_device: is_known,
             has_identity_mismatch,
         }
     }

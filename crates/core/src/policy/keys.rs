@@ -6,7 +6,8 @@ use super::values::{
     self, Invalid, bounded_duration, bounded_number, channels, choice, countries, country, methods,
     switch, written_channels, written_switch,
 };
-use super::{Enrolment, Mode, Policy};
+use super::{Enrolment, Mode, Offer, Policy};
+use crate::device::Identity;
 use crate::duration::Duration;
 use crate::lockout;
 use crate::text::is_unprintable;
@@ -72,10 +73,10 @@ pub fn find(name: &str) -> Option<&'static PolicyKey> {
 
 const LIMITS: &str = "a whole number from 1 to 1000000";
 const SWITCH: &str = "on or off";
-const TRUST: &str = "a duration from 0 to 99999d, such as 12h or 30d";
+const TRUST: &str = "0, or a duration from 1m to 99999d, such as 12h or 30d";
 
 /// Everything that can be set. `{methods}` and `{channels}` stand for the names of all there are.
-pub static KEYS: [PolicyKey; 25] = [
+pub static KEYS: [PolicyKey; 32] = [
     PolicyKey {
         name: "mode",
         values: "disabled, optional or mandatory",
@@ -136,7 +137,7 @@ pub static KEYS: [PolicyKey; 25] = [
         values: TRUST,
         form: ValueForm::Text,
         default: "0",
-        help: "Trust a local terminal or display for this long after a code (no effect yet: devices are not recorded)",
+        help: "Trust a local terminal or display for this long after a code",
         per_class: true,
         read: |policy, text| trust(text).map(|trust| policy.trust.console = trust),
         write: |policy| policy.trust.console.to_string(),
@@ -146,7 +147,7 @@ pub static KEYS: [PolicyKey; 25] = [
         values: TRUST,
         form: ValueForm::Text,
         default: "0",
-        help: "Trust a remote host or key for this long after a code (no effect yet: devices are not recorded)",
+        help: "Trust an SSH key or the client's host key for this long after a code",
         per_class: true,
         read: |policy, text| trust(text).map(|trust| policy.trust.remote = trust),
         write: |policy| policy.trust.remote.to_string(),
@@ -156,10 +157,71 @@ pub static KEYS: [PolicyKey; 25] = [
         values: TRUST,
         form: ValueForm::Text,
         default: "0",
-        help: "Trust a terminal at su and sudo for this long after a code (no effect yet: devices are not recorded)",
+        help: "Trust a login session at su, sudo and polkit for this long after a code",
         per_class: true,
         read: |policy, text| trust(text).map(|trust| policy.trust.elevation = trust),
         write: |policy| policy.trust.elevation.to_string(),
+    },
+    PolicyKey {
+        name: "trust.address",
+        values: TRUST,
+        default: "12h",
+        help: "Trust an address for this long after a code, never longer than trust.remote",
+        per_class: true,
+        read: |policy, text| trust(text).map(|trust| policy.trust.address = trust),
+        write: |policy| policy.trust.address.to_string(),
+    },
+    PolicyKey {
+        name: "trust.unlock",
+        values: TRUST,
+        default: "0",
+        help: "Let screen lockers skip the code for this long after the login of their session",
+        per_class: true,
+        read: |policy, text| trust(text).map(|trust| policy.trust.unlock = trust),
+        write: |policy| policy.trust.unlock.to_string(),
+    },
+    PolicyKey {
+        name: "trust.offer",
+        values: "ask or always",
+        default: "ask",
+        help: "Trust a device if the user ends the code with +, or after every right code",
+        per_class: true,
+        read: |policy, text| {
+            choice(text, &Offer::ALL, Offer::name).map(|offer| policy.trust.offer = offer)
+        },
+        write: |policy| policy.trust.offer.name().to_owned(),
+    },
+    PolicyKey {
+        name: "trust.identity",
+        values: "key-or-address or key",
+        default: "key-or-address",
+        help: "Tell remote devices apart by key, or by address where there is no key",
+        per_class: true,
+        read: |policy, text| {
+            choice(text, &Identity::ALL, Identity::name)
+                .map(|identity| policy.trust.identity = identity)
+        },
+        write: |policy| policy.trust.identity.name().to_owned(),
+    },
+    PolicyKey {
+        name: "trust.ipv6-prefix",
+        values: "a whole number from 56 to 128",
+        default: "64",
+        help: "Take IPv6 addresses with this many bits in common for one device",
+        per_class: false,
+        read: |policy, text| {
+            bounded_number(text, 56..=128).map(|bits| policy.trust.ipv6_prefix = bits)
+        },
+        write: |policy| policy.trust.ipv6_prefix.to_string(),
+    },
+    PolicyKey {
+        name: "session.lifetime",
+        values: TRUST,
+        default: "0",
+        help: "End login sessions after this long (0: never)",
+        per_class: true,
+        read: |policy, text| trust(text).map(|lifetime| policy.session_lifetime = lifetime),
+        write: |policy| policy.session_lifetime.to_string(),
     },
     PolicyKey {
         name: "lockout.after",
@@ -369,13 +431,29 @@ pub static KEYS: [PolicyKey; 25] = [
         read: |policy, text| channels(text).map(|channels| policy.notices = channels),
         write: |policy| written_channels(policy.notices),
     },
+    PolicyKey {
+        name: "log.keep",
+        values: "a duration from 1d to 99999d",
+        default: "400d",
+        help: "Keep events in the log for this long",
+        per_class: false,
+        read: |policy, text| {
+            let range = Duration::from_minutes(24 * 60)..=LONGEST;
+            bounded_duration(text, range).map(|keep| policy.log_keep = keep)
+        },
+        write: |policy| policy.log_keep.to_string(),
+    },
 ];
+
+/// The longest duration that can be set.
+const LONGEST: Duration = Duration::from_seconds(99_999 * 86_400);
 
 fn limit(text: &str) -> Result<u32, Invalid> {
     bounded_number(text, 1..=1_000_000)
 }
 
 fn trust(text: &str) -> Result<Duration, Invalid> {
-    let most = Duration::from_seconds(99_999 * 86_400);
-    bounded_duration(text, Duration::from_seconds(0)..=most)
+    let duration = bounded_duration(text, Duration::from_seconds(0)..=LONGEST)?;
+    let is_in_minutes = duration.seconds().is_multiple_of(60);
+    is_in_minutes.then_some(duration).ok_or(Invalid::Value)
 }

@@ -5,11 +5,14 @@
 //! never disables.
 
 mod keys;
+mod trust;
 mod values;
 
 pub use keys::{KEYS, PolicyKey, ValueForm, find};
+pub use trust::{Offer, Trust};
 
 use crate::channel::PerChannel;
+use crate::device::Identity;
 use crate::duration::Duration;
 use crate::lockout::LockoutRules;
 use crate::method::{Method, Methods};
@@ -28,6 +31,10 @@ pub struct Policy {
     pub enrolment: Enrolment,
     /// How long devices are trusted.
     pub trust: Trust,
+    /// How long a session may last; zero: without end.
+    pub session_lifetime: Duration,
+    /// How long the log keeps an event.
+    pub log_keep: Duration,
     /// When wrong codes lock an account.
     pub lockout: LockoutRules,
     /// The codes that are sent.
@@ -68,19 +75,6 @@ pub enum Enrolment {
     AtLogin,
     /// Before the login, which is refused with words that say how.
     Beforehand,
-}
-
-/// How long a verified device is trusted, by how it is used. Zero: a code is asked for every time.
-///
-/// Nothing records devices yet, so that no device is trusted; the decision is ready for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Trust {
-    /// A local terminal or display.
-    pub console: Duration,
-    /// A login from another host.
-    pub remote: Duration,
-    /// su, sudo, polkit.
-    pub elevation: Duration,
 }
 
 /// The codes that are sent.
@@ -151,7 +145,14 @@ impl Default for Policy {
                 console: Duration::from_seconds(0),
                 remote: Duration::from_seconds(0),
                 elevation: Duration::from_seconds(0),
+                address: Duration::from_minutes(12 * 60),
+                unlock: Duration::from_seconds(0),
+                offer: Offer::Ask,
+                identity: Identity::KeyOrAddress,
+                ipv6_prefix: 64,
             },
+            session_lifetime: Duration::from_seconds(0),
+            log_keep: Duration::from_minutes(400 * 24 * 60),
             lockout: LockoutRules {
                 after: 10,
                 duration: Duration::from_minutes(15),
@@ -282,6 +283,12 @@ mod tests {
             ("trust.console", "30d"),
             ("trust.remote", "12h"),
             ("trust.elevation", "99999d"),
+            ("trust.address", "90m"),
+            ("trust.unlock", "8h"),
+            ("trust.offer", "always"),
+            ("trust.identity", "key"),
+            ("trust.ipv6-prefix", "56"),
+            ("session.lifetime", "90d"),
             ("lockout.after", "5"),
             ("lockout.for", "2h"),
             ("code.digits", "9"),
@@ -300,6 +307,7 @@ mod tests {
             ("phone.country", "DE"),
             ("phone.countries", "DE,AT"),
             ("notices", "email"),
+            ("log.keep", "30d"),
         ];
         let policy = Policy::from_settings(settings).unwrap();
         for ((name, value), key) in settings.iter().zip(&KEYS) {

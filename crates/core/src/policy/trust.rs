@@ -1,0 +1,77 @@
+//! What the policy says of trusted devices.
+
+use crate::device::Identity;
+use crate::duration::Duration;
+
+/// How long a verified device is trusted, by how it is used. Zero: a code is asked for every time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trust {
+    /// A local terminal or display.
+    pub console: Duration,
+    /// A login from another host, whose key is known.
+    pub remote: Duration,
+    /// su, sudo, polkit.
+    pub elevation: Duration,
+    /// A login from another host of which no more than the address is known. See [`Trust::for_addresses`].
+    pub address: Duration,
+    /// Screen lockers, within a session that a code opened.
+    pub unlock: Duration,
+    /// Which logins make their device trusted.
+    pub offer: Offer,
+    /// By what devices are told apart.
+    pub identity: Identity,
+    /// How many bits of an IPv6 address tell one customer's network from another's.
+    pub ipv6_prefix: u8,
+}
+
+impl Trust {
+    /// How long an address is trusted: never longer than a login whose key is known, for everybody who shares the address
+    /// is trusted with it.
+    pub fn for_addresses(&self) -> Duration {
+        self.address.min(self.remote)
+    }
+
+    /// The stricter of both in each respect.
+    #[must_use]
+    pub fn stricter(&self, other: &Self) -> Self {
+        Self {
+            console: self.console.min(other.console),
+            remote: self.remote.min(other.remote),
+            elevation: self.elevation.min(other.elevation),
+            address: self.address.min(other.address),
+            unlock: self.unlock.min(other.unlock),
+            offer: if other.offer == Offer::Ask {
+                Offer::Ask
+            } else {
+                self.offer
+            },
+            identity: if other.identity == Identity::Key {
+                Identity::Key
+            } else {
+                self.identity
+            },
+            ipv6_prefix: self.ipv6_prefix.max(other.ipv6_prefix),
+        }
+    }
+}
+
+/// Which logins make their device trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// Those whose user asks for it with a `+`.
+    Ask,
+    /// All with a right code.
+    Always,
+}
+
+impl Offer {
+    pub(super) const ALL: [Self; 2] = [Self::Ask, Self::Always];
+
+    /// As an administrator writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Always => "always",
+        }
+    }
+}
