@@ -55,6 +55,7 @@ pub use channel::{Channel, PerChannel};
 pub use class::Class;
 pub use decision::{Decision, Denial, decide};
 pub use device::{Device, DeviceKind, Grant};
+pub use duration::Duration;
 pub use exemption::Exemption;
 pub use group::{Group, Membership};
 pub use key::Key;

@@ -30,6 +30,7 @@ use crate::generation::Generation;
 use crate::snapshot::UserSnapshot;
 use crate::sql::users::UserRecord;
 use crate::sql::{apps, backup_codes, sends, unproved, users};
+use crate::tickets::Settlement;
 use crate::tx::Tx;
 
 /// Where an attempt is counted.
@@ -53,6 +54,8 @@ pub struct CodeAttempt<'a> {
     pub origin: &'a Origin,
     /// What was known of the account when it was decided which methods count.
     pub known: &'a UserSnapshot,
+    /// When a right code counts as a login. Without effect on the command line.
+    pub settlement: Settlement<'a>,
 }
 
 /// What a right code proves, and how it is used up.
@@ -133,6 +136,7 @@ impl Store {
             tally,
             origin,
             known,
+            settlement,
         } = attempt;
         self.change(origin, now, |tx| {
             let Some(record) = tx.find(account)? else {
@@ -151,8 +155,9 @@ impl Store {
             match verify(&user) {
                 Ok(proof) => {
                     let by = use_up(tx, account, &user, proof)?;
-                    let event = tx.record(Some(account), &Event::Passed { by })?;
-                    save_pass(tx, &record, tally, counted.clear(), event)?;
+                    save_cleared(tx, &record, tally, counted.clear())?;
+                    let event = Event::Passed { by: by.clone() };
+                    settle(tx, account, &record, settlement, by, &event)?;
                     Ok(CodeOutcome::Right(proof))
                 }
                 Err(wrong) => {
@@ -215,6 +220,7 @@ impl Store {
         account: &Account,
         expected: Generation,
         by: Proof,
+        settlement: Settlement<'_>,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -226,9 +232,9 @@ impl Store {
             let Some(record) = record else {
                 return Err(StoreError::ChangedMeanwhile);
             };
-            let event = tx.record(Some(account), &Event::Passed { by })?;
             // Wrong codes from before stay counted: this was no proof of what was enrolled then.
-            users::save_pass(tx.db, record.id, record.throttle, event, now)
+            let event = Event::Passed { by: by.clone() };
+            settle(tx, account, &record, settlement, by, &event)
         })
     }
 
@@ -238,22 +244,35 @@ impl Store {
         &self,
         attempt: Attempt,
         digest: &[u8; DIGEST_BYTES],
+        settlement: Settlement<'_>,
         now: Timestamp,
     ) -> Result<MarkUsedOutcome, StoreError> {
         self.change(&attempt.origin, now, |tx| {
             let is_deleted = backup_codes::delete_code(tx.db, attempt.user, digest)?;
-            attempt.finish(tx, is_deleted, Some(&Event::BackupCodeUsed))
+            let settled = Settled {
+                settlement,
+                by: Proof::BackupCode,
+                event: Event::BackupCodeUsed,
+            };
+            attempt.finish(tx, is_deleted, Some(settled))
         })
     }
 }
 
+/// How a code that was used lets somebody in.
+struct Settled<'a> {
+    settlement: Settlement<'a>,
+    by: Proof,
+    event: Event,
+}
+
 impl Attempt {
-    /// `is_first`: its code was marked used just now. `passed` logs that it let somebody in, if it did.
+    /// `is_first`: its code was marked used just now. `settled`: it let somebody in, if it did.
     fn finish(
         &self,
         tx: &Tx<'_>,
         is_first: bool,
-        passed: Option<&Event>,
+        settled: Option<Settled<'_>>,
     ) -> Result<MarkUsedOutcome, StoreError> {
         let record = tx
             .find(&self.account)?
@@ -266,15 +285,14 @@ impl Attempt {
             Tally::Unproved => unproved::throttle(tx.db, record.id)?,
         };
         let cleared = counted.clear_through(self.number);
-        match passed {
-            Some(event) => {
-                let event = tx.record(Some(&self.account), event)?;
-                save_pass(tx, &record, self.tally, cleared, event)?;
-            }
-            None if self.tally == Tally::Unproved => {
-                unproved::save_throttle(tx.db, record.id, cleared)?;
-            }
-            None => users::save_throttle(tx.db, record.id, cleared)?,
+        save_cleared(tx, &record, self.tally, cleared)?;
+        if let Some(Settled {
+            settlement,
+            by,
+            event,
+        }) = settled
+        {
+            settle(tx, &self.account, &record, settlement, by, &event)?;
         }
         Ok(MarkUsedOutcome::First)
     }
@@ -338,25 +356,48 @@ fn save_failure(
         .map(drop)
 }
 
-/// Saves `throttle`, in which an attempt was just taken back, and that the code was right, which `event` logs.
-fn save_pass(
+/// Saves `throttle`, in which an attempt was just taken back.
+fn save_cleared(
     tx: &Tx<'_>,
     record: &UserRecord,
     tally: Tally,
     throttle: Throttle,
-    event: i64,
 ) -> Result<(), StoreError> {
-    let own = match tally {
-        Tally::Proved => throttle,
-        Tally::Unproved => {
-            unproved::save_throttle(tx.db, record.id, throttle)?;
-            record.throttle
-        }
-    };
-    match tx.origin.source {
-        Source::Login(_) => users::save_pass(tx.db, record.id, own, event, tx.now),
+    match tally {
+        Tally::Proved => users::save_throttle(tx.db, record.id, throttle),
+        Tally::Unproved => unproved::save_throttle(tx.db, record.id, throttle),
+    }
+}
+
+/// Puts on record that somebody passed `by` this, which `event` logs, or leaves that to the account phase.
+fn settle(
+    tx: &Tx<'_>,
+    account: &Account,
+    record: &UserRecord,
+    settlement: Settlement<'_>,
+    by: Proof,
+    event: &Event,
+) -> Result<(), StoreError> {
+    if tx.origin.source == Source::CommandLine {
         // No login: refusals before it are still to be reported.
-        Source::CommandLine => users::save_throttle(tx.db, record.id, own),
+        return tx.record(Some(account), event).map(drop);
+    }
+    match settlement {
+        Settlement::Now(pass) => {
+            let event = tx.record(Some(account), event)?;
+            users::set_passed(tx.db, record.id, event, tx.now)?;
+            match pass {
+                Some(pass) => tx.leave_ticket(account, pass, by, true),
+                None => Ok(()),
+            }
+        }
+        Settlement::InAccount(pass) => {
+            // That it is gone is known at once, whoever used it.
+            if *event == Event::BackupCodeUsed {
+                tx.record(Some(account), event)?;
+            }
+            tx.leave_ticket(account, pass, by, false)
+        }
     }
 }
 

@@ -121,7 +121,7 @@ mod tests {
     use super::*;
     use crate::event::{AppFields, Attestation, Event, Origin, RefusalReason};
     use crate::testing::{Bench, alice, origin};
-    use crate::{CodeAttempt, CodeProof, Counted, Settings, Tally};
+    use crate::{CodeAttempt, CodeProof, Counted, Settings, Settlement, Tally};
     use std::sync::Barrier;
     use twofa_core::{BackupCode, BackupSet, Parameters, PerChannel, User};
 
@@ -229,7 +229,7 @@ mod tests {
             panic!("{counted:?}")
         };
         let _ = store
-            .use_backup_code(attempt, &set.unused[0], bench.now)
+            .use_backup_code(attempt, &set.unused[0], Settlement::Now(None), bench.now)
             .unwrap();
         assert_eq!(
             bench.take_notices(&store),
@@ -258,7 +258,7 @@ mod tests {
             panic!("{counted:?}")
         };
         let _ = store
-            .use_backup_code(attempt, &set.unused[0], bench.now)
+            .use_backup_code(attempt, &set.unused[0], Settlement::Now(None), bench.now)
             .unwrap();
         let notices = store.claim_notices(bench.now, 10).unwrap();
         assert_eq!(notices[0].source, NoticeSource::CommandLine);
@@ -367,6 +367,7 @@ mod tests {
             tally: Tally::Proved,
             origin: &origin,
             known: &known,
+            settlement: Settlement::Now(None),
         };
         let app = known.user.apps[0].id;
         let verify = |_: &User| Ok::<_, RefusalReason>(CodeProof::App { app, count: 7 });

@@ -7,6 +7,8 @@ use std::fmt;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 use twofa_core::Account;
 use zeroize::Zeroizing;
 
@@ -15,10 +17,17 @@ use crate::error::StoreError;
 /// The length of a sealing key in bytes.
 pub const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
+/// The length of a keyed hash in bytes.
+pub(crate) const HASH_BYTES: usize = 32;
 
-/// The key that seals. The cipher wipes itself when dropped.
+/// The key that seals, and one derived from it for keyed hashes. Both are wiped when dropped.
 #[derive(Clone)]
-pub struct SealingKey(XChaCha20Poly1305);
+pub struct SealingKey {
+    cipher: XChaCha20Poly1305,
+    hashing: Zeroizing<[u8; KEY_BYTES]>,
+}
+
+type HmacSha256 = Hmac<Sha256>;
 
 /// Where a sealed value stands.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +59,21 @@ impl fmt::Display for Owner<'_> {
 
 impl SealingKey {
     pub(crate) fn new(bytes: &[u8; KEY_BYTES]) -> Self {
-        Self(XChaCha20Poly1305::new(&Key::from(*bytes)))
+        Self {
+            cipher: XChaCha20Poly1305::new(&Key::from(*bytes)),
+            hashing: Zeroizing::new(hmac(bytes, &[b"twofa: key of keyed hashes"])),
+        }
+    }
+
+    /// HMAC-SHA-256 (RFC 2104) of `parts`, for `purpose`. Each part is preceded by its length, so that no two lists of parts
+    /// give the same.
+    pub(crate) fn keyed_hash(&self, purpose: &str, parts: &[&[u8]]) -> [u8; HASH_BYTES] {
+        let mut framed = Zeroizing::new(Vec::new());
+        for part in [purpose.as_bytes()].iter().chain(parts) {
+            framed.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            framed.extend_from_slice(part);
+        }
+        hmac(&self.hashing, &[&framed])
     }
 
     /// Seals `secret` for `data`: nonce, ciphertext, tag.
@@ -66,7 +89,7 @@ impl SealingKey {
             aad: &data.bytes(),
         };
         let sealed = self
-            .0
+            .cipher
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_| StoreError::Seal)?;
         Ok([nonce.as_slice(), &sealed].concat())
@@ -85,11 +108,22 @@ impl SealingKey {
             msg: sealed,
             aad: &data.bytes(),
         };
-        self.0
+        self.cipher
             .decrypt(&XNonce::from(*nonce), payload)
             .map(Zeroizing::new)
             .map_err(|_| StoreError::Seal)
     }
+}
+
+fn hmac(key: &[u8; KEY_BYTES], parts: &[&[u8]]) -> [u8; HASH_BYTES] {
+    // A key of any length is taken.
+    let Ok(mut mac) = HmacSha256::new_from_slice(key) else {
+        return [0; HASH_BYTES];
+    };
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
 }
 
 impl fmt::Debug for SealingKey {

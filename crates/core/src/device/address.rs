@@ -20,16 +20,15 @@ impl DeviceAddress {
     /// Reads an address as sshd and other programs write it: `192.0.2.7`, `2001:db8::1`, `fe80::1%eth0`. Of an IPv6 address
     /// the first `ipv6_prefix` bits count, where its network is one customer's.
     ///
-    /// `None` for what is no device: a name, the loopback and unspecified addresses, `own` addresses of this machine (every
-    /// tunnel and proxy on it comes from there), multicast, and a link-local address without its interface.
-    pub fn read(text: &str, ipv6_prefix: u8, own: &[IpAddr]) -> Option<Self> {
+    /// `None` for what is no device: a name, the loopback and unspecified addresses, multicast, and a link-local address
+    /// without its interface.
+    pub fn read(text: &str, ipv6_prefix: u8) -> Option<Self> {
         let (bare, interface) = match text.split_once('%') {
             Some((bare, interface)) => (bare, Some(interface)),
             None => (text, None),
         };
         let address = embedded(bare.parse().ok()?);
-        let is_local = address.is_loopback() || address.is_unspecified() || address.is_multicast();
-        if is_local || own.iter().any(|own| embedded(*own) == address) {
+        if address.is_loopback() || address.is_unspecified() || address.is_multicast() {
             return None;
         }
         match address {
@@ -101,11 +100,8 @@ fn is_shared_by_strangers(address: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
-    const OWN: [&str; 2] = ["192.0.2.1", "2001:db8:1::1"];
-
     fn read(text: &str) -> Option<String> {
-        let own = OWN.map(|own| own.parse().unwrap());
-        DeviceAddress::read(text, 64, &own).map(|device| device.to_string())
+        DeviceAddress::read(text, 64).map(|device| device.to_string())
     }
 
     #[test]
@@ -156,9 +152,6 @@ mod tests {
             "64:ff9b::7f00:1",
             "0.0.0.0",
             "::",
-            "192.0.2.1",
-            "::ffff:192.0.2.1",
-            "2001:db8:1::1",
             "fe80::1",
             "fe80::1%",
             "224.0.0.1",
@@ -176,7 +169,7 @@ mod tests {
     #[test]
     fn the_prefix_is_the_policys() {
         let at = |prefix| {
-            DeviceAddress::read("2001:db8:1:2345::1", prefix, &[])
+            DeviceAddress::read("2001:db8:1:2345::1", prefix)
                 .unwrap()
                 .to_string()
         };

@@ -1,7 +1,5 @@
 //! From what root's module tells about a login to the device behind it.
 
-use std::net::IpAddr;
-
 use super::Device;
 use super::address::DeviceAddress;
 use super::ssh_key::ProvedKeys;
@@ -19,8 +17,8 @@ pub struct Evidence<'a> {
     pub terminal: Option<&'a str>,
     /// What sshd verified before, from its `SSH_AUTH_INFO_0`.
     pub ssh_auth_info: Option<&'a str>,
-    /// The addresses of this machine.
-    pub own_addresses: &'a [IpAddr],
+    /// [`Self::remote_host`] is an address of this machine: every tunnel and proxy on it comes from there.
+    pub is_from_this_machine: bool,
     /// The login session that asks, if systemd-logind has one that is open and belongs to the real user of the process.
     pub session: Option<LoginSession>,
     /// The controlling terminal of the process that asks.
@@ -104,10 +102,10 @@ pub fn identify(evidence: &Evidence<'_>, trust: &Trust) -> Option<Device> {
         return Some(Device::ClientHost(key));
     }
     if let Some(host) = evidence.remote_host {
-        if trust.identity == Identity::Key {
+        if trust.identity == Identity::Key || evidence.is_from_this_machine {
             return None;
         }
-        let address = DeviceAddress::read(host, trust.ipv6_prefix, evidence.own_addresses)?;
+        let address = DeviceAddress::read(host, trust.ipv6_prefix)?;
         return Some(Device::Address(address));
     }
     if !CONSOLE.contains(&evidence.service) {
@@ -198,6 +196,15 @@ mod tests {
             ..ssh()
         };
         assert!(identify(&with_key, &trust).is_some());
+    }
+
+    #[test]
+    fn an_address_of_this_machine_is_no_device() {
+        let evidence = Evidence {
+            is_from_this_machine: true,
+            ..ssh()
+        };
+        assert_eq!(device(&evidence), None);
     }
 
     #[test]

@@ -56,6 +56,7 @@ fn type_step_knowing(
         tally: Tally::Proved,
         origin,
         known,
+        settlement: Settlement::Now(None),
     };
     let verify = |user: &User| match user.apps.first() {
         Some(app) if app.app.used.is_none_or(|used| used < step) => Ok(CodeProof::App {
@@ -146,6 +147,7 @@ fn a_panic_while_a_code_is_verified_leaves_nothing_and_the_store_goes_on() {
         tally: Tally::Proved,
         origin: &origin,
         known: &known,
+        settlement: Settlement::Now(None),
     };
     let verify = |_: &User| -> Result<CodeProof, RefusalReason> { panic!("a defect") };
     let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -230,6 +232,7 @@ fn wrong_codes_in_unproved_logins_refuse_further_ones_and_do_not_lock_the_accoun
         tally,
         origin: &origin,
         known: &known,
+        settlement: Settlement::Now(None),
     };
     let guess = |_: &User| Err(RefusalReason::WrongCode);
     for _ in 0..10 {
@@ -261,6 +264,7 @@ fn where_nothing_can_be_written_no_code_is_right_and_none_is_wrong() {
         tally: Tally::Proved,
         origin: &origin(),
         known: &known,
+        settlement: Settlement::Now(None),
     };
     let app = known.user.apps[0].id;
     for result in [
@@ -321,7 +325,9 @@ fn of_64_that_race_with_one_backup_code_one_is_first() {
         )
         .unwrap();
     let result = race(&store, &bench, |a| {
-        store.use_backup_code(a, &set.unused[0], bench.now).unwrap()
+        store
+            .use_backup_code(a, &set.unused[0], Settlement::Now(None), bench.now)
+            .unwrap()
     });
     assert_eq!(result, (1, 64));
 }
@@ -418,7 +424,14 @@ fn an_enrolment_that_was_reset_or_locked_meanwhile_does_not_pass() {
         let by = Proof::EnrolledApp {
             label: "phone".into(),
         };
-        store.record_pass(&alice(), generation, by, &origin(), bench.now)
+        store.record_pass(
+            &alice(),
+            generation,
+            by,
+            Settlement::Now(None),
+            &origin(),
+            bench.now,
+        )
     };
     let generation = || Bench::generation(&store, &alice());
     pass(generation()).unwrap();
@@ -486,7 +499,7 @@ fn an_attempt_whose_user_was_removed_meanwhile_does_not_pass() {
     let known = store.snapshot(&alice()).unwrap();
     let begun = attempt(&store, &bench);
     store.remove_user(&alice(), &origin(), bench.now).unwrap();
-    let used = store.use_backup_code(begun, &[0; 32], bench.now);
+    let used = store.use_backup_code(begun, &[0; 32], Settlement::Now(None), bench.now);
     assert_eq!(used.unwrap(), MarkUsedOutcome::Already);
     let outcome = type_step_knowing(&store, &known, &origin(), bench.now, 7);
     assert_eq!(outcome, CodeOutcome::Unknown);

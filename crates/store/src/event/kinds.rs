@@ -148,6 +148,30 @@ pub enum Event {
         /// Their names, the first to be tried first.
         order: Vec<String>,
     },
+    /// A device became trusted that was not.
+    DeviceTrusted {
+        /// Which.
+        device: DeviceFields,
+        /// Until when, in seconds since 1970.
+        until: i64,
+    },
+    /// A device became trusted again, or an address soon after another.
+    TrustRenewed {
+        /// Which.
+        device: DeviceFields,
+        /// Until when, in seconds since 1970.
+        until: i64,
+    },
+    /// The trust in a device was ended.
+    DeviceRevoked {
+        /// Which.
+        device: DeviceFields,
+    },
+    /// The trust in all devices of a user, or of everybody, was ended.
+    DevicesRevoked {
+        /// How many there were.
+        count: u64,
+    },
     /// Many text messages were sent.
     SmsLimit {
         /// What about them an administrator should know.
@@ -176,6 +200,10 @@ pub enum Proof {
         #[serde(with = "as_text")]
         channel: Channel,
     },
+    /// A backup code.
+    BackupCode,
+    /// No code: the device is trusted.
+    TrustedDevice(DeviceFields),
     /// The first code of an app that was enrolled in this login.
     EnrolledApp {
         /// Its label at that time.
@@ -189,6 +217,15 @@ pub enum Proof {
         /// The address, masked.
         address: String,
     },
+}
+
+/// A device, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceFields {
+    /// The name of its kind.
+    pub of_kind: String,
+    /// What it is, such as an address or a key's fingerprint.
+    pub label: String,
 }
 
 /// Why a login was refused, or a code.
@@ -386,6 +423,7 @@ impl Event {
             | Self::AppRemoved { .. }
             | Self::AddressEnrolled { .. }
             | Self::AddressRemoved { .. }
+            | Self::DeviceTrusted { .. }
             | Self::BackupCodesReplaced
             | Self::Reset
             | Self::UserRemoved
@@ -416,6 +454,9 @@ impl Event {
             | Self::ProviderChanged { .. }
             | Self::ProviderRemoved { .. }
             | Self::ProviderOrderChanged { .. }
+            | Self::TrustRenewed { .. }
+            | Self::DeviceRevoked { .. }
+            | Self::DevicesRevoked { .. }
             | Self::SmsLimit { .. } => false,
         }
     }

@@ -12,8 +12,8 @@ pub mod origin;
 pub mod stored;
 
 pub use kinds::{
-    AppFields, Attestation, Event, ExemptionFields, NotSent, Proof, RefusalReason, SmsAlarm,
-    UserChange,
+    AppFields, Attestation, DeviceFields, Event, ExemptionFields, NotSent, Proof, RefusalReason,
+    SmsAlarm, UserChange,
 };
 pub use origin::{LoginOrigin, NoticeSource, Origin, Source};
 pub(crate) use stored::StoredEvent;

@@ -8,6 +8,7 @@
 pub(crate) mod apps;
 pub(crate) mod backup_codes;
 pub(crate) mod connection;
+pub(crate) mod devices;
 pub(crate) mod events;
 pub(crate) mod exemptions;
 pub(crate) mod notices;
@@ -16,6 +17,7 @@ pub(crate) mod pragmas;
 pub(crate) mod providers;
 pub(crate) mod schema;
 pub(crate) mod sends;
+pub(crate) mod tickets;
 pub(crate) mod unproved;
 pub(crate) mod users;
 

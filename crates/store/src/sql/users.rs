@@ -255,25 +255,15 @@ pub(crate) fn save_throttle(db: &Db<'_>, id: i64, throttle: Throttle) -> Result<
     Ok(())
 }
 
-/// Saves `throttle` and that a code was right at `now`, which `event` logs.
-pub(crate) fn save_pass(
+/// Saves that a login passed at `now`, which `event` logs.
+pub(crate) fn set_passed(
     db: &Db<'_>,
     id: i64,
-    throttle: Throttle,
     event: i64,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE user SET attempts = ?2, cleared_through = ?3, locked_until = ?4, passed_at = ?5, passed_event = ?6
-               WHERE id = ?1";
-    let until = throttle.locked_until.map(Timestamp::unix);
-    db.prepare_cached(sql)?.execute((
-        id,
-        throttle.attempts,
-        throttle.cleared_through,
-        until,
-        now.unix(),
-        event,
-    ))?;
+    let sql = "UPDATE user SET passed_at = ?2, passed_event = ?3 WHERE id = ?1";
+    db.prepare_cached(sql)?.execute((id, now.unix(), event))?;
     Ok(())
 }
 

@@ -1,0 +1,41 @@
+-- Devices that a code made trusted. `hash` is a keyed hash of what tells the device from others; nothing leads back from it.
+CREATE TABLE device (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    user       INTEGER NOT NULL REFERENCES user (id) ON DELETE CASCADE,
+    kind       TEXT NOT NULL,
+    hash       BLOB NOT NULL,
+    label      TEXT NOT NULL,
+    service    TEXT,
+    generation INTEGER NOT NULL, -- of the user's methods: another one ends the trust
+    password   BLOB,             -- a keyed hash that changes with the password; NULL: not known
+    granted_at INTEGER NOT NULL,
+    until      INTEGER NOT NULL,
+    used_at    INTEGER NOT NULL,
+    UNIQUE (user, kind, hash)
+) STRICT;
+CREATE INDEX device_of_hash ON device (kind, hash);
+
+-- What root's module learned in `auth` of a login that the account phase has not confirmed, or the session hook not picked
+-- up. Found by the process, or by its parent where sshd's session is opened by another process.
+CREATE TABLE ticket (
+    id           INTEGER PRIMARY KEY,
+    boot         TEXT NOT NULL,
+    pid          INTEGER NOT NULL,
+    start        INTEGER NOT NULL,
+    parent       INTEGER,
+    parent_start INTEGER,
+    name         TEXT NOT NULL,
+    uid          INTEGER NOT NULL,
+    is_confirmed INTEGER NOT NULL CHECK (is_confirmed IN (0, 1)),
+    at           INTEGER NOT NULL,
+    login        TEXT NOT NULL, -- JSON
+    UNIQUE (boot, pid, start)
+) STRICT;
+CREATE INDEX ticket_of_parent ON ticket (boot, parent, parent_start);
+CREATE INDEX ticket_at ON ticket (at);
+
+-- Services whose programs were seen to come to the account phase: only there are devices trusted.
+CREATE TABLE confirming_service (
+    service TEXT PRIMARY KEY,
+    at      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,219 @@
+//! Devices that a code made trusted.
+//!
+//! A grant belongs to a user, a kind and a device, and ends with a change of the user's methods or password, besides by time
+//! ([`Grant::is_believed`]). Which duration holds is the policy's and is known to the caller.
+
+use twofa_core::{Account, Device, DeviceKind, Grant, Timestamp};
+
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::event::{DeviceFields, Event, Origin};
+use crate::seal::{HASH_BYTES, SealingKey};
+use crate::sql::devices::{self, NewGrant};
+use crate::sql::users::UserRecord;
+use crate::tx::{Tx, View};
+
+/// How many devices one user can have; the one that was not used for longest goes first. An address of a provider that gives
+/// out new ones each day would fill the disk otherwise.
+const MOST_OF_A_USER: u32 = 20;
+/// Users are told of new addresses once in this many seconds.
+const ADDRESS_NOTICE_INTERVAL: u64 = 24 * 60 * 60;
+
+/// A keyed hash of what tells a device from every other of its kind, the same for every user.
+pub(crate) type DeviceHash = [u8; HASH_BYTES];
+/// A keyed hash that changes with a user's password.
+pub(crate) type PasswordHash = [u8; HASH_BYTES];
+
+/// A device in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedDevice {
+    /// Its number, by which it is revoked.
+    pub id: i64,
+    /// Whose device it is.
+    pub account: Account,
+    /// What kind of device it is.
+    pub kind: DeviceKind,
+    /// What it is, for people.
+    pub label: String,
+    /// The PAM service of the login that made it trusted.
+    pub service: Option<String>,
+    /// Since when, until when, and when it last stood in for a code.
+    pub grant: Grant,
+    /// How many users trust this device.
+    pub users: u32,
+}
+
+/// A device as a login proves it, hashed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HashedDevice {
+    pub(crate) kind: DeviceKind,
+    pub(crate) hash: DeviceHash,
+    pub(crate) label: String,
+}
+
+impl HashedDevice {
+    pub(crate) fn new(key: &SealingKey, device: &Device) -> Self {
+        let kind = device.kind();
+        let parts = [kind.name().as_bytes(), &device.identity()];
+        Self {
+            kind,
+            hash: key.keyed_hash("device", &parts),
+            label: device.label(),
+        }
+    }
+
+    pub(crate) fn fields(&self) -> DeviceFields {
+        DeviceFields {
+            of_kind: self.kind.name().to_owned(),
+            label: self.label.clone(),
+        }
+    }
+}
+
+/// The hash of what the module read of `account`'s password.
+pub(crate) fn password_hash(
+    key: &SealingKey,
+    account: &Account,
+    fingerprint: &str,
+) -> PasswordHash {
+    let parts = [account.name.as_bytes(), fingerprint.as_bytes()];
+    key.keyed_hash("password", &parts)
+}
+
+impl Store {
+    /// The grant of `device` to `account`, unless its methods or its password are no longer those of the grant. `password`:
+    /// what the module reads of it, if it can.
+    pub fn device_grant(
+        &self,
+        account: &Account,
+        device: &Device,
+        password: Option<&str>,
+    ) -> Result<Option<Grant>, StoreError> {
+        self.read(|view| {
+            let Some(user) = view.find(account)? else {
+                return Ok(None);
+            };
+            let device = HashedDevice::new(view.key, device);
+            let password =
+                password.map(|fingerprint| password_hash(view.key, account, fingerprint));
+            let found = view.valid_grant(&user, &device, password.as_ref())?;
+            Ok(found.map(|found| found.1))
+        })
+    }
+
+    /// Whether a program of `service` was ever seen to come to the account phase. Only there is a device trusted: what never
+    /// comes there cannot know whether the password was right.
+    pub fn is_confirming(&self, service: &str) -> Result<bool, StoreError> {
+        self.read(|view| devices::is_confirming(view.db, service))
+    }
+
+    /// Passes the devices of `account`, or of everybody, to `each`, by user and number, until it returns `false`.
+    pub fn devices(
+        &self,
+        account: Option<&Account>,
+        each: impl FnMut(TrustedDevice) -> bool,
+    ) -> Result<(), StoreError> {
+        self.read(|view| devices::each(view.db, account, each))
+    }
+
+    /// Ends the trust in the device `id` of `account`. Returns whether there was such a device.
+    pub fn revoke_device(
+        &self,
+        account: &Account,
+        id: i64,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.change(origin, now, |tx| {
+            let Some(user) = tx.find(account)? else {
+                return Ok(false);
+            };
+            let Some((of_kind, label)) = devices::delete(tx.db, user.id, id)? else {
+                return Ok(false);
+            };
+            let device = DeviceFields { of_kind, label };
+            tx.record(Some(account), &Event::DeviceRevoked { device })?;
+            Ok(true)
+        })
+    }
+
+    /// Ends the trust in all devices of `account`, or of everybody. Returns how many there were.
+    pub fn revoke_all_devices(
+        &self,
+        account: Option<&Account>,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.change(origin, now, |tx| {
+            let count = match account {
+                None => devices::delete_everybodys(tx.db)?,
+                Some(account) => match tx.find(account)? {
+                    Some(user) => devices::delete_all(tx.db, user.id)?,
+                    None => 0,
+                },
+            };
+            let count = u64::try_from(count).unwrap_or(u64::MAX);
+            if count > 0 {
+                tx.record(account, &Event::DevicesRevoked { count })?;
+            }
+            Ok(count)
+        })
+    }
+}
+
+impl View<'_> {
+    /// The grant of `device` to `user` and its number, if it still holds but for the time.
+    pub(crate) fn valid_grant(
+        &self,
+        user: &UserRecord,
+        device: &HashedDevice,
+        password: Option<&PasswordHash>,
+    ) -> Result<Option<(i64, Grant)>, StoreError> {
+        let found = devices::find(self.db, user.id, device.kind, &device.hash)?;
+        // A password that could be read once and cannot be now is not the same.
+        let found = found.filter(|found| {
+            found.generation == user.generation && found.password.as_ref() == password
+        });
+        Ok(found.map(|found| (found.id, found.grant)))
+    }
+}
+
+impl Tx<'_> {
+    /// Trusts `device` of `user` by `grant`.
+    pub(crate) fn trust_device(
+        &self,
+        account: &Account,
+        user: &UserRecord,
+        device: &HashedDevice,
+        password: Option<PasswordHash>,
+        grant: Grant,
+    ) -> Result<(), StoreError> {
+        let before = self.valid_grant(user, device, password.as_ref())?;
+        let is_renewal = before.is_some_and(|(_, before)| self.now < before.until);
+        let since = self.now.before(ADDRESS_NOTICE_INTERVAL);
+        let is_told = !is_renewal
+            && (device.kind != DeviceKind::Address
+                || !devices::has_other_address_since(self.db, user.id, &device.hash, since)?);
+        devices::save(
+            self.db,
+            &NewGrant {
+                user: user.id,
+                kind: device.kind,
+                hash: &device.hash,
+                label: &device.label,
+                service: self.origin.service(),
+                generation: user.generation,
+                password,
+                grant,
+            },
+        )?;
+        devices::delete_beyond(self.db, user.id, MOST_OF_A_USER)?;
+        let (device, until) = (device.fields(), grant.until.unix());
+        let event = if is_told {
+            Event::DeviceTrusted { device, until }
+        } else {
+            Event::TrustRenewed { device, until }
+        };
+        self.record(Some(account), &event).map(drop)
+    }
+}

@@ -1,0 +1,196 @@
+//! Trusted devices: the table `device`.
+
+use rusqlite::{OptionalExtension, Row};
+use twofa_core::{Account, DeviceKind, Grant, Timestamp};
+
+use super::{Db, timestamp};
+use crate::devices::{DeviceHash, PasswordHash, TrustedDevice};
+use crate::error::StoreError;
+
+/// What is kept of a grant, besides the grant.
+#[derive(Debug)]
+pub(crate) struct GrantRecord {
+    pub id: i64,
+    pub generation: u64,
+    pub password: Option<PasswordHash>,
+    pub grant: Grant,
+}
+
+/// What a new grant is kept with.
+#[derive(Debug)]
+pub(crate) struct NewGrant<'a> {
+    pub user: i64,
+    pub kind: DeviceKind,
+    pub hash: &'a DeviceHash,
+    pub label: &'a str,
+    pub service: Option<&'a str>,
+    pub generation: u64,
+    pub password: Option<PasswordHash>,
+    pub grant: Grant,
+}
+
+pub(crate) fn find(
+    db: &Db<'_>,
+    user: i64,
+    kind: DeviceKind,
+    hash: &DeviceHash,
+) -> Result<Option<GrantRecord>, StoreError> {
+    let sql = "SELECT id, generation, password, granted_at, until, used_at FROM device
+               WHERE user = ?1 AND kind = ?2 AND hash = ?3";
+    let found = db
+        .prepare_cached(sql)?
+        .query_row((user, kind.name(), hash), |row| {
+            Ok(GrantRecord {
+                id: row.get("id")?,
+                generation: row.get("generation")?,
+                password: row.get("password")?,
+                grant: grant(row)?,
+            })
+        });
+    Ok(found.optional()?)
+}
+
+/// Adds a grant, or replaces that of the same device, which keeps its number.
+pub(crate) fn save(db: &Db<'_>, new: &NewGrant<'_>) -> Result<(), StoreError> {
+    let sql = "INSERT INTO device (user, kind, hash, label, service, generation, password, granted_at, until, used_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+               ON CONFLICT (user, kind, hash) DO UPDATE SET label = excluded.label, service = excluded.service,
+                   generation = excluded.generation, password = excluded.password,
+                   granted_at = excluded.granted_at, until = excluded.until, used_at = excluded.used_at";
+    db.prepare_cached(sql)?.execute((
+        new.user,
+        new.kind.name(),
+        new.hash,
+        new.label,
+        new.service,
+        new.generation,
+        &new.password,
+        new.grant.granted_at.unix(),
+        new.grant.until.unix(),
+        new.grant.used_at.unix(),
+    ))?;
+    Ok(())
+}
+
+pub(crate) fn set_used(db: &Db<'_>, id: i64, now: Timestamp) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE device SET used_at = ?2 WHERE id = ?1")?
+        .execute((id, now.unix()))?;
+    Ok(())
+}
+
+/// Removes the grants of `user` beyond the `most` that were used last.
+pub(crate) fn delete_beyond(db: &Db<'_>, user: i64, most: u32) -> Result<(), StoreError> {
+    let sql = "DELETE FROM device WHERE id IN (
+                   SELECT id FROM device WHERE user = ?1 ORDER BY used_at DESC, id DESC LIMIT -1 OFFSET ?2)";
+    db.prepare_cached(sql)?.execute((user, most))?;
+    Ok(())
+}
+
+/// Whether another address than `hash` was granted to `user` after `since`.
+pub(crate) fn has_other_address_since(
+    db: &Db<'_>,
+    user: i64,
+    hash: &DeviceHash,
+    since: Timestamp,
+) -> Result<bool, StoreError> {
+    let sql =
+        "SELECT 1 FROM device WHERE user = ?1 AND kind = ?2 AND hash <> ?3 AND granted_at > ?4";
+    let kind = DeviceKind::Address.name();
+    Ok(db
+        .prepare_cached(sql)?
+        .exists((user, kind, hash, since.unix()))?)
+}
+
+/// Passes the devices of `account`, or of everybody, to `each`, by user and number, until it returns `false`.
+pub(crate) fn each(
+    db: &Db<'_>,
+    account: Option<&Account>,
+    mut each: impl FnMut(TrustedDevice) -> bool,
+) -> Result<(), StoreError> {
+    let sql = "SELECT device.id AS id, kind, label, service, granted_at, until, used_at, name, uid,
+                   device.generation <> user.generation AS is_ended,
+                   (SELECT count(*) FROM device AS other WHERE other.kind = device.kind AND other.hash = device.hash)
+                       AS users
+               FROM device JOIN user ON user.id = device.user
+               WHERE ?1 IS NULL OR (user.name = ?1 AND user.uid = ?2) ORDER BY user.name, user.uid, device.id";
+    let mut statement = db.prepare_cached(sql)?;
+    let name = account.map(|account| &account.name);
+    let mut rows = statement.query((name, account.map(|account| account.uid)))?;
+    while let Some(row) = rows.next()? {
+        if row.get::<_, bool>("is_ended")? {
+            continue;
+        }
+        let kind: String = row.get("kind")?;
+        let Some(kind) = DeviceKind::named(&kind) else {
+            return Err(StoreError::Damaged(
+                "a device in it has an unknown kind".to_owned(),
+            ));
+        };
+        let device = TrustedDevice {
+            id: row.get("id")?,
+            account: Account {
+                name: row.get("name")?,
+                uid: row.get("uid")?,
+            },
+            kind,
+            label: row.get("label")?,
+            service: row.get("service")?,
+            grant: grant(row)?,
+            users: row.get("users")?,
+        };
+        if !each(device) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the device `id` of `user`. Returns its kind and label.
+pub(crate) fn delete(
+    db: &Db<'_>,
+    user: i64,
+    id: i64,
+) -> Result<Option<(String, String)>, StoreError> {
+    let sql = "DELETE FROM device WHERE id = ?2 AND user = ?1 RETURNING kind, label";
+    let deleted = db
+        .prepare_cached(sql)?
+        .query_row((user, id), |row| Ok((row.get("kind")?, row.get("label")?)));
+    Ok(deleted.optional()?)
+}
+
+/// Removes the devices of `user`. Returns how many there were.
+pub(crate) fn delete_all(db: &Db<'_>, user: i64) -> Result<usize, StoreError> {
+    Ok(db
+        .prepare_cached("DELETE FROM device WHERE user = ?1")?
+        .execute([user])?)
+}
+
+/// Removes the devices of everybody. Returns how many there were.
+pub(crate) fn delete_everybodys(db: &Db<'_>) -> Result<usize, StoreError> {
+    Ok(db.prepare_cached("DELETE FROM device")?.execute([])?)
+}
+
+/// Notes that a program of `service` came to the account phase.
+pub(crate) fn note_confirming(
+    db: &Db<'_>,
+    service: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO confirming_service (service, at) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    db.prepare_cached(sql)?.execute((service, now.unix()))?;
+    Ok(())
+}
+
+/// Whether a program of `service` ever came to the account phase.
+pub(crate) fn is_confirming(db: &Db<'_>, service: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM confirming_service WHERE service = ?1";
+    Ok(db.prepare_cached(sql)?.exists([service])?)
+}
+
+fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
+    Ok(Grant {
+        granted_at: timestamp(row, "granted_at")?,
+        until: timestamp(row, "until")?,
+        used_at: timestamp(row, "used_at")?,
+    })
+}

@@ -1,0 +1,299 @@
+//! What a login leaves for its later phases.
+//!
+//! A module that is asked in `auth` cannot know whether the first factor will be right. What follows from a code there, the
+//! pass in the log, what the user missed, and the trust in a device, is therefore left as a ticket and happens in the account
+//! phase of the same login, which a program reaches only after the first factor. The session hook picks the ticket up: it runs
+//! in another process in sshd, and believes no environment.
+
+use serde::{Deserialize, Serialize};
+use twofa_core::{Account, Device, Duration, Grant, Timestamp};
+
+use crate::database::Store;
+use crate::devices::{HashedDevice, password_hash};
+use crate::error::StoreError;
+use crate::event::{DeviceFields, Event, Missed, Origin, Proof};
+use crate::sql::users::UserRecord;
+use crate::sql::{devices, events, tickets, users};
+use crate::tx::Tx;
+
+/// How long a ticket can be used, in seconds: longer than any program lets a login last.
+const LIFETIME: u64 = 10 * 60;
+
+/// A process, which its number alone does not tell from a later one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessId {
+    /// Its number.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot (field 22 of `/proc/PID/stat`).
+    pub start: u64,
+}
+
+/// The process that a login happens in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginProcess {
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot: String,
+    /// The process that called PAM.
+    pub own: ProcessId,
+    /// The process that opens the session, where that is another one.
+    pub parent: Option<ProcessId>,
+}
+
+/// How a login passed, before it is confirmed.
+#[derive(Debug, Clone, Copy)]
+pub struct Pass<'a> {
+    /// The process that will come back in the account phase.
+    pub process: &'a LoginProcess,
+    /// The device behind the login, if anything is proved about it.
+    pub device: Option<&'a Device>,
+    /// How long a right code makes it trusted; `None`: not wanted.
+    pub trust_for: Option<Duration>,
+    /// What the module read of the user's password.
+    pub password: Option<&'a str>,
+    /// What sshd verified before (`SSH_AUTH_INFO_0`).
+    pub ssh_auth_info: Option<&'a str>,
+}
+
+/// When a right code counts as a login.
+#[derive(Debug, Clone, Copy)]
+pub enum Settlement<'a> {
+    /// At once: the first factor is known to be right.
+    Now(Option<Pass<'a>>),
+    /// When the account phase of the same process confirms it.
+    InAccount(Pass<'a>),
+}
+
+/// What a ticket says of a login.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TicketLogin {
+    /// The PAM service.
+    pub service: Option<String>,
+    /// What the user showed.
+    pub by: Proof,
+    /// What sshd verified before.
+    pub ssh_auth_info: Option<String>,
+    grant: Option<TicketGrant>,
+}
+
+/// The grant that a confirmed ticket makes or uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct TicketGrant {
+    kind: String,
+    hash: [u8; 32],
+    label: String,
+    password: Option<[u8; 32]>,
+    /// Seconds for which to trust it; `None`: it is trusted already.
+    seconds: Option<u64>,
+}
+
+/// What became of a ticket in the account phase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Confirmation {
+    /// The login is on record. `missed`: what was refused since the last one.
+    Confirmed {
+        /// What the user showed.
+        by: Proof,
+        /// What was refused before.
+        missed: Option<Missed>,
+        /// Until when the device is trusted now, if this login made it so.
+        trusted_until: Option<Timestamp>,
+    },
+    /// There is no ticket of this process and user, or it is too old, or the trust it rests on has ended.
+    Nothing,
+}
+
+impl Store {
+    /// Leaves a ticket for a login from a device that is trusted already.
+    pub fn leave_trusted(
+        &self,
+        account: &Account,
+        pass: Pass<'_>,
+        device: &Device,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.change_unsynced(origin, now, |tx| {
+            let by = Proof::TrustedDevice(HashedDevice::new(tx.key, device).fields());
+            let pass = Pass {
+                device: Some(device),
+                trust_for: None,
+                ..pass
+            };
+            tx.leave_ticket(account, pass, by, false)
+        })
+    }
+
+    /// Puts the login of `account` on record for which `process` left a ticket, and makes the grant that belongs to it.
+    pub fn confirm(
+        &self,
+        account: &Account,
+        process: &LoginProcess,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Confirmation, StoreError> {
+        // What must be on disk before somebody gets in, that the code is used, is there already.
+        self.change_unsynced(origin, now, |tx| {
+            let since = now.before(LIFETIME);
+            let found = tickets::find(tx.db, &process.boot, process.own, since)?
+                .filter(|found| found.account == *account && !found.is_confirmed);
+            let (Some(found), Some(user)) = (found, tx.find(account)?) else {
+                return Ok(Confirmation::Nothing);
+            };
+            let login: TicketLogin = read(&found.login)?;
+            let Some(trusted_until) = tx.settle(account, &user, &login)? else {
+                return Ok(Confirmation::Nothing);
+            };
+            tickets::set_confirmed(tx.db, found.id)?;
+            if let Some(service) = origin.service() {
+                devices::note_confirming(tx.db, service, now)?;
+            }
+            let missed = events::refused_since(tx.db, account, user.passed_event)?;
+            let by = login.by;
+            tx.record_pass(account, &user, by.clone())?;
+            Ok(Confirmation::Confirmed {
+                by,
+                missed,
+                trusted_until: trusted_until.0,
+            })
+        })
+    }
+
+    /// Notes that a program of `service` came to the account phase.
+    pub fn note_confirming(
+        &self,
+        service: &str,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.change_unsynced(origin, now, |tx| {
+            devices::note_confirming(tx.db, service, now)
+        })
+    }
+
+    /// What is known of the login whose session `process` opens, and whose login it was. It is known once.
+    pub fn redeem_ticket(
+        &self,
+        boot: &str,
+        process: ProcessId,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Option<(Account, TicketLogin)>, StoreError> {
+        self.change_unsynced(origin, now, |tx| {
+            let since = now.before(LIFETIME);
+            let Some(found) = tickets::find_of_session(tx.db, boot, process, since)? else {
+                return Ok(None);
+            };
+            tickets::delete(tx.db, found.id)?;
+            Ok(Some((found.account, read(&found.login)?)))
+        })
+    }
+}
+
+/// Until when a device is trusted by a login; `None`: it makes none trusted.
+struct TrustedUntil(Option<Timestamp>);
+
+impl Tx<'_> {
+    /// Leaves a ticket for a login that passed `by` this.
+    pub(crate) fn leave_ticket(
+        &self,
+        account: &Account,
+        pass: Pass<'_>,
+        by: Proof,
+        is_confirmed: bool,
+    ) -> Result<(), StoreError> {
+        let password = pass
+            .password
+            .map(|fingerprint| password_hash(self.key, account, fingerprint));
+        let is_trusted = matches!(by, Proof::TrustedDevice(_));
+        let wanted = pass
+            .device
+            .filter(|_| is_trusted || pass.trust_for.is_some());
+        let grant = wanted.map(|device| {
+            let HashedDevice { kind, hash, label } = HashedDevice::new(self.key, device);
+            TicketGrant {
+                kind: kind.name().to_owned(),
+                hash,
+                label,
+                password,
+                seconds: pass.trust_for.map(Duration::seconds),
+            }
+        });
+        let login = TicketLogin {
+            service: self.origin.service().map(ToOwned::to_owned),
+            by,
+            ssh_auth_info: pass.ssh_auth_info.map(ToOwned::to_owned),
+            grant,
+        };
+        let login = serde_json::to_string(&login)
+            .map_err(|error| StoreError::Other(format!("a ticket cannot be written: {error}")))?;
+        tickets::delete_old(self.db, self.now.before(LIFETIME))?;
+        tickets::save(
+            self.db,
+            pass.process,
+            account,
+            is_confirmed,
+            &login,
+            self.now,
+        )
+    }
+
+    /// Makes the grant of `login`, or marks the one it rests on used. `None`: that one has ended.
+    fn settle(
+        &self,
+        account: &Account,
+        user: &UserRecord,
+        login: &TicketLogin,
+    ) -> Result<Option<TrustedUntil>, StoreError> {
+        let Some(ticket) = &login.grant else {
+            return Ok(Some(TrustedUntil(None)));
+        };
+        let kind = twofa_core::DeviceKind::named(&ticket.kind)
+            .ok_or_else(|| StoreError::Damaged("a ticket in it has an unknown kind".to_owned()))?;
+        let device = HashedDevice {
+            kind,
+            hash: ticket.hash,
+            label: ticket.label.clone(),
+        };
+        let Some(seconds) = ticket.seconds else {
+            let valid = self.valid_grant(user, &device, ticket.password.as_ref())?;
+            let Some((id, grant)) = valid.filter(|(_, grant)| self.now < grant.until) else {
+                return Ok(None);
+            };
+            devices::set_used(self.db, id, self.now.max(grant.used_at))?;
+            return Ok(Some(TrustedUntil(None)));
+        };
+        let Some(grant) = Grant::new(Duration::from_seconds(seconds), self.now) else {
+            return Ok(Some(TrustedUntil(None)));
+        };
+        self.trust_device(account, user, &device, ticket.password, grant)?;
+        Ok(Some(TrustedUntil(Some(grant.until))))
+    }
+
+    /// Puts on record that `account` passed at a login that was confirmed, `by` this.
+    pub(crate) fn record_pass(
+        &self,
+        account: &Account,
+        user: &UserRecord,
+        by: Proof,
+    ) -> Result<(), StoreError> {
+        let event = self.record(Some(account), &Event::Passed { by })?;
+        users::set_passed(self.db, user.id, event, self.now)
+    }
+}
+
+fn read(login: &str) -> Result<TicketLogin, StoreError> {
+    serde_json::from_str(login)
+        .map_err(|_| StoreError::Damaged("a ticket in it cannot be read".to_owned()))
+}
+
+impl From<&TicketLogin> for Option<DeviceFields> {
+    fn from(login: &TicketLogin) -> Self {
+        login.grant.as_ref().map(|grant| DeviceFields {
+            of_kind: grant.kind.clone(),
+            label: grant.label.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
