@@ -45,6 +45,9 @@ pub fn outcome(outcome: &str, remote_host: Option<&str>, user: &str, why: &str) 
     format!("second factor {outcome}: rhost={remote_host:?} user={user:?} why={why:?}")
 }
 
+/// A right code whose login cannot be put on record.
+pub const NOT_CONFIRMED: &str = "right, but the login could not be recorded";
+
 /// The broker at a socket serves this login.
 pub fn served_at(socket: &dyn Display) -> String {
     format!("served by the broker at {socket}")

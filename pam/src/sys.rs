@@ -14,6 +14,8 @@ use pam::items::ItemType;
 use pam::module::PamHandle;
 use zeroize::Zeroizing;
 
+use crate::host::Passed;
+
 /// What libpam calls: the functions of `pam_sm_authenticate(3)` and its like, which this macro exports.
 pub struct Module;
 
@@ -70,20 +72,20 @@ pub fn variable(handle: &PamHandle, name: &CStr) -> Option<String> {
     Some(value.to_string_lossy().into_owned())
 }
 
-/// Under this name the handle keeps who has passed, as a `String`.
+/// Under this name the handle keeps who has passed, as an `Option<Passed>`.
 const PASSED: &str = "pam_twofa_passed";
 
 /// Records on the handle who has passed. Failing to is no error: the user is asked once more.
-pub fn set_passed(handle: &mut PamHandle, user: &str) {
-    let _ = handle.set_data(PASSED, Box::new(user.to_owned()));
+pub fn set_passed(handle: &mut PamHandle, passed: Option<Passed>) {
+    let _ = handle.set_data(PASSED, Box::new(passed));
 }
 
 /// Who has passed on this handle.
-pub fn passed(handle: &PamHandle) -> Option<&str> {
-    // SAFETY: only `set_passed` writes under this name, and it writes a `String`.
-    unsafe { handle.get_data::<String>(PASSED) }
+pub fn passed(handle: &PamHandle) -> Option<&Passed> {
+    // SAFETY: only `set_passed` writes under this name, and it writes an `Option<Passed>`.
+    unsafe { handle.get_data::<Option<Passed>>(PASSED) }
         .ok()
-        .map(String::as_str)
+        .and_then(Option::as_ref)
 }
 
 /// Under this name the handle keeps the code that came with a password, as a `Zeroizing<String>`.

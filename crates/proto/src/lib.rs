@@ -5,13 +5,14 @@
 //! against one table of permitted transitions ([`state::TRANSITIONS`]); a message out of turn ends the connection, and so
 //! does end of file.
 //!
-//! [`message`] has the messages, [`codec`] their frames on the wire, [`state`] the table, [`endpoint`] the two ends, which
+//! [`message`] has the messages, [`evidence`] what root's module knows of a login, [`codec`] their frames on the wire, [`state`] the table, [`endpoint`] the two ends, which
 //! put the three together, and [`stream`] the socket under them, read through [`buffered`].
 #![forbid(unsafe_code)]
 
 mod buffered;
 pub mod codec;
 pub mod endpoint;
+pub mod evidence;
 pub mod message;
 pub mod secret;
 pub mod state;
@@ -20,9 +21,10 @@ pub mod stream;
 use std::time::Duration;
 
 pub use endpoint::{BrokerEnd, ClientEnd, ConnectionError};
+pub use evidence::{Evidence, ProcessId, SessionEvidence, TerminalEvidence};
 pub use message::{
-    AppReport, AppRequest, ContactReport, Done, ExemptionReport, Failure, FromBroker, FromClient,
-    Login, Prompt, Request, UserReport, UserStatus, Verdict,
+    AppReport, AppRequest, Confirm, ContactReport, Done, ExemptionReport, Failure, FromBroker,
+    FromClient, Login, Prompt, Request, UserReport, UserStatus, Verdict,
 };
 pub use secret::Secret;
 pub use stream::Stream;

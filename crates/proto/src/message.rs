@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::Evidence;
 use crate::secret::Secret;
 
 /// A message from a client.
@@ -118,6 +119,10 @@ pub struct Login {
     pub cannot_answer: bool,
     /// What sshd itself verified before, from its `SSH_AUTH_INFO_0`: on each line a method and its details.
     pub ssh_auth_info: Option<String>,
+    /// For [`Request::Account`]: this process passed in `auth`, and [`Done::Login`] asked for this.
+    pub confirms: bool,
+    /// What is known of the process; `None`: the application is not root.
+    pub evidence: Option<Evidence>,
 }
 
 /// The app that is to be enrolled.
@@ -173,6 +178,8 @@ pub enum Done {
         verdict: Verdict,
         /// Why, for the administrator's log. Never a secret.
         why: String,
+        /// Whether the account phase of this process must ask once more.
+        confirm: Confirm,
     },
     /// The end of [`Request::Status`].
     Status(Box<UserReport>),
@@ -189,11 +196,26 @@ pub enum Done {
     },
 }
 
+/// Whether the account phase must ask once more, with [`Login::confirms`], because what follows from a login follows only
+/// there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Confirm {
+    /// Nothing follows.
+    #[default]
+    No,
+    /// The code was right. That is on disk; what follows is the record of the login, and trust in the device.
+    Record,
+    /// There was no code: the device is trusted, and the login rests on the confirmation.
+    Trust,
+}
+
 /// The result of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// The code is right, and its use is on disk.
     Passed,
+    /// The device is trusted. The application is told the same as for [`Self::NotRequired`].
+    Trusted,
     /// The policy asks for nothing.
     NotRequired,
     /// An exemption covers the user. The application is told the same as for [`Self::NotRequired`]; the log is not.

@@ -190,7 +190,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::thread;
     use twofa_proto::codec::CodecError;
-    use twofa_proto::{BrokerEnd, Login, Verdict};
+    use twofa_proto::{BrokerEnd, Confirm, Login, Verdict};
 
     fn request() -> Request {
         Request::Login(Login::default())
@@ -242,6 +242,7 @@ mod tests {
         let (client, broker) = UnixStream::pair().unwrap();
         let done = FromBroker::Done(Done::Login {
             verdict: Verdict::Denied,
+            confirm: Confirm::No,
             why: "no".into(),
         });
         let mut broker = BrokerEnd::new(broker);

@@ -1,12 +1,14 @@
 //! The application and its user, as far as the module needs them: a trait, so that logins can be tested without PAM.
 //!
 //! - [`pam`]: the application behind libpam
+//! - `evidence`: what root knows of the process that the login happens in
 //! - `sanitize`: what may be shown and logged
 
+mod evidence;
 pub mod pam;
 mod sanitize;
 
-use twofa_proto::Secret;
+use twofa_proto::{Confirm, Evidence, Secret, Verdict};
 use zeroize::Zeroizing;
 
 /// What a user typed: bytes, wiped when dropped.
@@ -43,10 +45,12 @@ pub trait Host {
     /// Shows a text; [`Tone::Info`] is suppressed where the application asks for silence. A text that cannot be shown is no
     /// error.
     fn show(&mut self, tone: Tone, text: &str);
-    /// Records on this PAM handle who has passed; `""` for nobody.
-    fn set_passed(&mut self, user: &str);
+    /// What is known of the process that the login happens in; `None` where the application is not root.
+    fn evidence(&self, user: &str) -> Option<Evidence>;
+    /// Records on this PAM handle who has passed; `None` for nobody.
+    fn set_passed(&mut self, passed: Option<Passed>);
     /// Who has passed on this PAM handle.
-    fn passed(&self) -> Option<&str>;
+    fn passed(&self) -> Option<&Passed>;
     /// Whether they passed in this call of `pam_authenticate`, at an earlier line of the stack.
     fn passed_in_this_call(&self) -> bool;
     /// Keeps a code for a later line of the stack, or drops it (`""`). Returns whether that worked.
@@ -55,6 +59,17 @@ pub trait Host {
     fn kept_code(&self) -> Option<Secret>;
     /// Writes to the system log.
     fn log(&mut self, level: Level, text: &str);
+}
+
+/// Who has passed on a PAM handle, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passed {
+    /// The user.
+    pub user: String,
+    /// [`Verdict::Passed`], or [`Verdict::Trusted`].
+    pub verdict: Verdict,
+    /// Whether the account phase must ask the broker once more.
+    pub confirm: Confirm,
 }
 
 /// The style of a text.

@@ -12,10 +12,11 @@ use pam::constants::{PamFlag, PamMessageStyle, PamResultCode};
 use pam::conv::Conv;
 use pam::items::{AuthTok, Item, OldAuthTok, RHost, RUser, Service, Tty, User};
 use pam::module::{PamHandle, PamResult};
-use twofa_proto::Secret;
+use twofa_proto::{Evidence, Secret};
 
+use super::evidence::{self, Asker};
 use super::sanitize::{harmless, one_line};
-use super::{Host, Level, Tone, Typed};
+use super::{Host, Level, Passed, Tone, Typed};
 use crate::sys;
 
 /// The application that called the module with a PAM handle.
@@ -143,9 +144,24 @@ impl Host for PamHost<'_> {
         let _ = self.send(style, text);
     }
 
-    fn set_passed(&mut self, user: &str) {
-        sys::set_passed(self.handle, user);
-        if !user.is_empty()
+    fn evidence(&self, user: &str) -> Option<Evidence> {
+        let connection = is_sshd()
+            .then(|| sys::variable(self.handle, c"SSH_CONNECTION"))
+            .flatten();
+        let asker = Asker {
+            user,
+            service: &self.service(),
+            remote_host: self.remote_host(),
+            ssh_connection: connection.as_deref(),
+            is_sshd: is_sshd(),
+        };
+        evidence::collect(&asker)
+    }
+
+    fn set_passed(&mut self, passed: Option<Passed>) {
+        let is_somebody = passed.is_some();
+        sys::set_passed(self.handle, passed);
+        if is_somebody
             && self
                 .handle
                 .get_item::<OldAuthTok<'_>>()
@@ -155,7 +171,7 @@ impl Host for PamHost<'_> {
         }
     }
 
-    fn passed(&self) -> Option<&str> {
+    fn passed(&self) -> Option<&Passed> {
         sys::passed(self.handle)
     }
 

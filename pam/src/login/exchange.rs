@@ -33,9 +33,14 @@ pub fn run<H: Host>(
                     break outcome;
                 }
             }
-            Ok(FromBroker::Done(Done::Login { verdict, why })) => {
+            Ok(FromBroker::Done(Done::Login {
+                verdict,
+                why,
+                confirm,
+            })) => {
                 break Outcome {
                     code: answers.split_off,
+                    confirm,
                     ..Outcome::new(verdict, why)
                 };
             }
@@ -67,9 +72,13 @@ fn answer(
         Err(outcome) => Err(match broker.cancel() {
             // They were asked only because everyone is: users who need no code are not refused for giving no answer.
             Some(Done::Login {
-                verdict: verdict @ (Verdict::NotRequired | Verdict::Exempt),
+                verdict: verdict @ (Verdict::NotRequired | Verdict::Exempt | Verdict::Trusted),
                 why,
-            }) => Outcome::new(verdict, why),
+                confirm,
+            }) => Outcome {
+                confirm,
+                ..Outcome::new(verdict, why)
+            },
             _ => outcome,
         }),
     }

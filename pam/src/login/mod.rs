@@ -11,10 +11,10 @@ mod outcome;
 mod tests;
 
 use pam::constants::PamResultCode;
-use twofa_proto::{Login, Request, Verdict};
+use twofa_proto::{Confirm, Login, Request, Verdict};
 
 use crate::broker::Connection;
-use crate::host::{Host, Level};
+use crate::host::{Host, Level, Passed};
 use crate::messages;
 use crate::options::CodeSource;
 use answers::{Answers, take_kept_code};
@@ -30,11 +30,11 @@ pub fn authenticate<H: Host>(
 ) -> PamResultCode {
     let user = host.user();
     // The handle may be used again, for another attempt or another user.
-    if host.passed().is_some() {
-        if host.passed_in_this_call() && host.passed() == user.as_deref() {
-            return PamResultCode::PAM_SUCCESS;
+    if let Some(passed) = host.passed() {
+        if host.passed_in_this_call() && Some(&passed.user) == user.as_ref() {
+            return pam_code(passed.verdict, false);
         }
-        host.set_passed("");
+        host.set_passed(None);
     }
     let Some(user) = user else {
         return check_unnamed(host, Request::Login, arguments, connect);
@@ -49,8 +49,10 @@ pub fn authenticate<H: Host>(
     let answers = Answers::new(host, code_source);
     let guess = answers.first_pass.clone().filter(|_| answers.may_ask);
     let mut outcome = ask(host, answers);
-    if let (Some(password), Verdict::Denied | Verdict::NotRequired | Verdict::Exempt) =
-        (guess, outcome.verdict)
+    if let (
+        Some(password),
+        Verdict::Denied | Verdict::NotRequired | Verdict::Exempt | Verdict::Trusted,
+    ) = (guess, outcome.verdict)
     {
         if outcome.verdict == Verdict::Denied {
             // The digits at the end belonged to the password, or were a wrong code.
@@ -82,8 +84,11 @@ pub fn check_account<H: Host>(
     let Some(user) = host.user() else {
         return check_unnamed(host, Request::Account, arguments, connect);
     };
-    if host.passed() == Some(&user) {
-        return PamResultCode::PAM_SUCCESS;
+    let passed = host.passed().filter(|passed| passed.user == user).cloned();
+    if let Some(passed) = &passed
+        && passed.confirm == Confirm::No
+    {
+        return pam_code(passed.verdict, false);
     }
     let kept = take_kept_code(host);
     let answers = Answers {
@@ -95,16 +100,30 @@ pub fn check_account<H: Host>(
     let login = Login {
         behind_password: answers.behind_password,
         may_ask: challenge,
+        confirms: passed.is_some(),
         ..describe(host, &user, arguments)
     };
     let outcome = run(host, answers, Request::Account(login), connect);
-    pam_code(finish(host, &user, outcome), false)
+    match (passed, outcome.verdict) {
+        // The code was right and is used up. What is lost is a line of the log, not a check.
+        (Some(passed), Verdict::Unavailable) if passed.confirm == Confirm::Record => {
+            let line = log_line(messages::NOT_CONFIRMED, host, &user, &outcome.why);
+            host.log(Level::Error, &line);
+            pam_code(passed.verdict, false)
+        }
+        _ => pam_code(finish(host, &user, outcome), false),
+    }
 }
 
 fn finish(host: &mut impl Host, user: &str, outcome: Outcome) -> Verdict {
-    let verdict = conclude(host, user, outcome);
-    if verdict == Verdict::Passed {
-        host.set_passed(user);
+    let outcome = conclude(host, user, outcome);
+    let verdict = outcome.verdict;
+    if matches!(verdict, Verdict::Passed | Verdict::Trusted) {
+        host.set_passed(Some(Passed {
+            user: user.to_owned(),
+            verdict,
+            confirm: outcome.confirm,
+        }));
     }
     verdict
 }
@@ -129,7 +148,8 @@ fn check_unnamed<H: Host>(
             ..Outcome::new(Verdict::Denied, messages::USER_NOT_UTF8)
         },
     };
-    pam_code(report(host, "", &outcome), false)
+    report(host, "", &outcome);
+    pam_code(outcome.verdict, false)
 }
 
 fn describe(host: &impl Host, user: &str, arguments: &[String]) -> Login {
@@ -143,6 +163,7 @@ fn describe(host: &impl Host, user: &str, arguments: &[String]) -> Login {
         cannot_answer: host.cannot_answer(),
         ssh_auth_info: host.ssh_auth_info(),
         pam_folder: host.pam_folder(),
+        evidence: host.evidence(user),
         ..Login::default()
     }
 }

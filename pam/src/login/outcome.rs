@@ -1,7 +1,7 @@
 //! How a login ended: for the application, for the user, and for the log.
 
 use pam::constants::PamResultCode;
-use twofa_proto::{Secret, Verdict};
+use twofa_proto::{Confirm, Secret, Verdict};
 
 use crate::host::{Host, Level, Tone};
 use crate::messages;
@@ -15,6 +15,8 @@ pub struct Outcome {
     pub error_shown: bool,
     /// The code that was split off a password.
     pub code: Option<Secret>,
+    /// The account phase must ask the broker once more.
+    pub confirm: Confirm,
 }
 
 impl Outcome {
@@ -25,6 +27,7 @@ impl Outcome {
             why: why.into(),
             error_shown: false,
             code: None,
+            confirm: Confirm::No,
         }
     }
 }
@@ -43,7 +46,9 @@ pub fn pam_code(verdict: Verdict, stops_at_maxtries: bool) -> PamResultCode {
         Verdict::Passed => PamResultCode::PAM_SUCCESS,
         // Not success: a `sufficient` in the wrong place would let users in without a password.
         // Nor is it success when a later line decides.
-        Verdict::NotRequired | Verdict::Exempt | Verdict::Later => PamResultCode::PAM_IGNORE,
+        Verdict::Trusted | Verdict::NotRequired | Verdict::Exempt | Verdict::Later => {
+            PamResultCode::PAM_IGNORE
+        }
         Verdict::TriesUsedUp if stops_at_maxtries => PamResultCode::PAM_MAXTRIES,
         Verdict::Denied | Verdict::TriesUsedUp | Verdict::NoAnswer => PamResultCode::PAM_AUTH_ERR,
         Verdict::Unavailable => PamResultCode::PAM_AUTHINFO_UNAVAIL,
@@ -56,22 +61,24 @@ pub fn stops_at_maxtries(host: &impl Host) -> bool {
 }
 
 /// Reports the outcome, unless the application has changed the user: who passed must be who is let in (CVE-2024-9313).
-/// Returns the verdict that holds.
-pub fn conclude(host: &mut impl Host, user: &str, outcome: Outcome) -> Verdict {
+/// Returns the outcome that holds.
+pub fn conclude(host: &mut impl Host, user: &str, outcome: Outcome) -> Outcome {
     let outcome = if host.user_is_still(user) {
         outcome
     } else {
         Outcome::new(Verdict::Denied, messages::USER_CHANGED)
     };
-    report(host, user, &outcome)
+    report(host, user, &outcome);
+    outcome
 }
 
-/// Logs the outcome, and tells the user where the broker has not. Returns its verdict.
-pub fn report(host: &mut impl Host, user: &str, outcome: &Outcome) -> Verdict {
+/// Logs the outcome, and tells the user where the broker has not.
+pub fn report(host: &mut impl Host, user: &str, outcome: &Outcome) {
     let verdict = outcome.verdict;
     let (level, words) = match verdict {
         // Not "logged in": the first factor may still be wrong, where it is checked after or with ours.
         Verdict::Passed => (Level::Info, "right"),
+        Verdict::Trusted => (Level::Info, "not asked for"),
         Verdict::Later => (Level::Debug, "left to a later line"),
         // At each login while nobody needs a code.
         Verdict::NotRequired => (Level::Debug, "not required"),
@@ -86,7 +93,6 @@ pub fn report(host: &mut impl Host, user: &str, outcome: &Outcome) -> Verdict {
     }
     let line = log_line(words, host, user, &outcome.why);
     host.log(level, &line);
-    verdict
 }
 
 /// A line for the log about a login of `user`.

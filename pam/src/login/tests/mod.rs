@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use twofa_proto::{BrokerEnd, Done, FromBroker, FromClient, Prompt, Secret};
+use twofa_proto::{BrokerEnd, Confirm, Done, Evidence, FromBroker, FromClient, Prompt, Secret};
 
 use super::answers::{MAX_ANSWER_LENGTH, NOT_A_CODE};
 use crate::host::{Tone, Typed};
@@ -36,7 +36,7 @@ struct ScriptedHost {
     may_set_password: bool,
     steps: VecDeque<Step>,
     answers: VecDeque<Option<&'static [u8]>>,
-    passed: Option<String>,
+    passed: Option<Passed>,
     passed_in_this_call: bool,
     kept: String,
     log: Vec<(Level, String)>,
@@ -155,12 +155,16 @@ impl Host for ScriptedHost {
     fn show(&mut self, tone: Tone, text: &str) {
         self.step(&Show(tone, leak(text)));
     }
-    fn set_passed(&mut self, user: &str) {
-        self.step(&SetPassed(leak(user)));
-        self.passed = Some(user.to_owned());
+    fn evidence(&self, _user: &str) -> Option<Evidence> {
+        None
     }
-    fn passed(&self) -> Option<&str> {
-        self.passed.as_deref()
+    fn set_passed(&mut self, passed: Option<Passed>) {
+        let user = passed.as_ref().map_or("", |passed| &passed.user);
+        self.step(&SetPassed(leak(user)));
+        self.passed = passed;
+    }
+    fn passed(&self) -> Option<&Passed> {
+        self.passed.as_ref()
     }
     fn log(&mut self, level: Level, text: &str) {
         self.log.push((level, text.to_owned()));
@@ -219,11 +223,25 @@ fn prompt(end: &mut End, digits: Option<u8>) -> Option<String> {
 }
 
 fn send_verdict(end: &mut End, verdict: Verdict) {
+    send_to_confirm(end, verdict, Confirm::No);
+}
+
+fn send_to_confirm(end: &mut End, verdict: Verdict, confirm: Confirm) {
     end.send(&FromBroker::Done(Done::Login {
         verdict,
         why: "the reason".into(),
+        confirm,
     }))
     .unwrap();
+}
+
+/// `user` passed on the handle, and the account phase must confirm it, or not.
+fn passed(user: &str, confirm: Confirm) -> Option<Passed> {
+    Some(Passed {
+        user: user.to_owned(),
+        verdict: Verdict::Passed,
+        confirm,
+    })
 }
 
 fn no_broker(_: &mut ScriptedHost, _: Request) -> Result<Connection, String> {

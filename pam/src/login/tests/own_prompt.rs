@@ -299,6 +299,7 @@ fn a_name_cannot_forge_the_log() {
         end.send(&FromBroker::Done(Done::Login {
             verdict: Verdict::Denied,
             why,
+            confirm: Confirm::No,
         }))
         .unwrap();
     });

@@ -1,0 +1,55 @@
+//! What root's module knows of a login besides PAM's items. Believed from root alone.
+
+use serde::{Deserialize, Serialize};
+
+/// What is known of the process that asks, and of where it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Evidence {
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot: String,
+    /// The process that calls PAM.
+    pub process: ProcessId,
+    /// Its parent, if this is sshd, where that opens the session.
+    pub parent: Option<ProcessId>,
+    /// The uid that the login session was opened for (`/proc/self/loginuid`), if it is known.
+    pub login_uid: Option<u32>,
+    /// In sshd: the client's address, from its `SSH_CONNECTION`; `PAM_RHOST` may be a name.
+    pub ssh_client: Option<String>,
+    /// The address that the login comes from is one of this machine.
+    pub is_from_this_machine: bool,
+    /// The login session that the process belongs to, by its control group.
+    pub session: Option<SessionEvidence>,
+    /// The controlling terminal of the process.
+    pub controlling_terminal: Option<TerminalEvidence>,
+    /// A hash of the user's entry in `/etc/shadow` that changes with the password.
+    pub password: Option<String>,
+}
+
+/// A process, which its number alone does not tell from a later one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ProcessId {
+    /// Its number.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot (field 22 of `/proc/PID/stat`).
+    pub start: u64,
+}
+
+/// A session of systemd-logind that is open.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SessionEvidence {
+    /// Its id.
+    pub id: String,
+    /// When it began, in microseconds of `CLOCK_MONOTONIC`.
+    pub start: u64,
+    /// Whose it is.
+    pub uid: u32,
+}
+
+/// A terminal and the process that leads its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TerminalEvidence {
+    /// The device number.
+    pub device: u64,
+    /// The leader of the terminal's session.
+    pub leader: ProcessId,
+}
