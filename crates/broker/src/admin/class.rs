@@ -98,7 +98,7 @@ impl Administration {
             accounts::find(name)?.ok_or_else(|| AdminError::NoAccount(name.to_owned()))?;
         let person = Person::load(self.store(), &account)?;
         let now = self.now();
-        let (decision, exemption) = person.decide(&account, LoginSource::default(), now);
+        let (decision, exemption) = person.decide(&account, LoginSource::default(), false, now);
         let exemptions = person.exemptions(&account, now).into_iter();
         Ok(ClassTest {
             narrow_exemptions: exemptions

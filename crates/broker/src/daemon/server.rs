@@ -202,6 +202,7 @@ fn report(ended: &Result<Done, ConnectionError>) {
         Ok(Done::Login {
             verdict: Verdict::Unavailable,
             why,
+            ..
         }) => {
             log::warn(&format!("a login could not be checked: {why}"));
         }

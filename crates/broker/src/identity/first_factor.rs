@@ -108,6 +108,14 @@ impl Stacks {
         }
     }
 
+    /// Whether the stack that `login` comes from has a line of ours in the account phase.
+    pub fn has_account_line(&self, login: &Login) -> bool {
+        let known = self
+            .known(&login.service)
+            .filter(|_| sees_same_files(login));
+        known.is_some_and(|known| known.lines.iter().any(|line| line.phase == Phase::Account))
+    }
+
     /// Why nothing is known of the stack that `login` comes from, for the system log. `None`: it is known.
     pub fn doubt(&self, login: &Login) -> Option<String> {
         if !sees_same_files(login) {

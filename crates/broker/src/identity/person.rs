@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use twofa_core::class::{self, BrokenClass};
-use twofa_core::decision::{DecisionFacts, Device};
+use twofa_core::decision::DecisionFacts;
 use twofa_core::exemption::{self, Exemption, LoginSource};
 use twofa_core::{
     Account, Channel, Decision, Group, Membership, Mode, Policy, Status, Timestamp, decide,
@@ -110,11 +110,12 @@ impl Person {
         .cloned()
     }
 
-    /// Decides about a login of `account` from `source` at `now`. Returns the exemption that covers it, too.
+    /// Decides about a login of `account` from `source` at `now`, from a device that is trusted or not. Returns the exemption that covers it, too.
     pub fn decide(
         &self,
         account: &Account,
         source: LoginSource<'_>,
+        has_trusted_device: bool,
         now: Timestamp,
     ) -> (Decision, Option<Exemption>) {
         // Where nobody is asked, there is nothing to be exempt from, and no need to look up groups.
@@ -126,8 +127,7 @@ impl Person {
             policy: &self.policy,
             user: &self.snapshot.user,
             exemption: exemption.as_ref(),
-            // Trusted devices will be known here.
-            has_trusted_device: false,
+            has_trusted_device,
             has_identity_mismatch: self.snapshot.identity_mismatch.is_some(),
             now,
         });

@@ -2,13 +2,14 @@
 //!
 //! Nothing is locked while the person types.
 
-use twofa_core::{Answer, Lock, Method, User};
+use twofa_core::{Answer, Lock, Method, Reply, User};
 use twofa_proto::Prompt;
-use twofa_store::Tally;
+use twofa_store::{Settlement, Tally};
 
 use crate::context::Context;
 use crate::methods::challenge_state::ChallengeState;
 use crate::methods::choice::{Choice, FirstPrompt};
+use crate::methods::settling::Settling;
 pub use crate::methods::verify::{Accepted, ChallengeError};
 use crate::methods::verify::{AnswerOutcome, Verifier};
 use crate::sending::codes::Unsent;
@@ -33,6 +34,10 @@ pub struct Challenge<'a> {
     pub tally: Tally,
     /// The application is known to answer no prompt: no code is sent before one was answered.
     pub cannot_answer: bool,
+    /// How a right code becomes a login; `None`: it is no login, or is settled at once with nothing else.
+    pub settling: Option<Settling<'a>>,
+    /// What a `+` at the code does, for the prompt.
+    pub trust_hint: Option<&'a str>,
 }
 
 /// How a challenge ended.
@@ -44,6 +49,8 @@ pub enum ChallengeOutcome {
         method: Method,
         /// Backup codes that are left now.
         backup_codes_left: usize,
+        /// The login is on record. If not, the account phase settles it.
+        is_settled: bool,
     },
     /// The one answer of [`Challenge::ask_once`] was wrong.
     Wrong {
@@ -80,7 +87,7 @@ impl Challenge<'_> {
         terminal: &mut dyn Terminal,
     ) -> Result<ChallengeOutcome, ChallengeError> {
         let accepted = self.accepted.methods(self.context.policy());
-        let mut choice = Choice::new(self.context, accepted);
+        let mut choice = Choice::new(self.context, accepted, self.trust_hint);
         let mut text = match choice.begin(self.cannot_answer)? {
             FirstPrompt::Ask(prompt) => format!("{intro}{prompt}"),
             FirstPrompt::Unsent(unsent) => return Ok(unsent.into()),
@@ -91,7 +98,10 @@ impl Challenge<'_> {
                 return Ok(ChallengeOutcome::NoAnswer);
             };
             let command = choice.read(typed.expose());
-            let answer = Answer::read(typed.expose());
+            let Reply {
+                answer,
+                trusts_device,
+            } = Reply::read(typed.expose());
             drop(typed);
             if let Some(command) = command {
                 commands -= 1;
@@ -105,7 +115,8 @@ impl Challenge<'_> {
             let (why, hint) = match answer {
                 Answer::Empty => return Ok(ChallengeOutcome::NoAnswer),
                 Answer::Code(_) | Answer::Backup(_) => {
-                    match self.verifier().verify(&answer, &mut choice.state)? {
+                    let verifier = self.verifier(trusts_device);
+                    match verifier.verify(&answer, &mut choice.state)? {
                         AnswerOutcome::Wrong { why, hint } => (why, hint),
                         ended => return Ok(ended.into()),
                     }
@@ -133,13 +144,17 @@ impl Challenge<'_> {
         let Some(typed) = terminal.prompt(prompt)? else {
             return Ok(ChallengeOutcome::NoAnswer);
         };
-        let answer = Answer::read(typed.expose());
+        let Reply {
+            answer,
+            trusts_device,
+        } = Reply::read(typed.expose());
         drop(typed);
         match answer {
             Answer::Empty => Ok(ChallengeOutcome::NoAnswer),
             Answer::Code(_) | Answer::Backup(_) => {
                 let mut state = ChallengeState::default();
-                Ok(self.verifier().verify(&answer, &mut state)?.into())
+                let verifier = self.verifier(trusts_device);
+                Ok(verifier.verify(&answer, &mut state)?.into())
             }
             Answer::Help | Answer::Resend | Answer::OtherMethod | Answer::NotACode => {
                 let why = reasons::NO_CODE.to_owned();
@@ -148,8 +163,12 @@ impl Challenge<'_> {
         }
     }
 
-    const fn verifier(&self) -> Verifier<'_> {
+    fn verifier(&self, trusts_device: bool) -> Verifier<'_> {
+        let settling = self.settling.as_ref();
         Verifier {
+            settlement: settling.map_or(Settlement::Now(None), |settling| {
+                settling.settlement(trusts_device)
+            }),
             context: self.context,
             accepted: self.accepted,
             tally: self.tally,
@@ -163,9 +182,11 @@ impl From<AnswerOutcome> for ChallengeOutcome {
             AnswerOutcome::Right {
                 method,
                 backup_codes_left,
+                is_settled,
             } => Self::Passed {
                 method,
                 backup_codes_left,
+                is_settled,
             },
             AnswerOutcome::Wrong { why, .. } => Self::Wrong { why },
             AnswerOutcome::Locked(lock) => Self::Locked(lock),

@@ -48,6 +48,7 @@ enum SendOutcome {
 pub(super) struct Choice<'a> {
     context: Context<'a>,
     application: String,
+    trust_hint: Option<&'a str>,
     methods: Vec<Method>,
     has_backup: bool,
     /// The person was shown the list of methods and may answer with a number.
@@ -60,11 +61,17 @@ pub(super) struct Choice<'a> {
 
 impl<'a> Choice<'a> {
     /// The person's methods among those that are `accepted`.
-    pub(super) fn new(context: Context<'a>, accepted: Methods) -> Self {
+    /// `trust_hint`: what a `+` at a code does.
+    pub(super) fn new(
+        context: Context<'a>,
+        accepted: Methods,
+        trust_hint: Option<&'a str>,
+    ) -> Self {
         let user = context.user();
         Self {
             context,
             application: context.application(),
+            trust_hint,
             methods: user.methods(accepted),
             has_backup: accepted.contains(Method::Backup) && user.backup_codes_left() > 0,
             is_choosing: false,
@@ -115,13 +122,14 @@ impl<'a> Choice<'a> {
         if methods.is_empty() {
             methods.push(Method::App);
         }
-        messages::code_prompt(&self.application, &methods, is_only)
+        messages::code_prompt(&self.application, self.trust_hint, &methods, is_only)
     }
 
     /// Another prompt, with `text` before it.
     pub(super) fn prompt_again(&self, text: &str) -> String {
         let sends = self.methods.iter().any(|method| method.channel().is_some());
-        messages::prompt_again(text, &self.application, sends, self.methods.len() > 1)
+        let has_others = self.methods.len() > 1;
+        messages::prompt_again(text, &self.application, self.trust_hint, sends, has_others)
     }
 
     /// The command that was typed instead of a code, if it is one.

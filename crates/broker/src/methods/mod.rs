@@ -18,4 +18,5 @@ mod choice;
 pub mod enrolment;
 pub mod error;
 mod inbound_sms;
+pub mod settling;
 mod verify;

@@ -9,7 +9,8 @@ use twofa_core::{
     check_app_code,
 };
 use twofa_store::{
-    CodeAttempt, CodeOutcome, CodeProof, Counted, Event, MarkUsedOutcome, StoreError, Tally,
+    CodeAttempt, CodeOutcome, CodeProof, Counted, Event, MarkUsedOutcome, Settlement, StoreError,
+    Tally,
 };
 
 use crate::context::Context;
@@ -68,6 +69,8 @@ pub(super) enum AnswerOutcome {
     Right {
         method: Method,
         backup_codes_left: usize,
+        /// The login is on record.
+        is_settled: bool,
     },
     /// Counted and logged.
     Wrong {
@@ -85,6 +88,7 @@ pub(super) struct Verifier<'a> {
     pub(super) context: Context<'a>,
     pub(super) accepted: Accepted,
     pub(super) tally: Tally,
+    pub(super) settlement: Settlement<'a>,
 }
 
 impl Verifier<'_> {
@@ -125,6 +129,7 @@ impl Verifier<'_> {
                 tally: self.tally,
                 origin,
                 known: &person.snapshot,
+                settlement: self.settlement,
             };
             let compare = |user: &User| self.compare(code, user, &person.policy, state, now);
             match store.try_code(attempt, now, compare)? {
@@ -135,6 +140,7 @@ impl Verifier<'_> {
                             CodeProof::Sent(channel) => channel.method(),
                         },
                         backup_codes_left: person.snapshot.user.backup_codes_left(),
+                        is_settled: self.is_settled(),
                     });
                 }
                 CodeOutcome::Wrong(wrong) => return Ok(self.log_wrong(wrong, now)),
@@ -235,13 +241,18 @@ impl Verifier<'_> {
         let Some(digest) = set.map(|set| set.find(code)).transpose()?.flatten() else {
             return self.record_wrong(WrongAnswer::BACKUP_CODE, now);
         };
-        match store.use_backup_code(attempt, &digest, now)? {
+        match store.use_backup_code(attempt, &digest, self.settlement, now)? {
             MarkUsedOutcome::First => Ok(AnswerOutcome::Right {
                 method: Method::Backup,
                 backup_codes_left: user.backup_codes_left().saturating_sub(1),
+                is_settled: self.is_settled(),
             }),
             MarkUsedOutcome::Already => self.record_wrong(WrongAnswer::BACKUP_CODE_USED, now),
         }
+    }
+
+    const fn is_settled(&self) -> bool {
+        matches!(self.settlement, Settlement::Now(_))
     }
 
     /// Records and logs a wrong answer that the store has not recorded.

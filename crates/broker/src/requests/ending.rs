@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use twofa_core::text::printable;
 use twofa_proto::codec::CodecError;
-use twofa_proto::{ConnectionError, Done, Failure, Request, Verdict};
+use twofa_proto::{Confirm, ConnectionError, Done, Failure, Request, Verdict};
 
 use crate::identity::authority::Peer;
 use crate::text::messages::{endings, log_lines};
@@ -58,7 +58,11 @@ impl Ending {
                 Self::Stopped => Verdict::Unavailable,
             };
             let why = self.why();
-            return Done::Login { verdict, why };
+            return Done::Login {
+                verdict,
+                why,
+                confirm: Confirm::No,
+            };
         }
         let why = match self {
             Self::TimedOut(_) => self.why(),

@@ -1,9 +1,11 @@
 //! Events as people read them: why something was refused, what a notice says, what somebody changed.
 
-use twofa_core::Timestamp;
 use twofa_core::user::Verify;
+use twofa_core::{DeviceKind, Timestamp};
 use twofa_store::Event;
-use twofa_store::event::{Attestation, NoticeSource, Proof, Record, RefusalReason, UserChange};
+use twofa_store::event::{
+    Attestation, DeviceFields, NoticeSource, Proof, Record, RefusalReason, UserChange,
+};
 
 use super::messages;
 
@@ -81,10 +83,24 @@ pub fn proof(by: &Proof) -> String {
     match by {
         Proof::App { label } => format!("app '{label}'"),
         Proof::SentCode { channel } => channel.method().info().noun.to_owned(),
+        Proof::BackupCode => "backup code".to_owned(),
+        Proof::TrustedDevice(device) => format!("trusted {}", device_words(device)),
         Proof::EnrolledApp { label } => format!("by enrolling '{label}'"),
         Proof::EnrolledAddress { channel, address } => {
             format!("by enrolling {} to {address}", channel.noun())
         }
+    }
+}
+
+/// A device in words, such as `address 192.0.2.7`.
+pub fn device_words(device: &DeviceFields) -> String {
+    let DeviceFields { of_kind, label } = device;
+    match DeviceKind::named(of_kind) {
+        Some(DeviceKind::Key | DeviceKind::Address | DeviceKind::Host) => {
+            format!("{of_kind} {label}")
+        }
+        Some(DeviceKind::Seat) => format!("console {label}"),
+        Some(DeviceKind::Session | DeviceKind::Terminal) | None => label.clone(),
     }
 }
 
@@ -121,6 +137,12 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
             NoticeSource::CommandLine => "A backup code was used to allow a change.",
             NoticeSource::Login(_) => "A backup code was used to log in.",
         },
+        Event::DeviceTrusted { device, .. } => {
+            let device = device_words(device);
+            return format!(
+                "A code was right, and no code is asked for from now on from {device}."
+            );
+        }
         Event::BackupCodesReplaced => {
             "New backup codes were made. The earlier ones no longer work."
         }
@@ -148,6 +170,9 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         | Event::ProviderChanged { .. }
         | Event::ProviderRemoved { .. }
         | Event::ProviderOrderChanged { .. }
+        | Event::TrustRenewed { .. }
+        | Event::DeviceRevoked { .. }
+        | Event::DevicesRevoked { .. }
         | Event::SmsLimit { .. } => "Your second factor was changed.",
     };
     text.to_owned()

@@ -3,6 +3,7 @@
 use twofa_broker::admin::log::{AppFields, Event, ExemptionFields, NotSent, Record, SmsCount};
 use twofa_broker::text::events;
 use twofa_broker::text::messages::log_lines::sms_alarm;
+use twofa_broker::text::messages::moment;
 use twofa_core::app::{Algorithm, OtpKind, Parameters};
 use twofa_core::duration::Duration;
 use twofa_core::{Channel, Timestamp};
@@ -54,6 +55,12 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         Event::ProviderChanged { name, settings } => format!("'{name}': {}", settings.join(", ")),
         Event::ProviderRemoved { name, of_kind } => format!("'{name}' ({of_kind})"),
         Event::ProviderOrderChanged { channel, order } => provider_order(*channel, order),
+        Event::DeviceTrusted { device, until } | Event::TrustRenewed { device, until } => {
+            let until = moment(Timestamp::from_unix(*until), at);
+            format!("{} until {until}", events::device_words(device))
+        }
+        Event::DeviceRevoked { device } => events::device_words(device),
+        Event::DevicesRevoked { count } => format!("{count} of them"),
         Event::SmsLimit {
             alarm,
             all,

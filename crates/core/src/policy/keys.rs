@@ -165,6 +165,7 @@ pub static KEYS: [PolicyKey; 32] = [
     PolicyKey {
         name: "trust.address",
         values: TRUST,
+        form: ValueForm::Text,
         default: "12h",
         help: "Trust an address for this long after a code, never longer than trust.remote",
         per_class: true,
@@ -174,6 +175,7 @@ pub static KEYS: [PolicyKey; 32] = [
     PolicyKey {
         name: "trust.unlock",
         values: TRUST,
+        form: ValueForm::Text,
         default: "0",
         help: "Let screen lockers skip the code for this long after the login of their session",
         per_class: true,
@@ -183,6 +185,7 @@ pub static KEYS: [PolicyKey; 32] = [
     PolicyKey {
         name: "trust.offer",
         values: "ask or always",
+        form: ValueForm::Text,
         default: "ask",
         help: "Trust a device if the user ends the code with +, or after every right code",
         per_class: true,
@@ -194,6 +197,7 @@ pub static KEYS: [PolicyKey; 32] = [
     PolicyKey {
         name: "trust.identity",
         values: "key-or-address or key",
+        form: ValueForm::Text,
         default: "key-or-address",
         help: "Tell remote devices apart by key, or by address where there is no key",
         per_class: true,
@@ -206,6 +210,7 @@ pub static KEYS: [PolicyKey; 32] = [
     PolicyKey {
         name: "trust.ipv6-prefix",
         values: "a whole number from 56 to 128",
+        form: ValueForm::Number,
         default: "64",
         help: "Take IPv6 addresses with this many bits in common for one device",
         per_class: false,
@@ -217,6 +222,7 @@ pub static KEYS: [PolicyKey; 32] = [
     PolicyKey {
         name: "session.lifetime",
         values: TRUST,
+        form: ValueForm::Text,
         default: "0",
         help: "End login sessions after this long (0: never)",
         per_class: true,
@@ -434,6 +440,7 @@ pub static KEYS: [PolicyKey; 32] = [
     PolicyKey {
         name: "log.keep",
         values: "a duration from 1d to 99999d",
+        form: ValueForm::Text,
         default: "400d",
         help: "Keep events in the log for this long",
         per_class: false,

@@ -18,6 +18,8 @@ fn ask(bench: &Bench, terminal: &mut ScriptedTerminal<'_>) -> ChallengeOutcome {
         accepted: Accepted::Allowed,
         tally: Tally::Proved,
         cannot_answer: false,
+        settling: None,
+        trust_hint: None,
     };
     let outcome = challenge.ask("", terminal).unwrap();
     assert!(
@@ -32,6 +34,7 @@ fn passed(method: Method) -> ChallengeOutcome {
     ChallengeOutcome::Passed {
         method,
         backup_codes_left: 0,
+        is_settled: true,
     }
 }
 
@@ -248,6 +251,8 @@ fn a_program_that_answers_nothing_is_sent_no_code() {
         accepted: Accepted::Allowed,
         tally: Tally::Proved,
         cannot_answer: true,
+        settling: None,
+        trust_hint: None,
     };
     assert_eq!(
         challenge.ask("", &mut ScriptedTerminal::new()).unwrap(),

@@ -1,7 +1,7 @@
 use super::*;
 use std::io;
 use std::os::unix::net::UnixStream;
-use twofa_proto::{ClientEnd, Login, Verdict, codec};
+use twofa_proto::{ClientEnd, Confirm, Login, Verdict, codec};
 
 impl Connection for UnixStream {
     fn set_answer_timeout(&mut self, _: Duration) {}
@@ -121,6 +121,7 @@ fn a_login_without_an_answer_is_refused_with_an_explanation() {
     let done = FromBroker::Done(Done::Login {
         verdict: Verdict::NoAnswer,
         why,
+        confirm: Confirm::No,
     });
     assert_eq!(sent, [FromBroker::Error(text.into()), done]);
 }
@@ -133,6 +134,7 @@ fn a_login_at_a_prompt_is_told_of_a_shutdown() {
     let done = FromBroker::Done(Done::Login {
         verdict: Verdict::Unavailable,
         why,
+        confirm: Confirm::No,
     });
     assert_eq!(sent, [FromBroker::Error(text.into()), done]);
 }

@@ -1,7 +1,7 @@
 //! A login that requires a code.
 
 use twofa_core::{Decision, Denial, Method};
-use twofa_proto::Verdict;
+use twofa_proto::{Confirm, Verdict};
 use twofa_store::Tally;
 use twofa_store::event::RefusalReason;
 
@@ -44,10 +44,11 @@ pub(super) fn conclude(
         ChallengeOutcome::Passed {
             method,
             backup_codes_left,
+            is_settled,
         } => {
-            welcome(request, method, backup_codes_left, terminal);
+            welcome(request, method, backup_codes_left, is_settled, terminal);
             let why = reasons::passed(method, backup_codes_left);
-            return Ok(LoginOutcome::new(Verdict::Passed, why));
+            return Ok(passed(why, is_settled));
         }
         ChallengeOutcome::Wrong { why } => (Verdict::Denied, why, messages::WRONG_CODE.to_owned()),
         ChallengeOutcome::TriesUsedUp { why } => (
@@ -81,15 +82,27 @@ pub(super) fn conclude(
     request::refuse(&text, LoginOutcome::new(verdict, why), terminal)
 }
 
+/// The outcome where a code was right.
+pub(super) fn passed(why: String, is_settled: bool) -> LoginOutcome {
+    let outcome = LoginOutcome::new(Verdict::Passed, why);
+    if is_settled {
+        outcome
+    } else {
+        outcome.to_confirm(Confirm::Record)
+    }
+}
+
 /// Shows what a user should know after a correct code. If the client cannot show it, the login still succeeds.
 fn welcome(
     request: &LoginRequest<'_>,
     method: Method,
     backup_codes_left: usize,
+    is_settled: bool,
     terminal: &mut dyn Terminal,
 ) {
     let context = request.context;
-    if let Some(missed) = &context.person.snapshot.missed {
+    let missed = context.person.snapshot.missed.as_ref();
+    if let Some(missed) = missed.filter(|_| is_settled) {
         let _ = terminal.info(messages::missed(missed, context.now()).into());
     }
     if let Some(shown_at) = context.person.snapshot.codes_shown_at {

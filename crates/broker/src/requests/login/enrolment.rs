@@ -4,9 +4,9 @@ use twofa_core::{Decision, Denial};
 use twofa_proto::codec::CodecError;
 use twofa_proto::{ConnectionError, Prompt, Secret, Verdict};
 use twofa_store::event::RefusalReason;
-use twofa_store::{StoreError, Tally};
+use twofa_store::{Settlement, StoreError, Tally};
 
-use super::challenge::conclude;
+use super::challenge::{conclude, passed};
 use super::origin;
 use super::outcome::LoginOutcome;
 use super::request::{self, LoginError, LoginRequest};
@@ -69,7 +69,7 @@ pub(super) fn replace(
     }
     let fresh = Person::load(context.store(), context.account)?;
     let source = origin::for_exemptions(request.peer, request.login);
-    let (decision, _) = fresh.decide(context.account, source, context.now());
+    let (decision, _) = fresh.decide(context.account, source, false, context.now());
     // Nothing is enrolled by what was decided before the code was typed.
     if fresh.snapshot.generation != context.person.snapshot.generation
         || decision != Decision::Replace
@@ -98,8 +98,9 @@ fn pass(
         account, origin, ..
     } = request.context;
     let (store, now) = (request.context.store(), request.context.now());
-    match store.record_pass(account, generation, by, origin, now) {
-        Ok(()) => Ok(LoginOutcome::new(Verdict::Passed, why)),
+    let settlement = request.settlement();
+    match store.record_pass(account, generation, by, settlement, origin, now) {
+        Ok(()) => Ok(passed(why, matches!(settlement, Settlement::Now(_)))),
         Err(StoreError::ChangedMeanwhile) => changed_meanwhile(request, terminal),
         Err(error) => Err(error.into()),
     }

@@ -5,6 +5,8 @@
 //! about its source is trusted, and [`outcome`] what it ends with.
 
 mod challenge;
+mod confirm;
+mod device;
 mod enrolment;
 mod origin;
 mod outcome;
@@ -14,9 +16,10 @@ mod tests;
 mod unproved;
 
 use twofa_core::{Account, Decision, Denial};
-use twofa_proto::{Done, Login, Request, Verdict};
+use twofa_proto::{Confirm, Done, Login, Request, Verdict};
 use twofa_store::Tally;
 
+use self::device::LoginDevice;
 use self::outcome::LoginOutcome;
 use self::request::{LoginError, LoginRequest};
 use self::unproved::Subject;
@@ -81,10 +84,12 @@ fn begin(
     let origin = origin::for_log(peer, login);
     let person = Person::load(services.store, &account)?;
     let source = origin::for_exemptions(peer, login);
-    let (decision, exemption) = person.decide(&account, source, services.now());
+    let device = LoginDevice::find(services, peer, request, login, &account, &person)?;
+    let (decision, exemption) = person.decide(&account, source, device.is_trusted, services.now());
     if peer.may(request, &account) != Permission::Granted {
         return Ok(for_stranger(peer, &account, decision));
     }
+    let hint = device.hint(&person);
     let request = LoginRequest {
         context: Context {
             services,
@@ -97,8 +102,20 @@ fn begin(
         login,
         decision,
         exemption: exemption.as_ref(),
+        device: &device,
+        is_account,
+        trust_hint: hint.as_deref(),
     };
-    let outcome = follow(&request, is_account, first_factor, &application, terminal)?;
+    let confirmed = if is_account && login.confirms {
+        confirm::confirm(&request, terminal)?
+    } else {
+        None
+    };
+    let outcome = match confirmed {
+        Some(outcome) => outcome,
+        None => follow(&request, first_factor, &application, terminal)?,
+    };
+    let outcome = settle(&request, outcome, terminal)?;
     Ok(match person.doubts() {
         Some(doubts) => outcome.under_doubts(&doubts),
         None => outcome,
@@ -108,16 +125,16 @@ fn begin(
 /// Does what follows from the decision and from what is known of the first factor.
 fn follow(
     request: &LoginRequest<'_>,
-    is_account: bool,
     first_factor: FirstFactor,
     application: &str,
     terminal: &mut dyn Terminal,
 ) -> Result<LoginOutcome, LoginError> {
-    let login = request.login;
+    let (login, is_account) = (request.login, request.is_account);
     let can_ask = login.may_ask && !login.cannot_answer || login.behind_password;
     let is_shown = first_factor == FirstFactor::Shown;
     match request.decision {
-        Decision::NotRequired(_) if is_account || is_shown => Ok(request.not_asked()),
+        Decision::NotRequired(reason) if is_account || is_shown => Ok(request.not_required(reason)),
+        Decision::Trusted if is_account || is_shown => request.trusted(),
         // A refusal has reasons of its own, which need no question.
         Decision::Deny(denial) if is_shown => request.deny(denial, terminal),
         _ if is_account && !can_ask => request.could_not_ask(terminal),
@@ -125,7 +142,7 @@ fn follow(
             carry_out(request, terminal).inspect_err(|error| request.log_given_up(error))
         }
         _ => {
-            let subject = subject(request);
+            let subject = subject(request)?;
             unproved::ask(first_factor, login, application, subject, terminal)
         }
     }
@@ -141,7 +158,8 @@ fn carry_out(
         return challenge::conclude(request, ChallengeOutcome::NoAnswer, terminal);
     }
     match request.decision {
-        Decision::NotRequired(_) | Decision::Trusted => Ok(request.not_asked()),
+        Decision::NotRequired(reason) => Ok(request.not_required(reason)),
+        Decision::Trusted => request.trusted(),
         Decision::Deny(denial) => request.deny(denial, terminal),
         Decision::Challenge => challenge::ask(request, terminal),
         Decision::Enrol => {
@@ -153,9 +171,10 @@ fn carry_out(
 }
 
 /// What an answer is worth where the first factor may be wrong.
-fn subject<'a>(request: &'a LoginRequest<'_>) -> Subject<'a> {
-    match request.decision {
-        Decision::NotRequired(_) | Decision::Trusted => Subject::NotAsked(request.not_asked()),
+fn subject<'a>(request: &'a LoginRequest<'_>) -> Result<Subject<'a>, LoginError> {
+    Ok(match request.decision {
+        Decision::NotRequired(reason) => Subject::NotAsked(request.not_required(reason)),
+        Decision::Trusted => Subject::NotAsked(request.trusted()?),
         Decision::Challenge if request.has_code_at_hand() => {
             Subject::Asked(request.challenge(Accepted::Allowed, Tally::Unproved))
         }
@@ -164,7 +183,22 @@ fn subject<'a>(request: &'a LoginRequest<'_>) -> Subject<'a> {
             let doubt = request.context.services.stacks.doubt(request.login);
             Subject::Refused(reasons::first_factor_unknown(doubt.as_deref()))
         }
+    })
+}
+
+/// Settles what must be settled in the account phase, if this is the account phase.
+fn settle(
+    request: &LoginRequest<'_>,
+    outcome: LoginOutcome,
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
+    if !request.is_account || outcome.confirm == Confirm::No {
+        return Ok(outcome);
     }
+    Ok(match confirm::confirm(request, terminal)? {
+        Some(confirmed) => LoginOutcome::new(confirmed.verdict, outcome.why),
+        None => LoginOutcome::new(Verdict::Denied, reasons::TRUST_ENDED),
+    })
 }
 
 /// The answer to a peer that may not ask about `account`. A service that is not root and lets people in must learn that

@@ -1,7 +1,7 @@
 //! The outcome of a login: the verdict, and the reason for the log.
 
 use twofa_core::text::printable;
-use twofa_proto::{Done, Verdict};
+use twofa_proto::{Confirm, Done, Verdict};
 
 use crate::text::messages::reasons;
 
@@ -10,6 +10,8 @@ use crate::text::messages::reasons;
 pub(super) struct LoginOutcome {
     pub(super) verdict: Verdict,
     pub(super) why: String,
+    /// Whether the account phase must ask once more.
+    pub(super) confirm: Confirm,
 }
 
 impl LoginOutcome {
@@ -17,7 +19,13 @@ impl LoginOutcome {
         Self {
             verdict,
             why: why.into(),
+            confirm: Confirm::No,
         }
+    }
+
+    /// The same, where something follows only in the account phase.
+    pub(super) fn to_confirm(self, confirm: Confirm) -> Self {
+        Self { confirm, ..self }
     }
 
     /// The same, where it is not settled which rules apply.
@@ -28,10 +36,11 @@ impl LoginOutcome {
 }
 
 impl From<LoginOutcome> for Done {
-    fn from(LoginOutcome { verdict, why }: LoginOutcome) -> Self {
+    fn from(outcome: LoginOutcome) -> Self {
         Self::Login {
-            verdict,
-            why: printable(&why),
+            verdict: outcome.verdict,
+            why: printable(&outcome.why),
+            confirm: outcome.confirm,
         }
     }
 }

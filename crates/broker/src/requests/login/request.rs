@@ -2,16 +2,18 @@
 
 use twofa_core::decision::Reason;
 use twofa_core::{Decision, Denial, Exemption};
-use twofa_proto::{Login, Prompt, Verdict};
+use twofa_proto::{Confirm, Login, Prompt, Verdict};
 use twofa_store::event::RefusalReason;
-use twofa_store::{Event, StoreError, Tally};
+use twofa_store::{Event, Settlement, StoreError, Tally};
 
+use super::device::LoginDevice;
 use super::outcome::LoginOutcome;
 use crate::context::Context;
 use crate::identity::authority::Peer;
 use crate::identity::person::PersonError;
 use crate::methods::challenge::{Accepted, Challenge, ChallengeError};
 use crate::methods::error::EnrolmentError;
+use crate::methods::settling::Settling;
 use crate::process::log::{self, Priority};
 use crate::text::events;
 use crate::text::explain::{self, Grounds};
@@ -56,6 +58,12 @@ pub(super) struct LoginRequest<'a> {
     pub(super) decision: Decision,
     /// The exemption that covers the login.
     pub(super) exemption: Option<&'a Exemption>,
+    /// The device behind the login.
+    pub(super) device: &'a LoginDevice,
+    /// Whether this is the account phase.
+    pub(super) is_account: bool,
+    /// What a `+` at a code does, for the prompt.
+    pub(super) trust_hint: Option<&'a str>,
 }
 
 impl LoginRequest<'_> {
@@ -65,13 +73,27 @@ impl LoginRequest<'_> {
         !user.apps.is_empty() || user.backup_codes_left() > 0
     }
 
-    pub(super) const fn challenge(&self, accepted: Accepted, tally: Tally) -> Challenge<'_> {
+    pub(super) fn challenge(&self, accepted: Accepted, tally: Tally) -> Challenge<'_> {
         Challenge {
             context: self.context,
             accepted,
             tally,
             cannot_answer: self.login.cannot_answer,
+            settling: self.settling(matches!(tally, Tally::Proved)),
+            trust_hint: self.trust_hint,
         }
+    }
+
+    fn settling(&self, is_first_factor_shown: bool) -> Option<Settling<'_>> {
+        let person = self.context.person;
+        self.device
+            .settling(self.login, person, is_first_factor_shown)
+    }
+
+    /// When a login without an attempt counts as one.
+    pub(super) fn settlement(&self) -> Settlement<'_> {
+        let settling = self.settling(true);
+        settling.map_or(Settlement::Now(None), |settling| settling.settlement(false))
     }
 
     /// Why the login is treated as it is, for the log.
@@ -96,14 +118,32 @@ impl LoginRequest<'_> {
         explain::decision(decision, &grounds)
     }
 
-    /// The outcome where no code is asked for.
-    pub(super) fn not_asked(&self) -> LoginOutcome {
-        let verdict = match self.decision {
-            Decision::Trusted => Verdict::Passed,
-            Decision::NotRequired(Reason::Exempt) => Verdict::Exempt,
+    /// The outcome where the policy asks for no code.
+    pub(super) fn not_required(&self, reason: Reason) -> LoginOutcome {
+        let verdict = match reason {
+            Reason::Exempt => Verdict::Exempt,
             _ => Verdict::NotRequired,
         };
         LoginOutcome::new(verdict, self.explain())
+    }
+
+    /// The outcome where the device stands in for a code. It is settled in the account phase.
+    pub(super) fn trusted(&self) -> Result<LoginOutcome, LoginError> {
+        let Some((device, pass)) = self.device.trusted(self.login) else {
+            return Ok(LoginOutcome::new(Verdict::Denied, self.explain()));
+        };
+        let Context {
+            account, origin, ..
+        } = self.context;
+        let (store, now) = (self.context.store(), self.context.now());
+        store.leave_trusted(account, pass, device, origin, now)?;
+        // Not success: a `sufficient` in the wrong place would let users in without any secret of theirs.
+        let verdict = if device.is_users_own_proof() {
+            Verdict::Passed
+        } else {
+            Verdict::Trusted
+        };
+        Ok(LoginOutcome::new(verdict, self.explain()).to_confirm(Confirm::Trust))
     }
 
     /// Refuses before anything is asked.

@@ -41,7 +41,7 @@ fn run(
 ) -> (Verdict, String) {
     let request = Request::Login(login.clone());
     match serve(bench.services(), peer, &request, login, terminal) {
-        Done::Login { verdict, why } => {
+        Done::Login { verdict, why, .. } => {
             assert!(terminal.is_done(), "asked less often: {:?}", terminal.shown);
             (verdict, why)
         }
@@ -531,7 +531,7 @@ fn an_account_line_that_cannot_ask_refuses_and_says_how_to_configure_it() {
         &login,
         &mut terminal,
     );
-    let Done::Login { verdict, why } = done else {
+    let Done::Login { verdict, why, .. } = done else {
         panic!("{done:?}")
     };
     assert_eq!(verdict, Verdict::Denied);

@@ -6,6 +6,7 @@
 
 use twofa_proto::{Login, Prompt, Verdict};
 
+use super::challenge::passed;
 use super::outcome::LoginOutcome;
 use super::request::{LoginError, password_and_code};
 use crate::identity::first_factor::FirstFactor;
@@ -57,9 +58,10 @@ pub(super) fn ask(
         ChallengeOutcome::Passed {
             method,
             backup_codes_left,
+            is_settled,
         } => {
             let why = reasons::passed(method, backup_codes_left);
-            return Ok(LoginOutcome::new(Verdict::Passed, why));
+            return Ok(passed(why, is_settled));
         }
         ChallengeOutcome::Wrong { why } | ChallengeOutcome::TriesUsedUp { why } => why,
         ChallengeOutcome::Locked(_) => reasons::TOO_MANY_WRONG_CODES.to_owned(),

@@ -40,6 +40,8 @@ pub(super) fn ask(
         accepted,
         tally: Tally::Proved,
         cannot_answer: false,
+        settling: None,
+        trust_hint: None,
     };
     match challenge.ask(messages::PROVE_TO_CHANGE, terminal)? {
         ChallengeOutcome::Passed { .. } => Ok(person.snapshot.generation),

@@ -81,6 +81,8 @@ fn when_all_text_messages_of_a_day_are_sent_a_login_goes_on_by_mail() {
         accepted: Accepted::Allowed,
         tally: Tally::Proved,
         cannot_answer: false,
+        settling: None,
+        trust_hint: None,
     };
     challenge
         .ask("", &mut ScriptedTerminal::new().types(""))
@@ -92,7 +94,8 @@ fn when_all_text_messages_of_a_day_are_sent_a_login_goes_on_by_mail() {
         outcome,
         ChallengeOutcome::Passed {
             method: Method::Email,
-            backup_codes_left: 0
+            backup_codes_left: 0,
+            is_settled: true,
         }
     );
     assert_eq!(bench.mailbox.destinations(), [PHONE, MAIL]);

@@ -1,7 +1,7 @@
 use super::*;
 use crate::testing::{Bench, clock};
 use twofa_core::{Channel, Method};
-use twofa_store::event::{AppFields, ExemptionFields, NotSent, SmsAlarm};
+use twofa_store::event::{AppFields, DeviceFields, ExemptionFields, NotSent, SmsAlarm};
 
 const MAIL: &str = "alice@example.org";
 const CHANNEL: Channel = Channel::Email;
@@ -110,6 +110,10 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
         reason: "new phone".into(),
     };
     let (name, of_kind) = (String::from("relay"), String::from("smtp"));
+    let address = DeviceFields {
+        of_kind: "address".into(),
+        label: "192.0.2.7".into(),
+    };
     vec![
         (Event::Required, None),
         (Event::Released, None),
@@ -173,6 +177,22 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
             },
             None,
         ),
+        (
+            Event::DeviceTrusted {
+                device: address.clone(),
+                until: 1,
+            },
+            Some("A code was right, and no code is asked for from now on from address 192.0.2.7."),
+        ),
+        (
+            Event::TrustRenewed {
+                device: address.clone(),
+                until: 1,
+            },
+            None,
+        ),
+        (Event::DeviceRevoked { device: address }, None),
+        (Event::DevicesRevoked { count: 2 }, None),
         (
             Event::SmsLimit {
                 alarm: SmsAlarm::All,

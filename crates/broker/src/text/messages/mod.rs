@@ -17,7 +17,7 @@ mod wrong_answer;
 use jiff::tz::TimeZone;
 use twofa_core::exemption::Exemption;
 use twofa_core::text::printable;
-use twofa_core::{Policy, Timestamp};
+use twofa_core::{Duration, Policy, Timestamp};
 
 pub use self::notes::*;
 pub use self::prompts::*;
@@ -80,6 +80,16 @@ fn tries_left(tries: u32) -> String {
 fn counted(count: u64, unit: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {unit}{plural}")
+}
+
+/// A duration as people say it, in its largest whole unit: `90 minutes`, `12 hours`, `30 days`.
+pub fn span(duration: Duration) -> String {
+    let minutes = duration.seconds() / 60;
+    match minutes {
+        m if m > 0 && m.is_multiple_of(24 * 60) => counted(m / (24 * 60), "day"),
+        m if m > 0 && m.is_multiple_of(60) => counted(m / 60, "hour"),
+        m => counted(m, "minute"),
+    }
 }
 
 /// Seconds from `now` to `next`, at least one.

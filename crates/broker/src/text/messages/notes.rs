@@ -15,6 +15,14 @@ pub fn code_sent(channel: Channel, shown: &str, lifetime: Duration, is_late: boo
     format!("A code was sent by {way} to {shown}{late}. It is valid for {lifetime}.")
 }
 
+/// A right code made the device trusted.
+pub fn device_trusted(until: Timestamp, now: Timestamp) -> String {
+    format!(
+        "No code is asked for here until {}. To undo this: twofa device list.",
+        moment(until, now)
+    )
+}
+
 /// No code is sent to a program that may not answer.
 pub const NOT_SENT_YET: &str = "No code has been sent yet.";
 

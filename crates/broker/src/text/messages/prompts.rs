@@ -3,27 +3,58 @@
 
 use twofa_core::app::IgnoredSetting;
 use twofa_core::channel::AddressKind;
-use twofa_core::{App, BackupCode, Channel, Method};
+use twofa_core::{App, BackupCode, Channel, Device, Duration, Method};
 use zeroize::Zeroizing;
 
-use super::tries_left;
+use super::{span, tries_left};
 use crate::text::qr::{self, Drawn, QrPicture};
 
 /// The first prompt of a challenge that sends no code, for somebody with these methods at hand.
-pub fn code_prompt(application: &str, at_hand: &[Method], is_only: bool) -> String {
+/// `trust_hint`: what a `+` at the code does.
+pub fn code_prompt(
+    application: &str,
+    trust_hint: Option<&str>,
+    at_hand: &[Method],
+    is_only: bool,
+) -> String {
     let nouns: Vec<_> = at_hand.iter().map(|method| method.info().noun).collect();
     let methods = nouns.join(" or ");
     let others = if is_only { "" } else { "; m: other methods" };
-    format!("Verification code for {application} ({methods}{others}): ")
+    let trust = trust_hint.map_or(String::new(), |hint| format!("{hint}; "));
+    format!("Verification code for {application} ({trust}{methods}{others}): ")
+}
+
+/// What a `+` at the code does, for the parenthesis of the prompt.
+pub fn trust_hint(device: &Device, duration: Duration) -> String {
+    let what = match device {
+        Device::UserKey(_) => "this key".to_owned(),
+        Device::ClientHost(_) => "this client machine".to_owned(),
+        Device::Address(address) => address.to_string(),
+        Device::Seat(_) => "this console".to_owned(),
+        Device::Session(_) => "this session".to_owned(),
+        Device::Terminal(_) => "this terminal".to_owned(),
+    };
+    format!("+ at its end: trust {what} for {}", span(duration))
 }
 
 /// A further prompt, with `text` before it. It names the commands that do something.
-pub fn prompt_again(text: &str, application: &str, sends: bool, has_others: bool) -> String {
+pub fn prompt_again(
+    text: &str,
+    application: &str,
+    trust_hint: Option<&str>,
+    sends: bool,
+    has_others: bool,
+) -> String {
     let keys = match (sends, has_others) {
-        (true, true) => " (r: new code, m: other methods, ?: help)",
-        (true, false) => " (r: new code, ?: help)",
-        (false, true) => " (m: other methods, ?: help)",
-        (false, false) => "",
+        (true, true) => Some("r: new code, m: other methods, ?: help"),
+        (true, false) => Some("r: new code, ?: help"),
+        (false, true) => Some("m: other methods, ?: help"),
+        (false, false) => None,
+    };
+    let keys: Vec<_> = trust_hint.into_iter().chain(keys).collect();
+    let keys = match keys.join("; ") {
+        none if none.is_empty() => none,
+        keys => format!(" ({keys})"),
     };
     format!("{text}\nVerification code for {application}{keys}: ")
 }

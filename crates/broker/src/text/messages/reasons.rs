@@ -2,6 +2,9 @@
 
 use twofa_core::Method;
 
+/// The trust in the device ended between the two phases of a login.
+pub const TRUST_ENDED: &str = "the trust in the device has just ended";
+
 /// The policy asks nobody.
 pub const POLICY_DISABLED: &str = "the policy is disabled";
 

@@ -1,0 +1,178 @@
+//! The device behind a login: what is proved about it, whether it is trusted, and what a right code makes of it.
+
+use twofa_core::device::{Evidence, LoginSession, LoginTerminal, identify};
+use twofa_core::user::Verify;
+use twofa_core::{Account, Device, Duration};
+use twofa_proto::{Login, Request};
+use twofa_store::{LoginProcess, Pass, ProcessId, StoreError};
+
+use crate::context::Services;
+use crate::identity::accounts;
+use crate::identity::authority::Peer;
+use crate::identity::person::Person;
+use crate::methods::settling::Settling;
+use crate::text::messages;
+
+/// What is known of the device behind one login. Only root's word counts.
+#[derive(Debug)]
+pub(super) struct LoginDevice {
+    /// The process that the login happens in; `None`: the application is not root, and nothing is settled later.
+    process: Option<LoginProcess>,
+    device: Option<Device>,
+    /// How long the policy trusts it.
+    duration: Duration,
+    /// Whether it stands in for a code now.
+    pub(super) is_trusted: bool,
+    /// Whether the login comes to a line of ours in the account phase, or is there.
+    can_confirm: bool,
+}
+
+impl LoginDevice {
+    /// The device of `login`, which `person` makes.
+    pub(super) fn find(
+        services: Services<'_>,
+        peer: Peer,
+        request: &Request,
+        login: &Login,
+        account: &Account,
+        person: &Person,
+    ) -> Result<Self, StoreError> {
+        let evidence = login.evidence.as_ref().filter(|_| peer.is_root());
+        let process = evidence.map(process);
+        let device = evidence.and_then(|_| identify(&told(login), &person.policy.trust));
+        let duration = device.as_ref().map_or(Duration::from_seconds(0), |device| {
+            device.duration(&person.policy.trust)
+        });
+        let is_account = matches!(request, Request::Account(_));
+        let mut found = Self {
+            can_confirm: process.is_some()
+                && (is_account || services.stacks.has_account_line(login)),
+            process,
+            device,
+            duration,
+            is_trusted: false,
+        };
+        let Some(device) = found.trustable(person) else {
+            return Ok(found);
+        };
+        let store = services.store;
+        if !is_account && !store.is_confirming(&login.service)? {
+            return Ok(found);
+        }
+        let password = evidence.and_then(|evidence| evidence.password.as_deref());
+        let grant = store.device_grant(account, device, password)?;
+        found.is_trusted = grant.is_some_and(|grant| grant.is_believed(duration, services.now()));
+        Ok(found)
+    }
+
+    /// The device, if a code of `person` can make it trusted.
+    fn trustable(&self, person: &Person) -> Option<&Device> {
+        let is_possible = self.can_confirm
+            && self.duration.seconds() > 0
+            && person.snapshot.user.verify != Verify::Always;
+        self.device.as_ref().filter(|_| is_possible)
+    }
+
+    /// Whether sshd verified a key of the user's in this login.
+    pub(super) fn is_users_own_proof(&self) -> bool {
+        self.device.as_ref().is_some_and(Device::is_users_own_proof)
+    }
+
+    /// The process that the account phase comes back with.
+    pub(super) const fn process(&self) -> Option<&LoginProcess> {
+        self.process.as_ref()
+    }
+
+    /// The device and how the login from it passes, if it is trusted.
+    pub(super) fn trusted<'a>(&'a self, login: &'a Login) -> Option<(&'a Device, Pass<'a>)> {
+        let device = self.device.as_ref().filter(|_| self.is_trusted)?;
+        Some((device, self.pass(login)?))
+    }
+
+    fn pass<'a>(&'a self, login: &'a Login) -> Option<Pass<'a>> {
+        let evidence = login.evidence.as_ref();
+        Some(Pass {
+            process: self.process.as_ref()?,
+            device: self.device.as_ref(),
+            trust_for: None,
+            password: evidence.and_then(|evidence| evidence.password.as_deref()),
+            ssh_auth_info: login.ssh_auth_info.as_deref(),
+        })
+    }
+
+    /// How a right code of `person` is settled; `None`: at once, with nothing else.
+    pub(super) fn settling<'a>(
+        &'a self,
+        login: &'a Login,
+        person: &Person,
+        is_first_factor_shown: bool,
+    ) -> Option<Settling<'a>> {
+        Some(Settling {
+            pass: self.pass(login)?,
+            trust_for: self.trustable(person).map(|_| self.duration),
+            offer: person.policy.trust.offer,
+            is_first_factor_shown,
+            can_confirm: self.can_confirm,
+        })
+    }
+
+    /// What a `+` at the code would do, for the prompt; `None`: nothing.
+    pub(super) fn hint(&self, person: &Person) -> Option<String> {
+        let device = self.trustable(person)?;
+        let is_asked = person.policy.trust.offer == twofa_core::policy::Offer::Ask;
+        is_asked.then(|| messages::trust_hint(device, self.duration))
+    }
+}
+
+fn process(evidence: &twofa_proto::Evidence) -> LoginProcess {
+    LoginProcess {
+        boot: evidence.boot.clone(),
+        own: process_id(evidence.process),
+        parent: evidence.parent.map(process_id),
+    }
+}
+
+pub(super) const fn process_id(process: twofa_proto::ProcessId) -> ProcessId {
+    ProcessId {
+        pid: process.pid,
+        start: process.start,
+    }
+}
+
+/// What root's module told, as far as a device follows from it.
+fn told(login: &Login) -> Evidence<'_> {
+    let Some(evidence) = &login.evidence else {
+        return Evidence::default();
+    };
+    let boot = &evidence.boot;
+    // The session must be the asking user's: who became another user in it is not the one who was verified.
+    let asking = login.remote_user.as_deref().and_then(|name| {
+        let account = accounts::find(name).ok().flatten();
+        account.map(|account| account.uid)
+    });
+    let session = evidence
+        .session
+        .as_ref()
+        .filter(|session| asking == Some(session.uid));
+    Evidence {
+        service: &login.service,
+        remote_host: evidence
+            .ssh_client
+            .as_deref()
+            .or(login.remote_host.as_deref()),
+        terminal: login.terminal.as_deref(),
+        ssh_auth_info: login.ssh_auth_info.as_deref(),
+        is_from_this_machine: evidence.is_from_this_machine,
+        session: session.map(|session| LoginSession {
+            boot: boot.clone(),
+            id: session.id.clone(),
+            start: session.start,
+        }),
+        controlling_terminal: evidence.controlling_terminal.map(|terminal| LoginTerminal {
+            boot: boot.clone(),
+            device: terminal.device,
+            leader: terminal.leader.pid,
+            start: terminal.leader.start,
+        }),
+    }
+}

@@ -1,0 +1,129 @@
+//! Trusted devices: a code that ends in + is asked for again when the trust ends, through real sshd, su and sudo.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
+
+use twofa_e2e::{Authenticator, Machine, Terminal, password_of};
+
+/// As README has it, with our line in the account phase too.
+const STACK: &str = "\
+auth requisite pam_unix.so
+auth required pam_twofa.so
+account required pam_twofa.so
+account required pam_unix.so
+session required pam_permit.so
+";
+
+/// A stack that goes on after a wrong password, as EL's does.
+const SUBSTACK: &str = "\
+auth substack password-auth
+auth required pam_twofa.so
+account required pam_twofa.so
+account required pam_unix.so
+session required pam_permit.so
+";
+const PASSWORD_AUTH: &str = "\
+auth required pam_env.so
+auth sufficient pam_unix.so
+auth required pam_deny.so
+";
+
+/// A machine that is reached from two client machines of its own network, 192.0.2.7 and 192.0.2.8.
+fn machine(stack: &str) -> (Machine, Authenticator) {
+    let machine = Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .pam("sshd", stack)
+        .pam("password-auth", PASSWORD_AUTH)
+        .with_sshd()
+        .build();
+    machine
+        .run(
+            "ip link add lan type bridge && ip addr add 192.0.2.1/24 dev lan && ip link set lan up
+             for host in 7 8; do
+                 ip netns add client$host && ip link add lan$host type veth peer name eth0 netns client$host &&
+                 ip link set lan$host master lan up &&
+                 ip -n client$host addr add 192.0.2.$host/24 dev eth0 && ip -n client$host link set eth0 up
+             done
+             sed -i 's/^vm,/192.0.2.1,vm,/' /etc/ssh/ssh_known_hosts",
+        )
+        .ok();
+    let phone = machine.enrol("alice");
+    (machine, phone)
+}
+
+fn set(machine: &Machine, settings: &str) {
+    machine.run(&format!("twofa policy set {settings}")).ok();
+}
+
+/// A login from this client machine, after the password.
+fn log_in_from(machine: &Machine, host: u8, password: &str) -> Terminal {
+    let mut terminal = machine.terminal(&format!(
+        "ip netns exec client{host} ssh -o NumberOfPasswordPrompts=1 alice@192.0.2.1"
+    ));
+    terminal.expect("Password:");
+    terminal.type_line(password);
+    terminal
+}
+
+fn expect_shell(mut terminal: Terminal) -> String {
+    terminal.expect("alice@vm:~$");
+    let screen = terminal.screen();
+    terminal.type_line("exit");
+    terminal.expect_end();
+    screen
+}
+
+#[test]
+fn a_code_with_a_plus_is_not_asked_for_again_from_that_address_and_from_no_other() {
+    let (machine, phone) = machine(STACK);
+    set(&machine, "trust.remote=30d");
+
+    let mut first = log_in_from(&machine, 7, &password_of("alice"));
+    first.expect("Verification code for vm (+ at its end: trust 192.0.2.7 for 12 hours; ");
+    first.expect("): ");
+    first.type_line(&format!("{}+", phone.next_code()));
+    let screen = expect_shell(first);
+    assert!(
+        screen.contains("No code is asked for here until "),
+        "{screen}"
+    );
+
+    let screen = expect_shell(log_in_from(&machine, 7, &password_of("alice")));
+    assert!(!screen.contains("Verification code"), "{screen}");
+
+    let mut other = log_in_from(&machine, 8, &password_of("alice"));
+    other.expect("Verification code for vm (+ at its end: trust 192.0.2.8");
+
+    let log = machine.run("twofa log --user alice").ok();
+    assert!(
+        log.stdout.contains("trusted address 192.0.2.7"),
+        "{}",
+        log.stdout
+    );
+}
+
+#[test]
+fn a_right_code_with_a_plus_and_a_wrong_password_trusts_nothing_where_the_stack_goes_on() {
+    let (machine, phone) = machine(SUBSTACK);
+    set(&machine, "trust.remote=30d");
+
+    let mut thief = log_in_from(&machine, 7, "wrong");
+    thief.expect("Verification code for vm");
+    thief.expect(": ");
+    thief.type_line(&format!("{}+", phone.next_code()));
+    thief.expect_end();
+
+    let mut next = log_in_from(&machine, 7, &password_of("alice"));
+    next.expect("Verification code for vm");
+    next.expect(": ");
+    next.type_line(&format!("{}+", phone.next_code()));
+    expect_shell(next);
+    let log = machine.run("twofa log --user alice").ok().stdout;
+    assert_eq!(log.matches("passed").count(), 1, "{log}");
+
+    // Trusted: the one question for everybody is asked, and any answer will do.
+    let mut trusted = log_in_from(&machine, 7, &password_of("alice"));
+    trusted.expect(": ");
+    trusted.type_line("");
+    expect_shell(trusted);
+}
