@@ -94,6 +94,10 @@ impl Request {
 
 /// A login as the PAM module describes it. The texts are claims of the application, for people and logs; nothing follows
 /// from them but whose record is read.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "four facts, none of which follows from another"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Login {
     /// `PAM_USER`, the login name.
@@ -122,7 +126,7 @@ pub struct Login {
     /// For [`Request::Account`]: this process passed in `auth`, and [`Done::Login`] asked for this.
     pub confirms: bool,
     /// What is known of the process; `None`: the application is not root.
-    pub evidence: Option<Evidence>,
+    pub evidence: Option<Box<Evidence>>,
 }
 
 /// The app that is to be enrolled.

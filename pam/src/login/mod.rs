@@ -163,7 +163,7 @@ fn describe(host: &impl Host, user: &str, arguments: &[String]) -> Login {
         cannot_answer: host.cannot_answer(),
         ssh_auth_info: host.ssh_auth_info(),
         pam_folder: host.pam_folder(),
-        evidence: host.evidence(user),
+        evidence: host.evidence(user).map(Box::new),
         ..Login::default()
     }
 }

@@ -78,11 +78,10 @@ pub fn report(host: &mut impl Host, user: &str, outcome: &Outcome) {
     let (level, words) = match verdict {
         // Not "logged in": the first factor may still be wrong, where it is checked after or with ours.
         Verdict::Passed => (Level::Info, "right"),
-        Verdict::Trusted => (Level::Info, "not asked for"),
         Verdict::Later => (Level::Debug, "left to a later line"),
         // At each login while nobody needs a code.
         Verdict::NotRequired => (Level::Debug, "not required"),
-        Verdict::Exempt => (Level::Info, "not asked for"),
+        Verdict::Exempt | Verdict::Trusted => (Level::Info, "not asked for"),
         Verdict::Denied => (Level::Notice, "denied"),
         Verdict::TriesUsedUp => (Level::Notice, "denied, no more tries"),
         Verdict::NoAnswer => (Level::Notice, "denied, no answer"),

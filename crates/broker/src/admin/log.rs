@@ -3,8 +3,8 @@
 use twofa_store::EventFilter;
 pub use twofa_store::SmsCount;
 pub use twofa_store::event::{
-    AppFields, Attestation, Event, ExemptionFields, LoggedEvent, NotSent, Proof, Record,
-    RefusalReason, SmsAlarm, UserChange,
+    AppFields, Attestation, DeviceFields, Event, ExemptionFields, LoggedEvent, NotSent, Proof,
+    Record, RefusalReason, SmsAlarm, UserChange,
 };
 
 use super::{AdminError, Administration};

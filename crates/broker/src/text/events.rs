@@ -137,12 +137,7 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
             NoticeSource::CommandLine => "A backup code was used to allow a change.",
             NoticeSource::Login(_) => "A backup code was used to log in.",
         },
-        Event::DeviceTrusted { device, .. } => {
-            let device = device_words(device);
-            return format!(
-                "A code was right, and no code is asked for from now on from {device}."
-            );
-        }
+        Event::DeviceTrusted { device, .. } => return device_notice(device),
         Event::BackupCodesReplaced => {
             "New backup codes were made. The earlier ones no longer work."
         }
@@ -176,6 +171,11 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         | Event::SmsLimit { .. } => "Your second factor was changed.",
     };
     text.to_owned()
+}
+
+fn device_notice(device: &DeviceFields) -> String {
+    let device = device_words(device);
+    format!("A code was right, and no code is asked for from now on from {device}.")
 }
 
 /// Where that came from, if it is known.

@@ -1,6 +1,8 @@
 //! What the audit log says of each event, beside its kind.
 
-use twofa_broker::admin::log::{AppFields, Event, ExemptionFields, NotSent, Record, SmsCount};
+use twofa_broker::admin::log::{
+    AppFields, DeviceFields, Event, ExemptionFields, NotSent, Record, SmsAlarm, SmsCount,
+};
 use twofa_broker::text::events;
 use twofa_broker::text::messages::log_lines::sms_alarm;
 use twofa_broker::text::messages::moment;
@@ -56,8 +58,7 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         Event::ProviderRemoved { name, of_kind } => format!("'{name}' ({of_kind})"),
         Event::ProviderOrderChanged { channel, order } => provider_order(*channel, order),
         Event::DeviceTrusted { device, until } | Event::TrustRenewed { device, until } => {
-            let until = moment(Timestamp::from_unix(*until), at);
-            format!("{} until {until}", events::device_words(device))
+            trusted_until(device, *until, at)
         }
         Event::DeviceRevoked { device } => events::device_words(device),
         Event::DevicesRevoked { count } => format!("{count} of them"),
@@ -66,13 +67,7 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
             all,
             unverified,
             limit,
-        } => {
-            let count = SmsCount {
-                all: *all,
-                unverified: *unverified,
-            };
-            sms_alarm(*alarm, count, *limit)
-        }
+        } => sms_limit(*alarm, *all, *unverified, *limit),
         Event::BackupCodeUsed
         | Event::BackupCodesMade
         | Event::BackupCodesReplaced
@@ -83,6 +78,15 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         | Event::UserAdded
         | Event::UserRemoved => return None,
     })
+}
+
+fn trusted_until(device: &DeviceFields, until: i64, at: Timestamp) -> String {
+    let until = moment(Timestamp::from_unix(until), at);
+    format!("{} until {until}", events::device_words(device))
+}
+
+fn sms_limit(alarm: SmsAlarm, all: u32, unverified: u32, limit: u32) -> String {
+    sms_alarm(alarm, SmsCount { all, unverified }, limit)
 }
 
 /// With the address that was the method until then, if it is a method no longer.

@@ -88,11 +88,11 @@ fn embedded(address: IpAddr) -> IpAddr {
 
 /// Whether the hosts of one /64 are strangers to each other: addresses that carry an IPv4 address behind a common prefix.
 fn is_shared_by_strangers(address: Ipv6Addr) -> bool {
-    let [a, b, c, d, e, f, ..] = address.segments();
-    let is_teredo = (a, b) == (0x2001, 0); // RFC 4380
-    let is_local_nat64 = (a, b, c) == (0x64, 0xff9b, 1); // RFC 8215
-    let is_v4_compatible = [a, b, c, d, e, f] == [0; 6]; // RFC 4291, 2.5.5.1; with them all of ::/64
-    let is_v4_translated = [a, b, c, d, e, f] == [0, 0, 0, 0, 0xffff, 0]; // RFC 2765
+    let parts = address.segments();
+    let is_teredo = parts.starts_with(&[0x2001, 0]); // RFC 4380
+    let is_local_nat64 = parts.starts_with(&[0x64, 0xff9b, 1]); // RFC 8215
+    let is_v4_compatible = parts.starts_with(&[0; 6]); // RFC 4291, 2.5.5.1; with them all of ::/64
+    let is_v4_translated = parts.starts_with(&[0, 0, 0, 0, 0xffff, 0]); // RFC 2765
     is_teredo || is_local_nat64 || is_v4_compatible || is_v4_translated
 }
 

@@ -1,7 +1,7 @@
 //! What sshd verified before it called PAM: the lines of its `SSH_AUTH_INFO_0`.
 //!
 //! A line is a method and its details: `publickey ssh-ed25519 AAAA…` for a key, the whole certificate for a certificate,
-//! `hostbased ssh-ed25519 AAAA…` for the client machine's host key (sshd_config(5), ExposeAuthInfo).
+//! `hostbased ssh-ed25519 AAAA…` for the client machine's host key (`sshd_config(5)`, `ExposeAuthInfo`).
 
 use data_encoding::BASE64;
 use ssh_encoding::{Decode, Encode};
@@ -52,7 +52,7 @@ impl ProvedKeys {
 }
 
 impl ProvedKey {
-    /// Reads `TYPE BASE64`, the key or certificate as in an authorized_keys or known_hosts file.
+    /// Reads `TYPE BASE64`, the key or certificate as in an `authorized_keys` or `known_hosts` file.
     pub fn read(text: &str) -> Option<Self> {
         let mut fields = text.split_ascii_whitespace();
         let (kind, blob) = (fields.next()?, fields.next()?);

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_user_who_has_passed_on_this_handle_is_not_checked_again() {
     let mut host = host([]);
-    host.passed = passed("alice", Confirm::No);
+    host.passed = Some(passed("alice", Confirm::No));
     assert_eq!(
         check_account(&mut host, false, &[], no_broker),
         PamResultCode::PAM_SUCCESS
@@ -27,7 +27,7 @@ fn a_user_who_has_not_passed_on_this_handle_is_checked() {
         (Verdict::NoAnswer, PamResultCode::PAM_AUTH_ERR, vec![]),
     ] {
         let mut host = host(steps);
-        host.passed = passed("bob", Confirm::No);
+        host.passed = Some(passed("bob", Confirm::No));
         let mut broker = broker(move |end| send_verdict(end, verdict));
         assert_eq!(
             check_account(&mut host, false, &[], broker.connect()),
@@ -53,7 +53,7 @@ fn an_account_check_asks_no_user() {
 #[test]
 fn a_second_login_on_a_handle_starts_from_nothing() {
     let mut host = host([SetPassed("")]);
-    host.passed = passed("alice", Confirm::No);
+    host.passed = Some(passed("alice", Confirm::No));
     let mut broker = broker(|end| send_verdict(end, Verdict::Denied));
     assert_eq!(
         authenticate(&mut host, CodeSource::OwnPrompt, &[], broker.connect()),
@@ -65,7 +65,7 @@ fn a_second_login_on_a_handle_starts_from_nothing() {
 #[test]
 fn a_second_line_in_the_same_call_accepts_what_the_first_has_checked() {
     let mut host = host([]);
-    host.passed = passed("alice", Confirm::No);
+    host.passed = Some(passed("alice", Confirm::No));
     host.passed_in_this_call = true;
     assert_eq!(
         authenticate(&mut host, CodeSource::OwnPrompt, &[], no_broker),
@@ -76,7 +76,7 @@ fn a_second_line_in_the_same_call_accepts_what_the_first_has_checked() {
 #[test]
 fn a_user_who_passed_under_another_name_in_the_same_call_is_asked() {
     let mut host = host([SetPassed("")]);
-    host.passed = passed("bob", Confirm::No);
+    host.passed = Some(passed("bob", Confirm::No));
     host.passed_in_this_call = true;
     let mut broker = broker(|end| send_verdict(end, Verdict::Denied));
     assert_eq!(
@@ -186,7 +186,7 @@ fn a_login_by_trust_that_cannot_be_confirmed_is_refused_and_one_by_code_is_not()
         ),
     ] {
         let mut host = host(shown);
-        host.passed = passed("alice", confirm);
+        host.passed = Some(passed("alice", confirm));
         let code = check_account(&mut host, false, &[], no_broker);
         assert_eq!(code, expected, "{confirm:?}");
     }
@@ -195,7 +195,7 @@ fn a_login_by_trust_that_cannot_be_confirmed_is_refused_and_one_by_code_is_not()
 #[test]
 fn a_login_that_is_refused_when_it_is_to_be_confirmed_is_refused() {
     let mut host = host([]);
-    host.passed = passed("alice", Confirm::Record);
+    host.passed = Some(passed("alice", Confirm::Record));
     let mut broker = broker(|end| send_verdict(end, Verdict::Denied));
     assert_eq!(
         check_account(&mut host, false, &[], broker.connect()),

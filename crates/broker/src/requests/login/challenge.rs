@@ -88,7 +88,7 @@ pub(super) fn passed(why: String, is_settled: bool) -> LoginOutcome {
     if is_settled {
         outcome
     } else {
-        outcome.to_confirm(Confirm::Record)
+        outcome.awaiting(Confirm::Record)
     }
 }
 

@@ -37,7 +37,7 @@ impl LoginDevice {
         account: &Account,
         person: &Person,
     ) -> Result<Self, StoreError> {
-        let evidence = login.evidence.as_ref().filter(|_| peer.is_root());
+        let evidence = login.evidence.as_deref().filter(|_| peer.is_root());
         let process = evidence.map(process);
         let device = evidence.and_then(|_| identify(&told(login), &person.policy.trust));
         let duration = device.as_ref().map_or(Duration::from_seconds(0), |device| {
@@ -90,7 +90,7 @@ impl LoginDevice {
     }
 
     fn pass<'a>(&'a self, login: &'a Login) -> Option<Pass<'a>> {
-        let evidence = login.evidence.as_ref();
+        let evidence = login.evidence.as_deref();
         Some(Pass {
             process: self.process.as_ref()?,
             device: self.device.as_ref(),

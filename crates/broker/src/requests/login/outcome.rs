@@ -24,7 +24,7 @@ impl LoginOutcome {
     }
 
     /// The same, where something follows only in the account phase.
-    pub(super) fn to_confirm(self, confirm: Confirm) -> Self {
+    pub(super) fn awaiting(self, confirm: Confirm) -> Self {
         Self { confirm, ..self }
     }
 

@@ -143,7 +143,7 @@ impl LoginRequest<'_> {
         } else {
             Verdict::Trusted
         };
-        Ok(LoginOutcome::new(verdict, self.explain()).to_confirm(Confirm::Trust))
+        Ok(LoginOutcome::new(verdict, self.explain()).awaiting(Confirm::Trust))
     }
 
     /// Refuses before anything is asked.
