@@ -1,6 +1,6 @@
 //! The questions that a service is asked.
 
-use crate::module::{Caller, is_own};
+use crate::module::Caller;
 use crate::paths::{Notes, Paths, Success};
 use crate::phase::Phase;
 use crate::programs::asks_for_itself;
@@ -39,15 +39,12 @@ pub struct Step {
     pub module: String,
     /// The name of what it returned.
     pub code: &'static str,
+    /// It calls twofa's module to ask for a code.
+    pub is_own: bool,
+    /// It is a line of twofa's module with `proved`.
+    pub finds_key: bool,
     /// Because of that result, a later line of twofa's module is skipped.
     pub skips_own: bool,
-}
-
-impl Step {
-    /// Whether it calls twofa's module.
-    pub fn is_own(&self) -> bool {
-        is_own(&self.module)
-    }
 }
 
 /// A path that lets in: what was called, and what it returned.
@@ -59,6 +56,17 @@ impl Way {
     pub fn bypassing_step(&self) -> Option<&Step> {
         self.0.iter().rev().find(|step| step.skips_own)
     }
+}
+
+/// A line of twofa's module with `proved`, which a login by key takes to skip the password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyLine {
+    /// The file that contains it.
+    pub file: String,
+    /// Its number in that file, from 1.
+    pub line: usize,
+    /// From it, a login with a key goes on in the middle of another file. What that file has can change.
+    pub lands_elsewhere: bool,
 }
 
 /// Whether anyone gets in without a code or without the first factor, and how.
@@ -98,6 +106,11 @@ pub struct Answers {
     pub account_calls_own_for_root: bool,
     /// On some path through `auth` two lines ask for a code alone.
     pub asks_twice: bool,
+    /// On some path that a line with `proved` opens to a login with a key, `auth` succeeds, and no line that asks is
+    /// skipped.
+    pub key_succeeds: bool,
+    /// The same, where that line asks for no code.
+    pub key_succeeds_unasked: bool,
 }
 
 impl Service {
@@ -108,6 +121,24 @@ impl Service {
     /// [doubts](Service::doubts) every line is.
     pub fn own_lines(&self) -> Vec<OwnLine> {
         self.marked().into_iter().map(|(_, line)| line).collect()
+    }
+
+    /// The lines with `proved` in `auth`, in the order in which libpam would call them.
+    pub fn key_lines(&self) -> Vec<KeyLine> {
+        let [caller, _] = self.callers();
+        let paths = Paths::explore(&self.auth, Phase::Auth, caller, Notes::default(), &[]);
+        let found = self.auth.iter().enumerate();
+        found
+            .filter(|(_, rule)| rule.finds_key())
+            .map(|(at, rule)| KeyLine {
+                file: rule.file.to_string(),
+                line: rule.line,
+                lands_elsewhere: self
+                    .auth
+                    .get(paths.after_key(at))
+                    .is_some_and(|next| next.file != rule.file),
+            })
+            .collect()
     }
 
     fn marked(&self) -> Vec<(usize, OwnLine)> {
@@ -191,9 +222,13 @@ impl Service {
 
     fn ask(&self, caller: Caller, early: &[usize], answers: &mut Answers) {
         let auth = Paths::explore(&self.auth, Phase::Auth, caller, Notes::default(), early);
+        let asks = self.auth.iter().any(Rule::is_own);
         for first in auth.successes() {
             answers.auth_succeeds = true;
             answers.asks_twice |= first.notes.has(Notes::TWICE);
+            let has = |notes| first.notes.has(Notes::KEY) && (!asks || first.notes.has(notes));
+            answers.key_succeeds |= has(Notes::PASSED);
+            answers.key_succeeds_unasked |= has(Notes::UNASKED);
             let is_late = first.notes.has(Notes::LATE) && !first.notes.has(Notes::REFUSED);
             answers.early_line_is_followed_in_auth &= is_late || !first.notes.has(Notes::EARLY);
             if !first.notes.has(Notes::PASSED) {
@@ -277,6 +312,8 @@ fn way(phases: &[(&Paths<'_>, Success)]) -> Way {
                     RuleKind::Substack | RuleKind::Broken => String::new(),
                 },
                 code: code.name(),
+                is_own: rules[at].is_own(),
+                finds_key: rules[at].finds_key(),
                 skips_own: rules[at + 1..next].iter().any(Rule::is_own),
             })
     });

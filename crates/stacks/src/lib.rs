@@ -57,7 +57,7 @@ pub mod service;
 mod tally;
 mod text;
 
-pub use answers::{Answers, OwnLine, Step, Way};
+pub use answers::{Answers, KeyLine, OwnLine, Step, Way};
 pub use error::{Doubt, Unusable};
 pub use host::{File, Host};
 pub use phase::Phase;

@@ -147,13 +147,16 @@ const TABLE: &[Known] = &[
     known("pam_ecryptfs", &[0, 4, 7, 25], NONE),
 ];
 
+/// The option of twofa's module by which a line only says whether sshd proved a key of the user's.
+const PROVED: &str = "proved";
+
 /// What a line may return, and what success means.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Behaviour {
     pub(crate) codes: Codes,
     /// Success proves the user's identity.
     pub(crate) proves: bool,
-    /// The line calls twofa's module.
+    /// The line calls twofa's module, and asks for a code.
     pub(crate) own: bool,
 }
 
@@ -184,6 +187,16 @@ pub(crate) fn behaviour(
         proves: false,
         own: false,
     };
+    if finds_key(module, arguments) {
+        return Behaviour {
+            proves: phase == Phase::Auth,
+            ..codes(if phase == Phase::Auth {
+                KEY_CODES
+            } else {
+                REFUSALS
+            })
+        };
+    }
     if name == OWN {
         return Behaviour {
             own: true,
@@ -218,6 +231,17 @@ pub(crate) fn behaviour(
 
 /// `pam_twofa(8)`: success, ignore and its refusals. A panic is `PAM_ABORT`; the module may be missing.
 pub(crate) const OWN_CODES: Codes = Codes::from_numbers(&[0, 7, 9, 11, 19, 25, 26, 28]);
+
+/// With `proved`: success for a login in which sshd proved a key of the user's, ignore for every other.
+const KEY_CODES: Codes = Codes::from_numbers(&[0, 7, 25, 26, 28]);
+
+/// Of a line with an option that cannot be obeyed there.
+const REFUSALS: Codes = Codes::from_numbers(&[7, 26, 28]);
+
+/// Whether a line calls twofa's module only to find out whether sshd proved a key of the user's.
+pub(crate) fn finds_key(module: &str, arguments: &[String]) -> bool {
+    is_own(module) && arguments.iter().any(|argument| argument == PROVED)
+}
 
 /// Whether a line of ours lets through when it returns this.
 pub(crate) fn passes(code: Code) -> bool {

@@ -34,6 +34,10 @@ impl Notes {
     pub(crate) const ACCOUNT: Self = Self(64);
     /// A line of ours in `account` with `challenge` was called.
     pub(crate) const CHALLENGE: Self = Self(128);
+    /// A line with `proved` found a key that sshd proved.
+    pub(crate) const KEY: Self = Self(512);
+    /// A line of ours in `auth` said that it need not ask.
+    pub(crate) const UNASKED: Self = Self(1024);
 
     pub(crate) const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -254,6 +258,14 @@ impl<'a> Paths<'a> {
         at + 1 + deep
     }
 
+    /// The line that follows a line with `proved` which found a key.
+    pub(crate) fn after_key(&self, at: usize) -> usize {
+        match self.rules[at].control.action(Code::SUCCESS) {
+            Action::Jump(lines) => self.jump(at, lines).unwrap_or_else(|next| next),
+            _ => at + 1,
+        }
+    }
+
     /// Skips this many lines; a substack counts as one. The error is the line that follows if there are too few.
     fn jump(&self, mut at: usize, lines: u32) -> Result<usize, usize> {
         let level = self.rules[at].level;
@@ -275,10 +287,10 @@ impl<'a> Paths<'a> {
 
     fn noted(&self, at: usize, notes: Notes, outcome: &Outcome) -> Notes {
         if !outcome.own {
-            return if outcome.proves {
-                notes.with(Notes::PROVED)
-            } else {
-                notes
+            return match (outcome.proves, self.rules[at].finds_key()) {
+                (true, true) => notes.with(Notes::PROVED).with(Notes::KEY),
+                (true, false) => notes.with(Notes::PROVED),
+                (false, _) => notes,
             };
         }
         let has = |option: &str| {
@@ -308,7 +320,12 @@ impl<'a> Paths<'a> {
         } else {
             Notes::REFUSED
         };
-        notes.with(when).with(verdict).with(asked)
+        let unasked = if self.phase == Phase::Auth && outcome.code == Code::IGNORE {
+            Notes::UNASKED
+        } else {
+            Notes::default()
+        };
+        notes.with(when).with(verdict).with(asked).with(unasked)
     }
 }
 

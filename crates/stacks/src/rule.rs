@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::control::{Action, Control};
-use crate::module::{OWN_CODES, is_own, passes};
+use crate::module::{OWN_CODES, finds_key, is_own, passes};
 
 /// What a line does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,9 +37,14 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Whether it calls twofa's module.
+    /// Whether it calls twofa's module to ask for a code.
     pub fn is_own(&self) -> bool {
-        matches!(&self.kind, RuleKind::Module { module, .. } if is_own(module))
+        matches!(&self.kind, RuleKind::Module { module, .. } if is_own(module)) && !self.finds_key()
+    }
+
+    /// Whether it calls twofa's module with `proved`: it asks nothing, and succeeds where sshd proved a key of the user's.
+    pub fn finds_key(&self) -> bool {
+        matches!(&self.kind, RuleKind::Module { module, arguments } if finds_key(module, arguments))
     }
 
     /// Whether its control ignores some refusal of twofa's module, or counts it as less than a failure.

@@ -4,7 +4,7 @@ use twofa_broker::SOCKET;
 use twofa_broker::admin::doctor::Finding;
 use twofa_broker::admin::doctor::finding::{
     AccountComplaint, AccountFinding, Complaint, DecidingLine, DeliveryFinding, ExemptionEnd,
-    HostFinding, Remedy, RootService, RulesFinding, Silence, SshdComplaint,
+    HostFinding, KeyComplaint, Line, Remedy, RootService, RulesFinding, Silence, SshdComplaint,
 };
 use twofa_broker::text::explain::difference;
 use twofa_broker::text::messages::log_lines::sms_alarm;
@@ -62,6 +62,9 @@ fn complaint(complaint: &Complaint) -> String {
                 Some(Remedy::ChallengeInAccount) => {
                     format!("; ask with {CHALLENGE} before the other account lines instead")
                 }
+                Some(Remedy::ShortenJump) => {
+                    "; its jump must end before the pam_twofa line that asks".to_owned()
+                }
                 None => String::new(),
             };
             format!(
@@ -99,7 +102,26 @@ fn complaint(complaint: &Complaint) -> String {
                                 pam_twofa(8)"
             .to_owned(),
         Complaint::Account(complaint) => account(*complaint).to_owned(),
+        Complaint::Key(line, complaint) => key(line, *complaint),
         Complaint::Sshd(complaint) => sshd(complaint),
+    }
+}
+
+/// What a line with `proved` does to logins with a key.
+fn key(line: &Line, complaint: KeyComplaint) -> String {
+    match complaint {
+        KeyComplaint::Refused => format!(
+            "people with a key are refused: {line} leads them to no line that lets them in, or past the one that asks; \
+             pam_twofa(8) has a stack for keys and passwords"
+        ),
+        KeyComplaint::RefusedUnasked => format!(
+            "people with a key who are not asked for a code are refused: after the jump of {line} no module lets them in; \
+             put 'auth required pam_permit.so' at the end of the auth lines"
+        ),
+        KeyComplaint::LandsElsewhere => format!(
+            "the jump of {line} ends inside another file, and goes wrong once that file changes; include it with \
+             'auth substack', which one jump skips"
+        ),
     }
 }
 

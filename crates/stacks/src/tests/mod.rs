@@ -1,6 +1,7 @@
 //! Whole stacks.
 
 mod distributions;
+mod key;
 mod reading;
 mod single;
 

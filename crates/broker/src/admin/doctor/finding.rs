@@ -121,6 +121,8 @@ pub enum Remedy {
     PutBefore,
     /// In `account`, with `challenge`.
     ChallengeInAccount,
+    /// Behind the line where the jump of the one with `proved` ends, which is too long.
+    ShortenJump,
 }
 
 /// What is wrong with the stacks of a service.
@@ -160,8 +162,21 @@ pub enum Complaint {
     Account(AccountComplaint),
     /// The program answers every question with the password.
     OneField,
+    /// What a line with `proved` does to logins with a key.
+    Key(Line, KeyComplaint),
     /// What sshd's settings make of the stack.
     Sshd(SshdComplaint),
+}
+
+/// What a line with `proved` does to logins with a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyComplaint {
+    /// From there they come to nothing that lets them in, or past the line that asks for a code.
+    Refused,
+    /// They are refused where no code is asked for, since no module succeeds.
+    RefusedUnasked,
+    /// They go on in the middle of another file, which may change.
+    LandsElsewhere,
 }
 
 /// Why a line of the module in `account` locks people out.
@@ -201,6 +216,7 @@ impl Complaint {
             Self::AuthAloneLetsIn
                 | Self::AsksNothing(_)
                 | Self::AsksTwice
+                | Self::Key(_, KeyComplaint::LandsElsewhere)
                 | Self::Sshd(SshdComplaint::PasswordMethod)
         )
     }

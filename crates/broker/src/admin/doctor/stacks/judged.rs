@@ -4,7 +4,8 @@ use twofa_stacks::{Answers, File, Host, OwnLine, Phase, Rule, Service, Step, Way
 
 use crate::admin::doctor::complaints::Complaints;
 use crate::admin::doctor::finding::{
-    AccountComplaint, Complaint, DecidingLine, HostFinding, Line, Remedy, SshdComplaint,
+    AccountComplaint, Complaint, DecidingLine, HostFinding, KeyComplaint, Line, Remedy,
+    SshdComplaint,
 };
 use crate::admin::doctor::services::{has_one_field, is_shared, is_unattended};
 use crate::admin::doctor::sshd::Sshd;
@@ -55,6 +56,7 @@ impl<'a> Judged<'a> {
     pub(super) fn complain(&self, sshd: Option<&Sshd>, complaints: &mut Complaints) {
         let sshd = sshd.filter(|sshd| sshd.service() == self.name());
         self.check_options(complaints);
+        self.check_key_lines(complaints);
         let forgiven = self.check_controls(complaints);
         self.check_success(forgiven, complaints);
         self.check_ways_around(forgiven, sshd, complaints);
@@ -103,6 +105,44 @@ impl<'a> Judged<'a> {
                     option: bad.clone(),
                 });
             }
+        }
+    }
+
+    /// Lines with `proved`: their options, and where they lead a login with a key.
+    fn check_key_lines(&self, complaints: &mut Complaints) {
+        let rules = self.service.auth.iter().map(|rule| (rule, true));
+        let rules = rules.chain(self.service.account.iter().map(|rule| (rule, false)));
+        for (rule, is_auth) in rules.filter(|(rule, _)| rule.finds_key()) {
+            let known = |argument: &str| match argument {
+                "debug" => true,
+                "proved" => is_auth,
+                other => other.starts_with("socket=/"),
+            };
+            if let Some(bad) = rule.arguments().iter().find(|argument| !known(argument)) {
+                let line = Line {
+                    file: rule.file.to_string(),
+                    number: rule.line,
+                };
+                let option = bad.clone();
+                complaints.host(HostFinding::UnknownOption { line, option });
+                return;
+            }
+        }
+        for key in self.service.key_lines() {
+            let complaint = if !self.answers.key_succeeds {
+                KeyComplaint::Refused
+            } else if !self.answers.key_succeeds_unasked {
+                KeyComplaint::RefusedUnasked
+            } else if key.lands_elsewhere {
+                KeyComplaint::LandsElsewhere
+            } else {
+                continue;
+            };
+            let line = Line {
+                file: key.file,
+                number: key.line,
+            };
+            complaints.add(self.name(), Complaint::Key(line, complaint));
         }
     }
 
@@ -163,10 +203,10 @@ impl<'a> Judged<'a> {
                 .any(|line| line.phase == Phase::Auth && line.reached && line.unproved);
         let around = without_code.as_ref().and_then(Way::bypassing_step);
         let complaint = if let (Some(way), Some(step)) = (without_code, around) {
-            let remedy = if step.phase == Phase::Account {
-                Remedy::PutBefore
-            } else {
-                Remedy::ChallengeInAccount
+            let remedy = match step.phase {
+                Phase::Account => Remedy::PutBefore,
+                _ if step.finds_key => Remedy::ShortenJump,
+                _ => Remedy::ChallengeInAccount,
             };
             Complaint::WithoutCode {
                 line: deciding_line(way),
@@ -311,7 +351,7 @@ fn line(own: &OwnLine) -> Line {
 
 /// The line that decides on a way; `None`: no line is called.
 fn deciding_line(way: &Way) -> Option<DecidingLine> {
-    let own = way.0.iter().rev().find(|step| step.is_own());
+    let own = way.0.iter().rev().find(|step| step.is_own);
     let Step {
         file,
         line,

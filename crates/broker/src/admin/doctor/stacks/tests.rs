@@ -4,8 +4,8 @@ use twofa_stacks::{Doubt, File, Host, Unusable};
 
 use super::inspect;
 use crate::admin::doctor::finding::{
-    AccountComplaint, Complaint, DecidingLine, Finding, HostFinding, Line, Remedy, RootService,
-    Severity, SshdComplaint,
+    AccountComplaint, Complaint, DecidingLine, Finding, HostFinding, KeyComplaint, Line, Remedy,
+    RootService, Severity, SshdComplaint,
 };
 use crate::admin::doctor::sshd::Sshd;
 
@@ -376,6 +376,66 @@ fn options_that_refuse_everybody_are_named() {
     }
     let stack = BEHIND.replace("pam_twofa.so", "pam_twofa.so debug socket=/run/other.sock");
     assert_eq!(debian(&[("sshd", &stack)]), NOTHING);
+}
+
+#[test]
+fn a_line_for_keys_that_leads_them_astray_is_named() {
+    let proved = "auth [success=1 default=ignore] pam_twofa.so proved\n";
+    let asks = "auth required pam_twofa.so\n";
+    let (unix, permit) = (
+        "auth requisite pam_unix.so\n",
+        "auth required pam_permit.so\n",
+    );
+    let account = "account required pam_twofa.so\n@include common-account\n";
+    let in_account = format!("{proved}auth substack common-auth\n{permit}{account}")
+        .replace("twofa.so\n@", "twofa.so challenge\n@");
+    let right = format!("{proved}{unix}{asks}{permit}{account}");
+    for stack in [&in_account, &right] {
+        assert_eq!(debian(&[("sshd", stack)]), NOTHING);
+    }
+    let included = format!("{proved}@include common-auth\n{asks}{account}");
+    for (stack, complaint) in [
+        (included.clone(), KeyComplaint::Refused),
+        (right.replace("=1 d", "=2 d"), KeyComplaint::Refused),
+        (in_account.replace(permit, ""), KeyComplaint::Refused),
+        (right.replace(permit, ""), KeyComplaint::RefusedUnasked),
+        (
+            included.replace("=1 d", "=2 d"),
+            KeyComplaint::LandsElsewhere,
+        ),
+    ] {
+        let expected = Finding::Services {
+            services: vec!["sshd".to_owned()],
+            complaint: Complaint::Key(line("sshd", 1), complaint),
+        };
+        assert_eq!(debian(&[("sshd", &stack)]), [expected], "{stack}");
+    }
+    let long = right
+        .replace("=1 d", "=2 d")
+        .replace("account required pam_twofa.so\n", "");
+    let remedy = Remedy::ShortenJump;
+    let findings = debian(&[("sshd", &long)]);
+    lets_in_past(&findings, "sshd", line("sshd", 1), "pam_twofa.so", remedy);
+}
+
+#[test]
+fn options_that_do_not_go_with_proved_are_named() {
+    let right = "auth [success=1 default=ignore] pam_twofa.so proved\nauth requisite pam_unix.so\n\
+                 auth required pam_twofa.so\nauth required pam_permit.so\n@include common-account\n";
+    for (at, option, stack) in [
+        (1, "challenge", right.replace("proved", "proved challenge")),
+        (
+            5,
+            "proved",
+            right.replace("@include", "account required pam_twofa.so proved\n@include"),
+        ),
+    ] {
+        let finding = HostFinding::UnknownOption {
+            line: line("sshd", at),
+            option: option.to_owned(),
+        };
+        finds_on_host(&debian(&[("sshd", &stack)]), finding);
+    }
 }
 
 #[test]
