@@ -78,6 +78,9 @@ impl PamHooks for Module {
             if options.challenge {
                 return refuse(host, &messages::CHALLENGE_IN_AUTH);
             }
+            if options.proved {
+                return login::find_proved_key(host);
+            }
             login::authenticate(host, options.code, line, |host, request| {
                 Connection::open(host, &options.socket, request)
             })
@@ -88,15 +91,23 @@ impl PamHooks for Module {
     /// (sshd by public key).
     fn acct_mgmt(handle: &mut PamHandle, arguments: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         enter(handle, &arguments, flags, |host, options, line| {
+            if options.proved {
+                return refuse(host, &messages::PROVED_IN_ACCOUNT);
+            }
             login::check_account(host, options.challenge, line, |host, request| {
                 Connection::open(host, &options.socket, request)
             })
         })
     }
 
-    /// There are no credentials to set; anything but success would fail the login.
-    fn sm_setcred(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
-        PamResultCode::PAM_SUCCESS
+    /// There are no credentials to set; anything but success would fail the login. But a line with `proved` may jump, and sshd
+    /// calls this on a handle that authenticated nobody: success would then take the jump for every user.
+    fn sm_setcred(_: &mut PamHandle, arguments: Vec<&CStr>, _: PamFlag) -> PamResultCode {
+        if arguments.contains(&c"proved") {
+            PamResultCode::PAM_IGNORE
+        } else {
+            PamResultCode::PAM_SUCCESS
+        }
     }
 
     /// Sessions are left alone.

@@ -32,6 +32,17 @@ pub const NO_ANSWER_SSHD: &str =
     "sshd got no answer; if nothing was asked, set KbdInteractiveAuthentication yes in sshd_config";
 /// `challenge` on an auth line.
 pub const CHALLENGE_IN_AUTH: &str = "option \"challenge\" belongs on an account line";
+/// `proved` on an account line, where sshd may not have told what it proved.
+pub const PROVED_IN_ACCOUNT: &str = "option \"proved\" belongs on an auth line";
+
+/// What a line with `proved` found.
+pub const fn proved_key(is_proved: bool) -> &'static str {
+    if is_proved {
+        "sshd proved a key of the user's"
+    } else {
+        "no key of the user's was proved by sshd"
+    }
+}
 
 /// An option that cannot be obeyed.
 pub fn refused_for_options(why: &dyn Display) -> String {

@@ -16,6 +16,8 @@ pub struct Options {
     pub code: CodeSource,
     /// `challenge`: ask in the account phase as well.
     pub challenge: bool,
+    /// `proved`: only say whether sshd proved a key of the user's.
+    pub proved: bool,
 }
 
 /// Where the code comes from: at most one of three options.
@@ -45,10 +47,19 @@ pub enum BadOption {
 impl Options {
     /// Reads the module's arguments.
     pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Self, BadOption> {
-        let (mut debug, mut challenge, mut socket, mut code) = (false, false, None, None);
+        let (mut debug, mut challenge, mut proved) = (false, false, false);
+        let (mut socket, mut code) = (None, None);
         for argument in arguments {
             match argument {
                 "debug" => debug = true,
+                // A line with `proved` asks nobody.
+                "proved" if challenge || code.is_some() => {
+                    return Err(BadOption::Contradicts(argument.to_owned()));
+                }
+                "challenge" | "forward_pass" | "use_first_pass" | "try_first_pass" if proved => {
+                    return Err(BadOption::Contradicts(argument.to_owned()));
+                }
+                "proved" => proved = true,
                 "challenge" => challenge = true,
                 "forward_pass" => set_once(&mut code, CodeSource::PasswordPrompt, argument)?,
                 "use_first_pass" => set_once(&mut code, CodeSource::FirstPass, argument)?,
@@ -65,6 +76,7 @@ impl Options {
             socket: socket.unwrap_or(Path::new(twofa_proto::SOCKET)).to_owned(),
             code: code.unwrap_or(CodeSource::OwnPrompt),
             challenge,
+            proved,
         })
     }
 }
@@ -109,7 +121,8 @@ mod tests {
                 debug: false,
                 socket: twofa_proto::SOCKET.into(),
                 code: CodeSource::OwnPrompt,
-                challenge: false
+                challenge: false,
+                proved: false
             }
         );
     }
@@ -124,10 +137,12 @@ mod tests {
                 debug: true,
                 socket: "/tmp/s".into(),
                 code,
-                challenge: false
+                challenge: false,
+                proved: false
             }
         );
         assert!(parse("challenge").unwrap().challenge);
+        assert!(parse("proved debug").unwrap().proved);
         assert_eq!(parse("use_first_pass").unwrap().code, CodeSource::FirstPass);
         assert_eq!(
             parse("forward_pass").unwrap().code,
@@ -171,6 +186,10 @@ mod tests {
             ("forward_pass", "use_first_pass"),
             ("try_first_pass", "forward_pass"),
             ("socket=/a", "socket=/b"),
+            ("proved", "challenge"),
+            ("challenge", "proved"),
+            ("proved", "try_first_pass"),
+            ("forward_pass", "proved"),
         ] {
             assert_eq!(
                 parse(&format!("{first} {second}")),

@@ -3,10 +3,12 @@
 //! - `exchange`: what the broker sends is shown, asked and answered
 //! - `answers`: where an answer comes from: the user, or a password with a code behind it
 //! - `outcome`: how it ended, for the application, the user and the log
+//! - `proved`: whether sshd proved a key of the user's, for lines that ask nothing
 
 mod answers;
 mod exchange;
 mod outcome;
+mod proved;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +22,7 @@ use crate::options::CodeSource;
 use answers::{Answers, take_kept_code};
 use exchange::run;
 use outcome::{Outcome, conclude, log_line, pam_code, report, stops_at_maxtries};
+pub use proved::find_proved_key;
 
 /// Authenticates a login, for a line of the stack with these arguments.
 pub fn authenticate<H: Host>(
