@@ -16,18 +16,29 @@ const BACKUP_GROUP: usize = 4;
 const FEWEST_DIGITS: u8 = 6;
 
 /// What was typed, as password and code. The code is a backup code with its dashes or else the last
-/// `digits` digits; `None` when there is neither. With 0 digits no code is wanted, and all of it is the password.
+/// `digits` digits, each with the `+` that may follow it to trust the device; `None` when there is neither. With 0 digits no code is wanted, and all of it is the password.
 ///
 /// Without its dashes a backup code is not looked for: sixteen letters may well be the password's own.
 pub fn split(typed: &[u8], digits: u8) -> Option<(&[u8], &str)> {
     if digits == 0 {
         return None;
     }
-    ending(typed, BACKUP_LENGTH, is_backup_code).or_else(|| {
-        ending(typed, digits.into(), |code| {
+    code_at_end(typed, typed.len(), digits).or_else(|| {
+        let end = typed.strip_suffix(b"+")?.len();
+        code_at_end(typed, end, digits)
+    })
+}
+
+/// The password, and the code whose last character stands before `end`.
+fn code_at_end(typed: &[u8], end: usize, digits: u8) -> Option<(&[u8], &str)> {
+    let code = typed.get(..end)?;
+    let (password, _) = ending(code, BACKUP_LENGTH, is_backup_code).or_else(|| {
+        ending(code, digits.into(), |code| {
             code.iter().all(u8::is_ascii_digit)
         })
-    })
+    })?;
+    let (password, code) = typed.split_at_checked(password.len())?;
+    Some((password, std::str::from_utf8(code).ok()?))
 }
 
 /// Whether a code may be behind this password, before the broker has said how many digits one has.
@@ -96,6 +107,23 @@ mod tests {
             split(BACKUP.to_uppercase().as_bytes(), 6),
             Some((&b""[..], "ABCD-EFGH-IJKM-NPQR"))
         );
+    }
+
+    #[test]
+    fn a_plus_behind_the_code_belongs_to_it() {
+        for (typed, password, code) in [
+            ("hunter2123456+", "hunter2", "123456+"),
+            ("x+123456", "x+", "123456"),
+            ("xabcd-efgh-ijkm-npqr+", "x", "abcd-efgh-ijkm-npqr+"),
+        ] {
+            assert_eq!(
+                split(typed.as_bytes(), 6),
+                Some((password.as_bytes(), code))
+            );
+        }
+        for typed in ["hunter2+", "+", "12345+", "123456++"] {
+            assert_eq!(split(typed.as_bytes(), 6), None, "{typed}");
+        }
     }
 
     #[test]

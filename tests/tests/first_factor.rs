@@ -382,6 +382,53 @@ fn a_code_behind_a_wrong_password_is_not_used_up_and_locks_nobody() {
     login("alice", &password_of("alice")).fails();
 }
 
+/// A client such as OpenVPN's has one prompt and cannot know whether a code is wanted today.
+#[test]
+fn at_a_trusted_device_a_client_with_one_prompt_may_append_a_code_or_not() {
+    let stack = "auth required pam_twofa.so forward_pass\nauth required pam_unix.so use_first_pass\n\
+                 account required pam_twofa.so\naccount required pam_permit.so\n";
+    let machine = Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .user("bob")
+        .pam("vpn", stack)
+        .build();
+    machine.run("echo bob:secret123456 | chpasswd").ok();
+    machine.run("twofa policy set trust.remote=30d").ok();
+    let (alice, bob) = (machine.enrol("alice"), machine.enrol("bob"));
+    let login = |user: &str, typed: &str| {
+        machine.run_with_input(
+            &format!("pamtester -I rhost=192.0.2.7 vpn {user} authenticate acct_mgmt"),
+            &format!("{typed}\n"),
+        )
+    };
+    let password = password_of("alice");
+    login("alice", &password).fails();
+    login("bob", &format!("secret123456{}+", bob.next_code())).ok();
+    login("alice", &format!("{password}{}+", alice.next_code())).ok();
+
+    // Trusted: neither client is kept out, and what is no code is counted nowhere.
+    login("alice", &password).ok();
+    let code = alice.next_code();
+    login("alice", &format!("{password}{code}")).ok();
+    login("alice", &format!("{password}{code}")).fails();
+    for _ in 0..2 {
+        login("bob", "secret123456").ok();
+        login("alice", &format!("{password}000000")).fails();
+    }
+    login("alice", "wrong").fails();
+    for user in ["alice", "bob"] {
+        assert_eq!(failures(&machine, user), "\"failures\": 0,");
+    }
+
+    // The trust ends: a code is wanted again, and is still what it was.
+    machine.run("twofa policy set trust.remote=0m").ok();
+    login("alice", &password).fails();
+    login("alice", &format!("{password}{}", alice.next_code())).ok();
+    login("bob", "secret123456").fails();
+    login("bob", &format!("secret123456{}", bob.next_code())).ok();
+}
+
 #[test]
 fn a_code_behind_a_password_can_be_checked_by_a_second_line_behind_it() {
     let stack = "auth requisite pam_twofa.so forward_pass\nauth requisite pam_unix.so use_first_pass\n\

@@ -41,6 +41,9 @@ pub enum Tally {
     /// Apart: a stack that goes on after a wrong password asked, so that anybody may have typed the code. Too many refuse
     /// further attempts of this kind and no others.
     Unproved,
+    /// Nowhere: the login passes without a code, and what ends its password may be one or belong to the password. What is
+    /// wrong tells nobody anything and leaves nothing behind.
+    Uncounted,
 }
 
 /// A code that somebody typed, before it is verified.
@@ -163,7 +166,9 @@ impl Store {
                 Err(wrong) => {
                     save_failure(tx, account, &record, tally, counted)?;
                     let why = *wrong.as_ref();
-                    tx.record(Some(account), &Event::Refused { why })?;
+                    if tally != Tally::Uncounted {
+                        tx.record(Some(account), &Event::Refused { why })?;
+                    }
                     Ok(CodeOutcome::Wrong(wrong))
                 }
             }
@@ -281,7 +286,7 @@ impl Attempt {
             return Ok(MarkUsedOutcome::Already);
         };
         let counted = match self.tally {
-            Tally::Proved => record.throttle,
+            Tally::Proved | Tally::Uncounted => record.throttle,
             Tally::Unproved => unproved::throttle(tx.db, record.id)?,
         };
         let cleared = counted.clear_through(self.number);
@@ -330,7 +335,7 @@ fn attempts_before(
         return Ok(Err(lock));
     }
     let before = match tally {
-        Tally::Proved => record.throttle,
+        Tally::Proved | Tally::Uncounted => record.throttle,
         Tally::Unproved => unproved::throttle(tx.db, record.id)?,
     };
     Ok(before.lock(tx.now).map_or(Ok(before), Err))
@@ -344,8 +349,10 @@ fn save_failure(
     tally: Tally,
     throttle: Throttle,
 ) -> Result<(), StoreError> {
-    if tally == Tally::Unproved {
-        return unproved::save_throttle(tx.db, record.id, throttle);
+    match tally {
+        Tally::Proved => {}
+        Tally::Unproved => return unproved::save_throttle(tx.db, record.id, throttle),
+        Tally::Uncounted => return Ok(()),
     }
     users::save_throttle(tx.db, record.id, throttle)?;
     if throttle.lock(tx.now).is_none() {
@@ -366,6 +373,7 @@ fn save_cleared(
     match tally {
         Tally::Proved => users::save_throttle(tx.db, record.id, throttle),
         Tally::Unproved => unproved::save_throttle(tx.db, record.id, throttle),
+        Tally::Uncounted => Ok(()),
     }
 }
 

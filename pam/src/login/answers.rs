@@ -23,6 +23,8 @@ pub struct Answers {
     pub kept: Option<Secret>,
     /// The code that was split off a password.
     pub split_off: Option<Secret>,
+    /// The password that it was split off, with it.
+    pub whole: Option<Typed>,
     /// The user may be asked.
     pub may_ask: bool,
     /// The broker shall ask for password and code in one.
@@ -35,6 +37,7 @@ impl Answers {
         first_pass: None,
         kept: None,
         split_off: None,
+        whole: None,
         may_ask: false,
         behind_password: false,
     };
@@ -82,6 +85,7 @@ impl Answers {
         if let (Some(digits), Some(password)) = (digits, self.first_pass.take()) {
             if let Some(code) = split_off(host, &password, digits)? {
                 self.split_off = Some(code.clone());
+                self.whole = Some(password);
                 return Ok(code);
             }
             // No code is wanted, or it is asked for by itself once this is refused.
@@ -108,6 +112,7 @@ impl Answers {
                 if self.split_off.is_none() && !host.set_password(&typed) {
                     return Err(no_password());
                 }
+                self.whole = Some(typed);
                 self.split_off.clone()
             }
             _ => std::str::from_utf8(&typed)
@@ -116,6 +121,15 @@ impl Answers {
                 .map(Secret::from),
         };
         Ok(code.unwrap_or_else(|| Secret::from(NOT_A_CODE)))
+    }
+
+    /// Puts back what was split off: it was no code, but the end of the password. Returns whether that worked.
+    pub fn join(&mut self, host: &mut impl Host) -> bool {
+        let split_off = self.split_off.take();
+        match self.whole.take().filter(|_| split_off.is_some()) {
+            Some(whole) => host.set_password(&whole),
+            None => true,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One exchange with the broker: it leads, and each of its prompts is answered.
 
-use twofa_proto::{Done, FromBroker, Prompt, Request, Verdict};
+use twofa_proto::{Confirm, Done, FromBroker, Prompt, Request, Verdict};
 
 use super::answers::Answers;
 use super::outcome::Outcome;
@@ -38,6 +38,10 @@ pub fn run<H: Host>(
                 why,
                 confirm,
             })) => {
+                // Where the device stands in for the code, none was at the end of the password.
+                if stands_in(verdict, confirm) && !answers.join(host) {
+                    break Outcome::new(Verdict::Unavailable, messages::PASSWORD_NOT_SET);
+                }
                 break Outcome {
                     code: answers.split_off,
                     confirm,
@@ -72,14 +76,27 @@ fn answer(
         Err(outcome) => Err(match broker.cancel() {
             // They were asked only because everyone is: users who need no code are not refused for giving no answer.
             Some(Done::Login {
-                verdict: verdict @ (Verdict::NotRequired | Verdict::Exempt | Verdict::Trusted),
+                verdict,
                 why,
                 confirm,
-            }) => Outcome {
-                confirm,
-                ..Outcome::new(verdict, why)
-            },
+            }) if matches!(verdict, Verdict::NotRequired | Verdict::Exempt)
+                || stands_in(verdict, confirm) =>
+            {
+                Outcome {
+                    confirm,
+                    ..Outcome::new(verdict, why)
+                }
+            }
             _ => outcome,
         }),
+    }
+}
+
+/// Whether a trusted device stands in for the code. A key that sshd proved passes that way.
+fn stands_in(verdict: Verdict, confirm: Confirm) -> bool {
+    match verdict {
+        Verdict::Trusted => true,
+        Verdict::Passed => confirm == Confirm::Trust,
+        _ => false,
     }
 }

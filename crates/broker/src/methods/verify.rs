@@ -264,9 +264,11 @@ impl Verifier<'_> {
         let Context {
             account, origin, ..
         } = self.context;
-        let event = Event::Refused { why: wrong.why };
-        let store = self.context.store();
-        store.record(Some(account), &event, origin, now)?;
+        if self.tally != Tally::Uncounted {
+            let event = Event::Refused { why: wrong.why };
+            let store = self.context.store();
+            store.record(Some(account), &event, origin, now)?;
+        }
         Ok(self.log_wrong(wrong, now))
     }
 
@@ -276,8 +278,10 @@ impl Verifier<'_> {
             account, origin, ..
         } = self.context;
         let why = events::refusal(wrong.why, now);
-        let line = log_lines::login("wrong", origin, account, &why);
-        log::auth(Priority::Notice, &line);
+        if self.tally != Tally::Uncounted {
+            let line = log_lines::login("wrong", origin, account, &why);
+            log::auth(Priority::Notice, &line);
+        }
         let hint = wrong.hint;
         AnswerOutcome::Wrong { why, hint }
     }

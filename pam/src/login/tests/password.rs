@@ -40,6 +40,55 @@ fn forward_pass_never_sends_a_password_that_has_no_code() {
 }
 
 #[test]
+fn at_a_trusted_device_what_is_no_code_is_the_end_of_the_password() {
+    let key = (Verdict::Passed, Confirm::Trust, PamResultCode::PAM_SUCCESS);
+    let address = (Verdict::Trusted, Confirm::Trust, PamResultCode::PAM_IGNORE);
+    for (verdict, confirm, code) in [key, address] {
+        let steps = [
+            BOTH,
+            SetPassword("hunter2"),
+            SetPassword("hunter2123456"),
+            ALICE_PASSED,
+        ];
+        let mut host = host(steps).typing(&["hunter2123456"]);
+        let mut broker = broker(move |end| {
+            assert_eq!(prompt(end, Some(6)).as_deref(), Some("123456"));
+            send_to_confirm(end, verdict, confirm);
+        });
+        let outcome = authenticate(&mut host, CodeSource::PasswordPrompt, &[], broker.connect());
+        assert_eq!(outcome, code);
+    }
+}
+
+#[test]
+fn at_a_trusted_device_a_right_code_is_taken_off_the_password() {
+    let mut host = host([BOTH, SetPassword("hunter2"), ALICE_PASSED]).typing(&["hunter2123456+"]);
+    let mut broker = broker(|end| {
+        assert_eq!(prompt(end, Some(6)).as_deref(), Some("123456+"));
+        send_to_confirm(end, Verdict::Passed, Confirm::Record);
+    });
+    let code = authenticate(&mut host, CodeSource::PasswordPrompt, &[], broker.connect());
+    assert_eq!(code, PamResultCode::PAM_SUCCESS);
+}
+
+#[test]
+fn at_a_trusted_device_use_first_pass_needs_no_code() {
+    for (verdict, code) in [
+        (Verdict::Trusted, PamResultCode::PAM_IGNORE),
+        (Verdict::Passed, PamResultCode::PAM_SUCCESS),
+    ] {
+        let mut host = host([ALICE_PASSED]);
+        host.password = Some(b"hunter2");
+        let mut broker = broker(move |end| {
+            assert_eq!(prompt(end, Some(6)), None);
+            send_to_confirm(end, verdict, Confirm::Trust);
+        });
+        let outcome = authenticate(&mut host, CodeSource::FirstPass, &[], broker.connect());
+        assert_eq!(outcome, code);
+    }
+}
+
+#[test]
 fn a_password_that_cannot_be_passed_on_refuses() {
     let steps = [
         BOTH,

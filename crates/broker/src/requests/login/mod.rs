@@ -1,9 +1,10 @@
 //! A login, as the PAM module asks about it.
 //!
-//! This file picks the next step: none, a refusal, [`challenge`] or [`enrolment`] once the first factor has been shown, and
+//! This file picks the next step: none, a refusal, [`challenge`] or [`enrolment`] once the first factor has been shown, [`appended`] at a trusted device whose client has one prompt, and
 //! [`unproved`] otherwise. [`request`] is what they share, [`origin`] how far a claim
 //! about its source is trusted, and [`outcome`] what it ends with.
 
+mod appended;
 mod challenge;
 mod confirm;
 mod device;
@@ -134,6 +135,9 @@ fn follow(
     let is_shown = first_factor == FirstFactor::Shown;
     match request.decision {
         Decision::NotRequired(reason) if is_account || is_shown => Ok(request.not_required(reason)),
+        Decision::Trusted if login.behind_password && !is_account => {
+            appended::ask(request, terminal)
+        }
         Decision::Trusted if is_account || is_shown => request.trusted(),
         // A refusal has reasons of its own, which need no question.
         Decision::Deny(denial) if is_shown => request.deny(denial, terminal),
