@@ -8,8 +8,8 @@ use std::fmt::Display;
 pub const UNAVAILABLE: &str = "The second factor cannot be checked now, so this login is refused. \
                                An administrator can find the reason in the system log.";
 
-/// There is nobody whom the broker could be asked about.
-pub const NO_USER: &str = "second factor denied: the application names no user";
+/// The application has no name for `PAM_USER`.
+pub const NO_USER: &str = "the application names no user";
 /// No account that the broker knows has such a name.
 pub const USER_NOT_UTF8: &str = "the user's name is not UTF-8";
 /// CVE-2024-9313.
@@ -48,16 +48,6 @@ pub const fn proved_key(is_proved: bool) -> &'static str {
 pub fn refused_for_options(why: &dyn Display) -> String {
     format!("every login is refused until this is corrected: {why}")
 }
-
-/// How a login ended. The address comes before the name, which strangers choose. What is in quotes stays there:
-/// `Debug` escapes quotes, and whatever is invisible or changes the order of what is visible.
-pub fn outcome(outcome: &str, remote_host: Option<&str>, user: &str, why: &str) -> String {
-    let remote_host = remote_host.unwrap_or_default();
-    format!("second factor {outcome}: rhost={remote_host:?} user={user:?} why={why:?}")
-}
-
-/// A right code whose login cannot be put on record.
-pub const NOT_CONFIRMED: &str = "right, but the login could not be recorded";
 
 /// The broker at a socket serves this login.
 pub fn served_at(socket: &dyn Display) -> String {

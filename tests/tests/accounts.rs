@@ -27,7 +27,7 @@ fn said_about(machine: &Machine, user: &str) -> [String; 3] {
     machine
         .run(&format!("pamtester testapp {user} authenticate"))
         .fails();
-    let log = machine.wait_for_log(&format!("user=\"{user}\""));
+    let log = machine.wait_for_log(&format!("user=\"{user}\" service=\"testapp\" verdict="));
     let said = |command: &str| machine.run(command).ok().stdout;
     [
         said(&format!("twofa status --user '{user}'")),

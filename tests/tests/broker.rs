@@ -79,7 +79,7 @@ fn a_broker_that_the_module_started_writes_its_reasons_to_the_log_of_the_system(
         .fails();
 
     // The module logs it as well, in a line of its own.
-    machine.wait_for_log("twofad[");
+    machine.wait_for_log("<84>twofad[");
     let log = machine.log();
     let is_the_brokers =
         |line: &&str| line.starts_with("<84>twofad[") && line.contains("has mode 0644");

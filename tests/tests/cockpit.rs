@@ -58,5 +58,5 @@ fn cockpit_reports_wrong_and_missing_codes_as_failed_logins_and_not_as_its_own_f
     let right = login(&machine, &[&phone.next_code()]);
     // What there is behind the login (cockpit-bridge) is another package: only its absence can be reported.
     assert!(!right.contains("Authentication failed"), "{right}");
-    machine.wait_for_log("second factor right");
+    machine.wait_for_log("verdict=\"passed\"");
 }

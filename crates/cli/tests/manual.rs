@@ -1,6 +1,7 @@
 //! Nothing that can be typed is missing from the manuals, and what is installed fits the code.
 
 use clap::{Arg, Command, CommandFactory};
+use twofa_broker::admin::log::EVENT_NAMES;
 use twofa_cli::arguments::Arguments;
 use twofa_core::policy::KEYS;
 
@@ -71,6 +72,18 @@ fn every_policy_setting_is_explained() {
         for text in [key.help.to_owned(), key.values(), key.default()] {
             assert!(settings.contains(&text), "{} lacks: {text}", key.name);
         }
+    }
+}
+
+#[test]
+fn every_event_is_in_the_table_of_the_system_log_with_its_keys() {
+    let table = part(TWOFAD, ".SH \"THE SYSTEM LOG\"").replace("\\-", "-");
+    for event in &EVENT_NAMES {
+        let mut entry = format!("\n.B {}\n{}.\n", event.name, event.help);
+        if !event.keys.is_empty() {
+            entry += &format!(".br\n.I {}\n", event.keys);
+        }
+        assert!(table.contains(&entry), "{entry}");
     }
 }
 

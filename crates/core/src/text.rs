@@ -1,6 +1,6 @@
 //! Making text from outside safe to show and to log.
 
-pub use twofa_text::is_unprintable;
+pub use twofa_text::{is_unprintable, log_line};
 
 /// `text` with `?` in place of every character that could control a terminal or disguise a line ([`is_unprintable`]).
 pub fn printable(text: &str) -> String {

@@ -1,12 +1,13 @@
 //! The store itself: opening and making it, and its transactions.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use twofa_core::Timestamp;
 
 use crate::error::StoreError;
-use crate::event::Origin;
+use crate::event::{Happening, Origin};
 use crate::location::{FileId, Location, Owner, Snapshot};
 use crate::rules::RulesCache;
 use crate::seal::SealingKey;
@@ -32,7 +33,11 @@ pub struct Store {
     snapshot: Option<Snapshot>,
     rules: RulesCache,
     may_have_notices: AtomicBool,
+    listener: Option<Listener>,
 }
+
+/// Gets what has happened, in the order in which it was logged.
+pub type Listener = fn(&Happening);
 
 impl Store {
     /// Opens the store at `location`, and brings its schema up to date.
@@ -73,7 +78,13 @@ impl Store {
             snapshot,
             rules: RulesCache::default(),
             may_have_notices: AtomicBool::new(true),
+            listener: None,
         })
+    }
+
+    /// Has `listener` called for each event after it is committed, with no transaction open.
+    pub const fn set_listener(&mut self, listener: Listener) {
+        self.listener = Some(listener);
     }
 
     /// Whether this is the store as it was when it was opened, because nothing can be written where it is. It can be read
@@ -161,7 +172,7 @@ impl Store {
         now: Timestamp,
         work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.transact(Synchronous::Full, |view| work(&Tx { view, origin, now }))
+        self.log(Synchronous::Full, origin, now, work)
     }
 
     /// Like [`Store::change`], but what is committed is on disk only with the next one. Until then everybody sees it, and a
@@ -172,7 +183,30 @@ impl Store {
         now: Timestamp,
         work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.transact(Synchronous::Normal, |view| work(&Tx { view, origin, now }))
+        self.log(Synchronous::Normal, origin, now, work)
+    }
+
+    /// Runs `work`, and tells the listener what it has logged.
+    fn log<T>(
+        &self,
+        synchronous: Synchronous,
+        origin: &Origin,
+        now: Timestamp,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let happened = RefCell::default();
+        let value = self.transact(synchronous, |view| {
+            work(&Tx {
+                view,
+                origin,
+                now,
+                happened: &happened,
+            })
+        })?;
+        if let Some(listener) = self.listener {
+            happened.into_inner().iter().for_each(listener);
+        }
+        Ok(value)
     }
 
     /// Like [`Store::change_unsynced`], for bookkeeping that is not logged.

@@ -53,7 +53,7 @@ mod users;
 
 pub use apps::NewApp;
 pub use attempts::{Attempt, CodeAttempt, CodeOutcome, CodeProof, Counted, MarkUsedOutcome, Tally};
-pub use database::Store;
+pub use database::{Listener, Store};
 pub use devices::TrustedDevice;
 pub use error::StoreError;
 pub use event::{Event, LoggedEvent, Missed, Origin, SmsAlarm};

@@ -7,7 +7,7 @@ use twofa_core::{Account, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::event::{Event, LoggedEvent, Origin, StoredEvent};
+use crate::event::{Event, Happening, LoggedEvent, Origin, StoredEvent};
 use crate::notices;
 use crate::sql::events;
 use crate::tx::Tx;
@@ -57,6 +57,11 @@ impl Tx<'_> {
     pub(crate) fn record(&self, user: Option<&Account>, event: &Event) -> Result<i64, StoreError> {
         let stored = StoredEvent::from(event);
         let id = events::insert(self.db, user, &stored, self.origin, self.now)?;
+        self.happened.borrow_mut().push(Happening {
+            user: user.cloned(),
+            event: event.clone(),
+            origin: self.origin.clone(),
+        });
         let Some(user) = user else {
             return Ok(id);
         };
@@ -76,6 +81,7 @@ mod tests {
     use super::*;
     use crate::event::{NotSent, Proof, RefusalReason};
     use crate::testing::{Bench, alice, origin};
+    use std::sync::Mutex;
     use twofa_core::Channel;
 
     const REFUSED: Event = Event::Refused {
@@ -142,6 +148,36 @@ mod tests {
         let kinds = kinds(&store, &EventFilter::default());
         assert!(kinds.len() <= 1_000 + 1 + 64, "{}", kinds.len());
         assert_eq!(kinds[0], "passed", "codes wipe out nothing else");
+    }
+
+    #[test]
+    fn what_is_committed_is_told_once_and_what_is_not_is_not() {
+        static TOLD: Mutex<Vec<(Option<Account>, Event)>> = Mutex::new(Vec::new());
+        let bench = Bench::new();
+        let mut store = bench.create();
+        store.set_listener(|it| {
+            TOLD.lock()
+                .unwrap()
+                .push((it.user.clone(), it.event.clone()));
+        });
+        let alice = alice();
+        let both = store.change(&origin(), bench.now, |tx| {
+            tx.record(Some(&alice), &Event::Required)?;
+            tx.record(None, &Event::Released)?;
+            assert_eq!(TOLD.lock().unwrap().len(), 0, "not before it is on disk");
+            Ok(())
+        });
+        both.unwrap();
+        let failed = store.change(&origin(), bench.now, |tx| {
+            tx.record(None, &Event::Reset)?;
+            Err::<(), _>(StoreError::ChangedMeanwhile)
+        });
+        failed.unwrap_err();
+        let told = TOLD.lock().unwrap();
+        assert_eq!(
+            *told,
+            [(Some(alice), Event::Required), (None, Event::Released)]
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Transactions, as the rules of the store see them: [`View`] is one consistent view, [`Tx`] a change that somebody makes.
 
+use std::cell::RefCell;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -7,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use twofa_core::Timestamp;
 
 use crate::error::StoreError;
-use crate::event::Origin;
+use crate::event::{Happening, Origin};
 use crate::rules::{Rules, RulesCache};
 use crate::seal::SealingKey;
 use crate::sql::Db;
@@ -35,6 +36,8 @@ pub(crate) struct Tx<'a> {
     pub view: View<'a>,
     pub origin: &'a Origin,
     pub now: Timestamp,
+    /// What is logged in this transaction, for the listener: see [`crate::Store::set_listener`].
+    pub happened: &'a RefCell<Vec<Happening>>,
 }
 
 impl<'a> Deref for Tx<'a> {

@@ -1,6 +1,11 @@
-//! The one list of characters that must not reach a terminal or a log as they are. It is a crate of its own because the
-//! module, which depends on little, needs it as well as everything else. It has no dependency and no allocation.
+//! The one list of characters that must not reach a terminal or a log as they are, and the one form of lines in the system
+//! log ([`log_line`]). It is a crate of its own because the module, which depends on little, needs it as well as everything
+//! else. It has no dependency.
 #![forbid(unsafe_code)]
+
+mod log_line;
+
+pub use log_line::log_line;
 
 /// Whether `c` could control a terminal, end or reorder a line, or hide in a name so that two names look the same: control
 /// characters, C1 among them (general category Cc), format characters (Cf), line and paragraph separators (Zl, Zp), and

@@ -21,7 +21,7 @@ use crate::messages;
 use crate::options::CodeSource;
 use answers::{Answers, take_kept_code};
 use exchange::run;
-use outcome::{Outcome, conclude, log_line, pam_code, report, stops_at_maxtries};
+use outcome::{Outcome, conclude, pam_code, report, stops_at_maxtries};
 pub use proved::find_proved_key;
 
 /// Authenticates a login, for a line of the stack with these arguments.
@@ -59,8 +59,8 @@ pub fn authenticate<H: Host>(
     {
         if outcome.verdict == Verdict::Denied {
             // The digits at the end belonged to the password, or were a wrong code.
-            let line = log_line("denied, asking", host, &user, &outcome.why);
-            host.log(Level::Notice, &line);
+            let word = outcome::ASKING_AGAIN;
+            outcome::log(host, Level::Notice, word, &user, &outcome.why);
             host.set_password(&password);
         }
         // Where the password may be wrong, the broker asks everyone: otherwise the prompt would reveal who needs a code.
@@ -110,8 +110,8 @@ pub fn check_account<H: Host>(
     match (passed, outcome.verdict) {
         // The code was right and is used up. What is lost is a line of the log, not a check.
         (Some(passed), Verdict::Unavailable) if passed.confirm == Confirm::Record => {
-            let line = log_line(messages::NOT_CONFIRMED, host, &user, &outcome.why);
-            host.log(Level::Error, &line);
+            let word = outcome::NOT_RECORDED;
+            outcome::log(host, Level::Error, word, &user, &outcome.why);
             pam_code(passed.verdict, false)
         }
         _ => pam_code(finish(host, &user, outcome), false),
@@ -139,7 +139,8 @@ fn check_unnamed<H: Host>(
     connect: impl FnOnce(&mut H, Request) -> Result<Connection, String>,
 ) -> PamResultCode {
     if !host.has_unreadable_user() {
-        host.log(Level::Notice, messages::NO_USER);
+        let outcome = Outcome::new(Verdict::Denied, messages::NO_USER);
+        report(host, "", &outcome);
         return PamResultCode::PAM_AUTH_ERR;
     }
     let request = request(describe(host, "", arguments));

@@ -2,6 +2,7 @@
 
 use pam::constants::PamResultCode;
 use twofa_proto::{Confirm, Secret, Verdict};
+use twofa_text::log_line;
 
 use crate::host::{Host, Level, Tone};
 use crate::messages;
@@ -75,26 +76,41 @@ pub fn conclude(host: &mut impl Host, user: &str, outcome: Outcome) -> Outcome {
 /// Logs the outcome, and tells the user where the broker has not.
 pub fn report(host: &mut impl Host, user: &str, outcome: &Outcome) {
     let verdict = outcome.verdict;
-    let (level, words) = match verdict {
+    let (level, word) = match verdict {
         // Not "logged in": the first factor may still be wrong, where it is checked after or with ours.
-        Verdict::Passed => (Level::Info, "right"),
-        Verdict::Later => (Level::Debug, "left to a later line"),
+        Verdict::Passed => (Level::Info, "passed"),
+        Verdict::Trusted => (Level::Info, "trusted"),
+        Verdict::Later => (Level::Debug, "later"),
         // At each login while nobody needs a code.
-        Verdict::NotRequired => (Level::Debug, "not required"),
-        Verdict::Exempt | Verdict::Trusted => (Level::Info, "not asked for"),
+        Verdict::NotRequired => (Level::Debug, "not-required"),
+        Verdict::Exempt => (Level::Info, "exempt"),
         Verdict::Denied => (Level::Notice, "denied"),
-        Verdict::TriesUsedUp => (Level::Notice, "denied, no more tries"),
-        Verdict::NoAnswer => (Level::Notice, "denied, no answer"),
+        Verdict::TriesUsedUp => (Level::Notice, "tries-used-up"),
+        Verdict::NoAnswer => (Level::Notice, "no-answer"),
         Verdict::Unavailable => (Level::Error, "unavailable"),
     };
     if verdict == Verdict::Unavailable && !outcome.error_shown {
         host.show(Tone::Error, messages::UNAVAILABLE);
     }
-    let line = log_line(words, host, user, &outcome.why);
-    host.log(level, &line);
+    log(host, level, word, user, &outcome.why);
 }
 
-/// A line for the log about a login of `user`.
-pub fn log_line(words: &str, host: &impl Host, user: &str, why: &str) -> String {
-    messages::outcome(words, host.remote_host().as_deref(), user, why)
+/// The verdict in the log where a wrong end of a password is not the end of the login.
+pub const ASKING_AGAIN: &str = "asking-again";
+/// The verdict in the log where a code was right, and the login cannot be put on record.
+pub const NOT_RECORDED: &str = "not-recorded";
+
+/// Writes a line about a login of `user` to the log. Its keys and their order are those of the broker's lines.
+pub fn log(host: &mut impl Host, level: Level, verdict: &str, user: &str, why: &str) {
+    let (remote_host, remote_user) = (host.remote_host(), host.remote_user());
+    let line = log_line([
+        ("event", "login"),
+        ("from", remote_host.as_deref().unwrap_or_default()),
+        ("user", user),
+        ("service", &host.service()),
+        ("ruser", remote_user.as_deref().unwrap_or_default()),
+        ("verdict", verdict),
+        ("why", why),
+    ]);
+    host.log(level, &line);
 }

@@ -2,6 +2,7 @@
 
 use twofa_store::EventFilter;
 pub use twofa_store::SmsCount;
+pub use twofa_store::event::names::{EVENT_NAMES, EventName};
 pub use twofa_store::event::{
     AppFields, Attestation, DeviceFields, Event, ExemptionFields, LoggedEvent, NotSent, Proof,
     Record, RefusalReason, SmsAlarm, UserChange,

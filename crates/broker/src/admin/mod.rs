@@ -35,7 +35,7 @@ use twofa_store::{Location, Origin, Store};
 pub use error::AdminError;
 
 use crate::identity::authority::Peer;
-use crate::process::{privileges, reset};
+use crate::process::{self, privileges, reset};
 use crate::requests::broker::Broker;
 use crate::text::terminal::Terminal;
 
@@ -60,7 +60,7 @@ impl Administration {
         privileges::become_service_user()?;
         privileges::harden()?;
         Ok(Self {
-            broker: Broker::open(Location::default())?,
+            broker: Broker::open(Location::default(), process::log::event_of_command)?,
             actor: login_uid(),
         })
     }

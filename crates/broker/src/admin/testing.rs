@@ -29,7 +29,7 @@ impl Bench {
         Store::create(location.clone(), owner).unwrap();
         Self {
             admin: Administration {
-                broker: Broker::open(location).unwrap(),
+                broker: Broker::open(location, |_| ()).unwrap(),
                 actor: 1000,
             },
             _folder: folder,

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use twofa_store::{Location, StoreError};
 
+use crate::process::log;
 use crate::requests::broker::Broker;
 
 /// The store and what works on it. A broker that starts before there is a store answers with a refusal that says why,
@@ -26,7 +27,7 @@ impl LazyStore {
         if let Some(broker) = &*open {
             return Ok(broker.clone());
         }
-        let broker = Arc::new(Broker::open(self.location.clone())?);
+        let broker = Arc::new(Broker::open(self.location.clone(), log::event)?);
         // One that cannot be written is opened again for each connection, until it can.
         if !broker.store().is_snapshot() {
             *open = Some(broker.clone());

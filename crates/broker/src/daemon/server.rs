@@ -174,7 +174,7 @@ pub fn serve_stdio(stream: Stream, location: Location) -> io::Result<()> {
         uid: stream.peer_uid()?,
     };
     // First, since it may wait for the store, and the client's time begins with the stream.
-    let broker = Broker::open(location);
+    let broker = Broker::open(location, log::event);
     let stream = DeadlineStream::new(stream, Vec::new(), None)?;
     report(&connection::serve(broker.as_ref(), peer, stream, |_| {
         Some(())
@@ -192,7 +192,7 @@ pub fn serve_stdio(stream: Stream, location: Location) -> io::Result<()> {
 
 /// Sends the notices that are due, and ends.
 pub fn serve_notices(location: Location) -> Result<(), StoreError> {
-    notices::send_due(Broker::open(location)?.services()).map(drop)
+    notices::send_due(Broker::open(location, log::event)?.services()).map(drop)
 }
 
 /// Tells the administrator what the person at the prompt cannot fix. The module logs refused codes, with the login's own

@@ -16,9 +16,8 @@ use twofa_store::{
 use crate::context::Context;
 use crate::identity::person::{Person, PersonError};
 use crate::methods::challenge_state::{ChallengeState, OutstandingCode};
-use crate::process::log::{self, Priority};
 use crate::text::events;
-use crate::text::messages::{WrongAnswer, log_lines};
+use crate::text::messages::WrongAnswer;
 use crate::text::terminal::TerminalClosed;
 
 /// How often a person's record is read for one code, if it changes as often meanwhile.
@@ -143,7 +142,7 @@ impl Verifier<'_> {
                         is_settled: self.is_settled(),
                     });
                 }
-                CodeOutcome::Wrong(wrong) => return Ok(self.log_wrong(wrong, now)),
+                CodeOutcome::Wrong(wrong) => return Ok(wrong_outcome(wrong, now)),
                 CodeOutcome::Locked(lock) => return Ok(AnswerOutcome::Locked(lock)),
                 CodeOutcome::Unknown => {
                     return self.record_wrong(WrongAnswer::USER_REMOVED, now);
@@ -255,7 +254,7 @@ impl Verifier<'_> {
         matches!(self.settlement, Settlement::Now(_))
     }
 
-    /// Records and logs a wrong answer that the store has not recorded.
+    /// Records a wrong answer that the store has not recorded.
     fn record_wrong(
         &self,
         wrong: WrongAnswer,
@@ -269,20 +268,14 @@ impl Verifier<'_> {
             let store = self.context.store();
             store.record(Some(account), &event, origin, now)?;
         }
-        Ok(self.log_wrong(wrong, now))
+        Ok(wrong_outcome(wrong, now))
     }
+}
 
-    /// Logs a wrong answer that the store has recorded.
-    fn log_wrong(&self, wrong: WrongAnswer, now: Timestamp) -> AnswerOutcome {
-        let Context {
-            account, origin, ..
-        } = self.context;
-        let why = events::refusal(wrong.why, now);
-        if self.tally != Tally::Uncounted {
-            let line = log_lines::login("wrong", origin, account, &why);
-            log::auth(Priority::Notice, &line);
-        }
-        let hint = wrong.hint;
-        AnswerOutcome::Wrong { why, hint }
+/// The outcome of a wrong answer that the store has recorded.
+fn wrong_outcome(wrong: WrongAnswer, now: Timestamp) -> AnswerOutcome {
+    AnswerOutcome::Wrong {
+        why: events::refusal(wrong.why, now),
+        hint: wrong.hint,
     }
 }

@@ -14,6 +14,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr};
 use nix::sys::stat::{fstat, makedev};
 use twofa_core::text::is_unprintable;
+use twofa_store::Event;
+use twofa_store::event::Happening;
+
+use crate::text::messages::log_lines;
 
 /// The socket of the log daemon, see `syslog(3)`.
 const LOG: &str = "/dev/log";
@@ -47,14 +51,29 @@ pub fn warn(line: &str) {
     }
 }
 
-/// Writes a line about a login to syslog, as facility `authpriv`; to standard error where there is no syslog.
+/// Writes an event to syslog, as facility `authpriv`; to standard error where there is no syslog.
 ///
 /// If the log accepts nothing, the line is lost after 50 ms. The caller holds no transaction meanwhile.
-pub fn auth(priority: Priority, line: &str) {
-    let line = on_one_line(line);
-    if to_syslog(Path::new(LOG), priority, &line).is_err() {
+pub fn event(happening: &Happening) {
+    if let Err(line) = event_to_syslog(happening) {
         to_stderr(&line);
     }
+}
+
+/// The same for a command of root's, whose standard error is a person's: without syslog, only the store has the event.
+pub fn event_of_command(happening: &Happening) {
+    let _ = event_to_syslog(happening);
+}
+
+/// Fails with the line if there is no syslog.
+fn event_to_syslog(happening: &Happening) -> Result<(), String> {
+    let priority = match happening.event {
+        Event::Refused { .. } | Event::Locked { .. } => Priority::Notice,
+        Event::SmsLimit { .. } => Priority::Warning,
+        _ => Priority::Info,
+    };
+    let line = log_lines::event(happening);
+    to_syslog(Path::new(LOG), priority, &on_one_line(&line)).map_err(|_| line)
 }
 
 /// Whether `file` is `/dev/null`, by its device number.

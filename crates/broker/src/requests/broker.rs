@@ -6,7 +6,7 @@ use std::sync::Arc;
 use twofa_core::Timestamp;
 use twofa_delivery::{ConfigDirs, Sender};
 use twofa_proto::{Done, Request};
-use twofa_store::{Location, Store, StoreError};
+use twofa_store::{Listener, Location, Store, StoreError};
 
 use crate::context::Services;
 use crate::identity::authority::Peer;
@@ -26,9 +26,11 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// A broker over the store at `location`, which must exist.
-    pub fn open(location: Location) -> Result<Self, StoreError> {
-        let store = Arc::new(Store::open(location)?);
+    /// A broker over the store at `location`, which must exist. `listener` gets what happens there.
+    pub fn open(location: Location, listener: Listener) -> Result<Self, StoreError> {
+        let mut store = Store::open(location)?;
+        store.set_listener(listener);
+        let store = Arc::new(store);
         let sender = Box::new(StoredProviders::new(store.clone(), ConfigDirs::default()));
         Ok(Self {
             store,
@@ -100,7 +102,7 @@ mod tests {
             gid: nix::unistd::getegid().as_raw(),
         };
         drop(Store::create(location.clone(), owner).unwrap());
-        let broker = Broker::open(location).unwrap();
+        let broker = Broker::open(location, |_| ()).unwrap();
         let store = Arc::downgrade(&broker.store);
         assert_eq!(store.strong_count(), 2, "the broker's and the providers'");
         broker.keep_store_open();

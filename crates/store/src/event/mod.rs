@@ -4,10 +4,12 @@
 //! An event is stored as the name of its kind and a JSON object of its fields. Fields may be added later if they are
 //! optional; none is ever renamed, because old rows have them.
 //!
-//! [`kinds`] are the events and their fields, [`origin`] is who did something and where, [`stored`] how both are kept.
+//! [`kinds`] are the events and their fields, [`names`] how they are called, [`origin`] is who did something and where,
+//! [`stored`] how both are kept.
 
 mod as_text;
 pub mod kinds;
+pub mod names;
 pub mod origin;
 pub mod stored;
 
@@ -17,4 +19,4 @@ pub use kinds::{
 };
 pub use origin::{LoginOrigin, NoticeSource, Origin, Source};
 pub(crate) use stored::StoredEvent;
-pub use stored::{LoggedEvent, Missed, Record};
+pub use stored::{Happening, LoggedEvent, Missed, Record};

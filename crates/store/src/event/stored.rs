@@ -1,6 +1,7 @@
 //! Events as they are kept and read again.
 
-use twofa_core::Timestamp;
+use serde_json::Value;
+use twofa_core::{Account, Timestamp};
 
 use super::kinds::Event;
 use super::origin::Origin;
@@ -16,6 +17,44 @@ pub(crate) struct StoredEvent {
 
 /// The kinds whose stored name has a channel in the place of `address`.
 const OF_A_CHANNEL: [&str; 2] = ["address-enrolled", "address-removed"];
+
+impl Event {
+    /// The name of its kind, as it is stored.
+    pub fn name(&self) -> String {
+        StoredEvent::from(self).kind
+    }
+
+    /// Its fields, and those of the objects among them, as text in the order of the alphabet. Empty ones are left out, and
+    /// lists have commas.
+    pub fn flat_fields(&self) -> Vec<(String, String)> {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        let mut flat = Vec::new();
+        flatten(&value["fields"], &mut flat);
+        flat
+    }
+}
+
+fn flatten(fields: &Value, flat: &mut Vec<(String, String)>) {
+    let Value::Object(fields) = fields else {
+        return;
+    };
+    for (key, value) in fields {
+        let text = match value {
+            Value::Null => continue,
+            Value::Object(_) => {
+                flatten(value, flat);
+                continue;
+            }
+            Value::String(text) => text.clone(),
+            Value::Array(texts) => {
+                let texts: Vec<_> = texts.iter().filter_map(Value::as_str).collect();
+                texts.join(",")
+            }
+            Value::Bool(_) | Value::Number(_) => value.to_string(),
+        };
+        flat.push((key.clone(), text));
+    }
+}
 
 impl From<&Event> for StoredEvent {
     fn from(event: &Event) -> Self {
@@ -71,6 +110,17 @@ fn parse(kind: &str, fields: Option<&str>) -> Option<Event> {
         .unwrap_or(kind);
     value.insert("kind".to_owned(), kind.into());
     serde_json::from_value(value.into()).ok()
+}
+
+/// An event that was logged just now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happening {
+    /// The user it happened to, if there is one.
+    pub user: Option<Account>,
+    /// What happened.
+    pub event: Event,
+    /// From where and by whom.
+    pub origin: Origin,
 }
 
 /// Refused logins that have not been reported to the user.

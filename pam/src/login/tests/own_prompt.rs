@@ -18,7 +18,7 @@ fn a_right_code_lets_alice_in() {
         host.log,
         [(
             Level::Info,
-            r#"second factor right: rhost="192.0.2.1" user="alice" why="the reason""#.to_owned()
+            r#"event="login" from="192.0.2.1" user="alice" service="sshd" verdict="passed" why="the reason""#.to_owned()
         )]
     );
     let expected = Login {
@@ -97,7 +97,7 @@ fn when_it_cannot_be_checked_the_user_is_told_and_the_log_says_why() {
     assert_eq!(code, PamResultCode::PAM_AUTHINFO_UNAVAIL);
     assert!(
         host.log_of(Level::Error)
-            .ends_with(r#"user="alice" why="no broker""#)
+            .ends_with(r#"user="alice" service="sshd" verdict="unavailable" why="no broker""#)
     );
 }
 
@@ -290,12 +290,12 @@ fn without_a_user_the_broker_is_not_asked() {
 #[test]
 fn a_name_cannot_forge_the_log() {
     let mut host = host([]);
-    host.user = Some("x\" rhost=\"9.9.9.9\n");
-    host.user_later = "x\" rhost=\"9.9.9.9\n";
+    host.user = Some("x\" from=\"9.9.9.9\n");
+    host.user_later = "x\" from=\"9.9.9.9\n";
     let mut broker = broker(|end| {
         // The broker names whom it does not know.
         let why =
-            "there is no account called 'x\" rhost=\"9.9.9.9\n\u{202e}\u{200b}\u{2028}'".to_owned();
+            "there is no account called 'x\" from=\"9.9.9.9\n\u{202e}\u{200b}\u{2028}'".to_owned();
         end.send(&FromBroker::Done(Done::Login {
             verdict: Verdict::Denied,
             why,
@@ -307,8 +307,8 @@ fn a_name_cannot_forge_the_log() {
     assert_eq!(
         host.log_of(Level::Notice),
         concat!(
-            r#"second factor denied: rhost="192.0.2.1" user="x\" rhost=\"9.9.9.9\n" "#,
-            r#"why="there is no account called 'x\" rhost=\"9.9.9.9\n\u{202e}\u{200b}\u{2028}'""#
+            r#"event="login" from="192.0.2.1" user="x\" from=\"9.9.9.9\n" service="sshd" verdict="denied" "#,
+            r#"why="there is no account called 'x\" from=\"9.9.9.9\n\u{202e}\u{200b}\u{2028}'""#
         )
     );
 }

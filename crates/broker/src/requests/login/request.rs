@@ -14,7 +14,7 @@ use crate::identity::person::PersonError;
 use crate::methods::challenge::{Accepted, Challenge, ChallengeError};
 use crate::methods::error::EnrolmentError;
 use crate::methods::settling::Settling;
-use crate::process::log::{self, Priority};
+use crate::process::log;
 use crate::text::events;
 use crate::text::explain::{self, Grounds};
 use crate::text::messages::{self, log_lines};
@@ -192,14 +192,8 @@ impl LoginRequest<'_> {
         if error.closed().is_none() {
             return;
         }
-        let Context {
-            account, origin, ..
-        } = self.context;
-        let why = events::refusal(RefusalReason::GivenUp, self.context.now());
-        let line = log_lines::login("given up", origin, account, &why);
-        log::auth(Priority::Notice, &line);
         if let Err(error) = self.record_giving_up(RefusalReason::GivenUp) {
-            log::warn(&log_lines::not_recorded(account, &error));
+            log::warn(&log_lines::not_recorded(self.context.account, &error));
         }
     }
 

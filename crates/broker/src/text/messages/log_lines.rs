@@ -2,23 +2,56 @@
 
 use std::fmt::Display;
 
+use twofa_core::text::log_line;
 use twofa_core::{Account, Channel, Timestamp};
-use twofa_store::event::LoginOrigin;
-use twofa_store::{NoticeFate, Origin, SmsAlarm, SmsCount};
+use twofa_store::event::{Happening, LoginOrigin};
+use twofa_store::{NoticeFate, SmsAlarm, SmsCount};
 
 use super::moment;
 
-/// A login of `account`, in the form of the module's own lines. `Debug` escapes quotes and what is not printable.
-pub fn login(outcome: &str, origin: &Origin, account: &Account, why: &str) -> String {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let none = LoginOrigin::default();
-    let login = origin.as_login().unwrap_or(&none);
-    let (host, by) = (text(&login.remote_host), text(&login.remote_user));
-    let (service, terminal) = (origin.service().unwrap_or_default(), text(&login.terminal));
-    let user = &account.name;
-    format!(
-        "second factor {outcome}: rhost={host:?} user={user:?} ruser={by:?} service={service:?} tty={terminal:?} why={why:?}"
-    )
+/// An event as a line of `key="value"`. The address comes before the name, which strangers choose.
+///
+/// The keys that all events can have come first and in this order, then those of its kind ([`EVENT_NAMES`](twofa_store::event::names::EVENT_NAMES)).
+pub fn event(happening: &Happening) -> String {
+    let Happening {
+        user,
+        event,
+        origin,
+    } = happening;
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    let login = origin.as_login();
+    let claim = |of: fn(&LoginOrigin) -> Option<&str>| text(login.and_then(of));
+    let mut pairs = vec![
+        ("event".to_owned(), event.name()),
+        ("from".to_owned(), claim(|it| it.remote_host.as_deref())),
+        (
+            "user".to_owned(),
+            text(user.as_ref().map(|user| &*user.name)),
+        ),
+        ("service".to_owned(), text(origin.service())),
+        ("tty".to_owned(), claim(|it| it.terminal.as_deref())),
+        ("ruser".to_owned(), claim(|it| it.remote_user.as_deref())),
+        ("uid".to_owned(), origin.actor.to_string()),
+    ];
+    let name = event.name();
+    let fields = event.flat_fields().into_iter();
+    let logged = fields.filter(|(key, _)| !NOT_LOGGED.contains(&&**key));
+    pairs.extend(logged.map(|(key, value)| (logged_key(&name, &key), value)));
+    log_line(pairs.iter().map(|(key, value)| (&**key, &**value)))
+}
+
+/// Fields that are left out: addresses of users in full.
+const NOT_LOGGED: [&str; 3] = ["address", "replaced", "instead"];
+
+/// The key of a field, which must not be one that all events have.
+fn logged_key(name: &str, key: &str) -> String {
+    match (name, key) {
+        ("policy-changed", "from") => "old".to_owned(),
+        ("policy-changed", "to") => "new".to_owned(),
+        ("exempted" | "exemption-ended", "service") => "for-service".to_owned(),
+        (_, "of_kind") => "kind".to_owned(),
+        _ => key.replace('_', "-"),
+    }
 }
 
 /// A request of `uid` about `user` that is not a login.
@@ -100,3 +133,6 @@ pub fn sms_alarm(alarm: SmsAlarm, count: SmsCount, sms_daily: u32) -> String {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;

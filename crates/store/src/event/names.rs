@@ -1,0 +1,185 @@
+//! The names of all kinds of events, for those who filter them here or in the system log.
+
+/// A kind of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventName {
+    /// As it is stored, such as `refused`.
+    pub name: &'static str,
+    /// Keys that its lines in the system log can have besides those that all have, separated by blanks.
+    pub keys: &'static str,
+    /// What it says, for people.
+    pub help: &'static str,
+}
+
+/// All of them.
+pub const EVENT_NAMES: [EventName; 34] = [
+    event(
+        "passed",
+        "method label channel kind",
+        "A right code, or a trusted device, let a login pass or allowed a change",
+    ),
+    event("backup-code-used", "", "A backup code was right, likewise"),
+    event(
+        "refused",
+        "reason seconds until",
+        "A login was refused, or a code for a change",
+    ),
+    event("locked", "failures", "Wrong codes locked an account"),
+    event(
+        "app-enrolled",
+        "label algorithm digits period",
+        "An authenticator app was enrolled",
+    ),
+    event("app-removed", "label", "An authenticator app was removed"),
+    event(
+        "email-enrolled",
+        "channel attestation",
+        "An e-mail address became a method",
+    ),
+    event(
+        "sms-enrolled",
+        "channel attestation",
+        "A phone number became a method",
+    ),
+    event(
+        "email-removed",
+        "channel",
+        "An e-mail address is no longer a method",
+    ),
+    event(
+        "sms-removed",
+        "channel",
+        "A phone number is no longer a method",
+    ),
+    event(
+        "backup-codes-made",
+        "",
+        "Backup codes were made where there were none",
+    ),
+    event(
+        "backup-codes-replaced",
+        "",
+        "Backup codes were made, and the earlier ones are void",
+    ),
+    event("backup-codes-removed", "", "The backup codes were removed"),
+    event("required", "", "A second factor is required of a user"),
+    event("released", "", "It is no longer required"),
+    event(
+        "unlocked",
+        "failures",
+        "An administrator unlocked an account",
+    ),
+    event(
+        "reset",
+        "",
+        "An administrator removed all methods of a user",
+    ),
+    event(
+        "user-removed",
+        "",
+        "An administrator removed the record of a user",
+    ),
+    event(
+        "policy-changed",
+        "what old new",
+        "An administrator changed a setting or a class",
+    ),
+    event(
+        "exempted",
+        "id group network for-service seconds reason",
+        "An administrator exempted a user or a group",
+    ),
+    event(
+        "exemption-ended",
+        "id group network for-service seconds reason",
+        "An administrator ended an exemption",
+    ),
+    event("user-added", "", "An administrator made a record of a user"),
+    event(
+        "user-changed",
+        "setting channel value method",
+        "A user's settings were changed",
+    ),
+    event("code-sent", "channel to provider id", "A code was sent"),
+    event(
+        "code-not-sent",
+        "channel to reason error",
+        "A code could not be sent",
+    ),
+    event(
+        "provider-added",
+        "name kind channel",
+        "An administrator added a provider",
+    ),
+    event(
+        "provider-changed",
+        "name settings",
+        "An administrator changed a provider",
+    ),
+    event(
+        "provider-removed",
+        "name kind",
+        "An administrator removed a provider",
+    ),
+    event(
+        "provider-order-changed",
+        "channel order",
+        "An administrator changed the order of providers",
+    ),
+    event(
+        "device-trusted",
+        "kind label until",
+        "A device became trusted",
+    ),
+    event(
+        "trust-renewed",
+        "kind label until",
+        "The trust in a device was renewed",
+    ),
+    event(
+        "device-revoked",
+        "kind label",
+        "The trust in a device was ended",
+    ),
+    event(
+        "devices-revoked",
+        "count",
+        "The trust in all devices of a user, or of everybody, was ended",
+    ),
+    event(
+        "sms-limit",
+        "alarm all unverified limit",
+        "Many text messages were sent",
+    ),
+];
+
+const fn event(name: &'static str, keys: &'static str, help: &'static str) -> EventName {
+    EventName { name, keys, help }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::kinds::Event;
+    use super::*;
+    use std::collections::BTreeSet;
+    use twofa_core::Channel;
+
+    #[test]
+    fn every_kind_of_event_has_its_name_here() {
+        let unknown = serde_json::json!({"kind": "no such kind"});
+        let error = serde_json::from_value::<Event>(unknown).unwrap_err();
+        // serde names all variants between backticks.
+        let error = error.to_string();
+        let kinds = error.split('`').skip(1).step_by(2).skip(1);
+        let stored: BTreeSet<_> = kinds
+            .flat_map(|kind| match kind {
+                "address-enrolled" | "address-removed" => Channel::ALL
+                    .map(|channel| kind.replacen("address", &channel.to_string(), 1))
+                    .to_vec(),
+                kind => vec![kind.to_owned()],
+            })
+            .collect();
+        let named: BTreeSet<_> = EVENT_NAMES.map(|event| event.name.to_owned()).into();
+        assert_eq!(stored, named, "{error}");
+    }
+}
