@@ -301,7 +301,7 @@ fn in_auth_of_a_stack_that_goes_on_after_a_wrong_password_everybody_sees_the_sam
     assert!(!status.contains("locked"), "{status}");
     machine.wait_for_log("account required pam_twofa.so challenge");
     // This includes carol, who has no code that would be right here.
-    let line = machine.wait_for_log("user=\"carol\"");
+    let line = machine.wait_for_log("user=\"carol\" service=\"sshd\" verdict=");
     assert!(
         line.contains("why=\"nothing shows that the first factor was right"),
         "{line}"
@@ -675,9 +675,9 @@ fn a_login_that_is_abandoned_at_the_code_prompt_is_logged_and_reported_at_the_ne
     thief.hang_up();
     thief.expect_end();
     // Either sshd ends its child at the prompt, or the child notices first that nobody answers.
-    let line = machine.wait_for_log("from=\"127.0.0.1\" user=\"alice\"");
+    let line = machine.wait_for_log("event=\"refused\" from=\"127.0.0.1\" user=\"alice\"");
     assert!(
-        ["reason=\"given-up\"", "verdict=\"no-answer\""]
+        ["reason=\"given-up\"", "reason=\"no-code-entered\""]
             .iter()
             .any(|how| line.contains(how)),
         "{line}"
