@@ -5,9 +5,11 @@
 use twofa_e2e::Machine;
 
 /// Commands that print tables or lists, and the first heading of those that are tables in a pipe.
-const LISTINGS: [(&str, Option<&str>); 13] = [
+const LISTINGS: [(&str, Option<&str>); 15] = [
     ("user list", Some("USER\tUID\t")),
     ("user show alice", None),
+    ("device list --user alice", Some("ID\tKIND\t")),
+    ("device list --everybody", Some("ID\tUSER\t")),
     ("class list", Some("CLASS\tGROUP\t")),
     ("class test bob", None),
     ("exemption list", Some("NUMBER\tWHO\t")),
@@ -29,6 +31,7 @@ fn machine() -> Machine {
         .user("carol")
         .build();
     machine.enrol("alice");
+    trust_devices(&machine);
     for command in [
         "user add bob carol",
         "user exempt bob --reason 'nightly copies of the whole archive to the other building' --until 30d --from 192.0.2.0/24",
@@ -39,6 +42,21 @@ fn machine() -> Machine {
         machine.run(&format!("twofa {command}")).ok();
     }
     machine
+}
+
+/// Alice trusts a key by its certificate, and an address in a network. No login can show a certificate for so many years.
+fn trust_devices(machine: &Machine) {
+    let sql = "INSERT INTO device (user, kind, hash, label, service, generation, granted_at, until, used_at)
+        SELECT id, kind, hash, label, 'sshd', generation, strftime('%s'), strftime('%s') + 864000, strftime('%s')
+        FROM user, (SELECT 'key' AS kind, x'01' AS hash,
+            'ssh-ed25519 SHA256:8ytkj8WZQ9xeRv56magk6X+kkr+q9QpuZK3LcDSKmxY (certificate alice)' AS label
+            UNION SELECT 'address', x'02', '2001:db8:1:2345::/64')";
+    machine
+        .run("twofa policy set trust.remote=30d trust.address=12h")
+        .ok();
+    machine
+        .run(&format!("sqlite3 /var/lib/twofa/twofa.db \"{sql}\""))
+        .ok();
 }
 
 /// What `command` shows on a terminal of so many columns.

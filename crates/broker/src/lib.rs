@@ -32,6 +32,6 @@ pub use text::qr;
 pub use text::terminal::{Terminal, TerminalClosed};
 /// What requests, terminals and the answers to them are made of.
 pub use twofa_proto::{
-    AppRequest, ContactReport, Done, ExemptionReport, Failure, Prompt, Request, SERVICE_USER,
-    SOCKET, Secret, UserReport, UserStatus,
+    AppRequest, ContactReport, DeviceReport, Done, ExemptionReport, Failure, Prompt, Request,
+    SERVICE_USER, SOCKET, Secret, UserReport, UserStatus,
 };

@@ -61,6 +61,7 @@ fn run(Arguments { json, command }: Arguments) -> Result<(), CommandError> {
             verified,
             user,
         } => commands::self_service::set(settings, verified, user.user),
+        Command::Device(command) => commands::device::run(command, output),
         Command::Policy(command) => commands::policy::run(&command, output),
         Command::Class(command) => commands::class::run(&command, output),
         Command::User(command) => commands::user::run(&command, output),

@@ -6,10 +6,12 @@ use std::str::FromStr;
 use crate::app::App;
 use crate::backup::BackupSet;
 use crate::channel::PerChannel;
+use crate::device::DeviceKind;
+use crate::duration::Duration;
 use crate::exemption::Exemption;
 use crate::lockout::{Lock, Throttle};
 use crate::method::{Method, Methods};
-use crate::policy::{Mode, Policy};
+use crate::policy::{Mode, Policy, Trust};
 use crate::time::Timestamp;
 
 /// An authenticator app that a user enrolled.
@@ -42,6 +44,17 @@ const VERIFY: [(Verify, &str); 3] = [
     (Verify::NewDevice, "new-device"),
     (Verify::Always, "always"),
 ];
+
+impl Verify {
+    /// For how long a code of this user makes a device of this `kind` trusted; zero: it is asked for every time.
+    pub fn trust_duration(self, kind: DeviceKind, trust: &Trust) -> Duration {
+        match self {
+            Self::Always => Duration::from_seconds(0),
+            // `never` reads as `new-device` where the policy asks despite it.
+            Self::Never | Self::NewDevice => kind.duration(trust),
+        }
+    }
+}
 
 impl fmt::Display for Verify {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -23,8 +23,8 @@ use std::time::Duration;
 pub use endpoint::{BrokerEnd, ClientEnd, ConnectionError};
 pub use evidence::{Evidence, ProcessId, SessionEvidence, TerminalEvidence};
 pub use message::{
-    AppReport, AppRequest, Confirm, ContactReport, Done, ExemptionReport, Failure, FromBroker,
-    FromClient, Login, Prompt, Request, UserReport, UserStatus, Verdict,
+    AppReport, AppRequest, Confirm, ContactReport, DeviceReport, Done, ExemptionReport, Failure,
+    FromBroker, FromClient, Login, Prompt, Request, UserReport, UserStatus, Verdict,
 };
 pub use secret::Secret;
 pub use stream::Stream;

@@ -75,6 +75,18 @@ pub enum Request {
         /// The login name of the user that the request is about.
         user: String,
     },
+    /// Report the devices that are trusted.
+    Devices {
+        /// The login name of the user that the request is about.
+        user: String,
+    },
+    /// End the trust in devices.
+    RevokeDevices {
+        /// The login name of the user that the request is about.
+        user: String,
+        /// The number of the device; `None`: all of them.
+        id: Option<i64>,
+    },
 }
 
 impl Request {
@@ -87,7 +99,9 @@ impl Request {
             | Self::EnrolAddress { user, .. }
             | Self::Remove { user, .. }
             | Self::Set { user, .. }
-            | Self::NewBackupCodes { user } => user,
+            | Self::NewBackupCodes { user }
+            | Self::Devices { user }
+            | Self::RevokeDevices { user, .. } => user,
         }
     }
 }
@@ -187,6 +201,13 @@ pub enum Done {
     },
     /// The end of [`Request::Status`].
     Status(Box<UserReport>),
+    /// The end of [`Request::Devices`].
+    Devices(Vec<DeviceReport>),
+    /// The end of [`Request::RevokeDevices`].
+    Revoked {
+        /// How many devices were trusted and are not now.
+        count: u64,
+    },
     /// A change was made.
     Changed,
     /// Nothing was changed.
@@ -285,8 +306,31 @@ pub struct UserReport {
     /// When backup codes were shown that were not confirmed and do not work, in seconds after the Unix epoch; `None`: there
     /// are none.
     pub void_codes_shown_at: Option<i64>,
+    /// For how long a code makes which kinds of devices trusted, in seconds; without those that it does not.
+    pub trust: Vec<(String, u64)>,
     /// For [`UserStatus::IdentityMismatch`]: how the account differs from the one on record, for people.
     pub difference: Option<String>,
+}
+
+/// A device that is trusted now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceReport {
+    /// The number by which it is revoked.
+    pub id: i64,
+    /// `key`, `host`, `address`, `seat`, `session` or `terminal`.
+    pub kind: String,
+    /// What it is, for people.
+    pub label: String,
+    /// The PAM service of the login that made it trusted.
+    pub service: Option<String>,
+    /// When a code made it trusted, in seconds after the Unix epoch.
+    pub since: i64,
+    /// When it last stood in for a code; at first the same as `since`.
+    pub used_at: i64,
+    /// When the trust ends under the policy of today.
+    pub until: i64,
+    /// How many users trust this device.
+    pub users: u32,
 }
 
 /// The status of a user.

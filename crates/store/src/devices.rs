@@ -107,13 +107,20 @@ impl Store {
         self.read(|view| devices::is_confirming(view.db, service))
     }
 
-    /// Passes the devices of `account`, or of everybody, to `each`, by user and number, until it returns `false`.
+    /// Passes the devices of `account`, or of everybody, whose grants last at `now` to `each`, by user and number, until it
+    /// returns `false`. Which of them the policy still trusts is the caller's to find out.
     pub fn devices(
         &self,
         account: Option<&Account>,
+        now: Timestamp,
         each: impl FnMut(TrustedDevice) -> bool,
     ) -> Result<(), StoreError> {
-        self.read(|view| devices::each(view.db, account, each))
+        self.read(|view| devices::each(view.db, account, now, each))
+    }
+
+    /// The addresses that several users have trusted, with the number of those users, the most shared first.
+    pub fn shared_addresses(&self, now: Timestamp) -> Result<Vec<(String, u32)>, StoreError> {
+        self.read(|view| devices::shared_addresses(view.db, now))
     }
 
     /// Ends the trust in the device `id` of `account`. Returns whether there was such a device.

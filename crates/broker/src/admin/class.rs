@@ -3,7 +3,9 @@
 use twofa_core::class::EVERYONE;
 use twofa_core::exemption::{Exemption, LoginSource};
 use twofa_core::policy::KEYS;
-use twofa_core::{Account, Class, Decision, Group, Mode, Rulebook, Timestamp};
+use twofa_core::{
+    Account, Class, Decision, DeviceKind, Duration, Group, Mode, Rulebook, Timestamp,
+};
 
 use super::checks::Remark;
 use super::policy::{PolicyPlan, known_group};
@@ -45,6 +47,8 @@ pub struct ClassTest {
     pub exemption: Option<Exemption>,
     /// Why it is unknown which class applies, so that the strictest does; `None`: it is known.
     pub doubts: Option<String>,
+    /// For how long a code makes which kinds of devices trusted; without those that it does not.
+    pub trust: Vec<(DeviceKind, Duration)>,
     /// The exemptions that cover some logins only.
     pub narrow_exemptions: Vec<Exemption>,
 }
@@ -106,6 +110,7 @@ impl Administration {
                 .filter(|exemption| !exemption.is_general())
                 .collect(),
             doubts: person.doubts(),
+            trust: person.trusted_kinds(),
             mode: person.policy.mode,
             required: person.snapshot.user.required,
             identity_mismatch: person.snapshot.identity_mismatch,

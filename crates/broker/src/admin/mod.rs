@@ -6,6 +6,7 @@
 //! - [`policy`] and [`class`] plan and make changes of the rules; [`document`] is their form in a file;
 //! - [`checks`] is what to consider before rules or providers change: whom that leaves without a working method;
 //! - [`exemption`] grants and ends exemptions, [`listing`] lists users, and [`users`] changes them;
+//! - [`devices`] lists the devices that users trust, and ends that;
 //! - [`providers`] and [`methods`] manage what sends codes;
 //! - [`doctor`] finds what is wrong, and [`log`] reads the audit log.
 //!
@@ -14,6 +15,7 @@
 
 pub mod checks;
 pub mod class;
+pub mod devices;
 pub mod doctor;
 pub mod document;
 pub mod error;

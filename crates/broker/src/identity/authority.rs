@@ -28,6 +28,8 @@ enum Act {
     Login,
     /// Read a record.
     Read,
+    /// End what a code made trusted. That lets nobody in.
+    EndTrust,
     /// Change a record.
     Change,
 }
@@ -44,11 +46,13 @@ pub enum Permission {
 }
 
 /// Every combination that is permitted; all others are refused.
-const PERMISSIONS: [(Act, Relation, Permission); 6] = [
+const PERMISSIONS: [(Act, Relation, Permission); 8] = [
     (Act::Login, Relation::Root, Permission::Granted),
     (Act::Login, Relation::Owner, Permission::Granted),
     (Act::Read, Relation::Root, Permission::Granted),
     (Act::Read, Relation::Owner, Permission::Granted),
+    (Act::EndTrust, Relation::Root, Permission::Granted),
+    (Act::EndTrust, Relation::Owner, Permission::Granted),
     (Act::Change, Relation::Root, Permission::Granted),
     (Act::Change, Relation::Owner, Permission::AfterCode),
 ];
@@ -71,7 +75,8 @@ impl Peer {
         };
         let act = match request {
             Request::Login(_) | Request::Account(_) => Act::Login,
-            Request::Status { .. } => Act::Read,
+            Request::Status { .. } | Request::Devices { .. } => Act::Read,
+            Request::RevokeDevices { .. } => Act::EndTrust,
             Request::EnrolApp { .. }
             | Request::EnrolAddress { .. }
             | Request::Remove { .. }
@@ -128,6 +133,11 @@ mod tests {
                 attested: false,
             },
             Request::NewBackupCodes { user: user() },
+            Request::Devices { user: user() },
+            Request::RevokeDevices {
+                user: user(),
+                id: None,
+            },
         ]
     }
 
@@ -147,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn owners_change_nothing_without_a_code() {
+    fn owners_change_nothing_without_a_code_except_that_they_end_trust() {
         use Permission::{AfterCode, Granted};
         let alice = Account {
             name: "alice".into(),
@@ -160,7 +170,8 @@ mod tests {
         assert_eq!(
             permissions,
             [
-                Granted, Granted, Granted, AfterCode, AfterCode, AfterCode, AfterCode, AfterCode
+                Granted, Granted, Granted, AfterCode, AfterCode, AfterCode, AfterCode, AfterCode,
+                Granted, Granted
             ]
         );
     }

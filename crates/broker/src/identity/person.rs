@@ -6,7 +6,8 @@ use twofa_core::class::{self, BrokenClass};
 use twofa_core::decision::DecisionFacts;
 use twofa_core::exemption::{self, Exemption, LoginSource};
 use twofa_core::{
-    Account, Channel, Decision, Group, Membership, Mode, Policy, Status, Timestamp, decide,
+    Account, Channel, Decision, DeviceKind, Duration, Group, Membership, Mode, Policy, Status,
+    Timestamp, decide,
 };
 use twofa_store::{Store, StoreError, StoredExemption, UserSnapshot};
 
@@ -81,6 +82,18 @@ impl Person {
         Channel::ALL
             .into_iter()
             .any(|channel| self.is_on_file(channel))
+    }
+
+    /// For how long a code makes a device of this `kind` trusted; zero: it is asked for every time.
+    pub fn trust_duration(&self, kind: DeviceKind) -> Duration {
+        let verify = self.snapshot.user.verify;
+        verify.trust_duration(kind, &self.policy.trust)
+    }
+
+    /// The kinds of devices that a code makes trusted, and for how long.
+    pub fn trusted_kinds(&self) -> Vec<(DeviceKind, Duration)> {
+        let kinds = DeviceKind::all().map(|kind| (kind, self.trust_duration(kind)));
+        kinds.filter(|(_, time)| time.seconds() > 0).collect()
     }
 
     /// Whether there are methods, and none that the policy allows.

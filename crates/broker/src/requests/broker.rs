@@ -78,7 +78,9 @@ impl Broker {
             | Request::EnrolAddress { .. }
             | Request::Remove { .. }
             | Request::Set { .. }
-            | Request::NewBackupCodes { .. } => {
+            | Request::NewBackupCodes { .. }
+            | Request::Devices { .. }
+            | Request::RevokeDevices { .. } => {
                 manage::serve(self.services(), peer, request, terminal)
             }
         }

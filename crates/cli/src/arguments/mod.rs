@@ -1,6 +1,7 @@
 //! Every command and option, once.
 
 mod class;
+mod device;
 mod policy;
 mod provider;
 mod self_service;
@@ -10,6 +11,7 @@ mod values;
 use clap::{Args, Parser, Subcommand};
 
 pub use class::ClassCommand;
+pub use device::{DeviceCommand, Devices};
 pub use policy::{Confirmation, PolicyCommand};
 pub use provider::{MethodCommand, ProviderCommand, Testing};
 pub use self_service::{AddressArguments, AppArguments, CodeType, EnrolCommand};
@@ -33,6 +35,7 @@ use values::{Settings, user_keys};
 Examples:
   twofa enrol app                        set up an authenticator app for yourself
   twofa status                           see your own status
+  twofa device list                      see where you are not asked for a code
   sudo twofa policy set mode=mandatory   require a second factor of everybody
   sudo twofa user unlock alice           unlock alice after too many wrong codes
 
@@ -106,6 +109,9 @@ pub enum Command {
         #[command(flatten)]
         user: Whose,
     },
+    /// Show which devices are trusted, or end that
+    #[command(subcommand)]
+    Device(DeviceCommand),
     /// Show or change the policy of this machine (root)
     #[command(subcommand)]
     Policy(PolicyCommand),

@@ -1,5 +1,7 @@
 //! `twofa class`.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use twofa_broker::admin::Administration;
 use twofa_broker::admin::class::ClassChange;
@@ -77,6 +79,8 @@ struct Verdict<'a> {
     class: &'a str,
     decision: &'static str,
     why: String,
+    /// For how long a code makes which kinds of devices trusted, in seconds.
+    trust: BTreeMap<&'static str, u64>,
 }
 
 fn test(admin: &Administration, user: &str, output: Output) -> Result<(), CommandError> {
@@ -86,6 +90,11 @@ fn test(admin: &Administration, user: &str, output: Output) -> Result<(), Comman
         class: &test.class,
         decision: class_test::decision(test.decision),
         why: class_test::reason(&test),
+        trust: test
+            .trust
+            .iter()
+            .map(|(kind, duration)| (kind.name(), duration.seconds()))
+            .collect(),
     };
     output.object(&verdict, |out| {
         writeln!(out, "Class of {user}: {}", verdict.class)?;

@@ -3,6 +3,7 @@
 pub(crate) mod class;
 pub(crate) mod completions;
 mod confirm;
+pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod exemption;
 pub(crate) mod log;

@@ -1,5 +1,6 @@
 //! What people do with their own record: `status`, `enrol`, `remove`, `set`, `codes`.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -37,6 +38,8 @@ struct Record {
     backup_codes_left: u32,
     /// When codes were shown that were not confirmed and do not work.
     void_codes_shown_at: Option<String>,
+    /// For how long a code makes which kinds of devices trusted, in seconds.
+    trust: BTreeMap<String, u64>,
     /// How the account differs from the one on record.
     difference: Option<String>,
 }
@@ -113,6 +116,7 @@ pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Command
         void_codes_shown_at: report
             .void_codes_shown_at
             .map(|at| rfc3339(Timestamp::from_unix(at))),
+        trust: report.trust.iter().cloned().collect(),
         difference: report.difference.clone(),
     };
     output.object(&record, |out| status::show(&report, &suffix, out))

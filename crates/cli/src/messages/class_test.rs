@@ -5,6 +5,8 @@ use twofa_broker::text::explain::{self, Grounds};
 use twofa_broker::text::messages::exemption_scope;
 use twofa_core::Decision;
 
+use super::devices;
+
 /// The decision as JSON has it.
 pub(crate) const fn decision(decision: Decision) -> &'static str {
     match decision {
@@ -50,6 +52,11 @@ pub(crate) fn sentences(test: &ClassTest) -> Vec<String> {
             "It is not known for certain which class applies, so the strictest that could apply does: {doubts}."
         ));
     }
+    let asks = matches!(
+        test.decision,
+        Decision::Challenge | Decision::Enrol | Decision::Replace
+    );
+    sentences.extend(devices::trust(&test.trust).filter(|_| asks));
     for exemption in &test.narrow_exemptions {
         let only = exemption_scope(exemption).unwrap_or_default();
         sentences.push(format!("A login {only} is exempt: {}.", exemption.reason));

@@ -1,10 +1,11 @@
 //! Every sentence that the command line shows, made of the library's typed values.
 //!
 //! [`doctor`] has the findings, [`class_test`] what a login would get, [`policy`] what to consider before rules change,
-//! [`user`], [`status`] and [`provider`] what is said about those, [`events`] what the audit log says, [`enrol`] what is said of a QR code, [`errors`] what to
+//! [`devices`] says what is trusted, [`user`], [`status`] and [`provider`] what is said about those, [`events`] what the audit log says, [`enrol`] what is said of a QR code, [`errors`] what to
 //! do about an error.
 
 pub(crate) mod class_test;
+pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod enrol;
 pub(crate) mod errors;

@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use twofa_broker::clock;
 use twofa_broker::text::messages::void_codes;
 use twofa_broker::{ContactReport, ExemptionReport, UserReport, UserStatus};
-use twofa_core::Timestamp;
+use twofa_core::{DeviceKind, Duration, Timestamp};
 
-use super::{moment, until, user};
+use super::{devices, moment, until, user};
 use crate::output::{Table, terminal_width};
 
 /// So few backup codes left are a reason to make new ones.
@@ -39,6 +39,18 @@ pub(crate) fn show(report: &UserReport, suffix: &str, out: &mut dyn Write) -> io
     show_address("Phone", report.phone.as_ref(), &format!("sms{suffix}"), out)?;
     if !report.methods.is_empty() {
         writeln!(out, "A login asks for: {}", report.methods.join(", or "))?;
+    }
+    let kinds: Vec<_> = report
+        .trust
+        .iter()
+        .filter_map(|(kind, seconds)| {
+            Some((DeviceKind::named(kind)?, Duration::from_seconds(*seconds)))
+        })
+        .collect();
+    if !report.methods.is_empty()
+        && let Some(sentence) = devices::trust(&kinds)
+    {
+        writeln!(out, "{sentence}")?;
     }
     for exemption in &report.exemptions {
         writeln!(out, "{}", self::exemption(exemption))?;

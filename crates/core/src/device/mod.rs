@@ -90,6 +90,11 @@ const KINDS: [(DeviceKind, &str); 6] = [
 ];
 
 impl DeviceKind {
+    /// All kinds.
+    pub fn all() -> impl Iterator<Item = Self> {
+        KINDS.iter().map(|(kind, _)| *kind)
+    }
+
     /// The kind as it is stored and shown.
     pub fn name(self) -> &'static str {
         KINDS
@@ -104,6 +109,17 @@ impl DeviceKind {
             .iter()
             .find(|(_, known)| *known == name)
             .map(|(kind, _)| *kind)
+    }
+
+    /// How long a code makes a device of this kind trusted under `trust`. Zero: not at all.
+    pub fn duration(self, trust: &Trust) -> Duration {
+        match self {
+            Self::Key | Self::Host => trust.remote,
+            Self::Address if trust.identity == Identity::Key => Duration::from_seconds(0),
+            Self::Address => trust.for_addresses(),
+            Self::Seat => trust.console,
+            Self::Session | Self::Terminal => trust.elevation,
+        }
     }
 }
 
@@ -152,16 +168,6 @@ impl Device {
             Self::Seat(seat) => seat.clone(),
             Self::Session(session) => format!("session {}", session.id),
             Self::Terminal(terminal) => format!("terminal of process {}", terminal.leader),
-        }
-    }
-
-    /// How long a code makes this device trusted under `trust`. Zero: not at all.
-    pub fn duration(&self, trust: &Trust) -> Duration {
-        match self {
-            Self::UserKey(_) | Self::ClientHost(_) => trust.remote,
-            Self::Address(_) => trust.for_addresses(),
-            Self::Seat(_) => trust.console,
-            Self::Session(_) | Self::Terminal(_) => trust.elevation,
         }
     }
 

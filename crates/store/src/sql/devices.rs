@@ -101,25 +101,27 @@ pub(crate) fn has_other_address_since(
         .exists((user, kind, hash, since.unix()))?)
 }
 
-/// Passes the devices of `account`, or of everybody, to `each`, by user and number, until it returns `false`.
+/// Passes the devices of `account`, or of everybody, that are trusted at `now` to `each`, by user and number, until it returns
+/// `false`.
 pub(crate) fn each(
     db: &Db<'_>,
     account: Option<&Account>,
+    now: Timestamp,
     mut each: impl FnMut(TrustedDevice) -> bool,
 ) -> Result<(), StoreError> {
     let sql = "SELECT device.id AS id, kind, label, service, granted_at, until, used_at, name, uid,
-                   device.generation <> user.generation AS is_ended,
-                   (SELECT count(*) FROM device AS other WHERE other.kind = device.kind AND other.hash = device.hash)
-                       AS users
+                   (SELECT count(*) FROM device AS other JOIN user AS owner ON owner.id = other.user
+                    WHERE other.kind = device.kind AND other.hash = device.hash
+                        AND other.generation = owner.generation AND other.until > ?3) AS users
                FROM device JOIN user ON user.id = device.user
-               WHERE ?1 IS NULL OR (user.name = ?1 AND user.uid = ?2) ORDER BY user.name, user.uid, device.id";
+               WHERE (?1 IS NULL OR (user.name = ?1 AND user.uid = ?2))
+                   AND device.generation = user.generation AND until > ?3
+               ORDER BY user.name, user.uid, device.id";
     let mut statement = db.prepare_cached(sql)?;
     let name = account.map(|account| &account.name);
-    let mut rows = statement.query((name, account.map(|account| account.uid)))?;
+    let uid = account.map(|account| account.uid);
+    let mut rows = statement.query((name, uid, now.unix()))?;
     while let Some(row) = rows.next()? {
-        if row.get::<_, bool>("is_ended")? {
-            continue;
-        }
         let kind: String = row.get("kind")?;
         let Some(kind) = DeviceKind::named(&kind) else {
             return Err(StoreError::Damaged(
@@ -143,6 +145,21 @@ pub(crate) fn each(
         }
     }
     Ok(())
+}
+
+/// The addresses that several users trust at `now`, and how many users each of them has, the most shared first.
+pub(crate) fn shared_addresses(
+    db: &Db<'_>,
+    now: Timestamp,
+) -> Result<Vec<(String, u32)>, StoreError> {
+    let sql = "SELECT label, count(*) AS users FROM device JOIN user ON user.id = device.user
+               WHERE kind = ?1 AND device.generation = user.generation AND until > ?2
+               GROUP BY hash HAVING count(*) > 1 ORDER BY users DESC, label";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map((DeviceKind::Address.name(), now.unix()), |row| {
+        Ok((row.get("label")?, row.get("users")?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Removes the device `id` of `user`. Returns its kind and label.

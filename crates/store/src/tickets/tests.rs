@@ -82,13 +82,13 @@ fn kinds(store: &Store) -> Vec<String> {
     kinds
 }
 
-fn devices(store: &Store) -> Vec<TrustedDevice> {
+fn devices(store: &Store, now: Timestamp) -> Vec<TrustedDevice> {
     let mut devices = Vec::new();
     let each = |device| {
         devices.push(device);
         true
     };
-    store.devices(None, each).unwrap();
+    store.devices(None, now, each).unwrap();
     devices
 }
 
@@ -192,7 +192,7 @@ fn a_grant_ends_with_the_methods_the_password_and_the_reset_of_its_user() {
         }
         end(&bench, &store);
         assert_eq!(grant(&store, &device), None);
-        assert_eq!(devices(&store), []);
+        assert_eq!(devices(&store, bench.now), []);
     }
 }
 
@@ -229,7 +229,7 @@ fn a_login_by_trust_that_was_ended_meanwhile_is_not_confirmed() {
     store
         .leave_trusted(&alice(), pass, &device, &origin(), bench.now)
         .unwrap();
-    let id = devices(&store)[0].id;
+    let id = devices(&store, bench.now)[0].id;
     assert!(
         store
             .revoke_device(&alice(), id, &origin(), bench.now)
@@ -244,13 +244,13 @@ fn somebody_elses_device_is_not_revoked() {
     let bench = Bench::new();
     let store = enrolled(&bench);
     trust(&store, &bench, 100, &address("192.0.2.7"));
-    let id = devices(&store)[0].id;
+    let id = devices(&store, bench.now)[0].id;
     bench.enrol(&store, &bob(), "phone");
     for (account, id) in [(bob(), id), (alice(), id + 1), (alice(), -1)] {
         let revoked = store.revoke_device(&account, id, &origin(), bench.now);
         assert!(!revoked.unwrap(), "{account:?} {id}");
     }
-    assert_eq!(devices(&store).len(), 1);
+    assert_eq!(devices(&store, bench.now).len(), 1);
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn a_user_has_at_most_twenty_devices_and_hears_of_one_new_address_a_day() {
             &address(&format!("192.0.2.{}", step + 1)),
         );
     }
-    let devices = devices(&store);
+    let devices = devices(&store, bench.now);
     assert_eq!(devices.len(), 20);
     assert!(
         devices

@@ -1,7 +1,6 @@
 //! The device behind a login: what is proved about it, whether it is trusted, and what a right code makes of it.
 
 use twofa_core::device::{Evidence, LoginSession, LoginTerminal, identify};
-use twofa_core::user::Verify;
 use twofa_core::{Account, Device, Duration};
 use twofa_proto::{Login, Request};
 use twofa_store::{LoginProcess, Pass, ProcessId, StoreError};
@@ -19,7 +18,7 @@ pub(super) struct LoginDevice {
     /// The process that the login happens in; `None`: the application is not root, and nothing is settled later.
     process: Option<LoginProcess>,
     device: Option<Device>,
-    /// How long the policy trusts it.
+    /// How long a code makes it trusted.
     duration: Duration,
     /// Whether it stands in for a code now.
     pub(super) is_trusted: bool,
@@ -41,7 +40,7 @@ impl LoginDevice {
         let process = evidence.map(process);
         let device = evidence.and_then(|_| identify(&told(login), &person.policy.trust));
         let duration = device.as_ref().map_or(Duration::from_seconds(0), |device| {
-            device.duration(&person.policy.trust)
+            person.trust_duration(device.kind())
         });
         let is_account = matches!(request, Request::Account(_));
         let mut found = Self {
@@ -52,7 +51,7 @@ impl LoginDevice {
             duration,
             is_trusted: false,
         };
-        let Some(device) = found.trustable(person) else {
+        let Some(device) = found.trustable() else {
             return Ok(found);
         };
         let store = services.store;
@@ -65,11 +64,9 @@ impl LoginDevice {
         Ok(found)
     }
 
-    /// The device, if a code of `person` can make it trusted.
-    fn trustable(&self, person: &Person) -> Option<&Device> {
-        let is_possible = self.can_confirm
-            && self.duration.seconds() > 0
-            && person.snapshot.user.verify != Verify::Always;
+    /// The device, if a code can make it trusted.
+    fn trustable(&self) -> Option<&Device> {
+        let is_possible = self.can_confirm && self.duration.seconds() > 0;
         self.device.as_ref().filter(|_| is_possible)
     }
 
@@ -109,7 +106,7 @@ impl LoginDevice {
     ) -> Option<Settling<'a>> {
         Some(Settling {
             pass: self.pass(login)?,
-            trust_for: self.trustable(person).map(|_| self.duration),
+            trust_for: self.trustable().map(|_| self.duration),
             offer: person.policy.trust.offer,
             is_first_factor_shown,
             can_confirm: self.can_confirm,
@@ -118,7 +115,7 @@ impl LoginDevice {
 
     /// What a `+` at the code would do, for the prompt; `None`: nothing.
     pub(super) fn hint(&self, person: &Person) -> Option<String> {
-        let device = self.trustable(person)?;
+        let device = self.trustable()?;
         let is_asked = person.policy.trust.offer == twofa_core::policy::Offer::Ask;
         is_asked.then(|| messages::trust_hint(device, self.duration))
     }

@@ -1,8 +1,9 @@
 //! What users and administrators do with a record: look, enrol, change, remove, make backup codes.
 //!
 //! A [`request`] is permitted first, if necessary after a [`proof`]; then it enrols ([`enrol`]), sets ([`set`]), removes
-//! ([`remove`]) or reports ([`report`]).
+//! ([`remove`]) or reports ([`report`]). Trusted devices are listed and revoked in [`devices`].
 
+mod devices;
 mod enrol;
 mod proof;
 mod remove;
@@ -27,6 +28,7 @@ use crate::methods::change_limit;
 use crate::text::messages::{self, commands};
 use crate::text::terminal::Terminal;
 
+pub use self::devices::device_report;
 pub use self::report::user_status;
 
 /// Serves every request that is not a login.
@@ -114,10 +116,14 @@ fn check_record(
         return Err(commands::METHOD_NOT_ALLOWED.into());
     }
     // A record of its own would lift what the other record holds back.
-    if !matches!(request, Request::Status { .. }) && person.snapshot.identity_mismatch.is_some() {
+    if !only_reads(request) && person.snapshot.identity_mismatch.is_some() {
         return Err(commands::IDENTITY_MISMATCH.into());
     }
     Ok(())
+}
+
+const fn only_reads(request: &Request) -> bool {
+    matches!(request, Request::Status { .. } | Request::Devices { .. })
 }
 
 /// Carries out a request that is permitted.
@@ -127,8 +133,14 @@ fn perform(
     terminal: &mut dyn Terminal,
 ) -> Result<Done, RequestError> {
     let context = manage.context;
-    // A new app is counted when it gets a key: one whose key was shown before changes nothing.
-    if !matches!(request, Request::Status { .. } | Request::EnrolApp { .. })
+    // A new app is counted when it gets a key: one whose key was shown before changes nothing. The end of trust undoes what a
+    // code did.
+    let is_counted = !matches!(
+        request,
+        Request::EnrolApp { .. } | Request::RevokeDevices { .. }
+    );
+    if is_counted
+        && !only_reads(request)
         && let Some(text) = change_limit::count_unproved(context)?
     {
         return Err(RequestError::new(Failure::Denied, text));
@@ -142,6 +154,8 @@ fn perform(
         Request::Set { .. } => set::settings(manage, request, terminal),
         Request::NewBackupCodes { .. } => enrol::backup_codes(context, terminal),
         Request::Status { .. } => Ok(Done::Status(Box::new(report::record(context)))),
+        Request::Devices { .. } => devices::list(context),
+        Request::RevokeDevices { id, .. } => devices::revoke(context, *id),
         Request::Login(_) | Request::Account(_) => Err(commands::NO_LOGIN_HERE.into()),
     }
 }

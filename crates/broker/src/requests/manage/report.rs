@@ -36,6 +36,11 @@ pub(super) fn record(context: Context<'_>) -> UserReport {
         required: user.required,
         failures: user.throttle.failures(),
         apps: user.apps.iter().map(app_report).collect(),
+        trust: person
+            .trusted_kinds()
+            .into_iter()
+            .map(|(kind, duration)| (kind.name().to_owned(), duration.seconds()))
+            .collect(),
         void_codes_shown_at: person.snapshot.codes_shown_at.map(Timestamp::unix),
         difference: person
             .snapshot

@@ -157,6 +157,14 @@ pub fn no_account(user: &str) -> String {
     format!("there is no account called '{user}'")
 }
 
+/// No such device.
+pub fn no_device(id: i64, user: &str) -> String {
+    format!("{user} trusts no device with the number {id}")
+}
+
+/// Where the numbers of devices are.
+pub const DEVICE_LIST: &str = "see 'twofa device list'";
+
 /// No such method.
 pub fn no_method(name: &str) -> String {
     format!("there is no method called '{name}'")
