@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use twofa_core::Timestamp;
 use twofa_core::policy::{KEYS, Policy};
 use twofa_core::rulebook::{BadRulebook, Change, Rulebook};
+use twofa_core::{DeviceKind, Duration, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Origin};
 use crate::rules::{self, Rules};
-use crate::sql::policy;
+use crate::sql::{devices, policy};
 use crate::tx::{Tx, View};
 
 impl Store {
@@ -102,10 +102,30 @@ fn save(tx: &Tx<'_>, after: &Rulebook) -> Result<Vec<Change>, StoreError> {
         .map(|key| (key.name, key.value(after.machine())));
     policy::replace_settings(tx.db, settings)?;
     policy::replace_classes(tx.db, after.classes())?;
+    shorten_trust(tx, &before, after)?;
     for Change { what, from, to } in changes.iter().cloned() {
         tx.record(None, &Event::PolicyChanged { what, from, to })?;
     }
     Ok(changes)
+}
+
+/// Shortens what was granted to the longest duration that any policy still has, so that a longer one does not bring back
+/// later what a shorter one has ended.
+fn shorten_trust(tx: &Tx<'_>, before: &Rulebook, after: &Rulebook) -> Result<(), StoreError> {
+    let longest = |rulebook: &Rulebook, kind: DeviceKind| {
+        let policies = rulebook.policies();
+        policies
+            .map(|(_, policy)| kind.duration(&policy.trust))
+            .max()
+            .unwrap_or(Duration::from_seconds(0))
+    };
+    for kind in DeviceKind::all() {
+        let most = longest(after, kind);
+        if most < longest(before, kind) {
+            devices::shorten(tx.db, kind, most)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

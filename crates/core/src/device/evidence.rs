@@ -259,6 +259,7 @@ mod tests {
             start: 7,
         };
         let terminal = LoginTerminal {
+            uid: 1000,
             boot: "b".into(),
             device: 34816,
             leader: 100,

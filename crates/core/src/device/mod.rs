@@ -53,6 +53,8 @@ pub struct LoginSession {
 /// A terminal with the process that leads its session, as sudo(8) tells terminals apart: a pts number comes again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginTerminal {
+    /// The uid of who becomes another user in it. After `su` the terminal has a second user, whom no code has verified.
+    pub uid: u32,
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot: String,
     /// The device number of the terminal.
@@ -152,11 +154,12 @@ impl Device {
                 format!("{boot}\n{id}\n{start}").into_bytes()
             }
             Self::Terminal(LoginTerminal {
+                uid,
                 boot,
                 device,
                 leader,
                 start,
-            }) => format!("{boot}\n{device}\n{leader}\n{start}").into_bytes(),
+            }) => format!("{boot}\n{device}\n{leader}\n{start}\n{uid}").into_bytes(),
         }
     }
 

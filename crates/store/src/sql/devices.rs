@@ -1,7 +1,7 @@
 //! Trusted devices: the table `device`.
 
 use rusqlite::{OptionalExtension, Row};
-use twofa_core::{Account, DeviceKind, Grant, Timestamp};
+use twofa_core::{Account, DeviceKind, Duration, Grant, Timestamp};
 
 use super::{Db, timestamp};
 use crate::devices::{DeviceHash, PasswordHash, TrustedDevice};
@@ -185,6 +185,15 @@ pub(crate) fn delete_all(db: &Db<'_>, user: i64) -> Result<usize, StoreError> {
 /// Removes the devices of everybody. Returns how many there were.
 pub(crate) fn delete_everybodys(db: &Db<'_>) -> Result<usize, StoreError> {
     Ok(db.prepare_cached("DELETE FROM device")?.execute([])?)
+}
+
+/// Ends the trust in devices of this `kind` no later than `most` after their grants.
+pub(crate) fn shorten(db: &Db<'_>, kind: DeviceKind, most: Duration) -> Result<(), StoreError> {
+    let sql =
+        "UPDATE device SET until = granted_at + ?2 WHERE kind = ?1 AND until > granted_at + ?2";
+    db.prepare_cached(sql)?
+        .execute((kind.name(), most.seconds()))?;
+    Ok(())
 }
 
 /// Notes that a program of `service` came to the account phase.

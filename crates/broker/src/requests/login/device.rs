@@ -165,11 +165,15 @@ fn told(login: &Login) -> Evidence<'_> {
             id: session.id.clone(),
             start: session.start,
         }),
-        controlling_terminal: evidence.controlling_terminal.map(|terminal| LoginTerminal {
-            boot: boot.clone(),
-            device: terminal.device,
-            leader: terminal.leader.pid,
-            start: terminal.leader.start,
-        }),
+        controlling_terminal: evidence
+            .controlling_terminal
+            .zip(asking)
+            .map(|(terminal, uid)| LoginTerminal {
+                uid,
+                boot: boot.clone(),
+                device: terminal.device,
+                leader: terminal.leader.pid,
+                start: terminal.leader.start,
+            }),
     }
 }

@@ -18,7 +18,12 @@ pub(super) fn for_exemptions(peer: Peer, login: &Login) -> LoginSource<'_> {
     if !peer.is_root() {
         return LoginSource::default();
     }
-    let address = login.remote_host.as_deref().and_then(parse_address);
+    // With UseDNS, what sshd tells PAM is a name.
+    let evidence = login.evidence.as_ref();
+    let ssh_client = evidence.and_then(|evidence| evidence.ssh_client.as_deref());
+    let address = ssh_client
+        .or(login.remote_host.as_deref())
+        .and_then(parse_address);
     LoginSource {
         service: Some(&login.service),
         address,

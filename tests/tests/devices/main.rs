@@ -1,6 +1,15 @@
 //! Trusted devices: a code that ends in + is asked for again when the trust ends, through real sshd, su and sudo.
+//!
+//! This file has the machine that is reached from two others, and what a code with a + does. [`ends`] ends trust, [`proofs`]
+//! tells devices apart, [`elevation`] is su and sudo, [`commands`] `twofa device`, and [`input`] what must not work.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
+
+mod commands;
+mod elevation;
+mod ends;
+mod input;
+mod proofs;
 
 use twofa_e2e::{Authenticator, Machine, Terminal, password_of};
 
@@ -29,12 +38,20 @@ auth required pam_deny.so
 
 /// A machine that is reached from two client machines of its own network, 192.0.2.7 and 192.0.2.8.
 fn machine(stack: &str) -> (Machine, Authenticator) {
+    let machine = machine_with_sshd(stack, "");
+    let phone = machine.enrol("alice");
+    (machine, phone)
+}
+
+/// The same with further lines of `sshd_config`, and with bob; nobody has enrolled.
+fn machine_with_sshd(stack: &str, lines: &str) -> Machine {
     let machine = Machine::new()
         .policy("mandatory")
         .user("alice")
+        .user("bob")
         .pam("sshd", stack)
         .pam("password-auth", PASSWORD_AUTH)
-        .with_sshd()
+        .sshd(lines)
         .build();
     machine
         .run(
@@ -47,8 +64,7 @@ fn machine(stack: &str) -> (Machine, Authenticator) {
              sed -i 's/^vm,/192.0.2.1,vm,/' /etc/ssh/ssh_known_hosts",
         )
         .ok();
-    let phone = machine.enrol("alice");
-    (machine, phone)
+    machine
 }
 
 fn set(machine: &Machine, settings: &str) {
@@ -63,6 +79,45 @@ fn log_in_from(machine: &Machine, host: u8, password: &str) -> Terminal {
     terminal.expect("Password:");
     terminal.type_line(password);
     terminal
+}
+
+/// Whether a login from this client machine with these options of ssh needs a code, after the password where one is asked
+/// for.
+fn needs_code(machine: &Machine, host: u8, user: &str, options: &str, has_password: bool) -> bool {
+    let mut terminal = machine.terminal(&format!(
+        "ip netns exec client{host} ssh -o NumberOfPasswordPrompts=1 {options} {user}@192.0.2.1 'echo Verified: in'"
+    ));
+    if has_password {
+        terminal.expect("Password:");
+        terminal.type_line(&password_of(user));
+    }
+    terminal.expect("Verif");
+    match terminal.expect(" ").as_str() {
+        "ication " => true,
+        "ied: " => {
+            assert!(terminal.expect_end().success());
+            false
+        }
+        other => panic!("{other}: {}", terminal.screen()),
+    }
+}
+
+/// Whether alice's login from this client machine needs a code after the password.
+fn is_asked(machine: &Machine, host: u8) -> bool {
+    needs_code(machine, host, "alice", "", true)
+}
+
+/// Logs alice in from this client machine with a `code`, and trusts the machine's address.
+fn trust(machine: &Machine, host: u8, code: &str) {
+    let mut terminal = log_in_from(machine, host, &password_of("alice"));
+    terminal.expect("Verification code for vm");
+    terminal.expect("): ");
+    terminal.type_line(&format!("{code}+"));
+    let screen = expect_shell(terminal);
+    assert!(
+        screen.contains("No code is asked for here until "),
+        "{screen}"
+    );
 }
 
 fn expect_shell(mut terminal: Terminal) -> String {

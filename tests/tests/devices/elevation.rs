@@ -1,0 +1,128 @@
+//! su and sudo: what is trusted is the terminal, with the process that leads it.
+
+use twofa_e2e::{Authenticator, Machine, Terminal, password_of};
+
+use super::set;
+
+const STACK: &str = "\
+auth sufficient pam_rootok.so
+auth requisite pam_unix.so
+auth required pam_twofa.so
+account required pam_twofa.so
+account required pam_unix.so
+session required pam_permit.so
+";
+
+fn machine() -> (Machine, Authenticator) {
+    let machine = Machine::new()
+        .policy("optional")
+        .user("alice")
+        .user("carol")
+        .user("bob")
+        .pam("su", STACK)
+        .build();
+    let phone = machine.enrol("bob");
+    set(&machine, "trust.elevation=15m");
+    (machine, phone)
+}
+
+/// Types `su` in a shell up to the code, or up to its end.
+fn su(shell: &mut Terminal) -> bool {
+    shell.type_line("su bob -c 'echo Verified: $(id -un)'");
+    shell.expect("Password: ");
+    shell.type_line(&password_of("bob"));
+    shell.expect("Verif");
+    shell.expect(" ") == "ication "
+}
+
+/// A shell of `user` that leads its session on a terminal of its own.
+fn shell(machine: &Machine, user: &str) -> Terminal {
+    let mut shell = machine.terminal_as(user, "PS1='ready> ' exec dash -i");
+    shell.expect("ready> ");
+    shell
+}
+
+fn type_code(shell: &mut Terminal, code: &str) {
+    shell.expect("+ at its end: trust this terminal for 15 minutes; ");
+    shell.expect("): ");
+    shell.type_line(&format!("{code}+"));
+    shell.expect("Verified: bob");
+    shell.expect("ready> ");
+}
+
+#[test]
+fn su_is_trusted_in_the_terminal_whose_user_typed_a_code_and_in_no_other() {
+    let (machine, phone) = machine();
+    let mut first = shell(&machine, "alice");
+    assert!(su(&mut first));
+    type_code(&mut first, &phone.next_code());
+    assert!(!su(&mut first));
+    first.expect("ready> ");
+
+    let mut second = shell(&machine, "alice");
+    assert!(su(&mut second));
+
+    let list = machine.run("twofa device list --user bob").ok().stdout;
+    assert!(list.contains("\tterminal\tterminal of process "), "{list}");
+}
+
+#[test]
+fn who_became_another_user_in_a_terminal_has_not_their_trust() {
+    let (machine, phone) = machine();
+    let mut terminal = shell(&machine, "alice");
+    assert!(su(&mut terminal));
+    type_code(&mut terminal, &phone.next_code());
+    terminal.type_line("su carol -c 'PS1=carol\\> exec dash -i'");
+    terminal.expect("Password: ");
+    terminal.type_line(&password_of("carol"));
+    terminal.expect("carol>");
+    assert!(su(&mut terminal), "carol is not alice");
+}
+
+#[test]
+fn the_next_login_on_a_terminal_of_the_same_number_is_another_device() {
+    let (machine, phone) = machine();
+    let mut outer = shell(&machine, "alice");
+    let begin = |outer: &mut Terminal| {
+        outer.type_line("script -q -c 'PS1=in%ner\\> dash -i' /dev/null");
+        outer.expect("in%ner>");
+        outer.type_line("tty");
+        let tty = outer.expect("in%ner>");
+        let mut lines = tty.lines().map(str::trim);
+        lines
+            .find(|line| line.starts_with("/dev/pts/"))
+            .unwrap()
+            .to_owned()
+    };
+    let first = begin(&mut outer);
+    assert!(su(&mut outer));
+    outer.expect("): ");
+    outer.type_line(&format!("{}+", phone.next_code()));
+    outer.expect("Verified: bob");
+    assert!(!su(&mut outer));
+    outer.type_line("exit");
+    outer.expect("ready> ");
+    assert_eq!(begin(&mut outer), first, "the number comes again");
+    assert!(su(&mut outer));
+}
+
+#[test]
+fn tmux_that_outlives_its_login_has_no_more_than_its_own_panes_earned() {
+    let (machine, phone) = machine();
+    let mut login = shell(&machine, "alice");
+    assert!(su(&mut login));
+    type_code(&mut login, &phone.next_code());
+    let tmux = |command: &str| machine.run_as("alice", &format!("tmux -L t {command}"));
+    tmux("new-session -d 'dash -i'").ok();
+    login.hang_up();
+    login.expect_end();
+    tmux("send-keys \"su bob -c 'echo in'\" Enter").ok();
+    let shows = |text: &str| {
+        machine.wait_until(&format!(
+            "setpriv --reuid alice --regid alice --clear-groups tmux -L t capture-pane -pJ | grep -q {text}"
+        ));
+    };
+    shows("Password:");
+    tmux(&format!("send-keys '{}' Enter", password_of("bob"))).ok();
+    shows("Verification");
+}
