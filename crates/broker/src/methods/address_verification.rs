@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use twofa_core::answer::Reply;
 use twofa_core::channel::AddressKind;
 use twofa_core::sent::SentCodeOutcome;
 use twofa_core::{Answer, Channel, SentCode};
@@ -28,6 +29,8 @@ pub struct Verified {
     pub address: String,
     /// The generation of the person's methods after that.
     pub generation: Generation,
+    /// The code had a `+`.
+    pub trusts_device: bool,
 }
 
 /// Finds out the address, sends a code there and keeps the address when the code is typed. `known` is the address that is
@@ -104,7 +107,10 @@ impl AddressVerification<'_> {
             let Some(typed) = terminal.ask(text)? else {
                 break;
             };
-            let answer = Answer::read(typed.expose());
+            let Reply {
+                answer,
+                trusts_device,
+            } = Reply::read(typed.expose());
             drop(typed);
             let wrong = match answer {
                 Answer::Empty => break,
@@ -115,7 +121,9 @@ impl AddressVerification<'_> {
                 Answer::Code(typed) => {
                     let attempt = self.count()?;
                     match code.compare(&typed, self.context.now()) {
-                        SentCodeOutcome::Right => return self.keep(candidate, attempt),
+                        SentCodeOutcome::Right => {
+                            return self.keep(candidate, attempt, trusts_device);
+                        }
                         SentCodeOutcome::Expired => messages::EXPIRED_CODE,
                         SentCodeOutcome::Wrong => messages::NOT_THE_CODE,
                     }
@@ -177,6 +185,7 @@ impl AddressVerification<'_> {
         &self,
         candidate: &Candidate,
         attempt: Option<Attempt>,
+        trusts_device: bool,
     ) -> Result<Verified, EnrolmentError> {
         let Context {
             account,
@@ -205,6 +214,7 @@ impl AddressVerification<'_> {
         Ok(Verified {
             address: address.to_owned(),
             generation,
+            trusts_device,
         })
     }
 }

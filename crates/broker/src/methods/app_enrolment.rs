@@ -1,5 +1,6 @@
 //! Setting up an authenticator app or a hardware token.
 
+use twofa_core::answer::Reply;
 use twofa_core::app::{Algorithm, App, AppEntry, OtpKind, Parameters};
 use twofa_core::{Answer, Key, Timestamp, Verification};
 use twofa_proto::AppRequest;
@@ -20,18 +21,27 @@ const TRIES: u32 = 5;
 /// How often its key is drawn.
 const PICTURES: u32 = 6;
 
-/// Sets up an app with these `parameters` as `label`, and the backup codes if there are none. Returns the new generation of
-/// the methods.
+/// An app that was set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NewlyEnrolled {
+    /// The generation of the person's methods after that.
+    pub(crate) generation: Generation,
+    /// The first code had a `+`.
+    pub(crate) trusts_device: bool,
+}
+
+/// Sets up an app with these `parameters` as `label`, and the backup codes if there are none.
 pub(crate) fn enrol_app(
     context: Context<'_>,
     parameters: Parameters,
     label: &str,
     intro: &str,
     terminal: &mut dyn Terminal,
-) -> Result<Generation, EnrolmentError> {
+) -> Result<NewlyEnrolled, EnrolmentError> {
     terminal.reach(Stage::Enrolling);
     let (mut app, generation) = pending_app(context, parameters)?;
-    app.used = Some(ask_first_code(context, &app, label, intro, terminal)?);
+    let (count, trusts_device) = ask_first_code(context, &app, label, intro, terminal)?;
+    app.used = Some(count);
     let new = NewApp {
         label: label.to_owned(),
         app,
@@ -44,7 +54,10 @@ pub(crate) fn enrol_app(
         .enrol_app(account, generation, &new, origin, context.now())?;
     terminal.reach(Stage::Enrolled);
     let with_backup = backup_codes::make_missing(context, generation, terminal)?;
-    Ok(with_backup.unwrap_or(generation))
+    Ok(NewlyEnrolled {
+        generation: with_backup.unwrap_or(generation),
+        trusts_device,
+    })
 }
 
 /// The parameters that a client asks for, if an app can have them.
@@ -93,7 +106,7 @@ fn pending_app(
     Ok((app, generation))
 }
 
-/// Shows the key until its first right code is typed. Returns the step or counter of that code.
+/// Shows the key until its first right code is typed. Returns the step or counter of that code, and whether it had a `+`.
 ///
 /// At a login the key is drawn on request only: a client whose locale is not UTF-8 would show each line as octal numbers,
 /// and nothing here knows which client that is, nor whether its text is lighter than the background. The command line
@@ -104,7 +117,7 @@ fn ask_first_code(
     label: &str,
     intro: &str,
     terminal: &mut dyn Terminal,
-) -> Result<u64, EnrolmentError> {
+) -> Result<(u64, bool), EnrolmentError> {
     let url = app.url(&AppEntry {
         issuer: &context.application(),
         user: &context.account.name,
@@ -121,10 +134,14 @@ fn ask_first_code(
             pictures += 1;
             continue;
         }
-        let again = match Answer::read(answer.expose()) {
+        let Reply {
+            answer,
+            trusts_device,
+        } = Reply::read(answer.expose());
+        let again = match answer {
             Answer::Empty => break,
             Answer::Code(code) => match app.verify(&code, context.now()) {
-                Verification::Accepted { count } => return Ok(count),
+                Verification::Accepted { count } => return Ok((count, trusts_device)),
                 verification => explain(app, &code, verification, context.now()),
             },
             _ => WrongFirstCode::Wrong,

@@ -25,6 +25,8 @@ pub struct FirstMethod {
     pub by: Proof,
     /// The generation of the person's methods after that.
     pub generation: Generation,
+    /// Its first code had a `+`.
+    pub trusts_device: bool,
 }
 
 /// Sets up a first method and the backup codes, at a login; `intro` stands before the first prompt. If the policy allows
@@ -110,18 +112,17 @@ fn enrol_chosen(
                 let verified = enrol_address(context, channel, None, intro, terminal)?;
                 Ok(FirstMethod::address(channel, &verified))
             }
-            None if method == Method::App => Ok(FirstMethod {
-                generation: enrol_app(
-                    context,
-                    Parameters::default(),
-                    DEFAULT_LABEL,
-                    intro,
-                    terminal,
-                )?,
-                by: Proof::EnrolledApp {
-                    label: DEFAULT_LABEL.to_owned(),
-                },
-            }),
+            None if method == Method::App => {
+                let (parameters, label) = (Parameters::default(), DEFAULT_LABEL);
+                let new = enrol_app(context, parameters, label, intro, terminal)?;
+                Ok(FirstMethod {
+                    generation: new.generation,
+                    trusts_device: new.trusts_device,
+                    by: Proof::EnrolledApp {
+                        label: label.to_owned(),
+                    },
+                })
+            }
             None => Err(EnrolmentError::NoMethod),
         },
     )
@@ -219,6 +220,7 @@ impl FirstMethod {
                 address: masked(&verified.address),
             },
             generation: verified.generation,
+            trusts_device: verified.trusts_device,
         }
     }
 }

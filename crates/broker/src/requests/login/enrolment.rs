@@ -12,7 +12,7 @@ use super::outcome::LoginOutcome;
 use super::request::{self, LoginError, LoginRequest};
 use crate::context::Context;
 use crate::identity::person::{Person, PersonError};
-use crate::methods::challenge::{Accepted, ChallengeOutcome};
+use crate::methods::challenge::{Accepted, Challenge, ChallengeOutcome};
 use crate::methods::enrolment::{self, FirstMethod};
 use crate::methods::error::EnrolmentError;
 use crate::sending::codes::Unsent;
@@ -45,6 +45,10 @@ pub(super) fn enrol(
         return request::refuse(messages::ONE_PROMPT_TO_ENROL, outcome, terminal);
     }
     let mut answering = AnsweringTerminal::new(terminal);
+    let with_hint = request
+        .trust_hint
+        .map(|hint| messages::with_trust_hint(intro, hint));
+    let intro = with_hint.as_deref().unwrap_or(intro);
     match enrolment::enrol_first(request.context, is_proved, intro, &mut answering) {
         Ok(first) => pass(request, first, terminal),
         Err(error) => refuse(request, error, terminal),
@@ -61,7 +65,12 @@ pub(super) fn replace(
         return request::refuse(messages::ONE_PROMPT_TO_ENROL, outcome, terminal);
     }
     let context = request.context;
-    let challenge = request.challenge(Accepted::Enrolled, Tally::Proved);
+    let challenge = Challenge {
+        // Trust goes with the new method's first code: its enrolment would end it.
+        settling: None,
+        trust_hint: None,
+        ..request.challenge(Accepted::Enrolled, Tally::Proved)
+    };
     let intro = messages::prove_first(&context.application());
     match challenge.ask(&intro, terminal)? {
         ChallengeOutcome::Passed { .. } => {}
@@ -92,13 +101,17 @@ fn pass(
     first: FirstMethod,
     terminal: &mut dyn Terminal,
 ) -> Result<LoginOutcome, LoginError> {
-    let FirstMethod { by, generation } = first;
+    let FirstMethod {
+        by,
+        generation,
+        trusts_device,
+    } = first;
     let why = events::proof(&by);
     let Context {
         account, origin, ..
     } = request.context;
     let (store, now) = (request.context.store(), request.context.now());
-    let settlement = request.settlement();
+    let settlement = request.settlement(trusts_device);
     match store.record_pass(account, generation, by, settlement, origin, now) {
         Ok(()) => Ok(passed(why, matches!(settlement, Settlement::Now(_)))),
         Err(StoreError::ChangedMeanwhile) => changed_meanwhile(request, terminal),

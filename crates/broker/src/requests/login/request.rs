@@ -90,10 +90,12 @@ impl LoginRequest<'_> {
             .settling(self.login, person, is_first_factor_shown)
     }
 
-    /// When a login without an attempt counts as one.
-    pub(super) fn settlement(&self) -> Settlement<'_> {
+    /// When a login without an attempt counts as one, where the code was typed with a `+` or without.
+    pub(super) fn settlement(&self, trusts_device: bool) -> Settlement<'_> {
         let settling = self.settling(true);
-        settling.map_or(Settlement::Now(None), |settling| settling.settlement(false))
+        settling.map_or(Settlement::Now(None), |settling| {
+            settling.settlement(trusts_device)
+        })
     }
 
     /// Why the login is treated as it is, for the log.

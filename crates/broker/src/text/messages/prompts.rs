@@ -20,11 +20,21 @@ pub fn code_prompt(
     let nouns: Vec<_> = at_hand.iter().map(|method| method.info().noun).collect();
     let methods = nouns.join(" or ");
     let others = if is_only { "" } else { "; m: other methods" };
-    let trust = trust_hint.map_or(String::new(), |hint| format!("{hint}; "));
+    let trust = trust_hint.map_or(String::new(), |hint| format!("{}; ", plus(hint)));
     format!("Verification code for {application} ({trust}{methods}{others}): ")
 }
 
-/// What a `+` at the code does, for the parenthesis of the prompt.
+/// What a `+` does, for the parenthesis of the prompt.
+fn plus(trust_hint: &str) -> String {
+    format!("+ at its end: {trust_hint}")
+}
+
+/// `intro` of an enrolment, and what a `+` at its first code does.
+pub fn with_trust_hint(intro: &str, trust_hint: &str) -> String {
+    format!("{intro} A + at the end of its first code: {trust_hint}.")
+}
+
+/// What a `+` at the code does: `trust 192.0.2.7 for 12 hours`.
 pub fn trust_hint(device: &Device, duration: Duration) -> String {
     let what = match device {
         Device::UserKey(_) => "this key".to_owned(),
@@ -34,7 +44,7 @@ pub fn trust_hint(device: &Device, duration: Duration) -> String {
         Device::Session(_) => "this session".to_owned(),
         Device::Terminal(_) => "this terminal".to_owned(),
     };
-    format!("+ at its end: trust {what} for {}", span(duration))
+    format!("trust {what} for {}", span(duration))
 }
 
 /// A further prompt, with `text` before it. It names the commands that do something.
@@ -51,7 +61,11 @@ pub fn prompt_again(
         (false, true) => Some("m: other methods, ?: help"),
         (false, false) => None,
     };
-    let keys: Vec<_> = trust_hint.into_iter().chain(keys).collect();
+    let keys: Vec<_> = trust_hint
+        .map(plus)
+        .into_iter()
+        .chain(keys.map(str::to_owned))
+        .collect();
     let keys = match keys.join("; ") {
         none if none.is_empty() => none,
         keys => format!(" ({keys})"),
