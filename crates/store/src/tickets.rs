@@ -124,10 +124,13 @@ impl Store {
     }
 
     /// Puts the login of `account` on record for which `process` left a ticket, and makes the grant that belongs to it.
+    /// `key`: a key of the user's, and for how long it can be trusted. It is trusted instead of what `auth` knew: sshd before
+    /// 9.8 says only in the account phase which key a login by `publickey,password` has shown.
     pub fn confirm(
         &self,
         account: &Account,
         process: &LoginProcess,
+        key: Option<(&Device, Duration)>,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Confirmation, StoreError> {
@@ -139,7 +142,10 @@ impl Store {
             let (Some(found), Some(user)) = (found, tx.find(account)?) else {
                 return Ok(Confirmation::Nothing);
             };
-            let login: TicketLogin = read(&found.login)?;
+            let mut login: TicketLogin = read(&found.login)?;
+            if let Some((key, duration)) = key {
+                login.trust_instead(HashedDevice::new(tx.key, key), duration);
+            }
             let Some(trusted_until) = tx.settle(account, &user, &login)? else {
                 return Ok(Confirmation::Nothing);
             };
@@ -186,6 +192,20 @@ impl Store {
             tickets::delete(tx.db, found.id)?;
             Ok(Some((found.account, read(&found.login)?)))
         })
+    }
+}
+
+impl TicketLogin {
+    /// If the login makes a device trusted, lets that be `device`.
+    fn trust_instead(&mut self, device: HashedDevice, duration: Duration) {
+        if let Some(grant) = &mut self.grant
+            && grant.seconds.is_some()
+        {
+            grant.kind = device.kind.name().to_owned();
+            grant.hash = device.hash;
+            grant.label = device.label;
+            grant.seconds = Some(duration.seconds());
+        }
     }
 }
 

@@ -206,3 +206,30 @@ fn addresses_of_this_machine_and_keys_only_policies_trust_no_address() {
     let text = prompt(&mut login);
     assert!(!text.contains("trust"), "{text}");
 }
+
+/// sshd 9.2 says only in the account phase which key a login by `publickey,password` has shown.
+#[test]
+fn a_key_that_sshd_names_only_in_the_account_phase_is_trusted_there() {
+    let machine =
+        machine_with_keys("PasswordAuthentication yes\nAuthenticationMethods publickey,password");
+    let stack = "\
+auth required pam_twofa.so forward_pass
+auth requisite pam_unix.so use_first_pass
+auth required pam_twofa.so
+account required pam_twofa.so
+account required pam_unix.so
+session required pam_permit.so
+";
+    machine.write_file("/etc/pam.d/sshd", stack);
+    let phone = machine.enrol("alice");
+    set(&machine, "trust.address=30d trust.offer=always");
+    let mut login = machine.terminal("ip netns exec client7 ssh -i /root/one alice@192.0.2.1");
+    login.expect("password: ");
+    login.type_line(&format!("{}{}", password_of("alice"), phone.next_code()));
+    login.expect("alice@vm:~$");
+    let list = machine.run("twofa device list --user alice").ok().stdout;
+    assert!(
+        list.contains("\tkey\t") && !list.contains("\taddress\t"),
+        "{list}"
+    );
+}

@@ -62,7 +62,7 @@ fn trust(store: &Store, bench: &Bench, step: u64, device: &Device) -> Confirmati
     let pass = pass(&process, device, true);
     type_code(store, bench, step, Settlement::InAccount(pass));
     store
-        .confirm(&alice(), &process, &origin(), bench.now)
+        .confirm(&alice(), &process, None, &origin(), bench.now)
         .unwrap()
 }
 
@@ -127,10 +127,10 @@ fn nothing_follows_from_a_right_code_until_the_account_phase_of_that_process_con
             },
         ),
     ] {
-        let outcome = store.confirm(&account, &other, &origin(), bench.now);
+        let outcome = store.confirm(&account, &other, None, &origin(), bench.now);
         assert_eq!(outcome.unwrap(), Confirmation::Nothing, "{other:?}");
     }
-    let outcome = store.confirm(&alice(), &process, &origin(), bench.now);
+    let outcome = store.confirm(&alice(), &process, None, &origin(), bench.now);
     let Confirmation::Confirmed {
         missed,
         trusted_until,
@@ -146,7 +146,7 @@ fn nothing_follows_from_a_right_code_until_the_account_phase_of_that_process_con
         kinds(&store),
         ["app-enrolled", "refused", "device-trusted", "passed"]
     );
-    let again = store.confirm(&alice(), &process, &origin(), bench.now);
+    let again = store.confirm(&alice(), &process, None, &origin(), bench.now);
     assert_eq!(
         again.unwrap(),
         Confirmation::Nothing,
@@ -162,7 +162,7 @@ fn a_ticket_is_too_old_after_ten_minutes() {
     let settlement = Settlement::InAccount(pass(&process, &device, true));
     type_code(&store, &bench, 100, settlement);
     let later = bench.now.after(LIFETIME + 1);
-    let outcome = store.confirm(&alice(), &process, &origin(), later);
+    let outcome = store.confirm(&alice(), &process, None, &origin(), later);
     assert_eq!(outcome.unwrap(), Confirmation::Nothing);
 }
 
@@ -207,7 +207,9 @@ fn a_trusted_login_moves_the_last_use_and_not_the_end() {
     store
         .leave_trusted(&alice(), pass, &device, &origin(), later)
         .unwrap();
-    let outcome = store.confirm(&alice(), &process, &origin(), later).unwrap();
+    let outcome = store
+        .confirm(&alice(), &process, None, &origin(), later)
+        .unwrap();
     let Confirmation::Confirmed { by, .. } = outcome else {
         panic!("not confirmed");
     };
@@ -235,7 +237,7 @@ fn a_login_by_trust_that_was_ended_meanwhile_is_not_confirmed() {
             .revoke_device(&alice(), id, &origin(), bench.now)
             .unwrap()
     );
-    let outcome = store.confirm(&alice(), &process, &origin(), bench.now);
+    let outcome = store.confirm(&alice(), &process, None, &origin(), bench.now);
     assert_eq!(outcome.unwrap(), Confirmation::Nothing);
 }
 
@@ -301,7 +303,7 @@ fn a_session_is_found_by_its_own_process_or_by_the_parent_of_the_one_that_logged
     };
     assert_eq!(redeem(parent), None, "not confirmed");
     store
-        .confirm(&alice(), &process, &origin(), bench.now)
+        .confirm(&alice(), &process, None, &origin(), bench.now)
         .unwrap();
     assert_eq!(redeem(ProcessId { pid: 90, start: 4 }), None);
     let (account, login) = redeem(parent).unwrap();

@@ -20,7 +20,13 @@ pub(super) fn confirm(
         return Ok(None);
     };
     let (store, now) = (context.store(), context.now());
-    let outcome = store.confirm(context.account, process, context.origin, now)?;
+    let outcome = store.confirm(
+        context.account,
+        process,
+        request.device.own_key(),
+        context.origin,
+        now,
+    )?;
     let Confirmation::Confirmed {
         by,
         missed,

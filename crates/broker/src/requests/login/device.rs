@@ -75,6 +75,12 @@ impl LoginDevice {
         self.device.as_ref().is_some_and(Device::is_users_own_proof)
     }
 
+    /// The user's key that sshd verified, if a code can make it trusted, and for how long.
+    pub(super) fn own_key(&self) -> Option<(&Device, Duration)> {
+        let key = self.trustable().filter(|key| key.is_users_own_proof())?;
+        Some((key, self.duration))
+    }
+
     /// The process that the account phase comes back with.
     pub(super) const fn process(&self) -> Option<&LoginProcess> {
         self.process.as_ref()
