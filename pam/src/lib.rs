@@ -81,6 +81,9 @@ impl PamHooks for Module {
             if options.proved {
                 return login::find_proved_key(host);
             }
+            if options.confirm {
+                return refuse(host, &messages::CONFIRM_IN_AUTH);
+            }
             login::authenticate(host, options.code, line, |host, request| {
                 Connection::open(host, &options.socket, request)
             })
@@ -93,6 +96,9 @@ impl PamHooks for Module {
         enter(handle, &arguments, flags, |host, options, line| {
             if options.proved {
                 return refuse(host, &messages::PROVED_IN_ACCOUNT);
+            }
+            if options.confirm && host.passed().is_none() {
+                return PamResultCode::PAM_IGNORE;
             }
             login::check_account(host, options.challenge, line, |host, request| {
                 Connection::open(host, &options.socket, request)

@@ -43,6 +43,8 @@ pub const fn proved_key(is_proved: bool) -> &'static str {
         "no key of the user's was proved by sshd"
     }
 }
+/// `confirm` on an auth line.
+pub const CONFIRM_IN_AUTH: &str = "option \"confirm\" belongs on an account line";
 
 /// An option that cannot be obeyed.
 pub fn refused_for_options(why: &dyn Display) -> String {

@@ -18,6 +18,8 @@ pub struct Options {
     pub challenge: bool,
     /// `proved`: only say whether sshd proved a key of the user's.
     pub proved: bool,
+    /// `confirm`: in the account phase, do only what follows from `auth` of the same login.
+    pub confirm: bool,
 }
 
 /// Where the code comes from: at most one of three options.
@@ -47,20 +49,22 @@ pub enum BadOption {
 impl Options {
     /// Reads the module's arguments.
     pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Self, BadOption> {
-        let (mut debug, mut challenge, mut proved) = (false, false, false);
-        let (mut socket, mut code) = (None, None);
+        let (mut debug, mut proved) = (false, false);
+        let (mut socket, mut code, mut account) = (None, None, None);
         for argument in arguments {
             match argument {
                 "debug" => debug = true,
                 // A line with `proved` asks nobody.
-                "proved" if challenge || code.is_some() => {
+                "proved" if account.is_some() || code.is_some() => {
                     return Err(BadOption::Contradicts(argument.to_owned()));
                 }
-                "challenge" | "forward_pass" | "use_first_pass" | "try_first_pass" if proved => {
+                "challenge" | "confirm" | "forward_pass" | "use_first_pass" | "try_first_pass"
+                    if proved =>
+                {
                     return Err(BadOption::Contradicts(argument.to_owned()));
                 }
                 "proved" => proved = true,
-                "challenge" => challenge = true,
+                "challenge" | "confirm" => set_once(&mut account, argument, argument)?,
                 "forward_pass" => set_once(&mut code, CodeSource::PasswordPrompt, argument)?,
                 "use_first_pass" => set_once(&mut code, CodeSource::FirstPass, argument)?,
                 "try_first_pass" => set_once(&mut code, CodeSource::FirstPassOrPrompt, argument)?,
@@ -75,7 +79,8 @@ impl Options {
             debug,
             socket: socket.unwrap_or(Path::new(twofa_proto::SOCKET)).to_owned(),
             code: code.unwrap_or(CodeSource::OwnPrompt),
-            challenge,
+            challenge: account == Some("challenge"),
+            confirm: account == Some("confirm"),
             proved,
         })
     }
@@ -122,7 +127,8 @@ mod tests {
                 socket: twofa_proto::SOCKET.into(),
                 code: CodeSource::OwnPrompt,
                 challenge: false,
-                proved: false
+                proved: false,
+                confirm: false
             }
         );
     }
@@ -138,9 +144,11 @@ mod tests {
                 socket: "/tmp/s".into(),
                 code,
                 challenge: false,
-                proved: false
+                proved: false,
+                confirm: false
             }
         );
+        assert!(parse("confirm").unwrap().confirm);
         assert!(parse("challenge").unwrap().challenge);
         assert!(parse("proved debug").unwrap().proved);
         assert_eq!(parse("use_first_pass").unwrap().code, CodeSource::FirstPass);
@@ -190,6 +198,7 @@ mod tests {
             ("challenge", "proved"),
             ("proved", "try_first_pass"),
             ("forward_pass", "proved"),
+            ("challenge", "confirm"),
         ] {
             assert_eq!(
                 parse(&format!("{first} {second}")),

@@ -198,6 +198,10 @@ pub(crate) fn behaviour(
         };
     }
     if name == OWN {
+        // It asks nobody, and refuses only whom `auth` let pass in the same login: nothing rests on it.
+        if phase == Phase::Account && arguments.iter().any(|argument| argument == "confirm") {
+            return codes(OWN_CODES);
+        }
         return Behaviour {
             own: true,
             ..codes(OWN_CODES)

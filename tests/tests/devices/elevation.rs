@@ -66,6 +66,60 @@ fn su_is_trusted_in_the_terminal_whose_user_typed_a_code_and_in_no_other() {
     assert!(list.contains("\tterminal\tterminal of process "), "{list}");
 }
 
+/// Debian's with our lines; the one in `account` only confirms, because sudo comes there without authenticating too.
+const SUDO: &str = "\
+auth requisite pam_unix.so
+auth required pam_twofa.so
+account required pam_twofa.so confirm
+account required pam_unix.so
+session required pam_permit.so
+";
+
+#[test]
+fn sudo_is_trusted_where_a_code_was_typed_and_works_within_its_own_timestamp() {
+    let machine = Machine::new()
+        .policy("optional")
+        .administrator("alice")
+        .pam("sudo", SUDO)
+        .build();
+    let phone = machine.enrol("alice");
+    set(&machine, "trust.elevation=15m");
+    let mut codes = phone.backup_codes.iter();
+    let mut shell = shell(&machine, "alice");
+    let mut sudo = |options: &str| {
+        shell.type_line(&format!("sudo {options} echo Verified: in"));
+        shell.expect("assword for alice: ");
+        shell.type_line(&password_of("alice"));
+        shell.expect("Verif");
+        let is_asked = shell.expect(" ") == "ication ";
+        if is_asked {
+            shell.expect("): ");
+            shell.type_line(codes.next().unwrap());
+            shell.expect("Verified: in");
+        }
+        shell.expect("ready> ");
+        // Within the timestamp sudo asks for nothing, and enters the account phase.
+        shell.type_line("sudo -n echo Verified: $((20 + 3))");
+        shell.expect("Verified: 23");
+        shell.expect("ready> ");
+        is_asked
+    };
+    assert!(sudo(""));
+    set(&machine, "trust.offer=always");
+    assert!(sudo("-k"));
+    assert!(!sudo("-k"));
+    machine.run("twofa device revoke --all --user alice").ok();
+    assert!(sudo("-k"));
+
+    // Without a right password there is neither trust nor a hint of it.
+    shell.type_line("sudo -k true");
+    shell.expect("assword for alice: ");
+    shell.type_line("wrong");
+    shell.expect("try again");
+    let refused = machine.run("twofa doctor");
+    assert!(!refused.stdout.contains("timestamp"), "{refused}");
+}
+
 #[test]
 fn who_became_another_user_in_a_terminal_has_not_their_trust() {
     let (machine, phone) = machine();

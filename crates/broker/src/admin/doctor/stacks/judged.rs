@@ -96,7 +96,7 @@ impl<'a> Judged<'a> {
         for own in &self.own {
             let known = |argument: &&String| match argument.as_str() {
                 "debug" | "forward_pass" | "use_first_pass" | "try_first_pass" => true,
-                "challenge" => own.phase == Phase::Account,
+                "challenge" | "confirm" => own.phase == Phase::Account,
                 other => other.starts_with("socket=/"),
             };
             if let Some(bad) = own.arguments.iter().find(|argument| !known(argument)) {
@@ -264,6 +264,7 @@ impl<'a> Judged<'a> {
             .own
             .iter()
             .filter(|line| line.phase == Phase::Account && line.reached)
+            .filter(|line| !has_option(line, "confirm"))
             .peekable();
         if lines.peek().is_none() {
             return;
