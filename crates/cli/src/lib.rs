@@ -4,8 +4,8 @@
 //! record is a request to the broker ([`client`]): over the socket for users, in this process for root, with the same
 //! code behind it and the same [`terminal`] in front, which shows a key as a [`picture`] or writes it to a [`qr_file`];
 //! [`subject`] is whose record that is. What only administrators do is the library [`twofa_broker::admin`]: [`commands`]
-//! call it, ask for confirmation and print ([`output`]), and decide nothing. [`messages`] has every sentence, and
-//! [`error`] the exit statuses.
+//! call it, ask for confirmation and print ([`output`]), and decide nothing. [`messages`] has every sentence,
+//! [`error`] the exit statuses, and [`when`] how people write times.
 #![forbid(unsafe_code)]
 
 pub mod arguments;
@@ -21,6 +21,7 @@ mod picture;
 mod qr_file;
 mod subject;
 mod terminal;
+mod when;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -69,7 +70,7 @@ fn run(Arguments { json, command }: Arguments) -> Result<(), CommandError> {
         Command::Method(command) => commands::method::run(&command, output),
         Command::Exemption(command) => commands::exemption::run(&command, output),
         Command::Doctor => commands::doctor::run(output),
-        Command::Log { user, last } => commands::log::run(user, last, output),
+        Command::Log { events } => commands::log::run(events, output),
         Command::Completions { shell } => commands::completions::run(shell),
     }
 }

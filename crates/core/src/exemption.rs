@@ -75,7 +75,7 @@ impl Exemption {
 
 /// Whether `address` is in `network`. An IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) counts as the IPv4 address, and a
 /// network of such addresses as one of IPv4 addresses.
-fn contains(network: IpNet, address: IpAddr) -> bool {
+pub fn contains(network: IpNet, address: IpAddr) -> bool {
     canonical(network).contains(&address.to_canonical())
 }
 

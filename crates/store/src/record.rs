@@ -3,13 +3,14 @@
 //! [`Tx::record`] is the one way into it. What the user should know of is queued as a notice in the same transaction: a
 //! change without its notice does not happen.
 
+use ipnet::IpNet;
 use twofa_core::{Account, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Happening, LoggedEvent, Origin, StoredEvent};
 use crate::notices;
-use crate::sql::events;
+use crate::sql::{event_filter, events};
 use crate::tx::Tx;
 
 /// How many logins and refusals of one user are kept: nobody fills the disk by logging in.
@@ -27,6 +28,18 @@ pub struct EventFilter {
     pub user: Option<String>,
     /// How many of the latest events; `None`: all.
     pub last: Option<u32>,
+    /// Only those with a higher number.
+    pub after: Option<i64>,
+    /// Only those of this time and later.
+    pub since: Option<Timestamp>,
+    /// Only those before this time.
+    pub until: Option<Timestamp>,
+    /// The names of their kinds; empty: all.
+    pub kinds: Vec<String>,
+    /// The PAM service, or `twofa` for the command line.
+    pub service: Option<String>,
+    /// The network of the remote host.
+    pub from: Option<IpNet>,
 }
 
 impl Store {
@@ -41,14 +54,18 @@ impl Store {
         self.change(origin, now, |tx| tx.record(user, event).map(drop))
     }
 
+    /// The number of the latest event; 0 if there is none.
+    pub fn latest_event(&self) -> Result<i64, StoreError> {
+        self.read(|view| events::latest(view.db))
+    }
+
     /// Passes the events that `filter` lets through to `each`, oldest first, until it returns `false`.
     pub fn events(
         &self,
         filter: &EventFilter,
         each: impl FnMut(LoggedEvent) -> bool,
     ) -> Result<(), StoreError> {
-        let EventFilter { user, last } = filter;
-        self.read(|view| events::each(view.db, user.as_deref(), *last, each))
+        self.read(|view| event_filter::each(view.db, filter, each))
     }
 }
 
@@ -79,7 +96,7 @@ impl Tx<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{NotSent, Proof, RefusalReason};
+    use crate::event::{LoginOrigin, NotSent, Proof, RefusalReason};
     use crate::testing::{Bench, alice, origin};
     use std::sync::Mutex;
     use twofa_core::Channel;
@@ -196,7 +213,12 @@ mod tests {
         }
         let kinds = |user: Option<&str>, last| {
             let user = user.map(Into::into);
-            kinds(&store, &EventFilter { user, last })
+            let filter = EventFilter {
+                user,
+                last,
+                ..EventFilter::default()
+            };
+            kinds(&store, &filter)
         };
         assert_eq!(
             kinds(None, None),
@@ -204,5 +226,99 @@ mod tests {
         );
         assert_eq!(kinds(Some("alice"), None), ["user-added", "required"]);
         assert_eq!(kinds(None, Some(2)), ["required", "released"]);
+    }
+
+    /// A store with one event of each, a minute apart, and when the first was.
+    fn three_events(bench: &Bench) -> Store {
+        let store = bench.create();
+        let login = |host: &str| {
+            let login = LoginOrigin {
+                service: Some("sshd".into()),
+                remote_host: Some(host.into()),
+                ..LoginOrigin::default()
+            };
+            Origin::login(0, login)
+        };
+        let events = [
+            (login("::ffff:192.0.2.7"), REFUSED),
+            (login("host.example.org"), Event::Required),
+            (Origin::command_line(0), Event::Released),
+        ];
+        for (minute, (origin, event)) in (0..).zip(events) {
+            let at = bench.now.after(60 * minute);
+            store.record(Some(&alice()), &event, &origin, at).unwrap();
+        }
+        store
+    }
+
+    #[test]
+    fn each_filter_lets_through_what_it_names() {
+        let bench = Bench::new();
+        let store = three_events(&bench);
+        let second = bench.now.after(60);
+        let filters: [(EventFilter, &[&str]); 8] = [
+            (
+                EventFilter {
+                    since: Some(second),
+                    ..EventFilter::default()
+                },
+                &["required", "released"],
+            ),
+            (
+                EventFilter {
+                    until: Some(second),
+                    ..EventFilter::default()
+                },
+                &["refused"],
+            ),
+            (
+                EventFilter {
+                    after: Some(2),
+                    ..EventFilter::default()
+                },
+                &["released"],
+            ),
+            (
+                EventFilter {
+                    kinds: vec!["refused".into(), "released".into()],
+                    ..EventFilter::default()
+                },
+                &["refused", "released"],
+            ),
+            (
+                EventFilter {
+                    service: Some("sshd".into()),
+                    ..EventFilter::default()
+                },
+                &["refused", "required"],
+            ),
+            (
+                EventFilter {
+                    service: Some("twofa".into()),
+                    ..EventFilter::default()
+                },
+                &["released"],
+            ),
+            (
+                EventFilter {
+                    from: "192.0.2.0/24".parse().ok(),
+                    last: Some(1),
+                    ..EventFilter::default()
+                },
+                &["refused"],
+            ),
+            (
+                EventFilter {
+                    user: Some("alice".into()),
+                    since: Some(second),
+                    service: Some("sshd".into()),
+                    ..EventFilter::default()
+                },
+                &["required"],
+            ),
+        ];
+        for (filter, expected) in filters {
+            assert_eq!(kinds(&store, &filter), expected, "{filter:?}");
+        }
     }
 }

@@ -91,7 +91,7 @@ impl Administration {
             network: request.network,
             service: service.map(str::to_owned),
             reason: reason.to_owned(),
-            granted_by: self.actor,
+            granted_by: self.login_uid.unwrap_or(0),
             granted_at: now,
             until: request.until,
         };

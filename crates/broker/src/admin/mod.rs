@@ -45,8 +45,8 @@ use crate::text::terminal::Terminal;
 #[derive(Debug)]
 pub struct Administration {
     broker: Broker,
-    /// The uid that the log names.
-    actor: u32,
+    /// The uid of the person who logged in and became root since, where it is known.
+    login_uid: Option<u32>,
 }
 
 impl Administration {
@@ -63,7 +63,7 @@ impl Administration {
         privileges::harden()?;
         Ok(Self {
             broker: Broker::open(Location::default(), process::log::event_of_command)?,
-            actor: login_uid(),
+            login_uid: login_uid(),
         })
     }
 
@@ -84,15 +84,14 @@ impl Administration {
 
     /// What is done here, in the audit log.
     pub(crate) fn origin(&self) -> Origin {
-        Origin::command_line(self.actor)
+        Origin::command_line(0).by_login_uid(self.login_uid)
     }
 }
 
-/// The uid of the person who logged in and became root since (`/proc/self/loginuid`, proc(5)), where the kernel keeps it;
-/// else root's.
-fn login_uid() -> u32 {
+/// The uid of the person who logged in and became root since (`/proc/self/loginuid`, proc(5)), where the kernel keeps it.
+fn login_uid() -> Option<u32> {
     let login_uid = std::fs::read_to_string("/proc/self/loginuid")
         .ok()
         .and_then(|uid| uid.trim().parse().ok());
-    login_uid.filter(|uid| *uid != u32::MAX).unwrap_or(0)
+    login_uid.filter(|uid| *uid != u32::MAX)
 }

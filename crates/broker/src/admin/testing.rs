@@ -30,7 +30,7 @@ impl Bench {
         Self {
             admin: Administration {
                 broker: Broker::open(location, |_| ()).unwrap(),
-                actor: 1000,
+                login_uid: Some(1000),
             },
             _folder: folder,
         }

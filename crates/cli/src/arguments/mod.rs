@@ -2,6 +2,7 @@
 
 mod class;
 mod device;
+mod events;
 mod policy;
 mod provider;
 mod self_service;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use class::ClassCommand;
 pub use device::{DeviceCommand, Devices};
+pub use events::EventArguments;
 pub use policy::{Confirmation, PolicyCommand};
 pub use provider::{MethodCommand, ProviderCommand, Testing};
 pub use self_service::{AddressArguments, AppArguments, CodeType, EnrolCommand};
@@ -136,14 +138,17 @@ pub enum Command {
     /// Show the log: correct and wrong codes, refusals, changes (root)
     ///
     /// "passed" means that the second factor was correct. Whether the login succeeded is in the application's own log.
-    #[command(after_help = "Examples:\n  twofa log --last 20\n  twofa log --user alice --json")]
+    #[command(after_help = "\
+Examples:
+  twofa log --last 20
+  twofa log --user alice --since yesterday
+  twofa log --event refused,locked --from 192.0.2.0/24 --since -1d
+  twofa log --since '2026-11-26 12:00' --until '2026-11-26 13:00' --json
+  twofa log --follow")]
     Log {
-        /// Only events about this user
-        #[arg(long, value_name = "NAME")]
-        user: Option<String>,
-        /// Only the last N events
-        #[arg(long, value_name = "N")]
-        last: Option<u32>,
+        /// Which events, and whether to go on.
+        #[command(flatten)]
+        events: EventArguments,
     },
     /// Print a completion script for a shell
     #[command(

@@ -88,6 +88,15 @@ impl Output {
         self.json
     }
 
+    /// A listing that goes on: of JSON, each object is on a line of its own.
+    pub(crate) fn endless_listing(self, headings: &'static [&'static str]) -> Listing {
+        let mut listing = self.listing(headings);
+        if self.json {
+            listing.form = Form::JsonLines;
+        }
+        listing
+    }
+
     /// A listing whose rows are printed as they come, except on a terminal, where columns must line up.
     pub(crate) fn listing(self, headings: &'static [&'static str]) -> Listing {
         let out = BufWriter::new(anstream::stdout().lock());
@@ -117,6 +126,8 @@ enum Form {
     Json {
         first: bool,
     },
+    /// An object on each line.
+    JsonLines,
     /// A line for each row, with tabs between its values, for other programs.
     Plain {
         first: bool,
@@ -143,6 +154,10 @@ impl Listing {
                 *first = false;
                 json::write(&mut self.out, object)
             }
+            Form::JsonLines => {
+                json::write(&mut self.out, object)?;
+                writeln!(self.out)
+            }
             Form::Plain { first } => {
                 if *first {
                     writeln!(self.out, "{}", self.headings.join("\t"))?;
@@ -163,12 +178,22 @@ impl Listing {
         }
     }
 
+    /// Prints what was held back. From now on every row is printed when this is called, in columns that have room for
+    /// rows such as `sample`.
+    pub(crate) fn flush(&mut self, sample: impl FnOnce() -> Vec<Value>) -> io::Result<()> {
+        if let Form::Table(table) = &mut self.form {
+            let layout = table.begin_like(sample(), terminal_width(), &mut self.out)?;
+            self.form = Form::Stream(layout);
+        }
+        self.out.flush()
+    }
+
     /// Ends the listing; prints `nothing` on a terminal if it had no rows.
     pub(crate) fn end(mut self, nothing: &str) -> Result<(), CommandError> {
         match self.form {
             Form::Json { first: true } => writeln!(self.out, "[]")?,
             Form::Json { first: false } => writeln!(self.out, "\n]")?,
-            Form::Plain { .. } | Form::Stream(_) => {}
+            Form::Plain { .. } | Form::Stream(_) | Form::JsonLines => {}
             Form::Table(table) if table.len() == 0 => {
                 write!(self.out, "{}", wrap_lines(nothing, terminal_width()))?;
             }

@@ -59,7 +59,26 @@ impl Table {
     /// The same, for a table that goes on. Returns the layout of the rows that follow.
     pub(super) fn begin(&self, columns: usize, out: &mut dyn Write) -> io::Result<Layout> {
         let layout = self.layout(columns);
-        if let Layout::Columns(widths) = &layout {
+        self.write_as(&layout, out)?;
+        Ok(layout)
+    }
+
+    /// The same, with room for rows such as `sample`, which is not written.
+    pub(super) fn begin_like(
+        &mut self,
+        sample: Vec<Value>,
+        columns: usize,
+        out: &mut dyn Write,
+    ) -> io::Result<Layout> {
+        self.rows.push(sample);
+        let layout = self.layout(columns);
+        self.rows.pop();
+        self.write_as(&layout, out)?;
+        Ok(layout)
+    }
+
+    fn write_as(&self, layout: &Layout, out: &mut dyn Write) -> io::Result<()> {
+        if let Layout::Columns(widths) = layout {
             let bold = Style::new().bold();
             let are_numbers = |column| {
                 let first = self.rows.first().and_then(|row| row.get(column));
@@ -77,9 +96,9 @@ impl Table {
             write_cells(&cells.collect::<Vec<_>>(), widths, out)?;
         }
         for row in &self.rows {
-            write_row(&layout, self.headings, row, out)?;
+            write_row(layout, self.headings, row, out)?;
         }
-        Ok(layout)
+        Ok(())
     }
 
     /// The table in columns if every word fits and no row becomes too high.

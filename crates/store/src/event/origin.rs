@@ -5,6 +5,9 @@
 pub struct Origin {
     /// The uid of the process that asked.
     pub actor: u32,
+    /// The uid of the person who logged in and may have become another user since (`/proc/self/loginuid`, proc(5)), as root
+    /// told it; `None`: it is not known.
+    pub login_uid: Option<u32>,
     /// A login, or the command line.
     pub source: Source,
 }
@@ -36,6 +39,7 @@ impl Origin {
     pub const fn command_line(actor: u32) -> Self {
         Self {
             actor,
+            login_uid: None,
             source: Source::CommandLine,
         }
     }
@@ -44,8 +48,15 @@ impl Origin {
     pub const fn login(actor: u32, login: LoginOrigin) -> Self {
         Self {
             actor,
+            login_uid: None,
             source: Source::Login(login),
         }
+    }
+
+    /// The same, with the uid of the person who logged in.
+    #[must_use]
+    pub fn by_login_uid(self, login_uid: Option<u32>) -> Self {
+        Self { login_uid, ..self }
     }
 
     /// What is known of the login, if it was one.

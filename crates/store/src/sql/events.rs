@@ -1,11 +1,10 @@
 //! The audit log: the table `event`.
 
-use rusqlite::Row;
 use twofa_core::{Account, Timestamp};
 
 use super::{Db, timestamp};
 use crate::error::StoreError;
-use crate::event::{LoggedEvent, LoginOrigin, Missed, Origin, Record, Source, StoredEvent};
+use crate::event::{LoginOrigin, Missed, Origin, StoredEvent};
 
 /// The kinds that the deletion of old events and [`refused_since`] tell from the others.
 const PASSED: &str = "passed";
@@ -23,8 +22,8 @@ pub(crate) fn insert(
 ) -> Result<i64, StoreError> {
     let mut statement = db.prepare_cached(
         "INSERT INTO event
-         (at, kind, fields, name, uid, actor, source, service, remote_host, remote_user, terminal)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+         (at, kind, fields, name, uid, actor, source, service, remote_host, remote_user, terminal, login_uid)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?;
     let none = LoginOrigin::default();
     let login = origin.as_login().unwrap_or(&none);
@@ -40,29 +39,14 @@ pub(crate) fn insert(
         &login.remote_host,
         &login.remote_user,
         &login.terminal,
+        origin.login_uid,
     ))?)
 }
 
-/// Passes the last `most` events, of `user` or of all, to `each`, oldest first, until it returns `false`.
-pub(crate) fn each(
-    db: &Db<'_>,
-    user: Option<&str>,
-    most: Option<u32>,
-    mut each: impl FnMut(LoggedEvent) -> bool,
-) -> Result<(), StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT * FROM (
-             SELECT id, at, kind, fields, detail, name, actor, source, service, remote_host, remote_user, terminal
-             FROM event WHERE ?1 IS NULL OR name = ?1 ORDER BY id DESC LIMIT ?2
-         ) ORDER BY id",
-    )?;
-    let mut rows = statement.query((user, most.map_or(-1, i64::from)))?;
-    while let Some(row) = rows.next()? {
-        if !each(logged(row)?) {
-            break;
-        }
-    }
-    Ok(())
+/// The number of the latest event; 0 if there is none.
+pub(crate) fn latest(db: &Db<'_>) -> Result<i64, StoreError> {
+    let mut statement = db.prepare_cached("SELECT coalesce(max(id), 0) AS latest FROM event")?;
+    Ok(statement.query_one([], |row| row.get("latest"))?)
 }
 
 /// The refused logins of `account` after the event number `after`; changes that were refused are none.
@@ -111,25 +95,4 @@ pub(crate) fn delete_old_codes(db: &Db<'_>, user: &Account, most: u32) -> Result
     )?;
     statement.execute((&user.name, most, CODE_SENT, CODE_NOT_SENT))?;
     Ok(())
-}
-
-fn logged(row: &Row<'_>) -> rusqlite::Result<LoggedEvent> {
-    let kind: String = row.get("kind")?;
-    let login = LoginOrigin {
-        service: row.get("service")?,
-        remote_host: row.get("remote_host")?,
-        remote_user: row.get("remote_user")?,
-        terminal: row.get("terminal")?,
-    };
-    Ok(LoggedEvent {
-        id: row.get("id")?,
-        at: timestamp(row, "at")?,
-        user: row.get("name")?,
-        origin: Origin {
-            actor: row.get("actor")?,
-            source: Source::stored(&row.get::<_, String>("source")?, login),
-        },
-        record: Record::read(&kind, row.get("fields")?, row.get("detail")?),
-        kind,
-    })
 }

@@ -9,6 +9,7 @@ pub(crate) mod apps;
 pub(crate) mod backup_codes;
 pub(crate) mod connection;
 pub(crate) mod devices;
+pub(crate) mod event_filter;
 pub(crate) mod events;
 pub(crate) mod exemptions;
 pub(crate) mod notices;

@@ -410,10 +410,7 @@ fn no_code_is_in_the_audit_log() {
     let bench = by_mail();
     ask(&bench, &mut ScriptedTerminal::new().answers(code(&bench)));
     let mut log = String::new();
-    let all = twofa_store::EventFilter {
-        user: None,
-        last: None,
-    };
+    let all = twofa_store::EventFilter::default();
     bench
         .store
         .events(&all, |event| {

@@ -45,5 +45,6 @@ pub(super) fn for_log(peer: Peer, login: &Login) -> Origin {
         remote_user: login.remote_user.as_deref().and_then(claim),
         terminal: login.terminal.as_deref().and_then(claim),
     };
-    Origin::login(peer.uid, source)
+    let login_uid = login.evidence.as_ref().and_then(|it| it.login_uid);
+    Origin::login(peer.uid, source).by_login_uid(login_uid)
 }

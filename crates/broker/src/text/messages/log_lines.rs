@@ -32,6 +32,12 @@ pub fn event(happening: &Happening) -> String {
         ("tty".to_owned(), claim(|it| it.terminal.as_deref())),
         ("ruser".to_owned(), claim(|it| it.remote_user.as_deref())),
         ("uid".to_owned(), origin.actor.to_string()),
+        (
+            "login-uid".to_owned(),
+            origin
+                .login_uid
+                .map_or(String::new(), |uid| uid.to_string()),
+        ),
     ];
     let name = event.name();
     let fields = event.flat_fields().into_iter();

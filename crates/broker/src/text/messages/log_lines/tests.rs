@@ -8,7 +8,16 @@ use twofa_store::event::{
 };
 use twofa_store::{Event, Origin};
 
-const COMMON: [&str; 7] = ["event", "from", "user", "service", "tty", "ruser", "uid"];
+const COMMON: [&str; 8] = [
+    "event",
+    "from",
+    "user",
+    "service",
+    "tty",
+    "ruser",
+    "uid",
+    "login-uid",
+];
 
 fn line(event: Event, login: LoginOrigin) -> String {
     super::event(&Happening {
@@ -44,11 +53,11 @@ fn the_address_comes_first_and_the_keys_of_the_kind_last() {
             from: Some("optional".into()),
             to: Some("mandatory".into()),
         },
-        origin: Origin::command_line(0),
+        origin: Origin::command_line(0).by_login_uid(Some(1000)),
     });
     assert_eq!(
         changed,
-        r#"event="policy-changed" service="twofa" uid="0" old="optional" new="mandatory" what="mode""#
+        r#"event="policy-changed" service="twofa" uid="0" login-uid="1000" old="optional" new="mandatory" what="mode""#
     );
 }
 

@@ -1,0 +1,136 @@
+//! Reading the audit log: the statement that a filter stands for.
+
+use ipnet::IpNet;
+use rusqlite::{Row, named_params};
+use twofa_core::address::parse_address;
+use twofa_core::exemption::contains;
+
+use super::{Db, timestamp};
+use crate::error::StoreError;
+use crate::event::{LoggedEvent, LoginOrigin, Origin, Record, Source};
+use crate::record::EventFilter;
+
+/// Passes the events that `filter` lets through to `each`, oldest first, until it returns `false`.
+pub(crate) fn each(
+    db: &Db<'_>,
+    filter: &EventFilter,
+    mut each: impl FnMut(LoggedEvent) -> bool,
+) -> Result<(), StoreError> {
+    let Some(most) = filter.last else {
+        return each_in_order(db, filter, "ASC", each);
+    };
+    let mut last = Vec::new();
+    each_in_order(db, filter, "DESC", |event| {
+        if last.len() < most as usize {
+            last.push(event);
+        }
+        last.len() < most as usize
+    })?;
+    last.into_iter().rev().all(&mut each);
+    Ok(())
+}
+
+fn each_in_order(
+    db: &Db<'_>,
+    filter: &EventFilter,
+    order: &str,
+    mut each: impl FnMut(LoggedEvent) -> bool,
+) -> Result<(), StoreError> {
+    let EventFilter {
+        user,
+        last: _,
+        after,
+        since,
+        until,
+        kinds,
+        service,
+        from,
+    } = filter;
+    let mut statement = db.prepare_cached(&select(user.is_some(), order))?;
+    let kinds = (!kinds.is_empty()).then(|| serde_json::Value::from(kinds.clone()).to_string());
+    let mut rows = statement.query(named_params! {
+        ":user": user,
+        ":after": after.unwrap_or(i64::MIN),
+        ":since": since.map_or(i64::MIN, |since| since.unix()),
+        ":until": until.map_or(i64::MAX, |until| until.unix()),
+        ":kinds": kinds,
+        ":service": service,
+    })?;
+    while let Some(row) = rows.next()? {
+        let event = logged(row)?;
+        if from.is_none_or(|network| is_from(&event, network)) && !each(event) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn select(has_user: bool, order: &str) -> String {
+    // An index is used only for what a statement always compares.
+    let user_matches = if has_user {
+        "name = :user"
+    } else {
+        ":user IS NULL"
+    };
+    format!(
+        "SELECT id, at, kind, fields, detail, name, actor, login_uid, source, service, remote_host, remote_user, terminal
+         FROM event
+         WHERE {user_matches} AND id > :after AND at >= :since AND at < :until
+           AND (:kinds IS NULL OR kind IN (SELECT value FROM json_each(:kinds)))
+           AND (:service IS NULL OR service = :service OR (:service = 'twofa' AND source = 'command-line'))
+         ORDER BY id {order}"
+    )
+}
+
+/// Whether a login came from an address in `network`. What comes from a name, or from nowhere, does not.
+fn is_from(event: &LoggedEvent, network: IpNet) -> bool {
+    let host = event
+        .origin
+        .as_login()
+        .and_then(|login| login.remote_host.as_deref());
+    let address = host.and_then(parse_address);
+    address.is_some_and(|address| contains(network, address))
+}
+
+fn logged(row: &Row<'_>) -> rusqlite::Result<LoggedEvent> {
+    let kind: String = row.get("kind")?;
+    let login = LoginOrigin {
+        service: row.get("service")?,
+        remote_host: row.get("remote_host")?,
+        remote_user: row.get("remote_user")?,
+        terminal: row.get("terminal")?,
+    };
+    Ok(LoggedEvent {
+        id: row.get("id")?,
+        at: timestamp(row, "at")?,
+        user: row.get("name")?,
+        origin: Origin {
+            actor: row.get("actor")?,
+            login_uid: row.get("login_uid")?,
+            source: Source::stored(&row.get::<_, String>("source")?, login),
+        },
+        record: Record::read(&kind, row.get("fields")?, row.get("detail")?),
+        kind,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Bench;
+
+    #[test]
+    fn the_events_of_a_user_are_found_by_their_index() {
+        let bench = Bench::new();
+        let store = bench.create();
+        for order in ["ASC", "DESC"] {
+            let plan = store.read(|view| {
+                let sql = format!("EXPLAIN QUERY PLAN {}", select(true, order));
+                let mut statement = view.db.prepare(&sql)?;
+                Ok(statement.query_row([], |row| row.get::<_, String>("detail"))?)
+            });
+            let plan = plan.unwrap();
+            assert!(plan.contains("INDEX event_of_user (name=? AND"), "{plan}");
+        }
+    }
+}
