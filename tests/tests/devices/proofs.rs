@@ -165,6 +165,26 @@ fn two_users_behind_one_address_each_trust_it_for_themselves_and_it_is_said_to_b
         let list = machine.run_as(user, "twofa device list").ok().stdout;
         assert!(list.contains("\tshared by 2 users\n"), "{list}");
     }
+    let doctor = machine.run("twofa doctor");
+    assert!(
+        doctor
+            .stdout
+            .contains("one address is trusted by several users each (192.0.2.7: 2 users)"),
+        "{doctor}"
+    );
+    // Without a line in account nothing is trusted any longer, and the doctor says so.
+    machine.write_file(
+        "/etc/pam.d/sshd",
+        &STACK.replace("account required pam_twofa.so\n", ""),
+    );
+    assert!(needs_code(&machine, 7, "bob", "", true));
+    let doctor = machine.run("twofa doctor");
+    assert!(
+        doctor.stdout.contains(
+            "devices are never trusted at sshd: add 'account required pam_twofa.so' before the other account lines"
+        ),
+        "{doctor}"
+    );
 }
 
 #[test]

@@ -3,14 +3,15 @@
 use twofa_broker::SOCKET;
 use twofa_broker::admin::doctor::Finding;
 use twofa_broker::admin::doctor::finding::{
-    AccountComplaint, AccountFinding, Complaint, DecidingLine, DeliveryFinding, ExemptionEnd,
-    HostFinding, KeyComplaint, Line, Remedy, RootService, RulesFinding, Silence, SshdComplaint,
+    AccountComplaint, AccountFinding, Complaint, DecidingLine, DeliveryFinding, DeviceFinding,
+    ExemptionEnd, HostFinding, KeyComplaint, Line, Remedy, RootService, RulesFinding, Silence,
+    SshdComplaint,
 };
 use twofa_broker::text::explain::difference;
 use twofa_broker::text::messages::log_lines::sms_alarm;
 use twofa_core::exemption::Subject;
 
-use super::{enumerate, moment, people, policy};
+use super::{NAMED, enumerate, moment, people, policy};
 
 /// The line that asks wherever `auth` cannot.
 const CHALLENGE: &str = "'account required pam_twofa.so challenge'";
@@ -29,6 +30,7 @@ pub(crate) fn finding(finding: &Finding) -> String {
         Finding::Broker { silence, lockers } => broker(silence, lockers),
         Finding::Rules(finding) => rules(finding),
         Finding::Accounts(finding) => accounts(finding),
+        Finding::Devices(finding) => devices(finding),
         Finding::Exemption {
             id,
             subject,
@@ -322,6 +324,47 @@ fn accounts(finding: &AccountFinding) -> String {
             enumerate(with),
             enumerate(without)
         ),
+    }
+}
+
+fn devices(finding: &DeviceFinding) -> String {
+    match finding {
+        DeviceFinding::NeverTrusted { services } => {
+            let sshd = services.iter().any(|service| service == "sshd");
+            let others = services.len() > usize::from(sshd);
+            let lines = match (sshd, others) {
+                (true, true) => {
+                    "'account required pam_twofa.so' for sshd, and with 'confirm' at its end for the others,"
+                }
+                (true, false) => "'account required pam_twofa.so'",
+                (false, _) => "'account required pam_twofa.so confirm'",
+            };
+            format!(
+                "devices are never trusted at {}: add {lines} before the other account lines",
+                enumerate(services)
+            )
+        }
+        DeviceFinding::WithoutProof { services } => format!(
+            "no device can be told from logins of {}: the program says neither which address they come from nor at which \
+             terminal of this machine somebody is, so that a code is asked for every time",
+            enumerate(services)
+        ),
+        DeviceFinding::SharedAddresses { addresses } => {
+            let shown: Vec<_> = addresses
+                .iter()
+                .take(NAMED)
+                .map(|(address, users)| format!("{address}: {users} users"))
+                .collect();
+            let count = match addresses.len() {
+                1 => "one address is".to_owned(),
+                n => format!("{n} addresses are"),
+            };
+            format!(
+                "{count} trusted by several users each ({}), so that a password alone lets in whoever else comes from there; \
+                 'twofa policy set trust.identity=key' trusts keys only",
+                shown.join(", ")
+            )
+        }
     }
 }
 

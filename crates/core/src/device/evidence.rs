@@ -4,6 +4,8 @@ use super::Device;
 use super::address::DeviceAddress;
 use super::ssh_key::ProvedKeys;
 use super::{LoginSession, LoginTerminal};
+use crate::address::parse_address;
+use crate::duration::Duration;
 use crate::policy::Trust;
 
 /// What is known about a login besides who it is. All of it comes from root: the module in a program of root's.
@@ -80,6 +82,34 @@ const CONSOLE: [&str; 16] = [
     "greetd",
     "ly",
 ];
+
+/// Whether somebody who is logged in becomes another user by this service.
+pub fn is_elevation(service: &str) -> bool {
+    ELEVATION.contains(&service)
+}
+
+/// How long what a login by this service can prove is trusted at most under `trust`.
+pub fn longest(service: &str, trust: &Trust) -> Duration {
+    if is_elevation(service) {
+        trust.elevation
+    } else if CONSOLE.contains(&service) {
+        trust.console
+    } else {
+        trust.remote
+    }
+}
+
+/// Whether a login that a program describes like this proves neither where it comes from nor at which seat somebody is: the
+/// program sets no remote host, or a name.
+pub fn is_without_proof(service: &str, remote_host: Option<&str>, terminal: Option<&str>) -> bool {
+    if is_elevation(service) {
+        return false;
+    }
+    match remote_host {
+        Some(host) => parse_address(host).is_none(),
+        None => !CONSOLE.contains(&service) || terminal.and_then(seat).is_none(),
+    }
+}
 
 /// The device behind a login; `None`: nothing is proved about it, and a code is asked for every time.
 ///
@@ -248,6 +278,23 @@ mod tests {
             };
             let seat = device(&evidence).map(|device| device.label());
             assert_eq!(seat.as_deref(), expected, "{service} {terminal:?}");
+        }
+    }
+
+    #[test]
+    fn a_login_without_an_address_or_a_seat_is_without_proof() {
+        for (service, host, terminal, expected) in [
+            ("sshd", Some("192.0.2.7"), Some("ssh"), false),
+            ("sshd", Some("2001:db8::1%eth0"), None, false),
+            ("vsftpd", Some("client.example.org"), Some("ftp"), true),
+            ("xrdp-sesman", None, Some("xrdp-sesman"), true),
+            ("openvpn", None, None, true),
+            ("login", None, Some("/dev/tty1"), false),
+            ("login", None, Some("pts/3"), true),
+            ("sudo", None, Some("/dev/pts/3"), false),
+        ] {
+            let found = is_without_proof(service, host, terminal);
+            assert_eq!(found, expected, "{service} {host:?} {terminal:?}");
         }
     }
 

@@ -4,7 +4,7 @@ use crate::event::RefusalReason;
 use crate::testing::{Bench, alice, bob, origin};
 use crate::{EventFilter, TrustedDevice};
 use twofa_core::device::address::DeviceAddress;
-use twofa_core::{DeviceKind, User};
+use twofa_core::{Channel, DeviceKind, User};
 
 const DAY: Duration = Duration::from_minutes(24 * 60);
 
@@ -310,4 +310,75 @@ fn a_session_is_found_by_its_own_process_or_by_the_parent_of_the_one_that_logged
     assert_eq!(account, alice());
     assert!(matches!(login.by, Proof::App { .. }));
     assert_eq!(redeem(parent), None, "it is known once");
+}
+
+#[test]
+fn a_new_device_is_told_by_the_channels_of_its_user_and_a_renewal_is_not() {
+    let bench = Bench::new();
+    let store = enrolled(&bench);
+    bench.verify(&store, &alice(), Channel::Email, "alice@example.org");
+    bench.take_notices(&store);
+    let told = |store: &Store| -> Vec<String> {
+        let events = bench.take_notices(store).into_iter();
+        events
+            .map(|(to, event)| match event {
+                Event::DeviceTrusted { device, .. } => format!("{to} {}", device.label),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    };
+    trust(&store, &bench, 100, &address("192.0.2.7"));
+    assert_eq!(told(&store), ["alice@example.org 192.0.2.7"]);
+    trust(&store, &bench, 101, &address("192.0.2.7"));
+    assert_eq!(told(&store), [""; 0], "a renewal");
+    trust(&store, &bench, 102, &address("192.0.2.8"));
+    assert_eq!(told(&store), [""; 0], "one address a day");
+    trust(&store, &bench, 103, &Device::Seat("seat0".into()));
+    assert_eq!(told(&store), ["alice@example.org seat0"]);
+}
+
+#[test]
+fn a_policy_that_lowers_a_duration_shortens_what_is_stored_to_the_longest_that_a_class_still_has() {
+    let bench = Bench::new();
+    let store = enrolled(&bench);
+    let device = address("192.0.2.7");
+    let set = |settings: &[(&str, &str)]| {
+        let changed = store.change_policy(settings.iter().copied(), &origin(), bench.now);
+        changed.unwrap();
+    };
+    set(&[("trust.remote", "30d"), ("trust.address", "1d")]);
+    trust(&store, &bench, 100, &device);
+    let until = || grant(&store, &device).unwrap().until;
+    assert_eq!(until(), bench.now.after(DAY.seconds()));
+    set(&[("lockout.after", "5")]);
+    assert_eq!(until(), bench.now.after(DAY.seconds()));
+    set(&[("trust.address", "2h")]);
+    set(&[("trust.address", "5d")]);
+    assert_eq!(until(), bench.now.after(2 * 3600));
+    set(&[("trust.identity", "key")]);
+    set(&[("trust.identity", "key-or-address")]);
+    assert_eq!(until(), bench.now, "addresses were no devices in between");
+}
+
+#[test]
+fn an_address_that_several_users_trust_is_counted_while_they_do() {
+    let bench = Bench::new();
+    let store = enrolled(&bench);
+    let device = address("192.0.2.7");
+    trust(&store, &bench, 100, &device);
+    let shared = |now| store.shared_addresses(now).unwrap();
+    assert_eq!(shared(bench.now), []);
+    bench.enrol(&store, &bob(), "phone");
+    Bench::execute(
+        &store,
+        "INSERT INTO device (user, kind, hash, label, service, generation, granted_at, until, used_at)
+         SELECT user.id, kind, hash, label, service, user.generation, granted_at, until, used_at
+         FROM device, user WHERE name = 'bob'",
+    );
+    assert_eq!(shared(bench.now), [("192.0.2.7".to_owned(), 2)]);
+    assert_eq!(devices(&store, bench.now)[0].users, 2);
+    assert_eq!(shared(bench.now.after(DAY.seconds())), []);
+    assert_eq!(devices(&store, bench.now.after(DAY.seconds())), []);
+    bench.enrol(&store, &bob(), "tablet");
+    assert_eq!(shared(bench.now), [], "bob's trust ended with his methods");
 }

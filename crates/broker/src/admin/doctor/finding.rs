@@ -44,6 +44,8 @@ pub enum Finding {
     Rules(RulesFinding),
     /// What has become of the accounts on record.
     Accounts(AccountFinding),
+    /// What keeps devices from being trusted, or is to be known about those that are.
+    Devices(DeviceFinding),
     /// An exemption: each one deserves a look.
     Exemption {
         /// The number by which administrators refer to it.
@@ -74,7 +76,7 @@ impl Finding {
             Self::Broker { .. } => false,
             Self::Rules(finding) => finding.may_be_meant(),
             Self::Accounts(finding) => finding.may_be_meant(),
-            Self::Exemption { .. } => true,
+            Self::Devices(_) | Self::Exemption { .. } => true,
             Self::Delivery(finding) => finding.may_be_meant(),
         };
         if is_notice {
@@ -372,6 +374,26 @@ impl AccountFinding {
             Self::Differs { .. } | Self::SharedUid { .. } => false,
         }
     }
+}
+
+/// What keeps devices from being trusted where a policy says for how long, or is to be known about those that are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceFinding {
+    /// No line of the module in `account` confirms logins of these services, so that nothing is trusted there.
+    NeverTrusted {
+        /// The services; never empty.
+        services: Vec<String>,
+    },
+    /// Logins of these services showed neither an address nor a terminal of this machine, so that a code was asked for.
+    WithoutProof {
+        /// The services; never empty.
+        services: Vec<String>,
+    },
+    /// Several users trust the same addresses.
+    SharedAddresses {
+        /// The addresses and how many users trust each of them, the most shared first; never empty.
+        addresses: Vec<(String, u32)>,
+    },
 }
 
 /// When an exemption ends.

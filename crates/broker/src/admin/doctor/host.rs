@@ -28,6 +28,8 @@ pub(super) struct Report {
     pub(super) lockers: Vec<String>,
     /// Accounts without a password that sshd asks for more than a key.
     pub(super) stuck: Vec<String>,
+    /// Services that ask in `auth` and have no line of the module in `account`.
+    pub(super) unconfirmed: Vec<String>,
 }
 
 /// Looks at the stacks, sshd and the module.
@@ -65,6 +67,7 @@ pub(super) fn inspect() -> Report {
         findings,
         lockers: found.lockers,
         stuck,
+        unconfirmed: found.unconfirmed,
     }
 }
 

@@ -8,6 +8,7 @@ mod accounts;
 mod broker;
 mod complaints;
 mod delivery;
+mod devices;
 pub mod finding;
 mod host;
 mod robots;
@@ -28,6 +29,8 @@ pub struct Inspection {
     pub findings: Vec<Finding>,
     /// Accounts without a password that sshd asks for more than a key.
     stuck: Vec<String>,
+    /// Services that ask in `auth` and have no line of the module in `account`.
+    unconfirmed: Vec<String>,
 }
 
 /// Looks at PAM's stacks, sshd, the module and the broker at the socket. For root: it reads what others may not.
@@ -36,11 +39,16 @@ pub fn inspect_host() -> Inspection {
         mut findings,
         lockers,
         stuck,
+        unconfirmed,
     } = host::inspect();
     if let Err(silence) = broker::ask() {
         findings.push(Finding::Broker { silence, lockers });
     }
-    Inspection { findings, stuck }
+    Inspection {
+        findings,
+        stuck,
+        unconfirmed,
+    }
 }
 
 impl Administration {
@@ -50,6 +58,7 @@ impl Administration {
         let mut findings = rules::findings(self)?;
         findings.extend(accounts::findings(self)?);
         findings.extend(robots::finding(self, &inspection.stuck)?);
+        findings.extend(devices::findings(self, &inspection.unconfirmed)?);
         findings.extend(delivery::findings(self)?);
         Ok(findings)
     }

@@ -52,6 +52,12 @@ impl<'a> Judged<'a> {
         })
     }
 
+    /// Whether what `auth` found out is confirmed in `account`, without which no device is trusted; or it asks nobody.
+    pub(super) fn confirms_logins(&self) -> bool {
+        let mut lines = self.own.iter();
+        !self.asks() || is_locker(self.name()) || lines.any(|line| line.phase == Phase::Account)
+    }
+
     /// All that is wrong with the service, where `sshd` is the one of the machine.
     pub(super) fn complain(&self, sshd: Option<&Sshd>, complaints: &mut Complaints) {
         let sshd = sshd.filter(|sshd| sshd.service() == self.name());

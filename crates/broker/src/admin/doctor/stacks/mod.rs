@@ -18,6 +18,8 @@ pub(super) struct Stacks {
     pub(super) findings: Vec<Finding>,
     /// Services that call the module with the rights of the user.
     pub(super) lockers: Vec<String>,
+    /// Services that ask in `auth` and have no line of the module in `account`.
+    pub(super) unconfirmed: Vec<String>,
     /// Whether any service calls the module at all.
     pub(super) used: bool,
 }
@@ -59,7 +61,13 @@ pub(super) fn inspect(
         .filter(|name| is_locker(name))
         .map(str::to_owned)
         .collect();
+    let unconfirmed = judged
+        .iter()
+        .filter(|service| !service.confirms_logins())
+        .map(|service| service.name().to_owned())
+        .collect();
     Stacks {
+        unconfirmed,
         findings: complaints.into_findings(),
         lockers,
         used: !judged.is_empty(),
