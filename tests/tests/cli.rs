@@ -294,7 +294,7 @@ def talk(*frames):
     return data
 frame = lambda body: struct.pack('>I', len(body)) + body
 answer = frame(b'\x01\x01\x06123456')
-status = frame(b'\x00\x03\x02\x05alice')
+status = frame(b'\x00VERSION\x02\x05alice')
 print(talk(answer))
 print(talk(struct.pack('>I', 65537)))
 print(talk(struct.pack('>I', 0xffffffff)))
@@ -303,7 +303,8 @@ print(talk(frame(b'\x00\x63\x02\x05alice')))
 print(b'only alice and root' in talk(status))
 print(talk(b'\x00'*3) if len(sys.argv) > 1 else b'')
 ";
-    machine.write_file("/tmp/forger.py", forger);
+    let version = format!(r"\x{:02x}", twofa_proto::VERSION);
+    machine.write_file("/tmp/forger.py", &forger.replace("VERSION", &version));
     let said = machine
         .run_as("mallory", "python3 /tmp/forger.py")
         .ok()
