@@ -65,7 +65,7 @@ use pam::module::{PamHandle, PamHooks};
 use crate::broker::Connection;
 use crate::host::pam::PamHost;
 use crate::host::{Host, Level};
-use crate::options::Options;
+use crate::options::{AccountDuty, Options};
 pub use crate::sys::Module;
 
 impl PamHooks for Module {
@@ -75,14 +75,13 @@ impl PamHooks for Module {
         flags: PamFlag,
     ) -> PamResultCode {
         enter(handle, &arguments, flags, |host, options, line| {
-            if options.challenge {
-                return refuse(host, &messages::CHALLENGE_IN_AUTH);
+            match options.account {
+                AccountDuty::Check => {}
+                AccountDuty::Challenge => return refuse(host, &messages::CHALLENGE_IN_AUTH),
+                AccountDuty::Confirm => return refuse(host, &messages::CONFIRM_IN_AUTH),
             }
             if options.proved {
                 return login::find_proved_key(host);
-            }
-            if options.confirm {
-                return refuse(host, &messages::CONFIRM_IN_AUTH);
             }
             login::authenticate(host, options.code, line, |host, request| {
                 Connection::open(host, &options.socket, request)
@@ -97,10 +96,11 @@ impl PamHooks for Module {
             if options.proved {
                 return refuse(host, &messages::PROVED_IN_ACCOUNT);
             }
-            if options.confirm && host.passed().is_none() {
+            if options.account == AccountDuty::Confirm && host.passed().is_none() {
                 return PamResultCode::PAM_IGNORE;
             }
-            login::check_account(host, options.challenge, line, |host, request| {
+            let challenge = options.account == AccountDuty::Challenge;
+            login::check_account(host, challenge, line, |host, request| {
                 Connection::open(host, &options.socket, request)
             })
         })

@@ -14,12 +14,22 @@ pub struct Options {
     pub socket: PathBuf,
     /// Where the code comes from.
     pub code: CodeSource,
-    /// `challenge`: ask in the account phase as well.
-    pub challenge: bool,
+    /// What an account line does. On an auth line, anything but the default is an error.
+    pub account: AccountDuty,
     /// `proved`: only say whether sshd proved a key of the user's.
     pub proved: bool,
-    /// `confirm`: in the account phase, do only what follows from `auth` of the same login.
-    pub confirm: bool,
+}
+
+/// What the module does in the account phase: at most one of two options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AccountDuty {
+    /// Refuse who needs a code and has shown none.
+    #[default]
+    Check,
+    /// `challenge`: ask them.
+    Challenge,
+    /// `confirm`: do only what follows from `auth` of the same login.
+    Confirm,
 }
 
 /// Where the code comes from: at most one of three options.
@@ -64,7 +74,8 @@ impl Options {
                     return Err(BadOption::Contradicts(argument.to_owned()));
                 }
                 "proved" => proved = true,
-                "challenge" | "confirm" => set_once(&mut account, argument, argument)?,
+                "challenge" => set_once(&mut account, AccountDuty::Challenge, argument)?,
+                "confirm" => set_once(&mut account, AccountDuty::Confirm, argument)?,
                 "forward_pass" => set_once(&mut code, CodeSource::PasswordPrompt, argument)?,
                 "use_first_pass" => set_once(&mut code, CodeSource::FirstPass, argument)?,
                 "try_first_pass" => set_once(&mut code, CodeSource::FirstPassOrPrompt, argument)?,
@@ -79,8 +90,7 @@ impl Options {
             debug,
             socket: socket.unwrap_or(Path::new(twofa_proto::SOCKET)).to_owned(),
             code: code.unwrap_or(CodeSource::OwnPrompt),
-            challenge: account == Some("challenge"),
-            confirm: account == Some("confirm"),
+            account: account.unwrap_or_default(),
             proved,
         })
     }
@@ -126,9 +136,8 @@ mod tests {
                 debug: false,
                 socket: twofa_proto::SOCKET.into(),
                 code: CodeSource::OwnPrompt,
-                challenge: false,
+                account: AccountDuty::Check,
                 proved: false,
-                confirm: false
             }
         );
     }
@@ -143,13 +152,16 @@ mod tests {
                 debug: true,
                 socket: "/tmp/s".into(),
                 code,
-                challenge: false,
+                account: AccountDuty::Check,
                 proved: false,
-                confirm: false
             }
         );
-        assert!(parse("confirm").unwrap().confirm);
-        assert!(parse("challenge").unwrap().challenge);
+        for (option, duty) in [
+            ("confirm", AccountDuty::Confirm),
+            ("challenge", AccountDuty::Challenge),
+        ] {
+            assert_eq!(parse(option).unwrap().account, duty);
+        }
         assert!(parse("proved debug").unwrap().proved);
         assert_eq!(parse("use_first_pass").unwrap().code, CodeSource::FirstPass);
         assert_eq!(

@@ -201,7 +201,7 @@ impl TicketLogin {
         if let Some(grant) = &mut self.grant
             && grant.seconds.is_some()
         {
-            grant.kind = device.kind.name().to_owned();
+            device.kind.name().clone_into(&mut grant.kind);
             grant.hash = device.hash;
             grant.label = device.label;
             grant.seconds = Some(duration.seconds());

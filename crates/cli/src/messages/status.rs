@@ -40,18 +40,7 @@ pub(crate) fn show(report: &UserReport, suffix: &str, out: &mut dyn Write) -> io
     if !report.methods.is_empty() {
         writeln!(out, "A login asks for: {}", report.methods.join(", or "))?;
     }
-    let kinds: Vec<_> = report
-        .trust
-        .iter()
-        .filter_map(|(kind, seconds)| {
-            Some((DeviceKind::named(kind)?, Duration::from_seconds(*seconds)))
-        })
-        .collect();
-    if !report.methods.is_empty()
-        && let Some(sentence) = devices::trust(&kinds)
-    {
-        writeln!(out, "{sentence}")?;
-    }
+    show_trust(report, out)?;
     for exemption in &report.exemptions {
         writeln!(out, "{}", self::exemption(exemption))?;
     }
@@ -76,6 +65,18 @@ pub(crate) fn show(report: &UserReport, suffix: &str, out: &mut dyn Write) -> io
     writeln!(out)?;
     show_void_codes(report, out)?;
     writeln!(out, "Backup codes left: {}", report.backup_codes_left)
+}
+
+/// Says what a code can make trusted, to somebody who has one.
+fn show_trust(report: &UserReport, out: &mut dyn Write) -> io::Result<()> {
+    let kinds = report.trust.iter().filter_map(|(kind, seconds)| {
+        let duration = Duration::from_seconds(*seconds);
+        Some((DeviceKind::named(kind)?, duration))
+    });
+    match devices::trust(&kinds.collect::<Vec<_>>()) {
+        Some(sentence) if !report.methods.is_empty() => writeln!(out, "{sentence}"),
+        _ => Ok(()),
+    }
 }
 
 /// Says that backup codes which were shown do not work, if there are any.
