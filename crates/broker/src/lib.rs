@@ -6,6 +6,7 @@
 //! - [`requests`] serves one connection: a login or a command, permitted by a table;
 //! - [`methods`] asks for codes and verifies them, and sets up methods;
 //! - [`sending`] sends codes and notices through the providers in the store;
+//! - `journal` keeps the audit log provable;
 //! - [`context`] is what all of these work with;
 //! - [`identity`] finds out who asks, about whom, and what is known of them;
 //! - [`process`] resets what the starting program has set, gives up root, and writes the log;
@@ -19,6 +20,7 @@ pub mod client;
 pub mod context;
 pub mod daemon;
 pub mod identity;
+mod journal;
 pub mod methods;
 pub mod process;
 pub mod requests;

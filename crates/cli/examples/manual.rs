@@ -116,7 +116,7 @@ fn commands(roff: &mut Roff, parent: &Command, path: &[&str]) {
         .filter(|command| !command.is_hide_set())
     {
         let path = [path, &[command.get_name()]].concat();
-        if command.has_subcommands() {
+        if command.is_subcommand_required_set() {
             commands(roff, command, &path);
             continue;
         }
@@ -143,6 +143,8 @@ fn commands(roff: &mut Roff, parent: &Command, path: &[&str]) {
         }
         own_arguments(command).for_each(|argument| describe(roff, argument));
         examples(roff, command);
+        // Those of a command that also does something by itself.
+        commands(roff, command, &path);
     }
 }
 

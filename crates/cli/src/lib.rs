@@ -70,7 +70,11 @@ fn run(Arguments { json, command }: Arguments) -> Result<(), CommandError> {
         Command::Method(command) => commands::method::run(&command, output),
         Command::Exemption(command) => commands::exemption::run(&command, output),
         Command::Doctor => commands::doctor::run(output),
-        Command::Log { events } => commands::log::run(events, output),
+        Command::Log {
+            command: Some(command),
+            ..
+        } => commands::log_proof::run(command, output),
+        Command::Log { events, .. } => commands::log::run(events, output),
         Command::Completions { shell } => commands::completions::run(shell),
     }
 }

@@ -211,13 +211,11 @@ fn twofa() -> String {
 
 /// Every command that does something, with its name in full.
 fn leaves<'a>(command: &'a Command, path: &str) -> Vec<(String, &'a Command)> {
-    if !command.has_subcommands() {
-        return vec![(path.to_owned(), command)];
-    }
-    command
+    let below = command
         .get_subcommands()
-        .flat_map(|sub| leaves(sub, &format!("{path} {}", sub.get_name())))
-        .collect()
+        .flat_map(|sub| leaves(sub, &format!("{path} {}", sub.get_name())));
+    let itself = (!command.is_subcommand_required_set()).then(|| (path.to_owned(), command));
+    itself.into_iter().chain(below).collect()
 }
 
 fn is_of_clap(argument: &Arg) -> bool {

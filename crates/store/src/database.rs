@@ -8,6 +8,7 @@ use twofa_core::Timestamp;
 
 use crate::error::StoreError;
 use crate::event::{Happening, Origin};
+use crate::journal::JournalState;
 use crate::location::{FileId, Location, Owner, Snapshot};
 use crate::rules::RulesCache;
 use crate::seal::SealingKey;
@@ -34,6 +35,7 @@ pub struct Store {
     rules: RulesCache,
     may_have_notices: AtomicBool,
     listener: Option<Listener>,
+    journal: JournalState,
 }
 
 /// Gets what has happened, in the order in which it was logged.
@@ -79,6 +81,7 @@ impl Store {
             rules: RulesCache::default(),
             may_have_notices: AtomicBool::new(true),
             listener: None,
+            journal: JournalState::default(),
         })
     }
 
@@ -145,12 +148,25 @@ impl Store {
         self.may_have_notices.swap(false, Ordering::Relaxed)
     }
 
+    pub(crate) const fn location(&self) -> &Location {
+        &self.location
+    }
+
+    pub(crate) const fn key(&self) -> &SealingKey {
+        &self.key
+    }
+
+    pub(crate) const fn journal(&self) -> &JournalState {
+        &self.journal
+    }
+
     const fn view<'a>(&'a self, db: &'a Db<'a>) -> View<'a> {
         View {
             db,
             key: &self.key,
             rules: &self.rules,
             may_have_notices: &self.may_have_notices,
+            journal: &self.journal,
         }
     }
 
@@ -200,6 +216,7 @@ impl Store {
                 view,
                 origin,
                 now,
+                is_synced: synchronous == Synchronous::Full,
                 happened: &happened,
             })
         })?;
@@ -207,6 +224,14 @@ impl Store {
             happened.into_inner().iter().for_each(listener);
         }
         Ok(value)
+    }
+
+    /// Like [`Store::change`], for bookkeeping that is not logged.
+    pub(crate) fn write<T>(
+        &self,
+        work: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.transact(Synchronous::Full, |view| work(&view))
     }
 
     /// Like [`Store::change_unsynced`], for bookkeeping that is not logged.

@@ -70,6 +70,15 @@ pub enum StoreError {
         "a sealed key does not open: the store and the sealing key do not belong together, or it was tampered with"
     )]
     Seal,
+    /// No key in the file with the latest sealing key of the journal opens.
+    #[error(
+        "the latest sealing key of the log is damaged or belongs to another store: checkpoints are not sealed until \
+         'twofa log make-key --replace'"
+    )]
+    JournalKey,
+    /// The log has a verification key.
+    #[error("the log has a verification key already")]
+    JournalKeyExists,
     /// No space left.
     #[error("the disk with the store is full")]
     Full,

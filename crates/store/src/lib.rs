@@ -29,6 +29,7 @@ pub mod event;
 mod exemptions;
 mod generation;
 mod holder;
+pub mod journal;
 mod listing;
 pub mod location;
 mod methods;

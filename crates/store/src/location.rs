@@ -144,6 +144,38 @@ impl Location {
         })
     }
 
+    /// The file with the latest sealing key of the journal, beside the database.
+    pub(crate) fn journal_key(&self) -> PathBuf {
+        self.database.with_file_name("journal.key")
+    }
+
+    /// Opens the file with the latest sealing key of the journal, if it is there, to read and to overwrite it.
+    pub(crate) fn open_journal_key(&self) -> Result<Option<File>, StoreError> {
+        let path = self.journal_key();
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+            .open(&path);
+        let file = match opened {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(StoreError::file("open", &path))?,
+        };
+        let metadata = file
+            .metadata()
+            .map_err(StoreError::file("look at", &path))?;
+        check_private(&path, &metadata, OTHERS | GROUP)?;
+        Ok(Some(file))
+    }
+
+    /// Makes the file with the latest sealing key of the journal, empty, for whoever owns the database.
+    pub(crate) fn make_journal_key(&self) -> Result<File, StoreError> {
+        let path = self.journal_key();
+        let file = create_new(&path, 0o600)?;
+        sync_directory(&path)?;
+        Ok(file)
+    }
+
     /// Checks that the database is a file that only its owner can see, and says which file it is.
     pub(crate) fn inspect_database(&self) -> Result<FileId, StoreError> {
         let path = &self.database;

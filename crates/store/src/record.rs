@@ -9,17 +9,14 @@ use twofa_core::{Account, Timestamp};
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Happening, LoggedEvent, Origin, StoredEvent};
+use crate::journal::leaf;
 use crate::notices;
-use crate::sql::{event_filter, events};
+use crate::sql::event_filter;
+use crate::sql::events::{self, NewEvent};
 use crate::tx::Tx;
 
-/// How many logins and refusals of one user are kept: nobody fills the disk by logging in.
-const KEPT_OF_A_USER: u32 = 5_000;
-/// How many events about codes that were sent or not. They are counted apart: a user who requests code after code
-/// does not push other events out of the log.
-const CODES_KEPT_OF_A_USER: u32 = 1_000;
-/// After about this many events the oldest of the current user are removed. It does not matter which numbers have gaps.
-const PRUNED_EVERY: i64 = 64;
+/// After about this many events the oldest of the current user are summed up, if there are too many.
+const SUMMED_UP_EVERY: i64 = 64;
 
 /// Which events [`Store::events`] gives.
 #[derive(Debug, Clone, Default)]
@@ -73,7 +70,7 @@ impl Tx<'_> {
     /// Logs `event`, queues the notice that the user gets of it, if any, and returns its number.
     pub(crate) fn record(&self, user: Option<&Account>, event: &Event) -> Result<i64, StoreError> {
         let stored = StoredEvent::from(event);
-        let id = events::insert(self.db, user, &stored, self.origin, self.now)?;
+        let id = self.append(user, &stored, self.origin)?;
         self.happened.borrow_mut().push(Happening {
             user: user.cloned(),
             event: event.clone(),
@@ -82,9 +79,8 @@ impl Tx<'_> {
         let Some(user) = user else {
             return Ok(id);
         };
-        if id % PRUNED_EVERY == 0 {
-            events::delete_old(self.db, user, KEPT_OF_A_USER)?;
-            events::delete_old_codes(self.db, user, CODES_KEPT_OF_A_USER)?;
+        if id % SUMMED_UP_EVERY == 0 {
+            self.sum_up_old(user)?;
         }
         if event.is_noticed() {
             notices::queue(self, user, &stored)?;
@@ -93,10 +89,35 @@ impl Tx<'_> {
     }
 }
 
+impl Tx<'_> {
+    /// Adds `event` of `origin` to the journal, and returns its number.
+    pub(crate) fn append(
+        &self,
+        user: Option<&Account>,
+        event: &StoredEvent,
+        origin: &Origin,
+    ) -> Result<i64, StoreError> {
+        let event = NewEvent {
+            user,
+            event,
+            origin,
+            at: self.now,
+            is_synced: self.is_synced,
+        };
+        let number = events::next_number(self.db)?;
+        let journal = self.journal.name(self.db)?;
+        let leaf = leaf(self.key, journal, number, event.columns());
+        events::insert(self.db, number, &event, &leaf)?;
+        self.journal.note(number);
+        Ok(number)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{LoginOrigin, NotSent, Proof, RefusalReason};
+    use crate::event::{LoginOrigin, NotSent, Proof, Record, RefusalReason};
+    use crate::journal::{LOGINS_OF_A_USER, SUMMED_UP_AT_ONCE};
     use crate::testing::{Bench, alice, origin};
     use std::sync::Mutex;
     use twofa_core::Channel;
@@ -116,24 +137,89 @@ mod tests {
     }
 
     #[test]
-    fn nobody_fills_the_disk_with_refusals_and_changes_are_kept() {
+    fn refusals_beyond_a_number_are_summed_up_and_everything_else_is_kept() {
         let bench = Bench::new();
         let store = bench.create();
         let alice = alice();
         bench.enrol(&store, &alice, "phone");
         store
             .change(&origin(), bench.now, |tx| {
-                (0..i64::from(KEPT_OF_A_USER) + 200)
+                (0..LOGINS_OF_A_USER + 2 * SUMMED_UP_AT_ONCE + 100)
                     .try_for_each(|_| tx.record(Some(&alice), &REFUSED).map(drop))
             })
             .unwrap();
         let kinds = kinds(&store, &EventFilter::default());
-        assert!(kinds.len() <= 5_000 + 1 + 64, "{}", kinds.len());
+        let count = |kind: &str| kinds.iter().filter(|found| *found == kind).count();
         assert_eq!(kinds[0], "app-enrolled");
+        assert_eq!((count("refused"), count("summed-up")), (5_100, 2));
+        let sum = Bench::log(&store)
+            .into_iter()
+            .find(|event| matches!(event, Event::SummedUp { .. }));
+        let Some(Event::SummedUp {
+            of_kind,
+            count,
+            other_places,
+            since,
+            until,
+            ..
+        }) = sum
+        else {
+            panic!("{sum:?}")
+        };
+        let now = bench.now.unix();
+        assert_eq!(
+            (of_kind.as_str(), count, other_places),
+            ("refused", 1_000, 0)
+        );
+        assert_eq!((since, until), (now, now));
+        let verification = store.verify_log(&[], None).unwrap();
+        assert_eq!(
+            (verification.findings, verification.summed_up),
+            (vec![], 2_000)
+        );
     }
 
     #[test]
-    fn nobody_fills_the_disk_with_codes_or_wipes_out_logins_with_them() {
+    fn what_happened_in_different_hours_is_summed_up_apart_with_the_place_it_mostly_came_from() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let alice = alice();
+        let places = ["192.0.2.7", "192.0.2.8", "192.0.2.7"];
+        for i in 0..u64::from(LOGINS_OF_A_USER + SUMMED_UP_AT_ONCE + 64) {
+            let login = LoginOrigin {
+                remote_host: Some(places[usize::try_from(i % 3).unwrap()].into()),
+                ..Default::default()
+            };
+            let now = bench.now.after(if i < 500 { 0 } else { 3_600 });
+            let origin = Origin::login(0, login);
+            store
+                .change_unsynced(&origin, now, |tx| {
+                    tx.record(Some(&alice), &REFUSED).map(drop)
+                })
+                .unwrap();
+        }
+        let mut sums = Vec::new();
+        let each = |logged: LoggedEvent| {
+            if let Record::Event(event) = logged.record
+                && let Event::SummedUp {
+                    count,
+                    other_places,
+                    ..
+                } = *event
+            {
+                let from = logged.origin.host_or_terminal().unwrap().to_owned();
+                sums.push((count, other_places, from));
+            }
+            true
+        };
+        store.events(&EventFilter::default(), each).unwrap();
+        let from = || String::from("192.0.2.7");
+        assert_eq!(sums, [(500, 1, from()), (500, 1, from())]);
+        assert_eq!(store.verify_log(&[], None).unwrap().findings, []);
+    }
+
+    #[test]
+    fn codes_beyond_a_number_are_summed_up_and_no_logins_with_them() {
         let bench = Bench::new();
         let store = bench.create();
         let alice = alice();
@@ -158,13 +244,17 @@ mod tests {
         store
             .change(&origin(), bench.now, |tx| {
                 tx.record(Some(&alice), &passed)?;
-                (0..KEPT_OF_A_USER as usize + 200)
-                    .try_for_each(|i| tx.record(Some(&alice), &codes[i % 2]).map(drop))
+                (0..6_000).try_for_each(|i| tx.record(Some(&alice), &codes[i % 2]).map(drop))
             })
             .unwrap();
         let kinds = kinds(&store, &EventFilter::default());
-        assert!(kinds.len() <= 1_000 + 1 + 64, "{}", kinds.len());
-        assert_eq!(kinds[0], "passed", "codes wipe out nothing else");
+        let sums = kinds.iter().filter(|kind| *kind == "summed-up").count();
+        assert!(
+            kinds.len() - sums <= 2_000 + 1 + 64 && sums <= 10,
+            "{}",
+            kinds.len()
+        );
+        assert_eq!(kinds[0], "passed");
     }
 
     #[test]

@@ -115,6 +115,16 @@ impl SealingKey {
     }
 }
 
+/// HMAC-SHA-256 of `parts` with a key that is no sealing key. Each part is preceded by its length.
+pub(crate) fn mac(key: &[u8; KEY_BYTES], parts: &[&[u8]]) -> [u8; HASH_BYTES] {
+    let mut framed = Vec::new();
+    for part in parts {
+        framed.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        framed.extend_from_slice(part);
+    }
+    hmac(key, &[&framed])
+}
+
 fn hmac(key: &[u8; KEY_BYTES], parts: &[&[u8]]) -> [u8; HASH_BYTES] {
     // A key of any length is taken.
     let Ok(mut mac) = HmacSha256::new_from_slice(key) else {

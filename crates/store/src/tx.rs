@@ -9,6 +9,7 @@ use twofa_core::Timestamp;
 
 use crate::error::StoreError;
 use crate::event::{Happening, Origin};
+use crate::journal::JournalState;
 use crate::rules::{Rules, RulesCache};
 use crate::seal::SealingKey;
 use crate::sql::Db;
@@ -21,6 +22,8 @@ pub(crate) struct View<'a> {
     pub rules: &'a RulesCache,
     /// Set when a notice may have been queued, by this process or another.
     pub may_have_notices: &'a AtomicBool,
+    /// The name of the journal, and what this process has logged in it.
+    pub journal: &'a JournalState,
 }
 
 impl View<'_> {
@@ -38,6 +41,8 @@ pub(crate) struct Tx<'a> {
     pub now: Timestamp,
     /// What is logged in this transaction, for the listener: see [`crate::Store::set_listener`].
     pub happened: &'a RefCell<Vec<Happening>>,
+    /// Whether the commit waits for the disk.
+    pub is_synced: bool,
 }
 
 impl<'a> Deref for Tx<'a> {

@@ -31,6 +31,9 @@ pub enum AdminError {
     /// Somebody else changed it since it was looked at.
     #[error(transparent)]
     ChangedMeanwhile(StoreError),
+    /// The log has a verification key.
+    #[error("the log already has a verification key")]
+    LogKeyExists,
     /// The policy or its classes would be invalid.
     #[error(transparent)]
     BadRulebook(#[from] BadRulebook),

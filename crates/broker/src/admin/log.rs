@@ -2,6 +2,7 @@
 
 pub use twofa_store::EventFilter;
 pub use twofa_store::SmsCount;
+use twofa_store::StoreError;
 pub use twofa_store::event::names::{EVENT_NAMES, EventName};
 pub use twofa_store::event::{
     AppFields, Attestation, DeviceFields, Event, ExemptionFields, LoggedEvent, LoginOrigin,
@@ -9,11 +10,37 @@ pub use twofa_store::event::{
 };
 
 use super::{AdminError, Administration};
+use crate::journal::{self, Anchored};
+
+pub use twofa_store::journal::{
+    Anchor, BadVerificationKey, Finding, Tail, Verification, VerificationKey,
+};
 
 impl Administration {
     /// The number of the latest event; 0 if there is none.
     pub fn latest_event(&self) -> Result<i64, AdminError> {
         Ok(self.store().latest_event()?)
+    }
+
+    /// Verifies that the log is what was logged, that the checkpoints of `anchors` are in it, and that those since `key` are
+    /// sealed.
+    pub fn verify_log(
+        &self,
+        anchors: &[Anchor],
+        key: Option<&VerificationKey>,
+    ) -> Result<Verification, AdminError> {
+        Ok(self.store().verify_log(anchors, key)?)
+    }
+
+    /// Makes the key that verifies all checkpoints from now on. It is not kept anywhere. `replace`: even if there is one
+    /// already.
+    pub fn make_log_key(&self, replace: bool) -> Result<VerificationKey, AdminError> {
+        journal::catch_up(self.store(), self.now(), Anchored::Quietly)?;
+        let (origin, now) = (self.origin(), self.now());
+        match self.store().make_log_key(replace, &origin, now) {
+            Err(StoreError::JournalKeyExists) => Err(AdminError::LogKeyExists),
+            made => Ok(made?),
+        }
     }
 
     /// Passes the events that `filter` lets through to `each`, the earliest first, until it returns `false`.

@@ -37,6 +37,7 @@ use twofa_store::{Location, Origin, Store};
 pub use error::AdminError;
 
 use crate::identity::authority::Peer;
+use crate::journal::{self, Anchored};
 use crate::process::{self, privileges, reset};
 use crate::requests::broker::Broker;
 use crate::text::terminal::Terminal;
@@ -47,6 +48,16 @@ pub struct Administration {
     broker: Broker,
     /// The uid of the person who logged in and became root since, where it is known.
     login_uid: Option<u32>,
+}
+
+/// A process that ends writes the checkpoint that its own events made due.
+impl Drop for Administration {
+    fn drop(&mut self) {
+        if self.store().has_logged() {
+            // If it cannot be written, the next process does it.
+            let _ = journal::keep_up(self.store(), self.now(), Anchored::Quietly);
+        }
+    }
 }
 
 impl Administration {

@@ -43,7 +43,7 @@ pub struct Arguments {
     #[arg(long)]
     stdio: bool,
 
-    /// Send the notices that are due, then exit
+    /// Send the notices and write the checkpoint of the log that are due, then exit
     #[arg(long, conflicts_with_all = ["prepare", "stdio"])]
     notices: bool,
 }

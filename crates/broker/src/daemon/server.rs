@@ -23,10 +23,12 @@ use super::pending::{self, ReadyConnection};
 use super::shutdown::Shutdown;
 use super::{connection_limits, workers};
 use crate::identity::authority::Peer;
+use crate::journal::{self, Anchored};
 use crate::process::log;
 use crate::requests::broker::Broker;
 use crate::requests::connection;
 use crate::sending::notices::{self, Wakeup};
+use crate::text::messages::log_lines;
 
 /// How long connections that are being served may go on after SIGTERM.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -77,22 +79,31 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     let owners = Arc::new(Mutex::new(Owners::of_this_machine()));
     let admission = Admission::new(owners.clone());
     let (requested, stored, waker) = (shutdown.clone(), store.clone(), wakeup.clone());
+    let journal_wakeup = Arc::new(Wakeup::default());
+    let journal_waker = journal_wakeup.clone();
     let pool = workers::start(listener.try_clone()?, shutdown, owners, move |connection| {
         serve_connection(connection, &requested, &admission, &stored);
         let may_have_notices = |broker: Arc<Broker>| broker.store().may_have_notices();
         if stored.if_open().is_some_and(may_have_notices) {
             waker.wake();
         }
+        let may_be_full = |broker: Arc<Broker>| broker.store().journal_may_be_full();
+        if stored.if_open().is_some_and(may_be_full) {
+            journal_waker.wake();
+        }
     })?;
     start_notices(store.clone(), wakeup.clone())?;
+    start_journal(store.clone(), journal_wakeup.clone())?;
     ends.wait()?;
     wakeup.end();
+    journal_wakeup.end();
     drop(trigger);
     pool.close();
     let until = Instant::now() + SHUTDOWN_TIMEOUT;
     while !pool.wait_until_served(CLOSE_INTERVAL) && Instant::now() < until {
         close_new(listener);
     }
+    write_checkpoint(&store);
     store.close();
     Ok(())
 }
@@ -109,6 +120,29 @@ fn start_notices(store: Arc<LazyStore>, wakeup: Arc<Wakeup>) -> io::Result<()> {
             }
         })
         .map(drop)
+}
+
+/// Starts the thread that writes the checkpoints of the audit log, once a minute or when there is much to seal.
+fn start_journal(store: Arc<LazyStore>, wakeup: Arc<Wakeup>) -> io::Result<()> {
+    let writer = thread::Builder::new().name("journal".to_owned());
+    writer
+        .spawn(move || {
+            notices::keep_sending(&wakeup, || {
+                write_checkpoint(&store);
+                None
+            });
+        })
+        .map(drop)
+}
+
+fn write_checkpoint(store: &LazyStore) {
+    let Some(broker) = store.if_open() else {
+        return;
+    };
+    let now = broker.services().now();
+    if let Err(error) = journal::catch_up(broker.store(), now, Anchored::AsLines) {
+        log::warn(&log_lines::no_checkpoint(&error));
+    }
 }
 
 /// Closes the connections that arrive while the last ones finish. Root's module then starts a broker of its own at once
@@ -180,7 +214,14 @@ pub fn serve_stdio(stream: Stream, location: Location) -> io::Result<()> {
         Some(())
     }));
     let Ok(broker) = broker else { return Ok(()) };
-    if notices::is_any_due(broker.services()) {
+    let is_checkpoint_due = || {
+        let store = broker.store();
+        store.has_logged()
+            && store
+                .is_checkpoint_due(broker.services().now())
+                .unwrap_or(false)
+    };
+    if notices::is_any_due(broker.services()) || is_checkpoint_due() {
         notices::send_by_another_process()?;
     }
     // Somebody waits for the end of the process.
@@ -190,9 +231,11 @@ pub fn serve_stdio(stream: Stream, location: Location) -> io::Result<()> {
     Ok(())
 }
 
-/// Sends the notices that are due, and ends.
+/// Does what is due beside the requests, and ends: a checkpoint of the audit log, and notices.
 pub fn serve_notices(location: Location) -> Result<(), StoreError> {
-    notices::send_due(Broker::open(location, log::event)?.services()).map(drop)
+    let broker = Broker::open(location, log::event)?;
+    journal::keep_up(broker.store(), broker.services().now(), Anchored::AsLines)?;
+    notices::send_due(broker.services()).map(drop)
 }
 
 /// Tells the administrator what the person at the prompt cannot fix. The module logs refused codes, with the login's own

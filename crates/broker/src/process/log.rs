@@ -16,6 +16,7 @@ use nix::sys::stat::{fstat, makedev};
 use twofa_core::text::is_unprintable;
 use twofa_store::Event;
 use twofa_store::event::Happening;
+use twofa_store::journal::Anchor;
 
 use crate::text::messages::log_lines;
 
@@ -63,6 +64,23 @@ pub fn event(happening: &Happening) {
 /// The same for a command of root's, whose standard error is a person's: without syslog, only the store has the event.
 pub fn event_of_command(happening: &Happening) {
     let _ = event_to_syslog(happening);
+}
+
+/// Writes the anchor of a checkpoint, like an event.
+pub fn anchor(anchor: &Anchor) {
+    if let Err(line) = anchor_to_syslog(anchor) {
+        to_stderr(&line);
+    }
+}
+
+/// The same for a command of root's.
+pub fn anchor_of_command(anchor: &Anchor) {
+    let _ = anchor_to_syslog(anchor);
+}
+
+fn anchor_to_syslog(anchor: &Anchor) -> Result<(), String> {
+    let line = log_lines::anchor(anchor);
+    to_syslog(Path::new(LOG), Priority::Info, &line).map_err(|_| line)
 }
 
 /// Fails with the line if there is no syslog.

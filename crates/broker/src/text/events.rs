@@ -113,6 +113,7 @@ pub fn notice(record: &Record, source: &NoticeSource) -> String {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn event_notice(event: &Event, source: &NoticeSource) -> String {
     let text = match event {
         Event::AppEnrolled(app) => {
@@ -168,6 +169,9 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         | Event::TrustRenewed { .. }
         | Event::DeviceRevoked { .. }
         | Event::DevicesRevoked { .. }
+        | Event::SummedUp { .. }
+        | Event::LogPruned { .. }
+        | Event::LogKeyMade { .. }
         | Event::SmsLimit { .. } => "Your second factor was changed.",
     };
     text.to_owned()

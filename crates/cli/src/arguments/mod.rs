@@ -3,6 +3,7 @@
 mod class;
 mod device;
 mod events;
+pub(crate) mod log;
 mod policy;
 mod provider;
 mod self_service;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 pub use class::ClassCommand;
 pub use device::{DeviceCommand, Devices};
 pub use events::EventArguments;
+pub use log::LogCommand;
 pub use policy::{Confirmation, PolicyCommand};
 pub use provider::{MethodCommand, ProviderCommand, Testing};
 pub use self_service::{AddressArguments, AppArguments, CodeType, EnrolCommand};
@@ -138,6 +140,7 @@ pub enum Command {
     /// Show the log: correct and wrong codes, refusals, changes (root)
     ///
     /// "passed" means that the second factor was correct. Whether the login succeeded is in the application's own log.
+    #[command(args_conflicts_with_subcommands = true)]
     #[command(after_help = "\
 Examples:
   twofa log --last 20
@@ -146,6 +149,9 @@ Examples:
   twofa log --since '2026-11-26 12:00' --until '2026-11-26 13:00' --json
   twofa log --follow")]
     Log {
+        /// What to do other than show it.
+        #[command(subcommand)]
+        command: Option<LogCommand>,
         /// Which events, and whether to go on.
         #[command(flatten)]
         events: EventArguments,

@@ -28,6 +28,7 @@ const fn kind(error: &AdminError) -> Failure {
         | AdminError::NoKind(_) => Failure::NotFound,
         AdminError::ChangedMeanwhile(_)
         | AdminError::ProviderExists(_)
+        | AdminError::LogKeyExists
         | AdminError::NotAsked { .. } => Failure::Failed,
         AdminError::BadRulebook(_)
         | AdminError::EveryoneIsNoClass
@@ -67,6 +68,9 @@ fn hint(error: &AdminError) -> Option<String> {
         AdminError::NoProvider(_) | AdminError::WrongChannel { .. } => "see 'twofa provider list'",
         AdminError::ProviderExists(_) => "change it with 'twofa provider set'",
         AdminError::NoKind(_) => "see 'twofa provider kinds'",
+        AdminError::LogKeyExists => {
+            "--replace makes another one, and the first then verifies nothing that is sealed from now on"
+        }
         AdminError::NoChange => "give KEY=VALUE, --unset KEY or --title",
         AdminError::NobodyToAsk(_) => "without a terminal, give it with --secrets-from FILE",
         AdminError::NoTestAddress(_) => "give an address with --to",

@@ -18,6 +18,7 @@ pub(crate) fn detail(record: &Record, at: Timestamp) -> Option<String> {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
     Some(match event {
         Event::Passed { by } => events::proof(by),
@@ -62,6 +63,27 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         }
         Event::DeviceRevoked { device } => events::device_words(device),
         Event::DevicesRevoked { count } => format!("{count} of them"),
+        Event::SummedUp {
+            of_kind,
+            count,
+            other_places,
+            since,
+            until,
+            ..
+        } => {
+            let [since, until] = [since, until].map(|time| moment(Timestamp::from_unix(*time), at));
+            let others = match other_places {
+                0 => String::new(),
+                1 => ", also from another place".to_owned(),
+                places => format!(", also from {places} other places"),
+            };
+            format!("{of_kind} ×{count}, {since} to {until}{others}")
+        }
+        Event::LogPruned { through, before } => {
+            let before = moment(Timestamp::from_unix(*before), at);
+            format!("events up to number {through}, from before {before}")
+        }
+        Event::LogKeyMade { checkpoint } => format!("from checkpoint {checkpoint} on"),
         Event::SmsLimit {
             alarm,
             all,

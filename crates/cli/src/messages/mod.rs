@@ -1,7 +1,8 @@
 //! Every sentence that the command line shows, made of the library's typed values.
 //!
 //! [`doctor`] has the findings, [`class_test`] what a login would get, [`policy`] what to consider before rules change,
-//! [`devices`] says what is trusted, [`user`], [`status`] and [`provider`] what is said about those, [`events`] what the audit log says, [`enrol`] what is said of a QR code, [`errors`] what to
+//! [`devices`] says what is trusted, [`user`], [`status`] and [`provider`] what is said about those, [`events`] what the audit log says,
+//! [`journal`] what its verification found, [`enrol`] what is said of a QR code, [`errors`] what to
 //! do about an error.
 
 pub(crate) mod class_test;
@@ -10,6 +11,7 @@ pub(crate) mod doctor;
 pub(crate) mod enrol;
 pub(crate) mod errors;
 pub(crate) mod events;
+pub(crate) mod journal;
 pub(crate) mod policy;
 pub(crate) mod provider;
 pub(crate) mod status;

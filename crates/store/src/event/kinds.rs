@@ -172,6 +172,33 @@ pub enum Event {
         /// How many there were.
         count: u64,
     },
+    /// Earlier events gave way to this one, because there were too many.
+    SummedUp {
+        /// The name of their kind.
+        of_kind: String,
+        /// How many there were.
+        count: u64,
+        /// From how many places beside the origin of this event, which is where most of them came from.
+        other_places: u64,
+        /// When the first of them was, in seconds since 1970.
+        since: i64,
+        /// When the last of them was, in seconds since 1970.
+        until: i64,
+        /// A hash of what proves that they were there, in hexadecimal.
+        digest: String,
+    },
+    /// Events were removed because of their age.
+    LogPruned {
+        /// The number of the last one.
+        through: i64,
+        /// They were from before this time, in seconds since 1970.
+        before: i64,
+    },
+    /// A verification key of the log was made.
+    LogKeyMade {
+        /// The number of the first checkpoint that it verifies.
+        checkpoint: i64,
+    },
     /// Many text messages were sent.
     SmsLimit {
         /// What about them an administrator should know.
@@ -457,6 +484,9 @@ impl Event {
             | Self::TrustRenewed { .. }
             | Self::DeviceRevoked { .. }
             | Self::DevicesRevoked { .. }
+            | Self::SummedUp { .. }
+            | Self::LogPruned { .. }
+            | Self::LogKeyMade { .. }
             | Self::SmsLimit { .. } => false,
         }
     }

@@ -12,7 +12,7 @@ pub struct EventName {
 }
 
 /// All of them.
-pub const EVENT_NAMES: [EventName; 34] = [
+pub const EVENT_NAMES: [EventName; 37] = [
     event(
         "passed",
         "method label channel kind",
@@ -145,6 +145,21 @@ pub const EVENT_NAMES: [EventName; 34] = [
         "devices-revoked",
         "count",
         "The trust in all devices of a user, or of everybody, was ended",
+    ),
+    event(
+        "summed-up",
+        "kind count other-places since until digest",
+        "Many earlier events of a kind gave way to this one",
+    ),
+    event(
+        "log-pruned",
+        "through before",
+        "Events were removed because of their age",
+    ),
+    event(
+        "log-key-made",
+        "checkpoint",
+        "A verification key of the log was made",
     ),
     event(
         "sms-limit",

@@ -5,7 +5,7 @@ use rusqlite::{Row, named_params};
 use twofa_core::address::parse_address;
 use twofa_core::exemption::contains;
 
-use super::{Db, timestamp};
+use super::{Db, journal, timestamp};
 use crate::error::StoreError;
 use crate::event::{LoggedEvent, LoginOrigin, Origin, Record, Source};
 use crate::record::EventFilter;
@@ -46,6 +46,11 @@ fn each_in_order(
         service,
         from,
     } = filter;
+    // The checkpoints are an index by time, so that no event needs an entry in one.
+    let after = match since {
+        Some(since) => (*after).max(Some(journal::first_since(db, *since)? - 1)),
+        None => *after,
+    };
     let mut statement = db.prepare_cached(&select(user.is_some(), order))?;
     let kinds = (!kinds.is_empty()).then(|| serde_json::Value::from(kinds.clone()).to_string());
     let mut rows = statement.query(named_params! {

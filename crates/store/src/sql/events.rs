@@ -1,46 +1,168 @@
 //! The audit log: the table `event`.
 
+use rusqlite::Row;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use twofa_core::{Account, Timestamp};
 
 use super::{Db, timestamp};
 use crate::error::StoreError;
 use crate::event::{LoginOrigin, Missed, Origin, StoredEvent};
+use crate::journal::Value;
+use crate::seal::HASH_BYTES;
 
-/// The kinds that the deletion of old events and [`refused_since`] tell from the others.
-const PASSED: &str = "passed";
+/// The kind that [`refused_since`] tells from the others.
 const REFUSED: &str = "refused";
-const CODE_SENT: &str = "code-sent";
-const CODE_NOT_SENT: &str = "code-not-sent";
 
-/// Adds an event and returns its number. Numbers rise in the order in which transactions are committed; they may have gaps.
+/// The columns of an event that its leaf proves, in this order.
+const COLUMNS: [&str; 14] = [
+    "at",
+    "kind",
+    "fields",
+    "detail",
+    "name",
+    "uid",
+    "actor",
+    "login_uid",
+    "source",
+    "service",
+    "remote_host",
+    "remote_user",
+    "terminal",
+    "unsynced",
+];
+
+/// A new event.
+#[derive(Debug)]
+pub(crate) struct NewEvent<'a> {
+    pub user: Option<&'a Account>,
+    pub event: &'a StoredEvent,
+    pub origin: &'a Origin,
+    pub at: Timestamp,
+    /// Whether the commit waits for the disk.
+    pub is_synced: bool,
+}
+
+impl NewEvent<'_> {
+    /// What is stored of it, by column.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&'static str, Value<'_>)> {
+        fn text(text: Option<&String>) -> Value<'_> {
+            text.map_or(Value::Null, |text| Value::Text(text.as_bytes()))
+        }
+        let number =
+            |number: Option<u32>| number.map_or(Value::Null, |it| Value::Integer(it.into()));
+        let login = self.origin.as_login();
+        let of_login = |part: fn(&LoginOrigin) -> &Option<String>| {
+            text(login.and_then(|login| part(login).as_ref()))
+        };
+        let values = [
+            Value::Integer(self.at.unix()),
+            text(Some(&self.event.kind)),
+            text(self.event.fields.as_ref()),
+            Value::Null,
+            text(self.user.map(|user| &user.name)),
+            number(self.user.map(|user| user.uid)),
+            Value::Integer(self.origin.actor.into()),
+            number(self.origin.login_uid),
+            Value::Text(self.origin.source.name().as_bytes()),
+            of_login(|login| &login.service),
+            of_login(|login| &login.remote_host),
+            of_login(|login| &login.remote_user),
+            of_login(|login| &login.terminal),
+            if self.is_synced {
+                Value::Null
+            } else {
+                Value::Integer(1)
+            },
+        ];
+        COLUMNS.into_iter().zip(values)
+    }
+}
+
+/// The number of the next event: one more than that of any before, those included that are only in a checkpoint.
+pub(crate) fn next_number(db: &Db<'_>) -> Result<i64, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT 1 + max(coalesce((SELECT max(id) FROM event), 0),
+                        coalesce((SELECT last FROM checkpoint ORDER BY number DESC LIMIT 1), 0)) AS next",
+    )?;
+    Ok(statement.query_one([], |row| row.get("next"))?)
+}
+
+/// Adds an event under this number, which no other has.
 pub(crate) fn insert(
     db: &Db<'_>,
-    user: Option<&Account>,
-    event: &StoredEvent,
-    origin: &Origin,
-    now: Timestamp,
-) -> Result<i64, StoreError> {
+    number: i64,
+    event: &NewEvent<'_>,
+    leaf: &[u8; HASH_BYTES],
+) -> Result<(), StoreError> {
     let mut statement = db.prepare_cached(
         "INSERT INTO event
-         (at, kind, fields, name, uid, actor, source, service, remote_host, remote_user, terminal, login_uid)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+         (id, leaf, at, kind, fields, detail, name, uid, actor, login_uid, source, service, remote_host, remote_user,
+          terminal, unsynced)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?;
-    let none = LoginOrigin::default();
-    let login = origin.as_login().unwrap_or(&none);
-    Ok(statement.insert((
-        now.unix(),
-        &event.kind,
-        &event.fields,
-        user.map(|user| &user.name),
-        user.map(|user| user.uid),
-        origin.actor,
-        origin.source.name(),
-        &login.service,
-        &login.remote_host,
-        &login.remote_user,
-        &login.terminal,
-        origin.login_uid,
-    ))?)
+    statement.raw_bind_parameter(1, number)?;
+    statement.raw_bind_parameter(2, leaf)?;
+    for (parameter, (_, value)) in (3..).zip(event.columns()) {
+        let value = match value {
+            Value::Null => ValueRef::Null,
+            Value::Integer(value) => ValueRef::Integer(value),
+            Value::Text(value) => ValueRef::Text(value),
+        };
+        statement.raw_bind_parameter(parameter, ToSqlOutput::Borrowed(value))?;
+    }
+    statement.raw_execute()?;
+    Ok(())
+}
+
+/// Where [`COLUMNS`] begin in [`each_in_journal`].
+const FIRST_COLUMN: usize = 2;
+
+/// An event as the journal sees it.
+pub(crate) struct JournalRow<'a> {
+    pub number: i64,
+    /// `None`: it is older than the journal.
+    pub leaf: Option<Vec<u8>>,
+    row: &'a Row<'a>,
+}
+
+impl JournalRow<'_> {
+    /// What is stored of it, by column.
+    pub(crate) fn columns(&self) -> Result<[(&'static str, Value<'_>); 14], StoreError> {
+        let mut columns = COLUMNS.map(|name| (name, Value::Null));
+        for (i, (_, column)) in columns.iter_mut().enumerate() {
+            *column = match self.row.get_ref(i + FIRST_COLUMN)? {
+                ValueRef::Null => Value::Null,
+                ValueRef::Integer(value) => Value::Integer(value),
+                ValueRef::Text(value) => Value::Text(value),
+                ValueRef::Real(_) | ValueRef::Blob(_) => {
+                    return Err(StoreError::Damaged(
+                        "a value in it has the wrong type".to_owned(),
+                    ));
+                }
+            };
+        }
+        Ok(columns)
+    }
+}
+
+/// Passes every event to `each`, by number.
+pub(crate) fn each_in_journal(
+    db: &Db<'_>,
+    mut each: impl FnMut(JournalRow<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT id, leaf, at, kind, fields, detail, name, uid, actor, login_uid, source, service, remote_host, remote_user,
+         terminal, unsynced FROM event ORDER BY id",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        each(JournalRow {
+            number: row.get("id")?,
+            leaf: row.get("leaf")?,
+            row,
+        })?;
+    }
+    Ok(())
 }
 
 /// The number of the latest event; 0 if there is none.
@@ -74,25 +196,75 @@ pub(crate) fn refused_since(
     Ok(Some(missed))
 }
 
-/// Keeps about the newest `most` events of `user`. Of older ones those of codes are left to [`delete_old_codes`], and what
-/// an administrator did, or a login other than passed and refused, stays.
-pub(crate) fn delete_old(db: &Db<'_>, user: &Account, most: u32) -> Result<(), StoreError> {
-    let mut statement = db.prepare_cached(
-        "DELETE FROM event WHERE name = ?1 AND kind NOT IN (?3, ?4) AND (kind IN (?5, ?6) OR actor = uid) AND id <= (
-             SELECT id FROM event WHERE name = ?1 AND kind NOT IN (?3, ?4) ORDER BY id DESC LIMIT 1 OFFSET ?2
-         )",
-    )?;
-    statement.execute((&user.name, most, CODE_SENT, CODE_NOT_SENT, PASSED, REFUSED))?;
-    Ok(())
+/// Events that are counted together when there are too many of a user's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Logins that passed or were refused, renewed trust, and what users do to their own record.
+    Logins,
+    /// Codes that were sent or not.
+    Codes,
 }
 
-/// Keeps the newest `most` events of codes that were sent to `user` or not.
-pub(crate) fn delete_old_codes(db: &Db<'_>, user: &Account, most: u32) -> Result<(), StoreError> {
-    let mut statement = db.prepare_cached(
-        "DELETE FROM event WHERE name = ?1 AND kind IN (?3, ?4) AND id <= (
-             SELECT id FROM event WHERE name = ?1 AND kind IN (?3, ?4) ORDER BY id DESC LIMIT 1 OFFSET ?2
-         )",
-    )?;
-    statement.execute((&user.name, most, CODE_SENT, CODE_NOT_SENT))?;
-    Ok(())
+/// An event that may give way to a sum.
+#[derive(Debug)]
+pub(crate) struct OldEvent {
+    pub number: i64,
+    pub leaf: Option<Vec<u8>>,
+    pub at: Timestamp,
+    pub kind: String,
+    pub actor: u32,
+    pub source: String,
+    pub service: Option<String>,
+    pub remote_host: Option<String>,
+    pub terminal: Option<String>,
+}
+
+impl OldEvent {
+    /// The host, else the terminal.
+    pub(crate) fn place(&self) -> Option<&str> {
+        self.remote_host.as_deref().or(self.terminal.as_deref())
+    }
+}
+
+/// The `at_once` oldest events of `user` in `class`, if there are that many more than `kept`; else none.
+pub(crate) fn beyond(
+    db: &Db<'_>,
+    user: &Account,
+    class: Class,
+    kept: u32,
+    at_once: u32,
+) -> Result<Vec<OldEvent>, StoreError> {
+    let sql = match class {
+        Class::Logins => {
+            "SELECT id, leaf, at, kind, actor, source, service, remote_host, terminal FROM event
+             WHERE name = ?1 AND kind NOT IN ('code-sent', 'code-not-sent', 'summed-up')
+             AND (kind IN ('passed', 'refused', 'trust-renewed') OR actor = uid) AND EXISTS (
+                 SELECT 1 FROM event WHERE name = ?1 AND kind NOT IN ('code-sent', 'code-not-sent', 'summed-up')
+                 AND (kind IN ('passed', 'refused', 'trust-renewed') OR actor = uid)
+                 LIMIT 1 OFFSET ?2
+             ) ORDER BY id LIMIT ?3"
+        }
+        Class::Codes => {
+            "SELECT id, leaf, at, kind, actor, source, service, remote_host, terminal FROM event
+             WHERE name = ?1 AND kind IN ('code-sent', 'code-not-sent') AND EXISTS (
+                 SELECT 1 FROM event WHERE name = ?1 AND kind IN ('code-sent', 'code-not-sent')
+                 LIMIT 1 OFFSET ?2
+             ) ORDER BY id LIMIT ?3"
+        }
+    };
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map((&user.name, kept + at_once - 1, at_once), |row| {
+        Ok(OldEvent {
+            number: row.get("id")?,
+            leaf: row.get("leaf")?,
+            at: timestamp(row, "at")?,
+            kind: row.get("kind")?,
+            actor: row.get("actor")?,
+            source: row.get("source")?,
+            service: row.get("service")?,
+            remote_host: row.get("remote_host")?,
+            terminal: row.get("terminal")?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -20,7 +20,7 @@ pub(crate) const PAGE_BYTES: u32 = 1024;
 const STATEMENTS: usize = 128;
 
 /// Whether a commit waits for the disk (<https://sqlite.org/pragma.html#pragma_synchronous>).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Synchronous {
     /// A commit is on disk when it returns.
     Full,

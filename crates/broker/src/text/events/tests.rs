@@ -194,6 +194,25 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
         (Event::DeviceRevoked { device: address }, None),
         (Event::DevicesRevoked { count: 2 }, None),
         (
+            Event::SummedUp {
+                of_kind: "refused".into(),
+                count: 2,
+                other_places: 0,
+                since: 0,
+                until: 1,
+                digest: String::new(),
+            },
+            None,
+        ),
+        (
+            Event::LogPruned {
+                through: 1,
+                before: 1,
+            },
+            None,
+        ),
+        (Event::LogKeyMade { checkpoint: 1 }, None),
+        (
             Event::SmsLimit {
                 alarm: SmsAlarm::All,
                 all: 1,

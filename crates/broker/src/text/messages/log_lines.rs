@@ -5,6 +5,7 @@ use std::fmt::Display;
 use twofa_core::text::log_line;
 use twofa_core::{Account, Channel, Timestamp};
 use twofa_store::event::{Happening, LoginOrigin};
+use twofa_store::journal::Anchor;
 use twofa_store::{NoticeFate, SmsAlarm, SmsCount};
 
 use super::moment;
@@ -58,6 +59,17 @@ fn logged_key(name: &str, key: &str) -> String {
         (_, "of_kind") => "kind".to_owned(),
         _ => key.replace('_', "-"),
     }
+}
+
+/// A checkpoint of the audit log, for a log that leaves the machine.
+pub fn anchor(anchor: &Anchor) -> String {
+    let anchor = anchor.to_string();
+    log_line([("event", "log-checkpoint"), ("anchor", &anchor)])
+}
+
+/// A checkpoint of the audit log could not be written.
+pub fn no_checkpoint(error: &impl Display) -> String {
+    format!("cannot write a checkpoint of the audit log: {error}")
 }
 
 /// A request of `uid` about `user` that is not a login.

@@ -1,0 +1,243 @@
+//! The journal's own tables: `journal`, `checkpoint` and `dropped_event`.
+
+use rusqlite::Row;
+use twofa_core::Timestamp;
+
+use super::{Db, timestamp};
+use crate::error::StoreError;
+
+/// What the journal held up to some event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Checkpoint {
+    /// 0 is the one of the events that are older than the journal.
+    pub number: i64,
+    /// The first event, by number.
+    pub first: i64,
+    /// The last one.
+    pub last: i64,
+    /// How many there were; fewer than the numbers between only in number 0.
+    pub count: i64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// The latest time of its events.
+    pub latest_event_at: Timestamp,
+    /// The Merkle root of the leaves.
+    pub root: Vec<u8>,
+    /// The link of the checkpoint before.
+    pub previous: Vec<u8>,
+    /// A keyed hash of all that.
+    pub link: Vec<u8>,
+    /// A keyed hash of the link, where the journal has a verification key.
+    pub seal: Option<Vec<u8>>,
+}
+
+/// The name of the journal.
+pub(crate) fn name(db: &Db<'_>) -> Result<String, StoreError> {
+    let mut statement = db.prepare_cached("SELECT id FROM journal")?;
+    Ok(statement.query_one([], |row| row.get("id"))?)
+}
+
+/// The latest checkpoint.
+pub(crate) fn last_checkpoint(db: &Db<'_>) -> Result<Checkpoint, StoreError> {
+    let sql = "SELECT number, first, last, count, at, latest_event_at, root, previous, link, seal
+               FROM checkpoint ORDER BY number DESC LIMIT 1";
+    Ok(db.prepare_cached(sql)?.query_one([], checkpoint)?)
+}
+
+/// All checkpoints, by number.
+pub(crate) fn checkpoints(db: &Db<'_>) -> Result<Vec<Checkpoint>, StoreError> {
+    let sql = "SELECT number, first, last, count, at, latest_event_at, root, previous, link, seal
+               FROM checkpoint ORDER BY number";
+    let mut statement = db.prepare_cached(sql)?;
+    let checkpoints = statement.query_map([], checkpoint)?;
+    Ok(checkpoints.collect::<Result<_, _>>()?)
+}
+
+pub(crate) fn insert_checkpoint(db: &Db<'_>, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+    let mut statement = db.prepare_cached(
+        "INSERT INTO checkpoint (number, first, last, count, at, latest_event_at, root, previous, link, seal)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    statement.execute((
+        checkpoint.number,
+        checkpoint.first,
+        checkpoint.last,
+        checkpoint.count,
+        checkpoint.at.unix(),
+        checkpoint.latest_event_at.unix(),
+        &checkpoint.root,
+        &checkpoint.previous,
+        &checkpoint.link,
+        &checkpoint.seal,
+    ))?;
+    Ok(())
+}
+
+/// The events behind the last checkpoint, which ends with `last`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unsealed {
+    /// The number of the last one.
+    pub last: i64,
+    /// When the first one happened.
+    pub since: Timestamp,
+}
+
+/// What is behind event number `last`, if anything.
+pub(crate) fn unsealed(db: &Db<'_>, last: i64) -> Result<Option<Unsealed>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT (SELECT max(id) FROM event) AS last, at FROM event WHERE id > ?1 ORDER BY id LIMIT 1",
+    )?;
+    let mut rows = statement.query([last])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    Ok(Some(Unsealed {
+        last: row.get("last")?,
+        since: timestamp(row, "at")?,
+    }))
+}
+
+/// A leaf, and when its event happened.
+#[derive(Debug)]
+pub(crate) struct StoredLeaf {
+    /// `None`: it is older than the journal.
+    pub leaf: Option<Vec<u8>>,
+    /// `None`: the event's content was dropped.
+    pub at: Option<Timestamp>,
+}
+
+/// The leaves of events number `first` to `last`, by number.
+pub(crate) fn leaves(db: &Db<'_>, first: i64, last: i64) -> Result<Vec<StoredLeaf>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT id, leaf, at FROM event WHERE id BETWEEN ?1 AND ?2
+         UNION ALL SELECT id, leaf, NULL FROM dropped_event WHERE id BETWEEN ?1 AND ?2 ORDER BY 1",
+    )?;
+    let leaves = statement.query_map([first, last], |row| {
+        Ok(StoredLeaf {
+            leaf: row.get("leaf")?,
+            at: super::optional_timestamp(row, "at")?,
+        })
+    })?;
+    Ok(leaves.collect::<Result<_, _>>()?)
+}
+
+/// An event whose content gave way to another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dropped {
+    pub number: i64,
+    /// `None`: it is older than the journal.
+    pub leaf: Option<Vec<u8>>,
+    /// The number of the event that sums it up.
+    pub instead: i64,
+}
+
+/// All events whose content was dropped, by number.
+pub(crate) fn dropped(db: &Db<'_>) -> Result<Vec<Dropped>, StoreError> {
+    let sql = "SELECT id, leaf, instead FROM dropped_event ORDER BY id";
+    let mut statement = db.prepare_cached(sql)?;
+    let dropped = statement.query_map([], |row| {
+        Ok(Dropped {
+            number: row.get("id")?,
+            leaf: row.get("leaf")?,
+            instead: row.get("instead")?,
+        })
+    })?;
+    Ok(dropped.collect::<Result<_, _>>()?)
+}
+
+/// The highest number of an event that a user's record knows of: of the last time a code was right.
+pub(crate) fn last_known_to_users(db: &Db<'_>) -> Result<i64, StoreError> {
+    let sql = "SELECT coalesce(max(passed_event), 0) AS last FROM user";
+    Ok(db
+        .prepare_cached(sql)?
+        .query_one([], |row| row.get("last"))?)
+}
+
+/// Has the content of event `number` give way to event `instead`.
+pub(crate) fn drop_event(db: &Db<'_>, number: i64, instead: i64) -> Result<(), StoreError> {
+    let kept = "INSERT INTO dropped_event (id, leaf, instead) SELECT id, leaf, ?2 FROM event WHERE id = ?1";
+    db.prepare_cached(kept)?.execute((number, instead))?;
+    let sql = "DELETE FROM event WHERE id = ?1";
+    db.prepare_cached(sql)?.execute([number])?;
+    Ok(())
+}
+
+/// When events were removed because of their age for the last time.
+pub(crate) fn pruned_at(db: &Db<'_>) -> Result<Option<Timestamp>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT pruned_at FROM journal")?;
+    Ok(statement.query_one([], |row| super::optional_timestamp(row, "pruned_at"))?)
+}
+
+pub(crate) fn set_pruned_at(db: &Db<'_>, now: Timestamp) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE journal SET pruned_at = ?1")?
+        .execute([now.unix()])?;
+    Ok(())
+}
+
+/// The last of the checkpoints at the beginning all of whose events are from before `limit`. It is not the last one of all.
+pub(crate) fn last_before(db: &Db<'_>, limit: Timestamp) -> Result<Option<Checkpoint>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT number, first, last, count, at, latest_event_at, root, previous, link, seal FROM checkpoint
+         WHERE number < coalesce((SELECT min(number) FROM checkpoint WHERE latest_event_at >= ?1),
+                                 (SELECT max(number) FROM checkpoint))
+         ORDER BY number DESC LIMIT 1",
+    )?;
+    let mut checkpoints = statement.query_map([limit.unix()], checkpoint)?;
+    Ok(checkpoints.next().transpose()?)
+}
+
+/// Deletes the checkpoints up to this one.
+pub(crate) fn delete_checkpoints(db: &Db<'_>, last: i64) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM checkpoint WHERE number <= ?1")?
+        .execute([last])?;
+    Ok(())
+}
+
+/// Whether there are events before the first checkpoint.
+pub(crate) fn has_pruned(db: &Db<'_>) -> Result<bool, StoreError> {
+    let sql =
+        "SELECT 1 FROM event WHERE id < (SELECT first FROM checkpoint ORDER BY number LIMIT 1)";
+    Ok(db.prepare_cached(sql)?.exists([])?)
+}
+
+/// Deletes at most `most` of the events before the first checkpoint, and says how many. What is known of those that were
+/// summed up stays as long as the sum.
+pub(crate) fn delete_pruned(db: &Db<'_>, most: u32) -> Result<u64, StoreError> {
+    let mut statement = db.prepare_cached(
+        "DELETE FROM event WHERE id IN (
+             SELECT id FROM event WHERE id < (SELECT first FROM checkpoint ORDER BY number LIMIT 1) ORDER BY id LIMIT ?1
+         )",
+    )?;
+    let deleted = statement.execute([most])?;
+    if deleted == 0 {
+        let mut statement = db.prepare_cached(
+            "DELETE FROM dropped_event WHERE instead < (SELECT first FROM checkpoint ORDER BY number LIMIT 1)",
+        )?;
+        statement.execute([])?;
+    }
+    Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
+}
+
+/// From which event on those of `since` and later are, by the checkpoints: an index by time, so that the log needs none.
+pub(crate) fn first_since(db: &Db<'_>, since: Timestamp) -> Result<i64, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT coalesce((SELECT min(first) FROM checkpoint WHERE latest_event_at >= ?1),
+                         (SELECT max(last) FROM checkpoint) + 1, 0) AS first",
+    )?;
+    Ok(statement.query_one([since.unix()], |row| row.get("first"))?)
+}
+
+fn checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
+    Ok(Checkpoint {
+        number: row.get("number")?,
+        first: row.get("first")?,
+        last: row.get("last")?,
+        count: row.get("count")?,
+        at: timestamp(row, "at")?,
+        latest_event_at: timestamp(row, "latest_event_at")?,
+        root: row.get("root")?,
+        previous: row.get("previous")?,
+        link: row.get("link")?,
+        seal: row.get("seal")?,
+    })
+}
