@@ -11,7 +11,7 @@ mod ends;
 mod input;
 mod proofs;
 
-use twofa_e2e::{Authenticator, Machine, Terminal, password_of};
+use twofa_e2e::{Authenticator, Machine, Terminal, password_of, save_backup_codes};
 
 /// As README has it, with our line in the account phase too.
 const STACK: &str = "\
@@ -181,4 +181,44 @@ fn a_right_code_with_a_plus_and_a_wrong_password_trusts_nothing_where_the_stack_
     trusted.expect(": ");
     trusted.type_line("");
     expect_shell(trusted);
+}
+
+#[test]
+fn a_wrong_password_at_a_trusted_address_is_no_login_where_the_stack_goes_on() {
+    let (machine, phone) = machine(SUBSTACK);
+    set(&machine, "trust.remote=30d");
+    trust(&machine, 7, &phone.next_code());
+    let log = || machine.run("twofa log --user alice").ok().stdout;
+    let before = log();
+    let mut stranger = log_in_from(&machine, 7, "wrong");
+    stranger.expect(": ");
+    stranger.type_line("");
+    stranger.expect_end();
+    assert_eq!(log(), before);
+}
+
+#[test]
+fn the_first_code_of_an_enrolment_trusts_the_device_with_a_plus_or_always() {
+    let machine = machine_with_sshd(STACK, "");
+    set(&machine, "trust.remote=30d");
+    for (host, user, plus) in [(7, "alice", "+"), (8, "bob", "")] {
+        if plus.is_empty() {
+            set(&machine, "trust.offer=always");
+        }
+        let mut login =
+            machine.terminal(&format!("ip netns exec client{host} ssh {user}@192.0.2.1"));
+        login.expect("Password:");
+        login.type_line(&password_of(user));
+        if !plus.is_empty() {
+            login.expect("A + at the end of its first code: trust 192.0.2.7 for 12 hours.");
+        }
+        login.expect("Key:");
+        let key = login.expect("\n");
+        login.expect("code it shows: ");
+        login.type_line(&format!("{}{plus}", Authenticator::new(&key).next_code()));
+        save_backup_codes(&mut login);
+        login.expect("No code is asked for here until ");
+        login.expect(&format!("{user}@vm:~$"));
+        assert!(!needs_code(&machine, host, user, "", true), "{user}");
+    }
 }

@@ -202,6 +202,13 @@ fn sshds_own_address_counts_where_pam_gets_a_name() {
     expect_shell(login);
     let log = machine.run("twofa log --user alice").ok().stdout;
     assert!(log.contains("client7.example.org"), "PAM got a name: {log}");
+    machine
+        .run("twofa user exempt bob --reason office --until 30d --from 192.0.2.0/24")
+        .ok();
+    assert!(
+        !needs_code(&machine, 7, "bob", "", true),
+        "an exemption fits the address too"
+    );
     assert!(!needs_code(&machine, 7, "alice", "", true));
 }
 

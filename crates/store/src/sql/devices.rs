@@ -101,6 +101,26 @@ pub(crate) fn has_other_address_since(
         .exists((user, kind, hash, since.unix()))?)
 }
 
+/// The devices that are trusted at ?1, of the users that a condition names.
+macro_rules! listing {
+    ($condition:literal) => {
+        concat!(
+            "SELECT device.id AS id, kind, label, service, granted_at, until, used_at, name, uid,
+                 (SELECT count(*) FROM device AS other JOIN user AS owner ON owner.id = other.user
+                  WHERE other.kind = device.kind AND other.hash = device.hash
+                      AND other.generation = owner.generation AND other.until > ?1) AS users
+             FROM user JOIN device ON device.user = user.id
+             WHERE device.generation = user.generation AND until > ?1",
+            $condition,
+            " ORDER BY user.name, user.uid, device.id"
+        )
+    };
+}
+
+/// Those of the user ?2 with the uid ?3. A query of its own, so that an index finds them.
+pub(crate) const OF_USER: &str = listing!(" AND user.name = ?2 AND user.uid = ?3");
+const OF_EVERYBODY: &str = listing!("");
+
 /// Passes the devices of `account`, or of everybody, that are trusted at `now` to `each`, by user and number, until it returns
 /// `false`.
 pub(crate) fn each(
@@ -109,18 +129,14 @@ pub(crate) fn each(
     now: Timestamp,
     mut each: impl FnMut(TrustedDevice) -> bool,
 ) -> Result<(), StoreError> {
-    let sql = "SELECT device.id AS id, kind, label, service, granted_at, until, used_at, name, uid,
-                   (SELECT count(*) FROM device AS other JOIN user AS owner ON owner.id = other.user
-                    WHERE other.kind = device.kind AND other.hash = device.hash
-                        AND other.generation = owner.generation AND other.until > ?3) AS users
-               FROM device JOIN user ON user.id = device.user
-               WHERE (?1 IS NULL OR (user.name = ?1 AND user.uid = ?2))
-                   AND device.generation = user.generation AND until > ?3
-               ORDER BY user.name, user.uid, device.id";
-    let mut statement = db.prepare_cached(sql)?;
-    let name = account.map(|account| &account.name);
-    let uid = account.map(|account| account.uid);
-    let mut rows = statement.query((name, uid, now.unix()))?;
+    let mut statement = match account {
+        Some(_) => db.prepare_cached(OF_USER)?,
+        None => db.prepare_cached(OF_EVERYBODY)?,
+    };
+    let mut rows = match account {
+        Some(account) => statement.query((now.unix(), &account.name, account.uid))?,
+        None => statement.query([now.unix()])?,
+    };
     while let Some(row) = rows.next()? {
         let kind: String = row.get("kind")?;
         let Some(kind) = DeviceKind::named(&kind) else {

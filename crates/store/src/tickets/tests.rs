@@ -382,3 +382,22 @@ fn an_address_that_several_users_trust_is_counted_while_they_do() {
     bench.enrol(&store, &bob(), "tablet");
     assert_eq!(shared(bench.now), [], "bob's trust ended with his methods");
 }
+
+#[test]
+fn the_devices_of_one_user_are_found_without_a_look_at_everybodys() {
+    let bench = Bench::new();
+    let store = enrolled(&bench);
+    let plan = Bench::plan(&store, devices::OF_USER);
+    assert!(!plan.contains("SCAN"), "{plan}");
+    trust(&store, &bench, 100, &address("192.0.2.7"));
+    let count = |account: &Account| {
+        let mut count = 0;
+        let each = |_| {
+            count += 1;
+            true
+        };
+        store.devices(Some(account), bench.now, each).unwrap();
+        count
+    };
+    assert_eq!((count(&alice()), count(&bob())), (1, 0));
+}
