@@ -143,6 +143,8 @@ install:
 	install -D -m 644 -t $(DESTDIR)$(UNITS) packaging/systemd/twofad.service packaging/systemd/twofad.socket
 	install -D -m 644 packaging/sysusers.d/twofa.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/twofa.conf
 	install -D -m 644 packaging/tmpfiles.d/twofa.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twofa.conf
+	install -D -m 644 -t $(DESTDIR)$(SHARE)/twofa/fail2ban/filter.d packaging/fail2ban/filter.d/twofa.conf
+	install -D -m 644 -t $(DESTDIR)$(SHARE)/twofa/fail2ban/jail.d packaging/fail2ban/jail.d/twofa.conf
 	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man1 $(RELEASE)/man/*.1
 	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man5 man/*.5
 	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man8 man/*.8
@@ -185,6 +187,7 @@ endif
 	rm -f $(DESTDIR)$(BINDIR)/twofa $(DESTDIR)$(SBINDIR)/twofad $(DESTDIR)$(PAMDIR)/pam_twofa.so
 	rm -f $(addprefix $(DESTDIR)$(UNITS)/,twofad.service twofad.socket)
 	rm -f $(DESTDIR)$(PREFIX)/lib/sysusers.d/twofa.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twofa.conf
+	rm -rf $(DESTDIR)$(SHARE)/twofa/fail2ban
 	rm -f $(DESTDIR)$(SHARE)/man/man1/twofa.1 $(DESTDIR)$(SHARE)/man/man1/twofa-*.1
 	rm -f $(addprefix $(DESTDIR)$(SHARE)/man/,$(patsubst man/%.5,man5/%.5,$(wildcard man/*.5)) \
 	  $(patsubst man/%.8,man8/%.8,$(wildcard man/*.8)))

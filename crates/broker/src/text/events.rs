@@ -7,7 +7,7 @@ use twofa_store::event::{
     Attestation, DeviceFields, NoticeSource, Proof, Record, RefusalReason, UserChange,
 };
 
-use super::messages;
+use super::messages::{self, reasons};
 
 /// Why somebody was refused, for the system log and the audit log.
 #[allow(clippy::too_many_lines, reason = "a table")]
@@ -48,6 +48,10 @@ pub fn refusal(why: RefusalReason, now: Timestamp) -> String {
         RefusalReason::NotAsked => {
             "a second factor is needed and the program did not authenticate: remove the account line from its stack, or \
              add the argument 'challenge' to it where somebody can be asked"
+        }
+        RefusalReason::TrustEnded => reasons::TRUST_ENDED,
+        RefusalReason::OnePrompt => {
+            "this client has only one prompt, and a code must be sent or a method set up first"
         }
         RefusalReason::NotConfirmed => "the user was asked to enrol and did not",
         RefusalReason::NoMethod => {

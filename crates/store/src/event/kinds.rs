@@ -296,6 +296,10 @@ pub enum RefusalReason {
     NotAskedBySudo,
     /// The program did not authenticate.
     NotAsked,
+    /// The trust in the device ended between the two phases of a login.
+    TrustEnded,
+    /// The program asks only once, and a code would have to be sent or a method enrolled first.
+    OnePrompt,
     /// The user was asked to enrol and did not.
     NotConfirmed,
     /// No method that the policy allows can be enrolled: nothing carries its codes.

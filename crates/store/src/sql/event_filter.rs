@@ -132,9 +132,11 @@ mod tests {
             let plan = store.read(|view| {
                 let sql = format!("EXPLAIN QUERY PLAN {}", select(true, order));
                 let mut statement = view.db.prepare(&sql)?;
-                Ok(statement.query_row([], |row| row.get::<_, String>("detail"))?)
+                let mut steps = statement.raw_query();
+                let step = steps.next()?.map(|row| row.get::<_, String>("detail"));
+                Ok(step.transpose()?)
             });
-            let plan = plan.unwrap();
+            let plan = plan.unwrap().unwrap();
             assert!(plan.contains("INDEX event_of_user (name=? AND"), "{plan}");
         }
     }

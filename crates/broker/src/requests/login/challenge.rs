@@ -26,6 +26,7 @@ pub(super) fn ask(
         return conclude(request, outcome, terminal);
     }
     if !request.has_code_at_hand() {
+        request.record_refusal(RefusalReason::OnePrompt)?;
         let outcome = LoginOutcome::new(Verdict::Denied, reasons::ONE_PROMPT_TO_SEND);
         return request::refuse(messages::ONE_PROMPT_TO_SEND, outcome, terminal);
     }

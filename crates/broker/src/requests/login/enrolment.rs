@@ -41,6 +41,7 @@ pub(super) fn enrol(
     terminal: &mut dyn Terminal,
 ) -> Result<LoginOutcome, LoginError> {
     if request.login.behind_password {
+        request.record_refusal(RefusalReason::OnePrompt)?;
         let outcome = LoginOutcome::new(Verdict::Denied, reasons::ONE_PROMPT_TO_ENROL);
         return request::refuse(messages::ONE_PROMPT_TO_ENROL, outcome, terminal);
     }
@@ -61,6 +62,7 @@ pub(super) fn replace(
     terminal: &mut dyn Terminal,
 ) -> Result<LoginOutcome, LoginError> {
     if request.login.behind_password {
+        request.record_refusal(RefusalReason::OnePrompt)?;
         let outcome = LoginOutcome::new(Verdict::Denied, reasons::ONE_PROMPT_TO_REPLACE);
         return request::refuse(messages::ONE_PROMPT_TO_ENROL, outcome, terminal);
     }
@@ -131,7 +133,7 @@ fn refuse(
             (Verdict::Denied, why, messages::NOT_SET_UP)
         }
         EnrolmentError::NoMethod => {
-            let why = events::refusal(RefusalReason::NoMethod, request.context.now());
+            let why = request.record_refusal(RefusalReason::NoMethod)?;
             (Verdict::Unavailable, why, messages::NO_METHOD)
         }
         EnrolmentError::OutOfReach => {

@@ -19,6 +19,7 @@ mod unproved;
 use twofa_core::{Account, Decision, Denial};
 use twofa_proto::{Confirm, Done, Login, Request, Verdict};
 use twofa_store::Tally;
+use twofa_store::event::RefusalReason;
 
 use self::device::LoginDevice;
 use self::outcome::LoginOutcome;
@@ -201,7 +202,10 @@ fn settle(
     }
     Ok(match confirm::confirm(request, terminal)? {
         Some(confirmed) => LoginOutcome::new(confirmed.verdict, outcome.why),
-        None => LoginOutcome::new(Verdict::Denied, reasons::TRUST_ENDED),
+        None => {
+            let why = request.record_refusal(RefusalReason::TrustEnded)?;
+            LoginOutcome::new(Verdict::Denied, why)
+        }
     })
 }
 
