@@ -195,12 +195,9 @@ impl Tx<'_> {
         password: Option<PasswordHash>,
         grant: Grant,
     ) -> Result<(), StoreError> {
+        // One whose trust ended by time alone is known: with a short duration it is trusted many times a day.
         let before = self.valid_grant(user, device, password.as_ref())?;
-        let is_renewal = before.is_some_and(|(_, before)| self.now < before.until);
-        let since = self.now.before(ADDRESS_NOTICE_INTERVAL);
-        let is_told = !is_renewal
-            && (device.kind != DeviceKind::Address
-                || !devices::has_other_address_since(self.db, user.id, &device.hash, since)?);
+        let is_told = before.is_none() && self.is_worth_a_notice(user, device)?;
         devices::save(
             self.db,
             &NewGrant {
@@ -216,11 +213,32 @@ impl Tx<'_> {
         )?;
         devices::delete_beyond(self.db, user.id, MOST_OF_A_USER)?;
         let (device, until) = (device.fields(), grant.until.unix());
-        let event = if is_told {
-            Event::DeviceTrusted { device, until }
-        } else {
-            Event::TrustRenewed { device, until }
+        let event = match before {
+            None => Event::DeviceTrusted { device, until },
+            Some(_) => Event::TrustRenewed { device, until },
         };
-        self.record(Some(account), &event).map(drop)
+        let recorded = if is_told {
+            self.record(Some(account), &event)
+        } else {
+            self.record_quietly(Some(account), &event)
+        };
+        recorded.map(drop)
+    }
+
+    /// Whether `user` hears of a new `device`: not of every terminal of su and sudo, and not of every address of a provider that
+    /// gives out new ones.
+    fn is_worth_a_notice(
+        &self,
+        user: &UserRecord,
+        device: &HashedDevice,
+    ) -> Result<bool, StoreError> {
+        let since = self.now.before(ADDRESS_NOTICE_INTERVAL);
+        Ok(match device.kind {
+            DeviceKind::Key | DeviceKind::Host | DeviceKind::Seat => true,
+            DeviceKind::Address => {
+                !devices::has_other_address_since(self.db, user.id, &device.hash, since)?
+            }
+            DeviceKind::Session | DeviceKind::Terminal => false,
+        })
     }
 }

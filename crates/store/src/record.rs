@@ -69,6 +69,21 @@ impl Store {
 impl Tx<'_> {
     /// Logs `event`, queues the notice that the user gets of it, if any, and returns its number.
     pub(crate) fn record(&self, user: Option<&Account>, event: &Event) -> Result<i64, StoreError> {
+        let id = self.record_quietly(user, event)?;
+        if let Some(user) = user
+            && event.is_noticed()
+        {
+            notices::queue(self, user, &StoredEvent::from(event))?;
+        }
+        Ok(id)
+    }
+
+    /// Logs `event` without a notice, and returns its number.
+    pub(crate) fn record_quietly(
+        &self,
+        user: Option<&Account>,
+        event: &Event,
+    ) -> Result<i64, StoreError> {
         let stored = StoredEvent::from(event);
         let id = self.append(user, &stored, self.origin)?;
         self.happened.borrow_mut().push(Happening {
@@ -76,14 +91,10 @@ impl Tx<'_> {
             event: event.clone(),
             origin: self.origin.clone(),
         });
-        let Some(user) = user else {
-            return Ok(id);
-        };
-        if id % SUMMED_UP_EVERY == 0 {
+        if let Some(user) = user
+            && id % SUMMED_UP_EVERY == 0
+        {
             self.sum_up_old(user)?;
-        }
-        if event.is_noticed() {
-            notices::queue(self, user, &stored)?;
         }
         Ok(id)
     }
