@@ -260,3 +260,33 @@ session required pam_permit.so
         "{list}"
     );
 }
+
+#[test]
+fn what_users_write_into_the_environment_proves_no_key() {
+    let machine = machine_with_keys(&format!(
+        "{KEY_FIRST}\nAcceptEnv *\nPermitUserEnvironment yes"
+    ));
+    let stack = format!(
+        "auth required pam_env.so user_readenv=1\n{KEYS}session required pam_env.so user_readenv=1\n"
+    );
+    machine.write_file("/etc/pam.d/sshd", &stack);
+    let phone = machine.enrol("alice");
+    trust(
+        offer(&machine, 7, "-i /root/one", "this key"),
+        &phone.next_code(),
+    );
+    let proof = format!("publickey {}", machine.file("/root/one.pub").trim());
+    machine.write_file(
+        "/home/alice/.pam_environment",
+        &format!("SSH_AUTH_INFO_0 DEFAULT=\"{proof}\"\n"),
+    );
+    machine.write_file(
+        "/home/alice/.ssh/environment",
+        &format!("SSH_AUTH_INFO_0={proof}\n"),
+    );
+    let options = format!("-i /root/other -o SetEnv=\"SSH_AUTH_INFO_0='{proof}'\"");
+    for _ in 0..2 {
+        assert!(needs_code(&machine, 7, "alice", &options, false));
+    }
+    assert!(!needs_code(&machine, 7, "alice", "-i /root/one", false));
+}
