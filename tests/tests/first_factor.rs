@@ -386,7 +386,7 @@ fn a_code_behind_a_wrong_password_is_not_used_up_and_locks_nobody() {
     login("alice", &password_of("alice")).fails();
 }
 
-/// A client such as OpenVPN's has one prompt and cannot know whether a code is wanted today.
+/// A client such as `OpenVPN`'s has one prompt and cannot know whether a code is wanted today.
 #[test]
 fn at_a_trusted_device_a_client_with_one_prompt_may_append_a_code_or_not() {
     let stack = "auth required pam_twofa.so forward_pass\nauth required pam_unix.so use_first_pass\n\

@@ -15,7 +15,7 @@ account required pam_twofa.so
 account required pam_unix.so
 session required pam_permit.so
 ";
-/// As pam_twofa(8) has it.
+/// As `pam_twofa(8)` has it.
 const DOCUMENTED: &str = "\
 auth [success=1 default=ignore] pam_twofa.so proved
 auth substack common-auth

@@ -56,8 +56,8 @@ fn each_in_order(
     let mut rows = statement.query(named_params! {
         ":user": user,
         ":after": after.unwrap_or(i64::MIN),
-        ":since": since.map_or(i64::MIN, |since| since.unix()),
-        ":until": until.map_or(i64::MAX, |until| until.unix()),
+        ":since": since.map_or(i64::MIN, twofa_core::Timestamp::unix),
+        ":until": until.map_or(i64::MAX, twofa_core::Timestamp::unix),
         ":kinds": kinds,
         ":service": service,
     })?;

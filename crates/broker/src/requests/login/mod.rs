@@ -200,13 +200,14 @@ fn settle(
     if !request.is_account || outcome.confirm == Confirm::No {
         return Ok(outcome);
     }
-    Ok(match confirm::confirm(request, terminal)? {
-        Some(confirmed) => LoginOutcome::new(confirmed.verdict, outcome.why),
-        None => {
+    Ok(
+        if let Some(confirmed) = confirm::confirm(request, terminal)? {
+            LoginOutcome::new(confirmed.verdict, outcome.why)
+        } else {
             let why = request.record_refusal(RefusalReason::TrustEnded)?;
             LoginOutcome::new(Verdict::Denied, why)
-        }
-    })
+        },
+    )
 }
 
 /// The answer to a peer that may not ask about `account`. A service that is not root and lets people in must learn that
