@@ -19,6 +19,8 @@ pub enum Method {
     Sms,
     /// Backup codes, which stand in for another method.
     Backup,
+    /// A key in a FIDO2 authenticator, with which the user logs in by ssh. No other program can ask for it.
+    SecurityKey,
 }
 
 /// One row of [`METHODS`].
@@ -39,7 +41,7 @@ pub struct MethodInfo {
 }
 
 /// Every method there is, in the order of [`Method`].
-pub static METHODS: [MethodInfo; 4] = [
+pub static METHODS: [MethodInfo; 5] = [
     MethodInfo {
         method: Method::App,
         name: "app",
@@ -69,6 +71,14 @@ pub static METHODS: [MethodInfo; 4] = [
         name: "backup",
         noun: "backup code",
         phrase: "a backup code",
+        channel: None,
+        stands_alone: false,
+    },
+    MethodInfo {
+        method: Method::SecurityKey,
+        name: "security-key",
+        noun: "security key",
+        phrase: "your security key",
         channel: None,
         stands_alone: false,
     },
@@ -123,6 +133,8 @@ impl Methods {
     pub const NONE: Self = Self(0);
     /// Every method there is.
     pub const ALL: Self = Self((1 << METHODS.len()) - 1);
+    /// Those that need no settings of another program. Security keys take some of sshd's.
+    pub const DEFAULT: Self = Self::ALL.without(Method::SecurityKey);
 
     /// The methods that can stand alone.
     pub fn standing_alone() -> Self {
@@ -256,7 +268,7 @@ mod tests {
         assert!(methods.intersects(Methods::ALL) && !methods.intersects(Methods::NONE));
         assert_eq!(
             Methods::standing_alone(),
-            Methods::ALL.without(Method::Backup)
+            Methods::DEFAULT.without(Method::Backup)
         );
     }
 }

@@ -27,6 +27,25 @@ pub struct EnrolledApp {
     pub app: App,
 }
 
+/// A key in a FIDO2 authenticator that a user enrolled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecurityKey {
+    /// The key's number in the store.
+    pub id: i64,
+    /// Its owner's name for it. No other method of the user's has the same.
+    pub label: String,
+    /// The public key as it stands on the wire, its application included ([`crate::device::ssh_key::ProvedKey::identity`]).
+    pub identity: Vec<u8>,
+    /// `SHA256:…`, as ssh-keygen(1) shows it.
+    pub fingerprint: String,
+    /// When it was enrolled.
+    pub enrolled_at: Timestamp,
+    /// When sshd first proved that the user holds it; `None`: not yet.
+    pub confirmed_at: Option<Timestamp>,
+    /// Its owner allowed it to be used without a touch.
+    pub without_touch: bool,
+}
+
 /// When a user wants to be asked, as far as the policy leaves it to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Verify {
@@ -130,6 +149,8 @@ pub struct User {
     pub apps: Vec<EnrolledApp>,
     /// The backup codes, if there are any.
     pub backup: Option<BackupSet>,
+    /// The enrolled security keys, oldest first. They do not stand alone: nothing but ssh can ask for them.
+    pub security_keys: Vec<SecurityKey>,
 }
 
 /// A user's status, as it is shown.

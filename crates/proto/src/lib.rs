@@ -24,7 +24,8 @@ pub use endpoint::{BrokerEnd, ClientEnd, ConnectionError};
 pub use evidence::{Evidence, ProcessId, SessionEvidence, TerminalEvidence};
 pub use message::{
     AppReport, AppRequest, Confirm, ContactReport, DeviceReport, Done, ExemptionReport, Failure,
-    FromBroker, FromClient, Login, Prompt, Request, UserReport, UserStatus, Verdict,
+    FromBroker, FromClient, Login, Prompt, Request, SecurityKeyReport, UserReport, UserStatus,
+    Verdict,
 };
 pub use secret::Secret;
 pub use stream::Stream;

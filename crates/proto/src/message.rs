@@ -48,7 +48,16 @@ pub enum Request {
         /// The address; `None`: the one on file, or else the user is asked.
         address: Option<String>,
     },
-    /// Remove an app by its label, the address of `email` or `sms`, or the backup codes by `backup`.
+    /// Enrol a security key, which logs in by ssh.
+    EnrolSecurityKey {
+        /// The login name of the user that the request is about.
+        user: String,
+        /// Its label; `None`: the broker chooses one.
+        label: Option<String>,
+        /// The public key as in a `.pub` file.
+        key: String,
+    },
+    /// Remove an app or security key by its label, the address of `email` or `sms`, or the backup codes by `backup`.
     Remove {
         /// The login name of the user that the request is about.
         user: String,
@@ -97,6 +106,7 @@ impl Request {
             Self::Status { user }
             | Self::EnrolApp { user, .. }
             | Self::EnrolAddress { user, .. }
+            | Self::EnrolSecurityKey { user, .. }
             | Self::Remove { user, .. }
             | Self::Set { user, .. }
             | Self::NewBackupCodes { user }
@@ -301,6 +311,8 @@ pub struct UserReport {
     pub failures: u64,
     /// The enrolled apps.
     pub apps: Vec<AppReport>,
+    /// The enrolled security keys.
+    pub security_keys: Vec<SecurityKeyReport>,
     /// Backup codes not used yet.
     pub backup_codes_left: u32,
     /// When backup codes were shown that were not confirmed and do not work, in seconds after the Unix epoch; `None`: there
@@ -377,6 +389,19 @@ pub struct ExemptionReport {
     pub until: Option<i64>,
     /// Where it applies, for people; `None`: everywhere.
     pub only: Option<String>,
+}
+
+/// An enrolled security key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecurityKeyReport {
+    /// The label that the user gave it, unique among their methods.
+    pub label: String,
+    /// `SHA256:…`, as ssh-keygen(1) shows it.
+    pub fingerprint: String,
+    /// When it was enrolled, in seconds after the Unix epoch.
+    pub enrolled_at: i64,
+    /// When the user first logged in with it, in seconds after the Unix epoch; `None`: not yet.
+    pub confirmed_at: Option<i64>,
 }
 
 /// An enrolled app without its key.

@@ -378,7 +378,7 @@ fn save_cleared(
 }
 
 /// Puts on record that somebody passed `by` this, which `event` logs, or leaves that to the account phase.
-fn settle(
+pub(crate) fn settle(
     tx: &Tx<'_>,
     account: &Account,
     record: &UserRecord,

@@ -100,6 +100,12 @@ pub enum StoreError {
     /// The user has as many apps as one can have.
     #[error("{0} apps are already enrolled, which is the maximum")]
     TooManyApps(u32),
+    /// The user has as many security keys as one can have.
+    #[error("10 security keys are already enrolled, which is the maximum")]
+    TooManySecurityKeys,
+    /// The security key is enrolled already, under this label.
+    #[error("this security key is already enrolled, as '{0}'")]
+    KeyTaken(String),
     /// The user's methods changed between permission and change.
     #[error("someone else changed it in the meantime, so nothing was done")]
     ChangedMeanwhile,

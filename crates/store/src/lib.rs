@@ -40,6 +40,7 @@ mod providers;
 mod record;
 mod rules;
 pub mod seal;
+mod security_keys;
 mod sends;
 mod settings;
 mod sms_alarm;

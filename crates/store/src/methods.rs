@@ -5,7 +5,7 @@ use twofa_core::user::Verify;
 
 use crate::error::StoreError;
 use crate::event::Event;
-use crate::sql::{apps, backup_codes, unproved, users};
+use crate::sql::{apps, backup_codes, security_keys, unproved, users};
 use crate::tx::Tx;
 
 impl Tx<'_> {
@@ -14,7 +14,7 @@ impl Tx<'_> {
         users::end_opt_out(self.db, user)
     }
 
-    /// Backup codes cannot stand alone: they go with the last method. Returns whether none is left.
+    /// Backup codes and security keys cannot stand alone: they go with the last method. Returns whether none is left.
     pub(crate) fn remove_what_cannot_stand_alone(
         &self,
         account: &Account,
@@ -23,8 +23,17 @@ impl Tx<'_> {
         let is_left = users::has_method(self.db, user)?;
         if !is_left {
             self.delete_backup_codes(account, user)?;
+            self.delete_security_keys(account, user)?;
         }
         Ok(!is_left)
+    }
+
+    fn delete_security_keys(&self, account: &Account, user: i64) -> Result<(), StoreError> {
+        for key in security_keys::all(self.db, user)? {
+            let label = key.label;
+            self.record(Some(account), &Event::SecurityKeyRemoved { label })?;
+        }
+        security_keys::delete_all(self.db, user).map(drop)
     }
 
     /// Returns whether there were any.
@@ -51,6 +60,7 @@ impl Tx<'_> {
     pub(crate) fn remove_all_methods(&self, user: i64) -> Result<(), StoreError> {
         apps::delete_all(self.db, user)?;
         apps::delete_pending(self.db, user)?;
+        security_keys::delete_all(self.db, user)?;
         backup_codes::delete(self.db, user)?;
         users::set_codes_shown(self.db, user, None)?;
         users::unverify_contacts(self.db, user)?;

@@ -11,7 +11,7 @@ use crate::event::Missed;
 use crate::generation::Generation;
 use crate::rules::Rules;
 use crate::sql::users::UserRecord;
-use crate::sql::{apps, backup_codes, events, users};
+use crate::sql::{apps, backup_codes, events, security_keys, users};
 use crate::tx::View;
 
 /// All that a decision about a user needs, from one moment.
@@ -96,6 +96,7 @@ impl View<'_> {
             throttle: user.throttle,
             apps,
             backup: None,
+            security_keys: security_keys::all(self.db, user.id)?,
         })
     }
 }

@@ -79,6 +79,7 @@ impl Peer {
             Request::RevokeDevices { .. } => Act::EndTrust,
             Request::EnrolApp { .. }
             | Request::EnrolAddress { .. }
+            | Request::EnrolSecurityKey { .. }
             | Request::Remove { .. }
             | Request::Set { .. }
             | Request::NewBackupCodes { .. } => Act::Change,
@@ -115,6 +116,11 @@ mod tests {
             }),
             Request::Status { user: user() },
             Request::EnrolApp { user: user(), app },
+            Request::EnrolSecurityKey {
+                user: user(),
+                label: None,
+                key: String::new(),
+            },
             Request::EnrolAddress {
                 user: user(),
                 method: "email".into(),
@@ -171,7 +177,7 @@ mod tests {
             permissions,
             [
                 Granted, Granted, Granted, AfterCode, AfterCode, AfterCode, AfterCode, AfterCode,
-                Granted, Granted
+                AfterCode, Granted, Granted
             ]
         );
     }

@@ -40,11 +40,17 @@ pub struct Stacks {
 }
 
 /// What is known of a service from its files.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "answers to questions that do not depend on each other"
+)]
 #[derive(Debug, Clone)]
 struct Known {
     /// The files that were looked for, with their state. While that is the same, the rest is current.
     files: Vec<(String, Option<FileState>)>,
     lines: Vec<Line>,
+    /// Whether a line with `proved` lets a key skip the password.
+    has_key_line: bool,
     /// Whether a line that asks too early is followed by another one, in `auth` or in `account`.
     is_followed: bool,
     /// The same, in `auth`.
@@ -78,16 +84,8 @@ impl Stacks {
         else {
             return FirstFactor::Unknown;
         };
-        let phase = if matches!(request, Request::Account(_)) {
-            Phase::Account
-        } else {
-            Phase::Auth
-        };
-        let mut same = known
-            .lines
-            .iter()
-            .filter(|line| line.phase == phase && line.arguments == login.arguments)
-            .peekable();
+        let phase = phase(request);
+        let mut same = known.same_lines(request, login).peekable();
         let is_found = same.peek().is_some();
         if is_found && same.all(|line| !line.may_be_unproved) {
             return FirstFactor::Shown;
@@ -106,6 +104,19 @@ impl Stacks {
         } else {
             FirstFactor::Unknown
         }
+    }
+
+    /// Whether another factor than a key was right whenever the line that makes `request` about `login` is called: no key
+    /// leads past the password, as a line with `proved` or a stack for keys alone does.
+    pub fn is_password_shown(&self, request: &Request, login: &Login) -> bool {
+        let known = self
+            .known(&login.service)
+            .filter(|known| sees_same_files(login) && !known.has_key_line);
+        let Some(known) = known else {
+            return false;
+        };
+        let mut same = known.same_lines(request, login).peekable();
+        same.peek().is_some() && same.all(|line| !line.may_be_unproved)
     }
 
     /// Whether the stack that `login` comes from has a line of ours in the account phase.
@@ -162,6 +173,7 @@ impl Stacks {
         let known = Known {
             files: Vec::new(),
             lines: vec![early],
+            has_key_line: false,
             is_followed: true,
             is_followed_in_auth: false,
             account_challenges: true,
@@ -199,6 +211,7 @@ impl Known {
         Some(Self {
             files,
             lines: lines.collect(),
+            has_key_line: !service.key_lines().is_empty(),
             is_followed: !is_locker
                 && answers
                     .as_ref()
@@ -210,6 +223,14 @@ impl Known {
                 && answers.is_some_and(|answers| answers.account_challenges),
             doubt,
         })
+    }
+
+    /// The lines that `login` may come from: those of its phase with its arguments.
+    fn same_lines(&self, request: &Request, login: &Login) -> impl Iterator<Item = &Line> {
+        let phase = phase(request);
+        self.lines
+            .iter()
+            .filter(move |line| line.phase == phase && line.arguments == login.arguments)
     }
 
     fn is_current(&self) -> bool {
@@ -254,7 +275,16 @@ fn found(path: &str) -> Option<FileState> {
     ))
 }
 
-fn sees_same_files(login: &Login) -> bool {
+const fn phase(request: &Request) -> Phase {
+    if matches!(request, Request::Account(_)) {
+        Phase::Account
+    } else {
+        Phase::Auth
+    }
+}
+
+/// Whether the application that asks about `login` has the `/etc` of this process.
+pub fn sees_same_files(login: &Login) -> bool {
     let ours = fs::metadata("/etc/pam.d")
         .ok()
         .map(|folder| (folder.dev(), folder.ino()));

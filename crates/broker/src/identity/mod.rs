@@ -7,4 +7,5 @@ pub mod accounts;
 pub mod authority;
 pub mod first_factor;
 pub mod person;
+pub mod sshd_options;
 pub mod standing;

@@ -76,6 +76,7 @@ impl Broker {
             Request::Status { .. }
             | Request::EnrolApp { .. }
             | Request::EnrolAddress { .. }
+            | Request::EnrolSecurityKey { .. }
             | Request::Remove { .. }
             | Request::Set { .. }
             | Request::NewBackupCodes { .. }

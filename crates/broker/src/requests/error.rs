@@ -53,6 +53,8 @@ impl From<StoreError> for RequestError {
         let failure = match error {
             StoreError::LabelTaken(_)
             | StoreError::TooManyApps(_)
+            | StoreError::TooManySecurityKeys
+            | StoreError::KeyTaken(_)
             | StoreError::AddressTaken(_)
             | StoreError::ChangedMeanwhile => Failure::Failed,
             _ => Failure::Unavailable,

@@ -88,6 +88,7 @@ pub fn proof(by: &Proof) -> String {
         Proof::App { label } => format!("app '{label}'"),
         Proof::SentCode { channel } => channel.method().info().noun.to_owned(),
         Proof::BackupCode => "backup code".to_owned(),
+        Proof::SecurityKey { label } => format!("security key '{label}'"),
         Proof::TrustedDevice(device) => format!("trusted {}", device_words(device)),
         Proof::EnrolledApp { label } => format!("by enrolling '{label}'"),
         Proof::EnrolledAddress { channel, address } => {
@@ -117,15 +118,21 @@ pub fn notice(record: &Record, source: &NoticeSource) -> String {
     }
 }
 
+fn added(what: &str, label: &str) -> String {
+    format!("{what} called '{label}' was added.")
+}
+
+fn removed(what: &str, label: &str) -> String {
+    format!("{what} called '{label}' was removed.")
+}
+
 #[allow(clippy::too_many_lines, reason = "a table")]
 fn event_notice(event: &Event, source: &NoticeSource) -> String {
     let text = match event {
-        Event::AppEnrolled(app) => {
-            return format!("An authenticator app called '{}' was added.", app.label);
-        }
-        Event::AppRemoved { label } => {
-            return format!("The authenticator app called '{label}' was removed.");
-        }
+        Event::AppEnrolled(app) => return added("An authenticator app", &app.label),
+        Event::AppRemoved { label } => return removed("The authenticator app", label),
+        Event::SecurityKeyEnrolled { label, .. } => return added("A security key", label),
+        Event::SecurityKeyRemoved { label } => return removed("The security key", label),
         Event::Locked { failures } => {
             return format!("Logins were locked after {failures} wrong codes in a row.");
         }

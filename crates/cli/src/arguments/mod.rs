@@ -18,7 +18,7 @@ pub use events::EventArguments;
 pub use log::LogCommand;
 pub use policy::{Confirmation, PolicyCommand};
 pub use provider::{MethodCommand, ProviderCommand, Testing};
-pub use self_service::{AddressArguments, AppArguments, CodeType, EnrolCommand};
+pub use self_service::{AddressArguments, AppArguments, CodeType, EnrolCommand, KeyArguments};
 pub use user::{ExemptArguments, ExemptionCommand, ListArguments, UserCommand, Users};
 
 use self_service::SET_HELP;

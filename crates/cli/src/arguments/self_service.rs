@@ -1,5 +1,7 @@
 //! What people do with their own record.
 
+use std::path::PathBuf;
+
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand, ValueEnum};
 use twofa_core::{Channel, Method, Methods};
@@ -8,18 +10,20 @@ use super::Whose;
 use super::values::{one_of, qr_path};
 use crate::qr_file::QrPath;
 
-/// What can be enrolled: an app with its parameters, or any other method that can stand alone.
+/// What can be enrolled: an app with its parameters, a security key, or any other method that can stand alone.
 #[derive(Debug)]
 pub enum EnrolCommand {
     /// An authenticator app.
     App(AppArguments),
+    /// A security key.
+    SecurityKey(KeyArguments),
     /// Another method.
     Other(Method, AddressArguments),
 }
 
 impl Subcommand for EnrolCommand {
     fn augment_subcommands(command: Command) -> Command {
-        let methods = Methods::standing_alone();
+        let methods = Methods::standing_alone().with(Method::SecurityKey);
         methods.iter().fold(command, |command, method| {
             command.subcommand(enrol_command(method))
         })
@@ -31,7 +35,7 @@ impl Subcommand for EnrolCommand {
 
     fn has_subcommand(name: &str) -> bool {
         name.parse::<Method>()
-            .is_ok_and(|method| method.info().stands_alone)
+            .is_ok_and(|method| method.info().stands_alone || method == Method::SecurityKey)
     }
 }
 
@@ -42,6 +46,9 @@ impl FromArgMatches for EnrolCommand {
         };
         match name.parse() {
             Ok(Method::App) => Ok(Self::App(AppArguments::from_arg_matches(arguments)?)),
+            Ok(Method::SecurityKey) => Ok(Self::SecurityKey(KeyArguments::from_arg_matches(
+                arguments,
+            )?)),
             Ok(method) => {
                 let address = match method.channel() {
                     Some(_) => AddressArguments::from_arg_matches(arguments)?,
@@ -69,6 +76,9 @@ fn enrol_command(method: Method) -> Command {
         (Method::App, _) => AppArguments::augment_args(command)
             .about("Set up an authenticator app: scan a QR code and type the first code")
             .after_help(APP_EXAMPLES),
+        (Method::SecurityKey, _) => KeyArguments::augment_args(command)
+            .about("Set up a security key that you log in with by ssh")
+            .after_help(KEY_EXAMPLES),
         (_, Some(channel)) => AddressArguments::augment_args(command)
             .mut_arg("address", |arg| {
                 arg.help(format!("The {}", channel.info().address.noun()))
@@ -88,6 +98,14 @@ Examples:
   twofa enrol app --type hotp        for a hardware token that counts uses
   twofa enrol app --qr-file qr.png   with the QR code in a file";
 
+const KEY_EXAMPLES: &str = "\
+A login with the key is not asked for a code. That takes 'PubkeyAuthOptions touch-required' in sshd_config.
+
+Examples:
+  ssh-keygen -t ed25519-sk                            make a key in the authenticator that is plugged in
+  twofa enrol security-key .ssh/id_ed25519_sk.pub     set it up
+  twofa enrol security-key blue.pub --label blue      with a label, so that you can have several";
+
 fn address_examples(channel: Channel) -> String {
     let example = channel.address_kind().example();
     let quote = if example.contains(' ') { "'" } else { "" };
@@ -104,6 +122,20 @@ fn address_examples(channel: Channel) -> String {
 pub struct AddressArguments {
     /// The e-mail address or phone number
     pub address: Option<String>,
+    /// The user it is about.
+    #[command(flatten)]
+    pub user: Whose,
+}
+
+/// A security key.
+#[derive(Debug, Args)]
+pub struct KeyArguments {
+    /// The public key, as ssh-keygen wrote it
+    #[arg(value_name = "FILE.pub", value_hint = clap::ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Label for the key
+    #[arg(long)]
+    pub label: Option<String>,
     /// The user it is about.
     #[command(flatten)]
     pub user: Whose,

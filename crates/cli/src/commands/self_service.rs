@@ -1,22 +1,29 @@
 //! What people do with their own record: `status`, `enrol`, `remove`, `set`, `codes`.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
 
 use serde::Serialize;
 use twofa_broker::admin::users::StatusKind;
 use twofa_broker::{
-    AppRequest, ContactReport, Done, ExemptionReport, Failure, Request, UserReport,
+    AppRequest, ContactReport, Done, ExemptionReport, Failure, Request, SecurityKeyReport,
+    UserReport,
 };
 use twofa_core::Timestamp;
 
-use crate::arguments::{AddressArguments, AppArguments, CodeType, EnrolCommand};
+use crate::arguments::{AddressArguments, AppArguments, CodeType, EnrolCommand, KeyArguments};
 use crate::error::CommandError;
 use crate::messages::{enrol, rfc3339, status, user as texts};
 use crate::output::Output;
 use crate::qr_file::QrPath;
 use crate::terminal::StandardTerminal;
 use crate::{client, subject};
+
+/// The longest file of a public key, in bytes. A certificate of an RSA key takes some 3 kB.
+const MAX_PUBLIC_KEY: u64 = 16 * 1024;
 
 /// A record as JSON has it.
 #[derive(Debug, Serialize)]
@@ -35,6 +42,7 @@ struct Record {
     required: bool,
     failures: u64,
     apps: Vec<AppRecord>,
+    security_keys: Vec<KeyRecord>,
     backup_codes_left: u32,
     /// When codes were shown that were not confirmed and do not work.
     void_codes_shown_at: Option<String>,
@@ -87,6 +95,24 @@ struct AppRecord {
     enrolled_at: String,
 }
 
+#[derive(Debug, Serialize)]
+struct KeyRecord {
+    label: String,
+    fingerprint: String,
+    enrolled_at: String,
+    /// When the user first logged in with it.
+    confirmed_at: Option<String>,
+}
+
+fn key(key: &SecurityKeyReport) -> KeyRecord {
+    KeyRecord {
+        label: key.label.clone(),
+        fingerprint: key.fingerprint.clone(),
+        enrolled_at: rfc3339(Timestamp::from_unix(key.enrolled_at)),
+        confirmed_at: key.confirmed_at.map(|at| rfc3339(Timestamp::from_unix(at))),
+    }
+}
+
 pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), CommandError> {
     let suffix = suffix(user.as_deref());
     let report = report(user)?;
@@ -112,6 +138,7 @@ pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Command
                 enrolled_at: rfc3339(Timestamp::from_unix(app.enrolled_at)),
             })
             .collect(),
+        security_keys: report.security_keys.iter().map(key).collect(),
         backup_codes_left: report.backup_codes_left,
         void_codes_shown_at: report
             .void_codes_shown_at
@@ -125,6 +152,7 @@ pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Command
 pub(crate) fn enrol(what: EnrolCommand) -> Result<(), CommandError> {
     match what {
         EnrolCommand::App(arguments) => enrol_app(arguments),
+        EnrolCommand::SecurityKey(arguments) => enrol_security_key(arguments),
         EnrolCommand::Other(method, AddressArguments { address, user }) => {
             client::carry_out(Request::EnrolAddress {
                 user: subject::to_change(user.user)?,
@@ -134,6 +162,33 @@ pub(crate) fn enrol(what: EnrolCommand) -> Result<(), CommandError> {
             Ok(())
         }
     }
+}
+
+fn enrol_security_key(arguments: KeyArguments) -> Result<(), CommandError> {
+    let KeyArguments { file, label, user } = arguments;
+    let user = subject::to_change(user.user)?;
+    // Read here: the broker has other rights than whoever types the command.
+    let key = read_public_key(&file)?;
+    client::carry_out(Request::EnrolSecurityKey { user, label, key })?;
+    Ok(())
+}
+
+/// The text of a file that may hold a public key. What is too long for one, or may be a private key, is not sent anywhere.
+fn read_public_key(file: &Path) -> Result<String, CommandError> {
+    let name = file.display();
+    let unreadable =
+        |error: &dyn Display| CommandError::new(Failure::Usage, format!("{name}: {error}"));
+    let opened = File::open(file).map_err(|error| unreadable(&error))?;
+    let mut text = String::new();
+    opened
+        .take(MAX_PUBLIC_KEY + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| unreadable(&error))?;
+    if text.len() as u64 > MAX_PUBLIC_KEY || text.contains("PRIVATE KEY") {
+        let error = CommandError::new(Failure::Usage, format!("{name} is not a public key"));
+        return Err(error.hinted("give the file that ends in .pub"));
+    }
+    Ok(text)
 }
 
 fn enrol_app(arguments: AppArguments) -> Result<(), CommandError> {

@@ -27,7 +27,8 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
             format!("after {failures} wrong codes in a row")
         }
         Event::AppEnrolled(app) => app_detail(app),
-        Event::AppRemoved { label } => format!("'{label}'"),
+        Event::AppRemoved { label } | Event::SecurityKeyRemoved { label } => format!("'{label}'"),
+        Event::SecurityKeyEnrolled { label, fingerprint } => format!("'{label}' ({fingerprint})"),
         Event::AddressEnrolled { replaced, .. } => change_detail(event, replaced.as_deref())?,
         Event::AddressRemoved { address, .. } => change_detail(event, Some(address))?,
         Event::UserChanged(_) => change_detail(event, None)?,

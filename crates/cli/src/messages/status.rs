@@ -62,6 +62,7 @@ pub(crate) fn show(report: &UserReport, suffix: &str, out: &mut dyn Write) -> io
         );
     }
     show_apps(report, out)?;
+    show_security_keys(report, out)?;
     writeln!(out)?;
     show_void_codes(report, out)?;
     writeln!(out, "Backup codes left: {}", report.backup_codes_left)
@@ -131,6 +132,22 @@ fn exemption(
         .as_ref()
         .map_or(String::new(), |only| format!(", only {only}"));
     format!("Exempt {until}{only}: {reason} (exemption {id})")
+}
+
+fn show_security_keys(report: &UserReport, out: &mut dyn Write) -> io::Result<()> {
+    if report.security_keys.is_empty() {
+        return Ok(());
+    }
+    let mut keys = Table::new(&["SECURITY KEY", "FINGERPRINT", "SINCE", "FIRST LOGIN"]);
+    for key in &report.security_keys {
+        let since = moment(Timestamp::from_unix(key.enrolled_at));
+        let first = key
+            .confirmed_at
+            .map_or("none yet".to_owned(), |at| moment(Timestamp::from_unix(at)));
+        keys.push_texts(&[&key.label, &key.fingerprint, &since, &first]);
+    }
+    writeln!(out)?;
+    keys.write(terminal_width(), out)
 }
 
 fn show_apps(report: &UserReport, out: &mut dyn Write) -> io::Result<()> {

@@ -113,7 +113,7 @@ pub static KEYS: [PolicyKey; 32] = [
         name: "methods",
         values: "one or more of {methods}",
         form: ValueForm::List,
-        default: "{methods}",
+        default: "app,email,sms,backup",
         help: "Allow only these methods",
         per_class: true,
         read: |policy, text| methods(text).map(|methods| policy.methods = methods),

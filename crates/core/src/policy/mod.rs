@@ -139,7 +139,7 @@ impl Default for Policy {
         Self {
             mode: Mode::Disabled,
             application_name: None,
-            methods: Methods::ALL,
+            methods: Methods::DEFAULT,
             enrolment: Enrolment::AtLogin,
             trust: Trust {
                 console: Duration::from_seconds(0),

@@ -36,6 +36,18 @@ pub enum Event {
         /// What its owner called it.
         label: String,
     },
+    /// A security key was enrolled.
+    SecurityKeyEnrolled {
+        /// What its owner calls it.
+        label: String,
+        /// `SHA256:…`, as ssh-keygen(1) shows it.
+        fingerprint: String,
+    },
+    /// A security key was removed.
+    SecurityKeyRemoved {
+        /// What its owner called it.
+        label: String,
+    },
     /// An address became a method, or took the place of one that was.
     AddressEnrolled {
         /// How codes get there.
@@ -229,6 +241,11 @@ pub enum Proof {
     },
     /// A backup code.
     BackupCode,
+    /// A security key, with which sshd let the user in.
+    SecurityKey {
+        /// Its label at that time.
+        label: String,
+    },
     /// No code: the device is trusted.
     TrustedDevice(DeviceFields),
     /// The first code of an app that was enrolled in this login.
@@ -452,6 +469,8 @@ impl Event {
             | Self::Locked { .. }
             | Self::AppEnrolled(_)
             | Self::AppRemoved { .. }
+            | Self::SecurityKeyEnrolled { .. }
+            | Self::SecurityKeyRemoved { .. }
             | Self::AddressEnrolled { .. }
             | Self::AddressRemoved { .. }
             | Self::DeviceTrusted { .. }

@@ -12,7 +12,7 @@ pub struct EventName {
 }
 
 /// All of them.
-pub const EVENT_NAMES: [EventName; 37] = [
+pub const EVENT_NAMES: [EventName; 39] = [
     event(
         "passed",
         "method label channel kind",
@@ -31,6 +31,16 @@ pub const EVENT_NAMES: [EventName; 37] = [
         "An authenticator app was enrolled",
     ),
     event("app-removed", "label", "An authenticator app was removed"),
+    event(
+        "security-key-enrolled",
+        "label fingerprint",
+        "A security key was enrolled",
+    ),
+    event(
+        "security-key-removed",
+        "label",
+        "A security key was removed",
+    ),
     event(
         "email-enrolled",
         "channel attestation",

@@ -18,6 +18,7 @@ pub(crate) mod policy;
 pub(crate) mod pragmas;
 pub(crate) mod providers;
 pub(crate) mod schema;
+pub(crate) mod security_keys;
 pub(crate) mod sends;
 pub(crate) mod tickets;
 pub(crate) mod unproved;

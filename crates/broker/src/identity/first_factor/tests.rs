@@ -12,6 +12,7 @@ fn line(phase: Phase, arguments: &[&str], may_be_unproved: bool) -> Line {
 fn stacks(lines: Vec<Line>, is_followed: bool, account_challenges: bool) -> Stacks {
     let known = Known {
         files: Vec::new(),
+        has_key_line: false,
         lines,
         is_followed,
         is_followed_in_auth: false,
@@ -164,6 +165,7 @@ fn a_stack_that_changed_is_read_again() {
     let path = path.to_str().unwrap().to_owned();
     let known = Known {
         files: vec![(path.clone(), found(&path)), (format!("{path}-none"), None)],
+        has_key_line: false,
         lines: Vec::new(),
         is_followed: false,
         is_followed_in_auth: false,

@@ -1,8 +1,9 @@
 //! A login, as the PAM module asks about it.
 //!
-//! This file picks the next step: none, a refusal, [`challenge`] or [`enrolment`] once the first factor has been shown, [`appended`] at a trusted device whose client has one prompt, and
-//! [`unproved`] otherwise. [`request`] is what they share, [`origin`] how far a claim
-//! about its source is trusted, and [`outcome`] what it ends with.
+//! This file picks the next step: none, a refusal, [`security_key`] where sshd has proved one, [`challenge`] or [`enrolment`]
+//! once the first factor has been shown, [`appended`] at a trusted device whose client has one prompt, and [`unproved`]
+//! otherwise. [`request`] is what they share, [`origin`] how far a claim about its source is trusted, and [`outcome`] what it
+//! ends with.
 
 mod appended;
 mod challenge;
@@ -12,6 +13,7 @@ mod enrolment;
 mod origin;
 mod outcome;
 mod request;
+mod security_key;
 #[cfg(test)]
 mod tests;
 mod unproved;
@@ -92,6 +94,7 @@ fn begin(
         return Ok(for_stranger(peer, &account, decision));
     }
     let hint = device.hint(&person);
+    let raw = request;
     let request = LoginRequest {
         context: Context {
             services,
@@ -115,13 +118,25 @@ fn begin(
     };
     let outcome = match confirmed {
         Some(outcome) => outcome,
-        None => follow(&request, first_factor, &application, terminal)?,
+        None => match by_key(&request, raw)? {
+            Some(outcome) => outcome,
+            None => follow(&request, first_factor, &application, terminal)?,
+        },
     };
     let outcome = settle(&request, outcome, terminal)?;
     Ok(match person.doubts() {
         Some(doubts) => outcome.under_doubts(&doubts),
         None => outcome,
     })
+}
+
+/// The end of a login that would be asked for a code, by the security key that sshd proved.
+fn by_key(request: &LoginRequest<'_>, raw: &Request) -> Result<Option<LoginOutcome>, LoginError> {
+    match request.decision {
+        // The one prompt is asked for the password as well.
+        Decision::Challenge if !request.login.behind_password => security_key::pass(request, raw),
+        _ => Ok(None),
+    }
 }
 
 /// Does what follows from the decision and from what is known of the first factor.

@@ -98,6 +98,12 @@ impl LoginRequest<'_> {
         })
     }
 
+    /// When a login by a security key counts as one: the password may still be wrong.
+    pub(super) fn settlement_of_key(&self) -> Settlement<'_> {
+        let settling = self.settling(false);
+        settling.map_or(Settlement::Now(None), |settling| settling.settlement(false))
+    }
+
     /// Why the login is treated as it is, for the log.
     pub(super) fn explain(&self) -> String {
         self.explain_decision(self.decision)

@@ -3,8 +3,7 @@
 use twofa_core::app::DEFAULT_LABEL;
 use twofa_core::channel::AddressKind;
 use twofa_core::text::is_unprintable;
-use twofa_core::user::EnrolledApp;
-use twofa_core::{Channel, Method, Mode};
+use twofa_core::{Channel, Method, Mode, User};
 use twofa_proto::{AppRequest, Done, Failure};
 use twofa_store::{Generation, StoreError};
 
@@ -29,7 +28,7 @@ pub(super) fn app(
 ) -> Result<Done, RequestError> {
     let parameters = app_enrolment::parameters(request)
         .map_err(|bad| RequestError::new(Failure::Usage, bad.to_string()))?;
-    let label = label(request.label.as_deref(), &context.user().apps)?;
+    let label = label(request.label.as_deref(), DEFAULT_LABEL, context.user())?;
     let intro = messages::new_app(&context.account.name, &label);
     app_enrolment::enrol_app(context, parameters, &label, &intro, terminal).map_err(|error| {
         let is_unconfirmed = matches!(error, EnrolmentError::NotConfirmed);
@@ -117,13 +116,20 @@ fn mention_disabled(context: Context<'_>, terminal: &mut dyn Terminal) -> Result
     Ok(())
 }
 
-/// The label that is asked for, if it can be one, or the first that is free of `app`, `app-2`, ... Authenticator apps show
-/// it behind the account, where a colon has a meaning of its own.
-fn label(asked: Option<&str>, apps: &[EnrolledApp]) -> Result<String, RequestError> {
-    let is_taken = |label: &str| apps.iter().any(|app| app.label == label);
+/// The label that is asked for, if it can be one, or the first that is free of `default`, `default-2`, ... Authenticator apps
+/// show it behind the account, where a colon has a meaning of its own.
+pub(super) fn label(
+    asked: Option<&str>,
+    default: &str,
+    user: &User,
+) -> Result<String, RequestError> {
+    let is_taken = |label: &str| {
+        user.apps.iter().any(|app| app.label == label)
+            || user.security_keys.iter().any(|key| key.label == label)
+    };
     let Some(asked) = asked.map(str::trim) else {
-        let numbered = (2..).map(|n| format!("{DEFAULT_LABEL}-{n}"));
-        let mut labels = std::iter::once(DEFAULT_LABEL.to_owned()).chain(numbered);
+        let numbered = (2..).map(|n| format!("{default}-{n}"));
+        let mut labels = std::iter::once(default.to_owned()).chain(numbered);
         let free = labels.find(|label| !is_taken(label));
         return free.ok_or_else(|| commands::NO_FREE_LABEL.into());
     };

@@ -1,7 +1,7 @@
 //! What users and administrators do with a record: look, enrol, change, remove, make backup codes.
 //!
-//! A [`request`] is permitted first, if necessary after a [`proof`]; then it enrols ([`enrol`]), sets ([`set`]), removes
-//! ([`remove`]) or reports ([`report`]). Trusted devices are listed and revoked in [`devices`].
+//! A [`request`] is permitted first, if necessary after a [`proof`]; then it enrols ([`enrol`], [`security_key`]), sets ([`set`]),
+//! removes ([`remove`]) or reports ([`report`]). Trusted devices are listed and revoked in [`devices`].
 
 mod devices;
 mod enrol;
@@ -9,6 +9,7 @@ mod proof;
 mod remove;
 mod report;
 mod request;
+mod security_key;
 mod set;
 #[cfg(test)]
 mod tests;
@@ -150,6 +151,9 @@ fn perform(
         Request::EnrolAddress {
             method, address, ..
         } => enrol::address(manage, method, address.as_deref(), terminal),
+        Request::EnrolSecurityKey { label, key, .. } => {
+            security_key::enrol(context, label.as_deref(), key, terminal)
+        }
         Request::Remove { method, .. } => remove::method(manage, method),
         Request::Set { .. } => set::settings(manage, request, terminal),
         Request::NewBackupCodes { .. } => enrol::backup_codes(context, terminal),

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::requests::error::RequestError;
 use crate::text::messages::commands;
 
-/// Removes the app with this label, the address of `email` or `sms`, or the backup codes.
+/// Removes the app or security key with this label, the address of `email` or `sms`, or the backup codes.
 pub(super) fn method(manage: &ManageRequest<'_>, name: &str) -> Result<Done, RequestError> {
     let context = manage.context;
     let Context {
@@ -24,6 +24,7 @@ pub(super) fn method(manage: &ManageRequest<'_>, name: &str) -> Result<Done, Req
         };
     }
     let apps = &context.user().apps;
+    let keys = &context.user().security_keys;
     let channel = sending_channel(name)
         .ok()
         .filter(|channel| context.user().contacts[*channel].is_some());
@@ -38,6 +39,9 @@ pub(super) fn method(manage: &ManageRequest<'_>, name: &str) -> Result<Done, Req
             }
             store.remove_app(account, generation, name, origin, now)?;
         }
+        None if keys.iter().any(|key| key.label == name) => {
+            store.remove_security_key(account, generation, name, origin, now)?;
+        }
         None => return Err(unknown(context, name)),
     }
     Ok(Done::Changed)
@@ -46,6 +50,7 @@ pub(super) fn method(manage: &ManageRequest<'_>, name: &str) -> Result<Done, Req
 fn unknown(context: Context<'_>, name: &str) -> RequestError {
     let user = context.user();
     let mut names: Vec<_> = user.apps.iter().map(|app| app.label.as_str()).collect();
+    names.extend(user.security_keys.iter().map(|key| key.label.as_str()));
     for method in user
         .enrolled()
         .intersection(context.policy().methods)

@@ -1,9 +1,11 @@
 //! The status of a user, as it is reported to the client.
 
 use twofa_core::exemption::Exemption;
-use twofa_core::user::{Contact, EnrolledApp};
+use twofa_core::user::{Contact, EnrolledApp, SecurityKey};
 use twofa_core::{Channel, Lock, Status, Timestamp};
-use twofa_proto::{AppReport, ContactReport, ExemptionReport, UserReport, UserStatus};
+use twofa_proto::{
+    AppReport, ContactReport, ExemptionReport, SecurityKeyReport, UserReport, UserStatus,
+};
 use twofa_store::StoredExemption;
 
 use crate::context::Context;
@@ -41,6 +43,7 @@ pub(super) fn record(context: Context<'_>) -> UserReport {
             .into_iter()
             .map(|(kind, duration)| (kind.name().to_owned(), duration.seconds()))
             .collect(),
+        security_keys: user.security_keys.iter().map(key_report).collect(),
         void_codes_shown_at: person.snapshot.codes_shown_at.map(Timestamp::unix),
         difference: person
             .snapshot
@@ -80,6 +83,15 @@ fn exemption(stored: &StoredExemption) -> ExemptionReport {
         reason: reason.clone(),
         until: until.map(Timestamp::unix),
         only: messages::exemption_scope(&stored.exemption),
+    }
+}
+
+fn key_report(key: &SecurityKey) -> SecurityKeyReport {
+    SecurityKeyReport {
+        label: key.label.clone(),
+        fingerprint: key.fingerprint.clone(),
+        enrolled_at: key.enrolled_at.unix(),
+        confirmed_at: key.confirmed_at.map(Timestamp::unix),
     }
 }
 

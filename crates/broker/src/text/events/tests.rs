@@ -52,6 +52,19 @@ fn events_of_methods() -> Vec<(Event, Option<&'static str>)> {
             Some("An authenticator app called 'dad's phone', old' was added."),
         ),
         (
+            Event::SecurityKeyEnrolled {
+                label: "blue".into(),
+                fingerprint: "SHA256:x".into(),
+            },
+            Some("A security key called 'blue' was added."),
+        ),
+        (
+            Event::SecurityKeyRemoved {
+                label: "blue".into(),
+            },
+            Some("The security key called 'blue' was removed."),
+        ),
+        (
             Event::AppRemoved { label },
             Some("The authenticator app called 'dad's phone', old' was removed."),
         ),

@@ -103,6 +103,32 @@ pub const BACKUP_CODES_UNCHANGED: Refusal = Refusal::new(
 pub const NO_BACKUP_CODES: Refusal =
     Refusal::new(Failure::NotFound, "there are no backup codes to remove");
 
+/// The policy allows no security keys.
+pub const NO_SECURITY_KEYS_ALLOWED: Refusal = Refusal::new(
+    Failure::NotPermitted,
+    "the policy does not allow security keys: an administrator can add 'security-key' to 'methods'",
+);
+
+/// Nothing but ssh can ask for a security key.
+pub const SECURITY_KEYS_ALONE: Refusal = Refusal::new(
+    Failure::NotPermitted,
+    "a security key works with ssh only, so it needs another method beside it: set that up first",
+);
+
+/// What was given is no public key.
+pub const NOT_A_PUBLIC_KEY: &str = "this is not a public key as 'ssh-keygen' writes it";
+
+/// How people get a security key that can be enrolled.
+pub const HOW_TO_MAKE_A_KEY: &str = "'ssh-keygen -t ed25519-sk' makes one in a FIDO2 authenticator; give its file that ends in .pub";
+
+/// A key of another type.
+pub fn not_a_security_key(algorithm: &str) -> String {
+    format!(
+        "this key is of type {algorithm}: it lies in a file that can be copied, so it is no second factor; security keys are \
+         of type sk-ssh-ed25519@openssh.com or sk-ecdsa-sha2-nistp256@openssh.com"
+    )
+}
+
 /// The label cannot be one.
 pub const BAD_LABEL: Refusal = Refusal::new(
     Failure::Usage,

@@ -7,6 +7,18 @@ use twofa_store::Missed;
 
 use super::{counted, moment, seconds_until, tries_left};
 
+/// A security key was enrolled, and what it is worth until its first login.
+pub fn security_key_enrolled(label: &str, fingerprint: &str) -> String {
+    format!(
+        "The security key '{label}' ({fingerprint}) is set up. The first ssh login with it, for which it must be in \
+         authorized_keys too, shows that it is yours."
+    )
+}
+
+/// sshd does not demand a touch.
+pub const NO_TOUCH_DEMANDED: &str = "It does not count yet: sshd must demand a touch. An administrator sets \
+                                     'PubkeyAuthOptions touch-required' in sshd_config, or 'verify-required' for a PIN.";
+
 /// A code was sent to an address that is shown as `shown`; `is_late`: no provider has confirmed it.
 pub fn code_sent(channel: Channel, shown: &str, lifetime: Duration, is_late: bool) -> String {
     let lifetime = counted(lifetime.seconds() / 60, "minute");

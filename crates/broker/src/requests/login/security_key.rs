@@ -1,0 +1,67 @@
+//! A security key of the user's with which sshd let them in: it is the second factor of that login, without a code.
+
+use twofa_core::Method;
+use twofa_core::device::ssh_key::ProvedKeys;
+use twofa_core::user::SecurityKey;
+use twofa_proto::Request;
+use twofa_store::Settlement;
+
+use super::challenge::passed;
+use super::outcome::LoginOutcome;
+use super::request::{LoginError, LoginRequest};
+use crate::identity::first_factor::sees_same_files;
+use crate::identity::sshd_options::KeyDemand;
+use crate::text::messages::reasons;
+
+/// Lets the user pass by the security key that sshd proved, if it is enrolled and counts; `None`: there is none.
+///
+/// It counts only while sshd demands a touch of every such key, and where no password was asked for, a PIN or a fingerprint: a
+/// key that needs neither works for whoever has got hold of it, or of the computer it is plugged into.
+pub(super) fn pass(
+    request: &LoginRequest<'_>,
+    raw: &Request,
+) -> Result<Option<LoginOutcome>, LoginError> {
+    let context = request.context;
+    let Some(key) = proved_key(request) else {
+        return Ok(None);
+    };
+    let services = context.services;
+    let needed = if services.stacks.is_password_shown(raw, request.login) {
+        KeyDemand::Touch
+    } else {
+        KeyDemand::Verification
+    };
+    if KeyDemand::of_this_machine() < needed {
+        return Ok(None);
+    }
+    // sshd has proved the key, and nobody has proved the password yet: where there is an account phase, that settles it.
+    let settlement = request.settlement_of_key();
+    let generation = context.person.snapshot.generation;
+    let (account, origin, now) = (context.account, context.origin, context.now());
+    let store = context.store();
+    store.pass_by_security_key(account, generation, key, settlement, origin, now)?;
+    let is_settled = matches!(settlement, Settlement::Now(_));
+    let why = reasons::passed(Method::SecurityKey, 0);
+    Ok(Some(passed(why, is_settled)))
+}
+
+/// The enrolled key that sshd proved, if the policy allows it.
+fn proved_key<'a>(request: &'a LoginRequest<'_>) -> Option<&'a SecurityKey> {
+    let context = request.context;
+    // Root's module alone repeats what sshd says; in a container sshd has another configuration than the one read here.
+    let is_allowed = request.peer.is_root()
+        && sees_same_files(request.login)
+        && context.policy().methods.contains(Method::SecurityKey);
+    let info = request
+        .login
+        .ssh_auth_info
+        .as_deref()
+        .filter(|_| is_allowed)?;
+    let proved = ProvedKeys::read(info).user;
+    let keys = &context.person.snapshot.user.security_keys;
+    keys.iter().find(|key| {
+        proved
+            .iter()
+            .any(|proved| proved.is_security_key() && proved.identity() == key.identity)
+    })
+}

@@ -1,0 +1,255 @@
+//! Security keys over ssh: a FIDO2 authenticator in software, and the real ssh-keygen, ssh and sshd.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
+
+use twofa_e2e::{Authenticator, Machine, Terminal, password_of};
+
+const PASSWORD_TOO: &str = "\
+auth requisite pam_unix.so
+auth required pam_twofa.so
+account required pam_twofa.so
+account required pam_unix.so
+session required pam_permit.so
+";
+/// A key skips the password, as in pam_twofa(8).
+const KEY_ALONE: &str = "\
+auth [success=1 default=ignore] pam_twofa.so proved
+auth substack common-auth
+auth required pam_permit.so
+account required pam_twofa.so challenge
+account required pam_unix.so
+session required pam_permit.so
+";
+const SSHD: &str = "\
+AuthenticationMethods publickey,keyboard-interactive keyboard-interactive
+TrustedUserCAKeys /etc/ssh/ca.pub
+PubkeyAuthOptions touch-required
+";
+const CODE: &str = "Verification code for vm";
+
+/// A machine on which alice logs in with the keys `one`, `two` (FIDO2) and `plain`.
+fn machine(stack: &str) -> (Machine, Authenticator) {
+    let machine = Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .pam("sshd", stack)
+        .pam(
+            "common-auth",
+            "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\nauth required pam_permit.so\n",
+        )
+        .file("/root/sk.c", include_str!("sk_provider.c"))
+        .command("ssh-keygen -q -t ed25519 -N '' -f /root/ca && mkdir -p /etc/ssh && cp /root/ca.pub /etc/ssh/ca.pub")
+        .sshd(SSHD)
+        .build();
+    machine
+        .run(
+            "set -e
+             cc -shared -fPIC -o /usr/local/lib/sk.so /root/sk.c -lcrypto
+             cd /root
+             for key in one two; do ssh-keygen -q -t ed25519-sk -w /usr/local/lib/sk.so -N '' -f $key; done
+             ssh-keygen -q -t ed25519-sk -w /usr/local/lib/sk.so -N '' -f no-touch -O no-touch-required
+             ssh-keygen -q -t ed25519-sk -w /usr/local/lib/sk.so -N '' -f pin -O verify-required
+             ssh-keygen -q -t ed25519 -N '' -f plain
+             install -d -m 0700 -o alice -g alice /home/alice/.ssh
+             cat one.pub two.pub pin.pub plain.pub >/home/alice/.ssh/authorized_keys
+             printf 'no-touch-required %s\\n' \"$(cat no-touch.pub)\" >>/home/alice/.ssh/authorized_keys
+             chown alice /home/alice/.ssh/authorized_keys
+             for key in one plain; do cp $key.pub /home/alice/$key.pub; done",
+        )
+        .ok();
+    let phone = machine.enrol("alice");
+    (machine, phone)
+}
+
+fn allow(machine: &Machine) {
+    let all = "twofa policy set methods=app,email,sms,backup,security-key";
+    machine.run(all).ok();
+}
+
+fn enrol(machine: &Machine, key: &str) {
+    machine
+        .run(&format!(
+            "twofa enrol security-key /root/{key}.pub --label {key} --user alice"
+        ))
+        .ok();
+}
+
+/// What sshd demands of security keys from now on, as its configuration has it.
+fn demand(machine: &Machine, options: &str) {
+    machine
+        .run(&format!(
+            "sed -i 's/^PubkeyAuthOptions.*/PubkeyAuthOptions {options}/' /etc/ssh/sshd_config && /usr/sbin/sshd -t &&
+             kill -HUP $(cat /run/sshd.pid)"
+        ))
+        .ok();
+    machine.wait_for_port(22);
+}
+
+fn ssh(machine: &Machine, key: &str) -> Terminal {
+    machine.terminal(&format!(
+        "ssh -o NumberOfPasswordPrompts=1 -o SecurityKeyProvider=/usr/local/lib/sk.so -o IdentitiesOnly=yes \
+         -o IdentityFile=/root/{key} alice@vm"
+    ))
+}
+
+fn with_password(machine: &Machine, key: &str) -> Terminal {
+    let mut terminal = ssh(machine, key);
+    terminal.expect("Password:");
+    terminal.type_line(&password_of("alice"));
+    terminal
+}
+
+/// The login leads to a shell, which is left, and no code is asked for.
+fn gets_in(mut terminal: Terminal) {
+    terminal.expect("alice@vm:~$");
+    let screen = terminal.screen();
+    assert!(!screen.contains(CODE), "{screen}");
+    terminal.type_line("exit");
+    terminal.expect_end();
+}
+
+#[test]
+fn a_login_with_an_enrolled_security_key_and_the_password_is_asked_for_no_code() {
+    let (machine, phone) = machine(PASSWORD_TOO);
+    allow(&machine);
+    with_password(&machine, "one").expect(CODE);
+    enrol(&machine, "one");
+    let status = |machine: &Machine| machine.run("twofa status --user alice").ok().stdout;
+    assert!(
+        status(&machine).contains("none yet"),
+        "{}",
+        status(&machine)
+    );
+
+    gets_in(with_password(&machine, "one"));
+    assert!(!status(&machine).contains("none yet"));
+    let log = machine.run("twofa log --user alice").ok().stdout;
+    assert!(log.contains("security key 'one'"), "{log}");
+
+    // Another key is not it, nor is one that lies in a file.
+    with_password(&machine, "two").expect(CODE);
+    with_password(&machine, "plain").expect(CODE);
+    // The password is wanted all the same.
+    let mut wrong = ssh(&machine, "one");
+    wrong.expect("Password:");
+    wrong.type_line("wrong");
+    assert!(!wrong.expect_end().success());
+
+    machine.run("twofa remove one --user alice").ok();
+    let mut removed = with_password(&machine, "one");
+    removed.expect(CODE);
+    removed.expect(": ");
+    removed.type_line(&phone.next_code());
+    removed.expect("alice@vm:~$");
+}
+
+#[test]
+fn a_certificate_of_an_enrolled_security_key_is_that_key() {
+    let (machine, _) = machine(PASSWORD_TOO);
+    allow(&machine);
+    enrol(&machine, "one");
+    machine.run("rm /home/alice/.ssh/authorized_keys").ok();
+    for serial in [1, 2] {
+        machine
+            .run(&format!(
+                "cd /root && ssh-keygen -q -s ca -I alice -n alice -z {serial} one.pub"
+            ))
+            .ok();
+        gets_in(with_password(&machine, "one"));
+    }
+}
+
+#[test]
+fn a_security_key_counts_only_while_sshd_demands_a_touch() {
+    let (machine, _) = machine(PASSWORD_TOO);
+    allow(&machine);
+    enrol(&machine, "one");
+    enrol(&machine, "no-touch");
+    gets_in(with_password(&machine, "one"));
+
+    demand(&machine, "none");
+    with_password(&machine, "one").expect(CODE);
+    // Its owner does without the touch, which sshd allows and does not tell.
+    with_password(&machine, "no-touch").expect(CODE);
+    // A block that demands less than the rest may be the one that holds.
+    demand(&machine, "touch-required");
+    machine
+        .run("printf 'Match User alice\\n    PubkeyAuthOptions none\\n' >>/etc/ssh/sshd_config")
+        .ok();
+    with_password(&machine, "one").expect(CODE);
+    machine
+        .run("sed -i '/^Match/,$d' /etc/ssh/sshd_config")
+        .ok();
+    gets_in(with_password(&machine, "one"));
+    machine.run("chmod 0600 /etc/ssh/sshd_config").ok();
+    with_password(&machine, "one").expect(CODE);
+    machine.run("chmod 0644 /etc/ssh/sshd_config").ok();
+
+    machine
+        .run("twofa policy set methods=app,backup --yes")
+        .ok();
+    with_password(&machine, "one").expect(CODE);
+}
+
+#[test]
+fn where_a_key_skips_the_password_it_takes_a_pin_or_a_code() {
+    let (machine, _) = machine(KEY_ALONE);
+    allow(&machine);
+    enrol(&machine, "one");
+    enrol(&machine, "pin");
+    let mut touch = ssh(&machine, "one");
+    touch.expect(CODE);
+    assert!(!touch.screen().contains("Password:"));
+    // A PIN for one key is not one for all: sshd must demand it.
+    let mut lucky = ssh(&machine, "pin");
+    lucky.expect("PIN");
+    lucky.type_line("1234");
+    lucky.expect(CODE);
+
+    demand(&machine, "verify-required");
+    let mut verified = ssh(&machine, "pin");
+    verified.expect("PIN");
+    verified.type_line("1234");
+    gets_in(verified);
+}
+
+#[test]
+fn a_security_key_is_set_up_after_a_code_and_beside_another_method() {
+    let (machine, phone) = machine(PASSWORD_TOO);
+    let root = |command: &str| machine.run(command).fails().to_string();
+    let refused = root("twofa enrol security-key /root/one.pub --user alice");
+    assert!(
+        refused.contains("does not allow security keys"),
+        "{refused}"
+    );
+    allow(&machine);
+    for (file, words) in [
+        ("/root/plain.pub", "of type ssh-ed25519"),
+        ("/root/one", "is not a public key"),
+        ("/etc/passwd", "not a public key"),
+        ("/nonexistent", "No such file"),
+    ] {
+        let refused = root(&format!("twofa enrol security-key {file} --user alice"));
+        assert!(refused.contains(words), "{refused}");
+    }
+
+    let enrol = || machine.terminal_as("alice", "twofa enrol security-key one.pub");
+    let mut thief = enrol();
+    thief.expect(": ");
+    thief.type_line("");
+    assert!(!thief.expect_end().success());
+    let mut owner = enrol();
+    owner.expect(": ");
+    owner.type_line(&phone.next_code());
+    owner.expect("The security key 'security-key' (SHA256:");
+    assert!(owner.expect_end().success());
+    gets_in(with_password(&machine, "one"));
+
+    // It does not stand alone.
+    machine.run("twofa user reset alice").ok();
+    let refused = root("twofa enrol security-key /root/one.pub --user alice");
+    assert!(
+        refused.contains("needs another method beside it"),
+        "{refused}"
+    );
+}
