@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-use nix::unistd::{geteuid, getpid, getppid};
+use nix::unistd::{geteuid, getpid, getppid, getuid};
 use sha2::{Digest, Sha256};
 use twofa_proto::{Evidence, ProcessId, SessionEvidence, TerminalEvidence};
 
@@ -34,8 +34,9 @@ pub(super) fn collect(asker: &Asker<'_>) -> Option<Evidence> {
         .and_then(|connection| connection.split(' ').next())
         .map(ToOwned::to_owned);
     let remote = ssh_client.as_deref().or(asker.remote_host.as_deref());
-    // polkit 127 and later start the helper as a service of its own: the session is that of the agent at its socket.
-    let asking = if asker.service == "polkit-1" {
+    // polkit 127 and later start the helper as a service of its own: the session is that of the agent at its socket. Before,
+    // the helper is setuid, and what stands at its input is for the caller to choose.
+    let asking = if asker.service == "polkit-1" && getuid().is_root() {
         peer_of_stdin().unwrap_or(own)
     } else {
         own
@@ -107,7 +108,7 @@ fn controlling_terminal(pid: u32) -> Option<TerminalEvidence> {
 }
 
 /// The session of systemd-logind that the process is in by its control group, if that is open. Users cannot move their
-/// processes to another's.
+/// processes to the scope of one; see [`session_of`].
 fn session(pid: u32) -> Option<SessionEvidence> {
     let groups = read(&format!("/proc/{pid}/cgroup"))?;
     let id = session_of(&groups)?;
@@ -115,12 +116,20 @@ fn session(pid: u32) -> Option<SessionEvidence> {
 }
 
 /// The id in a control group such as `0::/user.slice/user-1000.slice/session-c1.scope`.
+///
+/// The scope must be directly in slices, which are root's: below their `user@UID.service` users make groups of any name. Of
+/// the hierarchies only those of systemd count (cgroups(7)).
 fn session_of(groups: &str) -> Option<&str> {
-    let parts = groups.lines().flat_map(|line| line.split('/'));
-    let mut ids = parts.filter_map(|part| part.strip_prefix("session-")?.strip_suffix(".scope"));
-    let id = ids.next()?;
-    let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    is_id.then_some(id)
+    groups.lines().find_map(|line| {
+        let (_, rest) = line.split_once(':')?;
+        let (hierarchy, path) = rest.split_once(':')?;
+        let is_systemds = matches!(hierarchy, "" | "name=systemd");
+        let mut parts = path.strip_prefix('/').filter(|_| is_systemds)?.split('/');
+        let unit = parts.find(|part| !part.ends_with(".slice"))?;
+        let id = unit.strip_prefix("session-")?.strip_suffix(".scope")?;
+        let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_id.then_some(id)
+    })
 }
 
 fn parse_session(id: &str, file: &str) -> Option<SessionEvidence> {
@@ -209,8 +218,29 @@ mod tests {
                 Some("c1"),
             ),
             (
-                "12:pids:/user.slice/user-1000.slice/session-42.scope\n0::/",
+                "12:pids:/\n1:name=systemd:/user.slice/user-1000.slice/session-42.scope\n0::/",
                 Some("42"),
+            ),
+            (
+                "0::/user.slice/user-1000.slice/session-c1.scope/pod",
+                Some("c1"),
+            ),
+            // What users may make themselves.
+            (
+                "0::/user.slice/user-1000.slice/user@1000.service/session-c1.scope",
+                None,
+            ),
+            (
+                "0::/user.slice/user-1000.slice/user@1000.service/app.slice/session-c1.scope",
+                None,
+            ),
+            (
+                "0::/user.slice/user-1000.slice/user@1000.service/a:name=systemd:/session-c1.scope",
+                None,
+            ),
+            (
+                "12:pids:/user.slice/user-1000.slice/session-c1.scope\n0::/system.slice/cron.service",
+                None,
             ),
             (
                 "0::/user.slice/user-1000.slice/user@1000.service/app.slice/x.scope",
