@@ -1,5 +1,6 @@
 //! The device behind a login: what is proved about it, whether it is trusted, and what a right code makes of it.
 
+use twofa_core::device::evidence::is_elevation;
 use twofa_core::device::{Evidence, LoginSession, LoginTerminal, identify};
 use twofa_core::{Account, Device, Duration};
 use twofa_proto::{Login, Request};
@@ -149,7 +150,11 @@ fn told(login: &Login) -> Evidence<'_> {
     };
     let boot = &evidence.boot;
     // The session must be the asking user's: who became another user in it is not the one who was verified.
-    let asking = login.remote_user.as_deref().and_then(|name| {
+    let asking = login
+        .remote_user
+        .as_deref()
+        .filter(|_| is_elevation(&login.service));
+    let asking = asking.and_then(|name| {
         let account = accounts::find(name).ok().flatten();
         account.map(|account| account.uid)
     });
