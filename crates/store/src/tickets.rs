@@ -82,6 +82,8 @@ struct TicketGrant {
     hash: [u8; 32],
     label: String,
     password: Option<[u8; 32]>,
+    /// Of the user's methods, by one of which the code was right.
+    generation: u64,
     /// Seconds for which to trust it; `None`: it is trusted already.
     seconds: Option<u64>,
 }
@@ -228,6 +230,7 @@ impl Tx<'_> {
         let wanted = pass
             .device
             .filter(|_| is_trusted || pass.trust_for.is_some());
+        let generation = self.find(account)?.map_or(0, |user| user.generation);
         let grant = wanted.map(|device| {
             let HashedDevice { kind, hash, label } = HashedDevice::new(self.key, device);
             TicketGrant {
@@ -235,6 +238,7 @@ impl Tx<'_> {
                 hash,
                 label,
                 password,
+                generation,
                 seconds: pass.trust_for.map(Duration::seconds),
             }
         });
@@ -282,7 +286,10 @@ impl Tx<'_> {
             devices::set_used(self.db, id, self.now.max(grant.used_at))?;
             return Ok(Some(TrustedUntil(None)));
         };
-        let Some(grant) = Grant::new(Duration::from_seconds(seconds), self.now) else {
+        // Whoever removes a stolen phone while its code waits for the password trusts nothing by it.
+        let is_current = ticket.generation == user.generation;
+        let grant = Grant::new(Duration::from_seconds(seconds), self.now);
+        let Some(grant) = grant.filter(|_| is_current) else {
             return Ok(Some(TrustedUntil(None)));
         };
         self.trust_device(account, user, &device, ticket.password, grant)?;

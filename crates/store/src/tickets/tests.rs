@@ -243,6 +243,22 @@ fn a_login_by_trust_that_was_ended_meanwhile_is_not_confirmed() {
 }
 
 #[test]
+fn a_code_of_a_method_that_changed_before_the_account_phase_trusts_nothing() {
+    let bench = Bench::new();
+    let store = enrolled(&bench);
+    let (process, device) = (process(1), address("192.0.2.7"));
+    let settlement = Settlement::InAccount(pass(&process, &device, true));
+    type_code(&store, &bench, 100, settlement);
+    bench.enrol(&store, &alice(), "tablet");
+    let outcome = store.confirm(&alice(), &process, None, &origin(), bench.now);
+    let Confirmation::Confirmed { trusted_until, .. } = outcome.unwrap() else {
+        panic!("not confirmed");
+    };
+    assert_eq!(trusted_until, None);
+    assert_eq!(grant(&store, &device), None);
+}
+
+#[test]
 fn somebody_elses_device_is_not_revoked() {
     let bench = Bench::new();
     let store = enrolled(&bench);
