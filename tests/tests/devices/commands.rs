@@ -1,6 +1,7 @@
 //! `twofa device`, `twofa status` and `twofa class test`.
 
 use super::{STACK, is_asked, machine, set, trust};
+use twofa_e2e::MailServer;
 
 #[test]
 fn users_see_and_revoke_their_own_devices_without_a_code_and_nobody_elses() {
@@ -86,4 +87,47 @@ fn status_and_class_test_say_what_a_code_makes_trusted_and_for_how_long() {
     machine.run("twofa set verify=always --user alice").ok();
     let text = machine.run("twofa status --user alice").ok().stdout;
     assert!(!text.contains("A code can make trusted"), "{text}");
+}
+
+#[test]
+fn users_hear_of_a_new_device_by_mail_and_of_a_second_new_address_only_the_next_day() {
+    let (machine, phone) = machine(STACK);
+    let mail = MailServer::start(&machine, &["alice"]);
+    let add = format!(
+        "twofa provider add mail smtp host={} port={} from=it@example.org username={} ca-file={} --secrets-from -",
+        mail.host(),
+        mail.port(),
+        mail.username(),
+        mail.ca_file(),
+    );
+    machine
+        .run_with_input(&add, &format!("password={}\n", mail.password()))
+        .ok();
+    machine
+        .run("twofa user set alice email=alice@example.org --verified")
+        .ok();
+    set(&machine, "trust.remote=30d");
+    let before = mail.mails("alice").len();
+    trust(&machine, 7, &phone.next_code());
+    let of_device = |mails: &[String]| {
+        let about = |mail: &&String| mail.contains("no code is asked for from now on from address");
+        mails.iter().filter(about).count()
+    };
+    let mut count = before + 1;
+    while of_device(&mail.wait_for_mail("alice", count)) == 0 {
+        count += 1;
+    }
+    // A code from 8 as well, and then something else that is told: besides the backup code, that is the next mail.
+    trust(&machine, 8, &phone.backup_codes[0]);
+    machine
+        .run("twofa user reset alice && runuser -u twofa -- /usr/sbin/twofad --notices")
+        .ok();
+    let mails = mail.wait_for_mail("alice", count + 2);
+    assert!(
+        mails
+            .iter()
+            .any(|mail| mail.contains("An administrator reset")),
+        "{mails:?}"
+    );
+    assert_eq!(of_device(&mails), 1, "{mails:?}");
 }
