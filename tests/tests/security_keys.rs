@@ -167,7 +167,10 @@ fn a_security_key_counts_only_while_sshd_demands_a_touch() {
     enrol(&machine, "no-touch");
     gets_in(with_password(&machine, "one"));
 
+    let warns = || machine.run("twofa doctor").stdout.contains("security keys");
+    assert!(!warns());
     demand(&machine, "none");
+    assert!(warns());
     with_password(&machine, "one").expect(CODE);
     // Its owner does without the touch, which sshd allows and does not tell.
     with_password(&machine, "no-touch").expect(CODE);
@@ -182,6 +185,7 @@ fn a_security_key_counts_only_while_sshd_demands_a_touch() {
         .ok();
     gets_in(with_password(&machine, "one"));
     machine.run("chmod 0600 /etc/ssh/sshd_config").ok();
+    assert!(warns(), "the broker cannot read it");
     with_password(&machine, "one").expect(CODE);
     machine.run("chmod 0644 /etc/ssh/sshd_config").ok();
 

@@ -222,6 +222,12 @@ fn host(finding: &HostFinding) -> String {
              codes and enrols nobody; 'chmod o+r' the files and 'chmod o+rx' the folders",
             enumerate(paths)
         ),
+        HostFinding::SecurityKeysDoNotCount => {
+            "the policy allows security keys, and they count for nothing: set 'PubkeyAuthOptions touch-required' in \
+             /etc/ssh/sshd_config or a file that it includes, in every 'Match' block that has the setting too, and let \
+             the broker read these files; see pam_twofa(8)"
+                .to_owned()
+        }
         HostFinding::RobotsNeedMore { accounts } => format!(
             "no code is asked of {}, but sshd asks for more than a key, and there is no password: give automated logins \
              'AuthenticationMethods publickey' in a Match block, see 'robots with keys' in pam_twofa(8)",

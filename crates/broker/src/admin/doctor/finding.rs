@@ -274,6 +274,8 @@ pub enum HostFinding {
         /// The paths of what it cannot read.
         paths: Vec<String>,
     },
+    /// Security keys are allowed, and count for nothing: sshd is not seen to demand a touch of them.
+    SecurityKeysDoNotCount,
     /// Accounts that are exempt and have no password, whom sshd asks for more than a key; never empty.
     RobotsNeedMore {
         /// Their names.

@@ -13,6 +13,7 @@ pub mod finding;
 mod host;
 mod robots;
 mod rules;
+mod security_keys;
 mod services;
 mod sshd;
 mod stacks;
@@ -59,6 +60,7 @@ impl Administration {
         findings.extend(accounts::findings(self)?);
         findings.extend(robots::finding(self, &inspection.stuck)?);
         findings.extend(devices::findings(self, &inspection.unconfirmed)?);
+        findings.extend(security_keys::finding(self)?);
         findings.extend(delivery::findings(self)?);
         Ok(findings)
     }
