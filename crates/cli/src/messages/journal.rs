@@ -77,7 +77,7 @@ pub(crate) fn summary(verification: &Verification, has_key: bool) -> Vec<String>
         latest,
         ..
     } = verification;
-    let mut lines = vec![format!("{proved} events are what was logged.")];
+    let mut lines = vec![format!("Events that are what was logged: {proved}.")];
     let mut add = |number: u64, line: String| {
         if number > 0 {
             lines.push(line);
@@ -85,32 +85,35 @@ pub(crate) fn summary(verification: &Verification, has_key: bool) -> Vec<String>
     };
     add(
         *summed_up,
-        format!("{summed_up} others are summed up by later events."),
+        format!("Summed up by later events: {summed_up}."),
     );
     add(
         *older,
-        format!("{older} are from before the log was protected: nothing is known of them."),
+        format!("From before the log was protected, so that nothing proves them: {older}."),
     );
     add(
         pruned_through.unsigned_abs(),
-        format!("Up to number {pruned_through} they were removed because of their age."),
+        format!("Removed because of their age: up to event {pruned_through}."),
     );
     add(
         tail.events,
-        format!("{} are not sealed by a checkpoint yet.", tail.events),
+        format!("Not in a checkpoint yet: {}.", tail.events),
     );
     add(
         tail.unsynced,
         format!(
-            "{} of these did not wait for the disk: a power failure may have removed others after them.",
+            "Of these, written without waiting for the disk: {}. A power failure may have removed others after them.",
             tail.unsynced
         ),
     );
-    add(u64::from(has_key), format!("{seals} seals are right."));
-    add(*anchors, format!("{anchors} anchors agree."));
+    add(
+        u64::from(has_key),
+        format!("Seals that are right: {seals}."),
+    );
+    add(*anchors, format!("Anchors that agree: {anchors}."));
     add(
         *old_anchors,
-        format!("{old_anchors} anchors are older than what is kept."),
+        format!("Anchors that are older than what is kept: {old_anchors}."),
     );
     if let Some(anchor) = latest {
         lines.push(format!("The latest anchor is {anchor}."));

@@ -11,6 +11,8 @@
 
 mod checkpoint;
 mod displaced;
+#[cfg(test)]
+mod figures;
 pub mod forward;
 mod leaf;
 mod merkle;

@@ -32,6 +32,10 @@ impl Tx<'_> {
             (Class::Logins, LOGINS_OF_A_USER),
             (Class::Codes, CODES_OF_A_USER),
         ] {
+            // Of most users there are few, which costs next to nothing to see.
+            if !events::has_more_than(self.db, user, kept)? {
+                continue;
+            }
             let old = events::beyond(self.db, user, class, kept, SUMMED_UP_AT_ONCE)?;
             let mut groups: BTreeMap<_, Vec<OldEvent>> = BTreeMap::new();
             for event in old {

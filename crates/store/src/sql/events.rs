@@ -226,6 +226,12 @@ impl OldEvent {
     }
 }
 
+/// Whether there are more than `most` events of `user`, of whatever kind: by the index alone.
+pub(crate) fn has_more_than(db: &Db<'_>, user: &Account, most: u32) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM event WHERE name = ?1 LIMIT 1 OFFSET ?2";
+    Ok(db.prepare_cached(sql)?.exists((&user.name, most))?)
+}
+
 /// The `at_once` oldest events of `user` in `class`, if there are that many more than `kept`; else none.
 pub(crate) fn beyond(
     db: &Db<'_>,

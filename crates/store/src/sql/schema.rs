@@ -249,6 +249,64 @@ mod tests {
     }
 
     #[test]
+    fn events_from_before_the_journal_are_counted_and_not_hashed() {
+        brings_up_to_date_in_time(10_000);
+    }
+
+    #[test]
+    #[ignore = "only a release build says anything"]
+    fn a_million_events_from_before_the_journal_keep_nobody_waiting() {
+        brings_up_to_date_in_time(1_000_000);
+    }
+
+    fn brings_up_to_date_in_time(events: i64) {
+        let bench = Bench::new();
+        drop(bench.create());
+        fs::remove_file(&bench.location.database).unwrap();
+        let old = Connection::open(&bench.location.database).unwrap();
+        MIGRATIONS[..11]
+            .iter()
+            .for_each(|migration| old.execute_batch(migration).unwrap());
+        old.execute(
+            "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?1)
+             INSERT INTO event (at, kind, name, uid, actor, remote_host)
+             SELECT 1800000000 + n, 'passed', 'user' || (n % 1000), 1000 + n % 1000, 0, '192.0.2.7' FROM number",
+            [events],
+        )
+        .unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID)
+            .unwrap();
+        old.pragma_update(None, "user_version", 11).unwrap();
+        drop(old);
+        fs::set_permissions(&bench.location.database, fs::Permissions::from_mode(0o600)).unwrap();
+
+        let begin = std::time::Instant::now();
+        let store = Store::open(bench.location.clone()).unwrap();
+        let took = begin.elapsed();
+        assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+        let user = crate::testing::alice();
+        let required = store.set_required(&user, true, &crate::testing::origin(), bench.now);
+        assert!(required.unwrap());
+        store.write_last_checkpoint(bench.now).unwrap().unwrap();
+        let verification = store.verify_log(&[], None).unwrap();
+        assert_eq!(
+            (
+                verification.findings,
+                verification.older,
+                verification.proved
+            ),
+            (vec![], events.unsigned_abs(), 1)
+        );
+        Bench::execute(&store, "DELETE FROM event WHERE id = 5000");
+        let found = store.verify_log(&[], None).unwrap().findings;
+        let missing = crate::journal::Finding::OlderCount {
+            expected: events,
+            found: events - 1,
+        };
+        assert_eq!(found, [missing]);
+    }
+
+    #[test]
     fn a_database_from_a_newer_version_is_refused_and_left_alone() {
         let bench = Bench::new();
         let store = bench.create();

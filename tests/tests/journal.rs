@@ -1,0 +1,169 @@
+//! The log proves what was changed in it: through real logins, the system log, and somebody who writes to the database.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
+
+use twofa_e2e::{Authenticator, Machine, Output};
+
+const STACK: &str =
+    "auth requisite pam_fprintd.so\nauth required pam_twofa.so\naccount required pam_permit.so\n";
+const LOGIN: &str = "pamtester testapp alice authenticate acct_mgmt";
+
+fn machine() -> (Machine, Authenticator) {
+    let machine = Machine::new()
+        .policy("optional")
+        .user("alice")
+        .pam("testapp", STACK)
+        .build();
+    let phone = machine.enrol("alice");
+    (machine, phone)
+}
+
+fn log_in(machine: &Machine, code: &str) {
+    machine.run(&format!("echo {code} | {LOGIN}")).ok();
+}
+
+/// Does `sql` as somebody who can write to the database and has no key.
+fn tamper(machine: &Machine, sql: &str) {
+    machine.write_file("/root/tamper.sql", sql);
+    let python = "import sqlite3; db = sqlite3.connect('/var/lib/twofa/twofa.db'); \
+                  db.executescript(open('/root/tamper.sql').read()); db.commit()";
+    machine.run(&format!("python3 -c \"{python}\"")).ok();
+}
+
+fn verify_with_anchors(machine: &Machine) -> Output {
+    machine.run_with_input("twofa log verify --anchors -", &machine.log())
+}
+
+#[test]
+fn a_login_is_in_a_checkpoint_whose_anchor_is_in_the_system_log() {
+    let (machine, phone) = machine();
+    log_in(&machine, &phone.next_code());
+    machine.broker().terminate();
+    let line = machine.wait_for_log("event=\"log-checkpoint\"");
+    assert!(line.starts_with("<86>twofad["), "authpriv.info: {line}");
+
+    let whole = verify_with_anchors(&machine).ok().stdout;
+    assert!(
+        whole.contains("Events that are what was logged: ")
+            && whole.contains("Anchors that agree: "),
+        "{whole}"
+    );
+    machine.run("twofa log verify").ok();
+
+    tamper(
+        &machine,
+        "UPDATE event SET remote_host = '198.51.100.1' WHERE kind = 'passed'",
+    );
+    let altered = verify_with_anchors(&machine).fails();
+    assert_eq!(altered.code(), 1, "{altered}");
+    assert!(altered.stdout.contains("altered: event "), "{altered}");
+    let json = machine.run("twofa --json log verify").fails().stdout;
+    assert!(
+        json.contains("\"whole\": false") && json.contains("altered: event"),
+        "{json}"
+    );
+}
+
+#[test]
+fn what_is_deleted_cut_off_or_put_back_is_named() {
+    let (machine, phone) = machine();
+    log_in(&machine, &phone.next_code());
+    machine.broker().terminate();
+    machine.run("cp -a /var/lib/twofa /root/older").ok();
+    machine.start_broker();
+    log_in(&machine, &phone.backup_codes[0]);
+    machine.broker().terminate();
+    machine.run("cp -a /var/lib/twofa /root/newest").ok();
+    verify_with_anchors(&machine).ok();
+
+    let put_back = |folder: &str| {
+        let command = format!("rm -r /var/lib/twofa && cp -a /root/{folder} /var/lib/twofa");
+        machine.run(&command).ok();
+    };
+    put_back("older");
+    let older = verify_with_anchors(&machine).fails().stdout;
+    assert!(older.contains("cut since anchor"), "{older}");
+    machine.run("twofa log verify").ok();
+
+    put_back("newest");
+    let cut = "DELETE FROM event WHERE id = (SELECT max(id) FROM event)";
+    tamper(&machine, cut);
+    let cut = machine.run("twofa log verify").fails().stdout;
+    assert!(
+        cut.contains("missing: event") && cut.contains("cut: the log ends"),
+        "{cut}"
+    );
+
+    put_back("newest");
+    tamper(&machine, "DELETE FROM event WHERE id = 2");
+    let missing = machine.run("twofa log verify").fails().stdout;
+    assert!(missing.contains("missing: event 2"), "{missing}");
+}
+
+#[test]
+fn root_who_writes_everything_again_is_found_with_the_key_that_was_kept_elsewhere() {
+    let (machine, phone) = machine();
+    let shown = machine.run("twofa log make-key").ok().stdout;
+    let key = shown
+        .lines()
+        .find(|line| line.contains('/'))
+        .unwrap()
+        .trim()
+        .to_owned();
+    machine.run("twofa log make-key").fails();
+    let mode = machine
+        .run("stat -c '%a %U' /var/lib/twofa/journal.key")
+        .ok()
+        .stdout;
+    assert_eq!(mode.trim(), "600 twofa");
+
+    log_in(&machine, &phone.next_code());
+    machine.broker().terminate();
+    let verify = || machine.run_with_input("twofa log verify --key", &key);
+    let whole = verify().ok().stdout;
+    assert!(whole.contains("Seals that are right: "), "{whole}");
+
+    // With the keys of the store, and of now, the last checkpoint is made again without the login.
+    tamper(
+        &machine,
+        "DELETE FROM checkpoint WHERE number = (SELECT max(number) FROM checkpoint);
+         DELETE FROM event WHERE kind = 'passed'; UPDATE user SET passed_event = 0",
+    );
+    machine.start_broker();
+    machine.run("twofa set verify=always --user alice").ok();
+    machine.broker().terminate();
+    machine.run("twofa log verify").fails();
+    let forged = verify().fails().stdout;
+    assert!(forged.contains("missing: checkpoint"), "{forged}");
+    let mistyped = machine.run_with_input("twofa log verify --key", &key.replace('a', "b"));
+    assert_eq!(mistyped.code(), 2, "{mistyped}");
+}
+
+/// As if the last event had been two minutes ago.
+fn make_older(machine: &Machine) {
+    let last = "(SELECT max(id) FROM event)";
+    tamper(
+        machine,
+        &format!("UPDATE event SET at = at - 120 WHERE id = {last}"),
+    );
+}
+
+#[test]
+fn without_a_daemon_whoever_logs_the_next_event_writes_the_checkpoint_that_is_due() {
+    let (machine, _) = machine();
+    machine.broker().terminate();
+    let anchors = || machine.log().matches("event=\"log-checkpoint\"").count();
+    let before = anchors();
+    machine.run("twofa user require alice").ok();
+    assert_eq!(anchors(), before, "not a minute old");
+    make_older(&machine);
+    machine.run("twofa user release alice").ok();
+    assert_eq!(anchors(), before + 1);
+
+    // A broker that is started for one login has another process do it.
+    machine.run("twofa user require alice").ok();
+    make_older(&machine);
+    machine.run(&format!("echo 000000 | {LOGIN}")).fails();
+    let after = format!(":{}:", before + 2);
+    machine.wait_for_log(&after);
+}
