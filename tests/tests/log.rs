@@ -208,3 +208,45 @@ fn the_log_names_the_person_behind_root() {
     let log = machine.run("twofa log --event refused").ok().stdout;
     assert!(log.contains("\tmallory (alice)\t"), "{log}");
 }
+
+#[test]
+fn stats_count_users_and_logins_for_people_scripts_and_prometheus() {
+    let machine = machine();
+    let phone = machine.enrol("alice");
+    log_in(&machine, "-I rhost=192.0.2.7", "alice", WRONG).fails();
+    log_in(&machine, "-I rhost=192.0.2.7", "alice", &phone.next_code()).ok();
+    let json = machine.run("twofa stats --json").ok().stdout;
+    let figures: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(figures["users"]["by_status"]["enabled"], 1, "{json}");
+    assert_eq!(figures["users"]["by_method"]["app"], 1, "{json}");
+    assert_eq!(figures["passed"]["app"], 1, "{json}");
+    assert_eq!(figures["refused"]["wrong-code"], 1, "{json}");
+    let days = figures["days"].as_array().unwrap();
+    assert_eq!(days.len(), 30);
+    assert_eq!(
+        (&days[29]["passed"], &days[29]["refused"]),
+        (&1.into(), &1.into())
+    );
+
+    machine
+        .run("mkdir -m 755 /tmp/metrics && echo old > /tmp/metrics/twofa.prom && twofa stats --prometheus --output /tmp/metrics/twofa.prom")
+        .ok();
+    assert_eq!(machine.run("ls /tmp/metrics").ok().stdout, "twofa.prom\n");
+    let metrics = machine.file("/tmp/metrics/twofa.prom");
+    assert!(
+        metrics.contains("\ntwofa_refused_last_day{reason=\"wrong-code\"} 1\n"),
+        "{metrics}"
+    );
+    // Debian's package of it is large, so that nothing installs it for tests.
+    if machine.run("command -v promtool").status.success() {
+        machine
+            .run("promtool check metrics < /tmp/metrics/twofa.prom")
+            .ok();
+    }
+    machine
+        .run("twofa stats --output /nonexistent/file")
+        .fails();
+    machine.run_as("alice", "twofa stats").fails();
+    let mut terminal = machine.terminal("twofa stats");
+    terminal.expect("#x");
+}

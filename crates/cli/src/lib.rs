@@ -70,6 +70,10 @@ fn run(Arguments { json, command }: Arguments) -> Result<(), CommandError> {
         Command::Method(command) => commands::method::run(&command, output),
         Command::Exemption(command) => commands::exemption::run(&command, output),
         Command::Doctor => commands::doctor::run(output),
+        Command::Stats {
+            prometheus,
+            output: file,
+        } => commands::stats::run(prometheus, file.as_deref(), output),
         Command::Log {
             command: Some(command),
             ..

@@ -245,6 +245,8 @@ mod tests {
                 to: to.clone(),
                 provider: "relay".into(),
                 id: None,
+                milliseconds: None,
+                failed: Vec::new(),
             },
             Event::CodeNotSent {
                 channel,

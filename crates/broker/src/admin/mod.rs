@@ -8,7 +8,7 @@
 //! - [`exemption`] grants and ends exemptions, [`listing`] lists users, and [`users`] changes them;
 //! - [`devices`] lists the devices that users trust, and ends that;
 //! - [`providers`] and [`methods`] manage what sends codes;
-//! - [`doctor`] finds what is wrong, and [`log`] reads the audit log.
+//! - [`doctor`] finds what is wrong, [`log`] reads the audit log, and [`stats`] counts.
 //!
 //! Nothing here prints, asks anybody or makes sentences, except for errors ([`error`]). A caller renders what it gets,
 //! and has the administrator agree to the concerns of a plan before it makes the change.
@@ -26,6 +26,7 @@ mod losses;
 pub mod methods;
 pub mod policy;
 pub mod providers;
+pub mod stats;
 #[cfg(test)]
 mod testing;
 pub mod users;

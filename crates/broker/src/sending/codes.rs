@@ -107,14 +107,15 @@ pub fn send(
     let code =
         SentCode::generate(context.policy().codes, now, random_byte).map_err(StoreError::from)?;
     let message = Message::Code(message(context, &code, now));
+    let begun = Instant::now();
     match sender.send(channel, address, &message, deadline) {
         Ok(Accepted {
             provider,
             id,
             failed,
         }) => {
-            for (other, error) in failed {
-                log::warn(&log_lines::refused_by(&other, account, &error));
+            for (other, error) in &failed {
+                log::warn(&log_lines::refused_by(other, account, error));
             }
             let to = masked(address);
             let sent = Event::CodeSent {
@@ -122,6 +123,8 @@ pub fn send(
                 to,
                 provider,
                 id,
+                milliseconds: u64::try_from(begun.elapsed().as_millis()).ok(),
+                failed: names(failed),
             };
             record(context, &sent)?;
             let is_late = false;
@@ -130,9 +133,11 @@ pub fn send(
         Err(undelivered) => {
             log::warn(&log_lines::undelivered(account, &undelivered));
             let error = undelivered.to_string();
-            let why = event::NotSent::Undelivered { error };
+            let may_have_arrived = undelivered.may_have_arrived();
+            let failed = names(undelivered.failed);
+            let why = event::NotSent::Undelivered { error, failed };
             record_not_sent(context, channel, address, why)?;
-            if undelivered.may_have_arrived() {
+            if may_have_arrived {
                 let is_late = true;
                 return Ok(DispatchedCode { code, is_late });
             }
@@ -140,6 +145,10 @@ pub fn send(
             Err(NotSent::Undelivered(channel))
         }
     }
+}
+
+fn names<E>(failed: Vec<(String, E)>) -> Vec<String> {
+    failed.into_iter().map(|(name, _)| name).collect()
 }
 
 fn message(context: Context<'_>, code: &SentCode, now: Timestamp) -> CodeMessage {

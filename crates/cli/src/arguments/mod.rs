@@ -10,6 +10,8 @@ mod self_service;
 mod user;
 mod values;
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
 pub use class::ClassCommand;
@@ -155,6 +157,23 @@ Examples:
         /// Which events, and whether to go on.
         #[command(flatten)]
         events: EventArguments,
+    },
+    /// Count users, logins, refusals and sent codes (root)
+    ///
+    /// Users are counted as they are now; the rest over the last 30 days, with a bar for each of them on a terminal. With
+    /// --prometheus it is the last 24 hours, in the format of node_exporter's textfile collector.
+    #[command(after_help = "\
+Examples:
+  twofa stats
+  twofa stats --json
+  twofa stats --prometheus --output /var/lib/prometheus/node-exporter/twofa.prom")]
+    Stats {
+        /// Print metrics for Prometheus
+        #[arg(long, conflicts_with = "json")]
+        prometheus: bool,
+        /// Write to this file instead, which is replaced at once when it is complete
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Print a completion script for a shell
     #[command(

@@ -44,6 +44,7 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
             to,
             provider,
             id,
+            ..
         } => {
             let id = id.as_ref().map_or(String::new(), |id| format!(" as {id}"));
             format!("{} by '{provider}'{id}", destination(*channel, to))
@@ -171,7 +172,7 @@ fn setting(value: Option<&str>) -> String {
 fn not_sent(why: &NotSent) -> &str {
     match why {
         NotSent::LimitReached => "the limit is reached",
-        NotSent::Undelivered { error } => error,
+        NotSent::Undelivered { error, .. } => error,
     }
 }
 
@@ -288,6 +289,8 @@ mod tests {
                 to: to.clone(),
                 provider: "relay".into(),
                 id: Some("250 queued".into()),
+                milliseconds: None,
+                failed: Vec::new(),
             },
             "e-mail to a***e@example.org by 'relay' as 250 queued",
         );

@@ -14,6 +14,7 @@ pub(crate) mod events;
 pub(crate) mod journal;
 pub(crate) mod policy;
 pub(crate) mod provider;
+pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod subject;
 pub(crate) mod user;

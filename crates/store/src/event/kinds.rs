@@ -117,6 +117,12 @@ pub enum Event {
         provider: String,
         /// What that provider calls the message.
         id: Option<String>,
+        /// How long it took, with the providers that failed, in milliseconds. Earlier versions did not record it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        milliseconds: Option<u64>,
+        /// The providers that failed before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        failed: Vec<String>,
     },
     /// A code was not sent.
     CodeNotSent {
@@ -445,6 +451,9 @@ pub enum NotSent {
     Undelivered {
         /// What the providers answered.
         error: String,
+        /// Those that were tried.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        failed: Vec<String>,
     },
 }
 

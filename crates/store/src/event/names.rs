@@ -110,10 +110,14 @@ pub const EVENT_NAMES: [EventName; 39] = [
         "setting channel value method",
         "A user's settings were changed",
     ),
-    event("code-sent", "channel to provider id", "A code was sent"),
+    event(
+        "code-sent",
+        "channel to provider id milliseconds failed",
+        "A code was sent",
+    ),
     event(
         "code-not-sent",
-        "channel to reason error",
+        "channel to reason error failed",
         "A code could not be sent",
     ),
     event(

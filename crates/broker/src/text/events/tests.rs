@@ -156,6 +156,8 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
                 to: "a***e".into(),
                 provider: name.clone(),
                 id: None,
+                milliseconds: None,
+                failed: Vec::new(),
             },
             None,
         ),

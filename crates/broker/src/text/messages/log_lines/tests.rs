@@ -164,12 +164,15 @@ fn samples() -> Vec<Event> {
             to: "a***e@example.org".into(),
             provider: name(),
             id: Some("1".into()),
+            milliseconds: None,
+            failed: Vec::new(),
         },
         Event::CodeNotSent {
             channel,
             to: "a***e@example.org".into(),
             why: NotSent::Undelivered {
                 error: "no answer".into(),
+                failed: vec![name()],
             },
         },
         Event::ProviderAdded {
