@@ -345,8 +345,13 @@ fn devices(finding: &DeviceFinding) -> String {
                 (true, false) => "'account required pam_twofa.so'",
                 (false, _) => "'account required pam_twofa.so confirm'",
             };
+            let effect = if sshd {
+                "; sshd then refuses users who need a code and come with a key alone"
+            } else {
+                ""
+            };
             format!(
-                "devices are never trusted at {}: add {lines} before the other account lines",
+                "devices are never trusted at {}: add {lines} before the other account lines{effect}",
                 enumerate(services)
             )
         }
