@@ -123,6 +123,8 @@ fn a_login_with_an_enrolled_security_key_and_the_password_is_asked_for_no_code()
 
     gets_in(with_password(&machine, "one"));
     assert!(!status(&machine).contains("none yet"));
+    let list = "twofa user list --method security-key";
+    assert!(machine.run(list).ok().stdout.contains("alice"));
     let log = machine.run("twofa log --user alice").ok().stdout;
     assert!(log.contains("security key 'one'"), "{log}");
 

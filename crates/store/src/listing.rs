@@ -18,6 +18,8 @@ pub struct UserRow {
     pub apps: u32,
     /// Backup codes not used yet.
     pub backup_codes: u32,
+    /// Whether a security key is enrolled.
+    pub has_security_key: bool,
     /// When a code was right for the last time.
     pub passed_at: Option<Timestamp>,
 }
@@ -25,9 +27,19 @@ pub struct UserRow {
 impl UserRow {
     /// What is enrolled, backup codes included.
     pub const fn methods(&self) -> Methods {
-        let enrolled = self.summary.enrolled;
+        let enrolled = self.methods_but_backup_codes();
         if self.backup_codes > 0 {
             enrolled.with(Method::Backup)
+        } else {
+            enrolled
+        }
+    }
+
+    /// What is enrolled, backup codes left out.
+    pub const fn methods_but_backup_codes(&self) -> Methods {
+        let enrolled = self.summary.enrolled;
+        if self.has_security_key {
+            enrolled.with(Method::SecurityKey)
         } else {
             enrolled
         }
@@ -47,6 +59,7 @@ impl From<ListedUser> for UserRow {
             apps: *apps,
             account: listed.account,
             backup_codes: listed.backup_codes,
+            has_security_key: listed.has_security_key,
             passed_at: listed.passed_at,
         }
     }

@@ -157,6 +157,7 @@ fn unknown(account: Account) -> UserRow {
         },
         apps: 0,
         backup_codes: 0,
+        has_security_key: false,
         passed_at: None,
     }
 }
@@ -221,6 +222,7 @@ impl View {
     }
 
     fn user(&mut self, row: UserRow) -> Result<ListedUser, AdminError> {
+        let methods = row.methods_but_backup_codes();
         let UserRow {
             account, summary, ..
         } = row;
@@ -254,7 +256,7 @@ impl View {
             required: summary.required,
             verify: summary.verify,
             failures: summary.throttle.failures(),
-            methods: summary.enrolled,
+            methods,
             apps: row.apps,
             backup_codes: row.backup_codes,
             passed_at: row.passed_at,

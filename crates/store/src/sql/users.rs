@@ -46,6 +46,7 @@ pub(crate) struct ListedUser {
     pub apps: u32,
     /// Not used yet.
     pub backup_codes: u32,
+    pub has_security_key: bool,
     pub passed_at: Option<Timestamp>,
 }
 
@@ -102,7 +103,8 @@ pub(crate) fn each(
         columns!(),
         ", name, uid, passed_at,
           (SELECT count(*) FROM app WHERE app.user = user.id) AS apps,
-          (SELECT count(*) FROM backup_code WHERE backup_code.user = user.id) AS backup_codes
+          (SELECT count(*) FROM backup_code WHERE backup_code.user = user.id) AS backup_codes,
+          EXISTS (SELECT 1 FROM security_key WHERE security_key.user = user.id) AS has_security_key
          FROM user ORDER BY name, uid"
     );
     let mut statement = db.prepare_cached(sql)?;
@@ -117,6 +119,7 @@ pub(crate) fn each(
             record: columns.read(row)?,
             apps: row.get("apps")?,
             backup_codes: row.get("backup_codes")?,
+            has_security_key: row.get("has_security_key")?,
             passed_at: optional_timestamp(row, "passed_at")?,
         };
         if !each(listed) {
