@@ -13,7 +13,8 @@
 //! - [`seal`] binds secrets to their row, [`location`] says where the files are and who may read them;
 //! - [`sql`] has the statements, and is all that knows SQLite;
 //! - [`tx`] is what a transaction hands to the rules; [`database`] begins and ends transactions;
-//! - the rest are the rules, a file for each subject. [`record`] logs an event and queues its notice ([`notices`]);
+//! - the rest are the rules, a file for each subject. [`record`] logs an event and queues its notice ([`notices`]),
+//!   and [`journal`] proves that nobody changed one;
 //!   [`methods`] is what follows from a change of any method; [`snapshot`] is all that a decision about a user needs.
 #![forbid(unsafe_code)]
 
