@@ -234,6 +234,25 @@ fn addresses_of_this_machine_and_keys_only_policies_trust_no_address() {
     assert!(!text.contains("trust"), "{text}");
 }
 
+/// In the account phase after a key alone, sshd says nothing of the key.
+#[test]
+fn a_key_alone_from_a_trusted_address_is_refused_as_from_any_other() {
+    let machine = machine_with_sshd(STACK, "PubkeyAuthentication yes");
+    let phone = machine.enrol("alice");
+    set(&machine, "trust.remote=30d");
+    super::trust(&machine, 7, &phone.next_code());
+    assert!(!super::is_asked(&machine, 7), "the address is trusted");
+    machine
+        .run(
+            "ssh-keygen -q -t ed25519 -N '' -f /root/one && mkdir -m 0700 /home/alice/.ssh &&
+             cp /root/one.pub /home/alice/.ssh/authorized_keys && chown -R alice: /home/alice/.ssh",
+        )
+        .ok();
+    let login = "ip netns exec client7 ssh -i /root/one -o BatchMode=yes alice@192.0.2.1 true";
+    assert!(!machine.run(login).status.success());
+    machine.wait_for_log("sshd cannot ask for one after a key alone");
+}
+
 /// sshd 9.2 says only in the account phase which key a login by `publickey,password` has shown.
 #[test]
 fn a_key_that_sshd_names_only_in_the_account_phase_is_trusted_there() {

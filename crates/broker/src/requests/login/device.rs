@@ -2,7 +2,7 @@
 
 use twofa_core::device::evidence::is_elevation;
 use twofa_core::device::{Evidence, LoginSession, LoginTerminal, identify};
-use twofa_core::{Account, Device, Duration};
+use twofa_core::{Account, Device, DeviceKind, Duration};
 use twofa_proto::{Login, Request};
 use twofa_store::{LoginProcess, Pass, ProcessId, StoreError};
 
@@ -39,11 +39,15 @@ impl LoginDevice {
     ) -> Result<Self, StoreError> {
         let evidence = login.evidence.as_deref().filter(|_| peer.is_root());
         let process = evidence.map(process);
-        let device = evidence.and_then(|_| identify(&told(login), &person.policy.trust));
+        let is_account = matches!(request, Request::Account(_));
+        // After a key alone, sshd tells the account phase nothing of it, and an address would stand in for a password too.
+        let is_bare = is_account && login.cannot_answer && !login.confirms;
+        let device = evidence
+            .and_then(|_| identify(&told(login), &person.policy.trust))
+            .filter(|device| !(is_bare && device.kind() == DeviceKind::Address));
         let duration = device.as_ref().map_or(Duration::from_seconds(0), |device| {
             person.trust_duration(device.kind())
         });
-        let is_account = matches!(request, Request::Account(_));
         let mut found = Self {
             can_confirm: process.is_some()
                 && (is_account || services.stacks.has_account_line(login)),
