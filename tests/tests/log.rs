@@ -36,12 +36,11 @@ fn found_by_fail2ban(machine: &Machine) -> Vec<String> {
 
 /// The addresses that it finds in these lines, which get what a log file has in front.
 fn found_in(machine: &Machine, lines: &str) -> Vec<String> {
-    let lines: String = lines
-        .lines()
-        .filter_map(|line| line.split_once('>'))
+    let lines = lines.lines().filter_map(|line| line.split_once('>'));
+    let lines: Vec<_> = lines
         .map(|(_, line)| format!("Nov 26 12:00:00 vm {line}\n"))
         .collect();
-    machine.write_file("/tmp/auth.log", &lines);
+    machine.write_file("/tmp/auth.log", &lines.concat());
     machine.write_file("/etc/fail2ban/filter.d/twofa.conf", FILTER);
     let found = machine
         .run("fail2ban-regex --out ip /tmp/auth.log /etc/fail2ban/filter.d/twofa.conf")
@@ -182,6 +181,7 @@ fn the_log_follows_events_until_its_reader_goes_away_or_it_is_interrupted() {
 }
 
 #[test]
+#[allow(clippy::print_stderr, reason = "says what was not tried")]
 fn the_log_names_the_person_behind_root() {
     let machine = machine();
     let uid = machine.run("id -u alice").ok().stdout;

@@ -125,7 +125,7 @@ fn session_of(groups: &str) -> Option<&str> {
         let (hierarchy, path) = rest.split_once(':')?;
         let is_systemds = matches!(hierarchy, "" | "name=systemd");
         let mut parts = path.strip_prefix('/').filter(|_| is_systemds)?.split('/');
-        let unit = parts.find(|part| !part.ends_with(".slice"))?;
+        let unit = parts.find(|part| part.strip_suffix(".slice").is_none())?;
         let id = unit.strip_prefix("session-")?.strip_suffix(".scope")?;
         let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         is_id.then_some(id)

@@ -99,7 +99,8 @@ sys.stdout.write(data.decode('utf-8', 'replace'))
 fn message(message: &FromClient) -> String {
     let mut bytes = Vec::new();
     codec::write(&mut bytes, message).unwrap();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
 }
 
 /// A login of `user` from the device that alice trusts, as root's module would describe it.

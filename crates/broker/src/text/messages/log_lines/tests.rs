@@ -96,6 +96,7 @@ fn last_word(text: &str) -> &str {
     text.rsplit(' ').next().unwrap()
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of events")]
 fn samples() -> Vec<Event> {
     let channel = Channel::Email;
     let address = || String::from("alice@example.org");
