@@ -354,6 +354,7 @@ mod tests {
         store
     }
 
+    #[allow(clippy::too_many_lines, reason = "a table")]
     #[test]
     fn each_filter_lets_through_what_it_names() {
         let bench = Bench::new();

@@ -161,7 +161,7 @@ Examples:
     /// Count users, logins, refusals and sent codes (root)
     ///
     /// Users are counted as they are now; the rest over the last 30 days, with a bar for each of them on a terminal. With
-    /// --prometheus it is the last 24 hours, in the format of node_exporter's textfile collector.
+    /// --prometheus it is the last 24 hours, for the textfile collector of Prometheus's node exporter.
     #[command(after_help = "\
 Examples:
   twofa stats

@@ -33,6 +33,7 @@ struct Report<'a> {
 }
 
 #[derive(Debug, Serialize)]
+#[allow(clippy::struct_field_names, reason = "as JSON has them")]
 struct Users<'a> {
     by_status: &'a BTreeMap<&'static str, u64>,
     by_method: &'a BTreeMap<&'static str, u64>,

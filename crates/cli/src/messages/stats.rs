@@ -3,7 +3,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use twofa_broker::admin::stats::{Day, Statistics};
+use twofa_broker::admin::stats::{Day, People, Statistics};
 use twofa_core::Timestamp;
 use twofa_core::text::printable;
 
@@ -97,29 +97,8 @@ const fn total(day: &Day) -> u64 {
 
 /// The metrics of the last 24 hours up to `now`.
 pub(crate) fn prometheus(statistics: &Statistics, now: Timestamp) -> String {
-    let people = &statistics.people;
     let mut text = String::new();
-    add_metric(
-        &mut text,
-        "users",
-        "Users on record, by status",
-        "status",
-        &people.by_status,
-    );
-    add_metric(
-        &mut text,
-        "users_with_method",
-        "Users on record, by method they have",
-        "method",
-        &people.by_method,
-    );
-    add_metric(
-        &mut text,
-        "users_of_class",
-        "Users on record, by class",
-        "class",
-        &people.by_class,
-    );
+    add_people(&mut text, &statistics.people);
     add_metric(
         &mut text,
         "passed_last_day",
@@ -140,6 +119,53 @@ pub(crate) fn prometheus(statistics: &Statistics, now: Timestamp) -> String {
         "Accounts that wrong codes locked in 24 hours",
         statistics.locked,
     );
+    add_sends(&mut text, statistics);
+    add_single(
+        &mut text,
+        "codes_limited_last_day",
+        "Codes that a limit kept back in 24 hours",
+        statistics.limited,
+    );
+    add_single(
+        &mut text,
+        "codes_undelivered_last_day",
+        "Codes that no provider took in 24 hours",
+        statistics.undelivered,
+    );
+    add_single(
+        &mut text,
+        "stats_timestamp_seconds",
+        "When these figures were counted",
+        now.unix(),
+    );
+    text
+}
+
+fn add_people(text: &mut String, people: &People) {
+    add_metric(
+        text,
+        "users",
+        "Users on record, by status",
+        "status",
+        &people.by_status,
+    );
+    add_metric(
+        text,
+        "users_with_method",
+        "Users on record, by method they have",
+        "method",
+        &people.by_method,
+    );
+    add_metric(
+        text,
+        "users_of_class",
+        "Users on record, by class",
+        "class",
+        &people.by_class,
+    );
+}
+
+fn add_sends(text: &mut String, statistics: &Statistics) {
     let sends = |of: fn(&twofa_broker::admin::stats::Sends) -> u64| {
         let providers = statistics.providers.iter();
         providers
@@ -159,7 +185,7 @@ pub(crate) fn prometheus(statistics: &Statistics, now: Timestamp) -> String {
         ),
     ] {
         add_metric(
-            &mut text,
+            text,
             name,
             help,
             "provider",
@@ -180,31 +206,12 @@ pub(crate) fn prometheus(statistics: &Statistics, now: Timestamp) -> String {
         })
         .collect();
     add_metric(
-        &mut text,
+        text,
         "code_sending_seconds_last_day",
         "Mean time that a provider took for a code in 24 hours",
         "provider",
         means.iter().map(|(name, mean)| (*name, mean)),
     );
-    add_single(
-        &mut text,
-        "codes_limited_last_day",
-        "Codes that a limit kept back in 24 hours",
-        statistics.limited,
-    );
-    add_single(
-        &mut text,
-        "codes_undelivered_last_day",
-        "Codes that no provider took in 24 hours",
-        statistics.undelivered,
-    );
-    add_single(
-        &mut text,
-        "stats_timestamp_seconds",
-        "When these figures were counted",
-        now.unix(),
-    );
-    text
 }
 
 fn add_single(text: &mut String, name: &str, help: &str, value: impl Display) {
@@ -253,7 +260,7 @@ fn add(text: &mut String, what: std::fmt::Arguments<'_>) {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-    use twofa_broker::admin::stats::{People, Sends};
+    use twofa_broker::admin::stats::Sends;
 
     fn statistics() -> Statistics {
         let day = |date: &str, passed, refused| Day {
