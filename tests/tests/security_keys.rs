@@ -11,7 +11,7 @@ account required pam_twofa.so
 account required pam_unix.so
 session required pam_permit.so
 ";
-/// A key skips the password, as in pam_twofa(8).
+/// A key skips the password, as in `pam_twofa(8)`.
 const KEY_ALONE: &str = "\
 auth [success=1 default=ignore] pam_twofa.so proved
 auth substack common-auth
