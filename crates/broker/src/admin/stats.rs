@@ -253,6 +253,10 @@ mod tests {
     use twofa_store::event::{DeviceFields, RefusalReason};
 
     #[test]
+    #[allow(
+        clippy::too_many_lines,
+        reason = "a log of a month, and what is counted in it"
+    )]
     fn logins_locks_and_sends_are_counted_by_what_they_were() {
         let bench = Bench::new();
         let alice = Account {
