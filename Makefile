@@ -14,6 +14,7 @@ BINDIR  = $(PREFIX)/bin
 SBINDIR = $(PREFIX)/sbin
 SHARE   = $(PREFIX)/share
 UNITS   = $(PREFIX)/lib/systemd/system
+UNIT_FILES = twofad.service twofad.socket twofad-sessions.service twofad-sessions.timer
 # Where cargo builds. CARGO_TARGET_DIR may be set in the environment or as "make CARGO_TARGET_DIR=...".
 TARGET  = $(or $(CARGO_TARGET_DIR),target)
 RELEASE = $(TARGET)/release
@@ -140,7 +141,7 @@ install:
 	install -D -m 755 $(STRIP) $(RELEASE)/twofa $(DESTDIR)$(BINDIR)/twofa
 	install -D -m 755 $(STRIP) $(RELEASE)/twofad $(DESTDIR)$(SBINDIR)/twofad
 	install -D -m 644 $(STRIP) $(RELEASE)/libpam_twofa.so $(DESTDIR)$(PAMDIR)/pam_twofa.so
-	install -D -m 644 -t $(DESTDIR)$(UNITS) packaging/systemd/twofad.service packaging/systemd/twofad.socket
+	install -D -m 644 -t $(DESTDIR)$(UNITS) $(addprefix packaging/systemd/,$(UNIT_FILES))
 	install -D -m 644 packaging/sysusers.d/twofa.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/twofa.conf
 	install -D -m 644 packaging/tmpfiles.d/twofa.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twofa.conf
 	install -D -m 644 -t $(DESTDIR)$(SHARE)/twofa/fail2ban/filter.d packaging/fail2ban/filter.d/twofa.conf
@@ -159,7 +160,7 @@ ifeq ($(DESTDIR),)
 	  $(SBINDIR)/twofad --prepare; }
 ifneq ($(wildcard /run/systemd/system),)
 	systemctl daemon-reload
-	systemctl enable --quiet --now twofad.socket
+	systemctl enable --quiet --now twofad.socket twofad-sessions.timer
 	systemctl try-restart twofad.service
 endif
 	@echo
@@ -181,11 +182,11 @@ ifeq ($(DESTDIR),)
 	  echo "$$named"; echo 'Remove its lines first.'; exit 1; }
 	@test -n '$(PAMDIR)' || { echo 'Cannot find the PAM modules of this system: set PAMDIR='; exit 1; }
 ifneq ($(wildcard /run/systemd/system),)
-	-systemctl disable --quiet --now twofad.socket twofad.service
+	-systemctl disable --quiet --now twofad-sessions.timer twofad.socket twofad.service
 endif
 endif
 	rm -f $(DESTDIR)$(BINDIR)/twofa $(DESTDIR)$(SBINDIR)/twofad $(DESTDIR)$(PAMDIR)/pam_twofa.so
-	rm -f $(addprefix $(DESTDIR)$(UNITS)/,twofad.service twofad.socket)
+	rm -f $(addprefix $(DESTDIR)$(UNITS)/,$(UNIT_FILES))
 	rm -f $(DESTDIR)$(PREFIX)/lib/sysusers.d/twofa.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twofa.conf
 	rm -rf $(DESTDIR)$(SHARE)/twofa/fail2ban
 	rm -f $(DESTDIR)$(SHARE)/man/man1/twofa.1 $(DESTDIR)$(SHARE)/man/man1/twofa-*.1

@@ -6,6 +6,7 @@
 //! - [`login`]: logins and account checks, and the one place where a verdict becomes a code
 //! - [`broker`]: the connection to the broker: its socket, and for root without one, `twofad --stdio`
 //! - [`host`]: the application, as a trait and behind libpam
+//! - [`session`]: tells the broker when a login session begins and ends, and passes on how long it may last
 //! - [`options`]: the arguments in `/etc/pam.d`; one that cannot be obeyed refuses every login
 //! - [`split`]: splits what was typed into a password and the code behind it
 //! - [`messages`]: every sentence that people read
@@ -49,6 +50,7 @@ pub mod host;
 pub mod login;
 pub mod messages;
 pub mod options;
+pub mod session;
 mod sigchld;
 pub mod split;
 #[allow(unsafe_code)]
@@ -56,7 +58,7 @@ mod sys;
 
 use std::ffi::CStr;
 use std::fmt::Display;
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 use pam::constants::{PamFlag, PamResultCode};
@@ -66,6 +68,7 @@ use crate::broker::Connection;
 use crate::host::pam::PamHost;
 use crate::host::{Host, Level};
 use crate::options::{AccountDuty, Options};
+use crate::session::Ask;
 pub use crate::sys::Module;
 
 impl PamHooks for Module {
@@ -116,12 +119,22 @@ impl PamHooks for Module {
         }
     }
 
-    /// Sessions are left alone.
-    fn sm_open_session(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
+    /// A session is put on record. That never fails a login, whatever happens.
+    fn sm_open_session(
+        handle: &mut PamHandle,
+        arguments: Vec<&CStr>,
+        flags: PamFlag,
+    ) -> PamResultCode {
+        in_session(handle, &arguments, flags, session::open);
         PamResultCode::PAM_SUCCESS
     }
 
-    fn sm_close_session(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
+    fn sm_close_session(
+        handle: &mut PamHandle,
+        arguments: Vec<&CStr>,
+        flags: PamFlag,
+    ) -> PamResultCode {
+        in_session(handle, &arguments, flags, session::close);
         PamResultCode::PAM_SUCCESS
     }
 
@@ -138,16 +151,9 @@ fn enter(
     flags: PamFlag,
     check: impl FnOnce(&mut PamHost<'_>, &Options, &[String]) -> PamResultCode,
 ) -> PamResultCode {
-    // The module has its own copy of the standard library, whose panic hook would print to the
-    // application's stderr and read its environment. pam-bindings catches the panic itself.
-    static SILENCE: Once = Once::new();
-    SILENCE.call_once(|| panic::set_hook(Box::new(|_| {})));
-
+    silence_panics();
     let mut host = PamHost::new(handle, flags);
-    let arguments: Vec<_> = arguments
-        .iter()
-        .map(|argument| argument.to_string_lossy().into_owned())
-        .collect();
+    let arguments = texts(arguments);
     match Options::parse(arguments.iter().map(AsRef::as_ref)) {
         Ok(options) => {
             host.set_debug(options.debug);
@@ -155,6 +161,40 @@ fn enter(
         }
         Err(bad) => refuse(&mut host, &bad),
     }
+}
+
+/// Does `what` in a session phase with the broker at the socket of the line.
+fn in_session(
+    handle: &mut PamHandle,
+    arguments: &[&CStr],
+    flags: PamFlag,
+    what: fn(&mut dyn Host, Ask<'_>),
+) {
+    silence_panics();
+    let mut host = PamHost::new(handle, flags);
+    let arguments = texts(arguments);
+    match Options::parse(arguments.iter().map(AsRef::as_ref)) {
+        Ok(options) => {
+            let ask = |request| Connection::ask(&options.socket, request, session::TIMEOUT);
+            // pam-bindings would make a failed login of it.
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| what(&mut host, &ask)));
+        }
+        Err(bad) => host.log(Level::Error, &messages::session_not_recorded(&bad)),
+    }
+}
+
+/// The module has its own copy of the standard library, whose panic hook would print to the application's stderr and read
+/// its environment. pam-bindings catches the panic itself.
+fn silence_panics() {
+    static SILENCE: Once = Once::new();
+    SILENCE.call_once(|| panic::set_hook(Box::new(|_| {})));
+}
+
+fn texts(arguments: &[&CStr]) -> Vec<String> {
+    arguments
+        .iter()
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect()
 }
 
 /// Refuses because of an option that cannot be obeyed.

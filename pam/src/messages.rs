@@ -51,6 +51,11 @@ pub fn refused_for_options(why: &dyn Display) -> String {
     format!("every login is refused until this is corrected: {why}")
 }
 
+/// A session line with an option that cannot be obeyed.
+pub fn session_not_recorded(why: &dyn Display) -> String {
+    format!("no session is recorded until this is corrected: {why}")
+}
+
 /// The broker at a socket serves this login.
 pub fn served_at(socket: &dyn Display) -> String {
     format!("served by the broker at {socket}")

@@ -105,6 +105,30 @@ pub fn kept_code(handle: &PamHandle) -> Option<&str> {
     Some(code.as_str()).filter(|code| !code.is_empty())
 }
 
+/// Under this name pam_systemd(8) finds how long a session may last, as a C string.
+const SESSION_LIMIT: &str = "systemd.runtime_max_sec";
+/// Room for the digits of a number of seconds and a NUL.
+const LIMIT_BYTES: usize = 21;
+
+/// What a module before this one has set as the limit of the session.
+pub fn session_limit(handle: &PamHandle) -> Option<String> {
+    // SAFETY: whoever writes under this name writes a C string, because pam_systemd(8) reads one. Its first byte is there
+    // even if it is empty.
+    let first: &c_char = unsafe { handle.get_data(SESSION_LIMIT) }.ok()?;
+    // SAFETY: the same; it stands until it is replaced, which does not happen before it has been copied.
+    let limit = unsafe { CStr::from_ptr(first) };
+    Some(limit.to_string_lossy().into_owned())
+}
+
+/// Sets the limit of the session. Failing to is no error: the sweep ends the session.
+pub fn set_session_limit(handle: &mut PamHandle, seconds: u64) {
+    let mut text = Box::new([0_u8; LIMIT_BYTES]);
+    for (byte, digit) in text.iter_mut().zip(seconds.to_string().bytes()) {
+        *byte = digit;
+    }
+    let _ = handle.set_data(SESSION_LIMIT, text);
+}
+
 /// Gives `SIGCHLD` its default effect, and returns what the application had installed.
 pub fn default_sigchld() -> nix::Result<SigAction> {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());

@@ -15,6 +15,18 @@ pub(crate) fn installed() -> Vec<Installed> {
     FILES.get_or_init(prepare).clone()
 }
 
+/// Our units, for a system with systemd.
+pub(crate) fn units() -> Vec<Installed> {
+    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/systemd");
+    let entries = fs::read_dir(units).expect("our units").flatten();
+    let unit = |entry: fs::DirEntry| Installed {
+        mode: 0o644,
+        from: entry.path(),
+        to: Path::new("/usr/lib/systemd/system").join(entry.file_name()),
+    };
+    entries.map(unit).collect()
+}
+
 /// The directory of the machine that [`checkout`] fills.
 pub const CHECKOUT: &str = "/usr/src/twofa";
 

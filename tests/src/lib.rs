@@ -5,6 +5,7 @@
 //! happens in it reaches the host. It starts in a fraction of a second, any number of them can run at once, and it
 //! ends with the test, however the test ends.
 //!
+//! - [`Booted`] is a system with systemd as its first process, for what nothing less shows.
 //! - [`Builder`] describes the machine: its users, its policy, its PAM stacks, its sshd.
 //! - [`Machine`] runs commands in it, and [`Terminal`] is a terminal on it, used as a person would.
 //! - [`Authenticator`] is the app on the user's phone; its codes come from oathtool, never from our own code.
@@ -27,6 +28,7 @@
 )]
 
 mod artefacts;
+mod booted;
 mod broker;
 mod builder;
 mod clients;
@@ -48,6 +50,7 @@ mod wait;
 mod window;
 
 pub use artefacts::CHECKOUT;
+pub use booted::Booted;
 pub use broker::{Broker, Trace};
 pub use builder::{Builder, FIRST_FACTOR, password_of};
 pub use clients::Client;

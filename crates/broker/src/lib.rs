@@ -35,5 +35,5 @@ pub use text::terminal::{Terminal, TerminalClosed};
 /// What requests, terminals and the answers to them are made of.
 pub use twofa_proto::{
     AppRequest, ContactReport, DeviceReport, Done, ExemptionReport, Failure, Prompt, Request,
-    SERVICE_USER, SOCKET, Secret, SecurityKeyReport, UserReport, UserStatus,
+    SERVICE_USER, SOCKET, Secret, SecurityKeyReport, SessionReport, UserReport, UserStatus,
 };

@@ -31,6 +31,13 @@ pub(crate) struct Named {
     place: Option<String>,
 }
 
+impl Named {
+    /// The login name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 /// The login names in `users`, its group and its file, each once.
 pub(crate) fn names(
     Users {

@@ -3,7 +3,8 @@
 //! [`mod@arguments`] defines the commands; help, completions and the manual follow from it. What people do with their own
 //! record is a request to the broker ([`client`]): over the socket for users, in this process for root, with the same
 //! code behind it and the same [`terminal`] in front, which shows a key as a [`picture`] or writes it to a [`qr_file`];
-//! [`subject`] is whose record that is. What only administrators do is the library [`twofa_broker::admin`]: [`commands`]
+//! [`subject`] is whose record that is; [`sessions`] finds and ends the processes of
+//! login sessions. What only administrators do is the library [`twofa_broker::admin`]: [`commands`]
 //! call it, ask for confirmation and print ([`output`]), and decide nothing. [`messages`] has every sentence,
 //! [`error`] the exit statuses, and [`when`] how people write times.
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@ mod messages;
 mod output;
 mod picture;
 mod qr_file;
+mod sessions;
 mod subject;
 mod terminal;
 mod when;
@@ -69,6 +71,7 @@ fn run(Arguments { json, command }: Arguments) -> Result<(), CommandError> {
         Command::Provider(command) => commands::provider::run(&command, output),
         Command::Method(command) => commands::method::run(&command, output),
         Command::Exemption(command) => commands::exemption::run(&command, output),
+        Command::Session(command) => commands::session::run(command, output),
         Command::Doctor => commands::doctor::run(output),
         Command::Stats {
             prometheus,

@@ -10,7 +10,7 @@ use twofa_cli::arguments::Arguments;
 /// The paths of all commands, those that only have further commands included.
 fn commands(command: &clap::Command, path: &[String]) -> Vec<Vec<String>> {
     let mut all = vec![path.to_vec()];
-    for sub in command.get_subcommands() {
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
         let path = [path, &[sub.get_name().to_owned()]].concat();
         all.extend(commands(sub, &path));
     }

@@ -213,6 +213,7 @@ fn twofa() -> String {
 fn leaves<'a>(command: &'a Command, path: &str) -> Vec<(String, &'a Command)> {
     let below = command
         .get_subcommands()
+        .filter(|sub| !sub.is_hide_set())
         .flat_map(|sub| leaves(sub, &format!("{path} {}", sub.get_name())));
     let itself = (!command.is_subcommand_required_set()).then(|| (path.to_owned(), command));
     itself.into_iter().chain(below).collect()

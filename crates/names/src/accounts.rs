@@ -140,11 +140,9 @@ pub struct LoginAccounts {
 /// The accounts with which people could log in, in one pass over what the name service lists: root, and those from the lowest
 /// uid of a person on (`UID_MIN`, login.defs(5)), if they have a shell.
 pub fn login_accounts() -> LoginAccounts {
-    let lowest = lowest_uid(&fs::read_to_string("/etc/login.defs").unwrap_or_default());
-    let could_log_in = |uid: u32, shell: &[u8]| {
-        let is_person = uid == 0 || uid >= lowest && !NO_PERSON.iter().any(|no| no.contains(&uid));
-        is_person && is_shell(shell)
-    };
+    let lowest = lowest_person();
+    let could_log_in =
+        |uid: u32, shell: &[u8]| (uid == 0 || is_person_from(lowest, uid)) && is_shell(shell);
     let incomplete = incomplete_sources();
     let mut found = HashMap::new();
     if let Ok(passwd) = Passwd::read() {
@@ -187,6 +185,20 @@ pub(crate) fn incomplete_sources() -> Vec<String> {
         .into_iter()
         .filter(|source| !LOCAL_SOURCES.contains(&source.as_str()))
         .collect()
+}
+
+/// Whether `uid` is that of a person, not of root or of a service: from the lowest uid of a person on (`UID_MIN`,
+/// login.defs(5)).
+pub fn is_person(uid: u32) -> bool {
+    is_person_from(lowest_person(), uid)
+}
+
+fn is_person_from(lowest: u32, uid: u32) -> bool {
+    uid >= lowest && !NO_PERSON.iter().any(|no| no.contains(&uid))
+}
+
+fn lowest_person() -> u32 {
+    lowest_uid(&fs::read_to_string("/etc/login.defs").unwrap_or_default())
 }
 
 /// The uids of `/etc/passwd` that more than one name has, with those names.

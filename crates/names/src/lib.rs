@@ -24,7 +24,7 @@ mod query;
 mod switch;
 
 pub use account::{find, listed_groups, system_user};
-pub use accounts::{AccountLookup, LoginAccounts, login_accounts, shared_uids};
+pub use accounts::{AccountLookup, LoginAccounts, is_person, login_accounts, shared_uids};
 pub use groups::{GroupMembers, group, members};
 pub use listing::Directory;
 pub use membership::Groups;

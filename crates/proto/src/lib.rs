@@ -5,7 +5,7 @@
 //! against one table of permitted transitions ([`state::TRANSITIONS`]); a message out of turn ends the connection, and so
 //! does end of file.
 //!
-//! [`message`] has the messages, [`evidence`] what root's module knows of a login, [`codec`] their frames on the wire, [`state`] the table, [`endpoint`] the two ends, which
+//! [`message`] has the messages, [`evidence`] what root's module knows of a login, [`session`] what it tells of login sessions, [`codec`] their frames on the wire, [`state`] the table, [`endpoint`] the two ends, which
 //! put the three together, and [`stream`] the socket under them, read through [`buffered`].
 #![forbid(unsafe_code)]
 
@@ -15,6 +15,7 @@ pub mod endpoint;
 pub mod evidence;
 pub mod message;
 pub mod secret;
+pub mod session;
 pub mod state;
 pub mod stream;
 
@@ -28,11 +29,12 @@ pub use message::{
     Verdict,
 };
 pub use secret::Secret;
+pub use session::{SessionProcess, SessionReport, SessionStart, is_no_login};
 pub use stream::Stream;
 
 /// The version of the protocol, raised whenever a message changes. A broker and a client of different versions refuse each
 /// other.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 
 /// How long the broker works at most before it gives up. Sending a code, fail-over included, takes longest. sshd gives a
 /// login two minutes, login(1) one.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evidence::Evidence;
 use crate::secret::Secret;
+use crate::session::{SessionProcess, SessionReport, SessionStart};
 
 /// A message from a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +97,22 @@ pub enum Request {
         /// The number of the device; `None`: all of them.
         id: Option<i64>,
     },
+    /// Record that a login session begins, and say how long it may last.
+    OpenSession(SessionStart),
+    /// Record that the program of a session has closed it.
+    CloseSession {
+        /// The login name of the user as whom it runs.
+        user: String,
+        /// The process that opened it.
+        process: SessionProcess,
+    },
+    /// Report a user's sessions that are open on record.
+    Sessions {
+        /// The login name of the user that the request is about.
+        user: String,
+        /// Only those with a higher number than this.
+        after: i64,
+    },
 }
 
 impl Request {
@@ -103,6 +120,7 @@ impl Request {
     pub fn user(&self) -> &str {
         match self {
             Self::Login(login) | Self::Account(login) => &login.user,
+            Self::OpenSession(start) => &start.user,
             Self::Status { user }
             | Self::EnrolApp { user, .. }
             | Self::EnrolAddress { user, .. }
@@ -111,7 +129,9 @@ impl Request {
             | Self::Set { user, .. }
             | Self::NewBackupCodes { user }
             | Self::Devices { user }
-            | Self::RevokeDevices { user, .. } => user,
+            | Self::RevokeDevices { user, .. }
+            | Self::CloseSession { user, .. }
+            | Self::Sessions { user, .. } => user,
         }
     }
 }
@@ -217,6 +237,18 @@ pub enum Done {
     Revoked {
         /// How many devices were trusted and are not now.
         count: u64,
+    },
+    /// The end of [`Request::OpenSession`] and [`Request::CloseSession`].
+    Session {
+        /// How many seconds the session may last; `None`: without end.
+        lifetime: Option<u64>,
+    },
+    /// The end of [`Request::Sessions`].
+    Sessions {
+        /// By number.
+        sessions: Vec<SessionReport>,
+        /// Whether there are more, with higher numbers.
+        has_more: bool,
     },
     /// A change was made.
     Changed,

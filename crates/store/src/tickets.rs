@@ -17,7 +17,7 @@ use crate::sql::{devices, events, tickets, users};
 use crate::tx::Tx;
 
 /// How long a ticket can be used, in seconds: longer than any program lets a login last.
-const LIFETIME: u64 = 10 * 60;
+pub(crate) const LIFETIME: u64 = 10 * 60;
 
 /// A process, which its number alone does not tell from a later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,14 +186,7 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Option<(Account, TicketLogin)>, StoreError> {
-        self.change_unsynced(origin, now, |tx| {
-            let since = now.before(LIFETIME);
-            let Some(found) = tickets::find_of_session(tx.db, boot, process, since)? else {
-                return Ok(None);
-            };
-            tickets::delete(tx.db, found.id)?;
-            Ok(Some((found.account, read(&found.login)?)))
-        })
+        self.change_unsynced(origin, now, |tx| tx.redeem(boot, process))
     }
 }
 
@@ -308,7 +301,7 @@ impl Tx<'_> {
     }
 }
 
-fn read(login: &str) -> Result<TicketLogin, StoreError> {
+pub(crate) fn read(login: &str) -> Result<TicketLogin, StoreError> {
     serde_json::from_str(login)
         .map_err(|_| StoreError::Damaged("a ticket in it cannot be read".to_owned()))
 }

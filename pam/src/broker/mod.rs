@@ -70,6 +70,25 @@ impl Connection {
             .map_err(|error| messages::not_started(&no_broker, PROGRAM, &error))
     }
 
+    /// Sends `request` to the broker at `socket` and waits for its result, all within `timeout`. No other broker is tried.
+    pub fn ask(socket: &Path, request: Request, timeout: Duration) -> Option<Done> {
+        let deadline = Instant::now() + timeout;
+        let stream = Stream::connect(socket, timeout).ok()?;
+        if !peer::may_be_broker(stream.peer_uid().ok()?, socket) {
+            return None;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut connection = Self::submit(stream, request, left).ok()?;
+        let message = match connection.first.take() {
+            Some(first) => first,
+            None => connection.receive_until(deadline).ok()?,
+        };
+        match message {
+            FromBroker::Done(done) => Some(done),
+            _ => None,
+        }
+    }
+
     fn at_socket(path: &Path, request: Request) -> Result<Self, Unreachable> {
         let stream = Stream::connect(path, SOCKET_TIMEOUT)?;
         let uid = stream.peer_uid()?;

@@ -11,7 +11,7 @@ use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{geteuid, getpid, getppid, getuid};
 use sha2::{Digest, Sha256};
-use twofa_proto::{Evidence, ProcessId, SessionEvidence, TerminalEvidence};
+use twofa_proto::{Evidence, ProcessId, SessionEvidence, SessionProcess, TerminalEvidence};
 
 /// Who asks, as the application says.
 pub(super) struct Asker<'a> {
@@ -42,21 +42,41 @@ pub(super) fn collect(asker: &Asker<'_>) -> Option<Evidence> {
         own
     };
     Some(Evidence {
-        boot: read("/proc/sys/kernel/random/boot_id")?,
+        boot: boot()?,
         process: process(own)?,
         parent: asker
             .is_sshd
             .then(|| process(u32::try_from(getppid().as_raw()).ok()?))
             .flatten(),
-        login_uid: read("/proc/self/loginuid")
-            .and_then(|uid| uid.parse().ok())
-            .filter(|uid| *uid != u32::MAX),
+        login_uid: login_uid(),
         is_from_this_machine: remote.is_some_and(is_own_address),
         ssh_client,
         session: session(asking),
         controlling_terminal: controlling_terminal(asking),
         password: password_fingerprint(asker.user),
     })
+}
+
+/// The process that opens a session; `None` without root.
+pub(super) fn session_process() -> Option<SessionProcess> {
+    if !geteuid().is_root() {
+        return None;
+    }
+    Some(SessionProcess {
+        boot: boot()?,
+        id: process(u32::try_from(getpid().as_raw()).ok()?)?,
+        login_uid: login_uid(),
+    })
+}
+
+fn boot() -> Option<String> {
+    read("/proc/sys/kernel/random/boot_id")
+}
+
+fn login_uid() -> Option<u32> {
+    read("/proc/self/loginuid")
+        .and_then(|uid| uid.parse().ok())
+        .filter(|uid| *uid != u32::MAX)
 }
 
 fn read(path: &str) -> Option<String> {

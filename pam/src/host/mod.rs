@@ -8,7 +8,7 @@ mod evidence;
 pub mod pam;
 mod sanitize;
 
-use twofa_proto::{Confirm, Evidence, Secret, Verdict};
+use twofa_proto::{Confirm, Evidence, Secret, SessionProcess, Verdict};
 use zeroize::Zeroizing;
 
 /// What a user typed: bytes, wiped when dropped.
@@ -47,6 +47,10 @@ pub trait Host {
     fn show(&mut self, tone: Tone, text: &str);
     /// What is known of the process that the login happens in; `None` where the application is not root.
     fn evidence(&self, user: &str) -> Option<Evidence>;
+    /// The process that opens or closes a session; `None` where the application is not root.
+    fn session_process(&self) -> Option<SessionProcess>;
+    /// Lets the session that is about to begin last this many seconds at most.
+    fn limit_session(&mut self, seconds: u64);
     /// Records on this PAM handle who has passed; `None` for nobody.
     fn set_passed(&mut self, passed: Option<Passed>);
     /// Who has passed on this PAM handle.

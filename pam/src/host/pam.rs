@@ -12,11 +12,12 @@ use pam::constants::{PamFlag, PamMessageStyle, PamResultCode};
 use pam::conv::Conv;
 use pam::items::{AuthTok, Item, OldAuthTok, RHost, RUser, Service, Tty, User};
 use pam::module::{PamHandle, PamResult};
-use twofa_proto::{Evidence, Secret};
+use twofa_proto::{Evidence, Secret, SessionProcess};
 
 use super::evidence::{self, Asker};
 use super::sanitize::{harmless, one_line};
 use super::{Host, Level, Passed, Tone, Typed};
+use crate::session;
 use crate::sys;
 
 /// The application that called the module with a PAM handle.
@@ -156,6 +157,17 @@ impl Host for PamHost<'_> {
             is_sshd: is_sshd(),
         };
         evidence::collect(&asker)
+    }
+
+    fn session_process(&self) -> Option<SessionProcess> {
+        evidence::session_process()
+    }
+
+    fn limit_session(&mut self, seconds: u64) {
+        let before = sys::session_limit(self.handle);
+        if let Some(limit) = session::lower_limit(before.as_deref(), seconds) {
+            sys::set_session_limit(self.handle, limit);
+        }
     }
 
     fn set_passed(&mut self, passed: Option<Passed>) {

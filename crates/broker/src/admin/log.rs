@@ -6,7 +6,7 @@ use twofa_store::StoreError;
 pub use twofa_store::event::names::{EVENT_NAMES, EventName};
 pub use twofa_store::event::{
     AppFields, Attestation, DeviceFields, Event, ExemptionFields, LoggedEvent, LoginOrigin,
-    NotSent, Origin, Proof, Record, RefusalReason, SmsAlarm, UserChange,
+    NotSent, Origin, Proof, Record, RefusalReason, SessionEnd, SessionFields, SmsAlarm, UserChange,
 };
 
 use super::{AdminError, Administration};

@@ -8,6 +8,7 @@
 //! - [`exemption`] grants and ends exemptions, [`listing`] lists users, and [`users`] changes them;
 //! - [`devices`] lists the devices that users trust, and ends that;
 //! - [`providers`] and [`methods`] manage what sends codes;
+//! - [`sessions`] reads login sessions and records what became of them;
 //! - [`doctor`] finds what is wrong, [`log`] reads the audit log, and [`stats`] counts.
 //!
 //! Nothing here prints, asks anybody or makes sentences, except for errors ([`error`]). A caller renders what it gets,
@@ -26,6 +27,7 @@ mod losses;
 pub mod methods;
 pub mod policy;
 pub mod providers;
+pub mod sessions;
 pub mod stats;
 #[cfg(test)]
 mod testing;

@@ -26,6 +26,8 @@ enum Relation {
 enum Act {
     /// Authenticate a login, or say whether one needs a second factor.
     Login,
+    /// Tell of a login session.
+    TellOfSession,
     /// Read a record.
     Read,
     /// End what a code made trusted. That lets nobody in.
@@ -46,9 +48,10 @@ pub enum Permission {
 }
 
 /// Every combination that is permitted; all others are refused.
-const PERMISSIONS: [(Act, Relation, Permission); 8] = [
+const PERMISSIONS: [(Act, Relation, Permission); 9] = [
     (Act::Login, Relation::Root, Permission::Granted),
     (Act::Login, Relation::Owner, Permission::Granted),
+    (Act::TellOfSession, Relation::Root, Permission::Granted),
     (Act::Read, Relation::Root, Permission::Granted),
     (Act::Read, Relation::Owner, Permission::Granted),
     (Act::EndTrust, Relation::Root, Permission::Granted),
@@ -75,7 +78,10 @@ impl Peer {
         };
         let act = match request {
             Request::Login(_) | Request::Account(_) => Act::Login,
-            Request::Status { .. } | Request::Devices { .. } => Act::Read,
+            Request::OpenSession(_) | Request::CloseSession { .. } => Act::TellOfSession,
+            Request::Status { .. } | Request::Devices { .. } | Request::Sessions { .. } => {
+                Act::Read
+            }
             Request::RevokeDevices { .. } => Act::EndTrust,
             Request::EnrolApp { .. }
             | Request::EnrolAddress { .. }
@@ -94,7 +100,7 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twofa_proto::{AppRequest, Login};
+    use twofa_proto::{AppRequest, Login, SessionProcess, SessionStart};
 
     fn requests() -> Vec<Request> {
         let user = || "alice".to_owned();
@@ -144,6 +150,18 @@ mod tests {
                 user: user(),
                 id: None,
             },
+            Request::Sessions {
+                user: user(),
+                after: 0,
+            },
+            Request::OpenSession(SessionStart {
+                user: user(),
+                ..SessionStart::default()
+            }),
+            Request::CloseSession {
+                user: user(),
+                process: SessionProcess::default(),
+            },
         ]
     }
 
@@ -164,7 +182,7 @@ mod tests {
 
     #[test]
     fn owners_change_nothing_without_a_code_except_that_they_end_trust() {
-        use Permission::{AfterCode, Granted};
+        use Permission::{AfterCode, Granted, Refused};
         let alice = Account {
             name: "alice".into(),
             uid: 1000,
@@ -177,7 +195,7 @@ mod tests {
             permissions,
             [
                 Granted, Granted, Granted, AfterCode, AfterCode, AfterCode, AfterCode, AfterCode,
-                AfterCode, Granted, Granted
+                AfterCode, Granted, Granted, Granted, Refused, Refused
             ]
         );
     }

@@ -12,7 +12,7 @@ use crate::context::Services;
 use crate::identity::authority::Peer;
 use crate::identity::first_factor::Stacks;
 use crate::process::clock;
-use crate::requests::{login, manage};
+use crate::requests::{login, manage, session};
 use crate::sending::providers::StoredProviders;
 use crate::text::terminal::Terminal;
 
@@ -72,6 +72,9 @@ impl Broker {
         match request {
             Request::Login(asked) | Request::Account(asked) => {
                 login::serve(self.services(), peer, request, asked, terminal)
+            }
+            Request::OpenSession(_) | Request::CloseSession { .. } | Request::Sessions { .. } => {
+                session::serve(self.services(), peer, request)
             }
             Request::Status { .. }
             | Request::EnrolApp { .. }

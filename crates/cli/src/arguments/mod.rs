@@ -7,6 +7,7 @@ pub(crate) mod log;
 mod policy;
 mod provider;
 mod self_service;
+mod session;
 mod user;
 mod values;
 
@@ -21,7 +22,8 @@ pub use log::LogCommand;
 pub use policy::{Confirmation, PolicyCommand};
 pub use provider::{MethodCommand, ProviderCommand, Testing};
 pub use self_service::{AddressArguments, AppArguments, CodeType, EnrolCommand, KeyArguments};
-pub use user::{ExemptArguments, ExemptionCommand, ListArguments, UserCommand, Users};
+pub use session::{EndArguments, SessionCommand};
+pub use user::{EndingUsers, ExemptArguments, ExemptionCommand, ListArguments, UserCommand, Users};
 
 use self_service::SET_HELP;
 use values::{Settings, user_keys};
@@ -136,6 +138,9 @@ pub enum Command {
     /// Show or end exemptions (root)
     #[command(subcommand)]
     Exemption(ExemptionCommand),
+    /// List login sessions, your own or all (root), and end them (root)
+    #[command(subcommand)]
+    Session(SessionCommand),
     /// Check this machine for current and upcoming problems (root)
     #[command(after_help = "Examples:\n  twofa doctor\n  twofa doctor --json")]
     Doctor,

@@ -66,10 +66,12 @@ pub enum UserCommand {
     Release(Users),
     /// Unlock users and clear their wrong codes
     #[command(after_help = "Example:\n  twofa user unlock alice")]
-    Unlock(Users),
+    Unlock(EndingUsers),
     /// Remove all methods of users who lost them, and require new ones
-    #[command(after_help = "Example:\n  twofa user reset alice")]
-    Reset(Users),
+    #[command(
+        after_help = "Example:\n  twofa user reset alice\n  twofa user reset alice --end-sessions"
+    )]
+    Reset(EndingUsers),
     /// Exempt users for a time, with a reason; shown in status, log and doctor
     #[command(after_help = "\
 Examples:
@@ -78,7 +80,7 @@ Examples:
     Exempt(ExemptArguments),
     /// Remove users from the record, including those whose account is gone
     #[command(after_help = "Example:\n  twofa user remove alice")]
-    Remove(Users),
+    Remove(EndingUsers),
 }
 
 /// Which users to list.
@@ -133,6 +135,17 @@ pub struct Users {
     /// Also the users named in this file, one per line; '-' for standard input
     #[arg(long, value_name = "FILE")]
     pub from_file: Option<PathBuf>,
+}
+
+/// Users who may have to leave at once.
+#[derive(Debug, Args)]
+pub struct EndingUsers {
+    /// The users.
+    #[command(flatten)]
+    pub users: Users,
+    /// Also end their login sessions
+    #[arg(long)]
+    pub end_sessions: bool,
 }
 
 const MANY_HELP: &str = "\

@@ -3,12 +3,15 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use twofa_broker::admin::Administration;
 use twofa_broker::admin::users::{ListedUser, StatusKind, UserChange, UserFilter};
 use twofa_broker::clock;
 use twofa_core::Method;
 
+use super::session::Ender;
 use super::{exemption, self_service};
-use crate::arguments::{ListArguments, UserCommand, Users};
+use crate::arguments::{EndingUsers, ListArguments, UserCommand, Users};
+use crate::bulk::Named;
 use crate::error::CommandError;
 use crate::messages::{self, moment, policy, rfc3339, user as texts};
 use crate::output::{Listing, Output, Value};
@@ -30,8 +33,8 @@ pub(crate) fn run(command: &UserCommand, output: Output) -> Result<(), CommandEr
         UserCommand::Add(users) => change(users, UserChange::Add),
         UserCommand::Require(users) => require(users),
         UserCommand::Release(users) => change(users, UserChange::Release),
-        UserCommand::Unlock(users) => change(users, UserChange::Unlock),
-        UserCommand::Reset(users) => change(users, UserChange::Reset),
+        UserCommand::Unlock(users) => change_and_end(users, UserChange::Unlock),
+        UserCommand::Reset(users) => change_and_end(users, UserChange::Reset),
         UserCommand::Remove(users) => remove(users),
     }
 }
@@ -144,18 +147,49 @@ fn require(users: &Users) -> Result<(), CommandError> {
 /// Makes `change` to each of `users`, and says of each whether anything was different before.
 fn change(users: &Users, change: UserChange) -> Result<(), CommandError> {
     let names = bulk::names(users)?;
-    let admin = client::open()?;
-    bulk::each(&names, |name| {
+    change_each(&client::open()?, &names, change)
+}
+
+fn change_each(
+    admin: &Administration,
+    names: &[Named],
+    change: UserChange,
+) -> Result<(), CommandError> {
+    bulk::each(names, |name| {
         let changed = admin.change_user(name, change)?;
         Ok(texts::changed(change, changed, name))
     })
 }
 
-fn remove(users: &Users) -> Result<(), CommandError> {
-    let names = bulk::names(users)?;
-    let admin = client::open()?;
-    bulk::each(&names, |name| {
-        let uids = admin.remove_user(name)?;
-        Ok(texts::removed(name, &uids))
+fn change_and_end(users: &EndingUsers, change: UserChange) -> Result<(), CommandError> {
+    and_end_sessions(users, |admin, names| change_each(admin, names, change))
+}
+
+fn remove(users: &EndingUsers) -> Result<(), CommandError> {
+    and_end_sessions(users, |admin, names| {
+        bulk::each(names, |name| {
+            let uids = admin.remove_user(name)?;
+            Ok(texts::removed(name, &uids))
+        })
     })
+}
+
+/// Does `act` to users, then ends their sessions if that is wanted: a session that begins meanwhile begins under the new
+/// rules.
+fn and_end_sessions(
+    EndingUsers {
+        users,
+        end_sessions,
+    }: &EndingUsers,
+    act: impl FnOnce(&Administration, &[Named]) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
+    let names = bulk::names(users)?;
+    if !end_sessions {
+        return act(&client::open()?, &names);
+    }
+    let mut ender = Ender::start()?;
+    let done = act(ender.admin(), &names);
+    let names = names.iter().map(|named| named.name().to_owned()).collect();
+    let ended = ender.end_of_users(&names);
+    done.and(ended)
 }

@@ -1,7 +1,8 @@
 //! What the audit log says of each event, beside its kind.
 
 use twofa_broker::admin::log::{
-    AppFields, DeviceFields, Event, ExemptionFields, NotSent, Record, SmsAlarm, SmsCount,
+    AppFields, DeviceFields, Event, ExemptionFields, NotSent, Record, SessionEnd, SessionFields,
+    SmsAlarm, SmsCount,
 };
 use twofa_broker::text::events;
 use twofa_broker::text::messages::log_lines::sms_alarm;
@@ -65,6 +66,7 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         }
         Event::DeviceRevoked { device } => events::device_words(device),
         Event::DevicesRevoked { count } => format!("{count} of them"),
+        Event::SessionEnded { session, why } => session_end(session, *why),
         Event::SummedUp {
             of_kind,
             count,
@@ -111,6 +113,21 @@ fn trusted_until(device: &DeviceFields, until: i64, at: Timestamp) -> String {
 
 fn sms_limit(alarm: SmsAlarm, all: u32, unverified: u32, limit: u32) -> String {
     sms_alarm(alarm, SmsCount { all, unverified }, limit)
+}
+
+fn session_end(session: &SessionFields, why: SessionEnd) -> String {
+    let SessionFields {
+        number,
+        of_service,
+        place,
+    } = session;
+    let from = place.as_ref();
+    let from = from.map_or(String::new(), |place| format!(" from {place}"));
+    let why = match why {
+        SessionEnd::Administrator => "by an administrator",
+        SessionEnd::Lifetime => "it was over its lifetime",
+    };
+    format!("session {number} of {of_service}{from}: {why}")
 }
 
 /// With the address that was the method until then, if it is a method no longer.

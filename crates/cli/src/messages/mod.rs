@@ -1,7 +1,7 @@
 //! Every sentence that the command line shows, made of the library's typed values.
 //!
 //! [`doctor`] has the findings, [`class_test`] what a login would get, [`policy`] what to consider before rules change,
-//! [`devices`] says what is trusted, [`user`], [`status`] and [`provider`] what is said about those, [`events`] what the audit log says,
+//! [`devices`] says what is trusted, [`user`], [`status`], [`provider`] and [`session`] what is said about those, [`events`] what the audit log says,
 //! [`journal`] what its verification found, [`enrol`] what is said of a QR code, [`errors`] what to
 //! do about an error.
 
@@ -14,6 +14,7 @@ pub(crate) mod events;
 pub(crate) mod journal;
 pub(crate) mod policy;
 pub(crate) mod provider;
+pub(crate) mod session;
 pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod subject;

@@ -190,6 +190,13 @@ pub enum Event {
         /// How many there were.
         count: u64,
     },
+    /// A login session was ended from outside.
+    SessionEnded {
+        /// Which.
+        session: SessionFields,
+        /// Why.
+        why: SessionEnd,
+    },
     /// Earlier events gave way to this one, because there were too many.
     SummedUp {
         /// The name of their kind.
@@ -276,6 +283,27 @@ pub struct DeviceFields {
     pub of_kind: String,
     /// What it is, such as an address or a key's fingerprint.
     pub label: String,
+}
+
+/// A login session, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionFields {
+    /// Its number.
+    pub number: i64,
+    /// The PAM service.
+    pub of_service: String,
+    /// The host that it came from, else its terminal.
+    pub place: Option<String>,
+}
+
+/// Why a login session was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionEnd {
+    /// An administrator wanted it.
+    Administrator,
+    /// It was over its lifetime (`session.lifetime`).
+    Lifetime,
 }
 
 /// Why a login was refused, or a code.
@@ -516,6 +544,7 @@ impl Event {
             | Self::TrustRenewed { .. }
             | Self::DeviceRevoked { .. }
             | Self::DevicesRevoked { .. }
+            | Self::SessionEnded { .. }
             | Self::SummedUp { .. }
             | Self::LogPruned { .. }
             | Self::LogKeyMade { .. }

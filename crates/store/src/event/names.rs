@@ -12,7 +12,7 @@ pub struct EventName {
 }
 
 /// All of them.
-pub const EVENT_NAMES: [EventName; 39] = [
+pub const EVENT_NAMES: [EventName; 40] = [
     event(
         "passed",
         "method label channel kind",
@@ -159,6 +159,11 @@ pub const EVENT_NAMES: [EventName; 39] = [
         "devices-revoked",
         "count",
         "The trust in all devices of a user, or of everybody, was ended",
+    ),
+    event(
+        "session-ended",
+        "number of-service place why",
+        "A login session was ended from outside",
     ),
     event(
         "summed-up",

@@ -20,6 +20,7 @@ pub(crate) mod providers;
 pub(crate) mod schema;
 pub(crate) mod security_keys;
 pub(crate) mod sends;
+pub(crate) mod sessions;
 pub(crate) mod tickets;
 pub(crate) mod unproved;
 pub(crate) mod users;

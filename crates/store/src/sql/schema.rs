@@ -7,7 +7,7 @@ use super::pragmas::{self, APPLICATION_ID, Header};
 use crate::error::StoreError;
 
 /// Each runs once, in order; the number of those that ran is the schema version ([`Header::schema`]).
-static MIGRATIONS: [&str; 14] = [
+static MIGRATIONS: [&str; 15] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_people.sql"),
     include_str!("../../migrations/0003_codes.sql"),
@@ -19,6 +19,7 @@ static MIGRATIONS: [&str; 14] = [
     include_str!("../../migrations/0009_events_as_data.sql"),
     include_str!("../../migrations/0010_codes_shown.sql"),
     include_str!("../../migrations/0011_devices.sql"),
+    include_str!("../../migrations/0012_sessions.sql"),
     include_str!("../../migrations/0013_journal.sql"),
     include_str!("../../migrations/0014_security_keys.sql"),
     include_str!("../../migrations/0015_login_uid.sql"),

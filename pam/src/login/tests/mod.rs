@@ -10,7 +10,9 @@ use std::os::unix::net::UnixStream;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use twofa_proto::{BrokerEnd, Confirm, Done, Evidence, FromBroker, FromClient, Prompt, Secret};
+use twofa_proto::{
+    BrokerEnd, Confirm, Done, Evidence, FromBroker, FromClient, Prompt, Secret, SessionProcess,
+};
 
 use super::answers::{MAX_ANSWER_LENGTH, NOT_A_CODE};
 use crate::host::{Tone, Typed};
@@ -155,6 +157,12 @@ impl Host for ScriptedHost {
     fn show(&mut self, tone: Tone, text: &str) {
         self.step(&Show(tone, leak(text)));
     }
+    fn session_process(&self) -> Option<SessionProcess> {
+        None
+    }
+
+    fn limit_session(&mut self, _seconds: u64) {}
+
     fn evidence(&self, _user: &str) -> Option<Evidence> {
         None
     }

@@ -160,6 +160,10 @@ fn perform(
         Request::Status { .. } => Ok(Done::Status(Box::new(report::record(context)))),
         Request::Devices { .. } => devices::list(context),
         Request::RevokeDevices { id, .. } => devices::revoke(context, *id),
-        Request::Login(_) | Request::Account(_) => Err(commands::NO_LOGIN_HERE.into()),
+        Request::Login(_)
+        | Request::Account(_)
+        | Request::OpenSession(_)
+        | Request::CloseSession { .. }
+        | Request::Sessions { .. } => Err(commands::NO_LOGIN_HERE.into()),
     }
 }

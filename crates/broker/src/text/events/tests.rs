@@ -1,7 +1,9 @@
 use super::*;
 use crate::testing::{Bench, clock};
 use twofa_core::{Channel, Method};
-use twofa_store::event::{AppFields, DeviceFields, ExemptionFields, NotSent, SmsAlarm};
+use twofa_store::event::{
+    AppFields, DeviceFields, ExemptionFields, NotSent, SessionEnd, SessionFields, SmsAlarm,
+};
 
 const MAIL: &str = "alice@example.org";
 const CHANNEL: Channel = Channel::Email;
@@ -208,6 +210,17 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
         ),
         (Event::DeviceRevoked { device: address }, None),
         (Event::DevicesRevoked { count: 2 }, None),
+        (
+            Event::SessionEnded {
+                session: SessionFields {
+                    number: 1,
+                    of_service: "sshd".into(),
+                    place: None,
+                },
+                why: SessionEnd::Lifetime,
+            },
+            None,
+        ),
         (
             Event::SummedUp {
                 of_kind: "refused".into(),

@@ -6,6 +6,7 @@ use twofa_store::event::{
     AppFields, Attestation, DeviceFields, ExemptionFields, NotSent, Proof, RefusalReason,
     UserChange,
 };
+use twofa_store::event::{SessionEnd, SessionFields};
 use twofa_store::{Event, Origin};
 
 const COMMON: [&str; 8] = [
@@ -203,6 +204,14 @@ fn samples() -> Vec<Event> {
         },
         Event::DeviceRevoked { device: device() },
         Event::DevicesRevoked { count: 2 },
+        Event::SessionEnded {
+            session: SessionFields {
+                number: 1,
+                of_service: "sshd".into(),
+                place: Some("192.0.2.7".into()),
+            },
+            why: SessionEnd::Lifetime,
+        },
         Event::SmsLimit {
             alarm: SmsAlarm::Most,
             all: 1,

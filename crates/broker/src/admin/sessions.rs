@@ -1,0 +1,83 @@
+//! Login sessions: which are on record as open, which are over their lifetime, and what became of them. To look whether a
+//! session has processes, and to end them, takes root's rights, which are given up here: that is the caller's.
+
+use std::collections::HashMap;
+
+pub use crate::requests::session::session_report;
+use twofa_core::{Account, Timestamp};
+use twofa_store::SessionFilter;
+pub use twofa_store::StoredSession;
+pub use twofa_store::event::SessionEnd;
+
+use super::{AdminError, Administration};
+use crate::requests::session;
+
+impl Administration {
+    /// The sessions that are open on record, of the user called `user` or of everybody, by number.
+    pub fn open_sessions(&self, user: Option<String>) -> Result<Vec<StoredSession>, AdminError> {
+        let mut sessions = Vec::new();
+        let filter = SessionFilter {
+            user,
+            ..SessionFilter::default()
+        };
+        self.store().sessions(&filter, |session| {
+            sessions.push(session);
+            true
+        })?;
+        Ok(sessions)
+    }
+
+    /// When each of `sessions` is over its lifetime: the earlier of what was set when it began and what the policy says now.
+    pub fn session_ends(&self, sessions: &[StoredSession]) -> Vec<Option<Timestamp>> {
+        let mut lifetimes: HashMap<&Account, Option<u64>> = HashMap::new();
+        let end = |session: &StoredSession, lifetime: Option<u64>| {
+            let by_policy = lifetime.map(|seconds| session.started_at.after(seconds));
+            session.until.into_iter().chain(by_policy).min()
+        };
+        sessions
+            .iter()
+            .map(|session| {
+                let account = &session.account;
+                // Where the rules of a user cannot be settled now, what was set at the beginning holds.
+                let lifetime = *lifetimes.entry(account).or_insert_with(|| {
+                    session::lifetime(self.broker.services(), account)
+                        .ok()
+                        .flatten()
+                });
+                end(session, lifetime)
+            })
+            .collect()
+    }
+
+    /// Records which ids systemd-logind gave to sessions.
+    pub fn set_session_scopes(&self, scopes: &[(i64, String)]) -> Result<(), AdminError> {
+        Ok(self.store().set_session_scopes(scopes)?)
+    }
+
+    /// Records that these sessions have no processes any longer.
+    pub fn sessions_are_gone(&self, ids: &[i64]) -> Result<(), AdminError> {
+        Ok(self.store().sessions_are_gone(ids, self.now())?)
+    }
+
+    /// Records and logs that these sessions were ended.
+    pub fn sessions_were_ended(&self, ids: &[i64], why: SessionEnd) -> Result<(), AdminError> {
+        let (origin, now) = (self.origin(), self.now());
+        Ok(self.store().sessions_were_ended(ids, why, &origin, now)?)
+    }
+
+    /// The accounts that are or were called `name`, as far as there are records of them.
+    pub fn accounts_called(&self, name: &str) -> Result<Vec<Account>, AdminError> {
+        let uids = self.store().uids_of(name)?;
+        let account = |uid| Account {
+            name: name.to_owned(),
+            uid,
+        };
+        Ok(uids.into_iter().map(account).collect())
+    }
+
+    /// Ends the trust in all devices of `account`, or of everybody. Returns how many there were.
+    pub fn end_trust(&self, account: Option<&Account>) -> Result<u64, AdminError> {
+        let (origin, now) = (self.origin(), self.now());
+        Ok(self.store().revoke_all_devices(account, &origin, now)?)
+    }
+}

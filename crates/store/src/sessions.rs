@@ -1,0 +1,213 @@
+//! Login sessions: who is logged in, since when, from where, and what they proved.
+//!
+//! The session hook of the module tells of a session's beginning and of its end, if it lives to see it. Whether a session
+//! still has processes only root can see, who looks from time to time and says so here. A row is written without waiting for
+//! the disk: no login waits for it, and a power cut ends the session as well.
+
+use twofa_core::{Account, Timestamp};
+
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::event::{Event, Origin, Proof, SessionEnd, SessionFields};
+use crate::sql::{sessions, tickets};
+use crate::tickets::{LIFETIME, ProcessId, TicketLogin};
+use crate::tx::Tx;
+
+/// How many sessions of a user are kept that their program closed or that ended. Programs that log in for every file they
+/// copy make thousands a day.
+const CLOSED_KEPT_OF_A_USER: u32 = 200;
+/// How many sessions of a user are kept at all, where nobody looks whether they still have processes.
+const KEPT_OF_A_USER: u32 = 2_000;
+/// How long sessions that ended are kept, in seconds.
+const KEPT_FOR: u64 = 90 * 24 * 60 * 60;
+/// After about this many sessions old ones are removed.
+const PRUNED_EVERY: i64 = 16;
+
+/// A session that begins. Its service, host and terminal are those of the origin.
+#[derive(Debug, Clone)]
+pub struct NewSession<'a> {
+    /// As whom it runs.
+    pub account: &'a Account,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot: &'a str,
+    /// The process that opens it.
+    pub process: ProcessId,
+    /// The uid that the process was logged in with before (`/proc/self/loginuid`), if any.
+    pub login_uid: Option<u32>,
+    /// Whether the program logs somebody in, whatever was proved. If not, the session is kept only if something was.
+    pub is_login: bool,
+}
+
+/// A session on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSession {
+    /// Its number, by which it is ended.
+    pub id: i64,
+    /// As whom it runs.
+    pub account: Account,
+    /// `/proc/sys/kernel/random/boot_id` when it began.
+    pub boot: String,
+    /// The process that opened it.
+    pub process: ProcessId,
+    /// The uid that the process was logged in with before, if any.
+    pub login_uid: Option<u32>,
+    /// The PAM service.
+    pub service: String,
+    /// Where it came from.
+    pub remote_host: Option<String>,
+    /// Who asked for it, where somebody became another user.
+    pub remote_user: Option<String>,
+    /// Its terminal.
+    pub terminal: Option<String>,
+    /// What the user showed as a second factor; `None`: nothing was asked for.
+    pub proof: Option<Proof>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it is over its lifetime.
+    pub until: Option<Timestamp>,
+    /// The id that systemd-logind gave it, if somebody has looked.
+    pub scope: Option<String>,
+    /// When its program closed it. Its processes may have stayed.
+    pub closed_at: Option<Timestamp>,
+    /// When it had no processes any longer, as far as somebody has looked.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Which sessions to read.
+#[derive(Debug, Clone, Default)]
+pub struct SessionFilter {
+    /// Those of the user of this login name.
+    pub user: Option<String>,
+    /// Those that have ended as well.
+    pub ended: bool,
+    /// Those with a higher number than this.
+    pub after: i64,
+}
+
+impl Store {
+    /// Records that a session begins, with what the ticket of its process says. Returns its number; `None`: nobody logs in
+    /// with it.
+    pub fn open_session(
+        &self,
+        new: &NewSession<'_>,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Option<i64>, StoreError> {
+        self.change_unsynced(origin, now, |tx| {
+            // Sessions of before a reboot have ended, whether somebody looks or not.
+            sessions::end_of_other_boots(tx.db, new.boot, now)?;
+            let ticket = tx.redeem(new.boot, new.process)?;
+            let login = ticket
+                .filter(|(account, _)| account == new.account)
+                .map(|(_, login)| login);
+            if login.is_none() && !new.is_login {
+                return Ok(None);
+            }
+            let proof = login.map(|login| login.by);
+            let id = sessions::insert(tx.db, new, proof.as_ref(), tx.origin, now)?;
+            if id % PRUNED_EVERY == 0 {
+                sessions::delete_closed_beyond(tx.db, new.account, CLOSED_KEPT_OF_A_USER)?;
+                sessions::delete_beyond(tx.db, new.account, KEPT_OF_A_USER)?;
+                sessions::delete_ended_before(tx.db, now.before(KEPT_FOR))?;
+            }
+            Ok(Some(id))
+        })
+    }
+
+    /// Sets when the session `id` is over its lifetime.
+    pub fn set_session_until(&self, id: i64, until: Timestamp) -> Result<(), StoreError> {
+        self.write_unsynced(|view| sessions::set_until(view.db, id, until))
+    }
+
+    /// Records that the program of a session has closed it.
+    pub fn close_session(
+        &self,
+        boot: &str,
+        process: ProcessId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write_unsynced(|view| sessions::set_closed(view.db, boot, process, now))
+    }
+
+    /// The session `id`.
+    pub fn session(&self, id: i64) -> Result<Option<StoredSession>, StoreError> {
+        self.read(|view| sessions::find(view.db, id))
+    }
+
+    /// Passes the sessions that `filter` lets through to `each`, by number, until it returns `false`.
+    pub fn sessions(
+        &self,
+        filter: &SessionFilter,
+        each: impl FnMut(StoredSession) -> bool,
+    ) -> Result<(), StoreError> {
+        self.read(|view| sessions::each(view.db, filter, each))
+    }
+
+    /// Records which id systemd-logind gave to sessions.
+    pub fn set_session_scopes(&self, scopes: &[(i64, String)]) -> Result<(), StoreError> {
+        self.write_unsynced(|view| {
+            scopes
+                .iter()
+                .try_for_each(|(id, scope)| sessions::set_scope(view.db, *id, scope))
+        })
+    }
+
+    /// Records that these sessions have no processes any longer.
+    pub fn sessions_are_gone(&self, ids: &[i64], now: Timestamp) -> Result<(), StoreError> {
+        self.write_unsynced(|view| {
+            ids.iter()
+                .try_for_each(|id| sessions::set_ended(view.db, *id, now))
+        })
+    }
+
+    /// Records that somebody ended these sessions, and logs it.
+    pub fn sessions_were_ended(
+        &self,
+        ids: &[i64],
+        why: SessionEnd,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.change(origin, now, |tx| {
+            for id in ids {
+                let Some(session) = sessions::find(tx.db, *id)? else {
+                    continue;
+                };
+                sessions::set_ended(tx.db, *id, now)?;
+                let account = session.account.clone();
+                let session = SessionFields::from(session);
+                tx.record(Some(&account), &Event::SessionEnded { session, why })?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Tx<'_> {
+    /// What is known of the login whose session `process` opens, and whose login it was. It is known once.
+    pub(crate) fn redeem(
+        &self,
+        boot: &str,
+        process: ProcessId,
+    ) -> Result<Option<(Account, TicketLogin)>, StoreError> {
+        let since = self.now.before(LIFETIME);
+        let Some(found) = tickets::find_of_session(self.db, boot, process, since)? else {
+            return Ok(None);
+        };
+        tickets::delete(self.db, found.id)?;
+        Ok(Some((found.account, crate::tickets::read(&found.login)?)))
+    }
+}
+
+impl From<StoredSession> for SessionFields {
+    fn from(session: StoredSession) -> Self {
+        Self {
+            number: session.id,
+            of_service: session.service,
+            place: session.remote_host.or(session.terminal),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! Login sessions: the table `session`.
+
+use rusqlite::{OptionalExtension, Row};
+use twofa_core::{Account, Timestamp};
+
+use super::{Db, optional_timestamp, timestamp};
+use crate::error::StoreError;
+use crate::event::{Origin, Proof};
+use crate::sessions::{NewSession, SessionFilter, StoredSession};
+use crate::tickets::ProcessId;
+
+const COLUMNS: &str = "id, name, uid, boot, pid, start, login_uid, service, remote_host, remote_user, terminal, proof,
+    started_at, until, scope, closed_at, ended_at";
+
+/// Adds a session, in the place of one of the same process. Returns its number.
+pub(crate) fn insert(
+    db: &Db<'_>,
+    new: &NewSession<'_>,
+    proof: Option<&Proof>,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let proof = proof
+        .map(serde_json::to_string)
+        .transpose()
+        .map_err(|error| StoreError::Other(format!("a session cannot be written: {error}")))?;
+    let login = origin.as_login().cloned().unwrap_or_default();
+    db.prepare_cached("DELETE FROM session WHERE boot = ?1 AND pid = ?2 AND start = ?3")?
+        .execute((new.boot, new.process.pid, new.process.start))?;
+    let sql = "INSERT INTO session (name, uid, boot, pid, start, login_uid, service, remote_host, remote_user, terminal,
+                   proof, started_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    db.prepare_cached(sql)?.execute((
+        &new.account.name,
+        new.account.uid,
+        new.boot,
+        new.process.pid,
+        new.process.start,
+        new.login_uid,
+        login.service.unwrap_or_default(),
+        login.remote_host,
+        login.remote_user,
+        login.terminal,
+        proof,
+        now.unix(),
+    ))?;
+    Ok(db.last_insert_rowid())
+}
+
+pub(crate) fn find(db: &Db<'_>, id: i64) -> Result<Option<StoredSession>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM session WHERE id = ?1");
+    let found = db.prepare_cached(&sql)?.query_row([id], read);
+    Ok(found.optional()?)
+}
+
+/// Passes the sessions that `filter` lets through to `each`, by number, until it returns `false`.
+pub(crate) fn each(
+    db: &Db<'_>,
+    filter: &SessionFilter,
+    mut each: impl FnMut(StoredSession) -> bool,
+) -> Result<(), StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM session
+         WHERE (?1 IS NULL OR name = ?1) AND (?2 OR ended_at IS NULL) AND id > ?3 ORDER BY id"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query((&filter.user, filter.ended, filter.after))?;
+    while let Some(row) = rows.next()? {
+        if !each(read(row)?) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
+    let proof: Option<String> = row.get("proof")?;
+    Ok(StoredSession {
+        id: row.get("id")?,
+        account: Account {
+            name: row.get("name")?,
+            uid: row.get("uid")?,
+        },
+        boot: row.get("boot")?,
+        process: ProcessId {
+            pid: row.get("pid")?,
+            start: row.get("start")?,
+        },
+        login_uid: row.get("login_uid")?,
+        service: row.get("service")?,
+        remote_host: row.get("remote_host")?,
+        remote_user: row.get("remote_user")?,
+        terminal: row.get("terminal")?,
+        // What a later version wrote is shown as nothing; it is no reason not to list the session.
+        proof: proof.and_then(|proof| serde_json::from_str(&proof).ok()),
+        started_at: timestamp(row, "started_at")?,
+        until: optional_timestamp(row, "until")?,
+        scope: row.get("scope")?,
+        closed_at: optional_timestamp(row, "closed_at")?,
+        ended_at: optional_timestamp(row, "ended_at")?,
+    })
+}
+
+pub(crate) fn set_until(db: &Db<'_>, id: i64, until: Timestamp) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE session SET until = ?2 WHERE id = ?1")?
+        .execute((id, until.unix()))?;
+    Ok(())
+}
+
+pub(crate) fn set_scope(db: &Db<'_>, id: i64, scope: &str) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE session SET scope = ?2 WHERE id = ?1")?
+        .execute((id, scope))?;
+    Ok(())
+}
+
+/// Marks the session of `process` closed, unless it is already.
+pub(crate) fn set_closed(
+    db: &Db<'_>,
+    boot: &str,
+    process: ProcessId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE session SET closed_at = ?4
+               WHERE boot = ?1 AND pid = ?2 AND start = ?3 AND closed_at IS NULL AND ended_at IS NULL";
+    db.prepare_cached(sql)?
+        .execute((boot, process.pid, process.start, now.unix()))?;
+    Ok(())
+}
+
+/// Marks the session ended, at the time when its program closed it if it did.
+pub(crate) fn set_ended(db: &Db<'_>, id: i64, now: Timestamp) -> Result<(), StoreError> {
+    let sql =
+        "UPDATE session SET ended_at = coalesce(closed_at, ?2) WHERE id = ?1 AND ended_at IS NULL";
+    db.prepare_cached(sql)?.execute((id, now.unix()))?;
+    Ok(())
+}
+
+/// Marks the sessions of other boots than `boot` ended.
+pub(crate) fn end_of_other_boots(
+    db: &Db<'_>,
+    boot: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE session SET ended_at = coalesce(closed_at, ?2) WHERE boot <> ?1 AND ended_at IS NULL";
+    db.prepare_cached(sql)?.execute((boot, now.unix()))?;
+    Ok(())
+}
+
+/// Removes the sessions of `account` that were closed or ended, beyond the `most` latest.
+pub(crate) fn delete_closed_beyond(
+    db: &Db<'_>,
+    account: &Account,
+    most: u32,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM session WHERE id IN (
+                   SELECT id FROM session WHERE name = ?1 AND uid = ?2
+                       AND (closed_at IS NOT NULL OR ended_at IS NOT NULL)
+                   ORDER BY id DESC LIMIT -1 OFFSET ?3)";
+    db.prepare_cached(sql)?
+        .execute((&account.name, account.uid, most))?;
+    Ok(())
+}
+
+/// Removes the sessions of `account` beyond the `most` latest.
+pub(crate) fn delete_beyond(db: &Db<'_>, account: &Account, most: u32) -> Result<(), StoreError> {
+    let sql = "DELETE FROM session WHERE id IN (
+                   SELECT id FROM session WHERE name = ?1 AND uid = ?2 ORDER BY id DESC LIMIT -1 OFFSET ?3)";
+    db.prepare_cached(sql)?
+        .execute((&account.name, account.uid, most))?;
+    Ok(())
+}
+
+/// Removes the sessions that ended before `until`.
+pub(crate) fn delete_ended_before(db: &Db<'_>, until: Timestamp) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM session WHERE ended_at < ?1")?
+        .execute([until.unix()])?;
+    Ok(())
+}
