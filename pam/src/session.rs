@@ -1,4 +1,4 @@
-//! Login sessions: the broker is told when one begins and ends, and says how long it may last, which pam_systemd(8) in a
+//! Login sessions: the broker is told when one begins and ends, and says how long it may last, which `pam_systemd(8)` in a
 //! later line sees to.
 //!
 //! Nothing here fails or holds up a login. The environment is not looked at: by now it holds what users write in their own

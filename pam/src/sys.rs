@@ -105,7 +105,7 @@ pub fn kept_code(handle: &PamHandle) -> Option<&str> {
     Some(code.as_str()).filter(|code| !code.is_empty())
 }
 
-/// Under this name pam_systemd(8) finds how long a session may last, as a C string.
+/// Under this name `pam_systemd(8)` finds how long a session may last, as a C string.
 const SESSION_LIMIT: &str = "systemd.runtime_max_sec";
 /// Room for the digits of a number of seconds and a NUL.
 const LIMIT_BYTES: usize = 21;

@@ -2,6 +2,8 @@
 //!
 //! For what only a running systemd shows. It takes a second or two to start, where the machine allows it at all.
 
+#![allow(clippy::print_stderr, reason = "says what is skipped, and why")]
+
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};

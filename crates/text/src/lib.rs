@@ -1,5 +1,5 @@
 //! The one list of characters that must not reach a terminal or a log as they are, and the one form of lines in the system
-//! log ([`log_line`]). It is a crate of its own because the module, which depends on little, needs it as well as everything
+//! log ([`mod@log_line`]). It is a crate of its own because the module, which depends on little, needs it as well as everything
 //! else. It has no dependency.
 #![forbid(unsafe_code)]
 

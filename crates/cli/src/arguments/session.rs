@@ -8,7 +8,7 @@ pub enum SessionCommand {
     /// List the login sessions that are open: your own, or with root's rights all of them
     ///
     /// A session is listed for as long as it has processes. "closing" means that its user has logged out and left some
-    /// behind. Sessions are recorded where pam_twofa.so is in the session lines of a service: see pam_twofa(8).
+    /// behind. Sessions are recorded where `pam_twofa.so` is in the session lines of a service: see `pam_twofa(8)`.
     #[command(
         after_help = "Examples:\n  twofa session list\n  twofa session list --user alice --json"
     )]

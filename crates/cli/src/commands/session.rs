@@ -20,7 +20,7 @@ use crate::subject;
 pub(crate) fn run(command: SessionCommand, output: Output) -> Result<(), CommandError> {
     match command {
         SessionCommand::List { user } => list(user, output),
-        SessionCommand::End(arguments) => end(arguments),
+        SessionCommand::End(arguments) => end(&arguments),
         SessionCommand::Sweep => sweep(),
         SessionCommand::Helper => helper::serve(),
     }
@@ -52,7 +52,7 @@ fn list(user: Option<String>, output: Output) -> Result<(), CommandError> {
             let stored = client::open()?.open_sessions(user)?;
             stored.into_iter().map(session_report).collect()
         }
-        (false, user) => own_sessions(subject::to_show(user)?)?,
+        (false, user) => own_sessions(&subject::to_show(user)?)?,
     };
     let mut listing = output.listing(&[
         "ID", "USER", "STATE", "SINCE", "FROM", "SERVICE", "TERMINAL", "PROVED", "UNTIL",
@@ -67,11 +67,11 @@ fn list(user: Option<String>, output: Output) -> Result<(), CommandError> {
 }
 
 /// The sessions of a user without root's rights, by way of the broker.
-fn own_sessions(user: String) -> Result<Vec<SessionReport>, CommandError> {
+fn own_sessions(user: &str) -> Result<Vec<SessionReport>, CommandError> {
     let mut all: Vec<SessionReport> = Vec::new();
     loop {
         let after = all.last().map_or(0, |session| session.id);
-        let user = user.clone();
+        let user = user.to_owned();
         let Done::Sessions { sessions, has_more } =
             client::carry_out(Request::Sessions { user, after })?
         else {
@@ -256,7 +256,7 @@ impl EndArguments {
     }
 }
 
-fn end(arguments: EndArguments) -> Result<(), CommandError> {
+fn end(arguments: &EndArguments) -> Result<(), CommandError> {
     let mut ender = Ender::start()?;
     let mut open = ender.look()?;
     open.others.retain(|session| arguments.includes(session));
@@ -270,7 +270,7 @@ fn end(arguments: EndArguments) -> Result<(), CommandError> {
         return Err(error.hinted("see 'twofa session list'"));
     }
     if arguments.and_trust {
-        end_trust(ender.admin(), &arguments, &open)?;
+        end_trust(ender.admin(), arguments, &open)?;
     }
     let result = ender.end(&open.others, SessionEnd::Administrator, texts::ended);
     for other in &open.unrecorded {

@@ -26,7 +26,7 @@ impl Processes {
     pub(crate) fn read() -> Self {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        Self::from_iter(pids.filter_map(Process::read))
+        pids.filter_map(Process::read).collect()
     }
 
     /// Whether processes of other users are among them: proc(5) can be mounted so that they are not.
@@ -150,6 +150,10 @@ mod tests {
         }
     }
 
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "what is given was made for this"
+    )]
     fn pids(processes: Vec<Process>) -> Vec<u32> {
         let mut pids: Vec<_> = processes.iter().map(|process| process.pid).collect();
         pids.sort_unstable();

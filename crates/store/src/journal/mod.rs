@@ -1,6 +1,6 @@
 //! The journal: what proves that nobody changed the audit log.
 //!
-//! An event is stored with its number, which has no gaps, and a [`leaf`]: a keyed hash of the journal, the number and
+//! An event is stored with its number, which has no gaps, and a [`mod@leaf`]: a keyed hash of the journal, the number and
 //! everything that is stored. No leaf depends on another one, so that logging touches one row. From time to time a
 //! [`checkpoint`] puts the leaves since the one before under one root ([`merkle`]) and is chained to that one. Its link is
 //! written to the system log, as an anchor that leaves the machine. Where somebody keeps a verification key, a checkpoint is
