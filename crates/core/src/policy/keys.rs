@@ -177,7 +177,7 @@ pub static KEYS: [PolicyKey; 32] = [
         values: TRUST,
         form: ValueForm::Text,
         default: "0",
-        help: "Let screen lockers skip the code for this long after the login of their session",
+        help: "Let screen lockers skip the code for this long after the login of their session (no effect yet)",
         per_class: true,
         read: |policy, text| trust(text).map(|trust| policy.trust.unlock = trust),
         write: |policy| policy.trust.unlock.to_string(),
