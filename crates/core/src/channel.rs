@@ -6,8 +6,6 @@ use std::fmt;
 use std::ops::{Index, IndexMut};
 use std::str::FromStr;
 
-use crate::method::Method;
-
 /// A way in which codes and notices reach people. Each has its own address of a user, and its own providers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Channel {
@@ -22,8 +20,8 @@ pub enum Channel {
 pub struct ChannelInfo {
     /// The channel that the row is about.
     pub channel: Channel,
-    /// The method whose codes are sent by it. The two have the same name.
-    pub method: Method,
+    /// Its name, as an administrator writes it and as it is stored.
+    pub name: &'static str,
     /// A noun that can follow "by", such as `e-mail`.
     pub noun: &'static str,
     /// The key of `twofa set` that its address has, and the column that it is stored in.
@@ -45,14 +43,14 @@ pub enum AddressKind {
 pub static CHANNELS: [ChannelInfo; Channel::ALL.len()] = [
     ChannelInfo {
         channel: Channel::Email,
-        method: Method::Email,
+        name: "email",
         noun: "e-mail",
         setting: "email",
         address: AddressKind::Email,
     },
     ChannelInfo {
         channel: Channel::Sms,
-        method: Method::Sms,
+        name: "sms",
         noun: "text message",
         setting: "phone",
         address: AddressKind::Phone,
@@ -70,12 +68,7 @@ impl Channel {
 
     /// The channel as an administrator writes it and as it is stored.
     pub const fn name(self) -> &'static str {
-        self.method().name()
-    }
-
-    /// The method whose codes are sent by this channel.
-    pub const fn method(self) -> Method {
-        self.info().method
+        self.info().name
     }
 
     /// A noun that can follow "by": `e-mail`, `text message`.

@@ -52,7 +52,7 @@ pub static METHODS: [MethodInfo; 5] = [
     },
     MethodInfo {
         method: Method::Email,
-        name: "email",
+        name: Channel::Email.name(),
         noun: "e-mail code",
         phrase: "a code by e-mail",
         channel: Some(Channel::Email),
@@ -60,7 +60,7 @@ pub static METHODS: [MethodInfo; 5] = [
     },
     MethodInfo {
         method: Method::Sms,
-        name: "sms",
+        name: Channel::Sms.name(),
         noun: "SMS code",
         phrase: "a code by text message",
         channel: Some(Channel::Sms),
@@ -98,6 +98,16 @@ impl Method {
     /// The channel by which its codes are sent; `None`: nothing is sent.
     pub const fn channel(self) -> Option<Channel> {
         self.info().channel
+    }
+}
+
+impl Channel {
+    /// The method whose codes are sent by this channel. The two have the same name.
+    pub const fn method(self) -> Method {
+        match self {
+            Self::Email => Method::Email,
+            Self::Sms => Method::Sms,
+        }
     }
 }
 

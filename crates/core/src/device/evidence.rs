@@ -1,12 +1,11 @@
 //! From what root's module tells about a login to the device behind it.
 
-use super::Device;
 use super::address::DeviceAddress;
+use super::kind::{Device, LoginSession, LoginTerminal};
 use super::ssh_key::ProvedKeys;
-use super::{LoginSession, LoginTerminal};
+use super::trust::{Identity, Trust};
 use crate::address::parse_address;
 use crate::duration::Duration;
-use crate::policy::Trust;
 
 /// What is known about a login besides who it is. All of it comes from root: the module in a program of root's.
 #[derive(Debug, Clone, Default)]
@@ -25,27 +24,6 @@ pub struct Evidence<'a> {
     pub session: Option<LoginSession>,
     /// The controlling terminal of the process that asks.
     pub controlling_terminal: Option<LoginTerminal>,
-}
-
-/// By which devices are told apart (the policy's `trust.identity`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Identity {
-    /// By a key, or else by the address.
-    KeyOrAddress,
-    /// By a key only.
-    Key,
-}
-
-impl Identity {
-    pub(crate) const ALL: [Self; 2] = [Self::KeyOrAddress, Self::Key];
-
-    /// As an administrator writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::KeyOrAddress => "key-or-address",
-            Self::Key => "key",
-        }
-    }
 }
 
 /// Services in which somebody who is logged in becomes another user.
@@ -171,7 +149,7 @@ fn is_number(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::DeviceKind;
+    use crate::device::kind::DeviceKind;
     use crate::policy::Policy;
 
     const KEY: &str =

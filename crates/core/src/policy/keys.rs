@@ -6,8 +6,8 @@ use super::values::{
     self, Invalid, bounded_duration, bounded_number, channels, choice, countries, country, methods,
     switch, written_channels, written_switch,
 };
-use super::{Enrolment, Mode, Offer, Policy};
-use crate::device::Identity;
+use super::{Enrolment, Mode, Policy};
+use crate::device::trust::{Identity, Offer};
 use crate::duration::Duration;
 use crate::lockout;
 use crate::text::is_unprintable;

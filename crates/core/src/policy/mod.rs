@@ -5,14 +5,12 @@
 //! never disables.
 
 mod keys;
-mod trust;
 mod values;
 
+pub use crate::device::trust::{Identity, Offer, Trust};
 pub use keys::{KEYS, PolicyKey, ValueForm, find};
-pub use trust::{Offer, Trust};
 
 use crate::channel::PerChannel;
-use crate::device::Identity;
 use crate::duration::Duration;
 use crate::lockout::LockoutRules;
 use crate::method::{Method, Methods};

@@ -1,6 +1,5 @@
 //! What the policy says of trusted devices.
 
-use crate::device::Identity;
 use crate::duration::Duration;
 
 /// How long a verified device is trusted, by how it is used. Zero: a code is asked for every time.
@@ -65,13 +64,34 @@ pub enum Offer {
 }
 
 impl Offer {
-    pub(super) const ALL: [Self; 2] = [Self::Ask, Self::Always];
+    pub(crate) const ALL: [Self; 2] = [Self::Ask, Self::Always];
 
     /// As an administrator writes it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ask => "ask",
             Self::Always => "always",
+        }
+    }
+}
+
+/// By which devices are told apart (the policy's `trust.identity`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// By a key, or else by the address.
+    KeyOrAddress,
+    /// By a key only.
+    Key,
+}
+
+impl Identity {
+    pub(crate) const ALL: [Self; 2] = [Self::KeyOrAddress, Self::Key];
+
+    /// As an administrator writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::KeyOrAddress => "key-or-address",
+            Self::Key => "key",
         }
     }
 }
