@@ -1,4 +1,4 @@
-//! Accounts in bulk: many that are looked up one after the other, and all that there are.
+//! Accounts in bulk: looking up many one after another, and listing all.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -15,13 +15,11 @@ use crate::module::{Key, all_accounts};
 use crate::query::{TIMEOUT, query};
 use crate::switch::Switch;
 
-/// Sources that hold no people of another machine: what they do not list does not exist.
-const LOCAL_SOURCES: [&str; 4] = ["files", "compat", "systemd", "mymachines"];
 /// The lowest uid of a person where login.defs(5) names none.
 const UID_MIN: u32 = 1000;
 /// `nobody`, on every distribution; and the uids that systemd gives to services for as long as they run (UIDS-GIDS.md).
 const NO_PERSON: [std::ops::RangeInclusive<u32>; 2] = [65534..=65534, 61184..=65519];
-/// What stands in the place of a shell where nobody may log in. Other shells need not be in /etc/shells: sshd does not
+/// What an account has instead of a shell if nobody may log in with it. Other shells need not be in /etc/shells: sshd does not
 /// look there.
 const NO_SHELLS: [&str; 2] = ["nologin", "false"];
 
@@ -113,15 +111,13 @@ fn name_of(uid: u32) -> Result<Option<String>, Unanswered> {
     }
 }
 
-/// Whether each source of accounts beside the files answers at all. It is asked for a group: accounts are asked of libc, which
-/// hides who answered.
+/// Whether each source of accounts apart from the local ones answers at all. Each is asked for a group, because accounts are
+/// looked up through libc, which hides which source answered.
 fn every_source_answers() -> Result<(), Unanswered> {
     let deadline = Instant::now() + TIMEOUT;
-    for source in Switch::read().map_err(Unanswered)?.passwd() {
-        if !LOCAL_SOURCES.contains(&source.as_str()) {
-            look_up(&source, Key::Gid(0), deadline)
-                .map_err(|why| Unanswered(format!("source '{source}': {why}")))?;
-        }
+    for source in Switch::read().map_err(Unanswered)?.directories() {
+        look_up(&source, Key::Gid(0), deadline)
+            .map_err(|why| Unanswered(format!("source '{source}': {why}")))?;
     }
     Ok(())
 }
@@ -131,7 +127,7 @@ fn every_source_answers() -> Result<(), Unanswered> {
 pub struct LoginAccounts {
     /// The accounts, by name.
     pub accounts: Vec<Account>,
-    /// The sources of which nobody knows whether they list all they have: most directories list nothing.
+    /// The sources that may have accounts which they do not list, as most directories do.
     pub incomplete: Vec<String>,
     /// Why the name service did not list what is not in `/etc/passwd`.
     pub unanswered: Option<String>,
@@ -143,7 +139,10 @@ pub fn login_accounts() -> LoginAccounts {
     let lowest = lowest_person();
     let could_log_in =
         |uid: u32, shell: &[u8]| (uid == 0 || is_person_from(lowest, uid)) && is_shell(shell);
-    let incomplete = incomplete_sources();
+    let (incomplete, mut unanswered) = match Switch::read() {
+        Ok(switch) => (switch.directories(), None),
+        Err(why) => (Vec::new(), Some(why)),
+    };
     let mut found = HashMap::new();
     if let Ok(passwd) = Passwd::read() {
         for (name, entry, shell) in passwd.entries_with_shells() {
@@ -153,7 +152,6 @@ pub fn login_accounts() -> LoginAccounts {
             }
         }
     }
-    let mut unanswered = None;
     if !incomplete.is_empty() {
         match query("passwd", Instant::now() + TIMEOUT, all_accounts) {
             Ok(all) => {
@@ -176,15 +174,6 @@ pub fn login_accounts() -> LoginAccounts {
         incomplete,
         unanswered,
     }
-}
-
-/// The sources of accounts of which nobody knows whether they list all they have.
-pub(crate) fn incomplete_sources() -> Vec<String> {
-    let sources = Switch::read().map_or_else(|_| Vec::new(), |switch| switch.passwd());
-    sources
-        .into_iter()
-        .filter(|source| !LOCAL_SOURCES.contains(&source.as_str()))
-        .collect()
 }
 
 /// Whether `uid` is that of a person, not of root or of a service: from the lowest uid of a person on (`UID_MIN`,

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use twofa_core::Group;
 
-use crate::accounts::incomplete_sources;
 use crate::files::{self, Passwd};
 use crate::module::{Entry, Key, Module, all_accounts};
 use crate::query::{TIMEOUT, query};
@@ -43,7 +42,7 @@ pub fn members(name: &str) -> Result<Option<GroupMembers>, Unanswered> {
     let passwd = Passwd::read().map_err(Unanswered)?;
     let local = passwd.entries().filter(|(_, entry)| entry.gid == gid);
     let mut primary: BTreeSet<_> = local.map(|(name, _)| text(name)).collect();
-    let incomplete = incomplete_sources();
+    let incomplete = Switch::read().map_err(Unanswered)?.directories();
     if !incomplete.is_empty() {
         // What is not listed in time is as unknown as what is never listed.
         let all = query("passwd", deadline, all_accounts).unwrap_or_default();

@@ -6,6 +6,9 @@ use std::{fs, io};
 /// The paths of nsswitch.conf; some distributions ship the second, which the first overrides.
 const FILES: [&str; 2] = ["/etc/nsswitch.conf", "/usr/etc/nsswitch.conf"];
 
+/// Sources that list every account they have. All others are directories, most of which list nothing.
+const LOCAL_SOURCES: [&str; 4] = ["files", "compat", "systemd", "mymachines"];
+
 /// The content of nsswitch.conf.
 #[derive(Debug)]
 pub(crate) struct Switch(Vec<u8>);
@@ -26,6 +29,13 @@ impl Switch {
     /// The sources for accounts.
     pub(crate) fn passwd(&self) -> Vec<String> {
         self.sources("passwd")
+    }
+
+    /// The sources for accounts that may have accounts which they do not list.
+    pub(crate) fn directories(&self) -> Vec<String> {
+        let mut sources = self.passwd();
+        sources.retain(|source| !LOCAL_SOURCES.contains(&source.as_str()));
+        sources
     }
 
     /// The sources for groups by name or gid.
@@ -99,6 +109,13 @@ mod tests {
         assert_eq!(switch(text).group(), ["files", "sss", "systemd"]);
         assert_eq!(switch(text).initgroups(), ["files", "sss", "systemd"]);
         assert_eq!(switch(text).passwd(), ["sss", "files"]);
+    }
+
+    #[test]
+    fn every_source_but_the_local_ones_is_a_directory() {
+        let text = "passwd: files systemd sss [NOTFOUND=return] winbind\n";
+        assert_eq!(switch(text).directories(), ["sss", "winbind"]);
+        assert!(switch("").directories().is_empty());
     }
 
     #[test]
