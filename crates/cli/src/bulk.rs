@@ -15,7 +15,8 @@ use crate::error::CommandError;
 use crate::input;
 use crate::messages::errors::advice;
 use crate::messages::user::incomplete;
-use crate::output::{can_animate, for_stderr};
+use crate::output::can_animate;
+use crate::output::wrap::for_stderr;
 
 /// Characters; a login name has at most 32 of them on Linux (useradd(8)), and in directories at most 256.
 const LONGEST_NAME: usize = 256;

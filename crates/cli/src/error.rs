@@ -13,7 +13,7 @@ use twofa_broker::privileges::PrivilegeError;
 use twofa_core::text::printable;
 
 use crate::messages;
-use crate::output::for_stderr;
+use crate::output::wrap::for_stderr;
 
 /// Why a command ended early.
 #[derive(Debug)]

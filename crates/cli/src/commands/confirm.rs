@@ -6,7 +6,7 @@ use twofa_broker::Failure;
 
 use crate::arguments::Confirmation;
 use crate::error::CommandError;
-use crate::output::for_stderr;
+use crate::output::wrap::for_stderr;
 
 /// Shows `warnings`. How many there were.
 pub(crate) fn warn(warnings: impl IntoIterator<Item = String>) -> Result<usize, CommandError> {

@@ -3,7 +3,7 @@
 
 mod json;
 mod table;
-mod wrap;
+pub(crate) mod wrap;
 
 use std::env;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
@@ -18,7 +18,7 @@ use twofa_core::text::printable;
 use crate::error::CommandError;
 pub(crate) use table::Table;
 use table::{Layout, write_row};
-pub(crate) use wrap::{for_stderr, terminal_width, wrap_lines};
+pub(crate) use wrap::{terminal_width, wrap_lines};
 
 /// How data is printed.
 #[derive(Debug, Clone, Copy)]
