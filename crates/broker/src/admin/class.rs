@@ -3,9 +3,7 @@
 use twofa_core::class::EVERYONE;
 use twofa_core::exemption::{Exemption, LoginSource};
 use twofa_core::policy::KEYS;
-use twofa_core::{
-    Account, Class, Decision, DeviceKind, Duration, Group, Mode, Rulebook, Timestamp,
-};
+use twofa_core::{Account, Class, Decision, DeviceKind, Duration, Group, Mode, Timestamp};
 
 use super::checks::Remark;
 use super::policy::{PolicyPlan, known_group};
@@ -120,15 +118,6 @@ impl Administration {
             decision,
             exemption,
         })
-    }
-}
-
-/// Fails where `rulebook` has no class `name`. [`EVERYONE`] is one here.
-pub(super) fn check_exists(rulebook: &Rulebook, name: &str) -> Result<(), AdminError> {
-    if name == EVERYONE || position(rulebook.classes(), name).is_some() {
-        Ok(())
-    } else {
-        Err(AdminError::NoClass(name.to_owned()))
     }
 }
 

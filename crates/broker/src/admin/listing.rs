@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use twofa_core::class::{self, Effective};
+use twofa_core::class::{self, EVERYONE, Effective};
 use twofa_core::exemption::{Exemption, LoginSource, find_covering};
 use twofa_core::policy::Enrolment;
 use twofa_core::user::{Summary, Verify};
@@ -14,7 +14,6 @@ use twofa_proto::UserStatus;
 use twofa_store::{Store, StoreError, UserRow};
 
 use super::checks::Remark;
-use super::class::check_exists;
 use super::users::{ListedUser, StatusFilter, UserFilter};
 use super::{AdminError, Administration};
 use crate::identity::accounts::{self, Directory, LoginAccounts};
@@ -53,7 +52,7 @@ impl Administration {
     ) -> Result<ListingGaps, AdminError> {
         let rulebook = self.rulebook()?;
         if let Some(class) = &filter.class {
-            check_exists(&rulebook, class)?;
+            check_class(&rulebook, class)?;
         }
         let without_factor = filter.status == Some(StatusFilter::WithoutSecondFactor);
         let (rows, gaps) = if without_factor {
@@ -69,6 +68,16 @@ impl Administration {
             }
         }
         Ok(gaps)
+    }
+}
+
+/// Fails if `rulebook` has no class `name`. Here, [`EVERYONE`] counts as one.
+fn check_class(rulebook: &Rulebook, name: &str) -> Result<(), AdminError> {
+    let is_known = |class: &twofa_core::Class| class.name == name;
+    if name == EVERYONE || rulebook.classes().iter().any(is_known) {
+        Ok(())
+    } else {
+        Err(AdminError::NoClass(name.to_owned()))
     }
 }
 
