@@ -172,7 +172,7 @@ client.message_create("15005550001", [digits], text, {"datacoding": "plain", "va
     Sdk {
         kind: "plivo",
         settings: &[
-            ("auth-id", "MAXXXXXXXXXXXXXXXXXX"),
+            ("auth-id", "MA0123456789ABCDEFGH"),
             ("auth-token", "hush"),
             ("from", FROM),
         ],
@@ -180,13 +180,13 @@ client.message_create("15005550001", [digits], text, {"datacoding": "plain", "va
         send: r#"
 import plivo.rest.client
 plivo.rest.client.PLIVO_API_BASE_URI = base + "/v1/Account"
-client = plivo.rest.client.Client("MAXXXXXXXXXXXXXXXXXX", "hush")
+client = plivo.rest.client.Client("MA0123456789ABCDEFGH", "hush")
 client.messages.create(src="+15005550001", dst=to, text=text, log="number_only", message_expiry=600)
 "#,
         check: r#"
 import plivo.rest.client
 plivo.rest.client.PLIVO_API_BASE_URI = base + "/v1/Account"
-plivo.rest.client.Client("MAXXXXXXXXXXXXXXXXXX", "hush").account.get()
+plivo.rest.client.Client("MA0123456789ABCDEFGH", "hush").account.get()
 "#,
         headers: &["authorization"],
         // Defaults: an SMS, reported with POST, without tracking.
