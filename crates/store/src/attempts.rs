@@ -229,17 +229,9 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        // Wrong codes from before stay counted: this was no proof of what was enrolled then.
         self.change(origin, now, |tx| {
-            tx.unchanged(account, expected)?;
-            let record = tx
-                .find(account)?
-                .filter(|record| record.throttle.lock(now).is_none());
-            let Some(record) = record else {
-                return Err(StoreError::ChangedMeanwhile);
-            };
-            // Wrong codes from before stay counted: this was no proof of what was enrolled then.
-            let event = Event::Passed { by: by.clone() };
-            settle(tx, account, &record, settlement, by, &event)
+            settle_without_code(tx, account, expected, settlement, by)
         })
     }
 
@@ -377,7 +369,25 @@ fn save_cleared(
     }
 }
 
-/// Puts on record that somebody passed `by` this, which `event` logs, or leaves that to the account phase.
+/// Records that `account` passed `by` something else than a counted code, as long as its methods are those of `expected` and
+/// it is not locked.
+pub(crate) fn settle_without_code(
+    tx: &Tx<'_>,
+    account: &Account,
+    expected: Generation,
+    settlement: Settlement<'_>,
+    by: Proof,
+) -> Result<(), StoreError> {
+    tx.unchanged(account, expected)?;
+    let record = tx
+        .find(account)?
+        .filter(|record| record.throttle.lock(tx.now).is_none())
+        .ok_or(StoreError::ChangedMeanwhile)?;
+    let event = Event::Passed { by: by.clone() };
+    settle(tx, account, &record, settlement, by, &event)
+}
+
+/// Records a login that passed `by` this, which `event` logs, or leaves that to the account phase.
 pub(crate) fn settle(
     tx: &Tx<'_>,
     account: &Account,

@@ -3,7 +3,7 @@
 use twofa_core::user::SecurityKey;
 use twofa_core::{Account, Timestamp};
 
-use crate::attempts::settle;
+use crate::attempts::settle_without_code;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Origin, Proof};
@@ -82,19 +82,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.change(origin, now, |tx| {
-            tx.unchanged(account, expected)?;
-            let record = tx
-                .find(account)?
-                .filter(|record| record.throttle.lock(now).is_none());
-            let Some(record) = record else {
-                return Err(StoreError::ChangedMeanwhile);
-            };
-            security_keys::set_confirmed(tx.db, key.id, now)?;
             let by = Proof::SecurityKey {
                 label: key.label.clone(),
             };
-            let event = Event::Passed { by: by.clone() };
-            settle(tx, account, &record, settlement, by, &event)
+            settle_without_code(tx, account, expected, settlement, by)?;
+            security_keys::set_confirmed(tx.db, key.id, now)
         })
     }
 }
