@@ -1,8 +1,7 @@
 //! Login sessions: the broker is told when one begins and ends, and says how long it may last, which `pam_systemd(8)` in a
-//! later line sees to.
+//! later line enforces.
 //!
-//! Nothing here fails or holds up a login. The environment is not looked at: by now it holds what users write in their own
-//! files.
+//! Nothing here fails or holds up a login. The environment is not read: by now it contains settings from users' own files.
 
 use std::time::Duration;
 
@@ -10,16 +9,16 @@ use twofa_proto::{Done, Request, SessionStart, is_no_login};
 
 use crate::host::Host;
 
-/// How long the broker may take, in all.
+/// How long the broker may take in total.
 pub const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What asks the broker.
+/// The request that the broker is sent.
 pub type Ask<'a> = &'a dyn Fn(Request) -> Option<Done>;
 
 /// A session begins.
 pub fn open(host: &mut dyn Host, ask: Ask<'_>) {
     let service = host.service();
-    // Not even a question for each command of sudo and each job of cron.
+    // The broker is not asked for every command of sudo and every job of cron.
     if is_no_login(&service) {
         return;
     }
@@ -42,7 +41,7 @@ pub fn open(host: &mut dyn Host, ask: Ask<'_>) {
     }
 }
 
-/// A session ends. Many never come here: the program was killed, or the machine.
+/// A session ends. Many never get here, because the program was killed or the machine went down.
 pub fn close(host: &mut dyn Host, ask: Ask<'_>) {
     if is_no_login(&host.service()) {
         return;

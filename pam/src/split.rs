@@ -16,7 +16,8 @@ const BACKUP_GROUP: usize = 4;
 const FEWEST_DIGITS: u8 = 6;
 
 /// What was typed, as password and code. The code is a backup code with its dashes or else the last
-/// `digits` digits, each with the `+` that may follow it to trust the device; `None` when there is neither. With 0 digits no code is wanted, and all of it is the password.
+/// `digits` digits, each with the `+` that may follow it to trust the device; `None` when there is neither. With 0 digits no
+/// code is expected, and all of it is the password.
 ///
 /// Without its dashes a backup code is not looked for: sixteen letters may well be the password's own.
 pub fn split(typed: &[u8], digits: u8) -> Option<(&[u8], &str)> {
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plus_behind_the_code_belongs_to_it() {
+    fn a_plus_after_the_code_belongs_to_it() {
         for (typed, password, code) in [
             ("hunter2123456+", "hunter2", "123456+"),
             ("x+123456", "x+", "123456"),

@@ -72,7 +72,7 @@ pub fn variable(handle: &PamHandle, name: &CStr) -> Option<String> {
     Some(value.to_string_lossy().into_owned())
 }
 
-/// Under this name the handle keeps who has passed, as an `Option<Passed>`.
+/// The name under which the handle keeps who has passed, as an `Option<Passed>`.
 const PASSED: &str = "pam_twofa_passed";
 
 /// Records on the handle who has passed. Failing to is no error: the user is asked once more.
@@ -105,22 +105,22 @@ pub fn kept_code(handle: &PamHandle) -> Option<&str> {
     Some(code.as_str()).filter(|code| !code.is_empty())
 }
 
-/// Under this name `pam_systemd(8)` finds how long a session may last, as a C string.
+/// The name under which `pam_systemd(8)` finds how long a session may last, as a C string.
 const SESSION_LIMIT: &str = "systemd.runtime_max_sec";
 /// Room for the digits of a number of seconds and a NUL.
 const LIMIT_BYTES: usize = 21;
 
 /// What a module before this one has set as the limit of the session.
 pub fn session_limit(handle: &PamHandle) -> Option<String> {
-    // SAFETY: whoever writes under this name writes a C string, because pam_systemd(8) reads one. Its first byte is there
-    // even if it is empty.
+    // SAFETY: pam_systemd(8) reads what is stored under this name as a C string, so every writer stores one. Its
+    // first byte is there even if it is empty.
     let first: &c_char = unsafe { handle.get_data(SESSION_LIMIT) }.ok()?;
-    // SAFETY: the same; it stands until it is replaced, which does not happen before it has been copied.
+    // SAFETY: as above; it stays valid until it is replaced, and it is copied before that.
     let limit = unsafe { CStr::from_ptr(first) };
     Some(limit.to_string_lossy().into_owned())
 }
 
-/// Sets the limit of the session. Failing to is no error: the sweep ends the session.
+/// Sets the limit of the session. A failure is not an error, because the sweep ends the session.
 pub fn set_session_limit(handle: &mut PamHandle, seconds: u64) {
     let mut text = Box::new([0_u8; LIMIT_BYTES]);
     for (byte, digit) in text.iter_mut().zip(seconds.to_string().bytes()) {

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-/// The address that `text` is: in brackets or not, with or without the zone of an IPv6 address (RFC 4007 §11: `fe80::1%eth0`),
-/// which says by which interface it came and not who it is. An IPv4-mapped address (RFC 4291 §2.5.5.2) is the IPv4 address.
+/// Parses `text` as an address: in brackets or not, with or without the zone of an IPv6 address (RFC 4007 §11:
+/// `fe80::1%eth0`), which names the interface and not the client. An IPv4-mapped address (RFC 4291 §2.5.5.2) is the IPv4 address.
 /// `None`: it is a name, even one that looks like a number, as `192.0.2.7.` does.
 pub fn parse_address(text: &str) -> Option<IpAddr> {
     let bracketed = text
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_the_same_however_it_is_written() {
+    fn every_spelling_of_an_address_parses_to_the_same_address() {
         for (text, address) in [
             ("192.0.2.7", "192.0.2.7"),
             ("::ffff:192.0.2.7", "192.0.2.7"),
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_no_address() {
+    fn a_name_is_not_an_address() {
         for text in [
             "",
             "office.example.org",

@@ -11,12 +11,12 @@ use crate::backup::BackupCode;
 pub struct Reply {
     /// What was typed, without the `+`.
     pub answer: Answer,
-    /// A code has a `+` at its end, or at its beginning: tokens that type for their owner press Enter behind the digits.
+    /// A code has a `+` at its end, or at its beginning: tokens that type for their owner press Enter after the digits.
     pub trusts_device: bool,
 }
 
 impl Reply {
-    /// Reads what was typed. A `+` goes with a code and with nothing else; two of them are no code.
+    /// Reads what was typed. Only a code can have a `+`, and only one.
     pub fn read(typed: &str) -> Self {
         let typed = Zeroizing::new(typed.chars().map(half_width).collect::<String>());
         let typed = typed.trim();

@@ -9,7 +9,7 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
-/// Why bytes are not the text of a file that people edit. It quotes nothing of them.
+/// Why bytes are not the text of a file that people edit. It quotes none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadText {
     /// It has the byte order mark of UTF-16, or looks like UTF-16 without one.
@@ -23,7 +23,7 @@ pub enum BadText {
     NotUtf8(usize),
 }
 
-/// The text of a file that people edit, maybe on Windows: without the byte order mark that editors there begin UTF-8 with.
+/// The text of a file that people edit, maybe on Windows: without the byte order mark that editors there put before UTF-8.
 pub fn decode(bytes: &[u8]) -> Result<&str, BadText> {
     let line = |at: usize| {
         let before = bytes.iter().take(at);

@@ -34,7 +34,7 @@ pub struct SecurityKey {
     pub id: i64,
     /// Its owner's name for it. No other method of the user's has the same.
     pub label: String,
-    /// The public key as it stands on the wire, its application included ([`crate::device::ssh_key::ProvedKey::identity`]).
+    /// The public key in its wire format, its application included ([`crate::device::ssh_key::ProvedKey::identity`]).
     pub identity: Vec<u8>,
     /// `SHA256:…`, as ssh-keygen(1) shows it.
     pub fingerprint: String,
@@ -69,7 +69,7 @@ impl Verify {
     pub fn trust_duration(self, kind: DeviceKind, trust: &Trust) -> Duration {
         match self {
             Self::Always => Duration::from_seconds(0),
-            // `never` reads as `new-device` where the policy asks despite it.
+            // `never` reads as `new-device` where the policy asks anyway.
             Self::Never | Self::NewDevice => kind.duration(trust),
         }
     }

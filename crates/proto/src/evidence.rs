@@ -1,8 +1,8 @@
-//! What root's module knows of a login besides PAM's items. Believed from root alone.
+//! What root's module knows about a login apart from PAM's items. Believed only if it comes from root.
 
 use serde::{Deserialize, Serialize};
 
-/// What is known of the process that asks, and of where it runs.
+/// What is known about the process that asks, and where it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Evidence {
     /// `/proc/sys/kernel/random/boot_id`.
@@ -25,7 +25,7 @@ pub struct Evidence {
     pub password: Option<String>,
 }
 
-/// A process, which its number alone does not tell from a later one.
+/// A process. Its number alone does not distinguish it from a later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ProcessId {
     /// Its number.

@@ -235,7 +235,7 @@ pub enum Done {
     Devices(Vec<DeviceReport>),
     /// The end of [`Request::RevokeDevices`].
     Revoked {
-        /// How many devices were trusted and are not now.
+        /// How many devices were trusted until now.
         count: u64,
     },
     /// The end of [`Request::OpenSession`] and [`Request::CloseSession`].
@@ -371,7 +371,7 @@ pub struct DeviceReport {
     pub since: i64,
     /// When it last stood in for a code; at first the same as `since`.
     pub used_at: i64,
-    /// When the trust ends under the policy of today.
+    /// When the trust ends under the policy in force.
     pub until: i64,
     /// How many users trust this device.
     pub users: u32,

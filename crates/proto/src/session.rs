@@ -1,4 +1,4 @@
-//! What root's module tells of a login session when it begins and ends, and what is reported of sessions.
+//! What root's module reports when a login session begins or ends, and what is reported about sessions.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub fn is_no_login(service: &str) -> bool {
     NO_LOGINS.contains(&service) || GREETERS.iter().any(|end| service.ends_with(end))
 }
 
-/// A session that begins, as the session hook of the module tells of it. Believed from root alone.
+/// A session that begins, as the module's session hook reports it. Believed only if it comes from root.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SessionStart {
     /// `PAM_USER`, the login name.
@@ -66,7 +66,7 @@ pub struct SessionReport {
     pub service: String,
     /// Where it came from.
     pub remote_host: Option<String>,
-    /// Who asked for it, where somebody became another user.
+    /// Who asked for it, if a user became another user.
     pub remote_user: Option<String>,
     /// Its terminal.
     pub terminal: Option<String>,

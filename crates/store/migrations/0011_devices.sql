@@ -6,7 +6,7 @@ CREATE TABLE device (
     hash       BLOB NOT NULL,
     label      TEXT NOT NULL,
     service    TEXT,
-    generation INTEGER NOT NULL, -- of the user's methods: another one ends the trust
+    generation INTEGER NOT NULL, -- of the user's methods; a different one ends the trust
     password   BLOB,             -- a keyed hash that changes with the password; NULL: not known
     granted_at INTEGER NOT NULL,
     until      INTEGER NOT NULL,
@@ -15,8 +15,8 @@ CREATE TABLE device (
 ) STRICT;
 CREATE INDEX device_of_hash ON device (kind, hash);
 
--- What root's module learned in `auth` of a login that the account phase has not confirmed, or the session hook not picked
--- up. Found by the process, or by its parent where sshd's session is opened by another process.
+-- What root's module learned in `auth` about a login that the account phase has not confirmed yet, or that the session hook
+-- has not picked up. Found by the process, or by its parent where sshd's session is opened by another process.
 CREATE TABLE ticket (
     id           INTEGER PRIMARY KEY,
     boot         TEXT NOT NULL,

@@ -1,4 +1,4 @@
--- Login sessions, as the session hook of the module told of them. A session is known by the process that opened it; whether
+-- Login sessions, as the module's session hook reported them. A session is known by the process that opened it; whether
 -- it still has processes is not known here.
 CREATE TABLE session (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -256,7 +256,7 @@ impl Store {
     }
 }
 
-/// How a code that was used lets somebody in.
+/// How a code that was used is recorded as a login.
 struct Settled<'a> {
     settlement: Settlement<'a>,
     by: Proof,
@@ -264,7 +264,7 @@ struct Settled<'a> {
 }
 
 impl Attempt {
-    /// `is_first`: its code was marked used just now. `settled`: it let somebody in, if it did.
+    /// `is_first`: its code was marked used just now. `settled`: how it counts as a login, if it does.
     fn finish(
         &self,
         tx: &Tx<'_>,
@@ -410,7 +410,7 @@ pub(crate) fn settle(
             }
         }
         Settlement::InAccount(pass) => {
-            // That it is gone is known at once, whoever used it.
+            // The code is used up, so the log says so at once, even if the login is never confirmed.
             if *event == Event::BackupCodeUsed {
                 tx.record(Some(account), event)?;
             }

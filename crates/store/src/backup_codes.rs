@@ -34,8 +34,8 @@ impl Store {
         })
     }
 
-    /// Keeps that codes are shown to the user of `account` now, which do not work until [`Self::replace_backup_codes`] keeps
-    /// them. No generation is raised: no method changes.
+    /// Records that codes are shown to the user of `account` now. They do not work until [`Self::replace_backup_codes`] stores
+    /// them. The generation stays as it is, because no method changes.
     pub fn note_codes_shown(
         &self,
         account: &Account,

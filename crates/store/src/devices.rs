@@ -1,7 +1,7 @@
 //! Devices that a code made trusted.
 //!
-//! A grant belongs to a user, a kind and a device, and ends with a change of the user's methods or password, besides by time
-//! ([`Grant::is_believed`]). Which duration holds is the policy's and is known to the caller.
+//! A grant belongs to a user, a kind and a device. It ends with time ([`Grant::is_believed`]) and with a change of the user's
+//! methods or password. The duration comes from the policy, which the caller knows.
 
 use twofa_core::{Account, Device, DeviceKind, Grant, Timestamp};
 
@@ -13,8 +13,8 @@ use crate::sql::devices::{self, NewGrant};
 use crate::sql::users::UserRecord;
 use crate::tx::{Tx, View};
 
-/// How many devices one user can have; the one that was not used for longest goes first. An address of a provider that gives
-/// out new ones each day would fill the disk otherwise.
+/// How many devices one user can have; the least recently used goes first. A provider that assigns a new address each day
+/// would fill the disk otherwise.
 const MOST_OF_A_USER: u32 = 20;
 /// Users are told of new addresses once in this many seconds.
 const ADDRESS_NOTICE_INTERVAL: u64 = 24 * 60 * 60;
@@ -169,7 +169,7 @@ impl Store {
 }
 
 impl View<'_> {
-    /// The grant of `device` to `user` and its number, if it still holds but for the time.
+    /// The grant of `device` to `user` and its number, if it holds apart from the time.
     pub(crate) fn valid_grant(
         &self,
         user: &UserRecord,
@@ -177,7 +177,7 @@ impl View<'_> {
         password: Option<&PasswordHash>,
     ) -> Result<Option<(i64, Grant)>, StoreError> {
         let found = devices::find(self.db, user.id, device.kind, &device.hash)?;
-        // A password that could be read once and cannot be now is not the same.
+        // A password that could be read at the grant and cannot be read now counts as changed.
         let found = found.filter(|found| {
             found.generation == user.generation && found.password.as_ref() == password
         });
@@ -225,8 +225,8 @@ impl Tx<'_> {
         recorded.map(drop)
     }
 
-    /// Whether `user` hears of a new `device`: not of every terminal of su and sudo, and not of every address of a provider that
-    /// gives out new ones.
+    /// Whether `user` is notified of a new `device`: not of every terminal of su and sudo, nor of every new address from a
+    /// provider.
     fn is_worth_a_notice(
         &self,
         user: &UserRecord,

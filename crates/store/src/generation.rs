@@ -7,7 +7,7 @@ use crate::sql::users::{self, UserRecord};
 use crate::tx::View;
 
 /// Identifies a user's methods as they were at one moment. A change that was allowed because of them is made only
-/// while they are the same: somebody who was asked for a code, or for none because nothing was enrolled,
+/// while they are the same: a person who was asked for a code, or for none because nothing was enrolled,
 /// must not change what somebody else has enrolled, or an administrator has reset, since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Generation(Option<(i64, u64)>);

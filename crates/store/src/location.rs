@@ -168,7 +168,7 @@ impl Location {
         Ok(Some(file))
     }
 
-    /// Makes the file with the latest sealing key of the journal, empty, for whoever owns the database.
+    /// Makes the file for the latest sealing key of the journal, empty, with the owner of the database.
     pub(crate) fn make_journal_key(&self) -> Result<File, StoreError> {
         let path = self.journal_key();
         let file = create_new(&path, 0o600)?;

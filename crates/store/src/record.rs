@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_committed_is_told_once_and_what_is_not_is_not() {
+    fn the_listener_gets_each_committed_event_once_and_no_other() {
         static TOLD: Mutex<Vec<(Option<Account>, Event)>> = Mutex::new(Vec::new());
         let bench = Bench::new();
         let mut store = bench.create();

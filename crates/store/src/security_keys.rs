@@ -11,11 +11,11 @@ use crate::generation::Generation;
 use crate::sql::{apps, security_keys, users};
 use crate::tickets::Settlement;
 
-/// How many keys somebody can have.
+/// How many keys a user can have.
 const MOST_KEYS: usize = 10;
 
 impl Store {
-    /// Enrols `key`. It counts from its first login on, at which sshd proves that the user holds it.
+    /// Enrols `key`. It counts from its first login, at which sshd proves that the user holds it.
     pub fn enrol_security_key(
         &self,
         account: &Account,

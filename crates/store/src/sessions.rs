@@ -1,8 +1,8 @@
 //! Login sessions: who is logged in, since when, from where, and what they proved.
 //!
-//! The session hook of the module tells of a session's beginning and of its end, if it lives to see it. Whether a session
-//! still has processes only root can see, who looks from time to time and says so here. A row is written without waiting for
-//! the disk: no login waits for it, and a power cut ends the session as well.
+//! The module's session hook reports when a session begins and, unless its program is killed, when it ends. Only root can see
+//! whether a session still has processes; root's sweep looks from time to time and records it here. A row is written without
+//! waiting for the disk: no login waits for it, and a power cut ends the session as well.
 
 use twofa_core::{Account, Timestamp};
 
@@ -55,7 +55,7 @@ pub struct StoredSession {
     pub service: String,
     /// Where it came from.
     pub remote_host: Option<String>,
-    /// Who asked for it, where somebody became another user.
+    /// Who asked for it, if a user became another user.
     pub remote_user: Option<String>,
     /// Its terminal.
     pub terminal: Option<String>,

@@ -19,7 +19,7 @@ use crate::tx::Tx;
 /// How long a ticket can be used, in seconds: longer than any program lets a login last.
 pub(crate) const LIFETIME: u64 = 10 * 60;
 
-/// A process, which its number alone does not tell from a later one.
+/// A process. Its number alone does not distinguish it from a later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessId {
     /// Its number.
@@ -88,10 +88,10 @@ struct TicketGrant {
     seconds: Option<u64>,
 }
 
-/// What became of a ticket in the account phase.
+/// The outcome of confirming a ticket in the account phase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Confirmation {
-    /// The login is on record. `missed`: what was refused since the last one.
+    /// The login is recorded. `missed`: what was refused since the last one.
     Confirmed {
         /// What the user showed.
         by: Proof,
@@ -125,7 +125,7 @@ impl Store {
         })
     }
 
-    /// Puts the login of `account` on record for which `process` left a ticket, and makes the grant that belongs to it.
+    /// Records the login of `account` for which `process` left a ticket, and makes the grant that belongs to it.
     /// `key`: a key of the user's, and for how long it can be trusted. It is trusted instead of what `auth` knew: sshd before
     /// 9.8 says only in the account phase which key a login by `publickey,password` has shown.
     pub fn confirm(
@@ -136,7 +136,7 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Confirmation, StoreError> {
-        // What must be on disk before somebody gets in, that the code is used, is there already.
+        // That the code is used must be on disk before anybody gets in, and it is already.
         self.change_unsynced(origin, now, |tx| {
             let since = now.before(LIFETIME);
             let found = tickets::find(tx.db, &process.boot, process.own, since)?
@@ -279,7 +279,7 @@ impl Tx<'_> {
             devices::set_used(self.db, id, self.now.max(grant.used_at))?;
             return Ok(Some(TrustedUntil(None)));
         };
-        // Whoever removes a stolen phone while its code waits for the password trusts nothing by it.
+        // A user who removes a stolen phone while a login with its code is unconfirmed must not end up with a trusted device.
         let is_current = ticket.generation == user.generation;
         let grant = Grant::new(Duration::from_seconds(seconds), self.now);
         let Some(grant) = grant.filter(|_| is_current) else {
@@ -289,7 +289,7 @@ impl Tx<'_> {
         Ok(Some(TrustedUntil(Some(grant.until))))
     }
 
-    /// Puts on record that `account` passed at a login that was confirmed, `by` this.
+    /// Records that `account` passed `by` this, in a login that was confirmed.
     pub(crate) fn record_pass(
         &self,
         account: &Account,

@@ -1,4 +1,4 @@
-//! A limit on changes to a record by somebody whom no code has proved to be its owner.
+//! A limit on changes to a record by a person whom no code has proved to be its owner.
 
 use twofa_core::{Account, Timestamp};
 

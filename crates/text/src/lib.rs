@@ -9,7 +9,7 @@ pub use log_line::log_line;
 
 /// Whether `c` could control a terminal, end or reorder a line, or hide in a name so that two names look the same: control
 /// characters, C1 among them (general category Cc), format characters (Cf), line and paragraph separators (Zl, Zp), and
-/// whatever a terminal may draw as nothing (the property `Default_Ignorable_Code_Point`, which has variation selectors, tags
+/// characters that a terminal may not draw at all (the property `Default_Ignorable_Code_Point`, which has variation selectors, tags
 /// and Hangul fillers). As of Unicode 17.
 pub fn is_unprintable(c: char) -> bool {
     c.is_control()

@@ -1,4 +1,4 @@
-//! The form of the lines about logins and changes in the system log: `key="value"`, a pair after the other.
+//! The form of the lines about logins and changes in the system log: `key="value"`, one pair after another.
 
 use std::fmt::Write as _;
 

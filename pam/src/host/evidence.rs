@@ -1,5 +1,5 @@
-//! What root knows of the process that a login happens in. Nothing in it is the user's to write; what cannot be read is left
-//! out, and proves nothing.
+//! What root knows about the process that a login happens in. Users can write none of it; what cannot be read is left out,
+//! and proves nothing.
 
 use std::fmt::Write;
 use std::fs;
@@ -157,7 +157,7 @@ fn parse_session(id: &str, file: &str) -> Option<SessionEvidence> {
         file.lines()
             .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
     };
-    // "closing": its login is over, and what is left of it runs on.
+    // "closing": its login is over, but some of its processes still run.
     if !matches!(value("STATE")?, "active" | "online" | "opening") {
         return None;
     }
@@ -175,7 +175,7 @@ fn is_own_address(text: &str) -> bool {
     };
     let address = address.to_canonical();
     let Ok(interfaces) = getifaddrs() else {
-        // It cannot be told, so nothing may rest on it.
+        // It is unknown, so nothing may depend on it.
         return true;
     };
     interfaces
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_password_and_the_same_one_set_anew_have_another_fingerprint() {
+    fn a_new_password_and_the_same_one_set_again_change_the_fingerprint() {
         let before = fingerprint("alice", "bob:x:1\nalice:$y$a:19000:0:\n").unwrap();
         assert_eq!(before.len(), 64);
         for shadow in ["alice:$y$b:19000:0:", "alice:$y$a:19001:0:"] {

@@ -45,7 +45,7 @@ pub trait Host {
     /// Shows a text; [`Tone::Info`] is suppressed where the application asks for silence. A text that cannot be shown is no
     /// error.
     fn show(&mut self, tone: Tone, text: &str);
-    /// What is known of the process that the login happens in; `None` where the application is not root.
+    /// What is known about the process that the login happens in; `None` where the application is not root.
     fn evidence(&self, user: &str) -> Option<Evidence>;
     /// The process that opens or closes a session; `None` where the application is not root.
     fn session_process(&self) -> Option<SessionProcess>;

@@ -23,7 +23,7 @@ pub struct Answers {
     pub kept: Option<Secret>,
     /// The code that was split off a password.
     pub split_off: Option<Secret>,
-    /// The password that it was split off, with it.
+    /// The password including the code that was split off.
     pub whole: Option<Typed>,
     /// The user may be asked.
     pub may_ask: bool,

@@ -108,7 +108,7 @@ pub fn check_account<H: Host>(
     };
     let outcome = run(host, answers, Request::Account(login), connect);
     match (passed, outcome.verdict) {
-        // The code was right and is used up. What is lost is a line of the log, not a check.
+        // The code was right and is used up. Only a line of the log is lost, not a check.
         (Some(passed), Verdict::Unavailable) if passed.confirm == Confirm::Record => {
             let word = outcome::NOT_RECORDED;
             outcome::log(host, Level::Error, word, &user, &outcome.why);

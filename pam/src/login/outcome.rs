@@ -95,9 +95,9 @@ pub fn report(host: &mut impl Host, user: &str, outcome: &Outcome) {
     log(host, level, word, user, &outcome.why);
 }
 
-/// The verdict in the log where a wrong end of a password is not the end of the login.
+/// The verdict in the log if the end of a password is wrong and the login goes on.
 pub const ASKING_AGAIN: &str = "asking-again";
-/// The verdict in the log where a code was right, and the login cannot be put on record.
+/// The verdict in the log if a code was right but the login cannot be recorded.
 pub const NOT_RECORDED: &str = "not-recorded";
 
 /// Writes a line about a login of `user` to the log. Its keys and their order are those of the broker's lines.

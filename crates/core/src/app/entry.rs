@@ -4,7 +4,7 @@
 //! be lost. The rules, from each app's source or, where that is closed, from reports:
 //!
 //! - Google Authenticator: the name (the whole label, `issuer:account`) and the parameter `issuer` together. With that
-//!   parameter, a second key of both replaces the first without a word; without it, nothing is replaced and the second
+//!   parameter, a second key of both silently replaces the first; without it, nothing is replaced and the second
 //!   is called `name(1)` (google-authenticator-android, `otp/AccountDb.java`, `add`).
 //! - Microsoft Authenticator: the account alone, whatever the issuer; a second key replaces the first
 //!   (MicrosoftDocs/azure-docs#15264). It takes the issuer from the label and ignores the parameter
@@ -27,7 +27,7 @@ use super::{Algorithm, App, OtpKind};
 /// The label of an app that nobody named.
 pub const DEFAULT_LABEL: &str = "app";
 
-/// What an entry in an authenticator app is called by.
+/// The parts of the name of an entry in an authenticator app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppEntry<'a> {
     /// The relying application's name.
@@ -41,7 +41,7 @@ pub struct AppEntry<'a> {
 }
 
 impl AppEntry<'_> {
-    /// The account: `alice@server01`, and the app's label behind it unless that is [`DEFAULT_LABEL`]:
+    /// The account: `alice@server01`, followed by the app's label unless that is [`DEFAULT_LABEL`]:
     /// `alice@server01 (phone)`.
     fn account(&self) -> String {
         let Self { user, host, .. } = self;

@@ -95,7 +95,7 @@ pub fn decide(facts: DecisionFacts<'_>) -> Decision {
             Enrolment::AtLogin => Decision::Replace,
             Enrolment::Beforehand => Decision::Deny(Denial::NotAllowed),
         },
-        // `never` reads as `new-device` where the policy asks all the same.
+        // `never` reads as `new-device` where the policy asks anyway.
         Status::Enabled if has_trusted_device && user.verify != Verify::Always => Decision::Trusted,
         Status::Enabled => Decision::Challenge,
     }

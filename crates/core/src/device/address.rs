@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_for_many_or_for_nobody_is_no_device() {
+    fn an_address_of_many_clients_or_of_none_is_not_a_device() {
         for text in [
             "127.0.0.1",
             "127.1.2.3",

@@ -1,4 +1,4 @@
-//! From what root's module tells about a login to the device behind it.
+//! Derives the device behind a login from what root's module reports about the login.
 
 use super::address::DeviceAddress;
 use super::kind::{Device, LoginSession, LoginTerminal};
@@ -7,7 +7,7 @@ use super::trust::{Identity, Trust};
 use crate::address::parse_address;
 use crate::duration::Duration;
 
-/// What is known about a login besides who it is. All of it comes from root: the module in a program of root's.
+/// What is known about a login apart from the user. All of it comes from root: from the module in a program that root runs.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence<'a> {
     /// `PAM_SERVICE`.
@@ -26,7 +26,7 @@ pub struct Evidence<'a> {
     pub controlling_terminal: Option<LoginTerminal>,
 }
 
-/// Services in which somebody who is logged in becomes another user.
+/// Services with which a logged-in user becomes another user.
 const ELEVATION: [&str; 11] = [
     "su",
     "su-l",
@@ -41,7 +41,7 @@ const ELEVATION: [&str; 11] = [
     "runuser",
 ];
 
-/// Services that log somebody in at a seat or a serial line.
+/// Services that log users in at a seat or a serial line.
 const CONSOLE: [&str; 16] = [
     "login",
     "agetty",
@@ -61,12 +61,12 @@ const CONSOLE: [&str; 16] = [
     "ly",
 ];
 
-/// Whether somebody who is logged in becomes another user by this service.
+/// Whether a logged-in user becomes another user with this service.
 pub fn is_elevation(service: &str) -> bool {
     ELEVATION.contains(&service)
 }
 
-/// How long what a login by this service can prove is trusted at most under `trust`.
+/// The longest duration for which `trust` lets a device be trusted that a login with this service can prove.
 pub fn longest(service: &str, trust: &Trust) -> Duration {
     if is_elevation(service) {
         trust.elevation
@@ -77,8 +77,7 @@ pub fn longest(service: &str, trust: &Trust) -> Duration {
     }
 }
 
-/// Whether a login that a program describes like this proves neither where it comes from nor at which seat somebody is: the
-/// program sets no remote host, or a name.
+/// Whether such a login proves neither its address nor its seat: the program sets no remote host, or a host name.
 pub fn is_without_proof(service: &str, remote_host: Option<&str>, terminal: Option<&str>) -> bool {
     if is_elevation(service) {
         return false;
@@ -92,7 +91,7 @@ pub fn is_without_proof(service: &str, remote_host: Option<&str>, terminal: Opti
 /// The device behind a login; `None`: nothing is proved about it, and a code is asked for every time.
 ///
 /// The strongest proof counts: a key of the user's that sshd verified in this login, then the client machine's host key, then
-/// the address. Programs that set no remote host for remote logins exist (xrdp before 0.9.22), so that a console needs positive
+/// the address. Some programs set no remote host for remote logins (xrdp before 0.9.22), so a console needs positive
 /// proof: a terminal of this machine and a service that logs people in there.
 pub fn identify(evidence: &Evidence<'_>, trust: &Trust) -> Option<Device> {
     if ELEVATION.contains(&evidence.service) {
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_console_takes_a_terminal_of_this_machine_and_a_service_that_logs_in_there() {
+    fn a_console_requires_a_local_terminal_and_a_service_that_logs_users_in_there() {
         for (service, terminal, expected) in [
             ("login", Some("/dev/tty1"), Some("seat0")),
             ("login", Some("tty2"), Some("seat0")),
@@ -277,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn who_becomes_another_user_is_known_by_the_session_or_else_the_terminal() {
+    fn a_change_of_user_is_identified_by_the_session_or_else_the_terminal() {
         let session = LoginSession {
             boot: "b".into(),
             id: "c1".into(),
@@ -301,7 +300,7 @@ mod tests {
         ] {
             let bare = Evidence {
                 service,
-                // What su and sudo say about the host is the caller's word.
+                // What su and sudo report as the host is under the caller's control.
                 remote_host: Some("192.0.2.7"),
                 terminal: Some("/dev/tty1"),
                 ..Evidence::default()

@@ -1,4 +1,4 @@
-//! That a device is trusted.
+//! The grant by which a device is trusted.
 
 use crate::duration::Duration;
 use crate::time::Timestamp;
@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 pub struct Grant {
     /// When the code was right.
     pub granted_at: Timestamp,
-    /// Until when it was promised.
+    /// The end that was set when it was granted.
     pub until: Timestamp,
     /// When it last stood in for a code.
     pub used_at: Timestamp,
@@ -24,14 +24,14 @@ impl Grant {
         })
     }
 
-    /// When it ends now that devices of its kind are trusted for `duration`. A shorter duration shortens what was granted; a
-    /// longer one promises nothing after the fact.
+    /// When it ends if devices of its kind are now trusted for `duration`. A shorter duration shortens the grant; a longer one
+    /// does not extend it.
     pub fn end(&self, duration: Duration) -> Timestamp {
         self.until.min(self.granted_at.after(duration.seconds()))
     }
 
-    /// Whether it stands in for a code at `now`. A clock that stands before the grant or its last use is wrong, as on a
-    /// board without a battery until it has asked for the time: the grant is kept, and not believed.
+    /// Whether it stands in for a code at `now`. A clock that is earlier than the grant or its last use is wrong, as on a
+    /// board without a battery until its clock is set: the grant is kept but not believed.
     pub fn is_believed(&self, duration: Duration, now: Timestamp) -> bool {
         self.granted_at.max(self.used_at) <= now && now < self.end(duration)
     }

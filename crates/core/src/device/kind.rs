@@ -18,13 +18,13 @@ pub enum Device {
     Address(DeviceAddress),
     /// A seat of this machine, or a serial line.
     Seat(String),
-    /// The login session in which somebody becomes another user.
+    /// The login session in which a user becomes another user.
     Session(LoginSession),
-    /// The terminal in which somebody becomes another user, where there is no such session.
+    /// The terminal in which a user becomes another user, where there is no such session.
     Terminal(LoginTerminal),
 }
 
-/// A session of systemd-logind. Its id alone can come again within one boot: `systemctl restart systemd-logind` is enough.
+/// A session of systemd-logind. Its id alone can be reused within one boot: `systemctl restart systemd-logind` is enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginSession {
     /// `/proc/sys/kernel/random/boot_id`.
@@ -35,10 +35,10 @@ pub struct LoginSession {
     pub start: u64,
 }
 
-/// A terminal with the process that leads its session, as sudo(8) tells terminals apart: a pts number comes again.
+/// A terminal with the process that leads its session, as sudo(8) tells terminals apart: pts numbers are reused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginTerminal {
-    /// The uid of who becomes another user in it. After `su` the terminal has a second user, whom no code has verified.
+    /// The uid of the user who becomes another. After `su`, the terminal has a second user, whom no code has verified.
     pub uid: u32,
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot: String,
@@ -159,7 +159,7 @@ impl Device {
         }
     }
 
-    /// Whether sshd verified a key of the *user* in this login, so that a login by trust has a secret of theirs.
+    /// Whether sshd verified a key of the *user* in this login, so that a login by trust still takes a secret of theirs.
     pub const fn is_users_own_proof(&self) -> bool {
         matches!(self, Self::UserKey(_))
     }
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_whose_id_came_again_is_another_device() {
+    fn a_session_with_a_reused_id_is_another_device() {
         let session = |start| {
             Device::Session(LoginSession {
                 boot: "b".into(),

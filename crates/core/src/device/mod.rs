@@ -6,8 +6,8 @@
 //! - [`ssh_key`]: the keys that sshd verified; [`address`]: which addresses are a device;
 //! - [`grant`]: that a device is trusted, and until when that holds.
 //!
-//! A device is named by as little as possible and by no more than was proved: where nothing was, there is none, and a code
-//! is asked for.
+//! A device is identified by as little as possible and only by what was proved: if nothing was, there is no device, and a
+//! code is asked for.
 
 pub mod address;
 pub mod evidence;

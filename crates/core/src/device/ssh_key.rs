@@ -11,11 +11,11 @@ use ssh_key::{HashAlg, PublicKey};
 /// What follows a key's type in the type of a certificate of it; in those of security keys, before the domain.
 const CERTIFICATE: &str = "-cert-v01@openssh.com";
 
-/// A key whose owner sshd had prove that they hold it.
+/// A key that its owner proved to sshd to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProvedKey {
     algorithm: String,
-    /// The public key as it stands on the wire, without the certificate around it. A renewed certificate has the same.
+    /// The public key in its wire format, without the certificate around it. A renewed certificate has the same.
     identity: Vec<u8>,
     fingerprint: String,
     /// The certificate's key id.
@@ -102,7 +102,7 @@ impl ProvedKey {
         &self.algorithm
     }
 
-    /// The public key as it stands on the wire (RFC 4253, 6.6), which includes the application of a security key.
+    /// The public key in its wire format (RFC 4253, 6.6), which includes the application of a security key.
     pub fn identity(&self) -> &[u8] {
         &self.identity
     }

@@ -1,4 +1,4 @@
-//! What the policy says of trusted devices.
+//! The policy's settings for trusted devices.
 
 use crate::duration::Duration;
 
@@ -11,21 +11,21 @@ pub struct Trust {
     pub remote: Duration,
     /// su, sudo, polkit.
     pub elevation: Duration,
-    /// A login from another host of which no more than the address is known. See [`Trust::for_addresses`].
+    /// A login from another host of which only the address is known. See [`Trust::for_addresses`].
     pub address: Duration,
     /// Screen lockers, within a session that a code opened.
     pub unlock: Duration,
     /// Which logins make their device trusted.
     pub offer: Offer,
-    /// By what devices are told apart.
+    /// How devices are told apart.
     pub identity: Identity,
     /// How many bits of an IPv6 address tell one customer's network from another's.
     pub ipv6_prefix: u8,
 }
 
 impl Trust {
-    /// How long an address is trusted: never longer than a login whose key is known, for everybody who shares the address
-    /// is trusted with it.
+    /// How long an address is trusted: never longer than a login whose key is known, because everybody who shares the
+    /// address is trusted with it.
     pub fn for_addresses(&self) -> Duration {
         self.address.min(self.remote)
     }
@@ -75,7 +75,7 @@ impl Offer {
     }
 }
 
-/// By which devices are told apart (the policy's `trust.identity`).
+/// How devices are told apart (the policy's `trust.identity`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity {
     /// By a key, or else by the address.

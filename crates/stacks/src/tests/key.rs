@@ -32,7 +32,7 @@ struct Case {
 }
 
 #[test]
-fn where_a_jump_lands_decides_about_everybody_with_a_key() {
+fn the_target_of_a_jump_decides_for_everybody_with_a_key() {
     for Case {
         auth,
         key,
@@ -109,7 +109,7 @@ fn a_jump_that_is_too_long_skips_the_code() {
 }
 
 #[test]
-fn the_line_behind_it_is_reached_with_a_password_or_a_key() {
+fn the_line_after_it_is_reached_with_a_password_or_a_key() {
     let stack = format!("{PROVED}auth requisite pam_unix.so\nauth required pam_twofa.so\n");
     assert_eq!(
         own("sshd", &on_debian(&stack), Phase::Auth),

@@ -506,7 +506,7 @@ fn an_attempt_whose_user_was_removed_meanwhile_does_not_pass() {
 }
 
 #[test]
-fn a_code_tried_for_somebody_unknown_counts_for_nobody() {
+fn a_code_tried_for_an_unknown_account_is_counted_for_nobody() {
     let bench = Bench::new();
     let store = bench.create();
     assert!(matches!(

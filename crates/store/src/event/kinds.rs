@@ -203,7 +203,7 @@ pub enum Event {
         of_kind: String,
         /// How many there were.
         count: u64,
-        /// From how many places beside the origin of this event, which is where most of them came from.
+        /// From how many places apart from the origin of this event, which is where most of them came from.
         other_places: u64,
         /// When the first of them was, in seconds since 1970.
         since: i64,

@@ -5,13 +5,13 @@
 pub struct EventName {
     /// As it is stored, such as `refused`.
     pub name: &'static str,
-    /// Keys that its lines in the system log can have besides those that all have, separated by blanks.
+    /// Keys that its lines in the system log can have in addition to those that all lines have, separated by blanks.
     pub keys: &'static str,
     /// What it says, for people.
     pub help: &'static str,
 }
 
-/// All of them.
+/// All kinds.
 pub const EVENT_NAMES: [EventName; 40] = [
     event(
         "passed",

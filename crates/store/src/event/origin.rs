@@ -53,7 +53,7 @@ impl Origin {
         }
     }
 
-    /// The same, with the uid of the person who logged in.
+    /// The same origin, with the uid of the person who logged in.
     #[must_use]
     pub fn by_login_uid(self, login_uid: Option<u32>) -> Self {
         Self { login_uid, ..self }

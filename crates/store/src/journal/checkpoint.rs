@@ -137,7 +137,7 @@ impl Store {
                 key: self.key(),
                 journal: view.journal.name(view.db)?,
             };
-            // Nothing that is wrong with the key keeps anybody from logging in, or the log from its checkpoint.
+            // A problem with the key stops no login and no checkpoint.
             let (key, unsealed_because) = match file.read() {
                 Ok(key) => (key, None),
                 Err(error) => (None, Some(error)),

@@ -1,11 +1,11 @@
 //! Keys that step forward, as in journald's forward secure sealing: each checkpoint is sealed with a key of its own, from
-//! which the next one is derived before it is erased. Whoever holds the first one can verify all seals; whoever breaks in
-//! finds only the latest, which makes no seal of the past.
+//! which the next one is derived before it is erased. The holder of the first one can verify all seals; an intruder
+//! finds only the latest, with which no seal of the past can be made.
 //!
-//! The first key is shown once, and kept by somebody away from the machine. The latest one is in a file of its own, not in
+//! The first key is shown once, to be kept away from the machine. The latest one is in a file of its own, not in
 //! the database: a database keeps copies of what was overwritten, in its write-ahead log and in backups. The file has two
-//! places that are used in turn, so that a crash leaves one of them whole. What a place held is overwritten where it is; a
-//! file system that copies on write, and the spare blocks of a flash disk, may keep it all the same.
+//! places that are used in turn, so that a crash leaves one of them whole. The old key is overwritten in place; a
+//! copy-on-write file system or the spare blocks of a flash disk may still keep it.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -165,7 +165,7 @@ const NUMBER_BYTES: usize = 8;
 const PLACE_BYTES: usize = NUMBER_BYTES + 24 + KEY_BYTES + 16;
 
 impl KeyFile<'_> {
-    /// The latest key; `None`: nobody made one.
+    /// The latest key; `None`: none was made.
     pub(super) fn read(&self) -> Result<Option<ForwardKey>, StoreError> {
         let Some(file) = self.location.open_journal_key()? else {
             return Ok(None);
@@ -189,7 +189,7 @@ impl KeyFile<'_> {
         })
     }
 
-    /// Has `key` be the latest, and erases the one before.
+    /// Makes `key` the latest, and erases the one before.
     pub(super) fn write(&self, key: &ForwardKey) -> Result<(), StoreError> {
         let file = match self.location.open_journal_key()? {
             Some(file) => file,
@@ -218,7 +218,7 @@ impl KeyFile<'_> {
 }
 
 impl Store {
-    /// Makes a verification key, which seals every checkpoint from the next one on. It is nowhere else than in what this
+    /// Makes a verification key, which seals every checkpoint from the next one on. It exists only in what this
     /// returns. `replace`: also where there is one already, which then verifies nothing that is sealed from now on.
     pub fn make_log_key(
         &self,

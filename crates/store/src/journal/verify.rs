@@ -82,7 +82,7 @@ pub enum Finding {
         /// Its last event.
         last: i64,
     },
-    /// These checkpoints were not sealed with the key of their time: they were written again by somebody who had only a
+    /// These checkpoints were not sealed with the key of their time: they were rewritten by an intruder who had only a
     /// later one.
     SealDiffers {
         /// The number of the first of them.

@@ -110,7 +110,7 @@ fn a_closed_session_stays_open_on_record_until_it_has_no_processes() {
 }
 
 #[test]
-fn an_end_by_somebody_is_logged() {
+fn a_session_that_an_administrator_ends_is_logged() {
     let bench = Bench::new();
     let store = bench.create();
     let id = open(&store, &bench, &alice(), "boot", 1).unwrap();

@@ -7,7 +7,7 @@ use super::{Db, timestamp};
 use crate::devices::{DeviceHash, PasswordHash, TrustedDevice};
 use crate::error::StoreError;
 
-/// What is kept of a grant, besides the grant.
+/// A stored grant, with what it depends on.
 #[derive(Debug)]
 pub(crate) struct GrantRecord {
     pub id: i64,

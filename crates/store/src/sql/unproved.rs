@@ -1,4 +1,4 @@
-//! What was done by somebody who may not be the user: attempts without a proved first factor, and changes that no code
+//! What was done by a person who may not be the user: attempts without a proved first factor, and changes that no code
 //! allowed. The tables `unproved` and `unproved_change`.
 
 use rusqlite::OptionalExtension;

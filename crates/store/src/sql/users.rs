@@ -230,7 +230,7 @@ const fn of_another(channel: Channel) -> &'static str {
     }
 }
 
-/// Keeps when backup codes were shown that have not been confirmed; `None`: there are none.
+/// Saves when backup codes were shown that have not been confirmed; `None`: there are none.
 pub(crate) fn set_codes_shown(
     db: &Db<'_>,
     id: i64,

@@ -259,7 +259,7 @@ fn a_code_of_a_method_that_changed_before_the_account_phase_trusts_nothing() {
 }
 
 #[test]
-fn somebody_elses_device_is_not_revoked() {
+fn a_device_of_another_user_is_not_revoked() {
     let bench = Bench::new();
     let store = enrolled(&bench);
     trust(&store, &bench, 100, &address("192.0.2.7"));
@@ -327,7 +327,7 @@ fn a_session_is_found_by_its_own_process_or_by_the_parent_of_the_one_that_logged
 }
 
 #[test]
-fn a_new_device_is_told_by_the_channels_of_its_user_and_a_renewal_is_not() {
+fn a_user_is_notified_of_a_new_device_and_not_of_a_renewal() {
     let mut bench = Bench::new();
     let store = enrolled(&bench);
     bench.verify(&store, &alice(), Channel::Email, "alice@example.org");
@@ -417,7 +417,7 @@ fn an_address_that_several_users_trust_is_counted_while_they_do() {
 }
 
 #[test]
-fn the_devices_of_one_user_are_found_without_a_look_at_everybodys() {
+fn the_devices_of_one_user_are_found_without_reading_those_of_others() {
     let bench = Bench::new();
     let store = enrolled(&bench);
     let plan = Bench::plan(&store, devices::OF_USER);

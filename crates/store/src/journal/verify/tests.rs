@@ -38,7 +38,7 @@ fn findings(store: &Store, anchors: &[Anchor]) -> Vec<Finding> {
     store.verify_log(anchors, None).unwrap().findings
 }
 
-/// What is found after somebody without the key of the store did `sql`.
+/// What is found after an intruder without the key of the store ran `sql`.
 fn after(sql: &str) -> Vec<Finding> {
     let bench = Bench::new();
     let (store, _) = written(&bench);
