@@ -11,9 +11,28 @@ CREATE TABLE device (
     granted_at INTEGER NOT NULL,
     until      INTEGER NOT NULL,
     used_at    INTEGER NOT NULL,
+    lowering   INTEGER NOT NULL DEFAULT 0, -- the last trust_lowering before the grant; 0: there was none
     UNIQUE (user, kind, hash)
 ) STRICT;
 CREATE INDEX device_of_hash ON device (kind, hash);
+
+-- Policy changes that lowered the longest trust in a kind of devices, to `seconds`. They end the grants before them earlier,
+-- without a write to each of what may be millions of rows. Which came first is a matter of numbers, not of clocks.
+CREATE TABLE trust_lowering (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind    TEXT NOT NULL,
+    seconds INTEGER NOT NULL
+) STRICT;
+CREATE INDEX trust_lowering_of_kind ON trust_lowering (kind, id);
+
+-- The devices with the end of their grants as the lowerings since then leave it. `until` is read only from here.
+CREATE VIEW granted_device AS
+    SELECT id, user, kind, hash, label, service, generation, password, granted_at, used_at,
+        min(until, granted_at + ifnull(
+            (SELECT min(seconds) FROM trust_lowering
+             WHERE trust_lowering.kind = device.kind AND trust_lowering.id > device.lowering),
+            until - granted_at)) AS until
+    FROM device;
 
 -- What root's module learned in `auth` about a login that the account phase has not confirmed yet, or that the session hook
 -- has not picked up. Found by the process, or by its parent where sshd's session is opened by another process.

@@ -101,6 +101,12 @@ impl Bench {
             .unwrap()
     }
 
+    /// The number that `sql` selects.
+    pub(crate) fn number(store: &Store, sql: &str) -> i64 {
+        let found = store.read(|view| Ok(view.db.query_row(sql, [], |row| row.get(0))?));
+        found.unwrap()
+    }
+
     /// Carries out `sql` beside all rules.
     pub(crate) fn execute(store: &Store, sql: &str) {
         store

@@ -35,7 +35,7 @@ pub(crate) fn find(
     kind: DeviceKind,
     hash: &DeviceHash,
 ) -> Result<Option<GrantRecord>, StoreError> {
-    let sql = "SELECT id, generation, password, granted_at, until, used_at FROM device
+    let sql = "SELECT id, generation, password, granted_at, until, used_at FROM granted_device
                WHERE user = ?1 AND kind = ?2 AND hash = ?3";
     let found = db
         .prepare_cached(sql)?
@@ -52,11 +52,12 @@ pub(crate) fn find(
 
 /// Adds a grant, or replaces that of the same device, which keeps its number.
 pub(crate) fn save(db: &Db<'_>, new: &NewGrant<'_>) -> Result<(), StoreError> {
-    let sql = "INSERT INTO device (user, kind, hash, label, service, generation, password, granted_at, until, used_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+    let sql = "INSERT INTO device (user, kind, hash, label, service, generation, password, granted_at, until, used_at, lowering)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, (SELECT ifnull(max(id), 0) FROM trust_lowering))
                ON CONFLICT (user, kind, hash) DO UPDATE SET label = excluded.label, service = excluded.service,
                    generation = excluded.generation, password = excluded.password,
-                   granted_at = excluded.granted_at, until = excluded.until, used_at = excluded.used_at";
+                   granted_at = excluded.granted_at, until = excluded.until, used_at = excluded.used_at,
+                   lowering = excluded.lowering";
     db.prepare_cached(sql)?.execute((
         new.user,
         new.kind.name(),
@@ -101,25 +102,39 @@ pub(crate) fn has_other_address_since(
         .exists((user, kind, hash, since.unix()))?)
 }
 
-/// The devices that are trusted at ?1, of the users that a condition names.
+/// The devices that are trusted at ?1: how many users each has, from where, and of which users.
 macro_rules! listing {
-    ($condition:literal) => {
+    ($users:literal, $join:literal, $condition:literal) => {
         concat!(
-            "SELECT device.id AS id, kind, label, service, granted_at, until, used_at, name, uid,
-                 (SELECT count(*) FROM device AS other JOIN user AS owner ON owner.id = other.user
-                  WHERE other.kind = device.kind AND other.hash = device.hash
-                      AND other.generation = owner.generation AND other.until > ?1) AS users
-             FROM user JOIN device ON device.user = user.id
-             WHERE device.generation = user.generation AND until > ?1",
+            "SELECT device.id AS id, device.kind AS kind, label, service, granted_at, until, used_at, name, uid, ",
+            $users,
+            " AS users FROM user JOIN granted_device AS device ON device.user = user.id ",
+            $join,
+            " WHERE device.generation = user.generation AND until > ?1",
             $condition,
             " ORDER BY user.name, user.uid, device.id"
         )
     };
 }
 
-/// Those of the user ?2 with the uid ?3. A query of its own, so that an index finds them.
-pub(crate) const OF_USER: &str = listing!(" AND user.name = ?2 AND user.uid = ?3");
-const OF_EVERYBODY: &str = listing!("");
+/// Those of the user ?2 with the uid ?3, found by an index, as are the others that trust the same devices.
+pub(crate) const OF_USER: &str = listing!(
+    "(SELECT count(*) FROM granted_device AS other JOIN user AS owner ON owner.id = other.user
+      WHERE other.kind = device.kind AND other.hash = device.hash
+          AND other.generation = owner.generation AND other.until > ?1)",
+    "",
+    " AND user.name = ?2 AND user.uid = ?3"
+);
+/// The users of shared devices are counted once, because many may share one.
+const OF_EVERYBODY: &str = listing!(
+    "ifnull(shared.users, 1)",
+    "LEFT JOIN (SELECT other.kind, other.hash, count(*) AS users
+                FROM granted_device AS other JOIN user AS owner ON owner.id = other.user
+                WHERE other.generation = owner.generation AND other.until > ?1
+                GROUP BY other.kind, other.hash HAVING count(*) > 1) AS shared
+         ON shared.kind = device.kind AND shared.hash = device.hash",
+    ""
+);
 
 /// Passes the devices of `account`, or of everybody, that are trusted at `now` to `each`, by user and number, until it returns
 /// `false`.
@@ -168,7 +183,7 @@ pub(crate) fn shared_addresses(
     db: &Db<'_>,
     now: Timestamp,
 ) -> Result<Vec<(String, u32)>, StoreError> {
-    let sql = "SELECT label, count(*) AS users FROM device JOIN user ON user.id = device.user
+    let sql = "SELECT label, count(*) AS users FROM granted_device AS device JOIN user ON user.id = device.user
                WHERE kind = ?1 AND device.generation = user.generation AND until > ?2
                GROUP BY hash HAVING count(*) > 1 ORDER BY users DESC, label";
     let mut statement = db.prepare_cached(sql)?;
@@ -203,12 +218,14 @@ pub(crate) fn delete_everybodys(db: &Db<'_>) -> Result<usize, StoreError> {
     Ok(db.prepare_cached("DELETE FROM device")?.execute([])?)
 }
 
-/// Ends the trust in devices of this `kind` no later than `most` after their grants.
+/// Ends the trust in devices of this `kind` that are trusted now no later than `most` after their grants.
 pub(crate) fn shorten(db: &Db<'_>, kind: DeviceKind, most: Duration) -> Result<(), StoreError> {
-    let sql =
-        "UPDATE device SET until = granted_at + ?2 WHERE kind = ?1 AND until > granted_at + ?2";
-    db.prepare_cached(sql)?
-        .execute((kind.name(), most.seconds()))?;
+    let (kind, seconds) = (kind.name(), most.seconds());
+    // This lowering holds for all grants that those before it hold for.
+    let covered = "DELETE FROM trust_lowering WHERE kind = ?1 AND seconds >= ?2";
+    db.prepare_cached(covered)?.execute((kind, seconds))?;
+    let sql = "INSERT INTO trust_lowering (kind, seconds) VALUES (?1, ?2)";
+    db.prepare_cached(sql)?.execute((kind, seconds))?;
     Ok(())
 }
 

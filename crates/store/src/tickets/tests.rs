@@ -391,6 +391,39 @@ fn a_policy_that_lowers_a_duration_shortens_what_is_stored_to_the_longest_that_a
     set(&[("trust.identity", "key")]);
     set(&[("trust.identity", "key-or-address")]);
     assert_eq!(until(), bench.now, "addresses were no devices in between");
+    trust(&store, &bench, 101, &device);
+    assert_eq!(until(), bench.now.after(DAY.seconds()), "a new grant");
+}
+
+#[test]
+fn lowerings_end_earlier_grants_whatever_the_clock_said_and_rewrite_none() {
+    let mut bench = Bench::new();
+    let store = enrolled(&bench);
+    let device = address("192.0.2.7");
+    let set = |bench: &Bench, address: &str| {
+        let settings = [("trust.remote", "30d"), ("trust.address", address)];
+        store.change_policy(settings, &origin(), bench.now).unwrap();
+    };
+    set(&bench, "1d");
+    let until = |bench: &Bench| {
+        let found = grant(&store, &device).unwrap().until;
+        let listed = devices(&store, bench.now);
+        assert!(listed.iter().all(|listed| listed.grant.until == found));
+        found
+    };
+    trust(&store, &bench, 100, &device);
+    let granted_at = bench.now;
+    // The clock was ahead.
+    bench.now = bench.now.before(3600);
+    for (lowered, hours) in [("3h", 3), ("4h", 3), ("2h", 2), ("3h", 2), ("1h", 1)] {
+        set(&bench, "1d");
+        set(&bench, lowered);
+        assert_eq!(until(&bench), granted_at.after(hours * 3600), "{lowered}");
+    }
+    let rewritten = "SELECT count(*) FROM device WHERE until <> granted_at + 86400";
+    assert_eq!(Bench::number(&store, rewritten), 0);
+    let left = "SELECT count(*) FROM trust_lowering WHERE kind = 'address'";
+    assert_eq!(Bench::number(&store, left), 1);
 }
 
 #[test]
@@ -410,6 +443,18 @@ fn an_address_that_several_users_trust_is_counted_while_they_do() {
     );
     assert_eq!(shared(bench.now), [("192.0.2.7".to_owned(), 2)]);
     assert_eq!(devices(&store, bench.now)[0].users, 2);
+    let of_everybody = || {
+        let mut users = Vec::new();
+        let each = |device: TrustedDevice| {
+            users.push(device.users);
+            true
+        };
+        store.devices(None, bench.now, each).unwrap();
+        users
+    };
+    assert_eq!(of_everybody(), [2, 2]);
+    trust(&store, &bench, 101, &address("192.0.2.8"));
+    assert_eq!(of_everybody(), [2, 1, 2]);
     assert_eq!(shared(bench.now.after(DAY.seconds())), []);
     assert_eq!(devices(&store, bench.now.after(DAY.seconds())), []);
     bench.enrol(&store, &bob(), "tablet");
