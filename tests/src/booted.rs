@@ -114,15 +114,6 @@ impl Booted {
         wait::until(condition, DEADLINE, || self.succeeds(condition));
     }
 
-    /// Restarts the system, and waits until it is up again.
-    pub fn reboot(&mut self) {
-        let (nspawn, before) = (self.nspawn.id(), self.init);
-        let _ = self.run("systemctl reboot");
-        let init = || first_process(nspawn).filter(|init| *init != before);
-        self.init = wait::until("the system's restart", DEADLINE, init);
-        self.wait_until(IS_RUNNING);
-    }
-
     fn succeeds(&self, condition: &str) -> Option<()> {
         self.run(condition).status.success().then_some(())
     }
