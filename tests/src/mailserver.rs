@@ -34,6 +34,12 @@ impl Host for &Machine {
 /// Starts a mail server with these mailboxes in `machine` and sets it up as the provider `mail`.
 pub fn carry_mail<'a>(machine: &'a Machine, users: &[&str]) -> MailServer<&'a Machine> {
     let mail = MailServer::start(machine, users);
+    add_mail(machine, &mail);
+    mail
+}
+
+/// Sets `mail` up as the provider `mail`.
+pub fn add_mail(machine: &Machine, mail: &MailServer<&Machine>) {
     let command = format!(
         "twofa provider add mail smtp host={} port={} from=it@example.org username={} ca-file={} --secrets-from -",
         mail.host(),
@@ -44,7 +50,6 @@ pub fn carry_mail<'a>(machine: &'a Machine, users: &[&str]) -> MailServer<&'a Ma
     machine
         .run_with_input(&command, &format!("password={}\n", mail.password()))
         .ok();
-    mail
 }
 
 /// The six digits that form a word of their own in a message.

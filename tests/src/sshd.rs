@@ -5,6 +5,16 @@ use std::sync::OnceLock;
 
 use crate::machine::{Machine, quote};
 
+/// A stack for sshd in which a key skips the password, as in `pam_twofa(8)`.
+pub const KEY_OR_PASSWORD: &str = "\
+auth [success=1 default=ignore] pam_twofa.so proved
+auth substack common-auth
+auth required pam_permit.so
+account required pam_twofa.so challenge
+account required pam_unix.so
+session required pam_permit.so
+";
+
 pub(crate) const LOG: &str = "/var/log/sshd.log";
 
 /// As an administrator sets it up for a second factor, but without limits on simultaneous logins.

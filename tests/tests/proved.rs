@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
-use twofa_e2e::{Authenticator, Machine, Terminal, password_of};
+use twofa_e2e::{Authenticator, KEY_OR_PASSWORD, Machine, Terminal, password_of};
 
 /// Debian's, without our line.
 const COMMON_AUTH: &str = "\
@@ -12,15 +12,6 @@ auth required pam_permit.so
 ";
 const REST: &str = "\
 account required pam_twofa.so
-account required pam_unix.so
-session required pam_permit.so
-";
-/// As `pam_twofa(8)` has it.
-const DOCUMENTED: &str = "\
-auth [success=1 default=ignore] pam_twofa.so proved
-auth substack common-auth
-auth required pam_permit.so
-account required pam_twofa.so challenge
 account required pam_unix.so
 session required pam_permit.so
 ";
@@ -34,7 +25,7 @@ fn machine(policy: &str, sshd: &str) -> Machine {
         .user("alice")
         .user("bob")
         .pam("common-auth", COMMON_AUTH)
-        .pam("sshd", DOCUMENTED)
+        .pam("sshd", KEY_OR_PASSWORD)
         .sshd(sshd)
         .build();
     machine

@@ -2,21 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
-use twofa_e2e::{Authenticator, Machine, Terminal, password_of};
+use twofa_e2e::{Authenticator, KEY_OR_PASSWORD, Machine, Terminal, password_of};
 
 const PASSWORD_TOO: &str = "\
 auth requisite pam_unix.so
 auth required pam_twofa.so
 account required pam_twofa.so
-account required pam_unix.so
-session required pam_permit.so
-";
-/// A key skips the password, as in `pam_twofa(8)`.
-const KEY_ALONE: &str = "\
-auth [success=1 default=ignore] pam_twofa.so proved
-auth substack common-auth
-auth required pam_permit.so
-account required pam_twofa.so challenge
 account required pam_unix.so
 session required pam_permit.so
 ";
@@ -131,7 +122,7 @@ fn a_login_with_an_enrolled_security_key_and_the_password_is_asked_for_no_code()
     // Another key is not it, nor is one that lies in a file.
     with_password(&machine, "two").expect(CODE);
     with_password(&machine, "plain").expect(CODE);
-    // The password is wanted all the same.
+    // The password is still required.
     let mut wrong = ssh(&machine, "one");
     wrong.expect("Password:");
     wrong.type_line("wrong");
@@ -199,7 +190,7 @@ fn a_security_key_counts_only_while_sshd_demands_a_touch() {
 
 #[test]
 fn where_a_key_skips_the_password_it_takes_a_pin_or_a_code() {
-    let (machine, _) = machine(KEY_ALONE);
+    let (machine, _) = machine(KEY_OR_PASSWORD);
     allow(&machine);
     enrol(&machine, "one");
     enrol(&machine, "pin");

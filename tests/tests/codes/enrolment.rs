@@ -1,8 +1,8 @@
 //! How an address becomes verified, and who may change it.
 
-use twofa_e2e::{Machine, MailServer, save_backup_codes};
+use twofa_e2e::{Machine, MailServer, add_mail, save_backup_codes};
 
-use super::{MAIL, SHELL, add_mail, at_the_prompt, builder, knows, mailed, ssh};
+use super::{MAIL, SHELL, at_the_prompt, builder, knows, mailed, ssh};
 
 #[test]
 fn another_address_by_an_administrator_leaves_nobody_without_a_second_factor() {

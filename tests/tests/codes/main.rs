@@ -9,7 +9,9 @@ mod enrolment;
 mod outages;
 mod texts;
 
-use twofa_e2e::{Builder, Machine, MailServer, SmsProvider, Terminal, code_in, password_of};
+use twofa_e2e::{
+    Builder, Machine, MailServer, SmsProvider, Terminal, add_mail, code_in, password_of,
+};
 
 const CODE_PROMPT: &str = "Verification code for vm";
 const SHELL: &str = "alice@vm:~$ ";
@@ -26,20 +28,6 @@ fn builder() -> Builder {
         .user("alice")
         .with_sshd()
         .command(settings)
-}
-
-/// Sets up the mail server as the provider `mail`.
-fn add_mail(machine: &Machine, mail: &MailServer<&Machine>) {
-    let command = format!(
-        "twofa provider add mail smtp host={} port={} from=it@example.org username={} ca-file={} --secrets-from -",
-        mail.host(),
-        mail.port(),
-        mail.username(),
-        mail.ca_file(),
-    );
-    machine
-        .run_with_input(&command, &format!("password={}\n", mail.password()))
-        .ok();
 }
 
 fn add_sms(machine: &Machine, sms: &SmsProvider) {

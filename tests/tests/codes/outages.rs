@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use twofa_e2e::{HangingServer, MailServer};
+use twofa_e2e::{HangingServer, MailServer, add_mail};
 
-use super::{MAIL, SHELL, add_mail, at_the_prompt, builder, knows, mailed, ssh};
+use super::{MAIL, SHELL, at_the_prompt, builder, knows, mailed, ssh};
 
 #[test]
 fn while_one_login_waits_for_a_server_that_hangs_another_passes_at_once_and_the_first_is_asked_in_time()

@@ -1,8 +1,8 @@
 //! Text messages, in both directions, and Signal.
 
-use twofa_e2e::{MailServer, SignalApi, SmsProvider, code_in, save_backup_codes};
+use twofa_e2e::{MailServer, SignalApi, SmsProvider, add_mail, code_in, save_backup_codes};
 
-use super::{MAIL, PHONE, SHELL, add_mail, add_sms, at_the_prompt, builder, knows, mailed, ssh};
+use super::{MAIL, PHONE, SHELL, add_sms, at_the_prompt, builder, knows, mailed, ssh};
 
 #[test]
 fn a_text_message_brings_the_code_and_when_it_cannot_be_sent_a_mail_does() {

@@ -1,7 +1,7 @@
 //! `twofa device`, `twofa status` and `twofa class test`.
 
 use super::{STACK, is_asked, machine, set, trust};
-use twofa_e2e::MailServer;
+use twofa_e2e::carry_mail;
 
 #[test]
 fn users_see_and_revoke_their_own_devices_without_a_code_and_nobody_elses() {
@@ -92,17 +92,7 @@ fn status_and_class_test_say_what_a_code_makes_trusted_and_for_how_long() {
 #[test]
 fn users_hear_of_a_new_device_by_mail_and_of_a_second_new_address_only_the_next_day() {
     let (machine, phone) = machine(STACK);
-    let mail = MailServer::start(&machine, &["alice"]);
-    let add = format!(
-        "twofa provider add mail smtp host={} port={} from=it@example.org username={} ca-file={} --secrets-from -",
-        mail.host(),
-        mail.port(),
-        mail.username(),
-        mail.ca_file(),
-    );
-    machine
-        .run_with_input(&add, &format!("password={}\n", mail.password()))
-        .ok();
+    let mail = carry_mail(&machine, &["alice"]);
     machine
         .run("twofa user set alice email=alice@example.org --verified")
         .ok();
@@ -117,7 +107,7 @@ fn users_hear_of_a_new_device_by_mail_and_of_a_second_new_address_only_the_next_
     while of_device(&mail.wait_for_mail("alice", count)) == 0 {
         count += 1;
     }
-    // A code from 8 as well, and then something else that is told: besides the backup code, that is the next mail.
+    // A code from 8 as well, and then a reset: the next mails are about the backup code and the reset.
     trust(&machine, 8, &phone.backup_codes[0]);
     machine
         .run("twofa user reset alice && runuser -u twofa -- /usr/sbin/twofad --notices")
