@@ -1,4 +1,4 @@
-//! Accounts that are renamed, made anew, removed or share a uid, and those who have no second factor yet.
+//! Accounts that are renamed, recreated or removed, or share a uid, and those that have no second factor yet.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 

@@ -102,7 +102,7 @@ fn a_session_ends_at_its_lifetime_and_the_users_own_manager_goes_on() {
     }
     system.wait_until("systemctl is-active user@$(id -u alice)");
 
-    // The sweep ends what systemd does not: here of somebody whose policy has become stricter since.
+    // The sweep ends what systemd does not: here, the session of a user whose policy has become stricter.
     system.run("systemctl start twofad-sessions.service").ok();
     wait_for_sessions(&system, 3);
     let later = "LD_PRELOAD=$(find /usr/lib -name libfaketime.so.1 | head -1) FAKETIME=+120s twofa session sweep";

@@ -1,4 +1,4 @@
-//! The log proves what was changed in it: through real logins, the system log, and somebody who writes to the database.
+//! The log proves what was changed in it: through real logins, the system log, and an intruder who writes to the database.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -22,7 +22,7 @@ fn log_in(machine: &Machine, code: &str) {
     machine.run(&format!("echo {code} | {LOGIN}")).ok();
 }
 
-/// Does `sql` as somebody who can write to the database and has no key.
+/// Runs `sql` as an intruder who can write to the database but has no key.
 fn tamper(machine: &Machine, sql: &str) {
     machine.write_file("/root/tamper.sql", sql);
     let python = "import sqlite3; db = sqlite3.connect('/var/lib/twofa/twofa.db'); \
@@ -123,7 +123,7 @@ fn root_who_writes_everything_again_is_found_with_the_key_that_was_kept_elsewher
     let whole = verify().ok().stdout;
     assert!(whole.contains("Seals that are right: "), "{whole}");
 
-    // With the keys of the store, and of now, the last checkpoint is made again without the login.
+    // With the keys of the store, and of now, the last checkpoint is recomputed without the login.
     tamper(
         &machine,
         "DELETE FROM checkpoint WHERE number = (SELECT max(number) FROM checkpoint);
@@ -149,7 +149,7 @@ fn make_older(machine: &Machine) {
 }
 
 #[test]
-fn without_a_daemon_whoever_logs_the_next_event_writes_the_checkpoint_that_is_due() {
+fn without_a_daemon_the_program_that_logs_the_next_event_writes_the_checkpoint_that_is_due() {
     let (machine, _) = machine();
     machine.broker().terminate();
     let anchors = || machine.log().matches("event=\"log-checkpoint\"").count();

@@ -121,7 +121,7 @@ fn sudo_is_trusted_where_a_code_was_typed_and_works_within_its_own_timestamp() {
 }
 
 #[test]
-fn who_became_another_user_in_a_terminal_has_not_their_trust() {
+fn a_user_who_became_another_in_a_terminal_does_not_share_their_trust() {
     let (machine, phone) = machine();
     let mut terminal = shell(&machine, "alice");
     assert!(su(&mut terminal));
