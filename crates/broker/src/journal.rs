@@ -1,5 +1,5 @@
-//! Keeping the audit log provable: its checkpoints are written when they are due, each is anchored in the system log, and
-//! what is past `log.keep` goes.
+//! Keeps the audit log verifiable: checkpoints are written when they are due, each is anchored in the system log, and events
+//! older than `log.keep` are deleted.
 //!
 //! The daemon does this once a minute and after many events. A broker that serves one login has another process do it, and
 //! root's command line does it at its end.
@@ -28,7 +28,7 @@ pub(crate) fn keep_up(store: &Store, now: Timestamp, to: Anchored) -> Result<(),
     prune(store, now)
 }
 
-/// Does what is due at `now`, and seals also what is not a minute old.
+/// Does what is due at `now`, and also seals events that are less than a minute old.
 pub(crate) fn catch_up(store: &Store, now: Timestamp, to: Anchored) -> Result<(), StoreError> {
     while let Some(written) = store.write_last_checkpoint(now)? {
         write(&written, to);

@@ -1,30 +1,28 @@
-//! The devices that anybody trusts.
+//! The trusted devices of all users.
 
 use std::collections::{HashMap, HashSet};
 
-use twofa_core::class;
+use twofa_core::Account;
 use twofa_core::policy::Trust;
 use twofa_core::user::Verify;
-use twofa_core::{Account, Group};
 use twofa_proto::DeviceReport;
 
-use super::listing::rows;
+use super::listing::{effective, rows};
 use super::{AdminError, Administration};
 use crate::identity::accounts::Directory;
-use crate::identity::person::PersonError;
 use crate::requests::manage::device_report;
 
-/// A device, and whose it is.
+/// A trusted device and its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedDevice {
-    /// Whose device it is.
+    /// The user who trusts the device.
     pub account: Account,
-    /// The device.
+    /// What the protocol reports of the device.
     pub device: DeviceReport,
 }
 
 impl Administration {
-    /// Passes everybody's devices that stand in for a code now to `each`, by user and number, until it returns `false`.
+    /// Passes all devices that stand in for a code now to `each`, in order of user and number, until it returns `false`.
     pub fn devices(&self, mut each: impl FnMut(ListedDevice) -> bool) -> Result<(), AdminError> {
         let rules = self.trust_rules()?;
         let now = self.now();
@@ -45,14 +43,14 @@ impl Administration {
         Ok(())
     }
 
-    /// Ends the trust in everybody's devices. Returns how many there were.
+    /// Ends the trust in all devices of all users. Returns how many there were.
     pub fn revoke_devices(&self) -> Result<u64, AdminError> {
         let (origin, now) = (self.origin(), self.now());
         Ok(self.store().revoke_all_devices(None, &origin, now)?)
     }
 
-    /// What decides how long the devices of each user who has any are trusted. The name service, which may take its time, is
-    /// asked when the store is let go.
+    /// What decides how long devices are trusted, for each user who has any. The name service, which can be slow, is asked
+    /// after the store has been released.
     fn trust_rules(&self) -> Result<HashMap<Account, (Verify, Trust)>, AdminError> {
         let rulebook = self.rulebook()?;
         let mut directory = Directory::read();
@@ -67,10 +65,9 @@ impl Administration {
             if !owners.contains(&account) {
                 continue;
             }
-            let membership = |group: &Group| directory.membership(&account, group);
-            let (machine, classes) = (rulebook.machine(), rulebook.classes());
-            let effective = class::effective(machine, classes, &row.summary, membership);
-            let trust = effective.map_err(PersonError::from)?.policy.trust;
+            let trust = effective(&rulebook, &row.summary, &account, &mut directory)?
+                .policy
+                .trust;
             rules.insert(account, (row.summary.verify, trust));
         }
         Ok(rules)

@@ -10,8 +10,8 @@ use twofa_core::policy::{BadSetting, KEYS, Policy, ValueForm, find};
 use twofa_core::rulebook::{BadRulebook, Rulebook};
 use twofa_core::{Class, Group};
 
-/// Why a document is not a valid policy. It names lines and settings, and quotes nothing: whoever may apply a policy may
-/// not therefore read every file.
+/// Why a document is not a valid policy. It names lines and settings and quotes nothing, so that permission to apply a
+/// policy does not become a way to read any file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadDocument {
     /// It does not say the mode.
@@ -20,7 +20,7 @@ pub enum BadDocument {
     /// Something in it is wrong.
     #[error("line {line}: {why}")]
     Line {
-        /// Its number, from 1.
+        /// The number of the line, from 1.
         line: usize,
         /// What is wrong or was expected.
         why: String,
@@ -60,7 +60,7 @@ pub fn write(rulebook: &Rulebook) -> String {
     text
 }
 
-/// The keys of a class that are no settings.
+/// The keys of a class that are not settings.
 const NAME: &str = "name";
 const GROUP: &str = "group";
 
@@ -116,7 +116,7 @@ pub fn read(text: &str) -> Result<Rulebook, BadDocument> {
     document.rulebook(machine, classes)
 }
 
-/// Settings by name, with their place in the text.
+/// Settings by name, with their byte range in the text.
 type Settings = BTreeMap<&'static str, (Range<usize>, String)>;
 
 struct Document<'a> {
@@ -190,7 +190,7 @@ impl Document<'_> {
         })
     }
 
-    /// Each class is added to those before it, so that a mistake has its line.
+    /// Adds the classes one by one, so that an error is reported with the line of its class.
     fn rulebook(
         &self,
         machine: Policy,
@@ -232,7 +232,7 @@ impl Document<'_> {
     }
 }
 
-/// A value as it would stand on the command line; `None`: no setting has such values.
+/// A value as it would be written on the command line; `None`: no setting takes values of this type.
 fn written(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.clone().into_owned()),

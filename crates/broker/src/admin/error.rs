@@ -122,7 +122,7 @@ pub enum AdminError {
         /// The setting's name.
         setting: String,
     },
-    /// A file of secrets has a key that is no setting. The key is not shown: it may be another program's file.
+    /// A file of secrets has a key that is not a setting. The key is not shown, since it may be another program's file.
     #[error("the file of secrets has a key that is no setting of {0}")]
     NoSettingOfFile(String),
     /// A setting is given more than once.

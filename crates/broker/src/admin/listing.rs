@@ -1,6 +1,6 @@
 //! Lists users: those on record, and those who could log in and have no second factor.
 //!
-//! The store is read first and let go: the name service, which is asked afterwards, may take its time.
+//! The store is read first and then released, because the name service, which is asked afterwards, can be slow.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -21,16 +21,16 @@ use crate::identity::person::PersonError;
 use crate::identity::standing::{AccountState, Standings};
 use crate::requests::manage::user_status;
 
-/// How long the groups of accounts of a directory are asked about, where everybody who could log in is listed or counted. What
-/// is not answered by then counts as the strictest.
+/// How long to ask a directory for the groups of its accounts when everybody who could log in is listed or counted. If a
+/// group is still unknown by then, the strictest class that could apply is used.
 const GROUPS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a listing may lack.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListingGaps {
-    /// The sources of accounts that may have more than they list.
+    /// The sources that may have more accounts than they list.
     pub incomplete: Vec<String>,
-    /// Why the name service did not list what is not in `/etc/passwd`.
+    /// Why the name service listed no accounts apart from those in `/etc/passwd`; `None`: it did.
     pub unanswered: Option<String>,
 }
 
@@ -44,7 +44,7 @@ impl ListingGaps {
 }
 
 impl Administration {
-    /// Passes every user that `filter` lets through to `each`, by name, until it returns `false`.
+    /// Passes every user that matches `filter` to `each`, in order of name, until it returns `false`.
     pub fn users(
         &self,
         filter: &UserFilter,
@@ -81,7 +81,7 @@ fn check_class(rulebook: &Rulebook, name: &str) -> Result<(), AdminError> {
     }
 }
 
-/// How many who could log in and have no second factor must have one under `after`, and need none under `before`.
+/// How many users who could log in without a second factor would need one under `after` but not under `before`.
 pub(super) fn remark_on_unenrolled(
     store: &Store,
     before: Option<&Rulebook>,
@@ -108,7 +108,7 @@ pub(super) fn remark_on_unenrolled(
         let later = effective(after, &summary, &account, &mut directory)?.policy;
         let is_new = summary.is_obliged(&later) && !summary.is_obliged(&earlier);
         let exemption = covering(&exemptions, &account, now, &mut directory);
-        // One that is mistaken for another is refused under any rules: the doctor names it.
+        // An account that is mistaken for another is refused under any rules, and `doctor` reports it.
         if !is_new || exemption.is_some() || records.mismatch(&account).is_some() {
             continue;
         }
@@ -125,7 +125,7 @@ pub(super) fn remark_on_unenrolled(
     }))
 }
 
-/// Everybody on record, by name.
+/// All users on record, in order of name.
 pub(super) fn rows(store: &Store) -> Result<Vec<UserRow>, StoreError> {
     let mut rows = Vec::new();
     store.users(|row| {
@@ -135,7 +135,7 @@ pub(super) fn rows(store: &Store) -> Result<Vec<UserRow>, StoreError> {
     Ok(rows)
 }
 
-/// Everybody who could log in and has no method, on record or not, by name.
+/// All users, on record or not, who could log in and have no method, in order of name.
 fn rows_without_method(store: &Store) -> Result<(Vec<UserRow>, ListingGaps), StoreError> {
     let found = accounts::login_accounts();
     let gaps = ListingGaps::of(&found);
@@ -148,14 +148,14 @@ fn rows_without_method(store: &Store) -> Result<(Vec<UserRow>, ListingGaps), Sto
         .into_iter()
         .map(|account| match recorded.remove(&account) {
             Some(row) => row,
-            None => unknown(account),
+            None => row_without_record(account),
         });
     let rows = with_record.filter(|row| row.summary.enrolled.is_empty());
     Ok((rows.collect(), gaps))
 }
 
-/// Somebody who is not on record.
-fn unknown(account: Account) -> UserRow {
+/// The row of an account that is not on record.
+fn row_without_record(account: Account) -> UserRow {
     UserRow {
         account,
         summary: Summary {
@@ -176,7 +176,8 @@ fn exemptions(store: &Store) -> Result<Vec<Exemption>, StoreError> {
     Ok(stored.map(|stored| stored.exemption).collect())
 }
 
-fn effective<'a>(
+/// The policy that applies to `account`, and the class it comes from.
+pub(super) fn effective<'a>(
     rulebook: &'a Rulebook,
     summary: &Summary,
     account: &Account,
@@ -245,7 +246,7 @@ impl View {
             AccountState::Differs(_) if policy.mode != Mode::Disabled && holds_back(&summary) => {
                 UserStatus::IdentityMismatch
             }
-            // Not on record itself: its login finds the record of another.
+            // It may have no record of its own: its login then finds the record of another account.
             AccountState::Current => match self.records.mismatch(&account) {
                 Some(record) => {
                     state = AccountState::Mismatched(record);
@@ -278,7 +279,7 @@ pub(super) fn holds_back(summary: &Summary) -> bool {
     summary.required || !summary.enrolled.is_empty()
 }
 
-/// Which names and uids are on record.
+/// The accounts on record, by name and by uid.
 struct Records {
     known: HashSet<Account>,
     /// The records that hold back other accounts of their name or uid.
@@ -336,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_a_gone_account_and_one_with_another_uid_are_marked() {
+    fn records_of_deleted_accounts_and_of_changed_uids_are_marked() {
         let bench = Bench::new();
         bench.policy(&[("mode", "mandatory")]);
         bench.enrol_account("no-such-account", 4_000_000_000);
@@ -357,7 +358,7 @@ mod tests {
                 (StatusKind::IdentityMismatch, AccountState::Differs(root)),
             ]
         );
-        // The account itself, which is not on record, by the same words as at its login.
+        // The current account, which is not on record, has the same status as at its login.
         let none = UserFilter {
             status: Some(StatusFilter::WithoutSecondFactor),
             ..UserFilter::default()
@@ -376,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn those_without_a_second_factor_are_listed_and_counted_where_one_becomes_mandatory() {
+    fn users_without_a_second_factor_are_listed_and_are_counted_when_one_becomes_mandatory() {
         let bench = Bench::new();
         let none = UserFilter {
             status: Some(StatusFilter::WithoutSecondFactor),

@@ -22,7 +22,7 @@ impl Administration {
         Ok(self.store().latest_event()?)
     }
 
-    /// Verifies that the log is what was logged, that the checkpoints of `anchors` are in it, and that those since `key` are
+    /// Verifies that the log is unchanged, that the checkpoints of `anchors` are in it, and that those since `key` are
     /// sealed.
     pub fn verify_log(
         &self,
@@ -32,8 +32,8 @@ impl Administration {
         Ok(self.store().verify_log(anchors, key)?)
     }
 
-    /// Makes the key that verifies all checkpoints from now on. It is not kept anywhere. `replace`: even if there is one
-    /// already.
+    /// Makes the key that verifies all checkpoints from now on. It is stored nowhere. `replace`: make one even if there is
+    /// one already.
     pub fn make_log_key(&self, replace: bool) -> Result<VerificationKey, AdminError> {
         journal::catch_up(self.store(), self.now(), Anchored::Quietly)?;
         let (origin, now) = (self.origin(), self.now());
@@ -43,7 +43,7 @@ impl Administration {
         }
     }
 
-    /// Passes the events that `filter` lets through to `each`, the earliest first, until it returns `false`.
+    /// Passes the events that match `filter` to `each`, the earliest first, until it returns `false`.
     pub fn events(
         &self,
         filter: &EventFilter,

@@ -6,7 +6,7 @@
 //! - [`policy`] and [`class`] plan and make changes of the rules; [`document`] is their form in a file;
 //! - [`checks`] is what to consider before rules or providers change: whom that leaves without a working method;
 //! - [`exemption`] grants and ends exemptions, [`listing`] lists users, and [`users`] changes them;
-//! - [`devices`] lists the devices that users trust, and ends that;
+//! - [`devices`] lists the devices that users trust, and ends the trust;
 //! - [`providers`] and [`methods`] manage what sends codes;
 //! - [`sessions`] reads login sessions and records what became of them;
 //! - [`doctor`] finds what is wrong, [`log`] reads the audit log, and [`stats`] counts.
@@ -53,7 +53,7 @@ pub struct Administration {
     login_uid: Option<u32>,
 }
 
-/// A process that ends writes the checkpoint that its own events made due.
+/// Writes the checkpoint of the audit log, if the events of this process made one due.
 impl Drop for Administration {
     fn drop(&mut self) {
         if self.store().has_logged() {

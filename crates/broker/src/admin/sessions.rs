@@ -1,5 +1,6 @@
-//! Login sessions: which are on record as open, which are over their lifetime, and what became of them. To look whether a
-//! session has processes, and to end them, takes root's rights, which are given up here: that is the caller's.
+//! Login sessions: which are on record as open, which have exceeded their lifetime, and how they ended. Finding out
+//! whether a session has processes, and ending them, takes root's rights, which this process has given up: the caller
+//! does that.
 
 use std::collections::HashMap;
 
@@ -13,7 +14,7 @@ use super::{AdminError, Administration};
 use crate::requests::session;
 
 impl Administration {
-    /// The sessions that are open on record, of the user called `user` or of everybody, by number.
+    /// The sessions on record as open, of the user called `user` or of everybody, in order of number.
     pub fn open_sessions(&self, user: Option<String>) -> Result<Vec<StoredSession>, AdminError> {
         let mut sessions = Vec::new();
         let filter = SessionFilter {
@@ -27,7 +28,7 @@ impl Administration {
         Ok(sessions)
     }
 
-    /// When each of `sessions` is over its lifetime: the earlier of what was set when it began and what the policy says now.
+    /// When the lifetime of each of `sessions` ends: the earlier of what was set when it began and what the policy says now.
     pub fn session_ends(&self, sessions: &[StoredSession]) -> Vec<Option<Timestamp>> {
         let mut lifetimes: HashMap<&Account, Option<u64>> = HashMap::new();
         let end = |session: &StoredSession, lifetime: Option<u64>| {
@@ -38,7 +39,7 @@ impl Administration {
             .iter()
             .map(|session| {
                 let account = &session.account;
-                // Where the rules of a user cannot be settled now, what was set at the beginning holds.
+                // If the rules of a user cannot be settled now, what was set at the beginning applies.
                 let lifetime = *lifetimes.entry(account).or_insert_with(|| {
                     session::lifetime(self.broker.services(), account)
                         .ok()
@@ -54,7 +55,7 @@ impl Administration {
         Ok(self.store().set_session_scopes(scopes)?)
     }
 
-    /// Records that these sessions have no processes any longer.
+    /// Records that these sessions no longer have processes.
     pub fn sessions_are_gone(&self, ids: &[i64]) -> Result<(), AdminError> {
         Ok(self.store().sessions_are_gone(ids, self.now())?)
     }

@@ -1,4 +1,4 @@
-//! Figures about people and logins, from one pass over the records and one over the events of a time.
+//! Figures about people and logins, from one pass over the records and one over the events of a period.
 
 use std::collections::BTreeMap;
 
@@ -21,13 +21,13 @@ const COUNTED: [&str; 6] = [
     "summed-up",
 ];
 
-/// Figures of a time.
+/// Figures for a period.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// Everybody on record, now.
     pub people: People,
-    /// Codes and trusted devices that were accepted, by the name of the method or `trusted-device`. What allowed a change
-    /// on the command line counts as well.
+    /// Codes and trusted devices that were accepted, by the name of the method or `trusted-device`. Codes that permitted a
+    /// change on the command line are counted as well.
     pub passed: BTreeMap<String, u64>,
     /// Refusals, by the name of the reason.
     pub refused: BTreeMap<String, u64>,
@@ -37,9 +37,9 @@ pub struct Statistics {
     pub providers: BTreeMap<String, Sends>,
     /// Codes that were not sent because of a limit.
     pub limited: u64,
-    /// Codes that no provider took.
+    /// Codes that no provider accepted.
     pub undelivered: u64,
-    /// Logins on each day of the time, in the system's time zone; the first day first.
+    /// Logins on each day of the period, in the system's time zone, the earliest day first.
     pub days: Vec<Day>,
     /// What the name service did not list.
     pub gaps: ListingGaps,
@@ -48,37 +48,37 @@ pub struct Statistics {
 /// How many people there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct People {
-    /// By the name of their status; those that nobody has are 0.
+    /// By the name of their status; 0 for one that nobody has.
     pub by_status: BTreeMap<&'static str, u64>,
-    /// By the name of a method they have: who has two counts twice.
+    /// By the name of a method that they have; a user with two methods is counted under both.
     pub by_method: BTreeMap<&'static str, u64>,
-    /// By class.
+    /// By the name of the class that applies.
     pub by_class: BTreeMap<String, u64>,
 }
 
 /// What a provider sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sends {
-    /// Codes that it took.
+    /// Codes that it accepted.
     pub sent: u64,
-    /// Codes that it did not take.
+    /// Codes that it did not accept.
     pub failed: u64,
-    /// How many of those that it took were timed.
+    /// How many of the accepted ones were timed.
     pub timed: u64,
-    /// How long they took together, in milliseconds.
+    /// How long the timed ones took in total, in milliseconds.
     pub milliseconds: u64,
 }
 
-/// One day.
+/// The logins of one day.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Day {
-    /// As `2026-11-26`.
+    /// The date, such as `2026-11-26`.
     pub date: String,
     /// Codes that were accepted.
     pub passed: u64,
-    /// Logins that a trusted device let pass.
+    /// Logins in which a trusted device stood in for a code.
     pub trusted: u64,
-    /// Refusals.
+    /// Logins and codes that were refused.
     pub refused: u64,
 }
 
@@ -129,7 +129,7 @@ impl People {
 }
 
 impl Statistics {
-    /// Makes the days, and returns when the first of them begins.
+    /// Creates an entry for each day, and returns when the first of them begins.
     fn begin_days(&mut self, days: u16, now: Timestamp) -> Timestamp {
         let today = date(now);
         let first = today.saturating_sub(jiff::Span::new().days(i64::from(days) - 1));
@@ -253,11 +253,8 @@ mod tests {
     use twofa_store::event::{DeviceFields, RefusalReason};
 
     #[test]
-    #[allow(
-        clippy::too_many_lines,
-        reason = "a log of a month, and what is counted in it"
-    )]
-    fn logins_locks_and_sends_are_counted_by_what_they_were() {
+    #[allow(clippy::too_many_lines, reason = "a log, and what is counted in it")]
+    fn logins_locks_and_sends_are_counted_by_kind() {
         let bench = Bench::new();
         let alice = Account {
             name: "alice".into(),

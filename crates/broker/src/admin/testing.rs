@@ -44,7 +44,7 @@ impl Bench {
 }
 
 impl Bench {
-    /// This account has an app, whether the name service knows it or not.
+    /// Gives this account an app, whether or not the name service knows the account.
     pub(super) fn enrol_account(&self, name: &str, uid: u32) {
         let account = Account {
             name: name.to_owned(),

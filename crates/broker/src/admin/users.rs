@@ -1,4 +1,4 @@
-//! Users: what a listing ([`listing`](super::listing)) says of them, and changes one by one.
+//! Users: what a [`listing`](super::listing) says about each, and changes to one of them.
 
 use twofa_core::user::Verify;
 use twofa_core::{Account, Method, Methods, Mode, Timestamp};
@@ -49,7 +49,7 @@ pub enum StatusKind {
     Exempt,
     /// Refused: the account has another uid or another name than the one on record.
     IdentityMismatch,
-    /// On record, and no such account.
+    /// On record, but no account has this name or uid.
     Gone,
 }
 

@@ -231,7 +231,7 @@ pub fn serve_stdio(stream: Stream, location: Location) -> io::Result<()> {
     Ok(())
 }
 
-/// Does what is due beside the requests, and ends: a checkpoint of the audit log, and notices.
+/// Writes a checkpoint of the audit log and sends notices, if they are due.
 pub fn serve_notices(location: Location) -> Result<(), StoreError> {
     let broker = Broker::open(location, log::event)?;
     journal::keep_up(broker.store(), broker.services().now(), Anchored::AsLines)?;

@@ -26,11 +26,11 @@ enum Relation {
 enum Act {
     /// Authenticate a login, or say whether one needs a second factor.
     Login,
-    /// Tell of a login session.
-    TellOfSession,
+    /// Report the beginning or end of a login session.
+    ReportSession,
     /// Read a record.
     Read,
-    /// End what a code made trusted. That lets nobody in.
+    /// End the trust in devices, which lets nobody in.
     EndTrust,
     /// Change a record.
     Change,
@@ -51,7 +51,7 @@ pub enum Permission {
 const PERMISSIONS: [(Act, Relation, Permission); 9] = [
     (Act::Login, Relation::Root, Permission::Granted),
     (Act::Login, Relation::Owner, Permission::Granted),
-    (Act::TellOfSession, Relation::Root, Permission::Granted),
+    (Act::ReportSession, Relation::Root, Permission::Granted),
     (Act::Read, Relation::Root, Permission::Granted),
     (Act::Read, Relation::Owner, Permission::Granted),
     (Act::EndTrust, Relation::Root, Permission::Granted),
@@ -78,7 +78,7 @@ impl Peer {
         };
         let act = match request {
             Request::Login(_) | Request::Account(_) => Act::Login,
-            Request::OpenSession(_) | Request::CloseSession { .. } => Act::TellOfSession,
+            Request::OpenSession(_) | Request::CloseSession { .. } => Act::ReportSession,
             Request::Status { .. } | Request::Devices { .. } | Request::Sessions { .. } => {
                 Act::Read
             }
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn owners_change_nothing_without_a_code_except_that_they_end_trust() {
+    fn owners_change_nothing_without_a_code_except_to_end_trust() {
         use Permission::{AfterCode, Granted, Refused};
         let alice = Account {
             name: "alice".into(),

@@ -106,8 +106,8 @@ impl Stacks {
         }
     }
 
-    /// Whether another factor than a key was right whenever the line that makes `request` about `login` is called: no key
-    /// leads past the password, as a line with `proved` or a stack for keys alone does.
+    /// Whether a factor other than a key was right whenever the line that makes `request` about `login` is called: no key
+    /// skips the password, as it would with a line with `proved` or in a stack for keys alone.
     pub fn is_password_shown(&self, request: &Request, login: &Login) -> bool {
         let known = self
             .known(&login.service)

@@ -1,7 +1,9 @@
 //! Who is asking, about whom, and what is known of them.
 //!
 //! [`authority`] says what a peer may ask for, by its uid. [`accounts`] asks the name service, [`person`] adds what is
-//! stored and the policy that applies, [`standing`] is what has become of the accounts on record, and [`first_factor`] reads from the PAM stack whether the password was right.
+//! stored and the policy that applies, and [`standing`] compares the accounts on record with those of today.
+//! [`first_factor`] reads from the PAM stack whether the password was right, and [`sshd_options`] from sshd's configuration
+//! what is demanded of security keys.
 
 pub mod accounts;
 pub mod authority;

@@ -84,7 +84,7 @@ impl Person {
             .any(|channel| self.is_on_file(channel))
     }
 
-    /// For how long a code makes a device of this `kind` trusted; zero: it is asked for every time.
+    /// For how long a code makes a device of this `kind` trusted; zero: a code is asked for every time.
     pub fn trust_duration(&self, kind: DeviceKind) -> Duration {
         let verify = self.snapshot.user.verify;
         verify.trust_duration(kind, &self.policy.trust)
@@ -123,7 +123,8 @@ impl Person {
         .cloned()
     }
 
-    /// Decides about a login of `account` from `source` at `now`, from a device that is trusted or not. Returns the exemption that covers it, too.
+    /// Decides about a login of `account` from `source` at `now`; `has_trusted_device`: a device stands in for a code. Also
+    /// returns the exemption that covers the login.
     pub fn decide(
         &self,
         account: &Account,

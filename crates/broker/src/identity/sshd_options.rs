@@ -1,14 +1,14 @@
 //! What sshd demands of every security key: whether it takes a touch, or a PIN or fingerprint.
 //!
-//! Whether a key was touched shows nowhere in what sshd tells PAM, and its owner can switch the touch off in their own
-//! `authorized_keys`; only `PubkeyAuthOptions` in sshd's configuration forbids that. `sshd -T` takes root, which the broker is
-//! not, so its files are read here, at every login. What cannot be read or is not understood demands nothing, and so does a
-//! configuration of which one line demands less: it may be the one that holds.
+//! sshd does not tell PAM whether a key was touched, and its owner can switch the touch off in their own
+//! `authorized_keys`; only `PubkeyAuthOptions` in sshd's configuration forbids that. `sshd -T` needs root, and the broker is
+//! not root, so the files are read here at every login. A configuration that cannot be read or understood is taken to demand
+//! nothing. If its lines differ, the one that demands least counts, since it may be the one that applies.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// sshd's configuration, where nothing else was given to it.
+/// sshd's configuration, unless it was started with another.
 const CONFIG: &str = "/etc/ssh/sshd_config";
 /// The depth of `Include` that sshd follows (servconf.c, `SERVCONF_MAX_DEPTH`).
 const MAX_DEPTH: usize = 16;
@@ -57,7 +57,7 @@ impl KeyDemand {
 struct Reader {
     /// The least that any line demands.
     least: Option<KeyDemand>,
-    /// Whether a line stands outside of every `Match` block, so that it holds for everybody.
+    /// Whether a line is outside every `Match` block, so that it applies to everybody.
     is_global: bool,
 }
 
@@ -68,10 +68,10 @@ impl Reader {
             return None;
         }
         let text = fs::read_to_string(path).ok()?;
-        // A block ends with its file.
+        // A `Match` block ends with its file.
         let mut is_in_match = is_in_match;
         for line in text.lines() {
-            // A quoted value is not taken apart: it is none that demands anything.
+            // Quotes are not removed: a quoted value demands nothing.
             let line = line.split('#').next().unwrap_or_default();
             let mut words = line.split(|c: char| c.is_ascii_whitespace() || c == '=');
             let mut words = words.by_ref().filter(|word| !word.is_empty());
@@ -94,6 +94,8 @@ impl Reader {
                     self.least = Some(self.least.map_or(demand, |least| least.min(demand)));
                     self.is_global |= !is_in_match;
                 }
+                // sshd removes the quotes of a keyword.
+                quoted if quoted.contains('"') => return None,
                 _ => {}
             }
         }
@@ -101,7 +103,7 @@ impl Reader {
     }
 }
 
-/// The files that `pattern` of an `Include` names, of whose characters `*` alone is understood, in the last part.
+/// The files that `pattern` of an `Include` matches; `None`: that is unknown. Only one `*`, in the last part, is understood.
 fn files(pattern: &str) -> Option<Vec<PathBuf>> {
     let path = Path::new("/etc/ssh").join(pattern);
     let (folder, name) = (path.parent()?, path.file_name()?.to_str()?);
@@ -109,18 +111,16 @@ fn files(pattern: &str) -> Option<Vec<PathBuf>> {
         return None;
     }
     let Some((start, end)) = name.split_once('*') else {
-        return Some(if path.exists() {
-            vec![path]
-        } else {
-            Vec::new()
-        });
+        // Where it cannot be told whether a file is there, sshd may read one.
+        let is_there = path.try_exists().ok()?;
+        return Some(is_there.then_some(path).into_iter().collect());
     };
     if end.contains('*') {
         return None;
     }
     let Ok(entries) = fs::read_dir(folder) else {
-        // One that is not there includes nothing; one that cannot be read may.
-        return (!folder.exists()).then(Vec::new);
+        // A folder that does not exist includes nothing; one that cannot be read may include something.
+        return (!folder.try_exists().ok()?).then(Vec::new);
     };
     let mut files = Vec::new();
     for entry in entries {
@@ -139,7 +139,7 @@ fn files(pattern: &str) -> Option<Vec<PathBuf>> {
 mod tests {
     use super::*;
 
-    /// What a configuration of these files demands; the first includes the others, whose names follow.
+    /// What a configuration demands whose `main` file can include `others`, each with its name, from `FOLDER`.
     fn demand(main: &str, others: &[(&str, &str)]) -> KeyDemand {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in others {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_every_line_demands_is_demanded() {
+    fn the_least_that_any_line_demands_is_demanded() {
         for (config, expected) in [
             ("PubkeyAuthOptions touch-required\n", KeyDemand::Touch),
             (
@@ -166,8 +166,13 @@ mod tests {
             ("PubkeyAuthOptions none\n", KeyDemand::Nothing),
             ("PubkeyAuthOptions \"touch-required\"\n", KeyDemand::Nothing),
             ("# PubkeyAuthOptions touch-required\n", KeyDemand::Nothing),
+            // sshd takes a keyword in quotes as well, so such a line may be one that demands less.
+            (
+                "PubkeyAuthOptions touch-required\n\"Match\" User bob\n",
+                KeyDemand::Nothing,
+            ),
             ("", KeyDemand::Nothing),
-            // A block alone holds for some, and one that demands less may hold.
+            // A block on its own applies to some users only, and a block that demands less may apply.
             (
                 "Match User bob\nPubkeyAuthOptions touch-required\n",
                 KeyDemand::Nothing,
@@ -186,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn included_files_count_and_those_that_cannot_be_read_demand_nothing() {
+    fn included_files_count_and_what_cannot_be_read_demands_nothing() {
         let touch = ("00-touch.conf", "PubkeyAuthOptions touch-required\n");
         let none = ("99-none.conf", "PubkeyAuthOptions none\n");
         let include = "Include FOLDER/*.conf\n";
@@ -199,6 +204,13 @@ mod tests {
             "FOLDER/[0-9]*.conf",
             "FOLDER/*/x.conf",
         ] {
+            let config = format!("PubkeyAuthOptions touch-required\nInclude {pattern}\n");
+            assert_eq!(demand(&config, &[touch]), KeyDemand::Nothing, "{pattern}");
+        }
+        let absent = "PubkeyAuthOptions touch-required\nInclude FOLDER/none FOLDER/none/*.conf\n";
+        assert_eq!(demand(absent, &[]), KeyDemand::Touch);
+        // Whether there is a file below one that is no folder cannot be told, as below a folder that is closed to the broker.
+        for pattern in ["FOLDER/00-touch.conf/x", "FOLDER/00-touch.conf/x/*.conf"] {
             let config = format!("PubkeyAuthOptions touch-required\nInclude {pattern}\n");
             assert_eq!(demand(&config, &[touch]), KeyDemand::Nothing, "{pattern}");
         }

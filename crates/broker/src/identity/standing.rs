@@ -1,4 +1,4 @@
-//! What has become of the accounts on record: renamed, given another uid, spelled otherwise, or gone.
+//! Whether the accounts on record still exist, or were renamed, given another uid, spelled differently or deleted.
 //!
 //! At a login the store finds the record of another account
 //! ([`identity_mismatch`](twofa_store::UserSnapshot::identity_mismatch)); here the name service is asked about the account of
@@ -11,19 +11,19 @@ use twofa_core::Account;
 use crate::identity::accounts::{AccountLookup, NameServiceError};
 use crate::text::explain;
 
-/// How long accounts of a directory are asked about. What is left by then is not settled.
+/// How long a directory is asked about accounts. Those that are left by then are unsettled.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the name service says of the account that a record is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccountState {
-    /// It is as it was.
+    /// It has the same name and uid.
     Current,
-    /// This account has its name or its uid now, and not both.
+    /// This account has its name or its uid now, but not both.
     Differs(Account),
-    /// It is not on record, and this record has its name or its uid.
+    /// It is not on record itself, and this account on record has its name or its uid.
     Mismatched(Account),
-    /// No account has its name or its uid. One that is made with both again would take over the record.
+    /// No account has its name or its uid. One that is created with both would take over the record.
     Gone,
     /// The name service does not answer, for this reason.
     Unsettled(String),
@@ -45,12 +45,12 @@ impl AccountState {
 }
 
 impl Standings {
-    /// Those of this machine and its directories, now.
+    /// Reads the accounts of this machine and prepares to ask its directories.
     pub fn read() -> Self {
         Self(AccountLookup::read_within(LOOKUP_TIMEOUT))
     }
 
-    /// What has become of the account on `record`.
+    /// The state of the account on `record`.
     pub fn state(&mut self, record: &Account) -> AccountState {
         self.look_up(record)
             .unwrap_or_else(|error| AccountState::Unsettled(error.to_string()))

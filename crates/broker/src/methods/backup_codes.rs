@@ -51,7 +51,7 @@ pub(crate) fn make(
         account, origin, ..
     } = context;
     let store = context.store();
-    // On disk before they are shown: whatever ends this, their owner is told that they do not work.
+    // On disk before they are shown: however this ends, the user will be told that they do not work.
     store.note_codes_shown(account, origin, context.now())?;
     terminal.reach(Stage::CodesShown);
     let mut text = messages::backup_codes(&codes, asked).to_string();

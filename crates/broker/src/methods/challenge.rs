@@ -34,7 +34,7 @@ pub struct Challenge<'a> {
     pub tally: Tally,
     /// The application is known to answer no prompt: no code is sent before one was answered.
     pub cannot_answer: bool,
-    /// How a right code becomes a login; `None`: it is no login, or is settled at once with nothing else.
+    /// How a right code becomes a login; `None`: there is no login, or it is settled at once.
     pub settling: Option<Settling<'a>>,
     /// What a `+` at the code does, for the prompt.
     pub trust_hint: Option<&'a str>,

@@ -20,7 +20,7 @@ pub struct Settling<'a> {
 }
 
 impl<'a> Settling<'a> {
-    /// How a right code is settled that was typed with a `+` or without.
+    /// How a right code is settled; `trusts_device`: it was typed with a `+`.
     pub fn settlement(&self, trusts_device: bool) -> Settlement<'a> {
         let is_wanted = trusts_device || self.offer == Offer::Always;
         let trust_for = self.trust_for.filter(|_| is_wanted && self.can_confirm);
@@ -43,7 +43,7 @@ mod tests {
 
     const DAY: Duration = Duration::from_minutes(24 * 60);
 
-    /// What becomes of a right code: whether it waits for the account phase, and whether it trusts the device.
+    /// How a right code is settled: whether it waits for the account phase, and whether it makes the device trusted.
     fn settled(
         offer: Offer,
         trust_for: Option<Duration>,
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_is_trusted_if_that_is_wanted_and_the_account_phase_comes() {
+    fn a_device_is_trusted_if_that_is_wanted_and_there_is_an_account_phase() {
         for (offer, trust_for, can_confirm, plus, expected) in [
             (Offer::Ask, Some(DAY), true, true, (true, true)),
             (Offer::Ask, Some(DAY), true, false, (false, false)),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_first_factor_may_be_wrong_the_account_phase_settles_it() {
+    fn if_the_first_factor_may_be_wrong_the_account_phase_settles_the_code() {
         assert_eq!(settled(Offer::Ask, None, false, true, false), (true, false));
         assert_eq!(
             settled(Offer::Ask, Some(DAY), false, true, true),

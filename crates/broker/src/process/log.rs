@@ -61,7 +61,7 @@ pub fn event(happening: &Happening) {
     }
 }
 
-/// The same for a command of root's, whose standard error is a person's: without syslog, only the store has the event.
+/// The same for a command that root runs, whose standard error is a terminal: without syslog, only the store has the event.
 pub fn event_of_command(happening: &Happening) {
     let _ = event_to_syslog(happening);
 }
@@ -73,7 +73,7 @@ pub fn anchor(anchor: &Anchor) {
     }
 }
 
-/// The same for a command of root's.
+/// The same for a command that root runs.
 pub fn anchor_of_command(anchor: &Anchor) {
     let _ = anchor_to_syslog(anchor);
 }

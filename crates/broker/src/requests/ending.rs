@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_that_were_shown_and_not_confirmed_are_said_to_be_void() {
+    fn backup_codes_that_were_shown_but_not_confirmed_are_reported_as_void() {
         let request = Request::NewBackupCodes {
             user: "alice".into(),
         };

@@ -1,7 +1,7 @@
-//! Login sessions: the module tells of their beginning and end, and everybody may see their own.
+//! Login sessions: the module reports their beginning and end, and all users may see their own.
 //!
-//! No login waits for what happens here, and none fails because of it. A session is written down first; only then is it found
-//! out how long it may last, for which the name service may be needed.
+//! No login waits for what happens here, and none fails because of it. A session is recorded first; only then is its lifetime
+//! determined, for which the name service may be needed.
 
 use twofa_core::Account;
 use twofa_core::text::printable;
@@ -19,11 +19,11 @@ use crate::identity::person::{Person, PersonError};
 use crate::text::events;
 use crate::text::messages::commands;
 
-/// Characters of an application's claim that are kept at most.
+/// The most characters of an application's claim that are stored.
 const MAX_CLAIM: usize = 128;
-/// How many sessions are reported at once, so that they fit into one message.
+/// The most sessions in one report, so that it fits into one message.
 const REPORTED: usize = 50;
-/// What sshd calls its service, unless an administrator calls it otherwise.
+/// sshd's PAM service, unless an administrator has renamed it.
 const SSHD: &str = "sshd";
 
 /// Serves the requests about sessions.
@@ -97,7 +97,7 @@ fn open(
     Ok(Done::Session { lifetime })
 }
 
-/// How many seconds a session of `account` may last; `None`: without end, as for every account of the system itself.
+/// How many seconds a session of `account` may last; `None`: there is no limit, as for all system accounts.
 pub(crate) fn lifetime(
     services: Services<'_>,
     account: &Account,

@@ -36,7 +36,7 @@ pub enum NotSent {
     Store(#[from] StoreError),
 }
 
-/// That no code was sent, in the form that the person is shown.
+/// Why no code was sent, as the person is told.
 #[derive(Debug)]
 pub struct Unsent {
     /// Why, for the person.

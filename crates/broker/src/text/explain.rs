@@ -68,7 +68,7 @@ fn denied(denial: Denial, grounds: &Grounds<'_>) -> String {
     }
 }
 
-/// How `account` differs from the one that `record` is about, which has its name or its uid.
+/// How `account` differs from the account on `record`, which has its name or its uid.
 pub fn difference(account: &Account, record: &Account) -> String {
     let (name, recorded) = (&account.name, &record.name);
     if name == recorded {

@@ -13,13 +13,13 @@ pub const LINES_OF_SCREEN: usize = 23;
 /// The modules of a QR code that are drawn in the text's colour; the others have the background's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drawn {
-    /// Right where text is lighter than the background.
+    /// The light ones, for terminals whose text is lighter than the background.
     Light,
-    /// Right where text is darker than the background.
+    /// The dark ones, for terminals whose text is darker than the background.
     Dark,
 }
 
-/// A QR code. It holds what it was made from, and so must not be printed for others.
+/// A QR code. It reveals the text that it was made from, so it is shown only to its owner.
 pub struct QrPicture(QrCode);
 
 impl QrPicture {
@@ -35,7 +35,7 @@ impl QrPicture {
         &self.0
     }
 
-    /// Modules on each side, with the quiet zone: what it takes in columns of half blocks.
+    /// Modules on each side, with the quiet zone; as many columns of half blocks.
     pub fn side(&self) -> usize {
         self.0.width() + 2 * self.quiet_zone()
     }
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn with_names_of_20_letters_it_fits_on_a_screen_of_24_lines_above_a_prompt() {
+    fn with_names_of_up_to_20_letters_it_fits_above_a_prompt_on_a_24_line_screen() {
         for letters in 1..=20 {
             let picture = QrPicture::new(&link(letters)).unwrap();
             assert!(
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_two_ways_of_drawing_are_each_others_negative() {
+    fn light_and_dark_pictures_are_negatives_of_each_other() {
         let picture = QrPicture::new(&link(6)).unwrap();
         let (light, dark) = (
             picture.half_blocks(Drawn::Light),

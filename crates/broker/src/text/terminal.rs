@@ -39,7 +39,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Notes that the request has reached `stage`.
+    /// Records that the request has reached `stage`.
     pub const fn reach(&mut self, stage: Stage) {
         match stage {
             Stage::Enrolling => {}
@@ -52,7 +52,7 @@ impl Progress {
 
 /// A terminal, local or at the other end of a connection.
 pub trait Terminal {
-    /// Notes that the request has reached `stage`.
+    /// Records that the request has reached `stage`.
     fn reach(&mut self, stage: Stage) {
         let _ = stage;
     }
@@ -71,7 +71,7 @@ pub trait Terminal {
         self.ask_with_link(text, None)
     }
 
-    /// The same where `text` shows the key of this `link`.
+    /// The same, for a `text` that shows the key in `link`.
     fn ask_with_link(
         &mut self,
         text: String,

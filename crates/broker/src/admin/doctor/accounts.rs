@@ -28,7 +28,7 @@ fn standings(rows: &[UserRow], standings: &mut Standings) -> Vec<AccountFinding>
         match standings.state(record) {
             AccountState::Current | AccountState::Mismatched(_) => {}
             AccountState::Gone => gone.push(record.name.clone()),
-            // An account with a record of its own is not held back; what is left of the old one is as good as gone.
+            // If the account has a record of its own, it is not held back, and nobody uses the old record.
             AccountState::Differs(now) if known.contains(&now) || !holds_back(&row.summary) => {
                 gone.push(record.name.clone());
             }
@@ -52,7 +52,7 @@ fn standings(rows: &[UserRow], standings: &mut Standings) -> Vec<AccountFinding>
     findings
 }
 
-/// The uids of `shared` with names of which one is asked for a code, or refused, and another is not asked.
+/// The uids in `shared` where one name is asked for a code or refused, and another is not asked.
 fn shared(rows: &[UserRow], shared: BTreeMap<u32, Vec<String>>) -> Vec<AccountFinding> {
     let asked: HashSet<_> = rows
         .iter()
@@ -81,7 +81,7 @@ mod tests {
     use crate::admin::testing::Bench;
 
     #[test]
-    fn gone_accounts_and_changed_uids_are_found() {
+    fn deleted_accounts_and_changed_uids_are_found() {
         let bench = Bench::new();
         assert_eq!(findings(&bench).unwrap(), []);
         bench.enrol_account("no-such-account", 4_000_000_000);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_uid_of_two_names_is_found_where_one_is_asked_and_the_other_is_not() {
+    fn a_uid_with_two_names_is_found_if_only_one_of_them_is_asked() {
         let bench = Bench::new();
         bench.enrol_account("root", 0);
         let names = vec!["root".to_owned(), "toor".to_owned()];

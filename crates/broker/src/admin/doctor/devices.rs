@@ -1,4 +1,4 @@
-//! Where devices are never trusted although a policy says for how long, and which addresses stand for several users.
+//! Services at which devices are never trusted although a policy allows it, and addresses that several users trust.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use twofa_store::event::{Event, Record};
 use super::finding::{DeviceFinding, Finding};
 use crate::admin::{AdminError, Administration};
 
-/// How many events at the end of the log are looked at for how programs describe their logins.
+/// How many of the latest events are searched for how services describe their logins.
 const EVENTS: u32 = 2_000;
 
 /// All findings about devices. `unconfirmed`: services that ask in `auth` and have no line of the module in `account`.
@@ -25,7 +25,7 @@ pub(super) fn findings(
         .collect();
     let mut findings = Vec::new();
     let used = UsedServices::find(admin)?;
-    // Many services share a stack, and few of them are used.
+    // Many services share a stack, but only a few are in use.
     let services: Vec<_> = unconfirmed
         .iter()
         .filter(|service| *service == "sshd" || used.all.contains(*service))
@@ -55,18 +55,18 @@ pub(super) fn findings(
     Ok(findings.into_iter().map(Finding::Devices).collect())
 }
 
-/// Whether any policy trusts what logins of this service can prove.
+/// Whether any policy trusts devices that logins of this service can prove.
 fn is_trusting(service: &str, trusts: &[Trust]) -> bool {
     trusts
         .iter()
         .any(|trust| longest(service, trust).seconds() > 0)
 }
 
-/// The services by which logins passed lately.
+/// The services that were used for recent successful logins.
 #[derive(Debug, Default)]
 struct UsedServices {
     all: BTreeSet<String>,
-    /// Those of whose logins no device can be told.
+    /// Those whose logins give no evidence of a device.
     without_proof: BTreeSet<String>,
 }
 
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn services_whose_devices_are_never_trusted_are_named_where_a_policy_would_trust_them() {
+    fn services_at_which_devices_are_never_trusted_are_named_if_a_policy_would_trust_them() {
         let bench = Bench::new();
         bench.enrol_account("alice", 1000);
         pass(&bench, "sshd", Some("192.0.2.7"));

@@ -44,7 +44,7 @@ pub enum Finding {
     Rules(RulesFinding),
     /// What has become of the accounts on record.
     Accounts(AccountFinding),
-    /// What keeps devices from being trusted, or is to be known about those that are.
+    /// What prevents devices from being trusted, or what an administrator should know about trusted ones.
     Devices(DeviceFinding),
     /// An exemption: each one deserves a look.
     Exemption {
@@ -123,7 +123,7 @@ pub enum Remedy {
     PutBefore,
     /// In `account`, with `challenge`.
     ChallengeInAccount,
-    /// Behind the line where the jump of the one with `proved` ends, which is too long.
+    /// After the line that the jump of a line with `proved` leads to: the jump is too long.
     ShortenJump,
 }
 
@@ -173,11 +173,11 @@ pub enum Complaint {
 /// What a line with `proved` does to logins with a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyComplaint {
-    /// From there they come to nothing that lets them in, or past the line that asks for a code.
+    /// They are refused: the jump leads to no module that succeeds, or past the line that asks for a code.
     Refused,
-    /// They are refused where no code is asked for, since no module succeeds.
+    /// They are refused when no code is asked for, since no module succeeds.
     RefusedUnasked,
-    /// They go on in the middle of another file, which may change.
+    /// They continue in the middle of another file, which may change.
     LandsElsewhere,
 }
 
@@ -274,9 +274,9 @@ pub enum HostFinding {
         /// The paths of what it cannot read.
         paths: Vec<String>,
     },
-    /// Security keys are allowed, and count for nothing: sshd is not seen to demand a touch of them.
+    /// Security keys are allowed but do not count: sshd is not known to demand a touch of them.
     SecurityKeysDoNotCount,
-    /// Accounts that are exempt and have no password, whom sshd asks for more than a key; never empty.
+    /// Accounts that are exempt and have no password, but of which sshd demands more than a key; never empty.
     RobotsNeedMore {
         /// Their names.
         accounts: Vec<String>,
@@ -339,7 +339,7 @@ impl RulesFinding {
 /// What has become of accounts on record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccountFinding {
-    /// Nobody has these names and uids. Accounts that are made with both again take over the records.
+    /// No account has these names or uids. An account that is created with the same name and uid takes over the record.
     Gone {
         /// The names on record.
         names: Vec<String>,
@@ -348,19 +348,19 @@ pub enum AccountFinding {
     Differs {
         /// The account on record.
         record: Account,
-        /// The account that there is.
+        /// The account that has its name or its uid now.
         now: Account,
     },
-    /// The name service does not say whether there are such accounts.
+    /// The name service does not say whether these accounts exist.
     Unsettled {
         /// The names on record.
         names: Vec<String>,
         /// Why there is no answer.
         error: String,
     },
-    /// Names that share a uid, of which some have a second factor and others do not.
+    /// Names that share a uid, where some have a second factor and others do not.
     SharedUid {
-        /// The uid that all of them have.
+        /// The uid that they share.
         uid: u32,
         /// Those who have a second factor, or must have one.
         with: Vec<String>,
@@ -378,7 +378,8 @@ impl AccountFinding {
     }
 }
 
-/// What keeps devices from being trusted where a policy says for how long, or is to be known about those that are.
+/// What prevents devices from being trusted although a policy allows it, or what an administrator should know about
+/// trusted ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeviceFinding {
     /// No line of the module in `account` confirms logins of these services, so that nothing is trusted there.

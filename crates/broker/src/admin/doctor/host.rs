@@ -20,13 +20,13 @@ const FOLDERS: [&str; 4] = [
     "/usr/etc/pam.d",
 ];
 
-/// What there is to say of PAM's files.
+/// What was found in PAM's files.
 pub(super) struct Report {
     /// What is wrong with the stacks, sshd and the module.
     pub(super) findings: Vec<Finding>,
     /// The screen lockers that call the module.
     pub(super) lockers: Vec<String>,
-    /// Accounts without a password that sshd asks for more than a key.
+    /// Accounts without a password of which sshd demands more than a key.
     pub(super) stuck: Vec<String>,
     /// Services that ask in `auth` and have no line of the module in `account`.
     pub(super) unconfirmed: Vec<String>,
@@ -152,7 +152,7 @@ fn folder_without_module() -> Option<PathBuf> {
     }
 }
 
-/// Whether somebody can know the password of this account: it has one, or what there is cannot be read.
+/// Whether this account may have a password: it has one, or that cannot be read.
 fn has_password(account: &str) -> bool {
     let Ok(shadow) = fs::read_to_string("/etc/shadow") else {
         return true;

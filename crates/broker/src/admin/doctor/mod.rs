@@ -28,7 +28,7 @@ use super::error::AdminError;
 pub struct Inspection {
     /// What is wrong with PAM's stacks, sshd, the module and the broker at the socket.
     pub findings: Vec<Finding>,
-    /// Accounts without a password that sshd asks for more than a key.
+    /// Accounts without a password of which sshd demands more than a key.
     stuck: Vec<String>,
     /// Services that ask in `auth` and have no line of the module in `account`.
     unconfirmed: Vec<String>,
@@ -53,8 +53,8 @@ pub fn inspect_host() -> Inspection {
 }
 
 impl Administration {
-    /// What is wrong with the rules, people's methods and accounts, the providers and what waits to be sent. It connects to every
-    /// provider that is in use, which takes as long as the slowest of them, 15 seconds at most.
+    /// What is wrong with the rules, people's methods and accounts, the providers and what waits to be sent. It connects to
+    /// every provider that is in use, which takes as long as the slowest of them, 15 seconds at most.
     pub fn findings(&self, inspection: &Inspection) -> Result<Vec<Finding>, AdminError> {
         let mut findings = rules::findings(self)?;
         findings.extend(accounts::findings(self)?);

@@ -7,7 +7,7 @@ use super::finding::{Finding, HostFinding};
 use crate::admin::{AdminError, Administration};
 use crate::identity::accounts::{self, Groups};
 
-/// Those of the accounts `stuck`, which have no password and need more than a key, that are exempt at sshd.
+/// A finding about those accounts among `stuck`, which have no password and need more than a key, that are exempt at sshd.
 pub(super) fn finding(
     admin: &Administration,
     stuck: &[String],
@@ -26,7 +26,7 @@ pub(super) fn finding(
         })
         .collect();
     let is_exempt = |name: &&String| {
-        // What the name service does not tell is the business of other findings.
+        // If the name service does not answer, other findings say so.
         let account = accounts::find(name).ok().flatten();
         account.is_some_and(|account| exemptions.iter().any(|one| covers(one, &account)))
     };

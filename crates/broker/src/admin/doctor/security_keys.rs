@@ -1,4 +1,4 @@
-//! Whether security keys count that the policy allows. It looks with the broker's rights, as a login does.
+//! Whether security keys count if the policy allows them. sshd's files are read with the broker's rights, as at a login.
 
 use twofa_core::Method;
 
@@ -6,18 +6,14 @@ use super::finding::{Finding, HostFinding};
 use crate::admin::{AdminError, Administration};
 use crate::identity::sshd_options::KeyDemand;
 
-/// That the policy or a class allows security keys, and sshd is not seen to demand a touch of them.
+/// A finding if the policy or a class allows security keys, but sshd is not known to demand a touch of them.
 pub(super) fn finding(admin: &Administration) -> Result<Option<Finding>, AdminError> {
     if KeyDemand::of_this_machine() > KeyDemand::Nothing {
         return Ok(None);
     }
     let rulebook = admin.store().rulebook()?;
-    let machine = rulebook.machine();
-    let by_class = rulebook
-        .classes()
-        .iter()
-        .filter_map(|class| class.policy(machine).ok())
-        .any(|policy| policy.methods.contains(Method::SecurityKey));
-    let is_allowed = machine.methods.contains(Method::SecurityKey) || by_class;
+    let is_allowed = rulebook
+        .policies()
+        .any(|(_, policy)| policy.methods.contains(Method::SecurityKey));
     Ok(is_allowed.then_some(Finding::Host(HostFinding::SecurityKeysDoNotCount)))
 }

@@ -17,11 +17,11 @@ pub(super) struct Sshd {
     settings: BTreeMap<String, String>,
     /// One runs, or starts with the machine.
     pub(super) is_in_use: bool,
-    /// The accounts of root and of people, with the settings that apply to each.
+    /// Root and the accounts of people, and what applies to each.
     pub(super) accounts: Vec<SshdAccount>,
 }
 
-/// What sshd asks of one account.
+/// What sshd demands of one account.
 #[derive(Debug)]
 pub(super) struct SshdAccount {
     pub(super) name: String,
@@ -197,7 +197,7 @@ fn accounts() -> Vec<String> {
     passwd.lines().filter_map(account).collect()
 }
 
-/// Whether there is a `Match` block in the files that Debian and others have.
+/// Whether there is a `Match` block in `sshd_config` or `sshd_config.d`.
 fn has_matches() -> bool {
     let parts = fs::read_dir("/etc/ssh/sshd_config.d")
         .into_iter()

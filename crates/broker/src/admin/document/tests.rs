@@ -34,7 +34,7 @@ fn a_policy_is_written_as_a_person_would_write_it() {
 }
 
 #[test]
-fn what_earlier_versions_wrote_is_read() {
+fn a_document_of_an_earlier_version_is_read() {
     let old = "[policy]\n\"addresses.unique\" = \"off\"\napplication-name = 'Büro \"7\"'\n\
                \"lockout.after\" = \"10\"\nmethods = \"app,email,sms,backup\"\nmode = \"optional\"\n\n\
                [[class]]\nname = \"admins\"\ngroup = \"sudo\"\nmode = \"mandatory\"\n\"trust.remote\" = \"1d\"\n";
@@ -42,7 +42,7 @@ fn what_earlier_versions_wrote_is_read() {
 }
 
 #[test]
-fn a_setting_has_several_spellings() {
+fn a_setting_can_be_written_in_several_ways() {
     for text in [
         "mode = \"optional\"\nlockout.after = 5",
         "mode = \"optional\"\n[lockout]\nafter = 5",
@@ -55,7 +55,7 @@ fn a_setting_has_several_spellings() {
     }
 }
 
-/// Documents with a mistake outside of a class, and what is said of it.
+/// Documents with a mistake outside the classes, and part of the error.
 const BAD_SETTINGS: &[(&str, &str)] = &[
     ("", "it does not set mode"),
     ("[policy]", "it does not set mode"),
@@ -93,7 +93,7 @@ const BAD_SETTINGS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Documents with a mistake in a class, and what is said of it.
+/// Documents with a mistake in a class, and part of the error.
 const BAD_CLASSES: &[(&str, &str)] = &[
     (
         "mode = \"optional\"\n[[class]]\nname = \"a\"",
@@ -137,7 +137,7 @@ fn an_invalid_document_is_refused_with_the_line_and_the_setting_and_quotes_nothi
     }
 }
 
-/// Values that `key` takes.
+/// Valid values of `key`.
 fn values(key: &PolicyKey) -> BoxedStrategy<String> {
     let texts = |texts: &[&str]| {
         let texts: Vec<_> = texts.iter().map(|text| (*text).to_owned()).collect();
@@ -200,7 +200,7 @@ fn settings(per_class: bool) -> BoxedStrategy<Vec<(String, String)>> {
 
 proptest! {
     #[test]
-    fn what_is_exported_applies_as_it_was(
+    fn an_exported_policy_reads_back_unchanged(
         machine in settings(false),
         classes in prop::collection::vec(("[^\\p{C}]{1,20}", settings(true)), 0..4),
     ) {

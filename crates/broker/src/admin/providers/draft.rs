@@ -176,8 +176,8 @@ impl Administration {
     }
 }
 
-/// Makes a provider of its settings. A secret that others among them call for, such as the password of a proxy's user,
-/// is asked for by `ask`.
+/// Makes a provider from its settings. If these need a secret that is missing, such as the password for a proxy with a user
+/// name, `ask` is called for it.
 fn open_asking(
     catalogue: &Catalogue,
     kind: &ProviderKind,

@@ -1,5 +1,5 @@
-//! The one prompt for password and code at a trusted device. Its client cannot know whether a code is wanted today, so it may
-//! append one or not.
+//! The single prompt for password and code at a trusted device. The user cannot know whether a code is needed this time, so the
+//! answer may end in one or not.
 
 use twofa_store::Tally;
 
@@ -11,8 +11,8 @@ use crate::methods::settling::Settling;
 use crate::text::messages::reasons;
 use crate::text::terminal::Terminal;
 
-/// Asks once. A right code at the end of the answer is used up, and is how the login passes; anything else there belongs to
-/// the password, and the device stands in for a code.
+/// Asks once. If the answer ends in a right code, the code is used up and the login passes by it. Otherwise all of the answer
+/// is the password, and the device stands in for a code.
 pub(super) fn ask(
     request: &LoginRequest<'_>,
     terminal: &mut dyn Terminal,
@@ -22,7 +22,7 @@ pub(super) fn ask(
         return request.trusted();
     }
     let challenge = request.challenge(Accepted::Allowed, Tally::Uncounted);
-    // What is not counted may be guessed often, so it must gain nothing: it does not make the trust last longer.
+    // Wrong codes are not counted here and can be guessed without limit, so a right one must not prolong the trust.
     let challenge = Challenge {
         settling: challenge.settling.map(|settling| Settling {
             trust_for: None,

@@ -110,7 +110,7 @@ fn welcome(
         let text = messages::void_codes(shown_at, backup_codes_left, context.now());
         if terminal.info(text.into()).is_ok() {
             let (account, origin) = (context.account, context.origin);
-            // If that fails, the next login says it again.
+            // If that fails, the next login shows it again.
             let _ = context
                 .store()
                 .forget_codes_shown(account, origin, context.now());

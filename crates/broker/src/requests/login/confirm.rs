@@ -1,5 +1,5 @@
-//! What follows from a login in the account phase: it is on record, the user hears what was refused before, and the device
-//! is trusted if a code said so.
+//! Confirms a login in the account phase: the login is recorded, the user is told of refused attempts before it, and the
+//! device becomes trusted if the user asked for that with the code.
 
 use twofa_proto::Verdict;
 use twofa_store::Confirmation;
@@ -7,10 +7,10 @@ use twofa_store::event::Proof;
 
 use super::outcome::LoginOutcome;
 use super::request::{LoginError, LoginRequest};
-use crate::text::messages;
 use crate::text::terminal::Terminal;
+use crate::text::{events, messages};
 
-/// Confirms what `auth` of the same process left; `None`: it left nothing, or that has ended.
+/// Confirms what `auth` left in the same process; `None`: it left nothing, or what it left has expired.
 pub(super) fn confirm(
     request: &LoginRequest<'_>,
     terminal: &mut dyn Terminal,
@@ -46,6 +46,6 @@ pub(super) fn confirm(
         Proof::TrustedDevice(_) if !request.device.is_users_own_proof() => Verdict::Trusted,
         _ => Verdict::Passed,
     };
-    let why = crate::text::events::proof(&by);
+    let why = events::proof(&by);
     Ok(Some(LoginOutcome::new(verdict, why)))
 }

@@ -1,4 +1,4 @@
-//! The device behind a login: what is proved about it, whether it is trusted, and what a right code makes of it.
+//! The device behind a login: what is proved about it, whether it is trusted, and whether a right code makes it trusted.
 
 use twofa_core::device::evidence::is_elevation;
 use twofa_core::device::{Evidence, LoginSession, LoginTerminal, identify};
@@ -13,22 +13,22 @@ use crate::identity::person::Person;
 use crate::methods::settling::Settling;
 use crate::text::messages;
 
-/// What is known of the device behind one login. Only root's word counts.
+/// What is known of the device behind one login. Only what root's module says is used.
 #[derive(Debug)]
 pub(super) struct LoginDevice {
     /// The process that the login happens in; `None`: the application is not root, and nothing is settled later.
     process: Option<LoginProcess>,
     device: Option<Device>,
-    /// How long a code makes it trusted.
+    /// For how long a code makes it trusted; zero: it does not.
     duration: Duration,
-    /// Whether it stands in for a code now.
+    /// Whether the device stands in for a code now.
     pub(super) is_trusted: bool,
-    /// Whether the login comes to a line of ours in the account phase, or is there.
+    /// Whether the login will reach a line of ours in the account phase, or is there now.
     can_confirm: bool,
 }
 
 impl LoginDevice {
-    /// The device of `login`, which `person` makes.
+    /// Finds the device behind `login`, a login of `person`.
     pub(super) fn find(
         services: Services<'_>,
         peer: Peer,
@@ -37,13 +37,13 @@ impl LoginDevice {
         account: &Account,
         person: &Person,
     ) -> Result<Self, StoreError> {
-        let evidence = login.evidence.as_deref().filter(|_| peer.is_root());
-        let process = evidence.map(process);
+        let from_root = login.evidence.as_deref().filter(|_| peer.is_root());
+        let process = from_root.map(process);
         let is_account = matches!(request, Request::Account(_));
-        // After a key alone, sshd tells the account phase nothing of it, and an address would stand in for a password too.
+        // After a key alone, sshd does not tell the account phase of it. An address would then stand in for the password as well.
         let is_bare = is_account && login.cannot_answer && !login.confirms;
-        let device = evidence
-            .and_then(|_| identify(&told(login), &person.policy.trust))
+        let device = from_root
+            .and_then(|_| identify(&evidence(login), &person.policy.trust))
             .filter(|device| !(is_bare && device.kind() == DeviceKind::Address));
         let duration = device.as_ref().map_or(Duration::from_seconds(0), |device| {
             person.trust_duration(device.kind())
@@ -63,7 +63,7 @@ impl LoginDevice {
         if !is_account && !store.is_confirming(&login.service)? {
             return Ok(found);
         }
-        let password = evidence.and_then(|evidence| evidence.password.as_deref());
+        let password = from_root.and_then(|evidence| evidence.password.as_deref());
         let grant = store.device_grant(account, device, password)?;
         found.is_trusted = grant.is_some_and(|grant| grant.is_believed(duration, services.now()));
         Ok(found)
@@ -75,23 +75,23 @@ impl LoginDevice {
         self.device.as_ref().filter(|_| is_possible)
     }
 
-    /// Whether sshd verified a key of the user's in this login.
+    /// Whether sshd verified one of the user's own keys in this login.
     pub(super) fn is_users_own_proof(&self) -> bool {
         self.device.as_ref().is_some_and(Device::is_users_own_proof)
     }
 
-    /// The user's key that sshd verified, if a code can make it trusted, and for how long.
+    /// The user's own key that sshd verified, if a code can make it trusted, and for how long.
     pub(super) fn own_key(&self) -> Option<(&Device, Duration)> {
         let key = self.trustable().filter(|key| key.is_users_own_proof())?;
         Some((key, self.duration))
     }
 
-    /// The process that the account phase comes back with.
+    /// The process by which the account phase recognises the login.
     pub(super) const fn process(&self) -> Option<&LoginProcess> {
         self.process.as_ref()
     }
 
-    /// The device and how the login from it passes, if it is trusted.
+    /// The device, if it is trusted, and what the store needs to let a login from it pass.
     pub(super) fn trusted<'a>(&'a self, login: &'a Login) -> Option<(&'a Device, Pass<'a>)> {
         let device = self.device.as_ref().filter(|_| self.is_trusted)?;
         Some((device, self.pass(login)?))
@@ -108,7 +108,7 @@ impl LoginDevice {
         })
     }
 
-    /// How a right code of `person` is settled; `None`: at once, with nothing else.
+    /// How a right code of `person` is settled; `None`: at once.
     pub(super) fn settling<'a>(
         &'a self,
         login: &'a Login,
@@ -124,7 +124,7 @@ impl LoginDevice {
         })
     }
 
-    /// What a `+` at the code would do, for the prompt; `None`: nothing.
+    /// What a `+` at the end of the code would do, for the prompt; `None`: nothing.
     pub(super) fn hint(&self, person: &Person) -> Option<String> {
         let device = self.trustable()?;
         let is_asked = person.policy.trust.offer == twofa_core::policy::Offer::Ask;
@@ -147,13 +147,13 @@ pub(super) const fn process_id(process: twofa_proto::ProcessId) -> ProcessId {
     }
 }
 
-/// What root's module told, as far as a device follows from it.
-fn told(login: &Login) -> Evidence<'_> {
+/// What root's module reported about the device.
+fn evidence(login: &Login) -> Evidence<'_> {
     let Some(evidence) = &login.evidence else {
         return Evidence::default();
     };
     let boot = &evidence.boot;
-    // The session must be the asking user's: who became another user in it is not the one who was verified.
+    // The session must belong to the user who asks: someone who became another user in it is not the one who was verified.
     let asking = login
         .remote_user
         .as_deref()

@@ -68,7 +68,7 @@ pub(super) fn replace(
     }
     let context = request.context;
     let challenge = Challenge {
-        // Trust goes with the new method's first code: its enrolment would end it.
+        // The first code of the new method decides about trust: enrolling it would end trust given before.
         settling: None,
         trust_hint: None,
         ..request.challenge(Accepted::Enrolled, Tally::Proved)
@@ -171,8 +171,8 @@ fn changed_meanwhile(
     request::refuse(messages::CHANGED_MEANWHILE, outcome, terminal)
 }
 
-/// A terminal that is gone once a method is set up and a prompt gets no answer: the module refuses the login then, so it
-/// must not go on here. Before that, no answer is a person who does not enrol.
+/// A terminal that counts as closed if a prompt gets no answer after a method was set up: the module then refuses the login,
+/// so it must not go on here. Before that, no answer means that the person does not enrol.
 struct AnsweringTerminal<'a> {
     terminal: &'a mut dyn Terminal,
     progress: Progress,

@@ -130,10 +130,10 @@ fn begin(
     })
 }
 
-/// The end of a login that would be asked for a code, by the security key that sshd proved.
+/// The outcome of a login that needs a code but has a security key that sshd verified; `None`: it has none.
 fn by_key(request: &LoginRequest<'_>, raw: &Request) -> Result<Option<LoginOutcome>, LoginError> {
     match request.decision {
-        // The one prompt is asked for the password as well.
+        // With a single prompt, the password is asked for there as well.
         Decision::Challenge if !request.login.behind_password => security_key::pass(request, raw),
         _ => Ok(None),
     }

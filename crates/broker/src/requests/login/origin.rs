@@ -18,7 +18,7 @@ pub(super) fn for_exemptions(peer: Peer, login: &Login) -> LoginSource<'_> {
     if !peer.is_root() {
         return LoginSource::default();
     }
-    // With UseDNS, what sshd tells PAM is a name.
+    // With UseDNS, sshd gives PAM a name instead of the address.
     let evidence = login.evidence.as_ref();
     let ssh_client = evidence.and_then(|evidence| evidence.ssh_client.as_deref());
     let address = ssh_client

@@ -23,7 +23,7 @@ impl LoginOutcome {
         }
     }
 
-    /// The same, where something follows only in the account phase.
+    /// The same, where the account phase must confirm it.
     pub(super) fn awaiting(self, confirm: Confirm) -> Self {
         Self { confirm, ..self }
     }

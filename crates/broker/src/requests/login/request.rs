@@ -62,7 +62,7 @@ pub(super) struct LoginRequest<'a> {
     pub(super) device: &'a LoginDevice,
     /// Whether this is the account phase.
     pub(super) is_account: bool,
-    /// What a `+` at a code does, for the prompt.
+    /// What a `+` at the end of a code does, for the prompt.
     pub(super) trust_hint: Option<&'a str>,
 }
 
@@ -90,7 +90,7 @@ impl LoginRequest<'_> {
             .settling(self.login, person, is_first_factor_shown)
     }
 
-    /// When a login without an attempt counts as one, where the code was typed with a `+` or without.
+    /// When a login by a method that it has just enrolled is settled; `trusts_device`: its first code was typed with a `+`.
     pub(super) fn settlement(&self, trusts_device: bool) -> Settlement<'_> {
         let settling = self.settling(true);
         settling.map_or(Settlement::Now(None), |settling| {
@@ -98,7 +98,7 @@ impl LoginRequest<'_> {
         })
     }
 
-    /// When a login by a security key counts as one: the password may still be wrong.
+    /// When a login by a security key is settled: the password may still be wrong.
     pub(super) fn settlement_of_key(&self) -> Settlement<'_> {
         let settling = self.settling(false);
         settling.map_or(Settlement::Now(None), |settling| settling.settlement(false))
@@ -145,7 +145,7 @@ impl LoginRequest<'_> {
         } = self.context;
         let (store, now) = (self.context.store(), self.context.now());
         store.leave_trusted(account, pass, device, origin, now)?;
-        // Not success: a `sufficient` in the wrong place would let users in without any secret of theirs.
+        // Not success: a `sufficient` in the wrong place would let users in without a secret of their own.
         let verdict = if device.is_users_own_proof() {
             Verdict::Passed
         } else {
@@ -205,8 +205,8 @@ impl LoginRequest<'_> {
         }
     }
 
-    /// Records that a login ended without a code, or after a right one before it was over. If a wrong code was the last that
-    /// was typed, the login is on record as refused already.
+    /// Records that a login was given up, before a code was typed or after a right one. If the last code was wrong, the login
+    /// is already on record as refused.
     pub(super) fn record_giving_up(&self, why: RefusalReason) -> Result<(), StoreError> {
         let store = self.context.store();
         let throttle = store.snapshot(self.context.account)?.user.throttle;

@@ -1,4 +1,4 @@
-//! A security key of the user's with which sshd let them in: it is the second factor of that login, without a code.
+//! A login in which sshd verified a security key of the user's: the key is the second factor, and no code is needed.
 
 use twofa_core::Method;
 use twofa_core::device::ssh_key::ProvedKeys;
@@ -13,10 +13,10 @@ use crate::identity::first_factor::sees_same_files;
 use crate::identity::sshd_options::KeyDemand;
 use crate::text::messages::reasons;
 
-/// Lets the user pass by the security key that sshd proved, if it is enrolled and counts; `None`: there is none.
+/// Lets the user pass by the security key that sshd verified, if it is enrolled and counts; `None`: there is none.
 ///
-/// It counts only while sshd demands a touch of every such key, and where no password was asked for, a PIN or a fingerprint: a
-/// key that needs neither works for whoever has got hold of it, or of the computer it is plugged into.
+/// It counts only while sshd demands a touch of every security key or, if no password was asked for, a PIN or a fingerprint.
+/// Without a touch, anyone in control of the computer could use the key; without a PIN, anyone who has stolen it.
 pub(super) fn pass(
     request: &LoginRequest<'_>,
     raw: &Request,
@@ -34,7 +34,7 @@ pub(super) fn pass(
     if KeyDemand::of_this_machine() < needed {
         return Ok(None);
     }
-    // sshd has proved the key, and nobody has proved the password yet: where there is an account phase, that settles it.
+    // sshd has verified the key, but the password may still be wrong. If there is an account phase, it settles the login.
     let settlement = request.settlement_of_key();
     let generation = context.person.snapshot.generation;
     let (account, origin, now) = (context.account, context.origin, context.now());
@@ -45,10 +45,10 @@ pub(super) fn pass(
     Ok(Some(passed(why, is_settled)))
 }
 
-/// The enrolled key that sshd proved, if the policy allows it.
+/// The enrolled key that sshd verified, if the policy allows it.
 fn proved_key<'a>(request: &'a LoginRequest<'_>) -> Option<&'a SecurityKey> {
     let context = request.context;
-    // Root's module alone repeats what sshd says; in a container sshd has another configuration than the one read here.
+    // Only root's module reports what sshd said, and in a container, sshd has a configuration other than the one read here.
     let is_allowed = request.peer.is_root()
         && sees_same_files(request.login)
         && context.policy().methods.contains(Method::SecurityKey);

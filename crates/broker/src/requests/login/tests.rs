@@ -412,7 +412,7 @@ fn a_login_that_is_abandoned_at_the_code_prompt_is_recorded_once() {
     );
 }
 
-/// What the audit log says happened, oldest first: passes, and refusals of a login.
+/// The passes and refusals in the audit log, the earliest first.
 fn endings(bench: &Bench) -> Vec<&'static str> {
     let mut endings = Vec::new();
     bench
@@ -432,9 +432,9 @@ fn endings(bench: &Bench) -> Vec<&'static str> {
 }
 
 #[test]
-fn an_enrolment_that_is_left_at_the_backup_codes_lets_nobody_in_and_is_not_recorded_as_passed() {
+fn an_enrolment_abandoned_at_the_backup_codes_is_refused_and_recorded_as_refused() {
     for method in ["app", "email"] {
-        // A client that goes away, and one that says that it got no answer.
+        // A client that disconnects, and one that reports no answer.
         for goes_away in [true, false] {
             let bench = bench();
             bench.policy(&[("methods", &format!("{method},backup"))]);
@@ -466,7 +466,7 @@ fn an_enrolment_that_is_left_at_the_backup_codes_lets_nobody_in_and_is_not_recor
 }
 
 #[test]
-fn a_method_whose_replacement_is_left_is_recorded_as_a_refusal_after_the_code_that_passed() {
+fn an_abandoned_replacement_of_a_method_is_recorded_as_a_refusal_after_the_code_that_passed() {
     let bench = bench().with_token();
     bench.policy(&[("methods", "email")]);
     let mut terminal = ScriptedTerminal::new().types(TOKEN_CODES[0]).goes_away();
@@ -475,7 +475,7 @@ fn a_method_whose_replacement_is_left_is_recorded_as_a_refusal_after_the_code_th
 }
 
 #[test]
-fn codes_that_were_not_confirmed_are_said_to_be_void_at_the_next_login_once() {
+fn unconfirmed_backup_codes_are_reported_as_void_once_at_the_next_login() {
     let bench = bench().with_token();
     bench
         .store

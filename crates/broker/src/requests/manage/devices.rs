@@ -1,6 +1,6 @@
-//! The devices that a person trusts, and the end of that.
+//! Lists the devices that a person trusts, and ends the trust.
 //!
-//! A person needs no code for either: what a list tells they know, and to end trust only takes something away.
+//! A person needs no code for either: the list tells them nothing new, and ending trust only takes something away.
 
 use twofa_core::Timestamp;
 use twofa_proto::{DeviceReport, Done, Failure};
@@ -39,13 +39,13 @@ pub(super) fn revoke(context: Context<'_>, id: Option<i64>) -> Result<Done, Requ
     Err(RequestError::new(Failure::NotFound, message).hinted(commands::DEVICE_LIST))
 }
 
-/// The device as it is reported; `None`: the policy of today does not trust it.
+/// The report of a device; `None`: the present policy does not trust it.
 fn report(device: &TrustedDevice, person: &Person, now: Timestamp) -> Option<DeviceReport> {
     let until = device.grant.end(person.trust_duration(device.kind));
     (now < until).then(|| device_report(device, until))
 }
 
-/// A device whose trust ends at `until`, as the protocol has it.
+/// The report of a device whose trust ends at `until`, for the protocol.
 pub fn device_report(device: &TrustedDevice, until: Timestamp) -> DeviceReport {
     DeviceReport {
         id: device.id,

@@ -116,8 +116,8 @@ fn mention_disabled(context: Context<'_>, terminal: &mut dyn Terminal) -> Result
     Ok(())
 }
 
-/// The label that is asked for, if it can be one, or the first that is free of `default`, `default-2`, ... Authenticator apps
-/// show it behind the account, where a colon has a meaning of its own.
+/// The label that is asked for, if it is valid, or else the first unused one of `default`, `default-2`, ... Authenticator apps
+/// show it after the account, where a colon has a special meaning.
 pub(super) fn label(
     asked: Option<&str>,
     default: &str,

@@ -94,7 +94,7 @@ fn find_account(services: Services<'_>, peer: Peer, name: &str) -> Result<Accoun
         return Ok(account);
     }
     let error = RequestError::new(Failure::NotFound, commands::no_account(name));
-    // Only root learns who was here.
+    // Only root learns who had an account here.
     let has_record = peer.is_root() && !services.store.uids_of(name)?.is_empty();
     Err(if has_record {
         error.hinted(commands::record_without_account(name))
@@ -134,8 +134,8 @@ fn perform(
     terminal: &mut dyn Terminal,
 ) -> Result<Done, RequestError> {
     let context = manage.context;
-    // A new app is counted when it gets a key: one whose key was shown before changes nothing. The end of trust undoes what a
-    // code did.
+    // A new app is counted when it gets a key: one whose key was shown before changes nothing. Ending trust only takes away
+    // what a code gave.
     let is_counted = !matches!(
         request,
         Request::EnrolApp { .. } | Request::RevokeDevices { .. }

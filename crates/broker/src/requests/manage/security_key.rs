@@ -12,11 +12,11 @@ use crate::requests::error::RequestError;
 use crate::text::messages::{self, commands};
 use crate::text::terminal::Terminal;
 
-/// The option of `authorized_keys` by which a key's owner does without the touch.
+/// The option of `authorized_keys` with which a key's owner switches off the touch.
 const NO_TOUCH: &str = "no-touch-required";
 
-/// Enrols the security key in `text`, a line as in a `.pub` file. That proves nothing about who holds it: the first login with
-/// it does, which sshd allows only to its holder.
+/// Enrols the security key in `text`, a line as in a `.pub` file. That does not prove who holds the key: the first login with
+/// it does, since sshd allows that only to its holder.
 pub(super) fn enrol(
     context: Context<'_>,
     asked: Option<&str>,

@@ -32,7 +32,7 @@ fn count(bench: &Bench) -> usize {
 }
 
 #[test]
-fn what_logs_somebody_in_is_recorded_and_nothing_else() {
+fn only_sessions_of_logins_are_recorded() {
     for (service, terminal, recorded) in [
         ("sshd", None, 1),
         ("login", Some("/dev/tty1"), 1),
@@ -55,7 +55,7 @@ fn what_logs_somebody_in_is_recorded_and_nothing_else() {
 }
 
 #[test]
-fn nobody_but_root_tells_of_sessions_and_nobody_sees_another_users() {
+fn only_root_reports_sessions_and_users_see_only_their_own() {
     let bench = Bench::with_local_account();
     let stranger = Peer {
         uid: bench.alice.uid.wrapping_add(1),
@@ -80,7 +80,7 @@ fn nobody_but_root_tells_of_sessions_and_nobody_sees_another_users() {
 }
 
 #[test]
-fn an_account_of_the_system_has_no_lifetime() {
+fn a_session_of_a_system_account_has_no_lifetime() {
     let bench = Bench::with_local_account();
     bench.policy(&[("session.lifetime", "90d")]);
     let expected = twofa_names::is_person(bench.alice.uid).then_some(90 * 24 * 60 * 60);
@@ -105,7 +105,7 @@ fn many_sessions_are_reported_in_parts() {
     let (mut after, mut parts) = (0, Vec::new());
     loop {
         let Done::Sessions { sessions, has_more } = listed(&bench, Peer::ROOT, after) else {
-            panic!("something else was reported")
+            panic!("not a report of sessions")
         };
         parts.push(sessions.len());
         if !has_more {

@@ -109,13 +109,13 @@ pub const NO_SECURITY_KEYS_ALLOWED: Refusal = Refusal::new(
     "the policy does not allow security keys: an administrator can add 'security-key' to 'methods'",
 );
 
-/// Nothing but ssh can ask for a security key.
+/// Security keys work only with ssh, so they cannot be the only method.
 pub const SECURITY_KEYS_ALONE: Refusal = Refusal::new(
     Failure::NotPermitted,
     "a security key works with ssh only, so it needs another method beside it: set that up first",
 );
 
-/// What was given is no public key.
+/// The text given is not a public key.
 pub const NOT_A_PUBLIC_KEY: &str = "this is not a public key as 'ssh-keygen' writes it";
 
 /// How people get a security key that can be enrolled.
@@ -173,7 +173,7 @@ pub fn only_for(user: &str) -> String {
     format!("only {user} and root may do this")
 }
 
-/// An account is gone and its record is not.
+/// The account is gone, but its record still exists.
 pub fn record_without_account(name: &str) -> String {
     format!("there is still a record of it: remove that with 'twofa user remove {name}'")
 }

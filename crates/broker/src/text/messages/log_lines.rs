@@ -10,9 +10,10 @@ use twofa_store::{NoticeFate, SmsAlarm, SmsCount};
 
 use super::moment;
 
-/// An event as a line of `key="value"`. The address comes before the name, which strangers choose.
+/// An event as a line of `key="value"` pairs. The address comes before the user name, which strangers can choose.
 ///
-/// The keys that all events can have come first and in this order, then those of its kind ([`EVENT_NAMES`](twofa_store::event::names::EVENT_NAMES)).
+/// First the keys that all events can have, in this order, then those of its kind
+/// ([`EVENT_NAMES`](twofa_store::event::names::EVENT_NAMES)).
 pub fn event(happening: &Happening) -> String {
     let Happening {
         user,
@@ -47,10 +48,10 @@ pub fn event(happening: &Happening) -> String {
     log_line(pairs.iter().map(|(key, value)| (&**key, &**value)))
 }
 
-/// Fields that are left out: addresses of users in full.
+/// Fields that are left out because they hold complete addresses of users.
 const NOT_LOGGED: [&str; 3] = ["address", "replaced", "instead"];
 
-/// The key of a field, which must not be one that all events have.
+/// The key for a field, which must differ from those that all events have.
 fn logged_key(name: &str, key: &str) -> String {
     match (name, key) {
         ("policy-changed", "from") => "old".to_owned(),

@@ -7,7 +7,7 @@ use twofa_store::Missed;
 
 use super::{counted, moment, seconds_until, tries_left};
 
-/// A security key was enrolled, and what it is worth until its first login.
+/// A security key was enrolled; its first login will confirm it.
 pub fn security_key_enrolled(label: &str, fingerprint: &str) -> String {
     format!(
         "The security key '{label}' ({fingerprint}) is set up. The first ssh login with it, for which it must be in \
@@ -147,7 +147,7 @@ pub fn texted_from(shown: &str) -> String {
 pub const BACKUP_CODES_NOT_KEPT: &str =
     "The backup codes were not confirmed and do not work. Make new ones with 'twofa codes --new'.";
 
-/// Backup codes that were shown at `at` do not count; `left` earlier ones do.
+/// Backup codes that were shown at `at` do not work; `left` earlier ones still do.
 pub fn void_codes(at: Timestamp, left: usize, now: Timestamp) -> String {
     let at = moment(at, now);
     let earlier = if left > 0 {

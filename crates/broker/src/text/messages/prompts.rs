@@ -29,7 +29,7 @@ fn plus(trust_hint: &str) -> String {
     format!("+ at its end: {trust_hint}")
 }
 
-/// `intro` of an enrolment, and what a `+` at its first code does.
+/// The `intro` of an enrolment, followed by what a `+` at the end of its first code does.
 pub fn with_trust_hint(intro: &str, trust_hint: &str) -> String {
     format!("{intro} A + at the end of its first code: {trust_hint}.")
 }
@@ -203,7 +203,7 @@ pub const NO_PICTURE: &str =
 pub enum WrongFirstCode {
     /// It is not a code of this key.
     Wrong,
-    /// It is one of another time.
+    /// It is a code for another time.
     Drifted,
     /// It is the code of an app that ignores these settings.
     Ignored(Vec<IgnoredSetting>),

@@ -52,7 +52,7 @@ impl<'a> Judged<'a> {
         })
     }
 
-    /// Whether what `auth` found out is confirmed in `account`, without which no device is trusted; or it asks nobody.
+    /// Whether a line in `account` confirms logins, without which no device is trusted, or whether nobody is asked.
     pub(super) fn confirms_logins(&self) -> bool {
         let mut lines = self.own.iter();
         !self.asks() || is_locker(self.name()) || lines.any(|line| line.phase == Phase::Account)
@@ -114,7 +114,7 @@ impl<'a> Judged<'a> {
         }
     }
 
-    /// Lines with `proved`: their options, and where they lead a login with a key.
+    /// Checks lines with `proved`: their options, and where they lead a login with a key.
     fn check_key_lines(&self, complaints: &mut Complaints) {
         let rules = self.service.auth.iter().map(|rule| (rule, true));
         let rules = rules.chain(self.service.account.iter().map(|rule| (rule, false)));

@@ -63,7 +63,7 @@ fn the_address_comes_first_and_the_keys_of_the_kind_last() {
 }
 
 #[test]
-fn what_people_chose_forges_no_key() {
+fn text_chosen_by_users_cannot_forge_a_key() {
     let login = LoginOrigin {
         remote_user: Some("x\" from=\"9.9.9.9".into()),
         ..ssh()
@@ -76,7 +76,7 @@ fn what_people_chose_forges_no_key() {
 }
 
 #[test]
-fn every_key_of_an_event_is_in_the_table_and_no_address_is_told() {
+fn every_key_of_an_event_is_in_the_table_and_no_complete_address_is_logged() {
     for event in samples() {
         let name = event.name();
         let entry = EVENT_NAMES.iter().find(|entry| entry.name == name);
