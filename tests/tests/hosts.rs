@@ -316,6 +316,36 @@ fn an_exempt_robot_gets_in_by_its_key_alone_and_the_doctor_sees_what_is_missing(
     ssh("copies").fails();
 }
 
+#[test]
+fn from_the_office_a_key_is_enough_and_elsewhere_it_takes_password_and_code() {
+    let machine = builder()
+        .file("/etc/ssh/sshd_config.d/00-twofa.conf", PASSWORDS)
+        .file("/usr/local/bin/systemctl", SYSTEMCTL)
+        .command(TO_SSHD)
+        .command(ROBOT)
+        .command("gpasswd -a bob staff >/dev/null && twofa policy set mode=mandatory")
+        .command("for host in 192.0.2.7 198.51.100.7; do ip addr add $host/32 dev lo; done")
+        .sshd("Include /etc/ssh/sshd_config.d/*.conf\n")
+        .build();
+    machine.run(&recipe("office")).ok();
+    let ssh = |from: &str, options: &str| {
+        machine.run(&format!(
+            "ssh -o BatchMode=yes -b {from} {options} bob@vm id -un"
+        ))
+    };
+    assert_eq!(ssh("192.0.2.7", "").ok().stdout, "bob\n");
+    ssh("192.0.2.7", "-o PubkeyAuthentication=no").fails();
+    ssh("198.51.100.7", "").fails();
+    machine.run("twofa exemption remove 1").ok();
+    ssh("192.0.2.7", "").fails();
+
+    let phone = machine.enrol("bob");
+    let mut ssh = machine.terminal("ssh -b 198.51.100.7 bob@vm id -un");
+    answer(&mut ssh, "assword", &password_of("bob"));
+    answer(&mut ssh, CODE_PROMPT, &phone.backup_codes[0]);
+    ssh.expect("bob\n");
+}
+
 const VPN: &str = "local 127.0.0.1\ndev tun\nserver 10.9.0.0 255.255.255.0\ntopology subnet\nca /root/vpn.crt\n\
     cert /root/vpn.crt\nkey /root/vpn.key\ndh none\nverify-client-cert none\nusername-as-common-name\nverb 3\n";
 const VPN_KEY: &str = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=vpn \
