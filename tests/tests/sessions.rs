@@ -66,3 +66,203 @@ fn a_login_is_listed_with_what_was_proved_until_it_is_over() {
     terminal.expect_end();
     machine.wait_until("[ -z \"$(twofa session list | tail -n +2)\" ]");
 }
+
+/// A machine whose root becomes anybody in a terminal, as a login each time.
+fn machine_of_root() -> Machine {
+    const ANYBODY: &str = "\
+auth sufficient pam_permit.so
+account required pam_permit.so
+session optional pam_twofa.so
+session required pam_permit.so
+";
+    Machine::new()
+        .policy("optional")
+        .user("alice")
+        .user("bob")
+        .user("carol")
+        .pam("su-l", ANYBODY)
+        .build()
+}
+
+/// A terminal in which root became `user`.
+fn become_user(machine: &Machine, user: &str) -> Terminal {
+    let mut terminal = machine.terminal(&format!("su - {user}"));
+    terminal.expect(&format!("{user}@vm:~$"));
+    terminal
+}
+
+/// The number of the only session of `user`.
+fn number(machine: &Machine, user: &str) -> String {
+    let sessions = list(machine);
+    let of_user = |line: &&String| line.contains(&format!("\t{user}\t"));
+    let line = sessions.iter().find(of_user);
+    let line = line.unwrap_or_else(|| panic!("{sessions:?}"));
+    line.split('\t').next().unwrap().to_owned()
+}
+
+/// The users who have a session.
+fn users(machine: &Machine) -> Vec<String> {
+    let sessions = list(machine);
+    let user = |line: &String| line.split('\t').nth(1).unwrap().to_owned();
+    sessions.iter().map(user).collect()
+}
+
+#[test]
+fn sessions_are_ended_by_number_and_a_number_that_nobody_has_ends_nothing() {
+    let machine = machine_of_root();
+    let mut alice = become_user(&machine, "alice");
+    let bob = become_user(&machine, "bob");
+    let refused = machine.run("twofa session end 1 99").fails();
+    assert!(
+        refused
+            .stderr
+            .contains("there is no open session with the number 99"),
+        "{refused}"
+    );
+    assert_eq!(users(&machine), ["alice", "bob"]);
+    let id = number(&machine, "alice");
+    let ended = machine.run(&format!("twofa session end {id}")).ok();
+    assert!(
+        ended
+            .stdout
+            .starts_with(&format!("Ended session {id} of alice (su-l at ")),
+        "{ended}"
+    );
+    assert_eq!(ended.stdout.lines().count(), 1, "{ended}");
+    alice.expect_end();
+    assert_eq!(users(&machine), ["bob"]);
+    let log = machine.run("twofa log --event session-ended").ok().stdout;
+    assert!(log.contains("alice") && !log.contains("bob"), "{log}");
+    // It is not open for a second time.
+    machine.run(&format!("twofa session end {id}")).fails();
+    drop(bob);
+}
+
+#[test]
+fn all_sessions_of_a_user_are_ended_and_no_others() {
+    let machine = machine_of_root();
+    let mut first = become_user(&machine, "alice");
+    let mut second = become_user(&machine, "alice");
+    let _bob = become_user(&machine, "bob");
+    let ended = machine.run("twofa session end --user alice").ok();
+    assert_eq!(
+        ended.stdout.matches("of alice (su-l at ").count(),
+        2,
+        "{ended}"
+    );
+    first.expect_end();
+    second.expect_end();
+    assert_eq!(users(&machine), ["bob"]);
+    let refused = machine.run_as("bob", "twofa session end --user bob");
+    assert_eq!(refused.code(), 3, "{refused}");
+    let again = machine.run("twofa session end --user alice").ok();
+    assert_eq!(again.stdout, "No login session of alice is open.\n");
+}
+
+#[test]
+fn an_administrators_own_session_is_ended_last_and_only_with_me() {
+    let machine = machine_of_root();
+    let mut alice = become_user(&machine, "alice");
+    let mut own = become_user(&machine, "bob");
+    own.type_line("su -");
+    own.expect("root@vm:~#");
+    assert_eq!(users(&machine), ["alice", "bob", "root"]);
+    own.type_line("clear; twofa session end --all; echo $?");
+    own.expect("Ended session 1 of alice");
+    own.expect("Skipped session 2 of bob");
+    own.expect("Skipped session 3 of root");
+    own.expect("To end it too: 'twofa session end 3 --me'.");
+    alice.expect_end();
+    assert_eq!(users(&machine), ["bob", "root"]);
+
+    let mut carol = become_user(&machine, "carol");
+    own.type_line("clear; twofa session end --all --me");
+    own.expect("Ended session 4 of carol");
+    carol.expect_end();
+    own.expect_end();
+    assert!(users(&machine).is_empty());
+    let log = machine.run("twofa log --event session-ended").ok().stdout;
+    assert_eq!(
+        log.lines()
+            .filter(|line| line.contains("session-ended"))
+            .count(),
+        4,
+        "{log}"
+    );
+}
+
+#[test]
+fn trust_ends_with_the_sessions_of_a_user_only_if_that_is_asked_for() {
+    let stack = STACK.replace(
+        "auth requisite",
+        "auth sufficient pam_rootok.so\nauth requisite",
+    );
+    let machine = Machine::new()
+        .policy("optional")
+        .user("alice")
+        .user("bob")
+        .pam("su-l", &stack)
+        .build();
+    let phone = machine.enrol("bob");
+    machine.run("twofa policy set trust.elevation=15m").ok();
+    let mut shell = machine.terminal_as("alice", "PS1='ready> ' exec dash -i");
+    shell.expect("ready> ");
+    let become_bob = |shell: &mut Terminal| {
+        shell.type_line("clear; su - bob");
+        shell.expect("Password: ");
+        shell.type_line(&password_of("bob"));
+    };
+    become_bob(&mut shell);
+    shell.expect("): ");
+    shell.type_line(&format!("{}+", phone.next_code()));
+    shell.expect("bob@vm:~$");
+    let ended = machine.run("twofa session end --user bob").ok();
+    assert_eq!(ended.stdout.lines().count(), 1, "{ended}");
+    shell.expect("ready> ");
+    // Still trusted.
+    become_bob(&mut shell);
+    shell.expect("bob@vm:~$");
+    let ended = machine.run("twofa session end --user bob --and-trust").ok();
+    assert!(
+        ended
+            .stdout
+            .starts_with("Ended the trust in 1 device.\nEnded session 2 of bob"),
+        "{ended}"
+    );
+    shell.expect("ready> ");
+    become_bob(&mut shell);
+    shell.expect("Verification code");
+
+    // No session has to be open for it.
+    let ended = machine.run("twofa session end --all --and-trust").ok();
+    assert_eq!(
+        ended.stdout,
+        "No device was trusted.\nNo login session is open.\n"
+    );
+}
+
+#[test]
+fn a_change_of_users_can_end_their_sessions_but_not_the_one_it_is_made_in() {
+    let machine = machine_of_root();
+    machine.run("twofa user add alice bob carol").ok();
+    let mut own = become_user(&machine, "carol");
+    own.type_line("su -");
+    own.expect("root@vm:~#");
+    for change in ["unlock", "reset", "remove"] {
+        let mut alice = become_user(&machine, "alice");
+        let mut bob = become_user(&machine, "bob");
+        own.type_line(&format!("clear; twofa user {change} alice"));
+        own.expect("root@vm:~#");
+        assert_eq!(users(&machine), ["carol", "root", "alice", "bob"]);
+        own.type_line(&format!(
+            "clear; twofa user {change} bob carol --end-sessions"
+        ));
+        own.expect("of bob (su-l at ");
+        own.expect("Skipped session 1 of carol");
+        own.expect("root@vm:~#");
+        bob.expect_end();
+        assert_eq!(users(&machine), ["carol", "root", "alice"], "{change}");
+        alice.type_line("exit");
+        alice.expect_end();
+    }
+}

@@ -1,10 +1,14 @@
 //! The help of every command on a terminal of any width.
 
-#![allow(clippy::unwrap_used, reason = "a test says what it expects by failing")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what it expects by failing"
+)]
 
 use std::process::Command;
 
-use clap::CommandFactory;
+use clap::{CommandFactory, Parser};
 use twofa_cli::arguments::Arguments;
 
 /// The paths of all commands, those that only have further commands included.
@@ -71,4 +75,53 @@ fn the_help_of_every_command_has_an_example() {
             "{path:?}\n{text}"
         );
     }
+}
+
+#[test]
+fn every_example_of_the_help_is_a_command_that_is_understood() {
+    let mut twofa = Arguments::command();
+    twofa.build();
+    let mut examples = 0;
+    for path in commands(&twofa, &[]) {
+        let text = help(&path, 1000);
+        let examples_of_it = text.split("\nExample").nth(1).unwrap_or_default();
+        for line in examples_of_it.lines() {
+            let line = line.rsplit(" | ").next().unwrap().trim_start();
+            let Some(typed) = line
+                .strip_prefix("sudo ")
+                .unwrap_or(line)
+                .strip_prefix("twofa ")
+            else {
+                continue;
+            };
+            // Three blanks come before what an example does; a shell takes redirections for itself.
+            let typed = typed.split("   ").next().unwrap();
+            let typed = typed.split([';', '|', '<', '>']).next().unwrap();
+            let words = ["twofa".to_owned()].into_iter().chain(words(typed));
+            Arguments::try_parse_from(words).unwrap_or_else(|error| panic!("{line}\n{error}"));
+            examples += 1;
+        }
+    }
+    assert!(examples > 50, "{examples}");
+}
+
+/// The words of a shell command with single quotes.
+fn words(typed: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (number, part) in typed.split('\'').enumerate() {
+        if number % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(ToOwned::to_owned));
+        }
+    }
+    // A setting with a value in quotes is one word.
+    let mut joined: Vec<String> = Vec::new();
+    for word in words {
+        match joined.last_mut() {
+            Some(last) if last.ends_with('=') => last.push_str(&word),
+            _ => joined.push(word),
+        }
+    }
+    joined
 }

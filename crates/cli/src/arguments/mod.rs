@@ -22,7 +22,7 @@ pub use log::LogCommand;
 pub use policy::{Confirmation, PolicyCommand};
 pub use provider::{MethodCommand, ProviderCommand, Testing};
 pub use self_service::{AddressArguments, AppArguments, CodeType, EnrolCommand, KeyArguments};
-pub use session::{EndArguments, SessionCommand};
+pub use session::{ChosenSessions, EndArguments, SessionCommand};
 pub use user::{EndingUsers, ExemptArguments, ExemptionCommand, ListArguments, UserCommand, Users};
 
 use self_service::SET_HELP;

@@ -8,7 +8,8 @@ pub enum SessionCommand {
     /// List the login sessions that are open: your own, or with root's rights all of them
     ///
     /// A session is listed for as long as it has processes. "closing" means that its user has logged out and left some
-    /// behind. Sessions are recorded where `pam_twofa.so` is in the session lines of a service: see `pam_twofa(8)`.
+    /// behind. Sessions are recorded where `pam_twofa.so` is in the session lines of a service: see LOGIN SESSIONS in
+    /// `twofad(8)`.
     #[command(
         after_help = "Examples:\n  twofa session list\n  twofa session list --user alice --json"
     )]
@@ -37,10 +38,24 @@ Examples:
     Helper,
 }
 
-/// Which sessions to end.
+/// Which sessions to end, and what else.
 #[derive(Debug, Args)]
-#[group(id = "which", required = true, multiple = false, args = ["id", "user", "all"])]
 pub struct EndArguments {
+    /// Which sessions.
+    #[command(flatten)]
+    pub chosen: ChosenSessions,
+    /// Also the session that this is typed in
+    #[arg(long)]
+    pub me: bool,
+    /// Also end the trust in all devices of these users
+    #[arg(long)]
+    pub and_trust: bool,
+}
+
+/// Which sessions to end: by number, of a user, or all.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct ChosenSessions {
     /// Numbers of sessions in the list
     pub id: Vec<i64>,
     /// All sessions of this user
@@ -49,10 +64,4 @@ pub struct EndArguments {
     /// All sessions
     #[arg(long)]
     pub all: bool,
-    /// Also the session that this is typed in
-    #[arg(long)]
-    pub me: bool,
-    /// Also end the trust in all devices of these users
-    #[arg(long)]
-    pub and_trust: bool,
 }

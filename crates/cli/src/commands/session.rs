@@ -8,7 +8,7 @@ use twofa_broker::admin::sessions::{SessionEnd, StoredSession, session_report};
 use twofa_broker::{Done, Failure, Request, SessionReport, clock};
 use twofa_core::{Account, Timestamp};
 
-use crate::arguments::{EndArguments, SessionCommand};
+use crate::arguments::{ChosenSessions, EndArguments, SessionCommand};
 use crate::client;
 use crate::error::CommandError;
 use crate::messages::{moment, rfc3339, session as texts};
@@ -248,7 +248,7 @@ impl Ender {
     }
 }
 
-impl EndArguments {
+impl ChosenSessions {
     fn includes(&self, session: &StoredSession) -> bool {
         self.all
             || self.id.contains(&session.id)
@@ -257,12 +257,15 @@ impl EndArguments {
 }
 
 fn end(arguments: &EndArguments) -> Result<(), CommandError> {
+    let chosen = &arguments.chosen;
     let mut ender = Ender::start()?;
     let mut open = ender.look()?;
-    open.others.retain(|session| arguments.includes(session));
-    open.own.retain(|session| arguments.includes(session));
+    open.others.retain(|session| chosen.includes(session));
+    open.own.retain(|session| chosen.includes(session));
+    open.unrecorded
+        .retain(|other| chosen.all || chosen.user.as_ref() == Some(&other.user));
     let found: HashSet<_> = open.others.iter().chain(&open.own).map(|s| s.id).collect();
-    if let Some(missing) = arguments.id.iter().find(|id| !found.contains(id)) {
+    if let Some(missing) = chosen.id.iter().find(|id| !found.contains(id)) {
         let error = CommandError::new(
             Failure::NotFound,
             format!("there is no open session with the number {missing}"),
@@ -270,40 +273,43 @@ fn end(arguments: &EndArguments) -> Result<(), CommandError> {
         return Err(error.hinted("see 'twofa session list'"));
     }
     if arguments.and_trust {
-        end_trust(ender.admin(), arguments, &open)?;
+        end_trust(ender.admin(), chosen, &open)?;
+    }
+    if found.is_empty() {
+        writeln!(io::stdout(), "{}", texts::none_open(chosen.user.as_deref()))?;
     }
     let result = ender.end(&open.others, SessionEnd::Administrator, texts::ended);
     for other in &open.unrecorded {
-        if arguments.all || arguments.user.as_ref() == Some(&other.user) {
-            writeln!(io::stdout(), "{}", texts::skipped_other(other))?;
-        }
+        writeln!(io::stdout(), "{}", texts::skipped_other(other))?;
+    }
+    if open.own.is_empty() {
+        return result;
     }
     if !arguments.me {
         for session in &open.own {
             writeln!(io::stdout(), "{}", texts::skipped_own(session))?;
         }
-    } else if let Err(error) = result {
+        return result;
+    }
+    if let Err(error) = result {
         // Nothing can be said once this session has ended.
         let _ = error.report();
-        return ender.end_own(&open.own, SessionEnd::Administrator);
-    } else {
-        ender.end_own(&open.own, SessionEnd::Administrator)?;
     }
-    result
+    ender.end_own(&open.own, SessionEnd::Administrator)
 }
 
 fn end_trust(
     admin: &Administration,
-    arguments: &EndArguments,
+    chosen: &ChosenSessions,
     open: &Open,
 ) -> Result<(), CommandError> {
-    let count = if arguments.all {
+    let count = if chosen.all {
         admin.end_trust(None)?
     } else {
         let of_sessions = open.others.iter().chain(&open.own);
         let mut accounts: Vec<Account> =
             of_sessions.map(|session| session.account.clone()).collect();
-        if let Some(name) = &arguments.user {
+        if let Some(name) = &chosen.user {
             accounts.extend(admin.accounts_called(name)?);
         }
         accounts.sort();

@@ -23,6 +23,14 @@ pub(crate) fn ended(session: &StoredSession) -> String {
     format!("Ended {}.", name(session))
 }
 
+/// Nothing is left to end.
+pub(crate) fn none_open(user: Option<&str>) -> String {
+    user.map_or_else(
+        || "No login session is open.".to_owned(),
+        |user| printable(&format!("No login session of {user} is open.")),
+    )
+}
+
 pub(crate) fn over_lifetime(session: &StoredSession) -> String {
     format!("Ended {}: it was over its lifetime.", name(session))
 }
@@ -33,8 +41,9 @@ pub(crate) fn ends_last(session: &StoredSession) -> String {
 
 pub(crate) fn skipped_own(session: &StoredSession) -> String {
     format!(
-        "Skipped {}: this runs in it. Add --me to end it too.",
-        name(session)
+        "Skipped {}: this runs in it. To end it too: 'twofa session end {} --me'.",
+        name(session),
+        session.id
     )
 }
 
