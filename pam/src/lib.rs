@@ -7,6 +7,7 @@
 //! - [`broker`]: the connection to the broker: its socket, and for root without one, `twofad --stdio`
 //! - [`host`]: the application, as a trait and behind libpam
 //! - [`session`]: tells the broker when a login session begins and ends, and passes on how long it may last
+//! - [`password`]: tells the broker of a new password
 //! - [`options`]: the arguments in `/etc/pam.d`; one that cannot be obeyed refuses every login
 //! - [`split`]: splits what was typed into a password and the code behind it
 //! - [`messages`]: every sentence that people read
@@ -50,6 +51,7 @@ pub mod host;
 pub mod login;
 pub mod messages;
 pub mod options;
+pub mod password;
 pub mod session;
 mod sigchld;
 pub mod split;
@@ -125,7 +127,13 @@ impl PamHooks for Module {
         arguments: Vec<&CStr>,
         flags: PamFlag,
     ) -> PamResultCode {
-        in_session(handle, &arguments, flags, session::open);
+        tell(
+            handle,
+            &arguments,
+            flags,
+            &messages::session_not_recorded,
+            session::open,
+        );
         PamResultCode::PAM_SUCCESS
     }
 
@@ -134,15 +142,37 @@ impl PamHooks for Module {
         arguments: Vec<&CStr>,
         flags: PamFlag,
     ) -> PamResultCode {
-        in_session(handle, &arguments, flags, session::close);
+        tell(
+            handle,
+            &arguments,
+            flags,
+            &messages::session_not_recorded,
+            session::close,
+        );
         PamResultCode::PAM_SUCCESS
     }
 
-    /// Passwords belong to other modules.
-    fn sm_chauthtok(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
+    /// Passwords belong to other modules. This one only ends the trust in devices, and never fails the change.
+    fn sm_chauthtok(
+        handle: &mut PamHandle,
+        arguments: Vec<&CStr>,
+        flags: PamFlag,
+    ) -> PamResultCode {
+        if flags & PAM_UPDATE_AUTHTOK != 0 {
+            tell(
+                handle,
+                &arguments,
+                flags,
+                &messages::password_not_told,
+                password::tell,
+            );
+        }
         PamResultCode::PAM_IGNORE
     }
 }
+
+/// `pam_sm_chauthtok(3)`: the password is to be changed now, and no longer only to be checked whether that is possible.
+const PAM_UPDATE_AUTHTOK: PamFlag = 0x2000;
 
 /// Runs `check` with the options on the line, if they can be obeyed.
 fn enter(
@@ -163,11 +193,13 @@ fn enter(
     }
 }
 
-/// Does `what` in a session phase with the broker at the socket of the line.
-fn in_session(
+/// Has `what` tell the broker at the socket of the line something on which no login depends. `not_told` is the line in the
+/// log for an option that cannot be obeyed.
+fn tell(
     handle: &mut PamHandle,
     arguments: &[&CStr],
     flags: PamFlag,
+    not_told: &dyn Fn(&dyn Display) -> String,
     what: fn(&mut dyn Host, Ask<'_>),
 ) {
     silence_panics();
@@ -179,7 +211,7 @@ fn in_session(
             // pam-bindings would make a failed login of it.
             let _ = panic::catch_unwind(AssertUnwindSafe(|| what(&mut host, &ask)));
         }
-        Err(bad) => host.log(Level::Error, &messages::session_not_recorded(&bad)),
+        Err(bad) => host.log(Level::Error, &not_told(&bad)),
     }
 }
 

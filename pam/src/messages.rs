@@ -56,6 +56,15 @@ pub fn session_not_recorded(why: &dyn Display) -> String {
     format!("no session is recorded until this is corrected: {why}")
 }
 
+/// A password line with an option that cannot be obeyed.
+pub fn password_not_told(why: &dyn Display) -> String {
+    format!("no new password ends the trust in devices until this is corrected: {why}")
+}
+
+/// The broker does not know of a new password.
+pub const TRUST_NOT_ENDED: &str = "the broker could not be told of a new password, which therefore ended the trust in no \
+     device: twofa device revoke --all --user USER ends it";
+
 /// The broker at a socket serves this login.
 pub fn served_at(socket: &dyn Display) -> String {
     format!("served by the broker at {socket}")

@@ -21,8 +21,30 @@ pub struct Evidence {
     pub session: Option<SessionEvidence>,
     /// The controlling terminal of the process.
     pub controlling_terminal: Option<TerminalEvidence>,
-    /// A hash of the user's entry in `/etc/shadow` that changes with the password.
-    pub password: Option<String>,
+    /// What can be seen of the user's password.
+    pub password: PasswordState,
+}
+
+/// What root can see of a user's password. A trusted device stays trusted only as long as it is the same.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum PasswordState {
+    /// The files of this machine have it. A hash that changes with it.
+    Hashed(String),
+    /// The files of this machine do not have the account: a directory keeps its password.
+    Elsewhere,
+    /// The files of this machine have the account, and its password could not be read.
+    #[default]
+    Unknown,
+}
+
+impl PasswordState {
+    /// The hash, if there is one.
+    pub fn hash(&self) -> Option<&str> {
+        match self {
+            Self::Hashed(hash) => Some(hash),
+            Self::Elsewhere | Self::Unknown => None,
+        }
+    }
 }
 
 /// A process. Its number alone does not distinguish it from a later one.

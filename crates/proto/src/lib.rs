@@ -22,7 +22,7 @@ pub mod stream;
 use std::time::Duration;
 
 pub use endpoint::{BrokerEnd, ClientEnd, ConnectionError};
-pub use evidence::{Evidence, ProcessId, SessionEvidence, TerminalEvidence};
+pub use evidence::{Evidence, PasswordState, ProcessId, SessionEvidence, TerminalEvidence};
 pub use message::{
     AppReport, AppRequest, Confirm, ContactReport, DeviceReport, Done, ExemptionReport, Failure,
     FromBroker, FromClient, Login, Prompt, Request, SecurityKeyReport, UserReport, UserStatus,
@@ -34,7 +34,7 @@ pub use stream::Stream;
 
 /// The version of the protocol, raised whenever a message changes. A broker and a client of different versions refuse each
 /// other.
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 
 /// How long the broker works at most before it gives up. Sending a code, fail-over included, takes longest. sshd gives a
 /// login two minutes, login(1) one.

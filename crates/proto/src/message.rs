@@ -106,6 +106,15 @@ pub enum Request {
         /// The process that opened it.
         process: SessionProcess,
     },
+    /// End the trust in a user's devices, because the password changes. Believed only if it comes from root.
+    PasswordChanged {
+        /// The login name of the user that the request is about.
+        user: String,
+        /// `PAM_SERVICE` of the program that changes it, such as `passwd`.
+        service: String,
+        /// The uid that the program's user was logged in with (`/proc/self/loginuid`), if any.
+        login_uid: Option<u32>,
+    },
     /// Report a user's sessions that are open on record.
     Sessions {
         /// The login name of the user that the request is about.
@@ -131,6 +140,7 @@ impl Request {
             | Self::Devices { user }
             | Self::RevokeDevices { user, .. }
             | Self::CloseSession { user, .. }
+            | Self::PasswordChanged { user, .. }
             | Self::Sessions { user, .. } => user,
         }
     }
@@ -250,7 +260,7 @@ pub enum Done {
         /// Whether there are more, with higher numbers.
         has_more: bool,
     },
-    /// A change was made.
+    /// A change was made, or the end of [`Request::PasswordChanged`].
     Changed,
     /// Nothing was changed.
     Failed {

@@ -93,6 +93,9 @@ pub struct Answers {
     pub account_succeeds: bool,
     /// Every success of `account` called a line of twofa's.
     pub account_calls_own: bool,
+    /// Every success of `account` after one of `auth` called a line of twofa's, if only one with `confirm`: what follows from
+    /// a login can wait for it.
+    pub account_confirms: bool,
     /// Every success of `account` called one with `challenge`, and none that refused.
     pub account_challenges: bool,
     /// Every success that called a line in `auth` before the first factor was proved also called a line after that, or
@@ -193,6 +196,7 @@ impl Service {
         }
         let mut answers = Answers {
             account_calls_own: true,
+            account_confirms: true,
             account_challenges: true,
             early_line_is_followed: true,
             early_line_is_followed_in_auth: true,
@@ -220,6 +224,21 @@ impl Service {
         Some(answers)
     }
 
+    /// Whether a line of twofa's is called whenever a password is changed that is not in `/etc/shadow`. `false` also where
+    /// there are [doubts](Service::doubts).
+    pub fn tells_of_passwords(&self) -> bool {
+        let has_line = self.password.iter().any(Rule::is_own);
+        has_line
+            && self.doubts.is_empty()
+            && self.callers().into_iter().all(|caller| {
+                let none = Notes::default();
+                let paths = Paths::explore(&self.password, Phase::Password, caller, none, &[]);
+                let mut ways = paths.successes().into_iter();
+                // pam_unix has changed /etc/shadow, where the module sees it.
+                ways.all(|way| way.notes.has(Notes::ACCOUNT) || way.notes.has(Notes::PROVED))
+            })
+    }
+
     fn ask(&self, caller: Caller, early: &[usize], answers: &mut Answers) {
         let auth = Paths::explore(&self.auth, Phase::Auth, caller, Notes::default(), early);
         let asks = self.auth.iter().any(Rule::is_own);
@@ -239,6 +258,7 @@ impl Service {
             let account = Paths::explore(&self.account, Phase::Account, caller, first.notes, &[]);
             for second in account.successes() {
                 let notes = second.notes;
+                answers.account_confirms &= notes.has(Notes::CONFIRMED);
                 let way = || way(&[(&auth, first), (&account, second)]);
                 if !notes.has(Notes::PASSED) {
                     answers.without_code.get_or_insert_with(way);

@@ -187,6 +187,9 @@ pub(crate) fn behaviour(
         proves: false,
         own: false,
     };
+    if phase == Phase::Password {
+        return changing(name);
+    }
     if finds_key(module, arguments) {
         return Behaviour {
             proves: phase == Phase::Auth,
@@ -230,6 +233,22 @@ pub(crate) fn behaviour(
         codes: possible
             .and(Codes::from_numbers(extra(name, &has)))
             .and(Codes::only(Code::MODULE_UNKNOWN)),
+    }
+}
+
+/// What a module may do when a password is changed. Success of pam_unix counts as a proof: the password is in `/etc/shadow`
+/// then, where nobody needs to be told of it.
+fn changing(name: &str) -> Behaviour {
+    let codes = match name {
+        OWN => Codes::from_numbers(&[25, 28]),
+        "pam_deny" => Codes::from_numbers(&[20, 28]),
+        "pam_permit" => Codes::from_numbers(&[0, 28]),
+        _ => Codes::ALL,
+    };
+    Behaviour {
+        codes,
+        proves: name == "pam_unix",
+        own: name == OWN,
     }
 }
 

@@ -38,6 +38,8 @@ impl Notes {
     pub(crate) const KEY: Self = Self(512);
     /// A line of ours in `auth` said that it need not ask.
     pub(crate) const UNASKED: Self = Self(1024);
+    /// A line of ours in `account` was called, if only one with `confirm`.
+    pub(crate) const CONFIRMED: Self = Self(2048);
 
     pub(crate) const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -286,6 +288,12 @@ impl<'a> Paths<'a> {
     }
 
     fn noted(&self, at: usize, notes: Notes, outcome: &Outcome) -> Notes {
+        let confirms = self.phase == Phase::Account && self.rules[at].is_own();
+        let notes = if confirms {
+            notes.with(Notes::CONFIRMED)
+        } else {
+            notes
+        };
         if !outcome.own {
             return match (outcome.proves, self.rules[at].finds_key()) {
                 (true, true) => notes.with(Notes::PROVED).with(Notes::KEY),

@@ -27,6 +27,7 @@ const MAX_LINES: usize = 2000;
 pub(crate) struct Stacks {
     pub(crate) auth: Vec<Rule>,
     pub(crate) account: Vec<Rule>,
+    pub(crate) password: Vec<Rule>,
 }
 
 impl Stacks {
@@ -34,13 +35,15 @@ impl Stacks {
         match phase {
             Phase::Auth => self.auth.push(rule),
             Phase::Account => self.account.push(rule),
-            Phase::Session | Phase::Password => {}
+            Phase::Password => self.password.push(rule),
+            Phase::Session => {}
         }
     }
 
     pub(crate) fn append(&mut self, mut other: Self) {
         self.auth.append(&mut other.auth);
         self.account.append(&mut other.account);
+        self.password.append(&mut other.password);
     }
 }
 

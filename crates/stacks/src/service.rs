@@ -14,6 +14,8 @@ pub struct Service {
     pub auth: Vec<Rule>,
     /// The lines of `account`.
     pub account: Vec<Rule>,
+    /// The lines of `password`.
+    pub password: Vec<Rule>,
     /// Every path that was looked at, including those where nothing was. While none of them changes, the model holds.
     pub files: Vec<String>,
     /// Why the model may be wrong.
@@ -46,6 +48,7 @@ impl Service {
             name,
             auth: or_other(own.auth, other.auth),
             account: or_other(own.account, other.account),
+            password: or_other(own.password, other.password),
             files: reader.files,
             doubts: reader.doubts,
         })

@@ -10,6 +10,7 @@ use crate::error::StoreError;
 use crate::event::{DeviceFields, Event, Origin};
 use crate::seal::{HASH_BYTES, SealingKey};
 use crate::sql::devices::{self, NewGrant};
+use crate::sql::tickets;
 use crate::sql::users::UserRecord;
 use crate::tx::{Tx, View};
 
@@ -144,6 +145,28 @@ impl Store {
         })
     }
 
+    /// Ends the trust in all devices of `account`, whose password changes, also in those that an unconfirmed login was about to
+    /// make trusted. Returns how many there were.
+    pub fn end_trust_with_password(
+        &self,
+        account: &Account,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.change(origin, now, |tx| {
+            tickets::delete_unconfirmed(tx.db, account)?;
+            let Some(user) = tx.find(account)? else {
+                return Ok(0);
+            };
+            let count = devices::delete_all(tx.db, user.id)?;
+            let count = u64::try_from(count).unwrap_or(u64::MAX);
+            if count > 0 {
+                tx.record(Some(account), &Event::PasswordChanged { count })?;
+            }
+            Ok(count)
+        })
+    }
+
     /// Ends the trust in all devices of `account`, or of everybody. Returns how many there were.
     pub fn revoke_all_devices(
         &self,
@@ -211,7 +234,13 @@ impl Tx<'_> {
                 grant,
             },
         )?;
-        devices::delete_beyond(self.db, user.id, MOST_OF_A_USER)?;
+        devices::delete_beyond(
+            self.db,
+            user.id,
+            device.kind,
+            &device.hash,
+            MOST_OF_A_USER - 1,
+        )?;
         let (device, until) = (device.fields(), grant.until.unix());
         let event = match before {
             None => Event::DeviceTrusted { device, until },

@@ -11,7 +11,10 @@ use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{geteuid, getpid, getppid, getuid};
 use sha2::{Digest, Sha256};
-use twofa_proto::{Evidence, ProcessId, SessionEvidence, SessionProcess, TerminalEvidence};
+use twofa_proto::{
+    Evidence, PasswordState, ProcessId, SessionEvidence, SessionProcess, TerminalEvidence,
+};
+use zeroize::Zeroizing;
 
 /// Who asks, as the application says.
 pub(super) struct Asker<'a> {
@@ -53,7 +56,7 @@ pub(super) fn collect(asker: &Asker<'_>) -> Option<Evidence> {
         ssh_client,
         session: session(asking),
         controlling_terminal: controlling_terminal(asking),
-        password: password_fingerprint(asker.user),
+        password: password_state(asker.user),
     })
 }
 
@@ -187,16 +190,43 @@ fn is_own_address(text: &str) -> bool {
         .any(|own| own.to_canonical() == address)
 }
 
-/// A hash of what `/etc/shadow` has of the password and of its last change.
-fn password_fingerprint(user: &str) -> Option<String> {
-    let shadow = zeroize::Zeroizing::new(fs::read_to_string("/etc/shadow").ok()?);
-    fingerprint(user, &shadow)
+/// What the files of this machine say of the password. They are bytes: whatever stands in other lines must not matter.
+fn password_state(user: &str) -> PasswordState {
+    let shadow = fs::read("/etc/shadow").ok().map(Zeroizing::new);
+    let passwd = fs::read("/etc/passwd").ok();
+    let shadow = shadow.as_ref().map(|bytes| bytes.as_slice());
+    password_in(user, passwd.as_deref(), shadow)
 }
 
-fn fingerprint(user: &str, shadow: &str) -> Option<String> {
-    let mut lines = shadow.lines().map(|line| line.split(':'));
-    let mut fields = lines.find_map(|mut fields| (fields.next()? == user).then_some(fields))?;
-    let (hash, changed) = (fields.next()?, fields.next()?);
+/// The same, where these are the contents of `/etc/passwd` and `/etc/shadow`, if they can be read.
+fn password_in(user: &str, passwd: Option<&[u8]>, shadow: Option<&[u8]>) -> PasswordState {
+    let shadow_entry = shadow.and_then(|shadow| entry(user, shadow));
+    if let Some([hash, changed]) = shadow_entry {
+        return PasswordState::Hashed(digest(hash, changed));
+    }
+    let Some(passwd) = passwd else {
+        return PasswordState::Unknown;
+    };
+    match entry(user, passwd) {
+        None => PasswordState::Elsewhere,
+        // It should be in /etc/shadow.
+        Some([b"x", _]) => PasswordState::Unknown,
+        Some([hash, _]) => PasswordState::Hashed(digest(hash, b"")),
+    }
+}
+
+/// The second and third field of the line of `user`.
+fn entry<'a>(user: &str, file: &'a [u8]) -> Option<[&'a [u8]; 2]> {
+    let mut lines = file.split(|byte| *byte == b'\n');
+    lines.find_map(|line| {
+        let mut fields = line.split(|byte| *byte == b':');
+        let is_theirs = fields.next()? == user.as_bytes();
+        is_theirs.then_some([fields.next()?, fields.next()?])
+    })
+}
+
+/// A hash of a password's hash and the day of its last change.
+fn digest(hash: &[u8], changed: &[u8]) -> String {
     let digest = Sha256::new()
         .chain_update(hash)
         .chain_update([0])
@@ -206,7 +236,7 @@ fn fingerprint(user: &str, shadow: &str) -> Option<String> {
     for byte in digest {
         let _ = write!(text, "{byte:02x}");
     }
-    Some(text)
+    text
 }
 
 #[cfg(test)]
@@ -284,14 +314,55 @@ mod tests {
     }
 
     #[test]
-    fn a_new_password_and_the_same_one_set_again_change_the_fingerprint() {
-        let before = fingerprint("alice", "bob:x:1\nalice:$y$a:19000:0:\n").unwrap();
-        assert_eq!(before.len(), 64);
+    fn a_new_password_and_the_same_one_set_again_change_the_hash() {
+        let passwd: &[u8] = b"bob:x:1001:1001::/:\nalice:x:1000:1000::/:\n";
+        let state = |shadow: &[u8]| password_in("alice", Some(passwd), Some(shadow));
+        let before = state(b"bob:x:1\nalice:$y$a:19000:0:\n");
+        assert_eq!(before.hash().unwrap().len(), 64);
         for shadow in ["alice:$y$b:19000:0:", "alice:$y$a:19001:0:"] {
-            assert_ne!(fingerprint("alice", shadow), Some(before.clone()));
+            assert_ne!(state(shadow.as_bytes()), before);
         }
-        assert_eq!(fingerprint("alice", "alice:$y$a:19000:99:"), Some(before));
-        assert_eq!(fingerprint("al", "alice:$y$a:19000:0:"), None);
+        assert_eq!(state(b"alice:$y$a:19000:99:"), before);
+        let not_utf_8 = b"bob:$y$\xff:1:\n\xfe:\n\nalice:$y$a:19000:0:";
+        assert_eq!(state(not_utf_8), before, "other lines do not matter");
+    }
+
+    #[test]
+    fn a_password_that_should_be_in_shadow_and_cannot_be_read_is_not_one_of_a_directory() {
+        let passwd: &[u8] = b"alice:x:1000:1000::/:\nold:$1$a:1:1::/:\nshort\n";
+        for (user, passwd, shadow, expected) in [
+            ("alice", Some(passwd), None, PasswordState::Unknown),
+            (
+                "alice",
+                Some(passwd),
+                Some("al:$y$a:1:"),
+                PasswordState::Unknown,
+            ),
+            (
+                "alice",
+                Some(passwd),
+                Some("alice:$y$a"),
+                PasswordState::Unknown,
+            ),
+            ("alice", None, None, PasswordState::Unknown),
+            ("carol", None, Some("alice:$y$a:1:"), PasswordState::Unknown),
+            (
+                "carol",
+                Some(passwd),
+                Some("alice:$y$a:1:"),
+                PasswordState::Elsewhere,
+            ),
+            ("carol", Some(passwd), None, PasswordState::Elsewhere),
+            (
+                "old",
+                Some(passwd),
+                None,
+                PasswordState::Hashed(digest(b"$1$a", b"")),
+            ),
+        ] {
+            let state = password_in(user, passwd, shadow.map(str::as_bytes));
+            assert_eq!(state, expected, "{user} {shadow:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What ends trust.
 
-use super::{STACK, is_asked, log_in_from, machine, set, trust};
+use super::{STACK, expect_shell, is_asked, log_in_from, machine, set, trust};
 use twofa_e2e::{Machine, password_of};
 
 /// How many devices alice has in `twofa device list`.
@@ -95,6 +95,85 @@ fn trust_ends_with_the_password_by_revocation_and_with_the_methods() {
         machine.run_as(who, end).ok();
         assert!(is_asked(&machine, 7), "{end}");
     }
+}
+
+/// Changes a password that the machine does not have, as the modules of a directory do.
+const ELSEWHERE: &str = "password required pam_permit.so\n";
+
+#[test]
+fn a_password_that_is_changed_outside_of_shadow_ends_trust_if_the_module_is_told_and_never_fails() {
+    let (machine, phone) = machine(STACK);
+    set(&machine, "trust.remote=30d");
+    let told = format!("{ELSEWHERE}password optional pam_twofa.so\n");
+    let events = || {
+        let log = machine
+            .run("twofa log --event password-changed")
+            .ok()
+            .stdout;
+        log.lines()
+            .skip(1)
+            .map(ToOwned::to_owned)
+            .collect::<Vec<_>>()
+    };
+    trust(&machine, 7, &phone.backup_codes[0]);
+    machine.write_file("/etc/pam.d/passwd", ELSEWHERE);
+    machine.run_as("alice", "passwd").ok();
+    assert!(!is_asked(&machine, 7), "nobody told of it");
+
+    // passwd is setuid, so it is root that tells.
+    machine.write_file("/etc/pam.d/passwd", &told);
+    machine.run_as("bob", "passwd").ok();
+    assert!(!is_asked(&machine, 7), "that was bob's");
+    assert!(events().is_empty(), "nothing was ended: {:?}", events());
+    machine.run_as("alice", "passwd").ok();
+    assert_eq!(listed(&machine), 0);
+    assert!(is_asked(&machine, 7));
+    let event = events().concat();
+    for part in ["alice", "passwd", "1 trusted before"] {
+        assert!(event.contains(part), "{event}");
+    }
+
+    // No broker, and a line that cannot be obeyed: the password changes as ever, and the log says what did not happen.
+    trust(&machine, 7, &phone.backup_codes[1]);
+    machine.write_file(
+        "/etc/pam.d/passwd",
+        &format!("{told}password optional pam_twofa.so nonsense\n"),
+    );
+    machine.broker().terminate();
+    let started = std::time::Instant::now();
+    machine.run_as("alice", "passwd").ok();
+    assert!(started.elapsed() < std::time::Duration::from_secs(5));
+    machine.wait_for_log("could not be told of a new password");
+    machine.wait_for_log("no new password ends the trust in devices until this is corrected");
+}
+
+#[test]
+fn without_what_shadow_says_of_the_password_no_device_is_trusted() {
+    let (machine, phone) = machine(STACK);
+    set(&machine, "trust.remote=30d");
+    trust(&machine, 7, &phone.backup_codes[0]);
+    // Bytes of another line are nobody's business.
+    machine
+        .run(r"printf 'm\xfcller:!:1::::::\n' >>/etc/shadow")
+        .ok();
+    assert!(!is_asked(&machine, 7));
+
+    // Another module knows the password, whatever the file has.
+    machine
+        .run("sed -i s/pam_unix.so/pam_permit.so/ /etc/pam.d/sshd && twofa device revoke --all --user alice")
+        .ok();
+    let trusts = |code: &str| {
+        let mut login = machine.terminal("ip netns exec client7 ssh alice@192.0.2.1");
+        login.expect("Verification code for vm (press Enter if you have none): ");
+        login.type_line(&format!("{code}+"));
+        expect_shell(login);
+        listed(&machine) == 1
+    };
+    assert!(trusts(&phone.backup_codes[1]));
+    machine
+        .run("twofa device revoke --all --user alice && sed -i /^alice:/d /etc/shadow")
+        .ok();
+    assert!(!trusts(&phone.backup_codes[2]));
 }
 
 #[test]

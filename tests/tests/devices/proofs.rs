@@ -181,7 +181,7 @@ fn two_users_behind_one_address_each_trust_it_for_themselves_and_it_is_said_to_b
     let doctor = machine.run("twofa doctor");
     assert!(
         doctor.stdout.contains(
-            "devices are never trusted at sshd: add 'account required pam_twofa.so' before the other account lines"
+            "devices are never trusted at sshd: put 'account required pam_twofa.so' before the other account lines"
         ),
         "{doctor}"
     );

@@ -26,8 +26,8 @@ enum Relation {
 enum Act {
     /// Authenticate a login, or say whether one needs a second factor.
     Login,
-    /// Report the beginning or end of a login session.
-    ReportSession,
+    /// Report the beginning or end of a login session, or a new password.
+    Report,
     /// Read a record.
     Read,
     /// End the trust in devices, which lets nobody in.
@@ -51,7 +51,7 @@ pub enum Permission {
 const PERMISSIONS: [(Act, Relation, Permission); 9] = [
     (Act::Login, Relation::Root, Permission::Granted),
     (Act::Login, Relation::Owner, Permission::Granted),
-    (Act::ReportSession, Relation::Root, Permission::Granted),
+    (Act::Report, Relation::Root, Permission::Granted),
     (Act::Read, Relation::Root, Permission::Granted),
     (Act::Read, Relation::Owner, Permission::Granted),
     (Act::EndTrust, Relation::Root, Permission::Granted),
@@ -78,7 +78,9 @@ impl Peer {
         };
         let act = match request {
             Request::Login(_) | Request::Account(_) => Act::Login,
-            Request::OpenSession(_) | Request::CloseSession { .. } => Act::ReportSession,
+            Request::OpenSession(_)
+            | Request::CloseSession { .. }
+            | Request::PasswordChanged { .. } => Act::Report,
             Request::Status { .. } | Request::Devices { .. } | Request::Sessions { .. } => {
                 Act::Read
             }
@@ -154,6 +156,13 @@ mod tests {
                 user: user(),
                 after: 0,
             },
+        ]
+    }
+
+    /// What only root's module says.
+    fn reports() -> Vec<Request> {
+        let user = || "alice".to_owned();
+        vec![
             Request::OpenSession(SessionStart {
                 user: user(),
                 ..SessionStart::default()
@@ -161,6 +170,11 @@ mod tests {
             Request::CloseSession {
                 user: user(),
                 process: SessionProcess::default(),
+            },
+            Request::PasswordChanged {
+                user: user(),
+                service: "passwd".into(),
+                login_uid: None,
             },
         ]
     }
@@ -171,7 +185,7 @@ mod tests {
             name: "alice".into(),
             uid: 1000,
         };
-        for request in requests() {
+        for request in requests().into_iter().chain(reports()) {
             assert_eq!(
                 Peer { uid: 1001 }.may(&request, &alice),
                 Permission::Refused,
@@ -195,9 +209,12 @@ mod tests {
             permissions,
             [
                 Granted, Granted, Granted, AfterCode, AfterCode, AfterCode, AfterCode, AfterCode,
-                AfterCode, Granted, Granted, Granted, Refused, Refused
+                AfterCode, Granted, Granted, Granted
             ]
         );
+        for report in reports() {
+            assert_eq!(Peer { uid: 1000 }.may(&report, &alice), Refused);
+        }
     }
 
     #[test]
@@ -209,6 +226,7 @@ mod tests {
         assert!(
             requests()
                 .iter()
+                .chain(&reports())
                 .all(|r| Peer::ROOT.may(r, &alice) == Permission::Granted)
         );
     }

@@ -55,6 +55,8 @@ struct Known {
     is_followed: bool,
     /// The same, in `auth`.
     is_followed_in_auth: bool,
+    /// Whether nobody who passed `auth` passes the account phase without a line of ours.
+    account_confirms: bool,
     /// Whether nobody passes the account phase without a line that has `challenge`.
     account_challenges: bool,
     /// Why the lines are not understood.
@@ -119,12 +121,13 @@ impl Stacks {
         same.peek().is_some() && same.all(|line| !line.may_be_unproved)
     }
 
-    /// Whether the stack that `login` comes from has a line of ours in the account phase.
-    pub fn has_account_line(&self, login: &Login) -> bool {
+    /// Whether nobody who passed `auth` of the stack that `login` comes from gets in without a line of ours in the account
+    /// phase.
+    pub fn confirms_logins(&self, login: &Login) -> bool {
         let known = self
             .known(&login.service)
             .filter(|_| sees_same_files(login));
-        known.is_some_and(|known| known.lines.iter().any(|line| line.phase == Phase::Account))
+        known.is_some_and(|known| known.account_confirms)
     }
 
     /// Why nothing is known of the stack that `login` comes from, for the system log. `None`: it is known.
@@ -176,6 +179,7 @@ impl Stacks {
             has_key_line: false,
             is_followed: true,
             is_followed_in_auth: false,
+            account_confirms: false,
             account_challenges: true,
             doubt: None,
         };
@@ -219,6 +223,9 @@ impl Known {
             is_followed_in_auth: answers
                 .as_ref()
                 .is_some_and(|answers| answers.early_line_is_followed_in_auth),
+            account_confirms: answers
+                .as_ref()
+                .is_some_and(|answers| answers.account_confirms),
             account_challenges: !is_locker
                 && answers.is_some_and(|answers| answers.account_challenges),
             doubt,

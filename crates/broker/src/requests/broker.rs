@@ -73,9 +73,10 @@ impl Broker {
             Request::Login(asked) | Request::Account(asked) => {
                 login::serve(self.services(), peer, request, asked, terminal)
             }
-            Request::OpenSession(_) | Request::CloseSession { .. } | Request::Sessions { .. } => {
-                session::serve(self.services(), peer, request)
-            }
+            Request::OpenSession(_)
+            | Request::CloseSession { .. }
+            | Request::PasswordChanged { .. }
+            | Request::Sessions { .. } => session::serve(self.services(), peer, request),
             Request::Status { .. }
             | Request::EnrolApp { .. }
             | Request::EnrolAddress { .. }

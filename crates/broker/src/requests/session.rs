@@ -1,4 +1,5 @@
-//! Login sessions: the module reports their beginning and end, and all users may see their own.
+//! What the module reports apart from logins: the beginning and end of sessions, and new passwords. All users may see their
+//! own sessions.
 //!
 //! No login waits for what happens here, and none fails because of it. A session is recorded first; only then is its lifetime
 //! determined, for which the name service may be needed.
@@ -53,6 +54,18 @@ fn answer(services: Services<'_>, peer: Peer, request: &Request) -> Result<Done,
                 .close_session(&process.boot, process_id(process), now)?;
             Ok(Done::Session { lifetime: None })
         }
+        Request::PasswordChanged {
+            service, login_uid, ..
+        } => {
+            let login = LoginOrigin {
+                service: claim(service),
+                ..LoginOrigin::default()
+            };
+            let origin = Origin::login(peer.uid, login).by_login_uid(*login_uid);
+            let (store, now) = (services.store, services.now());
+            store.end_trust_with_password(&account, &origin, now)?;
+            Ok(Done::Changed)
+        }
         Request::Sessions { after, .. } => report(services, &account, *after),
         _ => Err(commands::NO_LOGIN_HERE.into()),
     }
@@ -68,15 +81,12 @@ fn open(
     if is_no_login(&start.service) {
         return Ok(Done::Session { lifetime: None });
     }
-    let claim = |text: &String| {
-        let text: String = printable(text).chars().take(MAX_CLAIM).collect();
-        Some(text).filter(|text| !text.is_empty())
-    };
+    let optional = |text: &Option<String>| text.as_deref().and_then(claim);
     let login = LoginOrigin {
         service: claim(&start.service),
-        remote_host: start.remote_host.as_ref().and_then(claim),
-        remote_user: start.remote_user.as_ref().and_then(claim),
-        terminal: start.terminal.as_ref().and_then(claim),
+        remote_host: optional(&start.remote_host),
+        remote_user: optional(&start.remote_user),
+        terminal: optional(&start.terminal),
     };
     let origin = Origin::login(peer.uid, login);
     let now = services.now();
@@ -95,6 +105,12 @@ fn open(
         services.store.set_session_until(id, now.after(lifetime))?;
     }
     Ok(Done::Session { lifetime })
+}
+
+/// An application's claim as it is stored.
+fn claim(text: &str) -> Option<String> {
+    let text: String = printable(text).chars().take(MAX_CLAIM).collect();
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// How many seconds a session of `account` may last; `None`: there is no limit, as for all system accounts.

@@ -180,6 +180,7 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         | Event::TrustRenewed { .. }
         | Event::DeviceRevoked { .. }
         | Event::DevicesRevoked { .. }
+        | Event::PasswordChanged { .. }
         | Event::SessionEnded { .. }
         | Event::SummedUp { .. }
         | Event::LogPruned { .. }

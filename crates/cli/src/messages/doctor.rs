@@ -351,7 +351,7 @@ fn devices(finding: &DeviceFinding) -> String {
                 ""
             };
             format!(
-                "devices are never trusted at {}: add {lines} before the other account lines{effect}",
+                "devices are never trusted at {}: put {lines} before the other account lines{effect}",
                 enumerate(services)
             )
         }
@@ -359,6 +359,12 @@ fn devices(finding: &DeviceFinding) -> String {
             "no device can be told from logins of {}: the program says neither which address they come from nor at which \
              terminal of this machine somebody is, so that a code is asked for every time",
             enumerate(services)
+        ),
+        DeviceFinding::PasswordsUnseen { names } => format!(
+            "the devices of {} stay trusted when the password changes, because a directory keeps it: put 'password optional \
+             pam_twofa.so' where passwd comes by it (on Debian, at the end of /etc/pam.d/common-password); where a password is \
+             changed elsewhere, 'twofa device revoke --all --user USER' ends trust",
+            people(names, 0)
         ),
         DeviceFinding::SharedAddresses { addresses } => {
             let shown: Vec<_> = addresses

@@ -66,6 +66,7 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         }
         Event::DeviceRevoked { device } => events::device_words(device),
         Event::DevicesRevoked { count } => format!("{count} of them"),
+        Event::PasswordChanged { count } => format!("{count} trusted before"),
         Event::SessionEnded { session, why } => session_end(session, *why),
         Event::SummedUp {
             of_kind,

@@ -4,6 +4,7 @@ mod distributions;
 mod key;
 mod reading;
 mod single;
+mod telling;
 
 use std::collections::BTreeMap;
 

@@ -190,6 +190,11 @@ pub enum Event {
         /// How many there were.
         count: u64,
     },
+    /// A new password ended the trust in all devices of a user.
+    PasswordChanged {
+        /// How many there were.
+        count: u64,
+    },
     /// A login session was ended from outside.
     SessionEnded {
         /// Which.
@@ -544,6 +549,7 @@ impl Event {
             | Self::TrustRenewed { .. }
             | Self::DeviceRevoked { .. }
             | Self::DevicesRevoked { .. }
+            | Self::PasswordChanged { .. }
             | Self::SessionEnded { .. }
             | Self::SummedUp { .. }
             | Self::LogPruned { .. }

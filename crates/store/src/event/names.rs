@@ -12,7 +12,7 @@ pub struct EventName {
 }
 
 /// All kinds.
-pub const EVENT_NAMES: [EventName; 40] = [
+pub const EVENT_NAMES: [EventName; 41] = [
     event(
         "passed",
         "method label channel kind",
@@ -159,6 +159,11 @@ pub const EVENT_NAMES: [EventName; 40] = [
         "devices-revoked",
         "count",
         "The trust in all devices of a user, or of everybody, was ended",
+    ),
+    event(
+        "password-changed",
+        "count",
+        "A new password ended the trust in all devices of a user",
     ),
     event(
         "session-ended",

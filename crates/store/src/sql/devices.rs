@@ -79,11 +79,20 @@ pub(crate) fn set_used(db: &Db<'_>, id: i64, now: Timestamp) -> Result<(), Store
     Ok(())
 }
 
-/// Removes the grants of `user` beyond the `most` that were used last.
-pub(crate) fn delete_beyond(db: &Db<'_>, user: i64, most: u32) -> Result<(), StoreError> {
+/// Removes the grants of `user` beyond that of this device and the `others` that were used last. While the clock is wrong
+/// even a new grant can seem the oldest.
+pub(crate) fn delete_beyond(
+    db: &Db<'_>,
+    user: i64,
+    kind: DeviceKind,
+    hash: &DeviceHash,
+    others: u32,
+) -> Result<(), StoreError> {
     let sql = "DELETE FROM device WHERE id IN (
-                   SELECT id FROM device WHERE user = ?1 ORDER BY used_at DESC, id DESC LIMIT -1 OFFSET ?2)";
-    db.prepare_cached(sql)?.execute((user, most))?;
+                   SELECT id FROM device WHERE user = ?1 AND NOT (kind = ?2 AND hash = ?3)
+                   ORDER BY used_at DESC, id DESC LIMIT -1 OFFSET ?4)";
+    db.prepare_cached(sql)?
+        .execute((user, kind.name(), hash, others))?;
     Ok(())
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn find_of_session(
     let sql = "SELECT id, name, uid, is_confirmed, login FROM ticket
                WHERE boot = ?1 AND at >= ?4 AND is_confirmed
                    AND ((pid = ?2 AND start = ?3) OR (parent = ?2 AND parent_start = ?3))
-               ORDER BY id DESC LIMIT 1";
+               ORDER BY at DESC, id DESC LIMIT 1";
     one(db, sql, boot, process, since)
 }
 
@@ -104,6 +104,13 @@ pub(crate) fn set_confirmed(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
 pub(crate) fn delete(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
     db.prepare_cached("DELETE FROM ticket WHERE id = ?1")?
         .execute([id])?;
+    Ok(())
+}
+
+/// Removes the tickets of `account` that the account phase has not confirmed.
+pub(crate) fn delete_unconfirmed(db: &Db<'_>, account: &Account) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM ticket WHERE name = ?1 AND uid = ?2 AND NOT is_confirmed")?
+        .execute((&account.name, account.uid))?;
     Ok(())
 }
 

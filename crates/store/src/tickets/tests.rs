@@ -181,7 +181,17 @@ fn a_grant_ends_with_the_methods_the_password_and_the_reset_of_its_user() {
         let all = store.revoke_all_devices(Some(&alice()), &origin(), bench.now);
         assert_eq!(all.unwrap(), 1);
     };
-    let ends: [fn(&Bench, &Store); 4] = [enrol, reset, remove, revoke];
+    let password = |bench: &Bench, store: &Store| {
+        let ended = store.end_trust_with_password(&alice(), &origin(), bench.now);
+        assert_eq!(ended.unwrap(), 1);
+        assert_eq!(kinds(store).last().unwrap(), "password-changed");
+        let ended = store.end_trust_with_password(&alice(), &origin(), bench.now);
+        assert_eq!(ended.unwrap(), 0, "nothing is left to end or to record");
+        let all = kinds(store);
+        let recorded = all.iter().filter(|kind| *kind == "password-changed");
+        assert_eq!(recorded.count(), 1);
+    };
+    let ends: [fn(&Bench, &Store); 5] = [enrol, reset, remove, revoke, password];
     for end in ends {
         let bench = Bench::new();
         let store = enrolled(&bench);
@@ -256,6 +266,41 @@ fn a_code_of_a_method_that_changed_before_the_account_phase_trusts_nothing() {
     };
     assert_eq!(trusted_until, None);
     assert_eq!(grant(&store, &device), None);
+}
+
+#[test]
+fn a_password_that_changes_before_the_account_phase_leaves_nothing_to_trust() {
+    let bench = Bench::new();
+    let store = enrolled(&bench);
+    let (process, device) = (process(1), address("192.0.2.7"));
+    let mut pass = pass(&process, &device, true);
+    pass.password = None;
+    type_code(&store, &bench, 100, Settlement::InAccount(pass));
+    store
+        .end_trust_with_password(&alice(), &origin(), bench.now)
+        .unwrap();
+    store
+        .confirm(&alice(), &process, None, &origin(), bench.now)
+        .unwrap();
+    assert_eq!(devices(&store, bench.now), []);
+}
+
+#[test]
+fn the_device_just_trusted_stays_while_the_clock_is_wrong() {
+    let mut bench = Bench::new();
+    let store = enrolled(&bench);
+    let device = |number: u64| address(&format!("192.0.2.{number}"));
+    for step in 1..=20 {
+        bench.now = bench.now.after(60);
+        trust(&store, &bench, 100 + step, &device(step));
+    }
+    // A board without a battery starts in the past until it asks for the time.
+    bench.now = bench.now.before(30 * 24 * 60 * 60);
+    trust(&store, &bench, 200, &device(21));
+    let kept: Vec<_> = (1..=21)
+        .filter(|step| grant(&store, &device(*step)).is_some())
+        .collect();
+    assert_eq!(kept, (2..=21).collect::<Vec<_>>(), "the oldest went");
 }
 
 #[test]

@@ -13,7 +13,8 @@ use crate::admin::{AdminError, Administration};
 /// How many of the latest events are searched for how services describe their logins.
 const EVENTS: u32 = 2_000;
 
-/// All findings about devices. `unconfirmed`: services that ask in `auth` and have no line of the module in `account`.
+/// All findings about devices. `unconfirmed`: services that ask in `auth` and let in
+/// without a line of the module in `account`.
 pub(super) fn findings(
     admin: &Administration,
     unconfirmed: &[String],

@@ -382,7 +382,7 @@ impl AccountFinding {
 /// trusted ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeviceFinding {
-    /// No line of the module in `account` confirms logins of these services, so that nothing is trusted there.
+    /// No line of the module in `account` confirms all logins of these services, so that nothing is trusted there.
     NeverTrusted {
         /// The services; never empty.
         services: Vec<String>,
@@ -391,6 +391,12 @@ pub enum DeviceFinding {
     WithoutProof {
         /// The services; never empty.
         services: Vec<String>,
+    },
+    /// Devices stay trusted when these users get a new password: it is not in `/etc/shadow`, and no line of the module tells
+    /// of it.
+    PasswordsUnseen {
+        /// The users; never empty.
+        names: Vec<String>,
     },
     /// Several users trust the same addresses.
     SharedAddresses {

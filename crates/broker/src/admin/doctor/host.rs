@@ -6,7 +6,8 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use twofa_stacks::{File, Host};
+use twofa_stacks::{File, Host, Service};
+use zeroize::Zeroizing;
 
 use super::finding::{Finding, HostFinding};
 use super::sshd::Sshd;
@@ -28,8 +29,10 @@ pub(super) struct Report {
     pub(super) lockers: Vec<String>,
     /// Accounts without a password of which sshd demands more than a key.
     pub(super) stuck: Vec<String>,
-    /// Services that ask in `auth` and have no line of the module in `account`.
+    /// Services that ask in `auth` and let in without a line of the module in `account`.
     pub(super) unconfirmed: Vec<String>,
+    /// Whether the module hears of a password that passwd(1) changes outside of `/etc/shadow`.
+    pub(super) tells_of_passwords: bool,
 }
 
 /// Looks at the stacks, sshd and the module.
@@ -68,6 +71,8 @@ pub(super) fn inspect() -> Report {
         lockers: found.lockers,
         stuck,
         unconfirmed: found.unconfirmed,
+        tells_of_passwords: Service::read("passwd", &ThisMachine)
+            .is_ok_and(|passwd| passwd.tells_of_passwords()),
     }
 }
 
@@ -154,9 +159,10 @@ fn folder_without_module() -> Option<PathBuf> {
 
 /// Whether this account may have a password: it has one, or that cannot be read.
 fn has_password(account: &str) -> bool {
-    let Ok(shadow) = fs::read_to_string("/etc/shadow") else {
+    let Ok(shadow) = fs::read("/etc/shadow").map(Zeroizing::new) else {
         return true;
     };
+    let shadow = Zeroizing::new(String::from_utf8_lossy(&shadow).into_owned());
     let mut lines = shadow.lines().filter_map(|line| line.split_once(':'));
     let fields = lines.find_map(|(name, fields)| (name == account).then_some(fields));
     fields.is_none_or(|fields| !fields.starts_with(['!', '*']))

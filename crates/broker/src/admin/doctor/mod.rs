@@ -11,6 +11,7 @@ mod delivery;
 mod devices;
 pub mod finding;
 mod host;
+mod passwords;
 mod robots;
 mod rules;
 mod security_keys;
@@ -30,8 +31,10 @@ pub struct Inspection {
     pub findings: Vec<Finding>,
     /// Accounts without a password of which sshd demands more than a key.
     stuck: Vec<String>,
-    /// Services that ask in `auth` and have no line of the module in `account`.
+    /// Services that ask in `auth` and let in without a line of the module in `account`.
     unconfirmed: Vec<String>,
+    /// Whether the module hears of a password that passwd(1) changes outside of `/etc/shadow`.
+    tells_of_passwords: bool,
 }
 
 /// Looks at PAM's stacks, sshd, the module and the broker at the socket. For root: it reads what others may not.
@@ -41,6 +44,7 @@ pub fn inspect_host() -> Inspection {
         lockers,
         stuck,
         unconfirmed,
+        tells_of_passwords,
     } = host::inspect();
     if let Err(silence) = broker::ask() {
         findings.push(Finding::Broker { silence, lockers });
@@ -49,6 +53,7 @@ pub fn inspect_host() -> Inspection {
         findings,
         stuck,
         unconfirmed,
+        tells_of_passwords,
     }
 }
 
@@ -60,6 +65,9 @@ impl Administration {
         findings.extend(accounts::findings(self)?);
         findings.extend(robots::finding(self, &inspection.stuck)?);
         findings.extend(devices::findings(self, &inspection.unconfirmed)?);
+        if !inspection.tells_of_passwords {
+            findings.extend(passwords::finding(self)?);
+        }
         findings.extend(security_keys::finding(self)?);
         findings.extend(delivery::findings(self)?);
         Ok(findings)

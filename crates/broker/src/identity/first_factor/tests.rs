@@ -16,6 +16,7 @@ fn stacks(lines: Vec<Line>, is_followed: bool, account_challenges: bool) -> Stac
         lines,
         is_followed,
         is_followed_in_auth: false,
+        account_confirms: false,
         account_challenges,
         doubt: None,
     };
@@ -169,6 +170,7 @@ fn a_stack_that_changed_is_read_again() {
         lines: Vec::new(),
         is_followed: false,
         is_followed_in_auth: false,
+        account_confirms: false,
         account_challenges: false,
         doubt: None,
     };

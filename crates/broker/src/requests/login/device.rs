@@ -3,7 +3,7 @@
 use twofa_core::device::evidence::is_elevation;
 use twofa_core::device::{Evidence, LoginSession, LoginTerminal, identify};
 use twofa_core::{Account, Device, DeviceKind, Duration};
-use twofa_proto::{Login, Request};
+use twofa_proto::{Login, PasswordState, Request};
 use twofa_store::{LoginProcess, Pass, ProcessId, StoreError};
 
 use crate::context::Services;
@@ -42,7 +42,11 @@ impl LoginDevice {
         let is_account = matches!(request, Request::Account(_));
         // After a key alone, sshd does not tell the account phase of it. An address would then stand in for the password as well.
         let is_bare = is_account && login.cannot_answer && !login.confirms;
+        // Without knowing whether the password has changed, nothing can stay trusted.
+        let knows_password =
+            |evidence: &&twofa_proto::Evidence| evidence.password != PasswordState::Unknown;
         let device = from_root
+            .filter(knows_password)
             .and_then(|_| identify(&evidence(login), &person.policy.trust))
             .filter(|device| !(is_bare && device.kind() == DeviceKind::Address));
         let duration = device.as_ref().map_or(Duration::from_seconds(0), |device| {
@@ -50,7 +54,7 @@ impl LoginDevice {
         });
         let mut found = Self {
             can_confirm: process.is_some()
-                && (is_account || services.stacks.has_account_line(login)),
+                && (is_account || services.stacks.confirms_logins(login)),
             process,
             device,
             duration,
@@ -63,7 +67,7 @@ impl LoginDevice {
         if !is_account && !store.is_confirming(&login.service)? {
             return Ok(found);
         }
-        let password = from_root.and_then(|evidence| evidence.password.as_deref());
+        let password = from_root.and_then(|evidence| evidence.password.hash());
         let grant = store.device_grant(account, device, password)?;
         found.is_trusted = grant.is_some_and(|grant| grant.is_believed(duration, services.now()));
         Ok(found)
@@ -103,7 +107,7 @@ impl LoginDevice {
             process: self.process.as_ref()?,
             device: self.device.as_ref(),
             trust_for: None,
-            password: evidence.and_then(|evidence| evidence.password.as_deref()),
+            password: evidence.and_then(|evidence| evidence.password.hash()),
             ssh_auth_info: login.ssh_auth_info.as_deref(),
         })
     }

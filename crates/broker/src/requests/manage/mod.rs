@@ -164,6 +164,7 @@ fn perform(
         | Request::Account(_)
         | Request::OpenSession(_)
         | Request::CloseSession { .. }
+        | Request::PasswordChanged { .. }
         | Request::Sessions { .. } => Err(commands::NO_LOGIN_HERE.into()),
     }
 }

@@ -60,10 +60,19 @@ fn only_root_reports_sessions_and_users_see_only_their_own() {
     let stranger = Peer {
         uid: bench.alice.uid.wrapping_add(1),
     };
-    for request in [start(&bench, "sshd", None), {
-        let user = bench.alice.name.clone();
-        Request::Sessions { user, after: 0 }
-    }] {
+    let user = || bench.alice.name.clone();
+    for request in [
+        start(&bench, "sshd", None),
+        Request::Sessions {
+            user: user(),
+            after: 0,
+        },
+        Request::PasswordChanged {
+            user: user(),
+            service: "passwd".into(),
+            login_uid: None,
+        },
+    ] {
         let done = serve(bench.services(), stranger, &request);
         assert!(
             matches!(

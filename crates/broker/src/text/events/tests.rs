@@ -210,6 +210,7 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
         ),
         (Event::DeviceRevoked { device: address }, None),
         (Event::DevicesRevoked { count: 2 }, None),
+        (Event::PasswordChanged { count: 2 }, None),
         (
             Event::SessionEnded {
                 session: SessionFields {

@@ -52,10 +52,9 @@ impl<'a> Judged<'a> {
         })
     }
 
-    /// Whether a line in `account` confirms logins, without which no device is trusted, or whether nobody is asked.
+    /// Whether a line in `account` confirms every login, without which no device is trusted, or whether nobody is asked.
     pub(super) fn confirms_logins(&self) -> bool {
-        let mut lines = self.own.iter();
-        !self.asks() || is_locker(self.name()) || lines.any(|line| line.phase == Phase::Account)
+        !self.asks() || is_locker(self.name()) || self.answers.account_confirms
     }
 
     /// All that is wrong with the service, where `sshd` is the one of the machine.

@@ -18,7 +18,7 @@ pub(super) struct Stacks {
     pub(super) findings: Vec<Finding>,
     /// Services that call the module with the rights of the user.
     pub(super) lockers: Vec<String>,
-    /// Services that ask in `auth` and have no line of the module in `account`.
+    /// Services that ask in `auth` and let in without a line of the module in `account`.
     pub(super) unconfirmed: Vec<String>,
     /// Whether any service calls the module at all.
     pub(super) used: bool,

@@ -204,6 +204,7 @@ fn samples() -> Vec<Event> {
         },
         Event::DeviceRevoked { device: device() },
         Event::DevicesRevoked { count: 2 },
+        Event::PasswordChanged { count: 2 },
         Event::SessionEnded {
             session: SessionFields {
                 number: 1,
