@@ -1,5 +1,5 @@
 # Boots the host's own system, changes kept apart in memory, with systemd as its process 1. Run in a mount namespace of its
-# own; it becomes systemd-nspawn.
+# own; ends when the system is switched off.
 #
 #   $1    an empty folder
 #   then  any number of
@@ -38,4 +38,11 @@ while [ $# -gt 0 ]; do
     shift 3
 done
 
-exec systemd-nspawn --quiet --register=no --keep-unit --boot --directory=. --machine=vm --private-network --console=pipe
+# systemd-nspawn ends with 133 when its system is restarted, and with this shell.
+status=133
+while [ $status = 133 ]; do
+    status=0
+    setpriv --pdeathsig KILL systemd-nspawn --quiet --register=no --keep-unit --boot --directory=. --machine=vm \
+        --private-network --console=pipe || status=$?
+done
+exit $status

@@ -30,7 +30,8 @@ const NEEDED: [&str; 4] = [
 /// A booted system with our programs and units, and a store. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Booted {
-    nspawn: Child,
+    /// Runs systemd-nspawn.
+    shell: Child,
     /// The host's process id of the system's process 1.
     init: u32,
     _folder: TempDir,
@@ -62,19 +63,19 @@ impl Booted {
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
             .stderr(log);
-        let mut nspawn = command.spawn().expect("setpriv starts");
-        let init = wait::within(DEADLINE, || first_process(nspawn.id()));
+        let mut shell = command.spawn().expect("setpriv starts");
+        let init = wait::within(DEADLINE, || first_process(shell.id()));
         let log = folder.path().with_extension("log");
         let said = || fs::read_to_string(&log).unwrap_or_default();
         let Some(init) = init else {
             eprintln!("Skipped: no system can be booted here:\n{}", said());
-            let _ = nspawn.kill();
-            let _ = nspawn.wait();
+            let _ = shell.kill();
+            let _ = shell.wait();
             return None;
         };
         let _ = fs::remove_file(&log);
         let booted = Self {
-            nspawn,
+            shell,
             init,
             _folder: folder,
         };
@@ -83,7 +84,24 @@ impl Booted {
             return None;
         }
         booted.run(SET_UP).ok();
+        booted.run(START).ok();
         Some(booted)
+    }
+
+    /// Restarts the system.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come up again.
+    pub fn reboot(&mut self) {
+        let before = self.init;
+        // The system may end before the command does.
+        let _ = self.run("systemctl --no-block reboot");
+        self.init = wait::until("another first process", DEADLINE, || {
+            first_process(self.shell.id()).filter(|init| *init != before)
+        });
+        wait::until("a running system", DEADLINE, || self.succeeds(IS_RUNNING));
+        self.run(START).ok();
     }
 
     /// Runs a shell command as root.
@@ -111,7 +129,16 @@ impl Booted {
     ///
     /// If it does not within 40 seconds.
     pub fn wait_until(&self, condition: &str) {
-        wait::until(condition, DEADLINE, || self.succeeds(condition));
+        self.wait_within(DEADLINE, condition);
+    }
+
+    /// The same for something that takes longer.
+    ///
+    /// # Panics
+    ///
+    /// If it does not succeed within `deadline`.
+    pub fn wait_within(&self, deadline: Duration, condition: &str) {
+        wait::until(condition, deadline, || self.succeeds(condition));
     }
 
     fn succeeds(&self, condition: &str) -> Option<()> {
@@ -121,14 +148,19 @@ impl Booted {
 
 const IS_RUNNING: &str = "systemctl is-system-running | grep -qE 'running|degraded'";
 
-const SET_UP: &str = "set -eux
+/// After every start.
+const START: &str = "set -eux
 ip link set lo up
+install -d -o twofa -g twofa -m 755 /run/twofa
+systemctl start twofad.socket
+";
+
+const SET_UP: &str = "set -eux
 useradd --system --user-group --home-dir /var/lib/twofa --shell /usr/sbin/nologin twofa
-mkdir -p /var/lib/twofa /run/twofa /etc/twofa
-chown twofa:twofa /var/lib/twofa /run/twofa
+mkdir -p /var/lib/twofa /etc/twofa
+chown twofa:twofa /var/lib/twofa
 chmod 0700 /var/lib/twofa
 twofad --prepare
-systemctl start twofad.socket
 for user in alice bob; do useradd --create-home --shell /bin/bash $user; done
 mkdir -p /root/.ssh
 ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519
@@ -143,19 +175,22 @@ grep -q pam_twofa /etc/pam.d/common-session
 systemctl restart ssh
 ";
 
-/// The first process of the system that the process `nspawn` has started, once it is systemd.
-fn first_process(nspawn: u32) -> Option<u32> {
-    let children = format!("/proc/{nspawn}/task/{nspawn}/children");
-    let children = fs::read_to_string(children).ok()?;
-    let child: u32 = children.split_whitespace().next()?.parse().ok()?;
-    let program = fs::read_link(format!("/proc/{child}/exe")).ok()?;
-    program.ends_with("systemd").then_some(child)
+/// The first process of the system that systemd-nspawn, a child of the process `shell`, has started, once it is systemd.
+fn first_process(shell: u32) -> Option<u32> {
+    let init = first_child(first_child(shell)?)?;
+    let program = fs::read_link(format!("/proc/{init}/exe")).ok()?;
+    program.ends_with("systemd").then_some(init)
+}
+
+fn first_child(pid: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
 }
 
 impl Drop for Booted {
     fn drop(&mut self) {
-        // systemd-nspawn ends its system with itself.
-        let _ = self.nspawn.kill();
-        let _ = self.nspawn.wait();
+        // The shell takes systemd-nspawn with it, and that its system.
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
     }
 }
