@@ -58,6 +58,20 @@ impl Code {
         u8::try_from(number).ok().map(Self)
     }
 
+    /// The code with this number; `None` from 32.
+    pub(crate) const fn from_number(number: u8) -> Option<Self> {
+        if number < 32 {
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+
+    /// Its number, 0 to 31.
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
     /// Its name in pam.conf(5).
     pub fn name(self) -> &'static str {
         NAMES.get(self.index()).copied().unwrap_or("?")

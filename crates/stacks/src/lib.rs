@@ -7,7 +7,9 @@
 //! - [`service`]: the stacks of a service; `reader` finds its files, `text` splits lines and words
 //! - `rule`: a line of a stack; [`control`]: what a result counts for; [`code`]: the results
 //! - `module`: what modules may return, a table; `programs`: what is known of programs
-//! - `paths`: every path through a stack; `tally`: what libpam has counted on it
+//! - `dispatch`: what a result does to a stack; `tally`: what libpam has counted; [`Handle`]: a stack whose results are
+//!   known
+//! - `paths`: every path through a stack
 //! - `answers`: the questions that a service is asked
 //!
 //! ```
@@ -45,7 +47,9 @@
 mod answers;
 pub mod code;
 pub mod control;
+mod dispatch;
 mod error;
+mod execute;
 mod host;
 mod module;
 mod paths;
@@ -59,6 +63,7 @@ mod text;
 
 pub use answers::{Answers, KeyLine, OwnLine, Step, Way};
 pub use error::{Doubt, Unusable};
+pub use execute::{Call, Handle};
 pub use host::{File, Host};
 pub use phase::Phase;
 pub use programs::is_locker;

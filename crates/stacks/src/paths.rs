@@ -1,4 +1,4 @@
-//! Every path through a stack: `_pam_dispatch_aux` of Linux-PAM, for every result that its modules may return.
+//! Every path through a stack, for every result that its modules may return.
 //!
 //! Control only moves forward, so the lines are taken in order, each with the set of states in which it can be
 //! reached. A state is what libpam has counted so far and what the questions need to know of the path; equal states are
@@ -6,10 +6,53 @@
 
 use crate::code::{Code, Codes};
 use crate::control::Action;
+use crate::dispatch::{Counted, Returned, jump};
 use crate::module::{Behaviour, Caller, behaviour, passes};
 use crate::phase::Phase;
 use crate::rule::{Rule, RuleKind};
-use crate::tally::{Impression, Status, Tally};
+use crate::tally::Status;
+
+/// What a stack would return if it ended here. libpam has more codes; only these make a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Success,
+    /// `PAM_NEW_AUTHTOK_REQD`: in `account`, the way in once the password is changed.
+    NewToken,
+    Other,
+}
+
+impl Ending {
+    const fn from_code(code: Code) -> Self {
+        match code {
+            Code::SUCCESS => Self::Success,
+            Code::NEW_AUTHTOK_REQD => Self::NewToken,
+            _ => Self::Other,
+        }
+    }
+
+    fn lets_in(self, phase: Phase) -> bool {
+        match self {
+            Self::Success => true,
+            Self::NewToken => phase == Phase::Account,
+            Self::Other => false,
+        }
+    }
+}
+
+impl Status for Ending {
+    const DENIED: Self = Self::Other;
+
+    fn is_success(self) -> bool {
+        self == Self::Success
+    }
+
+    fn as_failure(self) -> Self {
+        match self {
+            Self::Success => Self::Other,
+            failure => failure,
+        }
+    }
+}
 
 /// What has happened on a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,12 +95,8 @@ impl Notes {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct State {
-    tally: Tally,
+    counted: Counted<Ending>,
     notes: Notes,
-    /// The level of the line before, and the tallies that a `reset` goes back to, four bits a level: kept only where a
-    /// line resets.
-    level: u8,
-    saved: u64,
 }
 
 /// A result of a line, as far as it makes a difference.
@@ -65,7 +104,7 @@ struct State {
 struct Outcome {
     code: Code,
     action: Action,
-    status: Status,
+    status: Ending,
     proves: bool,
     own: bool,
 }
@@ -121,12 +160,9 @@ impl<'a> Paths<'a> {
             at: vec![Vec::new(); rules.len() + 1],
         };
         let resets = rules.iter().any(|rule| rule.control.has(Action::Reset));
-        let tally = Tally::default();
         let start = State {
-            tally,
+            counted: Counted::START,
             notes,
-            level: 0,
-            saved: tally.packed(),
         };
         paths.reach(0, start, None);
         for (at, rule) in rules.iter().enumerate() {
@@ -135,7 +171,7 @@ impl<'a> Paths<'a> {
             for &node in &here {
                 let mut state = paths.nodes[node].state;
                 if resets {
-                    enter(&mut state, rule.level);
+                    state.counted.enter(rule);
                 }
                 if rule.kind == RuleKind::Substack {
                     paths.reach(at + 1, state, paths.nodes[node].from);
@@ -167,7 +203,7 @@ impl<'a> Paths<'a> {
             let state = self.nodes[node].state;
             let known = found.iter().any(|success| success.notes == state.notes);
             // A stack without lines returns PAM_PERM_DENIED.
-            if !known && state.tally.lets_in(self.phase) {
+            if !known && state.counted.tally.result().lets_in(self.phase) {
                 found.push(Success {
                     notes: state.notes,
                     node,
@@ -211,80 +247,23 @@ impl<'a> Paths<'a> {
 
     /// The line that follows `at` after `outcome`, and the state there.
     fn step(&self, at: usize, mut state: State, outcome: &Outcome) -> (usize, State) {
-        let level = self.rules[at].level;
         state.notes = self.noted(at, state.notes, outcome);
-        let mut leaves = false;
-        match outcome.action {
-            Action::Ignore => {}
-            Action::Ok | Action::Done => {
-                if state.tally.counts() {
-                    state.tally = Tally {
-                        impression: Impression::Positive,
-                        status: outcome.status,
-                    };
-                }
-                leaves = outcome.action == Action::Done
-                    && state.tally.impression == Impression::Positive;
-            }
-            Action::Bad | Action::Die => {
-                if state.tally.impression != Impression::Negative {
-                    state.tally = Tally::failed(outcome.status);
-                }
-                leaves = outcome.action == Action::Die;
-            }
-            Action::Reset => state.tally = Tally::unpacked(state.saved >> (4 * level) & 0xf),
-            Action::Jump(lines) => match self.jump(at, lines) {
-                Ok(next) => return (next, state),
-                Err(next) => {
-                    state.tally = Tally::failed(Status::Other);
-                    return (next, state);
-                }
-            },
-        }
-        (
-            if leaves {
-                self.after_substack(at, level)
-            } else {
-                at + 1
-            },
-            state,
-        )
-    }
-
-    /// The first line after `at` outside of its substack.
-    fn after_substack(&self, at: usize, level: u8) -> usize {
-        let deep = self.rules[at + 1..]
-            .iter()
-            .take_while(|rule| rule.level >= level)
-            .count();
-        at + 1 + deep
+        let returned = Returned {
+            action: outcome.action,
+            status: outcome.status,
+            is_ignored: false,
+            jump_counts: false,
+        };
+        let next = state.counted.advance(self.rules, at, &returned);
+        (next, state)
     }
 
     /// The line that follows a line with `proved` which found a key.
     pub(crate) fn after_key(&self, at: usize) -> usize {
         match self.rules[at].control.action(Code::SUCCESS) {
-            Action::Jump(lines) => self.jump(at, lines).unwrap_or_else(|next| next),
+            Action::Jump(lines) => jump(self.rules, at, lines).unwrap_or_else(|next| next),
             _ => at + 1,
         }
-    }
-
-    /// Skips this many lines; a substack counts as one. The error is the line that follows if there are too few.
-    fn jump(&self, mut at: usize, lines: u32) -> Result<usize, usize> {
-        let level = self.rules[at].level;
-        for _ in 0..lines {
-            if self.rules.get(at + 1).is_none_or(|rule| rule.level < level) {
-                return Err(at + 1);
-            }
-            at += 1;
-            while self
-                .rules
-                .get(at + 1)
-                .is_some_and(|rule| rule.level > level)
-            {
-                at += 1;
-            }
-        }
-        Ok(at + 1)
     }
 
     fn noted(&self, at: usize, notes: Notes, outcome: &Outcome) -> Notes {
@@ -337,15 +316,6 @@ impl<'a> Paths<'a> {
     }
 }
 
-/// Saves what a `reset` in the substack that begins here returns to.
-fn enter(state: &mut State, level: u8) {
-    if level > state.level {
-        let shift = 4 * level;
-        state.saved = state.saved & !(0xf << shift) | state.tally.packed() << shift;
-    }
-    state.level = level;
-}
-
 /// The results of a line that make a difference.
 fn outcomes(rule: &Rule, phase: Phase, caller: Caller) -> Vec<Outcome> {
     let broken = Behaviour {
@@ -368,7 +338,7 @@ fn outcomes(rule: &Rule, phase: Phase, caller: Caller) -> Vec<Outcome> {
         add(Outcome {
             code,
             action: rule.control.action(code),
-            status: Status::from_code(code),
+            status: Ending::from_code(code),
             proves: proves && code == Code::SUCCESS,
             own,
         });
@@ -379,7 +349,7 @@ fn outcomes(rule: &Rule, phase: Phase, caller: Caller) -> Vec<Outcome> {
         add(Outcome {
             code,
             action: Action::Bad,
-            status: Status::Other,
+            status: Ending::Other,
             proves: false,
             own,
         });

@@ -12,3 +12,18 @@ pub enum Phase {
     /// `password`: changes the password.
     Password,
 }
+
+impl Phase {
+    /// All of them, in their order.
+    pub(crate) const ALL: [Self; 4] = [Self::Auth, Self::Account, Self::Session, Self::Password];
+
+    /// The first word of its lines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::Account => "account",
+            Self::Session => "session",
+            Self::Password => "password",
+        }
+    }
+}

@@ -23,27 +23,27 @@ const MAX_DEPTH: u8 = 15;
 /// More lines than any real stack has.
 const MAX_LINES: usize = 2000;
 
+/// The lines of a service or of `other`, by phase.
 #[derive(Default)]
-pub(crate) struct Stacks {
-    pub(crate) auth: Vec<Rule>,
-    pub(crate) account: Vec<Rule>,
-    pub(crate) password: Vec<Rule>,
-}
+pub(crate) struct Stacks([Vec<Rule>; 4]);
 
 impl Stacks {
+    pub(crate) const fn rules_mut(&mut self, phase: Phase) -> &mut Vec<Rule> {
+        &mut self.0[phase as usize]
+    }
+
     fn push(&mut self, phase: Phase, rule: Rule) {
-        match phase {
-            Phase::Auth => self.auth.push(rule),
-            Phase::Account => self.account.push(rule),
-            Phase::Password => self.password.push(rule),
-            Phase::Session => {}
-        }
+        self.rules_mut(phase).push(rule);
+    }
+
+    fn len(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
     }
 
     pub(crate) fn append(&mut self, mut other: Self) {
-        self.auth.append(&mut other.auth);
-        self.account.append(&mut other.account);
-        self.password.append(&mut other.password);
+        for phase in Phase::ALL {
+            self.rules_mut(phase).append(other.rules_mut(phase));
+        }
     }
 }
 
@@ -314,10 +314,7 @@ impl<'a> Reader<'a> {
         stacks: &mut Stacks,
     ) -> Result<bool, Unusable> {
         self.count += 1;
-        if scope.includes > MAX_DEPTH
-            || self.count > MAX_LINES
-            || stacks.auth.len() + stacks.account.len() > MAX_LINES
-        {
+        if scope.includes > MAX_DEPTH || self.count > MAX_LINES || stacks.len() > MAX_LINES {
             self.doubts.push(Doubt::TooDeep(from.to_owned()));
             return Ok(false);
         }

@@ -2,6 +2,7 @@
 
 use crate::error::{Doubt, Unusable};
 use crate::host::Host;
+use crate::phase::Phase;
 use crate::reader::{Reader, Stacks};
 use crate::rule::Rule;
 
@@ -14,8 +15,12 @@ pub struct Service {
     pub auth: Vec<Rule>,
     /// The lines of `account`.
     pub account: Vec<Rule>,
+    /// The lines of `session`.
+    pub session: Vec<Rule>,
     /// The lines of `password`.
     pub password: Vec<Rule>,
+    /// libpam has Debian's changes.
+    pub is_debian: bool,
     /// Every path that was looked at, including those where nothing was. While none of them changes, the model holds.
     pub files: Vec<String>,
     /// Why the model may be wrong.
@@ -43,14 +48,33 @@ impl Service {
             return Err(Unusable::NoFile);
         }
         // A phase without a line is taken from `other`.
-        let or_other = |own: Vec<Rule>, other: Vec<Rule>| if own.is_empty() { other } else { own };
+        let mut take = |phase: Phase| {
+            let own = std::mem::take(own.rules_mut(phase));
+            if own.is_empty() {
+                std::mem::take(other.rules_mut(phase))
+            } else {
+                own
+            }
+        };
         Ok(Self {
             name,
-            auth: or_other(own.auth, other.auth),
-            account: or_other(own.account, other.account),
-            password: or_other(own.password, other.password),
+            auth: take(Phase::Auth),
+            account: take(Phase::Account),
+            session: take(Phase::Session),
+            password: take(Phase::Password),
+            is_debian: host.debian(),
             files: reader.files,
             doubts: reader.doubts,
         })
+    }
+
+    /// The lines of a type, in their order.
+    pub fn rules(&self, phase: Phase) -> &[Rule] {
+        match phase {
+            Phase::Auth => &self.auth,
+            Phase::Account => &self.account,
+            Phase::Session => &self.session,
+            Phase::Password => &self.password,
+        }
     }
 }

@@ -1,24 +1,29 @@
 //! What libpam has counted up to some point of a stack.
 
-use crate::code::Code;
-use crate::phase::Phase;
+/// What a stack would return if it ended here: a number as libpam has it, or as much of it as a question needs.
+pub(crate) trait Status: Copy + PartialEq {
+    /// `PAM_PERM_DENIED`, with which every stack begins.
+    const DENIED: Self;
 
-/// What a stack would return if it ended here. libpam has more codes; only these make a difference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Status {
-    Success,
-    /// `PAM_NEW_AUTHTOK_REQD`: in `account`, the way in once the password is changed.
-    NewToken,
-    #[default]
-    Other,
+    fn is_success(self) -> bool;
+
+    /// It, as the status of a stack that failed: success and `PAM_IGNORE` are then `PAM_PERM_DENIED`.
+    fn as_failure(self) -> Self;
 }
 
-impl Status {
-    pub(crate) const fn from_code(code: Code) -> Self {
-        match code {
-            Code::SUCCESS => Self::Success,
-            Code::NEW_AUTHTOK_REQD => Self::NewToken,
-            _ => Self::Other,
+/// Every code, and every number that is none.
+impl Status for i32 {
+    const DENIED: Self = 6;
+
+    fn is_success(self) -> bool {
+        self == 0
+    }
+
+    fn as_failure(self) -> Self {
+        if matches!(self, 0 | 25) {
+            Self::DENIED
+        } else {
+            self
         }
     }
 }
@@ -32,58 +37,56 @@ pub(crate) enum Impression {
 }
 
 /// What libpam has counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Tally {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tally<S> {
     pub(crate) impression: Impression,
-    pub(crate) status: Status,
+    pub(crate) status: S,
 }
 
-impl Tally {
-    pub(crate) const fn failed(status: Status) -> Self {
-        // A failure without a code of its own is PAM_PERM_DENIED in the end.
-        let status = if matches!(status, Status::Success) {
-            Status::Other
-        } else {
-            status
-        };
+impl<S: Status> Tally<S> {
+    pub(crate) const START: Self = Self {
+        impression: Impression::Undefined,
+        status: S::DENIED,
+    };
+
+    pub(crate) fn failed(status: S) -> Self {
         Self {
             impression: Impression::Negative,
-            status,
+            status: status.as_failure(),
         }
     }
 
-    pub(crate) fn counts(self) -> bool {
+    fn counts(self) -> bool {
         match self.impression {
             Impression::Undefined => true,
-            Impression::Positive => self.status == Status::Success,
+            Impression::Positive => self.status.is_success(),
             Impression::Negative => false,
         }
     }
 
-    /// Four bits, saved for a `reset`.
-    pub(crate) const fn packed(self) -> u64 {
-        self.impression as u64 * 3 + self.status as u64
+    /// Counts a result, unless something failed before.
+    pub(crate) fn count(&mut self, status: S) {
+        if self.counts() {
+            *self = Self {
+                impression: Impression::Positive,
+                status,
+            };
+        }
     }
 
-    pub(crate) const fn unpacked(packed: u64) -> Self {
-        let impression = match packed / 3 {
-            0 => Impression::Undefined,
-            1 => Impression::Positive,
-            _ => Impression::Negative,
-        };
-        let status = match packed % 3 {
-            0 => Status::Success,
-            1 => Status::NewToken,
-            _ => Status::Other,
-        };
-        Self { impression, status }
+    /// Counts a failure, unless something failed before.
+    pub(crate) fn fail(&mut self, status: S) {
+        if self.impression != Impression::Negative {
+            *self = Self::failed(status);
+        }
     }
 
-    pub(crate) fn lets_in(self, phase: Phase) -> bool {
-        match self.status {
-            Status::Success => self.impression == Impression::Positive,
-            Status::NewToken => phase == Phase::Account,
-            Status::Other => false,
+    /// What the stack returns if it ends here.
+    pub(crate) fn result(self) -> S {
+        if self.status.is_success() && self.impression != Impression::Positive {
+            S::DENIED
+        } else {
+            self.status
         }
     }
 }
