@@ -91,6 +91,11 @@ phonenumbers: dependencies
 	@tests/install-phonenumbers || \
 	 echo 'Skipped: comparing phone numbers with another implementation, because pip could not install it.'
 
+# Debian 13, whose libpam the stack model is compared with too (in the directory $TWOFA_DEBIAN13).
+.PHONY: debian13
+debian13:
+	tests/install-debian13
+
 .PHONY: test
 test: dependencies contract-tools phonenumbers
 ifneq ($(ROOT),)

@@ -17,6 +17,38 @@ pub enum Unusable {
         /// The number of that line, from 1.
         line: usize,
     },
+    /// A module without a name, such as `/lib/security/`.
+    #[error("{file}:{line}: the module has no name")]
+    NamelessModule {
+        /// The file with the line.
+        file: String,
+        /// The number of that line, from 1.
+        line: usize,
+    },
+    /// `include` without a name, which ends every program with Debian's libpam.
+    #[error("{file}:{line}: the name of the file to include is missing")]
+    NoName {
+        /// The file with the line.
+        file: String,
+        /// The number of that line, from 1.
+        line: usize,
+    },
+    /// Files that include each other, which ends every program with Linux-PAM up to 1.5.
+    #[error("{file}:{line}: an include of a file that includes this one")]
+    Loop {
+        /// The file with the line.
+        file: String,
+        /// The number of that line, from 1.
+        line: usize,
+    },
+    /// A continued line of exactly 1023 bytes, at which Linux-PAM up to 1.5 never ends.
+    #[error("{file}:{line}: libpam never gets to the end of this line")]
+    Endless {
+        /// The file with the line.
+        file: String,
+        /// The number of that line, from 1.
+        line: usize,
+    },
 }
 
 /// Why the model may be wrong. Every question is then answered with the worst case.
@@ -31,13 +63,24 @@ pub enum Doubt {
     /// Includes nest too deeply, or the lines are too many.
     #[error("{0} includes too much")]
     TooDeep(String),
+    /// Files that include each other.
+    #[error("{file}:{line}: an include of a file that includes this one")]
+    Loop {
+        /// The file with the line.
+        file: String,
+        /// The number of that line, from 1.
+        line: usize,
+    },
 }
 
 impl Doubt {
     /// The file it is about.
     pub fn file(&self) -> &str {
         match self {
-            Self::Unreadable(file) | Self::Disputed(file) | Self::TooDeep(file) => file,
+            Self::Unreadable(file)
+            | Self::Disputed(file)
+            | Self::TooDeep(file)
+            | Self::Loop { file, .. } => file,
         }
     }
 }

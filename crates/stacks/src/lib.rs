@@ -64,7 +64,7 @@ mod text;
 pub use answers::{Answers, KeyLine, OwnLine, Step, Way};
 pub use error::{Doubt, Unusable};
 pub use execute::{Call, Handle};
-pub use host::{File, Host};
+pub use host::{File, Host, LineReading};
 pub use phase::Phase;
 pub use programs::is_locker;
 pub use rule::{Rule, RuleKind};

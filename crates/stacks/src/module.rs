@@ -296,10 +296,14 @@ fn debug_code(arguments: &[String], phase: Phase) -> Code {
     } else {
         "acct="
     };
-    let code = arguments
+    // The last one decides.
+    let codes = arguments
         .iter()
-        .find_map(|argument| argument.strip_prefix(key));
-    code.and_then(Code::named).unwrap_or(Code::SUCCESS)
+        .filter_map(|argument| argument.strip_prefix(key));
+    codes
+        .filter_map(Code::named)
+        .next_back()
+        .unwrap_or(Code::SUCCESS)
 }
 
 /// `pam_succeed_if` with a condition on the caller (`uid = 0 use_uid`), or with none, which succeeds.

@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use crate::control::Control;
 use crate::error::{Doubt, Unusable};
-use crate::host::{File, Host};
+use crate::host::{File, Host, LineReading};
 use crate::phase::Phase;
 use crate::rule::{Rule, RuleKind};
-use crate::text::{Words, lines};
+use crate::text::{Lines, Words, lines};
 
 const PAM_D: &str = "/etc/pam.d/";
 const DEBIAN: [&str; 2] = [PAM_D, "/usr/lib/pam.d/"];
@@ -18,7 +18,9 @@ const UPSTREAM: [&str; 4] = [
     "/usr/share/pam/pam.d/",
     "/usr/etc/pam.d/",
 ];
-/// The depth of includes that libpam allows.
+/// Read instead of the directories where neither of the first two exists.
+const PAM_CONF: &str = "/etc/pam.conf";
+/// The depth of includes that libpam allows; up to Linux-PAM 1.5, of substacks.
 const MAX_DEPTH: u8 = 15;
 /// More lines than any real stack has.
 const MAX_LINES: usize = 2000;
@@ -52,6 +54,8 @@ pub(crate) struct Reader<'a> {
     /// Every path that was looked at.
     pub(crate) files: Vec<String>,
     pub(crate) doubts: Vec<Doubt>,
+    /// The files that are being read, each inside the one before, with their levels.
+    open: Vec<(String, u8)>,
     count: usize,
 }
 
@@ -100,19 +104,34 @@ impl<'a> Reader<'a> {
             host,
             files: Vec::new(),
             doubts: Vec::new(),
+            open: Vec::new(),
             count: 0,
         }
     }
 
-    /// Reads the file of a service. Returns whether there is one.
+    /// Reads the file of a service, or its lines of `pam.conf`. Returns whether there is one.
     pub(crate) fn service(&mut self, name: &str, stacks: &mut Stacks) -> Result<bool, Unusable> {
-        let Some((path, text)) = self.find(name) else {
+        let conf = if self.has_no_directory() {
+            self.open(PAM_CONF.to_owned())
+        } else {
+            None
+        };
+        let service = conf.is_some().then_some(name);
+        let found = conf.or_else(|| self.find(name));
+        let Some((path, text)) = found else {
             return Ok(false);
         };
-        if self.lines(&path, &text, Scope::TOP, stacks)? {
-            return Ok(true);
+        match self.file(&path, &text, Scope::TOP, service, stacks)? {
+            None => Ok(true),
+            Some(failure) => Err(failure),
         }
-        Err(Unusable::Unfinished(path))
+    }
+
+    fn has_no_directory(&self) -> bool {
+        let mut directories = DEBIAN
+            .iter()
+            .map(|path| self.host.read(path.trim_end_matches('/')));
+        directories.all(|found| found == File::Missing)
     }
 
     /// The first file of that name in the directories of services.
@@ -152,22 +171,35 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the lines of a file. Returns `false` if it ends inside a line.
-    fn lines(
+    /// Reads the lines of a file: all, or those of pam.conf that are for `service`. Returns why libpam does not read it to
+    /// its end, if it does not: then what includes it fails. The error is where nothing of the service can be used.
+    fn file(
         &mut self,
         path: &str,
         text: &str,
         scope: Scope,
+        service: Option<&str>,
         stacks: &mut Stacks,
-    ) -> Result<bool, Unusable> {
-        let found = lines(text);
-        if found.disputed {
+    ) -> Result<Option<Unusable>, Unusable> {
+        let Lines {
+            all,
+            unfinished,
+            disputed,
+            endless,
+        } = lines(text, self.host.line_reading());
+        if disputed {
             self.doubts.push(Doubt::Disputed(path.to_owned()));
         }
+        self.open.push((path.to_owned(), scope.level));
         let file = Rc::from(path);
-        for line in found.all {
+        for line in all {
             let mut words = Words::new(&line.text);
-            let head = self.head(path, scope, &mut words);
+            let is_meant = |word: Option<String>| {
+                service.is_none_or(|name| word.is_some_and(|word| word.eq_ignore_ascii_case(name)))
+            };
+            if service.is_some() && !is_meant(words.next()) {
+                continue;
+            }
             let at = Rule {
                 file: Rc::clone(&file),
                 line: line.number,
@@ -175,35 +207,58 @@ impl<'a> Reader<'a> {
                 control: Control::BAD,
                 kind: RuleKind::Broken,
             };
-            match head {
-                Head::Skipped => {}
-                Head::Include(include) => {
-                    self.include(&include, at, words.next(), scope, stacks)?;
-                }
-                Head::Module {
-                    phase,
-                    control,
-                    broken,
-                } => {
-                    let kind = match words.next() {
-                        Some(module) if !broken => RuleKind::Module {
-                            module,
-                            arguments: words.collect(),
-                        },
-                        _ => RuleKind::Broken,
-                    };
-                    stacks.push(
-                        phase,
-                        Rule {
-                            control: *control,
-                            kind,
-                            ..at
-                        },
-                    );
-                }
+            if let Some(failure) = self.line(at, words, scope, stacks)? {
+                self.open.pop();
+                return Ok(Some(failure));
             }
         }
-        Ok(!found.unfinished)
+        self.open.pop();
+        match endless {
+            Some(line) => Err(Unusable::Endless {
+                file: path.to_owned(),
+                line,
+            }),
+            None => Ok(unfinished.then(|| Unusable::Unfinished(path.to_owned()))),
+        }
+    }
+
+    fn line(
+        &mut self,
+        at: Rule,
+        mut words: Words<'_>,
+        scope: Scope,
+        stacks: &mut Stacks,
+    ) -> Result<Option<Unusable>, Unusable> {
+        match self.head(&at.file, scope, &mut words) {
+            Head::Skipped => Ok(None),
+            Head::Include(include) => self.include(&include, at, words.next(), scope, stacks),
+            Head::Module {
+                phase,
+                control,
+                broken,
+            } => {
+                let module = words.next();
+                if module.as_deref().is_some_and(is_nameless) {
+                    return Ok(Some(nameless(&at)));
+                }
+                let kind = match module {
+                    Some(module) if !broken => RuleKind::Module {
+                        module,
+                        arguments: words.collect(),
+                    },
+                    _ => RuleKind::Broken,
+                };
+                stacks.push(
+                    phase,
+                    Rule {
+                        control: *control,
+                        kind,
+                        ..at
+                    },
+                );
+                Ok(None)
+            }
+        }
     }
 
     fn head(&mut self, path: &str, scope: Scope, words: &mut Words<'_>) -> Head {
@@ -248,7 +303,7 @@ impl<'a> Reader<'a> {
             }),
             _ => {
                 let parsed = Control::parse(&control);
-                if parsed.disputed {
+                if parsed.disputed && self.host.line_reading() != LineReading::Since16 {
                     self.doubts.push(Doubt::Disputed(path.to_owned()));
                 }
                 Head::Module {
@@ -268,59 +323,119 @@ impl<'a> Reader<'a> {
         name: Option<String>,
         scope: Scope,
         stacks: &mut Stacks,
-    ) -> Result<(), Unusable> {
+    ) -> Result<Option<Unusable>, Unusable> {
+        let is_nameless = name.as_deref().is_some_and(is_nameless);
         if let (true, Some(phase)) = (include.substack, include.phase) {
-            stacks.push(
-                phase,
-                Rule {
-                    kind: RuleKind::Substack,
-                    ..at.clone()
-                },
-            );
+            if is_nameless {
+                return Ok(Some(nameless(&at)));
+            }
+            let marker = Rule {
+                kind: RuleKind::Substack,
+                ..at.clone()
+            };
+            stacks.push(phase, marker);
         }
         let inside = Scope {
             only: include.phase,
-            includes: scope.includes + 1,
+            includes: scope.includes.saturating_add(1),
             level: scope.level + u8::from(include.substack),
         };
         let doubts = self.doubts.len();
-        if self.included_lines(&at.file, name, inside, stacks)? {
-            return Ok(());
-        }
-        let Some(phase) = include.phase else {
-            // libpam may be able to read what we cannot.
-            if self.doubts.len() > doubts {
-                return Ok(());
-            }
-            return Err(Unusable::NothingToInclude {
+        if name.is_none() && self.host.debian() {
+            return Err(Unusable::NoName {
                 file: at.file.to_string(),
                 line: at.line,
             });
+        }
+        let Some(failure) = self.included_lines(&at, name, inside, stacks)? else {
+            return Ok(None);
+        };
+        let Some(phase) = include.phase else {
+            // libpam may be able to read what we cannot.
+            return if self.doubts.len() > doubts {
+                Ok(None)
+            } else {
+                Err(failure)
+            };
         };
         if include.debian {
             // libpam continues with uninitialised actions.
             self.doubts.push(Doubt::Disputed(at.file.to_string()));
         }
+        if is_nameless {
+            return Ok(Some(nameless(&at)));
+        }
         stacks.push(phase, at);
-        Ok(())
+        Ok(None)
     }
 
-    /// Reads the included file. Returns whether it could be read to its end.
+    /// Reads the included file. Returns why it could not be read to its end, if so.
     fn included_lines(
         &mut self,
-        from: &str,
+        from: &Rule,
         name: Option<String>,
         scope: Scope,
         stacks: &mut Stacks,
-    ) -> Result<bool, Unusable> {
+    ) -> Result<Option<Unusable>, Unusable> {
+        let missing = Some(Unusable::NothingToInclude {
+            file: from.file.to_string(),
+            line: from.line,
+        });
         self.count += 1;
-        if scope.includes > MAX_DEPTH || self.count > MAX_LINES || stacks.len() > MAX_LINES {
-            self.doubts.push(Doubt::TooDeep(from.to_owned()));
-            return Ok(false);
+        if self.count > MAX_LINES || stacks.len() > MAX_LINES {
+            self.doubts.push(Doubt::TooDeep(from.file.to_string()));
+            return Ok(missing);
         }
-        let Some((path, text)) = name.and_then(|name| self.included(&name)) else {
-            return Ok(false);
+        let is_too_deep = match self.host.line_reading() {
+            LineReading::UpTo15 => scope.level > MAX_DEPTH,
+            LineReading::Since16 => scope.includes > MAX_DEPTH,
+            LineReading::Unknown if scope.includes > MAX_DEPTH => {
+                self.doubts.push(Doubt::TooDeep(from.file.to_string()));
+                true
+            }
+            LineReading::Unknown => false,
         };
-        self.lines(&path, &text, scope, stacks)
+        let found = name.filter(|_| !is_too_deep);
+        let Some((path, text)) = found.and_then(|name| self.included(&name)) else {
+            return Ok(missing);
+        };
+        self.note_loop(&path, from, scope)?;
+        self.file(&path, &text, scope, None, stacks)
+    }
+
+    /// Notes that a file is being read inside itself.
+    fn note_loop(&mut self, path: &str, from: &Rule, scope: Scope) -> Result<(), Unusable> {
+        let mut same = self.open.iter().filter(|(open, _)| open == path).peekable();
+        if same.peek().is_none() {
+            return Ok(());
+        }
+        let (file, line) = (from.file.to_string(), from.line);
+        // Substacks end at a depth.
+        let is_endless = same.any(|(_, level)| *level == scope.level);
+        if self.host.line_reading() == LineReading::UpTo15 && is_endless {
+            return Err(Unusable::Loop { file, line });
+        }
+        if !self
+            .doubts
+            .iter()
+            .any(|doubt| matches!(doubt, Doubt::Loop { .. }))
+        {
+            self.doubts.push(Doubt::Loop { file, line });
+        }
+        Ok(())
+    }
+}
+
+/// Whether libpam finds no name for a module in its path: then it gives up.
+fn is_nameless(module: &str) -> bool {
+    let base = module.rsplit('/').next().unwrap_or_default();
+    let name = base.rsplit_once('.').map_or(base, |(name, _)| name);
+    matches!(name, "" | "?")
+}
+
+fn nameless(at: &Rule) -> Unusable {
+    Unusable::NamelessModule {
+        file: at.file.to_string(),
+        line: at.line,
     }
 }

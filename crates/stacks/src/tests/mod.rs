@@ -18,6 +18,9 @@ struct Machine {
 
 impl Host for Machine {
     fn read(&self, path: &str) -> File {
+        if path == "/etc/pam.d" {
+            return File::Text(String::new());
+        }
         self.files
             .get(path)
             .map_or(File::Missing, |text| File::Text(text.clone()))

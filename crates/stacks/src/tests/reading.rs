@@ -214,7 +214,13 @@ fn includes_without_end_are_doubted() {
         "x",
         &machine(&[("x", "auth required pam_twofa.so\nauth include x\n")]),
     );
-    assert!(matches!(service.doubts.as_slice(), [Doubt::TooDeep(_), ..]));
+    let in_x = |line| Doubt::Loop {
+        file: "/etc/pam.d/x".into(),
+        line,
+    };
+    assert!(
+        matches!(service.doubts.as_slice(), [first, Doubt::TooDeep(_), ..] if *first == in_x(2))
+    );
     assert_eq!(service.answers(), None);
     // Two of them double at each step.
     let service = read(
@@ -225,6 +231,40 @@ fn includes_without_end_are_doubted() {
         )]),
     );
     assert!(!service.doubts.is_empty());
+}
+
+#[test]
+fn pam_conf_is_read_where_there_is_no_directory() {
+    struct Conf;
+    impl Host for Conf {
+        fn read(&self, path: &str) -> File {
+            let text = "sshd auth required pam_unix.so\nother auth required pam_deny.so\n\
+                        SSHD auth required pam_twofa.so\nsshd account required pam_unix.so\n";
+            match path {
+                "/etc/pam.conf" => File::Text(text.into()),
+                _ => File::Missing,
+            }
+        }
+        fn debian(&self) -> bool {
+            true
+        }
+    }
+    let service = Service::read("sshd", &Conf).unwrap();
+    assert_eq!(modules(&service.auth), ["pam_unix.so", "pam_twofa.so"]);
+    assert_eq!(service.auth[1].line, 3);
+    assert_eq!(
+        modules(&Service::read("su", &Conf).unwrap().auth),
+        ["pam_deny.so"]
+    );
+}
+
+#[test]
+fn an_include_without_a_name_is_found_where_it_ends_every_program() {
+    let files = [("x", "auth required pam_unix.so\nauth include\n")];
+    let error = Service::read("x", &debian(&files)).unwrap_err();
+    let message = "/etc/pam.d/x:2: the name of the file to include is missing";
+    assert_eq!(error.to_string(), message);
+    assert_eq!(modules(&read("x", &machine(&files)).auth)[1], "(broken)");
 }
 
 #[test]
