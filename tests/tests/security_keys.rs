@@ -9,6 +9,7 @@ auth requisite pam_unix.so
 auth required pam_twofa.so
 account required pam_twofa.so
 account required pam_unix.so
+session optional pam_twofa.so
 session required pam_permit.so
 ";
 const SSHD: &str = "\
@@ -249,4 +250,76 @@ fn a_security_key_is_set_up_after_a_code_and_beside_another_method() {
         refused.contains("needs another method beside it"),
         "{refused}"
     );
+}
+
+/// Logs in with the password, a key and a code, and stays.
+fn stay(machine: &Machine, key: &str, code: &str) -> Terminal {
+    let mut terminal = with_password(machine, key);
+    terminal.expect(CODE);
+    terminal.expect(": ");
+    terminal.type_line(code);
+    terminal.expect("alice@vm:~$");
+    terminal
+}
+
+#[test]
+fn a_user_chooses_among_the_keys_that_their_open_logins_proved() {
+    let (machine, phone) = machine(PASSWORD_TOO);
+    allow(&machine);
+    let enrol = |terminal: &mut Terminal| {
+        // What a user may write into their environment names no key.
+        let forged = "SSH_USER_AUTH=/home/alice/forged SSH_AUTH_INFO_0='publickey '$(cat one.pub)";
+        terminal.type_line(&format!("{forged} twofa enrol security-key"));
+    };
+    machine
+        .run("(printf 'publickey '; cat /root/one.pub) >/home/alice/forged")
+        .ok();
+
+    let mut plain = stay(&machine, "plain", &phone.backup_codes[0]);
+    enrol(&mut plain);
+    plain.expect("this key is of type ssh-ed25519");
+    let mut first = stay(&machine, "one", &phone.backup_codes[1]);
+    let mut second = stay(&machine, "two", &phone.backup_codes[2]);
+    enrol(&mut second);
+    second.expect(CODE);
+    second.expect(": ");
+    second.type_line(&phone.backup_codes[3]);
+    second.expect("Which one is to be set up (1-2): ");
+    second.type_line("3");
+    second.expect("That is not on the list.");
+    second.expect("Which one is to be set up (1-2): ");
+    second.type_line("1");
+    second.expect("sshd verified it in a login that is still open");
+    gets_in(with_password(&machine, "two"));
+    let status = machine.run("twofa status --user alice").ok().stdout;
+    assert!(!status.contains("none yet"), "{status}");
+
+    // A login that has ended offers nothing.
+    first.type_line("exit");
+    first.expect_end();
+    enrol(&mut plain);
+    plain.expect("this security key is already enrolled");
+    second.type_line("exit");
+    second.expect_end();
+    enrol(&mut plain);
+    plain.expect("this key is of type ssh-ed25519");
+    plain.type_line("exit");
+    plain.expect_end();
+    let nothing = machine.run_as("alice", "twofa enrol security-key");
+    assert!(
+        nothing.stderr.contains("no login of 'alice' that is open"),
+        "{}",
+        nothing.stderr
+    );
+    // Nobody else's key is offered, and a code is always wanted.
+    machine.run("useradd -m carol").ok();
+    let carol = "twofa enrol security-key --user alice";
+    assert!(!machine.run_as("carol", carol).status.success());
+    let mut third = stay(&machine, "one", &phone.backup_codes[4]);
+    enrol(&mut third);
+    third.expect(CODE);
+    third.expect(": ");
+    third.type_line("");
+    third.expect("alice@vm:~$");
+    with_password(&machine, "one").expect(CODE);
 }

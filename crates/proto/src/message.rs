@@ -55,8 +55,8 @@ pub enum Request {
         user: String,
         /// Its label; `None`: the broker chooses one.
         label: Option<String>,
-        /// The public key as in a `.pub` file.
-        key: String,
+        /// The public key as in a `.pub` file; `None`: one that sshd verified in a login whose session is open.
+        key: Option<String>,
     },
     /// Remove an app or security key by its label, the address of `email` or `sms`, or the backup codes by `backup`.
     Remove {

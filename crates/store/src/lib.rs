@@ -76,4 +76,6 @@ pub use sms_alarm::SmsCount;
 pub use snapshot::UserSnapshot;
 pub use sql::exemptions::StoredExemption;
 pub use sql::notices::Notice;
-pub use tickets::{Confirmation, LoginProcess, Pass, ProcessId, Settlement, TicketLogin};
+pub use tickets::{
+    AccountPhase, Confirmation, LoginProcess, Pass, ProcessId, Settlement, TicketLogin,
+};

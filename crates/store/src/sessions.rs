@@ -4,6 +4,7 @@
 //! whether a session still has processes; root's sweep looks from time to time and records it here. A row is written without
 //! waiting for the disk: no login waits for it, and a power cut ends the session as well.
 
+use twofa_core::device::ssh_key::{ProvedKey, ProvedKeys};
 use twofa_core::{Account, Timestamp};
 
 use crate::database::Store;
@@ -61,6 +62,8 @@ pub struct StoredSession {
     pub terminal: Option<String>,
     /// What the user showed as a second factor; `None`: nothing was asked for.
     pub proof: Option<Proof>,
+    /// The user's own keys that sshd verified in its login, each as in a `.pub` file.
+    pub keys: Vec<String>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it is over its lifetime.
@@ -103,8 +106,16 @@ impl Store {
             if login.is_none() && !new.is_login {
                 return Ok(None);
             }
+            let info = login
+                .as_ref()
+                .and_then(|login| login.ssh_auth_info.as_deref());
+            let keys: Vec<_> = ProvedKeys::read(info.unwrap_or_default())
+                .user
+                .iter()
+                .map(ProvedKey::to_public_key)
+                .collect();
             let proof = login.map(|login| login.by);
-            let id = sessions::insert(tx.db, new, proof.as_ref(), tx.origin, now)?;
+            let id = sessions::insert(tx.db, new, proof.as_ref(), &keys, tx.origin, now)?;
             if id % PRUNED_EVERY == 0 {
                 sessions::delete_closed_beyond(tx.db, new.account, CLOSED_KEPT_OF_A_USER)?;
                 sessions::delete_beyond(tx.db, new.account, KEPT_OF_A_USER)?;

@@ -63,6 +63,17 @@ pub enum Settlement<'a> {
     InAccount(Pass<'a>),
 }
 
+/// The account phase of a login.
+#[derive(Debug, Clone, Copy)]
+pub struct AccountPhase<'a> {
+    /// The process, which left a ticket in `auth`.
+    pub process: &'a LoginProcess,
+    /// A key of the user's, and for how long it can be trusted.
+    pub key: Option<(&'a Device, Duration)>,
+    /// What sshd verified before (`SSH_AUTH_INFO_0`).
+    pub ssh_auth_info: Option<&'a str>,
+}
+
 /// What a ticket says of a login.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TicketLogin {
@@ -125,20 +136,24 @@ impl Store {
         })
     }
 
-    /// Records the login of `account` for which `process` left a ticket, and makes the grant that belongs to it.
-    /// `key`: a key of the user's, and for how long it can be trusted. It is trusted instead of what `auth` knew: sshd before
-    /// 9.8 says only in the account phase which key a login by `publickey,password` has shown.
+    /// Records the login of `account` for which the process left a ticket, and makes the grant that belongs to it. A key that
+    /// is known now is trusted instead of what `auth` knew: sshd before 9.8 says only in the account phase which key a login
+    /// by `publickey,password` has shown.
     pub fn confirm(
         &self,
         account: &Account,
-        process: &LoginProcess,
-        key: Option<(&Device, Duration)>,
+        phase: AccountPhase<'_>,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Confirmation, StoreError> {
         // That the code is used must be on disk before anybody gets in, and it is already.
         self.change_unsynced(origin, now, |tx| {
             let since = now.before(LIFETIME);
+            let AccountPhase {
+                process,
+                key,
+                ssh_auth_info,
+            } = phase;
             let found = tickets::find(tx.db, &process.boot, process.own, since)?
                 .filter(|found| found.account == *account && !found.is_confirmed);
             let (Some(found), Some(user)) = (found, tx.find(account)?) else {
@@ -151,7 +166,10 @@ impl Store {
             let Some(trusted_until) = tx.settle(account, &user, &login)? else {
                 return Ok(Confirmation::Nothing);
             };
-            tickets::set_confirmed(tx.db, found.id)?;
+            if login.ssh_auth_info.is_none() {
+                login.ssh_auth_info = ssh_auth_info.map(ToOwned::to_owned);
+            }
+            tickets::confirm(tx.db, found.id, &write(&login)?)?;
             if let Some(service) = origin.service() {
                 devices::note_confirming(tx.db, service, now)?;
             }
@@ -241,8 +259,7 @@ impl Tx<'_> {
             ssh_auth_info: pass.ssh_auth_info.map(ToOwned::to_owned),
             grant,
         };
-        let login = serde_json::to_string(&login)
-            .map_err(|error| StoreError::Other(format!("a ticket cannot be written: {error}")))?;
+        let login = write(&login)?;
         tickets::delete_old(self.db, self.now.before(LIFETIME))?;
         tickets::save(
             self.db,
@@ -299,6 +316,11 @@ impl Tx<'_> {
         let event = self.record(Some(account), &Event::Passed { by })?;
         users::set_passed(self.db, user.id, event, self.now)
     }
+}
+
+fn write(login: &TicketLogin) -> Result<String, StoreError> {
+    serde_json::to_string(login)
+        .map_err(|error| StoreError::Other(format!("a ticket cannot be written: {error}")))
 }
 
 pub(crate) fn read(login: &str) -> Result<TicketLogin, StoreError> {

@@ -127,7 +127,7 @@ mod tests {
             Request::EnrolSecurityKey {
                 user: user(),
                 label: None,
-                key: String::new(),
+                key: None,
             },
             Request::EnrolAddress {
                 user: user(),

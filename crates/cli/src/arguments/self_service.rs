@@ -103,7 +103,8 @@ A login with the key is not asked for a code. That takes 'PubkeyAuthOptions touc
 
 Examples:
   ssh-keygen -t ed25519-sk                            make a key in the authenticator that is plugged in
-  twofa enrol security-key .ssh/id_ed25519_sk.pub     set it up
+  twofa enrol security-key                            set up the key that you are logged in with by ssh
+  twofa enrol security-key .ssh/id_ed25519_sk.pub     set up one that you have not logged in with yet
   twofa enrol security-key blue.pub --label blue      with a label, so that you can have several";
 
 fn address_examples(channel: Channel) -> String {
@@ -130,9 +131,9 @@ pub struct AddressArguments {
 /// A security key.
 #[derive(Debug, Args)]
 pub struct KeyArguments {
-    /// The public key, as ssh-keygen wrote it
+    /// The public key, as ssh-keygen wrote it; without it, a key that you are logged in with
     #[arg(value_name = "FILE.pub", value_hint = clap::ValueHint::FilePath)]
-    pub file: PathBuf,
+    pub file: Option<PathBuf>,
     /// Label for the key
     #[arg(long)]
     pub label: Option<String>,

@@ -168,7 +168,7 @@ fn enrol_security_key(arguments: KeyArguments) -> Result<(), CommandError> {
     let KeyArguments { file, label, user } = arguments;
     let user = subject::to_change(user.user)?;
     // Read here: the broker has other rights than whoever types the command.
-    let key = read_public_key(&file)?;
+    let key = file.as_deref().map(read_public_key).transpose()?;
     client::carry_out(Request::EnrolSecurityKey { user, label, key })?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::event::{Origin, Proof};
 use crate::sessions::{NewSession, SessionFilter, StoredSession};
 use crate::tickets::ProcessId;
 
-const COLUMNS: &str = "id, name, uid, boot, pid, start, login_uid, service, remote_host, remote_user, terminal, proof,
+const COLUMNS: &str = "id, name, uid, boot, pid, start, login_uid, service, remote_host, remote_user, terminal, proof, keys,
     started_at, until, scope, closed_at, ended_at";
 
 /// Adds a session, in the place of one of the same process. Returns its number.
@@ -17,19 +17,22 @@ pub(crate) fn insert(
     db: &Db<'_>,
     new: &NewSession<'_>,
     proof: Option<&Proof>,
+    keys: &[String],
     origin: &Origin,
     now: Timestamp,
 ) -> Result<i64, StoreError> {
+    let unwritable = |error| StoreError::Other(format!("a session cannot be written: {error}"));
     let proof = proof
         .map(serde_json::to_string)
         .transpose()
-        .map_err(|error| StoreError::Other(format!("a session cannot be written: {error}")))?;
+        .map_err(unwritable)?;
+    let keys = serde_json::to_string(keys).map_err(unwritable)?;
     let login = origin.as_login().cloned().unwrap_or_default();
     db.prepare_cached("DELETE FROM session WHERE boot = ?1 AND pid = ?2 AND start = ?3")?
         .execute((new.boot, new.process.pid, new.process.start))?;
     let sql = "INSERT INTO session (name, uid, boot, pid, start, login_uid, service, remote_host, remote_user, terminal,
-                   proof, started_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+                   proof, keys, started_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     db.prepare_cached(sql)?.execute((
         &new.account.name,
         new.account.uid,
@@ -42,6 +45,7 @@ pub(crate) fn insert(
         login.remote_user,
         login.terminal,
         proof,
+        keys,
         now.unix(),
     ))?;
     Ok(db.last_insert_rowid())
@@ -75,6 +79,7 @@ pub(crate) fn each(
 
 fn read(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
     let proof: Option<String> = row.get("proof")?;
+    let keys: String = row.get("keys")?;
     Ok(StoredSession {
         id: row.get("id")?,
         account: Account {
@@ -93,6 +98,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
         terminal: row.get("terminal")?,
         // What a later version wrote is shown as nothing; it is no reason not to list the session.
         proof: proof.and_then(|proof| serde_json::from_str(&proof).ok()),
+        keys: serde_json::from_str(&keys).unwrap_or_default(),
         started_at: timestamp(row, "started_at")?,
         until: optional_timestamp(row, "until")?,
         scope: row.get("scope")?,

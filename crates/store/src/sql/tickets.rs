@@ -95,9 +95,10 @@ fn one(
     Ok(found.optional()?)
 }
 
-pub(crate) fn set_confirmed(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
-    db.prepare_cached("UPDATE ticket SET is_confirmed = 1 WHERE id = ?1")?
-        .execute([id])?;
+/// Confirms the ticket, and lets it say `login`.
+pub(crate) fn confirm(db: &Db<'_>, id: i64, login: &str) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE ticket SET is_confirmed = 1, login = ?2 WHERE id = ?1")?
+        .execute((id, login))?;
     Ok(())
 }
 

@@ -17,6 +17,14 @@ fn process(pid: u32) -> LoginProcess {
     }
 }
 
+fn account_phase(process: &LoginProcess) -> AccountPhase<'_> {
+    AccountPhase {
+        process,
+        key: None,
+        ssh_auth_info: None,
+    }
+}
+
 fn address(text: &str) -> Device {
     Device::Address(DeviceAddress::read(text, 64).unwrap())
 }
@@ -63,7 +71,7 @@ fn trust(store: &Store, bench: &Bench, step: u64, device: &Device) -> Confirmati
     let pass = pass(&process, device, true);
     type_code(store, bench, step, Settlement::InAccount(pass));
     store
-        .confirm(&alice(), &process, None, &origin(), bench.now)
+        .confirm(&alice(), account_phase(&process), &origin(), bench.now)
         .unwrap()
 }
 
@@ -128,10 +136,10 @@ fn nothing_follows_from_a_right_code_until_the_account_phase_of_that_process_con
             },
         ),
     ] {
-        let outcome = store.confirm(&account, &other, None, &origin(), bench.now);
+        let outcome = store.confirm(&account, account_phase(&other), &origin(), bench.now);
         assert_eq!(outcome.unwrap(), Confirmation::Nothing, "{other:?}");
     }
-    let outcome = store.confirm(&alice(), &process, None, &origin(), bench.now);
+    let outcome = store.confirm(&alice(), account_phase(&process), &origin(), bench.now);
     let Confirmation::Confirmed {
         missed,
         trusted_until,
@@ -147,7 +155,7 @@ fn nothing_follows_from_a_right_code_until_the_account_phase_of_that_process_con
         kinds(&store),
         ["app-enrolled", "refused", "device-trusted", "passed"]
     );
-    let again = store.confirm(&alice(), &process, None, &origin(), bench.now);
+    let again = store.confirm(&alice(), account_phase(&process), &origin(), bench.now);
     assert_eq!(
         again.unwrap(),
         Confirmation::Nothing,
@@ -163,7 +171,7 @@ fn a_ticket_is_too_old_after_ten_minutes() {
     let settlement = Settlement::InAccount(pass(&process, &device, true));
     type_code(&store, &bench, 100, settlement);
     let later = bench.now.after(LIFETIME + 1);
-    let outcome = store.confirm(&alice(), &process, None, &origin(), later);
+    let outcome = store.confirm(&alice(), account_phase(&process), &origin(), later);
     assert_eq!(outcome.unwrap(), Confirmation::Nothing);
 }
 
@@ -219,7 +227,7 @@ fn a_trusted_login_moves_the_last_use_and_not_the_end() {
         .leave_trusted(&alice(), pass, &device, &origin(), later)
         .unwrap();
     let outcome = store
-        .confirm(&alice(), &process, None, &origin(), later)
+        .confirm(&alice(), account_phase(&process), &origin(), later)
         .unwrap();
     let Confirmation::Confirmed { by, .. } = outcome else {
         panic!("not confirmed");
@@ -248,7 +256,7 @@ fn a_login_by_trust_that_was_ended_meanwhile_is_not_confirmed() {
             .revoke_device(&alice(), id, &origin(), bench.now)
             .unwrap()
     );
-    let outcome = store.confirm(&alice(), &process, None, &origin(), bench.now);
+    let outcome = store.confirm(&alice(), account_phase(&process), &origin(), bench.now);
     assert_eq!(outcome.unwrap(), Confirmation::Nothing);
 }
 
@@ -260,7 +268,7 @@ fn a_code_of_a_method_that_changed_before_the_account_phase_trusts_nothing() {
     let settlement = Settlement::InAccount(pass(&process, &device, true));
     type_code(&store, &bench, 100, settlement);
     bench.enrol(&store, &alice(), "tablet");
-    let outcome = store.confirm(&alice(), &process, None, &origin(), bench.now);
+    let outcome = store.confirm(&alice(), account_phase(&process), &origin(), bench.now);
     let Confirmation::Confirmed { trusted_until, .. } = outcome.unwrap() else {
         panic!("not confirmed");
     };
@@ -280,7 +288,7 @@ fn a_password_that_changes_before_the_account_phase_leaves_nothing_to_trust() {
         .end_trust_with_password(&alice(), &origin(), bench.now)
         .unwrap();
     store
-        .confirm(&alice(), &process, None, &origin(), bench.now)
+        .confirm(&alice(), account_phase(&process), &origin(), bench.now)
         .unwrap();
     assert_eq!(devices(&store, bench.now), []);
 }
@@ -362,7 +370,7 @@ fn a_session_is_found_by_its_own_process_or_by_the_parent_of_the_one_that_logged
     };
     assert_eq!(redeem(parent), None, "not confirmed");
     store
-        .confirm(&alice(), &process, None, &origin(), bench.now)
+        .confirm(&alice(), account_phase(&process), &origin(), bench.now)
         .unwrap();
     assert_eq!(redeem(ProcessId { pid: 90, start: 4 }), None);
     let (account, login) = redeem(parent).unwrap();
@@ -523,4 +531,34 @@ fn the_devices_of_one_user_are_found_without_reading_those_of_others() {
         count
     };
     assert_eq!((count(&alice()), count(&bob())), (1, 0));
+}
+
+#[test]
+fn a_session_has_the_keys_that_its_login_proved_even_if_only_the_account_phase_knows_them() {
+    const KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMc9QHWWikJ/8eQq47yZ2vh7LGgthe7BBNz2ZSy5wtOW";
+    let bench = Bench::new();
+    let store = enrolled(&bench);
+    let device = address("192.0.2.7");
+    let process = process(91);
+    let settlement = Settlement::InAccount(pass(&process, &device, false));
+    type_code(&store, &bench, 100, settlement);
+    let info = format!("publickey {KEY}\nhostbased {KEY}\npassword\n");
+    let phase = AccountPhase {
+        ssh_auth_info: Some(&info),
+        ..account_phase(&process)
+    };
+    store
+        .confirm(&alice(), phase, &origin(), bench.now)
+        .unwrap();
+    let new = crate::NewSession {
+        account: &alice(),
+        boot: "boot",
+        process: process.own,
+        login_uid: None,
+        is_login: true,
+    };
+    let id = store.open_session(&new, &origin(), bench.now).unwrap();
+    let session = store.session(id.unwrap()).unwrap().unwrap();
+    assert_eq!(session.keys, [KEY]);
 }

@@ -2,8 +2,8 @@
 //! device becomes trusted if the user asked for that with the code.
 
 use twofa_proto::Verdict;
-use twofa_store::Confirmation;
 use twofa_store::event::Proof;
+use twofa_store::{AccountPhase, Confirmation};
 
 use super::outcome::LoginOutcome;
 use super::request::{LoginError, LoginRequest};
@@ -20,13 +20,12 @@ pub(super) fn confirm(
         return Ok(None);
     };
     let (store, now) = (context.store(), context.now());
-    let outcome = store.confirm(
-        context.account,
+    let phase = AccountPhase {
         process,
-        request.device.own_key(),
-        context.origin,
-        now,
-    )?;
+        key: request.device.own_key(),
+        ssh_auth_info: request.login.ssh_auth_info.as_deref(),
+    };
+    let outcome = store.confirm(context.account, phase, context.origin, now)?;
     let Confirmation::Confirmed {
         by,
         missed,

@@ -72,6 +72,10 @@ fn permit(
         purpose: messages::CHANGE_PURPOSE,
     };
     check_record(&person, request, permission)?;
+    if let Request::EnrolSecurityKey { key, .. } = request {
+        // Nobody is asked for a code in vain.
+        security_key::check(context, key.as_deref())?;
+    }
     if permission != Permission::AfterCode {
         return perform(&ManageRequest { context, peer }, request, terminal);
     }
@@ -152,7 +156,7 @@ fn perform(
             method, address, ..
         } => enrol::address(manage, method, address.as_deref(), terminal),
         Request::EnrolSecurityKey { label, key, .. } => {
-            security_key::enrol(context, label.as_deref(), key, terminal)
+            security_key::enrol(context, label.as_deref(), key.as_deref(), terminal)
         }
         Request::Remove { method, .. } => remove::method(manage, method),
         Request::Set { .. } => set::settings(manage, request, terminal),

@@ -121,6 +121,18 @@ pub const NOT_A_PUBLIC_KEY: &str = "this is not a public key as 'ssh-keygen' wri
 /// How people get a security key that can be enrolled.
 pub const HOW_TO_MAKE_A_KEY: &str = "'ssh-keygen -t ed25519-sk' makes one in a FIDO2 authenticator; give its file that ends in .pub";
 
+/// sshd verified no key in a login that is open.
+pub fn no_key_proved(user: &str) -> String {
+    format!("no login of '{user}' that is open here showed a security key together with a code")
+}
+
+/// How a login shows a security key.
+pub const HOW_TO_SHOW_A_KEY: &str = "log in by ssh with the key and a code, and enrol it there; or name its file: twofa enrol \
+                                     security-key FILE.pub";
+
+/// Of several keys, none was chosen.
+pub const NO_KEY_CHOSEN: Refusal = Refusal::new(Failure::Denied, "no key was chosen");
+
 /// A key of another type.
 pub fn not_a_security_key(algorithm: &str) -> String {
     format!(

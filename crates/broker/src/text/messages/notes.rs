@@ -15,8 +15,18 @@ pub fn security_key_enrolled(label: &str, fingerprint: &str) -> String {
     )
 }
 
+/// A security key was enrolled that sshd has verified in a login already.
+pub fn proved_key_enrolled(label: &str, fingerprint: &str) -> String {
+    format!(
+        "The security key '{label}' ({fingerprint}) is set up. sshd verified it in a login that is still open."
+    )
+}
+
+/// The number typed is none of those shown.
+pub const NOT_ON_THE_LIST: &str = "That is not on the list.";
+
 /// sshd does not demand a touch.
-pub const NO_TOUCH_DEMANDED: &str = "It does not count yet: sshd must demand a touch. An administrator sets \
+pub const NO_TOUCH_DEMANDED: &str = "It does not count yet, and a code is still asked for: sshd must demand a touch. An administrator sets \
                                      'PubkeyAuthOptions touch-required' in sshd_config, or 'verify-required' for a PIN.";
 
 /// A code was sent to an address that is shown as `shown`; `is_late`: no provider has confirmed it.

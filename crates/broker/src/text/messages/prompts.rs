@@ -1,12 +1,15 @@
 //! What people are asked. All that must be read before answering is in the prompt itself: some clients show what
 //! is sent separately late or not at all. A prompt for a code begins with "Verification code", which clients look for.
 
+use std::fmt::Write as _;
+
 use twofa_core::app::IgnoredSetting;
 use twofa_core::channel::AddressKind;
-use twofa_core::{App, BackupCode, Channel, Device, Duration, Method};
+use twofa_core::text::printable;
+use twofa_core::{App, BackupCode, Channel, Device, Duration, Method, Timestamp};
 use zeroize::Zeroizing;
 
-use super::{span, tries_left};
+use super::{moment, span, tries_left};
 use crate::text::qr::{self, Drawn, QrPicture};
 
 /// The first prompt of a challenge that sends no code, for somebody with these methods at hand.
@@ -45,6 +48,28 @@ pub fn trust_hint(device: &Device, duration: Duration) -> String {
         Device::Terminal(_) => "this terminal".to_owned(),
     };
     format!("trust {what} for {}", span(duration))
+}
+
+/// A key that the user may choose, and the login that showed it.
+pub fn key_to_choose(
+    key: &str,
+    place: Option<&str>,
+    at: Option<Timestamp>,
+    now: Timestamp,
+) -> String {
+    let place = place.map_or(String::new(), |place| format!(" from {}", printable(place)));
+    let at = at.map_or(String::new(), |at| format!(" at {}", moment(at, now)));
+    format!("{}, login{place}{at}", printable(key))
+}
+
+/// Asks which of the keys in `lines` to enrol.
+pub fn which_key(lines: &[String]) -> String {
+    let mut text = "Security keys in logins that are open:\n".to_owned();
+    for (number, line) in (1..).zip(lines) {
+        let _ = writeln!(text, "  {number}  {line}");
+    }
+    let last = lines.len();
+    text + &format!("Which one is to be set up (1-{last}): ")
 }
 
 /// A further prompt, with `text` before it. It names the commands that do something.
