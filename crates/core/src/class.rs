@@ -12,7 +12,8 @@ use std::cmp::Reverse;
 use crate::duration::Duration;
 use crate::group::{Group, Membership};
 use crate::method::Methods;
-use crate::policy::{BadSetting, Enrolment, Policy};
+use crate::policy::{BadSetting, Enrolment, Mode, Policy};
+use crate::service::Services;
 use crate::time::Timestamp;
 use crate::user::{Status, Summary};
 
@@ -110,7 +111,7 @@ pub fn candidates<'a>(
 
 /// The strictest of `candidates` for `user`. Equally strict ones apply together: a method must be allowed by all of them,
 /// and trust ends when it ends by any of them. No device is trusted if one of the milder candidates would lead through
-/// enrolment or refuse.
+/// enrolment or refuse. A service at which any of them asks is asked at.
 fn strictest<'a>(mut candidates: Vec<Effective<'a>>, user: &Summary) -> Option<Effective<'a>> {
     let ranks: Vec<_> = candidates
         .iter()
@@ -120,6 +121,7 @@ fn strictest<'a>(mut candidates: Vec<Effective<'a>>, user: &Summary) -> Option<E
     let trusts_devices = ranks
         .iter()
         .all(|rank| *rank == most || *rank == ASKS_NOTHING);
+    let services = asking_services(&candidates);
     candidates.retain(|candidate| strictness(&candidate.policy, user) == most);
     // Stable: the first class of a mode stays first. The mode counts among policies that ask nothing, too: one that is not
     // disabled refuses an account that does not match its record.
@@ -129,10 +131,22 @@ fn strictest<'a>(mut candidates: Vec<Effective<'a>>, user: &Summary) -> Option<E
     let mut policy = candidates.fold(first.policy, |policy, other| {
         combine(policy, &other.policy, user)
     });
+    if let Some(services) = services {
+        policy.services = services;
+    }
     if !trusts_devices {
         policy.trust = Policy::default().trust;
     }
     Some(Effective { policy, ..first })
+}
+
+/// The services at which any of `candidates` asks somebody; `None`: all of them are disabled.
+fn asking_services(candidates: &[Effective<'_>]) -> Option<Services> {
+    let policies = candidates.iter().map(|candidate| &candidate.policy);
+    let asking = policies.filter(|policy| policy.mode != Mode::Disabled);
+    asking
+        .map(|policy| policy.services.clone())
+        .reduce(|services, others| services.union(&others))
 }
 
 /// The lowest [`strictness`].

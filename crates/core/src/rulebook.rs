@@ -96,14 +96,12 @@ impl Rulebook {
         self
     }
 
-    /// Whether neither the machine's policy nor any class asks for a second factor.
-    pub fn asks_nobody(&self) -> bool {
-        let asks = |class: &Class| {
-            class
-                .policy(&self.machine)
-                .map_or(true, |own| own.mode != Mode::Disabled)
-        };
-        self.machine.mode == Mode::Disabled && !self.classes.iter().any(asks)
+    /// Whether neither the machine's policy nor any class asks for a second factor at `service`; `None`: at any.
+    pub fn asks_nobody(&self, service: Option<&str>) -> bool {
+        let asks =
+            |policy: &Policy| policy.mode != Mode::Disabled && policy.services.include(service);
+        let class_asks = |class: &Class| class.policy(&self.machine).map_or(true, |own| asks(&own));
+        !asks(&self.machine) && !self.classes.iter().any(class_asks)
     }
 
     /// The changes that turn this rulebook into `other`, in the order of the keys and classes.
@@ -280,11 +278,17 @@ mod tests {
 
     #[test]
     fn nobody_is_asked_where_neither_the_machine_nor_a_class_asks() {
-        let asks =
-            |mode: &str, own: &[(&str, &str)]| !book(mode, vec![class("ops", own)]).asks_nobody();
+        let asks = |mode: &str, own: &[(&str, &str)]| {
+            !book(mode, vec![class("ops", own)]).asks_nobody(Some("sudo"))
+        };
         assert!(!asks("disabled", &[]) && !asks("disabled", &[("mode", "disabled")]));
         assert!(asks("optional", &[]) && asks("optional", &[("mode", "disabled")]));
         assert!(asks("disabled", &[("mode", "optional")]));
+        assert!(!asks(
+            "disabled",
+            &[("mode", "optional"), ("services", "ssh")]
+        ));
+        assert!(asks("optional", &[("services", "ssh")]));
     }
 
     #[test]

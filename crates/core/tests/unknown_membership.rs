@@ -67,6 +67,7 @@ impl World {
             policy: &effective.policy,
             user,
             exemption,
+            service: Some("sudo"),
             has_trusted_device,
             has_identity_mismatch,
             now: NOW,
@@ -102,17 +103,21 @@ fn settings() -> impl Strategy<Value = Vec<(String, String)>> {
     ]);
     let enrolment = prop::sample::select(vec!["at-login", "beforehand"]);
     let trust = prop::sample::select(vec!["0", "30d"]);
-    (mode, methods, enrolment, trust).prop_map(|(mode, methods, enrolment, trust)| {
-        let settings = [
-            ("mode", mode),
-            ("methods", methods),
-            ("enrolment", enrolment),
-            ("trust.remote", trust),
-        ];
-        settings
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .to_vec()
-    })
+    let services = prop::sample::select(vec!["all", "ssh", "elevation", "ssh,elevation"]);
+    (mode, methods, enrolment, trust, services).prop_map(
+        |(mode, methods, enrolment, trust, services)| {
+            let settings = [
+                ("mode", mode),
+                ("methods", methods),
+                ("enrolment", enrolment),
+                ("trust.remote", trust),
+                ("services", services),
+            ];
+            settings
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .to_vec()
+        },
+    )
 }
 
 fn classes() -> impl Strategy<Value = Vec<Class>> {

@@ -66,7 +66,6 @@ pub use error::{Doubt, Unusable};
 pub use execute::{Call, Handle};
 pub use host::{File, Host, LineReading};
 pub use phase::Phase;
-pub use programs::is_locker;
 pub use rule::{Rule, RuleKind};
 pub use service::Service;
 

@@ -179,3 +179,62 @@ fn a_broken_policy_file_changes_nothing_and_its_error_is_named() {
     );
     assert_eq!(output_of(&machine, "twofa policy export"), before);
 }
+
+const ACCOUNT: &str = "account required pam_twofa.so\naccount required pam_permit.so\n";
+
+#[test]
+fn a_code_is_asked_for_at_the_services_of_the_policy_alone() {
+    let machine = machine();
+    machine.enrol("alice");
+    for service in ["vsftpd", "sudo", "cron"] {
+        machine.write_file(&format!("/etc/pam.d/{service}"), ACCOUNT);
+    }
+    let is_asked = |service: &str| {
+        let command = format!("pamtester {service} alice acct_mgmt </dev/null");
+        let output = machine.run(&command);
+        assert!(
+            output.status.success() || output.stderr.contains("needs a verification code"),
+            "{output}"
+        );
+        !output.status.success()
+    };
+    for (services, asked) in [
+        ("all", [true, true, false]),
+        ("ssh,elevation", [false, true, false]),
+        ("other,cron", [true, false, false]),
+        ("vsftpd", [true, false, false]),
+    ] {
+        machine
+            .run(&format!("twofa policy set services={services}"))
+            .ok();
+        let found = ["vsftpd", "sudo", "cron"].map(is_asked);
+        assert_eq!(found, asked, "{services}");
+    }
+    // A class decides for its members.
+    machine
+        .run("twofa class set admins --group sudo services=ssh mode=mandatory")
+        .ok();
+    assert!(is_asked("vsftpd"), "alice is in no class");
+    machine.run("gpasswd -a alice sudo").ok();
+    assert!(!is_asked("vsftpd"));
+
+    refused(
+        &machine,
+        "twofa policy set services=",
+        2,
+        "services cannot be ''",
+    );
+    refused(
+        &machine,
+        "twofa policy set services=ssh,SUDO",
+        2,
+        "it must be all, or a list of ssh",
+    );
+    let output = machine.run("twofa policy set services=ssh,elevaton").ok();
+    assert!(
+        output
+            .stderr
+            .contains("this machine has no PAM service 'elevaton'"),
+        "{output}"
+    );
+}

@@ -1,5 +1,8 @@
 //! What to consider before rules or providers change: who would be locked out, and which effects may surprise.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use twofa_core::channel::PerChannel;
 use twofa_core::policy::{Enrolment, Policy};
 use twofa_core::transition::{Consequence, Loss, Side, Transition};
@@ -76,6 +79,8 @@ pub enum Remark {
     },
     /// The policy names a country that does not exist.
     UnknownCountry(String),
+    /// The policy asks at a PAM service that this machine does not have: perhaps a misspelt name.
+    UnknownService(String),
     /// The name service does not say who is in the group of a class; until it does, the strictest class that could apply
     /// is used.
     GroupUnsettled {
@@ -288,6 +293,7 @@ pub(super) fn new_remarks(before: Option<&Rulebook>, after: &Rulebook) -> Vec<Re
 fn remarks(rulebook: &Rulebook) -> Vec<Remark> {
     let mut remarks = Vec::new();
     let mut countries = Vec::new();
+    let mut services = BTreeSet::new();
     for (class, policy) in rulebook.policies() {
         let Policy { methods, .. } = policy;
         if policy.fallback_to_email == Some(true)
@@ -300,13 +306,31 @@ fn remarks(rulebook: &Rulebook) -> Vec<Remark> {
         }
         countries.extend(policy.phone_country);
         countries.extend(policy.phone_countries);
+        services.extend(policy.services.names().map(ToOwned::to_owned));
     }
     countries.sort();
     countries.dedup();
     countries.retain(|country| !phone::is_country(country));
     remarks.extend(countries.into_iter().map(Remark::UnknownCountry));
+    services.retain(|service| !has_service(service));
+    remarks.extend(services.into_iter().map(Remark::UnknownService));
     remarks
 }
+
+/// Whether this machine has a stack of this name, or perhaps has one.
+fn has_service(name: &str) -> bool {
+    PAM_FOLDERS
+        .iter()
+        .any(|folder| Path::new(folder).join(name).try_exists().unwrap_or(true))
+}
+
+/// Where libpam looks for the stack of a service.
+const PAM_FOLDERS: [&str; 4] = [
+    "/etc/pam.d",
+    "/usr/lib/pam.d",
+    "/usr/share/pam/pam.d",
+    "/usr/etc/pam.d",
+];
 
 #[cfg(test)]
 mod tests {
@@ -451,5 +475,10 @@ mod tests {
         assert_eq!(new_remarks(None, &fallback), [remark]);
         let country = book(&[("phone.countries", "DE,XX")]);
         assert_eq!(remarks(&country), [Remark::UnknownCountry("XX".into())]);
+        let services = book(&[("services", "ssh,login,elevaton")]);
+        assert_eq!(
+            remarks(&services),
+            [Remark::UnknownService("elevaton".into())]
+        );
     }
 }

@@ -10,6 +10,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use twofa_core::service;
 use twofa_proto::{Login, Request};
 use twofa_stacks::{File, Host, Phase, Service};
 
@@ -210,7 +211,7 @@ impl Known {
             may_be_unproved: line.unproved,
         });
         let answers = service.answers();
-        let is_locker = twofa_stacks::is_locker(&service.name);
+        let is_locker = service::is_locker(&service.name);
         let doubt = service.doubts.first().map(ToString::to_string);
         Some(Self {
             files,

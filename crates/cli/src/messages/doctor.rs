@@ -129,9 +129,6 @@ fn key(line: &Line, complaint: KeyComplaint) -> String {
 
 fn account(complaint: AccountComplaint) -> &'static str {
     match complaint {
-        AccountComplaint::Unattended => {
-            "there is nobody to ask, so users who need a code are refused; remove pam_twofa"
-        }
         AccountComplaint::AsksNothing => {
             "the account line does not ask, so users who need a code are refused; add 'challenge'"
         }
@@ -209,7 +206,7 @@ fn host(finding: &HostFinding) -> String {
             )
         }
         HostFinding::SharedAccount { file } => format!(
-            "{file}: pam_twofa in a shared account stack refuses cron jobs and root's su; put the line into the files of \
+            "{file}: pam_twofa in a shared account stack refuses root's su; put the line into the files of \
              the services that need it"
         ),
         HostFinding::RootWithoutCode { asking, open } => root_without_code(asking, open),

@@ -94,6 +94,9 @@ pub(crate) fn remark(remark: &Remark) -> String {
         Remark::UnknownCountry(country) => {
             format!("'{country}' is not a country code: no phone number belongs to it")
         }
+        Remark::UnknownService(service) => {
+            format!("this machine has no PAM service '{service}': nobody is asked there")
+        }
         Remark::GroupUnsettled { group, error } => format!(
             "{error}; until it is known who is in group '{group}', the strictest class that could apply is used"
         ),

@@ -15,6 +15,8 @@ pub struct DecisionFacts<'a> {
     pub user: &'a User,
     /// The exemption that covers this login.
     pub exemption: Option<&'a Exemption>,
+    /// The PAM service; `None`: the caller could claim any.
+    pub service: Option<&'a str>,
     /// Whether the login comes from a device whose grant is believed now ([`crate::Grant::is_believed`]).
     pub has_trusted_device: bool,
     /// Nothing is stored about this account, but there is a record with the same name or the same uid.
@@ -45,6 +47,8 @@ pub enum Decision {
 pub enum Reason {
     /// The mode is disabled.
     Disabled,
+    /// The policy asks for no code at this service.
+    Service,
     /// The mode is optional, and nothing is enrolled.
     NotEnrolled,
     /// The mode is optional, and the user chose never to be asked.
@@ -72,10 +76,14 @@ pub fn decide(facts: DecisionFacts<'_>) -> Decision {
         policy,
         user,
         exemption,
+        service,
         has_trusted_device,
         has_identity_mismatch,
         now,
     } = facts;
+    if policy.mode != Mode::Disabled && !policy.services.include(service) {
+        return Decision::NotRequired(Reason::Service);
+    }
     let mut status = user.summary().status(policy, exemption, now);
     if has_identity_mismatch {
         status = status.with_identity_mismatch(policy);

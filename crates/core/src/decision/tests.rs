@@ -6,6 +6,7 @@ use crate::exemption::Subject;
 use crate::key::Key;
 use crate::lockout::{MAX_FAILURES, Throttle};
 use crate::method::{METHODS, Method, Methods};
+use crate::service::Services;
 use crate::user::{Contact, EnrolledApp};
 use proptest::prelude::*;
 
@@ -31,10 +32,53 @@ fn decided(policy: &Policy, user: &User, has_trusted_device: bool) -> Decision {
         policy,
         user,
         exemption: None,
+        service: Some("sudo"),
         has_trusted_device,
         has_identity_mismatch: false,
         now: NOW,
     })
+}
+
+#[test]
+fn only_the_services_of_the_policy_ask_and_jobs_without_anybody_to_ask_never_do() {
+    let user = User {
+        apps: enrolled(),
+        ..User::default()
+    };
+    for (mode, services, service, decision) in [
+        (
+            "mandatory",
+            "ssh",
+            Some("sudo"),
+            Decision::NotRequired(Reason::Service),
+        ),
+        ("mandatory", "ssh", Some("sshd"), Decision::Challenge),
+        ("mandatory", "ssh", None, Decision::Challenge),
+        (
+            "mandatory",
+            "all",
+            Some("cron"),
+            Decision::NotRequired(Reason::Service),
+        ),
+        (
+            "disabled",
+            "ssh",
+            Some("sudo"),
+            Decision::NotRequired(Reason::Disabled),
+        ),
+    ] {
+        let policy = Policy::from_settings([("mode", mode), ("services", services)]).unwrap();
+        let facts = DecisionFacts {
+            policy: &policy,
+            user: &user,
+            exemption: None,
+            service,
+            has_trusted_device: false,
+            has_identity_mismatch: false,
+            now: NOW,
+        };
+        assert_eq!(decide(facts), decision, "{services} {service:?}");
+    }
 }
 
 /// Every mode, whether an administrator requires it, what the person set, whether the device is trusted,
@@ -110,6 +154,7 @@ fn an_exemption_spares_everybody_and_needs_no_enrolment() {
                 policy: &policy,
                 user: &user,
                 exemption: Some(&exemption),
+                service: Some("sudo"),
                 has_trusted_device: false,
                 has_identity_mismatch: false,
                 now: NOW,
@@ -159,6 +204,7 @@ fn a_lock_refuses_until_its_end_on_a_trusted_device_too() {
             policy: &policy,
             user: &user,
             exemption: None,
+            service: Some("sudo"),
             has_trusted_device,
             has_identity_mismatch: false,
             now: NOW,
@@ -211,6 +257,7 @@ fn an_account_with_another_ones_name_or_uid_is_refused_unless_nobody_is_asked() 
             policy: &policy,
             user: &user,
             exemption: None,
+            service: Some("sudo"),
             has_trusted_device: false,
             has_identity_mismatch: true,
             now: NOW,
@@ -280,6 +327,7 @@ impl Case {
             policy: &self.policy,
             user: &self.user,
             exemption: self.is_exempt.then_some(&exemption),
+            service: Some("sudo"),
             has_trusted_device: self.has_trusted_device,
             has_identity_mismatch: self.has_identity_mismatch,
             now: NOW,
@@ -289,7 +337,8 @@ impl Case {
 
     /// This case with one thing stricter, once for each thing there is.
     fn stricter(&self) -> Vec<Self> {
-        let changes: [fn(&mut Self); 7] = [
+        let changes: [fn(&mut Self); 8] = [
+            |case| case.policy.services = Services::All,
             |case| {
                 case.policy.mode = if case.policy.mode == Mode::Disabled {
                     Mode::Optional
@@ -345,7 +394,7 @@ fn methods() -> impl Strategy<Value = Methods> {
 prop_compose! {
     fn case()(
         mode in prop::sample::select(vec![Mode::Disabled, Mode::Optional, Mode::Mandatory]),
-        beforehand: bool, required: bool, is_exempt: bool, is_known: bool, has_identity_mismatch: bool,
+        beforehand: bool, is_for_ssh: bool, required: bool, is_exempt: bool, is_known: bool, has_identity_mismatch: bool,
         allowed in methods(), has in methods(),
         verify in prop::sample::select(vec![Verify::Never, Verify::NewDevice, Verify::Always]),
     ) -> Case {
@@ -356,6 +405,7 @@ prop_compose! {
                 mode,
                 methods: allowed,
                 enrolment: if beforehand { Enrolment::Beforehand } else { Enrolment::AtLogin },
+                services: Services::read(if is_for_ssh { "ssh" } else { "all" }).unwrap(),
                 ..Policy::default()
             },
             user: if has_identity_mismatch { User::default() } else { User {

@@ -6,6 +6,7 @@ use super::ssh_key::ProvedKeys;
 use super::trust::{Identity, Trust};
 use crate::address::parse_address;
 use crate::duration::Duration;
+use crate::service::{self, ServiceKind};
 
 /// What is known about a login apart from the user. All of it comes from root: from the module in a program that root runs.
 #[derive(Debug, Clone, Default)]
@@ -26,65 +27,23 @@ pub struct Evidence<'a> {
     pub controlling_terminal: Option<LoginTerminal>,
 }
 
-/// Services with which a logged-in user becomes another user.
-const ELEVATION: [&str; 11] = [
-    "su",
-    "su-l",
-    "sudo",
-    "sudo-i",
-    "doas",
-    "polkit-1",
-    "systemd-run0",
-    "run0",
-    "ksu",
-    "pkexec",
-    "runuser",
-];
-
-/// Services that log users in at a seat or a serial line.
-const CONSOLE: [&str; 16] = [
-    "login",
-    "agetty",
-    "gdm-password",
-    "gdm",
-    "gdm-fingerprint",
-    "gdm-smartcard",
-    "lightdm",
-    "lightdm-greeter",
-    "sddm",
-    "kde",
-    "lxdm",
-    "xdm",
-    "wdm",
-    "slim",
-    "greetd",
-    "ly",
-];
-
-/// Whether a logged-in user becomes another user with this service.
-pub fn is_elevation(service: &str) -> bool {
-    ELEVATION.contains(&service)
-}
-
 /// The longest duration for which `trust` lets a device be trusted that a login with this service can prove.
 pub fn longest(service: &str, trust: &Trust) -> Duration {
-    if is_elevation(service) {
-        trust.elevation
-    } else if CONSOLE.contains(&service) {
-        trust.console
-    } else {
-        trust.remote
+    match service::kind(service) {
+        ServiceKind::Elevation => trust.elevation,
+        ServiceKind::Console => trust.console,
+        ServiceKind::Ssh | ServiceKind::Unlock | ServiceKind::Other => trust.remote,
     }
 }
 
 /// Whether such a login proves neither its address nor its seat: the program sets no remote host, or a host name.
 pub fn is_without_proof(service: &str, remote_host: Option<&str>, terminal: Option<&str>) -> bool {
-    if is_elevation(service) {
+    if service::kind(service) == ServiceKind::Elevation {
         return false;
     }
     match remote_host {
         Some(host) => parse_address(host).is_none(),
-        None => !CONSOLE.contains(&service) || terminal.and_then(seat).is_none(),
+        None => service::kind(service) != ServiceKind::Console || terminal.and_then(seat).is_none(),
     }
 }
 
@@ -94,7 +53,7 @@ pub fn is_without_proof(service: &str, remote_host: Option<&str>, terminal: Opti
 /// the address. Some programs set no remote host for remote logins (xrdp before 0.9.22), so a console needs positive
 /// proof: a terminal of this machine and a service that logs people in there.
 pub fn identify(evidence: &Evidence<'_>, trust: &Trust) -> Option<Device> {
-    if ELEVATION.contains(&evidence.service) {
+    if service::kind(evidence.service) == ServiceKind::Elevation {
         let session = evidence.session.clone().map(Device::Session);
         return session.or_else(|| evidence.controlling_terminal.clone().map(Device::Terminal));
     }
@@ -115,7 +74,7 @@ pub fn identify(evidence: &Evidence<'_>, trust: &Trust) -> Option<Device> {
         let address = DeviceAddress::read(host, trust.ipv6_prefix)?;
         return Some(Device::Address(address));
     }
-    if !CONSOLE.contains(&evidence.service) {
+    if service::kind(evidence.service) != ServiceKind::Console {
         return None;
     }
     seat(evidence.terminal?).map(Device::Seat)

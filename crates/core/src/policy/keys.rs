@@ -10,6 +10,7 @@ use super::{Enrolment, Mode, Policy};
 use crate::device::trust::{Identity, Offer};
 use crate::duration::Duration;
 use crate::lockout;
+use crate::service::Services;
 use crate::text::is_unprintable;
 
 /// One row of [`KEYS`].
@@ -76,7 +77,7 @@ const SWITCH: &str = "on or off";
 const TRUST: &str = "0, or a duration from 1m to 99999d, such as 12h or 30d";
 
 /// Everything that can be set. `{methods}` and `{channels}` stand for the names of all there are.
-pub static KEYS: [PolicyKey; 32] = [
+pub static KEYS: [PolicyKey; 33] = [
     PolicyKey {
         name: "mode",
         values: "disabled, optional or mandatory",
@@ -86,6 +87,20 @@ pub static KEYS: [PolicyKey; 32] = [
         per_class: true,
         read: |policy, text| choice(text, &Mode::ALL, Mode::name).map(|mode| policy.mode = mode),
         write: |policy| policy.mode.name().to_owned(),
+    },
+    PolicyKey {
+        name: "services",
+        values: "all, or a list of ssh, console, elevation, unlock, other and names of PAM services",
+        form: ValueForm::List,
+        default: "all",
+        help: "Ask for a code only at these PAM services or kinds of them",
+        per_class: true,
+        read: |policy, text| {
+            let services = Services::read(text).ok_or(Invalid::Value)?;
+            policy.services = services;
+            Ok(())
+        },
+        write: |policy| policy.services.to_string(),
     },
     PolicyKey {
         name: "application-name",

@@ -14,6 +14,7 @@ use crate::channel::PerChannel;
 use crate::duration::Duration;
 use crate::lockout::LockoutRules;
 use crate::method::{Method, Methods};
+use crate::service::Services;
 use values::Invalid;
 
 /// The policy in force. Only [`Policy::from_settings`] and [`Policy::overridden`] make one, so one that exists is valid.
@@ -21,6 +22,8 @@ use values::Invalid;
 pub struct Policy {
     /// Whom a login asks.
     pub mode: Mode,
+    /// The PAM services at which users are asked.
+    pub services: Services,
     /// The name in every prompt and in the list of an authenticator app; `None`: the host name.
     pub application_name: Option<String>,
     /// The methods that may be used.
@@ -136,6 +139,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             mode: Mode::Disabled,
+            services: Services::All,
             application_name: None,
             methods: Methods::DEFAULT,
             enrolment: Enrolment::AtLogin,
@@ -275,6 +279,7 @@ mod tests {
     fn every_value_shown_reads_back() {
         let settings = [
             ("mode", "mandatory"),
+            ("services", "ssh,sudo"),
             ("application-name", "Büro 7"),
             ("methods", "app,sms"),
             ("enrolment", "beforehand"),

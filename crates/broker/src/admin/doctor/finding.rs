@@ -184,8 +184,6 @@ pub enum KeyComplaint {
 /// Why a line of the module in `account` locks people out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountComplaint {
-    /// There is nobody to ask.
-    Unattended,
     /// It asks for nothing, and refuses people who need a code.
     AsksNothing,
     /// It refuses sudo within its timestamp and by NOPASSWD.

@@ -38,9 +38,6 @@ const ONE_FIELD: [&str; 18] = [
     "smtp",
 ];
 
-/// Services without anybody to ask, which call the account phase alone.
-const UNATTENDED: [&str; 5] = ["cron", "crond", "atd", "systemd-user", "anacron"];
-
 /// Files that others include and no program asks for.
 const SHARED: [&str; 10] = [
     "other",
@@ -62,10 +59,6 @@ const LEFT_OVER: [&str; 10] = [
 
 pub(super) fn has_one_field(service: &str) -> bool {
     ONE_FIELD.contains(&service)
-}
-
-pub(super) fn is_unattended(service: &str) -> bool {
-    UNATTENDED.contains(&service)
 }
 
 /// Whether a line in this file is one for every service.

@@ -1,7 +1,7 @@
 //! The device behind a login: what is proved about it, whether it is trusted, and whether a right code makes it trusted.
 
-use twofa_core::device::evidence::is_elevation;
 use twofa_core::device::{Evidence, LoginSession, LoginTerminal, identify};
+use twofa_core::service::{self, ServiceKind};
 use twofa_core::{Account, Device, DeviceKind, Duration};
 use twofa_proto::{Login, PasswordState, Request};
 use twofa_store::{LoginProcess, Pass, ProcessId, StoreError};
@@ -161,7 +161,7 @@ fn evidence(login: &Login) -> Evidence<'_> {
     let asking = login
         .remote_user
         .as_deref()
-        .filter(|_| is_elevation(&login.service));
+        .filter(|_| service::kind(&login.service) == ServiceKind::Elevation);
     let asking = asking.and_then(|name| {
         let account = accounts::find(name).ok().flatten();
         account.map(|account| account.uid)

@@ -18,7 +18,8 @@ mod security_key;
 mod tests;
 mod unproved;
 
-use twofa_core::{Account, Decision, Denial};
+use twofa_core::exemption::LoginSource;
+use twofa_core::{Account, Decision, Denial, Rulebook};
 use twofa_proto::{Confirm, Done, Login, Request, Verdict};
 use twofa_store::Tally;
 use twofa_store::event::RefusalReason;
@@ -71,8 +72,8 @@ fn begin(
 ) -> Result<LoginOutcome, LoginError> {
     // Where nobody is asked, nothing that can fail is needed to say so.
     let rulebook = &services.store.rules_in_force()?.rulebook;
-    if rulebook.asks_nobody() {
-        let why = reasons::POLICY_DISABLED;
+    let source = origin::for_exemptions(peer, login);
+    if let Some(why) = why_nobody_is_asked(rulebook, source) {
         return Ok(LoginOutcome::new(Verdict::NotRequired, why));
     }
     let first_factor = services.stacks.first_factor(peer, request, login);
@@ -87,7 +88,6 @@ fn begin(
     };
     let origin = origin::for_log(peer, login);
     let person = Person::load(services.store, &account)?;
-    let source = origin::for_exemptions(peer, login);
     let device = LoginDevice::find(services, peer, request, login, &account, &person)?;
     let (decision, exemption) = person.decide(&account, source, device.is_trusted, services.now());
     if peer.may(request, &account) != Permission::Granted {
@@ -128,6 +128,17 @@ fn begin(
         Some(doubts) => outcome.under_doubts(&doubts),
         None => outcome,
     })
+}
+
+/// Why nobody is asked, in whatever class; `None`: some are.
+fn why_nobody_is_asked(rulebook: &Rulebook, source: LoginSource<'_>) -> Option<&'static str> {
+    if rulebook.asks_nobody(None) {
+        Some(reasons::POLICY_DISABLED)
+    } else if rulebook.asks_nobody(source.service) {
+        Some(reasons::NOT_AT_THIS_SERVICE)
+    } else {
+        None
+    }
 }
 
 /// The outcome of a login that needs a code but has a security key that sshd verified; `None`: it has none.

@@ -2,6 +2,7 @@
 
 use twofa_core::address::parse_address;
 use twofa_core::exemption::LoginSource;
+use twofa_core::service;
 use twofa_core::text::printable;
 use twofa_proto::Login;
 use twofa_store::Origin;
@@ -16,7 +17,12 @@ const MAX_CLAIM: usize = 128;
 /// other peer can claim anything.
 pub(super) fn for_exemptions(peer: Peer, login: &Login) -> LoginSource<'_> {
     if !peer.is_root() {
-        return LoginSource::default();
+        // A screen locker may run as its user, who gains nothing by claiming to be one: only that program acts on the answer.
+        let is_locker = service::is_locker(&login.service);
+        return LoginSource {
+            service: is_locker.then_some(login.service.as_str()),
+            address: None,
+        };
     }
     // With UseDNS, sshd gives PAM a name instead of the address.
     let evidence = login.evidence.as_ref();

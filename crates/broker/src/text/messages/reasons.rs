@@ -8,6 +8,9 @@ pub const TRUST_ENDED: &str = "the trust in the device has just ended";
 /// The policy asks nobody.
 pub const POLICY_DISABLED: &str = "the policy is disabled";
 
+/// The policy names other services.
+pub const NOT_AT_THIS_SERVICE: &str = "the policy asks for no code at this service";
+
 /// No account has the name.
 pub const NO_ACCOUNT: &str = "there is no such account";
 

@@ -1,13 +1,14 @@
 //! A service that calls the module, and what is wrong with it.
 
-use twofa_stacks::{Answers, File, Host, OwnLine, Phase, Rule, Service, Step, Way, is_locker};
+use twofa_core::service;
+use twofa_stacks::{Answers, File, Host, OwnLine, Phase, Rule, Service, Step, Way};
 
 use crate::admin::doctor::complaints::Complaints;
 use crate::admin::doctor::finding::{
     AccountComplaint, Complaint, DecidingLine, HostFinding, KeyComplaint, Line, Remedy,
     SshdComplaint,
 };
-use crate::admin::doctor::services::{has_one_field, is_shared, is_unattended};
+use crate::admin::doctor::services::{has_one_field, is_shared};
 use crate::admin::doctor::sshd::Sshd;
 
 pub(super) struct Judged<'a> {
@@ -54,7 +55,7 @@ impl<'a> Judged<'a> {
 
     /// Whether a line in `account` confirms every login, without which no device is trusted, or whether nobody is asked.
     pub(super) fn confirms_logins(&self) -> bool {
-        !self.asks() || is_locker(self.name()) || self.answers.account_confirms
+        !self.asks() || service::is_locker(self.name()) || self.answers.account_confirms
     }
 
     /// All that is wrong with the service, where `sshd` is the one of the machine.
@@ -93,7 +94,7 @@ impl<'a> Judged<'a> {
 
     /// A locker whose program asks no more than `auth`, so that it has no lines of `account`.
     fn is_auth_alone(&self) -> bool {
-        is_locker(self.name()) && !self.answers.account_succeeds
+        service::is_locker(self.name()) && !self.answers.account_succeeds
     }
 
     /// Arguments that the module cannot obey: it refuses everybody.
@@ -226,7 +227,7 @@ impl<'a> Judged<'a> {
             }
         } else if let Some(way) = without_first_factor.as_ref().filter(|_| !proved_elsewhere) {
             Complaint::WithoutPassword(deciding_line(way))
-        } else if is_locker(self.name()) && auth_without_code.is_some() {
+        } else if service::is_locker(self.name()) && auth_without_code.is_some() {
             Complaint::AuthAloneLetsIn
         } else {
             return;
@@ -239,7 +240,7 @@ impl<'a> Judged<'a> {
         if sshd.is_some_and(Sshd::key_comes_first) {
             return;
         }
-        let is_followed = if is_locker(self.name()) {
+        let is_followed = if service::is_locker(self.name()) {
             self.answers.early_line_is_followed_in_auth
         } else {
             self.answers.early_line_is_followed
@@ -254,7 +255,7 @@ impl<'a> Judged<'a> {
                     continue;
                 }
                 Complaint::AsksOnlyBeforePassword(line(own))
-            } else if self.answers.account_challenges && !is_locker(self.name()) {
+            } else if self.answers.account_challenges && !service::is_locker(self.name()) {
                 Complaint::AsksNothing(line(own))
             } else {
                 Complaint::ReachedWithoutPassword(line(own))
@@ -281,9 +282,10 @@ impl<'a> Judged<'a> {
         }
         let plain = self.answers.account_calls_own && !self.answers.account_challenges;
         let name = self.name();
-        if is_unattended(name) {
-            complaints.add(name, Complaint::Account(AccountComplaint::Unattended));
-        } else if plain && !self.asks() {
+        if service::is_unattended(name) {
+            return;
+        }
+        if plain && !self.asks() {
             complaints.add(name, Complaint::Account(AccountComplaint::AsksNothing));
         } else if plain && matches!(name, "sudo" | "sudo-i" | "doas") {
             complaints.add(name, Complaint::Account(AccountComplaint::RefusesSudo));

@@ -5,7 +5,8 @@ mod judged;
 #[cfg(test)]
 mod tests;
 
-use twofa_stacks::{Host, Service, Unusable, is_locker};
+use twofa_core::service;
+use twofa_stacks::{Host, Service, Unusable};
 
 use super::complaints::Complaints;
 use super::finding::{Complaint, Finding, HostFinding};
@@ -58,7 +59,7 @@ pub(super) fn inspect(
     let lockers = judged
         .iter()
         .map(Judged::name)
-        .filter(|name| is_locker(name))
+        .filter(|name| service::is_locker(name))
         .map(str::to_owned)
         .collect();
     let unconfirmed = judged

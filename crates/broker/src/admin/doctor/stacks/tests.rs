@@ -490,12 +490,6 @@ fn the_account_line_is_named_where_it_keeps_people_out() {
         "account required pam_twofa.so",
         "account required pam_twofa.so challenge",
     ] {
-        let cron = format!("@include common-auth\n{line}\n@include common-account\n");
-        finds(
-            &debian(&[("sshd", plain), ("cron", &cron)]),
-            &["cron"],
-            &Complaint::Account(AccountComplaint::Unattended),
-        );
         let shared = format!("account required pam_unix.so\n{line}\n");
         let file = "/etc/pam.d/common-account".to_owned();
         finds_on_host(
