@@ -23,6 +23,9 @@ const KEPT_OF_A_USER: u32 = 2_000;
 const KEPT_FOR: u64 = 90 * 24 * 60 * 60;
 /// After about this many sessions old ones are removed.
 const PRUNED_EVERY: i64 = 16;
+/// How many of the oldest sessions are then looked at. It is not the whole table, which has millions of rows where many
+/// people log in; and it is more than can be open for [`KEPT_FOR`], which are not removed.
+const LOOKED_AT: u32 = 1_000;
 
 /// A session that begins. Its service, host and terminal are those of the origin.
 #[derive(Debug, Clone)]
@@ -119,7 +122,7 @@ impl Store {
             if id % PRUNED_EVERY == 0 {
                 sessions::delete_closed_beyond(tx.db, new.account, CLOSED_KEPT_OF_A_USER)?;
                 sessions::delete_beyond(tx.db, new.account, KEPT_OF_A_USER)?;
-                sessions::delete_ended_before(tx.db, now.before(KEPT_FOR))?;
+                sessions::delete_ended_before(tx.db, now.before(KEPT_FOR), LOOKED_AT)?;
             }
             Ok(Some(id))
         })

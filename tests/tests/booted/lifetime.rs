@@ -95,7 +95,7 @@ fn a_limit_of_another_module_stays_if_it_is_lower_or_cannot_be_read() {
     }
 }
 
-/// Sets a limit in the account phase, as pam_malcontent does.
+/// Sets a limit in the account phase, as `pam_malcontent` does.
 const LIMIT_MODULE: &str = "
 #include <stdlib.h>
 #include <string.h>

@@ -150,3 +150,84 @@ fn nobody_fills_the_disk_by_logging_in() {
     assert!(sessions.len() <= 1 + 200 + 16, "{}", sessions.len());
     assert_eq!(sessions[0].id, kept);
 }
+
+#[test]
+fn where_nobody_looks_whether_sessions_have_ended_their_number_is_limited_too() {
+    let bench = Bench::new();
+    let store = bench.create();
+    for pid in 0..2_100 {
+        open(&store, &bench, &alice(), "boot", pid);
+    }
+    let sessions = listed(&store, false);
+    assert!(sessions.len() <= 2_000 + 16, "{}", sessions.len());
+    assert_eq!(sessions.last().unwrap().process.pid, 2_099);
+}
+
+#[test]
+fn sessions_that_ended_long_ago_are_removed_and_open_ones_stay() {
+    let mut bench = Bench::new();
+    let store = bench.create();
+    let open_still = open(&store, &bench, &bob(), "boot", 1).unwrap();
+    let gone = open(&store, &bench, &bob(), "boot", 2).unwrap();
+    store.sessions_are_gone(&[gone], bench.now).unwrap();
+    bench.now = bench.now.after(KEPT_FOR + 1);
+    for pid in 10..26 {
+        open(&store, &bench, &alice(), "boot", pid);
+    }
+    assert_eq!(store.session(gone).unwrap(), None);
+    assert!(store.session(open_still).unwrap().is_some());
+}
+
+#[test]
+fn sessions_are_listed_by_number_of_everybody_or_of_one_user() {
+    let bench = Bench::new();
+    let store = bench.create();
+    let ids: Vec<_> = [alice(), bob(), alice()]
+        .iter()
+        .zip(0..)
+        .map(|(account, pid)| open(&store, &bench, account, "boot", pid).unwrap())
+        .collect();
+    store.sessions_are_gone(&[ids[0]], bench.now).unwrap();
+    for (user, ended, after, found) in [
+        (None, true, 0, vec![ids[0], ids[1], ids[2]]),
+        (None, false, 0, vec![ids[1], ids[2]]),
+        (Some("alice"), true, 0, vec![ids[0], ids[2]]),
+        (Some("alice"), false, 0, vec![ids[2]]),
+        (Some("alice"), true, ids[0], vec![ids[2]]),
+        (Some("nobody"), true, 0, vec![]),
+    ] {
+        let filter = SessionFilter {
+            user: user.map(Into::into),
+            ended,
+            after,
+        };
+        let mut listed = Vec::new();
+        let each = |session: StoredSession| {
+            listed.push(session.id);
+            true
+        };
+        store.sessions(&filter, each).unwrap();
+        assert_eq!(listed, found, "{filter:?}");
+    }
+}
+
+#[test]
+fn open_sessions_are_found_without_reading_those_that_ended() {
+    let bench = Bench::new();
+    let store = bench.create();
+    let plan = |sql: &str| Bench::plan(&store, sql);
+    let everybodys = plan(&sessions::select(false, false));
+    assert!(
+        everybodys.contains("USING INDEX open_session"),
+        "{everybodys}"
+    );
+    let of_user = plan(&sessions::select(true, false));
+    assert!(of_user.contains("USING INDEX session_of_user"), "{of_user}");
+    for sql in sessions::END_OF_OTHER_BOOTS {
+        let plan = plan(sql);
+        assert!(
+            plan.contains("SEARCH session USING INDEX open_session"),
+            "{plan}"
+        );
+    }
+}

@@ -63,18 +63,27 @@ pub(crate) fn each(
     filter: &SessionFilter,
     mut each: impl FnMut(StoredSession) -> bool,
 ) -> Result<(), StoreError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM session
-         WHERE (?1 IS NULL OR name = ?1) AND (?2 OR ended_at IS NULL) AND id > ?3 ORDER BY id"
-    );
+    let sql = select(filter.user.is_some(), filter.ended);
     let mut statement = db.prepare_cached(&sql)?;
-    let mut rows = statement.query((&filter.user, filter.ended, filter.after))?;
+    let mut rows = statement.query((&filter.user, filter.after))?;
     while let Some(row) = rows.next()? {
         if !each(read(row)?) {
             break;
         }
     }
     Ok(())
+}
+
+/// The statement of [`each`]. Open sessions are few, and found in an index that has no others.
+pub(crate) fn select(of_user: bool, ended: bool) -> String {
+    let user = if of_user { "name = ?1" } else { "?1 IS NULL" };
+    // `+` keeps SQLite from reading the whole table in the order of the numbers.
+    let (state, id) = if ended {
+        ("TRUE", "id")
+    } else {
+        ("ended_at IS NULL", "+id")
+    };
+    format!("SELECT {COLUMNS} FROM session WHERE {user} AND {state} AND {id} > ?2 ORDER BY {id}")
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
@@ -141,14 +150,21 @@ pub(crate) fn set_ended(db: &Db<'_>, id: i64, now: Timestamp) -> Result<(), Stor
     Ok(())
 }
 
+/// Two statements, because SQLite looks up neither `<>` nor `OR` in the index.
+pub(crate) const END_OF_OTHER_BOOTS: [&str; 2] = [
+    "UPDATE session SET ended_at = coalesce(closed_at, ?2) WHERE boot < ?1 AND ended_at IS NULL",
+    "UPDATE session SET ended_at = coalesce(closed_at, ?2) WHERE boot > ?1 AND ended_at IS NULL",
+];
+
 /// Marks the sessions of other boots than `boot` ended.
 pub(crate) fn end_of_other_boots(
     db: &Db<'_>,
     boot: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE session SET ended_at = coalesce(closed_at, ?2) WHERE boot <> ?1 AND ended_at IS NULL";
-    db.prepare_cached(sql)?.execute((boot, now.unix()))?;
+    for sql in END_OF_OTHER_BOOTS {
+        db.prepare_cached(sql)?.execute((boot, now.unix()))?;
+    }
     Ok(())
 }
 
@@ -176,9 +192,14 @@ pub(crate) fn delete_beyond(db: &Db<'_>, account: &Account, most: u32) -> Result
     Ok(())
 }
 
-/// Removes the sessions that ended before `until`.
-pub(crate) fn delete_ended_before(db: &Db<'_>, until: Timestamp) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM session WHERE ended_at < ?1")?
-        .execute([until.unix()])?;
+/// Removes those of the `most` oldest sessions that ended before `until`.
+pub(crate) fn delete_ended_before(
+    db: &Db<'_>,
+    until: Timestamp,
+    most: u32,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM session WHERE id IN (
+                   SELECT id FROM (SELECT id, ended_at FROM session ORDER BY id LIMIT ?2) WHERE ended_at < ?1)";
+    db.prepare_cached(sql)?.execute((until.unix(), most))?;
     Ok(())
 }
