@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use twofa_core::Timestamp;
 
+use crate::devices::PruningState;
 use crate::error::StoreError;
 use crate::event::{Happening, Origin};
 use crate::journal::JournalState;
@@ -36,6 +37,7 @@ pub struct Store {
     may_have_notices: AtomicBool,
     listener: Option<Listener>,
     journal: JournalState,
+    pruning: PruningState,
 }
 
 /// Gets what has happened, in the order in which it was logged.
@@ -82,6 +84,7 @@ impl Store {
             may_have_notices: AtomicBool::new(true),
             listener: None,
             journal: JournalState::default(),
+            pruning: PruningState::default(),
         })
     }
 
@@ -154,6 +157,10 @@ impl Store {
 
     pub(crate) const fn key(&self) -> &SealingKey {
         &self.key
+    }
+
+    pub(crate) const fn pruning(&self) -> &PruningState {
+        &self.pruning
     }
 
     pub(crate) const fn journal(&self) -> &JournalState {

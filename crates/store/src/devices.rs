@@ -2,8 +2,13 @@
 //!
 //! A grant belongs to a user, a kind and a device. It ends with time ([`Grant::is_believed`]) and with a change of the user's
 //! methods or password. The duration comes from the policy, which the caller knows.
+//!
+//! To end the trust in millions of devices at once, or to shorten it, rewrites none of their rows: a row of `trust_lowering`
+//! says so. The daemon deletes grants that are over little by little ([`Store::prune_devices`]).
 
-use twofa_core::{Account, Device, DeviceKind, Grant, Timestamp};
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use twofa_core::{Account, Device, DeviceKind, Duration, Grant, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
@@ -19,6 +24,18 @@ use crate::tx::{Tx, View};
 const MOST_OF_A_USER: u32 = 20;
 /// Users are told of new addresses once in this many seconds.
 const ADDRESS_NOTICE_INTERVAL: u64 = 24 * 60 * 60;
+
+/// How long a grant that ended by time is kept, in seconds: 90 days. Until then its device is known, and a user who trusts it
+/// again gets no notice.
+const KEPT_FOR: u64 = 90 * 86_400;
+/// How many grants are looked at in one transaction: a few milliseconds if all of them are deleted.
+const LOOKED_AT_ONCE: u32 = 500;
+/// How many transactions [`Store::prune_devices`] has at a time.
+const STEPS: u32 = 20;
+
+/// Up to which grant [`Store::prune_devices`] got; zero: it begins with the first.
+#[derive(Debug, Default)]
+pub(crate) struct PruningState(AtomicI64);
 
 /// A keyed hash of what tells a device from every other of its kind, the same for every user.
 pub(crate) type DeviceHash = [u8; HASH_BYTES];
@@ -167,27 +184,72 @@ impl Store {
         })
     }
 
-    /// Ends the trust in all devices of `account`, or of everybody. Returns how many there were.
+    /// Ends the trust in all devices of `account`, or of everybody. Returns how many were trusted.
     pub fn revoke_all_devices(
         &self,
         account: Option<&Account>,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
+        // Everybody's are counted apart: that takes seconds where there are millions, which no login waits for.
+        let everybodys = match account {
+            None => self.read(|view| devices::count_everybodys(view.db, now))?,
+            Some(_) => 0,
+        };
         self.change(origin, now, |tx| {
             let count = match account {
-                None => devices::delete_everybodys(tx.db)?,
-                Some(account) => match tx.find(account)? {
-                    Some(user) => devices::delete_all(tx.db, user.id)?,
-                    None => 0,
-                },
+                None => {
+                    for kind in DeviceKind::all() {
+                        devices::shorten(tx.db, kind, Duration::from_seconds(0))?;
+                    }
+                    everybodys
+                }
+                Some(account) => {
+                    let mut count = 0;
+                    devices::each(tx.db, Some(account), now, |_| {
+                        count += 1;
+                        true
+                    })?;
+                    if let Some(user) = tx.find(account)? {
+                        devices::delete_all(tx.db, user.id)?;
+                    }
+                    count
+                }
             };
-            let count = u64::try_from(count).unwrap_or(u64::MAX);
             if count > 0 {
                 tx.record(account, &Event::DevicesRevoked { count })?;
             }
             Ok(count)
         })
+    }
+
+    /// The users who trusted a device at any time that is still on record.
+    pub fn device_owners(&self) -> Result<Vec<Account>, StoreError> {
+        self.read(|view| devices::owners(view.db))
+    }
+
+    /// Deletes grants that ended long ago or were ended for everybody: looks at ten thousand, and the next time at those
+    /// behind them. Returns how many were deleted.
+    pub fn prune_devices(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let before = now.before(KEPT_FOR);
+        let PruningState(through) = self.pruning();
+        let mut deleted = 0;
+        for _ in 0..STEPS {
+            let after = through.load(Ordering::Relaxed);
+            let stretch =
+                self.read(|view| devices::stretch(view.db, after, before, LOOKED_AT_ONCE))?;
+            let Some(stretch) = stretch else {
+                through.store(0, Ordering::Relaxed);
+                break;
+            };
+            if stretch.has_ended {
+                deleted += self.write_unsynced(|view| {
+                    devices::delete_ended(view.db, after, stretch.last, before)
+                })?;
+            }
+            through.store(stretch.last, Ordering::Relaxed);
+        }
+        Ok(deleted)
     }
 }
 
@@ -269,5 +331,92 @@ impl Tx<'_> {
             }
             DeviceKind::Session | DeviceKind::Terminal => false,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Bench, alice, origin};
+    use crate::tickets::tests::{address, devices, enrolled, grant, kinds, trust};
+
+    const ROWS: &str = "SELECT count(*) FROM device";
+
+    #[test]
+    fn the_trust_of_everybody_ends_without_a_write_to_each_grant() {
+        let bench = Bench::new();
+        let store = enrolled(&bench);
+        let (first, second) = (address("192.0.2.7"), address("192.0.2.8"));
+        trust(&store, &bench, 100, &first);
+        trust(&store, &bench, 101, &second);
+        let revoke = || store.revoke_all_devices(None, &origin(), bench.now);
+        assert_eq!(revoke().unwrap(), 2);
+        assert_eq!(devices(&store, bench.now), []);
+        assert_eq!(Bench::number(&store, ROWS), 2);
+        assert_eq!(grant(&store, &first), None);
+        let earlier = devices(&store, bench.now.before(1));
+        assert_eq!(earlier, [], "however far back the clock goes");
+
+        trust(&store, &bench, 102, &first);
+        let events = |kind: &str| kinds(&store).iter().filter(|it| *it == kind).count();
+        assert_eq!(
+            events("device-trusted"),
+            3,
+            "it was as unknown as a new one"
+        );
+        assert_eq!(devices(&store, bench.now).len(), 1);
+        assert_eq!((revoke().unwrap(), revoke().unwrap()), (1, 0));
+        assert_eq!(
+            events("devices-revoked"),
+            2,
+            "the last time there were none"
+        );
+    }
+
+    #[test]
+    fn grants_that_are_over_are_deleted_little_by_little_and_no_others() {
+        let bench = Bench::new();
+        let store = enrolled(&bench);
+        let prune = |now| store.prune_devices(now).unwrap();
+        trust(&store, &bench, 100, &address("192.0.2.7"));
+        store
+            .revoke_all_devices(None, &origin(), bench.now)
+            .unwrap();
+        trust(&store, &bench, 101, &address("192.0.2.8"));
+        assert_eq!((prune(bench.now), Bench::number(&store, ROWS)), (1, 1));
+
+        let until = devices(&store, bench.now)[0].grant.until;
+        assert_eq!(prune(until.after(KEPT_FOR)), 0);
+        assert_eq!(prune(until.after(KEPT_FOR + 1)), 1);
+
+        let many = u64::from(LOOKED_AT_ONCE * STEPS) + 1;
+        Bench::execute(
+            &store,
+            &format!(
+                "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {many})
+                 INSERT INTO device (user, kind, hash, label, generation, granted_at, until, used_at)
+                 SELECT user.id, 'key', randomblob(32), 'key', generation, 1, 2, 1 FROM number, user"
+            ),
+        );
+        assert_eq!((prune(bench.now), prune(bench.now)), (many - 1, 1));
+    }
+
+    #[test]
+    fn what_everybody_trusts_is_listed_without_reading_grants_in_the_order_of_their_hashes() {
+        let bench = Bench::new();
+        let plan = Bench::plan(&enrolled(&bench), devices::OF_EVERYBODY);
+        let shared = "SCAN device USING COVERING INDEX device_of_hash";
+        assert!(plan.contains(shared), "{plan}");
+        let of_each = "SEARCH device USING INDEX sqlite_autoindex_device_1 (user=?)";
+        assert!(plan.contains(of_each), "{plan}");
+    }
+
+    #[test]
+    fn only_users_with_grants_own_devices() {
+        let bench = Bench::new();
+        let store = enrolled(&bench);
+        assert_eq!(store.device_owners().unwrap(), []);
+        trust(&store, &bench, 100, &address("192.0.2.7"));
+        assert_eq!(store.device_owners().unwrap(), [alice()]);
     }
 }

@@ -338,4 +338,4 @@ impl From<&TicketLogin> for Option<DeviceFields> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -43,22 +43,12 @@ impl Administration {
         Ok(())
     }
 
-    /// Ends the trust in all devices of all users. Returns how many there were.
-    pub fn revoke_devices(&self) -> Result<u64, AdminError> {
-        let (origin, now) = (self.origin(), self.now());
-        Ok(self.store().revoke_all_devices(None, &origin, now)?)
-    }
-
     /// What decides how long devices are trusted, for each user who has any. The name service, which can be slow, is asked
     /// after the store has been released.
     fn trust_rules(&self) -> Result<HashMap<Account, (Verify, Trust)>, AdminError> {
         let rulebook = self.rulebook()?;
         let mut directory = Directory::read();
-        let mut owners = HashSet::new();
-        self.store().devices(None, self.now(), |device| {
-            owners.insert(device.account);
-            true
-        })?;
+        let owners: HashSet<_> = self.store().device_owners()?.into_iter().collect();
         let mut rules = HashMap::new();
         for row in rows(self.store())? {
             let account = row.account;

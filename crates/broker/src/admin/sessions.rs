@@ -76,7 +76,7 @@ impl Administration {
         Ok(uids.into_iter().map(account).collect())
     }
 
-    /// Ends the trust in all devices of `account`, or of everybody. Returns how many there were.
+    /// Ends the trust in all devices of `account`, or of everybody. Returns how many were trusted.
     pub fn end_trust(&self, account: Option<&Account>) -> Result<u64, AdminError> {
         let (origin, now) = (self.origin(), self.now());
         Ok(self.store().revoke_all_devices(account, &origin, now)?)

@@ -122,13 +122,15 @@ fn start_notices(store: Arc<LazyStore>, wakeup: Arc<Wakeup>) -> io::Result<()> {
         .map(drop)
 }
 
-/// Starts the thread that writes the checkpoints of the audit log, once a minute or when there is much to seal.
+/// Starts the thread that writes the checkpoints of the audit log and deletes old grants, once a minute or when there is much
+/// to seal.
 fn start_journal(store: Arc<LazyStore>, wakeup: Arc<Wakeup>) -> io::Result<()> {
     let writer = thread::Builder::new().name("journal".to_owned());
     writer
         .spawn(move || {
             notices::keep_sending(&wakeup, || {
                 write_checkpoint(&store);
+                prune_devices(&store);
                 None
             });
         })
@@ -142,6 +144,16 @@ fn write_checkpoint(store: &LazyStore) {
     let now = broker.services().now();
     if let Err(error) = journal::catch_up(broker.store(), now, Anchored::AsLines) {
         log::warn(&log_lines::no_checkpoint(&error));
+    }
+}
+
+/// Deletes some of the grants of trusted devices that are over.
+fn prune_devices(store: &LazyStore) {
+    let Some(broker) = store.if_open() else {
+        return;
+    };
+    if let Err(error) = broker.store().prune_devices(broker.services().now()) {
+        log::warn(&log_lines::grants_not_deleted(&error));
     }
 }
 

@@ -126,7 +126,7 @@ fn revoke(id: Option<i64>, Devices { user, everybody }: Devices) -> Result<(), C
         if !client::is_root() {
             return Err(CommandError::only_root("revoke everybody's devices"));
         }
-        client::open()?.revoke_devices()?
+        client::open()?.end_trust(None)?
     } else {
         let user = subject::to_change(user.user)?;
         match client::carry_out(Request::RevokeDevices { user, id })? {

@@ -29,6 +29,8 @@ pub(crate) struct NewGrant<'a> {
     pub grant: Grant,
 }
 
+/// The grant of a device, unless it was revoked with everybody's or no device of its kind was trusted any longer: such a
+/// device is as unknown as one whose row is deleted.
 pub(crate) fn find(
     db: &Db<'_>,
     user: i64,
@@ -36,7 +38,7 @@ pub(crate) fn find(
     hash: &DeviceHash,
 ) -> Result<Option<GrantRecord>, StoreError> {
     let sql = "SELECT id, generation, password, granted_at, until, used_at FROM granted_device
-               WHERE user = ?1 AND kind = ?2 AND hash = ?3";
+               WHERE user = ?1 AND kind = ?2 AND hash = ?3 AND until > granted_at";
     let found = db
         .prepare_cached(sql)?
         .query_row((user, kind.name(), hash), |row| {
@@ -103,8 +105,8 @@ pub(crate) fn has_other_address_since(
     hash: &DeviceHash,
     since: Timestamp,
 ) -> Result<bool, StoreError> {
-    let sql =
-        "SELECT 1 FROM device WHERE user = ?1 AND kind = ?2 AND hash <> ?3 AND granted_at > ?4";
+    let sql = "SELECT 1 FROM granted_device
+               WHERE user = ?1 AND kind = ?2 AND hash <> ?3 AND granted_at > ?4 AND until > granted_at";
     let kind = DeviceKind::Address.name();
     Ok(db
         .prepare_cached(sql)?
@@ -113,13 +115,14 @@ pub(crate) fn has_other_address_since(
 
 /// The devices that are trusted at ?1: how many users each has, from where, and of which users.
 macro_rules! listing {
-    ($users:literal, $join:literal, $condition:literal) => {
+    ($with:literal, $users:literal, $join:literal, $condition:literal) => {
         concat!(
+            $with,
             "SELECT device.id AS id, device.kind AS kind, label, service, granted_at, until, used_at, name, uid, ",
             $users,
             " AS users FROM user JOIN granted_device AS device ON device.user = user.id ",
             $join,
-            " WHERE device.generation = user.generation AND until > ?1",
+            " WHERE device.generation = user.generation AND until > ?1 AND until > granted_at",
             $condition,
             " ORDER BY user.name, user.uid, device.id"
         )
@@ -128,20 +131,27 @@ macro_rules! listing {
 
 /// Those of the user ?2 with the uid ?3, found by an index, as are the others that trust the same devices.
 pub(crate) const OF_USER: &str = listing!(
+    "",
     "(SELECT count(*) FROM granted_device AS other JOIN user AS owner ON owner.id = other.user
       WHERE other.kind = device.kind AND other.hash = device.hash
           AND other.generation = owner.generation AND other.until > ?1)",
     "",
     " AND user.name = ?2 AND user.uid = ?3"
 );
-/// The users of shared devices are counted once, because many may share one.
-const OF_EVERYBODY: &str = listing!(
+/// The users of shared devices are counted once, because many may share one. Which are shared the index says: to look at
+/// each grant in its order would be to read the whole table at random.
+pub(crate) const OF_EVERYBODY: &str = listing!(
+    "WITH several AS MATERIALIZED (
+         SELECT kind, hash FROM device GROUP BY kind, hash HAVING count(*) > 1),
+     shared AS MATERIALIZED (
+         SELECT several.kind AS kind, several.hash AS hash,
+             (SELECT count(*) FROM granted_device AS other JOIN user AS owner ON owner.id = other.user
+              WHERE other.kind = several.kind AND other.hash = several.hash
+                  AND other.generation = owner.generation AND other.until > ?1) AS users
+         FROM several)
+     ",
     "ifnull(shared.users, 1)",
-    "LEFT JOIN (SELECT other.kind, other.hash, count(*) AS users
-                FROM granted_device AS other JOIN user AS owner ON owner.id = other.user
-                WHERE other.generation = owner.generation AND other.until > ?1
-                GROUP BY other.kind, other.hash HAVING count(*) > 1) AS shared
-         ON shared.kind = device.kind AND shared.hash = device.hash",
+    "LEFT JOIN shared ON shared.kind = device.kind AND shared.hash = device.hash",
     ""
 );
 
@@ -187,6 +197,29 @@ pub(crate) fn each(
     Ok(())
 }
 
+/// The users with grants, whether those last or not.
+pub(crate) fn owners(db: &Db<'_>) -> Result<Vec<Account>, StoreError> {
+    let sql = "SELECT name, uid FROM user WHERE EXISTS (SELECT 1 FROM device WHERE device.user = user.id)";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| {
+        Ok(Account {
+            name: row.get("name")?,
+            uid: row.get("uid")?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The number of devices that are trusted at `now`, of all users.
+pub(crate) fn count_everybodys(db: &Db<'_>, now: Timestamp) -> Result<u64, StoreError> {
+    let sql =
+        "SELECT count(*) AS count FROM granted_device AS device JOIN user ON user.id = device.user
+               WHERE device.generation = user.generation AND until > ?1 AND until > granted_at";
+    Ok(db
+        .prepare_cached(sql)?
+        .query_one([now.unix()], |row| row.get("count"))?)
+}
+
 /// The addresses that several users trust at `now`, and how many users each of them has, the most shared first.
 pub(crate) fn shared_addresses(
     db: &Db<'_>,
@@ -222,9 +255,54 @@ pub(crate) fn delete_all(db: &Db<'_>, user: i64) -> Result<usize, StoreError> {
         .execute([user])?)
 }
 
-/// Removes the devices of everybody. Returns how many there were.
-pub(crate) fn delete_everybodys(db: &Db<'_>) -> Result<usize, StoreError> {
-    Ok(db.prepare_cached("DELETE FROM device")?.execute([])?)
+/// Some grants in order of number.
+#[derive(Debug)]
+pub(crate) struct Stretch {
+    /// The number of the last one.
+    pub last: i64,
+    /// Whether any of them is over.
+    pub has_ended: bool,
+}
+
+/// The grants behind number `after`, `most` of them; `None`: there are none. Those are over that ended before `before`, or
+/// that were ended for everybody.
+pub(crate) fn stretch(
+    db: &Db<'_>,
+    after: i64,
+    before: Timestamp,
+    most: u32,
+) -> Result<Option<Stretch>, StoreError> {
+    let sql = "SELECT max(id) AS last, max(until < ?2 OR until <= granted_at) AS has_ended
+               FROM (SELECT id, until, granted_at FROM granted_device WHERE id > ?1 ORDER BY id LIMIT ?3)";
+    Ok(db
+        .prepare_cached(sql)?
+        .query_one((after, before.unix(), most), |row| {
+            let last: Option<i64> = row.get("last")?;
+            last.map(|last| {
+                Ok(Stretch {
+                    last,
+                    has_ended: row.get("has_ended")?,
+                })
+            })
+            .transpose()
+        })?)
+}
+
+/// Removes the grants with numbers behind `after` up to `last` that are over, as [`stretch`] has it. Returns how many there
+/// were.
+pub(crate) fn delete_ended(
+    db: &Db<'_>,
+    after: i64,
+    last: i64,
+    before: Timestamp,
+) -> Result<u64, StoreError> {
+    let sql = "DELETE FROM device WHERE id IN (
+                   SELECT id FROM granted_device
+                   WHERE id > ?1 AND id <= ?2 AND (until < ?3 OR until <= granted_at))";
+    let deleted = db
+        .prepare_cached(sql)?
+        .execute((after, last, before.unix()))?;
+    Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
 }
 
 /// Ends the trust in devices of this `kind` that are trusted now no later than `most` after their grants.

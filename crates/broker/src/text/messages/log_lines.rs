@@ -73,6 +73,11 @@ pub fn no_checkpoint(error: &impl Display) -> String {
     format!("cannot write a checkpoint of the audit log: {error}")
 }
 
+/// The rows of grants that are over could not be deleted.
+pub fn grants_not_deleted(error: &impl Display) -> String {
+    format!("cannot delete the records of devices that are no longer trusted: {error}")
+}
+
 /// A request of `uid` about `user` that is not a login.
 pub fn request_of(uid: u32, user: &str) -> String {
     format!("a request of uid {uid} about '{user}'")
