@@ -13,7 +13,7 @@ const LEVELS: [(usize, usize); 3] = [(1, 2), (8, 4), (64, 12)];
 
 /// Logins after which a broker is called warm: by then SQLite's write-ahead log has grown to its full size, a thousand
 /// pages of which a login takes six, and is written from its beginning again.
-const WARM_UP: usize = 300;
+pub const WARM_UP: usize = 300;
 
 /// What was measured with one number of clients.
 #[derive(Debug)]

@@ -14,19 +14,23 @@ use twofa_proto::{
     ClientEnd, Done, FromBroker, FromClient, Login, Request, SOCKET, Stream, Verdict,
 };
 
+use crate::confirmed;
 use crate::ssh_logins::ASKPASS;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// For every line it reads, lets that user log in and answers with the nanoseconds from the start of the program to its
 /// end, or with words when the login failed. The lines are `pamtester SERVICE PRELOAD USER CODE`, with `-` for nothing to
-/// preload, and `ssh USER CODE`.
+/// preload, `confirmed SHOWN SERVICE USER CODE` and `ssh USER CODE`.
 pub fn stopwatch() -> ExitCode {
     for line in io::stdin().lines().map_while(Result::ok) {
         let words: Vec<&str> = line.split(' ').collect();
         let time = match words.as_slice() {
             ["pamtester", service, preload, user, code] => {
                 time_pamtester(service, preload, user, code)
+            }
+            ["confirmed", shown, service, user, code] => {
+                confirmed::time_login(shown, service, user, code)
             }
             ["ssh", user, code] => time_ssh(user, code),
             _ => return ExitCode::from(2),
@@ -65,7 +69,7 @@ fn time_ssh(user: &str, code: &str) -> io::Result<Duration> {
 }
 
 /// The time of a program that must succeed.
-fn time(mut program: Command) -> io::Result<Duration> {
+pub fn time(mut program: Command) -> io::Result<Duration> {
     let (mut shown, screen) = io::pipe()?;
     program.stdout(screen.try_clone()?).stderr(screen);
 
@@ -183,7 +187,7 @@ fn be_prompted(user: &str) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// A login as the module has it with the broker; anything but "passed" is an error.
-fn log_in(user: &str, code: &str) -> Result<(), Box<dyn std::error::Error>> {
+pub fn log_in(user: &str, code: &str) -> Result<(), Box<dyn std::error::Error>> {
     let mut broker = begin(user)?;
     loop {
         match broker.receive()? {

@@ -8,6 +8,7 @@ use std::path::Path;
 use twofa_e2e::{Builder, Machine};
 use twofa_store::Location;
 
+use crate::confirmed::{self, Shown};
 use crate::stacks::{OATH_SIZES, Stack, oath_path};
 use crate::statistics::grouped;
 use crate::users::{User, Users};
@@ -39,6 +40,7 @@ impl Machines {
         for size in OATH_SIZES {
             install_oath(&peers, size, &users.timed);
         }
+        confirmed::install(&peers);
         let durable_peers = machine(disk, users);
         install_google(&durable_peers, &users.timed);
         install_oath(&durable_peers, OATH_SIZES[0], &users.timed);
@@ -53,6 +55,7 @@ impl Machines {
             let store = stores::fill(folder.path(), size, &users.timed, warm_up_user);
             spawned.push((size, machine_with_store(disk, users, &store)));
             let running = machine_with_store(disk, users, &store);
+            confirmed::install(&running);
             running.start_broker();
             concurrent::warm_up(&running, warm_up_user);
             warm.push((size, running));
@@ -89,6 +92,24 @@ impl Machines {
         stacks.extend(spawned.map(|(size, machine)| (Stack::Spawned(*size), machine)));
         stacks
     }
+
+    /// The stacks with an account phase, with the machines they are in.
+    pub fn confirmed_stacks(&self) -> Vec<(Stack, &Machine)> {
+        let mut stacks = vec![(Stack::EmptyConfirmed, &self.peers)];
+        for (size, machine) in &self.warm {
+            let shown = [Shown::Code, Shown::Address, Shown::Key];
+            stacks.extend(shown.map(|shown| (Stack::Confirmed(shown, *size), machine)));
+        }
+        let (smallest, machine) = &self.warm[0];
+        stacks.push((Stack::Session(*smallest), machine));
+        stacks
+    }
+
+    /// The size of the largest store, and the machine with a broker that has it.
+    pub fn largest(&self) -> (usize, &Machine) {
+        let (size, machine) = self.warm.last().expect("a size is measured");
+        (*size, machine)
+    }
 }
 
 /// libpam reads this file for every service and loads what it names. Debian's names whatever is in the common stacks, our
@@ -123,9 +144,15 @@ pub fn add_users(builder: Builder, users: &Users) -> Builder {
 
 /// Adds a service for each stack.
 pub fn add_services(builder: Builder) -> Builder {
-    let stacks = [Stack::Empty, Stack::Google, Stack::Warm(0)]
-        .into_iter()
-        .chain(OATH_SIZES.map(Stack::Oath));
+    let stacks = [
+        Stack::Empty,
+        Stack::Google,
+        Stack::Warm(0),
+        Stack::EmptyConfirmed,
+        Stack::Confirmed(Shown::Code, 0),
+        Stack::Session(0),
+    ];
+    let stacks = stacks.into_iter().chain(OATH_SIZES.map(Stack::Oath));
     stacks.fold(builder, |builder, stack| {
         builder.pam(&stack.service(), &stack.lines())
     })

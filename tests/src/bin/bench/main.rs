@@ -5,7 +5,9 @@
 //!
 //! - [`timing`]: one login with pamtester through each of the [`stacks`]; [`sync_renames`] makes our peers as durable as
 //!   we are, and [`null_broker`] is a broker that checks nothing
+//! - [`confirmed`]: one login with an account phase, by a code or from a trusted device ([`grants`])
 //! - [`ssh_logins`]: one login with ssh
+//! - [`administration`]: what an administrator does in the largest store while somebody logs in
 //! - [`concurrent`]: many logins at once through one broker
 //! - [`mail_bench`]: codes by mail
 //! - [`footprint`]: size and memory
@@ -25,9 +27,12 @@
     clippy::unwrap_used
 )]
 
+mod administration;
 mod concurrent;
+mod confirmed;
 mod facts;
 mod footprint;
+mod grants;
 mod inside;
 mod machines;
 mod mail_bench;
@@ -52,6 +57,7 @@ use std::{env, fs, panic};
 use crate::facts::Facts;
 use crate::machines::Machines;
 use crate::report::Report;
+use crate::stopwatch::Codes;
 use crate::users::Users;
 
 /// How much is measured.
@@ -93,6 +99,7 @@ fn main() -> ExitCode {
         ["--inside", "stopwatch"] => return inside::stopwatch(),
         ["--inside", "null-broker"] => return null_broker::serve(),
         ["--inside", "concurrent", at_once] => return inside::concurrent(at_once),
+        ["--inside", "during", command] => return administration::log_in_during(command),
         ["--inside", "prompts", at_once] => return inside::prompts(at_once),
         _ => {
             eprintln!("usage: bench [--quick]");
@@ -113,7 +120,12 @@ fn measure(plan: Plan) {
     let load = facts::load();
     let users = Users::make();
     let machines = Machines::make(plan.sizes, disk.path(), &users, &progress);
-    let timings = timing::measure(&machines, &users, plan.rounds, disk.path(), &progress);
+    let mut codes = Codes::new(&users.timed);
+    let mut time =
+        |stacks: Vec<_>| timing::measure(&stacks, &mut codes, plan.rounds, disk.path(), &progress);
+    let timings = time(machines.stacks());
+    let confirmed = time(machines.confirmed_stacks());
+    let administration = administration::measure(&machines, &users, &progress);
     let ssh = ssh_logins::measure(disk.path(), &users, plan.ssh_rounds, &progress);
     let facts = Facts::gather(disk.path(), &load);
     let concurrent = concurrent::measure(
@@ -129,6 +141,8 @@ fn measure(plan: Plan) {
     let report = Report {
         facts,
         timings,
+        confirmed,
+        administration,
         ssh,
         concurrent,
         footprint,

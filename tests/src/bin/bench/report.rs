@@ -3,9 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::administration::Administration;
 use crate::concurrent::Concurrent;
 use crate::facts::Facts;
 use crate::footprint::Footprint;
+use crate::grants::OF_A_USER;
 use crate::mail_bench::MailBench;
 use crate::ssh_logins::SshLogins;
 use crate::statistics::{grouped, median, percentile};
@@ -23,6 +25,10 @@ pub struct Report {
     pub facts: Facts,
     /// One login at a time, by pamtester.
     pub timings: Timings,
+    /// One login at a time with an account phase, by a code or from a trusted device.
+    pub confirmed: Timings,
+    /// Commands in the largest store.
+    pub administration: Administration,
     /// One login at a time, by ssh.
     pub ssh: SshLogins,
     /// Many logins at once.
@@ -42,11 +48,21 @@ impl fmt::Display for Report {
             writeln!(f, "- {name}: {value}")?;
         }
         writeln!(f, "- this run: {} s\n", self.took.as_secs())?;
+        let Administration { users, .. } = self.administration;
+        let administration = format!(
+            "Commands with {} users and {} grants, while somebody logs in",
+            grouped(users),
+            grouped(users * OF_A_USER)
+        );
         let sections = [
             ("Targets", targets::table(self)),
             (
                 "One login: `pamtester SERVICE USER authenticate`",
-                self.one_login(),
+                one_login(&self.timings),
+            ),
+            (
+                "One login by a code or from a trusted device: `pamtester SERVICE USER authenticate acct_mgmt open_session`",
+                one_login(&self.confirmed),
             ),
             ("One login: `ssh USER@HOST true`", self.ssh_login()),
             ("Many logins through one broker", self.many_logins()),
@@ -54,29 +70,37 @@ impl fmt::Display for Report {
                 "Codes by mail: from the request of a login to its prompt",
                 self.mailed(),
             ),
+            (&administration, self.administration()),
             ("Files and memory", self.size_and_memory()),
         ];
         for (title, table) in sections {
             writeln!(f, "## {title}\n\n{table}")?;
         }
-        let method = METHOD.replace("{CONCURRENT}", &users::CONCURRENT.to_string());
+        let method = METHOD
+            .replace("{CONCURRENT}", &users::CONCURRENT.to_string())
+            .replace("{GRANTS}", &OF_A_USER.to_string());
         writeln!(f, "## How this was measured\n\n{method}")
     }
 }
 
 impl Report {
-    fn one_login(&self) -> Table {
-        let mut table = Table::new(&["stack", "n", "median ms", "90 % ms", "added ms", "syncs"]);
-        for timing in &self.timings.0 {
+    fn administration(&self) -> Table {
+        let mut table = Table::new(&[
+            "command",
+            "ms",
+            "logins",
+            "median ms",
+            "90 % ms",
+            "longest ms",
+        ]);
+        for row in &self.administration.rows {
             table.row(vec![
-                timing.stack.to_string(),
-                timing.times.len().to_string(),
-                format!("{:.2}", median(&timing.times)),
-                format!("{:.2}", percentile(&timing.times, 90)),
-                self.timings
-                    .added(timing.stack)
-                    .map_or_else(String::new, |added| format!("{added:.2}")),
-                timing.syncs.to_string(),
+                format!("`{}`", row.command),
+                format!("{:.0}", row.took),
+                grouped(row.logins.len()),
+                format!("{:.2}", median(&row.logins)),
+                format!("{:.2}", percentile(&row.logins, 90)),
+                format!("{:.2}", percentile(&row.logins, 100)),
             ]);
         }
         table
@@ -173,6 +197,23 @@ impl Report {
         );
         table
     }
+}
+
+fn one_login(timings: &Timings) -> Table {
+    let mut table = Table::new(&["stack", "n", "median ms", "90 % ms", "added ms", "syncs"]);
+    for timing in &timings.0 {
+        table.row(vec![
+            timing.stack.to_string(),
+            timing.times.len().to_string(),
+            format!("{:.2}", median(&timing.times)),
+            format!("{:.2}", percentile(&timing.times, 90)),
+            timings
+                .added(timing.stack)
+                .map_or_else(String::new, |added| format!("{added:.2}")),
+            timing.syncs.to_string(),
+        ]);
+    }
+    table
 }
 
 /// KiB as text in MiB.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use twofa_e2e::FIRST_FACTOR;
 
+use crate::confirmed::{self, Shown};
 use crate::statistics::grouped;
 
 /// How many users pam_oath's files have.
@@ -34,7 +35,16 @@ pub enum Stack {
     Warm(usize),
     /// Ours with this many users enrolled and no broker, so that the module starts one for the login.
     Spawned(usize),
+    /// [`Stack::Empty`] with an account phase and a session.
+    EmptyConfirmed,
+    /// Ours with an account phase and a session, this many users enrolled and a running broker.
+    Confirmed(Shown, usize),
+    /// The same from a trusted address, with our line for sessions.
+    Session(usize),
 }
+
+/// What is behind our line or lines in a stack with an account phase.
+const PERMIT: &str = "account required pam_permit.so\nsession required pam_permit.so\n";
 
 impl Stack {
     /// The PAM service that has it.
@@ -44,12 +54,43 @@ impl Stack {
             Self::Google | Self::GoogleDurable => "bench-google".into(),
             Self::Oath(size) | Self::OathDurable(size) => format!("bench-oath-{size}"),
             Self::NullBroker | Self::Warm(_) | Self::Spawned(_) => "bench-twofa".into(),
+            Self::EmptyConfirmed => confirmed::EMPTY_SERVICE.into(),
+            Self::Confirmed(..) => confirmed::SERVICE.into(),
+            Self::Session(_) => confirmed::SESSION_SERVICE.into(),
         }
     }
 
     /// The stack without a second factor that this one is compared with.
     pub fn baseline(self) -> Self {
-        self.preload().map_or(Self::Empty, |_| Self::EmptyPreloaded)
+        match self {
+            Self::EmptyConfirmed | Self::Confirmed(..) | Self::Session(_) => Self::EmptyConfirmed,
+            _ if self.preload().is_some() => Self::EmptyPreloaded,
+            _ => Self::Empty,
+        }
+    }
+
+    /// What the login shows, if it has an account phase.
+    pub const fn shown(self) -> Option<Shown> {
+        match self {
+            Self::EmptyConfirmed => Some(Shown::Code),
+            Self::Confirmed(shown, _) => Some(shown),
+            Self::Session(_) => Some(Shown::Address),
+            _ => None,
+        }
+    }
+
+    /// What a stopwatch is told to time.
+    pub fn order(self) -> String {
+        let service = self.service();
+        self.shown().map_or_else(
+            || format!("pamtester {service} {}", self.preload().unwrap_or("-")),
+            |shown| format!("confirmed {} {service}", shown.name()),
+        )
+    }
+
+    /// Whether the broker runs before the login.
+    pub const fn has_broker(self) -> bool {
+        matches!(self, Self::Warm(_) | Self::Confirmed(..) | Self::Session(_))
     }
 
     /// The library that is preloaded into pamtester.
@@ -70,6 +111,13 @@ impl Stack {
             Self::NullBroker | Self::Warm(_) | Self::Spawned(_) => {
                 "auth required pam_twofa.so\n".into()
             }
+            Self::EmptyConfirmed => PERMIT.into(),
+            Self::Confirmed(..) => {
+                format!("auth required pam_twofa.so\naccount required pam_twofa.so\n{PERMIT}")
+            }
+            Self::Session(_) => format!(
+                "auth required pam_twofa.so\naccount required pam_twofa.so\nsession optional pam_twofa.so\n{PERMIT}"
+            ),
         };
         FIRST_FACTOR.to_owned() + &module
     }
@@ -96,7 +144,7 @@ pub fn oath_path(size: usize) -> String {
 impl fmt::Display for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => write!(f, "empty stack"),
+            Self::Empty | Self::EmptyConfirmed => write!(f, "empty stack"),
             Self::Google => write!(f, "pam_google_authenticator"),
             Self::Oath(size) => write!(f, "pam_oath, {} users", grouped(*size)),
             Self::EmptyPreloaded => write!(f, "empty stack, preload"),
@@ -107,6 +155,13 @@ impl fmt::Display for Stack {
             Self::NullBroker => write!(f, "twofa's module, a broker that checks nothing"),
             Self::Warm(size) => write!(f, "twofa, {} users, broker warm", grouped(*size)),
             Self::Spawned(size) => write!(f, "twofa, {} users, broker spawned", grouped(*size)),
+            Self::Confirmed(shown, size) => write!(f, "{}, {} users", shown.text(), grouped(*size)),
+            Self::Session(size) => write!(
+                f,
+                "{}, {} users, session line",
+                Shown::Address.text(),
+                grouped(*size)
+            ),
         }
     }
 }

@@ -11,6 +11,7 @@ use twofa_core::{Account, App, Key, Parameters, Timestamp};
 use twofa_e2e::unix_now;
 use twofa_store::{Location, NewApp, Origin, Owner, Store};
 
+use crate::grants;
 use crate::users::{User, random_key};
 
 /// Users enrolled in one transaction.
@@ -19,25 +20,36 @@ const BATCH: usize = 10_000;
 /// Users who exist in the store alone have uids from here on.
 const FIRST_UID: usize = 1_000_000;
 
+/// For how long the users of a store have been enrolled, in seconds: 300 days.
+const ENROLLED_FOR: u64 = 300 * 86_400;
+
 /// Makes a store of ours in `folder` with `size` users, those in `timed` among them, and with `warm_up_user`, who has a
-/// HOTP token.
+/// HOTP token. Everybody has grants of trusted devices.
 pub fn fill(folder: &Path, size: usize, timed: &[User], warm_up_user: &User) -> Location {
     let (store, location) = create(folder);
     let first = (
         warm_up_user.account.clone(),
         app(warm_up_user.key.clone(), counting()),
     );
+    let then = now().before(ENROLLED_FOR);
     store
-        .enrol_many([first], &Origin::command_line(0), now())
+        .enrol_many([first], &Origin::command_line(0), then)
         .expect("they can be enrolled");
     let mut users = enrolled(size, timed)
         .map(|(account, key)| (account, app(key, Parameters::default())))
         .peekable();
     while users.peek().is_some() {
         store
-            .enrol_many(users.by_ref().take(BATCH), &Origin::command_line(0), now())
+            .enrol_many(users.by_ref().take(BATCH), &Origin::command_line(0), then)
             .expect("they can be enrolled");
     }
+    while store
+        .write_last_checkpoint(then)
+        .expect("the log can be sealed")
+        .is_some()
+    {}
+    grants::fill(&location.database, now());
+    grants::trust_devices(&store, timed, now());
     location
 }
 
@@ -76,7 +88,11 @@ fn create(folder: &Path) -> (Store, Location) {
     };
     let store = Store::create(location.clone(), Owner { uid: 0, gid: 0 }).expect("a new store");
     store
-        .change_policy([("mode", "optional")], &Origin::command_line(0), now())
+        .change_policy(
+            [("mode", "optional"), ("trust.remote", grants::TRUST)],
+            &Origin::command_line(0),
+            now(),
+        )
         .expect("the policy can be set");
     (store, location)
 }

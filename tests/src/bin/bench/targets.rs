@@ -1,5 +1,6 @@
 //! What was measured beside what is wanted.
 
+use crate::confirmed::Shown;
 use crate::footprint::{ALLOWED, Footprint};
 use crate::report::{Report, mebibytes};
 use crate::ssh_logins::SecondFactor;
@@ -16,10 +17,12 @@ const HUGE: usize = 1_000_000;
 pub fn table(report: &Report) -> Table {
     let mut targets = Targets(Table::new(&["target", "measured", "wanted", ""]));
     targets.add_ratios(&report.timings);
+    targets.add_trusted(&report.confirmed);
     targets.add_spawned(&report.timings);
     targets.add_syncs(&report.timings);
     targets.add_ssh(report);
     targets.add_rates(report);
+    targets.add_administration(report);
     targets.add_mail(report);
     targets.add_footprint(report);
     targets.0
@@ -84,6 +87,27 @@ impl Targets {
                 self.at_most(what, of / to, 3, most);
             }
         }
+    }
+
+    /// What a login from a trusted device adds, to what one with a code adds.
+    fn add_trusted(&mut self, timings: &Timings) {
+        for size in [SMALL, LARGE, HUGE] {
+            for shown in [Shown::Address, Shown::Key] {
+                let added = |shown| timings.added(Stack::Confirmed(shown, size));
+                if let (Some(of), Some(to)) = (added(shown), added(Shown::Code)) {
+                    let (shown, size) = (shown.text(), grouped(size));
+                    let what = format!("added by {shown} at {size} users, to a code's");
+                    self.at_most(&what, of / to, 3, 1.0);
+                }
+            }
+        }
+    }
+
+    fn add_administration(&mut self, report: &Report) {
+        let rows = &report.administration.rows;
+        let longest = rows.iter().map(|row| percentile(&row.logins, 100));
+        let longest = longest.reduce(f64::max).unwrap_or(f64::INFINITY);
+        self.at_most("longest login during a command, ms", longest, 0, 1000.0);
     }
 
     fn add_spawned(&mut self, timings: &Timings) {

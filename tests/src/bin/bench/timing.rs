@@ -5,11 +5,9 @@ use std::path::Path;
 
 use twofa_e2e::Machine;
 
-use crate::machines::Machines;
 use crate::stacks::Stack;
 use crate::statistics::median;
 use crate::stopwatch::{Codes, Stopwatch, run_rounds};
-use crate::users::Users;
 
 /// What was measured of one stack.
 #[derive(Debug)]
@@ -46,21 +44,17 @@ impl Timings {
     }
 }
 
-/// Times all stacks, `rounds` times, each round with one code of one user for all of them.
+/// Times all of `stacks`, `rounds` times, each round with one code of one user for all of them.
 pub fn measure(
-    machines: &Machines,
-    users: &Users,
+    stacks: &[(Stack, &Machine)],
+    codes: &mut Codes,
     rounds: usize,
     disk: &Path,
     progress: &dyn Fn(&str),
 ) -> Timings {
-    let stacks = machines.stacks();
     let mut stopwatches: Vec<_> = stacks
         .iter()
-        .map(|(stack, machine)| {
-            let (service, preload) = (stack.service(), stack.preload().unwrap_or("-"));
-            Stopwatch::start(machine, format!("pamtester {service} {preload}"))
-        })
+        .map(|(stack, machine)| Stopwatch::start(machine, stack.order()))
         .collect();
     progress("writing everything to disk");
     File::open(disk)
@@ -68,8 +62,7 @@ pub fn measure(
         .expect("the disk can be synced");
 
     progress(&format!("timing {} stacks, {rounds} rounds", stacks.len()));
-    let mut codes = Codes::new(&users.timed);
-    let times = run_rounds(&mut stopwatches, rounds, &mut codes, disk);
+    let times = run_rounds(&mut stopwatches, rounds, codes, disk);
     let (user, code) = codes.next();
     let timing = |((stack, machine), times): (&(Stack, &Machine), _)| Timing {
         stack: *stack,
@@ -86,8 +79,12 @@ fn count_syncs(stack: Stack, machine: &Machine, user: &str, code: &str) -> usize
     let preload = stack
         .preload()
         .map_or_else(String::new, |library| format!("env LD_PRELOAD={library} "));
-    let login = format!("{preload}pamtester {} {user} authenticate", stack.service());
-    let script = if let Stack::Warm(_) = stack {
+    let service = stack.service();
+    let login = stack.shown().map_or_else(
+        || format!("{preload}pamtester {service} {user} authenticate"),
+        |shown| shown.command(&service, user),
+    );
+    let script = if stack.has_broker() {
         let broker = machine.broker().pid();
         format!(
             "{strace} -p {broker} & tracer=$!
