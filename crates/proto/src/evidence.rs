@@ -65,6 +65,8 @@ pub struct SessionEvidence {
     pub start: u64,
     /// Whose it is.
     pub uid: u32,
+    /// The process that opened it, if that is still there.
+    pub leader: Option<ProcessId>,
 }
 
 /// A terminal and the process that leads its session.

@@ -70,7 +70,7 @@ pub use providers::{ProviderRecord, Providers, Value};
 pub use record::EventFilter;
 pub use rules::Rules;
 pub use sends::{SendKind, SendLimit, SendStart};
-pub use sessions::{NewSession, SessionFilter, StoredSession};
+pub use sessions::{LockerPlace, NewSession, SessionFilter, StoredSession};
 pub use settings::Settings;
 pub use sms_alarm::SmsCount;
 pub use snapshot::UserSnapshot;

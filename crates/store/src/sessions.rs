@@ -5,6 +5,7 @@
 //! waiting for the disk: no login waits for it, and a power cut ends the session as well.
 
 use twofa_core::device::ssh_key::{ProvedKey, ProvedKeys};
+use twofa_core::service::{self, ServiceKind};
 use twofa_core::{Account, Timestamp};
 
 use crate::database::Store;
@@ -90,6 +91,20 @@ pub struct SessionFilter {
     pub after: i64,
 }
 
+/// Where a screen locker runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockerPlace<'a> {
+    /// In the session that this process opened.
+    Session {
+        /// `/proc/sys/kernel/random/boot_id`.
+        boot: &'a str,
+        /// The process.
+        opener: ProcessId,
+    },
+    /// In any session of its user's that did not come from another host.
+    Unknown,
+}
+
 impl Store {
     /// Records that a session begins, with what the ticket of its process says. Returns its number; `None`: nobody logs in
     /// with it.
@@ -117,8 +132,7 @@ impl Store {
                 .iter()
                 .map(ProvedKey::to_public_key)
                 .collect();
-            let proof = login.map(|login| login.by);
-            let id = sessions::insert(tx.db, new, proof.as_ref(), &keys, tx.origin, now)?;
+            let id = sessions::insert(tx.db, new, login.as_ref(), &keys, tx.origin, now)?;
             if id % PRUNED_EVERY == 0 {
                 sessions::delete_closed_beyond(tx.db, new.account, CLOSED_KEPT_OF_A_USER)?;
                 sessions::delete_beyond(tx.db, new.account, KEPT_OF_A_USER)?;
@@ -141,6 +155,21 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write_unsynced(|view| sessions::set_closed(view.db, boot, process, now))
+    }
+
+    /// Whether `account` has an open session in which a screen locker in `place` can be, and whose login rests on a code that
+    /// was right between `since` and `now`.
+    pub fn has_verified_session(
+        &self,
+        account: &Account,
+        place: LockerPlace<'_>,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.read(|view| {
+            let sessions = sessions::verified(view.db, account, since, now)?;
+            Ok(sessions.iter().any(|session| place.is_in(session)))
+        })
     }
 
     /// The session `id`.
@@ -194,6 +223,19 @@ impl Store {
             }
             Ok(())
         })
+    }
+}
+
+impl LockerPlace<'_> {
+    fn is_in(self, session: &StoredSession) -> bool {
+        match self {
+            Self::Session { boot, opener } => session.boot == boot && session.process == opener,
+            // Users who became this one by su may have come from anywhere.
+            Self::Unknown => {
+                session.remote_host.is_none()
+                    && service::kind(&session.service) != ServiceKind::Elevation
+            }
+        }
     }
 }
 

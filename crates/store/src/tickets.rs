@@ -83,6 +83,9 @@ pub struct TicketLogin {
     pub by: Proof,
     /// What sshd verified before.
     pub ssh_auth_info: Option<String>,
+    /// When the code was right that the login rests on, in Unix seconds.
+    #[serde(default)]
+    pub(crate) code_at: Option<i64>,
     grant: Option<TicketGrant>,
 }
 
@@ -241,22 +244,29 @@ impl Tx<'_> {
         let wanted = pass
             .device
             .filter(|_| is_trusted || pass.trust_for.is_some());
-        let generation = self.find(account)?.map_or(0, |user| user.generation);
-        let grant = wanted.map(|device| {
-            let HashedDevice { kind, hash, label } = HashedDevice::new(self.key, device);
-            TicketGrant {
-                kind: kind.name().to_owned(),
-                hash,
-                label,
-                password,
-                generation,
-                seconds: pass.trust_for.map(Duration::seconds),
-            }
+        let device = wanted.map(|device| HashedDevice::new(self.key, device));
+        let user = self.find(account)?;
+        let code_at = match (&user, &device) {
+            (Some(user), Some(device)) if is_trusted => self
+                .valid_grant(user, device, password.as_ref())?
+                .map(|(_, grant)| grant.granted_at),
+            _ if is_trusted => None,
+            _ => Some(self.now),
+        };
+        let generation = user.map_or(0, |user| user.generation);
+        let grant = device.map(|HashedDevice { kind, hash, label }| TicketGrant {
+            kind: kind.name().to_owned(),
+            hash,
+            label,
+            password,
+            generation,
+            seconds: pass.trust_for.map(Duration::seconds),
         });
         let login = TicketLogin {
             service: self.origin.service().map(ToOwned::to_owned),
             by,
             ssh_auth_info: pass.ssh_auth_info.map(ToOwned::to_owned),
+            code_at: code_at.map(Timestamp::unix),
             grant,
         };
         let login = write(&login)?;

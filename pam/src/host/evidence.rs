@@ -135,7 +135,9 @@ fn controlling_terminal(pid: u32) -> Option<TerminalEvidence> {
 fn session(pid: u32) -> Option<SessionEvidence> {
     let groups = read(&format!("/proc/{pid}/cgroup"))?;
     let id = session_of(&groups)?;
-    parse_session(id, &read(&format!("/run/systemd/sessions/{id}"))?)
+    let (session, leader) = parse_session(id, &read(&format!("/run/systemd/sessions/{id}"))?)?;
+    let leader = leader.and_then(process);
+    Some(SessionEvidence { leader, ..session })
 }
 
 /// The id in a control group such as `0::/user.slice/user-1000.slice/session-c1.scope`.
@@ -155,7 +157,8 @@ fn session_of(groups: &str) -> Option<&str> {
     })
 }
 
-fn parse_session(id: &str, file: &str) -> Option<SessionEvidence> {
+/// The session, and the number of the process that opened it.
+fn parse_session(id: &str, file: &str) -> Option<(SessionEvidence, Option<u32>)> {
     let value = |key: &str| {
         file.lines()
             .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
@@ -164,11 +167,13 @@ fn parse_session(id: &str, file: &str) -> Option<SessionEvidence> {
     if !matches!(value("STATE")?, "active" | "online" | "opening") {
         return None;
     }
-    Some(SessionEvidence {
+    let session = SessionEvidence {
         id: id.to_owned(),
         start: value("MONOTONIC")?.parse().ok()?,
         uid: value("UID")?.parse().ok()?,
-    })
+        leader: None,
+    };
+    Some((session, value("LEADER").and_then(|pid| pid.parse().ok())))
 }
 
 fn is_own_address(text: &str) -> bool {
@@ -306,9 +311,10 @@ mod tests {
 
     #[test]
     fn a_session_that_is_closing_is_none() {
-        let file = |state: &str| format!("# private\nUID=1000\nSTATE={state}\nMONOTONIC=123\n");
-        let session = parse_session("c1", &file("active")).unwrap();
-        assert_eq!((session.start, session.uid), (123, 1000));
+        let file =
+            |state: &str| format!("# private\nUID=1000\nSTATE={state}\nMONOTONIC=123\nLEADER=7\n");
+        let (session, leader) = parse_session("c1", &file("active")).unwrap();
+        assert_eq!((session.start, session.uid, leader), (123, 1000, Some(7)));
         assert_eq!(parse_session("c1", &file("closing")), None);
         assert_eq!(parse_session("c1", "UID=1000\nSTATE=active\n"), None);
     }

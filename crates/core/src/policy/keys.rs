@@ -192,7 +192,7 @@ pub static KEYS: [PolicyKey; 33] = [
         values: TRUST,
         form: ValueForm::Text,
         default: "0",
-        help: "Let screen lockers skip the code for this long after the login of their session (no effect yet)",
+        help: "Let screen lockers skip the code for this long after the code that opened their session",
         per_class: true,
         read: |policy, text| trust(text).map(|trust| policy.trust.unlock = trust),
         write: |policy| policy.trust.unlock.to_string(),

@@ -231,3 +231,65 @@ fn open_sessions_are_found_without_reading_those_that_ended() {
         );
     }
 }
+
+#[test]
+fn a_screen_is_unlocked_only_in_an_open_session_that_a_code_opened_not_long_ago() {
+    let bench = Bench::new();
+    let store = bench.create();
+    let (soon, since) = (bench.now.after(60), bench.now.before(60));
+    let own = LockerPlace::Session {
+        boot: "boot",
+        opener: process(1),
+    };
+    let unlocks = |account: &Account, place, since, now| {
+        let found = store.has_verified_session(account, place, since, now);
+        found.unwrap()
+    };
+    assert!(!unlocks(&alice(), LockerPlace::Unknown, since, soon));
+    let sql = |change: &str| {
+        let at = bench.now.unix();
+        let reset = format!(
+            "DELETE FROM session;
+             INSERT INTO session (name, uid, boot, pid, start, service, proof, code_at, started_at)
+             VALUES ('alice', 1000, 'boot', 1, 7, 'login', '\"BackupCode\"', {at}, {at}); {change}"
+        );
+        Bench::execute(&store, &reset);
+    };
+    sql("");
+    for place in [own, LockerPlace::Unknown] {
+        assert!(unlocks(&alice(), place, since, soon));
+        assert!(!unlocks(&bob(), place, since, soon));
+        assert!(
+            !unlocks(&alice(), place, soon, soon.after(60)),
+            "too long ago"
+        );
+        assert!(
+            !unlocks(&alice(), place, since, since),
+            "the clock is wrong"
+        );
+    }
+    for (change, is_its_own) in [
+        ("code_at = NULL", false),
+        ("closed_at = 1", false),
+        ("ended_at = 1", false),
+        ("until = 1", false),
+        ("uid = 1001", false),
+        ("remote_host = '192.0.2.7'", true),
+        ("service = 'su'", true),
+    ] {
+        sql(&format!("UPDATE session SET {change}"));
+        assert!(
+            !unlocks(&alice(), LockerPlace::Unknown, since, soon),
+            "{change}"
+        );
+        assert_eq!(unlocks(&alice(), own, since, soon), is_its_own, "{change}");
+    }
+    for change in ["boot = 'other'", "pid = 2", "start = 8"] {
+        sql(&format!("UPDATE session SET {change}"));
+        assert!(!unlocks(&alice(), own, since, soon), "{change}");
+        assert!(
+            unlocks(&alice(), LockerPlace::Unknown, since, soon),
+            "{change}"
+        );
+    }
+}

@@ -5,9 +5,9 @@ use twofa_core::{Account, Timestamp};
 
 use super::{Db, optional_timestamp, timestamp};
 use crate::error::StoreError;
-use crate::event::{Origin, Proof};
+use crate::event::Origin;
 use crate::sessions::{NewSession, SessionFilter, StoredSession};
-use crate::tickets::ProcessId;
+use crate::tickets::{ProcessId, TicketLogin};
 
 const COLUMNS: &str = "id, name, uid, boot, pid, start, login_uid, service, remote_host, remote_user, terminal, proof, keys,
     started_at, until, scope, closed_at, ended_at";
@@ -16,14 +16,14 @@ const COLUMNS: &str = "id, name, uid, boot, pid, start, login_uid, service, remo
 pub(crate) fn insert(
     db: &Db<'_>,
     new: &NewSession<'_>,
-    proof: Option<&Proof>,
+    ticket: Option<&TicketLogin>,
     keys: &[String],
     origin: &Origin,
     now: Timestamp,
 ) -> Result<i64, StoreError> {
     let unwritable = |error| StoreError::Other(format!("a session cannot be written: {error}"));
-    let proof = proof
-        .map(serde_json::to_string)
+    let proof = ticket
+        .map(|ticket| serde_json::to_string(&ticket.by))
         .transpose()
         .map_err(unwritable)?;
     let keys = serde_json::to_string(keys).map_err(unwritable)?;
@@ -31,8 +31,8 @@ pub(crate) fn insert(
     db.prepare_cached("DELETE FROM session WHERE boot = ?1 AND pid = ?2 AND start = ?3")?
         .execute((new.boot, new.process.pid, new.process.start))?;
     let sql = "INSERT INTO session (name, uid, boot, pid, start, login_uid, service, remote_host, remote_user, terminal,
-                   proof, keys, started_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+                   proof, keys, code_at, started_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     db.prepare_cached(sql)?.execute((
         &new.account.name,
         new.account.uid,
@@ -46,6 +46,7 @@ pub(crate) fn insert(
         login.terminal,
         proof,
         keys,
+        ticket.and_then(|ticket| ticket.code_at),
         now.unix(),
     ))?;
     Ok(db.last_insert_rowid())
@@ -84,6 +85,24 @@ pub(crate) fn select(of_user: bool, ended: bool) -> String {
         ("ended_at IS NULL", "+id")
     };
     format!("SELECT {COLUMNS} FROM session WHERE {user} AND {state} AND {id} > ?2 ORDER BY {id}")
+}
+
+/// The open sessions of `account` whose login rests on a code that was right between `since` and `now`.
+pub(crate) fn verified(
+    db: &Db<'_>,
+    account: &Account,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<StoredSession>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM session
+         WHERE name = ?1 AND uid = ?2 AND closed_at IS NULL AND ended_at IS NULL AND code_at BETWEEN ?3 AND ?4
+             AND ifnull(until > ?4, TRUE)"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let parameters = (&account.name, account.uid, since.unix(), now.unix());
+    let sessions = statement.query_map(parameters, read)?;
+    Ok(sessions.collect::<Result<_, _>>()?)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<StoredSession> {

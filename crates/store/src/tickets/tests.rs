@@ -238,6 +238,9 @@ fn a_trusted_login_moves_the_last_use_and_not_the_end() {
         (grant.granted_at, grant.used_at, grant.until),
         (bench.now, later, bench.now.after(DAY.seconds()))
     );
+    let redeemed = store.redeem_ticket("boot", process.own, &origin(), later);
+    let (_, login) = redeemed.unwrap().unwrap();
+    assert_eq!(login.code_at, Some(bench.now.unix()), "the code is as old");
 }
 
 #[test]
@@ -376,6 +379,7 @@ fn a_session_is_found_by_its_own_process_or_by_the_parent_of_the_one_that_logged
     let (account, login) = redeem(parent).unwrap();
     assert_eq!(account, alice());
     assert!(matches!(login.by, Proof::App { .. }));
+    assert_eq!(login.code_at, Some(bench.now.unix()));
     assert_eq!(redeem(parent), None, "it is known once");
 }
 

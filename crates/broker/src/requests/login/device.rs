@@ -4,7 +4,7 @@ use twofa_core::device::{Evidence, LoginSession, LoginTerminal, identify};
 use twofa_core::service::{self, ServiceKind};
 use twofa_core::{Account, Device, DeviceKind, Duration};
 use twofa_proto::{Login, PasswordState, Request};
-use twofa_store::{LoginProcess, Pass, ProcessId, StoreError};
+use twofa_store::{LockerPlace, LoginProcess, Pass, ProcessId, StoreError};
 
 use crate::context::Services;
 use crate::identity::accounts;
@@ -23,6 +23,8 @@ pub(super) struct LoginDevice {
     duration: Duration,
     /// Whether the device stands in for a code now.
     pub(super) is_trusted: bool,
+    /// A screen locker asks, within a session whose login rests on a code of not long ago.
+    pub(super) is_unlocking: bool,
     /// Whether the login will reach a line of ours in the account phase, or is there now.
     can_confirm: bool,
 }
@@ -59,7 +61,12 @@ impl LoginDevice {
             device,
             duration,
             is_trusted: false,
+            is_unlocking: is_unlocking(services, peer, login, account, person)?,
         };
+        if found.is_unlocking {
+            found.is_trusted = true;
+            return Ok(found);
+        }
         let Some(device) = found.trustable() else {
             return Ok(found);
         };
@@ -134,6 +141,55 @@ impl LoginDevice {
         let is_asked = person.policy.trust.offer == twofa_core::policy::Offer::Ask;
         is_asked.then(|| messages::trust_hint(device, self.duration))
     }
+}
+
+/// Whether a screen locker is believed to unlock a session of `account` whose login rests on a code.
+///
+/// One that root runs must be in that very session. Of one that runs as its user, the broker cannot see which session it is in,
+/// so any of the user's at this machine counts. Nobody gains by a false claim: programs of the user need not ask.
+fn is_unlocking(
+    services: Services<'_>,
+    peer: Peer,
+    login: &Login,
+    account: &Account,
+    person: &Person,
+) -> Result<bool, StoreError> {
+    let duration = person.policy.trust.unlock.seconds();
+    let place = locker_place(peer, login, account).filter(|_| duration > 0);
+    let Some(place) = place else {
+        return Ok(false);
+    };
+    let now = services.now();
+    let since = now.before(duration);
+    services
+        .store
+        .has_verified_session(account, place, since, now)
+}
+
+/// Where the screen locker runs that asks; `None`: this is no locker of `account`'s.
+fn locker_place<'a>(peer: Peer, login: &'a Login, account: &Account) -> Option<LockerPlace<'a>> {
+    if !peer.is_root() {
+        return (peer.uid == account.uid).then_some(LockerPlace::Unknown);
+    }
+    // Programs that somebody started as root within a session are in it as well, and let in people from elsewhere.
+    let is_locker = is_gdm(&login.service) || service::is_locker(&login.service);
+    let evidence = login
+        .evidence
+        .as_deref()
+        .filter(|_| is_locker && login.remote_host.is_none())?;
+    let session = evidence
+        .session
+        .as_ref()
+        .filter(|session| session.uid == account.uid)?;
+    Some(LockerPlace::Session {
+        boot: &evidence.boot,
+        opener: process_id(session.leader?),
+    })
+}
+
+/// Whether this is a service of gdm, which unlocks the screens of its sessions itself, with processes in those sessions.
+fn is_gdm(service: &str) -> bool {
+    service == "gdm" || service.starts_with("gdm-")
 }
 
 fn process(evidence: &twofa_proto::Evidence) -> LoginProcess {

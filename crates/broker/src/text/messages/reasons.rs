@@ -5,6 +5,9 @@ use twofa_core::Method;
 /// The trust in the device ended between the two phases of a login.
 pub const TRUST_ENDED: &str = "the trust in the device has just ended";
 
+/// A screen locker asks within a session whose login rests on a code.
+pub const UNLOCKING: &str = "a code opened the session not long ago";
+
 /// The policy asks nobody.
 pub const POLICY_DISABLED: &str = "the policy is disabled";
 
