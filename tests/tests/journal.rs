@@ -82,7 +82,10 @@ fn what_is_deleted_cut_off_or_put_back_is_named() {
     };
     put_back("older");
     let older = verify_with_anchors(&machine).fails().stdout;
-    assert!(older.contains("cut since anchor"), "{older}");
+    assert!(
+        older.contains("cut since anchor") && older.contains("not here: the system log has event"),
+        "{older}"
+    );
     machine.run("twofa log verify").ok();
 
     put_back("newest");
@@ -98,6 +101,71 @@ fn what_is_deleted_cut_off_or_put_back_is_named() {
     tamper(&machine, "DELETE FROM event WHERE id = 2");
     let missing = machine.run("twofa log verify").fails().stdout;
     assert!(missing.contains("missing: event 2"), "{missing}");
+
+    put_back("newest");
+    tamper(
+        &machine,
+        "INSERT INTO event (at, kind, actor) VALUES (1, 'passed', 0)",
+    );
+    let inserted = machine.run("twofa log verify").fails().stdout;
+    assert!(
+        inserted.contains("inserted: event") && inserted.contains("was never logged"),
+        "{inserted}"
+    );
+}
+
+/// What a power failure leaves: the store as it was at the last commit that waited for the disk.
+#[test]
+fn a_tail_that_a_power_failure_took_is_named_by_the_system_log() {
+    let stack = STACK.replace(
+        "account required",
+        "account required pam_twofa.so\naccount required",
+    );
+    let machine = Machine::new()
+        .policy("optional")
+        .user("alice")
+        .pam("testapp", &stack)
+        .build();
+    let phone = machine.enrol("alice");
+    machine
+        .run("twofa policy set trust.remote=30d trust.address=12h")
+        .ok();
+    let log_in = |answer: &str| {
+        let command = "pamtester -I rhost=192.0.2.7 testapp alice authenticate acct_mgmt";
+        let output = machine.run_with_input(command, &format!("{answer}\n"));
+        assert!(output.status.success(), "{output}\n{}", machine.log());
+    };
+    log_in(&format!("{}+", phone.next_code()));
+    machine.run("twofa user require alice").ok();
+    machine.run("cp -a /var/lib/twofa /root/on-disk").ok();
+    log_in("");
+    let lost = machine.wait_for_log("method=\"trusted-device\"");
+    assert!(lost.ends_with(":unsynced\""), "{lost}");
+    verify_with_anchors(&machine).ok();
+    machine.broker().kill();
+    machine
+        .run("rm -r /var/lib/twofa && mv /root/on-disk /var/lib/twofa")
+        .ok();
+
+    let found = verify_with_anchors(&machine).fails().stdout;
+    assert!(
+        found.starts_with("lost: the system log has event"),
+        "{found}"
+    );
+    assert!(
+        !found.contains("not here") && !found.contains("cut"),
+        "{found}"
+    );
+    machine.run("twofa log verify").ok();
+    // Their numbers are given again.
+    machine.start_broker();
+    machine.run("twofa user release alice").ok();
+    machine.run("twofa user require alice").ok();
+    let later = verify_with_anchors(&machine).fails().stdout;
+    assert!(
+        later.starts_with("lost: the system log has event"),
+        "{later}"
+    );
 }
 
 #[test]

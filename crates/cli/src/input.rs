@@ -2,7 +2,7 @@
 //! one command as root may not therefore read every file.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use twofa_broker::Failure;
@@ -27,14 +27,18 @@ pub(crate) fn read(file: &Path) -> Result<Zeroizing<String>, CommandError> {
     }
 }
 
-fn bytes(file: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    let reader: Box<dyn Read> = if invoker::is_standard_input(file) {
+/// Opens `file`, for one that may be larger than what [`read`] takes.
+pub(crate) fn open(file: &Path) -> io::Result<Box<dyn BufRead>> {
+    Ok(if invoker::is_standard_input(file) {
         Box::new(io::stdin().lock())
     } else {
-        Box::new(invoker::as_invoker(|| File::open(file))?)
-    };
-    reader.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
+        Box::new(BufReader::new(invoker::as_invoker(|| File::open(file))?))
+    })
+}
+
+fn bytes(file: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    open(file)?.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_SIZE {
         return Err(io::Error::other(format!(
             "it is larger than {MAX_SIZE} bytes"

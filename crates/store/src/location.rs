@@ -168,12 +168,28 @@ impl Location {
         Ok(Some(file))
     }
 
-    /// Makes the file for the latest sealing key of the journal, empty, with the owner of the database.
-    pub(crate) fn make_journal_key(&self) -> Result<File, StoreError> {
+    /// Where the file that takes the place of [`Self::journal_key`] is written first.
+    pub(crate) fn journal_key_draft(&self) -> PathBuf {
+        self.database.with_file_name("journal.key.new")
+    }
+
+    /// Makes the draft, empty, with the owner of the database, in the place of one that a crash left.
+    pub(crate) fn make_journal_key_draft(&self) -> Result<File, StoreError> {
+        self.remove_journal_key_draft();
+        create_new(&self.journal_key_draft(), 0o600)
+    }
+
+    /// Puts the draft in its place, at once and on disk.
+    pub(crate) fn put_journal_key_in_place(&self) -> Result<(), StoreError> {
         let path = self.journal_key();
-        let file = create_new(&path, 0o600)?;
-        sync_directory(&path)?;
-        Ok(file)
+        fs::rename(self.journal_key_draft(), &path).map_err(StoreError::file("replace", &path))?;
+        sync_directory(&path)
+    }
+
+    /// Removes the draft, if there is one.
+    pub(crate) fn remove_journal_key_draft(&self) {
+        // What cannot be removed is in the way of the next draft, and reported then.
+        let _ = fs::remove_file(self.journal_key_draft());
     }
 
     /// Checks that the database is a file that only its owner can see, and says which file it is.

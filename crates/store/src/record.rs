@@ -9,7 +9,7 @@ use twofa_core::{Account, Timestamp};
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Happening, LoggedEvent, Origin, StoredEvent};
-use crate::journal::leaf;
+use crate::journal::{EventAnchor, leaf};
 use crate::notices;
 use crate::sql::event_filter;
 use crate::sql::events::{self, NewEvent};
@@ -85,11 +85,13 @@ impl Tx<'_> {
         event: &Event,
     ) -> Result<i64, StoreError> {
         let stored = StoredEvent::from(event);
-        let id = self.append(user, &stored, self.origin)?;
+        let anchor = self.append(user, &stored, self.origin)?;
+        let id = anchor.number;
         self.happened.borrow_mut().push(Happening {
             user: user.cloned(),
             event: event.clone(),
             origin: self.origin.clone(),
+            anchor,
         });
         if let Some(user) = user
             && id % SUMMED_UP_EVERY == 0
@@ -101,13 +103,13 @@ impl Tx<'_> {
 }
 
 impl Tx<'_> {
-    /// Adds `event` of `origin` to the journal, and returns its number.
+    /// Adds `event` of `origin` to the journal, and returns its place there.
     pub(crate) fn append(
         &self,
         user: Option<&Account>,
         event: &StoredEvent,
         origin: &Origin,
-    ) -> Result<i64, StoreError> {
+    ) -> Result<EventAnchor, StoreError> {
         let event = NewEvent {
             user,
             event,
@@ -120,7 +122,7 @@ impl Tx<'_> {
         let leaf = leaf(self.key, journal, number, event.columns());
         events::insert(self.db, number, &event, &leaf)?;
         self.journal.note(number);
-        Ok(number)
+        Ok(EventAnchor::new(journal, number, &leaf, self.is_synced))
     }
 }
 
@@ -128,7 +130,7 @@ impl Tx<'_> {
 mod tests {
     use super::*;
     use crate::event::{LoginOrigin, NotSent, Proof, Record, RefusalReason};
-    use crate::journal::{LOGINS_OF_A_USER, SUMMED_UP_AT_ONCE};
+    use crate::journal::{LOGINS_OF_A_USER, SUMMED_UP_AT_ONCE, SystemLog};
     use crate::testing::{Bench, alice, origin};
     use std::sync::Mutex;
     use twofa_core::Channel;
@@ -183,7 +185,7 @@ mod tests {
             ("refused", 1_000, 0)
         );
         assert_eq!((since, until), (now, now));
-        let verification = store.verify_log(&[], None).unwrap();
+        let verification = store.verify_log(&SystemLog::default(), None).unwrap();
         assert_eq!(
             (verification.findings, verification.summed_up),
             (vec![], 2_000)
@@ -226,7 +228,13 @@ mod tests {
         store.events(&EventFilter::default(), each).unwrap();
         let from = || String::from("192.0.2.7");
         assert_eq!(sums, [(500, 1, from()), (500, 1, from())]);
-        assert_eq!(store.verify_log(&[], None).unwrap().findings, []);
+        assert_eq!(
+            store
+                .verify_log(&SystemLog::default(), None)
+                .unwrap()
+                .findings,
+            []
+        );
     }
 
     #[test]

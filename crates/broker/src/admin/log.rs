@@ -13,7 +13,7 @@ use super::{AdminError, Administration};
 use crate::journal::{self, Anchored};
 
 pub use twofa_store::journal::{
-    Anchor, BadVerificationKey, Finding, Tail, Verification, VerificationKey,
+    Anchor, BadVerificationKey, Finding, SystemLog, Tail, Verification, VerificationKey,
 };
 
 impl Administration {
@@ -22,14 +22,14 @@ impl Administration {
         Ok(self.store().latest_event()?)
     }
 
-    /// Verifies that the log is unchanged, that the checkpoints of `anchors` are in it, and that those since `key` are
+    /// Verifies that the log is unchanged, that what `system_log` has is in it, and that the checkpoints since `key` are
     /// sealed.
     pub fn verify_log(
         &self,
-        anchors: &[Anchor],
+        system_log: &SystemLog,
         key: Option<&VerificationKey>,
     ) -> Result<Verification, AdminError> {
-        Ok(self.store().verify_log(anchors, key)?)
+        Ok(self.store().verify_log(system_log, key)?)
     }
 
     /// Makes the key that verifies all checkpoints from now on. It is stored nowhere. `replace`: make one even if there is

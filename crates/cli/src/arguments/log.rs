@@ -8,11 +8,11 @@ use twofa_broker::admin::log::Anchor;
 /// What can be done with the log, other than show it.
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
-    /// Check that nobody changed the log: altered, missing, inserted and cut-off events
+    /// Check that nobody changed the log: altered, missing, inserted, cut-off and lost events
     ///
-    /// Every event has a keyed hash, and checkpoints chain them. Each checkpoint is in the system log as anchor="...":
-    /// with the anchors of a log server, an older database that was put back is found as well, and whatever root wrote
-    /// again. twofad(8) says what is proved against whom. The exit status is 1 if anything is wrong.
+    /// Every event has a keyed hash, and checkpoints chain them. The system log has each checkpoint as anchor="..." and
+    /// each event as leaf="...": with the lines of a log server, an older database that was put back is found as well,
+    /// everything that root wrote again, and what a power failure took. twofad(8) says what is proved against whom. The exit status is 1 if anything is wrong.
     #[command(
         after_help = "Examples:\n  twofa log verify\n  journalctl -t twofad | twofa log verify --anchors -\n  twofa log verify --key"
     )]
@@ -23,7 +23,7 @@ pub enum LogCommand {
         /// A checkpoint that the log must contain, as the system log has it
         #[arg(long = "anchor", value_name = "ANCHOR")]
         anchors: Vec<Anchor>,
-        /// Lines of a system log, whose anchors the log must contain; - is standard input
+        /// Lines of a system log, whose events and checkpoints the log must contain; - is standard input
         #[arg(long = "anchors", value_name = "FILE")]
         file: Option<PathBuf>,
     },

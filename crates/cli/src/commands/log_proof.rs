@@ -1,11 +1,11 @@
 //! `twofa log verify` and `twofa log make-key`.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, BufRead, IsTerminal};
 use std::path::Path;
 
 use serde::Serialize;
 use twofa_broker::Failure;
-use twofa_broker::admin::log::{Anchor, Verification, VerificationKey};
+use twofa_broker::admin::log::{SystemLog, Verification, VerificationKey};
 use zeroize::Zeroizing;
 
 use crate::arguments::log::LogCommand;
@@ -31,6 +31,7 @@ struct Report {
     unsynced: u64,
     seals: Option<u64>,
     anchors: u64,
+    lines: u64,
     latest_anchor: Option<String>,
 }
 
@@ -39,27 +40,25 @@ pub(crate) fn run(command: LogCommand, output: Output) -> Result<(), CommandErro
         return Err(CommandError::only_root("verify the log"));
     }
     match command {
-        LogCommand::Verify {
-            key,
-            mut anchors,
-            file,
-        } => {
+        LogCommand::Verify { key, anchors, file } => {
+            let mut system_log = SystemLog::default();
             if let Some(file) = file {
-                anchors.extend(read_anchors(&file)?);
+                system_log = read_system_log(&file)?;
             }
+            system_log.checkpoints.extend(anchors);
             let key = if key { Some(ask_key()?) } else { None };
-            verify(&anchors, key.as_ref(), output)
+            verify(&system_log, key.as_ref(), output)
         }
         LogCommand::MakeKey { replace } => make_key(replace, output),
     }
 }
 
 fn verify(
-    anchors: &[Anchor],
+    system_log: &SystemLog,
     key: Option<&VerificationKey>,
     output: Output,
 ) -> Result<(), CommandError> {
-    let verification = client::open()?.verify_log(anchors, key)?;
+    let verification = client::open()?.verify_log(system_log, key)?;
     let findings: Vec<_> = verification.findings.iter().map(journal::finding).collect();
     let report = report(&verification, key.is_some(), findings);
     output.object(&report, |out| {
@@ -94,23 +93,27 @@ fn report(verification: &Verification, has_key: bool, findings: Vec<String>) -> 
         unsynced: verification.tail.unsynced,
         seals: has_key.then_some(verification.seals),
         anchors: verification.anchors,
+        lines: verification.lines,
         latest_anchor: verification.latest.as_ref().map(ToString::to_string),
     }
 }
 
-/// The anchors in the lines of `file`. What is no anchor is passed over: other programs write to a system log, too.
-fn read_anchors(file: &Path) -> Result<Vec<Anchor>, CommandError> {
-    let text = input::read(file)?;
-    let marked = text.split("anchor=\"").skip(1);
-    let anchors: Vec<_> = marked
-        .filter_map(|rest| rest.split('"').next()?.parse().ok())
-        .collect();
-    if anchors.is_empty() {
+/// What the lines of `file` say of the log, which may be of any length.
+fn read_system_log(file: &Path) -> Result<SystemLog, CommandError> {
+    let failed = |error: io::Error| input::unreadable(file, &error);
+    let mut system_log = SystemLog::default();
+    let mut reader = input::open(file).map_err(failed)?;
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 {
+        system_log.add(&String::from_utf8_lossy(&line));
+        line.clear();
+    }
+    if system_log.is_empty() {
         let message = format!("{}: no line has an anchor", file.display());
         return Err(CommandError::new(Failure::Usage, message)
             .hinted("they are written by twofad: journalctl -t twofad"));
     }
-    Ok(anchors)
+    Ok(system_log)
 }
 
 /// The key, which never stands on a command line, where every user could read it.

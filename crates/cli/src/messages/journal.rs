@@ -1,6 +1,6 @@
 //! What the verification of the log found.
 
-use twofa_broker::admin::log::{Finding, Verification};
+use twofa_broker::admin::log::{Anchor, Finding, Verification};
 
 pub(crate) fn finding(finding: &Finding) -> String {
     match finding {
@@ -43,8 +43,7 @@ pub(crate) fn finding(finding: &Finding) -> String {
         ),
         Finding::OtherKey => "the verification key belongs to another log".to_owned(),
         Finding::EndsBeforeSeal { sealed, number } => format!(
-            "cut: the log ends with checkpoint {number}, and checkpoint {sealed} was sealed: its end was removed, or an \
-             older database was put back"
+            "cut: the log ends with checkpoint {number}, and checkpoint {sealed} was sealed: {CUT}"
         ),
         Finding::OtherJournal(anchor) => format!("anchor {anchor} belongs to another log"),
         Finding::EndsBefore {
@@ -52,71 +51,87 @@ pub(crate) fn finding(finding: &Finding) -> String {
             number,
             last,
         } => format!(
-            "cut since anchor {anchor}: the log ends with checkpoint {number}, event {last}: its end was removed, or an \
-             older database was put back"
+            "cut since anchor {anchor}: the log ends with checkpoint {number}, event {last}: {CUT}"
         ),
-        Finding::AnchorDiffers(anchor) => format!(
-            "rewritten: checkpoint {} is not the one of anchor {anchor}: everything since the checkpoint before may have \
-             been written again",
-            anchor.number
-        ),
+        Finding::AnchorDiffers(anchor) => anchor_differs(anchor),
+        Finding::NotAsInLines { first, last } => not_as_in_lines(*first, *last),
+        Finding::LostInCrash { first, last } => lost_in_crash(*first, *last),
+        Finding::OtherJournalInLines { journal, lines } => {
+            format!("{lines} lines of the system log belong to another log, {journal}")
+        }
     }
+}
+
+/// What explains that the end is not there.
+const CUT: &str = "its end was removed, or an older database was put back";
+
+fn anchor_differs(anchor: &Anchor) -> String {
+    let number = anchor.number;
+    format!(
+        "rewritten: checkpoint {number} is not the one of anchor {anchor}: everything since the checkpoint before may have \
+         been written again"
+    )
+}
+
+fn not_as_in_lines(first: i64, last: i64) -> String {
+    format!(
+        "not here: the system log has {}, which were removed or written again, or an older database was put back",
+        events(first, last)
+    )
+}
+
+fn lost_in_crash(first: i64, last: i64) -> String {
+    format!(
+        "lost: the system log has {}, not yet on disk then: a power failure explains the loss; without one, somebody \
+         removed them",
+        events(first, last)
+    )
 }
 
 /// What was looked at, in a line each.
 pub(crate) fn summary(verification: &Verification, has_key: bool) -> Vec<String> {
-    let Verification {
-        proved,
-        older,
-        summed_up,
-        pruned_through,
-        tail,
-        anchors,
-        old_anchors,
-        seals,
-        latest,
-        ..
-    } = verification;
-    let mut lines = vec![format!("Events that are what was logged: {proved}.")];
-    let mut add = |number: u64, line: String| {
-        if number > 0 {
-            lines.push(line);
-        }
-    };
-    add(
-        *summed_up,
-        format!("Summed up by later events: {summed_up}."),
-    );
-    add(
-        *older,
-        format!("From before the log was protected, so that nothing proves them: {older}."),
-    );
-    add(
-        pruned_through.unsigned_abs(),
-        format!("Removed because of their age: up to event {pruned_through}."),
-    );
-    add(
-        tail.events,
-        format!("Not in a checkpoint yet: {}.", tail.events),
-    );
-    add(
-        tail.unsynced,
-        format!(
-            "Of these, written without waiting for the disk: {}. A power failure may have removed others after them.",
-            tail.unsynced
+    let found = verification;
+    let counted = [
+        (found.summed_up, "Summed up by later events"),
+        (
+            found.older,
+            "From before the log was protected, so that nothing proves them",
         ),
-    );
-    add(
-        u64::from(has_key),
-        format!("Seals that are right: {seals}."),
-    );
-    add(*anchors, format!("Anchors that agree: {anchors}."));
-    add(
-        *old_anchors,
-        format!("Anchors that are older than what is kept: {old_anchors}."),
-    );
-    if let Some(anchor) = latest {
-        lines.push(format!("The latest anchor is {anchor}."));
+        (
+            found.pruned_through.unsigned_abs(),
+            "Removed because of their age, up to event",
+        ),
+        (found.tail.events, "Not in a checkpoint yet"),
+        (
+            found.tail.unsynced,
+            "Of these, written without waiting for the disk",
+        ),
+        (found.anchors, "Anchors that agree"),
+        (
+            found.old_anchors,
+            "Anchors that are older than what is kept",
+        ),
+        (found.lines, "Lines of the system log that agree"),
+        (
+            found.old_lines,
+            "Lines of the system log about events that are older than what is kept",
+        ),
+    ];
+    let mut lines = vec![format!("Events that are what was logged: {}", found.proved)];
+    let counted = counted.into_iter().filter(|(count, _)| *count > 0);
+    lines.extend(counted.map(|(count, what)| format!("{what}: {count}")));
+    if has_key {
+        lines.push(format!("Seals that are right: {}", found.seals));
+    }
+    if let Some(anchor) = &found.latest {
+        lines.push(format!("Latest anchor: {anchor}"));
+    }
+    if found.tail.unsynced > 0 && found.lines == 0 {
+        lines.push(
+            "A power failure may have removed other events after the last one; the lines of the system log show it \
+             (--anchors)."
+                .to_owned(),
+        );
     }
     lines
 }

@@ -5,6 +5,7 @@ use twofa_core::{Account, Timestamp};
 
 use super::kinds::Event;
 use super::origin::Origin;
+use crate::journal::EventAnchor;
 
 /// An event as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +122,8 @@ pub struct Happening {
     pub event: Event,
     /// From where and by whom.
     pub origin: Origin,
+    /// Its place in the journal.
+    pub anchor: EventAnchor,
 }
 
 /// Refused logins that have not been reported to the user.

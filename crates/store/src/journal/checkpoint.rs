@@ -150,18 +150,20 @@ impl Store {
             checkpoint.seal = key.as_ref().map(|key| key.seal(&checkpoint.link).into());
             journal::insert_checkpoint(view.db, &checkpoint)?;
             let anchor = anchor(view, &checkpoint)?;
-            Ok(Some((anchor, key, unsealed_because)))
+            Ok(Some((anchor, key.is_some(), unsealed_because)))
         })?;
-        Ok(written.map(|(anchor, key, unsealed_because)| {
+        Ok(written.map(|(anchor, is_sealed, unsealed_because)| {
             // Only now, since a key that is gone seals nothing again.
-            let erased = key.map_or(Ok(()), |key| {
+            let erased = if is_sealed {
                 let file = KeyFile {
                     location: self.location(),
                     key: self.key(),
                     journal: &anchor.journal,
                 };
-                file.write(&key.step_to(anchor.number + 1))
-            });
+                self.write(|_| file.step_to(anchor.number + 1))
+            } else {
+                Ok(())
+            };
             Written {
                 anchor,
                 trouble: unsealed_because.or(erased.err()),

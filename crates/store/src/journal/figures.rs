@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use twofa_core::{Account, Timestamp};
 
 use crate::event::{Event, LoginOrigin, Origin, Proof};
+use crate::journal::SystemLog;
 use crate::testing::Bench;
 use crate::{EventFilter, Store};
 
@@ -68,7 +69,9 @@ fn a_million_events_are_verified_in_ten_seconds_and_a_users_last_day_is_found_in
     });
     println!("each: {:?}", filled / u32::try_from(EVENTS).unwrap());
 
-    let (verified, took) = timed("log verify", || store.verify_log(&[], None).unwrap());
+    let (verified, took) = timed("log verify", || {
+        store.verify_log(&SystemLog::default(), None).unwrap()
+    });
     assert_eq!((verified.findings, verified.proved), (vec![], EVENTS));
     assert!(took < Duration::from_secs(10));
 
@@ -163,5 +166,11 @@ fn events_that_wait_for_the_disk_at_64_at_once() {
     });
     println!("each: {:?}", begin.elapsed() / (THREADS * EACH));
     while store.write_last_checkpoint(bench.now).unwrap().is_some() {}
-    assert_eq!(store.verify_log(&[], None).unwrap().findings, []);
+    assert_eq!(
+        store
+            .verify_log(&SystemLog::default(), None)
+            .unwrap()
+            .findings,
+        []
+    );
 }

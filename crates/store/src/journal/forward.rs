@@ -189,22 +189,47 @@ impl KeyFile<'_> {
         })
     }
 
-    /// Makes `key` the latest, and erases the one before.
-    pub(super) fn write(&self, key: &ForwardKey) -> Result<(), StoreError> {
-        let file = match self.location.open_journal_key()? {
-            Some(file) => file,
-            None => self.location.make_journal_key()?,
+    /// Steps the latest key on to that of checkpoint `number`, and erases the one before. The caller has the write lock of
+    /// the database, so that no other process steps or replaces it meanwhile.
+    pub(super) fn step_to(&self, number: i64) -> Result<(), StoreError> {
+        let Some(key) = self.read()?.filter(|key| key.number < number) else {
+            return Ok(());
         };
+        let key = key.step_to(number);
+        let file = self.location.open_journal_key()?;
+        let file = file.ok_or(StoreError::JournalKey)?;
         let place = key.number.rem_euclid(2).unsigned_abs();
-        let sealed = self.key.seal(self.data(key.number), &*key.key)?;
-        let bytes = [key.number.to_be_bytes().as_slice(), &sealed].concat();
-        let write = |place: u64, bytes: &[u8]| -> io::Result<()> {
-            file.write_all_at(bytes, place * PLACE_BYTES as u64)?;
-            file.sync_data()
-        };
-        write(place, &bytes)
-            .and_then(|()| write(1 - place, &[0; PLACE_BYTES]))
+        let bytes = self.place_bytes(&key)?;
+        write_place(&file, place, &bytes)
+            .and_then(|()| write_place(&file, 1 - place, &[0; PLACE_BYTES]))
             .map_err(StoreError::file("write", &self.location.journal_key()))
+    }
+
+    /// Writes `key` to a file beside, on disk, which [`Self::put_in_place`] makes the latest.
+    fn draft(&self, key: &ForwardKey) -> Result<(), StoreError> {
+        let place = key.number.rem_euclid(2).unsigned_abs();
+        let bytes = self.place_bytes(key)?;
+        let file = self.location.make_journal_key_draft()?;
+        write_place(&file, 1 - place, &[0; PLACE_BYTES])
+            .and_then(|()| write_place(&file, place, &bytes))
+            .map_err(StoreError::file(
+                "write",
+                &self.location.journal_key_draft(),
+            ))
+    }
+
+    /// Makes the draft the latest key, and erases the one before.
+    fn put_in_place(&self) -> Result<(), StoreError> {
+        let replaced = self.location.open_journal_key()?;
+        self.location.put_journal_key_in_place()?;
+        let Some(file) = replaced else { return Ok(()) };
+        write_place(&file, 0, &[0; 2 * PLACE_BYTES])
+            .map_err(StoreError::file("erase", &self.location.journal_key()))
+    }
+
+    fn place_bytes(&self, key: &ForwardKey) -> Result<Vec<u8>, StoreError> {
+        let sealed = self.key.seal(self.data(key.number), &*key.key)?;
+        Ok([key.number.to_be_bytes().as_slice(), &sealed].concat())
     }
 
     fn data(&self, number: i64) -> AssociatedData<'_> {
@@ -217,16 +242,23 @@ impl KeyFile<'_> {
     }
 }
 
+fn write_place(file: &File, place: u64, bytes: &[u8]) -> io::Result<()> {
+    file.write_all_at(bytes, place * PLACE_BYTES as u64)?;
+    file.sync_data()
+}
+
 impl Store {
     /// Makes a verification key, which seals every checkpoint from the next one on. It exists only in what this
     /// returns. `replace`: also where there is one already, which then verifies nothing that is sealed from now on.
+    ///
+    /// After an error, and after a crash at any point, the key there was is whole and in force, or the new one is.
     pub fn make_log_key(
         &self,
         replace: bool,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<VerificationKey, StoreError> {
-        self.change(origin, now, |tx| {
+        let recorded = self.change(origin, now, |tx| {
             let file = KeyFile {
                 location: self.location(),
                 key: self.key(),
@@ -244,9 +276,34 @@ impl Store {
                 first,
                 key,
             };
-            // A key that nobody was shown, after a crash, is replaced like any other.
-            file.write(&made.start())?;
+            file.draft(&made.start())?;
             tx.record(None, &Event::LogKeyMade { checkpoint: first })?;
+            Ok(made)
+        });
+        recorded
+            .and_then(|made| self.put_key_in_place(made))
+            .inspect_err(|_| self.location().remove_journal_key_draft())
+    }
+
+    /// Makes `made` seal the next checkpoint. Nobody writes one meanwhile.
+    fn put_key_in_place(&self, mut made: VerificationKey) -> Result<VerificationKey, StoreError> {
+        self.write(|view| {
+            let file = KeyFile {
+                location: self.location(),
+                key: self.key(),
+                journal: &made.journal,
+            };
+            let next = journal::last_checkpoint(view.db)?.number + 1;
+            if made.first < next {
+                // One was written since, with the key before.
+                let key = made.start();
+                file.draft(&ForwardKey {
+                    number: next,
+                    ..key
+                })?;
+            }
+            file.put_in_place()?;
+            made.first = made.first.max(next);
             Ok(made)
         })
     }

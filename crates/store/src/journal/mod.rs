@@ -3,7 +3,7 @@
 //! An event is stored with its number, which has no gaps, and a [`mod@leaf`]: a keyed hash of the journal, the number and
 //! everything that is stored. No leaf depends on another one, so that logging touches one row. From time to time a
 //! [`checkpoint`] puts the leaves since the one before under one root ([`merkle`]) and is chained to that one. Its link is
-//! written to the system log, as an anchor that leaves the machine. If a verification key was made, a checkpoint is
+//! written to the system log, as an anchor that leaves the machine, and so is the beginning of each leaf ([`system_log`]). If a verification key was made, a checkpoint is
 //! sealed with a key that is erased afterwards ([`forward`]). [`summary`] and [`pruning`] keep it small, and [`verify`] checks
 //! all of it.
 //!
@@ -18,6 +18,7 @@ mod leaf;
 mod merkle;
 mod pruning;
 mod summary;
+mod system_log;
 mod verify;
 mod walk;
 
@@ -26,6 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use checkpoint::{Anchor, Written};
 pub use forward::{BadVerificationKey, VerificationKey};
+pub use system_log::{EventAnchor, SystemLog};
 pub use verify::{Finding, Tail, Verification};
 
 pub(crate) use leaf::{Value, leaf};

@@ -92,7 +92,7 @@ impl Tx<'_> {
             login_uid: None,
             source: Source::stored(&first.source, login),
         };
-        let instead = self.append(Some(user), &(&sum).into(), &origin)?;
+        let instead = self.append(Some(user), &(&sum).into(), &origin)?.number;
         group
             .iter()
             .try_for_each(|event| journal::drop_event(self.db, event.number, instead))

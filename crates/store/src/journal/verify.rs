@@ -1,9 +1,10 @@
 //! Verification of the journal: what is there is compared with what leaves, checkpoints and anchors say was there.
 
-use super::Anchor;
 use super::checkpoint::{ANCHOR_BYTES, end_of, link};
 use super::forward::{KeyFile, VerificationKey};
+use super::system_log::check_events;
 use super::walk::Walk;
+use super::{Anchor, SystemLog};
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::sql::events;
@@ -112,6 +113,29 @@ pub enum Finding {
     },
     /// The checkpoint of an anchor is another one now: all from here on was written again.
     AnchorDiffers(Anchor),
+    /// The system log has these events, and the journal does not, although some of them were on disk: they were removed or
+    /// written again, or an older database was put back.
+    NotAsInLines {
+        /// The first of them.
+        first: i64,
+        /// The last.
+        last: i64,
+    },
+    /// The system log has these events, and the journal does not. None had been on disk, so that a power failure explains it;
+    /// if there was none, they were removed.
+    LostInCrash {
+        /// The first of them.
+        first: i64,
+        /// The last.
+        last: i64,
+    },
+    /// Lines of the system log have events of another journal.
+    OtherJournalInLines {
+        /// Its name.
+        journal: String,
+        /// How many lines.
+        lines: u64,
+    },
 }
 
 /// The events that no checkpoint seals yet.
@@ -150,13 +174,17 @@ pub struct Verification {
     pub anchors: u64,
     /// How many anchors are of checkpoints that were removed because of their age.
     pub old_anchors: u64,
+    /// How many lines of the system log have an event of the journal.
+    pub lines: u64,
+    /// How many have one that was removed because of its age.
+    pub old_lines: u64,
 }
 
 impl Store {
-    /// Verifies all of the log, that the checkpoints of `anchors` are in it, and that those since `key` are sealed.
+    /// Verifies all of the log, that what `system_log` has is in it, and that the checkpoints since `key` are sealed.
     pub fn verify_log(
         &self,
-        anchors: &[Anchor],
+        system_log: &SystemLog,
         key: Option<&VerificationKey>,
     ) -> Result<Verification, StoreError> {
         self.read(|view| {
@@ -174,9 +202,10 @@ impl Store {
                 result.findings.push(Finding::Cut { last, known });
             }
             check_seals(self.sealed_through(journal), key, &checkpoints, &mut result);
-            for anchor in anchors {
+            for anchor in &system_log.checkpoints {
                 check_anchor(anchor, &checkpoints, &mut result);
             }
+            check_events(view, &system_log.events, &mut result)?;
             let latest = checkpoints.last().filter(|last| last.number > 0);
             result.latest = latest.and_then(|latest| anchor_of(journal, latest));
             Ok(result)

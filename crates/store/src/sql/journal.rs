@@ -121,6 +121,18 @@ pub(crate) fn leaves(db: &Db<'_>, first: i64, last: i64) -> Result<Vec<StoredLea
     Ok(leaves.collect::<Result<_, _>>()?)
 }
 
+/// The leaf of event `number`, whose content may have been dropped.
+pub(crate) fn leaf_of(db: &Db<'_>, number: i64) -> Result<Option<Vec<u8>>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT leaf FROM event WHERE id = ?1 UNION ALL SELECT leaf FROM dropped_event WHERE id = ?1",
+    )?;
+    let mut rows = statement.query([number])?;
+    Ok(match rows.next()? {
+        Some(row) => row.get("leaf")?,
+        None => None,
+    })
+}
+
 /// An event whose content gave way to another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Dropped {

@@ -291,7 +291,9 @@ mod tests {
         let required = store.set_required(&user, true, &crate::testing::origin(), bench.now);
         assert!(required.unwrap());
         store.write_last_checkpoint(bench.now).unwrap().unwrap();
-        let verification = store.verify_log(&[], None).unwrap();
+        let verification = store
+            .verify_log(&crate::journal::SystemLog::default(), None)
+            .unwrap();
         assert_eq!(
             (
                 verification.findings,
@@ -301,7 +303,10 @@ mod tests {
             (vec![], events.unsigned_abs(), 1)
         );
         Bench::execute(&store, "DELETE FROM event WHERE id = 5000");
-        let found = store.verify_log(&[], None).unwrap().findings;
+        let found = store
+            .verify_log(&crate::journal::SystemLog::default(), None)
+            .unwrap()
+            .findings;
         let missing = crate::journal::Finding::OlderCount {
             expected: events,
             found: events - 1,

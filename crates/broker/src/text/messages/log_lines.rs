@@ -13,12 +13,13 @@ use super::moment;
 /// An event as a line of `key="value"` pairs. The address comes before the user name, which strangers can choose.
 ///
 /// First the keys that all events can have, in this order, then those of its kind
-/// ([`EVENT_NAMES`](twofa_store::event::names::EVENT_NAMES)).
+/// ([`EVENT_NAMES`](twofa_store::event::names::EVENT_NAMES)), and last its leaf in the journal.
 pub fn event(happening: &Happening) -> String {
     let Happening {
         user,
         event,
         origin,
+        anchor,
     } = happening;
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
     let login = origin.as_login();
@@ -45,6 +46,7 @@ pub fn event(happening: &Happening) -> String {
     let fields = event.flat_fields().into_iter();
     let logged = fields.filter(|(key, _)| !NOT_LOGGED.contains(&&**key));
     pairs.extend(logged.map(|(key, value)| (logged_key(&name, &key), value)));
+    pairs.push(("leaf".to_owned(), anchor.to_string()));
     log_line(pairs.iter().map(|(key, value)| (&**key, &**value)))
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::event::{Event, Proof, RefusalReason};
+use crate::journal::{EventAnchor, Value};
 use crate::testing::{Bench, alice, origin};
 use std::fs;
 use twofa_core::Timestamp;
@@ -34,8 +35,18 @@ fn written(bench: &Bench) -> (Store, Vec<Anchor>) {
     (store, anchors)
 }
 
+fn checkpoints(anchors: &[Anchor]) -> SystemLog {
+    SystemLog {
+        checkpoints: anchors.to_vec(),
+        ..SystemLog::default()
+    }
+}
+
 fn findings(store: &Store, anchors: &[Anchor]) -> Vec<Finding> {
-    store.verify_log(anchors, None).unwrap().findings
+    store
+        .verify_log(&checkpoints(anchors), None)
+        .unwrap()
+        .findings
 }
 
 /// What is found after an intruder without the key of the store ran `sql`.
@@ -50,7 +61,7 @@ fn after(sql: &str) -> Vec<Finding> {
 fn a_log_that_nobody_touched_is_whole() {
     let bench = Bench::new();
     let (store, anchors) = written(&bench);
-    let verification = store.verify_log(&anchors, None).unwrap();
+    let verification = store.verify_log(&checkpoints(&anchors), None).unwrap();
     assert_eq!(verification.findings, []);
     assert_eq!((verification.proved, verification.last), (35, 35));
     assert_eq!((verification.tail.events, verification.anchors), (5, 3));
@@ -206,7 +217,7 @@ fn a_cut_end_is_found_by_what_users_records_know() {
             bench.now,
         )
         .unwrap();
-    let known = store.verify_log(&[], None).unwrap().last;
+    let known = store.verify_log(&SystemLog::default(), None).unwrap().last;
     Bench::execute(&store, "DELETE FROM event WHERE id > 34");
     let cut = Finding::Cut { last: 34, known };
     assert_eq!(findings(&store, &[]), [cut]);
@@ -274,12 +285,93 @@ fn a_tail_that_a_power_failure_took_is_no_alarm_and_unsynced_events_are_marked()
         tx.record(Some(&alice()), &REFUSED).map(drop)
     });
     unsynced.unwrap();
-    let tail = store.verify_log(&anchors, None).unwrap().tail;
+    let tail = store.verify_log(&checkpoints(&anchors), None).unwrap().tail;
     assert_eq!((tail.events, tail.unsynced), (6, 1));
     Bench::execute(&store, "DELETE FROM event WHERE id > 35");
     log(&bench, &store, 1);
-    let verification = store.verify_log(&anchors, None).unwrap();
+    let verification = store.verify_log(&checkpoints(&anchors), None).unwrap();
     assert_eq!((verification.findings, verification.last), (vec![], 36));
+}
+
+/// The lines that the system log has of all events of `store`.
+fn lines(store: &Store) -> SystemLog {
+    let events = store.read(|view| {
+        let mut events = Vec::new();
+        events::each_in_journal(view.db, |row| {
+            let leaf = row.leaf.as_deref().and_then(|leaf| leaf.try_into().ok());
+            let is_synced = !row
+                .columns()?
+                .iter()
+                .any(|(name, value)| *name == "unsynced" && matches!(value, Value::Integer(_)));
+            let journal = view.journal.name(view.db)?;
+            events.push(EventAnchor::new(
+                journal,
+                row.number,
+                leaf.unwrap(),
+                is_synced,
+            ));
+            Ok(())
+        })?;
+        Ok(events)
+    });
+    SystemLog {
+        events: events.unwrap(),
+        ..SystemLog::default()
+    }
+}
+
+fn log_unsynced(bench: &Bench, store: &Store) {
+    let logged = store.change_unsynced(&origin(), bench.now, |tx| {
+        (0..2).try_for_each(|_| tx.record(Some(&alice()), &REFUSED).map(drop))
+    });
+    logged.unwrap();
+}
+
+#[test]
+fn a_tail_that_was_lost_in_a_crash_is_named_by_the_lines_of_its_events() {
+    let bench = Bench::new();
+    let (store, _) = written(&bench);
+    log_unsynced(&bench, &store);
+    let lines = lines(&store);
+    let whole = store.verify_log(&lines, None).unwrap();
+    assert_eq!((whole.findings, whole.lines), (vec![], 37));
+
+    let lost = Finding::LostInCrash {
+        first: 36,
+        last: 37,
+    };
+    Bench::execute(&store, "DELETE FROM event WHERE id > 35");
+    let found = store.verify_log(&lines, None).unwrap();
+    assert_eq!((found.findings, found.lines), (vec![lost.clone()], 35));
+    // Their numbers are given again.
+    let later = bench.now.after(1);
+    store
+        .change(&origin(), later, |tx| {
+            (0..5).try_for_each(|_| tx.record(Some(&alice()), &REFUSED).map(drop))
+        })
+        .unwrap();
+    assert_eq!(store.verify_log(&lines, None).unwrap().findings, [lost]);
+}
+
+#[test]
+fn what_was_on_disk_is_not_taken_for_lost_in_a_crash() {
+    let bench = Bench::new();
+    let (store, _) = written(&bench);
+    log_unsynced(&bench, &store);
+    log(&bench, &store, 1);
+    let lines = lines(&store);
+    Bench::execute(&store, "DELETE FROM event WHERE id > 35");
+    let cut = Finding::NotAsInLines {
+        first: 36,
+        last: 38,
+    };
+    assert_eq!(store.verify_log(&lines, None).unwrap().findings, [cut]);
+    let other = Bench::new();
+    let (other, _) = written(&other);
+    let found = other.verify_log(&lines, None).unwrap().findings;
+    let journal = lines.events[0].journal.clone();
+    let of_another = Finding::OtherJournalInLines { journal, lines: 38 };
+    assert_eq!(found, [of_another]);
 }
 
 #[test]
@@ -351,7 +443,7 @@ fn events_past_their_age_are_removed_with_their_checkpoints_and_that_is_on_recor
         0,
         "once a day"
     );
-    let verification = store.verify_log(&[], None).unwrap();
+    let verification = store.verify_log(&SystemLog::default(), None).unwrap();
     assert_eq!(
         (verification.findings, verification.pruned_through),
         (vec![], 700)
@@ -381,11 +473,17 @@ fn what_is_removed_because_of_its_age_may_be_half_gone() {
     let later = bench.now.after(500 * 86_400);
     store.prune_log(&origin(), later).unwrap();
     assert_eq!(findings(&store, &[]), []);
-    let floor = store.verify_log(&[], None).unwrap().pruned_through;
+    let floor = store
+        .verify_log(&SystemLog::default(), None)
+        .unwrap()
+        .pruned_through;
     assert_eq!(floor, 20);
     let back = format!("INSERT INTO event (id, at, kind, actor) VALUES ({floor}, 1, 'passed', 0)");
     Bench::execute(&store, &back);
-    assert_eq!(store.verify_log(&[], None).unwrap().older, 1);
+    assert_eq!(
+        store.verify_log(&SystemLog::default(), None).unwrap().older,
+        1
+    );
     assert_eq!(store.prune_log(&origin(), later).unwrap(), 1);
 }
 
@@ -407,7 +505,7 @@ fn sealed(bench: &Bench) -> (Store, VerificationKey) {
 fn root_who_writes_everything_again_is_found_by_the_verification_key() {
     let bench = Bench::new();
     let (store, key) = sealed(&bench);
-    let whole = store.verify_log(&[], Some(&key)).unwrap();
+    let whole = store.verify_log(&SystemLog::default(), Some(&key)).unwrap();
     assert_eq!((whole.findings, whole.seals), (vec![], 3));
 
     // Root has the key of the store, and the latest sealing key.
@@ -427,7 +525,10 @@ fn root_who_writes_everything_again_is_found_by_the_verification_key() {
         fs::write(bench.location.journal_key(), &latest).unwrap();
     };
     forge(4);
-    let found = store.verify_log(&[], Some(&key)).unwrap().findings;
+    let found = store
+        .verify_log(&SystemLog::default(), Some(&key))
+        .unwrap()
+        .findings;
     assert!(
         found.contains(&Finding::SealDiffers { first: 4, last: 4 }),
         "{found:?}"
@@ -451,7 +552,10 @@ fn a_checkpoint_without_its_seal_is_found_by_the_verification_key() {
         [],
         "without it, seals are not looked at"
     );
-    let found = store.verify_log(&[], Some(&key)).unwrap().findings;
+    let found = store
+        .verify_log(&SystemLog::default(), Some(&key))
+        .unwrap()
+        .findings;
     assert_eq!(found, [Finding::SealDiffers { first: 4, last: 5 }]);
 }
 
@@ -473,12 +577,24 @@ fn an_older_database_that_was_put_back_is_found_by_the_sealing_key_that_went_on(
         number: 5,
     };
     assert_eq!(findings(&store, &[]), std::slice::from_ref(&older));
-    assert_eq!(store.verify_log(&[], Some(&key)).unwrap().findings, [older]);
+    assert_eq!(
+        store
+            .verify_log(&SystemLog::default(), Some(&key))
+            .unwrap()
+            .findings,
+        [older]
+    );
     // It goes on, with another number.
     log(&bench, &store, 1);
     assert_eq!(seal(&store, bench.now).number, 7);
     let gap = Finding::CheckpointsMissing { first: 6, last: 6 };
-    assert_eq!(store.verify_log(&[], Some(&key)).unwrap().findings, [gap]);
+    assert_eq!(
+        store
+            .verify_log(&SystemLog::default(), Some(&key))
+            .unwrap()
+            .findings,
+        [gap]
+    );
 }
 
 #[test]
@@ -510,14 +626,59 @@ fn a_second_verification_key_is_made_only_in_place_of_the_first() {
     assert!(matches!(again, Err(StoreError::JournalKeyExists)));
     let second = store.make_log_key(true, &origin(), bench.now).unwrap();
     seal(&store, bench.now);
-    let by_second = store.verify_log(&[], Some(&second)).unwrap();
+    let by_second = store
+        .verify_log(&SystemLog::default(), Some(&second))
+        .unwrap();
     assert_eq!((by_second.findings, by_second.seals), (vec![], 1));
-    let by_first = store.verify_log(&[], Some(&first)).unwrap().findings;
+    let by_first = store
+        .verify_log(&SystemLog::default(), Some(&first))
+        .unwrap()
+        .findings;
     assert_eq!(by_first, [Finding::SealDiffers { first: 6, last: 6 }]);
     let other = Bench::new();
     let (_, of_other) = sealed(&other);
-    let by_other = store.verify_log(&[], Some(&of_other)).unwrap().findings;
+    let by_other = store
+        .verify_log(&SystemLog::default(), Some(&of_other))
+        .unwrap()
+        .findings;
     assert_eq!(by_other, [Finding::OtherKey]);
+}
+
+#[test]
+fn a_verification_key_that_cannot_be_recorded_leaves_the_one_before_in_force() {
+    let bench = Bench::new();
+    let (store, key) = sealed(&bench);
+    let before = fs::read(bench.location.journal_key()).unwrap();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'full'); END";
+    Bench::execute(&store, full);
+    store.make_log_key(true, &origin(), bench.now).unwrap_err();
+    Bench::execute(&store, "DROP TRIGGER full");
+    assert_eq!(fs::read(bench.location.journal_key()).unwrap(), before);
+    assert!(!bench.location.journal_key_draft().exists());
+
+    // A deferred constraint fails in the commit itself.
+    let fails = "CREATE TABLE other (id INTEGER PRIMARY KEY REFERENCES event (id) DEFERRABLE INITIALLY DEFERRED);
+                 CREATE TRIGGER fails AFTER INSERT ON event BEGIN INSERT INTO other VALUES (-1); END";
+    Bench::execute(&store, fails);
+    store.make_log_key(true, &origin(), bench.now).unwrap_err();
+    Bench::execute(&store, "DROP TRIGGER fails; DROP TABLE other");
+    log(&bench, &store, 1);
+    seal(&store, bench.now);
+    let whole = store.verify_log(&SystemLog::default(), Some(&key)).unwrap();
+    assert_eq!((whole.findings, whole.seals), (vec![], 4));
+}
+
+#[test]
+fn a_draft_that_a_crash_left_is_in_nobodys_way() {
+    let bench = Bench::new();
+    let (store, _) = sealed(&bench);
+    fs::write(bench.location.journal_key_draft(), "half").unwrap();
+    let second = store.make_log_key(true, &origin(), bench.now).unwrap();
+    seal(&store, bench.now);
+    let whole = store
+        .verify_log(&SystemLog::default(), Some(&second))
+        .unwrap();
+    assert_eq!((whole.findings, whole.seals), (vec![], 1));
 }
 
 #[test]
@@ -532,6 +693,9 @@ fn a_sealing_key_that_is_damaged_stops_no_checkpoint_and_is_reported() {
         "{written:?}"
     );
     assert_eq!(findings(&store, &[written.anchor]), []);
-    let found = store.verify_log(&[], Some(&key)).unwrap().findings;
+    let found = store
+        .verify_log(&SystemLog::default(), Some(&key))
+        .unwrap()
+        .findings;
     assert_eq!(found, [Finding::SealDiffers { first: 6, last: 6 }]);
 }

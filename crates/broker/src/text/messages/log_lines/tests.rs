@@ -7,9 +7,10 @@ use twofa_store::event::{
     UserChange,
 };
 use twofa_store::event::{SessionEnd, SessionFields};
+use twofa_store::journal::EventAnchor;
 use twofa_store::{Event, Origin};
 
-const COMMON: [&str; 8] = [
+const COMMON: [&str; 9] = [
     "event",
     "from",
     "user",
@@ -18,7 +19,12 @@ const COMMON: [&str; 8] = [
     "ruser",
     "uid",
     "login-uid",
+    "leaf",
 ];
+
+fn anchored() -> EventAnchor {
+    "5f0c:7:a5a5a5a5a5a5a5a5".parse().unwrap()
+}
 
 fn line(event: Event, login: LoginOrigin) -> String {
     super::event(&Happening {
@@ -28,6 +34,7 @@ fn line(event: Event, login: LoginOrigin) -> String {
         }),
         event,
         origin: Origin::login(0, login),
+        anchor: anchored(),
     })
 }
 
@@ -45,7 +52,7 @@ fn the_address_comes_first_and_the_keys_of_the_kind_last() {
     let why = RefusalReason::WrongCode;
     assert_eq!(
         line(Event::Refused { why }, ssh()),
-        r#"event="refused" from="192.0.2.7" user="alice" service="sshd" tty="ssh" uid="0" reason="wrong-code""#
+        r#"event="refused" from="192.0.2.7" user="alice" service="sshd" tty="ssh" uid="0" reason="wrong-code" leaf="5f0c:7:a5a5a5a5a5a5a5a5""#
     );
     let changed = event(&Happening {
         user: None,
@@ -55,10 +62,11 @@ fn the_address_comes_first_and_the_keys_of_the_kind_last() {
             to: Some("mandatory".into()),
         },
         origin: Origin::command_line(0).by_login_uid(Some(1000)),
+        anchor: anchored(),
     });
     assert_eq!(
         changed,
-        r#"event="policy-changed" service="twofa" uid="0" login-uid="1000" old="optional" new="mandatory" what="mode""#
+        r#"event="policy-changed" service="twofa" uid="0" login-uid="1000" old="optional" new="mandatory" what="mode" leaf="5f0c:7:a5a5a5a5a5a5a5a5""#
     );
 }
 
