@@ -1,6 +1,7 @@
 //! A store, a mailbox and a scripted terminal, for tests.
 
 use std::cell::Cell;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -247,18 +248,24 @@ pub(crate) struct Bench {
     _folder: TempDir,
 }
 
+/// Makes a store in `folder`.
+pub(crate) fn store_in(folder: &Path) -> Location {
+    let location = Location {
+        database: folder.join("db/twofa.db"),
+        key: folder.join("etc/key"),
+    };
+    let owner = Owner {
+        uid: nix::unistd::geteuid().as_raw(),
+        gid: nix::unistd::getegid().as_raw(),
+    };
+    drop(Store::create(location.clone(), owner).unwrap());
+    location
+}
+
 impl Bench {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let location = Location {
-            database: folder.path().join("db/twofa.db"),
-            key: folder.path().join("etc/key"),
-        };
-        let owner = Owner {
-            uid: nix::unistd::geteuid().as_raw(),
-            gid: nix::unistd::getegid().as_raw(),
-        };
-        let store = Store::create(location, owner).unwrap();
+        let store = Store::open(store_in(folder.path())).unwrap();
         let login = LoginOrigin {
             service: Some("sshd".into()),
             remote_host: Some("192.0.2.7".into()),

@@ -2,9 +2,10 @@
 //!
 //! [`server`] listens, and its [`workers`] accept. A connection waits in [`pending`] until its request has arrived. Then
 //! [`admission`] serves it within the [`connection_limits`] of its [`owner`]. Its reads have [`deadlines`] and end at a
-//! [`shutdown`]. The store is opened when it is needed ([`lazy_store`]).
+//! [`shutdown`]. The store is opened when it is needed ([`lazy_store`]), and [`checkpoints`] keeps its log verifiable.
 
 mod admission;
+mod checkpoints;
 mod connection_limits;
 mod deadlines;
 mod lazy_store;

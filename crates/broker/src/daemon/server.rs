@@ -21,14 +21,13 @@ use super::lazy_store::LazyStore;
 use super::owner::Owners;
 use super::pending::{self, ReadyConnection};
 use super::shutdown::Shutdown;
-use super::{connection_limits, workers};
+use super::{checkpoints, connection_limits, workers};
 use crate::identity::authority::Peer;
 use crate::journal::{self, Anchored};
 use crate::process::log;
 use crate::requests::broker::Broker;
 use crate::requests::connection;
 use crate::sending::notices::{self, Wakeup};
-use crate::text::messages::log_lines;
 
 /// How long connections that are being served may go on after SIGTERM.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -93,7 +92,7 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
         }
     })?;
     start_notices(store.clone(), wakeup.clone())?;
-    start_journal(store.clone(), journal_wakeup.clone())?;
+    checkpoints::start(store.clone(), journal_wakeup.clone())?;
     ends.wait()?;
     wakeup.end();
     journal_wakeup.end();
@@ -103,7 +102,7 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     while !pool.wait_until_served(CLOSE_INTERVAL) && Instant::now() < until {
         close_new(listener);
     }
-    write_checkpoint(&store);
+    checkpoints::write(&store);
     store.close();
     Ok(())
 }
@@ -120,41 +119,6 @@ fn start_notices(store: Arc<LazyStore>, wakeup: Arc<Wakeup>) -> io::Result<()> {
             }
         })
         .map(drop)
-}
-
-/// Starts the thread that writes the checkpoints of the audit log and deletes old grants, once a minute or when there is much
-/// to seal.
-fn start_journal(store: Arc<LazyStore>, wakeup: Arc<Wakeup>) -> io::Result<()> {
-    let writer = thread::Builder::new().name("journal".to_owned());
-    writer
-        .spawn(move || {
-            notices::keep_sending(&wakeup, || {
-                write_checkpoint(&store);
-                prune_devices(&store);
-                None
-            });
-        })
-        .map(drop)
-}
-
-fn write_checkpoint(store: &LazyStore) {
-    let Some(broker) = store.if_open() else {
-        return;
-    };
-    let now = broker.services().now();
-    if let Err(error) = journal::catch_up(broker.store(), now, Anchored::AsLines) {
-        log::warn(&log_lines::no_checkpoint(&error));
-    }
-}
-
-/// Deletes some of the grants of trusted devices that are over.
-fn prune_devices(store: &LazyStore) {
-    let Some(broker) = store.if_open() else {
-        return;
-    };
-    if let Err(error) = broker.store().prune_devices(broker.services().now()) {
-        log::warn(&log_lines::grants_not_deleted(&error));
-    }
 }
 
 /// Closes the connections that arrive while the last ones finish. Root's module then starts a broker of its own at once

@@ -51,7 +51,7 @@ impl Wakeup {
     }
 
     /// Waits until there may be something to send, at most for `nap`. Returns whether to go on.
-    fn wait(&self, nap: Duration) -> bool {
+    pub(crate) fn wait(&self, nap: Duration) -> bool {
         let state = self.lock();
         let waited = self
             .changed
