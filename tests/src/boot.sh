@@ -1,5 +1,5 @@
-# Boots the host's own system, changes kept apart in memory, with systemd as its process 1. Run in a mount namespace of its
-# own; ends when the system is switched off.
+# Boots the host's own system, changes kept apart in memory, with systemd as its process 1. Run as the first process of its own
+# mount and PID namespaces, so that nothing outlives it; ends when the system is switched off.
 #
 #   $1    an empty folder
 #   then  any number of
@@ -38,11 +38,11 @@ while [ $# -gt 0 ]; do
     shift 3
 done
 
-# systemd-nspawn ends with 133 when its system is restarted, and with this shell.
+# systemd-nspawn ends with 133 when its system is restarted.
 status=133
 while [ $status = 133 ]; do
     status=0
-    setpriv --pdeathsig KILL systemd-nspawn --quiet --register=no --keep-unit --boot --directory=. --machine=vm \
-        --private-network --console=pipe || status=$?
+    systemd-nspawn --quiet --register=no --keep-unit --boot --directory=. --machine=vm --private-network \
+        --console=pipe || status=$?
 done
 exit $status

@@ -30,8 +30,8 @@ const NEEDED: [&str; 4] = [
 /// A booted system with our programs and units, and a store. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Booted {
-    /// Runs systemd-nspawn.
-    shell: Child,
+    /// `unshare`, which takes everything below with it when it is killed.
+    unshare: Child,
     /// The host's process id of the system's process 1.
     init: u32,
     _folder: TempDir,
@@ -48,7 +48,8 @@ impl Booted {
         let folder = tempfile::tempdir().expect("a folder for the system");
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "unshare", "--mount", "--propagation"]);
-        command.args(["private", "sh", "-c", BOOT, "boot"]);
+        command.args(["private", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+        command.args(["sh", "-c", BOOT, "boot"]);
         command.arg(folder.path());
         for file in artefacts::installed().into_iter().chain(artefacts::units()) {
             command.arg(format!("{:04o}", file.mode));
@@ -63,19 +64,19 @@ impl Booted {
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
             .stderr(log);
-        let mut shell = command.spawn().expect("setpriv starts");
-        let init = wait::within(DEADLINE, || first_process(shell.id()));
+        let mut unshare = command.spawn().expect("setpriv starts");
+        let init = wait::within(DEADLINE, || first_process(unshare.id()));
         let log = folder.path().with_extension("log");
         let said = || fs::read_to_string(&log).unwrap_or_default();
         let Some(init) = init else {
             eprintln!("Skipped: no system can be booted here:\n{}", said());
-            let _ = shell.kill();
-            let _ = shell.wait();
+            let _ = unshare.kill();
+            let _ = unshare.wait();
             return None;
         };
         let _ = fs::remove_file(&log);
         let booted = Self {
-            shell,
+            unshare,
             init,
             _folder: folder,
         };
@@ -98,7 +99,7 @@ impl Booted {
         // The system may end before the command does.
         let _ = self.run("systemctl --no-block reboot");
         self.init = wait::until("another first process", DEADLINE, || {
-            first_process(self.shell.id()).filter(|init| *init != before)
+            first_process(self.unshare.id()).filter(|init| *init != before)
         });
         wait::until("a running system", DEADLINE, || self.succeeds(IS_RUNNING));
         self.run(START).ok();
@@ -175,9 +176,9 @@ grep -q pam_twofa /etc/pam.d/common-session
 systemctl restart ssh
 ";
 
-/// The first process of the system that systemd-nspawn, a child of the process `shell`, has started, once it is systemd.
-fn first_process(shell: u32) -> Option<u32> {
-    let init = first_child(first_child(shell)?)?;
+/// The first process of the system, once it is systemd: below `unshare` are the shell, systemd-nspawn, and this.
+fn first_process(unshare: u32) -> Option<u32> {
+    let init = first_child(first_child(first_child(unshare)?)?)?;
     let program = fs::read_link(format!("/proc/{init}/exe")).ok()?;
     program.ends_with("systemd").then_some(init)
 }
@@ -189,8 +190,7 @@ fn first_child(pid: u32) -> Option<u32> {
 
 impl Drop for Booted {
     fn drop(&mut self) {
-        // The shell takes systemd-nspawn with it, and that its system.
-        let _ = self.shell.kill();
-        let _ = self.shell.wait();
+        let _ = self.unshare.kill();
+        let _ = self.unshare.wait();
     }
 }

@@ -1,11 +1,12 @@
 //! Login sessions on a booted system, with systemd-logind and real sshd.
 //!
 //! [`ends`] is `twofa session end` and a reboot, [`lifetime`] what ends sessions without an administrator, and [`hook`] that
-//! the session line holds up no login.
+//! the session line holds up no login. [`figures`] measures.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
 mod ends;
+mod figures;
 mod hook;
 mod lifetime;
 
