@@ -189,3 +189,27 @@ fn a_host_key_does_not_replace_the_password() {
     gets_in(log_in(&password_of("bob")), "bob");
     machine.wait_until("grep -q 'hostbased for bob' /var/log/sshd.log");
 }
+
+#[test]
+fn a_program_that_only_calls_itself_sshd_proves_no_key() {
+    let machine = machine("optional", BOTH);
+    machine
+        .run(
+            "mkdir /opt/others && cp $(command -v pamtester) /opt/sshd && cp /opt/sshd /opt/others/sshd &&
+             cp /opt/sshd /opt/pamtester && chown bob /opt/others/sshd",
+        )
+        .ok();
+    let log_in = |program: &str| {
+        machine.run_with_input(
+            &format!(
+                "{program} -E SSH_CONNECTION='192.0.2.7 1 192.0.2.1 22' \
+                 -E SSH_AUTH_INFO_0=\"publickey $(cat /root/.ssh/id_ed25519.pub)\" sshd bob authenticate"
+            ),
+            "wrong\n\n",
+        )
+    };
+    // Root's own program can do that: so the others are refused for being what they are.
+    log_in("/opt/sshd").ok();
+    log_in("/opt/others/sshd").fails();
+    log_in("/opt/pamtester").fails();
+}

@@ -39,11 +39,12 @@ fn machine(stack: &str) -> (Machine, Authenticator) {
              cc -shared -fPIC -o /usr/local/lib/sk.so /root/sk.c -lcrypto
              cd /root
              for key in one two; do ssh-keygen -q -t ed25519-sk -w /usr/local/lib/sk.so -N '' -f $key; done
+             ssh-keygen -q -t ecdsa-sk -w /usr/local/lib/sk.so -N '' -f ecdsa
              ssh-keygen -q -t ed25519-sk -w /usr/local/lib/sk.so -N '' -f no-touch -O no-touch-required
              ssh-keygen -q -t ed25519-sk -w /usr/local/lib/sk.so -N '' -f pin -O verify-required
              ssh-keygen -q -t ed25519 -N '' -f plain
              install -d -m 0700 -o alice -g alice /home/alice/.ssh
-             cat one.pub two.pub pin.pub plain.pub >/home/alice/.ssh/authorized_keys
+             cat one.pub two.pub ecdsa.pub pin.pub plain.pub >/home/alice/.ssh/authorized_keys
              printf 'no-touch-required %s\\n' \"$(cat no-touch.pub)\" >>/home/alice/.ssh/authorized_keys
              chown alice /home/alice/.ssh/authorized_keys
              for key in one plain; do cp $key.pub /home/alice/$key.pub; done",
@@ -141,16 +142,25 @@ fn a_login_with_an_enrolled_security_key_and_the_password_is_asked_for_no_code()
 fn a_certificate_of_an_enrolled_security_key_is_that_key() {
     let (machine, _) = machine(PASSWORD_TOO);
     allow(&machine);
-    enrol(&machine, "one");
+    for key in ["one", "ecdsa"] {
+        enrol(&machine, key);
+    }
+    gets_in(with_password(&machine, "ecdsa"));
     machine.run("rm /home/alice/.ssh/authorized_keys").ok();
-    for serial in [1, 2] {
+    for (key, serial) in [("one", 1), ("one", 2), ("ecdsa", 1)] {
         machine
             .run(&format!(
-                "cd /root && ssh-keygen -q -s ca -I alice -n alice -z {serial} one.pub"
+                "cd /root && ssh-keygen -q -s ca -I alice -n alice -z {serial} {key}.pub"
             ))
             .ok();
-        gets_in(with_password(&machine, "one"));
+        gets_in(with_password(&machine, key));
     }
+    // sshd demands the touch of the one that a certificate frees from it, too.
+    machine
+        .run("cd /root && ssh-keygen -q -s ca -I alice -n alice -O no-touch-required no-touch.pub")
+        .ok();
+    enrol(&machine, "no-touch");
+    with_password(&machine, "no-touch").expect(CODE);
 }
 
 #[test]
@@ -187,6 +197,34 @@ fn a_security_key_counts_only_while_sshd_demands_a_touch() {
         .run("twofa policy set methods=app,backup --yes")
         .ok();
     with_password(&machine, "one").expect(CODE);
+}
+
+/// The configuration that the broker reads is not always the one that sshd has.
+#[test]
+fn a_security_key_does_not_count_if_sshd_was_started_with_another_configuration() {
+    let (machine, _) = machine(PASSWORD_TOO);
+    allow(&machine);
+    enrol(&machine, "no-touch");
+    enrol(&machine, "one");
+    machine
+        .run("sed '/^PubkeyAuthOptions/d' /etc/ssh/sshd_config >/etc/ssh/other_config")
+        .ok();
+    let restart = |options: &str| {
+        machine
+            .run(&format!(
+                "kill $(cat /run/sshd.pid) && while [ -e /run/sshd.pid ]; do sleep 0.02; done
+                 /usr/sbin/sshd -E /var/log/sshd.log {options}"
+            ))
+            .ok();
+        machine.wait_for_port(22);
+    };
+    for options in ["-o PubkeyAuthOptions=none", "-f /etc/ssh/other_config"] {
+        restart(options);
+        with_password(&machine, "one").expect(CODE);
+        with_password(&machine, "no-touch").expect(CODE);
+    }
+    restart("-o Ciphers=aes256-ctr -f /etc/ssh/sshd_config");
+    gets_in(with_password(&machine, "one"));
 }
 
 #[test]

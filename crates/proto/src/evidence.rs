@@ -15,6 +15,9 @@ pub struct Evidence {
     pub login_uid: Option<u32>,
     /// In sshd: the client's address, from its `SSH_CONNECTION`; `PAM_RHOST` may be a name.
     pub ssh_client: Option<String>,
+    /// In sshd: it is known to have read `/etc/ssh/sshd_config`, and nothing on its command line changes what that demands of
+    /// security keys.
+    pub has_default_sshd_config: bool,
     /// The address that the login comes from is one of this machine.
     pub is_from_this_machine: bool,
     /// The login session that the process belongs to, by its control group.

@@ -16,6 +16,8 @@ use twofa_proto::{
 };
 use zeroize::Zeroizing;
 
+use super::sshd;
+
 /// Who asks, as the application says.
 pub(super) struct Asker<'a> {
     pub(super) user: &'a str,
@@ -54,6 +56,7 @@ pub(super) fn collect(asker: &Asker<'_>) -> Option<Evidence> {
         login_uid: login_uid(),
         is_from_this_machine: remote.is_some_and(is_own_address),
         ssh_client,
+        has_default_sshd_config: asker.is_sshd && sshd::has_default_config(),
         session: session(asking),
         controlling_terminal: controlling_terminal(asking),
         password: password_state(asker.user),
@@ -100,10 +103,10 @@ fn process(pid: u32) -> Option<ProcessId> {
 }
 
 /// `/proc/PID/stat` from its third field on.
-struct Stat(String);
+pub(super) struct Stat(String);
 
 impl Stat {
-    fn read(pid: u32) -> Option<Self> {
+    pub(super) fn read(pid: u32) -> Option<Self> {
         Self::parse(&read(&format!("/proc/{pid}/stat"))?)
     }
 
@@ -114,7 +117,7 @@ impl Stat {
     }
 
     /// The field of this number in proc(5), where the first is 1.
-    fn number(&self, field: usize) -> Option<u64> {
+    pub(super) fn number(&self, field: usize) -> Option<u64> {
         let mut fields = self.0.split(' ');
         fields.nth(field.checked_sub(3)?)?.parse().ok()
     }

@@ -2,11 +2,13 @@
 //!
 //! - [`pam`]: the application behind libpam
 //! - `evidence`: what root knows of the process that the login happens in
+//! - `sshd`: whether that is sshd, and with which configuration
 //! - `sanitize`: what may be shown and logged
 
 mod evidence;
 pub mod pam;
 mod sanitize;
+mod sshd;
 
 use twofa_proto::{Confirm, Evidence, Secret, SessionProcess, Verdict};
 use zeroize::Zeroizing;

@@ -16,6 +16,7 @@ use twofa_proto::{Evidence, Secret, SessionProcess};
 
 use super::evidence::{self, Asker};
 use super::sanitize::{harmless, one_line};
+use super::sshd::is_sshd;
 use super::{Host, Level, Passed, Tone, Typed};
 use crate::session;
 use crate::sys;
@@ -213,20 +214,6 @@ const TERMINAL_OF_SSHD: &str = "ssh";
 /// The value of `PAM_OLDAUTHTOK` from the line that passed to the end of that call of `pam_authenticate`, when libpam
 /// clears it. No application can set it, and modules use it only to change passwords.
 const PASSED_IN_THIS_CALL: &[u8] = b"pam_twofa: passed in this call";
-
-/// Whether this process runs sshd, which is three programs since OpenSSH 9.8 and 10.0.
-fn is_sshd() -> bool {
-    let program = fs::read_link("/proc/self/exe").unwrap_or_default();
-    let name = program
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    // A program that was replaced since it started (proc(5)).
-    matches!(
-        name.trim_end_matches(" (deleted)"),
-        "sshd" | "sshd-session" | "sshd-auth"
-    )
-}
 
 /// Whether `arguments`, which setproctitle(3) may have overwritten, are a title with this ending.
 fn has_title(arguments: &[u8], ending: &[u8]) -> bool {

@@ -1,7 +1,7 @@
 //! What must not work, and what must.
 
-use super::{STACK, expect_shell, is_asked, log_in_from, machine, set, trust};
-use twofa_e2e::password_of;
+use super::{STACK, expect_shell, is_asked, log_in_from, machine, machine_with_sshd, set, trust};
+use twofa_e2e::{Machine, password_of};
 use twofa_proto::message::FromClient;
 use twofa_proto::{Evidence, Login, ProcessId, Request, Secret, codec};
 
@@ -103,6 +103,24 @@ fn message(message: &FromClient) -> String {
     digits.concat()
 }
 
+/// What the broker answers to `request` of `who`, and to these answers.
+fn forge(machine: &Machine, who: &str, request: Request, answers: &[&str]) -> String {
+    let open = FromClient::Open {
+        version: twofa_proto::VERSION,
+        request,
+    };
+    let answers = answers
+        .iter()
+        .map(|answer| FromClient::Answer(Some(Secret::from(*answer))));
+    let words: Vec<_> = [open]
+        .into_iter()
+        .chain(answers)
+        .map(|m| message(&m))
+        .collect();
+    let command = format!("python3 /usr/local/bin/forge {}", words.join(" "));
+    machine.run_as(who, &command).ok().stdout
+}
+
 /// A login of `user` from the device that alice trusts, as root's module would describe it.
 fn forged(user: &str, confirms: bool) -> Login {
     Login {
@@ -132,22 +150,8 @@ fn nobody_but_root_is_believed_what_they_say_of_their_login() {
     machine.write_file("/usr/local/bin/forge", FORGER);
     let log = || machine.run("twofa log --user alice").ok().stdout;
     let passes = log().matches("\tpassed\t").count();
-    let forge = |who: &str, request: Request, answers: &[&str]| {
-        let open = FromClient::Open {
-            version: twofa_proto::VERSION,
-            request,
-        };
-        let answers = answers
-            .iter()
-            .map(|answer| FromClient::Answer(Some(Secret::from(*answer))));
-        let words: Vec<_> = [open]
-            .into_iter()
-            .chain(answers)
-            .map(|m| message(&m))
-            .collect();
-        let command = format!("python3 /usr/local/bin/forge {}", words.join(" "));
-        machine.run_as(who, &command).ok().stdout
-    };
+    let forge =
+        |who: &str, request: Request, answers: &[&str]| forge(&machine, who, request, answers);
     // Alice herself, as malware in a session of hers would ask: she is asked as anywhere else, and nothing is confirmed.
     let said = forge("alice", Request::Login(forged("alice", false)), &[]);
     assert!(said.contains("Verification code for vm"), "{said}");
@@ -186,4 +190,35 @@ fn nobody_but_root_is_believed_what_they_say_of_their_login() {
         "{}",
         log()
     );
+}
+
+#[test]
+fn nobody_but_root_is_believed_that_sshd_verified_a_security_key() {
+    const KEY: &str = "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fAAAABHNzaDo=";
+    let machine = machine_with_sshd(STACK, "PubkeyAuthOptions verify-required");
+    machine.enrol("alice");
+    set(&machine, "methods=app,backup,security-key");
+    machine.write_file("/usr/local/bin/forge", FORGER);
+    machine.write_file("/root/key.pub", KEY);
+    machine
+        .run("twofa enrol security-key /root/key.pub --user alice")
+        .ok();
+    let folder = machine.run("stat -c '%d %i' /etc/pam.d").ok().stdout;
+    let mut numbers = folder.split_whitespace().map(|n| n.parse().unwrap());
+    let mut login = forged("alice", false);
+    login.ssh_auth_info = Some(format!("publickey {KEY}"));
+    login.pam_folder = Some((numbers.next().unwrap(), numbers.next().unwrap()));
+    login.evidence.as_mut().unwrap().has_default_sshd_config = true;
+    let said = forge(&machine, "alice", Request::Login(login.clone()), &[]);
+    assert!(said.contains("Verification code for vm"), "{said}");
+    let bob = forge(&machine, "bob", Request::Login(login.clone()), &[]);
+    assert!(!bob.contains("Verification code for vm"), "{bob}");
+    assert!(!bob.contains("security key"), "{bob}");
+    let root = forge(&machine, "root", Request::Login(login.clone()), &[]);
+    assert!(root.contains("security key"), "{root}");
+    assert!(!root.contains("Verification code for vm"), "{root}");
+    // Root's own module, in an sshd of whose configuration nothing is known.
+    login.evidence.as_mut().unwrap().has_default_sshd_config = false;
+    let unknown = forge(&machine, "root", Request::Login(login), &[]);
+    assert!(unknown.contains("Verification code for vm"), "{unknown}");
 }

@@ -48,9 +48,12 @@ pub(super) fn pass(
 /// The enrolled key that sshd verified, if the policy allows it.
 fn proved_key<'a>(request: &'a LoginRequest<'_>) -> Option<&'a SecurityKey> {
     let context = request.context;
-    // Only root's module reports what sshd said, and in a container, sshd has a configuration other than the one read here.
+    // Only root's module reports what sshd said. In a container, or with options that say so, sshd has a configuration other
+    // than the one read here.
+    let evidence = request.login.evidence.as_deref();
     let is_allowed = request.peer.is_root()
         && sees_same_files(request.login)
+        && evidence.is_some_and(|evidence| evidence.has_default_sshd_config)
         && context.policy().methods.contains(Method::SecurityKey);
     let info = request
         .login
