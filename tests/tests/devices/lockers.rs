@@ -29,7 +29,8 @@ fn machine() -> Machine {
         .policy("mandatory")
         .user("alice")
         .pam("login", LOGIN)
-        .pam("lock-screen", LOCKER)
+        .pam("xscreensaver", LOCKER)
+        .pam("wayvnc", LOCKER)
         .pam("swaylock", ONE_FIELD)
         .build()
 }
@@ -50,9 +51,14 @@ fn log_in(machine: &Machine, code: &str) -> Terminal {
 
 /// Whether a locker that runs as alice asks for a code.
 fn asks(machine: &Machine) -> bool {
+    asks_at(machine, "xscreensaver")
+}
+
+/// Whether a program of this service that runs as alice asks for a code.
+fn asks_at(machine: &Machine, service: &str) -> bool {
     let mut locker = machine.terminal_as(
         "alice",
-        "pamtester lock-screen alice authenticate acct_mgmt && echo Verified: in",
+        &format!("pamtester {service} alice authenticate acct_mgmt && echo Verified: in"),
     );
     locker.expect("Verif");
     locker.expect(" ") == "ication "
@@ -66,6 +72,7 @@ fn a_screen_locker_asks_for_no_code_in_a_session_that_one_opened_until_that_ends
     assert!(asks(&machine), "nobody is logged in");
     let mut login = log_in(&machine, &phone.next_code());
     assert!(!asks(&machine));
+    assert!(asks_at(&machine, "wayvnc"), "a VNC server is no locker");
     machine.run("twofa set verify=always --user alice").ok();
     assert!(asks(&machine), "she wants to be asked");
     machine.run("twofa set verify=new-device --user alice").ok();

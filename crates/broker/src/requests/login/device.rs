@@ -168,15 +168,16 @@ fn is_unlocking(
 
 /// Where the screen locker runs that asks; `None`: this is no locker of `account`'s.
 fn locker_place<'a>(peer: Peer, login: &'a Login, account: &Account) -> Option<LockerPlace<'a>> {
+    // Programs that somebody started within a session are in it as well, as root or as its user, and some let in people from
+    // elsewhere (a VNC server that checks passwords, for one).
+    let is_locker = is_gdm(&login.service) || service::is_locker(&login.service);
+    if !is_locker || login.remote_host.is_some() {
+        return None;
+    }
     if !peer.is_root() {
         return (peer.uid == account.uid).then_some(LockerPlace::Unknown);
     }
-    // Programs that somebody started as root within a session are in it as well, and let in people from elsewhere.
-    let is_locker = is_gdm(&login.service) || service::is_locker(&login.service);
-    let evidence = login
-        .evidence
-        .as_deref()
-        .filter(|_| is_locker && login.remote_host.is_none())?;
+    let evidence = login.evidence.as_deref()?;
     let session = evidence
         .session
         .as_ref()
