@@ -1,5 +1,7 @@
 //! The questions that a service is asked.
 
+use crate::code::Code;
+use crate::control::Action;
 use crate::module::Caller;
 use crate::paths::{Notes, Paths, Success};
 use crate::phase::Phase;
@@ -28,6 +30,10 @@ pub struct OwnLine {
 
 /// A line called on a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "answers to questions that do not depend on each other"
+)]
 pub struct Step {
     /// `auth` or `account`.
     pub phase: Phase,
@@ -45,6 +51,8 @@ pub struct Step {
     pub finds_key: bool,
     /// Because of that result, a later line of twofa's module is skipped.
     pub skips_own: bool,
+    /// Its success ends the stack or substack, or skips lines.
+    pub decides: bool,
 }
 
 /// A path that lets in: what was called, and what it returned.
@@ -55,6 +63,18 @@ impl Way {
     /// The line that bypasses twofa's module, if there is one.
     pub fn bypassing_step(&self) -> Option<&Step> {
         self.0.iter().rev().find(|step| step.skips_own)
+    }
+
+    /// The line whose success opened it: one that ends the stack or skips lines, else the first that succeeds.
+    pub fn opening_step(&self) -> Option<&Step> {
+        let foreign = || {
+            self.0
+                .iter()
+                .filter(|step| !step.is_own && step.code == "success")
+        };
+        foreign()
+            .find(|step| step.decides)
+            .or_else(|| foreign().next())
     }
 }
 
@@ -318,24 +338,31 @@ fn mark(paths: &Paths<'_>, phase: Phase, lines: &mut [(usize, OwnLine)]) {
 }
 
 fn way(phases: &[(&Paths<'_>, Success)]) -> Way {
-    let steps = phases.iter().flat_map(|(paths, success)| {
-        let rules = paths.rules();
-        paths
-            .way(*success)
-            .into_iter()
-            .map(move |(at, code, next)| Step {
-                phase: paths.phase(),
-                file: rules[at].file.to_string(),
-                line: rules[at].line,
-                module: match &rules[at].kind {
-                    RuleKind::Module { module, .. } => module.clone(),
-                    RuleKind::Substack | RuleKind::Broken => String::new(),
-                },
-                code: code.name(),
-                is_own: rules[at].is_own(),
-                finds_key: rules[at].finds_key(),
-                skips_own: rules[at + 1..next].iter().any(Rule::is_own),
-            })
-    });
+    let steps = phases
+        .iter()
+        .flat_map(|(paths, success)| steps(paths.phase(), paths.rules(), &paths.way(*success)));
     Way(steps.collect())
+}
+
+/// The lines called on a path: each with what it returned and which line came next.
+pub(crate) fn steps(phase: Phase, rules: &[Rule], way: &[(usize, Code, usize)]) -> Vec<Step> {
+    let step = |&(at, code, next): &(usize, Code, usize)| Step {
+        phase,
+        file: rules[at].file.to_string(),
+        line: rules[at].line,
+        module: match &rules[at].kind {
+            RuleKind::Module { module, .. } => module.clone(),
+            RuleKind::Substack | RuleKind::Broken => String::new(),
+        },
+        code: code.name(),
+        is_own: rules[at].is_own(),
+        finds_key: rules[at].finds_key(),
+        skips_own: rules[at + 1..next].iter().any(Rule::is_own),
+        decides: code == Code::SUCCESS
+            && matches!(
+                rules[at].control.action(code),
+                Action::Done | Action::Jump(_)
+            ),
+    };
+    way.iter().map(step).collect()
 }

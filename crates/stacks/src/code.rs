@@ -114,6 +114,15 @@ impl Codes {
         Self(self.0 | other.0)
     }
 
+    /// The codes that are also in `other`.
+    pub(crate) const fn both(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    pub(crate) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// The codes in it, in their order.
     pub fn iter(self) -> impl Iterator<Item = Code> {
         (0..32)

@@ -31,6 +31,18 @@ pub(crate) struct Returned<S> {
     pub(crate) jump_counts: bool,
 }
 
+impl<S> Returned<S> {
+    /// Of a call that no earlier one decides.
+    pub(crate) const fn new(action: Action, status: S) -> Self {
+        Self {
+            action,
+            status,
+            is_ignored: false,
+            jump_counts: false,
+        }
+    }
+}
+
 impl<S: Status> Counted<S> {
     pub(crate) const START: Self = Self {
         tally: Tally::START,

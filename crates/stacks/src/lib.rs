@@ -10,7 +10,9 @@
 //! - `dispatch`: what a result does to a stack; `tally`: what libpam has counted; [`Handle`]: a stack whose results are
 //!   known
 //! - `paths`: every path through a stack
-//! - `answers`: the questions that a service is asked
+//! - `answers`: the questions that the broker and the doctor ask of a service
+//! - [`Proof`]: who gets in with what; `search` is the least that gets through a stack, [`Factor`] what a module's success
+//!   shows, [`Credentials`] whether `pam_setcred` can succeed
 //!
 //! ```
 //! use twofa_stacks::{File, Host, Service};
@@ -47,25 +49,33 @@
 mod answers;
 pub mod code;
 pub mod control;
+mod credentials;
 mod dispatch;
 mod error;
 mod execute;
+mod factor;
 mod host;
 mod module;
 mod paths;
 mod phase;
 mod programs;
+mod proof;
 mod reader;
 mod rule;
+mod search;
 pub mod service;
 mod tally;
 mod text;
 
 pub use answers::{Answers, KeyLine, OwnLine, Step, Way};
+pub use credentials::Credentials;
 pub use error::{Doubt, Unusable};
 pub use execute::{Call, Handle};
+pub use factor::{Factor, Shown};
 pub use host::{File, Host, LineReading};
 pub use phase::Phase;
+pub use programs::{Program, Route};
+pub use proof::{Case, Entry, MissingModule, Proof, Strangers, Verdict, Ways};
 pub use rule::{Rule, RuleKind};
 pub use service::Service;
 

@@ -109,6 +109,12 @@ const TABLE: &[Known] = &[
         auth: &[0, 7],
         account: &[0, 7],
     },
+    // A possession, but nothing that twofa takes for a first factor.
+    known("pam_google_authenticator", ANY, NONE),
+    known("pam_oath", ANY, NONE),
+    known("pam_yubico", ANY, NONE),
+    known("pam_rhosts", ANY, NONE),
+    known("pam_timestamp", ANY, ANY),
     known("pam_permit", &[0], &[0]),
     known("pam_deny", &[7], &[7]),
     known("pam_env", &[25], &[3]),
@@ -214,7 +220,12 @@ pub(crate) fn behaviour(
         return codes(Codes::only(code).and(Codes::only(Code::MODULE_UNKNOWN)));
     }
     if name == "pam_debug" {
-        return codes(Codes::only(debug_code(arguments, phase)));
+        let key = if phase == Phase::Auth {
+            "auth="
+        } else {
+            "acct="
+        };
+        return codes(Codes::only(debug_code(arguments, key)));
     }
     let Some(known) = TABLE.iter().find(|known| known.name == name) else {
         return codes(Codes::ALL);
@@ -271,6 +282,17 @@ pub(crate) fn passes(code: Code) -> bool {
     code == Code::SUCCESS || code == Code::IGNORE
 }
 
+/// Whether the model knows what a module of this name does.
+pub(crate) fn is_known(name: &str) -> bool {
+    matches!(name, OWN | "pam_debug") || TABLE.iter().any(|known| known.name == name)
+}
+
+/// Whether the success of a module proves the user's identity.
+pub(crate) fn proves_identity(name: &str) -> bool {
+    let known = TABLE.iter().find(|known| known.name == name);
+    known.is_some_and(|known| known.proof == Proof::FirstFactor)
+}
+
 /// Codes that an option adds.
 fn extra(name: &str, has: &impl Fn(&str) -> bool) -> &'static [u8] {
     match name {
@@ -290,12 +312,7 @@ fn fixed(name: &str, arguments: &[String], caller: Caller) -> Option<Code> {
 }
 
 /// `pam_debug(8)` returns the code in its arguments, and takes the place of other modules in tests.
-fn debug_code(arguments: &[String], phase: Phase) -> Code {
-    let key = if phase == Phase::Auth {
-        "auth="
-    } else {
-        "acct="
-    };
+pub(crate) fn debug_code(arguments: &[String], key: &str) -> Code {
     // The last one decides.
     let codes = arguments
         .iter()
@@ -335,7 +352,7 @@ fn condition(arguments: &[String], caller: Caller) -> Option<Code> {
 }
 
 /// The name of a module: `pam_unix` for `/lib/security/pam_unix.so`.
-fn name(module: &str) -> &str {
+pub(crate) fn name(module: &str) -> &str {
     let base = module.rsplit('/').next().unwrap_or_default();
     base.strip_suffix(".so").unwrap_or(base)
 }

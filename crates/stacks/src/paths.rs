@@ -22,7 +22,7 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
-    const fn from_code(code: Code) -> Self {
+    pub(crate) const fn from_code(code: Code) -> Self {
         match code {
             Code::SUCCESS => Self::Success,
             Code::NEW_AUTHTOK_REQD => Self::NewToken,
@@ -30,7 +30,7 @@ impl Ending {
         }
     }
 
-    fn lets_in(self, phase: Phase) -> bool {
+    pub(crate) fn lets_in(self, phase: Phase) -> bool {
         match self {
             Self::Success => true,
             Self::NewToken => phase == Phase::Account,
@@ -248,12 +248,7 @@ impl<'a> Paths<'a> {
     /// The line that follows `at` after `outcome`, and the state there.
     fn step(&self, at: usize, mut state: State, outcome: &Outcome) -> (usize, State) {
         state.notes = self.noted(at, state.notes, outcome);
-        let returned = Returned {
-            action: outcome.action,
-            status: outcome.status,
-            is_ignored: false,
-            jump_counts: false,
-        };
+        let returned = Returned::new(outcome.action, outcome.status);
         let next = state.counted.advance(self.rules, at, &returned);
         (next, state)
     }

@@ -12,7 +12,8 @@ mod libpam;
 use std::fs;
 use std::path::Path;
 
-use twofa_stacks::{Answers, Call, Phase, Rule, RuleKind, Service};
+use twofa_stacks::code::Code;
+use twofa_stacks::{Answers, Call, Phase, Program, Rule, RuleKind, Service};
 
 use generate::{Numbers, Stack};
 use libpam::{Libpam, STUB};
@@ -91,6 +92,7 @@ fn compare_one(libpam: &mut Libpam, stack: Stack, seen: &mut Seen) {
     }) {
         seen.answered += 1;
         compare_answers(&service, &answers, &said, &stack);
+        compare_credentials(&service, &said, &stack);
     }
 }
 
@@ -116,19 +118,43 @@ fn compare_answers(service: &Service, answers: &Answers, said: &str, stack: &Sta
     }
 }
 
-/// Whether the model knows what a line returns: it calls the stub, with the name of a code.
+/// Whether `pam_setcred` can succeed is known where each result is.
+fn compare_credentials(service: &Service, said: &str, stack: &Stack) {
+    if !service.rules(Phase::Auth).iter().all(is_known) {
+        return;
+    }
+    let proof = service
+        .prove(Program::Other, &|module| Some(module == STUB))
+        .unwrap();
+    let results: Vec<_> = said
+        .split(" |")
+        .filter_map(|call| call.rsplit_once("-> "))
+        .map(|(_, code)| code)
+        .collect();
+    match (stack.calls.as_slice(), results.as_slice()) {
+        ([Call::Authenticate, Call::SetCredentials, ..], [auth, credentials, ..]) => {
+            let both = *auth == "0" && *credentials == "0";
+            assert_eq!(proof.credentials.after_login, both, "{said}\n{stack}");
+        }
+        ([Call::SetCredentials, ..], [credentials, ..]) => {
+            assert_eq!(
+                proof.credentials.without_login,
+                *credentials == "0",
+                "{said}\n{stack}"
+            );
+        }
+        _ => {}
+    }
+}
+
+/// Whether the model knows what a line returns: it calls the stub, with names of codes that are not cut off.
 fn is_known(rule: &Rule) -> bool {
-    let is_number = |argument: &str| {
-        let code = argument.split_once('=').map_or("", |(_, code)| code);
-        code.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+    let is_code = |argument: &String| {
+        let value = argument.split_once('=');
+        value.is_none_or(|(key, value)| key == "n" || Code::named(value).is_some())
     };
     match &rule.kind {
-        RuleKind::Module { module, arguments } => {
-            let codes = arguments
-                .iter()
-                .filter(|argument| !argument.starts_with("n="));
-            module == STUB && !codes.clone().any(|argument| is_number(argument))
-        }
+        RuleKind::Module { module, arguments } => module == STUB && arguments.iter().all(is_code),
         RuleKind::Broken | RuleKind::Substack => true,
     }
 }

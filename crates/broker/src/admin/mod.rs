@@ -9,6 +9,7 @@
 //! - [`devices`] lists the devices that users trust, and ends the trust;
 //! - [`providers`] and [`methods`] manage what sends codes;
 //! - [`sessions`] reads login sessions and records what became of them;
+//! - [`pam`] is this machine's services, and who gets in at them;
 //! - [`doctor`] finds what is wrong, [`log`] reads the audit log, and [`stats`] counts.
 //!
 //! Nothing here prints, asks anybody or makes sentences, except for errors ([`error`]). A caller renders what it gets,
@@ -25,6 +26,7 @@ pub mod listing;
 pub mod log;
 mod losses;
 pub mod methods;
+pub mod pam;
 pub mod policy;
 pub mod providers;
 pub mod sessions;

@@ -2,6 +2,7 @@
 
 mod distributions;
 mod key;
+mod proof;
 mod reading;
 mod single;
 mod telling;

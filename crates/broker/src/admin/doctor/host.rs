@@ -1,25 +1,16 @@
 //! PAM's files on this machine, and what is wrong with them.
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use twofa_stacks::{File, Host, Service};
+use twofa_stacks::Service;
 use zeroize::Zeroizing;
 
+use super::super::pam::{FOLDERS, Machine, module_folders};
 use super::finding::{Finding, HostFinding};
 use super::sshd::Sshd;
 use super::stacks;
-
-/// The folders that services are looked up in.
-const FOLDERS: [&str; 4] = [
-    "/etc/pam.d",
-    "/usr/lib/pam.d",
-    "/usr/share/pam/pam.d",
-    "/usr/etc/pam.d",
-];
 
 /// What was found in PAM's files.
 pub(super) struct Report {
@@ -42,16 +33,14 @@ pub(super) fn inspect() -> Report {
         Some(Ok(sshd)) => (Some(sshd), None),
         Some(Err(error)) => (None, Some(error)),
     };
-    let found = stacks::inspect(names(), &ThisMachine, sshd.as_ref(), has_password("root"));
+    let machine = Machine::this();
+    let found = inspect_stacks(&machine, sshd.as_ref());
     let mut findings = found.findings;
     if let Some(error) = error {
         // Before systemd's socket has started sshd for the first time there is no /run/sshd, and no answer.
         let is_early = error.contains("privilege separation directory");
         let unknown = HostFinding::SshdSettingsUnknown { error, is_early };
         findings.push(Finding::Host(unknown));
-    }
-    if let (true, Some(folder)) = (found.used, folder_without_module()) {
-        findings.push(Finding::Host(HostFinding::ModuleMissing { folder }));
     }
     let paths = hidden_from_the_broker();
     if found.used && !paths.is_empty() {
@@ -71,41 +60,19 @@ pub(super) fn inspect() -> Report {
         lockers: found.lockers,
         stuck,
         unconfirmed: found.unconfirmed,
-        tells_of_passwords: Service::read("passwd", &ThisMachine)
+        tells_of_passwords: Service::read("passwd", &machine)
             .is_ok_and(|passwd| passwd.tells_of_passwords()),
     }
 }
 
-/// The machine this runs on.
-struct ThisMachine;
-
-impl Host for ThisMachine {
-    fn read(&self, path: &str) -> File {
-        match fs::read(path) {
-            Ok(bytes) => File::Text(String::from_utf8_lossy(&bytes).into_owned()),
-            Err(error) => match error.kind() {
-                ErrorKind::IsADirectory => File::Text(String::new()),
-                ErrorKind::NotFound | ErrorKind::NotADirectory => File::Missing,
-                _ => File::Unreadable,
-            },
-        }
+/// Looks at the stacks and at the module that they call.
+pub(super) fn inspect_stacks(machine: &Machine, sshd: Option<&Sshd>) -> stacks::Stacks {
+    let mut found = stacks::inspect(machine.services(), machine, sshd, has_password("root"));
+    if let (true, Some(folder)) = (found.used, folder_without_module()) {
+        let missing = HostFinding::ModuleMissing { folder };
+        found.findings.push(Finding::Host(missing));
     }
-
-    fn debian(&self) -> bool {
-        Path::new("/etc/debian_version").exists()
-    }
-}
-
-/// The names of all files in the folders of services.
-fn names() -> BTreeSet<String> {
-    let files = FOLDERS
-        .iter()
-        .filter_map(|folder| fs::read_dir(folder).ok())
-        .flatten()
-        .flatten();
-    files
-        .filter_map(|file| file.file_name().into_string().ok())
-        .collect()
+    found
 }
 
 /// What of `/etc/pam.d` others than its owner and group cannot read, and so not the broker's user.
@@ -132,23 +99,7 @@ fn hidden_from_the_broker() -> Vec<String> {
 
 /// Where libpam would look for `pam_twofa.so` and does not find it: beside `pam_unix.so`.
 fn folder_without_module() -> Option<PathBuf> {
-    let of_debian = ["/usr/lib", "/lib"]
-        .iter()
-        .filter_map(|folder| fs::read_dir(folder).ok())
-        .flatten()
-        .flatten()
-        .map(|folder| folder.path().join("security"));
-    let usual = [
-        "/usr/lib64/security",
-        "/usr/lib/security",
-        "/lib64/security",
-        "/lib/security",
-    ]
-    .map(PathBuf::from);
-    let mut folders = of_debian
-        .chain(usual)
-        .filter(|folder| folder.join("pam_unix.so").exists())
-        .peekable();
+    let mut folders = module_folders().into_iter().peekable();
     let first = folders.peek().cloned();
     if folders.any(|folder| folder.join("pam_twofa.so").exists()) {
         None

@@ -20,9 +20,11 @@ mod sshd;
 mod stacks;
 
 pub use finding::{Finding, Severity};
+pub(super) use services::is_service;
 
 use super::Administration;
 use super::error::AdminError;
+use super::pam::Machine;
 
 /// What root can see of this machine.
 #[derive(Debug, Default)]
@@ -55,6 +57,12 @@ pub fn inspect_host() -> Inspection {
         unconfirmed,
         tells_of_passwords,
     }
+}
+
+/// Looks at PAM's stacks and the module alone; with root's rights also at sshd's settings, which decide about its stack.
+pub fn inspect_stacks(machine: &Machine) -> Vec<Finding> {
+    let sshd = sshd::Sshd::of_this_machine().and_then(Result::ok);
+    host::inspect_stacks(machine, sshd.as_ref()).findings
 }
 
 impl Administration {

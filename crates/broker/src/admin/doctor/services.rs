@@ -71,7 +71,7 @@ pub(super) fn is_shared(file: &str) -> bool {
 }
 
 /// Whether a program could ask for this file as its service.
-pub(super) fn is_service(name: &str) -> bool {
+pub(in crate::admin) fn is_service(name: &str) -> bool {
     let left_over = LEFT_OVER.iter().any(|end| name.ends_with(end))
         || name.contains(".dpkg-")
         || name.contains(".ucf-");
