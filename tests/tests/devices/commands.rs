@@ -29,6 +29,7 @@ fn users_see_and_revoke_their_own_devices_without_a_code_and_nobody_elses() {
         ("twofa device revoke --all --everybody".to_owned(), 3),
         ("twofa device revoke".to_owned(), 2),
         (format!("twofa device revoke {id} --everybody"), 2),
+        ("twofa device revoke --everybody".to_owned(), 2),
         ("twofa device revoke x".to_owned(), 2),
     ] {
         let refused = machine.run_as("bob", &command).fails();
@@ -41,6 +42,16 @@ fn users_see_and_revoke_their_own_devices_without_a_code_and_nobody_elses() {
             .contains(&format!("bob trusts no device with the number {id}")),
         "{refused}"
     );
+    for (command, says) in [
+        ("--everybody", "twofa device revoke --everybody <ID|--all>"),
+        (
+            "-1",
+            "'-1' for '[ID]': a device has a number, which 'twofa device list' shows",
+        ),
+    ] {
+        let refused = machine.run(&format!("twofa device revoke {command}"));
+        assert!(refused.fails().stderr.contains(says), "{says}");
+    }
     assert!(!is_asked(&machine, 7));
 
     let revoked = machine.run_as("alice", &format!("twofa device revoke {id}"));

@@ -1,6 +1,6 @@
 //! Trusted devices.
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use super::Whose;
 
@@ -18,14 +18,20 @@ pub enum DeviceCommand {
     },
     /// No longer trust a device, or all of them: the next login there needs a code
     #[command(
+        group(ArgGroup::new("which").required(true)),
         after_help = "Examples:\n  twofa device revoke 3\n  twofa device revoke --all\n  sudo twofa device revoke --all --user alice\n  sudo twofa device revoke --all --everybody"
     )]
     Revoke {
         /// Its number in the list
-        #[arg(required_unless_present = "all", conflicts_with_all = ["all", "everybody"])]
+        #[arg(
+            group = "which",
+            conflicts_with = "everybody",
+            allow_negative_numbers = true,
+            value_parser = number
+        )]
         id: Option<i64>,
         /// All devices
-        #[arg(long)]
+        #[arg(long, group = "which")]
         all: bool,
         /// Whose devices they are.
         #[command(flatten)]
@@ -42,4 +48,10 @@ pub struct Devices {
     /// The devices of all users (root)
     #[arg(long, conflicts_with = "user")]
     pub everybody: bool,
+}
+
+/// The number of a device.
+fn number(text: &str) -> Result<i64, &'static str> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or("a device has a number, which 'twofa device list' shows")
 }

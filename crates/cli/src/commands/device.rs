@@ -81,7 +81,7 @@ fn list_everybodys(output: Output) -> Result<(), CommandError> {
         written.is_ok()
     })?;
     written?;
-    listing.end("Nobody trusts a device.")
+    listing.end("No user has a trusted device.")
 }
 
 fn row<'a>(device: &'a DeviceReport, user: Option<&'a str>) -> Row<'a> {
