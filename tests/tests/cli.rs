@@ -294,7 +294,7 @@ def talk(*frames):
     return data
 frame = lambda body: struct.pack('>I', len(body)) + body
 answer = frame(b'\x01\x01\x06123456')
-status = frame(b'\x00VERSION\x02\x05alice')
+status = frame(b'\x00VERSION\x02\x05alice\x00')
 print(talk(answer))
 print(talk(struct.pack('>I', 65537)))
 print(talk(struct.pack('>I', 0xffffffff)))

@@ -10,6 +10,7 @@ use twofa_proto::{
     SERVICE_USER, SOCKET, Secret, Stream,
 };
 
+use crate::process;
 use crate::process::privileges::{self, PrivilegeError};
 use crate::text::terminal::{Terminal, TerminalClosed};
 
@@ -94,7 +95,7 @@ pub fn submit(request: Request) -> Result<AcceptedRequest, ClientError> {
         )));
     }
     limit(&stream, ACCEPT_TIMEOUT)?;
-    let mut broker = ClientEnd::open(stream, request)?;
+    let mut broker = ClientEnd::open_by(stream, request, process::login_uid())?;
     let first = broker.receive().map_err(not_accepted)?;
     Ok(AcceptedRequest { broker, first })
 }

@@ -170,7 +170,7 @@ mod tests {
         #[test]
         fn what_is_written_reads_back(user in ".{0,200}", service in ".*", remote_host in proptest::option::of(".*")) {
             let login = Login { user, service, remote_host, behind_password: true, ..Login::default() };
-            let message = FromClient::Open { version: 7, request: Request::Login(login) };
+            let message = FromClient::Open { version: 7, request: Request::Login(login), login_uid: Some(1000) };
             let read: FromClient = read(&mut wire(&message).as_slice()).unwrap();
             prop_assert_eq!(read, message);
         }

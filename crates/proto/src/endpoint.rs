@@ -27,6 +27,7 @@ pub enum ConnectionError {
 pub struct BrokerEnd<S> {
     stream: BufferedStream<S>,
     state: State,
+    login_uid: Option<u32>,
 }
 
 impl<S: Read + Write> BrokerEnd<S> {
@@ -35,6 +36,7 @@ impl<S: Read + Write> BrokerEnd<S> {
         Self {
             stream: BufferedStream::new(stream),
             state: State::Opening,
+            login_uid: None,
         }
     }
 
@@ -43,13 +45,22 @@ impl<S: Read + Write> BrokerEnd<S> {
         self.stream.stream_mut()
     }
 
+    /// The login uid that the request came with.
+    pub const fn login_uid(&self) -> Option<u32> {
+        self.login_uid
+    }
+
     /// Receives the request.
     pub fn request(&mut self) -> Result<Request, ConnectionError> {
         match self.receive()? {
             FromClient::Open {
                 version: VERSION,
                 request,
-            } => Ok(request),
+                login_uid,
+            } => {
+                self.login_uid = login_uid;
+                Ok(request)
+            }
             FromClient::Open { version, .. } => Err(ConnectionError::Version(version)),
             message @ FromClient::Answer(_) => Err(OutOfTurn {
                 kind: message.kind(),
@@ -83,6 +94,15 @@ pub struct ClientEnd<S> {
 impl<S: Read + Write> ClientEnd<S> {
     /// Makes `request` on a new connection.
     pub fn open(stream: S, request: Request) -> Result<Self, ConnectionError> {
+        Self::open_by(stream, request, None)
+    }
+
+    /// Makes `request` on a new connection, for the person who logged in as `login_uid`.
+    pub fn open_by(
+        stream: S,
+        request: Request,
+        login_uid: Option<u32>,
+    ) -> Result<Self, ConnectionError> {
         let mut end = Self {
             stream: BufferedStream::new(stream),
             state: State::Opening,
@@ -90,6 +110,7 @@ impl<S: Read + Write> ClientEnd<S> {
         end.send(&FromClient::Open {
             version: VERSION,
             request,
+            login_uid,
         })?;
         Ok(end)
     }
@@ -231,6 +252,7 @@ mod tests {
             &FromClient::Open {
                 version: 999,
                 request,
+                login_uid: None,
             },
         )
         .unwrap();

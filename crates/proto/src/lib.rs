@@ -34,7 +34,7 @@ pub use stream::Stream;
 
 /// The version of the protocol, raised whenever a message changes. A broker and a client of different versions refuse each
 /// other.
-pub const VERSION: u16 = 6;
+pub const VERSION: u16 = 7;
 
 /// How long the broker works at most before it gives up. Sending a code, fail-over included, takes longest. sshd gives a
 /// login two minutes, login(1) one.

@@ -8,6 +8,7 @@ use crate::session::{SessionProcess, SessionReport, SessionStart};
 
 /// A message from a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "a connection has one request")]
 pub enum FromClient {
     /// Makes the request.
     Open {
@@ -15,6 +16,9 @@ pub enum FromClient {
         version: u16,
         /// What the client asks for.
         request: Request,
+        /// The uid of the person who logged in and became the client's user since (`/proc/self/loginuid`), if known. It is
+        /// believed from root alone, and decides nothing: the log has it.
+        login_uid: Option<u32>,
     },
     /// The answer to a prompt; `None`: the terminal gave none.
     Answer(Option<Secret>),

@@ -108,6 +108,7 @@ fn forge(machine: &Machine, who: &str, request: Request, answers: &[&str]) -> St
     let open = FromClient::Open {
         version: twofa_proto::VERSION,
         request,
+        login_uid: Some(0),
     };
     let answers = answers
         .iter()

@@ -79,13 +79,14 @@ impl Administration {
         privileges::harden()?;
         Ok(Self {
             broker: Broker::open(Location::default(), process::log::event_of_command)?,
-            login_uid: login_uid(),
+            login_uid: process::login_uid(),
         })
     }
 
     /// Serves what people otherwise ask the broker for, in this process and with root's rights over every user.
     pub fn serve(&self, request: &Request, terminal: &mut dyn Terminal) -> Done {
-        self.broker.serve(Peer::ROOT, request, terminal)
+        let peer = Peer::ROOT.with_login_uid(self.login_uid);
+        self.broker.serve(peer, request, terminal)
     }
 
     /// The current time by the system clock, in whole seconds.
@@ -102,12 +103,4 @@ impl Administration {
     pub(crate) fn origin(&self) -> Origin {
         Origin::command_line(0).by_login_uid(self.login_uid)
     }
-}
-
-/// The uid of the person who logged in and became root since (`/proc/self/loginuid`, proc(5)), where the kernel keeps it.
-fn login_uid() -> Option<u32> {
-    let login_uid = std::fs::read_to_string("/proc/self/loginuid")
-        .ok()
-        .and_then(|uid| uid.trim().parse().ok());
-    login_uid.filter(|uid| *uid != u32::MAX)
 }

@@ -180,9 +180,7 @@ fn serve_connection(
 
 /// Serves the one connection of `twofad --stdio` on `stream`.
 pub fn serve_stdio(stream: Stream, location: Location) -> io::Result<()> {
-    let peer = Peer {
-        uid: stream.peer_uid()?,
-    };
+    let peer = Peer::new(stream.peer_uid()?);
     // First, since it may wait for the store, and the client's time begins with the stream.
     let broker = Broker::open(location, log::event);
     let stream = DeadlineStream::new(stream, Vec::new(), None)?;

@@ -183,7 +183,7 @@ impl<S: Fn(ReadyConnection) + Send + Sync + 'static> Pool<S> {
             .inspect_err(|error| log::warn(&format!("cannot tell who connected: {error}")))
             .ok()?;
         let owner = lock(&self.owners).owner(uid);
-        pending.add(stream, Peer { uid }, owner, now)
+        pending.add(stream, Peer::new(uid), owner, now)
     }
 
     fn accept(&self) -> Option<UnixStream> {

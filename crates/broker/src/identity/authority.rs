@@ -11,6 +11,8 @@ use twofa_proto::Request;
 pub struct Peer {
     /// Its effective uid at the time it connected.
     pub uid: u32,
+    /// The uid of the person who logged in and became root since, as root's program said; `None`: it is not known.
+    pub login_uid: Option<u32>,
 }
 
 /// How the peer is related to the account it asks about.
@@ -62,7 +64,24 @@ const PERMISSIONS: [(Act, Relation, Permission); 9] = [
 
 impl Peer {
     /// Root, as on a command line that opens the store itself.
-    pub const ROOT: Self = Self { uid: 0 };
+    pub const ROOT: Self = Self::new(0);
+
+    /// The process of `uid`, about which no more is known.
+    pub const fn new(uid: u32) -> Self {
+        Self {
+            uid,
+            login_uid: None,
+        }
+    }
+
+    /// The same process, which says that the person logged in as `login_uid`. Only root is believed.
+    #[must_use]
+    pub const fn with_login_uid(self, login_uid: Option<u32>) -> Self {
+        Self {
+            login_uid: if self.is_root() { login_uid } else { None },
+            ..self
+        }
+    }
 
     /// Whether this is root.
     pub const fn is_root(self) -> bool {
@@ -187,11 +206,17 @@ mod tests {
         };
         for request in requests().into_iter().chain(reports()) {
             assert_eq!(
-                Peer { uid: 1001 }.may(&request, &alice),
+                Peer::new(1001).may(&request, &alice),
                 Permission::Refused,
                 "{request:?}"
             );
         }
+    }
+
+    #[test]
+    fn only_root_is_believed_who_logged_in() {
+        let told = |uid| Peer::new(uid).with_login_uid(Some(1001)).login_uid;
+        assert_eq!((told(0), told(1000)), (Some(1001), None));
     }
 
     #[test]
@@ -203,7 +228,7 @@ mod tests {
         };
         let permissions: Vec<_> = requests()
             .iter()
-            .map(|r| Peer { uid: 1000 }.may(r, &alice))
+            .map(|r| Peer::new(1000).may(r, &alice))
             .collect();
         assert_eq!(
             permissions,
@@ -213,7 +238,7 @@ mod tests {
             ]
         );
         for report in reports() {
-            assert_eq!(Peer { uid: 1000 }.may(&report, &alice), Refused);
+            assert_eq!(Peer::new(1000).may(&report, &alice), Refused);
         }
     }
 

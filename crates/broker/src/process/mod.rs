@@ -11,3 +11,11 @@ pub mod privileges;
 pub mod reset;
 pub(crate) mod socket_activation;
 mod sys;
+
+/// The uid of the person who logged in and became another user since (`/proc/self/loginuid`, proc(5)), where the kernel keeps it.
+pub(crate) fn login_uid() -> Option<u32> {
+    let login_uid = std::fs::read_to_string("/proc/self/loginuid")
+        .ok()
+        .and_then(|uid| uid.trim().parse().ok());
+    login_uid.filter(|uid| *uid != u32::MAX)
+}

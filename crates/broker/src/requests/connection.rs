@@ -38,6 +38,7 @@ pub fn serve<S: Connection, P>(
 ) -> Result<Done, ConnectionError> {
     let mut end = BrokerEnd::new(stream);
     let request = end.request()?;
+    let peer = peer.with_login_uid(end.login_uid());
     // A connection that is closed without an answer tells the module to try elsewhere.
     let Some(_permit) = admit(&request) else {
         return Err(CodecError::Closed.into());

@@ -110,7 +110,7 @@ mod tests {
             user: "x".repeat(200),
         };
         let expected = format!("a request of uid 1000 about '{}'", "x".repeat(128));
-        assert_eq!(subject(&status, Peer { uid: 1000 }), expected);
+        assert_eq!(subject(&status, Peer::new(1000)), expected);
     }
 
     #[test]

@@ -11,7 +11,7 @@ fn add(
     let (mut client, broker) = UnixStream::pair().unwrap();
     client.set_nonblocking(true).unwrap();
     client.write_all(sent).unwrap();
-    let connection = pending.add(broker.into(), Peer { uid: 1000 }, owner, Instant::now());
+    let connection = pending.add(broker.into(), Peer::new(1000), owner, Instant::now());
     (client, connection)
 }
 

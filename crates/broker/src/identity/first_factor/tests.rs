@@ -112,7 +112,7 @@ fn a_screen_locker_does_not_depend_on_an_account_phase_that_it_may_never_call() 
             FirstFactor::LaterLine
         );
         assert_eq!(
-            stacks.first_factor(Peer { uid: 1000 }, &request, &login),
+            stacks.first_factor(Peer::new(1000), &request, &login),
             FirstFactor::Unknown
         );
     }
@@ -151,7 +151,7 @@ fn what_sshd_verified_is_believed_from_root_alone() {
         FirstFactor::Unknown
     );
     let claim = by("publickey ssh-ed25519 AAAA\n");
-    let user = Peer { uid: 1000 };
+    let user = Peer::new(1000);
     assert_eq!(
         stacks.first_factor(user, &Request::Login(claim.clone()), &claim),
         FirstFactor::Unknown

@@ -52,6 +52,7 @@ fn a_message_out_of_turn_at_a_prompt_is_reported() {
         &FromClient::Open {
             version: twofa_proto::VERSION,
             request,
+            login_uid: None,
         },
     )
     .unwrap();
@@ -97,6 +98,7 @@ fn ended(request: &Request, kind: io::ErrorKind, stages: &[Stage]) -> Vec<FromBr
     let open = FromClient::Open {
         version: twofa_proto::VERSION,
         request: request.clone(),
+        login_uid: None,
     };
     codec::write(&mut opened, &open).unwrap();
     let mut end = BrokerEnd::new(Ends(broker, opened, kind));

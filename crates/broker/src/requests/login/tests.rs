@@ -340,7 +340,7 @@ fn the_record_of_another_account_of_this_name_is_not_taken_for_not_enrolled() {
 #[test]
 fn a_peer_may_not_ask_about_another_account_and_learns_only_whether_nobody_is_asked() {
     let bench = bench().with_token();
-    let peer = Peer { uid: 1234 };
+    let peer = Peer::new(1234);
     let mut terminal = ScriptedTerminal::new();
     let (verdict, why) = run(&bench, peer, &proved(&bench), &mut terminal);
     assert_eq!(verdict, Verdict::Denied);
@@ -369,9 +369,7 @@ fn an_exemption_covers_a_login_where_root_says_it_comes_from() {
         (verdict, why.as_str()),
         (Verdict::Exempt, "exempt: nightly copies")
     );
-    let owner = Peer {
-        uid: bench.alice.uid,
-    };
+    let owner = Peer::new(bench.alice.uid);
     let mut terminal = ScriptedTerminal::new().types("");
     let (verdict, _) = run(&bench, owner, &proved(&bench), &mut terminal);
     assert_eq!(verdict, Verdict::Denied, "its claims are not believed");
@@ -493,9 +491,7 @@ fn unconfirmed_backup_codes_are_reported_as_void_once_at_the_next_login() {
 fn a_user_who_asks_about_themselves_does_not_fill_the_audit_log() {
     let bench = bench();
     bench.policy(&[("enrolment", "beforehand")]);
-    let owner = Peer {
-        uid: bench.alice.uid,
-    };
+    let owner = Peer::new(bench.alice.uid);
     let mut terminal = ScriptedTerminal::new().types("");
     run(&bench, owner, &proved(&bench), &mut terminal);
     assert!(bench.refusals().is_empty());

@@ -62,7 +62,7 @@ fn permit(
         let message = commands::only_for(&account.name);
         return Err(RequestError::new(Failure::NotPermitted, message));
     }
-    let origin = Origin::command_line(peer.uid);
+    let origin = Origin::command_line(peer.uid).by_login_uid(peer.login_uid);
     let person = Person::load(services.store, &account)?;
     let context = Context {
         services,

@@ -13,9 +13,7 @@ fn bench() -> Bench {
 }
 
 fn owner(bench: &Bench) -> Peer {
-    Peer {
-        uid: bench.alice.uid,
-    }
+    Peer::new(bench.alice.uid)
 }
 
 fn run(
@@ -131,7 +129,7 @@ fn another_user_is_refused_everything_and_shown_nothing() {
     let bench = bench().with_token();
     for request in requests(&bench) {
         let mut terminal = ScriptedTerminal::new();
-        let failure = refused(&bench, Peer { uid: 1234 }, &request, &mut terminal);
+        let failure = refused(&bench, Peer::new(1234), &request, &mut terminal);
         assert_eq!(failure, Failure::NotPermitted, "{request:?}");
         assert!(terminal.shown.is_empty(), "{:?}", terminal.shown);
     }
@@ -471,4 +469,22 @@ fn changes_without_a_code_are_limited() {
         message.starts_with("Too many changes were made"),
         "{message}"
     );
+}
+
+#[test]
+fn the_log_has_the_person_behind_root_where_root_says_who_it_is() {
+    let bench = bench();
+    let request = set(&bench, Some("always"), None, false);
+    let root = Peer::ROOT.with_login_uid(Some(1001));
+    run(&bench, root, &request, &mut ScriptedTerminal::new()).unwrap();
+    let mut who = Vec::new();
+    let each = |event: twofa_store::LoggedEvent| {
+        who.push((event.origin.actor, event.origin.login_uid));
+        true
+    };
+    bench
+        .store
+        .events(&twofa_store::EventFilter::default(), each)
+        .unwrap();
+    assert_eq!(who.last(), Some(&(0, Some(1001))));
 }

@@ -57,9 +57,7 @@ fn only_sessions_of_logins_are_recorded() {
 #[test]
 fn only_root_reports_sessions_and_users_see_only_their_own() {
     let bench = Bench::with_local_account();
-    let stranger = Peer {
-        uid: bench.alice.uid.wrapping_add(1),
-    };
+    let stranger = Peer::new(bench.alice.uid.wrapping_add(1));
     let user = || bench.alice.name.clone();
     for request in [
         start(&bench, "sshd", None),
