@@ -6,13 +6,18 @@
 
 use std::fs;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::artefacts;
+use crate::codes::Authenticator;
+use crate::enrol;
+use crate::machine::Account;
 use crate::process::{Output, Process};
+use crate::terminal::Terminal;
 use crate::wait;
 
 const BOOT: &str = include_str!("boot.sh");
@@ -108,20 +113,33 @@ impl Booted {
     /// Runs a shell command as root.
     #[must_use = "a command that failed is only noticed by ok()"]
     pub fn run(&self, command: &str) -> Output {
+        Process::piped(command, self.program(&["bash", "-c", command]), "").wait()
+    }
+
+    /// A program of the system for root to start.
+    fn program(&self, words: &[&str]) -> Command {
         let mut program = Command::new("nsenter");
-        program.args([
-            "-t",
-            &self.init.to_string(),
-            "-a",
-            "--",
-            "bash",
-            "-c",
-            command,
+        program.args(["-t", &self.init.to_string(), "-a", "--"]);
+        program.args(words).env_clear().envs([
+            ("PATH", PATH),
+            ("HOME", "/root"),
+            ("LANG", "C.UTF-8"),
         ]);
         program
-            .env_clear()
-            .envs([("PATH", PATH), ("HOME", "/root"), ("LANG", "C.UTF-8")]);
-        Process::piped(command, program, "").wait()
+    }
+
+    /// Starts a shell command as root on a terminal of the system.
+    pub fn terminal(&self, command: &str) -> Terminal {
+        let mut program = self.program(&["setsid", "--ctty", "bash", "-c", command]);
+        program.env("TERM", "xterm");
+        let ptmx = format!("/proc/{}/root/dev/pts/ptmx", self.init);
+        let root = Account { uid: 0, gid: 0 };
+        Terminal::open(Path::new(&ptmx), &root, command, program)
+    }
+
+    /// Enrols an authenticator app for `user`, as an administrator does.
+    pub fn enrol(&self, user: &str) -> Authenticator {
+        enrol::app_on(self.terminal(&format!("twofa enrol app --user {user}")))
     }
 
     /// Waits until the shell command `condition` succeeds.

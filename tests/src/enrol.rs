@@ -5,7 +5,11 @@ use crate::machine::{Machine, quote};
 use crate::terminal::Terminal;
 
 pub(crate) fn app(machine: &Machine, user: &str) -> Authenticator {
-    let mut terminal = machine.terminal(&format!("twofa enrol app --user {}", quote(user)));
+    app_on(machine.terminal(&format!("twofa enrol app --user {}", quote(user))))
+}
+
+/// Completes the enrolment that `terminal` shows.
+pub(crate) fn app_on(mut terminal: Terminal) -> Authenticator {
     let app = enrol_on(&mut terminal);
     terminal.expect("enrolled");
     let status = terminal.expect_end();

@@ -96,7 +96,8 @@ impl Machine {
     /// Starts a shell command as `user` on a terminal of the machine.
     pub fn terminal_as(&self, user: &str, command: &str) -> Terminal {
         let program = self.shell(user, command, &["setsid", "--ctty"]);
-        Terminal::open(&self.namespaces, &self.account(user), command, program)
+        let ptmx = self.namespaces.path("/dev/pts/ptmx");
+        Terminal::open(&ptmx, &self.account(user), command, program)
     }
 
     /// Enrols an authenticator app for `user`, as an administrator does.

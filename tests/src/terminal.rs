@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,6 @@ use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::machine::Account;
-use crate::namespaces::Namespaces;
 use crate::process::Process;
 use crate::qr::read_pgm;
 use crate::screen::Screen;
@@ -51,16 +51,15 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Opens a terminal of the machine's own and starts `program` as the leader of its session.
+    /// Opens a terminal of the machine's own, whose `/dev/pts/ptmx` is here, and starts `program` as the leader of its session.
     pub(crate) fn open(
-        machine: &Namespaces,
+        ptmx: &Path,
         account: &Account,
         command: &str,
         mut program: Command,
     ) -> Self {
         let ours = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let keyboard =
-            open(machine.path("/dev/pts/ptmx"), ours, Mode::empty()).expect("a new terminal");
+        let keyboard = open(ptmx, ours, Mode::empty()).expect("a new terminal");
         unlockpt(&keyboard).unwrap();
         let theirs = ioctl_tiocgptpeer(
             &keyboard,

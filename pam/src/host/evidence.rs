@@ -39,12 +39,11 @@ pub(super) fn collect(asker: &Asker<'_>) -> Option<Evidence> {
         .and_then(|connection| connection.split(' ').next())
         .map(ToOwned::to_owned);
     let remote = ssh_client.as_deref().or(asker.remote_host.as_deref());
-    // polkit 127 and later start the helper as a service of its own: the session is that of the agent at its socket. Before,
-    // the helper is setuid, and what stands at its input is for the caller to choose.
-    let asking = if asker.service == "polkit-1" && getuid().is_root() {
-        peer_of_stdin().unwrap_or(own)
+    let is_polkit = asker.service == "polkit-1";
+    let session = if is_polkit {
+        session_of_polkit_caller(own)
     } else {
-        own
+        session(own)
     };
     Some(Evidence {
         boot: boot()?,
@@ -57,8 +56,9 @@ pub(super) fn collect(asker: &Asker<'_>) -> Option<Evidence> {
         is_from_this_machine: remote.is_some_and(is_own_address),
         ssh_client,
         has_default_sshd_config: asker.is_sshd && sshd::has_default_config(),
-        session: session(asking),
-        controlling_terminal: controlling_terminal(asking),
+        session,
+        // polkit's agent shows the prompt, wherever the program runs that asks.
+        controlling_terminal: (!is_polkit).then(|| controlling_terminal(own)).flatten(),
         password: password_state(asker.user),
     })
 }
@@ -91,10 +91,27 @@ fn read(path: &str) -> Option<String> {
         .map(|text| text.trim().to_owned())
 }
 
-/// The process behind standard input, if that is a socket of this machine.
-fn peer_of_stdin() -> Option<u32> {
+/// The session in which polkit's helper was called, if that belongs to the caller. Who calls is not what the helper says: it
+/// names the user who is to be authenticated.
+///
+/// polkit 127 and later start the helper as a service of its own, with the agent at its standard input. Before, the helper is
+/// setuid, and what stands at its input is for the caller to choose.
+fn session_of_polkit_caller(own: u32) -> Option<SessionEvidence> {
+    let (pid, uid) = if getuid().is_root() {
+        peer_of_stdin(own)?
+    } else {
+        (own, getuid().as_raw())
+    };
+    session(pid).filter(|session| session.uid == uid)
+}
+
+/// The process at the other end of standard input and its uid, if that is a socket of this machine and the process connected
+/// to it itself: one that began after this service has only taken over its number.
+fn peer_of_stdin(own: u32) -> Option<(u32, u32)> {
     let peer = getsockopt(&io::stdin().as_fd(), PeerCredentials).ok()?;
-    u32::try_from(peer.pid()).ok().filter(|pid| *pid > 0)
+    let pid = u32::try_from(peer.pid()).ok().filter(|pid| *pid > 0)?;
+    let is_same = process(pid)?.start <= process(own)?.start;
+    is_same.then_some((pid, peer.uid()))
 }
 
 fn process(pid: u32) -> Option<ProcessId> {

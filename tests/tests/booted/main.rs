@@ -1,10 +1,12 @@
 //! Login sessions on a booted system, with systemd-logind and real sshd.
 //!
-//! [`ends`] is `twofa session end` and a reboot, [`lifetime`] what ends sessions without an administrator, and [`hook`] that
-//! the session line holds up no login. [`figures`] measures.
+//! [`elevation`] is trust in a login session at sudo, polkit and screen lockers, [`ends`] `twofa session end` and a reboot,
+//! [`lifetime`] what ends sessions without an administrator, and [`hook`] that the session line holds up no login. [`figures`]
+//! measures.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
+mod elevation;
 mod ends;
 mod figures;
 mod hook;
