@@ -63,11 +63,17 @@ pub fn measure(
 
     progress(&format!("timing {} stacks, {rounds} rounds", stacks.len()));
     let times = run_rounds(&mut stopwatches, rounds, codes, disk);
-    let (user, code) = codes.next();
-    let timing = |((stack, machine), times): (&(Stack, &Machine), _)| Timing {
-        stack: *stack,
-        times,
-        syncs: count_syncs(*stack, machine, &user, &code),
+    let logins = [codes.next(), codes.next()];
+    let timing = |((stack, machine), times): (&(Stack, &Machine), _)| {
+        // After one login in a hundred SQLite copies its log back, with syncs of its own; not after two in a row.
+        let syncs = logins
+            .iter()
+            .map(|(user, code)| count_syncs(*stack, machine, user, code));
+        Timing {
+            stack: *stack,
+            times,
+            syncs: syncs.min().unwrap_or_default(),
+        }
     };
     Timings(stacks.iter().zip(times).map(timing).collect())
 }
