@@ -62,30 +62,76 @@ fn gets_in(mut terminal: Terminal, user: &str) -> String {
     screen
 }
 
-#[test]
-fn where_the_jump_lands_decides_about_keys_and_nobody_with_a_password_is_kept_out() {
+/// Stacks below a line with `proved`; whether a key leads in where the second factor answers `PAM_IGNORE`, and where it
+/// answers `PAM_SUCCESS`.
+fn stacks() -> [(String, bool, bool); 6] {
     let one = "auth [success=1 default=ignore] pam_twofa.so proved\n";
     let two = "auth [success=2 default=ignore] pam_twofa.so proved\n";
     let (asks, permit) = (
         "auth required pam_twofa.so\n",
         "auth required pam_permit.so\n",
     );
-    let machine = machine("optional", BOTH);
-    // What the second factor answers to bob is PAM_IGNORE: he has none, and need not have one.
-    for (stack, key_gets_in) in [
-        (format!("{one}@include common-auth\n{asks}"), false),
-        (format!("{one}auth include common-auth\n{asks}"), false),
-        (format!("{two}@include common-auth\n{asks}"), true),
+    [
+        (format!("{one}@include common-auth\n{asks}"), false, false),
+        (
+            format!("{one}auth include common-auth\n{asks}"),
+            false,
+            false,
+        ),
+        (format!("{two}@include common-auth\n{asks}"), true, true),
         (
             format!("{one}auth substack common-auth\n{asks}{permit}"),
             true,
+            true,
         ),
-        (format!("{one}auth requisite pam_unix.so\n{asks}"), false),
+        (
+            format!("{one}auth requisite pam_unix.so\n{asks}"),
+            false,
+            true,
+        ),
         (
             format!("{one}auth requisite pam_unix.so\n{asks}{permit}"),
             true,
+            true,
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn in_every_stack_a_code_is_wanted_of_those_who_have_one_behind_the_key_and_behind_the_password() {
+    let machine = machine("optional", BOTH);
+    let phone = machine.enrol("alice");
+    let mut backup_codes = phone.backup_codes.iter().cloned();
+    let mut code = || backup_codes.next().unwrap_or_else(|| phone.next_code());
+    let answer = |mut terminal: Terminal, code: &str| {
+        terminal.expect("Verification code for vm");
+        terminal.expect(": ");
+        terminal.type_line(code);
+        terminal
+    };
+    for (stack, _, key_gets_in) in stacks() {
+        machine
+            .run_with_input("cat >/etc/pam.d/sshd", &format!("{stack}{REST}"))
+            .ok();
+        let mut key = with_key(&machine, "alice");
+        if key_gets_in {
+            gets_in(answer(key, &code()), "alice");
+            let mut without = answer(with_key(&machine, "alice"), "");
+            assert!(!without.expect_end().success(), "{stack}");
+        } else {
+            assert!(!key.expect_end().success(), "{stack}");
+        }
+        let password = || with_password(&machine, "alice", &password_of("alice"));
+        gets_in(answer(password(), &code()), "alice");
+        assert!(!answer(password(), "").expect_end().success(), "{stack}");
+    }
+}
+
+#[test]
+fn where_the_jump_lands_decides_about_keys_and_nobody_with_a_password_is_kept_out() {
+    let machine = machine("optional", BOTH);
+    // What the second factor answers to bob is PAM_IGNORE: he has none, and need not have one.
+    for (stack, key_gets_in, _) in stacks() {
         machine
             .run_with_input("cat >/etc/pam.d/sshd", &format!("{stack}{REST}"))
             .ok();
