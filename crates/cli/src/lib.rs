@@ -72,6 +72,7 @@ fn run(Arguments { json, command }: Arguments) -> Result<(), CommandError> {
         Command::Method(command) => commands::method::run(&command, output),
         Command::Exemption(command) => commands::exemption::run(&command, output),
         Command::Session(command) => commands::session::run(command, output),
+        Command::Pam(command) => commands::pam::run(&command, output),
         Command::Doctor => commands::doctor::run(output),
         Command::Stats {
             prometheus,

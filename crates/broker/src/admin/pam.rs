@@ -83,12 +83,18 @@ impl Machine {
         let library = library_folders()
             .iter()
             .find_map(|folder| fs::read(folder.join("libpam.so.0")).ok());
+        let is_debian = Path::new("/etc/debian_version").exists();
+        let mut folders = module_folders();
+        if is_debian {
+            // Debian's libpam looks there too.
+            folders.push(PathBuf::from("/usr/lib/security"));
+        }
         Self {
             reading: library.map_or(LineReading::Unknown, |library| {
                 LineReading::of_library(&library)
             }),
-            is_debian: Path::new("/etc/debian_version").exists(),
-            folders: module_folders(),
+            is_debian,
+            folders,
             files: RefCell::default(),
             installed: RefCell::default(),
         }
@@ -194,6 +200,28 @@ impl Host for Machine {
         self.reading
     }
 }
+
+/// A service of the same kind that asks for a code, if this one does not and people log in with it.
+pub fn neighbour_that_asks<'a>(service: &Checked, all: &'a [Checked]) -> Option<&'a str> {
+    let CheckResult::Proved(proof) = &service.result else {
+        return None;
+    };
+    let has_people = proof
+        .ways
+        .iter()
+        .any(|ways| ways.route.has_authentication())
+        && !OF_PROGRAMS.iter().any(|end| service.service.ends_with(end));
+    if !has_people || !service.asks.is_empty() || service.kind == ServiceKind::Other {
+        return None;
+    }
+    let mut same = all
+        .iter()
+        .filter(|other| other.kind == service.kind && !other.asks.is_empty());
+    same.next().map(|other| other.service.as_str())
+}
+
+/// How the services end with which greeters start themselves, or log a user in whom nobody asks.
+const OF_PROGRAMS: [&str; 3] = ["-greeter", "-launch-environment", "-autologin"];
 
 impl Gives {
     /// What somebody has who gets in at a service.

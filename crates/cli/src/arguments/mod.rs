@@ -4,6 +4,7 @@ mod class;
 mod device;
 mod events;
 pub(crate) mod log;
+mod pam;
 mod policy;
 mod provider;
 mod self_service;
@@ -19,6 +20,7 @@ pub use class::ClassCommand;
 pub use device::{DeviceCommand, Devices};
 pub use events::EventArguments;
 pub use log::LogCommand;
+pub use pam::PamCommand;
 pub use policy::{Confirmation, PolicyCommand};
 pub use provider::{MethodCommand, ProviderCommand, Testing};
 pub use self_service::{AddressArguments, AppArguments, CodeType, EnrolCommand, KeyArguments};
@@ -141,6 +143,9 @@ pub enum Command {
     /// List login sessions, your own or all (root), and end them (root)
     #[command(subcommand)]
     Session(SessionCommand),
+    /// Show at which PAM services a code is asked for, and prove who gets in
+    #[command(subcommand)]
+    Pam(PamCommand),
     /// Check this machine for current and upcoming problems (root)
     #[command(after_help = "Examples:\n  twofa doctor\n  twofa doctor --json")]
     Doctor,

@@ -9,6 +9,7 @@ pub(crate) mod exemption;
 pub(crate) mod log;
 pub(crate) mod log_proof;
 pub(crate) mod method;
+pub(crate) mod pam;
 pub(crate) mod policy;
 pub(crate) mod provider;
 pub(crate) mod self_service;

@@ -2,7 +2,7 @@
 //!
 //! [`doctor`] has the findings, [`class_test`] what a login would get, [`policy`] what to consider before rules change,
 //! [`devices`] says what is trusted, [`user`], [`status`], [`provider`] and [`session`] what is said about those, [`events`] what the audit log says,
-//! [`journal`] what its verification found, [`enrol`] what is said of a QR code, [`errors`] what to
+//! [`journal`] what its verification found, [`pam`] who gets in at a service, [`enrol`] what is said of a QR code, [`errors`] what to
 //! do about an error.
 
 pub(crate) mod class_test;
@@ -12,6 +12,7 @@ pub(crate) mod enrol;
 pub(crate) mod errors;
 pub(crate) mod events;
 pub(crate) mod journal;
+pub(crate) mod pam;
 pub(crate) mod policy;
 pub(crate) mod provider;
 pub(crate) mod session;
