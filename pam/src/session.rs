@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use twofa_proto::{Done, Request, SessionStart, is_no_login};
 
-use crate::host::Host;
+use crate::host::{Host, Tone};
 
 /// How long the broker may take in total.
 pub const TIMEOUT: Duration = Duration::from_secs(1);
@@ -33,11 +33,11 @@ pub fn open(host: &mut dyn Host, ask: Ask<'_>) {
         terminal: host.terminal(),
         process,
     };
-    if let Some(Done::Session {
-        lifetime: Some(seconds),
-    }) = ask(Request::OpenSession(start))
-    {
-        host.limit_session(seconds);
+    let Some(Done::Session { limit: Some(limit) }) = ask(Request::OpenSession(start)) else {
+        return;
+    };
+    if host.limit_session(limit.seconds) && host.has_terminal() {
+        host.show(Tone::Info, &limit.notice);
     }
 }
 
@@ -95,7 +95,34 @@ fn split_at(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
+    use twofa_proto::{SessionLimit, SessionProcess};
+
     use super::*;
+    use crate::login::tests::{Step, host};
+
+    #[test]
+    fn the_end_is_told_at_a_terminal_unless_another_module_has_set_an_earlier_one() {
+        const NOTICE: &str = "This session ends at 18:00.";
+        for (terminal, limit_before, is_told) in [
+            (Some("/dev/pts/1"), None, true),
+            (Some("/dev/pts/1"), Some(61), true),
+            (Some("/dev/pts/1"), Some(59), false),
+            (None, None, false),
+        ] {
+            let steps = is_told.then_some(Step::Show(Tone::Info, NOTICE));
+            let mut host = host(steps);
+            host.terminal = terminal;
+            host.limit_before = limit_before;
+            host.session_process = Some(SessionProcess::default());
+            open(&mut host, &|_| {
+                let limit = SessionLimit {
+                    seconds: 60,
+                    notice: NOTICE.to_owned(),
+                };
+                Some(Done::Session { limit: Some(limit) })
+            });
+        }
+    }
 
     #[test]
     fn the_smaller_limit_wins_and_one_that_is_not_understood_is_left_alone() {

@@ -108,6 +108,69 @@ fn users(machine: &Machine) -> Vec<String> {
 }
 
 #[test]
+fn a_list_fits_a_terminal_and_says_where_each_session_is() {
+    let machine = machine_of_root();
+    let _alice = become_user(&machine, "alice");
+    let _bob = become_user(&machine, "bob");
+    let mut own = machine.terminal("stty cols 80; twofa session list");
+    own.expect_end();
+    let screen = own.screen();
+    assert!(
+        screen.starts_with("ID  USER   STATE  SINCE                FROM         SERVICE  PROVED"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("root, pts/0  su-l     not asked"),
+        "{screen}"
+    );
+    assert_eq!(screen.trim_end().lines().count(), 3, "{screen}");
+}
+
+#[test]
+fn the_end_of_a_session_is_told_at_a_terminal_only() {
+    const NOTICE: &str = "This session ends at ";
+    let (machine, phone) = machine();
+    machine.run("twofa policy set session.lifetime=8h").ok();
+    let mut codes = phone.backup_codes.iter();
+    for (command, at_the_end) in [("", "alice@vm:~$"), ("echo over", "over")] {
+        let mut terminal = machine.terminal(&format!("ssh alice@vm {command}"));
+        terminal.expect("Password:");
+        terminal.type_line(&password_of("alice"));
+        terminal.expect("): ");
+        terminal.type_line(codes.next().unwrap());
+        terminal.expect(at_the_end);
+        let screen = terminal.screen();
+        assert_eq!(screen.contains(NOTICE), command.is_empty(), "{screen}");
+        assert_eq!(list(&machine).len(), usize::from(command.is_empty()));
+    }
+}
+
+#[test]
+fn what_sudo_runs_is_an_event_and_no_session() {
+    let machine = Machine::new()
+        .policy("mandatory")
+        .administrator("alice")
+        .pam("sudo", STACK)
+        .build();
+    let phone = machine.enrol("alice");
+    let mut shell =
+        machine.terminal_as("alice", "sudo sh -c 'twofa session list --json; echo over'");
+    shell.expect("assword");
+    shell.type_line(&password_of("alice"));
+    shell.expect("): ");
+    shell.type_line(&phone.next_code());
+    shell.expect("[]");
+    shell.expect("over");
+    shell.expect_end();
+    assert!(list(&machine).is_empty());
+    let log = machine
+        .run("twofa log --user alice --event passed")
+        .ok()
+        .stdout;
+    assert!(log.contains("sudo"), "{log}");
+}
+
+#[test]
 fn sessions_are_ended_by_number_and_a_number_that_nobody_has_ends_nothing() {
     let machine = machine_of_root();
     let mut alice = become_user(&machine, "alice");

@@ -29,7 +29,7 @@ pub use message::{
     Verdict,
 };
 pub use secret::Secret;
-pub use session::{SessionProcess, SessionReport, SessionStart, is_no_login};
+pub use session::{SessionLimit, SessionProcess, SessionReport, SessionStart, is_no_login};
 pub use stream::Stream;
 
 /// The version of the protocol, raised whenever a message changes. A broker and a client of different versions refuse each

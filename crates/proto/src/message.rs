@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evidence::Evidence;
 use crate::secret::Secret;
-use crate::session::{SessionProcess, SessionReport, SessionStart};
+use crate::session::{SessionLimit, SessionProcess, SessionReport, SessionStart};
 
 /// A message from a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -254,8 +254,8 @@ pub enum Done {
     },
     /// The end of [`Request::OpenSession`] and [`Request::CloseSession`].
     Session {
-        /// How many seconds the session may last; `None`: without end.
-        lifetime: Option<u64>,
+        /// How long the session may last; `None`: without end.
+        limit: Option<SessionLimit>,
     },
     /// The end of [`Request::Sessions`].
     Sessions {

@@ -6,9 +6,10 @@ use crate::evidence::ProcessId;
 
 /// Services whose programs log nobody in, though they open sessions: they run a command or a job for somebody, or the
 /// services of a user who is logged in already.
-const NO_LOGINS: [&str; 9] = [
+const NO_LOGINS: [&str; 10] = [
     "sudo",
     "sudo-i",
+    "doas",
     "polkit-1",
     "systemd-user",
     "cron",
@@ -40,6 +41,15 @@ pub struct SessionStart {
     pub terminal: Option<String>,
     /// The process that opens the session.
     pub process: SessionProcess,
+}
+
+/// How long a session that begins may last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionLimit {
+    /// In seconds, more than 0.
+    pub seconds: u64,
+    /// When it ends, for the user if there is a terminal.
+    pub notice: String,
 }
 
 /// The process that opens a session.
@@ -94,6 +104,7 @@ mod tests {
             "cron",
             "systemd-user",
             "sudo",
+            "doas",
         ] {
             assert!(is_no_login(service), "{service}");
         }

@@ -51,8 +51,11 @@ pub trait Host {
     fn evidence(&self, user: &str) -> Option<Evidence>;
     /// The process that opens or closes a session; `None` where the application is not root.
     fn session_process(&self) -> Option<SessionProcess>;
-    /// Lets the session that is about to begin last this many seconds at most.
-    fn limit_session(&mut self, seconds: u64);
+    /// Whether what is shown in the session phase reaches a terminal. sshd shows it if a shell is started on one.
+    fn has_terminal(&self) -> bool;
+    /// Lets the session that is about to begin last this many seconds at most. Returns whether that is the limit now, and no
+    /// other module has set a shorter one.
+    fn limit_session(&mut self, seconds: u64) -> bool;
     /// Records on this PAM handle who has passed; `None` for nobody.
     fn set_passed(&mut self, passed: Option<Passed>);
     /// Who has passed on this PAM handle.

@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::fs;
+use std::io::{self, IsTerminal};
 use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
 
@@ -164,11 +165,17 @@ impl Host for PamHost<'_> {
         evidence::session_process()
     }
 
-    fn limit_session(&mut self, seconds: u64) {
+    fn has_terminal(&self) -> bool {
+        self.terminal().is_some() && (is_sshd() || io::stdin().is_terminal())
+    }
+
+    fn limit_session(&mut self, seconds: u64) -> bool {
         let before = sys::session_limit(self.handle);
-        if let Some(limit) = session::lower_limit(before.as_deref(), seconds) {
+        let limit = session::lower_limit(before.as_deref(), seconds);
+        if let Some(limit) = limit {
             sys::set_session_limit(self.handle, limit);
         }
+        limit.is_some()
     }
 
     fn set_passed(&mut self, passed: Option<Passed>) {

@@ -10,7 +10,7 @@ mod exchange;
 mod outcome;
 mod proved;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use pam::constants::PamResultCode;
 use twofa_proto::{Confirm, Login, Request, Verdict};

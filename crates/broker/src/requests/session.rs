@@ -7,7 +7,7 @@
 use twofa_core::Account;
 use twofa_core::text::printable;
 use twofa_proto::{
-    Done, Failure, Request, SessionProcess, SessionReport, SessionStart, is_no_login,
+    Done, Failure, Request, SessionLimit, SessionProcess, SessionReport, SessionStart, is_no_login,
 };
 use twofa_store::event::LoginOrigin;
 use twofa_store::{NewSession, Origin, ProcessId, SessionFilter, StoredSession};
@@ -18,7 +18,7 @@ use crate::identity::accounts;
 use crate::identity::authority::{Peer, Permission};
 use crate::identity::person::{Person, PersonError};
 use crate::text::events;
-use crate::text::messages::commands;
+use crate::text::messages::{self, commands};
 
 /// The most characters of an application's claim that are stored.
 const MAX_CLAIM: usize = 128;
@@ -52,7 +52,7 @@ fn answer(services: Services<'_>, peer: Peer, request: &Request) -> Result<Done,
             services
                 .store
                 .close_session(&process.boot, process_id(process), now)?;
-            Ok(Done::Session { lifetime: None })
+            Ok(Done::Session { limit: None })
         }
         Request::PasswordChanged {
             service, login_uid, ..
@@ -79,7 +79,7 @@ fn open(
     start: &SessionStart,
 ) -> Result<Done, RequestError> {
     if is_no_login(&start.service) {
-        return Ok(Done::Session { lifetime: None });
+        return Ok(Done::Session { limit: None });
     }
     let optional = |text: &Option<String>| text.as_deref().and_then(claim);
     let login = LoginOrigin {
@@ -98,13 +98,16 @@ fn open(
         is_login: start.terminal.is_some() || start.service == SSHD,
     };
     let Some(id) = services.store.open_session(&new, &origin, now)? else {
-        return Ok(Done::Session { lifetime: None });
+        return Ok(Done::Session { limit: None });
     };
-    let lifetime = lifetime(services, account)?;
-    if let Some(lifetime) = lifetime {
-        services.store.set_session_until(id, now.after(lifetime))?;
-    }
-    Ok(Done::Session { lifetime })
+    let Some(seconds) = lifetime(services, account)? else {
+        return Ok(Done::Session { limit: None });
+    };
+    let until = now.after(seconds);
+    services.store.set_session_until(id, until)?;
+    let notice = messages::session_ends(until, now);
+    let limit = Some(SessionLimit { seconds, notice });
+    Ok(Done::Session { limit })
 }
 
 /// An application's claim as it is stored.

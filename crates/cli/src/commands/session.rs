@@ -55,7 +55,7 @@ fn list(user: Option<String>, output: Output) -> Result<(), CommandError> {
         (false, user) => own_sessions(&subject::to_show(user)?)?,
     };
     let mut listing = output.listing(&[
-        "ID", "USER", "STATE", "SINCE", "FROM", "SERVICE", "TERMINAL", "PROVED", "UNTIL",
+        "ID", "USER", "STATE", "SINCE", "FROM", "SERVICE", "PROVED", "UNTIL",
     ]);
     for session in &sessions {
         let seen = machine.see(&Target::from(session));
@@ -120,13 +120,22 @@ fn list_one(
             text(Some(row.user)),
             text(Some(row.state)),
             Value::Text(moment(started_at)),
-            text(row.remote_host.or(row.remote_user)),
+            Value::Text(place(session)),
             text(Some(row.service)),
-            text(row.terminal),
             text(Some(row.proof.unwrap_or("not asked"))),
             text(until.map(moment).as_deref()),
         ]
     })
+}
+
+/// `192.0.2.7`, `pts/1`, or for a user who became another `root, pts/1`.
+fn place(session: &SessionReport) -> String {
+    // sshd has no terminal yet when it reports one.
+    let terminal = session.terminal.as_deref().filter(|name| *name != "ssh");
+    let terminal = terminal.map(|name| name.strip_prefix("/dev/").unwrap_or(name));
+    let from = session.remote_host.as_deref();
+    let parts = from.or(session.remote_user.as_deref()).into_iter();
+    parts.chain(terminal).collect::<Vec<_>>().join(", ")
 }
 
 /// The store, and the helper that has kept root's rights.

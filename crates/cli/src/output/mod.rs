@@ -197,7 +197,8 @@ impl Listing {
             Form::Table(table) if table.len() == 0 => {
                 write!(self.out, "{}", wrap_lines(nothing, terminal_width()))?;
             }
-            Form::Table(table) => {
+            Form::Table(mut table) => {
+                table.drop_empty_columns();
                 table.write(terminal_width(), &mut self.out)?;
             }
         }

@@ -17,7 +17,7 @@ const MAX_LINES: usize = 5;
 /// Rows under headings.
 #[derive(Debug)]
 pub(crate) struct Table {
-    headings: &'static [&'static str],
+    headings: Vec<&'static str>,
     rows: Vec<Vec<Value>>,
 }
 
@@ -31,9 +31,9 @@ pub(super) enum Layout {
 }
 
 impl Table {
-    pub(crate) const fn new(headings: &'static [&'static str]) -> Self {
+    pub(crate) fn new(headings: &'static [&'static str]) -> Self {
         Self {
-            headings,
+            headings: headings.to_vec(),
             rows: Vec::new(),
         }
     }
@@ -49,6 +49,24 @@ impl Table {
 
     pub(super) const fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Leaves out the columns that have nothing in any row.
+    pub(super) fn drop_empty_columns(&mut self) {
+        let has_text = |row: &Vec<Value>, column| {
+            row.get(column)
+                .is_some_and(|value: &Value| !value.text().is_empty())
+        };
+        for column in (0..self.headings.len()).rev() {
+            if self.rows.iter().all(|row| !has_text(row, column)) {
+                self.headings.remove(column);
+                for row in &mut self.rows {
+                    if column < row.len() {
+                        row.remove(column);
+                    }
+                }
+            }
+        }
     }
 
     /// Writes all rows for a terminal of so many `columns`.
@@ -96,7 +114,7 @@ impl Table {
             write_cells(&cells.collect::<Vec<_>>(), widths, out)?;
         }
         for row in &self.rows {
-            write_row(layout, self.headings, row, out)?;
+            write_row(layout, &self.headings, row, out)?;
         }
         Ok(())
     }

@@ -12,8 +12,8 @@ use super::processes::Process;
 
 /// How long a session has before it is killed.
 const GRACE: Duration = Duration::from_secs(3);
-/// How long the kernel has to end what was killed.
-const AFTER_KILL: Duration = Duration::from_secs(2);
+/// How long the kernel has to end what was killed. It takes a moment, unless the machine has more to do than it can.
+const AFTER_KILL: Duration = Duration::from_secs(10);
 /// How long systemd-logind has before processes are signalled without it.
 const LOGIND_GRACE: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(100);

@@ -19,7 +19,7 @@ use crate::host::{Tone, Typed};
 
 /// What the module is expected to do with its host.
 #[derive(Debug, PartialEq)]
-enum Step {
+pub(crate) enum Step {
     Prompt(&'static str, bool),
     Show(Tone, &'static str),
     SetPassword(&'static str),
@@ -28,12 +28,15 @@ enum Step {
 use Step::{Prompt as Asks, SetPassed, SetPassword, Show};
 
 /// A host that follows a script, and fails the test if the module does not go through all of it.
-struct ScriptedHost {
+pub(crate) struct ScriptedHost {
     user: Option<&'static str>,
     service: &'static str,
     has_unreadable_user: bool,
     user_later: &'static str,
-    terminal: Option<&'static str>,
+    pub(crate) terminal: Option<&'static str>,
+    /// The limit of the session that another module has set, in seconds.
+    pub(crate) limit_before: Option<u64>,
+    pub(crate) session_process: Option<SessionProcess>,
     password: Option<&'static [u8]>,
     may_set_password: bool,
     steps: VecDeque<Step>,
@@ -44,13 +47,15 @@ struct ScriptedHost {
     log: Vec<(Level, String)>,
 }
 
-fn host(steps: impl IntoIterator<Item = Step>) -> ScriptedHost {
+pub(crate) fn host(steps: impl IntoIterator<Item = Step>) -> ScriptedHost {
     ScriptedHost {
         user: Some("alice"),
         service: "sshd",
         has_unreadable_user: false,
         user_later: "alice",
         terminal: None,
+        limit_before: None,
+        session_process: None,
         password: None,
         may_set_password: true,
         steps: steps.into_iter().collect(),
@@ -158,11 +163,14 @@ impl Host for ScriptedHost {
         self.step(&Show(tone, leak(text)));
     }
     fn session_process(&self) -> Option<SessionProcess> {
-        None
+        self.session_process.clone()
     }
-
-    fn limit_session(&mut self, _seconds: u64) {}
-
+    fn has_terminal(&self) -> bool {
+        self.terminal.is_some()
+    }
+    fn limit_session(&mut self, seconds: u64) -> bool {
+        self.limit_before.is_none_or(|before| seconds < before)
+    }
     fn evidence(&self, _user: &str) -> Option<Evidence> {
         None
     }

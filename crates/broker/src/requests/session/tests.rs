@@ -49,7 +49,7 @@ fn only_sessions_of_logins_are_recorded() {
             Peer::ROOT,
             &start(&bench, service, terminal),
         );
-        assert_eq!(done, Done::Session { lifetime: None }, "{service}");
+        assert_eq!(done, Done::Session { limit: None }, "{service}");
         assert_eq!(count(&bench), recorded, "{service}");
     }
 }
@@ -90,9 +90,18 @@ fn only_root_reports_sessions_and_users_see_only_their_own() {
 fn a_session_of_a_system_account_has_no_lifetime() {
     let bench = Bench::with_local_account();
     bench.policy(&[("session.lifetime", "90d")]);
-    let expected = twofa_names::is_person(bench.alice.uid).then_some(90 * 24 * 60 * 60);
-    let done = serve(bench.services(), Peer::ROOT, &start(&bench, "sshd", None));
-    assert_eq!(done, Done::Session { lifetime: expected });
+    let Done::Session { limit } = serve(bench.services(), Peer::ROOT, &start(&bench, "sshd", None))
+    else {
+        panic!("not the beginning of a session")
+    };
+    if !twofa_names::is_person(bench.alice.uid) {
+        assert_eq!(limit, None);
+        return;
+    }
+    let limit = limit.unwrap();
+    assert_eq!(limit.seconds, 90 * 24 * 60 * 60);
+    let end = clock().after(limit.seconds);
+    assert_eq!(limit.notice, messages::session_ends(end, clock()));
 }
 
 #[test]

@@ -45,6 +45,11 @@ pub fn device_trusted(until: Timestamp, now: Timestamp) -> String {
     )
 }
 
+/// The session has a lifetime.
+pub fn session_ends(until: Timestamp, now: Timestamp) -> String {
+    format!("This session ends at {}.", moment(until, now))
+}
+
 /// No code is sent to a program that may not answer.
 pub const NOT_SENT_YET: &str = "No code has been sent yet.";
 

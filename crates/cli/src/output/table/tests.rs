@@ -23,7 +23,7 @@ fn user_list() -> Table {
         ]
     };
     Table {
-        headings: &[
+        headings: vec![
             "USER",
             "UID",
             "STATUS",
@@ -50,7 +50,7 @@ fn user_list() -> Table {
 
 fn log() -> Table {
     Table {
-        headings: &["TIME", "EVENT", "USER", "AT", "FROM", "BY", "DETAIL"],
+        headings: vec!["TIME", "EVENT", "USER", "AT", "FROM", "BY", "DETAIL"],
         rows: vec![vec![
             text("2026-11-26 22:10:00"),
             Value::Bad("refused".into()),
@@ -73,7 +73,7 @@ fn tables() -> Vec<Table> {
     let mut small = Table::new(&["METHOD", "ALLOWED", "PROVIDERS"]);
     small.push_texts(&["email", "yes; among classes, only in a and b", "-"]);
     let empty_heading = Table {
-        headings: &["SETTING", ""],
+        headings: vec!["SETTING", ""],
         rows: vec![vec![text("a"), text("")]],
     };
     vec![
@@ -144,4 +144,16 @@ fn a_table_that_does_not_fit_has_a_record_for_each_row() {
         ),
         "{shown}"
     );
+}
+
+#[test]
+fn a_column_that_is_empty_in_all_rows_is_left_out() {
+    let mut table = Table::new(&["ID", "UNTIL", "USER", "NOTE"]);
+    table.push_texts(&["1", "", "alice", ""]);
+    table.push_texts(&["2", "", "", ""]);
+    table.drop_empty_columns();
+    let mut out = Vec::new();
+    table.write(80, &mut out).unwrap();
+    let text = anstream::adapter::strip_str(std::str::from_utf8(&out).unwrap()).to_string();
+    assert_eq!(text, "ID  USER\n1   alice\n2\n");
 }
