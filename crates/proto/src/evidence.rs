@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::message::Confirm;
+
 /// What is known about the process that asks, and where it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Evidence {
@@ -26,6 +28,8 @@ pub struct Evidence {
     pub controlling_terminal: Option<TerminalEvidence>,
     /// What can be seen of the user's password.
     pub password: PasswordState,
+    /// In the account phase: what the end of the same login in `auth` asked for.
+    pub confirms: Confirm,
 }
 
 /// What root can see of a user's password. A trusted device stays trusted only as long as it is the same.

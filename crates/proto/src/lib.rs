@@ -25,8 +25,8 @@ pub use endpoint::{BrokerEnd, ClientEnd, ConnectionError};
 pub use evidence::{Evidence, PasswordState, ProcessId, SessionEvidence, TerminalEvidence};
 pub use message::{
     AppReport, AppRequest, Confirm, ContactReport, DeviceReport, Done, ExemptionReport, Failure,
-    FromBroker, FromClient, Login, Prompt, Request, SecurityKeyReport, UserReport, UserStatus,
-    Verdict,
+    FromBroker, FromClient, Login, Prompt, Request, SecurityKeyReport, Ticket, UserReport,
+    UserStatus, Verdict,
 };
 pub use secret::Secret;
 pub use session::{SessionLimit, SessionProcess, SessionReport, SessionStart, is_no_login};

@@ -181,8 +181,6 @@ pub struct Login {
     pub cannot_answer: bool,
     /// What sshd itself verified before, from its `SSH_AUTH_INFO_0`: on each line a method and its details.
     pub ssh_auth_info: Option<String>,
-    /// For [`Request::Account`]: this process passed in `auth`, and [`Done::Login`] asked for this.
-    pub confirms: bool,
     /// What is known of the process; `None`: the application is not root.
     pub evidence: Option<Box<Evidence>>,
 }
@@ -277,7 +275,7 @@ pub enum Done {
     },
 }
 
-/// Whether the account phase must ask once more, with [`Login::confirms`], because what follows from a login follows only
+/// Whether the account phase must ask once more, with [`Evidence::confirms`], because what follows from a login follows only
 /// there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Confirm {
@@ -285,10 +283,14 @@ pub enum Confirm {
     #[default]
     No,
     /// The code was right. That is on disk; what follows is the record of the login, and trust in the device.
-    Record,
+    Record(Ticket),
     /// There was no code: the device is trusted, and the login rests on the confirmation.
-    Trust,
+    Trust(Ticket),
 }
+
+/// The number of what the broker remembers of a login until its account phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket(pub i64);
 
 /// The result of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -303,6 +305,9 @@ pub enum Verdict {
     Exempt,
     /// Nothing was decided: a later line of the stack decides, with the code that was typed here.
     Later,
+    /// For [`Confirm::Record`]: the broker no longer knows of the login, so that it can neither be recorded nor make a device
+    /// trusted. The code was right.
+    NoTicket,
     /// The login is refused.
     Denied,
     /// No attempts are left, or the account is locked.

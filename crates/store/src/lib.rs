@@ -78,4 +78,5 @@ pub use sql::exemptions::StoredExemption;
 pub use sql::notices::Notice;
 pub use tickets::{
     AccountPhase, Confirmation, LoginProcess, Pass, ProcessId, Settlement, TicketLogin,
+    TicketNumber,
 };

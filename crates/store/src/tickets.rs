@@ -28,6 +28,19 @@ pub struct ProcessId {
     pub start: u64,
 }
 
+/// The number of a ticket, by which the account phase names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TicketNumber(pub i64);
+
+impl TicketNumber {
+    /// A number that no other ticket has.
+    pub fn random() -> Result<Self, StoreError> {
+        let mut bytes = [0; 8];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(i64::from_le_bytes(bytes)))
+    }
+}
+
 /// The process that a login happens in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginProcess {
@@ -42,7 +55,9 @@ pub struct LoginProcess {
 /// How a login passed, before it is confirmed.
 #[derive(Debug, Clone, Copy)]
 pub struct Pass<'a> {
-    /// The process that will come back in the account phase.
+    /// The number of the ticket that it leaves.
+    pub ticket: TicketNumber,
+    /// The process that comes back in the account phase, as far as is known.
     pub process: &'a LoginProcess,
     /// The device behind the login, if anything is proved about it.
     pub device: Option<&'a Device>,
@@ -59,14 +74,16 @@ pub struct Pass<'a> {
 pub enum Settlement<'a> {
     /// At once: the first factor is known to be right.
     Now(Option<Pass<'a>>),
-    /// When the account phase of the same process confirms it.
+    /// When the account phase of the same login confirms it.
     InAccount(Pass<'a>),
 }
 
 /// The account phase of a login.
 #[derive(Debug, Clone, Copy)]
 pub struct AccountPhase<'a> {
-    /// The process, which left a ticket in `auth`.
+    /// The number of the ticket, as the module kept it.
+    pub ticket: TicketNumber,
+    /// The process that came to it.
     pub process: &'a LoginProcess,
     /// A key of the user's, and for how long it can be trusted.
     pub key: Option<(&'a Device, Duration)>,
@@ -114,8 +131,10 @@ pub enum Confirmation {
         /// Until when the device is trusted now, if this login made it so.
         trusted_until: Option<Timestamp>,
     },
-    /// There is no ticket of this process and user, or it is too old, or the trust it rests on has ended.
-    Nothing,
+    /// The user has no such ticket that is unconfirmed, or it is too old.
+    NoTicket,
+    /// The trust that it rests on has ended.
+    TrustEnded,
 }
 
 impl Store {
@@ -139,7 +158,7 @@ impl Store {
         })
     }
 
-    /// Records the login of `account` for which the process left a ticket, and makes the grant that belongs to it. A key that
+    /// Records the login of `account` that left the ticket, and makes the grant that belongs to it. A key that
     /// is known now is trusted instead of what `auth` knew: sshd before 9.8 says only in the account phase which key a login
     /// by `publickey,password` has shown.
     pub fn confirm(
@@ -153,26 +172,27 @@ impl Store {
         self.change_unsynced(origin, now, |tx| {
             let since = now.before(LIFETIME);
             let AccountPhase {
+                ticket,
                 process,
                 key,
                 ssh_auth_info,
             } = phase;
-            let found = tickets::find(tx.db, &process.boot, process.own, since)?
+            let found = tickets::find(tx.db, ticket, since)?
                 .filter(|found| found.account == *account && !found.is_confirmed);
             let (Some(found), Some(user)) = (found, tx.find(account)?) else {
-                return Ok(Confirmation::Nothing);
+                return Ok(Confirmation::NoTicket);
             };
             let mut login: TicketLogin = read(&found.login)?;
             if let Some((key, duration)) = key {
                 login.trust_instead(HashedDevice::new(tx.key, key), duration);
             }
             let Some(trusted_until) = tx.settle(account, &user, &login)? else {
-                return Ok(Confirmation::Nothing);
+                return Ok(Confirmation::TrustEnded);
             };
             if login.ssh_auth_info.is_none() {
                 login.ssh_auth_info = ssh_auth_info.map(ToOwned::to_owned);
             }
-            tickets::confirm(tx.db, found.id, &write(&login)?)?;
+            tickets::confirm(tx.db, found.id, process, &write(&login)?)?;
             if let Some(service) = origin.service() {
                 devices::note_confirming(tx.db, service, now)?;
             }
@@ -273,6 +293,7 @@ impl Tx<'_> {
         tickets::delete_old(self.db, self.now.before(LIFETIME))?;
         tickets::save(
             self.db,
+            pass.ticket,
             pass.process,
             account,
             is_confirmed,

@@ -12,7 +12,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{geteuid, getpid, getppid, getuid};
 use sha2::{Digest, Sha256};
 use twofa_proto::{
-    Evidence, PasswordState, ProcessId, SessionEvidence, SessionProcess, TerminalEvidence,
+    Confirm, Evidence, PasswordState, ProcessId, SessionEvidence, SessionProcess, TerminalEvidence,
 };
 use zeroize::Zeroizing;
 
@@ -60,6 +60,7 @@ pub(super) fn collect(asker: &Asker<'_>) -> Option<Evidence> {
         // polkit's agent shows the prompt, wherever the program runs that asks.
         controlling_terminal: (!is_polkit).then(|| controlling_terminal(own)).flatten(),
         password: password_state(asker.user),
+        confirms: Confirm::No,
     })
 }
 

@@ -94,9 +94,10 @@ fn answer(
 
 /// Whether a trusted device stands in for the code. A key that sshd proved passes that way.
 fn stands_in(verdict: Verdict, confirm: Confirm) -> bool {
-    match verdict {
-        Verdict::Trusted => true,
-        Verdict::Passed => confirm == Confirm::Trust,
-        _ => false,
+    match confirm {
+        Confirm::Trust(_) => true,
+        // A right code at a trusted device, which is told to the application like trust.
+        Confirm::Record(_) => false,
+        Confirm::No => verdict == Verdict::Trusted,
     }
 }

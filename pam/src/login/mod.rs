@@ -56,6 +56,8 @@ pub fn authenticate<H: Host>(
         Some(password),
         Verdict::Denied | Verdict::NotRequired | Verdict::Exempt | Verdict::Trusted,
     ) = (guess, outcome.verdict)
+        // At a trusted device the digits may have been a right code.
+        && !matches!(outcome.confirm, Confirm::Record(_))
     {
         if outcome.verdict == Verdict::Denied {
             // The digits at the end belonged to the password, or were a wrong code.
@@ -100,16 +102,20 @@ pub fn check_account<H: Host>(
         may_ask: challenge,
         ..Answers::NONE
     };
-    let login = Login {
+    let mut login = Login {
         behind_password: answers.behind_password,
         may_ask: challenge,
-        confirms: passed.is_some(),
         ..describe(host, &user, arguments)
     };
+    if let (Some(evidence), Some(passed)) = (&mut login.evidence, &passed) {
+        evidence.confirms = passed.confirm;
+    }
     let outcome = run(host, answers, Request::Account(login), connect);
     match (passed, outcome.verdict) {
         // The code was right and is used up. Only a line of the log is lost, not a check.
-        (Some(passed), Verdict::Unavailable) if passed.confirm == Confirm::Record => {
+        (Some(passed), Verdict::Unavailable | Verdict::NoTicket)
+            if matches!(passed.confirm, Confirm::Record(_)) =>
+        {
             let word = outcome::NOT_RECORDED;
             outcome::log(host, Level::Error, word, &user, &outcome.why);
             pam_code(passed.verdict, false)

@@ -51,7 +51,9 @@ pub fn pam_code(verdict: Verdict, stops_at_maxtries: bool) -> PamResultCode {
             PamResultCode::PAM_IGNORE
         }
         Verdict::TriesUsedUp if stops_at_maxtries => PamResultCode::PAM_MAXTRIES,
-        Verdict::Denied | Verdict::TriesUsedUp | Verdict::NoAnswer => PamResultCode::PAM_AUTH_ERR,
+        Verdict::NoTicket | Verdict::Denied | Verdict::TriesUsedUp | Verdict::NoAnswer => {
+            PamResultCode::PAM_AUTH_ERR
+        }
         Verdict::Unavailable => PamResultCode::PAM_AUTHINFO_UNAVAIL,
     }
 }
@@ -84,6 +86,7 @@ pub fn report(host: &mut impl Host, user: &str, outcome: &Outcome) {
         // At each login while nobody needs a code.
         Verdict::NotRequired => (Level::Debug, "not-required"),
         Verdict::Exempt => (Level::Info, "exempt"),
+        Verdict::NoTicket => (Level::Notice, "no-ticket"),
         Verdict::Denied => (Level::Notice, "denied"),
         Verdict::TriesUsedUp => (Level::Notice, "tries-used-up"),
         Verdict::NoAnswer => (Level::Notice, "no-answer"),

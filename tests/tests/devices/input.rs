@@ -3,7 +3,7 @@
 use super::{STACK, expect_shell, is_asked, log_in_from, machine, machine_with_sshd, set, trust};
 use twofa_e2e::{Machine, password_of};
 use twofa_proto::message::FromClient;
-use twofa_proto::{Evidence, Login, ProcessId, Request, Secret, codec};
+use twofa_proto::{Confirm, Evidence, Login, ProcessId, Request, Secret, Ticket, codec};
 
 #[test]
 fn a_plus_without_a_code_is_no_code_and_counts_as_no_wrong_one() {
@@ -123,7 +123,7 @@ fn forge(machine: &Machine, who: &str, request: Request, answers: &[&str]) -> St
 }
 
 /// A login of `user` from the device that alice trusts, as root's module would describe it.
-fn forged(user: &str, confirms: bool) -> Login {
+fn forged(user: &str, confirms: Confirm) -> Login {
     Login {
         user: user.to_owned(),
         service: "sshd".to_owned(),
@@ -131,12 +131,12 @@ fn forged(user: &str, confirms: bool) -> Login {
         remote_user: Some(user.to_owned()),
         ssh_auth_info: Some("publickey ssh-ed25519 AAAA".to_owned()),
         may_ask: true,
-        confirms,
         evidence: Some(Box::new(Evidence {
             boot: "boot".to_owned(),
             process: ProcessId { pid: 1, start: 1 },
             ssh_client: Some("192.0.2.7".to_owned()),
             login_uid: Some(0),
+            confirms,
             ..Evidence::default()
         })),
         ..Login::default()
@@ -154,12 +154,20 @@ fn nobody_but_root_is_believed_what_they_say_of_their_login() {
     let forge =
         |who: &str, request: Request, answers: &[&str]| forge(&machine, who, request, answers);
     // Alice herself, as malware in a session of hers would ask: she is asked as anywhere else, and nothing is confirmed.
-    let said = forge("alice", Request::Login(forged("alice", false)), &[]);
+    let said = forge("alice", Request::Login(forged("alice", Confirm::No)), &[]);
     assert!(said.contains("Verification code for vm"), "{said}");
-    forge("alice", Request::Account(forged("alice", true)), &[]);
+    forge(
+        "alice",
+        Request::Account(forged("alice", Confirm::Record(Ticket(1)))),
+        &[],
+    );
     let code = format!("{}+", phone.backup_codes[0]);
     machine.run("twofa device revoke --all --everybody").ok();
-    let said = forge("alice", Request::Login(forged("alice", false)), &[&code]);
+    let said = forge(
+        "alice",
+        Request::Login(forged("alice", Confirm::No)),
+        &[&code],
+    );
     assert!(!said.contains("No code is asked for here"), "{said}");
     let list = machine
         .run_as("alice", "twofa device list --json")
@@ -168,8 +176,8 @@ fn nobody_but_root_is_believed_what_they_say_of_their_login() {
     assert_eq!(list, "[]\n", "a locker or malware makes no device trusted");
     // Somebody else learns nothing.
     for request in [
-        Request::Login(forged("alice", false)),
-        Request::Account(forged("alice", true)),
+        Request::Login(forged("alice", Confirm::No)),
+        Request::Account(forged("alice", Confirm::Record(Ticket(1)))),
         Request::Devices {
             user: "alice".to_owned(),
         },
@@ -206,7 +214,7 @@ fn nobody_but_root_is_believed_that_sshd_verified_a_security_key() {
         .ok();
     let folder = machine.run("stat -c '%d %i' /etc/pam.d").ok().stdout;
     let mut numbers = folder.split_whitespace().map(|n| n.parse().unwrap());
-    let mut login = forged("alice", false);
+    let mut login = forged("alice", Confirm::No);
     login.ssh_auth_info = Some(format!("publickey {KEY}"));
     login.pam_folder = Some((numbers.next().unwrap(), numbers.next().unwrap()));
     login.evidence.as_mut().unwrap().has_default_sshd_config = true;

@@ -1,8 +1,8 @@
 //! Trusted devices: a code that ends in + is asked for again when the trust ends, through real sshd, su and sudo.
 //!
 //! This file has the machine that is reached from two others, and what a code with a + does. [`ends`] ends trust, [`proofs`]
-//! tells devices apart, [`elevation`] is su and sudo, [`lockers`] are screen lockers, [`commands`] `twofa device`, and
-//! [`input`] what must not work.
+//! tells devices apart, [`elevation`] is su and sudo, [`lockers`] are screen lockers, [`processes`] a program of the tests'
+//! own, [`commands`] `twofa device`, and [`input`] what must not work.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -11,6 +11,7 @@ mod elevation;
 mod ends;
 mod input;
 mod lockers;
+mod processes;
 mod proofs;
 
 use twofa_e2e::{Authenticator, Machine, Terminal, password_of, save_backup_codes};

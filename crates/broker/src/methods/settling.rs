@@ -39,7 +39,7 @@ impl<'a> Settling<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twofa_store::{LoginProcess, ProcessId};
+    use twofa_store::{LoginProcess, ProcessId, TicketNumber};
 
     const DAY: Duration = Duration::from_minutes(24 * 60);
 
@@ -58,6 +58,7 @@ mod tests {
         };
         let settling = Settling {
             pass: Pass {
+                ticket: TicketNumber(1),
                 process: &process,
                 device: None,
                 trust_for: None,

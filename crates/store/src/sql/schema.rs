@@ -7,7 +7,7 @@ use super::pragmas::{self, APPLICATION_ID, Header};
 use crate::error::StoreError;
 
 /// Each runs once, in order; the number of those that ran is the schema version ([`Header::schema`]).
-static MIGRATIONS: [&str; 17] = [
+static MIGRATIONS: [&str; 18] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_people.sql"),
     include_str!("../../migrations/0003_codes.sql"),
@@ -25,6 +25,7 @@ static MIGRATIONS: [&str; 17] = [
     include_str!("../../migrations/0015_login_uid.sql"),
     include_str!("../../migrations/0016_session_keys.sql"),
     include_str!("../../migrations/0017_session_codes.sql"),
+    include_str!("../../migrations/0018_tickets.sql"),
 ];
 
 /// What the database is expected to hold already.

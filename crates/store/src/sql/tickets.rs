@@ -1,11 +1,11 @@
 //! What a login leaves for its later phases: the table `ticket`.
 
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, Row};
 use twofa_core::{Account, Timestamp};
 
 use super::Db;
 use crate::error::StoreError;
-use crate::tickets::{LoginProcess, ProcessId};
+use crate::tickets::{LoginProcess, ProcessId, TicketNumber};
 
 /// A row of `ticket`.
 #[derive(Debug)]
@@ -16,9 +16,10 @@ pub(crate) struct TicketRecord {
     pub login: String,
 }
 
-/// Leaves a ticket, in the place of one of the same process.
+/// Leaves a ticket with this number.
 pub(crate) fn save(
     db: &Db<'_>,
+    number: TicketNumber,
     process: &LoginProcess,
     account: &Account,
     is_confirmed: bool,
@@ -26,13 +27,11 @@ pub(crate) fn save(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let sql =
-        "INSERT INTO ticket (boot, pid, start, parent, parent_start, name, uid, is_confirmed, at, login)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-               ON CONFLICT (boot, pid, start) DO UPDATE SET parent = excluded.parent,
-                   parent_start = excluded.parent_start, name = excluded.name, uid = excluded.uid,
-                   is_confirmed = excluded.is_confirmed, at = excluded.at, login = excluded.login";
+        "INSERT INTO ticket (number, boot, pid, start, parent, parent_start, name, uid, is_confirmed, at, login)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     let parent = process.parent;
     db.prepare_cached(sql)?.execute((
+        number.0,
         &process.boot,
         process.own.pid,
         process.own.start,
@@ -47,16 +46,17 @@ pub(crate) fn save(
     Ok(())
 }
 
-/// The ticket that this very process left since `since`.
+/// The ticket of this number, if it was left since `since`.
 pub(crate) fn find(
     db: &Db<'_>,
-    boot: &str,
-    process: ProcessId,
+    number: TicketNumber,
     since: Timestamp,
 ) -> Result<Option<TicketRecord>, StoreError> {
-    let sql = "SELECT id, name, uid, is_confirmed, login FROM ticket
-               WHERE boot = ?1 AND pid = ?2 AND start = ?3 AND at >= ?4";
-    one(db, sql, boot, process, since)
+    let sql =
+        "SELECT id, name, uid, is_confirmed, login FROM ticket WHERE number = ?1 AND at >= ?2";
+    let mut statement = db.prepare_cached(sql)?;
+    let found = statement.query_row((number.0, since.unix()), record);
+    Ok(found.optional()?)
 }
 
 /// The confirmed ticket that this process left since `since`, or the last one that a child of it left.
@@ -70,35 +70,42 @@ pub(crate) fn find_of_session(
                WHERE boot = ?1 AND at >= ?4 AND is_confirmed
                    AND ((pid = ?2 AND start = ?3) OR (parent = ?2 AND parent_start = ?3))
                ORDER BY at DESC, id DESC LIMIT 1";
-    one(db, sql, boot, process, since)
-}
-
-fn one(
-    db: &Db<'_>,
-    sql: &str,
-    boot: &str,
-    process: ProcessId,
-    since: Timestamp,
-) -> Result<Option<TicketRecord>, StoreError> {
     let parameters = (boot, process.pid, process.start, since.unix());
-    let found = db.prepare_cached(sql)?.query_row(parameters, |row| {
-        Ok(TicketRecord {
-            id: row.get("id")?,
-            account: Account {
-                name: row.get("name")?,
-                uid: row.get("uid")?,
-            },
-            is_confirmed: row.get("is_confirmed")?,
-            login: row.get("login")?,
-        })
-    });
+    let found = db.prepare_cached(sql)?.query_row(parameters, record);
     Ok(found.optional()?)
 }
 
-/// Confirms the ticket, and lets it say `login`.
-pub(crate) fn confirm(db: &Db<'_>, id: i64, login: &str) -> Result<(), StoreError> {
-    db.prepare_cached("UPDATE ticket SET is_confirmed = 1, login = ?2 WHERE id = ?1")?
-        .execute((id, login))?;
+fn record(row: &Row<'_>) -> rusqlite::Result<TicketRecord> {
+    Ok(TicketRecord {
+        id: row.get("id")?,
+        account: Account {
+            name: row.get("name")?,
+            uid: row.get("uid")?,
+        },
+        is_confirmed: row.get("is_confirmed")?,
+        login: row.get("login")?,
+    })
+}
+
+/// Confirms the ticket in the account phase, which `process` came to, and lets it say `login`.
+pub(crate) fn confirm(
+    db: &Db<'_>,
+    id: i64,
+    process: &LoginProcess,
+    login: &str,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE ticket SET is_confirmed = 1, login = ?2, boot = ?3, pid = ?4, start = ?5, parent = ?6,
+                   parent_start = ?7 WHERE id = ?1";
+    let parent = process.parent;
+    db.prepare_cached(sql)?.execute((
+        id,
+        login,
+        &process.boot,
+        process.own.pid,
+        process.own.start,
+        parent.map(|parent| parent.pid),
+        parent.map(|parent| parent.start),
+    ))?;
     Ok(())
 }
 

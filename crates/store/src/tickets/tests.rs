@@ -17,8 +17,14 @@ fn process(pid: u32) -> LoginProcess {
     }
 }
 
+/// The ticket that the login of this process leaves.
+fn ticket(process: &LoginProcess) -> TicketNumber {
+    TicketNumber(process.own.pid.into())
+}
+
 fn account_phase(process: &LoginProcess) -> AccountPhase<'_> {
     AccountPhase {
+        ticket: ticket(process),
         process,
         key: None,
         ssh_auth_info: None,
@@ -31,6 +37,7 @@ pub(crate) fn address(text: &str) -> Device {
 
 fn pass<'a>(process: &'a LoginProcess, device: &'a Device, trust: bool) -> Pass<'a> {
     Pass {
+        ticket: ticket(process),
         process,
         device: Some(device),
         trust_for: trust.then_some(DAY),
@@ -67,7 +74,7 @@ fn type_code(store: &Store, bench: &Bench, step: u64, settlement: Settlement<'_>
 
 /// Logs in from `device` with a right code and trusts it.
 pub(crate) fn trust(store: &Store, bench: &Bench, step: u64, device: &Device) -> Confirmation {
-    let process = process(1);
+    let process = process(1000 + u32::try_from(step).unwrap());
     let pass = pass(&process, device, true);
     type_code(store, bench, step, Settlement::InAccount(pass));
     store
@@ -102,7 +109,7 @@ pub(crate) fn devices(store: &Store, now: Timestamp) -> Vec<TrustedDevice> {
 }
 
 #[test]
-fn nothing_follows_from_a_right_code_until_the_account_phase_of_that_process_confirms_it() {
+fn nothing_follows_from_a_right_code_until_the_account_phase_of_that_login_confirms_it() {
     let bench = Bench::new();
     let store = enrolled(&bench);
     let device = address("192.0.2.7");
@@ -118,26 +125,9 @@ fn nothing_follows_from_a_right_code_until_the_account_phase_of_that_process_con
     assert_eq!(kinds(&store), ["app-enrolled", "refused"]);
     assert_eq!(grant(&store, &device), None);
     assert!(store.snapshot(&alice()).unwrap().missed.is_some());
-    for (account, other) in [
-        (bob(), process.clone()),
-        (alice(), self::process(2)),
-        (
-            alice(),
-            LoginProcess {
-                own: ProcessId { pid: 1, start: 8 },
-                ..process.clone()
-            },
-        ),
-        (
-            alice(),
-            LoginProcess {
-                boot: "another".into(),
-                ..process.clone()
-            },
-        ),
-    ] {
+    for (account, other) in [(bob(), process.clone()), (alice(), self::process(2))] {
         let outcome = store.confirm(&account, account_phase(&other), &origin(), bench.now);
-        assert_eq!(outcome.unwrap(), Confirmation::Nothing, "{other:?}");
+        assert_eq!(outcome.unwrap(), Confirmation::NoTicket, "{other:?}");
     }
     let outcome = store.confirm(&alice(), account_phase(&process), &origin(), bench.now);
     let Confirmation::Confirmed {
@@ -158,7 +148,7 @@ fn nothing_follows_from_a_right_code_until_the_account_phase_of_that_process_con
     let again = store.confirm(&alice(), account_phase(&process), &origin(), bench.now);
     assert_eq!(
         again.unwrap(),
-        Confirmation::Nothing,
+        Confirmation::NoTicket,
         "a ticket is for once"
     );
 }
@@ -172,7 +162,7 @@ fn a_ticket_is_too_old_after_ten_minutes() {
     type_code(&store, &bench, 100, settlement);
     let later = bench.now.after(LIFETIME + 1);
     let outcome = store.confirm(&alice(), account_phase(&process), &origin(), later);
-    assert_eq!(outcome.unwrap(), Confirmation::Nothing);
+    assert_eq!(outcome.unwrap(), Confirmation::NoTicket);
 }
 
 #[test]
@@ -260,7 +250,7 @@ fn a_login_by_trust_that_was_ended_meanwhile_is_not_confirmed() {
             .unwrap()
     );
     let outcome = store.confirm(&alice(), account_phase(&process), &origin(), bench.now);
-    assert_eq!(outcome.unwrap(), Confirmation::Nothing);
+    assert_eq!(outcome.unwrap(), Confirmation::TrustEnded);
 }
 
 #[test]
@@ -352,6 +342,55 @@ fn a_user_has_at_most_twenty_devices() {
         None,
         "the oldest went"
     );
+}
+
+#[test]
+fn two_logins_of_one_process_do_not_take_each_others_ticket() {
+    let bench = Bench::new();
+    let store = enrolled(&bench);
+    let process = process(1);
+    let devices = [address("192.0.2.7"), address("192.0.2.8")];
+    for (number, device) in (1..).zip(&devices) {
+        let pass = Pass {
+            ticket: TicketNumber(number),
+            ..pass(&process, device, true)
+        };
+        let step = 100 + u64::try_from(number).unwrap();
+        type_code(&store, &bench, step, Settlement::InAccount(pass));
+    }
+    let phase = AccountPhase {
+        ticket: TicketNumber(1),
+        ..account_phase(&process)
+    };
+    store
+        .confirm(&alice(), phase, &origin(), bench.now)
+        .unwrap();
+    let trusted = devices.map(|device| grant(&store, &device).is_some());
+    assert_eq!(trusted, [true, false]);
+}
+
+#[test]
+fn a_session_belongs_to_the_process_that_came_to_the_account_phase() {
+    let bench = Bench::new();
+    let store = enrolled(&bench);
+    let (before, after) = (process(1), process(2));
+    let device = address("192.0.2.7");
+    let settlement = Settlement::InAccount(pass(&before, &device, false));
+    type_code(&store, &bench, 100, settlement);
+    let phase = AccountPhase {
+        ticket: ticket(&before),
+        ..account_phase(&after)
+    };
+    store
+        .confirm(&alice(), phase, &origin(), bench.now)
+        .unwrap();
+    let redeem = |process: &LoginProcess| {
+        store
+            .redeem_ticket("boot", process.own, &origin(), bench.now)
+            .unwrap()
+    };
+    assert_eq!(redeem(&before), None);
+    assert!(redeem(&after).is_some());
 }
 
 #[test]

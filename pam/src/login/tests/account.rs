@@ -156,8 +156,8 @@ fn an_account_line_with_challenge_asks() {
 #[test]
 fn what_the_broker_asked_for_is_confirmed_once_in_the_account_phase() {
     for (verdict, confirm, code) in [
-        (Verdict::Passed, Confirm::Record, PamResultCode::PAM_SUCCESS),
-        (Verdict::Trusted, Confirm::Trust, PamResultCode::PAM_IGNORE),
+        (Verdict::Passed, RECORD, PamResultCode::PAM_SUCCESS),
+        (Verdict::Trusted, TRUST, PamResultCode::PAM_IGNORE),
     ] {
         let mut host = host([ALICE_PASSED, ALICE_PASSED]);
         let mut first = broker(move |end| send_to_confirm(end, verdict, confirm));
@@ -167,10 +167,10 @@ fn what_the_broker_asked_for_is_confirmed_once_in_the_account_phase() {
         );
         let mut second = broker(move |end| send_verdict(end, verdict));
         assert_eq!(check_account(&mut host, false, &[], second.connect()), code);
-        assert!(matches!(
-            second.request(),
-            Request::Account(Login { confirms: true, .. })
-        ));
+        let Request::Account(Login { evidence, .. }) = second.request() else {
+            panic!("not the account phase");
+        };
+        assert_eq!(evidence.unwrap().confirms, confirm);
         assert_eq!(check_account(&mut host, false, &[], no_broker), code);
     }
 }
@@ -178,9 +178,9 @@ fn what_the_broker_asked_for_is_confirmed_once_in_the_account_phase() {
 #[test]
 fn a_login_by_trust_that_cannot_be_confirmed_is_refused_and_one_by_code_is_not() {
     for (confirm, shown, expected) in [
-        (Confirm::Record, vec![], PamResultCode::PAM_SUCCESS),
+        (RECORD, vec![], PamResultCode::PAM_SUCCESS),
         (
-            Confirm::Trust,
+            TRUST,
             vec![Show(Tone::Error, messages::UNAVAILABLE)],
             PamResultCode::PAM_AUTHINFO_UNAVAIL,
         ),
@@ -193,9 +193,31 @@ fn a_login_by_trust_that_cannot_be_confirmed_is_refused_and_one_by_code_is_not()
 }
 
 #[test]
+fn a_login_that_the_broker_no_longer_knows_passes_by_its_code_and_not_by_trust() {
+    for (confirm, expected) in [
+        (RECORD, PamResultCode::PAM_SUCCESS),
+        (TRUST, PamResultCode::PAM_AUTH_ERR),
+    ] {
+        let mut host = host([]);
+        host.passed = Some(passed("alice", confirm));
+        let mut broker = broker(|end| send_verdict(end, Verdict::NoTicket));
+        let code = check_account(&mut host, false, &[], broker.connect());
+        assert_eq!(code, expected, "{confirm:?}");
+    }
+    // Without a code that was right on this handle, the answer lets nobody in.
+    for somebody in [None, Some(passed("bob", RECORD))] {
+        let mut host = host([]);
+        host.passed = somebody;
+        let mut broker = broker(|end| send_verdict(end, Verdict::NoTicket));
+        let code = check_account(&mut host, false, &[], broker.connect());
+        assert_eq!(code, PamResultCode::PAM_AUTH_ERR);
+    }
+}
+
+#[test]
 fn a_login_that_is_refused_when_it_is_to_be_confirmed_is_refused() {
     let mut host = host([]);
-    host.passed = Some(passed("alice", Confirm::Record));
+    host.passed = Some(passed("alice", RECORD));
     let mut broker = broker(|end| send_verdict(end, Verdict::Denied));
     assert_eq!(
         check_account(&mut host, false, &[], broker.connect()),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use twofa_proto::{
     BrokerEnd, Confirm, Done, Evidence, FromBroker, FromClient, Prompt, Secret, SessionProcess,
+    Ticket,
 };
 
 use super::answers::{MAX_ANSWER_LENGTH, NOT_A_CODE};
@@ -172,7 +173,7 @@ impl Host for ScriptedHost {
         self.limit_before.is_none_or(|before| seconds < before)
     }
     fn evidence(&self, _user: &str) -> Option<Evidence> {
-        None
+        Some(Evidence::default())
     }
     fn set_passed(&mut self, passed: Option<Passed>) {
         let user = passed.as_ref().map_or("", |passed| &passed.user);
@@ -264,6 +265,8 @@ fn no_broker(_: &mut ScriptedHost, _: Request) -> Result<Connection, String> {
     Err("no broker".into())
 }
 
+const RECORD: Confirm = Confirm::Record(Ticket(7));
+const TRUST: Confirm = Confirm::Trust(Ticket(7));
 const CODE: Step = Asks("Code: ", true);
 const BOTH: Step = Asks("Code: ", false);
 const ALICE_PASSED: Step = SetPassed("alice");

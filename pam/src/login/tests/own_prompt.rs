@@ -25,6 +25,7 @@ fn a_right_code_lets_alice_in() {
         user: "alice".into(),
         service: "sshd".into(),
         remote_host: Some("192.0.2.1".into()),
+        evidence: Some(Box::default()),
         ..Login::default()
     };
     assert_eq!(broker.request(), Request::Login(expected));

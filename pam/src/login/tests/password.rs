@@ -41,8 +41,8 @@ fn forward_pass_never_sends_a_password_that_has_no_code() {
 
 #[test]
 fn at_a_trusted_device_what_is_no_code_is_the_end_of_the_password() {
-    let key = (Verdict::Passed, Confirm::Trust, PamResultCode::PAM_SUCCESS);
-    let address = (Verdict::Trusted, Confirm::Trust, PamResultCode::PAM_IGNORE);
+    let key = (Verdict::Passed, TRUST, PamResultCode::PAM_SUCCESS);
+    let address = (Verdict::Trusted, TRUST, PamResultCode::PAM_IGNORE);
     for (verdict, confirm, code) in [key, address] {
         let steps = [
             BOTH,
@@ -61,14 +61,36 @@ fn at_a_trusted_device_what_is_no_code_is_the_end_of_the_password() {
 }
 
 #[test]
-fn at_a_trusted_device_a_right_code_is_taken_off_the_password() {
-    let mut host = host([BOTH, SetPassword("hunter2"), ALICE_PASSED]).typing(&["hunter2123456+"]);
-    let mut broker = broker(|end| {
-        assert_eq!(prompt(end, Some(6)).as_deref(), Some("123456+"));
-        send_to_confirm(end, Verdict::Passed, Confirm::Record);
-    });
-    let code = authenticate(&mut host, CodeSource::PasswordPrompt, &[], broker.connect());
-    assert_eq!(code, PamResultCode::PAM_SUCCESS);
+fn at_a_trusted_device_a_right_code_is_taken_off_the_password_and_does_not_stand_in_for_it() {
+    // Only where sshd proved the user's own key would the device alone let in.
+    for (verdict, expected) in [
+        (Verdict::Trusted, PamResultCode::PAM_IGNORE),
+        (Verdict::Passed, PamResultCode::PAM_SUCCESS),
+    ] {
+        let mut host =
+            host([BOTH, SetPassword("hunter2"), ALICE_PASSED]).typing(&["hunter2123456+"]);
+        let mut typed = broker(move |end| {
+            assert_eq!(prompt(end, Some(6)).as_deref(), Some("123456+"));
+            send_to_confirm(end, verdict, RECORD);
+        });
+        let code = authenticate(&mut host, CodeSource::PasswordPrompt, &[], typed.connect());
+        assert_eq!(code, expected);
+
+        let mut host = host_with_password(b"hunter2123456");
+        let mut first = broker(move |end| {
+            assert_eq!(prompt(end, Some(6)).as_deref(), Some("123456"));
+            send_to_confirm(end, verdict, RECORD);
+        });
+        let source = CodeSource::FirstPassOrPrompt;
+        let code = authenticate(&mut host, source, &[], first.connect());
+        assert_eq!(code, expected, "try_first_pass asks for nothing more");
+    }
+}
+
+fn host_with_password(password: &'static [u8]) -> ScriptedHost {
+    let mut host = host([SetPassword("hunter2"), ALICE_PASSED]);
+    host.password = Some(password);
+    host
 }
 
 #[test]
@@ -81,7 +103,7 @@ fn at_a_trusted_device_use_first_pass_needs_no_code() {
         host.password = Some(b"hunter2");
         let mut broker = broker(move |end| {
             assert_eq!(prompt(end, Some(6)), None);
-            send_to_confirm(end, verdict, Confirm::Trust);
+            send_to_confirm(end, verdict, TRUST);
         });
         let outcome = authenticate(&mut host, CodeSource::FirstPass, &[], broker.connect());
         assert_eq!(outcome, code);

@@ -10,7 +10,7 @@ use twofa_core::{Device, Duration, Timestamp};
 use twofa_store::event::{LoginOrigin, RefusalReason};
 use twofa_store::{
     AccountPhase, CodeAttempt, CodeOutcome, CodeProof, Confirmation, LoginProcess, Origin, Pass,
-    ProcessId, Settlement, Store, Tally,
+    ProcessId, Settlement, Store, Tally, TicketNumber,
 };
 
 use crate::confirmed::{KEY, SERVICE, SESSION_SERVICE, TRUSTED_ADDRESS};
@@ -58,8 +58,10 @@ fn trust(store: &Store, user: &User, step: u64, device: &Device, now: Timestamp)
             ..LoginOrigin::default()
         },
     );
+    let ticket = TicketNumber::random().expect("random bytes");
     let known = store.snapshot(&user.account).expect("they are enrolled");
     let pass = Pass {
+        ticket,
         process: &process,
         device: Some(device),
         trust_for: Some(TRUST.parse::<Duration>().expect("a duration")),
@@ -83,6 +85,7 @@ fn trust(store: &Store, user: &User, step: u64, device: &Device, now: Timestamp)
     let outcome = store.try_code(attempt, now, verify).expect("a code");
     assert!(matches!(outcome, CodeOutcome::Right(_)), "{outcome:?}");
     let phase = AccountPhase {
+        ticket,
         process: &process,
         key: None,
         ssh_auth_info: None,

@@ -3,7 +3,6 @@
 
 use twofa_store::Tally;
 
-use super::challenge::passed;
 use super::outcome::LoginOutcome;
 use super::request::{LoginError, LoginRequest, password_and_code};
 use crate::methods::challenge::{self, Accepted, Challenge, ChallengeOutcome};
@@ -12,7 +11,8 @@ use crate::text::messages::reasons;
 use crate::text::terminal::Terminal;
 
 /// Asks once. If the answer ends in a right code, the code is used up and the login passes by it. Otherwise all of the answer
-/// is the password, and the device stands in for a code.
+/// is the password, and the device stands in for a code. As guesses are not counted, the application is told no more in the
+/// first case than in the second.
 pub(super) fn ask(
     request: &LoginRequest<'_>,
     terminal: &mut dyn Terminal,
@@ -37,10 +37,13 @@ pub(super) fn ask(
             method,
             backup_codes_left,
             is_settled,
-        } => Ok(passed(
-            reasons::passed(method, backup_codes_left),
-            is_settled,
-        )),
+        } => {
+            let passed = request.passed(reasons::passed(method, backup_codes_left), is_settled);
+            Ok(LoginOutcome {
+                verdict: request.verdict_of_trust(),
+                ..passed
+            })
+        }
         _ => request.trusted(),
     }
 }

@@ -1,7 +1,7 @@
 //! A login that requires a code.
 
 use twofa_core::{Decision, Denial, Method};
-use twofa_proto::{Confirm, Verdict};
+use twofa_proto::Verdict;
 use twofa_store::Tally;
 use twofa_store::event::RefusalReason;
 
@@ -49,7 +49,7 @@ pub(super) fn conclude(
         } => {
             welcome(request, method, backup_codes_left, is_settled, terminal);
             let why = reasons::passed(method, backup_codes_left);
-            return Ok(passed(why, is_settled));
+            return Ok(request.passed(why, is_settled));
         }
         ChallengeOutcome::Wrong { why } => (Verdict::Denied, why, messages::WRONG_CODE.to_owned()),
         ChallengeOutcome::TriesUsedUp { why } => (
@@ -81,16 +81,6 @@ pub(super) fn conclude(
         }
     };
     request::refuse(&text, LoginOutcome::new(verdict, why), terminal)
-}
-
-/// The outcome where a code was right.
-pub(super) fn passed(why: String, is_settled: bool) -> LoginOutcome {
-    let outcome = LoginOutcome::new(Verdict::Passed, why);
-    if is_settled {
-        outcome
-    } else {
-        outcome.awaiting(Confirm::Record)
-    }
 }
 
 /// Shows what a user should know after a correct code. If the client cannot show it, the login still succeeds.

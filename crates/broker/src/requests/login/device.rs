@@ -3,8 +3,8 @@
 use twofa_core::device::{Evidence, LoginSession, LoginTerminal, identify};
 use twofa_core::service::{self, ServiceKind};
 use twofa_core::{Account, Device, DeviceKind, Duration};
-use twofa_proto::{Login, PasswordState, Request};
-use twofa_store::{LockerPlace, LoginProcess, Pass, ProcessId, StoreError};
+use twofa_proto::{Confirm, Login, PasswordState, Request, Ticket};
+use twofa_store::{LockerPlace, LoginProcess, Pass, ProcessId, StoreError, TicketNumber};
 
 use crate::context::Services;
 use crate::identity::accounts;
@@ -18,6 +18,8 @@ use crate::text::messages;
 pub(super) struct LoginDevice {
     /// The process that the login happens in; `None`: the application is not root, and nothing is settled later.
     process: Option<LoginProcess>,
+    /// The number of the ticket that the login leaves.
+    ticket: TicketNumber,
     device: Option<Device>,
     /// For how long a code makes it trusted; zero: it does not.
     duration: Duration,
@@ -43,7 +45,8 @@ impl LoginDevice {
         let process = from_root.map(process);
         let is_account = matches!(request, Request::Account(_));
         // After a key alone, sshd does not tell the account phase of it. An address would then stand in for the password as well.
-        let is_bare = is_account && login.cannot_answer && !login.confirms;
+        let confirms = from_root.map_or(Confirm::No, |evidence| evidence.confirms);
+        let is_bare = is_account && login.cannot_answer && confirms == Confirm::No;
         // Without knowing whether the password has changed, nothing can stay trusted.
         let knows_password =
             |evidence: &&twofa_proto::Evidence| evidence.password != PasswordState::Unknown;
@@ -58,6 +61,7 @@ impl LoginDevice {
             can_confirm: process.is_some()
                 && (is_account || services.stacks.confirms_logins(login)),
             process,
+            ticket: TicketNumber::random()?,
             device,
             duration,
             is_trusted: false,
@@ -102,6 +106,11 @@ impl LoginDevice {
         self.process.as_ref()
     }
 
+    /// The ticket of the login, for the account phase.
+    pub(super) const fn ticket(&self) -> Ticket {
+        Ticket(self.ticket.0)
+    }
+
     /// The device, if it is trusted, and what the store needs to let a login from it pass.
     pub(super) fn trusted<'a>(&'a self, login: &'a Login) -> Option<(&'a Device, Pass<'a>)> {
         let device = self.device.as_ref().filter(|_| self.is_trusted)?;
@@ -111,6 +120,7 @@ impl LoginDevice {
     fn pass<'a>(&'a self, login: &'a Login) -> Option<Pass<'a>> {
         let evidence = login.evidence.as_deref();
         Some(Pass {
+            ticket: self.ticket,
             process: self.process.as_ref()?,
             device: self.device.as_ref(),
             trust_for: None,

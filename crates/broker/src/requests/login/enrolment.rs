@@ -6,7 +6,7 @@ use twofa_proto::{ConnectionError, Prompt, Secret, Verdict};
 use twofa_store::event::RefusalReason;
 use twofa_store::{Settlement, StoreError, Tally};
 
-use super::challenge::{conclude, passed};
+use super::challenge::conclude;
 use super::origin;
 use super::outcome::LoginOutcome;
 use super::request::{self, LoginError, LoginRequest};
@@ -115,7 +115,7 @@ fn pass(
     let (store, now) = (request.context.store(), request.context.now());
     let settlement = request.settlement(trusts_device);
     match store.record_pass(account, generation, by, settlement, origin, now) {
-        Ok(()) => Ok(passed(why, matches!(settlement, Settlement::Now(_)))),
+        Ok(()) => Ok(request.passed(why, matches!(settlement, Settlement::Now(_)))),
         Err(StoreError::ChangedMeanwhile) => changed_meanwhile(request, terminal),
         Err(error) => Err(error.into()),
     }

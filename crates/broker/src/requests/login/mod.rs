@@ -22,7 +22,6 @@ use twofa_core::exemption::LoginSource;
 use twofa_core::{Account, Decision, Denial, Rulebook};
 use twofa_proto::{Confirm, Done, Login, Request, Verdict};
 use twofa_store::Tally;
-use twofa_store::event::RefusalReason;
 
 use self::device::LoginDevice;
 use self::outcome::LoginOutcome;
@@ -111,12 +110,7 @@ fn begin(
         is_account,
         trust_hint: hint.as_deref(),
     };
-    let confirmed = if is_account && login.confirms {
-        confirm::confirm(&request, terminal)?
-    } else {
-        None
-    };
-    let outcome = match confirmed {
+    let outcome = match confirm::finish(&request, terminal)? {
         Some(outcome) => outcome,
         None => match by_key(&request, raw)? {
             Some(outcome) => outcome,
@@ -207,7 +201,8 @@ fn subject<'a>(request: &'a LoginRequest<'_>) -> Result<Subject<'a>, LoginError>
         Decision::NotRequired(reason) => Subject::NotAsked(request.not_required(reason)),
         Decision::Trusted => Subject::NotAsked(request.trusted()?),
         Decision::Challenge if request.has_code_at_hand() => {
-            Subject::Asked(request.challenge(Accepted::Allowed, Tally::Unproved))
+            let challenge = request.challenge(Accepted::Allowed, Tally::Unproved);
+            Subject::Asked(challenge, request.device.ticket())
         }
         Decision::Deny(Denial::Locked(_)) => Subject::Refused(request.explain()),
         Decision::Challenge | Decision::Enrol | Decision::Replace | Decision::Deny(_) => {
@@ -226,14 +221,10 @@ fn settle(
     if !request.is_account || outcome.confirm == Confirm::No {
         return Ok(outcome);
     }
-    Ok(
-        if let Some(confirmed) = confirm::confirm(request, terminal)? {
-            LoginOutcome::new(confirmed.verdict, outcome.why)
-        } else {
-            let why = request.record_refusal(RefusalReason::TrustEnded)?;
-            LoginOutcome::new(Verdict::Denied, why)
-        },
-    )
+    match confirm::confirm(request, request.device.ticket(), terminal)? {
+        Some(confirmed) => Ok(LoginOutcome::new(confirmed.verdict, outcome.why)),
+        None => confirm::refuse_trust(request),
+    }
 }
 
 /// The answer to a peer that may not ask about `account`. A service that is not root and lets people in must learn that

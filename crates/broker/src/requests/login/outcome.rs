@@ -1,7 +1,7 @@
 //! The outcome of a login: the verdict, and the reason for the log.
 
 use twofa_core::text::printable;
-use twofa_proto::{Confirm, Done, Verdict};
+use twofa_proto::{Confirm, Done, Ticket, Verdict};
 
 use crate::text::messages::reasons;
 
@@ -20,6 +20,15 @@ impl LoginOutcome {
             verdict,
             why: why.into(),
             confirm: Confirm::No,
+        }
+    }
+
+    /// The outcome where a code was right. `unsettled`: the ticket, if the account phase must still settle the login.
+    pub(super) fn passed(why: String, unsettled: Option<Ticket>) -> Self {
+        let outcome = Self::new(Verdict::Passed, why);
+        match unsettled {
+            None => outcome,
+            Some(ticket) => outcome.awaiting(Confirm::Record(ticket)),
         }
     }
 

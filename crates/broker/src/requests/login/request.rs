@@ -149,13 +149,24 @@ impl LoginRequest<'_> {
         } = self.context;
         let (store, now) = (self.context.store(), self.context.now());
         store.leave_trusted(account, pass, device, origin, now)?;
+        Ok(LoginOutcome::new(self.verdict_of_trust(), self.explain())
+            .awaiting(Confirm::Trust(self.device.ticket())))
+    }
+
+    /// The verdict where the device stands in for a code.
+    pub(super) fn verdict_of_trust(&self) -> Verdict {
         // Not success: a `sufficient` in the wrong place would let users in without a secret of their own.
-        let verdict = if device.is_users_own_proof() {
+        if self.device.is_users_own_proof() {
             Verdict::Passed
         } else {
             Verdict::Trusted
-        };
-        Ok(LoginOutcome::new(verdict, self.explain()).awaiting(Confirm::Trust))
+        }
+    }
+
+    /// The outcome where a code was right; `is_settled`: the login is on record already.
+    pub(super) fn passed(&self, why: String, is_settled: bool) -> LoginOutcome {
+        let unsettled = (!is_settled).then(|| self.device.ticket());
+        LoginOutcome::passed(why, unsettled)
     }
 
     /// Refuses before anything is asked.

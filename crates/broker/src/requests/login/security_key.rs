@@ -6,7 +6,6 @@ use twofa_core::user::SecurityKey;
 use twofa_proto::Request;
 use twofa_store::Settlement;
 
-use super::challenge::passed;
 use super::outcome::LoginOutcome;
 use super::request::{LoginError, LoginRequest};
 use crate::identity::first_factor::sees_same_files;
@@ -42,7 +41,7 @@ pub(super) fn pass(
     store.pass_by_security_key(account, generation, key, settlement, origin, now)?;
     let is_settled = matches!(settlement, Settlement::Now(_));
     let why = reasons::passed(Method::SecurityKey, 0);
-    Ok(Some(passed(why, is_settled)))
+    Ok(Some(request.passed(why, is_settled)))
 }
 
 /// The enrolled key that sshd verified, if the policy allows it.

@@ -4,9 +4,8 @@
 //! ([`Tally::Unproved`](twofa_store::Tally::Unproved)). Whether there is such an account, what it has and whether the code
 //! was right shows in nothing but whether the login works, which takes the password as well.
 
-use twofa_proto::{Login, Prompt, Verdict};
+use twofa_proto::{Login, Prompt, Ticket, Verdict};
 
-use super::challenge::passed;
 use super::outcome::LoginOutcome;
 use super::request::{LoginError, password_and_code};
 use crate::identity::first_factor::FirstFactor;
@@ -19,8 +18,8 @@ const USUAL_DIGITS: u8 = 6;
 
 /// What the answer is worth.
 pub(super) enum Subject<'a> {
-    /// It is verified.
-    Asked(Challenge<'a>),
+    /// It is verified. The login leaves this ticket if it is right.
+    Asked(Challenge<'a>, Ticket),
     /// Nothing is asked of them: this is the outcome for any answer.
     NotAsked(LoginOutcome),
     /// They are refused for this reason, for any answer.
@@ -42,8 +41,8 @@ pub(super) fn ask(
         }
         return Ok(LoginOutcome::new(Verdict::Later, reasons::LATER_LINE));
     }
-    let outcome = match subject {
-        Subject::Asked(challenge) => challenge.ask_once(prompt, terminal)?,
+    let (outcome, ticket) = match subject {
+        Subject::Asked(challenge, ticket) => (challenge.ask_once(prompt, terminal)?, ticket),
         Subject::NotAsked(outcome) => {
             terminal.prompt(prompt)?;
             return Ok(outcome);
@@ -61,7 +60,8 @@ pub(super) fn ask(
             is_settled,
         } => {
             let why = reasons::passed(method, backup_codes_left);
-            return Ok(passed(why, is_settled));
+            let unsettled = (!is_settled).then_some(ticket);
+            return Ok(LoginOutcome::passed(why, unsettled));
         }
         ChallengeOutcome::Wrong { why } | ChallengeOutcome::TriesUsedUp { why } => why,
         ChallengeOutcome::Locked(_) => reasons::TOO_MANY_WRONG_CODES.to_owned(),
@@ -86,7 +86,7 @@ fn prompt(login: &Login, application: &str, subject: &Subject<'_>) -> Prompt {
         };
     }
     password_and_code(match subject {
-        Subject::Asked(challenge) => challenge::digits(challenge.context.user()),
+        Subject::Asked(challenge, _) => challenge::digits(challenge.context.user()),
         Subject::NotAsked(_) => 0,
         Subject::Refused(_) => USUAL_DIGITS,
     })

@@ -2,6 +2,9 @@
 
 use twofa_core::Method;
 
+/// The ticket of a login is gone.
+pub const NO_TICKET: &str =
+    "the code was right, but the broker no longer knows of this login and cannot record it";
 /// The trust in the device ended between the two phases of a login.
 pub const TRUST_ENDED: &str = "the trust in the device has just ended";
 
