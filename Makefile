@@ -13,6 +13,7 @@ BINDIR  = $(PREFIX)/bin
 # The path of the broker is compiled into the module.
 SBINDIR = $(PREFIX)/sbin
 SHARE   = $(PREFIX)/share
+ZSHDIR  ?= $(SHARE)/zsh/site-functions
 UNITS   = $(PREFIX)/lib/systemd/system
 UNIT_FILES = twofad.service twofad.socket twofad-sessions.service twofad-sessions.timer
 # Where cargo builds. CARGO_TARGET_DIR may be set in the environment or as "make CARGO_TARGET_DIR=...".
@@ -46,6 +47,8 @@ help:
 	@echo 'make build     build everything in release mode'
 	@echo 'make install   install the result [DESTDIR= PREFIX=/usr PAMDIR=] (root)'
 	@echo 'make uninstall remove what make install installed; users and their codes stay (root)'
+	@echo 'make deb       build the packages for Debian and Ubuntu, in target/deb'
+	@echo 'make test-packages  install, upgrade and remove them on booted systems that are thrown away (root)'
 
 .PHONY: dependencies
 dependencies:
@@ -63,10 +66,15 @@ build-dependencies:
 	@tests/install-dependencies build
 
 .PHONY: build
-build: build-dependencies
-	TWOFA_BROKER=$(SBINDIR)/twofad $(CARGO) build --locked --release --workspace --exclude twofa-e2e
+build: build-dependencies programs
+
+# For packages, which declare what building needs.
+.PHONY: programs
+programs:
+	TWOFA_BROKER=$(SBINDIR)/twofad $(CARGO) build --locked --release -p twofa-cli -p twofa-broker -p pam_twofa \
+	  --lib --bins --example manual
 	@mkdir -p $(RELEASE)/man $(RELEASE)/completions
-	$(CARGO) run --quiet --locked --release -p twofa-cli --example manual -- $(RELEASE)/man
+	$(RELEASE)/examples/manual $(RELEASE)/man
 	@for shell in bash zsh fish; do $(RELEASE)/twofa completions $$shell > $(RELEASE)/completions/$$shell || exit 1; done
 
 .PHONY: demo
@@ -155,7 +163,7 @@ install:
 	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man5 man/*.5
 	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man8 man/*.8
 	install -D -m 644 $(RELEASE)/completions/bash $(DESTDIR)$(SHARE)/bash-completion/completions/twofa
-	install -D -m 644 $(RELEASE)/completions/zsh $(DESTDIR)$(SHARE)/zsh/site-functions/_twofa
+	install -D -m 644 $(RELEASE)/completions/zsh $(DESTDIR)$(ZSHDIR)/_twofa
 	install -D -m 644 $(RELEASE)/completions/fish $(DESTDIR)$(SHARE)/fish/vendor_completions.d/twofa.fish
 ifeq ($(DESTDIR),)
 	@id -u twofa >/dev/null 2>&1 || { \
@@ -197,7 +205,7 @@ endif
 	rm -f $(DESTDIR)$(SHARE)/man/man1/twofa.1 $(DESTDIR)$(SHARE)/man/man1/twofa-*.1
 	rm -f $(addprefix $(DESTDIR)$(SHARE)/man/,$(patsubst man/%.5,man5/%.5,$(wildcard man/*.5)) \
 	  $(patsubst man/%.8,man8/%.8,$(wildcard man/*.8)))
-	rm -f $(DESTDIR)$(SHARE)/bash-completion/completions/twofa $(DESTDIR)$(SHARE)/zsh/site-functions/_twofa
+	rm -f $(DESTDIR)$(SHARE)/bash-completion/completions/twofa $(DESTDIR)$(ZSHDIR)/_twofa
 	rm -f $(DESTDIR)$(SHARE)/fish/vendor_completions.d/twofa.fish
 ifeq ($(DESTDIR),)
 ifneq ($(wildcard /run/systemd/system),)
@@ -206,3 +214,22 @@ endif
 	@echo
 	@echo 'Removed. Users, codes and their key stay in /var/lib/twofa and /etc/twofa, and so does the system user twofa.'
 endif
+
+# --- Packages: packaging/README.md -----------------------------------------------------------------------------------
+
+# Builds in a copy of the tree. Rust comes from rustup where the distribution's is missing.
+.PHONY: deb
+deb:
+	packaging/build-deb '$(abspath $(TARGET)/deb)'
+
+# Builds the packages twice, in two directories, and compares them.
+.PHONY: check-reproducible
+check-reproducible:
+	packaging/check-reproducible '$(abspath $(TARGET)/reproducible)'
+
+# Installs, upgrades, removes and purges what `make deb` built, on booted systems that are thrown away.
+.PHONY: test-packages
+test-packages:
+	@$(if $(ROOT),,echo 'make test-packages boots systems, which needs root: run it with sudo.'; exit 1)
+	@ls '$(TARGET)'/deb/*.deb >/dev/null 2>&1 || { echo 'There are no packages yet: run "make deb" first.'; exit 1; }
+	TWOFA_PACKAGES='$(abspath $(TARGET)/deb)' python3 -B packaging/tests/test_debian.py

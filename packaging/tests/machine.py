@@ -1,0 +1,191 @@
+"""A booted Debian in which the packages are installed, upgraded and removed. It is thrown away afterwards.
+
+The tree comes from debootstrap and is kept in a cache outside of the repository; a machine is an overlay over it.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+SUITE = os.environ.get("SUITE", "trixie")
+CACHE = pathlib.Path(os.environ.get("TWOFA_CACHE", "/var/cache/twofa-packages"))
+INCLUDED = (
+    "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,openssh-client,sudo,login,iproute2,procps,pamtester,oathtool"
+)
+DEADLINE = 30
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+BOOT = """set -eu
+mount -t tmpfs -o mode=0755 twofa-packages "$1"
+mkdir "$1/changes" "$1/work" "$1/root"
+mount -t overlay -o "lowerdir=$2,upperdir=$1/changes,workdir=$1/work" overlay "$1/root"
+# Without this systemd-nspawn takes the directory for one that it has to remove.
+mkdir -p /run/systemd/nspawn
+mount -t tmpfs tmpfs /run/systemd/nspawn
+exec systemd-nspawn --quiet --register=no --keep-unit --boot --directory="$1/root" --machine=vm --private-network \\
+    --bind-ro="$3:/packages" --console=pipe
+"""
+
+
+def tree():
+    """The cached tree of the suite, made if it is not there."""
+    cached = CACHE / SUITE
+    if not cached.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as fresh:
+            fresh = pathlib.Path(fresh) / SUITE
+            subprocess.run(
+                ["debootstrap", "--variant=minbase", f"--include={INCLUDED}", SUITE, fresh],
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+            fresh.rename(cached)
+    return cached
+
+
+def repacked(packages, version, into):
+    """The same packages with another version."""
+    into.mkdir()
+    for package in packages.glob("*.deb"):
+        unpacked = into / "unpacked"
+        subprocess.run(["dpkg-deb", "--raw-extract", package, unpacked], check=True)
+        control = unpacked / "DEBIAN/control"
+        old = re.search(r"^Version: (.*)$", control.read_text(), re.M).group(1)
+        control.write_text(control.read_text().replace(old, version))
+        name = package.name.replace(old, version)
+        subprocess.run(
+            ["dpkg-deb", "--root-owner-group", "-Znone", "--build", unpacked, into / name],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        shutil.rmtree(unpacked)
+
+
+class Machine:
+    """It has the user alice, whose password is "first factor". /packages has the directories old and new."""
+
+    def __init__(self, packages):
+        self.folder = tempfile.TemporaryDirectory()
+        self.console = tempfile.TemporaryFile("w+")
+        self.nspawn = subprocess.Popen(
+            # All of it ends with this process: systemd-nspawn that is killed leaves its system behind.
+            ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+            + ["sh", "-c", BOOT, "boot", self.folder.name, tree(), packages],
+            stdin=subprocess.DEVNULL,
+            stdout=self.console,
+            stderr=subprocess.STDOUT,
+            env={"PATH": PATH},
+            cwd="/",
+        )
+        try:
+            self.init = wait_for("the first process", self.first_process)
+            wait_for("the system", lambda: self.succeeds("systemctl is-system-running | grep -qE 'running|degraded'"))
+        except AssertionError as error:
+            self.console.seek(0)
+            said = self.console.read()
+            self.end()
+            raise AssertionError(f"{error}\n{said}") from None
+        self.run("ip link set lo up; useradd --create-home alice; echo 'alice:first factor' | chpasswd")
+
+    def first_process(self):
+        found = [str(self.nspawn.pid)]
+        while found:
+            process = found.pop()
+            if os.readlink(f"/proc/{process}/exe").endswith("/systemd"):
+                return process
+            found += pathlib.Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        return None
+
+    def inside(self, command):
+        return ["nsenter", "-t", self.init, "-a", "--", "bash", "-c", command]
+
+    def start(self, command, **options):
+        environment = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
+        return subprocess.Popen(
+            self.inside(command),
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **options,
+        )
+
+    def attempt(self, command, typed=""):
+        """Runs a command as root. Returns its exit status and what it printed."""
+        process = self.start(command)
+        output, _ = process.communicate(typed, timeout=DEADLINE)
+        return process.returncode, output
+
+    def run(self, command, typed=""):
+        status, output = self.attempt(command, typed)
+        assert status == 0, f"{command}: exit status {status}\n{output}"
+        return output
+
+    def succeeds(self, command):
+        return self.attempt(command)[0] == 0
+
+    def log_in(self, code="", password="first factor"):
+        """A login of alice's by password and then code. Returns whether it succeeds, and what she saw."""
+        status, seen = self.attempt("pamtester login alice authenticate acct_mgmt", f"{password}\n{code}\n")
+        return status == 0, seen
+
+    def enrol(self):
+        """Enrols an authenticator app for alice. Returns its key."""
+        process = self.start("stty -echo 2>/dev/null; script --quiet --flush --return --command "
+                             "'twofa enrol app --user alice' /dev/null", bufsize=0)
+        seen = read_until(process, "code it shows: ")
+        key = re.search(r"Key:\s+([A-Z2-7 ]+?)\s*\n", seen).group(1).replace(" ", "")
+        process.stdin.write(self.code(key) + "\n")
+        seen = read_until(process, r"code \d+[^\n]*: ")
+        codes = re.findall(r"\b(?:[a-z0-9]{4}-){3}[a-z0-9]{4}\b", seen)
+        number = int(re.search(r"of code (\d+)", seen).group(1))
+        process.stdin.write(codes[number - 1][-4:] + "\n")
+        rest, _ = process.communicate(timeout=DEADLINE)
+        assert process.returncode == 0, rest
+        self.used_at = self.step()
+        return key
+
+    def step(self):
+        return int(time.time()) // 30
+
+    def code(self, key):
+        return self.run(f"oathtool --totp --base32 {key}").strip()
+
+    def next_code(self, key):
+        """A code that has not been used: the one of the next half minute, which is accepted already."""
+        self.used_at = max(self.step(), self.used_at + 1)
+        wait_for("the next code", lambda: self.step() + 1 >= self.used_at)
+        return self.run(f"oathtool --totp --base32 --now=@{self.used_at * 30} {key}").strip()
+
+    def end(self):
+        self.nspawn.kill()
+        self.nspawn.wait()
+        self.console.close()
+        self.folder.cleanup()
+
+
+def read_until(process, pattern):
+    seen = ""
+    while not re.search(pattern, seen):
+        more = os.read(process.stdout.fileno(), 4096).decode().replace("\r", "")
+        assert more, f"ended before {pattern}:\n{seen}"
+        seen += more
+    return seen
+
+
+def wait_for(what, condition):
+    until = time.monotonic() + DEADLINE
+    while time.monotonic() < until:
+        try:
+            found = condition()
+        except OSError:
+            found = None
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited in vain for {what}")
