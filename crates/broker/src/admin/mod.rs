@@ -37,12 +37,13 @@ pub mod users;
 
 use twofa_core::Timestamp;
 use twofa_proto::{Done, Request};
-use twofa_store::{Location, Origin, Store};
+use twofa_store::{Origin, Store};
 
 pub use error::AdminError;
 
 use crate::identity::authority::Peer;
 use crate::journal::{self, Anchored};
+use crate::process::location::location;
 use crate::process::{self, privileges, reset};
 use crate::requests::broker::Broker;
 use crate::text::terminal::Terminal;
@@ -78,7 +79,7 @@ impl Administration {
         privileges::become_service_user()?;
         privileges::harden()?;
         Ok(Self {
-            broker: Broker::open(Location::default(), process::log::event_of_command)?,
+            broker: Broker::open(location(), process::log::event_of_command)?,
             login_uid: process::login_uid(),
         })
     }

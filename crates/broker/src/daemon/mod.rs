@@ -13,6 +13,7 @@ mod owner;
 mod pending;
 pub mod server;
 mod shutdown;
+mod watchdog;
 mod workers;
 
 use std::io;
@@ -25,8 +26,9 @@ use std::{env, fs};
 use clap::Parser;
 use nix::unistd::geteuid;
 use twofa_proto::{SOCKET, Stream};
-use twofa_store::{Location, Store};
+use twofa_store::Store;
 
+use crate::process::location::location;
 use crate::process::{log, privileges, reset, socket_activation};
 
 /// The broker of twofa: decides, verifies and records second factors
@@ -79,7 +81,7 @@ fn prepare() -> Result<(), Failure> {
     }
     let owner = privileges::service_owner()?;
     make_runtime_directory(owner)?;
-    let location = Location::default();
+    let location = location();
     let vacant = Store::is_vacant(&location)?;
     if vacant {
         Store::make_files(&location, owner)?;
@@ -127,14 +129,14 @@ fn serve() -> Result<(), Failure> {
             .map_err(|error| format!("cannot listen at {SOCKET}: {error}"))?,
     };
     env::set_current_dir("/")?;
-    Ok(server::serve(&listener, Location::default())?)
+    Ok(server::serve(&listener, location())?)
 }
 
 fn send_notices() -> Result<(), Failure> {
     reset_limits();
     privileges::become_service_user()?;
     privileges::harden()?;
-    Ok(server::serve_notices(Location::default())?)
+    Ok(server::serve_notices(location())?)
 }
 
 fn serve_stdio() -> Result<(), Failure> {
@@ -143,7 +145,7 @@ fn serve_stdio() -> Result<(), Failure> {
     reset_limits();
     privileges::become_service_user()?;
     privileges::harden()?;
-    Ok(server::serve_stdio(stream, Location::default())?)
+    Ok(server::serve_stdio(stream, location())?)
 }
 
 /// Undoes what a user may have set for the process, before the store is opened.

@@ -21,10 +21,10 @@ use super::lazy_store::LazyStore;
 use super::owner::Owners;
 use super::pending::{self, ReadyConnection};
 use super::shutdown::Shutdown;
-use super::{checkpoints, connection_limits, workers};
+use super::{checkpoints, connection_limits, watchdog, workers};
 use crate::identity::authority::Peer;
 use crate::journal::{self, Anchored};
-use crate::process::log;
+use crate::process::{log, service_manager};
 use crate::requests::broker::Broker;
 use crate::requests::connection;
 use crate::sending::notices::{self, Wakeup};
@@ -77,6 +77,7 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     let (trigger, shutdown) = Shutdown::new()?;
     let owners = Arc::new(Mutex::new(Owners::of_this_machine()));
     let admission = Admission::new(owners.clone());
+    let watched = shutdown.clone();
     let (requested, stored, waker) = (shutdown.clone(), store.clone(), wakeup.clone());
     let journal_wakeup = Arc::new(Wakeup::default());
     let journal_waker = journal_wakeup.clone();
@@ -93,7 +94,9 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     })?;
     start_notices(store.clone(), wakeup.clone())?;
     checkpoints::start(store.clone(), journal_wakeup.clone())?;
+    report_ready(listener, watched)?;
     ends.wait()?;
+    tell(service_manager::notify_stopping());
     wakeup.end();
     journal_wakeup.end();
     drop(trigger);
@@ -105,6 +108,27 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     checkpoints::write(&store);
     store.close();
     Ok(())
+}
+
+/// Tells the service manager, if there is one, that connections are served, and from then on that they still are.
+fn report_ready(listener: &UnixListener, shutdown: Arc<Shutdown>) -> io::Result<()> {
+    tell(service_manager::notify_ready());
+    let Some(timeout) = service_manager::watchdog_timeout() else {
+        return Ok(());
+    };
+    match listener.local_addr()?.as_pathname() {
+        Some(socket) => watchdog::start(socket.to_owned(), timeout, shutdown),
+        None => Err(io::Error::other(
+            "the socket has no path, which the watchdog needs",
+        )),
+    }
+}
+
+/// Logs that the service manager could not be told something.
+fn tell(told: io::Result<()>) {
+    if let Err(error) = told {
+        log::warn(&format!("cannot notify the service manager: {error}"));
+    }
 }
 
 /// Starts the thread that sends notices.
