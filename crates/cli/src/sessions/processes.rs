@@ -131,10 +131,20 @@ fn parse_stat(stat: &str) -> Option<(u32, u64)> {
 }
 
 /// The id in a control group such as `0::/user.slice/user-1000.slice/session-c1.scope`.
+///
+/// The scope must be directly in slices, which are root's. Containers have sessions with the same ids in groups of their own,
+/// and users make groups of any name below their `user@UID.service`. Of the hierarchies only those of systemd count
+/// (cgroups(7)).
 fn scope_of(groups: &str) -> Option<String> {
-    let parts = groups.lines().flat_map(|line| line.split('/'));
-    let mut ids = parts.filter_map(|part| part.strip_prefix("session-")?.strip_suffix(".scope"));
-    ids.next().map(ToOwned::to_owned)
+    groups.lines().find_map(|line| {
+        let (_, rest) = line.split_once(':')?;
+        let (hierarchy, path) = rest.split_once(':')?;
+        let is_systemds = matches!(hierarchy, "" | "name=systemd");
+        let mut parts = path.strip_prefix('/').filter(|_| is_systemds)?.split('/');
+        let unit = parts.find(|part| part.strip_suffix(".slice").is_none())?;
+        let id = unit.strip_prefix("session-")?.strip_suffix(".scope")?;
+        Some(id.to_owned())
+    })
 }
 
 #[cfg(test)]
@@ -168,6 +178,26 @@ mod tests {
         assert_eq!(parse_stat(&stat("S")), Some((7, 4711)));
         assert_eq!(parse_stat(&stat("Z")), None);
         assert_eq!(parse_stat("12 (a"), None);
+    }
+
+    #[test]
+    fn groups_of_containers_and_of_users_are_not_those_of_a_session() {
+        let own = "/user.slice/user-1000.slice/session-c1.scope";
+        for groups in [
+            format!("0::{own}\n"),
+            format!("0::{own}/nested\n"),
+            format!("4:cpu:/\n1:name=systemd:{own}\n0::/\n"),
+        ] {
+            assert_eq!(scope_of(&groups).as_deref(), Some("c1"), "{groups}");
+        }
+        for groups in [
+            format!("0::/machine.slice/systemd-nspawn@vm.service/payload{own}\n"),
+            format!("0::/machine.slice/libpod-1.scope/container{own}\n"),
+            "0::/user.slice/user-1000.slice/user@1000.service/app.slice/session-c1.scope\n".into(),
+            "4:cpu:/session-c1.scope\n".into(),
+        ] {
+            assert_eq!(scope_of(&groups), None, "{groups}");
+        }
     }
 
     #[test]
