@@ -15,8 +15,8 @@ use crate::error::StoreError;
 use crate::event::{DeviceFields, Event, Origin};
 use crate::seal::{HASH_BYTES, SealingKey};
 use crate::sql::devices::{self, NewGrant};
-use crate::sql::tickets;
 use crate::sql::users::UserRecord;
+use crate::sql::{sessions, tickets};
 use crate::tx::{Tx, View};
 
 /// How many devices one user can have; the least recently used goes first. A provider that assigns a new address each day
@@ -156,6 +156,7 @@ impl Store {
             let Some((of_kind, label)) = devices::delete(tx.db, user.id, id)? else {
                 return Ok(false);
             };
+            tickets::forget_grants(tx.db, Some(account))?;
             let device = DeviceFields { of_kind, label };
             tx.record(Some(account), &Event::DeviceRevoked { device })?;
             Ok(true)
@@ -172,6 +173,7 @@ impl Store {
     ) -> Result<u64, StoreError> {
         self.change(origin, now, |tx| {
             tickets::delete_unconfirmed(tx.db, account)?;
+            sessions::forget_codes(tx.db, Some(account))?;
             let Some(user) = tx.find(account)? else {
                 return Ok(0);
             };
@@ -184,7 +186,8 @@ impl Store {
         })
     }
 
-    /// Ends the trust in all devices of `account`, or of everybody. Returns how many were trusted.
+    /// Ends the trust in all devices of `account`, or of everybody, also in those that an unconfirmed login was about to make
+    /// trusted, and in open sessions. Returns how many devices were trusted.
     pub fn revoke_all_devices(
         &self,
         account: Option<&Account>,
@@ -197,6 +200,8 @@ impl Store {
             Some(_) => 0,
         };
         self.change(origin, now, |tx| {
+            tickets::forget_grants(tx.db, account)?;
+            sessions::forget_codes(tx.db, account)?;
             let count = match account {
                 None => {
                     for kind in DeviceKind::all() {

@@ -293,3 +293,47 @@ fn a_screen_is_unlocked_only_in_an_open_session_that_a_code_opened_not_long_ago(
         );
     }
 }
+
+#[test]
+fn an_end_of_trust_ends_that_of_screen_lockers_in_open_sessions_as_well() {
+    type End = fn(&Store, &Bench);
+    let ends: [(&str, End); 4] = [
+        ("all devices are revoked", |store, bench| {
+            let revoked = store.revoke_all_devices(Some(&alice()), &sshd(), bench.now);
+            assert_eq!(revoked.unwrap(), 0);
+        }),
+        ("everybody's devices are revoked", |store, bench| {
+            let revoked = store.revoke_all_devices(None, &sshd(), bench.now);
+            assert_eq!(revoked.unwrap(), 0);
+        }),
+        ("the password changes", |store, bench| {
+            let ended = store.end_trust_with_password(&alice(), &sshd(), bench.now);
+            assert_eq!(ended.unwrap(), 0);
+        }),
+        ("the methods change", |store, bench| {
+            bench.enrol(store, &alice(), "tablet");
+        }),
+    ];
+    for (what, end) in ends {
+        let bench = Bench::new();
+        let store = bench.create();
+        bench.enrol(&store, &alice(), "phone");
+        let at = bench.now.unix();
+        let sql = format!(
+            "INSERT INTO session (name, uid, boot, pid, start, service, proof, code_at, started_at)
+             VALUES ('alice', 1000, 'boot', 1, 7, 'login', '\"BackupCode\"', {at}, {at}),
+                    ('bob', 1001, 'boot', 2, 7, 'login', '\"BackupCode\"', {at}, {at})"
+        );
+        Bench::execute(&store, &sql);
+        let unlocks = |account: &Account| {
+            let (since, until) = (bench.now.before(60), bench.now.after(60));
+            let found = store.has_verified_session(account, LockerPlace::Unknown, since, until);
+            found.unwrap()
+        };
+        assert!(unlocks(&alice()) && unlocks(&bob()));
+        end(&store, &bench);
+        assert!(!unlocks(&alice()), "{what}");
+        let is_everybodys = what.starts_with("everybody");
+        assert_eq!(unlocks(&bob()), !is_everybodys, "{what}");
+    }
+}

@@ -105,6 +105,25 @@ pub(crate) fn verified(
     Ok(sessions.collect::<Result<_, _>>()?)
 }
 
+/// Lets no session of `account`, or of anybody, rest on a code any longer, nor one whose login is under way.
+pub(crate) fn forget_codes(db: &Db<'_>, account: Option<&Account>) -> Result<(), StoreError> {
+    let Some(Account { name, uid }) = account else {
+        // The condition on `boot` holds for all, and has SQLite use the index of open sessions.
+        let sql = "UPDATE session SET code_at = NULL WHERE boot >= '' AND ended_at IS NULL AND code_at IS NOT NULL";
+        db.prepare_cached(sql)?.execute(())?;
+        db.prepare_cached("UPDATE ticket SET login = json_set(login, '$.code_at', NULL)")?
+            .execute(())?;
+        return Ok(());
+    };
+    let of_user = "name = ?1 AND uid = ?2";
+    let sql = format!("UPDATE session SET code_at = NULL WHERE {of_user} AND code_at IS NOT NULL");
+    db.prepare_cached(&sql)?.execute((name, uid))?;
+    let sql =
+        format!("UPDATE ticket SET login = json_set(login, '$.code_at', NULL) WHERE {of_user}");
+    db.prepare_cached(&sql)?.execute((name, uid))?;
+    Ok(())
+}
+
 fn read(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
     let proof: Option<String> = row.get("proof")?;
     let keys: String = row.get("keys")?;

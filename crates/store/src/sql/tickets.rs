@@ -122,6 +122,19 @@ pub(crate) fn delete_unconfirmed(db: &Db<'_>, account: &Account) -> Result<(), S
     Ok(())
 }
 
+/// Lets the unconfirmed tickets of `account`, or of everybody, make no device trusted.
+pub(crate) fn forget_grants(db: &Db<'_>, account: Option<&Account>) -> Result<(), StoreError> {
+    let sql = "UPDATE ticket SET login = json_set(login, '$.grant', NULL)
+               WHERE NOT is_confirmed AND json_extract(login, '$.grant.seconds') IS NOT NULL
+                   AND (?1 IS NULL OR (name = ?1 AND uid = ?2))";
+    let (name, uid) = (
+        account.map(|account| &account.name),
+        account.map(|account| account.uid),
+    );
+    db.prepare_cached(sql)?.execute((name, uid))?;
+    Ok(())
+}
+
 /// Removes the tickets from before `until`.
 pub(crate) fn delete_old(db: &Db<'_>, until: Timestamp) -> Result<(), StoreError> {
     db.prepare_cached("DELETE FROM ticket WHERE at < ?1")?

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Row, Statement};
 use twofa_core::user::{Contact, Verify};
 use twofa_core::{Account, Channel, Method, PerChannel, Throttle, Timestamp};
 
-use super::{Db, optional_timestamp};
+use super::{Db, optional_timestamp, sessions};
 use crate::error::StoreError;
 
 /// A row of `user`, without the account it is for.
@@ -244,8 +244,17 @@ pub(crate) fn set_codes_shown(
 
 /// Marks that the methods of a user changed.
 pub(crate) fn raise_generation(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
-    db.prepare_cached("UPDATE user SET generation = generation + 1 WHERE id = ?1")?
-        .execute([id])?;
+    let sql = "UPDATE user SET generation = generation + 1 WHERE id = ?1 RETURNING name, uid";
+    let account = db.prepare_cached(sql)?.query_row([id], |row| {
+        Ok(Account {
+            name: row.get("name")?,
+            uid: row.get("uid")?,
+        })
+    });
+    // Screen lockers believed a code of the methods before.
+    if let Some(account) = account.optional()? {
+        sessions::forget_codes(db, Some(&account))?;
+    }
     Ok(())
 }
 

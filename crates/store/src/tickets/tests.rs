@@ -609,3 +609,60 @@ fn a_session_has_the_keys_that_its_login_proved_even_if_only_the_account_phase_k
     let session = store.session(id.unwrap()).unwrap().unwrap();
     assert_eq!(session.keys, [KEY]);
 }
+
+#[test]
+fn a_login_that_was_under_way_while_trust_was_revoked_makes_no_device_trusted() {
+    type Revoke = fn(&Store, &Bench);
+    let revocations: [Revoke; 3] = [
+        |store, bench| {
+            let id = devices(store, bench.now)[0].id;
+            let revoked = store.revoke_device(&alice(), id, &origin(), bench.now);
+            assert!(revoked.unwrap());
+        },
+        |store, bench| {
+            let revoked = store.revoke_all_devices(Some(&alice()), &origin(), bench.now);
+            assert_eq!(revoked.unwrap(), 1);
+        },
+        |store, bench| {
+            let revoked = store.revoke_all_devices(None, &origin(), bench.now);
+            assert_eq!(revoked.unwrap(), 1);
+        },
+    ];
+    for revoke in revocations {
+        let bench = Bench::new();
+        let store = enrolled(&bench);
+        let device = address("192.0.2.7");
+        trust(&store, &bench, 100, &device);
+        let process = process(2);
+        let settlement = Settlement::InAccount(pass(&process, &device, true));
+        type_code(&store, &bench, 101, settlement);
+        revoke(&store, &bench);
+        let confirmed = store
+            .confirm(&alice(), account_phase(&process), &origin(), bench.now)
+            .unwrap();
+        // The code was right: it is a login, and no more.
+        assert!(
+            matches!(
+                confirmed,
+                Confirmation::Confirmed {
+                    trusted_until: None,
+                    ..
+                }
+            ),
+            "{confirmed:?}"
+        );
+        assert_eq!(grant(&store, &device), None);
+        // One that rests on the trust is none.
+        trust(&store, &bench, 102, &device);
+        let process = self::process(3);
+        let pass = pass(&process, &device, false);
+        store
+            .leave_trusted(&alice(), pass, &device, &origin(), bench.now)
+            .unwrap();
+        revoke(&store, &bench);
+        let confirmed = store
+            .confirm(&alice(), account_phase(&process), &origin(), bench.now)
+            .unwrap();
+        assert_eq!(confirmed, Confirmation::TrustEnded);
+    }
+}
