@@ -28,8 +28,13 @@ pub(super) fn has_default_config() -> bool {
             return false;
         };
         let title = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        if let Some(options) = listener_options(&String::from_utf8_lossy(&title)) {
+        let title = String::from_utf8_lossy(&title);
+        if let Some(options) = listener_options(&title) {
             return leave_config_alone(options, PROGRAMS.iter().any(|known| program == **known));
+        }
+        // Beyond a session, in which somebody started another sshd, comes the one that listens for the session.
+        if !is_logging_in(&title) {
+            return false;
         }
         let parent = Stat::read(pid).and_then(|stat| stat.number(4));
         let Some(parent) = parent.and_then(|parent| u32::try_from(parent).ok()) else {
@@ -62,6 +67,12 @@ fn listener_options(title: &str) -> Option<&str> {
     let (command, _) = title.strip_prefix("sshd: ")?.rsplit_once(" [listener] ")?;
     let (program, options) = command.split_once(' ').unwrap_or((command, ""));
     program.starts_with('/').then_some(options)
+}
+
+/// Whether a process with this title serves a login: `sshd-session: alice [priv]`, or `[pam]`. That of a session has another
+/// (session.c, `session_proctitle`): `sshd-session: alice@pts/0`.
+fn is_logging_in(title: &str) -> bool {
+    title.trim_end_matches(['\0', ' ']).ends_with(']')
 }
 
 /// Whether options leave [`CONFIG`] in force; `is_default`: it is without `-f`. The title does not show where an option ends,
@@ -118,6 +129,22 @@ mod tests {
             "",
         ] {
             assert_eq!(listener_options(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_process_that_serves_a_login_is_not_one_of_a_session() {
+        for title in ["sshd: alice [priv]\0\0", "sshd-session: alice [pam]\0"] {
+            assert!(is_logging_in(title), "{title}");
+        }
+        for title in [
+            "sshd: root@pts/0\0\0",
+            "sshd-session: root@notty\0",
+            "sshd: root\0",
+            "/usr/sbin/sshd\0-d\0",
+            "",
+        ] {
+            assert!(!is_logging_in(title), "{title}");
         }
     }
 
