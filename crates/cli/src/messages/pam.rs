@@ -2,7 +2,9 @@
 
 use twofa_broker::admin::doctor::Severity;
 use twofa_broker::admin::pam::{CheckResult, Checked, Gives};
-use twofa_stacks::{Case, Entry, Factor, Proof, Route, Step, Strangers, Verdict, Ways};
+use twofa_stacks::{
+    Case, Entry, Factor, MissingModule, Proof, Route, Step, Strangers, Verdict, Ways,
+};
 
 use super::enumerate;
 use crate::output::Value;
@@ -158,17 +160,19 @@ pub(crate) fn notes(checked: &Checked, is_known: bool) -> Vec<(Severity, String)
             return vec![(Severity::Problem, message)];
         }
     };
-    let mut notes: Vec<_> = proof
-        .missing
-        .iter()
-        .map(|missing| {
-            let (file, line, module) = (&missing.file, missing.line, &missing.module);
-            (
-                Severity::Problem,
-                format!("{file}:{line}: {module} is not installed, so the line fails"),
-            )
-        })
-        .collect();
+    let is_cut_off = proof.ways.iter().any(|ways| ways.entries.is_empty());
+    let severity = if is_cut_off {
+        Severity::Problem
+    } else {
+        // Others may not come by the line.
+        Severity::Notice
+    };
+    let missing = |missing: &MissingModule| {
+        let MissingModule { file, line, module } = missing;
+        let message = format!("{file}:{line}: {module} is not installed, so the line fails");
+        (severity, message)
+    };
+    let mut notes: Vec<_> = proof.missing.iter().map(missing).collect();
     notes.extend(ways_around(checked, proof));
     notes.extend(credentials(service, proof));
     notes
