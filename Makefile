@@ -14,7 +14,7 @@ BINDIR  = $(PREFIX)/bin
 SBINDIR = $(PREFIX)/sbin
 SHARE   = $(PREFIX)/share
 ZSHDIR  ?= $(SHARE)/zsh/site-functions
-UNITS   = $(PREFIX)/lib/systemd/system
+UNITS   ?= $(PREFIX)/lib/systemd/system
 UNIT_FILES = twofad.service twofad.socket twofad-sessions.service twofad-sessions.timer
 # Where cargo builds. CARGO_TARGET_DIR may be set in the environment or as "make CARGO_TARGET_DIR=...".
 TARGET  = $(or $(CARGO_TARGET_DIR),target)
@@ -48,6 +48,7 @@ help:
 	@echo 'make install   install the result [DESTDIR= PREFIX=/usr PAMDIR=] (root)'
 	@echo 'make uninstall remove what make install installed; users and their codes stay (root)'
 	@echo 'make deb       build the packages for Debian and Ubuntu, in target/deb'
+	@echo 'make rpm       build the packages for Fedora and EL, in target/rpm'
 	@echo 'make test-packages  install, upgrade and remove them on booted systems that are thrown away (root)'
 
 .PHONY: dependencies
@@ -222,6 +223,11 @@ endif
 deb:
 	packaging/build-deb '$(abspath $(TARGET)/deb)'
 
+# Builds the packages for Fedora and EL. On Debian, whose rpm does that as well, they are good for a look only.
+.PHONY: rpm
+rpm:
+	packaging/build-rpm '$(abspath $(TARGET)/rpm)'
+
 # Builds the packages twice, in two directories, and compares them.
 .PHONY: check-reproducible
 check-reproducible:
@@ -233,3 +239,10 @@ test-packages:
 	@$(if $(ROOT),,echo 'make test-packages boots systems, which needs root: run it with sudo.'; exit 1)
 	@ls '$(TARGET)'/deb/*.deb >/dev/null 2>&1 || { echo 'There are no packages yet: run "make deb" first.'; exit 1; }
 	TWOFA_PACKAGES='$(abspath $(TARGET)/deb)' python3 -B packaging/tests/test_debian.py
+	@if [ -d '$(TARGET)/rpm/RPMS' ]; then packaging/tests/test-rpm '$(TARGET)/rpm/RPMS'; \
+	 else echo 'Skipped: the RPM packages, because there are none: run "make rpm".'; fi
+
+# Compiles the SELinux module, links it with a real policy and looks at what that allows.
+.PHONY: check-selinux
+check-selinux:
+	packaging/selinux/check
