@@ -16,6 +16,10 @@ use twofa_store::{
 use crate::confirmed::{KEY, SERVICE, SESSION_SERVICE, TRUSTED_ADDRESS};
 use crate::users::User;
 
+/// What the module reports of the password in [`Users::shadow`](crate::users::Users::shadow): SHA-256 of the hash, a zero
+/// byte and the day of its last change.
+const PASSWORD: &str = "7bb1c8d1da49b33371d94ba40b869305fb601f966ce7936d9a10c7e35d72fcb2";
+
 /// Grants of each user: of two keys, and of an address that a hundred users share.
 pub const OF_A_USER: usize = 3;
 
@@ -65,8 +69,7 @@ fn trust(store: &Store, user: &User, step: u64, device: &Device, now: Timestamp)
         process: &process,
         device: Some(device),
         trust_for: Some(TRUST.parse::<Duration>().expect("a duration")),
-        // They have no line in `/etc/shadow`.
-        password: None,
+        password: Some(PASSWORD),
         ssh_auth_info: None,
     };
     let attempt = CodeAttempt {

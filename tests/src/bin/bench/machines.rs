@@ -135,11 +135,13 @@ fn machine_with_store(disk: &Path, users: &Users, store: &Location) -> Machine {
     machine
 }
 
-/// Adds every user to `/etc/passwd`.
+/// Adds every user to `/etc/passwd` and `/etc/shadow`.
 pub fn add_users(builder: Builder, users: &Users) -> Builder {
     builder
         .file("/etc/passwd.bench", &users.passwd())
         .command("cat /etc/passwd.bench >>/etc/passwd")
+        .file("/etc/shadow.bench", &users.shadow())
+        .command("cat /etc/shadow.bench >>/etc/shadow")
 }
 
 /// Adds a service for each stack.

@@ -64,6 +64,15 @@ impl Users {
         }
         lines
     }
+
+    /// Their lines of `/etc/shadow`, without a password.
+    pub fn shadow(&self) -> String {
+        let mut lines = String::new();
+        for user in self.timed.iter().chain(&self.concurrent) {
+            let _ = writeln!(lines, "{}:*:20000::::::", user.account.name);
+        }
+        lines
+    }
 }
 
 impl User {
