@@ -276,7 +276,7 @@ impl View<'_> {
 }
 
 impl Tx<'_> {
-    /// Trusts `device` of `user` by `grant`.
+    /// Trusts `device` of `user` by `grant`, whose duration is that of the policy at `lowering`.
     pub(crate) fn trust_device(
         &self,
         account: &Account,
@@ -284,6 +284,7 @@ impl Tx<'_> {
         device: &HashedDevice,
         password: Option<PasswordHash>,
         grant: Grant,
+        lowering: i64,
     ) -> Result<(), StoreError> {
         // One whose trust ended by time alone is known: with a short duration it is trusted many times a day.
         let before = self.valid_grant(user, device, password.as_ref())?;
@@ -299,6 +300,7 @@ impl Tx<'_> {
                 generation: user.generation,
                 password,
                 grant,
+                lowering,
             },
         )?;
         devices::delete_beyond(

@@ -117,6 +117,9 @@ struct TicketGrant {
     generation: u64,
     /// Seconds for which to trust it; `None`: it is trusted already.
     seconds: Option<u64>,
+    /// [`devices::last_lowering`] when the code was right: the policy was of that moment.
+    #[serde(default)]
+    lowering: i64,
 }
 
 /// The outcome of confirming a ticket in the account phase.
@@ -274,6 +277,7 @@ impl Tx<'_> {
             _ => Some(self.now),
         };
         let generation = user.map_or(0, |user| user.generation);
+        let lowering = devices::last_lowering(self.db)?;
         let grant = device.map(|HashedDevice { kind, hash, label }| TicketGrant {
             kind: kind.name().to_owned(),
             hash,
@@ -281,6 +285,7 @@ impl Tx<'_> {
             password,
             generation,
             seconds: pass.trust_for.map(Duration::seconds),
+            lowering,
         });
         let login = TicketLogin {
             service: self.origin.service().map(ToOwned::to_owned),
@@ -333,7 +338,14 @@ impl Tx<'_> {
         let Some(grant) = grant.filter(|_| is_current) else {
             return Ok(Some(TrustedUntil(None)));
         };
-        self.trust_device(account, user, &device, ticket.password, grant)?;
+        self.trust_device(
+            account,
+            user,
+            &device,
+            ticket.password,
+            grant,
+            ticket.lowering,
+        )?;
         Ok(Some(TrustedUntil(Some(grant.until))))
     }
 

@@ -27,6 +27,8 @@ pub(crate) struct NewGrant<'a> {
     pub generation: u64,
     pub password: Option<PasswordHash>,
     pub grant: Grant,
+    /// [`last_lowering`] when its duration was read from the policy.
+    pub lowering: i64,
 }
 
 /// The grant of a device, unless it was revoked with everybody's or no device of its kind was trusted any longer: such a
@@ -55,7 +57,7 @@ pub(crate) fn find(
 /// Adds a grant, or replaces that of the same device, which keeps its number.
 pub(crate) fn save(db: &Db<'_>, new: &NewGrant<'_>) -> Result<(), StoreError> {
     let sql = "INSERT INTO device (user, kind, hash, label, service, generation, password, granted_at, until, used_at, lowering)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, (SELECT ifnull(max(id), 0) FROM trust_lowering))
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
                ON CONFLICT (user, kind, hash) DO UPDATE SET label = excluded.label, service = excluded.service,
                    generation = excluded.generation, password = excluded.password,
                    granted_at = excluded.granted_at, until = excluded.until, used_at = excluded.used_at,
@@ -71,6 +73,7 @@ pub(crate) fn save(db: &Db<'_>, new: &NewGrant<'_>) -> Result<(), StoreError> {
         new.grant.granted_at.unix(),
         new.grant.until.unix(),
         new.grant.used_at.unix(),
+        new.lowering,
     ))?;
     Ok(())
 }
@@ -314,6 +317,14 @@ pub(crate) fn shorten(db: &Db<'_>, kind: DeviceKind, most: Duration) -> Result<(
     let sql = "INSERT INTO trust_lowering (kind, seconds) VALUES (?1, ?2)";
     db.prepare_cached(sql)?.execute((kind, seconds))?;
     Ok(())
+}
+
+/// The number of the last lowering, those before it included; 0: there was none.
+pub(crate) fn last_lowering(db: &Db<'_>) -> Result<i64, StoreError> {
+    let sql = "SELECT ifnull(max(id), 0) AS last FROM trust_lowering";
+    Ok(db
+        .prepare_cached(sql)?
+        .query_one((), |row| row.get("last"))?)
 }
 
 /// Notes that a program of `service` came to the account phase.

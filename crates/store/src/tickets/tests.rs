@@ -666,3 +666,24 @@ fn a_login_that_was_under_way_while_trust_was_revoked_makes_no_device_trusted() 
         assert_eq!(confirmed, Confirmation::TrustEnded);
     }
 }
+
+#[test]
+fn a_duration_that_was_lowered_while_a_login_was_under_way_does_not_come_back_when_it_is_raised() {
+    let bench = Bench::new();
+    let store = enrolled(&bench);
+    let set = |duration: &str| {
+        let settings = [("trust.remote", "30d"), ("trust.address", duration)];
+        store.change_policy(settings, &origin(), bench.now).unwrap();
+    };
+    set("1d");
+    let (device, process) = (address("192.0.2.7"), process(2));
+    let settlement = Settlement::InAccount(pass(&process, &device, true));
+    type_code(&store, &bench, 100, settlement);
+    set("2h");
+    store
+        .confirm(&alice(), account_phase(&process), &origin(), bench.now)
+        .unwrap();
+    set("1d");
+    let until = grant(&store, &device).unwrap().until;
+    assert_eq!(until, bench.now.after(2 * 3600));
+}
