@@ -144,7 +144,9 @@ struct Line<'a> {
 impl<'a> Line<'a> {
     fn new(rule: &'a Rule, caller: Caller, is_installed: &dyn Fn(&str) -> Option<bool>) -> Self {
         let (auth, credentials) = match &rule.kind {
-            RuleKind::Module { module, .. } if is_installed(module) == Some(false) => {
+            RuleKind::Module { module, .. }
+                if !module::is_own(module) && is_installed(module) == Some(false) =>
+            {
                 let missing = Codes::only(Code::MODULE_UNKNOWN);
                 (missing, missing)
             }

@@ -91,7 +91,7 @@ pub struct Case {
     pub gets_in: bool,
 }
 
-/// A line whose module is not there, and which fails for that.
+/// A line whose module is not there, and which fails for that; not of twofa's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingModule {
     /// The file that contains it.
@@ -298,6 +298,8 @@ impl Service {
             )
         };
         self.module_rules()
+            // Of twofa's own module, there is a case that says what becomes of logins without it.
+            .filter(|(_, module)| !module::is_own(module))
             .filter(|(rule, module)| fails(rule) && is_installed(module) == Some(false))
             .map(|(rule, module)| MissingModule {
                 file: rule.file.to_string(),

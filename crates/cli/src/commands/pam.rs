@@ -6,7 +6,7 @@ use serde::Serialize;
 use twofa_broker::Failure;
 use twofa_broker::admin::doctor::{Finding, Severity, finding::HostFinding, inspect_stacks};
 use twofa_broker::admin::pam::{CheckResult, Checked, Machine, neighbour_that_asks};
-use twofa_stacks::{Case, Entry, Phase, Proof, Ways};
+use twofa_stacks::{Case, Entry, Phase, Proof, Route, Ways};
 
 use crate::arguments::PamCommand;
 use crate::error::CommandError;
@@ -181,7 +181,8 @@ fn rows(checked: &Checked) -> Vec<Vec<Value>> {
     let row = |ways: &Ways| {
         let needs = pam::needs(ways);
         let has_code = !ways.entries.is_empty() && ways.entries.iter().all(Entry::has_code);
-        let needs = match (asks, has_code) {
+        // Root needs none.
+        let needs = match (asks && ways.route != Route::Root, has_code) {
             (true, true) => Value::Good(needs),
             (true, false) => Value::Warning(needs),
             (false, _) => Value::Text(needs),
@@ -363,8 +364,7 @@ fn list(machine: &Machine, output: Output) -> Result<(), CommandError> {
 
 fn list_values(row: &ListRow<'_>, checked: &Checked) -> Vec<Value> {
     let text = |text: &str| Value::Text(text.to_owned());
-    let error =
-        pam::error(&checked.result).map(|error| Value::Bad(format!("cannot be told: {error}")));
+    let error = pam::error(&checked.result).map(Value::Bad);
     let note = row
         .although
         .map(|other| Value::Warning(format!("not asked, {other} is")));

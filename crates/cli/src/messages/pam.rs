@@ -142,9 +142,9 @@ pub(crate) fn error(result: &CheckResult) -> Option<String> {
         CheckResult::Proved(_) => None,
         CheckResult::Unsure(doubts) => {
             let doubts: Vec<_> = doubts.iter().map(ToString::to_string).collect();
-            Some(doubts.join("; "))
+            Some(format!("cannot tell who gets in: {}", doubts.join("; ")))
         }
-        CheckResult::Unusable(error) => Some(error.to_string()),
+        CheckResult::Unusable(error) => Some(format!("nobody gets in: {error}")),
     }
 }
 
@@ -156,7 +156,7 @@ pub(crate) fn notes(checked: &Checked, is_known: bool) -> Vec<(Severity, String)
         _ if is_known => return Vec::new(),
         CheckResult::Unsure(_) | CheckResult::Unusable(_) => {
             let error = error(&checked.result).unwrap_or_default();
-            let message = format!("{service}: cannot tell who gets in: {error}");
+            let message = format!("{service}: {error}");
             return vec![(Severity::Problem, message)];
         }
     };

@@ -179,7 +179,7 @@ fn sudo_within_its_timestamp_calls_account_alone() {
 
 #[test]
 fn a_module_that_is_not_installed_is_named_where_its_line_fails() {
-    let text = "auth optional pam_gone.so\nauth required pam_unix.so\nauth required pam_twofa.so\naccount required pam_unix.so\n";
+    let text = "auth optional pam_gone.so\nauth required pam_unix.so\nauth required pam_gone.so\nauth required pam_twofa.so\naccount required pam_unix.so\n";
     let machine = machine(&[("login", text)]);
     let proof = read("login", &machine)
         .prove(Program::Other, &|module| Some(module == "pam_unix.so"))
