@@ -12,15 +12,18 @@ CREATE TABLE device (
     until      INTEGER NOT NULL,
     used_at    INTEGER NOT NULL,
     lowering   INTEGER NOT NULL DEFAULT 0, -- the last trust_lowering before the grant; 0: there was none
+    class      TEXT,             -- the class whose policy gave the duration; NULL: not known
     UNIQUE (user, kind, hash)
 ) STRICT;
 CREATE INDEX device_of_hash ON device (kind, hash);
 
--- Policy changes that lowered the longest trust in a kind of devices, to `seconds`. They end the grants before them earlier,
--- without a write to each of what may be millions of rows. Which came first is a matter of numbers, not of clocks.
+-- Policy changes that lowered the trust in a kind of devices for a class (NULL: for everybody), to `seconds`. They end the grants
+-- before them earlier, without a write to each of what may be millions of rows. Which came first is a matter of numbers, not of
+-- clocks.
 CREATE TABLE trust_lowering (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
     kind    TEXT NOT NULL,
+    class   TEXT,
     seconds INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX trust_lowering_of_kind ON trust_lowering (kind, id);
@@ -30,7 +33,8 @@ CREATE VIEW granted_device AS
     SELECT id, user, kind, hash, label, service, generation, password, granted_at, used_at,
         min(until, granted_at + ifnull(
             (SELECT min(seconds) FROM trust_lowering
-             WHERE trust_lowering.kind = device.kind AND trust_lowering.id > device.lowering),
+             WHERE trust_lowering.kind = device.kind AND trust_lowering.id > device.lowering
+             AND (trust_lowering.class IS NULL OR device.class IS NULL OR trust_lowering.class = device.class)),
             until - granted_at)) AS until
     FROM device;
 

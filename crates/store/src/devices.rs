@@ -205,7 +205,7 @@ impl Store {
             let count = match account {
                 None => {
                     for kind in DeviceKind::all() {
-                        devices::shorten(tx.db, kind, Duration::from_seconds(0))?;
+                        devices::shorten(tx.db, kind, None, Duration::from_seconds(0))?;
                     }
                     everybodys
                 }
@@ -276,7 +276,7 @@ impl View<'_> {
 }
 
 impl Tx<'_> {
-    /// Trusts `device` of `user` by `grant`, whose duration is that of the policy at `lowering`.
+    /// Trusts `device` of `user` by `grant`, whose duration is that of the policy of `class` at `lowering`.
     pub(crate) fn trust_device(
         &self,
         account: &Account,
@@ -284,7 +284,7 @@ impl Tx<'_> {
         device: &HashedDevice,
         password: Option<PasswordHash>,
         grant: Grant,
-        lowering: i64,
+        (class, lowering): (Option<&str>, i64),
     ) -> Result<(), StoreError> {
         // One whose trust ended by time alone is known: with a short duration it is trusted many times a day.
         let before = self.valid_grant(user, device, password.as_ref())?;
@@ -301,6 +301,7 @@ impl Tx<'_> {
                 password,
                 grant,
                 lowering,
+                class,
             },
         )?;
         devices::delete_beyond(

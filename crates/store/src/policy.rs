@@ -1,10 +1,11 @@
 //! The policy and the classes, read and changed.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use twofa_core::policy::{KEYS, Policy};
 use twofa_core::rulebook::{BadRulebook, Change, Rulebook};
-use twofa_core::{DeviceKind, Duration, Timestamp};
+use twofa_core::{DeviceKind, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
@@ -109,20 +110,17 @@ fn save(tx: &Tx<'_>, after: &Rulebook) -> Result<Vec<Change>, StoreError> {
     Ok(changes)
 }
 
-/// Shortens what was granted to the longest duration that any policy still has, so that a longer one does not bring back
-/// later what a shorter one has ended.
+/// Shortens what was granted under each class to the duration that it has now, so that a longer one does not bring back later
+/// what a shorter one has ended. Members of a class that is removed are under everyone's policy.
 fn shorten_trust(tx: &Tx<'_>, before: &Rulebook, after: &Rulebook) -> Result<(), StoreError> {
-    let longest = |rulebook: &Rulebook, kind: DeviceKind| {
-        let policies = rulebook.policies();
-        policies
-            .map(|(_, policy)| kind.duration(&policy.trust))
-            .max()
-            .unwrap_or(Duration::from_seconds(0))
-    };
-    for kind in DeviceKind::all() {
-        let most = longest(after, kind);
-        if most < longest(before, kind) {
-            devices::shorten(tx.db, kind, most)?;
+    let now: HashMap<_, _> = after.policies().collect();
+    for (class, policy) in before.policies() {
+        let lowered = now.get(class).unwrap_or_else(|| after.machine());
+        for kind in DeviceKind::all() {
+            let most = kind.duration(&lowered.trust);
+            if most < kind.duration(&policy.trust) {
+                devices::shorten(tx.db, kind, Some(class), most)?;
+            }
         }
     }
     Ok(())

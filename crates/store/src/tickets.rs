@@ -63,6 +63,8 @@ pub struct Pass<'a> {
     pub device: Option<&'a Device>,
     /// How long a right code makes it trusted; `None`: not wanted.
     pub trust_for: Option<Duration>,
+    /// The class whose policy says so.
+    pub class: &'a str,
     /// What the module read of the user's password.
     pub password: Option<&'a str>,
     /// What sshd verified before (`SSH_AUTH_INFO_0`).
@@ -120,6 +122,9 @@ struct TicketGrant {
     /// [`devices::last_lowering`] when the code was right: the policy was of that moment.
     #[serde(default)]
     lowering: i64,
+    /// The class whose policy that was.
+    #[serde(default)]
+    class: Option<String>,
 }
 
 /// The outcome of confirming a ticket in the account phase.
@@ -286,6 +291,7 @@ impl Tx<'_> {
             generation,
             seconds: pass.trust_for.map(Duration::seconds),
             lowering,
+            class: Some(pass.class.to_owned()),
         });
         let login = TicketLogin {
             service: self.origin.service().map(ToOwned::to_owned),
@@ -344,7 +350,7 @@ impl Tx<'_> {
             &device,
             ticket.password,
             grant,
-            ticket.lowering,
+            (ticket.class.as_deref(), ticket.lowering),
         )?;
         Ok(Some(TrustedUntil(Some(grant.until))))
     }

@@ -62,6 +62,7 @@ mod tests {
                 process: &process,
                 device: None,
                 trust_for: None,
+                class: "everyone",
                 password: None,
                 ssh_auth_info: None,
             },

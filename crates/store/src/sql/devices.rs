@@ -29,6 +29,8 @@ pub(crate) struct NewGrant<'a> {
     pub grant: Grant,
     /// [`last_lowering`] when its duration was read from the policy.
     pub lowering: i64,
+    /// The class whose policy that is.
+    pub class: Option<&'a str>,
 }
 
 /// The grant of a device, unless it was revoked with everybody's or no device of its kind was trusted any longer: such a
@@ -56,12 +58,13 @@ pub(crate) fn find(
 
 /// Adds a grant, or replaces that of the same device, which keeps its number.
 pub(crate) fn save(db: &Db<'_>, new: &NewGrant<'_>) -> Result<(), StoreError> {
-    let sql = "INSERT INTO device (user, kind, hash, label, service, generation, password, granted_at, until, used_at, lowering)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+    let sql = "INSERT INTO device (user, kind, hash, label, service, generation, password, granted_at, until, used_at, lowering,
+                   class)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
                ON CONFLICT (user, kind, hash) DO UPDATE SET label = excluded.label, service = excluded.service,
                    generation = excluded.generation, password = excluded.password,
                    granted_at = excluded.granted_at, until = excluded.until, used_at = excluded.used_at,
-                   lowering = excluded.lowering";
+                   lowering = excluded.lowering, class = excluded.class";
     db.prepare_cached(sql)?.execute((
         new.user,
         new.kind.name(),
@@ -74,6 +77,7 @@ pub(crate) fn save(db: &Db<'_>, new: &NewGrant<'_>) -> Result<(), StoreError> {
         new.grant.until.unix(),
         new.grant.used_at.unix(),
         new.lowering,
+        new.class,
     ))?;
     Ok(())
 }
@@ -308,14 +312,21 @@ pub(crate) fn delete_ended(
     Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
 }
 
-/// Ends the trust in devices of this `kind` that are trusted now no later than `most` after their grants.
-pub(crate) fn shorten(db: &Db<'_>, kind: DeviceKind, most: Duration) -> Result<(), StoreError> {
+/// Ends the trust in devices of this `kind` that are trusted now no later than `most` after their grants, if those were made
+/// under the policy of `class`; `None`: under any.
+pub(crate) fn shorten(
+    db: &Db<'_>,
+    kind: DeviceKind,
+    class: Option<&str>,
+    most: Duration,
+) -> Result<(), StoreError> {
     let (kind, seconds) = (kind.name(), most.seconds());
     // This lowering holds for all grants that those before it hold for.
-    let covered = "DELETE FROM trust_lowering WHERE kind = ?1 AND seconds >= ?2";
-    db.prepare_cached(covered)?.execute((kind, seconds))?;
-    let sql = "INSERT INTO trust_lowering (kind, seconds) VALUES (?1, ?2)";
-    db.prepare_cached(sql)?.execute((kind, seconds))?;
+    let covered = "DELETE FROM trust_lowering WHERE kind = ?1 AND (?2 IS NULL OR class = ?2) AND seconds >= ?3";
+    db.prepare_cached(covered)?
+        .execute((kind, class, seconds))?;
+    let sql = "INSERT INTO trust_lowering (kind, class, seconds) VALUES (?1, ?2, ?3)";
+    db.prepare_cached(sql)?.execute((kind, class, seconds))?;
     Ok(())
 }
 

@@ -3,9 +3,10 @@ use crate::attempts::{CodeAttempt, CodeOutcome, CodeProof, Tally};
 use crate::event::RefusalReason;
 use crate::testing::{Bench, alice, bob, origin};
 use crate::{EventFilter, TrustedDevice};
+use twofa_core::class::EVERYONE;
 use twofa_core::device::LoginSession;
 use twofa_core::device::address::DeviceAddress;
-use twofa_core::{Channel, DeviceKind, User};
+use twofa_core::{Channel, Class, DeviceKind, Group, Policy, Rulebook, User};
 
 const DAY: Duration = Duration::from_minutes(24 * 60);
 
@@ -41,6 +42,7 @@ fn pass<'a>(process: &'a LoginProcess, device: &'a Device, trust: bool) -> Pass<
         process,
         device: Some(device),
         trust_for: trust.then_some(DAY),
+        class: EVERYONE,
         password: Some("fingerprint"),
         ssh_auth_info: None,
     }
@@ -524,6 +526,42 @@ fn lowerings_end_earlier_grants_whatever_the_clock_said_and_rewrite_none() {
     assert_eq!(Bench::number(&store, rewritten), 0);
     let left = "SELECT count(*) FROM trust_lowering WHERE kind = 'address'";
     assert_eq!(Bench::number(&store, left), 1);
+}
+
+#[test]
+fn a_duration_that_is_lowered_for_one_class_stays_lowered_while_another_has_a_longer_one() {
+    let bench = Bench::new();
+    let store = enrolled(&bench);
+    let device = address("192.0.2.7");
+    let set = |everyones: &str, own: Option<&str>| {
+        let settings = [("trust.remote", "30d"), ("trust.address", everyones)];
+        let machine = Policy::from_settings(settings).unwrap();
+        let class = own.map(|own| Class {
+            name: "ops".into(),
+            group: Group::called("ops".to_owned()),
+            settings: vec![("trust.address".to_owned(), own.to_owned())],
+        });
+        let after = Rulebook::new(machine, class.into_iter().collect()).unwrap();
+        let before = store.rulebook().unwrap();
+        store
+            .replace_rulebook(Some(&before), &after, &origin(), bench.now)
+            .unwrap();
+    };
+    let until = || grant(&store, &device).unwrap().until;
+    set("1d", Some("1d"));
+    trust(&store, &bench, 100, &device);
+    set("1d", Some("1h"));
+    assert_eq!(until(), bench.now.after(DAY.seconds()), "that was ops's");
+    set("2h", Some("1d"));
+    set("1d", Some("1d"));
+    assert_eq!(until(), bench.now.after(2 * 3600));
+    set("1h", None);
+    set("1d", None);
+    assert_eq!(until(), bench.now.after(3600));
+    store
+        .revoke_all_devices(None, &origin(), bench.now)
+        .unwrap();
+    assert_eq!(grant(&store, &device), None);
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(super) struct LoginDevice {
     device: Option<Device>,
     /// For how long a code makes it trusted; zero: it does not.
     duration: Duration,
+    /// The class whose policy says so.
+    class: String,
     /// Whether the device stands in for a code now.
     pub(super) is_trusted: bool,
     /// A screen locker asks, within a session whose login rests on a code of not long ago.
@@ -64,6 +66,7 @@ impl LoginDevice {
             ticket: TicketNumber::random()?,
             device,
             duration,
+            class: person.class.clone(),
             is_trusted: false,
             is_unlocking: is_unlocking(services, peer, login, account, person)?,
         };
@@ -124,6 +127,7 @@ impl LoginDevice {
             process: self.process.as_ref()?,
             device: self.device.as_ref(),
             trust_for: None,
+            class: &self.class,
             password: evidence.and_then(|evidence| evidence.password.hash()),
             ssh_auth_info: login.ssh_auth_info.as_deref(),
         })
