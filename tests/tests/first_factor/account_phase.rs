@@ -159,24 +159,27 @@ fn services_of_display_managers_polkit_and_cockpit_ask_in_the_account_phase_too(
 
 #[test]
 fn an_account_line_that_nobody_can_answer_refuses_whom_the_policy_asks_and_nobody_else() {
-    // As cron does: without authentication, and with nobody to ask.
-    let cron = "account required pam_twofa.so challenge\naccount include password-auth\n";
-    let machine = el(LOCAL).pam("crond", cron).build();
+    // A program that runs jobs: without authentication, and with nobody to ask.
+    let job = "account required pam_twofa.so challenge\naccount include password-auth\n";
+    let machine = el(LOCAL).pam("fcron", job).pam("crond", job).build();
     machine.enrol("alice");
     machine.run("twofa policy set mode=optional").ok();
     machine
-        .run("pamtester crond grace acct_mgmt </dev/null")
+        .run("pamtester fcron grace acct_mgmt </dev/null")
         .ok();
     machine
-        .run("pamtester crond alice acct_mgmt </dev/null")
+        .run("pamtester fcron alice acct_mgmt </dev/null")
         .fails();
-    let log = machine.run("twofa log --user alice").ok().stdout;
-    assert!(log.contains("refused") && log.contains("crond"), "{log}");
-    machine
-        .run("twofa user exempt alice --service crond --reason jobs --until 2099-01-01")
-        .ok();
     machine
         .run("pamtester crond alice acct_mgmt </dev/null")
+        .ok();
+    let log = machine.run("twofa log --user alice").ok().stdout;
+    assert!(log.contains("refused") && log.contains("fcron"), "{log}");
+    machine
+        .run("twofa user exempt alice --service fcron --reason jobs --until 2099-01-01")
+        .ok();
+    machine
+        .run("pamtester fcron alice acct_mgmt </dev/null")
         .ok();
 }
 

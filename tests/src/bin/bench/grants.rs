@@ -69,6 +69,7 @@ fn trust(store: &Store, user: &User, step: u64, device: &Device, now: Timestamp)
         process: &process,
         device: Some(device),
         trust_for: Some(TRUST.parse::<Duration>().expect("a duration")),
+        class: twofa_core::class::EVERYONE,
         password: Some(PASSWORD),
         ssh_auth_info: None,
     };
