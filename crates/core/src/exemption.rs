@@ -47,6 +47,8 @@ pub struct LoginSource<'a> {
     /// The client's numeric address, never a name (CVE-2024-10963, pam_access); `None`: there is none, or the caller could
     /// claim any.
     pub address: Option<IpAddr>,
+    /// Whether sshd asks, as root's module sees it. Its service can have any name.
+    pub is_sshd: bool,
 }
 
 impl Exemption {
@@ -138,6 +140,7 @@ mod tests {
         LoginSource {
             service: Some(service),
             address: address.parse().ok(),
+            is_sshd: false,
         }
     }
 
@@ -262,6 +265,7 @@ mod tests {
             let source = LoginSource {
                 service: None,
                 address: parse_address(address),
+                is_sshd: false,
             };
             assert_eq!(exemption.fits(source), expected, "{network} {address}");
         }

@@ -1,6 +1,7 @@
 //! The machine's policy and all classes together: validated, compared and changed as one.
 
 use crate::class::{Class, is_class_name};
+use crate::exemption::LoginSource;
 use crate::group::Group;
 use crate::policy::{BadSetting, KEYS, Mode, Policy};
 
@@ -96,10 +97,12 @@ impl Rulebook {
         self
     }
 
-    /// Whether neither the machine's policy nor any class asks for a second factor at `service`; `None`: at any.
-    pub fn asks_nobody(&self, service: Option<&str>) -> bool {
-        let asks =
-            |policy: &Policy| policy.mode != Mode::Disabled && policy.services.include(service);
+    /// Whether neither the machine's policy nor any class asks for a second factor at a login from `source`; one from
+    /// anywhere, if it is the default.
+    pub fn asks_nobody(&self, source: LoginSource<'_>) -> bool {
+        let asks = |policy: &Policy| {
+            policy.mode != Mode::Disabled && policy.services.include(source.service, source.is_sshd)
+        };
         let class_asks = |class: &Class| class.policy(&self.machine).map_or(true, |own| asks(&own));
         !asks(&self.machine) && !self.classes.iter().any(class_asks)
     }
@@ -278,8 +281,12 @@ mod tests {
 
     #[test]
     fn nobody_is_asked_where_neither_the_machine_nor_a_class_asks() {
+        let sudo = LoginSource {
+            service: Some("sudo"),
+            ..LoginSource::default()
+        };
         let asks = |mode: &str, own: &[(&str, &str)]| {
-            !book(mode, vec![class("ops", own)]).asks_nobody(Some("sudo"))
+            !book(mode, vec![class("ops", own)]).asks_nobody(sudo)
         };
         assert!(!asks("disabled", &[]) && !asks("disabled", &[("mode", "disabled")]));
         assert!(asks("optional", &[]) && asks("optional", &[("mode", "disabled")]));

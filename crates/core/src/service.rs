@@ -152,12 +152,13 @@ impl Services {
     }
 
     /// Whether a login by `service` is asked for a code. One whose service is unknown (`None`) is asked: the caller could
-    /// claim any.
-    pub fn include(&self, service: Option<&str>) -> bool {
+    /// claim any. `is_sshd`: sshd asks, which may use a service of any name (`PAMServiceName` of sshd_config(5)).
+    pub fn include(&self, service: Option<&str>, is_sshd: bool) -> bool {
         match (self, service) {
-            (_, Some(service)) if is_unattended(service) => false,
+            (_, Some(service)) if is_unattended(service) && !is_sshd => false,
             (Self::All, _) | (_, None) => true,
             (Self::Listed(entries), Some(service)) => entries.iter().any(|entry| match entry {
+                ServiceEntry::Kind(Ssh) if is_sshd => true,
                 ServiceEntry::Kind(listed) => *listed == kind(service),
                 ServiceEntry::Name(name) => name == service,
             }),
@@ -257,17 +258,35 @@ mod tests {
         ] {
             let services = Services::read(list).unwrap();
             for service in asked {
-                assert!(services.include(Some(service)), "{list}: {service}");
+                assert!(services.include(Some(service), false), "{list}: {service}");
             }
             for service in not_asked {
-                assert!(!services.include(Some(service)), "{list}: {service}");
+                assert!(!services.include(Some(service), false), "{list}: {service}");
             }
         }
     }
 
     #[test]
     fn a_login_of_unknown_service_is_asked() {
-        assert!(Services::read("ssh").unwrap().include(None));
+        assert!(Services::read("ssh").unwrap().include(None, false));
+    }
+
+    #[test]
+    fn sshd_is_asked_as_ssh_whatever_its_service_is_called() {
+        for (list, asked) in [
+            ("ssh", true),
+            ("elevation", false),
+            ("other", true),
+            ("all", true),
+        ] {
+            let services = Services::read(list).unwrap();
+            assert_eq!(
+                services.include(Some("sshd-internal"), true),
+                asked,
+                "{list}"
+            );
+        }
+        assert!(Services::All.include(Some("cron"), true));
     }
 
     #[test]

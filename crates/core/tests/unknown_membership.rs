@@ -67,7 +67,10 @@ impl World {
             policy: &effective.policy,
             user,
             exemption,
-            service: Some("sudo"),
+            source: LoginSource {
+                service: Some("sudo"),
+                ..LoginSource::default()
+            },
             has_trusted_device,
             has_identity_mismatch,
             now: NOW,

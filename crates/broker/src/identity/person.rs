@@ -141,7 +141,7 @@ impl Person {
             policy: &self.policy,
             user: &self.snapshot.user,
             exemption: exemption.as_ref(),
-            service: source.service,
+            source,
             has_trusted_device,
             has_identity_mismatch: self.snapshot.identity_mismatch.is_some(),
             now,

@@ -1,6 +1,6 @@
 //! The decision: must this person show a second factor now?
 
-use crate::exemption::Exemption;
+use crate::exemption::{Exemption, LoginSource};
 use crate::lockout::Lock;
 use crate::policy::{Enrolment, Mode, Policy};
 use crate::time::Timestamp;
@@ -15,8 +15,8 @@ pub struct DecisionFacts<'a> {
     pub user: &'a User,
     /// The exemption that covers this login.
     pub exemption: Option<&'a Exemption>,
-    /// The PAM service; `None`: the caller could claim any.
-    pub service: Option<&'a str>,
+    /// Where the login comes from.
+    pub source: LoginSource<'a>,
     /// Whether the login comes from a device whose grant is believed now ([`crate::Grant::is_believed`]).
     pub has_trusted_device: bool,
     /// Nothing is stored about this account, but there is a record with the same name or the same uid.
@@ -76,12 +76,12 @@ pub fn decide(facts: DecisionFacts<'_>) -> Decision {
         policy,
         user,
         exemption,
-        service,
+        source,
         has_trusted_device,
         has_identity_mismatch,
         now,
     } = facts;
-    if policy.mode != Mode::Disabled && !policy.services.include(service) {
+    if policy.mode != Mode::Disabled && !policy.services.include(source.service, source.is_sshd) {
         return Decision::NotRequired(Reason::Service);
     }
     let mut status = user.summary().status(policy, exemption, now);

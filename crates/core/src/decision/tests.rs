@@ -27,12 +27,19 @@ fn enrolled() -> Vec<EnrolledApp> {
     }]
 }
 
+fn by(service: &str) -> LoginSource<'_> {
+    LoginSource {
+        service: Some(service),
+        ..LoginSource::default()
+    }
+}
+
 fn decided(policy: &Policy, user: &User, has_trusted_device: bool) -> Decision {
     decide(DecisionFacts {
         policy,
         user,
         exemption: None,
-        service: Some("sudo"),
+        source: by("sudo"),
         has_trusted_device,
         has_identity_mismatch: false,
         now: NOW,
@@ -72,7 +79,10 @@ fn only_the_services_of_the_policy_ask_and_jobs_without_anybody_to_ask_never_do(
             policy: &policy,
             user: &user,
             exemption: None,
-            service,
+            source: LoginSource {
+                service,
+                ..LoginSource::default()
+            },
             has_trusted_device: false,
             has_identity_mismatch: false,
             now: NOW,
@@ -154,7 +164,7 @@ fn an_exemption_spares_everybody_and_needs_no_enrolment() {
                 policy: &policy,
                 user: &user,
                 exemption: Some(&exemption),
-                service: Some("sudo"),
+                source: by("sudo"),
                 has_trusted_device: false,
                 has_identity_mismatch: false,
                 now: NOW,
@@ -204,7 +214,7 @@ fn a_lock_refuses_until_its_end_on_a_trusted_device_too() {
             policy: &policy,
             user: &user,
             exemption: None,
-            service: Some("sudo"),
+            source: by("sudo"),
             has_trusted_device,
             has_identity_mismatch: false,
             now: NOW,
@@ -257,7 +267,7 @@ fn an_account_with_another_ones_name_or_uid_is_refused_unless_nobody_is_asked() 
             policy: &policy,
             user: &user,
             exemption: None,
-            service: Some("sudo"),
+            source: by("sudo"),
             has_trusted_device: false,
             has_identity_mismatch: true,
             now: NOW,
@@ -327,7 +337,7 @@ impl Case {
             policy: &self.policy,
             user: &self.user,
             exemption: self.is_exempt.then_some(&exemption),
-            service: Some("sudo"),
+            source: by("sudo"),
             has_trusted_device: self.has_trusted_device,
             has_identity_mismatch: self.has_identity_mismatch,
             now: NOW,

@@ -126,9 +126,9 @@ fn begin(
 
 /// Why nobody is asked, in whatever class; `None`: some are.
 fn why_nobody_is_asked(rulebook: &Rulebook, source: LoginSource<'_>) -> Option<&'static str> {
-    if rulebook.asks_nobody(None) {
+    if rulebook.asks_nobody(LoginSource::default()) {
         Some(reasons::POLICY_DISABLED)
-    } else if rulebook.asks_nobody(source.service) {
+    } else if rulebook.asks_nobody(source) {
         Some(reasons::NOT_AT_THIS_SERVICE)
     } else {
         None

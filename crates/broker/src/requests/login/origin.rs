@@ -21,7 +21,7 @@ pub(super) fn for_exemptions(peer: Peer, login: &Login) -> LoginSource<'_> {
         let is_locker = service::is_locker(&login.service);
         return LoginSource {
             service: is_locker.then_some(login.service.as_str()),
-            address: None,
+            ..LoginSource::default()
         };
     }
     // With UseDNS, sshd gives PAM a name instead of the address.
@@ -33,6 +33,7 @@ pub(super) fn for_exemptions(peer: Peer, login: &Login) -> LoginSource<'_> {
     LoginSource {
         service: Some(&login.service),
         address,
+        is_sshd: ssh_client.is_some(),
     }
 }
 
