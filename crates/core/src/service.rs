@@ -152,7 +152,7 @@ impl Services {
     }
 
     /// Whether a login by `service` is asked for a code. One whose service is unknown (`None`) is asked: the caller could
-    /// claim any. `is_sshd`: sshd asks, which may use a service of any name (`PAMServiceName` of sshd_config(5)).
+    /// claim any. `is_sshd`: sshd asks, which may use a service of any name (`PAMServiceName` of `sshd_config(5)`).
     pub fn include(&self, service: Option<&str>, is_sshd: bool) -> bool {
         match (self, service) {
             (_, Some(service)) if is_unattended(service) && !is_sshd => false,
