@@ -121,6 +121,38 @@ fn sudo_is_trusted_where_a_code_was_typed_and_works_within_its_own_timestamp() {
 }
 
 #[test]
+fn doas_is_trusted_in_the_terminal_where_a_code_was_typed_and_in_no_other() {
+    let machine = Machine::new()
+        .policy("optional")
+        .administrator("alice")
+        .pam("doas", SUDO)
+        .file("/etc/doas.conf", "permit alice\n")
+        .command("chmod 0400 /etc/doas.conf")
+        .build();
+    let phone = machine.enrol("alice");
+    set(&machine, "trust.elevation=15m trust.offer=always");
+    let is_asked = |shell: &mut Terminal, code: &str| {
+        shell.type_line("doas echo Verified: in");
+        shell.expect("assword");
+        shell.expect(": ");
+        shell.type_line(&password_of("alice"));
+        shell.expect("Verif");
+        let is_asked = shell.expect(" ") == "ication ";
+        if is_asked {
+            shell.expect("): ");
+            shell.type_line(code);
+            shell.expect("Verified: in");
+        }
+        shell.expect("ready> ");
+        is_asked
+    };
+    let (mut first, mut second) = (shell(&machine, "alice"), shell(&machine, "alice"));
+    assert!(is_asked(&mut first, &phone.backup_codes[0]));
+    assert!(!is_asked(&mut first, ""));
+    assert!(is_asked(&mut second, &phone.backup_codes[1]));
+}
+
+#[test]
 fn a_user_who_became_another_in_a_terminal_does_not_share_their_trust() {
     let (machine, phone) = machine();
     let mut terminal = shell(&machine, "alice");

@@ -70,6 +70,9 @@ fn no_device_is_trusted_for_zero_minutes_or_where_the_user_wants_to_be_asked_alw
     login.expect("No code is asked for here until ");
     login.expect("alice@vm:~$");
     assert!(!is_asked(&machine, 7), "trust.offer=always");
+    set(&machine, "trust.offer=ask");
+    trust(&machine, 8, &phone.backup_codes[1]);
+    assert!(!is_asked(&machine, 8), "offered, and taken up");
 
     set(&machine, "trust.remote=0");
     assert!(is_asked(&machine, 7));
