@@ -161,6 +161,7 @@ impl Builder {
         let mut script = String::new();
         let mut line = |text: String| script.push_str(&(text + "\n"));
 
+        line(WITHOUT_DOAS.into());
         if !self.bare {
             line(
                 "useradd --system --user-group --home-dir /var/lib/twofa --shell /usr/sbin/nologin twofa"
@@ -217,6 +218,9 @@ const STAND_IN: &str = "cd \"$(dirname \"$(find /usr/lib /lib -name pam_permit.s
 /// Debian's own stacks with our line at the end of `common-auth`, where pam-auth-update puts it.
 const COMMON_AUTH: &str = "grep -q pam_twofa /etc/pam.d/common-auth || \
      echo 'auth required pam_twofa.so' >>/etc/pam.d/common-auth";
+
+/// A way to root that few systems have, and that the tests of it set up themselves.
+const WITHOUT_DOAS: &str = "rm -f /etc/pam.d/doas";
 
 /// Servers of the host that can ask for a password alone, and whose stacks include `common-auth`.
 const WITHOUT_ONE_FIELD: &str = "rm -f /etc/pam.d/dovecot /etc/pam.d/vsftpd";
