@@ -7,7 +7,8 @@ use twofa_core::Timestamp;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Origin};
-use crate::sql::journal;
+use crate::sql::Db;
+use crate::sql::journal::{self, Checkpoint};
 
 /// How often the log is pruned, in seconds.
 const PRUNED_EVERY: u64 = 86_400;
@@ -22,12 +23,12 @@ impl Store {
             let is_due = last.is_none_or(|last| now.unix().abs_diff(last.unix()) >= PRUNED_EVERY);
             let keep = view.rules()?.rulebook.machine().log_keep;
             let limit = now.before(keep.seconds());
-            let is_due = is_due && journal::last_before(view.db, limit)?.is_some();
+            let is_due = is_due && last_to_remove(view.db, limit)?.is_some();
             Ok(is_due.then_some(limit))
         })?;
         if let Some(limit) = limit {
             self.change(origin, now, |tx| {
-                let Some(last) = journal::last_before(tx.db, limit)? else {
+                let Some(last) = last_to_remove(tx.db, limit)? else {
                     return Ok(());
                 };
                 journal::delete_checkpoints(tx.db, last.number)?;
@@ -55,4 +56,11 @@ impl Store {
             deleted += more;
         }
     }
+}
+
+/// The last checkpoint to remove. The one that every journal begins with has no events, unless there were some before the
+/// journal: to remove it alone would be nothing to tell.
+fn last_to_remove(db: &Db<'_>, limit: Timestamp) -> Result<Option<Checkpoint>, StoreError> {
+    let last = journal::last_before(db, limit)?;
+    Ok(last.filter(|last| last.last > 0))
 }

@@ -26,12 +26,12 @@ const ENROLLED_FOR: u64 = 300 * 86_400;
 /// Makes a store of ours in `folder` with `size` users, those in `timed` among them, and with `warm_up_user`, who has a
 /// HOTP token. Everybody has grants of trusted devices.
 pub fn fill(folder: &Path, size: usize, timed: &[User], warm_up_user: &User) -> Location {
-    let (store, location) = create(folder);
+    let then = now().before(ENROLLED_FOR);
+    let (store, location) = create(folder, then);
     let first = (
         warm_up_user.account.clone(),
         app(warm_up_user.key.clone(), counting()),
     );
-    let then = now().before(ENROLLED_FOR);
     store
         .enrol_many([first], &Origin::command_line(0), then)
         .expect("they can be enrolled");
@@ -55,7 +55,7 @@ pub fn fill(folder: &Path, size: usize, timed: &[User], warm_up_user: &User) -> 
 
 /// Makes a store of ours in `folder` with these users: the first half have HOTP tokens, the others TOTP apps.
 pub fn fill_for_concurrent(folder: &Path, concurrent: &[User]) -> Location {
-    let (store, location) = create(folder);
+    let (store, location) = create(folder, now());
     let (tokens, apps) = concurrent.split_at(concurrent.len() / 2);
     for (users, parameters) in [(tokens, counting()), (apps, Parameters::default())] {
         let enrolled = users
@@ -81,7 +81,7 @@ pub fn oath_file(size: usize, timed: &[User]) -> String {
     })
 }
 
-fn create(folder: &Path) -> (Store, Location) {
+fn create(folder: &Path, at: Timestamp) -> (Store, Location) {
     let location = Location {
         database: folder.join("twofa.db"),
         key: folder.join("secret.key"),
@@ -91,7 +91,7 @@ fn create(folder: &Path) -> (Store, Location) {
         .change_policy(
             [("mode", "optional"), ("trust.remote", grants::TRUST)],
             &Origin::command_line(0),
-            now(),
+            at,
         )
         .expect("the policy can be set");
     (store, location)

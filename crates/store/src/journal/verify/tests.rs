@@ -437,6 +437,12 @@ fn events_past_their_age_are_removed_with_their_checkpoints_and_that_is_on_recor
         store.write_last_checkpoint(days(day)).unwrap();
     }
     assert_eq!(store.prune_log(&origin(), days(399)).unwrap(), 0);
+    let told = "SELECT count(*) FROM event WHERE kind = 'log-pruned'";
+    assert_eq!(
+        Bench::number(&store, told),
+        0,
+        "there was nothing to remove"
+    );
     assert_eq!(store.prune_log(&origin(), days(401)).unwrap(), 700);
     assert_eq!(
         store.prune_log(&origin(), days(401)).unwrap(),
