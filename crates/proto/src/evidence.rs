@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::message::Confirm;
-
 /// What is known about the process that asks, and where it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Evidence {
@@ -31,6 +29,23 @@ pub struct Evidence {
     /// In the account phase: what the end of the same login in `auth` asked for.
     pub confirms: Confirm,
 }
+
+/// Whether the account phase must ask once more, with [`Evidence::confirms`], because what follows from a login follows only
+/// there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Confirm {
+    /// Nothing follows.
+    #[default]
+    No,
+    /// The code was right. That is on disk; what follows is the record of the login, and trust in the device.
+    Record(Ticket),
+    /// There was no code: the device is trusted, and the login rests on the confirmation.
+    Trust(Ticket),
+}
+
+/// The number of what the broker remembers of a login until its account phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket(pub i64);
 
 /// What root can see of a user's password. A trusted device stays trusted only as long as it is the same.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

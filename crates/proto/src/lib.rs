@@ -22,11 +22,12 @@ pub mod stream;
 use std::time::Duration;
 
 pub use endpoint::{BrokerEnd, ClientEnd, ConnectionError};
-pub use evidence::{Evidence, PasswordState, ProcessId, SessionEvidence, TerminalEvidence};
+pub use evidence::{
+    Confirm, Evidence, PasswordState, ProcessId, SessionEvidence, TerminalEvidence, Ticket,
+};
 pub use message::{
-    AppReport, AppRequest, Confirm, ContactReport, DeviceReport, Done, ExemptionReport, Failure,
-    FromBroker, FromClient, Login, Prompt, Request, SecurityKeyReport, Ticket, UserReport,
-    UserStatus, Verdict,
+    AppReport, AppRequest, ContactReport, DeviceReport, Done, ExemptionReport, Failure, FromBroker,
+    FromClient, Login, Prompt, Request, SecurityKeyReport, UserReport, UserStatus, Verdict,
 };
 pub use secret::Secret;
 pub use session::{SessionLimit, SessionProcess, SessionReport, SessionStart, is_no_login};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::Evidence;
+use crate::evidence::{Confirm, Evidence};
 use crate::secret::Secret;
 use crate::session::{SessionLimit, SessionProcess, SessionReport, SessionStart};
 
@@ -274,23 +274,6 @@ pub enum Done {
         hint: Option<String>,
     },
 }
-
-/// Whether the account phase must ask once more, with [`Evidence::confirms`], because what follows from a login follows only
-/// there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Confirm {
-    /// Nothing follows.
-    #[default]
-    No,
-    /// The code was right. That is on disk; what follows is the record of the login, and trust in the device.
-    Record(Ticket),
-    /// There was no code: the device is trusted, and the login rests on the confirmation.
-    Trust(Ticket),
-}
-
-/// The number of what the broker remembers of a login until its account phase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ticket(pub i64);
 
 /// The result of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use twofa_core::service::{self, ServiceKind};
 use twofa_stacks::{Doubt, File, Host, LineReading, Phase, Program, Proof, Service, Unusable};
 
-use super::doctor::is_service;
+use super::doctor::services::is_service;
 
 /// The folders that services are looked up in. The first is the administrator's.
 pub(super) const FOLDERS: [&str; 4] = [

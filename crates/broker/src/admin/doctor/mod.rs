@@ -15,12 +15,11 @@ mod passwords;
 mod robots;
 mod rules;
 mod security_keys;
-mod services;
+pub(super) mod services;
 mod sshd;
 mod stacks;
 
 pub use finding::{Finding, Severity};
-pub(super) use services::is_service;
 
 use super::Administration;
 use super::error::AdminError;
