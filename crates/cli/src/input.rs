@@ -1,5 +1,5 @@
-//! Files that are named on the command line, of which `-` is standard input. No error quotes their content: whoever may run
-//! one command as root may not therefore read every file.
+//! Files that are named on the command line, of which `-` is standard input. No error quotes their content, so that
+//! permission to run one command as root does not become a way to read any file.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};

@@ -96,8 +96,8 @@ fn compare_one(libpam: &mut Libpam, stack: Stack, seen: &mut Seen) {
     }
 }
 
-/// Whoever libpam lets in must be let in on some path of the model, and where the model knows what each module returns,
-/// nobody else.
+/// Checks that the model has a path that lets in every user whom libpam lets in and, if it knows what each module returns, no
+/// path that lets in others.
 fn compare_answers(service: &Service, answers: &Answers, said: &str, stack: &Stack) {
     let results = said.split(" |").filter_map(|call| call.rsplit_once("-> "));
     for (call, (_, code)) in stack.calls.iter().zip(results) {

@@ -30,7 +30,7 @@ pub enum LogCommand {
     /// Make a key that verifies the log from now on, and show it once
     ///
     /// Keep it away from this machine. Checkpoints are sealed with keys that are derived from it, each erased after use:
-    /// whoever breaks in later cannot forge what was sealed before.
+    /// an intruder cannot forge what was sealed before.
     #[command(after_help = "Example:\n  twofa log make-key")]
     MakeKey {
         /// Make another key in place of the one there is

@@ -167,7 +167,7 @@ pub(crate) fn enrol(what: EnrolCommand) -> Result<(), CommandError> {
 fn enrol_security_key(arguments: KeyArguments) -> Result<(), CommandError> {
     let KeyArguments { file, label, user } = arguments;
     let user = subject::to_change(user.user)?;
-    // Read here: the broker has other rights than whoever types the command.
+    // Read here: the broker does not have the rights of the user who types the command.
     let key = file.as_deref().map(read_public_key).transpose()?;
     client::carry_out(Request::EnrolSecurityKey { user, label, key })?;
     Ok(())

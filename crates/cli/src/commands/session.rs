@@ -149,7 +149,7 @@ struct Open {
     others: Vec<StoredSession>,
     /// Those that this runs in.
     own: Vec<StoredSession>,
-    /// What systemd-logind has besides.
+    /// What systemd-logind also has.
     unrecorded: Vec<Other>,
 }
 

@@ -374,7 +374,7 @@ fn devices(finding: &DeviceFinding) -> String {
                 n => format!("{n} addresses are"),
             };
             format!(
-                "{count} trusted by several users each ({}), so that a password alone lets in whoever else comes from there; \
+                "{count} trusted by several users each ({}), so that a password alone is enough for anybody who comes from there; \
                  'twofa policy set trust.identity=key' trusts keys only",
                 shown.join(", ")
             )

@@ -28,7 +28,7 @@ pub(crate) fn sessions() -> Vec<LogindSession> {
     let entries = fs::read_dir(SESSIONS).into_iter().flatten().flatten();
     let read = |entry: fs::DirEntry| {
         let id = entry.file_name().into_string().ok()?;
-        // Beside the file `N` of a session is the pipe `N.ref`, and whoever reads from it waits.
+        // Beside the file `N` of a session is the pipe `N.ref`, and a process that reads from it waits.
         if !is_id(&id) {
             return None;
         }

@@ -112,7 +112,7 @@ impl SystemLog {
     }
 }
 
-/// Compares the lines of events with the journal, in which `result` has found what it says so far.
+/// Compares the lines of the system log with the events in the journal, and adds what differs to `result`.
 pub(super) fn check_events(
     view: &View<'_>,
     lines: &[EventAnchor],
