@@ -11,6 +11,7 @@
 //!   known
 //! - `paths`: every path through a stack
 //! - `answers`: the questions that the broker and the doctor ask of a service
+//! - [`change`]: where a line of twofa's module could go in a file, and what the prover has against that
 //! - [`Proof`]: who gets in with what; `search` is the least that gets through a stack, [`Factor`] what a module's success
 //!   shows, [`Credentials`] whether `pam_setcred` can succeed
 //!
@@ -47,6 +48,7 @@
 #![forbid(unsafe_code)]
 
 mod answers;
+pub mod change;
 pub mod code;
 pub mod control;
 mod credentials;

@@ -19,7 +19,7 @@ account requisite pam_deny.so
 account required pam_permit.so
 ";
 
-fn on_debian(name: &str, text: &str) -> Machine {
+pub(super) fn on_debian(name: &str, text: &str) -> Machine {
     debian(&[
         (name, text),
         ("common-auth", COMMON_AUTH),
@@ -46,7 +46,7 @@ account [default=bad success=ok user_unknown=ignore] pam_sss.so
 account required pam_permit.so
 ";
 
-fn on_el(name: &str, text: &str) -> Machine {
+pub(super) fn on_el(name: &str, text: &str) -> Machine {
     machine(&[
         (name, text),
         ("password-auth", EL),

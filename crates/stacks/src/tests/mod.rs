@@ -1,5 +1,6 @@
 //! Whole stacks.
 
+mod change;
 mod distributions;
 mod key;
 mod proof;
