@@ -121,7 +121,7 @@ lint: dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --quiet --locked --workspace --no-deps --document-private-items
-	@if command -v mandoc >/dev/null; then mandoc -Tlint -Wwarning man/*.[158]; \
+	@if command -v mandoc >/dev/null; then mandoc -Tlint -Wwarning man/*.[1578]; \
 	 else echo 'Skipped: the manuals, because mandoc is not installed.'; fi
 
 # Draws the pictures of the README again.
@@ -162,6 +162,7 @@ install:
 	install -D -m 644 -t $(DESTDIR)$(SHARE)/twofa/fail2ban/jail.d packaging/fail2ban/jail.d/twofa.conf
 	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man1 $(RELEASE)/man/*.1
 	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man5 man/*.5
+	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man7 man/*.7
 	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man8 man/*.8
 	install -D -m 644 $(RELEASE)/completions/bash $(DESTDIR)$(SHARE)/bash-completion/completions/twofa
 	install -D -m 644 $(RELEASE)/completions/zsh $(DESTDIR)$(ZSHDIR)/_twofa
@@ -181,7 +182,7 @@ endif
 	@echo 'Installed. Nobody is asked for a code yet. Next:'
 	@echo '  twofa enrol app                         enrol yourself'
 	@echo '  sudo twofa policy set mode=optional     ask users who have enrolled'
-	@echo '  README.md, man pam_twofa                where PAM asks: sshd, sudo and others'
+	@echo '  README.md, man twofa-admin              where PAM asks: sshd, sudo and others'
 endif
 
 # Where a service could name the module.
@@ -205,6 +206,7 @@ endif
 	rm -rf $(DESTDIR)$(SHARE)/twofa/fail2ban
 	rm -f $(DESTDIR)$(SHARE)/man/man1/twofa.1 $(DESTDIR)$(SHARE)/man/man1/twofa-*.1
 	rm -f $(addprefix $(DESTDIR)$(SHARE)/man/,$(patsubst man/%.5,man5/%.5,$(wildcard man/*.5)) \
+	  $(patsubst man/%.7,man7/%.7,$(wildcard man/*.7)) \
 	  $(patsubst man/%.8,man8/%.8,$(wildcard man/*.8)))
 	rm -f $(DESTDIR)$(SHARE)/bash-completion/completions/twofa $(DESTDIR)$(ZSHDIR)/_twofa
 	rm -f $(DESTDIR)$(SHARE)/fish/vendor_completions.d/twofa.fish

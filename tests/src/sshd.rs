@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use crate::machine::{Machine, quote};
 
-/// A stack for sshd in which a key skips the password, as in `pam_twofa(8)`.
+/// A stack for sshd in which a key skips the password, as in `twofa-admin(7)`.
 pub const KEY_OR_PASSWORD: &str = "\
 auth [success=1 default=ignore] pam_twofa.so proved
 auth substack common-auth

@@ -1,4 +1,4 @@
-//! The recipes of `pam_twofa(8)`, one for each kind of program: their commands are taken out of the manual and run on the
+//! The recipes of `twofa-admin(7)`, one for each kind of program: their commands are taken out of the manual and run on the
 //! files that Debian ships, and users log in with the programs. Where a program cannot run here (a greeter, a locker, polkit,
 //! xrdp), pamtester takes its place with the file of Debian 13's package.
 
@@ -7,7 +7,7 @@
 
 use twofa_e2e::{Authenticator, Builder, Machine, SYSTEMCTL, Terminal, password_of};
 
-const MANUAL: &str = include_str!("../../man/pam_twofa.8");
+const MANUAL: &str = include_str!("../../man/twofa-admin.7");
 const CODE_PROMPT: &str = "Verification code for vm";
 const ONE_PROMPT: &str = "Password, followed directly by the verification code";
 

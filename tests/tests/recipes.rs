@@ -1,4 +1,4 @@
-//! The stacks in the README and `pam_twofa(8)`: the doctor reports nothing, and users can log in with them.
+//! The stacks in the README and `twofa-admin(7)`: the doctor reports nothing, and users can log in with them.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 

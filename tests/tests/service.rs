@@ -4,7 +4,7 @@
 
 use twofa_e2e::Booted;
 
-const MANUAL: &str = include_str!("../../man/twofad.8");
+const MANUAL: &str = include_str!("../../man/twofa-admin.7");
 
 fn property(system: &Booted, name: &str) -> String {
     let command = format!("systemctl show --property={name} --value twofad.service");

@@ -310,9 +310,9 @@ fn a_broken_policy_refuses_until_it_is_corrected() {
     );
 }
 
-/// The commands in `twofad(8)` behind the mark `test: NAME`.
+/// The commands in `twofa-admin(7)` behind the mark `test: NAME`.
 fn commands(name: &str) -> String {
-    let manual = include_str!("../../man/twofad.8");
+    let manual = include_str!("../../man/twofa-admin.7");
     let block = manual.split(&format!(".\\\" test: {name}\n.EX\n")).nth(1);
     let block = block.unwrap().split(".EE").next().unwrap();
     format!("set -e\n{}", block.replace("\\-", "-"))

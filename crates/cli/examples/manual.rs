@@ -70,6 +70,8 @@ pub fn page(date: &str) -> String {
     roff.text([
         bold("twofa-sms"),
         roman("(5), "),
+        bold("twofa-admin"),
+        roman("(7), "),
         bold("sudo"),
         roman("(8), "),
         bold("pam_twofa"),
@@ -284,7 +286,7 @@ fn files(roff: &mut Roff) {
         ),
         (
             "/etc/twofa/templates/",
-            "texts of messages that replace the built-in ones, see twofad(8)",
+            "texts of messages that replace the built-in ones, see twofa-admin(7)",
         ),
     ] {
         roff.control("TP", []);

@@ -3,7 +3,7 @@
 use super::{STACK, expect_shell, log_in_from, machine_with_sshd, needs_code, set};
 use twofa_e2e::{Machine, Terminal, password_of};
 
-/// For keys without a password, as `pam_twofa(8)` has it.
+/// For keys without a password, as `twofa-admin(7)` has it.
 const KEYS: &str = "\
 auth required pam_twofa.so
 auth required pam_permit.so

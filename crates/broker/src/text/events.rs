@@ -39,7 +39,7 @@ pub fn refusal(why: RefusalReason, now: Timestamp) -> String {
         }
         RefusalReason::NotAskedBySshd => {
             "a second factor is needed and sshd cannot ask for one after a key alone or with its 'password' method: \
-             set 'KbdInteractiveAuthentication yes', 'PasswordAuthentication no' and AuthenticationMethods, see pam_twofa(8)"
+             set 'KbdInteractiveAuthentication yes', 'PasswordAuthentication no' and AuthenticationMethods, see twofa-admin(7)"
         }
         RefusalReason::NotAskedBySudo => {
             "a second factor is needed and sudo did not authenticate (NOPASSWD, or within its timestamp): \

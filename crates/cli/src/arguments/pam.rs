@@ -9,7 +9,7 @@ pub enum PamCommand {
     ///
     /// The files are read as libpam reads them on this machine, and every path is followed for every result that the modules
     /// may return. For services that are named here, it also shows what becomes of a login for each outcome of the first factor
-    /// and of the code. Nothing is changed. READING THE TABLE in `pam_twofa(8)` explains the words.
+    /// and of the code. Nothing is changed. READING THE TABLE in `twofa-admin(7)` explains the words.
     ///
     /// The exit status is 0 if there is no problem, 1 if there is one, 4 if a service does not exist, and 6 if it cannot be told
     /// who gets in.

@@ -101,7 +101,7 @@ fn complaint(complaint: &Complaint) -> String {
         }
         Complaint::OneField => "it has a single field and answers every question with the password, so users who need a \
                                 code are locked out; give it a stack without pam_twofa, or the single-prompt stack of \
-                                pam_twofa(8)"
+                                twofa-admin(7)"
             .to_owned(),
         Complaint::Account(complaint) => account(*complaint).to_owned(),
         Complaint::Key(line, complaint) => key(line, *complaint),
@@ -114,7 +114,7 @@ fn key(line: &Line, complaint: KeyComplaint) -> String {
     match complaint {
         KeyComplaint::Refused => format!(
             "people with a key are refused: {line} leads them to no line that lets them in, or past the one that asks; \
-             pam_twofa(8) has a stack for keys and passwords"
+             twofa-admin(7) has a stack for keys and passwords"
         ),
         KeyComplaint::RefusedUnasked => format!(
             "people with a key who are not asked for a code are refused: after the jump of {line} no module lets them in; \
@@ -222,12 +222,12 @@ fn host(finding: &HostFinding) -> String {
         HostFinding::SecurityKeysDoNotCount => {
             "the policy allows security keys, and they count for nothing: set 'PubkeyAuthOptions touch-required' in \
              /etc/ssh/sshd_config or a file that it includes, in every 'Match' block that has the setting too, and let \
-             the broker read these files; see pam_twofa(8)"
+             the broker read these files; see twofa-admin(7)"
                 .to_owned()
         }
         HostFinding::RobotsNeedMore { accounts } => format!(
             "no code is asked of {}, but sshd asks for more than a key, and there is no password: give automated logins \
-             'AuthenticationMethods publickey' in a Match block, see 'robots with keys' in pam_twofa(8)",
+             'AuthenticationMethods publickey' in a Match block, see 'robots with keys' in twofa-admin(7)",
             enumerate(accounts)
         ),
         HostFinding::SshdSettingsUnknown {
