@@ -49,6 +49,7 @@ help:
 	@echo 'make uninstall remove what make install installed; users and their codes stay (root)'
 	@echo 'make deb       build the packages for Debian and Ubuntu, in target/deb'
 	@echo 'make rpm       build the packages for Fedora and EL, in target/rpm'
+	@echo 'make test-booted    a server from installation to removal, with real logins, on a booted Debian 13 (root)'
 	@echo 'make test-packages  install, upgrade and remove them on booted systems that are thrown away (root)'
 
 .PHONY: dependencies
@@ -244,6 +245,14 @@ test-packages:
 	TWOFA_PACKAGES='$(abspath $(TARGET)/deb)' python3 -B packaging/tests/test_authselect.py
 	@if [ -d '$(TARGET)/rpm/RPMS' ]; then packaging/tests/test-rpm '$(TARGET)/rpm/RPMS'; \
 	 else echo 'Skipped: the RPM packages, because there are none: run "make rpm".'; fi
+
+# A server from its first day to its last on a booted Debian 13: what `make deb` built is installed, set up, used by ssh and
+# at a console, upgraded and removed.
+.PHONY: test-booted
+test-booted:
+	@$(if $(ROOT),,echo 'make test-booted boots a system, which needs root: run it with sudo.'; exit 1)
+	@ls '$(TARGET)'/deb/*.deb >/dev/null 2>&1 || { echo 'There are no packages yet: run "make deb" first.'; exit 1; }
+	TWOFA_PACKAGES='$(abspath $(TARGET)/deb)' python3 -B packaging/tests/test_booted.py
 
 # Compiles the SELinux module, links it with a real policy and looks at what that allows.
 .PHONY: check-selinux

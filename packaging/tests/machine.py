@@ -26,8 +26,13 @@ mount -t overlay -o "lowerdir=$2,upperdir=$1/changes,workdir=$1/work" overlay "$
 # Without this systemd-nspawn takes the directory for one that it has to remove.
 mkdir -p /run/systemd/nspawn
 mount -t tmpfs tmpfs /run/systemd/nspawn
-exec systemd-nspawn --quiet --register=no --keep-unit --boot --directory="$1/root" --machine=vm --private-network \\
-    --bind-ro="$3:/packages" --console=pipe
+# systemd-nspawn ends with 133 when its system is restarted.
+status=133
+while [ $status = 133 ]; do
+    status=0
+    systemd-nspawn --quiet --register=no --keep-unit --boot --directory="$1/root" --machine=vm --private-network \\
+        --bind-ro="$3:/packages" --console=pipe || status=$?
+done
 """
 
 
@@ -83,13 +88,24 @@ class Machine:
         )
         try:
             self.init = wait_for("the first process", self.first_process)
-            wait_for("the system", lambda: self.succeeds("systemctl is-system-running | grep -qE 'running|degraded'"))
+            wait_for("the system", self.is_running)
         except AssertionError as error:
             self.console.seek(0)
             said = self.console.read()
             self.end()
             raise AssertionError(f"{error}\n{said}") from None
         self.run("ip link set lo up; useradd --create-home alice; echo 'alice:first factor' | chpasswd")
+
+    def is_running(self):
+        return self.succeeds("systemctl is-system-running | grep -qE 'running|degraded'")
+
+    def reboot(self):
+        before = self.init
+        # The system may end before the command does.
+        self.attempt("systemctl --no-block reboot")
+        self.init = wait_for("another first process", self.first_process, other_than=before)
+        wait_for("the system", self.is_running)
+        self.run("ip link set lo up")
 
     def first_process(self):
         found = [str(self.nspawn.pid)]
@@ -148,6 +164,7 @@ class Machine:
         rest, _ = process.communicate(timeout=DEADLINE)
         assert process.returncode == 0, rest
         self.used_at = self.step()
+        self.backup_codes = [code for code in codes if code != codes[number - 1]]
         return key
 
     def step(self):
@@ -178,14 +195,14 @@ def read_until(process, pattern):
     return seen
 
 
-def wait_for(what, condition):
+def wait_for(what, condition, other_than=None):
     until = time.monotonic() + DEADLINE
     while time.monotonic() < until:
         try:
             found = condition()
         except OSError:
             found = None
-        if found:
+        if found and found != other_than:
             return found
         time.sleep(0.05)
     raise AssertionError(f"waited in vain for {what}")
