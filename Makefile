@@ -162,7 +162,7 @@ install:
 	install -D -m 644 -t $(DESTDIR)$(SHARE)/twofa/fail2ban/filter.d packaging/fail2ban/filter.d/twofa.conf
 	install -D -m 644 -t $(DESTDIR)$(SHARE)/twofa/fail2ban/jail.d packaging/fail2ban/jail.d/twofa.conf
 	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man1 $(RELEASE)/man/*.1
-	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man5 man/*.5
+	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man5 man/*.5 $(RELEASE)/man/*.5
 	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man7 man/*.7
 	install -D -m 644 -t $(DESTDIR)$(SHARE)/man/man8 man/*.8
 	install -D -m 644 $(RELEASE)/completions/bash $(DESTDIR)$(SHARE)/bash-completion/completions/twofa
@@ -205,7 +205,7 @@ endif
 	rm -f $(addprefix $(DESTDIR)$(UNITS)/,$(UNIT_FILES))
 	rm -f $(DESTDIR)$(PREFIX)/lib/sysusers.d/twofa.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twofa.conf
 	rm -rf $(DESTDIR)$(SHARE)/twofa/fail2ban
-	rm -f $(DESTDIR)$(SHARE)/man/man1/twofa.1 $(DESTDIR)$(SHARE)/man/man1/twofa-*.1
+	rm -f $(DESTDIR)$(SHARE)/man/man1/twofa.1 $(DESTDIR)$(SHARE)/man/man5/twofa-policy.5
 	rm -f $(addprefix $(DESTDIR)$(SHARE)/man/,$(patsubst man/%.5,man5/%.5,$(wildcard man/*.5)) \
 	  $(patsubst man/%.7,man7/%.7,$(wildcard man/*.7)) \
 	  $(patsubst man/%.8,man8/%.8,$(wildcard man/*.8)))

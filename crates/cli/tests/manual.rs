@@ -1,11 +1,12 @@
 //! Nothing that can be typed is missing from the manuals, and what is installed fits the code.
 
 use clap::{Arg, Command, CommandFactory};
+use twofa_broker::admin::document;
 use twofa_broker::admin::log::EVENT_NAMES;
 use twofa_cli::arguments::Arguments;
 use twofa_core::policy::KEYS;
 
-#[path = "../examples/manual.rs"]
+#[path = "../examples/manual/main.rs"]
 mod manual;
 
 const TWOFAD: &str = include_str!("../../../man/twofad.8");
@@ -65,14 +66,30 @@ fn every_alias_is_documented() {
 
 #[test]
 fn every_policy_setting_is_explained() {
-    let page = twofa();
-    let settings = part(&page, ".SH \"POLICY SETTINGS\"");
+    let page = policy();
+    let settings = part(&page, ".SH SETTINGS");
     for key in &KEYS {
-        assert!(heads(settings).any(|head| head == key.name), "{}", key.name);
-        for text in [key.help.to_owned(), key.values(), key.default()] {
-            assert!(settings.contains(&text), "{} lacks: {text}", key.name);
+        let (_, rest) = settings
+            .split_once(&format!(".TP\n{} (", key.name))
+            .unwrap_or_else(|| panic!("twofa-policy.5 lacks {}", key.name));
+        let own = rest.split("\n.TP").next().unwrap_or(rest);
+        for text in [
+            key.help.to_owned(),
+            key.values(),
+            key.default(),
+            key.stricter.to_owned(),
+        ] {
+            assert!(own.contains(&text), "{} lacks: {text}", key.name);
         }
+        assert_eq!(own.contains("Per class: yes."), key.per_class, "{own}");
     }
+    assert_eq!(heads(settings).count(), KEYS.len());
+}
+
+#[test]
+fn the_document_in_the_manual_is_a_policy() {
+    let read = document::read(manual::policy::DOCUMENT);
+    assert!(read.is_ok(), "{read:?}");
 }
 
 #[test]
@@ -207,6 +224,10 @@ fn arguments() -> Command {
 
 fn twofa() -> String {
     plain(&manual::page("2000-02-29"))
+}
+
+fn policy() -> String {
+    plain(&manual::policy::page("2000-02-29", "twofa"))
 }
 
 /// Every command that does something, with its name in full.

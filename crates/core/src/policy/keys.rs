@@ -21,6 +21,8 @@ pub struct PolicyKey {
     pub help: &'static str,
     /// Whether a class may have a value of its own.
     pub per_class: bool,
+    /// Which values are stricter than others, in words that follow "Stricter:"; empty where none is.
+    pub stricter: &'static str,
     /// How a document writes its values.
     pub form: ValueForm,
     values: &'static str,
@@ -85,6 +87,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "disabled",
         help: "Ask nobody for a code, only those who have enrolled, or everybody",
         per_class: true,
+        stricter: "mandatory, then optional",
         read: |policy, text| choice(text, &Mode::ALL, Mode::name).map(|mode| policy.mode = mode),
         write: |policy| policy.mode.name().to_owned(),
     },
@@ -95,6 +98,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "all",
         help: "Ask for a code only at these PAM services or kinds of them",
         per_class: true,
+        stricter: "more services",
         read: |policy, text| {
             let services = Services::read(text).ok_or(Invalid::Value)?;
             policy.services = services;
@@ -109,6 +113,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "",
         help: "Show this name in prompts, messages and authenticator apps",
         per_class: false,
+        stricter: "",
         read: |policy, text| {
             if text.chars().count() > 40 {
                 return Err(Invalid::because("it must have at most 40 characters"));
@@ -131,6 +136,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "app,email,sms,backup",
         help: "Allow only these methods",
         per_class: true,
+        stricter: "fewer methods",
         read: |policy, text| methods(text).map(|methods| policy.methods = methods),
         write: |policy| policy.methods.to_string(),
     },
@@ -141,6 +147,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "at-login",
         help: "Let users who must enrol do so while logging in, or refuse them until they have enrolled",
         per_class: true,
+        stricter: "beforehand",
         read: |policy, text| {
             choice(text, &Enrolment::ALL, Enrolment::name)
                 .map(|enrolment| policy.enrolment = enrolment)
@@ -154,6 +161,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "0",
         help: "Trust a local terminal or display for this long after a code",
         per_class: true,
+        stricter: "shorter",
         read: |policy, text| trust(text).map(|trust| policy.trust.console = trust),
         write: |policy| policy.trust.console.to_string(),
     },
@@ -164,6 +172,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "0",
         help: "Trust an SSH key or the client's host key for this long after a code",
         per_class: true,
+        stricter: "shorter",
         read: |policy, text| trust(text).map(|trust| policy.trust.remote = trust),
         write: |policy| policy.trust.remote.to_string(),
     },
@@ -174,6 +183,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "0",
         help: "Trust a login session at su, sudo and polkit for this long after a code",
         per_class: true,
+        stricter: "shorter",
         read: |policy, text| trust(text).map(|trust| policy.trust.elevation = trust),
         write: |policy| policy.trust.elevation.to_string(),
     },
@@ -184,6 +194,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "12h",
         help: "Trust an address for this long after a code, never longer than trust.remote",
         per_class: true,
+        stricter: "shorter",
         read: |policy, text| trust(text).map(|trust| policy.trust.address = trust),
         write: |policy| policy.trust.address.to_string(),
     },
@@ -194,6 +205,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "0",
         help: "Let screen lockers skip the code for this long after the code that opened their session",
         per_class: true,
+        stricter: "shorter",
         read: |policy, text| trust(text).map(|trust| policy.trust.unlock = trust),
         write: |policy| policy.trust.unlock.to_string(),
     },
@@ -204,6 +216,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "ask",
         help: "Trust a device if the user ends the code with +, or after every right code",
         per_class: true,
+        stricter: "ask",
         read: |policy, text| {
             choice(text, &Offer::ALL, Offer::name).map(|offer| policy.trust.offer = offer)
         },
@@ -216,6 +229,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "key-or-address",
         help: "Tell remote devices apart by key, or by address where there is no key",
         per_class: true,
+        stricter: "key",
         read: |policy, text| {
             choice(text, &Identity::ALL, Identity::name)
                 .map(|identity| policy.trust.identity = identity)
@@ -229,6 +243,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "64",
         help: "Take IPv6 addresses with this many bits in common for one device",
         per_class: false,
+        stricter: "more bits",
         read: |policy, text| {
             bounded_number(text, 56..=128).map(|bits| policy.trust.ipv6_prefix = bits)
         },
@@ -241,6 +256,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "0",
         help: "End login sessions after this long (0: never)",
         per_class: true,
+        stricter: "shorter, with 0 the longest",
         read: |policy, text| trust(text).map(|lifetime| policy.session_lifetime = lifetime),
         write: |policy| policy.session_lifetime.to_string(),
     },
@@ -251,6 +267,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "10",
         help: "Lock an account after this many wrong codes in a row",
         per_class: false,
+        stricter: "fewer wrong codes",
         read: |policy, text| {
             let range = 3..=lockout::MAX_FAILURES;
             bounded_number(text, range).map(|after| policy.lockout.after = after)
@@ -264,6 +281,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "15m",
         help: "Lock an account for this long at first; each further lock lasts twice as long, up to 24h",
         per_class: false,
+        stricter: "longer",
         read: |policy, text| {
             let range = Duration::from_minutes(1)..=lockout::MAX_LOCK;
             bounded_duration(text, range).map(|duration| policy.lockout.duration = duration)
@@ -277,6 +295,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "6",
         help: "Send codes with this many digits",
         per_class: false,
+        stricter: "more digits",
         read: |policy, text| bounded_number(text, 6..=9).map(|digits| policy.codes.digits = digits),
         write: |policy| policy.codes.digits.to_string(),
     },
@@ -287,6 +306,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "10m",
         help: "Accept a code for this long after it was sent",
         per_class: false,
+        stricter: "shorter",
         read: |policy, text| {
             let range = Duration::from_minutes(1)..=Duration::from_minutes(60);
             bounded_duration(text, range).map(|lifetime| policy.codes.lifetime = lifetime)
@@ -300,6 +320,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "",
         help: "Bind codes in text messages to this domain, so that phones offer to fill them in",
         per_class: false,
+        stricter: "",
         read: |policy, text| {
             let is_fit = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
             if !text.chars().all(is_fit) || text.len() > 60 {
@@ -317,6 +338,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "off",
         help: "Put codes into the subjects of e-mails too, where mail servers log them; they begin the text in any case",
         per_class: false,
+        stricter: "off",
         read: |policy, text| switch(text).map(|on| policy.code_in_subject = on),
         write: |policy| written_switch(policy.code_in_subject),
     },
@@ -327,6 +349,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "30s",
         help: "Wait at least this long before sending another code in the same login",
         per_class: false,
+        stricter: "longer",
         read: |policy, text| {
             let range = Duration::from_seconds(0)..=Duration::from_minutes(10);
             bounded_duration(text, range).map(|cooldown| policy.codes.cooldown = cooldown)
@@ -340,6 +363,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "20",
         help: "Send at most this many codes per hour to one user",
         per_class: false,
+        stricter: "fewer codes",
         read: |policy, text| limit(text).map(|most| policy.limits.user_hourly = most),
         write: |policy| policy.limits.user_hourly.to_string(),
     },
@@ -350,6 +374,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "100",
         help: "Send at most this many codes per day to one address or number",
         per_class: false,
+        stricter: "fewer codes",
         read: |policy, text| limit(text).map(|most| policy.limits.address_daily = most),
         write: |policy| policy.limits.address_daily.to_string(),
     },
@@ -360,6 +385,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "1000",
         help: "Send at most this many codes per hour in total",
         per_class: false,
+        stricter: "fewer codes",
         read: |policy, text| limit(text).map(|most| policy.limits.machine_hourly = most),
         write: |policy| policy.limits.machine_hourly.to_string(),
     },
@@ -370,6 +396,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "3",
         help: "Send at most this many codes per hour to unverified addresses of one user",
         per_class: false,
+        stricter: "fewer codes",
         read: |policy, text| limit(text).map(|most| policy.limits.unverified_hourly = most),
         write: |policy| policy.limits.unverified_hourly.to_string(),
     },
@@ -380,6 +407,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "5",
         help: "Send at most this many codes per day to unverified addresses of one user",
         per_class: false,
+        stricter: "fewer codes",
         read: |policy, text| limit(text).map(|most| policy.limits.unverified_daily = most),
         write: |policy| policy.limits.unverified_daily.to_string(),
     },
@@ -390,6 +418,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "1000",
         help: "Send at most this many text messages with codes per day in total, a fifth of them to unverified numbers",
         per_class: false,
+        stricter: "fewer messages",
         read: |policy, text| limit(text).map(|most| policy.limits.sms_daily = most),
         write: |policy| policy.limits.sms_daily.to_string(),
     },
@@ -400,6 +429,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "",
         help: "Send the code by e-mail if its text message cannot be sent; 'on' does so even where methods lacks email",
         per_class: true,
+        stricter: "off",
         read: |policy, text| {
             policy.fallback_to_email = match text {
                 "" => None,
@@ -419,6 +449,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "off",
         help: "Refuse an address or number that another user has already verified",
         per_class: false,
+        stricter: "on",
         read: |policy, text| switch(text).map(|on| policy.unique_addresses = on),
         write: |policy| written_switch(policy.unique_addresses),
     },
@@ -429,6 +460,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "",
         help: "Assume this country for phone numbers written without a country code",
         per_class: false,
+        stricter: "",
         read: |policy, text| country(text).map(|country| policy.phone_country = country),
         write: |policy| policy.phone_country.clone().unwrap_or_default(),
     },
@@ -439,6 +471,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "",
         help: "Let users enrol phone numbers from these countries; only an administrator can set others",
         per_class: true,
+        stricter: "fewer countries",
         read: |policy, text| countries(text).map(|countries| policy.phone_countries = countries),
         write: |policy| policy.phone_countries.join(","),
     },
@@ -449,6 +482,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "{channels}",
         help: "Notify users of changes to their second factor by these channels",
         per_class: false,
+        stricter: "more channels",
         read: |policy, text| channels(text).map(|channels| policy.notices = channels),
         write: |policy| written_channels(policy.notices),
     },
@@ -459,6 +493,7 @@ pub static KEYS: [PolicyKey; 33] = [
         default: "400d",
         help: "Keep events in the log for this long",
         per_class: false,
+        stricter: "longer",
         read: |policy, text| {
             let range = Duration::from_minutes(24 * 60)..=LONGEST;
             bounded_duration(text, range).map(|keep| policy.log_keep = keep)

@@ -1,8 +1,10 @@
-//! Writes twofa(1) into the folder that is given.
+//! Writes twofa(1) and twofa-policy(5) into the folder that is given.
 //!
 //! One page for all commands: people search in a page, and none is long. What a command is and takes comes
 //! from [`twofa_cli::arguments`], the settings from [`twofa_core::policy::KEYS`]; only what neither knows is
-//! written here. The test of the same name looks at [`page`].
+//! written here. The test of the same name looks at [`page`] and [`policy::page`].
+
+pub mod policy;
 
 use std::error::Error;
 use std::path::Path;
@@ -13,8 +15,6 @@ use clap::{Arg, ArgAction, Command, CommandFactory};
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 use jiff::Timestamp;
 use twofa_cli::arguments::Arguments;
-use twofa_core::lockout::MAX_FAILURES;
-use twofa_core::policy::KEYS;
 
 /// The date of a page whose build does not set one.
 const UNDATED: &str = "2026-11-21";
@@ -30,16 +30,20 @@ fn main() -> Result<(), Box<dyn Error>> {
             .to_string(),
         Err(_) => UNDATED.to_owned(),
     };
-    Ok(fs::write(Path::new(&folder).join("twofa.1"), page(&date))?)
+    let folder = Path::new(&folder);
+    fs::write(folder.join("twofa.1"), page(&date))?;
+    Ok(fs::write(
+        folder.join("twofa-policy.5"),
+        policy::page(&date, &source()),
+    )?)
 }
 
 /// The page, dated `date` (`YYYY-MM-DD`).
 pub fn page(date: &str) -> String {
     let mut twofa = Arguments::command();
     twofa.build();
-    let source = format!("twofa {}", twofa.get_version().unwrap_or_default());
     let mut roff = Roff::new();
-    roff.control("TH", ["TWOFA", "1", date, &source, "User Commands"]);
+    roff.control("TH", ["TWOFA", "1", date, &source(), "User Commands"]);
     let about = lower(&text(twofa.get_about()));
     roff.control("SH", ["NAME"]);
     roff.text([roman(format!("twofa - {about}"))]);
@@ -60,7 +64,6 @@ pub fn page(date: &str) -> String {
         .for_each(|option| describe(&mut roff, option));
     roff.control("SH", ["COMMANDS"]);
     commands(&mut roff, &twofa, &[]);
-    settings(&mut roff);
     files(&mut roff);
     exit_status(&mut roff);
     roff.control("SH", ["EXAMPLES"]);
@@ -68,6 +71,8 @@ pub fn page(date: &str) -> String {
     examples(&mut roff, &twofa);
     roff.control("SH", ["SEE ALSO"]);
     roff.text([
+        bold("twofa-policy"),
+        roman("(5), "),
         bold("twofa-sms"),
         roman("(5), "),
         bold("twofa-admin"),
@@ -79,10 +84,26 @@ pub fn page(date: &str) -> String {
         bold("twofad"),
         roman("(8)"),
     ]);
-    roff.render()
-        .lines()
-        .flat_map(|line| [line.trim_end(), "\n"])
-        .collect()
+    render(&roff)
+}
+
+fn source() -> String {
+    format!("twofa {}", env!("CARGO_PKG_VERSION"))
+}
+
+fn render(roff: &Roff) -> String {
+    let text = roff.render();
+    let lines = text.lines().map(str::trim_end);
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+fn paragraphs(roff: &mut Roff, paragraphs: &[&str]) {
+    for (number, paragraph) in paragraphs.iter().enumerate() {
+        if number > 0 {
+            roff.control("PP", []);
+        }
+        roff.text([roman(*paragraph)]);
+    }
 }
 
 fn description(roff: &mut Roff, twofa: &Command) {
@@ -96,19 +117,17 @@ fn description(roff: &mut Roff, twofa: &Command) {
         roff.text([roman(sentence(line))]);
     }
     roff.control("PP", []);
-    roff.text([roman(
-        "Users' commands are carried out by twofad(8). Root's commands open the store themselves.",
-    )]);
-    for paragraph in [
-        "On a terminal, tables fit its width, or that in COLUMNS, and colours are left out as NO_COLOR, CLICOLOR and \
+    paragraphs(
+        roff,
+        &[
+            "Users' commands are carried out by twofad(8). Root's commands open the store themselves.",
+            "On a terminal, tables fit its width, or that in COLUMNS, and colours are left out as NO_COLOR, CLICOLOR and \
          TERM=dumb say. In a pipe they are a line of headings and one line for each record, with tabs between the values.",
-        "Files that are named on the command line are opened with the rights of the user who called sudo(8), run0(1), \
+            "Files that are named on the command line are opened with the rights of the user who called sudo(8), run0(1), \
          pkexec(1) or doas(1), so that a rule of sudo for one command is none for reading files. In a shell that sudo \
          started they are opened as root.",
-    ] {
-        roff.control("PP", []);
-        roff.text([roman(paragraph)]);
-    }
+        ],
+    );
 }
 
 /// A part for each command below `parent` that has no commands of its own.
@@ -249,26 +268,6 @@ fn examples(roff: &mut Roff, command: &Command) {
         roff.text([roman(line)]);
     }
     roff.control("EE", []);
-}
-
-fn settings(roff: &mut Roff) {
-    roff.control("SH", ["POLICY SETTINGS"]);
-    roff.text([
-        bold("twofa policy set"),
-        roman(" takes these settings. A change applies at once, and is logged."),
-    ]);
-    for key in &KEYS {
-        roff.control("TP", []);
-        roff.text([bold(key.name)]);
-        roff.text([roman(sentence(key.help))]);
-        roff.text([roman(format!("Values: {}.", key.values()))]);
-        if !key.default().is_empty() {
-            roff.text([roman("Default: "), bold(key.default()), roman(".")]);
-        }
-    }
-    roff.control("PP", []);
-    let most = format!("After {MAX_FAILURES} wrong codes in a row an account stays locked until ");
-    roff.text([roman(most), bold("twofa user unlock"), roman(".")]);
 }
 
 fn files(roff: &mut Roff) {
