@@ -147,6 +147,9 @@ pub enum Command {
     #[command(subcommand)]
     Pam(PamCommand),
     /// Check this machine for current and upcoming problems (root)
+    ///
+    /// The exit status is 0 if there is no problem (there may be notices), 1 if there is one, and 6 if the store cannot be
+    /// read. With --json each finding has an id; twofad(8) lists them.
     #[command(after_help = "Examples:\n  twofa doctor\n  twofa doctor --json")]
     Doctor,
     /// Show the log: correct and wrong codes, refusals, changes (root)

@@ -3,17 +3,43 @@
 use serde::Serialize;
 use twofa_broker::Failure;
 use twofa_broker::admin::doctor::{Finding, Severity, inspect_host};
+use twofa_broker::admin::pam::Machine;
 
+use super::pam::{check_all, notes};
 use crate::client;
 use crate::error::CommandError;
-use crate::messages::doctor;
+use crate::messages::{doctor, pam};
 use crate::output::{Output, spinner};
 
-/// A finding as JSON has it.
-#[derive(Debug, Serialize)]
-struct Row {
-    severity: &'static str,
-    finding: String,
+/// A finding as it is printed, and as JSON has it.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Line {
+    /// The stable name of its kind.
+    pub(super) id: &'static str,
+    pub(super) severity: &'static str,
+    pub(super) finding: String,
+}
+
+impl Line {
+    pub(super) fn of(finding: &Finding) -> Self {
+        Self {
+            id: finding.name(),
+            severity: pam::severity(finding.severity()),
+            finding: doctor::finding(finding),
+        }
+    }
+
+    pub(super) fn of_note(note: pam::Note) -> Self {
+        Self {
+            id: note.name,
+            severity: pam::severity(note.severity),
+            finding: note.message,
+        }
+    }
+
+    pub(super) fn is_problem(&self) -> bool {
+        self.severity == pam::severity(Severity::Problem)
+    }
 }
 
 pub(crate) fn run(output: Output) -> Result<(), CommandError> {
@@ -21,33 +47,40 @@ pub(crate) fn run(output: Output) -> Result<(), CommandError> {
         return Err(CommandError::only_root("inspect the whole machine"));
     }
     // PAM's files are read as root, the store as the service.
-    let inspection = inspect_host();
+    let machine = Machine::this();
+    let inspection = inspect_host(&machine);
+    let notes = notes(&check_all(&machine), &inspection.findings);
     let waiting = spinner("Testing every provider".to_owned());
     let more = client::open().and_then(|admin| Ok(admin.findings(&inspection)?));
     waiting.finish_and_clear();
-    let mut findings = inspection.findings;
-    findings.extend(more?);
-    let rows: Vec<_> = findings.iter().map(row).collect();
-    output.object(&rows, |out| {
-        if rows.is_empty() {
+    let mut lines: Vec<_> = inspection.findings.iter().map(Line::of).collect();
+    lines.extend(notes);
+    // If the store cannot be read, what was found without it is still shown.
+    let failure = match more {
+        Ok(more) => {
+            lines.extend(more.iter().map(Line::of));
+            None
+        }
+        Err(error) => Some(error),
+    };
+    // What lets people past or keeps them out comes first.
+    lines.sort_by_key(|line| !line.is_problem());
+    output.object(&lines, |out| {
+        if lines.is_empty() && failure.is_none() {
             return writeln!(out, "No problems found.");
         }
-        rows.iter()
-            .try_for_each(|Row { severity, finding }| writeln!(out, "{severity}: {finding}"))
+        lines.iter().try_for_each(|line| {
+            let Line {
+                severity, finding, ..
+            } = line;
+            writeln!(out, "{severity}: {finding}")
+        })
     })?;
-    let is_problem = |finding: &&Finding| finding.severity() == Severity::Problem;
-    match doctor::problems(findings.iter().filter(is_problem).count()) {
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    match doctor::problems(lines.iter().filter(|line| line.is_problem()).count()) {
         None => Ok(()),
         Some(problems) => Err(CommandError::new(Failure::Failed, problems)),
-    }
-}
-
-fn row(finding: &Finding) -> Row {
-    Row {
-        severity: match finding.severity() {
-            Severity::Problem => "problem",
-            Severity::Notice => "notice",
-        },
-        finding: doctor::finding(finding),
     }
 }

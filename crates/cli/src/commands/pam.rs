@@ -4,10 +4,11 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use twofa_broker::Failure;
-use twofa_broker::admin::doctor::{Finding, Severity, finding::HostFinding, inspect_stacks};
+use twofa_broker::admin::doctor::{Finding, finding::HostFinding, inspect_stacks};
 use twofa_broker::admin::pam::{CheckResult, Checked, Machine, neighbour_that_asks};
 use twofa_stacks::{Case, Entry, Phase, Proof, Route, Ways};
 
+use super::doctor::Line;
 use crate::arguments::PamCommand;
 use crate::error::CommandError;
 use crate::messages::{doctor, pam};
@@ -23,8 +24,7 @@ pub(crate) fn run(command: &PamCommand, output: Output) -> Result<(), CommandErr
 
 fn check(machine: &Machine, named: &[String], output: Output) -> Result<(), CommandError> {
     let checked = if named.is_empty() {
-        let all = machine.services();
-        all.iter().filter_map(|name| machine.check(name)).collect()
+        check_all(machine)
     } else {
         let checked = named
             .iter()
@@ -50,13 +50,6 @@ fn unknown_service(name: &str) -> CommandError {
     CommandError::new(Failure::NotFound, message).hinted("'twofa pam list' shows all services")
 }
 
-/// A finding as it is printed.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Line {
-    severity: &'static str,
-    finding: String,
-}
-
 /// What is wrong with these services: the doctor's findings, and what the prover alone says.
 fn findings(machine: &Machine, checked: &[Checked], are_all: bool) -> Vec<Line> {
     let is_about = |finding: &Finding| match finding {
@@ -77,20 +70,21 @@ fn findings(machine: &Machine, checked: &[Checked], are_all: bool) -> Vec<Line> 
     let of_doctor = found
         .iter()
         .filter(|finding| is_about(finding))
-        .map(|finding| Line {
-            severity: pam::severity(finding.severity()),
-            finding: doctor::finding(finding),
-        });
+        .map(Line::of);
     let mut lines: Vec<Line> = of_doctor.collect();
+    lines.extend(notes(checked, &found));
+    lines
+}
+
+/// What the prover alone says of these services, of which the doctor has `found` something or nothing.
+pub(super) fn notes(checked: &[Checked], found: &[Finding]) -> Vec<Line> {
+    let mut lines = Vec::new();
     for checked in checked {
         let is_known = found.iter().any(|finding| {
             matches!(finding, Finding::Services { services, .. } if services.contains(&checked.service))
         });
-        for (severity, finding) in pam::notes(checked, is_known) {
-            let line = Line {
-                severity: pam::severity(severity),
-                finding,
-            };
+        for note in pam::notes(checked, is_known) {
+            let line = Line::of_note(note);
             // Many services include the same file.
             if !lines.contains(&line) {
                 lines.push(line);
@@ -98,6 +92,12 @@ fn findings(machine: &Machine, checked: &[Checked], are_all: bool) -> Vec<Line> 
         }
     }
     lines
+}
+
+/// What the prover says of all services of the machine that have files.
+pub(super) fn check_all(machine: &Machine) -> Vec<Checked> {
+    let all = machine.services();
+    all.iter().filter_map(|name| machine.check(name)).collect()
 }
 
 /// The PAM files that a finding about the machine names.
@@ -137,7 +137,10 @@ fn show(
     if !findings.is_empty() {
         writeln!(out)?;
     }
-    for Line { severity, finding } in findings {
+    for Line {
+        severity, finding, ..
+    } in findings
+    {
         let text = format!("{severity}: {finding}");
         if output.is_terminal() {
             write!(out, "{}", wrap_lines(&text, terminal_width()))?;
@@ -229,11 +232,7 @@ fn show_cases(checked: &Checked, out: &mut impl Write) -> io::Result<()> {
 
 /// The exit status.
 fn end(checked: &[Checked], findings: &[Line]) -> Result<(), CommandError> {
-    let problem = pam::severity(Severity::Problem);
-    let count = findings
-        .iter()
-        .filter(|line| line.severity == problem)
-        .count();
+    let count = findings.iter().filter(|line| line.is_problem()).count();
     let is_unsure = checked
         .iter()
         .any(|checked| matches!(checked.result, CheckResult::Unsure(_)));
@@ -343,11 +342,7 @@ struct ListRow<'a> {
 }
 
 fn list(machine: &Machine, output: Output) -> Result<(), CommandError> {
-    let names = machine.services();
-    let all: Vec<_> = names
-        .iter()
-        .filter_map(|name| machine.check(name))
-        .collect();
+    let all = check_all(machine);
     let mut listing = output.listing(&["SERVICE", "KIND", "GIVES", "ASKS", "NOTE"]);
     for checked in &all {
         let row = ListRow {

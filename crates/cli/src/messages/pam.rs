@@ -148,16 +148,28 @@ pub(crate) fn error(result: &CheckResult) -> Option<String> {
     }
 }
 
+/// Something that only the prover says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Note {
+    /// The stable name of its kind, as those of the doctor's findings.
+    pub(crate) name: &'static str,
+    pub(crate) severity: Severity,
+    pub(crate) message: String,
+}
+
 /// What only the prover says of a service. `is_known`: the doctor has found something about it.
-pub(crate) fn notes(checked: &Checked, is_known: bool) -> Vec<(Severity, String)> {
+pub(crate) fn notes(checked: &Checked, is_known: bool) -> Vec<Note> {
     let service = &checked.service;
     let proof = match &checked.result {
         CheckResult::Proved(proof) => proof,
         _ if is_known => return Vec::new(),
         CheckResult::Unsure(_) | CheckResult::Unusable(_) => {
             let error = error(&checked.result).unwrap_or_default();
-            let message = format!("{service}: {error}");
-            return vec![(Severity::Problem, message)];
+            return vec![Note {
+                name: "pam-unsure",
+                severity: Severity::Problem,
+                message: format!("{service}: {error}"),
+            }];
         }
     };
     let is_cut_off = proof.ways.iter().any(|ways| ways.entries.is_empty());
@@ -169,8 +181,11 @@ pub(crate) fn notes(checked: &Checked, is_known: bool) -> Vec<(Severity, String)
     };
     let missing = |missing: &MissingModule| {
         let MissingModule { file, line, module } = missing;
-        let message = format!("{file}:{line}: {module} is not installed, so the line fails");
-        (severity, message)
+        Note {
+            name: "pam-module-not-installed",
+            severity,
+            message: format!("{file}:{line}: {module} is not installed, so the line fails"),
+        }
     };
     let mut notes: Vec<_> = proof.missing.iter().map(missing).collect();
     notes.extend(ways_around(checked, proof));
@@ -179,7 +194,7 @@ pub(crate) fn notes(checked: &Checked, is_known: bool) -> Vec<(Severity, String)
 }
 
 /// Ways in that rest on a module alone.
-fn ways_around(checked: &Checked, proof: &Proof) -> Option<(Severity, String)> {
+fn ways_around(checked: &Checked, proof: &Proof) -> Option<Note> {
     let service = &checked.service;
     let logins = proof
         .ways
@@ -202,14 +217,22 @@ fn ways_around(checked: &Checked, proof: &Proof) -> Option<(Severity, String)> {
             "{service}: whom {modules} lets in gets in without {lacks}{}",
             place(entry)
         );
-        return Some((Severity::Notice, message));
+        return Some(Note {
+            name: "pam-module-decides",
+            severity: Severity::Notice,
+            message,
+        });
     }
     // Where people are asked for a code, the doctor says so.
     let open = entries
         .iter()
         .find(|entry| checked.asks.is_empty() && !entry.shown.has_first_factor())?;
     let message = format!("{service}: people get in without a password{}", place(open));
-    Some((Severity::Notice, message))
+    Some(Note {
+        name: "pam-without-password",
+        severity: Severity::Notice,
+        message,
+    })
 }
 
 fn place(entry: &Entry) -> String {
@@ -222,7 +245,7 @@ fn place(entry: &Entry) -> String {
 }
 
 /// What becomes of `pam_setcred`.
-fn credentials(service: &str, proof: &Proof) -> Option<(Severity, String)> {
+fn credentials(service: &str, proof: &Proof) -> Option<Note> {
     let logins = proof.ways.iter().find(|ways| ways.route == Route::Login)?;
     // Otherwise nobody comes to it.
     if logins.entries.is_empty() {
@@ -240,5 +263,9 @@ fn credentials(service: &str, proof: &Proof) -> Option<(Severity, String)> {
     } else {
         return None;
     };
-    Some((Severity::Problem, message))
+    Some(Note {
+        name: "pam-setcred-fails",
+        severity: Severity::Problem,
+        message,
+    })
 }

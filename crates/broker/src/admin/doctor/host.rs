@@ -27,14 +27,13 @@ pub(super) struct Report {
 }
 
 /// Looks at the stacks, sshd and the module.
-pub(super) fn inspect() -> Report {
+pub(super) fn inspect(machine: &Machine) -> Report {
     let (sshd, error) = match Sshd::of_this_machine() {
         None => (None, None),
         Some(Ok(sshd)) => (Some(sshd), None),
         Some(Err(error)) => (None, Some(error)),
     };
-    let machine = Machine::this();
-    let found = inspect_stacks(&machine, sshd.as_ref());
+    let found = inspect_stacks(machine, sshd.as_ref());
     let mut findings = found.findings;
     if let Some(error) = error {
         // Before systemd's socket has started sshd for the first time there is no /run/sshd, and no answer.
@@ -60,7 +59,7 @@ pub(super) fn inspect() -> Report {
         lockers: found.lockers,
         stuck,
         unconfirmed: found.unconfirmed,
-        tells_of_passwords: Service::read("passwd", &machine)
+        tells_of_passwords: Service::read("passwd", machine)
             .is_ok_and(|passwd| passwd.tells_of_passwords()),
     }
 }

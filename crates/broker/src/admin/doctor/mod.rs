@@ -11,6 +11,7 @@ mod delivery;
 mod devices;
 pub mod finding;
 mod host;
+mod names;
 mod passwords;
 mod robots;
 mod rules;
@@ -39,14 +40,14 @@ pub struct Inspection {
 }
 
 /// Looks at PAM's stacks, sshd, the module and the broker at the socket. For root: it reads what others may not.
-pub fn inspect_host() -> Inspection {
+pub fn inspect_host(machine: &Machine) -> Inspection {
     let host::Report {
         mut findings,
         lockers,
         stuck,
         unconfirmed,
         tells_of_passwords,
-    } = host::inspect();
+    } = host::inspect(machine);
     if let Err(silence) = broker::ask() {
         findings.push(Finding::Broker { silence, lockers });
     }
