@@ -25,10 +25,17 @@ pub(super) struct Asker<'a> {
     pub(super) remote_host: Option<String>,
     /// sshd's own `SSH_CONNECTION`: client address, port, server address, port.
     pub(super) ssh_connection: Option<&'a str>,
+    /// What sshd has verified (`SSH_AUTH_INFO_0`).
+    pub(super) ssh_auth_info: Option<&'a str>,
     pub(super) is_sshd: bool,
+    /// In the account phase: what the end of the same login in `auth` asked for.
+    pub(super) confirms: Confirm,
 }
 
 /// What can be read; `None` without root.
+///
+/// Where the account phase only confirms a login, the device is on the ticket that the login left. What would show it is then
+/// not looked for again, and reported so that no device could become trusted by it.
 pub(super) fn collect(asker: &Asker<'_>) -> Option<Evidence> {
     if !geteuid().is_root() {
         return None;
@@ -38,7 +45,30 @@ pub(super) fn collect(asker: &Asker<'_>) -> Option<Evidence> {
         .ssh_connection
         .and_then(|connection| connection.split(' ').next())
         .map(ToOwned::to_owned);
-    let remote = ssh_client.as_deref().or(asker.remote_host.as_deref());
+    let process = process(own)?;
+    let recognised = Evidence {
+        boot: boot()?,
+        process,
+        parent: asker
+            .is_sshd
+            .then(|| self::process(u32::try_from(getppid().as_raw()).ok()?))
+            .flatten(),
+        login_uid: login_uid(),
+        is_from_this_machine: true,
+        has_default_sshd_config: false,
+        session: None,
+        controlling_terminal: None,
+        password: password_state(asker.user),
+        confirms: asker.confirms,
+        ssh_client,
+    };
+    if asker.confirms != Confirm::No {
+        return Some(recognised);
+    }
+    let remote = recognised
+        .ssh_client
+        .as_deref()
+        .or(asker.remote_host.as_deref());
     let is_polkit = asker.service == "polkit-1";
     let session = if is_polkit {
         session_of_polkit_caller(own)
@@ -46,22 +76,21 @@ pub(super) fn collect(asker: &Asker<'_>) -> Option<Evidence> {
         session(own)
     };
     Some(Evidence {
-        boot: boot()?,
-        process: process(own)?,
-        parent: asker
-            .is_sshd
-            .then(|| process(u32::try_from(getppid().as_raw()).ok()?))
-            .flatten(),
-        login_uid: login_uid(),
         is_from_this_machine: remote.is_some_and(is_own_address),
-        ssh_client,
-        has_default_sshd_config: asker.is_sshd && sshd::has_default_config(),
+        has_default_sshd_config: asker.is_sshd
+            && asker.ssh_auth_info.is_some_and(may_prove_security_key)
+            && sshd::has_default_config(),
         session,
         // polkit's agent shows the prompt, wherever the program runs that asks.
         controlling_terminal: (!is_polkit).then(|| controlling_terminal(own)).flatten(),
-        password: password_state(asker.user),
-        confirms: Confirm::No,
+        ..recognised
     })
+}
+
+/// Whether a key in `SSH_AUTH_INFO_0` may be a security key: all of their types begin with this. Of other keys, sshd's
+/// configuration demands nothing that matters here.
+fn may_prove_security_key(info: &str) -> bool {
+    info.contains("sk-")
 }
 
 /// The process that opens a session; `None` without root.
@@ -390,6 +419,40 @@ mod tests {
             let state = password_in(user, passwd, shadow.map(str::as_bytes));
             assert_eq!(state, expected, "{user} {shadow:?}");
         }
+    }
+
+    #[test]
+    fn where_the_account_phase_only_confirms_nothing_that_is_reported_shows_a_device_that_could_become_trusted()
+     {
+        if !geteuid().is_root() {
+            return;
+        }
+        let collected = |confirms| {
+            let asker = Asker {
+                user: "root",
+                service: "sshd",
+                remote_host: None,
+                ssh_connection: Some("192.0.2.77 50000 192.0.2.1 22"),
+                ssh_auth_info: None,
+                is_sshd: true,
+                confirms,
+            };
+            collect(&asker).unwrap()
+        };
+        let whole = collected(Confirm::No);
+        assert!(!whole.is_from_this_machine);
+        let confirms = Confirm::Trust(twofa_proto::Ticket(7));
+        let expected = Evidence {
+            is_from_this_machine: true,
+            has_default_sshd_config: false,
+            session: None,
+            controlling_terminal: None,
+            confirms,
+            ..whole
+        };
+        assert_eq!(collected(confirms), expected);
+        assert!(expected.parent.is_some());
+        assert_ne!(expected.password, PasswordState::Elsewhere);
     }
 
     #[test]

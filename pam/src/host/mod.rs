@@ -47,8 +47,9 @@ pub trait Host {
     /// Shows a text; [`Tone::Info`] is suppressed where the application asks for silence. A text that cannot be shown is no
     /// error.
     fn show(&mut self, tone: Tone, text: &str);
-    /// What is known about the process that the login happens in; `None` where the application is not root.
-    fn evidence(&self, user: &str) -> Option<Evidence>;
+    /// What is known about the process that the login happens in; `None` where the application is not root. Less where the
+    /// account phase only `confirms` what a login in `auth` has left.
+    fn evidence(&self, user: &str, confirms: Confirm) -> Option<Evidence>;
     /// The process that opens or closes a session; `None` where the application is not root.
     fn session_process(&self) -> Option<SessionProcess>;
     /// Whether what is shown in the session phase reaches a terminal. sshd shows it if a shell is started on one.

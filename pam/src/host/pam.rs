@@ -1,5 +1,6 @@
 //! The application behind libpam.
 
+use std::cell::OnceCell;
 use std::ffi::CStr;
 use std::fs;
 use std::io::{self, IsTerminal};
@@ -13,11 +14,11 @@ use pam::constants::{PamFlag, PamMessageStyle, PamResultCode};
 use pam::conv::Conv;
 use pam::items::{AuthTok, Item, OldAuthTok, RHost, RUser, Service, Tty, User};
 use pam::module::{PamHandle, PamResult};
-use twofa_proto::{Evidence, Secret, SessionProcess};
+use twofa_proto::{Confirm, Evidence, Secret, SessionProcess};
 
 use super::evidence::{self, Asker};
 use super::sanitize::{harmless, one_line};
-use super::sshd::is_sshd;
+use super::sshd;
 use super::{Host, Level, Passed, Tone, Typed};
 use crate::session;
 use crate::sys;
@@ -27,6 +28,7 @@ pub struct PamHost<'a> {
     handle: &'a mut PamHandle,
     silent: bool,
     debug: bool,
+    is_sshd: OnceCell<bool>,
 }
 
 impl<'a> PamHost<'a> {
@@ -36,12 +38,17 @@ impl<'a> PamHost<'a> {
             handle,
             silent: flags & PAM_SILENT != 0,
             debug: false,
+            is_sshd: OnceCell::new(),
         }
     }
 
     /// Sets whether [`Level::Debug`] is written.
     pub fn set_debug(&mut self, debug: bool) {
         self.debug = debug;
+    }
+
+    fn is_sshd(&self) -> bool {
+        *self.is_sshd.get_or_init(sshd::is_sshd)
     }
 
     fn item<'i, T: Item<'i>>(&'i self) -> Option<T> {
@@ -98,13 +105,13 @@ impl Host for PamHost<'_> {
         // sshd asks through a child process with the title "sshd: alice [pam]" (auth-pam.c, sshpam_thread). Its method
         // `password`, and the account phase after a public key, call us without that child and answer nothing.
         self.terminal().as_deref() == Some(TERMINAL_OF_SSHD)
-            && is_sshd()
+            && self.is_sshd()
             && !fs::read("/proc/self/cmdline").is_ok_and(|title| has_title(&title, b"[pam]"))
     }
 
     fn ssh_auth_info(&self) -> Option<String> {
         // Nobody but sshd writes there before a session begins; pam_env(8) does later.
-        sys::variable(self.handle, c"SSH_CONNECTION").filter(|_| is_sshd())?;
+        sys::variable(self.handle, c"SSH_CONNECTION").filter(|_| self.is_sshd())?;
         sys::variable(self.handle, c"SSH_AUTH_INFO_0").filter(|info| !info.is_empty())
     }
 
@@ -147,16 +154,20 @@ impl Host for PamHost<'_> {
         let _ = self.send(style, text);
     }
 
-    fn evidence(&self, user: &str) -> Option<Evidence> {
-        let connection = is_sshd()
+    fn evidence(&self, user: &str, confirms: Confirm) -> Option<Evidence> {
+        let connection = self
+            .is_sshd()
             .then(|| sys::variable(self.handle, c"SSH_CONNECTION"))
             .flatten();
+        let ssh_auth_info = self.ssh_auth_info();
         let asker = Asker {
             user,
             service: &self.service(),
             remote_host: self.remote_host(),
             ssh_connection: connection.as_deref(),
-            is_sshd: is_sshd(),
+            ssh_auth_info: ssh_auth_info.as_deref(),
+            is_sshd: self.is_sshd(),
+            confirms,
         };
         evidence::collect(&asker)
     }
@@ -166,7 +177,7 @@ impl Host for PamHost<'_> {
     }
 
     fn has_terminal(&self) -> bool {
-        self.terminal().is_some() && (is_sshd() || io::stdin().is_terminal())
+        self.terminal().is_some() && (self.is_sshd() || io::stdin().is_terminal())
     }
 
     fn limit_session(&mut self, seconds: u64) -> bool {

@@ -45,7 +45,7 @@ pub fn authenticate<H: Host>(
     let mut ask = |host: &mut H, answers: Answers| {
         let login = Login {
             behind_password: answers.behind_password,
-            ..describe(host, &user, arguments)
+            ..describe(host, &user, arguments, Confirm::No)
         };
         run(host, answers, Request::Login(login), &mut connect)
     };
@@ -102,14 +102,12 @@ pub fn check_account<H: Host>(
         may_ask: challenge,
         ..Answers::NONE
     };
-    let mut login = Login {
+    let confirms = passed.as_ref().map_or(Confirm::No, |it| it.confirm);
+    let login = Login {
         behind_password: answers.behind_password,
         may_ask: challenge,
-        ..describe(host, &user, arguments)
+        ..describe(host, &user, arguments, confirms)
     };
-    if let (Some(evidence), Some(passed)) = (&mut login.evidence, &passed) {
-        evidence.confirms = passed.confirm;
-    }
     let outcome = run(host, answers, Request::Account(login), connect);
     match (passed, outcome.verdict) {
         // The code was right and is used up. Only a line of the log is lost, not a check.
@@ -149,7 +147,7 @@ fn check_unnamed<H: Host>(
         report(host, "", &outcome);
         return PamResultCode::PAM_AUTH_ERR;
     }
-    let request = request(describe(host, "", arguments));
+    let request = request(describe(host, "", arguments, Confirm::No));
     let outcome = run(host, Answers::NONE, request, connect);
     let outcome = match outcome.verdict {
         Verdict::NotRequired | Verdict::Unavailable => outcome,
@@ -162,7 +160,7 @@ fn check_unnamed<H: Host>(
     pam_code(outcome.verdict, false)
 }
 
-fn describe(host: &impl Host, user: &str, arguments: &[String]) -> Login {
+fn describe(host: &impl Host, user: &str, arguments: &[String], confirms: Confirm) -> Login {
     Login {
         user: user.to_owned(),
         service: host.service(),
@@ -173,7 +171,7 @@ fn describe(host: &impl Host, user: &str, arguments: &[String]) -> Login {
         cannot_answer: host.cannot_answer(),
         ssh_auth_info: host.ssh_auth_info(),
         pam_folder: host.pam_folder(),
-        evidence: host.evidence(user).map(Box::new),
+        evidence: host.evidence(user, confirms).map(Box::new),
         ..Login::default()
     }
 }

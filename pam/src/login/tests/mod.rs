@@ -172,8 +172,11 @@ impl Host for ScriptedHost {
     fn limit_session(&mut self, seconds: u64) -> bool {
         self.limit_before.is_none_or(|before| seconds < before)
     }
-    fn evidence(&self, _user: &str) -> Option<Evidence> {
-        Some(Evidence::default())
+    fn evidence(&self, _user: &str, confirms: Confirm) -> Option<Evidence> {
+        Some(Evidence {
+            confirms,
+            ..Evidence::default()
+        })
     }
     fn set_passed(&mut self, passed: Option<Passed>) {
         let user = passed.as_ref().map_or("", |passed| &passed.user);
