@@ -242,6 +242,7 @@ test-packages:
 	@$(if $(ROOT),,echo 'make test-packages boots systems, which needs root: run it with sudo.'; exit 1)
 	@ls '$(TARGET)'/deb/*.deb >/dev/null 2>&1 || { echo 'There are no packages yet: run "make deb" first.'; exit 1; }
 	TWOFA_PACKAGES='$(abspath $(TARGET)/deb)' python3 -B packaging/tests/test_debian.py
+	TWOFA_PACKAGES='$(abspath $(TARGET)/deb)' python3 -B packaging/tests/test_console.py
 	TWOFA_PACKAGES='$(abspath $(TARGET)/deb)' python3 -B packaging/tests/test_authselect.py
 	@if [ -d '$(TARGET)/rpm/RPMS' ]; then packaging/tests/test-rpm '$(TARGET)/rpm/RPMS'; \
 	 else echo 'Skipped: the RPM packages, because there are none: run "make rpm".'; fi

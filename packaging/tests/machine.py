@@ -52,8 +52,9 @@ def tree():
     return cached
 
 
-def repacked(packages, version, into):
-    """The same packages with another version."""
+def repacked(packages, version, into, observed=False):
+    """The same packages with another version. If they are to be observed, /packages/observe is run before and after each
+    of their scripts, with its name and what dpkg asked of it."""
     into.mkdir()
     for package in packages.glob("*.deb"):
         unpacked = into / "unpacked"
@@ -62,12 +63,22 @@ def repacked(packages, version, into):
         old = re.search(r"^Version: (.*)$", control.read_text(), re.M).group(1)
         control.write_text(control.read_text().replace(old, version))
         name = package.name.replace(old, version)
+        if observed:
+            for script in ("preinst", "postinst", "prerm", "postrm"):
+                observe(unpacked / "DEBIAN" / script, f"{name.split('_')[0]}.{script}")
         subprocess.run(
             ["dpkg-deb", "--root-owner-group", "-Znone", "--build", unpacked, into / name],
             check=True,
             stdout=subprocess.DEVNULL,
         )
         shutil.rmtree(unpacked)
+
+
+def observe(script, name):
+    lines = script.read_text().splitlines()[1:] if script.exists() else []
+    before = ["#!/bin/sh", f'/packages/observe "before {name} $*"', f"trap '/packages/observe \"after {name} $*\"' EXIT"]
+    script.write_text("\n".join(before + lines) + "\n")
+    script.chmod(0o755)
 
 
 class Machine:

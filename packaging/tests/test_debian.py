@@ -80,6 +80,17 @@ class Debian(unittest.TestCase):
         self.assertLess(session.index("pam_twofa.so"), session.index("pam_systemd.so"))
         self.assertNotIn("pam_twofa", self.machine.run("cat /etc/pam.d/common-session-noninteractive"))
 
+    def test_the_profile_tells_the_broker_of_a_new_password(self):
+        self.install_and_enrol()
+        lines = self.machine.run("grep -v '^#' /etc/pam.d/common-password")
+        self.assertLess(lines.index("pam_permit.so"), lines.index("pam_twofa.so"))
+        self.machine.run("systemctl stop twofad.socket twofad.service && echo 'alice:second' | chpasswd")
+        warned = "journalctl --no-pager --quiet | grep 'could not be told of a new password'"
+        self.machine.run(warned)
+        before = self.machine.run(f"{warned} | wc -l")
+        self.machine.run("systemctl start twofad.socket && echo 'alice:first factor' | chpasswd")
+        self.assertEqual(self.machine.run(f"{warned} | wc -l"), before)
+
     def test_logins_during_an_upgrade_are_asked_and_enrolments_stay(self):
         self.install_and_enrol()
         failures, attempts, over = [], [], threading.Event()
