@@ -73,6 +73,7 @@ fn run(Arguments { json, command }: Arguments) -> Result<(), CommandError> {
         Command::Exemption(command) => commands::exemption::run(&command, output),
         Command::Session(command) => commands::session::run(command, output),
         Command::Pam(command) => commands::pam::run(&command, output),
+        Command::Setup(arguments) => commands::setup::run(&arguments),
         Command::Doctor => commands::doctor::run(output),
         Command::Stats {
             prometheus,

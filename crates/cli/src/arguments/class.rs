@@ -29,6 +29,9 @@ Examples:
         /// Settings that differ from the policy of the machine
         #[arg(value_name = "KEY=VALUE", hide_possible_values = true, value_parser = Settings(class_keys))]
         settings: Vec<(String, String)>,
+        /// Show what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
         /// Confirmation of the change.
         #[command(flatten)]
         confirmation: Confirmation,

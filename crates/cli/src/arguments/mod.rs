@@ -9,6 +9,7 @@ mod policy;
 mod provider;
 mod self_service;
 mod session;
+mod setup;
 mod user;
 mod values;
 
@@ -25,9 +26,11 @@ pub use policy::{Confirmation, PolicyCommand};
 pub use provider::{MethodCommand, ProviderCommand, Testing};
 pub use self_service::{AddressArguments, AppArguments, CodeType, EnrolCommand, KeyArguments};
 pub use session::{ChosenSessions, EndArguments, SessionCommand};
+pub use setup::SetupArguments;
 pub use user::{EndingUsers, ExemptArguments, ExemptionCommand, ListArguments, UserCommand, Users};
 
 use self_service::SET_HELP;
+use setup::SETUP_HELP;
 use values::{Settings, user_keys};
 
 /// A second factor for Linux logins
@@ -146,6 +149,12 @@ pub enum Command {
     /// Show at which PAM services a code is asked for, and prove who gets in
     #[command(subcommand)]
     Pam(PamCommand),
+    /// Set this machine up, step by step (root)
+    ///
+    /// Each step asks, shows the plain command that it runs, and can be left and repeated. What is set up already is shown. With
+    /// --answers nothing is asked: SETTING UP in twofa-admin(7) describes the file.
+    #[command(after_help = SETUP_HELP)]
+    Setup(SetupArguments),
     /// Check this machine for current and upcoming problems (root)
     ///
     /// The exit status is 0 if there is no problem (there may be notices), 1 if there is one, and 6 if the store cannot be

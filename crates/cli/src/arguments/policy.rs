@@ -20,6 +20,9 @@ pub enum PolicyCommand {
         #[arg(required = true, value_name = "KEY=VALUE", hide_possible_values = true)]
         #[arg(value_parser = Settings(policy_keys))]
         settings: Vec<(String, String)>,
+        /// Show what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
         /// Confirmation of the change.
         #[command(flatten)]
         confirmation: Confirmation,

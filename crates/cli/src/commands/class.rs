@@ -25,6 +25,7 @@ pub(crate) fn run(command: &ClassCommand, output: Output) -> Result<(), CommandE
             group,
             before,
             settings,
+            dry_run,
             confirmation,
         } => {
             let plan = admin.plan_class(&ClassChange {
@@ -33,7 +34,7 @@ pub(crate) fn run(command: &ClassCommand, output: Output) -> Result<(), CommandE
                 before: before.clone(),
                 settings: settings.clone(),
             })?;
-            policy::make(&admin, &plan, *confirmation)
+            policy::make_or_show(&admin, &plan, *dry_run, *confirmation)
         }
         ClassCommand::Remove { name, confirmation } => {
             policy::make(&admin, &admin.plan_class_removal(name)?, *confirmation)

@@ -14,5 +14,6 @@ pub(crate) mod policy;
 pub(crate) mod provider;
 pub(crate) mod self_service;
 pub(crate) mod session;
+pub(crate) mod setup;
 pub(crate) mod stats;
 pub(crate) mod user;

@@ -26,10 +26,16 @@ pub(crate) fn run(command: &PolicyCommand, output: Output) -> Result<(), Command
         PolicyCommand::Show => show(&client::open()?.rulebook()?, output),
         PolicyCommand::Set {
             settings,
+            dry_run,
             confirmation,
         } => {
             let admin = client::open()?;
-            make(&admin, &admin.plan_settings(settings)?, *confirmation)
+            make_or_show(
+                &admin,
+                &admin.plan_settings(settings)?,
+                *dry_run,
+                *confirmation,
+            )
         }
         PolicyCommand::Export => export(&client::open()?.rulebook()?),
         PolicyCommand::Apply {
@@ -39,18 +45,32 @@ pub(crate) fn run(command: &PolicyCommand, output: Output) -> Result<(), Command
         } => {
             let wanted = read(file)?;
             let admin = client::open()?;
-            let plan = admin.plan_rulebook(wanted)?;
-            if !*dry_run {
-                return make(&admin, &plan, *confirmation);
-            }
-            confirm::warn(plan.remarks.iter().map(messages::remark))?;
-            confirm::warn(plan.concerns.iter().map(messages::concern))?;
-            show_changes(
-                &plan.changes(),
-                "Nothing would change: it is already set that way.",
+            make_or_show(
+                &admin,
+                &admin.plan_rulebook(wanted)?,
+                *dry_run,
+                *confirmation,
             )
         }
     }
+}
+
+/// Makes the change of `plan`, or only shows what it would do.
+pub(super) fn make_or_show(
+    admin: &Administration,
+    plan: &PolicyPlan,
+    dry_run: bool,
+    confirmation: Confirmation,
+) -> Result<(), CommandError> {
+    if !dry_run {
+        return make(admin, plan, confirmation);
+    }
+    confirm::warn(plan.remarks.iter().map(messages::remark))?;
+    confirm::warn(plan.concerns.iter().map(messages::concern))?;
+    show_changes(
+        &plan.changes(),
+        "Nothing would change: it is already set that way.",
+    )
 }
 
 /// Shows what `plan` could do to people, asks whether to go on, makes the change and shows it.

@@ -1,0 +1,278 @@
+//! `twofa setup --answers`: the answers come from a TOML file, for images and for tools such as Ansible.
+//!
+//! The whole file is checked before the first change. A second run finds nothing to do.
+
+use std::io::{self, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Spanned;
+use twofa_broker::Failure;
+use twofa_core::policy::Policy;
+use zeroize::Zeroizing;
+
+use super::commands;
+use super::providers::{Provider, plan as plan_provider};
+use super::state::{ADMINISTRATORS, Rules, group_of_administrators};
+use crate::error::CommandError;
+use crate::input;
+use crate::messages::setup as texts;
+
+/// A file of answers.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Answers {
+    application_name: Option<Spanned<String>>,
+    who_must: Option<Spanned<Who>>,
+    administrators: Option<Spanned<String>>,
+    services: Option<Spanned<Vec<String>>>,
+    #[serde(default)]
+    provider: Vec<Provider>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Who {
+    Nobody,
+    Administrators,
+    Everybody,
+}
+
+/// A command that brings the machine closer to the answers.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) command: Vec<String>,
+    /// Secrets, for its standard input.
+    pub(super) input: Zeroizing<String>,
+    /// The answer that it follows from, in bytes of the file.
+    pub(super) span: Range<usize>,
+    /// Whether `--dry-run` and `--yes` are among its options.
+    pub(super) is_about_rules: bool,
+}
+
+/// The text of a file of answers, in which mistakes have a place.
+pub(super) struct Document<'a> {
+    file: &'a Path,
+    text: &'a str,
+}
+
+impl Document<'_> {
+    /// What is wrong at `span`, with file, line and column.
+    pub(super) fn wrong(&self, span: &Range<usize>, why: &str) -> CommandError {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
+        let why = why.trim_end().replace('\n', ", ");
+        let place = self.file.display();
+        CommandError::new(Failure::Usage, format!("{place}:{line}:{column}: {why}"))
+            .hinted("nothing was changed; SETTING UP in twofa-admin(7) describes the file")
+    }
+}
+
+pub(super) fn run(file: &Path, dry_run: bool, yes: bool) -> Result<(), CommandError> {
+    let text = input::read(file)?;
+    let file = if file == Path::new("-") {
+        PathBuf::from("standard input")
+    } else {
+        file.to_owned()
+    };
+    let document = Document {
+        file: &file,
+        text: &text,
+    };
+    let changes = plan(&document)?;
+    if changes.is_empty() {
+        return Ok(writeln!(io::stdout(), "{}", texts::NOTHING_TO_DO)?);
+    }
+    let previews = preview(&document, &changes)?;
+    for (change, preview) in changes.iter().zip(previews) {
+        let mut command: Vec<_> = change.command.iter().map(String::as_str).collect();
+        if change.is_about_rules && yes {
+            command.push("--yes");
+        }
+        writeln!(io::stdout(), "{}", texts::command(&command))?;
+        if dry_run {
+            write!(io::stdout(), "{preview}")?;
+            continue;
+        }
+        let output = commands::run_with(&command, &change.input)?;
+        io::stdout().write_all(&output.stdout)?;
+        if !output.status.success() {
+            let error = CommandError::new(Failure::Failed, commands::message(&output));
+            return Err(error.hinted(texts::RUN_AGAIN));
+        }
+        io::stderr().write_all(&output.stderr)?;
+    }
+    Ok(())
+}
+
+/// What is to be done for the answers to hold.
+fn plan(document: &Document<'_>) -> Result<Vec<Change>, CommandError> {
+    let answers: Answers = toml::from_str(document.text)
+        .map_err(|error| document.wrong(&error.span().unwrap_or_default(), error.message()))?;
+    let settings = settings(document, &answers)?;
+    let mut changes = Vec::new();
+    for provider in &answers.provider {
+        changes.extend(plan_provider(document, provider)?);
+    }
+    let rules = Rules::read()?;
+    let class = administrators(document, &answers)?;
+    changes.extend(
+        class
+            .filter(|(group, _)| !rules.require_administrators(group))
+            .map(|(group, span)| Change {
+                command: [
+                    "class",
+                    "set",
+                    ADMINISTRATORS,
+                    "--group",
+                    &group,
+                    "mode=mandatory",
+                ]
+                .map(str::to_owned)
+                .to_vec(),
+                input: Zeroizing::default(),
+                span,
+                is_about_rules: true,
+            }),
+    );
+    for (key, value, span) in settings {
+        if rules.policy.get(key) == Some(&value) {
+            continue;
+        }
+        changes.push(Change {
+            command: vec!["policy".into(), "set".into(), format!("{key}={value}")],
+            input: Zeroizing::default(),
+            span,
+            is_about_rules: true,
+        });
+    }
+    let no_class = |who: &&Spanned<Who>| *who.get_ref() != Who::Administrators;
+    if let Some(who) = answers.who_must.as_ref().filter(no_class)
+        && rules.class(ADMINISTRATORS).is_some()
+    {
+        changes.push(Change {
+            command: ["class", "remove", ADMINISTRATORS]
+                .map(str::to_owned)
+                .to_vec(),
+            input: Zeroizing::default(),
+            span: who.span(),
+            is_about_rules: false,
+        });
+    }
+    Ok(changes)
+}
+
+/// A setting of the policy, with the place of its answer.
+type Setting = (&'static str, String, Range<usize>);
+
+/// The settings of the machine's policy.
+fn settings(document: &Document<'_>, answers: &Answers) -> Result<Vec<Setting>, CommandError> {
+    let mut settings = Vec::new();
+    if let Some(name) = &answers.application_name {
+        settings.push(("application-name", name.get_ref().clone(), name.span()));
+    }
+    if let Some(services) = &answers.services {
+        settings.push(("services", services.get_ref().join(","), services.span()));
+    }
+    if let Some(who) = &answers.who_must {
+        let mode = match who.get_ref() {
+            Who::Everybody => "mandatory",
+            Who::Administrators | Who::Nobody => "optional",
+        };
+        settings.push(("mode", mode.to_owned(), who.span()));
+    }
+    for (key, value, span) in &mut settings {
+        let policy = Policy::from_settings([(*key, value.as_str())]);
+        let policy = policy.map_err(|error| document.wrong(span, &error.to_string()))?;
+        // As the policy writes it, to be compared with what is set.
+        if let Some(key) = twofa_core::policy::find(key) {
+            *value = key.value(&policy);
+        }
+    }
+    Ok(settings)
+}
+
+/// The group of the administrators who must have a second factor, with the place of its answer.
+fn administrators(
+    document: &Document<'_>,
+    answers: &Answers,
+) -> Result<Option<(String, Range<usize>)>, CommandError> {
+    let wanted = answers
+        .who_must
+        .as_ref()
+        .filter(|who| *who.get_ref() == Who::Administrators);
+    match (wanted, &answers.administrators) {
+        (None, None) => Ok(None),
+        (None, Some(group)) => Err(document.wrong(&group.span(), texts::GROUP_WITHOUT_WHO)),
+        (Some(_), Some(group)) => Ok(Some((group.get_ref().clone(), group.span()))),
+        (Some(who), None) => match group_of_administrators() {
+            Some(group) => Ok(Some((group.to_owned(), who.span()))),
+            None => Err(document.wrong(&who.span(), texts::NO_GROUP)),
+        },
+    }
+}
+
+/// What each change would do. A command that would fail is a mistake in the answers.
+fn preview(document: &Document<'_>, changes: &[Change]) -> Result<Vec<String>, CommandError> {
+    let one = |change: &Change| {
+        if !change.is_about_rules {
+            return Ok(String::new());
+        }
+        let command: Vec<_> = change.command.iter().map(String::as_str).collect();
+        let output = commands::run_with(&[&command[..], &["--dry-run"]].concat(), "")?;
+        if !output.status.success() {
+            return Err(document.wrong(&change.span, &commands::message(&output)));
+        }
+        let text = [output.stderr, output.stdout].concat();
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    };
+    changes.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistake(text: &str) -> String {
+        let document = Document {
+            file: Path::new("answers.toml"),
+            text,
+        };
+        let answers = toml::from_str::<Answers>(text)
+            .map_err(|error| document.wrong(&error.span().unwrap_or_default(), error.message()));
+        let checked = answers.and_then(|answers| {
+            settings(&document, &answers)?;
+            administrators(&document, &answers)
+        });
+        checked.map_or_else(|error| error.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn a_mistake_is_reported_with_file_line_and_column() {
+        for (text, place) in [
+            ("\n\nname = \"x\"", "answers.toml:3:1: unknown field `name`"),
+            ("who-must = 3", "answers.toml:1:12: "),
+            (
+                "who-must = \"all\"",
+                "answers.toml:1:12: unknown variant `all`",
+            ),
+            ("services = [\"ssh\", 3]", "answers.toml:1:20: invalid type"),
+            ("\nservices = [\"a b\"]", "answers.toml:2:12: "),
+            ("who-must = [", "answers.toml:1:13: "),
+            ("administrators = \"sudo\"", "answers.toml:1:18: "),
+            (
+                "[[provider]]\nname = \"a\"",
+                "answers.toml:1:1: missing field `kind`",
+            ),
+        ] {
+            let message = mistake(text);
+            assert!(message.starts_with(place), "{text:?}: {message}");
+        }
+        assert_eq!(
+            mistake("who-must = \"everybody\"\nservices = [\"ssh\"]"),
+            ""
+        );
+    }
+}

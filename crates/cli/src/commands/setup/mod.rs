@@ -1,0 +1,108 @@
+//! `twofa setup`, the first set-up: [`steps`] with questions, or [`answers`] from a file.
+//!
+//! Each step runs the plain commands of this program ([`commands`]) and shows them, so that there is one way to make each
+//! change. A command gives up root for the store, which it could not get back; this process keeps it. How far a set-up
+//! has come is read from the store ([`state`]): there is nothing else to keep, and it can be left at any time.
+
+mod answers;
+mod ask;
+mod commands;
+mod providers;
+mod state;
+mod steps;
+
+use std::io::{self, IsTerminal, Write};
+
+use twofa_broker::Failure;
+
+pub(crate) use self::state::Progress;
+use self::state::State;
+use self::steps::STEPS;
+use crate::arguments::SetupArguments;
+use crate::client;
+use crate::error::CommandError;
+use crate::messages::setup as texts;
+use crate::output::{terminal_width, wrap_lines};
+
+pub(crate) fn run(arguments: &SetupArguments) -> Result<(), CommandError> {
+    if !client::is_root() {
+        return Err(CommandError::only_root("set this machine up"));
+    }
+    if let Some(file) = &arguments.answers {
+        return answers::run(file, arguments.dry_run, arguments.yes);
+    }
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        let error = CommandError::new(Failure::Usage, "setup asks questions and needs a terminal");
+        return Err(error.hinted("give the answers in a file with --answers FILE"));
+    }
+    guide()
+}
+
+/// Offers the steps, the next one first, until all are done or the administrator leaves.
+fn guide() -> Result<(), CommandError> {
+    say(texts::WELCOME)?;
+    let user = state::yourself()?;
+    let mut at = None;
+    loop {
+        let state = State::read(&user)?;
+        let progress: Vec<_> = STEPS.iter().map(|step| (step.progress)(&state)).collect();
+        let next = at.unwrap_or_else(|| first_open(&progress));
+        let mut items: Vec<_> = STEPS
+            .iter()
+            .zip(&progress)
+            .map(|(step, progress)| texts::step(step.title, progress))
+            .collect();
+        items.push(texts::LEAVE.to_owned());
+        let Some(step) = STEPS.get(ask::choose_step(texts::WHICH_STEP, &items, next)?) else {
+            return say(if progress.iter().all(Progress::is_settled) {
+                texts::GETTING_BACK_IN
+            } else {
+                texts::LEFT
+            });
+        };
+        say(&format!("\n{}", step.explanation))?;
+        let is_done = (step.run)(&state)?;
+        let chosen = STEPS.iter().position(|other| other.title == step.title);
+        at = chosen.map(|chosen| chosen + usize::from(is_done));
+    }
+}
+
+/// The first step that is to be done; what may be skipped is offered directly before it.
+fn first_open(progress: &[Progress]) -> usize {
+    let open = progress
+        .iter()
+        .position(|progress| *progress == Progress::Open);
+    let open = open.unwrap_or(progress.len());
+    if open == progress.len() {
+        return open;
+    }
+    let before = progress[..open].iter().rev();
+    open - before
+        .take_while(|progress| matches!(progress, Progress::Skippable(_)))
+        .count()
+}
+
+fn say(text: &str) -> Result<(), CommandError> {
+    let text = wrap_lines(text, terminal_width());
+    Ok(write!(io::stdout(), "{text}")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn setup_goes_on_with_what_is_open_and_skips_what_was_skipped() {
+        let done = || Progress::Done("x".into());
+        let skippable = || Progress::Skippable("x".into());
+        for (progress, next) in [
+            (vec![skippable(), skippable(), Progress::Open, done()], 0),
+            (vec![done(), skippable(), Progress::Open], 1),
+            (vec![done(), skippable(), done(), Progress::Open], 3),
+            (vec![done(), Progress::Open, done()], 1),
+            (vec![done(), skippable(), done()], 3),
+        ] {
+            assert_eq!(first_open(&progress), next, "{progress:?}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! How far the set-up of this machine has come.
+
+use std::collections::BTreeMap;
+
+use nix::unistd::Group;
+use serde::Deserialize;
+use serde_json::Value;
+use twofa_broker::Failure;
+
+use super::{ask, commands};
+use crate::error::CommandError;
+use crate::invoker;
+use crate::messages::setup as texts;
+
+/// The class that setup makes for administrators.
+pub(super) const ADMINISTRATORS: &str = "administrators";
+/// The Unix groups of administrators, by distribution.
+const GROUPS: [&str; 3] = ["sudo", "wheel", "admin"];
+
+/// Whether a step is done, with what was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Done(String),
+    /// It is not needed; what holds without it.
+    Skippable(String),
+    Open,
+}
+
+impl Progress {
+    pub(super) const fn is_settled(&self) -> bool {
+        !matches!(self, Self::Open)
+    }
+}
+
+/// What is set up, as the plain commands show it.
+#[derive(Debug)]
+pub(super) struct State {
+    /// The person who sets the machine up.
+    pub(super) user: String,
+    pub(super) rules: Rules,
+    pub(super) providers: Vec<Provider>,
+    pub(super) has_app: bool,
+    pub(super) backup_codes: u64,
+    /// The PAM service of a login of theirs that asked for a code.
+    pub(super) logged_in_at: Option<String>,
+    /// The services that ask.
+    pub(super) asking: Vec<String>,
+}
+
+/// The policy and its classes.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) policy: BTreeMap<String, String>,
+    classes: Vec<Class>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Class {
+    #[serde(rename = "class")]
+    name: String,
+    pub(super) group: Option<String>,
+    pub(super) settings: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Provider {
+    #[serde(rename = "provider")]
+    pub(super) name: String,
+    pub(super) carries: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Record {
+    apps: Vec<Value>,
+    backup_codes_left: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Service {
+    service: String,
+    asks: Vec<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Passed {
+    service: Option<String>,
+}
+
+impl State {
+    pub(super) fn read(user: &str) -> Result<Self, CommandError> {
+        let record: Record = commands::read(&["status", "--user", user])?;
+        let events = ["log", "--event", "passed,backup-code-used", "--user", user];
+        let passed: Vec<Passed> = commands::read(&events)?;
+        let mut services = passed.into_iter().filter_map(|passed| passed.service);
+        Ok(Self {
+            user: user.to_owned(),
+            rules: Rules::read()?,
+            providers: commands::read(&["provider", "list"])?,
+            has_app: !record.apps.is_empty(),
+            backup_codes: record.backup_codes_left,
+            logged_in_at: services.find(|service| service != "twofa"),
+            asking: asking()?,
+        })
+    }
+
+    pub(super) fn setting(&self, key: &str) -> &str {
+        self.rules.policy.get(key).map_or("", String::as_str)
+    }
+
+    pub(super) fn administrators(&self) -> Option<&Class> {
+        self.rules.class(ADMINISTRATORS)
+    }
+}
+
+impl Rules {
+    pub(super) fn read() -> Result<Self, CommandError> {
+        Ok(Self {
+            policy: commands::read(&["policy", "show"])?,
+            classes: commands::read(&["class", "list"])?,
+        })
+    }
+
+    pub(super) fn class(&self, name: &str) -> Option<&Class> {
+        self.classes.iter().find(|class| class.name == name)
+    }
+
+    /// Whether the class of the administrators is there, for this `group`.
+    pub(super) fn require_administrators(&self, group: &str) -> bool {
+        self.class(ADMINISTRATORS).is_some_and(|class| {
+            class.group.as_deref() == Some(group)
+                && class
+                    .settings
+                    .get("mode")
+                    .is_some_and(|mode| mode == "mandatory")
+        })
+    }
+}
+
+/// The names of the services that ask for a code.
+fn asking() -> Result<Vec<String>, CommandError> {
+    let services: Vec<Service> = commands::read(&["pam", "list"])?;
+    let asking = services
+        .into_iter()
+        .filter(|service| !service.asks.is_empty());
+    Ok(asking.map(|service| service.service).collect())
+}
+
+/// The person who runs this: the caller of sudo; root who logged in as itself is asked whom to enrol.
+pub(super) fn yourself() -> Result<String, CommandError> {
+    let name = match invoker::name() {
+        Some(name) => name,
+        None => ask::line(texts::WHO_ARE_YOU, "root")?,
+    };
+    match nix::unistd::User::from_name(&name) {
+        Ok(Some(_)) => Ok(name),
+        _ => Err(CommandError::new(
+            Failure::NotFound,
+            format!("there is no account '{}'", name.escape_debug()),
+        )),
+    }
+}
+
+/// The Unix group of this machine's administrators, if it has one of the usual names.
+pub(super) fn group_of_administrators() -> Option<&'static str> {
+    let exists = |group: &&&str| matches!(Group::from_name(group), Ok(Some(_)));
+    GROUPS.iter().find(exists).copied()
+}

@@ -1,0 +1,114 @@
+//! A login in a second terminal, before the first one is closed.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::AsFd;
+use std::process::{Child, Stdio};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use serde::Deserialize;
+
+use super::super::state::{Progress, State};
+use super::super::{ask, commands, say};
+use super::{Step, pam};
+use crate::error::CommandError;
+use crate::messages::setup as texts;
+
+pub(super) const STEP: Step = Step {
+    title: "A login that works",
+    explanation: texts::LOGIN,
+    progress,
+    run,
+};
+
+fn progress(state: &State) -> Progress {
+    match &state.logged_in_at {
+        Some(service) => Progress::Done(texts::logged_in(&state.user, service)),
+        None => Progress::Open,
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Event {
+    event: String,
+    service: Option<String>,
+}
+
+fn run(state: &State) -> Result<bool, CommandError> {
+    loop {
+        say(&texts::log_in_now(&state.user))?;
+        if let Some(service) = wait(&state.user)? {
+            say(&format!("{}.", texts::logged_in(&state.user, &service)))?;
+            return Ok(true);
+        }
+        match ask::choose(texts::NO_LOGIN, &texts::LOGIN_CHOICES.map(str::to_owned), 0)? {
+            0 => {}
+            1 => return Ok(true),
+            _ => return roll_back(state),
+        }
+    }
+}
+
+/// Waits for a login of `user` that a code let pass, and returns its service; `None`: Enter was pressed.
+fn wait(user: &str) -> Result<Option<String>, CommandError> {
+    let follow = [
+        "log", "--follow", "--json", "--user", user, "--since", "now",
+    ];
+    let mut child = commands::twofa(&follow)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let result = watch(&mut child);
+    let _ = child.kill();
+    let _ = child.wait();
+    result
+}
+
+fn watch(child: &mut Child) -> Result<Option<String>, CommandError> {
+    let stdin = io::stdin();
+    let Some(stdout) = child.stdout.take() else {
+        return Ok(None);
+    };
+    let mut events = BufReader::new(stdout);
+    loop {
+        let is_buffered = !events.buffer().is_empty();
+        if !is_buffered {
+            let files = [stdin.as_fd(), events.get_ref().as_fd()];
+            let mut ready = files.map(|file| PollFd::new(file, PollFlags::POLLIN));
+            match poll(&mut ready, PollTimeout::NONE) {
+                Err(Errno::EINTR) => continue,
+                Err(error) => return Err(io::Error::from(error).into()),
+                Ok(_) => {}
+            }
+            if ready[0].any() == Some(true) {
+                let mut typed = String::new();
+                stdin.lock().take(4096).read_line(&mut typed)?;
+                return Ok(None);
+            }
+        }
+        let mut line = String::new();
+        if events.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        if let Ok(event) = serde_json::from_str::<Event>(&line)
+            && let Some(service) = event.service.filter(|service| service != "twofa")
+        {
+            match event.event.as_str() {
+                "passed" | "backup-code-used" => return Ok(Some(service)),
+                "refused" => say(&texts::refused(&service))?,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Nobody is asked from then on.
+fn roll_back(state: &State) -> Result<bool, CommandError> {
+    if pam::can("disable") {
+        let services: Vec<_> = state.asking.iter().map(String::as_str).collect();
+        commands::run(&[&["pam", "disable"], &services[..]].concat())?;
+    } else {
+        commands::run(&["policy", "set", "mode=disabled", "--yes"])?;
+    }
+    Ok(false)
+}

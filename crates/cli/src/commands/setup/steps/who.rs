@@ -1,0 +1,63 @@
+//! Who must have a second factor.
+
+use super::super::state::{ADMINISTRATORS, Progress, State, group_of_administrators};
+use super::super::{ask, commands};
+use super::Step;
+use crate::error::CommandError;
+use crate::messages::setup as texts;
+
+pub(super) const STEP: Step = Step {
+    title: "Who must have one",
+    explanation: texts::WHO,
+    progress,
+    run,
+};
+
+fn progress(state: &State) -> Progress {
+    let class = state.administrators();
+    let group = class.and_then(|class| Some((class.settings.get("mode")?, class.group.as_ref()?)));
+    let rest = texts::mode(state.setting("mode"));
+    match (group, state.setting("mode")) {
+        (Some((mode, group)), machine) if mode != machine => {
+            Progress::Done(format!("group {group} {mode}; {rest}"))
+        }
+        (_, "disabled") => Progress::Open,
+        _ => Progress::Done(rest.to_owned()),
+    }
+}
+
+fn run(state: &State) -> Result<bool, CommandError> {
+    let items = texts::WHO_CHOICES.map(str::to_owned);
+    let chosen = ask::choose(texts::WHICH_PEOPLE, &items, 0)?;
+    let Some(mode) = ["optional", "optional", "mandatory"].get(chosen) else {
+        return Ok(true);
+    };
+    // Stricter first: nobody is let in with less meanwhile.
+    let has_class = state.administrators().is_some();
+    if chosen == 1 && !set_administrators()? {
+        return Ok(false);
+    }
+    let is_set = change(&["policy", "set", &format!("mode={mode}")])?;
+    if is_set && chosen != 1 && has_class {
+        return commands::run(&["class", "remove", ADMINISTRATORS]);
+    }
+    Ok(is_set)
+}
+
+fn set_administrators() -> Result<bool, CommandError> {
+    let group = ask::line(
+        texts::WHICH_GROUP,
+        group_of_administrators().unwrap_or_default(),
+    )?;
+    let class = ["class", "set", ADMINISTRATORS, "--group", &group];
+    change(&[&class[..], &["mode=mandatory"]].concat())
+}
+
+/// Shows what the command would do to people, and runs it if that is wanted.
+fn change(command: &[&str]) -> Result<bool, CommandError> {
+    let would = commands::run(&[command, &["--dry-run"]].concat())?;
+    if !would || !ask::agree(texts::MAKE_THE_CHANGE, true)? {
+        return Ok(false);
+    }
+    commands::run(&[command, &["--yes"]].concat())
+}

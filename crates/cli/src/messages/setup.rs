@@ -1,0 +1,184 @@
+//! Sentences of the first set-up.
+
+use crate::commands::setup::Progress;
+
+pub(crate) const WELCOME: &str = "\
+Setting up a second factor for the logins of this machine. Nobody is asked for a code before you say so. You can leave \
+at any time, with Ctrl-C too: what is done is kept, and 'sudo twofa setup' goes on from there. Keep a root shell open in \
+another terminal until the end.\n\n";
+pub(crate) const WHICH_STEP: &str = "Next step";
+pub(crate) const LEAVE: &str = "Leave";
+pub(crate) const LEFT: &str = "\nNot finished yet. 'sudo twofa setup' goes on from here.\n";
+pub(crate) const WHO_ARE_YOU: &str = "Your login name";
+/// Where the lines of a step's progress begin.
+const TITLE_WIDTH: usize = 33;
+
+pub(crate) const NAME: &str = "\
+The name that users see in their authenticator app, in mails and at the prompt: your organisation's, say. Without one, it \
+is the host name. (twofa policy set application-name=NAME)\n";
+pub(crate) const WHICH_NAME: &str = "Name";
+
+pub(crate) const PROVIDERS: &str = "\
+Authenticator apps need nothing else. To send codes by e-mail or text message, this machine needs a mail server or an SMS \
+service. (twofa provider add, twofa provider test)\n";
+pub(crate) const WHICH_PROVIDER: &str = "What sends codes";
+pub(crate) const PROVIDER_CHOICES: [&str; 3] =
+    ["Nothing more", "Add a mail server", "Add an SMS service"];
+pub(crate) const WHICH_SMS: &str = "SMS service";
+pub(crate) const WHERE_TO: &str = "Send a test message to (Enter for none)";
+pub(crate) const DID_IT_ARRIVE: &str = "Did the message arrive?";
+
+pub(crate) const YOURSELF: &str = "\
+You go first, so that no rule can lock you out: scan a QR code with your app, type a code, and save the backup codes, \
+which let you in without the phone. (twofa enrol app, twofa codes --new)\n";
+pub(crate) const ENROL_AGAIN: &str = "You have an app and backup codes. Set up another app?";
+
+pub(crate) const WHO: &str = "\
+Who must have a second factor? Users who must and have none set one up at their next login. Before anything changes, you \
+see whom it concerns. (twofa policy set mode=…, twofa class set administrators)\n";
+pub(crate) const WHICH_PEOPLE: &str = "Who must have one";
+pub(crate) const WHO_CHOICES: [&str; 4] = [
+    "Nobody yet: those who set one up are asked for it",
+    "Administrators; others are asked if they set one up",
+    "Everybody",
+    "Leave it as it is",
+];
+pub(crate) const WHICH_GROUP: &str = "Unix group of the administrators";
+pub(crate) const MAKE_THE_CHANGE: &str = "Make this change?";
+
+pub(crate) const SERVICES: &str = "\
+At which services is a code asked for? 'all', or a list of kinds and of names of PAM services, separated by commas: ssh, \
+console (logins at the machine itself), elevation (sudo, su, polkit), unlock (screen lockers), other. (twofa policy set \
+services=…)\n";
+pub(crate) const WHICH_SERVICES: &str = "Services";
+
+pub(crate) const PAM: &str = "\
+PAM must load twofa's module at these services. (twofa pam list, twofa pam enable)\n";
+pub(crate) const ENABLE_WHERE: &str = "PAM services (Enter for the distribution's way)";
+pub(crate) const BY_HAND: &str = "\
+\nPut the line into PAM's files by hand: twofa-admin(7) has a recipe for each program, and 'twofa pam check' proves who \
+gets in with what. Then choose this step again.\n\n";
+
+pub(crate) const LOGIN: &str = "\
+Prove that you get in before you close this terminal. (twofa log --follow)\n";
+pub(crate) const NO_LOGIN: &str = "No login was seen";
+pub(crate) const LOGIN_CHOICES: [&str; 3] = [
+    "Wait for it again",
+    "Skip this step",
+    "Roll back: ask nobody for a code",
+];
+
+pub(crate) const GETTING_BACK_IN: &str = "
+Done. If somebody cannot get in:
+  - without the phone, a backup code works in place of a code;
+  - 'sudo twofa user reset NAME' removes all methods of a user, who then sets up new ones;
+  - 'sudo twofa exemption add NAME --reason …' lets a user in without a code until a time;
+  - 'sudo twofa policy set mode=disabled' asks nobody any longer.
+If root itself cannot log in, boot with init=/bin/bash, or from other media, and see GETTING BACK IN in twofa-admin(7).
+'sudo twofa doctor' checks the machine now and after changes.
+";
+
+pub(crate) const NOTHING_TO_DO: &str = "Nothing to do: it is all set up that way.";
+pub(crate) const RUN_AGAIN: &str =
+    "what was done before is kept; run it again when the reason is gone";
+pub(crate) const GROUP_WITHOUT_WHO: &str =
+    "administrators is used only with who-must = \"administrators\"";
+pub(crate) const NO_GROUP: &str =
+    "there is no group sudo, wheel or admin: name the group with administrators = \"GROUP\"";
+pub(crate) const NOT_A_VALUE: &str = "expected a string, a number, true or false";
+
+/// Why the settings of a provider in a file of answers are wrong.
+pub(crate) fn unknown_setting(kind: &str, name: &str) -> String {
+    let name = name.escape_debug();
+    format!("'{kind}' has no setting '{name}'; see 'twofa provider kinds {kind}'")
+}
+
+pub(crate) fn unknown_secret(kind: &str) -> String {
+    format!("the file has a setting that '{kind}' does not have; see 'twofa provider kinds {kind}'")
+}
+
+pub(crate) fn secret_shown(name: &str) -> String {
+    format!("'{name}' is a secret: put it into a file, and name that as secrets-file")
+}
+
+pub(crate) fn missing(kind: &str, name: &str) -> String {
+    format!("'{kind}' needs the setting '{name}'")
+}
+
+pub(crate) fn other_kind(name: &str) -> String {
+    format!("there is a provider '{name}' of another kind: remove it first, or use another name")
+}
+
+/// One step in the list of them.
+pub(crate) fn step(title: &str, progress: &Progress) -> String {
+    let (sign, what) = match progress {
+        Progress::Done(what) => ("✓", what.as_str()),
+        Progress::Skippable(what) => ("·", what.as_str()),
+        Progress::Open => ("·", "to do"),
+    };
+    format!("{sign} {title:TITLE_WIDTH$}{what}")
+}
+
+/// The command that is about to run.
+pub(crate) fn command(arguments: &[&str]) -> String {
+    let quoted = arguments.iter().map(|argument| {
+        let is_plain = |c: char| c.is_alphanumeric() || "-_=.,:/@+".contains(c);
+        if argument.chars().all(is_plain) {
+            (*argument).to_owned()
+        } else {
+            format!("'{}'", argument.replace('\'', r"'\''"))
+        }
+    });
+    let quoted: Vec<_> = quoted.collect();
+    format!("$ twofa {}", quoted.join(" "))
+}
+
+pub(crate) fn test(provider: &str) -> String {
+    format!("Test '{provider}' with a message")
+}
+
+pub(crate) fn remove(provider: &str) -> String {
+    format!("Remove '{provider}', to add it with other settings?")
+}
+
+pub(crate) fn enrolled(user: &str, backup_codes: u64) -> String {
+    match backup_codes {
+        1 => format!("{user}: app, 1 backup code"),
+        n => format!("{user}: app, {n} backup codes"),
+    }
+}
+
+/// What the mode of the machine's policy means for people.
+pub(crate) fn mode(mode: &str) -> &str {
+    match mode {
+        "mandatory" => "everybody",
+        "optional" => "nobody; asked if enrolled",
+        "disabled" => "nobody is asked",
+        other => other,
+    }
+}
+
+/// The first few of `names`.
+pub(crate) fn some(names: &[String]) -> String {
+    match names {
+        [first, second, third, _, ..] => {
+            format!("{first}, {second}, {third} and {} more", names.len() - 3)
+        }
+        few => few.join(", "),
+    }
+}
+
+pub(crate) fn logged_in(user: &str, service: &str) -> String {
+    format!("{user} logged in with a code at {service}")
+}
+
+pub(crate) fn log_in_now(user: &str) -> String {
+    format!(
+        "Log in as {user} in a second terminal now, and leave this one open. Waiting for that login; press Enter to stop \
+         waiting …\n"
+    )
+}
+
+pub(crate) fn refused(service: &str) -> String {
+    format!("A login at {service} was refused; see 'twofa log'. Still waiting …\n")
+}
