@@ -16,6 +16,7 @@ use twofa_proto::{
 };
 use zeroize::Zeroizing;
 
+use super::process_stat::Stat;
 use super::sshd;
 
 /// Who asks, as the application says.
@@ -149,27 +150,6 @@ fn process(pid: u32) -> Option<ProcessId> {
     Some(ProcessId { pid, start })
 }
 
-/// `/proc/PID/stat` from its third field on.
-pub(super) struct Stat(String);
-
-impl Stat {
-    pub(super) fn read(pid: u32) -> Option<Self> {
-        Self::parse(&read(&format!("/proc/{pid}/stat"))?)
-    }
-
-    /// The second field is the name of the program in parentheses, which may contain both and spaces.
-    fn parse(text: &str) -> Option<Self> {
-        let (_, rest) = text.rsplit_once(')')?;
-        Some(Self(rest.trim_start().to_owned()))
-    }
-
-    /// The field of this number in proc(5), where the first is 1.
-    pub(super) fn number(&self, field: usize) -> Option<u64> {
-        let mut fields = self.0.split(' ');
-        fields.nth(field.checked_sub(3)?)?.parse().ok()
-    }
-}
-
 fn controlling_terminal(pid: u32) -> Option<TerminalEvidence> {
     let stat = Stat::read(pid)?;
     let device = stat.number(7).filter(|device| *device != 0)?;
@@ -297,17 +277,6 @@ fn digest(hash: &[u8], changed: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_program_may_be_called_anything() {
-        let stat = "12 (a b) c) S 1 12 13 34816 12 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0";
-        let stat = Stat::parse(stat).unwrap();
-        assert_eq!(
-            (stat.number(6), stat.number(7), stat.number(22)),
-            (Some(13), Some(34816), Some(4711))
-        );
-        assert_eq!(stat.number(99), None);
-    }
 
     #[test]
     fn this_very_process_has_a_start() {

@@ -3,10 +3,12 @@
 //! - [`pam`]: the application behind libpam
 //! - `evidence`: what root knows of the process that the login happens in
 //! - `sshd`: whether that is sshd, and with which configuration
+//! - `process_stat`: what the kernel says of a process
 //! - `sanitize`: what may be shown and logged
 
 mod evidence;
 pub mod pam;
+mod process_stat;
 mod sanitize;
 mod sshd;
 

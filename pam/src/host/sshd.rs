@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process;
 
-use super::evidence::Stat;
+use super::process_stat::Stat;
 
 /// Where distributions have the programs that read [`CONFIG`] unless they are told otherwise.
 const PROGRAMS: [&str; 2] = ["/usr/sbin/sshd", "/usr/bin/sshd"];
