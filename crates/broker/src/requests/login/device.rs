@@ -74,7 +74,9 @@ impl LoginDevice {
             found.is_trusted = true;
             return Ok(found);
         }
-        let Some(device) = found.trustable() else {
+        // The ticket says what such a login rests on, and the store looks at it there.
+        let confirms_ticket = is_account && confirms != Confirm::No;
+        let Some(device) = found.trustable().filter(|_| !confirms_ticket) else {
             return Ok(found);
         };
         let store = services.store;
