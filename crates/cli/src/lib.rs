@@ -5,9 +5,9 @@
 //! code behind it and the same [`terminal`] in front, which shows a key as a [`picture`] or writes it to a [`qr_file`];
 //! [`subject`] is whose record that is; [`sessions`] finds and ends the processes of
 //! login sessions. What only administrators do is the library [`twofa_broker::admin`]: [`commands`]
-//! call it, ask for confirmation and print ([`output`]), and decide nothing. [`messages`] has every sentence,
+//! call it, ask for confirmation and print ([`output`]), and decide nothing. [`pam_change`] edits PAM files for `twofa pam enable`. [`messages`] has every sentence,
 //! [`error`] the exit statuses, and [`when`] how people write times.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod arguments;
 mod bulk;
@@ -18,6 +18,7 @@ mod input;
 mod invoker;
 mod messages;
 mod output;
+mod pam_change;
 mod picture;
 mod qr_file;
 mod sessions;

@@ -19,11 +19,11 @@ const IN_ACCOUNT: &str = "account\trequired\tpam_twofa.so challenge\n";
 /// The texts that a service's file could be replaced by so that a code is asked for, best first.
 pub fn additions(text: &str) -> Vec<String> {
     let lines = logical_lines(text);
-    let is_auth = |line: &&str| matches!(kind(line).as_str(), "auth" | "@include common-auth");
+    let is_auth = |line: &str| matches!(kind(line).as_str(), "auth" | "@include common-auth");
     let is_account =
-        |line: &&str| matches!(kind(line).as_str(), "account" | "@include common-account");
-    let last_auth = lines.iter().rposition(|line| is_auth(&line));
-    let first_account = lines.iter().position(|line| is_account(&line));
+        |line: &str| matches!(kind(line).as_str(), "account" | "@include common-account");
+    let last_auth = lines.iter().rposition(|line| is_auth(line));
+    let first_account = lines.iter().position(|line| is_account(line));
     let mut all = Vec::new();
     if let Some(last) = last_auth {
         let mut changed: Vec<&str> = lines.clone();
@@ -52,12 +52,12 @@ pub fn additions(text: &str) -> Vec<String> {
 /// The text without the lines that name twofa's module, if there are any.
 pub fn removal(text: &str) -> Option<String> {
     let lines = logical_lines(text);
-    let names_it = |line: &&str| {
+    let names_it = |line: &str| {
         let mut words = line.split_whitespace();
         !line.trim_start().starts_with('#')
             && words.any(|word| word.ends_with("pam_twofa.so") && is_own(word))
     };
-    if !lines.iter().any(|line| names_it(&line)) {
+    if !lines.iter().any(|line| names_it(line)) {
         return None;
     }
     let left: Vec<_> = lines.into_iter().filter(|line| !names_it(line)).collect();

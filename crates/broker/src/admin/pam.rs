@@ -3,7 +3,7 @@
 //! Reads what libpam would read, and changes nothing. [`super::doctor`] reads the same files.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -100,6 +100,20 @@ impl Machine {
         }
     }
 
+    /// This machine as it would be with other files at some paths.
+    #[must_use]
+    pub fn overlaid(&self, files: BTreeMap<String, File>) -> Self {
+        let mut all = self.files.borrow().clone();
+        all.extend(files);
+        Self {
+            reading: self.reading,
+            is_debian: self.is_debian,
+            folders: self.folders.clone(),
+            files: RefCell::new(all),
+            installed: self.installed.clone(),
+        }
+    }
+
     /// The names of the services that programs could ask for, in order.
     pub fn services(&self) -> Vec<String> {
         let files = FOLDERS
@@ -157,8 +171,8 @@ impl Machine {
         })
     }
 
-    /// Whether a module, as it is written in a stack, is installed.
-    fn is_installed(&self, module: &str) -> Option<bool> {
+    /// Whether a module, as it is written in a stack, is installed. `None`: that is unknown.
+    pub fn is_installed(&self, module: &str) -> Option<bool> {
         if let Some(known) = self.installed.borrow().get(module) {
             return *known;
         }

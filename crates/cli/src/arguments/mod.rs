@@ -21,7 +21,7 @@ pub use class::ClassCommand;
 pub use device::{DeviceCommand, Devices};
 pub use events::EventArguments;
 pub use log::LogCommand;
-pub use pam::PamCommand;
+pub use pam::{ChangeArguments, PamCommand};
 pub use policy::{Confirmation, PolicyCommand};
 pub use provider::{MethodCommand, ProviderCommand, Testing};
 pub use self_service::{AddressArguments, AppArguments, CodeType, EnrolCommand, KeyArguments};
@@ -146,7 +146,7 @@ pub enum Command {
     /// List login sessions, your own or all (root), and end them (root)
     #[command(subcommand)]
     Session(SessionCommand),
-    /// Show at which PAM services a code is asked for, and prove who gets in
+    /// Show and change at which PAM services a code is asked for, and prove who gets in
     #[command(subcommand)]
     Pam(PamCommand),
     /// Set this machine up, step by step (root)

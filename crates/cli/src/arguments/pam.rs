@@ -1,6 +1,6 @@
 //! The PAM services of this machine.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 /// The commands about PAM services.
 #[derive(Debug, Subcommand)]
@@ -28,4 +28,46 @@ Examples:
     /// A service that does not ask although another of its kind does is marked: sudo may ask, and 'sudo -i' or pkexec not.
     #[command(after_help = "Examples:\n  twofa pam list\n  twofa pam list --json")]
     List,
+    /// Make services ask for a code, without a moment in which somebody is locked out (root)
+    ///
+    /// Without a name, all services: on Debian, by the profile of `pam-auth-update`. With names, the services' own files; a
+    /// service that shares its lines with all others is left to the policy setting 'services', unless --own-file is given.
+    ///
+    /// The change is shown, and the prover follows every path through the stacks of all services as they would be after each
+    /// step. Then the files are replaced, and you log in: a wrong code must be refused, the right one must let you in. If not,
+    /// or if this program is killed meanwhile, the old files come back. Copies of them are kept in /var/backups/twofa-pam.
+    #[command(after_help = "\
+Examples:
+  twofa pam enable --dry-run        show what would change for all services
+  twofa pam enable                  all services
+  twofa pam enable --own-file sudo  sudo alone, in its own file")]
+    Enable(ChangeArguments),
+    /// Make services ask for no code, in the same way (root)
+    #[command(after_help = "Examples:\n  twofa pam disable\n  twofa pam disable sudo")]
+    Disable(ChangeArguments),
+    /// Bring back the files from before a change that was interrupted, as by a power failure (root)
+    ///
+    /// A change that is merely killed brings them back by itself.
+    #[command(after_help = "Examples:\n  twofa pam recover")]
+    Recover,
+}
+
+/// What changes, and how.
+#[derive(Debug, Args)]
+pub struct ChangeArguments {
+    /// The services, by the names of their files in /etc/pam.d; without any, all
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<String>,
+    /// Show the change and the prover's objections, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Edit the services' own files, even where pam-auth-update would serve
+    #[arg(long)]
+    pub own_file: bool,
+    /// Do not log in: rely on the prover alone
+    #[arg(long, conflicts_with = "login_as")]
+    pub no_login: bool,
+    /// Who logs in; without it, the caller of sudo
+    #[arg(long, value_name = "USER")]
+    pub login_as: Option<String>,
 }

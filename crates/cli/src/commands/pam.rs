@@ -9,17 +9,52 @@ use twofa_broker::admin::pam::{CheckResult, Checked, Machine, neighbour_that_ask
 use twofa_stacks::{Case, Entry, Phase, Proof, Route, Ways};
 
 use super::doctor::Line;
-use crate::arguments::PamCommand;
+use crate::arguments::{ChangeArguments, PamCommand};
 use crate::error::CommandError;
 use crate::messages::{doctor, pam};
 use crate::output::{Output, Table, Value, terminal_width, wrap_lines};
+use crate::pam_change::{self, Options, Outcome};
 
 pub(crate) fn run(command: &PamCommand, output: Output) -> Result<(), CommandError> {
     let machine = Machine::this();
     match command {
         PamCommand::Check { services } => check(&machine, services, output),
         PamCommand::List => list(&machine, output),
+        PamCommand::Enable(change) => {
+            ended(pam_change::enable(&change.services, &options(change))?)
+        }
+        PamCommand::Disable(change) => {
+            ended(pam_change::disable(&change.services, &options(change))?)
+        }
+        PamCommand::Recover => recovered(pam_change::recover()?),
     }
+}
+
+fn options(change: &ChangeArguments) -> Options {
+    Options {
+        dry_run: change.dry_run,
+        own_file: change.own_file,
+        no_login: change.no_login,
+        login_as: change.login_as.clone(),
+    }
+}
+
+fn ended(outcome: Outcome) -> Result<(), CommandError> {
+    let text = match outcome {
+        Outcome::Unchanged => "Nothing to change.".to_owned(),
+        Outcome::Shown => "Nothing was changed (--dry-run).".to_owned(),
+        Outcome::Changed { backup } => format!("Changed. The old files are in {backup}."),
+    };
+    Ok(writeln!(io::stdout(), "{text}")?)
+}
+
+fn recovered(was_pending: bool) -> Result<(), CommandError> {
+    let text = if was_pending {
+        "The files from before the interrupted change are back."
+    } else {
+        "No change was interrupted."
+    };
+    Ok(writeln!(io::stdout(), "{text}")?)
 }
 
 fn check(machine: &Machine, named: &[String], output: Output) -> Result<(), CommandError> {
@@ -44,7 +79,7 @@ fn check(machine: &Machine, named: &[String], output: Output) -> Result<(), Comm
     end(&checked, &findings)
 }
 
-fn unknown_service(name: &str) -> CommandError {
+pub(crate) fn unknown_service(name: &str) -> CommandError {
     let message =
         format!("there is no PAM service '{name}': a program that asks for it gets 'other'");
     CommandError::new(Failure::NotFound, message).hinted("'twofa pam list' shows all services")

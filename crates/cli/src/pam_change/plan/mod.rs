@@ -1,0 +1,229 @@
+//! Which files change, in which order, and what the prover says of every step.
+
+mod profile;
+
+use std::collections::{BTreeMap, HashMap};
+
+use twofa_broker::Failure;
+use twofa_broker::admin::pam::{CheckResult, Checked, Machine};
+use twofa_stacks::change::{Goal, additions, objections, removal};
+use twofa_stacks::{File, Host, Proof};
+
+use super::files;
+use crate::commands::pam::unknown_service;
+use crate::error::CommandError;
+use crate::messages::pam;
+
+const OWN: &str = "/etc/pam.d";
+const COMMON_AUTH: &str = "/etc/pam.d/common-auth";
+const MODULE: &str = "pam_twofa.so";
+
+/// A file that changes.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    pub(super) path: String,
+    /// `None`: there is no file.
+    pub(super) old: Option<String>,
+    pub(super) new: Option<String>,
+    /// The file whose owner, mode and label the new one gets.
+    pub(super) like: String,
+}
+
+/// A change.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// In the order in which they are made: after each of them, nobody is locked out.
+    pub(super) steps: Vec<Step>,
+    /// What the person must know: what is as it should be already, and what the change costs.
+    pub(super) notes: Vec<String>,
+    /// The services that the change is for, and what it is for.
+    goals: HashMap<String, Goal>,
+    /// The service for the login that proves it.
+    pub(super) login: String,
+}
+
+/// What must change so that these services ask, or do not; without any, all.
+pub(super) fn make(
+    machine: &Machine,
+    services: &[String],
+    asks: bool,
+    own_file: bool,
+) -> Result<Plan, CommandError> {
+    if asks && machine.is_installed(MODULE) != Some(true) {
+        let message = format!("{MODULE} is not in libpam's directory of modules");
+        return Err(CommandError::new(Failure::NotFound, message)
+            .hinted("a line that names a missing module refuses everybody"));
+    }
+    let has_profile = machine.debian() && profile::exists();
+    if services.is_empty() {
+        if !has_profile {
+            let message = "there is no profile of pam-auth-update for all services here";
+            return Err(CommandError::new(Failure::Usage, message)
+                .hinted("name the services: 'twofa pam list' shows them"));
+        }
+        let steps = profile::steps(asks)?;
+        return Ok(Plan {
+            login: "login".to_owned(),
+            steps,
+            ..Plan::default()
+        });
+    }
+    let mut plan = Plan::default();
+    for name in services {
+        let checked = machine.check(name).ok_or_else(|| unknown_service(name))?;
+        plan.add(machine, &checked, asks, has_profile && !own_file)?;
+    }
+    Ok(plan)
+}
+
+impl Plan {
+    fn add(
+        &mut self,
+        machine: &Machine,
+        checked: &Checked,
+        asks: bool,
+        prefers_profile: bool,
+    ) -> Result<(), CommandError> {
+        let service = &checked.service;
+        let before = proof(checked).map_err(|error| failure(service, &error))?;
+        if checked.asks.is_empty() != asks {
+            self.notes.push(if asks {
+                format!("{service} asks for a code already.")
+            } else {
+                format!("{service} asks for no code.")
+            });
+            return Ok(());
+        }
+        let path = format!("{OWN}/{service}");
+        let own = files::read_own(&path)?;
+        let is_shared = checked.files.iter().any(|file| file == COMMON_AUTH);
+        let is_elsewhere = if asks {
+            prefers_profile
+        } else {
+            own.as_deref().and_then(removal).is_none()
+        };
+        if is_shared && is_elsewhere {
+            return Err(by_policy(service, asks));
+        }
+        let vendor = checked
+            .files
+            .iter()
+            .find(|file| file.ends_with(&format!("/{service}")));
+        let (text, like) = match (&own, vendor) {
+            (Some(text), _) => (text.clone(), path.clone()),
+            (None, Some(vendor)) => {
+                let text = files::read_own(vendor)?;
+                self.notes.push(format!(
+                    "{path} becomes a copy of {vendor}: later changes of that file have no effect."
+                ));
+                (text.unwrap_or_default(), vendor.clone())
+            }
+            (None, None) => return Err(unknown_service(service)),
+        };
+        let goal = if asks { Goal::Asks } else { Goal::DoesNotAsk };
+        let candidates = if asks {
+            additions(&text)
+        } else {
+            removal(&text).into_iter().collect()
+        };
+        let mut reason = "its file has no line next to which one of twofa could stand".to_owned();
+        for new in candidates {
+            let changed = BTreeMap::from([(path.clone(), File::Text(new.clone()))]);
+            let after = machine.overlaid(changed).check(service);
+            let Some(objection) = objection(before, after.as_ref(), goal) else {
+                if own.is_some() {
+                    self.notes.push(conffile(&path));
+                }
+                self.goals.insert(service.clone(), goal);
+                self.login.clone_from(service);
+                self.steps.push(Step {
+                    path,
+                    old: own,
+                    new: Some(new),
+                    like,
+                });
+                return Ok(());
+            };
+            reason = objection;
+        }
+        Err(failure(service, &reason))
+    }
+
+    /// Asks the prover about every service that a step concerns, after every step.
+    pub(super) fn check(&self, machine: &Machine) -> Result<(), CommandError> {
+        let services = machine.services();
+        for count in 1..=self.steps.len() {
+            let made = &self.steps[..count];
+            let files = made.iter().map(|step| {
+                let file = step.new.clone().map_or(File::Missing, File::Text);
+                (step.path.clone(), file)
+            });
+            let then = machine.overlaid(files.collect());
+            for service in &services {
+                let goal = match self.goals.get(service) {
+                    Some(goal) if count == self.steps.len() => *goal,
+                    _ => Goal::Safe,
+                };
+                let (Some(before), Some(after)) = (machine.check(service), then.check(service))
+                else {
+                    continue;
+                };
+                let is_concerned = made.iter().any(|step| after.files.contains(&step.path));
+                // What was broken before is not made worse.
+                let (true, Ok(before)) = (is_concerned, proof(&before)) else {
+                    continue;
+                };
+                let after = proof(&after).map_err(|error| failure(service, &error))?;
+                if let Some(objection) = objections(before, after, goal).first() {
+                    return Err(failure(service, &objection.to_string()));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the prover has against a service as it would be.
+fn objection(before: &Proof, after: Option<&Checked>, goal: Goal) -> Option<String> {
+    match after.map(proof) {
+        Some(Ok(after)) => objections(before, after, goal)
+            .first()
+            .map(ToString::to_string),
+        Some(Err(error)) => Some(error),
+        None => Some("it would have no file".to_owned()),
+    }
+}
+
+fn conffile(path: &str) -> String {
+    format!(
+        "{path} belongs to a package, which asks what to do with the change at an upgrade that brings another version of \
+         the file."
+    )
+}
+
+fn proof(checked: &Checked) -> Result<&Proof, String> {
+    match &checked.result {
+        CheckResult::Proved(proof) => Ok(proof),
+        result => Err(pam::error(result).unwrap_or_default()),
+    }
+}
+
+fn failure(service: &str, reason: &str) -> CommandError {
+    CommandError::new(Failure::Failed, format!("{service}: {reason}"))
+        .hinted("nothing was changed; see 'twofa pam check'")
+}
+
+fn by_policy(service: &str, asks: bool) -> CommandError {
+    let message = format!(
+        "{service} takes its lines from common-auth, which pam-auth-update writes for all services"
+    );
+    let hint = if asks {
+        format!(
+            "'twofa policy set services={service}' makes the policy ask at {service} only, and 'twofa pam enable' without \
+             a name adds the line. --own-file changes /etc/pam.d/{service} instead"
+        )
+    } else {
+        format!("leave {service} out of the policy setting 'services'")
+    };
+    CommandError::new(Failure::Failed, message).hinted(hint)
+}

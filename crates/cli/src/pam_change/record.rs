@@ -1,0 +1,183 @@
+//! The old files, and the way back to them.
+//!
+//! A directory a change has the old files under their own paths, for people, and `steps.json`, for [`recover_pending`]. While
+//! a change is not final, the file `pending` names its directory. Both are on disk before the first file changes.
+//!
+//! If this process dies before that, a second one, which waits for its lock, brings the old files back. If both die, as when the power fails, the next `twofa pam enable`, `disable` or `recover` does. Until then the machine is in
+//! a state that the prover has accepted.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde::{Deserialize, Serialize};
+
+use super::files;
+use super::plan::Plan;
+use crate::error::CommandError;
+
+/// Root's own. `/var/lib/twofa` is not: it belongs to the user twofa.
+pub(super) const FOLDER: &str = "/var/backups/twofa-pam";
+const STEPS: &str = "steps.json";
+
+/// A file that a change has replaced, or made.
+#[derive(Debug, Serialize, Deserialize)]
+struct Old {
+    path: String,
+    existed: bool,
+}
+
+/// A change that is not final yet.
+pub(super) struct Record {
+    folder: PathBuf,
+    watcher: Child,
+}
+
+impl Record {
+    /// Keeps the old files of a plan, and starts the process that brings them back if this one dies.
+    pub(super) fn begin(plan: &Plan) -> Result<Self, CommandError> {
+        let folder = new_folder().map_err(|error| files::failed(FOLDER, &error))?;
+        let keep = || -> io::Result<Child> {
+            let mut all = Vec::new();
+            for step in &plan.steps {
+                if let Some(text) = &step.old {
+                    let copy = copy(&folder, &step.path);
+                    if let Some(above) = copy.parent() {
+                        private_folder(above)?;
+                    }
+                    files::write(&copy, text, Path::new(&step.path))?;
+                    sync_up_to(&copy, &folder)?;
+                }
+                all.push(Old {
+                    path: step.path.clone(),
+                    existed: step.old.is_some(),
+                });
+            }
+            let steps = folder.join(STEPS).display().to_string();
+            let none = "/nonexistent";
+            files::replace(&steps, Some(&serde_json::to_string_pretty(&all)?), none)?;
+            File::open(FOLDER)?.sync_all()?;
+            let watcher = watcher()?;
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            files::replace(&pending(), Some(&name), none)?;
+            Ok(watcher)
+        };
+        let watcher =
+            keep().map_err(|error| files::failed(&folder.display().to_string(), &error))?;
+        Ok(Self { folder, watcher })
+    }
+
+    /// Makes the change final. Returns where the old files are.
+    pub(super) fn commit(self) -> Result<String, CommandError> {
+        let folder = self.folder.display().to_string();
+        let ended = files::replace(&pending(), None, "");
+        self.dismiss();
+        ended.map_err(|error| files::failed(&pending(), &error))?;
+        Ok(folder)
+    }
+
+    /// Brings the old files back.
+    pub(super) fn roll_back(self) -> Result<(), CommandError> {
+        // If it fails, the second process tries once more when this one ends.
+        recover_pending()?;
+        self.dismiss();
+        Ok(())
+    }
+
+    /// The second process has nothing left to do.
+    fn dismiss(mut self) {
+        let _ = self.watcher.kill();
+        let _ = self.watcher.wait();
+    }
+}
+
+/// Held while PAM files are changed, until it is dropped. Waits for other processes that do so.
+pub(super) fn lock() -> Result<File, CommandError> {
+    let path = Path::new(FOLDER).join("lock");
+    let take = || -> io::Result<File> {
+        private_folder(Path::new(FOLDER))?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)?;
+        file.lock()?;
+        Ok(file)
+    };
+    take().map_err(|error| files::failed(&path.display().to_string(), &error))
+}
+
+/// Brings back the files from before a change that is not final. Returns whether there was one.
+pub(super) fn recover_pending() -> Result<bool, CommandError> {
+    let name = match fs::read_to_string(pending()) {
+        Ok(name) => name,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(files::failed(&pending(), &error)),
+    };
+    let folder = Path::new(FOLDER).join(name);
+    let steps = folder.join(STEPS);
+    let restore = || -> io::Result<()> {
+        let all: Vec<Old> = serde_json::from_str(&fs::read_to_string(&steps)?)?;
+        for old in all.iter().rev() {
+            files::remove_rest(&old.path)?;
+            let copy = copy(&folder, &old.path);
+            let text = if old.existed {
+                Some(fs::read_to_string(&copy)?)
+            } else {
+                None
+            };
+            files::replace(&old.path, text.as_deref(), &copy.display().to_string())?;
+        }
+        files::replace(&pending(), None, "")
+    };
+    restore().map_err(|error| files::failed(&folder.display().to_string(), &error))?;
+    Ok(true)
+}
+
+/// This program once more. It waits for the lock, and so for the end of this process.
+fn watcher() -> io::Result<Child> {
+    Command::new("/proc/self/exe")
+        .args(["pam", "recover"])
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+}
+
+fn pending() -> String {
+    format!("{FOLDER}/pending")
+}
+
+fn copy(folder: &Path, path: &str) -> PathBuf {
+    folder.join(path.trim_start_matches('/'))
+}
+
+/// A directory that no earlier change has: 1, 2, 3 …
+fn new_folder() -> io::Result<PathBuf> {
+    let mut number = 1_u32;
+    loop {
+        let folder = Path::new(FOLDER).join(number.to_string());
+        match DirBuilder::new().mode(0o700).create(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            made => return made.map(|()| folder),
+        }
+    }
+}
+
+fn private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).recursive(true).create(path)
+}
+
+/// Syncs the directories from that of `file` up to `top`.
+fn sync_up_to(file: &Path, top: &Path) -> io::Result<()> {
+    for folder in file.ancestors().skip(1) {
+        File::open(folder)?.sync_all()?;
+        if folder == top {
+            break;
+        }
+    }
+    Ok(())
+}

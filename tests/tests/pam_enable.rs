@@ -1,0 +1,207 @@
+//! `twofa pam enable` and `disable`: what they change, and that neither a mistake nor a kill leaves anything in between.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
+
+use twofa_e2e::{Machine, Terminal, password_of};
+
+/// A machine in which no stack names the module, and pam-auth-update has the profile.
+fn machine() -> Machine {
+    let machine = Machine::new()
+        .policy("optional")
+        .user("alice")
+        .command("sed -i /pam_twofa/d /etc/pam.d/*")
+        .build();
+    let profile = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../packaging/pam-configs/twofa"
+    );
+    let profile = std::fs::read_to_string(profile).unwrap();
+    machine.write_file("/usr/share/pam-configs/twofa", &profile);
+    machine
+}
+
+/// What all files have that a change could touch.
+fn state(machine: &Machine) -> String {
+    let sum = "cd / && find etc/pam.d var/lib/pam -type f ! -name '*-old' -exec sha256sum {} + | sort -k 2";
+    machine.run(sum).ok().stdout
+}
+
+fn answer(terminal: &mut Terminal, prompt: &str, answer: &str) {
+    terminal.expect(prompt);
+    terminal.expect(": ");
+    terminal.type_line(answer);
+}
+
+#[test]
+fn all_services_ask_after_a_login_with_a_wrong_and_a_right_code() {
+    let machine = machine();
+    let phone = machine.enrol("alice");
+    let before = state(&machine);
+
+    let dry = machine.run("twofa pam enable --dry-run").ok();
+    assert!(dry.stdout.contains("+++ /etc/pam.d/common-auth"), "{dry}");
+    assert!(
+        dry.stdout.contains("+auth\trequired\tpam_twofa.so"),
+        "{dry}"
+    );
+    assert_eq!(state(&machine), before);
+
+    let mut enable = machine.terminal("twofa pam enable --login-as alice");
+    answer(&mut enable, "Password", &password_of("alice"));
+    enable.expect("The wrong code was refused.");
+    answer(&mut enable, "Verification code", &phone.next_code());
+    enable.expect("Changed. The old files are in /var/backups/twofa-pam/1.");
+    assert!(enable.expect_end().success());
+    assert!(machine.file("/etc/pam.d/common-auth").contains("pam_twofa"));
+    // pam-auth-update itself finds nothing to do.
+    let after = state(&machine);
+    machine
+        .run("DEBIAN_FRONTEND=noninteractive pam-auth-update --package")
+        .ok();
+    assert_eq!(state(&machine), after);
+
+    machine.run("twofa pam disable --no-login").ok();
+    assert!(!machine.file("/etc/pam.d/common-auth").contains("pam_twofa"));
+    let kept = machine.file("/var/backups/twofa-pam/2/etc/pam.d/common-auth");
+    assert!(kept.contains("pam_twofa"), "{kept}");
+}
+
+#[test]
+fn the_old_files_come_back_if_the_login_does_not_prove_the_change() {
+    let machine = machine();
+    machine.enrol("alice");
+    let before = state(&machine);
+
+    let mut enable = machine.terminal("twofa pam enable --own-file sudo --login-as alice");
+    answer(&mut enable, "Password", &password_of("alice"));
+    enable.expect("The wrong code was refused.");
+    for _ in 0..3 {
+        answer(&mut enable, "Verification code", "00000000");
+    }
+    enable.expect("the login did not prove the change");
+    assert!(!enable.expect_end().success());
+    assert_eq!(state(&machine), before);
+
+    // Root has not enrolled, so nobody can tell that codes are checked.
+    let mut enable = machine.terminal("twofa pam enable --own-file su");
+    enable.expect("root was asked for no code");
+    assert!(!enable.expect_end().success());
+    assert_eq!(state(&machine), before);
+}
+
+#[test]
+fn a_dead_terminal_brings_the_old_files_back() {
+    let machine = machine();
+    machine.enrol("alice");
+    let before = state(&machine);
+    let mut enable = machine.terminal("twofa pam enable --login-as alice");
+    enable.expect("Password");
+    assert_ne!(state(&machine), before);
+    enable.hang_up();
+    machine.wait_until("[ ! -e /var/backups/twofa-pam/pending ]");
+    assert_eq!(state(&machine), before);
+}
+
+#[test]
+fn a_kill_at_any_step_leaves_the_old_or_the_new_state() {
+    let machine = machine();
+    // pam-auth-update notes that it has seen the profile, and forgets it no more.
+    machine.run("twofa pam enable --no-login").ok();
+    let new = state(&machine);
+    machine.run("twofa pam disable --no-login").ok();
+    let old = state(&machine);
+
+    let mut step = 1;
+    loop {
+        let run = machine.run(&format!(
+            "strace -o /dev/null -e trace=rename,unlink,fsync,mkdir,clone3,clone,vfork \
+             -e inject=rename,unlink,fsync,mkdir,clone3,clone,vfork:signal=KILL:when={step} \
+             twofa pam enable --no-login"
+        ));
+        machine.wait_until("[ ! -e /var/backups/twofa-pam/pending ]");
+        let left = state(&machine);
+        if run.status.success() {
+            assert_eq!(left, new);
+            break;
+        }
+        assert!(left == old || left == new, "after step {step}:\n{left}");
+        if left == new {
+            machine.run("twofa pam disable --no-login").ok();
+        }
+        step += 1;
+    }
+    assert!(step > 20, "{step} steps");
+    let rests = machine
+        .run("find /etc/pam.d /var/lib/pam -name .twofa-new")
+        .ok();
+    assert_eq!(rests.stdout, "", "{rests}");
+}
+
+#[test]
+fn an_own_file_is_edited_where_that_is_asked_for() {
+    let machine = machine();
+    let before = state(&machine);
+    let named = machine.run("twofa pam enable sudo");
+    assert_eq!(named.code(), 1, "{named}");
+    assert!(
+        named.stderr.contains("twofa policy set services=sudo"),
+        "{named}"
+    );
+    let unproved = machine.run("twofa pam enable --own-file sudo");
+    assert_eq!(unproved.code(), 1, "{unproved}");
+    assert!(unproved.stderr.contains("--no-login"), "{unproved}");
+    assert_eq!(state(&machine), before);
+
+    let enable = machine
+        .run("twofa pam enable --own-file --no-login sudo")
+        .ok();
+    assert!(enable.stdout.contains("at an upgrade"), "{enable}");
+    assert_eq!(
+        machine.run("stat -c %U:%a /etc/pam.d/sudo").ok().stdout,
+        "root:644\n"
+    );
+    let check = machine.run("twofa pam check sudo").ok();
+    assert!(check.stdout.contains("password + code"), "{check}");
+    let again = machine
+        .run("twofa pam enable --own-file --no-login sudo")
+        .ok();
+    assert!(
+        again.stdout.contains("sudo asks for a code already."),
+        "{again}"
+    );
+    machine.run("twofa pam disable --no-login sudo").ok();
+    assert_eq!(state(&machine), before);
+}
+
+#[test]
+fn what_cannot_be_changed_safely_is_said_with_file_and_line_and_nothing_is_changed() {
+    let machine = machine();
+    for (name, text) in [
+        ("circle", "auth required pam_unix.so\nauth include circle\n"),
+        (
+            "skips",
+            "auth [success=done default=ignore] pam_unix.so\nauth required pam_deny.so\n",
+        ),
+    ] {
+        machine.write_file(&format!("/etc/pam.d/{name}"), text);
+    }
+    machine
+        .run("cp /etc/pam.d/sudo /etc/pam.d/foreign && chown alice /etc/pam.d/foreign")
+        .ok();
+    machine.run("ln -s sudo /etc/pam.d/linked").ok();
+    let before = state(&machine);
+    for (service, code, words) in [
+        ("absent", 4, "there is no PAM service 'absent'"),
+        ("circle", 1, "/etc/pam.d/circle:2: an include of a file"),
+        ("foreign", 1, "/etc/pam.d/foreign does not belong to root"),
+        ("linked", 1, "/etc/pam.d/linked is a symbolic link"),
+        ("skips", 1, "skips: people would get in without a code"),
+    ] {
+        let enable = machine.run(&format!("twofa pam enable --own-file --no-login {service}"));
+        assert_eq!(enable.code(), code, "{enable}");
+        assert!(enable.stderr.contains(words), "{enable}");
+        assert_eq!(state(&machine), before);
+    }
+    let as_alice = machine.run_as("alice", "twofa pam enable");
+    assert_eq!(as_alice.code(), 3, "{as_alice}");
+}
