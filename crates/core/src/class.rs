@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 use crate::duration::Duration;
 use crate::group::{Group, Membership};
 use crate::method::Methods;
-use crate::policy::{BadSetting, Enrolment, Mode, Policy};
+use crate::policy::{BadSetting, Enrolment, Policy};
 use crate::service::Services;
 use crate::time::Timestamp;
 use crate::user::{Status, Summary};
@@ -143,7 +143,7 @@ fn strictest<'a>(mut candidates: Vec<Effective<'a>>, user: &Summary) -> Option<E
 /// The services at which any of `candidates` asks somebody; `None`: all of them are disabled.
 fn asking_services(candidates: &[Effective<'_>]) -> Option<Services> {
     let policies = candidates.iter().map(|candidate| &candidate.policy);
-    let asking = policies.filter(|policy| policy.mode != Mode::Disabled);
+    let asking = policies.filter(|policy| policy.mode.asks());
     asking
         .map(|policy| policy.services.clone())
         .reduce(|services, others| services.union(&others))

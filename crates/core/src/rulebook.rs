@@ -3,7 +3,7 @@
 use crate::class::{Class, is_class_name};
 use crate::exemption::LoginSource;
 use crate::group::Group;
-use crate::policy::{BadSetting, KEYS, Mode, Policy};
+use crate::policy::{BadSetting, KEYS, Policy};
 
 /// The machine's policy and the classes, in the order in which they are tried. One that exists is valid.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -101,7 +101,7 @@ impl Rulebook {
     /// anywhere, if it is the default.
     pub fn asks_nobody(&self, source: LoginSource<'_>) -> bool {
         let asks = |policy: &Policy| {
-            policy.mode != Mode::Disabled && policy.services.include(source.service, source.is_sshd)
+            policy.mode.asks() && policy.services.include(source.service, source.is_sshd)
         };
         let class_asks = |class: &Class| class.policy(&self.machine).map_or(true, |own| asks(&own));
         !asks(&self.machine) && !self.classes.iter().any(class_asks)

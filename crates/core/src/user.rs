@@ -178,7 +178,7 @@ impl Status {
     #[must_use]
     pub fn with_identity_mismatch(self, policy: &Policy) -> Self {
         match self {
-            Self::Off | Self::Pending if policy.mode != Mode::Disabled => Self::IdentityMismatch,
+            Self::Off | Self::Pending if policy.mode.asks() => Self::IdentityMismatch,
             status => status,
         }
     }
@@ -251,7 +251,7 @@ impl Summary {
     /// Whether this user must have a second factor.
     pub fn is_obliged(&self, policy: &Policy) -> bool {
         match policy.mode {
-            Mode::Disabled => false,
+            Mode::Disabled | Mode::Report => false,
             Mode::Optional => self.required,
             Mode::Mandatory => true,
         }
@@ -262,7 +262,7 @@ impl Summary {
         // Methods that are no longer allowed count: after a change to a stricter policy, users must not seem to have never
         // enrolled.
         let willing = !self.enrolled.is_empty() && self.verify != Verify::Never;
-        if policy.mode == Mode::Disabled {
+        if !policy.mode.asks() {
             Status::Off
         } else if let Some(exemption) = exemption {
             Status::Exempt(exemption.until)

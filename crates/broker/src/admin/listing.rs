@@ -243,7 +243,7 @@ impl View {
         let mut state = self.standings.state(&account);
         let status = match &state {
             AccountState::Gone => UserStatus::Gone,
-            AccountState::Differs(_) if policy.mode != Mode::Disabled && holds_back(&summary) => {
+            AccountState::Differs(_) if policy.mode.asks() && holds_back(&summary) => {
                 UserStatus::IdentityMismatch
             }
             // It may have no record of its own: its login then finds the record of another account.

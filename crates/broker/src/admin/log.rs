@@ -6,7 +6,8 @@ use twofa_store::StoreError;
 pub use twofa_store::event::names::{EVENT_NAMES, EventName};
 pub use twofa_store::event::{
     AppFields, Attestation, DeviceFields, Event, ExemptionFields, LoggedEvent, LoginOrigin,
-    NotSent, Origin, Proof, Record, RefusalReason, SessionEnd, SessionFields, SmsAlarm, UserChange,
+    NotSent, Origin, Proof, Record, RefusalReason, ReportedOutcome, SessionEnd, SessionFields,
+    SmsAlarm, UserChange,
 };
 
 use super::{AdminError, Administration};

@@ -1,7 +1,7 @@
 //! Users: what a [`listing`](super::listing) says about each, and changes to one of them.
 
 use twofa_core::user::Verify;
-use twofa_core::{Account, Method, Methods, Mode, Timestamp};
+use twofa_core::{Account, Method, Methods, Timestamp};
 use twofa_proto::UserStatus;
 
 use super::checks::Remark;
@@ -186,7 +186,7 @@ impl Administration {
 
     /// What is to be known where a second factor is required of single users.
     pub fn remark_on_requiring(&self) -> Result<Option<Remark>, AdminError> {
-        let is_disabled = self.rulebook()?.machine().mode == Mode::Disabled;
+        let is_disabled = !self.rulebook()?.machine().mode.asks();
         Ok(is_disabled.then_some(Remark::Disabled))
     }
 }

@@ -6,8 +6,8 @@ use twofa_core::class::{self, BrokenClass};
 use twofa_core::decision::DecisionFacts;
 use twofa_core::exemption::{self, Exemption, LoginSource};
 use twofa_core::{
-    Account, Channel, Decision, DeviceKind, Duration, Group, Membership, Mode, Policy, Status,
-    Timestamp, decide,
+    Account, Channel, Decision, DeviceKind, Duration, Group, Membership, Policy, Status, Timestamp,
+    decide,
 };
 use twofa_store::{Store, StoreError, StoredExemption, UserSnapshot};
 
@@ -133,7 +133,7 @@ impl Person {
         now: Timestamp,
     ) -> (Decision, Option<Exemption>) {
         // Where nobody is asked, there is nothing to be exempt from, and no need to look up groups.
-        let is_asked = self.policy.mode != Mode::Disabled;
+        let is_asked = self.policy.mode.asks();
         let exemption = is_asked
             .then(|| self.exemption(account, source, now))
             .flatten();

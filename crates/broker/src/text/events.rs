@@ -161,6 +161,7 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         // The store queues no notice of these (`Event::is_noticed`). If one came, its user should still look.
         Event::Passed { .. }
         | Event::Refused { .. }
+        | Event::Reported { .. }
         | Event::BackupCodesMade
         | Event::BackupCodesRemoved
         | Event::Required

@@ -37,6 +37,7 @@ pub fn decision(decision: Decision, grounds: &Grounds<'_>) -> String {
 fn not_required(reason: Reason, exemption: Option<&Exemption>) -> String {
     match reason {
         Reason::Disabled => "the mode is disabled".to_owned(),
+        Reason::Report => reasons::ONLY_REPORTED.to_owned(),
         Reason::Service => reasons::NOT_AT_THIS_SERVICE.to_owned(),
         Reason::NotEnrolled => "the mode is optional and nothing is enrolled".to_owned(),
         Reason::OptedOut => "the mode is optional and the user chose verify=never".to_owned(),

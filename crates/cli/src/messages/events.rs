@@ -1,8 +1,8 @@
 //! What the audit log says of each event, beside its kind.
 
 use twofa_broker::admin::log::{
-    AppFields, DeviceFields, Event, ExemptionFields, NotSent, Record, SessionEnd, SessionFields,
-    SmsAlarm, SmsCount,
+    AppFields, DeviceFields, Event, ExemptionFields, NotSent, Record, ReportedOutcome, SessionEnd,
+    SessionFields, SmsAlarm, SmsCount,
 };
 use twofa_broker::text::events;
 use twofa_broker::text::messages::log_lines::sms_alarm;
@@ -39,6 +39,9 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         }
         Event::Exempted(exemption) | Event::ExemptionEnded(exemption) => {
             exemption_detail(exemption)
+        }
+        Event::Reported { class, outcome } => {
+            format!("class {class}: {}", reported(*outcome))
         }
         Event::CodeSent {
             channel,
@@ -105,6 +108,21 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         | Event::UserAdded
         | Event::UserRemoved => return None,
     })
+}
+
+/// What mandatory would have done with a login that was only reported.
+pub(crate) const fn reported(outcome: ReportedOutcome) -> &'static str {
+    match outcome {
+        ReportedOutcome::Asked => "would have been asked for a code",
+        ReportedOutcome::Enrols => "would have had to enrol",
+        ReportedOutcome::Replaces => "would have had to enrol an allowed method",
+        ReportedOutcome::NoMethod => "would have been refused: no allowed method is enrolled",
+        ReportedOutcome::Locked => "would have been refused: locked",
+        ReportedOutcome::IdentityMismatch => {
+            "would have been refused: the account does not match the one on record"
+        }
+        ReportedOutcome::Exempt => "would have been exempt",
+    }
 }
 
 fn trusted_until(device: &DeviceFields, until: i64, at: Timestamp) -> String {

@@ -83,9 +83,11 @@ pub(crate) fn remark(remark: &Remark) -> String {
             "fallback.sms-to-email is on for class '{class}': a code whose text message cannot be sent goes by e-mail, \
              although methods does not allow e-mail there"
         ),
-        Remark::Disabled => "the policy is disabled, so nobody outside a class is asked for a code; see 'twofa policy set \
+        Remark::Disabled => {
+            "the mode asks nobody outside a class for a code; see 'twofa policy set \
                              mode=optional'"
-            .to_owned(),
+                .to_owned()
+        }
         Remark::NoSecondFactor {
             at_login,
             refused,

@@ -47,6 +47,8 @@ pub enum Decision {
 pub enum Reason {
     /// The mode is disabled.
     Disabled,
+    /// The mode is report: the login records [`would_decide`].
+    Report,
     /// The policy asks for no code at this service.
     Service,
     /// The mode is optional, and nothing is enrolled.
@@ -81,7 +83,7 @@ pub fn decide(facts: DecisionFacts<'_>) -> Decision {
         has_identity_mismatch,
         now,
     } = facts;
-    if policy.mode != Mode::Disabled && !policy.services.include(source.service, source.is_sshd) {
+    if policy.mode.asks() && !policy.services.include(source.service, source.is_sshd) {
         return Decision::NotRequired(Reason::Service);
     }
     let mut status = user.summary().status(policy, exemption, now);
@@ -91,6 +93,7 @@ pub fn decide(facts: DecisionFacts<'_>) -> Decision {
     match status {
         Status::IdentityMismatch => Decision::Deny(Denial::IdentityMismatch),
         Status::Off if policy.mode == Mode::Disabled => Decision::NotRequired(Reason::Disabled),
+        Status::Off if policy.mode == Mode::Report => Decision::NotRequired(Reason::Report),
         Status::Off if !user.enrolled().is_empty() => Decision::NotRequired(Reason::OptedOut),
         Status::Off => Decision::NotRequired(Reason::NotEnrolled),
         Status::Exempt(_) => Decision::NotRequired(Reason::Exempt),
@@ -107,6 +110,18 @@ pub fn decide(facts: DecisionFacts<'_>) -> Decision {
         Status::Enabled if has_trusted_device && user.verify != Verify::Always => Decision::Trusted,
         Status::Enabled => Decision::Challenge,
     }
+}
+
+/// What [`decide`] would say if the mode were mandatory and nothing else different.
+pub fn would_decide(facts: DecisionFacts<'_>) -> Decision {
+    let policy = Policy {
+        mode: Mode::Mandatory,
+        ..facts.policy.clone()
+    };
+    decide(DecisionFacts {
+        policy: &policy,
+        ..facts
+    })
 }
 
 #[cfg(test)]

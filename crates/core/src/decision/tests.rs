@@ -97,9 +97,10 @@ fn only_the_services_of_the_policy_ask_and_jobs_without_anybody_to_ask_never_do(
 #[rustfmt::skip]
 fn mode_requirement_setting_device_and_enrolment_decide() {
     use Decision::{Challenge as Ask, Enrol, NotRequired, Trusted as Pass};
-    use Mode::{Disabled, Mandatory, Optional};
+    use Mode::{Disabled, Mandatory, Optional, Report};
     use Verify::{Always, Never, NewDevice};
     const OFF: Decision = NotRequired(Reason::Disabled);
+    const REP: Decision = NotRequired(Reason::Report);
     const BARE: Decision = NotRequired(Reason::NotEnrolled);
     const OUT: Decision = NotRequired(Reason::OptedOut);
     // mode, required, setting: nothing enrolled; enrolled: on an unknown device, on a trusted one
@@ -110,6 +111,10 @@ fn mode_requirement_setting_device_and_enrolment_decide() {
         (Disabled,  true,  Never,     [OFF,   OFF, OFF]),
         (Disabled,  true,  NewDevice, [OFF,   OFF, OFF]),
         (Disabled,  true,  Always,    [OFF,   OFF, OFF]),
+        (Report,    false, Never,     [REP,   REP, REP]),
+        (Report,    false, Always,    [REP,   REP, REP]),
+        (Report,    true,  Never,     [REP,   REP, REP]),
+        (Report,    true,  Always,    [REP,   REP, REP]),
         (Optional,  false, Never,     [BARE,  OUT, OUT]),
         (Optional,  false, NewDevice, [BARE,  Ask, Pass]),
         (Optional,  false, Always,    [BARE,  Ask, Ask]),
@@ -255,6 +260,7 @@ fn a_hundred_failures_refuse_until_an_administrator_unlocks() {
 fn an_account_with_another_ones_name_or_uid_is_refused_unless_nobody_is_asked() {
     for (mode, decision) in [
         (Mode::Disabled, Decision::NotRequired(Reason::Disabled)),
+        (Mode::Report, Decision::NotRequired(Reason::Report)),
         (Mode::Optional, Decision::Deny(Denial::IdentityMismatch)),
         (Mode::Mandatory, Decision::Deny(Denial::IdentityMismatch)),
     ] {
@@ -273,6 +279,51 @@ fn an_account_with_another_ones_name_or_uid_is_refused_unless_nobody_is_asked() 
             now: NOW,
         };
         assert_eq!(decide(facts), decision, "{mode:?}");
+    }
+}
+
+#[test]
+fn report_says_what_mandatory_would_do_under_any_mode_and_services_and_locks_stay_what_they_are() {
+    let locked = Throttle {
+        attempts: MAX_FAILURES.into(),
+        ..Throttle::default()
+    };
+    for mode in Mode::ALL {
+        for user in [
+            User::default(),
+            User {
+                apps: enrolled(),
+                ..User::default()
+            },
+            User {
+                throttle: locked,
+                apps: enrolled(),
+                ..User::default()
+            },
+        ] {
+            for services in ["all", "ssh"] {
+                let policy = |mode| Policy {
+                    mode,
+                    services: Services::read(services).unwrap(),
+                    ..Policy::default()
+                };
+                let (own, mandatory) = (policy(mode), policy(Mode::Mandatory));
+                let facts = |policy| DecisionFacts {
+                    policy,
+                    user: &user,
+                    exemption: None,
+                    source: by("sudo"),
+                    has_trusted_device: false,
+                    has_identity_mismatch: false,
+                    now: NOW,
+                };
+                assert_eq!(
+                    would_decide(facts(&own)),
+                    decide(facts(&mandatory)),
+                    "{mode:?}"
+                );
+            }
+        }
     }
 }
 

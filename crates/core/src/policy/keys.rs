@@ -82,12 +82,12 @@ const TRUST: &str = "0, or a duration from 1m to 99999d, such as 12h or 30d";
 pub static KEYS: [PolicyKey; 33] = [
     PolicyKey {
         name: "mode",
-        values: "disabled, optional or mandatory",
+        values: "disabled, report, optional or mandatory",
         form: ValueForm::Text,
         default: "disabled",
-        help: "Ask nobody for a code, only those who have enrolled, or everybody",
+        help: "Ask nobody for a code; ask nobody, but record what mandatory would do; ask those who have enrolled; or ask everybody",
         per_class: true,
-        stricter: "mandatory, then optional",
+        stricter: "mandatory, then optional; report and disabled ask nobody",
         read: |policy, text| choice(text, &Mode::ALL, Mode::name).map(|mode| policy.mode = mode),
         write: |policy| policy.mode.name().to_owned(),
     },

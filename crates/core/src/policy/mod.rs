@@ -63,6 +63,8 @@ pub struct Policy {
 pub enum Mode {
     /// Nobody is asked.
     Disabled,
+    /// Nobody is asked either, and each login records what [`Mode::Mandatory`] would have done.
+    Report,
     /// Those who enrolled are asked, and those of whom an administrator requires it.
     Optional,
     /// Everybody is asked, and enrols if necessary.
@@ -239,14 +241,29 @@ impl Policy {
 }
 
 impl Mode {
-    const ALL: [Self; 3] = [Self::Disabled, Self::Optional, Self::Mandatory];
+    /// All of them, the least strict first.
+    pub const ALL: [Self; 4] = [
+        Self::Disabled,
+        Self::Report,
+        Self::Optional,
+        Self::Mandatory,
+    ];
 
     /// The mode as an administrator writes it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Disabled => "disabled",
+            Self::Report => "report",
             Self::Optional => "optional",
             Self::Mandatory => "mandatory",
+        }
+    }
+
+    /// Whether any login can be asked for a code.
+    pub const fn asks(self) -> bool {
+        match self {
+            Self::Disabled | Self::Report => false,
+            Self::Optional | Self::Mandatory => true,
         }
     }
 }

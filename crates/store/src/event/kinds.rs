@@ -24,6 +24,13 @@ pub enum Event {
         /// The reason, of which programs make the sentence.
         why: RefusalReason,
     },
+    /// A login was not asked because the mode is report.
+    Reported {
+        /// The class whose policy applied.
+        class: String,
+        /// What the mode mandatory would have done.
+        outcome: ReportedOutcome,
+    },
     /// Wrong codes locked an account.
     Locked {
         /// How many there were in a row.
@@ -502,6 +509,52 @@ pub enum SmsAlarm {
     All,
 }
 
+/// What the mode mandatory would have done with a login that was only reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReportedOutcome {
+    /// Asked for a code of a method that is enrolled.
+    Asked,
+    /// Led through enrolment.
+    Enrols,
+    /// Led through the enrolment of another method, because those that are enrolled are not allowed.
+    Replaces,
+    /// Refused: no method is enrolled, or none that is allowed, and the policy has users enrol before the login.
+    NoMethod,
+    /// Refused after too many wrong codes.
+    Locked,
+    /// Refused: the account's name or uid is that of another account's record.
+    IdentityMismatch,
+    /// Not asked, because of an exemption.
+    Exempt,
+}
+
+impl ReportedOutcome {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Asked,
+        Self::Enrols,
+        Self::Replaces,
+        Self::NoMethod,
+        Self::Locked,
+        Self::IdentityMismatch,
+        Self::Exempt,
+    ];
+
+    /// The name in the log, such as `no-method`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Enrols => "enrols",
+            Self::Replaces => "replaces",
+            Self::NoMethod => "no-method",
+            Self::Locked => "locked",
+            Self::IdentityMismatch => "identity-mismatch",
+            Self::Exempt => "exempt",
+        }
+    }
+}
+
 impl Event {
     /// Whether the user whom it is about gets a notice of it: where something happened to the second factor that a
     /// user should know of who did not do it.
@@ -524,6 +577,7 @@ impl Event {
             }) => true,
             Self::Passed { .. }
             | Self::Refused { .. }
+            | Self::Reported { .. }
             | Self::BackupCodesMade
             | Self::BackupCodesRemoved
             | Self::Required

@@ -15,7 +15,7 @@ pub mod stored;
 
 pub use kinds::{
     AppFields, Attestation, DeviceFields, Event, ExemptionFields, NotSent, Proof, RefusalReason,
-    SessionEnd, SessionFields, SmsAlarm, UserChange,
+    ReportedOutcome, SessionEnd, SessionFields, SmsAlarm, UserChange,
 };
 pub use origin::{LoginOrigin, NoticeSource, Origin, Source};
 pub(crate) use stored::StoredEvent;

@@ -12,7 +12,7 @@ pub struct EventName {
 }
 
 /// All kinds.
-pub const EVENT_NAMES: [EventName; 41] = [
+pub const EVENT_NAMES: [EventName; 42] = [
     event(
         "passed",
         "method label channel kind",
@@ -23,6 +23,11 @@ pub const EVENT_NAMES: [EventName; 41] = [
         "refused",
         "reason seconds until",
         "A login was refused, or a code for a change",
+    ),
+    event(
+        "reported",
+        "class outcome",
+        "A login was not asked because the mode is report; the outcome is what mandatory would have done",
     ),
     event("locked", "failures", "Wrong codes locked an account"),
     event(

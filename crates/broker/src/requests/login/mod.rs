@@ -2,7 +2,7 @@
 //!
 //! This file picks the next step: none, a refusal, [`security_key`] where sshd has proved one, [`challenge`] or [`enrolment`]
 //! once the first factor has been shown, [`appended`] at a trusted device whose client has one prompt, and [`unproved`]
-//! otherwise. [`request`] is what they share, [`origin`] how far a claim about its source is trusted, and [`outcome`] what it
+//! otherwise. [`report`] records what a login would be asked where the mode is report. [`request`] is what they share, [`origin`] how far a claim about its source is trusted, and [`outcome`] what it
 //! ends with.
 
 mod appended;
@@ -12,12 +12,14 @@ mod device;
 mod enrolment;
 mod origin;
 mod outcome;
+mod report;
 mod request;
 mod security_key;
 #[cfg(test)]
 mod tests;
 mod unproved;
 
+use twofa_core::decision::Reason;
 use twofa_core::exemption::LoginSource;
 use twofa_core::{Account, Decision, Denial, Rulebook};
 use twofa_proto::{Confirm, Done, Login, Request, Verdict};
@@ -73,6 +75,13 @@ fn begin(
     let rulebook = &services.store.rules_in_force()?.rulebook;
     let source = origin::for_exemptions(peer, login);
     if let Some(why) = why_nobody_is_asked(rulebook, source) {
+        if report::is_wanted(rulebook, source) {
+            report::record(services, peer, request, login);
+            return Ok(LoginOutcome::new(
+                Verdict::NotRequired,
+                reasons::ONLY_REPORTED,
+            ));
+        }
         return Ok(LoginOutcome::new(Verdict::NotRequired, why));
     }
     let first_factor = services.stacks.first_factor(peer, request, login);
@@ -117,6 +126,9 @@ fn begin(
             None => follow(&request, first_factor, &application, terminal)?,
         },
     };
+    if decision == Decision::NotRequired(Reason::Report) {
+        report::record(services, peer, raw, login);
+    }
     let outcome = settle(&request, outcome, terminal)?;
     Ok(match person.doubts() {
         Some(doubts) => outcome.under_doubts(&doubts),

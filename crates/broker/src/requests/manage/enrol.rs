@@ -3,7 +3,7 @@
 use twofa_core::app::DEFAULT_LABEL;
 use twofa_core::channel::AddressKind;
 use twofa_core::text::is_unprintable;
-use twofa_core::{Channel, Method, Mode, User};
+use twofa_core::{Channel, Method, User};
 use twofa_proto::{AppRequest, Done, Failure};
 use twofa_store::{Generation, StoreError};
 
@@ -110,7 +110,7 @@ pub(super) fn backup_codes(
 }
 
 fn mention_disabled(context: Context<'_>, terminal: &mut dyn Terminal) -> Result<(), RequestError> {
-    if context.policy().mode == Mode::Disabled {
+    if !context.policy().mode.asks() {
         terminal.info(messages::NOT_ASKED_YET.into())?;
     }
     Ok(())

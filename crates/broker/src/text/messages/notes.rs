@@ -197,7 +197,7 @@ pub fn number_read(number: &str) -> String {
 }
 
 /// A method was enrolled where no login asks for it.
-pub const NOT_ASKED_YET: &str = "Logins do not ask for it yet: the policy is disabled.";
+pub const NOT_ASKED_YET: &str = "Logins do not ask for it yet: the mode asks nobody.";
 
 /// All of what was set is so already.
 pub const NOTHING_TO_CHANGE: &str = "Nothing to change: it is already set that way.";

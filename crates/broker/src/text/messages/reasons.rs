@@ -14,6 +14,10 @@ pub const UNLOCKING: &str = "a code opened the session not long ago";
 /// The policy asks nobody.
 pub const POLICY_DISABLED: &str = "the policy is disabled";
 
+/// The mode is report.
+pub const ONLY_REPORTED: &str =
+    "the mode is report: nobody is asked, and what mandatory would do is recorded";
+
 /// The policy names other services.
 pub const NOT_AT_THIS_SERVICE: &str = "the policy asks for no code at this service";
 
