@@ -142,6 +142,84 @@ fn the_doctor_shows_what_the_prover_finds_and_names_it_for_scripts() {
 }
 
 #[test]
+fn the_doctor_names_files_that_others_can_change_and_a_disk_without_room() {
+    let machine = builder().build();
+    put(&machine, "sshd", BEHIND);
+    machine.run("chmod o+w /etc/pam.d/sshd").ok();
+    finds(
+        &machine,
+        "problem: /etc/pam.d/sshd can be changed by others than its owner (mode 0646)",
+    );
+    machine
+        .run("chmod 0644 /etc/pam.d/sshd && chown daemon /etc/pam.d/sshd")
+        .ok();
+    finds(
+        &machine,
+        "problem: /etc/pam.d/sshd belongs to user ID 1, who can change with it who gets in",
+    );
+    machine.run("chown root /etc/pam.d/sshd").ok();
+    assert_eq!(diagnosis(&machine), CONTENT);
+
+    let machine = builder().tiny_disk("/var/lib/twofa", "8M").build();
+    put(&machine, "sshd", BEHIND);
+    finds(&machine, "problem: /var/lib/twofa has ");
+}
+
+#[test]
+fn the_doctor_names_a_broker_whose_program_was_replaced() {
+    let machine = builder().build();
+    put(&machine, "sshd", BEHIND);
+    machine
+        .run("cp /usr/sbin/twofad /usr/sbin/twofad.new && mv /usr/sbin/twofad.new /usr/sbin/twofad")
+        .ok();
+    finds(
+        &machine,
+        "notice: the program of a running broker has been replaced",
+    );
+}
+
+#[test]
+fn the_doctor_names_a_rule_that_refuses_root_and_limits_that_are_too_short_to_enrol() {
+    let machine = builder()
+        .sshd("LoginGraceTime 20\nAuthenticationMethods keyboard-interactive")
+        .build();
+    put(&machine, "sshd", SSHD);
+    assert_eq!(diagnosis(&machine), CONTENT);
+    machine.run("twofa policy set mode=mandatory").ok();
+    finds(
+        &machine,
+        "notice: a login may take 20 seconds, in which people who must enrol then can hardly do so: set 'LoginGraceTime 300'",
+    );
+    machine
+        .run("twofa policy set --yes enrolment=beforehand")
+        .ok();
+    finds(
+        &machine,
+        "problem: the rules refuse root, which must show a second factor and has none",
+    );
+    finds(
+        &machine,
+        "problem: must show a second factor, have none and cannot enrol at a login: ",
+    );
+}
+
+#[test]
+fn the_doctor_names_what_selinux_denied() {
+    let machine = builder().build();
+    put(&machine, "sshd", BEHIND);
+    machine
+        .run(
+            "mkdir -p /var/log/audit && echo \"type=AVC msg=audit($(date +%s).1:7): avc:  denied  { write } for  pid=7 \
+             comm=\\\"twofad\\\" permissive=0\" >/var/log/audit/audit.log",
+        )
+        .ok();
+    finds(
+        &machine,
+        "problem: SELinux denied twofa something in the last 24 hours (denials: 1; the latest: ",
+    );
+}
+
+#[test]
 fn what_is_wrong_outside_of_the_store_is_shown_while_the_store_is_missing() {
     let machine = builder().build();
     put(&machine, "testapp", "auth sufficient pam_twofa.so\n");

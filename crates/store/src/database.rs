@@ -135,6 +135,15 @@ impl Store {
         pragmas::leave_log(&connection, is_short)
     }
 
+    /// What is wrong with the database as a file; `None`: nothing. It reads all of it.
+    pub fn damage(&self) -> Result<Option<String>, StoreError> {
+        let checked = self.read(|view| pragmas::quick_check(view.db));
+        match checked {
+            Err(StoreError::Damaged(why)) => Ok(Some(why)),
+            checked => checked,
+        }
+    }
+
     /// Runs `work` on one consistent view.
     pub(crate) fn read<T>(
         &self,
@@ -593,6 +602,24 @@ mod tests {
         assert!(Store::create(bench.location.clone(), bench.owner).is_err());
         fs::remove_file(bench.location.key.parent().unwrap()).unwrap();
         bench.create();
+    }
+
+    #[test]
+    fn a_page_that_was_overwritten_is_found() {
+        let bench = Bench::new();
+        drop(bench.create());
+        let damaged = |bench: &Bench| {
+            let store = Store::open(bench.location.clone()).unwrap();
+            store.damage().unwrap().is_some()
+        };
+        assert!(!damaged(&bench));
+        // The first page has the header and the schema, and the store opens.
+        let mut bytes = fs::read(&bench.location.database).unwrap();
+        let page = PAGE_BYTES as usize;
+        let last = bytes.len() - page;
+        bytes[last..].fill(0x5a);
+        fs::write(&bench.location.database, bytes).unwrap();
+        assert!(damaged(&bench));
     }
 
     #[test]

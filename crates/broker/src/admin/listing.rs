@@ -125,6 +125,27 @@ pub(super) fn remark_on_unenrolled(
     }))
 }
 
+/// Everybody who must show a second factor, has none, and cannot enrol at a login.
+pub(super) fn cannot_verify(admin: &Administration) -> Result<Vec<String>, AdminError> {
+    let (store, rulebook) = (admin.store(), admin.rulebook()?);
+    let (rows, _) = rows_without_method(store)?;
+    let exemptions = exemptions(store)?;
+    let mut directory = Directory::read_within(GROUPS_TIMEOUT);
+    let mut names = Vec::new();
+    for UserRow {
+        account, summary, ..
+    } in rows
+    {
+        let policy = effective(&rulebook, &summary, &account, &mut directory)?.policy;
+        let exemption = covering(&exemptions, &account, admin.now(), &mut directory);
+        let is_refused = summary.is_obliged(&policy) && policy.enrolment == Enrolment::Beforehand;
+        if is_refused && exemption.is_none() {
+            names.push(account.name);
+        }
+    }
+    Ok(names)
+}
+
 /// All users on record, in order of name.
 pub(super) fn rows(store: &Store) -> Result<Vec<UserRow>, StoreError> {
     let mut rows = Vec::new();

@@ -4,6 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use twofa_core::Timestamp;
 
+use super::sys;
+
 /// The time now, by the system's clock.
 #[allow(
     clippy::disallowed_methods,
@@ -17,4 +19,9 @@ pub fn now() -> Timestamp {
         }
     };
     Timestamp::from_unix(seconds)
+}
+
+/// Whether something keeps this machine's clock right; `None`: the kernel does not say.
+pub(crate) fn is_synchronised() -> Option<bool> {
+    sys::is_clock_synchronised()
 }

@@ -1,5 +1,5 @@
 //! The system calls that have no safe function in the standard library or nix: taking over a descriptor by its number,
-//! scheduling, and the effect of a signal. All unsafe code of the broker is here.
+//! scheduling, the state of the clock, and the effect of a signal. All unsafe code of the broker is here.
 #![allow(unsafe_code)]
 
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -47,4 +47,13 @@ pub(super) fn set_signal_effect(signal: Signal, effect: SigHandler) {
     let action = SigAction::new(effect, SaFlags::empty(), SigSet::empty());
     // SAFETY: callers pass `SigDfl` or `SigIgn`, so no code runs on a signal.
     let _ = unsafe { sigaction(signal, &action) };
+}
+
+/// Whether the kernel takes its clock for synchronised, see `adjtimex(2)`; `None`: it does not say.
+pub(super) fn is_clock_synchronised() -> Option<bool> {
+    // SAFETY: `timex` is made of integers, and `modes` 0 changes nothing.
+    let mut time: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes into `time`, which outlives the call.
+    let state = unsafe { libc::adjtimex(&raw mut time) };
+    (state >= 0).then_some(time.status & libc::STA_UNSYNC == 0)
 }

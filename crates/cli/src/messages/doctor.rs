@@ -9,9 +9,10 @@ use twofa_broker::admin::doctor::finding::{
 };
 use twofa_broker::text::explain::difference;
 use twofa_broker::text::messages::log_lines::sms_alarm;
+use twofa_core::Denial;
 use twofa_core::exemption::Subject;
 
-use super::{NAMED, enumerate, moment, people, policy};
+use super::{NAMED, enumerate, environment, moment, people, policy};
 
 /// The line that asks wherever `auth` cannot.
 const CHALLENGE: &str = "'account required pam_twofa.so challenge'";
@@ -29,6 +30,7 @@ pub(crate) fn finding(finding: &Finding) -> String {
         Finding::Host(finding) => host(finding),
         Finding::Broker { silence, lockers } => broker(silence, lockers),
         Finding::Rules(finding) => rules(finding),
+        Finding::Environment(finding) => environment::finding(finding),
         Finding::Accounts(finding) => accounts(finding),
         Finding::Devices(finding) => devices(finding),
         Finding::Exemption {
@@ -290,6 +292,17 @@ fn rules(finding: &RulesFinding) -> String {
         }
         RulesFinding::Concern(concern) => policy::concern(concern),
         RulesFinding::NameService { error } => error.clone(),
+        RulesFinding::RootRefused(denial) => root_refused(*denial).to_owned(),
+        RulesFinding::CannotVerify { names } => format!(
+            "must show a second factor, have none and cannot enrol at a login: {}; they are refused: let them enrol with \
+             'twofa policy set enrolment=at-login', or exempt them with 'twofa user exempt'",
+            people(names, 0)
+        ),
+        RulesFinding::EmailAlone { names } => format!(
+            "have no method but e-mail, which is no second factor under NIST SP 800-63B-4 (3.1.3.1), and whose mailbox may \
+             have the same password: {}; have them add an app with 'twofa enrol app'",
+            people(names, 0)
+        ),
         RulesFinding::ReplaceAtLogin(people) => format!(
             "without an allowed method: {}; at their next login they use the old one once more and enrol another",
             policy::people(people)
@@ -300,6 +313,24 @@ fn rules(finding: &RulesFinding) -> String {
              not-allowed'",
             policy::people(people)
         ),
+    }
+}
+
+/// Why the rules refuse root, and what to do.
+const fn root_refused(denial: Denial) -> &'static str {
+    match denial {
+        Denial::NotEnrolled => {
+            "the rules refuse root, which must show a second factor and has none: enrol it with 'twofa enrol app', or let \
+             people enrol with 'twofa policy set enrolment=at-login'"
+        }
+        Denial::NotAllowed => {
+            "the rules refuse root, whose methods are not allowed: enrol another with 'twofa enrol', or allow one with \
+             'twofa policy set methods=…'"
+        }
+        _ => {
+            "the rules refuse root: its record is of an account with another name or user ID; remove it with 'twofa user \
+             remove'"
+        }
     }
 }
 

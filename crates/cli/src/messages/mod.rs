@@ -1,6 +1,6 @@
 //! Every sentence that the command line shows, made of the library's typed values.
 //!
-//! [`doctor`] has the findings, [`class_test`] what a login would get, [`policy`] what to consider before rules change,
+//! [`doctor`] and [`environment`] have the findings, [`class_test`] what a login would get, [`policy`] what to consider before rules change,
 //! [`devices`] says what is trusted, [`user`], [`status`], [`provider`] and [`session`] what is said about those, [`events`] what the audit log says,
 //! [`journal`] what its verification found, [`pam`] who gets in at a service, [`enrol`] what is said of a QR code, [`errors`] what to
 //! do about an error.
@@ -9,6 +9,7 @@ pub(crate) mod class_test;
 pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod enrol;
+pub(crate) mod environment;
 pub(crate) mod errors;
 pub(crate) mod events;
 pub(crate) mod journal;

@@ -86,6 +86,12 @@ pub(crate) fn data_version(db: &Db<'_>) -> Result<i64, StoreError> {
     Ok(db.prepare_cached(sql)?.query_one([], |row| row.get(0))?)
 }
 
+/// What SQLite's own check finds first (<https://sqlite.org/pragma.html#pragma_quick_check>); `None`: nothing.
+pub(crate) fn quick_check(db: &Db<'_>) -> Result<Option<String>, StoreError> {
+    let first: String = db.query_one("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok((first != "ok").then_some(first))
+}
+
 /// What a database says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use twofa_core::exemption::Subject;
 use twofa_core::policy::SendLimits;
-use twofa_core::{Account, Channel, Timestamp};
+use twofa_core::{Account, Channel, Denial, Timestamp};
 use twofa_stacks::{Doubt, Unusable};
 use twofa_store::{SmsAlarm, SmsCount};
 
@@ -42,6 +42,8 @@ pub enum Finding {
     },
     /// What is wrong with the policy and its classes, or with what they mean for people.
     Rules(RulesFinding),
+    /// What is wrong with the machine apart from PAM's files, or with the store as a file.
+    Environment(EnvironmentFinding),
     /// What has become of the accounts on record.
     Accounts(AccountFinding),
     /// What prevents devices from being trusted, or what an administrator should know about trusted ones.
@@ -75,6 +77,7 @@ impl Finding {
             }
             Self::Broker { .. } => false,
             Self::Rules(finding) => finding.may_be_meant(),
+            Self::Environment(finding) => finding.may_be_meant(),
             Self::Accounts(finding) => finding.may_be_meant(),
             Self::Devices(_) | Self::Exemption { .. } => true,
             Self::Delivery(finding) => finding.may_be_meant(),
@@ -319,19 +322,105 @@ pub enum RulesFinding {
     ReplaceAtLogin(People),
     /// People have enrolled nothing that is allowed, and are refused.
     Refused(People),
+    /// The rules refuse root.
+    RootRefused(Denial),
+    /// People must show a second factor, have none, and cannot enrol at a login.
+    CannotVerify {
+        /// Their login names; never empty.
+        names: Vec<String>,
+    },
+    /// People have no method but e-mail (NIST SP 800-63B-4, 3.1.3.1).
+    EmailAlone {
+        /// Their login names; never empty.
+        names: Vec<String>,
+    },
 }
 
 impl RulesFinding {
     const fn may_be_meant(&self) -> bool {
         match self {
-            Self::Disabled | Self::ReplaceAtLogin(_) => true,
+            Self::Disabled | Self::ReplaceAtLogin(_) | Self::EmailAlone { .. } => true,
             Self::Concern(concern) => matches!(
                 concern,
                 Concern::EnrolledBeforehandOnly { .. } | Concern::NoBackupCodes { .. }
             ),
-            Self::NameService { .. } | Self::Refused(_) => false,
+            Self::NameService { .. }
+            | Self::Refused(_)
+            | Self::RootRefused(_)
+            | Self::CannotVerify { .. } => false,
         }
     }
+}
+
+/// What is wrong with the machine apart from PAM's files, or with the store as a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvironmentFinding {
+    /// Others than root, or than the service, can change a file or folder that decides who gets in.
+    Exposed {
+        /// Where it is.
+        path: PathBuf,
+        /// How they can.
+        exposure: Exposure,
+    },
+    /// The disk of the store is nearly full.
+    DiskNearlyFull {
+        /// The folder of the store.
+        path: PathBuf,
+        /// How many MiB are left.
+        free: u64,
+    },
+    /// The program of a running broker has been replaced.
+    BrokerOutdated,
+    /// SELinux denied something in the last 24 hours.
+    SelinuxDenials {
+        /// How often.
+        count: usize,
+        /// What was denied last, as auditd wrote it.
+        latest: String,
+    },
+    /// People who must enrol at a login have little time for it.
+    Hurry(Hurry),
+    /// Nothing keeps the clock right that apps' codes depend on.
+    ClockUnsynchronised,
+    /// SQLite's own check found the database malformed.
+    StoreDamaged {
+        /// What it found first.
+        error: String,
+    },
+    /// The log is not what was written.
+    LogAltered {
+        /// How many things a verification found.
+        count: usize,
+    },
+}
+
+impl EnvironmentFinding {
+    const fn may_be_meant(&self) -> bool {
+        matches!(
+            self,
+            Self::Hurry(_) | Self::ClockUnsynchronised | Self::BrokerOutdated
+        )
+    }
+}
+
+/// How others can change a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exposure {
+    /// It belongs to the user with this uid.
+    Owner(u32),
+    /// Its mode lets them.
+    Mode(u32),
+}
+
+/// A limit on how long a login may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hurry {
+    /// The name of the setting.
+    pub setting: &'static str,
+    /// The file that it is in.
+    pub file: &'static str,
+    /// The limit, in seconds.
+    pub seconds: u64,
 }
 
 /// What has become of accounts on record.

@@ -8,7 +8,8 @@ use twofa_stacks::Service;
 use zeroize::Zeroizing;
 
 use super::super::pam::{FOLDERS, Machine, module_folders};
-use super::finding::{Finding, HostFinding};
+use super::environment;
+use super::finding::{Finding, HostFinding, Hurry};
 use super::sshd::Sshd;
 use super::stacks;
 
@@ -22,6 +23,8 @@ pub(super) struct Report {
     pub(super) stuck: Vec<String>,
     /// Services that ask in `auth` and let in without a line of the module in `account`.
     pub(super) unconfirmed: Vec<String>,
+    /// The programs that give people too little time to enrol at a login.
+    pub(super) hurried: Vec<Hurry>,
     /// Whether the module hears of a password that passwd(1) changes outside of `/etc/shadow`.
     pub(super) tells_of_passwords: bool,
 }
@@ -45,6 +48,7 @@ pub(super) fn inspect(machine: &Machine) -> Report {
     if found.used && !paths.is_empty() {
         findings.push(Finding::Host(HostFinding::HiddenFromBroker { paths }));
     }
+    let hurried = environment::hurried(machine, sshd.as_ref());
     let stuck = sshd
         .filter(|sshd| sshd.is_in_use)
         .map_or(Vec::new(), |sshd| {
@@ -59,6 +63,7 @@ pub(super) fn inspect(machine: &Machine) -> Report {
         lockers: found.lockers,
         stuck,
         unconfirmed: found.unconfirmed,
+        hurried,
         tells_of_passwords: Service::read("passwd", machine)
             .is_ok_and(|passwd| passwd.tells_of_passwords()),
     }

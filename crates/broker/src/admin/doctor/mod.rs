@@ -9,10 +9,12 @@ mod broker;
 mod complaints;
 mod delivery;
 mod devices;
+mod environment;
 pub mod finding;
 mod host;
 mod names;
 mod passwords;
+mod people;
 mod robots;
 mod rules;
 mod security_keys;
@@ -25,6 +27,7 @@ pub use finding::{Finding, Severity};
 use super::Administration;
 use super::error::AdminError;
 use super::pam::Machine;
+use crate::process::clock;
 
 /// What root can see of this machine.
 #[derive(Debug, Default)]
@@ -35,6 +38,8 @@ pub struct Inspection {
     stuck: Vec<String>,
     /// Services that ask in `auth` and let in without a line of the module in `account`.
     unconfirmed: Vec<String>,
+    /// The programs that give people too little time to enrol at a login.
+    hurried: Vec<finding::Hurry>,
     /// Whether the module hears of a password that passwd(1) changes outside of `/etc/shadow`.
     tells_of_passwords: bool,
 }
@@ -46,15 +51,19 @@ pub fn inspect_host(machine: &Machine) -> Inspection {
         lockers,
         stuck,
         unconfirmed,
+        hurried,
         tells_of_passwords,
     } = host::inspect(machine);
     if let Err(silence) = broker::ask() {
         findings.push(Finding::Broker { silence, lockers });
     }
+    let environment = environment::findings(clock::now()).into_iter();
+    findings.extend(environment.map(Finding::Environment));
     Inspection {
         findings,
         stuck,
         unconfirmed,
+        hurried,
         tells_of_passwords,
     }
 }
@@ -70,6 +79,7 @@ impl Administration {
     /// every provider that is in use, which takes as long as the slowest of them, 15 seconds at most.
     pub fn findings(&self, inspection: &Inspection) -> Result<Vec<Finding>, AdminError> {
         let mut findings = rules::findings(self)?;
+        findings.extend(people::findings(self, &inspection.hurried)?);
         findings.extend(accounts::findings(self)?);
         findings.extend(robots::finding(self, &inspection.stuck)?);
         findings.extend(devices::findings(self, &inspection.unconfirmed)?);

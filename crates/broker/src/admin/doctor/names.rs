@@ -1,8 +1,9 @@
 //! The stable names of findings, by which monitoring and scripts tell them apart. twofad(8) has a table of them.
 
 use super::finding::{
-    AccountComplaint, AccountFinding, Complaint, DeliveryFinding, DeviceFinding, ExemptionEnd,
-    Finding, HostFinding, KeyComplaint, RulesFinding, Silence, SshdComplaint,
+    AccountComplaint, AccountFinding, Complaint, DeliveryFinding, DeviceFinding,
+    EnvironmentFinding, ExemptionEnd, Finding, HostFinding, KeyComplaint, RulesFinding, Silence,
+    SshdComplaint,
 };
 use crate::admin::checks::Concern;
 
@@ -17,6 +18,7 @@ impl Finding {
                 Silence::Unable { .. } => "broker-unable",
             },
             Self::Rules(finding) => finding.name(),
+            Self::Environment(finding) => finding.name(),
             Self::Accounts(finding) => finding.name(),
             Self::Devices(finding) => finding.name(),
             Self::Exemption { end, .. } => match end {
@@ -99,6 +101,24 @@ impl RulesFinding {
             Self::NameService { .. } => "name-service-fails",
             Self::ReplaceAtLogin(_) => "users-replace-method",
             Self::Refused(_) => "users-refused",
+            Self::RootRefused(_) => "root-refused",
+            Self::CannotVerify { .. } => "users-cannot-verify",
+            Self::EmailAlone { .. } => "users-by-email-alone",
+        }
+    }
+}
+
+impl EnvironmentFinding {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Exposed { .. } => "file-exposed",
+            Self::DiskNearlyFull { .. } => "disk-nearly-full",
+            Self::BrokerOutdated => "broker-outdated",
+            Self::SelinuxDenials { .. } => "selinux-denials",
+            Self::Hurry(_) => "login-time-short",
+            Self::ClockUnsynchronised => "clock-unsynchronised",
+            Self::StoreDamaged { .. } => "store-damaged",
+            Self::LogAltered { .. } => "log-altered",
         }
     }
 }

@@ -94,6 +94,11 @@ impl Sshd {
             .is_some_and(|value| value != "no")
     }
 
+    /// `LoginGraceTime`, in seconds; 0 is no limit.
+    pub(super) fn grace(&self) -> Option<u64> {
+        self.settings.get("logingracetime")?.parse().ok()
+    }
+
     /// The PAM service.
     pub(super) fn service(&self) -> &str {
         self.settings
@@ -257,6 +262,8 @@ mod tests {
                 && !sshd.is_on("not-there")
         );
         assert_eq!(sshd.service(), "sshd");
+        assert_eq!(sshd.grace(), None);
+        assert_eq!(Sshd::read("logingracetime 30\n").grace(), Some(30));
         assert_eq!(
             Sshd::read("pamservicename ssh-inside\n").service(),
             "ssh-inside"

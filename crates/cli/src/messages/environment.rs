@@ -1,0 +1,55 @@
+//! What the doctor found about the machine: files, disk, clock, SELinux, and the store as a file.
+
+use twofa_broker::admin::doctor::finding::{EnvironmentFinding, Exposure, Hurry};
+
+pub(crate) fn finding(finding: &EnvironmentFinding) -> String {
+    match finding {
+        EnvironmentFinding::Exposed { path, exposure } => {
+            let path = path.display();
+            match exposure {
+                Exposure::Owner(uid) => format!(
+                    "{path} belongs to user ID {uid}, who can change with it who gets in: 'chown root {path}'"
+                ),
+                Exposure::Mode(mode) => format!(
+                    "{path} can be changed by others than its owner (mode {mode:04o}), and with it who gets in: 'chmod \
+                     go-w {path}'"
+                ),
+            }
+        }
+        EnvironmentFinding::DiskNearlyFull { path, free } => format!(
+            "{} has {free} MiB of room left: once there is none, attempts cannot be counted, and everybody who needs a \
+             code is refused; free some",
+            path.display()
+        ),
+        EnvironmentFinding::BrokerOutdated => "the program of a running broker has been replaced, and it still works as \
+                                               the old one: 'systemctl restart twofad'"
+            .to_owned(),
+        EnvironmentFinding::SelinuxDenials { count, latest } => format!(
+            "SELinux denied twofa something in the last 24 hours (denials: {count}; the latest: {latest}): install the \
+             policy module of the package, and see 'ausearch -m avc -ts today'"
+        ),
+        EnvironmentFinding::Hurry(Hurry {
+            setting,
+            file,
+            seconds,
+        }) => format!(
+            "a login may take {seconds} seconds, in which people who must enrol then can hardly do so: set '{setting} 300' \
+             in {file}"
+        ),
+        EnvironmentFinding::ClockUnsynchronised => "nothing keeps the clock of this machine right, and codes of apps \
+                                                    depend on it: they are refused once it is off by more than the policy allows; \
+                                                    start chrony or systemd-timesyncd ('timedatectl set-ntp true')"
+            .to_owned(),
+        EnvironmentFinding::StoreDamaged { error } => format!(
+            "the store is damaged ({error}): restore a backup of it before logins depend on what is lost"
+        ),
+        EnvironmentFinding::LogAltered { count } => format!(
+            "the log is not what was written ({}): somebody may have changed it; 'twofa log verify' says where",
+            if *count == 1 {
+                "one finding".to_owned()
+            } else {
+                format!("{count} findings")
+            }
+        ),
+    }
+}
