@@ -1,13 +1,16 @@
 //! The README's commands, taken out of it and typed as they stand there, by a user with sudo on a machine on which twofa
-//! has been built and not installed.
+//! has been built and not installed. Packages are left to `packaging/tests/test_readme.py`: `make` takes their place.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
 use twofa_e2e::{Authenticator, CHECKOUT, Machine, SYSTEMCTL, Terminal, enrol_on, password_of};
 
 const README: &str = include_str!("../../README.md");
-/// Compiling is left out: the checkout has what it makes.
-const BUILD: &str = "make build && ";
+/// The commands about packages, and what has the same effect in a checkout that has been built.
+const PACKAGES: [(&str, &str); 2] = [
+    ("sudo apt install ", "sudo make install"),
+    ("sudo apt remove ", "sudo make uninstall"),
+];
 const CODE_PROMPT: &str = "Verification code for vm";
 const SSH: &str = "LC_ALL=C.UTF-8 ssh -o StrictHostKeyChecking=accept-new";
 
@@ -22,7 +25,7 @@ const START_SSHD: &str = "chmod +x /usr/local/sbin/systemctl && ssh-keygen -A >&
 
 /// What `make build` writes and the programs' own build does not.
 const BUILT: &str = "cd /usr/src/twofa/target/release && mkdir man completions \
-    && touch man/twofa.1 completions/bash completions/zsh completions/fish && chown -R alice /usr/src/twofa";
+    && touch man/twofa.1 man/twofa-policy.5 completions/bash completions/zsh completions/fish && chown -R alice /usr/src/twofa";
 
 /// The blocks of commands under `heading` whose paragraph before begins with `first`.
 fn block(heading: &str, first: &str) -> String {
@@ -62,6 +65,10 @@ struct Protected {
 
 /// Types a command as alice, who has sudo, in the checkout.
 fn start(machine: &Machine, command: &str) -> Terminal {
+    let of_packages = PACKAGES
+        .iter()
+        .find(|(begin, _)| command.starts_with(begin));
+    let command = of_packages.map_or(command, |(_, make)| make);
     let mut terminal = machine.terminal_as("alice", &format!("cd {CHECKOUT}\n{command}\n"));
     if command.contains("sudo ") {
         terminal.expect("[sudo] password for alice:");
@@ -91,12 +98,12 @@ fn follow(choice: &str) -> Protected {
         .command(BUILT)
         .build();
     let mut phone = None;
-    let first = commands(&block("## Protect ssh", "On Debian"));
+    let first = commands(&block("## Protect ssh", "Nobody publishes"));
     let chosen = commands(&block("## Protect ssh", choice));
     assert!(first.len() + chosen.len() <= 5, "{first:#?} {chosen:#?}");
     for command in first.iter().chain(&chosen) {
-        if let Some(install) = command.strip_prefix(BUILD) {
-            type_command(&machine, install);
+        if command.starts_with(PACKAGES[0].0) {
+            type_command(&machine, command);
             // In place of systemd's socket.
             machine.start_broker();
         } else if command.starts_with("twofa enrol app") {
