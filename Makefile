@@ -244,6 +244,8 @@ test-packages:
 	TWOFA_PACKAGES='$(abspath $(TARGET)/deb)' python3 -B packaging/tests/test_debian.py
 	TWOFA_PACKAGES='$(abspath $(TARGET)/deb)' python3 -B packaging/tests/test_console.py
 	TWOFA_PACKAGES='$(abspath $(TARGET)/deb)' python3 -B packaging/tests/test_authselect.py
+	for suite in trixie bookworm; do SUITE=$$suite TWOFA_PACKAGES='$(abspath $(TARGET)/deb)' \
+	  python3 -B packaging/tests/test_readme.py || exit 1; done
 	@if [ -d '$(TARGET)/rpm/RPMS' ]; then packaging/tests/test-rpm '$(TARGET)/rpm/RPMS'; \
 	 else echo 'Skipped: the RPM packages, because there are none: run "make rpm".'; fi
 
