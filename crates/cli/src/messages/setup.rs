@@ -72,7 +72,7 @@ pub(crate) const GETTING_BACK_IN: &str = "
 Done. If somebody cannot get in:
   - without the phone, a backup code works in place of a code;
   - 'sudo twofa user reset NAME' removes all methods of a user, who then sets up new ones;
-  - 'sudo twofa exemption add NAME --reason …' lets a user in without a code until a time;
+  - 'sudo twofa user exempt NAME --reason … --until …' lets a user in without a code until a time;
   - 'sudo twofa policy set mode=disabled' asks nobody any longer.
 If root itself cannot log in, boot with init=/bin/bash, or from other media, and see GETTING BACK IN in twofa-admin(7).
 'sudo twofa doctor' checks the machine now and after changes.
