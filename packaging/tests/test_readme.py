@@ -14,7 +14,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(__file__))
 import test_debian  # noqa: E402
-from machine import SUITE, Machine  # noqa: E402
+from machine import SUITE, Machine, wait_for  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
 README = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
@@ -60,6 +60,8 @@ class Readme(unittest.TestCase):
             self.type(command)
             if command.startswith("twofa enrol app"):
                 self.enrol()
+        # sshd listens once more a moment after it was reloaded.
+        wait_for("sshd", lambda: self.machine.succeeds("ss --listening --tcp --numeric | grep --quiet ':22 '"))
         self.log_in(password, self.backup_codes.pop())
         took = time.monotonic() - begun
         print(f"{SUITE}, {choice} {took:.1f} s from the packages to a protected login over ssh", file=sys.stderr)
