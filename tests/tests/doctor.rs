@@ -204,6 +204,33 @@ fn the_doctor_names_a_rule_that_refuses_root_and_limits_that_are_too_short_to_en
 }
 
 #[test]
+fn the_doctor_names_a_certificate_of_a_provider_that_ends_soon() {
+    let machine = builder().build();
+    put(&machine, "sshd", BEHIND);
+    let certificate = |days: u32| {
+        machine
+            .run(&format!(
+                "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=ca -days {days} \
+                 -keyout /root/ca.key -out /etc/twofa/ca.pem"
+            ))
+            .ok();
+    };
+    certificate(20);
+    machine
+        .run_with_input(
+            "twofa provider add mail smtp host=localhost username=u from=a@example.org ca-file=/etc/twofa/ca.pem --no-test \
+             --secrets-from -",
+            "password=x\n",
+        )
+        .ok();
+    let words =
+        "notice: a certificate in /etc/twofa/ca.pem, by which provider 'mail' is trusted, ends";
+    finds(&machine, words);
+    certificate(40);
+    assert!(!diagnosis(&machine).contains(words));
+}
+
+#[test]
 fn the_doctor_names_what_selinux_denied() {
     let machine = builder().build();
     put(&machine, "sshd", BEHIND);

@@ -44,6 +44,7 @@ pub use catalogue::Catalogue;
 pub use dispatcher::Dispatcher;
 pub use error::{SendError, Step};
 pub use message::{CodeMessage, Message, NoticeMessage};
+pub use net::certificate::first_end;
 pub use provider::{
     BadProvider, ConfigDirs, InboundSms, Inbox, Provider, ProviderConfig, ProviderKind, Receipt,
 };

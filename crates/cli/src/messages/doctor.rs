@@ -442,6 +442,11 @@ fn delivery(finding: &DeliveryFinding) -> String {
         DeliveryFinding::ProviderUnusable { name, error } => {
             format!("provider '{name}' cannot be used: {error}")
         }
+        DeliveryFinding::CertificateEnds { name, file, at } => format!(
+            "a certificate in {}, by which provider '{name}' is trusted, ends or ended {}: put the new one into the file",
+            file.display(),
+            moment(*at)
+        ),
         DeliveryFinding::ProviderFailed { name, failure } => with_hint(
             &format!("provider '{name}' failed at {}: {}", failure.step, failure.reason),
             failure.hint.as_deref(),

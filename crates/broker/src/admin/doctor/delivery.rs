@@ -1,9 +1,11 @@
 //! Whether codes and notices would reach people.
 
-use twofa_core::{Channel, Method};
+use std::path::PathBuf;
+
+use twofa_core::{Channel, Method, Timestamp};
 use twofa_delivery::templates::Templates;
-use twofa_delivery::{Catalogue, ConfigDirs, Provider, SendError};
-use twofa_store::{Providers, SmsAlarm};
+use twofa_delivery::{Catalogue, ConfigDirs, Provider, SendError, first_end};
+use twofa_store::{ProviderRecord, Providers, SmsAlarm};
 
 use super::finding::{DeliveryFinding, Finding};
 use crate::admin::providers::test::check_all;
@@ -12,6 +14,9 @@ use crate::sending::providers::configuration;
 
 /// A notice that has been due for this many seconds is overdue.
 const OVERDUE: u64 = 300;
+
+/// A certificate that ends within this many seconds ends soon.
+const CERTIFICATE_SOON: u64 = 30 * 86_400;
 
 /// What is wrong with the providers, their files, and what waits to be sent.
 pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminError> {
@@ -33,6 +38,7 @@ pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminErro
             failure,
         }),
     );
+    findings.extend(certificates(&stored, admin.now()));
     findings.extend(email_is_weak(admin, &stored)?);
     findings.extend(uncarried(admin, &stored)?);
     findings.extend(text_messages(admin, &stored)?);
@@ -70,6 +76,18 @@ fn open(
         }
     }
     opened
+}
+
+/// The providers of which a certificate that they are trusted by ends soon, or has ended. A bundle may have old ones in it
+/// that no server uses.
+fn certificates(providers: &Providers, now: Timestamp) -> Vec<DeliveryFinding> {
+    let ends = |record: &ProviderRecord| {
+        let file = PathBuf::from(record.settings.get("ca-file")?.text());
+        let at = first_end(&file).filter(|at| *at <= now.after(CERTIFICATE_SOON))?;
+        let name = record.name.clone();
+        Some(DeliveryFinding::CertificateEnds { name, file, at })
+    };
+    providers.all.iter().filter_map(ends).collect()
 }
 
 /// What the standards say of codes that are sent: an administrator may be bound by them.

@@ -539,6 +539,15 @@ pub enum DeliveryFinding {
         /// The reason, for administrators.
         error: String,
     },
+    /// A certificate in the `ca-file` of a provider ends within 30 days, or has ended.
+    CertificateEnds {
+        /// The provider's name.
+        name: String,
+        /// The value of `ca-file`.
+        file: PathBuf,
+        /// When the first certificate in it ends.
+        at: Timestamp,
+    },
     /// A provider was tested, and failed.
     ProviderFailed {
         /// The provider's name.
@@ -584,6 +593,7 @@ impl DeliveryFinding {
     fn may_be_meant(&self) -> bool {
         match self {
             Self::ProviderUnused { .. }
+            | Self::CertificateEnds { .. }
             | Self::EmailIsWeak
             | Self::NoPhoneCountry
             | Self::NoticeWaiting { .. }

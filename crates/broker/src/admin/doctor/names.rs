@@ -153,6 +153,7 @@ impl DeliveryFinding {
             Self::ProviderSealed { .. } => "provider-sealed",
             Self::ProviderUnused { .. } => "provider-unused",
             Self::ProviderUnusable { .. } => "provider-unusable",
+            Self::CertificateEnds { .. } => "certificate-ends",
             Self::ProviderFailed { .. } => "provider-fails",
             Self::EmailIsWeak => "email-is-weak",
             Self::Uncarried { .. } => "users-uncarried",
