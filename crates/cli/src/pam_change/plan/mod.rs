@@ -105,21 +105,7 @@ impl Plan {
         if is_shared && is_elsewhere {
             return Err(by_policy(service, asks));
         }
-        let vendor = checked
-            .files
-            .iter()
-            .find(|file| file.ends_with(&format!("/{service}")));
-        let (text, like) = match (&own, vendor) {
-            (Some(text), _) => (text.clone(), path.clone()),
-            (None, Some(vendor)) => {
-                let text = files::read_own(vendor)?;
-                self.notes.push(format!(
-                    "{path} becomes a copy of {vendor}: later changes of that file have no effect."
-                ));
-                (text.unwrap_or_default(), vendor.clone())
-            }
-            (None, None) => return Err(unknown_service(service)),
-        };
+        let (text, like) = self.text(checked, &path, own.as_deref())?;
         let goal = if asks { Goal::Asks } else { Goal::DoesNotAsk };
         let candidates = if asks {
             additions(&text)
@@ -147,6 +133,27 @@ impl Plan {
             reason = objection;
         }
         Err(failure(service, &reason))
+    }
+
+    /// The text that a service's file has, and the file it is from: its own, or the vendor's.
+    fn text(
+        &mut self,
+        checked: &Checked,
+        path: &str,
+        own: Option<&str>,
+    ) -> Result<(String, String), CommandError> {
+        if let Some(text) = own {
+            return Ok((text.to_owned(), path.to_owned()));
+        }
+        let name = format!("/{}", checked.service);
+        let Some(vendor) = checked.files.iter().find(|file| file.ends_with(&name)) else {
+            return Err(unknown_service(&checked.service));
+        };
+        let text = files::read_own(vendor)?.unwrap_or_default();
+        self.notes.push(format!(
+            "{path} becomes a copy of {vendor}: later changes of that file have no effect."
+        ));
+        Ok((text, vendor.clone()))
     }
 
     /// Asks the prover about every service that a step concerns, after every step.
