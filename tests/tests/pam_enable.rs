@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
-use twofa_e2e::{Machine, Terminal, password_of};
+use twofa_e2e::{Machine, SYSTEMCTL, Terminal, password_of};
 
 /// A machine in which no stack names the module, and pam-auth-update has the profile.
 fn machine() -> Machine {
@@ -95,7 +95,7 @@ fn a_dead_terminal_brings_the_old_files_back() {
     machine.enrol("alice");
     let before = state(&machine);
     let mut enable = machine.terminal("twofa pam enable --login-as alice");
-    enable.expect("Password");
+    enable.expect("which must be refused.");
     assert_ne!(state(&machine), before);
     enable.hang_up();
     machine.wait_until("[ ! -e /var/backups/twofa-pam/pending ]");
@@ -114,8 +114,8 @@ fn a_kill_at_any_step_leaves_the_old_or_the_new_state() {
     let mut step = 1;
     loop {
         let run = machine.run(&format!(
-            "strace -o /dev/null -e trace=rename,unlink,fsync,mkdir,clone3,clone,vfork \
-             -e inject=rename,unlink,fsync,mkdir,clone3,clone,vfork:signal=KILL:when={step} \
+            "strace -o /dev/null -e trace=rename,unlink,mkdir,clone3,clone,vfork \
+             -e inject=rename,unlink,mkdir,clone3,clone,vfork:signal=KILL:when={step} \
              twofa pam enable --no-login"
         ));
         machine.wait_until("[ ! -e /var/backups/twofa-pam/pending ]");
@@ -171,6 +171,56 @@ fn an_own_file_is_edited_where_that_is_asked_for() {
     );
     machine.run("twofa pam disable --no-login sudo").ok();
     assert_eq!(state(&machine), before);
+}
+
+const SSHD: &str = "Include /etc/ssh/sshd_config.d/*.conf\nPasswordAuthentication yes\nKbdInteractiveAuthentication no\n";
+const SETTINGS: &str = "sshd -T | grep -E '^(kbdinteractive|password)authentication'";
+
+#[test]
+fn sshd_lets_pam_ask_before_its_stack_does_and_the_old_settings_come_back() {
+    let builder = Machine::new()
+        .policy("optional")
+        .user("alice")
+        .command("sed -i /pam_twofa/d /etc/pam.d/*; rm -f /etc/ssh/sshd_config.d/*")
+        .file("/usr/local/sbin/systemctl", SYSTEMCTL)
+        .command("chmod +x /usr/local/sbin/systemctl");
+    let machine = builder.clone().sshd(SSHD).build();
+    let phone = machine.enrol("alice");
+    machine.run("sed -i /pam_twofa/d /etc/pam.d/sshd").ok();
+    let before = machine.run(SETTINGS).ok().stdout;
+
+    let enable = machine
+        .run("twofa pam enable --own-file --no-login sshd")
+        .ok();
+    assert!(
+        enable.stdout.contains("ssh key alone is asked for no code"),
+        "{enable}"
+    );
+    assert_eq!(
+        machine.run(SETTINGS).ok().stdout,
+        "passwordauthentication no\nkbdinteractiveauthentication yes\n"
+    );
+    let mut ssh = machine.terminal("ssh alice@vm id -un");
+    answer(&mut ssh, "assword", &password_of("alice"));
+    answer(&mut ssh, "Verification code", &phone.next_code());
+    ssh.expect("alice\n");
+
+    machine.run("twofa pam disable --no-login sshd").ok();
+    assert_eq!(machine.run(SETTINGS).ok().stdout, before);
+
+    // Where sshd does not read our file, nothing changes.
+    let ignoring = builder
+        .sshd("PasswordAuthentication yes\nKbdInteractiveAuthentication no\n")
+        .build();
+    ignoring.run("sed -i /pam_twofa/d /etc/pam.d/sshd").ok();
+    let before = state(&ignoring);
+    let enable = ignoring.run("twofa pam enable --own-file --no-login sshd");
+    assert_eq!(enable.code(), 1, "{enable}");
+    assert!(enable.stderr.contains("it is not included"), "{enable}");
+    assert_eq!(state(&ignoring), before);
+    ignoring
+        .run("[ ! -e /etc/ssh/sshd_config.d/00-twofa.conf ]")
+        .ok();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! [`plan`] says which files change and what that costs, and asks the prover about the state after every step. [`record`]
 //! keeps the old files and knows how to bring them back; it starts a second process that does so if this one dies.
-//! [`files`] replaces one file atomically. [`login`] then logs the person in who runs the command, with a wrong code and
+//! [`files`] replaces one file atomically, and [`sshd`] lets PAM ask there. [`login`] then logs the person in who runs the command, with a wrong code and
 //! with a right one, through [`pam_sys`], where the unsafe code is. Only then is the change final.
 
 mod diff;
@@ -11,6 +11,7 @@ mod login;
 mod pam_sys;
 mod plan;
 mod record;
+mod sshd;
 
 use std::io::{self, IsTerminal, Write};
 
@@ -98,7 +99,7 @@ fn change(services: &[String], options: &Options, asks: bool) -> Result<Outcome,
     }
     let person = person(options)?;
     let record = Record::begin(&plan)?;
-    let made = make(&plan).and_then(|()| match &person {
+    let made = make(&plan, person.as_deref()).and_then(|()| match &person {
         Some(person) => login::prove(&plan.login, person, asks),
         None => Ok(()),
     });
@@ -113,10 +114,13 @@ fn change(services: &[String], options: &Options, asks: bool) -> Result<Outcome,
     }
 }
 
-fn make(plan: &Plan) -> Result<(), CommandError> {
+fn make(plan: &Plan, person: Option<&str>) -> Result<(), CommandError> {
     for step in &plan.steps {
         files::replace(&step.path, step.new.as_deref(), &step.like)
             .map_err(|error| files::failed(&step.path, &error))?;
+        if sshd::owns(&step.path) {
+            sshd::apply(person)?;
+        }
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files;
 use super::plan::Plan;
+use super::sshd;
 use crate::error::CommandError;
 
 /// Root's own. `/var/lib/twofa` is not: it belongs to the user twofa.
@@ -129,6 +130,10 @@ pub(super) fn recover_pending() -> Result<bool, CommandError> {
                 None
             };
             files::replace(&old.path, text.as_deref(), &copy.display().to_string())?;
+        }
+        if all.iter().any(|old| sshd::owns(&old.path)) {
+            // The old files are there, and nothing better can be done if sshd does not read them.
+            let _ = sshd::reload();
         }
         files::replace(&pending(), None, "")
     };

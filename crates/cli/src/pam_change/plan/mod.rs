@@ -9,7 +9,7 @@ use twofa_broker::admin::pam::{CheckResult, Checked, Machine};
 use twofa_stacks::change::{Goal, additions, objections, removal};
 use twofa_stacks::{File, Host, Proof};
 
-use super::files;
+use super::{files, sshd};
 use crate::commands::pam::unknown_service;
 use crate::error::CommandError;
 use crate::messages::pam;
@@ -61,17 +61,21 @@ pub(super) fn make(
             return Err(CommandError::new(Failure::Usage, message)
                 .hinted("name the services: 'twofa pam list' shows them"));
         }
-        let steps = profile::steps(asks)?;
-        return Ok(Plan {
+        let mut plan = Plan {
             login: "login".to_owned(),
-            steps,
+            steps: profile::steps(asks)?,
             ..Plan::default()
-        });
+        };
+        plan.add_sshd(asks)?;
+        return Ok(plan);
     }
     let mut plan = Plan::default();
     for name in services {
         let checked = machine.check(name).ok_or_else(|| unknown_service(name))?;
         plan.add(machine, &checked, asks, has_profile && !own_file)?;
+        if checked.service == "sshd" {
+            plan.add_sshd(asks)?;
+        }
     }
     Ok(plan)
 }
@@ -133,6 +137,18 @@ impl Plan {
             reason = objection;
         }
         Err(failure(service, &reason))
+    }
+
+    /// sshd can ask before its stack does, and until it no longer does.
+    fn add_sshd(&mut self, asks: bool) -> Result<(), CommandError> {
+        if asks {
+            let (step, notes) = sshd::enabling()?;
+            self.notes.extend(notes);
+            self.steps.splice(0..0, step);
+        } else {
+            self.steps.extend(sshd::disabling()?);
+        }
+        Ok(())
     }
 
     /// The text that a service's file has, and the file it is from: its own, or the vendor's.
