@@ -137,6 +137,11 @@ pub(crate) fn test(provider: &str) -> String {
     format!("Test '{provider}' with a message")
 }
 
+/// A question for what a provider does not ask for by itself.
+pub(crate) fn more_settings(kind: &str) -> String {
+    format!("More settings, KEY=VALUE (see 'twofa provider kinds {kind}')")
+}
+
 pub(crate) fn remove(provider: &str) -> String {
     format!("Remove '{provider}', to add it with other settings?")
 }

@@ -93,7 +93,7 @@ pub(super) fn longest_part(text: &str) -> usize {
 }
 
 /// `text` in lines of at most `columns`; what cannot be broken and is longer has a line of its own.
-pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     wrap_hanging(text, columns, columns)
 }
 

@@ -22,6 +22,7 @@ use crate::arguments::SetupArguments;
 use crate::client;
 use crate::error::CommandError;
 use crate::messages::setup as texts;
+use crate::output::wrap::wrap;
 use crate::output::{terminal_width, wrap_lines};
 
 pub(crate) fn run(arguments: &SetupArguments) -> Result<(), CommandError> {
@@ -82,9 +83,17 @@ fn first_open(progress: &[Progress]) -> usize {
         .count()
 }
 
+/// Shows paragraphs, and lists whose lines are indented.
 fn say(text: &str) -> Result<(), CommandError> {
-    let text = wrap_lines(text, terminal_width());
-    Ok(write!(io::stdout(), "{text}")?)
+    let (mut out, columns) = (io::stdout().lock(), terminal_width());
+    for line in text.lines() {
+        if line.starts_with(' ') {
+            write!(out, "{}", wrap_lines(line, columns))?;
+        } else {
+            writeln!(out, "{}", wrap(line, columns).join("\n"))?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -60,9 +60,11 @@ fn sms_kind() -> Result<String, CommandError> {
     Ok(kind.unwrap_or_default())
 }
 
-/// The command itself asks for the settings that this kind needs.
+/// The command itself asks for the settings that this kind needs, secrets included.
 fn add(name: &str, kind: &str) -> Result<bool, CommandError> {
-    commands::run(&["provider", "add", name, kind])
+    let more = ask::line(&texts::more_settings(kind), "")?;
+    let more: Vec<_> = more.split_whitespace().collect();
+    commands::run(&[&["provider", "add", name, kind], &more[..]].concat())
 }
 
 /// Sends a message; whether it arrived.
