@@ -7,10 +7,18 @@ use twofa_e2e::{Machine, MailServer, Terminal, enrol_on, password_of};
 const MENU: &str = "Next step";
 const DOWN: &str = "\x1b[B";
 
+/// A machine in which no stack names the module, and pam-auth-update has the profile.
 fn machine() -> Machine {
+    let profile = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../packaging/pam-configs/twofa"
+    );
+    let profile = std::fs::read_to_string(profile).unwrap();
     Machine::new()
         .administrator("alice")
         .user("bob")
+        .command("sed -i /pam_twofa/d /etc/pam.d/*")
+        .file("/usr/share/pam-configs/twofa", &profile)
         .with_sshd()
         .build()
 }
@@ -39,6 +47,7 @@ fn menu(terminal: &mut Terminal) {
 #[test]
 fn setup_leads_from_nothing_to_a_login_that_works_in_a_second_terminal() {
     let machine = machine();
+    let server = MailServer::start(&machine, &["alice"]);
     let mut terminal = setup(&machine);
 
     next(&mut terminal, "application-name=NAME)");
@@ -48,13 +57,29 @@ fn setup_leads_from_nothing_to_a_login_that_works_in_a_second_terminal() {
     menu(&mut terminal);
     next(&mut terminal, "What sends codes");
     terminal.expect("Add an SMS service");
-    terminal.type_line("");
+    terminal.type_line(DOWN);
+    terminal.expect("More settings");
+    terminal.type_line(&format!("ca-file={}", server.ca_file()));
+    terminal.expect("host (");
+    terminal.type_line("localhost");
+    terminal.expect("from (");
+    terminal.type_line(server.username());
+    terminal.expect("password (");
+    terminal.expect(": ");
+    terminal.type_line(server.password());
+    terminal.expect("Added 'mail'.");
+    terminal.expect("Send a test message to");
+    terminal.type_line("alice@example.org");
+    terminal.expect("Did the message arrive?");
+    assert!(server.wait_for_mail("alice", 1)[0].contains("This is a test"));
+    terminal.type_keys("y");
     menu(&mut terminal);
     next(&mut terminal, "$ twofa enrol app --user alice");
     let phone = enrol_on(&mut terminal);
 
     menu(&mut terminal);
     next(&mut terminal, "Leave it as it is");
+    // Offered is 'optional'.
     terminal.type_line(DOWN);
     terminal.expect("Unix group of the administrators");
     terminal.expect("sudo");
@@ -72,8 +97,17 @@ fn setup_leads_from_nothing_to_a_login_that_works_in_a_second_terminal() {
     terminal.expect("all");
     terminal.type_line("");
     menu(&mut terminal);
-    // The machine's files have the line already.
-    terminal.type_line(DOWN);
+    next(&mut terminal, "PAM services");
+    terminal.expect("all");
+    terminal.type_line("");
+    terminal.expect("Password");
+    terminal.type_line(&password_of("alice"));
+    terminal.expect("The wrong code was refused.");
+    terminal.expect("Verification code for Example");
+    terminal.type_line(&phone.next_code());
+    terminal.expect("Changed. The old files are in");
+    menu(&mut terminal);
+    terminal.type_line("");
     terminal.expect("Waiting for that login");
 
     let mut ssh = machine.terminal("ssh alice@vm");
@@ -82,7 +116,7 @@ fn setup_leads_from_nothing_to_a_login_that_works_in_a_second_terminal() {
     ssh.expect("Verification code for Example");
     ssh.type_line(&phone.next_code());
     ssh.expect("alice@vm:~$ ");
-    terminal.expect("alice logged in with a code at sshd.");
+    terminal.expect("alice logged in at sshd.");
     menu(&mut terminal);
     next(&mut terminal, "Done. If somebody cannot get in");
     assert!(terminal.expect_end().success(), "{}", terminal.screen());
@@ -127,6 +161,7 @@ fn answers(server: &MailServer<&Machine>) -> String {
          who-must = \"administrators\"\n\
          administrators = \"sudo\"\n\
          services = [\"ssh\", \"elevation\"]\n\
+         pam = [\"all\"]\n\
          [[provider]]\n\
          name = \"mail\"\n\
          kind = \"smtp\"\n\
@@ -137,7 +172,8 @@ fn answers(server: &MailServer<&Machine>) -> String {
 
 /// Everything that answers can change.
 fn everything(machine: &Machine) -> String {
-    let commands = "twofa policy export; twofa provider list; twofa log --json | wc -l";
+    let commands = "twofa policy export; twofa provider list; twofa log --json | wc -l; \
+                    cat /etc/pam.d/* | sha256sum";
     machine.run(commands).ok().stdout
 }
 
@@ -161,6 +197,7 @@ fn answers_set_the_machine_up_once_and_a_second_run_has_nothing_to_do() {
 
     let done = run("");
     assert!(done.contains("Added 'mail'."), "{done}");
+    assert!(machine.file("/etc/pam.d/common-auth").contains("pam_twofa"));
     assert!(!(would + &done).contains(server.password()));
     let policy = machine.run("twofa policy export").ok().stdout;
     for line in [
@@ -185,18 +222,20 @@ fn a_mistake_in_the_answers_is_reported_with_its_line_and_nothing_is_changed() {
     let right = answers(&server);
     let before = everything(&machine);
     for (was, is, place) in [
-        ("kind = \"smtp\"", "kind = \"smpt\"", "7:8: "),
-        ("kind = \"smtp\"", "sort = \"smtp\"", "7:1: unknown field"),
-        ("kind = \"smtp\"", "kind = 7", "7:8: invalid type"),
+        ("name = \"mail\"", "name = 7", "7:8: invalid type"),
+        ("[\"all\"]", "[\"nosuchservice\"]", "5:7: "),
+        ("kind = \"smtp\"", "kind = \"smpt\"", "8:8: "),
+        ("kind = \"smtp\"", "sort = \"smtp\"", "8:1: unknown field"),
+        ("kind = \"smtp\"", "kind = 8", "8:8: invalid type"),
         ("\"administrators\"\n", "\"all\"\n", "2:12: unknown variant"),
         ("= \"sudo\"", "= \"nogroupofours\"", "3:18: "),
         ("\"elevation\"]", "\"two words\"]", "4:12: "),
         (
             "host =",
             "password = \"x\", host =",
-            "8:25: 'password' is a secret",
+            "9:25: 'password' is a secret",
         ),
-        ("mail.secret", "none.secret", "9:16: cannot read"),
+        ("mail.secret", "none.secret", "10:16: cannot read"),
     ] {
         let wrong = right.replacen(was, is, 1);
         assert_ne!(wrong, right);

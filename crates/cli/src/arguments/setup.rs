@@ -12,9 +12,10 @@ Examples:
 
 A file of answers; every line may be left out:
   application-name = \"Example\"
-  who-must = \"administrators\"      # nobody, administrators or everybody
+  who-must = \"administrators\"      # report, nobody, administrators, everybody
   administrators = \"sudo\"          # their Unix group
   services = [\"ssh\", \"console\"]  # or [\"all\"]
+  pam = [\"sshd\"]                  # or [\"all\"]: as 'twofa pam enable'
   [[provider]]
   name = \"mail\"
   kind = \"smtp\"                    # see 'twofa provider kinds'

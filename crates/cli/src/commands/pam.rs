@@ -41,7 +41,7 @@ fn options(change: &ChangeArguments) -> Options {
 
 fn ended(outcome: Outcome) -> Result<(), CommandError> {
     let text = match outcome {
-        Outcome::Unchanged => "Nothing to change.".to_owned(),
+        Outcome::Unchanged => pam::NOTHING_TO_CHANGE.to_owned(),
         Outcome::Shown => "Nothing was changed (--dry-run).".to_owned(),
         Outcome::Changed { backup } => format!("Changed. The old files are in {backup}."),
     };

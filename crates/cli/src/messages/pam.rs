@@ -9,6 +9,9 @@ use twofa_stacks::{
 use super::enumerate;
 use crate::output::Value;
 
+/// That the services ask, or do not ask, already.
+pub(crate) const NOTHING_TO_CHANGE: &str = "Nothing to change.";
+
 /// Of a service whose program asks libpam for no login.
 pub(crate) const NO_LOGIN: &str = "no logins here";
 

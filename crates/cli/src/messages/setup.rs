@@ -37,7 +37,8 @@ pub(crate) const WHO: &str = "\
 Who must have a second factor? Users who must and have none set one up at their next login. Before anything changes, you \
 see whom it concerns. (twofa policy set mode=…, twofa class set administrators)\n";
 pub(crate) const WHICH_PEOPLE: &str = "Who must have one";
-pub(crate) const WHO_CHOICES: [&str; 4] = [
+pub(crate) const WHO_CHOICES: [&str; 5] = [
+    "Nobody yet, and nobody is asked: the log says what would happen",
     "Nobody yet: those who set one up are asked for it",
     "Administrators; others are asked if they set one up",
     "Everybody",
@@ -53,11 +54,12 @@ services=…)\n";
 pub(crate) const WHICH_SERVICES: &str = "Services";
 
 pub(crate) const PAM: &str = "\
-PAM must load twofa's module at these services. (twofa pam list, twofa pam enable)\n";
-pub(crate) const ENABLE_WHERE: &str = "PAM services (Enter for the distribution's way)";
-pub(crate) const BY_HAND: &str = "\
-\nPut the line into PAM's files by hand: twofa-admin(7) has a recipe for each program, and 'twofa pam check' proves who \
-gets in with what. Then choose this step again.\n\n";
+PAM must load twofa's module at these services. The change is shown, proved, and taken back if you cannot log in with it. \
+For ssh, sshd has settings of its own: 'twofa doctor' checks them. (twofa pam list, twofa pam enable)\n";
+pub(crate) const ENABLE_MORE: &str = "The module is loaded already. Add services?";
+pub(crate) const ENABLE_WHERE: &str = "PAM services, such as sshd sudo";
+/// The answer that means every service.
+pub(crate) const ALL: &str = "all";
 
 pub(crate) const LOGIN: &str = "\
 Prove that you get in before you close this terminal. (twofa log --follow)\n";
@@ -67,6 +69,8 @@ pub(crate) const LOGIN_CHOICES: [&str; 3] = [
     "Skip this step",
     "Roll back: ask nobody for a code",
 ];
+
+pub(crate) const DISABLE_TOO: &str = "Take the module out of PAM's files too?";
 
 pub(crate) const GETTING_BACK_IN: &str = "
 Done. If somebody cannot get in:
@@ -157,9 +161,24 @@ pub(crate) fn enrolled(user: &str, backup_codes: u64) -> String {
 pub(crate) fn mode(mode: &str) -> &str {
     match mode {
         "mandatory" => "everybody",
-        "optional" => "nobody; asked if enrolled",
+        "optional" => "nobody yet; asked if enrolled",
+        "report" => "nobody yet; only recorded",
         "disabled" => "nobody is asked",
         other => other,
+    }
+}
+
+/// Who must have a second factor where a group has rules of its own.
+pub(crate) fn group_and_others(group: &str, its_mode: &str, machine: &str) -> String {
+    let others = match machine {
+        "optional" => "others if enrolled",
+        "report" => "others only recorded",
+        "disabled" => "others are not asked",
+        other => other,
+    };
+    match its_mode {
+        "mandatory" => format!("group {group}; {others}"),
+        mode => format!("group {group}: {mode}; {others}"),
     }
 }
 
@@ -174,7 +193,7 @@ pub(crate) fn some(names: &[String]) -> String {
 }
 
 pub(crate) fn logged_in(user: &str, service: &str) -> String {
-    format!("{user} logged in with a code at {service}")
+    format!("{user} logged in at {service}")
 }
 
 pub(crate) fn log_in_now(user: &str) -> String {

@@ -17,6 +17,7 @@ use super::providers::{Provider, plan as plan_provider};
 use super::state::{ADMINISTRATORS, Rules, group_of_administrators};
 use crate::error::CommandError;
 use crate::input;
+use crate::messages::pam::NOTHING_TO_CHANGE;
 use crate::messages::setup as texts;
 
 /// A file of answers.
@@ -27,6 +28,8 @@ struct Answers {
     who_must: Option<Spanned<Who>>,
     administrators: Option<Spanned<String>>,
     services: Option<Spanned<Vec<String>>>,
+    /// The PAM services that are to ask, or `all`.
+    pam: Option<Spanned<Vec<String>>>,
     #[serde(default)]
     provider: Vec<Provider>,
 }
@@ -34,6 +37,8 @@ struct Answers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Who {
+    /// Nobody is asked; the log says what would happen.
+    Report,
     Nobody,
     Administrators,
     Everybody,
@@ -47,8 +52,16 @@ pub(super) struct Change {
     pub(super) input: Zeroizing<String>,
     /// The answer that it follows from, in bytes of the file.
     pub(super) span: Range<usize>,
-    /// Whether `--dry-run` and `--yes` are among its options.
-    pub(super) is_about_rules: bool,
+    pub(super) about: About,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    /// Its commands take `--dry-run` and `--yes`.
+    Rules,
+    /// Its command takes `--dry-run`.
+    Pam,
+    Providers,
 }
 
 /// The text of a file of answers, in which mistakes have a place.
@@ -88,7 +101,7 @@ pub(super) fn run(file: &Path, dry_run: bool, yes: bool) -> Result<(), CommandEr
     let previews = preview(&document, &changes)?;
     for (change, preview) in changes.iter().zip(previews) {
         let mut command: Vec<_> = change.command.iter().map(String::as_str).collect();
-        if change.is_about_rules && yes {
+        if change.about == About::Rules && yes {
             command.push("--yes");
         }
         writeln!(io::stdout(), "{}", texts::command(&command))?;
@@ -134,7 +147,7 @@ fn plan(document: &Document<'_>) -> Result<Vec<Change>, CommandError> {
                 .to_vec(),
                 input: Zeroizing::default(),
                 span,
-                is_about_rules: true,
+                about: About::Rules,
             }),
     );
     for (key, value, span) in settings {
@@ -145,7 +158,7 @@ fn plan(document: &Document<'_>) -> Result<Vec<Change>, CommandError> {
             command: vec!["policy".into(), "set".into(), format!("{key}={value}")],
             input: Zeroizing::default(),
             span,
-            is_about_rules: true,
+            about: About::Rules,
         });
     }
     let no_class = |who: &&Spanned<Who>| *who.get_ref() != Who::Administrators;
@@ -158,10 +171,35 @@ fn plan(document: &Document<'_>) -> Result<Vec<Change>, CommandError> {
                 .to_vec(),
             input: Zeroizing::default(),
             span: who.span(),
-            is_about_rules: false,
+            about: About::Providers,
         });
     }
+    changes.extend(plan_pam(document, &answers)?);
     Ok(changes)
+}
+
+/// The command that puts the module into PAM's files, unless it is there.
+fn plan_pam(document: &Document<'_>, answers: &Answers) -> Result<Option<Change>, CommandError> {
+    let Some(services) = &answers.pam else {
+        return Ok(None);
+    };
+    // Nobody is there who could log in.
+    let mut command = ["pam", "enable", "--no-login"].map(str::to_owned).to_vec();
+    let named = services.get_ref().iter();
+    command.extend(named.filter(|service| *service != texts::ALL).cloned());
+    let would: Vec<_> = command.iter().map(String::as_str).collect();
+    let output = commands::run_with(&[&would[..], &["--dry-run"]].concat(), "")?;
+    if !output.status.success() {
+        return Err(document.wrong(&services.span(), &commands::message(&output)));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let is_done = text.trim_end().ends_with(NOTHING_TO_CHANGE);
+    Ok((!is_done).then(|| Change {
+        command,
+        input: Zeroizing::default(),
+        span: services.span(),
+        about: About::Pam,
+    }))
 }
 
 /// A setting of the policy, with the place of its answer.
@@ -180,6 +218,7 @@ fn settings(document: &Document<'_>, answers: &Answers) -> Result<Vec<Setting>, 
         let mode = match who.get_ref() {
             Who::Everybody => "mandatory",
             Who::Administrators | Who::Nobody => "optional",
+            Who::Report => "report",
         };
         settings.push(("mode", mode.to_owned(), who.span()));
     }
@@ -217,7 +256,7 @@ fn administrators(
 /// What each change would do. A command that would fail is a mistake in the answers.
 fn preview(document: &Document<'_>, changes: &[Change]) -> Result<Vec<String>, CommandError> {
     let one = |change: &Change| {
-        if !change.is_about_rules {
+        if change.about == About::Providers {
             return Ok(String::new());
         }
         let command: Vec<_> = change.command.iter().map(String::as_str).collect();

@@ -10,7 +10,7 @@ use twofa_broker::admin::providers::settings::{Values, parse_secrets};
 use twofa_broker::privileges;
 use zeroize::Zeroizing;
 
-use super::answers::{Change, Document};
+use super::answers::{About, Change, Document};
 use super::commands;
 use crate::error::CommandError;
 use crate::input;
@@ -145,6 +145,6 @@ fn change(
         command,
         input,
         span: provider.name.span(),
-        is_about_rules: false,
+        about: About::Providers,
     }))
 }

@@ -41,7 +41,7 @@ pub(super) struct State {
     pub(super) providers: Vec<Provider>,
     pub(super) has_app: bool,
     pub(super) backup_codes: u64,
-    /// The PAM service of a login of theirs that asked for a code.
+    /// The PAM service of a login of theirs that a code let pass, or for mode=report, that would have asked.
     pub(super) logged_in_at: Option<String>,
     /// The services that ask.
     pub(super) asking: Vec<String>,
@@ -84,17 +84,30 @@ struct Service {
 #[derive(Debug, Deserialize)]
 struct Passed {
     service: Option<String>,
+    remote_host: Option<String>,
+    terminal: Option<String>,
+}
+
+impl Passed {
+    /// The service of a login from somewhere: the one that proves a change of PAM's files is from nowhere.
+    fn at(self) -> Option<String> {
+        self.remote_host.or(self.terminal).and(self.service)
+    }
 }
 
 impl State {
     pub(super) fn read(user: &str) -> Result<Self, CommandError> {
         let record: Record = commands::read(&["status", "--user", user])?;
-        let events = ["log", "--event", "passed,backup-code-used", "--user", user];
-        let passed: Vec<Passed> = commands::read(&events)?;
-        let mut services = passed.into_iter().filter_map(|passed| passed.service);
+        let rules = Rules::read()?;
+        let kinds = match rules.policy.get("mode").map(String::as_str) {
+            Some("report") => "passed,backup-code-used,reported",
+            _ => "passed,backup-code-used",
+        };
+        let passed: Vec<Passed> = commands::read(&["log", "--event", kinds, "--user", user])?;
+        let mut services = passed.into_iter().filter_map(Passed::at);
         Ok(Self {
             user: user.to_owned(),
-            rules: Rules::read()?,
+            rules,
             providers: commands::read(&["provider", "list"])?,
             has_app: !record.apps.is_empty(),
             backup_codes: record.backup_codes_left,
@@ -105,6 +118,11 @@ impl State {
 
     pub(super) fn setting(&self, key: &str) -> &str {
         self.rules.policy.get(key).map_or("", String::as_str)
+    }
+
+    /// Whether those who have enrolled are asked for a code.
+    pub(super) fn is_anybody_asked(&self) -> bool {
+        !matches!(self.setting("mode"), "disabled" | "report")
     }
 
     pub(super) fn administrators(&self) -> Option<&Class> {

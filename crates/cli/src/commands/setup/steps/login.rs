@@ -8,9 +8,9 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Deserialize;
 
-use super::super::state::{Progress, State};
+use super::super::state::{ADMINISTRATORS, Progress, State};
 use super::super::{ask, commands, say};
-use super::{Step, pam};
+use super::Step;
 use crate::error::CommandError;
 use crate::messages::setup as texts;
 
@@ -30,7 +30,9 @@ fn progress(state: &State) -> Progress {
 
 #[derive(Debug, Deserialize)]
 struct Event {
-    event: String,
+    id: i64,
+    #[serde(rename = "event")]
+    kind: String,
     service: Option<String>,
 }
 
@@ -51,20 +53,21 @@ fn run(state: &State) -> Result<bool, CommandError> {
 
 /// Waits for a login of `user` that a code let pass, and returns its service; `None`: Enter was pressed.
 fn wait(user: &str) -> Result<Option<String>, CommandError> {
-    let follow = [
-        "log", "--follow", "--json", "--user", user, "--since", "now",
-    ];
+    let latest: Vec<Event> = commands::read(&["log", "--last", "1"])?;
+    let latest = latest.first().map_or(0, |event| event.id);
+    let follow = ["log", "--follow", "--json", "--user", user];
     let mut child = commands::twofa(&follow)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()?;
-    let result = watch(&mut child);
+    let result = watch(&mut child, latest);
     let _ = child.kill();
     let _ = child.wait();
     result
 }
 
-fn watch(child: &mut Child) -> Result<Option<String>, CommandError> {
+/// The service of the first login after the event `latest`.
+fn watch(child: &mut Child, latest: i64) -> Result<Option<String>, CommandError> {
     let stdin = io::stdin();
     let Some(stdout) = child.stdout.take() else {
         return Ok(None);
@@ -91,10 +94,11 @@ fn watch(child: &mut Child) -> Result<Option<String>, CommandError> {
             return Ok(None);
         }
         if let Ok(event) = serde_json::from_str::<Event>(&line)
+            && event.id > latest
             && let Some(service) = event.service.filter(|service| service != "twofa")
         {
-            match event.event.as_str() {
-                "passed" | "backup-code-used" => return Ok(Some(service)),
+            match event.kind.as_str() {
+                "passed" | "backup-code-used" | "reported" => return Ok(Some(service)),
                 "refused" => say(&texts::refused(&service))?,
                 _ => {}
             }
@@ -104,11 +108,12 @@ fn watch(child: &mut Child) -> Result<Option<String>, CommandError> {
 
 /// Nobody is asked from then on.
 fn roll_back(state: &State) -> Result<bool, CommandError> {
-    if pam::can("disable") {
-        let services: Vec<_> = state.asking.iter().map(String::as_str).collect();
-        commands::run(&[&["pam", "disable"], &services[..]].concat())?;
-    } else {
-        commands::run(&["policy", "set", "mode=disabled", "--yes"])?;
+    commands::run(&["policy", "set", "mode=disabled", "--yes"])?;
+    if state.administrators().is_some() {
+        commands::run(&["class", "remove", ADMINISTRATORS, "--yes"])?;
+    }
+    if ask::agree(texts::DISABLE_TOO, false)? {
+        commands::run(&["pam", "disable", "--no-login"])?;
     }
     Ok(false)
 }

@@ -1,11 +1,8 @@
 //! The line in PAM's files, without which nobody is asked.
 
-use clap::CommandFactory;
-
 use super::super::state::{Progress, State};
 use super::super::{ask, commands};
 use super::Step;
-use crate::arguments::Arguments;
 use crate::error::CommandError;
 use crate::messages::setup as texts;
 
@@ -25,19 +22,17 @@ fn progress(state: &State) -> Progress {
 }
 
 fn run(state: &State) -> Result<bool, CommandError> {
-    if !can("enable") {
-        commands::run(&["pam", "list"])?;
-        super::super::say(texts::BY_HAND)?;
-        return Ok(!state.asking.is_empty());
+    if !state.asking.is_empty() && !ask::agree(texts::ENABLE_MORE, false)? {
+        return Ok(true);
     }
-    let services = ask::line(texts::ENABLE_WHERE, "")?;
-    let services: Vec<_> = services.split_whitespace().collect();
-    commands::run(&[&["pam", "enable"], &services[..]].concat())
-}
-
-/// Whether `twofa pam` has this subcommand.
-pub(super) fn can(subcommand: &str) -> bool {
-    let arguments = Arguments::command();
-    let pam = arguments.find_subcommand("pam");
-    pam.is_some_and(|pam| pam.find_subcommand(subcommand).is_some())
+    let services = ask::line(texts::ENABLE_WHERE, texts::ALL)?;
+    let services = services.split_whitespace();
+    let services: Vec<_> = services.filter(|service| *service != texts::ALL).collect();
+    let command = ["pam", "enable"];
+    if state.is_anybody_asked() {
+        let login = ["--login-as", state.user.as_str()];
+        return commands::run(&[&command[..], &login, &services].concat());
+    }
+    // A login would prove nothing.
+    commands::run(&[&command[..], &["--no-login"], &services].concat())
 }

@@ -19,26 +19,30 @@ fn progress(state: &State) -> Progress {
     let rest = texts::mode(state.setting("mode"));
     match (group, state.setting("mode")) {
         (Some((mode, group)), machine) if mode != machine => {
-            Progress::Done(format!("group {group} {mode}; {rest}"))
+            Progress::Done(texts::group_and_others(group, mode, machine))
         }
         (_, "disabled") => Progress::Open,
         _ => Progress::Done(rest.to_owned()),
     }
 }
 
+/// The choice in the list that is offered, and the one that makes a class for the administrators.
+const OPTIONAL: usize = 1;
+const FOR_ADMINISTRATORS: usize = 2;
+
 fn run(state: &State) -> Result<bool, CommandError> {
     let items = texts::WHO_CHOICES.map(str::to_owned);
-    let chosen = ask::choose(texts::WHICH_PEOPLE, &items, 0)?;
-    let Some(mode) = ["optional", "optional", "mandatory"].get(chosen) else {
+    let chosen = ask::choose(texts::WHICH_PEOPLE, &items, OPTIONAL)?;
+    let modes = ["report", "optional", "optional", "mandatory"];
+    let Some(mode) = modes.get(chosen) else {
         return Ok(true);
     };
     // Stricter first: nobody is let in with less meanwhile.
-    let has_class = state.administrators().is_some();
-    if chosen == 1 && !set_administrators()? {
+    if chosen == FOR_ADMINISTRATORS && !set_administrators()? {
         return Ok(false);
     }
     let is_set = change(&["policy", "set", &format!("mode={mode}")])?;
-    if is_set && chosen != 1 && has_class {
+    if is_set && chosen != FOR_ADMINISTRATORS && state.administrators().is_some() {
         return commands::run(&["class", "remove", ADMINISTRATORS]);
     }
     Ok(is_set)
