@@ -19,6 +19,7 @@ PASSWORD = "first factor"
 SHELL = r"\$ "
 SSH = "ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o NumberOfPasswordPrompts=1 -tt alice@localhost"
 SSHD = "KbdInteractiveAuthentication yes\\nPasswordAuthentication no\\n"
+ANSWERS = 'application-name = "Example"\\nwho-must = "administrators"\\nadministrators = "sudo"\\n'
 
 
 class Booted(unittest.TestCase):
@@ -28,9 +29,10 @@ class Booted(unittest.TestCase):
         self.machine.run("usermod --append --groups sudo alice")
 
     def test_a_server_from_installation_to_removal(self):
+        self.prepare()
         begun = time.monotonic()
-        self.machine.run(OLD)
         self.set_up()
+        self.enable("twofa pam enable --login-as alice")
         self.ssh(self.machine.next_code(self.key))
         took = time.monotonic() - begun
         print(f"from the packages to the first protected login over ssh: {took:.1f} s", file=sys.stderr)
@@ -53,10 +55,36 @@ class Booted(unittest.TestCase):
         self.console()
         self.sudo()
 
-    def set_up(self):
-        self.machine.run("pam-auth-update --enable twofa && twofa policy set mode=optional")
+    def test_sudo_alone_asks_by_its_own_file(self):
+        self.prepare()
+        self.set_up()
+        self.enable("twofa pam enable --own-file sudo --login-as alice")
+        self.sudo(self.next_code())
+        self.ssh()
+        self.assertFalse(self.machine.succeeds("dpkg --remove libpam-twofa twofa"))
+        self.machine.run("twofa pam disable --no-login sudo && dpkg --remove libpam-twofa twofa")
+        self.sudo()
+
+    def prepare(self):
+        """The files that an administrator brings along: the answers, and sshd's settings."""
+        self.machine.run(f"printf '{ANSWERS}' >/root/answers.toml")
         self.machine.run(f"printf '{SSHD}' >/etc/ssh/sshd_config.d/00-twofa.conf && systemctl reload ssh")
+
+    def set_up(self):
+        """Two commands, and alice enrols."""
+        self.machine.run(OLD)
+        # A second factor is now mandatory for alice, who has none yet.
+        self.machine.run("twofa setup --answers /root/answers.toml --yes")
         self.key = self.machine.enrol()
+
+    def enable(self, command):
+        """Has services ask by a command for which alice logs in."""
+        terminal = self.terminal(command).run(command)
+        terminal.answer("assword.*:", PASSWORD)
+        terminal.read_until("The wrong code was refused")
+        terminal.answer(f"{ASKED}.*:", self.next_code())
+        terminal.read_until("Changed")
+        self.assertEqual(terminal.ended(), 0)
 
     def ssh(self, code=None):
         """A login over ssh, which ends at the shell."""
