@@ -5,7 +5,7 @@ use crate::control::Action;
 use crate::module::Caller;
 use crate::paths::{Notes, Paths, Success};
 use crate::phase::Phase;
-use crate::programs::asks_for_itself;
+use crate::programs::{asks_for_itself, takes_logins};
 use crate::rule::{Rule, RuleKind};
 use crate::service::Service;
 
@@ -242,6 +242,12 @@ impl Service {
         answers.account_calls_own &= answers.account_succeeds;
         answers.account_challenges &= answers.account_succeeds;
         Some(answers)
+    }
+
+    /// Whether somebody can log in at this service. runuser and passwd serve root, or call neither `auth` nor `account`: that
+    /// these fail for others keeps nobody out.
+    pub fn takes_logins(&self) -> bool {
+        takes_logins(&self.name)
     }
 
     /// Whether a line of twofa's is called whenever a password is changed that is not in `/etc/shadow`. `false` also where

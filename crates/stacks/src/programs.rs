@@ -78,6 +78,11 @@ pub enum Program {
 /// Services of which only root's calls succeed, or that call neither `auth` nor `account`.
 const NO_LOGIN: [&str; 5] = ["runuser", "runuser-l", "passwd", "chpasswd", "newusers"];
 
+/// Whether somebody can log in at a service: with runuser and passwd, `auth` and `account` are not called, or by root alone.
+pub(crate) fn takes_logins(service: &str) -> bool {
+    !NO_LOGIN.contains(&service)
+}
+
 impl Program {
     /// What it calls for the logins at a service.
     pub(crate) fn routes(self, service: &str) -> &'static [Route] {
@@ -86,7 +91,7 @@ impl Program {
             (Self::Jobs, _) => &[Route::Job],
             (_, "sshd") => &[Route::Login, Route::Key],
             (_, "sudo" | "sudo-i") => &[Route::Login, Route::Remembered, Route::Root],
-            _ if NO_LOGIN.contains(&service) => &[],
+            _ if !takes_logins(service) => &[],
             _ if asks_for_itself(service) => &[Route::Login, Route::Root],
             _ => &[Route::Login],
         }

@@ -529,6 +529,25 @@ fn lockers_with_one_field_are_named() {
 }
 
 #[test]
+fn services_of_roots_own_may_fail_for_everybody_else() {
+    // Debian's runuser has no lines of account, so that libpam takes those of 'other', with the profile's line.
+    let account = format!("{}account required pam_twofa.so confirm\n", DEBIAN[1].1);
+    let files = [
+        ("common-account", account.as_str()),
+        ("login", BEHIND),
+        ("runuser", "auth sufficient pam_rootok.so\n"),
+        ("runuser-l", "auth include runuser\n"),
+    ];
+    assert_eq!(debian(&files), NOTHING);
+    let files = [files[0], files[1], ("su", files[2].1)];
+    finds(
+        &debian(&files),
+        &["su"],
+        &Complaint::AlwaysFails { stack: "auth" },
+    );
+}
+
+#[test]
 fn stacks_that_let_nobody_in_or_that_nobody_asks_are_named() {
     let moved = "auth [success=1 default=bad] pam_unix.so\nauth required pam_twofa.so\nauth [default=die] pam_faillock.so authfail\n";
     finds(
