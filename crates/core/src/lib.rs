@@ -7,7 +7,8 @@
 //! - [`policy`]: the settings of the machine, and the table of all keys;
 //! - [`class`]: own settings for the members of a Unix [`group`]; [`rulebook`]: policy and classes together;
 //! - [`exemption`]: accounts that are not asked;
-//! - [`transition`]: whom a change would leave without a working method.
+//! - [`transition`]: whom a change would leave without a working method; [`mod@forecast`]: what would come of a login if a
+//!   second factor were mandatory.
 //!
 //! What is known about a [`user`]: an [`account`] and its methods. [`method`] is the table of all methods, [`channel`] how
 //! codes are sent.
@@ -32,6 +33,7 @@ pub mod decision;
 pub mod device;
 pub mod duration;
 pub mod exemption;
+pub mod forecast;
 pub mod group;
 pub mod key;
 pub mod lockout;

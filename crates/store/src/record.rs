@@ -51,6 +51,17 @@ impl Store {
         self.change(origin, now, |tx| tx.record(user, event).map(drop))
     }
 
+    /// As [`Store::record`], but without waiting for the disk: the event becomes durable with the next change that does.
+    pub fn record_unsynced(
+        &self,
+        user: &Account,
+        event: &Event,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.change_unsynced(origin, now, |tx| tx.record(Some(user), event).map(drop))
+    }
+
     /// The number of the latest event; 0 if there is none.
     pub fn latest_event(&self) -> Result<i64, StoreError> {
         self.read(|view| events::latest(view.db))
@@ -129,7 +140,7 @@ impl Tx<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{LoginOrigin, NotSent, Proof, Record, RefusalReason};
+    use crate::event::{LoginOrigin, NotSent, Proof, Record, RefusalReason, ReportedOutcome};
     use crate::journal::{LOGINS_OF_A_USER, SUMMED_UP_AT_ONCE, SystemLog};
     use crate::testing::{Bench, alice, origin};
     use std::sync::Mutex;
@@ -190,6 +201,26 @@ mod tests {
             (verification.findings, verification.summed_up),
             (vec![], 2_000)
         );
+    }
+
+    #[test]
+    fn logins_that_were_only_reported_are_summed_up_beyond_a_number() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let alice = alice();
+        let reported = Event::Reported {
+            class: "everyone".into(),
+            outcome: ReportedOutcome::Asked,
+        };
+        store
+            .change(&origin(), bench.now, |tx| {
+                (0..LOGINS_OF_A_USER + SUMMED_UP_AT_ONCE + 100)
+                    .try_for_each(|_| tx.record(Some(&alice), &reported).map(drop))
+            })
+            .unwrap();
+        let kinds = kinds(&store, &EventFilter::default());
+        let count = |kind: &str| kinds.iter().filter(|found| *found == kind).count();
+        assert_eq!((count("reported"), count("summed-up")), (5_100, 1));
     }
 
     #[test]

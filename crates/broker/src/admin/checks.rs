@@ -12,6 +12,7 @@ use twofa_store::{Providers, Store, StoreError};
 
 use super::losses;
 use crate::identity::accounts;
+pub(super) use crate::sending::carried::carried;
 
 /// What could lock people out, so that an administrator must confirm it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,11 @@ pub enum Concern {
         class: String,
         /// The name of the Unix group.
         group: String,
+    },
+    /// Those whom a class asks for a code would be asked no longer: it would only report.
+    OnlyReports {
+        /// The name of the class.
+        class: String,
     },
     /// People are left without a method that works.
     Loss {
@@ -167,15 +173,6 @@ fn channels_lost(before: Methods, after: Methods, users: PerChannel<u64>) -> Vec
         .collect()
 }
 
-/// The methods whose codes reach people: those that need no provider, and those that have one whose settings open.
-pub(super) fn carried(providers: &Providers) -> Methods {
-    let is_carried = |method: &Method| {
-        let names = method.channel().map(|channel| &providers.order[channel]);
-        names.is_none_or(|names| names.iter().any(|name| providers.find(name).is_some()))
-    };
-    Methods::ALL.iter().filter(is_carried).collect()
-}
-
 /// How many people get their codes by each channel.
 pub(super) fn users_by_channel(store: &Store) -> Result<PerChannel<u64>, StoreError> {
     let mut users = PerChannel::default();
@@ -243,8 +240,27 @@ pub(super) fn concerns_about_rules(
             people,
         })
     }));
+    new.extend(only_reporting(before, after));
     new.extend(groups_missing(before, after));
     Ok(new)
+}
+
+/// The classes that ask `before` and only report in `after`. A new class had the machine's policy.
+fn only_reporting(before: Option<&Rulebook>, after: &Rulebook) -> Vec<Concern> {
+    let Some(before) = before else {
+        return Vec::new();
+    };
+    let asked = |name: &str| {
+        let found = before.policies().find(|(class, _)| *class == name);
+        found.map_or(before.machine().mode, |(_, policy)| policy.mode)
+    };
+    after
+        .policies()
+        .filter(|(name, policy)| policy.mode == Mode::Report && asked(name).asks())
+        .map(|(name, _)| Concern::OnlyReports {
+            class: name.to_owned(),
+        })
+        .collect()
 }
 
 /// The classes that are new in `after` and hold for nobody. A name service that fails is no reason to ask: logins take
@@ -425,6 +441,20 @@ mod tests {
             concerns(&with_class(&[], &own), NOTHING),
             [nothing_carried("ops", &[Channel::Sms], Mode::Mandatory)]
         );
+    }
+
+    #[test]
+    fn asking_no_longer_but_only_reporting_is_a_concern_for_each_class_that_asked() {
+        let concern = |class: &str| Concern::OnlyReports {
+            class: class.into(),
+        };
+        let asks = with_class(&[("mode", "mandatory")], &[("mode", "optional")]);
+        let reports = with_class(&[("mode", "report")], &[("mode", "report")]);
+        let both = only_reporting(Some(&asks), &reports);
+        assert_eq!(both, [concern("ops"), concern(EVERYONE)]);
+        let disabled = book(&[("mode", "disabled")]);
+        assert_eq!(only_reporting(Some(&disabled), &reports), []);
+        assert_eq!(only_reporting(Some(&reports), &asks), []);
     }
 
     #[test]

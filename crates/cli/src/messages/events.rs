@@ -117,6 +117,10 @@ pub(crate) const fn reported(outcome: ReportedOutcome) -> &'static str {
         ReportedOutcome::Enrols => "would have had to enrol",
         ReportedOutcome::Replaces => "would have had to enrol an allowed method",
         ReportedOutcome::NoMethod => "would have been refused: no allowed method is enrolled",
+        ReportedOutcome::NoProvider => {
+            "would have been refused: no provider delivers codes of the user's methods"
+        }
+        ReportedOutcome::CannotAsk => "would have been refused: the program cannot ask for a code",
         ReportedOutcome::Locked => "would have been refused: locked",
         ReportedOutcome::IdentityMismatch => {
             "would have been refused: the account does not match the one on record"

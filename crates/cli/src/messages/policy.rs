@@ -35,6 +35,9 @@ pub(crate) fn concern(concern: &Concern) -> String {
         Concern::GroupMissing { class, group } => {
             format!("class '{class}' applies to nobody: there is no group '{group}'")
         }
+        Concern::OnlyReports { class } => format!(
+            "{class}: nobody would be asked for a code; mode=report only records what mode=mandatory would do"
+        ),
         Concern::Loss {
             consequence,
             people,

@@ -43,7 +43,7 @@ pub enum Decision {
 }
 
 /// Why no code is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// The mode is disabled.
     Disabled,

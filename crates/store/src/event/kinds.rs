@@ -521,6 +521,10 @@ pub enum ReportedOutcome {
     Replaces,
     /// Refused: no method is enrolled, or none that is allowed, and the policy has users enrol before the login.
     NoMethod,
+    /// Refused: no provider delivers codes of a method that is enrolled, or of one that could be.
+    NoProvider,
+    /// Refused: the program that logs the user in cannot ask for a code.
+    CannotAsk,
     /// Refused after too many wrong codes.
     Locked,
     /// Refused: the account's name or uid is that of another account's record.
@@ -531,15 +535,29 @@ pub enum ReportedOutcome {
 
 impl ReportedOutcome {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Asked,
         Self::Enrols,
         Self::Replaces,
         Self::NoMethod,
+        Self::NoProvider,
+        Self::CannotAsk,
         Self::Locked,
         Self::IdentityMismatch,
         Self::Exempt,
     ];
+
+    /// Whether the login would have been refused.
+    pub const fn is_refusal(self) -> bool {
+        match self {
+            Self::NoMethod
+            | Self::NoProvider
+            | Self::CannotAsk
+            | Self::Locked
+            | Self::IdentityMismatch => true,
+            Self::Asked | Self::Enrols | Self::Replaces | Self::Exempt => false,
+        }
+    }
 
     /// The name in the log, such as `no-method`.
     pub const fn name(self) -> &'static str {
@@ -548,6 +566,8 @@ impl ReportedOutcome {
             Self::Enrols => "enrols",
             Self::Replaces => "replaces",
             Self::NoMethod => "no-method",
+            Self::NoProvider => "no-provider",
+            Self::CannotAsk => "cannot-ask",
             Self::Locked => "locked",
             Self::IdentityMismatch => "identity-mismatch",
             Self::Exempt => "exempt",

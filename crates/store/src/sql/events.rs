@@ -244,9 +244,9 @@ pub(crate) fn beyond(
         Class::Logins => {
             "SELECT id, leaf, at, kind, actor, source, service, remote_host, terminal FROM event
              WHERE name = ?1 AND kind NOT IN ('code-sent', 'code-not-sent', 'summed-up')
-             AND (kind IN ('passed', 'refused', 'trust-renewed') OR actor = uid) AND EXISTS (
+             AND (kind IN ('passed', 'refused', 'reported', 'trust-renewed') OR actor = uid) AND EXISTS (
                  SELECT 1 FROM event WHERE name = ?1 AND kind NOT IN ('code-sent', 'code-not-sent', 'summed-up')
-                 AND (kind IN ('passed', 'refused', 'trust-renewed') OR actor = uid)
+                 AND (kind IN ('passed', 'refused', 'reported', 'trust-renewed') OR actor = uid)
                  LIMIT 1 OFFSET ?2
              ) ORDER BY id LIMIT ?3"
         }

@@ -95,6 +95,7 @@ impl RulesFinding {
                 Concern::NoBackupCodes { .. } => "policy-no-backup-codes",
                 Concern::NothingCarried { .. } => "policy-nothing-carried",
                 Concern::GroupMissing { .. } => "class-group-missing",
+                Concern::OnlyReports { .. } => "policy-only-reports",
                 Concern::Loss { .. } => "users-lose-methods",
                 Concern::ChannelLost { .. } => "users-lose-channel",
             },

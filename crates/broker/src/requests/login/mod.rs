@@ -77,10 +77,6 @@ fn begin(
     if let Some(why) = why_nobody_is_asked(rulebook, source) {
         if report::is_wanted(rulebook, source) {
             report::record(services, peer, request, login);
-            return Ok(LoginOutcome::new(
-                Verdict::NotRequired,
-                reasons::ONLY_REPORTED,
-            ));
         }
         return Ok(LoginOutcome::new(Verdict::NotRequired, why));
     }
@@ -138,7 +134,9 @@ fn begin(
 
 /// Why nobody is asked, in whatever class; `None`: some are.
 fn why_nobody_is_asked(rulebook: &Rulebook, source: LoginSource<'_>) -> Option<&'static str> {
-    if rulebook.asks_nobody(LoginSource::default()) {
+    if rulebook.asks_nobody(source) && report::is_wanted(rulebook, source) {
+        Some(reasons::ONLY_REPORTED)
+    } else if rulebook.asks_nobody(LoginSource::default()) {
         Some(reasons::POLICY_DISABLED)
     } else if rulebook.asks_nobody(source) {
         Some(reasons::NOT_AT_THIS_SERVICE)

@@ -1,19 +1,22 @@
 //! Where the mode is report: nobody is asked or refused, and each login records what it would have been asked.
 
-use twofa_core::decision::{DecisionFacts, would_decide};
+use twofa_core::decision::DecisionFacts;
 use twofa_core::exemption::LoginSource;
-use twofa_core::{Account, Decision, Denial, Mode, Rulebook, Timestamp};
+use twofa_core::forecast::{Forecast, ForecastFacts, LockedOut, forecast};
+use twofa_core::{Account, Mode, Rulebook, Timestamp};
 use twofa_proto::{Login, Request};
 use twofa_store::event::{Record, ReportedOutcome};
 use twofa_store::{Event, EventFilter, Origin};
 
 use super::origin;
 use super::request::LoginError;
+use super::security_key;
 use crate::context::Services;
 use crate::identity::accounts;
 use crate::identity::authority::Peer;
 use crate::identity::first_factor::FirstFactor;
 use crate::identity::person::Person;
+use crate::sending::carried::carried;
 
 /// A login has been recorded in its `auth` phase already if its account phase comes within this many seconds.
 const LOGIN_SECONDS: u64 = 300;
@@ -59,29 +62,48 @@ fn try_to_record(
         return Ok(());
     }
     let now = services.now();
-    let exemption = person.exemption(&account, source, now);
-    let decision = would_decide(DecisionFacts {
-        policy: &person.policy,
-        user: &person.snapshot.user,
-        exemption: exemption.as_ref(),
-        source,
-        // Nobody who is not asked for a code can have a device trusted.
-        has_trusted_device: false,
-        has_identity_mismatch: person.snapshot.identity_mismatch.is_some(),
-        now,
-    });
+    let found = find(services, peer, request, login, &account, &person)?;
     let origin = origin::for_log(peer, login);
     if is_account && has_recorded(services, &account, &origin, now)? {
         return Ok(());
     }
     let event = Event::Reported {
         class: person.class,
-        outcome: outcome(decision),
+        outcome: outcome(found, login),
     };
     services
         .store
-        .record(Some(&account), &event, &origin, now)
+        .record_unsynced(&account, &event, &origin, now)
         .map_err(LoginError::from)
+}
+
+fn find(
+    services: Services<'_>,
+    peer: Peer,
+    request: &Request,
+    login: &Login,
+    account: &Account,
+    person: &Person,
+) -> Result<Forecast, LoginError> {
+    let is_account = matches!(request, Request::Account(_));
+    let can_ask = login.may_ask && !login.cannot_answer || login.behind_password;
+    let (source, now) = (origin::for_exemptions(peer, login), services.now());
+    let exemption = person.exemption(account, source, now);
+    Ok(forecast(ForecastFacts {
+        login: DecisionFacts {
+            policy: &person.policy,
+            user: &person.snapshot.user,
+            exemption: exemption.as_ref(),
+            source,
+            // Nobody who is not asked for a code can have a device trusted.
+            has_trusted_device: false,
+            has_identity_mismatch: person.snapshot.identity_mismatch.is_some(),
+            now,
+        },
+        carried: carried(&services.store.providers()?),
+        has_security_key: security_key::counting(services, peer, request, login, person).is_some(),
+        can_ask: can_ask || !is_account,
+    }))
 }
 
 /// Whether the login's `auth` phase has recorded it.
@@ -107,14 +129,22 @@ fn has_recorded(
     Ok(found)
 }
 
-const fn outcome(decision: Decision) -> ReportedOutcome {
-    match decision {
-        Decision::NotRequired(_) => ReportedOutcome::Exempt,
-        Decision::Trusted | Decision::Challenge => ReportedOutcome::Asked,
-        Decision::Enrol => ReportedOutcome::Enrols,
-        Decision::Replace => ReportedOutcome::Replaces,
-        Decision::Deny(Denial::NotEnrolled | Denial::NotAllowed) => ReportedOutcome::NoMethod,
-        Decision::Deny(Denial::Locked(_)) => ReportedOutcome::Locked,
-        Decision::Deny(Denial::IdentityMismatch) => ReportedOutcome::IdentityMismatch,
+const fn outcome(found: Forecast, login: &Login) -> ReportedOutcome {
+    match found {
+        Forecast::NotAsked(_) => ReportedOutcome::Exempt,
+        // Nobody is enrolled where password and code are typed at one prompt.
+        Forecast::Enrols | Forecast::Replaces if login.behind_password => {
+            ReportedOutcome::CannotAsk
+        }
+        Forecast::Trusted | Forecast::Asked(_) => ReportedOutcome::Asked,
+        Forecast::Enrols => ReportedOutcome::Enrols,
+        Forecast::Replaces => ReportedOutcome::Replaces,
+        Forecast::LockedOut(why) => match why {
+            LockedOut::NotEnrolled | LockedOut::NotAllowed => ReportedOutcome::NoMethod,
+            LockedOut::NothingToEnrol | LockedOut::Undeliverable => ReportedOutcome::NoProvider,
+            LockedOut::CannotAsk => ReportedOutcome::CannotAsk,
+            LockedOut::Locked => ReportedOutcome::Locked,
+            LockedOut::IdentityMismatch => ReportedOutcome::IdentityMismatch,
+        },
     }
 }

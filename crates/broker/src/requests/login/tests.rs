@@ -556,3 +556,67 @@ fn a_user_who_passed_is_told_of_failed_attempts_and_of_few_backup_codes() {
         terminal.shown
     );
 }
+
+/// What the log has of the logins that were only reported.
+fn reported(bench: &Bench) -> Vec<twofa_store::event::ReportedOutcome> {
+    let mut found = Vec::new();
+    let each = |logged: twofa_store::LoggedEvent| {
+        if let Record::Event(event) = logged.record
+            && let Event::Reported { outcome, .. } = *event
+        {
+            found.push(outcome);
+        }
+        true
+    };
+    let services = bench.services();
+    services
+        .store
+        .events(&EventFilter::default(), each)
+        .unwrap();
+    found
+}
+
+#[test]
+fn where_the_mode_is_report_the_log_says_who_would_be_refused_and_strangers_leave_no_trace() {
+    use twofa_store::event::ReportedOutcome::{Enrols, NoMethod};
+    let bench = bench();
+    bench.policy(&[("mode", "report")]);
+    let verdict = |login: &Login| run(&bench, Peer::ROOT, login, &mut ScriptedTerminal::new()).0;
+    assert_eq!(verdict(&unproved(&bench)), Verdict::NotRequired);
+    assert_eq!(reported(&bench), []);
+    assert_eq!(verdict(&proved(&bench)), Verdict::NotRequired);
+    assert_eq!(reported(&bench), [Enrols]);
+    bench.policy(&[("enrolment", "beforehand")]);
+    assert_eq!(verdict(&proved(&bench)), Verdict::NotRequired);
+    assert_eq!(reported(&bench), [Enrols, NoMethod]);
+}
+
+#[test]
+fn where_the_mode_is_report_a_program_that_cannot_ask_for_a_code_is_recorded() {
+    let bench = bench();
+    bench.policy(&[("mode", "report")]);
+    let login = proved(&bench);
+    let request = Request::Account(login.clone());
+    let mut terminal = ScriptedTerminal::new();
+    let done = serve(
+        bench.services(),
+        Peer::ROOT,
+        &request,
+        &login,
+        &mut terminal,
+    );
+    assert!(
+        matches!(
+            done,
+            Done::Login {
+                verdict: Verdict::NotRequired,
+                ..
+            }
+        ),
+        "{done:?}"
+    );
+    assert_eq!(
+        reported(&bench),
+        [twofa_store::event::ReportedOutcome::CannotAsk]
+    );
+}
