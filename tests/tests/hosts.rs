@@ -104,7 +104,13 @@ fn machine(recipes: &[&str]) -> (Machine, Authenticator) {
     let machine = builder.build();
     let phone = machine.enrol("alice");
     let doctor = machine.run("twofa doctor");
-    assert_eq!(doctor.stdout, "No problems found.\n", "{doctor}");
+    // The clock is the host's.
+    let mut findings = doctor
+        .stdout
+        .lines()
+        .filter(|line| !line.contains("keeps the clock"));
+    let is_content = findings.all(|line| line == "No problems found.");
+    assert!(is_content, "{doctor}");
     (machine, phone)
 }
 
