@@ -110,6 +110,17 @@ fn what_is_wrong_is_a_problem_with_its_line_and_the_exit_status_says_so() {
         "{check}"
     );
     assert_eq!(rows(&check, "login")[0][1], "nobody gets in");
+
+    machine.write_file("/etc/pam.d/login", BEHIND);
+    machine.run("rm /usr/lib/*/security/pam_twofa.so").ok();
+    let check = machine.run("twofa pam check login");
+    assert_eq!(check.code(), 1, "{check}");
+    assert!(
+        check
+            .stdout
+            .contains("problem: /etc/pam.d/login:2: pam_twofa.so is not installed"),
+        "{check}"
+    );
 }
 
 #[test]

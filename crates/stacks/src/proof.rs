@@ -91,7 +91,7 @@ pub struct Case {
     pub gets_in: bool,
 }
 
-/// A line whose module is not there, and which fails for that; not of twofa's own.
+/// A line whose module is not there, and which fails for that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingModule {
     /// The file that contains it.
@@ -100,6 +100,8 @@ pub struct MissingModule {
     pub line: usize,
     /// The module, as it is written there.
     pub module: String,
+    /// It is twofa's: nobody gets in by that line.
+    pub is_own: bool,
 }
 
 /// What holds for every login at a service.
@@ -298,13 +300,12 @@ impl Service {
             )
         };
         self.module_rules()
-            // Of twofa's own module, there is a case that says what becomes of logins without it.
-            .filter(|(_, module)| !module::is_own(module))
             .filter(|(rule, module)| fails(rule) && is_installed(module) == Some(false))
             .map(|(rule, module)| MissingModule {
                 file: rule.file.to_string(),
                 line: rule.line,
                 module: module.to_owned(),
+                is_own: module::is_own(module),
             })
             .collect()
     }

@@ -176,17 +176,24 @@ pub(crate) fn notes(checked: &Checked, is_known: bool) -> Vec<Note> {
         }
     };
     let is_cut_off = proof.ways.iter().any(|ways| ways.entries.is_empty());
-    let severity = if is_cut_off {
-        Severity::Problem
-    } else {
-        // Others may not come by the line.
-        Severity::Notice
+    let severity = |is_own| {
+        if is_own || is_cut_off {
+            Severity::Problem
+        } else {
+            // Others may not come by the line.
+            Severity::Notice
+        }
     };
     let missing = |missing: &MissingModule| {
-        let MissingModule { file, line, module } = missing;
+        let MissingModule {
+            file,
+            line,
+            module,
+            is_own,
+        } = missing;
         Note {
             name: "pam-module-not-installed",
-            severity,
+            severity: severity(*is_own),
             message: format!("{file}:{line}: {module} is not installed, so the line fails"),
         }
     };
