@@ -71,7 +71,7 @@ const BAD_SETTINGS: &[(&str, &str)] = &[
     ),
     (
         "[policy]\nmode = \"swordfish\"",
-        "line 2: mode: it must be disabled, optional or mandatory",
+        "line 2: mode: it must be disabled, report, optional or mandatory",
     ),
     ("mode = 3", "line 1: mode: it must be disabled"),
     ("mode = 1.5", "line 1: mode: it must be disabled"),

@@ -242,6 +242,13 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
         ),
         (Event::LogKeyMade { checkpoint: 1 }, None),
         (
+            Event::Reported {
+                class: "everyone".into(),
+                outcome: twofa_store::event::ReportedOutcome::Asked,
+            },
+            None,
+        ),
+        (
             Event::SmsLimit {
                 alarm: SmsAlarm::All,
                 all: 1,
