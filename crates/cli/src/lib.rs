@@ -78,8 +78,9 @@ fn run(Arguments { json, command }: Arguments) -> Result<(), CommandError> {
         Command::Doctor => commands::doctor::run(output),
         Command::Stats {
             prometheus,
+            report,
             output: file,
-        } => commands::stats::run(prometheus, file.as_deref(), output),
+        } => commands::stats::run(prometheus, report, file.as_deref(), output),
         Command::Log {
             command: Some(command),
             ..

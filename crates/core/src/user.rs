@@ -249,8 +249,12 @@ impl User {
 
 impl Summary {
     /// Whether this user must have a second factor.
-    pub fn is_obliged(&self, policy: &Policy) -> bool {
-        match policy.mode {
+    pub const fn is_obliged(&self, policy: &Policy) -> bool {
+        self.is_obliged_by(policy.mode)
+    }
+
+    const fn is_obliged_by(&self, mode: Mode) -> bool {
+        match mode {
             Mode::Disabled | Mode::Report => false,
             Mode::Optional => self.required,
             Mode::Mandatory => true,
@@ -259,14 +263,34 @@ impl Summary {
 
     /// The status at `now`, under the policy and exemption that apply to the user.
     pub fn status(&self, policy: &Policy, exemption: Option<&Exemption>, now: Timestamp) -> Status {
+        self.status_in_mode(policy.mode, policy, exemption, now)
+    }
+
+    /// The status if the mode were mandatory, and nothing else different.
+    pub fn status_if_mandatory(
+        &self,
+        policy: &Policy,
+        exemption: Option<&Exemption>,
+        now: Timestamp,
+    ) -> Status {
+        self.status_in_mode(Mode::Mandatory, policy, exemption, now)
+    }
+
+    fn status_in_mode(
+        &self,
+        mode: Mode,
+        policy: &Policy,
+        exemption: Option<&Exemption>,
+        now: Timestamp,
+    ) -> Status {
         // Methods that are no longer allowed count: after a change to a stricter policy, users must not seem to have never
         // enrolled.
         let willing = !self.enrolled.is_empty() && self.verify != Verify::Never;
-        if !policy.mode.asks() {
+        if !mode.asks() {
             Status::Off
         } else if let Some(exemption) = exemption {
             Status::Exempt(exemption.until)
-        } else if !self.is_obliged(policy) && !willing {
+        } else if !self.is_obliged_by(mode) && !willing {
             Status::Off
         } else if let Some(lock) = self.throttle.lock(now) {
             Status::Locked(lock)

@@ -9,11 +9,13 @@ use twofa_core::class::{self, EVERYONE, Effective};
 use twofa_core::exemption::{Exemption, LoginSource, find_covering};
 use twofa_core::policy::Enrolment;
 use twofa_core::user::{Summary, Verify};
-use twofa_core::{Account, Methods, Mode, Rulebook, Throttle, Timestamp};
+use twofa_core::{Account, Methods, Mode, Rulebook, Status, Throttle, Timestamp};
 use twofa_proto::UserStatus;
+use twofa_store::event::ReportedOutcome;
 use twofa_store::{Store, StoreError, UserRow};
 
 use super::checks::Remark;
+use super::report;
 use super::users::{ListedUser, StatusFilter, UserFilter};
 use super::{AdminError, Administration};
 use crate::identity::accounts::{self, Directory, LoginAccounts};
@@ -261,6 +263,7 @@ impl View {
         let policy = &effective.policy;
         let exemption = covering(&self.exemptions, &account, self.now, &mut self.directory);
         let status = summary.status(policy, exemption, self.now);
+        let would_be = summary.status_if_mandatory(policy, exemption, self.now);
         let mut state = self.standings.state(&account);
         let status = match &state {
             AccountState::Gone => UserStatus::Gone,
@@ -279,8 +282,19 @@ impl View {
                 user_status(status)
             }
         };
+        let if_mandatory = match &state {
+            AccountState::Gone => None,
+            AccountState::Differs(_) if holds_back(&summary) => {
+                Some(ReportedOutcome::IdentityMismatch)
+            }
+            AccountState::Mismatched(_) if matches!(would_be, Status::Off | Status::Pending) => {
+                Some(ReportedOutcome::IdentityMismatch)
+            }
+            _ => Some(report::outcome(would_be, policy.enrolment)),
+        };
         Ok(ListedUser {
             status,
+            if_mandatory,
             state,
             class: effective.class_name().to_owned(),
             account,

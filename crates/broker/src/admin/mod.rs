@@ -29,6 +29,7 @@ pub mod methods;
 pub mod pam;
 pub mod policy;
 pub mod providers;
+pub mod report;
 pub mod sessions;
 pub mod stats;
 #[cfg(test)]

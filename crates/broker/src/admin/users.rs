@@ -3,6 +3,7 @@
 use twofa_core::user::Verify;
 use twofa_core::{Account, Method, Methods, Timestamp};
 use twofa_proto::UserStatus;
+use twofa_store::event::ReportedOutcome;
 
 use super::checks::Remark;
 use super::{AdminError, Administration};
@@ -111,6 +112,8 @@ pub struct ListedUser {
     pub account: Account,
     /// The status at a login without a known origin.
     pub status: UserStatus,
+    /// What a login without a known origin would come to if the mode were mandatory; `None`: the account is gone.
+    pub if_mandatory: Option<ReportedOutcome>,
     /// What has become of the account.
     pub state: AccountState,
     /// The class whose policy applies.
@@ -217,6 +220,7 @@ mod tests {
 
     fn user() -> ListedUser {
         ListedUser {
+            if_mandatory: None,
             account: Account {
                 name: "alice".into(),
                 uid: 1000,

@@ -188,11 +188,15 @@ Examples:
 Examples:
   twofa stats
   twofa stats --json
+  twofa stats --report
   twofa stats --prometheus --output /var/lib/prometheus/node-exporter/twofa.prom")]
     Stats {
         /// Print metrics for Prometheus
         #[arg(long, conflicts_with = "json")]
         prometheus: bool,
+        /// Print what 'mode=mandatory' would do to users and would have done to logins, see 'mode=report'
+        #[arg(long, conflicts_with_all = ["prometheus", "output"])]
+        report: bool,
         /// Write to this file instead, which is replaced at once when it is complete
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,

@@ -16,4 +16,5 @@ pub(crate) mod self_service;
 pub(crate) mod session;
 pub(crate) mod setup;
 pub(crate) mod stats;
+mod stats_report;
 pub(crate) mod user;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use twofa_broker::Failure;
 use twofa_broker::admin::stats::{Day, Sends, Statistics};
 
+use super::stats_report;
 use crate::client;
 use crate::error::CommandError;
 use crate::messages::stats;
@@ -57,6 +58,7 @@ struct DayRow<'a> {
 
 pub(crate) fn run(
     prometheus: bool,
+    is_forecast: bool,
     file: Option<&Path>,
     output: Output,
 ) -> Result<(), CommandError> {
@@ -67,6 +69,9 @@ pub(crate) fn run(
         return write_file(prometheus, file, output);
     }
     let admin = client::open()?;
+    if is_forecast {
+        return stats_report::run(&admin, output);
+    }
     if prometheus {
         let text = stats::prometheus(&admin.statistics(None)?, admin.now());
         let mut out = io::stdout().lock();

@@ -10,6 +10,7 @@ use twofa_broker::admin::doctor::finding::{
 use twofa_broker::text::explain::difference;
 use twofa_broker::text::messages::log_lines::sms_alarm;
 use twofa_core::Denial;
+use twofa_core::class::EVERYONE;
 use twofa_core::exemption::Subject;
 
 use super::{NAMED, enumerate, environment, moment, people, policy};
@@ -289,6 +290,21 @@ fn rules(finding: &RulesFinding) -> String {
     match finding {
         RulesFinding::Disabled => {
             "the policy is disabled: nobody outside a class is asked for a code".to_owned()
+        }
+        RulesFinding::Reporting { class, since } => {
+            let since = since.map_or_else(
+                || "for as long as the log goes back".to_owned(),
+                |since| format!("since {}", moment(since)),
+            );
+            let whose = if class == EVERYONE {
+                "the mode has been report".to_owned()
+            } else {
+                format!("the mode of class '{class}' has been report")
+            };
+            format!(
+                "{whose} {since}: nobody is asked for a code; see 'twofa stats --report' for what mandatory would do, and \
+                 end it with 'twofa policy set mode=mandatory'"
+            )
         }
         RulesFinding::Concern(concern) => policy::concern(concern),
         RulesFinding::NameService { error } => error.clone(),

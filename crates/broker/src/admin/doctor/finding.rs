@@ -311,6 +311,13 @@ pub enum Silence {
 pub enum RulesFinding {
     /// The mode is disabled.
     Disabled,
+    /// The mode is report, of the machine (`everyone`) or of this class.
+    Reporting {
+        /// The class.
+        class: String,
+        /// Since when; `None`: the log does not say.
+        since: Option<Timestamp>,
+    },
     /// A concern that a change to the present policy would have raised.
     Concern(Concern),
     /// The name service does not answer.
@@ -339,7 +346,10 @@ pub enum RulesFinding {
 impl RulesFinding {
     const fn may_be_meant(&self) -> bool {
         match self {
-            Self::Disabled | Self::ReplaceAtLogin(_) | Self::EmailAlone { .. } => true,
+            Self::Disabled
+            | Self::Reporting { .. }
+            | Self::ReplaceAtLogin(_)
+            | Self::EmailAlone { .. } => true,
             Self::Concern(concern) => matches!(
                 concern,
                 Concern::EnrolledBeforehandOnly { .. } | Concern::NoBackupCodes { .. }

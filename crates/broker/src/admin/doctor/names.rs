@@ -90,6 +90,7 @@ impl RulesFinding {
     const fn name(&self) -> &'static str {
         match self {
             Self::Disabled => "policy-disabled",
+            Self::Reporting { .. } => "policy-only-reports",
             Self::Concern(concern) => match concern {
                 Concern::EnrolledBeforehandOnly { .. } => "policy-beforehand-only",
                 Concern::NoBackupCodes { .. } => "policy-no-backup-codes",

@@ -37,6 +37,8 @@ fn policy(admin: &Administration) -> Result<Vec<RulesFinding>, AdminError> {
     if rulebook.machine().mode == Mode::Disabled {
         findings.push(RulesFinding::Disabled);
     }
+    let reporting = admin.reporting_since()?.into_iter();
+    findings.extend(reporting.map(|(class, since)| RulesFinding::Reporting { class, since }));
     for class in rulebook.classes() {
         match accounts::group_exists(&class.group.name) {
             Ok(true) => {}

@@ -75,7 +75,7 @@ fn begin(
     let rulebook = &services.store.rules_in_force()?.rulebook;
     let source = origin::for_exemptions(peer, login);
     if let Some(why) = why_nobody_is_asked(rulebook, source) {
-        if report::is_wanted(rulebook, source) {
+        if why == reasons::ONLY_REPORTED {
             report::record(services, peer, request, login);
         }
         return Ok(LoginOutcome::new(Verdict::NotRequired, why));
@@ -134,14 +134,14 @@ fn begin(
 
 /// Why nobody is asked, in whatever class; `None`: some are.
 fn why_nobody_is_asked(rulebook: &Rulebook, source: LoginSource<'_>) -> Option<&'static str> {
-    if rulebook.asks_nobody(source) && report::is_wanted(rulebook, source) {
+    if !rulebook.asks_nobody(source) {
+        None
+    } else if report::is_wanted(rulebook, source) {
         Some(reasons::ONLY_REPORTED)
     } else if rulebook.asks_nobody(LoginSource::default()) {
         Some(reasons::POLICY_DISABLED)
-    } else if rulebook.asks_nobody(source) {
-        Some(reasons::NOT_AT_THIS_SERVICE)
     } else {
-        None
+        Some(reasons::NOT_AT_THIS_SERVICE)
     }
 }
 
