@@ -69,7 +69,9 @@ pub fn page(date: &str, source: &str) -> String {
     description(&mut roff);
     values(&mut roff);
     roff.control("SH", ["SETTINGS"]);
-    KEYS.iter().for_each(|key| setting(&mut roff, key));
+    for key in &KEYS {
+        setting(&mut roff, key);
+    }
     classes(&mut roff);
     document(&mut roff);
     roff.control("SH", ["SEE ALSO"]);
