@@ -162,14 +162,13 @@ fn copy(folder: &Path, path: &str) -> PathBuf {
 
 /// A directory that no earlier change has: 1, 2, 3 …
 fn new_folder() -> io::Result<PathBuf> {
-    let mut number = 1_u32;
-    loop {
-        let folder = Path::new(FOLDER).join(number.to_string());
-        match DirBuilder::new().mode(0o700).create(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-            made => return made.map(|()| folder),
-        }
-    }
+    let names =
+        fs::read_dir(FOLDER)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let last = names.filter_map(|name| name.parse::<u32>().ok()).max();
+    let number = last.unwrap_or_default().saturating_add(1);
+    let folder = Path::new(FOLDER).join(number.to_string());
+    DirBuilder::new().mode(0o700).create(&folder)?;
+    Ok(folder)
 }
 
 fn private_folder(path: &Path) -> io::Result<()> {
