@@ -44,18 +44,9 @@ fn menu(terminal: &mut Terminal) {
     terminal.expect("Leave");
 }
 
-#[test]
-fn setup_leads_from_nothing_to_a_login_that_works_in_a_second_terminal() {
-    let machine = machine();
-    let server = MailServer::start(&machine, &["alice"]);
-    let mut terminal = setup(&machine);
-
-    next(&mut terminal, "application-name=NAME)");
-    terminal.expect("Name");
-    terminal.type_line("Example");
-    terminal.expect("$ twofa policy set application-name=Example");
-    menu(&mut terminal);
-    next(&mut terminal, "What sends codes");
+/// The step in which a mail server is added and a test message arrives.
+fn add_mail(terminal: &mut Terminal, server: &MailServer<&Machine>) {
+    next(terminal, "What sends codes");
     terminal.expect("Add an SMS service");
     terminal.type_line(DOWN);
     terminal.expect("More settings");
@@ -73,6 +64,20 @@ fn setup_leads_from_nothing_to_a_login_that_works_in_a_second_terminal() {
     terminal.expect("Did the message arrive?");
     assert!(server.wait_for_mail("alice", 1)[0].contains("This is a test"));
     terminal.type_keys("y");
+}
+
+#[test]
+fn setup_leads_from_nothing_to_a_login_that_works_in_a_second_terminal() {
+    let machine = machine();
+    let server = MailServer::start(&machine, &["alice"]);
+    let mut terminal = setup(&machine);
+
+    next(&mut terminal, "application-name=NAME)");
+    terminal.expect("Name");
+    terminal.type_line("Example");
+    terminal.expect("$ twofa policy set application-name=Example");
+    menu(&mut terminal);
+    add_mail(&mut terminal, &server);
     menu(&mut terminal);
     next(&mut terminal, "$ twofa enrol app --user alice");
     let phone = enrol_on(&mut terminal);
