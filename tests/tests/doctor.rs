@@ -148,14 +148,14 @@ fn the_doctor_names_files_that_others_can_change_and_a_disk_without_room() {
     machine.run("chmod o+w /etc/pam.d/sshd").ok();
     finds(
         &machine,
-        "problem: /etc/pam.d/sshd can be changed by others than its owner (mode 0646)",
+        "problem: /etc/pam.d/sshd can be written by others than its owner (mode 0646)",
     );
     machine
         .run("chmod 0644 /etc/pam.d/sshd && chown daemon /etc/pam.d/sshd")
         .ok();
     finds(
         &machine,
-        "problem: /etc/pam.d/sshd belongs to user ID 1, who can change with it who gets in",
+        "problem: /etc/pam.d/sshd is owned by user ID 1, who could use it to change who can log in",
     );
     machine.run("chown root /etc/pam.d/sshd").ok();
     assert_eq!(diagnosis(&machine), CONTENT);
@@ -188,7 +188,7 @@ fn the_doctor_names_a_rule_that_refuses_root_and_limits_that_are_too_short_to_en
     machine.run("twofa policy set mode=mandatory").ok();
     finds(
         &machine,
-        "notice: a login may take 20 seconds, in which people who must enrol then can hardly do so: set 'LoginGraceTime 300'",
+        "notice: logins time out after 20 seconds, which is too short to enrol: set 'LoginGraceTime 300'",
     );
     machine
         .run("twofa policy set --yes enrolment=beforehand")
@@ -199,7 +199,7 @@ fn the_doctor_names_a_rule_that_refuses_root_and_limits_that_are_too_short_to_en
     );
     finds(
         &machine,
-        "problem: must show a second factor, have none and cannot enrol at a login: ",
+        "problem: these users are refused, because they must use a second factor, have none, and cannot enrol at login: ",
     );
 }
 

@@ -117,7 +117,7 @@ fn follow(choice: &str) -> Protected {
     for command in commands(&block("## Protect ssh", "Then look")) {
         let screen = type_command(&machine, &command);
         // The clock is the host's.
-        let of_ours = screen.replace("notice: nothing keeps the clock", "");
+        let of_ours = screen.replace("notice: this machine's clock is not synchronised", "");
         let is_content = !["notice:", "problem:"]
             .iter()
             .any(|kind| of_ours.contains(kind));

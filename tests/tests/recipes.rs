@@ -38,7 +38,7 @@ fn diagnosis(machine: &Machine) -> String {
     let found = machine.run("twofa doctor").ok().stdout;
     let mut lines: Vec<_> = found
         .lines()
-        .filter(|line| !line.contains("keeps the clock"))
+        .filter(|line| !line.contains("clock is not synchronised"))
         .collect();
     if lines.is_empty() {
         lines.push("No problems found.");

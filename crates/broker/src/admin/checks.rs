@@ -245,20 +245,30 @@ pub(super) fn concerns_about_rules(
     Ok(new)
 }
 
-/// The classes that ask `before` and only report in `after`. A new class had the machine's policy.
+/// The classes that ask `before` and only report in `after`. The members of a new class may have been in any other one, and
+/// those of a class that is removed get the machine's policy.
 fn only_reporting(before: Option<&Rulebook>, after: &Rulebook) -> Vec<Concern> {
     let Some(before) = before else {
         return Vec::new();
     };
     let asked = |name: &str| {
         let found = before.policies().find(|(class, _)| *class == name);
-        found.map_or(before.machine().mode, |(_, policy)| policy.mode)
+        found.map_or_else(
+            || before.policies().any(|(_, policy)| policy.mode.asks()),
+            |(_, policy)| policy.mode.asks(),
+        )
     };
-    after
+    let reporting = after
         .policies()
-        .filter(|(name, policy)| policy.mode == Mode::Report && asked(name).asks())
-        .map(|(name, _)| Concern::OnlyReports {
-            class: name.to_owned(),
+        .filter(|(name, policy)| policy.mode == Mode::Report && asked(name));
+    let is_gone = |name: &str| !after.policies().any(|(class, _)| class == name);
+    let removed = before.policies().filter(|(name, policy)| {
+        after.machine().mode == Mode::Report && policy.mode.asks() && is_gone(name)
+    });
+    reporting
+        .chain(removed)
+        .map(|(class, _)| Concern::OnlyReports {
+            class: class.to_owned(),
         })
         .collect()
 }

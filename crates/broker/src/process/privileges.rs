@@ -81,8 +81,13 @@ pub fn become_service_user() -> Result<(), PrivilegeError> {
 
 /// Forbids core dumps, debuggers of the same user, and gaining privileges by exec, so that secrets stay in this process.
 pub fn harden() -> Result<(), PrivilegeError> {
-    prctl::set_dumpable(false).map_err(refused("forbid core dumps"))?;
     prctl::set_no_new_privs().map_err(refused("forbid new privileges"))?;
+    forbid_core_dumps()
+}
+
+/// Has a crash of this process leave nothing that could hold a password, and other processes not read its memory.
+pub fn forbid_core_dumps() -> Result<(), PrivilegeError> {
+    prctl::set_dumpable(false).map_err(refused("forbid core dumps"))?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(refused("forbid core dumps"))
 }
 

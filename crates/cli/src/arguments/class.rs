@@ -41,6 +41,9 @@ Examples:
     Remove {
         /// The class
         name: String,
+        /// Show what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
         /// Confirmation of the change.
         #[command(flatten)]
         confirmation: Confirmation,

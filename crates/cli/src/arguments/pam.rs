@@ -28,7 +28,7 @@ Examples:
     /// A service that does not ask although another of its kind does is marked: sudo may ask, and 'sudo -i' or pkexec not.
     #[command(after_help = "Examples:\n  twofa pam list\n  twofa pam list --json")]
     List,
-    /// Make services ask for a code, without a moment in which somebody is locked out (root)
+    /// Make services ask for a code, without locking anyone out at any point (root)
     ///
     /// Without a name, all services: on Debian, by the profile of `pam-auth-update`. With names, the services' own files; a
     /// service that shares its lines with all others is left to the policy setting 'services', unless --own-file is given.

@@ -15,7 +15,7 @@ A file of answers; every line may be left out:
   who-must = \"administrators\"      # report, nobody, administrators, everybody
   administrators = \"sudo\"          # their Unix group
   services = [\"ssh\", \"console\"]  # or [\"all\"]
-  pam = [\"sshd\"]                  # or [\"all\"]: as 'twofa pam enable'
+  pam = [\"all\"]                   # or PAM services, as 'twofa pam enable'
   [[provider]]
   name = \"mail\"
   kind = \"smtp\"                    # see 'twofa provider kinds'

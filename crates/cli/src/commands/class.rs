@@ -36,8 +36,13 @@ pub(crate) fn run(command: &ClassCommand, output: Output) -> Result<(), CommandE
             })?;
             policy::make_or_show(&admin, &plan, *dry_run, *confirmation)
         }
-        ClassCommand::Remove { name, confirmation } => {
-            policy::make(&admin, &admin.plan_class_removal(name)?, *confirmation)
+        ClassCommand::Remove {
+            name,
+            dry_run,
+            confirmation,
+        } => {
+            let plan = admin.plan_class_removal(name)?;
+            policy::make_or_show(&admin, &plan, *dry_run, *confirmation)
         }
         ClassCommand::Test { user } => test(&admin, user, output),
     }

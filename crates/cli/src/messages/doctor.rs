@@ -296,27 +296,29 @@ fn rules(finding: &RulesFinding) -> String {
                 || "for as long as the log goes back".to_owned(),
                 |since| format!("since {}", moment(since)),
             );
-            let whose = if class == EVERYONE {
-                "the mode has been report".to_owned()
+            let (whose, end) = if class == EVERYONE {
+                let end = "twofa policy set mode=mandatory".to_owned();
+                ("the mode has been report".to_owned(), end)
             } else {
-                format!("the mode of class '{class}' has been report")
+                let end = format!("twofa class set {class} mode=mandatory");
+                (format!("the mode of class '{class}' has been report"), end)
             };
             format!(
                 "{whose} {since}: nobody is asked for a code; see 'twofa stats --report' for what mandatory would do, and \
-                 end it with 'twofa policy set mode=mandatory'"
+                 end it with '{end}'"
             )
         }
         RulesFinding::Concern(concern) => policy::concern(concern),
         RulesFinding::NameService { error } => error.clone(),
         RulesFinding::RootRefused(denial) => root_refused(*denial).to_owned(),
         RulesFinding::CannotVerify { names } => format!(
-            "must show a second factor, have none and cannot enrol at a login: {}; they are refused: let them enrol with \
-             'twofa policy set enrolment=at-login', or exempt them with 'twofa user exempt'",
+            "these users are refused, because they must use a second factor, have none, and cannot enrol at login: {}; allow \
+             enrolment with 'twofa policy set enrolment=at-login', or exempt them with 'twofa user exempt'",
             people(names, 0)
         ),
         RulesFinding::EmailAlone { names } => format!(
-            "have no method but e-mail, which is no second factor under NIST SP 800-63B-4 (3.1.3.1), and whose mailbox may \
-             have the same password: {}; have them add an app with 'twofa enrol app'",
+            "e-mail is the only method of these users: {}; NIST SP 800-63B-4 (3.1.3.1) does not accept it as a second factor, \
+             and the mailbox may have the same password: ask them to add an app with 'twofa enrol app'",
             people(names, 0)
         ),
         RulesFinding::ReplaceAtLogin(people) => format!(

@@ -8,11 +8,11 @@ pub(crate) fn finding(finding: &EnvironmentFinding) -> String {
             let path = path.display();
             match exposure {
                 Exposure::Owner(uid) => format!(
-                    "{path} belongs to user ID {uid}, who can change with it who gets in: 'chown root {path}'"
+                    "{path} is owned by user ID {uid}, who could use it to change who can log in: 'chown root {path}'"
                 ),
                 Exposure::Mode(mode) => format!(
-                    "{path} can be changed by others than its owner (mode {mode:04o}), and with it who gets in: 'chmod \
-                     go-w {path}'"
+                    "{path} can be written by others than its owner (mode {mode:04o}), who could use it to change who can log \
+                     in: 'chmod go-w {path}'"
                 ),
             }
         }
@@ -21,8 +21,8 @@ pub(crate) fn finding(finding: &EnvironmentFinding) -> String {
              code is refused; free some",
             path.display()
         ),
-        EnvironmentFinding::BrokerOutdated => "the program of a running broker has been replaced, and it still works as \
-                                               the old one: 'systemctl restart twofad'"
+        EnvironmentFinding::BrokerOutdated => "twofad was upgraded but is still running the old version: restart it with \
+                                               'systemctl restart twofad'"
             .to_owned(),
         EnvironmentFinding::SelinuxDenials { count, latest } => format!(
             "SELinux denied twofa something in the last 24 hours (denials: {count}; the latest: {latest}): install the \
@@ -33,12 +33,10 @@ pub(crate) fn finding(finding: &EnvironmentFinding) -> String {
             file,
             seconds,
         }) => format!(
-            "a login may take {seconds} seconds, in which people who must enrol then can hardly do so: set '{setting} 300' \
-             in {file}"
+            "logins time out after {seconds} seconds, which is too short to enrol: set '{setting} 300' in {file}"
         ),
-        EnvironmentFinding::ClockUnsynchronised => "nothing keeps the clock of this machine right, and codes of apps \
-                                                    depend on it: they are refused once it is off by more than the policy allows; \
-                                                    start chrony or systemd-timesyncd ('timedatectl set-ntp true')"
+        EnvironmentFinding::ClockUnsynchronised => "this machine's clock is not synchronised: app codes depend on the time \
+                                                    and are refused if it drifts too far; start chrony or systemd-timesyncd ('timedatectl set-ntp true')"
             .to_owned(),
         EnvironmentFinding::StoreDamaged { error } => format!(
             "the store is damaged ({error}): restore a backup of it before logins depend on what is lost"

@@ -16,7 +16,7 @@ const NAMED: usize = 10;
 pub(crate) fn text(forecast: &Forecast) -> String {
     let mut text = String::new();
     if forecast.since.is_empty() {
-        text.push_str("The mode is report nowhere, so no logins are recorded: see 'twofa policy set mode=report'.\n");
+        text.push_str("mode=report is not set anywhere, so no logins are recorded. To start, run 'twofa policy set mode=report'.\n");
     }
     for (class, since) in &forecast.since {
         let whose = whose(class);
@@ -70,7 +70,7 @@ pub(crate) fn text(forecast: &Forecast) -> String {
 
 fn whose(class: &str) -> String {
     if class == EVERYONE {
-        "outside of classes".to_owned()
+        "not in any class".to_owned()
     } else {
         format!("in class '{}'", printable(class))
     }

@@ -54,10 +54,10 @@ services=…)\n";
 pub(crate) const WHICH_SERVICES: &str = "Services";
 
 pub(crate) const PAM: &str = "\
-PAM must load twofa's module at these services. The change is shown, proved, and taken back if you cannot log in with it. \
+PAM must load twofa's module at these services. You see the change first; it is tested with a login, and undone if that login fails. \
 For ssh, sshd has settings of its own: 'twofa doctor' checks them. (twofa pam list, twofa pam enable)\n";
 pub(crate) const ENABLE_MORE: &str = "The module is loaded already. Add services?";
-pub(crate) const ENABLE_WHERE: &str = "PAM services, such as sshd sudo";
+pub(crate) const ENABLE_WHERE: &str = "PAM services (all, or names)";
 /// The answer that means every service.
 pub(crate) const ALL: &str = "all";
 
@@ -77,7 +77,7 @@ Done. If somebody cannot get in:
   - without the phone, a backup code works in place of a code;
   - 'sudo twofa user reset NAME' removes all methods of a user, who then sets up new ones;
   - 'sudo twofa user exempt NAME --reason … --until …' lets a user in without a code until a time;
-  - 'sudo twofa policy set mode=disabled' asks nobody any longer.
+  - 'sudo twofa policy set mode=disabled' stops asking for codes.
 If root itself cannot log in, boot with init=/bin/bash, or from other media, and see GETTING BACK IN in twofa-admin(7).
 'sudo twofa doctor' checks the machine now and after changes.
 ";

@@ -16,8 +16,8 @@ mod sshd;
 use std::io::{self, IsTerminal, Write};
 
 use nix::unistd::{geteuid, setsid};
-use twofa_broker::Failure;
 use twofa_broker::admin::pam::Machine;
+use twofa_broker::{Failure, privileges};
 
 use crate::error::CommandError;
 use crate::invoker;
@@ -79,7 +79,11 @@ fn only_root() -> Result<(), CommandError> {
 fn change(services: &[String], options: &Options, asks: bool) -> Result<Outcome, CommandError> {
     only_root()?;
     let _lock = record::lock()?;
-    if recover_pending()? {
+    if options.dry_run && record::is_pending() {
+        say(
+            "An earlier change was interrupted: 'twofa pam recover' brings the files from before it back.",
+        )?;
+    } else if recover_pending()? {
         say("An earlier change had been interrupted: the files from before it are back.")?;
     }
     let machine = Machine::this();
@@ -98,6 +102,8 @@ fn change(services: &[String], options: &Options, asks: bool) -> Result<Outcome,
         return Ok(Outcome::Shown);
     }
     let person = person(options)?;
+    // Modules of others are loaded beside the password of the person who logs in.
+    privileges::forbid_core_dumps()?;
     let record = Record::begin(&plan)?;
     let made = make(&plan, person.as_deref()).and_then(|()| match &person {
         Some(person) => login::prove(&plan.login, person, asks),

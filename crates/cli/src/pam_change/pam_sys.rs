@@ -129,14 +129,19 @@ unsafe extern "C" fn converse(
         return PAM_BUF_ERR;
     }
     for at in 0..count {
-        // SAFETY: libpam passes an array of `count` pointers to messages, each with a C string.
+        // SAFETY: libpam passes an array of `count` pointers to messages.
         let (style, text) = unsafe {
             let message = &**messages.add(at);
-            (
-                message.style,
-                CStr::from_ptr(message.text).to_string_lossy(),
-            )
+            (message.style, message.text)
         };
+        // Other messages, such as PAM_BINARY_PROMPT, have no C string.
+        if !(1..=4).contains(&style) || text.is_null() {
+            // SAFETY: `answers` has `count` responses, whose texts are NULL or of strndup(3).
+            unsafe { free(answers, count) };
+            return PAM_CONV_ERR;
+        }
+        // SAFETY: messages of these four styles are C strings.
+        let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
         let is_question = matches!(style, PAM_PROMPT_ECHO_OFF | PAM_PROMPT_ECHO_ON);
         if !is_question {
             conversation.show(&text);

@@ -28,6 +28,8 @@ const STEPS: &str = "steps.json";
 struct Old {
     path: String,
     existed: bool,
+    /// What the change made of it; `None`: it was removed.
+    new: Option<String>,
 }
 
 /// A change that is not final yet.
@@ -54,6 +56,7 @@ impl Record {
                 all.push(Old {
                     path: step.path.clone(),
                     existed: step.old.is_some(),
+                    new: step.new.clone(),
                 });
             }
             let steps = folder.join(STEPS).display().to_string();
@@ -121,6 +124,9 @@ pub(super) fn recover_pending() -> Result<bool, CommandError> {
     let steps = folder.join(STEPS);
     let restore = || -> io::Result<()> {
         let all: Vec<Old> = serde_json::from_str(&fs::read_to_string(&steps)?)?;
+        for old in &all {
+            old.check(&folder)?;
+        }
         for old in all.iter().rev() {
             files::remove_rest(&old.path)?;
             let copy = copy(&folder, &old.path);
@@ -139,6 +145,33 @@ pub(super) fn recover_pending() -> Result<bool, CommandError> {
     };
     restore().map_err(|error| files::failed(&folder.display().to_string(), &error))?;
     Ok(true)
+}
+
+/// Whether a change is not final.
+pub(super) fn is_pending() -> bool {
+    Path::new(&pending()).exists()
+}
+
+impl Old {
+    /// Fails if somebody else has changed the file since: what they did must not be lost.
+    fn check(&self, folder: &Path) -> io::Result<()> {
+        let read = |path: &Path| match fs::read(path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        };
+        let now = read(Path::new(&self.path))?;
+        let old = read(&copy(folder, &self.path))?;
+        if now == old || now.as_deref() == self.new.as_deref().map(str::as_bytes) {
+            return Ok(());
+        }
+        Err(io::Error::other(format!(
+            "{} has been changed since an interrupted change of it: put back by hand what you need of this directory, then \
+             remove {}",
+            self.path,
+            pending()
+        )))
+    }
 }
 
 /// This program once more. It waits for the lock, and so for the end of this process.

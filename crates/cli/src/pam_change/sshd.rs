@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use twofa_broker::Failure;
@@ -44,13 +44,25 @@ pub(super) fn enabling() -> Result<(Option<Step>, Vec<String>), CommandError> {
     if is("pubkeyauthentication", "yes") && is("authenticationmethods", "any") {
         notes.push(KEYS_ALONE.to_owned());
     }
+    if let Some(line) = method_password()? {
+        return Err(refused(&format!(
+            "{line} has it check passwords without PAM's prompts, so no code could be asked for: remove that line first"
+        )));
+    }
     // Where sshd takes no passwords, none shall be taken because of twofa.
     if !is("passwordauthentication", "yes") {
         return Ok((None, notes));
     }
+    let old = files::read_own(FILE)?;
+    if old.as_deref().is_some_and(|text| text != TEXT) {
+        return Err(refused(&format!(
+            "{FILE} has other settings than twofa's, which stay as they are: add 'PasswordAuthentication no', 'UsePAM yes' \
+             and 'KbdInteractiveAuthentication yes' there first"
+        )));
+    }
     let step = Step {
         path: FILE.to_owned(),
-        old: files::read_own(FILE)?,
+        old,
         new: Some(TEXT.to_owned()),
         like: "/etc/ssh/sshd_config".to_owned(),
     };
@@ -121,8 +133,56 @@ pub(super) fn reload() -> Result<(), CommandError> {
 }
 
 fn is_running() -> bool {
-    fs::read_to_string("/run/sshd.pid")
-        .is_ok_and(|pid| Path::new("/proc").join(pid.trim()).join("exe").exists())
+    let has_pid = fs::read_to_string("/run/sshd.pid")
+        .is_ok_and(|pid| Path::new("/proc").join(pid.trim()).join("exe").exists());
+    // It may keep no such file (`PidFile` of `sshd_config(5)`).
+    let is_active = |unit| {
+        run("systemctl", &["--quiet", "is-active", unit]).is_ok_and(|it| it.status.success())
+    };
+    has_pid || is_active("ssh") || is_active("sshd")
+}
+
+/// The first line of sshd's files, as `FILE:LINE`, that has some logins use the method `password`, which twofa's own settings
+/// cannot turn off: it is in a `Match` block, or an `AuthenticationMethods`.
+fn method_password() -> Result<Option<String>, CommandError> {
+    let mut paths = vec![PathBuf::from("/etc/ssh/sshd_config")];
+    if let Ok(entries) = fs::read_dir("/etc/ssh/sshd_config.d") {
+        paths.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
+    }
+    paths.retain(|path| path.is_file() && !path.ends_with("00-twofa.conf"));
+    paths.sort();
+    for path in paths {
+        let shown = path.display().to_string();
+        let text = fs::read(&path).map_err(|error| files::failed(&shown, &error))?;
+        if let Some(line) = line_with_password(&String::from_utf8_lossy(&text)) {
+            return Ok(Some(format!("{shown}:{line}")));
+        }
+    }
+    Ok(None)
+}
+
+/// The number of the first such line of a file.
+fn line_with_password(text: &str) -> Option<usize> {
+    let mut in_match = false;
+    for (index, line) in text.lines().enumerate() {
+        let line = line.replace('=', " ").to_ascii_lowercase();
+        let mut words = line.split_whitespace();
+        let found = match words.next() {
+            Some("match") => {
+                in_match = !words.eq(["all"]);
+                false
+            }
+            Some("passwordauthentication") => in_match && words.next() == Some("yes"),
+            Some("authenticationmethods") => {
+                words.any(|list| list.split(',').any(|method| method == "password"))
+            }
+            _ => false,
+        };
+        if found {
+            return Some(index + 1);
+        }
+    }
+    None
 }
 
 fn settings(arguments: &[&str]) -> Result<BTreeMap<String, String>, CommandError> {
@@ -152,4 +212,33 @@ fn run(program: &str, arguments: &[&str]) -> Result<Output, CommandError> {
         .stdin(Stdio::null())
         .output()
         .map_err(|error: io::Error| files::failed(program, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_by_which_some_use_the_method_password_are_found() {
+        for (text, line) in [
+            ("PasswordAuthentication yes\n", None),
+            ("Match User bob\n  PasswordAuthentication no\n", None),
+            ("Match User bob\n  PasswordAuthentication yes\n", Some(2)),
+            (
+                "Match User bob\nMatch all\nPasswordAuthentication yes\n",
+                None,
+            ),
+            ("#AuthenticationMethods password\n", None),
+            (
+                "AuthenticationMethods publickey,keyboard-interactive\n",
+                None,
+            ),
+            (
+                "\nauthenticationmethods=publickey publickey,password\n",
+                Some(2),
+            ),
+        ] {
+            assert_eq!(line_with_password(text), line, "{text}");
+        }
+    }
 }

@@ -86,7 +86,8 @@ fn find(
     person: &Person,
 ) -> Result<Forecast, LoginError> {
     let is_account = matches!(request, Request::Account(_));
-    let can_ask = login.may_ask && !login.cannot_answer || login.behind_password;
+    let can_show = login.may_ask || !is_account;
+    let can_ask = login.behind_password || can_show && !login.cannot_answer;
     let (source, now) = (origin::for_exemptions(peer, login), services.now());
     let exemption = person.exemption(account, source, now);
     Ok(forecast(ForecastFacts {
@@ -102,7 +103,7 @@ fn find(
         },
         carried: carried(&services.store.providers()?),
         has_security_key: security_key::counting(services, peer, request, login, person).is_some(),
-        can_ask: can_ask || !is_account,
+        can_ask,
     }))
 }
 

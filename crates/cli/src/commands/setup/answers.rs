@@ -171,7 +171,7 @@ fn plan(document: &Document<'_>) -> Result<Vec<Change>, CommandError> {
                 .to_vec(),
             input: Zeroizing::default(),
             span: who.span(),
-            about: About::Providers,
+            about: About::Rules,
         });
     }
     changes.extend(plan_pam(document, &answers)?);
@@ -180,9 +180,23 @@ fn plan(document: &Document<'_>) -> Result<Vec<Change>, CommandError> {
 
 /// The command that puts the module into PAM's files, unless it is there.
 fn plan_pam(document: &Document<'_>, answers: &Answers) -> Result<Option<Change>, CommandError> {
-    let Some(services) = &answers.pam else {
+    let Some(services) = answers.pam.as_ref().filter(|it| !it.get_ref().is_empty()) else {
         return Ok(None);
     };
+    let is_all = services
+        .get_ref()
+        .iter()
+        .any(|service| *service == texts::ALL);
+    if is_all && services.get_ref().len() > 1 {
+        return Err(document.wrong(
+            &services.span(),
+            "'all' cannot stand beside names of services",
+        ));
+    }
+    if let Some(option) = services.get_ref().iter().find(|name| name.starts_with('-')) {
+        let why = format!("'{option}' is no PAM service");
+        return Err(document.wrong(&services.span(), &why));
+    }
     // Nobody is there who could log in.
     let mut command = ["pam", "enable", "--no-login"].map(str::to_owned).to_vec();
     let named = services.get_ref().iter();

@@ -96,6 +96,7 @@ impl Plan {
             } else {
                 format!("{service} asks for no code.")
             });
+            self.login.clone_from(service);
             return Ok(());
         }
         let path = format!("{OWN}/{service}");
