@@ -174,7 +174,7 @@ fn the_doctor_names_a_broker_whose_program_was_replaced() {
         .ok();
     finds(
         &machine,
-        "notice: the program of a running broker has been replaced",
+        "notice: twofad was upgraded but is still running the old version",
     );
 }
 
