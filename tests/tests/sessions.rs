@@ -275,6 +275,8 @@ fn trust_ends_with_the_sessions_of_a_user_only_if_that_is_asked_for() {
     let mut shell = machine.terminal_as("alice", "PS1='ready> ' exec dash -i");
     shell.expect("ready> ");
     let become_bob = |shell: &mut Terminal| {
+        // A shell that is being ended discards what has been typed.
+        machine.wait_until("! pgrep -u bob");
         shell.type_line("clear; su - bob");
         shell.expect("Password: ");
         shell.type_line(&password_of("bob"));
