@@ -33,7 +33,7 @@ fn setup(machine: &Machine) -> Terminal {
     terminal
 }
 
-/// Chooses the step that is offered, and waits until it says so with `text`.
+/// Chooses the step that is offered, and waits for `text`, with which it begins.
 fn next(terminal: &mut Terminal, text: &str) {
     terminal.type_line("");
     terminal.expect(text);

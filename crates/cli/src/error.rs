@@ -37,6 +37,13 @@ impl CommandError {
         self
     }
 
+    /// No PAM service has this name.
+    pub(crate) fn no_service(name: &str) -> Self {
+        let message =
+            format!("there is no PAM service '{name}': a program that asks for it gets 'other'");
+        Self::new(Failure::NotFound, message).hinted("'twofa pam list' shows all services")
+    }
+
     /// Only root may do `what`.
     pub(crate) fn only_root(what: &str) -> Self {
         Self::new(Failure::NotPermitted, format!("only root can {what}")).hinted("run it with sudo")

@@ -15,7 +15,6 @@ use twofa_store::event::ReportedOutcome;
 use twofa_store::{Store, StoreError, UserRow};
 
 use super::checks::Remark;
-use super::report;
 use super::users::{ListedUser, StatusFilter, UserFilter};
 use super::{AdminError, Administration};
 use crate::identity::accounts::{self, Directory, LoginAccounts};
@@ -290,7 +289,7 @@ impl View {
             AccountState::Mismatched(_) if matches!(would_be, Status::Off | Status::Pending) => {
                 Some(ReportedOutcome::IdentityMismatch)
             }
-            _ => Some(report::outcome(would_be, policy.enrolment)),
+            _ => Some(outcome(would_be, policy.enrolment)),
         };
         Ok(ListedUser {
             status,
@@ -306,6 +305,19 @@ impl View {
             backup_codes: row.backup_codes,
             passed_at: row.passed_at,
         })
+    }
+}
+
+/// What a login comes to by the status that its user would have.
+const fn outcome(would_be: Status, enrolment: Enrolment) -> ReportedOutcome {
+    match (would_be, enrolment) {
+        (Status::Off | Status::Exempt(_), _) => ReportedOutcome::Exempt,
+        (Status::Enabled, _) => ReportedOutcome::Asked,
+        (Status::Pending, Enrolment::AtLogin) => ReportedOutcome::Enrols,
+        (Status::NotAllowed, Enrolment::AtLogin) => ReportedOutcome::Replaces,
+        (Status::Pending | Status::NotAllowed, Enrolment::Beforehand) => ReportedOutcome::NoMethod,
+        (Status::Locked(_), _) => ReportedOutcome::Locked,
+        (Status::IdentityMismatch, _) => ReportedOutcome::IdentityMismatch,
     }
 }
 

@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use twofa_core::policy::Enrolment;
-use twofa_core::{Mode, Status, Timestamp};
+use twofa_core::{Mode, Timestamp};
 use twofa_store::event::{Record, ReportedOutcome};
 use twofa_store::{Event, EventFilter};
 
@@ -131,18 +130,5 @@ impl Forecast {
             names.push(user.account.name);
         }
         *self.users.entry(key).or_default() += 1;
-    }
-}
-
-/// What a login comes to by the status that its user would have.
-pub(super) const fn outcome(would_be: Status, enrolment: Enrolment) -> ReportedOutcome {
-    match (would_be, enrolment) {
-        (Status::Off | Status::Exempt(_), _) => ReportedOutcome::Exempt,
-        (Status::Enabled, _) => ReportedOutcome::Asked,
-        (Status::Pending, Enrolment::AtLogin) => ReportedOutcome::Enrols,
-        (Status::NotAllowed, Enrolment::AtLogin) => ReportedOutcome::Replaces,
-        (Status::Pending | Status::NotAllowed, Enrolment::Beforehand) => ReportedOutcome::NoMethod,
-        (Status::Locked(_), _) => ReportedOutcome::Locked,
-        (Status::IdentityMismatch, _) => ReportedOutcome::IdentityMismatch,
     }
 }

@@ -1,46 +1,15 @@
 //! `twofa doctor`.
 
-use serde::Serialize;
 use twofa_broker::Failure;
-use twofa_broker::admin::doctor::{Finding, Severity, inspect_host};
+use twofa_broker::admin::doctor::inspect_host;
 use twofa_broker::admin::pam::Machine;
 
+use super::finding::Line;
 use super::pam::{check_all, notes};
 use crate::client;
 use crate::error::CommandError;
-use crate::messages::{doctor, pam};
+use crate::messages::doctor;
 use crate::output::{Output, spinner};
-
-/// A finding as it is printed, and as JSON has it.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Line {
-    /// The stable name of its kind.
-    pub(super) id: &'static str,
-    pub(super) severity: &'static str,
-    pub(super) finding: String,
-}
-
-impl Line {
-    pub(super) fn of(finding: &Finding) -> Self {
-        Self {
-            id: finding.name(),
-            severity: pam::severity(finding.severity()),
-            finding: doctor::finding(finding),
-        }
-    }
-
-    pub(super) fn of_note(note: pam::Note) -> Self {
-        Self {
-            id: note.name,
-            severity: pam::severity(note.severity),
-            finding: note.message,
-        }
-    }
-
-    pub(super) fn is_problem(&self) -> bool {
-        self.severity == pam::severity(Severity::Problem)
-    }
-}
 
 pub(crate) fn run(output: Output) -> Result<(), CommandError> {
     if !client::is_root() {

@@ -8,7 +8,7 @@ use twofa_broker::admin::doctor::{Finding, finding::HostFinding, inspect_stacks}
 use twofa_broker::admin::pam::{CheckResult, Checked, Machine, neighbour_that_asks};
 use twofa_stacks::{Case, Entry, Phase, Proof, Route, Ways};
 
-use super::doctor::Line;
+use super::finding::Line;
 use crate::arguments::{ChangeArguments, PamCommand};
 use crate::error::CommandError;
 use crate::messages::{doctor, pam};
@@ -61,9 +61,11 @@ fn check(machine: &Machine, named: &[String], output: Output) -> Result<(), Comm
     let checked = if named.is_empty() {
         check_all(machine)
     } else {
-        let checked = named
-            .iter()
-            .map(|name| machine.check(name).ok_or_else(|| unknown_service(name)));
+        let checked = named.iter().map(|name| {
+            machine
+                .check(name)
+                .ok_or_else(|| CommandError::no_service(name))
+        });
         checked.collect::<Result<Vec<_>, _>>()?
     };
     let findings = findings(machine, &checked, named.is_empty());
@@ -77,12 +79,6 @@ fn check(machine: &Machine, named: &[String], output: Output) -> Result<(), Comm
         show(&checked, named, &findings, output)?;
     }
     end(&checked, &findings)
-}
-
-pub(crate) fn unknown_service(name: &str) -> CommandError {
-    let message =
-        format!("there is no PAM service '{name}': a program that asks for it gets 'other'");
-    CommandError::new(Failure::NotFound, message).hinted("'twofa pam list' shows all services")
 }
 
 /// What is wrong with these services: the doctor's findings, and what the prover alone says.

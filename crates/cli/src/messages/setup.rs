@@ -1,7 +1,5 @@
 //! Sentences of the first set-up.
 
-use crate::commands::setup::Progress;
-
 pub(crate) const WELCOME: &str = "\
 Setting up a second factor for the logins of this machine. Nobody is asked for a code before you say so. You can leave \
 at any time, with Ctrl-C too: what is done is kept, and 'sudo twofa setup' goes on from there. Keep a root shell open in \
@@ -111,6 +109,21 @@ pub(crate) fn missing(kind: &str, name: &str) -> String {
 
 pub(crate) fn other_kind(name: &str) -> String {
     format!("there is a provider '{name}' of another kind: remove it first, or use another name")
+}
+
+/// Whether a step is done, with what was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Done(String),
+    /// It is not needed; what holds without it.
+    Skippable(String),
+    Open,
+}
+
+impl Progress {
+    pub(crate) const fn is_settled(&self) -> bool {
+        !matches!(self, Self::Open)
+    }
 }
 
 /// One step in the list of them.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::plan::Step;
+use super::step::Step;
 
 /// The lines that a step removes and adds, with the number of each.
 pub(super) fn unified(step: &Step) -> String {

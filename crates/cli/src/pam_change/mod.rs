@@ -12,6 +12,7 @@ mod pam_sys;
 mod plan;
 mod record;
 mod sshd;
+mod step;
 
 use std::io::{self, IsTerminal, Write};
 
@@ -104,7 +105,7 @@ fn change(services: &[String], options: &Options, asks: bool) -> Result<Outcome,
     let person = person(options)?;
     // Modules of others are loaded beside the password of the person who logs in.
     privileges::forbid_core_dumps()?;
-    let record = Record::begin(&plan)?;
+    let record = Record::begin(&plan.steps)?;
     let made = make(&plan, person.as_deref()).and_then(|()| match &person {
         Some(person) => login::prove(&plan.login, person, asks),
         None => Ok(()),

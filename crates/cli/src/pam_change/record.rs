@@ -15,8 +15,8 @@ use std::process::{Child, Command, Stdio};
 use serde::{Deserialize, Serialize};
 
 use super::files;
-use super::plan::Plan;
 use super::sshd;
+use super::step::Step;
 use crate::error::CommandError;
 
 /// Root's own. `/var/lib/twofa` is not: it belongs to the user twofa.
@@ -39,12 +39,12 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Keeps the old files of a plan, and starts the process that brings them back if this one dies.
-    pub(super) fn begin(plan: &Plan) -> Result<Self, CommandError> {
+    /// Keeps the old files of these steps, and starts the process that brings them back if this one dies.
+    pub(super) fn begin(planned: &[Step]) -> Result<Self, CommandError> {
         let folder = new_folder().map_err(|error| files::failed(FOLDER, &error))?;
         let keep = || -> io::Result<Child> {
             let mut all = Vec::new();
-            for step in &plan.steps {
+            for step in planned {
                 if let Some(text) = &step.old {
                     let copy = copy(&folder, &step.path);
                     if let Some(above) = copy.parent() {

@@ -12,7 +12,7 @@ use std::process::{Command, Output, Stdio};
 use twofa_broker::Failure;
 
 use super::files;
-use super::plan::Step;
+use super::step::Step;
 use crate::error::CommandError;
 
 const PROGRAM: &str = "/usr/sbin/sshd";

@@ -13,6 +13,7 @@ use twofa_core::policy::Policy;
 use zeroize::Zeroizing;
 
 use super::commands;
+use super::document::{About, Change, Document};
 use super::providers::{Provider, plan as plan_provider};
 use super::state::{ADMINISTRATORS, Rules, group_of_administrators};
 use crate::error::CommandError;
@@ -42,45 +43,6 @@ enum Who {
     Nobody,
     Administrators,
     Everybody,
-}
-
-/// A command that brings the machine closer to the answers.
-#[derive(Debug)]
-pub(super) struct Change {
-    pub(super) command: Vec<String>,
-    /// Secrets, for its standard input.
-    pub(super) input: Zeroizing<String>,
-    /// The answer that it follows from, in bytes of the file.
-    pub(super) span: Range<usize>,
-    pub(super) about: About,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum About {
-    /// Its commands take `--dry-run` and `--yes`.
-    Rules,
-    /// Its command takes `--dry-run`.
-    Pam,
-    Providers,
-}
-
-/// The text of a file of answers, in which mistakes have a place.
-pub(super) struct Document<'a> {
-    file: &'a Path,
-    text: &'a str,
-}
-
-impl Document<'_> {
-    /// What is wrong at `span`, with file, line and column.
-    pub(super) fn wrong(&self, span: &Range<usize>, why: &str) -> CommandError {
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
-        let why = why.trim_end().replace('\n', ", ");
-        let place = self.file.display();
-        CommandError::new(Failure::Usage, format!("{place}:{line}:{column}: {why}"))
-            .hinted("nothing was changed; SETTING UP in twofa-admin(7) describes the file")
-    }
 }
 
 pub(super) fn run(file: &Path, dry_run: bool, yes: bool) -> Result<(), CommandError> {

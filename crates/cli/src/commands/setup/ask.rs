@@ -1,6 +1,6 @@
 //! Questions on a terminal.
 
-use std::io;
+use std::io::{self, Write};
 
 use dialoguer::theme::ColorfulTheme;
 use dialoguer::{Confirm, Input, Select};
@@ -10,7 +10,21 @@ use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use twofa_broker::Failure;
 
 use crate::error::CommandError;
-use crate::output::terminal_width;
+use crate::output::wrap::wrap;
+use crate::output::{terminal_width, wrap_lines};
+
+/// Shows paragraphs, and lists whose lines are indented.
+pub(super) fn say(text: &str) -> Result<(), CommandError> {
+    let (mut out, columns) = (io::stdout().lock(), terminal_width());
+    for line in text.lines() {
+        if line.starts_with(' ') {
+            write!(out, "{}", wrap_lines(line, columns))?;
+        } else {
+            writeln!(out, "{}", wrap(line, columns).join("\n"))?;
+        }
+    }
+    Ok(())
+}
 
 /// Has one of `items` chosen; `at` is offered.
 pub(super) fn choose(question: &str, items: &[String], at: usize) -> Result<usize, CommandError> {

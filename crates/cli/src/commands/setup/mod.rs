@@ -7,23 +7,23 @@
 mod answers;
 mod ask;
 mod commands;
+mod document;
 mod providers;
 mod state;
+mod step;
 mod steps;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use twofa_broker::Failure;
 
-pub(crate) use self::state::Progress;
+use self::ask::say;
 use self::state::State;
 use self::steps::STEPS;
 use crate::arguments::SetupArguments;
 use crate::client;
 use crate::error::CommandError;
-use crate::messages::setup as texts;
-use crate::output::wrap::wrap;
-use crate::output::{terminal_width, wrap_lines};
+use crate::messages::setup::{self as texts, Progress};
 
 pub(crate) fn run(arguments: &SetupArguments) -> Result<(), CommandError> {
     if !client::is_root() {
@@ -81,19 +81,6 @@ fn first_open(progress: &[Progress]) -> usize {
     open - before
         .take_while(|progress| matches!(progress, Progress::Skippable(_)))
         .count()
-}
-
-/// Shows paragraphs, and lists whose lines are indented.
-fn say(text: &str) -> Result<(), CommandError> {
-    let (mut out, columns) = (io::stdout().lock(), terminal_width());
-    for line in text.lines() {
-        if line.starts_with(' ') {
-            write!(out, "{}", wrap_lines(line, columns))?;
-        } else {
-            writeln!(out, "{}", wrap(line, columns).join("\n"))?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use twofa_broker::admin::providers::settings::{Values, parse_secrets};
 use twofa_broker::privileges;
 use zeroize::Zeroizing;
 
-use super::answers::{About, Change, Document};
 use super::commands;
+use super::document::{About, Change, Document};
 use crate::error::CommandError;
 use crate::input;
 use crate::messages::setup as texts;

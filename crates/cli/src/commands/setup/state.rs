@@ -17,21 +17,6 @@ pub(super) const ADMINISTRATORS: &str = "administrators";
 /// The Unix groups of administrators, by distribution.
 const GROUPS: [&str; 3] = ["sudo", "wheel", "admin"];
 
-/// Whether a step is done, with what was set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Progress {
-    Done(String),
-    /// It is not needed; what holds without it.
-    Skippable(String),
-    Open,
-}
-
-impl Progress {
-    pub(super) const fn is_settled(&self) -> bool {
-        !matches!(self, Self::Open)
-    }
-}
-
 /// What is set up, as the plain commands show it.
 #[derive(Debug)]
 pub(super) struct State {

@@ -9,25 +9,10 @@ use twofa_broker::admin::pam::{CheckResult, Checked, Machine};
 use twofa_stacks::change::{Goal, additions, objections, removal};
 use twofa_stacks::{File, Host, Proof};
 
+use super::step::{COMMON_AUTH, MODULE, OWN, Step};
 use super::{files, sshd};
-use crate::commands::pam::unknown_service;
 use crate::error::CommandError;
 use crate::messages::pam;
-
-const OWN: &str = "/etc/pam.d";
-const COMMON_AUTH: &str = "/etc/pam.d/common-auth";
-const MODULE: &str = "pam_twofa.so";
-
-/// A file that changes.
-#[derive(Debug, Clone)]
-pub(super) struct Step {
-    pub(super) path: String,
-    /// `None`: there is no file.
-    pub(super) old: Option<String>,
-    pub(super) new: Option<String>,
-    /// The file whose owner, mode and label the new one gets.
-    pub(super) like: String,
-}
 
 /// A change.
 #[derive(Debug, Default)]
@@ -71,7 +56,9 @@ pub(super) fn make(
     }
     let mut plan = Plan::default();
     for name in services {
-        let checked = machine.check(name).ok_or_else(|| unknown_service(name))?;
+        let checked = machine
+            .check(name)
+            .ok_or_else(|| CommandError::no_service(name))?;
         plan.add(machine, &checked, asks, has_profile && !own_file)?;
         if checked.service == "sshd" {
             plan.add_sshd(asks)?;
@@ -164,7 +151,7 @@ impl Plan {
         }
         let name = format!("/{}", checked.service);
         let Some(vendor) = checked.files.iter().find(|file| file.ends_with(&name)) else {
-            return Err(unknown_service(&checked.service));
+            return Err(CommandError::no_service(&checked.service));
         };
         let text = files::read_own(vendor)?.unwrap_or_default();
         self.notes.push(format!(

@@ -12,7 +12,7 @@ use twofa_broker::Failure;
 
 use super::super::files;
 use super::super::record::FOLDER;
-use super::{COMMON_AUTH, MODULE, Step};
+use super::super::step::{COMMON_AUTH, MODULE, Step};
 use crate::error::CommandError;
 
 const PROFILE: &str = "/usr/share/pam-configs/twofa";

@@ -8,11 +8,13 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Deserialize;
 
-use super::super::state::{ADMINISTRATORS, Progress, State};
-use super::super::{ask, commands, say};
-use super::Step;
+use super::super::ask::say;
+use super::super::state::{ADMINISTRATORS, State};
+use super::super::step::Step;
+use super::super::{ask, commands};
 use crate::error::CommandError;
 use crate::messages::setup as texts;
+use crate::messages::setup::Progress;
 
 pub(super) const STEP: Step = Step {
     title: "A login that works",

@@ -1,10 +1,11 @@
 //! The name that people see in their apps and at the prompt.
 
-use super::super::state::{Progress, State};
+use super::super::state::State;
+use super::super::step::Step;
 use super::super::{ask, commands};
-use super::Step;
 use crate::error::CommandError;
 use crate::messages::setup as texts;
+use crate::messages::setup::Progress;
 
 pub(super) const STEP: Step = Step {
     title: "Name",

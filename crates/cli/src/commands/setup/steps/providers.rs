@@ -3,11 +3,12 @@
 use twofa_broker::admin::providers::kinds;
 use twofa_core::Channel;
 
-use super::super::state::{Progress, State};
+use super::super::state::State;
+use super::super::step::Step;
 use super::super::{ask, commands};
-use super::Step;
 use crate::error::CommandError;
 use crate::messages::setup as texts;
+use crate::messages::setup::Progress;
 
 pub(super) const STEP: Step = Step {
     title: "Codes by e-mail or text message",

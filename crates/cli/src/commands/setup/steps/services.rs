@@ -1,10 +1,11 @@
 //! At which services a code is asked for.
 
-use super::super::state::{Progress, State};
+use super::super::state::State;
+use super::super::step::Step;
 use super::super::{ask, commands};
-use super::Step;
 use crate::error::CommandError;
 use crate::messages::setup as texts;
+use crate::messages::setup::Progress;
 
 pub(super) const STEP: Step = Step {
     title: "At which services",

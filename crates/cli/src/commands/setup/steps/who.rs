@@ -1,10 +1,11 @@
 //! Who must have a second factor.
 
-use super::super::state::{ADMINISTRATORS, Progress, State, group_of_administrators};
+use super::super::state::{ADMINISTRATORS, State, group_of_administrators};
+use super::super::step::Step;
 use super::super::{ask, commands};
-use super::Step;
 use crate::error::CommandError;
 use crate::messages::setup as texts;
+use crate::messages::setup::Progress;
 
 pub(super) const STEP: Step = Step {
     title: "Who must have one",

@@ -1,10 +1,11 @@
 //! The person who sets the machine up enrols first, so that no rule can lock them out.
 
-use super::super::state::{Progress, State};
+use super::super::state::State;
+use super::super::step::Step;
 use super::super::{ask, commands};
-use super::Step;
 use crate::error::CommandError;
 use crate::messages::setup as texts;
+use crate::messages::setup::Progress;
 
 pub(super) const STEP: Step = Step {
     title: "Your own second factor",
