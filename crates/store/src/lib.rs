@@ -60,6 +60,7 @@ pub use attempts::{Attempt, CodeAttempt, CodeOutcome, CodeProof, Counted, MarkUs
 pub use database::{Listener, Store};
 pub use devices::TrustedDevice;
 pub use error::StoreError;
+pub use event::EventFilter;
 pub use event::{Event, LoggedEvent, Missed, Origin, SmsAlarm};
 pub use generation::Generation;
 pub use holder::Holder;
@@ -67,7 +68,6 @@ pub use listing::UserRow;
 pub use location::{Location, Owner};
 pub use notices::NoticeFate;
 pub use providers::{ProviderRecord, Providers, Value};
-pub use record::EventFilter;
 pub use rules::Rules;
 pub use sends::{SendKind, SendLimit, SendStart};
 pub use sessions::{LockerPlace, NewSession, SessionFilter, StoredSession};

@@ -3,12 +3,11 @@
 //! [`Tx::record`] is the one way into it. What the user should know of is queued as a notice in the same transaction: a
 //! change without its notice does not happen.
 
-use ipnet::IpNet;
 use twofa_core::{Account, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::event::{Event, Happening, LoggedEvent, Origin, StoredEvent};
+use crate::event::{Event, EventFilter, Happening, LoggedEvent, Origin, StoredEvent};
 use crate::journal::{EventAnchor, leaf};
 use crate::notices;
 use crate::sql::event_filter;
@@ -17,27 +16,6 @@ use crate::tx::Tx;
 
 /// After about this many events the oldest of the current user are summed up, if there are too many.
 const SUMMED_UP_EVERY: i64 = 64;
-
-/// Which events [`Store::events`] gives.
-#[derive(Debug, Clone, Default)]
-pub struct EventFilter {
-    /// The login name of the user they happened to; `None`: of all users and of none.
-    pub user: Option<String>,
-    /// How many of the latest events; `None`: all.
-    pub last: Option<u32>,
-    /// Only those with a higher number.
-    pub after: Option<i64>,
-    /// Only those of this time and later.
-    pub since: Option<Timestamp>,
-    /// Only those before this time.
-    pub until: Option<Timestamp>,
-    /// The names of their kinds; empty: all.
-    pub kinds: Vec<String>,
-    /// The PAM service, or `twofa` for the command line.
-    pub service: Option<String>,
-    /// The network of the remote host.
-    pub from: Option<IpNet>,
-}
 
 impl Store {
     /// Logs an event by itself, with the user it happened to if there is one.

@@ -4,15 +4,17 @@
 //! An event is stored as the name of its kind and a JSON object of its fields. Fields may be added later if they are
 //! optional; none is ever renamed, because old rows have them.
 //!
-//! [`kinds`] are the events and their fields, [`names`] how they are called, [`origin`] is who did something and where,
+//! [`kinds`] are the events and their fields, [`filter`] chooses some of them, [`names`] how they are called, [`origin`] is who did something and where,
 //! [`stored`] how both are kept.
 
 mod as_text;
+mod filter;
 pub mod kinds;
 pub mod names;
 pub mod origin;
 pub mod stored;
 
+pub use filter::EventFilter;
 pub use kinds::{
     AppFields, Attestation, DeviceFields, Event, ExemptionFields, NotSent, Proof, RefusalReason,
     ReportedOutcome, SessionEnd, SessionFields, SmsAlarm, UserChange,

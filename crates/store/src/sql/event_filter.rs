@@ -7,8 +7,8 @@ use twofa_core::exemption::contains;
 
 use super::{Db, journal, timestamp};
 use crate::error::StoreError;
+use crate::event::EventFilter;
 use crate::event::{LoggedEvent, LoginOrigin, Origin, Record, Source};
-use crate::record::EventFilter;
 
 /// Passes the events that `filter` lets through to `each`, oldest first, until it returns `false`.
 pub(crate) fn each(

@@ -620,3 +620,37 @@ fn where_the_mode_is_report_a_program_that_cannot_ask_for_a_code_is_recorded() {
         [twofa_store::event::ReportedOutcome::CannotAsk]
     );
 }
+
+#[test]
+fn where_the_mode_is_report_sshds_method_password_which_cannot_answer_is_recorded() {
+    let bench = bench();
+    bench.policy(&[("mode", "report")]);
+    let login = Login {
+        cannot_answer: true,
+        may_ask: true,
+        ..proved(&bench)
+    };
+    let request = Request::Login(login.clone());
+    let mut terminal = ScriptedTerminal::new();
+    let done = serve(
+        bench.services(),
+        Peer::ROOT,
+        &request,
+        &login,
+        &mut terminal,
+    );
+    assert!(
+        matches!(
+            done,
+            Done::Login {
+                verdict: Verdict::NotRequired,
+                ..
+            }
+        ),
+        "{done:?}"
+    );
+    assert_eq!(
+        reported(&bench),
+        [twofa_store::event::ReportedOutcome::CannotAsk]
+    );
+}
