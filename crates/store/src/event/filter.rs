@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use twofa_core::Timestamp;
 
-/// Which events [`Store::events`] gives.
+/// Which events [`crate::Store::events`] gives.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
     /// The login name of the user they happened to; `None`: of all users and of none.
