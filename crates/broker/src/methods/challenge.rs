@@ -3,12 +3,12 @@
 //! Nothing is locked while the person types.
 
 use twofa_core::{Answer, Lock, Method, Reply, User};
-use twofa_proto::Prompt;
+use twofa_proto::{Prompt, Secret};
 use twofa_store::{Settlement, Tally};
 
 use crate::context::Context;
 use crate::methods::challenge_state::ChallengeState;
-use crate::methods::choice::{Choice, FirstPrompt};
+use crate::methods::choice::{Choice, FirstPrompt, PromptCommand};
 use crate::methods::settling::Settling;
 pub use crate::methods::verify::{Accepted, ChallengeError};
 use crate::methods::verify::{AnswerOutcome, Verifier};
@@ -16,10 +16,6 @@ use crate::sending::codes::Unsent;
 use crate::text::messages::{self, reasons};
 use crate::text::terminal::Terminal;
 
-/// How many wrong answers a challenge takes.
-const TRIES: u32 = 3;
-/// How often a person may ask for help, another code or another method. sshd 9.4 to 10.2 drop a login after 32 messages.
-const COMMANDS: u32 = 8;
 /// Digits of a code where no app says otherwise.
 const USUAL_DIGITS: u8 = 6;
 
@@ -78,60 +74,82 @@ pub enum ChallengeOutcome {
     NoAnswer,
 }
 
+/// What follows from the beginning of a challenge, or from an answer.
+pub(super) enum Step {
+    /// The person is shown this prompt.
+    Ask(String),
+    /// The challenge has ended.
+    End(ChallengeOutcome),
+}
+
 impl Challenge<'_> {
-    /// Asks up to [`TRIES`] times, with `intro` before the first prompt. Any code is verified against every accepted
+    /// Asks until the tries are used up, with `intro` before the first prompt. Any code is verified against every accepted
     /// method. If the codes of the person's first method are sent, one is sent first.
     pub fn ask(
         &self,
         intro: &str,
         terminal: &mut dyn Terminal,
     ) -> Result<ChallengeOutcome, ChallengeError> {
-        let accepted = self.accepted.methods(self.context.policy());
-        let mut choice = Choice::new(self.context, accepted, self.trust_hint);
-        let mut text = match choice.begin(self.cannot_answer)? {
-            FirstPrompt::Ask(prompt) => format!("{intro}{prompt}"),
-            FirstPrompt::Unsent(unsent) => return Ok(unsent.into()),
-        };
-        let (mut tries, mut commands) = (TRIES, COMMANDS);
+        let mut state = ChallengeState::default();
+        let mut step = self.begin(&mut state, intro)?;
         loop {
+            let text = match step {
+                Step::Ask(text) => text,
+                Step::End(outcome) => return Ok(outcome),
+            };
             let Some(typed) = terminal.ask(text)? else {
                 return Ok(ChallengeOutcome::NoAnswer);
             };
-            let command = choice.read(typed.expose());
-            let Reply {
-                answer,
-                trusts_device,
-            } = Reply::read(typed.expose());
-            drop(typed);
-            if let Some(command) = command {
-                commands -= 1;
-                if commands == 0 {
-                    let why = reasons::COMMAND.to_owned();
-                    return Ok(ChallengeOutcome::TriesUsedUp { why });
-                }
-                text = choice.carry_out(command)?;
-                continue;
-            }
-            let (why, hint) = match answer {
-                Answer::Empty => return Ok(ChallengeOutcome::NoAnswer),
-                Answer::Code(_) | Answer::Backup(_) => {
-                    let verifier = self.verifier(trusts_device);
-                    match verifier.verify(&answer, &mut choice.state)? {
-                        AnswerOutcome::Wrong { why, hint } => (why, hint),
-                        ended => return Ok(ended.into()),
-                    }
-                }
-                // Not counted against the account, since it is no guess. But it uses up a try.
-                Answer::NotACode | Answer::Help | Answer::Resend | Answer::OtherMethod => {
-                    (reasons::NOT_A_CODE.to_owned(), messages::NOT_A_CODE)
-                }
-            };
-            tries -= 1;
-            if tries == 0 {
-                return Ok(ChallengeOutcome::TriesUsedUp { why });
-            }
-            text = choice.prompt_again(&messages::try_again(hint, tries));
+            step = self.answer(&mut state, &typed)?;
         }
+    }
+
+    /// The first prompt, with `intro` before it.
+    fn begin(&self, state: &mut ChallengeState, intro: &str) -> Result<Step, ChallengeError> {
+        Ok(match self.choice(state).begin(self.cannot_answer)? {
+            FirstPrompt::Ask(prompt) => Step::Ask(format!("{intro}{prompt}")),
+            FirstPrompt::Unsent(unsent) => Step::End(unsent.into()),
+        })
+    }
+
+    /// What follows from the answer that was `typed`.
+    fn answer(&self, state: &mut ChallengeState, typed: &Secret) -> Result<Step, ChallengeError> {
+        if let Some(command) = PromptCommand::read(state, typed.expose()) {
+            state.commands = state.commands.saturating_sub(1);
+            if state.commands == 0 {
+                let why = reasons::COMMAND.to_owned();
+                return Ok(Step::End(ChallengeOutcome::TriesUsedUp { why }));
+            }
+            return Ok(Step::Ask(self.choice(state).carry_out(command)?));
+        }
+        let Reply {
+            answer,
+            trusts_device,
+        } = Reply::read(typed.expose());
+        let (why, hint) = match answer {
+            Answer::Empty => return Ok(Step::End(ChallengeOutcome::NoAnswer)),
+            Answer::Code(_) | Answer::Backup(_) => {
+                match self.verifier(trusts_device).verify(&answer, state)? {
+                    AnswerOutcome::Wrong { why, hint } => (why, hint),
+                    ended => return Ok(Step::End(ended.into())),
+                }
+            }
+            // Not counted against the account, since it is no guess. But it uses up a try.
+            Answer::NotACode | Answer::Help | Answer::Resend | Answer::OtherMethod => {
+                (reasons::NOT_A_CODE.to_owned(), messages::NOT_A_CODE)
+            }
+        };
+        state.tries = state.tries.saturating_sub(1);
+        if state.tries == 0 {
+            return Ok(Step::End(ChallengeOutcome::TriesUsedUp { why }));
+        }
+        let text = messages::try_again(hint, state.tries);
+        Ok(Step::Ask(self.choice(state).prompt_again(&text)))
+    }
+
+    fn choice<'a>(&'a self, state: &'a mut ChallengeState) -> Choice<'a> {
+        let accepted = self.accepted.methods(self.context.policy());
+        Choice::new(self.context, accepted, self.trust_hint, state)
     }
 
     /// Asks once, by this `prompt`, and sends no code: for clients with a single prompt, and for people who may not have

@@ -1,9 +1,10 @@
-//! Which method a challenge asks for: the first one, another one, another code. It keeps the code that was sent.
+//! Which method a challenge asks for: the first one, another one, another code.
 
+use std::mem;
 use std::time::Instant;
 
 use twofa_core::user::masked;
-use twofa_core::{Answer, Channel, Method, Methods, Timestamp};
+use twofa_core::{Answer, Channel, Method, Methods};
 use twofa_store::StoreError;
 
 use crate::context::Context;
@@ -37,6 +38,26 @@ pub(super) enum PromptCommand {
     NotListed,
 }
 
+impl PromptCommand {
+    /// The command that was `typed` instead of a code, if it is one.
+    pub(super) fn read(state: &mut ChallengeState, typed: &str) -> Option<Self> {
+        // Numbers mean the list only in the answer to it.
+        let listed = mem::take(&mut state.listed);
+        match Answer::read(typed) {
+            Answer::Help => Some(Self::Help),
+            Answer::Resend => Some(Self::Resend),
+            Answer::OtherMethod => Some(Self::List),
+            // No code is as short as a number of the list.
+            _ if !listed.is_empty() && typed.trim().len() <= 2 => {
+                let number = typed.trim().parse::<usize>().ok()?;
+                let method = number.checked_sub(1).and_then(|index| listed.get(index));
+                Some(method.map_or(Self::NotListed, |method| Self::Choose(*method)))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// The outcome of sending a code.
 enum SendOutcome {
     /// A code is on its way, or as far as is known; this says so to the person.
@@ -51,12 +72,7 @@ pub(super) struct Choice<'a> {
     trust_hint: Option<&'a str>,
     methods: Vec<Method>,
     has_backup: bool,
-    /// The person was shown the list of methods and may answer with a number.
-    is_choosing: bool,
-    /// By which methods codes were sent, and from when on another may be.
-    next_at: Vec<(Method, Timestamp)>,
-    /// What is remembered until the next prompt.
-    pub(super) state: ChallengeState,
+    state: &'a mut ChallengeState,
 }
 
 impl<'a> Choice<'a> {
@@ -66,6 +82,7 @@ impl<'a> Choice<'a> {
         context: Context<'a>,
         accepted: Methods,
         trust_hint: Option<&'a str>,
+        state: &'a mut ChallengeState,
     ) -> Self {
         let user = context.user();
         Self {
@@ -74,9 +91,7 @@ impl<'a> Choice<'a> {
             trust_hint,
             methods: user.methods(accepted),
             has_backup: accepted.contains(Method::Backup) && user.backup_codes_left() > 0,
-            is_choosing: false,
-            next_at: Vec::new(),
-            state: ChallengeState::default(),
+            state,
         }
     }
 
@@ -102,7 +117,7 @@ impl<'a> Choice<'a> {
         let cooldown = self.context.policy().codes.cooldown.seconds();
         let store = self.context.store();
         if let Some(next) = store.code_is_awaited(account, origin, cooldown, now)? {
-            self.next_at.push((first, next));
+            self.state.next_at.push((first, next));
             let text = messages::sent_to_another_login(next, now);
             return Ok(FirstPrompt::Ask(self.prompt_again(&text)));
         }
@@ -132,28 +147,6 @@ impl<'a> Choice<'a> {
         messages::prompt_again(text, &self.application, self.trust_hint, sends, has_others)
     }
 
-    /// The command that was typed instead of a code, if it is one.
-    pub(super) fn read(&mut self, typed: &str) -> Option<PromptCommand> {
-        // Numbers mean the list only in the answer to it.
-        let is_choosing = std::mem::take(&mut self.is_choosing);
-        match Answer::read(typed) {
-            Answer::Help => Some(PromptCommand::Help),
-            Answer::Resend => Some(PromptCommand::Resend),
-            Answer::OtherMethod => Some(PromptCommand::List),
-            // No code is as short as a number of the list.
-            _ if is_choosing && typed.trim().len() <= 2 => {
-                let number = typed.trim().parse::<usize>().ok()?;
-                let method = number
-                    .checked_sub(1)
-                    .and_then(|index| self.methods.get(index));
-                Some(method.map_or(PromptCommand::NotListed, |method| {
-                    PromptCommand::Choose(*method)
-                }))
-            }
-            _ => None,
-        }
-    }
-
     /// Carries out a command, and returns the next prompt.
     pub(super) fn carry_out(&mut self, command: PromptCommand) -> Result<String, StoreError> {
         match command {
@@ -166,6 +159,10 @@ impl<'a> Choice<'a> {
                 Ok(self.prompt_again(messages::no_other_method(self.has_backup)))
             }
             PromptCommand::Resend => self.resend(),
+            // The policy or the record may have changed since it was listed.
+            PromptCommand::Choose(method) if !self.methods.contains(&method) => {
+                Ok(messages::not_listed(&self.list()))
+            }
             PromptCommand::NotListed => Ok(messages::not_listed(&self.list())),
             PromptCommand::Choose(method) if method.channel().is_some() => {
                 self.send_and_prompt(method)
@@ -186,7 +183,7 @@ impl<'a> Choice<'a> {
     /// Sends a code by `method`, unless that is too soon after the last one by it.
     fn send_and_prompt(&mut self, method: Method) -> Result<String, StoreError> {
         let now = self.context.now();
-        let next_at = self.next_at.iter().rfind(|(by, _)| *by == method);
+        let next_at = self.state.next_at.iter().rfind(|(by, _)| *by == method);
         if let Some((_, next)) = next_at.filter(|(_, next)| now < *next) {
             return Ok(self.prompt_again(&messages::too_soon(*next, now)));
         }
@@ -198,7 +195,7 @@ impl<'a> Choice<'a> {
 
     /// The methods, to be chosen by number.
     fn list(&mut self) -> String {
-        self.is_choosing = true;
+        self.state.listed.clone_from(&self.methods);
         let methods = self
             .methods
             .iter()
@@ -287,7 +284,7 @@ impl<'a> Choice<'a> {
         let lifetime = self.context.policy().codes.lifetime;
         let text =
             messages::code_sent(code.channel, &masked(&code.address), lifetime, code.is_late);
-        self.next_at.push((code.wanted, code.code.next_at()));
+        self.state.next_at.push((code.wanted, code.code.next_at()));
         self.state.outstanding = Some(code);
         Ok(SendOutcome::Sent(text))
     }
