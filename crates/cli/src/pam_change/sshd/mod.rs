@@ -11,9 +11,9 @@ use std::process::{Command, Output, Stdio};
 
 use twofa_broker::Failure;
 
-use super::files;
-use super::step::Step;
 use crate::error::CommandError;
+use crate::pam_change::files;
+use crate::pam_change::step::Step;
 
 const PROGRAM: &str = "/usr/sbin/sshd";
 /// sshd takes the first value that it reads, and reads these files in the order of their names.
