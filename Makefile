@@ -15,7 +15,7 @@ SBINDIR = $(PREFIX)/sbin
 SHARE   = $(PREFIX)/share
 ZSHDIR  ?= $(SHARE)/zsh/site-functions
 UNITS   ?= $(PREFIX)/lib/systemd/system
-UNIT_FILES = twofad.service twofad.socket twofad-sessions.service twofad-sessions.timer
+UNIT_FILES = twofad.service twofad.socket twofad-sessions.service twofad-sessions.timer twofa-pam-recover.service
 # Where cargo builds. CARGO_TARGET_DIR may be set in the environment or as "make CARGO_TARGET_DIR=...".
 TARGET  = $(or $(CARGO_TARGET_DIR),target)
 RELEASE = $(TARGET)/release
@@ -177,6 +177,7 @@ ifeq ($(DESTDIR),)
 ifneq ($(wildcard /run/systemd/system),)
 	systemctl daemon-reload
 	systemctl enable --quiet --now twofad.socket twofad-sessions.timer
+	systemctl enable --quiet twofa-pam-recover.service
 	systemctl try-restart twofad.service
 endif
 	@echo
@@ -198,7 +199,7 @@ ifeq ($(DESTDIR),)
 	  echo "$$named"; echo 'Remove its lines first.'; exit 1; }
 	@test -n '$(PAMDIR)' || { echo 'Cannot find the PAM modules of this system: set PAMDIR='; exit 1; }
 ifneq ($(wildcard /run/systemd/system),)
-	-systemctl disable --quiet --now twofad-sessions.timer twofad.socket twofad.service
+	-systemctl disable --quiet --now twofa-pam-recover.service twofad-sessions.timer twofad.socket twofad.service
 endif
 endif
 	rm -f $(DESTDIR)$(BINDIR)/twofa $(DESTDIR)$(SBINDIR)/twofad $(DESTDIR)$(PAMDIR)/pam_twofa.so

@@ -65,7 +65,7 @@ class Debian(unittest.TestCase):
         self.assertFalse(self.machine.succeeds("grep -r pam_twofa /etc/pam.d"))
         self.assert_not_asked()
         self.machine.run("systemctl is-active twofad.socket twofad.service twofad-sessions.timer")
-        self.machine.run("systemctl is-enabled twofad.socket twofad-sessions.timer")
+        self.machine.run("systemctl is-enabled twofad.socket twofad-sessions.timer twofa-pam-recover.service")
         modes = self.machine.run(f"stat -c '%U:%G %a' {STORE} {KEY} /var/lib/twofa")
         self.assertEqual(modes.split("\n")[:3], ["twofa:twofa 600", "root:twofa 640", "twofa:twofa 700"])
 

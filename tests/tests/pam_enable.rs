@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
-use twofa_e2e::{Machine, SYSTEMCTL, Terminal, password_of};
+use twofa_e2e::{Booted, Machine, SYSTEMCTL, Terminal, password_of};
 
 /// A machine in which no stack names the module, and pam-auth-update has the profile.
 fn machine() -> Machine {
@@ -135,6 +135,40 @@ fn a_kill_at_any_step_leaves_the_old_or_the_new_state() {
         .run("find /etc/pam.d /var/lib/pam -name .twofa-new")
         .ok();
     assert_eq!(rests.stdout, "", "{rests}");
+}
+
+#[test]
+fn after_a_power_failure_the_old_files_are_back_before_anybody_can_log_in() {
+    let Some(mut system) = Booted::start() else {
+        return;
+    };
+    system
+        .run("systemctl enable twofa-pam-recover.service && echo alice:first | chpasswd")
+        .ok();
+    let before = system.run("cat /etc/pam.d/sudo").ok().stdout;
+    system.run("twofa policy set mode=optional").ok();
+    system.enrol("alice");
+    let mut enable = system.terminal("twofa pam enable --own-file sudo --login-as alice");
+    enable.expect("Password");
+    // Neither the command nor the process that would bring the files back.
+    system
+        .run("pkill -KILL -f 'pam [r]ecover'; pkill -KILL -f 'pam [e]nable'")
+        .ok();
+    assert_ne!(system.run("cat /etc/pam.d/sudo").ok().stdout, before);
+    let doctor = system.run("twofa doctor");
+    assert!(doctor.stdout.contains("twofa pam recover"), "{doctor}");
+
+    system.reboot();
+    assert_eq!(system.run("cat /etc/pam.d/sudo").ok().stdout, before);
+    let time = |property: &str, unit: &str| {
+        let command = format!("systemctl show -P {property}TimestampMonotonic {unit}");
+        let time = system.run(&command).ok().stdout;
+        time.trim().parse::<u64>().unwrap()
+    };
+    let recovered = time("ExecMainExit", "twofa-pam-recover");
+    assert!(recovered > 0 && recovered < time("ExecMainStart", "ssh"));
+    let doctor = system.run("twofa doctor");
+    assert!(!doctor.stdout.contains("twofa pam recover"), "{doctor}");
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub(super) const FOLDERS: [&str; 4] = [
     "/usr/share/pam/pam.d",
     "/usr/etc/pam.d",
 ];
+/// Exists while a change of PAM files by `twofa pam` is not final, and after one that was interrupted.
+pub const PENDING_CHANGE: &str = "/var/backups/twofa-pam/pending";
 /// Read where the first two of these do not exist.
 const PAM_CONF: &str = "/etc/pam.conf";
 

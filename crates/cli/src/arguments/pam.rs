@@ -47,7 +47,7 @@ Examples:
     Disable(ChangeArguments),
     /// Bring back the files from before a change that was interrupted, as by a power failure (root)
     ///
-    /// A change that is merely killed brings them back by itself.
+    /// A change that is merely killed brings them back by itself, and twofa-pam-recover.service runs this at boot.
     #[command(after_help = "Examples:\n  twofa pam recover")]
     Recover,
 }

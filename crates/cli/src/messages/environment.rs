@@ -24,6 +24,9 @@ pub(crate) fn finding(finding: &EnvironmentFinding) -> String {
         EnvironmentFinding::BrokerOutdated => "twofad was upgraded but is still running the old version: restart it with \
                                                'systemctl restart twofad'"
             .to_owned(),
+        EnvironmentFinding::PamChangePending => "a change of PAM files is not final: if nobody is making it, it was \
+                                                 interrupted, and 'twofa pam recover' brings back the files from before it"
+            .to_owned(),
         EnvironmentFinding::SelinuxDenials { count, latest } => format!(
             "SELinux denied twofa something in the last 24 hours (denials: {count}; the latest: {latest}): install the \
              policy module of the package, and see 'ausearch -m avc -ts today'"

@@ -3,8 +3,9 @@
 //! A directory a change has the old files under their own paths, for people, and `steps.json`, for [`recover_pending`]. While
 //! a change is not final, the file `pending` names its directory. Both are on disk before the first file changes.
 //!
-//! If this process dies before that, a second one, which waits for its lock, brings the old files back. If both die, as when the power fails, the next `twofa pam enable`, `disable` or `recover` does. Until then the machine is in
-//! a state that the prover has accepted.
+//! If this process dies before that, a second one, which waits for its lock, brings the old files back. If both die, as when
+//! the power fails, `twofa-pam-recover.service` does at boot, or the next `twofa pam enable`, `disable` or `recover`. Until
+//! then the machine is in a state that the prover has accepted.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
+
+use twofa_broker::admin::pam::PENDING_CHANGE;
 
 use super::files;
 use super::sshd;
@@ -65,7 +68,7 @@ impl Record {
             File::open(FOLDER)?.sync_all()?;
             let watcher = watcher()?;
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
-            files::replace(&pending(), Some(&name), none)?;
+            files::replace(PENDING_CHANGE, Some(&name), none)?;
             Ok(watcher)
         };
         let watcher =
@@ -76,9 +79,9 @@ impl Record {
     /// Makes the change final. Returns where the old files are.
     pub(super) fn commit(self) -> Result<String, CommandError> {
         let folder = self.folder.display().to_string();
-        let ended = files::replace(&pending(), None, "");
+        let ended = files::replace(PENDING_CHANGE, None, "");
         self.dismiss();
-        ended.map_err(|error| files::failed(&pending(), &error))?;
+        ended.map_err(|error| files::failed(PENDING_CHANGE, &error))?;
         Ok(folder)
     }
 
@@ -115,10 +118,10 @@ pub(super) fn lock() -> Result<File, CommandError> {
 
 /// Brings back the files from before a change that is not final. Returns whether there was one.
 pub(super) fn recover_pending() -> Result<bool, CommandError> {
-    let name = match fs::read_to_string(pending()) {
+    let name = match fs::read_to_string(PENDING_CHANGE) {
         Ok(name) => name,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(files::failed(&pending(), &error)),
+        Err(error) => return Err(files::failed(PENDING_CHANGE, &error)),
     };
     let folder = Path::new(FOLDER).join(name);
     let steps = folder.join(STEPS);
@@ -141,7 +144,7 @@ pub(super) fn recover_pending() -> Result<bool, CommandError> {
             // The old files are there, and nothing better can be done if sshd does not read them.
             let _ = sshd::reload();
         }
-        files::replace(&pending(), None, "")
+        files::replace(PENDING_CHANGE, None, "")
     };
     restore().map_err(|error| files::failed(&folder.display().to_string(), &error))?;
     Ok(true)
@@ -149,7 +152,7 @@ pub(super) fn recover_pending() -> Result<bool, CommandError> {
 
 /// Whether a change is not final.
 pub(super) fn is_pending() -> bool {
-    Path::new(&pending()).exists()
+    Path::new(PENDING_CHANGE).exists()
 }
 
 impl Old {
@@ -168,8 +171,7 @@ impl Old {
         Err(io::Error::other(format!(
             "{} has been changed since an interrupted change of it: put back by hand what you need of this directory, then \
              remove {}",
-            self.path,
-            pending()
+            self.path, PENDING_CHANGE
         )))
     }
 }
@@ -183,10 +185,6 @@ fn watcher() -> io::Result<Child> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-}
-
-fn pending() -> String {
-    format!("{FOLDER}/pending")
 }
 
 fn copy(folder: &Path, path: &str) -> PathBuf {

@@ -12,7 +12,7 @@ use twofa_proto::SERVICE_USER;
 
 use super::finding::{EnvironmentFinding, Exposure, Hurry};
 use super::sshd::Sshd;
-use crate::admin::pam::{FOLDERS, Machine, module_folders};
+use crate::admin::pam::{FOLDERS, Machine, PENDING_CHANGE, module_folders};
 use crate::process::location::location;
 
 /// A store with less than this many MiB of room may soon be unable to count attempts, and then refuses everybody.
@@ -30,6 +30,9 @@ pub(super) fn findings(now: Timestamp) -> Vec<EnvironmentFinding> {
     findings.extend(exposed(&services_files(), &trusted_with_the_store()));
     findings.extend(room(&location().database));
     findings.extend(outdated_broker());
+    if Path::new(PENDING_CHANGE).exists() {
+        findings.push(EnvironmentFinding::PamChangePending);
+    }
     if let Ok(log) = fs::read("/var/log/audit/audit.log") {
         let tail = &log[log.len().saturating_sub(AUDIT_TAIL)..];
         findings.extend(denials(&String::from_utf8_lossy(tail), now.before(RECENT)));

@@ -381,6 +381,8 @@ pub enum EnvironmentFinding {
     },
     /// The program of a running broker has been replaced.
     BrokerOutdated,
+    /// A change of PAM files by `twofa pam` is not final.
+    PamChangePending,
     /// SELinux denied something in the last 24 hours.
     SelinuxDenials {
         /// How often.

@@ -116,6 +116,7 @@ impl EnvironmentFinding {
             Self::Exposed { .. } => "file-exposed",
             Self::DiskNearlyFull { .. } => "disk-nearly-full",
             Self::BrokerOutdated => "broker-outdated",
+            Self::PamChangePending => "pam-change-pending",
             Self::SelinuxDenials { .. } => "selinux-denials",
             Self::Hurry(_) => "login-time-short",
             Self::ClockUnsynchronised => "clock-unsynchronised",
