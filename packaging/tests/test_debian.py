@@ -150,12 +150,21 @@ class Debian(unittest.TestCase):
 
     def test_purge_removes_store_and_key(self):
         self.install_and_enrol()
+        self.machine.run("mkdir -p /var/backups/twofa-pam/1")
         self.machine.run("dpkg --purge twofa libpam-twofa")
-        self.assertFalse(self.machine.succeeds("ls -d /var/lib/twofa /etc/twofa /run/twofa 2>/dev/null | grep ."))
+        left = "ls -d /var/lib/twofa /etc/twofa /run/twofa /var/backups/twofa-pam 2>/dev/null | grep ."
+        self.assertFalse(self.machine.succeeds(left))
         self.assertFalse(self.machine.succeeds("grep -r pam_twofa /etc/pam.d /var/lib/pam"))
         self.assert_not_asked()
         self.machine.run(OLD)
         self.machine.run(f"test -e {STORE} && test -e {KEY}")
+
+    def test_removal_is_refused_while_a_change_of_pam_files_is_not_final(self):
+        self.machine.run(OLD)
+        self.machine.run("mkdir -p /var/backups/twofa-pam && touch /var/backups/twofa-pam/pending")
+        status, said = self.machine.attempt("dpkg --remove twofa libpam-twofa")
+        self.assertNotEqual(status, 0)
+        self.assertIn("twofa pam recover", said)
 
     def test_removal_is_refused_while_a_service_names_the_module(self):
         self.install_and_enrol()

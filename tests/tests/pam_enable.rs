@@ -207,6 +207,21 @@ fn an_own_file_is_edited_where_that_is_asked_for() {
     assert_eq!(state(&machine), before);
 }
 
+#[test]
+fn the_files_from_before_the_last_twenty_changes_are_kept() {
+    let machine = machine();
+    machine
+        .run("mkdir -p -m 700 /var/backups/twofa-pam && cd /var/backups/twofa-pam && mkdir $(seq 3 30) notes")
+        .ok();
+    machine.run("twofa pam enable --no-login").ok();
+    let kept = machine.run("ls /var/backups/twofa-pam | sort -n").ok();
+    let expected: Vec<_> = (12..=31).map(|number| number.to_string()).collect();
+    assert_eq!(
+        kept.stdout.trim(),
+        format!("lock\nnotes\n{}", expected.join("\n"))
+    );
+}
+
 const SSHD: &str = "Include /etc/ssh/sshd_config.d/*.conf\nPasswordAuthentication yes\nKbdInteractiveAuthentication no\n";
 const SETTINGS: &str = "sshd -T | grep -E '^(kbdinteractive|password)authentication'";
 

@@ -35,7 +35,7 @@ Examples:
     ///
     /// The change is shown, and the prover follows every path through the stacks of all services as they would be after each
     /// step. Then the files are replaced, and you log in: a wrong code must be refused, the right one must let you in. If not,
-    /// or if this program is killed meanwhile, the old files come back. Copies of them are kept in /var/backups/twofa-pam.
+    /// or if this program is killed meanwhile, the old files come back. Copies of those of the last 20 changes are kept in /var/backups/twofa-pam.
     #[command(after_help = "\
 Examples:
   twofa pam enable --dry-run        show what would change for all services

@@ -25,6 +25,8 @@ use crate::error::CommandError;
 /// Root's own. `/var/lib/twofa` is not: it belongs to the user twofa.
 pub(super) const FOLDER: &str = "/var/backups/twofa-pam";
 const STEPS: &str = "steps.json";
+/// So many changes can be looked at afterwards.
+const KEPT: usize = 20;
 
 /// A file that a change has replaced, or made.
 #[derive(Debug, Serialize, Deserialize)]
@@ -191,15 +193,21 @@ fn copy(folder: &Path, path: &str) -> PathBuf {
     folder.join(path.trim_start_matches('/'))
 }
 
-/// A directory that no earlier change has: 1, 2, 3 …
+/// A directory that no earlier change has: 1, 2, 3 … Of the earlier ones, the oldest make room for it. None of them is that
+/// of a pending change: a new change begins when no other is pending.
 fn new_folder() -> io::Result<PathBuf> {
     let names =
         fs::read_dir(FOLDER)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let last = names.filter_map(|name| name.parse::<u32>().ok()).max();
-    let number = last.unwrap_or_default().saturating_add(1);
-    let folder = Path::new(FOLDER).join(number.to_string());
-    DirBuilder::new().mode(0o700).create(&folder)?;
-    Ok(folder)
+    let mut numbers: Vec<u32> = names.filter_map(|name| name.parse().ok()).collect();
+    numbers.sort_unstable();
+    let folder = |number: u32| Path::new(FOLDER).join(number.to_string());
+    let new = folder(numbers.last().map_or(1, |last| last.saturating_add(1)));
+    let surplus = (numbers.len() + 1).saturating_sub(KEPT);
+    for old in &numbers[..surplus] {
+        fs::remove_dir_all(folder(*old))?;
+    }
+    DirBuilder::new().mode(0o700).create(&new)?;
+    Ok(new)
 }
 
 fn private_folder(path: &Path) -> io::Result<()> {
