@@ -1,0 +1,180 @@
+//! A TLS connection on which reads and writes end at a deadline, however few bytes arrive before it.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::ops::DerefMut;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{
+    ClientConfig, ClientConnection, ConnectionCommon, ServerConfig, ServerConnection, SideData,
+    StreamOwned,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use twofa_proto::codec::{self, CodecError};
+
+use crate::{JOIN_PROTOCOL, PROTOCOL};
+
+/// A TCP connection whose reads and writes fail as timed out from a deadline on.
+#[derive(Debug)]
+pub struct TimedSocket {
+    socket: TcpStream,
+    deadline: Instant,
+}
+
+/// A host's end of a connection.
+pub type ToServer = Link<ClientConnection>;
+/// A server's end.
+pub type ToHost = Link<ServerConnection>;
+
+/// One end of a connection.
+#[derive(Debug)]
+pub struct Link<C>(StreamOwned<C, TimedSocket>)
+where
+    StreamOwned<C, TimedSocket>: std::fmt::Debug;
+
+/// What the two ends agreed to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// [`PROTOCOL`]
+    Fleet,
+    /// [`JOIN_PROTOCOL`]
+    Join,
+}
+
+/// A connection that a server has accepted.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The connection.
+    pub link: ToHost,
+    /// What is spoken on it.
+    pub protocol: Protocol,
+    /// The host's certificate, verified; `None`: it has shown none.
+    pub certificate: Option<CertificateDer<'static>>,
+}
+
+/// Shakes hands with a client that connected by `socket`, until `deadline`.
+pub fn accept(
+    config: Arc<ServerConfig>,
+    socket: TcpStream,
+    deadline: Instant,
+) -> io::Result<Accepted> {
+    let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+    let link = Link::shake_hands(connection, socket, deadline)?;
+    let connection = &link.0.conn;
+    let certificate = connection
+        .peer_certificates()
+        .and_then(<[_]>::first)
+        .map(|certificate| certificate.clone().into_owned());
+    let protocol = match connection.alpn_protocol() {
+        Some(PROTOCOL) => Protocol::Fleet,
+        Some(JOIN_PROTOCOL) => Protocol::Join,
+        _ => return Err(io::Error::other("the client names no protocol of ours")),
+    };
+    Ok(Accepted {
+        link,
+        protocol,
+        certificate,
+    })
+}
+
+/// Shakes hands with the server `name` at the other end of `socket`, until `deadline`.
+pub fn connect(
+    config: Arc<ClientConfig>,
+    name: &str,
+    socket: TcpStream,
+    deadline: Instant,
+) -> io::Result<ToServer> {
+    let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+    let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
+    let link = Link::shake_hands(connection, socket, deadline)?;
+    if link.0.conn.alpn_protocol().is_none() {
+        return Err(io::Error::other("the server speaks no protocol of ours"));
+    }
+    Ok(link)
+}
+
+impl<C, S> Link<C>
+where
+    C: DerefMut<Target = ConnectionCommon<S>> + std::fmt::Debug,
+    S: SideData,
+    StreamOwned<C, TimedSocket>: std::fmt::Debug,
+{
+    fn shake_hands(mut connection: C, socket: TcpStream, deadline: Instant) -> io::Result<Self> {
+        socket.set_nodelay(true)?;
+        let mut socket = TimedSocket { socket, deadline };
+        while connection.is_handshaking() {
+            connection.complete_io(&mut socket)?;
+        }
+        Ok(Self(StreamOwned::new(connection, socket)))
+    }
+
+    /// From now on, reads and writes fail at `deadline`.
+    pub fn set_deadline(&mut self, deadline: Instant) {
+        self.0.sock.deadline = deadline;
+    }
+
+    /// The connection below.
+    pub const fn socket(&self) -> &TcpStream {
+        &self.0.sock.socket
+    }
+
+    /// Receives a message.
+    pub fn receive<T: DeserializeOwned>(&mut self) -> Result<T, CodecError> {
+        codec::read(&mut self.0)
+    }
+
+    /// Sends a message.
+    pub fn send<T: Serialize>(&mut self, message: &T) -> Result<(), CodecError> {
+        codec::write(&mut self.0, message)
+    }
+}
+
+impl ToServer {
+    /// The certificates that the server has shown, its own first.
+    pub fn certificates(&self) -> &[CertificateDer<'static>] {
+        self.0.conn.peer_certificates().unwrap_or_default()
+    }
+
+    /// Whether nothing has come from the server, not even its end. Between two conversations nothing should.
+    pub fn is_quiet(&mut self) -> bool {
+        let socket = &self.0.sock.socket;
+        let mut byte = [0];
+        let peeked = socket
+            .set_nonblocking(true)
+            .and_then(|()| socket.peek(&mut byte));
+        let is_blocking_again = socket.set_nonblocking(false).is_ok();
+        matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock) && is_blocking_again
+    }
+}
+
+impl TimedSocket {
+    fn time_left(&self) -> io::Result<std::time::Duration> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            Err(ErrorKind::TimedOut.into())
+        } else {
+            Ok(left)
+        }
+    }
+}
+
+impl Read for TimedSocket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.set_read_timeout(Some(self.time_left()?))?;
+        self.socket.read(buffer)
+    }
+}
+
+impl Write for TimedSocket {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.socket.set_write_timeout(Some(self.time_left()?))?;
+        self.socket.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
+}

@@ -1,0 +1,247 @@
+//! Checking the certificate of the other end: its chain, and beside that who its holder is.
+//!
+//! A chain alone is not enough. An authority that signs for both roles, or is the company's own, would make a host, or any web
+//! server, pass for a server of the fleet.
+
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    SignatureScheme,
+};
+
+use crate::certificate::fingerprint;
+use crate::identity::{Id, Identity, Role};
+use crate::tls::TlsError;
+
+/// How a server checks hosts.
+#[derive(Debug)]
+pub struct HostVerifier {
+    chain: Arc<dyn ClientCertVerifier>,
+    fleet: Id,
+}
+
+impl HostVerifier {
+    /// Accepts hosts of `fleet` whose certificates `authority` signed, and ends without any certificate, which may join.
+    pub fn new(
+        authority: CertificateDer<'static>,
+        fleet: Id,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, TlsError> {
+        let roots = Arc::new(only(authority)?);
+        let chain = WebPkiClientVerifier::builder_with_provider(roots, provider)
+            .allow_unauthenticated()
+            .build()
+            .map_err(|error| TlsError::Authority(error.to_string()))?;
+        Ok(Self { chain, fleet })
+    }
+}
+
+impl ClientCertVerifier for HostVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.chain.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verified = self
+            .chain
+            .verify_client_cert(end_entity, intermediates, now)?;
+        match Identity::of_certificate(end_entity) {
+            Ok(Identity {
+                fleet,
+                role: Role::Host(_),
+            }) if fleet == self.fleet => Ok(verified),
+            _ => Err(not_of_this_role()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chain.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chain.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chain.supported_verify_schemes()
+    }
+}
+
+/// How a joined host checks servers.
+#[derive(Debug)]
+pub struct ServerVerifier {
+    chain: Arc<WebPkiServerVerifier>,
+    fleet: Id,
+}
+
+impl ServerVerifier {
+    /// Accepts servers of `fleet` whose certificates `authority` signed.
+    pub fn new(
+        authority: CertificateDer<'static>,
+        fleet: Id,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, TlsError> {
+        let chain = chain_to(authority, provider)?;
+        Ok(Self { chain, fleet })
+    }
+}
+
+impl ServerCertVerifier for ServerVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified = self.chain.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        )?;
+        match Identity::of_certificate(end_entity) {
+            Ok(Identity {
+                fleet,
+                role: Role::Server,
+            }) if fleet == self.fleet => Ok(verified),
+            _ => Err(not_of_this_role()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chain.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chain.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chain.supported_verify_schemes()
+    }
+}
+
+/// How a host that joins checks the server: the root of its chain is the one whose fingerprint the token has.
+#[derive(Debug)]
+pub struct PinnedVerifier {
+    root: [u8; 32],
+    provider: Arc<CryptoProvider>,
+}
+
+impl PinnedVerifier {
+    /// Accepts servers below the root with this SHA-256.
+    pub const fn new(root: [u8; 32], provider: Arc<CryptoProvider>) -> Self {
+        Self { root, provider }
+    }
+}
+
+impl ServerCertVerifier for PinnedVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let root = intermediates
+            .iter()
+            .find(|sent| fingerprint(sent) == self.root)
+            .ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
+        let chain = chain_to(root.clone().into_owned(), self.provider.clone())
+            .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        let verified =
+            chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
+        match Identity::of_certificate(end_entity) {
+            Ok(Identity {
+                role: Role::Server, ..
+            }) => Ok(verified),
+            _ => Err(not_of_this_role()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let supported = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, supported)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let supported = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, supported)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+fn chain_to(
+    authority: CertificateDer<'static>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+    let roots = Arc::new(only(authority)?);
+    WebPkiServerVerifier::builder_with_provider(roots, provider)
+        .build()
+        .map_err(|error| TlsError::Authority(error.to_string()))
+}
+
+fn only(authority: CertificateDer<'static>) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority)?;
+    Ok(roots)
+}
+
+fn not_of_this_role() -> Error {
+    Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
+}

@@ -1,0 +1,251 @@
+//! The messages between a host and a server, protocol `twofa/1`.
+//!
+//! They are not those between module and broker, which change with every version: a server speaks to hosts of other versions.
+//! What is sent under one number of the protocol stays as it is to the byte. A host has no message for anything but a login
+//! and joining: it cannot ask about people, change a record or the policy, nor say who it is.
+//!
+//! Which message may come when is the table of [`twofa_proto::state`].
+
+use serde::{Deserialize, Serialize};
+use twofa_proto::Secret;
+use twofa_proto::state::MessageKind;
+
+/// From a joined host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "a conversation has one login")]
+pub enum FromHost {
+    /// Somebody logs in.
+    Login(HostLogin),
+    /// The answer to a prompt; `None`: there was none.
+    Answer(Option<Secret>),
+}
+
+/// A login as the host describes it. All of it is the host's claim, and is worth one login on that host.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "facts, none of which follows from another"
+)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HostLogin {
+    /// How long the host waits for the first answer, in milliseconds.
+    pub deadline: u32,
+    /// The login name.
+    pub user: String,
+    /// The uid that the name has on the host.
+    pub uid: u32,
+    /// The uid of the process that asks for the login.
+    pub asked_by: u32,
+    /// `PAM_SERVICE`
+    pub service: String,
+    /// The application is sshd.
+    pub is_sshd: bool,
+    /// Where the login comes from: a numeric address if the host knows one.
+    pub remote_host: Option<String>,
+    /// `PAM_RUSER`
+    pub remote_user: Option<String>,
+    /// `PAM_TTY`
+    pub terminal: Option<String>,
+    /// What the host's stack says of the first factor.
+    pub first_factor: FirstFactor,
+    /// The code is typed behind the password in one answer.
+    pub behind_password: bool,
+    /// This is the account phase.
+    pub is_account: bool,
+    /// In the account phase: a prompt may be shown.
+    pub may_ask: bool,
+    /// The application answers no prompt.
+    pub cannot_answer: bool,
+}
+
+/// What is known of the first factor when the module asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum FirstFactor {
+    /// It may be wrong, and nothing comes later.
+    #[default]
+    Unknown,
+    /// It was right.
+    Shown,
+    /// It may be wrong, and a later line asks.
+    LaterLine,
+}
+
+/// From a server, in a conversation about a login.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromServer {
+    /// The login is being worked on. Until this arrives, the host can turn to another server.
+    Accepted,
+    /// Show this and send what is typed.
+    Prompt {
+        /// What is read before answering. May show a key.
+        text: Secret,
+        /// Whether what is typed is shown.
+        echo: bool,
+        /// For password and code in one answer: the digits of the code at its end. Only these leave the host.
+        digits_behind_password: Option<u8>,
+        /// The link of a key that the text shows.
+        link: Option<Secret>,
+    },
+    /// Show this.
+    Info(Secret),
+    /// Show this as an error.
+    Error(String),
+    /// The conversation has ended.
+    Done {
+        /// What to report to the application.
+        verdict: Verdict,
+        /// Why, for the host's log.
+        why: String,
+    },
+}
+
+/// The result of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// The code is right, and its use is on disk.
+    Passed,
+    /// The policy asks for nothing.
+    NotRequired,
+    /// An exemption covers the user.
+    Exempt,
+    /// A later line of the stack decides.
+    Later,
+    /// The login is refused.
+    Denied,
+    /// No attempts are left, or the account is locked.
+    TriesUsedUp,
+    /// The second factor cannot be checked now.
+    Unavailable,
+    /// No answer came.
+    NoAnswer,
+}
+
+/// From a host that joins: all that it sends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinRequest {
+    /// The secret of the token.
+    pub secret: Secret,
+    /// The request for a certificate (PKCS #10, DER).
+    pub request: Vec<u8>,
+}
+
+/// The answer to a host that joins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JoinAnswer {
+    /// It is a host of the fleet.
+    Joined {
+        /// The name that the administrator gave it.
+        name: String,
+        /// Its certificate, as PEM.
+        certificate: String,
+    },
+    /// It is not, and why.
+    Refused(String),
+}
+
+impl FromHost {
+    /// The kind of this message.
+    pub const fn kind(&self) -> MessageKind {
+        match self {
+            Self::Login(_) => MessageKind::Open,
+            Self::Answer(_) => MessageKind::Answer,
+        }
+    }
+}
+
+impl FromServer {
+    /// The kind of this message.
+    pub const fn kind(&self) -> MessageKind {
+        match self {
+            Self::Accepted => MessageKind::Accepted,
+            Self::Prompt { .. } => MessageKind::Prompt,
+            Self::Info(_) => MessageKind::Info,
+            Self::Error(_) => MessageKind::Error,
+            Self::Done { .. } => MessageKind::Done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(message: &impl Serialize) -> Vec<u8> {
+        postcard::to_stdvec(message).unwrap()
+    }
+
+    /// A host of this version may meet a server of the next. Whoever changes these bytes makes a new protocol.
+    #[test]
+    fn the_messages_of_twofa_1_are_these_bytes() {
+        let login = HostLogin {
+            deadline: 15_000,
+            user: "al".into(),
+            uid: 1000,
+            asked_by: 0,
+            service: "sshd".into(),
+            is_sshd: true,
+            remote_host: Some("::1".into()),
+            remote_user: None,
+            terminal: Some("ssh".into()),
+            first_factor: FirstFactor::Shown,
+            behind_password: false,
+            is_account: true,
+            may_ask: false,
+            cannot_answer: true,
+        };
+        let expected =
+            b"\0\x98\x75\x02al\xe8\x07\0\x04sshd\x01\x01\x03::1\0\x01\x03ssh\x01\0\x01\0\x01";
+        assert_eq!(bytes(&FromHost::Login(login)), expected);
+        let answer = FromHost::Answer(Some("123456".into()));
+        assert_eq!(bytes(&answer), b"\x01\x01\x06123456");
+        let prompt = FromServer::Prompt {
+            text: "Code: ".into(),
+            echo: true,
+            digits_behind_password: Some(6),
+            link: None,
+        };
+        assert_eq!(bytes(&prompt), b"\x01\x06Code: \x01\x01\x06\0");
+        for (number, verdict) in [
+            Verdict::Passed,
+            Verdict::NotRequired,
+            Verdict::Exempt,
+            Verdict::Later,
+            Verdict::Denied,
+            Verdict::TriesUsedUp,
+            Verdict::Unavailable,
+            Verdict::NoAnswer,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let done = FromServer::Done {
+                verdict,
+                why: "so".into(),
+            };
+            let number = u8::try_from(number).unwrap();
+            assert_eq!(bytes(&done), [4, number, 2, b's', b'o']);
+        }
+        let join = JoinRequest {
+            secret: "S".into(),
+            request: vec![7],
+        };
+        assert_eq!(bytes(&join), b"\x01S\x01\x07");
+    }
+
+    #[test]
+    fn no_message_prints_a_secret() {
+        let messages = [
+            format!("{:?}", FromHost::Answer(Some("943287".into()))),
+            format!("{:?}", FromServer::Info("943287".into())),
+            format!(
+                "{:?}",
+                JoinRequest {
+                    secret: "943287".into(),
+                    request: Vec::new()
+                }
+            ),
+        ];
+        for message in messages {
+            assert!(!message.contains("943287"), "{message}");
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Hosts and servers with right and wrong certificates, over real connections.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use rustls::{ClientConfig, ServerConfig};
+use twofa_core::Timestamp;
+use twofa_fleet::certificate::{
+    Authority, Issued, LIFETIME, NewFleet, fingerprint, make_fleet, read_pem, request_certificate,
+};
+use twofa_fleet::client::{self, Servers};
+use twofa_fleet::identity::{Id, Identity, Role};
+use twofa_fleet::stream::{self, Protocol};
+use twofa_fleet::tls::{self, HostCertificates, ServerCertificates};
+use twofa_fleet::token::Address;
+use twofa_fleet::wire::{FromHost, FromServer, HostLogin, Verdict};
+
+const TIME: Duration = Duration::from_secs(10);
+
+#[allow(clippy::disallowed_methods, reason = "rustls compares with the clock")]
+fn now() -> Timestamp {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Timestamp::from_unix(i64::try_from(now.unwrap().as_secs()).unwrap())
+}
+
+fn host_of(fleet: &NewFleet, at: Timestamp) -> Issued {
+    let asked = request_certificate().unwrap();
+    let authority = Authority::new(&fleet.hosts.certificate, &fleet.hosts.key).unwrap();
+    let host = Id::random().unwrap();
+    let certificate = authority.sign_host(&asked.request, &fleet.id, &host, at);
+    Issued {
+        certificate: certificate.unwrap(),
+        key: asked.key,
+    }
+}
+
+fn server_of(fleet: &NewFleet, at: Timestamp) -> Issued {
+    let authority = Authority::new(&fleet.servers.certificate, &fleet.servers.key).unwrap();
+    let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
+    authority.issue_server(&fleet.id, &names, at).unwrap()
+}
+
+/// The configuration of a server of `fleet` that shows `own`, signed by an authority of `signer`.
+fn server_config(fleet: &NewFleet, own: &Issued, signer: &NewFleet) -> Arc<ServerConfig> {
+    let chain = [
+        &own.certificate,
+        &signer.servers.certificate,
+        &signer.root.certificate,
+    ];
+    tls::server(&ServerCertificates {
+        chain: &chain.map(String::as_str).concat(),
+        key: &own.key,
+        hosts: &fleet.hosts.certificate,
+        fleet: &fleet.id,
+    })
+    .unwrap()
+}
+
+fn host_config(fleet: &NewFleet, own: &Issued) -> Arc<ClientConfig> {
+    tls::host(&HostCertificates {
+        certificate: &own.certificate,
+        key: &own.key,
+        servers: &fleet.servers.certificate,
+        fleet: &fleet.id,
+    })
+    .unwrap()
+}
+
+fn root_of(fleet: &NewFleet) -> [u8; 32] {
+    fingerprint(&read_pem(&fleet.root.certificate).unwrap()[0])
+}
+
+/// What a host and a server have to say after a handshake, and one message from the server: what was agreed and the host's
+/// certificate, or whose side refused.
+fn meet(
+    server: Arc<ServerConfig>,
+    host: &Arc<ClientConfig>,
+) -> Result<(Protocol, Option<Identity>), String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = Address {
+        name: "127.0.0.1".to_owned(),
+        port: listener.local_addr().unwrap().port(),
+    };
+    let serving = thread::spawn(move || {
+        let (socket, _) = listener.accept().unwrap();
+        let mut accepted = stream::accept(server, socket, Instant::now() + TIME)?;
+        accepted.link.send(&FromServer::Accepted).unwrap();
+        Ok::<_, std::io::Error>((accepted.protocol, accepted.certificate))
+    });
+    let received = client::connect(host, &address, Instant::now() + TIME)
+        .map_err(|error| error.to_string())
+        .and_then(|mut link| {
+            let message = link.receive::<FromServer>();
+            message.map_err(|error| error.to_string())
+        });
+    let served = serving.join().unwrap();
+    let (protocol, certificate) = served.map_err(|error| format!("server: {error}"))?;
+    received.map_err(|error| format!("host: {error}"))?;
+    let identity = certificate.map(|der| Identity::of_certificate(&der).unwrap());
+    Ok((protocol, identity))
+}
+
+#[test]
+fn a_host_and_a_server_of_one_fleet_meet_and_know_each_other() {
+    let fleet = make_fleet(now()).unwrap();
+    let (server, host) = (server_of(&fleet, now()), host_of(&fleet, now()));
+    let met = meet(
+        server_config(&fleet, &server, &fleet),
+        &host_config(&fleet, &host),
+    );
+    let (protocol, identity) = met.unwrap();
+    assert_eq!(protocol, Protocol::Fleet);
+    let Identity { fleet: id, role } = identity.unwrap();
+    assert_eq!(id, fleet.id);
+    assert!(matches!(role, Role::Host(_)));
+}
+
+#[test]
+fn a_host_that_joins_knows_the_server_by_the_root_and_shows_no_certificate() {
+    let (fleet, other) = (make_fleet(now()).unwrap(), make_fleet(now()).unwrap());
+    let config = || server_config(&fleet, &server_of(&fleet, now()), &fleet);
+    let joining = tls::joining_host(root_of(&fleet)).unwrap();
+    assert_eq!(meet(config(), &joining), Ok((Protocol::Join, None)));
+    let pinned_to_another = tls::joining_host(root_of(&other)).unwrap();
+    assert!(meet(config(), &pinned_to_another).is_err());
+}
+
+#[test]
+fn a_host_s_certificate_is_not_good_for_a_server() {
+    let fleet = make_fleet(now()).unwrap();
+    let (false_server, host) = (host_of(&fleet, now()), host_of(&fleet, now()));
+    // It shows the right authority for its own certificate, and then the one for servers.
+    for chain in [
+        [&false_server.certificate, &fleet.hosts.certificate],
+        [&false_server.certificate, &fleet.servers.certificate],
+    ] {
+        let config = tls::server(&ServerCertificates {
+            chain: &(chain.map(String::as_str).concat() + &fleet.root.certificate),
+            key: &false_server.key,
+            hosts: &fleet.hosts.certificate,
+            fleet: &fleet.id,
+        })
+        .unwrap();
+        assert!(meet(config.clone(), &host_config(&fleet, &host)).is_err());
+        let joining = tls::joining_host(root_of(&fleet)).unwrap();
+        assert!(meet(config, &joining).is_err());
+    }
+}
+
+#[test]
+fn a_server_s_certificate_is_not_good_for_a_host() {
+    let fleet = make_fleet(now()).unwrap();
+    let (server, false_host) = (server_of(&fleet, now()), server_of(&fleet, now()));
+    let config = server_config(&fleet, &server, &fleet);
+    assert!(meet(config, &host_config(&fleet, &false_host)).is_err());
+}
+
+#[test]
+fn an_authority_s_signature_under_another_role_is_not_enough() {
+    let fleet = make_fleet(now()).unwrap();
+    // The authority for hosts has signed a server, and the one for servers a host: each of its chain, but with the wrong role.
+    let confused = NewFleet {
+        id: fleet.id.clone(),
+        root: fleet.root.clone(),
+        hosts: fleet.servers.clone(),
+        servers: fleet.hosts.clone(),
+    };
+    let (server, host) = (server_of(&fleet, now()), host_of(&fleet, now()));
+    let (false_server, false_host) = (server_of(&confused, now()), host_of(&confused, now()));
+    let config = server_config(&fleet, &server, &fleet);
+    assert!(meet(config, &host_config(&fleet, &false_host)).is_err());
+    let config = server_config(&fleet, &false_server, &confused);
+    assert!(meet(config, &host_config(&fleet, &host)).is_err());
+}
+
+#[test]
+fn members_of_another_fleet_are_strangers_even_if_they_claim_this_one() {
+    let (fleet, other) = (make_fleet(now()).unwrap(), make_fleet(now()).unwrap());
+    let claiming = NewFleet {
+        id: fleet.id.clone(),
+        ..make_fleet(now()).unwrap()
+    };
+    let (server, host) = (server_of(&fleet, now()), host_of(&fleet, now()));
+    for stranger in [&other, &claiming] {
+        let false_host = host_of(stranger, now());
+        let config = server_config(&fleet, &server, &fleet);
+        assert!(meet(config, &host_config(&fleet, &false_host)).is_err());
+        let false_server = server_of(stranger, now());
+        let config = server_config(&fleet, &false_server, stranger);
+        assert!(meet(config, &host_config(&fleet, &host)).is_err());
+    }
+    // The same authority, and another fleet in the certificate.
+    let renamed = NewFleet {
+        id: other.id.clone(),
+        root: fleet.root.clone(),
+        hosts: fleet.hosts.clone(),
+        servers: fleet.servers.clone(),
+    };
+    let config = server_config(&fleet, &server, &fleet);
+    let false_host = host_of(&renamed, now());
+    assert!(meet(config, &host_config(&fleet, &false_host)).is_err());
+    let false_server = server_of(&renamed, now());
+    let config = server_config(&fleet, &false_server, &fleet);
+    assert!(meet(config, &host_config(&fleet, &host)).is_err());
+}
+
+#[test]
+fn a_certificate_that_has_ended_is_refused() {
+    let fleet = make_fleet(now().before(2 * LIFETIME)).unwrap();
+    let (server, host) = (server_of(&fleet, now()), host_of(&fleet, now()));
+    let long_ago = now().before(LIFETIME + 60);
+    let (old_server, old_host) = (server_of(&fleet, long_ago), host_of(&fleet, long_ago));
+    let config = server_config(&fleet, &server, &fleet);
+    assert!(meet(config, &host_config(&fleet, &old_host)).is_err());
+    let config = server_config(&fleet, &old_server, &fleet);
+    assert!(meet(config, &host_config(&fleet, &host)).is_err());
+}
+
+#[test]
+fn a_server_is_known_by_its_name() {
+    let fleet = make_fleet(now()).unwrap();
+    let authority = Authority::new(&fleet.servers.certificate, &fleet.servers.key).unwrap();
+    let elsewhere = authority.issue_server(&fleet.id, &["srv2.example.com".to_owned()], now());
+    let config = server_config(&fleet, &elsewhere.unwrap(), &fleet);
+    let host = host_of(&fleet, now());
+    assert!(meet(config, &host_config(&fleet, &host)).is_err());
+}
+
+#[test]
+fn a_request_whose_signature_is_not_its_key_s_is_not_signed() {
+    let fleet = make_fleet(now()).unwrap();
+    let authority = Authority::new(&fleet.hosts.certificate, &fleet.hosts.key).unwrap();
+    let mut request = request_certificate().unwrap().request;
+    let last = request.len() - 1;
+    request[last] ^= 1;
+    let id = Id::random().unwrap();
+    assert!(
+        authority
+            .sign_host(&request, &fleet.id, &id, now())
+            .is_err()
+    );
+    assert!(authority.sign_host(b"", &fleet.id, &id, now()).is_err());
+}
+
+/// Serves logins on `listener` by refusing them; returns how many connections it took for `logins`.
+fn refuse(
+    listener: TcpListener,
+    config: Arc<ServerConfig>,
+    logins: usize,
+) -> thread::JoinHandle<usize> {
+    thread::spawn(move || {
+        let (mut connections, mut served) = (0, 0);
+        while served < logins {
+            let (socket, _) = listener.accept().unwrap();
+            connections += 1;
+            let accepted = stream::accept(config.clone(), socket, Instant::now() + TIME);
+            let mut link = accepted.unwrap().link;
+            while served < logins {
+                let Ok(FromHost::Login(_)) = link.receive() else {
+                    break;
+                };
+                link.send(&FromServer::Accepted).unwrap();
+                let why = "no".to_owned();
+                let verdict = Verdict::Denied;
+                link.send(&FromServer::Done { verdict, why }).unwrap();
+                served += 1;
+            }
+        }
+        connections
+    })
+}
+
+#[test]
+fn logins_share_a_connection_and_a_server_that_is_gone_is_passed_over() {
+    let fleet = make_fleet(now()).unwrap();
+    let (server, host) = (server_of(&fleet, now()), host_of(&fleet, now()));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    // It accepts connections, and says nothing.
+    let address = |listener: &TcpListener| Address {
+        name: "localhost".to_owned(),
+        port: listener.local_addr().unwrap().port(),
+    };
+    let servers = vec![address(&gone), address(&listener)];
+    let serving = refuse(listener, server_config(&fleet, &server, &fleet), 3);
+    let servers = Servers::new(host_config(&fleet, &host), servers);
+    for i in 0..3 {
+        let begin = Instant::now();
+        let mut conversation = servers
+            .open(&HostLogin::default(), Instant::now() + TIME)
+            .unwrap();
+        let waited = begin.elapsed();
+        assert_eq!(
+            waited > Duration::from_millis(1500),
+            i == 0,
+            "{i} {waited:?}"
+        );
+        let message = conversation.receive(Instant::now() + TIME).unwrap();
+        assert!(matches!(
+            message,
+            FromServer::Done {
+                verdict: Verdict::Denied,
+                ..
+            }
+        ));
+        conversation.finish();
+    }
+    assert_eq!(serving.join().unwrap(), 1);
+}
+
+#[test]
+fn without_a_server_the_reason_is_given_for_each() {
+    let fleet = make_fleet(now()).unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let name = "127.0.0.1".to_owned();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let servers = vec![Address { name, port }];
+    let servers = Servers::new(host_config(&fleet, &host_of(&fleet, now())), servers);
+    let opened = servers.open(&HostLogin::default(), Instant::now() + TIME);
+    let error = opened.unwrap_err().to_string();
+    assert!(error.contains(&format!("127.0.0.1:{port}: ")), "{error}");
+}
