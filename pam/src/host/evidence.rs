@@ -4,10 +4,8 @@
 use std::fmt::Write;
 use std::fs;
 use std::io;
-use std::net::IpAddr;
 use std::os::fd::AsFd;
 
-use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{geteuid, getpid, getppid, getuid};
 use sha2::{Digest, Sha256};
@@ -16,6 +14,7 @@ use twofa_proto::{
 };
 use zeroize::Zeroizing;
 
+use super::own_address::is_own_address;
 use super::process_stat::Stat;
 use super::sshd;
 
@@ -204,25 +203,6 @@ fn parse_session(id: &str, file: &str) -> Option<(SessionEvidence, Option<u32>)>
         leader: None,
     };
     Some((session, value("LEADER").and_then(|pid| pid.parse().ok())))
-}
-
-fn is_own_address(text: &str) -> bool {
-    let bare = text.split('%').next().unwrap_or_default();
-    let Ok(address) = bare.parse::<IpAddr>() else {
-        return false;
-    };
-    let address = address.to_canonical();
-    let Ok(interfaces) = getifaddrs() else {
-        // It is unknown, so nothing may depend on it.
-        return true;
-    };
-    interfaces
-        .filter_map(|interface| interface.address)
-        .filter_map(|own| {
-            let v4 = own.as_sockaddr_in().map(|own| IpAddr::V4(own.ip()));
-            v4.or_else(|| own.as_sockaddr_in6().map(|own| IpAddr::V6(own.ip())))
-        })
-        .any(|own| own.to_canonical() == address)
 }
 
 /// What the files of this machine say of the password. They are bytes: whatever stands in other lines must not matter.
@@ -422,17 +402,5 @@ mod tests {
         assert_eq!(collected(confirms), expected);
         assert!(expected.parent.is_some());
         assert_ne!(expected.password, PasswordState::Elsewhere);
-    }
-
-    #[test]
-    fn an_address_of_an_interface_is_ones_own() {
-        for (address, own) in [
-            ("127.0.0.1", true),
-            ("::ffff:127.0.0.1", true),
-            ("192.0.2.77", false),
-            ("localhost", false),
-        ] {
-            assert_eq!(is_own_address(address), own, "{address}");
-        }
     }
 }

@@ -7,6 +7,7 @@
 //! - `sanitize`: what may be shown and logged
 
 mod evidence;
+mod own_address;
 pub mod pam;
 mod process_stat;
 mod sanitize;
