@@ -76,6 +76,10 @@ fn every_statement_of_the_store_is_listed() {
     let mut statements = 0;
     for entry in fs::read_dir(root().join("crates/store/src/sql")).unwrap() {
         let path = entry.unwrap().path();
+        // What only one engine has is in a folder.
+        if path.is_dir() {
+            continue;
+        }
         let text = fs::read_to_string(&path).unwrap();
         for line in text
             .lines()

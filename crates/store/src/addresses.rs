@@ -616,7 +616,7 @@ mod tests {
             let sql =
                 format!("EXPLAIN QUERY PLAN SELECT 1 FROM user WHERE {condition} AND id <> 1");
             store
-                .read(|view| Ok(view.db.query_one(&sql, [], |row| row.get::<_, String>(3))?))
+                .read(|view| view.db.query_one(&sql, &[], |row| row.at::<String>(3)))
                 .unwrap()
         };
         let email = plan("email = 'a' COLLATE NOCASE AND email_verified = 1");

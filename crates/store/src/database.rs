@@ -14,9 +14,9 @@ use crate::location::{FileId, Location, Owner, Snapshot};
 use crate::rules::RulesCache;
 use crate::seal::SealingKey;
 use crate::sql::Db;
-use crate::sql::connection::{self, Connection};
-use crate::sql::pragmas::{self, Synchronous, set_synchronous};
-use crate::sql::schema::Schema;
+use crate::sql::sqlite::connection::{self, Connection};
+use crate::sql::sqlite::pragmas::{self, Synchronous, set_synchronous};
+use crate::sql::sqlite::schema::Schema;
 use crate::tx::{Tx, View};
 
 /// The longest log that [`Store::leave_short_log`] leaves, in bytes. The next process that opens the store reads all of it, which
@@ -137,7 +137,7 @@ impl Store {
 
     /// What is wrong with the database as a file; `None`: nothing. It reads all of it.
     pub fn damage(&self) -> Result<Option<String>, StoreError> {
-        let checked = self.read(|view| pragmas::quick_check(view.db));
+        let checked = self.read(|view| view.db.as_sqlite().map_or(Ok(None), pragmas::quick_check));
         match checked {
             Err(StoreError::Damaged(why)) => Ok(Some(why)),
             checked => checked,
@@ -300,7 +300,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::pragmas::PAGE_BYTES;
+    use crate::sql::sqlite::pragmas::PAGE_BYTES;
     use crate::testing::{Bench, origin};
     use rusqlite::StatementStatus;
     use std::fs;
@@ -334,9 +334,8 @@ mod tests {
     }
 
     fn synchronous(view: &View<'_>) -> Result<i64, StoreError> {
-        Ok(view
-            .db
-            .pragma_query_value(None, "synchronous", |row| row.get(0))?)
+        let connection = view.db.as_sqlite().unwrap();
+        Ok(connection.pragma_query_value(None, "synchronous", |row| row.get(0))?)
     }
 
     #[test]
@@ -360,9 +359,8 @@ mod tests {
         let bench = Bench::new();
         let store = bench.create();
         let size = store.read(|view| {
-            Ok(view
-                .db
-                .pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))?)
+            let connection = view.db.as_sqlite().unwrap();
+            Ok(connection.pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))?)
         });
         assert_eq!(size.unwrap(), PAGE_BYTES);
     }
@@ -418,7 +416,7 @@ mod tests {
         let compiled_again = |name: &str| {
             store.read(|view| {
                 let sql = "SELECT uid FROM user WHERE name = ?1 AND uid > 0 ORDER BY uid DESC";
-                let mut statement = view.db.prepare_cached(sql)?;
+                let mut statement = view.db.as_sqlite().unwrap().prepare_cached(sql)?;
                 statement.exists([name])?;
                 Ok(statement.get_status(StatementStatus::RePrepare))
             })

@@ -8,7 +8,7 @@ use twofa_core::rulebook::{BadRulebook, Rulebook};
 
 use crate::error::StoreError;
 use crate::sql::exemptions::{self, StoredExemption};
-use crate::sql::{Db, policy, pragmas};
+use crate::sql::{Db, policy};
 
 /// What an administrator has decided: policy, classes and exemptions.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl RulesCache {
     /// [`RulesCache::forget`]. Rules that were read again and have not changed are the same [`Arc`], so that who holds
     /// one can tell. `changed` is set then: another process may have changed anything.
     pub(crate) fn load(&self, db: &Db<'_>, changed: &AtomicBool) -> Result<Arc<Rules>, StoreError> {
-        let data_version = pragmas::data_version(db)?;
+        let data_version = db.data_version()?;
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known
             .as_ref()

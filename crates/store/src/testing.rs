@@ -92,7 +92,8 @@ impl Bench {
     pub(crate) fn plan(store: &Store, sql: &str) -> String {
         store
             .read(|view| {
-                let mut statement = view.db.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+                let connection = view.db.as_sqlite().unwrap();
+                let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
                 let steps = statement
                     .raw_query()
                     .mapped(|row| row.get::<_, String>("detail"));
@@ -103,14 +104,14 @@ impl Bench {
 
     /// The number that `sql` selects.
     pub(crate) fn number(store: &Store, sql: &str) -> i64 {
-        let found = store.read(|view| Ok(view.db.query_row(sql, [], |row| row.get(0))?));
+        let found = store.read(|view| view.db.query_one(sql, &[], |row| row.at(0)));
         found.unwrap()
     }
 
     /// Carries out `sql` beside all rules.
     pub(crate) fn execute(store: &Store, sql: &str) {
         store
-            .write_unsynced(|view| Ok(view.db.execute_batch(sql)?))
+            .write_unsynced(|view| Ok(view.db.as_sqlite().unwrap().execute_batch(sql)?))
             .unwrap();
     }
 }

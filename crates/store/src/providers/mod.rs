@@ -286,6 +286,7 @@ fn changed(tx: &Tx<'_>, event: &Event) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::values;
     use crate::testing::{Bench, origin};
 
     const EMAIL: Channel = Channel::Email;
@@ -566,7 +567,7 @@ mod tests {
         add(&bench, &store, "relay", EMAIL);
         let sql = "SELECT sealed FROM provider_setting WHERE sealed IS NOT NULL";
         let old: Vec<u8> = store
-            .read(|view| Ok(view.db.query_one(sql, [], |row| row.get(0))?))
+            .read(|view| view.db.query_one(sql, &[], |row| row.at(0)))
             .unwrap();
         store
             .remove_provider("relay", &origin(), bench.now)
@@ -574,7 +575,7 @@ mod tests {
         add(&bench, &store, "relay", EMAIL);
         let sql = "UPDATE provider_setting SET sealed = ?1 WHERE sealed IS NOT NULL";
         store
-            .write_unsynced(|view| Ok(view.db.execute(sql, [&old])?))
+            .write_unsynced(|view| view.db.execute(sql, values![old]))
             .unwrap();
         assert_eq!(store.providers().unwrap().broken.len(), 1);
     }

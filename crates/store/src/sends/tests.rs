@@ -33,13 +33,7 @@ fn too_many(what: SendLimit, next: Timestamp) -> SendStart {
 }
 
 fn waiting(store: &Store) -> i64 {
-    store
-        .read(|view| {
-            Ok(view
-                .db
-                .query_one("SELECT count(*) FROM send", [], |row| row.get(0))?)
-        })
-        .unwrap()
+    Bench::number(store, "SELECT count(*) FROM send")
 }
 
 #[test]

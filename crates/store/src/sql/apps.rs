@@ -1,11 +1,10 @@
 //! Authenticator apps and tokens, and those whose key was shown and whose first code has not come back: the tables `app`
 //! and `pending_app`.
 
-use rusqlite::{OptionalExtension, Row};
 use twofa_core::Timestamp;
 use twofa_core::app::{OtpKind, Parameters};
 
-use super::{Db, timestamp};
+use super::{Db, Row, values};
 use crate::error::StoreError;
 
 /// An app, its key sealed.
@@ -51,31 +50,25 @@ impl From<Parameters> for StoredParameters {
 
 /// The apps of `user` in the order in which they were enrolled.
 pub(crate) fn all(db: &Db<'_>, user: i64) -> Result<Vec<AppRecord>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT id, label, period, algorithm, digits, key, used, enrolled_at FROM app WHERE user = ?1 ORDER BY id",
-    )?;
-    let apps = statement.query_map([user], |row| {
+    db.query_all("SELECT id, label, period, algorithm, digits, key, used, enrolled_at FROM app WHERE user = ?1 ORDER BY id", values![user], |row| {
         Ok(AppRecord {
             id: row.get("id")?,
             label: row.get("label")?,
             app: sealed_app(row)?,
             used: row.get("used")?,
-            enrolled_at: timestamp(row, "enrolled_at")?,
+            enrolled_at: row.get("enrolled_at")?,
         })
-    })?;
-    Ok(apps.collect::<Result<_, _>>()?)
+    })
 }
 
 pub(crate) fn count(db: &Db<'_>, user: i64) -> Result<u32, StoreError> {
     let sql = "SELECT count(*) AS apps FROM app WHERE user = ?1";
-    Ok(db
-        .prepare_cached(sql)?
-        .query_one([user], |row| row.get("apps"))?)
+    db.query_one(sql, values![user], |row| row.get("apps"))
 }
 
 pub(crate) fn has_label(db: &Db<'_>, user: i64, label: &str) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM app WHERE user = ?1 AND label = ?2";
-    Ok(db.prepare_cached(sql)?.exists((user, label))?)
+    db.exists(sql, values![user, label])
 }
 
 /// Adds an app without its key and returns its id, which the key is to be sealed to.
@@ -94,20 +87,14 @@ pub(crate) fn insert(
     } = parameters;
     let sql = "INSERT INTO app (user, label, period, algorithm, digits, key, used, enrolled_at)
                VALUES (?1, ?2, ?3, ?4, ?5, x'', ?6, ?7)";
-    Ok(db.prepare_cached(sql)?.insert((
-        user,
-        label,
-        period,
-        algorithm,
-        digits,
-        used,
-        now.unix(),
-    ))?)
+    db.insert(
+        sql,
+        values![user, label, period, algorithm, digits, used, now],
+    )
 }
 
 pub(crate) fn set_key(db: &Db<'_>, id: i64, sealed: &[u8]) -> Result<(), StoreError> {
-    db.prepare_cached("UPDATE app SET key = ?2 WHERE id = ?1")?
-        .execute((id, sealed))?;
+    db.execute("UPDATE app SET key = ?2 WHERE id = ?1", values![id, sealed])?;
     Ok(())
 }
 
@@ -115,18 +102,17 @@ pub(crate) fn set_key(db: &Db<'_>, id: i64, sealed: &[u8]) -> Result<(), StoreEr
 /// transactions that mark the same one, one gets `true`.
 pub(crate) fn mark_used(db: &Db<'_>, id: i64, count: i64) -> Result<bool, StoreError> {
     let sql = "UPDATE app SET used = ?2 WHERE id = ?1 AND (used IS NULL OR used < ?2)";
-    Ok(db.prepare_cached(sql)?.execute((id, count))? == 1)
+    Ok(db.execute(sql, values![id, count])? == 1)
 }
 
 /// Returns whether there was such an app.
 pub(crate) fn delete(db: &Db<'_>, user: i64, label: &str) -> Result<bool, StoreError> {
     let sql = "DELETE FROM app WHERE user = ?1 AND label = ?2";
-    Ok(db.prepare_cached(sql)?.execute((user, label))? == 1)
+    Ok(db.execute(sql, values![user, label])? == 1)
 }
 
 pub(crate) fn delete_all(db: &Db<'_>, user: i64) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM app WHERE user = ?1")?
-        .execute([user])?;
+    db.execute("DELETE FROM app WHERE user = ?1", values![user])?;
     Ok(())
 }
 
@@ -140,10 +126,7 @@ pub(crate) fn pending(
 ) -> Result<Option<SealedApp>, StoreError> {
     let sql = "SELECT period, algorithm, digits, key FROM pending_app
                WHERE user = ?1 AND made_at BETWEEN ?2 AND ?3 AND shown_to = ?4";
-    Ok(db
-        .prepare_cached(sql)?
-        .query_row((user, from.unix(), to.unix(), place), sealed_app)
-        .optional()?)
+    db.query_opt(sql, values![user, from, to, place], sealed_app)
 }
 
 /// Puts a pending app in the place of the one there may be.
@@ -166,18 +149,19 @@ pub(crate) fn set_pending(
     delete_pending(db, user)?;
     let sql = "INSERT INTO pending_app (user, period, algorithm, digits, key, shown_to, made_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    db.prepare_cached(sql)?
-        .execute((user, period, algorithm, digits, key, place, now.unix()))?;
+    db.execute(
+        sql,
+        values![user, period, algorithm, digits, key, place, now],
+    )?;
     Ok(())
 }
 
 pub(crate) fn delete_pending(db: &Db<'_>, user: i64) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM pending_app WHERE user = ?1")?
-        .execute([user])?;
+    db.execute("DELETE FROM pending_app WHERE user = ?1", values![user])?;
     Ok(())
 }
 
-fn sealed_app(row: &Row<'_>) -> rusqlite::Result<SealedApp> {
+fn sealed_app(row: &Row<'_>) -> Result<SealedApp, StoreError> {
     Ok(SealedApp {
         parameters: StoredParameters {
             period: row.get("period")?,

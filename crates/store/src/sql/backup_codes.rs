@@ -1,14 +1,13 @@
 //! Backup codes that were not used yet: the tables `backup_set` and `backup_code`.
 
-use rusqlite::OptionalExtension;
 use twofa_core::backup::{BackupSet, Cost, DIGEST_BYTES};
 
-use super::Db;
+use super::{Db, values};
 use crate::error::StoreError;
 
 pub(crate) fn find(db: &Db<'_>, user: i64) -> Result<Option<BackupSet>, StoreError> {
     let sql = "SELECT salt, memory_kib, passes FROM backup_set WHERE user = ?1";
-    let set = db.prepare_cached(sql)?.query_row([user], |row| {
+    let set = db.query_opt(sql, values![user], |row| {
         Ok(BackupSet {
             salt: row.get("salt")?,
             cost: Cost {
@@ -18,13 +17,11 @@ pub(crate) fn find(db: &Db<'_>, user: i64) -> Result<Option<BackupSet>, StoreErr
             unused: Vec::new(),
         })
     });
-    let Some(mut set) = set.optional()? else {
+    let Some(mut set) = set? else {
         return Ok(None);
     };
-    let mut statement = db.prepare_cached("SELECT digest FROM backup_code WHERE user = ?1")?;
-    set.unused = statement
-        .query_map([user], |row| row.get("digest"))?
-        .collect::<Result<_, _>>()?;
+    let sql = "SELECT digest FROM backup_code WHERE user = ?1";
+    set.unused = db.query_all(sql, values![user], |row| row.get("digest"))?;
     Ok(Some(set))
 }
 
@@ -32,12 +29,12 @@ pub(crate) fn find(db: &Db<'_>, user: i64) -> Result<Option<BackupSet>, StoreErr
 pub(crate) fn insert(db: &Db<'_>, user: i64, set: &BackupSet) -> Result<(), StoreError> {
     let Cost { memory_kib, passes } = set.cost;
     let sql = "INSERT INTO backup_set (user, salt, memory_kib, passes) VALUES (?1, ?2, ?3, ?4)";
-    db.prepare_cached(sql)?
-        .execute((user, set.salt, memory_kib, passes))?;
-    let mut statement =
-        db.prepare_cached("INSERT INTO backup_code (user, digest) VALUES (?1, ?2)")?;
+    db.execute(sql, values![user, set.salt, memory_kib, passes])?;
     for digest in &set.unused {
-        statement.execute((user, digest))?;
+        db.execute(
+            "INSERT INTO backup_code (user, digest) VALUES (?1, ?2)",
+            values![user, digest],
+        )?;
     }
     Ok(())
 }
@@ -45,7 +42,7 @@ pub(crate) fn insert(db: &Db<'_>, user: i64, set: &BackupSet) -> Result<(), Stor
 /// Removes the set with its codes. Returns whether there was one.
 pub(crate) fn delete(db: &Db<'_>, user: i64) -> Result<bool, StoreError> {
     let sql = "DELETE FROM backup_set WHERE user = ?1";
-    Ok(db.prepare_cached(sql)?.execute([user])? == 1)
+    Ok(db.execute(sql, values![user])? == 1)
 }
 
 /// Removes one code. Returns whether it was there: of any number of transactions that use one code, one gets `true`.
@@ -55,5 +52,5 @@ pub(crate) fn delete_code(
     digest: &[u8; DIGEST_BYTES],
 ) -> Result<bool, StoreError> {
     let sql = "DELETE FROM backup_code WHERE user = ?1 AND digest = ?2";
-    Ok(db.prepare_cached(sql)?.execute((user, digest))? == 1)
+    Ok(db.execute(sql, values![user, digest])? == 1)
 }

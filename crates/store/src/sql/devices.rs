@@ -1,9 +1,8 @@
 //! Trusted devices: the table `device`.
 
-use rusqlite::{OptionalExtension, Row};
 use twofa_core::{Account, DeviceKind, Duration, Grant, Timestamp};
 
-use super::{Db, timestamp};
+use super::{Db, Row, account_of, values};
 use crate::devices::{DeviceHash, PasswordHash, TrustedDevice};
 use crate::error::StoreError;
 
@@ -43,17 +42,14 @@ pub(crate) fn find(
 ) -> Result<Option<GrantRecord>, StoreError> {
     let sql = "SELECT id, generation, password, granted_at, until, used_at FROM granted_device
                WHERE user = ?1 AND kind = ?2 AND hash = ?3 AND until > granted_at";
-    let found = db
-        .prepare_cached(sql)?
-        .query_row((user, kind.name(), hash), |row| {
-            Ok(GrantRecord {
-                id: row.get("id")?,
-                generation: row.get("generation")?,
-                password: row.get("password")?,
-                grant: grant(row)?,
-            })
-        });
-    Ok(found.optional()?)
+    db.query_opt(sql, values![user, kind.name(), hash], |row| {
+        Ok(GrantRecord {
+            id: row.get("id")?,
+            generation: row.get("generation")?,
+            password: row.get("password")?,
+            grant: grant(row)?,
+        })
+    })
 }
 
 /// Adds a grant, or replaces that of the same device, which keeps its number.
@@ -65,26 +61,31 @@ pub(crate) fn save(db: &Db<'_>, new: &NewGrant<'_>) -> Result<(), StoreError> {
                    generation = excluded.generation, password = excluded.password,
                    granted_at = excluded.granted_at, until = excluded.until, used_at = excluded.used_at,
                    lowering = excluded.lowering, class = excluded.class";
-    db.prepare_cached(sql)?.execute((
-        new.user,
-        new.kind.name(),
-        new.hash,
-        new.label,
-        new.service,
-        new.generation,
-        &new.password,
-        new.grant.granted_at.unix(),
-        new.grant.until.unix(),
-        new.grant.used_at.unix(),
-        new.lowering,
-        new.class,
-    ))?;
+    db.execute(
+        sql,
+        values![
+            new.user,
+            new.kind.name(),
+            new.hash,
+            new.label,
+            new.service,
+            new.generation,
+            &new.password,
+            new.grant.granted_at,
+            new.grant.until,
+            new.grant.used_at,
+            new.lowering,
+            new.class
+        ],
+    )?;
     Ok(())
 }
 
 pub(crate) fn set_used(db: &Db<'_>, id: i64, now: Timestamp) -> Result<(), StoreError> {
-    db.prepare_cached("UPDATE device SET used_at = ?2 WHERE id = ?1")?
-        .execute((id, now.unix()))?;
+    db.execute(
+        "UPDATE device SET used_at = ?2 WHERE id = ?1",
+        values![id, now],
+    )?;
     Ok(())
 }
 
@@ -100,8 +101,7 @@ pub(crate) fn delete_beyond(
     let sql = "DELETE FROM device WHERE id IN (
                    SELECT id FROM device WHERE user = ?1 AND NOT (kind = ?2 AND hash = ?3)
                    ORDER BY used_at DESC, id DESC LIMIT -1 OFFSET ?4)";
-    db.prepare_cached(sql)?
-        .execute((user, kind.name(), hash, others))?;
+    db.execute(sql, values![user, kind.name(), hash, others])?;
     Ok(())
 }
 
@@ -115,9 +115,7 @@ pub(crate) fn has_other_address_since(
     let sql = "SELECT 1 FROM granted_device
                WHERE user = ?1 AND kind = ?2 AND hash <> ?3 AND granted_at > ?4 AND until > granted_at";
     let kind = DeviceKind::Address.name();
-    Ok(db
-        .prepare_cached(sql)?
-        .exists((user, kind, hash, since.unix()))?)
+    db.exists(sql, values![user, kind, hash, since])
 }
 
 /// The devices that are trusted at ?1: how many users each has, from where, and of which users.
@@ -170,51 +168,33 @@ pub(crate) fn each(
     now: Timestamp,
     mut each: impl FnMut(TrustedDevice) -> bool,
 ) -> Result<(), StoreError> {
-    let mut statement = match account {
-        Some(_) => db.prepare_cached(OF_USER)?,
-        None => db.prepare_cached(OF_EVERYBODY)?,
-    };
-    let mut rows = match account {
-        Some(account) => statement.query((now.unix(), &account.name, account.uid))?,
-        None => statement.query([now.unix()])?,
-    };
-    while let Some(row) = rows.next()? {
+    let mut read = |row: &Row<'_>| {
         let kind: String = row.get("kind")?;
         let Some(kind) = DeviceKind::named(&kind) else {
             return Err(StoreError::Damaged(
                 "a device in it has an unknown kind".to_owned(),
             ));
         };
-        let device = TrustedDevice {
+        Ok(each(TrustedDevice {
             id: row.get("id")?,
-            account: Account {
-                name: row.get("name")?,
-                uid: row.get("uid")?,
-            },
+            account: account_of(row)?,
             kind,
             label: row.get("label")?,
             service: row.get("service")?,
             grant: grant(row)?,
             users: row.get("users")?,
-        };
-        if !each(device) {
-            break;
-        }
+        }))
+    };
+    match account {
+        Some(Account { name, uid }) => db.each(OF_USER, values![now, name, *uid], &mut read),
+        None => db.each(OF_EVERYBODY, values![now], &mut read),
     }
-    Ok(())
 }
 
 /// The users with grants, whether those last or not.
 pub(crate) fn owners(db: &Db<'_>) -> Result<Vec<Account>, StoreError> {
     let sql = "SELECT name, uid FROM user WHERE EXISTS (SELECT 1 FROM device WHERE device.user = user.id)";
-    let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map([], |row| {
-        Ok(Account {
-            name: row.get("name")?,
-            uid: row.get("uid")?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    db.query_all(sql, values![], account_of)
 }
 
 /// The number of devices that are trusted at `now`, of all users.
@@ -222,9 +202,7 @@ pub(crate) fn count_everybodys(db: &Db<'_>, now: Timestamp) -> Result<u64, Store
     let sql =
         "SELECT count(*) AS count FROM granted_device AS device JOIN user ON user.id = device.user
                WHERE device.generation = user.generation AND until > ?1 AND until > granted_at";
-    Ok(db
-        .prepare_cached(sql)?
-        .query_one([now.unix()], |row| row.get("count"))?)
+    db.query_one(sql, values![now], |row| row.get("count"))
 }
 
 /// The addresses that several users trust at `now`, and how many users each of them has, the most shared first.
@@ -235,11 +213,9 @@ pub(crate) fn shared_addresses(
     let sql = "SELECT label, count(*) AS users FROM granted_device AS device JOIN user ON user.id = device.user
                WHERE kind = ?1 AND device.generation = user.generation AND until > ?2
                GROUP BY hash HAVING count(*) > 1 ORDER BY users DESC, label";
-    let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map((DeviceKind::Address.name(), now.unix()), |row| {
+    db.query_all(sql, values![DeviceKind::Address.name(), now], |row| {
         Ok((row.get("label")?, row.get("users")?))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    })
 }
 
 /// Removes the device `id` of `user`. Returns its kind and label.
@@ -249,17 +225,14 @@ pub(crate) fn delete(
     id: i64,
 ) -> Result<Option<(String, String)>, StoreError> {
     let sql = "DELETE FROM device WHERE id = ?2 AND user = ?1 RETURNING kind, label";
-    let deleted = db
-        .prepare_cached(sql)?
-        .query_row((user, id), |row| Ok((row.get("kind")?, row.get("label")?)));
-    Ok(deleted.optional()?)
+    db.query_opt(sql, values![user, id], |row| {
+        Ok((row.get("kind")?, row.get("label")?))
+    })
 }
 
 /// Removes the devices of `user`. Returns how many there were.
 pub(crate) fn delete_all(db: &Db<'_>, user: i64) -> Result<usize, StoreError> {
-    Ok(db
-        .prepare_cached("DELETE FROM device WHERE user = ?1")?
-        .execute([user])?)
+    db.execute("DELETE FROM device WHERE user = ?1", values![user])
 }
 
 /// Some grants in order of number.
@@ -281,18 +254,16 @@ pub(crate) fn stretch(
 ) -> Result<Option<Stretch>, StoreError> {
     let sql = "SELECT max(id) AS last, max(until < ?2 OR until <= granted_at) AS has_ended
                FROM (SELECT id, until, granted_at FROM granted_device WHERE id > ?1 ORDER BY id LIMIT ?3)";
-    Ok(db
-        .prepare_cached(sql)?
-        .query_one((after, before.unix(), most), |row| {
-            let last: Option<i64> = row.get("last")?;
-            last.map(|last| {
-                Ok(Stretch {
-                    last,
-                    has_ended: row.get("has_ended")?,
-                })
+    db.query_one(sql, values![after, before, most], |row| {
+        let last: Option<i64> = row.get("last")?;
+        last.map(|last| {
+            Ok(Stretch {
+                last,
+                has_ended: row.get("has_ended")?,
             })
-            .transpose()
-        })?)
+        })
+        .transpose()
+    })
 }
 
 /// Removes the grants with numbers behind `after` up to `last` that are over, as [`stretch`] has it. Returns how many there
@@ -306,9 +277,7 @@ pub(crate) fn delete_ended(
     let sql = "DELETE FROM device WHERE id IN (
                    SELECT id FROM granted_device
                    WHERE id > ?1 AND id <= ?2 AND (until < ?3 OR until <= granted_at))";
-    let deleted = db
-        .prepare_cached(sql)?
-        .execute((after, last, before.unix()))?;
+    let deleted = db.execute(sql, values![after, last, before])?;
     Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
 }
 
@@ -323,19 +292,16 @@ pub(crate) fn shorten(
     let (kind, seconds) = (kind.name(), most.seconds());
     // This lowering holds for all grants that those before it hold for.
     let covered = "DELETE FROM trust_lowering WHERE kind = ?1 AND (?2 IS NULL OR class = ?2) AND seconds >= ?3";
-    db.prepare_cached(covered)?
-        .execute((kind, class, seconds))?;
+    db.execute(covered, values![kind, class, seconds])?;
     let sql = "INSERT INTO trust_lowering (kind, class, seconds) VALUES (?1, ?2, ?3)";
-    db.prepare_cached(sql)?.execute((kind, class, seconds))?;
+    db.execute(sql, values![kind, class, seconds])?;
     Ok(())
 }
 
 /// The number of the last lowering, those before it included; 0: there was none.
 pub(crate) fn last_lowering(db: &Db<'_>) -> Result<i64, StoreError> {
     let sql = "SELECT ifnull(max(id), 0) AS last FROM trust_lowering";
-    Ok(db
-        .prepare_cached(sql)?
-        .query_one((), |row| row.get("last"))?)
+    db.query_one(sql, values![], |row| row.get("last"))
 }
 
 /// Notes that a program of `service` came to the account phase.
@@ -345,20 +311,20 @@ pub(crate) fn note_confirming(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO confirming_service (service, at) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-    db.prepare_cached(sql)?.execute((service, now.unix()))?;
+    db.execute(sql, values![service, now])?;
     Ok(())
 }
 
 /// Whether a program of `service` ever came to the account phase.
 pub(crate) fn is_confirming(db: &Db<'_>, service: &str) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM confirming_service WHERE service = ?1";
-    Ok(db.prepare_cached(sql)?.exists([service])?)
+    db.exists(sql, values![service])
 }
 
-fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
+fn grant(row: &Row<'_>) -> Result<Grant, StoreError> {
     Ok(Grant {
-        granted_at: timestamp(row, "granted_at")?,
-        until: timestamp(row, "until")?,
-        used_at: timestamp(row, "used_at")?,
+        granted_at: row.get("granted_at")?,
+        until: row.get("until")?,
+        used_at: row.get("used_at")?,
     })
 }

@@ -1,11 +1,10 @@
 //! Reading the audit log: the statement that a filter stands for.
 
 use ipnet::IpNet;
-use rusqlite::{Row, named_params};
 use twofa_core::address::parse_address;
 use twofa_core::exemption::contains;
 
-use super::{Db, journal, timestamp};
+use super::{Db, Row, journal, values};
 use crate::error::StoreError;
 use crate::event::EventFilter;
 use crate::event::{LoggedEvent, LoginOrigin, Origin, Record, Source};
@@ -51,43 +50,35 @@ fn each_in_order(
         Some(since) => (*after).max(Some(journal::first_since(db, *since)? - 1)),
         None => *after,
     };
-    let mut statement = db.prepare_cached(&select(user.is_some(), order))?;
     let kinds = (!kinds.is_empty()).then(|| serde_json::Value::from(kinds.clone()).to_string());
-    let mut rows = statement.query(named_params! {
-        ":user": user,
-        ":after": after.unwrap_or(i64::MIN),
-        ":since": since.map_or(i64::MIN, twofa_core::Timestamp::unix),
-        ":until": until.map_or(i64::MAX, twofa_core::Timestamp::unix),
-        ":kinds": kinds,
-        ":service": service,
-    })?;
-    while let Some(row) = rows.next()? {
+    let after = after.unwrap_or(i64::MIN);
+    let since = since.map_or(i64::MIN, twofa_core::Timestamp::unix);
+    let until = until.map_or(i64::MAX, twofa_core::Timestamp::unix);
+    let values = values![after, since, until, kinds, service, user];
+    db.each(&select(user.is_some(), order), values, |row| {
         // Before the rest of the row is read: it may be one of a million that are not from there.
         let host: Option<String> = match from {
             Some(_) => row.get("remote_host")?,
             None => None,
         };
         let is_wanted = from.is_none_or(|network| is_from(host.as_deref(), network));
-        if is_wanted && !each(logged(row)?) {
-            break;
-        }
-    }
-    Ok(())
+        Ok(!is_wanted || each(logged(row)?))
+    })
 }
 
 fn select(has_user: bool, order: &str) -> String {
     // An index is used only for what a statement always compares.
     let user_matches = if has_user {
-        "name = :user"
+        "name = ?6"
     } else {
-        ":user IS NULL"
+        "CAST(?6 AS TEXT) IS NULL"
     };
     format!(
         "SELECT id, at, kind, fields, detail, name, actor, login_uid, source, service, remote_host, remote_user, terminal
          FROM event
-         WHERE {user_matches} AND id > :after AND at >= :since AND at < :until
-           AND (:kinds IS NULL OR kind IN (SELECT value FROM json_each(:kinds)))
-           AND (:service IS NULL OR service = :service OR (:service = 'twofa' AND source = 'command-line'))
+         WHERE {user_matches} AND id > ?1 AND at >= ?2 AND at < ?3
+           AND (CAST(?4 AS TEXT) IS NULL OR kind IN (SELECT value FROM json_each(?4)))
+           AND (CAST(?5 AS TEXT) IS NULL OR service = ?5 OR (?5 = 'twofa' AND source = 'command-line'))
          ORDER BY id {order}"
     )
 }
@@ -98,7 +89,7 @@ fn is_from(host: Option<&str>, network: IpNet) -> bool {
     address.is_some_and(|address| contains(network, address))
 }
 
-fn logged(row: &Row<'_>) -> rusqlite::Result<LoggedEvent> {
+fn logged(row: &Row<'_>) -> Result<LoggedEvent, StoreError> {
     let kind: String = row.get("kind")?;
     let login = LoginOrigin {
         service: row.get("service")?,
@@ -108,12 +99,12 @@ fn logged(row: &Row<'_>) -> rusqlite::Result<LoggedEvent> {
     };
     Ok(LoggedEvent {
         id: row.get("id")?,
-        at: timestamp(row, "at")?,
+        at: row.get("at")?,
         user: row.get("name")?,
         origin: Origin {
             actor: row.get("actor")?,
             login_uid: row.get("login_uid")?,
-            source: Source::stored(&row.get::<_, String>("source")?, login),
+            source: Source::stored(&row.get::<String>("source")?, login),
         },
         record: Record::read(&kind, row.get("fields")?, row.get("detail")?),
         kind,
@@ -132,7 +123,7 @@ mod tests {
         for order in ["ASC", "DESC"] {
             let plan = store.read(|view| {
                 let sql = format!("EXPLAIN QUERY PLAN {}", select(true, order));
-                let mut statement = view.db.prepare(&sql)?;
+                let mut statement = view.db.as_sqlite().unwrap().prepare(&sql)?;
                 let mut steps = statement.raw_query();
                 let step = steps.next()?.map(|row| row.get::<_, String>("detail"));
                 Ok(step.transpose()?)

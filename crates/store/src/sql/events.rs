@@ -1,10 +1,9 @@
 //! The audit log: the table `event`.
 
-use rusqlite::Row;
-use rusqlite::types::{ToSqlOutput, ValueRef};
 use twofa_core::{Account, Timestamp};
 
-use super::{Db, timestamp};
+use super::value;
+use super::{Db, Parameter, Row, values};
 use crate::error::StoreError;
 use crate::event::{LoginOrigin, Missed, Origin, StoredEvent};
 use crate::journal::Value;
@@ -80,11 +79,9 @@ impl NewEvent<'_> {
 
 /// The number of the next event: one more than that of any before, those included that are only in a checkpoint.
 pub(crate) fn next_number(db: &Db<'_>) -> Result<i64, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT 1 + max(coalesce((SELECT max(id) FROM event), 0),
-                        coalesce((SELECT last FROM checkpoint ORDER BY number DESC LIMIT 1), 0)) AS next",
-    )?;
-    Ok(statement.query_one([], |row| row.get("next"))?)
+    let sql = "SELECT 1 + max(coalesce((SELECT max(id) FROM event), 0),
+                     coalesce((SELECT last FROM checkpoint ORDER BY number DESC LIMIT 1), 0)) AS next";
+    db.query_one(sql, values![], |row| row.get("next"))
 }
 
 /// Adds an event under this number, which no other has.
@@ -94,24 +91,21 @@ pub(crate) fn insert(
     event: &NewEvent<'_>,
     leaf: &[u8; HASH_BYTES],
 ) -> Result<(), StoreError> {
-    let mut statement = db.prepare_cached(
-        "INSERT INTO event
-         (id, leaf, at, kind, fields, detail, name, uid, actor, login_uid, source, service, remote_host, remote_user,
-          terminal, unsynced)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-    )?;
-    statement.raw_bind_parameter(1, number)?;
-    statement.raw_bind_parameter(2, leaf)?;
-    for (parameter, (_, value)) in (3..).zip(event.columns()) {
-        let value = match value {
-            Value::Null => ValueRef::Null,
-            Value::Integer(value) => ValueRef::Integer(value),
-            Value::Text(value) => ValueRef::Text(value),
+    let sql = "INSERT INTO event
+        (id, leaf, at, kind, fields, detail, name, uid, actor, login_uid, source, service, remote_host, remote_user,
+         terminal, unsynced)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+    let mut values = [value::Value::Null; FIRST_COLUMN + COLUMNS.len()];
+    values[0] = number.as_value();
+    values[1] = leaf.as_value();
+    for (value, (_, column)) in values[FIRST_COLUMN..].iter_mut().zip(event.columns()) {
+        *value = match column {
+            Value::Null => value::Value::Null,
+            Value::Integer(column) => value::Value::Integer(column),
+            Value::Text(column) => value::Value::Text(column),
         };
-        statement.raw_bind_parameter(parameter, ToSqlOutput::Borrowed(value))?;
     }
-    statement.raw_execute()?;
-    Ok(())
+    db.execute(sql, &values).map(drop)
 }
 
 /// Where [`COLUMNS`] begin in [`each_in_journal`].
@@ -130,15 +124,11 @@ impl JournalRow<'_> {
     pub(crate) fn columns(&self) -> Result<[(&'static str, Value<'_>); 14], StoreError> {
         let mut columns = COLUMNS.map(|name| (name, Value::Null));
         for (i, (_, column)) in columns.iter_mut().enumerate() {
-            *column = match self.row.get_ref(i + FIRST_COLUMN)? {
-                ValueRef::Null => Value::Null,
-                ValueRef::Integer(value) => Value::Integer(value),
-                ValueRef::Text(value) => Value::Text(value),
-                ValueRef::Real(_) | ValueRef::Blob(_) => {
-                    return Err(StoreError::Damaged(
-                        "a value in it has the wrong type".to_owned(),
-                    ));
-                }
+            *column = match self.row.value(i + FIRST_COLUMN)? {
+                value::Value::Null => Value::Null,
+                value::Value::Integer(value) => Value::Integer(value),
+                value::Value::Text(value) => Value::Text(value),
+                value::Value::Blob(_) => return Err(StoreError::wrong_type()),
             };
         }
         Ok(columns)
@@ -150,25 +140,22 @@ pub(crate) fn each_in_journal(
     db: &Db<'_>,
     mut each: impl FnMut(JournalRow<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT id, leaf, at, kind, fields, detail, name, uid, actor, login_uid, source, service, remote_host, remote_user,
-         terminal, unsynced FROM event ORDER BY id",
-    )?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
+    let sql = "SELECT id, leaf, at, kind, fields, detail, name, uid, actor, login_uid, source, service, remote_host,
+        remote_user, terminal, unsynced FROM event ORDER BY id";
+    db.each(sql, values![], |row| {
         each(JournalRow {
             number: row.get("id")?,
             leaf: row.get("leaf")?,
             row,
         })?;
-    }
-    Ok(())
+        Ok(true)
+    })
 }
 
 /// The number of the latest event; 0 if there is none.
 pub(crate) fn latest(db: &Db<'_>) -> Result<i64, StoreError> {
-    let mut statement = db.prepare_cached("SELECT coalesce(max(id), 0) AS latest FROM event")?;
-    Ok(statement.query_one([], |row| row.get("latest"))?)
+    let sql = "SELECT coalesce(max(id), 0) AS latest FROM event";
+    db.query_one(sql, values![], |row| row.get("latest"))
 }
 
 /// The refused logins of `account` after the event number `after`; changes that were refused are none.
@@ -177,23 +164,26 @@ pub(crate) fn refused_since(
     account: &Account,
     after: i64,
 ) -> Result<Option<Missed>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT at, coalesce(remote_host, terminal) AS place FROM event
-         WHERE name = ?1 AND id > ?2 AND uid = ?3 AND kind = ?4 AND source = 'login' ORDER BY id DESC",
+    let sql = "SELECT at, coalesce(remote_host, terminal) AS place FROM event
+        WHERE name = ?1 AND id > ?2 AND uid = ?3 AND kind = ?4 AND source = 'login' ORDER BY id DESC";
+    let mut missed: Option<Missed> = None;
+    db.each(
+        sql,
+        values![account.name, after, account.uid, REFUSED],
+        |row| {
+            if let Some(missed) = &mut missed {
+                missed.count += 1;
+            } else {
+                missed = Some(Missed {
+                    count: 1,
+                    last_at: row.get("at")?,
+                    last_from: row.get("place")?,
+                });
+            }
+            Ok(true)
+        },
     )?;
-    let mut rows = statement.query((&account.name, after, account.uid, REFUSED))?;
-    let Some(last) = rows.next()? else {
-        return Ok(None);
-    };
-    let mut missed = Missed {
-        count: 1,
-        last_at: timestamp(last, "at")?,
-        last_from: last.get("place")?,
-    };
-    while rows.next()?.is_some() {
-        missed.count += 1;
-    }
-    Ok(Some(missed))
+    Ok(missed)
 }
 
 /// Events that are counted together when there are too many of a user's.
@@ -229,7 +219,7 @@ impl OldEvent {
 /// Whether there are more than `most` events of `user`, of whatever kind: by the index alone.
 pub(crate) fn has_more_than(db: &Db<'_>, user: &Account, most: u32) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM event WHERE name = ?1 LIMIT 1 OFFSET ?2";
-    Ok(db.prepare_cached(sql)?.exists((&user.name, most))?)
+    db.exists(sql, values![&user.name, most])
 }
 
 /// The `at_once` oldest events of `user` in `class`, if there are that many more than `kept`; else none.
@@ -258,12 +248,12 @@ pub(crate) fn beyond(
              ) ORDER BY id LIMIT ?3"
         }
     };
-    let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map((&user.name, kept + at_once - 1, at_once), |row| {
+    let others = kept + at_once - 1;
+    db.query_all(sql, values![user.name, others, at_once], |row| {
         Ok(OldEvent {
             number: row.get("id")?,
             leaf: row.get("leaf")?,
-            at: timestamp(row, "at")?,
+            at: row.get("at")?,
             kind: row.get("kind")?,
             actor: row.get("actor")?,
             source: row.get("source")?,
@@ -271,6 +261,5 @@ pub(crate) fn beyond(
             remote_host: row.get("remote_host")?,
             terminal: row.get("terminal")?,
         })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    })
 }

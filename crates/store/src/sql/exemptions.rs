@@ -1,10 +1,9 @@
 //! Exemptions: the table `exemption`.
 
-use rusqlite::Row;
 use twofa_core::exemption::{Exemption, Subject};
-use twofa_core::{Account, Group, Timestamp};
+use twofa_core::{Account, Group};
 
-use super::{Db, optional_timestamp, timestamp};
+use super::{Db, Row, values};
 use crate::error::StoreError;
 
 /// An exemption with its number.
@@ -18,16 +17,9 @@ pub struct StoredExemption {
 
 /// Every exemption in the order in which they were granted.
 pub(crate) fn all(db: &Db<'_>) -> Result<Vec<StoredExemption>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT id, name, uid, unix_group, unix_gid, network, service, reason, granted_by, granted_at, until
-         FROM exemption ORDER BY id",
-    )?;
-    let mut rows = statement.query([])?;
-    let mut exemptions = Vec::new();
-    while let Some(row) = rows.next()? {
-        exemptions.push(stored(row)?);
-    }
-    Ok(exemptions)
+    let sql = "SELECT id, name, uid, unix_group, unix_gid, network, service, reason, granted_by, granted_at, until
+               FROM exemption ORDER BY id";
+    db.query_all(sql, values![], stored)
 }
 
 /// Adds an exemption and returns its number.
@@ -36,35 +28,36 @@ pub(crate) fn insert(db: &Db<'_>, exemption: &Exemption) -> Result<i64, StoreErr
         Subject::User(account) => (Some(account), None),
         Subject::Group(group) => (None, Some(group)),
     };
-    let mut statement = db.prepare_cached(
+    db.insert(
         "INSERT INTO exemption
          (name, uid, unix_group, unix_gid, network, service, reason, granted_by, granted_at, until)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?;
-    Ok(statement.insert((
-        user.map(|account| &account.name),
-        user.map(|account| account.uid),
-        group.map(|group| &group.name),
-        group.and_then(|group| group.gid),
-        exemption.network.map(|network| network.to_string()),
-        &exemption.service,
-        &exemption.reason,
-        exemption.granted_by,
-        exemption.granted_at.unix(),
-        exemption.until.map(Timestamp::unix),
-    ))?)
+        values![
+            user.map(|account| &account.name),
+            user.map(|account| account.uid),
+            group.map(|group| &group.name),
+            group.and_then(|group| group.gid),
+            exemption.network.map(|network| network.to_string()),
+            &exemption.service,
+            &exemption.reason,
+            exemption.granted_by,
+            exemption.granted_at,
+            exemption.until
+        ],
+    )
 }
 
 pub(crate) fn delete(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM exemption WHERE id = ?1")?
-        .execute([id])?;
+    db.execute("DELETE FROM exemption WHERE id = ?1", values![id])?;
     Ok(())
 }
 
 /// Removes the exemptions of one user; those of groups stay.
 pub(crate) fn delete_of_user(db: &Db<'_>, account: &Account) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM exemption WHERE name = ?1 AND uid = ?2")?
-        .execute((&account.name, account.uid))?;
+    db.execute(
+        "DELETE FROM exemption WHERE name = ?1 AND uid = ?2",
+        values![&account.name, account.uid],
+    )?;
     Ok(())
 }
 
@@ -91,8 +84,8 @@ fn stored(row: &Row<'_>) -> Result<StoredExemption, StoreError> {
             service: row.get("service")?,
             reason: row.get("reason")?,
             granted_by: row.get("granted_by")?,
-            granted_at: timestamp(row, "granted_at")?,
-            until: optional_timestamp(row, "until")?,
+            granted_at: row.get("granted_at")?,
+            until: row.get("until")?,
         },
     })
 }

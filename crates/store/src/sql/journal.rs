@@ -1,9 +1,8 @@
 //! The journal's own tables: `journal`, `checkpoint` and `dropped_event`.
 
-use rusqlite::Row;
 use twofa_core::Timestamp;
 
-use super::{Db, timestamp};
+use super::{Db, Row, values};
 use crate::error::StoreError;
 
 /// What the journal held up to some event.
@@ -33,43 +32,35 @@ pub(crate) struct Checkpoint {
 
 /// The name of the journal.
 pub(crate) fn name(db: &Db<'_>) -> Result<String, StoreError> {
-    let mut statement = db.prepare_cached("SELECT id FROM journal")?;
-    Ok(statement.query_one([], |row| row.get("id"))?)
+    db.query_one("SELECT id FROM journal", values![], |row| row.get("id"))
 }
 
 /// The latest checkpoint.
 pub(crate) fn last_checkpoint(db: &Db<'_>) -> Result<Checkpoint, StoreError> {
     let sql = "SELECT number, first, last, count, at, latest_event_at, root, previous, link, seal
                FROM checkpoint ORDER BY number DESC LIMIT 1";
-    Ok(db.prepare_cached(sql)?.query_one([], checkpoint)?)
+    db.query_one(sql, values![], checkpoint)
 }
 
 /// All checkpoints, by number.
 pub(crate) fn checkpoints(db: &Db<'_>) -> Result<Vec<Checkpoint>, StoreError> {
     let sql = "SELECT number, first, last, count, at, latest_event_at, root, previous, link, seal
                FROM checkpoint ORDER BY number";
-    let mut statement = db.prepare_cached(sql)?;
-    let checkpoints = statement.query_map([], checkpoint)?;
-    Ok(checkpoints.collect::<Result<_, _>>()?)
+    db.query_all(sql, values![], checkpoint)
 }
 
 pub(crate) fn insert_checkpoint(db: &Db<'_>, checkpoint: &Checkpoint) -> Result<(), StoreError> {
-    let mut statement = db.prepare_cached(
-        "INSERT INTO checkpoint (number, first, last, count, at, latest_event_at, root, previous, link, seal)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?;
-    statement.execute((
-        checkpoint.number,
+    db.execute("INSERT INTO checkpoint (number, first, last, count, at, latest_event_at, root, previous, link, seal)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", values![checkpoint.number,
         checkpoint.first,
         checkpoint.last,
         checkpoint.count,
-        checkpoint.at.unix(),
-        checkpoint.latest_event_at.unix(),
+        checkpoint.at,
+        checkpoint.latest_event_at,
         &checkpoint.root,
         &checkpoint.previous,
         &checkpoint.link,
-        &checkpoint.seal,
-    ))?;
+        &checkpoint.seal])?;
     Ok(())
 }
 
@@ -84,17 +75,13 @@ pub(crate) struct Unsealed {
 
 /// What is behind event number `last`, if anything.
 pub(crate) fn unsealed(db: &Db<'_>, last: i64) -> Result<Option<Unsealed>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT (SELECT max(id) FROM event) AS last, at FROM event WHERE id > ?1 ORDER BY id LIMIT 1",
-    )?;
-    let mut rows = statement.query([last])?;
-    let Some(row) = rows.next()? else {
-        return Ok(None);
-    };
-    Ok(Some(Unsealed {
-        last: row.get("last")?,
-        since: timestamp(row, "at")?,
-    }))
+    let sql = "SELECT (SELECT max(id) FROM event) AS last, at FROM event WHERE id > ?1 ORDER BY id LIMIT 1";
+    db.query_opt(sql, values![last], |row| {
+        Ok(Unsealed {
+            last: row.get("last")?,
+            since: row.get("at")?,
+        })
+    })
 }
 
 /// A leaf, and when its event happened.
@@ -108,29 +95,24 @@ pub(crate) struct StoredLeaf {
 
 /// The leaves of events number `first` to `last`, by number.
 pub(crate) fn leaves(db: &Db<'_>, first: i64, last: i64) -> Result<Vec<StoredLeaf>, StoreError> {
-    let mut statement = db.prepare_cached(
+    db.query_all(
         "SELECT id, leaf, at FROM event WHERE id BETWEEN ?1 AND ?2
          UNION ALL SELECT id, leaf, NULL FROM dropped_event WHERE id BETWEEN ?1 AND ?2 ORDER BY 1",
-    )?;
-    let leaves = statement.query_map([first, last], |row| {
-        Ok(StoredLeaf {
-            leaf: row.get("leaf")?,
-            at: super::optional_timestamp(row, "at")?,
-        })
-    })?;
-    Ok(leaves.collect::<Result<_, _>>()?)
+        values![first, last],
+        |row| {
+            Ok(StoredLeaf {
+                leaf: row.get("leaf")?,
+                at: row.get("at")?,
+            })
+        },
+    )
 }
 
 /// The leaf of event `number`, whose content may have been dropped.
 pub(crate) fn leaf_of(db: &Db<'_>, number: i64) -> Result<Option<Vec<u8>>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT leaf FROM event WHERE id = ?1 UNION ALL SELECT leaf FROM dropped_event WHERE id = ?1",
-    )?;
-    let mut rows = statement.query([number])?;
-    Ok(match rows.next()? {
-        Some(row) => row.get("leaf")?,
-        None => None,
-    })
+    let sql = "SELECT leaf FROM event WHERE id = ?1 UNION ALL SELECT leaf FROM dropped_event WHERE id = ?1";
+    let leaf = db.query_opt(sql, values![number], |row| row.get("leaf"))?;
+    Ok(leaf.flatten())
 }
 
 /// An event whose content gave way to another one.
@@ -146,62 +128,54 @@ pub(crate) struct Dropped {
 /// All events whose content was dropped, by number.
 pub(crate) fn dropped(db: &Db<'_>) -> Result<Vec<Dropped>, StoreError> {
     let sql = "SELECT id, leaf, instead FROM dropped_event ORDER BY id";
-    let mut statement = db.prepare_cached(sql)?;
-    let dropped = statement.query_map([], |row| {
+    db.query_all(sql, values![], |row| {
         Ok(Dropped {
             number: row.get("id")?,
             leaf: row.get("leaf")?,
             instead: row.get("instead")?,
         })
-    })?;
-    Ok(dropped.collect::<Result<_, _>>()?)
+    })
 }
 
 /// The highest number of an event that a user's record knows of: of the last time a code was right.
 pub(crate) fn last_known_to_users(db: &Db<'_>) -> Result<i64, StoreError> {
     let sql = "SELECT coalesce(max(passed_event), 0) AS last FROM user";
-    Ok(db
-        .prepare_cached(sql)?
-        .query_one([], |row| row.get("last"))?)
+    db.query_one(sql, values![], |row| row.get("last"))
 }
 
 /// Has the content of event `number` give way to event `instead`.
 pub(crate) fn drop_event(db: &Db<'_>, number: i64, instead: i64) -> Result<(), StoreError> {
     let kept = "INSERT INTO dropped_event (id, leaf, instead) SELECT id, leaf, ?2 FROM event WHERE id = ?1";
-    db.prepare_cached(kept)?.execute((number, instead))?;
+    db.execute(kept, values![number, instead])?;
     let sql = "DELETE FROM event WHERE id = ?1";
-    db.prepare_cached(sql)?.execute([number])?;
+    db.execute(sql, values![number])?;
     Ok(())
 }
 
 /// When events were removed because of their age for the last time.
 pub(crate) fn pruned_at(db: &Db<'_>) -> Result<Option<Timestamp>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT pruned_at FROM journal")?;
-    Ok(statement.query_one([], |row| super::optional_timestamp(row, "pruned_at"))?)
+    db.query_one("SELECT pruned_at FROM journal", values![], |row| {
+        row.get("pruned_at")
+    })
 }
 
 pub(crate) fn set_pruned_at(db: &Db<'_>, now: Timestamp) -> Result<(), StoreError> {
-    db.prepare_cached("UPDATE journal SET pruned_at = ?1")?
-        .execute([now.unix()])?;
+    db.execute("UPDATE journal SET pruned_at = ?1", values![now])?;
     Ok(())
 }
 
 /// The last of the checkpoints at the beginning all of whose events are from before `limit`. It is not the last one of all.
 pub(crate) fn last_before(db: &Db<'_>, limit: Timestamp) -> Result<Option<Checkpoint>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT number, first, last, count, at, latest_event_at, root, previous, link, seal FROM checkpoint
-         WHERE number < coalesce((SELECT min(number) FROM checkpoint WHERE latest_event_at >= ?1),
-                                 (SELECT max(number) FROM checkpoint))
-         ORDER BY number DESC LIMIT 1",
-    )?;
-    let mut checkpoints = statement.query_map([limit.unix()], checkpoint)?;
-    Ok(checkpoints.next().transpose()?)
+    let sql = "SELECT number, first, last, count, at, latest_event_at, root, previous, link, seal FROM checkpoint
+               WHERE number < coalesce((SELECT min(number) FROM checkpoint WHERE latest_event_at >= ?1),
+                                       (SELECT max(number) FROM checkpoint))
+               ORDER BY number DESC LIMIT 1";
+    db.query_opt(sql, values![limit], checkpoint)
 }
 
 /// Deletes the checkpoints up to this one.
 pub(crate) fn delete_checkpoints(db: &Db<'_>, last: i64) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM checkpoint WHERE number <= ?1")?
-        .execute([last])?;
+    db.execute("DELETE FROM checkpoint WHERE number <= ?1", values![last])?;
     Ok(())
 }
 
@@ -209,44 +183,39 @@ pub(crate) fn delete_checkpoints(db: &Db<'_>, last: i64) -> Result<(), StoreErro
 pub(crate) fn has_pruned(db: &Db<'_>) -> Result<bool, StoreError> {
     let sql =
         "SELECT 1 FROM event WHERE id < (SELECT first FROM checkpoint ORDER BY number LIMIT 1)";
-    Ok(db.prepare_cached(sql)?.exists([])?)
+    db.exists(sql, values![])
 }
 
 /// Deletes at most `most` of the events before the first checkpoint, and says how many. What is known of those that were
 /// summed up stays as long as the sum.
 pub(crate) fn delete_pruned(db: &Db<'_>, most: u32) -> Result<u64, StoreError> {
-    let mut statement = db.prepare_cached(
-        "DELETE FROM event WHERE id IN (
+    let deleted = db.execute("DELETE FROM event WHERE id IN (
              SELECT id FROM event WHERE id < (SELECT first FROM checkpoint ORDER BY number LIMIT 1) ORDER BY id LIMIT ?1
-         )",
-    )?;
-    let deleted = statement.execute([most])?;
+         )", values![most])?;
     if deleted == 0 {
-        let mut statement = db.prepare_cached(
-            "DELETE FROM dropped_event WHERE instead < (SELECT first FROM checkpoint ORDER BY number LIMIT 1)",
-        )?;
-        statement.execute([])?;
+        db.execute("DELETE FROM dropped_event WHERE instead < (SELECT first FROM checkpoint ORDER BY number LIMIT 1)", values![])?;
     }
     Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
 }
 
 /// From which event on those of `since` and later are, by the checkpoints: an index by time, so that the log needs none.
 pub(crate) fn first_since(db: &Db<'_>, since: Timestamp) -> Result<i64, StoreError> {
-    let mut statement = db.prepare_cached(
+    db.query_one(
         "SELECT coalesce((SELECT min(first) FROM checkpoint WHERE latest_event_at >= ?1),
                          (SELECT max(last) FROM checkpoint) + 1, 0) AS first",
-    )?;
-    Ok(statement.query_one([since.unix()], |row| row.get("first"))?)
+        values![since],
+        |row| row.get("first"),
+    )
 }
 
-fn checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
+fn checkpoint(row: &Row<'_>) -> Result<Checkpoint, StoreError> {
     Ok(Checkpoint {
         number: row.get("number")?,
         first: row.get("first")?,
         last: row.get("last")?,
         count: row.get("count")?,
-        at: timestamp(row, "at")?,
-        latest_event_at: timestamp(row, "latest_event_at")?,
+        at: row.get("at")?,
+        latest_event_at: row.get("latest_event_at")?,
         root: row.get("root")?,
         previous: row.get("previous")?,
         link: row.get("link")?,

@@ -1,9 +1,8 @@
 //! Notices that wait to be sent: the table `notice`.
 
-use rusqlite::{OptionalExtension, Row};
 use twofa_core::{Account, Channel, Timestamp};
 
-use super::{Db, channel, timestamp};
+use super::{Db, Row, account_of, channel, values};
 use crate::error::StoreError;
 use crate::event::{NoticeSource, Record, StoredEvent};
 
@@ -38,21 +37,21 @@ pub(crate) fn insert(
     source: &NoticeSource,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let mut statement = db.prepare_cached(
+    db.execute(
         "INSERT INTO notice (name, uid, channel, address, kind, fields, source, place, at, due_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
+        values![
+            &account.name,
+            account.uid,
+            channel.name(),
+            address,
+            &event.kind,
+            &event.fields,
+            source.name(),
+            source.place(),
+            now.unix()
+        ],
     )?;
-    statement.execute((
-        &account.name,
-        account.uid,
-        channel.name(),
-        address,
-        &event.kind,
-        &event.fields,
-        source.name(),
-        source.place(),
-        now.unix(),
-    ))?;
     Ok(())
 }
 
@@ -65,16 +64,10 @@ pub(crate) fn claim(
     until: Timestamp,
     most: u32,
 ) -> Result<Vec<Notice>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "UPDATE notice SET due_at = ?2, tries = tries + 1 WHERE id IN (
+    let sql = "UPDATE notice SET due_at = ?2, tries = tries + 1 WHERE id IN (
              SELECT id FROM notice WHERE due_at <= ?1 OR due_at > ?3 ORDER BY due_at, id LIMIT ?4
-         ) RETURNING id, name, uid, channel, address, kind, fields, what, source, place, at, tries",
-    )?;
-    let mut rows = statement.query((now.unix(), until.unix(), impossible.unix(), most))?;
-    let mut notices = Vec::new();
-    while let Some(row) = rows.next()? {
-        notices.push(notice(row)?);
-    }
+         ) RETURNING id, name, uid, channel, address, kind, fields, what, source, place, at, tries";
+    let mut notices = db.query_all(sql, values![now, until, impossible, most], notice)?;
     notices.sort_by_key(|notice| notice.id);
     Ok(notices)
 }
@@ -82,21 +75,21 @@ pub(crate) fn claim(
 /// When a notice was queued and how often it was tried; `None`: it is gone.
 pub(crate) fn find(db: &Db<'_>, id: i64) -> Result<Option<(Timestamp, u32)>, StoreError> {
     let sql = "SELECT at, tries FROM notice WHERE id = ?1";
-    let found = db
-        .prepare_cached(sql)?
-        .query_row([id], |row| Ok((timestamp(row, "at")?, row.get("tries")?)));
-    Ok(found.optional()?)
+    db.query_opt(sql, values![id], |row| {
+        Ok((row.get("at")?, row.get("tries")?))
+    })
 }
 
 pub(crate) fn put_off(db: &Db<'_>, id: i64, until: Timestamp) -> Result<(), StoreError> {
-    db.prepare_cached("UPDATE notice SET due_at = ?2 WHERE id = ?1")?
-        .execute((id, until.unix()))?;
+    db.execute(
+        "UPDATE notice SET due_at = ?2 WHERE id = ?1",
+        values![id, until],
+    )?;
     Ok(())
 }
 
 pub(crate) fn delete(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM notice WHERE id = ?1")?
-        .execute([id])?;
+    db.execute("DELETE FROM notice WHERE id = ?1", values![id])?;
     Ok(())
 }
 
@@ -105,17 +98,14 @@ pub(crate) fn delete_old(db: &Db<'_>, account: &Account, most: u32) -> Result<()
     let sql = "DELETE FROM notice WHERE name = ?1 AND uid = ?2 AND id <= (
                    SELECT id FROM notice WHERE name = ?1 AND uid = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3
                )";
-    db.prepare_cached(sql)?
-        .execute((&account.name, account.uid, most))?;
+    db.execute(sql, values![&account.name, account.uid, most])?;
     Ok(())
 }
 
 /// When the next notice is due.
 pub(crate) fn next_due(db: &Db<'_>) -> Result<Option<Timestamp>, StoreError> {
     let sql = "SELECT min(due_at) AS next FROM notice";
-    let next: Option<i64> = db
-        .prepare_cached(sql)?
-        .query_one([], |row| row.get("next"))?;
+    let next: Option<i64> = db.query_one(sql, values![], |row| row.get("next"))?;
     Ok(next.map(Timestamp::from_unix))
 }
 
@@ -123,10 +113,7 @@ fn notice(row: &Row<'_>) -> Result<Notice, StoreError> {
     let kind: Option<String> = row.get("kind")?;
     Ok(Notice {
         id: row.get("id")?,
-        account: Account {
-            name: row.get("name")?,
-            uid: row.get("uid")?,
-        },
+        account: account_of(row)?,
         channel: channel(row)?,
         address: row.get("address")?,
         record: Record::read(
@@ -134,8 +121,8 @@ fn notice(row: &Row<'_>) -> Result<Notice, StoreError> {
             row.get("fields")?,
             row.get("what")?,
         ),
-        source: NoticeSource::stored(&row.get::<_, String>("source")?, row.get("place")?),
-        at: timestamp(row, "at")?,
+        source: NoticeSource::stored(&row.get::<String>("source")?, row.get("place")?),
+        at: row.get("at")?,
         tries: row.get("tries")?,
     })
 }

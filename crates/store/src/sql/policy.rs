@@ -2,14 +2,14 @@
 
 use twofa_core::{Class, Group};
 
-use super::Db;
+use super::{Db, values};
 use crate::error::StoreError;
 
 /// The machine's settings: keys and values as an administrator writes them.
 pub(crate) fn settings(db: &Db<'_>) -> Result<Vec<(String, String)>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT key, value FROM setting")?;
-    let rows = statement.query_map([], |row| Ok((row.get("key")?, row.get("value")?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    db.query_all("SELECT key, value FROM setting", values![], |row| {
+        Ok((row.get("key")?, row.get("value")?))
+    })
 }
 
 /// Puts `settings` in the place of all that there are.
@@ -17,10 +17,12 @@ pub(crate) fn replace_settings(
     db: &Db<'_>,
     settings: impl IntoIterator<Item = (&'static str, String)>,
 ) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM setting")?.execute([])?;
-    let mut statement = db.prepare_cached("INSERT INTO setting (key, value) VALUES (?1, ?2)")?;
-    for setting in settings {
-        statement.execute(setting)?;
+    db.execute("DELETE FROM setting", values![])?;
+    for (key, value) in settings {
+        db.execute(
+            "INSERT INTO setting (key, value) VALUES (?1, ?2)",
+            values![key, value],
+        )?;
     }
     Ok(())
 }
@@ -28,12 +30,9 @@ pub(crate) fn replace_settings(
 /// The classes in their order.
 pub(crate) fn classes(db: &Db<'_>) -> Result<Vec<Class>, StoreError> {
     let mut classes: Vec<Class> = Vec::new();
-    let mut statement = db.prepare_cached(
-        "SELECT name, unix_group, unix_gid, key, value
-         FROM class LEFT JOIN class_setting ON class = name ORDER BY position, key",
-    )?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
+    let sql = "SELECT name, unix_group, unix_gid, key, value
+               FROM class LEFT JOIN class_setting ON class = name ORDER BY position, key";
+    db.each(sql, values![], |row| {
         let name: String = row.get("name")?;
         if classes.last().is_none_or(|class| class.name != name) {
             let group = Group {
@@ -50,23 +49,25 @@ pub(crate) fn classes(db: &Db<'_>) -> Result<Vec<Class>, StoreError> {
         if let (Some(key), Some(class)) = (key, classes.last_mut()) {
             class.settings.push((key, row.get("value")?));
         }
-    }
+        Ok(true)
+    })?;
     Ok(classes)
 }
 
 /// Puts `classes` in the place of all that there are.
 pub(crate) fn replace_classes(db: &Db<'_>, classes: &[Class]) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM class")?.execute([])?;
-    let mut class_row = db.prepare_cached(
-        "INSERT INTO class (name, position, unix_group, unix_gid) VALUES (?1, ?2, ?3, ?4)",
-    )?;
-    let mut setting_row =
-        db.prepare_cached("INSERT INTO class_setting (class, key, value) VALUES (?1, ?2, ?3)")?;
+    db.execute("DELETE FROM class", values![])?;
     for (position, class) in (0_u32..).zip(classes) {
         let Group { name, gid } = &class.group;
-        class_row.execute((&class.name, position, name, gid))?;
+        db.execute(
+            "INSERT INTO class (name, position, unix_group, unix_gid) VALUES (?1, ?2, ?3, ?4)",
+            values![&class.name, position, name, gid],
+        )?;
         for (key, value) in &class.settings {
-            setting_row.execute((&class.name, key, value))?;
+            db.execute(
+                "INSERT INTO class_setting (class, key, value) VALUES (?1, ?2, ?3)",
+                values![&class.name, key, value],
+            )?;
         }
     }
     Ok(())

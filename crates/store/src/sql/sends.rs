@@ -1,9 +1,8 @@
 //! Codes and notices that began to be sent within the last day: the tables `send` and `sms_alarm`.
 
-use rusqlite::{OptionalExtension, Params};
 use twofa_core::{Account, Timestamp};
 
-use super::Db;
+use super::{Db, Value, values};
 use crate::error::StoreError;
 
 /// One that begins to be sent.
@@ -22,14 +21,13 @@ pub(crate) struct SendRecord<'a> {
 
 /// Makes what is said to be sent after `now` sent at `now`.
 pub(crate) fn pull_back(db: &Db<'_>, now: Timestamp) -> Result<(), StoreError> {
-    db.prepare_cached(PULL_BACK)?.execute([now.unix()])?;
+    db.execute(PULL_BACK, values![now])?;
     Ok(())
 }
 
 /// Removes the oldest sends up to `until`, at most `most`.
 pub(crate) fn delete_old(db: &Db<'_>, until: Timestamp, most: u32) -> Result<(), StoreError> {
-    db.prepare_cached(DELETE_OLD)?
-        .execute((until.unix(), most))?;
+    db.execute(DELETE_OLD, values![until, most])?;
     Ok(())
 }
 
@@ -42,16 +40,19 @@ pub(crate) fn insert(
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO send (at, name, uid, address, is_notice, is_sms, is_verified, place)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    db.prepare_cached(sql)?.execute((
-        now.unix(),
-        &send.account.name,
-        send.account.uid,
-        &send.address,
-        send.is_notice,
-        send.is_sms,
-        send.is_verified,
-        place,
-    ))?;
+    db.execute(
+        sql,
+        values![
+            now,
+            &send.account.name,
+            send.account.uid,
+            &send.address,
+            send.is_notice,
+            send.is_sms,
+            send.is_verified,
+            place
+        ],
+    )?;
     Ok(())
 }
 
@@ -61,16 +62,17 @@ pub(crate) fn last_awaited(
     account: &Account,
     place: &str,
 ) -> Result<Option<Timestamp>, StoreError> {
-    let last: Option<i64> = db
-        .prepare_cached(LAST_AWAITED)?
-        .query_one((&account.name, account.uid, place), |row| row.get("last"))?;
+    let last: Option<i64> = db.query_one(
+        LAST_AWAITED,
+        values![&account.name, account.uid, place],
+        |row| row.get("last"),
+    )?;
     Ok(last.map(Timestamp::from_unix))
 }
 
 /// Marks that no code to `account` is awaited.
 pub(crate) fn clear_places(db: &Db<'_>, account: &Account) -> Result<(), StoreError> {
-    db.prepare_cached(CLEAR_PLACES)?
-        .execute((&account.name, account.uid))?;
+    db.execute(CLEAR_PLACES, values![&account.name, account.uid])?;
     Ok(())
 }
 
@@ -85,7 +87,7 @@ pub(crate) fn nth_of_user(
     nth: u32,
 ) -> Result<Option<Timestamp>, StoreError> {
     let Account { name, uid } = send.account;
-    nth_newest(db, OF_USER, (since.unix(), nth, name, uid, send.is_notice))
+    nth_newest(db, OF_USER, values![since, nth, name, *uid, send.is_notice])
 }
 
 /// Of codes to addresses of one user that are not verified.
@@ -96,7 +98,7 @@ pub(crate) fn nth_unverified_of_user(
     nth: u32,
 ) -> Result<Option<Timestamp>, StoreError> {
     let Account { name, uid } = account;
-    nth_newest(db, UNVERIFIED_OF_USER, (since.unix(), nth, name, uid))
+    nth_newest(db, UNVERIFIED_OF_USER, values![since, nth, name, *uid])
 }
 
 /// Of all that was sent.
@@ -106,7 +108,7 @@ pub(crate) fn nth_of_machine(
     since: Timestamp,
     nth: u32,
 ) -> Result<Option<Timestamp>, StoreError> {
-    nth_newest(db, OF_MACHINE, (since.unix(), nth, send.is_notice))
+    nth_newest(db, OF_MACHINE, values![since, nth, send.is_notice])
 }
 
 /// Of what was sent to one address, for any user.
@@ -119,7 +121,7 @@ pub(crate) fn nth_to_address(
     nth_newest(
         db,
         TO_ADDRESS,
-        (since.unix(), nth, &send.address, send.is_notice),
+        values![since, nth, &send.address, send.is_notice],
     )
 }
 
@@ -134,7 +136,7 @@ pub(crate) fn nth_to_own_address(
     nth_newest(
         db,
         TO_OWN_ADDRESS,
-        (since.unix(), nth, &send.address, send.is_notice, name, uid),
+        values![since, nth, &send.address, send.is_notice, name, *uid],
     )
 }
 
@@ -144,7 +146,7 @@ pub(crate) fn nth_sms(
     since: Timestamp,
     nth: u32,
 ) -> Result<Option<Timestamp>, StoreError> {
-    nth_newest(db, SMS, (since.unix(), nth))
+    nth_newest(db, SMS, values![since, nth])
 }
 
 /// Of text messages with codes to numbers that are not verified.
@@ -153,16 +155,14 @@ pub(crate) fn nth_unverified_sms(
     since: Timestamp,
     nth: u32,
 ) -> Result<Option<Timestamp>, StoreError> {
-    nth_newest(db, UNVERIFIED_SMS, (since.unix(), nth))
+    nth_newest(db, UNVERIFIED_SMS, values![since, nth])
 }
 
 /// How many text messages with codes were sent after `since`: in all, and to numbers that were not verified.
 pub(crate) fn count_sms(db: &Db<'_>, since: Timestamp) -> Result<(u32, u32), StoreError> {
-    Ok(db
-        .prepare_cached(COUNT_SMS)?
-        .query_one([since.unix()], |row| {
-            Ok((row.get("messages")?, row.get("unverified")?))
-        })?)
+    db.query_one(COUNT_SMS, values![since], |row| {
+        Ok((row.get("messages")?, row.get("unverified")?))
+    })
 }
 
 /// Whether the alarm called `alarm` was raised after `since` and not after `now`.
@@ -173,15 +173,13 @@ pub(crate) fn was_alarm_raised(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM sms_alarm WHERE what = ?1 AND at > ?2 AND at <= ?3";
-    Ok(db
-        .prepare_cached(sql)?
-        .exists((alarm, since.unix(), now.unix()))?)
+    db.exists(sql, values![alarm, since, now])
 }
 
 pub(crate) fn save_alarm(db: &Db<'_>, alarm: &str, now: Timestamp) -> Result<(), StoreError> {
     let sql = "INSERT INTO sms_alarm (what, at) VALUES (?1, ?2)
                ON CONFLICT (what) DO UPDATE SET at = excluded.at";
-    db.prepare_cached(sql)?.execute((alarm, now.unix()))?;
+    db.execute(sql, values![alarm, now])?;
     Ok(())
 }
 
@@ -216,13 +214,9 @@ const CLEAR_PLACES: &str = "UPDATE send SET place = NULL WHERE name = ?1 AND uid
 fn nth_newest(
     db: &Db<'_>,
     sql: &str,
-    parameters: impl Params,
+    values: &[Value<'_>],
 ) -> Result<Option<Timestamp>, StoreError> {
-    let at = db
-        .prepare_cached(sql)?
-        .query_row(parameters, |row| row.get("at"))
-        .optional()?;
-    Ok(at.map(Timestamp::from_unix))
+    db.query_opt(sql, values, |row| row.get("at"))
 }
 
 #[cfg(test)]

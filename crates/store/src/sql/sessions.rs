@@ -1,9 +1,8 @@
 //! Login sessions: the table `session`.
 
-use rusqlite::{OptionalExtension, Row};
 use twofa_core::{Account, Timestamp};
 
-use super::{Db, optional_timestamp, timestamp};
+use super::{Db, Row, account_of, values};
 use crate::error::StoreError;
 use crate::event::Origin;
 use crate::sessions::{NewSession, SessionFilter, StoredSession};
@@ -28,34 +27,37 @@ pub(crate) fn insert(
         .map_err(unwritable)?;
     let keys = serde_json::to_string(keys).map_err(unwritable)?;
     let login = origin.as_login().cloned().unwrap_or_default();
-    db.prepare_cached("DELETE FROM session WHERE boot = ?1 AND pid = ?2 AND start = ?3")?
-        .execute((new.boot, new.process.pid, new.process.start))?;
+    db.execute(
+        "DELETE FROM session WHERE boot = ?1 AND pid = ?2 AND start = ?3",
+        values![new.boot, new.process.pid, new.process.start],
+    )?;
     let sql = "INSERT INTO session (name, uid, boot, pid, start, login_uid, service, remote_host, remote_user, terminal,
                    proof, keys, code_at, started_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
-    db.prepare_cached(sql)?.execute((
-        &new.account.name,
-        new.account.uid,
-        new.boot,
-        new.process.pid,
-        new.process.start,
-        new.login_uid,
-        login.service.unwrap_or_default(),
-        login.remote_host,
-        login.remote_user,
-        login.terminal,
-        proof,
-        keys,
-        ticket.and_then(|ticket| ticket.code_at),
-        now.unix(),
-    ))?;
-    Ok(db.last_insert_rowid())
+    db.insert(
+        sql,
+        values![
+            &new.account.name,
+            new.account.uid,
+            new.boot,
+            new.process.pid,
+            new.process.start,
+            new.login_uid,
+            login.service.unwrap_or_default(),
+            login.remote_host,
+            login.remote_user,
+            login.terminal,
+            proof,
+            keys,
+            ticket.and_then(|ticket| ticket.code_at),
+            now
+        ],
+    )
 }
 
 pub(crate) fn find(db: &Db<'_>, id: i64) -> Result<Option<StoredSession>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM session WHERE id = ?1");
-    let found = db.prepare_cached(&sql)?.query_row([id], read);
-    Ok(found.optional()?)
+    db.query_opt(&sql, values![id], read)
 }
 
 /// Passes the sessions that `filter` lets through to `each`, by number, until it returns `false`.
@@ -65,14 +67,9 @@ pub(crate) fn each(
     mut each: impl FnMut(StoredSession) -> bool,
 ) -> Result<(), StoreError> {
     let sql = select(filter.user.is_some(), filter.ended);
-    let mut statement = db.prepare_cached(&sql)?;
-    let mut rows = statement.query((&filter.user, filter.after))?;
-    while let Some(row) = rows.next()? {
-        if !each(read(row)?) {
-            break;
-        }
-    }
-    Ok(())
+    db.each(&sql, values![&filter.user, filter.after], |row| {
+        Ok(each(read(row)?))
+    })
 }
 
 /// The statement of [`each`]. Open sessions are few, and found in an index that has no others.
@@ -99,10 +96,8 @@ pub(crate) fn verified(
          WHERE name = ?1 AND uid = ?2 AND closed_at IS NULL AND ended_at IS NULL AND code_at BETWEEN ?3 AND ?4
              AND ifnull(until > ?4, TRUE)"
     );
-    let mut statement = db.prepare_cached(&sql)?;
-    let parameters = (&account.name, account.uid, since.unix(), now.unix());
-    let sessions = statement.query_map(parameters, read)?;
-    Ok(sessions.collect::<Result<_, _>>()?)
+    let Account { name, uid } = account;
+    db.query_all(&sql, values![name, uid, since, now], read)
 }
 
 /// Lets no session of `account`, or of anybody, rest on a code any longer, nor one whose login is under way.
@@ -110,29 +105,28 @@ pub(crate) fn forget_codes(db: &Db<'_>, account: Option<&Account>) -> Result<(),
     let Some(Account { name, uid }) = account else {
         // The condition on `boot` holds for all, and has SQLite use the index of open sessions.
         let sql = "UPDATE session SET code_at = NULL WHERE boot >= '' AND ended_at IS NULL AND code_at IS NOT NULL";
-        db.prepare_cached(sql)?.execute(())?;
-        db.prepare_cached("UPDATE ticket SET login = json_set(login, '$.code_at', NULL)")?
-            .execute(())?;
+        db.execute(sql, values![])?;
+        db.execute(
+            "UPDATE ticket SET login = json_set(login, '$.code_at', NULL)",
+            values![],
+        )?;
         return Ok(());
     };
     let of_user = "name = ?1 AND uid = ?2";
     let sql = format!("UPDATE session SET code_at = NULL WHERE {of_user} AND code_at IS NOT NULL");
-    db.prepare_cached(&sql)?.execute((name, uid))?;
+    db.execute(&sql, values![name, uid])?;
     let sql =
         format!("UPDATE ticket SET login = json_set(login, '$.code_at', NULL) WHERE {of_user}");
-    db.prepare_cached(&sql)?.execute((name, uid))?;
+    db.execute(&sql, values![name, uid])?;
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
+fn read(row: &Row<'_>) -> Result<StoredSession, StoreError> {
     let proof: Option<String> = row.get("proof")?;
     let keys: String = row.get("keys")?;
     Ok(StoredSession {
         id: row.get("id")?,
-        account: Account {
-            name: row.get("name")?,
-            uid: row.get("uid")?,
-        },
+        account: account_of(row)?,
         boot: row.get("boot")?,
         process: ProcessId {
             pid: row.get("pid")?,
@@ -146,23 +140,27 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
         // What a later version wrote is shown as nothing; it is no reason not to list the session.
         proof: proof.and_then(|proof| serde_json::from_str(&proof).ok()),
         keys: serde_json::from_str(&keys).unwrap_or_default(),
-        started_at: timestamp(row, "started_at")?,
-        until: optional_timestamp(row, "until")?,
+        started_at: row.get("started_at")?,
+        until: row.get("until")?,
         scope: row.get("scope")?,
-        closed_at: optional_timestamp(row, "closed_at")?,
-        ended_at: optional_timestamp(row, "ended_at")?,
+        closed_at: row.get("closed_at")?,
+        ended_at: row.get("ended_at")?,
     })
 }
 
 pub(crate) fn set_until(db: &Db<'_>, id: i64, until: Timestamp) -> Result<(), StoreError> {
-    db.prepare_cached("UPDATE session SET until = ?2 WHERE id = ?1")?
-        .execute((id, until.unix()))?;
+    db.execute(
+        "UPDATE session SET until = ?2 WHERE id = ?1",
+        values![id, until],
+    )?;
     Ok(())
 }
 
 pub(crate) fn set_scope(db: &Db<'_>, id: i64, scope: &str) -> Result<(), StoreError> {
-    db.prepare_cached("UPDATE session SET scope = ?2 WHERE id = ?1")?
-        .execute((id, scope))?;
+    db.execute(
+        "UPDATE session SET scope = ?2 WHERE id = ?1",
+        values![id, scope],
+    )?;
     Ok(())
 }
 
@@ -175,8 +173,7 @@ pub(crate) fn set_closed(
 ) -> Result<(), StoreError> {
     let sql = "UPDATE session SET closed_at = ?4
                WHERE boot = ?1 AND pid = ?2 AND start = ?3 AND closed_at IS NULL AND ended_at IS NULL";
-    db.prepare_cached(sql)?
-        .execute((boot, process.pid, process.start, now.unix()))?;
+    db.execute(sql, values![boot, process.pid, process.start, now])?;
     Ok(())
 }
 
@@ -184,7 +181,7 @@ pub(crate) fn set_closed(
 pub(crate) fn set_ended(db: &Db<'_>, id: i64, now: Timestamp) -> Result<(), StoreError> {
     let sql =
         "UPDATE session SET ended_at = coalesce(closed_at, ?2) WHERE id = ?1 AND ended_at IS NULL";
-    db.prepare_cached(sql)?.execute((id, now.unix()))?;
+    db.execute(sql, values![id, now])?;
     Ok(())
 }
 
@@ -201,7 +198,7 @@ pub(crate) fn end_of_other_boots(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     for sql in END_OF_OTHER_BOOTS {
-        db.prepare_cached(sql)?.execute((boot, now.unix()))?;
+        db.execute(sql, values![boot, now])?;
     }
     Ok(())
 }
@@ -216,8 +213,7 @@ pub(crate) fn delete_closed_beyond(
                    SELECT id FROM session WHERE name = ?1 AND uid = ?2
                        AND (closed_at IS NOT NULL OR ended_at IS NOT NULL)
                    ORDER BY id DESC LIMIT -1 OFFSET ?3)";
-    db.prepare_cached(sql)?
-        .execute((&account.name, account.uid, most))?;
+    db.execute(sql, values![&account.name, account.uid, most])?;
     Ok(())
 }
 
@@ -225,8 +221,7 @@ pub(crate) fn delete_closed_beyond(
 pub(crate) fn delete_beyond(db: &Db<'_>, account: &Account, most: u32) -> Result<(), StoreError> {
     let sql = "DELETE FROM session WHERE id IN (
                    SELECT id FROM session WHERE name = ?1 AND uid = ?2 ORDER BY id DESC LIMIT -1 OFFSET ?3)";
-    db.prepare_cached(sql)?
-        .execute((&account.name, account.uid, most))?;
+    db.execute(sql, values![&account.name, account.uid, most])?;
     Ok(())
 }
 
@@ -238,6 +233,6 @@ pub(crate) fn delete_ended_before(
 ) -> Result<(), StoreError> {
     let sql = "DELETE FROM session WHERE id IN (
                    SELECT id FROM (SELECT id, ended_at FROM session ORDER BY id LIMIT ?2) WHERE ended_at < ?1)";
-    db.prepare_cached(sql)?.execute((until.unix(), most))?;
+    db.execute(sql, values![until, most])?;
     Ok(())
 }

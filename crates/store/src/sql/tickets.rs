@@ -1,9 +1,8 @@
 //! What a login leaves for its later phases: the table `ticket`.
 
-use rusqlite::{OptionalExtension, Row};
 use twofa_core::{Account, Timestamp};
 
-use super::Db;
+use super::{Db, Row, account_of, values};
 use crate::error::StoreError;
 use crate::tickets::{LoginProcess, ProcessId, TicketNumber};
 
@@ -30,19 +29,22 @@ pub(crate) fn save(
         "INSERT INTO ticket (number, boot, pid, start, parent, parent_start, name, uid, is_confirmed, at, login)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     let parent = process.parent;
-    db.prepare_cached(sql)?.execute((
-        number.0,
-        &process.boot,
-        process.own.pid,
-        process.own.start,
-        parent.map(|parent| parent.pid),
-        parent.map(|parent| parent.start),
-        &account.name,
-        account.uid,
-        is_confirmed,
-        now.unix(),
-        login,
-    ))?;
+    db.execute(
+        sql,
+        values![
+            number.0,
+            &process.boot,
+            process.own.pid,
+            process.own.start,
+            parent.map(|parent| parent.pid),
+            parent.map(|parent| parent.start),
+            &account.name,
+            account.uid,
+            is_confirmed,
+            now,
+            login
+        ],
+    )?;
     Ok(())
 }
 
@@ -54,9 +56,7 @@ pub(crate) fn find(
 ) -> Result<Option<TicketRecord>, StoreError> {
     let sql =
         "SELECT id, name, uid, is_confirmed, login FROM ticket WHERE number = ?1 AND at >= ?2";
-    let mut statement = db.prepare_cached(sql)?;
-    let found = statement.query_row((number.0, since.unix()), record);
-    Ok(found.optional()?)
+    db.query_opt(sql, values![number.0, since], record)
 }
 
 /// The confirmed ticket that this process left since `since`, or the last one that a child of it left.
@@ -70,18 +70,17 @@ pub(crate) fn find_of_session(
                WHERE boot = ?1 AND at >= ?4 AND is_confirmed
                    AND ((pid = ?2 AND start = ?3) OR (parent = ?2 AND parent_start = ?3))
                ORDER BY at DESC, id DESC LIMIT 1";
-    let parameters = (boot, process.pid, process.start, since.unix());
-    let found = db.prepare_cached(sql)?.query_row(parameters, record);
-    Ok(found.optional()?)
+    db.query_opt(
+        sql,
+        values![boot, process.pid, process.start, since],
+        record,
+    )
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<TicketRecord> {
+fn record(row: &Row<'_>) -> Result<TicketRecord, StoreError> {
     Ok(TicketRecord {
         id: row.get("id")?,
-        account: Account {
-            name: row.get("name")?,
-            uid: row.get("uid")?,
-        },
+        account: account_of(row)?,
         is_confirmed: row.get("is_confirmed")?,
         login: row.get("login")?,
     })
@@ -97,28 +96,32 @@ pub(crate) fn confirm(
     let sql = "UPDATE ticket SET is_confirmed = 1, login = ?2, boot = ?3, pid = ?4, start = ?5, parent = ?6,
                    parent_start = ?7 WHERE id = ?1";
     let parent = process.parent;
-    db.prepare_cached(sql)?.execute((
-        id,
-        login,
-        &process.boot,
-        process.own.pid,
-        process.own.start,
-        parent.map(|parent| parent.pid),
-        parent.map(|parent| parent.start),
-    ))?;
+    db.execute(
+        sql,
+        values![
+            id,
+            login,
+            &process.boot,
+            process.own.pid,
+            process.own.start,
+            parent.map(|parent| parent.pid),
+            parent.map(|parent| parent.start)
+        ],
+    )?;
     Ok(())
 }
 
 pub(crate) fn delete(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM ticket WHERE id = ?1")?
-        .execute([id])?;
+    db.execute("DELETE FROM ticket WHERE id = ?1", values![id])?;
     Ok(())
 }
 
 /// Removes the tickets of `account` that the account phase has not confirmed.
 pub(crate) fn delete_unconfirmed(db: &Db<'_>, account: &Account) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM ticket WHERE name = ?1 AND uid = ?2 AND NOT is_confirmed")?
-        .execute((&account.name, account.uid))?;
+    db.execute(
+        "DELETE FROM ticket WHERE name = ?1 AND uid = ?2 AND NOT is_confirmed",
+        values![&account.name, account.uid],
+    )?;
     Ok(())
 }
 
@@ -131,13 +134,12 @@ pub(crate) fn forget_grants(db: &Db<'_>, account: Option<&Account>) -> Result<()
         account.map(|account| &account.name),
         account.map(|account| account.uid),
     );
-    db.prepare_cached(sql)?.execute((name, uid))?;
+    db.execute(sql, values![name, uid])?;
     Ok(())
 }
 
 /// Removes the tickets from before `until`.
 pub(crate) fn delete_old(db: &Db<'_>, until: Timestamp) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM ticket WHERE at < ?1")?
-        .execute([until.unix()])?;
+    db.execute("DELETE FROM ticket WHERE at < ?1", values![until])?;
     Ok(())
 }

@@ -3,11 +3,10 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use rusqlite::{OptionalExtension, Row, Statement};
 use twofa_core::user::{Contact, Verify};
 use twofa_core::{Account, Channel, Method, PerChannel, Throttle, Timestamp};
 
-use super::{Db, optional_timestamp, sessions};
+use super::{Db, Row, account_of, sessions, values};
 use crate::error::StoreError;
 
 /// A row of `user`, without the account it is for.
@@ -82,15 +81,15 @@ pub(crate) fn find(db: &Db<'_>, account: &Account) -> Result<Option<UserRecord>,
         columns!(),
         " FROM user WHERE name = ?1 AND uid = ?2"
     );
-    let mut statement = db.prepare_cached(sql)?;
-    let columns = if let Some(columns) = COLUMNS.get() {
-        columns
-    } else {
-        let found = Columns::find(&statement)?;
-        COLUMNS.get_or_init(|| found)
-    };
-    let mut rows = statement.query((&account.name, account.uid))?;
-    rows.next()?.map(|row| columns.read(row)).transpose()
+    db.query_opt(sql, values![&account.name, account.uid], |row| {
+        let columns = if let Some(columns) = COLUMNS.get() {
+            columns
+        } else {
+            let found = Columns::find(row)?;
+            COLUMNS.get_or_init(|| found)
+        };
+        columns.read(row)
+    })
 }
 
 /// Passes every user to `each`, by name, until it returns `false`.
@@ -107,66 +106,60 @@ pub(crate) fn each(
           EXISTS (SELECT 1 FROM security_key WHERE security_key.user = user.id) AS has_security_key
          FROM user ORDER BY name, uid"
     );
-    let mut statement = db.prepare_cached(sql)?;
-    let columns = Columns::find(&statement)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let listed = ListedUser {
-            account: Account {
-                name: row.get("name")?,
-                uid: row.get("uid")?,
-            },
+    let mut columns = None;
+    db.each(sql, values![], |row| {
+        let columns = match &columns {
+            Some(columns) => columns,
+            None => columns.insert(Columns::find(row)?),
+        };
+        Ok(each(ListedUser {
+            account: account_of(row)?,
             record: columns.read(row)?,
             apps: row.get("apps")?,
             backup_codes: row.get("backup_codes")?,
             has_security_key: row.get("has_security_key")?,
-            passed_at: optional_timestamp(row, "passed_at")?,
-        };
-        if !each(listed) {
-            break;
-        }
-    }
-    Ok(())
+            passed_at: row.get("passed_at")?,
+        }))
+    })
 }
 
 /// The uids of the users called `name`, ascending.
 pub(crate) fn uids(db: &Db<'_>, name: &str) -> Result<Vec<u32>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT uid FROM user WHERE name = ?1 ORDER BY uid")?;
-    let uids = statement.query_map([name], |row| row.get("uid"))?;
-    Ok(uids.collect::<Result<_, _>>()?)
+    db.query_all(
+        "SELECT uid FROM user WHERE name = ?1 ORDER BY uid",
+        values![name],
+        |row| row.get("uid"),
+    )
 }
 
 /// Adds the user `account`, of whom nothing is known, and returns its id.
 pub(crate) fn insert(db: &Db<'_>, account: &Account) -> Result<i64, StoreError> {
     let sql = "INSERT INTO user (name, uid) VALUES (?1, ?2)";
-    Ok(db
-        .prepare_cached(sql)?
-        .insert((&account.name, account.uid))?)
+    db.insert(sql, values![&account.name, account.uid])
 }
 
 /// Removes a user and everything that belongs to it: methods, a pending app, throttles.
 pub(crate) fn delete(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM user WHERE id = ?1")?
-        .execute([id])?;
+    db.execute("DELETE FROM user WHERE id = ?1", values![id])?;
     Ok(())
 }
 
 /// Returns whether that changed anything.
 pub(crate) fn set_required(db: &Db<'_>, id: i64, required: bool) -> Result<bool, StoreError> {
     let sql = "UPDATE user SET required = ?2 WHERE id = ?1 AND required <> ?2";
-    Ok(db.prepare_cached(sql)?.execute((id, required))? == 1)
+    Ok(db.execute(sql, values![id, required])? == 1)
 }
 
 /// Returns whether that changed anything.
 pub(crate) fn set_verify(db: &Db<'_>, id: i64, verify: Verify) -> Result<bool, StoreError> {
     let sql = "UPDATE user SET verify = ?2 WHERE id = ?1 AND verify <> ?2";
-    Ok(db.prepare_cached(sql)?.execute((id, verify.to_string()))? == 1)
+    Ok(db.execute(sql, values![id, verify.to_string()])? == 1)
 }
 
 /// Has codes asked for on new devices again, where they were never.
 pub(crate) fn end_opt_out(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
     let sql = "UPDATE user SET verify = 'new-device' WHERE id = ?1 AND verify = 'never'";
-    db.prepare_cached(sql)?.execute([id])?;
+    db.execute(sql, values![id])?;
     Ok(())
 }
 
@@ -177,10 +170,7 @@ pub(crate) fn set_preferred(
     method: Option<Method>,
 ) -> Result<bool, StoreError> {
     let sql = "UPDATE user SET preferred = ?2 WHERE id = ?1 AND preferred IS NOT ?2";
-    Ok(db
-        .prepare_cached(sql)?
-        .execute((id, method.map(Method::name)))?
-        == 1)
+    Ok(db.execute(sql, values![id, method.map(Method::name)])? == 1)
 }
 
 /// Sets the address of `channel`; `by_owner`: on its owner's word alone.
@@ -195,8 +185,7 @@ pub(crate) fn set_contact(
     let [own, is_verified, is_by_owner] = contact_columns(channel);
     let sql =
         format!("UPDATE user SET {own} = ?2, {is_verified} = ?3, {is_by_owner} = ?4 WHERE id = ?1");
-    db.prepare_cached(&sql)?
-        .execute((id, address, verified, by_owner))?;
+    db.execute(&sql, values![id, address, verified, by_owner])?;
     Ok(())
 }
 
@@ -204,7 +193,7 @@ pub(crate) fn set_contact(
 pub(crate) fn unverify_contacts(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
     for [_, verified, _] in Channel::ALL.map(contact_columns) {
         let sql = format!("UPDATE user SET {verified} = 0 WHERE id = ?1");
-        db.prepare_cached(&sql)?.execute([id])?;
+        db.execute(&sql, values![id])?;
     }
     Ok(())
 }
@@ -218,7 +207,7 @@ pub(crate) fn is_verified_by_another(
     address: &str,
 ) -> Result<bool, StoreError> {
     let sql = of_another(channel);
-    Ok(db.prepare_cached(sql)?.exists((address, id))?)
+    db.exists(sql, values![address, id])
 }
 
 const fn of_another(channel: Channel) -> &'static str {
@@ -237,22 +226,16 @@ pub(crate) fn set_codes_shown(
     at: Option<Timestamp>,
 ) -> Result<(), StoreError> {
     let sql = "UPDATE user SET codes_shown_at = ?2 WHERE id = ?1";
-    db.prepare_cached(sql)?
-        .execute((id, at.map(Timestamp::unix)))?;
+    db.execute(sql, values![id, at])?;
     Ok(())
 }
 
 /// Marks that the methods of a user changed.
 pub(crate) fn raise_generation(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
     let sql = "UPDATE user SET generation = generation + 1 WHERE id = ?1 RETURNING name, uid";
-    let account = db.prepare_cached(sql)?.query_row([id], |row| {
-        Ok(Account {
-            name: row.get("name")?,
-            uid: row.get("uid")?,
-        })
-    });
+    let account = db.query_opt(sql, values![id], account_of);
     // Screen lockers believed a code of the methods before.
-    if let Some(account) = account.optional()? {
+    if let Some(account) = account? {
         sessions::forget_codes(db, Some(&account))?;
     }
     Ok(())
@@ -261,9 +244,11 @@ pub(crate) fn raise_generation(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
 pub(crate) fn save_throttle(db: &Db<'_>, id: i64, throttle: Throttle) -> Result<(), StoreError> {
     let sql =
         "UPDATE user SET attempts = ?2, cleared_through = ?3, locked_until = ?4 WHERE id = ?1";
-    let until = throttle.locked_until.map(Timestamp::unix);
-    db.prepare_cached(sql)?
-        .execute((id, throttle.attempts, throttle.cleared_through, until))?;
+    let until = throttle.locked_until;
+    db.execute(
+        sql,
+        values![id, throttle.attempts, throttle.cleared_through, until],
+    )?;
     Ok(())
 }
 
@@ -275,14 +260,14 @@ pub(crate) fn set_passed(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let sql = "UPDATE user SET passed_at = ?2, passed_event = ?3 WHERE id = ?1";
-    db.prepare_cached(sql)?.execute((id, now.unix(), event))?;
+    db.execute(sql, values![id, now, event])?;
     Ok(())
 }
 
 /// Whether a user has a method that can stand alone.
 pub(crate) fn has_method(db: &Db<'_>, id: i64) -> Result<bool, StoreError> {
     let sql = concat!("SELECT 1 FROM user WHERE id = ?1 AND ", has_method!());
-    Ok(db.prepare_cached(sql)?.exists([id])?)
+    db.exists(sql, values![id])
 }
 
 /// Whether a user has any method, backup codes included, or an app whose key was shown.
@@ -293,7 +278,7 @@ pub(crate) fn has_anything(db: &Db<'_>, id: i64) -> Result<bool, StoreError> {
         " OR EXISTS (SELECT 1 FROM backup_set WHERE backup_set.user = user.id)
           OR EXISTS (SELECT 1 FROM pending_app WHERE pending_app.user = user.id))"
     );
-    Ok(db.prepare_cached(sql)?.exists([id])?)
+    db.exists(sql, values![id])
 }
 
 /// The user with a method or a requirement who has the name or the uid of `account`; the name goes first. Found by indexes.
@@ -306,15 +291,7 @@ pub(crate) fn identity_mismatch(
         has_method!(),
         ") ORDER BY name <> ?1, id LIMIT 1"
     );
-    let found = db
-        .prepare_cached(sql)?
-        .query_row((&account.name, account.uid), |row| {
-            Ok(Account {
-                name: row.get("name")?,
-                uid: row.get("uid")?,
-            })
-        });
-    Ok(found.optional()?)
+    db.query_opt(sql, values![&account.name, account.uid], account_of)
 }
 
 /// Where the columns of [`UserRecord`] stand in a statement: looked up once, however many rows it has.
@@ -340,8 +317,8 @@ struct ContactColumns {
 }
 
 impl Columns {
-    fn find(statement: &Statement<'_>) -> Result<Self, StoreError> {
-        let at = |name: &str| statement.column_index(name);
+    fn find(row: &Row<'_>) -> Result<Self, StoreError> {
+        let at = |name: &str| row.index(name);
         let mut contacts = PerChannel::default();
         for channel in Channel::ALL {
             let [address, verified, by_owner] = contact_columns(channel);
@@ -370,39 +347,39 @@ impl Columns {
         let broken = |bad: &dyn fmt::Display| {
             StoreError::Damaged(format!("a user's setting is broken: {bad}"))
         };
-        let verify = row.get::<_, String>(self.verify)?.parse();
-        let preferred = row.get::<_, Option<String>>(self.preferred)?;
+        let verify = row.at::<String>(self.verify)?.parse();
+        let preferred = row.at::<Option<String>>(self.preferred)?;
         let preferred = preferred.map(|name| name.parse()).transpose();
         let mut contacts = PerChannel::default();
         for (channel, columns) in self.contacts.iter() {
             contacts[channel] = columns.read(row)?;
         }
         Ok(UserRecord {
-            id: row.get(self.id)?,
-            required: row.get(self.required)?,
+            id: row.at(self.id)?,
+            required: row.at(self.required)?,
             verify: verify.map_err(|bad| broken(&bad))?,
             throttle: Throttle {
-                attempts: row.get(self.attempts)?,
-                cleared_through: row.get(self.cleared_through)?,
+                attempts: row.at(self.attempts)?,
+                cleared_through: row.at(self.cleared_through)?,
                 locked_until: row
-                    .get::<_, Option<i64>>(self.locked_until)?
+                    .at::<Option<i64>>(self.locked_until)?
                     .map(Timestamp::from_unix),
             },
-            generation: row.get(self.generation)?,
-            passed_event: row.get(self.passed_event)?,
+            generation: row.at(self.generation)?,
+            passed_event: row.at(self.passed_event)?,
             contacts,
             preferred: preferred.map_err(|bad| broken(&bad))?,
             codes_shown_at: row
-                .get::<_, Option<i64>>(self.codes_shown_at)?
+                .at::<Option<i64>>(self.codes_shown_at)?
                 .map(Timestamp::from_unix),
         })
     }
 }
 
 impl ContactColumns {
-    fn read(&self, row: &Row<'_>) -> rusqlite::Result<Option<Contact>> {
-        let address: Option<String> = row.get(self.address)?;
-        let (verified, by_owner) = (row.get(self.verified)?, row.get(self.by_owner)?);
+    fn read(&self, row: &Row<'_>) -> Result<Option<Contact>, StoreError> {
+        let address: Option<String> = row.at(self.address)?;
+        let (verified, by_owner) = (row.at(self.verified)?, row.at(self.by_owner)?);
         Ok(address.map(|address| Contact {
             address,
             verified,

@@ -2,30 +2,30 @@
 
 use rusqlite::Connection;
 
-use super::Db;
+use super::connection::Transaction;
 use super::pragmas::{self, APPLICATION_ID, Header};
 use crate::error::StoreError;
 
 /// Each runs once, in order; the number of those that ran is the schema version ([`Header::schema`]).
 static MIGRATIONS: [&str; 18] = [
-    include_str!("../../migrations/0001_first.sql"),
-    include_str!("../../migrations/0002_people.sql"),
-    include_str!("../../migrations/0003_codes.sql"),
-    include_str!("../../migrations/0004_first_factor.sql"),
-    include_str!("../../migrations/0005_groups.sql"),
-    include_str!("../../migrations/0006_limits.sql"),
-    include_str!("../../migrations/0007_unproved_changes.sql"),
-    include_str!("../../migrations/0008_addresses.sql"),
-    include_str!("../../migrations/0009_events_as_data.sql"),
-    include_str!("../../migrations/0010_codes_shown.sql"),
-    include_str!("../../migrations/0011_devices.sql"),
-    include_str!("../../migrations/0012_sessions.sql"),
-    include_str!("../../migrations/0013_journal.sql"),
-    include_str!("../../migrations/0014_security_keys.sql"),
-    include_str!("../../migrations/0015_login_uid.sql"),
-    include_str!("../../migrations/0016_session_keys.sql"),
-    include_str!("../../migrations/0017_session_codes.sql"),
-    include_str!("../../migrations/0018_tickets.sql"),
+    include_str!("../../../migrations/0001_first.sql"),
+    include_str!("../../../migrations/0002_people.sql"),
+    include_str!("../../../migrations/0003_codes.sql"),
+    include_str!("../../../migrations/0004_first_factor.sql"),
+    include_str!("../../../migrations/0005_groups.sql"),
+    include_str!("../../../migrations/0006_limits.sql"),
+    include_str!("../../../migrations/0007_unproved_changes.sql"),
+    include_str!("../../../migrations/0008_addresses.sql"),
+    include_str!("../../../migrations/0009_events_as_data.sql"),
+    include_str!("../../../migrations/0010_codes_shown.sql"),
+    include_str!("../../../migrations/0011_devices.sql"),
+    include_str!("../../../migrations/0012_sessions.sql"),
+    include_str!("../../../migrations/0013_journal.sql"),
+    include_str!("../../../migrations/0014_security_keys.sql"),
+    include_str!("../../../migrations/0015_login_uid.sql"),
+    include_str!("../../../migrations/0016_session_keys.sql"),
+    include_str!("../../../migrations/0017_session_codes.sql"),
+    include_str!("../../../migrations/0018_tickets.sql"),
 ];
 
 /// What the database is expected to hold already.
@@ -42,7 +42,7 @@ pub(crate) fn migrate(connection: &mut Connection, schema: Schema) -> Result<(),
     if schema == Schema::Existing && is_newest(connection)? {
         return Ok(());
     }
-    let transaction = Db::begin_change(connection)?;
+    let transaction = Transaction::begin_change(connection)?;
     let outstanding = outstanding(&transaction, schema)?;
     if outstanding.is_empty() {
         return Ok(());
@@ -60,7 +60,7 @@ pub(crate) fn migrate(connection: &mut Connection, schema: Schema) -> Result<(),
 
 /// Whether there is nothing to bring up to date.
 pub(crate) fn is_newest(connection: &mut Connection) -> Result<bool, StoreError> {
-    Ok(outstanding(&Db::begin_view(connection)?, Schema::Existing)?.is_empty())
+    Ok(outstanding(&Transaction::begin_view(connection)?, Schema::Existing)?.is_empty())
 }
 
 fn newest_schema() -> i64 {
@@ -69,7 +69,7 @@ fn newest_schema() -> i64 {
 
 /// The migrations that have not run, if this is a database of ours.
 fn outstanding(
-    transaction: &Db<'_>,
+    transaction: &Transaction<'_>,
     schema: Schema,
 ) -> Result<&'static [&'static str], StoreError> {
     let known = newest_schema();

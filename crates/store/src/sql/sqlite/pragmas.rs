@@ -6,7 +6,6 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use super::Db;
 use crate::error::StoreError;
 
 /// Marks a database as ours (`application_id`): "2FA" and a version of the mark.
@@ -81,13 +80,13 @@ pub(crate) fn leave_log(connection: &Connection, leaves: bool) -> Result<bool, S
 }
 
 /// A number that differs as soon as another connection has changed anything.
-pub(crate) fn data_version(db: &Db<'_>) -> Result<i64, StoreError> {
+pub(crate) fn data_version(db: &Connection) -> Result<i64, StoreError> {
     let sql = "PRAGMA data_version";
     Ok(db.prepare_cached(sql)?.query_one([], |row| row.get(0))?)
 }
 
 /// What SQLite's own check finds first (<https://sqlite.org/pragma.html#pragma_quick_check>); `None`: nothing.
-pub(crate) fn quick_check(db: &Db<'_>) -> Result<Option<String>, StoreError> {
+pub(crate) fn quick_check(db: &Connection) -> Result<Option<String>, StoreError> {
     let first: String = db.query_one("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     Ok((first != "ok").then_some(first))
 }
@@ -101,14 +100,14 @@ pub(crate) struct Header {
     pub schema: i64,
 }
 
-pub(crate) fn header(db: &Db<'_>) -> Result<Header, StoreError> {
+pub(crate) fn header(db: &Connection) -> Result<Header, StoreError> {
     Ok(Header {
         application: db.pragma_query_value(None, "application_id", |row| row.get(0))?,
         schema: db.pragma_query_value(None, "user_version", |row| row.get(0))?,
     })
 }
 
-pub(crate) fn set_header(db: &Db<'_>, header: Header) -> Result<(), StoreError> {
+pub(crate) fn set_header(db: &Connection, header: Header) -> Result<(), StoreError> {
     db.pragma_update(None, "application_id", header.application)?;
     Ok(db.pragma_update(None, "user_version", header.schema)?)
 }

@@ -11,14 +11,15 @@ use super::pragmas;
 use super::schema::{self, Schema};
 use crate::error::StoreError;
 use crate::location::{Location, Snapshot};
+use crate::sql::Db;
 
-/// A transaction that statements run in, rolled back unless it is committed.
+/// A transaction, rolled back unless it is committed.
 ///
 /// Unlike [`rusqlite::Transaction`] it has the statements that begin and end it compiled once.
 #[derive(Debug)]
-pub(crate) struct Db<'a>(&'a Connection);
+pub(super) struct Transaction<'a>(&'a Connection);
 
-impl<'a> Db<'a> {
+impl<'a> Transaction<'a> {
     /// One consistent view, from its first statement on.
     pub(super) fn begin_view(connection: &'a mut Connection) -> Result<Self, StoreError> {
         Self::begin(connection, "BEGIN")
@@ -38,9 +39,13 @@ impl<'a> Db<'a> {
         self.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
+
+    const fn db(&self) -> Db<'_> {
+        Db::sqlite(self.0)
+    }
 }
 
-impl Deref for Db<'_> {
+impl Deref for Transaction<'_> {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
@@ -48,7 +53,7 @@ impl Deref for Db<'_> {
     }
 }
 
-impl Drop for Db<'_> {
+impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         if !self.is_autocommit() {
             // What fails here has rolled back already, or the next BEGIN fails.
@@ -63,7 +68,7 @@ pub(crate) fn view<T>(
     connection: &mut Connection,
     work: impl FnOnce(&Db<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    work(&Db::begin_view(connection)?)
+    work(&Transaction::begin_view(connection)?.db())
 }
 
 /// Runs `work` as one write transaction: on any error nothing of it happened.
@@ -71,8 +76,8 @@ pub(crate) fn transact<T>(
     connection: &mut Connection,
     work: impl FnOnce(&Db<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    let change = Db::begin_change(connection)?;
-    let value = work(&change)?;
+    let change = Transaction::begin_change(connection)?;
+    let value = work(&change.db())?;
     change.commit()?;
     Ok(value)
 }
