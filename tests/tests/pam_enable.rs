@@ -84,8 +84,95 @@ fn the_old_files_come_back_if_the_login_does_not_prove_the_change() {
 
     // Root has not enrolled, so nobody can tell that codes are checked.
     let mut enable = machine.terminal("twofa pam enable --own-file su");
-    enable.expect("root was asked for no code");
+    enable.expect("a login of root would not prove that codes are asked for");
+    enable.expect("--login-as USER");
     assert!(!enable.expect_end().success());
+    assert_eq!(state(&machine), before);
+}
+
+#[test]
+fn the_login_is_at_a_service_where_the_policy_asks_and_its_wrong_code_is_forgiven() {
+    let machine = machine();
+    let phone = machine.enrol("alice");
+    machine.run("twofa policy set lockout.after=3").ok();
+    for (services, service) in [("console", "login"), ("ssh", "sshd"), ("elevation", "sudo")] {
+        machine
+            .run(&format!("twofa policy set --yes services={services}"))
+            .ok();
+        let mut enable = machine.terminal("twofa pam enable --login-as alice");
+        enable.expect(&format!("log in at {service} as alice"));
+        answer(&mut enable, "Password", &password_of("alice"));
+        enable.expect("The wrong code was refused.");
+        answer(&mut enable, "Verification code", &phone.next_code());
+        enable.expect("Changed.");
+        assert!(enable.expect_end().success());
+
+        let mut disable = machine.terminal("twofa pam disable --login-as alice");
+        disable.expect("The wrong password was refused.");
+        answer(&mut disable, "Password", &password_of("alice"));
+        disable.expect("Changed.");
+        assert!(disable.expect_end().success());
+    }
+    // Had the wrong codes counted, the account would be locked by now.
+    let mut su = machine.terminal("twofa pam enable --own-file su --login-as alice");
+    su.expect("log in at su as alice");
+    answer(&mut su, "Password", &password_of("alice"));
+    answer(&mut su, "Verification code", &phone.next_code());
+    su.expect("Changed.");
+    assert!(su.expect_end().success());
+}
+
+#[test]
+fn a_change_that_no_login_could_prove_is_refused_before_anything_changes() {
+    let machine = machine();
+    machine.enrol("alice");
+    let before = state(&machine);
+    for (setting, words) in [
+        ("services=unlock", "at no service that the change concerns"),
+        (
+            "services=all mode=report",
+            "would not prove that codes are asked for",
+        ),
+        ("mode=disabled", "would not prove that codes are asked for"),
+    ] {
+        machine
+            .run(&format!("twofa policy set --yes {setting}"))
+            .ok();
+        let mut enable = machine.terminal("twofa pam enable --login-as alice");
+        enable.expect(words);
+        assert!(!enable.expect_end().success());
+        assert_eq!(state(&machine), before);
+    }
+}
+
+#[test]
+fn a_change_that_would_keep_root_out_of_the_console_is_refused() {
+    let machine = machine();
+    machine
+        .run("twofa policy set --yes mode=mandatory enrolment=beforehand")
+        .ok();
+    let before = state(&machine);
+    let enable = machine.run("twofa pam enable --no-login");
+    assert_eq!(enable.code(), 1, "{enable}");
+    assert!(
+        enable.stderr.contains("root could not log in at login: "),
+        "{enable}"
+    );
+    assert_eq!(state(&machine), before);
+
+    machine.run("twofa policy set --yes mode=optional").ok();
+    machine
+        .run("sed -i '1i auth requisite pam_deny.so' /etc/pam.d/login")
+        .ok();
+    let before = state(&machine);
+    let enable = machine.run("twofa pam enable --no-login");
+    assert_eq!(enable.code(), 1, "{enable}");
+    assert!(
+        enable
+            .stderr
+            .contains("login: root could not log in at the console"),
+        "{enable}"
+    );
     assert_eq!(state(&machine), before);
 }
 

@@ -129,14 +129,7 @@ pub enum Objection {
 /// What the prover has against `after`, where there was `before`; empty if nothing.
 pub fn objections(before: &Proof, after: &Proof, goal: Goal) -> Vec<Objection> {
     let mut found = Vec::new();
-    let lets_in = |proof: &Proof, verdict: Verdict| {
-        let meant = |case: &&Case| case.is_proved && case.verdict == verdict;
-        // A service that does not ask has only the case without a code.
-        let mut cases = proof.cases.iter().filter(meant).peekable();
-        cases.peek().is_none() || cases.any(|case| case.gets_in)
-    };
-    let got_in = lets_in(before, Verdict::NotAsked);
-    if got_in && !(lets_in(after, Verdict::NotAsked) && lets_in(after, Verdict::Right)) {
+    if has_case(before, Verdict::NotAsked) && !lets_in(after) {
         found.push(Objection::LocksOut);
     }
     let is_closed = |proof: &Proof| {
@@ -162,6 +155,18 @@ pub fn objections(before: &Proof, after: &Proof, goal: Goal) -> Vec<Objection> {
         Goal::Safe => None,
     });
     found
+}
+
+/// Whether people get in with a right password: with a right code, and where none is required.
+pub fn lets_in(proof: &Proof) -> bool {
+    has_case(proof, Verdict::NotAsked) && has_case(proof, Verdict::Right)
+}
+
+fn has_case(proof: &Proof, verdict: Verdict) -> bool {
+    let meant = |case: &&Case| case.is_proved && case.verdict == verdict;
+    // A service that does not ask has only the case without a code.
+    let mut cases = proof.cases.iter().filter(meant).peekable();
+    cases.peek().is_none() || cases.any(|case| case.gets_in)
 }
 
 fn missing_code(before: &Proof, after: &Proof) -> Option<Objection> {

@@ -3,6 +3,7 @@
 use twofa_core::class::EVERYONE;
 use twofa_core::exemption::{Exemption, LoginSource};
 use twofa_core::policy::KEYS;
+use twofa_core::service::Services;
 use twofa_core::{Account, Class, Decision, DeviceKind, Duration, Group, Mode, Timestamp};
 
 use super::checks::Remark;
@@ -47,6 +48,8 @@ pub struct ClassTest {
     pub doubts: Option<String>,
     /// For how long a code makes which kinds of devices trusted; without those that it does not.
     pub trust: Vec<(DeviceKind, Duration)>,
+    /// The services at which a code is asked for.
+    pub services: Services,
     /// The exemptions that cover some logins only.
     pub narrow_exemptions: Vec<Exemption>,
 }
@@ -109,6 +112,7 @@ impl Administration {
                 .collect(),
             doubts: person.doubts(),
             trust: person.trusted_kinds(),
+            services: person.policy.services.clone(),
             mode: person.policy.mode,
             required: person.snapshot.user.required,
             identity_mismatch: person.snapshot.identity_mismatch,

@@ -87,6 +87,8 @@ struct Verdict<'a> {
     why: String,
     /// For how long a code makes which kinds of devices trusted, in seconds.
     trust: BTreeMap<&'static str, u64>,
+    /// The services at which a code is asked for, as `twofa policy set` takes them.
+    services: String,
 }
 
 fn test(admin: &Administration, user: &str, output: Output) -> Result<(), CommandError> {
@@ -96,6 +98,7 @@ fn test(admin: &Administration, user: &str, output: Output) -> Result<(), Comman
         class: &test.class,
         decision: class_test::decision(test.decision),
         why: class_test::reason(&test),
+        services: test.services.to_string(),
         trust: test
             .trust
             .iter()

@@ -1,11 +1,13 @@
-//! The login that proves a change: with a wrong code, which must fail, and with a right one.
+//! The login that proves a change: with a wrong code or password, which must fail, and with the right ones.
 
 use std::io::{self, BufRead, Write};
 
+use nix::unistd::{Uid, setresuid};
 use twofa_broker::Failure;
 use zeroize::Zeroizing;
 
-use super::pam_sys::{Conversation, log_in};
+use super::pam_sys::{self, Conversation};
+use super::trial::{SOMEBODY_ELSE, Trial};
 use crate::error::CommandError;
 use crate::terminal::ask_hidden;
 
@@ -14,44 +16,80 @@ const CODE_PROMPT: &str = "Verification code";
 /// One that is right once in a million times; the change is then not made.
 const WRONG: &str = "000000";
 
-/// Logs `person` in at `service`. If `asks`, a wrong code must be refused first.
-pub(super) fn prove(service: &str, person: &str, asks: bool) -> Result<(), CommandError> {
-    let mut out = io::stdout();
-    writeln!(
-        out,
+/// A password that nobody has.
+const WRONG_PASSWORD: &str = "not the password, says twofa";
+
+/// Logs somebody in twice: with something wrong, which must be refused, and with everything right.
+pub(super) fn prove(trial: &Trial) -> Result<(), CommandError> {
+    let Trial {
+        service, person, ..
+    } = trial;
+    say(&format!(
         "The change is in place, but not final: log in at {service} as {person} to prove it."
-    )?;
+    ))?;
     let mut terminal = Terminal::default();
-    if asks {
-        writeln!(
-            out,
-            "After the password, a wrong code is tried, which must be refused."
-        )?;
-        terminal.code = Some(WRONG);
-        let refused = log_in(service, person, &mut terminal);
-        match (refused, terminal.codes) {
-            (Ok(()), 0) => {
-                return Err(failed(&format!("{person} was asked for no code")).hinted(
-                    "enrol first ('twofa enrol app'), let the policy ask, and use no trusted device; or rely on the \
-                     files alone with --no-login",
-                ));
-            }
-            (Ok(()), _) => return Err(failed("a wrong code was accepted")),
-            (Err(error), 0) => {
-                return Err(failed(&format!("no code was asked for: {error}")));
-            }
-            (Err(_), _) => writeln!(out, "The wrong code was refused.")?,
-        }
-        terminal.code = None;
+    if trial.asks {
+        refuses_wrong_code(trial, &mut terminal)?;
+    } else {
+        refuses_wrong_password(trial)?;
     }
-    log_in(service, person, &mut terminal).map_err(|error| failed(&error))?;
-    writeln!(out, "The login succeeded.")?;
+    log_in(trial, &mut terminal).map_err(|error| failed(trial, &error))?;
+    say("The login succeeded.")
+}
+
+/// One failure is never too many, and the right code that follows takes it back.
+fn refuses_wrong_code(trial: &Trial, terminal: &mut Terminal) -> Result<(), CommandError> {
+    say("After the password, a wrong code is tried, which must be refused.")?;
+    terminal.code = Some(WRONG);
+    let refused = log_in(trial, terminal);
+    terminal.code = None;
+    match (refused, terminal.codes) {
+        (Ok(()), 0) => {
+            let asked = format!("{} was asked for no code", trial.person);
+            Err(failed(trial, &asked)
+                .hinted("a trusted device or an exemption may be why: see 'twofa log'"))
+        }
+        (Ok(()), _) => Err(failed(trial, "a wrong code was accepted")),
+        (Err(error), 0) => Err(failed(trial, &format!("no code was asked for: {error}"))),
+        (Err(_), _) => say("The wrong code was refused."),
+    }
+}
+
+fn refuses_wrong_password(trial: &Trial) -> Result<(), CommandError> {
+    say("A wrong password is tried first, which must be refused.")?;
+    let mut terminal = Terminal {
+        password: Some(Zeroizing::new(WRONG_PASSWORD.to_owned())),
+        ..Terminal::default()
+    };
+    match log_in(trial, &mut terminal) {
+        Ok(()) => Err(failed(trial, "a wrong password was accepted")),
+        Err(_) => say("The wrong password was refused."),
+    }
+}
+
+fn log_in(trial: &Trial, terminal: &mut Terminal) -> Result<(), String> {
+    let root = Uid::from_raw(0);
+    let set = |real| setresuid(real, root, root).map_err(|error| error.to_string());
+    set(trial.caller)?;
+    let result = pam_sys::log_in(&trial.service, &trial.person, terminal);
+    set(root)?;
+    result
+}
+
+/// What `--json` prints is on standard output.
+fn say(text: &str) -> Result<(), CommandError> {
+    writeln!(io::stderr(), "{text}")?;
     Ok(())
 }
 
-fn failed(why: &str) -> CommandError {
+fn failed(trial: &Trial, why: &str) -> CommandError {
     let message = format!("the login did not prove the change: {why}");
-    CommandError::new(Failure::Failed, message).hinted("the files are as they were before")
+    let hint = "the files are as they were before";
+    CommandError::new(Failure::Failed, message).hinted(if trial.is_root_by_default {
+        format!("{hint}. {SOMEBODY_ELSE}")
+    } else {
+        hint.to_owned()
+    })
 }
 
 /// What the person types, and what is typed for them.
@@ -80,7 +118,7 @@ impl Conversation for Terminal {
         if !echo {
             return ask_hidden(prompt).ok().map(Zeroizing::new);
         }
-        let mut out = io::stdout();
+        let mut out = io::stderr();
         write!(out, "{prompt}").and_then(|()| out.flush()).ok()?;
         let mut line = Zeroizing::new(String::new());
         let length = io::stdin().lock().read_line(&mut line).ok()?;
@@ -94,6 +132,6 @@ impl Conversation for Terminal {
     }
 
     fn show(&mut self, text: &str) {
-        let _ = writeln!(io::stdout(), "{text}");
+        let _ = writeln!(io::stderr(), "{text}");
     }
 }

@@ -2,28 +2,33 @@
 //!
 //! [`plan`] says which files change and what that costs, and asks the prover about the state after every step. [`record`]
 //! keeps the old files and knows how to bring them back; it starts a second process that does so if this one dies.
-//! [`files`] replaces one file atomically, and [`sshd`] lets PAM ask there. [`login`] then logs the person in who runs the command, with a wrong code and
-//! with a right one, through [`pam_sys`], where the unsafe code is. Only then is the change final.
+//! [`files`] replaces one file atomically, and [`sshd`] lets PAM ask there. [`trial`] chooses a service at which the
+//! [`policy`] asks, and [`login`] then logs the person in who runs the command, with a wrong code and with a right one,
+//! through [`pam_sys`], where the unsafe code is. Only then is the change final.
 
 mod diff;
 mod files;
 mod login;
 mod pam_sys;
 mod plan;
+mod policy;
 mod record;
 mod sshd;
 mod step;
+mod trial;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use nix::unistd::{geteuid, setsid};
 use twofa_broker::admin::pam::Machine;
 use twofa_broker::{Failure, privileges};
+use twofa_core::service::{ServiceKind, kind};
 
 use crate::error::CommandError;
-use crate::invoker;
 use plan::Plan;
+use policy::Rules;
 use record::{Record, recover_pending};
+use trial::Trial;
 
 /// How a change is made.
 #[derive(Debug, Clone, Default)]
@@ -102,12 +107,16 @@ fn change(services: &[String], options: &Options, asks: bool) -> Result<Outcome,
     if options.dry_run {
         return Ok(Outcome::Shown);
     }
-    let person = person(options)?;
+    let after = plan.after(&machine, plan.steps.len());
+    let trial = Trial::of_change(&plan, &after, options, asks)?;
+    if asks {
+        root_is_not_refused(&plan, &after)?;
+    }
     // Modules of others are loaded beside the password of the person who logs in.
     privileges::forbid_core_dumps()?;
     let record = Record::begin(&plan.steps)?;
-    let made = make(&plan, person.as_deref()).and_then(|()| match &person {
-        Some(person) => login::prove(&plan.login, person, asks),
+    let made = make(&plan, trial.as_ref()).and_then(|()| match &trial {
+        Some(trial) => login::prove(trial),
         None => Ok(()),
     });
     match made {
@@ -121,29 +130,35 @@ fn change(services: &[String], options: &Options, asks: bool) -> Result<Outcome,
     }
 }
 
-fn make(plan: &Plan, person: Option<&str>) -> Result<(), CommandError> {
+fn make(plan: &Plan, trial: Option<&Trial>) -> Result<(), CommandError> {
     for step in &plan.steps {
         files::replace(&step.path, step.new.as_deref(), &step.like)
             .map_err(|error| files::failed(&step.path, &error))?;
         if sshd::owns(&step.path) {
-            sshd::apply(person)?;
+            sshd::apply(trial.map(|trial| trial.person.as_str()))?;
         }
     }
     Ok(())
 }
 
-/// Who logs in. `None`: nobody, as was asked for.
-fn person(options: &Options) -> Result<Option<String>, CommandError> {
-    if options.no_login {
-        return Ok(None);
+/// Fails if root has nothing to show at a console that will ask, and could not enrol there.
+fn root_is_not_refused(plan: &Plan, after: &Machine) -> Result<(), CommandError> {
+    let asks = |service: &String| {
+        let checked = after.check(service);
+        checked.is_some_and(|checked| !checked.asks.is_empty() && plan.concerns(&checked))
+    };
+    let services = after.services().into_iter();
+    let mut consoles = services.filter(|service| kind(service) == ServiceKind::Console);
+    let Some(console) = consoles.find(asks) else {
+        return Ok(());
+    };
+    let rules = Rules::of_user("root")?;
+    if !rules.refuses() || !rules.include(&console) {
+        return Ok(());
     }
-    if !io::stdin().is_terminal() {
-        let message = "a change is proved by a login, for which there is no terminal";
-        let hint = "with --no-login it rests on the examination of the files alone";
-        return Err(CommandError::new(Failure::Failed, message).hinted(hint));
-    }
-    let name = options.login_as.clone().or_else(invoker::name);
-    Ok(Some(name.unwrap_or_else(|| "root".to_owned())))
+    let message = format!("root could not log in at {console}: {}", rules.why);
+    Err(CommandError::new(Failure::Failed, message)
+        .hinted("nothing was changed; see 'twofa class test root'"))
 }
 
 fn say(text: &str) -> Result<(), CommandError> {

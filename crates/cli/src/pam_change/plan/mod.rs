@@ -6,13 +6,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use twofa_broker::Failure;
 use twofa_broker::admin::pam::{CheckResult, Checked, Machine};
-use twofa_stacks::change::{Goal, additions, objections, removal};
+use twofa_stacks::change::{Goal, additions, lets_in, objections, removal};
 use twofa_stacks::{File, Host, Proof};
 
 use super::step::{COMMON_AUTH, MODULE, OWN, Step};
 use super::{files, sshd};
 use crate::error::CommandError;
 use crate::messages::pam;
+
+/// Where root logs in when nothing else works.
+const CONSOLE: &str = "login";
 
 /// A change.
 #[derive(Debug, Default)]
@@ -23,8 +26,8 @@ pub(super) struct Plan {
     pub(super) notes: Vec<String>,
     /// The services that the change is for, and what it is for.
     goals: HashMap<String, Goal>,
-    /// The service for the login that proves it.
-    pub(super) login: String,
+    /// The services that were named, in that order; empty: all.
+    pub(super) named: Vec<String>,
 }
 
 /// What must change so that these services ask, or do not; without any, all.
@@ -47,7 +50,6 @@ pub(super) fn make(
                 .hinted("name the services: 'twofa pam list' shows them"));
         }
         let mut plan = Plan {
-            login: "login".to_owned(),
             steps: profile::steps(asks)?,
             ..Plan::default()
         };
@@ -76,6 +78,7 @@ impl Plan {
         prefers_profile: bool,
     ) -> Result<(), CommandError> {
         let service = &checked.service;
+        self.named.push(service.clone());
         let before = proof(checked).map_err(|error| failure(service, &error))?;
         if checked.asks.is_empty() != asks {
             self.notes.push(if asks {
@@ -83,7 +86,6 @@ impl Plan {
             } else {
                 format!("{service} asks for no code.")
             });
-            self.login.clone_from(service);
             return Ok(());
         }
         let path = format!("{OWN}/{service}");
@@ -113,7 +115,6 @@ impl Plan {
                     self.notes.push(conffile(&path));
                 }
                 self.goals.insert(service.clone(), goal);
-                self.login.clone_from(service);
                 self.steps.push(Step {
                     path,
                     old: own,
@@ -164,12 +165,7 @@ impl Plan {
     pub(super) fn check(&self, machine: &Machine) -> Result<(), CommandError> {
         let services = machine.services();
         for count in 1..=self.steps.len() {
-            let made = &self.steps[..count];
-            let files = made.iter().map(|step| {
-                let file = step.new.clone().map_or(File::Missing, File::Text);
-                (step.path.clone(), file)
-            });
-            let then = machine.overlaid(files.collect());
+            let then = self.after(machine, count);
             for service in &services {
                 let goal = match self.goals.get(service) {
                     Some(goal) if count == self.steps.len() => *goal,
@@ -179,9 +175,14 @@ impl Plan {
                 else {
                     continue;
                 };
-                let is_concerned = made.iter().any(|step| after.files.contains(&step.path));
+                if !is_changed(&self.steps[..count], &after) {
+                    continue;
+                }
+                if service == CONSOLE {
+                    root_gets_in(&after)?;
+                }
                 // What was broken before is not made worse.
-                let (true, Ok(before)) = (is_concerned, proof(&before)) else {
+                let Ok(before) = proof(&before) else {
                     continue;
                 };
                 let after = proof(&after).map_err(|error| failure(service, &error))?;
@@ -191,6 +192,35 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// The machine after so many of the steps.
+    pub(super) fn after(&self, machine: &Machine, count: usize) -> Machine {
+        let files = self.steps[..count].iter().map(|step| {
+            let file = step.new.clone().map_or(File::Missing, File::Text);
+            (step.path.clone(), file)
+        });
+        machine.overlaid(files.collect())
+    }
+
+    /// Whether the change concerns a service: one of its files changes, or it was named.
+    pub(super) fn concerns(&self, after: &Checked) -> bool {
+        is_changed(&self.steps, after) || self.named.contains(&after.service)
+    }
+}
+
+fn is_changed(steps: &[Step], after: &Checked) -> bool {
+    steps.iter().any(|step| after.files.contains(&step.path))
+}
+
+/// The way back for root must be there, whatever there was before.
+fn root_gets_in(console: &Checked) -> Result<(), CommandError> {
+    let service = &console.service;
+    let after = proof(console).map_err(|error| failure(service, &error))?;
+    if lets_in(after) {
+        Ok(())
+    } else {
+        Err(failure(service, "root could not log in at the console"))
     }
 }
 
