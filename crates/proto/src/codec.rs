@@ -30,6 +30,9 @@ pub enum CodecError {
     /// The bytes are not a message.
     #[error("the peer sent bytes that are not a message")]
     Malformed,
+    /// The peer speaks the previous version of the protocol, which serves the PAM module only.
+    #[error("the previous version of the protocol does not have this message")]
+    NotInPrevious,
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Io(io::Error),
@@ -67,11 +70,21 @@ fn frame_length(length: [u8; LENGTH_BYTES]) -> Result<usize, CodecError> {
 
 /// Reads one message. Blocks as long as `stream` does.
 pub fn read<T: DeserializeOwned>(stream: &mut impl Read) -> Result<T, CodecError> {
+    decode(&read_frame(stream)?)
+}
+
+/// Reads the bytes of one message, without the length.
+pub(crate) fn read_frame(stream: &mut impl Read) -> Result<Zeroizing<Vec<u8>>, CodecError> {
     let mut length = [0; LENGTH_BYTES];
     stream.read_exact(&mut length)?;
     let mut frame = Zeroizing::new(vec![0; frame_length(length)?]);
     stream.read_exact(&mut frame)?;
-    match postcard::take_from_bytes(&frame) {
+    Ok(frame)
+}
+
+/// The message that is in `frame`, and nothing else.
+pub(crate) fn decode<T: DeserializeOwned>(frame: &[u8]) -> Result<T, CodecError> {
+    match postcard::take_from_bytes(frame) {
         Ok((message, [])) => Ok(message),
         Ok(_) | Err(_) => Err(CodecError::Malformed),
     }

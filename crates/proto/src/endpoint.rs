@@ -2,11 +2,11 @@
 
 use std::io::{Read, Write};
 
-use crate::VERSION;
 use crate::buffered::BufferedStream;
 use crate::codec::{self, CodecError};
 use crate::message::{FromBroker, FromClient, Request};
 use crate::state::{OutOfTurn, State};
+use crate::version::{self, VERSION, Version};
 
 /// Why a connection cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +17,7 @@ pub enum ConnectionError {
     /// The peer sent a message that its state does not permit.
     #[error("the peer broke the protocol: {0}")]
     OutOfTurn(#[from] OutOfTurn),
-    /// The two programs speak different versions of the protocol.
+    /// The peer speaks a version of the protocol that is neither this program's nor the one before.
     #[error("the peer speaks version {0} of the protocol, this program version {VERSION}")]
     Version(u16),
 }
@@ -27,6 +27,7 @@ pub enum ConnectionError {
 pub struct BrokerEnd<S> {
     stream: BufferedStream<S>,
     state: State,
+    version: Version,
     login_uid: Option<u32>,
 }
 
@@ -36,6 +37,7 @@ impl<S: Read + Write> BrokerEnd<S> {
         Self {
             stream: BufferedStream::new(stream),
             state: State::Opening,
+            version: Version::Current,
             login_uid: None,
         }
     }
@@ -50,18 +52,18 @@ impl<S: Read + Write> BrokerEnd<S> {
         self.login_uid
     }
 
-    /// Receives the request.
+    /// Receives the request, and settles the version.
     pub fn request(&mut self) -> Result<Request, ConnectionError> {
-        match self.receive()? {
+        let frame = codec::read_frame(&mut self.stream)?;
+        let number = version::announced(&frame)?;
+        self.version = Version::by_number(number).ok_or(ConnectionError::Version(number))?;
+        match self.accept(&frame)? {
             FromClient::Open {
-                version: VERSION,
-                request,
-                login_uid,
+                request, login_uid, ..
             } => {
                 self.login_uid = login_uid;
                 Ok(request)
             }
-            FromClient::Open { version, .. } => Err(ConnectionError::Version(version)),
             message @ FromClient::Answer(_) => Err(OutOfTurn {
                 kind: message.kind(),
                 state: self.state,
@@ -70,9 +72,14 @@ impl<S: Read + Write> BrokerEnd<S> {
         }
     }
 
-    /// Receives a message; fails if the state does not permit it.
+    /// Receives an answer; fails if the state does not permit it.
     pub fn receive(&mut self) -> Result<FromClient, ConnectionError> {
-        let message: FromClient = codec::read(&mut self.stream)?;
+        let frame = codec::read_frame(&mut self.stream)?;
+        self.accept(&frame)
+    }
+
+    fn accept(&mut self, frame: &[u8]) -> Result<FromClient, ConnectionError> {
+        let message = self.version.decode_from_client(frame)?;
         self.state = self.state.after(message.kind())?;
         Ok(message)
     }
@@ -80,7 +87,7 @@ impl<S: Read + Write> BrokerEnd<S> {
     /// Sends a message; fails if the state does not permit it.
     pub fn send(&mut self, message: &FromBroker) -> Result<(), ConnectionError> {
         self.state = self.state.after(message.kind())?;
-        Ok(codec::write(&mut self.stream, message)?)
+        Ok(self.version.write_from_broker(&mut self.stream, message)?)
     }
 }
 
@@ -89,12 +96,18 @@ impl<S: Read + Write> BrokerEnd<S> {
 pub struct ClientEnd<S> {
     stream: BufferedStream<S>,
     state: State,
+    version: Version,
 }
 
 impl<S: Read + Write> ClientEnd<S> {
     /// Makes `request` on a new connection.
     pub fn open(stream: S, request: Request) -> Result<Self, ConnectionError> {
-        Self::open_by(stream, request, None)
+        Self::open_in(Version::Current, stream, request)
+    }
+
+    /// Makes `request` on a new connection in `version`.
+    pub fn open_in(version: Version, stream: S, request: Request) -> Result<Self, ConnectionError> {
+        Self::begin(version, stream, request, None)
     }
 
     /// Makes `request` on a new connection, for the person who logged in as `login_uid`.
@@ -103,12 +116,22 @@ impl<S: Read + Write> ClientEnd<S> {
         request: Request,
         login_uid: Option<u32>,
     ) -> Result<Self, ConnectionError> {
+        Self::begin(Version::Current, stream, request, login_uid)
+    }
+
+    fn begin(
+        version: Version,
+        stream: S,
+        request: Request,
+        login_uid: Option<u32>,
+    ) -> Result<Self, ConnectionError> {
         let mut end = Self {
             stream: BufferedStream::new(stream),
             state: State::Opening,
+            version,
         };
         end.send(&FromClient::Open {
-            version: VERSION,
+            version: version.number(),
             request,
             login_uid,
         })?;
@@ -122,7 +145,8 @@ impl<S: Read + Write> ClientEnd<S> {
 
     /// Receives a message; fails if the state does not permit it.
     pub fn receive(&mut self) -> Result<FromBroker, ConnectionError> {
-        let message: FromBroker = codec::read(&mut self.stream)?;
+        let frame = codec::read_frame(&mut self.stream)?;
+        let message = self.version.decode_from_broker(&frame)?;
         self.state = self.state.after(message.kind())?;
         Ok(message)
     }
@@ -130,7 +154,7 @@ impl<S: Read + Write> ClientEnd<S> {
     /// Sends a message; fails if the state does not permit it.
     pub fn send(&mut self, message: &FromClient) -> Result<(), ConnectionError> {
         self.state = self.state.after(message.kind())?;
-        Ok(codec::write(&mut self.stream, message)?)
+        Ok(self.version.write_from_client(&mut self.stream, message)?)
     }
 }
 

@@ -5,8 +5,13 @@
 //! against one table of permitted transitions ([`state::TRANSITIONS`]); a message out of turn ends the connection, and so
 //! does end of file.
 //!
-//! [`message`] has the messages, [`evidence`] what root's module knows of a login, [`session`] what it tells of login sessions, [`codec`] their frames on the wire, [`state`] the table, [`endpoint`] the two ends, which
-//! put the three together, and [`stream`] the socket under them, read through [`buffered`].
+//! [`message`] has the messages, [`evidence`] what root's module knows of a login, [`session`] what it tells of login
+//! sessions, [`codec`] their frames on the wire, [`state`] the table, [`endpoint`] the two ends, which put these together,
+//! and [`stream`] the socket under them, read through [`buffered`].
+//!
+//! The first message names a version of the protocol. [`Version`] has the one of this program and the one before, so that
+//! logins go on while packages are upgraded; `previous` has the messages that were different, and converts them. Nothing
+//! else knows them. How a message is changed is in docs/architecture.md.
 #![forbid(unsafe_code)]
 
 mod buffered;
@@ -14,10 +19,12 @@ pub mod codec;
 pub mod endpoint;
 pub mod evidence;
 pub mod message;
+mod previous;
 pub mod secret;
 pub mod session;
 pub mod state;
 pub mod stream;
+mod version;
 
 use std::time::Duration;
 
@@ -32,10 +39,7 @@ pub use message::{
 pub use secret::Secret;
 pub use session::{SessionLimit, SessionProcess, SessionReport, SessionStart, is_no_login};
 pub use stream::Stream;
-
-/// The version of the protocol, raised whenever a message changes. A broker and a client of different versions refuse each
-/// other.
-pub const VERSION: u16 = 7;
+pub use version::{VERSION, Version};
 
 /// How long the broker works at most before it gives up. Sending a code, fail-over included, takes longest. sshd gives a
 /// login two minutes, login(1) one.
