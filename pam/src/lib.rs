@@ -89,7 +89,7 @@ impl PamHooks for Module {
                 return login::find_proved_key(host);
             }
             login::authenticate(host, options.code, line, |host, request| {
-                Connection::open(host, &options.socket, request)
+                Connection::open(host, &options.socket, &request)
             })
         })
     }
@@ -106,7 +106,7 @@ impl PamHooks for Module {
             }
             let challenge = options.account == AccountDuty::Challenge;
             login::check_account(host, challenge, line, |host, request| {
-                Connection::open(host, &options.socket, request)
+                Connection::open(host, &options.socket, &request)
             })
         })
     }
@@ -207,7 +207,7 @@ fn tell(
     let arguments = texts(arguments);
     match Options::parse(arguments.iter().map(AsRef::as_ref)) {
         Ok(options) => {
-            let ask = |request| Connection::ask(&options.socket, request, session::TIMEOUT);
+            let ask = |request| Connection::ask(&options.socket, &request, session::TIMEOUT);
             // pam-bindings would make a failed login of it.
             let _ = panic::catch_unwind(AssertUnwindSafe(|| what(&mut host, &ask)));
         }

@@ -25,6 +25,9 @@ pub const NO_CODE_IN_PASSWORD: &str =
 pub const MAY_NOT_ASK: &str = "the broker asks for a code where this line may not ask the user";
 /// A result of a request that the module does not make.
 pub const UNEXPECTED_RESULT: &str = "the broker sent the result of another request";
+/// The broker is of the previous release, as during an upgrade.
+pub const PREVIOUS_VERSION: &str = "the broker is of an older release, and speaks the previous version of the protocol; \
+                                    if no upgrade is under way, restart twofad";
 /// The application returned no answer to a prompt.
 pub const NO_ANSWER: &str = "the terminal gave no answer";
 /// The same in sshd, whose method `password` cannot ask anything.

@@ -36,7 +36,8 @@ pub fn open(host: &mut dyn Host, ask: Ask<'_>) {
     let Some(Done::Session { limit: Some(limit) }) = ask(Request::OpenSession(start)) else {
         return;
     };
-    if host.limit_session(limit.seconds) && host.has_terminal() {
+    // A broker of the previous release has no words for it.
+    if host.limit_session(limit.seconds) && host.has_terminal() && !limit.notice.is_empty() {
         host.show(Tone::Info, &limit.notice);
     }
 }

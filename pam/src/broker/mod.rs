@@ -1,5 +1,10 @@
 //! The connection to the broker: at its socket, or to one started for this login when there is none and the caller is root.
 //!
+//! While packages are upgraded, either may be of the previous release, and speak the previous version of the protocol only.
+//! Such a broker closes the connection without a word, so the module asks again in that version, in which nothing is
+//! permitted that today's would refuse. The broker that listens comes first in both versions: one that is started may be
+//! newer, and would change the store under it.
+//!
 //! - `peer`: who may be the broker
 //! - `spawned`: a broker started for one login
 //! - `child`: its process, of which the application does not know
@@ -14,9 +19,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::unistd::geteuid;
+use twofa_proto::codec::CodecError;
 use twofa_proto::{
     ClientEnd, ConnectionError, Done, FromBroker, FromClient, MESSAGE_TIMEOUT, Request,
-    SERVICE_USER, Secret, Stream,
+    SERVICE_USER, Secret, Stream, Version,
 };
 
 use crate::deadline::DeadlineStream;
@@ -44,14 +50,23 @@ pub struct Connection {
     end: ClientEnd<DeadlineStream>,
     /// The first message, if it said more than that the request is accepted.
     first: Option<FromBroker>,
+    version: Version,
     _spawned: Option<SpawnedBroker>,
 }
 
 impl Connection {
     /// Sends `request` to the broker at `socket`, or else, for root, to a broker started for it. Fails with the reason for
     /// the log.
-    pub fn open(host: &mut impl Host, socket: &Path, request: Request) -> Result<Self, String> {
-        let unreachable = match Self::at_socket(socket, request.clone()) {
+    pub fn open(host: &mut impl Host, socket: &Path, request: &Request) -> Result<Self, String> {
+        let connection = Self::find(host, socket, request)?;
+        if connection.version == Version::Previous {
+            host.log(Level::Warning, messages::PREVIOUS_VERSION);
+        }
+        Ok(connection)
+    }
+
+    fn find(host: &mut impl Host, socket: &Path, request: &Request) -> Result<Self, String> {
+        let unreachable = match Self::at_socket(socket, request) {
             Ok(connection) => {
                 host.log(Level::Debug, &messages::served_at(&socket.display()));
                 return Ok(connection);
@@ -71,14 +86,13 @@ impl Connection {
     }
 
     /// Sends `request` to the broker at `socket` and waits for its result, all within `timeout`. No other broker is tried.
-    pub fn ask(socket: &Path, request: Request, timeout: Duration) -> Option<Done> {
+    pub fn ask(socket: &Path, request: &Request, timeout: Duration) -> Option<Done> {
         let deadline = Instant::now() + timeout;
-        let stream = Stream::connect(socket, timeout).ok()?;
-        if !peer::may_be_broker(stream.peer_uid().ok()?, socket) {
-            return None;
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        let mut connection = Self::submit(stream, request, left).ok()?;
+        let mut connection = in_either_version(|version| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            Self::submit(connect(socket, left)?, version, request, left)
+        })
+        .ok()?;
         let message = match connection.first.take() {
             Some(first) => first,
             None => connection.receive_until(deadline).ok()?,
@@ -89,33 +103,34 @@ impl Connection {
         }
     }
 
-    fn at_socket(path: &Path, request: Request) -> Result<Self, Unreachable> {
-        let stream = Stream::connect(path, SOCKET_TIMEOUT)?;
-        let uid = stream.peer_uid()?;
-        if !peer::may_be_broker(uid, path) {
-            return Err(Unreachable::NotTheBroker(uid));
-        }
-        Ok(Self::submit(stream, request, SOCKET_TIMEOUT)?)
+    fn at_socket(path: &Path, request: &Request) -> Result<Self, Unreachable> {
+        in_either_version(|version| {
+            let stream = connect(path, SOCKET_TIMEOUT)?;
+            Self::submit(stream, version, request, SOCKET_TIMEOUT)
+        })
     }
 
-    fn to_spawned(program: &Path, request: Request) -> Result<Self, Unreachable> {
-        let (stream, spawned) = SpawnedBroker::start(program)?;
-        // There is nothing to fall back to if it is slow to start, so it has the longer time.
-        let connection = Self::submit(stream, request, MESSAGE_TIMEOUT)?;
-        Ok(Self {
-            _spawned: Some(spawned),
-            ..connection
+    fn to_spawned(program: &Path, request: &Request) -> Result<Self, Unreachable> {
+        in_either_version(|version| {
+            let (stream, spawned) = SpawnedBroker::start(program)?;
+            // There is nothing to fall back to if it is slow to start, so it has the longer time.
+            let connection = Self::submit(stream, version, request, MESSAGE_TIMEOUT)?;
+            Ok(Self {
+                _spawned: Some(spawned),
+                ..connection
+            })
         })
     }
 
     /// Sends `request` over a fresh connection and waits until the broker accepts it.
     pub fn submit(
         stream: Stream,
-        request: Request,
+        version: Version,
+        request: &Request,
         timeout: Duration,
-    ) -> Result<Self, ConnectionError> {
+    ) -> Result<Self, Unreachable> {
         let stream = DeadlineStream::new(stream, Instant::now() + timeout);
-        let mut end = ClientEnd::open(stream, request)?;
+        let mut end = ClientEnd::open_in(version, stream, request.clone())?;
         let first = match end.receive()? {
             FromBroker::Accepted => None,
             other => Some(other),
@@ -123,6 +138,7 @@ impl Connection {
         Ok(Self {
             end,
             first,
+            version,
             _spawned: None,
         })
     }
@@ -162,10 +178,36 @@ impl Connection {
     }
 }
 
+/// Connects to the broker at `socket`, waiting at most `timeout`.
+fn connect(socket: &Path, timeout: Duration) -> Result<Stream, Unreachable> {
+    let stream = Stream::connect(socket, timeout)?;
+    let uid = stream.peer_uid()?;
+    if peer::may_be_broker(uid, socket) {
+        Ok(stream)
+    } else {
+        Err(Unreachable::NotTheBroker(uid))
+    }
+}
+
+/// Makes an attempt in today's version of the protocol and, if the broker closes the connection, in the previous one.
+fn in_either_version(
+    attempt: impl Fn(Version) -> Result<Connection, Unreachable>,
+) -> Result<Connection, Unreachable> {
+    match attempt(Version::Current) {
+        Err(closed @ Unreachable::NotAccepted(ConnectionError::Codec(CodecError::Closed))) => {
+            attempt(Version::Previous).map_err(|_| closed)
+        }
+        result => result,
+    }
+}
+
 /// Why no broker accepts a request, at the socket or started. In each case nothing has happened yet.
-enum Unreachable {
+pub enum Unreachable {
+    /// Nothing listens at the socket, or the program cannot be started.
     NoConnection(io::Error),
+    /// This user listens there, who may not be the broker.
     NotTheBroker(u32),
+    /// The broker closed the connection, or was late.
     NotAccepted(ConnectionError),
 }
 
@@ -206,20 +248,23 @@ impl fmt::Display for Unreachable {
 mod tests {
     use super::*;
     use std::io::Write;
-    use std::os::unix::net::UnixStream;
-    use std::thread;
-    use twofa_proto::codec::CodecError;
-    use twofa_proto::{BrokerEnd, Confirm, Login, Verdict};
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::path::PathBuf;
+    use std::{env, fs, process, thread};
+    use twofa_proto::{BrokerEnd, Confirm, Login, Ticket, Verdict};
 
     fn request() -> Request {
         Request::Login(Login::default())
     }
 
-    fn open(timeout: u64) -> (Result<Connection, ConnectionError>, Duration) {
+    fn submit(client: UnixStream, timeout: Duration) -> Result<Connection, Unreachable> {
+        Connection::submit(client.into(), Version::Current, &request(), timeout)
+    }
+
+    fn open(timeout: u64) -> (Result<Connection, Unreachable>, Duration) {
         let (client, _broker) = UnixStream::pair().unwrap();
         let start = Instant::now();
-        let connection =
-            Connection::submit(client.into(), request(), Duration::from_millis(timeout));
+        let connection = submit(client, Duration::from_millis(timeout));
         (connection, start.elapsed())
     }
 
@@ -228,7 +273,9 @@ mod tests {
         let (broker, took) = open(50);
         assert!(matches!(
             broker,
-            Err(ConnectionError::Codec(CodecError::TimedOut))
+            Err(Unreachable::NotAccepted(ConnectionError::Codec(
+                CodecError::TimedOut
+            )))
         ));
         assert!(
             took >= Duration::from_millis(50) && took < Duration::from_secs(1),
@@ -247,7 +294,7 @@ mod tests {
             })
         });
         let start = Instant::now();
-        assert!(Connection::submit(client.into(), request(), Duration::from_millis(100)).is_err());
+        assert!(submit(client, Duration::from_millis(100)).is_err());
         assert!(
             start.elapsed() < Duration::from_millis(500),
             "{:?}",
@@ -270,15 +317,87 @@ mod tests {
             broker.request().unwrap();
             broker.send(&sent).unwrap();
         });
-        let mut client =
-            Connection::submit(client.into(), request(), Duration::from_secs(5)).unwrap();
+        let mut client = submit(client, Duration::from_secs(5)).ok().unwrap();
         assert_eq!(client.receive().unwrap(), done);
         broker.join().unwrap();
     }
 
+    /// A socket at which one broker after another serves a connection, and its folder.
+    fn listening(name: &str, brokers: Vec<fn(UnixStream)>) -> (PathBuf, thread::JoinHandle<()>) {
+        let socket = env::temp_dir().join(format!("pam_twofa-{}-{name}.sock", process::id()));
+        let listener = UnixListener::bind(&socket).unwrap();
+        let brokers = thread::spawn(move || {
+            for broker in brokers {
+                broker(listener.accept().unwrap().0);
+            }
+        });
+        (socket, brokers)
+    }
+
+    /// Closes the connection as soon as the request is there, as a broker does that does not know its version.
+    fn refuse(stream: UnixStream) {
+        BrokerEnd::new(stream).request().unwrap();
+    }
+
+    fn trust(stream: UnixStream) {
+        let mut broker = BrokerEnd::new(stream);
+        broker.request().unwrap();
+        broker
+            .send(&FromBroker::Done(Done::Login {
+                verdict: Verdict::Trusted,
+                confirm: Confirm::Trust(Ticket(77)),
+                why: "known".into(),
+            }))
+            .unwrap();
+    }
+
+    fn ticket(message: &FromBroker) -> Ticket {
+        match message {
+            FromBroker::Done(Done::Login {
+                confirm: Confirm::Trust(ticket),
+                ..
+            }) => *ticket,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_broker_that_closes_the_connection_is_asked_again_in_the_previous_version_which_has_no_tickets()
+     {
+        if !geteuid().is_root() {
+            return;
+        }
+        let (socket, brokers) = listening("previous", vec![trust, refuse, trust, refuse, trust]);
+        let mut today = Connection::at_socket(&socket, &request()).ok().unwrap();
+        assert_eq!(ticket(&today.receive().unwrap()), Ticket(77));
+        let mut previous = Connection::at_socket(&socket, &request()).ok().unwrap();
+        assert_eq!(previous.version, Version::Previous);
+        assert_ne!(ticket(&previous.receive().unwrap()), Ticket(77));
+        let told = Connection::ask(&socket, &request(), Duration::from_secs(5)).unwrap();
+        assert_ne!(ticket(&FromBroker::Done(told)), Ticket(77));
+        brokers.join().unwrap();
+        fs::remove_file(socket).unwrap();
+    }
+
+    #[test]
+    fn a_broker_that_closes_both_connections_has_not_accepted() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let (socket, brokers) = listening("refuses", vec![refuse, refuse]);
+        assert!(matches!(
+            Connection::at_socket(&socket, &request()),
+            Err(Unreachable::NotAccepted(ConnectionError::Codec(
+                CodecError::Closed
+            )))
+        ));
+        brokers.join().unwrap();
+        fs::remove_file(socket).unwrap();
+    }
+
     #[test]
     fn there_is_no_broker_at_a_path_where_nothing_is() {
-        let unreachable = Connection::at_socket(Path::new("/nonexistent/twofad.sock"), request())
+        let unreachable = Connection::at_socket(Path::new("/nonexistent/twofad.sock"), &request())
             .err()
             .unwrap();
         assert_eq!(unreachable.level(), Level::Debug);
@@ -292,7 +411,7 @@ mod tests {
         let program = spawned::tests::StandIn::new("ends", "exit 3");
         let start = Instant::now();
         assert!(matches!(
-            Connection::to_spawned(program.path(), request()),
+            Connection::to_spawned(program.path(), &request()),
             Err(Unreachable::NotAccepted(ConnectionError::Codec(
                 CodecError::Closed
             )))
@@ -304,7 +423,7 @@ mod tests {
     fn a_program_that_does_not_exist_is_an_error() {
         let _alone = spawned::tests::alone();
         assert!(matches!(
-            Connection::to_spawned(Path::new("/nonexistent/twofad"), request()),
+            Connection::to_spawned(Path::new("/nonexistent/twofad"), &request()),
             Err(Unreachable::NoConnection(_))
         ));
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use twofa_proto::{
     BrokerEnd, Confirm, Done, Evidence, FromBroker, FromClient, Prompt, Secret, SessionProcess,
-    Ticket,
+    Ticket, Version,
 };
 
 use super::answers::{MAX_ANSWER_LENGTH, NOT_A_CODE};
@@ -215,7 +215,8 @@ impl ScriptedBroker {
         let mut client = self.1.take();
         move |_, request| {
             let client = client.take().unwrap();
-            Connection::submit(client.into(), request, Duration::from_secs(5))
+            let timeout = Duration::from_secs(5);
+            Connection::submit(client.into(), Version::Current, &request, timeout)
                 .map_err(|error| error.to_string())
         }
     }
