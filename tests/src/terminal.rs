@@ -199,7 +199,12 @@ impl Terminal {
 
     /// What a window of 80 columns and 25 lines shows of it now.
     pub fn window(&mut self) -> String {
-        Window::after(&self.output(), 80, 25, Theme::Dark).text()
+        self.window_of(80, 25)
+    }
+
+    /// The same for a window of another size.
+    pub fn window_of(&mut self, columns: usize, lines: usize) -> String {
+        Window::after(&self.output(), columns, lines, Theme::Dark).text()
     }
 
     /// The content of the QR code that such a window shows whole, in these colours; `None`: zbarimg reads none.

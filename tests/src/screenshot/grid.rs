@@ -127,6 +127,14 @@ impl Grid {
             (b'm', _) => self.select_rendition(numbers),
             (b'K', b"" | b"0") => self.lines[self.row].truncate(self.column),
             (b'K', b"2") => self.lines[self.row].clear(),
+            (b'J', b"" | b"0") => {
+                self.lines[self.row].truncate(self.column);
+                self.lines.truncate(self.row + 1);
+            }
+            (b'A', _) => self.row = self.row.saturating_sub(count(numbers)),
+            (b'B', _) => self.go_to_line(self.row + count(numbers)),
+            (b'C', _) => self.column = (self.column + count(numbers)).min(self.columns - 1),
+            (b'D', _) => self.column = self.column.saturating_sub(count(numbers)),
             // Modes of the keyboard and the cursor's shape.
             (b'h' | b'l' | b'q' | b'n', _) => {}
             _ => panic!(
@@ -163,6 +171,12 @@ impl Grid {
             }
         }
     }
+}
+
+/// How far a sequence moves the cursor: one cell or line if it does not say.
+fn count(numbers: &[u8]) -> usize {
+    let number = String::from_utf8_lossy(numbers).parse();
+    number.unwrap_or(1).max(1)
 }
 
 /// A colour of 256 (`5;n`) or of all (`2;r;g;b`), as xterm has them.
@@ -221,8 +235,16 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_drawn_again_over_itself() {
+        assert_eq!(
+            text("a\r\nb\r\nc\x1b[2A\x1b[D\x1b[1Cd\x1b[B\re\x1b[J"),
+            ["ad", "e"]
+        );
+    }
+
+    #[test]
     #[should_panic(expected = "not drawn")]
     fn a_cursor_that_moves_elsewhere_is_reported() {
-        grid("\x1b[5A");
+        grid("\x1b[5;1H");
     }
 }
