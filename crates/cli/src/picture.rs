@@ -11,6 +11,7 @@ use twofa_broker::qr::{Drawn, QrPicture};
 use zeroize::Zeroizing;
 
 use crate::messages::enrol as messages;
+use crate::output::locale;
 
 /// Black on white (ECMA-48 §8.3.117).
 const BLACK_ON_WHITE: &str = "\x1b[30;47m";
@@ -51,7 +52,7 @@ impl Screen {
         Some(Self {
             columns: or(columns, 80),
             lines: or(lines, 24),
-            has_blocks: is_utf8(|name| env::var(name).ok()),
+            has_blocks: locale::is_utf8(),
         })
     }
 
@@ -102,17 +103,6 @@ fn in_spaces(picture: &QrPicture) -> Zeroizing<String> {
     text
 }
 
-/// Whether the locale has block characters (POSIX.1 §8.2: the first of these that is set and not empty counts).
-fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
-        .into_iter()
-        .filter_map(variable)
-        .find(|value| !value.is_empty())
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    locale.contains("utf-8") || locale.contains("utf8")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,22 +136,5 @@ mod tests {
             assert_eq!(is_told, !fits && !has_blocks, "{columns}x{lines}");
             assert!(has_blocks || shown.is_ascii());
         }
-    }
-
-    #[test]
-    fn the_locale_says_whether_there_are_blocks() {
-        let locale = |all: &str, ctype: &str, lang: &str| {
-            let (all, ctype, lang) = (all.to_owned(), ctype.to_owned(), lang.to_owned());
-            is_utf8(move |name| match name {
-                "LC_ALL" => Some(all.clone()),
-                "LC_CTYPE" => Some(ctype.clone()),
-                _ => Some(lang.clone()),
-            })
-        };
-        assert!(locale("", "", "de_DE.UTF-8"));
-        assert!(locale("C.utf8", "C", "C"));
-        assert!(!locale("C", "", "de_DE.UTF-8"));
-        assert!(!locale("", "de_DE", "de_DE.UTF-8"));
-        assert!(!is_utf8(|_| None));
     }
 }

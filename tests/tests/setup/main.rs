@@ -63,7 +63,7 @@ fn add_mail(terminal: &mut Terminal, server: &MailServer<&Machine>) {
     terminal.type_line("alice@example.org");
     terminal.expect("Did the message arrive?");
     assert!(server.wait_for_mail("alice", 1)[0].contains("This is a test"));
-    terminal.type_keys("y");
+    terminal.type_line("y");
 }
 
 #[test]
@@ -91,10 +91,10 @@ fn setup_leads_from_nothing_to_a_login_that_works_in_a_second_terminal() {
     terminal.type_line("");
     terminal.expect("--group sudo mode=mandatory --dry-run");
     terminal.expect("Make this change?");
-    terminal.type_keys("y");
+    terminal.type_line("y");
     terminal.expect("$ twofa policy set mode=optional --dry-run");
     terminal.expect("Make this change?");
-    terminal.type_keys("y");
+    terminal.type_line("y");
     terminal.expect("$ twofa policy set mode=optional --yes");
 
     menu(&mut terminal);

@@ -8,8 +8,7 @@ pub(crate) const WHICH_STEP: &str = "Next step";
 pub(crate) const LEAVE: &str = "Leave";
 pub(crate) const LEFT: &str = "\nNot finished yet. 'sudo twofa setup' goes on from here.\n";
 pub(crate) const WHO_ARE_YOU: &str = "Your login name";
-/// Where the lines of a step's progress begin.
-const TITLE_WIDTH: usize = 33;
+pub(crate) const GO_ON: &str = "what was done is kept; 'sudo twofa setup' goes on from there";
 
 pub(crate) const NAME: &str = "\
 The name that users see in their authenticator app, in mails and at the prompt: your organisation's, say. Without one, it \
@@ -23,6 +22,8 @@ pub(crate) const WHICH_PROVIDER: &str = "What sends codes";
 pub(crate) const PROVIDER_CHOICES: [&str; 3] =
     ["Nothing more", "Add a mail server", "Add an SMS service"];
 pub(crate) const WHICH_SMS: &str = "SMS service";
+pub(crate) const NO_SMS: &str = "None of them";
+pub(crate) const MORE_SETTINGS: &str = "More settings (Enter for none)";
 pub(crate) const WHERE_TO: &str = "Send a test message to (Enter for none)";
 pub(crate) const DID_IT_ARRIVE: &str = "Did the message arrive?";
 
@@ -52,8 +53,8 @@ services=…)\n";
 pub(crate) const WHICH_SERVICES: &str = "Services";
 
 pub(crate) const PAM: &str = "\
-PAM must load twofa's module at these services. You see the change first; it is tested with a login, and undone if that login fails. \
-For ssh, sshd has settings of its own: 'twofa doctor' checks them. (twofa pam list, twofa pam enable)\n";
+PAM must load twofa's module at these services, and sshd must let PAM ask. You see the change first; it is tested with a \
+login in this terminal, and undone if that login fails. (twofa pam list, twofa pam enable)\n";
 pub(crate) const ENABLE_MORE: &str = "The module is loaded already. Add services?";
 pub(crate) const ENABLE_WHERE: &str = "PAM services (all, or names)";
 /// The answer that means every service.
@@ -126,14 +127,13 @@ impl Progress {
     }
 }
 
-/// One step in the list of them.
-pub(crate) fn step(title: &str, progress: &Progress) -> String {
-    let (sign, what) = match progress {
-        Progress::Done(what) => ("✓", what.as_str()),
-        Progress::Skippable(what) => ("·", what.as_str()),
+/// The sign of a step in the list of them, and what has become of it.
+pub(crate) fn progress(progress: &Progress) -> (&'static str, &str) {
+    match progress {
+        Progress::Done(what) => ("✓", what),
+        Progress::Skippable(what) => ("·", what),
         Progress::Open => ("·", "to do"),
-    };
-    format!("{sign} {title:TITLE_WIDTH$}{what}")
+    }
 }
 
 /// The command that is about to run.
@@ -154,9 +154,12 @@ pub(crate) fn test(provider: &str) -> String {
     format!("Test '{provider}' with a message")
 }
 
-/// A question for what a provider does not ask for by itself.
-pub(crate) fn more_settings(kind: &str) -> String {
-    format!("More settings, KEY=VALUE (see 'twofa provider kinds {kind}')")
+/// What a provider does not ask for by itself.
+pub(crate) fn about_settings(kind: &str) -> String {
+    format!(
+        "You are asked for what it needs. Anything else, such as a port, is given as KEY=VALUE first: 'twofa provider kinds \
+         {kind}' lists all settings.\n"
+    )
 }
 
 pub(crate) fn remove(provider: &str) -> String {

@@ -2,6 +2,7 @@
 //! headings in a pipe, JSON when asked for.
 
 mod json;
+pub(crate) mod locale;
 mod table;
 pub(crate) mod wrap;
 

@@ -1,102 +1,189 @@
-//! Questions on a terminal.
+//! Questions on a terminal: lists by dialoguer, and lines that the terminal itself has edited.
+//!
+//! Ctrl-C is held back for as long as setup runs ([`hold_interrupts`]). It ends the command that runs, and setup itself
+//! where it next asks or waits, with the terminal as it was.
 
-use std::io::{self, Write};
+use std::array;
+use std::io::{self, BufRead, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 
+use anstyle::{AnsiColor, Style};
+use dialoguer::Select;
+use dialoguer::console::{Term, style};
 use dialoguer::theme::ColorfulTheme;
-use dialoguer::{Confirm, Input, Select};
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use twofa_broker::Failure;
 
+use super::screen::{in_locale, item, say};
 use crate::error::CommandError;
+use crate::messages::setup as texts;
 use crate::output::wrap::wrap;
-use crate::output::{terminal_width, wrap_lines};
-
-/// Shows paragraphs, and lists whose lines are indented.
-pub(super) fn say(text: &str) -> Result<(), CommandError> {
-    let (mut out, columns) = (io::stdout().lock(), terminal_width());
-    for line in text.lines() {
-        if line.starts_with(' ') {
-            write!(out, "{}", wrap_lines(line, columns))?;
-        } else {
-            writeln!(out, "{}", wrap(line, columns).join("\n"))?;
-        }
-    }
-    Ok(())
-}
+use crate::output::{can_animate, terminal_width};
 
 /// Has one of `items` chosen; `at` is offered.
 pub(super) fn choose(question: &str, items: &[String], at: usize) -> Result<usize, CommandError> {
-    select(question, items, at, true)
+    let shown: Vec<_> = items.iter().map(|text| item(text)).collect();
+    let chosen = select(question, &shown, at)?;
+    say(&format!("✔ {question} · {}", items[chosen]))?;
+    Ok(chosen)
 }
 
-/// The same for a list that is shown again and again: the choice does not stay on the screen.
+/// The same for a list that is shown again and again: the choice does not stay on the screen. The items fit already.
 pub(super) fn choose_step(
     question: &str,
     items: &[String],
     at: usize,
 ) -> Result<usize, CommandError> {
-    select(question, items, at, false)
+    select(question, items, at)
 }
 
-fn select(
-    question: &str,
-    items: &[String],
-    at: usize,
-    is_reported: bool,
-) -> Result<usize, CommandError> {
-    // A line that is broken by the terminal is not removed as one.
-    let widest = terminal_width().saturating_sub(4);
-    let items = items
-        .iter()
-        .map(|item| item.chars().take(widest).collect::<String>());
-    let theme = ColorfulTheme::default();
+fn select(question: &str, items: &[String], at: usize) -> Result<usize, CommandError> {
+    check_interrupt()?;
+    if !can_animate() {
+        return select_by_number(question, items, at);
+    }
+    let theme = theme();
+    let tallest = items.iter().map(|item| item.lines().count()).max();
+    // All items of a page are on the screen, with the question; dialoguer takes two off.
+    let lines = usize::from(Term::stderr().size().0).saturating_sub(3);
+    let page = (lines / tallest.unwrap_or(1).max(1)).max(1) + 2;
     let select = Select::with_theme(&theme)
         .with_prompt(question)
-        .report(is_reported)
+        .report(false)
         .items(items)
+        .max_length(page)
         .default(at);
-    answered(|| select.interact())
+    let keys = Keys::of_input().map_err(unanswerable)?;
+    let answer = select.interact();
+    drop(keys);
+    check_interrupt()?;
+    answer.map_err(|dialoguer::Error::IO(error)| unreadable(&error))
+}
+
+/// For a terminal that cannot write over what it shows.
+fn select_by_number(question: &str, items: &[String], at: usize) -> Result<usize, CommandError> {
+    let mut out = io::stdout().lock();
+    for (number, item) in (1..).zip(items) {
+        writeln!(out, "{number:2} {item}")?;
+    }
+    drop(out);
+    loop {
+        let typed = line(question, &(at + 1).to_string())?;
+        if let Ok(number) = typed.parse::<usize>()
+            && (1..=items.len()).contains(&number)
+        {
+            return Ok(number - 1);
+        }
+    }
 }
 
 /// Asks for a line of text; `offered` is what Enter alone means.
 pub(super) fn line(question: &str, offered: &str) -> Result<String, CommandError> {
-    let theme = ColorfulTheme::default();
-    let mut input = Input::<String>::with_theme(&theme)
-        .with_prompt(question)
-        .allow_empty(true);
-    if !offered.is_empty() {
-        input = input.default(offered.to_owned());
-    }
-    Ok(answered(|| input.interact_text())?.trim().to_owned())
+    let offer = match offered {
+        "" => String::new(),
+        offered => format!(" [{offered}]"),
+    };
+    let typed = typed(&format!("{question}{offer}:"))?;
+    Ok(if typed.is_empty() {
+        offered.to_owned()
+    } else {
+        typed
+    })
 }
 
 /// Asks whether to go on; `offered` is what Enter alone means.
 pub(super) fn agree(question: &str, offered: bool) -> Result<bool, CommandError> {
-    let theme = ColorfulTheme::default();
-    let confirm = Confirm::with_theme(&theme)
-        .with_prompt(question)
-        .default(offered);
-    answered(|| confirm.interact())
+    let hint = if offered { "[Y/n]" } else { "[y/N]" };
+    loop {
+        match typed(&format!("{question} {hint}"))?
+            .to_ascii_lowercase()
+            .as_str()
+        {
+            "" => return Ok(offered),
+            "y" | "yes" => return Ok(true),
+            "n" | "no" => return Ok(false),
+            _ => {}
+        }
+    }
 }
 
-/// The answer to `prompt`. Ctrl-C is held back meanwhile: it would end this process with the cursor hidden.
-fn answered<T>(prompt: impl FnOnce() -> dialoguer::Result<T>) -> Result<T, CommandError> {
+/// Shows `question`, and returns the line that is typed.
+fn typed(question: &str) -> Result<String, CommandError> {
+    const SIGN: Style = AnsiColor::Yellow.on_default();
+    const BOLD: Style = Style::new().bold();
+    let mut out = anstream::stderr().lock();
+    let text = wrap(&in_locale(&format!("? {question}")), terminal_width()).join("\n");
+    let text = text.trim_start_matches("? ");
+    write!(out, "{SIGN}?{SIGN:#} {BOLD}{text}{BOLD:#} ")?;
+    out.flush()?;
+    drop(out);
+    wait_for([io::stdin().as_fd()])?;
+    let mut typed = String::new();
+    match io::stdin().lock().read_line(&mut typed) {
+        Ok(0) => Err(left()),
+        Ok(_) => Ok(typed.trim().to_owned()),
+        Err(error) => Err(unreadable(&error)),
+    }
+}
+
+/// Waits until one of `files` can be read, and says which can. Ctrl-C ends it with an error.
+pub(super) fn wait_for<const N: usize>(
+    files: [BorrowedFd<'_>; N],
+) -> Result<[bool; N], CommandError> {
+    let interrupts = interrupts()?;
+    let all = files.iter().copied().chain([interrupts.as_fd()]);
+    let mut polled: Vec<_> = all
+        .map(|file| PollFd::new(file, PollFlags::POLLIN))
+        .collect();
+    while let Err(error) = poll(&mut polled, PollTimeout::NONE) {
+        if error != Errno::EINTR {
+            return Err(unanswerable(error));
+        }
+    }
+    check_interrupt()?;
+    Ok(array::from_fn(|at| polled[at].any() == Some(true)))
+}
+
+/// Holds Ctrl-C back in this process: commands that it starts are ended by it as usual.
+pub(super) fn hold_interrupts() -> Result<(), CommandError> {
+    interrupt().thread_block().map_err(unanswerable)
+}
+
+/// An error if Ctrl-C was pressed.
+pub(super) fn check_interrupt() -> Result<(), CommandError> {
+    match interrupts()?.read_signal().map_err(unanswerable)? {
+        Some(_) => Err(left()),
+        None => Ok(()),
+    }
+}
+
+fn interrupt() -> SigSet {
     let mut interrupt = SigSet::empty();
     interrupt.add(Signal::SIGINT);
-    let before = interrupt
-        .thread_swap_mask(SigmaskHow::SIG_BLOCK)
-        .map_err(unanswerable)?;
-    let keys = Keys::of_input().map_err(unanswerable)?;
-    let answer = prompt().map_err(|error| console_error(&error))?;
-    drop(keys);
-    before.thread_set_mask().map_err(unanswerable)?;
-    Ok(answer)
+    interrupt
+}
+
+fn interrupts() -> Result<SignalFd, CommandError> {
+    let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+    SignalFd::with_flags(&interrupt(), flags).map_err(unanswerable)
+}
+
+/// dialoguer's own colours, in signs that the locale has.
+fn theme() -> ColorfulTheme {
+    let usual = ColorfulTheme::default();
+    ColorfulTheme {
+        prompt_suffix: style(in_locale("›")).for_stderr().black().bright(),
+        active_item_prefix: style(in_locale("❯")).for_stderr().green(),
+        ..usual
+    }
 }
 
 /// Standard input by single keys, for as long as this lives. The library switches to them only while it waits for one;
-/// Ctrl-C in between would be a signal that nobody waits for.
+/// what is typed in between would spoil the picture.
 struct Keys(Termios);
 
 impl Keys {
@@ -113,20 +200,28 @@ impl Keys {
 impl Drop for Keys {
     fn drop(&mut self) {
         let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.0);
+        let _ = Term::stderr().show_cursor();
     }
 }
 
 fn unanswerable(error: Errno) -> CommandError {
-    io::Error::from(error).into()
+    unreadable(&error.into())
 }
 
-fn console_error(dialoguer::Error::IO(error): &dialoguer::Error) -> CommandError {
-    let _ = dialoguer::console::Term::stderr().show_cursor();
-    let why = match error.kind() {
-        io::ErrorKind::Interrupted => "setup was left".to_owned(),
-        io::ErrorKind::UnexpectedEof => "the terminal was closed".to_owned(),
-        _ => format!("the terminal cannot be read: {error}"),
-    };
-    CommandError::new(Failure::Failed, why)
-        .hinted("what was done is kept; 'twofa setup' goes on from there")
+fn unreadable(error: &io::Error) -> CommandError {
+    match error.kind() {
+        io::ErrorKind::Interrupted => left(),
+        io::ErrorKind::UnexpectedEof => ended("the terminal was closed"),
+        _ => ended(&format!("the terminal cannot be read: {error}")),
+    }
+}
+
+/// The cursor is after a question.
+fn left() -> CommandError {
+    let _ = writeln!(io::stderr());
+    ended("setup was left")
+}
+
+fn ended(why: &str) -> CommandError {
+    CommandError::new(Failure::Failed, why).hinted(texts::GO_ON)
 }

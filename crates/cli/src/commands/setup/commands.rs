@@ -7,16 +7,18 @@ use std::process::{Command, Output, Stdio};
 use serde::de::DeserializeOwned;
 use twofa_broker::Failure;
 
+use super::ask;
 use crate::error::CommandError;
 use crate::messages::setup as texts;
 
 /// Shows the command and runs it on this terminal. Whether it succeeded: if not, it has said why.
 pub(super) fn run(arguments: &[&str]) -> Result<bool, CommandError> {
+    // In one line, to be copied: the terminal breaks it if need be.
     writeln!(io::stdout(), "{}", texts::command(arguments))?;
-    Ok(twofa(arguments)
-        .status()
-        .map_err(|error| not_started(&error))?
-        .success())
+    let status = twofa(arguments).status();
+    let status = status.map_err(|error| not_started(&error))?;
+    ask::check_interrupt()?;
+    Ok(status.success())
 }
 
 /// Runs the command without a terminal, with `input` on its standard input.

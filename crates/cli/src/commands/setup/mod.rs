@@ -1,6 +1,6 @@
 //! `twofa setup`, the first set-up: [`steps`] with questions, or [`answers`] from a file.
 //!
-//! Each step runs the plain commands of this program ([`commands`]) and shows them, so that there is one way to make each
+//! [`ask`] asks, on a [`screen`] of any width. Each step runs the plain commands of this program ([`commands`]) and shows them, so that there is one way to make each
 //! change. A command gives up root for the store, which it could not get back; this process keeps it. How far a set-up
 //! has come is read from the store ([`state`]): there is nothing else to keep, and it can be left at any time.
 
@@ -9,6 +9,7 @@ mod ask;
 mod commands;
 mod document;
 mod providers;
+mod screen;
 mod state;
 mod step;
 mod steps;
@@ -17,7 +18,7 @@ use std::io::{self, IsTerminal};
 
 use twofa_broker::Failure;
 
-use self::ask::say;
+use self::screen::say;
 use self::state::State;
 use self::steps::STEPS;
 use crate::arguments::SetupArguments;
@@ -41,6 +42,7 @@ pub(crate) fn run(arguments: &SetupArguments) -> Result<(), CommandError> {
 
 /// Offers the steps, the next one first, until all are done or the administrator leaves.
 fn guide() -> Result<(), CommandError> {
+    ask::hold_interrupts()?;
     say(texts::WELCOME)?;
     let user = state::yourself()?;
     let mut at = None;
@@ -51,7 +53,7 @@ fn guide() -> Result<(), CommandError> {
         let mut items: Vec<_> = STEPS
             .iter()
             .zip(&progress)
-            .map(|(step, progress)| texts::step(step.title, progress))
+            .map(|(step, progress)| screen::step(step.title, progress))
             .collect();
         items.push(texts::LEAVE.to_owned());
         let Some(step) = STEPS.get(ask::choose_step(texts::WHICH_STEP, &items, next)?) else {

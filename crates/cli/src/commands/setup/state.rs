@@ -28,8 +28,8 @@ pub(super) struct State {
     pub(super) backup_codes: u64,
     /// The PAM service of a login of theirs that a code let pass, or for mode=report, that would have asked.
     pub(super) logged_in_at: Option<String>,
-    /// The services that ask.
-    pub(super) asking: Vec<String>,
+    /// The PAM services of this machine.
+    pub(super) services: Vec<Service>,
 }
 
 /// The policy and its classes.
@@ -60,9 +60,11 @@ struct Record {
     backup_codes_left: u64,
 }
 
+/// A PAM service.
 #[derive(Debug, Deserialize)]
-struct Service {
-    service: String,
+pub(super) struct Service {
+    #[serde(rename = "service")]
+    name: String,
     asks: Vec<Value>,
 }
 
@@ -97,7 +99,7 @@ impl State {
             has_app: !record.apps.is_empty(),
             backup_codes: record.backup_codes_left,
             logged_in_at: services.find(|service| service != "twofa"),
-            asking: asking()?,
+            services: commands::read(&["pam", "list"])?,
         })
     }
 
@@ -108,6 +110,12 @@ impl State {
     /// Whether those who have enrolled are asked for a code.
     pub(super) fn is_anybody_asked(&self) -> bool {
         !matches!(self.setting("mode"), "disabled" | "report")
+    }
+
+    /// The names of the services whose stacks ask for a code.
+    pub(super) fn asking(&self) -> Vec<String> {
+        let asking = self.services.iter().filter(|it| !it.asks.is_empty());
+        asking.map(|service| service.name.clone()).collect()
     }
 
     pub(super) fn administrators(&self) -> Option<&Class> {
@@ -137,15 +145,6 @@ impl Rules {
                     .is_some_and(|mode| mode == "mandatory")
         })
     }
-}
-
-/// The names of the services that ask for a code.
-fn asking() -> Result<Vec<String>, CommandError> {
-    let services: Vec<Service> = commands::read(&["pam", "list"])?;
-    let asking = services
-        .into_iter()
-        .filter(|service| !service.asks.is_empty());
-    Ok(asking.map(|service| service.service).collect())
 }
 
 /// The person who runs this: the caller of sudo; root who logged in as itself is asked whom to enrol.

@@ -4,11 +4,9 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::AsFd;
 use std::process::{Child, Stdio};
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Deserialize;
 
-use super::super::ask::say;
+use super::super::screen::say;
 use super::super::state::{ADMINISTRATORS, State};
 use super::super::step::Step;
 use super::super::{ask, commands};
@@ -78,14 +76,8 @@ fn watch(child: &mut Child, latest: i64) -> Result<Option<String>, CommandError>
     loop {
         let is_buffered = !events.buffer().is_empty();
         if !is_buffered {
-            let files = [stdin.as_fd(), events.get_ref().as_fd()];
-            let mut ready = files.map(|file| PollFd::new(file, PollFlags::POLLIN));
-            match poll(&mut ready, PollTimeout::NONE) {
-                Err(Errno::EINTR) => continue,
-                Err(error) => return Err(io::Error::from(error).into()),
-                Ok(_) => {}
-            }
-            if ready[0].any() == Some(true) {
+            let [is_typed, _] = ask::wait_for([stdin.as_fd(), events.get_ref().as_fd()])?;
+            if is_typed {
                 let mut typed = String::new();
                 stdin.lock().take(4096).read_line(&mut typed)?;
                 return Ok(None);

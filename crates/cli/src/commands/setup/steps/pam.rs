@@ -15,7 +15,7 @@ pub(super) const STEP: Step = Step {
 };
 
 fn progress(state: &State) -> Progress {
-    match state.asking.as_slice() {
+    match state.asking().as_slice() {
         [] => Progress::Open,
         [service] => Progress::Done(service.clone()),
         services => Progress::Done(texts::some(services)),
@@ -23,7 +23,7 @@ fn progress(state: &State) -> Progress {
 }
 
 fn run(state: &State) -> Result<bool, CommandError> {
-    if !state.asking.is_empty() && !ask::agree(texts::ENABLE_MORE, false)? {
+    if !state.asking().is_empty() && !ask::agree(texts::ENABLE_MORE, false)? {
         return Ok(true);
     }
     let services = ask::line(texts::ENABLE_WHERE, texts::ALL)?;

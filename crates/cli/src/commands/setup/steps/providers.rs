@@ -3,6 +3,7 @@
 use twofa_broker::admin::providers::kinds;
 use twofa_core::Channel;
 
+use super::super::screen::say;
 use super::super::state::State;
 use super::super::step::Step;
 use super::super::{ask, commands};
@@ -39,7 +40,9 @@ fn run(state: &State) -> Result<bool, CommandError> {
         0 => return Ok(true),
         1 => ("mail".to_owned(), add("mail", MAIL)?),
         2 => {
-            let kind = sms_kind()?;
+            let Some(kind) = sms_kind()? else {
+                return Ok(false);
+            };
             (kind.clone(), add(&kind, &kind)?)
         }
         known => {
@@ -50,20 +53,22 @@ fn run(state: &State) -> Result<bool, CommandError> {
     Ok(is_added && test(&name)?)
 }
 
-fn sms_kind() -> Result<String, CommandError> {
+/// The name of a kind of SMS providers; `None`: none of them is wanted.
+fn sms_kind() -> Result<Option<String>, CommandError> {
     let kinds: Vec<_> = kinds()
         .into_iter()
         .filter(|kind| kind.channel == Channel::Sms)
         .collect();
-    let titles: Vec<_> = kinds.iter().map(|kind| kind.title.clone()).collect();
+    let mut titles: Vec<_> = kinds.iter().map(|kind| kind.title.clone()).collect();
+    titles.push(texts::NO_SMS.to_owned());
     let chosen = ask::choose(texts::WHICH_SMS, &titles, 0)?;
-    let kind = kinds.get(chosen).map(|kind| kind.name.clone());
-    Ok(kind.unwrap_or_default())
+    Ok(kinds.get(chosen).map(|kind| kind.name.clone()))
 }
 
 /// The command itself asks for the settings that this kind needs, secrets included.
 fn add(name: &str, kind: &str) -> Result<bool, CommandError> {
-    let more = ask::line(&texts::more_settings(kind), "")?;
+    say(&texts::about_settings(kind))?;
+    let more = ask::line(texts::MORE_SETTINGS, "")?;
     let more: Vec<_> = more.split_whitespace().collect();
     commands::run(&[&["provider", "add", name, kind], &more[..]].concat())
 }
