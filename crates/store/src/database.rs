@@ -9,6 +9,7 @@ use twofa_core::Timestamp;
 use crate::devices::PruningState;
 use crate::error::StoreError;
 use crate::event::{Happening, Origin};
+use crate::fleet;
 use crate::journal::JournalState;
 use crate::location::{FileId, Location, Owner, Snapshot};
 use crate::rules::RulesCache;
@@ -228,6 +229,9 @@ impl Store {
     ) -> Result<T, StoreError> {
         let happened = RefCell::default();
         let value = self.transact(synchronous, |view| {
+            if let Some(host) = &origin.host {
+                fleet::check_host(view.db, host, now)?;
+            }
             work(&Tx {
                 view,
                 origin,

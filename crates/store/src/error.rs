@@ -106,6 +106,18 @@ pub enum StoreError {
     /// The security key is enrolled already, under this label.
     #[error("this security key is already enrolled, as '{0}'")]
     KeyTaken(String),
+    /// The host of the fleet that asked is not one of it now: it was removed, or its certificate has ended.
+    #[error("the host is not, or no longer, one of the fleet")]
+    HostRefused,
+    /// There is a host of this name.
+    #[error("there is already a host called '{0}'")]
+    HostExists(String),
+    /// A host cannot be called that.
+    #[error("a host cannot be called '{}': a name has 1 to 64 of a-z, 0-9, '-' and '.'", .0.escape_debug())]
+    BadHostName(String),
+    /// This machine has joined a fleet.
+    #[error("this machine has joined a fleet already, as '{0}'")]
+    Joined(String),
     /// The user's methods changed between permission and change.
     #[error("someone else changed it in the meantime, so nothing was done")]
     ChangedMeanwhile,

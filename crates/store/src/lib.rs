@@ -28,6 +28,7 @@ mod devices;
 mod error;
 pub mod event;
 mod exemptions;
+mod fleet;
 mod generation;
 mod holder;
 pub mod journal;
@@ -62,6 +63,7 @@ pub use devices::TrustedDevice;
 pub use error::StoreError;
 pub use event::EventFilter;
 pub use event::{Event, LoggedEvent, Missed, Origin, SmsAlarm};
+pub use fleet::{HostJoin, NewHost, UnjoinedHost};
 pub use generation::Generation;
 pub use holder::Holder;
 pub use listing::UserRow;
@@ -75,6 +77,7 @@ pub use settings::Settings;
 pub use sms_alarm::SmsCount;
 pub use snapshot::UserSnapshot;
 pub use sql::exemptions::StoredExemption;
+pub use sql::fleet::{Host, HostRights, JoinedFleet};
 pub use sql::notices::Notice;
 pub use tickets::{
     AccountPhase, Confirmation, LoginProcess, Pass, ProcessId, Settlement, TicketLogin,

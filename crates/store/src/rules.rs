@@ -8,15 +8,18 @@ use twofa_core::rulebook::{BadRulebook, Rulebook};
 
 use crate::error::StoreError;
 use crate::sql::exemptions::{self, StoredExemption};
+use crate::sql::fleet::{self, JoinedFleet};
 use crate::sql::{Db, policy};
 
-/// What an administrator has decided: policy, classes and exemptions.
+/// What an administrator has decided: policy, classes, exemptions, and whether the machine is a host of a fleet.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rules {
     /// Policy and classes.
     pub rulebook: Rulebook,
     /// Every exemption, also those that have ended.
     pub exemptions: Vec<StoredExemption>,
+    /// The fleet that this machine has joined.
+    pub fleet: Option<JoinedFleet>,
 }
 
 /// The rules that were read last. They change rarely and every login asks for them.
@@ -48,6 +51,7 @@ impl RulesCache {
         let read = Rules {
             rulebook: rulebook(db)?,
             exemptions: exemptions::all(db)?,
+            fleet: fleet::joined(db)?,
         };
         let rules = match known.take() {
             Some(known) if *known.rules == read => known.rules,

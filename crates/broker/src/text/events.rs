@@ -178,6 +178,11 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         | Event::ProviderChanged { .. }
         | Event::ProviderRemoved { .. }
         | Event::ProviderOrderChanged { .. }
+        | Event::HostAdded { .. }
+        | Event::HostJoined { .. }
+        | Event::HostRemoved { .. }
+        | Event::FleetJoined { .. }
+        | Event::FleetLeft { .. }
         | Event::TrustRenewed { .. }
         | Event::DeviceRevoked { .. }
         | Event::DevicesRevoked { .. }

@@ -64,6 +64,11 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         Event::ProviderChanged { name, settings } => format!("'{name}': {}", settings.join(", ")),
         Event::ProviderRemoved { name, of_kind } => format!("'{name}' ({of_kind})"),
         Event::ProviderOrderChanged { channel, order } => provider_order(*channel, order),
+        Event::HostAdded { name, .. }
+        | Event::HostJoined { name }
+        | Event::HostRemoved { name }
+        | Event::FleetJoined { name }
+        | Event::FleetLeft { name } => format!("'{name}'"),
         Event::DeviceTrusted { device, until } | Event::TrustRenewed { device, until } => {
             trusted_until(device, *until, at)
         }

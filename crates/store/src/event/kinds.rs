@@ -173,6 +173,35 @@ pub enum Event {
         /// Their names, the first to be tried first.
         order: Vec<String>,
     },
+    /// An administrator added a host to the fleet, which may now join.
+    HostAdded {
+        /// The name that the administrator gave it.
+        name: String,
+        /// The PAM services that it may ask for; empty: all.
+        services: String,
+        /// Whether people may set up their first method there.
+        may_enrol: bool,
+    },
+    /// A host has joined.
+    HostJoined {
+        /// The name that the administrator gave it.
+        name: String,
+    },
+    /// An administrator removed a host from the fleet.
+    HostRemoved {
+        /// The name that the administrator gave it.
+        name: String,
+    },
+    /// This machine has joined a fleet.
+    FleetJoined {
+        /// The name that this machine has there.
+        name: String,
+    },
+    /// This machine has left its fleet.
+    FleetLeft {
+        /// The name that this machine had there.
+        name: String,
+    },
     /// A device became trusted that was not.
     DeviceTrusted {
         /// Which.
@@ -620,6 +649,11 @@ impl Event {
             | Self::ProviderChanged { .. }
             | Self::ProviderRemoved { .. }
             | Self::ProviderOrderChanged { .. }
+            | Self::HostAdded { .. }
+            | Self::HostJoined { .. }
+            | Self::HostRemoved { .. }
+            | Self::FleetJoined { .. }
+            | Self::FleetLeft { .. }
             | Self::TrustRenewed { .. }
             | Self::DeviceRevoked { .. }
             | Self::DevicesRevoked { .. }

@@ -19,6 +19,6 @@ pub use kinds::{
     AppFields, Attestation, DeviceFields, Event, ExemptionFields, NotSent, Proof, RefusalReason,
     ReportedOutcome, SessionEnd, SessionFields, SmsAlarm, UserChange,
 };
-pub use origin::{LoginOrigin, NoticeSource, Origin, Source};
+pub use origin::{FleetHost, LoginOrigin, NoticeSource, Origin, Source};
 pub(crate) use stored::StoredEvent;
 pub use stored::{Happening, LoggedEvent, Missed, Record};

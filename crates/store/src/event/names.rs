@@ -12,7 +12,7 @@ pub struct EventName {
 }
 
 /// All kinds.
-pub const EVENT_NAMES: [EventName; 42] = [
+pub const EVENT_NAMES: [EventName; 47] = [
     event(
         "passed",
         "method label channel kind",
@@ -145,6 +145,19 @@ pub const EVENT_NAMES: [EventName; 42] = [
         "channel order",
         "An administrator changed the order of providers",
     ),
+    event(
+        "host-added",
+        "name services may-enrol",
+        "An administrator added a host to the fleet",
+    ),
+    event("host-joined", "name", "A host joined the fleet"),
+    event(
+        "host-removed",
+        "name",
+        "An administrator removed a host from the fleet",
+    ),
+    event("fleet-joined", "name", "This machine joined a fleet"),
+    event("fleet-left", "name", "This machine left its fleet"),
     event(
         "device-trusted",
         "kind label until",

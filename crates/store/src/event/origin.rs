@@ -10,6 +10,32 @@ pub struct Origin {
     pub login_uid: Option<u32>,
     /// A login, or the command line.
     pub source: Source,
+    /// The host of the fleet on which it was; `None`: this machine.
+    pub host: Option<Box<FleetHost>>,
+}
+
+/// A host of the fleet, as this server knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetHost {
+    /// The name that an administrator gave it.
+    pub name: String,
+    /// SHA-256 of the public key with which it connected. Nothing is changed for a host whose key is not in force at that
+    /// moment ([`StoreError::HostRefused`](crate::StoreError::HostRefused)). `None`: the log does not keep it.
+    pub(crate) key: Option<[u8; 32]>,
+}
+
+impl FleetHost {
+    /// The host `name`, which connected with this key.
+    pub const fn connected(name: String, key: [u8; 32]) -> Self {
+        Self {
+            name,
+            key: Some(key),
+        }
+    }
+
+    pub(crate) const fn on_record(name: String) -> Self {
+        Self { name, key: None }
+    }
 }
 
 /// Where something was asked for.
@@ -41,6 +67,7 @@ impl Origin {
             actor,
             login_uid: None,
             source: Source::CommandLine,
+            host: None,
         }
     }
 
@@ -50,6 +77,7 @@ impl Origin {
             actor,
             login_uid: None,
             source: Source::Login(login),
+            host: None,
         }
     }
 
@@ -57,6 +85,13 @@ impl Origin {
     #[must_use]
     pub fn by_login_uid(self, login_uid: Option<u32>) -> Self {
         Self { login_uid, ..self }
+    }
+
+    /// The same origin, on a host of the fleet.
+    #[must_use]
+    pub fn on_host(self, host: FleetHost) -> Self {
+        let host = Some(Box::new(host));
+        Self { host, ..self }
     }
 
     /// What is known of the login, if it was one.
@@ -90,7 +125,11 @@ impl Origin {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let host = login.remote_host.as_deref().unwrap_or("this machine");
         let (service, terminal) = (text(&login.service), text(&login.terminal));
-        format!("service {service} of {host} at {terminal}")
+        let on = self
+            .host
+            .as_ref()
+            .map_or(String::new(), |host| format!("host {}: ", host.name));
+        format!("{on}service {service} of {host} at {terminal}")
     }
 }
 

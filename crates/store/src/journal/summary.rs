@@ -91,6 +91,7 @@ impl Tx<'_> {
             actor: first.actor,
             login_uid: None,
             source: Source::stored(&first.source, login),
+            host: None,
         };
         let instead = self.append(Some(user), &(&sum).into(), &origin)?.number;
         group

@@ -7,7 +7,7 @@ use twofa_core::exemption::contains;
 use super::{Db, Row, journal, values};
 use crate::error::StoreError;
 use crate::event::EventFilter;
-use crate::event::{LoggedEvent, LoginOrigin, Origin, Record, Source};
+use crate::event::{FleetHost, LoggedEvent, LoginOrigin, Origin, Record, Source};
 
 /// Passes the events that `filter` lets through to `each`, oldest first, until it returns `false`.
 pub(crate) fn each(
@@ -74,7 +74,8 @@ fn select(has_user: bool, order: &str) -> String {
         "CAST(?6 AS TEXT) IS NULL"
     };
     format!(
-        "SELECT id, at, kind, fields, detail, name, actor, login_uid, source, service, remote_host, remote_user, terminal
+        "SELECT id, at, kind, fields, detail, name, actor, login_uid, source, service, remote_host, remote_user, terminal,
+                host
          FROM event
          WHERE {user_matches} AND id > ?1 AND at >= ?2 AND at < ?3
            AND (CAST(?4 AS TEXT) IS NULL OR kind IN (SELECT value FROM json_each(?4)))
@@ -105,6 +106,9 @@ fn logged(row: &Row<'_>) -> Result<LoggedEvent, StoreError> {
             actor: row.get("actor")?,
             login_uid: row.get("login_uid")?,
             source: Source::stored(&row.get::<String>("source")?, login),
+            host: row
+                .get::<Option<String>>("host")?
+                .map(|name| Box::new(FleetHost::on_record(name))),
         },
         record: Record::read(&kind, row.get("fields")?, row.get("detail")?),
         kind,

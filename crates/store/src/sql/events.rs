@@ -13,7 +13,7 @@ use crate::seal::HASH_BYTES;
 const REFUSED: &str = "refused";
 
 /// The columns of an event that its leaf proves, in this order.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "at",
     "kind",
     "fields",
@@ -28,6 +28,7 @@ const COLUMNS: [&str; 14] = [
     "remote_user",
     "terminal",
     "unsynced",
+    "host",
 ];
 
 /// A new event.
@@ -72,6 +73,7 @@ impl NewEvent<'_> {
             } else {
                 Value::Integer(1)
             },
+            text(self.origin.host.as_ref().map(|host| &host.name)),
         ];
         COLUMNS.into_iter().zip(values)
     }
@@ -93,8 +95,8 @@ pub(crate) fn insert(
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO event
         (id, leaf, at, kind, fields, detail, name, uid, actor, login_uid, source, service, remote_host, remote_user,
-         terminal, unsynced)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+         terminal, unsynced, host)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
     let mut values = [value::Value::Null; FIRST_COLUMN + COLUMNS.len()];
     values[0] = number.as_value();
     values[1] = leaf.as_value();
@@ -121,7 +123,7 @@ pub(crate) struct JournalRow<'a> {
 
 impl JournalRow<'_> {
     /// What is stored of it, by column.
-    pub(crate) fn columns(&self) -> Result<[(&'static str, Value<'_>); 14], StoreError> {
+    pub(crate) fn columns(&self) -> Result<[(&'static str, Value<'_>); 15], StoreError> {
         let mut columns = COLUMNS.map(|name| (name, Value::Null));
         for (i, (_, column)) in columns.iter_mut().enumerate() {
             *column = match self.row.value(i + FIRST_COLUMN)? {
@@ -141,7 +143,7 @@ pub(crate) fn each_in_journal(
     mut each: impl FnMut(JournalRow<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let sql = "SELECT id, leaf, at, kind, fields, detail, name, uid, actor, login_uid, source, service, remote_host,
-        remote_user, terminal, unsynced FROM event ORDER BY id";
+        remote_user, terminal, unsynced, host FROM event ORDER BY id";
     db.each(sql, values![], |row| {
         each(JournalRow {
             number: row.get("id")?,

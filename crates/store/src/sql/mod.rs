@@ -11,6 +11,7 @@ pub(crate) mod devices;
 pub(crate) mod event_filter;
 pub(crate) mod events;
 pub(crate) mod exemptions;
+pub(crate) mod fleet;
 pub(crate) mod journal;
 pub(crate) mod notices;
 pub(crate) mod policy;

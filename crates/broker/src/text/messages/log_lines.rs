@@ -41,6 +41,10 @@ pub fn event(happening: &Happening) -> String {
                 .login_uid
                 .map_or(String::new(), |uid| uid.to_string()),
         ),
+        (
+            "host".to_owned(),
+            text(origin.host.as_ref().map(|host| &*host.name)),
+        ),
     ];
     let name = event.name();
     let fields = event.flat_fields().into_iter();

@@ -1,0 +1,159 @@
+//! Hosts and the fleet: the tables `host` and `joined_fleet`.
+
+use twofa_core::Timestamp;
+
+use super::{Db, Row, values};
+use crate::error::StoreError;
+
+/// A host of the fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Its random id, never given to another.
+    pub id: String,
+    /// The name that an administrator gave it.
+    pub name: String,
+    /// What it may do.
+    pub rights: HostRights,
+    /// When it was added.
+    pub added_at: Timestamp,
+    /// When it joined; `None`: not yet.
+    pub joined_at: Option<Timestamp>,
+    /// Until when it can join; `None`: it has joined.
+    pub token_until: Option<Timestamp>,
+    /// When its certificate ends; `None`: it has not joined.
+    pub key_until: Option<Timestamp>,
+    /// When somebody last logged in there, to within a minute; `None`: not yet.
+    pub seen_at: Option<Timestamp>,
+}
+
+/// What a host may do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HostRights {
+    /// The PAM services that it may ask for; empty: all.
+    pub services: Vec<String>,
+    /// Whether people may set up their first method there.
+    pub may_enrol: bool,
+}
+
+/// The fleet that this machine has joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinedFleet {
+    /// The id of the fleet.
+    pub fleet: String,
+    /// The id of this machine there.
+    pub host: String,
+    /// The name of this machine there.
+    pub name: String,
+    /// When it joined.
+    pub joined_at: Timestamp,
+}
+
+const HOST: &str = "SELECT id, name, services, may_enrol, added_at, token_until, key_until, joined_at, seen_at FROM host";
+
+/// Every host, by name.
+pub(crate) fn all(db: &Db<'_>) -> Result<Vec<Host>, StoreError> {
+    db.query_all(&format!("{HOST} ORDER BY name"), values![], host)
+}
+
+pub(crate) fn find(db: &Db<'_>, name: &str) -> Result<Option<Host>, StoreError> {
+    db.query_opt(&format!("{HOST} WHERE name = ?1"), values![name], host)
+}
+
+/// The host whose certificate has this key.
+pub(crate) fn find_by_key(db: &Db<'_>, key: &[u8; 32]) -> Result<Option<Host>, StoreError> {
+    db.query_opt(&format!("{HOST} WHERE key = ?1"), values![key], host)
+}
+
+/// The host that may join with this token.
+pub(crate) fn find_by_token(db: &Db<'_>, token: &[u8; 32]) -> Result<Option<Host>, StoreError> {
+    db.query_opt(&format!("{HOST} WHERE token = ?1"), values![token], host)
+}
+
+pub(crate) fn insert(db: &Db<'_>, host: &Host, token: &[u8; 32]) -> Result<(), StoreError> {
+    db.execute(
+        "INSERT INTO host (id, name, services, may_enrol, added_at, token, token_until)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        values![
+            &host.id,
+            &host.name,
+            host.rights.services.join(","),
+            host.rights.may_enrol,
+            host.added_at,
+            token,
+            host.token_until
+        ],
+    )?;
+    Ok(())
+}
+
+/// Gives the host its key, if the token is still the one with which it may join, and takes the token. Says whether it was:
+/// of any number of transactions with one token, one gets `true`.
+pub(crate) fn join(
+    db: &Db<'_>,
+    token: &[u8; 32],
+    key: &[u8; 32],
+    key_until: Timestamp,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let joined = db.execute(
+        "UPDATE host SET token = NULL, token_until = NULL, key = ?2, key_until = ?3, joined_at = ?4
+         WHERE token = ?1 AND token_until > ?4",
+        values![token, key, key_until, now],
+    )?;
+    Ok(joined == 1)
+}
+
+pub(crate) fn delete(db: &Db<'_>, id: &str) -> Result<(), StoreError> {
+    db.execute("DELETE FROM host WHERE id = ?1", values![id])?;
+    Ok(())
+}
+
+pub(crate) fn set_seen(db: &Db<'_>, id: &str, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "UPDATE host SET seen_at = ?2 WHERE id = ?1";
+    db.execute(sql, values![id, now])?;
+    Ok(())
+}
+
+/// The fleet that this machine has joined.
+pub(crate) fn joined(db: &Db<'_>) -> Result<Option<JoinedFleet>, StoreError> {
+    let sql = "SELECT fleet, host, name, joined_at FROM joined_fleet";
+    db.query_opt(sql, values![], |row| {
+        Ok(JoinedFleet {
+            fleet: row.get("fleet")?,
+            host: row.get("host")?,
+            name: row.get("name")?,
+            joined_at: row.get("joined_at")?,
+        })
+    })
+}
+
+pub(crate) fn set_joined(db: &Db<'_>, fleet: &JoinedFleet) -> Result<(), StoreError> {
+    db.execute(
+        "INSERT INTO joined_fleet (id, fleet, host, name, joined_at) VALUES (1, ?1, ?2, ?3, ?4)",
+        values![&fleet.fleet, &fleet.host, &fleet.name, fleet.joined_at],
+    )?;
+    Ok(())
+}
+
+pub(crate) fn delete_joined(db: &Db<'_>) -> Result<(), StoreError> {
+    db.execute("DELETE FROM joined_fleet", values![])?;
+    Ok(())
+}
+
+fn host(row: &Row<'_>) -> Result<Host, StoreError> {
+    let services: String = row.get("services")?;
+    let services = services.split(',').filter(|service| !service.is_empty());
+    Ok(Host {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        rights: HostRights {
+            services: services.map(str::to_owned).collect(),
+            may_enrol: row.get("may_enrol")?,
+        },
+        added_at: row.get("added_at")?,
+        joined_at: row.get("joined_at")?,
+        token_until: row.get("token_until")?,
+        key_until: row.get("key_until")?,
+        seen_at: row.get("seen_at")?,
+    })
+}
