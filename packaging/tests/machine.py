@@ -16,7 +16,7 @@ CACHE = pathlib.Path(os.environ.get("TWOFA_CACHE", "/var/cache/twofa-packages"))
 INCLUDED = (
     "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,openssh-client,sudo,login,iproute2,procps,pamtester,oathtool"
 )
-DEADLINE = 30
+DEADLINE = 60
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 BOOT = """set -eu
@@ -56,7 +56,7 @@ def repacked(packages, version, into, observed=False):
     """The same packages with another version. If they are to be observed, /packages/observe is run before and after each
     of their scripts, with its name and what dpkg asked of it."""
     into.mkdir()
-    for package in packages.glob("*.deb"):
+    for package in packages:
         unpacked = into / "unpacked"
         subprocess.run(["dpkg-deb", "--raw-extract", package, unpacked], check=True)
         control = unpacked / "DEBIAN/control"
@@ -76,7 +76,8 @@ def repacked(packages, version, into, observed=False):
 
 def observe(script, name):
     lines = script.read_text().splitlines()[1:] if script.exists() else []
-    before = ["#!/bin/sh", f'/packages/observe "before {name} $*"', f"trap '/packages/observe \"after {name} $*\"' EXIT"]
+    watch = f'/packages/observe "{{}} {name} $*" || exit 1'
+    before = ["#!/bin/sh", watch.format("before"), f"trap '{watch.format('after')}' EXIT"]
     script.write_text("\n".join(before + lines) + "\n")
     script.chmod(0o755)
 
@@ -85,6 +86,8 @@ class Machine:
     """It has the user alice, whose password is "first factor". /packages has the directories old and new."""
 
     def __init__(self, packages):
+        # The half minute of the last code that was used.
+        self.used_at = 0
         self.folder = tempfile.TemporaryDirectory()
         self.console = tempfile.TemporaryFile("w+")
         self.nspawn = subprocess.Popen(
@@ -130,23 +133,14 @@ class Machine:
     def inside(self, command):
         return ["nsenter", "-t", self.init, "-a", "--", "bash", "-c", command]
 
-    def start(self, command, **options):
-        environment = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
-        return subprocess.Popen(
-            self.inside(command),
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            **options,
-        )
-
     def attempt(self, command, typed=""):
         """Runs a command as root. Returns its exit status and what it printed."""
-        process = self.start(command)
-        output, _ = process.communicate(typed, timeout=DEADLINE)
-        return process.returncode, output
+        environment = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
+        done = subprocess.run(
+            self.inside(command), env=environment, input=typed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            timeout=DEADLINE,
+        )
+        return done.returncode, done.stdout
 
     def run(self, command, typed=""):
         status, output = self.attempt(command, typed)
@@ -160,23 +154,6 @@ class Machine:
         """A login of alice's by password and then code. Returns whether it succeeds, and what she saw."""
         status, seen = self.attempt("pamtester login alice authenticate acct_mgmt", f"{password}\n{code}\n")
         return status == 0, seen
-
-    def enrol(self):
-        """Enrols an authenticator app for alice. Returns its key."""
-        process = self.start("stty -echo 2>/dev/null; script --quiet --flush --return --command "
-                             "'twofa enrol app --user alice' /dev/null", bufsize=0)
-        seen = read_until(process, "code it shows: ")
-        key = re.search(r"Key:\s+([A-Z2-7 ]+?)\s*\n", seen).group(1).replace(" ", "")
-        process.stdin.write(self.code(key) + "\n")
-        seen = read_until(process, r"code \d+[^\n]*: ")
-        codes = re.findall(r"\b(?:[a-z0-9]{4}-){3}[a-z0-9]{4}\b", seen)
-        number = int(re.search(r"of code (\d+)", seen).group(1))
-        process.stdin.write(codes[number - 1][-4:] + "\n")
-        rest, _ = process.communicate(timeout=DEADLINE)
-        assert process.returncode == 0, rest
-        self.used_at = self.step()
-        self.backup_codes = [code for code in codes if code != codes[number - 1]]
-        return key
 
     def step(self):
         return int(time.time()) // 30
@@ -195,15 +172,6 @@ class Machine:
         self.nspawn.wait()
         self.console.close()
         self.folder.cleanup()
-
-
-def read_until(process, pattern):
-    seen = ""
-    while not re.search(pattern, seen):
-        more = os.read(process.stdout.fileno(), 4096).decode().replace("\r", "")
-        assert more, f"ended before {pattern}:\n{seen}"
-        seen += more
-    return seen
 
 
 def wait_for(what, condition, other_than=None):

@@ -59,9 +59,13 @@ class Terminal:
 
     def answer(self, pattern, typed):
         """Types a line when the pattern is the last that was shown. Returns what was shown before."""
-        seen = self.read_until(pattern + r"\s*$")
+        return self.press(pattern + r"\s*$", typed + "\r")
+
+    def press(self, pattern, keys):
+        """Presses keys when the pattern was shown. Returns what was shown before."""
+        seen = self.read_until(pattern)
         self.seen = ""
-        os.write(self.master, typed.encode() + b"\n")
+        os.write(self.master, keys.encode())
         return seen
 
     def ended(self):

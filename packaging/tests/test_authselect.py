@@ -7,11 +7,9 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(__file__))
-import test_debian  # noqa: E402
-from machine import Machine  # noqa: E402
+from case import ASKED, OLD, PackagesTest  # noqa: E402
 
 PROFILE = pathlib.Path(__file__).parents[1] / "authselect/system-auth"
-ASKED = test_debian.ASKED
 
 
 def rendered(features):
@@ -31,13 +29,12 @@ def rendered(features):
     return "\n".join(lines) + "\n"
 
 
-class Authselect(unittest.TestCase):
+class Authselect(PackagesTest):
     def test_the_code_is_asked_behind_the_right_password_only_with_include_and_with_substack(self):
-        machine = Machine(test_debian.packages)
-        self.addCleanup(machine.end)
-        machine.run(test_debian.OLD)
+        machine = self.machine
+        machine.run(OLD)
         machine.run("twofa policy set mode=optional")
-        key = machine.enrol()
+        key = self.enrol()
         for features in ((), ("with-faillock",), ("without-nullok",)):
             for way in ("include", "substack"):
                 with self.subTest(features=features, way=way):
@@ -53,9 +50,6 @@ class Authselect(unittest.TestCase):
         passed, seen = machine.log_in(machine.next_code(key))
         self.assertTrue(passed, seen)
 
-
-setUpModule = test_debian.setUpModule
-tearDownModule = test_debian.tearDownModule
 
 if __name__ == "__main__":
     unittest.main()

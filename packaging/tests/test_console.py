@@ -6,17 +6,13 @@ of the packages, and between any two files that pam-auth-update writes. The prov
 
 import json
 import os
-import pathlib
-import shutil
-import subprocess
 import sys
-import tempfile
 import unittest
 
 sys.path.insert(0, os.path.dirname(__file__))
-import test_debian  # noqa: E402
-from machine import Machine, repacked  # noqa: E402
+from case import NEW, OLD, REMOVE, ObservedTest  # noqa: E402
 
+PURGE = "dpkg --purge libpam-twofa twofa"
 OBSERVED = "/var/tmp/observed"
 # All mixtures of the files of $1 and $2, one after the other in the place of /etc/pam.d.
 MIXTURES = """set -e
@@ -30,35 +26,14 @@ done
 """
 
 
-def setUpModule():
-    global packages, temporary
-    temporary = tempfile.TemporaryDirectory()
-    packages = pathlib.Path(temporary.name)
-    (packages / "built").mkdir()
-    for package in pathlib.Path(os.environ["TWOFA_PACKAGES"]).glob("*.deb"):
-        if "dbgsym" not in package.name:
-            shutil.copy(package, packages / "built")
-    repacked(packages / "built", "98.0-1", packages / "old", observed=True)
-    repacked(packages / "built", "99.0-1", packages / "new", observed=True)
-    broker = next((packages / "built").glob("twofa_*.deb"))
-    subprocess.run(["dpkg-deb", "--extract", broker, packages / "files"], check=True)
-    shutil.copy(packages / "files/usr/bin/twofa", packages / "twofa")
-    shutil.copy(pathlib.Path(__file__).with_name("observe"), packages)
-
-
-def tearDownModule():
-    temporary.cleanup()
-
-
-class Console(unittest.TestCase):
+class Console(ObservedTest):
     def setUp(self):
-        self.machine = Machine(packages)
-        self.addCleanup(self.machine.end)
+        super().setUp()
         self.machine.run("echo 'root:first factor' | chpasswd")
 
     def moments(self):
         """What was seen since the last call. Each must let root in."""
-        lines = self.machine.run(f"cat {OBSERVED} && rm {OBSERVED}").splitlines()
+        lines = self.machine.run(f"touch {OBSERVED} && cat {OBSERVED} && rm {OBSERVED}").splitlines()
         for line in lines:
             moment, real, asking, modules, said, proved = line.split("\t")
             with self.subTest(moment=moment):
@@ -70,21 +45,63 @@ class Console(unittest.TestCase):
                 self.assertFalse(asking != "0" and modules == "0")
         return [line.split("\t")[0] for line in lines]
 
+    def enable(self):
+        self.machine.run(f"{OLD} && pam-auth-update --enable twofa && twofa policy set mode=optional")
+        return self.moments()
+
+    def moments_of(self, command):
+        self.machine.run(command)
+        return self.moments()
+
     def test_root_gets_in_before_and_after_each_script_of_the_packages(self):
-        self.machine.run(test_debian.OLD)
-        self.assertIn("before twofa.postinst configure ", self.moments())
-        self.machine.run("pam-auth-update --enable twofa && twofa policy set mode=optional")
-        self.machine.run(test_debian.NEW)
-        seen = self.moments()
+        self.assertIn("before twofa.postinst configure ", self.enable())
+        seen = self.moments_of(NEW)
         for moment in ("after libpam-twofa.prerm upgrade 99.0-1", "after twofa.postinst configure 98.0-1"):
             self.assertIn(moment, seen)
-        self.machine.run("dpkg --remove libpam-twofa twofa")
-        self.assertIn("after libpam-twofa.postrm remove", self.moments())
-        self.machine.run("dpkg --purge libpam-twofa twofa")
-        self.assertIn("after twofa.postrm purge", self.moments())
+        self.assertIn("after libpam-twofa.postrm remove", self.moments_of(REMOVE))
+        self.assertIn("after twofa.postrm purge", self.moments_of(PURGE))
+
+    def test_root_gets_in_whichever_package_is_upgraded_or_removed_first(self):
+        for first, second in (("twofa", "libpam-twofa"), ("libpam-twofa", "twofa")):
+            self.enable()
+            for package in (first, second):
+                # Neither can be configured without the other.
+                self.machine.attempt(f"dpkg --install /packages/new/{package}_*.deb")
+                self.moments()
+            self.machine.run("dpkg --configure --pending")
+            self.assertIn("99.0-1", self.machine.run("dpkg-query --show --showformat '${Version} ${db:Status-Status}' twofa"))
+            self.moments()
+            for package in (first, second, first):
+                self.machine.attempt(f"dpkg --remove {package}; /packages/observe 'without {package}'")
+                self.moments()
+            self.assertFalse(self.machine.succeeds("command -v twofad || ls /usr/lib/*/security/pam_twofa.so"))
+
+    def test_the_broker_is_not_removed_by_force_while_the_profile_is_enabled(self):
+        self.enable()
+        status, said = self.machine.attempt("dpkg --force-depends --remove twofa; /packages/observe 'removal by force'")
+        self.assertIn("/etc/pam.d/common-auth", said)
+        self.moments()
+        self.machine.run("command -v twofad && systemctl is-active twofad.socket")
+
+    def test_root_gets_in_after_any_script_has_failed(self):
+        self.enable()
+        upgrade, removal, purge = (self.moments_of(command) for command in (NEW, REMOVE, PURGE))
+        for command, moments in ((NEW, upgrade), (REMOVE, removal), (PURGE, purge)):
+            for moment in moments:
+                with self.subTest(fails=moment):
+                    self.fails_at(moment, command)
+
+    def fails_at(self, moment, command):
+        """Runs the command on machines as they were, but a script fails. Then what failed is repeated."""
+        self.enable()
+        self.machine.run(f"echo '{moment}' >/var/tmp/fails")
+        self.machine.attempt(f"{command}; /packages/observe 'after the failure'")
+        self.assertIn(moment, self.moments())
+        self.machine.run(f"rm /var/tmp/fails; dpkg --configure --pending; {command}; /packages/observe 'in the end'")
+        self.moments()
 
     def test_root_gets_in_between_any_two_files_that_pam_auth_update_writes(self):
-        self.machine.run(f"{test_debian.OLD} && twofa policy set mode=optional")
+        self.machine.run(f"{OLD} && twofa policy set mode=optional")
         self.machine.run("cp -r /etc/pam.d /var/tmp/without && pam-auth-update --enable twofa && cp -r /etc/pam.d /var/tmp/with")
         self.moments()
         self.machine.run(f"set -- /var/tmp/without /var/tmp/with\n{MIXTURES}")

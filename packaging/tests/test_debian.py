@@ -5,46 +5,26 @@
 
 import os
 import pathlib
-import shutil
+import re
 import sys
-import tempfile
 import threading
 import unittest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from machine import Machine, repacked  # noqa: E402
+from case import ASKED, NEW, OLD, PackagesTest  # noqa: E402
+from machine import wait_for  # noqa: E402
 
-ASKED = "Verification code"
 STORE = "/var/lib/twofa/twofa.db"
 KEY = "/etc/twofa/secret.key"
-OLD = "dpkg --install /packages/old/*.deb"
-NEW = "dpkg --install /packages/new/*.deb"
+FAILING = "[Service]\\nExecStart=\\nExecStart=/bin/false\\nRestartSec=10ms\\n[Unit]\\nStartLimitBurst=5\\n"
+MANUAL = (pathlib.Path(__file__).parents[2] / "man/twofad.8").read_text().replace("\\-", "-")
 
 
-def setUpModule():
-    global packages, temporary
-    temporary = tempfile.TemporaryDirectory()
-    packages = pathlib.Path(temporary.name)
-    (packages / "old").mkdir()
-    for package in pathlib.Path(os.environ["TWOFA_PACKAGES"]).glob("*.deb"):
-        if "dbgsym" not in package.name:
-            shutil.copy(package, packages / "old")
-    repacked(packages / "old", "99.0-1", packages / "new")
-
-
-def tearDownModule():
-    temporary.cleanup()
-
-
-class Debian(unittest.TestCase):
-    def setUp(self):
-        self.machine = Machine(packages)
-        self.addCleanup(self.machine.end)
-
+class Debian(PackagesTest):
     def install_and_enrol(self):
         self.machine.run(OLD)
         self.machine.run("pam-auth-update --enable twofa && twofa policy set mode=optional")
-        self.key = self.machine.enrol()
+        self.key = self.enrol()
 
     def assert_asked(self):
         passed, seen = self.machine.log_in()
@@ -126,6 +106,21 @@ class Debian(unittest.TestCase):
             self.assert_asked()
         self.machine.run("dpkg --configure --pending")
         self.assert_asked()
+
+    def test_a_broker_that_keeps_failing_is_given_up_and_started_again_as_the_manual_says(self):
+        self.install_and_enrol()
+        self.machine.run("mkdir /run/systemd/system/twofad.service.d")
+        self.machine.run(f"printf '{FAILING}' >/run/systemd/system/twofad.service.d/failing.conf; systemctl daemon-reload")
+        self.machine.attempt("systemctl restart twofad.service")
+        wait_for("the end of it", lambda: self.machine.succeeds("systemctl is-failed twofad.service twofad.socket"))
+        # The module starts a broker of its own.
+        self.assert_asked()
+        self.machine.run("sed -i /ExecStart/d /run/systemd/system/twofad.service.d/failing.conf; systemctl daemon-reload")
+        self.machine.attempt("systemctl restart twofad.socket")
+        self.assertFalse(self.machine.succeeds("runuser -u alice twofa status"))
+        for command in re.findall(r"^    (systemctl (?:reset|start).*)$", MANUAL, re.M):
+            self.machine.run(command)
+        self.machine.run("runuser -u alice twofa status && systemctl is-active twofad.socket twofad.service")
 
     def test_an_upgrade_does_not_make_a_store_in_place_of_one_that_is_out_of_sight(self):
         self.install_and_enrol()

@@ -13,12 +13,10 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(__file__))
-import test_debian  # noqa: E402
-from machine import SUITE, Machine, wait_for  # noqa: E402
-from terminal import Terminal  # noqa: E402
+from case import ASKED, PASSWORD, PackagesTest  # noqa: E402
+from machine import SUITE, wait_for  # noqa: E402
 
 README = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
-PASSWORD = "first factor"
 SHELL = r"alice@\S+ \$ "
 SSH = "ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -i ~alice/.ssh/id_ed25519 alice@127.0.0.1"
 KEY = "ssh-keygen -q -N '' -t ed25519 -f ~/.ssh/id_ed25519 && cp ~/.ssh/id_ed25519.pub ~/.ssh/authorized_keys"
@@ -32,7 +30,7 @@ def commands(heading, first):
     return re.findall(r"^.*<<end.*(?:\n.*)*?\nend$|^.+$", block, re.M)
 
 
-class Readme(unittest.TestCase):
+class Readme(PackagesTest):
     def test_passwords(self):
         self.follow("Passwords:", password=True)
 
@@ -43,8 +41,6 @@ class Readme(unittest.TestCase):
         self.follow("Both:", password=True)
 
     def follow(self, choice, password):
-        self.machine = Machine(test_debian.packages)
-        self.addCleanup(self.machine.end)
         self.machine.run("usermod --append --groups sudo --shell /bin/bash alice; cp /packages/old/*.deb /home/alice")
         self.machine.run("echo \"PS1='alice@vm \\$ '\" >/home/alice/.bashrc; echo . .bashrc >/home/alice/.bash_profile")
         self.machine.run("install --directory --owner alice --mode 700 /home/alice/.ssh")
@@ -59,7 +55,7 @@ class Readme(unittest.TestCase):
         for command in commands("## Protect ssh", "Nobody publishes") + commands("## Protect ssh", choice):
             self.type(command)
             if command.startswith("twofa enrol app"):
-                self.enrol()
+                self.enrol_on(self.shell)
         # sshd listens once more a moment after it was reloaded.
         wait_for("sshd", lambda: self.machine.succeeds("ss --listening --tcp --numeric | grep --quiet ':22 '"))
         self.log_in(password, self.backup_codes.pop())
@@ -83,33 +79,15 @@ class Readme(unittest.TestCase):
         self.shell.answer(SHELL, "echo status $?")
         self.assertIn("status 0", self.shell.answer(SHELL, command))
 
-    def enrol(self):
-        seen = self.shell.read_until("code it shows: $")
-        key = re.search(r"Key:\s+([A-Z2-7 ]+?)\s*\n", seen).group(1).replace(" ", "")
-        self.shell.answer("code it shows:", self.machine.code(key))
-        seen = self.shell.read_until(r"code \d+[^\n]*: $")
-        codes = re.findall(r"\b(?:[a-z0-9]{4}-){3}[a-z0-9]{4}\b", seen)
-        number = int(re.search(r"of code (\d+)", seen).group(1))
-        self.shell.answer(r"code \d+[^\n]*:", codes[number - 1][-4:])
-        self.backup_codes = [code for code in codes if code != codes[number - 1]]
-
     def log_in(self, password, code):
         terminal = self.terminal("ssh").run(SSH)
         if password:
             terminal.answer("assword:", PASSWORD)
         if code:
-            terminal.answer(r"Verification code.*:", code)
+            terminal.answer(f"{ASKED}.*:", code)
         terminal.answer(SHELL, "exit")
         self.assertEqual(terminal.ended(), 0)
 
-    def terminal(self, title):
-        terminal = Terminal(self.machine, title)
-        self.addCleanup(terminal.close)
-        return terminal
-
-
-setUpModule = test_debian.setUpModule
-tearDownModule = test_debian.tearDownModule
 
 if __name__ == "__main__":
     unittest.main()
