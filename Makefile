@@ -222,15 +222,15 @@ endif
 
 # --- Packages: packaging/README.md -----------------------------------------------------------------------------------
 
-# Builds in a copy of the tree. Rust comes from rustup where the distribution's is missing.
+# Builds in a copy of the tree; CHECK=1 runs the unit tests too, as a distribution's build does. Rust comes from rustup where the distribution's is missing.
 .PHONY: deb
 deb:
-	packaging/build-deb '$(abspath $(TARGET)/deb)'
+	DEB_BUILD_OPTIONS='$(if $(CHECK),,nocheck)' packaging/build-deb '$(abspath $(TARGET)/deb)'
 
-# Builds the packages for Fedora and EL. On Debian, whose rpm does that as well, they are good for a look only.
+# Builds the packages for Fedora and EL, with CHECK=1 as above. On Debian, whose rpm does that as well, they are good for a look only.
 .PHONY: rpm
 rpm:
-	packaging/build-rpm '$(abspath $(TARGET)/rpm)'
+	packaging/build-rpm '$(abspath $(TARGET)/rpm)' $(if $(CHECK),,--nocheck)
 
 # Builds the packages twice, in two directories, and compares them.
 .PHONY: check-reproducible
