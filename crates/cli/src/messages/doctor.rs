@@ -282,7 +282,8 @@ fn broker(silence: &Silence, lockers: &[String]) -> String {
     };
     format!(
         "{why}: screen lockers{lockers} refuse everybody, and users cannot change their own settings; start it with \
-         'systemctl enable --now twofad.socket', or see 'systemctl status twofad'"
+         'systemctl enable --now twofad.socket' (if systemd gave it up, first 'systemctl reset-failed twofad'), or see \
+         'systemctl status twofad'"
     )
 }
 
@@ -578,8 +579,8 @@ mod tests {
         says(
             &Finding::Broker { silence, lockers },
             "the broker at /run/twofa/twofad.sock cannot work (the store is damaged): screen lockers (i3lock) refuse \
-             everybody, and users cannot change their own settings; start it with 'systemctl enable --now twofad.socket', \
-             or see 'systemctl status twofad'",
+             everybody, and users cannot change their own settings; start it with 'systemctl enable --now twofad.socket' \
+             (if systemd gave it up, first 'systemctl reset-failed twofad'), or see 'systemctl status twofad'",
         );
     }
 }
