@@ -36,7 +36,7 @@ pub mod provider;
 mod redaction;
 mod sender;
 pub mod sms;
-mod subprocess;
+pub mod subprocess;
 pub mod templates;
 
 pub use account::BadAccount;

@@ -160,6 +160,11 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Connects and logs in, as far as that is possible without sending a message.
     fn check(&self, deadline: Instant) -> Result<(), SendError>;
 
+    /// When the certificate ends that its server showed at the last connection. `None`: there was none with TLS.
+    fn certificate_end(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// The address or number it sends from, if a message can be sent there: the default recipient of a test message.
     fn sender_address(&self) -> Option<&str>;
 

@@ -25,10 +25,14 @@ pub(crate) struct Program {
 }
 
 /// The exit status and the output of a program.
-pub(crate) struct ProgramOutput {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: Zeroizing<Vec<u8>>,
-    pub(crate) stderr: Vec<u8>,
+#[derive(Debug)]
+pub struct ProgramOutput {
+    /// How it exited.
+    pub status: ExitStatus,
+    /// The first 64 KiB of its output.
+    pub stdout: Zeroizing<Vec<u8>>,
+    /// The first 64 KiB of its errors.
+    pub stderr: Vec<u8>,
 }
 
 impl Program {
@@ -68,11 +72,7 @@ impl Program {
 
 /// Runs `command` with `input` on its standard input. If it has not exited by `deadline`, it is killed together with
 /// the processes it started, and the error is [`ErrorKind::TimedOut`].
-pub(crate) fn run(
-    mut command: Command,
-    input: &[u8],
-    deadline: Instant,
-) -> io::Result<ProgramOutput> {
+pub fn run(mut command: Command, input: &[u8], deadline: Instant) -> io::Result<ProgramOutput> {
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

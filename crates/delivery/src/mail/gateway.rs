@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use lettre::Address;
-use twofa_core::Channel;
+use twofa_core::{Channel, Timestamp};
 
 use super::address;
 use super::mailer::Mailer;
@@ -75,6 +75,10 @@ impl Provider for Gateway {
 
     fn check(&self, deadline: Instant) -> Result<(), SendError> {
         self.mailer.check(deadline)
+    }
+
+    fn certificate_end(&self) -> Option<Timestamp> {
+        self.mailer.certificate_end()
     }
 
     /// None: a test message cannot be sent to the e-mail address it comes from, because it needs a phone number.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Instant;
 
 use lettre::Address;
-use twofa_core::Channel;
+use twofa_core::{Channel, Timestamp};
 use zeroize::Zeroizing;
 
 use super::address;
@@ -21,6 +21,11 @@ pub(super) trait Transport: fmt::Debug + Send + Sync {
 
     /// Connects and logs in, as far as that is possible without sending a mail.
     fn check(&self, deadline: Instant) -> Result<(), SendError>;
+
+    /// When the certificate ends that the server showed last, as in [`Provider`].
+    fn certificate_end(&self) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// A finished mail.
@@ -73,6 +78,10 @@ impl Provider for Mailer {
 
     fn check(&self, deadline: Instant) -> Result<(), SendError> {
         self.transport.check(deadline)
+    }
+
+    fn certificate_end(&self) -> Option<Timestamp> {
+        self.transport.certificate_end()
     }
 
     fn sender_address(&self) -> Option<&str> {

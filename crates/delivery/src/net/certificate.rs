@@ -2,6 +2,7 @@
 //! but does not say until when they hold.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -22,6 +23,22 @@ pub fn first_end(pem_file: &Path) -> Option<Timestamp> {
     certificates
         .filter_map(|certificate| end(&certificate.ok()?))
         .min()
+}
+
+/// When the certificate ends that a server showed last.
+#[derive(Debug, Default)]
+pub(crate) struct ServerCertificate(Mutex<Option<Timestamp>>);
+
+impl ServerCertificate {
+    /// Takes note of a certificate that was verified, as DER. Without one, the connection was not encrypted.
+    pub(crate) fn note(&self, certificate: Option<&[u8]>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = certificate.and_then(end);
+    }
+
+    /// `None`: no server has been connected to with TLS.
+    pub(crate) fn end(&self) -> Option<Timestamp> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The end of a certificate's validity.

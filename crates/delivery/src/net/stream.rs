@@ -101,6 +101,14 @@ impl Stream {
         Ok(())
     }
 
+    /// The server's certificate, as DER. `None`: there is no TLS.
+    pub(crate) fn certificate(&self) -> Option<&[u8]> {
+        let Inner::Tls(tls) = &self.inner else {
+            return None;
+        };
+        tls.conn.peer_certificates()?.first().map(AsRef::as_ref)
+    }
+
     /// Sets the deadline for all further reads and writes.
     pub(crate) fn set_deadline(&mut self, deadline: Instant) {
         match &mut self.inner {

@@ -91,6 +91,11 @@ impl Connection {
         Ok(connection)
     }
 
+    /// The server's certificate, as DER. `None`: there is no TLS.
+    pub(super) fn certificate(&self) -> Option<&[u8]> {
+        self.stream.certificate()
+    }
+
     /// Sets the deadline for all further commands.
     pub(super) fn set_deadline(&mut self, deadline: Instant) {
         self.stream.set_deadline(deadline);

@@ -20,9 +20,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lettre::Address;
+use twofa_core::Timestamp;
 
 use super::mailer::{Outgoing, Transport};
 use crate::error::SendError;
+use crate::net::certificate::ServerCertificate;
 use crate::provider::Receipt;
 use crate::redaction::Secrets;
 use connection::{Connection, SendFailure};
@@ -41,6 +43,7 @@ pub(super) struct Smtp {
     server: Server,
     from: Address,
     pool: Arc<Pool>,
+    certificate: ServerCertificate,
 }
 
 impl fmt::Debug for Smtp {
@@ -58,11 +61,13 @@ impl Smtp {
             server,
             from,
             pool: Pool::new(connections, IDLE_TIMEOUT),
+            certificate: ServerCertificate::default(),
         }
     }
 
     fn connect(&self, deadline: Instant) -> Result<Connection, SendError> {
         let mut connection = Connection::open(&self.server, deadline)?;
+        self.certificate.note(connection.certificate());
         login::log_in(&mut connection, &self.server, deadline)?;
         Ok(connection)
     }
@@ -101,6 +106,10 @@ impl Transport for Smtp {
     fn check(&self, deadline: Instant) -> Result<(), SendError> {
         self.connect(deadline)?
             .check_sender(&self.server, &self.from)
+    }
+
+    fn certificate_end(&self) -> Option<Timestamp> {
+        self.certificate.end()
     }
 }
 

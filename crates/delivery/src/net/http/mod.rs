@@ -12,9 +12,12 @@ use std::time::{Duration, Instant};
 use reqwest::blocking;
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
+use reqwest::tls::TlsInfo;
 use reqwest::{Method, StatusCode, Url};
+use twofa_core::Timestamp;
 
 use crate::error::{SendError, Step};
+use crate::net::certificate::ServerCertificate;
 use crate::net::proxy::Proxy;
 use crate::net::{lookup, tls};
 use crate::redaction::Secrets;
@@ -34,6 +37,7 @@ pub(crate) struct Client {
     url_setting: &'static str,
     // Made at the first use, because making one starts a thread, and most processes that open a provider send nothing.
     cached: Mutex<Option<blocking::Client>>,
+    certificate: ServerCertificate,
 }
 
 /// An HTTP request.
@@ -63,7 +67,13 @@ impl Client {
             proxy,
             url_setting,
             cached: Mutex::new(None),
+            certificate: ServerCertificate::default(),
         }
+    }
+
+    /// When the certificate of the server ends, as far as there was a connection with TLS.
+    pub(crate) fn certificate_end(&self) -> Option<Timestamp> {
+        self.certificate.end()
     }
 
     /// Sends `request` and reads an answer of at most `max_length` bytes, by `deadline`. Errors contain none of the
@@ -135,6 +145,9 @@ impl Client {
                 .and_then(|proxy| self.proxy_failed(proxy, &error, &url, deadline, &secrets))
                 .unwrap_or_else(|| self.request_failed(&error, &url, &secrets))
         })?;
+        let tls = response.extensions().get::<TlsInfo>();
+        self.certificate
+            .note(tls.and_then(TlsInfo::peer_certificate));
         match &self.proxy {
             // Without TLS there is no tunnel, and the proxy answers in the server's place.
             Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
@@ -151,6 +164,7 @@ impl Client {
         }
         let builder = blocking::Client::builder()
             .tls_backend_preconfigured(tls::client_config(self.ca_file.as_deref())?)
+            .tls_info(true)
             .user_agent(concat!("twofa/", env!("CARGO_PKG_VERSION")))
             // A redirect or a proxy from the environment would send the secrets to another server.
             .redirect(Policy::none())

@@ -124,6 +124,10 @@ impl Provider for HttpProvider {
             .map_err(inbox::without_message)
     }
 
+    fn certificate_end(&self) -> Option<Timestamp> {
+        self.api.client.certificate_end()
+    }
+
     fn sender_address(&self) -> Option<&str> {
         self.from.as_deref().filter(|from| is_number(from))
     }
