@@ -21,6 +21,39 @@ pub struct Module;
 
 pam::pam_hooks!(Module);
 
+/// An ELF note (elf(5)) with the version of this file, by which `twofa doctor` compares installed modules without loading
+/// them. Other notes of the module are the linker's.
+#[repr(C, align(4))]
+struct VersionNote {
+    name_size: u32,
+    text_size: u32,
+    kind: u32,
+    name: [u8; 8],
+    text: [u8; VERSION_SIZE],
+}
+
+/// Of the version with a NUL, rounded up to words.
+const VERSION_SIZE: usize = (env!("CARGO_PKG_VERSION").len() + 1).next_multiple_of(4);
+
+// SAFETY: the section is one for notes, and this is one: `Nhdr`, its name and its text, each of whole words.
+#[allow(clippy::cast_possible_truncation)] // a version has a few characters
+#[used]
+#[unsafe(link_section = ".note.twofa.version")]
+static VERSION_NOTE: VersionNote = VersionNote {
+    name_size: 6,
+    text_size: VERSION_SIZE as u32,
+    kind: 1,
+    name: *b"twofa\0\0\0",
+    text: padded(env!("CARGO_PKG_VERSION").as_bytes()),
+};
+
+const fn padded(version: &[u8]) -> [u8; VERSION_SIZE] {
+    let mut text = [0; VERSION_SIZE];
+    let (start, _) = text.split_at_mut(version.len());
+    start.copy_from_slice(version);
+    text
+}
+
 #[link(name = "pam")]
 unsafe extern "C" {
     fn pam_syslog(handle: *const PamHandle, priority: c_int, format: *const c_char, ...);
