@@ -247,6 +247,137 @@ fn the_doctor_names_what_selinux_denied() {
 }
 
 #[test]
+fn the_doctor_asks_for_denials_where_auditd_keeps_no_log() {
+    let machine = builder().build();
+    put(&machine, "sshd", BEHIND);
+    let denial = "avc:  denied  { write } for  pid=7 comm=\\\"twofad\\\" permissive=0";
+    let program = |name: &str, line: &str| {
+        machine.write_file(
+            &format!("/usr/bin/{name}"),
+            &format!("#!/bin/sh\necho \"{line}\"\n"),
+        );
+        machine.run(&format!("chmod +x /usr/bin/{name}")).ok();
+    };
+    let words =
+        "problem: SELinux denied twofa something in the last 24 hours (denials: 1; the latest: ";
+    program(
+        "journalctl",
+        &format!("$(date +%s).1 vm audit: AVC {denial}"),
+    );
+    finds(&machine, words);
+    program("journalctl", "nothing");
+    program(
+        "ausearch",
+        &format!("type=AVC msg=audit($(date +%s).1:7): {denial}"),
+    );
+    finds(&machine, words);
+    program("ausearch", "nothing");
+    assert_eq!(diagnosis(&machine), CONTENT);
+}
+
+#[test]
+fn the_doctor_names_a_module_or_a_broker_of_another_version_and_one_for_other_programs() {
+    let machine = builder().build();
+    put(&machine, "sshd", BEHIND);
+    let module = machine
+        .run("ls /usr/lib/*/security/pam_twofa.so /usr/lib64/security/pam_twofa.so 2>/dev/null")
+        .stdout;
+    let module = module.trim();
+    let version = env!("CARGO_PKG_VERSION");
+    // The version is in a note: its owner, and the text.
+    machine
+        .run(&format!(
+            "cp {module} /root && LC_ALL=C sed -i 's/twofa\\x00\\x00\\x00{version}/twofa\\x00\\x00\\x009.9.9/' {module}"
+        ))
+        .ok();
+    finds(
+        &machine,
+        &format!("problem: {module} is of version 9.9.9, and twofa of version {version}: "),
+    );
+    machine.run(&format!("cp /bin/sh {module}")).ok();
+    finds(
+        &machine,
+        &format!("problem: {module} is of an unknown version, and twofa of version {version}: "),
+    );
+    // 32 bits.
+    machine
+        .run(&format!(
+            "printf '\\001' | dd of={module} bs=1 seek=4 conv=notrunc status=none"
+        ))
+        .ok();
+    finds(
+        &machine,
+        &format!("problem: {module} is not for the architecture of the modules beside it"),
+    );
+    machine.run(&format!("cp /root/pam_twofa.so {module}")).ok();
+    machine
+        .run("mkdir -p /usr/lib/i386-linux-gnu/security && touch /usr/lib/i386-linux-gnu/security/pam_unix.so")
+        .ok();
+    finds(
+        &machine,
+        "notice: pam_twofa.so is missing from /usr/lib/i386-linux-gnu/security: programs of that architecture refuse everybody",
+    );
+    machine.run("rm -r /usr/lib/i386-linux-gnu").ok();
+
+    let broker = |script: &str| {
+        machine.run("rm -f /usr/sbin/twofad").ok();
+        machine.write_file("/usr/sbin/twofad", script);
+        machine.run("chmod +x /usr/sbin/twofad").ok();
+    };
+    machine.run("cp /usr/sbin/twofad /root").ok();
+    broker("#!/bin/sh\necho twofad 9.9.9\n");
+    finds(
+        &machine,
+        &format!("problem: /usr/sbin/twofad is of version 9.9.9, and twofa of version {version}: "),
+    );
+    broker("#!/bin/sh\nexec sleep 1000\n");
+    finds(
+        &machine,
+        "problem: /usr/sbin/twofad does not run (timed out)",
+    );
+    machine.run("rm /usr/sbin/twofad").ok();
+    finds(
+        &machine,
+        "problem: /usr/sbin/twofad does not run (No such file",
+    );
+}
+
+#[test]
+fn the_doctor_ends_and_says_what_it_could_not_examine() {
+    let machine = builder()
+        .with_sshd()
+        .tiny_disk("/var/lib/twofa", "8M")
+        .build();
+    put(&machine, "sshd", BEHIND);
+    // A service that nobody can read, and a folder of ours that is none.
+    machine
+        .run("mkfifo /etc/pam.d/testapp && rm -rf /etc/twofa/templates && ln -s templates /etc/twofa/templates")
+        .ok();
+    machine
+        .run("mv /usr/sbin/sshd /usr/sbin/sshd.real && printf '#!/bin/sh\\nexec sleep 1000\\n' >/usr/sbin/sshd && chmod +x /usr/sbin/sshd")
+        .ok();
+    machine
+        .run("dd if=/dev/zero of=/var/lib/twofa/full bs=64k; true")
+        .ok();
+    machine.broker().stop();
+    let begun = std::time::Instant::now();
+    let doctor = machine.run("twofa doctor");
+    let taken = begun.elapsed();
+    machine.broker().cont();
+    assert!(taken < std::time::Duration::from_secs(60), "{taken:?}");
+    assert_eq!(doctor.code(), 1, "{doctor}");
+    for words in [
+        "problem: testapp: ",
+        "problem: cannot examine /etc/twofa/templates: ",
+        "problem: sshd does not report its settings: timed out",
+        "problem: /var/lib/twofa has 0 MiB of room left",
+        "problem: no broker answers at /run/twofa/twofad.sock (the peer did not answer in time)",
+    ] {
+        assert!(doctor.stdout.contains(words), "{words}: {doctor}");
+    }
+}
+
+#[test]
 fn what_is_wrong_outside_of_the_store_is_shown_while_the_store_is_missing() {
     let machine = builder().build();
     put(&machine, "testapp", "auth sufficient pam_twofa.so\n");

@@ -28,7 +28,7 @@ pub use accounts::{AccountLookup, LoginAccounts, is_person, login_accounts, shar
 pub use groups::{GroupMembers, group, members};
 pub use listing::Directory;
 pub use membership::Groups;
-pub use query::TIMEOUT;
+pub use query::{TIMEOUT, stop_asking_overdue_sources};
 
 /// A question that the name service did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

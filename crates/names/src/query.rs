@@ -4,7 +4,7 @@
 //! on a thread of its own. A source with many overdue answers is not queried again, so that threads do not pile up. The
 //! limit is high, because one name that is slow to look up says little about another.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -19,6 +19,15 @@ const STACK_SIZE: usize = 1 << 20;
 
 /// A source with this many overdue answers is not queried again until one has arrived.
 const MAX_OVERDUE: usize = 32;
+
+/// [`MAX_OVERDUE`], unless this process has said otherwise.
+static MAX: AtomicUsize = AtomicUsize::new(MAX_OVERDUE);
+
+/// From now on, a source with one overdue answer is not queried again. For a process that asks about everybody and then ends:
+/// otherwise it waits for each of them.
+pub fn stop_asking_overdue_sources() {
+    MAX.store(1, Ordering::Relaxed);
+}
 
 /// A query without an answer yet.
 struct Open {
@@ -78,7 +87,7 @@ fn register(source: &str, deadline: Instant) -> Result<Ended, String> {
         .iter()
         .filter(|earlier| earlier.source == source && earlier.deadline <= now)
         .count();
-    if overdue >= MAX_OVERDUE {
+    if overdue >= MAX.load(Ordering::Relaxed) {
         return Err(format!("{overdue} earlier questions are not answered yet"));
     }
     let id = NEXT.fetch_add(1, Ordering::Relaxed);

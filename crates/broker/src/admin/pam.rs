@@ -5,7 +5,8 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use twofa_core::service::{self, ServiceKind};
@@ -136,6 +137,12 @@ impl Machine {
         names.into_iter().filter(|name| is_service(name)).collect()
     }
 
+    /// What the prover says of all services that have files.
+    pub fn check_all(&self) -> Vec<Checked> {
+        let all = self.services();
+        all.iter().filter_map(|name| self.check(name)).collect()
+    }
+
     /// What the prover says of a service. `None`: it has no file of its own, and programs that ask for it get `other`.
     pub fn check(&self, service: &str) -> Option<Checked> {
         let read = Service::read(service, self);
@@ -195,7 +202,14 @@ impl Host for Machine {
         if let Some(known) = self.files.borrow().get(path) {
             return known.clone();
         }
-        let found = match fs::read(path) {
+        // Opening a pipe would wait for a process that writes to it.
+        let is_pipe = fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo());
+        let read = if is_pipe {
+            Err(io::Error::other("a named pipe"))
+        } else {
+            fs::read(path)
+        };
+        let found = match read {
             Ok(bytes) => File::Text(String::from_utf8_lossy(&bytes).into_owned()),
             Err(error) => match error.kind() {
                 ErrorKind::IsADirectory => File::Text(String::new()),

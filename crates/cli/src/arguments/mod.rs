@@ -157,8 +157,12 @@ pub enum Command {
     Setup(SetupArguments),
     /// Check this machine for current and upcoming problems (root)
     ///
-    /// The exit status is 0 if there is no problem (there may be notices), 1 if there is one, and 6 if the store cannot be
-    /// read. With --json each finding has an id; twofad(8) lists them.
+    /// A finding is a problem if somebody is kept out or gets in without a code, or soon will, or if something could not be
+    /// examined. It is a notice if it may be meant or will pass. The exit status is 1 if there is a problem, 6 if the store
+    /// cannot be opened, and 0 otherwise: notices, such as an exemption in force, do not change it. With --json each finding
+    /// has an id, which twofad(8) lists, and its severity.
+    ///
+    /// It ends within two minutes, whatever hangs, and says what it could not examine.
     #[command(after_help = "Examples:\n  twofa doctor\n  twofa doctor --json")]
     Doctor,
     /// Show the log: correct and wrong codes, refusals, changes (root)

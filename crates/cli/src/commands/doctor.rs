@@ -1,11 +1,10 @@
 //! `twofa doctor`.
 
 use twofa_broker::Failure;
-use twofa_broker::admin::doctor::inspect_host;
-use twofa_broker::admin::pam::Machine;
+use twofa_broker::admin::doctor::{Diagnosis, examine};
 
 use super::finding::Line;
-use super::pam::{check_all, notes};
+use super::pam::notes;
 use crate::client;
 use crate::error::CommandError;
 use crate::messages::doctor;
@@ -15,23 +14,15 @@ pub(crate) fn run(output: Output) -> Result<(), CommandError> {
     if !client::is_root() {
         return Err(CommandError::only_root("inspect the whole machine"));
     }
-    // PAM's files are read as root, the store as the service.
-    let machine = Machine::this();
-    let inspection = inspect_host(&machine);
-    let notes = notes(&check_all(&machine), &inspection.findings);
-    let waiting = spinner("Testing every provider".to_owned());
-    let more = client::open().and_then(|admin| Ok(admin.findings(&inspection)?));
+    let waiting = spinner("Examining this machine".to_owned());
+    let Diagnosis {
+        findings,
+        checked,
+        failure,
+    } = examine();
     waiting.finish_and_clear();
-    let mut lines: Vec<_> = inspection.findings.iter().map(Line::of).collect();
-    lines.extend(notes);
-    // If the store cannot be read, what was found without it is still shown.
-    let failure = match more {
-        Ok(more) => {
-            lines.extend(more.iter().map(Line::of));
-            None
-        }
-        Err(error) => Some(error),
-    };
+    let mut lines: Vec<_> = findings.iter().map(Line::of).collect();
+    lines.extend(notes(&checked, &findings));
     // What lets people past or keeps them out comes first.
     lines.sort_by_key(|line| !line.is_problem());
     output.object(&lines, |out| {
@@ -45,8 +36,9 @@ pub(crate) fn run(output: Output) -> Result<(), CommandError> {
             writeln!(out, "{severity}: {finding}")
         })
     })?;
+    // If the store cannot be read, what was found without it is still shown.
     if let Some(failure) = failure {
-        return Err(failure);
+        return Err(failure.into());
     }
     match doctor::problems(lines.iter().filter(|line| line.is_problem()).count()) {
         None => Ok(()),

@@ -59,7 +59,7 @@ fn recovered(was_pending: bool) -> Result<(), CommandError> {
 
 fn check(machine: &Machine, named: &[String], output: Output) -> Result<(), CommandError> {
     let checked = if named.is_empty() {
-        check_all(machine)
+        machine.check_all()
     } else {
         let checked = named.iter().map(|name| {
             machine
@@ -95,6 +95,7 @@ fn findings(machine: &Machine, checked: &[Checked], are_all: bool) -> Vec<Line> 
                         .any(|checked| checked.files.iter().any(|known| known == file))
                 })
         }
+        Finding::Program(_) => are_all,
         _ => false,
     };
     let found = inspect_stacks(machine);
@@ -123,12 +124,6 @@ pub(super) fn notes(checked: &[Checked], found: &[Finding]) -> Vec<Line> {
         }
     }
     lines
-}
-
-/// What the prover says of all services of the machine that have files.
-pub(super) fn check_all(machine: &Machine) -> Vec<Checked> {
-    let all = machine.services();
-    all.iter().filter_map(|name| machine.check(name)).collect()
 }
 
 /// The PAM files that a finding about the machine names.
@@ -373,7 +368,7 @@ struct ListRow<'a> {
 }
 
 fn list(machine: &Machine, output: Output) -> Result<(), CommandError> {
-    let all = check_all(machine);
+    let all = machine.check_all();
     let mut listing = output.listing(&["SERVICE", "KIND", "GIVES", "ASKS", "NOTE"]);
     for checked in &all {
         let row = ListRow {

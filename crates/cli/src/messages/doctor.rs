@@ -29,6 +29,7 @@ pub(crate) fn finding(finding: &Finding) -> String {
             complaint,
         } => format!("{}: {}", enumerate(services), self::complaint(complaint)),
         Finding::Host(finding) => host(finding),
+        Finding::Program(finding) => environment::program(finding),
         Finding::Broker { silence, lockers } => broker(silence, lockers),
         Finding::Rules(finding) => rules(finding),
         Finding::Environment(finding) => environment::finding(finding),
@@ -41,6 +42,9 @@ pub(crate) fn finding(finding: &Finding) -> String {
             end,
         } => exemption(*id, subject, reason, *end),
         Finding::Delivery(finding) => delivery(finding),
+        Finding::NotExamined { part, error } => {
+            format!("cannot examine {}: {error}", environment::part(part))
+        }
     }
 }
 
@@ -213,10 +217,6 @@ fn host(finding: &HostFinding) -> String {
              the services that need it"
         ),
         HostFinding::RootWithoutCode { asking, open } => root_without_code(asking, open),
-        HostFinding::ModuleMissing { folder } => format!(
-            "pam_twofa.so is missing from {}: every service that names it refuses everybody",
-            folder.display()
-        ),
         HostFinding::HiddenFromBroker { paths } => format!(
             "the broker cannot read {}: where services need them, it treats every password as possibly wrong, sends no \
              codes and enrols nobody; 'chmod o+r' the files and 'chmod o+rx' the folders",
@@ -466,6 +466,10 @@ fn delivery(finding: &DeliveryFinding) -> String {
             file.display(),
             moment(*at)
         ),
+        DeliveryFinding::ServerCertificateEnds { name, at } => format!(
+            "the server of provider '{name}' has a certificate that ends {}: no code goes out after that unless it is renewed",
+            moment(*at)
+        ),
         DeliveryFinding::ProviderFailed { name, failure } => with_hint(
             &format!("provider '{name}' failed at {}: {}", failure.step, failure.reason),
             failure.hint.as_deref(),
@@ -511,7 +515,7 @@ fn with_hint(what: &str, hint: Option<&str>) -> String {
 mod tests {
     use super::*;
     use std::path::PathBuf;
-    use twofa_broker::admin::doctor::finding::Line;
+    use twofa_broker::admin::doctor::finding::{Line, ProgramFinding};
 
     #[track_caller]
     fn says(finding: &Finding, text: &str) {
@@ -569,7 +573,7 @@ mod tests {
     fn what_cannot_be_found_or_reached_is_said_with_its_consequence() {
         let folder = PathBuf::from("/usr/lib64/security");
         says(
-            &Finding::Host(HostFinding::ModuleMissing { folder }),
+            &Finding::Program(ProgramFinding::ModuleMissing { folder }),
             "pam_twofa.so is missing from /usr/lib64/security: every service that names it refuses everybody",
         );
         let silence = Silence::Unable {

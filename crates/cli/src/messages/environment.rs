@@ -1,6 +1,12 @@
 //! What the doctor found about the machine: files, disk, clock, SELinux, and the store as a file.
 
-use twofa_broker::admin::doctor::finding::{EnvironmentFinding, Exposure, Hurry};
+use std::path::PathBuf;
+
+use twofa_broker::admin::doctor::finding::{
+    EnvironmentFinding, Exposure, Hurry, Part, ProgramFinding,
+};
+
+use super::enumerate;
 
 pub(crate) fn finding(finding: &EnvironmentFinding) -> String {
     match finding {
@@ -53,4 +59,78 @@ pub(crate) fn finding(finding: &EnvironmentFinding) -> String {
             }
         ),
     }
+}
+
+/// What is wrong with the installed programs.
+pub(super) fn program(finding: &ProgramFinding) -> String {
+    let install = "install the packages of one version together";
+    match finding {
+        ProgramFinding::ModuleMissing { folder } => format!(
+            "pam_twofa.so is missing from {}: every service that names it refuses everybody",
+            folder.display()
+        ),
+        ProgramFinding::ModuleMissingForSome { folders } => format!(
+            "pam_twofa.so is missing from {}: programs of that architecture refuse everybody; install libpam-twofa for it too, \
+             or leave it if no such program logs people in",
+            enumerate(&folders.iter().map(displayed).collect::<Vec<_>>())
+        ),
+        ProgramFinding::ModuleUnreadable { path, error } => format!(
+            "{} cannot be examined ({error}): every service that names it may refuse everybody",
+            path.display()
+        ),
+        ProgramFinding::ModuleUnloadable { path } => format!(
+            "{} is not for the architecture of the modules beside it: every service that names it refuses everybody; install \
+             the package for that architecture",
+            path.display()
+        ),
+        ProgramFinding::ModuleVersion {
+            path,
+            version,
+            expected,
+        } => format!(
+            "{} is of {}, and twofa of version {expected}: {install}",
+            path.display(),
+            version.as_ref().map_or_else(
+                || "an unknown version".to_owned(),
+                |version| format!("version {version}")
+            )
+        ),
+        ProgramFinding::BrokerDoesNotRun { error } => format!(
+            "{BROKER} does not run ({error}): no broker can be started, and every login that needs one is refused; {install}"
+        ),
+        ProgramFinding::BrokerVersion { version, expected } => {
+            format!("{BROKER} is of version {version}, and twofa of version {expected}: {install}")
+        }
+    }
+}
+
+/// What could not be examined.
+pub(super) fn part(part: &Part) -> String {
+    match part {
+        Part::Path(path) => path.display().to_string(),
+        Part::SshdAccounts(1) => "what sshd demands of one account".to_owned(),
+        Part::SshdAccounts(count) => format!("what sshd demands of {count} accounts"),
+        Part::Stacks => "the PAM services and sshd".to_owned(),
+        Part::Broker => "whether the broker answers".to_owned(),
+        Part::BrokerProgram => format!("the version of {BROKER}"),
+        Part::Environment => "owners and modes of files, the disk and SELinux".to_owned(),
+        Part::Selinux => "what SELinux denied".to_owned(),
+        Part::Store => "the store".to_owned(),
+        Part::Database => "whether the database is damaged".to_owned(),
+        Part::Log => "whether the log was changed ('twofa log verify')".to_owned(),
+        Part::Rules => "the policy and its classes".to_owned(),
+        Part::People => "whom the rules keep out".to_owned(),
+        Part::Accounts => "the accounts on record".to_owned(),
+        Part::Robots => "the accounts of automated logins".to_owned(),
+        Part::Devices => "trusted devices".to_owned(),
+        Part::SecurityKeys => "whether security keys count".to_owned(),
+        Part::Delivery => "the providers".to_owned(),
+    }
+}
+
+/// The program of the broker.
+const BROKER: &str = "/usr/sbin/twofad";
+
+fn displayed(path: &PathBuf) -> String {
+    path.display().to_string()
 }

@@ -17,6 +17,8 @@ const OVERDUE: u64 = 300;
 
 /// A certificate that ends within this many seconds ends soon.
 const CERTIFICATE_SOON: u64 = 30 * 86_400;
+/// The same of a server's certificate: many are renewed by a program when 30 days are left, or fewer.
+const SERVER_CERTIFICATE_SOON: u64 = 14 * 86_400;
 
 /// What is wrong with the providers, their files, and what waits to be sent.
 pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminError> {
@@ -39,6 +41,7 @@ pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminErro
         }),
     );
     findings.extend(certificates(&stored, admin.now()));
+    findings.extend(server_certificates(&opened, admin.now()));
     findings.extend(email_is_weak(admin, &stored)?);
     findings.extend(uncarried(admin, &stored)?);
     findings.extend(text_messages(admin, &stored)?);
@@ -88,6 +91,20 @@ fn certificates(providers: &Providers, now: Timestamp) -> Vec<DeliveryFinding> {
         Some(DeliveryFinding::CertificateEnds { name, file, at })
     };
     providers.all.iter().filter_map(ends).collect()
+}
+
+/// The providers whose server has shown a certificate that ends soon. One that has ended is no longer accepted.
+fn server_certificates(
+    opened: &[(String, Box<dyn Provider>)],
+    now: Timestamp,
+) -> Vec<DeliveryFinding> {
+    let ends = |(name, provider): &(String, Box<dyn Provider>)| {
+        let soon = now.after(SERVER_CERTIFICATE_SOON);
+        let at = provider.certificate_end().filter(|at| *at <= soon)?;
+        let name = name.clone();
+        Some(DeliveryFinding::ServerCertificateEnds { name, at })
+    };
+    opened.iter().filter_map(ends).collect()
 }
 
 /// What the standards say of codes that are sent: an administrator may be bound by them.

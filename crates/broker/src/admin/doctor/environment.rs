@@ -1,43 +1,39 @@
 //! What of this machine, apart from PAM's files, would make logins fail or let somebody change the rules: owners and modes,
-//! the disk, a broker that an upgrade has left running, SELinux, and how long programs let a login take.
+//! the disk, a broker that an upgrade has left running, and how long programs let a login take.
 
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
-use nix::unistd::User;
 use twofa_core::Timestamp;
 use twofa_proto::SERVICE_USER;
 
-use super::finding::{EnvironmentFinding, Exposure, Hurry};
+use super::finding::{EnvironmentFinding, Exposure, Finding, Hurry, Part};
+use super::module::BROKER;
+use super::selinux;
 use super::sshd::Sshd;
 use crate::admin::pam::{FOLDERS, Machine, PENDING_CHANGE, module_folders};
+use crate::identity::accounts::system_user;
 use crate::process::location::location;
 
 /// A store with less than this many MiB of room may soon be unable to count attempts, and then refuses everybody.
 const ROOM: u64 = 64;
 /// How long it takes to install an app, scan a key and type a code, in seconds: sshd's own default.
 const TO_ENROL: u64 = 120;
-/// So much of the end of the audit log is read, in bytes.
-const AUDIT_TAIL: usize = 8 << 20;
-/// SELinux denials of so many seconds are looked at.
-const RECENT: u64 = 86_400;
 
 /// All findings about files, disk, broker and SELinux.
-pub(super) fn findings(now: Timestamp) -> Vec<EnvironmentFinding> {
-    let mut findings = exposed(&roots_files(), &[0]);
-    findings.extend(exposed(&services_files(), &trusted_with_the_store()));
-    findings.extend(room(&location().database));
-    findings.extend(outdated_broker());
-    if Path::new(PENDING_CHANGE).exists() {
-        findings.push(EnvironmentFinding::PamChangePending);
-    }
-    if let Ok(log) = fs::read("/var/log/audit/audit.log") {
-        let tail = &log[log.len().saturating_sub(AUDIT_TAIL)..];
-        findings.extend(denials(&String::from_utf8_lossy(tail), now.before(RECENT)));
-    }
-    findings
+pub(super) fn findings(now: Timestamp) -> Vec<Finding> {
+    let mut found = exposed(&roots_files(), &[0]);
+    found.extend(exposed(&services_files(), &trusted_with_the_store()));
+    let disk = room(&location().database);
+    let pending = Path::new(PENDING_CHANGE).exists();
+    let pending = pending.then_some(EnvironmentFinding::PamChangePending);
+    let environment = disk.into_iter().chain(outdated_broker()).chain(pending);
+    found.extend(environment.map(Finding::Environment));
+    found.extend(selinux::finding(now));
+    found
 }
 
 /// The programs that give people too little time to enrol at a login.
@@ -91,7 +87,7 @@ fn roots_files() -> Vec<PathBuf> {
         .collect();
     let modules = module_folders().into_iter();
     files.extend(modules.map(|folder| folder.join("pam_twofa.so")));
-    files.extend(["/usr/sbin/twofad", "/usr/bin/twofa", "/etc/ssh/sshd_config"].map(PathBuf::from));
+    files.extend([BROKER, "/usr/bin/twofa", "/etc/ssh/sshd_config"].map(PathBuf::from));
     files.sort();
     files.dedup();
     files
@@ -105,26 +101,42 @@ fn services_files() -> [PathBuf; 2] {
 }
 
 fn trusted_with_the_store() -> Vec<u32> {
-    let service = User::from_name(SERVICE_USER).ok().flatten();
-    let service = service.map(|user| user.uid.as_raw());
+    let service = system_user(SERVICE_USER).ok().flatten();
+    let service = service.map(|(uid, _)| uid);
     [0].into_iter().chain(service).collect()
 }
 
-/// Those of `files` that others than the users `trusted` could change. What is not there is no finding here.
-fn exposed(files: &[PathBuf], trusted: &[u32]) -> Vec<EnvironmentFinding> {
+/// Those of `files` that others than the users `trusted` could change, or of which that is not to be known. What is not there
+/// is no finding here.
+fn exposed(files: &[PathBuf], trusted: &[u32]) -> Vec<Finding> {
     let exposure = |path: &PathBuf| {
-        let found = fs::metadata(path).ok()?;
+        let found = match fs::metadata(path) {
+            Ok(found) => found,
+            Err(error) => return unreadable(path, &error),
+        };
         let exposure = if !trusted.contains(&found.uid()) {
             Exposure::Owner(found.uid())
         } else if found.mode() & 0o002 != 0 || (found.mode() & 0o020 != 0 && found.gid() != 0) {
             Exposure::Mode(found.mode() & 0o7777)
         } else {
-            return None;
+            let list = || fs::read_dir(path).err();
+            let error = found.is_dir().then(list).flatten()?;
+            return unreadable(path, &error);
         };
         let path = path.clone();
-        Some(EnvironmentFinding::Exposed { path, exposure })
+        let exposed = EnvironmentFinding::Exposed { path, exposure };
+        Some(Finding::Environment(exposed))
     };
     files.iter().filter_map(exposure).collect()
+}
+
+/// That `path` cannot be read, if it is there.
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> Option<Finding> {
+    let is_there = !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+    is_there.then(|| Finding::NotExamined {
+        part: Part::Path(path.to_owned()),
+        error: error.to_string(),
+    })
 }
 
 fn room(database: &Path) -> Option<EnvironmentFinding> {
@@ -153,25 +165,6 @@ fn outdated_broker() -> Option<EnvironmentFinding> {
     outdated.next().map(|_| EnvironmentFinding::BrokerOutdated)
 }
 
-/// What SELinux has denied us since, from the lines of auditd's log.
-fn denials(log: &str, since: Timestamp) -> Option<EnvironmentFinding> {
-    let is_recent = |line: &&str| {
-        let (_, rest) = line.split_once("msg=audit(")?;
-        let seconds: i64 = rest.split('.').next()?.parse().ok()?;
-        (Timestamp::from_unix(seconds) >= since).then_some(())
-    };
-    let denied: Vec<_> = log
-        .lines()
-        .filter(|line| line.starts_with("type=AVC ") && line.contains("denied"))
-        .filter(|line| line.contains("twofa") && is_recent(line).is_some())
-        .collect();
-    let (_, latest) = denied.last()?.split_once("denied")?;
-    Some(EnvironmentFinding::SelinuxDenials {
-        count: denied.len(),
-        latest: latest.trim().to_owned(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -188,36 +181,14 @@ mod tests {
         let set = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
         let finding = |exposure| {
             let path = file.clone();
-            [EnvironmentFinding::Exposed { path, exposure }]
+            let exposed = EnvironmentFinding::Exposed { path, exposure };
+            [Finding::Environment(exposed)]
         };
         set(0o644);
         assert_eq!(exposed(&files, &[me]), []);
         assert_eq!(exposed(&files, &[me + 1]), finding(Exposure::Owner(me)));
         set(0o646);
         assert_eq!(exposed(&files, &[me]), finding(Exposure::Mode(0o646)));
-    }
-
-    #[test]
-    fn denials_of_the_last_day_that_concern_us_are_counted() {
-        let line = |second: u32, permission: &str, program: &str| {
-            format!(
-                "type=AVC msg=audit({second}.243:24287): avc:  denied  {{ {permission} }} for  pid=7 comm=\"{program}\"\n"
-            )
-        };
-        let log = line(90, "read", "twofad")
-            + &line(100, "write", "twofad")
-            + &line(101, "write", "httpd")
-            + "type=AVC msg=audit(102.1:1): avc:  granted  { load_policy } for comm=\"twofa\"\n"
-            + &line(103, "connectto", "twofad");
-        let since = Timestamp::from_unix(100);
-        assert_eq!(
-            denials(&log, since),
-            Some(EnvironmentFinding::SelinuxDenials {
-                count: 2,
-                latest: "{ connectto } for  pid=7 comm=\"twofad\"".into(),
-            })
-        );
-        assert_eq!(denials(&log, Timestamp::from_unix(104)), None);
     }
 
     #[test]

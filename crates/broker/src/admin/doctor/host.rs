@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use twofa_stacks::Service;
 use zeroize::Zeroizing;
 
 use super::super::pam::{FOLDERS, Machine, module_folders};
 use super::environment;
-use super::finding::{Finding, HostFinding, Hurry};
+use super::finding::{Finding, HostFinding, Hurry, Part};
+use super::module;
 use super::sshd::Sshd;
 use super::stacks;
 
@@ -44,6 +45,14 @@ pub(super) fn inspect(machine: &Machine) -> Report {
         let unknown = HostFinding::SshdSettingsUnknown { error, is_early };
         findings.push(Finding::Host(unknown));
     }
+    if let Some((count, error)) = sshd.as_ref().and_then(|sshd| sshd.unknown.clone()) {
+        let part = Part::SshdAccounts(count);
+        findings.push(Finding::NotExamined { part, error });
+    }
+    let login_defs = Path::new("/etc/login.defs");
+    if let Err(error) = fs::read(login_defs) {
+        findings.extend(environment::unreadable(login_defs, &error));
+    }
     let paths = hidden_from_the_broker();
     if found.used && !paths.is_empty() {
         findings.push(Finding::Host(HostFinding::HiddenFromBroker { paths }));
@@ -72,9 +81,9 @@ pub(super) fn inspect(machine: &Machine) -> Report {
 /// Looks at the stacks and at the module that they call.
 pub(super) fn inspect_stacks(machine: &Machine, sshd: Option<&Sshd>) -> stacks::Stacks {
     let mut found = stacks::inspect(machine.services(), machine, sshd, has_password("root"));
-    if let (true, Some(folder)) = (found.used, folder_without_module()) {
-        let missing = HostFinding::ModuleMissing { folder };
-        found.findings.push(Finding::Host(missing));
+    if found.used {
+        let modules = module::of_modules(&module_folders()).into_iter();
+        found.findings.extend(modules.map(Finding::Program));
     }
     found
 }
@@ -99,17 +108,6 @@ fn hidden_from_the_broker() -> Vec<String> {
         .collect();
     hidden.sort();
     hidden
-}
-
-/// Where libpam would look for `pam_twofa.so` and does not find it: beside `pam_unix.so`.
-fn folder_without_module() -> Option<PathBuf> {
-    let mut folders = module_folders().into_iter().peekable();
-    let first = folders.peek().cloned();
-    if folders.any(|folder| folder.join("pam_twofa.so").exists()) {
-        None
-    } else {
-        first
-    }
 }
 
 /// Whether this account may have a password: it has one, or that cannot be read.

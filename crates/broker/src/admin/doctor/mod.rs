@@ -1,39 +1,49 @@
 //! What is wrong on this machine, or soon will be.
 //!
-//! [`inspect_host`] reads PAM's files, asks sshd and the broker, and wants root; [`Administration::findings`] looks into
-//! the store, the providers and the name service, and does so with the rights that the broker has. Both
-//! return [`Finding`]s: data, of which the caller makes sentences.
+//! [`examine`] first reads PAM's files, and asks sshd and the broker, as root. Then it looks into the store, the providers and
+//! the name service, with the rights that the broker has. Each part has its time ([`within`]), and one that hangs or fails
+//! is itself a [`Finding`]: data, of which the caller makes sentences.
 
 mod accounts;
 mod broker;
 mod complaints;
 mod delivery;
 mod devices;
+mod elf;
 mod environment;
 pub mod finding;
 mod host;
+mod module;
 mod names;
 mod passwords;
 mod people;
 mod robots;
 mod rules;
 mod security_keys;
+mod selinux;
 pub(super) mod services;
 mod sshd;
 mod stacks;
+mod store;
+mod within;
 
 pub use finding::{Finding, Severity};
 
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::finding::Part;
+use self::within::{LARGE, TimeLeft, USUAL};
 use super::Administration;
 use super::error::AdminError;
-use super::pam::Machine;
+use super::pam::{Checked, Machine};
 use crate::process::clock;
 
 /// What root can see of this machine.
 #[derive(Debug, Default)]
-pub struct Inspection {
-    /// What is wrong with PAM's stacks, sshd, the module and the broker at the socket.
-    pub findings: Vec<Finding>,
+struct Inspection {
+    findings: Vec<Finding>,
     /// Accounts without a password of which sshd demands more than a key.
     stuck: Vec<String>,
     /// Services that ask in `auth` and let in without a line of the module in `account`.
@@ -44,28 +54,73 @@ pub struct Inspection {
     tells_of_passwords: bool,
 }
 
-/// Looks at PAM's stacks, sshd, the module and the broker at the socket. For root: it reads what others may not.
-pub fn inspect_host(machine: &Machine) -> Inspection {
-    let host::Report {
-        mut findings,
-        lockers,
-        stuck,
-        unconfirmed,
-        hurried,
-        tells_of_passwords,
-    } = host::inspect(machine);
-    if let Err(silence) = broker::ask() {
-        findings.push(Finding::Broker { silence, lockers });
+/// What the doctor found.
+#[derive(Debug)]
+pub struct Diagnosis {
+    /// What is wrong, or could not be examined.
+    pub findings: Vec<Finding>,
+    /// What the prover says of every service; empty if PAM's files could not be examined.
+    pub checked: Vec<Checked>,
+    /// Why the store could not be opened, and nothing in it was examined.
+    pub failure: Option<AdminError>,
+}
+
+/// Looks at everything, in two minutes at most: what takes longer is a finding. For root; from here on this process has the
+/// rights of the service's user.
+pub fn examine() -> Diagnosis {
+    // One wait for a directory that is down is enough.
+    crate::identity::accounts::stop_asking_overdue_sources();
+    let time = TimeLeft::start();
+    let (mut inspection, checked) = inspect(time);
+    let mut findings = mem::take(&mut inspection.findings);
+    let mut failure = None;
+    match time.within(Part::Store, USUAL, Administration::open) {
+        Ok(Ok(admin)) => findings.extend(admin.findings(inspection, time)),
+        Ok(Err(error)) => failure = Some(error),
+        Err(finding) => findings.push(finding),
     }
-    let environment = environment::findings(clock::now()).into_iter();
-    findings.extend(environment.map(Finding::Environment));
-    Inspection {
+    Diagnosis {
         findings,
-        stuck,
-        unconfirmed,
-        hurried,
-        tells_of_passwords,
+        checked,
+        failure,
     }
+}
+
+/// Looks at PAM's stacks, sshd, the programs and the broker at the socket, as root.
+fn inspect(time: TimeLeft) -> (Inspection, Vec<Checked>) {
+    let stacks = time.within(Part::Stacks, USUAL, || {
+        let machine = Machine::this();
+        (host::inspect(&machine), machine.check_all())
+    });
+    let (mut found, lockers, checked) = match stacks {
+        Ok((report, checked)) => {
+            let lockers = report.lockers.clone();
+            (Inspection::from(report), lockers, checked)
+        }
+        Err(finding) => {
+            let findings = vec![finding];
+            let inspection = Inspection {
+                findings,
+                ..Inspection::default()
+            };
+            (inspection, Vec::new(), Vec::new())
+        }
+    };
+    match time.within(Part::Broker, USUAL, broker::ask) {
+        Ok(Ok(())) => {}
+        Ok(Err(silence)) => found.findings.push(Finding::Broker { silence, lockers }),
+        Err(finding) => found.findings.push(finding),
+    }
+    let program = || {
+        Ok(module::of_broker()
+            .into_iter()
+            .map(Finding::Program)
+            .collect())
+    };
+    found.add(time, Part::BrokerProgram, USUAL, program);
+    let environment = || Ok(environment::findings(clock::now()));
+    found.add(time, Part::Environment, USUAL, environment);
+    (found, checked)
 }
 
 /// Looks at PAM's stacks and the module alone; with root's rights also at sshd's settings, which decide about its stack.
@@ -74,20 +129,81 @@ pub fn inspect_stacks(machine: &Machine) -> Vec<Finding> {
     host::inspect_stacks(machine, sshd.as_ref()).findings
 }
 
-impl Administration {
-    /// What is wrong with the rules, people's methods and accounts, the providers and what waits to be sent. It connects to
-    /// every provider that is in use, which takes as long as the slowest of them, 15 seconds at most.
-    pub fn findings(&self, inspection: &Inspection) -> Result<Vec<Finding>, AdminError> {
-        let mut findings = rules::findings(self)?;
-        findings.extend(people::findings(self, &inspection.hurried)?);
-        findings.extend(accounts::findings(self)?);
-        findings.extend(robots::finding(self, &inspection.stuck)?);
-        findings.extend(devices::findings(self, &inspection.unconfirmed)?);
-        if !inspection.tells_of_passwords {
-            findings.extend(passwords::finding(self)?);
+impl From<host::Report> for Inspection {
+    fn from(report: host::Report) -> Self {
+        Self {
+            findings: report.findings,
+            stuck: report.stuck,
+            unconfirmed: report.unconfirmed,
+            hurried: report.hurried,
+            tells_of_passwords: report.tells_of_passwords,
         }
-        findings.extend(security_keys::finding(self)?);
-        findings.extend(delivery::findings(self)?);
-        Ok(findings)
     }
+}
+
+impl Inspection {
+    /// Adds what `examine` finds, or that `part` could not be examined.
+    fn add(
+        &mut self,
+        time: TimeLeft,
+        part: Part,
+        limit: Duration,
+        examine: impl FnOnce() -> Result<Vec<Finding>, AdminError> + Send + 'static,
+    ) {
+        match time.within(part.clone(), limit, examine) {
+            Ok(Ok(findings)) => self.findings.extend(findings),
+            Ok(Err(error)) => self.findings.push(Finding::NotExamined {
+                part,
+                error: error.to_string(),
+            }),
+            Err(finding) => self.findings.push(finding),
+        }
+    }
+}
+
+impl Administration {
+    /// What is wrong with the rules, people's methods and accounts, the store, the providers and what waits to be sent. It
+    /// connects to every provider that is in use, which takes as long as the slowest of them, 15 seconds at most.
+    fn findings(self, seen: Inspection, time: TimeLeft) -> Vec<Finding> {
+        let (admin, seen) = (Arc::new(self), Arc::new(seen));
+        let mut found = Inspection::default();
+        for (part, limit, examine) in PARTS {
+            let (admin, seen) = (admin.clone(), seen.clone());
+            found.add(time, part.clone(), *limit, move || examine(&admin, &seen));
+        }
+        found.findings
+    }
+}
+
+/// Looks at a part of what the store has.
+type Examine = fn(&Administration, &Inspection) -> Result<Vec<Finding>, AdminError>;
+
+const PARTS: &[(Part, Duration, Examine)] = &[
+    (Part::Rules, USUAL, |admin, _| rules::findings(admin)),
+    (Part::People, USUAL, |admin, seen| {
+        people::findings(admin, &seen.hurried)
+    }),
+    (Part::Database, LARGE, |admin, _| {
+        Ok(store::damage(admin)?.into_iter().collect())
+    }),
+    (Part::Log, LARGE, |admin, _| {
+        Ok(store::altered_log(admin)?.into_iter().collect())
+    }),
+    (Part::Accounts, USUAL, |admin, _| accounts::findings(admin)),
+    (Part::Robots, USUAL, |admin, seen| {
+        Ok(robots::finding(admin, &seen.stuck)?.into_iter().collect())
+    }),
+    (Part::Devices, USUAL, devices),
+    (Part::SecurityKeys, USUAL, |admin, _| {
+        Ok(security_keys::finding(admin)?.into_iter().collect())
+    }),
+    (Part::Delivery, USUAL, |admin, _| delivery::findings(admin)),
+];
+
+fn devices(admin: &Administration, seen: &Inspection) -> Result<Vec<Finding>, AdminError> {
+    let mut findings = devices::findings(admin, &seen.unconfirmed)?;
+    if !seen.tells_of_passwords {
+        findings.extend(passwords::finding(admin)?);
+    }
+    Ok(findings)
 }

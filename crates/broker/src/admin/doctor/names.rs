@@ -13,6 +13,7 @@ impl Finding {
         match self {
             Self::Services { complaint, .. } => complaint.name(),
             Self::Host(finding) => finding.name(),
+            Self::Program(finding) => finding.name(),
             Self::Broker { silence, .. } => match silence {
                 Silence::Unanswered { .. } => "broker-silent",
                 Silence::Unable { .. } => "broker-unable",
@@ -28,6 +29,7 @@ impl Finding {
                 ExemptionEnd::Later(_) => "exemption-in-force",
             },
             Self::Delivery(finding) => finding.name(),
+            Self::NotExamined { .. } => "not-examined",
         }
     }
 }
@@ -77,7 +79,6 @@ impl HostFinding {
             Self::ForgivingControl { .. } => "pam-forgiving-control",
             Self::SharedAccount { .. } => "pam-shared-account",
             Self::RootWithoutCode { .. } => "pam-root-without-code",
-            Self::ModuleMissing { .. } => "module-missing",
             Self::HiddenFromBroker { .. } => "pam-hidden-from-broker",
             Self::SecurityKeysDoNotCount => "security-keys-do-not-count",
             Self::RobotsNeedMore { .. } => "sshd-robots-need-more",
@@ -157,6 +158,7 @@ impl DeliveryFinding {
             Self::ProviderUnused { .. } => "provider-unused",
             Self::ProviderUnusable { .. } => "provider-unusable",
             Self::CertificateEnds { .. } => "certificate-ends",
+            Self::ServerCertificateEnds { .. } => "server-certificate-ends",
             Self::ProviderFailed { .. } => "provider-fails",
             Self::EmailIsWeak => "email-is-weak",
             Self::Uncarried { .. } => "users-uncarried",

@@ -73,15 +73,6 @@ fn environment(
                 .map(|hurry| EnvironmentFinding::Hurry(*hurry)),
         );
     }
-    if let Some(error) = admin.store().damage()? {
-        findings.push(EnvironmentFinding::StoreDamaged { error });
-    }
-    let verified = admin.verify_log(&crate::admin::log::SystemLog::default(), None)?;
-    if !verified.findings.is_empty() {
-        findings.push(EnvironmentFinding::LogAltered {
-            count: verified.findings.len(),
-        });
-    }
     Ok(findings)
 }
 

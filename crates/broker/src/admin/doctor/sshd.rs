@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use twofa_delivery::subprocess;
 
 /// Where the program is; it wants to be called by its whole path.
 const PROGRAMS: [&str; 3] = ["/usr/sbin/sshd", "/usr/bin/sshd", "/usr/local/sbin/sshd"];
 
 /// sshd is asked about at most this many accounts: each takes a hundredth of a second.
 const MOST_ACCOUNTS: usize = 500;
+/// How long sshd may take to report its settings, and then those of all accounts. It asks the name service.
+const TIMEOUT: Duration = Duration::from_secs(7);
 
 /// sshd's settings, those outside of `Match` blocks.
 #[derive(Debug, Default)]
@@ -19,6 +24,8 @@ pub(super) struct Sshd {
     pub(super) is_in_use: bool,
     /// Root and the accounts of people, and what applies to each.
     pub(super) accounts: Vec<SshdAccount>,
+    /// How many accounts are left out of these, and why.
+    pub(super) unknown: Option<(usize, String)>,
 }
 
 /// What sshd demands of one account.
@@ -35,23 +42,18 @@ impl Sshd {
             .iter()
             .find(|program| Path::new(program).exists())?;
         let is_in_use = runs() || starts_with_the_machine();
-        let output = Command::new(program)
-            .arg("-T")
-            .env_clear()
-            .stdin(Stdio::null())
-            .output();
-        let error = match output {
-            Ok(output) if output.status.success() => {
-                let sshd = Self::read(&String::from_utf8_lossy(&output.stdout));
-                let accounts = sshd.look_at_accounts(program);
+        let answer = settings(program, &[], Instant::now() + TIMEOUT);
+        let error = match answer {
+            Ok(sshd) => {
+                let (accounts, unknown) = sshd.look_at_accounts(program);
                 return Some(Ok(Self {
                     is_in_use,
                     accounts,
+                    unknown,
                     ..sshd
                 }));
             }
-            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-            Err(error) => error.to_string(),
+            Err(error) => error,
         };
         is_in_use.then_some(Err(error))
     }
@@ -66,26 +68,36 @@ impl Sshd {
             settings,
             is_in_use: true,
             accounts: Vec::new(),
+            unknown: None,
         }
     }
 
     /// What applies to each account of `/etc/passwd`, where a `Match` block can make a difference.
-    fn look_at_accounts(&self, program: &str) -> Vec<SshdAccount> {
-        let everywhere = self.key_alone_lets_in();
-        let has_matches = has_matches();
-        let accounts = accounts().into_iter().take(MOST_ACCOUNTS);
-        let look = |name: String| {
-            let own = if has_matches {
-                settings_of(program, &name)
-            } else {
-                None
-            };
-            SshdAccount {
-                key_alone_lets_in: own.map_or(everywhere, |own| own.key_alone_lets_in()),
-                name,
-            }
+    fn look_at_accounts(&self, program: &str) -> (Vec<SshdAccount>, Option<(usize, String)>) {
+        let account = |name, settings: &Self| SshdAccount {
+            name,
+            key_alone_lets_in: settings.key_alone_lets_in(),
         };
-        accounts.map(look).collect()
+        let names = accounts();
+        if !has_matches() {
+            let all = names.into_iter().map(|name| account(name, self));
+            return (all.collect(), None);
+        }
+        let (count, deadline) = (names.len(), Instant::now() + TIMEOUT);
+        let (mut found, mut error) = (Vec::new(), None);
+        for name in names.into_iter().take(MOST_ACCOUNTS) {
+            match settings_of(program, &name, deadline) {
+                Ok(settings) => found.push(account(name, &settings)),
+                Err(_) if deadline <= Instant::now() => {
+                    error = Some(format!("sshd did not answer for all within {TIMEOUT:?}"));
+                    break;
+                }
+                Err(why) => error = Some(why),
+            }
+        }
+        let left = count - found.len();
+        let why = error.unwrap_or_else(|| "there are too many".to_owned());
+        (found, (left > 0).then_some((left, why)))
     }
 
     pub(super) fn is_on(&self, setting: &str) -> bool {
@@ -176,18 +188,23 @@ impl Sshd {
     }
 }
 
-/// The settings for a login of this account from this machine. `None`: sshd does not say.
-fn settings_of(program: &str, account: &str) -> Option<Sshd> {
+/// The settings for a login of this account from this machine.
+fn settings_of(program: &str, account: &str, deadline: Instant) -> Result<Sshd, String> {
     let connection =
         format!("user={account},host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22");
-    let output = Command::new(program)
-        .args(["-T", "-C", &connection])
-        .env_clear()
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    output.status.success().then(|| Sshd::read(&text))
+    settings(program, &["-C", &connection], deadline)
+}
+
+/// The settings that sshd reports. The error is what it says instead.
+fn settings(program: &str, arguments: &[&str], deadline: Instant) -> Result<Sshd, String> {
+    let mut command = Command::new(program);
+    command.arg("-T").args(arguments).env_clear();
+    let output = subprocess::run(command, &[], deadline).map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(Sshd::read(&String::from_utf8_lossy(&output.stdout)))
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
 }
 
 /// Root and the accounts of people, who have a uid from 1000 on.

@@ -1,5 +1,8 @@
 //! What the doctor can find. Each finding is data: which sentence it makes is the caller's business.
 
+mod program;
+mod unexamined;
+
 use std::fmt;
 use std::path::PathBuf;
 
@@ -9,6 +12,8 @@ use twofa_core::{Account, Channel, Denial, Timestamp};
 use twofa_stacks::{Doubt, Unusable};
 use twofa_store::{SmsAlarm, SmsCount};
 
+pub use self::program::ProgramFinding;
+pub use self::unexamined::Part;
 use crate::admin::checks::{Concern, People};
 use crate::admin::providers::ProviderFailure;
 
@@ -31,8 +36,10 @@ pub enum Finding {
         /// What is wrong with each of them.
         complaint: Complaint,
     },
-    /// What is wrong with a PAM file, the module or sshd, whichever service is concerned.
+    /// What is wrong with a PAM file or sshd, whichever service is concerned.
     Host(HostFinding),
+    /// What is wrong with the module or the broker as a file.
+    Program(ProgramFinding),
     /// What is wrong with the broker at the socket.
     Broker {
         /// Why it did not answer.
@@ -61,6 +68,13 @@ pub enum Finding {
     },
     /// What keeps codes and notices from people, or is to be known about them.
     Delivery(DeliveryFinding),
+    /// Something that could not be examined. What is wrong there is unknown, which is a problem.
+    NotExamined {
+        /// What it is.
+        part: Part,
+        /// Why not.
+        error: String,
+    },
 }
 
 impl Finding {
@@ -75,7 +89,8 @@ impl Finding {
                         | HostFinding::RobotsNeedMore { .. }
                 )
             }
-            Self::Broker { .. } => false,
+            Self::Program(finding) => finding.may_be_meant(),
+            Self::Broker { .. } | Self::NotExamined { .. } => false,
             Self::Rules(finding) => finding.may_be_meant(),
             Self::Environment(finding) => finding.may_be_meant(),
             Self::Accounts(finding) => finding.may_be_meant(),
@@ -234,7 +249,7 @@ pub struct RootService {
     pub typed: &'static str,
 }
 
-/// What is wrong with a PAM file, the module or sshd.
+/// What is wrong with a PAM file or sshd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostFinding {
     /// No service asks anybody for a code.
@@ -264,11 +279,6 @@ pub enum HostFinding {
         asking: Vec<RootService>,
         /// Those that do not.
         open: Vec<RootService>,
-    },
-    /// The module is not beside the others.
-    ModuleMissing {
-        /// Where libpam looks.
-        folder: PathBuf,
     },
     /// The broker's user cannot read these files and folders.
     HiddenFromBroker {
@@ -560,6 +570,13 @@ pub enum DeliveryFinding {
         /// When the first certificate in it ends.
         at: Timestamp,
     },
+    /// The certificate that the server of a provider shows ends within 14 days.
+    ServerCertificateEnds {
+        /// The provider's name.
+        name: String,
+        /// When it ends.
+        at: Timestamp,
+    },
     /// A provider was tested, and failed.
     ProviderFailed {
         /// The provider's name.
@@ -606,6 +623,7 @@ impl DeliveryFinding {
         match self {
             Self::ProviderUnused { .. }
             | Self::CertificateEnds { .. }
+            | Self::ServerCertificateEnds { .. }
             | Self::EmailIsWeak
             | Self::NoPhoneCountry
             | Self::NoticeWaiting { .. }
