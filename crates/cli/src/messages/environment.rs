@@ -1,6 +1,6 @@
 //! What the doctor found about the machine: files, disk, clock, SELinux, and the store as a file.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use twofa_broker::admin::doctor::finding::{
     EnvironmentFinding, Exposure, Hurry, Part, ProgramFinding,
@@ -72,7 +72,12 @@ pub(super) fn program(finding: &ProgramFinding) -> String {
         ProgramFinding::ModuleMissingForSome { folders } => format!(
             "pam_twofa.so is missing from {}: programs of that architecture refuse everybody; install libpam-twofa for it too, \
              or leave it if no such program logs people in",
-            enumerate(&folders.iter().map(displayed).collect::<Vec<_>>())
+            enumerate(
+                &folders
+                    .iter()
+                    .map(|path| displayed(path))
+                    .collect::<Vec<_>>()
+            )
         ),
         ProgramFinding::ModuleUnreadable { path, error } => format!(
             "{} cannot be examined ({error}): every service that names it may refuse everybody",
@@ -131,6 +136,6 @@ pub(super) fn part(part: &Part) -> String {
 /// The program of the broker.
 const BROKER: &str = "/usr/sbin/twofad";
 
-fn displayed(path: &PathBuf) -> String {
+fn displayed(path: &Path) -> String {
     path.display().to_string()
 }

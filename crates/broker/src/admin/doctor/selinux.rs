@@ -161,7 +161,7 @@ mod tests {
     fn of_a_long_log_the_end_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.log");
-        std::fs::write(&path, format!("{}end", "x".repeat(AUDIT_TAIL as usize))).unwrap();
+        std::fs::write(&path, format!("{}end", "x".repeat(8 << 20))).unwrap();
         let tail = tail(&path).unwrap();
         assert_eq!(tail.len() as u64, AUDIT_TAIL);
         assert!(tail.ends_with("xend"));

@@ -79,7 +79,7 @@ mod tests {
         let over = TimeLeft(Instant::now());
         let late = over.within(Part::Log, USUAL, || {
             loop {
-                thread::park()
+                thread::park();
             }
         });
         assert_eq!(
