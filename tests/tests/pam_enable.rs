@@ -258,16 +258,92 @@ fn after_a_power_failure_the_old_files_are_back_before_anybody_can_log_in() {
     assert!(!doctor.stdout.contains("twofa pam recover"), "{doctor}");
 }
 
+const SERVICES: &str = "twofa policy show | grep ^services=";
+
+#[test]
+fn a_named_service_asks_by_the_shared_line_and_the_policy() {
+    let machine = machine();
+    let phone = machine.enrol("alice");
+    machine
+        .run("sed '$aauth required pam_twofa.so' /etc/pam.d/sudo >/etc/pam.d/special")
+        .ok();
+    let before = state(&machine);
+    let shown = machine.run("twofa pam enable --dry-run sudo").ok();
+    for words in [
+        "-services=all",
+        "+services=special,sudo",
+        "+++ /etc/pam.d/common-auth",
+        "'twofa policy set services=all' has all of them ask",
+    ] {
+        assert!(shown.stdout.contains(words), "{shown}");
+    }
+    assert_eq!(machine.run(SERVICES).ok().stdout, "services=all\n");
+
+    // A login that proves nothing takes the policy back as well.
+    let mut enable = machine.terminal("twofa pam enable sudo --login-as alice");
+    enable.expect("log in at sudo as alice");
+    assert_eq!(machine.run(SERVICES).ok().stdout, "services=special,sudo\n");
+    enable.hang_up();
+    machine.wait_until("[ ! -e /var/backups/twofa-pam/pending ]");
+    assert_eq!(state(&machine), before);
+    assert_eq!(machine.run(SERVICES).ok().stdout, "services=all\n");
+
+    let mut enable = machine.terminal("twofa pam enable sudo --login-as alice");
+    answer(&mut enable, "Password", &password_of("alice"));
+    answer(&mut enable, "Verification code", &phone.next_code());
+    enable.expect("Changed.");
+    assert!(enable.expect_end().success());
+    assert_eq!(machine.run(SERVICES).ok().stdout, "services=special,sudo\n");
+
+    // The line is there, so another service is a matter of the policy alone.
+    let after = state(&machine);
+    machine.run("twofa pam enable --no-login su").ok();
+    assert_eq!(
+        machine.run(SERVICES).ok().stdout,
+        "services=special,sudo,su\n"
+    );
+    machine.run("twofa pam disable --no-login sudo").ok();
+    assert_eq!(machine.run(SERVICES).ok().stdout, "services=special,su\n");
+    assert_eq!(state(&machine), after);
+
+    machine.run("twofa policy set --yes services=all").ok();
+    let disable = machine.run("twofa pam disable --no-login sudo");
+    assert_eq!(disable.code(), 1, "{disable}");
+    assert!(
+        disable
+            .stderr
+            .contains("'twofa policy set services=ssh,console,"),
+        "{disable}"
+    );
+}
+
+#[test]
+fn a_program_gets_the_change_as_json() {
+    let machine = machine();
+    let report = |command: &str| -> serde_json::Value {
+        serde_json::from_str(&machine.run(command).ok().stdout).unwrap()
+    };
+    let shown = report("twofa --json pam enable --dry-run sudo");
+    assert_eq!(shown["result"], "shown");
+    assert_eq!(shown["policy"]["new"], "sudo");
+    let changed = report("twofa --json pam enable --no-login");
+    assert_eq!(changed["result"], "changed");
+    assert_eq!(changed["backup"], "/var/backups/twofa-pam/1");
+    let mut files = changed["files"].as_array().unwrap().iter();
+    let file = files.find(|file| file["path"] == "/etc/pam.d/common-auth");
+    let diff = file.unwrap()["diff"].as_str().unwrap();
+    assert!(diff.contains("+auth\trequired\tpam_twofa.so"), "{diff}");
+    assert_eq!(
+        report("twofa --json pam enable --no-login")["result"],
+        "unchanged"
+    );
+    assert_eq!(report("twofa --json pam recover")["recovered"], false);
+}
+
 #[test]
 fn an_own_file_is_edited_where_that_is_asked_for() {
     let machine = machine();
     let before = state(&machine);
-    let named = machine.run("twofa pam enable sudo");
-    assert_eq!(named.code(), 1, "{named}");
-    assert!(
-        named.stderr.contains("twofa policy set services=sudo"),
-        "{named}"
-    );
     let unproved = machine.run("twofa pam enable --own-file sudo");
     assert_eq!(unproved.code(), 1, "{unproved}");
     assert!(unproved.stderr.contains("--no-login"), "{unproved}");
@@ -287,7 +363,9 @@ fn an_own_file_is_edited_where_that_is_asked_for() {
         .run("twofa pam enable --own-file --no-login sudo")
         .ok();
     assert!(
-        again.stdout.contains("sudo asks for a code already."),
+        again
+            .stdout
+            .contains("sudo has a line that asks for a code already."),
         "{again}"
     );
     machine.run("twofa pam disable --no-login sudo").ok();

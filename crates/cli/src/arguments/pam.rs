@@ -30,8 +30,8 @@ Examples:
     List,
     /// Make services ask for a code, without locking anyone out at any point (root)
     ///
-    /// Without a name, all services: on Debian, by the profile of `pam-auth-update`. With names, the services' own files; a
-    /// service that shares its lines with all others is left to the policy setting 'services', unless --own-file is given.
+    /// Without a name, all services: on Debian, by the profile of `pam-auth-update`. With names, the services' own files; where
+    /// a service shares its lines with all others, by these and the policy setting 'services', unless --own-file is given.
     ///
     /// The change is shown, and the prover follows every path through the stacks of all services as they would be after each
     /// step. Then the files are replaced, and you log in: a wrong code must be refused, the right one must let you in. If not,
@@ -40,7 +40,8 @@ Examples:
 Examples:
   twofa pam enable --dry-run        show what would change for all services
   twofa pam enable                  all services
-  twofa pam enable --own-file sudo  sudo alone, in its own file")]
+  twofa pam enable sudo             sudo, and where the policy asks already
+  twofa pam enable --own-file sudo  sudo, in its own file")]
     Enable(ChangeArguments),
     /// Make services ask for no code, in the same way (root)
     #[command(after_help = "Examples:\n  twofa pam disable\n  twofa pam disable sudo")]

@@ -13,21 +13,32 @@ use crate::arguments::{ChangeArguments, PamCommand};
 use crate::error::CommandError;
 use crate::messages::{doctor, pam};
 use crate::output::{Output, Table, Value, terminal_width, wrap_lines};
-use crate::pam_change::{self, Options, Outcome};
+use crate::pam_change::{self, ChangeReport, Options, Outcome};
 
 pub(crate) fn run(command: &PamCommand, output: Output) -> Result<(), CommandError> {
     let machine = Machine::this();
     match command {
         PamCommand::Check { services } => check(&machine, services, output),
         PamCommand::List => list(&machine, output),
-        PamCommand::Enable(change) => {
-            ended(pam_change::enable(&change.services, &options(change))?)
-        }
-        PamCommand::Disable(change) => {
-            ended(pam_change::disable(&change.services, &options(change))?)
-        }
-        PamCommand::Recover => recovered(pam_change::recover()?),
+        PamCommand::Enable(change) => changed(change, pam_change::enable, output),
+        PamCommand::Disable(change) => changed(change, pam_change::disable, output),
+        PamCommand::Recover => recovered(pam_change::recover()?, output),
     }
+}
+
+/// Makes a change, and says what has become of it.
+fn changed(
+    change: &ChangeArguments,
+    make: fn(&[String], &Options, &mut ChangeReport) -> Result<(), CommandError>,
+    output: Output,
+) -> Result<(), CommandError> {
+    let mut report = ChangeReport::new(output);
+    make(&change.services, &options(change), &mut report)?;
+    output.verbatim(&report, |out| match &report.outcome {
+        Outcome::Unchanged => writeln!(out, "{}", pam::NOTHING_TO_CHANGE),
+        Outcome::Shown => writeln!(out, "Nothing was changed (--dry-run)."),
+        Outcome::Changed { backup } => writeln!(out, "Changed. The old files are in {backup}."),
+    })
 }
 
 fn options(change: &ChangeArguments) -> Options {
@@ -39,22 +50,21 @@ fn options(change: &ChangeArguments) -> Options {
     }
 }
 
-fn ended(outcome: Outcome) -> Result<(), CommandError> {
-    let text = match outcome {
-        Outcome::Unchanged => pam::NOTHING_TO_CHANGE.to_owned(),
-        Outcome::Shown => "Nothing was changed (--dry-run).".to_owned(),
-        Outcome::Changed { backup } => format!("Changed. The old files are in {backup}."),
-    };
-    Ok(writeln!(io::stdout(), "{text}")?)
-}
-
-fn recovered(was_pending: bool) -> Result<(), CommandError> {
+fn recovered(was_pending: bool, output: Output) -> Result<(), CommandError> {
     let text = if was_pending {
         "The files from before the interrupted change are back."
     } else {
         "No change was interrupted."
     };
-    Ok(writeln!(io::stdout(), "{text}")?)
+    let object = Recovered {
+        recovered: was_pending,
+    };
+    output.verbatim(&object, |out| writeln!(out, "{text}"))
+}
+
+#[derive(Debug, Serialize)]
+struct Recovered {
+    recovered: bool,
 }
 
 fn check(machine: &Machine, named: &[String], output: Output) -> Result<(), CommandError> {

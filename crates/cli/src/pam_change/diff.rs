@@ -4,10 +4,13 @@ use std::fmt::Write as _;
 
 use super::step::Step;
 
-/// The lines that a step removes and adds, with the number of each.
+/// The lines that a step removes and adds, with the number of each; empty if there are none.
 pub(super) fn unified(step: &Step) -> String {
     let old = lines(step.old.as_deref());
     let new = lines(step.new.as_deref());
+    if old == new {
+        return String::new();
+    }
     let missing = |text: &Option<String>| text.is_none().then_some(" (no such file)");
     let mut out = format!(
         "--- {0}{1}\n+++ {0}{2}\n",

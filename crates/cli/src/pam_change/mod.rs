@@ -4,7 +4,7 @@
 //! keeps the old files and knows how to bring them back; it starts a second process that does so if this one dies.
 //! [`files`] replaces one file atomically, and [`sshd`] lets PAM ask there. [`trial`] chooses a service at which the
 //! [`policy`] asks, and [`login`] then logs the person in who runs the command, with a wrong code and with a right one,
-//! through [`pam_sys`], where the unsafe code is. Only then is the change final.
+//! through [`pam_sys`], where the unsafe code is. Only then is the change final. [`report`] is what people and programs see.
 
 mod diff;
 mod files;
@@ -13,11 +13,10 @@ mod pam_sys;
 mod plan;
 mod policy;
 mod record;
+mod report;
 mod sshd;
 mod step;
 mod trial;
-
-use std::io::{self, Write};
 
 use nix::unistd::{geteuid, setsid};
 use twofa_broker::admin::pam::Machine;
@@ -28,6 +27,7 @@ use crate::error::CommandError;
 use plan::Plan;
 use policy::Rules;
 use record::{Record, recover_pending};
+pub(crate) use report::{ChangeReport, Outcome};
 use trial::Trial;
 
 /// How a change is made.
@@ -43,26 +43,23 @@ pub(crate) struct Options {
     pub(crate) login_as: Option<String>,
 }
 
-/// What has become of a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// There was nothing to change.
-    Unchanged,
-    /// It was only shown.
-    Shown,
-    /// It was made, and proved. The directory has the old files.
-    Changed { backup: String },
-}
-
-/// Makes services ask for a code: those that are named, or all through the profile of pam-auth-update. Prints what changes.
+/// Makes services ask for a code: those that are named, or all through the profile of pam-auth-update. Tells the report.
 /// On an error, the files are as they were.
-pub(crate) fn enable(services: &[String], options: &Options) -> Result<Outcome, CommandError> {
-    change(services, options, true)
+pub(crate) fn enable(
+    services: &[String],
+    options: &Options,
+    report: &mut ChangeReport,
+) -> Result<(), CommandError> {
+    change(services, options, true, report)
 }
 
 /// Makes services ask for no code any longer; see [`enable`].
-pub(crate) fn disable(services: &[String], options: &Options) -> Result<Outcome, CommandError> {
-    change(services, options, false)
+pub(crate) fn disable(
+    services: &[String],
+    options: &Options,
+    report: &mut ChangeReport,
+) -> Result<(), CommandError> {
+    change(services, options, false, report)
 }
 
 /// Brings back the old files of a change that was interrupted. Returns whether there was one.
@@ -82,47 +79,60 @@ fn only_root() -> Result<(), CommandError> {
     }
 }
 
-fn change(services: &[String], options: &Options, asks: bool) -> Result<Outcome, CommandError> {
+fn change(
+    services: &[String],
+    options: &Options,
+    asks: bool,
+    report: &mut ChangeReport,
+) -> Result<(), CommandError> {
     only_root()?;
     let _lock = record::lock()?;
     if options.dry_run && record::is_pending() {
-        say(
+        report.note(
             "An earlier change was interrupted: 'twofa pam recover' brings the files from before it back.",
         )?;
     } else if recover_pending()? {
-        say("An earlier change had been interrupted: the files from before it are back.")?;
+        report
+            .note("An earlier change had been interrupted: the files from before it are back.")?;
     }
     let machine = Machine::this();
     let plan = plan::make(&machine, services, asks, options.own_file)?;
     for note in &plan.notes {
-        say(note)?;
+        report.note(note)?;
     }
-    if plan.steps.is_empty() {
-        return Ok(Outcome::Unchanged);
+    if plan.is_empty() {
+        return Ok(());
     }
     plan.check(&machine)?;
+    if let Some(policy) = &plan.policy {
+        report.policy(policy)?;
+    }
     for step in &plan.steps {
-        write!(io::stdout(), "{}", diff::unified(step))?;
+        report.file(step)?;
     }
     if options.dry_run {
-        return Ok(Outcome::Shown);
+        report.outcome = Outcome::Shown;
+        return Ok(());
     }
     let after = plan.after(&machine, plan.steps.len());
     let trial = Trial::of_change(&plan, &after, options, asks)?;
     if asks {
         root_is_not_refused(&plan, &after)?;
     }
+    report.login(trial.as_ref());
     // Modules of others are loaded beside the password of the person who logs in.
     privileges::forbid_core_dumps()?;
-    let record = Record::begin(&plan.steps)?;
+    let record = Record::begin(&plan)?;
     let made = make(&plan, trial.as_ref()).and_then(|()| match &trial {
         Some(trial) => login::prove(trial),
         None => Ok(()),
     });
     match made {
-        Ok(()) => Ok(Outcome::Changed {
-            backup: record.commit()?,
-        }),
+        Ok(()) => {
+            let backup = record.commit()?;
+            report.outcome = Outcome::Changed { backup };
+            Ok(())
+        }
         Err(error) => {
             record.roll_back()?;
             Err(error)
@@ -131,6 +141,9 @@ fn change(services: &[String], options: &Options, asks: bool) -> Result<Outcome,
 }
 
 fn make(plan: &Plan, trial: Option<&Trial>) -> Result<(), CommandError> {
+    if let Some(policy) = &plan.policy {
+        policy.make(trial.is_some())?;
+    }
     for step in &plan.steps {
         files::replace(&step.path, step.new.as_deref(), &step.like)
             .map_err(|error| files::failed(&step.path, &error))?;
@@ -153,15 +166,10 @@ fn root_is_not_refused(plan: &Plan, after: &Machine) -> Result<(), CommandError>
         return Ok(());
     };
     let rules = Rules::of_user("root")?;
-    if !rules.refuses() || !rules.include(&console) {
+    if !rules.refuses() || !rules.include(&console, plan.policy.as_ref()) {
         return Ok(());
     }
     let message = format!("root could not log in at {console}: {}", rules.why);
     Err(CommandError::new(Failure::Failed, message)
         .hinted("nothing was changed; see 'twofa class test root'"))
-}
-
-fn say(text: &str) -> Result<(), CommandError> {
-    writeln!(io::stdout(), "{text}")?;
-    Ok(())
 }

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use twofa_broker::Failure;
-use twofa_core::service::Services;
+use twofa_core::service::{ServiceEntry, ServiceKind, Services, kind};
 
 use crate::error::CommandError;
 
@@ -37,11 +37,108 @@ impl Rules {
         self.decision == "deny"
     }
 
-    /// Whether the policy asks at a service at all.
-    pub(super) fn include(&self, service: &str) -> bool {
-        let services = Services::read(&self.services);
+    /// Whether the policy asks at a service at all, after a change of it.
+    pub(super) fn include(&self, service: &str, change: Option<&PolicyStep>) -> bool {
+        // A class may have a setting of its own, which does not change.
+        let changed = change.filter(|change| change.old == self.services);
+        let services = changed.map_or(&self.services, |change| &change.new);
+        let services = Services::read(services);
         services.is_none_or(|services| services.include(Some(service), service == "sshd"))
     }
+}
+
+/// A change of the policy setting `services`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PolicyStep {
+    pub(super) old: String,
+    pub(super) new: String,
+}
+
+impl PolicyStep {
+    /// Makes the change. `asks`: the person is asked about its consequences; otherwise they are only shown.
+    pub(super) fn make(&self, asks: bool) -> Result<(), CommandError> {
+        if set(&self.new, asks)? {
+            Ok(())
+        } else {
+            let message = format!("the policy was not changed to services={}", self.new);
+            Err(CommandError::new(Failure::Failed, message).hinted("nothing else was, either"))
+        }
+    }
+
+    /// Takes the change back, unless somebody has made another one since.
+    pub(super) fn undo(&self) -> Result<(), CommandError> {
+        if services()?.to_string() != self.new || set(&self.old, false)? {
+            return Ok(());
+        }
+        let message = format!("the policy was not changed back to services={}", self.old);
+        Err(CommandError::new(Failure::Failed, message))
+    }
+}
+
+/// What `services` must be so that a code is asked for at the services `named`, too; `None`: as it is. `narrows`: all services
+/// are about to have a line that asks, of which only those in `asking` did until now.
+pub(super) fn with(
+    current: &Services,
+    named: &[String],
+    asking: &[String],
+    narrows: bool,
+) -> Option<Services> {
+    let include = |name: &&String| current.include(Some(name), name.as_str() == "sshd");
+    let list = |names: Vec<&String>| {
+        let entries = names
+            .into_iter()
+            .map(|name| ServiceEntry::Name(name.clone()));
+        Services::Listed(entries.collect())
+    };
+    if *current == Services::All && narrows {
+        let others = asking.iter().filter(|name| !named.contains(name));
+        return Some(list(others.chain(named).collect()));
+    }
+    let missing: Vec<_> = named.iter().filter(|name| !include(name)).collect();
+    (!missing.is_empty()).then(|| current.union(&list(missing)))
+}
+
+/// What `services` must be so that no code is asked for at `service`, of the services `asking`. `None`: no other is left.
+pub(super) fn without(current: &Services, service: &str, asking: &[String]) -> Option<Services> {
+    let entries = match current {
+        Services::All => ServiceKind::ALL.map(ServiceEntry::Kind).to_vec(),
+        Services::Listed(entries) => entries.clone(),
+    };
+    let left = entries.into_iter().flat_map(|entry| match entry {
+        ServiceEntry::Kind(its) if its == kind(service) => asking
+            .iter()
+            .filter(|name| kind(name) == its && *name != service)
+            .map(|name| ServiceEntry::Name(name.clone()))
+            .collect(),
+        ServiceEntry::Name(name) if name == service => Vec::new(),
+        entry => vec![entry],
+    });
+    let left: Vec<_> = left.collect();
+    (!left.is_empty()).then_some(Services::Listed(left))
+}
+
+/// The setting of the machine's policy.
+pub(super) fn services() -> Result<Services, CommandError> {
+    #[derive(Deserialize)]
+    struct Settings {
+        services: String,
+    }
+    let settings: Settings = read(&["policy", "show"])?;
+    Services::read(&settings.services).ok_or_else(|| {
+        let message = format!("services={} cannot be read", settings.services);
+        CommandError::new(Failure::Unavailable, message)
+    })
+}
+
+/// Whether it succeeded: if not, it has said why. What it prints is not what this program prints on standard output.
+fn set(services: &str, asks: bool) -> Result<bool, CommandError> {
+    let mut command = twofa(&["policy", "set", &format!("services={services}")]);
+    if asks {
+        command.stdin(Stdio::inherit());
+    } else {
+        command.arg("--yes");
+    }
+    Ok(command.stdout(io::stderr()).status()?.success())
 }
 
 /// What a command of this program prints with `--json`.
@@ -65,4 +162,47 @@ fn twofa(arguments: &[&str]) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg0("twofa").args(arguments).stdin(Stdio::null());
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Services {
+        Services::read(text).unwrap()
+    }
+
+    fn names(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_service_is_added_to_the_policy_if_it_does_not_ask_there() {
+        for (current, named, narrows, new) in [
+            ("all", "sudo", false, None),
+            ("ssh", "sudo", false, Some("ssh,sudo")),
+            ("ssh", "sudo", true, Some("ssh,sudo")),
+            ("elevation", "sudo sudo-i", true, None),
+            ("login", "sshd sudo", false, Some("login,sshd,sudo")),
+            // vsftpd asks by a line of its own, and goes on doing so.
+            ("all", "sudo", true, Some("vsftpd,sudo")),
+            ("all", "vsftpd sudo", true, Some("vsftpd,sudo")),
+        ] {
+            let found = with(&read(current), &names(named), &names("vsftpd"), narrows);
+            assert_eq!(found, new.map(read), "{current} with {named}");
+        }
+    }
+
+    #[test]
+    fn a_service_is_taken_out_of_the_policy_and_others_stay() {
+        for (current, new) in [
+            ("ssh,sudo", Some("ssh")),
+            ("sudo", None),
+            ("all", Some("ssh,console,su,unlock,other")),
+            ("elevation,login", Some("su,login")),
+        ] {
+            let found = without(&read(current), "sudo", &names("login su sudo"));
+            assert_eq!(found, new.map(read), "{current}");
+        }
+    }
 }

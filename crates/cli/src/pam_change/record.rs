@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 use twofa_broker::admin::pam::PENDING_CHANGE;
 
 use super::files;
+use super::plan::Plan;
+use super::policy::PolicyStep;
 use super::sshd;
-use super::step::Step;
 use crate::error::CommandError;
 
 /// Root's own. `/var/lib/twofa` is not: it belongs to the user twofa.
@@ -37,6 +38,13 @@ struct Old {
     new: Option<String>,
 }
 
+/// A change, as it is kept with the old files.
+#[derive(Debug, Serialize, Deserialize)]
+struct Steps {
+    policy: Option<PolicyStep>,
+    files: Vec<Old>,
+}
+
 /// A change that is not final yet.
 pub(super) struct Record {
     folder: PathBuf,
@@ -45,11 +53,11 @@ pub(super) struct Record {
 
 impl Record {
     /// Keeps the old files of these steps, and starts the process that brings them back if this one dies.
-    pub(super) fn begin(planned: &[Step]) -> Result<Self, CommandError> {
+    pub(super) fn begin(plan: &Plan) -> Result<Self, CommandError> {
         let folder = new_folder().map_err(|error| files::failed(FOLDER, &error))?;
         let keep = || -> io::Result<Child> {
-            let mut all = Vec::new();
-            for step in planned {
+            let mut old_files = Vec::new();
+            for step in &plan.steps {
                 if let Some(text) = &step.old {
                     let copy = copy(&folder, &step.path);
                     if let Some(above) = copy.parent() {
@@ -58,15 +66,19 @@ impl Record {
                     files::write(&copy, text, Path::new(&step.path))?;
                     sync_up_to(&copy, &folder)?;
                 }
-                all.push(Old {
+                old_files.push(Old {
                     path: step.path.clone(),
                     existed: step.old.is_some(),
                     new: step.new.clone(),
                 });
             }
-            let steps = folder.join(STEPS).display().to_string();
+            let steps = Steps {
+                policy: plan.policy.clone(),
+                files: old_files,
+            };
+            let text = serde_json::to_string_pretty(&steps)?;
             let none = "/nonexistent";
-            files::replace(&steps, Some(&serde_json::to_string_pretty(&all)?), none)?;
+            files::replace(&folder.join(STEPS).display().to_string(), Some(&text), none)?;
             File::open(FOLDER)?.sync_all()?;
             let watcher = watcher()?;
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
@@ -126,30 +138,36 @@ pub(super) fn recover_pending() -> Result<bool, CommandError> {
         Err(error) => return Err(files::failed(PENDING_CHANGE, &error)),
     };
     let folder = Path::new(FOLDER).join(name);
-    let steps = folder.join(STEPS);
-    let restore = || -> io::Result<()> {
-        let all: Vec<Old> = serde_json::from_str(&fs::read_to_string(&steps)?)?;
-        for old in &all {
-            old.check(&folder)?;
-        }
-        for old in all.iter().rev() {
-            files::remove_rest(&old.path)?;
-            let copy = copy(&folder, &old.path);
-            let text = if old.existed {
-                Some(fs::read_to_string(&copy)?)
-            } else {
-                None
-            };
-            files::replace(&old.path, text.as_deref(), &copy.display().to_string())?;
-        }
-        if all.iter().any(|old| sshd::owns(&old.path)) {
-            // The old files are there, and nothing better can be done if sshd does not read them.
-            let _ = sshd::reload();
-        }
-        files::replace(PENDING_CHANGE, None, "")
-    };
-    restore().map_err(|error| files::failed(&folder.display().to_string(), &error))?;
+    let failed = |error: io::Error| files::failed(&folder.display().to_string(), &error);
+    let text = fs::read_to_string(folder.join(STEPS)).map_err(failed)?;
+    let steps: Steps = serde_json::from_str(&text).map_err(|error| failed(error.into()))?;
+    restore_files(&folder, &steps.files).map_err(failed)?;
+    if let Some(policy) = &steps.policy {
+        policy.undo()?;
+    }
+    files::replace(PENDING_CHANGE, None, "").map_err(failed)?;
     Ok(true)
+}
+
+fn restore_files(folder: &Path, all: &[Old]) -> io::Result<()> {
+    for old in all {
+        old.check(folder)?;
+    }
+    for old in all.iter().rev() {
+        files::remove_rest(&old.path)?;
+        let copy = copy(folder, &old.path);
+        let text = if old.existed {
+            Some(fs::read_to_string(&copy)?)
+        } else {
+            None
+        };
+        files::replace(&old.path, text.as_deref(), &copy.display().to_string())?;
+    }
+    if all.iter().any(|old| sshd::owns(&old.path)) {
+        // The old files are there, and nothing better can be done if sshd does not read them.
+        let _ = sshd::reload();
+    }
+    Ok(())
 }
 
 /// Whether a change is not final.

@@ -55,7 +55,7 @@ impl Trial {
             return Err(nobody_is_asked(&person, rules, options));
         }
         let Some(found) = services(plan, after, asks).into_iter().find(|checked| {
-            let include = |rules: &Rules| rules.include(&checked.service);
+            let include = |rules: &Rules| rules.include(&checked.service, plan.policy.as_ref());
             rules.as_ref().is_none_or(include)
         }) else {
             let message =
@@ -112,21 +112,23 @@ fn services(plan: &Plan, after: &Machine, asks: bool) -> Vec<Checked> {
     let checked = names.iter().filter_map(|name| after.check(name));
     let shows = |checked: &Checked| {
         !is_unattended(&checked.service)
-            && checked.asks.is_empty() != asks
+            && (checked.asks.is_empty() != asks || (!asks && plan.policy.is_some()))
             && plan.concerns(checked)
-            && takes_password(checked, asks)
+            && takes_password(checked)
     };
     let mut found: Vec<_> = checked.filter(shows).collect();
     found.sort_by_key(|checked| rank(&checked.service));
     found
 }
 
-/// Whether people log in by the password, and by a code if `asks`.
-fn takes_password(checked: &Checked, asks: bool) -> bool {
+/// Whether people log in by the password, and by a code where there is a line that asks.
+fn takes_password(checked: &Checked) -> bool {
     let CheckResult::Proved(proof) = &checked.result else {
         return false;
     };
-    let fits = |entry: &Entry| entry.shown.has(Factor::Password) && entry.has_code() == asks;
+    let fits = |entry: &Entry| {
+        entry.shown.has(Factor::Password) && entry.has_code() != checked.asks.is_empty()
+    };
     proof
         .ways
         .iter()

@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use twofa_broker::Failure;
 use twofa_broker::admin::pam::{CheckResult, Checked, Machine};
+use twofa_core::service::Services;
 use twofa_stacks::change::{Goal, additions, lets_in, objections, removal};
 use twofa_stacks::{File, Host, Proof};
 
+use super::policy::{self, PolicyStep};
 use super::step::{COMMON_AUTH, MODULE, OWN, Step};
 use super::{files, sshd};
 use crate::error::CommandError;
@@ -28,6 +30,10 @@ pub(super) struct Plan {
     goals: HashMap<String, Goal>,
     /// The services that were named, in that order; empty: all.
     pub(super) named: Vec<String>,
+    /// What changes in the policy, before the files.
+    pub(super) policy: Option<PolicyStep>,
+    /// Named services take their lines from those that all share.
+    needs_profile: bool,
 }
 
 /// What must change so that these services ask, or do not; without any, all.
@@ -66,6 +72,12 @@ pub(super) fn make(
             plan.add_sshd(asks)?;
         }
     }
+    if plan.needs_profile {
+        plan.steps.extend(profile::steps(true)?);
+    }
+    if asks {
+        plan.ask_by_policy(machine)?;
+    }
     Ok(plan)
 }
 
@@ -82,7 +94,7 @@ impl Plan {
         let before = proof(checked).map_err(|error| failure(service, &error))?;
         if checked.asks.is_empty() != asks {
             self.notes.push(if asks {
-                format!("{service} asks for a code already.")
+                format!("{service} has a line that asks for a code already.")
             } else {
                 format!("{service} asks for no code.")
             });
@@ -97,7 +109,12 @@ impl Plan {
             own.as_deref().and_then(removal).is_none()
         };
         if is_shared && is_elsewhere {
-            return Err(by_policy(service, asks));
+            if asks {
+                self.needs_profile = true;
+                self.goals.insert(service.clone(), Goal::Asks);
+                return Ok(());
+            }
+            return self.leave_out(machine, service);
         }
         let (text, like) = self.text(checked, &path, own.as_deref())?;
         let goal = if asks { Goal::Asks } else { Goal::DoesNotAsk };
@@ -126,6 +143,56 @@ impl Plan {
             reason = objection;
         }
         Err(failure(service, &reason))
+    }
+
+    /// The policy must ask at the services that were named, and at no other that would only have the line because of them.
+    fn ask_by_policy(&mut self, machine: &Machine) -> Result<(), CommandError> {
+        let current = policy::services()?;
+        let asking = asking(machine);
+        let narrows = self.needs_profile;
+        let Some(new) = policy::with(&current, &self.named, &asking, narrows) else {
+            return Ok(());
+        };
+        if narrows && current == Services::All {
+            self.notes.push(format!(
+                "All services get the line, and the policy asks only at {new}: 'twofa policy set services=all' has all of \
+                 them ask."
+            ));
+        }
+        self.set_services(&current, &new);
+        Ok(())
+    }
+
+    /// The policy leaves out a service whose line is one that all share.
+    fn leave_out(&mut self, machine: &Machine, service: &str) -> Result<(), CommandError> {
+        let current = match &self.policy {
+            Some(step) => Services::read(&step.new),
+            None => None,
+        };
+        let current = current.map_or_else(policy::services, Ok)?;
+        let new = policy::without(&current, service, &asking(machine));
+        let is_named = current.names().any(|name| name == service);
+        match new {
+            Some(new) if is_named => {
+                self.set_services(&current, &new);
+                Ok(())
+            }
+            _ if !current.include(Some(service), service == "sshd") => {
+                self.notes
+                    .push(format!("The policy does not ask at {service}."));
+                Ok(())
+            }
+            new => Err(shared(service, &current, new.as_ref())),
+        }
+    }
+
+    fn set_services(&mut self, current: &Services, new: &Services) {
+        let old = self
+            .policy
+            .take()
+            .map_or(current.to_string(), |step| step.old);
+        let new = new.to_string();
+        self.policy = Some(PolicyStep { old, new });
     }
 
     /// sshd can ask before its stack does, and until it no longer does.
@@ -194,6 +261,11 @@ impl Plan {
         Ok(())
     }
 
+    /// Whether there is nothing to change.
+    pub(super) fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.policy.is_none()
+    }
+
     /// The machine after so many of the steps.
     pub(super) fn after(&self, machine: &Machine, count: usize) -> Machine {
         let files = self.steps[..count].iter().map(|step| {
@@ -254,17 +326,25 @@ fn failure(service: &str, reason: &str) -> CommandError {
         .hinted("nothing was changed; see 'twofa pam check'")
 }
 
-fn by_policy(service: &str, asks: bool) -> CommandError {
-    let message = format!(
-        "{service} takes its lines from common-auth, which pam-auth-update writes for all services"
-    );
-    let hint = if asks {
-        format!(
-            "'twofa policy set services={service}' makes the policy ask at {service} only, and 'twofa pam enable' without \
-             a name adds the line. --own-file changes /etc/pam.d/{service} instead"
-        )
-    } else {
-        format!("leave {service} out of the policy setting 'services'")
+/// The services whose stacks ask for a code.
+fn asking(machine: &Machine) -> Vec<String> {
+    let asks = |name: &String| {
+        let checked = machine.check(name);
+        checked.is_some_and(|checked| !checked.asks.is_empty())
     };
-    CommandError::new(Failure::Failed, message).hinted(hint)
+    machine.services().into_iter().filter(asks).collect()
+}
+
+/// Of a service that stops asking only if others do, or if the policy names the others.
+fn shared(service: &str, current: &Services, others: Option<&Services>) -> CommandError {
+    let message = format!(
+        "{service} has its line from common-auth, like all services, and the policy asks there by services={current}"
+    );
+    CommandError::new(Failure::Failed, message).hinted(match others {
+        Some(others) => format!(
+            "nothing was changed. 'twofa policy set services={others}' leaves out {service}, and services that are installed \
+             later of its kind"
+        ),
+        None => "nothing was changed. No other service would ask: 'twofa pam disable' takes the line from all".to_owned(),
+    })
 }
