@@ -4,6 +4,7 @@ use twofa_core::{Account, Policy, Timestamp, User};
 use twofa_delivery::Sender;
 use twofa_store::{Origin, Store};
 
+use crate::fleet::membership::Membership;
 use crate::identity::first_factor::Stacks;
 use crate::identity::person::Person;
 use crate::text::messages;
@@ -17,6 +18,8 @@ pub struct Services<'a> {
     pub sender: &'a dyn Sender,
     /// The PAM stacks that logins come from.
     pub stacks: &'a Stacks,
+    /// The fleet that this machine may be a host of.
+    pub fleet: &'a Membership,
     /// The clock, asked each time that the time matters.
     pub clock: fn() -> Timestamp,
 }

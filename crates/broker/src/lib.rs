@@ -7,6 +7,7 @@
 //! - [`methods`] asks for codes and verifies them, and sets up methods;
 //! - [`sending`] sends codes and notices through the providers in the store;
 //! - `journal` keeps the audit log provable;
+//! - [`fleet`] is this machine as a host of a fleet, whose servers decide about some logins;
 //! - [`context`] is what all of these work with;
 //! - [`identity`] finds out who asks, about whom, and what is known of them;
 //! - [`process`] resets what the starting program has set, gives up root, and writes the log;
@@ -19,6 +20,7 @@ pub mod admin;
 pub mod client;
 pub mod context;
 pub mod daemon;
+pub mod fleet;
 pub mod identity;
 mod journal;
 pub mod methods;

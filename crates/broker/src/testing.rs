@@ -16,6 +16,8 @@ use twofa_store::event::{LoginOrigin, Record, RefusalReason};
 use twofa_store::{Event, EventFilter, Location, NewApp, Origin, Owner, Store};
 
 use crate::context::{Context, Services};
+use crate::fleet::files::FleetDirectory;
+use crate::fleet::membership::Membership;
 use crate::identity::accounts;
 use crate::identity::first_factor::Stacks;
 use crate::identity::person::Person;
@@ -245,6 +247,7 @@ pub(crate) struct Bench {
     pub alice: Account,
     pub origin: Origin,
     pub stacks: Stacks,
+    pub fleet: Membership,
     _folder: TempDir,
 }
 
@@ -281,6 +284,7 @@ impl Bench {
             },
             origin,
             stacks: Stacks::default(),
+            fleet: Membership::new(FleetDirectory::at(folder.path().join("fleet"))),
             _folder: folder,
         };
         bench.policy(&[("mode", "mandatory"), ("application-name", "Acme")]);
@@ -366,6 +370,7 @@ impl Bench {
             store: &self.store,
             sender: &self.mailbox,
             stacks: &self.stacks,
+            fleet: &self.fleet,
             clock,
         }
     }

@@ -30,6 +30,12 @@ pub fn system_user(name: &str) -> Result<Option<(u32, u32)>, Unanswered> {
     Ok(entry(name)?.map(|(_, entry)| ids(entry)))
 }
 
+/// Whether `/etc/passwd` has an account called `name`.
+pub fn is_local(name: &str) -> Result<bool, Unanswered> {
+    let passwd = Passwd::read().map_err(Unanswered)?;
+    Ok(passwd.entry(name).is_some())
+}
+
 /// The groups of `/etc/group` that list `name`.
 pub fn listed_groups(name: &str) -> Vec<u32> {
     let Ok(groups) = Groups::read() else {

@@ -23,7 +23,7 @@ mod module;
 mod query;
 mod switch;
 
-pub use account::{find, listed_groups, system_user};
+pub use account::{find, is_local, listed_groups, system_user};
 pub use accounts::{AccountLookup, LoginAccounts, is_person, login_accounts, shared_uids};
 pub use groups::{GroupMembers, group, members};
 pub use listing::Directory;
@@ -34,6 +34,13 @@ pub use query::{TIMEOUT, stop_asking_overdue_sources};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the name service does not answer: {0}")]
 pub struct Unanswered(pub(crate) String);
+
+impl Unanswered {
+    /// A question that has no answer for this reason.
+    pub const fn new(why: String) -> Self {
+        Self(why)
+    }
+}
 
 /// The answer of a source: something, nothing, or why it cannot tell.
 type Answer<T> = Result<Option<T>, String>;

@@ -2,12 +2,13 @@
 //!
 //! [`server`] listens, and its [`workers`] accept. A connection waits in [`pending`] until its request has arrived. Then
 //! [`admission`] serves it within the [`connection_limits`] of its [`owner`]. Its reads have [`deadlines`] and end at a
-//! [`shutdown`]. The store is opened when it is needed ([`lazy_store`]), and [`checkpoints`] keeps its log verifiable.
+//! [`shutdown`]. [`hosts`] is the same for the hosts of a fleet. The store is opened when it is needed ([`lazy_store`]), and [`checkpoints`] keeps its log verifiable.
 
 mod admission;
 mod checkpoints;
 mod connection_limits;
 mod deadlines;
+mod hosts;
 mod lazy_store;
 mod owner;
 mod pending;
@@ -37,6 +38,10 @@ use crate::process::{log, privileges, reset, socket_activation};
 /// user 'twofa'. It refuses to serve as root.
 #[derive(Debug, Parser)]
 #[command(name = "twofad", version)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "options, at most one of which is given"
+)]
 pub struct Arguments {
     /// Create the store and its sealing key unless they exist (root)
     #[arg(long, conflicts_with = "stdio")]
@@ -45,6 +50,10 @@ pub struct Arguments {
     /// Serve the one connection that is standard input: pam_twofa starts it so when no broker is running
     #[arg(long)]
     stdio: bool,
+
+    /// Serve the hosts of the fleet, on TCP port 6238: 'twofa fleet init' makes this machine a server
+    #[arg(long, conflicts_with_all = ["prepare", "stdio", "notices"])]
+    server: bool,
 
     /// Send the notices and write the checkpoint of the log that are due, then exit
     #[arg(long, conflicts_with_all = ["prepare", "stdio"])]
@@ -63,6 +72,8 @@ pub fn main() -> ExitCode {
         serve_stdio()
     } else if arguments.notices {
         send_notices()
+    } else if arguments.server {
+        serve_hosts()
     } else {
         serve()
     };
@@ -130,6 +141,17 @@ fn serve() -> Result<(), Failure> {
     };
     env::set_current_dir("/")?;
     Ok(server::serve(&listener, location())?)
+}
+
+fn serve_hosts() -> Result<(), Failure> {
+    if geteuid().is_root() {
+        return Err(
+            "refusing to serve as root: start it as user 'twofa', as its systemd unit does".into(),
+        );
+    }
+    privileges::harden()?;
+    env::set_current_dir("/")?;
+    hosts::serve(location())
 }
 
 fn send_notices() -> Result<(), Failure> {

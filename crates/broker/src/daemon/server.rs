@@ -125,14 +125,14 @@ fn report_ready(listener: &UnixListener, shutdown: Arc<Shutdown>) -> io::Result<
 }
 
 /// Logs that the service manager could not be told something.
-fn tell(told: io::Result<()>) {
+pub(super) fn tell(told: io::Result<()>) {
     if let Err(error) = told {
         log::warn(&format!("cannot notify the service manager: {error}"));
     }
 }
 
 /// Starts the thread that sends notices.
-fn start_notices(store: Arc<LazyStore>, wakeup: Arc<Wakeup>) -> io::Result<()> {
+pub(super) fn start_notices(store: Arc<LazyStore>, wakeup: Arc<Wakeup>) -> io::Result<()> {
     let sender = thread::Builder::new().name("notices".to_owned());
     sender
         .spawn(move || {
@@ -152,7 +152,7 @@ fn close_new(listener: &UnixListener) {
 }
 
 /// Raises the soft limit on descriptors, where it is too low, to what all connections need.
-fn raise_descriptor_limit() {
+pub(super) fn raise_descriptor_limit() {
     let served = connection_limits::MAX_OF_ROOT + 2 * connection_limits::MAX_OF_ALL_USERS;
     let pending = pending::MAX_OF_ROOT + pending::MAX_OF_ALL_USERS;
     let needed = (served * DESCRIPTORS_PER_CONNECTION + pending + DESCRIPTORS_IN_COMMON) as rlim_t;

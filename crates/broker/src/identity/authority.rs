@@ -119,11 +119,11 @@ impl Peer {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use twofa_proto::{AppRequest, Login, SessionProcess, SessionStart};
 
-    fn requests() -> Vec<Request> {
+    pub(in crate::identity) fn requests() -> Vec<Request> {
         let user = || "alice".to_owned();
         let app = AppRequest {
             label: None,
@@ -179,7 +179,7 @@ mod tests {
     }
 
     /// What only root's module says.
-    fn reports() -> Vec<Request> {
+    pub(in crate::identity) fn reports() -> Vec<Request> {
         let user = || "alice".to_owned();
         vec![
             Request::OpenSession(SessionStart {

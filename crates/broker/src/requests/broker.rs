@@ -9,6 +9,7 @@ use twofa_proto::{Done, Request};
 use twofa_store::{Listener, Location, Store, StoreError};
 
 use crate::context::Services;
+use crate::fleet::membership::Membership;
 use crate::identity::authority::Peer;
 use crate::identity::first_factor::Stacks;
 use crate::process::clock;
@@ -23,6 +24,7 @@ pub struct Broker {
     clock: fn() -> Timestamp,
     sender: Box<dyn Sender>,
     stacks: Stacks,
+    fleet: Membership,
 }
 
 impl Broker {
@@ -37,6 +39,7 @@ impl Broker {
             clock: clock::now,
             sender,
             stacks: Stacks::default(),
+            fleet: Membership::default(),
         })
     }
 
@@ -58,11 +61,13 @@ impl Broker {
             clock,
             sender,
             stacks,
+            fleet,
         } = self;
         Services {
             store,
             sender: &**sender,
             stacks,
+            fleet,
             clock: *clock,
         }
     }

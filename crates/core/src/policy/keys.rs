@@ -11,6 +11,7 @@ use crate::device::trust::{Identity, Offer};
 use crate::duration::Duration;
 use crate::lockout;
 use crate::service::Services;
+use crate::shared_accounts::SharedAccounts;
 use crate::text::is_unprintable;
 
 /// One row of [`KEYS`].
@@ -79,7 +80,7 @@ const SWITCH: &str = "on or off";
 const TRUST: &str = "0, or a duration from 1m to 99999d, such as 12h or 30d";
 
 /// Everything that can be set. `{methods}` and `{channels}` stand for the names of all there are.
-pub static KEYS: [PolicyKey; 33] = [
+pub static KEYS: [PolicyKey; 34] = [
     PolicyKey {
         name: "mode",
         values: "disabled, report, optional or mandatory",
@@ -499,6 +500,21 @@ pub static KEYS: [PolicyKey; 33] = [
             bounded_duration(text, range).map(|keep| policy.log_keep = keep)
         },
         write: |policy| policy.log_keep.to_string(),
+    },
+    PolicyKey {
+        name: "fleet.accounts",
+        values: "directory, group:NAME, uid:FROM-TO, or a list of login names",
+        form: ValueForm::Text,
+        default: "directory",
+        help: "On a host that has joined a fleet, have its servers decide about these accounts, never about root",
+        per_class: false,
+        stricter: "",
+        read: |policy, text| {
+            let accounts = SharedAccounts::read(text).ok_or(Invalid::Value)?;
+            policy.shared_accounts = accounts;
+            Ok(())
+        },
+        write: |policy| policy.shared_accounts.to_string(),
     },
 ];
 

@@ -15,6 +15,7 @@ use crate::duration::Duration;
 use crate::lockout::LockoutRules;
 use crate::method::{Method, Methods};
 use crate::service::Services;
+use crate::shared_accounts::SharedAccounts;
 use values::Invalid;
 
 /// The policy in force. Only [`Policy::from_settings`] and [`Policy::overridden`] make one, so one that exists is valid.
@@ -56,6 +57,8 @@ pub struct Policy {
     pub phone_countries: Vec<String>,
     /// The channels by which people are told what happened to their second factor.
     pub notices: PerChannel<bool>,
+    /// Which accounts of a joined host are the fleet's.
+    pub shared_accounts: SharedAccounts,
 }
 
 /// Whom a login asks for a second factor. The stricter is the greater.
@@ -181,6 +184,7 @@ impl Default for Policy {
             phone_country: None,
             phone_countries: Vec::new(),
             notices: PerChannel::from_fn(|_| true),
+            shared_accounts: SharedAccounts::Directory,
         }
     }
 }

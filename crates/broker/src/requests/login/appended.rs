@@ -18,7 +18,7 @@ pub(super) fn ask(
     terminal: &mut dyn Terminal,
 ) -> Result<LoginOutcome, LoginError> {
     // To a screen locker's user, who may ask as often as they like, nothing is said about a code.
-    if !request.has_code_at_hand() || !request.peer.is_root() {
+    if !request.has_code_at_hand() || !request.asker.is_root_here() {
         terminal.prompt(password_and_code(0))?;
         return request.trusted();
     }

@@ -20,7 +20,7 @@ pub(super) fn finish(
 ) -> Result<Option<LoginOutcome>, LoginError> {
     // Any other peer could name the ticket of somebody else's login.
     let evidence = request.login.evidence.as_ref();
-    let from_root = evidence.filter(|_| request.is_account && request.peer.is_root());
+    let from_root = evidence.filter(|_| request.is_account && request.asker.is_root_here());
     let (ticket, is_by_code) = match from_root.map_or(Confirm::No, |it| it.confirms) {
         Confirm::No => return Ok(None),
         Confirm::Record(ticket) => (ticket, true),

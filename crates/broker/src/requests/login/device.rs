@@ -34,6 +34,20 @@ pub(super) struct LoginDevice {
 }
 
 impl LoginDevice {
+    /// No device: nothing is known of it that this machine's root has seen, and a right code is settled at once.
+    pub(super) fn none() -> Result<Self, StoreError> {
+        Ok(Self {
+            process: None,
+            ticket: TicketNumber::random()?,
+            device: None,
+            duration: Duration::from_seconds(0),
+            class: String::new(),
+            is_trusted: false,
+            is_unlocking: false,
+            can_confirm: false,
+        })
+    }
+
     /// Finds the device behind `login`, a login of `person`.
     pub(super) fn find(
         services: Services<'_>,

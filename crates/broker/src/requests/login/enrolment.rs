@@ -79,7 +79,7 @@ pub(super) fn replace(
         outcome => return conclude(request, outcome, terminal),
     }
     let fresh = Person::load(context.store(), context.account)?;
-    let source = origin::for_exemptions(request.peer, request.login);
+    let source = origin::for_exemptions(request.asker, request.login);
     let (decision, _) = fresh.decide(context.account, source, false, context.now());
     // Nothing is enrolled by what was decided before the code was typed.
     if fresh.snapshot.generation != context.person.snapshot.generation

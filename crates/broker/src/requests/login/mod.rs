@@ -3,7 +3,7 @@
 //! This file picks the next step: none, a refusal, [`security_key`] where sshd has proved one, [`challenge`] or [`enrolment`]
 //! once the first factor has been shown, [`appended`] at a trusted device whose client has one prompt, and [`unproved`]
 //! otherwise. [`report`] records what a login would be asked where the mode is report. [`request`] is what they share, [`origin`] how far a claim about its source is trusted, and [`outcome`] what it
-//! ends with.
+//! ends with. [`relayed`] is a login on a host of the fleet, for which this machine decides.
 
 mod appended;
 mod challenge;
@@ -12,6 +12,7 @@ mod device;
 mod enrolment;
 mod origin;
 mod outcome;
+mod relayed;
 mod report;
 mod request;
 mod security_key;
@@ -25,15 +26,20 @@ use twofa_core::{Account, Decision, Denial, Rulebook};
 use twofa_proto::{Confirm, Done, Login, Request, Verdict};
 use twofa_store::Tally;
 
+pub use self::relayed::{RelayedLogin, serve as serve_relayed};
+
 use self::device::LoginDevice;
 use self::outcome::LoginOutcome;
 use self::request::{LoginError, LoginRequest};
 use self::unproved::Subject;
 use crate::context::{Context, Services};
+use crate::fleet::relay::{RelayedRequest, relay};
+use crate::fleet::shared;
 use crate::identity::accounts;
 use crate::identity::authority::{Peer, Permission};
 use crate::identity::first_factor::FirstFactor;
 use crate::identity::person::Person;
+use crate::identity::relayed::Asker;
 use crate::methods::challenge::{Accepted, ChallengeOutcome};
 use crate::text::messages::{self, reasons};
 use crate::text::terminal::Terminal;
@@ -46,7 +52,17 @@ pub fn serve(
     login: &Login,
     terminal: &mut dyn Terminal,
 ) -> Done {
-    match begin(services, peer, request, login, terminal) {
+    let outcome = match relay_if_shared(services, peer, request, login, terminal) {
+        Ok(Some(done)) => return done,
+        Ok(None) => begin(services, peer, request, login, terminal),
+        Err(error) => Err(error),
+    };
+    finish(outcome, terminal)
+}
+
+/// The end of a login with this `outcome`; without one it is refused.
+fn finish(outcome: Result<LoginOutcome, LoginError>, terminal: &mut dyn Terminal) -> Done {
+    match outcome {
         Ok(outcome) => outcome.into(),
         Err(error) => {
             if let Some(closed) = error.closed() {
@@ -63,6 +79,49 @@ pub fn unavailable(why: &str) -> Done {
     LoginOutcome::new(Verdict::Unavailable, why).into()
 }
 
+/// On a host of a fleet, has a server decide about a shared account. `None`: this machine decides.
+fn relay_if_shared(
+    services: Services<'_>,
+    peer: Peer,
+    request: &Request,
+    login: &Login,
+    terminal: &mut dyn Terminal,
+) -> Result<Option<Done>, LoginError> {
+    let rules = services.store.rules_in_force()?;
+    let servers = match services.fleet.servers(rules.fleet.as_ref()) {
+        Ok(None) => return Ok(None),
+        servers => servers,
+    };
+    // Root is this machine's own, so that its console works whatever has become of the fleet. So is who does not exist.
+    let account = accounts::find(&login.user)?.filter(|account| account.uid != 0);
+    let Some(account) = account else {
+        return Ok(None);
+    };
+    let servers = match servers {
+        Ok(Some(servers)) => servers,
+        Ok(None) => return Ok(None),
+        Err(error) => {
+            let _ = terminal.error(messages::NOT_A_MEMBER);
+            return Ok(Some(unavailable(&error.to_string())));
+        }
+    };
+    if !shared::is_shared(rules.rulebook.machine(), &account)? {
+        return Ok(None);
+    }
+    if peer.may(request, &account) != Permission::Granted {
+        let why = reasons::not_permitted(peer.uid, &account.name);
+        return Ok(Some(LoginOutcome::new(Verdict::Denied, why).into()));
+    }
+    let relayed = RelayedRequest {
+        peer,
+        request,
+        login,
+        account: &account,
+        first_factor: services.stacks.first_factor(peer, request, login),
+    };
+    Ok(Some(relay(&servers, &relayed, terminal)?))
+}
+
 /// Finds out who the login is about, and what is decided about them.
 fn begin(
     services: Services<'_>,
@@ -73,7 +132,8 @@ fn begin(
 ) -> Result<LoginOutcome, LoginError> {
     // Where nobody is asked, nothing that can fail is needed to say so.
     let rulebook = &services.store.rules_in_force()?.rulebook;
-    let source = origin::for_exemptions(peer, login);
+    let asker = Asker::Process(peer);
+    let source = origin::for_exemptions(asker, login);
     if let Some(why) = why_nobody_is_asked(rulebook, source) {
         if why == reasons::ONLY_REPORTED {
             report::record(services, peer, request, login);
@@ -90,7 +150,7 @@ fn begin(
         let subject = Subject::Refused(reasons::NO_ACCOUNT.to_owned());
         return unproved::ask(first_factor, login, &application, subject, terminal);
     };
-    let origin = origin::for_log(peer, login);
+    let origin = origin::for_log(asker, login);
     let person = Person::load(services.store, &account)?;
     let device = LoginDevice::find(services, peer, request, login, &account, &person)?;
     let (decision, exemption) = person.decide(&account, source, device.is_trusted, services.now());
@@ -107,7 +167,7 @@ fn begin(
             person: &person,
             purpose: &messages::login_purpose(origin.service()),
         },
-        peer,
+        asker,
         login,
         decision,
         exemption: exemption.as_ref(),
@@ -216,7 +276,11 @@ fn subject<'a>(request: &'a LoginRequest<'_>) -> Result<Subject<'a>, LoginError>
         }
         Decision::Deny(Denial::Locked(_)) => Subject::Refused(request.explain()),
         Decision::Challenge | Decision::Enrol | Decision::Replace | Decision::Deny(_) => {
-            let doubt = request.context.services.stacks.doubt(request.login);
+            // The stack of a host of the fleet is not this machine's.
+            let doubt = match request.asker {
+                Asker::Process(_) => request.context.services.stacks.doubt(request.login),
+                Asker::Host(_) => None,
+            };
             Subject::Refused(reasons::first_factor_unknown(doubt.as_deref()))
         }
     })

@@ -8,15 +8,15 @@ use twofa_proto::Login;
 use twofa_store::Origin;
 use twofa_store::event::LoginOrigin;
 
-use crate::identity::authority::Peer;
+use crate::identity::relayed::Asker;
 
 /// Characters of an application's claim that are kept at most.
 const MAX_CLAIM: usize = 128;
 
 /// Where the login comes from, as far as an exemption may rest on it: root's module repeats what sshd and login say, any
-/// other peer can claim anything.
-pub(super) fn for_exemptions(peer: Peer, login: &Login) -> LoginSource<'_> {
-    if !peer.is_root() {
+/// other peer can claim anything. What a host of the fleet claims, it gains for a login on itself.
+pub(super) fn for_exemptions<'a>(asker: Asker<'_>, login: &'a Login) -> LoginSource<'a> {
+    if !asker.is_root() {
         // A screen locker may run as its user, who gains nothing by claiming to be one: only that program acts on the answer.
         let is_locker = service::is_locker(&login.service);
         return LoginSource {
@@ -38,9 +38,16 @@ pub(super) fn for_exemptions(peer: Peer, login: &Login) -> LoginSource<'_> {
 }
 
 /// Where the login comes from, for the audit log.
-pub(super) fn for_log(peer: Peer, login: &Login) -> Origin {
-    if !peer.is_root() {
-        return Origin::login(peer.uid, LoginOrigin::default());
+pub(super) fn for_log(asker: Asker<'_>, login: &Login) -> Origin {
+    match asker {
+        Asker::Process(peer) => describe(peer.uid, login),
+        Asker::Host(host) => describe(host.asked_by, login).on_host(host.origin()),
+    }
+}
+
+fn describe(uid: u32, login: &Login) -> Origin {
+    if uid != 0 {
+        return Origin::login(uid, LoginOrigin::default());
     }
     let claim = |text: &str| {
         let text: String = printable(text).chars().take(MAX_CLAIM).collect();
@@ -53,5 +60,5 @@ pub(super) fn for_log(peer: Peer, login: &Login) -> Origin {
         terminal: login.terminal.as_deref().and_then(claim),
     };
     let login_uid = login.evidence.as_ref().and_then(|it| it.login_uid);
-    Origin::login(peer.uid, source).by_login_uid(login_uid)
+    Origin::login(uid, source).by_login_uid(login_uid)
 }

@@ -16,6 +16,7 @@ use crate::identity::accounts;
 use crate::identity::authority::Peer;
 use crate::identity::first_factor::FirstFactor;
 use crate::identity::person::Person;
+use crate::identity::relayed::Asker;
 use crate::sending::carried::carried;
 
 /// A login has been recorded in its `auth` phase already if its account phase comes within this many seconds.
@@ -52,7 +53,7 @@ fn try_to_record(
         return Ok(());
     };
     let person = Person::load(services.store, &account)?;
-    let source = origin::for_exemptions(peer, login);
+    let source = origin::for_exemptions(Asker::Process(peer), login);
     if person.policy.mode != Mode::Report
         || !person
             .policy
@@ -63,7 +64,7 @@ fn try_to_record(
     }
     let now = services.now();
     let found = find(services, peer, request, login, &account, &person)?;
-    let origin = origin::for_log(peer, login);
+    let origin = origin::for_log(Asker::Process(peer), login);
     if is_account && has_recorded(services, &account, &origin, now)? {
         return Ok(());
     }
@@ -88,7 +89,8 @@ fn find(
     let is_account = matches!(request, Request::Account(_));
     let can_show = login.may_ask || !is_account;
     let can_ask = login.behind_password || can_show && !login.cannot_answer;
-    let (source, now) = (origin::for_exemptions(peer, login), services.now());
+    let (asker, now) = (Asker::Process(peer), services.now());
+    let source = origin::for_exemptions(asker, login);
     let exemption = person.exemption(account, source, now);
     Ok(forecast(ForecastFacts {
         login: DecisionFacts {
@@ -102,7 +104,7 @@ fn find(
             now,
         },
         carried: carried(&services.store.providers()?),
-        has_security_key: security_key::counting(services, peer, request, login, person).is_some(),
+        has_security_key: security_key::counting(services, asker, request, login, person).is_some(),
         can_ask,
     }))
 }

@@ -9,8 +9,8 @@ use twofa_store::{Event, Settlement, StoreError, Tally};
 use super::device::LoginDevice;
 use super::outcome::LoginOutcome;
 use crate::context::Context;
-use crate::identity::authority::Peer;
 use crate::identity::person::PersonError;
+use crate::identity::relayed::Asker;
 use crate::methods::challenge::{Accepted, Challenge, ChallengeError};
 use crate::methods::error::EnrolmentError;
 use crate::methods::settling::Settling;
@@ -52,7 +52,7 @@ impl<E: Into<PersonError>> From<E> for LoginError {
 /// A login to an existing account, by a peer that may ask about it.
 pub(super) struct LoginRequest<'a> {
     pub(super) context: Context<'a>,
-    pub(super) peer: Peer,
+    pub(super) asker: Asker<'a>,
     pub(super) login: &'a Login,
     /// What was decided when the login began.
     pub(super) decision: Decision,
@@ -235,7 +235,7 @@ impl LoginRequest<'_> {
     /// often as they like, and must not fill the disk with it.
     pub(super) fn record_refusal(&self, why: RefusalReason) -> Result<String, StoreError> {
         let now = self.context.now();
-        if self.peer.is_root() {
+        if self.asker.is_root() {
             let Context {
                 account, origin, ..
             } = self.context;

@@ -9,9 +9,9 @@ use twofa_store::Settlement;
 use super::outcome::LoginOutcome;
 use super::request::{LoginError, LoginRequest};
 use crate::context::Services;
-use crate::identity::authority::Peer;
 use crate::identity::first_factor::sees_same_files;
 use crate::identity::person::Person;
+use crate::identity::relayed::Asker;
 use crate::identity::sshd_options::KeyDemand;
 use crate::text::messages::reasons;
 
@@ -22,7 +22,7 @@ pub(super) fn pass(
 ) -> Result<Option<LoginOutcome>, LoginError> {
     let context = request.context;
     let services = context.services;
-    let Some(key) = counting(services, request.peer, raw, request.login, context.person) else {
+    let Some(key) = counting(services, request.asker, raw, request.login, context.person) else {
         return Ok(None);
     };
     // sshd has verified the key, but the password may still be wrong. If there is an account phase, it settles the login.
@@ -42,12 +42,12 @@ pub(super) fn pass(
 /// Without a touch, anyone in control of the computer could use the key; without a PIN, anyone who has stolen it.
 pub(super) fn counting<'a>(
     services: Services<'_>,
-    peer: Peer,
+    asker: Asker<'_>,
     raw: &Request,
     login: &Login,
     person: &'a Person,
 ) -> Option<&'a SecurityKey> {
-    let key = proved_key(peer, login, person)?;
+    let key = proved_key(asker, login, person)?;
     let needed = if services.stacks.is_password_shown(raw, login) {
         KeyDemand::Touch
     } else {
@@ -57,11 +57,11 @@ pub(super) fn counting<'a>(
 }
 
 /// The enrolled key that sshd verified, if the policy allows it.
-fn proved_key<'a>(peer: Peer, login: &Login, person: &'a Person) -> Option<&'a SecurityKey> {
+fn proved_key<'a>(asker: Asker<'_>, login: &Login, person: &'a Person) -> Option<&'a SecurityKey> {
     // Only root's module reports what sshd said. In a container, or with options that say so, sshd has a configuration other
     // than the one read here.
     let evidence = login.evidence.as_deref();
-    let is_allowed = peer.is_root()
+    let is_allowed = asker.is_root_here()
         && sees_same_files(login)
         && evidence.is_some_and(|evidence| evidence.has_default_sshd_config)
         && person.policy.methods.contains(Method::SecurityKey);

@@ -22,6 +22,7 @@ use twofa_store::{Origin, StoreError};
 use self::request::ManageRequest;
 use super::error::RequestError;
 use crate::context::{Context, Services};
+use crate::fleet::shared;
 use crate::identity::accounts;
 use crate::identity::authority::{Peer, Permission};
 use crate::identity::person::{Person, PersonError};
@@ -62,6 +63,7 @@ fn permit(
         let message = commands::only_for(&account.name);
         return Err(RequestError::new(Failure::NotPermitted, message));
     }
+    check_sharing(services, &account)?;
     let origin = Origin::command_line(peer.uid).by_login_uid(peer.login_uid);
     let person = Person::load(services.store, &account)?;
     let context = Context {
@@ -90,6 +92,25 @@ fn permit(
         ..context
     };
     perform(&ManageRequest { context, peer }, request, terminal)
+}
+
+/// Refuses what is done on a server, if this machine is a host of a fleet and shares the account with it.
+fn check_sharing(services: Services<'_>, account: &Account) -> Result<(), RequestError> {
+    let rules = services.store.rules_in_force()?;
+    let unavailable = |error: String| RequestError::new(Failure::Unavailable, error);
+    let servers = services.fleet.servers(rules.fleet.as_ref());
+    if account.uid == 0
+        || servers
+            .map_err(|error| unavailable(error.to_string()))?
+            .is_none()
+    {
+        return Ok(());
+    }
+    if shared::is_shared(rules.rulebook.machine(), account).map_err(PersonError::from)? {
+        let message = messages::DONE_ON_A_SERVER;
+        return Err(RequestError::new(Failure::NotPermitted, message));
+    }
+    Ok(())
 }
 
 fn find_account(services: Services<'_>, peer: Peer, name: &str) -> Result<Account, RequestError> {

@@ -186,6 +186,18 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
             },
             None,
         ),
+        (
+            Event::HostAdded {
+                name: name.clone(),
+                services: String::new(),
+                may_enrol: false,
+            },
+            None,
+        ),
+        (Event::HostJoined { name: name.clone() }, None),
+        (Event::HostRemoved { name: name.clone() }, None),
+        (Event::FleetJoined { name: name.clone() }, None),
+        (Event::FleetLeft { name: name.clone() }, None),
         (Event::ProviderRemoved { name, of_kind }, None),
         (
             Event::ProviderOrderChanged {

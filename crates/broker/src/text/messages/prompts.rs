@@ -331,6 +331,11 @@ pub const CHANGE_PURPOSE: &str = "change how you log in";
 /// What a code is for that confirms an address.
 pub const CONFIRM_PURPOSE: &str = "confirm that this address is yours";
 
+/// What a code is for that is sent at a login on the host `host` of the fleet.
+pub fn login_purpose_on(service: Option<&str>, host: &str) -> String {
+    format!("{} on {host}", login_purpose(service))
+}
+
 /// What a code is for that is sent at a login.
 pub fn login_purpose(service: Option<&str>) -> String {
     service.map_or_else(

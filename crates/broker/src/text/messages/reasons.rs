@@ -1,5 +1,7 @@
 //! Why a login ended as it did, for the log.
 
+use std::fmt::Display;
+
 use twofa_core::Method;
 
 /// The ticket of a login is gone.
@@ -30,6 +32,34 @@ pub const NOT_ASKED: &str = "nothing is asked of this user";
 /// The peer may not ask about this account.
 pub fn not_permitted(uid: u32, user: &str) -> String {
     format!("uid {uid} may not ask about {user}")
+}
+
+/// A host of the fleet asks about uid 0.
+pub const ROOT_IS_LOCAL: &str = "a host asked about root, which is its own";
+
+/// A host of the fleet asks for something that it may not.
+pub fn not_for_this_host(host: &str) -> String {
+    format!("host '{host}' may not ask for logins with this service")
+}
+
+/// A host of the fleet asks about an account that is another one on this server.
+pub fn another_account(user: &str, uid: u32) -> String {
+    format!("the account {user} has uid {uid} on the host and another one on this server")
+}
+
+/// A host of the fleet was refused.
+pub fn host_refused(error: &impl Display) -> String {
+    format!("a login of a host was refused: {error}")
+}
+
+/// A server of the fleet has decided.
+pub fn decided_by(server: &impl Display, why: &str) -> String {
+    format!("{why} (decided by {server})")
+}
+
+/// A server of the fleet went away before it had decided.
+pub fn server_lost(server: &impl Display, error: &impl Display) -> String {
+    format!("the fleet's server {server} did not decide: {error}")
 }
 
 /// Another line of the stack asks.

@@ -112,6 +112,37 @@ pub const IDENTITY_MISMATCH: &str = "A second factor is registered for a differe
 pub const UNAVAILABLE: &str = "The second factor cannot be checked now, so this is refused. An administrator can find \
                                the reason in the system log.";
 
+/// This machine is a host of a fleet, and only half of what says so is there.
+pub const NOT_A_MEMBER: &str = "This machine's membership of its fleet is damaged, so nobody but root can log in. An \
+                                administrator can find the reason in the system log.";
+
+/// No server of the fleet decides.
+pub const NO_SERVER: &str = "No server of the fleet can be reached to check the second factor, so this is refused. Try \
+                             again later, or ask an administrator.";
+
+/// The host was removed from the fleet, or its certificate has ended.
+pub const HOST_REFUSED: &str =
+    "This host is not, or no longer, one of the fleet, so this is refused. Ask an administrator.";
+
+/// A host may not ask for logins with this service.
+pub const NOT_FOR_THIS_HOST: &str = "This host may not have anyone logged in with this service, so this is refused. Ask an \
+                                     administrator.";
+
+/// A host asks about uid 0.
+pub const ROOT_IS_LOCAL: &str = "The fleet does not decide about root.";
+
+/// The administration of a shared account is a server's.
+pub const DONE_ON_A_SERVER: &str =
+    "this account is shared with the fleet: this is done on a server";
+
+/// A token lets no host join.
+pub const TOKEN_REFUSED: &str =
+    "the token has been used, has expired, or was never made; 'twofa host add' makes a new one";
+
+/// A host could not join because of the server.
+pub const JOIN_FAILED: &str =
+    "the server cannot let a host join now; its system log has the reason";
+
 /// Enrolment takes more than the one prompt that a client has.
 pub const ONE_PROMPT_TO_ENROL: &str = "A second factor must be set up first. That takes several questions, and this program \
                                        can ask only one. Log in once with ssh or on the console.";

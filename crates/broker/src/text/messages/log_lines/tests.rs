@@ -202,6 +202,15 @@ fn samples() -> Vec<Event> {
             channel,
             order: vec![name()],
         },
+        Event::HostAdded {
+            name: name(),
+            services: "sshd,sudo".into(),
+            may_enrol: false,
+        },
+        Event::HostJoined { name: name() },
+        Event::HostRemoved { name: name() },
+        Event::FleetJoined { name: name() },
+        Event::FleetLeft { name: name() },
         Event::DeviceTrusted {
             device: device(),
             until: 1,

@@ -1,0 +1,168 @@
+//! `twofad --server`: serves the hosts of a fleet.
+//!
+//! A connection begins with a handshake, for which there are few permits and little time. A host that shows its certificate
+//! has [`conversation`]s, one after the other, in each of which its row in the store is looked at with every message. One
+//! that has none yet can only [`join`].
+
+mod conversation;
+mod join;
+mod permits;
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{SigSet, Signal};
+use twofa_fleet::stream::{self, Accepted, Protocol};
+use twofa_fleet::tls::{self, ServerCertificates};
+use twofa_fleet::{PORT, certificate};
+use twofa_store::Location;
+
+use self::permits::{Permits, Purpose};
+use super::lazy_store::LazyStore;
+use super::server::{raise_descriptor_limit, start_notices, tell};
+use super::{Failure, checkpoints};
+use crate::fleet::files::{FleetDirectory, ServerFiles};
+use crate::process::{log, service_manager};
+use crate::sending::notices::Wakeup;
+
+/// How long a handshake, or joining, may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a host may keep a connection on which it asks nothing; it gives up after a minute by itself.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long work may go on after SIGTERM.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+const SHUTDOWN_INTERVAL: Duration = Duration::from_millis(50);
+/// How long nothing is accepted when there are no descriptors or threads.
+const RECOVERY_PAUSE: Duration = Duration::from_millis(100);
+/// Enough for TLS, SQLite and a frame.
+const STACK_BYTES: usize = 512 * 1024;
+
+/// What all connections share.
+struct Shared {
+    config: Arc<tls::ServerConfig>,
+    directory: FleetDirectory,
+    files: ServerFiles,
+    store: Arc<LazyStore>,
+    permits: Arc<Permits>,
+    notices: Arc<Wakeup>,
+    seen: conversation::Seen,
+}
+
+/// Serves hosts until SIGTERM or SIGINT.
+pub(super) fn serve(location: Location) -> Result<(), Failure> {
+    let mut ends = SigSet::empty();
+    ends.add(Signal::SIGTERM);
+    ends.add(Signal::SIGINT);
+    // Before any thread is started, so that all of them have the signals blocked.
+    ends.thread_block()?;
+    let directory = FleetDirectory::default();
+    let files = directory.read_server()?;
+    let config = tls::server(&ServerCertificates {
+        chain: &files.chain,
+        key: &files.key,
+        hosts: &files.hosts,
+        fleet: &files.fleet,
+    })?;
+    let listener = bind().map_err(|error| format!("cannot listen at port {PORT}: {error}"))?;
+    raise_descriptor_limit();
+    let store = Arc::new(LazyStore::new(location));
+    if let Err(error) = store.open() {
+        log::warn(&format!(
+            "{error}; every login of a host is refused until that is fixed"
+        ));
+    }
+    let (notices, journal) = (Arc::new(Wakeup::default()), Arc::new(Wakeup::default()));
+    start_notices(store.clone(), notices.clone())?;
+    checkpoints::start(store.clone(), journal.clone())?;
+    let shared = Arc::new(Shared {
+        config,
+        directory,
+        files,
+        store: store.clone(),
+        permits: Arc::default(),
+        notices: notices.clone(),
+        seen: conversation::Seen::default(),
+    });
+    let permits = shared.permits.clone();
+    thread::Builder::new()
+        .name("accept".to_owned())
+        .spawn(move || accept(&listener, &shared))?;
+    tell(service_manager::notify_ready());
+    ends.wait()?;
+    tell(service_manager::notify_stopping());
+    notices.end();
+    journal.end();
+    // What is at a prompt is cut off: its host says that the server is gone. What is being decided is finished.
+    let until = Instant::now() + SHUTDOWN_TIMEOUT;
+    while permits.is_deciding() && Instant::now() < until {
+        thread::sleep(SHUTDOWN_INTERVAL);
+    }
+    checkpoints::write(&store);
+    store.close();
+    Ok(())
+}
+
+/// Listens at all addresses, of both kinds where the kernel has both.
+fn bind() -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv6Addr::UNSPECIFIED, PORT))
+        .or_else(|_| TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)))
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    loop {
+        let accepted = listener.accept().and_then(|(socket, address)| {
+            // Without a permit the connection is closed, and the host tries another server.
+            let Some(permit) = shared.permits.acquire(Purpose::Handshake) else {
+                return Ok(());
+            };
+            let shared = shared.clone();
+            thread::Builder::new()
+                .stack_size(STACK_BYTES)
+                .spawn(move || serve_connection(&shared, socket, address, permit))
+                .map(drop)
+        });
+        if let Err(error) = accepted {
+            log::warn(&format!("cannot accept a host's connection: {error}"));
+            thread::sleep(RECOVERY_PAUSE);
+        }
+    }
+}
+
+fn serve_connection(
+    shared: &Arc<Shared>,
+    socket: TcpStream,
+    address: SocketAddr,
+    handshake: permits::Permit,
+) {
+    let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
+    let accepted = match stream::accept(shared.config.clone(), socket, deadline) {
+        Ok(accepted) => accepted,
+        // Probes of the port are not worth a line.
+        Err(error) if error.kind() != io::ErrorKind::InvalidData => return,
+        Err(error) => return shared.permits.warn(&format!("{address}: {error}")),
+    };
+    let Accepted {
+        link,
+        protocol,
+        certificate,
+    } = accepted;
+    match (protocol, certificate) {
+        (Protocol::Join, None) => join::serve(shared, link, address, deadline),
+        (Protocol::Fleet, Some(der)) => {
+            drop(handshake);
+            let Ok((key, _)) = certificate::key_and_end(&der) else {
+                return;
+            };
+            let Some(_permit) = shared.permits.acquire(Purpose::Host(key)) else {
+                return shared
+                    .permits
+                    .warn(&format!("{address}: too many connections"));
+            };
+            conversation::serve_all(shared, link, key);
+        }
+        _ => {}
+    }
+}

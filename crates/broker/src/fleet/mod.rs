@@ -1,0 +1,7 @@
+//! This machine as a host of a fleet: its [`files`], its [`membership`], which accounts are [`shared`], and the [`relay`] that
+//! passes their logins on to a server.
+
+pub mod files;
+pub mod membership;
+pub(crate) mod relay;
+pub mod shared;

@@ -1,0 +1,180 @@
+//! Passes a login to a shared account on to a server: texts, prompts and answers in both directions.
+//!
+//! A server is not trusted with more than it needs: what it shows is cleaned and cut, and it can ask for nothing that is not
+//! seen while it is typed, so that it cannot ask for a password.
+
+use std::time::{Duration, Instant};
+
+use twofa_core::Account;
+use twofa_core::address::parse_address;
+use twofa_fleet::client::{Conversation, Servers};
+use twofa_fleet::wire::{self, FromServer, HostLogin};
+use twofa_proto::{
+    Confirm, ConnectionError, Done, Login, Prompt, Request, Secret, Verdict, WORK_TIMEOUT,
+};
+use zeroize::Zeroizing;
+
+use crate::identity::authority::Peer;
+use crate::identity::first_factor::FirstFactor;
+use crate::text::messages::{self, reasons};
+use crate::text::terminal::{Terminal, TerminalClosed};
+
+/// Characters of a server's text that are shown at most. A key with its picture has fewer than 4000.
+const MAX_TEXT: usize = 8_000;
+/// What a server has beyond its own limit until its answer counts as lost on the way.
+const TRANSIT: Duration = Duration::from_secs(2);
+
+/// A login that is relayed.
+pub(crate) struct RelayedRequest<'a> {
+    pub(crate) peer: Peer,
+    pub(crate) request: &'a Request,
+    pub(crate) login: &'a Login,
+    pub(crate) account: &'a Account,
+    pub(crate) first_factor: FirstFactor,
+}
+
+/// Has a server decide about the login. Without an answer of a server nobody gets in.
+pub(crate) fn relay(
+    servers: &Servers,
+    relayed: &RelayedRequest<'_>,
+    terminal: &mut dyn Terminal,
+) -> Result<Done, TerminalClosed> {
+    // All of it, with other servers tried, is to take no longer than a broker of this machine may.
+    let deadline = Instant::now() + WORK_TIMEOUT;
+    let mut conversation = match servers.open(&describe(relayed), deadline) {
+        Ok(conversation) => conversation,
+        Err(unreached) => {
+            terminal.error(messages::NO_SERVER)?;
+            return Ok(done(Verdict::Unavailable, &unreached.to_string()));
+        }
+    };
+    match converse(&mut conversation, deadline, terminal)? {
+        Ok((verdict, why)) => {
+            let why = reasons::decided_by(conversation.server(), &why);
+            conversation.finish();
+            Ok(done(local(verdict), &why))
+        }
+        Err(error) => {
+            terminal.error(messages::NO_SERVER)?;
+            let why = reasons::server_lost(conversation.server(), &error);
+            Ok(done(Verdict::Unavailable, &why))
+        }
+    }
+}
+
+/// The end of a login.
+fn done(verdict: Verdict, why: &str) -> Done {
+    Done::Login {
+        verdict,
+        why: twofa_core::text::printable(why),
+        confirm: Confirm::No,
+    }
+}
+
+type Ended = Result<(wire::Verdict, String), ConnectionError>;
+
+fn converse(
+    conversation: &mut Conversation<'_>,
+    mut deadline: Instant,
+    terminal: &mut dyn Terminal,
+) -> Result<Ended, TerminalClosed> {
+    loop {
+        let message = match conversation.receive(deadline + TRANSIT) {
+            Ok(message) => message,
+            Err(error) => return Ok(Err(error)),
+        };
+        match message {
+            FromServer::Accepted => {}
+            FromServer::Info(text) => terminal.info(clean(text.expose()))?,
+            FromServer::Error(text) => terminal.error(clean(&text).expose())?,
+            FromServer::Done { verdict, why } => return Ok(Ok((verdict, why))),
+            FromServer::Prompt {
+                text,
+                echo,
+                digits_behind_password,
+                link,
+            } => {
+                let prompt = Prompt {
+                    text: clean(text.expose()),
+                    // A code typed behind the password leaves the module alone.
+                    echo: echo || digits_behind_password.is_none(),
+                    digits_behind_password,
+                    link,
+                };
+                let answer = terminal.prompt(prompt)?;
+                deadline = Instant::now() + WORK_TIMEOUT;
+                if let Err(error) = conversation.answer(answer, deadline) {
+                    return Ok(Err(error));
+                }
+            }
+        }
+    }
+}
+
+fn describe(relayed: &RelayedRequest<'_>) -> HostLogin {
+    let RelayedRequest {
+        peer,
+        request,
+        login,
+        account,
+        first_factor,
+    } = relayed;
+    // Only root's programs say where a login comes from.
+    let claim = |text: &Option<String>| text.clone().filter(|_| peer.is_root());
+    let evidence = login.evidence.as_deref().filter(|_| peer.is_root());
+    let ssh_client = evidence.and_then(|evidence| evidence.ssh_client.clone());
+    HostLogin {
+        deadline: 0,
+        user: account.name.clone(),
+        uid: account.uid,
+        asked_by: peer.uid,
+        service: login.service.clone(),
+        is_sshd: ssh_client.is_some(),
+        remote_host: ssh_client
+            .filter(|address| parse_address(address).is_some())
+            .or_else(|| claim(&login.remote_host)),
+        remote_user: claim(&login.remote_user),
+        terminal: claim(&login.terminal),
+        first_factor: match first_factor {
+            FirstFactor::Shown => wire::FirstFactor::Shown,
+            FirstFactor::LaterLine => wire::FirstFactor::LaterLine,
+            FirstFactor::Unknown => wire::FirstFactor::Unknown,
+        },
+        behind_password: login.behind_password,
+        is_account: matches!(request, Request::Account(_)),
+        may_ask: login.may_ask,
+        cannot_answer: login.cannot_answer,
+    }
+}
+
+const fn local(verdict: wire::Verdict) -> Verdict {
+    match verdict {
+        wire::Verdict::Passed => Verdict::Passed,
+        wire::Verdict::NotRequired => Verdict::NotRequired,
+        wire::Verdict::Exempt => Verdict::Exempt,
+        wire::Verdict::Later => Verdict::Later,
+        wire::Verdict::Denied => Verdict::Denied,
+        wire::Verdict::TriesUsedUp => Verdict::TriesUsedUp,
+        wire::Verdict::Unavailable => Verdict::Unavailable,
+        wire::Verdict::NoAnswer => Verdict::NoAnswer,
+    }
+}
+
+/// The text without anything that steers a terminal, and not too long. It may show a key.
+fn clean(text: &str) -> Secret {
+    let is_shown = |c: &char| *c == '\n' || !twofa_core::text::is_unprintable(*c);
+    let mut cleaned = Zeroizing::new(String::with_capacity(text.len()));
+    cleaned.extend(text.chars().filter(is_shown).take(MAX_TEXT));
+    Secret::from(cleaned.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_shows_steers_no_terminal_and_has_an_end() {
+        assert_eq!(clean("a\u{1b}[2J\r\nb\u{202e}").expose(), "a[2J\nb");
+        assert_eq!(clean(&"x".repeat(9_000)).expose().len(), MAX_TEXT);
+    }
+}

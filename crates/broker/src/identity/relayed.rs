@@ -1,0 +1,165 @@
+//! What a host of the fleet may have done on its word.
+//!
+//! A host's word is good for one login on that host. Root there administers nothing here: whether its program runs as root is
+//! a claim like any other, and is used only to describe the login.
+
+use twofa_proto::Request;
+use twofa_store::event::FleetHost;
+use twofa_store::{Host, HostRights};
+
+use super::authority::{Peer, Permission};
+
+/// A host of the fleet that relays a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayedPeer {
+    /// The name that an administrator gave it.
+    pub name: String,
+    /// SHA-256 of the public key of the certificate with which it connected.
+    pub key: [u8; 32],
+    /// What it may do.
+    pub rights: HostRights,
+    /// The uid that the program on the host has, as the host says.
+    pub asked_by: u32,
+}
+
+/// What a request does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    /// Have somebody logged in on the host.
+    Login,
+    /// Set up a first method, or a new one in the place of one that is no longer allowed, within a login.
+    SetUp,
+    /// Anything else: records, devices, sessions, passwords.
+    Other,
+}
+
+/// Every combination that is permitted, with whether it takes [`HostRights::may_enrol`]; all others are refused.
+const PERMISSIONS: [(Act, bool); 2] = [(Act::Login, false), (Act::SetUp, true)];
+
+impl RelayedPeer {
+    /// The `host` whose certificate has `key`, for a program of `asked_by`.
+    pub fn new(host: Host, key: [u8; 32], asked_by: u32) -> Self {
+        let Host { name, rights, .. } = host;
+        Self {
+            name,
+            key,
+            rights,
+            asked_by,
+        }
+    }
+
+    /// Whether it may make this request. The account is of no account: it may be asked about anyone who logs in there.
+    pub fn may(&self, request: &Request) -> Permission {
+        let (act, service) = match request {
+            Request::Login(login) | Request::Account(login) => (Act::Login, Some(&login.service)),
+            _ => (Act::Other, None),
+        };
+        let services = &self.rights.services;
+        let is_its_service =
+            services.is_empty() || service.is_some_and(|service| services.contains(service));
+        if is_its_service && self.is_permitted(act) {
+            Permission::Granted
+        } else {
+            Permission::Refused
+        }
+    }
+
+    /// Whether people may set up a method in a login there.
+    pub fn may_set_up(&self) -> bool {
+        self.is_permitted(Act::SetUp)
+    }
+
+    fn is_permitted(&self, act: Act) -> bool {
+        let row = PERMISSIONS.iter().find(|(permitted, _)| *permitted == act);
+        row.is_some_and(|(_, takes_right)| self.rights.may_enrol || !takes_right)
+    }
+
+    /// The host, for the log; nothing is changed for it unless its key is in force at that moment.
+    pub fn origin(&self) -> FleetHost {
+        FleetHost::connected(self.name.clone(), self.key)
+    }
+}
+
+/// Who asks about a login.
+#[derive(Debug, Clone, Copy)]
+pub enum Asker<'a> {
+    /// A process of this machine.
+    Process(Peer),
+    /// A host of the fleet.
+    Host(&'a RelayedPeer),
+}
+
+impl Asker<'_> {
+    /// The process, as far as it is root's of this machine. What a host says of its devices, keys and tickets counts for nothing.
+    pub const fn is_root_here(self) -> bool {
+        match self {
+            Self::Process(peer) => peer.is_root(),
+            Self::Host(_) => false,
+        }
+    }
+
+    /// Whether a program that runs as root asks, here or on the host. Only such a program's refusals are recorded: a user
+    /// can ask about themselves as often as they like.
+    pub const fn is_root(self) -> bool {
+        match self {
+            Self::Process(peer) => peer.is_root(),
+            Self::Host(host) => host.asked_by == 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::authority::tests::{reports, requests};
+    use super::*;
+
+    fn host(may_enrol: bool, services: &[&str]) -> RelayedPeer {
+        RelayedPeer {
+            name: "web1".into(),
+            key: [0; 32],
+            rights: HostRights {
+                services: services.iter().map(ToString::to_string).collect(),
+                may_enrol,
+            },
+            asked_by: 0,
+        }
+    }
+
+    #[test]
+    fn a_host_has_people_logged_in_and_nothing_else_whoever_asks_there() {
+        for may_enrol in [false, true] {
+            for asked_by in [0, 1000] {
+                let host = RelayedPeer {
+                    asked_by,
+                    ..host(may_enrol, &[])
+                };
+                let granted: Vec<_> = requests()
+                    .into_iter()
+                    .chain(reports())
+                    .filter(|request| host.may(request) != Permission::Refused)
+                    .collect();
+                let is_login =
+                    |request: &Request| matches!(request, Request::Login(_) | Request::Account(_));
+                assert!(
+                    granted.len() == 2 && granted.iter().all(is_login),
+                    "{granted:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_host_may_be_limited_to_services_and_sets_up_methods_only_with_the_right() {
+        let login = |service: &str| {
+            Request::Login(twofa_proto::Login {
+                user: "alice".into(),
+                service: service.into(),
+                ..twofa_proto::Login::default()
+            })
+        };
+        let host_of_sshd = host(false, &["sshd"]);
+        assert_eq!(host_of_sshd.may(&login("sshd")), Permission::Granted);
+        assert_eq!(host_of_sshd.may(&login("sudo")), Permission::Refused);
+        assert!(!host(false, &[]).may_set_up() && host(true, &[]).may_set_up());
+    }
+}

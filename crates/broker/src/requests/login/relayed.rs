@@ -1,0 +1,301 @@
+//! A login on a host of the fleet, on the server that decides about it.
+//!
+//! All that is known of it is the host's claim. It describes the login; nothing that outlives the login follows from it: no
+//! device becomes trusted, no key that sshd verified counts, no method is set up unless the host may.
+
+use twofa_core::exemption::LoginSource;
+use twofa_core::{Account, Decision, Denial};
+use twofa_proto::{Done, Login, Request, Verdict};
+
+use super::device::LoginDevice;
+use super::outcome::LoginOutcome;
+use super::request::{LoginError, LoginRequest, refuse};
+use super::{finish, follow, origin, why_nobody_is_asked};
+use crate::context::{Context, Services};
+use crate::identity::accounts;
+use crate::identity::authority::Permission;
+use crate::identity::first_factor::FirstFactor;
+use crate::identity::person::Person;
+use crate::identity::relayed::{Asker, RelayedPeer};
+use crate::text::messages::{self, reasons};
+use crate::text::terminal::Terminal;
+
+/// A login as a host describes it.
+#[derive(Debug, Clone, Copy)]
+pub struct RelayedLogin<'a> {
+    /// [`Request::Login`] or [`Request::Account`].
+    pub request: &'a Request,
+    /// The login in it, without evidence.
+    pub login: &'a Login,
+    /// The account, as the host has it.
+    pub account: &'a Account,
+    /// What the host's stack says.
+    pub first_factor: FirstFactor,
+    /// Whether sshd asks.
+    pub is_sshd: bool,
+}
+
+/// Serves a login that `host` relays. Any error is a refusal.
+pub fn serve(
+    services: Services<'_>,
+    host: &RelayedPeer,
+    relayed: RelayedLogin<'_>,
+    terminal: &mut dyn Terminal,
+) -> Done {
+    finish(begin(services, host, relayed, terminal), terminal)
+}
+
+fn begin(
+    services: Services<'_>,
+    host: &RelayedPeer,
+    relayed: RelayedLogin<'_>,
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
+    let RelayedLogin { login, account, .. } = relayed;
+    if let Some((text, why)) = why_refused(host, relayed)? {
+        return refuse(text, LoginOutcome::new(Verdict::Denied, why), terminal);
+    }
+    let asker = Asker::Host(host);
+    let source = LoginSource {
+        is_sshd: relayed.is_sshd,
+        ..origin::for_exemptions(asker, login)
+    };
+    let rulebook = &services.store.rules_in_force()?.rulebook;
+    if let Some(why) = why_nobody_is_asked(rulebook, source) {
+        return Ok(LoginOutcome::new(Verdict::NotRequired, why));
+    }
+    let origin = origin::for_log(asker, login);
+    let person = Person::load(services.store, account)?;
+    let device = LoginDevice::none()?;
+    let (decision, exemption) = person.decide(account, source, false, services.now());
+    let request = LoginRequest {
+        context: Context {
+            services,
+            account,
+            origin: &origin,
+            person: &person,
+            purpose: &messages::login_purpose_on(origin.service(), &host.name),
+        },
+        asker,
+        login,
+        decision: within_rights(host, decision),
+        exemption: exemption.as_ref(),
+        device: &device,
+        is_account: matches!(relayed.request, Request::Account(_)),
+        trust_hint: None,
+    };
+    let application = messages::application_name(rulebook.machine());
+    let outcome = follow(&request, relayed.first_factor, &application, terminal)?;
+    Ok(match person.doubts() {
+        Some(doubts) => outcome.under_doubts(&doubts),
+        None => outcome,
+    })
+}
+
+/// Why the host is refused before anybody is looked up: a text for people, and the reason for the log.
+fn why_refused(
+    host: &RelayedPeer,
+    relayed: RelayedLogin<'_>,
+) -> Result<Option<(&'static str, String)>, LoginError> {
+    let RelayedLogin {
+        request, account, ..
+    } = relayed;
+    if account.uid == 0 {
+        return Ok(Some((
+            messages::ROOT_IS_LOCAL,
+            reasons::ROOT_IS_LOCAL.to_owned(),
+        )));
+    }
+    if host.may(request) == Permission::Refused {
+        let why = reasons::not_for_this_host(&host.name);
+        return Ok(Some((messages::NOT_FOR_THIS_HOST, why)));
+    }
+    // An account that this server does not know is taken as the host has it; one that it knows must be the same.
+    let known = accounts::find(&account.name)?;
+    let is_another = known.is_some_and(|known| known != *account);
+    Ok(is_another.then(|| {
+        let why = reasons::another_account(&account.name, account.uid);
+        (messages::IDENTITY_MISMATCH, why)
+    }))
+}
+
+/// What the host may have done of what was decided.
+fn within_rights(host: &RelayedPeer, decision: Decision) -> Decision {
+    match decision {
+        Decision::Enrol if !host.may_set_up() => Decision::Deny(Denial::NotEnrolled),
+        Decision::Replace if !host.may_set_up() => Decision::Deny(Denial::NotAllowed),
+        decision => decision,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Bench, ScriptedTerminal, TOKEN_CODES, clock};
+    use twofa_store::event::RefusalReason;
+    use twofa_store::{EventFilter, HostJoin, HostRights, NewHost};
+
+    const KEY: [u8; 32] = [2; 32];
+
+    /// A server with the host `web1`.
+    fn bench() -> (Bench, RelayedPeer) {
+        let bench = Bench::with_local_account().with_token();
+        add_host(&bench, HostRights::default());
+        let peer = peer(&bench);
+        (bench, peer)
+    }
+
+    fn add_host(bench: &Bench, rights: HostRights) {
+        let host = NewHost {
+            id: "00".into(),
+            name: "web1".into(),
+            rights,
+            token: [1; 32],
+        };
+        let (store, now) = (&bench.store, clock());
+        store.add_host(&host, &bench.origin, now).unwrap();
+        let join = HostJoin {
+            token: [1; 32],
+            key: KEY,
+            key_until: now.after(86_400),
+        };
+        assert!(store.join_host(join, &bench.origin, now).unwrap());
+    }
+
+    fn peer(bench: &Bench) -> RelayedPeer {
+        let host = bench.store.host_by_key(&KEY, clock()).unwrap();
+        RelayedPeer::new(host, KEY, 0)
+    }
+
+    fn login(service: &str) -> Login {
+        Login {
+            service: service.into(),
+            remote_host: Some("192.0.2.7".into()),
+            ..Login::default()
+        }
+    }
+
+    fn run(
+        bench: &Bench,
+        host: &RelayedPeer,
+        account: &Account,
+        terminal: &mut ScriptedTerminal<'_>,
+    ) -> (Verdict, String) {
+        let request = Request::Login(login("sshd"));
+        let Request::Login(described) = &request else {
+            panic!()
+        };
+        let relayed = RelayedLogin {
+            request: &request,
+            login: described,
+            account,
+            first_factor: FirstFactor::Shown,
+            is_sshd: true,
+        };
+        match serve(bench.services(), host, relayed, terminal) {
+            Done::Login {
+                verdict,
+                why,
+                confirm: twofa_proto::Confirm::No,
+            } => (verdict, why),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_code_lets_in_on_a_host_once_and_the_log_says_where() {
+        let (bench, host) = bench();
+        let mut terminal = ScriptedTerminal::new().types(TOKEN_CODES[0]);
+        let (verdict, _) = run(&bench, &host, &bench.alice, &mut terminal);
+        assert_eq!(verdict, Verdict::Passed);
+        let mut terminal = ScriptedTerminal::new()
+            .types(TOKEN_CODES[0])
+            .types("")
+            .types("");
+        let (verdict, _) = run(&bench, &host, &bench.alice, &mut terminal);
+        assert_ne!(verdict, Verdict::Passed);
+        let mut hosts = Vec::new();
+        let each = |logged: twofa_store::LoggedEvent| {
+            if logged.kind == "passed" {
+                hosts.push(logged.origin.host.map(|host| host.name));
+            }
+            true
+        };
+        bench.store.events(&EventFilter::default(), each).unwrap();
+        assert_eq!(hosts, [Some("web1".to_owned())]);
+    }
+
+    #[test]
+    fn a_host_that_is_removed_while_the_code_is_typed_gets_nobody_in_and_uses_no_code_up() {
+        let (bench, host) = bench();
+        let mut terminal = ScriptedTerminal::new().answers(|_| {
+            let removed = bench.store.remove_host("web1", &bench.origin, clock());
+            assert!(removed.unwrap());
+            TOKEN_CODES[0].to_owned()
+        });
+        let (verdict, _) = run(&bench, &host, &bench.alice, &mut terminal);
+        assert_eq!(verdict, Verdict::Unavailable);
+        assert_eq!(bench.failures(), 0);
+        add_host(&bench, HostRights::default());
+        let host = peer(&bench);
+        let mut terminal = ScriptedTerminal::new().types(TOKEN_CODES[0]);
+        let (verdict, _) = run(&bench, &host, &bench.alice, &mut terminal);
+        assert_eq!(verdict, Verdict::Passed);
+    }
+
+    #[test]
+    fn a_host_is_refused_root_another_uid_and_services_that_it_does_not_have() {
+        let (bench, host) = bench();
+        let limited = RelayedPeer {
+            rights: HostRights {
+                services: vec!["sudo".into()],
+                may_enrol: true,
+            },
+            ..host.clone()
+        };
+        let account = |name: &str, uid| Account {
+            name: name.to_owned(),
+            uid,
+        };
+        let own = &bench.alice;
+        for (host, account) in [
+            (&host, account("root", 0)),
+            (&host, account("toor", 0)),
+            (&host, account(&own.name, own.uid + 1)),
+            // The server does not know it, and somebody else is on record with the uid.
+            (&host, account("stranger", own.uid)),
+            (&limited, own.clone()),
+        ] {
+            let mut terminal = ScriptedTerminal::new();
+            let (verdict, why) = run(&bench, host, &account, &mut terminal);
+            assert_eq!(verdict, Verdict::Denied, "{account:?} {why}");
+            assert_eq!(terminal.shown.len(), 1, "{:?}", terminal.shown);
+        }
+    }
+
+    #[test]
+    fn nothing_is_set_up_through_a_host_without_the_right() {
+        let bench = Bench::with_local_account();
+        add_host(&bench, HostRights::default());
+        let host = peer(&bench);
+        let mut terminal = ScriptedTerminal::new();
+        let (verdict, _) = run(&bench, &host, &bench.alice, &mut terminal);
+        assert_eq!(verdict, Verdict::Denied);
+        assert!(!terminal.shown.concat().contains("Key:"));
+        assert_eq!(bench.refusals(), [RefusalReason::NotEnrolled]);
+        let may_enrol = RelayedPeer {
+            rights: HostRights {
+                may_enrol: true,
+                services: Vec::new(),
+            },
+            ..host
+        };
+        let mut terminal = ScriptedTerminal::new().types("");
+        run(&bench, &may_enrol, &bench.alice, &mut terminal);
+        assert!(
+            terminal.shown.concat().contains("Key:"),
+            "{:?}",
+            terminal.shown
+        );
+    }
+}
