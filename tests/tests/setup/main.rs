@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
+mod answers;
+
 use twofa_e2e::{Machine, MailServer, Terminal, enrol_on, password_of};
 
 const MENU: &str = "Next step";
@@ -157,100 +159,6 @@ fn a_setup_that_was_interrupted_goes_on_with_the_first_step_that_is_open() {
     next(&mut terminal, "Who must have a second factor?");
     let screen = terminal.screen();
     assert!(screen.contains("alice: app, 5 backup codes"), "{screen}");
-}
-
-fn answers(server: &MailServer<&Machine>) -> String {
-    let (ca, from) = (server.ca_file(), server.username());
-    format!(
-        "application-name = \"Example\"\n\
-         who-must = \"administrators\"\n\
-         administrators = \"sudo\"\n\
-         services = [\"ssh\", \"elevation\"]\n\
-         pam = [\"all\"]\n\
-         [[provider]]\n\
-         name = \"mail\"\n\
-         kind = \"smtp\"\n\
-         settings = {{ host = \"localhost\", from = \"{from}\", ca-file = \"{ca}\" }}\n\
-         secrets-file = \"/root/mail.secret\"\n"
-    )
-}
-
-/// Everything that answers can change.
-fn everything(machine: &Machine) -> String {
-    let commands = "twofa policy export; twofa provider list; twofa log --json | wc -l; \
-                    cat /etc/pam.d/* | sha256sum";
-    machine.run(commands).ok().stdout
-}
-
-#[test]
-fn answers_set_the_machine_up_once_and_a_second_run_has_nothing_to_do() {
-    let machine = machine();
-    let server = MailServer::start(&machine, &["alice"]);
-    machine.write_file("/root/answers.toml", &answers(&server));
-    let secret = format!("password={}\n", server.password());
-    machine.write_file("/root/mail.secret", &secret);
-    let run = |options: &str| {
-        let command = format!("twofa setup --answers /root/answers.toml {options} </dev/null");
-        machine.run(&command).ok().stdout
-    };
-
-    let before = everything(&machine);
-    let would = run("--dry-run");
-    assert!(would.contains("$ twofa provider add mail smtp"), "{would}");
-    assert!(would.contains("mode: 'disabled' → 'optional'"), "{would}");
-    assert_eq!(everything(&machine), before);
-
-    let done = run("");
-    assert!(done.contains("Added 'mail'."), "{done}");
-    assert!(machine.file("/etc/pam.d/common-auth").contains("pam_twofa"));
-    assert!(!(would + &done).contains(server.password()));
-    let policy = machine.run("twofa policy export").ok().stdout;
-    for line in [
-        "application-name = \"Example\"",
-        "services = [\"ssh\", \"elevation\"]",
-        "group = \"sudo\"",
-        "mode = \"mandatory\"",
-    ] {
-        assert!(policy.contains(line), "{line}: {policy}");
-    }
-
-    let after = everything(&machine);
-    assert_eq!(run(""), "Nothing to do: it is all set up that way.\n");
-    assert_eq!(everything(&machine), after);
-}
-
-#[test]
-fn a_mistake_in_the_answers_is_reported_with_its_line_and_nothing_is_changed() {
-    let machine = machine();
-    let server = MailServer::start(&machine, &["alice"]);
-    machine.write_file("/root/mail.secret", "password=x\n");
-    let right = answers(&server);
-    let before = everything(&machine);
-    for (was, is, place) in [
-        ("name = \"mail\"", "name = 7", "7:8: invalid type"),
-        ("[\"all\"]", "[\"nosuchservice\"]", "5:7: "),
-        ("kind = \"smtp\"", "kind = \"smpt\"", "8:8: "),
-        ("kind = \"smtp\"", "sort = \"smtp\"", "8:1: unknown field"),
-        ("kind = \"smtp\"", "kind = 8", "8:8: invalid type"),
-        ("\"administrators\"\n", "\"all\"\n", "2:12: unknown variant"),
-        ("= \"sudo\"", "= \"nogroupofours\"", "3:18: "),
-        ("\"elevation\"]", "\"two words\"]", "4:12: "),
-        (
-            "host =",
-            "password = \"x\", host =",
-            "9:25: 'password' is a secret",
-        ),
-        ("mail.secret", "none.secret", "10:16: cannot read"),
-    ] {
-        let wrong = right.replacen(was, is, 1);
-        assert_ne!(wrong, right);
-        machine.write_file("/root/answers.toml", &wrong);
-        let output = machine.run("twofa setup --answers /root/answers.toml </dev/null");
-        assert_eq!(output.code(), 2, "{output}");
-        let message = format!("/root/answers.toml:{place}");
-        assert!(output.stderr.contains(&message), "{message}: {output}");
-        assert_eq!(everything(&machine), before, "{is}");
-    }
 }
 
 #[test]

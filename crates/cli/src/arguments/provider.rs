@@ -27,6 +27,7 @@ pub enum ProviderCommand {
 Examples:
   twofa provider add mail smtp host=mail.example.org from=login@example.org
   twofa provider add relay smtp host=127.0.0.1 tls=none from=login@example.org
+  twofa provider add relay smtp host=127.0.0.1 tls=none from=login@example.org --dry-run
   twofa provider add sms twilio account
   twofa provider add sms twilio from=+15550006789 --secrets-from secrets.txt")]
     Add {
@@ -118,6 +119,9 @@ pub struct Testing {
     /// Save it without a test
     #[arg(long)]
     pub no_test: bool,
+    /// Check the settings and test them, and save nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// The commands about methods.

@@ -16,11 +16,14 @@ A file of answers; every line may be left out:
   administrators = \"sudo\"          # their Unix group
   services = [\"ssh\", \"console\"]  # or [\"all\"]
   pam = [\"all\"]                   # or PAM services, as 'twofa pam enable'
+  pam-no-login = true             # needed with pam: no login proves the change
   [[provider]]
   name = \"mail\"
   kind = \"smtp\"                    # see 'twofa provider kinds'
   settings = { host = \"mail.example.org\", from = \"login@example.org\" }
-  secrets-file = \"/root/mail.secret\"  # lines such as password=…";
+  secrets-file = \"mail.secret\"    # lines such as password=…, beside this file
+
+Both files are opened with the rights of the caller of sudo, doas or pkexec.";
 
 /// What `twofa setup` takes.
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! `twofa policy`.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use twofa_broker::Failure;
@@ -66,11 +66,15 @@ pub(super) fn make_or_show(
         return make(admin, plan, confirmation);
     }
     confirm::warn(plan.remarks.iter().map(messages::remark))?;
-    confirm::warn(plan.concerns.iter().map(messages::concern))?;
+    let concerns = confirm::warn(plan.concerns.iter().map(messages::concern))?;
     show_changes(
         &plan.changes(),
         "Nothing would change: it is already set that way.",
-    )
+    )?;
+    if concerns > 0 && !confirmation.yes && !io::stdin().is_terminal() {
+        writeln!(io::stdout(), "{}", messages::NEEDS_YES)?;
+    }
+    Ok(())
 }
 
 /// Shows what `plan` could do to people, asks whether to go on, makes the change and shows it.

@@ -7,6 +7,9 @@ use twofa_core::transition::Consequence;
 
 use super::enumerate;
 
+/// After a change that was only shown, where nobody could confirm it.
+pub(crate) const NEEDS_YES: &str = "The change needs --yes.";
+
 /// A concern, as a warning.
 pub(crate) fn concern(concern: &Concern) -> String {
     match concern {

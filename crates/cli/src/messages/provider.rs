@@ -18,6 +18,16 @@ pub(crate) fn order(channel: Channel, names: &[String]) -> String {
     }
 }
 
+/// What adding a provider would do.
+pub(crate) fn would_add(name: &str) -> String {
+    format!("'{name}' would be added. Nothing was saved (--dry-run).")
+}
+
+/// What changing a provider would do.
+pub(crate) fn would_change(name: &str) -> String {
+    format!("'{name}' would be changed. Nothing was saved (--dry-run).")
+}
+
 /// The command that tests a provider.
 pub(crate) fn how_to_test(name: &str, channel: Channel) -> String {
     let to = match channel.address_kind() {

@@ -82,8 +82,10 @@ If root itself cannot log in, boot with init=/bin/bash, or from other media, and
 ";
 
 pub(crate) const NOTHING_TO_DO: &str = "Nothing to do: it is all set up that way.";
-pub(crate) const RUN_AGAIN: &str =
-    "what was done before is kept; run it again when the reason is gone";
+pub(crate) const CONCERNS_NEED_YES: &str =
+    "nothing was changed; --yes makes the change anyway, and --dry-run shows all of them";
+pub(crate) const NO_LOGIN_PROVES_IT: &str = "nobody is there to prove the change of PAM's files by a login: pam-no-login = true accepts that it rests on the \
+     examination of the files alone";
 pub(crate) const GROUP_WITHOUT_WHO: &str =
     "administrators is used only with who-must = \"administrators\"";
 pub(crate) const NO_GROUP: &str =
@@ -110,6 +112,50 @@ pub(crate) fn missing(kind: &str, name: &str) -> String {
 
 pub(crate) fn other_kind(name: &str) -> String {
     format!("there is a provider '{name}' of another kind: remove it first, or use another name")
+}
+
+/// What a command said without its hint, and the hint.
+pub(crate) fn split_hint(said: &str) -> (&str, Option<&str>) {
+    match said.split_once("\nhint: ") {
+        Some((why, hint)) => (why, Some(hint)),
+        None => (said, None),
+    }
+}
+
+/// The hint of a command that was only tried.
+pub(crate) fn nothing_changed(hint: &str) -> String {
+    // Twice would be once too often.
+    let hint = hint.trim_start_matches("nothing was changed; ");
+    let hint = hint.replace(
+        "--no-test saves it anyway",
+        "test = false in the answers saves it anyway",
+    );
+    format!("nothing was changed; {hint}")
+}
+
+/// That a file of secrets cannot be read with the rights of `name`.
+pub(crate) fn secrets_by(name: &str) -> String {
+    format!(
+        "nothing was changed; secrets-file is opened with the rights of {name}, who runs this as root, and so is the file of \
+         answers"
+    )
+}
+
+/// What became of the commands of a file of answers when the one at `failed` did not succeed.
+pub(crate) fn halfway(commands: &[String], failed: usize) -> String {
+    let list = |commands: &[String]| {
+        let commands = commands.iter().map(|it| it.trim_start_matches("$ "));
+        commands.collect::<Vec<_>>().join("', '")
+    };
+    let (done, open) = commands.split_at(failed.min(commands.len()));
+    let done = match done {
+        [] => "nothing was changed".to_owned(),
+        done => format!("done, and kept: '{}'", list(done)),
+    };
+    format!(
+        "{done}. Not done: '{}'. Run the same again when the reason is gone: it does what is left",
+        list(open)
+    )
 }
 
 /// Whether a step is done, with what was set.

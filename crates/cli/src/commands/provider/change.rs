@@ -37,11 +37,14 @@ pub(super) fn add(
     name: &str,
     kind: &str,
     input: ProviderInput,
-    is_tested: bool,
+    testing: &Testing,
 ) -> Result<(), CommandError> {
     let draft = admin.draft_provider(name, kind, input, asker())?;
-    if is_tested {
+    if !testing.no_test {
         test(name, &draft, "; nothing was saved")?;
+    }
+    if testing.dry_run {
+        return Ok(writeln!(io::stdout(), "{}", texts::would_add(name))?);
     }
     let order = admin.add_provider(&draft)?;
     let mut out = io::stdout().lock();
@@ -54,11 +57,14 @@ pub(super) fn set(
     admin: &Administration,
     name: &str,
     input: ProviderInput,
-    is_tested: bool,
+    testing: &Testing,
 ) -> Result<(), CommandError> {
     let draft = admin.draft_provider_change(name, input, asker())?;
-    if is_tested && draft.is_different {
+    if !testing.no_test && draft.is_different {
         test(name, &draft, "; nothing was changed")?;
+    }
+    if testing.dry_run {
+        return Ok(writeln!(io::stdout(), "{}", texts::would_change(name))?);
     }
     let changed = admin.change_provider(&draft)?;
     let mut out = io::stdout().lock();

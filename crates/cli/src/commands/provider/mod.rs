@@ -4,7 +4,7 @@ mod change;
 mod show;
 mod test;
 
-use crate::arguments::{ProviderCommand, Testing};
+use crate::arguments::ProviderCommand;
 use crate::client;
 use crate::error::CommandError;
 use crate::output::Output;
@@ -27,7 +27,7 @@ pub(crate) fn run(command: &ProviderCommand, output: Output) -> Result<(), Comma
             testing,
         } => {
             let input = change::input(settings, title.as_deref(), &[], testing)?;
-            change::add(&client::open()?, name, kind, input, is_tested(testing))
+            change::add(&client::open()?, name, kind, input, testing)
         }
         ProviderCommand::Set {
             name,
@@ -37,7 +37,7 @@ pub(crate) fn run(command: &ProviderCommand, output: Output) -> Result<(), Comma
             testing,
         } => {
             let input = change::input(settings, title.as_deref(), unset, testing)?;
-            change::set(&client::open()?, name, input, is_tested(testing))
+            change::set(&client::open()?, name, input, testing)
         }
         ProviderCommand::Remove { name, confirmation } => {
             change::remove(&client::open()?, name, *confirmation)
@@ -52,8 +52,4 @@ pub(crate) fn run(command: &ProviderCommand, output: Output) -> Result<(), Comma
             show::list(&client::open()?, output)
         }
     }
-}
-
-const fn is_tested(testing: &Testing) -> bool {
-    !testing.no_test
 }

@@ -1,21 +1,22 @@
 //! `twofa setup --answers`: the answers come from a TOML file, for images and for tools such as Ansible.
 //!
-//! The whole file is checked before the first change. A second run finds nothing to do.
+//! [`plan`] says which commands bring the machine there: none, the second time.
 
 use std::io::{self, Write};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 use toml::Spanned;
-use twofa_broker::Failure;
 use twofa_core::policy::Policy;
 use zeroize::Zeroizing;
 
+use super::apply::apply;
 use super::commands;
 use super::document::{About, Change, Document};
 use super::providers::{Provider, plan as plan_provider};
 use super::state::{ADMINISTRATORS, Rules, group_of_administrators};
+use crate::arguments::SetupArguments;
 use crate::error::CommandError;
 use crate::input;
 use crate::messages::pam::NOTHING_TO_CHANGE;
@@ -31,6 +32,9 @@ struct Answers {
     services: Option<Spanned<Vec<String>>>,
     /// The PAM services that are to ask, or `all`.
     pam: Option<Spanned<Vec<String>>>,
+    /// Nobody is there who could log in, which would prove the change.
+    #[serde(default)]
+    pam_no_login: bool,
     #[serde(default)]
     provider: Vec<Provider>,
 }
@@ -45,41 +49,14 @@ enum Who {
     Everybody,
 }
 
-pub(super) fn run(file: &Path, dry_run: bool, yes: bool) -> Result<(), CommandError> {
+pub(super) fn run(file: &Path, arguments: &SetupArguments) -> Result<(), CommandError> {
     let text = input::read(file)?;
-    let file = if file == Path::new("-") {
-        PathBuf::from("standard input")
-    } else {
-        file.to_owned()
-    };
-    let document = Document {
-        file: &file,
-        text: &text,
-    };
+    let document = Document { file, text: &text };
     let changes = plan(&document)?;
     if changes.is_empty() {
         return Ok(writeln!(io::stdout(), "{}", texts::NOTHING_TO_DO)?);
     }
-    let previews = preview(&document, &changes)?;
-    for (change, preview) in changes.iter().zip(previews) {
-        let mut command: Vec<_> = change.command.iter().map(String::as_str).collect();
-        if change.about == About::Rules && yes {
-            command.push("--yes");
-        }
-        writeln!(io::stdout(), "{}", texts::command(&command))?;
-        if dry_run {
-            write!(io::stdout(), "{preview}")?;
-            continue;
-        }
-        let output = commands::run_with(&command, &change.input)?;
-        io::stdout().write_all(&output.stdout)?;
-        if !output.status.success() {
-            let error = CommandError::new(Failure::Failed, commands::message(&output));
-            return Err(error.hinted(texts::RUN_AGAIN));
-        }
-        io::stderr().write_all(&output.stderr)?;
-    }
-    Ok(())
+    apply(&document, &changes, arguments)
 }
 
 /// What is to be done for the answers to hold.
@@ -112,17 +89,7 @@ fn plan(document: &Document<'_>) -> Result<Vec<Change>, CommandError> {
                 about: About::Rules,
             }),
     );
-    for (key, value, span) in settings {
-        if rules.policy.get(key) == Some(&value) {
-            continue;
-        }
-        changes.push(Change {
-            command: vec!["policy".into(), "set".into(), format!("{key}={value}")],
-            input: Zeroizing::default(),
-            span,
-            about: About::Rules,
-        });
-    }
+    changes.extend(plan_policy(&rules, settings));
     let no_class = |who: &&Spanned<Who>| *who.get_ref() != Who::Administrators;
     if let Some(who) = answers.who_must.as_ref().filter(no_class)
         && rules.class(ADMINISTRATORS).is_some()
@@ -138,6 +105,23 @@ fn plan(document: &Document<'_>) -> Result<Vec<Change>, CommandError> {
     }
     changes.extend(plan_pam(document, &answers)?);
     Ok(changes)
+}
+
+/// The command that brings all settings of the machine's policy there at once.
+fn plan_policy(rules: &Rules, mut settings: Vec<Setting>) -> Option<Change> {
+    settings.retain(|(key, value, _)| rules.policy.get(*key) != Some(value));
+    let (_, _, span) = settings.first()?;
+    let span = span.clone();
+    let pairs = settings
+        .iter()
+        .map(|(key, value, _)| format!("{key}={value}"));
+    let command = ["policy", "set"].map(str::to_owned).into_iter();
+    Some(Change {
+        command: command.chain(pairs).collect(),
+        input: Zeroizing::default(),
+        span,
+        about: About::Rules,
+    })
 }
 
 /// The command that puts the module into PAM's files, unless it is there.
@@ -159,7 +143,9 @@ fn plan_pam(document: &Document<'_>, answers: &Answers) -> Result<Option<Change>
         let why = format!("'{option}' is no PAM service");
         return Err(document.wrong(&services.span(), &why));
     }
-    // Nobody is there who could log in.
+    if !answers.pam_no_login {
+        return Err(document.wrong(&services.span(), texts::NO_LOGIN_PROVES_IT));
+    }
     let mut command = ["pam", "enable", "--no-login"].map(str::to_owned).to_vec();
     let named = services.get_ref().iter();
     command.extend(named.filter(|service| *service != texts::ALL).cloned());
@@ -227,23 +213,6 @@ fn administrators(
             None => Err(document.wrong(&who.span(), texts::NO_GROUP)),
         },
     }
-}
-
-/// What each change would do. A command that would fail is a mistake in the answers.
-fn preview(document: &Document<'_>, changes: &[Change]) -> Result<Vec<String>, CommandError> {
-    let one = |change: &Change| {
-        if change.about == About::Providers {
-            return Ok(String::new());
-        }
-        let command: Vec<_> = change.command.iter().map(String::as_str).collect();
-        let output = commands::run_with(&[&command[..], &["--dry-run"]].concat(), "")?;
-        if !output.status.success() {
-            return Err(document.wrong(&change.span, &commands::message(&output)));
-        }
-        let text = [output.stderr, output.stdout].concat();
-        Ok(String::from_utf8_lossy(&text).into_owned())
-    };
-    changes.iter().map(one).collect()
 }
 
 #[cfg(test)]

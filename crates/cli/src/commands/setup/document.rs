@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::error::CommandError;
 
-/// A command that brings the machine closer to the answers.
+/// A command that brings the machine closer to the answers. It takes `--dry-run`.
 #[derive(Debug)]
 pub(super) struct Change {
     pub(super) command: Vec<String>,
@@ -21,10 +21,10 @@ pub(super) struct Change {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum About {
-    /// Its commands take `--dry-run` and `--yes`.
+    /// Its commands take `--yes`.
     Rules,
-    /// Its command takes `--dry-run`.
     Pam,
+    /// Its commands take `--no-test`.
     Providers,
 }
 
@@ -35,14 +35,23 @@ pub(super) struct Document<'a> {
 }
 
 impl Document<'_> {
-    /// What is wrong at `span`, with file, line and column.
+    /// A mistake at `span`, with file, line and column.
     pub(super) fn wrong(&self, span: &Range<usize>, why: &str) -> CommandError {
+        self.failed(Failure::Usage, span, why)
+    }
+
+    /// Why what is asked for at `span` cannot be done.
+    pub(super) fn failed(&self, kind: Failure, span: &Range<usize>, why: &str) -> CommandError {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
         let why = why.trim_end().replace('\n', ", ");
-        let place = self.file.display();
-        CommandError::new(Failure::Usage, format!("{place}:{line}:{column}: {why}"))
+        let place = if self.file == Path::new("-") {
+            "standard input".into()
+        } else {
+            self.file.to_string_lossy()
+        };
+        CommandError::new(kind, format!("{place}:{line}:{column}: {why}"))
             .hinted("nothing was changed; SETTING UP in twofa-admin(7) describes the file")
     }
 }

@@ -1,10 +1,11 @@
-//! `twofa setup`, the first set-up: [`steps`] with questions, or [`answers`] from a file.
+//! `twofa setup`, the first set-up: [`steps`] with questions, or [`answers`] from a file, which [`apply`] makes hold.
 //!
 //! [`ask`] asks, on a [`screen`] of any width. Each step runs the plain commands of this program ([`commands`]) and shows them, so that there is one way to make each
 //! change. A command gives up root for the store, which it could not get back; this process keeps it. How far a set-up
 //! has come is read from the store ([`state`]): there is nothing else to keep, and it can be left at any time.
 
 mod answers;
+mod apply;
 mod ask;
 mod commands;
 mod document;
@@ -31,7 +32,7 @@ pub(crate) fn run(arguments: &SetupArguments) -> Result<(), CommandError> {
         return Err(CommandError::only_root("set this machine up"));
     }
     if let Some(file) = &arguments.answers {
-        return answers::run(file, arguments.dry_run, arguments.yes);
+        return answers::run(file, arguments);
     }
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         let error = CommandError::new(Failure::Usage, "setup asks questions and needs a terminal");

@@ -1,7 +1,7 @@
 //! The providers of a file of answers.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 use super::commands;
 use super::document::{About, Change, Document};
 use crate::error::CommandError;
-use crate::input;
 use crate::messages::setup as texts;
+use crate::{input, invoker};
 
 /// A provider. Its secrets stand in a file of their own.
 #[derive(Debug, Deserialize)]
@@ -96,11 +96,14 @@ fn secrets(document: &Document<'_>, provider: &Provider) -> Result<Values, Comma
         return Ok(Values::new());
     };
     let wrong = |why: &dyn std::fmt::Display| document.wrong(&file.span(), &why.to_string());
-    let text = input::read(file.get_ref()).map_err(|error| wrong(&error))?;
-    parse_secrets(&text).map_err(|error| {
-        let name = file.get_ref().display();
-        wrong(&format!("{name}: {error}"))
-    })
+    // As in other files of settings, a relative path begins where the file is.
+    let folder = document.file.parent().unwrap_or(Path::new(""));
+    let path = folder.join(file.get_ref());
+    let text = input::read(&path).map_err(|error| match invoker::name() {
+        Some(name) => wrong(&error).hinted(texts::secrets_by(&name)),
+        None => wrong(&error),
+    })?;
+    parse_secrets(&text).map_err(|error| wrong(&format!("{}: {error}", path.display())))
 }
 
 fn change(
