@@ -1,7 +1,10 @@
 //! A mail server that follows a test's script, with or without TLS.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::thread;
@@ -10,11 +13,10 @@ use std::time::Duration;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use tempfile::NamedTempFile;
 use twofa_mailserver::Authority;
 
 /// One CA for all scripted servers.
-static IDENTITY: LazyLock<(Arc<ServerConfig>, NamedTempFile)> = LazyLock::new(|| {
+static IDENTITY: LazyLock<(Arc<ServerConfig>, PathBuf)> = LazyLock::new(|| {
     let authority = Authority::new();
     let identity = authority.identity(&["localhost"]);
     let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
@@ -27,14 +29,16 @@ static IDENTITY: LazyLock<(Arc<ServerConfig>, NamedTempFile)> = LazyLock::new(||
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
         .unwrap();
-    let mut file = NamedTempFile::new().unwrap();
-    file.write_all(authority.certificate().as_bytes()).unwrap();
+    // Nothing that is static is removed in the end, so it stays in the build's own folder.
+    let name = format!("scripted-ca.{}.pem", process::id());
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&file, authority.certificate()).unwrap();
     (Arc::new(config), file)
 });
 
 /// The CA of scripted servers.
 pub(super) fn ca_file() -> &'static str {
-    IDENTITY.1.path().to_str().unwrap()
+    IDENTITY.1.to_str().unwrap()
 }
 
 /// A running server; its threads end with the tests.
