@@ -317,3 +317,26 @@ fn the_service_manager_may_pass_the_socket() {
     terminal.expect("successfully authenticated");
     machine.run("pgrep -x twofad").ok();
 }
+
+#[test]
+fn a_broker_ends_once_a_newer_program_has_changed_the_store_and_none_of_its_age_lets_anybody_in() {
+    let (machine, phone) = machine();
+    machine
+        .run("sqlite3 /var/lib/twofa/twofa.db 'PRAGMA user_version = 99'")
+        .ok();
+
+    for who in ["alice", "root"] {
+        let refused = machine.run_as(who, &format!("echo {} | {LOGIN}", phone.next_code()));
+        refused.fails();
+    }
+
+    machine.run("pgrep -x twofad").fails();
+    let log = machine.file("/var/log/twofad.log");
+    assert!(log.contains("this broker ends"), "{log}");
+    assert!(
+        machine
+            .log()
+            .contains("the store was written by a newer twofa"),
+        "as root's module says of the broker that it has started"
+    );
+}

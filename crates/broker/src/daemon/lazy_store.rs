@@ -35,6 +35,12 @@ impl LazyStore {
         Ok(broker)
     }
 
+    /// Whether a newer program has brought the store up to date since it was opened here.
+    pub(super) fn is_outdated(&self) -> bool {
+        let rules = self.if_open().map(|broker| broker.store().rulebook());
+        matches!(rules, Some(Err(StoreError::Newer { .. })))
+    }
+
     /// The store if it is open. One that cannot be opened has nothing to send.
     pub(super) fn if_open(&self) -> Option<Arc<Broker>> {
         self.lock().clone()

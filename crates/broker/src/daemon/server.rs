@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::mem;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{self, AssertUnwindSafe};
@@ -11,7 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
 use twofa_proto::{ConnectionError, Done, Request, Stream, Verdict};
 use twofa_store::{Location, StoreError};
 
@@ -186,6 +188,10 @@ fn serve_connection(
     admission: &Admission,
     store: &LazyStore,
 ) {
+    if store.is_outdated() {
+        make_way(connection);
+        return;
+    }
     let ReadyConnection {
         stream,
         peer,
@@ -199,6 +205,19 @@ fn serve_connection(
             report(&connection::serve(broker.as_deref(), peer, stream, admit));
         }
         Err(error) => log::warn(&format!("cannot set the timeout of a connection: {error}")),
+    }
+}
+
+/// Ends this broker, because a newer program has brought the store up to date. systemd starts the one on disk when the
+/// client of `connection` tries again, or else root's module does.
+fn make_way(connection: ReadyConnection) {
+    log::warn(
+        "a newer twofa has brought the store up to date: this broker ends, so that the new one serves",
+    );
+    // It closes with this process. A client that tried again before would still find this one.
+    mem::forget(connection);
+    if let Err(error) = kill(Pid::this(), Signal::SIGTERM) {
+        log::warn(&format!("cannot end: {error}"));
     }
 }
 

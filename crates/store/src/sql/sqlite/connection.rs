@@ -68,7 +68,9 @@ pub(crate) fn view<T>(
     connection: &mut Connection,
     work: impl FnOnce(&Db<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    work(&Transaction::begin_view(connection)?.db())
+    let view = Transaction::begin_view(connection)?;
+    schema::check_known(&view)?;
+    work(&view.db())
 }
 
 /// Runs `work` as one write transaction: on any error nothing of it happened.
@@ -77,6 +79,7 @@ pub(crate) fn transact<T>(
     work: impl FnOnce(&Db<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let change = Transaction::begin_change(connection)?;
+    schema::check_known(&change)?;
     let value = work(&change.db())?;
     change.commit()?;
     Ok(value)

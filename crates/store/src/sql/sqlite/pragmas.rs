@@ -103,8 +103,14 @@ pub(crate) struct Header {
 pub(crate) fn header(db: &Connection) -> Result<Header, StoreError> {
     Ok(Header {
         application: db.pragma_query_value(None, "application_id", |row| row.get(0))?,
-        schema: db.pragma_query_value(None, "user_version", |row| row.get(0))?,
+        schema: schema_number(db)?,
     })
+}
+
+/// How many migrations ran. Every transaction looks at it.
+pub(crate) fn schema_number(db: &Connection) -> Result<i64, StoreError> {
+    let mut statement = db.prepare_cached("PRAGMA user_version")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
 }
 
 pub(crate) fn set_header(db: &Connection, header: Header) -> Result<(), StoreError> {

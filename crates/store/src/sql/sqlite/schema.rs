@@ -64,6 +64,16 @@ pub(crate) fn is_newest(connection: &mut Connection) -> Result<bool, StoreError>
     Ok(outstanding(&Transaction::begin_view(connection)?, Schema::Existing)?.is_empty())
 }
 
+/// Fails if a newer program has changed the schema since the database was opened.
+pub(super) fn check_known(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    let found = pragmas::schema_number(transaction)?;
+    let known = newest_schema();
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    Ok(())
+}
+
 fn newest_schema() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
@@ -328,5 +338,23 @@ mod tests {
             "{error}"
         );
         assert!(error.to_string().contains("newer twofa"));
+    }
+
+    #[test]
+    fn a_store_that_a_newer_version_brings_up_to_date_is_neither_read_nor_written_by_those_who_have_it_open()
+     {
+        let bench = Bench::new();
+        let store = bench.create();
+        store.rulebook().unwrap();
+        let newer = Connection::open(&bench.location.database).unwrap();
+        newer.execute_batch("PRAGMA user_version = 99").unwrap();
+        assert!(matches!(
+            store.rulebook(),
+            Err(StoreError::Newer { found: 99, .. })
+        ));
+        assert!(matches!(
+            store.write(|_| Ok(())),
+            Err(StoreError::Newer { found: 99, .. })
+        ));
     }
 }
