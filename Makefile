@@ -243,6 +243,7 @@ test-packages:
 	@$(if $(ROOT),,echo 'make test-packages boots systems, which needs root: run it with sudo.'; exit 1)
 	@ls '$(TARGET)'/deb/*.deb >/dev/null 2>&1 || { echo 'There are no packages yet: run "make deb" first.'; exit 1; }
 	TWOFA_PACKAGES='$(abspath $(TARGET)/deb)' python3 -B packaging/tests/test_debian.py
+	TWOFA_PACKAGES='$(abspath $(TARGET)/deb)' python3 -B packaging/tests/test_upgrade.py
 	TWOFA_PACKAGES='$(abspath $(TARGET)/deb)' python3 -B packaging/tests/test_console.py
 	TWOFA_PACKAGES='$(abspath $(TARGET)/deb)' python3 -B packaging/tests/test_authselect.py
 	for suite in trixie bookworm; do SUITE=$$suite TWOFA_PACKAGES='$(abspath $(TARGET)/deb)' \

@@ -40,18 +40,18 @@ class PackagesTest(unittest.TestCase):
         self.machine = Machine(self.packages)
         self.addCleanup(self.machine.end)
 
-    def enrol(self):
+    def enrol(self, options=""):
         """Enrols an authenticator app for alice, as root. Returns its key."""
-        terminal = self.terminal("enrolment").run("twofa enrol app --user alice")
-        key = self.enrol_on(terminal)
+        terminal = self.terminal("enrolment").run(f"twofa enrol app --user alice {options}")
+        key = self.enrol_on(terminal, self.machine.code_by_counter if "hotp" in options else self.machine.code)
         self.assertEqual(terminal.ended(), 0)
         return key
 
-    def enrol_on(self, terminal):
+    def enrol_on(self, terminal, code=None):
         """Answers the questions of an enrolment that has begun."""
         seen = terminal.read_until("code it shows: $")
         key = re.search(r"Key:\s+([A-Z2-7 ]+?)\s*\n", seen).group(1).replace(" ", "")
-        terminal.answer("code it shows:", self.machine.code(key))
+        terminal.answer("code it shows:", (code or self.machine.code)(key))
         seen = terminal.read_until(r"code \d+[^\n]*: $")
         codes = re.findall(r"\b(?:[a-z0-9]{4}-){3}[a-z0-9]{4}\b", seen)
         number = int(re.search(r"of code (\d+)", seen).group(1))

@@ -88,6 +88,8 @@ class Machine:
     def __init__(self, packages):
         # The half minute of the last code that was used.
         self.used_at = 0
+        # The number of the last code of an app that counts them.
+        self.counter = -1
         self.folder = tempfile.TemporaryDirectory()
         self.console = tempfile.TemporaryFile("w+")
         self.nspawn = subprocess.Popen(
@@ -150,9 +152,11 @@ class Machine:
     def succeeds(self, command):
         return self.attempt(command)[0] == 0
 
-    def log_in(self, code="", password="first factor"):
-        """A login of alice's by password and then code. Returns whether it succeeds, and what she saw."""
-        status, seen = self.attempt("pamtester login alice authenticate acct_mgmt", f"{password}\n{code}\n")
+    def log_in(self, code="", password="first factor", user="root"):
+        """A login of alice's by password and then code, in a program that runs as user. Returns whether it succeeds, and
+        what she saw."""
+        become = "" if user == "root" else f"setpriv --reuid={user} --regid={user} --init-groups "
+        status, seen = self.attempt(f"{become}pamtester login alice authenticate acct_mgmt", f"{password}\n{code}\n")
         return status == 0, seen
 
     def step(self):
@@ -160,6 +164,11 @@ class Machine:
 
     def code(self, key):
         return self.run(f"oathtool --totp --base32 {key}").strip()
+
+    def code_by_counter(self, key):
+        """The next code of an app that counts them: none has to be waited for."""
+        self.counter += 1
+        return self.run(f"oathtool --hotp --base32 --counter={self.counter} {key}").strip()
 
     def next_code(self, key):
         """A code that has not been used: the one of the next half minute, which is accepted already."""
