@@ -387,56 +387,6 @@ fn the_files_from_before_the_last_twenty_changes_are_kept() {
     );
 }
 
-const SSHD: &str = "Include /etc/ssh/sshd_config.d/*.conf\nPasswordAuthentication yes\nKbdInteractiveAuthentication no\n";
-const SETTINGS: &str = "sshd -T | grep -E '^(kbdinteractive|password)authentication'";
-
-#[test]
-fn sshd_lets_pam_ask_before_its_stack_does_and_the_old_settings_come_back() {
-    let builder = Machine::new()
-        .policy("optional")
-        .user("alice")
-        .command("sed -i /pam_twofa/d /etc/pam.d/*; rm -f /etc/ssh/sshd_config.d/*")
-        .file("/usr/local/sbin/systemctl", SYSTEMCTL)
-        .command("chmod +x /usr/local/sbin/systemctl");
-    let machine = builder.clone().sshd(SSHD).build();
-    let phone = machine.enrol("alice");
-    machine.run("sed -i /pam_twofa/d /etc/pam.d/sshd").ok();
-    let before = machine.run(SETTINGS).ok().stdout;
-
-    let enable = machine
-        .run("twofa pam enable --own-file --no-login sshd")
-        .ok();
-    assert!(
-        enable.stdout.contains("ssh key alone is asked for no code"),
-        "{enable}"
-    );
-    assert_eq!(
-        machine.run(SETTINGS).ok().stdout,
-        "passwordauthentication no\nkbdinteractiveauthentication yes\n"
-    );
-    let mut ssh = machine.terminal("ssh alice@vm id -un");
-    answer(&mut ssh, "assword", &password_of("alice"));
-    answer(&mut ssh, "Verification code", &phone.next_code());
-    ssh.expect("alice\n");
-
-    machine.run("twofa pam disable --no-login sshd").ok();
-    assert_eq!(machine.run(SETTINGS).ok().stdout, before);
-
-    // Where sshd does not read our file, nothing changes.
-    let ignoring = builder
-        .sshd("PasswordAuthentication yes\nKbdInteractiveAuthentication no\n")
-        .build();
-    ignoring.run("sed -i /pam_twofa/d /etc/pam.d/sshd").ok();
-    let before = state(&ignoring);
-    let enable = ignoring.run("twofa pam enable --own-file --no-login sshd");
-    assert_eq!(enable.code(), 1, "{enable}");
-    assert!(enable.stderr.contains("it is not included"), "{enable}");
-    assert_eq!(state(&ignoring), before);
-    ignoring
-        .run("[ ! -e /etc/ssh/sshd_config.d/00-twofa.conf ]")
-        .ok();
-}
-
 #[test]
 fn what_cannot_be_changed_safely_is_said_with_file_and_line_and_nothing_is_changed() {
     let machine = machine();

@@ -186,7 +186,7 @@ fn logins(proof: &Proof) -> impl Iterator<Item = &Ways> {
 }
 
 /// Lines with their ends; one that a backslash continues is one with the next.
-fn logical_lines(text: &str) -> Vec<&str> {
+pub fn logical_lines(text: &str) -> Vec<&str> {
     let mut lines = Vec::new();
     let (mut start, mut at) = (0, 0);
     for line in text.split_inclusive('\n') {

@@ -21,7 +21,7 @@ pub use class::ClassCommand;
 pub use device::{DeviceCommand, Devices};
 pub use events::EventArguments;
 pub use log::LogCommand;
-pub use pam::{ChangeArguments, PamCommand};
+pub use pam::{ChangeArguments, PamCommand, SshKeys};
 pub use policy::{Confirmation, PolicyCommand};
 pub use provider::{MethodCommand, ProviderCommand, Testing};
 pub use self_service::{AddressArguments, AppArguments, CodeType, EnrolCommand, KeyArguments};

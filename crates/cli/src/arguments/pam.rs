@@ -1,6 +1,6 @@
 //! The PAM services of this machine.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// The commands about PAM services.
 #[derive(Debug, Subcommand)]
@@ -65,10 +65,26 @@ pub struct ChangeArguments {
     /// Edit the services' own files, even where pam-auth-update would serve
     #[arg(long)]
     pub own_file: bool,
+    /// What becomes of logins with an ssh key, where sshd is to ask
+    ///
+    /// Without this option, 'ask' if sshd is named, and 'trust' if all services are to ask.
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub ssh_keys: Option<SshKeys>,
     /// Do not log in: rely on the prover alone
     #[arg(long, conflicts_with = "login_as")]
     pub no_login: bool,
     /// Who logs in; without it, the caller of sudo
     #[arg(long, value_name = "USER")]
     pub login_as: Option<String>,
+}
+
+/// What becomes of logins with an ssh key.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum SshKeys {
+    /// A code is asked for after the key; people without one go on with password and code, if sshd takes passwords now
+    Ask,
+    /// A code is asked for after the key, and nobody gets in without a key
+    Require,
+    /// A key is enough, without a code
+    Trust,
 }

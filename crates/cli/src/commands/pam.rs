@@ -9,11 +9,11 @@ use twofa_broker::admin::pam::{CheckResult, Checked, Machine, neighbour_that_ask
 use twofa_stacks::{Case, Entry, Phase, Proof, Route, Ways};
 
 use super::finding::Line;
-use crate::arguments::{ChangeArguments, PamCommand};
+use crate::arguments::{ChangeArguments, PamCommand, SshKeys};
 use crate::error::CommandError;
 use crate::messages::{doctor, pam};
 use crate::output::{Output, Table, Value, terminal_width, wrap_lines};
-use crate::pam_change::{self, ChangeReport, Options, Outcome};
+use crate::pam_change::{self, ChangeReport, Keys, Options, Outcome};
 
 pub(crate) fn run(command: &PamCommand, output: Output) -> Result<(), CommandError> {
     let machine = Machine::this();
@@ -47,6 +47,11 @@ fn options(change: &ChangeArguments) -> Options {
         own_file: change.own_file,
         no_login: change.no_login,
         login_as: change.login_as.clone(),
+        keys: change.ssh_keys.map(|keys| match keys {
+            SshKeys::Ask => Keys::Ask,
+            SshKeys::Require => Keys::Require,
+            SshKeys::Trust => Keys::Trust,
+        }),
     }
 }
 

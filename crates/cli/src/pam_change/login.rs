@@ -28,20 +28,42 @@ pub(super) fn prove(trial: &Trial) -> Result<(), CommandError> {
         "The change is in place, but not final: log in at {service} as {person} to prove it."
     ))?;
     let mut terminal = Terminal::default();
+    let mut log_in = |terminal: &mut Terminal| log_in(trial, terminal);
     if trial.asks {
-        refuses_wrong_code(trial, &mut terminal)?;
+        say("After the password, a wrong code is tried, which must be refused.")?;
+        refuses_wrong_code(trial, &mut terminal, &mut log_in)?;
     } else {
-        refuses_wrong_password(trial)?;
+        say("A wrong password is tried first, which must be refused.")?;
+        refuses_wrong_password(trial, &mut log_in)?;
     }
-    log_in(trial, &mut terminal).map_err(|error| failed(trial, &error))?;
+    gets_in(trial, &mut terminal, &mut log_in)
+}
+
+/// One login. The error says why it failed.
+pub(super) type LogIn<'a> = &'a mut dyn FnMut(&mut Terminal) -> Result<(), String>;
+
+/// Logs in with what the person types.
+pub(super) fn gets_in(
+    trial: &Trial,
+    terminal: &mut Terminal,
+    log_in: LogIn<'_>,
+) -> Result<(), CommandError> {
+    terminal.codes = 0;
+    log_in(terminal).map_err(|error| failed(trial, &error))?;
+    if !trial.asks && terminal.codes > 0 {
+        return Err(failed(trial, "a code was asked for"));
+    }
     say("The login succeeded.")
 }
 
 /// One failure is never too many, and the right code that follows takes it back.
-fn refuses_wrong_code(trial: &Trial, terminal: &mut Terminal) -> Result<(), CommandError> {
-    say("After the password, a wrong code is tried, which must be refused.")?;
-    terminal.code = Some(WRONG);
-    let refused = log_in(trial, terminal);
+pub(super) fn refuses_wrong_code(
+    trial: &Trial,
+    terminal: &mut Terminal,
+    log_in: LogIn<'_>,
+) -> Result<(), CommandError> {
+    (terminal.code, terminal.codes) = (Some(WRONG), 0);
+    let refused = log_in(terminal);
     terminal.code = None;
     match (refused, terminal.codes) {
         (Ok(()), 0) => {
@@ -55,13 +77,12 @@ fn refuses_wrong_code(trial: &Trial, terminal: &mut Terminal) -> Result<(), Comm
     }
 }
 
-fn refuses_wrong_password(trial: &Trial) -> Result<(), CommandError> {
-    say("A wrong password is tried first, which must be refused.")?;
+pub(super) fn refuses_wrong_password(trial: &Trial, log_in: LogIn<'_>) -> Result<(), CommandError> {
     let mut terminal = Terminal {
         password: Some(Zeroizing::new(WRONG_PASSWORD.to_owned())),
         ..Terminal::default()
     };
-    match log_in(trial, &mut terminal) {
+    match log_in(&mut terminal) {
         Ok(()) => Err(failed(trial, "a wrong password was accepted")),
         Err(_) => say("The wrong password was refused."),
     }
@@ -77,12 +98,12 @@ fn log_in(trial: &Trial, terminal: &mut Terminal) -> Result<(), String> {
 }
 
 /// What `--json` prints is on standard output.
-fn say(text: &str) -> Result<(), CommandError> {
+pub(super) fn say(text: &str) -> Result<(), CommandError> {
     writeln!(io::stderr(), "{text}")?;
     Ok(())
 }
 
-fn failed(trial: &Trial, why: &str) -> CommandError {
+pub(super) fn failed(trial: &Trial, why: &str) -> CommandError {
     let message = format!("the login did not prove the change: {why}");
     let hint = "the files are as they were before";
     CommandError::new(Failure::Failed, message).hinted(if trial.is_root_by_default {
@@ -94,7 +115,7 @@ fn failed(trial: &Trial, why: &str) -> CommandError {
 
 /// What the person types, and what is typed for them.
 #[derive(Default)]
-struct Terminal {
+pub(super) struct Terminal {
     /// Asked for once.
     password: Option<Zeroizing<String>>,
     /// Typed at the first prompt for a code; the next is not answered.
@@ -102,9 +123,16 @@ struct Terminal {
     codes: u32,
 }
 
+impl Terminal {
+    /// Whether a prompt asks for a code.
+    pub(super) fn is_for_code(prompt: &str) -> bool {
+        prompt.contains(CODE_PROMPT)
+    }
+}
+
 impl Conversation for Terminal {
     fn answer(&mut self, prompt: &str, echo: bool) -> Option<Zeroizing<String>> {
-        if prompt.contains(CODE_PROMPT) {
+        if Self::is_for_code(prompt) {
             self.codes += 1;
             if let Some(code) = self.code {
                 return (self.codes == 1).then(|| Zeroizing::new(code.to_owned()));

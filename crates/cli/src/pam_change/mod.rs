@@ -24,10 +24,11 @@ use twofa_broker::{Failure, privileges};
 use twofa_core::service::{ServiceKind, kind};
 
 use crate::error::CommandError;
-use plan::Plan;
+use plan::{Plan, Wish};
 use policy::Rules;
 use record::{Record, recover_pending};
 pub(crate) use report::{ChangeReport, Outcome};
+pub(crate) use sshd::Keys;
 use trial::Trial;
 
 /// How a change is made.
@@ -41,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) no_login: bool,
     /// Who logs in to prove the change; `None`: who called sudo, or root.
     pub(crate) login_as: Option<String>,
+    /// What becomes of ssh keys; `None`: sshd asks after them if it is named.
+    pub(crate) keys: Option<Keys>,
 }
 
 /// Makes services ask for a code: those that are named, or all through the profile of pam-auth-update. Tells the report.
@@ -96,7 +99,14 @@ fn change(
             .note("An earlier change had been interrupted: the files from before it are back.")?;
     }
     let machine = Machine::this();
-    let plan = plan::make(&machine, services, asks, options.own_file)?;
+    let wish = Wish {
+        services,
+        asks,
+        own_file: options.own_file,
+        keys: options.keys,
+        person: &trial::person(options),
+    };
+    let plan = plan::make(&machine, &wish)?;
     for note in &plan.notes {
         report.note(note)?;
     }
@@ -123,10 +133,7 @@ fn change(
     // Modules of others are loaded beside the password of the person who logs in.
     privileges::forbid_core_dumps()?;
     let record = Record::begin(&plan)?;
-    let made = make(&plan, trial.as_ref()).and_then(|()| match &trial {
-        Some(trial) => login::prove(trial),
-        None => Ok(()),
-    });
+    let made = make(&plan, trial.is_some()).and_then(|()| prove(&plan, trial.as_ref()));
     match made {
         Ok(()) => {
             let backup = record.commit()?;
@@ -140,18 +147,29 @@ fn change(
     }
 }
 
-fn make(plan: &Plan, trial: Option<&Trial>) -> Result<(), CommandError> {
+fn make(plan: &Plan, is_proved: bool) -> Result<(), CommandError> {
     if let Some(policy) = &plan.policy {
-        policy.make(trial.is_some())?;
+        policy.make(is_proved)?;
     }
     for step in &plan.steps {
         files::replace(&step.path, step.new.as_deref(), &step.like)
             .map_err(|error| files::failed(&step.path, &error))?;
         if sshd::owns(&step.path) {
-            sshd::apply(trial.map(|trial| trial.person.as_str()))?;
+            plan.sshd.apply()?;
         }
     }
     Ok(())
+}
+
+/// Logs in, where that was not to be left out.
+fn prove(plan: &Plan, trial: Option<&Trial>) -> Result<(), CommandError> {
+    match trial {
+        Some(trial) if trial.service == "sshd" && plan.sshd.can_log_in() => {
+            sshd::proof::prove(trial)
+        }
+        Some(trial) => login::prove(trial),
+        None => Ok(()),
+    }
 }
 
 /// Fails if root has nothing to show at a console that will ask, and could not enrol there.

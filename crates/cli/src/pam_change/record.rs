@@ -33,6 +33,7 @@ const KEPT: usize = 20;
 #[derive(Debug, Serialize, Deserialize)]
 struct Old {
     path: String,
+    /// It was there before the first change of it.
     existed: bool,
     /// What the change made of it; `None`: it was removed.
     new: Option<String>,
@@ -57,8 +58,10 @@ impl Record {
         let folder = new_folder().map_err(|error| files::failed(FOLDER, &error))?;
         let keep = || -> io::Result<Child> {
             let mut old_files = Vec::new();
-            for step in &plan.steps {
-                if let Some(text) = &step.old {
+            for (at, step) in plan.steps.iter().enumerate() {
+                // A file that changes twice is kept as it was at first.
+                let is_first = plan.steps[..at].iter().all(|known| known.path != step.path);
+                if let (true, Some(text)) = (is_first, &step.old) {
                     let copy = copy(&folder, &step.path);
                     if let Some(above) = copy.parent() {
                         private_folder(above)?;
@@ -151,9 +154,12 @@ pub(super) fn recover_pending() -> Result<bool, CommandError> {
 
 fn restore_files(folder: &Path, all: &[Old]) -> io::Result<()> {
     for old in all {
-        old.check(folder)?;
+        old.check(folder, all)?;
     }
-    for old in all.iter().rev() {
+    for (at, old) in all.iter().enumerate().rev() {
+        if all[..at].iter().any(|known| known.path == old.path) {
+            continue;
+        }
         files::remove_rest(&old.path)?;
         let copy = copy(folder, &old.path);
         let text = if old.existed {
@@ -162,10 +168,10 @@ fn restore_files(folder: &Path, all: &[Old]) -> io::Result<()> {
             None
         };
         files::replace(&old.path, text.as_deref(), &copy.display().to_string())?;
-    }
-    if all.iter().any(|old| sshd::owns(&old.path)) {
-        // The old files are there, and nothing better can be done if sshd does not read them.
-        let _ = sshd::reload();
+        if sshd::owns(&old.path) {
+            // The old file is there, and nothing better can be done if sshd does not read it.
+            let _ = sshd::reload();
+        }
     }
     Ok(())
 }
@@ -177,7 +183,7 @@ pub(super) fn is_pending() -> bool {
 
 impl Old {
     /// Fails if somebody else has changed the file since: what they did must not be lost.
-    fn check(&self, folder: &Path) -> io::Result<()> {
+    fn check(&self, folder: &Path, all: &[Self]) -> io::Result<()> {
         let read = |path: &Path| match fs::read(path) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -185,7 +191,9 @@ impl Old {
         };
         let now = read(Path::new(&self.path))?;
         let old = read(&copy(folder, &self.path))?;
-        if now == old || now.as_deref() == self.new.as_deref().map(str::as_bytes) {
+        let mut steps = all.iter().filter(|step| step.path == self.path);
+        if now == old || steps.any(|step| now.as_deref() == step.new.as_deref().map(str::as_bytes))
+        {
             return Ok(());
         }
         Err(io::Error::other(format!(

@@ -75,7 +75,7 @@ impl Trial {
 }
 
 /// Who logs in.
-fn person(options: &Options) -> String {
+pub(super) fn person(options: &Options) -> String {
     let name = options.login_as.clone().or_else(invoker::name);
     name.unwrap_or_else(|| "root".to_owned())
 }

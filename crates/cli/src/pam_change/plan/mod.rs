@@ -1,6 +1,7 @@
 //! Which files change, in which order, and what the prover says of every step.
 
 mod profile;
+mod ssh;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,9 +11,10 @@ use twofa_core::service::Services;
 use twofa_stacks::change::{Goal, additions, lets_in, objections, removal};
 use twofa_stacks::{File, Host, Proof};
 
+use super::files;
 use super::policy::{self, PolicyStep};
+use super::sshd::{self, Keys};
 use super::step::{COMMON_AUTH, MODULE, OWN, Step};
-use super::{files, sshd};
 use crate::error::CommandError;
 use crate::messages::pam;
 
@@ -34,15 +36,33 @@ pub(super) struct Plan {
     pub(super) policy: Option<PolicyStep>,
     /// Named services take their lines from those that all share.
     needs_profile: bool,
+    /// What changes in sshd's settings.
+    pub(super) sshd: sshd::Change,
 }
 
-/// What must change so that these services ask, or do not; without any, all.
-pub(super) fn make(
-    machine: &Machine,
-    services: &[String],
-    asks: bool,
-    own_file: bool,
-) -> Result<Plan, CommandError> {
+/// What a change is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish<'a> {
+    /// Without any, all services.
+    pub(super) services: &'a [String],
+    /// They are to ask; else, they no longer are.
+    pub(super) asks: bool,
+    /// Their own files change, even where pam-auth-update would serve.
+    pub(super) own_file: bool,
+    /// `None`: as fits.
+    pub(super) keys: Option<Keys>,
+    /// Who logs in to prove it.
+    pub(super) person: &'a str,
+}
+
+/// What must change so that services ask, or do not.
+pub(super) fn make(machine: &Machine, wish: &Wish<'_>) -> Result<Plan, CommandError> {
+    let Wish {
+        services,
+        asks,
+        own_file,
+        ..
+    } = *wish;
     if asks && machine.is_installed(MODULE) != Some(true) {
         let message = format!("{MODULE} is not in libpam's directory of modules");
         return Err(CommandError::new(Failure::NotFound, message)
@@ -59,7 +79,7 @@ pub(super) fn make(
             steps: profile::steps(asks)?,
             ..Plan::default()
         };
-        plan.add_sshd(asks)?;
+        plan.add_sshd(machine, wish)?;
         return Ok(plan);
     }
     let mut plan = Plan::default();
@@ -67,9 +87,11 @@ pub(super) fn make(
         let checked = machine
             .check(name)
             .ok_or_else(|| CommandError::no_service(name))?;
-        plan.add(machine, &checked, asks, has_profile && !own_file)?;
+        let prefers_profile = has_profile && !own_file;
         if checked.service == "sshd" {
-            plan.add_sshd(asks)?;
+            plan.add_named_sshd(machine, &checked, wish, prefers_profile)?;
+        } else {
+            plan.add(machine, &checked, asks, prefers_profile)?;
         }
     }
     if plan.needs_profile {
@@ -193,18 +215,6 @@ impl Plan {
             .map_or(current.to_string(), |step| step.old);
         let new = new.to_string();
         self.policy = Some(PolicyStep { old, new });
-    }
-
-    /// sshd can ask before its stack does, and until it no longer does.
-    fn add_sshd(&mut self, asks: bool) -> Result<(), CommandError> {
-        if asks {
-            let (step, notes) = sshd::enabling()?;
-            self.notes.extend(notes);
-            self.steps.splice(0..0, step);
-        } else {
-            self.steps.extend(sshd::disabling()?);
-        }
-        Ok(())
     }
 
     /// The text that a service's file has, and the file it is from: its own, or the vendor's.

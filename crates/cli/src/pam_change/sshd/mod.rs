@@ -1,83 +1,121 @@
-//! sshd must let PAM ask its questions: its method `password` cannot.
+//! sshd's side of a change: what it accepts, and that PAM can ask there.
 //!
-//! Only what is needed for passwords is changed here. Logins with a key alone never come to PAM's `auth`, and what is to
-//! become of them is for the administrator to say: `twofa-admin(7)` has the recipes.
+//! sshd's method `password` can show no prompt, and a login with a key does not come to PAM's `auth` at all unless
+//! `AuthenticationMethods` demands it. [`settings`] says what to write for the ways in that sshd has now ([`ways`]), and
+//! [`stack`] what PAM needs for people with a key. [`config`] reads the files with all that they include and asks sshd about
+//! copies of them, for [`connections`] that stand for each `Match` block; [`checks`] finds those which a change would keep
+//! out, or let in with less. [`proof`] logs in, with a key and with a password. [`block`] finds our lines again.
 
-use std::collections::BTreeMap;
+mod block;
+mod checks;
+mod config;
+mod connections;
+pub(super) mod proof;
+mod settings;
+pub(super) mod stack;
+mod ways;
+
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use twofa_broker::Failure;
 
+use self::checks::Check;
+use self::connections::Connection;
+use self::ways::{Settings, Way};
+use super::files;
+use super::step::Step;
 use crate::error::CommandError;
-use crate::pam_change::files;
-use crate::pam_change::step::Step;
 
 const PROGRAM: &str = "/usr/sbin/sshd";
 /// sshd takes the first value that it reads, and reads these files in the order of their names.
 const FILE: &str = "/etc/ssh/sshd_config.d/00-twofa.conf";
-const TEXT: &str = "\
-# By 'twofa pam enable': PAM asks for the password and for the code.
-UsePAM yes
-KbdInteractiveAuthentication yes
-PasswordAuthentication no
-";
-const KEYS_ALONE: &str = "A login by an ssh key alone is asked for no code: 'WHERE A CODE IS ASKED FOR' in \
-                          twofa-admin(7) has the settings for sshd.";
+/// How long sshd may take to listen again.
+const RELOAD: Duration = Duration::from_secs(10);
 const NOT_IN_USE: &str =
     "sshd does not run and does not show its settings: they were not looked at.";
 
-/// What must change in sshd's configuration before its PAM stack asks for codes, and what the person must know.
-pub(super) fn enabling() -> Result<(Option<Step>, Vec<String>), CommandError> {
-    if !Path::new(PROGRAM).exists() {
-        return Ok((None, Vec::new()));
-    }
-    let settings = match settings(&[]) {
-        Ok(settings) => settings,
-        Err(error) if is_running() => return Err(error),
-        Err(_) => return Ok((None, vec![NOT_IN_USE.to_owned()])),
-    };
-    let is = |name: &str, value: &str| settings.get(name).is_some_and(|found| found == value);
-    let mut notes = Vec::new();
-    if is("pubkeyauthentication", "yes") && is("authenticationmethods", "any") {
-        notes.push(KEYS_ALONE.to_owned());
-    }
-    if let Some(line) = method_password()? {
-        return Err(refused(&format!(
-            "{line} has it check passwords without PAM's prompts, so no code could be asked for: remove that line first"
-        )));
-    }
-    // Where sshd takes no passwords, none shall be taken because of twofa.
-    if !is("passwordauthentication", "yes") {
-        return Ok((None, notes));
-    }
-    let old = files::read_own(FILE)?;
-    if old.as_deref().is_some_and(|text| text != TEXT) {
-        return Err(refused(&format!(
-            "{FILE} has other settings than twofa's, which stay as they are: add 'PasswordAuthentication no', 'UsePAM yes' \
-             and 'KbdInteractiveAuthentication yes' there first"
-        )));
-    }
-    let step = Step {
-        path: FILE.to_owned(),
-        old,
-        new: Some(TEXT.to_owned()),
-        like: "/etc/ssh/sshd_config".to_owned(),
-    };
-    Ok((Some(step), notes))
+/// What becomes of logins with an ssh key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Keys {
+    /// A code is asked for after the key.
+    #[default]
+    Ask,
+    /// The same, and nobody gets in without a key.
+    Require,
+    /// A key is enough.
+    Trust,
 }
 
-/// The file that [`enabling`] has made, if it is as it was made, is removed.
-pub(super) fn disabling() -> Result<Option<Step>, CommandError> {
+/// What changes in sshd's settings.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    pub(super) step: Option<Step>,
+    /// What the person must know.
+    pub(super) notes: Vec<String>,
+    /// PAM's stack must let a key take the place of the password.
+    pub(super) needs_key_stack: bool,
+    /// There is an sshd whose settings matter.
+    is_used: bool,
+    /// What must hold when the file is replaced.
+    checks: Vec<Check>,
+}
+
+/// What must change before sshd's stack asks for codes. `person` logs in, if that is known.
+/// `skips`: after a key, PAM asks for no password now.
+pub(super) fn enabling(keys: Keys, person: &str, skips: bool) -> Result<Change, CommandError> {
+    match unused()? {
+        None => checks::enabling(keys, person, skips),
+        Some(change) => Ok(change),
+    }
+}
+
+/// What [`enabling`] has written is taken off, and what others have written stays.
+pub(super) fn disabling(person: &str) -> Result<Change, CommandError> {
     let old = files::read_own(FILE)?;
-    Ok((old.as_deref() == Some(TEXT)).then(|| Step {
-        path: FILE.to_owned(),
-        old,
-        new: None,
-        like: FILE.to_owned(),
-    }))
+    if !old.as_deref().is_some_and(block::has) {
+        return Ok(Change {
+            is_used: unused()?.is_none(),
+            ..Change::default()
+        });
+    }
+    let rest = settings::rest(old.as_deref().unwrap_or_default());
+    let new = (!rest.trim().is_empty()).then_some(rest);
+    let is_used = unused()?.is_none();
+    let checks = if is_used {
+        checks::disabling(old.as_deref(), new.as_deref(), person)?
+    } else {
+        Vec::new()
+    };
+    Ok(Change {
+        is_used,
+        step: Some(Step {
+            path: FILE.to_owned(),
+            old,
+            new,
+            like: FILE.to_owned(),
+        }),
+        checks,
+        ..Change::default()
+    })
+}
+
+/// Where there is no sshd whose settings matter, what is to be said about that.
+fn unused() -> Result<Option<Change>, CommandError> {
+    if !Path::new(PROGRAM).exists() {
+        return Ok(Some(Change::default()));
+    }
+    match ask_for("root") {
+        Ok(_) => Ok(None),
+        Err(said) if is_running() => Err(refused(&said)),
+        Err(_) => Ok(Some(Change {
+            notes: vec![NOT_IN_USE.to_owned()],
+            ..Change::default()
+        })),
+    }
 }
 
 /// Whether a path is one of sshd's.
@@ -85,35 +123,44 @@ pub(super) fn owns(path: &str) -> bool {
     path == FILE
 }
 
-/// Has sshd check its configuration and read it again. If the file is there, it must have the effect that it should, for root
-/// and `person` too, whom a `Match` block may concern.
-pub(super) fn apply(person: Option<&str>) -> Result<(), CommandError> {
-    let tested = run(PROGRAM, &["-t"])?;
-    if !tested.status.success() {
-        return Err(refused(&String::from_utf8_lossy(&tested.stderr)));
-    }
-    if Path::new(FILE).exists() {
-        let users = ["root"].into_iter().chain(person);
-        let connections = users.map(|user| format!("user={user},host=localhost,addr=127.0.0.1"));
-        for connection in std::iter::once(None).chain(connections.map(Some)) {
-            let which = connection
-                .as_deref()
-                .map_or(Vec::new(), |which| vec!["-C", which]);
-            let found = settings(&which)?;
-            for (name, value) in [("usepam", "yes"), ("kbdinteractiveauthentication", "yes")] {
-                if found.get(name).is_none_or(|found| found != value) {
-                    let place = connection.as_deref().unwrap_or("every login");
-                    return Err(refused(&format!(
-                        "{name} is not {value} for {place}: another line comes before those of {FILE}, or it is not included"
-                    )));
-                }
-            }
+impl Change {
+    /// Has sshd check the files as they are now, for all connections that were looked at before, and read them again.
+    pub(super) fn apply(&self) -> Result<(), CommandError> {
+        ask(&["-t"]).map_err(|said| refused(&said))?;
+        for check in &self.checks {
+            check.repeat()?;
         }
+        reload()
     }
-    reload()
+
+    /// Whether there is an sshd, and a client to log in with.
+    pub(super) fn can_log_in(&self) -> bool {
+        self.is_used && Path::new(proof::CLIENT).exists()
+    }
 }
 
-/// Has a running sshd read its configuration.
+/// The ways in that a login of `user` has from this machine, as sshd would read its files now.
+fn ways_now(user: &str) -> Result<(Settings, Vec<Way>), CommandError> {
+    let settings = Settings::read(&ask_for(user).map_err(|said| refused(&said))?);
+    let ways = settings.ways(checks::is_root(user));
+    Ok((settings, ways))
+}
+
+/// The settings for a login of `user` from this machine, by its files as they are.
+fn ask_for(user: &str) -> Result<String, String> {
+    let settings = |port: &str| {
+        let connection = Connection::local(user, port).to_string();
+        ask(&["-T", "-C", &connection])
+    };
+    let text = settings("22")?;
+    let port = Settings::read(&text).value("port").to_owned();
+    if port == "22" {
+        return Ok(text);
+    }
+    settings(&port)
+}
+
+/// Has a running sshd read its configuration, and waits until it has.
 pub(super) fn reload() -> Result<(), CommandError> {
     if !is_running() {
         return Ok(());
@@ -123,13 +170,23 @@ pub(super) fn reload() -> Result<(), CommandError> {
     } else {
         "sshd"
     };
+    let before = pid_file();
     let output = run("systemctl", &["reload", unit])?;
-    if output.status.success() {
-        Ok(())
-    } else {
+    if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        Err(refused(&format!("it cannot be reloaded: {}", said.trim())))
+        return Err(refused(&format!("it cannot be reloaded: {}", said.trim())));
     }
+    // It writes the file once it listens. Without one (`PidFile` of sshd_config(5)) there is nothing to wait for.
+    let end = Instant::now() + RELOAD;
+    while before.is_some() && pid_file() == before && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// When sshd wrote the file with its process id.
+fn pid_file() -> Option<std::time::SystemTime> {
+    fs::metadata("/run/sshd.pid").ok()?.modified().ok()
 }
 
 fn is_running() -> bool {
@@ -142,59 +199,14 @@ fn is_running() -> bool {
     has_pid || is_active("ssh") || is_active("sshd")
 }
 
-/// The first line of sshd's files, as `FILE:LINE`, that has some logins use the method `password`, which twofa's own settings
-/// cannot turn off: it is in a `Match` block, or an `AuthenticationMethods`.
-fn method_password() -> Result<Option<String>, CommandError> {
-    let mut paths = vec![PathBuf::from("/etc/ssh/sshd_config")];
-    if let Ok(entries) = fs::read_dir("/etc/ssh/sshd_config.d") {
-        paths.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
+/// What sshd prints, or what it complains of.
+fn ask(arguments: &[&str]) -> Result<String, String> {
+    let output = run(PROGRAM, arguments).map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
     }
-    paths.retain(|path| path.is_file() && !path.ends_with("00-twofa.conf"));
-    paths.sort();
-    for path in paths {
-        let shown = path.display().to_string();
-        let text = fs::read(&path).map_err(|error| files::failed(&shown, &error))?;
-        if let Some(line) = line_with_password(&String::from_utf8_lossy(&text)) {
-            return Ok(Some(format!("{shown}:{line}")));
-        }
-    }
-    Ok(None)
-}
-
-/// The number of the first such line of a file.
-fn line_with_password(text: &str) -> Option<usize> {
-    let mut in_match = false;
-    for (index, line) in text.lines().enumerate() {
-        let line = line.replace('=', " ").to_ascii_lowercase();
-        let mut words = line.split_whitespace();
-        let found = match words.next() {
-            Some("match") => {
-                in_match = !words.eq(["all"]);
-                false
-            }
-            Some("passwordauthentication") => in_match && words.next() == Some("yes"),
-            Some("authenticationmethods") => {
-                words.any(|list| list.split(',').any(|method| method == "password"))
-            }
-            _ => false,
-        };
-        if found {
-            return Some(index + 1);
-        }
-    }
-    None
-}
-
-fn settings(arguments: &[&str]) -> Result<BTreeMap<String, String>, CommandError> {
-    let output = run(PROGRAM, &[&["-T"], arguments].concat())?;
-    if !output.status.success() {
-        return Err(refused(&String::from_utf8_lossy(&output.stderr)));
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let pairs = text.lines().filter_map(|line| line.split_once(' '));
-    Ok(pairs
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-        .collect())
 }
 
 fn refused(said: &str) -> CommandError {
@@ -202,43 +214,19 @@ fn refused(said: &str) -> CommandError {
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<Output, CommandError> {
-    Command::new(program)
+    clean(program)
         .args(arguments)
-        .env_clear()
-        .env(
-            "PATH",
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        )
         .stdin(Stdio::null())
         .output()
         .map_err(|error: io::Error| files::failed(program, &error))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_by_which_some_use_the_method_password_are_found() {
-        for (text, line) in [
-            ("PasswordAuthentication yes\n", None),
-            ("Match User bob\n  PasswordAuthentication no\n", None),
-            ("Match User bob\n  PasswordAuthentication yes\n", Some(2)),
-            (
-                "Match User bob\nMatch all\nPasswordAuthentication yes\n",
-                None,
-            ),
-            ("#AuthenticationMethods password\n", None),
-            (
-                "AuthenticationMethods publickey,keyboard-interactive\n",
-                None,
-            ),
-            (
-                "\nauthenticationmethods=publickey publickey,password\n",
-                Some(2),
-            ),
-        ] {
-            assert_eq!(line_with_password(text), line, "{text}");
-        }
-    }
+/// A program without this one's environment.
+fn clean(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env(
+        "PATH",
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    );
+    command
 }

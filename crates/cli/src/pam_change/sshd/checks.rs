@@ -1,0 +1,361 @@
+//! What a change of sshd's settings does to those who log in now, for every `Match` block.
+
+use std::fs;
+
+use super::config::{Block, Config, MAIN, Trial};
+use super::connections::{Connection, candidates};
+use super::settings::{self, Wanted};
+use super::ways::{Method, Settings, Skips, Way, closed, weakened};
+use super::{Change, FILE, Keys, ask, refused};
+use crate::error::CommandError;
+use crate::pam_change::files;
+use crate::pam_change::step::Step;
+
+/// Settings that decide who gets in.
+const DECIDING: [&str; 10] = [
+    "authenticationmethods",
+    "kbdinteractiveauthentication",
+    "challengeresponseauthentication",
+    "skeyauthentication",
+    "passwordauthentication",
+    "pubkeyauthentication",
+    "hostbasedauthentication",
+    "gssapiauthentication",
+    "permitrootlogin",
+    "usepam",
+];
+/// Users for whom a block is looked at.
+const MOST_PER_BLOCK: usize = 4;
+const KEYS_ALONE: &str = "A login with an ssh key alone is asked for no code.";
+const BATCH: &str = "A program that logs in with a key and nobody to ask (BatchMode) is refused: 'sshd: robots with keys' in \
+                     twofa-admin(7) says how to let it in.";
+
+/// A connection, and the ways in that it must have.
+#[derive(Debug)]
+pub(super) struct Check {
+    connection: Connection,
+    ways: Vec<Way>,
+}
+
+impl Check {
+    /// Compares with what sshd makes of its files as they are.
+    pub(super) fn repeat(&self) -> Result<(), CommandError> {
+        let connection = self.connection.to_string();
+        let text = ask(&["-T", "-C", &connection]).map_err(|said| refused(&said))?;
+        if Settings::read(&text).ways(is_root(&self.connection.user)) == self.ways {
+            return Ok(());
+        }
+        Err(refused(&format!(
+            "its settings for {connection} are not those that the change was to bring"
+        )))
+    }
+}
+
+pub(super) fn enabling(keys: Keys, person: &str, skips: bool) -> Result<Change, CommandError> {
+    let old = files::read_own(FILE)?;
+    let rest = old.as_deref().map(settings::rest).unwrap_or_default();
+    let has_others = !rest.trim().is_empty();
+    let (general, for_root) = {
+        let base = State::read("before", has_others.then_some(rest.as_str()))?;
+        (
+            base.settings(None)?.0,
+            base.settings(Some(&base.local("root")))?.0,
+        )
+    };
+    let service = general.value("pamservicename");
+    if !matches!(service, "" | "sshd") {
+        return Err(refused(&format!(
+            "it uses the PAM service {service} (PAMServiceName), and not the file of sshd"
+        )));
+    }
+    if keys == Keys::Require && !general.ways(false).iter().any(Way::has_key) {
+        return Err(refused("it accepts no keys, so none can be required"));
+    }
+    let wanted = settings::wanted(&general, &for_root, &roots(), keys);
+    let new = match &wanted {
+        Some(wanted) => Some(wanted.text(if has_others { &rest } else { "" })),
+        None => has_others.then_some(rest),
+    };
+    let needs_key_stack = wanted.as_ref().is_some_and(|wanted| wanted.needs_key_stack);
+    let skips = Skips {
+        before: skips,
+        after: skips || needs_key_stack,
+    };
+    let after = State::read("after", new.as_deref())?;
+    if wanted.is_some() {
+        after.check_effect()?;
+    }
+    let now = State::read("now", old.as_deref())?;
+    let closes = keys == Keys::Require;
+    let mut found = compare(&now, &after, skips, closes, person)?;
+    if let Some(wanted) = wanted.as_ref().filter(|wanted| wanted.asks_after_keys()) {
+        found.notes.splice(0..0, summary(wanted, skips.after));
+    } else if general
+        .ways(false)
+        .iter()
+        .any(|way| way.has_key() && !way.asks())
+    {
+        found.notes.insert(0, KEYS_ALONE.to_owned());
+    }
+    let step = (old != new).then(|| Step {
+        path: FILE.to_owned(),
+        old,
+        new,
+        like: MAIN.to_owned(),
+    });
+    Ok(Change {
+        step,
+        notes: found.notes,
+        needs_key_stack,
+        is_used: true,
+        checks: found.checks,
+    })
+}
+
+pub(super) fn disabling(
+    old: Option<&str>,
+    new: Option<&str>,
+    person: &str,
+) -> Result<Vec<Check>, CommandError> {
+    let (now, after) = (State::read("now", old)?, State::read("after", new)?);
+    let connections = after.connections(person)?.0;
+    let mut checks = Vec::new();
+    for connection in std::iter::once(None).chain(connections.into_iter().map(Some)) {
+        let (before, _) = now.ways(connection.as_ref())?;
+        let (ways, blocks) = after.ways(connection.as_ref())?;
+        if let Some(way) = closed(&before, &ways, true) {
+            let place = after.culprit(&blocks);
+            return Err(keeps_out(&place, way, connection.as_ref()));
+        }
+        checks.extend(connection.map(|connection| Check { connection, ways }));
+    }
+    Ok(checks)
+}
+
+struct Found {
+    checks: Vec<Check>,
+    notes: Vec<String>,
+}
+
+/// Compares the ways in of connections to all blocks, and to none. `skips`: after a key, PAM asks for no password. `closes`:
+/// those without a key are to be kept out.
+fn compare(
+    now: &State,
+    after: &State,
+    skips: Skips,
+    closes: bool,
+    person: &str,
+) -> Result<Found, CommandError> {
+    let (connections, mut notes) = after.connections(person)?;
+    let mut checks = Vec::new();
+    for connection in std::iter::once(None).chain(connections.into_iter().map(Some)) {
+        let (mut before, _) = now.ways(connection.as_ref())?;
+        let (ways, blocks) = after.ways(connection.as_ref())?;
+        let place = || after.culprit(&blocks);
+        if closes {
+            before.retain(Way::has_key);
+        }
+        if let Some(way) = closed(&before, &ways, skips.after) {
+            return Err(keeps_out(&place(), way, connection.as_ref()));
+        }
+        if !closes && let Some(way) = weakened(&before, &ways, skips) {
+            return Err(refused(&format!(
+                "{}: after the change, {} could log in with {}, which is not enough now: change that line first",
+                place(),
+                somebody(connection.as_ref()),
+                way.words(skips.after)
+            )));
+        }
+        if ways.iter().any(|way| way.0.contains(&Method::Password)) {
+            return Err(refused(&format!(
+                "{} has it check passwords without PAM's prompts, so no code could be asked for: remove that line first",
+                place()
+            )));
+        }
+        let is_unasked = ways.iter().any(|way| !way.asks());
+        if let (true, Some(block)) = (is_unasked && skips.after, blocks.first()) {
+            let block = &after.config.blocks[*block];
+            let unasked = ways.iter().filter(|way| !way.asks());
+            let words: Vec<_> = unasked.map(|way| way.words(skips.after)).collect();
+            let note = format!(
+                "{}: 'Match {}' lets people in with {} alone: no code is asked for.",
+                after.culprit(&blocks),
+                block.criteria,
+                words.join(" or ")
+            );
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+        checks.extend(connection.map(|connection| Check { connection, ways }));
+    }
+    Ok(Found { checks, notes })
+}
+
+/// What everybody will show, as lines.
+fn summary(wanted: &Wanted, skips: bool) -> Vec<String> {
+    let lists = wanted.lists.iter();
+    let mut lines = vec!["To log in over ssh, people will need:".to_owned()];
+    lines.extend(lists.map(|way| format!("  {}", way.to_show(skips))));
+    if let Some((names, way)) = &wanted.root {
+        lines.push(format!("  {}: {}", names.join(", "), way.to_show(skips)));
+    }
+    lines.push("where the policy asks for a code; without it where it does not.".to_owned());
+    lines.push(BATCH.to_owned());
+    lines
+}
+
+fn somebody(connection: Option<&Connection>) -> &str {
+    connection.map_or("people", |connection| &connection.user)
+}
+
+fn keeps_out(place: &str, way: &Way, connection: Option<&Connection>) -> CommandError {
+    let message = format!(
+        "{place}: after the change, {} could not log in with {} as now",
+        somebody(connection),
+        way.words(false)
+    );
+    refused(&message).hinted(
+        "change that line first; --ssh-keys trust leaves logins with a key as they are. Nothing was changed",
+    )
+}
+
+/// The configuration with some text of twofa's file.
+struct State {
+    config: Config,
+    trial: Trial,
+    port: String,
+}
+
+impl State {
+    fn read(name: &str, own: Option<&str>) -> Result<Self, CommandError> {
+        let config = Config::read((FILE, own))?;
+        let trial = config.trial(&format!("sshd-{name}"))?;
+        let port = trial.settings(None)?.0.value("port").to_owned();
+        Ok(Self {
+            config,
+            trial,
+            port,
+        })
+    }
+
+    fn settings(
+        &self,
+        connection: Option<&Connection>,
+    ) -> Result<(Settings, Vec<usize>), CommandError> {
+        self.trial.settings(connection)
+    }
+
+    fn local(&self, user: &str) -> Connection {
+        Connection::local(user, &self.port)
+    }
+
+    fn ways(
+        &self,
+        connection: Option<&Connection>,
+    ) -> Result<(Vec<Way>, Vec<usize>), CommandError> {
+        let (settings, blocks) = self.settings(connection)?;
+        let is_root = connection.is_some_and(|connection| is_root(&connection.user));
+        Ok((settings.ways(is_root), blocks))
+    }
+
+    /// Fails where the lines of twofa's file do not count.
+    fn check_effect(&self) -> Result<(), CommandError> {
+        if !self.config.has(FILE) {
+            return Err(refused(&format!(
+                "{MAIN} does not read {FILE}: it is not included. Put 'Include /etc/ssh/sshd_config.d/*.conf' at the top of \
+                 {MAIN} first"
+            )));
+        }
+        let (general, _) = self.settings(None)?;
+        for (name, value) in [
+            ("usepam", "yes"),
+            ("kbdinteractiveauthentication", "yes"),
+            ("passwordauthentication", "no"),
+        ] {
+            if !general.is(name, value) {
+                return Err(refused(&format!(
+                    "{name} is not {value} for every login: another line comes before those of {FILE}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Logins from this machine of root and of `person`, and one that each block applies to for each of a few users; and
+    /// what is to be said of blocks for which there is none.
+    fn connections(&self, person: &str) -> Result<(Vec<Connection>, Vec<String>), CommandError> {
+        let people = ["root"]
+            .into_iter()
+            .chain((person != "root").then_some(person));
+        let people: Vec<_> = people.map(|name| self.local(name)).collect();
+        let mut all = people.clone();
+        let mut notes = self.config.doubts.clone();
+        let others = self.config.blocks.iter().enumerate();
+        for (number, block) in
+            others.filter(|(_, block)| !block.place.starts_with(FILE) || !self.is_own(block))
+        {
+            let mut found: Vec<Connection> = Vec::new();
+            for connection in candidates(block, &people).unwrap_or_default() {
+                if found.len() == MOST_PER_BLOCK {
+                    break;
+                }
+                let is_new = found.iter().all(|known| known.user != connection.user);
+                if is_new && self.settings(Some(&connection))?.1.contains(&number) {
+                    found.push(connection);
+                }
+            }
+            if found.is_empty() && block.decides() {
+                notes.push(format!(
+                    "{}: no login was found to which 'Match {}' applies: look at this block yourself.",
+                    block.place, block.criteria
+                ));
+            }
+            all.extend(found);
+        }
+        Ok((all, notes))
+    }
+
+    /// Whether a block is in the lines of twofa's.
+    fn is_own(&self, block: &Block) -> bool {
+        let text = self.config.text(FILE).unwrap_or_default();
+        !settings::rest(text).contains(&format!("Match {}", block.criteria))
+    }
+
+    /// The line of these blocks, or of none, that decides who gets in.
+    fn culprit(&self, blocks: &[usize]) -> String {
+        let lines = blocks.iter().flat_map(|at| &self.config.blocks[*at].lines);
+        let mut deciding = lines.filter(|(name, _, _)| DECIDING.contains(&name.as_str()));
+        deciding.next().map_or_else(
+            || MAIN.to_owned(),
+            |(_, place, line)| format!("{place} ('{line}')"),
+        )
+    }
+}
+
+impl Block {
+    fn decides(&self) -> bool {
+        let mut names = self.lines.iter().map(|(name, _, _)| name.as_str());
+        names.any(|name| DECIDING.contains(&name))
+    }
+}
+
+/// The names of uid 0.
+fn roots() -> Vec<String> {
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == "0").then(|| name.to_owned())
+    };
+    let names: Vec<_> = passwd.lines().filter_map(name).collect();
+    if names.is_empty() {
+        vec!["root".to_owned()]
+    } else {
+        names
+    }
+}
+
+pub(super) fn is_root(user: &str) -> bool {
+    roots().iter().any(|name| name == user)
+}
