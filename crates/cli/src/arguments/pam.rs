@@ -33,6 +33,9 @@ Examples:
     /// Without a name, all services: on Debian, by the profile of `pam-auth-update`. With names, the services' own files; where
     /// a service shares its lines with all others, by these and the policy setting 'services', unless --own-file is given.
     ///
+    /// For sshd, its own settings are part of the change: see --ssh-keys, and CHANGING THE FILES BY COMMAND in
+    /// `twofa-admin(7)`.
+    ///
     /// The change is shown, and the prover follows every path through the stacks of all services as they would be after each
     /// step. Then the files are replaced, and you log in: a wrong code must be refused, the right one must let you in. If not,
     /// or if this program is killed meanwhile, the old files come back. Copies of those of the last 20 changes are kept in /var/backups/twofa-pam.
@@ -41,7 +44,8 @@ Examples:
   twofa pam enable --dry-run        show what would change for all services
   twofa pam enable                  all services
   twofa pam enable sudo             sudo, and where the policy asks already
-  twofa pam enable --own-file sudo  sudo, in its own file")]
+  twofa pam enable --own-file sudo  sudo, in its own file
+  twofa pam enable sshd             sshd, with a password or a key")]
     Enable(ChangeArguments),
     /// Make services ask for no code, in the same way (root)
     #[command(after_help = "Examples:\n  twofa pam disable\n  twofa pam disable sudo")]

@@ -76,7 +76,9 @@ fn remains(inside: &[&str], ours: &dyn Fn(&str) -> bool) -> String {
         let is_needed = trimmed.starts_with("Match ")
             && inside[at + 1..]
                 .iter()
-                .any(|line| !is_known(line.trim(), ours));
+                .map(|line| line.trim())
+                .take_while(|line| !line.starts_with("Match "))
+                .any(|line| !is_known(line, ours));
         if is_needed || !ours(trimmed) {
             left.push_str(line);
         }

@@ -173,8 +173,8 @@ fn compare(
             )));
         }
         let is_unasked = ways.iter().any(|way| !way.asks());
-        if let (true, Some(block)) = (is_unasked && skips.after, blocks.first()) {
-            let block = &after.config.blocks[*block];
+        let block = after.deciding(&blocks);
+        if let (true, Some((block, _))) = (is_unasked && skips.after, block) {
             let unasked = ways.iter().filter(|way| !way.asks());
             let words: Vec<_> = unasked.map(|way| way.words(skips.after)).collect();
             let note = format!(
@@ -282,13 +282,13 @@ impl State {
         Ok(())
     }
 
-    /// Logins from this machine of root and of `person`, and one that each block applies to for each of a few users; and
+    /// Logins from this machine of root, of `person` and of somebody else, and one that each block applies to for each of a few users; and
     /// what is to be said of blocks for which there is none.
     fn connections(&self, person: &str) -> Result<(Vec<Connection>, Vec<String>), CommandError> {
-        let people = ["root"]
-            .into_iter()
-            .chain((person != "root").then_some(person));
-        let people: Vec<_> = people.map(|name| self.local(name)).collect();
+        let mut names = vec!["root".to_owned(), person.to_owned()];
+        names.extend(somebody_else(person));
+        names.dedup();
+        let people: Vec<_> = names.iter().map(|name| self.local(name)).collect();
         let mut all = people.clone();
         let mut notes = self.config.doubts.clone();
         let others = self.config.blocks.iter().enumerate();
@@ -305,7 +305,7 @@ impl State {
                     found.push(connection);
                 }
             }
-            if found.is_empty() && block.decides() {
+            if found.is_empty() && block.deciding().is_some() {
                 notes.push(format!(
                     "{}: no login was found to which 'Match {}' applies: look at this block yourself.",
                     block.place, block.criteria
@@ -322,38 +322,57 @@ impl State {
         !settings::rest(text).contains(&format!("Match {}", block.criteria))
     }
 
-    /// The line of these blocks, or of none, that decides who gets in.
+    /// The first of these blocks with a line that decides who gets in, and the number of that line.
+    fn deciding(&self, blocks: &[usize]) -> Option<(&Block, usize)> {
+        blocks.iter().find_map(|at| {
+            let block = &self.config.blocks[*at];
+            Some((block, block.deciding()?))
+        })
+    }
+
+    /// The line of these blocks that decides who gets in.
     fn culprit(&self, blocks: &[usize]) -> String {
-        let lines = blocks.iter().flat_map(|at| &self.config.blocks[*at].lines);
-        let mut deciding = lines.filter(|(name, _, _)| DECIDING.contains(&name.as_str()));
-        deciding.next().map_or_else(
-            || MAIN.to_owned(),
-            |(_, place, line)| format!("{place} ('{line}')"),
-        )
+        let Some((block, at)) = self.deciding(blocks) else {
+            return MAIN.to_owned();
+        };
+        let (_, place, line) = &block.lines[at];
+        format!("{place} ('{line}')")
     }
 }
 
 impl Block {
-    fn decides(&self) -> bool {
+    /// The first of its lines that decides who gets in.
+    fn deciding(&self) -> Option<usize> {
         let mut names = self.lines.iter().map(|(name, _, _)| name.as_str());
-        names.any(|name| DECIDING.contains(&name))
+        names.position(|name| DECIDING.contains(&name))
     }
+}
+
+/// The first account of a person that is not `person`.
+fn somebody_else(person: &str) -> Option<String> {
+    let mut names = account_names(|uid| (1000..65534).contains(&uid)).into_iter();
+    names.find(|name| name != person)
 }
 
 /// The names of uid 0.
 fn roots() -> Vec<String> {
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let name = |line: &str| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == "0").then(|| name.to_owned())
-    };
-    let names: Vec<_> = passwd.lines().filter_map(name).collect();
+    let names = account_names(|uid| uid == 0);
     if names.is_empty() {
         vec!["root".to_owned()]
     } else {
         names
     }
+}
+
+/// The names in `/etc/passwd` whose uid is meant.
+fn account_names(is_meant: impl Fn(u32) -> bool) -> Vec<String> {
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        is_meant(fields.nth(1)?.parse().ok()?).then(|| name.to_owned())
+    };
+    passwd.lines().filter_map(name).collect()
 }
 
 pub(super) fn is_root(user: &str) -> bool {

@@ -131,11 +131,20 @@ impl Place {
         fs::DirBuilder::new().mode(0o755).create(&place.public)?;
         fs::set_permissions(&place.public, fs::Permissions::from_mode(0o755))?;
         fs::DirBuilder::new().mode(0o700).create(&place.own)?;
-        for pipe in ["question", "answer"] {
-            mkfifo(&place.own.join(pipe), Mode::S_IRUSR | Mode::S_IWUSR)?;
-        }
         place.write_script()?;
         Ok(place)
+    }
+
+    /// New ones for each login: a script of the last may still wait for an answer.
+    fn make_pipes(&self) -> io::Result<()> {
+        for name in ["question", "answer"] {
+            let pipe = self.own.join(name);
+            if pipe.exists() {
+                fs::remove_file(&pipe)?;
+            }
+            mkfifo(&pipe, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        }
+        Ok(())
     }
 
     /// The program that ssh(1) starts with a question: it hands it over, and the answer back.
@@ -175,6 +184,7 @@ impl Place {
     ) -> Result<Result<(), String>, CommandError> {
         self.write_known_hosts()?;
         let io_failed = |error: io::Error| files::failed(CLIENT, &error);
+        self.make_pipes().map_err(io_failed)?;
         let running = (by == By::Password)
             .then(|| running_sshd(settings))
             .flatten();

@@ -93,6 +93,8 @@ impl Wanted {
                 let _ = writeln!(bottom, "{ROOT}");
             }
             let _ = writeln!(bottom, "{METHODS} {way}");
+            // What is appended to the file shall not be for root alone.
+            let _ = writeln!(bottom, "{EVERYBODY}");
         }
         if rest.is_empty() {
             return block::block(&[], &(top + &bottom));
@@ -111,6 +113,7 @@ impl Wanted {
 
 const ALWAYS: &str = "UsePAM yes\nKbdInteractiveAuthentication yes\nPasswordAuthentication no\n";
 const METHODS: &str = "AuthenticationMethods";
+const EVERYBODY: &str = "Match all";
 const ROOT: &str = "PermitRootLogin yes";
 
 /// What others have written into the file; empty if it has lines of twofa's alone.
@@ -123,6 +126,7 @@ pub(super) fn rest(text: &str) -> String {
         };
         ALWAYS.lines().any(|known| known == line)
             || line == ROOT
+            || line == EVERYBODY
             || line.starts_with("Match User ")
             || methods.is_some_and(is_list)
     };
@@ -185,6 +189,8 @@ mod tests {
             "{text}"
         );
         assert_eq!(rest(&text), "");
+        let appended = format!("{text}PubkeyAuthOptions touch-required\n");
+        assert_eq!(rest(&appended), "PubkeyAuthOptions touch-required\n");
         let others = "Banner none\nMatch Group robots\n    AuthenticationMethods publickey\n";
         let text = wanted.text(others);
         assert!(text.ends_with("# twofa end\n"), "{text}");
