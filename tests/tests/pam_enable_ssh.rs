@@ -201,16 +201,16 @@ fn match_blocks_are_examined_with_what_they_include() {
     let before = state(&machine);
     for (block, words) in [
         (
-            "Match User bob\n    KbdInteractiveAuthentication no\n",
-            "after the change, bob could not log in with a key as now",
+            "Match User alice\n    KbdInteractiveAuthentication no\n",
+            "after the change, alice could not log in with a key as now",
         ),
         (
-            "Match User bob\n    PasswordAuthentication yes\n    AuthenticationMethods any\n",
+            "Match User alice\n    PasswordAuthentication yes\n    AuthenticationMethods any\n",
             "has it check passwords without PAM's prompts",
         ),
         (
-            "Match User bob Address 192.0.2.0/24\n    PubkeyAuthentication no\n    KbdInteractiveAuthentication no\n",
-            "after the change, bob could not log in with a password as now",
+            "Match User alice Address 192.0.2.0/24\n    PubkeyAuthentication no\n    KbdInteractiveAuthentication no\n",
+            "after the change, alice could not log in with a password as now",
         ),
     ] {
         machine.write_file("/etc/ssh/sshd_config.d/10-block.conf", block);
