@@ -10,6 +10,7 @@
 //! - [`Machine`] runs commands in it, and [`Terminal`] is a terminal on it, used as a person would.
 //! - [`Authenticator`] is the app on the user's phone; its codes come from oathtool, never from our own code.
 //! - [`Broker`] makes the broker fail from outside: kills it, stops it, changes its clock, makes system calls fail.
+//! - [`Cable`] connects two machines.
 //! - [`Client`] is an ssh client other than OpenSSH's, also on a terminal.
 //! - [`mod@screenshot`] draws a terminal.
 //! - [`Terminal::read_qr`] is the phone's camera.
@@ -31,6 +32,7 @@ mod artefacts;
 mod booted;
 mod broker;
 mod builder;
+mod cable;
 mod clients;
 mod codes;
 mod enrol;
@@ -53,6 +55,7 @@ pub use artefacts::CHECKOUT;
 pub use booted::Booted;
 pub use broker::{Broker, Trace};
 pub use builder::{Builder, FIRST_FACTOR, password_of};
+pub use cable::Cable;
 pub use clients::Client;
 pub use codes::{Authenticator, oathtool, unix_now};
 pub use enrol::{enrol_on, save_backup_codes};

@@ -139,6 +139,11 @@ impl Namespaces {
         command
     }
 
+    /// The host's process id of the machine's process 1.
+    pub(crate) const fn init(&self) -> u32 {
+        self.init
+    }
+
     /// The path by which the host reaches `path` of the machine. No part of it may be a symbolic link, which would be
     /// followed on the host.
     pub(crate) fn path(&self, path: &str) -> PathBuf {

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use data_encoding::BASE64;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
@@ -274,6 +275,21 @@ pub fn read_pem(pem: &str) -> Result<Vec<CertificateDer<'static>>, CertificateEr
         return Err(CertificateError::Unreadable);
     }
     Ok(certificates)
+}
+
+/// A certificate (DER) as PEM (RFC 7468).
+pub fn write_pem(der: &[u8]) -> String {
+    let base64 = BASE64.encode(der);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        let (line, next) = rest.split_at(rest.len().min(64));
+        pem.push_str(line);
+        pem.push('\n');
+        rest = next;
+    }
+    pem.push_str("-----END CERTIFICATE-----\n");
+    pem
 }
 
 /// SHA-256 of a whole certificate (DER), by which a host that joins recognises the root.

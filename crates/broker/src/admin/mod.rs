@@ -6,6 +6,7 @@
 //! - [`policy`] and [`class`] plan and make changes of the rules; [`document`] is their form in a file;
 //! - [`checks`] is what to consider before rules or providers change: whom that leaves without a working method;
 //! - [`exemption`] grants and ends exemptions, [`listing`] lists users, and [`users`] changes them;
+//! - [`fleet`] makes servers, and adds, removes and admits hosts;
 //! - [`devices`] lists the devices that users trust, and ends the trust;
 //! - [`providers`] and [`methods`] manage what sends codes;
 //! - [`sessions`] reads login sessions and records what became of them;
@@ -22,6 +23,7 @@ pub mod doctor;
 pub mod document;
 pub mod error;
 pub mod exemption;
+pub mod fleet;
 pub mod listing;
 pub mod log;
 mod losses;

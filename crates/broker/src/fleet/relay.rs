@@ -9,9 +9,7 @@ use twofa_core::Account;
 use twofa_core::address::parse_address;
 use twofa_fleet::client::{Conversation, Servers};
 use twofa_fleet::wire::{self, FromServer, HostLogin};
-use twofa_proto::{
-    Confirm, ConnectionError, Done, Login, Prompt, Request, Secret, Verdict, WORK_TIMEOUT,
-};
+use twofa_proto::{ConnectionError, Login, Prompt, Request, Secret, Verdict, WORK_TIMEOUT};
 use zeroize::Zeroizing;
 
 use crate::identity::authority::Peer;
@@ -33,41 +31,32 @@ pub(crate) struct RelayedRequest<'a> {
     pub(crate) first_factor: FirstFactor,
 }
 
-/// Has a server decide about the login. Without an answer of a server nobody gets in.
+/// Has a server decide about the login: the verdict, and why, for the log. Without an answer of a server nobody gets in.
 pub(crate) fn relay(
     servers: &Servers,
     relayed: &RelayedRequest<'_>,
     terminal: &mut dyn Terminal,
-) -> Result<Done, TerminalClosed> {
+) -> Result<(Verdict, String), TerminalClosed> {
     // All of it, with other servers tried, is to take no longer than a broker of this machine may.
     let deadline = Instant::now() + WORK_TIMEOUT;
     let mut conversation = match servers.open(&describe(relayed), deadline) {
         Ok(conversation) => conversation,
         Err(unreached) => {
             terminal.error(messages::NO_SERVER)?;
-            return Ok(done(Verdict::Unavailable, &unreached.to_string()));
+            return Ok((Verdict::Unavailable, unreached.to_string()));
         }
     };
     match converse(&mut conversation, deadline, terminal)? {
         Ok((verdict, why)) => {
             let why = reasons::decided_by(conversation.server(), &why);
             conversation.finish();
-            Ok(done(local(verdict), &why))
+            Ok((local(verdict), why))
         }
         Err(error) => {
             terminal.error(messages::NO_SERVER)?;
             let why = reasons::server_lost(conversation.server(), &error);
-            Ok(done(Verdict::Unavailable, &why))
+            Ok((Verdict::Unavailable, why))
         }
-    }
-}
-
-/// The end of a login.
-fn done(verdict: Verdict, why: &str) -> Done {
-    Done::Login {
-        verdict,
-        why: twofa_core::text::printable(why),
-        confirm: Confirm::No,
     }
 }
 

@@ -3,6 +3,7 @@
 mod class;
 mod device;
 mod events;
+mod fleet;
 pub(crate) mod log;
 mod pam;
 mod policy;
@@ -20,6 +21,7 @@ use clap::{Args, Parser, Subcommand};
 pub use class::ClassCommand;
 pub use device::{DeviceCommand, Devices};
 pub use events::EventArguments;
+pub use fleet::{FleetCommand, HostArguments, HostCommand, JoinArguments, LeaveArguments};
 pub use log::LogCommand;
 pub use pam::{ChangeArguments, PamCommand, SshKeys};
 pub use policy::{Confirmation, PolicyCommand};
@@ -146,6 +148,20 @@ pub enum Command {
     /// List login sessions, your own or all (root), and end them (root)
     #[command(subcommand)]
     Session(SessionCommand),
+    /// Make this machine the first server of a fleet of hosts (root)
+    #[command(subcommand)]
+    Fleet(FleetCommand),
+    /// Add, list and remove the hosts of the fleet, on a server (root)
+    #[command(subcommand)]
+    Host(HostCommand),
+    /// Have this machine join a fleet, whose servers then decide about shared accounts (root)
+    #[command(
+        after_help = "Examples:\n  twofa join\n  twofa join --token-file /root/token\n\nThe token is what 'twofa host add' printed on a server. It is never given on a command line, which\nothers can see."
+    )]
+    Join(JoinArguments),
+    /// Have this machine leave its fleet (root)
+    #[command(after_help = "Example:\n  twofa leave --yes")]
+    Leave(LeaveArguments),
     /// Show and change at which PAM services a code is asked for, and prove who gets in
     #[command(subcommand)]
     Pam(PamCommand),

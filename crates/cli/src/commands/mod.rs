@@ -7,6 +7,7 @@ pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod exemption;
 mod finding;
+pub(crate) mod fleet;
 pub(crate) mod log;
 pub(crate) mod log_proof;
 pub(crate) mod method;

@@ -12,6 +12,7 @@ pub(crate) mod enrol;
 pub(crate) mod environment;
 pub(crate) mod errors;
 pub(crate) mod events;
+pub(crate) mod fleet;
 pub(crate) mod journal;
 pub(crate) mod pam;
 pub(crate) mod policy;

@@ -24,7 +24,7 @@ use twofa_core::decision::Reason;
 use twofa_core::exemption::LoginSource;
 use twofa_core::{Account, Decision, Denial, Rulebook};
 use twofa_proto::{Confirm, Done, Login, Request, Verdict};
-use twofa_store::Tally;
+use twofa_store::{Rules, Tally};
 
 pub use self::relayed::{RelayedLogin, serve as serve_relayed};
 
@@ -52,12 +52,22 @@ pub fn serve(
     login: &Login,
     terminal: &mut dyn Terminal,
 ) -> Done {
-    let outcome = match relay_if_shared(services, peer, request, login, terminal) {
-        Ok(Some(done)) => return done,
-        Ok(None) => begin(services, peer, request, login, terminal),
-        Err(error) => Err(error),
-    };
-    finish(outcome, terminal)
+    finish(decide(services, peer, request, login, terminal), terminal)
+}
+
+/// Has a server decide, or decides here.
+fn decide(
+    services: Services<'_>,
+    peer: Peer,
+    request: &Request,
+    login: &Login,
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
+    let rules = services.store.rules_in_force()?;
+    match relay_if_shared(services, &rules, peer, request, login, terminal)? {
+        Some(outcome) => Ok(outcome),
+        None => begin(services, &rules.rulebook, peer, request, login, terminal),
+    }
 }
 
 /// The end of a login with this `outcome`; without one it is refused.
@@ -82,12 +92,12 @@ pub fn unavailable(why: &str) -> Done {
 /// On a host of a fleet, has a server decide about a shared account. `None`: this machine decides.
 fn relay_if_shared(
     services: Services<'_>,
+    rules: &Rules,
     peer: Peer,
     request: &Request,
     login: &Login,
     terminal: &mut dyn Terminal,
-) -> Result<Option<Done>, LoginError> {
-    let rules = services.store.rules_in_force()?;
+) -> Result<Option<LoginOutcome>, LoginError> {
     let servers = match services.fleet.servers(rules.fleet.as_ref()) {
         Ok(None) => return Ok(None),
         servers => servers,
@@ -102,7 +112,8 @@ fn relay_if_shared(
         Ok(None) => return Ok(None),
         Err(error) => {
             let _ = terminal.error(messages::NOT_A_MEMBER);
-            return Ok(Some(unavailable(&error.to_string())));
+            let why = error.to_string();
+            return Ok(Some(LoginOutcome::new(Verdict::Unavailable, why)));
         }
     };
     if !shared::is_shared(rules.rulebook.machine(), &account)? {
@@ -110,7 +121,7 @@ fn relay_if_shared(
     }
     if peer.may(request, &account) != Permission::Granted {
         let why = reasons::not_permitted(peer.uid, &account.name);
-        return Ok(Some(LoginOutcome::new(Verdict::Denied, why).into()));
+        return Ok(Some(LoginOutcome::new(Verdict::Denied, why)));
     }
     let relayed = RelayedRequest {
         peer,
@@ -119,19 +130,20 @@ fn relay_if_shared(
         account: &account,
         first_factor: services.stacks.first_factor(peer, request, login),
     };
-    Ok(Some(relay(&servers, &relayed, terminal)?))
+    let (verdict, why) = relay(&servers, &relayed, terminal)?;
+    Ok(Some(LoginOutcome::new(verdict, why)))
 }
 
 /// Finds out who the login is about, and what is decided about them.
 fn begin(
     services: Services<'_>,
+    rulebook: &Rulebook,
     peer: Peer,
     request: &Request,
     login: &Login,
     terminal: &mut dyn Terminal,
 ) -> Result<LoginOutcome, LoginError> {
     // Where nobody is asked, nothing that can fail is needed to say so.
-    let rulebook = &services.store.rules_in_force()?.rulebook;
     let asker = Asker::Process(peer);
     let source = origin::for_exemptions(asker, login);
     if let Some(why) = why_nobody_is_asked(rulebook, source) {

@@ -1,0 +1,323 @@
+//! The fleet: making a machine its server, its hosts, and joining it.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use twofa_core::text::is_unprintable;
+use twofa_fleet::certificate::{
+    self, Authority, CertificateError, NewFleet, fingerprint, make_fleet, request_certificate,
+};
+use twofa_fleet::client;
+use twofa_fleet::identity::{BadIdentity, Id, Identity, Role};
+use twofa_fleet::tls::{self, TlsError};
+use twofa_fleet::token::digest;
+
+use twofa_fleet::wire::{JoinAnswer, JoinRequest};
+use twofa_proto::Secret;
+use twofa_proto::codec::CodecError;
+use twofa_store::{JoinedFleet, NewHost, StoreError};
+
+pub use twofa_fleet::token::{Address, BadToken, Token};
+pub use twofa_store::{Host, HostRights};
+
+use super::{AdminError, Administration};
+use crate::fleet::files::{FilesError, FleetDirectory, HostFiles, NewServerFiles};
+use crate::fleet::membership::machine_id;
+use crate::process::clock;
+use crate::process::privileges::{self, PrivilegeError};
+
+/// How long a server may take to let a host join.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Why a command about the fleet failed.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// A file cannot be used.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// A certificate cannot be made.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// Certificates or keys cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The process does not have the privileges that it must have.
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeError),
+    /// There are no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+    /// The machine is a server already.
+    #[error("this machine is a server of a fleet already")]
+    IsServer,
+    /// The machine is no server.
+    #[error("this machine is no server of a fleet")]
+    NoServer,
+    /// The machine is a host already, or half of one.
+    #[error("this machine has joined a fleet already")]
+    IsHost,
+    /// The machine is no host.
+    #[error("this machine has joined no fleet")]
+    NoHost,
+    /// A service cannot be called that.
+    #[error("'{}' is not the name of a PAM service, such as sshd", .0.escape_debug())]
+    BadService(String),
+    /// No server could be asked.
+    #[error("no server can be reached: {0}")]
+    Unreached(String),
+    /// The server does not let the host join.
+    #[error("the server refuses: {0}")]
+    Refused(String),
+    /// What the server sent is not what was asked for.
+    #[error("the server sent a certificate that is not this host's")]
+    BadAnswer,
+    /// There is a host of this name.
+    #[error(transparent)]
+    HostExists(StoreError),
+    /// A host cannot be called that.
+    #[error(transparent)]
+    BadHostName(StoreError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl From<StoreError> for FleetError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::HostExists(_) => Self::HostExists(error),
+            StoreError::BadHostName(_) => Self::BadHostName(error),
+            error => Self::Store(error),
+        }
+    }
+}
+
+impl From<BadIdentity> for FleetError {
+    fn from(_: BadIdentity) -> Self {
+        Self::BadAnswer
+    }
+}
+
+/// Makes this machine the first server of a new fleet, whose hosts reach it at `addresses`; for root. Returns the fleet's id.
+pub fn init(addresses: &[Address]) -> Result<Id, FleetError> {
+    let directory = FleetDirectory::default();
+    if directory.is_server() {
+        return Err(FleetError::IsServer);
+    }
+    if directory.host_file().exists() {
+        return Err(FleetError::IsHost);
+    }
+    let service = privileges::service_owner()?.gid;
+    let now = clock::now();
+    let NewFleet {
+        id,
+        root,
+        hosts,
+        servers,
+    } = make_fleet(now)?;
+    let names: Vec<_> = addresses.iter().map(|it| it.name.clone()).collect();
+    let authority = Authority::new(&servers.certificate, &servers.key)?;
+    let own = authority.issue_server(&id, &names, now)?;
+    directory.write_server(&NewServerFiles {
+        fleet: &id,
+        addresses,
+        root: &root.certificate,
+        root_key: &root.key,
+        servers: &servers.certificate,
+        servers_key: &servers.key,
+        hosts: &hosts.certificate,
+        hosts_key: &hosts.key,
+        certificate: &own.certificate,
+        key: &own.key,
+        service,
+    })?;
+    Ok(id)
+}
+
+/// A host that may join, and the token with which it does.
+#[derive(Debug)]
+pub struct AddedHost {
+    /// The host.
+    pub host: Host,
+    /// What `twofa join` asks for.
+    pub token: Secret,
+}
+
+impl Administration {
+    /// Adds the host `name` to the fleet.
+    pub fn add_host(&self, name: &str, rights: HostRights) -> Result<AddedHost, FleetError> {
+        let directory = FleetDirectory::default();
+        if !directory.is_server() {
+            return Err(FleetError::NoServer);
+        }
+        let is_bad = |service: &&String| {
+            service.is_empty()
+                || service
+                    .chars()
+                    .any(|c| is_unprintable(c) || c == ',' || c == ' ')
+        };
+        if let Some(bad) = rights.services.iter().find(is_bad) {
+            return Err(FleetError::BadService(bad.clone()));
+        }
+        let files = directory.read_server()?;
+        let root = certificate::read_pem(&files.root)?;
+        let root = root.first().ok_or(CertificateError::Unreadable)?;
+        let token = Token::new(files.addresses, fingerprint(root))?;
+        let host = NewHost {
+            id: Id::random()?.to_string(),
+            name: name.to_owned(),
+            rights,
+            token: digest(&token.secret),
+        };
+        let host = self.store().add_host(&host, &self.origin(), self.now())?;
+        let token = token.line();
+        Ok(AddedHost { host, token })
+    }
+
+    /// Every host of the fleet, by name.
+    pub fn hosts(&self) -> Result<Vec<Host>, AdminError> {
+        Ok(self.store().hosts()?)
+    }
+
+    /// Removes the host `name` from the fleet: from this moment its logins are refused. Says whether there was one.
+    pub fn remove_host(&self, name: &str) -> Result<bool, AdminError> {
+        Ok(self.store().remove_host(name, &self.origin(), self.now())?)
+    }
+
+    /// The fleet that this machine has joined.
+    pub fn joined_fleet(&self) -> Result<Option<JoinedFleet>, AdminError> {
+        Ok(self.store().rules_in_force()?.fleet.clone())
+    }
+
+    /// Records that this machine has joined a fleet. Its files must be there already.
+    pub fn record_joined(&self, files: &HostFiles, name: &str) -> Result<(), FleetError> {
+        let now = self.now();
+        let joined = JoinedFleet {
+            fleet: files.fleet.to_string(),
+            host: files.host.to_string(),
+            name: name.to_owned(),
+            joined_at: now,
+        };
+        Ok(self.store().join_fleet(&joined, &self.origin(), now)?)
+    }
+
+    /// Records that this machine is in no fleet. Returns the one that it was in.
+    pub fn record_left(&self) -> Result<Option<JoinedFleet>, AdminError> {
+        Ok(self.store().leave_fleet(&self.origin(), self.now())?)
+    }
+}
+
+/// What a host has got from a server.
+#[derive(Debug)]
+pub struct Admission {
+    /// Its files.
+    pub files: HostFiles,
+    /// The name that it has in the fleet.
+    pub name: String,
+}
+
+/// Has a server of the token's admit this machine. Nothing of this machine is changed by that.
+pub fn ask_to_join(token: &Token) -> Result<Admission, FleetError> {
+    check_not_joined()?;
+    let config = tls::joining_host(token.root)?;
+    let asked = request_certificate()?;
+    let deadline = Instant::now() + JOIN_TIMEOUT;
+    let mut failures = Vec::new();
+    for server in &token.servers {
+        let mut link = match client::connect(&config, server, deadline) {
+            Ok(link) => link,
+            Err(error) => {
+                failures.push(format!("{server}: {}", unreached(&error)));
+                continue;
+            }
+        };
+        let request = JoinRequest {
+            secret: token.secret.clone(),
+            request: asked.request,
+        };
+        // The token works once: no other server is asked after this one.
+        let lost = |error: CodecError| FleetError::Unreached(format!("{server}: {error}"));
+        link.send(&request).map_err(lost)?;
+        let (name, certificate) = match link.receive().map_err(lost)? {
+            JoinAnswer::Joined { name, certificate } => (name, certificate),
+            JoinAnswer::Refused(why) => return Err(FleetError::Refused(why)),
+        };
+        let authority =
+            certificate::write_pem(link.certificates().get(1).ok_or(FleetError::BadAnswer)?);
+        let files = read_answer(&certificate, authority, asked.key, token.servers.clone())?;
+        return Ok(Admission { files, name });
+    }
+    Err(FleetError::Unreached(failures.join("; ")))
+}
+
+/// Writes the files of a host; for root.
+pub fn write_host_files(files: &HostFiles) -> Result<(), FleetError> {
+    let service = privileges::service_owner()?.gid;
+    Ok(FleetDirectory::default().write_host(files, service)?)
+}
+
+/// Removes the files of a host; for root. Says whether there were any.
+pub fn remove_host_files() -> Result<bool, FleetError> {
+    let directory = FleetDirectory::default();
+    if directory.is_server() {
+        return Err(FleetError::IsServer);
+    }
+    let were_there = directory.host_file().exists();
+    directory.remove_host()?;
+    Ok(were_there)
+}
+
+/// Fails on a server, and on a machine that has the files of a host.
+pub fn check_not_joined() -> Result<(), FleetError> {
+    let directory = FleetDirectory::default();
+    if directory.is_server() {
+        Err(FleetError::IsServer)
+    } else if directory.host_file().exists() {
+        Err(FleetError::IsHost)
+    } else {
+        Ok(())
+    }
+}
+
+fn read_answer(
+    certificate: &str,
+    authority: String,
+    key: certificate::PrivateKey,
+    servers: Vec<Address>,
+) -> Result<HostFiles, FleetError> {
+    let own = certificate::read_pem(certificate)?;
+    let own = own.first().ok_or(FleetError::BadAnswer)?;
+    let Identity {
+        fleet,
+        role: Role::Host(host),
+    } = Identity::of_certificate(own)?
+    else {
+        return Err(FleetError::BadAnswer);
+    };
+    let files = HostFiles {
+        fleet,
+        host,
+        machine: machine_id(),
+        servers,
+        certificate: certificate.to_owned(),
+        key,
+        authority,
+    };
+    // A certificate of another key fails here.
+    tls::host(&tls::HostCertificates {
+        certificate: &files.certificate,
+        key: &files.key,
+        servers: &files.authority,
+        fleet: &files.fleet,
+    })?;
+    Ok(files)
+}
+
+/// What went wrong on the way to a server that a host wants to join, in words: the usual case is another root.
+fn unreached(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::InvalidData {
+        format!("it is not the server that the token is from ({error})")
+    } else {
+        error.to_string()
+    }
+}

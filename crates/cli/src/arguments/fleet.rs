@@ -1,0 +1,82 @@
+//! The fleet: its servers and hosts.
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{ArgAction, Args, Subcommand};
+
+use super::Confirmation;
+
+/// The commands that make a fleet.
+#[derive(Debug, Subcommand)]
+pub enum FleetCommand {
+    /// Make this machine the first server of a new fleet
+    #[command(
+        after_help = "Examples:\n  twofa fleet init --address srv1.example.com\n  systemctl enable --now twofad-server.service\n\nThe key of the fleet's root, /etc/twofa/fleet/root.key, is needed for new servers only: keep it elsewhere."
+    )]
+    Init {
+        /// Where hosts reach this server: a host name or a numeric address, with a port if it is not 6238; may be given more
+        /// than once
+        #[arg(long = "address", value_name = "ADDRESS", required = true)]
+        addresses: Vec<String>,
+    },
+}
+
+/// The commands about hosts, on a server.
+#[derive(Debug, Subcommand)]
+pub enum HostCommand {
+    /// Add a host, and print the token with which it joins within 15 minutes
+    #[command(
+        after_help = "Examples:\n  twofa host add web1\n  twofa host add web2 --services sshd,sudo\n  twofa host add laptop7 --may-enrol on"
+    )]
+    Add(HostArguments),
+    /// List the hosts of the fleet
+    #[command(after_help = "Examples:\n  twofa host list\n  twofa host list --json")]
+    List,
+    /// Show one host
+    Show {
+        /// The name of the host
+        name: String,
+    },
+    /// Remove a host: its logins are refused from this moment
+    Remove {
+        /// The name of the host
+        name: String,
+    },
+}
+
+/// A host that is to join.
+#[derive(Debug, Args)]
+pub struct HostArguments {
+    /// The name of the host: a-z, 0-9, '-' and '.'
+    pub name: String,
+    /// The PAM services that it may ask for; without this, all
+    #[arg(long, value_name = "SERVICE,...", value_delimiter = ',')]
+    pub services: Vec<String>,
+    /// Whether people without a second factor set one up when they log in there; the server then takes the host's word that
+    /// the password was right
+    #[arg(long, value_name = "on|off", default_value = "off", action = ArgAction::Set)]
+    #[arg(hide_possible_values = true, value_parser = switch())]
+    pub may_enrol: bool,
+}
+
+/// Joining a fleet.
+#[derive(Debug, Args)]
+pub struct JoinArguments {
+    /// Read the token from this file instead of asking for it; '-' is standard input
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// Leaving a fleet.
+#[derive(Debug, Args)]
+pub struct LeaveArguments {
+    /// Whether to go on.
+    #[command(flatten)]
+    pub confirmation: Confirmation,
+}
+
+/// Takes `on` or `off`.
+fn switch() -> impl TypedValueParser<Value = bool> {
+    PossibleValuesParser::new(["on", "off"]).map(|value| value == "on")
+}

@@ -1,0 +1,220 @@
+//! `twofa fleet`, `twofa host`, `twofa join` and `twofa leave`.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+use twofa_broker::Failure;
+use twofa_broker::admin::fleet::{
+    self, AddedHost, Address, Admission, FleetError, Host, HostRights, Token, ask_to_join,
+    check_not_joined,
+};
+use twofa_broker::clock;
+use twofa_core::Timestamp;
+
+use super::confirm::confirm;
+use crate::arguments::{FleetCommand, HostArguments, HostCommand, JoinArguments, LeaveArguments};
+use crate::client;
+use crate::error::CommandError;
+use crate::input;
+use crate::messages::fleet as words;
+use crate::messages::{moment, rfc3339};
+use crate::output::{Output, Value};
+use crate::terminal::ask_hidden;
+
+pub(crate) fn run(command: FleetCommand) -> Result<(), CommandError> {
+    only_root("make a fleet")?;
+    let FleetCommand::Init { addresses } = command;
+    let addresses: Result<Vec<Address>, _> = addresses.iter().map(|it| it.parse()).collect();
+    let addresses =
+        addresses.map_err(|error| CommandError::new(Failure::Usage, error.to_string()))?;
+    let id = fleet::init(&addresses)?;
+    Ok(write!(io::stdout(), "{}", words::made(&id))?)
+}
+
+pub(crate) fn host(command: HostCommand, output: Output) -> Result<(), CommandError> {
+    only_root("see or change the hosts of the fleet")?;
+    match command {
+        HostCommand::Add(arguments) => add(arguments, output),
+        HostCommand::List => list(output),
+        HostCommand::Show { name } => show(&name, output),
+        HostCommand::Remove { name } => remove(&name),
+    }
+}
+
+pub(crate) fn join(arguments: &JoinArguments) -> Result<(), CommandError> {
+    only_root("have this machine join a fleet")?;
+    // Before the token, which works once, is used.
+    check_not_joined()?;
+    let line = match &arguments.token_file {
+        Some(file) => input::read(file)?.to_string(),
+        None if io::stdin().is_terminal() => ask_hidden(words::TOKEN)?,
+        None => {
+            return Err(CommandError::new(Failure::Usage, words::NO_TERMINAL)
+                .hinted("give the token with --token-file FILE; '-' is standard input"));
+        }
+    };
+    let token: Token = line
+        .parse()
+        .map_err(|error: fleet::BadToken| CommandError::new(Failure::Usage, error.to_string()))?;
+    let Admission { files, name } = ask_to_join(&token)?;
+    fleet::write_host_files(&files)?;
+    // From here on as the service.
+    let admin = client::open()?;
+    admin.record_joined(&files, &name)?;
+    Ok(write!(io::stdout(), "{}", words::joined(&name))?)
+}
+
+pub(crate) fn leave(arguments: &LeaveArguments) -> Result<(), CommandError> {
+    only_root("have this machine leave its fleet")?;
+    confirm([words::LEAVING.to_owned()], arguments.confirmation)?;
+    let had_files = fleet::remove_host_files()?;
+    let left = client::open()?.record_left()?;
+    let Some(left) = left else {
+        if had_files {
+            return Ok(writeln!(io::stdout(), "{}", words::LEFT_HALF)?);
+        }
+        return Err(FleetError::NoHost.into());
+    };
+    Ok(write!(io::stdout(), "{}", words::left(&left.name))?)
+}
+
+fn only_root(what: &str) -> Result<(), CommandError> {
+    if client::is_root() {
+        Ok(())
+    } else {
+        Err(CommandError::only_root(what))
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Added<'a> {
+    #[serde(flatten)]
+    row: Row<'a>,
+    token: &'a str,
+}
+
+fn add(arguments: HostArguments, output: Output) -> Result<(), CommandError> {
+    let HostArguments {
+        name,
+        services,
+        may_enrol,
+    } = arguments;
+    let rights = HostRights {
+        services,
+        may_enrol,
+    };
+    let AddedHost { host, token } = client::open()?.add_host(&name, rights)?;
+    let added = Added {
+        row: row(&host),
+        token: token.expose(),
+    };
+    // The token is one line, however long, so that it can be copied.
+    output.verbatim(&added, |out| {
+        write!(out, "{}", words::added(&host, token.expose()))
+    })
+}
+
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    id: &'a str,
+    state: &'static str,
+    services: &'a [String],
+    may_enrol: bool,
+    added: String,
+    joined: Option<String>,
+    token_until: Option<String>,
+    certificate_until: Option<String>,
+    last_seen: Option<String>,
+}
+
+fn row(host: &Host) -> Row<'_> {
+    Row {
+        name: &host.name,
+        id: &host.id,
+        state: words::state(host, clock::now()),
+        services: &host.rights.services,
+        may_enrol: host.rights.may_enrol,
+        added: rfc3339(host.added_at),
+        joined: host.joined_at.map(rfc3339),
+        token_until: host.token_until.map(rfc3339),
+        certificate_until: host.key_until.map(rfc3339),
+        last_seen: host.seen_at.map(rfc3339),
+    }
+}
+
+fn list(output: Output) -> Result<(), CommandError> {
+    let mut listing = output.listing(&[
+        "NAME",
+        "STATE",
+        "SERVICES",
+        "ENROLS",
+        "CERTIFICATE UNTIL",
+        "LAST SEEN",
+    ]);
+    for host in &client::open()?.hosts()? {
+        listing.row(&row(host), || values(host))?;
+    }
+    listing.end("No host has been added: 'twofa host add NAME' adds one.")
+}
+
+fn values(host: &Host) -> Vec<Value> {
+    let at = |at: Option<Timestamp>| Value::Text(at.map_or_else(|| "-".to_owned(), moment));
+    let state = words::state(host, clock::now());
+    vec![
+        Value::Text(host.name.clone()),
+        if state == words::JOINED {
+            Value::Good(state.to_owned())
+        } else {
+            Value::Warning(state.to_owned())
+        },
+        Value::Text(words::services(host)),
+        Value::Text(words::switch(host.rights.may_enrol).to_owned()),
+        at(host.key_until),
+        at(host.seen_at),
+    ]
+}
+
+fn show(name: &str, output: Output) -> Result<(), CommandError> {
+    let hosts = client::open()?.hosts()?;
+    let host = hosts.iter().find(|host| host.name == name);
+    let host = host.ok_or_else(|| no_host(name))?;
+    output.object(&row(host), |out| {
+        write!(out, "{}", words::host(host, clock::now()))
+    })
+}
+
+fn remove(name: &str) -> Result<(), CommandError> {
+    if client::open()?.remove_host(name)? {
+        Ok(writeln!(io::stdout(), "{}", words::removed(name))?)
+    } else {
+        Err(no_host(name))
+    }
+}
+
+fn no_host(name: &str) -> CommandError {
+    CommandError::new(
+        Failure::NotFound,
+        format!("there is no host called '{name}'"),
+    )
+    .hinted("see 'twofa host list'")
+}
+
+impl From<FleetError> for CommandError {
+    fn from(error: FleetError) -> Self {
+        let kind = match &error {
+            FleetError::BadService(_) | FleetError::BadHostName(_) => Failure::Usage,
+            FleetError::NoServer | FleetError::NoHost => Failure::NotFound,
+            FleetError::Refused(_) => Failure::Denied,
+            FleetError::Unreached(_) | FleetError::Files(_) | FleetError::Store(_) => {
+                Failure::Unavailable
+            }
+            _ => Failure::Failed,
+        };
+        let command_error = Self::new(kind, error.to_string());
+        match words::advice(&error) {
+            Some(hint) => command_error.hinted(hint),
+            None => command_error,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Words about the fleet.
+
+use std::fmt::Display;
+
+use twofa_broker::admin::fleet::{FleetError, Host};
+use twofa_core::Timestamp;
+
+use super::moment;
+
+/// A host that has joined, and whose certificate is valid.
+pub(crate) const JOINED: &str = "joined";
+
+/// Asks for the token.
+pub(crate) const TOKEN: &str = "Token, as 'twofa host add' printed it on a server: ";
+pub(crate) const NO_TERMINAL: &str = "there is no terminal to ask for the token on";
+
+/// What leaving a fleet means.
+pub(crate) const LEAVING: &str = "accounts that were shared with the fleet become this host's own: nothing that is \
+                                  enrolled on a server counts here, and who has nothing enrolled here is asked as this \
+                                  host's own policy says";
+pub(crate) const LEFT_HALF: &str =
+    "The files of a host were removed. The store did not say that this machine had joined.";
+
+pub(crate) fn made(id: &impl Display) -> String {
+    format!(
+        "This machine is the first server of fleet {id}.\nNext: systemctl enable --now twofad-server.service, and let \
+         hosts reach TCP port 6238.\nKeep /etc/twofa/fleet/root.key and servers.key where no server is: they are \
+         needed for new servers only.\n"
+    )
+}
+
+pub(crate) fn added(host: &Host, token: &str) -> String {
+    let until = host.token_until.map_or_else(String::new, moment);
+    format!(
+        "Run 'twofa join' on {} before {until}, and give it this token, which works once:\n{token}\n",
+        host.name
+    )
+}
+
+pub(crate) fn joined(name: &str) -> String {
+    format!(
+        "This machine has joined the fleet as {name}. Its servers decide about the accounts of 'fleet.accounts', see \
+         'twofa policy show'; root and all others stay its own.\n"
+    )
+}
+
+pub(crate) fn left(name: &str) -> String {
+    format!(
+        "This machine has left the fleet, in which it was {name}. Now run on a server: twofa host remove {name}\n"
+    )
+}
+
+pub(crate) fn removed(name: &str) -> String {
+    format!("Removed {name}: its logins to shared accounts are refused from now on.")
+}
+
+/// The state of `host` at `now`, in one word or two.
+pub(crate) fn state(host: &Host, now: Timestamp) -> &'static str {
+    match (host.key_until, host.token_until) {
+        (Some(until), _) if now < until => JOINED,
+        (Some(_), _) => "expired",
+        (None, Some(until)) if now < until => "may join",
+        (None, _) => "not joined",
+    }
+}
+
+pub(crate) fn services(host: &Host) -> String {
+    if host.rights.services.is_empty() {
+        "all".to_owned()
+    } else {
+        host.rights.services.join(",")
+    }
+}
+
+pub(crate) const fn switch(is_on: bool) -> &'static str {
+    if is_on { "on" } else { "off" }
+}
+
+/// One host, in lines.
+pub(crate) fn host(host: &Host, now: Timestamp) -> String {
+    let at = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), moment);
+    format!(
+        "Name:         {}\nState:        {}\nServices:     {}\nMay enrol:    {}\nAdded:        {}\nJoined:       {}\n\
+         Certificate:  until {}\nLast seen:    {}\nId:           {}\n",
+        host.name,
+        state(host, now),
+        services(host),
+        switch(host.rights.may_enrol),
+        moment(host.added_at),
+        at(host.joined_at),
+        at(host.key_until),
+        at(host.seen_at),
+        host.id,
+    )
+}
+
+/// What to do about `error`.
+pub(crate) fn advice(error: &FleetError) -> Option<&'static str> {
+    match error {
+        FleetError::NoServer => {
+            Some("'twofa fleet init' makes this machine the first server of a new fleet")
+        }
+        FleetError::IsHost => Some("'twofa leave' ends that"),
+        FleetError::HostExists(_) => {
+            Some("'twofa host remove' removes it, 'twofa host list' shows all")
+        }
+        FleetError::Unreached(_) => {
+            Some("check that twofad-server.service runs there, and that TCP port 6238 is open")
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,283 @@
+//! A server and hosts of a fleet, each with a network of its own.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
+
+use twofa_e2e::{Authenticator, Cable, Machine, Terminal, password_of};
+
+const CODE_PROMPT: &str = "Verification code for vm";
+const PORT: u16 = 6238;
+
+/// A server on which alice is enrolled.
+fn server() -> (Machine, Authenticator) {
+    let server = Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .user("bob")
+        .user("carol")
+        .build();
+    let phone = server.enrol("alice");
+    server
+        .run("twofa fleet init --address srv.example.com")
+        .ok();
+    start(&server);
+    (server, phone)
+}
+
+/// Starts `twofad --server`, as its unit does.
+fn start(server: &Machine) {
+    server
+        .run(
+            "setsid setpriv --reuid twofa --regid twofa --init-groups --inh-caps=-all --reset-env \
+             /usr/sbin/twofad --server </dev/null >>/var/log/twofad-server.log 2>&1 & echo $! >/run/server.pid",
+        )
+        .ok();
+    server.wait_for_port(PORT);
+}
+
+/// A host whose accounts are those of the server, of which alice's and bob's are shared.
+fn host() -> Machine {
+    Machine::new()
+        .policy("optional")
+        .user("alice")
+        .user("bob")
+        .user("carol")
+        .command("twofa policy set fleet.accounts=alice,bob")
+        .command("echo 'root:the password of root' | chpasswd")
+        .with_sshd()
+        .build()
+}
+
+/// Connects `host` as the fleet's host `name`, number `number`, and has it join.
+fn join<'a>(
+    server: &'a Machine,
+    host: &Machine,
+    name: &str,
+    number: u8,
+    options: &str,
+) -> Cable<'a> {
+    let here = format!("10.77.{number}.1");
+    let cable = server.connect(
+        host,
+        name,
+        &format!("{here}/24"),
+        &format!("10.77.{number}.2/24"),
+    );
+    host.run(&format!("echo '{here} srv.example.com' >>/etc/hosts"))
+        .ok();
+    let token = add(server, name, options);
+    host.run_with_input("twofa join --token-file -", &token)
+        .ok();
+    cable
+}
+
+/// Adds a host on the server, and returns its token.
+fn add(server: &Machine, name: &str, options: &str) -> String {
+    let added = server.run(&format!("twofa host add {name} {options}")).ok();
+    let line = |line: &&str| line.starts_with("twofa1/");
+    added.stdout.lines().find(line).unwrap().to_owned()
+}
+
+fn log_in(host: &Machine, user: &str) -> Terminal {
+    let mut terminal = host.terminal(&format!("ssh -o NumberOfPasswordPrompts=1 {user}@vm"));
+    terminal.expect("Password:");
+    terminal.type_line(&password_of(user));
+    terminal
+}
+
+fn at_the_code_prompt(host: &Machine) -> Terminal {
+    let mut terminal = log_in(host, "alice");
+    terminal.expect(CODE_PROMPT);
+    terminal.expect(": ");
+    terminal
+}
+
+fn assert_in(mut terminal: Terminal, user: &str) {
+    terminal.expect(&format!("{user}@vm:~$ "));
+    terminal.type_line("exit");
+    assert!(terminal.expect_end().success());
+}
+
+fn assert_refused(mut terminal: Terminal, user: &str) -> String {
+    let status = terminal.expect_end();
+    let screen = terminal.screen();
+    assert!(!status.success(), "{screen}");
+    assert!(!screen.contains(&format!("{user}@vm:~$")), "{screen}");
+    screen
+}
+
+/// A login of root's at the console.
+fn assert_console_works(host: &Machine) {
+    let mut console = host.terminal("login");
+    console.expect("login:");
+    console.type_line("root");
+    console.expect("Password:");
+    console.type_line("the password of root");
+    console.expect("root@vm:~# ");
+    console.type_line("exit");
+    console.expect_end();
+}
+
+#[test]
+fn a_code_lets_in_on_one_host_and_is_refused_on_the_other_within_the_second() {
+    let (server, phone) = server();
+    let (web1, web2) = (host(), host());
+    let _cables = [
+        join(&server, &web1, "web1", 1, ""),
+        join(&server, &web2, "web2", 2, ""),
+    ];
+
+    let (mut first, mut second) = (at_the_code_prompt(&web1), at_the_code_prompt(&web2));
+    let code = phone.next_code();
+    first.type_line(&code);
+    first.expect("alice@vm:~$ ");
+    for left in [
+        "2 tries are left",
+        "one try is left",
+        "Too many wrong answers",
+    ] {
+        second.type_line(&code);
+        second.expect(left);
+    }
+    assert_refused(second, "alice");
+    first.type_line("exit");
+    first.expect_end();
+
+    let log = server.run("twofa log --user alice --json").ok().stdout;
+    assert_eq!(log.matches(r#""event":"passed""#).count(), 1, "{log}");
+    server.wait_for_log(r#"host="web1""#);
+    server.wait_for_log(r#"host="web2""#);
+    web1.wait_for_log("decided by srv.example.com");
+    let hosts = server.run("twofa host list").ok().stdout;
+    assert!(hosts.contains("web1\tjoined\tall\toff\t"), "{hosts}");
+    // Nothing of the person is on the host.
+    let status = web1.run("twofa user list --json").ok().stdout;
+    assert!(!status.contains("app"), "{status}");
+}
+
+#[test]
+fn a_host_that_is_removed_while_a_code_is_typed_is_refused_and_so_is_its_next_login() {
+    let (server, phone) = server();
+    let web1 = host();
+    let _cable = join(&server, &web1, "web1", 1, "");
+
+    let mut terminal = at_the_code_prompt(&web1);
+    server.run("twofa host remove web1").ok();
+    terminal.type_line(&phone.next_code());
+    let screen = assert_refused(terminal, "alice");
+    assert!(screen.contains("no longer, one of the fleet"), "{screen}");
+
+    let screen = assert_refused(log_in(&web1, "alice"), "alice");
+    assert!(screen.contains("no longer, one of the fleet"), "{screen}");
+    assert_console_works(&web1);
+}
+
+#[test]
+fn with_the_cable_pulled_shared_accounts_are_refused_in_words_and_others_are_the_hosts_own() {
+    let (server, phone) = server();
+    let web1 = host();
+    let cable = join(&server, &web1, "web1", 1, "");
+    cable.pull();
+
+    let screen = assert_refused(log_in(&web1, "alice"), "alice");
+    assert!(
+        screen.contains("No server of the fleet can be reached"),
+        "{screen}"
+    );
+    assert_console_works(&web1);
+    assert_in(log_in(&web1, "carol"), "carol");
+
+    cable.plug_in();
+    let mut terminal = at_the_code_prompt(&web1);
+    terminal.type_line(&phone.next_code());
+    assert_in(terminal, "alice");
+
+    server.run("kill $(cat /run/server.pid)").ok();
+    let screen = assert_refused(log_in(&web1, "alice"), "alice");
+    assert!(
+        screen.contains("No server of the fleet can be reached"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn who_has_nothing_enrolled_sets_it_up_on_a_host_only_with_the_right() {
+    let (server, _) = server();
+    let (web1, laptop) = (host(), host());
+    let _cables = [
+        join(&server, &web1, "web1", 1, ""),
+        join(&server, &laptop, "laptop7", 2, "--may-enrol on"),
+    ];
+
+    let screen = assert_refused(log_in(&web1, "bob"), "bob");
+    assert!(screen.contains("none is set up for bob"), "{screen}");
+    let refused = web1.run_as("bob", "twofa enrol app");
+    assert!(
+        !refused.status.success() && refused.stderr.contains("done on a server"),
+        "{refused:?}"
+    );
+
+    let mut terminal = log_in(&laptop, "bob");
+    terminal.expect("Key:");
+    drop(terminal);
+}
+
+#[test]
+fn a_machine_that_is_half_a_host_lets_in_nobody_but_root_until_it_leaves() {
+    let (server, _) = server();
+    let web1 = host();
+    let _cable = join(&server, &web1, "web1", 1, "");
+
+    web1.run("mv /etc/twofa/fleet/host.toml /root").ok();
+    for user in ["alice", "carol"] {
+        let screen = assert_refused(log_in(&web1, user), user);
+        assert!(
+            screen.contains("membership of its fleet is damaged"),
+            "{screen}"
+        );
+    }
+    assert_console_works(&web1);
+
+    web1.run("mv /root/host.toml /etc/twofa/fleet").ok();
+    web1.run("echo 0123456789abcdef0123456789abcdef >/etc/machine-id")
+        .ok();
+    let restarted = web1.broker();
+    restarted.restart();
+    assert_refused(log_in(&web1, "alice"), "alice");
+    web1.wait_for_log("machine-id(5) differs");
+
+    let without = web1.run("twofa leave");
+    assert!(!without.status.success(), "{without:?}");
+    web1.run("twofa leave --yes").ok();
+    assert_in(log_in(&web1, "alice"), "alice");
+}
+
+#[test]
+fn a_token_lets_one_host_join_once_and_says_what_is_wrong_with_another() {
+    let (server, _) = server();
+    let web1 = host();
+    let _cable = join(&server, &web1, "web1", 1, "");
+    web1.run("twofa leave --yes").ok();
+    let joins = |token: &str| web1.run_with_input("twofa join --token-file -", token);
+
+    let token = add(&server, "web2", "");
+    joins(&token).ok();
+    web1.run("twofa leave --yes").ok();
+    let again = joins(&token);
+    assert!(again.stderr.contains("has been used"), "{again:?}");
+
+    let token = add(&server, "web3", "");
+    let (before, secret) = token.rsplit_once('/').unwrap();
+    let (servers, _) = before.rsplit_once('/').unwrap();
+    let other_root = format!("{servers}/{}/{secret}", "0".repeat(64));
+    let refused = joins(&other_root);
+    assert!(
+        refused
+            .stderr
+            .contains("not the server that the token is from"),
+        "{refused:?}"
+    );
+    let cut = joins(&token[..token.len() - 1]);
+    assert!(cut.stderr.contains("copy the whole line"), "{cut:?}");
+    let status = web1.run("ls /etc/twofa/fleet/host.toml");
+    assert!(!status.status.success());
+}
