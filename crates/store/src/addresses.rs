@@ -610,7 +610,7 @@ mod tests {
 
     #[test]
     fn the_owner_of_an_address_is_looked_up_and_not_searched_for() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let store = bench.create();
         let plan = |condition: &str| {
             let sql =

@@ -48,10 +48,11 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        let apps: Vec<_> = apps.into_iter().collect();
         self.change(origin, now, |tx| {
-            apps.into_iter().try_for_each(|(account, new)| {
-                let user = tx.find_or_add(&account)?;
-                enrol(tx, &account, user, &new)
+            apps.iter().try_for_each(|(account, new)| {
+                let user = tx.find_or_add(account)?;
+                enrol(tx, account, user, new)
             })
         })
     }
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_shared_key_is_nowhere_in_the_file() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let store = bench.create();
         let new = app("phone");
         store

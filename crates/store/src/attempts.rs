@@ -132,7 +132,7 @@ impl Store {
         &self,
         attempt: CodeAttempt<'_>,
         now: Timestamp,
-        verify: impl FnOnce(&User) -> Result<CodeProof, W>,
+        verify: impl Fn(&User) -> Result<CodeProof, W>,
     ) -> Result<CodeOutcome<W>, StoreError> {
         let CodeAttempt {
             account,
@@ -224,14 +224,14 @@ impl Store {
         &self,
         account: &Account,
         expected: Generation,
-        by: Proof,
+        by: &Proof,
         settlement: Settlement<'_>,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         // Wrong codes from before stay counted: this was no proof of what was enrolled then.
         self.change(origin, now, |tx| {
-            settle_without_code(tx, account, expected, settlement, by)
+            settle_without_code(tx, account, expected, settlement, by.clone())
         })
     }
 

@@ -2,38 +2,32 @@
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard};
 
 use twofa_core::Timestamp;
 
+use crate::backing::{Backing, FileBacking};
 use crate::devices::PruningState;
 use crate::error::StoreError;
 use crate::event::{Happening, Origin};
 use crate::fleet;
 use crate::journal::JournalState;
-use crate::location::{FileId, Location, Owner, Snapshot};
+use crate::location::{Location, Owner};
 use crate::rules::RulesCache;
 use crate::seal::SealingKey;
 use crate::sql::Db;
-use crate::sql::sqlite::connection::{self, Connection};
-use crate::sql::sqlite::pragmas::{self, Synchronous, set_synchronous};
+use crate::sql::postgres::address::Address;
+use crate::sql::postgres::pool::Pool;
+use crate::sql::postgres::schema;
+use crate::sql::sqlite::pragmas::{self, Synchronous};
 use crate::sql::sqlite::schema::Schema;
 use crate::tx::{Tx, View};
-
-/// The longest log that [`Store::leave_short_log`] leaves, in bytes. The next process that opens the store reads all of it, which
-/// takes about a microsecond for a page; a login writes four pages or five.
-const LONGEST_LOG_LEFT: u64 = 128 * 1024;
 
 /// An open store, shared between threads.
 #[derive(Debug)]
 pub struct Store {
     location: Location,
-    file: FileId,
     key: SealingKey,
-    /// One for all threads: a write by another connection would invalidate what it has cached.
-    connection: Mutex<Connection>,
-    /// The state of the database file where nothing can be written beside it; `None`: SQLite detects changes itself.
-    snapshot: Option<Snapshot>,
+    backing: Backing,
     rules: RulesCache,
     may_have_notices: AtomicBool,
     listener: Option<Listener>,
@@ -52,6 +46,9 @@ impl Store {
         if location.is_vacant()? {
             return Err(StoreError::Missing(location.database));
         }
+        if let Some(address) = location.read_server()? {
+            return Self::open_on_server(location, address);
+        }
         let place = location.clone();
         Self::open_schema(location, Schema::Existing)
             .map_err(|error| error.name_holder(&place.database))
@@ -59,34 +56,52 @@ impl Store {
 
     fn open_schema(location: Location, schema: Schema) -> Result<Self, StoreError> {
         let key = location.read_key()?;
-        let file = location.inspect_database()?;
-        let (connection, snapshot) = match connection::open(&location, schema) {
-            Ok(connection) => (connection, None),
-            // Whom the policy asks for nothing must not be kept out by a disk that cannot be written.
-            Err(error)
-                if schema == Schema::Existing && error.may_be_a_disk_that_takes_nothing() =>
-            {
-                let snapshot = location.snapshot();
-                let opened = snapshot.and_then(|it| {
-                    Some((connection::open_snapshot(&location, &it).ok()?, Some(it)))
-                });
-                opened.ok_or(error)?
-            }
-            Err(error) => return Err(error),
-        };
-        let connection = Mutex::new(connection);
-        Ok(Self {
+        let backing = Backing::File(FileBacking::open(&location, schema)?);
+        Ok(Self::on(location, key, backing))
+    }
+
+    /// Makes the tables of a store in the empty database that `location` names, and a sealing key where there is none.
+    pub fn create_on_server(location: Location, owner: Owner) -> Result<Self, StoreError> {
+        let address = location.read_server()?;
+        let address = address.ok_or_else(|| StoreError::Missing(location.server()))?;
+        schema::make(&Pool::open(address)?)?;
+        Self::use_on_server(location, owner)
+    }
+
+    /// Opens the store in the database that `location` names, with a new sealing key where there is none.
+    pub(crate) fn use_on_server(location: Location, owner: Owner) -> Result<Self, StoreError> {
+        if !location.key.exists() {
+            location.make_key(owner)?;
+        }
+        Self::open(location)
+    }
+
+    /// Brings the tables of the database that `location` names up to date with this program.
+    pub fn upgrade_on_server(location: &Location) -> Result<(), StoreError> {
+        let address = location.read_server()?;
+        let address = address.ok_or_else(|| StoreError::Missing(location.server()))?;
+        schema::upgrade(&Pool::open(address)?)
+    }
+
+    /// Opens the store that is in a database on a server.
+    fn open_on_server(location: Location, address: Address) -> Result<Self, StoreError> {
+        let key = location.read_key()?;
+        let pool = Pool::open(address)?;
+        pool.view(schema::check)?;
+        Ok(Self::on(location, key, Backing::Server(pool)))
+    }
+
+    fn on(location: Location, key: SealingKey, backing: Backing) -> Self {
+        Self {
             location,
-            file,
             key,
-            connection,
-            snapshot,
+            backing,
             rules: RulesCache::default(),
             may_have_notices: AtomicBool::new(true),
             listener: None,
             journal: JournalState::default(),
             pruning: PruningState::default(),
-        })
+        }
     }
 
     /// Has `listener` called for each event after it is committed, with no transaction open.
@@ -96,8 +111,8 @@ impl Store {
 
     /// Whether this is the store as it was when it was opened, because nothing can be written where it is. It can be read
     /// for a short time: as soon as somebody else has changed it, every read fails.
-    pub const fn is_snapshot(&self) -> bool {
-        self.snapshot.is_some()
+    pub fn is_snapshot(&self) -> bool {
+        self.backing.as_file().is_some_and(FileBacking::is_snapshot)
     }
 
     /// Makes a new store at `location`, where there must be none.
@@ -127,13 +142,17 @@ impl Store {
         location.is_vacant()
     }
 
+    /// Whether it is in a database on a server, of PostgreSQL's.
+    pub const fn is_on_server(&self) -> bool {
+        matches!(self.backing, Backing::Server(_))
+    }
+
     /// Leaves the write-ahead log when the store is closed, for the next process, if the log is short. Returns whether
     /// it does. To copy the log back and remove it takes two syncs, and to make a new one at the next opening two more: too
     /// much for a process that serves one login.
     pub fn leave_short_log(&self) -> Result<bool, StoreError> {
-        let is_short = self.location.log_length()? <= LONGEST_LOG_LEFT;
-        let connection = self.connection()?;
-        pragmas::leave_log(&connection, is_short)
+        let file = self.backing.as_file();
+        file.map_or(Ok(false), FileBacking::leave_short_log)
     }
 
     /// What is wrong with the database as a file; `None`: nothing. It reads all of it.
@@ -150,15 +169,13 @@ impl Store {
         &self,
         work: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.connection()?;
-        let value = connection::view(&mut connection, |db| work(&self.view(db)))?;
-        self.check_snapshot()?;
-        Ok(value)
+        self.backing.view(|db| work(&self.view(db)))
     }
 
     /// Whether notices may have been queued since this was asked last, as far as anything was read meanwhile.
     pub fn may_have_notices(&self) -> bool {
-        self.may_have_notices.swap(false, Ordering::Relaxed)
+        // What other servers queue is not noticed here.
+        self.is_on_server() || self.may_have_notices.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) const fn location(&self) -> &Location {
@@ -187,23 +204,13 @@ impl Store {
         }
     }
 
-    /// SQLite takes no lock on a snapshot, so what was read from one counts only if nobody has changed it meanwhile.
-    fn check_snapshot(&self) -> Result<(), StoreError> {
-        let is_same = |then: &Snapshot| self.location.snapshot().as_ref() == Some(then);
-        if self.snapshot.as_ref().is_none_or(is_same) {
-            Ok(())
-        } else {
-            Err(StoreError::ChangedMeanwhile)
-        }
-    }
-
     /// Runs `work`, which `origin` asked for, as one write transaction. It is on disk when this returns `Ok`; on any error
     /// nothing of it happened.
     pub(crate) fn change<T>(
         &self,
         origin: &Origin,
         now: Timestamp,
-        work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>,
+        work: impl Fn(&Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.log(Synchronous::Full, origin, now, work)
     }
@@ -214,7 +221,7 @@ impl Store {
         &self,
         origin: &Origin,
         now: Timestamp,
-        work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>,
+        work: impl Fn(&Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.log(Synchronous::Normal, origin, now, work)
     }
@@ -225,10 +232,12 @@ impl Store {
         synchronous: Synchronous,
         origin: &Origin,
         now: Timestamp,
-        work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>,
+        work: impl Fn(&Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let happened = RefCell::default();
+        let happened = RefCell::<Vec<Happening>>::default();
         let value = self.transact(synchronous, |view| {
+            // What an earlier try logged did not happen.
+            happened.take();
             if let Some(host) = &origin.host {
                 fleet::check_host(view.db, host, now)?;
             }
@@ -249,7 +258,7 @@ impl Store {
     /// Like [`Store::change`], for bookkeeping that is not logged.
     pub(crate) fn write<T>(
         &self,
-        work: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
+        work: impl Fn(&View<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.transact(Synchronous::Full, |view| work(&view))
     }
@@ -257,7 +266,7 @@ impl Store {
     /// Like [`Store::change_unsynced`], for bookkeeping that is not logged.
     pub(crate) fn write_unsynced<T>(
         &self,
-        work: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
+        work: impl Fn(&View<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.transact(Synchronous::Normal, |view| work(&view))
     }
@@ -265,45 +274,16 @@ impl Store {
     fn transact<T>(
         &self,
         synchronous: Synchronous,
-        work: impl FnOnce(View<'_>) -> Result<T, StoreError>,
+        work: impl Fn(View<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.connection()?;
-        let work = |db: &Db<'_>| work(self.view(db));
-        let result = match synchronous {
-            Synchronous::Full => connection::transact(&mut connection, work),
-            Synchronous::Normal => {
-                set_synchronous(&connection, Synchronous::Normal)?;
-                let result = connection::transact(&mut connection, work);
-                set_synchronous(&connection, Synchronous::Full)?;
-                result
-            }
-        };
-        result.map_err(|error| error.name_holder(&self.location.database))
-    }
-
-    /// The connection, as long as the file it has open is the one at its path: a database that was
-    /// deleted or replaced under a running broker must not go on answering.
-    fn connection(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
-        if self.location.inspect_database()? != self.file {
-            return Err(StoreError::Replaced(self.location.database.clone()));
-        }
-        self.check_snapshot()?;
-        match self.connection.lock() {
-            Ok(connection) => Ok(connection),
-            Err(poisoned) => {
-                // A panic in a transaction rolled it back, but may have left it without its sync.
-                let connection = poisoned.into_inner();
-                set_synchronous(&connection, Synchronous::Full)?;
-                self.connection.clear_poison();
-                Ok(connection)
-            }
-        }
+        self.backing.transact(synchronous, |db| work(self.view(db)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backing::LONGEST_LOG_LEFT;
     use crate::sql::sqlite::pragmas::PAGE_BYTES;
     use crate::testing::{Bench, origin};
     use rusqlite::StatementStatus;
@@ -313,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_new_store_is_private_and_opens_again() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         drop(bench.create());
         for (path, mode) in [
             (&bench.location.database, 0o600),
@@ -331,7 +311,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_on_disk_before_it_returns() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let store = bench.create();
         let durable = store.change(&origin(), bench.now, |tx| synchronous(tx));
         assert_eq!(durable.unwrap(), 2, "2 is FULL");
@@ -344,7 +324,7 @@ mod tests {
 
     #[test]
     fn after_a_commit_without_a_sync_the_next_one_is_synced_again() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let store = bench.create();
         for _ in 0..3 {
             let unsynced = store.write_unsynced(synchronous);
@@ -360,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_new_store_has_small_pages() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let store = bench.create();
         let size = store.read(|view| {
             let connection = view.db.as_sqlite().unwrap();
@@ -371,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_log_that_was_left_is_read_and_one_that_was_not_is_removed() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let (alice, origin) = (crate::testing::alice(), origin());
         let set_required = |required, leaves: bool| {
             let store = Store::open(bench.location.clone()).unwrap();
@@ -391,7 +371,7 @@ mod tests {
 
     #[test]
     fn a_log_that_is_left_does_not_grow_without_end() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         drop(bench.create());
         let mut lengths = Vec::new();
         for uid in 0..100 {
@@ -415,7 +395,7 @@ mod tests {
 
     #[test]
     fn a_statement_is_compiled_once() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let store = bench.create();
         let compiled_again = |name: &str| {
             store.read(|view| {
@@ -462,7 +442,7 @@ mod tests {
 
     #[test]
     fn a_missing_database_is_an_error_and_never_an_empty_store() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         assert!(matches!(
             Store::open(bench.location.clone()),
             Err(StoreError::Missing(_))
@@ -481,7 +461,7 @@ mod tests {
 
     #[test]
     fn a_missing_key_is_not_replaced() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         drop(bench.create());
         fs::remove_file(&bench.location.key).unwrap();
         assert!(matches!(
@@ -493,7 +473,7 @@ mod tests {
 
     #[test]
     fn a_key_or_database_that_others_can_read_is_refused() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         drop(bench.create());
         for path in [&bench.location.key, &bench.location.database] {
             let right = fs::metadata(path).unwrap().permissions();
@@ -515,7 +495,7 @@ mod tests {
             |l: &Location| l.key.clone(),
             |l: &Location| l.database.clone(),
         ] {
-            let bench = Bench::new();
+            let bench = Bench::on_file();
             drop(bench.create());
             let path = pick(&bench.location);
             let moved = path.with_extension("moved");
@@ -534,7 +514,7 @@ mod tests {
 
     #[test]
     fn where_nothing_can_be_written_the_policy_can_be_read_and_nothing_changed() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let store = bench.create();
         assert!(!store.is_snapshot());
         store
@@ -551,7 +531,7 @@ mod tests {
 
     #[test]
     fn what_only_the_log_knows_is_not_passed_over() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         drop(bench.create());
         let mut log = bench.location.database.clone().into_os_string();
         log.push("-wal");
@@ -571,7 +551,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_that_has_changed_since_is_no_longer_read() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         drop(bench.create());
         in_the_way_of(&bench, "-shm");
         let store = Store::open(bench.location.clone()).unwrap();
@@ -589,7 +569,7 @@ mod tests {
 
     #[test]
     fn an_emptied_database_is_no_new_store() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         drop(bench.create());
         fs::write(&bench.location.database, "").unwrap();
         let error = Store::open(bench.location.clone()).unwrap_err();
@@ -598,7 +578,7 @@ mod tests {
 
     #[test]
     fn a_store_that_could_not_be_made_leaves_nothing_in_the_way() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         // The key cannot be made where its folder should be a file.
         fs::write(bench.location.key.parent().unwrap(), "").unwrap();
         assert!(Store::create(bench.location.clone(), bench.owner).is_err());
@@ -608,7 +588,7 @@ mod tests {
 
     #[test]
     fn a_page_that_was_overwritten_is_found() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         drop(bench.create());
         let damaged = |bench: &Bench| {
             let store = Store::open(bench.location.clone()).unwrap();
@@ -626,7 +606,7 @@ mod tests {
 
     #[test]
     fn garbage_is_refused() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         drop(bench.create());
         fs::write(&bench.location.database, vec![0x5a; 8192]).unwrap();
         assert!(matches!(
@@ -637,7 +617,7 @@ mod tests {
 
     #[test]
     fn a_store_deleted_under_a_running_broker_stops_answering() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let store = bench.create();
         assert!(store.rulebook().is_ok());
         fs::remove_file(&bench.location.database).unwrap();
@@ -646,9 +626,9 @@ mod tests {
 
     #[test]
     fn a_store_replaced_under_a_running_broker_stops_answering() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let store = bench.create();
-        let other = Bench::new();
+        let other = Bench::on_file();
         drop(other.create());
         fs::rename(&other.location.database, &bench.location.database).unwrap();
         assert!(matches!(store.rulebook(), Err(StoreError::Replaced(_))));

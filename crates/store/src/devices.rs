@@ -383,7 +383,7 @@ mod tests {
 
     #[test]
     fn grants_that_are_over_are_deleted_little_by_little_and_no_others() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let store = enrolled(&bench);
         let prune = |now| store.prune_devices(now).unwrap();
         trust(&store, &bench, 100, &address("192.0.2.7"));
@@ -411,7 +411,7 @@ mod tests {
 
     #[test]
     fn what_everybody_trusts_is_listed_without_reading_grants_in_the_order_of_their_hashes() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let plan = Bench::plan(&enrolled(&bench), devices::OF_EVERYBODY);
         let shared = "SCAN device USING COVERING INDEX device_of_hash";
         assert!(plan.contains(shared), "{plan}");

@@ -88,6 +88,23 @@ pub enum StoreError {
     /// Another process held the store too long.
     #[error("the store was locked by another process for too long{}", .0.as_ref().map_or_else(String::new, |holder| format!(": {holder}")))]
     Busy(Option<Holder>),
+    /// Other transactions were in the way each time that this one was tried.
+    #[error("the store was changed by others at the same time, again and again")]
+    Conflict,
+    /// The database on another machine cannot be reached, or is not one that can be used.
+    #[error("the database cannot be used: {0}")]
+    Unreachable(String),
+    /// The database did not say in time that something is done. It counts as not done.
+    #[error("the database did not confirm it in time, so that it counts as not done")]
+    Unanswered,
+    /// The text that says where the database is, is none.
+    #[error("{} does not say where the database is: {why}", .path.display())]
+    BadAddress {
+        /// The file with the text.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A stored setting is not one we know or does not read.
     #[error("the stored policy is broken: {0}")]
     BrokenPolicy(BadRulebook),

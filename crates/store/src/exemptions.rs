@@ -23,7 +23,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<i64, StoreError> {
         self.change(origin, now, |tx| {
-            tx.rules.forget();
+            tx.rules.forget(tx.db)?;
             let id = exemptions::insert(tx.db, exemption)?;
             record(tx, exemption, &Event::Exempted(fields(id, exemption)))?;
             Ok(id)
@@ -38,7 +38,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Exemption>, StoreError> {
         self.change(origin, now, |tx| {
-            tx.rules.forget();
+            tx.rules.forget(tx.db)?;
             let found = exemptions::all(tx.db)?
                 .into_iter()
                 .find(|stored| stored.id == id);

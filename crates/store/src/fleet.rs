@@ -86,7 +86,7 @@ impl Store {
                 may_enrol: rights.may_enrol,
             };
             tx.record(None, &event)?;
-            Ok(host)
+            Ok(host.clone())
         })
     }
 
@@ -159,7 +159,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.change(origin, now, |tx| {
-            tx.rules.forget();
+            tx.rules.forget(tx.db)?;
             if let Some(JoinedFleet { name, .. }) = fleet::joined(tx.db)? {
                 return Err(StoreError::Joined(name));
             }
@@ -176,7 +176,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<JoinedFleet>, StoreError> {
         self.change(origin, now, |tx| {
-            tx.rules.forget();
+            tx.rules.forget(tx.db)?;
             let Some(joined) = fleet::joined(tx.db)? else {
                 return Ok(None);
             };

@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_write_that_waits_in_vain_names_the_process_that_it_waited_for() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let store = bench.create();
         let mut holder = hold(&bench);
         let pid = holder.id();
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn asking_who_holds_a_lock_gives_up_none_of_our_own() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let store = bench.create();
         let held: Result<(), StoreError> = store.write_unsynced(|_| {
             assert_eq!(Holder::find(&bench.location.database), None);

@@ -1,7 +1,7 @@
 //! Where users, the policy and the audit log are kept.
 //!
 //! [`Store`] is opened with [`Store::open`]; only [`Store::create`] makes one, and only where none was, because a store
-//! that is missing must never read as "nobody has a second factor". No type of SQLite leaves this crate.
+//! that is missing must never read as "nobody has a second factor". No type of a database leaves this crate.
 //!
 //! Each operation that counts is one method, one write transaction, and on disk when it returns. A login is
 //! [`Store::snapshot`], [`Store::begin_code`] where a code is sent, and [`Store::try_code`], or for a backup code
@@ -11,8 +11,9 @@
 //!
 //! - [`event`] is what can happen, as data, and who did it; [`error`] is what can go wrong;
 //! - [`seal`] binds secrets to their row, [`location`] says where the files are and who may read them;
-//! - [`sql`] has the statements, and is all that knows SQLite;
-//! - [`tx`] is what a transaction hands to the rules; [`database`] begins and ends transactions;
+//! - [`sql`] has the statements, and is all that knows SQLite and PostgreSQL;
+//! - [`tx`] is what a transaction hands to the rules; [`backing`] begins and ends
+//!   them, in a file or on a server, and [`database`] is the store itself;
 //! - the rest are the rules, a file for each subject. [`record`] logs an event and queues its notice ([`notices`]),
 //!   and [`journal`] proves that nobody changed one;
 //!   [`methods`] is what follows from a change of any method; [`snapshot`] is all that a decision about a user needs.
@@ -22,6 +23,7 @@ mod addresses;
 mod app_sealing;
 mod apps;
 pub mod attempts;
+mod backing;
 mod backup_codes;
 mod database;
 mod devices;

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::error::StoreError;
 use crate::seal::{KEY_BYTES, SealingKey};
+use crate::sql::postgres::address::{Address, BadAddress};
 
 /// The files of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,12 +41,46 @@ impl Default for Location {
 }
 
 const OTHERS: u32 = 0o007;
+const OTHERS_WRITE: u32 = 0o002;
 const GROUP: u32 = 0o070;
 const GROUP_WRITES: u32 = 0o020;
 
 impl Location {
+    /// The file that says which database of PostgreSQL's is the store. Without it, the store is [`Self::database`].
+    pub fn server(&self) -> PathBuf {
+        self.key.with_file_name("database")
+    }
+
+    /// Where the database on a server is, if the store is there.
+    pub(crate) fn read_server(&self) -> Result<Option<Address>, StoreError> {
+        let path = self.server();
+        let mut file = match open_nofollow(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(StoreError::file("open", &path))?,
+        };
+        let metadata = file
+            .metadata()
+            .map_err(StoreError::file("look at", &path))?;
+        check_private(&path, &metadata, OTHERS_WRITE | GROUP_WRITES)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)
+            .map_err(StoreError::file("read", &path))?;
+        let mut lines = text.lines().map(str::trim);
+        let line = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
+        let address = line.unwrap_or_default().parse();
+        address
+            .map(Some)
+            .map_err(|bad: BadAddress| StoreError::BadAddress {
+                path,
+                why: bad.to_string(),
+            })
+    }
+
     /// Whether this is a first start: neither file is there. One without the other is an error.
     pub(crate) fn is_vacant(&self) -> Result<bool, StoreError> {
+        if exists(&self.server())? {
+            return Ok(false);
+        }
         match (exists(&self.database)?, exists(&self.key)?) {
             (false, false) => Ok(true),
             (true, true) => Ok(false),
@@ -111,7 +146,7 @@ impl Location {
     }
 
     /// Makes a fresh sealing key, readable by root (or the user who runs this) and the service's group.
-    fn make_key(&self, owner: Owner) -> Result<(), StoreError> {
+    pub(crate) fn make_key(&self, owner: Owner) -> Result<(), StoreError> {
         let path = &self.key;
         make_directory(path, 0o755)?;
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);

@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_sender_of_notices_learns_of_new_ones_from_this_process_or_another() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let store = reachable(&bench);
         let other = Store::open(bench.location.clone()).unwrap();
         assert!(store.may_have_notices());

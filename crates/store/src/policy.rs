@@ -39,7 +39,7 @@ impl Store {
     ) -> Result<Vec<Change>, StoreError> {
         let settings: Vec<_> = settings.into_iter().collect();
         self.change(origin, now, |tx| {
-            tx.rules.forget();
+            tx.rules.forget(tx.db)?;
             let after = preview(tx, &settings)?;
             save(tx, &after)
         })
@@ -63,7 +63,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<Change>, StoreError> {
         self.change(origin, now, |tx| {
-            tx.rules.forget();
+            tx.rules.forget(tx.db)?;
             let unchanged = match rules::rulebook(tx.db) {
                 Ok(stored) => before == Some(&stored),
                 Err(StoreError::BrokenPolicy(_)) => before.is_none(),

@@ -15,7 +15,7 @@ use crate::sql::events::{self, NewEvent};
 use crate::tx::Tx;
 
 /// After about this many events the oldest of the current user are summed up, if there are too many.
-const SUMMED_UP_EVERY: i64 = 64;
+pub(crate) const SUMMED_UP_EVERY: i64 = 64;
 
 impl Store {
     /// Logs an event by itself, with the user it happened to if there is one.
@@ -51,6 +51,7 @@ impl Store {
         filter: &EventFilter,
         each: impl FnMut(LoggedEvent) -> bool,
     ) -> Result<(), StoreError> {
+        self.enter_events()?;
         self.read(|view| event_filter::each(view.db, filter, each))
     }
 }
@@ -74,26 +75,46 @@ impl Tx<'_> {
         event: &Event,
     ) -> Result<i64, StoreError> {
         let stored = StoredEvent::from(event);
-        let anchor = self.append(user, &stored, self.origin)?;
-        let id = anchor.number;
+        let (id, anchor) = self.append(user, &stored)?;
+        if let (Some(user), Some(_)) = (user, &anchor)
+            && id % SUMMED_UP_EVERY == 0
+        {
+            self.sum_up_old(user)?;
+        }
         self.happened.borrow_mut().push(Happening {
             user: user.cloned(),
             event: event.clone(),
             origin: self.origin.clone(),
             anchor,
         });
-        if let Some(user) = user
-            && id % SUMMED_UP_EVERY == 0
-        {
-            self.sum_up_old(user)?;
-        }
         Ok(id)
     }
 }
 
 impl Tx<'_> {
+    /// Writes `event`. Returns its number and, if it has it already, its place in the journal.
+    fn append(
+        &self,
+        user: Option<&Account>,
+        event: &StoredEvent,
+    ) -> Result<(i64, Option<EventAnchor>), StoreError> {
+        if self.db.as_sqlite().is_some() {
+            let anchor = self.append_to_journal(user, event, self.origin)?;
+            return Ok((anchor.number, Some(anchor)));
+        }
+        let event = NewEvent {
+            user,
+            event,
+            origin: self.origin,
+            at: self.now,
+            is_synced: self.is_synced,
+        };
+        self.journal.note_written();
+        Ok((events::write(self.db, &event)?, None))
+    }
+
     /// Adds `event` of `origin` to the journal, and returns its place there.
-    pub(crate) fn append(
+    pub(crate) fn append_to_journal(
         &self,
         user: Option<&Account>,
         event: &StoredEvent,

@@ -64,9 +64,11 @@ impl RulesCache {
         Ok(rules)
     }
 
-    /// Forgets the rules, before they are changed in a transaction of ours.
-    pub(crate) fn forget(&self) {
+    /// Forgets the rules, before they are read to be changed in a transaction of ours.
+    pub(crate) fn forget(&self, db: &Db<'_>) -> Result<(), StoreError> {
+        db.begin_change_of_rules()?;
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(())
     }
 }
 

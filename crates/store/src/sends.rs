@@ -123,6 +123,8 @@ fn begin(
     now: Timestamp,
 ) -> Result<SendStart, StoreError> {
     let limits = view.rules()?.rulebook.machine().limits;
+    // Two that are counted at once would both find room for one.
+    view.db.lock("sends", "")?;
     sends::pull_back(view.db, now)?;
     sends::delete_old(view.db, now.before(DAY), PRUNED_AT_ONCE)?;
     let send = Send::new(view, what, account, address)?;

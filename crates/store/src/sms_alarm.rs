@@ -59,6 +59,7 @@ impl Store {
             return Ok(Vec::new());
         }
         self.write_unsynced(|view| {
+            view.db.lock("alarms", "")?;
             let due = due(view, now)?;
             for alarm in &due {
                 sends::save_alarm(view.db, alarm.name(), now)?;

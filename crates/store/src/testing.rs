@@ -1,5 +1,8 @@
-//! A place for a store in a temporary folder.
+//! A place for a store in a temporary folder, on the engine of this run.
 
+pub(crate) mod postgres;
+
+use std::fs;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use nix::unistd::{getegid, geteuid};
@@ -7,6 +10,7 @@ use tempfile::TempDir;
 use twofa_core::{Account, App, Channel, Key, Parameters, Timestamp};
 
 use crate::event::{LoginOrigin, Record};
+use crate::sql::Sql;
 use crate::{Event, EventFilter, Generation, Location, NewApp, Origin, Owner, Store};
 
 pub(crate) struct Bench {
@@ -14,10 +18,20 @@ pub(crate) struct Bench {
     pub owner: Owner,
     pub now: Timestamp,
     _folder: TempDir,
+    database: Option<postgres::Database>,
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
+        Self {
+            database: postgres::Database::of_this_run(),
+            ..Self::on_file()
+        }
+    }
+
+    /// For a store in a file, whatever the engine of this run: what is tested is about files or about SQLite, or is tampered
+    /// with in its words.
+    pub(crate) fn on_file() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let location = Location {
             database: folder.path().join("state/twofa.db"),
@@ -32,10 +46,19 @@ impl Bench {
             owner,
             now: Timestamp::from_unix(1_800_000_000),
             _folder: folder,
+            database: None,
         }
     }
 
     pub(crate) fn create(&self) -> Store {
+        if let Some(database) = &self.database {
+            // The first has the key of the journal's seals.
+            for file in [&self.location.database, &self.location.key] {
+                fs::create_dir(file.parent().unwrap()).unwrap();
+            }
+            fs::write(self.location.server(), database.address()).unwrap();
+            return Store::use_on_server(self.location.clone(), self.owner).unwrap();
+        }
         Store::create(self.location.clone(), self.owner).unwrap()
     }
 
@@ -89,7 +112,8 @@ impl Bench {
     }
 
     /// How SQLite carries out `sql`.
-    pub(crate) fn plan(store: &Store, sql: &str) -> String {
+    pub(crate) fn plan<'s>(store: &Store, sql: impl Into<Sql<'s>>) -> String {
+        let sql = sql.into().sqlite();
         store
             .read(|view| {
                 let connection = view.db.as_sqlite().unwrap();
@@ -110,8 +134,9 @@ impl Bench {
 
     /// Carries out `sql` beside all rules.
     pub(crate) fn execute(store: &Store, sql: &str) {
+        store.enter_events().unwrap();
         store
-            .write_unsynced(|view| Ok(view.db.as_sqlite().unwrap().execute_batch(sql)?))
+            .write_unsynced(|view| view.db.run_migration(&view.db.in_its_words(sql)))
             .unwrap();
     }
 }

@@ -25,6 +25,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
         self.write_unsynced(|view| {
+            view.db.lock("unproved changes", &account.name)?;
             unproved::pull_changes_back(view.db, now)?;
             unproved::delete_changes(view.db, now.before(HOUR))?;
             let (count, oldest) = unproved::count_changes(view.db, account)?;

@@ -122,7 +122,7 @@ impl Store {
             tx.record(Some(account), &Event::UserRemoved)?;
             users::delete(tx.db, user.id)?;
             // Nobody inherits an exemption with a name and a number that are given out again.
-            tx.rules.forget();
+            tx.rules.forget(tx.db)?;
             exemptions::delete_of_user(tx.db, account)?;
             Ok(true)
         })

@@ -2,6 +2,9 @@
 //!
 //! The order is that of [`twofa_store::attempts`]: check the lock, verify, mark used or count, and only then accept.
 
+use std::cell::Cell;
+
+use twofa_core::app::PendingResync;
 use twofa_core::backup::HashError;
 use twofa_core::sent::SentCodeOutcome;
 use twofa_core::{
@@ -19,6 +22,15 @@ use crate::methods::challenge_state::{ChallengeState, OutstandingCode};
 use crate::text::events;
 use crate::text::messages::WrongAnswer;
 use crate::text::terminal::TerminalClosed;
+
+/// What a comparison changes about a challenge.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    None,
+    /// The code that was sent was typed.
+    CodeTyped,
+    Resync(Option<PendingResync>),
+}
 
 /// How often a person's record is read for one code, if it changes as often meanwhile.
 const READS: u32 = 4;
@@ -130,8 +142,21 @@ impl Verifier<'_> {
                 known: &person.snapshot,
                 settlement: self.settlement,
             };
-            let compare = |user: &User| self.compare(code, user, &person.policy, state, now);
-            match store.try_code(attempt, now, compare)? {
+            // The store may compare more than once; what the last comparison found holds.
+            let found = Cell::new(Change::None);
+            let compare = |user: &User| {
+                let (result, change) = self.compare(code, user, &person.policy, state, now);
+                found.set(change);
+                result
+            };
+            let outcome = store.try_code(attempt, now, compare);
+            match found.get() {
+                Change::None => {}
+                // It works once, whatever follows.
+                Change::CodeTyped => state.outstanding = None,
+                Change::Resync(pending) => state.pending_resync = pending,
+            }
+            match outcome? {
                 CodeOutcome::Right(proof) => {
                     return Ok(AnswerOutcome::Right {
                         method: match proof {
@@ -155,25 +180,23 @@ impl Verifier<'_> {
     }
 
     /// Compares `code` with those of `user`, to whom `policy` applies. Called under the write lock of the store: it only
-    /// computes, and remembers what this challenge must.
+    /// computes, and says what this challenge must remember.
     fn compare(
         &self,
         code: &str,
         user: &User,
         policy: &Policy,
-        state: &mut ChallengeState,
+        state: &ChallengeState,
         now: Timestamp,
-    ) -> Result<CodeProof, WrongAnswer> {
-        let outcome = |sent: &OutstandingCode| sent.code.compare(code, now);
-        // It works once, whatever follows.
-        if let Some(sent) = state
-            .outstanding
-            .take_if(|sent| outcome(sent) == SentCodeOutcome::Right)
-        {
-            return self.check_sent(&sent, user, policy);
-        }
-        if state.outstanding.as_ref().map(outcome) == Some(SentCodeOutcome::Expired) {
-            return Err(WrongAnswer::EXPIRED);
+    ) -> (Result<CodeProof, WrongAnswer>, Change) {
+        if let Some(sent) = &state.outstanding {
+            match sent.code.compare(code, now) {
+                SentCodeOutcome::Right => {
+                    return (self.check_sent(sent, user, policy), Change::CodeTyped);
+                }
+                SentCodeOutcome::Expired => return (Err(WrongAnswer::EXPIRED), Change::None),
+                SentCodeOutcome::Wrong => {}
+            }
         }
         let is_allowed = self.accepted.methods(policy).contains(Method::App);
         let apps = if is_allowed {
@@ -182,11 +205,13 @@ impl Verifier<'_> {
             &[]
         };
         match check_app_code(apps, code, state.pending_resync, now) {
-            AppCodeOutcome::Accepted { app, count } => Ok(CodeProof::App { app: app.id, count }),
-            AppCodeOutcome::Refused { why, pending } => {
-                state.pending_resync = pending;
-                Err(WrongAnswer::app_code(why, apps))
+            AppCodeOutcome::Accepted { app, count } => {
+                (Ok(CodeProof::App { app: app.id, count }), Change::None)
             }
+            AppCodeOutcome::Refused { why, pending } => (
+                Err(WrongAnswer::app_code(why, apps)),
+                Change::Resync(pending),
+            ),
         }
     }
 

@@ -251,7 +251,7 @@ fn wrong_codes_in_unproved_logins_refuse_further_ones_and_do_not_lock_the_accoun
 
 #[test]
 fn where_nothing_can_be_written_no_code_is_right_and_none_is_wrong() {
-    let bench = Bench::new();
+    let bench = Bench::on_file();
     drop(enrolled(&bench));
     let mut shm = bench.location.database.clone().into_os_string();
     shm.push("-shm");
@@ -427,7 +427,7 @@ fn an_enrolment_that_was_reset_or_locked_meanwhile_does_not_pass() {
         store.record_pass(
             &alice(),
             generation,
-            by,
+            &by,
             Settlement::Now(None),
             &origin(),
             bench.now,

@@ -123,7 +123,7 @@ pub struct Happening {
     /// From where and by whom.
     pub origin: Origin,
     /// Its place in the journal.
-    pub anchor: EventAnchor,
+    pub anchor: Option<EventAnchor>,
 }
 
 /// Refused logins that have not been reported to the user.

@@ -102,6 +102,7 @@ impl Store {
 
     /// Whether a checkpoint is due at `now`.
     pub fn is_checkpoint_due(&self, now: Timestamp) -> Result<bool, StoreError> {
+        self.enter_events()?;
         self.read(|view| {
             let last = journal::last_checkpoint(view.db)?;
             let unsealed = journal::unsealed(view.db, last.last)?;
@@ -123,9 +124,11 @@ impl Store {
     fn seal(
         &self,
         now: Timestamp,
-        is_wanted: impl FnOnce(&Checkpoint, Unsealed, Timestamp) -> bool,
+        is_wanted: impl Fn(&Checkpoint, Unsealed, Timestamp) -> bool,
     ) -> Result<Option<Written>, StoreError> {
+        self.enter_events()?;
         let written = self.write(|view| {
+            view.db.lock("journal", "")?;
             let last = journal::last_checkpoint(view.db)?;
             let unsealed = journal::unsealed(view.db, last.last)?;
             let Some(unsealed) = unsealed.filter(|unsealed| is_wanted(&last, *unsealed, now))

@@ -287,7 +287,7 @@ impl Store {
 
     /// Makes `made` seal the next checkpoint. Nobody writes one meanwhile.
     fn put_key_in_place(&self, mut made: VerificationKey) -> Result<VerificationKey, StoreError> {
-        self.write(|view| {
+        made.first = self.write(|view| {
             let file = KeyFile {
                 location: self.location(),
                 key: self.key(),
@@ -303,9 +303,9 @@ impl Store {
                 })?;
             }
             file.put_in_place()?;
-            made.first = made.first.max(next);
-            Ok(made)
-        })
+            Ok(made.first.max(next))
+        })?;
+        Ok(made)
     }
 }
 

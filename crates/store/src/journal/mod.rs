@@ -5,12 +5,13 @@
 //! [`checkpoint`] puts the leaves since the one before under one root ([`merkle`]) and is chained to that one. Its link is
 //! written to the system log, as an anchor that leaves the machine, and so is the beginning of each leaf ([`system_log`]). If a verification key was made, a checkpoint is
 //! sealed with a key that is erased afterwards ([`forward`]). [`summary`] and [`pruning`] keep it small, and [`verify`] checks
-//! all of it.
+//! all of it. On PostgreSQL a login writes its events without a place in the journal, and [`entering`] gives them one.
 //!
 //! `docs/architecture.md` says what that proves against whom.
 
 mod checkpoint;
 mod displaced;
+mod entering;
 #[cfg(test)]
 mod figures;
 pub mod forward;
@@ -56,6 +57,11 @@ impl JournalState {
         }
         let name = journal::name(db)?;
         Ok(self.name.get_or_init(|| name))
+    }
+
+    /// Notes that an event was written that has no place in the journal yet.
+    pub(crate) fn note_written(&self) {
+        self.has_logged.store(true, Ordering::Relaxed);
     }
 
     /// Notes that event `number` was logged.

@@ -28,6 +28,7 @@ impl Store {
         })?;
         if let Some(limit) = limit {
             self.change(origin, now, |tx| {
+                tx.db.lock("journal", "")?;
                 let Some(last) = last_to_remove(tx.db, limit)? else {
                     return Ok(());
                 };

@@ -93,7 +93,9 @@ impl Tx<'_> {
             source: Source::stored(&first.source, login),
             host: None,
         };
-        let instead = self.append(Some(user), &(&sum).into(), &origin)?.number;
+        let instead = self
+            .append_to_journal(Some(user), &(&sum).into(), &origin)?
+            .number;
         group
             .iter()
             .try_for_each(|event| journal::drop_event(self.db, event.number, instead))

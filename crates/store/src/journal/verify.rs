@@ -187,6 +187,7 @@ impl Store {
         system_log: &SystemLog,
         key: Option<&VerificationKey>,
     ) -> Result<Verification, StoreError> {
+        self.enter_events()?;
         self.read(|view| {
             let journal = view.journal.name(view.db)?;
             let checkpoints = journal::checkpoints(view.db)?;

@@ -504,7 +504,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_nowhere_in_the_files() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let store = bench.create();
         add(&bench, &store, "relay", EMAIL);
         let looks = |file: &std::path::Path| {
@@ -534,7 +534,7 @@ mod tests {
             "UPDATE provider_setting SET sealed = x'00' WHERE provider = 2 AND key = 'password'",
         ];
         for sql in moves {
-            let bench = Bench::new();
+            let bench = Bench::on_file();
             let store = bench.create();
             add(&bench, &store, "first", EMAIL);
             add(&bench, &store, "second", EMAIL);

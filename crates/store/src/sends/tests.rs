@@ -289,7 +289,7 @@ fn of_64_sends_at_once_as_many_succeed_as_the_limit_allows() {
 
 #[test]
 fn a_clock_that_went_back_neither_lifts_a_limit_nor_extends_one() {
-    let bench = Bench::new();
+    let bench = Bench::on_file();
     let store = limited(&bench, limits("2", "100", "100"));
     let send = |now| {
         store

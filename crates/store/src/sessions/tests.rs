@@ -213,7 +213,7 @@ fn sessions_are_listed_by_number_of_everybody_or_of_one_user() {
 
 #[test]
 fn open_sessions_are_found_without_reading_those_that_ended() {
-    let bench = Bench::new();
+    let bench = Bench::on_file();
     let store = bench.create();
     let plan = |sql: &str| Bench::plan(&store, sql);
     let everybodys = plan(&sessions::select(false, false));

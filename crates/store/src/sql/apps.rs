@@ -86,10 +86,10 @@ pub(crate) fn insert(
         digits,
     } = parameters;
     let sql = "INSERT INTO app (user, label, period, algorithm, digits, key, used, enrolled_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, x'', ?6, ?7)";
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     db.insert(
         sql,
-        values![user, label, period, algorithm, digits, used, now],
+        values![user, label, period, algorithm, digits, [0_u8; 0], used, now],
     )
 }
 

@@ -6,9 +6,60 @@
 use rusqlite::CachedStatement;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
+use super::postgres::session::Session;
 use super::sqlite::pragmas;
 use super::value::{Row, Value};
+use super::values;
 use crate::error::StoreError;
+
+/// A statement. Most texts serve both engines; the parameters are `?1`, `?2` and so on in all of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sql<'a> {
+    sqlite: &'a str,
+    postgres: &'a str,
+    /// Has PostgreSQL lock what is found. SQLite has one writer at a time.
+    is_locking: bool,
+}
+
+impl<'a> Sql<'a> {
+    /// One that each engine says in its own words.
+    pub(crate) const fn new(sqlite: &'a str, postgres: &'a str) -> Self {
+        Self {
+            sqlite,
+            postgres,
+            is_locking: false,
+        }
+    }
+
+    /// The same, with the rows that a change finds locked until it ends.
+    pub(crate) fn locking(self) -> Self {
+        Self {
+            is_locking: true,
+            ..self
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn sqlite(&self) -> &'a str {
+        self.sqlite
+    }
+
+    pub(super) const fn postgres(&self) -> (&'a str, bool) {
+        (self.postgres, self.is_locking)
+    }
+}
+
+impl<'a> From<&'a str> for Sql<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::new(text, text)
+    }
+}
+
+impl<'a> From<&'a String> for Sql<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::new(text, text)
+    }
+}
 
 /// A transaction that statements run in.
 #[derive(Debug)]
@@ -17,6 +68,11 @@ pub(crate) struct Db<'a>(Engine<'a>);
 #[derive(Debug)]
 enum Engine<'a> {
     Sqlite(&'a rusqlite::Connection),
+    Postgres {
+        session: &'a Session,
+        /// It may write, so that what it reads first can be locked.
+        is_change: bool,
+    },
 }
 
 impl<'a> Db<'a> {
@@ -24,68 +80,140 @@ impl<'a> Db<'a> {
         Self(Engine::Sqlite(connection))
     }
 
+    pub(super) const fn postgres(session: &'a Session, is_change: bool) -> Self {
+        Self(Engine::Postgres { session, is_change })
+    }
+
     /// The connection, if it is SQLite's.
-    #[allow(clippy::unnecessary_wraps, reason = "another engine follows")]
     pub(crate) const fn as_sqlite(&self) -> Option<&'a rusqlite::Connection> {
         match self.0 {
             Engine::Sqlite(connection) => Some(connection),
+            Engine::Postgres { .. } => None,
         }
     }
 
-    /// A number that differs as soon as another connection has changed anything.
+    /// A number that differs as soon as another connection has changed the rules, or anything at all.
     pub(crate) fn data_version(&self) -> Result<i64, StoreError> {
         match self.0 {
             Engine::Sqlite(connection) => pragmas::data_version(connection),
+            Engine::Postgres { .. } => {
+                let sql = "SELECT version FROM rules_version";
+                self.query_one(sql, values![], |row| row.get("version"))
+            }
+        }
+    }
+
+    /// Has all others who begin a change of the rules wait, and gives the rules another [`Self::data_version`]. SQLite does both
+    /// by itself.
+    pub(crate) fn begin_change_of_rules(&self) -> Result<(), StoreError> {
+        match self.0 {
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres { .. } => {
+                let sql = "UPDATE rules_version SET version = nextval('rules_version_number')";
+                self.execute(sql, values![]).map(drop)
+            }
+        }
+    }
+
+    /// Has all other changes that lock `what` for `whom` wait until this one ends, where no row can be locked. SQLite has one
+    /// change at a time.
+    pub(crate) fn lock(&self, what: &str, whom: &str) -> Result<(), StoreError> {
+        match self.0 {
+            Engine::Postgres {
+                is_change: true, ..
+            } => {
+                // It gives a row of type `void`, which nobody reads.
+                let sql = "SELECT 1 FROM pg_advisory_xact_lock(hashtext(?1), hashtext(?2))";
+                self.exists(sql, values![what, whom]).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A text that serves both engines, as this one wants it.
+    #[cfg(test)]
+    pub(crate) fn in_its_words(&self, sql: &str) -> String {
+        match self.0 {
+            Engine::Sqlite(_) => sql.to_owned(),
+            Engine::Postgres { .. } => super::postgres::translate::translate(sql),
+        }
+    }
+
+    /// Runs the statements of a migration.
+    pub(crate) fn run_migration(&self, sql: &str) -> Result<(), StoreError> {
+        match self.0 {
+            Engine::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
+            Engine::Postgres { session, .. } => session.batch(sql),
         }
     }
 
     /// Runs a statement that gives no rows. Returns how many it changed.
-    pub(crate) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize, StoreError> {
+    pub(crate) fn execute<'s>(
+        &self,
+        sql: impl Into<Sql<'s>>,
+        values: &[Value<'_>],
+    ) -> Result<usize, StoreError> {
+        let sql = sql.into();
         match self.0 {
             Engine::Sqlite(connection) => Ok(bound(connection, sql, values)?.raw_execute()?),
+            Engine::Postgres { session, .. } => session.execute(sql, values),
         }
     }
 
     /// Runs an `INSERT` of one row and returns the `id` that it got.
-    pub(crate) fn insert(&self, sql: &str, values: &[Value<'_>]) -> Result<i64, StoreError> {
+    pub(crate) fn insert<'s>(
+        &self,
+        sql: impl Into<Sql<'s>>,
+        values: &[Value<'_>],
+    ) -> Result<i64, StoreError> {
+        let sql = sql.into();
         match self.0 {
             Engine::Sqlite(connection) => {
                 bound(connection, sql, values)?.raw_execute()?;
                 Ok(connection.last_insert_rowid())
             }
+            Engine::Postgres { session, .. } => session.insert(sql, values),
         }
     }
 
     /// Whether a query gives any row.
-    pub(crate) fn exists(&self, sql: &str, values: &[Value<'_>]) -> Result<bool, StoreError> {
-        match self.0 {
-            Engine::Sqlite(connection) => {
-                let mut statement = bound(connection, sql, values)?;
-                Ok(statement.raw_query().next()?.is_some())
-            }
-        }
+    pub(crate) fn exists<'s>(
+        &self,
+        sql: impl Into<Sql<'s>>,
+        values: &[Value<'_>],
+    ) -> Result<bool, StoreError> {
+        let found = self.query_opt(sql, values, |_| Ok(()))?;
+        Ok(found.is_some())
     }
 
     /// The first row of a query.
-    pub(crate) fn query_opt<T>(
+    pub(crate) fn query_opt<'s, T>(
         &self,
-        sql: &str,
+        sql: impl Into<Sql<'s>>,
         values: &[Value<'_>],
         read: impl FnOnce(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
+        let sql = sql.into();
         match self.0 {
             Engine::Sqlite(connection) => {
                 let mut statement = bound(connection, sql, values)?;
                 let mut rows = statement.raw_query();
                 rows.next()?.map(|row| read(&Row::sqlite(row))).transpose()
             }
+            Engine::Postgres { session, is_change } => {
+                let is_locking = sql.is_locking && is_change;
+                let rows = session.query(Sql { is_locking, ..sql }, values)?;
+                rows.first()
+                    .map(|row| read(&Row::postgres(row)))
+                    .transpose()
+            }
         }
     }
 
     /// The first row of a query that always gives one.
-    pub(crate) fn query_one<T>(
+    pub(crate) fn query_one<'s, T>(
         &self,
-        sql: &str,
+        sql: impl Into<Sql<'s>>,
         values: &[Value<'_>],
         read: impl FnOnce(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -93,28 +221,47 @@ impl<'a> Db<'a> {
             .ok_or_else(|| StoreError::Damaged("a row that is always there is missing".to_owned()))
     }
 
-    /// All rows of a query.
-    pub(crate) fn query_all<T>(
+    /// All rows of a query, which are few.
+    pub(crate) fn query_all<'s, T>(
         &self,
-        sql: &str,
+        sql: impl Into<Sql<'s>>,
         values: &[Value<'_>],
         mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
         let mut all = Vec::new();
-        self.each(sql, values, |row| {
+        self.each_of_few(sql, values, |row| {
             all.push(read(row)?);
-            Ok(true)
+            Ok(())
         })?;
         Ok(all)
     }
 
-    /// Passes the rows of a query to `each`, until that returns `false`. They are not all held in memory.
-    pub(crate) fn each(
+    /// Passes all rows of a query, which are few, to `each`.
+    pub(crate) fn each_of_few<'s>(
         &self,
-        sql: &str,
+        sql: impl Into<Sql<'s>>,
+        values: &[Value<'_>],
+        mut each: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let sql = sql.into();
+        match self.0 {
+            Engine::Sqlite(_) => self.each(sql, values, |row| each(row).map(|()| true)),
+            Engine::Postgres { session, .. } => {
+                let rows = session.query(sql, values)?;
+                rows.iter().try_for_each(|row| each(&Row::postgres(row)))
+            }
+        }
+    }
+
+    /// Passes the rows of a query to `each`, until that returns `false`. They are not all held in memory, which takes
+    /// PostgreSQL several steps.
+    pub(crate) fn each<'s>(
+        &self,
+        sql: impl Into<Sql<'s>>,
         values: &[Value<'_>],
         mut each: impl FnMut(&Row<'_>) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
+        let sql = sql.into();
         match self.0 {
             Engine::Sqlite(connection) => {
                 let mut statement = bound(connection, sql, values)?;
@@ -126,6 +273,9 @@ impl<'a> Db<'a> {
                 }
                 Ok(())
             }
+            Engine::Postgres { session, .. } => {
+                session.each(sql, values, |row| each(&Row::postgres(row)))
+            }
         }
     }
 }
@@ -133,10 +283,10 @@ impl<'a> Db<'a> {
 /// A statement, compiled once in the life of the connection, with its parameters.
 fn bound<'c>(
     connection: &'c rusqlite::Connection,
-    sql: &str,
+    sql: Sql<'_>,
     values: &[Value<'_>],
 ) -> Result<CachedStatement<'c>, StoreError> {
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepare_cached(sql.sqlite)?;
     if statement.parameter_count() != values.len() {
         return Err(StoreError::Other(
             "a statement was not given its parameters".to_owned(),

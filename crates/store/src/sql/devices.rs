@@ -100,7 +100,7 @@ pub(crate) fn delete_beyond(
 ) -> Result<(), StoreError> {
     let sql = "DELETE FROM device WHERE id IN (
                    SELECT id FROM device WHERE user = ?1 AND NOT (kind = ?2 AND hash = ?3)
-                   ORDER BY used_at DESC, id DESC LIMIT -1 OFFSET ?4)";
+                   ORDER BY used_at DESC, id DESC LIMIT 2147483647 OFFSET ?4)";
     db.execute(sql, values![user, kind.name(), hash, others])?;
     Ok(())
 }
@@ -155,7 +155,7 @@ pub(crate) const OF_EVERYBODY: &str = listing!(
                   AND other.generation = owner.generation AND other.until > ?1) AS users
          FROM several)
      ",
-    "ifnull(shared.users, 1)",
+    "coalesce(shared.users, 1)",
     "LEFT JOIN shared ON shared.kind = device.kind AND shared.hash = device.hash",
     ""
 );
@@ -210,7 +210,7 @@ pub(crate) fn shared_addresses(
     db: &Db<'_>,
     now: Timestamp,
 ) -> Result<Vec<(String, u32)>, StoreError> {
-    let sql = "SELECT label, count(*) AS users FROM granted_device AS device JOIN user ON user.id = device.user
+    let sql = "SELECT min(label) AS label, count(*) AS users FROM granted_device AS device JOIN user ON user.id = device.user
                WHERE kind = ?1 AND device.generation = user.generation AND until > ?2
                GROUP BY hash HAVING count(*) > 1 ORDER BY users DESC, label";
     db.query_all(sql, values![DeviceKind::Address.name(), now], |row| {
@@ -252,8 +252,8 @@ pub(crate) fn stretch(
     before: Timestamp,
     most: u32,
 ) -> Result<Option<Stretch>, StoreError> {
-    let sql = "SELECT max(id) AS last, max(until < ?2 OR until <= granted_at) AS has_ended
-               FROM (SELECT id, until, granted_at FROM granted_device WHERE id > ?1 ORDER BY id LIMIT ?3)";
+    let sql = "SELECT max(id) AS last, max(CASE WHEN until < ?2 OR until <= granted_at THEN 1 ELSE 0 END) AS has_ended
+               FROM (SELECT id, until, granted_at FROM granted_device WHERE id > ?1 ORDER BY id LIMIT ?3) AS stretch";
     db.query_one(sql, values![after, before, most], |row| {
         let last: Option<i64> = row.get("last")?;
         last.map(|last| {
@@ -291,7 +291,7 @@ pub(crate) fn shorten(
 ) -> Result<(), StoreError> {
     let (kind, seconds) = (kind.name(), most.seconds());
     // This lowering holds for all grants that those before it hold for.
-    let covered = "DELETE FROM trust_lowering WHERE kind = ?1 AND (?2 IS NULL OR class = ?2) AND seconds >= ?3";
+    let covered = "DELETE FROM trust_lowering WHERE kind = ?1 AND (CAST(?2 AS TEXT) IS NULL OR class = ?2) AND seconds >= ?3";
     db.execute(covered, values![kind, class, seconds])?;
     let sql = "INSERT INTO trust_lowering (kind, class, seconds) VALUES (?1, ?2, ?3)";
     db.execute(sql, values![kind, class, seconds])?;
@@ -300,7 +300,7 @@ pub(crate) fn shorten(
 
 /// The number of the last lowering, those before it included; 0: there was none.
 pub(crate) fn last_lowering(db: &Db<'_>) -> Result<i64, StoreError> {
-    let sql = "SELECT ifnull(max(id), 0) AS last FROM trust_lowering";
+    let sql = "SELECT coalesce(max(id), 0) AS last FROM trust_lowering";
     db.query_one(sql, values![], |row| row.get("last"))
 }
 

@@ -3,7 +3,7 @@
 use twofa_core::{Account, Timestamp};
 
 use super::value;
-use super::{Db, Parameter, Row, values};
+use super::{Db, Parameter, Row, Sql, values};
 use crate::error::StoreError;
 use crate::event::{LoginOrigin, Missed, Origin, StoredEvent};
 use crate::journal::Value;
@@ -81,8 +81,17 @@ impl NewEvent<'_> {
 
 /// The number of the next event: one more than that of any before, those included that are only in a checkpoint.
 pub(crate) fn next_number(db: &Db<'_>) -> Result<i64, StoreError> {
-    let sql = "SELECT 1 + max(coalesce((SELECT max(id) FROM event), 0),
-                     coalesce((SELECT last FROM checkpoint ORDER BY number DESC LIMIT 1), 0)) AS next";
+    macro_rules! next {
+        ($greatest:literal) => {
+            concat!(
+                "SELECT 1 + ",
+                $greatest,
+                "(coalesce((SELECT max(id) FROM event), 0),
+                  coalesce((SELECT last FROM checkpoint ORDER BY number DESC LIMIT 1), 0)) AS next"
+            )
+        };
+    }
+    let sql = Sql::new(next!("max"), next!("greatest"));
     db.query_one(sql, values![], |row| row.get("next"))
 }
 
@@ -93,21 +102,84 @@ pub(crate) fn insert(
     event: &NewEvent<'_>,
     leaf: &[u8; HASH_BYTES],
 ) -> Result<(), StoreError> {
-    let sql = "INSERT INTO event
-        (id, leaf, at, kind, fields, detail, name, uid, actor, login_uid, source, service, remote_host, remote_user,
-         terminal, unsynced, host)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+    macro_rules! insert {
+        ($column:literal, $value:literal) => {
+            concat!(
+                "INSERT INTO event (id, leaf, at, kind, fields, detail, name, uid, actor, login_uid, source, service,
+                     remote_host, remote_user, terminal, unsynced, host",
+                $column,
+                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17",
+                $value,
+                ")"
+            )
+        };
+    }
+    let sql = Sql::new(
+        insert!("", ""),
+        insert!(
+            ", written",
+            ", nextval(pg_get_serial_sequence('new_event', 'id'))"
+        ),
+    );
     let mut values = [value::Value::Null; FIRST_COLUMN + COLUMNS.len()];
     values[0] = number.as_value();
     values[1] = leaf.as_value();
     for (value, (_, column)) in values[FIRST_COLUMN..].iter_mut().zip(event.columns()) {
-        *value = match column {
-            Value::Null => value::Value::Null,
-            Value::Integer(column) => value::Value::Integer(column),
-            Value::Text(column) => value::Value::Text(column),
-        };
+        *value = parameter(column);
     }
     db.execute(sql, &values).map(drop)
+}
+
+const fn parameter(value: Value<'_>) -> value::Value<'_> {
+    match value {
+        Value::Null => value::Value::Null,
+        Value::Integer(value) => value::Value::Integer(value),
+        Value::Text(value) => value::Value::Text(value),
+    }
+}
+
+/// PostgreSQL: adds an event that has no place in the journal yet, and returns the number that it is written under.
+pub(crate) fn write(db: &Db<'_>, event: &NewEvent<'_>) -> Result<i64, StoreError> {
+    let sql = "INSERT INTO new_event (at, kind, fields, detail, name, uid, actor, login_uid, source, service, remote_host,
+                   remote_user, terminal, unsynced, host)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    let mut values = [value::Value::Null; COLUMNS.len()];
+    for (value, (_, column)) in values.iter_mut().zip(event.columns()) {
+        *value = parameter(column);
+    }
+    db.insert(sql, &values)
+}
+
+/// PostgreSQL: passes the `most` oldest events without a place in the journal to `each`, with the number that each is written
+/// under.
+pub(crate) fn each_written(
+    db: &Db<'_>,
+    most: u32,
+    mut each: impl FnMut(JournalRow<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let sql = "SELECT id, CAST(NULL AS bytea) AS leaf, at, kind, fields, detail, name, uid, actor, login_uid, source,
+               service, remote_host, remote_user, terminal, unsynced, host FROM new_event ORDER BY id LIMIT ?1";
+    db.each_of_few(sql, values![most], |row| {
+        each(JournalRow {
+            number: row.get("id")?,
+            leaf: None,
+            row,
+        })
+    })
+}
+
+/// PostgreSQL: moves events to their places in the journal: a JSON list of `written`, `number` and `leaf` (in hexadecimal).
+pub(crate) fn enter(db: &Db<'_>, places: &str) -> Result<(), StoreError> {
+    let sql = "INSERT INTO event (id, written, leaf, at, kind, fields, detail, name, uid, actor, login_uid, source, service,
+                   remote_host, remote_user, terminal, unsynced, host)
+               SELECT number, id, decode(leaf, 'hex'), at, kind, fields, detail, name, uid, actor, login_uid, source, service,
+                   remote_host, remote_user, terminal, unsynced, host
+               FROM json_to_recordset(CAST(?1 AS json)) AS place (written bigint, number bigint, leaf text)
+               JOIN new_event ON id = written";
+    db.execute(sql, values![places])?;
+    let sql = "DELETE FROM new_event WHERE id IN (
+                   SELECT written FROM json_to_recordset(CAST(?1 AS json)) AS place (written bigint))";
+    db.execute(sql, values![places]).map(drop)
 }
 
 /// Where [`COLUMNS`] begin in [`each_in_journal`].
@@ -166,10 +238,16 @@ pub(crate) fn refused_since(
     account: &Account,
     after: i64,
 ) -> Result<Option<Missed>, StoreError> {
-    let sql = "SELECT at, coalesce(remote_host, terminal) AS place FROM event
-        WHERE name = ?1 AND id > ?2 AND uid = ?3 AND kind = ?4 AND source = 'login' ORDER BY id DESC";
+    let sql = Sql::new(
+        "SELECT at, coalesce(remote_host, terminal) AS place FROM event
+         WHERE name = ?1 AND id > ?2 AND uid = ?3 AND kind = ?4 AND source = 'login' ORDER BY id DESC",
+        "SELECT at, coalesce(remote_host, terminal) AS place FROM (
+             SELECT written, at, name, uid, kind, source, remote_host, terminal FROM event
+             UNION ALL SELECT id, at, name, uid, kind, source, remote_host, terminal FROM new_event) AS logged
+         WHERE name = ?1 AND written > ?2 AND uid = ?3 AND kind = ?4 AND source = 'login' ORDER BY written DESC",
+    );
     let mut missed: Option<Missed> = None;
-    db.each(
+    db.each_of_few(
         sql,
         values![account.name, after, account.uid, REFUSED],
         |row| {
@@ -182,7 +260,7 @@ pub(crate) fn refused_since(
                     last_from: row.get("place")?,
                 });
             }
-            Ok(true)
+            Ok(())
         },
     )?;
     Ok(missed)

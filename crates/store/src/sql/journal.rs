@@ -2,7 +2,7 @@
 
 use twofa_core::Timestamp;
 
-use super::{Db, Row, values};
+use super::{Db, Row, Sql, values};
 use crate::error::StoreError;
 
 /// What the journal held up to some event.
@@ -139,7 +139,12 @@ pub(crate) fn dropped(db: &Db<'_>) -> Result<Vec<Dropped>, StoreError> {
 
 /// The highest number of an event that a user's record knows of: of the last time a code was right.
 pub(crate) fn last_known_to_users(db: &Db<'_>) -> Result<i64, StoreError> {
-    let sql = "SELECT coalesce(max(passed_event), 0) AS last FROM user";
+    // PostgreSQL: what they know is under which number an event was written. Those that are gone were behind the last.
+    let sql = Sql::new(
+        "SELECT coalesce(max(passed_event), 0) AS last FROM user",
+        "SELECT (SELECT coalesce(max(id), 0) FROM event) + (SELECT coalesce(max(passed_event), 0) FROM user)
+             - greatest((SELECT max(written) FROM event), (SELECT max(id) FROM new_event), 0) AS last",
+    );
     db.query_one(sql, values![], |row| row.get("last"))
 }
 

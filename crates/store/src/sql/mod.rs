@@ -2,7 +2,8 @@
 //! give plain values and read columns by their names. `docs/architecture.md` lists what each must guarantee.
 //!
 //! One file for each group of tables. They know no engine: [`db`] runs their statements, with [`value`]s in and rows out.
-//! [`sqlite`] has what is particular to SQLite.
+//! Where an engine wants another text, both stand side by side ([`Sql`]). [`sqlite`] and [`postgres`] have what is particular to
+//! one of them.
 
 pub(crate) mod apps;
 pub(crate) mod backup_codes;
@@ -15,6 +16,7 @@ pub(crate) mod fleet;
 pub(crate) mod journal;
 pub(crate) mod notices;
 pub(crate) mod policy;
+pub(crate) mod postgres;
 pub(crate) mod providers;
 pub(crate) mod security_keys;
 pub(crate) mod sends;
@@ -29,7 +31,7 @@ use twofa_core::{Account, Channel};
 
 use crate::error::StoreError;
 
-pub(crate) use db::Db;
+pub(crate) use db::{Db, Sql};
 pub(crate) use value::{Parameter, Row, Value, values};
 
 fn account_of(row: &Row<'_>) -> Result<Account, StoreError> {

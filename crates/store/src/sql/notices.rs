@@ -2,7 +2,7 @@
 
 use twofa_core::{Account, Channel, Timestamp};
 
-use super::{Db, Row, account_of, channel, values};
+use super::{Db, Row, Sql, account_of, channel, values};
 use crate::error::StoreError;
 use crate::event::{NoticeSource, Record, StoredEvent};
 
@@ -64,9 +64,17 @@ pub(crate) fn claim(
     until: Timestamp,
     most: u32,
 ) -> Result<Vec<Notice>, StoreError> {
-    let sql = "UPDATE notice SET due_at = ?2, tries = tries + 1 WHERE id IN (
-             SELECT id FROM notice WHERE due_at <= ?1 OR due_at > ?3 ORDER BY due_at, id LIMIT ?4
-         ) RETURNING id, name, uid, channel, address, kind, fields, what, source, place, at, tries";
+    macro_rules! claim {
+        ($locking:literal) => {
+            concat!(
+                "UPDATE notice SET due_at = ?2, tries = tries + 1 WHERE id IN (
+                     SELECT id FROM notice WHERE due_at <= ?1 OR due_at > ?3 ORDER BY due_at, id LIMIT ?4",
+                $locking,
+                ") RETURNING id, name, uid, channel, address, kind, fields, what, source, place, at, tries"
+            )
+        };
+    }
+    let sql = Sql::new(claim!(""), claim!(" FOR UPDATE SKIP LOCKED"));
     let mut notices = db.query_all(sql, values![now, until, impossible, most], notice)?;
     notices.sort_by_key(|notice| notice.id);
     Ok(notices)

@@ -32,7 +32,7 @@ pub(crate) fn classes(db: &Db<'_>) -> Result<Vec<Class>, StoreError> {
     let mut classes: Vec<Class> = Vec::new();
     let sql = "SELECT name, unix_group, unix_gid, key, value
                FROM class LEFT JOIN class_setting ON class = name ORDER BY position, key";
-    db.each(sql, values![], |row| {
+    db.each_of_few(sql, values![], |row| {
         let name: String = row.get("name")?;
         if classes.last().is_none_or(|class| class.name != name) {
             let group = Group {
@@ -49,7 +49,7 @@ pub(crate) fn classes(db: &Db<'_>) -> Result<Vec<Class>, StoreError> {
         if let (Some(key), Some(class)) = (key, classes.last_mut()) {
             class.settings.push((key, row.get("value")?));
         }
-        Ok(true)
+        Ok(())
     })?;
     Ok(classes)
 }

@@ -2,7 +2,7 @@
 
 use twofa_core::{Account, Timestamp};
 
-use super::{Db, Value, values};
+use super::{Db, Sql, Value, values};
 use crate::error::StoreError;
 
 /// One that begins to be sent.
@@ -204,7 +204,11 @@ const UNVERIFIED_SMS: &str = "SELECT at FROM send WHERE is_sms = 1 AND is_verifi
 const COUNT_SMS: &str =
     "SELECT count(*) AS messages, count(*) FILTER (WHERE is_verified = 0) AS unverified
      FROM send WHERE is_sms = 1 AND at > ?1";
-const PULL_BACK: &str = "UPDATE send SET at = ?1 WHERE is_notice IN (0, 1) AND at > ?1";
+// Clocks of servers that are allowed to differ by seconds do not take turns at this.
+const PULL_BACK: Sql<'_> = Sql::new(
+    "UPDATE send SET at = ?1 WHERE is_notice IN (0, 1) AND at > ?1",
+    "UPDATE send SET at = ?1 WHERE is_notice IN (0, 1) AND at > ?1 + 15",
+);
 const DELETE_OLD: &str = "DELETE FROM send WHERE id IN (
                               SELECT id FROM send WHERE is_notice IN (0, 1) AND at <= ?1 LIMIT ?2
                           )";
@@ -226,28 +230,28 @@ mod tests {
 
     #[test]
     fn no_statement_looks_through_all_sends() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let store = bench.create();
         for sql in [
-            OF_USER,
-            UNVERIFIED_OF_USER,
-            OF_MACHINE,
-            TO_ADDRESS,
-            TO_OWN_ADDRESS,
-            SMS,
-            UNVERIFIED_SMS,
-            COUNT_SMS,
             PULL_BACK,
-            DELETE_OLD,
-            LAST_AWAITED,
-            CLEAR_PLACES,
+            OF_USER.into(),
+            UNVERIFIED_OF_USER.into(),
+            OF_MACHINE.into(),
+            TO_ADDRESS.into(),
+            TO_OWN_ADDRESS.into(),
+            SMS.into(),
+            UNVERIFIED_SMS.into(),
+            COUNT_SMS.into(),
+            DELETE_OLD.into(),
+            LAST_AWAITED.into(),
+            CLEAR_PLACES.into(),
         ] {
             let plan = Bench::plan(&store, sql);
             assert!(
                 plan.contains("SEARCH send USING")
                     && !plan.contains("SCAN send")
                     && !plan.contains("TEMP B-TREE"),
-                "{sql}: {plan}"
+                "{sql:?}: {plan}"
             );
         }
     }

@@ -2,7 +2,7 @@
 
 use twofa_core::{Account, Timestamp};
 
-use super::{Db, Row, account_of, values};
+use super::{Db, Row, Sql, account_of, values};
 use crate::error::StoreError;
 use crate::event::Origin;
 use crate::sessions::{NewSession, SessionFilter, StoredSession};
@@ -74,7 +74,11 @@ pub(crate) fn each(
 
 /// The statement of [`each`]. Open sessions are few, and found in an index that has no others.
 pub(crate) fn select(of_user: bool, ended: bool) -> String {
-    let user = if of_user { "name = ?1" } else { "?1 IS NULL" };
+    let user = if of_user {
+        "name = ?1"
+    } else {
+        "CAST(?1 AS TEXT) IS NULL"
+    };
     // `+` keeps SQLite from reading the whole table in the order of the numbers.
     let (state, id) = if ended {
         ("TRUE", "id")
@@ -94,7 +98,7 @@ pub(crate) fn verified(
     let sql = format!(
         "SELECT {COLUMNS} FROM session
          WHERE name = ?1 AND uid = ?2 AND closed_at IS NULL AND ended_at IS NULL AND code_at BETWEEN ?3 AND ?4
-             AND ifnull(until > ?4, TRUE)"
+             AND coalesce(until > ?4, TRUE)"
     );
     let Account { name, uid } = account;
     db.query_all(&sql, values![name, uid, since, now], read)
@@ -106,19 +110,21 @@ pub(crate) fn forget_codes(db: &Db<'_>, account: Option<&Account>) -> Result<(),
         // The condition on `boot` holds for all, and has SQLite use the index of open sessions.
         let sql = "UPDATE session SET code_at = NULL WHERE boot >= '' AND ended_at IS NULL AND code_at IS NOT NULL";
         db.execute(sql, values![])?;
-        db.execute(
+        let sql = Sql::new(
             "UPDATE ticket SET login = json_set(login, '$.code_at', NULL)",
-            values![],
-        )?;
-        return Ok(());
+            "UPDATE ticket SET login = CAST(jsonb_set(CAST(login AS jsonb), '{code_at}', 'null') AS TEXT)",
+        );
+        return db.execute(sql, values![]).map(drop);
     };
-    let of_user = "name = ?1 AND uid = ?2";
-    let sql = format!("UPDATE session SET code_at = NULL WHERE {of_user} AND code_at IS NOT NULL");
-    db.execute(&sql, values![name, uid])?;
     let sql =
-        format!("UPDATE ticket SET login = json_set(login, '$.code_at', NULL) WHERE {of_user}");
-    db.execute(&sql, values![name, uid])?;
-    Ok(())
+        "UPDATE session SET code_at = NULL WHERE name = ?1 AND uid = ?2 AND code_at IS NOT NULL";
+    db.execute(sql, values![name, uid])?;
+    let sql = Sql::new(
+        "UPDATE ticket SET login = json_set(login, '$.code_at', NULL) WHERE name = ?1 AND uid = ?2",
+        "UPDATE ticket SET login = CAST(jsonb_set(CAST(login AS jsonb), '{code_at}', 'null') AS TEXT)
+         WHERE name = ?1 AND uid = ?2",
+    );
+    db.execute(sql, values![name, uid]).map(drop)
 }
 
 fn read(row: &Row<'_>) -> Result<StoredSession, StoreError> {
@@ -212,7 +218,7 @@ pub(crate) fn delete_closed_beyond(
     let sql = "DELETE FROM session WHERE id IN (
                    SELECT id FROM session WHERE name = ?1 AND uid = ?2
                        AND (closed_at IS NOT NULL OR ended_at IS NOT NULL)
-                   ORDER BY id DESC LIMIT -1 OFFSET ?3)";
+                   ORDER BY id DESC LIMIT 2147483647 OFFSET ?3)";
     db.execute(sql, values![&account.name, account.uid, most])?;
     Ok(())
 }
@@ -220,7 +226,7 @@ pub(crate) fn delete_closed_beyond(
 /// Removes the sessions of `account` beyond the `most` latest.
 pub(crate) fn delete_beyond(db: &Db<'_>, account: &Account, most: u32) -> Result<(), StoreError> {
     let sql = "DELETE FROM session WHERE id IN (
-                   SELECT id FROM session WHERE name = ?1 AND uid = ?2 ORDER BY id DESC LIMIT -1 OFFSET ?3)";
+                   SELECT id FROM session WHERE name = ?1 AND uid = ?2 ORDER BY id DESC LIMIT 2147483647 OFFSET ?3)";
     db.execute(sql, values![&account.name, account.uid, most])?;
     Ok(())
 }
@@ -232,7 +238,7 @@ pub(crate) fn delete_ended_before(
     most: u32,
 ) -> Result<(), StoreError> {
     let sql = "DELETE FROM session WHERE id IN (
-                   SELECT id FROM (SELECT id, ended_at FROM session ORDER BY id LIMIT ?2) WHERE ended_at < ?1)";
+                   SELECT id FROM (SELECT id, ended_at FROM session ORDER BY id LIMIT ?2) AS oldest WHERE ended_at < ?1)";
     db.execute(sql, values![until, most])?;
     Ok(())
 }

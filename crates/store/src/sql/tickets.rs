@@ -2,7 +2,7 @@
 
 use twofa_core::{Account, Timestamp};
 
-use super::{Db, Row, account_of, values};
+use super::{Db, Row, Sql, account_of, values};
 use crate::error::StoreError;
 use crate::tickets::{LoginProcess, ProcessId, TicketNumber};
 
@@ -56,7 +56,7 @@ pub(crate) fn find(
 ) -> Result<Option<TicketRecord>, StoreError> {
     let sql =
         "SELECT id, name, uid, is_confirmed, login FROM ticket WHERE number = ?1 AND at >= ?2";
-    db.query_opt(sql, values![number.0, since], record)
+    db.query_opt(Sql::from(sql).locking(), values![number.0, since], record)
 }
 
 /// The confirmed ticket that this process left since `since`, or the last one that a child of it left.
@@ -67,9 +67,10 @@ pub(crate) fn find_of_session(
     since: Timestamp,
 ) -> Result<Option<TicketRecord>, StoreError> {
     let sql = "SELECT id, name, uid, is_confirmed, login FROM ticket
-               WHERE boot = ?1 AND at >= ?4 AND is_confirmed
+               WHERE boot = ?1 AND at >= ?4 AND is_confirmed = 1
                    AND ((pid = ?2 AND start = ?3) OR (parent = ?2 AND parent_start = ?3))
                ORDER BY at DESC, id DESC LIMIT 1";
+    let sql = Sql::from(sql).locking();
     db.query_opt(
         sql,
         values![boot, process.pid, process.start, since],
@@ -119,7 +120,7 @@ pub(crate) fn delete(db: &Db<'_>, id: i64) -> Result<(), StoreError> {
 /// Removes the tickets of `account` that the account phase has not confirmed.
 pub(crate) fn delete_unconfirmed(db: &Db<'_>, account: &Account) -> Result<(), StoreError> {
     db.execute(
-        "DELETE FROM ticket WHERE name = ?1 AND uid = ?2 AND NOT is_confirmed",
+        "DELETE FROM ticket WHERE name = ?1 AND uid = ?2 AND is_confirmed = 0",
         values![&account.name, account.uid],
     )?;
     Ok(())
@@ -127,9 +128,14 @@ pub(crate) fn delete_unconfirmed(db: &Db<'_>, account: &Account) -> Result<(), S
 
 /// Lets the unconfirmed tickets of `account`, or of everybody, make no device trusted.
 pub(crate) fn forget_grants(db: &Db<'_>, account: Option<&Account>) -> Result<(), StoreError> {
-    let sql = "UPDATE ticket SET login = json_set(login, '$.grant', NULL)
-               WHERE NOT is_confirmed AND json_extract(login, '$.grant.seconds') IS NOT NULL
-                   AND (?1 IS NULL OR (name = ?1 AND uid = ?2))";
+    let sql = Sql::new(
+        "UPDATE ticket SET login = json_set(login, '$.grant', NULL)
+         WHERE is_confirmed = 0 AND json_extract(login, '$.grant.seconds') IS NOT NULL
+             AND (?1 IS NULL OR (name = ?1 AND uid = ?2))",
+        "UPDATE ticket SET login = CAST(jsonb_set(CAST(login AS jsonb), '{grant}', 'null') AS TEXT)
+         WHERE is_confirmed = 0 AND CAST(login AS jsonb) #>> '{grant,seconds}' IS NOT NULL
+             AND (CAST(?1 AS TEXT) IS NULL OR (name = ?1 AND uid = ?2))",
+    );
     let (name, uid) = (
         account.map(|account| &account.name),
         account.map(|account| account.uid),

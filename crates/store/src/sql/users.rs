@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use twofa_core::user::{Contact, Verify};
 use twofa_core::{Account, Channel, Method, PerChannel, Throttle, Timestamp};
 
-use super::{Db, Row, account_of, sessions, values};
+use super::{Db, Row, Sql, account_of, sessions, values};
 use crate::error::StoreError;
 
 /// A row of `user`, without the account it is for.
@@ -60,7 +60,7 @@ macro_rules! columns {
 /// A condition: the user has a method that can stand alone.
 macro_rules! has_method {
     () => {
-        "(email_verified OR phone_verified OR EXISTS (SELECT 1 FROM app WHERE app.user = user.id))"
+        "(email_verified = 1 OR phone_verified = 1 OR EXISTS (SELECT 1 FROM app WHERE app.user = user.id))"
     };
 }
 
@@ -81,6 +81,7 @@ pub(crate) fn find(db: &Db<'_>, account: &Account) -> Result<Option<UserRecord>,
         columns!(),
         " FROM user WHERE name = ?1 AND uid = ?2"
     );
+    let sql = Sql::from(sql).locking();
     db.query_opt(sql, values![&account.name, account.uid], |row| {
         let columns = if let Some(columns) = COLUMNS.get() {
             columns
@@ -169,7 +170,7 @@ pub(crate) fn set_preferred(
     id: i64,
     method: Option<Method>,
 ) -> Result<bool, StoreError> {
-    let sql = "UPDATE user SET preferred = ?2 WHERE id = ?1 AND preferred IS NOT ?2";
+    let sql = "UPDATE user SET preferred = ?2 WHERE id = ?1 AND preferred IS DISTINCT FROM ?2";
     Ok(db.execute(sql, values![id, method.map(Method::name)])? == 1)
 }
 
@@ -206,16 +207,20 @@ pub(crate) fn is_verified_by_another(
     channel: Channel,
     address: &str,
 ) -> Result<bool, StoreError> {
-    let sql = of_another(channel);
-    db.exists(sql, values![address, id])
+    // Until it is one's own, nobody else may find it free.
+    db.lock("address", &address.to_ascii_lowercase())?;
+    db.exists(of_another(channel), values![address, id])
 }
 
-const fn of_another(channel: Channel) -> &'static str {
+fn of_another(channel: Channel) -> Sql<'static> {
     match channel {
-        Channel::Email => {
-            "SELECT 1 FROM user WHERE email = ?1 COLLATE NOCASE AND email_verified = 1 AND id <> ?2"
+        Channel::Email => Sql::new(
+            "SELECT 1 FROM user WHERE email = ?1 COLLATE NOCASE AND email_verified = 1 AND id <> ?2",
+            "SELECT 1 FROM user WHERE lower(email) = lower(?1 COLLATE \"C\") AND email_verified = 1 AND id <> ?2",
+        ),
+        Channel::Sms => {
+            "SELECT 1 FROM user WHERE phone = ?1 AND phone_verified = 1 AND id <> ?2".into()
         }
-        Channel::Sms => "SELECT 1 FROM user WHERE phone = ?1 AND phone_verified = 1 AND id <> ?2",
     }
 }
 
@@ -287,7 +292,7 @@ pub(crate) fn identity_mismatch(
     account: &Account,
 ) -> Result<Option<Account>, StoreError> {
     let sql = concat!(
-        "SELECT name, uid FROM user WHERE (name = ?1 OR uid = ?2) AND (required OR ",
+        "SELECT name, uid FROM user WHERE (name = ?1 OR uid = ?2) AND (required = 1 OR ",
         has_method!(),
         ") ORDER BY name <> ?1, id LIMIT 1"
     );
@@ -395,7 +400,7 @@ mod tests {
 
     #[test]
     fn the_owner_of_an_address_is_found_by_an_index() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let store = bench.create();
         for (channel, index) in [
             (Channel::Email, "user_of_email"),

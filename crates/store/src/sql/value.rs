@@ -110,11 +110,16 @@ pub(crate) struct Row<'r>(EngineRow<'r>);
 
 enum EngineRow<'r> {
     Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r tokio_postgres::Row),
 }
 
 impl<'r> Row<'r> {
     pub(super) const fn sqlite(row: &'r rusqlite::Row<'r>) -> Self {
         Self(EngineRow::Sqlite(row))
+    }
+
+    pub(super) const fn postgres(row: &'r tokio_postgres::Row) -> Self {
+        Self(EngineRow::Postgres(row))
     }
 
     /// What stands in the column of this name.
@@ -131,6 +136,7 @@ impl<'r> Row<'r> {
     pub(crate) fn value(&self, index: usize) -> Result<Value<'r>, StoreError> {
         match self.0 {
             EngineRow::Sqlite(row) => Ok(row.get_ref(index)?.into()),
+            EngineRow::Postgres(row) => Ok(row.try_get(index)?),
         }
     }
 
@@ -138,6 +144,11 @@ impl<'r> Row<'r> {
     pub(crate) fn index(&self, column: &str) -> Result<usize, StoreError> {
         match self.0 {
             EngineRow::Sqlite(row) => Ok(row.as_ref().column_index(column)?),
+            EngineRow::Postgres(row) => row
+                .columns()
+                .iter()
+                .position(|found| found.name() == column)
+                .ok_or_else(StoreError::wrong_type),
         }
     }
 }

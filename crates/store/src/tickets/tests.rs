@@ -601,7 +601,7 @@ fn an_address_that_several_users_trust_is_counted_while_they_do() {
 
 #[test]
 fn the_devices_of_one_user_are_found_without_reading_those_of_others() {
-    let bench = Bench::new();
+    let bench = Bench::on_file();
     let store = enrolled(&bench);
     let plan = Bench::plan(&store, devices::OF_USER);
     assert!(!plan.contains("SCAN"), "{plan}");

@@ -50,7 +50,9 @@ pub fn event(happening: &Happening) -> String {
     let fields = event.flat_fields().into_iter();
     let logged = fields.filter(|(key, _)| !NOT_LOGGED.contains(&&**key));
     pairs.extend(logged.map(|(key, value)| (logged_key(&name, &key), value)));
-    pairs.push(("leaf".to_owned(), anchor.to_string()));
+    if let Some(anchor) = anchor {
+        pairs.push(("leaf".to_owned(), anchor.to_string()));
+    }
     log_line(pairs.iter().map(|(key, value)| (&**key, &**value)))
 }
 

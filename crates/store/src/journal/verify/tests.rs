@@ -51,7 +51,7 @@ fn findings(store: &Store, anchors: &[Anchor]) -> Vec<Finding> {
 
 /// What is found after an intruder without the key of the store ran `sql`.
 fn after(sql: &str) -> Vec<Finding> {
-    let bench = Bench::new();
+    let bench = Bench::on_file();
     let (store, _) = written(&bench);
     Bench::execute(&store, sql);
     findings(&store, &[])
@@ -211,7 +211,7 @@ fn a_cut_end_is_found_by_what_users_records_know() {
         .record_pass(
             &alice(),
             Bench::generation(&store, &alice()),
-            Proof::BackupCode,
+            &Proof::BackupCode,
             crate::Settlement::Now(None),
             &origin(),
             bench.now,
@@ -225,7 +225,7 @@ fn a_cut_end_is_found_by_what_users_records_know() {
 
 #[test]
 fn an_older_database_that_was_put_back_is_found_by_what_the_system_log_has() {
-    let bench = Bench::new();
+    let bench = Bench::on_file();
     let (store, _) = written(&bench);
     drop(store);
     let backup = fs::read(&bench.location.database).unwrap();
@@ -329,7 +329,7 @@ fn log_unsynced(bench: &Bench, store: &Store) {
 
 #[test]
 fn a_tail_that_was_lost_in_a_crash_is_named_by_the_lines_of_its_events() {
-    let bench = Bench::new();
+    let bench = Bench::on_file();
     let (store, _) = written(&bench);
     log_unsynced(&bench, &store);
     let lines = lines(&store);
@@ -355,7 +355,7 @@ fn a_tail_that_was_lost_in_a_crash_is_named_by_the_lines_of_its_events() {
 
 #[test]
 fn what_was_on_disk_is_not_taken_for_lost_in_a_crash() {
-    let bench = Bench::new();
+    let bench = Bench::on_file();
     let (store, _) = written(&bench);
     log_unsynced(&bench, &store);
     log(&bench, &store, 1);
@@ -366,7 +366,7 @@ fn what_was_on_disk_is_not_taken_for_lost_in_a_crash() {
         last: 38,
     };
     assert_eq!(store.verify_log(&lines, None).unwrap().findings, [cut]);
-    let other = Bench::new();
+    let other = Bench::on_file();
     let (other, _) = written(&other);
     let found = other.verify_log(&lines, None).unwrap().findings;
     let journal = lines.events[0].journal.clone();
@@ -474,7 +474,7 @@ fn events_past_their_age_are_removed_with_their_checkpoints_and_that_is_on_recor
 
 #[test]
 fn what_is_removed_because_of_its_age_may_be_half_gone() {
-    let bench = Bench::new();
+    let bench = Bench::on_file();
     let (store, _) = written(&bench);
     let later = bench.now.after(500 * 86_400);
     store.prune_log(&origin(), later).unwrap();
@@ -567,7 +567,7 @@ fn a_checkpoint_without_its_seal_is_found_by_the_verification_key() {
 
 #[test]
 fn an_older_database_that_was_put_back_is_found_by_the_sealing_key_that_went_on() {
-    let bench = Bench::new();
+    let bench = Bench::on_file();
     let (store, key) = sealed(&bench);
     drop(store);
     let backup = fs::read(&bench.location.database).unwrap();
@@ -605,7 +605,7 @@ fn an_older_database_that_was_put_back_is_found_by_the_sealing_key_that_went_on(
 
 #[test]
 fn keys_of_the_past_are_nowhere_on_disk() {
-    let bench = Bench::new();
+    let bench = Bench::on_file();
     let (store, key) = sealed(&bench);
     let file = fs::read(bench.location.journal_key()).unwrap();
     let places = file.chunks(file.len() / 2);
@@ -652,7 +652,7 @@ fn a_second_verification_key_is_made_only_in_place_of_the_first() {
 
 #[test]
 fn a_verification_key_that_cannot_be_recorded_leaves_the_one_before_in_force() {
-    let bench = Bench::new();
+    let bench = Bench::on_file();
     let (store, key) = sealed(&bench);
     let before = fs::read(bench.location.journal_key()).unwrap();
     let full = "CREATE TRIGGER full BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'full'); END";

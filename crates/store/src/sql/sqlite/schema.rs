@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_database_of_another_program_is_refused() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         drop(bench.create());
         fs::remove_file(&bench.location.database).unwrap();
         let other = Connection::open(&bench.location.database).unwrap();
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_database_of_the_first_schema_is_brought_up_to_date_and_keeps_its_people() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         drop(bench.create());
         fs::remove_file(&bench.location.database).unwrap();
         let old = Connection::open(&bench.location.database).unwrap();
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_database_of_the_second_schema_is_brought_up_to_date_and_keeps_what_is_in_it() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         drop(bench.create());
         fs::remove_file(&bench.location.database).unwrap();
         let old = Connection::open(&bench.location.database).unwrap();
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_database_of_the_third_schema_falls_back_to_mail_where_methods_allows_it() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         drop(bench.create());
         fs::remove_file(&bench.location.database).unwrap();
         let old = Connection::open(&bench.location.database).unwrap();
@@ -275,7 +275,7 @@ mod tests {
     }
 
     fn brings_up_to_date_in_time(events: i64) {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         drop(bench.create());
         fs::remove_file(&bench.location.database).unwrap();
         let old = Connection::open(&bench.location.database).unwrap();
@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_database_from_a_newer_version_is_refused_and_left_alone() {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let store = bench.create();
         Bench::execute(&store, "PRAGMA user_version = 99");
         drop(store);

@@ -34,7 +34,7 @@ fn line(event: Event, login: LoginOrigin) -> String {
         }),
         event,
         origin: Origin::login(0, login),
-        anchor: anchored(),
+        anchor: Some(anchored()),
     })
 }
 
@@ -62,7 +62,7 @@ fn the_address_comes_first_and_the_keys_of_the_kind_last() {
             to: Some("mandatory".into()),
         },
         origin: Origin::command_line(0).by_login_uid(Some(1000)),
-        anchor: anchored(),
+        anchor: Some(anchored()),
     });
     assert_eq!(
         changed,

@@ -1,0 +1,347 @@
+//! One connection to PostgreSQL, used by one thread at a time. Each call blocks, and none for longer than its deadline.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+use tokio_postgres::config::{ChannelBinding, SslMode};
+use tokio_postgres::tls::{MakeTlsConnect, NoTls};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Row, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::address::{Address, Host};
+use super::tls;
+use super::translate::translate;
+use crate::error::StoreError;
+use crate::sql::{Sql, Value};
+
+/// How long a host may take to answer at all, and to let us in.
+const CONNECT: Duration = Duration::from_secs(2);
+const LOG_IN: Duration = Duration::from_secs(3);
+/// How long any call may take: longer than PostgreSQL waits for a lock, and together with the others of a login less than a
+/// module waits.
+const CALL: Duration = Duration::from_secs(5);
+/// How many rows are fetched at once.
+const FETCHED: usize = 500;
+
+/// What a connection begins with. A lock is given up before our own deadline passes. A process that was stopped in the middle
+/// of a transaction keeps nobody waiting for longer than that.
+const SET_UP: &str = "SET client_min_messages = warning; SET lock_timeout = '4s'; \
+    SET idle_in_transaction_session_timeout = '10s'; SET default_transaction_isolation = 'read committed'";
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// `None` only while it is dropped.
+    runtime: Option<Runtime>,
+    client: Client,
+    /// By text, those that lock what they find apart.
+    statements: [RefCell<HashMap<String, Statement>>; 2],
+    /// Whether PostgreSQL has warned of anything since this was set to `false`.
+    has_warned: Arc<AtomicBool>,
+    /// Nobody knows what state it is in.
+    is_broken: Cell<bool>,
+    /// A statement of the transaction failed, so that nothing of it can be committed.
+    has_failed: Cell<bool>,
+    is_in_transaction: Cell<bool>,
+}
+
+impl Session {
+    /// Connects to the first host that takes changes.
+    pub(crate) fn connect(address: &Address) -> Result<Self, StoreError> {
+        let mut last = None;
+        for host in &address.hosts {
+            match Self::connect_to(address, host) {
+                Ok(session) => return Ok(session),
+                Err(StoreError::Unreachable(why)) => {
+                    last = Some(StoreError::Unreachable(format!("{host}: {why}")));
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or(StoreError::ReadOnly))
+    }
+
+    fn connect_to(address: &Address, host: &Host) -> Result<Self, StoreError> {
+        let config = config(address, host)?;
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| StoreError::Unreachable(error.to_string()))?;
+        let has_warned = Arc::new(AtomicBool::new(false));
+        let connected = runtime.block_on(open(address, host, &config, &has_warned));
+        let client = match connected {
+            Ok(client) => client,
+            Err(error) => {
+                // Not by waiting for a look-up of a name that hangs.
+                runtime.shutdown_background();
+                return Err(error);
+            }
+        };
+        let session = Self {
+            runtime: Some(runtime),
+            client,
+            statements: Default::default(),
+            has_warned,
+            is_broken: Cell::new(false),
+            has_failed: Cell::new(false),
+            is_in_transaction: Cell::new(false),
+        };
+        session.check()?;
+        Ok(session)
+    }
+
+    /// Checks that this is a database on which a commit is on disk, and one that takes changes.
+    fn check(&self) -> Result<(), StoreError> {
+        self.batch(SET_UP)?;
+        let settings = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
+            current_setting('server_version_num')::integer,
+            current_setting('fsync') || ' ' || current_setting('full_page_writes') || ' ' || current_setting('synchronous_commit')";
+        let rows = self.call(self.client.query(settings, &[]))?;
+        let row = rows.first().ok_or(StoreError::ReadOnly)?;
+        if row.try_get(0)? {
+            return Err(StoreError::ReadOnly);
+        }
+        if row.try_get::<_, i32>(1)? < 150_000 {
+            return Err(StoreError::Unreachable(
+                "PostgreSQL 15 or later is needed".to_owned(),
+            ));
+        }
+        let durability: String = row.try_get(2)?;
+        if !["on on on", "on on remote_apply"].contains(&durability.as_str()) {
+            return Err(StoreError::Unreachable(format!(
+                "commits could be lost: fsync, full_page_writes and synchronous_commit must be on, and are {durability}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether another transaction can begin.
+    pub(super) fn is_usable(&self) -> bool {
+        !self.is_broken.get() && !self.is_in_transaction.get() && !self.client.is_closed()
+    }
+
+    /// Begins a transaction.
+    pub(super) fn begin(&self, begin: &str) -> Result<(), StoreError> {
+        self.has_failed.set(false);
+        self.is_in_transaction.set(true);
+        self.batch(begin)
+    }
+
+    /// Commits a transaction. On any error it may have been committed nevertheless; who waits for it is refused.
+    pub(super) fn commit(&self) -> Result<(), StoreError> {
+        if self.has_failed.get() {
+            self.roll_back();
+            return Err(StoreError::Other("a statement of it had failed".to_owned()));
+        }
+        self.has_warned.store(false, Ordering::Relaxed);
+        self.batch("COMMIT")?;
+        // It was committed here, but the standby does not have it.
+        if self.has_warned.load(Ordering::Relaxed) {
+            self.is_broken.set(true);
+            return Err(StoreError::Unanswered);
+        }
+        self.is_in_transaction.set(false);
+        Ok(())
+    }
+
+    /// Undoes a transaction that has not been committed. If that fails, the connection is not used again, which undoes it as
+    /// well.
+    pub(super) fn roll_back(&self) {
+        if self.batch("ROLLBACK").is_ok() {
+            self.is_in_transaction.set(false);
+        }
+    }
+
+    /// Runs statements without parameters.
+    pub(crate) fn batch(&self, sql: &str) -> Result<(), StoreError> {
+        self.call(self.client.batch_execute(sql))
+    }
+
+    pub(crate) fn execute(&self, sql: Sql<'_>, values: &[Value<'_>]) -> Result<usize, StoreError> {
+        let statement = self.prepared(sql, "")?;
+        let changed = self.call(self.client.execute(&statement, &parameters(values)))?;
+        Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+    }
+
+    /// Runs an `INSERT` of one row and returns its `id`.
+    pub(crate) fn insert(&self, sql: Sql<'_>, values: &[Value<'_>]) -> Result<i64, StoreError> {
+        let statement = self.prepared(sql, " RETURNING id")?;
+        let row = self.call(self.client.query_one(&statement, &parameters(values)))?;
+        Ok(row.try_get(0)?)
+    }
+
+    /// All rows of a query.
+    pub(crate) fn query(&self, sql: Sql<'_>, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
+        let statement = self.prepared(sql, "")?;
+        self.call(self.client.query(&statement, &parameters(values)))
+    }
+
+    /// Passes the rows of a query to `each`, until that returns `false`, a few hundred in memory at a time.
+    pub(crate) fn each(
+        &self,
+        sql: Sql<'_>,
+        values: &[Value<'_>],
+        mut each: impl FnMut(&Row) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let text = format!("DECLARE \"rows\" NO SCROLL CURSOR FOR {}", sql.postgres().0);
+        self.execute(Sql::from(&text), values)?;
+        let fetch = format!("FETCH {FETCHED} FROM \"rows\"");
+        'fetched: loop {
+            // Compiled each time, because its columns are those of the cursor.
+            let rows = self.call(self.client.query(fetch.as_str(), &[]))?;
+            for row in &rows {
+                if !each(row)? {
+                    break 'fetched;
+                }
+            }
+            if rows.len() < FETCHED {
+                break;
+            }
+        }
+        self.batch("CLOSE \"rows\"")
+    }
+
+    /// A statement, compiled once in the life of the connection.
+    fn prepared(&self, sql: Sql<'_>, ending: &str) -> Result<Statement, StoreError> {
+        let (text, is_locking) = sql.postgres();
+        let statements = &self.statements[usize::from(is_locking)];
+        if let Some(statement) = statements.borrow().get(text) {
+            return Ok(statement.clone());
+        }
+        let ending = if is_locking { " FOR UPDATE" } else { ending };
+        let translated = translate(text) + ending;
+        let statement = self.call(self.client.prepare(&translated))?;
+        statements
+            .borrow_mut()
+            .insert(text.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    fn call<T>(
+        &self,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StoreError> {
+        let Some(runtime) = self.runtime.as_ref().filter(|_| !self.is_broken.get()) else {
+            return Err(StoreError::Unanswered);
+        };
+        let done = runtime.block_on(async { timeout(CALL, work).await });
+        match done {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                self.has_failed.set(true);
+                // Else PostgreSQL refused, and the connection is as it was.
+                if error.as_db_error().is_none() || self.client.is_closed() {
+                    self.is_broken.set(true);
+                }
+                Err(error.into())
+            }
+            Err(_) => {
+                self.is_broken.set(true);
+                Err(StoreError::Unanswered)
+            }
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Without a word to PostgreSQL and without waiting: the other end may be gone.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn parameters<'a>(values: &'a [Value<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
+    values
+        .iter()
+        .map(|value| value as &(dyn ToSql + Sync))
+        .collect()
+}
+
+fn config(address: &Address, host: &Host) -> Result<Config, StoreError> {
+    let mut config = Config::new();
+    config
+        .user(&address.user)
+        .dbname(&address.database)
+        .application_name("twofa")
+        .channel_binding(ChannelBinding::Prefer)
+        .ssl_mode(match host {
+            Host::Folder(..) => SslMode::Disable,
+            Host::Net(..) => SslMode::Require,
+        });
+    if let Some(path) = &address.password {
+        config.password(&*password(path)?);
+    }
+    Ok(config)
+}
+
+/// The first line of a file.
+fn password(path: &std::path::Path) -> Result<zeroize::Zeroizing<String>, StoreError> {
+    let text = std::fs::read_to_string(path).map_err(StoreError::file("read", path))?;
+    let text = zeroize::Zeroizing::new(text);
+    let line = text.lines().next().unwrap_or_default();
+    Ok(zeroize::Zeroizing::new(line.to_owned()))
+}
+
+async fn open(
+    address: &Address,
+    host: &Host,
+    config: &Config,
+    has_warned: &Arc<AtomicBool>,
+) -> Result<Client, StoreError> {
+    match host {
+        Host::Folder(folder, port) => {
+            let path = folder.join(format!(".s.PGSQL.{port}"));
+            let stream = in_time(CONNECT, UnixStream::connect(path)).await?;
+            let connected = in_time(LOG_IN, config.connect_raw(stream, NoTls)).await?;
+            Ok(drive(connected, has_warned))
+        }
+        Host::Net(name, port) => {
+            let stream = in_time(CONNECT, TcpStream::connect((name.as_str(), *port))).await?;
+            let mut tls = MakeRustlsConnect::new(tls::config(address)?);
+            let _ = stream.set_nodelay(true);
+            let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut tls, name)
+                .map_err(|error| StoreError::Unreachable(error.to_string()))?;
+            let connected = in_time(LOG_IN, config.connect_raw(stream, tls)).await?;
+            Ok(drive(connected, has_warned))
+        }
+    }
+}
+
+async fn in_time<T, E: std::error::Error + 'static>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, StoreError> {
+    match timeout(limit, work).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(StoreError::Unreachable(super::with_cause(&error))),
+        Err(_) => Err(StoreError::Unreachable("it does not answer".to_owned())),
+    }
+}
+
+/// Has the connection carried on whenever a call waits.
+fn drive<S, T>(
+    (client, mut connection): (Client, Connection<S, T>),
+    has_warned: &Arc<AtomicBool>,
+) -> Client
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let has_warned = has_warned.clone();
+    tokio::spawn(async move {
+        while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+            if matches!(message, AsyncMessage::Notice(_)) {
+                has_warned.store(true, Ordering::Relaxed);
+            }
+        }
+    });
+    client
+}

@@ -1,0 +1,43 @@
+//! A statement as PostgreSQL wants it, where one text serves both engines.
+
+/// `?1` becomes `$1`, and `user`, which is a word of PostgreSQL's own, is quoted. Texts in quotation marks stay.
+pub(in crate::sql) fn translate(sql: &str) -> String {
+    let mut translated = String::with_capacity(sql.len() + 16);
+    let mut rest = sql;
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '\'' => rest[1..].find('\'').map_or(rest.len(), |end| end + 2),
+            _ if is_part_of_a_word(first) => {
+                rest.find(|c| !is_part_of_a_word(c)).unwrap_or(rest.len())
+            }
+            _ => first.len_utf8(),
+        };
+        let (part, others) = rest.split_at(length);
+        match part {
+            "?" => translated.push('$'),
+            "user" => translated.push_str("\"user\""),
+            part => translated.push_str(part),
+        }
+        rest = others;
+    }
+    translated
+}
+
+const fn is_part_of_a_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_numbered_and_the_table_of_users_is_quoted() {
+        let translated =
+            translate("SELECT user.name, user_id FROM user WHERE id = ?12 AND x <> 'user ?1'");
+        assert_eq!(
+            translated,
+            r#"SELECT "user".name, user_id FROM "user" WHERE id = $12 AND x <> 'user ?1'"#
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! The tests of this crate once more, on PostgreSQL: [`all_tests_pass_on_postgresql_as_well`] starts a server of its own and runs
+//! this program again, which then finds it in the environment. Tests that are about a file say so ([`Bench::on_file`]).
+//!
+//! [`Bench::on_file`]: super::Bench::on_file
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::{env, thread};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+use tempfile::TempDir;
+
+use crate::sql::postgres::address::Address;
+use crate::sql::postgres::pool::Pool;
+use crate::sql::postgres::schema;
+use crate::sql::postgres::session::Session;
+
+/// Says in which folder the socket of the server is.
+const FOLDER: &str = "TWOFA_TEST_POSTGRES";
+const USER: &str = "twofa";
+
+/// A server in a temporary folder, stopped when it is dropped.
+pub(crate) struct Server {
+    process: Child,
+    pub folder: TempDir,
+}
+
+impl Server {
+    /// Debian's PostgreSQL, with `settings` in addition.
+    pub(crate) fn start(settings: &[&str]) -> Self {
+        // Each commit waits for a disk, and there are many: in memory, where that is one.
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() {
+            memory.to_owned()
+        } else {
+            env::temp_dir()
+        };
+        let folder = tempfile::tempdir_in(folder).unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let data = folder.path().join("data");
+        fs::create_dir(&data).unwrap();
+        let mut own = Command::new("chown");
+        if geteuid().is_root() {
+            let owned = own.arg("postgres").arg(&data).arg(folder.path()).status();
+            assert!(owned.unwrap().success());
+        }
+        let made = program("initdb")
+            .args([
+                "--auth=trust",
+                "--no-sync",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--wal-segsize=4",
+            ])
+            .args(["--username", USER, "--pgdata"])
+            .arg(&data)
+            .stdout(Stdio::null())
+            .status();
+        assert!(made.unwrap().success());
+        let mut server = program("postgres");
+        server.arg("-D").arg(&data).arg("-k").arg(folder.path());
+        server.args(["-c", "listen_addresses=", "-c", "max_connections=300"]);
+        server.args(["-c", "max_wal_size=64MB", "-c", "log_min_messages=fatal"]);
+        for setting in settings {
+            server.args(["-c", setting]);
+        }
+        let process = server.stderr(Stdio::null()).spawn().unwrap();
+        let server = Self { process, folder };
+        let address = address(server.folder.path(), "postgres");
+        while Session::connect(&address).is_err() {
+            thread::yield_now();
+        }
+        server
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A fast shutdown: it waits for nobody.
+        let process = Pid::from_raw(i32::try_from(self.process.id()).unwrap());
+        let _ = kill(process, Signal::SIGINT);
+        let _ = self.process.wait();
+    }
+}
+
+/// One of the server's own programs, as a user that it runs as.
+fn program(name: &str) -> Command {
+    let versions = fs::read_dir("/usr/lib/postgresql").unwrap();
+    let mut folders: Vec<_> = versions.map(|version| version.unwrap().path()).collect();
+    folders.sort();
+    let path = folders.last().unwrap().join("bin").join(name);
+    if !geteuid().is_root() {
+        return Command::new(path);
+    }
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--reuid=postgres",
+        "--regid=postgres",
+        "--clear-groups",
+        "--",
+    ]);
+    command.arg(path).current_dir("/");
+    command
+}
+
+fn address(folder: &Path, database: &str) -> Address {
+    text(folder, database).parse().unwrap()
+}
+
+fn text(folder: &Path, database: &str) -> String {
+    let folder = folder.to_str().unwrap().replace('/', "%2F");
+    format!("postgres://{USER}@{folder}/{database}?connections=64")
+}
+
+/// A database of its own for one test, removed when it is dropped.
+pub(crate) struct Database {
+    name: String,
+    folder: PathBuf,
+}
+
+impl Database {
+    /// An empty store, on the server that the environment names; `None`: this run is not about PostgreSQL.
+    pub(crate) fn of_this_run() -> Option<Self> {
+        let folder = PathBuf::from(env::var_os(FOLDER)?);
+        Some(Self::create(folder))
+    }
+
+    pub(crate) fn create(folder: PathBuf) -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        static MAKING: Mutex<()> = Mutex::new(());
+        static HAS_TEMPLATE: OnceLock<()> = OnceLock::new();
+        // PostgreSQL copies a database only while nobody is in it.
+        let _guard = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+        let admin = Session::connect(&address(&folder, "postgres")).unwrap();
+        let template = format!("template{}", std::process::id());
+        HAS_TEMPLATE.get_or_init(|| {
+            admin.batch(&format!("CREATE DATABASE {template}")).unwrap();
+            schema::make(&Pool::open(address(&folder, &template)).unwrap()).unwrap();
+        });
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test{}_{number}", std::process::id());
+        // Its last connection may still be about to end.
+        while admin
+            .batch(&format!("CREATE DATABASE {name} TEMPLATE {template}"))
+            .is_err()
+        {
+            thread::yield_now();
+        }
+        let database = Self { name, folder };
+        // Else all have the journal of the template.
+        let session = Session::connect(&database.address().parse().unwrap()).unwrap();
+        let another = "UPDATE journal SET id = substr(md5(random()::text), 1, 16)";
+        session.batch(another).unwrap();
+        database
+    }
+
+    /// As it stands in the file that says where the store is.
+    pub(crate) fn address(&self) -> String {
+        text(&self.folder, &self.name)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if let Ok(admin) = Session::connect(&address(&self.folder, "postgres")) {
+            let _ = admin.batch(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        }
+    }
+}
+
+#[test]
+fn all_tests_pass_on_postgresql_as_well() {
+    if env::var_os(FOLDER).is_some() {
+        return;
+    }
+    let server = Server::start(&[]);
+    let run = Command::new(env::current_exe().unwrap())
+        .env(FOLDER, server.folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    let complained = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{said}{complained}");
+    assert!(said.contains("test result: ok"), "{said}");
+}
