@@ -26,8 +26,10 @@ use crate::app_sealing::stored_count;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Origin, Proof, RefusalReason, Source};
+use crate::fleet;
 use crate::generation::Generation;
 use crate::snapshot::UserSnapshot;
+use crate::sql::fleet as sql_fleet;
 use crate::sql::users::UserRecord;
 use crate::sql::{apps, backup_codes, sends, unproved, users};
 use crate::tickets::Settlement;
@@ -36,7 +38,8 @@ use crate::tx::Tx;
 /// Where an attempt is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tally {
-    /// With the account's own: the first factor was right. Too many lock the account.
+    /// With the account's own: the first factor was right. Too many lock the account. On a host of the fleet, with the account's
+    /// own on that host: too many lock the account there, and many more everywhere.
     Proved,
     /// Apart: a stack that goes on after a wrong password asked, so that anybody may have typed the code. Too many refuse
     /// further attempts of this kind and no others.
@@ -277,10 +280,7 @@ impl Attempt {
         let Some(record) = record else {
             return Ok(MarkUsedOutcome::Already);
         };
-        let counted = match self.tally {
-            Tally::Proved | Tally::Uncounted => record.throttle,
-            Tally::Unproved => unproved::throttle(tx.db, record.id)?,
-        };
+        let counted = throttle(tx, &record, self.tally)?;
         let cleared = counted.clear_through(self.number);
         save_cleared(tx, &record, self.tally, cleared)?;
         if let Some(Settled {
@@ -326,11 +326,26 @@ fn attempts_before(
     if let Some(lock) = record.throttle.lock(tx.now) {
         return Ok(Err(lock));
     }
-    let before = match tally {
-        Tally::Proved | Tally::Uncounted => record.throttle,
-        Tally::Unproved => unproved::throttle(tx.db, record.id)?,
-    };
-    Ok(before.lock(tx.now).map_or(Ok(before), Err))
+    let lock = fleet::lock(tx, record.id)?;
+    let before = throttle(tx, record, tally)?;
+    Ok(lock.or(before.lock(tx.now)).map_or(Ok(before), Err))
+}
+
+/// The attempts so far that one in `tally` is counted with: on a host of the fleet, those of that host.
+fn throttle(tx: &Tx<'_>, record: &UserRecord, tally: Tally) -> Result<Throttle, StoreError> {
+    match (tally, tx.host_key()) {
+        (Tally::Proved, Some(key)) => sql_fleet::throttle(tx.db, record.id, key),
+        (Tally::Proved | Tally::Uncounted, _) => Ok(record.throttle),
+        (Tally::Unproved, _) => unproved::throttle(tx.db, record.id),
+    }
+}
+
+/// Saves the attempts that one in [`Tally::Proved`] is counted with.
+fn save_throttle(tx: &Tx<'_>, record: &UserRecord, throttle: Throttle) -> Result<(), StoreError> {
+    match tx.host_key() {
+        Some(key) => sql_fleet::save_throttle(tx.db, record.id, key, throttle),
+        None => users::save_throttle(tx.db, record.id, throttle),
+    }
 }
 
 /// Saves `throttle`, in which an attempt was just counted, and logs the lock that comes of it.
@@ -346,11 +361,14 @@ fn save_failure(
         Tally::Unproved => return unproved::save_throttle(tx.db, record.id, throttle),
         Tally::Uncounted => return Ok(()),
     }
-    users::save_throttle(tx.db, record.id, throttle)?;
-    if throttle.lock(tx.now).is_none() {
+    save_throttle(tx, record, throttle)?;
+    let failures = if throttle.lock(tx.now).is_some() {
+        throttle.failures()
+    } else if fleet::lock(tx, record.id)?.is_some() {
+        fleet::failures(tx, record.id)?
+    } else {
         return Ok(());
-    }
-    let failures = throttle.failures();
+    };
     tx.record(Some(account), &Event::Locked { failures })
         .map(drop)
 }
@@ -363,7 +381,7 @@ fn save_cleared(
     throttle: Throttle,
 ) -> Result<(), StoreError> {
     match tally {
-        Tally::Proved => users::save_throttle(tx.db, record.id, throttle),
+        Tally::Proved => save_throttle(tx, record, throttle),
         Tally::Unproved => unproved::save_throttle(tx.db, record.id, throttle),
         Tally::Uncounted => Ok(()),
     }

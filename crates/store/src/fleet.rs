@@ -1,15 +1,20 @@
 //! The hosts of a fleet, on a server; and on a host, that it is one.
 
-use twofa_core::Timestamp;
+use twofa_core::{Lock, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, FleetHost, Origin};
 use crate::sql::Db;
 use crate::sql::fleet::{self, Host, HostRights, JoinedFleet};
+use crate::tx::Tx;
 
 /// How long a host may take to join, in seconds: 15 minutes.
 const TOKEN_LIFETIME: u64 = 15 * 60;
+/// So many wrong codes on all hosts lock a user out of all of them, and of this server, until an administrator comes.
+const MOST_FAILURES: u64 = 50;
+/// So many of them one host accounts for at most, so that it takes three hosts to do that.
+const MOST_OF_A_HOST: u32 = 20;
 /// The longest name of a host, in bytes.
 const LONGEST_NAME: usize = 64;
 
@@ -199,6 +204,22 @@ pub(crate) fn check_host(db: &Db<'_>, host: &FleetHost, now: Timestamp) -> Resul
     }
 }
 
+/// The lock that wrong codes on hosts cause everywhere for the user number `user`, or on the host for which `tx` is: there, an
+/// administrator must come after [`MOST_OF_A_HOST`].
+pub(crate) fn lock(tx: &Tx<'_>, user: i64) -> Result<Option<Lock>, StoreError> {
+    let of_host = match tx.host_key() {
+        Some(key) => fleet::throttle(tx.db, user, key)?.failures(),
+        None => 0,
+    };
+    let is_locked = of_host >= MOST_OF_A_HOST.into() || failures(tx, user)? >= MOST_FAILURES;
+    Ok(is_locked.then_some(Lock::Administrator))
+}
+
+/// The wrong codes for the user number `user` that count everywhere.
+pub(crate) fn failures(tx: &Tx<'_>, user: i64) -> Result<u64, StoreError> {
+    fleet::failures(tx.db, user, MOST_OF_A_HOST)
+}
+
 fn find_in_force(db: &Db<'_>, key: &[u8; 32], now: Timestamp) -> Result<Host, StoreError> {
     let is_in_force = |host: &Host| host.key_until.is_some_and(|until| now < until);
     fleet::find_by_key(db, key)?
@@ -218,6 +239,7 @@ fn check_name(name: &str) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attempts::{CodeAttempt, CodeOutcome, CodeProof, Counted, Tally};
     use crate::testing::{Bench, alice, origin};
     use std::sync::Arc;
     use std::thread;
@@ -353,6 +375,93 @@ mod tests {
         Bench::execute(&store, "UPDATE event SET host = 'web2' WHERE host = 'web1'");
         let log = crate::journal::SystemLog::default();
         assert_eq!(store.verify_log(&log, None).unwrap().findings.len(), 1);
+    }
+
+    #[test]
+    fn wrong_codes_on_one_host_lock_out_there_and_on_three_hosts_everywhere() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let (own, alice) = (origin(), alice());
+        bench.enrol(&store, &alice, "phone");
+        let mut now = bench.now;
+        let mut hosts = Vec::new();
+        for number in 1..=3_u8 {
+            let new = NewHost {
+                id: number.to_string(),
+                name: format!("web{number}"),
+                token: [number; 32],
+                ..web1()
+            };
+            store.add_host(&new, &own, now).unwrap();
+            let join = HostJoin {
+                token: [number; 32],
+                key: [number; 32],
+                key_until: now.after(1_000_000_000),
+            };
+            assert!(store.join_host(join, &own, now).unwrap());
+            hosts.push(origin().on_host(FleetHost::connected(new.name, [number; 32])));
+        }
+        let mut fail = |origin: &Origin| {
+            // After any lock that ends by itself.
+            now = now.after(100_000);
+            match store
+                .count_attempt(&alice, Tally::Proved, origin, now)
+                .unwrap()
+            {
+                Counted::Attempt(..) => None,
+                Counted::Locked(lock) => Some(lock),
+                Counted::Unknown => panic!(),
+            }
+        };
+        for _ in 0..20 {
+            assert_eq!(fail(&hosts[0]), None);
+        }
+        assert_eq!(fail(&hosts[0]), Some(Lock::Administrator));
+        for _ in 0..20 {
+            assert_eq!(fail(&hosts[1]), None);
+        }
+        for _ in 0..10 {
+            assert_eq!(fail(&hosts[2]), None);
+        }
+        for everywhere in [&hosts[1], &hosts[2], &own] {
+            assert_eq!(fail(everywhere), Some(Lock::Administrator));
+        }
+        assert!(store.unlock(&alice, &own, bench.now).unwrap());
+        for everywhere in [&hosts[0], &hosts[2], &own] {
+            assert_eq!(fail(everywhere), None);
+        }
+    }
+
+    #[test]
+    fn a_right_code_on_one_host_takes_back_no_failures_on_another() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let (own, alice, now) = (origin(), alice(), bench.now);
+        bench.enrol(&store, &alice, "phone");
+        store.add_host(&web1(), &own, now).unwrap();
+        store.join_host(join(&bench, KEY), &own, now).unwrap();
+        let there = origin().on_host(FleetHost::connected("web1".into(), KEY));
+        for _ in 0..9 {
+            let counted = store.count_attempt(&alice, Tally::Proved, &there, now);
+            assert!(matches!(counted.unwrap(), Counted::Attempt(..)));
+        }
+        let known = store.snapshot(&alice).unwrap();
+        let attempt = CodeAttempt {
+            account: &alice,
+            tally: Tally::Proved,
+            origin: &own,
+            known: &known,
+            settlement: crate::Settlement::Now(None),
+        };
+        let app = known.user.apps[0].id;
+        let right = store.try_code(attempt, now, |_| {
+            Ok::<_, crate::event::RefusalReason>(CodeProof::App { app, count: 7 })
+        });
+        assert!(matches!(right.unwrap(), CodeOutcome::Right(_)));
+        let tenth = store.count_attempt(&alice, Tally::Proved, &there, now);
+        assert!(matches!(tenth.unwrap(), Counted::Attempt(..)));
+        let eleventh = store.count_attempt(&alice, Tally::Proved, &there, now);
+        assert!(matches!(eleventh.unwrap(), Counted::Locked(Lock::Until(_))));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use twofa_core::user::Verify;
 
 use crate::error::StoreError;
 use crate::event::Event;
-use crate::sql::{apps, backup_codes, security_keys, unproved, users};
+use crate::sql::{apps, backup_codes, fleet, security_keys, unproved, users};
 use crate::tx::Tx;
 
 impl Tx<'_> {
@@ -74,10 +74,12 @@ impl Tx<'_> {
             return Ok(0);
         };
         let unproved = unproved::throttle(self.db, user.id)?;
-        let failures = user.throttle.failures() + unproved.failures();
+        let on_hosts = fleet::failures(self.db, user.id, u32::MAX)?;
+        let failures = user.throttle.failures() + unproved.failures() + on_hosts;
         if failures > 0 {
             users::save_throttle(self.db, user.id, user.throttle.clear())?;
             unproved::save_throttle(self.db, user.id, unproved.clear())?;
+            fleet::clear_failures(self.db, user.id)?;
         }
         Ok(failures)
     }

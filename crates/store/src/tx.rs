@@ -45,6 +45,13 @@ pub(crate) struct Tx<'a> {
     pub is_synced: bool,
 }
 
+impl Tx<'_> {
+    /// The key of the host of the fleet for which this is done; `None`: for this machine.
+    pub(crate) fn host_key(&self) -> Option<&[u8; 32]> {
+        self.origin.host.as_ref()?.key.as_ref()
+    }
+}
+
 impl<'a> Deref for Tx<'a> {
     type Target = View<'a>;
 

@@ -1,6 +1,6 @@
-//! Hosts and the fleet: the tables `host` and `joined_fleet`.
+//! Hosts and the fleet: the tables `host`, `host_attempts` and `joined_fleet`.
 
-use twofa_core::Timestamp;
+use twofa_core::{Throttle, Timestamp};
 
 use super::{Db, Row, values};
 use crate::error::StoreError;
@@ -111,6 +111,60 @@ pub(crate) fn delete(db: &Db<'_>, id: &str) -> Result<(), StoreError> {
 pub(crate) fn set_seen(db: &Db<'_>, id: &str, now: Timestamp) -> Result<(), StoreError> {
     let sql = "UPDATE host SET seen_at = ?2 WHERE id = ?1";
     db.execute(sql, values![id, now])?;
+    Ok(())
+}
+
+/// The attempts on `user` at the host whose certificate has this key.
+pub(crate) fn throttle(db: &Db<'_>, user: i64, key: &[u8; 32]) -> Result<Throttle, StoreError> {
+    let sql = "SELECT attempts, cleared_through, locked_until FROM host_attempts JOIN host ON host.id = host
+               WHERE user = ?1 AND key = ?2";
+    let throttle = db.query_opt(sql, values![user, key], |row| {
+        Ok(Throttle {
+            attempts: row.get("attempts")?,
+            cleared_through: row.get("cleared_through")?,
+            locked_until: row.get("locked_until")?,
+        })
+    });
+    Ok(throttle?.unwrap_or_default())
+}
+
+pub(crate) fn save_throttle(
+    db: &Db<'_>,
+    user: i64,
+    key: &[u8; 32],
+    throttle: Throttle,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO host_attempts (user, host, attempts, cleared_through, locked_until)
+               SELECT ?1, id, ?3, ?4, ?5 FROM host WHERE key = ?2
+               ON CONFLICT (user, host) DO UPDATE SET attempts = excluded.attempts,
+                   cleared_through = excluded.cleared_through, locked_until = excluded.locked_until";
+    let until = throttle.locked_until;
+    db.execute(
+        sql,
+        values![
+            user,
+            key,
+            throttle.attempts,
+            throttle.cleared_through,
+            until
+        ],
+    )?;
+    Ok(())
+}
+
+/// How many wrong codes for `user` there are on all hosts, of which no host counts for more than `most`.
+pub(crate) fn failures(db: &Db<'_>, user: i64, most: u32) -> Result<u64, StoreError> {
+    let sql = "SELECT coalesce(sum(CASE WHEN attempts - cleared_through > ?2 THEN ?2
+                                        ELSE attempts - cleared_through END), 0) AS failures
+               FROM host_attempts WHERE user = ?1 AND attempts > cleared_through";
+    db.query_one(sql, values![user, most], |row| row.get("failures"))
+}
+
+/// Forgets the wrong codes for `user` on all hosts.
+pub(crate) fn clear_failures(db: &Db<'_>, user: i64) -> Result<(), StoreError> {
+    let sql =
+        "UPDATE host_attempts SET cleared_through = attempts, locked_until = NULL WHERE user = ?1";
+    db.execute(sql, values![user])?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use super::pragmas::{self, APPLICATION_ID, Header};
 use crate::error::StoreError;
 
 /// Each runs once, in order; the number of those that ran is the schema version ([`Header::schema`]).
-static MIGRATIONS: [&str; 19] = [
+static MIGRATIONS: [&str; 20] = [
     include_str!("../../../migrations/0001_first.sql"),
     include_str!("../../../migrations/0002_people.sql"),
     include_str!("../../../migrations/0003_codes.sql"),
@@ -27,6 +27,7 @@ static MIGRATIONS: [&str; 19] = [
     include_str!("../../../migrations/0017_session_codes.sql"),
     include_str!("../../../migrations/0018_tickets.sql"),
     include_str!("../../../migrations/0019_fleet.sql"),
+    include_str!("../../../migrations/0020_host_attempts.sql"),
 ];
 
 /// What the database is expected to hold already.
