@@ -3,11 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
 mod answers;
+mod leaving;
+mod look;
+mod roll_back;
 
-use twofa_e2e::{Machine, MailServer, Terminal, enrol_on, password_of};
+use twofa_e2e::{Machine, MailServer, SmsProvider, Terminal, enrol_on, password_of};
 
 const MENU: &str = "Next step";
 const DOWN: &str = "\x1b[B";
+const UP: &str = "\x1b[A";
 
 /// A machine in which no stack names the module, and pam-auth-update has the profile.
 fn machine() -> Machine {
@@ -132,6 +136,53 @@ fn setup_leads_from_nothing_to_a_login_that_works_in_a_second_terminal() {
     assert!(class.contains("Class of alice: administrators"), "{class}");
     let class = machine.run("twofa class test bob").ok().stdout;
     assert!(class.contains("Class of bob: everyone"), "{class}");
+}
+
+#[test]
+fn an_sms_service_sends_a_test_message_and_one_that_refuses_is_removed_again() {
+    let machine = machine();
+    let sms = SmsProvider::start(&machine, 8080);
+    let mut terminal = setup(&machine);
+    next(&mut terminal, "application-name=NAME)");
+    terminal.type_line("Example");
+    menu(&mut terminal);
+    next(&mut terminal, "Add an SMS service");
+    terminal.type_line(&DOWN.repeat(2));
+    terminal.expect("SMS service");
+    let kinds = machine.run("twofa provider kinds").ok().stdout;
+    let kinds = kinds.lines().filter(|kind| kind.contains("\tsms\t"));
+    let before = kinds.take_while(|kind| !kind.starts_with("twilio\t"));
+    terminal.type_line(&DOWN.repeat(before.count()));
+    terminal.expect("✔ SMS service · Twilio");
+    terminal.expect("More settings (Enter for none): ");
+    let add = sms.add("x").replace(" --secrets-from -", "");
+    terminal.type_line(add.trim_start_matches("twofa provider add x twilio "));
+    terminal.expect("auth-token (");
+    terminal.expect(": ");
+    terminal.type_line(sms.token());
+    terminal.expect("Added 'twilio'.");
+    terminal.expect("Send a test message to");
+    terminal.type_line("+4917612345678");
+    terminal.expect("Did the message arrive?");
+    assert!(sms.wait_for(1).contains("This is a test"));
+    terminal.type_line("n");
+    terminal.expect("Remove 'twilio'");
+    terminal.type_line("");
+    menu(&mut terminal);
+
+    // The fourth item tests it once more.
+    sms.goes_down();
+    next(&mut terminal, "Test 'twilio' with a message");
+    terminal.type_line(&DOWN.repeat(3));
+    terminal.expect("Send a test message to");
+    terminal.type_line("+4917612345678");
+    terminal.expect("error: ");
+    terminal.expect("Remove 'twilio', to add it with other settings?");
+    terminal.type_line("y");
+    terminal.expect("Removed 'twilio'.");
+    menu(&mut terminal);
+    let screen = terminal.window();
+    assert!(screen.contains("none: authenticator app only"), "{screen}");
 }
 
 #[test]

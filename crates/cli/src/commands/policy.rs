@@ -67,10 +67,7 @@ pub(super) fn make_or_show(
     }
     confirm::warn(plan.remarks.iter().map(messages::remark))?;
     let concerns = confirm::warn(plan.concerns.iter().map(messages::concern))?;
-    show_changes(
-        &plan.changes(),
-        "Nothing would change: it is already set that way.",
-    )?;
+    show_changes(&plan.changes(), messages::NOTHING_WOULD_CHANGE)?;
     if concerns > 0 && !confirmation.yes && !io::stdin().is_terminal() {
         writeln!(io::stdout(), "{}", messages::NEEDS_YES)?;
     }

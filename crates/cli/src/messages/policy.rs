@@ -10,6 +10,11 @@ use super::enumerate;
 /// After a change that was only shown, where nobody could confirm it.
 pub(crate) const NEEDS_YES: &str = "The change needs --yes.";
 
+pub(crate) const NOTHING_WOULD_CHANGE: &str = "Nothing would change: it is already set that way.";
+
+/// What is said of those who lack a second factor when one becomes mandatory.
+pub(crate) const NO_SECOND_FACTOR: &str = "no second factor yet";
+
 /// A concern, as a warning.
 pub(crate) fn concern(concern: &Concern) -> String {
     match concern {
@@ -113,8 +118,8 @@ pub(crate) fn remark(remark: &Remark) -> String {
 
 fn no_second_factor(at_login: usize, refused: usize, is_complete: bool) -> String {
     let have_none = match at_login + refused {
-        1 => "1 account that can log in has no second factor yet".to_owned(),
-        n => format!("{n} accounts that can log in have no second factor yet"),
+        1 => format!("1 account that can log in has {NO_SECOND_FACTOR}"),
+        n => format!("{n} accounts that can log in have {NO_SECOND_FACTOR}"),
     };
     let led = "led through enrolment at the next login";
     let kept_out = "refused until an administrator has enrolled them (enrolment=beforehand)";

@@ -44,6 +44,8 @@ pub(crate) const WHO_CHOICES: [&str; 5] = [
     "Leave it as it is",
 ];
 pub(crate) const WHICH_GROUP: &str = "Unix group of the administrators";
+pub(crate) const ALL_HAVE_ONE: &str =
+    "Everybody who would have to show a second factor because of this has one.\n";
 pub(crate) const MAKE_THE_CHANGE: &str = "Make this change?";
 
 pub(crate) const SERVICES: &str = "\
@@ -66,10 +68,53 @@ pub(crate) const NO_LOGIN: &str = "No login was seen";
 pub(crate) const LOGIN_CHOICES: [&str; 3] = [
     "Wait for it again",
     "Skip this step",
-    "Roll back: ask nobody for a code",
+    "Roll back: rules and PAM as they were before this set-up",
 ];
 
-pub(crate) const DISABLE_TOO: &str = "Take the module out of PAM's files too?";
+pub(crate) const ROLLING_BACK: &str = "\
+The rules become what they were before this set-up, and services that did not ask then ask no longer.\n";
+pub(crate) const NOT_ROLLED_BACK: &str = "Nothing was rolled back.\n";
+pub(crate) const RULES_DIFFER: &str =
+    "the rules: 'twofa policy set mode=disabled' stops asking for codes";
+
+/// That other services ask than before.
+pub(crate) fn asking_differs(before: &[String], now: &[String]) -> String {
+    let list = |names: &[String]| match names {
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    };
+    format!(
+        "the services that ask: {} before, {} now; see 'twofa pam disable'",
+        list(before),
+        list(now)
+    )
+}
+
+/// What was rolled back, what was not, and what is kept.
+pub(crate) fn rolled_back(
+    differences: &[String],
+    enrolled: Option<&str>,
+    providers: &[String],
+) -> String {
+    let mut text = match differences {
+        [] => "Rolled back: rules and PAM are as they were before this set-up.\n".to_owned(),
+        differences => {
+            let lines: Vec<_> = differences.iter().map(|it| format!("  - {it}\n")).collect();
+            format!("Not as before this set-up:\n{}", lines.concat())
+        }
+    };
+    if let Some(user) = enrolled {
+        text.push_str(&format!(
+            "Kept: {user}'s app and backup codes ('twofa user reset {user}' removes them).\n"
+        ));
+    }
+    for name in providers {
+        text.push_str(&format!(
+            "Kept: the provider {name} ('twofa provider remove {name}' removes it).\n"
+        ));
+    }
+    text
+}
 
 pub(crate) const GETTING_BACK_IN: &str = "
 Done. If somebody cannot get in:

@@ -153,6 +153,21 @@ pub(super) fn hold_interrupts() -> Result<(), CommandError> {
     interrupt().thread_block().map_err(unanswerable)
 }
 
+/// Does `start` without holding Ctrl-C back, which a process that is started would inherit. An error if it was pressed before.
+pub(super) fn let_interrupts_through<T>(start: impl FnOnce() -> T) -> Result<T, CommandError> {
+    let is_held = SigSet::thread_get_mask()
+        .map_err(unanswerable)?
+        .contains(Signal::SIGINT);
+    if !is_held {
+        return Ok(start());
+    }
+    check_interrupt()?;
+    interrupt().thread_unblock().map_err(unanswerable)?;
+    let started = start();
+    hold_interrupts()?;
+    Ok(started)
+}
+
 /// An error if Ctrl-C was pressed.
 pub(super) fn check_interrupt() -> Result<(), CommandError> {
     match interrupts()?.read_signal().map_err(unanswerable)? {

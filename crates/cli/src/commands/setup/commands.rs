@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde::de::DeserializeOwned;
 use twofa_broker::Failure;
@@ -15,37 +15,54 @@ use crate::messages::setup as texts;
 pub(super) fn run(arguments: &[&str]) -> Result<bool, CommandError> {
     // In one line, to be copied: the terminal breaks it if need be.
     writeln!(io::stdout(), "{}", texts::command(arguments))?;
-    let status = twofa(arguments).status();
+    let status = spawn(&mut twofa(arguments))?.wait();
     let status = status.map_err(|error| not_started(&error))?;
+    ask::check_interrupt()?;
+    Ok(status.success())
+}
+
+/// The same with `input` in place of the keyboard.
+pub(super) fn run_from(arguments: &[&str], input: &str) -> Result<bool, CommandError> {
+    writeln!(io::stdout(), "{}", texts::command(arguments))?;
+    let mut child = spawn(twofa(arguments).stdin(Stdio::piped()))?;
+    write_to(&mut child, input);
+    let status = child.wait().map_err(|error| not_started(&error))?;
     ask::check_interrupt()?;
     Ok(status.success())
 }
 
 /// Runs the command without a terminal, with `input` on its standard input.
 pub(super) fn run_with(arguments: &[&str], input: &str) -> Result<Output, CommandError> {
-    let mut child = twofa(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| not_started(&error))?;
+    let mut command = twofa(arguments);
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = spawn(command.stderr(Stdio::piped()))?;
+    write_to(&mut child, input);
+    let output = child.wait_with_output();
+    ask::check_interrupt()?;
+    output.map_err(|error| not_started(&error))
+}
+
+fn write_to(child: &mut Child, input: &str) {
     if let Some(mut stdin) = child.stdin.take() {
         // A command that does not want it has ended.
         let _ = stdin.write_all(input.as_bytes());
     }
-    child
-        .wait_with_output()
-        .map_err(|error| not_started(&error))
+}
+
+/// What the command prints.
+pub(super) fn text(arguments: &[&str]) -> Result<String, CommandError> {
+    let output = run_with(arguments, "")?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(CommandError::new(Failure::Unavailable, message(&output)))
+    }
 }
 
 /// What the command prints with `--json`.
 pub(super) fn read<T: DeserializeOwned>(arguments: &[&str]) -> Result<T, CommandError> {
     let arguments = [arguments, &["--json"]].concat();
-    let output = run_with(&arguments, "")?;
-    if !output.status.success() {
-        return Err(CommandError::new(Failure::Unavailable, message(&output)));
-    }
-    serde_json::from_slice(&output.stdout).map_err(|error| {
+    serde_json::from_str(&text(&arguments)?).map_err(|error| {
         let command = arguments.join(" ");
         CommandError::new(Failure::Failed, format!("'twofa {command}': {error}"))
     })
@@ -56,6 +73,11 @@ pub(super) fn message(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     let text = text.trim();
     text.strip_prefix("error: ").unwrap_or(text).to_owned()
+}
+
+/// Starts the command, which Ctrl-C ends.
+pub(super) fn spawn(command: &mut Command) -> Result<Child, CommandError> {
+    ask::let_interrupts_through(|| command.spawn())?.map_err(|error| not_started(&error))
 }
 
 /// This very program, even if it has been replaced meanwhile.

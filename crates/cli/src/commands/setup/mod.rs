@@ -2,14 +2,17 @@
 //!
 //! [`ask`] asks, on a [`screen`] of any width. Each step runs the plain commands of this program ([`commands`]) and shows them, so that there is one way to make each
 //! change. A command gives up root for the store, which it could not get back; this process keeps it. How far a set-up
-//! has come is read from the store ([`state`]): there is nothing else to keep, and it can be left at any time.
+//! has come is read from the store ([`state`]), so that it can be left at any time. What was [`before`] it is kept for
+//! [`roll_back`].
 
 mod answers;
 mod apply;
 mod ask;
+mod before;
 mod commands;
 mod document;
 mod providers;
+mod roll_back;
 mod screen;
 mod state;
 mod step;
@@ -19,6 +22,7 @@ use std::io::{self, IsTerminal};
 
 use twofa_broker::Failure;
 
+use self::before::Before;
 use self::screen::say;
 use self::state::State;
 use self::steps::STEPS;
@@ -46,11 +50,17 @@ fn guide() -> Result<(), CommandError> {
     ask::hold_interrupts()?;
     say(texts::WELCOME)?;
     let user = state::yourself()?;
-    let mut at = None;
+    let mut after = None;
     loop {
         let state = State::read(&user)?;
+        Before::keep(&state)?;
         let progress: Vec<_> = STEPS.iter().map(|step| (step.progress)(&state)).collect();
-        let next = at.unwrap_or_else(|| first_open(&progress));
+        let next = match after {
+            Some((step, true)) => step + 1,
+            // Perhaps because of an earlier one.
+            Some((step, false)) => first_open(&progress).min(step),
+            None => first_open(&progress),
+        };
         let mut items: Vec<_> = STEPS
             .iter()
             .zip(&progress)
@@ -58,16 +68,16 @@ fn guide() -> Result<(), CommandError> {
             .collect();
         items.push(texts::LEAVE.to_owned());
         let Some(step) = STEPS.get(ask::choose_step(texts::WHICH_STEP, &items, next)?) else {
-            return say(if progress.iter().all(Progress::is_settled) {
-                texts::GETTING_BACK_IN
-            } else {
-                texts::LEFT
-            });
+            if !progress.iter().all(Progress::is_settled) {
+                return say(texts::LEFT);
+            }
+            Before::forget()?;
+            return say(texts::GETTING_BACK_IN);
         };
         say(&format!("\n{}", step.explanation))?;
         let is_done = (step.run)(&state)?;
         let chosen = STEPS.iter().position(|other| other.title == step.title);
-        at = chosen.map(|chosen| chosen + usize::from(is_done));
+        after = chosen.map(|chosen| (chosen, is_done));
     }
 }
 

@@ -26,7 +26,8 @@ pub(super) struct State {
     pub(super) providers: Vec<Provider>,
     pub(super) has_app: bool,
     pub(super) backup_codes: u64,
-    /// The PAM service of a login of theirs that a code let pass, or for mode=report, that would have asked.
+    /// The PAM service of a login of theirs under the rules of now, that a code let pass or, for mode=report, that would
+    /// have asked.
     pub(super) logged_in_at: Option<String>,
     /// The PAM services of this machine.
     pub(super) services: Vec<Service>,
@@ -69,7 +70,13 @@ pub(super) struct Service {
 }
 
 #[derive(Debug, Deserialize)]
+struct Event {
+    id: i64,
+}
+
+#[derive(Debug, Deserialize)]
 struct Passed {
+    id: i64,
     service: Option<String>,
     remote_host: Option<String>,
     terminal: Option<String>,
@@ -91,7 +98,12 @@ impl State {
             _ => "passed,backup-code-used",
         };
         let passed: Vec<Passed> = commands::read(&["log", "--event", kinds, "--user", user])?;
-        let mut services = passed.into_iter().filter_map(Passed::at);
+        // A login from before the last change of the rules proves nothing about them.
+        let changed: Vec<Event> =
+            commands::read(&["log", "--event", "policy-changed", "--last", "1"])?;
+        let changed = changed.first().map_or(0, |event| event.id);
+        let after = passed.into_iter().filter(|login| login.id > changed);
+        let mut services = after.filter_map(Passed::at);
         Ok(Self {
             user: user.to_owned(),
             rules,

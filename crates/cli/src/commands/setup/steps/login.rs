@@ -6,8 +6,9 @@ use std::process::{Child, Stdio};
 
 use serde::Deserialize;
 
+use super::super::roll_back::roll_back;
 use super::super::screen::say;
-use super::super::state::{ADMINISTRATORS, State};
+use super::super::state::State;
 use super::super::step::Step;
 use super::super::{ask, commands};
 use crate::error::CommandError;
@@ -46,7 +47,10 @@ fn run(state: &State) -> Result<bool, CommandError> {
         match ask::choose(texts::NO_LOGIN, &texts::LOGIN_CHOICES.map(str::to_owned), 0)? {
             0 => {}
             1 => return Ok(true),
-            _ => return roll_back(state),
+            _ => {
+                roll_back(&state.user)?;
+                return Ok(false);
+            }
         }
     }
 }
@@ -56,10 +60,9 @@ fn wait(user: &str) -> Result<Option<String>, CommandError> {
     let latest: Vec<Event> = commands::read(&["log", "--last", "1"])?;
     let latest = latest.first().map_or(0, |event| event.id);
     let follow = ["log", "--follow", "--json", "--user", user];
-    let mut child = commands::twofa(&follow)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let mut follow = commands::twofa(&follow);
+    let follow = follow.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = commands::spawn(follow)?;
     let result = watch(&mut child, latest);
     let _ = child.kill();
     let _ = child.wait();
@@ -98,16 +101,4 @@ fn watch(child: &mut Child, latest: i64) -> Result<Option<String>, CommandError>
             }
         }
     }
-}
-
-/// Nobody is asked from then on.
-fn roll_back(state: &State) -> Result<bool, CommandError> {
-    commands::run(&["policy", "set", "mode=disabled", "--yes"])?;
-    if state.administrators().is_some() {
-        commands::run(&["class", "remove", ADMINISTRATORS, "--yes"])?;
-    }
-    if ask::agree(texts::DISABLE_TOO, false)? {
-        commands::run(&["pam", "disable", "--no-login"])?;
-    }
-    Ok(false)
 }

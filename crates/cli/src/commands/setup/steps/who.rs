@@ -1,9 +1,13 @@
 //! Who must have a second factor.
 
+use std::io::{self, Write};
+
+use super::super::screen::say;
 use super::super::state::{ADMINISTRATORS, State, group_of_administrators};
 use super::super::step::Step;
 use super::super::{ask, commands};
 use crate::error::CommandError;
+use crate::messages::policy::{NEEDS_YES, NO_SECOND_FACTOR, NOTHING_WOULD_CHANGE};
 use crate::messages::setup as texts;
 use crate::messages::setup::Progress;
 
@@ -60,8 +64,22 @@ fn set_administrators() -> Result<bool, CommandError> {
 
 /// Shows what the command would do to people, and runs it if that is wanted.
 fn change(command: &[&str]) -> Result<bool, CommandError> {
-    let would = commands::run(&[command, &["--dry-run"]].concat())?;
-    if !would || !ask::agree(texts::MAKE_THE_CHANGE, true)? {
+    let dry = [command, &["--dry-run"]].concat();
+    writeln!(io::stdout(), "{}", texts::command(&dry))?;
+    let output = commands::run_with(&dry, "")?;
+    let warnings = String::from_utf8_lossy(&output.stderr);
+    say(&warnings)?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let shown = text.lines().filter(|line| *line != NEEDS_YES);
+    say(&shown.collect::<Vec<_>>().join("\n"))?;
+    if text.starts_with(NOTHING_WOULD_CHANGE) {
+        return Ok(true);
+    }
+    let is_mandatory = command.contains(&"mode=mandatory");
+    if is_mandatory && output.status.success() && !warnings.contains(NO_SECOND_FACTOR) {
+        say(texts::ALL_HAVE_ONE)?;
+    }
+    if !output.status.success() || !ask::agree(texts::MAKE_THE_CHANGE, true)? {
         return Ok(false);
     }
     commands::run(&[command, &["--yes"]].concat())
